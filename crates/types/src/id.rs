@@ -1,0 +1,122 @@
+//! Identifiers and positions. Each is its own type, so that an order id can never be passed where a trade id is meant,
+//! nor a log position where a request number is.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+        #[serde(transparent)]
+        #[repr(transparent)]
+        pub struct $name(pub $inner);
+
+        impl $name {
+            /// The identifier after this one.
+            ///
+            /// # Panics
+            /// When the numbers are used up, which no venue lives to see.
+            #[must_use]
+            #[inline]
+            pub fn next(self) -> Self {
+                Self(self.0.checked_add(1).expect(concat!(stringify!($name), " exhausted")))
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+identifier! {
+    /// A client's account, or one of the venue's own (see [`AccountId::EXTERNAL`] and its siblings).
+    AccountId(u64)
+}
+identifier! {
+    /// An asset, numbered in the order of listing.
+    AssetId(u32)
+}
+identifier! {
+    /// A market, numbered in the order of listing. Its human name is a [`crate::SymbolName`].
+    SymbolId(u32)
+}
+identifier! {
+    /// An order; counts from 1 in each market.
+    OrderId(u64)
+}
+identifier! {
+    /// A trade; counts from 1 in each market.
+    TradeId(u64)
+}
+identifier! {
+    /// Funds set aside for one order; counts from 1 in each partition.
+    HoldId(u64)
+}
+identifier! {
+    /// A partition of the venue; 0 also keeps the registry.
+    PartitionId(u16)
+}
+identifier! {
+    /// Position of a command in a partition's log. The first command is 1; 0 means "before any command".
+    Sequence(u64)
+}
+identifier! {
+    /// Who sent a command: one run of one gateway, or a partition. A restarted gateway is a new source.
+    SourceId(u64)
+}
+identifier! {
+    /// A source's own count of its commands, from 1. Together with [`SourceId`] it names a command for ever.
+    RequestNumber(u64)
+}
+identifier! {
+    /// Microseconds since the Unix epoch, UTC. Time in the core is always a field of a command, never read from a clock.
+    Timestamp(u64)
+}
+
+impl AccountId {
+    /// The world outside: deposits come from it, withdrawals go to it. Its balances are the negative of what the venue holds.
+    pub const EXTERNAL: Self = Self(1);
+    /// Where fees go.
+    pub const FEES: Self = Self(2);
+    /// What is in transit between two partitions' ledgers. Zero whenever nothing is.
+    pub const CLEARING: Self = Self(3);
+    /// The first number a client's account can have.
+    pub const FIRST_CLIENT: Self = Self(1001);
+
+    /// Whether this is one of the venue's own accounts.
+    #[must_use]
+    pub fn is_system(self) -> bool {
+        self < Self::FIRST_CLIENT
+    }
+}
+
+impl SourceId {
+    /// The source under which partition `id` sends to other partitions. Gateways are numbered above all of these.
+    #[must_use]
+    pub fn partition(id: PartitionId) -> Self {
+        Self(u64::from(id.0))
+    }
+
+    /// The first number a gateway can have.
+    pub const FIRST_GATEWAY: Self = Self(1 << 16);
+}
+
+impl Timestamp {
+    /// Whole milliseconds since the Unix epoch, the unit of the client API.
+    #[must_use]
+    pub fn millis(self) -> u64 {
+        self.0 / 1_000
+    }
+
+    /// From milliseconds since the Unix epoch.
+    ///
+    /// # Panics
+    /// When the result does not fit, which takes a date half a million years ahead.
+    #[must_use]
+    pub fn from_millis(millis: u64) -> Self {
+        Self(millis.checked_mul(1_000).expect("timestamp out of range"))
+    }
+}

@@ -1,0 +1,22 @@
+//! The vocabulary of the venue: identifiers, exact numbers, assets and markets.
+//!
+//! Everything else in the workspace speaks in these types. Nothing here knows what an order book, a ledger or a network
+//! is, and nothing here can lose precision: a price is a whole number of ticks, a quantity a whole number of lots, an
+//! amount a whole number of an asset's smallest unit. Decimal text becomes one of these at the edge of the venue
+//! ([`Decimal`], [`Market::price`], [`Market::quantity`]) and becomes text again only when it leaves.
+
+pub mod decimal;
+pub mod id;
+pub mod market;
+pub mod number;
+pub mod order;
+pub mod text;
+
+pub use decimal::Decimal;
+pub use id::{
+    AccountId, AssetId, HoldId, OrderId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp, TradeId,
+};
+pub use market::{Asset, FeeRate, Fees, Filter, Filters, Market, MarketStatus};
+pub use number::{Amount, Price, Quantity};
+pub use order::{OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
+pub use text::{ApiKeyId, AssetName, ClientOrderId, SymbolName, TransferId};

@@ -1,0 +1,510 @@
+//! Assets, markets and the rules of a market: its tick and lot, its filters, its fees.
+//!
+//! A [`Market`] is made only by [`Market::new_checked`], which refuses any combination in which some price times some
+//! quantity would not be a whole number of the quote asset's smallest unit, or would not fit. So everything downstream
+//! can multiply without asking.
+
+use serde::{Deserialize, Serialize};
+
+use crate::order::words;
+use crate::{Amount, AssetId, AssetName, Decimal, OrderType, Price, Quantity, Side, SymbolId, SymbolName};
+
+/// An asset that accounts can hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Asset {
+    /// Its number.
+    pub id: AssetId,
+    /// Its name.
+    pub name: AssetName,
+    /// Digits after the point: the smallest unit is 10^-decimals.
+    pub decimals: u8,
+}
+
+/// A fee rate in hundred-millionths: 100,000 is 0.001, a tenth of a percent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FeeRate(u32);
+
+impl FeeRate {
+    /// Digits after the point.
+    pub const SCALE: u8 = 8;
+    const ONE: u32 = 100_000_000;
+
+    /// From a decimal fraction; `None` unless it is a whole number of hundred-millionths from 0 to below 1.
+    #[must_use]
+    pub fn from_decimal(rate: Decimal) -> Option<Self> {
+        let units = u32::try_from(rate.rescale(Self::SCALE)?).ok()?;
+        (units < Self::ONE).then_some(Self(units))
+    }
+
+    /// The rate in hundred-millionths.
+    #[must_use]
+    pub fn units(self) -> u32 {
+        self.0
+    }
+
+    /// The fee on `amount`, rounded up to the next smallest unit: rounding never favours the trader.
+    ///
+    /// # Panics
+    /// When `amount` is negative.
+    #[must_use]
+    #[inline]
+    pub fn fee_on(self, amount: Amount) -> Amount {
+        if self.0 == 0 {
+            return Amount::ZERO;
+        }
+        let amount = u128::try_from(amount.0).expect("fee on a negative amount");
+        let (rate, one) = (u64::from(self.0), u64::from(Self::ONE));
+        if let Ok(small) = u64::try_from(amount)
+            && let Some(product) = small.checked_mul(rate)
+        {
+            return Amount(i128::from(product.div_ceil(one)));
+        }
+        let (rate, one) = (u128::from(rate), u128::from(one));
+        // amount = q * one + r, so the fee is q * rate + ceil(r * rate / one); no intermediate exceeds the amount.
+        let fee = (amount / one) * rate + ((amount % one) * rate).div_ceil(one);
+        Amount(i128::try_from(fee).expect("a fee is less than its amount"))
+    }
+}
+
+/// What each side of a trade pays, in the asset that it receives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Fees {
+    /// Of the order that was resting.
+    pub maker: FeeRate,
+    /// Of the order that came in.
+    pub taker: FeeRate,
+}
+
+words! {
+    /// What a market lets its clients do.
+    MarketStatus {
+        /// Everything.
+        Trading = "TRADING",
+        /// Nothing but cancelling: stopped, usually for trouble.
+        Halt = "HALT",
+        /// Nothing but cancelling: a planned pause.
+        Break = "BREAK",
+        /// Nothing but cancelling: being wound down.
+        CancelOnly = "CANCEL_ONLY",
+    }
+}
+
+words! {
+    /// The rule that an order broke; the name is what the client is told.
+    Filter {
+        /// Price below the minimum, above the maximum, or off the tick.
+        Price = "PRICE_FILTER",
+        /// Price too far from the last trade.
+        PercentPrice = "PERCENT_PRICE_BY_SIDE",
+        /// Quantity below the minimum, above the maximum, or off the step.
+        LotSize = "LOT_SIZE",
+        /// Quantity of a market order below the minimum, above the maximum, or off the step.
+        MarketLotSize = "MARKET_LOT_SIZE",
+        /// Price x quantity below the minimum or above the maximum.
+        Notional = "NOTIONAL",
+        /// Too many open orders of the account in this market.
+        MaxOrders = "MAX_NUM_ORDERS",
+        /// Too many waiting stop and take-profit orders of the account in this market.
+        MaxAlgoOrders = "MAX_NUM_ALGO_ORDERS",
+    }
+}
+
+/// The bounds of a market. Prices are in ticks, quantities in lots, amounts in the quote asset's smallest unit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Filters {
+    /// Lowest price of an order.
+    pub price_min: Price,
+    /// Highest price of an order.
+    pub price_max: Price,
+    /// Smallest quantity of an order.
+    pub quantity_min: Quantity,
+    /// Largest quantity of an order.
+    pub quantity_max: Quantity,
+    /// Largest quantity of an order that runs as a market order.
+    pub market_quantity_max: Quantity,
+    /// Smallest worth of an order.
+    pub notional_min: Amount,
+    /// Largest worth of an order.
+    pub notional_max: Amount,
+    /// How far above the last trade a price may be, in percent of it: 500 allows five times the last price. Also how far
+    /// above its stop price a triggered buy at market may pay. 0 switches the check off.
+    pub band_up_percent: u32,
+    /// How far down a price may be, in percent of the last trade: 20 allows a fifth of it. 0 switches the check off.
+    pub band_down_percent: u32,
+    /// Open orders an account may have in this market.
+    pub orders_max: u32,
+    /// Of these, waiting stop and take-profit orders.
+    pub algo_orders_max: u32,
+}
+
+/// Why a market cannot exist as described. Each says what to change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+pub enum Error {
+    /// Tick or step is not positive, or too fine.
+    #[error("tickSize and stepSize must be positive and have at most 18 decimals")]
+    Step,
+    /// A step is not a whole number of the base asset's smallest unit.
+    #[error("stepSize must be a whole number of the base asset's smallest unit; use a coarser stepSize")]
+    StepFinerThanBase,
+    /// Tick x step is not a whole number of the quote asset's smallest unit.
+    #[error(
+        "tickSize x stepSize must be a whole number of the quote asset's smallest unit, or amounts would have to be rounded; use a coarser tickSize or stepSize"
+    )]
+    NotionalFinerThanQuote,
+    /// Minimum above maximum, zero minimum, or out of the range of a book.
+    #[error(
+        "each filter's minimum must be at least one step, at most its maximum, and the maximum at most 2^42 - 1 steps"
+    )]
+    Range,
+    /// The largest order would be worth more than an amount can hold.
+    #[error("maxPrice x maxQty is too large; lower one of them")]
+    TooLarge,
+    /// Base and quote are the same asset.
+    #[error("baseAsset and quoteAsset must differ")]
+    SameAsset,
+    /// A limit on the number of orders is zero or above what a book holds.
+    #[error("maxNumOrders must be from 1 to 1000000, maxNumAlgoOrders at most maxNumOrders")]
+    OrderLimits,
+    /// Price bands make no sense.
+    #[error("multiplierUp must be at least 1 and multiplierDown at most 1; 0 switches a band off")]
+    Band,
+}
+
+/// A market: what trades for what, in which steps, under which rules.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Market {
+    /// Its number.
+    pub id: SymbolId,
+    /// Its name.
+    pub symbol: SymbolName,
+    /// What is bought and sold.
+    pub base: Asset,
+    /// What it is paid in.
+    pub quote: Asset,
+    /// The price of one tick, in quote per base.
+    pub tick_size: Decimal,
+    /// The quantity of one lot, in base.
+    pub step_size: Decimal,
+    /// The bounds of orders.
+    pub filters: Filters,
+    /// What trades cost.
+    pub fees: Fees,
+    /// What clients may do now.
+    pub status: MarketStatus,
+    /// Smallest units of the base asset in one lot.
+    base_per_lot: i128,
+    /// Smallest units of the quote asset in one lot at a price of one tick.
+    quote_per_tick_lot: i128,
+}
+
+/// What a market is made of; see [`Market`] for the fields.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields are those of `Market`")]
+pub struct Description {
+    pub id: SymbolId,
+    pub symbol: SymbolName,
+    pub base: Asset,
+    pub quote: Asset,
+    pub tick_size: Decimal,
+    pub step_size: Decimal,
+    pub filters: Filters,
+    pub fees: Fees,
+    pub status: MarketStatus,
+}
+
+impl Market {
+    /// Checks a description and makes the market.
+    ///
+    /// # Errors
+    /// When some order that the filters allow would be worth a fraction of a smallest unit, or more than fits.
+    pub fn new_checked(description: Description) -> Result<Self, Error> {
+        let Description { id, symbol, base, quote, tick_size, step_size, filters, fees, status } = description;
+        if base.id == quote.id {
+            return Err(Error::SameAsset);
+        }
+        let sane = |step: Decimal| step.is_positive() && step.units() <= 10i128.pow(24);
+        if !sane(tick_size) || !sane(step_size) {
+            return Err(Error::Step);
+        }
+        let base_per_lot = step_size.rescale(base.decimals).ok_or(Error::StepFinerThanBase)?;
+        let scale = u8::checked_add(tick_size.scale(), step_size.scale()).ok_or(Error::Step)?;
+        let product = tick_size.units().checked_mul(step_size.units()).ok_or(Error::TooLarge)?;
+        let quote_per_tick_lot = if quote.decimals >= scale {
+            crate::decimal::power_of_ten(quote.decimals - scale)
+                .and_then(|p| product.checked_mul(p))
+                .ok_or(Error::TooLarge)?
+        } else {
+            let divisor = crate::decimal::power_of_ten(scale - quote.decimals).ok_or(Error::Step)?;
+            if product % divisor != 0 {
+                return Err(Error::NotionalFinerThanQuote);
+            }
+            product / divisor
+        };
+        let f = &filters;
+        let ordered = 1 <= f.price_min.0
+            && f.price_min <= f.price_max
+            && f.price_max <= Price::MAX
+            && 1 <= f.quantity_min.0
+            && f.quantity_min <= f.quantity_max
+            && f.quantity_max <= Quantity::MAX
+            && f.quantity_min <= f.market_quantity_max
+            && f.market_quantity_max <= Quantity::MAX
+            && !f.notional_min.is_negative()
+            && f.notional_min <= f.notional_max
+            && f.notional_max <= Amount::MAX;
+        if !ordered {
+            return Err(Error::Range);
+        }
+        if f.orders_max == 0 || f.orders_max > 1_000_000 || f.algo_orders_max > f.orders_max {
+            return Err(Error::OrderLimits);
+        }
+        if (f.band_up_percent != 0 && f.band_up_percent < 100) || f.band_down_percent > 100 {
+            return Err(Error::Band);
+        }
+        let quantity_max = f.quantity_max.max(f.market_quantity_max);
+        let largest_base = i128::from(quantity_max.0).checked_mul(base_per_lot);
+        let largest_quote = i128::from(f.price_max.0)
+            .checked_mul(i128::from(quantity_max.0))
+            .and_then(|steps| steps.checked_mul(quote_per_tick_lot));
+        for largest in [largest_base, largest_quote] {
+            if largest.is_none_or(|amount| amount > Amount::MAX.0) {
+                return Err(Error::TooLarge);
+            }
+        }
+        Ok(Self {
+            id,
+            symbol,
+            base,
+            quote,
+            tick_size,
+            step_size,
+            filters,
+            fees,
+            status,
+            base_per_lot,
+            quote_per_tick_lot,
+        })
+    }
+
+    /// What the market is made of.
+    #[must_use]
+    pub fn description(&self) -> Description {
+        let &Self { id, symbol, base, quote, tick_size, step_size, filters, fees, status, .. } = self;
+        Description { id, symbol, base, quote, tick_size, step_size, filters, fees, status }
+    }
+
+    /// The worth of `quantity` in the base asset's smallest units.
+    ///
+    /// # Panics
+    /// On overflow, which [`Market::new_checked`] rules out for every order the filters allow.
+    #[must_use]
+    #[inline]
+    pub fn base_amount(&self, quantity: Quantity) -> Amount {
+        Amount(i128::from(quantity.0).checked_mul(self.base_per_lot).expect("base amount overflow"))
+    }
+
+    /// The worth of `quantity` at `price` in the quote asset's smallest units.
+    ///
+    /// # Panics
+    /// On overflow, which [`Market::new_checked`] rules out for every order the filters allow.
+    #[must_use]
+    #[inline]
+    pub fn quote_amount(&self, price: Price, quantity: Quantity) -> Amount {
+        let steps = i128::from(price.0) * i128::from(quantity.0);
+        Amount(steps.checked_mul(self.quote_per_tick_lot).expect("quote amount overflow"))
+    }
+
+    /// How many whole lots `budget` buys at `price`.
+    #[must_use]
+    pub fn affordable(&self, price: Price, budget: Amount) -> Quantity {
+        let lot = self.quote_amount(price, Quantity(1)).0;
+        if lot == 0 || budget.is_negative() {
+            return Quantity::ZERO;
+        }
+        Quantity(u64::try_from(budget.0 / lot).unwrap_or(u64::MAX).min(Quantity::MAX.0))
+    }
+
+    /// The price as ticks, or `None` if it is off the tick or out of the range of a book. Filters are not looked at.
+    #[must_use]
+    pub fn price(&self, price: Decimal) -> Option<Price> {
+        let ticks = u64::try_from(price.steps_of(self.tick_size)?).ok()?;
+        (ticks <= Price::MAX.0).then_some(Price(ticks))
+    }
+
+    /// The quantity as lots, or `None` if it is off the step or out of the range of a book. Filters are not looked at.
+    #[must_use]
+    pub fn quantity(&self, quantity: Decimal) -> Option<Quantity> {
+        let lots = u64::try_from(quantity.steps_of(self.step_size)?).ok()?;
+        (lots <= Quantity::MAX.0).then_some(Quantity(lots))
+    }
+
+    /// Whether a limit price is one that the static price filter allows.
+    #[must_use]
+    #[inline]
+    pub fn allows_price(&self, price: Price) -> bool {
+        self.filters.price_min <= price && price <= self.filters.price_max
+    }
+
+    /// Whether a price is within the band around `last`, the price of the last trade (none yet: everything is).
+    #[must_use]
+    pub fn within_band(&self, price: Price, last: Option<Price>) -> bool {
+        let Some(last) = last else { return true };
+        let Filters { band_up_percent: up, band_down_percent: down, .. } = self.filters;
+        let (price, last) = (u128::from(price.0) * 100, u128::from(last.0));
+        (up == 0 || price <= last * u128::from(up)) && (down == 0 || price >= last * u128::from(down))
+    }
+
+    /// The most that a buy at market may pay a lot, given the price `reference` at which it starts: the band above it,
+    /// or the highest price there is.
+    #[must_use]
+    pub fn worst_buy_price(&self, reference: Price) -> Price {
+        if self.filters.band_up_percent == 0 {
+            return self.filters.price_max;
+        }
+        let ceiling = u128::from(reference.0) * u128::from(self.filters.band_up_percent) / 100;
+        Price(u64::try_from(ceiling).unwrap_or(u64::MAX)).min(self.filters.price_max)
+    }
+
+    /// Whether an order's quantity is one that the filters allow.
+    ///
+    /// # Errors
+    /// Names the filter that it breaks.
+    #[inline]
+    pub fn check_quantity(&self, order_type: OrderType, quantity: Quantity) -> Result<(), Filter> {
+        let f = &self.filters;
+        if quantity < f.quantity_min || quantity > f.quantity_max {
+            return Err(Filter::LotSize);
+        }
+        if !order_type.has_limit_price() && quantity > f.market_quantity_max {
+            return Err(Filter::MarketLotSize);
+        }
+        Ok(())
+    }
+
+    /// Whether an order's worth is one that the filters allow.
+    ///
+    /// # Errors
+    /// [`Filter::Notional`] if not.
+    #[inline]
+    pub fn check_notional(&self, notional: Amount) -> Result<(), Filter> {
+        if notional < self.filters.notional_min || notional > self.filters.notional_max {
+            return Err(Filter::Notional);
+        }
+        Ok(())
+    }
+
+    /// The asset that a trade takes from an order of `side`.
+    #[must_use]
+    #[inline]
+    pub fn pays(&self, side: Side) -> AssetId {
+        match side {
+            Side::Buy => self.quote.id,
+            Side::Sell => self.base.id,
+        }
+    }
+
+    /// The asset that a trade brings an order of `side`, in which it also pays its fee.
+    #[must_use]
+    #[inline]
+    pub fn receives(&self, side: Side) -> AssetId {
+        self.pays(side.opposite())
+    }
+
+    /// `price` as a decimal in quote per base.
+    #[must_use]
+    pub fn price_decimal(&self, price: Price) -> (i128, u8) {
+        (i128::from(price.0) * self.tick_size.units(), self.tick_size.scale())
+    }
+
+    /// `quantity` as a decimal in base: units and scale.
+    #[must_use]
+    pub fn quantity_decimal(&self, quantity: Quantity) -> (i128, u8) {
+        (i128::from(quantity.0) * self.step_size.units(), self.step_size.scale())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// BTCUSDT as on the demo venue.
+    pub(crate) fn btcusdt() -> Description {
+        let asset =
+            |id, name, decimals| Asset { id: AssetId(id), name: AssetName::new_checked(name).unwrap(), decimals };
+        Description {
+            id: SymbolId(0),
+            symbol: SymbolName::new_checked("BTCUSDT").unwrap(),
+            base: asset(0, "BTC", 8),
+            quote: asset(1, "USDT", 8),
+            tick_size: Decimal::parse("0.01").unwrap(),
+            step_size: Decimal::parse("0.00001").unwrap(),
+            filters: Filters {
+                price_min: Price(1),
+                price_max: Price(100_000_000),
+                quantity_min: Quantity(1),
+                quantity_max: Quantity(900_000_000),
+                market_quantity_max: Quantity(10_000_000),
+                notional_min: Amount(500_000_000),
+                notional_max: Amount(900_000_000_000_000),
+                band_up_percent: 500,
+                band_down_percent: 20,
+                orders_max: 200,
+                algo_orders_max: 5,
+            },
+            fees: Fees::default(),
+            status: MarketStatus::Trading,
+        }
+    }
+
+    #[test]
+    fn amounts_are_whole_units() {
+        let market = Market::new_checked(btcusdt()).unwrap();
+        let price = market.price(Decimal::parse("50000.01").unwrap()).unwrap();
+        let quantity = market.quantity(Decimal::parse("0.00002").unwrap()).unwrap();
+        assert_eq!(market.base_amount(quantity), Amount(2_000));
+        assert_eq!(market.quote_amount(price, quantity), Amount(100_000_020)); // 1.00000020 USDT
+        assert_eq!(market.affordable(price, Amount(100_000_019)), Quantity(1));
+        assert_eq!(market.affordable(price, Amount(100_000_020)), Quantity(2));
+    }
+
+    #[test]
+    fn a_market_whose_amounts_would_need_rounding_is_refused() {
+        let mut d = btcusdt();
+        d.tick_size = Decimal::parse("0.00001").unwrap();
+        assert_eq!(Market::new_checked(d), Err(Error::NotionalFinerThanQuote));
+        let mut d = btcusdt();
+        d.step_size = Decimal::parse("0.000000001").unwrap();
+        assert_eq!(Market::new_checked(d), Err(Error::StepFinerThanBase));
+        let mut d = btcusdt();
+        d.quote = d.base;
+        assert_eq!(Market::new_checked(d), Err(Error::SameAsset));
+        let mut d = btcusdt();
+        d.filters.price_min = Price(0);
+        assert_eq!(Market::new_checked(d), Err(Error::Range));
+    }
+
+    #[test]
+    fn fees_round_up_and_are_exact_at_any_size() {
+        let rate = FeeRate::from_decimal(Decimal::parse("0.001").unwrap()).unwrap();
+        assert_eq!(rate.fee_on(Amount(1)), Amount(1));
+        assert_eq!(rate.fee_on(Amount(1_000)), Amount(1));
+        assert_eq!(rate.fee_on(Amount(1_001)), Amount(2));
+        assert_eq!(rate.fee_on(Amount::ZERO), Amount::ZERO);
+        let huge = Amount::MAX;
+        assert_eq!(rate.fee_on(huge).0, (huge.0 + 999) / 1_000);
+        assert_eq!(FeeRate::default().fee_on(huge), Amount::ZERO);
+        assert!(FeeRate::from_decimal(Decimal::parse("1").unwrap()).is_none());
+        assert!(FeeRate::from_decimal(Decimal::parse("0.000000001").unwrap()).is_none());
+    }
+
+    #[test]
+    fn bands_hold_around_the_last_price() {
+        let market = Market::new_checked(btcusdt()).unwrap();
+        let last = Some(Price(1_000));
+        assert!(market.within_band(Price(5_000), last) && !market.within_band(Price(5_001), last));
+        assert!(market.within_band(Price(200), last) && !market.within_band(Price(199), last));
+        assert!(market.within_band(Price(1), None));
+        assert_eq!(market.worst_buy_price(Price(1_000)), Price(5_000));
+    }
+}

@@ -1,0 +1,128 @@
+//! Whole numbers with a meaning: ticks, lots, and an asset's smallest units.
+
+use serde::{Deserialize, Serialize};
+
+/// A price as a whole number of its market's ticks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+#[repr(transparent)]
+pub struct Price(pub u64);
+
+/// A quantity as a whole number of its market's lots.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+#[repr(transparent)]
+pub struct Quantity(pub u64);
+
+/// An amount of money as a whole number of its asset's smallest unit; negative only in postings and in the venue's
+/// external account. 128 bits hold any amount of an asset with 18 decimals.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+#[repr(transparent)]
+pub struct Amount(pub i128);
+
+impl Price {
+    /// The highest price a book can hold, in ticks.
+    pub const MAX: Self = Self((1 << 42) - 1);
+}
+
+impl Quantity {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+    /// The largest quantity of one order, in lots. With at most 2^21 orders in a book, the total of a price level
+    /// always fits in 64 bits.
+    pub const MAX: Self = Self((1 << 42) - 1);
+
+    /// The sum.
+    ///
+    /// # Panics
+    /// On overflow, which the bounds on orders rule out.
+    #[must_use]
+    #[inline]
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.checked_add(other.0).expect("quantity overflow"))
+    }
+
+    /// The difference.
+    ///
+    /// # Panics
+    /// When `other` is more than there is.
+    #[must_use]
+    #[inline]
+    pub fn minus(self, other: Self) -> Self {
+        Self(self.0.checked_sub(other.0).expect("quantity underflow"))
+    }
+
+    /// Whether there is nothing.
+    #[must_use]
+    #[inline]
+    pub fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl Amount {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+    /// The largest amount one transfer can move or one order can be worth: 2^112, some 5 x 10^15 units of an asset with
+    /// 18 decimals. Sums of very many such amounts still fit in 128 bits.
+    pub const MAX: Self = Self(1 << 112);
+
+    /// The sum, or `None` on overflow.
+    #[must_use]
+    #[inline]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+
+    /// The difference, or `None` on overflow.
+    #[must_use]
+    #[inline]
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.0.checked_sub(other.0).map(Self)
+    }
+
+    /// The sum.
+    ///
+    /// # Panics
+    /// On overflow.
+    #[must_use]
+    #[inline]
+    pub fn plus(self, other: Self) -> Self {
+        self.checked_add(other).expect("amount overflow")
+    }
+
+    /// The difference; may be negative.
+    ///
+    /// # Panics
+    /// On overflow.
+    #[must_use]
+    #[inline]
+    pub fn minus(self, other: Self) -> Self {
+        self.checked_sub(other).expect("amount overflow")
+    }
+
+    /// The same amount the other way.
+    ///
+    /// # Panics
+    /// On overflow.
+    #[must_use]
+    #[inline]
+    pub fn negated(self) -> Self {
+        Self(self.0.checked_neg().expect("amount overflow"))
+    }
+
+    /// Whether there is nothing.
+    #[must_use]
+    #[inline]
+    pub fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether it is below zero.
+    #[must_use]
+    #[inline]
+    pub fn is_negative(self) -> bool {
+        self.0 < 0
+    }
+}
