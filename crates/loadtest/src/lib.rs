@@ -1,1 +1,8 @@
-//! (being written)
+//! Load, and what is learned from it: one standard stream of orders on which every engine must agree, a book too plain
+//! to be wrong that says what agreement is, clocks that do not flatter, and a client that drives a venue over HTTP at
+//! little cost to the machine they share.
+
+//pub mod http;
+//pub mod latency;
+pub mod naive;
+pub mod workload;
