@@ -1,1 +1,368 @@
-//! (being written)
+//! The money of one partition: what every account has free, what its orders hold, and where every unit came from.
+//!
+//! The ledger is double entry. Whatever moves leaves one account and reaches another: deposits come from
+//! [`AccountId::EXTERNAL`], withdrawals go to it, fees go to [`AccountId::FEES`], and a trade moves through
+//! [`AccountId::CLEARING`], because the other side's ledger may be another partition's. So per asset the sum over all accounts
+//! is zero at all times, and [`Ledger::audit`] proves it. Clearing itself is zero whenever no trade is half settled.
+//!
+//! Funds are never only checked. An order's funds move from free to held, under a [`HoldId`], before the order goes anywhere, and
+//! a hold is the only thing that a trade can be paid from. So a trade cannot fail for want of money.
+
+mod account;
+mod audit;
+mod hold;
+mod transfer;
+
+pub use audit::{Audit, Violation};
+pub use hold::Hold;
+pub use transfer::{Transfer, TransferError};
+
+use account::{Accounts, Position};
+use crossbook_types::{AccountId, Amount, AssetId, HoldId, Timestamp, TransferId};
+use hold::Holds;
+use serde::{Deserialize, Serialize};
+use transfer::Transfers;
+
+/// Why funds cannot be held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum HoldError {
+    /// The account is not of this ledger.
+    #[error("no such account")]
+    UnknownAccount,
+    /// Less is free than would have to be held.
+    #[error("insufficient free balance")]
+    Insufficient,
+}
+
+/// One side of a trade, in finished amounts. `pay` and `improvement` leave the hold, `receive` less `fee` becomes free.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Leg {
+    /// The asset that is paid.
+    pub pay_asset: AssetId,
+    /// How much of it.
+    pub pay: Amount,
+    /// How much of the hold became needless, because the price was better than the worst that was held for.
+    pub improvement: Amount,
+    /// The asset that is received.
+    pub receive_asset: AssetId,
+    /// How much of it, before the fee.
+    pub receive: Amount,
+    /// What of that the venue gets.
+    pub fee: Amount,
+}
+
+/// What an account has of an asset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Balance {
+    /// What it can use.
+    pub free: Amount,
+    /// What its open orders hold.
+    pub held: Amount,
+}
+
+/// The accounts of a partition.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    accounts: Accounts,
+    venue: VenueAccounts,
+    holds: Holds,
+    transfers: Transfers,
+    /// Balances changed since [`Ledger::drain_changes`], each once.
+    changed: Vec<Position>,
+}
+
+/// The venue's own accounts, by asset number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct VenueAccounts {
+    external: Vec<Amount>,
+    fees: Vec<Amount>,
+    clearing: Vec<Amount>,
+    /// How many entries of `clearing` are not zero.
+    in_transit: u32,
+}
+
+impl VenueAccounts {
+    fn cover(&mut self, asset: AssetId) -> usize {
+        let at = asset.0 as usize;
+        if at >= self.external.len() {
+            for column in [&mut self.external, &mut self.fees, &mut self.clearing] {
+                column.resize(at + 1, Amount::ZERO);
+            }
+        }
+        at
+    }
+
+    #[inline]
+    fn clear(&mut self, asset: AssetId, amount: Amount) {
+        let at = self.cover(asset);
+        let before = self.clearing[at];
+        let after = before.plus(amount);
+        self.clearing[at] = after;
+        match (before.is_zero(), after.is_zero()) {
+            (true, false) => self.in_transit += 1,
+            (false, true) => self.in_transit -= 1,
+            _ => {}
+        }
+    }
+}
+
+impl Ledger {
+    /// An empty ledger.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens an account; once it is open, nothing happens.
+    pub fn open(&mut self, account: AccountId) {
+        self.accounts.open(account);
+    }
+
+    /// Whether the account is of this ledger.
+    #[must_use]
+    pub fn has(&self, account: AccountId) -> bool {
+        self.accounts.slot(account).is_some()
+    }
+
+    /// What an account has of an asset; nothing, if it never had any.
+    #[must_use]
+    pub fn balance(&self, account: AccountId, asset: AssetId) -> Balance {
+        self.accounts.balance(account, asset)
+    }
+
+    /// What one of the venue's own accounts has of an asset; its balance may be negative.
+    #[must_use]
+    pub fn venue_balance(&self, account: AccountId, asset: AssetId) -> Amount {
+        let column = match account {
+            AccountId::EXTERNAL => &self.venue.external,
+            AccountId::FEES => &self.venue.fees,
+            AccountId::CLEARING => &self.venue.clearing,
+            _ => return Amount::ZERO,
+        };
+        column.get(asset.0 as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether some trade is settled on one side only, as far as this partition's ledger knows.
+    #[must_use]
+    #[inline]
+    pub fn in_transit(&self) -> bool {
+        self.venue.in_transit > 0
+    }
+
+    /// Sets `amount` of an account's free balance aside.
+    ///
+    /// # Errors
+    /// When there is less; nothing is held then.
+    ///
+    /// # Panics
+    /// When `amount` is negative.
+    #[inline]
+    pub fn hold(&mut self, account: AccountId, asset: AssetId, amount: Amount) -> Result<HoldId, HoldError> {
+        assert!(!amount.is_negative(), "a hold of a negative amount");
+        let slot = self.accounts.slot(account).ok_or(HoldError::UnknownAccount)?;
+        let position = self.accounts.position(slot, asset);
+        let balance = self.accounts.at(position);
+        if balance.free < amount {
+            return Err(HoldError::Insufficient);
+        }
+        balance.free = balance.free.minus(amount);
+        balance.held = balance.held.plus(amount);
+        self.change(position);
+        Ok(self.holds.place(Hold { account, position, remaining: amount }))
+    }
+
+    /// Settles one side of a trade.
+    ///
+    /// # Panics
+    /// When the hold is not that account's, does not hold that much, or the fee is more than what is received: the books
+    /// would no longer be true, and a venue that goes on then is worse than one that stops.
+    #[inline]
+    pub fn settle(&mut self, account: AccountId, hold: HoldId, leg: &Leg) {
+        let Leg { pay_asset, pay, improvement, receive_asset, receive, fee } = *leg;
+        assert!(
+            !pay.is_negative() && !improvement.is_negative() && !fee.is_negative() && fee <= receive,
+            "a trade's amounts"
+        );
+        let entry = self.holds.get_mut(hold).expect("a trade is paid from a hold that exists");
+        let spent = pay.plus(improvement);
+        assert!(entry.account == account && entry.remaining >= spent, "a trade is paid from a hold that suffices");
+        entry.remaining = entry.remaining.minus(spent);
+        let position = entry.position;
+
+        let paying = self.accounts.at(position);
+        assert_eq!(paying.asset, pay_asset, "a trade is paid in the asset that is held");
+        paying.held = paying.held.minus(spent);
+        paying.free = paying.free.plus(improvement);
+        self.change(position);
+
+        let receiving = self.accounts.position(position.slot, receive_asset);
+        let balance = self.accounts.at(receiving);
+        balance.free = balance.free.plus(receive.minus(fee));
+        self.change(receiving);
+
+        self.venue.clear(pay_asset, pay);
+        self.venue.clear(receive_asset, receive.negated());
+        let at = self.venue.cover(receive_asset);
+        self.venue.fees[at] = self.venue.fees[at].plus(fee);
+    }
+
+    /// Ends a hold and frees what is left in it.
+    ///
+    /// # Panics
+    /// When the hold is not that account's.
+    #[inline]
+    pub fn release(&mut self, account: AccountId, hold: HoldId) {
+        let entry = self.holds.remove(hold).expect("a hold is released once");
+        assert_eq!(entry.account, account, "a hold is released by its account");
+        if entry.remaining.is_zero() {
+            return;
+        }
+        let balance = self.accounts.at(entry.position);
+        balance.held = balance.held.minus(entry.remaining);
+        balance.free = balance.free.plus(entry.remaining);
+        self.change(entry.position);
+    }
+
+    /// What is left in a hold.
+    #[must_use]
+    pub fn held_under(&self, hold: HoldId) -> Option<Amount> {
+        self.holds.get(hold).map(|entry| entry.remaining)
+    }
+
+    /// Brings money in (`amount` above zero) or takes it out (below), once per account and transfer id. The second value
+    /// tells whether it moved now.
+    ///
+    /// # Errors
+    /// When the account is unknown, the amount is out of range, too little is free, or the id was used for something else.
+    pub fn transfer(
+        &mut self,
+        account: AccountId,
+        asset: AssetId,
+        amount: Amount,
+        transfer: TransferId,
+        time: Timestamp,
+    ) -> Result<(Transfer, bool), TransferError> {
+        let slot = self.accounts.slot(account).ok_or(TransferError::UnknownAccount)?;
+        if let Some(known) = self.transfers.get(account, transfer) {
+            return if known.asset == asset && known.amount == amount {
+                Ok((known.clone(), false))
+            } else {
+                Err(TransferError::Conflict)
+            };
+        }
+        if amount.is_zero() || amount.0.unsigned_abs() > Amount::MAX.0.unsigned_abs() {
+            return Err(TransferError::Amount);
+        }
+        let at = self.venue.cover(asset);
+        let external = self.venue.external[at].checked_sub(amount).filter(|sum| sum.0.unsigned_abs() <= 1 << 120);
+        let external = external.ok_or(TransferError::Amount)?;
+        let position = self.accounts.position(slot, asset);
+        let balance = self.accounts.at(position);
+        let free = balance.free.plus(amount);
+        if free.is_negative() {
+            return Err(TransferError::Insufficient);
+        }
+        balance.free = free;
+        self.venue.external[at] = external;
+        self.change(position);
+        let record = Transfer { account, asset, amount, transfer, time };
+        self.transfers.record(record.clone());
+        Ok((record, true))
+    }
+
+    /// Every balance that changed since the last call, each once, in the order of its first change.
+    pub fn drain_changes(&mut self, mut each: impl FnMut(AccountId, AssetId, Balance)) {
+        for &position in &self.changed {
+            let id = self.accounts.id(position.slot);
+            let holding = self.accounts.at(position);
+            holding.changed = false;
+            each(id, holding.asset, Balance { free: holding.free, held: holding.held });
+        }
+        self.changed.clear();
+    }
+
+    /// Every balance, by account number and asset number.
+    pub fn balances(&self) -> impl Iterator<Item = (AccountId, AssetId, Balance)> {
+        self.accounts.balances()
+    }
+
+    #[inline]
+    fn change(&mut self, position: Position) {
+        let holding = self.accounts.at(position);
+        if !holding.changed {
+            holding.changed = true;
+            self.changed.push(position);
+        }
+    }
+}
+
+/// A ledger in its canonical form: the same for every ledger with the same content, however it came about.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct State {
+    accounts: Vec<(AccountId, Vec<(AssetId, Balance)>)>,
+    external: Vec<Amount>,
+    fees: Vec<Amount>,
+    clearing: Vec<Amount>,
+    holds: Vec<(HoldId, AccountId, AssetId, Amount)>,
+    hold_next: HoldId,
+    transfers: Vec<Transfer>,
+}
+
+/// Why a state is not one of a ledger.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the ledger's state contradicts itself")]
+pub struct Inconsistent;
+
+impl Ledger {
+    /// The canonical form.
+    ///
+    /// # Panics
+    /// When changes were not drained; states are taken between commands only.
+    #[must_use]
+    pub fn state(&self) -> State {
+        assert!(self.changed.is_empty(), "a ledger's state is taken between commands");
+        State {
+            accounts: self.accounts.canonical(),
+            external: self.venue.external.clone(),
+            fees: self.venue.fees.clone(),
+            clearing: self.venue.clearing.clone(),
+            holds: self.holds.canonical(|position| self.accounts.asset(position)),
+            hold_next: self.holds.next(),
+            transfers: self.transfers.canonical(),
+        }
+    }
+
+    /// The ledger of that state.
+    ///
+    /// # Errors
+    /// When the state does not pass its own audit.
+    pub fn restore(state: State) -> Result<Self, Inconsistent> {
+        let mut ledger = Self::new();
+        for (account, balances) in state.accounts {
+            ledger.accounts.restore(account, balances)?;
+        }
+        if state.external.len() != state.fees.len() || state.fees.len() != state.clearing.len() {
+            return Err(Inconsistent);
+        }
+        let in_transit = state.clearing.iter().filter(|amount| !amount.is_zero()).count();
+        ledger.venue = VenueAccounts {
+            external: state.external,
+            fees: state.fees,
+            clearing: state.clearing,
+            in_transit: u32::try_from(in_transit).map_err(|_| Inconsistent)?,
+        };
+        for (id, account, asset, remaining) in state.holds {
+            let slot = ledger.accounts.slot(account).ok_or(Inconsistent)?;
+            let position = ledger.accounts.position(slot, asset);
+            ledger.holds.restore(id, Hold { account, position, remaining })?;
+        }
+        ledger.holds.count_from(state.hold_next)?;
+        for transfer in state.transfers {
+            ledger.transfers.record(transfer);
+        }
+        if ledger.audit().violations.is_empty() { Ok(ledger) } else { Err(Inconsistent) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! What a partition can be told. A [`Command`] is one record of the log: who sent it, in which order, when, and what it
+//! asks. Whatever a command needs to have its effect is in it; nothing is looked up outside the state it is applied to.
+
+use crossbook_types::{
+    AccountId, Amount, ApiKeyId, AssetId, AssetName, ClientOrderId, OrderId, OrderType, Price, Quantity, RequestNumber,
+    SelfTradePrevention, Sequence, Side, SourceId, SymbolId, TimeInForce, Timestamp, TransferId, market,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::peer::PeerMessage;
+use crate::registry::{Credential, Permissions};
+
+/// One record of a partition's log.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Command {
+    /// Its place in the log.
+    pub sequence: Sequence,
+    /// When the partition took it; never earlier than the command before.
+    pub time: Timestamp,
+    /// Who sent it.
+    pub source: SourceId,
+    /// The sender's own number for it. A number that was seen before has no effect.
+    pub number: RequestNumber,
+    /// What it asks.
+    pub body: Body,
+}
+
+/// What a command asks for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Body {
+    /// List an asset. Partition 0 only, like all changes of the registry.
+    ListAsset(ListAsset),
+    /// Open a market. Its id is given by the registry.
+    ListMarket(Box<ListMarket>),
+    /// Change a market's filters, fees or status. Symbol, assets, tick and step stay.
+    ChangeMarket(Box<ChangeMarket>),
+    /// Open an account.
+    OpenAccount(OpenAccount),
+    /// Give an account an API credential.
+    IssueApiKey(Box<IssueApiKey>),
+    /// Take an API credential away.
+    RevokeApiKey(RevokeApiKey),
+    /// Bring money in from outside, or take it out.
+    Transfer(TransferRequest),
+    /// Place an order.
+    Place(NewOrder),
+    /// Cancel an order.
+    Cancel(CancelOrder),
+    /// Cancel every open order of an account in a market.
+    CancelAll(CancelAll),
+    /// What another partition, or this one, asks as a consequence of a command of its own.
+    Peer(PeerMessage),
+}
+
+/// See [`Body::ListAsset`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ListAsset {
+    /// Its name; not yet taken.
+    pub name: AssetName,
+    /// Digits after the point, at most 18.
+    pub decimals: u8,
+}
+
+/// See [`Body::ListMarket`]. The `id` in the description is ignored: the registry counts.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ListMarket {
+    /// What the market is to be.
+    pub description: market::Description,
+}
+
+/// See [`Body::ChangeMarket`]. What is `None` stays as it is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ChangeMarket {
+    /// Which market.
+    pub symbol: SymbolId,
+    /// New filters.
+    pub filters: Option<market::Filters>,
+    /// New fees; orders placed before keep the rates that they were accepted with.
+    pub fees: Option<market::Fees>,
+    /// New status.
+    pub status: Option<market::MarketStatus>,
+}
+
+/// See [`Body::OpenAccount`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OpenAccount {
+    /// The operator's words for it, at most [`crate::registry::LABEL_BYTES_MAX`] bytes.
+    pub label: String,
+}
+
+/// See [`Body::IssueApiKey`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct IssueApiKey {
+    /// Whose.
+    pub account: AccountId,
+    /// The public name of the credential; drawn at random by the gateway.
+    pub key: ApiKeyId,
+    /// What it may do.
+    pub permissions: Permissions,
+    /// How its signatures are checked.
+    pub credential: Credential,
+    /// Addresses or networks it may be used from (`10.0.0.0/8`); empty: any.
+    pub allowed_ips: Vec<String>,
+}
+
+/// See [`Body::RevokeApiKey`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RevokeApiKey {
+    /// Whose.
+    pub account: AccountId,
+    /// Which.
+    pub key: ApiKeyId,
+}
+
+/// See [`Body::Transfer`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TransferRequest {
+    /// Whose money.
+    pub account: AccountId,
+    /// Which asset.
+    pub asset: AssetId,
+    /// How much, in the asset's smallest unit: above zero for a deposit, below for a withdrawal.
+    pub amount: Amount,
+    /// The operator's name for it. The same name again with the same content has no second effect.
+    pub transfer: TransferId,
+}
+
+/// See [`Body::Place`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NewOrder {
+    /// Whose order.
+    pub account: AccountId,
+    /// In which market.
+    pub symbol: SymbolId,
+    /// The client's name for it (the gateway makes one up where the client gave none).
+    pub client_order_id: ClientOrderId,
+    /// Buy or sell.
+    pub side: Side,
+    /// What kind.
+    pub order_type: OrderType,
+    /// How long. [`TimeInForce::Gtc`] where the kind has none.
+    pub time_in_force: TimeInForce,
+    /// The limit price, for the kinds that have one.
+    pub price: Option<Price>,
+    /// How much.
+    pub size: Size,
+    /// The stop price, for the kinds that have one.
+    pub stop_price: Option<Price>,
+    /// What happens when it meets another order of the same account.
+    pub self_trade_prevention: SelfTradePrevention,
+}
+
+/// How much an order is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Size {
+    /// So many lots of the base asset.
+    Base(Quantity),
+    /// As many lots as can be had for, or as bring, at most this amount of the quote asset. Market orders only.
+    Quote(Amount),
+}
+
+/// See [`Body::Cancel`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CancelOrder {
+    /// Whose order.
+    pub account: AccountId,
+    /// In which market.
+    pub symbol: SymbolId,
+    /// Which order.
+    pub target: Target,
+    /// The client's name for this cancel, shown in its report.
+    pub cancel_id: ClientOrderId,
+}
+
+/// How a client names one of its orders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Target {
+    /// By the venue's number.
+    Order(OrderId),
+    /// By the client's own name.
+    Client(ClientOrderId),
+    /// By both, which must be the same order.
+    Both(OrderId, ClientOrderId),
+}
+
+/// See [`Body::CancelAll`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CancelAll {
+    /// Whose orders.
+    pub account: AccountId,
+    /// In which market.
+    pub symbol: SymbolId,
+    /// The client's name for this cancel, shown in the reports.
+    pub cancel_id: ClientOrderId,
+}

@@ -1,0 +1,291 @@
+//! What a partition tells the world. Every view, stream, candle and table is a fold of these.
+//!
+//! The events of one command stand together behind a [`Cause`]. They are facts, not instructions: amounts are final,
+//! balances are what they are after the command, depth is absolute. A client's command ends with exactly one
+//! [`Event::Answered`], the last event that bears its source and number.
+
+use crossbook_types::{
+    AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, Market, OrderId, OrderType, Price, Quantity,
+    RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, SymbolId, TimeInForce, Timestamp, TradeId,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::command::Size;
+use crate::ledger::Transfer;
+use crate::refusal::Refusal;
+use crate::registry::{Account, ApiKey};
+
+/// The command that events come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Cause {
+    /// Its place in the log.
+    pub sequence: Sequence,
+    /// When it was taken; the time of all its events.
+    pub time: Timestamp,
+}
+
+/// One fact.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Event {
+    /// An asset can now be held.
+    AssetListed(Asset),
+    /// A market exists.
+    MarketListed(Box<Market>),
+    /// A market's filters, fees or status are now these.
+    MarketChanged(Box<Market>),
+    /// An account exists.
+    AccountOpened(Box<Account>),
+    /// An API credential is valid.
+    ApiKeyIssued(Box<ApiKey>),
+    /// An API credential is no longer valid.
+    ApiKeyRevoked {
+        /// Whose it was.
+        account: AccountId,
+        /// Which.
+        key: ApiKeyId,
+    },
+    /// Money came in or went out.
+    Transferred(Box<Transfer>),
+    /// An order was accepted. If it does not wait for a stop price it works from now on.
+    OrderPlaced(OrderPlaced),
+    /// The stop price of a waiting order was reached; it works from now on.
+    OrderTriggered {
+        /// The market.
+        symbol: SymbolId,
+        /// The order.
+        order: OrderId,
+        /// Whose.
+        account: AccountId,
+    },
+    /// Two orders traded.
+    Traded(Trade),
+    /// An order has ended. The last event of every order; its totals say how far it came.
+    OrderClosed(OrderClosed),
+    /// The quantity at one price of a book is now this.
+    DepthChanged(DepthChanged),
+    /// What an account has of an asset is now this. At most one per account, asset and command.
+    BalanceChanged {
+        /// Whose.
+        account: AccountId,
+        /// Of what.
+        asset: AssetId,
+        /// What it can use.
+        free: Amount,
+        /// What its open orders hold.
+        held: Amount,
+    },
+    /// The answer to the command that `source` sent as `number`.
+    Answered {
+        /// Who asked.
+        source: SourceId,
+        /// As which of its commands.
+        number: RequestNumber,
+        /// What it is told.
+        answer: Answer,
+    },
+}
+
+/// An order as it was accepted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OrderPlaced {
+    /// The venue's number for it.
+    pub order: OrderId,
+    /// The market.
+    pub symbol: SymbolId,
+    /// Whose.
+    pub account: AccountId,
+    /// The client's name for it.
+    pub client_order_id: ClientOrderId,
+    /// Buy or sell.
+    pub side: Side,
+    /// What kind.
+    pub order_type: OrderType,
+    /// How long.
+    pub time_in_force: TimeInForce,
+    /// The limit price, if it has one.
+    pub price: Option<Price>,
+    /// How much.
+    pub size: Size,
+    /// The stop price it waits for, if any.
+    pub stop_price: Option<Price>,
+    /// What happens when it meets another order of the same account.
+    pub self_trade_prevention: SelfTradePrevention,
+}
+
+/// A trade. The buyer receives base and pays its fee in base; the seller receives quote and pays its fee in quote.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Trade {
+    /// The market.
+    pub symbol: SymbolId,
+    /// Its number there.
+    pub trade: TradeId,
+    /// At which price: the resting order's.
+    pub price: Price,
+    /// How much.
+    pub quantity: Quantity,
+    /// Price x quantity in the quote asset's smallest unit.
+    pub quote: Amount,
+    /// Which side the incoming order was on.
+    pub taker_side: Side,
+    /// The incoming order.
+    pub taker: Party,
+    /// The resting order.
+    pub maker: Party,
+}
+
+/// One side of a trade.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Party {
+    /// The order.
+    pub order: OrderId,
+    /// Whose.
+    pub account: AccountId,
+    /// What it paid the venue, in the asset that it received.
+    pub fee: Amount,
+}
+
+/// The end of an order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OrderClosed {
+    /// The market.
+    pub symbol: SymbolId,
+    /// The order.
+    pub order: OrderId,
+    /// Whose.
+    pub account: AccountId,
+    /// Why.
+    pub reason: CloseReason,
+}
+
+/// Why an order ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum CloseReason {
+    /// All of it traded (of a market order by quote amount: no further whole lot fits in the amount).
+    Filled,
+    /// Its owner cancelled it, under this name.
+    Canceled {
+        /// The client's name for the cancel.
+        cancel_id: ClientOrderId,
+    },
+    /// Its own terms ended it: IOC or FOK, a market order without liquidity, funds used up by a triggered buy.
+    Expired,
+    /// Self-trade prevention ended it.
+    SelfTradePrevented,
+}
+
+/// A change of a book's depth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DepthChanged {
+    /// The market.
+    pub symbol: SymbolId,
+    /// Which side.
+    pub side: Side,
+    /// At which price.
+    pub price: Price,
+    /// What now rests there; zero if nothing.
+    pub quantity: Quantity,
+    /// Counts from 1 in each market without gaps.
+    pub update: u64,
+}
+
+/// What the sender of a command is told.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Answer {
+    /// The asset exists, under this number.
+    AssetListed(AssetId),
+    /// The market exists, under this number.
+    MarketListed(SymbolId),
+    /// The market was changed.
+    MarketChanged(SymbolId),
+    /// The account exists, under this number.
+    AccountOpened(AccountId),
+    /// The credential is valid.
+    ApiKeyIssued(ApiKeyId),
+    /// The credential is no longer valid.
+    ApiKeyRevoked(ApiKeyId),
+    /// The money moved, now or when this transfer was first asked for; what was recorded then.
+    Transferred(Box<Transfer>),
+    /// The order was accepted; what came of it stands in the other events.
+    Placed {
+        /// The market.
+        symbol: SymbolId,
+        /// The order.
+        order: OrderId,
+    },
+    /// The order was cancelled.
+    Canceled {
+        /// The market.
+        symbol: SymbolId,
+        /// The order.
+        order: OrderId,
+    },
+    /// All open orders of the account in the market were cancelled; one [`Event::OrderClosed`] each.
+    CanceledAll {
+        /// The market.
+        symbol: SymbolId,
+        /// How many there were; at least one.
+        count: u32,
+    },
+    /// Nothing was changed, because of this.
+    Refused(Refusal),
+}
+
+/// The events of consecutive commands, in order, in two flat vectors that are filled and emptied again and again.
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Events {
+    causes: Vec<(Cause, usize)>,
+    events: Vec<Event>,
+}
+
+impl Events {
+    /// None yet, with room for a batch.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets all, keeps the room.
+    pub fn clear(&mut self) {
+        self.causes.clear();
+        self.events.clear();
+    }
+
+    /// Whether no command has been applied into it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.causes.is_empty()
+    }
+
+    /// How many commands have been applied into it.
+    #[must_use]
+    pub fn commands(&self) -> usize {
+        self.causes.len()
+    }
+
+    /// All events, without their causes.
+    #[must_use]
+    pub fn all(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The events of each command, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Cause, &[Event])> {
+        let mut start = 0;
+        self.causes.iter().map(move |&(cause, end)| {
+            let events = &self.events[start..end];
+            start = end;
+            (cause, events)
+        })
+    }
+
+    /// Adds a fact to the command being applied.
+    #[inline]
+    pub(crate) fn push(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// Ends the command being applied.
+    pub(crate) fn close(&mut self, cause: Cause) {
+        self.causes.push((cause, self.events.len()));
+    }
+}

@@ -1,0 +1,103 @@
+//! What partitions say to each other.
+//!
+//! An order of an account in partition *a* for a market in partition *b* crosses twice: *a* checks the account, holds the
+//! funds and sends [`PeerMessage::Admit`]; *b* matches and answers with one [`PeerMessage::Settle`] per side of each trade and
+//! one [`PeerMessage::Release`] when an order ends. When both are the same partition the messages go through the same outbox and
+//! are taken from it before the next command is looked at, so nothing else differs.
+//!
+//! Only *a* knows money; only *b* knows the book. What *b* needs of the account travels with the order (its budget, its fee
+//! rates, the number of its hold), and what *a* needs of a trade travels back as finished amounts.
+
+use crossbook_types::{AccountId, Amount, AssetId, Fees, HoldId, PartitionId, RequestNumber, SourceId, SymbolId};
+use serde::{Deserialize, Serialize};
+
+use crate::command::{CancelAll, CancelOrder, NewOrder};
+use crate::registry::Change;
+
+/// The client command that a message goes back to, for its answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Origin {
+    /// Who asked.
+    pub source: SourceId,
+    /// As which of its commands.
+    pub number: RequestNumber,
+}
+
+/// A message and where it goes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// The partition that owns what the message is about.
+    pub to: PartitionId,
+    /// The message.
+    pub message: PeerMessage,
+}
+
+/// What one partition asks of another.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum PeerMessage {
+    /// The registry changed.
+    Registry(Change),
+    /// An order whose funds are held: match it.
+    Admit(Admitted),
+    /// An account wants an order cancelled.
+    Cancel {
+        /// What it asked.
+        request: CancelOrder,
+        /// For the answer.
+        origin: Origin,
+    },
+    /// An account wants all its orders in a market cancelled.
+    CancelAll {
+        /// What it asked.
+        request: CancelAll,
+        /// For the answer.
+        origin: Origin,
+    },
+    /// One side of a trade: move the money.
+    Settle(Settlement),
+    /// An order has ended: free what it still holds.
+    Release {
+        /// Whose.
+        account: AccountId,
+        /// What was held for it.
+        hold: HoldId,
+    },
+}
+
+/// An order on its way to its market.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Admitted {
+    /// The order.
+    pub order: NewOrder,
+    /// What holds its funds.
+    pub hold: HoldId,
+    /// How much it holds, in the asset that the order pays. The order spends no more.
+    pub budget: Amount,
+    /// The fee rates that hold for this order.
+    pub fees: Fees,
+    /// For the answer.
+    pub origin: Origin,
+}
+
+/// One side of a trade, in finished amounts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Settlement {
+    /// Whose.
+    pub account: AccountId,
+    /// What holds the order's funds.
+    pub hold: HoldId,
+    /// The market, for what is paid and what is received.
+    pub symbol: SymbolId,
+    /// What is paid.
+    pub pay_asset: AssetId,
+    /// How much of it leaves the hold.
+    pub pay: Amount,
+    /// How much more the hold no longer needs: the trade was better than the limit.
+    pub improvement: Amount,
+    /// What is received.
+    pub receive_asset: AssetId,
+    /// How much of it arrives, before the fee.
+    pub receive: Amount,
+    /// What of that goes to the venue.
+    pub fee: Amount,
+}

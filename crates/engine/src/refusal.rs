@@ -1,0 +1,79 @@
+//! Why a partition does not do what it was asked. A refusal changes nothing and tells the sender what to do instead; the
+//! gateway turns it into the code and text that clients of the API know.
+
+use crossbook_types::{Filter, MarketStatus, market};
+use serde::{Deserialize, Serialize};
+
+/// A reason to change nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// No such account.
+    #[error("no such account; open it first")]
+    UnknownAccount,
+    /// No such asset.
+    #[error("no such asset; list it first")]
+    UnknownAsset,
+    /// No such market.
+    #[error("no such market; list it first")]
+    UnknownSymbol,
+    /// No such API key on that account.
+    #[error("no such API key on this account")]
+    UnknownApiKey,
+    /// No open order by that name.
+    #[error("no such open order")]
+    UnknownOrder,
+    /// The asset exists, with other properties.
+    #[error("an asset of this name exists with other decimals")]
+    AssetExists,
+    /// The market exists.
+    #[error("a market of this symbol exists; change it instead")]
+    MarketExists,
+    /// The API key exists.
+    #[error("an API key of this name exists; draw another")]
+    ApiKeyExists,
+    /// An asset cannot have so many decimals.
+    #[error("decimals must be from 0 to 18")]
+    AssetDecimals,
+    /// A label is too long.
+    #[error("the label is too long; shorten it")]
+    LabelTooLong,
+    /// An account has as many API keys as it may.
+    #[error("the account has too many API keys; revoke one first")]
+    TooManyApiKeys,
+    /// The market cannot exist as described.
+    #[error("{0}")]
+    Market(market::Error),
+    /// The market takes no orders now.
+    #[error("the market is {}; wait until it is TRADING", .0.as_str())]
+    MarketClosed(MarketStatus),
+    /// A filter of the market forbids the order.
+    #[error("the order breaks the filter {}", .0.as_str())]
+    Filter(Filter),
+    /// The fields of the order do not go together.
+    #[error("the order's fields do not go together")]
+    MalformedOrder,
+    /// The account has too little of what the order or withdrawal needs.
+    #[error("insufficient free balance")]
+    InsufficientBalance,
+    /// An open order of the account in this market has that name.
+    #[error("an open order with this client order id exists; choose another")]
+    DuplicateClientOrderId,
+    /// A maker-only order would trade at once.
+    #[error("the order would trade at once")]
+    WouldTake,
+    /// A conditional order's stop price is already reached.
+    #[error("the order would trigger at once")]
+    WouldTrigger,
+    /// The book holds as many orders as it can.
+    #[error("the book is full; try again later")]
+    BookFull,
+    /// The amount is zero or beyond what one transfer may move.
+    #[error("the amount must not be zero, and at most 2^112 smallest units")]
+    TransferAmount,
+    /// A transfer of that name was made with other content.
+    #[error("a transfer with this id was made with another asset or amount; choose another id")]
+    TransferConflict,
+    /// Only partition 0 keeps the registry.
+    #[error("this partition does not keep the registry")]
+    NotTheRegistry,
+}

@@ -1,0 +1,268 @@
+//! What exists at the venue: assets, markets, accounts and API keys. Partition 0 keeps the original and tells every other
+//! partition of each change, so that all of them can check an order without asking.
+
+use std::collections::BTreeMap;
+
+use crossbook_types::{
+    AccountId, ApiKeyId, Asset, AssetId, AssetName, Market, SymbolId, SymbolName, Timestamp, market,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::command::{ChangeMarket, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey};
+use crate::refusal::Refusal;
+
+/// The longest label of an account, in bytes.
+pub const LABEL_BYTES_MAX: usize = 200;
+/// The most API keys one account can have.
+pub const API_KEYS_PER_ACCOUNT_MAX: usize = 100;
+/// The most decimals of an asset.
+pub const DECIMALS_MAX: u8 = 18;
+
+/// A client's account.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Account {
+    /// Its number.
+    pub id: AccountId,
+    /// The operator's words for it.
+    pub label: String,
+    /// When it was opened.
+    pub opened: Timestamp,
+}
+
+/// What an API key may do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Permissions {
+    /// See the account, its orders and trades.
+    pub read: bool,
+    /// Place and cancel orders.
+    pub trade: bool,
+}
+
+/// How the signatures of an API key are checked.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Credential {
+    /// HMAC-SHA256 under a secret, which is kept encrypted; the core never sees it in the clear.
+    Hmac {
+        /// The secret, sealed by the gateway under the operator's key.
+        sealed: Vec<u8>,
+    },
+    /// Ed25519; the raw public key.
+    Ed25519 {
+        /// 32 bytes.
+        public: Vec<u8>,
+    },
+    /// RSA, PKCS#1 v1.5 over SHA-256; the public key as DER (SubjectPublicKeyInfo).
+    Rsa {
+        /// The encoded key.
+        public: Vec<u8>,
+    },
+}
+
+/// An API credential of an account.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// Its public name.
+    pub key: ApiKeyId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What it may do.
+    pub permissions: Permissions,
+    /// How its signatures are checked.
+    pub credential: Credential,
+    /// Addresses or networks it may be used from; empty: any.
+    pub allowed_ips: Vec<String>,
+    /// When it was issued.
+    pub issued: Timestamp,
+}
+
+/// A change of the registry, as partition 0 tells it to the others.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Change {
+    /// An asset is listed.
+    Asset(Asset),
+    /// A market is listed or changed.
+    Market(Box<Market>),
+    /// An account is open.
+    Account(Box<Account>),
+}
+
+/// Assets, markets, accounts and API keys.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Registry {
+    assets: Vec<Asset>,
+    markets: Vec<Market>,
+    accounts: BTreeMap<AccountId, Account>,
+    api_keys: BTreeMap<ApiKeyId, ApiKey>,
+}
+
+impl Registry {
+    /// All assets, by number.
+    #[must_use]
+    pub fn assets(&self) -> &[Asset] {
+        &self.assets
+    }
+
+    /// All markets, by number.
+    #[must_use]
+    pub fn markets(&self) -> &[Market] {
+        &self.markets
+    }
+
+    /// All accounts, by number.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values()
+    }
+
+    /// All API keys, by name.
+    pub fn api_keys(&self) -> impl Iterator<Item = &ApiKey> {
+        self.api_keys.values()
+    }
+
+    /// The market of that number.
+    #[must_use]
+    #[inline]
+    pub fn market(&self, symbol: SymbolId) -> Option<&Market> {
+        self.markets.get(symbol.0 as usize)
+    }
+
+    /// The asset of that number.
+    #[must_use]
+    #[inline]
+    pub fn asset(&self, asset: AssetId) -> Option<&Asset> {
+        self.assets.get(asset.0 as usize)
+    }
+
+    /// Whether there is such an account.
+    #[must_use]
+    pub fn has_account(&self, account: AccountId) -> bool {
+        self.accounts.contains_key(&account)
+    }
+
+    fn asset_named(&self, name: AssetName) -> Option<&Asset> {
+        self.assets.iter().find(|asset| asset.name == name)
+    }
+
+    fn market_named(&self, symbol: SymbolName) -> Option<&Market> {
+        self.markets.iter().find(|market| market.symbol == symbol)
+    }
+
+    /// Lists an asset. Listing it again the same way changes nothing and gives the same answer.
+    pub(crate) fn list_asset(&mut self, request: &ListAsset) -> Result<(Asset, bool), Refusal> {
+        if request.decimals > DECIMALS_MAX {
+            return Err(Refusal::AssetDecimals);
+        }
+        if let Some(asset) = self.asset_named(request.name) {
+            return if asset.decimals == request.decimals { Ok((*asset, false)) } else { Err(Refusal::AssetExists) };
+        }
+        let asset = Asset { id: AssetId(count(self.assets.len())), name: request.name, decimals: request.decimals };
+        self.assets.push(asset);
+        Ok((asset, true))
+    }
+
+    /// Opens a market.
+    pub(crate) fn list_market(&mut self, request: &ListMarket) -> Result<Market, Refusal> {
+        let mut description = request.description;
+        if self.market_named(description.symbol).is_some() {
+            return Err(Refusal::MarketExists);
+        }
+        for asset in [description.base, description.quote] {
+            if self.asset(asset.id) != Some(&asset) {
+                return Err(Refusal::UnknownAsset);
+            }
+        }
+        description.id = SymbolId(count(self.markets.len()));
+        let market = Market::new_checked(description).map_err(Refusal::Market)?;
+        self.markets.push(market);
+        Ok(market)
+    }
+
+    /// Changes a market.
+    pub(crate) fn change_market(&mut self, request: &ChangeMarket) -> Result<Market, Refusal> {
+        let market = self.market(request.symbol).ok_or(Refusal::UnknownSymbol)?;
+        let before = market.description();
+        let after = market::Description {
+            filters: request.filters.unwrap_or(before.filters),
+            fees: request.fees.unwrap_or(before.fees),
+            status: request.status.unwrap_or(before.status),
+            ..before
+        };
+        let market = Market::new_checked(after).map_err(Refusal::Market)?;
+        self.markets[request.symbol.0 as usize] = market;
+        Ok(market)
+    }
+
+    /// Opens an account.
+    pub(crate) fn open_account(&mut self, request: &OpenAccount, time: Timestamp) -> Result<Account, Refusal> {
+        if request.label.len() > LABEL_BYTES_MAX {
+            return Err(Refusal::LabelTooLong);
+        }
+        let id = self.accounts.last_key_value().map_or(AccountId::FIRST_CLIENT, |(last, _)| last.next());
+        let account = Account { id, label: request.label.clone(), opened: time };
+        self.accounts.insert(id, account.clone());
+        Ok(account)
+    }
+
+    /// Issues an API key.
+    pub(crate) fn issue_api_key(&mut self, request: &IssueApiKey, time: Timestamp) -> Result<ApiKey, Refusal> {
+        if !self.has_account(request.account) {
+            return Err(Refusal::UnknownAccount);
+        }
+        if self.api_keys.contains_key(&request.key) {
+            return Err(Refusal::ApiKeyExists);
+        }
+        if self.api_keys.values().filter(|key| key.account == request.account).count() >= API_KEYS_PER_ACCOUNT_MAX {
+            return Err(Refusal::TooManyApiKeys);
+        }
+        let key = ApiKey {
+            key: request.key,
+            account: request.account,
+            permissions: request.permissions,
+            credential: request.credential.clone(),
+            allowed_ips: request.allowed_ips.clone(),
+            issued: time,
+        };
+        self.api_keys.insert(key.key, key.clone());
+        Ok(key)
+    }
+
+    /// Revokes an API key.
+    pub(crate) fn revoke_api_key(&mut self, request: &RevokeApiKey) -> Result<(), Refusal> {
+        match self.api_keys.get(&request.key) {
+            Some(key) if key.account == request.account => {
+                self.api_keys.remove(&request.key);
+                Ok(())
+            }
+            _ => Err(Refusal::UnknownApiKey),
+        }
+    }
+
+    /// Takes over a change that partition 0 made.
+    ///
+    /// # Panics
+    /// When changes arrive out of order, which the transport between partitions rules out.
+    pub(crate) fn follow(&mut self, change: Change) {
+        match change {
+            Change::Asset(asset) => {
+                assert_eq!(asset.id.0, count(self.assets.len()), "asset listings out of order");
+                self.assets.push(asset);
+            }
+            Change::Market(market) => {
+                let at = market.id.0 as usize;
+                if at < self.markets.len() {
+                    self.markets[at] = *market;
+                } else {
+                    assert_eq!(at, self.markets.len(), "market listings out of order");
+                    self.markets.push(*market);
+                }
+            }
+            Change::Account(account) => {
+                self.accounts.insert(account.id, *account);
+            }
+        }
+    }
+}
+
+/// A count as an id's number.
+fn count(length: usize) -> u32 {
+    u32::try_from(length).expect("fewer than 2^32 assets and markets")
+}

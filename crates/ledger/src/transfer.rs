@@ -1,0 +1,59 @@
+//! Deposits and withdrawals, remembered for ever: a transfer id must mean the same on its thousandth repetition. They are
+//! rare beside orders; each costs some 150 bytes.
+
+use std::collections::BTreeMap;
+
+use crossbook_types::{AccountId, Amount, AssetId, Timestamp, TransferId};
+use serde::{Deserialize, Serialize};
+
+/// A deposit or withdrawal that took place.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Transfer {
+    /// Whose money.
+    pub account: AccountId,
+    /// Which asset.
+    pub asset: AssetId,
+    /// How much, in the asset's smallest unit; a withdrawal is below zero.
+    pub amount: Amount,
+    /// The operator's name for it.
+    pub transfer: TransferId,
+    /// When it took place.
+    pub time: Timestamp,
+}
+
+/// Why a transfer did not take place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TransferError {
+    /// The account is not of this ledger.
+    #[error("no such account")]
+    UnknownAccount,
+    /// The amount is zero, or beyond what fits.
+    #[error("the amount is zero or too large")]
+    Amount,
+    /// Less is free than is to be withdrawn.
+    #[error("insufficient free balance")]
+    Insufficient,
+    /// The id was used for another asset or amount.
+    #[error("the transfer id was used for another transfer")]
+    Conflict,
+}
+
+/// All transfers of a ledger.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Transfers {
+    records: BTreeMap<(AccountId, TransferId), Transfer>,
+}
+
+impl Transfers {
+    pub(crate) fn get(&self, account: AccountId, transfer: TransferId) -> Option<&Transfer> {
+        self.records.get(&(account, transfer))
+    }
+
+    pub(crate) fn record(&mut self, transfer: Transfer) {
+        self.records.insert((transfer.account, transfer.transfer), transfer);
+    }
+
+    pub(crate) fn canonical(&self) -> Vec<Transfer> {
+        self.records.values().cloned().collect()
+    }
+}
