@@ -1,1 +1,227 @@
-//! (being written)
+//! One symbol's order book: who is first at which price.
+//!
+//! A [`Book`] keeps orders in price-time priority and knows nothing else: no accounts, no money, no rules. Whoever matches
+//! looks at the [`Book::top`] of a side, decides, and [`Book::reduce`]s or [`Book::remove`]s it; what an order carries besides
+//! its quantity is the caller's (`T`). The same structure, keyed by stop price, holds conditional orders until the price
+//! gets there.
+//!
+//! Three parts, each in its module. Orders stand in a slab and are chained, first in first out, into price levels
+//! ([`queue`]). Levels hang in a [`ladder`], a trie over the bits of the price with 64 ways at each node, so that insertion,
+//! removal and the step to the next best price cost a handful of bit operations at any depth of book, and prices far from
+//! the market cost nothing to those near it. All storage is recycled: once a book has been as large as it gets, no
+//! operation allocates.
+
+mod ladder;
+mod queue;
+
+use crossbook_types::{Price, Quantity, Side};
+use ladder::{Ladder, Levels};
+use queue::Queues;
+
+/// The most orders that one book holds. With [`Quantity::MAX`] it bounds the total of any level to 64 bits.
+pub const ORDERS_MAX: usize = 1 << 21;
+
+/// Where an order stands in its book. Valid until the order is removed; the book checks no more than that some order
+/// stands there, so callers keep slots beside what they know of the order.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Slot(u32);
+
+impl Slot {
+    /// The slot as a number below [`ORDERS_MAX`].
+    #[must_use]
+    #[inline]
+    pub fn index(self) -> u32 {
+        self.0
+    }
+
+    /// The slot of that number.
+    #[must_use]
+    #[inline]
+    pub fn from_index(index: u32) -> Self {
+        Self(index)
+    }
+}
+
+/// An order in its place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry<'a, T> {
+    /// Where it stands.
+    pub slot: Slot,
+    /// On which side.
+    pub side: Side,
+    /// At which price.
+    pub price: Price,
+    /// What is left of it.
+    pub quantity: Quantity,
+    /// What the caller gave with it.
+    pub data: &'a T,
+}
+
+/// The order book of one symbol.
+#[derive(Clone, Debug)]
+pub struct Book<T> {
+    queues: Queues<T>,
+    bids: Ladder,
+    asks: Ladder,
+}
+
+impl<T> Default for Book<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Book<T> {
+    /// An empty book.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { queues: Queues::new(), bids: Ladder::new(Side::Buy), asks: Ladder::new(Side::Sell) }
+    }
+
+    /// How many orders there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.queues.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the book has no room for another order.
+    #[must_use]
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.len() >= ORDERS_MAX
+    }
+
+    #[inline]
+    fn ladder(&self, side: Side) -> &Ladder {
+        match side {
+            Side::Buy => &self.bids,
+            Side::Sell => &self.asks,
+        }
+    }
+
+    #[inline]
+    fn ladder_mut(&mut self, side: Side) -> &mut Ladder {
+        match side {
+            Side::Buy => &mut self.bids,
+            Side::Sell => &mut self.asks,
+        }
+    }
+
+    /// The best price of a side: the highest bid, the lowest ask.
+    #[must_use]
+    #[inline]
+    pub fn best(&self, side: Side) -> Option<Price> {
+        self.ladder(side).best().map(|(price, _)| price)
+    }
+
+    /// The order of a side that trades next.
+    #[must_use]
+    #[inline]
+    pub fn top(&self, side: Side) -> Option<Entry<'_, T>> {
+        let (_, level) = self.ladder(side).best()?;
+        Some(self.get(self.queues.first(level)))
+    }
+
+    /// Puts an order last in the queue of its price.
+    ///
+    /// # Panics
+    /// When the book is full, the quantity is zero or above [`Quantity::MAX`], or the price above [`Price::MAX`]; the caller
+    /// has checked all of these.
+    #[inline]
+    pub fn rest(&mut self, side: Side, price: Price, quantity: Quantity, data: T) -> Slot {
+        assert!(!self.is_full(), "the book is full");
+        assert!(!quantity.is_zero() && quantity <= Quantity::MAX, "quantity out of range");
+        let ladder = match side {
+            Side::Buy => &mut self.bids,
+            Side::Sell => &mut self.asks,
+        };
+        let level = ladder.get_or_insert(price, || self.queues.open_level(side, price));
+        self.queues.push(level, quantity, data)
+    }
+
+    /// The order at a slot.
+    ///
+    /// # Panics
+    /// When none stands there.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, slot: Slot) -> Entry<'_, T> {
+        self.queues.entry(slot)
+    }
+
+    /// What the caller gave with the order at a slot, to change it.
+    ///
+    /// # Panics
+    /// When none stands there.
+    #[inline]
+    pub fn data_mut(&mut self, slot: Slot) -> &mut T {
+        self.queues.data_mut(slot)
+    }
+
+    /// Takes `quantity` from an order, which keeps its place. Gives back its data if nothing is left of it; it is gone then.
+    ///
+    /// # Panics
+    /// When no order stands there or less is left of it.
+    #[inline]
+    pub fn reduce(&mut self, slot: Slot, quantity: Quantity) -> Option<T> {
+        if self.queues.reduce(slot, quantity) { Some(self.remove(slot)) } else { None }
+    }
+
+    /// Takes an order out of the book, whatever is left of it.
+    ///
+    /// # Panics
+    /// When none stands there.
+    #[inline]
+    pub fn remove(&mut self, slot: Slot) -> T {
+        let (data, emptied) = self.queues.remove(slot);
+        if let Some((side, price, level)) = emptied {
+            self.ladder_mut(side).remove(price);
+            self.queues.close_level(level);
+        }
+        data
+    }
+
+    /// What rests at a price in all.
+    #[must_use]
+    #[inline]
+    pub fn depth_at(&self, side: Side, price: Price) -> Quantity {
+        self.ladder(side).get(price).map_or(Quantity::ZERO, |level| self.queues.total(level))
+    }
+
+    /// The price levels of a side with their totals, best first.
+    #[must_use]
+    pub fn depth(&self, side: Side) -> Depth<'_, T> {
+        Depth { book: self, levels: self.ladder(side).levels() }
+    }
+
+    /// The orders of a side in the order in which they would trade.
+    pub fn orders(&self, side: Side) -> impl Iterator<Item = Entry<'_, T>> {
+        self.ladder(side).levels().flat_map(|(_, level)| self.queues.orders(level))
+    }
+}
+
+/// Price levels with their totals, best first. See [`Book::depth`].
+#[derive(Debug)]
+pub struct Depth<'a, T> {
+    book: &'a Book<T>,
+    levels: Levels<'a>,
+}
+
+impl<T> Iterator for Depth<'_, T> {
+    type Item = (Price, Quantity);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (price, level) = self.levels.next()?;
+        Some((price, self.book.queues.total(level)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

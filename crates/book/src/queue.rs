@@ -1,0 +1,171 @@
+//! Orders and the queues that they wait in: a slab of orders, doubly chained within their price level.
+
+use crossbook_types::{Price, Quantity, Side};
+
+use crate::{Entry, Slot};
+
+/// No order, no level.
+const NONE: u32 = u32::MAX;
+
+/// A price level's place in the slab of levels.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct LevelSlot(pub(crate) u32);
+
+#[derive(Clone, Debug)]
+struct Node<T> {
+    /// What is left of the order. Zero: the node is free.
+    quantity: u64,
+    level: u32,
+    /// The order before it in the queue; in a free node unused.
+    previous: u32,
+    /// The order after it in the queue; in a free node the next free one.
+    next: u32,
+    /// `None` only in a free node.
+    data: Option<T>,
+}
+
+#[derive(Clone, Debug)]
+struct Level {
+    price: Price,
+    total: u64,
+    side: Side,
+    first: u32,
+    /// In a free level the next free one.
+    last: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Queues<T> {
+    nodes: Vec<Node<T>>,
+    levels: Vec<Level>,
+    free_node: u32,
+    free_level: u32,
+    len: usize,
+}
+
+impl<T> Queues<T> {
+    pub(crate) fn new() -> Self {
+        Self { nodes: Vec::new(), levels: Vec::new(), free_node: NONE, free_level: NONE, len: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// An empty level. An order has to be pushed into it before anything else is done with it.
+    #[inline]
+    pub(crate) fn open_level(&mut self, side: Side, price: Price) -> LevelSlot {
+        let level = Level { price, total: 0, side, first: NONE, last: NONE };
+        if self.free_level == NONE {
+            self.levels.push(level);
+            return LevelSlot(u32::try_from(self.levels.len() - 1).expect("no more levels than orders"));
+        }
+        let at = self.free_level;
+        self.free_level = self.levels[at as usize].last;
+        self.levels[at as usize] = level;
+        LevelSlot(at)
+    }
+
+    /// Recycles a level that has no orders left.
+    #[inline]
+    pub(crate) fn close_level(&mut self, level: LevelSlot) {
+        let entry = &mut self.levels[level.0 as usize];
+        assert!(entry.first == NONE && entry.total == 0, "only an empty level is closed");
+        entry.last = self.free_level;
+        self.free_level = level.0;
+    }
+
+    #[inline]
+    pub(crate) fn total(&self, level: LevelSlot) -> Quantity {
+        Quantity(self.levels[level.0 as usize].total)
+    }
+
+    #[inline]
+    pub(crate) fn first(&self, level: LevelSlot) -> Slot {
+        Slot(self.levels[level.0 as usize].first)
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, level: LevelSlot, quantity: Quantity, data: T) -> Slot {
+        let queue = &mut self.levels[level.0 as usize];
+        let last = queue.last;
+        let node = Node { quantity: quantity.0, level: level.0, previous: last, next: NONE, data: Some(data) };
+        let at = if self.free_node == NONE {
+            self.nodes.push(node);
+            u32::try_from(self.nodes.len() - 1).expect("a book holds fewer than 2^32 orders")
+        } else {
+            let at = self.free_node;
+            let entry = &mut self.nodes[at as usize];
+            self.free_node = entry.next;
+            *entry = node;
+            at
+        };
+        queue.total += quantity.0;
+        queue.last = at;
+        if last == NONE {
+            queue.first = at;
+        } else {
+            self.nodes[last as usize].next = at;
+        }
+        self.len += 1;
+        Slot(at)
+    }
+
+    #[inline]
+    pub(crate) fn entry(&self, slot: Slot) -> Entry<'_, T> {
+        let node = &self.nodes[slot.0 as usize];
+        let level = &self.levels[node.level as usize];
+        let data = node.data.as_ref().expect("an order stands at the slot");
+        Entry { slot, side: level.side, price: level.price, quantity: Quantity(node.quantity), data }
+    }
+
+    #[inline]
+    pub(crate) fn data_mut(&mut self, slot: Slot) -> &mut T {
+        self.nodes[slot.0 as usize].data.as_mut().expect("an order stands at the slot")
+    }
+
+    /// Takes `quantity` from an order; whether nothing is left.
+    #[inline]
+    pub(crate) fn reduce(&mut self, slot: Slot, quantity: Quantity) -> bool {
+        let node = &mut self.nodes[slot.0 as usize];
+        assert!(node.data.is_some(), "an order stands at the slot");
+        node.quantity = node.quantity.checked_sub(quantity.0).expect("no more is taken than is left");
+        self.levels[node.level as usize].total -= quantity.0;
+        node.quantity == 0
+    }
+
+    /// Takes an order out; the second value is its level, if that is now empty.
+    #[inline]
+    pub(crate) fn remove(&mut self, slot: Slot) -> (T, Option<(Side, Price, LevelSlot)>) {
+        let node = &mut self.nodes[slot.0 as usize];
+        let data = node.data.take().expect("an order stands at the slot");
+        let (level, previous, next) = (node.level, node.previous, node.next);
+        let queue = &mut self.levels[level as usize];
+        queue.total -= node.quantity;
+        node.quantity = 0;
+        node.next = self.free_node;
+        self.free_node = slot.0;
+        if previous == NONE {
+            queue.first = next
+        } else {
+            self.nodes[previous as usize].next = next
+        }
+        if next == NONE {
+            queue.last = previous
+        } else {
+            self.nodes[next as usize].previous = previous
+        }
+        self.len -= 1;
+        let emptied = (queue.first == NONE).then_some((queue.side, queue.price, LevelSlot(level)));
+        (data, emptied)
+    }
+
+    pub(crate) fn orders(&self, level: LevelSlot) -> impl Iterator<Item = Entry<'_, T>> {
+        let mut at = self.levels[level.0 as usize].first;
+        std::iter::from_fn(move || {
+            let slot = (at != NONE).then_some(Slot(at))?;
+            at = self.nodes[at as usize].next;
+            Some(self.entry(slot))
+        })
+    }
+}
