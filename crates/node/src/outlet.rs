@@ -1,0 +1,15 @@
+//! Where a partition's durable events go.
+
+use crossbook_engine::Events;
+use crossbook_types::RequestNumber;
+
+use crate::request::NotTaken;
+
+/// Receives what a partition tells the world: durable, in order, each once. Called on one thread.
+pub trait Outlet: Send + 'static {
+    /// The events of the next commands. When this returns, whatever readers see must include them.
+    fn publish(&mut self, events: &Events);
+
+    /// A submitted request was dropped before it got a place in the log.
+    fn not_taken(&mut self, number: RequestNumber, why: NotTaken);
+}

@@ -1,0 +1,29 @@
+//! What a gateway gives to a partition, and what becomes of it when it does not reach the log.
+
+use crossbook_engine::command::Body;
+use crossbook_types::{RequestNumber, Timestamp};
+
+/// A command that is yet to get its place in the log.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The gateway's own number for it, from 1, each used once.
+    pub number: RequestNumber,
+    /// What it asks.
+    pub body: Body,
+    /// When it is no longer wanted: at a later time it is dropped instead of logged.
+    pub deadline: Option<Timestamp>,
+}
+
+/// Why a request was not taken. It has had no effect and will have none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotTaken {
+    /// The partition's queue is full.
+    #[error("the venue is busy; try again shortly")]
+    Busy,
+    /// The venue is stopping.
+    #[error("the venue is stopping; try again when it is back")]
+    Stopping,
+    /// Its deadline passed before its turn came.
+    #[error("the request's deadline passed before its turn came")]
+    Late,
+}
