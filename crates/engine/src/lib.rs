@@ -1,13 +1,32 @@
 //! The partition: a pure function from commands to events.
+//!
+//! [`Partition::apply`] is the whole exchange. It takes the next [`Command`] of the log and appends to [`Events`] what has come of
+//! it. No clock, no I/O, no randomness, no floats, no threads: the same commands give the same events and the same
+//! [`State`], bit for bit, on every machine. Everything that surrounds it, from the log to the web page, exists to feed it or
+//! to repeat what it said.
+//!
+//! Inside, an order crosses a border even when both sides are here. The account's side ([`admission`], and the ledger) checks
+//! and holds the funds; the market's side matches and says what is to be paid. They talk in [`peer`] messages through an
+//! outbox, so that they can live in two partitions without a line of them changing.
 
+pub mod admission;
 pub mod command;
 pub mod event;
+mod matching;
+mod outbox;
+mod partition;
 pub mod peer;
 pub mod refusal;
 pub mod registry;
+pub mod routing;
+pub mod sources;
+mod state;
 
 pub use crossbook_ledger as ledger;
 
 pub use command::{Body, Command};
 pub use event::{Answer, Cause, Event, Events};
+pub use partition::Partition;
 pub use refusal::Refusal;
+pub use routing::Routing;
+pub use state::{Audit, Error, State};

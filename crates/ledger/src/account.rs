@@ -32,11 +32,11 @@ pub(crate) struct Accounts {
 }
 
 /// Hashes ids that the venue itself counts: nobody outside can choose them, so one multiplication spreads them enough.
-pub(crate) type CountingHash = BuildHasherDefault<CountingHasher>;
+pub type CountingHash = BuildHasherDefault<CountingHasher>;
 
 /// See [`CountingHash`].
-#[derive(Default)]
-pub(crate) struct CountingHasher(u64);
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CountingHasher(u64);
 
 impl Hasher for CountingHasher {
     fn finish(&self) -> u64 {

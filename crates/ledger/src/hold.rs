@@ -52,6 +52,10 @@ impl Holds {
         self.holds.remove(&id)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.holds.len()
+    }
+
     pub(crate) fn next(&self) -> HoldId {
         self.next
     }

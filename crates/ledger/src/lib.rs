@@ -17,6 +17,7 @@ pub use audit::{Audit, Violation};
 pub use hold::Hold;
 pub use transfer::{Transfer, TransferError};
 
+pub use account::CountingHash;
 use account::{Accounts, Position};
 use crossbook_types::{AccountId, Amount, AssetId, HoldId, Timestamp, TransferId};
 use hold::Holds;
@@ -221,6 +222,12 @@ impl Ledger {
         balance.held = balance.held.minus(entry.remaining);
         balance.free = balance.free.plus(entry.remaining);
         self.change(entry.position);
+    }
+
+    /// How many holds there are.
+    #[must_use]
+    pub fn holds(&self) -> usize {
+        self.holds.len()
     }
 
     /// What is left in a hold.

@@ -127,8 +127,8 @@ pub struct Filters {
     pub notional_min: Amount,
     /// Largest worth of an order.
     pub notional_max: Amount,
-    /// How far above the last trade a price may be, in percent of it: 500 allows five times the last price. Also how far
-    /// above its stop price a triggered buy at market may pay. 0 switches the check off.
+    /// How far above the last trade a price may be, in percent of it: 500 allows five times the last price.
+    /// 0 switches the check off.
     pub band_up_percent: u32,
     /// How far down a price may be, in percent of the last trade: 20 allows a fifth of it. 0 switches the check off.
     pub band_down_percent: u32,
@@ -325,6 +325,12 @@ impl Market {
         Quantity(u64::try_from(budget.0 / lot).unwrap_or(u64::MAX).min(Quantity::MAX.0))
     }
 
+    /// How many whole lots of base an amount of the base asset has.
+    #[must_use]
+    pub fn lots_in(&self, amount: Amount) -> Quantity {
+        Quantity(u64::try_from(amount.0 / self.base_per_lot).unwrap_or(0).min(Quantity::MAX.0))
+    }
+
     /// The price as ticks, or `None` if it is off the tick or out of the range of a book. Filters are not looked at.
     #[must_use]
     pub fn price(&self, price: Decimal) -> Option<Price> {
@@ -353,17 +359,6 @@ impl Market {
         let Filters { band_up_percent: up, band_down_percent: down, .. } = self.filters;
         let (price, last) = (u128::from(price.0) * 100, u128::from(last.0));
         (up == 0 || price <= last * u128::from(up)) && (down == 0 || price >= last * u128::from(down))
-    }
-
-    /// The most that a buy at market may pay a lot, given the price `reference` at which it starts: the band above it,
-    /// or the highest price there is.
-    #[must_use]
-    pub fn worst_buy_price(&self, reference: Price) -> Price {
-        if self.filters.band_up_percent == 0 {
-            return self.filters.price_max;
-        }
-        let ceiling = u128::from(reference.0) * u128::from(self.filters.band_up_percent) / 100;
-        Price(u64::try_from(ceiling).unwrap_or(u64::MAX)).min(self.filters.price_max)
     }
 
     /// Whether an order's quantity is one that the filters allow.
@@ -411,7 +406,7 @@ impl Market {
         self.pays(side.opposite())
     }
 
-    /// `price` as a decimal in quote per base.
+    /// `price` as a decimal in quote per base: units and scale.
     #[must_use]
     pub fn price_decimal(&self, price: Price) -> (i128, u8) {
         (i128::from(price.0) * self.tick_size.units(), self.tick_size.scale())
@@ -505,6 +500,5 @@ pub(crate) mod tests {
         assert!(market.within_band(Price(5_000), last) && !market.within_band(Price(5_001), last));
         assert!(market.within_band(Price(200), last) && !market.within_band(Price(199), last));
         assert!(market.within_band(Price(1), None));
-        assert_eq!(market.worst_buy_price(Price(1_000)), Price(5_000));
     }
 }

@@ -1,0 +1,356 @@
+//! The market's side of an order: matching, resting, waiting, cancelling.
+//!
+//! A [`Matcher`] is one market. It receives orders whose funds are held, matches them by price-time priority, and sends back
+//! what is to be paid. It never looks at a balance. Conditional orders trigger inside the command whose trades reached their
+//! stop price, nearest stop first, those that wait for a rise before those that wait for a fall; what they trade can
+//! trigger others, and as each triggers once, that ends.
+
+mod open;
+mod state;
+mod taker;
+
+pub use state::Inconsistent;
+pub(crate) use state::MatcherState;
+
+use crossbook_types::{
+    AccountId, Amount, Filter, HoldId, Market, MarketStatus, OrderId, OrderType, Price, Quantity, Side, TradeId,
+};
+
+use crate::admission;
+use crate::command::{CancelAll, CancelOrder, Size};
+use crate::event::{Answer, CloseReason, DepthChanged, Event, Events, OrderClosed, OrderPlaced};
+use crate::outbox::Outbox;
+use crate::peer::{Admitted, Origin, PeerMessage};
+use crate::refusal::Refusal;
+use open::{Handle, OpenOrders, Order, Waiting};
+use taker::Taker;
+
+/// One market's orders.
+#[derive(Clone, Debug)]
+pub(crate) struct Matcher {
+    market: Market,
+    open: OpenOrders,
+    next_order: OrderId,
+    next_trade: TradeId,
+    last_price: Option<Price>,
+    /// Number of the last depth update.
+    depth_update: u64,
+    /// Scratch for [`Matcher::cancel_all`].
+    cancelling: Vec<(OrderId, Handle)>,
+}
+
+/// The prices at which one command traded so far.
+#[derive(Clone, Copy, Debug)]
+struct Traded {
+    low: Price,
+    high: Price,
+}
+
+impl Traded {
+    fn with(range: Option<Self>, price: Price) -> Self {
+        match range {
+            None => Self { low: price, high: price },
+            Some(Self { low, high }) => Self { low: low.min(price), high: high.max(price) },
+        }
+    }
+}
+
+impl Matcher {
+    pub(crate) fn new(market: Market, hash_seed: u64) -> Self {
+        Self {
+            market,
+            open: OpenOrders::new(hash_seed),
+            next_order: OrderId(1),
+            next_trade: TradeId(1),
+            last_price: None,
+            depth_update: 0,
+            cancelling: Vec::new(),
+        }
+    }
+
+    pub(crate) fn change(&mut self, market: Market) {
+        assert_eq!(self.market.id, market.id, "a market's rules are its own");
+        self.market = market;
+    }
+
+    pub(crate) fn market(&self) -> &Market {
+        &self.market
+    }
+
+    /// Takes an order in and answers its sender.
+    #[inline]
+    pub(crate) fn admit(&mut self, admitted: &Admitted, outbox: &mut Outbox, events: &mut Events) {
+        let Admitted { order, hold, origin, .. } = admitted;
+        let answer = match self.check(admitted) {
+            Ok(()) => {
+                let id = self.place(admitted, outbox, events);
+                Answer::Placed { symbol: order.symbol, order: id }
+            }
+            Err(refusal) => {
+                outbox.to_account(order.account, PeerMessage::Release { account: order.account, hold: *hold });
+                Answer::Refused(refusal)
+            }
+        };
+        events.push(Event::Answered { source: origin.source, number: origin.number, answer });
+    }
+
+    /// What only the market can check.
+    #[inline]
+    fn check(&self, admitted: &Admitted) -> Result<(), Refusal> {
+        let order = &admitted.order;
+        let filters = &self.market.filters;
+        if self.market.status != MarketStatus::Trading {
+            return Err(Refusal::MarketClosed(self.market.status));
+        }
+        if self.open.is_full() {
+            return Err(Refusal::BookFull);
+        }
+        if self.open.find_client(order.account, order.client_order_id).is_some() {
+            return Err(Refusal::DuplicateClientOrderId);
+        }
+        let (open, waiting) = self.open.counts(order.account);
+        if open >= filters.orders_max {
+            return Err(Refusal::Filter(Filter::MaxOrders));
+        }
+        if order.order_type.is_conditional() && waiting >= filters.algo_orders_max {
+            return Err(Refusal::Filter(Filter::MaxAlgoOrders));
+        }
+        if let Some(price) = order.price
+            && !self.market.within_band(price, self.last_price)
+        {
+            return Err(Refusal::Filter(Filter::PercentPrice));
+        }
+        match order.order_type {
+            OrderType::Limit => Ok(()),
+            OrderType::LimitMaker => {
+                let opposite = self.open.best(order.side.opposite());
+                let crosses = opposite.zip(order.price).is_some_and(|(best, limit)| crosses(order.side, limit, best));
+                if crosses { Err(Refusal::WouldTake) } else { Ok(()) }
+            }
+            OrderType::Market => {
+                if let (Size::Base(quantity), Some(last)) = (order.size, self.last_price) {
+                    admission::check_market_notional(&self.market, last, quantity)?;
+                }
+                self.check_budget(admitted)
+            }
+            OrderType::StopLoss | OrderType::StopLossLimit | OrderType::TakeProfit | OrderType::TakeProfitLimit => {
+                let on_rise = order.order_type.triggers_on_rise(order.side);
+                let reached = self
+                    .last_price
+                    .zip(order.stop_price)
+                    .is_some_and(|(last, stop)| if on_rise { last >= stop } else { last <= stop });
+                if reached { Err(Refusal::WouldTrigger) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Whether a market order can pay for what it would find in the book now. Its budget is what its account has, which may
+    /// be less than that.
+    fn check_budget(&self, admitted: &Admitted) -> Result<(), Refusal> {
+        let order = &admitted.order;
+        let mut needed = Amount::ZERO;
+        let mut left = order.size;
+        for (price, available) in self.open.depth(order.side.opposite()) {
+            let quantity = match left {
+                Size::Base(quantity) => quantity.min(available),
+                Size::Quote(amount) => self.market.affordable(price, amount).min(available),
+            };
+            if quantity.is_zero() {
+                break;
+            }
+            needed = needed.plus(match order.side {
+                Side::Buy => self.market.quote_amount(price, quantity),
+                Side::Sell => self.market.base_amount(quantity),
+            });
+            if needed > admitted.budget {
+                return Err(Refusal::InsufficientBalance);
+            }
+            left = match left {
+                Size::Base(quantity_left) => Size::Base(quantity_left.minus(quantity)),
+                Size::Quote(amount) => Size::Quote(amount.minus(self.market.quote_amount(price, quantity))),
+            };
+        }
+        if admitted.budget.is_zero() { Err(Refusal::InsufficientBalance) } else { Ok(()) }
+    }
+
+    /// Gives a checked order its number and lets it wait, or match and rest.
+    #[inline]
+    fn place(&mut self, admitted: &Admitted, outbox: &mut Outbox, events: &mut Events) -> OrderId {
+        let new = &admitted.order;
+        let id = self.next_order;
+        self.next_order = id.next();
+        events.push(Event::OrderPlaced(OrderPlaced {
+            order: id,
+            symbol: new.symbol,
+            account: new.account,
+            client_order_id: new.client_order_id,
+            side: new.side,
+            order_type: new.order_type,
+            time_in_force: new.time_in_force,
+            price: new.price,
+            size: new.size,
+            stop_price: new.stop_price,
+            self_trade_prevention: new.self_trade_prevention,
+        }));
+        let order = Order {
+            id,
+            account: new.account,
+            hold: admitted.hold,
+            client_order_id: new.client_order_id,
+            fees: admitted.fees,
+            side: new.side,
+            order_type: new.order_type,
+            time_in_force: new.time_in_force,
+            self_trade_prevention: new.self_trade_prevention,
+        };
+        match (new.stop_price, new.size) {
+            (Some(stop), Size::Base(quantity)) => {
+                self.open.wait(stop, quantity, Waiting { order, limit: new.price, budget: admitted.budget });
+            }
+            _ => {
+                let taker = Taker { order, limit: new.price, left: new.size, budget: admitted.budget };
+                let traded = self.execute(taker, outbox, events);
+                self.trigger(traded, outbox, events);
+            }
+        }
+        id
+    }
+
+    /// Lets every waiting order work whose stop price a trade of this command has reached.
+    #[inline]
+    fn trigger(&mut self, mut traded: Option<Traded>, outbox: &mut Outbox, events: &mut Events) {
+        while let Some(range) = traded {
+            let on_rise = if self.open.next_stop(true).is_some_and(|stop| stop <= range.high) {
+                true
+            } else if self.open.next_stop(false).is_some_and(|stop| stop >= range.low) {
+                false
+            } else {
+                return;
+            };
+            let Some((quantity, waiting)) = self.open.pop_waiting(on_rise) else { return };
+            let Waiting { order, limit, budget } = waiting;
+            events.push(Event::OrderTriggered { symbol: self.market.id, order: order.id, account: order.account });
+            let taker = Taker { order, limit, left: Size::Base(quantity), budget };
+            if let Some(more) = self.execute(taker, outbox, events) {
+                traded = Some(Traded { low: range.low.min(more.low), high: range.high.max(more.high) });
+            }
+        }
+    }
+
+    /// Cancels one order and answers.
+    #[inline]
+    pub(crate) fn cancel(&mut self, request: &CancelOrder, origin: Origin, outbox: &mut Outbox, events: &mut Events) {
+        let answer = match self.open.find(request.account, request.target) {
+            Some(handle) => {
+                let reason = CloseReason::Canceled { cancel_id: request.cancel_id };
+                let order = self.close_open(handle, reason, outbox, events);
+                Answer::Canceled { symbol: self.market.id, order }
+            }
+            None => Answer::Refused(Refusal::UnknownOrder),
+        };
+        events.push(Event::Answered { source: origin.source, number: origin.number, answer });
+    }
+
+    /// Cancels all orders of an account, oldest first, and answers.
+    pub(crate) fn cancel_all(&mut self, request: &CancelAll, origin: Origin, outbox: &mut Outbox, events: &mut Events) {
+        let mut list = std::mem::take(&mut self.cancelling);
+        self.open.of_account(request.account, &mut list);
+        for &(_, handle) in &list {
+            self.close_open(handle, CloseReason::Canceled { cancel_id: request.cancel_id }, outbox, events);
+        }
+        let answer = match u32::try_from(list.len()).expect("a book holds fewer than 2^32 orders") {
+            0 => Answer::Refused(Refusal::UnknownOrder),
+            count => Answer::CanceledAll { symbol: self.market.id, count },
+        };
+        self.cancelling = list;
+        events.push(Event::Answered { source: origin.source, number: origin.number, answer });
+    }
+
+    /// Takes an open order out and tells of it.
+    #[inline]
+    fn close_open(&mut self, handle: Handle, reason: CloseReason, outbox: &mut Outbox, events: &mut Events) -> OrderId {
+        let removed = self.open.remove(handle);
+        self.close(removed.order.id, removed.order.account, removed.order.hold, reason, outbox, events);
+        if let Some(price) = removed.price {
+            self.depth_changed(removed.order.side, price, events);
+        }
+        removed.order.id
+    }
+
+    /// Ends an order that stands in no book any more.
+    #[inline]
+    fn close(
+        &self,
+        order: OrderId,
+        account: AccountId,
+        hold: HoldId,
+        reason: CloseReason,
+        outbox: &mut Outbox,
+        events: &mut Events,
+    ) {
+        events.push(Event::OrderClosed(OrderClosed { symbol: self.market.id, order, account, reason }));
+        outbox.to_account(account, PeerMessage::Release { account, hold });
+    }
+
+    /// Tells what now rests at a price.
+    #[inline]
+    fn depth_changed(&mut self, side: Side, price: Price, events: &mut Events) {
+        self.depth_update += 1;
+        let quantity = self.open.depth_at(side, price);
+        let update = self.depth_update;
+        events.push(Event::DepthChanged(DepthChanged { symbol: self.market.id, side, price, quantity, update }));
+    }
+
+    /// What is wrong with the market's orders; given what each hold has left.
+    pub(crate) fn audit(&self, held: impl Fn(HoldId) -> Option<Amount>, violations: &mut Vec<String>) {
+        let symbol = self.market.symbol;
+        if let (Some(bid), Some(ask)) = (self.open.best(Side::Buy), self.open.best(Side::Sell))
+            && bid >= ask
+        {
+            violations.push(format!("{symbol}: the book is crossed, bid {} and ask {} ticks", bid.0, ask.0));
+        }
+        for side in [Side::Buy, Side::Sell] {
+            for (price, quantity, order) in self.open.working(side) {
+                let needed = match side {
+                    Side::Buy => self.market.quote_amount(price, quantity),
+                    Side::Sell => self.market.base_amount(quantity),
+                };
+                if held(order.hold).is_some_and(|held| held != needed) {
+                    violations.push(format!(
+                        "{symbol}: order {} needs {} held, {:?} is",
+                        order.id,
+                        needed.0,
+                        held(order.hold)
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Every hold that an open order of this market relies on.
+    pub(crate) fn holds(&self) -> impl Iterator<Item = (AccountId, HoldId)> {
+        let working =
+            [Side::Buy, Side::Sell].into_iter().flat_map(|side| self.open.working(side).map(|(_, _, order)| order));
+        let waiting =
+            [true, false].into_iter().flat_map(|rise| self.open.waiting(rise).map(|(_, _, waiting)| &waiting.order));
+        working.chain(waiting).map(|order| (order.account, order.hold))
+    }
+}
+
+/// Whether an order with that limit trades against a resting price.
+#[inline]
+fn crosses(side: Side, limit: Price, resting: Price) -> bool {
+    match side {
+        Side::Buy => limit >= resting,
+        Side::Sell => limit <= resting,
+    }
+}
+
+/// The part of `left` that is a quantity, for a kind of order that has one.
+#[inline]
+fn base(left: Size) -> Quantity {
+    match left {
+        Size::Base(quantity) => quantity,
+        Size::Quote(_) => Quantity::ZERO,
+    }
+}

@@ -1,0 +1,75 @@
+//! A market's orders in their canonical form: in the order in which they trade or trigger.
+
+use crossbook_types::{Market, OrderId, Price, Quantity, Side, TradeId};
+use serde::{Deserialize, Serialize};
+
+use super::Matcher;
+use super::open::{Order, Waiting};
+
+/// Why a state is not one of a market.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the market's orders contradict each other")]
+pub struct Inconsistent;
+
+/// See the module.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct MatcherState {
+    next_order: OrderId,
+    next_trade: TradeId,
+    last_price: Option<Price>,
+    depth_update: u64,
+    working: Vec<(Price, Quantity, Order)>,
+    waiting: Vec<(Price, Quantity, Waiting)>,
+}
+
+impl Matcher {
+    pub(crate) fn state(&self) -> MatcherState {
+        let sides = [Side::Buy, Side::Sell].into_iter();
+        let ways = [true, false].into_iter();
+        MatcherState {
+            next_order: self.next_order,
+            next_trade: self.next_trade,
+            last_price: self.last_price,
+            depth_update: self.depth_update,
+            working: sides
+                .flat_map(|side| self.open.working(side))
+                .map(|(price, quantity, order)| (price, quantity, order.clone()))
+                .collect(),
+            waiting: ways
+                .flat_map(|rise| self.open.waiting(rise))
+                .map(|(stop, quantity, waiting)| (stop, quantity, waiting.clone()))
+                .collect(),
+        }
+    }
+
+    pub(crate) fn restore(state: MatcherState, market: Market, hash_seed: u64) -> Result<Self, Inconsistent> {
+        let mut matcher = Self::new(market, hash_seed);
+        matcher.next_order = state.next_order;
+        matcher.next_trade = state.next_trade;
+        matcher.last_price = state.last_price;
+        matcher.depth_update = state.depth_update;
+        let sane = |price: Price, quantity: Quantity, order: &Order| {
+            price <= Price::MAX && !quantity.is_zero() && quantity <= Quantity::MAX && order.id < state.next_order
+        };
+        for (price, quantity, order) in state.working {
+            if !sane(price, quantity, &order) || matcher.open.is_full() || matcher.is_taken(&order) {
+                return Err(Inconsistent);
+            }
+            matcher.open.rest(price, quantity, order);
+        }
+        for (stop, quantity, waiting) in state.waiting {
+            let order = &waiting.order;
+            if !sane(stop, quantity, order) || matcher.open.is_full() || matcher.is_taken(order) {
+                return Err(Inconsistent);
+            }
+            matcher.open.wait(stop, quantity, waiting);
+        }
+        Ok(matcher)
+    }
+
+    /// Whether the number or the client's name of an order is that of another.
+    fn is_taken(&self, order: &Order) -> bool {
+        let by_id = self.open.find(order.account, crate::command::Target::Order(order.id));
+        by_id.or_else(|| self.open.find_client(order.account, order.client_order_id)).is_some()
+    }
+}

@@ -1,0 +1,252 @@
+//! An order meets the book.
+
+use crossbook_types::{Amount, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};
+
+use super::open::Order;
+use super::{Matcher, Traded, base, crosses};
+use crate::admission::prevents;
+use crate::command::Size;
+use crate::event::{CloseReason, Event, Events, Party, Trade};
+use crate::outbox::Outbox;
+use crate::peer::{PeerMessage, Settlement};
+
+/// An order that works now.
+#[derive(Debug)]
+pub(super) struct Taker {
+    pub(super) order: Order,
+    /// The worst price it takes; `None`: any.
+    pub(super) limit: Option<Price>,
+    /// What it still wants.
+    pub(super) left: Size,
+    /// What it can still pay.
+    pub(super) budget: Amount,
+}
+
+/// Why a taker stops taking.
+enum Stop {
+    /// It has all it wanted, or what is left of its quote amount buys no lot.
+    Satisfied,
+    /// Nothing more in the book at its price.
+    NoneLeft,
+    /// What it can pay is used up.
+    Unaffordable,
+    /// It met another order of its account.
+    Prevented,
+}
+
+impl Matcher {
+    /// Matches an order; what is left of it rests, if it is of that kind, or expires. The prices at which it traded.
+    #[inline]
+    pub(super) fn execute(&mut self, mut taker: Taker, outbox: &mut Outbox, events: &mut Events) -> Option<Traded> {
+        let mut traded = None;
+        let fill_or_kill = taker.order.time_in_force == TimeInForce::Fok;
+        let stop = if fill_or_kill && !self.can_fill(&taker) {
+            Stop::NoneLeft
+        } else {
+            self.take(&mut taker, &mut traded, outbox, events)
+        };
+        let Taker { order, limit, left, .. } = taker;
+        let may_rest = order.time_in_force == TimeInForce::Gtc
+            && matches!(
+                order.order_type,
+                OrderType::Limit | OrderType::LimitMaker | OrderType::StopLossLimit | OrderType::TakeProfitLimit
+            );
+        let reason = match (stop, limit) {
+            (Stop::NoneLeft, Some(limit)) if may_rest => {
+                let side = order.side;
+                self.open.rest(limit, base(left), order);
+                self.depth_changed(side, limit, events);
+                return traded;
+            }
+            (Stop::Satisfied, _) if traded.is_some() => CloseReason::Filled,
+            (Stop::Prevented, _) => CloseReason::SelfTradePrevented,
+            _ => CloseReason::Expired,
+        };
+        self.close(order.id, order.account, order.hold, reason, outbox, events);
+        traded
+    }
+
+    /// Takes from the other side until there is a reason to stop.
+    #[inline]
+    fn take(
+        &mut self,
+        taker: &mut Taker,
+        traded: &mut Option<Traded>,
+        outbox: &mut Outbox,
+        events: &mut Events,
+    ) -> Stop {
+        let opposite = taker.order.side.opposite();
+        // The level taken from last, whose depth is still to be told.
+        let mut level: Option<Price> = None;
+        let stop = loop {
+            if base_done(taker.left) {
+                break Stop::Satisfied;
+            }
+            let Some(top) = self.open.top(opposite) else { break Stop::NoneLeft };
+            let (slot, price, available) = (top.slot, top.price, top.quantity);
+            let same_account = top.order.account == taker.order.account;
+            if taker.limit.is_some_and(|limit| !crosses(taker.order.side, limit, price)) {
+                break Stop::NoneLeft;
+            }
+            if let Some(before) = level.filter(|&before| before != price) {
+                self.depth_changed(opposite, before, events);
+                level = None;
+            }
+            let mode = taker.order.self_trade_prevention;
+            if prevents(mode, same_account) {
+                if mode != SelfTradePrevention::ExpireTaker {
+                    let maker = self.open.remove_working(slot);
+                    level = Some(price);
+                    self.close(maker.id, maker.account, maker.hold, CloseReason::SelfTradePrevented, outbox, events);
+                }
+                if mode != SelfTradePrevention::ExpireMaker {
+                    break Stop::Prevented;
+                }
+                continue;
+            }
+            let wanted = match taker.left {
+                Size::Base(quantity) => quantity,
+                Size::Quote(amount) => self.market.affordable(price, amount),
+            };
+            if wanted.is_zero() {
+                break Stop::Satisfied;
+            }
+            let affordable = self.affordable(taker, price);
+            if affordable.is_zero() {
+                break Stop::Unaffordable;
+            }
+            let quantity = wanted.min(affordable).min(available);
+            *traded = Some(Traded::with(*traded, price));
+            level = Some(price);
+            self.trade(taker, slot, price, quantity, outbox, events);
+        };
+        if let Some(price) = level {
+            self.depth_changed(opposite, price, events);
+        }
+        stop
+    }
+
+    /// How many lots a taker can pay at a price. An order whose full cost is held can pay all it wants.
+    #[inline]
+    fn affordable(&self, taker: &Taker, price: Price) -> Quantity {
+        match (taker.order.side, taker.limit, taker.left) {
+            (_, Some(_), _) | (Side::Sell, None, Size::Base(_)) => Quantity::MAX,
+            (Side::Buy, None, _) => self.market.affordable(price, taker.budget),
+            (Side::Sell, None, Size::Quote(_)) => self.market.lots_in(taker.budget),
+        }
+    }
+
+    /// One trade: tells of it, and sends what is to be paid to both accounts.
+    #[inline]
+    fn trade(
+        &mut self,
+        taker: &mut Taker,
+        slot: crossbook_book::Slot,
+        price: Price,
+        quantity: Quantity,
+        outbox: &mut Outbox,
+        events: &mut Events,
+    ) {
+        let market = &self.market;
+        let (quote, amount) = (market.quote_amount(price, quantity), market.base_amount(quantity));
+        let (taker_pays, taker_gets) = match taker.order.side {
+            Side::Buy => (quote, amount),
+            Side::Sell => (amount, quote),
+        };
+        // What was held for a buy with a limit was held at the limit.
+        let improvement = match (taker.order.side, taker.limit) {
+            (Side::Buy, Some(limit)) => market.quote_amount(limit, quantity).minus(quote),
+            _ => Amount::ZERO,
+        };
+        let taker_fee = taker.order.fees.taker.fee_on(taker_gets);
+        taker.left = match taker.left {
+            Size::Base(left) => Size::Base(left.minus(quantity)),
+            Size::Quote(left) => Size::Quote(left.minus(quote)),
+        };
+        taker.budget = taker.budget.minus(taker_pays.plus(improvement));
+        assert!(!taker.budget.is_negative(), "an order spends no more than is held for it");
+
+        let top = self.open.top(taker.order.side.opposite()).expect("a trade is with the first order");
+        assert_eq!(top.slot, slot, "a trade is with the first order");
+        let maker = top.order;
+        let maker_fee = maker.fees.maker.fee_on(taker_pays);
+        let (maker_id, maker_account, maker_hold) = (maker.id, maker.account, maker.hold);
+
+        events.push(Event::Traded(Trade {
+            symbol: market.id,
+            trade: self.next_trade,
+            price,
+            quantity,
+            quote,
+            taker_side: taker.order.side,
+            taker: Party { order: taker.order.id, account: taker.order.account, fee: taker_fee },
+            maker: Party { order: maker_id, account: maker_account, fee: maker_fee },
+        }));
+        self.next_trade = self.next_trade.next();
+        self.last_price = Some(price);
+        let (pays, gets) = (market.pays(taker.order.side), market.receives(taker.order.side));
+        let settle = Settlement {
+            account: taker.order.account,
+            hold: taker.order.hold,
+            symbol: market.id,
+            pay_asset: pays,
+            pay: taker_pays,
+            improvement,
+            receive_asset: gets,
+            receive: taker_gets,
+            fee: taker_fee,
+        };
+        outbox.to_account(taker.order.account, PeerMessage::Settle(settle));
+        let settle = Settlement {
+            account: maker_account,
+            hold: maker_hold,
+            symbol: market.id,
+            pay_asset: gets,
+            pay: taker_gets,
+            improvement: Amount::ZERO,
+            receive_asset: pays,
+            receive: taker_pays,
+            fee: maker_fee,
+        };
+        outbox.to_account(maker_account, PeerMessage::Settle(settle));
+        if self.open.fill(slot, quantity).is_some() {
+            self.close(maker_id, maker_account, maker_hold, CloseReason::Filled, outbox, events);
+        }
+    }
+
+    /// Whether an order would be filled whole.
+    fn can_fill(&self, taker: &Taker) -> bool {
+        let wanted = base(taker.left);
+        let within = |price| taker.limit.is_none_or(|limit| crosses(taker.order.side, limit, price));
+        let opposite = taker.order.side.opposite();
+        let mut found = Quantity::ZERO;
+        if taker.order.self_trade_prevention == SelfTradePrevention::None {
+            for (_, quantity) in self.open.depth(opposite).take_while(|&(price, _)| within(price)) {
+                found = found.plus(quantity.min(wanted));
+                if found >= wanted {
+                    return true;
+                }
+            }
+            return false;
+        }
+        for (_, quantity, maker) in self.open.working(opposite).take_while(|&(price, ..)| within(price)) {
+            if maker.account == taker.order.account {
+                match taker.order.self_trade_prevention {
+                    SelfTradePrevention::ExpireMaker => continue,
+                    _ => return false,
+                }
+            }
+            found = found.plus(quantity.min(wanted));
+            if found >= wanted {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Whether nothing is left of a quantity. A quote amount is done when it buys no lot, which depends on the price.
+#[inline]
+fn base_done(left: Size) -> bool {
+    matches!(left, Size::Base(Quantity::ZERO))
+}

@@ -1,0 +1,299 @@
+//! The state machine: one command in, its events out.
+
+use crossbook_ledger::{Ledger, Leg, TransferError};
+use crossbook_types::{AccountId, Market, PartitionId, Sequence, SymbolId, Timestamp};
+
+use crate::admission;
+use crate::command::{Body, CancelAll, CancelOrder, Command, NewOrder, TransferRequest};
+use crate::event::{Answer, Cause, Event, Events};
+use crate::matching::Matcher;
+use crate::outbox::Outbox;
+use crate::peer::{Origin, Outgoing, PeerMessage};
+use crate::refusal::Refusal;
+use crate::registry::{Change, Registry};
+use crate::routing::Routing;
+use crate::sources::Sources;
+
+/// One partition of the venue.
+#[derive(Clone, Debug)]
+pub struct Partition {
+    pub(crate) id: PartitionId,
+    pub(crate) sequence: Sequence,
+    pub(crate) time: Timestamp,
+    pub(crate) registry: Registry,
+    pub(crate) sources: Sources,
+    pub(crate) ledger: Ledger,
+    /// By symbol number; `None` for markets of other partitions.
+    pub(crate) matchers: Vec<Option<Box<Matcher>>>,
+    pub(crate) outbox: Outbox,
+    pub(crate) hash_seed: u64,
+}
+
+impl Partition {
+    /// An empty partition. `hash_seed` protects its tables against clients who choose names that collide; it shows in nothing
+    /// that the partition says or keeps, and every process may draw its own.
+    #[must_use]
+    pub fn new(id: PartitionId, routing: Routing, hash_seed: u64) -> Self {
+        Self {
+            id,
+            sequence: Sequence(0),
+            time: Timestamp(0),
+            registry: Registry::default(),
+            sources: Sources::default(),
+            ledger: Ledger::new(),
+            matchers: Vec::new(),
+            outbox: Outbox::new(id, routing),
+            hash_seed,
+        }
+    }
+
+    /// The last command applied.
+    #[must_use]
+    pub fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
+    /// The time of the last command applied.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// What exists at the venue.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The partition's money.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Applies the next command and adds its events to `events`. A command whose source and number were seen before has none.
+    ///
+    /// # Panics
+    /// When it is not the next command, goes back in time, or an invariant does not hold: a partition that is no longer sure of its
+    /// state must not go on.
+    pub fn apply(&mut self, command: &Command, events: &mut Events) {
+        assert_eq!(command.sequence, self.sequence.next(), "commands are applied in order");
+        assert!(command.time >= self.time, "time does not go back");
+        (self.sequence, self.time) = (command.sequence, command.time);
+        if self.sources.is_new(command.source, command.number, command.sequence) {
+            self.run(command, events);
+            while let Some(message) = self.outbox.next() {
+                self.receive(message, events);
+            }
+            self.ledger.drain_changes(|account, asset, balance| {
+                events.push(Event::BalanceChanged { account, asset, free: balance.free, held: balance.held });
+            });
+            if self.outbox.routing().partitions() == 1 {
+                assert!(!self.ledger.in_transit(), "between commands nothing is in transit");
+            }
+        }
+        events.close(Cause { sequence: command.sequence, time: command.time });
+    }
+
+    /// Messages that the last commands left for other partitions, in order.
+    pub fn drain_outgoing(&mut self) -> impl Iterator<Item = Outgoing> {
+        self.outbox.drain_outward()
+    }
+
+    #[inline]
+    fn run(&mut self, command: &Command, events: &mut Events) {
+        let origin = Origin { source: command.source, number: command.number };
+        let answer = match &command.body {
+            Body::Place(order) => self.place(order, origin),
+            Body::Cancel(request) => self.cancel(request, origin),
+            Body::CancelAll(request) => self.cancel_all(request, origin),
+            Body::Transfer(request) => self.transfer(request, events).map(Some),
+            Body::Peer(message) => {
+                self.receive(message.clone(), events);
+                Ok(None)
+            }
+            registry => self.change_registry(registry, events).map(Some),
+        };
+        let answer = match answer {
+            Ok(None) => return,
+            Ok(Some(answer)) => answer,
+            Err(refusal) => Answer::Refused(refusal),
+        };
+        events.push(Event::Answered { source: origin.source, number: origin.number, answer });
+    }
+
+    #[inline]
+    fn place(&mut self, order: &NewOrder, origin: Origin) -> Result<Option<Answer>, Refusal> {
+        let market = self.registry.market(order.symbol).ok_or(Refusal::UnknownSymbol)?;
+        let admitted = admission::admit(&mut self.ledger, market, *order, origin)?;
+        self.outbox.to_symbol(order.symbol, PeerMessage::Admit(admitted));
+        Ok(None)
+    }
+
+    #[inline]
+    fn cancel(&mut self, request: &CancelOrder, origin: Origin) -> Result<Option<Answer>, Refusal> {
+        self.check_names(request.account, request.symbol)?;
+        self.outbox.to_symbol(request.symbol, PeerMessage::Cancel { request: *request, origin });
+        Ok(None)
+    }
+
+    fn cancel_all(&mut self, request: &CancelAll, origin: Origin) -> Result<Option<Answer>, Refusal> {
+        self.check_names(request.account, request.symbol)?;
+        self.outbox.to_symbol(request.symbol, PeerMessage::CancelAll { request: *request, origin });
+        Ok(None)
+    }
+
+    #[inline]
+    fn check_names(&self, account: AccountId, symbol: SymbolId) -> Result<(), Refusal> {
+        if !self.ledger.has(account) {
+            return Err(Refusal::UnknownAccount);
+        }
+        self.registry.market(symbol).map(|_| ()).ok_or(Refusal::UnknownSymbol)
+    }
+
+    fn transfer(&mut self, request: &TransferRequest, events: &mut Events) -> Result<Answer, Refusal> {
+        self.registry.asset(request.asset).ok_or(Refusal::UnknownAsset)?;
+        let TransferRequest { account, asset, amount, transfer } = *request;
+        let moved = self.ledger.transfer(account, asset, amount, transfer, self.time);
+        let (record, fresh) = moved.map_err(|error| match error {
+            TransferError::UnknownAccount => Refusal::UnknownAccount,
+            TransferError::Amount => Refusal::TransferAmount,
+            TransferError::Insufficient => Refusal::InsufficientBalance,
+            TransferError::Conflict => Refusal::TransferConflict,
+        })?;
+        let record = Box::new(record);
+        if fresh {
+            events.push(Event::Transferred(record.clone()));
+        }
+        Ok(Answer::Transferred(record))
+    }
+
+    fn change_registry(&mut self, body: &Body, events: &mut Events) -> Result<Answer, Refusal> {
+        if self.id != Routing::REGISTRY {
+            return Err(Refusal::NotTheRegistry);
+        }
+        let time = self.time;
+        match body {
+            Body::ListAsset(request) => {
+                let (asset, fresh) = self.registry.list_asset(request)?;
+                if fresh {
+                    events.push(Event::AssetListed(asset));
+                    self.spread(Change::Asset(asset));
+                }
+                Ok(Answer::AssetListed(asset.id))
+            }
+            Body::ListMarket(request) => {
+                let market = self.registry.list_market(request)?;
+                events.push(Event::MarketListed(Box::new(market)));
+                self.adopt_market(market);
+                self.spread(Change::Market(Box::new(market)));
+                Ok(Answer::MarketListed(market.id))
+            }
+            Body::ChangeMarket(request) => {
+                let market = self.registry.change_market(request)?;
+                events.push(Event::MarketChanged(Box::new(market)));
+                self.adopt_market(market);
+                self.spread(Change::Market(Box::new(market)));
+                Ok(Answer::MarketChanged(market.id))
+            }
+            Body::OpenAccount(request) => {
+                let account = self.registry.open_account(request, time)?;
+                let id = account.id;
+                events.push(Event::AccountOpened(Box::new(account.clone())));
+                self.adopt_account(id);
+                self.spread(Change::Account(Box::new(account)));
+                Ok(Answer::AccountOpened(id))
+            }
+            Body::IssueApiKey(request) => {
+                let key = self.registry.issue_api_key(request, time)?;
+                let name = key.key;
+                events.push(Event::ApiKeyIssued(Box::new(key)));
+                Ok(Answer::ApiKeyIssued(name))
+            }
+            Body::RevokeApiKey(request) => {
+                self.registry.revoke_api_key(request)?;
+                events.push(Event::ApiKeyRevoked { account: request.account, key: request.key });
+                Ok(Answer::ApiKeyRevoked(request.key))
+            }
+            Body::Transfer(_) | Body::Place(_) | Body::Cancel(_) | Body::CancelAll(_) | Body::Peer(_) => {
+                unreachable!("`run` handles these itself")
+            }
+        }
+    }
+
+    fn spread(&mut self, change: Change) {
+        if self.outbox.routing().partitions() > 1 {
+            self.outbox.to_others(&PeerMessage::Registry(change));
+        }
+    }
+
+    /// Opens a market's matcher, or tells it its new rules, if the market is this partition's.
+    fn adopt_market(&mut self, market: Market) {
+        let at = market.id.0 as usize;
+        if self.matchers.len() <= at {
+            self.matchers.resize_with(at + 1, || None);
+        }
+        if self.outbox.routing().of_symbol(market.id) != self.id {
+            return;
+        }
+        match &mut self.matchers[at] {
+            Some(matcher) => matcher.change(market),
+            empty => *empty = Some(Box::new(Matcher::new(market, self.hash_seed))),
+        }
+    }
+
+    fn adopt_account(&mut self, account: AccountId) {
+        if self.outbox.routing().of_account(account) == self.id {
+            self.ledger.open(account);
+        }
+    }
+
+    /// Does what another partition, or this one, asks.
+    #[inline]
+    fn receive(&mut self, message: PeerMessage, events: &mut Events) {
+        match message {
+            PeerMessage::Admit(admitted) => match self.matchers.get_mut(admitted.order.symbol.0 as usize) {
+                Some(Some(matcher)) => matcher.admit(&admitted, &mut self.outbox, events),
+                // Another partition may learn of a market before this one does.
+                _ => {
+                    let account = admitted.order.account;
+                    self.outbox.to_account(account, PeerMessage::Release { account, hold: admitted.hold });
+                    refuse(admitted.origin, Refusal::UnknownSymbol, events);
+                }
+            },
+            PeerMessage::Cancel { request, origin } => match self.matchers.get_mut(request.symbol.0 as usize) {
+                Some(Some(matcher)) => matcher.cancel(&request, origin, &mut self.outbox, events),
+                _ => refuse(origin, Refusal::UnknownSymbol, events),
+            },
+            PeerMessage::CancelAll { request, origin } => match self.matchers.get_mut(request.symbol.0 as usize) {
+                Some(Some(matcher)) => matcher.cancel_all(&request, origin, &mut self.outbox, events),
+                _ => refuse(origin, Refusal::UnknownSymbol, events),
+            },
+            PeerMessage::Settle(settlement) => {
+                let leg = Leg {
+                    pay_asset: settlement.pay_asset,
+                    pay: settlement.pay,
+                    improvement: settlement.improvement,
+                    receive_asset: settlement.receive_asset,
+                    receive: settlement.receive,
+                    fee: settlement.fee,
+                };
+                self.ledger.settle(settlement.account, settlement.hold, &leg);
+            }
+            PeerMessage::Release { account, hold } => self.ledger.release(account, hold),
+            PeerMessage::Registry(change) => {
+                self.registry.follow(change.clone());
+                match change {
+                    Change::Asset(_) => {}
+                    Change::Market(market) => self.adopt_market(*market),
+                    Change::Account(account) => self.adopt_account(account.id),
+                }
+            }
+        }
+    }
+}
+
+fn refuse(origin: Origin, refusal: Refusal, events: &mut Events) {
+    let answer = Answer::Refused(refusal);
+    events.push(Event::Answered { source: origin.source, number: origin.number, answer });
+}

@@ -1,0 +1,130 @@
+//! Exactly once in effect: which numbers of which sources have been seen.
+//!
+//! A gateway that hears no answer sends its command again, under the same number; appends may also be lost or overtake each
+//! other. So of each gateway the last [`WINDOW`] numbers are remembered one by one, and older ones count as seen. A
+//! partition sends to another strictly in order and repeats from the first that was lost, so of it only the next number is
+//! taken. Of at most [`SOURCES_MAX`] sources anything is remembered; the one that has been silent for longest makes room. (A
+//! gateway waits for an answer for seconds; a thousand gateway starts take longer than that.)
+
+use std::collections::BTreeMap;
+
+use crossbook_types::{RequestNumber, Sequence, SourceId};
+use serde::{Deserialize, Serialize};
+
+/// Of how many sources numbers are remembered.
+pub const SOURCES_MAX: usize = 1024;
+/// How many numbers of a gateway are remembered one by one. A gateway never has more commands than this unanswered.
+pub const WINDOW: u64 = 65_536;
+const WORDS: usize = (WINDOW / 64) as usize;
+
+/// What is known of each source.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Sources {
+    sources: BTreeMap<SourceId, Seen>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Seen {
+    /// The highest number seen.
+    highest: u64,
+    /// When it was last heard.
+    heard: Sequence,
+    /// A bit for each of the last [`WINDOW`] numbers, at the number modulo [`WINDOW`]; empty for a partition.
+    window: Vec<u64>,
+}
+
+impl Sources {
+    /// Takes note of a command. Whether it is new; if not, it must have no effect.
+    #[inline]
+    pub(crate) fn is_new(&mut self, source: SourceId, number: RequestNumber, at: Sequence) -> bool {
+        if !self.sources.contains_key(&source) {
+            self.make_room();
+            let words = if source < SourceId::FIRST_GATEWAY { 0 } else { WORDS };
+            self.sources.insert(source, Seen { highest: 0, heard: at, window: vec![0; words] });
+        }
+        let Some(seen) = self.sources.get_mut(&source) else { return false };
+        seen.heard = at;
+        seen.take(number.0)
+    }
+
+    fn make_room(&mut self) {
+        while self.sources.len() >= SOURCES_MAX {
+            let silent = self.sources.iter().min_by_key(|(_, seen)| seen.heard).map(|(&source, _)| source);
+            let Some(silent) = silent else { return };
+            self.sources.remove(&silent);
+        }
+    }
+}
+
+impl Seen {
+    #[inline]
+    fn take(&mut self, number: u64) -> bool {
+        if self.window.is_empty() {
+            let new = self.highest.checked_add(1) == Some(number);
+            self.highest += u64::from(new);
+            return new;
+        }
+        if number == 0 || number.saturating_add(WINDOW) <= self.highest {
+            return false;
+        }
+        if number > self.highest {
+            // The numbers skipped over have not been seen; their bits still tell of numbers a window earlier.
+            let skipped = (number - self.highest).min(WINDOW);
+            for missing in number + 1 - skipped..=number {
+                self.window[(missing % WINDOW / 64) as usize] &= !(1 << (missing % 64));
+            }
+            self.highest = number;
+        }
+        let word = &mut self.window[(number % WINDOW / 64) as usize];
+        let new = *word & (1 << (number % 64)) == 0;
+        *word |= 1 << (number % 64);
+        new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    const GATEWAY: SourceId = SourceId(1 << 20);
+
+    #[test]
+    fn a_partition_is_heard_strictly_in_order() {
+        let mut sources = Sources::default();
+        let mut hear = |number| sources.is_new(SourceId(3), RequestNumber(number), Sequence(1));
+        assert!(hear(1));
+        assert!(!hear(1));
+        assert!(!hear(3));
+        assert!(hear(2));
+        assert!(hear(3));
+    }
+
+    #[test]
+    fn the_longest_silent_source_makes_room() {
+        let mut sources = Sources::default();
+        for at in 0..=SOURCES_MAX as u64 {
+            assert!(sources.is_new(SourceId(GATEWAY.0 + at), RequestNumber(1), Sequence(at)));
+        }
+        assert_eq!(sources.sources.len(), SOURCES_MAX);
+        assert!(!sources.is_new(SourceId(GATEWAY.0 + 1), RequestNumber(1), Sequence(5_000)));
+        assert!(sources.is_new(GATEWAY, RequestNumber(1), Sequence(5_001)), "the first was forgotten");
+    }
+
+    proptest! {
+        /// Numbers out of order, repeated, with gaps and leaps: each within the window is new exactly once.
+        #[test]
+        fn each_number_is_new_once(steps in prop::collection::vec((any::<bool>(), 0u64..300, 0u64..200_000), 1..300)) {
+            let mut sources = Sources::default();
+            let mut naive = BTreeSet::new();
+            let mut highest = 0u64;
+            for (leap, near, far) in steps {
+                let number = if leap { highest + far } else { (highest + 100).saturating_sub(near) };
+                let new = number > 0 && number + WINDOW > highest && naive.insert(number);
+                prop_assert_eq!(sources.is_new(GATEWAY, RequestNumber(number), Sequence(1)), new);
+                highest = highest.max(number);
+            }
+        }
+    }
+}

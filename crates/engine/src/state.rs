@@ -1,0 +1,133 @@
+//! A partition written down: the canonical form for snapshots and hashes, and the audit.
+
+use std::collections::BTreeMap;
+
+use crossbook_ledger as ledger;
+use crossbook_types::{Amount, AssetId, PartitionId, Sequence, SymbolId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::matching::{self, Matcher, MatcherState};
+use crate::outbox::Outbox;
+use crate::partition::Partition;
+use crate::registry::Registry;
+use crate::routing::Routing;
+use crate::sources::Sources;
+
+/// A partition in its canonical form. Two partitions that have applied the same commands have the same state, whatever
+/// process, machine or restart they went through.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct State {
+    id: PartitionId,
+    routing: Routing,
+    sequence: Sequence,
+    time: Timestamp,
+    registry: Registry,
+    sources: Sources,
+    ledger: ledger::State,
+    matchers: Vec<(SymbolId, MatcherState)>,
+}
+
+impl State {
+    /// The last command that the state stands for.
+    #[must_use]
+    pub fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
+    /// The time of that command.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+}
+
+/// Why a state cannot be one of a partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Error {
+    /// Its money does not add up.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Inconsistent),
+    /// Its orders contradict each other.
+    #[error(transparent)]
+    Market(#[from] matching::Inconsistent),
+    /// It has orders in a market that does not exist.
+    #[error("the state has orders in a market that does not exist")]
+    UnknownMarket,
+}
+
+/// What an audit of a partition found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Audit {
+    /// Per asset, the sum over all accounts: zero, or something is wrong.
+    pub sums: BTreeMap<AssetId, Amount>,
+    /// What is wrong; empty if nothing is.
+    pub violations: Vec<String>,
+}
+
+impl Partition {
+    /// The canonical form.
+    #[must_use]
+    pub fn state(&self) -> State {
+        let matchers = self.matchers.iter().flatten();
+        State {
+            id: self.id,
+            routing: self.outbox.routing().clone(),
+            sequence: self.sequence,
+            time: self.time,
+            registry: self.registry.clone(),
+            sources: self.sources.clone(),
+            ledger: self.ledger.state(),
+            matchers: matchers.map(|matcher| (matcher.market().id, matcher.state())).collect(),
+        }
+    }
+
+    /// The partition of that state. For `hash_seed` see [`Partition::new`].
+    ///
+    /// # Errors
+    /// When the state contradicts itself.
+    pub fn restore(state: State, hash_seed: u64) -> Result<Self, Error> {
+        let mut matchers: Vec<Option<Box<Matcher>>> = Vec::new();
+        matchers.resize_with(state.registry.markets().len(), || None);
+        for (symbol, orders) in state.matchers {
+            let market = *state.registry.market(symbol).ok_or(Error::UnknownMarket)?;
+            matchers[symbol.0 as usize] = Some(Box::new(Matcher::restore(orders, market, hash_seed)?));
+        }
+        Ok(Self {
+            id: state.id,
+            sequence: state.sequence,
+            time: state.time,
+            registry: state.registry,
+            sources: state.sources,
+            ledger: ledger::Ledger::restore(state.ledger)?,
+            matchers,
+            outbox: Outbox::new(state.id, state.routing),
+            hash_seed,
+        })
+    }
+
+    /// Adds everything up and checks every invariant from the balances and orders themselves. The cost is in proportion to
+    /// all of them.
+    #[must_use]
+    pub fn audit(&self) -> Audit {
+        let ledger::Audit { sums, violations, .. } = self.ledger.audit();
+        let mut violations: Vec<String> = violations.iter().map(ToString::to_string).collect();
+        for matcher in self.matchers.iter().flatten() {
+            matcher.audit(|hold| self.ledger.held_under(hold), &mut violations);
+        }
+        if self.outbox.routing().partitions() == 1 {
+            let held: Vec<_> = self.matchers.iter().flatten().flat_map(|matcher| matcher.holds()).collect();
+            for &(account, hold) in &held {
+                if self.ledger.held_under(hold).is_none() {
+                    violations.push(format!("an open order of account {account} has no funds held"));
+                }
+            }
+            if held.len() != self.ledger.holds() {
+                violations.push(format!("{} open orders, but {} holds", held.len(), self.ledger.holds()));
+            }
+            if self.ledger.in_transit() {
+                violations.push("money is in transit between commands".to_owned());
+            }
+        }
+        Audit { sums, violations }
+    }
+}
