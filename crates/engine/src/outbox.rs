@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crossbook_types::{AccountId, PartitionId, SymbolId};
+use crossbook_types::{AccountId, PartitionId, RequestNumber, SymbolId};
 
 use crate::peer::{Outgoing, PeerMessage};
 use crate::routing::Routing;
@@ -17,11 +17,25 @@ pub(crate) struct Outbox {
     routing: Routing,
     inward: VecDeque<PeerMessage>,
     outward: Vec<Outgoing>,
+    /// By partition, the number of the last message to it.
+    sent: Vec<RequestNumber>,
 }
 
 impl Outbox {
     pub(crate) fn new(own: PartitionId, routing: Routing) -> Self {
-        Self { own, routing, inward: VecDeque::new(), outward: Vec::new() }
+        let sent = vec![RequestNumber(0); usize::from(routing.partitions())];
+        Self { own, routing, inward: VecDeque::new(), outward: Vec::new(), sent }
+    }
+
+    /// With the counts of an earlier one.
+    pub(crate) fn restore(own: PartitionId, routing: Routing, sent: Vec<RequestNumber>) -> Option<Self> {
+        let outbox = Self::new(own, routing);
+        (sent.len() == outbox.sent.len()).then_some(Self { sent, ..outbox })
+    }
+
+    /// By partition, the number of the last message to it.
+    pub(crate) fn sent(&self) -> &[RequestNumber] {
+        &self.sent
     }
 
     pub(crate) fn routing(&self) -> &Routing {
@@ -42,8 +56,10 @@ impl Outbox {
 
     /// Sends to every other partition.
     pub(crate) fn to_others(&mut self, message: &PeerMessage) {
-        for to in (0..self.routing.partitions()).map(PartitionId).filter(|&to| to != self.own) {
-            self.outward.push(Outgoing { to, message: message.clone() });
+        for to in (0..self.routing.partitions()).map(PartitionId) {
+            if to != self.own {
+                self.post(to, message.clone());
+            }
         }
     }
 
@@ -52,8 +68,14 @@ impl Outbox {
         if to == self.own {
             self.inward.push_back(message);
         } else {
-            self.outward.push(Outgoing { to, message });
+            self.post(to, message);
         }
+    }
+
+    fn post(&mut self, to: PartitionId, message: PeerMessage) {
+        let sent = &mut self.sent[usize::from(to.0)];
+        *sent = sent.next();
+        self.outward.push(Outgoing { to, number: *sent, message });
     }
 
     /// The next message to itself.

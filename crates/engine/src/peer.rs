@@ -28,6 +28,8 @@ pub struct Origin {
 pub struct Outgoing {
     /// The partition that owns what the message is about.
     pub to: PartitionId,
+    /// The sender's count of its messages to that partition, from 1. The receiver takes them in this order, each once.
+    pub number: RequestNumber,
     /// The message.
     pub message: PeerMessage,
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crossbook_ledger as ledger;
-use crossbook_types::{Amount, AssetId, PartitionId, Sequence, SymbolId, Timestamp};
+use crossbook_types::{Amount, AssetId, PartitionId, RequestNumber, Sequence, SymbolId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::matching::{self, Matcher, MatcherState};
@@ -23,6 +23,7 @@ pub struct State {
     time: Timestamp,
     registry: Registry,
     sources: Sources,
+    sent: Vec<RequestNumber>,
     ledger: ledger::State,
     matchers: Vec<(SymbolId, MatcherState)>,
 }
@@ -53,6 +54,9 @@ pub enum Error {
     /// It has orders in a market that does not exist.
     #[error("the state has orders in a market that does not exist")]
     UnknownMarket,
+    /// It counts messages to other partitions than its routing knows.
+    #[error("the state counts messages to other partitions than there are")]
+    Outbox,
 }
 
 /// What an audit of a partition found.
@@ -76,6 +80,7 @@ impl Partition {
             time: self.time,
             registry: self.registry.clone(),
             sources: self.sources.clone(),
+            sent: self.outbox.sent().to_vec(),
             ledger: self.ledger.state(),
             matchers: matchers.map(|matcher| (matcher.market().id, matcher.state())).collect(),
         }
@@ -100,7 +105,7 @@ impl Partition {
             sources: state.sources,
             ledger: ledger::Ledger::restore(state.ledger)?,
             matchers,
-            outbox: Outbox::new(state.id, state.routing),
+            outbox: Outbox::restore(state.id, state.routing, state.sent).ok_or(Error::Outbox)?,
             hash_seed,
         })
     }
