@@ -1,1 +1,229 @@
-//! (being written)
+//! What clients read: balances, orders, trades, depth, candles and tickers, folded from a partition's events.
+//!
+//! [`Views`] take one event at a time and are then what the venue was right after it. They never look at a clock: time
+//! comes with the events, or, for what depends on the present, from whoever asks. They keep a bounded stretch of the past
+//! ([`Limits`]); each list can tell the newest entry that it dropped, so that a caller knows when an answer needs the
+//! history. The same events always give the same [`State`], and views restored from one go on as if never interrupted.
+//!
+//! What cannot be is not passed over: an order that trades more than it was for, a gap in the numbers of a market's
+//! trades or depth changes, a book that is crossed after a command. Each of these panics, since it means that events
+//! were lost or made wrongly, and that nothing read from here could be trusted.
+
+pub mod account;
+pub mod candles;
+pub mod depth;
+mod hash;
+pub mod interval;
+mod kept;
+pub mod limits;
+pub mod market;
+pub mod order;
+mod own;
+pub mod registry;
+pub mod state;
+pub mod ticker;
+pub mod trades;
+
+pub use account::{Balance, Holdings};
+pub use candles::{Candle, CandleQuery, Candles};
+pub use depth::{Depth, Level};
+pub use interval::{Interval, Offset};
+pub use limits::{Forgotten, Limits, Window};
+pub use market::MarketData;
+pub use order::{Order, OwnTrade};
+pub use registry::Registry;
+pub use state::{Error, State};
+pub use ticker::{AveragePrice, BookTicker, Ticker};
+pub use trades::{AggregateTrade, AggregateTradeId, AggregateTrades, PublicTrade, Trades};
+
+use account::Accounts;
+use crossbook_engine::event::OrderClosed;
+use crossbook_engine::{Cause, Event};
+use crossbook_types::{AccountId, SymbolId};
+
+/// Everything that clients can ask for, as of one event.
+#[derive(Clone, Debug)]
+pub struct Views {
+    limits: Limits,
+    position: Option<Cause>,
+    registry: Registry,
+    accounts: Accounts,
+    markets: Vec<MarketData>,
+    /// Markets whose depth the running command has changed.
+    touched: Vec<SymbolId>,
+}
+
+impl Views {
+    /// Views of a venue at which nothing has happened yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            position: None,
+            registry: Registry::default(),
+            accounts: Accounts::default(),
+            markets: Vec::new(),
+            touched: Vec::new(),
+        }
+    }
+
+    /// Folds one event.
+    ///
+    /// # Panics
+    /// When the event cannot follow on those before; see the crate.
+    pub fn apply(&mut self, cause: Cause, event: &Event) {
+        if self.position != Some(cause) {
+            self.advance(cause);
+        }
+        let time = cause.time;
+        match event {
+            Event::AssetListed(asset) => self.registry.list_asset(*asset),
+            Event::MarketListed(market) => {
+                self.registry.list_market(**market);
+                self.markets.push(MarketData::new(**market));
+            }
+            Event::MarketChanged(market) => {
+                self.registry.change_market(**market);
+                self.market_mut(market.id).change(**market);
+            }
+            Event::AccountOpened(account) => {
+                self.registry.open_account((**account).clone());
+                self.accounts.open(account.id, account.opened);
+            }
+            Event::ApiKeyIssued(key) => self.registry.issue_api_key((**key).clone()),
+            Event::ApiKeyRevoked { account, key } => self.registry.revoke_api_key(*account, *key),
+            Event::OrderPlaced(placed) => self.market_mut(placed.symbol).place(placed, time),
+            Event::OrderTriggered { symbol, order, .. } => self.market_mut(*symbol).trigger(*order, time),
+            Event::Traded(trade) => {
+                let market =
+                    self.markets.get_mut(trade.symbol.0 as usize).expect("a market is listed before it trades");
+                market.trade(trade, cause, &self.limits);
+            }
+            Event::OrderClosed(OrderClosed { symbol, order, reason, .. }) => {
+                let market = self.markets.get_mut(symbol.0 as usize).expect("a market is listed before it trades");
+                market.close(*order, *reason, time, &self.limits);
+            }
+            Event::DepthChanged(change) => {
+                self.market_mut(change.symbol).change_depth(change);
+                if self.touched.last() != Some(&change.symbol) {
+                    self.touched.push(change.symbol);
+                }
+            }
+            Event::BalanceChanged { account, asset, free, held } => {
+                let balance = Balance { asset: *asset, free: *free, held: *held };
+                self.accounts.change(*account, balance, time);
+            }
+            // What moved stands in the balances, what was answered in the other events.
+            Event::Transferred(_) | Event::Answered { .. } => {}
+        }
+    }
+
+    /// Ends a command: call it after the last of its events, also if there were none.
+    ///
+    /// # Panics
+    /// When the command left a crossed book behind.
+    pub fn end_of_command(&mut self, cause: Cause) {
+        if self.position != Some(cause) {
+            self.advance(cause);
+        }
+        while let Some(symbol) = self.touched.pop() {
+            self.market_mut(symbol).check();
+        }
+    }
+
+    /// Folds all events of a command.
+    ///
+    /// # Panics
+    /// When they cannot follow on those before; see the crate.
+    pub fn apply_all(&mut self, cause: Cause, events: &[Event]) {
+        for event in events {
+            self.apply(cause, event);
+        }
+        self.end_of_command(cause);
+    }
+
+    /// The last command folded, if there was one.
+    #[must_use]
+    pub fn position(&self) -> Option<Cause> {
+        self.position
+    }
+
+    /// How much is kept.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Assets, markets, accounts and API keys.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// What an account has; `None` if there is no such account.
+    #[must_use]
+    pub fn holdings(&self, account: AccountId) -> Option<&Holdings> {
+        self.accounts.get(account)
+    }
+
+    /// The market of that number.
+    #[must_use]
+    pub fn market(&self, symbol: SymbolId) -> Option<&MarketData> {
+        self.markets.get(symbol.0 as usize)
+    }
+
+    /// All markets, by number.
+    pub fn markets(&self) -> impl Iterator<Item = &MarketData> {
+        self.markets.iter()
+    }
+
+    /// The open orders of an account in all markets, by market and number.
+    pub fn open_orders(&self, account: AccountId) -> impl Iterator<Item = &Order> {
+        self.markets.iter().flat_map(move |market| market.open_orders(account))
+    }
+
+    /// Everything, in one value. Take it between commands: within one, an order may have traded whole and not have ended
+    /// yet, which [`Views::restore`] refuses.
+    #[must_use]
+    pub fn state(&self) -> State {
+        State {
+            position: self.position,
+            registry: self.registry.state(),
+            accounts: self.accounts.state(),
+            markets: self.markets.iter().map(MarketData::state).collect(),
+        }
+    }
+
+    /// Views that go on from a state. Where the limits are tighter than when it was made, what exceeds them is dropped.
+    ///
+    /// # Errors
+    /// When no sequence of events leads to such a state.
+    pub fn restore(state: State, limits: Limits) -> Result<Self, Error> {
+        let registry = Registry::restore(state.registry)?;
+        if registry.markets().len() != state.markets.len() {
+            return Err(Error("markets that are not in the registry"));
+        }
+        let described = registry.markets().iter().zip(state.markets);
+        let markets = described.map(|(market, state)| MarketData::restore(*market, state, &limits));
+        Ok(Self {
+            markets: markets.collect::<Result<_, _>>()?,
+            accounts: Accounts::restore(state.accounts)?,
+            position: state.position,
+            registry,
+            limits,
+            touched: Vec::new(),
+        })
+    }
+
+    fn advance(&mut self, cause: Cause) {
+        if let Some(before) = self.position {
+            let follows = cause.sequence > before.sequence && cause.time >= before.time;
+            assert!(follows, "command {} after {}", cause.sequence, before.sequence);
+        }
+        self.position = Some(cause);
+    }
+
+    fn market_mut(&mut self, symbol: SymbolId) -> &mut MarketData {
+        self.markets.get_mut(symbol.0 as usize).expect("a market is listed before anything happens in it")
+    }
+}

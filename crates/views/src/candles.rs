@@ -1,0 +1,281 @@
+//! Candles: for each interval, the trades of one stretch of time folded into one line. Only candles that had trades are
+//! stored; those between them repeat the price before and are made when asked for.
+//!
+//! Candles are stored by UTC. For a time zone that moves an interval's grid they are put together from shorter ones, as
+//! far back as those are kept: a day in +08:00 from eight hours, in +05:30 from half hours.
+
+use std::collections::VecDeque;
+
+use crossbook_engine::event::Trade;
+use crossbook_types::{Amount, Price, Side, Timestamp, TradeId};
+use serde::{Deserialize, Serialize};
+
+use crate::interval::{Interval, Offset};
+use crate::limits::{Limits, Window, partition_point};
+use crate::state::Error;
+
+/// The trades of one stretch of time. Without trades all four prices are the close before, and the rest is zero.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Candle {
+    /// When it begins.
+    pub open_time: Timestamp,
+    /// When it ends: the microsecond before the next begins.
+    pub close_time: Timestamp,
+    /// The first price.
+    pub open: Price,
+    /// The highest price.
+    pub high: Price,
+    /// The lowest price.
+    pub low: Price,
+    /// The last price.
+    pub close: Price,
+    /// What traded, in the base asset's smallest unit.
+    pub volume: Amount,
+    /// What traded, in the quote asset's smallest unit.
+    pub quote_volume: Amount,
+    /// Of `volume`, what the incoming order bought.
+    pub taker_buy_volume: Amount,
+    /// Of `quote_volume`, what the incoming order paid as a buyer.
+    pub taker_buy_quote_volume: Amount,
+    /// How many trades.
+    pub trades: u64,
+    /// The first trade; 0 if there was none.
+    pub first_trade: TradeId,
+    /// The last trade; 0 if there was none.
+    pub last_trade: TradeId,
+}
+
+impl Candle {
+    /// A candle in which nothing traded.
+    pub(crate) fn empty(open_time: Timestamp, next_open: Timestamp, price: Price) -> Self {
+        Self {
+            open_time,
+            close_time: Timestamp(next_open.0 - 1),
+            open: price,
+            high: price,
+            low: price,
+            close: price,
+            volume: Amount::ZERO,
+            quote_volume: Amount::ZERO,
+            taker_buy_volume: Amount::ZERO,
+            taker_buy_quote_volume: Amount::ZERO,
+            trades: 0,
+            first_trade: TradeId(0),
+            last_trade: TradeId(0),
+        }
+    }
+
+    #[inline]
+    fn record(&mut self, trade: &Trade, base: Amount) {
+        if self.trades == 0 {
+            (self.open, self.high, self.low) = (trade.price, trade.price, trade.price);
+            self.first_trade = trade.trade;
+        }
+        self.high = self.high.max(trade.price);
+        self.low = self.low.min(trade.price);
+        self.close = trade.price;
+        self.volume = self.volume.plus(base);
+        self.quote_volume = self.quote_volume.plus(trade.quote);
+        if trade.taker_side == Side::Buy {
+            self.taker_buy_volume = self.taker_buy_volume.plus(base);
+            self.taker_buy_quote_volume = self.taker_buy_quote_volume.plus(trade.quote);
+        }
+        self.trades += 1;
+        self.last_trade = trade.trade;
+    }
+
+    /// Adds what traded in a later candle.
+    pub(crate) fn append(&mut self, later: &Self) {
+        if later.trades == 0 {
+            return;
+        }
+        if self.trades == 0 {
+            (self.open, self.high, self.low) = (later.open, later.high, later.low);
+            self.first_trade = later.first_trade;
+        }
+        self.high = self.high.max(later.high);
+        self.low = self.low.min(later.low);
+        self.close = later.close;
+        self.volume = self.volume.plus(later.volume);
+        self.quote_volume = self.quote_volume.plus(later.quote_volume);
+        self.taker_buy_volume = self.taker_buy_volume.plus(later.taker_buy_volume);
+        self.taker_buy_quote_volume = self.taker_buy_quote_volume.plus(later.taker_buy_quote_volume);
+        self.trades += later.trades;
+        self.last_trade = later.last_trade;
+    }
+}
+
+/// Which candles to list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CandleQuery {
+    /// How long each is.
+    pub interval: Interval,
+    /// The time zone by which hours, days, weeks and months begin.
+    pub offset: Offset,
+    /// Which, by the time at which they begin. Without an end, up to the one that contains `now`.
+    pub window: Window,
+    /// The present time.
+    pub now: Timestamp,
+}
+
+/// The stored candles of one interval, by time.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+struct Series {
+    candles: VecDeque<Candle>,
+    forgotten: Option<Timestamp>,
+}
+
+impl Series {
+    fn shorten(&mut self, limit: usize) {
+        while self.candles.len() > limit {
+            self.forgotten = self.candles.pop_front().map(|candle| candle.open_time);
+        }
+    }
+
+    /// The place of the first candle that begins at `time` or later.
+    fn place(&self, time: Timestamp) -> usize {
+        // Nearly every query is for the end of the list.
+        match self.candles.back() {
+            Some(last) if last.open_time < time => self.candles.len(),
+            _ => partition_point(self.candles.len(), |at| self.candles[at].open_time < time),
+        }
+    }
+}
+
+/// The candles of a market, in all intervals.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Candles {
+    series: Vec<Series>,
+}
+
+impl Default for Candles {
+    fn default() -> Self {
+        Self { series: vec![Series::default(); Interval::ALL.len()] }
+    }
+}
+
+impl Candles {
+    /// The candles that the query asks for, the oldest first. There are none before the first trade, nor before
+    /// [`Candles::forgotten`].
+    #[must_use]
+    pub fn query(&self, query: &CandleQuery) -> Vec<Candle> {
+        let &CandleQuery { interval, offset, window, now } = query;
+        let series = self.series(interval.unit(offset));
+        let (Some(oldest), Some(newest)) = (series.candles.front(), series.candles.back()) else { return Vec::new() };
+        let mut earliest = interval.open_time(oldest.open_time, offset);
+        if series.forgotten.is_some_and(|forgotten| forgotten >= earliest) {
+            // Part of it is gone.
+            earliest = interval.next_open(earliest, offset);
+        }
+        let latest =
+            interval.open_time(now.max(newest.open_time), offset).min(window.end.unwrap_or(Timestamp(u64::MAX)));
+        let mut open = match window.start {
+            Some(start) if start > earliest => match interval.open_time(start, offset) {
+                open if open < start => interval.next_open(start, offset),
+                open => open,
+            },
+            Some(_) => earliest,
+            None => {
+                let mut open = interval.open_time(latest, offset);
+                for _ in 1..window.limit {
+                    if open <= earliest {
+                        break;
+                    }
+                    open = interval.open_time(Timestamp(open.0 - 1), offset);
+                }
+                open.max(earliest)
+            }
+        };
+        let mut place = series.place(open);
+        let mut price = if place > 0 { series.candles[place - 1].close } else { oldest.open };
+        let mut found = Vec::new();
+        while open <= latest && found.len() < window.limit {
+            let next = interval.next_open(open, offset);
+            let mut candle = Candle::empty(open, next, price);
+            while let Some(part) = series.candles.get(place)
+                && part.open_time < next
+            {
+                candle.append(part);
+                place += 1;
+            }
+            price = candle.close;
+            found.push(candle);
+            open = next;
+        }
+        found
+    }
+
+    /// The candle, by UTC, that contains `time`; an empty one if nothing traded in it. `None` before the first trade that
+    /// is kept.
+    #[must_use]
+    pub fn at(&self, interval: Interval, time: Timestamp) -> Option<Candle> {
+        let series = self.series(interval);
+        let open = interval.open_time(time, Offset::UTC);
+        let place = series.place(open);
+        match series.candles.get(place) {
+            Some(candle) if candle.open_time == open => Some(*candle),
+            _ => {
+                let before = series.candles.get(place.checked_sub(1)?)?;
+                Some(Candle::empty(open, interval.next_open(open, Offset::UTC), before.close))
+            }
+        }
+    }
+
+    /// When the newest candle of an interval began that memory no longer holds, if any.
+    #[must_use]
+    pub fn forgotten(&self, interval: Interval) -> Option<Timestamp> {
+        self.series(interval).forgotten
+    }
+
+    fn series(&self, interval: Interval) -> &Series {
+        &self.series[interval as usize]
+    }
+
+    /// The stored candles of an interval that begin at `from` or later and before `to`.
+    pub(crate) fn stored(&self, interval: Interval, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Candle> {
+        let series = self.series(interval);
+        let (from, to) = (series.place(from), series.place(to));
+        series.candles.range(from..to.max(from))
+    }
+
+    /// The last stored candle of an interval that begins before `time`.
+    pub(crate) fn before(&self, interval: Interval, time: Timestamp) -> Option<&Candle> {
+        let series = self.series(interval);
+        series.candles.get(series.place(time).checked_sub(1)?)
+    }
+
+    /// Folds a trade, whose quantity is worth `base`, into all intervals.
+    pub(crate) fn record(&mut self, trade: &Trade, base: Amount, time: Timestamp, limit: usize) {
+        for (series, &interval) in self.series.iter_mut().zip(Interval::ALL) {
+            match series.candles.back_mut() {
+                Some(last) if time <= last.close_time => last.record(trade, base),
+                _ => {
+                    let open = interval.open_time(time, Offset::UTC);
+                    let mut candle = Candle::empty(open, interval.next_open(time, Offset::UTC), trade.price);
+                    candle.record(trade, base);
+                    series.candles.push_back(candle);
+                    series.shorten(limit.max(Limits::CANDLES_MIN));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn restored(mut self, limit: usize) -> Result<Self, Error> {
+        if self.series.len() != Interval::ALL.len() {
+            return Err(Error("not sixteen intervals"));
+        }
+        for (series, &interval) in self.series.iter_mut().zip(Interval::ALL) {
+            let mut last = series.forgotten;
+            for candle in &series.candles {
+                let aligned = interval.open_time(candle.open_time, Offset::UTC) == candle.open_time
+                    && candle.close_time.0.checked_add(1) == Some(interval.next_open(candle.open_time, Offset::UTC).0);
+                if !aligned || candle.trades == 0 || last.is_some_and(|last| last >= candle.open_time) {
+                    return Err(Error("candles out of order"));
+                }
+                last = Some(candle.open_time);
+            }
+            series.shorten(limit.max(Limits::CANDLES_MIN));
+        }
+        Ok(self)
+    }
+}

@@ -1,0 +1,118 @@
+//! The depth of a book: how much rests at each price.
+
+use std::collections::BTreeMap;
+
+use crossbook_engine::event::DepthChanged;
+use crossbook_types::{Price, Quantity, Side};
+use serde::{Deserialize, Serialize};
+
+use crate::state::Error;
+
+/// What rests at one price.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Level {
+    /// The price.
+    pub price: Price,
+    /// How much; above zero.
+    pub quantity: Quantity,
+}
+
+/// Both sides of a book.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Depth {
+    bids: BTreeMap<Price, Quantity>,
+    asks: BTreeMap<Price, Quantity>,
+    last_update: u64,
+}
+
+/// What a snapshot keeps of a depth: each side by price, ascending.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct DepthState {
+    bids: Vec<Level>,
+    asks: Vec<Level>,
+    last_update: u64,
+}
+
+fn level((&price, &quantity): (&Price, &Quantity)) -> Level {
+    Level { price, quantity }
+}
+
+impl Depth {
+    /// What buyers offer, the highest price first.
+    pub fn bids(&self) -> impl Iterator<Item = Level> {
+        self.bids.iter().rev().map(level)
+    }
+
+    /// What sellers offer, the lowest price first.
+    pub fn asks(&self) -> impl Iterator<Item = Level> {
+        self.asks.iter().map(level)
+    }
+
+    /// The highest price that buyers offer.
+    #[must_use]
+    pub fn best_bid(&self) -> Option<Level> {
+        self.bids.last_key_value().map(level)
+    }
+
+    /// The lowest price that sellers offer.
+    #[must_use]
+    pub fn best_ask(&self) -> Option<Level> {
+        self.asks.first_key_value().map(level)
+    }
+
+    /// What rests on one side at one price.
+    #[must_use]
+    pub fn quantity_at(&self, side: Side, price: Price) -> Quantity {
+        self.side(side).get(&price).copied().unwrap_or_default()
+    }
+
+    /// The number of the last change; 0 before the first.
+    #[must_use]
+    pub fn last_update(&self) -> u64 {
+        self.last_update
+    }
+
+    fn side(&self, side: Side) -> &BTreeMap<Price, Quantity> {
+        match side {
+            Side::Buy => &self.bids,
+            Side::Sell => &self.asks,
+        }
+    }
+
+    pub(crate) fn apply(&mut self, change: &DepthChanged) {
+        assert_eq!(change.update, self.last_update + 1, "depth updates of market {} have a gap", change.symbol);
+        self.last_update = change.update;
+        let side = match change.side {
+            Side::Buy => &mut self.bids,
+            Side::Sell => &mut self.asks,
+        };
+        if change.quantity.is_zero() {
+            side.remove(&change.price);
+        } else {
+            side.insert(change.price, change.quantity);
+        }
+    }
+
+    /// Whether a buyer offers as much as a seller asks. Within a command that may seem so, after it never.
+    pub(crate) fn is_crossed(&self) -> bool {
+        matches!((self.best_bid(), self.best_ask()), (Some(bid), Some(ask)) if bid.price >= ask.price)
+    }
+
+    pub(crate) fn state(&self) -> DepthState {
+        DepthState {
+            bids: self.bids.iter().map(level).collect(),
+            asks: self.asks.iter().map(level).collect(),
+            last_update: self.last_update,
+        }
+    }
+
+    pub(crate) fn restore(state: DepthState) -> Result<Self, Error> {
+        let side = |levels: Vec<Level>| {
+            let sane = levels.is_sorted_by(|a, b| a.price < b.price) && levels.iter().all(|l| !l.quantity.is_zero());
+            sane.then(|| levels.into_iter().map(|level| (level.price, level.quantity)).collect())
+                .ok_or(Error("depth levels out of order"))
+        };
+        let depth = Self { bids: side(state.bids)?, asks: side(state.asks)?, last_update: state.last_update };
+        if depth.is_crossed() { Err(Error("a crossed book")) } else { Ok(depth) }
+    }
+}

@@ -1,0 +1,237 @@
+//! One market: its public data, and the orders and trades of the accounts in it.
+
+use crossbook_engine::Cause;
+use crossbook_engine::event::{CloseReason, DepthChanged, OrderPlaced, Trade};
+use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, Price, SymbolId, Timestamp, TradeId};
+use serde::{Deserialize, Serialize};
+
+use crate::candles::Candles;
+use crate::depth::{Depth, DepthState};
+use crate::limits::{Forgotten, Limits, Window};
+use crate::order::{Order, OwnTrade};
+use crate::own::{Owned, OwnedState};
+use crate::state::Error;
+use crate::ticker::{AveragePrice, BookTicker, Ticker};
+use crate::trades::{AggregateTrades, PublicTrade, Trades};
+
+/// All that is known of one market.
+#[derive(Clone, Debug)]
+pub struct MarketData {
+    market: Market,
+    depth: Depth,
+    trades: Trades,
+    aggregate_trades: AggregateTrades,
+    candles: Candles,
+    last: Option<PublicTrade>,
+    owned: Owned,
+}
+
+/// What a snapshot keeps of a market; its description stands in the registry.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct MarketState {
+    depth: DepthState,
+    trades: Trades,
+    aggregate_trades: AggregateTrades,
+    candles: Candles,
+    last: Option<PublicTrade>,
+    owned: OwnedState,
+}
+
+impl MarketData {
+    /// What the market is: assets, tick, step, filters, fees, status.
+    #[must_use]
+    pub fn market(&self) -> &Market {
+        &self.market
+    }
+
+    /// What rests in its book.
+    #[must_use]
+    pub fn depth(&self) -> &Depth {
+        &self.depth
+    }
+
+    /// Its recent trades.
+    #[must_use]
+    pub fn trades(&self) -> &Trades {
+        &self.trades
+    }
+
+    /// Its recent aggregate trades.
+    #[must_use]
+    pub fn aggregate_trades(&self) -> &AggregateTrades {
+        &self.aggregate_trades
+    }
+
+    /// Its candles.
+    #[must_use]
+    pub fn candles(&self) -> &Candles {
+        &self.candles
+    }
+
+    /// The price of the last trade, if there was one.
+    #[must_use]
+    pub fn last_price(&self) -> Option<Price> {
+        self.last.map(|last| last.price)
+    }
+
+    /// The 24 hours before `now`.
+    #[must_use]
+    pub fn ticker(&self, now: Timestamp) -> Ticker {
+        Ticker::at(&self.market, &self.candles, self.last.as_ref(), now)
+    }
+
+    /// The best prices of its book.
+    #[must_use]
+    pub fn book_ticker(&self) -> BookTicker {
+        let depth = &self.depth;
+        BookTicker { bid: depth.best_bid(), ask: depth.best_ask(), update: depth.last_update() }
+    }
+
+    /// The average price of the five minutes before `now`.
+    #[must_use]
+    pub fn average_price(&self, now: Timestamp) -> AveragePrice {
+        AveragePrice::at(&self.market, &self.candles, self.last.as_ref(), now)
+    }
+
+    /// An order, open or lately ended, whoever's it is.
+    #[must_use]
+    pub fn order(&self, order: OrderId) -> Option<&Order> {
+        self.owned.order(order)
+    }
+
+    /// The newest order to which its owner gave that name.
+    #[must_use]
+    pub fn order_named(&self, account: AccountId, name: &ClientOrderId) -> Option<&Order> {
+        self.owned.order_named(account, name)
+    }
+
+    /// The open orders of an account, by number.
+    pub fn open_orders(&self, account: AccountId) -> impl Iterator<Item = &Order> {
+        self.owned.open_orders(account)
+    }
+
+    /// The first `limit` orders of an account from number `from` on, open and ended.
+    #[must_use]
+    pub fn orders_from(&self, account: AccountId, from: OrderId, limit: usize) -> Vec<&Order> {
+        self.owned.orders_from(account, from, limit)
+    }
+
+    /// The orders of an account that were placed in a stretch of time, open and ended, by number.
+    #[must_use]
+    pub fn orders(&self, account: AccountId, window: Window) -> Vec<&Order> {
+        self.owned.orders(account, window)
+    }
+
+    /// The highest number, and the latest time of placing, of the account's orders that memory no longer holds, if any.
+    /// Orders are dropped in the order in which they ended, so some older ones may still be here.
+    #[must_use]
+    pub fn forgotten_orders(&self, account: AccountId) -> Option<Forgotten<OrderId>> {
+        self.owned.forgotten_orders(account)
+    }
+
+    /// The first `limit` trades of an account from number `from` on. A trade of the account with itself is there twice.
+    #[must_use]
+    pub fn own_trades_from(&self, account: AccountId, from: TradeId, limit: usize) -> Vec<&OwnTrade> {
+        self.owned.trades_from(account, from, limit)
+    }
+
+    /// The trades of an account in a stretch of time.
+    #[must_use]
+    pub fn own_trades(&self, account: AccountId, window: Window) -> Vec<&OwnTrade> {
+        self.owned.trades(account, window)
+    }
+
+    /// The first `limit` trades of one order of an account, from number `from` on if given.
+    #[must_use]
+    pub fn own_trades_of_order(
+        &self,
+        account: AccountId,
+        order: OrderId,
+        from: Option<TradeId>,
+        limit: usize,
+    ) -> Vec<&OwnTrade> {
+        self.owned.trades_of_order(account, order, from, limit)
+    }
+
+    /// The newest trade of the account that memory no longer holds, if any.
+    #[must_use]
+    pub fn forgotten_own_trades(&self, account: AccountId) -> Option<Forgotten<TradeId>> {
+        self.owned.forgotten_trades(account)
+    }
+
+    pub(crate) fn new(market: Market) -> Self {
+        Self {
+            market,
+            depth: Depth::default(),
+            trades: Trades::default(),
+            aggregate_trades: AggregateTrades::default(),
+            candles: Candles::default(),
+            last: None,
+            owned: Owned::default(),
+        }
+    }
+
+    pub(crate) fn change(&mut self, market: Market) {
+        self.market = market;
+    }
+
+    pub(crate) fn place(&mut self, placed: &OrderPlaced, time: Timestamp) {
+        self.owned.place(placed, time);
+    }
+
+    pub(crate) fn trigger(&mut self, order: OrderId, time: Timestamp) {
+        self.owned.trigger(order, time);
+    }
+
+    pub(crate) fn close(&mut self, order: OrderId, reason: CloseReason, time: Timestamp, limits: &Limits) {
+        self.owned.close(order, reason, time, limits);
+    }
+
+    pub(crate) fn trade(&mut self, trade: &Trade, cause: Cause, limits: &Limits) {
+        let Cause { sequence, time } = cause;
+        let before = self.last.map_or(TradeId(0), |last| last.trade);
+        assert_eq!(trade.trade, before.next(), "trades of market {} have a gap", self.market.id);
+        let market = &self.market;
+        self.owned.trade(trade, time, |side| market.receives(side), limits);
+        self.trades.record(trade, time, limits.trades_per_market);
+        self.aggregate_trades.record(trade, sequence, time, limits.aggregate_trades_per_market);
+        self.candles.record(trade, market.base_amount(trade.quantity), time, limits.candles_per_interval);
+        self.last = Some(PublicTrade::of(trade, time));
+    }
+
+    pub(crate) fn change_depth(&mut self, change: &DepthChanged) {
+        self.depth.apply(change);
+    }
+
+    /// Panics when the book is crossed, which no command may leave behind.
+    pub(crate) fn check(&self) {
+        assert!(!self.depth.is_crossed(), "the book of market {} is crossed after a command", self.market.id);
+    }
+
+    pub(crate) fn state(&self) -> MarketState {
+        MarketState {
+            depth: self.depth.state(),
+            trades: self.trades.clone(),
+            aggregate_trades: self.aggregate_trades.clone(),
+            candles: self.candles.clone(),
+            last: self.last,
+            owned: self.owned.state(),
+        }
+    }
+
+    pub(crate) fn restore(market: Market, state: MarketState, limits: &Limits) -> Result<Self, Error> {
+        let MarketState { depth, trades, aggregate_trades, candles, last, owned } = state;
+        if owned.orders().any(|order| order.symbol != SymbolId(market.id.0)) {
+            return Err(Error("an order of another market"));
+        }
+        Ok(Self {
+            market,
+            depth: Depth::restore(depth)?,
+            trades: trades.restored(limits.trades_per_market)?,
+            aggregate_trades: aggregate_trades.restored(limits.aggregate_trades_per_market)?,
+            candles: candles.restored(limits.candles_per_interval)?,
+            last,
+            owned: Owned::restore(owned, limits)?,
+        })
+    }
+}

@@ -1,0 +1,175 @@
+//! An order as its owner sees it, from the moment it is accepted to long after it has ended.
+
+use crossbook_engine::command::Size;
+use crossbook_engine::event::{CloseReason, OrderPlaced, Trade};
+use crossbook_types::{
+    AccountId, Amount, AssetId, ClientOrderId, OrderId, OrderStatus, OrderType, Price, Quantity, SelfTradePrevention,
+    Side, SymbolId, TimeInForce, Timestamp, TradeId,
+};
+use serde::{Deserialize, Serialize};
+
+/// An order and what has become of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// The venue's number for it.
+    pub order: OrderId,
+    /// The market.
+    pub symbol: SymbolId,
+    /// Whose.
+    pub account: AccountId,
+    /// The client's name for it.
+    pub client_order_id: ClientOrderId,
+    /// Buy or sell.
+    pub side: Side,
+    /// What kind.
+    pub order_type: OrderType,
+    /// How long.
+    pub time_in_force: TimeInForce,
+    /// The limit price, if it has one.
+    pub price: Option<Price>,
+    /// How much.
+    pub size: Size,
+    /// The stop price, if it has one.
+    pub stop_price: Option<Price>,
+    /// What happens when it meets another order of the same account.
+    pub self_trade_prevention: SelfTradePrevention,
+    /// What has become of it.
+    pub status: OrderStatus,
+    /// How much has traded.
+    pub executed: Quantity,
+    /// What that was worth, in the quote asset's smallest unit.
+    pub executed_quote: Amount,
+    /// When it was accepted.
+    pub placed: Timestamp,
+    /// When something last happened to it.
+    pub updated: Timestamp,
+    /// Since when it works; not yet, if it waits for its stop price.
+    pub working_since: Option<Timestamp>,
+    /// The client's name for the cancel that ended it.
+    pub cancel_id: Option<ClientOrderId>,
+}
+
+impl Order {
+    pub(crate) fn placed(placed: &OrderPlaced, time: Timestamp) -> Self {
+        let working_since = if placed.stop_price.is_some() { None } else { Some(time) };
+        Self {
+            order: placed.order,
+            symbol: placed.symbol,
+            account: placed.account,
+            client_order_id: placed.client_order_id,
+            side: placed.side,
+            order_type: placed.order_type,
+            time_in_force: placed.time_in_force,
+            price: placed.price,
+            size: placed.size,
+            stop_price: placed.stop_price,
+            self_trade_prevention: placed.self_trade_prevention,
+            status: OrderStatus::New,
+            executed: Quantity::ZERO,
+            executed_quote: Amount::ZERO,
+            placed: time,
+            updated: time,
+            working_since,
+            cancel_id: None,
+        }
+    }
+
+    /// How much it was for. Of an order by quote amount: how much it has executed, since it names no quantity.
+    #[must_use]
+    pub fn original_quantity(&self) -> Quantity {
+        match self.size {
+            Size::Base(quantity) => quantity,
+            Size::Quote(_) => self.executed,
+        }
+    }
+
+    /// Of an order by quote amount, that amount; otherwise nothing.
+    #[must_use]
+    pub fn original_quote(&self) -> Amount {
+        match self.size {
+            Size::Base(_) => Amount::ZERO,
+            Size::Quote(amount) => amount,
+        }
+    }
+
+    /// How much has not traded; nothing of an order by quote amount.
+    #[must_use]
+    pub fn remaining(&self) -> Quantity {
+        self.original_quantity().minus(self.executed)
+    }
+
+    /// Whether it can trade now: it is open and does not wait for its stop price.
+    #[must_use]
+    pub fn is_working(&self) -> bool {
+        self.status.is_open() && self.working_since.is_some()
+    }
+
+    pub(crate) fn trigger(&mut self, time: Timestamp) {
+        assert!(self.working_since.is_none(), "order {} is triggered once", self.order);
+        self.working_since = Some(time);
+        self.updated = time;
+    }
+
+    pub(crate) fn trade(&mut self, trade: &Trade, time: Timestamp) {
+        self.executed = self.executed.plus(trade.quantity);
+        self.executed_quote = self.executed_quote.plus(trade.quote);
+        self.updated = time;
+        self.status = OrderStatus::PartiallyFilled;
+        match self.size {
+            Size::Base(quantity) => {
+                assert!(self.executed <= quantity, "order {} has traded more than it was for", self.order);
+                if self.executed == quantity {
+                    self.status = OrderStatus::Filled;
+                }
+            }
+            // Only the close tells whether another lot would fit.
+            Size::Quote(amount) => {
+                assert!(self.executed_quote <= amount, "order {} has traded more than it was for", self.order);
+            }
+        }
+    }
+
+    pub(crate) fn close(&mut self, reason: CloseReason, time: Timestamp) {
+        self.updated = time;
+        self.status = match reason {
+            CloseReason::Filled => {
+                let complete = !matches!(self.size, Size::Base(quantity) if self.executed < quantity);
+                assert!(complete, "order {} closes as filled, but is not", self.order);
+                OrderStatus::Filled
+            }
+            CloseReason::Canceled { cancel_id } => {
+                self.cancel_id = Some(cancel_id);
+                OrderStatus::Canceled
+            }
+            CloseReason::Expired => OrderStatus::Expired,
+            CloseReason::SelfTradePrevented => OrderStatus::ExpiredInMatch,
+        };
+    }
+}
+
+/// A trade as one of its two sides sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OwnTrade {
+    /// The market.
+    pub symbol: SymbolId,
+    /// Its number there.
+    pub trade: TradeId,
+    /// The account's order.
+    pub order: OrderId,
+    /// At which price.
+    pub price: Price,
+    /// How much.
+    pub quantity: Quantity,
+    /// Price x quantity in the quote asset's smallest unit.
+    pub quote: Amount,
+    /// What the account paid the venue.
+    pub fee: Amount,
+    /// In which asset: the one it received.
+    pub fee_asset: AssetId,
+    /// Whether the account bought or sold.
+    pub side: Side,
+    /// Whether its order was the resting one.
+    pub maker: bool,
+    /// When.
+    pub time: Timestamp,
+}

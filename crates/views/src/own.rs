@@ -1,0 +1,318 @@
+//! Orders and trades of one market, as their owners look them up: by number, by name, open ones, by time. Open orders
+//! stay; ended ones and trades age and fall off, first within their account, then in the market.
+
+use std::collections::{BTreeMap, HashMap as KeyedHashMap, VecDeque};
+
+use crossbook_engine::event::{CloseReason, OrderPlaced, Party, Trade};
+use crossbook_types::{AccountId, AssetId, ClientOrderId, OrderId, Side, Timestamp, TradeId};
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+use crate::hash::CountingHash;
+use crate::kept::Kept;
+use crate::limits::{Forgotten, Limits, Window, partition_point};
+use crate::order::{Order, OwnTrade};
+use crate::state::Error;
+
+/// What one account has in the market: places in the lists of all.
+#[derive(Clone, Debug, Default)]
+struct Own {
+    open: BTreeMap<OrderId, u32>,
+    /// Open and ended.
+    orders: BTreeMap<OrderId, u32>,
+    /// The newest order of each name. Clients choose these names, so the hash is a keyed one.
+    named: KeyedHashMap<ClientOrderId, u32>,
+    /// In the order in which they ended.
+    closed: VecDeque<u32>,
+    trades: VecDeque<u32>,
+    forgotten_orders: Option<Forgotten<OrderId>>,
+    forgotten_trades: Option<Forgotten<TradeId>>,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Owned {
+    orders: Kept<Order>,
+    by_number: HashMap<OrderId, u32, CountingHash>,
+    trades: Kept<(AccountId, OwnTrade)>,
+    accounts: HashMap<AccountId, Own, CountingHash>,
+}
+
+/// What a snapshot keeps of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct OwnedState {
+    /// By number.
+    open: Vec<Order>,
+    /// In the order in which they ended.
+    closed: Vec<Order>,
+    /// In the order in which they took place, the taker's before the maker's.
+    trades: Vec<(AccountId, OwnTrade)>,
+    /// What was dropped, by account; those of which nothing was are left out.
+    forgotten: Vec<(AccountId, Option<Forgotten<OrderId>>, Option<Forgotten<TradeId>>)>,
+}
+
+impl OwnedState {
+    pub(crate) fn orders(&self) -> impl Iterator<Item = &Order> {
+        self.open.iter().chain(&self.closed)
+    }
+}
+
+impl Owned {
+    pub(crate) fn order(&self, order: OrderId) -> Option<&Order> {
+        self.by_number.get(&order).map(|&at| self.orders.get(at))
+    }
+
+    pub(crate) fn order_named(&self, account: AccountId, name: &ClientOrderId) -> Option<&Order> {
+        self.accounts.get(&account)?.named.get(name).map(|&at| self.orders.get(at))
+    }
+
+    pub(crate) fn open_orders(&self, account: AccountId) -> impl Iterator<Item = &Order> {
+        self.accounts.get(&account).into_iter().flat_map(|own| own.open.values()).map(|&at| self.orders.get(at))
+    }
+
+    pub(crate) fn orders_from(&self, account: AccountId, from: OrderId, limit: usize) -> Vec<&Order> {
+        let Some(own) = self.accounts.get(&account) else { return Vec::new() };
+        own.orders.range(from..).take(limit).map(|(_, &at)| self.orders.get(at)).collect()
+    }
+
+    pub(crate) fn orders(&self, account: AccountId, window: Window) -> Vec<&Order> {
+        let Some(own) = self.accounts.get(&account) else { return Vec::new() };
+        let orders = own.orders.values().map(|&at| self.orders.get(at));
+        let (earliest, latest) = (window.start.unwrap_or_default(), window.end.unwrap_or(Timestamp(u64::MAX)));
+        if window.start.is_some() {
+            let within = orders.skip_while(|order| order.placed < earliest).take_while(|order| order.placed <= latest);
+            return within.take(window.limit).collect();
+        }
+        let mut found: Vec<_> = orders.rev().skip_while(|order| order.placed > latest).take(window.limit).collect();
+        found.reverse();
+        found
+    }
+
+    pub(crate) fn forgotten_orders(&self, account: AccountId) -> Option<Forgotten<OrderId>> {
+        self.accounts.get(&account)?.forgotten_orders
+    }
+
+    fn trades_of(&self, account: AccountId, range: impl FnOnce(&VecDeque<u32>) -> (usize, usize)) -> Vec<&OwnTrade> {
+        let Some(own) = self.accounts.get(&account) else { return Vec::new() };
+        let (start, end) = range(&own.trades);
+        own.trades.range(start..end).map(|&at| &self.trades.get(at).1).collect()
+    }
+
+    pub(crate) fn trades_from(&self, account: AccountId, from: TradeId, limit: usize) -> Vec<&OwnTrade> {
+        self.trades_of(account, |trades| {
+            let start = partition_point(trades.len(), |at| self.trades.get(trades[at]).1.trade < from);
+            (start, trades.len().min(start.saturating_add(limit)))
+        })
+    }
+
+    pub(crate) fn trades(&self, account: AccountId, window: Window) -> Vec<&OwnTrade> {
+        self.trades_of(account, |trades| {
+            let range = window.select(trades.len(), |at| self.trades.get(trades[at]).1.time);
+            (range.start, range.end)
+        })
+    }
+
+    pub(crate) fn trades_of_order(
+        &self,
+        account: AccountId,
+        order: OrderId,
+        from: Option<TradeId>,
+        limit: usize,
+    ) -> Vec<&OwnTrade> {
+        let Some(own) = self.accounts.get(&account) else { return Vec::new() };
+        let from = from.unwrap_or_default();
+        let start = partition_point(own.trades.len(), |at| self.trades.get(own.trades[at]).1.trade < from);
+        let trades = own.trades.range(start..).map(|&at| &self.trades.get(at).1);
+        trades.filter(|trade| trade.order == order).take(limit).collect()
+    }
+
+    pub(crate) fn forgotten_trades(&self, account: AccountId) -> Option<Forgotten<TradeId>> {
+        self.accounts.get(&account)?.forgotten_trades
+    }
+
+    pub(crate) fn place(&mut self, placed: &OrderPlaced, time: Timestamp) {
+        self.take_in(Order::placed(placed, time));
+    }
+
+    /// Enters an order as open.
+    fn take_in(&mut self, order: Order) -> u32 {
+        let (number, account, name) = (order.order, order.account, order.client_order_id);
+        let at = self.orders.insert(order);
+        let known = self.by_number.insert(number, at);
+        assert!(known.is_none(), "order {number} is placed once");
+        let own = self.accounts.entry(account).or_default();
+        own.open.insert(number, at);
+        own.orders.insert(number, at);
+        own.named.insert(name, at);
+        at
+    }
+
+    pub(crate) fn trigger(&mut self, order: OrderId, time: Timestamp) {
+        let at = self.by_number[&order];
+        self.orders.get_mut(at).trigger(time);
+    }
+
+    pub(crate) fn close(&mut self, order: OrderId, reason: CloseReason, time: Timestamp, limits: &Limits) {
+        let at = *self.by_number.get(&order).expect("an order that closes is known");
+        self.orders.get_mut(at).close(reason, time);
+        self.retire(at);
+        let account = self.orders.get(at).account;
+        let own = &self.accounts[&account];
+        if own.closed.len() > limits.closed_orders_per_account {
+            self.forget_order(own.closed[0]);
+        }
+        self.shorten(limits);
+    }
+
+    /// Moves an order from the open ones to the ended ones.
+    fn retire(&mut self, at: u32) {
+        let order = self.orders.get(at);
+        let own = self.accounts.get_mut(&order.account).expect("the owner of an order is known");
+        let open = own.open.remove(&order.order);
+        assert!(open.is_some(), "order {} closes once", order.order);
+        own.closed.push_back(at);
+        self.orders.age(at);
+    }
+
+    /// Drops what exceeds the bounds of the market.
+    fn shorten(&mut self, limits: &Limits) {
+        while self.orders.ageing() > limits.closed_orders_per_market
+            && let Some(at) = self.orders.oldest()
+        {
+            self.forget_order(at);
+        }
+        while self.trades.ageing() > limits.own_trades_per_market
+            && let Some(at) = self.trades.oldest()
+        {
+            self.forget_trade(at);
+        }
+    }
+
+    fn forget_order(&mut self, at: u32) {
+        let order = self.orders.get(at);
+        let own = self.accounts.get_mut(&order.account).expect("the owner of an order is known");
+        let first = own.closed.pop_front();
+        assert_eq!(first, Some(at), "orders are forgotten in the order in which they ended");
+        own.orders.remove(&order.order);
+        if own.named.get(&order.client_order_id) == Some(&at) {
+            own.named.remove(&order.client_order_id);
+        }
+        Forgotten::note(&mut own.forgotten_orders, order.order, order.placed);
+        self.by_number.remove(&order.order);
+        self.orders.drop_aged(at);
+    }
+
+    fn forget_trade(&mut self, at: u32) {
+        let (account, trade) = self.trades.get(at);
+        let own = self.accounts.get_mut(account).expect("the owner of a trade is known");
+        let first = own.trades.pop_front();
+        assert_eq!(first, Some(at), "trades are forgotten in the order in which they took place");
+        Forgotten::note(&mut own.forgotten_trades, trade.trade, trade.time);
+        self.trades.drop_aged(at);
+    }
+
+    /// Folds a trade into both orders and both accounts' lists. `received` gives the asset that a side receives.
+    pub(crate) fn trade(
+        &mut self,
+        trade: &Trade,
+        time: Timestamp,
+        received: impl Fn(Side) -> AssetId,
+        limits: &Limits,
+    ) {
+        let maker_side = trade.taker_side.opposite();
+        for (Party { order, account, fee }, side, maker) in
+            [(trade.taker, trade.taker_side, false), (trade.maker, maker_side, true)]
+        {
+            let at = *self.by_number.get(&order).expect("an order that trades is known");
+            let known = self.orders.get_mut(at);
+            assert!(known.account == account && known.side == side, "trade {} is not order {order}'s", trade.trade);
+            known.trade(trade, time);
+            let &Trade { symbol, trade, price, quantity, quote, .. } = trade;
+            let fee_asset = received(side);
+            let own = OwnTrade { symbol, trade, order, price, quantity, quote, fee, fee_asset, side, maker, time };
+            self.take_in_trade(account, own);
+            let trades = &self.accounts[&account].trades;
+            if trades.len() > limits.own_trades_per_account {
+                self.forget_trade(trades[0]);
+            }
+        }
+        self.shorten(limits);
+    }
+
+    fn take_in_trade(&mut self, account: AccountId, trade: OwnTrade) {
+        let at = self.trades.insert((account, trade));
+        self.trades.age(at);
+        self.accounts.entry(account).or_default().trades.push_back(at);
+    }
+
+    pub(crate) fn state(&self) -> OwnedState {
+        let open = self.accounts.values().flat_map(|own| own.open.values());
+        let mut open: Vec<_> = open.map(|&at| self.orders.get(at).clone()).collect();
+        open.sort_unstable_by_key(|order| order.order);
+        let forgotten = self.accounts.iter().map(|(&id, own)| (id, own.forgotten_orders, own.forgotten_trades));
+        let mut forgotten: Vec<_> =
+            forgotten.filter(|(_, orders, trades)| orders.is_some() || trades.is_some()).collect();
+        forgotten.sort_unstable_by_key(|&(id, ..)| id);
+        OwnedState {
+            open,
+            closed: self.orders.by_age().cloned().collect(),
+            trades: self.trades.by_age().copied().collect(),
+            forgotten,
+        }
+    }
+
+    pub(crate) fn restore(state: OwnedState, limits: &Limits) -> Result<Self, Error> {
+        let mut owned = Self::default();
+        for (account, orders, trades) in state.forgotten {
+            let own = owned.accounts.entry(account).or_default();
+            (own.forgotten_orders, own.forgotten_trades) = (orders, trades);
+        }
+        // By number, so that of several orders of one name the newest is found by it.
+        let mut closed: Vec<_> = state.closed.iter().enumerate().map(|(age, order)| (age, order.order)).collect();
+        closed.sort_unstable_by_key(|&(_, number)| number);
+        let numbers = state.open.iter().chain(&state.closed).map(|order| order.order);
+        let mut seen: Vec<_> = numbers.collect();
+        seen.sort_unstable();
+        if !seen.is_sorted_by(|a, b| a < b) {
+            return Err(Error("an order twice"));
+        }
+        if state.open.iter().any(|order| !order.status.is_open())
+            || state.closed.iter().any(|order| order.status.is_open())
+        {
+            return Err(Error("an order's status does not go with its place"));
+        }
+        let mut places = vec![0; state.closed.len()];
+        for (age, _) in closed {
+            places[age] = owned.take_in(state.closed[age].clone());
+        }
+        for at in places {
+            owned.retire(at);
+        }
+        for order in state.open {
+            owned.take_in(order);
+        }
+        for (account, trade) in state.trades {
+            let last = owned.accounts.get(&account).and_then(|own| own.trades.back());
+            if last.is_some_and(|&last| owned.trades.get(last).1.trade > trade.trade) {
+                return Err(Error("an account's trades out of order"));
+            }
+            owned.take_in_trade(account, trade);
+        }
+        owned.shorten_accounts(limits);
+        owned.shorten(limits);
+        Ok(owned)
+    }
+
+    /// Drops what exceeds the bounds of each account; needed only when a snapshot was made under wider ones.
+    fn shorten_accounts(&mut self, limits: &Limits) {
+        let accounts: Vec<AccountId> = self.accounts.keys().copied().collect();
+        for account in accounts {
+            while self.accounts[&account].closed.len() > limits.closed_orders_per_account {
+                self.forget_order(self.accounts[&account].closed[0]);
+            }
+            while self.accounts[&account].trades.len() > limits.own_trades_per_account {
+                self.forget_trade(self.accounts[&account].trades[0]);
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Assets, markets, accounts and API keys, as clients and the operator look them up: by number and by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crossbook_engine::registry::{Account, ApiKey};
+use crossbook_types::{AccountId, ApiKeyId, Asset, AssetId, AssetName, Market, SymbolId, SymbolName};
+use serde::{Deserialize, Serialize};
+
+use crate::state::Error;
+
+/// What exists at the venue.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Registry {
+    assets: Vec<Asset>,
+    assets_by_name: BTreeMap<AssetName, AssetId>,
+    markets: Vec<Market>,
+    markets_by_name: BTreeMap<SymbolName, SymbolId>,
+    accounts: BTreeMap<AccountId, Account>,
+    api_keys: BTreeMap<ApiKeyId, ApiKey>,
+    api_keys_by_account: BTreeSet<(AccountId, ApiKeyId)>,
+}
+
+/// What a snapshot keeps of the registry.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct RegistryState {
+    pub(crate) assets: Vec<Asset>,
+    pub(crate) markets: Vec<Market>,
+    pub(crate) accounts: Vec<Account>,
+    pub(crate) api_keys: Vec<ApiKey>,
+}
+
+impl Registry {
+    /// All assets, by number.
+    #[must_use]
+    pub fn assets(&self) -> &[Asset] {
+        &self.assets
+    }
+
+    /// The asset of that number.
+    #[must_use]
+    pub fn asset(&self, asset: AssetId) -> Option<&Asset> {
+        self.assets.get(asset.0 as usize)
+    }
+
+    /// The asset of that name.
+    #[must_use]
+    pub fn asset_named(&self, name: &str) -> Option<&Asset> {
+        self.asset(*self.assets_by_name.get(&AssetName::new_checked(name).ok()?)?)
+    }
+
+    /// All markets, by number.
+    #[must_use]
+    pub fn markets(&self) -> &[Market] {
+        &self.markets
+    }
+
+    /// The market of that number.
+    #[must_use]
+    pub fn market(&self, symbol: SymbolId) -> Option<&Market> {
+        self.markets.get(symbol.0 as usize)
+    }
+
+    /// The market of that name.
+    #[must_use]
+    pub fn market_named(&self, symbol: &str) -> Option<&Market> {
+        self.market(*self.markets_by_name.get(&SymbolName::new_checked(symbol).ok()?)?)
+    }
+
+    /// All accounts, by number.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values()
+    }
+
+    /// The account of that number.
+    #[must_use]
+    pub fn account(&self, account: AccountId) -> Option<&Account> {
+        self.accounts.get(&account)
+    }
+
+    /// The API key of that name, if it is valid.
+    #[must_use]
+    pub fn api_key(&self, key: &str) -> Option<&ApiKey> {
+        self.api_keys.get(&ApiKeyId::new_checked(key).ok()?)
+    }
+
+    /// The valid API keys of an account, by name.
+    pub fn api_keys(&self, account: AccountId) -> impl Iterator<Item = &ApiKey> {
+        self.api_keys_by_account
+            .range((account, ApiKeyId::default())..)
+            .take_while(move |&&(owner, _)| owner == account)
+            .filter_map(|(_, key)| self.api_keys.get(key))
+    }
+
+    pub(crate) fn list_asset(&mut self, asset: Asset) {
+        assert_eq!(asset.id.0 as usize, self.assets.len(), "asset listings out of order");
+        let taken = self.assets_by_name.insert(asset.name, asset.id);
+        assert!(taken.is_none(), "two assets of one name");
+        self.assets.push(asset);
+    }
+
+    pub(crate) fn list_market(&mut self, market: Market) {
+        assert_eq!(market.id.0 as usize, self.markets.len(), "market listings out of order");
+        let taken = self.markets_by_name.insert(market.symbol, market.id);
+        assert!(taken.is_none(), "two markets of one name");
+        self.markets.push(market);
+    }
+
+    pub(crate) fn change_market(&mut self, market: Market) {
+        let known = self.markets.get_mut(market.id.0 as usize).expect("a market is listed before it changes");
+        assert_eq!(known.symbol, market.symbol, "a market keeps its name");
+        *known = market;
+    }
+
+    pub(crate) fn open_account(&mut self, account: Account) {
+        let known = self.accounts.insert(account.id, account);
+        assert!(known.is_none(), "an account opens once");
+    }
+
+    pub(crate) fn issue_api_key(&mut self, key: ApiKey) {
+        self.api_keys_by_account.insert((key.account, key.key));
+        let known = self.api_keys.insert(key.key, key);
+        assert!(known.is_none(), "an API key is issued once");
+    }
+
+    pub(crate) fn revoke_api_key(&mut self, account: AccountId, key: ApiKeyId) {
+        let known = self.api_keys.remove(&key);
+        assert!(
+            known.is_some_and(|key| key.account == account),
+            "only a valid API key is revoked, from its own account"
+        );
+        self.api_keys_by_account.remove(&(account, key));
+    }
+
+    pub(crate) fn state(&self) -> RegistryState {
+        RegistryState {
+            assets: self.assets.clone(),
+            markets: self.markets.clone(),
+            accounts: self.accounts.values().cloned().collect(),
+            api_keys: self.api_keys.values().cloned().collect(),
+        }
+    }
+
+    pub(crate) fn restore(state: RegistryState) -> Result<Self, Error> {
+        let mut registry = Self::default();
+        for (at, asset) in state.assets.iter().enumerate() {
+            if asset.id.0 as usize != at || registry.assets_by_name.insert(asset.name, asset.id).is_some() {
+                return Err(Error("assets out of order"));
+            }
+        }
+        for (at, market) in state.markets.iter().enumerate() {
+            if market.id.0 as usize != at || registry.markets_by_name.insert(market.symbol, market.id).is_some() {
+                return Err(Error("markets out of order"));
+            }
+        }
+        for account in state.accounts {
+            if registry.accounts.insert(account.id, account).is_some() {
+                return Err(Error("an account twice"));
+            }
+        }
+        for key in state.api_keys {
+            registry.api_keys_by_account.insert((key.account, key.key));
+            if registry.api_keys.insert(key.key, key).is_some() {
+                return Err(Error("an API key twice"));
+            }
+        }
+        (registry.assets, registry.markets) = (state.assets, state.markets);
+        Ok(registry)
+    }
+}

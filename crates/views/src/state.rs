@@ -1,0 +1,32 @@
+//! Everything the views hold, in one canonical value: the same events give the same [`State`], whatever the order of any
+//! hash map, so that two of them can be compared and a restart need not fold the whole log again.
+
+use crossbook_engine::Cause;
+use crossbook_types::AccountId;
+use serde::{Deserialize, Serialize};
+
+use crate::account::Holdings;
+use crate::market::MarketState;
+use crate::registry::RegistryState;
+
+/// A state that no sequence of events leads to; what is wrong with it. Drop the snapshot and fold the events again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the views' snapshot is inconsistent ({0}); delete it, and the views are folded again from the log")]
+pub struct Error(pub(crate) &'static str);
+
+/// A snapshot of the views. See [`crate::Views::state`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct State {
+    pub(crate) position: Option<Cause>,
+    pub(crate) registry: RegistryState,
+    pub(crate) accounts: Vec<(AccountId, Holdings)>,
+    pub(crate) markets: Vec<MarketState>,
+}
+
+impl State {
+    /// The last command that is in it.
+    #[must_use]
+    pub fn position(&self) -> Option<Cause> {
+        self.position
+    }
+}

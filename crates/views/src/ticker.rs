@@ -1,0 +1,186 @@
+//! Statistics over a moving stretch of time that ends now: the last 24 hours, in steps of a minute, and the average price
+//! of the last five minutes, in steps of a second. Both are read off the candles; nothing more is stored for them.
+
+use crossbook_types::{Amount, Decimal, Market, Price, Quantity, Timestamp, TradeId};
+
+use crate::candles::{Candle, Candles};
+use crate::depth::Level;
+use crate::interval::{Interval, Offset};
+use crate::trades::PublicTrade;
+
+/// Digits after the point of an average price.
+pub const AVERAGE_SCALE: u8 = 8;
+/// Digits after the point of a change in percent.
+pub const PERCENT_SCALE: u8 = 3;
+/// The minutes that [`AveragePrice`] covers.
+pub const AVERAGE_MINUTES: u64 = 5;
+
+const SECOND: u64 = 1_000_000;
+const MINUTE: u64 = 60 * SECOND;
+
+/// A market's last 24 hours: the running minute and the 1,439 before it. Where nothing traded in them, the prices are the
+/// last one and the rest is zero; where nothing ever traded, the prices are zero too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ticker {
+    /// When the first minute began.
+    pub open_time: Timestamp,
+    /// Now.
+    pub close_time: Timestamp,
+    /// The last price before; zero if there was no trade.
+    pub previous_close: Price,
+    /// The first price.
+    pub open: Price,
+    /// The highest price.
+    pub high: Price,
+    /// The lowest price.
+    pub low: Price,
+    /// The last price.
+    pub last: Price,
+    /// The quantity of the last trade.
+    pub last_quantity: Quantity,
+    /// What traded, in the base asset's smallest unit.
+    pub volume: Amount,
+    /// What traded, in the quote asset's smallest unit.
+    pub quote_volume: Amount,
+    /// Quote volume by base volume, rounded down to [`AVERAGE_SCALE`] digits; `None` if nothing traded.
+    pub weighted_average: Option<Decimal>,
+    /// The first trade; 0 if there was none.
+    pub first_trade: TradeId,
+    /// The last trade; 0 if there was none.
+    pub last_trade: TradeId,
+    /// How many trades.
+    pub trades: u64,
+}
+
+impl Ticker {
+    pub(crate) fn at(market: &Market, candles: &Candles, last: Option<&PublicTrade>, now: Timestamp) -> Self {
+        // The clock that asks may lag behind the one that traded.
+        let now = last.map_or(now, |last| now.max(last.time));
+        let minute = Interval::Minute1.open_time(now, Offset::UTC);
+        let from = Timestamp(minute.0.saturating_sub((24 * 60 - 1) * MINUTE));
+        // Whole hours from the hours, and only the first, broken one from the minutes.
+        let hour = match Interval::Hour1.open_time(from, Offset::UTC) {
+            hour if hour == from => hour,
+            hour => Interval::Hour1.next_open(hour, Offset::UTC),
+        };
+        let before = candles.before(Interval::Minute1, from).map_or(Price(0), |candle| candle.close);
+        let mut window = Candle::empty(from, Timestamp(now.0.saturating_add(1)), before);
+        let end = Timestamp(u64::MAX);
+        for part in candles.stored(Interval::Minute1, from, hour).chain(candles.stored(Interval::Hour1, hour, end)) {
+            window.append(part);
+        }
+        Self {
+            open_time: from,
+            close_time: now,
+            previous_close: before,
+            open: window.open,
+            high: window.high,
+            low: window.low,
+            last: window.close,
+            last_quantity: last.map_or(Quantity::ZERO, |last| last.quantity),
+            volume: window.volume,
+            quote_volume: window.quote_volume,
+            weighted_average: average(market, window.quote_volume, window.volume),
+            first_trade: window.first_trade,
+            last_trade: window.last_trade,
+            trades: window.trades,
+        }
+    }
+
+    /// The last price less the first, in ticks.
+    #[must_use]
+    pub fn change(&self) -> i64 {
+        // A price has 42 bits.
+        self.last.0 as i64 - self.open.0 as i64
+    }
+
+    /// The change in percent of the first price, cut off after [`PERCENT_SCALE`] digits; zero if nothing ever traded.
+    #[must_use]
+    pub fn change_percent(&self) -> Decimal {
+        let thousandths = match i128::from(self.open.0) {
+            0 => 0,
+            open => i128::from(self.change()) * 100_000 / open,
+        };
+        Decimal::new_checked(thousandths, PERCENT_SCALE).expect("a scale of three is allowed")
+    }
+}
+
+/// The best prices of a book.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BookTicker {
+    /// The highest price that buyers offer.
+    pub bid: Option<Level>,
+    /// The lowest price that sellers offer.
+    pub ask: Option<Level>,
+    /// The number of the last change of the depth.
+    pub update: u64,
+}
+
+/// The average price of the last minutes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AveragePrice {
+    /// How many minutes: [`AVERAGE_MINUTES`].
+    pub minutes: u64,
+    /// Quote volume by base volume, rounded down to [`AVERAGE_SCALE`] digits. Where nothing traded in these minutes, the
+    /// last price; `None` if nothing ever did.
+    pub price: Option<Decimal>,
+    /// When the last trade was; 0 if there never was one.
+    pub last_trade_time: Timestamp,
+}
+
+impl AveragePrice {
+    pub(crate) fn at(market: &Market, candles: &Candles, last: Option<&PublicTrade>, now: Timestamp) -> Self {
+        let now = last.map_or(now, |last| now.max(last.time));
+        let second = Interval::Second1.open_time(now, Offset::UTC);
+        let from = Timestamp(second.0.saturating_sub((AVERAGE_MINUTES * 60 - 1) * SECOND));
+        let (mut quote, mut base) = (Amount::ZERO, Amount::ZERO);
+        for part in candles.stored(Interval::Second1, from, Timestamp(u64::MAX)) {
+            quote = quote.plus(part.quote_volume);
+            base = base.plus(part.volume);
+        }
+        let of_last = || {
+            let (units, scale) = market.price_decimal(last?.price);
+            Decimal::new_checked(units, scale)
+        };
+        Self {
+            minutes: AVERAGE_MINUTES,
+            price: average(market, quote, base).or_else(of_last),
+            last_trade_time: last.map_or(Timestamp(0), |last| last.time),
+        }
+    }
+}
+
+/// Quote by base as a price, rounded down to [`AVERAGE_SCALE`] digits; `None` if there is nothing to divide by, or the
+/// price has more digits than a decimal holds.
+fn average(market: &Market, quote: Amount, base: Amount) -> Option<Decimal> {
+    let (quote, base) = (u128::try_from(quote.0).ok()?, u128::try_from(base.0).ok()?);
+    if base == 0 {
+        return None;
+    }
+    let up = market.base.decimals + AVERAGE_SCALE;
+    let down = market.quote.decimals;
+    let (mut units, mut rest) = (quote / base, quote % base);
+    for _ in down..up {
+        units = units.checked_mul(10)?;
+        // The next digit is how often `base` goes into ten times the rest. Below 2^127 the sum of two always fits, ten
+        // times one may not.
+        if let Some(tenfold) = rest.checked_mul(10) {
+            units = units.checked_add(tenfold / base)?;
+            rest = tenfold % base;
+            continue;
+        }
+        let mut sum = 0;
+        for _ in 0..10 {
+            sum += rest;
+            if sum >= base {
+                sum -= base;
+                units = units.checked_add(1)?;
+            }
+        }
+        rest = sum;
+    }
+    for _ in up..down {
+        units /= 10;
+    }
+    Decimal::new_checked(i128::try_from(units).ok()?, AVERAGE_SCALE)
+}
