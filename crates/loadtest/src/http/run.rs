@@ -1,0 +1,399 @@
+//! Runs a plan: many clients at once, each on a connection of its own, and one report of what came of it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout, timeout_at};
+
+use super::connection::{self, Connection};
+use super::request::{Credentials, Outgoing, Prepared, Template};
+use crate::latency::{Latency, Quota, Schedule};
+
+/// The most connections of one run.
+pub const MAX_CONNECTIONS: usize = 10_000;
+/// The most requests of one run.
+pub const MAX_REQUESTS: u64 = 1 << 40;
+/// The most kinds of error told apart; others count as [`ErrorKind::Other`].
+pub const MAX_ERROR_KINDS: usize = 64;
+/// A client that fails to connect so many times in a row gives up.
+pub const MAX_FAILURES_IN_A_ROW: u32 = 200;
+
+/// Between two attempts to connect again; with [`MAX_FAILURES_IN_A_ROW`] some ten seconds, longer than a failover takes.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+/// The shortest sleep of the pacer. At high rates it releases a few requests at once rather than wake for each.
+const PACER_PAUSE_MIN: Duration = Duration::from_micros(100);
+/// The longest sleep of the pacer, so that it soon sees that a run was abandoned.
+const PACER_PAUSE_MAX: Duration = Duration::from_millis(100);
+
+/// Why a run did not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A run needs clients.
+    #[error("a run needs at least one client and can have {MAX_CONNECTIONS}; {0} were given")]
+    Clients(usize),
+    /// The plan asks for more than can be counted.
+    #[error("a run can make {MAX_REQUESTS} requests; {0} were asked for")]
+    Requests(u64),
+    /// A plan ends in time.
+    #[error("duration and timeout must be more than zero and at most a day; they are {0:?} and {1:?}")]
+    Times(Duration, Duration),
+    /// Not all clients could connect.
+    #[error("cannot connect to the venue at {0}: {1}; is it running?")]
+    Connect(SocketAddr, #[source] connection::Error),
+}
+
+/// When a client sends its next request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    /// As soon as it has the answer to the last. Latency counts from sending.
+    Closed,
+    /// When it is due, at this rate per second over all clients, whether or not the venue keeps up. A request that finds
+    /// no client free waits for one, and its latency counts from when it was due all the same.
+    Open(NonZeroU64),
+}
+
+/// What a run does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Plan {
+    /// Where the venue listens.
+    pub address: SocketAddr,
+    /// When requests are sent.
+    pub pace: Pace,
+    /// The run ends after so many requests over all clients.
+    pub requests: u64,
+    /// Or after this time. An open loop makes the requests due by then, and gets one `timeout` more to catch up.
+    pub duration: Duration,
+    /// An answer that takes longer is given up, and its connection with it.
+    pub timeout: Duration,
+}
+
+/// One connection's part in a run.
+#[derive(Debug)]
+pub struct Client<F> {
+    /// Signs requests.
+    pub credentials: Option<Credentials>,
+    /// Writes the next request, given its number over all clients, counted from 0; `None` ends this client's part.
+    pub flow: F,
+}
+
+/// What can go wrong with a request.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// The venue refused it.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The code in the body, where there is one; -1013, for instance.
+        code: Option<i32>,
+    },
+    /// No answer in time. The venue may have carried the request out.
+    Timeout,
+    /// The connection failed under way. The venue may have carried the request out.
+    Disconnected,
+    /// The answer was not one.
+    Malformed,
+    /// The venue could not be reached again after a failure. This counts attempts, not requests.
+    Connect,
+    /// One more kind than [`MAX_ERROR_KINDS`].
+    Other,
+}
+
+/// How often something went wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct ErrorCount {
+    /// What.
+    pub kind: ErrorKind,
+    /// How often.
+    pub count: u64,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Requests sent.
+    pub sent: u64,
+    /// Requests answered with a status of 2xx.
+    pub succeeded: u64,
+    /// Requests of an open loop that were due but found no client in time. Above zero, the venue or the clients were too
+    /// few or too slow for the rate, and the latencies do not tell the whole story.
+    pub unsent: u64,
+    /// What went wrong, by kind.
+    pub errors: Vec<ErrorCount>,
+    /// From the first request to the last answer.
+    pub elapsed: Duration,
+    /// The latencies of the requests that succeeded. A refusal is quick and would flatter.
+    pub latency: Latency,
+}
+
+impl Report {
+    /// Successful requests per second.
+    #[must_use]
+    pub fn throughput(&self) -> f64 {
+        if self.elapsed.is_zero() { 0.0 } else { self.succeeded as f64 / self.elapsed.as_secs_f64() }
+    }
+
+    /// How often one kind of error occurred.
+    #[must_use]
+    pub fn errors_of(&self, kind: ErrorKind) -> u64 {
+        self.errors.iter().filter(|error| error.kind == kind).map(|error| error.count).sum()
+    }
+}
+
+/// Runs the plan: connects every client, then starts the clock. Must be called within a Tokio runtime with network and
+/// time; one with a single thread costs the least.
+///
+/// # Errors
+/// When the plan is out of bounds or not every client can connect. What goes wrong later is counted in the report.
+///
+/// # Panics
+/// When a flow does.
+pub async fn run<F>(plan: Plan, clients: Vec<Client<F>>) -> Result<Report, Error>
+where
+    F: FnMut(u64, Outgoing<'_>) -> Option<Prepared> + Send + 'static,
+{
+    check(&plan, clients.len())?;
+    let connections = clients.len();
+    let host = plan.address.to_string();
+    let mut ready = Vec::with_capacity(connections);
+    for client in clients {
+        let opened = timeout(plan.timeout, Connection::open(plan.address)).await;
+        let connection = opened
+            .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+            .map_err(|error| Error::Connect(plan.address, error))?;
+        ready.push((connection, Template::new(&host, client.credentials), client.flow));
+    }
+
+    let start = Instant::now();
+    let (open, total) = match plan.pace {
+        Pace::Closed => (None, plan.requests),
+        Pace::Open(rate) => {
+            let schedule = Schedule::new(start, rate);
+            let total = plan.requests.min(schedule.due_by(start + plan.duration));
+            let due = Arc::new(Semaphore::new(0));
+            let pacer = Pacer { schedule, total, connections, due: Arc::downgrade(&due) };
+            tokio::task::spawn_blocking(move || pacer.run());
+            (Some(Open { schedule, due }), total)
+        }
+    };
+    let grace = if open.is_some() { plan.timeout } else { Duration::ZERO };
+    let course = Arc::new(Course { plan, open, quota: Quota::new(total), deadline: start + plan.duration + grace });
+
+    let mut tasks = JoinSet::new();
+    for (connection, template, flow) in ready {
+        let part = Part { course: Arc::clone(&course), template, flow, buffer: Vec::new(), tally: Tally::default() };
+        tasks.spawn(part.run(connection));
+    }
+    let mut tally = Tally::default();
+    while let Some(finished) = tasks.join_next().await {
+        match finished {
+            Ok(part) => tally.merge(&part),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+    Ok(Report {
+        sent: tally.sent,
+        succeeded: tally.latency.count(),
+        unsent: if course.open.is_some() { total - course.quota.taken() } else { 0 },
+        errors: tally.errors.into_iter().map(|(kind, count)| ErrorCount { kind, count }).collect(),
+        elapsed: start.elapsed(),
+        latency: tally.latency,
+    })
+}
+
+fn check(plan: &Plan, clients: usize) -> Result<(), Error> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    if clients == 0 || clients > MAX_CONNECTIONS {
+        return Err(Error::Clients(clients));
+    }
+    if plan.requests > MAX_REQUESTS {
+        return Err(Error::Requests(plan.requests));
+    }
+    if [plan.duration, plan.timeout].iter().any(|time| time.is_zero() || *time > DAY) {
+        return Err(Error::Times(plan.duration, plan.timeout));
+    }
+    Ok(())
+}
+
+/// What an open loop adds to a closed one.
+struct Open {
+    schedule: Schedule,
+    /// One permit for each request that is due and not yet taken.
+    due: Arc<Semaphore>,
+}
+
+/// What all clients of a run share.
+struct Course {
+    plan: Plan,
+    open: Option<Open>,
+    quota: Quota,
+    /// No request is taken after this.
+    deadline: Instant,
+}
+
+impl Course {
+    /// Waits until there is a request to make; gives its number and the moment from which its latency counts.
+    async fn next(&self) -> Option<(u64, Instant)> {
+        let Some(open) = &self.open else {
+            let now = Instant::now();
+            return if now < self.deadline { Some((self.quota.take()?, now)) } else { None };
+        };
+        match timeout_at(self.deadline.into(), open.due.acquire()).await {
+            // The number is taken after the permit, so a request can be late but never early.
+            Ok(Ok(permit)) => permit.forget(),
+            Ok(Err(_)) | Err(_) => return None,
+        }
+        // A permit that is free at once is handed out even after the deadline.
+        if Instant::now() >= self.deadline {
+            return None;
+        }
+        let number = self.quota.take()?;
+        Some((number, open.schedule.due(number)))
+    }
+}
+
+/// Releases the requests of an open loop as they fall due. It has a thread of its own, since the timers of the runtime
+/// are no finer than a millisecond.
+struct Pacer {
+    schedule: Schedule,
+    total: u64,
+    connections: usize,
+    due: Weak<Semaphore>,
+}
+
+impl Pacer {
+    fn run(self) {
+        let mut released = 0;
+        while released < self.total {
+            let now = Instant::now();
+            let due = self.schedule.due_by(now).min(self.total);
+            if due > released {
+                let Some(semaphore) = self.due.upgrade() else { return };
+                semaphore.add_permits((due - released) as usize); // at most MAX_REQUESTS, far below the semaphore's limit
+                released = due;
+            } else {
+                if self.due.strong_count() == 0 {
+                    return;
+                }
+                let pause = self.schedule.due(released).saturating_duration_since(now);
+                std::thread::sleep(pause.clamp(PACER_PAUSE_MIN, PACER_PAUSE_MAX));
+            }
+        }
+        // One more for each client, which finds nothing left and ends.
+        if let Some(semaphore) = self.due.upgrade() {
+            semaphore.add_permits(self.connections);
+        }
+    }
+}
+
+/// What one client, or all of them, saw.
+#[derive(Default)]
+struct Tally {
+    sent: u64,
+    errors: BTreeMap<ErrorKind, u64>,
+    latency: Latency,
+}
+
+impl Tally {
+    fn count(&mut self, kind: ErrorKind, count: u64) {
+        let known = self.errors.len() < MAX_ERROR_KINDS || self.errors.contains_key(&kind);
+        *self.errors.entry(if known { kind } else { ErrorKind::Other }).or_default() += count;
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.latency.merge(&other.latency);
+        for (&kind, &count) in &other.errors {
+            self.count(kind, count);
+        }
+    }
+}
+
+/// One client at work.
+struct Part<F> {
+    course: Arc<Course>,
+    template: Template,
+    flow: F,
+    buffer: Vec<u8>,
+    tally: Tally,
+}
+
+impl<F> Part<F>
+where
+    F: FnMut(u64, Outgoing<'_>) -> Option<Prepared>,
+{
+    async fn run(mut self, connection: Connection) -> Tally {
+        let mut connection = Some(connection);
+        loop {
+            let mut usable = match connection.take() {
+                Some(usable) => usable,
+                // A request is taken only once there is a connection to send it on.
+                None => match self.reconnect().await {
+                    Some(usable) => usable,
+                    None => break,
+                },
+            };
+            let Some((number, since)) = self.course.next().await else { break };
+            if (self.flow)(number, self.template.outgoing(&mut self.buffer, unix_milliseconds())).is_none() {
+                break;
+            }
+            if self.exchange(&mut usable, since).await {
+                connection = Some(usable);
+            }
+        }
+        self.tally
+    }
+
+    /// Sends the request in the buffer and counts what comes of it. Tells whether the connection can be used again.
+    async fn exchange(&mut self, connection: &mut Connection, since: Instant) -> bool {
+        self.tally.sent += 1;
+        let answer = timeout(self.course.plan.timeout, connection.exchange(&self.buffer)).await;
+        let error = match answer {
+            Ok(Ok(response)) => {
+                if response.is_success() {
+                    self.tally.latency.record(since.elapsed());
+                } else {
+                    let (status, code) = (response.status, response.error_code());
+                    self.tally.count(ErrorKind::Refused { status, code }, 1);
+                }
+                return !response.closes;
+            }
+            Ok(Err(connection::Error::Io(_) | connection::Error::Closed)) => ErrorKind::Disconnected,
+            Ok(Err(connection::Error::Malformed(_) | connection::Error::TooLong)) => ErrorKind::Malformed,
+            Err(_) => ErrorKind::Timeout,
+        };
+        self.tally.count(error, 1);
+        false
+    }
+
+    async fn reconnect(&mut self) -> Option<Connection> {
+        for _ in 0..MAX_FAILURES_IN_A_ROW {
+            if Instant::now() >= self.course.deadline {
+                return None;
+            }
+            let plan = &self.course.plan;
+            if let Ok(Ok(connection)) = timeout(plan.timeout, Connection::open(plan.address)).await {
+                return Some(connection);
+            }
+            self.tally.count(ErrorKind::Connect, 1);
+            sleep(RECONNECT_PAUSE).await;
+        }
+        None
+    }
+}
+
+/// Requests carry the time of the wall clock, which the venue compares with its own.
+fn unix_milliseconds() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;
