@@ -1,0 +1,206 @@
+//! What every part of the gateway works with: the views, the node, and the requests that wait for their answers.
+//!
+//! A request that changes something goes to the node under a number of its own. Its outcome comes back with the durable events,
+//! on the publisher's thread, which first folds them into the views and then completes the request in [`Pending`]. So whoever has
+//! got an answer finds its effect in the views.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crossbook_engine::command::Body;
+use crossbook_engine::event::{Answer, Trade};
+use crossbook_node::{Handle, NotTaken, Request};
+use crossbook_types::{RequestNumber, SourceId, Timestamp};
+use crossbook_views::{Order, Views};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::oneshot;
+
+use crate::auth::Keyring;
+use crate::config::Config;
+use crate::error::ApiError;
+use crate::limits::Limits;
+use crate::secret::MasterKey;
+use crate::streams::Hub;
+
+/// The outcome of a request, as its sender sees it.
+#[derive(Debug)]
+pub struct Reply {
+    /// When the command was taken.
+    pub time: Timestamp,
+    /// What the partition answered, or why the request never reached its log.
+    pub outcome: Result<Answer, NotTaken>,
+    /// The order that was placed or cancelled, as it is after the command.
+    pub order: Option<Order>,
+    /// The trades in which the placed order was the taker, in order.
+    pub fills: Vec<Trade>,
+    /// The orders that a cancel of all orders ended, by number.
+    pub closed: Vec<Order>,
+}
+
+/// Requests that wait for their outcome, by number.
+#[derive(Debug)]
+pub struct Pending {
+    source: OnceLock<SourceId>,
+    last: AtomicU64,
+    waiting: Mutex<HashMap<RequestNumber, oneshot::Sender<Reply>>>,
+    capacity: usize,
+}
+
+impl Pending {
+    /// None yet, and room for `capacity`.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self { source: OnceLock::new(), last: AtomicU64::new(0), waiting: Mutex::default(), capacity }
+    }
+
+    /// The source under which this gateway sends; none before it is connected to a node. Answers to others are not ours.
+    #[must_use]
+    pub fn source(&self) -> Option<SourceId> {
+        self.source.get().copied()
+    }
+
+    /// Whether that request still waits, so that its reply is worth making.
+    #[must_use]
+    pub fn awaits(&self, number: RequestNumber) -> bool {
+        self.waiting.lock().contains_key(&number)
+    }
+
+    /// Gives a request its outcome. Nothing happens if nobody waits any more.
+    pub fn complete(&self, number: RequestNumber, reply: Reply) {
+        let waiting = self.waiting.lock().remove(&number);
+        if let Some(sender) = waiting {
+            // The receiver may have given up in the same moment; then the outcome is in the views.
+            let _ = sender.send(reply);
+        }
+    }
+
+    /// How many requests wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.lock().len()
+    }
+
+    /// Whether no request waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A new number, and where its reply will arrive; `None` if too many wait already.
+    fn open(&self) -> Option<Ticket<'_>> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = self.waiting.lock();
+        if waiting.len() >= self.capacity {
+            return None;
+        }
+        let number = RequestNumber(self.last.fetch_add(1, Ordering::Relaxed) + 1);
+        waiting.insert(number, sender);
+        Some(Ticket { pending: self, number, receiver })
+    }
+}
+
+/// A place in [`Pending`], left when dropped: also when the client hangs up while it waits.
+struct Ticket<'a> {
+    pending: &'a Pending,
+    number: RequestNumber,
+    receiver: oneshot::Receiver<Reply>,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        self.pending.waiting.lock().remove(&self.number);
+    }
+}
+
+/// The gateway, shared by all its connections.
+pub struct App {
+    /// The options it was started with.
+    pub config: Config,
+    /// What clients read.
+    pub views: Arc<RwLock<Views>>,
+    /// The requests that wait.
+    pub pending: Arc<Pending>,
+    /// Who listens to what.
+    pub hub: Arc<Hub>,
+    /// Where requests go.
+    pub node: Handle,
+    /// Request weights, order counts and bans.
+    pub limits: Limits,
+    /// Secrets of API keys, ready to check signatures with.
+    pub keyring: Keyring,
+    stopping: AtomicBool,
+}
+
+impl App {
+    /// Connects the parts. `pending` and `hub` are those of the publisher that the node reports to.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        views: Arc<RwLock<Views>>,
+        pending: Arc<Pending>,
+        hub: Arc<Hub>,
+        node: Handle,
+        master_key: MasterKey,
+    ) -> Self {
+        let _ = pending.source.set(node.source());
+        let limits = Limits::new(config.limits.clone());
+        let keyring = Keyring::new(master_key, config.cached_keys_max);
+        Self { config, views, pending, hub, node, limits, keyring, stopping: AtomicBool::new(false) }
+    }
+
+    /// The time on the venue's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// Sends a request to the node and waits for its durable outcome. Past `deadline` the node does not take it.
+    ///
+    /// # Errors
+    /// -1008 if too much is under way, -1016 if the venue is stopping, -1021 if the deadline passed first, and -1007 if no outcome
+    /// came in time: only then the request may still take effect.
+    pub async fn submit(&self, body: Body, deadline: Option<Timestamp>) -> Result<Reply, ApiError> {
+        if self.is_stopping() {
+            return Err(ApiError::shutting_down());
+        }
+        let Some(mut ticket) = self.pending.open() else {
+            metrics::counter!("crossbook_busy_total", "at" => "gateway").increment(1);
+            return Err(ApiError::busy());
+        };
+        self.node.submit(Request { number: ticket.number, body, deadline }).map_err(not_taken)?;
+        let patience = Duration::from_millis(self.config.reply_timeout_ms);
+        match tokio::time::timeout(patience, &mut ticket.receiver).await {
+            Ok(Ok(reply)) => match reply.outcome {
+                Err(why) => Err(not_taken(why)),
+                Ok(_) => Ok(reply),
+            },
+            Ok(Err(_)) | Err(_) => Err(ApiError::timeout()),
+        }
+    }
+
+    /// From now on requests that would change something are refused; those under way are finished.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the gateway is stopping.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// What a client is told about a request that was not taken.
+fn not_taken(why: NotTaken) -> ApiError {
+    match why {
+        NotTaken::Busy => {
+            metrics::counter!("crossbook_busy_total", "at" => "node").increment(1);
+            ApiError::busy()
+        }
+        NotTaken::Stopping => ApiError::shutting_down(),
+        NotTaken::Late => ApiError::outside_recv_window(),
+    }
+}

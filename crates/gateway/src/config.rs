@@ -1,0 +1,67 @@
+//! The gateway's options. Every bound that the gateway keeps to has its name and default here.
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::limits::LimitsConfig;
+
+/// Options of the gateway. What is absent takes its default.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Bounds of the listeners.
+    pub server: ServerConfig,
+    /// Request weights and order counts.
+    pub limits: LimitsConfig,
+    /// Most requests that wait for the node at once; beyond it clients get -1008.
+    pub in_flight_max: usize,
+    /// Milliseconds to wait for a command's outcome before saying that it is unknown (-1007).
+    pub reply_timeout_ms: u64,
+    /// Most API keys whose secrets are kept ready in memory.
+    pub cached_keys_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            server: ServerConfig::default(),
+            limits: LimitsConfig::default(),
+            in_flight_max: 20_000,
+            reply_timeout_ms: 10_000,
+            cached_keys_max: 10_000,
+        }
+    }
+}
+
+/// Bounds of a listener.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Most connections at once; further ones are closed at once.
+    pub connections_max: usize,
+    /// Most connections of one address.
+    pub connections_per_ip_max: usize,
+    /// Largest request body in bytes; beyond it the answer is 413.
+    pub body_bytes_max: usize,
+    /// Longest path and query in bytes; beyond it the answer is 414.
+    pub uri_bytes_max: usize,
+    /// Milliseconds a client has to send the head of a request, and the longest a connection may be idle between two.
+    pub header_read_timeout_ms: u64,
+    /// Milliseconds a client has to send the body of a request.
+    pub body_read_timeout_ms: u64,
+    /// Milliseconds that requests under way get when the server stops.
+    pub shutdown_timeout_ms: u64,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            connections_max: 10_000,
+            connections_per_ip_max: 2_000,
+            body_bytes_max: 64 * 1024,
+            uri_bytes_max: 16 * 1024,
+            header_read_timeout_ms: 75_000,
+            body_read_timeout_ms: 10_000,
+            shutdown_timeout_ms: 10_000,
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Every way in which the API says no: HTTP status, code and text. Clients match on codes and texts, so they are kept to the
+//! letter.
+
+use std::borrow::Cow;
+
+use crossbook_engine::Refusal;
+use crossbook_types::Filter;
+use http::StatusCode;
+
+/// An error as a client gets it.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct ApiError {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The code.
+    pub code: i32,
+    /// The text.
+    pub message: Cow<'static, str>,
+    /// Seconds after which to try again, for the header `Retry-After`.
+    pub retry_after: Option<u64>,
+}
+
+/// The characters a client's own order name may have.
+pub const CLIENT_ORDER_ID_RANGE: &str = "^[a-zA-Z0-9-_.:/]{1,36}$";
+/// The shape of a decimal number.
+pub const DECIMAL_RANGE: &str = "^([0-9]{1,20})(\\.[0-9]{1,20})?$";
+/// The shape of a whole number.
+pub const INTEGER_RANGE: &str = "^[0-9]{1,20}$";
+/// The shape of a market's name.
+pub const SYMBOL_RANGE: &str = "^[A-Z0-9-_.]{1,20}$";
+
+impl ApiError {
+    /// An error with status 400.
+    pub fn bad_request(code: i32, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::with_status(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    /// An error with any status.
+    pub fn with_status(status: StatusCode, code: i32, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, message: message.into(), retry_after: None }
+    }
+
+    /// The body of the answer.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::json!({"code": self.code, "msg": self.message}).to_string()
+    }
+
+    /// -1003 with 429: over the request weight or the number of requests.
+    #[must_use]
+    pub fn too_much_weight(limit: u64, window: &str, retry_after: u64) -> Self {
+        let message = format!(
+            "Too much request weight used; current limit is {limit} request weight per {window}. Please use WebSocket Streams for live updates to avoid polling the API."
+        );
+        Self { retry_after: Some(retry_after), ..Self::with_status(StatusCode::TOO_MANY_REQUESTS, -1003, message) }
+    }
+
+    /// -1003 with 418: banned until a time in milliseconds.
+    #[must_use]
+    pub fn banned(until_millis: u64, retry_after: u64) -> Self {
+        let message = format!(
+            "Way too much request weight used; IP banned until {until_millis}. Please use WebSocket Streams for live updates to avoid bans."
+        );
+        Self { retry_after: Some(retry_after), ..Self::with_status(StatusCode::IM_A_TEAPOT, -1003, message) }
+    }
+
+    /// -1015 with 429: too many orders.
+    #[must_use]
+    pub fn too_many_orders(limit: u64, window: &str, retry_after: u64) -> Self {
+        let message = format!("Too many new orders; current limit is {limit} orders per {window}.");
+        Self { retry_after: Some(retry_after), ..Self::with_status(StatusCode::TOO_MANY_REQUESTS, -1015, message) }
+    }
+
+    /// -1001: something here is broken.
+    #[must_use]
+    pub fn internal() -> Self {
+        let message = "Internal error; unable to process your request. Please try again.";
+        Self::with_status(StatusCode::INTERNAL_SERVER_ERROR, -1001, message)
+    }
+
+    /// -1007: the outcome is not known.
+    #[must_use]
+    pub fn timeout() -> Self {
+        let message =
+            "Timeout waiting for response from backend server. Send status unknown; execution status unknown.";
+        Self::with_status(StatusCode::GATEWAY_TIMEOUT, -1007, message)
+    }
+
+    /// -1008: too much under way. Nothing was done.
+    #[must_use]
+    pub fn busy() -> Self {
+        let message = "Server is currently overloaded with other requests. Please try again in a few minutes.";
+        Self::with_status(StatusCode::SERVICE_UNAVAILABLE, -1008, message)
+    }
+
+    /// -1016: the venue is stopping. Nothing was done.
+    #[must_use]
+    pub fn shutting_down() -> Self {
+        Self::with_status(StatusCode::SERVICE_UNAVAILABLE, -1016, "This service is no longer available.")
+    }
+
+    /// -1021: too old.
+    #[must_use]
+    pub fn outside_recv_window() -> Self {
+        Self::bad_request(-1021, "Timestamp for this request is outside of the recvWindow.")
+    }
+
+    /// -1021: too far ahead.
+    #[must_use]
+    pub fn ahead_of_time() -> Self {
+        Self::bad_request(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+    }
+
+    /// -1022.
+    #[must_use]
+    pub fn signature() -> Self {
+        Self::bad_request(-1022, "Signature for this request is not valid.")
+    }
+
+    /// -2014: not the shape of an API key.
+    #[must_use]
+    pub fn key_format() -> Self {
+        Self::with_status(StatusCode::UNAUTHORIZED, -2014, "API-key format invalid.")
+    }
+
+    /// -2015: no such key, or not from here, or not for this.
+    #[must_use]
+    pub fn key_rejected() -> Self {
+        Self::with_status(StatusCode::UNAUTHORIZED, -2015, "Invalid API-key, IP, or permissions for action.")
+    }
+
+    /// -1100.
+    #[must_use]
+    pub fn illegal_characters(name: &str, range: &str) -> Self {
+        let message = format!("Illegal characters found in parameter '{name}'; legal range is '{range}'.");
+        Self::bad_request(-1100, message)
+    }
+
+    /// -1101: more than the operation has.
+    #[must_use]
+    pub fn too_many_parameters(expected: usize, received: usize) -> Self {
+        Self::bad_request(-1101, format!("Too many parameters; expected '{expected}' and received '{received}'."))
+    }
+
+    /// -1101: one sent twice.
+    #[must_use]
+    pub fn duplicate_parameter(name: &str) -> Self {
+        Self::bad_request(-1101, format!("Duplicate values for parameter '{}' detected.", printable(name)))
+    }
+
+    /// -1102.
+    #[must_use]
+    pub fn mandatory(name: &str) -> Self {
+        Self::bad_request(
+            -1102,
+            format!("Mandatory parameter '{name}' was not sent, was empty/null, or malformed."),
+        )
+    }
+
+    /// -1102 for two of which one is needed.
+    #[must_use]
+    pub fn mandatory_either(one: &str, other: &str) -> Self {
+        Self::bad_request(-1102, format!("Param '{one}' or '{other}' must be sent, but both were empty/null!"))
+    }
+
+    /// -1104.
+    #[must_use]
+    pub fn unread(read: usize, sent: usize) -> Self {
+        let message =
+            format!("Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}'.");
+        Self::bad_request(-1104, message)
+    }
+
+    /// -1105.
+    #[must_use]
+    pub fn empty(name: &str) -> Self {
+        Self::bad_request(-1105, format!("Parameter '{name}' was empty."))
+    }
+
+    /// -1106.
+    #[must_use]
+    pub fn not_required(name: &str) -> Self {
+        Self::bad_request(-1106, format!("Parameter '{name}' sent when not required."))
+    }
+
+    /// -1108.
+    #[must_use]
+    pub fn overflow(name: &str) -> Self {
+        Self::bad_request(-1108, format!("Parameter '{name}' overflowed."))
+    }
+
+    /// -1111.
+    #[must_use]
+    pub fn precision(name: &str) -> Self {
+        Self::bad_request(-1111, format!("Parameter '{name}' has too much precision."))
+    }
+
+    /// -1121.
+    #[must_use]
+    pub fn symbol() -> Self {
+        Self::bad_request(-1121, "Invalid symbol.")
+    }
+
+    /// -1128.
+    #[must_use]
+    pub fn combination() -> Self {
+        Self::bad_request(-1128, "Combination of optional parameters invalid.")
+    }
+
+    /// -1130.
+    #[must_use]
+    pub fn invalid(name: &str) -> Self {
+        Self::bad_request(-1130, format!("Data sent for parameter '{name}' is not valid."))
+    }
+
+    /// -1013 for a filter.
+    #[must_use]
+    pub fn filter(filter: Filter) -> Self {
+        Self::bad_request(-1013, format!("Filter failure: {}", filter.as_str()))
+    }
+
+    /// -2010.
+    #[must_use]
+    pub fn order_rejected(message: &'static str) -> Self {
+        Self::bad_request(-2010, message)
+    }
+
+    /// -2011 for an order that is not open.
+    #[must_use]
+    pub fn unknown_order() -> Self {
+        Self::bad_request(-2011, "Unknown order sent.")
+    }
+
+    /// -2013.
+    #[must_use]
+    pub fn no_such_order() -> Self {
+        Self::bad_request(-2013, "Order does not exist.")
+    }
+
+    /// What a client is told when the engine refuses a new order or a cancel.
+    #[must_use]
+    pub fn from_refusal(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::UnknownSymbol => Self::symbol(),
+            Refusal::UnknownOrder => Self::unknown_order(),
+            Refusal::MarketClosed(_) => Self::order_rejected("Market is closed."),
+            Refusal::Filter(filter) => Self::filter(filter),
+            Refusal::MalformedOrder => Self::bad_request(-1013, "Unsupported order combination"),
+            Refusal::InsufficientBalance => {
+                Self::order_rejected("Account has insufficient balance for requested action.")
+            }
+            Refusal::DuplicateClientOrderId => Self::order_rejected("Duplicate order sent."),
+            Refusal::WouldTake => Self::order_rejected("Order would immediately match and take."),
+            Refusal::WouldTrigger => Self::order_rejected("Order would trigger immediately."),
+            Refusal::BookFull => Self::busy(),
+            Refusal::UnknownAccount => Self::key_rejected(),
+            // The rest answers commands of the operator, which clients cannot send.
+            _ => Self::internal(),
+        }
+    }
+}
+
+/// A name from outside, fit to stand in a message.
+fn printable(name: &str) -> String {
+    name.chars().filter(|c| c.is_ascii_graphic()).take(40).collect()
+}
