@@ -73,7 +73,7 @@ intervals! {
 }
 
 /// A time zone, as minutes ahead of UTC.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Offset(i16);
 
 impl Offset {
