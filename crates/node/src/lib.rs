@@ -1,7 +1,17 @@
 //! Runs partitions on logs.
+//!
+//! [`node`] is the heart: batching, durability before telling, in one struct without I/O of its own. [`recovery`] brings a partition
+//! back from snapshot and log, [`snapshot`] keeps the snapshots, [`audit`] replays a log and proves that it adds up. [`embedded`] puts a
+//! node on threads, for the venue in one process.
 
+pub mod audit;
+pub mod embedded;
+pub mod node;
 pub mod outlet;
+pub mod recovery;
 pub mod request;
+pub mod snapshot;
 
+pub use embedded::{AuditReport, Handle};
 pub use outlet::Outlet;
 pub use request::{NotTaken, Request};

@@ -7,8 +7,9 @@ use crate::request::NotTaken;
 
 /// Receives what a partition tells the world: durable, in order, each once. Called on one thread.
 pub trait Outlet: Send + 'static {
-    /// The events of the next commands. When this returns, whatever readers see must include them.
-    fn publish(&mut self, events: &Events);
+    /// The events of the next commands. When this returns, whatever readers see must include them, or will before they
+    /// are answered. The outlet may keep the events by putting an empty [`Events`] in their place.
+    fn publish(&mut self, events: &mut Events);
 
     /// A submitted request was dropped before it got a place in the log.
     fn not_taken(&mut self, number: RequestNumber, why: NotTaken);

@@ -1,1 +1,169 @@
-//! (being written)
+//! The binary form of commands, events and states.
+//!
+//! Everything is encoded by serde in the postcard format (a published, stable specification: little varints, enum variants by
+//! number) behind one byte that names the version of the vocabulary. What has been written must be readable for ever, so
+//! the vocabulary changes in one way only: new variants go to the end of their enum; anything else is a new
+//! [`VERSION`], and the decoder of the old one stays. `tests` hold the bytes of version 1 fast.
+//!
+//! Sequence and time of a command are not in its bytes: the log's record has them.
+
+use crossbook_engine::{Body, Cause, Command, Event, State};
+use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
+use postcard::ser_flavors::Flavor;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The version of the vocabulary that is written.
+pub const VERSION: u8 = 1;
+
+/// Why bytes cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Error {
+    /// They were written by a version that this one does not know.
+    #[error("written in version {0}, this program knows version {VERSION}; use a newer program")]
+    Version(u8),
+    /// They are not what they should be.
+    #[error("malformed or incomplete")]
+    Malformed,
+    /// There is more than belongs there.
+    #[error("followed by bytes that do not belong there")]
+    Trailing,
+}
+
+/// A command without what the record around it says.
+#[derive(Serialize)]
+struct CommandRef<'a> {
+    source: SourceId,
+    number: RequestNumber,
+    body: &'a Body,
+}
+
+#[derive(Deserialize)]
+struct CommandOwned {
+    source: SourceId,
+    number: RequestNumber,
+    body: Body,
+}
+
+/// Appends a command's bytes to `out`.
+pub fn encode_command(source: SourceId, number: RequestNumber, body: &Body, out: &mut Vec<u8>) {
+    encode(&CommandRef { source, number, body }, out);
+}
+
+/// Reads a command from its record.
+///
+/// # Errors
+/// When the bytes are not exactly one command of a known version.
+pub fn decode_command(sequence: Sequence, time: Timestamp, bytes: &[u8]) -> Result<Command, Error> {
+    let CommandOwned { source, number, body } = decode(bytes)?;
+    Ok(Command { sequence, time, source, number, body })
+}
+
+/// Appends the bytes of one command's events to `out`.
+pub fn encode_events(cause: Cause, events: &[Event], out: &mut Vec<u8>) {
+    encode(&(cause, events), out);
+}
+
+/// Reads one command's events.
+///
+/// # Errors
+/// When the bytes are not exactly that, of a known version.
+pub fn decode_events(bytes: &[u8]) -> Result<(Cause, Vec<Event>), Error> {
+    decode(bytes)
+}
+
+/// Appends the bytes of any value of the vocabulary to `out`.
+pub fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) {
+    out.push(VERSION);
+    postcard::serialize_with_flavor(value, Append(out)).expect("memory takes any value");
+}
+
+/// Reads a value of the vocabulary.
+///
+/// # Errors
+/// When the bytes are not exactly that, of a known version.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => match postcard::take_from_bytes(rest) {
+            Ok((value, [])) => Ok(value),
+            Ok(_) => Err(Error::Trailing),
+            Err(_) => Err(Error::Malformed),
+        },
+        Some((&version, _)) => Err(Error::Version(version)),
+        None => Err(Error::Malformed),
+    }
+}
+
+/// A number that two partitions share when, and practically only when, their states are equal: SHA-256 over the canonical form.
+#[must_use]
+pub fn state_hash(state: &State) -> [u8; 32] {
+    let hash = Hashing { hasher: Sha256::new(), buffer: Vec::with_capacity(Hashing::BUFFER) };
+    postcard::serialize_with_flavor(state, hash).expect("a hasher takes any value")
+}
+
+/// Writes at the end of a vector that is used again and again.
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Append<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+/// Hashes instead of writing.
+struct Hashing {
+    hasher: Sha256,
+    buffer: Vec<u8>,
+}
+
+impl Hashing {
+    const BUFFER: usize = 8_192;
+
+    fn flush_full(&mut self) {
+        if self.buffer.len() >= Self::BUFFER {
+            self.hasher.update(&self.buffer);
+            self.buffer.clear();
+        }
+    }
+}
+
+impl Flavor for Hashing {
+    type Output = [u8; 32];
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.buffer.push(byte);
+        self.flush_full();
+        Ok(())
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.buffer.extend_from_slice(bytes);
+        self.flush_full();
+        Ok(())
+    }
+
+    fn finalize(mut self) -> postcard::Result<[u8; 32]> {
+        self.hasher.update(&self.buffer);
+        Ok(self.hasher.finalize().into())
+    }
+}
+
+#[cfg(test)]
+mod tests;

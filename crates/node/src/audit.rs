@@ -1,0 +1,171 @@
+//! The proof on a whole log: replay it and hold every sequence number to account.
+//!
+//! Two witnesses are heard. The first is the state itself, added up from nothing by [`Partition::audit`] at the end and every
+//! [`FULL_EVERY`] commands. The second is independent of it: [`Conservation`] knows only what the events said (balances,
+//! trades, fees, transfers) and checks after every single command that what it was told sums to zero per asset.
+
+use std::collections::BTreeMap;
+
+use crossbook_engine::{Cause, Event, Events, Partition, Routing};
+use crossbook_log::{Reader, Until};
+use crossbook_types::{AccountId, Amount, AssetId, PartitionId, Sequence, SymbolId};
+
+use crate::recovery::{Error, Progress};
+
+/// After how many commands everything is added up from nothing.
+pub const FULL_EVERY: u64 = 100_000;
+/// How many findings are kept; more change nothing about the verdict.
+pub const FINDINGS_MAX: usize = 100;
+/// After how many commands progress is reported.
+const PROGRESS_EVERY: u64 = 8_192;
+
+/// What a replay found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// The last command.
+    pub sequence: Sequence,
+    /// See [`crossbook_wire::state_hash`].
+    pub state_hash: [u8; 32],
+    /// Per asset: its name, its sum over all accounts, and what clients have of it.
+    pub assets: BTreeMap<String, Totals>,
+    /// Trades counted.
+    pub trades: u64,
+    /// What is wrong; empty if nothing is.
+    pub findings: Vec<String>,
+}
+
+/// What there is of an asset, in its smallest unit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// Over all accounts, the venue's own included: zero, or something is wrong.
+    pub sum: Amount,
+    /// What clients have.
+    pub clients: Amount,
+    /// What the venue took in fees.
+    pub fees: Amount,
+    /// Digits after the point.
+    pub decimals: u8,
+}
+
+/// Money as the events tell of it.
+#[derive(Clone, Debug, Default)]
+pub struct Conservation {
+    balances: BTreeMap<(AccountId, AssetId), Amount>,
+    markets: BTreeMap<SymbolId, (AssetId, AssetId)>,
+    totals: BTreeMap<AssetId, Totals>,
+    external: BTreeMap<AssetId, Amount>,
+    touched: Vec<AssetId>,
+}
+
+impl Conservation {
+    /// Takes the events of the next command. What is wrong after it, if anything.
+    pub fn follow(&mut self, cause: Cause, events: &[Event]) -> Option<String> {
+        for event in events {
+            match event {
+                Event::MarketListed(market) => {
+                    self.markets.insert(market.id, (market.base.id, market.quote.id));
+                }
+                Event::Transferred(transfer) => {
+                    let external = self.external.entry(transfer.asset).or_default();
+                    *external = external.minus(transfer.amount);
+                    self.touched.push(transfer.asset);
+                }
+                Event::Traded(trade) => {
+                    let Some(&(base, quote)) = self.markets.get(&trade.symbol) else {
+                        return Some(format!("command {}: a trade in a market that was never listed", cause.sequence));
+                    };
+                    let (buyer, seller) = match trade.taker_side {
+                        crossbook_types::Side::Buy => (trade.taker, trade.maker),
+                        crossbook_types::Side::Sell => (trade.maker, trade.taker),
+                    };
+                    for (asset, fee) in [(base, buyer.fee), (quote, seller.fee)] {
+                        let totals = self.totals.entry(asset).or_default();
+                        totals.fees = totals.fees.plus(fee);
+                        self.touched.push(asset);
+                    }
+                }
+                Event::BalanceChanged { account, asset, free, held } => {
+                    if free.is_negative() || held.is_negative() {
+                        return Some(format!("command {}: account {account} has a negative balance", cause.sequence));
+                    }
+                    let now = free.plus(*held);
+                    let before = self.balances.insert((*account, *asset), now).unwrap_or_default();
+                    let totals = self.totals.entry(*asset).or_default();
+                    totals.clients = totals.clients.plus(now).minus(before);
+                    self.touched.push(*asset);
+                }
+                _ => {}
+            }
+        }
+        let mut wrong = None;
+        while let Some(asset) = self.touched.pop() {
+            let totals = self.totals.entry(asset).or_default();
+            let external = self.external.get(&asset).copied().unwrap_or_default();
+            totals.sum = totals.clients.plus(totals.fees).plus(external);
+            if !totals.sum.is_zero() {
+                wrong = Some(format!(
+                    "command {}: the sum of asset {asset} is {} instead of 0",
+                    cause.sequence, totals.sum.0
+                ));
+            }
+        }
+        wrong
+    }
+}
+
+/// Replays a whole log from its first command and holds it to account.
+///
+/// # Errors
+/// When the log cannot be read: it is damaged, or its beginning has been trimmed away.
+///
+/// # Panics
+/// When the partition itself finds that an invariant does not hold.
+pub fn replay(reader: &mut impl Reader, until: Until, mut progress: impl FnMut(Progress)) -> Result<Report, Error> {
+    let mut partition = Partition::new(PartitionId(0), Routing::single(), 0);
+    let mut conservation = Conservation::default();
+    let mut events = Events::new();
+    let mut findings = Vec::new();
+    let mut trades = 0;
+    let mut note = |finding: String| {
+        if findings.len() < FINDINGS_MAX {
+            findings.push(finding);
+        }
+    };
+    while let Some(record) = reader.next(until)? {
+        let sequence = record.sequence;
+        let command = crossbook_wire::decode_command(sequence, record.time, record.payload)
+            .map_err(|source| Error::Command { sequence, source })?;
+        partition.apply(&command, &mut events);
+        for (cause, events) in events.iter() {
+            trades += events.iter().filter(|event| matches!(event, Event::Traded(_))).count() as u64;
+            conservation.follow(cause, events).map(&mut note);
+        }
+        events.clear();
+        if sequence.0 % FULL_EVERY == 0 {
+            partition.audit().violations.into_iter().for_each(&mut note);
+        }
+        if sequence.0 % PROGRESS_EVERY == 0 {
+            progress(Progress { at: sequence, end: None });
+        }
+    }
+    progress(Progress { at: partition.sequence(), end: None });
+    let audit = partition.audit();
+    audit.violations.into_iter().for_each(&mut note);
+    let mut assets = BTreeMap::new();
+    for asset in partition.registry().assets() {
+        let told = conservation.totals.get(&asset.id).copied().unwrap_or_default();
+        let sum = audit.sums.get(&asset.id).copied().unwrap_or_default();
+        if sum != told.sum {
+            note(format!("the state sums {} to {}, the events to {}", asset.name, sum.0, told.sum.0));
+        }
+        assets.insert(asset.name.to_string(), Totals { sum, decimals: asset.decimals, ..told });
+    }
+    for (account, asset, balance) in partition.ledger().balances() {
+        let told = conservation.balances.get(&(account, asset)).copied().unwrap_or_default();
+        if told != balance.free.plus(balance.held) {
+            note(format!("account {account} has {:?} of asset {asset}, the events said {}", balance, told.0));
+        }
+    }
+    let state_hash = crossbook_wire::state_hash(&partition.state());
+    Ok(Report { sequence: partition.sequence(), state_hash, assets, trades, findings })
+}

@@ -1,0 +1,375 @@
+//! The node of a venue in one process: a partition thread and a publisher thread around a [`Node`].
+//!
+//! ```text
+//!   gateway threads --(queue)--> partition thread: log, apply, sync --(queue)--> publisher thread: the outlet
+//! ```
+//!
+//! Both queues are bounded. When the publisher falls behind, the partition waits for it; when the partition falls behind, its
+//! queue fills, and gateways are told that the venue is busy. If either thread fails, the process must end: the caller's
+//! `fatal` is called, once, with the reason.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbook_engine::{Events, Partition};
+use crossbook_log::Log;
+use crossbook_types::{Amount, AssetId, RequestNumber, Sequence, SourceId, Timestamp};
+use metrics::{counter, gauge, histogram};
+use serde::{Deserialize, Serialize};
+
+use crate::node::{Clock, Limits, Node, Stage};
+use crate::outlet::Outlet;
+use crate::request::{NotTaken, Request};
+
+/// How an embedded node runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Requests that may wait for the partition; more are refused as busy.
+    pub queue_requests_max: usize,
+    /// Requests in one batch, which share one sync of the disk.
+    pub batch_requests_max: usize,
+    /// Batches that may wait for the publisher; the partition waits when there are more.
+    pub publish_batches_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { queue_requests_max: 8_192, batch_requests_max: 1_024, publish_batches_max: 64 }
+    }
+}
+
+/// The clock of the machine.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+/// What an audit of the live partition found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuditReport {
+    /// The last command applied.
+    pub sequence: Sequence,
+    /// See [`crossbook_wire::state_hash`].
+    pub state_hash: [u8; 32],
+    /// Per asset, the sum over all accounts: zero, or something is wrong.
+    pub sums: BTreeMap<AssetId, Amount>,
+    /// What is wrong; empty if nothing is.
+    pub violations: Vec<String>,
+}
+
+/// Receives an [`AuditReport`].
+pub type AuditReply = Box<dyn FnOnce(AuditReport) + Send>;
+
+enum Inbound {
+    Request(Request),
+    Audit(AuditReply),
+    Trim(Sequence),
+    Stop,
+}
+
+enum Published {
+    Events(Events),
+    NotTaken(RequestNumber, NotTaken),
+}
+
+/// The way to a running partition. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    inbound: Sender<Inbound>,
+    stopping: Arc<AtomicBool>,
+    source: SourceId,
+}
+
+impl Handle {
+    /// The source under which requests sent here are logged: this run of the venue.
+    #[must_use]
+    pub fn source(&self) -> SourceId {
+        self.source
+    }
+
+    /// Sends a request. Never waits.
+    ///
+    /// # Errors
+    /// When the partition's queue is full or the venue is stopping; the request has no effect then.
+    pub fn submit(&self, request: Request) -> Result<(), NotTaken> {
+        self.send(Inbound::Request(request))
+    }
+
+    /// Has the live partition added up between two batches. Trading waits for it: some milliseconds for a hundred thousand
+    /// balances and orders.
+    ///
+    /// # Errors
+    /// As for [`Handle::submit`].
+    pub fn audit(&self, reply: AuditReply) -> Result<(), NotTaken> {
+        self.send(Inbound::Audit(reply))
+    }
+
+    /// Lets the log give up what a snapshot at `up_to` stands for.
+    ///
+    /// # Errors
+    /// As for [`Handle::submit`].
+    pub fn trim(&self, up_to: Sequence) -> Result<(), NotTaken> {
+        self.send(Inbound::Trim(up_to))
+    }
+
+    /// Requests that wait for the partition.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.inbound.len()
+    }
+
+    /// Whether the venue is stopping.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    fn send(&self, message: Inbound) -> Result<(), NotTaken> {
+        if self.is_stopping() {
+            return Err(NotTaken::Stopping);
+        }
+        self.inbound.try_send(message).map_err(|error| match error {
+            TrySendError::Full(_) => NotTaken::Busy,
+            TrySendError::Disconnected(_) => NotTaken::Stopping,
+        })
+    }
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Running<L, O> {
+    handle: Handle,
+    partition: JoinHandle<Option<(Partition, L)>>,
+    publisher: JoinHandle<Option<O>>,
+}
+
+/// What a node was made of, after it stopped.
+#[derive(Debug)]
+pub struct Stopped<L, O> {
+    /// The partition, at the end of the log.
+    pub partition: Partition,
+    /// The log, all of it durable.
+    pub log: L,
+    /// The outlet, which has received everything.
+    pub outlet: O,
+}
+
+impl<L: Log, O> Running<L, O> {
+    /// The way to it.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Takes no more requests, finishes what was taken, and stops. `None` if it had failed before.
+    #[must_use]
+    pub fn stop(self) -> Option<Stopped<L, O>> {
+        self.handle.stopping.store(true, Ordering::Release);
+        // Behind everything that was taken before.
+        let _ = self.handle.inbound.send(Inbound::Stop);
+        let (partition, log) = self.partition.join().ok()??;
+        let outlet = self.publisher.join().ok()??;
+        Some(Stopped { partition, log, outlet })
+    }
+}
+
+/// The source for a run that starts where the log ends. No two runs that log anything start at the same place.
+#[must_use]
+pub fn source_of_run(end: Sequence) -> SourceId {
+    SourceId(SourceId::FIRST_GATEWAY.0.saturating_add(end.0))
+}
+
+/// Starts a node where `partition` stands, which must be the end of `log`. `fatal` is called with the reason when it cannot go
+/// on; it should end the process.
+pub fn start<L, O>(
+    partition: Partition,
+    log: L,
+    outlet: O,
+    options: Options,
+    fatal: impl Fn(String) + Send + Sync + 'static,
+) -> std::io::Result<Running<L, O>>
+where
+    L: Log + Send + 'static,
+    O: Outlet,
+{
+    let (inbound, requests) = bounded(options.queue_requests_max);
+    let (publish, published) = bounded(options.publish_batches_max);
+    let (recycle, recycled) = bounded(options.publish_batches_max);
+    let source = source_of_run(partition.sequence());
+    let fatal = Arc::new(fatal);
+    let limits =
+        Limits { queue_requests_max: options.batch_requests_max, batch_requests_max: options.batch_requests_max };
+    let relay = Relay { publish, recycled };
+    let mut node = Node::new(partition, log, SystemClock, relay, source, limits);
+    node.observe(stage_metrics());
+
+    let ended = Arc::clone(&fatal);
+    let partition = thread::Builder::new()
+        .name("partition".to_owned())
+        .spawn(move || guarded("the partition thread", &*ended, move || run_partition(node, &requests, options)))?;
+    let publisher = thread::Builder::new().name("publisher".to_owned()).spawn(move || {
+        guarded("the publisher thread", &*fatal, move || Ok(run_publisher(outlet, &published, &recycle)))
+    })?;
+    let handle = Handle { inbound, stopping: Arc::new(AtomicBool::new(false)), source };
+    Ok(Running { handle, partition, publisher })
+}
+
+/// Runs a thread's work; a failure or a panic is fatal.
+fn guarded<T>(name: &str, fatal: &impl Fn(String), work: impl FnOnce() -> Result<T, crate::node::Error>) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(done)) => Some(done),
+        Ok(Err(error)) => {
+            fatal(format!("{name} cannot go on: {error}"));
+            None
+        }
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown reason");
+            fatal(format!("{name} found that it must not go on: {text}"));
+            None
+        }
+    }
+}
+
+fn run_partition<L: Log>(
+    mut node: Node<L, SystemClock, Relay>,
+    requests: &Receiver<Inbound>,
+    options: Options,
+) -> Result<(Partition, L), crate::node::Error> {
+    let mut stopping = false;
+    while !stopping {
+        // One message is waited for; whatever else is there by then goes into the same batch.
+        let Ok(mut message) = requests.recv() else { break };
+        loop {
+            match message {
+                Inbound::Request(request) => {
+                    let number = request.number;
+                    if let Err(why) = node.offer(request) {
+                        node.outlet_mut().not_taken(number, why);
+                    }
+                }
+                Inbound::Audit(reply) => {
+                    turn_all(&mut node)?;
+                    reply(audit(node.partition()));
+                }
+                Inbound::Trim(up_to) => {
+                    turn_all(&mut node)?;
+                    node.log_mut().trim(up_to)?;
+                }
+                Inbound::Stop => {
+                    stopping = true;
+                    break;
+                }
+            }
+            if node.queued() >= options.batch_requests_max {
+                break;
+            }
+            match requests.try_recv() {
+                Ok(next) => message = next,
+                Err(_) => break,
+            }
+        }
+        gauge!("crossbook_queue_depth", "stage" => "partition").set(requests.len() as f64);
+        turn_all(&mut node)?;
+    }
+    let (partition, log, _) = node.finish();
+    Ok((partition, log))
+}
+
+fn turn_all<L: Log>(node: &mut Node<L, SystemClock, Relay>) -> Result<(), crate::node::Error> {
+    while node.queued() > 0 {
+        node.turn()?;
+        let (records, bytes) = {
+            let batch = node.log().last_batch();
+            (batch.records, batch.bytes)
+        };
+        histogram!("crossbook_log_batch_commands").record(records as f64);
+        counter!("crossbook_log_bytes_total").increment(bytes);
+    }
+    Ok(())
+}
+
+/// Adds a partition up.
+#[must_use]
+pub fn audit(partition: &Partition) -> AuditReport {
+    let found = partition.audit();
+    AuditReport {
+        sequence: partition.sequence(),
+        state_hash: crossbook_wire::state_hash(&partition.state()),
+        sums: found.sums,
+        violations: found.violations,
+    }
+}
+
+/// Measures the stages of a turn.
+fn stage_metrics() -> impl FnMut(Stage) + Send {
+    let append = histogram!("crossbook_log_append_seconds");
+    let apply = histogram!("crossbook_matching_seconds");
+    let sync = histogram!("crossbook_log_sync_seconds");
+    let publish = histogram!("crossbook_publish_wait_seconds");
+    let commands = counter!("crossbook_commands_total");
+    let mut last = Instant::now();
+    let mut taken = 0usize;
+    move |stage| {
+        let now = Instant::now();
+        let elapsed = now.duration_since(last).as_secs_f64();
+        last = now;
+        match stage {
+            Stage::Taken(requests) => {
+                taken = requests;
+                commands.increment(requests as u64);
+            }
+            Stage::Appended => append.record(elapsed),
+            // A batch is matched in one go; what is recorded is one command's share of it.
+            Stage::Applied if taken > 0 => apply.record(elapsed / taken as f64),
+            Stage::Applied => {}
+            Stage::Synced => sync.record(elapsed),
+            Stage::Published => publish.record(elapsed),
+        }
+    }
+}
+
+/// Hands events from the partition thread to the publisher thread.
+struct Relay {
+    publish: Sender<Published>,
+    recycled: Receiver<Events>,
+}
+
+impl Outlet for Relay {
+    fn publish(&mut self, events: &mut Events) {
+        let empty = self.recycled.try_recv().unwrap_or_default();
+        let full = std::mem::replace(events, empty);
+        // A publisher that is gone has called `fatal`; there is nobody left to tell.
+        let _ = self.publish.send(Published::Events(full));
+    }
+
+    fn not_taken(&mut self, number: RequestNumber, why: NotTaken) {
+        let _ = self.publish.send(Published::NotTaken(number, why));
+    }
+}
+
+fn run_publisher<O: Outlet>(mut outlet: O, published: &Receiver<Published>, recycle: &Sender<Events>) -> O {
+    while let Ok(message) = published.recv() {
+        gauge!("crossbook_queue_depth", "stage" => "publisher").set(published.len() as f64);
+        match message {
+            Published::Events(mut events) => {
+                outlet.publish(&mut events);
+                events.clear();
+                let _ = recycle.try_send(events);
+            }
+            Published::NotTaken(number, why) => outlet.not_taken(number, why),
+        }
+    }
+    outlet
+}

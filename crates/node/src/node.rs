@@ -1,0 +1,263 @@
+//! One partition on its log: takes requests, gives each its place, makes them durable, and only then tells what came of
+//! them.
+//!
+//! A [`Node`] has no threads, no clock and no disk of its own; it is given a [`Log`], a [`Clock`] and an [`Outlet`], and someone who
+//! calls [`Node::turn`] again and again. The embedded venue calls it from a thread with the real things; a simulation may
+//! call many of them from one thread with time of its own making. A turn is one batch:
+//!
+//! ```text
+//!   offered requests --> drop the late --> sequence, time --> append to log --> apply --> sync --> publish
+//!                                                                 (nothing leaves before this is done) ^
+//! ```
+//!
+//! Group commit needs no timer: while one turn waits for the disk, requests gather, and the next turn takes them all.
+
+use std::collections::VecDeque;
+
+use crossbook_engine::peer::Outgoing;
+use crossbook_engine::{Body, Command, Events, Partition};
+use crossbook_log::{Log, Record};
+use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::outlet::Outlet;
+use crate::request::{NotTaken, Request};
+
+/// Tells the time.
+pub trait Clock {
+    /// Now. May stand still or jump; the node never lets a command's time go back.
+    fn now(&self) -> Timestamp;
+}
+
+/// How much a node takes at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Requests that may wait to be taken; more are refused as busy.
+    pub queue_requests_max: usize,
+    /// Requests in one batch, which share one sync of the disk.
+    pub batch_requests_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { queue_requests_max: 8_192, batch_requests_max: 1_024 }
+    }
+}
+
+/// Why a node cannot go on. Its process must end: what it holds in memory may differ from what is on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log failed.
+    #[error("the log failed: {0}")]
+    Log(#[from] crossbook_log::Error),
+    /// The log holds something else than this node appended.
+    #[error("the log says that {durable} is durable, expected {expected}")]
+    Diverged {
+        /// What the log says.
+        durable: Sequence,
+        /// What was appended.
+        expected: Sequence,
+    },
+}
+
+/// What a turn did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Turn {
+    /// Commands that are now durable and told.
+    pub commands: usize,
+    /// Requests that came too late.
+    pub late: usize,
+}
+
+/// One partition on its log.
+pub struct Node<L, C, O> {
+    partition: Partition,
+    log: L,
+    clock: C,
+    outlet: O,
+    source: SourceId,
+    limits: Limits,
+    queue: VecDeque<Request>,
+    events: Events,
+    /// Messages to other partitions, not yet known to be durable there.
+    outstanding: VecDeque<Outgoing>,
+    bytes: Vec<u8>,
+    stages: Stages,
+}
+
+/// What a node lets its surroundings see of a turn between its stages, to measure them. Time is not the node's to read.
+pub type Stages = Option<Box<dyn FnMut(Stage) + Send>>;
+
+/// A stage of a turn that has just ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// The batch was taken: this many requests.
+    Taken(usize),
+    /// Encoded and appended.
+    Appended,
+    /// Applied.
+    Applied,
+    /// Durable.
+    Synced,
+    /// Published.
+    Published,
+}
+
+impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
+    /// A node that goes on where `partition` stands, which must be the end of `log`. Requests come from `source`.
+    ///
+    /// # Panics
+    /// When the partition is not at the end of the log.
+    pub fn new(partition: Partition, log: L, clock: C, outlet: O, source: SourceId, limits: Limits) -> Self {
+        assert_eq!(partition.sequence(), log.durable(), "a node starts at the end of its log");
+        assert_eq!(log.tail(), log.durable(), "a node starts with nothing half written");
+        Self {
+            partition,
+            log,
+            clock,
+            outlet,
+            source,
+            limits,
+            queue: VecDeque::new(),
+            events: Events::new(),
+            outstanding: VecDeque::new(),
+            bytes: Vec::new(),
+            stages: None,
+        }
+    }
+
+    /// Calls `stages` at the end of each stage of a turn.
+    pub fn observe(&mut self, stages: impl FnMut(Stage) + Send + 'static) {
+        self.stages = Some(Box::new(stages));
+    }
+
+    /// The partition as it is after the last turn.
+    #[must_use]
+    pub fn partition(&self) -> &Partition {
+        &self.partition
+    }
+
+    /// The log.
+    #[must_use]
+    pub fn log(&self) -> &L {
+        &self.log
+    }
+
+    /// The log, to trim it.
+    pub fn log_mut(&mut self) -> &mut L {
+        &mut self.log
+    }
+
+    /// The outlet.
+    pub fn outlet_mut(&mut self) -> &mut O {
+        &mut self.outlet
+    }
+
+    /// Requests that wait.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Messages to other partitions, durable here and not yet [`Node::delivered`] there, in order. The transport sends
+    /// them, and sends them again from the first after a failure.
+    pub fn outstanding(&self) -> impl Iterator<Item = &Outgoing> {
+        self.outstanding.iter()
+    }
+
+    /// Takes note that `to` has made durable every message up to `number`.
+    pub fn delivered(&mut self, to: crossbook_types::PartitionId, number: RequestNumber) {
+        self.outstanding.retain(|message| message.to != to || message.number > number);
+    }
+
+    /// Lets a request wait for the next turn.
+    ///
+    /// # Errors
+    /// [`NotTaken::Busy`] when too many do.
+    pub fn offer(&mut self, request: Request) -> Result<(), NotTaken> {
+        if self.queue.len() >= self.limits.queue_requests_max {
+            return Err(NotTaken::Busy);
+        }
+        self.queue.push_back(request);
+        Ok(())
+    }
+
+    /// Takes one batch from the queue through all stages.
+    ///
+    /// # Errors
+    /// When the log fails. Nothing of the batch is told then, and the node must not be used again.
+    ///
+    /// # Panics
+    /// When an invariant of the partition does not hold.
+    pub fn turn(&mut self) -> Result<Turn, Error> {
+        let now = self.clock.now().max(self.partition.time());
+        let mut turn = Turn::default();
+        self.stage(Stage::Taken(self.queue.len().min(self.limits.batch_requests_max)));
+        let mut batch: Vec<(RequestNumber, Body)> =
+            Vec::with_capacity(self.queue.len().min(self.limits.batch_requests_max));
+        while batch.len() < self.limits.batch_requests_max
+            && let Some(request) = self.queue.pop_front()
+        {
+            if request.deadline.is_some_and(|deadline| now > deadline) {
+                turn.late += 1;
+                self.outlet.not_taken(request.number, NotTaken::Late);
+                continue;
+            }
+            if self.append(&request, now)? {
+                batch.push((request.number, request.body));
+            } else {
+                // The log wants a sync first; the request is the first of the next turn.
+                self.queue.push_front(request);
+                break;
+            }
+        }
+        self.stage(Stage::Appended);
+        turn.commands = batch.len();
+        for (number, body) in batch {
+            let sequence = self.partition.sequence().next();
+            let command = Command { sequence, time: now, source: self.source, number, body };
+            self.partition.apply(&command, &mut self.events);
+        }
+        self.stage(Stage::Applied);
+        let expected = self.partition.sequence();
+        let durable = self.log.sync()?;
+        if durable != expected {
+            return Err(Error::Diverged { durable, expected });
+        }
+        self.stage(Stage::Synced);
+        self.outstanding.extend(self.partition.drain_outgoing());
+        if turn.commands > 0 {
+            self.outlet.publish(&mut self.events);
+            self.events.clear();
+        }
+        self.stage(Stage::Published);
+        Ok(turn)
+    }
+
+    /// Appends a request's bytes; `false` if the log must be synced first.
+    fn append(&mut self, request: &Request, time: Timestamp) -> Result<bool, Error> {
+        self.bytes.clear();
+        crossbook_wire::encode_command(self.source, request.number, &request.body, &mut self.bytes);
+        let record = Record { sequence: self.log.tail().next(), time, payload: &self.bytes };
+        match self.log.append(record) {
+            Ok(()) => Ok(true),
+            Err(crossbook_log::Error::BatchFull { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn stage(&mut self, stage: Stage) {
+        if let Some(stages) = &mut self.stages {
+            stages(stage);
+        }
+    }
+
+    /// Gives back what the node was made of. What still waits in its queue is told that the venue is stopping.
+    pub fn finish(mut self) -> (Partition, L, O) {
+        for request in std::mem::take(&mut self.queue) {
+            self.outlet.not_taken(request.number, NotTaken::Stopping);
+        }
+        (self.partition, self.log, self.outlet)
+    }
+}

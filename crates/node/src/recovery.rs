@@ -1,0 +1,190 @@
+//! From what is on disk to where the venue stood: the last good snapshot, then the log.
+
+use crossbook_engine::{Cause, Event, Events, Partition, Routing, State};
+use crossbook_log::{Reader, Until};
+use crossbook_types::{PartitionId, Sequence};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::snapshot::{self, Image, Snapshots};
+
+/// How many commands are applied between two reports of progress.
+const PROGRESS_EVERY: u64 = 8_192;
+
+/// What is folded from a partition's events and kept in its snapshots.
+pub trait Follower {
+    /// How it is written down.
+    type Saved: Serialize + DeserializeOwned;
+
+    /// Takes the events of the next command.
+    fn follow(&mut self, cause: Cause, events: &[Event]);
+
+    /// Itself, to be written down.
+    fn save(&self) -> Self::Saved;
+
+    /// Becomes what was written down.
+    ///
+    /// # Errors
+    /// When that contradicts itself.
+    fn load(&mut self, saved: Self::Saved) -> Result<(), String>;
+}
+
+/// Follows nothing.
+impl Follower for () {
+    type Saved = ();
+
+    fn follow(&mut self, _: Cause, _: &[Event]) {}
+
+    fn save(&self) -> Self::Saved {}
+
+    fn load(&mut self, (): ()) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// Why a venue cannot be recovered.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] crossbook_log::Error),
+    /// Snapshots cannot be read or written.
+    #[error(transparent)]
+    Snapshot(#[from] snapshot::Error),
+    /// A record of the log is not a command.
+    #[error("record {sequence} of the log cannot be understood: {source}")]
+    Command {
+        /// Which.
+        sequence: Sequence,
+        /// Why.
+        source: crossbook_wire::Error,
+    },
+    /// A snapshot is whole, but what it says cannot be.
+    #[error("snapshot {sequence} contradicts itself: {reason}; remove it and start again, the log has everything")]
+    Inconsistent {
+        /// Which.
+        sequence: Sequence,
+        /// Why.
+        reason: String,
+    },
+    /// The log ends before the snapshot that was made from it.
+    #[error(
+        "the log ends at {end}, before the snapshot at {snapshot}: records are missing; restore the log from a backup"
+    )]
+    LogBehind {
+        /// Where the log ends.
+        end: Sequence,
+        /// Where the snapshot stands.
+        snapshot: Sequence,
+    },
+}
+
+/// Where the replay is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// The last command applied.
+    pub at: Sequence,
+    /// The last one there is, if that is known.
+    pub end: Option<Sequence>,
+}
+
+/// A venue as it stood.
+#[derive(Debug)]
+pub struct Recovered<F> {
+    /// The partition.
+    pub partition: Partition,
+    /// What followed it.
+    pub follower: F,
+    /// The snapshot that it was built from, if any.
+    pub snapshot: Option<Sequence>,
+    /// Commands replayed after it.
+    pub replayed: u64,
+}
+
+/// Builds partition and follower from the last good snapshot and the log up to `until`. `reader` opens the log from a position;
+/// `follower` is an empty one.
+///
+/// # Errors
+/// When the log is damaged, or ends before the snapshot.
+pub fn recover<F: Follower, R: Reader>(
+    snapshots: &impl Snapshots,
+    reader: impl FnOnce(Sequence) -> R,
+    until: Until,
+    mut follower: F,
+    hash_seed: u64,
+    mut progress: impl FnMut(Progress),
+) -> Result<Recovered<F>, Error> {
+    let mut partition = Partition::new(PartitionId(0), Routing::single(), hash_seed);
+    let mut from = None;
+    for sequence in snapshots.list()? {
+        if let Until::Durable(end) = until
+            && end < sequence
+        {
+            return Err(Error::LogBehind { end, snapshot: sequence });
+        }
+        let Some(bytes) = snapshots.load(sequence)? else {
+            tracing::warn!(%sequence, "snapshot is damaged; falling back to the one before");
+            continue;
+        };
+        let inconsistent = |reason: String| Error::Inconsistent { sequence, reason };
+        let image: Image<F::Saved> = snapshot::decode(&bytes).map_err(|error| inconsistent(error.to_string()))?;
+        partition = Partition::restore(image.partition, hash_seed).map_err(|error| inconsistent(error.to_string()))?;
+        follower.load(image.follower).map_err(inconsistent)?;
+        from = Some(sequence);
+        break;
+    }
+    let mut reader = reader(partition.sequence().next());
+    let mut events = Events::new();
+    let end = match until {
+        Until::Durable(end) => Some(end),
+        Until::End => None,
+    };
+    let mut replayed = 0;
+    while let Some(record) = reader.next(until)? {
+        let sequence = record.sequence;
+        let command = crossbook_wire::decode_command(sequence, record.time, record.payload)
+            .map_err(|source| Error::Command { sequence, source })?;
+        partition.apply(&command, &mut events);
+        // What it once sent to others it sent then; it is for the transport to ask for it again.
+        partition.drain_outgoing().for_each(drop);
+        for (cause, events) in events.iter() {
+            follower.follow(cause, events);
+        }
+        events.clear();
+        replayed += 1;
+        if replayed % PROGRESS_EVERY == 0 {
+            progress(Progress { at: sequence, end });
+        }
+    }
+    progress(Progress { at: partition.sequence(), end });
+    Ok(Recovered { partition, follower, snapshot: from, replayed })
+}
+
+/// Makes a snapshot of where the log is durable, from the last snapshot and the log alone. The live partition is not touched; for
+/// as long as this takes there is a second one in memory. The position it now stands at.
+///
+/// # Errors
+/// As for [`recover`], and when the snapshot cannot be written.
+pub fn advance<F: Follower, R: Reader>(
+    snapshots: &mut impl Snapshots,
+    reader: impl FnOnce(Sequence) -> R,
+    durable: Sequence,
+    follower: F,
+) -> Result<Sequence, Error> {
+    let recovered = recover(snapshots, reader, Until::Durable(durable), follower, 0, |_| ())?;
+    let sequence = recovered.partition.sequence();
+    save(snapshots, recovered.partition.state(), recovered.follower.save())?;
+    Ok(sequence)
+}
+
+/// Writes a snapshot, unless there is one at that position.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn save<S: Serialize>(snapshots: &mut impl Snapshots, partition: State, follower: S) -> Result<(), Error> {
+    let sequence = partition.sequence();
+    if sequence > Sequence(0) && snapshots.list()?.first() != Some(&sequence) {
+        snapshots.save(sequence, &snapshot::encode(&Image { partition, follower }))?;
+    }
+    Ok(())
+}

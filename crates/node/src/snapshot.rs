@@ -1,0 +1,195 @@
+//! States written down, so that a start need not replay everything.
+//!
+//! A snapshot is an [`Image`]: the partition, and what followed it (the views), at one sequence number. It is written beside, and
+//! never instead of, the log; each can be thrown away and made again from the log. Files are written whole under another
+//! name, synced, and then renamed, so a snapshot is either there and complete or not there. The checksum at the end catches
+//! what the disk does to it later; a bad snapshot is passed over for the one before.
+//!
+//! ```text
+//!   "CBSNAP01" | length of the image, 8 bytes | image (wire) | SHA-256 of all before
+//! ```
+//!
+//! Trading never waits for a snapshot. [`crate::recovery::advance`] makes the next one from the last one and the log, as a start
+//! would, on a thread of its own.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crossbook_engine::State;
+use crossbook_types::Sequence;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+const MAGIC: &[u8; 8] = b"CBSNAP01";
+const HEADER_BYTES: usize = 16;
+const CHECKSUM_BYTES: usize = 32;
+/// How many snapshots are kept: the last, and one in case it goes bad.
+pub const KEPT: usize = 2;
+
+/// A partition and its follower at one sequence number.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Image<S> {
+    /// The partition.
+    pub partition: State,
+    /// What followed its events.
+    pub follower: S,
+}
+
+/// Why a snapshot cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}: {source}", path.display())]
+pub struct Error {
+    action: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Keeps snapshots.
+pub trait Snapshots {
+    /// Keeps a snapshot, and forgets all but the last [`KEPT`]. When this returns, it is durable.
+    ///
+    /// # Errors
+    /// When it cannot be written; those before are untouched.
+    fn save(&mut self, sequence: Sequence, image: &[u8]) -> Result<(), Error>;
+
+    /// The positions of all snapshots, last first.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    fn list(&self) -> Result<Vec<Sequence>, Error>;
+
+    /// The bytes of a snapshot, or `None` if it is damaged.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn load(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, Error>;
+}
+
+/// The bytes of an image.
+pub fn encode<S: Serialize>(image: &Image<S>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    crossbook_wire::encode(image, &mut bytes);
+    bytes
+}
+
+/// The image of these bytes.
+///
+/// # Errors
+/// When they are not one of a known version.
+pub fn decode<S: DeserializeOwned>(bytes: &[u8]) -> Result<Image<S>, crossbook_wire::Error> {
+    crossbook_wire::decode(bytes)
+}
+
+/// Snapshots as files in a folder.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Keeps snapshots in `path`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(path).map_err(failed("create", path))?;
+        Ok(Self { path: path.to_owned() })
+    }
+
+    fn file(&self, sequence: Sequence) -> PathBuf {
+        self.path.join(format!("snapshot-{:020}.bin", sequence.0))
+    }
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error { action, path, source }
+}
+
+impl Snapshots for Folder {
+    fn save(&mut self, sequence: Sequence, image: &[u8]) -> Result<(), Error> {
+        let target = self.file(sequence);
+        let unfinished = target.with_extension("unfinished");
+        let mut header = Vec::with_capacity(HEADER_BYTES);
+        header.extend_from_slice(MAGIC);
+        header.extend_from_slice(&(image.len() as u64).to_le_bytes());
+        let checksum = Sha256::new().chain_update(&header).chain_update(image).finalize();
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&unfinished)?;
+            file.write_all(&header)?;
+            file.write_all(image)?;
+            file.write_all(&checksum)?;
+            file.sync_all()?;
+            fs::rename(&unfinished, &target)?;
+            File::open(&self.path)?.sync_all()
+        };
+        write().map_err(failed("write", &target))?;
+        for old in self.list()?.into_iter().skip(KEPT) {
+            let path = self.file(old);
+            fs::remove_file(&path).map_err(failed("remove", &path))?;
+        }
+        Ok(())
+    }
+
+    fn list(&self) -> Result<Vec<Sequence>, Error> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(failed("list", &self.path))? {
+            let name = entry.map_err(failed("list", &self.path))?.file_name();
+            let digits = name.to_str().and_then(|name| name.strip_prefix("snapshot-")?.strip_suffix(".bin"));
+            found.extend(digits.and_then(|digits| digits.parse().ok()).map(Sequence));
+        }
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(found)
+    }
+
+    fn load(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.file(sequence);
+        let mut bytes = fs::read(&path).map_err(failed("read", &path))?;
+        let Some(end) = bytes.len().checked_sub(CHECKSUM_BYTES).filter(|&end| end >= HEADER_BYTES) else {
+            return Ok(None);
+        };
+        let length = (end - HEADER_BYTES) as u64;
+        let sound = bytes.starts_with(MAGIC)
+            && bytes[8..HEADER_BYTES] == length.to_le_bytes()
+            && Sha256::digest(&bytes[..end])[..] == bytes[end..];
+        bytes.truncate(end);
+        bytes.drain(..HEADER_BYTES);
+        Ok(sound.then_some(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_snapshot_is_known_at_every_byte() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::open(dir.path()).unwrap();
+        folder.save(Sequence(5), b"some image").unwrap();
+        assert_eq!(folder.load(Sequence(5)).unwrap().as_deref(), Some(&b"some image"[..]));
+        let path = folder.file(Sequence(5));
+        let good = fs::read(&path).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 0x10;
+            fs::write(&path, &bad).unwrap();
+            assert_eq!(folder.load(Sequence(5)).unwrap(), None, "byte {at}");
+            fs::write(&path, &good[..at]).unwrap();
+            assert_eq!(folder.load(Sequence(5)).unwrap(), None, "length {at}");
+        }
+    }
+
+    #[test]
+    fn the_last_ones_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::open(dir.path()).unwrap();
+        for at in [1, 20, 300] {
+            folder.save(Sequence(at), b"x").unwrap();
+        }
+        fs::write(dir.path().join("snapshot-00000000000000000400.unfinished"), b"half").unwrap();
+        assert_eq!(folder.list().unwrap(), [Sequence(300), Sequence(20)]);
+    }
+}
