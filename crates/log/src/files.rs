@@ -1,0 +1,250 @@
+//! A log in segment files: one folder, one writer, one write and one `fdatasync` per batch.
+//!
+//! ```text
+//!   folder/
+//!     lock                       held by the process that writes
+//!     00000000000000000001.log   records 1 to 3, finished
+//!     00000000000000000004.log   records 4 to 9, finished
+//!     00000000000000000010.log   records 10 and on; room taken ahead, zeros to the end
+//! ```
+//!
+//! A batch never spans two segments. When the next one does not fit, the segment is left as it is, its rest being zeros,
+//! and a new one is begun: created, given its room and header, synced, its name synced. Only then is the batch written
+//! into it. Nothing of a finished segment is ever written again, and trimming removes whole files from the front.
+//!
+//! Room is taken ahead because a file that grows makes every `fdatasync` write the file's size as well. Measured on ext4
+//! with 600-byte batches: median 170 µs with room taken ahead against 240 µs without; filling the room with zeros first
+//! gained nothing more. A full disk then also shows when a segment is begun, rather than in the middle of one.
+//!
+//! What opening does to a torn tail, and what it refuses, is told in [`crate::Recovery`]'s module: in short, a bad record
+//! that anything proves to have been durable is damage, and refused; one that nothing proves is the trace of a crash, and
+//! cut. After any failed write or sync the log is poisoned (see [`crate::Log`]).
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
+
+use crossbook_types::Sequence;
+
+use crate::batch::{Batch, BatchStats};
+use crate::record::{self, PAYLOAD_BYTES_MAX, Seed};
+use crate::recovery::{self, Recovered, Recovery};
+use crate::segment::{self, HEADER_BYTES, Header};
+use crate::storage::{Disk, File, Storage};
+use crate::{Error, Log, Record};
+
+/// The limits of a log in files. They bind the writer only: a log written under other limits opens all the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The most bytes a segment file has. Trimming drops whole segments, so this is also how fine it is.
+    pub segment_bytes_max: u64,
+    /// The most bytes a batch has, framing included, and so the most that waits in memory for a sync.
+    pub batch_bytes_max: usize,
+    /// The most bytes a payload has.
+    pub record_bytes_max: usize,
+    /// Whether a segment takes its room ahead. Off, every sync also writes the file's new size.
+    pub preallocate: bool,
+    /// A record known from elsewhere (a snapshot, a database, an acknowledgement) to have been durable. Opening refuses a
+    /// log that ends before it, which the log alone could take for a torn tail.
+    pub durable_at_least: Sequence,
+}
+
+impl Default for Options {
+    /// Segments of 64 MiB, batches of 8 MiB, payloads of 1 MiB, room taken ahead, nothing known from elsewhere.
+    fn default() -> Self {
+        Self {
+            segment_bytes_max: 64 << 20,
+            batch_bytes_max: 8 << 20,
+            record_bytes_max: 1 << 20,
+            preallocate: true,
+            durable_at_least: Sequence(0),
+        }
+    }
+}
+
+impl Options {
+    fn check(&self) -> Result<(), Error> {
+        if self.record_bytes_max > PAYLOAD_BYTES_MAX {
+            return Err(Error::Options("record_bytes_max is more than the format allows (16 MiB)"));
+        }
+        if self.batch_bytes_max < record::frame_bytes(self.record_bytes_max) {
+            return Err(Error::Options(
+                "batch_bytes_max must leave room for one record of record_bytes_max and its frame",
+            ));
+        }
+        if self.segment_bytes_max < (HEADER_BYTES as u64).saturating_add(self.batch_bytes_max as u64) {
+            return Err(Error::Options(
+                "segment_bytes_max must leave room for one batch of batch_bytes_max and the header",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What a segment takes ahead.
+    fn room(&self) -> Option<u64> {
+        self.preallocate.then_some(self.segment_bytes_max)
+    }
+}
+
+/// A [`Log`] in segment files. One process at a time has a folder; dropping the log releases it and writes nothing.
+#[derive(Debug)]
+pub struct Files<S: Storage = Disk> {
+    storage: S,
+    _lock: S::Lock,
+    options: Options,
+    identity: u64,
+    seed: Seed,
+    /// The first record of each segment; never empty.
+    segments: VecDeque<Sequence>,
+    /// The last segment, and where the next batch goes in it.
+    active: S::File,
+    offset: u64,
+    batch: Batch,
+    last_batch: BatchStats,
+    tail: Sequence,
+    durable: Sequence,
+    poisoned: bool,
+}
+
+impl Files<Disk> {
+    /// Opens the log in `folder`, which is created if need be, and recovers it.
+    ///
+    /// # Errors
+    /// [`Error::Locked`], [`Error::Corrupt`], [`Error::Version`], [`Error::Options`], or a failure of the storage.
+    pub fn open(folder: &Path, options: Options) -> Result<(Self, Recovery), Error> {
+        let disk = Disk::create(folder).map_err(Error::io("create", &folder.display().to_string()))?;
+        Self::open_in(disk, options)
+    }
+}
+
+impl<S: Storage> Files<S> {
+    /// Opens the log in `storage` and recovers it.
+    ///
+    /// # Errors
+    /// As for [`Files::open`].
+    pub fn open_in(storage: S, options: Options) -> Result<(Self, Recovery), Error> {
+        options.check()?;
+        let folder = storage.describe("");
+        let lock = storage.lock().map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Error::Locked { folder: folder.clone(), holder: error.to_string() },
+            _ => Error::io("lock", &folder)(error),
+        })?;
+        let recovered = recovery::recover(&storage, options.room(), options.durable_at_least)?;
+        let Recovered { segments, file, identity, offset, report } = recovered;
+        let log = Self {
+            storage,
+            _lock: lock,
+            options,
+            identity,
+            seed: Seed::of(identity),
+            segments: segments.into(),
+            active: file,
+            offset,
+            batch: Batch::new(options.batch_bytes_max),
+            last_batch: BatchStats::default(),
+            tail: report.last,
+            durable: report.last,
+            poisoned: false,
+        };
+        Ok((log, report))
+    }
+
+    /// Runs a step that touches the storage. If it fails, the log is poisoned for good.
+    fn guarded<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        self.alive()?;
+        let done = step(self);
+        self.poisoned = done.is_err();
+        done
+    }
+
+    fn alive(&self) -> Result<(), Error> {
+        if self.poisoned { Err(Error::Poisoned) } else { Ok(()) }
+    }
+
+    /// The path of the last segment, for messages.
+    fn active_path(&self) -> String {
+        self.storage.describe(&segment::name(self.segments[self.segments.len() - 1]))
+    }
+
+    fn write_batch(&mut self) -> Result<(), Error> {
+        let bytes = self.batch.bytes().len() as u64;
+        if self.offset.saturating_add(bytes) > self.options.segment_bytes_max {
+            self.begin_segment()?;
+        }
+        if let Err(error) = self.active.write_at(self.batch.bytes(), self.offset) {
+            return Err(Error::io("write", &self.active_path())(error));
+        }
+        if let Err(error) = self.active.sync_data() {
+            return Err(Error::io("sync", &self.active_path())(error));
+        }
+        self.offset += bytes;
+        self.durable = self.tail;
+        self.last_batch = self.batch.finish();
+        Ok(())
+    }
+
+    /// Begins the next segment. All before it is durable, which is what its name will prove.
+    fn begin_segment(&mut self) -> Result<(), Error> {
+        let first = self.durable.next();
+        let header = Header { first, identity: self.identity };
+        self.active = segment::create(&self.storage, header, self.options.room())?;
+        self.offset = HEADER_BYTES as u64;
+        self.segments.push_back(first);
+        Ok(())
+    }
+
+    /// Removes segments from the front while the one after begins no later than one past `up_to`.
+    fn remove_up_to(&mut self, up_to: Sequence) -> Result<(), Error> {
+        while self.segments.get(1).is_some_and(|next| *next <= up_to.next()) {
+            let name = segment::name(self.segments[0]);
+            self.storage.remove(&name).map_err(Error::io("remove", &self.storage.describe(&name)))?;
+            // One sync each, in order: removals made durable in another order would leave a gap behind a crash.
+            self.storage.sync_names().map_err(Error::io("sync", &self.storage.describe("")))?;
+            self.segments.pop_front();
+        }
+        Ok(())
+    }
+}
+
+impl<S: Storage> Log for Files<S> {
+    fn append(&mut self, record: Record<'_>) -> Result<(), Error> {
+        self.alive()?;
+        assert_eq!(record.sequence, self.tail.next(), "appended out of order");
+        let (bytes, limit) = (record.payload.len(), self.options.record_bytes_max);
+        if bytes > limit {
+            return Err(Error::RecordTooLarge { bytes, limit });
+        }
+        self.batch.push(self.seed, self.durable, record)?;
+        self.tail = record.sequence;
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<Sequence, Error> {
+        self.alive()?;
+        if !self.batch.is_empty() {
+            self.guarded(Self::write_batch)?;
+        }
+        Ok(self.durable)
+    }
+
+    fn tail(&self) -> Sequence {
+        self.tail
+    }
+
+    fn durable(&self) -> Sequence {
+        self.durable
+    }
+
+    fn first(&self) -> Sequence {
+        self.segments[0]
+    }
+
+    fn trim(&mut self, up_to: Sequence) -> Result<(), Error> {
+        assert!(up_to <= self.durable, "trimmed past what is durable");
+        self.guarded(|log| log.remove_up_to(up_to))
+    }
+
+    fn last_batch(&self) -> BatchStats {
+        self.last_batch
+    }
+}

@@ -1,0 +1,177 @@
+//! Reading a log in segment files, beside its writer or long after it.
+//!
+//! A reader takes no lock and writes nothing. Beside a live writer it never looks past the bound it is given, because
+//! what lies behind may be half written, or written and then lost. It walks by the same steps as recovery, so it refuses
+//! what recovery would refuse.
+
+use std::path::Path;
+
+use crossbook_types::Sequence;
+
+use crate::segment::{self, Cursor, Opened};
+use crate::storage::{Disk, Storage};
+use crate::{Damage, Error, Reader, Record, Until};
+
+/// How often a segment may vanish, trimmed, between being listed and being opened.
+const LOCATE_ATTEMPTS_MAX: usize = 8;
+
+/// A [`Reader`] of segment files.
+#[derive(Debug)]
+pub struct FileReader<S: Storage = Disk> {
+    storage: S,
+    from: Sequence,
+    cursor: Option<Cursor<S::File>>,
+    torn_bytes: u64,
+}
+
+impl FileReader<Disk> {
+    /// A reader of the log in `folder`, from record `from`. Nothing is read yet.
+    ///
+    /// # Panics
+    /// When `from` is 0; records count from 1.
+    #[must_use]
+    pub fn open(folder: &Path, from: Sequence) -> Self {
+        Self::open_in(Disk::at(folder), from)
+    }
+}
+
+impl<S: Storage> FileReader<S> {
+    /// A reader of the log in `storage`, from record `from`. Nothing is read yet.
+    ///
+    /// # Panics
+    /// When `from` is 0; records count from 1.
+    #[must_use]
+    pub fn open_in(storage: S, from: Sequence) -> Self {
+        assert!(from > Sequence(0), "records count from 1");
+        Self { storage, from, cursor: None, torn_bytes: 0 }
+    }
+
+    /// After a reading to [`Until::End`]: how many bytes of a torn tail follow the last record.
+    #[must_use]
+    pub fn torn_bytes(&self) -> u64 {
+        self.torn_bytes
+    }
+
+    /// The last record passed over, wanted or not.
+    fn last(&self) -> Sequence {
+        self.cursor.as_ref().map_or(Sequence(self.from.0 - 1), |cursor| cursor.last().max(Sequence(self.from.0 - 1)))
+    }
+
+    /// Opens the segment that holds `from`. `false` when the log has not got that far.
+    fn locate(&mut self, until: Until) -> Result<bool, Error> {
+        for _ in 0..LOCATE_ATTEMPTS_MAX {
+            let firsts = segment::list(&self.storage)?;
+            let Some(first) = firsts.first().copied() else {
+                return match until {
+                    Until::Durable(_) => Err(self.missing(&self.storage.describe(""), self.from)),
+                    Until::End => Ok(false),
+                };
+            };
+            if first > self.from {
+                return Err(Error::Trimmed { asked: self.from, first });
+            }
+            let holder = firsts.iter().rev().copied().find(|first| *first <= self.from).unwrap_or(first);
+            let only = firsts.len() == 1;
+            match Cursor::open(&self.storage, holder, None)? {
+                Some(Opened::Good(cursor)) => {
+                    self.cursor = Some(cursor);
+                    return Ok(true);
+                }
+                Some(Opened::BadHeader { in_use: false }) if until == Until::End && only && holder == Sequence(1) => {
+                    return Ok(false);
+                }
+                Some(Opened::BadHeader { in_use: false }) if until == Until::End && firsts.last() == Some(&holder) => {
+                    // An interrupted beginning; the log ends with the segment before.
+                    let Some(before) = firsts.iter().rev().nth(1) else { return Err(self.bad_header(holder)) };
+                    if let Some(Opened::Good(cursor)) = Cursor::open(&self.storage, *before, None)? {
+                        self.cursor = Some(cursor);
+                        return Ok(true);
+                    }
+                }
+                Some(Opened::BadHeader { .. }) => return Err(self.bad_header(holder)),
+                None => {}
+            }
+        }
+        Err(self.missing(&self.storage.describe(""), self.from))
+    }
+
+    /// Decides what it means that the current segment holds no further record. `true` when the next segment is open.
+    fn turn(&mut self, until: Until) -> Result<bool, Error> {
+        let Some(cursor) = &mut self.cursor else { return Ok(false) };
+        let expected = cursor.last().next();
+        let tail = cursor.tail()?;
+        // An empty segment is named by the very record that is missing from it; it does not follow itself.
+        let opened = if expected == cursor.header().first {
+            None
+        } else {
+            Cursor::open(&self.storage, expected, Some(cursor.header().identity))?
+        };
+        let filling = || match tail.first_nonzero {
+            Some(offset) => Err(cursor.corrupt_at(offset, Damage::Filling)),
+            None => Ok(()),
+        };
+        match opened {
+            Some(Opened::Good(next)) => {
+                filling()?;
+                self.cursor = Some(next);
+                return Ok(true);
+            }
+            Some(Opened::BadHeader { in_use: false }) if until == Until::End => {
+                filling()?;
+                return if segment::list(&self.storage)?.last() == Some(&expected) {
+                    Ok(false)
+                } else {
+                    Err(self.bad_header(expected))
+                };
+            }
+            Some(Opened::BadHeader { .. }) => return Err(self.bad_header(expected)),
+            None => {}
+        }
+        let firsts = segment::list(&self.storage)?;
+        if let Some(first) = firsts.first().filter(|first| **first > expected) {
+            return Err(Error::Trimmed { asked: expected, first: *first });
+        }
+        let later = firsts.last().is_some_and(|first| *first > cursor.header().first);
+        if later || tail.was_durable || matches!(until, Until::Durable(_)) {
+            return Err(cursor.corrupt(Damage::Record { expected }));
+        }
+        self.torn_bytes = tail.bytes;
+        Ok(false)
+    }
+
+    fn bad_header(&self, first: Sequence) -> Error {
+        let file = self.storage.describe(&segment::name(first));
+        Error::Corrupt { file, offset: 0, damage: Damage::Header }
+    }
+
+    fn missing(&self, file: &str, expected: Sequence) -> Error {
+        Error::Corrupt { file: file.to_owned(), offset: 0, damage: Damage::Missing { expected } }
+    }
+}
+
+impl<S: Storage> Reader for FileReader<S> {
+    fn next(&mut self, until: Until) -> Result<Option<Record<'_>>, Error> {
+        loop {
+            if matches!(until, Until::Durable(bound) if self.last() >= bound) {
+                return Ok(None);
+            }
+            let Some(cursor) = &mut self.cursor else {
+                if self.locate(until)? {
+                    continue;
+                }
+                return Ok(None);
+            };
+            if cursor.advance()? {
+                if cursor.last() >= self.from {
+                    break;
+                }
+            } else if !self.turn(until)? {
+                return Ok(None);
+            }
+        }
+        match &mut self.cursor {
+            Some(cursor) => cursor.record(),
+            None => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The few things a log asks of a disk, as a trait, so that tests and simulators can put a worse disk under it.
+//!
+//! The real one is [`Disk`]. The one that tears writes, fails syncs, fills up and rots is `memory::Memory`, behind the
+//! feature `conformance`. The log believes this of any of them:
+//!
+//! - What was written may reach the disk in any order, sector by sector, until a sync returns.
+//! - A sector is written wholly or not at all, and writing one does not harm its neighbours.
+//! - A file's name lasts only once the folder has been synced, its bytes and size only once the file has been.
+//! - After a failed sync nothing is known about what was written since the last good one.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+use rustix::io::{Errno, retry_on_intr};
+
+/// The file whose lock says that a folder is in use.
+const LOCK_NAME: &str = "lock";
+
+/// The most of the lock file that is read to tell who holds it.
+const HOLDER_BYTES_MAX: u64 = 64;
+
+/// A folder of files.
+pub trait Storage {
+    /// An open file in it.
+    type File: File;
+    /// Keeps everyone else out until dropped.
+    type Lock;
+
+    /// Takes the folder for the one writer.
+    ///
+    /// # Errors
+    /// `WouldBlock` when someone else has it, with a message that says who; else what the operating system says.
+    fn lock(&self) -> io::Result<Self::Lock>;
+
+    /// The names of all files.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn names(&self) -> io::Result<Vec<String>>;
+
+    /// Creates a file, which must not exist.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, or what the operating system says.
+    fn create(&self, name: &str) -> io::Result<Self::File>;
+
+    /// Opens a file for reading and writing.
+    ///
+    /// # Errors
+    /// `NotFound`, or what the operating system says.
+    fn open(&self, name: &str) -> io::Result<Self::File>;
+
+    /// Opens a file for reading only.
+    ///
+    /// # Errors
+    /// `NotFound`, or what the operating system says.
+    fn open_to_read(&self, name: &str) -> io::Result<Self::File>;
+
+    /// Removes a file's name. Whoever has it open keeps it.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Makes creations and removals so far durable.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn sync_names(&self) -> io::Result<()>;
+
+    /// A number that no other log will have and nobody outside can guess.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn identity(&self) -> io::Result<u64>;
+
+    /// Where `name` is, for messages. An empty name means the folder.
+    fn describe(&self, name: &str) -> String;
+}
+
+/// An open file.
+pub trait File {
+    /// Reads at `offset` into `buffer`, perhaps less than it holds; 0 means the end.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes all of `bytes` at `offset`.
+    ///
+    /// # Errors
+    /// What the operating system says. Part of the bytes may have been written.
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Takes room for the file's first `bytes`, which read as zeros where nothing was written. Does nothing, without an
+    /// error, on a file system that cannot.
+    ///
+    /// # Errors
+    /// What the operating system says, above all that there is no room.
+    fn preallocate(&mut self, bytes: u64) -> io::Result<()>;
+
+    /// Cuts the file to `bytes`.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn truncate(&mut self, bytes: u64) -> io::Result<()>;
+
+    /// Makes the bytes written durable, with as much about the file as it takes to read them (`fdatasync`).
+    ///
+    /// # Errors
+    /// What the operating system says. The bytes written since the last good sync must then be given up.
+    fn sync_data(&mut self) -> io::Result<()>;
+
+    /// Makes everything about the file durable (`fsync`).
+    ///
+    /// # Errors
+    /// As for [`File::sync_data`].
+    fn sync_all(&mut self) -> io::Result<()>;
+}
+
+/// A folder on a real disk.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    folder: PathBuf,
+}
+
+impl Disk {
+    /// The folder at this path, which must exist by the time it is used.
+    #[must_use]
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// The folder at this path, created durably, with its parents, if it is not there.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn create(folder: impl Into<PathBuf>) -> io::Result<Self> {
+        let folder = folder.into();
+        // A folder's name is durable once its parent is synced; so is each parent that had to be made.
+        let missing: Vec<&Path> =
+            folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+        fs::create_dir_all(&folder)?;
+        for made in missing {
+            let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            fs::File::open(parent)?.sync_all()?;
+        }
+        Ok(Self { folder })
+    }
+}
+
+/// Holds a folder's lock file.
+#[derive(Debug)]
+pub struct DiskLock {
+    _file: fs::File,
+}
+
+/// A file on a real disk.
+#[derive(Debug)]
+pub struct DiskFile {
+    file: fs::File,
+}
+
+impl Storage for Disk {
+    type File = DiskFile;
+    type Lock = DiskLock;
+
+    fn lock(&self) -> io::Result<DiskLock> {
+        let path = self.folder.join(LOCK_NAME);
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        match retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockExclusive)) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                let mut holder = String::new();
+                // The number is a courtesy; without it the refusal is the same.
+                let known = (&file).take(HOLDER_BYTES_MAX).read_to_string(&mut holder).is_ok();
+                let holder = holder.trim();
+                let holder = if known && !holder.is_empty() { holder } else { "another process" };
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, holder.to_owned()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        // On a full disk the number cannot be written, but the lock holds all the same.
+        let _ = file.set_len(0).and_then(|()| writeln!(file, "process {}", std::process::id()));
+        Ok(DiskLock { _file: file })
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        fs::read_dir(&self.folder)?
+            .filter_map(|entry| entry.map(|entry| entry.file_name().into_string().ok()).transpose())
+            .collect()
+    }
+
+    fn create(&self, name: &str) -> io::Result<DiskFile> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.folder.join(name))?;
+        Ok(DiskFile { file })
+    }
+
+    fn open(&self, name: &str) -> io::Result<DiskFile> {
+        Ok(DiskFile { file: OpenOptions::new().read(true).write(true).open(self.folder.join(name))? })
+    }
+
+    fn open_to_read(&self, name: &str) -> io::Result<DiskFile> {
+        Ok(DiskFile { file: fs::File::open(self.folder.join(name))? })
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.folder.join(name))
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        fs::File::open(&self.folder)?.sync_all()
+    }
+
+    fn identity(&self) -> io::Result<u64> {
+        let mut bytes = [0; 8];
+        fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn describe(&self, name: &str) -> String {
+        if name.is_empty() { self.folder.display().to_string() } else { self.folder.join(name).display().to_string() }
+    }
+}
+
+impl File for DiskFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        loop {
+            match self.file.read_at(buffer, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn preallocate(&mut self, bytes: u64) -> io::Result<()> {
+        match retry_on_intr(|| fallocate(&self.file, FallocateFlags::empty(), 0, bytes)) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+        self.file.set_len(bytes)
+    }
+
+    fn sync_data(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn sync_all(&mut self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+}
