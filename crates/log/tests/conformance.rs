@@ -1,6 +1,8 @@
 //! The file provider under the suite that every provider must pass: on a real disk, and on disks in memory that lose
 //! unsynced sectors in a crash.
 
+#![allow(clippy::unwrap_used)] // a test says what failed by failing
+
 use crossbook_log::conformance::{Provider, run};
 use crossbook_log::files::Options;
 use crossbook_log::memory::Memory;
