@@ -153,8 +153,7 @@ impl App {
     /// The time on the venue's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX))
+        now()
     }
 
     /// Sends a request to the node and waits for its durable outcome. Past `deadline` the node does not take it.
@@ -191,6 +190,13 @@ impl App {
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
+}
+
+/// The time on the machine's clock, which is the venue's.
+#[must_use]
+pub fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// What a client is told about a request that was not taken.

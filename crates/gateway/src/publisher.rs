@@ -1,0 +1,283 @@
+//! The end of an order's way through the venue, where its effects become visible. The publisher takes each durable batch, brings
+//! the views up to date, answers those who wait, and hands the feed what somebody wants to hear. In this order: so whoever has
+//! an answer or a message can read at once what it speaks of.
+//!
+//! The views are locked for a few commands at a time, and under the lock nothing is written or sent; facts are only taken down.
+
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed, Trade};
+use crossbook_engine::{Answer, Cause, Event, Events};
+use crossbook_node::{NotTaken, Outlet};
+use crossbook_types::{OrderId, OrderStatus, RequestNumber, SymbolId};
+use crossbook_views::{AggregateTradeId, Balance, BookTicker, Order, PublicTrade, Views};
+use parking_lot::RwLock;
+
+use crate::app::{Pending, Reply};
+use crate::streams::feed::{Batch, Fact};
+use crate::streams::hub::Hub;
+use crate::streams::interest::{Interest, Wanted};
+use crate::user_stream::{Fill, Notes, Step};
+
+/// Commands folded under one lock of the views.
+const COMMANDS_PER_LOCK: usize = 64;
+
+/// Folds durable events into the views and tells what came of them.
+#[derive(Debug)]
+pub struct Publisher {
+    views: Arc<RwLock<Views>>,
+    pending: Arc<Pending>,
+    hub: Arc<Hub>,
+    feed: Sender<Batch>,
+    batch: Batch,
+    notes: Notes,
+    touched: Vec<Touched>,
+    replies: Vec<(RequestNumber, Reply)>,
+}
+
+/// A market as it was before the command being folded changed it; only what somebody listens for.
+#[derive(Debug)]
+struct Touched {
+    symbol: SymbolId,
+    best: Option<BookTicker>,
+    newest_aggregate: Option<AggregateTradeId>,
+}
+
+impl Publisher {
+    /// A publisher that answers what waits in `pending`.
+    #[must_use]
+    pub fn new(
+        views: Arc<RwLock<Views>>,
+        pending: Arc<Pending>,
+        hub: Arc<Hub>,
+        feed: Sender<Batch>,
+    ) -> Self {
+        Self {
+            views,
+            pending,
+            hub,
+            feed,
+            batch: Batch::default(),
+            notes: Notes::default(),
+            touched: Vec::new(),
+            replies: Vec::new(),
+        }
+    }
+
+    /// Folds one command.
+    fn fold(&mut self, views: &mut Views, interest: &Interest, cause: Cause, events: &[Event]) {
+        for (at, event) in events.iter().enumerate() {
+            match event {
+                Event::Traded(Trade { symbol, .. }) | Event::DepthChanged(DepthChanged { symbol, .. }) => {
+                    self.touch(views, interest.market(*symbol), *symbol);
+                }
+                _ => {}
+            }
+            views.apply(cause, event);
+            self.note_public(interest, cause, event);
+            self.note_private(views, interest, cause, event, &events[at + 1..]);
+        }
+        views.end_of_command(cause);
+        self.note_changes(views);
+        self.notes.finish(cause.time, &mut self.batch.private);
+        // Behind the answer only changed balances follow, so it is soon found from the end.
+        let answered = events.iter().rev().find_map(|event| match event {
+            Event::Answered { source, number, answer } => Some((*source, *number, answer)),
+            _ => None,
+        });
+        if let Some((source, number, answer)) = answered
+            && Some(source) == self.pending.source()
+        {
+            self.replies.push((number, reply(views, cause, events, answer)));
+        }
+    }
+
+    /// Remembers how a market was before the command, as far as somebody wants to hear of the difference.
+    fn touch(&mut self, views: &Views, wanted: Wanted, symbol: SymbolId) {
+        if !wanted.any(Wanted::BOOK_TICKER.and(Wanted::AGGREGATES))
+            || self.touched.iter().any(|touched| touched.symbol == symbol)
+        {
+            return;
+        }
+        let Some(market) = views.market(symbol) else { return };
+        let newest = || market.aggregate_trades().newest().map_or(AggregateTradeId(0), |newest| newest.id);
+        self.touched.push(Touched {
+            symbol,
+            best: wanted.any(Wanted::BOOK_TICKER).then(|| market.book_ticker()),
+            newest_aggregate: wanted.any(Wanted::AGGREGATES).then(newest),
+        });
+    }
+
+    fn note_public(&mut self, interest: &Interest, cause: Cause, event: &Event) {
+        let fact = match event {
+            Event::AssetListed(asset) => Fact::Asset(*asset),
+            Event::MarketListed(market) | Event::MarketChanged(market) => Fact::Market(market.clone()),
+            Event::Traded(trade) if interest.market(trade.symbol).any(Wanted::TRADES) => {
+                let &Trade { symbol, trade, price, quantity, quote, taker_side, .. } = trade;
+                Fact::Trade(symbol, PublicTrade { trade, price, quantity, quote, taker_side, time: cause.time })
+            }
+            Event::DepthChanged(change) if interest.market(change.symbol).any(Wanted::DEPTH) => Fact::Depth(*change),
+            _ => return,
+        };
+        self.batch.public.push(fact);
+    }
+
+    /// Takes down what owners are told of an event, with their orders as they are right after it. `later` is what else the
+    /// command brings.
+    fn note_private(&mut self, views: &Views, interest: &Interest, cause: Cause, event: &Event, later: &[Event]) {
+        match event {
+            Event::OrderPlaced(placed) if interest.account(placed.account) => {
+                self.report(views, cause, placed.symbol, placed.order, Step::New);
+            }
+            Event::OrderTriggered { symbol, order, account } if interest.account(*account) => {
+                self.report(views, cause, *symbol, *order, Step::New);
+            }
+            Event::Traded(trade) => {
+                for (party, maker) in [(trade.taker, false), (trade.maker, true)] {
+                    if interest.account(party.account)
+                        && let Some(order) = order(views, trade.symbol, party.order)
+                    {
+                        let order = with_final_status(order, later);
+                        self.notes.report(cause.sequence.0, cause.time, order, Step::Trade(Fill::of(trade, maker)));
+                    }
+                }
+            }
+            Event::OrderClosed(closed) if interest.account(closed.account) => {
+                if let Some(step) = Step::of_close(closed.reason) {
+                    self.report(views, cause, closed.symbol, closed.order, step);
+                }
+            }
+            Event::BalanceChanged { account, asset, free, held } if interest.account(*account) => {
+                self.notes.balance(*account, Balance { asset: *asset, free: *free, held: *held });
+            }
+            Event::Transferred(transfer) if interest.account(transfer.account) => {
+                if let Some(asset) = views.registry().asset(transfer.asset) {
+                    self.notes.transfer(transfer.account, cause.time, *asset, transfer.amount);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn report(&mut self, views: &Views, cause: Cause, symbol: SymbolId, id: OrderId, step: Step) {
+        if let Some(order) = order(views, symbol, id) {
+            self.notes.report(cause.sequence.0, cause.time, order, step);
+        }
+    }
+
+    /// Takes down what only shows when the command is over.
+    fn note_changes(&mut self, views: &Views) {
+        for Touched { symbol, best, newest_aggregate } in self.touched.drain(..) {
+            let Some(market) = views.market(symbol) else { continue };
+            if let Some(newest) = newest_aggregate {
+                let since = market.aggregate_trades().from(newest.next(), usize::MAX);
+                self.batch.public.extend(since.map(|trade| Fact::Aggregate(symbol, *trade)));
+            }
+            if let Some(before) = best {
+                let after = market.book_ticker();
+                if (before.bid, before.ask) != (after.bid, after.ask) {
+                    self.batch.public.push(Fact::BookTicker(symbol, after));
+                }
+            }
+        }
+    }
+}
+
+impl Outlet for Publisher {
+    fn publish(&mut self, events: &mut Events) {
+        let (hub, views) = (Arc::clone(&self.hub), Arc::clone(&self.views));
+        let mut commands = events.iter().peekable();
+        while commands.peek().is_some() {
+            {
+                let interest = hub.interest();
+                let mut views = views.write();
+                for (cause, events) in commands.by_ref().take(COMMANDS_PER_LOCK) {
+                    self.fold(&mut views, &interest, cause, events);
+                    self.batch.time = cause.time;
+                }
+            }
+            for (number, reply) in self.replies.drain(..) {
+                self.pending.complete(number, reply);
+            }
+            if !self.batch.is_empty() {
+                // A feed that has ended means that the venue is stopping; there is nobody left to tell.
+                let _ = self.feed.send(std::mem::take(&mut self.batch));
+            }
+        }
+    }
+
+    fn not_taken(&mut self, number: RequestNumber, why: NotTaken) {
+        let reply = Reply {
+            time: crate::app::now(),
+            outcome: Err(why),
+            order: None,
+            fills: Vec::new(),
+            closed: Vec::new(),
+        };
+        self.pending.complete(number, reply);
+    }
+}
+
+fn order(views: &Views, symbol: SymbolId, order: OrderId) -> Option<Order> {
+    views.market(symbol)?.order(order).cloned()
+}
+
+/// The order with the status that its last trade gives it. An order by quote amount is known to be filled only when it ends, right
+/// after its last trade; that trade's report says so already.
+fn with_final_status(mut order: Order, later: &[Event]) -> Order {
+    if order.status != OrderStatus::PartiallyFilled || order.original_quote().is_zero() {
+        return order;
+    }
+    let next = later.iter().find_map(|event| match event {
+        Event::Traded(trade) if trade.symbol == order.symbol && trade.taker.order == order.order => Some(false),
+        Event::OrderClosed(closed) if closed.symbol == order.symbol && closed.order == order.order => {
+            Some(closed.reason == CloseReason::Filled)
+        }
+        _ => None,
+    });
+    if next == Some(true) {
+        order.status = OrderStatus::Filled;
+    }
+    order
+}
+
+/// What the sender of a command is told: its answer, and what else it will want to say of it.
+fn reply(views: &Views, cause: Cause, events: &[Event], answer: &Answer) -> Reply {
+    let mut reply = Reply {
+        time: cause.time,
+        outcome: Ok(answer.clone()),
+        order: None,
+        fills: Vec::new(),
+        closed: Vec::new(),
+    };
+    match answer {
+        Answer::Placed { symbol, order: id } => {
+            reply.order = order(views, *symbol, *id);
+            reply.fills = events
+                .iter()
+                .filter_map(|event| match event {
+                    Event::Traded(trade) if trade.symbol == *symbol && trade.taker.order == *id => Some(*trade),
+                    _ => None,
+                })
+                .collect();
+        }
+        Answer::Canceled { symbol, order: id } => reply.order = order(views, *symbol, *id),
+        Answer::CanceledAll { symbol, .. } => {
+            reply.closed = events
+                .iter()
+                .filter_map(|event| match event {
+                    Event::OrderClosed(OrderClosed { order: id, reason: CloseReason::Canceled { .. }, .. }) => {
+                        order(views, *symbol, *id)
+                    }
+                    _ => None,
+                })
+                .collect();
+        }
+        _ => {}
+    }
+    reply
+}
+
+#[cfg(test)]
+mod tests;

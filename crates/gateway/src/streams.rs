@@ -1,0 +1,131 @@
+//! Market data over WebSocket, pushed as it happens.
+//!
+//! ```text
+//!   publisher --facts--> feed --messages--> outboxes --> connections --> clients
+//!                 (bounded)      via the hub     (bounded each)
+//! ```
+//!
+//! The publisher takes down what somebody listens for ([`interest`]), the [`feed`] writes each message once and puts it into the
+//! [`outbox`] of every subscriber that the [`hub`] knows, and each connection ([`socket`]) empties its own. Only the last step can be
+//! slow, and what it holds up is one client.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::ws::WebSocketUpgrade;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+pub mod attempts;
+pub mod feed;
+pub mod gathered;
+pub mod hub;
+pub mod interest;
+pub mod json;
+pub mod outbox;
+pub mod payload;
+mod periodic;
+pub mod request;
+pub mod session;
+pub mod socket;
+pub mod topic;
+
+pub use hub::Hub;
+
+use crate::app::App;
+use crate::error::ApiError;
+use hub::ConnectionKind;
+use outbox::{Capacity, Outbox};
+use session::StreamSession;
+
+/// Bounds of WebSocket connections.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Most streams of one connection.
+    pub streams_max: usize,
+    /// Most messages a second, pings and pongs among them, that a stream's client may send; beyond it the connection is closed.
+    pub messages_per_second_max: usize,
+    /// Largest message that a client may send, in bytes; a larger one closes the connection.
+    pub message_bytes_max: usize,
+    /// Milliseconds between two pings to the client.
+    pub ping_interval_ms: u64,
+    /// Milliseconds after which a ping without its pong closes the connection.
+    pub pong_timeout_ms: u64,
+    /// Milliseconds after which any connection is closed.
+    pub lifetime_ms: u64,
+    /// Most messages that wait for one client; beyond it the client is cut off.
+    pub outbox_messages_max: usize,
+    /// Most bytes that wait for one client; beyond it the client is cut off.
+    pub outbox_bytes_max: usize,
+    /// Milliseconds that one write to a client may take.
+    pub write_timeout_ms: u64,
+    /// Most attempts of one address to open a connection, within `attempts_window_ms`.
+    pub attempts_max: u32,
+    /// Milliseconds over which attempts are counted.
+    pub attempts_window_ms: u64,
+    /// Most requests of one WebSocket API connection that are under way; further ones wait to be read.
+    pub requests_in_flight_max: usize,
+    /// Most subscriptions of one WebSocket API connection to the events of accounts.
+    pub account_subscriptions_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            streams_max: 1_024,
+            messages_per_second_max: 5,
+            message_bytes_max: 64 * 1024,
+            ping_interval_ms: 20_000,
+            pong_timeout_ms: 60_000,
+            lifetime_ms: 24 * 60 * 60 * 1_000,
+            outbox_messages_max: 8_192,
+            outbox_bytes_max: 4 * 1024 * 1024,
+            write_timeout_ms: 10_000,
+            attempts_max: 300,
+            attempts_window_ms: 5 * 60 * 1_000,
+            requests_in_flight_max: 128,
+            account_subscriptions_max: 1_000,
+        }
+    }
+}
+
+impl Config {
+    /// The most that may wait for one client.
+    #[must_use]
+    pub fn outbox_capacity(&self) -> Capacity {
+        Capacity { messages: self.outbox_messages_max, bytes: self.outbox_bytes_max }
+    }
+}
+
+/// Opens a stream connection that begins with the named streams. `combined` wraps each message with the name of its stream.
+/// Subscriptions hold before the client learns that it is connected, so it misses nothing from then on.
+pub fn open(app: &Arc<App>, ip: IpAddr, upgrade: WebSocketUpgrade, names: &[String], combined: bool) -> Response {
+    let config = &app.config.streams;
+    if let Err(refused) = admit(app, ip) {
+        return refused.into_response();
+    }
+    let distinct: BTreeSet<&String> = names.iter().collect();
+    if distinct.len() > config.streams_max {
+        let message = format!("Too many streams; a connection can have at most {}.", config.streams_max);
+        return ApiError::bad_request(-1128, message).into_response();
+    }
+    let outbox = Arc::new(Outbox::new(config.outbox_capacity(), combined));
+    let mut session = StreamSession::new(app.hub.connect(ConnectionKind::Streams, outbox), config.streams_max);
+    session.subscribe(names);
+    let limits = socket::Limits::of_streams(config);
+    limits.prepare(upgrade).on_upgrade(move |connected| socket::run(connected, session, limits))
+}
+
+/// Counts an attempt to open a connection.
+///
+/// # Errors
+/// When the address has made too many.
+pub fn admit(app: &App, ip: IpAddr) -> Result<(), ApiError> {
+    let config = &app.config.streams;
+    app.hub.attempts.admit(ip, app.now(), config.attempts_max, config.attempts_window_ms).map_err(|wait_seconds| {
+        metrics::counter!("crossbook_connections_refused_total").increment(1);
+        ApiError::too_many_connections(wait_seconds)
+    })
+}

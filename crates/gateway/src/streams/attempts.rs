@@ -1,0 +1,64 @@
+//! How often each address has opened a WebSocket connection lately. Windows are aligned to the clock, like all limits of the API.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crossbook_types::Timestamp;
+use parking_lot::Mutex;
+
+/// Most addresses counted in one window; beyond it new ones are refused until the next.
+const ADDRESSES_MAX: usize = 100_000;
+
+/// Attempts by address in the present window.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    counted: Mutex<Counted>,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    window: u64,
+    by_address: HashMap<IpAddr, u32>,
+}
+
+impl Attempts {
+    /// Counts an attempt.
+    ///
+    /// # Errors
+    /// When there are too many; with the seconds until the next window.
+    pub fn admit(&self, ip: IpAddr, now: Timestamp, max: u32, window_millis: u64) -> Result<(), u64> {
+        let window_millis = window_millis.max(1);
+        let window = now.millis() / window_millis;
+        let mut counted = self.counted.lock();
+        if counted.window != window {
+            *counted = Counted { window, ..Counted::default() };
+        }
+        let wait_seconds = (window_millis - now.millis() % window_millis).div_ceil(1_000);
+        if counted.by_address.len() >= ADDRESSES_MAX && !counted.by_address.contains_key(&ip) {
+            return Err(wait_seconds);
+        }
+        let count = counted.by_address.entry(ip).or_default();
+        if *count >= max {
+            return Err(wait_seconds);
+        }
+        *count += 1;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_has_its_share_of_each_window() {
+        let attempts = Attempts::default();
+        let (one, other) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let at = Timestamp::from_millis;
+        assert_eq!(attempts.admit(one, at(10_000), 2, 10_000), Ok(()));
+        assert_eq!(attempts.admit(one, at(12_500), 2, 10_000), Ok(()));
+        assert_eq!(attempts.admit(one, at(12_500), 2, 10_000), Err(8));
+        assert_eq!(attempts.admit(other, at(12_500), 2, 10_000), Ok(()));
+        assert_eq!(attempts.admit(one, at(20_000), 2, 10_000), Ok(()));
+    }
+}

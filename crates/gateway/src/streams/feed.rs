@@ -1,0 +1,244 @@
+//! The thread that turns facts into messages. The publisher hands it what somebody wants to hear; real-time streams go out at
+//! once, the others when their time comes, drawn from the views. It never waits for a client: a message is put into the outboxes of
+//! its subscribers, and who does not empty theirs is cut off. So what limits it is only its own work, and if that is ever too
+//! slow the publisher waits for it, and orders queue up where their number is bounded and refused where it is reached.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbook_engine::event::DepthChanged;
+use crossbook_types::{AccountId, Asset, Market, SymbolId, Timestamp};
+use crossbook_views::{AggregateTrade, Balance, BookTicker, Order, PublicTrade, Views};
+use parking_lot::RwLock;
+
+use super::gathered::Gathered;
+use super::hub::Hub;
+use super::interest::Wanted;
+use super::payload;
+use super::periodic::Periodic;
+use super::topic::{Kind, Pace, Topic};
+use crate::user_stream::{self, Names, UserEvent};
+
+/// Batches that may wait for the feed.
+pub const BATCHES_MAX: usize = 256;
+/// The pace of the fastest streams.
+const TICK: Duration = Duration::from_millis(100);
+/// Ticks between two messages of the slow streams.
+const TICKS_PER_SECOND: u64 = 10;
+
+/// What the feed is told of one batch of commands.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The time of its last command.
+    pub time: Timestamp,
+    /// Public facts, in order.
+    pub public: Vec<Fact>,
+    /// Facts for the owners of accounts, in order.
+    pub private: Vec<(AccountId, UserEvent)>,
+}
+
+impl Batch {
+    /// Whether there is nothing to tell.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.public.is_empty() && self.private.is_empty()
+    }
+}
+
+/// A public fact.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    /// An asset can be held.
+    Asset(Asset),
+    /// A market exists, or is now this.
+    Market(Box<Market>),
+    /// A trade.
+    Trade(SymbolId, PublicTrade),
+    /// An aggregate trade.
+    Aggregate(SymbolId, AggregateTrade),
+    /// The best bid and ask.
+    BookTicker(SymbolId, BookTicker),
+    /// A price level.
+    Depth(DepthChanged),
+}
+
+/// Starts the feed. It ends when the sender is dropped.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn spawn(hub: Arc<Hub>, views: Arc<RwLock<Views>>) -> std::io::Result<(Sender<Batch>, JoinHandle<()>)> {
+    let (sender, receiver) = crossbeam_channel::bounded(BATCHES_MAX);
+    let mut feed = Feed::new(hub, views);
+    let thread = std::thread::Builder::new().name("feed".into()).spawn(move || feed.run(&receiver))?;
+    Ok((sender, thread))
+}
+
+struct Feed {
+    hub: Arc<Hub>,
+    catalogue: Catalogue,
+    /// By market: changes of depth for the fast and for the slow stream.
+    depth: Vec<[Gathered; 2]>,
+    periodic: Periodic,
+    ticks: u64,
+}
+
+/// Markets and assets by number, kept here so that writing a message takes no lock.
+#[derive(Default)]
+struct Catalogue {
+    assets: Vec<Asset>,
+    markets: Vec<Market>,
+}
+
+impl Names for Catalogue {
+    fn market_of(&self, order: &Order) -> Option<&Market> {
+        self.markets.get(order.symbol.0 as usize)
+    }
+
+    fn asset_of(&self, balance: &Balance) -> Option<&Asset> {
+        self.assets.get(balance.asset.0 as usize)
+    }
+}
+
+impl Feed {
+    fn new(hub: Arc<Hub>, views: Arc<RwLock<Views>>) -> Self {
+        let catalogue = {
+            let views = views.read();
+            let registry = views.registry();
+            Catalogue { assets: registry.assets().to_vec(), markets: registry.markets().to_vec() }
+        };
+        for market in &catalogue.markets {
+            hub.market_listed(market.symbol, market.id);
+        }
+        let periodic = Periodic::new(Arc::clone(&hub), views);
+        Self { hub, catalogue, depth: Vec::new(), periodic, ticks: 0 }
+    }
+
+    fn run(&mut self, batches: &Receiver<Batch>) {
+        let mut next_tick = Instant::now() + TICK;
+        loop {
+            match batches.recv_deadline(next_tick) {
+                Ok(batch) => self.tell(batch),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            // Asked after every batch too: a feed that is never idle must still tick.
+            let now = Instant::now();
+            if now >= next_tick {
+                self.tick();
+                next_tick = (next_tick + TICK).max(now);
+            }
+        }
+    }
+
+    fn tell(&mut self, batch: Batch) {
+        let mut sent = 0;
+        for fact in &batch.public {
+            sent += self.tell_fact(fact);
+        }
+        for (account, event) in &batch.private {
+            let catalogue = &self.catalogue;
+            sent += self.hub.tell_account(*account, || user_stream::write(event, catalogue).unwrap_or_default());
+        }
+        count_sent(sent);
+        metrics::histogram!("crossbook_stream_lag_seconds").record(lag(batch.time));
+    }
+
+    /// Returns how many messages it made.
+    fn tell_fact(&mut self, fact: &Fact) -> usize {
+        match fact {
+            Fact::Asset(asset) => {
+                place(&mut self.catalogue.assets, asset.id.0, *asset);
+                0
+            }
+            Fact::Market(market) => {
+                place(&mut self.catalogue.markets, market.id.0, **market);
+                self.hub.market_listed(market.symbol, market.id);
+                0
+            }
+            Fact::Trade(symbol, trade) => self.tell_of(*symbol, Kind::Trade, |market| payload::trade(market, trade)),
+            Fact::Aggregate(symbol, trade) => {
+                self.tell_of(*symbol, Kind::AggregateTrade, |market| payload::aggregate_trade(market, trade))
+            }
+            Fact::BookTicker(symbol, best) => {
+                self.tell_of(*symbol, Kind::BookTicker, |market| payload::book_ticker(market, best))
+            }
+            Fact::Depth(change) => {
+                self.gather(change);
+                0
+            }
+        }
+    }
+
+    fn tell_of(&self, symbol: SymbolId, kind: Kind, write: impl FnOnce(&Market) -> String) -> usize {
+        let Some(market) = self.catalogue.markets.get(symbol.0 as usize) else { return 0 };
+        self.hub.tell(&Topic::Market(market.symbol, kind), || write(market))
+    }
+
+    fn gather(&mut self, change: &DepthChanged) {
+        let at = change.symbol.0 as usize;
+        if at >= self.depth.len() {
+            self.depth.resize_with(at + 1, Default::default);
+        }
+        let wanted = self.hub.interest().market(change.symbol);
+        let [fast, slow] = &mut self.depth[at];
+        if wanted.any(Wanted::DEPTH_FAST) {
+            fast.add(change);
+        }
+        if wanted.any(Wanted::DEPTH_SLOW) {
+            slow.add(change);
+        }
+    }
+
+    fn tick(&mut self) {
+        self.ticks += 1;
+        let now = crate::app::now();
+        let second = self.ticks.is_multiple_of(TICKS_PER_SECOND);
+        let mut sent = self.tell_depth(Pace::Fast, now);
+        if second {
+            sent += self.tell_depth(Pace::Slow, now);
+        }
+        sent += self.periodic.tick(now, second.then_some(self.ticks / TICKS_PER_SECOND));
+        count_sent(sent);
+    }
+
+    fn tell_depth(&mut self, pace: Pace, now: Timestamp) -> usize {
+        let which = match pace {
+            Pace::Fast => 0,
+            Pace::Slow => 1,
+        };
+        let mut sent = 0;
+        for (market, gathered) in self.catalogue.markets.iter().zip(&mut self.depth) {
+            let gathered = &mut gathered[which];
+            let Some(range) = gathered.range() else { continue };
+            sent += self.hub.tell(&Topic::Market(market.symbol, Kind::DepthChanges(pace)), || {
+                payload::depth_changes(market, now, range, gathered.bids(), gathered.asks())
+            });
+            gathered.clear();
+        }
+        sent
+    }
+}
+
+/// Puts a thing at its number; numbers come in order.
+fn place<T>(things: &mut Vec<T>, number: u32, thing: T) {
+    match things.get_mut(number as usize) {
+        Some(known) => *known = thing,
+        None => things.push(thing),
+    }
+}
+
+fn count_sent(messages: usize) {
+    if messages > 0 {
+        metrics::counter!("crossbook_stream_messages_total").increment(messages as u64);
+    }
+}
+
+/// Seconds from a command's time to now.
+fn lag(time: Timestamp) -> f64 {
+    Duration::from_micros(crate::app::now().0.saturating_sub(time.0)).as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests;

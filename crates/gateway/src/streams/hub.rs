@@ -1,0 +1,400 @@
+//! Who is subscribed to what. Connections enter and leave their subscriptions here; the feed asks here whom to tell.
+//!
+//! Two locks, always taken in this order: the directory of subscribers, which the feed holds while it hands a message to all of
+//! them (a copy of a pointer each), and the [`Interest`] drawn from it, which is all that the publisher reads, so that the path of an
+//! order never waits for a message to many subscribers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::extract::ws::Utf8Bytes;
+use crossbook_types::{AccountId, SymbolId, SymbolName, Timestamp};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+
+use super::attempts::Attempts;
+use super::interest::{Interest, Wanted};
+use super::outbox::{Closing, Outbox};
+use super::payload;
+use super::topic::{Kind, Pace, Topic};
+
+/// A connection, for as long as it is open.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnectionId(u64);
+
+/// What kind of connection it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ConnectionKind {
+    /// Public market data.
+    Streams,
+    /// Requests and user data.
+    Api,
+}
+
+impl ConnectionKind {
+    /// Its name in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Streams => "streams",
+            Self::Api => "ws_api",
+        }
+    }
+}
+
+/// The meeting point of those who tell and those who listen.
+#[derive(Debug, Default)]
+pub struct Hub {
+    /// How often each address has opened a connection lately.
+    pub attempts: Attempts,
+    directory: Mutex<Directory>,
+    interest: RwLock<Interest>,
+    next_connection: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Directory {
+    symbols: BTreeMap<SymbolName, SymbolId>,
+    topics: HashMap<Topic, Vec<Listener>>,
+    /// Streams that somebody subscribed to since the feed last asked.
+    fresh: Vec<Topic>,
+    accounts: HashMap<AccountId, Vec<UserListener>>,
+    connections: HashMap<ConnectionId, (ConnectionKind, Arc<Outbox>)>,
+}
+
+#[derive(Debug)]
+struct Listener {
+    connection: ConnectionId,
+    /// The name by which this client asked for the stream.
+    name: Arc<str>,
+    outbox: Arc<Outbox>,
+}
+
+#[derive(Debug)]
+struct UserListener {
+    connection: ConnectionId,
+    subscription: u32,
+    outbox: Arc<Outbox>,
+}
+
+impl Hub {
+    /// A hub that nobody listens at.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Tells the number of a market, so that subscriptions by its name reach it.
+    pub fn market_listed(&self, name: SymbolName, symbol: SymbolId) {
+        let mut directory = self.directory.lock();
+        directory.symbols.insert(name, symbol);
+        self.redraw(&directory, name);
+    }
+
+    /// What is listened for now. Subscriptions wait while this is held.
+    pub fn interest(&self) -> RwLockReadGuard<'_, Interest> {
+        self.interest.read()
+    }
+
+    /// A connection is open.
+    pub fn connect(self: &Arc<Self>, kind: ConnectionKind, outbox: Arc<Outbox>) -> Membership {
+        let id = ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed));
+        self.directory.lock().connections.insert(id, (kind, Arc::clone(&outbox)));
+        metrics::gauge!("crossbook_connections_open", "kind" => kind.as_str()).increment(1.0);
+        Membership { hub: Arc::clone(self), id, kind, outbox, topics: Vec::new(), accounts: Vec::new() }
+    }
+
+    /// Asks all connections to close: each gets a notice that the venue is stopping, then is closed.
+    pub fn shut_down(&self, now: Timestamp) {
+        let raw = payload::server_shutdown(now);
+        let combined = Utf8Bytes::from(payload::combined("!serverShutdown", &raw));
+        let api = Utf8Bytes::from(format!("{{\"event\":{raw}}}"));
+        let raw = Utf8Bytes::from(raw);
+        for (kind, outbox) in self.directory.lock().connections.values() {
+            outbox.push(match kind {
+                ConnectionKind::Streams if outbox.combined() => combined.clone(),
+                ConnectionKind::Streams => raw.clone(),
+                ConnectionKind::Api => api.clone(),
+            });
+            outbox.close(Closing::Stopping);
+        }
+    }
+
+    /// The subscribed streams that `chosen` picks.
+    pub fn topics(&self, chosen: impl Fn(&Topic) -> bool) -> Vec<Topic> {
+        self.directory.lock().topics.keys().filter(|topic| chosen(topic)).copied().collect()
+    }
+
+    /// The streams that somebody subscribed to since this was last asked.
+    #[must_use]
+    pub fn take_fresh(&self) -> Vec<Topic> {
+        std::mem::take(&mut self.directory.lock().fresh)
+    }
+
+    /// Gives `payload` to every subscriber of the stream; written once, and once more for each name it is wrapped under.
+    /// Returns how many got it.
+    pub fn tell(&self, topic: &Topic, payload: impl FnOnce() -> String) -> usize {
+        let directory = self.directory.lock();
+        let Some(listeners) = directory.topics.get(topic) else { return 0 };
+        let raw = Utf8Bytes::from(payload());
+        let mut combined: Option<(&str, Utf8Bytes)> = None;
+        for listener in listeners {
+            let message = if listener.outbox.combined() {
+                match &combined {
+                    Some((name, text)) if **name == *listener.name => text.clone(),
+                    _ => {
+                        let text = Utf8Bytes::from(payload::combined(&listener.name, &raw));
+                        combined = Some((&listener.name, text.clone()));
+                        text
+                    }
+                }
+            } else {
+                raw.clone()
+            };
+            listener.outbox.push(message);
+        }
+        listeners.len()
+    }
+
+    /// Gives an event of an account to every subscription of it, each under its own number. Returns how many got it.
+    pub fn tell_account(&self, account: AccountId, event: impl FnOnce() -> String) -> usize {
+        let directory = self.directory.lock();
+        let Some(listeners) = directory.accounts.get(&account) else { return 0 };
+        let event = event();
+        let mut under: Option<(u32, Utf8Bytes)> = None;
+        for listener in listeners {
+            let message = match &under {
+                Some((subscription, text)) if *subscription == listener.subscription => text.clone(),
+                _ => {
+                    let text = Utf8Bytes::from(user_envelope(listener.subscription, &event));
+                    under = Some((listener.subscription, text.clone()));
+                    text
+                }
+            };
+            listener.outbox.push(message);
+        }
+        listeners.len()
+    }
+
+    /// Draws what is wanted of a market anew. The directory's lock is held, so that the last to draw has seen the last change.
+    fn redraw(&self, directory: &Directory, name: SymbolName) {
+        let Some(&symbol) = directory.symbols.get(&name) else { return };
+        let wanted = [
+            (Kind::Trade, Wanted::TRADES),
+            (Kind::AggregateTrade, Wanted::AGGREGATES),
+            (Kind::BookTicker, Wanted::BOOK_TICKER),
+            (Kind::DepthChanges(Pace::Fast), Wanted::DEPTH_FAST),
+            (Kind::DepthChanges(Pace::Slow), Wanted::DEPTH_SLOW),
+        ]
+        .into_iter()
+        .filter(|(kind, _)| directory.topics.contains_key(&Topic::Market(name, *kind)))
+        .fold(Wanted::NOTHING, |sum, (_, wanted)| sum.and(wanted));
+        self.interest.write().set_market(symbol, wanted);
+    }
+}
+
+/// An event of an account as it goes out under a subscription.
+#[must_use]
+pub fn user_envelope(subscription: u32, event: &str) -> String {
+    format!("{{\"subscriptionId\":{subscription},\"event\":{event}}}")
+}
+
+/// A connection's place in the hub. Dropping it ends all its subscriptions.
+#[derive(Debug)]
+pub struct Membership {
+    hub: Arc<Hub>,
+    id: ConnectionId,
+    kind: ConnectionKind,
+    outbox: Arc<Outbox>,
+    topics: Vec<Topic>,
+    accounts: Vec<(u32, AccountId)>,
+}
+
+impl Membership {
+    /// What waits to be sent to the connection.
+    #[must_use]
+    pub fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
+    /// Subscribes to a stream, under the name the client used. Twice is as good as once.
+    pub fn subscribe(&mut self, topic: Topic, name: &str) {
+        if self.topics.contains(&topic) {
+            return;
+        }
+        self.topics.push(topic);
+        let mut directory = self.hub.directory.lock();
+        directory.topics.entry(topic).or_default().push(Listener {
+            connection: self.id,
+            name: name.into(),
+            outbox: Arc::clone(&self.outbox),
+        });
+        if !directory.fresh.contains(&topic) {
+            directory.fresh.push(topic);
+        }
+        if let Topic::Market(symbol, _) = topic {
+            self.hub.redraw(&directory, symbol);
+        }
+        subscriptions("market").increment(1.0);
+    }
+
+    /// Ends a subscription to a stream. Without one, nothing happens.
+    pub fn unsubscribe(&mut self, topic: Topic) {
+        let Some(at) = self.topics.iter().position(|known| *known == topic) else { return };
+        self.topics.swap_remove(at);
+        self.leave(topic);
+    }
+
+    fn leave(&self, topic: Topic) {
+        let mut directory = self.hub.directory.lock();
+        if let Some(listeners) = directory.topics.get_mut(&topic) {
+            listeners.retain(|listener| listener.connection != self.id);
+            if listeners.is_empty() {
+                directory.topics.remove(&topic);
+            }
+        }
+        if let Topic::Market(symbol, _) = topic {
+            self.hub.redraw(&directory, symbol);
+        }
+        subscriptions("market").decrement(1.0);
+    }
+
+    /// Subscribes to an account's events under a number of the client's session. `answer` goes out before any event, and every
+    /// command whose effect is published after this returns has its events sent.
+    pub fn subscribe_account(&mut self, account: AccountId, subscription: u32, answer: Utf8Bytes) {
+        self.accounts.push((subscription, account));
+        let mut directory = self.hub.directory.lock();
+        // The order matters. Events are gathered from here on; they cannot be handed out before this lock is released.
+        self.hub.interest.write().add_account(account);
+        self.outbox.push(answer);
+        directory.accounts.entry(account).or_default().push(UserListener {
+            connection: self.id,
+            subscription,
+            outbox: Arc::clone(&self.outbox),
+        });
+        subscriptions("user").increment(1.0);
+    }
+
+    /// The numbers and accounts of the subscriptions to accounts, oldest first.
+    #[must_use]
+    pub fn accounts(&self) -> &[(u32, AccountId)] {
+        &self.accounts
+    }
+
+    /// Ends the subscription of that number. Returns whether there was one.
+    pub fn unsubscribe_account(&mut self, subscription: u32) -> bool {
+        let Some(at) = self.accounts.iter().position(|(number, _)| *number == subscription) else { return false };
+        let (_, account) = self.accounts.remove(at);
+        self.leave_account(subscription, account);
+        true
+    }
+
+    fn leave_account(&self, subscription: u32, account: AccountId) {
+        let mut directory = self.hub.directory.lock();
+        if let Some(listeners) = directory.accounts.get_mut(&account) {
+            listeners
+                .retain(|listener| listener.connection != self.id || listener.subscription != subscription);
+            if listeners.is_empty() {
+                directory.accounts.remove(&account);
+            }
+        }
+        self.hub.interest.write().remove_account(account);
+        subscriptions("user").decrement(1.0);
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        for topic in std::mem::take(&mut self.topics) {
+            self.leave(topic);
+        }
+        for (subscription, account) in std::mem::take(&mut self.accounts) {
+            self.leave_account(subscription, account);
+        }
+        self.hub.directory.lock().connections.remove(&self.id);
+        metrics::gauge!("crossbook_connections_open", "kind" => self.kind.as_str()).decrement(1.0);
+    }
+}
+
+fn subscriptions(kind: &'static str) -> metrics::Gauge {
+    metrics::gauge!("crossbook_stream_subscriptions", "kind" => kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::streams::outbox::Capacity;
+
+    fn join(hub: &Arc<Hub>, combined: bool) -> Membership {
+        let outbox = Outbox::new(Capacity { messages: 10, bytes: 1_000 }, combined);
+        hub.connect(ConnectionKind::Streams, Arc::new(outbox))
+    }
+
+    fn received(member: &Membership) -> Vec<String> {
+        let mut taken = Vec::new();
+        member.outbox().take(&mut taken);
+        taken.iter().map(ToString::to_string).collect()
+    }
+
+    fn topic(name: &str) -> Topic {
+        Topic::parse(name).unwrap()
+    }
+
+    #[test]
+    fn a_payload_reaches_its_subscribers_and_is_not_written_for_nobody() {
+        let hub = Arc::new(Hub::new());
+        let trades = topic("btcusdt@trade");
+        assert_eq!(hub.tell(&trades, || panic!("written for nobody")), 0);
+        let (mut raw, mut combined, other) = (join(&hub, false), join(&hub, true), join(&hub, false));
+        raw.subscribe(trades, "btcusdt@trade");
+        raw.subscribe(trades, "btcusdt@trade");
+        combined.subscribe(trades, "btcusdt@trade");
+        assert_eq!(hub.tell(&trades, || "{}".into()), 2);
+        assert_eq!(received(&raw), ["{}"]);
+        assert_eq!(received(&combined), [r#"{"stream":"btcusdt@trade","data":{}}"#]);
+        assert!(received(&other).is_empty());
+        drop(combined);
+        raw.unsubscribe(trades);
+        assert_eq!(hub.tell(&trades, || panic!("written for nobody")), 0);
+    }
+
+    #[test]
+    fn interest_follows_subscriptions_even_to_markets_listed_later() {
+        let hub = Arc::new(Hub::new());
+        let mut member = join(&hub, false);
+        member.subscribe(topic("btcusdt@depth@100ms"), "btcusdt@depth@100ms");
+        assert!(!hub.interest().market(SymbolId(3)).any(Wanted::DEPTH));
+        hub.market_listed(SymbolName::new_checked("BTCUSDT").unwrap(), SymbolId(3));
+        assert!(hub.interest().market(SymbolId(3)).any(Wanted::DEPTH_FAST));
+        member.subscribe(topic("btcusdt@trade"), "btcusdt@trade");
+        assert!(hub.interest().market(SymbolId(3)).any(Wanted::TRADES));
+        drop(member);
+        assert_eq!(hub.interest().market(SymbolId(3)), Wanted::NOTHING);
+    }
+
+    #[test]
+    fn events_of_an_account_reach_only_its_subscriptions_and_after_the_answer() {
+        let hub = Arc::new(Hub::new());
+        let (mut mine, mut theirs) = (join(&hub, false), join(&hub, false));
+        mine.subscribe_account(AccountId(1001), 0, "answer".into());
+        theirs.subscribe_account(AccountId(1002), 7, "answer".into());
+        assert_eq!(hub.tell_account(AccountId(1001), || "{}".into()), 1);
+        assert_eq!(received(&mine), ["answer", r#"{"subscriptionId":0,"event":{}}"#]);
+        assert_eq!(received(&theirs), ["answer"]);
+        assert!(!mine.unsubscribe_account(7));
+        assert!(mine.unsubscribe_account(0));
+        assert!(!hub.interest().account(AccountId(1001)));
+        assert!(hub.interest().account(AccountId(1002)));
+        assert_eq!(hub.tell_account(AccountId(1001), || panic!("written for nobody")), 0);
+    }
+
+    #[test]
+    fn everyone_is_told_that_the_venue_stops() {
+        let hub = Arc::new(Hub::new());
+        let (raw, combined) = (join(&hub, false), join(&hub, true));
+        hub.shut_down(Timestamp::from_millis(5));
+        assert_eq!(received(&raw), [r#"{"e":"serverShutdown","E":5}"#]);
+        assert_eq!(received(&combined), [r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":5}}"#]);
+        assert_eq!(raw.outbox().closing(), Some(Closing::Stopping));
+    }
+}

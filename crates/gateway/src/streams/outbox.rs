@@ -1,0 +1,159 @@
+//! What waits to be sent to one connection. Whoever has something to tell puts it in and goes on; nobody waits for a client.
+//! A client that reads more slowly than it is written to fills its outbox, and is then cut off.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::ws::Utf8Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// Why a connection is to be closed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Closing {
+    /// The client did not read fast enough.
+    TooSlow,
+    /// The venue is stopping; what waits is still sent.
+    Stopping,
+}
+
+/// The most that may wait for one client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Capacity {
+    /// Messages.
+    pub messages: usize,
+    /// Bytes of all messages together.
+    pub bytes: usize,
+}
+
+/// A bounded queue of text messages towards one client.
+#[derive(Debug)]
+pub struct Outbox {
+    waiting: Mutex<Waiting>,
+    /// Told when something was put in, or the connection is to be closed.
+    changed: Notify,
+    capacity: Capacity,
+    /// Whether market data is wrapped with the name of its stream.
+    combined: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    messages: Vec<Utf8Bytes>,
+    bytes: usize,
+    closing: Option<Closing>,
+}
+
+impl Outbox {
+    /// An empty outbox.
+    #[must_use]
+    pub fn new(capacity: Capacity, combined: bool) -> Self {
+        Self { waiting: Mutex::default(), changed: Notify::new(), capacity, combined: AtomicBool::new(combined) }
+    }
+
+    /// Whether market data goes out wrapped with the name of its stream.
+    #[must_use]
+    pub fn combined(&self) -> bool {
+        self.combined.load(Ordering::Relaxed)
+    }
+
+    /// Chooses whether market data goes out wrapped with the name of its stream.
+    pub fn set_combined(&self, combined: bool) {
+        self.combined.store(combined, Ordering::Relaxed);
+    }
+
+    /// Puts a message in. If it does not fit, everything that waits is dropped and the connection will be closed. After that,
+    /// messages are dropped.
+    pub fn push(&self, message: Utf8Bytes) {
+        let mut waiting = self.waiting.lock();
+        if waiting.closing.is_some() {
+            return;
+        }
+        let was_empty = waiting.messages.is_empty();
+        let fits = waiting.messages.len() < self.capacity.messages
+            && waiting.bytes.saturating_add(message.len()) <= self.capacity.bytes;
+        if fits {
+            waiting.bytes += message.len();
+            waiting.messages.push(message);
+        } else {
+            *waiting = Waiting { closing: Some(Closing::TooSlow), ..Waiting::default() };
+            metrics::counter!("crossbook_stream_slow_consumers_total").increment(1);
+        }
+        drop(waiting);
+        if was_empty || !fits {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Asks for the connection to be closed.
+    pub fn close(&self, why: Closing) {
+        self.waiting.lock().closing.get_or_insert(why);
+        self.changed.notify_one();
+    }
+
+    /// Why the connection is to be closed, if it is.
+    #[must_use]
+    pub fn closing(&self) -> Option<Closing> {
+        self.waiting.lock().closing
+    }
+
+    /// Takes everything that waits into `messages`, which must be empty and whose room is used for what comes next.
+    pub fn take(&self, messages: &mut Vec<Utf8Bytes>) -> Option<Closing> {
+        debug_assert!(messages.is_empty());
+        let mut waiting = self.waiting.lock();
+        std::mem::swap(&mut waiting.messages, messages);
+        waiting.bytes = 0;
+        waiting.closing
+    }
+
+    /// Returns when something may have been put in, or the connection is to be closed. May return without a reason.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outbox(messages: usize, bytes: usize) -> Outbox {
+        Outbox::new(Capacity { messages, bytes }, false)
+    }
+
+    #[test]
+    fn what_is_put_in_comes_out_in_order() {
+        let outbox = outbox(10, 100);
+        outbox.push("a".into());
+        outbox.push("b".into());
+        let mut taken = Vec::new();
+        assert_eq!(outbox.take(&mut taken), None);
+        assert_eq!(taken, ["a", "b"]);
+        taken.clear();
+        outbox.take(&mut taken);
+        assert!(taken.is_empty());
+    }
+
+    #[test]
+    fn a_full_outbox_is_cut_off_once_and_for_all() {
+        for outbox in [outbox(2, 100), outbox(100, 2)] {
+            outbox.push("a".into());
+            outbox.push("b".into());
+            assert_eq!(outbox.closing(), None);
+            outbox.push("c".into());
+            outbox.push("d".into());
+            let mut taken = Vec::new();
+            assert_eq!(outbox.take(&mut taken), Some(Closing::TooSlow));
+            assert!(taken.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_waits_is_still_sent_when_the_venue_stops() {
+        let outbox = outbox(2, 100);
+        outbox.push("a".into());
+        outbox.close(Closing::Stopping);
+        outbox.push("b".into());
+        let mut taken = Vec::new();
+        assert_eq!(outbox.take(&mut taken), Some(Closing::Stopping));
+        assert_eq!(taken, ["a"]);
+    }
+}

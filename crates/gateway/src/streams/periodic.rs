@@ -1,0 +1,228 @@
+//! The streams that speak at intervals: the top of the book, candles, tickers, average prices. What they say is read from the
+//! views when their time comes, and only if it is something new. The views' lock is held for one market at a time, and nothing is
+//! written under it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crossbook_types::{Market, SymbolName, Timestamp};
+use crossbook_views::{BookTicker, Candle, CandleQuery, Interval, Level, MarketData, Offset, Ticker, Views, Window};
+use parking_lot::RwLock;
+
+use super::hub::Hub;
+use super::payload;
+use super::topic::{Kind, Pace, Topic};
+
+/// How long after its end a candle is closed at the latest. Trades reach the views a moment after they are made, so a candle is
+/// closed when a later command has been seen, or when this has passed without any.
+const CLOSING_GRACE_MICROS: u64 = 1_000_000;
+/// Candles that are made up for at once, after a stall.
+const CANDLES_MAX: usize = 60;
+/// Seconds between two messages about a candle longer than a second.
+const CANDLE_SECONDS: u64 = 2;
+
+/// What the streams that speak at intervals have said.
+pub struct Periodic {
+    hub: Arc<Hub>,
+    views: Arc<RwLock<Views>>,
+    shown: HashMap<(Topic, SymbolName), Shown>,
+}
+
+/// What was last told on a stream of a market, in as few numbers as tell whether there is something new.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Shown {
+    Update(u64),
+    Statistics { first: u64, last: u64, update: u64 },
+    Average { last_trade: Timestamp, units: Option<i128> },
+    Candle { open: Timestamp, close: Timestamp, trades: u64, closed: bool },
+}
+
+impl Periodic {
+    /// Nothing said yet.
+    pub fn new(hub: Arc<Hub>, views: Arc<RwLock<Views>>) -> Self {
+        Self { hub, views, shown: HashMap::new() }
+    }
+
+    /// Tells what is due; `second` is a count of the seconds if a whole one is over. Returns how many messages were made.
+    pub fn tick(&mut self, now: Timestamp, second: Option<u64>) -> usize {
+        for topic in self.hub.take_fresh() {
+            // Who has just subscribed is told at the next turn, whether or not anything has changed since others were.
+            self.shown.retain(|(known, _), shown| *known != topic || matches!(shown, Shown::Candle { .. }));
+            if let Topic::Market(name, _) = topic
+                && let Some(Shown::Candle { trades, .. }) = self.shown.get_mut(&(topic, name))
+            {
+                *trades = u64::MAX;
+            }
+        }
+        let topics = self.hub.topics(|topic| is_periodic(topic));
+        if second.is_some() {
+            let subscribed: std::collections::HashSet<_> = topics.iter().copied().collect();
+            self.shown.retain(|(topic, _), _| subscribed.contains(topic));
+        }
+        topics.into_iter().map(|topic| self.tell(topic, now, second)).sum()
+    }
+
+    fn tell(&mut self, topic: Topic, now: Timestamp, second: Option<u64>) -> usize {
+        match topic {
+            Topic::AllMiniTickers | Topic::AllTickers if second.is_some() => self.tell_all(topic, now),
+            Topic::AllMiniTickers | Topic::AllTickers => 0,
+            Topic::Market(name, kind) => match kind {
+                Kind::DepthTop(levels, pace) if pace == Pace::Fast || second.is_some() => {
+                    self.tell_depth(topic, name, levels.count())
+                }
+                Kind::Candle(interval, offset) => self.tell_candles(topic, name, interval, offset, now, second),
+                Kind::MiniTicker | Kind::Ticker if second.is_some() => self.tell_ticker(topic, name, now),
+                Kind::AveragePrice if second.is_some() => self.tell_average(topic, name, now),
+                _ => 0,
+            },
+        }
+    }
+
+    /// Reads from a market's views; `None` if there is no such market.
+    fn read<T>(&self, name: SymbolName, read: impl FnOnce(&MarketData, &Views) -> T) -> Option<T> {
+        let views = self.views.read();
+        let market = views.registry().market_named(name.as_str())?;
+        Some(read(views.market(market.id)?, &views))
+    }
+
+    /// Remembers what is told now. Returns whether it is something new.
+    fn is_new(&mut self, topic: Topic, name: SymbolName, shown: Shown) -> bool {
+        self.shown.insert((topic, name), shown) != Some(shown)
+    }
+
+    fn tell_depth(&mut self, topic: Topic, name: SymbolName, count: usize) -> usize {
+        let known = self.shown.get(&(topic, name)).copied();
+        let top = self.read(name, |data, _| {
+            let depth = data.depth();
+            let update = depth.last_update();
+            (known != Some(Shown::Update(update))).then(|| {
+                let bids: Vec<Level> = depth.bids().take(count).collect();
+                let asks: Vec<Level> = depth.asks().take(count).collect();
+                (*data.market(), update, bids, asks)
+            })
+        });
+        let Some(Some((market, update, bids, asks))) = top else { return 0 };
+        self.is_new(topic, name, Shown::Update(update));
+        self.hub.tell(&topic, || payload::depth_top(&market, update, &bids, &asks))
+    }
+
+    fn tell_ticker(&mut self, topic: Topic, name: SymbolName, now: Timestamp) -> usize {
+        let Some((market, ticker, best)) = self.read(name, |data, _| statistics(data, now)) else { return 0 };
+        if !self.is_new(topic, name, shown_statistics(topic, &ticker, &best)) {
+            return 0;
+        }
+        self.hub.tell(&topic, || write_ticker(topic, &market, now, &ticker, &best))
+    }
+
+    fn tell_all(&mut self, topic: Topic, now: Timestamp) -> usize {
+        let all: Vec<_> = self.views.read().markets().map(|data| statistics(data, now)).collect();
+        let mut text = String::from("[");
+        for (market, ticker, best) in &all {
+            if self.is_new(topic, market.symbol, shown_statistics(topic, ticker, best)) {
+                if text.len() > 1 {
+                    text.push(',');
+                }
+                text.push_str(&write_ticker(topic, market, now, ticker, best));
+            }
+        }
+        if text.len() == 1 {
+            return 0;
+        }
+        text.push(']');
+        self.hub.tell(&topic, || text)
+    }
+
+    fn tell_average(&mut self, topic: Topic, name: SymbolName, now: Timestamp) -> usize {
+        let Some((market, average)) = self.read(name, |data, _| (*data.market(), data.average_price(now))) else {
+            return 0;
+        };
+        let units = average.price.map(|price| price.units());
+        if !self.is_new(topic, name, Shown::Average { last_trade: average.last_trade_time, units }) {
+            return 0;
+        }
+        self.hub.tell(&topic, || payload::average_price(&market, now, &average))
+    }
+
+    fn tell_candles(
+        &mut self,
+        topic: Topic,
+        name: SymbolName,
+        interval: Interval,
+        offset: Offset,
+        now: Timestamp,
+        second: Option<u64>,
+    ) -> usize {
+        let known = match self.shown.get(&(topic, name)) {
+            Some(&Shown::Candle { open, close, trades, closed }) => Some((open, close, trades, closed)),
+            _ => None,
+        };
+        let is_turn = second.is_some_and(|count| interval == Interval::Second1 || count % CANDLE_SECONDS == 0);
+        let is_over = known.is_some_and(|(_, close, ..)| close < now);
+        if !is_turn && !is_over {
+            return 0;
+        }
+        let window = match known {
+            Some((open, ..)) => Window { start: Some(open), end: None, limit: CANDLES_MAX },
+            None => Window::last(1),
+        };
+        let read = self.read(name, |data, views| {
+            let candles = data.candles().query(&CandleQuery { interval, offset, window, now });
+            (*data.market(), candles, views.position().map_or(Timestamp(0), |cause| cause.time))
+        });
+        let Some((market, candles, seen)) = read else { return 0 };
+        let mut sent = 0;
+        for candle in candles {
+            let Candle { open_time, close_time, trades, .. } = candle;
+            let past = close_time < now;
+            let closed = past && (seen > close_time || now.0 - close_time.0 > CLOSING_GRACE_MICROS);
+            let shown = Shown::Candle { open: open_time, close: close_time, trades, closed };
+            let said = match known {
+                Some((open, _, known_trades, known_closed)) if open == open_time => {
+                    known_closed || (known_trades == trades && !closed)
+                }
+                _ => false,
+            };
+            if !said && (closed || is_turn) {
+                self.shown.insert((topic, name), shown);
+                sent += self.hub.tell(&topic, || payload::candle(&market, now, interval, &candle, closed));
+            }
+            if past && !closed {
+                // The next one is not spoken of before this one is closed.
+                break;
+            }
+        }
+        sent
+    }
+}
+
+fn is_periodic(topic: &Topic) -> bool {
+    match topic {
+        Topic::AllMiniTickers | Topic::AllTickers => true,
+        Topic::Market(_, kind) => match kind {
+            Kind::Trade | Kind::AggregateTrade | Kind::BookTicker | Kind::DepthChanges(_) => false,
+            Kind::DepthTop(..) | Kind::Candle(..) | Kind::MiniTicker | Kind::Ticker | Kind::AveragePrice => true,
+        },
+    }
+}
+
+fn is_mini(topic: Topic) -> bool {
+    matches!(topic, Topic::AllMiniTickers | Topic::Market(_, Kind::MiniTicker))
+}
+
+fn statistics(data: &MarketData, now: Timestamp) -> (Market, Ticker, BookTicker) {
+    (*data.market(), data.ticker(now), data.book_ticker())
+}
+
+fn shown_statistics(topic: Topic, ticker: &Ticker, best: &BookTicker) -> Shown {
+    // The short ticker says nothing of the book.
+    let update = if is_mini(topic) { 0 } else { best.update };
+    Shown::Statistics { first: ticker.first_trade.0, last: ticker.last_trade.0, update }
+}
+
+fn write_ticker(topic: Topic, market: &Market, now: Timestamp, ticker: &Ticker, best: &BookTicker) -> String {
+    if is_mini(topic) {
+        payload::mini_ticker(market, now, ticker)
+    } else {
+        payload::ticker(market, now, ticker, best)
+    }
+}

@@ -1,0 +1,296 @@
+//! A WebSocket connection, from the upgrade to its end: reads the client's messages, writes what waits in the outbox, keeps the
+//! connection alive with pings, and ends it when the client is too slow, too loud, silent, or simply has been there for a day.
+//!
+//! One task does all of it. Work that a message starts (a request to the venue) goes on beside the reading of the next, up to a
+//! bound; then reading pauses, and the client feels it.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use bytes::Bytes;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{SinkExt, StreamExt};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+
+use super::Config;
+use super::outbox::{Closing, Outbox};
+
+/// How long a client gets to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// Bytes gathered before they are written to the socket.
+const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+
+/// The connection's side of the conversation.
+pub trait Session: Send + 'static {
+    /// What a message can start.
+    type Work: Future<Output = ()> + Send;
+
+    /// What waits to be sent.
+    fn outbox(&self) -> &Arc<Outbox>;
+
+    /// Takes a message. What it returns is run beside the messages that follow; its first steps are taken in the order in which the
+    /// messages came.
+    fn receive(&mut self, text: Utf8Bytes) -> Option<Self::Work>;
+}
+
+/// The bounds of a connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Limits {
+    messages_per_second_max: Option<usize>,
+    message_bytes_max: usize,
+    ping_interval: Duration,
+    pong_timeout: Duration,
+    lifetime: Duration,
+    write_timeout: Duration,
+    in_flight_max: usize,
+}
+
+impl Limits {
+    /// Those of stream connections.
+    #[must_use]
+    pub fn of_streams(config: &Config) -> Self {
+        Self {
+            messages_per_second_max: Some(config.messages_per_second_max),
+            message_bytes_max: config.message_bytes_max,
+            ping_interval: Duration::from_millis(config.ping_interval_ms.max(1)),
+            pong_timeout: Duration::from_millis(config.pong_timeout_ms),
+            lifetime: Duration::from_millis(config.lifetime_ms),
+            write_timeout: Duration::from_millis(config.write_timeout_ms),
+            in_flight_max: 1,
+        }
+    }
+
+    /// Those of connections to the WebSocket API: requests are bounded by their weight instead of their number.
+    #[must_use]
+    pub fn of_api(config: &Config) -> Self {
+        Self {
+            messages_per_second_max: None,
+            in_flight_max: config.requests_in_flight_max.max(1),
+            ..Self::of_streams(config)
+        }
+    }
+
+    /// Sets the sizes that the protocol's library keeps to.
+    #[must_use]
+    pub fn prepare(&self, upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+        upgrade
+            .max_message_size(self.message_bytes_max)
+            .max_frame_size(self.message_bytes_max)
+            .write_buffer_size(WRITE_BUFFER_BYTES)
+    }
+}
+
+/// Why a connection ends, other than by the client's will.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    /// The client is gone, or reads nothing.
+    Lost,
+    TooSlow,
+    TooLoud,
+    Silent,
+    Lifetime,
+    Stopping,
+}
+
+impl End {
+    fn frame(self) -> Option<CloseFrame> {
+        let (code, reason) = match self {
+            Self::Lost => return None,
+            Self::TooSlow => (close_code::POLICY, "read faster, or subscribe to less"),
+            Self::TooLoud => (close_code::POLICY, "too many messages a second"),
+            Self::Silent => (close_code::POLICY, "no pong came back"),
+            Self::Lifetime => (close_code::NORMAL, "connected for 24 hours; connect again"),
+            Self::Stopping => (close_code::AWAY, "the venue is stopping; connect again"),
+        };
+        Some(CloseFrame { code, reason: reason.into() })
+    }
+}
+
+/// Runs a connection to its end.
+pub async fn run<S: Session>(mut socket: WebSocket, mut session: S, limits: Limits) {
+    let end = converse(&mut socket, &mut session, &limits).await;
+    if let Some(frame) = end.frame() {
+        let goodbye = async {
+            let _ = socket.send(Message::Close(Some(frame))).await;
+            while let Some(Ok(_)) = socket.recv().await {}
+        };
+        let _ = timeout(GOODBYE, goodbye).await;
+    }
+}
+
+async fn converse<S: Session>(socket: &mut WebSocket, session: &mut S, limits: &Limits) -> End {
+    let outbox = Arc::clone(session.outbox());
+    let opened = Instant::now();
+    let mut pings = interval_at(opened + limits.ping_interval, limits.ping_interval);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut heartbeat = Heartbeat::default();
+    let mut pace = Pace::new(limits.messages_per_second_max);
+    let mut in_flight = FuturesUnordered::new();
+    let lifetime = sleep_until(opened + limits.lifetime);
+    tokio::pin!(lifetime);
+    loop {
+        tokio::select! {
+            biased;
+            Some(()) = in_flight.next(), if !in_flight.is_empty() => {}
+            () = outbox.changed() => {
+                if let Err(end) = empty(socket, &outbox, limits).await {
+                    return end;
+                }
+            }
+            message = socket.recv(), if in_flight.len() < limits.in_flight_max => {
+                let Some(Ok(message)) = message else { return End::Lost };
+                if !pace.allows(Instant::now()) {
+                    return End::TooLoud;
+                }
+                match message {
+                    Message::Text(text) => in_flight.extend(session.receive(text)),
+                    Message::Binary(bytes) => match Utf8Bytes::try_from(bytes) {
+                        Ok(text) => in_flight.extend(session.receive(text)),
+                        Err(_) => return End::Lost,
+                    },
+                    Message::Pong(payload) => heartbeat.pong(&payload),
+                    // The library has answered it already.
+                    Message::Ping(_) => {}
+                    Message::Close(_) => {
+                        let _ = timeout(GOODBYE, socket.close()).await;
+                        return End::Lost;
+                    }
+                }
+            }
+            _ = pings.tick() => {
+                let now = Instant::now();
+                if heartbeat.is_overdue(now, limits.pong_timeout) {
+                    return End::Silent;
+                }
+                let ping = Message::Ping(heartbeat.ping(now));
+                if !matches!(timeout(limits.write_timeout, socket.send(ping)).await, Ok(Ok(()))) {
+                    return End::Lost;
+                }
+            }
+            () = &mut lifetime => return End::Lifetime,
+        }
+    }
+}
+
+/// Sends everything that waits, and what comes meanwhile. Ends early when the outbox overflows under a client that does not read.
+async fn empty(socket: &mut WebSocket, outbox: &Outbox, limits: &Limits) -> Result<(), End> {
+    let mut messages = Vec::new();
+    loop {
+        let closing = outbox.take(&mut messages);
+        if messages.is_empty() {
+            return match closing {
+                None => Ok(()),
+                Some(Closing::TooSlow) => Err(End::TooSlow),
+                Some(Closing::Stopping) => Err(End::Stopping),
+            };
+        }
+        let write = async {
+            for message in messages.drain(..) {
+                socket.feed(Message::Text(message)).await?;
+            }
+            socket.flush().await
+        };
+        let overflow = async {
+            while outbox.closing() != Some(Closing::TooSlow) {
+                outbox.changed().await;
+            }
+        };
+        tokio::select! {
+            written = timeout(limits.write_timeout, write) => match written {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(End::Lost),
+                Err(_) => {
+                    metrics::counter!("crossbook_stream_slow_consumers_total").increment(1);
+                    return Err(End::TooSlow);
+                }
+            },
+            () = overflow => return Err(End::TooSlow),
+        }
+    }
+}
+
+/// The pings that have not come back.
+#[derive(Debug, Default)]
+struct Heartbeat {
+    sent: u64,
+    outstanding: VecDeque<(Instant, Bytes)>,
+}
+
+impl Heartbeat {
+    /// The payload of a new ping.
+    fn ping(&mut self, now: Instant) -> Bytes {
+        self.sent += 1;
+        let payload = Bytes::from(self.sent.to_string());
+        self.outstanding.push_back((now, payload.clone()));
+        payload
+    }
+
+    /// Takes a pong. One that answers no ping does not count; one that does answers the earlier ones too.
+    fn pong(&mut self, payload: &Bytes) {
+        if let Some(at) = self.outstanding.iter().position(|(_, sent)| sent == payload) {
+            self.outstanding.drain(..=at);
+        }
+    }
+
+    fn is_overdue(&self, now: Instant, pong_timeout: Duration) -> bool {
+        self.outstanding.front().is_some_and(|(sent, _)| now.duration_since(*sent) >= pong_timeout)
+    }
+}
+
+/// How fast a client sends.
+#[derive(Debug)]
+struct Pace {
+    max: Option<usize>,
+    recent: VecDeque<Instant>,
+}
+
+impl Pace {
+    fn new(max: Option<usize>) -> Self {
+        Self { max, recent: VecDeque::new() }
+    }
+
+    /// Counts a message. Returns whether the second that ends with it has seen at most the allowed number.
+    fn allows(&mut self, now: Instant) -> bool {
+        let Some(max) = self.max else { return true };
+        while self.recent.front().is_some_and(|at| now.duration_since(*at) >= Duration::from_secs(1)) {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(now);
+        self.recent.len() <= max
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pong_answers_its_ping_and_those_before_and_no_other() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let minute = Duration::from_secs(60);
+        let mut heartbeat = Heartbeat::default();
+        heartbeat.ping(start);
+        let second = heartbeat.ping(after(20));
+        heartbeat.pong(&Bytes::new());
+        assert!(!heartbeat.is_overdue(after(59), minute));
+        assert!(heartbeat.is_overdue(after(60), minute));
+        heartbeat.pong(&second);
+        assert!(!heartbeat.is_overdue(after(600), minute));
+    }
+
+    #[test]
+    fn pace_is_counted_over_any_second() {
+        let start = Instant::now();
+        let after = |millis| start + Duration::from_millis(millis);
+        let mut pace = Pace::new(Some(2));
+        assert!(pace.allows(after(0)) && pace.allows(after(900)));
+        assert!(pace.allows(after(1_000)));
+        assert!(!pace.allows(after(1_500)));
+        let mut unlimited = Pace::new(None);
+        assert!((0..100).all(|_| unlimited.allows(start)));
+    }
+}

@@ -1,0 +1,188 @@
+//! What a client can subscribe to, and the names by which it asks. A name such as `btcusdt@depth5@100ms` is read once, when
+//! the client subscribes; from then on the stream is a [`Topic`], which is cheap to compare and to look up.
+
+use std::fmt;
+
+use crossbook_types::SymbolName;
+use crossbook_views::{Interval, Offset};
+
+/// One stream of public market data.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Topic {
+    /// A stream of one market. The market need not exist yet.
+    Market(SymbolName, Kind),
+    /// The short tickers of all markets that changed.
+    AllMiniTickers,
+    /// The tickers of all markets that changed.
+    AllTickers,
+}
+
+/// What a stream of one market tells.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Kind {
+    /// Every trade.
+    Trade,
+    /// The trades of one taker order at one price, as one.
+    AggregateTrade,
+    /// The best bid and ask, whenever they change.
+    BookTicker,
+    /// The price levels that changed.
+    DepthChanges(Pace),
+    /// The best levels of both sides, whenever the book changed.
+    DepthTop(Levels, Pace),
+    /// The current candle.
+    Candle(Interval, Offset),
+    /// The rolling statistics of 24 hours, in short.
+    MiniTicker,
+    /// The rolling statistics of 24 hours.
+    Ticker,
+    /// The average price over five minutes.
+    AveragePrice,
+}
+
+/// How often a stream of depth speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Pace {
+    /// Every 100 milliseconds.
+    Fast,
+    /// Every second.
+    Slow,
+}
+
+/// How many price levels of a side a stream of depth shows.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Levels {
+    /// Five.
+    Five,
+    /// Ten.
+    Ten,
+    /// Twenty.
+    Twenty,
+}
+
+impl Levels {
+    /// The number of levels.
+    #[must_use]
+    pub fn count(self) -> usize {
+        match self {
+            Self::Five => 5,
+            Self::Ten => 10,
+            Self::Twenty => 20,
+        }
+    }
+}
+
+impl Topic {
+    /// The stream of that name, or `None` if no stream is called so. Whether the market exists is not asked.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "!miniTicker@arr" => return Some(Self::AllMiniTickers),
+            "!ticker@arr" => return Some(Self::AllTickers),
+            _ => {}
+        }
+        let (symbol, kind) = name.split_once('@')?;
+        if symbol.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return None;
+        }
+        let symbol = SymbolName::new_checked(&symbol.to_ascii_uppercase()).ok()?;
+        Some(Self::Market(symbol, Kind::parse(kind)?))
+    }
+}
+
+impl Kind {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "trade" => return Some(Self::Trade),
+            "aggTrade" => return Some(Self::AggregateTrade),
+            "bookTicker" => return Some(Self::BookTicker),
+            "miniTicker" => return Some(Self::MiniTicker),
+            "ticker" => return Some(Self::Ticker),
+            "avgPrice" => return Some(Self::AveragePrice),
+            _ => {}
+        }
+        if let Some(rest) = text.strip_prefix("kline_") {
+            let (interval, offset) = match rest.split_once('@') {
+                Some((interval, offset)) => (interval, Offset::parse(offset.strip_prefix('+').unwrap_or(offset))?),
+                None => (rest, Offset::UTC),
+            };
+            return Some(Self::Candle(Interval::from_name(interval)?, offset));
+        }
+        let rest = text.strip_prefix("depth")?;
+        let (levels, pace) = match rest.split_once('@') {
+            Some((levels, "100ms")) => (levels, Pace::Fast),
+            Some((levels, "1000ms")) => (levels, Pace::Slow),
+            Some(_) => return None,
+            None => (rest, Pace::Slow),
+        };
+        match levels {
+            "" => Some(Self::DepthChanges(pace)),
+            "5" => Some(Self::DepthTop(Levels::Five, pace)),
+            "10" => Some(Self::DepthTop(Levels::Ten, pace)),
+            "20" => Some(Self::DepthTop(Levels::Twenty, pace)),
+            _ => None,
+        }
+    }
+}
+
+/// A stream's name as the client wrote it, bounded by the size of a message.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct StreamName(pub Box<str>);
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_btcusdt(kind: Kind) -> Option<Topic> {
+        Some(Topic::Market(SymbolName::new_checked("BTCUSDT").unwrap(), kind))
+    }
+
+    #[test]
+    fn names_are_read() {
+        for (name, kind) in [
+            ("btcusdt@trade", Kind::Trade),
+            ("btcusdt@aggTrade", Kind::AggregateTrade),
+            ("btcusdt@bookTicker", Kind::BookTicker),
+            ("btcusdt@depth", Kind::DepthChanges(Pace::Slow)),
+            ("btcusdt@depth@100ms", Kind::DepthChanges(Pace::Fast)),
+            ("btcusdt@depth@1000ms", Kind::DepthChanges(Pace::Slow)),
+            ("btcusdt@depth5", Kind::DepthTop(Levels::Five, Pace::Slow)),
+            ("btcusdt@depth20@100ms", Kind::DepthTop(Levels::Twenty, Pace::Fast)),
+            ("btcusdt@kline_1M", Kind::Candle(Interval::Month1, Offset::UTC)),
+            ("btcusdt@kline_1m", Kind::Candle(Interval::Minute1, Offset::UTC)),
+            ("btcusdt@kline_1d@+08:00", Kind::Candle(Interval::Day1, Offset::from_minutes(480).unwrap())),
+            ("btcusdt@miniTicker", Kind::MiniTicker),
+            ("btcusdt@ticker", Kind::Ticker),
+            ("btcusdt@avgPrice", Kind::AveragePrice),
+        ] {
+            assert_eq!(Topic::parse(name), of_btcusdt(kind), "{name}");
+        }
+        assert_eq!(Topic::parse("!miniTicker@arr"), Some(Topic::AllMiniTickers));
+        assert_eq!(Topic::parse("!ticker@arr"), Some(Topic::AllTickers));
+    }
+
+    #[test]
+    fn other_names_are_no_streams() {
+        for name in [
+            "",
+            "0",
+            "btcusdt",
+            "BTCUSDT@trade",
+            "btcusdt@trades",
+            "btcusdt@depth7",
+            "btcusdt@depth@1ms",
+            "btcusdt@kline_7m",
+            "btcusdt@kline_1m@x",
+            "@trade",
+            "!depth@arr",
+        ] {
+            assert_eq!(Topic::parse(name), None, "{name:?}");
+        }
+    }
+}

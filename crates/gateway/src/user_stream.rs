@@ -1,0 +1,269 @@
+//! What the owner of an account is told about it: each step of its orders, and its balances whenever they change. The publisher
+//! takes the facts down as they happen ([`UserEvent`]); the text is written later, on the feed's thread, and only for accounts that
+//! somebody listens for.
+
+use crossbook_engine::event::{CloseReason, Trade};
+use crossbook_types::{
+    AccountId, Amount, Asset, ClientOrderId, Market, OrderType, Price, Quantity, Side, TimeInForce, Timestamp, TradeId,
+};
+use crossbook_views::{Balance, Order};
+
+use crate::streams::json::Object;
+
+/// Something that happened to an account.
+#[derive(Clone, Debug)]
+pub enum UserEvent {
+    /// A step in the life of an order.
+    Execution(Box<Report>),
+    /// These balances changed.
+    Position {
+        /// The command's time.
+        time: Timestamp,
+        /// The new balances.
+        balances: Vec<Balance>,
+    },
+    /// Money came in or went out.
+    Transfer {
+        /// The command's time.
+        time: Timestamp,
+        /// The asset.
+        asset: Asset,
+        /// How much; negative for a withdrawal.
+        amount: Amount,
+    },
+}
+
+/// A step in the life of an order, with the order as it is right after it.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The order.
+    pub order: Order,
+    /// What happened.
+    pub step: Step,
+    /// When.
+    pub time: Timestamp,
+    /// A number for this report that no other has.
+    pub execution: u64,
+}
+
+/// What happened to an order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// It was accepted, or began to work because its stop price was reached.
+    New,
+    /// It traded.
+    Trade(Fill),
+    /// It ended by its owner's will, under this name.
+    Canceled(ClientOrderId),
+    /// It ended by its own terms.
+    Expired,
+    /// It ended because it would have traded with another of its owner's.
+    Prevented,
+}
+
+/// An order's part in a trade.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fill {
+    /// The trade.
+    pub trade: TradeId,
+    /// At which price.
+    pub price: Price,
+    /// How much.
+    pub quantity: Quantity,
+    /// Price x quantity.
+    pub quote: Amount,
+    /// What the order's owner paid the venue, in the asset received.
+    pub fee: Amount,
+    /// Whether the order was the resting one.
+    pub maker: bool,
+}
+
+impl Fill {
+    /// The maker's or the taker's part in `trade`.
+    #[must_use]
+    pub fn of(trade: &Trade, maker: bool) -> Self {
+        let party = if maker { &trade.maker } else { &trade.taker };
+        let &Trade { trade, price, quantity, quote, .. } = trade;
+        Self { trade, price, quantity, quote, fee: party.fee, maker }
+    }
+}
+
+impl Step {
+    /// What an order's end is to its owner; `None` if the last trade has told it already.
+    #[must_use]
+    pub fn of_close(reason: CloseReason) -> Option<Self> {
+        match reason {
+            CloseReason::Filled => None,
+            CloseReason::Canceled { cancel_id } => Some(Self::Canceled(cancel_id)),
+            CloseReason::Expired => Some(Self::Expired),
+            CloseReason::SelfTradePrevented => Some(Self::Prevented),
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "NEW",
+            Self::Trade(_) => "TRADE",
+            Self::Canceled(_) => "CANCELED",
+            Self::Expired | Self::Prevented => "EXPIRED",
+        }
+    }
+}
+
+/// Where names and decimals of assets and markets are found while events are written.
+pub trait Names {
+    /// The market of an order.
+    fn market_of(&self, order: &Order) -> Option<&Market>;
+    /// The asset of a balance.
+    fn asset_of(&self, balance: &Balance) -> Option<&Asset>;
+}
+
+/// Writes an event; `None` if it speaks of a market that was never listed, which cannot be.
+#[must_use]
+pub fn write(event: &UserEvent, names: &impl Names) -> Option<String> {
+    match event {
+        UserEvent::Execution(report) => Some(execution(report, names.market_of(&report.order)?)),
+        UserEvent::Position { time, balances } => Some(position(*time, balances, names)),
+        UserEvent::Transfer { time, asset, amount } => Some(transfer(*time, asset, *amount)),
+    }
+}
+
+/// Room for an execution report.
+const EXECUTION_BYTES: usize = 768;
+
+fn execution(report: &Report, market: &Market) -> String {
+    let Report { order, step, time, execution } = report;
+    let mut text = String::with_capacity(EXECUTION_BYTES);
+    let mut o = Object::open(&mut text);
+    o.name("e", "executionReport").number("E", time.millis()).name("s", market.symbol.as_str());
+    // A cancel has a name of its own, which takes the order's place; the order's name moves to the field for originals.
+    let (client_order_id, original) = match step {
+        Step::Canceled(cancel_id) => (cancel_id.as_str(), order.client_order_id.as_str()),
+        _ => (order.client_order_id.as_str(), ""),
+    };
+    o.name("c", client_order_id).name("S", order.side.as_str()).name("o", order.order_type.as_str());
+    o.name("f", order.time_in_force.as_str()).quantity("q", market, order.original_quantity());
+    o.price("p", market, order.price.unwrap_or_default()).price("P", market, order.stop_price.unwrap_or_default());
+    o.quantity("F", market, Quantity::ZERO).minus_one("g").name("C", original);
+    o.name("x", step.as_str()).name("X", order.status.as_str()).name("r", "NONE").number("i", order.order.0);
+    match step {
+        Step::Trade(fill) => {
+            o.quantity("l", market, fill.quantity).quantity("z", market, order.executed);
+            o.price("L", market, fill.price);
+            let received = if order.side == Side::Buy { &market.base } else { &market.quote };
+            o.amount("n", received, fill.fee).name("N", received.name.as_str());
+            o.number("T", time.millis()).number("t", fill.trade.0);
+        }
+        _ => {
+            o.quantity("l", market, Quantity::ZERO).quantity("z", market, order.executed);
+            o.price("L", market, Price(0)).name("n", "0").null("N").number("T", time.millis()).minus_one("t");
+        }
+    }
+    let (maker, last_quote, traded) = match step {
+        Step::Trade(fill) => (fill.maker, fill.quote, true),
+        _ => (false, Amount::ZERO, false),
+    };
+    o.number("I", *execution).flag("w", order.is_working()).flag("m", maker).flag("M", traded);
+    o.number("O", order.placed.millis()).amount("Z", &market.quote, order.executed_quote);
+    o.amount("Y", &market.quote, last_quote).amount("Q", &market.quote, order.original_quote());
+    if let Some(since) = order.working_since {
+        o.number("W", since.millis());
+    }
+    o.name("V", order.self_trade_prevention.as_str());
+    if *step == Step::Expired {
+        o.name("eR", expiry_reason(order));
+    }
+    o.close();
+    text
+}
+
+/// The clients' word for why an order expired.
+fn expiry_reason(order: &Order) -> &'static str {
+    match (order.order_type, order.time_in_force) {
+        (OrderType::Market | OrderType::StopLoss | OrderType::TakeProfit, _) => "INSUFFICIENT_LIQUIDITY",
+        (_, TimeInForce::Ioc) => "UNFILLED_IOC_QUANTITY_EXPIRED",
+        (_, TimeInForce::Fok) => "UNFILLED_FOK_ORDER_EXPIRED",
+        (_, TimeInForce::Gtc) => "REJECTED",
+    }
+}
+
+fn position(time: Timestamp, balances: &[Balance], names: &impl Names) -> String {
+    let mut text = String::new();
+    let mut o = Object::open(&mut text);
+    o.name("e", "outboundAccountPosition").number("E", time.millis()).number("u", time.millis());
+    let out = o.key("B");
+    out.push('[');
+    let known = balances.iter().filter_map(|balance| Some((balance, names.asset_of(balance)?)));
+    for (at, (balance, asset)) in known.enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        let mut b = Object::open(out);
+        b.name("a", asset.name.as_str()).amount("f", asset, balance.free).amount("l", asset, balance.held);
+        b.close();
+    }
+    out.push(']');
+    o.close();
+    text
+}
+
+fn transfer(time: Timestamp, asset: &Asset, amount: Amount) -> String {
+    let mut text = String::new();
+    let mut o = Object::open(&mut text);
+    o.name("e", "balanceUpdate").number("E", time.millis()).name("a", asset.name.as_str());
+    o.amount("d", asset, amount).number("T", time.millis());
+    o.close();
+    text
+}
+
+/// The end of a subscription, as its session is told.
+#[must_use]
+pub fn terminated(now: Timestamp) -> String {
+    format!("{{\"e\":\"eventStreamTerminated\",\"E\":{}}}", now.millis())
+}
+
+/// Takes down the events of one command for the accounts that somebody listens for, in the order in which they are sent:
+/// the steps of orders as they happen, then what they did to the balances.
+#[derive(Debug, Default)]
+pub struct Notes {
+    events: Vec<(AccountId, UserEvent)>,
+    positions: Vec<(AccountId, Vec<Balance>)>,
+    reports: u64,
+}
+
+/// Bits of a report's number that count the reports of one command.
+const REPORT_BITS: u32 = 16;
+
+impl Notes {
+    /// A step of an order. `sequence` is the command's.
+    pub fn report(&mut self, sequence: u64, time: Timestamp, order: Order, step: Step) {
+        let execution = (sequence << REPORT_BITS) | self.reports.min((1 << REPORT_BITS) - 1);
+        self.reports += 1;
+        self.events.push((order.account, UserEvent::Execution(Box::new(Report { order, step, time, execution }))));
+    }
+
+    /// A transfer.
+    pub fn transfer(&mut self, account: AccountId, time: Timestamp, asset: Asset, amount: Amount) {
+        self.events.push((account, UserEvent::Transfer { time, asset, amount }));
+    }
+
+    /// A new balance.
+    pub fn balance(&mut self, account: AccountId, balance: Balance) {
+        match self.positions.iter_mut().find(|(known, _)| *known == account) {
+            Some((_, balances)) => balances.push(balance),
+            None => self.positions.push((account, vec![balance])),
+        }
+    }
+
+    /// Moves everything to `out` and is empty again.
+    pub fn finish(&mut self, time: Timestamp, out: &mut Vec<(AccountId, UserEvent)>) {
+        self.reports = 0;
+        out.append(&mut self.events);
+        out.extend(
+            self.positions.drain(..).map(|(account, balances)| (account, UserEvent::Position { time, balances })),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;
