@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
@@ -183,20 +183,25 @@ where
         }
     };
     let grace = if open.is_some() { plan.timeout } else { Duration::ZERO };
-    let course = Arc::new(Course { plan, open, quota: Quota::new(total), deadline: start + plan.duration + grace });
+    let course = Arc::new(Course {
+        plan,
+        open,
+        quota: Quota::new(total),
+        deadline: start + plan.duration + grace,
+        tally: Mutex::default(),
+    });
 
     let mut tasks = JoinSet::new();
     for (connection, template, flow) in ready {
-        let part = Part { course: Arc::clone(&course), template, flow, buffer: Vec::new(), tally: Tally::default() };
+        let part = Part { course: Arc::clone(&course), template, flow, buffer: Vec::new() };
         tasks.spawn(part.run(connection));
     }
-    let mut tally = Tally::default();
     while let Some(finished) = tasks.join_next().await {
-        match finished {
-            Ok(part) => tally.merge(&part),
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        if let Err(error) = finished {
+            std::panic::resume_unwind(error.into_panic());
         }
     }
+    let tally = std::mem::take(&mut *course.tally());
     Ok(Report {
         sent: tally.sent,
         succeeded: tally.latency.count(),
@@ -235,9 +240,17 @@ struct Course {
     quota: Quota,
     /// No request is taken after this.
     deadline: Instant,
+    /// Shared, because a record of latencies for each of many clients would take gigabytes. It is held for some
+    /// nanoseconds an answer, and never while waiting.
+    tally: Mutex<Tally>,
 }
 
 impl Course {
+    /// The tally. One that a panicking client left behind is as good as any: every change to it is whole.
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until there is a request to make; gives its number and the moment from which its latency counts.
     async fn next(&self) -> Option<(u64, Instant)> {
         let Some(open) = &self.open else {
@@ -292,7 +305,7 @@ impl Pacer {
     }
 }
 
-/// What one client, or all of them, saw.
+/// What the clients saw.
 #[derive(Default)]
 struct Tally {
     sent: u64,
@@ -301,17 +314,9 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, kind: ErrorKind, count: u64) {
+    fn count(&mut self, kind: ErrorKind) {
         let known = self.errors.len() < MAX_ERROR_KINDS || self.errors.contains_key(&kind);
-        *self.errors.entry(if known { kind } else { ErrorKind::Other }).or_default() += count;
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.sent += other.sent;
-        self.latency.merge(&other.latency);
-        for (&kind, &count) in &other.errors {
-            self.count(kind, count);
-        }
+        *self.errors.entry(if known { kind } else { ErrorKind::Other }).or_default() += 1;
     }
 }
 
@@ -321,14 +326,13 @@ struct Part<F> {
     template: Template,
     flow: F,
     buffer: Vec<u8>,
-    tally: Tally,
 }
 
 impl<F> Part<F>
 where
     F: FnMut(u64, Outgoing<'_>) -> Option<Prepared>,
 {
-    async fn run(mut self, connection: Connection) -> Tally {
+    async fn run(mut self, connection: Connection) {
         let mut connection = Some(connection);
         loop {
             let mut usable = match connection.take() {
@@ -347,28 +351,28 @@ where
                 connection = Some(usable);
             }
         }
-        self.tally
     }
 
     /// Sends the request in the buffer and counts what comes of it. Tells whether the connection can be used again.
     async fn exchange(&mut self, connection: &mut Connection, since: Instant) -> bool {
-        self.tally.sent += 1;
         let answer = timeout(self.course.plan.timeout, connection.exchange(&self.buffer)).await;
+        let latency = since.elapsed();
+        let mut tally = self.course.tally();
+        tally.sent += 1;
         let error = match answer {
+            Ok(Ok(response)) if response.is_success() => {
+                tally.latency.record(latency);
+                return !response.closes;
+            }
             Ok(Ok(response)) => {
-                if response.is_success() {
-                    self.tally.latency.record(since.elapsed());
-                } else {
-                    let (status, code) = (response.status, response.error_code());
-                    self.tally.count(ErrorKind::Refused { status, code }, 1);
-                }
+                tally.count(ErrorKind::Refused { status: response.status, code: response.error_code() });
                 return !response.closes;
             }
             Ok(Err(connection::Error::Io(_) | connection::Error::Closed)) => ErrorKind::Disconnected,
             Ok(Err(connection::Error::Malformed(_) | connection::Error::TooLong)) => ErrorKind::Malformed,
             Err(_) => ErrorKind::Timeout,
         };
-        self.tally.count(error, 1);
+        tally.count(error);
         false
     }
 
@@ -381,7 +385,7 @@ where
             if let Ok(Ok(connection)) = timeout(plan.timeout, Connection::open(plan.address)).await {
                 return Some(connection);
             }
-            self.tally.count(ErrorKind::Connect, 1);
+            self.course.tally().count(ErrorKind::Connect);
             sleep(RECONNECT_PAUSE).await;
         }
         None
