@@ -114,6 +114,13 @@ impl Drop for Ticket<'_> {
     }
 }
 
+/// The time on this machine's clock.
+#[must_use]
+pub fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX))
+}
+
 /// The gateway, shared by all its connections.
 pub struct App {
     /// The options it was started with.

@@ -12,6 +12,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Request weights and order counts.
     pub limits: LimitsConfig,
+    /// WebSocket connections.
+    pub streams: crate::streams::Config,
     /// Bounds of WebSocket connections.
     pub streams: crate::streams::Config,
     /// Most requests that wait for the node at once; beyond it clients get -1008.
@@ -27,6 +29,7 @@ impl Default for Config {
         Self {
             server: ServerConfig::default(),
             limits: LimitsConfig::default(),
+            streams: crate::streams::Config::default(),
             streams: crate::streams::Config::default(),
             in_flight_max: 20_000,
             reply_timeout_ms: 10_000,
@@ -47,10 +50,12 @@ pub struct ServerConfig {
     pub body_bytes_max: usize,
     /// Longest path and query in bytes; beyond it the answer is 414.
     pub uri_bytes_max: usize,
-    /// Milliseconds a client has to send the head of a request, and the longest a connection may be idle between two.
+    /// Milliseconds until the next request on a connection must have arrived with its head; idle connections end then too.
     pub header_read_timeout_ms: u64,
     /// Milliseconds a client has to send the body of a request.
     pub body_read_timeout_ms: u64,
+    /// Networks of proxies that are believed when they say, in `X-Forwarded-For`, for whom they ask.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
     /// Milliseconds that requests under way get when the server stops.
     pub shutdown_timeout_ms: u64,
 }
@@ -62,8 +67,9 @@ impl Default for ServerConfig {
             connections_per_ip_max: 2_000,
             body_bytes_max: 64 * 1024,
             uri_bytes_max: 16 * 1024,
-            header_read_timeout_ms: 75_000,
+            header_read_timeout_ms: 60_000,
             body_read_timeout_ms: 10_000,
+            trusted_proxies: Vec::new(),
             shutdown_timeout_ms: 10_000,
         }
     }

@@ -21,6 +21,8 @@ pub struct ApiError {
     pub retry_after: Option<u64>,
 }
 
+/// The content type of all answers.
+pub const JSON: &str = "application/json;charset=UTF-8";
 /// The characters a client's own order name may have.
 pub const CLIENT_ORDER_ID_RANGE: &str = "^[a-zA-Z0-9-_.:/]{1,36}$";
 /// The shape of a decimal number.
@@ -63,6 +65,13 @@ impl ApiError {
             "Way too much request weight used; IP banned until {until_millis}. Please use WebSocket Streams for live updates to avoid bans."
         );
         Self { retry_after: Some(retry_after), ..Self::with_status(StatusCode::IM_A_TEAPOT, -1003, message) }
+    }
+
+    /// -1034 with 429: too many connections.
+    #[must_use]
+    pub fn too_many_connections(retry_after: u64) -> Self {
+        let message = "Too many concurrent connections or connection attempts; wait before opening another.";
+        Self { retry_after: Some(retry_after), ..Self::with_status(StatusCode::TOO_MANY_REQUESTS, -1034, message) }
     }
 
     /// -1015 with 429: too many orders.
@@ -265,6 +274,19 @@ impl ApiError {
             // The rest answers commands of the operator, which clients cannot send.
             _ => Self::internal(),
         }
+    }
+}
+
+impl axum::response::IntoResponse for ApiError {
+    fn into_response(self) -> axum::response::Response {
+        let mut response = http::Response::new(axum::body::Body::from(self.to_json()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(JSON));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(http::header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 
