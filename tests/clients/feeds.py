@@ -7,7 +7,7 @@ import time
 
 from binance import AsyncClient, BinanceSocketManager
 
-from pointing import pointed_python_binance, pointed_sdk
+from pointing import closed_python_binance, pointed_python_binance, pointed_sdk
 from raw import RawSocket, signed
 from venue import Account, Venue
 
@@ -138,7 +138,7 @@ class PythonBinanceUserFeed(LoopFeed):
     def shut(self):
         self.reader.cancel()
         self.do(self.socket.__aexit__(None, None, None))
-        self.do(self.client.close_connection())
+        self.do(closed_python_binance(self.client))
         self.pointing.__exit__(None, None, None)
         self.end_loop()
 
@@ -203,7 +203,7 @@ class PythonBinanceMarketFeed(LoopFeed):
     def shut(self):
         self.reader.cancel()
         self.do(self.socket.__aexit__(None, None, None))
-        self.do(self.client.close_connection())
+        self.do(closed_python_binance(self.client))
         self.pointing.__exit__(None, None, None)
         self.end_loop()
 

@@ -5,10 +5,12 @@ Every address that a client knows is replaced; those that the venue does not ser
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 
 from binance import BinanceSocketManager
 from binance.base_client import BaseClient
+from binance.ws.constants import WSListenerState
 from binance_common.configuration import (
     ConfigurationRestAPI,
     ConfigurationWebSocketAPI,
@@ -40,7 +42,7 @@ def addresses_in(tree):
 def pointed_ccxt(kind, venue: Venue, key: KeyPair | None = None):
     """An instance of a ccxt exchange class (`ccxt.binance`, its asynchronous or its WebSocket sister) on the venue."""
     options = {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}}
-    settings = {"options": options, "enableRateLimit": False}
+    settings = {"options": options, "enableRateLimit": False, "rateLimit": 1}
     if key:
         settings |= {"apiKey": key.api_key, "secret": key.secret or key.private_pem}
     client = kind(settings)
@@ -87,6 +89,17 @@ def pointed_python_binance(venue: Venue):
     finally:
         for (kind, name), value in kept.items():
             setattr(kind, name, value)
+
+
+async def closed_python_binance(client) -> None:
+    """Closes an asynchronous python-binance client. Left alone it looks only every ten seconds whether it should end, unless
+    its connection ends first."""
+    closing = asyncio.ensure_future(client.close_connection())
+    while not closing.done() and client.ws_api.ws_state != WSListenerState.EXITING:
+        await asyncio.sleep(0.01)
+    if client.ws_api.ws:
+        await client.ws_api.ws.close()
+    await closing
 
 
 def pointed_sdk(venue: Venue, key: KeyPair | None = None) -> Spot:

@@ -16,9 +16,10 @@ from venue import Venue, wait_until
 
 TIGHT = """\
 [gateway.limits]
-weight_per_minute = 400
-orders_per_10_seconds = 5
-orders_per_day = 1000
+request_weight_1m = 400
+orders_10s = 5
+orders_1d = 1000
+ban_after = 50
 
 [gateway.server]
 connections_max = 40

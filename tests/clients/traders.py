@@ -21,7 +21,7 @@ from binance.exceptions import BinanceAPIException
 from binance_common import errors as sdk_errors
 
 from keys import KeyPair
-from pointing import pointed_ccxt, pointed_python_binance, pointed_sdk
+from pointing import closed_python_binance, pointed_ccxt, pointed_python_binance, pointed_sdk
 from venue import Market, Venue
 
 PATIENCE_SECONDS = 10
@@ -239,8 +239,11 @@ class PythonBinanceRest(Trader):
     def make_client(self):
         return Client(**self.credentials())
 
+    def end_client(self):
+        self.client.close_connection()
+
     def shut(self):
-        self.do(self.client.close_connection())
+        self.end_client()
         self.pointing.__exit__(None, None, None)
 
     def rules(self, market):
@@ -311,6 +314,9 @@ class PythonBinanceAsync(PythonBinanceRest):
 
     def make_client(self):
         return self.do(AsyncClient.create(**self.credentials(), loop=self.loop))
+
+    def end_client(self):
+        self.do(closed_python_binance(self.client))
 
 
 class PythonBinanceWs(PythonBinanceAsync):

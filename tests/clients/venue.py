@@ -28,11 +28,12 @@ START_DEADLINE_SECONDS = 20
 STOP_DEADLINE_SECONDS = 20
 
 # The suite sends in seconds what an account would send in hours. Limits have tests of their own, with limits of their own.
-GENEROUS_LIMITS = """\
+NO_LIMITS = """\
 [gateway.limits]
-weight_per_minute = 100000000
-orders_per_10_seconds = 1000000
-orders_per_day = 100000000
+request_weight_1m = 0
+raw_requests_5m = 0
+orders_10s = 0
+orders_1d = 0
 """
 
 
@@ -120,7 +121,7 @@ class Account:
 class Venue:
     """One running venue."""
 
-    def __init__(self, folder: Path, config: str = GENEROUS_LIMITS):
+    def __init__(self, folder: Path, config: str = NO_LIMITS):
         self.folder = folder
         self.data = folder / "data"
         self.config = folder / "crossbook.toml"
