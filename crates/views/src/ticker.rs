@@ -184,3 +184,67 @@ fn average(market: &Market, quote: Amount, base: Amount) -> Option<Decimal> {
     }
     Decimal::new_checked(i128::try_from(units).ok()?, AVERAGE_SCALE)
 }
+
+#[cfg(test)]
+mod tests {
+    use crossbook_types::{Asset, AssetId, AssetName, Fees, Filters, MarketStatus, SymbolId, SymbolName, market};
+
+    use super::*;
+
+    fn market(base_decimals: u8, quote_decimals: u8) -> Market {
+        let asset =
+            |id, name, decimals| Asset { id: AssetId(id), name: AssetName::new_checked(name).unwrap(), decimals };
+        Market::new_checked(market::Description {
+            id: SymbolId(0),
+            symbol: SymbolName::new_checked("AB").unwrap(),
+            base: asset(0, "A", base_decimals),
+            quote: asset(1, "B", quote_decimals),
+            tick_size: Decimal::parse("1").unwrap(),
+            step_size: Decimal::parse("1").unwrap(),
+            filters: Filters {
+                price_min: Price(1),
+                price_max: Price(100),
+                quantity_min: Quantity(1),
+                quantity_max: Quantity(100),
+                market_quantity_max: Quantity(100),
+                notional_min: Amount(0),
+                notional_max: Amount::MAX,
+                band_up_percent: 0,
+                band_down_percent: 0,
+                orders_max: 10,
+                algo_orders_max: 10,
+            },
+            fees: Fees::default(),
+            status: MarketStatus::Trading,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn averages_are_exact_and_rounded_down_at_any_size() {
+        let average = |base_decimals, quote_decimals, quote, base| {
+            let market = market(base_decimals, quote_decimals);
+            super::average(&market, Amount(quote), Amount(base)).map(|price| price.to_string())
+        };
+        assert_eq!(average(8, 8, 200, 300).as_deref(), Some("0.66666666"));
+        assert_eq!(average(0, 2, 100, 3).as_deref(), Some("0.33333333"));
+        assert_eq!(average(0, 18, 2 * 10_i128.pow(18), 3).as_deref(), Some("0.66666666"));
+        assert_eq!(average(18, 0, 2, 3 * 10_i128.pow(18)).as_deref(), Some("0.66666666"));
+        assert_eq!(average(18, 18, i128::MAX - 1, i128::MAX).as_deref(), Some("0.99999999"));
+        assert_eq!(average(18, 18, i128::MAX, i128::MAX).as_deref(), Some("1.00000000"));
+        assert_eq!(average(8, 8, 200, 0), None);
+        assert_eq!(average(18, 0, i128::MAX, 1), None);
+    }
+
+    #[test]
+    fn changes_are_cut_off_at_three_digits_of_a_percent() {
+        let candles = Candles::default();
+        let ticker = Ticker::at(&market(8, 8), &candles, None, Timestamp(1 << 50));
+        let change =
+            |open, last| Ticker { open: Price(open), last: Price(last), ..ticker }.change_percent().to_string();
+        assert_eq!(change(300, 301), "0.333");
+        assert_eq!(change(300, 299), "-0.333");
+        assert_eq!(change(1, 3), "200.000");
+        assert_eq!(change(0, 0), "0.000");
+    }
+}

@@ -1,0 +1,187 @@
+//! A small venue that trades at random but repeatably, and the plain list of all that it said.
+
+use crossbook_engine::command::{
+    Body, CancelAll, CancelOrder, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
+};
+use crossbook_engine::{Cause, Command, Event, Events, Partition, Routing};
+use crossbook_types::{
+    AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, FeeRate, Fees, Filters, MarketStatus,
+    OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId,
+    SymbolId, SymbolName, TimeInForce, Timestamp, TransferId, market,
+};
+
+/// Sunday, 22 November 2026, 21:18:54 UTC.
+pub const START: Timestamp = Timestamp(1_795_382_334_000_000);
+pub const ACCOUNTS: u64 = 4;
+pub const MARKETS: u32 = 2;
+
+/// splitmix64.
+pub struct Draw(pub u64);
+
+impl Draw {
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let z = z ^ (z >> 31);
+        ((u128::from(z) * u128::from(bound)) >> 64) as u64
+    }
+}
+
+pub fn name(text: &str) -> ClientOrderId {
+    ClientOrderId::new_checked(text).unwrap()
+}
+
+pub fn asset(id: u32) -> Asset {
+    let name = AssetName::new_checked(["USDT", "BTC", "ETH"][id as usize]).unwrap();
+    Asset { id: AssetId(id), name, decimals: 8 }
+}
+
+/// Lots of 10^-5 base, ticks of 10^-2 quote.
+pub fn description(id: u32) -> market::Description {
+    market::Description {
+        id: SymbolId(id),
+        symbol: SymbolName::new_checked(["BTCUSDT", "ETHUSDT"][id as usize]).unwrap(),
+        base: asset(id + 1),
+        quote: asset(0),
+        tick_size: Decimal::parse("0.01").unwrap(),
+        step_size: Decimal::parse("0.00001").unwrap(),
+        filters: Filters {
+            price_min: Price(1),
+            price_max: Price(1_000_000),
+            quantity_min: Quantity(1),
+            quantity_max: Quantity(1_000_000),
+            market_quantity_max: Quantity(1_000_000),
+            notional_min: Amount(1),
+            notional_max: Amount(1 << 90),
+            band_up_percent: 0,
+            band_down_percent: 0,
+            orders_max: 50,
+            algo_orders_max: 20,
+        },
+        fees: Fees {
+            maker: FeeRate::from_decimal(Decimal::parse("0.001").unwrap()).unwrap(),
+            taker: FeeRate::from_decimal(Decimal::parse("0.002").unwrap()).unwrap(),
+        },
+        status: MarketStatus::Trading,
+    }
+}
+
+pub struct Venue {
+    pub partition: Partition,
+    pub log: Vec<(Cause, Vec<Event>)>,
+    pub now: Timestamp,
+    draw: Draw,
+    placed: u64,
+}
+
+impl Venue {
+    /// Assets, markets, and accounts with money.
+    pub fn open(seed: u64) -> Self {
+        let partition = Partition::new(PartitionId(0), Routing::single(), 7);
+        let mut venue = Self { partition, log: Vec::new(), now: START, draw: Draw(seed), placed: 0 };
+        for id in 0..=MARKETS {
+            let Asset { name, decimals, .. } = asset(id);
+            venue.command(Body::ListAsset(ListAsset { name, decimals }));
+        }
+        for id in 0..MARKETS {
+            venue.command(Body::ListMarket(Box::new(ListMarket { description: description(id) })));
+        }
+        for account in 0..ACCOUNTS {
+            venue.command(Body::OpenAccount(OpenAccount { label: format!("trader {account}") }));
+            for asset in 0..=MARKETS {
+                venue.command(Body::Transfer(TransferRequest {
+                    account: AccountId(AccountId::FIRST_CLIENT.0 + account),
+                    asset: AssetId(asset),
+                    amount: Amount(10_i128.pow(17)),
+                    transfer: TransferId::new_checked(&format!("first-{asset}")).unwrap(),
+                }));
+            }
+        }
+        venue
+    }
+
+    pub fn command(&mut self, body: Body) {
+        let sequence = self.partition.sequence().next();
+        let command = Command {
+            sequence,
+            time: self.now,
+            source: SourceId::FIRST_GATEWAY,
+            number: RequestNumber(sequence.0),
+            body,
+        };
+        let mut events = Events::new();
+        self.partition.apply(&command, &mut events);
+        self.log.extend(events.iter().map(|(cause, events)| (cause, events.to_vec())));
+    }
+
+    /// Trades at random; between two commands pass up to `pause` microseconds, and seldom much more.
+    pub fn trade(&mut self, commands: usize, pause: u64) {
+        for _ in 0..commands {
+            let longer = if self.draw.below(200) == 0 { 300 } else { 1 };
+            self.now.0 += self.draw.below(pause * longer);
+            let body = self.random();
+            self.command(body);
+        }
+    }
+
+    fn random(&mut self) -> Body {
+        let account = AccountId(AccountId::FIRST_CLIENT.0 + self.draw.below(ACCOUNTS));
+        let symbol = SymbolId(self.draw.below(u64::from(MARKETS)) as u32);
+        let cancel_id = name("gone");
+        match self.draw.below(400) {
+            0 => Body::CancelAll(CancelAll { account, symbol, cancel_id }),
+            1..=60 => {
+                let order = OrderId(1 + self.draw.below(self.placed.max(1)));
+                Body::Cancel(CancelOrder { account, symbol, target: Target::Order(order), cancel_id })
+            }
+            _ => Body::Place(self.order(account, symbol)),
+        }
+    }
+
+    fn order(&mut self, account: AccountId, symbol: SymbolId) -> NewOrder {
+        self.placed += 1;
+        let draw = &mut self.draw;
+        let side = if draw.below(2) == 0 { Side::Buy } else { Side::Sell };
+        let order_type = OrderType::ALL[[0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6][draw.below(13) as usize]];
+        let conditional = order_type.is_conditional();
+        let has_price = order_type.has_limit_price();
+        // The two sides overlap by half, so that orders trade and rest about as often.
+        let away = if side == Side::Buy { 0 } else { 30 };
+        let price = Price(10_000 + away + draw.below(40));
+        let stop = Price(10_000 + draw.below(60));
+        let by_quote = order_type == OrderType::Market && draw.below(2) == 0;
+        let time_in_force = match (has_price, order_type) {
+            (true, OrderType::Limit) => TimeInForce::ALL[[0, 0, 0, 0, 0, 0, 1, 2][draw.below(8) as usize]],
+            _ => TimeInForce::Gtc,
+        };
+        let quantity = Quantity(1 + draw.below(if has_price { 500 } else { 200 }));
+        NewOrder {
+            account,
+            symbol,
+            // Few names, so that they are used again.
+            client_order_id: name(&format!("name-{}", draw.below(60))),
+            side,
+            order_type,
+            time_in_force,
+            price: has_price.then_some(price),
+            size: if by_quote {
+                Size::Quote(Amount(i128::from(quantity.0) * 10_000_000))
+            } else {
+                Size::Base(quantity)
+            },
+            stop_price: conditional.then_some(stop),
+            self_trade_prevention: SelfTradePrevention::ALL[draw.below(4) as usize],
+        }
+    }
+
+    pub fn events(&self) -> impl Iterator<Item = (Cause, &Event)> {
+        self.log.iter().flat_map(|(cause, events)| events.iter().map(|event| (*cause, event)))
+    }
+}
+
+/// A cause of hand-made events.
+pub fn cause(sequence: u64, seconds: u64) -> Cause {
+    Cause { sequence: Sequence(sequence), time: Timestamp(START.0 + seconds * 1_000_000) }
+}
