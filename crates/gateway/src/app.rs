@@ -199,13 +199,6 @@ impl App {
     }
 }
 
-/// The time on the machine's clock, which is the venue's.
-#[must_use]
-pub fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX))
-}
-
 /// What a client is told about a request that was not taken.
 fn not_taken(why: NotTaken) -> ApiError {
     match why {

@@ -14,8 +14,6 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// WebSocket connections.
     pub streams: crate::streams::Config,
-    /// Bounds of WebSocket connections.
-    pub streams: crate::streams::Config,
     /// Most requests that wait for the node at once; beyond it clients get -1008.
     pub in_flight_max: usize,
     /// Milliseconds to wait for a command's outcome before saying that it is unknown (-1007).
@@ -29,7 +27,6 @@ impl Default for Config {
         Self {
             server: ServerConfig::default(),
             limits: LimitsConfig::default(),
-            streams: crate::streams::Config::default(),
             streams: crate::streams::Config::default(),
             in_flight_max: 20_000,
             reply_timeout_ms: 10_000,

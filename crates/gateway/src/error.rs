@@ -81,13 +81,6 @@ impl ApiError {
         Self { retry_after: Some(retry_after), ..Self::with_status(StatusCode::TOO_MANY_REQUESTS, -1015, message) }
     }
 
-    /// -1003 with 429: too many attempts to open a WebSocket connection.
-    #[must_use]
-    pub fn too_many_connections(retry_after: u64) -> Self {
-        let message = "Too many connection attempts from this address; keep connections open instead of reopening them.";
-        Self { retry_after: Some(retry_after), ..Self::with_status(StatusCode::TOO_MANY_REQUESTS, -1003, message) }
-    }
-
     /// -1001: something here is broken.
     #[must_use]
     pub fn internal() -> Self {
