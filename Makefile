@@ -5,7 +5,7 @@ PYTHON  ?= python3
 VENV    := .venv
 BINARY  := target/release/crossbook
 TOOLS   := target/tools
-CARGO_DENY_VERSION := 0.19.0
+CARGO_DENY_VERSION := 0.20.2
 
 # What the client suite is given; `make clients PYTEST_ARGS="-k ccxt -x"` runs a part of it.
 PYTEST_ARGS ?=
