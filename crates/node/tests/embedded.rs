@@ -1,0 +1,156 @@
+//! The node on its threads, on a real disk.
+
+mod venue;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use crossbook_engine::{Answer, Event, Events, Partition, Routing};
+use crossbook_log::{FileReader, Files, Until, files};
+use crossbook_node::embedded::{self, Options, Running};
+use crossbook_node::{NotTaken, Outlet, Request, audit, recovery, snapshot};
+use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
+use venue::{setup, traffic};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Passes every answer on.
+struct Answers(mpsc::Sender<(SourceId, RequestNumber, Result<Answer, NotTaken>)>);
+
+impl Outlet for Answers {
+    fn publish(&mut self, events: &mut Events) {
+        for event in events.all() {
+            if let Event::Answered { source, number, answer } = event {
+                let _ = self.0.send((*source, *number, Ok(answer.clone())));
+            }
+        }
+    }
+
+    fn not_taken(&mut self, number: RequestNumber, why: NotTaken) {
+        let _ = self.0.send((SourceId(0), number, Err(why)));
+    }
+}
+
+type Venue = (Running<Files, Answers>, mpsc::Receiver<(SourceId, RequestNumber, Result<Answer, NotTaken>)>);
+
+fn start(dir: &std::path::Path, options: Options) -> Venue {
+    let log_dir = dir.join("log");
+    let (log, _) = Files::open(&log_dir, files::Options::default()).unwrap();
+    let folder = snapshot::Folder::open(&dir.join("snapshots")).unwrap();
+    let until = Until::Durable(crossbook_log::Log::durable(&log));
+    let recovered = recovery::recover(&folder, |from| FileReader::open(&log_dir, from), until, (), 5, |_| ()).unwrap();
+    let (sender, receiver) = mpsc::channel();
+    let running =
+        embedded::start(recovered.partition, log, Answers(sender), options, |reason| panic!("{reason}")).unwrap();
+    (running, receiver)
+}
+
+fn ask(venue: &Venue, number: u64, body: crossbook_engine::Body) -> Answer {
+    let request = Request { number: RequestNumber(number), body, deadline: None };
+    venue.0.handle().submit(request).unwrap();
+    let (source, answered, answer) = venue.1.recv_timeout(DEADLINE).unwrap();
+    assert_eq!((source, answered), (venue.0.handle().source(), RequestNumber(number)));
+    answer.unwrap()
+}
+
+#[test]
+fn every_request_is_answered_once_and_survives_a_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let venue = start(dir.path(), Options::default());
+    for (number, body) in (1..).zip(setup()) {
+        assert!(!matches!(ask(&venue, number, body), Answer::Refused(_)));
+    }
+    // Four gateways' worth of threads at once.
+    const EACH: u64 = 1_000;
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let handle = venue.0.handle().clone();
+            scope.spawn(move || {
+                for n in 0..EACH {
+                    let number = 100 + thread * EACH + n;
+                    let mut request = Request { number: RequestNumber(number), body: traffic(number), deadline: None };
+                    let until = Instant::now() + DEADLINE;
+                    while let Err(why) = handle.submit(request.clone()) {
+                        assert!(why == NotTaken::Busy && Instant::now() < until, "{why}");
+                        std::thread::yield_now();
+                        request = request.clone();
+                    }
+                }
+            });
+        }
+    });
+    let mut answers = BTreeMap::new();
+    for _ in 0..4 * EACH {
+        let (_, number, answer) = venue.1.recv_timeout(DEADLINE).unwrap();
+        assert!(matches!(answer, Ok(Answer::Placed { .. })), "{answer:?}");
+        assert!(answers.insert(number, answer).is_none(), "answered twice");
+    }
+    let (sender, receiver) = mpsc::channel();
+    venue.0.handle().audit(Box::new(move |report| sender.send(report).unwrap())).unwrap();
+    let live = receiver.recv_timeout(DEADLINE).unwrap();
+    assert_eq!((live.sequence, live.violations), (Sequence(7 + 4 * EACH), vec![]));
+    let handle = venue.0.handle().clone();
+    let stopped = venue.0.stop().unwrap();
+    assert_eq!(
+        handle.submit(Request { number: RequestNumber(1), body: traffic(1), deadline: None }),
+        Err(NotTaken::Stopping)
+    );
+    let before = stopped.partition.state();
+    let mut folder = snapshot::Folder::open(&dir.path().join("snapshots")).unwrap();
+    recovery::save(&mut folder, before.clone(), ()).unwrap();
+    drop(stopped);
+
+    let mut reader = FileReader::open(&dir.path().join("log"), Sequence(1));
+    let report = audit::replay(&mut reader, Until::End, |_| ()).unwrap();
+    assert_eq!((report.findings, report.state_hash), (vec![], live.state_hash));
+
+    // A new run is a new source: its numbers start again and are not taken for repetitions.
+    let venue = start(dir.path(), Options::default());
+    assert!(matches!(ask(&venue, 1, traffic(9_999)), Answer::Placed { .. }));
+    let stopped = venue.0.stop().unwrap();
+    assert_eq!(stopped.partition.sequence(), before.sequence().next());
+}
+
+#[test]
+fn a_second_process_is_kept_out_of_the_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let venue = start(dir.path(), Options::default());
+    let second = Files::open(&dir.path().join("log"), files::Options::default());
+    assert!(matches!(second, Err(crossbook_log::Error::Locked { .. })));
+    venue.0.stop().unwrap();
+}
+
+/// An outlet that never comes back until it is let.
+struct Stuck(mpsc::Receiver<()>);
+
+impl Outlet for Stuck {
+    fn publish(&mut self, _: &mut Events) {
+        let _ = self.0.recv();
+    }
+
+    fn not_taken(&mut self, _: RequestNumber, _: NotTaken) {}
+}
+
+#[test]
+fn when_the_publisher_is_stuck_the_venue_says_that_it_is_busy() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = Files::open(&dir.path().join("log"), files::Options::default()).unwrap();
+    let (release, stuck) = mpsc::channel();
+    let options = Options { queue_requests_max: 4, batch_requests_max: 2, publish_batches_max: 1 };
+    let partition = Partition::new(PartitionId(0), Routing::single(), 0);
+    let running = embedded::start(partition, log, Stuck(stuck), options, |reason| panic!("{reason}")).unwrap();
+    let until = Instant::now() + DEADLINE;
+    let mut number = 0;
+    let why = loop {
+        number += 1;
+        let request = Request { number: RequestNumber(number), body: traffic(number), deadline: None };
+        match running.handle().submit(request) {
+            Err(why) => break why,
+            Ok(()) => assert!(number < 1_000 && Instant::now() < until, "the queues are bounded"),
+        }
+    };
+    assert_eq!(why, NotTaken::Busy);
+    drop(release);
+    assert!(running.stop().is_some());
+}
