@@ -2,7 +2,7 @@
 
 use crossbook_engine::Cause;
 use crossbook_engine::event::{CloseReason, DepthChanged, OrderPlaced, Trade};
-use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, Price, SymbolId, Timestamp, TradeId};
+use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, Price, Timestamp, TradeId};
 use serde::{Deserialize, Serialize};
 
 use crate::candles::Candles;
@@ -221,7 +221,7 @@ impl MarketData {
 
     pub(crate) fn restore(market: Market, state: MarketState, limits: &Limits) -> Result<Self, Error> {
         let MarketState { depth, trades, aggregate_trades, candles, last, owned } = state;
-        if owned.orders().any(|order| order.symbol != SymbolId(market.id.0)) {
+        if owned.orders().any(|order| order.symbol != market.id) {
             return Err(Error("an order of another market"));
         }
         Ok(Self {

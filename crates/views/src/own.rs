@@ -48,7 +48,15 @@ pub(crate) struct OwnedState {
     /// In the order in which they took place, the taker's before the maker's.
     trades: Vec<(AccountId, OwnTrade)>,
     /// What was dropped, by account; those of which nothing was are left out.
-    forgotten: Vec<(AccountId, Option<Forgotten<OrderId>>, Option<Forgotten<TradeId>>)>,
+    forgotten: Vec<ForgottenOf>,
+}
+
+/// What was dropped of one account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct ForgottenOf {
+    account: AccountId,
+    orders: Option<Forgotten<OrderId>>,
+    trades: Option<Forgotten<TradeId>>,
 }
 
 impl OwnedState {
@@ -148,7 +156,7 @@ impl Owned {
     }
 
     pub(crate) fn trigger(&mut self, order: OrderId, time: Timestamp) {
-        let at = self.by_number[&order];
+        let at = *self.by_number.get(&order).expect("an order that is triggered is known");
         self.orders.get_mut(at).trigger(time);
     }
 
@@ -249,10 +257,13 @@ impl Owned {
         let open = self.accounts.values().flat_map(|own| own.open.values());
         let mut open: Vec<_> = open.map(|&at| self.orders.get(at).clone()).collect();
         open.sort_unstable_by_key(|order| order.order);
-        let forgotten = self.accounts.iter().map(|(&id, own)| (id, own.forgotten_orders, own.forgotten_trades));
-        let mut forgotten: Vec<_> =
-            forgotten.filter(|(_, orders, trades)| orders.is_some() || trades.is_some()).collect();
-        forgotten.sort_unstable_by_key(|&(id, ..)| id);
+        let forgotten = self.accounts.iter().map(|(&account, own)| ForgottenOf {
+            account,
+            orders: own.forgotten_orders,
+            trades: own.forgotten_trades,
+        });
+        let mut forgotten: Vec<_> = forgotten.filter(|of| of.orders.is_some() || of.trades.is_some()).collect();
+        forgotten.sort_unstable_by_key(|of| of.account);
         OwnedState {
             open,
             closed: self.orders.by_age().cloned().collect(),
@@ -263,7 +274,7 @@ impl Owned {
 
     pub(crate) fn restore(state: OwnedState, limits: &Limits) -> Result<Self, Error> {
         let mut owned = Self::default();
-        for (account, orders, trades) in state.forgotten {
+        for ForgottenOf { account, orders, trades } in state.forgotten {
             let own = owned.accounts.entry(account).or_default();
             (own.forgotten_orders, own.forgotten_trades) = (orders, trades);
         }

@@ -1,5 +1,7 @@
 //! The views of a venue that trades at random, against plain folds over the list of all events.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 #[allow(dead_code, reason = "the events here are made by the engine")]
 mod venue;
 
@@ -263,7 +265,7 @@ fn tickers_equal_a_window_over_the_trades() {
             let from = (now / MINUTE - 1_439) * MINUTE;
             let inside: Vec<_> = trades.iter().filter(|(_, time, _)| time.0 >= from).map(|(_, _, t)| t).collect();
             let before =
-                trades.iter().filter(|(_, time, _)| time.0 < from).last().map_or(Price(0), |(_, _, t)| t.price);
+                trades.iter().filter(|(_, time, _)| time.0 < from).next_back().map_or(Price(0), |(_, _, t)| t.price);
             let rest = inside.last().map_or(before, |t| t.price);
             assert_eq!((ticker.open_time.0, ticker.close_time.0), (from, now));
             assert_eq!(ticker.previous_close, before);

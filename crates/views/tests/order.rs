@@ -1,5 +1,7 @@
 //! The life of single orders, and events that cannot be.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 #[allow(dead_code, reason = "the events here are made by hand")]
 mod venue;
 
