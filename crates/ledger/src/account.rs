@@ -20,6 +20,8 @@ pub(crate) struct Holding {
     pub(crate) asset: AssetId,
     pub(crate) free: Amount,
     pub(crate) held: Amount,
+    /// Both as they were told last; see [`crate::Ledger::drain_changes`].
+    pub(crate) told: Balance,
     /// Whether the balance stands in the ledger's list of changes.
     pub(crate) changed: bool,
 }
@@ -84,7 +86,8 @@ impl Accounts {
         let holding = match holdings.iter().position(|holding| holding.asset == asset) {
             Some(at) => at,
             None => {
-                holdings.push(Holding { asset, free: Amount::ZERO, held: Amount::ZERO, changed: false });
+                let (free, held, told) = (Amount::ZERO, Amount::ZERO, Balance::default());
+                holdings.push(Holding { asset, free, held, told, changed: false });
                 holdings.len() - 1
             }
         };
@@ -143,7 +146,7 @@ impl Accounts {
         for (asset, balance) in balances {
             let position = self.position(slot, asset);
             let holding = self.at(position);
-            (holding.free, holding.held) = (balance.free, balance.held);
+            (holding.free, holding.held, holding.told) = (balance.free, balance.held, balance);
         }
         Ok(())
     }

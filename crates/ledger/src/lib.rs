@@ -68,7 +68,7 @@ pub struct Ledger {
     venue: VenueAccounts,
     holds: Holds,
     transfers: Transfers,
-    /// Balances changed since [`Ledger::drain_changes`], each once.
+    /// Balances touched since [`Ledger::drain_changes`], each once.
     changed: Vec<Position>,
 }
 
@@ -277,13 +277,18 @@ impl Ledger {
         Ok((record, true))
     }
 
-    /// Every balance that changed since the last call, each once, in the order of its first change.
+    /// Every balance that is not what it was at the last call, each once, in the order of its first change. What was held
+    /// and released again is not told.
     pub fn drain_changes(&mut self, mut each: impl FnMut(AccountId, AssetId, Balance)) {
         for &position in &self.changed {
             let id = self.accounts.id(position.slot);
             let holding = self.accounts.at(position);
             holding.changed = false;
-            each(id, holding.asset, Balance { free: holding.free, held: holding.held });
+            let balance = Balance { free: holding.free, held: holding.held };
+            if balance != holding.told {
+                holding.told = balance;
+                each(id, holding.asset, balance);
+            }
         }
         self.changed.clear();
     }

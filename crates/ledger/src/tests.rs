@@ -152,3 +152,26 @@ proptest! {
         prop_assert_eq!(Ledger::restore(state.clone()).unwrap().state(), state);
     }
 }
+
+#[test]
+fn what_is_held_and_released_again_is_not_told() {
+    let mut ledger = Ledger::new();
+    let (account, asset) = (AccountId(1001), AssetId(0));
+    ledger.open(account);
+    let id = TransferId::new_checked("d").unwrap();
+    ledger.transfer(account, asset, Amount(10), id, Timestamp(0)).unwrap();
+    let told = |ledger: &mut Ledger| {
+        let mut told = Vec::new();
+        ledger.drain_changes(|account, asset, balance| told.push((account, asset, balance)));
+        told
+    };
+    assert_eq!(told(&mut ledger), [(account, asset, Balance { free: Amount(10), held: Amount(0) })]);
+    let hold = ledger.hold(account, asset, Amount(7)).unwrap();
+    ledger.release(account, hold);
+    assert_eq!(told(&mut ledger), []);
+    ledger.hold(account, asset, Amount(7)).unwrap();
+    assert_eq!(told(&mut ledger), [(account, asset, Balance { free: Amount(3), held: Amount(7) })]);
+    let mut restored = Ledger::restore(ledger.state()).unwrap();
+    restored.hold(account, asset, Amount(3)).unwrap();
+    assert_eq!(told(&mut restored).len(), 1);
+}
