@@ -3,16 +3,17 @@
 //! A gateway that hears no answer sends its command again, under the same number; appends may also be lost or overtake each
 //! other. So of each gateway the last [`WINDOW`] numbers are remembered one by one, and older ones count as seen. A
 //! partition sends to another strictly in order and repeats from the first that was lost, so of it only the next number is
-//! taken. Of at most [`SOURCES_MAX`] sources anything is remembered; the one that has been silent for longest makes room. (A
-//! gateway waits for an answer for seconds; a thousand gateway starts take longer than that.)
+//! taken, and that is remembered for as long as the venue lives. Of at most [`GATEWAYS_MAX`] gateways anything is remembered; the
+//! one that has been silent for longest makes room. (A gateway waits for an answer for seconds; a thousand gateway starts take
+//! longer than that.)
 
 use std::collections::BTreeMap;
 
 use crossbook_types::{RequestNumber, Sequence, SourceId};
 use serde::{Deserialize, Serialize};
 
-/// Of how many sources numbers are remembered.
-pub const SOURCES_MAX: usize = 1024;
+/// Of how many gateways numbers are remembered.
+pub const GATEWAYS_MAX: usize = 1024;
 /// How many numbers of a gateway are remembered one by one. A gateway never has more commands than this unanswered.
 pub const WINDOW: u64 = 65_536;
 const WORDS: usize = (WINDOW / 64) as usize;
@@ -38,8 +39,10 @@ impl Sources {
     #[inline]
     pub(crate) fn is_new(&mut self, source: SourceId, number: RequestNumber, at: Sequence) -> bool {
         if !self.sources.contains_key(&source) {
-            self.make_room();
             let words = if source < SourceId::FIRST_GATEWAY { 0 } else { WORDS };
+            if words > 0 {
+                self.make_room();
+            }
             self.sources.insert(source, Seen { highest: 0, heard: at, window: vec![0; words] });
         }
         let Some(seen) = self.sources.get_mut(&source) else { return false };
@@ -47,10 +50,15 @@ impl Sources {
         seen.take(number.0)
     }
 
+    /// Forgets the gateway that has been silent for longest, if there is no room for another. A partition is never forgotten: it
+    /// goes on counting where it was, and would not be heard again.
     fn make_room(&mut self) {
-        while self.sources.len() >= SOURCES_MAX {
-            let silent = self.sources.iter().min_by_key(|(_, seen)| seen.heard).map(|(&source, _)| source);
-            let Some(silent) = silent else { return };
+        let gateways = || self.sources.range(SourceId::FIRST_GATEWAY..);
+        if gateways().count() < GATEWAYS_MAX {
+            return;
+        }
+        let silent = gateways().min_by_key(|(_, seen)| seen.heard).map(|(&source, _)| source);
+        if let Some(silent) = silent {
             self.sources.remove(&silent);
         }
     }
@@ -102,14 +110,18 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_silent_source_makes_room() {
+    fn the_longest_silent_gateway_makes_room() {
         let mut sources = Sources::default();
-        for at in 0..=SOURCES_MAX as u64 {
+        let partition = SourceId(3);
+        assert!(sources.is_new(partition, RequestNumber(1), Sequence(0)));
+        for at in 1..=1 + GATEWAYS_MAX as u64 {
             assert!(sources.is_new(SourceId(GATEWAY.0 + at), RequestNumber(1), Sequence(at)));
         }
-        assert_eq!(sources.sources.len(), SOURCES_MAX);
-        assert!(!sources.is_new(SourceId(GATEWAY.0 + 1), RequestNumber(1), Sequence(5_000)));
-        assert!(sources.is_new(GATEWAY, RequestNumber(1), Sequence(5_001)), "the first was forgotten");
+        assert_eq!(sources.sources.len(), GATEWAYS_MAX + 1);
+        assert!(!sources.is_new(SourceId(GATEWAY.0 + 2), RequestNumber(1), Sequence(5_000)));
+        assert!(sources.is_new(SourceId(GATEWAY.0 + 1), RequestNumber(1), Sequence(5_001)), "the first was forgotten");
+        assert!(!sources.is_new(partition, RequestNumber(1), Sequence(5_002)), "a partition is not forgotten");
+        assert!(sources.is_new(partition, RequestNumber(2), Sequence(5_003)));
     }
 
     proptest! {
