@@ -87,7 +87,7 @@ impl Matcher {
                 Answer::Placed { symbol: order.symbol, order: id }
             }
             Err(refusal) => {
-                outbox.to_account(order.account, PeerMessage::Release { account: order.account, hold: *hold });
+                outbox.send_to_account(order.account, PeerMessage::Release { account: order.account, hold: *hold });
                 Answer::Refused(refusal)
             }
         };
@@ -289,7 +289,7 @@ impl Matcher {
         events: &mut Events,
     ) {
         events.push(Event::OrderClosed(OrderClosed { symbol: self.market.id, order, account, reason }));
-        outbox.to_account(account, PeerMessage::Release { account, hold });
+        outbox.send_to_account(account, PeerMessage::Release { account, hold });
     }
 
     /// Tells what now rests at a price.
@@ -301,8 +301,8 @@ impl Matcher {
         events.push(Event::DepthChanged(DepthChanged { symbol: self.market.id, side, price, quantity, update }));
     }
 
-    /// What is wrong with the market's orders; given what each hold has left.
-    pub(crate) fn audit(&self, held: impl Fn(HoldId) -> Option<Amount>, violations: &mut Vec<String>) {
+    /// What is wrong with the market's orders; given what each hold of this partition's accounts has left.
+    pub(crate) fn audit(&self, held: impl Fn(AccountId, HoldId) -> Option<Amount>, violations: &mut Vec<String>) {
         let symbol = self.market.symbol;
         if let (Some(bid), Some(ask)) = (self.open.best(Side::Buy), self.open.best(Side::Sell))
             && bid >= ask
@@ -315,13 +315,9 @@ impl Matcher {
                     Side::Buy => self.market.quote_amount(price, quantity),
                     Side::Sell => self.market.base_amount(quantity),
                 };
-                if held(order.hold).is_some_and(|held| held != needed) {
-                    violations.push(format!(
-                        "{symbol}: order {} needs {} held, {:?} is",
-                        order.id,
-                        needed.0,
-                        held(order.hold)
-                    ));
+                let held = held(order.account, order.hold);
+                if let Some(held) = held.filter(|&held| held != needed) {
+                    violations.push(format!("{symbol}: order {} needs {} held, {} is", order.id, needed.0, held.0));
                 }
             }
         }
