@@ -49,6 +49,8 @@ pub fn check(order: &NewOrder, market: &Market) -> Result<(), Refusal> {
                 market.check_notional(market.quote_amount(price, quantity)).map_err(Refusal::Filter)?;
             }
         }
+        // Whatever the market's minimum: nothing cannot be bought for.
+        Size::Quote(Amount::ZERO) => return Err(Refusal::Filter(Filter::Notional)),
         Size::Quote(amount) => market.check_notional(amount).map_err(Refusal::Filter)?,
     }
     Ok(())

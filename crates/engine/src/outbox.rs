@@ -44,18 +44,18 @@ impl Outbox {
 
     /// Sends to the partition that owns an account.
     #[inline]
-    pub(crate) fn to_account(&mut self, account: AccountId, message: PeerMessage) {
+    pub(crate) fn send_to_account(&mut self, account: AccountId, message: PeerMessage) {
         self.send(self.routing.of_account(account), message);
     }
 
     /// Sends to the partition that owns a market.
     #[inline]
-    pub(crate) fn to_symbol(&mut self, symbol: SymbolId, message: PeerMessage) {
+    pub(crate) fn send_to_symbol(&mut self, symbol: SymbolId, message: PeerMessage) {
         self.send(self.routing.of_symbol(symbol), message);
     }
 
     /// Sends to every other partition.
-    pub(crate) fn to_others(&mut self, message: &PeerMessage) {
+    pub(crate) fn send_to_others(&mut self, message: &PeerMessage) {
         for to in (0..self.routing.partitions()).map(PartitionId) {
             if to != self.own {
                 self.post(to, message.clone());

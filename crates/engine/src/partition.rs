@@ -126,20 +126,20 @@ impl Partition {
     fn place(&mut self, order: &NewOrder, origin: Origin) -> Result<Option<Answer>, Refusal> {
         let market = self.registry.market(order.symbol).ok_or(Refusal::UnknownSymbol)?;
         let admitted = admission::admit(&mut self.ledger, market, *order, origin)?;
-        self.outbox.to_symbol(order.symbol, PeerMessage::Admit(admitted));
+        self.outbox.send_to_symbol(order.symbol, PeerMessage::Admit(admitted));
         Ok(None)
     }
 
     #[inline]
     fn cancel(&mut self, request: &CancelOrder, origin: Origin) -> Result<Option<Answer>, Refusal> {
         self.check_names(request.account, request.symbol)?;
-        self.outbox.to_symbol(request.symbol, PeerMessage::Cancel { request: *request, origin });
+        self.outbox.send_to_symbol(request.symbol, PeerMessage::Cancel { request: *request, origin });
         Ok(None)
     }
 
     fn cancel_all(&mut self, request: &CancelAll, origin: Origin) -> Result<Option<Answer>, Refusal> {
         self.check_names(request.account, request.symbol)?;
-        self.outbox.to_symbol(request.symbol, PeerMessage::CancelAll { request: *request, origin });
+        self.outbox.send_to_symbol(request.symbol, PeerMessage::CancelAll { request: *request, origin });
         Ok(None)
     }
 
@@ -223,7 +223,7 @@ impl Partition {
 
     fn spread(&mut self, change: Change) {
         if self.outbox.routing().partitions() > 1 {
-            self.outbox.to_others(&PeerMessage::Registry(change));
+            self.outbox.send_to_others(&PeerMessage::Registry(change));
         }
     }
 
@@ -257,7 +257,7 @@ impl Partition {
                 // Another partition may learn of a market before this one does.
                 _ => {
                     let account = admitted.order.account;
-                    self.outbox.to_account(account, PeerMessage::Release { account, hold: admitted.hold });
+                    self.outbox.send_to_account(account, PeerMessage::Release { account, hold: admitted.hold });
                     refuse(admitted.origin, Refusal::UnknownSymbol, events);
                 }
             },

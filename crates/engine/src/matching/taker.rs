@@ -79,10 +79,12 @@ impl Matcher {
         // The level taken from last, whose depth is still to be told.
         let mut level: Option<Price> = None;
         let stop = loop {
-            if base_done(taker.left) {
+            if matches!(taker.left, Size::Base(Quantity::ZERO) | Size::Quote(Amount::ZERO)) {
                 break Stop::Satisfied;
             }
-            let Some(top) = self.open.top(opposite) else { break Stop::NoneLeft };
+            let Some(top) = self.open.top(opposite) else {
+                break if self.is_small_change(taker.left, *traded) { Stop::Satisfied } else { Stop::NoneLeft };
+            };
             let (slot, price, available) = (top.slot, top.price, top.quantity);
             let same_account = top.order.account == taker.order.account;
             if taker.limit.is_some_and(|limit| !crosses(taker.order.side, limit, price)) {
@@ -124,6 +126,15 @@ impl Matcher {
             self.depth_changed(opposite, price, events);
         }
         stop
+    }
+
+    /// Whether what is left of a quote amount, after it traded until the book was empty, is worth less than a lot. (While the
+    /// book is not empty, its next price tells.)
+    fn is_small_change(&self, left: Size, traded: Option<Traded>) -> bool {
+        match (left, traded.and(self.last_price)) {
+            (Size::Quote(amount), Some(last)) => self.market.affordable(last, amount).is_zero(),
+            _ => false,
+        }
     }
 
     /// How many lots a taker can pay at a price. An order whose full cost is held can pay all it wants.
@@ -196,7 +207,7 @@ impl Matcher {
             receive: taker_gets,
             fee: taker_fee,
         };
-        outbox.to_account(taker.order.account, PeerMessage::Settle(settle));
+        outbox.send_to_account(taker.order.account, PeerMessage::Settle(settle));
         let settle = Settlement {
             account: maker_account,
             hold: maker_hold,
@@ -208,7 +219,7 @@ impl Matcher {
             receive: taker_pays,
             fee: maker_fee,
         };
-        outbox.to_account(maker_account, PeerMessage::Settle(settle));
+        outbox.send_to_account(maker_account, PeerMessage::Settle(settle));
         if self.open.fill(slot, quantity).is_some() {
             self.close(maker_id, maker_account, maker_hold, CloseReason::Filled, outbox, events);
         }
@@ -243,10 +254,4 @@ impl Matcher {
         }
         false
     }
-}
-
-/// Whether nothing is left of a quantity. A quote amount is done when it buys no lot, which depends on the price.
-#[inline]
-fn base_done(left: Size) -> bool {
-    matches!(left, Size::Base(Quantity::ZERO))
 }

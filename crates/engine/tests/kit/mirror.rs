@@ -1,0 +1,148 @@
+//! The venue as its events tell it: what a reader of the event stream knows, and what must hold of every command.
+
+use std::collections::BTreeMap;
+
+use crossbook_engine::command::{Body, Size};
+use crossbook_engine::{Command, Event, Partition};
+use crossbook_types::{AccountId, Amount, AssetId, OrderId, OrderType, Price, Quantity, Side, SymbolId};
+
+/// An open order as its events tell it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Open {
+    pub account: AccountId,
+    pub side: Side,
+    pub order_type: OrderType,
+    pub price: Option<Price>,
+    /// What is left of it; `None` for a quote amount.
+    pub left: Option<Quantity>,
+    pub waits: bool,
+}
+
+/// A fold of all events.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Mirror {
+    orders: BTreeMap<(SymbolId, OrderId), Open>,
+    depth: BTreeMap<(SymbolId, Side, Price), Quantity>,
+    balances: BTreeMap<(AccountId, AssetId), (Amount, Amount)>,
+    updates: BTreeMap<SymbolId, u64>,
+    trades: BTreeMap<SymbolId, u64>,
+    placed: BTreeMap<SymbolId, u64>,
+}
+
+impl Mirror {
+    pub fn order(&self, symbol: SymbolId, order: OrderId) -> Option<&Open> {
+        self.orders.get(&(symbol, order))
+    }
+
+    pub fn open_orders(&self) -> &BTreeMap<(SymbolId, OrderId), Open> {
+        &self.orders
+    }
+
+    pub fn depth(&self, symbol: SymbolId, side: Side) -> Vec<(u64, u64)> {
+        let level = |(&(s, sd, price), &quantity): (&(SymbolId, Side, Price), &Quantity)| {
+            (s == symbol && sd == side).then_some((price.0, quantity.0))
+        };
+        let mut levels: Vec<_> = self.depth.iter().filter_map(level).collect();
+        if side == Side::Buy {
+            levels.reverse();
+        }
+        levels
+    }
+
+    /// Takes a command's events in, and checks their order and their numbers.
+    pub fn fold(&mut self, command: &Command, events: &[Event]) {
+        let client = !matches!(command.body, Body::Peer(_));
+        let answers = events.iter().filter(|event| matches!(event, Event::Answered { .. })).count();
+        assert!(answers == usize::from(client) || events.is_empty(), "one answer, or a repetition: {events:?}");
+        let mut balances_began = false;
+        let mut told = std::collections::BTreeSet::new();
+        for (at, event) in events.iter().enumerate() {
+            let is_balance = matches!(event, Event::BalanceChanged { .. });
+            assert!(is_balance || !balances_began, "balances come last: {events:?}");
+            balances_began |= is_balance;
+            match event {
+                Event::OrderPlaced(placed) => {
+                    assert_eq!(at, 0, "an order begins with its placing");
+                    let count = self.placed.entry(placed.symbol).or_default();
+                    *count += 1;
+                    assert_eq!(placed.order, OrderId(*count), "orders are counted without gaps");
+                    let left = match placed.size {
+                        Size::Base(quantity) => Some(quantity),
+                        Size::Quote(_) => None,
+                    };
+                    let open = Open {
+                        account: placed.account,
+                        side: placed.side,
+                        order_type: placed.order_type,
+                        price: placed.price,
+                        left,
+                        waits: placed.stop_price.is_some(),
+                    };
+                    self.orders.insert((placed.symbol, placed.order), open);
+                }
+                Event::OrderTriggered { symbol, order, account } => {
+                    let open = self.orders.get_mut(&(*symbol, *order)).expect("an open order triggers");
+                    assert!(open.waits && open.account == *account, "a waiting order triggers");
+                    open.waits = false;
+                }
+                Event::Traded(trade) => {
+                    let count = self.trades.entry(trade.symbol).or_default();
+                    *count += 1;
+                    assert_eq!(trade.trade.0, *count, "trades are counted without gaps");
+                    for party in [trade.taker, trade.maker] {
+                        let open = self.orders.get_mut(&(trade.symbol, party.order)).expect("open orders trade");
+                        assert!(!open.waits && open.account == party.account);
+                        if let Some(left) = &mut open.left {
+                            *left = left.minus(trade.quantity);
+                        }
+                    }
+                }
+                Event::OrderClosed(closed) => {
+                    let open = self.orders.remove(&(closed.symbol, closed.order)).expect("an order ends once");
+                    assert_eq!(open.account, closed.account);
+                }
+                Event::DepthChanged(change) => {
+                    let count = self.updates.entry(change.symbol).or_default();
+                    *count += 1;
+                    assert_eq!(change.update, *count, "depth updates are counted without gaps");
+                    let key = (change.symbol, change.side, change.price);
+                    if change.quantity.is_zero() {
+                        assert!(self.depth.remove(&key).is_some(), "a level vanishes that was there");
+                    } else {
+                        assert_ne!(self.depth.insert(key, change.quantity), Some(change.quantity), "a change changes");
+                    }
+                }
+                Event::BalanceChanged { account, asset, free, held } => {
+                    assert!(!free.is_negative() && !held.is_negative(), "no balance is negative");
+                    assert!(told.insert((*account, *asset)), "a balance is told once");
+                    let before = self.balances.insert((*account, *asset), (*free, *held));
+                    assert_ne!(before.unwrap_or_default(), (*free, *held), "a change changes");
+                }
+                Event::Answered { source, number, .. } => {
+                    assert_eq!((*source, *number), (command.source, command.number));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Checks that the depth told is that of the orders told, and the balances told are those of the ledger.
+    pub fn check(&self, partition: &Partition) {
+        let mut depth = BTreeMap::new();
+        for (&(symbol, _), open) in &self.orders {
+            if !open.waits {
+                let price = open.price.expect("what rests has a price");
+                let left = open.left.expect("what rests has a quantity");
+                let level: &mut Quantity = depth.entry((symbol, open.side, price)).or_default();
+                *level = level.plus(left);
+            }
+        }
+        assert_eq!(self.depth, depth, "depth as told and as it follows from the orders");
+        let mut known = self.balances.clone();
+        known.retain(|_, &mut (free, held)| !(free.is_zero() && held.is_zero()));
+        let balances = partition.ledger().balances();
+        let actual: BTreeMap<_, _> =
+            balances.map(|(account, asset, balance)| ((account, asset), (balance.free, balance.held))).collect();
+        assert_eq!(known, actual, "balances as told and as they are");
+    }
+}

@@ -1,0 +1,169 @@
+//! Random commands, made from bytes so that a failing stream can be shrunk: few accounts with tight funds, few prices,
+//! so that much trades, much is refused, and orders of one account often meet.
+
+use crossbook_engine::command::{Body, CancelAll, CancelOrder, ChangeMarket, NewOrder, Size, Target, TransferRequest};
+use crossbook_types::{
+    AccountId, Amount, AssetId, ClientOrderId, Filters, MarketStatus, OrderId, OrderType, Price, Quantity,
+    SelfTradePrevention, Side, SymbolId, TimeInForce, TransferId,
+};
+
+use super::model::Model;
+use super::{fees, name, open_filters};
+
+/// What one command is made from.
+pub type Step = [u8; 10];
+
+/// How many accounts take part.
+pub const ACCOUNTS: u64 = 5;
+/// Base and quote units per lot, and per lot and tick, of both markets.
+pub const UNITS: [(i128, i128); 2] = [(1_000, 10), (100_000, 100)];
+
+/// Filters that are often met.
+pub fn filters() -> Filters {
+    Filters {
+        price_min: Price(88),
+        price_max: Price(112),
+        quantity_min: Quantity(1),
+        quantity_max: Quantity(12),
+        market_quantity_max: Quantity(10),
+        notional_min: Amount(1_000),
+        notional_max: Amount(1_000_000),
+        band_up_percent: 110,
+        band_down_percent: 90,
+        orders_max: 9,
+        algo_orders_max: 3,
+        ..open_filters()
+    }
+}
+
+fn account(byte: u8) -> AccountId {
+    // One in 64 is of nobody.
+    if byte >= 252 { AccountId(9_999) } else { AccountId(1_001 + u64::from(byte) % ACCOUNTS) }
+}
+
+fn symbol(byte: u8) -> SymbolId {
+    SymbolId(match byte {
+        0..=150 => 0,
+        151..=252 => 1,
+        _ => 2,
+    })
+}
+
+fn client_name(byte: u8) -> ClientOrderId {
+    name(&format!("c{byte}"))
+}
+
+/// What the accounts begin with.
+pub fn endowments() -> Vec<Body> {
+    let mut bodies = Vec::new();
+    for at in 0..ACCOUNTS {
+        for (asset, amount) in [(0, 2_000_000), (1, 60_000), (2, 3_000_000)] {
+            bodies.push(Body::Transfer(TransferRequest {
+                account: AccountId(1_001 + at),
+                asset: AssetId(asset),
+                amount: Amount(amount),
+                transfer: TransferId::new_checked(&format!("begin-{asset}")).unwrap(),
+            }));
+        }
+    }
+    bodies
+}
+
+/// The command that a step means, where the model stands now.
+pub fn body(step: &Step, model: &Model) -> Body {
+    let &[what, who, market, side, kind, time, price, quantity, stop, more] = step;
+    let (account, symbol) = (account(who), symbol(market));
+    match what {
+        0..=211 => Body::Place(place(step, account, symbol)),
+        212..=235 => Body::Cancel(cancel(account, symbol, price, quantity, model)),
+        236..=237 => Body::CancelAll(CancelAll { account, symbol, cancel_id: name("all") }),
+        238..=250 => {
+            let asset = AssetId(u32::from(market) % 4);
+            let unit = [100_000, 3_000, 100_000, 1][asset.0 as usize];
+            let amount = (i128::from(quantity) - 110) * unit / 16;
+            let transfer =
+                TransferId::new_checked(&format!("t{}", u16::from(price) << 2 | u16::from(stop) % 4)).unwrap();
+            Body::Transfer(TransferRequest { account, asset, amount: Amount(amount), transfer })
+        }
+        _ => {
+            let status = match kind {
+                0..=231 => MarketStatus::Trading,
+                232..=239 => MarketStatus::Halt,
+                240..=247 => MarketStatus::Break,
+                _ => MarketStatus::CancelOnly,
+            };
+            let rates = ["0", "0.001", "0.01234567", "0.5"];
+            let rate = |byte: u8| rates[usize::from(byte) % rates.len()];
+            let filters =
+                Filters { orders_max: 3 + u32::from(more % 8), algo_orders_max: 1 + u32::from(more % 5), ..filters() };
+            Body::ChangeMarket(Box::new(ChangeMarket {
+                symbol: SymbolId(u32::from(market) % 2),
+                filters: (side < 128).then_some(filters),
+                fees: (time < 128).then(|| fees(rate(price), rate(stop))),
+                status: (quantity < 160 || status == MarketStatus::Trading).then_some(status),
+            }))
+        }
+    }
+}
+
+fn place(step: &Step, account: AccountId, symbol: SymbolId) -> NewOrder {
+    let &[_, _, _, side, kind, time, price, quantity, stop, more] = step;
+    let order_type = match kind {
+        0..=119 => OrderType::Limit,
+        120..=159 => OrderType::Market,
+        160..=175 => OrderType::LimitMaker,
+        176..=195 => OrderType::StopLoss,
+        196..=215 => OrderType::StopLossLimit,
+        216..=235 => OrderType::TakeProfit,
+        _ => OrderType::TakeProfitLimit,
+    };
+    // Mostly near the middle, now and then outside of what the filters allow.
+    let around = |byte: u8| match byte {
+        0..=239 => Price(95 + u64::from(byte) / 24),
+        240..=247 => Price(84 + u64::from(byte - 240)),
+        _ => Price(106 + u64::from(byte - 248)),
+    };
+    let timed = order_type.has_limit_price() && order_type != OrderType::LimitMaker;
+    let time_in_force = match time % 8 {
+        0..=4 => TimeInForce::Gtc,
+        // Now and then where it does not belong.
+        _ if !timed && time < 240 => TimeInForce::Gtc,
+        5 | 6 => TimeInForce::Ioc,
+        _ => TimeInForce::Fok,
+    };
+    let by_worth = order_type == OrderType::Market && quantity & 1 == 1 || quantity == 254;
+    let unit = if symbol.0 == 0 { 10 } else { 100 };
+    let size = if by_worth {
+        Size::Quote(Amount(i128::from(quantity) * 5 * unit + i128::from(stop % 3)))
+    } else {
+        Size::Base(Quantity(u64::from(quantity % 13)))
+    };
+    NewOrder {
+        account,
+        symbol,
+        client_order_id: client_name(more),
+        side: if side < 128 { Side::Buy } else { Side::Sell },
+        order_type,
+        time_in_force,
+        price: (order_type.has_limit_price() != (time == 255)).then(|| around(price)),
+        size,
+        stop_price: order_type.is_conditional().then(|| around(stop)),
+        self_trade_prevention: SelfTradePrevention::ALL[usize::from(time / 8 % 4)],
+    }
+}
+
+fn cancel(account: AccountId, symbol: SymbolId, pick: u8, how: u8, model: &Model) -> CancelOrder {
+    let open = if symbol.0 < 2 { model.open_orders(symbol) } else { &[] };
+    let chosen = open.get(usize::from(pick) % open.len().max(1));
+    let id = chosen.map_or(OrderId(u64::from(pick)), |order| OrderId(order.id));
+    let client = chosen.map_or_else(|| client_name(pick), |order| order.client);
+    // Mostly the owner asks, sometimes whoever.
+    let account = chosen.filter(|_| how < 220).map_or(account, |order| order.account);
+    let target = match how % 7 {
+        0..=2 => Target::Order(id),
+        3 | 4 => Target::Client(client),
+        5 => Target::Both(id, client),
+        _ => Target::Both(id, client_name(how)),
+    };
+    CancelOrder { account, symbol, target, cancel_id: name("cancel") }
+}

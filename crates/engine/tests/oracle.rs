@@ -1,0 +1,323 @@
+//! The engine against an exchange that is too plain to be wrong: random commands go to both, and every event must be
+//! equal. The same streams go through a venue of one partition and one of three, which must tell the same story.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod kit;
+
+use std::collections::BTreeMap;
+
+use crossbook_engine::command::{Body, OpenAccount};
+use crossbook_engine::{Command, Event, Events, Partition, Routing};
+use crossbook_loadtest::workload::SplitMix64;
+use crossbook_types::{
+    AccountId, Amount, AssetId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp,
+};
+use kit::mirror::Mirror;
+use kit::model::Model;
+use kit::steps::{self, Step};
+use kit::{GATEWAY, fees, listings};
+use proptest::prelude::*;
+
+fn setup() -> Vec<Body> {
+    let mut bodies = listings(steps::filters(), fees("0.001", "0.01234567"));
+    bodies.extend((0..steps::ACCOUNTS).map(|_| Body::OpenAccount(OpenAccount { label: String::new() })));
+    bodies
+}
+
+fn model_of(markets: &[Market]) -> Model {
+    let accounts = (0..steps::ACCOUNTS).map(|at| AccountId(AccountId::FIRST_CLIENT.0 + at));
+    Model::new(markets.iter().copied().zip(steps::UNITS).collect(), accounts)
+}
+
+/// The engine and the model side by side.
+struct Pair {
+    partition: Partition,
+    mirror: Mirror,
+    model: Model,
+    number: u64,
+    events: Events,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let mut partition = Partition::new(PartitionId(0), Routing::single(), 1);
+        let (mut mirror, mut events) = (Mirror::default(), Events::new());
+        let mut number = 0;
+        for body in setup() {
+            number += 1;
+            let command = Command {
+                sequence: Sequence(number),
+                time: Timestamp(number),
+                source: GATEWAY,
+                number: RequestNumber(number),
+                body,
+            };
+            partition.apply(&command, &mut events);
+        }
+        events.clear();
+        mirror.check(&partition);
+        let model = model_of(partition.registry().markets());
+        let mut pair = Self { partition, mirror: std::mem::take(&mut mirror), model, number, events };
+        for body in steps::endowments() {
+            pair.apply(body, false);
+        }
+        pair
+    }
+
+    /// Applies a command to both; the events must be the same, and the books true.
+    fn apply(&mut self, body: Body, repeat: bool) -> usize {
+        self.number += u64::from(!repeat);
+        let sequence = self.partition.sequence().next();
+        let command = Command {
+            sequence,
+            time: Timestamp(sequence.0),
+            source: GATEWAY,
+            number: RequestNumber(self.number),
+            body,
+        };
+        self.events.clear();
+        self.partition.apply(&command, &mut self.events);
+        let expected = self.model.apply(&command);
+        assert_eq!(self.events.all(), expected, "events, then what the model says, of {command:#?}");
+        let audit = self.partition.audit();
+        assert!(audit.violations.is_empty(), "{:?} after {command:?}", audit.violations);
+        self.mirror.fold(&command, self.events.all());
+        self.mirror.check(&self.partition);
+        expected.len()
+    }
+
+    fn step(&mut self, step: &Step) {
+        // One in 32 is sent again, or another command under its number: neither has an effect.
+        let repeat = step[9] >= 248;
+        let body = steps::body(step, &self.model);
+        let count = self.apply(body, repeat);
+        assert!(!repeat || count == 0);
+    }
+
+    /// Goes on from the written-down state, as after a restart with another hash seed.
+    fn restart(&mut self, hash_seed: u64) {
+        let state = self.partition.state();
+        self.partition = Partition::restore(state.clone(), hash_seed).unwrap();
+        assert_eq!(self.partition.state(), state);
+    }
+}
+
+/// A stream of steps that is the same on every machine.
+fn stream(seed: u64, length: usize) -> impl Iterator<Item = Step> {
+    let mut random = SplitMix64::new(seed);
+    (0..length).map(move |_| {
+        let (a, b) = (random.next_u64().to_le_bytes(), random.next_u64().to_le_bytes());
+        [a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], b[0], b[1]]
+    })
+}
+
+/// How often each kind of event came.
+#[derive(Default, Debug)]
+struct Census(BTreeMap<String, u64>);
+
+impl Census {
+    fn count(&mut self, events: &[Event]) {
+        for event in events {
+            let key = match event {
+                Event::Answered { answer, .. } => format!("{answer:?}"),
+                Event::OrderClosed(closed) => format!("{:?}", closed.reason),
+                Event::OrderPlaced(placed) => format!("{:?} {:?}", placed.order_type, placed.time_in_force),
+                event => format!("{event:?}"),
+            };
+            let words: String = key.chars().filter(|c| !c.is_ascii_digit()).take(40).collect();
+            let word = words.split(" {").next().unwrap().to_owned();
+            *self.0.entry(word).or_default() += 1;
+        }
+    }
+}
+
+#[test]
+fn every_event_is_what_the_plain_exchange_says() {
+    let mut census = Census::default();
+    for seed in 0..60 {
+        let mut pair = Pair::new();
+        for (at, step) in stream(seed, 4_000).enumerate() {
+            if at % 500 == 499 {
+                pair.restart(seed);
+            }
+            pair.step(&step);
+            census.count(pair.events.all());
+        }
+    }
+    // The streams go everywhere: each outcome comes up, and not just once.
+    for outcome in [
+        "Traded(Trade",
+        "OrderTriggered",
+        "Filled",
+        "Expired",
+        "SelfTradePrevented",
+        "Canceled",
+        "CanceledAll",
+        "Transferred(Transfer",
+        "Limit Fok",
+        "LimitMaker Gtc",
+        "StopLossLimit Ioc",
+        "TakeProfit Gtc",
+        "Refused(UnknownAccount)",
+        "Refused(UnknownAsset)",
+        "Refused(UnknownSymbol)",
+        "Refused(UnknownOrder)",
+        "Refused(MarketClosed(Halt))",
+        "Refused(MarketClosed(CancelOnly))",
+        "Refused(Filter(Price))",
+        "Refused(Filter(PercentPrice))",
+        "Refused(Filter(LotSize))",
+        "Refused(Filter(MarketLotSize))",
+        "Refused(Filter(Notional))",
+        "Refused(Filter(MaxOrders))",
+        "Refused(Filter(MaxAlgoOrders))",
+        "Refused(MalformedOrder)",
+        "Refused(Market(OrderLimits))",
+        "Refused(InsufficientBalance)",
+        "Refused(DuplicateClientOrderId)",
+        "Refused(WouldTake)",
+        "Refused(WouldTrigger)",
+        "Refused(TransferConflict)",
+    ] {
+        let count = census.0.get(outcome).copied().unwrap_or(0);
+        assert!(count >= 20, "{outcome} came up {count} times: {:#?}", census.0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// As above, with streams that shrink to a short one when they fail.
+    #[test]
+    fn any_stream_is_what_the_plain_exchange_says(steps in prop::collection::vec(any::<Step>(), 1..200), cut in 0usize..200) {
+        let mut pair = Pair::new();
+        for (at, step) in steps.iter().enumerate() {
+            if at == cut {
+                pair.restart(99);
+            }
+            pair.step(step);
+        }
+    }
+}
+
+/// Several partitions and the simplest transport between them that keeps its promises: every message arrives, those of one
+/// sender in order.
+struct Cluster {
+    routing: Routing,
+    partitions: Vec<Partition>,
+    number: u64,
+    /// Every other message is delivered twice, as after a lost acknowledgement.
+    repeats: bool,
+}
+
+impl Cluster {
+    fn new(routing: Routing, repeats: bool) -> Self {
+        let ids = (0..routing.partitions()).map(PartitionId);
+        let partitions = ids.map(|id| Partition::new(id, routing.clone(), u64::from(id.0))).collect();
+        Self { routing, partitions, number: 0, repeats }
+    }
+
+    fn home(&self, body: &Body) -> PartitionId {
+        let account = match body {
+            Body::Place(order) => order.account,
+            Body::Cancel(request) => request.account,
+            Body::CancelAll(request) => request.account,
+            Body::Transfer(request) => request.account,
+            _ => return Routing::REGISTRY,
+        };
+        self.routing.of_account(account)
+    }
+
+    /// Applies a command and all that follows from it, wherever. All events but those of balances, which come in parts.
+    fn apply(&mut self, body: Body, repeat: bool) -> Vec<Event> {
+        self.number += u64::from(!repeat);
+        let first = (self.home(&body), GATEWAY, RequestNumber(self.number), body);
+        let mut queue = std::collections::VecDeque::from([first]);
+        let mut told = Vec::new();
+        let mut events = Events::new();
+        while let Some((to, source, number, body)) = queue.pop_front() {
+            let partition = &mut self.partitions[usize::from(to.0)];
+            let sequence = partition.sequence().next();
+            let command = Command { sequence, time: Timestamp(self.number), source, number, body };
+            events.clear();
+            partition.apply(&command, &mut events);
+            told.extend(events.all().iter().filter(|event| !matches!(event, Event::BalanceChanged { .. })).cloned());
+            for outgoing in partition.drain_outgoing() {
+                let message = (outgoing.to, SourceId::partition(to), outgoing.number, Body::Peer(outgoing.message));
+                if self.repeats && outgoing.number.0 % 2 == 0 {
+                    queue.push_back(message.clone());
+                }
+                queue.push_back(message);
+            }
+        }
+        told
+    }
+
+    fn balances(&self) -> BTreeMap<(AccountId, AssetId), (Amount, Amount)> {
+        let all = self.partitions.iter().flat_map(|partition| partition.ledger().balances());
+        all.map(|(account, asset, balance)| ((account, asset), (balance.free, balance.held))).collect()
+    }
+
+    /// What the venue's own account has of an asset in all partitions.
+    fn venue_balance(&self, account: AccountId, asset: AssetId) -> i128 {
+        self.partitions.iter().map(|partition| partition.ledger().venue_balance(account, asset).0).sum()
+    }
+}
+
+/// Everything that clients see of three partitions is what they see of one.
+fn three_tell_what_one_tells(seed: u64, length: usize, repeats: bool) -> u64 {
+    let symbols = BTreeMap::from([(SymbolId(0), PartitionId(1)), (SymbolId(1), PartitionId(2))]);
+    let mut one = Cluster::new(Routing::single(), false);
+    let mut three = Cluster::new(Routing::new_checked(3, symbols).unwrap(), repeats);
+    for body in setup() {
+        one.apply(body.clone(), false);
+        three.apply(body, false);
+    }
+    let mut model = model_of(one.partitions[0].registry().markets());
+    let mut far = 0;
+    let mut begin = steps::endowments().into_iter();
+    let mut steps = stream(seed, length);
+    let mut last = None;
+    for at in 0u64.. {
+        let (body, repeat) = match (begin.next(), &last) {
+            (Some(body), _) => (body, false),
+            (None, last) => {
+                let Some(step) = steps.next() else { break };
+                match last {
+                    Some(last) if step[9] >= 248 => (Body::clone(last), true),
+                    _ => (steps::body(&step, &model), false),
+                }
+            }
+        };
+        last = Some(body.clone());
+        let expected = one.apply(body.clone(), repeat);
+        let told = three.apply(body.clone(), repeat);
+        let number = RequestNumber(one.number);
+        model.apply(&Command { sequence: Sequence(at), time: Timestamp(one.number), source: GATEWAY, number, body });
+        // A transfer's record bears the time; all else is the same by itself.
+        assert_eq!(told, expected, "seed {seed}, step {at}");
+        far += u64::from(told.iter().any(|event| matches!(event, Event::Traded(_))));
+        assert_eq!(three.balances(), one.balances(), "seed {seed}, step {at}");
+        for asset in (0..3).map(AssetId) {
+            assert_eq!(three.venue_balance(AccountId::CLEARING, asset), 0, "nothing is in transit when all is quiet");
+            for account in [AccountId::EXTERNAL, AccountId::FEES] {
+                assert_eq!(three.venue_balance(account, asset), one.venue_balance(account, asset));
+            }
+            let sums =
+                three.partitions.iter().map(|partition| partition.audit().sums.get(&asset).map_or(0, |sum| sum.0));
+            assert_eq!(sums.sum::<i128>(), 0);
+        }
+        for partition in &three.partitions {
+            assert_eq!(partition.audit().violations, Vec::<String>::new());
+        }
+    }
+    assert!(three.partitions.iter().all(|partition| partition.sequence().0 > length as u64 / 10), "all take part");
+    far
+}
+
+#[test]
+fn three_partitions_tell_what_one_tells() {
+    let trades: u64 = (100..110).map(|seed| three_tell_what_one_tells(seed, 1_500, seed % 2 == 0)).sum();
+    assert!(trades > 1_000, "{trades}");
+}

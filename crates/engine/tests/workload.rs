@@ -1,0 +1,45 @@
+//! The standard workload through the whole engine, with accounts, holds and fees: the trades must be those on which
+//! independent engines agree.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod kit;
+
+use crossbook_engine::Events;
+use crossbook_loadtest::workload::{GroundTruth, Tally};
+use kit::workload::Feed;
+
+fn holds(truth: &GroundTruth) {
+    let workload = (truth.workload)();
+    let mut feed = Feed::new(&workload);
+    let (mut events, mut commands, mut tally) = (Events::new(), Vec::new(), Tally::default());
+    for (at, command) in workload.commands.iter().enumerate() {
+        if at == workload.warmup {
+            tally = Tally::default();
+        }
+        events.clear();
+        commands.clear();
+        feed.translate(command, &mut commands);
+        for command in &commands {
+            feed.partition.apply(command, &mut events);
+        }
+        feed.tally(&events, &mut tally);
+    }
+    assert_eq!(tally, truth.tally, "mix {}", truth.name);
+    assert_eq!(feed.partition.audit().violations, Vec::<String>::new());
+}
+
+#[test]
+fn mix_a_makes_the_trades_of_the_ground_truth() {
+    holds(&GroundTruth::MIX_A);
+}
+
+#[test]
+fn mix_b_with_a_shallow_book_makes_the_trades_of_the_ground_truth() {
+    holds(&GroundTruth::MIX_B_1K);
+}
+
+#[test]
+fn mix_b_with_a_deep_book_makes_the_trades_of_the_ground_truth() {
+    holds(&GroundTruth::MIX_B_100K);
+}
