@@ -264,8 +264,7 @@ fn tickers_equal_a_window_over_the_trades() {
             let ticker = data.ticker(Timestamp(now));
             let from = (now / MINUTE - 1_439) * MINUTE;
             let inside: Vec<_> = trades.iter().filter(|(_, time, _)| time.0 >= from).map(|(_, _, t)| t).collect();
-            let before =
-                trades.iter().filter(|(_, time, _)| time.0 < from).next_back().map_or(Price(0), |(_, _, t)| t.price);
+            let before = trades.iter().rfind(|(_, time, _)| time.0 < from).map_or(Price(0), |(_, _, t)| t.price);
             let rest = inside.last().map_or(before, |t| t.price);
             assert_eq!((ticker.open_time.0, ticker.close_time.0), (from, now));
             assert_eq!(ticker.previous_close, before);
