@@ -113,7 +113,8 @@ fn a_failed_operation_poisons_the_log_and_the_next_start_believes_the_disk() {
         [(true, Fault::Broken), (false, Fault::Broken), (true, Fault::Full), (false, Fault::Full)]
     {
         let options = options(preallocate);
-        for operation in 0..operations(options) {
+        let endings = [false, true];
+        for (operation, goes_on) in (0..operations(options)).flat_map(|operation| endings.map(|end| (operation, end))) {
             let memory = Memory::new(64);
             memory.fail(operation, fault);
             let mut told = Told::default();
@@ -125,6 +126,14 @@ fn a_failed_operation_poisons_the_log_and_the_next_start_believes_the_disk() {
             // The process ends and starts again on the same boot: what it sees may be in memory only. Whatever it calls
             // durable now must outlive a power cut that keeps nothing else.
             let seen = check(&memory, options, &told);
+            let seen = if goes_on {
+                // Nor may a segment written on have a header or a name that only this boot knows.
+                work(&memory, options, &[1, 2], 2, &mut told).unwrap();
+                assert_eq!(told.durable, seen + 3);
+                told.durable
+            } else {
+                seen
+            };
             let memory = memory.crash(&mut || false);
             assert_eq!(check(&memory, options, &told), seen, "operation {operation}");
         }
