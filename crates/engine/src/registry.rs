@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_types::{
-    AccountId, ApiKeyId, Asset, AssetId, AssetName, Market, SymbolId, SymbolName, Timestamp, market,
-};
+use crossbook_types::{AccountId, ApiKeyId, Asset, AssetId, AssetName, Market, SymbolId, SymbolName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{ChangeMarket, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey};
@@ -179,14 +177,13 @@ impl Registry {
     /// Changes a market.
     pub(crate) fn change_market(&mut self, request: &ChangeMarket) -> Result<Market, Refusal> {
         let market = self.market(request.symbol).ok_or(Refusal::UnknownSymbol)?;
-        let before = market.description();
-        let after = market::Description {
-            filters: request.filters.unwrap_or(before.filters),
-            fees: request.fees.unwrap_or(before.fees),
-            status: request.status.unwrap_or(before.status),
-            ..before
-        };
-        let market = Market::new_checked(after).map_err(Refusal::Market)?;
+        let market = market
+            .changed(
+                request.filters.unwrap_or(market.filters),
+                request.fees.unwrap_or(market.fees),
+                request.status.unwrap_or(market.status),
+            )
+            .map_err(Refusal::Market)?;
         self.markets[request.symbol.0 as usize] = market;
         Ok(market)
     }

@@ -196,6 +196,8 @@ pub struct Market {
     base_per_lot: i128,
     /// Smallest units of the quote asset in one lot at a price of one tick.
     quote_per_tick_lot: i128,
+    /// The highest price and largest quantity that the filters ever allowed: orders from then may still rest.
+    largest: (Price, Quantity),
 }
 
 /// What a market is made of; see [`Market`] for the fields.
@@ -262,17 +264,8 @@ impl Market {
         if (f.band_up_percent != 0 && f.band_up_percent < 100) || f.band_down_percent > 100 {
             return Err(Error::Band);
         }
-        let quantity_max = f.quantity_max.max(f.market_quantity_max);
-        let largest_base = i128::from(quantity_max.0).checked_mul(base_per_lot);
-        let largest_quote = i128::from(f.price_max.0)
-            .checked_mul(i128::from(quantity_max.0))
-            .and_then(|steps| steps.checked_mul(quote_per_tick_lot));
-        for largest in [largest_base, largest_quote] {
-            if largest.is_none_or(|amount| amount > Amount::MAX.0) {
-                return Err(Error::TooLarge);
-            }
-        }
-        Ok(Self {
+        let largest = (f.price_max, f.quantity_max.max(f.market_quantity_max));
+        let market = Self {
             id,
             symbol,
             base,
@@ -284,7 +277,31 @@ impl Market {
             status,
             base_per_lot,
             quote_per_tick_lot,
-        })
+            largest,
+        };
+        market.check_largest()?;
+        Ok(market)
+    }
+
+    /// The market under other rules.
+    ///
+    /// # Errors
+    /// As for [`Market::new_checked`], and when an order that rests from before could meet one that is allowed from now on
+    /// and be worth more than fits.
+    pub fn changed(&self, filters: Filters, fees: Fees, status: MarketStatus) -> Result<Self, Error> {
+        let mut market = Self::new_checked(Description { filters, fees, status, ..self.description() })?;
+        market.largest = (market.largest.0.max(self.largest.0), market.largest.1.max(self.largest.1));
+        market.check_largest()?;
+        Ok(market)
+    }
+
+    /// Whether the largest order at the highest price is worth an amount that fits.
+    fn check_largest(&self) -> Result<(), Error> {
+        let (price, quantity) = (i128::from(self.largest.0.0), i128::from(self.largest.1.0));
+        let base = quantity.checked_mul(self.base_per_lot);
+        let quote = price.checked_mul(quantity).and_then(|steps| steps.checked_mul(self.quote_per_tick_lot));
+        let fits = |amount: Option<i128>| amount.is_some_and(|amount| amount <= Amount::MAX.0);
+        if fits(base) && fits(quote) { Ok(()) } else { Err(Error::TooLarge) }
     }
 
     /// What the market is made of.
@@ -477,6 +494,23 @@ pub(crate) mod tests {
         let mut d = btcusdt();
         d.filters.price_min = Price(0);
         assert_eq!(Market::new_checked(d), Err(Error::Range));
+    }
+
+    #[test]
+    fn a_change_reckons_with_orders_from_before() {
+        let mut d = btcusdt();
+        d.quote.decimals = 18;
+        d.filters.price_max = Price::MAX;
+        d.filters.quantity_max = Quantity(10_000_000);
+        d.filters.notional_max = Amount::MAX;
+        let market = Market::new_checked(d).unwrap();
+        let with = |price_max, quantity_max| Filters { price_max, quantity_max, ..d.filters };
+        let change = |market: &Market, filters| market.changed(filters, d.fees, d.status);
+        // Alone this would do, but orders may rest at the old highest price.
+        let filters = with(Price(1_000_000), Quantity::MAX);
+        assert!(Market::new_checked(Description { filters, ..d }).is_ok());
+        assert_eq!(change(&market, filters), Err(Error::TooLarge));
+        assert!(change(&market, with(Price(1_000_000), Quantity(10_000_000))).is_ok());
     }
 
     #[test]
