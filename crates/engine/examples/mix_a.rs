@@ -46,7 +46,9 @@ fn main() {
         .collect();
     rates.sort_by(f64::total_cmp);
     let (low, median, high) = (rates[0], rates[RUNS / 2], rates[RUNS - 1]);
-    println!("{what}, mix A: {median:.2} million commands/s (median of {RUNS}; {low:.2} to {high:.2}), trades verified");
+    println!(
+        "{what}, mix A: {median:.2} million commands/s (median of {RUNS}; {low:.2} to {high:.2}), trades verified"
+    );
 }
 
 /// The whole engine. The warm-up is not timed.
