@@ -113,6 +113,7 @@ impl Publisher {
         let fact = match event {
             Event::AssetListed(asset) => Fact::Asset(*asset),
             Event::MarketListed(market) | Event::MarketChanged(market) => Fact::Market(market.clone()),
+            Event::ApiKeyRevoked { account, key } => Fact::KeyRevoked(*account, *key),
             Event::Traded(trade) if interest.market(trade.symbol).any(Wanted::TRADES) => {
                 let &Trade { symbol, trade, price, quantity, quote, taker_side, .. } = trade;
                 Fact::Trade(symbol, PublicTrade { trade, price, quantity, quote, taker_side, time: cause.time })

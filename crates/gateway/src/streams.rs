@@ -13,8 +13,12 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::extract::FromRequestParts;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::response::{IntoResponse, Response};
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
 pub mod attempts;
@@ -35,9 +39,11 @@ pub use hub::Hub;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::ws_api;
 use hub::ConnectionKind;
 use outbox::{Capacity, Outbox};
 use session::StreamSession;
+use topic::Topic;
 
 /// Bounds of WebSocket connections.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -99,6 +105,45 @@ impl Config {
     }
 }
 
+/// Changes a request's connection to WebSocket, if there is something to talk to at its path: streams at `/ws`, `/ws/<stream>` and
+/// `/stream?streams=<stream>/<stream>`, the API at `/ws-api/v3`.
+pub async fn upgrade(app: &Arc<App>, ip: IpAddr, request: Request<Incoming>) -> Response {
+    let (mut parts, _) = request.into_parts();
+    let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().unwrap_or_default().to_owned());
+    let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => return rejection.into_response(),
+    };
+    let path = path.trim_end_matches('/');
+    if path == "/ws-api/v3" {
+        let said = query_value(&query, "returnRateLimits").and_then(|text| text.parse().ok());
+        return ws_api::open(app, ip, upgrade, said);
+    }
+    match path.strip_prefix("/ws") {
+        Some("") => return open(app, ip, upgrade, &[], false),
+        Some(rest) if rest.starts_with('/') => return open(app, ip, upgrade, &names_in(rest), false),
+        _ => {}
+    }
+    if path == "/stream" {
+        let names = query_value(&query, "streams").map(|text| names_in(&text)).unwrap_or_default();
+        return open(app, ip, upgrade, &names, true);
+    }
+    let message = "There is no WebSocket at this path; use /ws, /stream or /ws-api/v3.";
+    ApiError::with_status(StatusCode::NOT_FOUND, -1020, message).into_response()
+}
+
+/// The names between slashes, percent-decoded. What is no stream is left out: some clients open `/ws/0` and subscribe later.
+fn names_in(text: &str) -> Vec<String> {
+    let text = percent_decode_str(text).decode_utf8_lossy();
+    text.split('/').filter(|name| Topic::parse(name).is_some()).map(str::to_owned).collect()
+}
+
+/// The value of a query parameter, as it was sent.
+fn query_value(query: &str, name: &str) -> Option<String> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
+}
+
 /// Opens a stream connection that begins with the named streams. `combined` wraps each message with the name of its stream.
 /// Subscriptions hold before the client learns that it is connected, so it misses nothing from then on.
 pub fn open(app: &Arc<App>, ip: IpAddr, upgrade: WebSocketUpgrade, names: &[String], combined: bool) -> Response {
@@ -128,4 +173,18 @@ pub fn admit(app: &App, ip: IpAddr) -> Result<(), ApiError> {
         metrics::counter!("crossbook_connections_refused_total").increment(1);
         ApiError::too_many_connections(wait_seconds)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_in_paths_and_queries() {
+        let query = "timeUnit=x&streams=btcusdt%40trade%2Fbtcusdt@depth5@100ms/nonsense";
+        let names = names_in(&query_value(query, "streams").unwrap());
+        assert_eq!(names, ["btcusdt@trade", "btcusdt@depth5@100ms"]);
+        assert!(names_in("/0").is_empty());
+        assert_eq!(query_value(query, "stream"), None);
+    }
 }

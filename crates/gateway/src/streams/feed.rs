@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use crossbook_engine::event::DepthChanged;
-use crossbook_types::{AccountId, Asset, Market, SymbolId, Timestamp};
+use crossbook_types::{AccountId, ApiKeyId, Asset, Market, SymbolId, Timestamp};
 use crossbook_views::{AggregateTrade, Balance, BookTicker, Order, PublicTrade, Views};
 use parking_lot::RwLock;
 
@@ -54,6 +54,8 @@ pub enum Fact {
     Asset(Asset),
     /// A market exists, or is now this.
     Market(Box<Market>),
+    /// An API key is not valid any more.
+    KeyRevoked(AccountId, ApiKeyId),
     /// A trade.
     Trade(SymbolId, PublicTrade),
     /// An aggregate trade.
@@ -155,6 +157,10 @@ impl Feed {
             Fact::Market(market) => {
                 place(&mut self.catalogue.markets, market.id.0, **market);
                 self.hub.market_listed(market.symbol, market.id);
+                0
+            }
+            Fact::KeyRevoked(account, key) => {
+                self.hub.key_revoked(*account, *key, crate::app::now());
                 0
             }
             Fact::Trade(symbol, trade) => self.tell_of(*symbol, Kind::Trade, |market| payload::trade(market, trade)),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::ws::Utf8Bytes;
-use crossbook_types::{AccountId, SymbolId, SymbolName, Timestamp};
+use crossbook_types::{AccountId, ApiKeyId, SymbolId, SymbolName, Timestamp};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::attempts::Attempts;
@@ -17,6 +17,7 @@ use super::interest::{Interest, Wanted};
 use super::outbox::{Closing, Outbox};
 use super::payload;
 use super::topic::{Kind, Pace, Topic};
+use crate::user_stream;
 
 /// A connection, for as long as it is open.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -74,6 +75,8 @@ struct Listener {
 struct UserListener {
     connection: ConnectionId,
     subscription: u32,
+    /// With which key the client proved that it may listen.
+    key: ApiKeyId,
     outbox: Arc<Outbox>,
 }
 
@@ -176,6 +179,35 @@ impl Hub {
         listeners.len()
     }
 
+    /// Ends the subscriptions to the account that were made with a key, now that the key is not valid any more.
+    pub fn key_revoked(&self, account: AccountId, key: ApiKeyId, now: Timestamp) {
+        let mut directory = self.directory.lock();
+        let Some(listeners) = directory.accounts.get_mut(&account) else { return };
+        let ended = user_stream::terminated(now);
+        let before = listeners.len();
+        listeners.retain(|listener| {
+            let stays = listener.key != key;
+            if !stays {
+                listener.outbox.push(user_envelope(listener.subscription, &ended).into());
+            }
+            stays
+        });
+        self.left(&mut directory, account, before);
+    }
+
+    /// Draws the consequences of listeners leaving an account that had `before` of them.
+    fn left(&self, directory: &mut Directory, account: AccountId, before: usize) {
+        let now = directory.accounts.get(&account).map_or(0, Vec::len);
+        if now == 0 {
+            directory.accounts.remove(&account);
+        }
+        let mut interest = self.interest.write();
+        for _ in now..before {
+            interest.remove_account(account);
+            subscriptions("user").decrement(1.0);
+        }
+    }
+
     /// Draws what is wanted of a market anew. The directory's lock is held, so that the last to draw has seen the last change.
     fn redraw(&self, directory: &Directory, name: SymbolName) {
         let Some(&symbol) = directory.symbols.get(&name) else { return };
@@ -261,7 +293,7 @@ impl Membership {
 
     /// Subscribes to an account's events under a number of the client's session. `answer` goes out before any event, and every
     /// command whose effect is published after this returns has its events sent.
-    pub fn subscribe_account(&mut self, account: AccountId, subscription: u32, answer: Utf8Bytes) {
+    pub fn subscribe_account(&mut self, account: AccountId, key: ApiKeyId, subscription: u32, answer: Utf8Bytes) {
         self.accounts.push((subscription, account));
         let mut directory = self.hub.directory.lock();
         // The order matters. Events are gathered from here on; they cannot be handed out before this lock is released.
@@ -270,6 +302,7 @@ impl Membership {
         directory.accounts.entry(account).or_default().push(UserListener {
             connection: self.id,
             subscription,
+            key,
             outbox: Arc::clone(&self.outbox),
         });
         subscriptions("user").increment(1.0);
@@ -291,15 +324,10 @@ impl Membership {
 
     fn leave_account(&self, subscription: u32, account: AccountId) {
         let mut directory = self.hub.directory.lock();
-        if let Some(listeners) = directory.accounts.get_mut(&account) {
-            listeners
-                .retain(|listener| listener.connection != self.id || listener.subscription != subscription);
-            if listeners.is_empty() {
-                directory.accounts.remove(&account);
-            }
-        }
-        self.hub.interest.write().remove_account(account);
-        subscriptions("user").decrement(1.0);
+        let Some(listeners) = directory.accounts.get_mut(&account) else { return };
+        let before = listeners.len();
+        listeners.retain(|listener| listener.connection != self.id || listener.subscription != subscription);
+        self.hub.left(&mut directory, account, before);
     }
 }
 
@@ -376,8 +404,8 @@ mod tests {
     fn events_of_an_account_reach_only_its_subscriptions_and_after_the_answer() {
         let hub = Arc::new(Hub::new());
         let (mut mine, mut theirs) = (join(&hub, false), join(&hub, false));
-        mine.subscribe_account(AccountId(1001), 0, "answer".into());
-        theirs.subscribe_account(AccountId(1002), 7, "answer".into());
+        mine.subscribe_account(AccountId(1001), key("mine"), 0, "answer".into());
+        theirs.subscribe_account(AccountId(1002), key("theirs"), 7, "answer".into());
         assert_eq!(hub.tell_account(AccountId(1001), || "{}".into()), 1);
         assert_eq!(received(&mine), ["answer", r#"{"subscriptionId":0,"event":{}}"#]);
         assert_eq!(received(&theirs), ["answer"]);
@@ -386,6 +414,25 @@ mod tests {
         assert!(!hub.interest().account(AccountId(1001)));
         assert!(hub.interest().account(AccountId(1002)));
         assert_eq!(hub.tell_account(AccountId(1001), || panic!("written for nobody")), 0);
+    }
+
+    fn key(name: &str) -> ApiKeyId {
+        ApiKeyId::new_checked(name).unwrap()
+    }
+
+    #[test]
+    fn a_revoked_key_hears_nothing_more() {
+        let hub = Arc::new(Hub::new());
+        let mut member = join(&hub, false);
+        member.subscribe_account(AccountId(1001), key("old"), 0, "answer".into());
+        member.subscribe_account(AccountId(1001), key("new"), 1, "answer".into());
+        hub.key_revoked(AccountId(1001), key("old"), Timestamp::from_millis(5));
+        hub.tell_account(AccountId(1001), || "{}".into());
+        let ended = r#"{"subscriptionId":0,"event":{"e":"eventStreamTerminated","E":5}}"#;
+        assert_eq!(received(&member), ["answer", "answer", ended, r#"{"subscriptionId":1,"event":{}}"#]);
+        assert!(hub.interest().account(AccountId(1001)));
+        drop(member);
+        assert!(!hub.interest().account(AccountId(1001)));
     }
 
     #[test]

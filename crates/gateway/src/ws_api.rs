@@ -1,0 +1,327 @@
+//! The API over WebSocket: the same operations as over HTTP, with answers matched to requests by an id, and beside them the
+//! events of accounts.
+//!
+//! Requests of one connection are taken in the order in which they come, but an order does not wait for the answer to the one before
+//! it: answers come as they are ready.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::extract::ws::{Utf8Bytes, WebSocketUpgrade};
+use axum::response::{IntoResponse, Response};
+use crossbook_types::{AccountId, ApiKeyId, Timestamp};
+use serde_json::{Value, json};
+
+mod envelope;
+mod request;
+
+use crate::app::App;
+use crate::auth::{self, Identity, Security};
+use crate::error::ApiError;
+use crate::operations::{self, Caller, Operation};
+use crate::streams::hub::{ConnectionKind, Membership, user_envelope};
+use crate::streams::outbox::Outbox;
+use crate::streams::socket::Session as _;
+use crate::streams::{self, socket};
+use crate::user_stream;
+use envelope::{Envelope, Usage};
+use request::Request;
+
+/// What it weighs to connect, and what the session's own requests weigh.
+const SESSION_WEIGHT: u64 = 2;
+/// Subscriptions to accounts that one connection can make in its life.
+const SUBSCRIPTIONS_PER_LIFE_MAX: u32 = 65_535;
+/// Parameters of requests that are read here, not by the operations.
+const READ_HERE: &[&str] = &["apiKey", "returnRateLimits"];
+
+/// Opens a connection to the API. `return_rate_limits` is the query parameter of that name, if it was given.
+pub fn open(app: &Arc<App>, ip: IpAddr, upgrade: WebSocketUpgrade, return_rate_limits: Option<bool>) -> Response {
+    let now = app.now();
+    let admitted = streams::admit(app, ip).and_then(|()| app.limits.charge(ip, SESSION_WEIGHT, now));
+    if let Err(refused) = admitted {
+        return refused.into_response();
+    }
+    let config = &app.config.streams;
+    let outbox = Arc::new(Outbox::new(config.outbox_capacity(), false));
+    let session = ApiSession {
+        membership: app.hub.connect(ConnectionKind::Api, outbox),
+        app: Arc::clone(app),
+        ip,
+        connected: now,
+        logon: None,
+        return_rate_limits: return_rate_limits.unwrap_or(true),
+        subscriptions_made: 0,
+        logon_subscription: None,
+    };
+    let limits = socket::Limits::of_api(config);
+    limits.prepare(upgrade).on_upgrade(move |connected| socket::run(connected, session, limits))
+}
+
+/// A key that signed a logon.
+#[derive(Clone, Copy, Debug)]
+struct Logon {
+    key: ApiKeyId,
+    account: AccountId,
+    since: Timestamp,
+}
+
+/// A connection's side of the conversation.
+struct ApiSession {
+    membership: Membership,
+    app: Arc<App>,
+    ip: IpAddr,
+    connected: Timestamp,
+    logon: Option<Logon>,
+    return_rate_limits: bool,
+    subscriptions_made: u32,
+    /// The subscription that ends with the logon.
+    logon_subscription: Option<u32>,
+}
+
+impl socket::Session for ApiSession {
+    type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    fn outbox(&self) -> &Arc<Outbox> {
+        self.membership.outbox()
+    }
+
+    fn receive(&mut self, text: Utf8Bytes) -> Option<Self::Work> {
+        let request = match Request::parse(&text) {
+            Ok(request) => request,
+            Err((id, error)) => {
+                let envelope = Envelope::new(id, self.return_rate_limits);
+                self.outbox().push(envelope.error(&error, &Usage::default(), self.app.now()).into());
+                return None;
+            }
+        };
+        let envelope = Envelope::new(request.id.clone(), request.return_rate_limits.unwrap_or(self.return_rate_limits));
+        let now = self.app.now();
+        match operations::by_method(&request.method) {
+            Some(operation) => self.operation(operation, request, envelope, now),
+            None => {
+                self.of_session(&request, &envelope, now);
+                None
+            }
+        }
+    }
+}
+
+impl ApiSession {
+    /// Checks a request for an operation and begins it.
+    fn operation(
+        &mut self,
+        operation: &'static Operation,
+        request: Request,
+        envelope: Envelope,
+        now: Timestamp,
+    ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        let weight = match request.parameters() {
+            Ok(parameters) => operation.weight(&parameters),
+            Err(_) => 1,
+        };
+        let checked = self.app.limits.charge(self.ip, weight, now).and_then(|_| self.check(operation, &request, now));
+        let (app, outbox, ip) = (Arc::clone(&self.app), Arc::clone(self.outbox()), self.ip);
+        let caller = match checked {
+            Ok(caller) => caller,
+            Err(error) => {
+                outbox.push(envelope.error(&error, &Usage::of(&app, ip, None), now).into());
+                return None;
+            }
+        };
+        Some(Box::pin(async move {
+            let outcome = match request.parameters() {
+                Ok(parameters) => operations::run(&app, operation, &parameters, &caller).await,
+                Err(error) => Err(error),
+            };
+            let later = app.now();
+            let text = match outcome {
+                Ok(outcome) => {
+                    if outcome.free {
+                        app.limits.refund(ip, weight, now, later);
+                    }
+                    let usage = Usage { orders: outcome.orders, ..Usage::of(&app, ip, None) };
+                    envelope.result(&outcome.json, &usage)
+                }
+                Err(error) => {
+                    let placed_by = caller.identity.filter(|_| operation.name == "order.place");
+                    envelope.error(&error, &Usage::of(&app, ip, placed_by.map(|identity| identity.account)), later)
+                }
+            };
+            outbox.push(text.into());
+        }))
+    }
+
+    /// Finds out who asks, and whether all is in order.
+    fn check(&mut self, operation: &Operation, request: &Request, now: Timestamp) -> Result<Caller, ApiError> {
+        let parameters = request.parameters()?;
+        let mut caller = Caller { ip: self.ip, identity: None, deadline: None, now };
+        if operation.security != Security::Public {
+            let identity = self.identity(request)?;
+            identity.require(operation.security)?;
+            caller.identity = Some(identity);
+            caller.deadline = Some(auth::timing(&parameters, now)?);
+        }
+        operation.check(&parameters, READ_HERE)?;
+        Ok(caller)
+    }
+
+    /// Who signed the request, or else who has logged on.
+    fn identity(&mut self, request: &Request) -> Result<Identity, ApiError> {
+        if request.is_signed() {
+            return self.signer(request);
+        }
+        let Some(logon) = self.logon else {
+            return Err(match request.get("apiKey") {
+                Some(_) => ApiError::mandatory("signature"),
+                None => ApiError::mandatory("apiKey"),
+            });
+        };
+        let views = self.app.views.read();
+        match views.registry().api_key(logon.key.as_str()) {
+            Some(key) if key.account == logon.account => {
+                Ok(Identity { account: key.account, key: key.key, permissions: key.permissions })
+            }
+            _ => {
+                drop(views);
+                self.logon = None;
+                Err(ApiError::key_rejected())
+            }
+        }
+    }
+
+    /// Checks the request's own signature.
+    fn signer(&self, request: &Request) -> Result<Identity, ApiError> {
+        let key = request.get("apiKey").map(str::to_owned).or_else(|| self.logon.map(|logon| logon.key.to_string()));
+        let signature = request.get("signature").ok_or_else(|| ApiError::mandatory("signature"))?;
+        let [raw, encoded] = request.signed_payloads();
+        let views = self.app.views.read();
+        auth::authenticate(
+            views.registry(),
+            &self.app.keyring,
+            key.as_deref(),
+            self.ip,
+            &[raw.as_bytes(), encoded.as_bytes()],
+            signature,
+        )
+    }
+
+    /// Answers a request that is about the connection itself.
+    fn of_session(&mut self, request: &Request, envelope: &Envelope, now: Timestamp) {
+        let answered = self.app.limits.charge(self.ip, SESSION_WEIGHT, now).and_then(|_| match &*request.method {
+            "session.logon" => self.log_on(request, now).map(Some),
+            "session.status" => Ok(Some(self.status(now))),
+            "session.logout" => {
+                self.log_out(now);
+                Ok(Some(self.status(now)))
+            }
+            "session.subscriptions" => {
+                let numbers = self.membership.accounts().iter();
+                Ok(Some(numbers.map(|(number, _)| json!({"subscriptionId": number})).collect()))
+            }
+            "userDataStream.subscribe" => {
+                let identity = match self.logon {
+                    Some(_) => self.identity(request)?,
+                    None => return Err(ApiError::key_format()),
+                };
+                self.logon_subscription = Some(self.subscribe(&identity, envelope)?);
+                Ok(None)
+            }
+            "userDataStream.subscribe.signature" => {
+                let identity = self.signer(request)?;
+                auth::timing(&request.parameters()?, now)?;
+                self.subscribe(&identity, envelope).map(|_| None)
+            }
+            "userDataStream.unsubscribe" => self.unsubscribe(request, now).map(Some),
+            _ => Err(ApiError::bad_request(-1020, "This operation is not supported.")),
+        });
+        let usage = Usage::of(&self.app, self.ip, None);
+        match answered {
+            Ok(Some(result)) => self.outbox().push(envelope.result(&result.to_string(), &usage).into()),
+            // The answer is on its way already, ahead of the first event.
+            Ok(None) => {}
+            Err(error) => self.outbox().push(envelope.error(&error, &usage, now).into()),
+        }
+    }
+
+    fn log_on(&mut self, request: &Request, now: Timestamp) -> Result<Value, ApiError> {
+        if request.get("apiKey").is_none() {
+            return Err(ApiError::mandatory("apiKey"));
+        }
+        let identity = self.signer(request)?;
+        auth::timing(&request.parameters()?, now)?;
+        self.logon = Some(Logon { key: identity.key, account: identity.account, since: now });
+        Ok(self.status(now))
+    }
+
+    fn log_out(&mut self, now: Timestamp) {
+        self.logon = None;
+        if let Some(number) = self.logon_subscription.take() {
+            self.end_subscription(number, now);
+        }
+    }
+
+    fn status(&self, now: Timestamp) -> Value {
+        json!({
+            "apiKey": self.logon.map(|logon| logon.key.to_string()),
+            "authorizedSince": self.logon.map(|logon| logon.since.millis()),
+            "connectedSince": self.connected.millis(),
+            "returnRateLimits": self.return_rate_limits,
+            "serverTime": now.millis(),
+            "userDataStream": !self.membership.accounts().is_empty(),
+        })
+    }
+
+    /// Subscribes to the events of the account and answers. Gives the subscription's number.
+    fn subscribe(&mut self, identity: &Identity, envelope: &Envelope) -> Result<u32, ApiError> {
+        identity.require(Security::Read)?;
+        let current = self.membership.accounts();
+        if current.iter().any(|(_, account)| *account == identity.account) {
+            return Err(ApiError::bad_request(-2035, "User Data Stream subscription already active."));
+        }
+        let max = self.app.config.streams.account_subscriptions_max;
+        if current.len() >= max {
+            let message = format!("Too many subscriptions. Connection may create up to '{max}' subscriptions at a time.");
+            return Err(ApiError::bad_request(-1191, message));
+        }
+        if self.subscriptions_made >= SUBSCRIPTIONS_PER_LIFE_MAX {
+            let message = "Maximum subscription ID reached for this connection. Connect again.";
+            return Err(ApiError::bad_request(-2042, message));
+        }
+        let number = self.subscriptions_made;
+        self.subscriptions_made += 1;
+        let usage = Usage::of(&self.app, self.ip, None);
+        let answer = envelope.result(&json!({"subscriptionId": number}).to_string(), &usage);
+        self.membership.subscribe_account(identity.account, identity.key, number, answer.into());
+        Ok(number)
+    }
+
+    fn unsubscribe(&mut self, request: &Request, now: Timestamp) -> Result<Value, ApiError> {
+        let numbers: Vec<u32> = match request.parameters()?.integer("subscriptionId")? {
+            None => self.membership.accounts().iter().map(|(number, _)| *number).collect(),
+            Some(wanted) => {
+                let known = self.membership.accounts().iter().map(|(number, _)| *number);
+                let found: Vec<u32> = known.filter(|number| u64::from(*number) == wanted).collect();
+                if found.is_empty() {
+                    return Err(ApiError::bad_request(-2036, "User Data Stream subscription not active."));
+                }
+                found
+            }
+        };
+        for number in numbers {
+            self.end_subscription(number, now);
+        }
+        Ok(json!({}))
+    }
+
+    fn end_subscription(&mut self, number: u32, now: Timestamp) {
+        if self.membership.unsubscribe_account(number) {
+            self.outbox().push(user_envelope(number, &user_stream::terminated(now)).into());
+        }
+        if self.logon_subscription == Some(number) {
+            self.logon_subscription = None;
+        }
+    }
+}
+

@@ -1,0 +1,128 @@
+//! The frame around every answer: the request's id, a status, the result or the error, and how much of the limits is used.
+
+use std::net::IpAddr;
+
+use crossbook_types::{AccountId, Timestamp};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::limits::OrderCount;
+
+/// What an answer has in common with its request.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    id: Value,
+    with_limits: bool,
+}
+
+/// How much of the limits is used.
+#[derive(Clone, Debug, Default)]
+pub struct Usage {
+    /// Weight of the address in this minute, and the limit.
+    pub weight: Option<(u64, u64)>,
+    /// Orders of the account, if the request placed one.
+    pub orders: Option<OrderCount>,
+    /// The limits of orders in ten seconds and in a day.
+    pub order_limits: (u64, u64),
+}
+
+impl Usage {
+    /// What an address uses, and an account's orders if they matter.
+    #[must_use]
+    pub fn of(app: &App, ip: IpAddr, account: Option<AccountId>) -> Self {
+        let now = app.now();
+        let config = app.limits.config();
+        Self {
+            weight: Some((app.limits.used_weight(ip, now), config.request_weight_1m)),
+            orders: account.map(|account| app.limits.order_count(account, now)),
+            order_limits: (config.orders_10s, config.orders_1d),
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let limit = |kind: &str, interval: &str, every: u64, limit: u64, count: u64| {
+            json!({"rateLimitType": kind, "interval": interval, "intervalNum": every, "limit": limit, "count": count})
+        };
+        let mut limits = Vec::with_capacity(3);
+        if let Some(orders) = &self.orders {
+            limits.push(limit("ORDERS", "SECOND", 10, self.order_limits.0, orders.short));
+            limits.push(limit("ORDERS", "DAY", 1, self.order_limits.1, orders.day));
+        }
+        if let Some((used, max)) = self.weight {
+            limits.push(limit("REQUEST_WEIGHT", "MINUTE", 1, max, used));
+        }
+        Value::Array(limits)
+    }
+}
+
+impl Envelope {
+    /// For a request of that id, with or without the use of limits.
+    #[must_use]
+    pub fn new(id: Value, with_limits: bool) -> Self {
+        Self { id, with_limits }
+    }
+
+    /// An answer with a result, which is JSON already.
+    #[must_use]
+    pub fn result(&self, result: &str, usage: &Usage) -> String {
+        self.write(200, "result", result, usage)
+    }
+
+    /// An answer with an error.
+    #[must_use]
+    pub fn error(&self, error: &ApiError, usage: &Usage, now: Timestamp) -> String {
+        let mut body = json!({"code": error.code, "msg": error.message});
+        if let Some(seconds) = error.retry_after {
+            let retry_after = now.millis().saturating_add(seconds.saturating_mul(1_000));
+            body["data"] = json!({"serverTime": now.millis(), "retryAfter": retry_after});
+        }
+        self.write(error.status.as_u16(), "error", &body.to_string(), usage)
+    }
+
+    fn write(&self, status: u16, key: &str, body: &str, usage: &Usage) -> String {
+        let Self { id, with_limits } = self;
+        let mut text = format!("{{\"id\":{id},\"status\":{status},\"{key}\":{body}");
+        if *with_limits {
+            text.push_str(&format!(",\"rateLimits\":{}", usage.to_json()));
+        }
+        text.push('}');
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Value {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn ids_keep_their_type_and_limits_are_told() {
+        let usage = Usage {
+            weight: Some((70, 6_000)),
+            orders: Some(OrderCount { short: 12, day: 4_043 }),
+            order_limits: (100, 200_000),
+        };
+        for id in [json!(1), json!("a\"b"), json!(null)] {
+            let answer = parsed(&Envelope::new(id.clone(), true).result("{\"a\":1}", &usage));
+            assert_eq!((&answer["id"], &answer["status"], &answer["result"]), (&id, &json!(200), &json!({"a": 1})));
+            let weight = json!({"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":6000,"count":70});
+            assert_eq!(answer["rateLimits"][2], weight);
+            assert_eq!(answer["rateLimits"][0]["count"], json!(12));
+        }
+        let bare = parsed(&Envelope::new(json!(1), false).result("[]", &usage));
+        assert_eq!(bare, json!({"id": 1, "status": 200, "result": []}));
+    }
+
+    #[test]
+    fn errors_say_when_to_try_again() {
+        let error = ApiError::too_much_weight(6_000, "1 MINUTE", 30);
+        let answer =
+            parsed(&Envelope::new(json!(1), false).error(&error, &Usage::default(), Timestamp::from_millis(5_000)));
+        assert_eq!((&answer["status"], &answer["error"]["code"]), (&json!(429), &json!(-1003)));
+        assert_eq!(answer["error"]["data"], json!({"serverTime": 5_000, "retryAfter": 35_000}));
+    }
+}
