@@ -49,7 +49,6 @@ LIMIT = {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "1", 
 MARKET = {"side": "BUY", "type": "MARKET", "quantity": "1"}
 STOP = {"side": "SELL", "type": "STOP_LOSS_LIMIT", "timeInForce": "GTC", "quantity": "1", "price": "90", "stopPrice": "91"}
 EITHER_QUANTITY = (400, -1102, "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!")
-EITHER_TRIGGER = (400, -1102, "Param 'stopPrice' or 'trailingDelta' must be sent, but both were empty/null!")
 
 # An order that would be taken, what is changed in it (None: left out), and what must be answered.
 ORDERS = [
@@ -114,7 +113,7 @@ ORDERS = [
     (MARKET, {"price": "100"}, needless("price")),
     (MARKET, {"timeInForce": "GTC"}, needless("timeInForce")),
     (MARKET, {"quantity": "1.000001"}, filtered("LOT_SIZE")),
-    (STOP, {"stopPrice": ABSENT}, EITHER_TRIGGER),
+    (STOP, {"stopPrice": ABSENT}, missing("stopPrice")),
     (STOP, {"stopPrice": ""}, empty("stopPrice")),
     (STOP, {"stopPrice": "low"}, illegal("stopPrice", DECIMAL)),
     (STOP, {"stopPrice": "91.001"}, filtered("PRICE_FILTER")),
