@@ -161,10 +161,7 @@ impl ApiError {
     /// -1102.
     #[must_use]
     pub fn mandatory(name: &str) -> Self {
-        Self::bad_request(
-            -1102,
-            format!("Mandatory parameter '{name}' was not sent, was empty/null, or malformed."),
-        )
+        Self::bad_request(-1102, format!("Mandatory parameter '{name}' was not sent, was empty/null, or malformed."))
     }
 
     /// -1102 for two of which one is needed.
@@ -176,8 +173,7 @@ impl ApiError {
     /// -1104.
     #[must_use]
     pub fn unread(read: usize, sent: usize) -> Self {
-        let message =
-            format!("Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}'.");
+        let message = format!("Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}'.");
         Self::bad_request(-1104, message)
     }
 

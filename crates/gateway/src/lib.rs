@@ -4,14 +4,18 @@
 //! answered here, and only a well-formed command reaches the node. Queries are answered from the views. The operations
 //! themselves ([`operations`]) know nothing of how a request travelled, so HTTP and WebSocket share them.
 
+pub mod admin;
 pub mod app;
 pub mod auth;
 pub mod config;
 pub mod error;
 pub mod limits;
+pub mod openapi;
 pub mod operations;
 pub mod parameters;
 pub mod publisher;
+pub mod render;
+pub mod rest;
 pub mod secret;
 pub mod server;
 pub mod streams;

@@ -321,7 +321,9 @@ mod tests {
         assert_eq!(limits.charge(ip(2), 1, START), Ok(1));
         let over = limits.charge(ip(1), 5, later(20)).unwrap_err();
         assert_eq!((over.status.as_u16(), over.code, over.retry_after), (429, -1003, Some(40)));
-        assert!(over.message.starts_with("Too much request weight used; current limit is 10 request weight per 1 MINUTE."));
+        assert!(
+            over.message.starts_with("Too much request weight used; current limit is 10 request weight per 1 MINUTE.")
+        );
         assert_eq!(limits.charge(ip(1), 5, later(60)), Ok(5));
         assert_eq!(limits.refund(ip(1), 5, later(60), later(61)), 0);
         assert_eq!(limits.charge(ip(1), 5, later(119)), Ok(5));
@@ -369,8 +371,13 @@ mod tests {
 
     #[test]
     fn a_limit_of_zero_is_none() {
-        let config =
-            LimitsConfig { request_weight_1m: 0, raw_requests_5m: 0, orders_10s: 0, orders_1d: 0, ..LimitsConfig::default() };
+        let config = LimitsConfig {
+            request_weight_1m: 0,
+            raw_requests_5m: 0,
+            orders_10s: 0,
+            orders_1d: 0,
+            ..LimitsConfig::default()
+        };
         let limits = limits(config);
         for used in 1..10_000 {
             assert_eq!(limits.charge(ip(1), 1, START), Ok(used));

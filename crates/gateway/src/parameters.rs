@@ -5,7 +5,6 @@ use std::borrow::Cow;
 
 use crossbook_types::{ClientOrderId, Decimal, Timestamp};
 use percent_encoding::percent_decode_str;
-use smallvec::SmallVec;
 
 use crate::error::{self, ApiError};
 
@@ -16,13 +15,15 @@ pub const DECIMAL_CHARACTERS_MAX: usize = 41;
 /// The most names in a list of symbols.
 pub const SYMBOLS_MAX: usize = 1_000;
 
+/// Parameters of a typical order.
+const TYPICAL: usize = 12;
 /// Timestamps from here on are in microseconds; in milliseconds this would be the year 5138.
 const MICROSECONDS_FROM: u64 = 100_000_000_000_000;
 
 /// The parameters of a request, each name once.
 #[derive(Clone, Debug, Default)]
 pub struct Parameters<'a> {
-    entries: SmallVec<[(Cow<'a, str>, Cow<'a, str>); 16]>,
+    entries: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 impl<'a> Parameters<'a> {
@@ -31,7 +32,7 @@ impl<'a> Parameters<'a> {
     /// # Errors
     /// -1101 if either has a name twice or there are more than [`PARAMETERS_MAX`], -1100 if something is not UTF-8.
     pub fn parse(query: &'a str, body: &'a str) -> Result<Self, ApiError> {
-        let mut parameters = Self::default();
+        let mut parameters = Self { entries: Vec::with_capacity(TYPICAL) };
         for pair in query.split('&') {
             parameters.add(pair, 0)?;
         }
@@ -124,11 +125,7 @@ impl<'a> Parameters<'a> {
         self.text(name)?.ok_or_else(|| ApiError::mandatory(name))
     }
 
-    fn read<T>(
-        &self,
-        name: &str,
-        read: impl FnOnce(&str, &str) -> Result<T, ApiError>,
-    ) -> Result<Option<T>, ApiError> {
+    fn read<T>(&self, name: &str, read: impl FnOnce(&str, &str) -> Result<T, ApiError>) -> Result<Option<T>, ApiError> {
         self.text(name)?.map(|text| read(name, text)).transpose()
     }
 
@@ -342,7 +339,10 @@ mod tests {
 
     #[test]
     fn times_are_milli_or_microseconds() {
-        assert_eq!(time("t", "1700000000000"), Ok((Timestamp(1_700_000_000_000_000), Timestamp(1_700_000_000_000_999))));
+        assert_eq!(
+            time("t", "1700000000000"),
+            Ok((Timestamp(1_700_000_000_000_000), Timestamp(1_700_000_000_000_999)))
+        );
         assert_eq!(
             time("t", "1700000000000001"),
             Ok((Timestamp(1_700_000_000_000_001), Timestamp(1_700_000_000_000_001)))

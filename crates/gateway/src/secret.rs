@@ -72,11 +72,8 @@ impl MasterKey {
         let (nonce, text) = rest.split_at_checked(NONCE_LEN).ok_or(Error::Sealed)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Error::Sealed)?;
         let mut text = text.to_vec();
-        let opened = self
-            .0
-            .open_in_place(nonce, Aad::from(of.as_str().as_bytes()), &mut text)
-            .map_err(|_| Error::Sealed)?
-            .len();
+        let opened =
+            self.0.open_in_place(nonce, Aad::from(of.as_str().as_bytes()), &mut text).map_err(|_| Error::Sealed)?.len();
         text.truncate(opened);
         Ok(SecretSlice::from(text))
     }

@@ -1,0 +1,306 @@
+//! The operator's API: listing, accounts, keys, deposits and withdrawals, the audit. It has an address of its own and one bearer
+//! token. Requests and answers are JSON; decimals are strings.
+
+mod market;
+mod request;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::body::Body as ResponseBody;
+use bytes::Bytes;
+use crossbook_engine::command::{Body, IssueApiKey, ListAsset, OpenAccount, RevokeApiKey, TransferRequest};
+use crossbook_engine::registry::{Credential, Permissions};
+use crossbook_engine::{Answer, Refusal};
+use crossbook_types::{AccountId, Amount, ApiKeyId};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use crate::app::App;
+use crate::auth;
+use crate::error::{ApiError, JSON};
+use crate::render;
+use crate::rest::respond;
+use crate::secret::{KEY_CHARACTERS, random_text};
+use crate::server::{self, Service};
+use request::{NewAccount, NewAsset, NewKey, NewTransfer, read};
+
+/// Gives the metrics as text, for Prometheus.
+pub type Metrics = Box<dyn Fn() -> String + Send + Sync>;
+
+/// Answers the operator.
+pub struct Admin {
+    app: Arc<App>,
+    token: SecretString,
+    metrics: Metrics,
+}
+
+impl Admin {
+    /// Serves the operator who knows `token`. `/healthz`, `/readyz` and `/metrics` need no token.
+    #[must_use]
+    pub fn new(app: Arc<App>, token: SecretString, metrics: Metrics) -> Self {
+        Self { app, token, metrics }
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> Result<Value, ApiError> {
+        if !self.is_operator(&request) {
+            let message = "Send the header `Authorization: Bearer <token>` with the operator's token.";
+            return Err(ApiError::with_status(StatusCode::UNAUTHORIZED, -1002, message));
+        }
+        let (parts, body) = request.into_parts();
+        let body = server::read_body(body, &self.app.config.server).await?;
+        let path: Vec<&str> = parts.uri.path().strip_prefix("/admin/v1/").unwrap_or_default().split('/').collect();
+        match (&parts.method, path.as_slice()) {
+            (&Method::POST, ["assets"]) => self.list_asset(&body).await,
+            (&Method::POST, ["markets"]) => market::list(&self.app, &body).await,
+            (&Method::PATCH, ["markets", symbol]) => market::change(&self.app, symbol, &body).await,
+            (&Method::POST, ["accounts"]) => self.open_account(&body).await,
+            (&Method::GET, ["accounts", id]) => self.account(id),
+            (&Method::POST, ["accounts", id, "api-keys"]) => self.issue_key(id, &body).await,
+            (&Method::DELETE, ["accounts", id, "api-keys", key]) => self.revoke_key(id, key).await,
+            (&Method::POST, ["accounts", id, "deposits"]) => self.transfer(id, &body, 1).await,
+            (&Method::POST, ["accounts", id, "withdrawals"]) => self.transfer(id, &body, -1).await,
+            (&Method::GET, ["audit"]) => self.audit().await,
+            _ => Err(not_found("There is no such operation; see the README for the admin API.")),
+        }
+    }
+
+    fn is_operator(&self, request: &Request<Incoming>) -> bool {
+        let header = request.headers().get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
+        let given = header.strip_prefix(b"Bearer ").unwrap_or_default();
+        auth::same_secret(given, self.token.expose_secret().as_bytes())
+    }
+
+    async fn list_asset(&self, body: &Bytes) -> Result<Value, ApiError> {
+        let NewAsset { asset, decimals } = read(body)?;
+        match submit(&self.app, Body::ListAsset(ListAsset { name: asset, decimals })).await? {
+            Answer::AssetListed(id) => Ok(json!({ "asset": asset, "assetId": id, "decimals": decimals })),
+            _ => Err(ApiError::internal()),
+        }
+    }
+
+    async fn open_account(&self, body: &Bytes) -> Result<Value, ApiError> {
+        let NewAccount { label } = read(body)?;
+        match submit(&self.app, Body::OpenAccount(OpenAccount { label: label.clone() })).await? {
+            Answer::AccountOpened(id) => Ok(json!({ "accountId": id, "label": label })),
+            _ => Err(ApiError::internal()),
+        }
+    }
+
+    fn account(&self, id: &str) -> Result<Value, ApiError> {
+        let id = account_id(id)?;
+        let views = self.app.views.read();
+        let registry = views.registry();
+        let (account, holdings) =
+            registry.account(id).zip(views.holdings(id)).ok_or_else(|| not_found("There is no such account."))?;
+        let balances = holdings.balances().iter().filter_map(|balance| {
+            let asset = registry.asset(balance.asset)?;
+            let text = |amount: Amount| amount_text(amount, asset.decimals);
+            Some(json!({ "asset": asset.name, "free": text(balance.free), "locked": text(balance.held) }))
+        });
+        let open_orders = views.open_orders(id).filter_map(|order| {
+            let mut text = String::new();
+            render::order(registry.market(order.symbol)?, order, &mut text);
+            serde_json::from_str::<Value>(&text).ok()
+        });
+        let api_keys = registry.api_keys(id).map(|key| {
+            let kind = match key.credential {
+                Credential::Hmac { .. } => "HMAC",
+                Credential::Ed25519 { .. } => "ED25519",
+                Credential::Rsa { .. } => "RSA",
+            };
+            json!({
+                "apiKey": key.key, "type": kind, "permissions": permission_names(key.permissions),
+                "allowedIps": key.allowed_ips, "issued": key.issued.millis(),
+            })
+        });
+        Ok(json!({
+            "accountId": id,
+            "label": account.label,
+            "opened": account.opened.millis(),
+            "balances": balances.collect::<Vec<_>>(),
+            "openOrders": open_orders.collect::<Vec<_>>(),
+            "apiKeys": api_keys.collect::<Vec<_>>(),
+        }))
+    }
+
+    async fn issue_key(&self, id: &str, body: &Bytes) -> Result<Value, ApiError> {
+        let account = account_id(id)?;
+        let NewKey { permissions, public_key, allowed_ips } = read(body)?;
+        let permissions = read_permissions(&permissions)?;
+        if let Some(bad) = allowed_ips.iter().find(|text| auth::network(text).is_none()) {
+            return Err(invalid(format!("allowedIps has {bad:?}; write addresses or networks such as 10.0.0.0/8.")));
+        }
+        let draw = || random_text(KEY_CHARACTERS).map_err(|_| ApiError::internal());
+        let key = ApiKeyId::new_checked(&draw()?).map_err(|_| ApiError::internal())?;
+        let (credential, secret) = match public_key {
+            Some(pem) => (auth::public_key(&pem).map_err(|error| invalid(error.to_string()))?, None),
+            None => {
+                let secret = SecretString::from(draw()?);
+                let sealed = self.app.keyring.master_key().seal(&key, &secret).map_err(|error| {
+                    tracing::error!(%error, "an API secret could not be sealed");
+                    ApiError::internal()
+                })?;
+                (Credential::Hmac { sealed }, Some(secret))
+            }
+        };
+        let body = Body::IssueApiKey(Box::new(IssueApiKey { account, key, permissions, credential, allowed_ips }));
+        match submit(&self.app, body).await? {
+            Answer::ApiKeyIssued(key) => {
+                let mut answer = json!({ "apiKey": key, "permissions": permission_names(permissions) });
+                if let Some(secret) = secret {
+                    // The one time that it is told.
+                    answer["secretKey"] = json!(secret.expose_secret());
+                }
+                Ok(answer)
+            }
+            _ => Err(ApiError::internal()),
+        }
+    }
+
+    async fn revoke_key(&self, id: &str, key: &str) -> Result<Value, ApiError> {
+        let account = account_id(id)?;
+        let key = ApiKeyId::new_checked(key).map_err(|_| not_found("There is no such API key."))?;
+        match submit(&self.app, Body::RevokeApiKey(RevokeApiKey { account, key })).await? {
+            Answer::ApiKeyRevoked(key) => Ok(json!({ "apiKey": key, "revoked": true })),
+            _ => Err(ApiError::internal()),
+        }
+    }
+
+    /// Brings money in (`sign` 1) or out (`sign` -1).
+    async fn transfer(&self, id: &str, body: &Bytes, sign: i128) -> Result<Value, ApiError> {
+        let account = account_id(id)?;
+        let NewTransfer { asset, amount, transfer_id } = read(body)?;
+        let listed = self.app.views.read().registry().asset_named(asset.as_str()).copied();
+        let asset = listed.ok_or_else(|| not_found("There is no such asset; list it first."))?;
+        let units = amount
+            .decimal("amount")?
+            .rescale(asset.decimals)
+            .filter(|units| (1..=Amount::MAX.0).contains(units))
+            .ok_or_else(|| {
+                invalid(format!("amount must be above zero, with at most {} digits after the point.", asset.decimals))
+            })?;
+        let request = TransferRequest { account, asset: asset.id, amount: Amount(sign * units), transfer: transfer_id };
+        match submit(&self.app, Body::Transfer(request)).await? {
+            Answer::Transferred(done) => Ok(json!({
+                "accountId": account,
+                "asset": asset.name,
+                "amount": amount_text(Amount(done.amount.0 * sign), asset.decimals),
+                "transferId": done.transfer,
+                "time": done.time.millis(),
+            })),
+            _ => Err(ApiError::internal()),
+        }
+    }
+
+    async fn audit(&self) -> Result<Value, ApiError> {
+        let (sender, receiver) = oneshot::channel();
+        let reply = Box::new(move |report| drop(sender.send(report)));
+        self.app.node.audit(reply).map_err(|_| ApiError::busy())?;
+        let report = receiver.await.map_err(|_| ApiError::internal())?;
+        let views = self.app.views.read();
+        let mut assets = serde_json::Map::new();
+        for (&id, &sum) in &report.sums {
+            let (name, decimals) = views
+                .registry()
+                .asset(id)
+                .map_or_else(|| (id.to_string(), 0), |asset| (asset.name.to_string(), asset.decimals));
+            let sum = if sum.is_zero() { "0".to_owned() } else { amount_text(sum, decimals) };
+            assets.insert(name, json!({ "sum": sum }));
+        }
+        let ok = report.violations.is_empty() && report.sums.values().all(|sum| sum.is_zero());
+        Ok(json!({
+            "sequence": report.sequence,
+            "stateHash": hex::encode(report.state_hash),
+            "assets": assets,
+            "violations": report.violations,
+            "ok": ok,
+        }))
+    }
+}
+
+impl Service for Admin {
+    const NAME: &'static str = "admin";
+
+    async fn answer(&self, _: IpAddr, request: Request<Incoming>) -> Response<ResponseBody> {
+        let answer = match (request.method(), request.uri().path()) {
+            (&Method::GET, "/healthz") => Ok(json!({ "status": "ok" })),
+            (&Method::GET, "/readyz") if self.app.is_stopping() => Err(ApiError::shutting_down()),
+            (&Method::GET, "/readyz") => Ok(json!({ "status": "ready" })),
+            (&Method::GET, "/metrics") => {
+                let mut response = Response::new((self.metrics)().into());
+                let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+                response.headers_mut().insert(CONTENT_TYPE, kind);
+                return response;
+            }
+            _ => self.route(request).await,
+        };
+        match answer {
+            Ok(value) => respond(JSON, value.to_string()),
+            Err(error) => {
+                let mut response = server::respond(&error);
+                if error.status == StatusCode::UNAUTHORIZED {
+                    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                }
+                response
+            }
+        }
+    }
+}
+
+/// Sends a command and tells a refusal from any other answer.
+async fn submit(app: &App, body: Body) -> Result<Answer, ApiError> {
+    let reply = app.submit(body, None).await?;
+    match reply.outcome {
+        Ok(Answer::Refused(refusal)) => Err(match refusal {
+            Refusal::UnknownAccount | Refusal::UnknownAsset | Refusal::UnknownSymbol | Refusal::UnknownApiKey => {
+                not_found(refusal.to_string())
+            }
+            _ => invalid(refusal.to_string()),
+        }),
+        Ok(answer) => Ok(answer),
+        Err(_) => Err(ApiError::internal()),
+    }
+}
+
+fn invalid(message: String) -> ApiError {
+    ApiError::bad_request(-1130, message)
+}
+
+fn not_found(message: impl Into<std::borrow::Cow<'static, str>>) -> ApiError {
+    ApiError::with_status(StatusCode::NOT_FOUND, -1020, message)
+}
+
+fn account_id(text: &str) -> Result<AccountId, ApiError> {
+    text.parse().map(AccountId).map_err(|_| not_found("There is no such account."))
+}
+
+fn amount_text(amount: Amount, decimals: u8) -> String {
+    let mut text = String::new();
+    crossbook_types::Decimal::write(amount.0, decimals, 0, &mut text);
+    text
+}
+
+fn read_permissions(names: &[String]) -> Result<Permissions, ApiError> {
+    let mut permissions = Permissions { read: false, trade: false };
+    for name in names {
+        match name.as_str() {
+            "READ" => permissions.read = true,
+            "TRADE" => permissions.trade = true,
+            _ => return Err(invalid(format!("permissions has {name:?}; there are READ and TRADE."))),
+        }
+    }
+    if names.is_empty() {
+        return Err(invalid("permissions must have READ, TRADE or both.".to_owned()));
+    }
+    Ok(permissions)
+}
+
+fn permission_names(permissions: Permissions) -> Vec<&'static str> {
+    let named = [("READ", permissions.read), ("TRADE", permissions.trade)];
+    named.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
+}

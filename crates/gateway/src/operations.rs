@@ -1,0 +1,305 @@
+//! What clients can ask for, whichever way they ask. The table [`OPERATIONS`] says of each operation where it is found, what it
+//! needs, what it weighs and which parameters it has; routing, checks and the published description of the API all read it.
+
+mod account;
+mod catalogue;
+mod general;
+mod market_data;
+mod order_entry;
+mod wallet;
+
+use std::net::IpAddr;
+
+use crossbook_types::{AccountId, Market, Timestamp};
+
+use crate::app::App;
+use crate::auth::{Identity, Security};
+use crate::error::ApiError;
+use crate::limits::OrderCount;
+use crate::parameters::Parameters;
+
+pub use catalogue::OPERATIONS;
+
+/// Who asks, and when.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Caller {
+    /// From which address.
+    pub ip: IpAddr,
+    /// As whom; `None` for public operations.
+    pub identity: Option<Identity>,
+    /// When the request stops being valid.
+    pub deadline: Option<Timestamp>,
+    /// When it arrived.
+    pub now: Timestamp,
+}
+
+/// What an operation gives.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// The result, as JSON.
+    pub json: String,
+    /// The account's order counts, if it placed an order.
+    pub orders: Option<OrderCount>,
+    /// Whether its weight is given back.
+    pub free: bool,
+}
+
+impl Outcome {
+    fn of(json: String) -> Self {
+        Self { json, orders: None, free: false }
+    }
+}
+
+/// An HTTP method.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verb {
+    /// Reads.
+    Get,
+    /// Makes.
+    Post,
+    /// Takes away.
+    Delete,
+}
+
+impl Verb {
+    /// The method's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// An operation: one line of the API.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    /// Its name on the WebSocket API, or one in the same style.
+    pub name: &'static str,
+    /// Whether the WebSocket API has it.
+    pub over_websocket: bool,
+    /// HTTP method.
+    pub verb: Verb,
+    /// HTTP path.
+    pub path: &'static str,
+    /// What it asks of its sender.
+    pub security: Security,
+    /// What it weighs.
+    pub weight: Weight,
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// Its parameters, beside those that all signed operations have.
+    pub parameters: &'static [Parameter],
+    run: Run,
+}
+
+/// A parameter of an operation.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// What its text stands for.
+    pub kind: Kind,
+    /// Whether the operation cannot do without.
+    pub required: bool,
+}
+
+/// What the text of a parameter stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A market's name.
+    Symbol,
+    /// A JSON array of names.
+    Names,
+    /// A decimal number.
+    Decimal,
+    /// A whole number.
+    Integer,
+    /// A time in milli- or microseconds.
+    Time,
+    /// `true` or `false`.
+    Boolean,
+    /// A client's own name for an order.
+    ClientOrderId,
+    /// Any text.
+    Text,
+    /// One of these.
+    OneOf(&'static [&'static str]),
+}
+
+/// What an operation weighs.
+#[derive(Clone, Copy, Debug)]
+pub enum Weight {
+    /// Always this.
+    Fixed(u64),
+    /// It depends on the parameters, in this way.
+    Varies(fn(&Parameters<'_>) -> u64, &'static str),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Run {
+    /// Answered from the views.
+    Query(fn(&Request<'_>) -> Result<String, ApiError>),
+    /// Goes to the node.
+    Place,
+    Cancel,
+    CancelAll,
+}
+
+/// The parameters that every signed operation has.
+pub const SIGNED: &[Parameter] = &[
+    Parameter { name: "recvWindow", kind: Kind::Decimal, required: false },
+    Parameter { name: "timestamp", kind: Kind::Time, required: true },
+    Parameter { name: "signature", kind: Kind::Text, required: true },
+];
+
+impl Operation {
+    /// What a request with these parameters weighs.
+    #[must_use]
+    pub fn weight(&self, parameters: &Parameters<'_>) -> u64 {
+        match self.weight {
+            Weight::Fixed(weight) => weight,
+            Weight::Varies(weigh, _) => weigh(parameters),
+        }
+    }
+
+    /// Whether it changes something.
+    #[must_use]
+    pub fn is_command(&self) -> bool {
+        !matches!(self.run, Run::Query(_))
+    }
+
+    /// Checks that all required parameters were sent, none without a value, each well formed, and no unknown ones. `extra` are names
+    /// that the transport has read itself.
+    ///
+    /// # Errors
+    /// -1102, -1105, the error of a malformed value, -1101 or -1104, in this order.
+    pub fn check(&self, parameters: &Parameters<'_>, extra: &[&str]) -> Result<(), ApiError> {
+        let mut read = 0;
+        for parameter in self.parameters {
+            match parameters.text(parameter.name)? {
+                Some(text) => {
+                    parameter.check(text)?;
+                    read += 1;
+                }
+                None if parameter.required => return Err(ApiError::mandatory(parameter.name)),
+                None => {}
+            }
+        }
+        let signed = if self.security == Security::Public { &[] } else { SIGNED };
+        read += signed.iter().filter(|parameter| parameters.has(parameter.name)).count();
+        read += extra.iter().filter(|name| parameters.has(name)).count();
+        if read == parameters.len() {
+            Ok(())
+        } else if signed.is_empty() {
+            Err(ApiError::too_many_parameters(self.parameters.len(), parameters.len()))
+        } else {
+            Err(ApiError::unread(read, parameters.len()))
+        }
+    }
+}
+
+impl Parameter {
+    fn check(&self, text: &str) -> Result<(), ApiError> {
+        use crate::parameters as p;
+        match self.kind {
+            Kind::Symbol => p::symbol(self.name, text).map(drop),
+            Kind::Names => p::names(self.name, text).map(drop),
+            Kind::Decimal => p::decimal(self.name, text).map(drop),
+            Kind::Integer => p::integer(self.name, text).map(drop),
+            Kind::Time => p::time(self.name, text).map(drop),
+            Kind::Boolean => p::boolean(self.name, text).map(drop),
+            Kind::ClientOrderId => p::client_order_id(self.name, text).map(drop),
+            Kind::Text => Ok(()),
+            Kind::OneOf(words) if words.contains(&text) => Ok(()),
+            Kind::OneOf(_) => Err(self.not_one_of_them()),
+        }
+    }
+
+    /// Some words have an error of their own.
+    fn not_one_of_them(&self) -> ApiError {
+        match self.name {
+            "side" => ApiError::bad_request(-1117, "Invalid side."),
+            "type" if self.required => ApiError::bad_request(-1116, "Invalid orderType."),
+            "type" => ApiError::bad_request(-1139, "Invalid ticker type."),
+            "timeInForce" => ApiError::bad_request(-1115, "Invalid timeInForce."),
+            "interval" => ApiError::bad_request(-1120, "Invalid interval."),
+            "symbolStatus" => ApiError::bad_request(-1122, "Invalid symbolStatus."),
+            _ => ApiError::invalid(self.name),
+        }
+    }
+}
+
+/// The operation that HTTP calls so; or whether at least the path is known.
+///
+/// # Errors
+/// True if there are operations at that path, with other methods.
+pub fn by_route(method: &str, path: &str) -> Result<(usize, &'static Operation), bool> {
+    let mut known = false;
+    for (index, operation) in OPERATIONS.iter().enumerate() {
+        if operation.path == path {
+            if operation.verb.as_str() == method {
+                return Ok((index, operation));
+            }
+            known = true;
+        }
+    }
+    Err(known)
+}
+
+/// The operation that the WebSocket API calls so.
+#[must_use]
+pub fn by_method(name: &str) -> Option<&'static Operation> {
+    OPERATIONS.iter().find(|operation| operation.over_websocket && operation.name == name)
+}
+
+/// Carries out an operation whose parameters were checked and whose sender was authenticated.
+///
+/// # Errors
+/// Whatever a client can be told.
+pub async fn run(
+    app: &App,
+    operation: &'static Operation,
+    parameters: &Parameters<'_>,
+    caller: &Caller,
+) -> Result<Outcome, ApiError> {
+    let request = Request { app, parameters, caller };
+    match operation.run {
+        Run::Query(query) => query(&request).map(Outcome::of),
+        Run::Place => order_entry::place(&request).await,
+        Run::Cancel => order_entry::cancel(&request).await,
+        Run::CancelAll => order_entry::cancel_all(&request).await,
+    }
+}
+
+/// A request that is being carried out.
+struct Request<'a> {
+    app: &'a App,
+    parameters: &'a Parameters<'a>,
+    caller: &'a Caller,
+}
+
+impl Request<'_> {
+    /// Whose account it is about.
+    fn account(&self) -> Result<AccountId, ApiError> {
+        self.caller.identity.map(|identity| identity.account).ok_or_else(ApiError::key_format)
+    }
+
+    /// The market that the parameter `symbol` names.
+    fn market(&self) -> Result<Market, ApiError> {
+        let name = self.parameters.required("symbol")?;
+        let views = self.app.views.read();
+        views.registry().market_named(name).copied().ok_or_else(ApiError::symbol)
+    }
+}
+
+/// Counts a request that got an error.
+pub fn count_rejected(operation: &'static Operation, error: &ApiError) {
+    let code = error.code.to_string();
+    if matches!(operation.run, Run::Place) {
+        metrics::counter!("crossbook_orders_rejected_total", "code" => code.clone()).increment(1);
+    }
+    metrics::counter!("crossbook_requests_rejected_total", "operation" => operation.name, "code" => code).increment(1);
+}

@@ -1,0 +1,27 @@
+//! The few answers that clients want before they trade at all, of an API that Crossbook otherwise does not have.
+
+use super::Request;
+use crate::error::ApiError;
+use crate::render::json;
+
+pub(super) fn system_status(_: &Request<'_>) -> Result<String, ApiError> {
+    Ok(r#"{"status":0,"msg":"normal"}"#.to_owned())
+}
+
+pub(super) fn nothing(_: &Request<'_>) -> Result<String, ApiError> {
+    Ok("[]".to_owned())
+}
+
+/// The rates as they are charged. Always a list, also for one market.
+pub(super) fn trade_fee(request: &Request<'_>) -> Result<String, ApiError> {
+    let one = request.parameters.has("symbol").then(|| request.market()).transpose()?;
+    let views = request.app.views.read();
+    let markets = views.registry().markets().iter();
+    Ok(json::array(markets.filter(|market| one.is_none_or(|one| one.id == market.id)), |market, out| {
+        json::object(out, |o| {
+            o.name("symbol", market.symbol.as_str());
+            json::rate(o.key("makerCommission"), market.fees.maker);
+            json::rate(o.key("takerCommission"), market.fees.taker);
+        });
+    }))
+}

@@ -1,0 +1,13 @@
+//! Views as the JSON that clients expect, field by field and in the order of the API. Numbers of money are exact decimal
+//! strings; nothing passes through a float.
+
+pub mod json;
+mod market;
+mod order;
+mod venue;
+
+pub use market::{
+    aggregate_trade, average_price, book_ticker, candle, depth, mini_ticker, price_ticker, ticker, trade,
+};
+pub use order::{Detail, cancelled, order, own_trade, placed};
+pub use venue::{account, commission_rates, exchange_info};

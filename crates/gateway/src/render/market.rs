@@ -1,0 +1,137 @@
+//! Public data of markets.
+
+use crossbook_types::{Market, Price, Quantity, Side};
+use crossbook_views::{AggregateTrade, AveragePrice, BookTicker, Candle, Depth, Level, PublicTrade, Ticker};
+
+use super::json::{self, Object};
+
+/// The best `limit` levels of each side.
+#[must_use]
+pub fn depth(market: &Market, depth: &Depth, limit: usize) -> String {
+    let pair = |level: Level| (level.price, level.quantity);
+    let mut out = String::with_capacity(limit.min(100) * 64 + 64);
+    json::object(&mut out, |o| {
+        o.number("lastUpdateId", depth.last_update());
+        json::levels(market, depth.bids().take(limit).map(pair), o.key("bids"));
+        json::levels(market, depth.asks().take(limit).map(pair), o.key("asks"));
+    });
+    out
+}
+
+/// A trade.
+pub fn trade(market: &Market, trade: &PublicTrade, out: &mut String) {
+    json::object(out, |o| {
+        o.number("id", trade.trade.0).price("price", market, trade.price).quantity("qty", market, trade.quantity);
+        o.amount("quoteQty", &market.quote, trade.quote).number("time", trade.time.millis());
+        o.flag("isBuyerMaker", trade.taker_side == Side::Sell).flag("isBestMatch", true);
+    });
+}
+
+/// Trades of one taker order at one price.
+pub fn aggregate_trade(market: &Market, trade: &AggregateTrade, out: &mut String) {
+    json::object(out, |o| {
+        o.number("a", trade.id.0).price("p", market, trade.price).quantity("q", market, trade.quantity);
+        o.number("f", trade.first.0).number("l", trade.last.0).number("T", trade.time.millis());
+        o.flag("m", trade.taker_side == Side::Sell).flag("M", true);
+    });
+}
+
+/// A candle: an array of twelve.
+pub fn candle(market: &Market, candle: &Candle, out: &mut String) {
+    // Written as an object would be, without its keys.
+    let mut buffer = itoa::Buffer::new();
+    out.push('[');
+    out.push_str(buffer.format(candle.open_time.millis()));
+    for price in [candle.open, candle.high, candle.low, candle.close] {
+        out.push(',');
+        crate::streams::json::price(market, price, out);
+    }
+    out.push(',');
+    json::amount(out, &market.base, candle.volume);
+    out.push(',');
+    out.push_str(buffer.format(candle.close_time.millis()));
+    out.push(',');
+    json::amount(out, &market.quote, candle.quote_volume);
+    out.push(',');
+    out.push_str(buffer.format(candle.trades));
+    out.push(',');
+    json::amount(out, &market.base, candle.taker_buy_volume);
+    out.push(',');
+    json::amount(out, &market.quote, candle.taker_buy_quote_volume);
+    out.push_str(",\"0\"]");
+}
+
+/// The average price of the last minutes.
+#[must_use]
+pub fn average_price(average: &AveragePrice) -> String {
+    let mut out = String::with_capacity(80);
+    json::object(&mut out, |o| {
+        o.number("mins", average.minutes);
+        json::decimal_or_zero(o, "price", average.price);
+        o.number("closeTime", average.last_trade_time.millis());
+    });
+    out
+}
+
+/// The statistics of 24 hours.
+pub fn ticker(market: &Market, ticker: &Ticker, book: &BookTicker, out: &mut String) {
+    json::object(out, |o| {
+        o.name("symbol", market.symbol.as_str());
+        o.price_change("priceChange", market, ticker.change());
+        o.decimal("priceChangePercent", ticker.change_percent(), 3);
+        json::decimal_or_zero(o, "weightedAvgPrice", ticker.weighted_average);
+        o.price("prevClosePrice", market, ticker.previous_close).price("lastPrice", market, ticker.last);
+        o.quantity("lastQty", market, ticker.last_quantity);
+        best(o, market, book);
+        o.price("openPrice", market, ticker.open);
+        rest(o, market, ticker);
+    });
+}
+
+/// The statistics of 24 hours, in short.
+pub fn mini_ticker(market: &Market, ticker: &Ticker, out: &mut String) {
+    json::object(out, |o| {
+        o.name("symbol", market.symbol.as_str()).price("openPrice", market, ticker.open);
+        o.price("highPrice", market, ticker.high).price("lowPrice", market, ticker.low);
+        o.price("lastPrice", market, ticker.last);
+        totals(o, market, ticker);
+    });
+}
+
+fn rest(o: &mut Object<'_>, market: &Market, ticker: &Ticker) {
+    o.price("highPrice", market, ticker.high).price("lowPrice", market, ticker.low);
+    totals(o, market, ticker);
+}
+
+fn totals(o: &mut Object<'_>, market: &Market, ticker: &Ticker) {
+    o.amount("volume", &market.base, ticker.volume).amount("quoteVolume", &market.quote, ticker.quote_volume);
+    o.number("openTime", ticker.open_time.millis()).number("closeTime", ticker.close_time.millis());
+    if ticker.trades == 0 {
+        o.minus_one("firstId").minus_one("lastId");
+    } else {
+        o.number("firstId", ticker.first_trade.0).number("lastId", ticker.last_trade.0);
+    }
+    o.number("count", ticker.trades);
+}
+
+/// The price of the last trade; zero if there was none.
+pub fn price_ticker(market: &Market, last: Option<Price>, out: &mut String) {
+    json::object(out, |o| {
+        o.name("symbol", market.symbol.as_str()).price("price", market, last.unwrap_or_default());
+    });
+}
+
+/// The best bid and ask; zeros where there is none.
+pub fn book_ticker(market: &Market, book: &BookTicker, out: &mut String) {
+    json::object(out, |o| {
+        o.name("symbol", market.symbol.as_str());
+        best(o, market, book);
+    });
+}
+
+fn best(o: &mut Object<'_>, market: &Market, book: &BookTicker) {
+    let none = Level { price: Price::default(), quantity: Quantity::ZERO };
+    let (bid, ask) = (book.bid.unwrap_or(none), book.ask.unwrap_or(none));
+    o.price("bidPrice", market, bid.price).quantity("bidQty", market, bid.quantity);
+    o.price("askPrice", market, ask.price).quantity("askQty", market, ask.quantity);
+}

@@ -1,0 +1,114 @@
+//! Orders and trades as their owner sees them.
+
+use crossbook_types::{Amount, Market, Price, Side};
+use crossbook_views::{Order, OwnTrade, Registry};
+
+use super::json::{self, Object};
+use crate::app::Reply;
+
+/// How much the answer to a new order tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Detail {
+    /// That it was accepted.
+    Ack,
+    /// Also how it stands.
+    Result,
+    /// Also its trades.
+    Full,
+}
+
+/// The answer to a new order; `None` if the reply has no order.
+#[must_use]
+pub fn placed(market: &Market, reply: &Reply, detail: Detail) -> Option<String> {
+    let order = reply.order.as_ref()?;
+    let mut out = String::with_capacity(640 + reply.fills.len() * 160);
+    json::object(&mut out, |o| {
+        o.name("symbol", market.symbol.as_str()).number("orderId", order.order.0).minus_one("orderListId");
+        o.name("clientOrderId", order.client_order_id.as_str()).number("transactTime", reply.time.millis());
+        if detail == Detail::Ack {
+            return;
+        }
+        terms_and_totals(o, market, order);
+        json::time(o, "workingTime", order.working_since);
+        o.name("selfTradePreventionMode", order.self_trade_prevention.as_str());
+        if detail == Detail::Full {
+            fills(o, market, reply);
+        }
+    });
+    Some(out)
+}
+
+fn fills(o: &mut Object<'_>, market: &Market, reply: &Reply) {
+    let out = o.key("fills");
+    out.push('[');
+    for (at, fill) in reply.fills.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        let received = if fill.taker_side == Side::Buy { &market.base } else { &market.quote };
+        json::object(out, |o| {
+            o.price("price", market, fill.price).quantity("qty", market, fill.quantity);
+            o.amount("commission", received, fill.taker.fee).name("commissionAsset", received.name.as_str());
+            o.number("tradeId", fill.trade.0);
+        });
+    }
+    out.push(']');
+}
+
+/// What answers about a single command have in common.
+fn terms_and_totals(o: &mut Object<'_>, market: &Market, order: &Order) {
+    o.price("price", market, order.price.unwrap_or_default());
+    o.quantity("origQty", market, order.original_quantity()).quantity("executedQty", market, order.executed);
+    o.amount("origQuoteOrderQty", &market.quote, order.original_quote());
+    o.amount("cummulativeQuoteQty", &market.quote, order.executed_quote);
+    o.name("status", order.status.as_str()).name("timeInForce", order.time_in_force.as_str());
+    o.name("type", order.order_type.as_str()).name("side", order.side.as_str());
+    if let Some(stop) = order.stop_price {
+        o.price("stopPrice", market, stop);
+    }
+}
+
+/// An order that was cancelled.
+pub fn cancelled(market: &Market, order: &Order, out: &mut String) {
+    json::object(out, |o| {
+        o.name("symbol", market.symbol.as_str()).name("origClientOrderId", order.client_order_id.as_str());
+        o.number("orderId", order.order.0).minus_one("orderListId");
+        o.name("clientOrderId", order.cancel_id.unwrap_or(order.client_order_id).as_str());
+        o.number("transactTime", order.updated.millis());
+        terms_and_totals(o, market, order);
+        o.name("selfTradePreventionMode", order.self_trade_prevention.as_str());
+    });
+}
+
+/// An order as a query shows it.
+pub fn order(market: &Market, order: &Order, out: &mut String) {
+    json::object(out, |o| {
+        o.name("symbol", market.symbol.as_str()).number("orderId", order.order.0).minus_one("orderListId");
+        o.name("clientOrderId", order.client_order_id.as_str());
+        o.price("price", market, order.price.unwrap_or_default());
+        o.quantity("origQty", market, order.original_quantity()).quantity("executedQty", market, order.executed);
+        o.amount("cummulativeQuoteQty", &market.quote, order.executed_quote);
+        o.name("status", order.status.as_str()).name("timeInForce", order.time_in_force.as_str());
+        o.name("type", order.order_type.as_str()).name("side", order.side.as_str());
+        o.price("stopPrice", market, order.stop_price.unwrap_or(Price(0)));
+        o.amount("icebergQty", &market.base, Amount::ZERO);
+        o.number("time", order.placed.millis()).number("updateTime", order.updated.millis());
+        o.flag("isWorking", order.working_since.is_some());
+        json::time(o, "workingTime", order.working_since);
+        o.amount("origQuoteOrderQty", &market.quote, order.original_quote());
+        o.name("selfTradePreventionMode", order.self_trade_prevention.as_str());
+    });
+}
+
+/// A trade as its owner sees it.
+pub fn own_trade(registry: &Registry, market: &Market, trade: &OwnTrade, out: &mut String) {
+    let fee_asset = registry.asset(trade.fee_asset).copied().unwrap_or(market.quote);
+    json::object(out, |o| {
+        o.name("symbol", market.symbol.as_str()).number("id", trade.trade.0).number("orderId", trade.order.0);
+        o.minus_one("orderListId").price("price", market, trade.price).quantity("qty", market, trade.quantity);
+        o.amount("quoteQty", &market.quote, trade.quote).amount("commission", &fee_asset, trade.fee);
+        o.name("commissionAsset", fee_asset.name.as_str()).number("time", trade.time.millis());
+        o.flag("isBuyer", trade.side == Side::Buy).flag("isMaker", trade.maker);
+        o.flag("isBestMatch", true);
+    });
+}

@@ -1,0 +1,211 @@
+//! The venue's rules, and what an account has.
+
+use crossbook_types::{AccountId, Decimal, FeeRate, Market, OrderType, Price, SelfTradePrevention, Timestamp};
+use crossbook_views::{Holdings, Registry};
+
+use super::json::{self, Object};
+use crate::limits::LimitsConfig;
+
+/// A band that is switched off upwards is shown as this multiple.
+const NO_BAND_UP_PERCENT: u32 = 100_000_000;
+
+/// Markets with their rules, and the rate limits.
+pub fn exchange_info<'a>(
+    now: Timestamp,
+    limits: &LimitsConfig,
+    markets: impl Iterator<Item = &'a Market>,
+    with_sets: bool,
+) -> String {
+    let mut out = String::with_capacity(4_096);
+    json::object(&mut out, |o| {
+        o.name("timezone", "UTC").number("serverTime", now.millis());
+        rate_limits(o.key("rateLimits"), limits);
+        o.key("exchangeFilters").push_str("[]");
+        let symbols = json::array(markets, |market, out| self::market(market, with_sets, out));
+        o.key("symbols").push_str(&symbols);
+    });
+    out
+}
+
+fn rate_limits(out: &mut String, limits: &LimitsConfig) {
+    let all = [
+        ("REQUEST_WEIGHT", "MINUTE", 1, limits.request_weight_1m),
+        ("ORDERS", "SECOND", 10, limits.orders_10s),
+        ("ORDERS", "DAY", 1, limits.orders_1d),
+        ("RAW_REQUESTS", "MINUTE", 5, limits.raw_requests_5m),
+    ];
+    let in_force = all.into_iter().filter(|(.., limit)| *limit != 0);
+    out.push_str(&json::array(in_force, |(kind, interval, count, limit), out| {
+        json::object(out, |o| {
+            o.name("rateLimitType", kind).name("interval", interval).number("intervalNum", count);
+            o.number("limit", limit);
+        });
+    }));
+}
+
+fn market(market: &Market, with_sets: bool, out: &mut String) {
+    let (base, quote) = (&market.base, &market.quote);
+    json::object(out, |o| {
+        o.name("symbol", market.symbol.as_str()).name("status", market.status.as_str());
+        o.name("baseAsset", base.name.as_str()).number("baseAssetPrecision", base.decimals.into());
+        o.name("quoteAsset", quote.name.as_str()).number("quotePrecision", quote.decimals.into());
+        o.number("quoteAssetPrecision", quote.decimals.into());
+        o.number("baseCommissionPrecision", base.decimals.into());
+        o.number("quoteCommissionPrecision", quote.decimals.into());
+        words(o.key("orderTypes"), OrderType::ALL.iter().map(|kind| kind.as_str()));
+        for absent in ["icebergAllowed", "ocoAllowed", "otoAllowed", "opoAllowed"] {
+            o.flag(absent, false);
+        }
+        o.flag("quoteOrderQtyMarketAllowed", true);
+        for absent in ["allowTrailingStop", "cancelReplaceAllowed", "amendAllowed", "pegInstructionsAllowed"] {
+            o.flag(absent, false);
+        }
+        o.flag("isSpotTradingAllowed", true).flag("isMarginTradingAllowed", false);
+        filters(o.key("filters"), market);
+        o.key("permissions").push_str("[]");
+        o.key("permissionSets").push_str(if with_sets { "[[\"SPOT\"]]" } else { "[]" });
+        o.name("defaultSelfTradePreventionMode", SelfTradePrevention::None.as_str());
+        let modes = SelfTradePrevention::ALL.iter().map(|mode| mode.as_str());
+        words(o.key("allowedSelfTradePreventionModes"), modes);
+    });
+}
+
+fn words(out: &mut String, words: impl Iterator<Item = &'static str>) {
+    out.push_str(&json::array(words, |word, out| {
+        out.push('"');
+        out.push_str(word);
+        out.push('"');
+    }));
+}
+
+fn filters(out: &mut String, market: &Market) {
+    let f = &market.filters;
+    let mut first = true;
+    let mut filter = |kind: &str, write: &dyn Fn(&mut Object<'_>)| {
+        out.push(if std::mem::take(&mut first) { '[' } else { ',' });
+        json::object(out, |o| {
+            o.name("filterType", kind);
+            write(o);
+        });
+    };
+    filter("PRICE_FILTER", &|o| {
+        o.price("minPrice", market, f.price_min).price("maxPrice", market, f.price_max);
+        o.price("tickSize", market, Price(1));
+    });
+    filter("LOT_SIZE", &|o| {
+        o.quantity("minQty", market, f.quantity_min).quantity("maxQty", market, f.quantity_max);
+        o.decimal("stepSize", market.step_size, 8);
+    });
+    filter("MARKET_LOT_SIZE", &|o| {
+        o.quantity("minQty", market, f.quantity_min).quantity("maxQty", market, f.market_quantity_max);
+        o.decimal("stepSize", market.step_size, 8);
+    });
+    if f.band_up_percent != 0 || f.band_down_percent != 0 {
+        let up = if f.band_up_percent == 0 { NO_BAND_UP_PERCENT } else { f.band_up_percent };
+        filter("PERCENT_PRICE_BY_SIDE", &|o| {
+            for (key, percent) in [
+                ("bidMultiplierUp", up),
+                ("bidMultiplierDown", f.band_down_percent),
+                ("askMultiplierUp", up),
+                ("askMultiplierDown", f.band_down_percent),
+            ] {
+                multiplier(o.key(key), percent);
+            }
+            o.number("avgPriceMins", 0);
+        });
+    }
+    filter("NOTIONAL", &|o| {
+        o.amount("minNotional", &market.quote, f.notional_min).flag("applyMinToMarket", true);
+        o.amount("maxNotional", &market.quote, f.notional_max).flag("applyMaxToMarket", false);
+        o.number("avgPriceMins", 0);
+    });
+    filter("MAX_NUM_ORDERS", &|o| {
+        o.number("maxNumOrders", f.orders_max.into());
+    });
+    filter("MAX_NUM_ALGO_ORDERS", &|o| {
+        o.number("maxNumAlgoOrders", f.algo_orders_max.into());
+    });
+    out.push(']');
+}
+
+/// A percentage as a plain multiple: 20 is "0.2", 500 is "5".
+fn multiplier(out: &mut String, percent: u32) {
+    out.push('"');
+    let scale = if percent % 100 == 0 {
+        0
+    } else if percent % 10 == 0 {
+        1
+    } else {
+        2
+    };
+    let units = i128::from(percent) / [100, 10, 1][usize::from(scale)];
+    Decimal::write(units, scale, 0, out);
+    out.push('"');
+}
+
+/// An account with its balances. Rates differ by market, so the rates of the account are the highest that it can meet.
+#[must_use]
+pub fn account(
+    registry: &Registry,
+    account: AccountId,
+    holdings: &Holdings,
+    may_trade: bool,
+    omit_zero: bool,
+) -> String {
+    let highest = |rate: fn(&Market) -> FeeRate| registry.markets().iter().map(rate).max().unwrap_or_default();
+    let (maker, taker) = (highest(|market| market.fees.maker), highest(|market| market.fees.taker));
+    // In the old fields rates are whole ten-thousandths.
+    let basis_points = |rate: FeeRate| u64::from(rate.units()) / 10_000;
+    let mut out = String::with_capacity(1_024);
+    json::object(&mut out, |o| {
+        o.number("makerCommission", basis_points(maker)).number("takerCommission", basis_points(taker));
+        o.number("buyerCommission", 0).number("sellerCommission", 0);
+        json::object(o.key("commissionRates"), |o| {
+            json::rate(o.key("maker"), maker);
+            json::rate(o.key("taker"), taker);
+            json::rate(o.key("buyer"), FeeRate::default());
+            json::rate(o.key("seller"), FeeRate::default());
+        });
+        o.flag("canTrade", may_trade).flag("canWithdraw", false).flag("canDeposit", false).flag("brokered", false);
+        o.flag("requireSelfTradePrevention", false).flag("preventSor", false);
+        o.number("updateTime", holdings.updated().millis()).name("accountType", "SPOT");
+        let assets = registry.assets().iter();
+        let balances = assets.map(|asset| (asset, holdings.balance(asset.id)));
+        let shown = balances.filter(|(_, b)| !omit_zero || !b.free.is_zero() || !b.held.is_zero());
+        let balances = json::array(shown, |(asset, balance), out| {
+            json::object(out, |o| {
+                o.name("asset", asset.name.as_str());
+                o.amount("free", asset, balance.free).amount("locked", asset, balance.held);
+            });
+        });
+        o.key("balances").push_str(&balances);
+        o.key("permissions").push_str("[\"SPOT\"]");
+        o.number("uid", account.0);
+    });
+    out
+}
+
+/// What an order in this market would pay.
+#[must_use]
+pub fn commission_rates(market: &Market) -> String {
+    let zero = FeeRate::default();
+    let mut out = String::with_capacity(320);
+    json::object(&mut out, |o| {
+        for (key, maker, taker) in [
+            ("standardCommissionForOrder", market.fees.maker, market.fees.taker),
+            ("specialCommissionForOrder", zero, zero),
+            ("taxCommissionForOrder", zero, zero),
+        ] {
+            json::object(o.key(key), |o| {
+                json::rate(o.key("maker"), maker);
+                json::rate(o.key("taker"), taker);
+            });
+        }
+        json::object(o.key("discount"), |o| {
+            o.flag("enabledForAccount", false).flag("enabledForSymbol", false);
+            // Fees are paid in what a trade brings; no asset gives a discount.
+            o.name("discountAsset", market.quote.name.as_str()).name("discount", "0.00000000");
+        });
+    });
+    out
+}

@@ -1,0 +1,198 @@
+//! The client API over HTTP.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use metrics::Histogram;
+
+use crate::app::App;
+use crate::auth::{self, Identity, Security};
+use crate::error::{ApiError, JSON};
+use crate::operations::{self, Caller, OPERATIONS, Operation, Outcome};
+use crate::parameters::Parameters;
+use crate::server::{self, Service};
+use crate::{openapi, streams};
+
+const API_KEY: &str = "x-mbx-apikey";
+const USED_WEIGHT: HeaderName = HeaderName::from_static("x-mbx-used-weight-1m");
+const ORDERS_SHORT: HeaderName = HeaderName::from_static("x-mbx-order-count-10s");
+const ORDERS_DAY: HeaderName = HeaderName::from_static("x-mbx-order-count-1d");
+
+/// A page that is served as it is.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Its path.
+    pub path: &'static str,
+    /// Its content type.
+    pub content_type: &'static str,
+    /// What it holds.
+    pub content: Bytes,
+}
+
+/// Answers clients.
+pub struct Rest {
+    app: Arc<App>,
+    pages: Vec<Page>,
+    /// From receipt to answer, by operation.
+    latency: Vec<Histogram>,
+}
+
+impl Rest {
+    /// Serves the operations of `app`, its own documentation, and `pages` besides. Metrics go to the recorder that is installed now.
+    #[must_use]
+    pub fn new(app: Arc<App>, mut pages: Vec<Page>) -> Self {
+        let page = |path, content_type, content| Page { path, content_type, content };
+        pages.push(page("/openapi.json", JSON, Bytes::from(openapi::document().to_string())));
+        pages.push(page("/docs", "text/html;charset=UTF-8", Bytes::from_static(openapi::BROWSER.as_bytes())));
+        let histogram = |operation: &Operation| metrics::histogram!("crossbook_request_seconds", "transport" => "rest", "operation" => operation.name);
+        Self { app, pages, latency: OPERATIONS.iter().map(histogram).collect() }
+    }
+
+    /// What is neither an operation nor a connection that changes its protocol.
+    fn page(&self, request: &Request<Incoming>, path_known: bool) -> Response<Body> {
+        let path = request.uri().path();
+        let page = self.pages.iter().find(|page| page.path == path);
+        if (path_known || page.is_some()) && !(page.is_some() && request.method() == http::Method::GET) {
+            let mut response = server::respond(&ApiError::with_status(
+                StatusCode::METHOD_NOT_ALLOWED,
+                -1020,
+                "This operation is not supported.",
+            ));
+            let of_path = OPERATIONS.iter().filter(|operation| operation.path == path);
+            let allowed: Vec<&str> = of_path.map(|operation| operation.verb.as_str()).collect();
+            let allowed = if allowed.is_empty() { "GET".to_owned() } else { allowed.join(", ") };
+            if let Ok(allowed) = HeaderValue::from_str(&allowed) {
+                response.headers_mut().insert(ALLOW, allowed);
+            }
+            return response;
+        }
+        match (page, path) {
+            (Some(page), _) => respond(page.content_type, page.content.clone()),
+            (None, "/healthz") => respond(JSON, r#"{"status":"ok"}"#),
+            (None, "/readyz") if self.app.is_stopping() => server::respond(&ApiError::shutting_down()),
+            (None, "/readyz") => respond(JSON, r#"{"status":"ready"}"#),
+            (None, _) => server::respond(&ApiError::with_status(
+                StatusCode::NOT_FOUND,
+                -1020,
+                "There is nothing at this path; see /docs for what there is.",
+            )),
+        }
+    }
+
+    async fn operation(
+        &self,
+        ip: IpAddr,
+        operation: &'static Operation,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, ApiError> {
+        let app = &*self.app;
+        let (parts, body) = request.into_parts();
+        let body = server::read_body(body, &app.config.server).await?;
+        let body = std::str::from_utf8(&body)
+            .map_err(|_| ApiError::bad_request(-1100, "Illegal characters found in a parameter."))?;
+        let query = parts.uri.query().unwrap_or_default();
+        let now = app.now();
+        let parameters = Parameters::parse(query, body);
+        let weight = parameters.as_ref().map_or(1, |parameters| operation.weight(parameters));
+        let mut used = app.limits.charge(ip, weight, now)?;
+        let outcome = async {
+            let parameters = parameters?;
+            let key = parts.headers.get(API_KEY).map(|key| key.to_str().unwrap_or_default());
+            let mut caller = Caller { ip, identity: None, deadline: None, now };
+            if operation.security != Security::Public {
+                caller.identity = Some(self.sender(ip, key, query, body, &parameters, operation.security)?);
+                caller.deadline = Some(auth::timing(&parameters, now)?);
+            }
+            operation.check(&parameters, &[])?;
+            operations::run(app, operation, &parameters, &caller).await
+        }
+        .await;
+        let mut response = match outcome {
+            Ok(outcome) => {
+                if outcome.free {
+                    used = app.limits.refund(ip, weight, now, app.now());
+                }
+                answer(outcome)
+            }
+            Err(error) => {
+                operations::count_rejected(operation, &error);
+                server::respond(&error)
+            }
+        };
+        response.headers_mut().insert(USED_WEIGHT, used.into());
+        Ok(response)
+    }
+
+    fn sender(
+        &self,
+        ip: IpAddr,
+        key: Option<&str>,
+        query: &str,
+        body: &str,
+        parameters: &Parameters<'_>,
+        security: Security,
+    ) -> Result<Identity, ApiError> {
+        let app = &*self.app;
+        let views = app.views.read();
+        // Whoever has no key need not be told which parameters are missing.
+        auth::identify(views.registry(), key)?;
+        parameters.required("timestamp")?;
+        let signature = parameters.required("signature")?;
+        let payload = auth::signed_payload(query, body);
+        let identity = auth::authenticate(views.registry(), &app.keyring, key, ip, &[payload.as_bytes()], signature)?;
+        identity.require(security)?;
+        Ok(identity)
+    }
+}
+
+impl Service for Rest {
+    const NAME: &'static str = "http";
+
+    async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<Body> {
+        match operations::by_route(request.method().as_str(), request.uri().path()) {
+            Ok((index, operation)) => {
+                let start = Instant::now();
+                let answer = self.operation(from, operation, request).await;
+                self.latency[index].record(start.elapsed());
+                answer.unwrap_or_else(|error| {
+                    operations::count_rejected(operation, &error);
+                    server::respond(&error)
+                })
+            }
+            Err(_) if wants_websocket(&request) => streams::upgrade(&self.app, from, request).await,
+            Err(path_known) => self.page(&request, path_known),
+        }
+    }
+}
+
+fn wants_websocket(request: &Request<Incoming>) -> bool {
+    let path = request.uri().path();
+    let upgrade = request.headers().get(http::header::UPGRADE);
+    upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        && ["/ws", "/stream", "/ws-api"]
+            .iter()
+            .any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+fn answer(outcome: Outcome) -> Response<Body> {
+    let mut response = respond(JSON, outcome.json);
+    if let Some(orders) = outcome.orders {
+        let headers = response.headers_mut();
+        headers.insert(ORDERS_SHORT, orders.short.into());
+        headers.insert(ORDERS_DAY, orders.day.into());
+    }
+    response
+}
+
+/// A successful answer.
+pub(crate) fn respond(content_type: &'static str, content: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(content.into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

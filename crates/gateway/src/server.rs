@@ -1,0 +1,250 @@
+//! Listeners and their bounds: how many connections, how long a client may take, how much it may send.
+//!
+//! HTTP/1.1 by hyper, one task for each connection, no layers in between: the way of an order from socket to node and back is a
+//! handful of function calls.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::config::ServerConfig;
+use crate::error::ApiError;
+
+/// How long to wait after the system could not give a connection, mostly for lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Connections that the system may hold back before they are accepted.
+const BACKLOG: i32 = 1_024;
+
+/// What answers the requests of a listener.
+pub trait Service: Send + Sync + 'static {
+    /// What this listener is called in metrics.
+    const NAME: &'static str;
+
+    /// Answers one request.
+    fn answer(&self, from: IpAddr, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// Opens a listener. It does not accept before [`serve`].
+///
+/// # Errors
+/// When the address cannot be listened at.
+pub fn listen(address: std::net::SocketAddr) -> std::io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restarted venue takes over its address at once.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Accepts and serves connections until `stop` turns true. Then it closes what is idle, lets requests under way end within
+/// `shutdown_timeout_ms`, and returns.
+pub async fn serve<S: Service>(
+    listener: TcpListener,
+    config: ServerConfig,
+    service: Arc<S>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let open = Arc::new(Open::new(S::NAME, &config));
+    let config = Arc::new(config);
+    loop {
+        let accepted = tokio::select! {
+            () = stopped(&mut stop) => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let ip = peer.ip().to_canonical();
+        let Some(place) = Open::enter(&open, ip) else { continue };
+        let connection = connection(stream, ip, Arc::clone(&config), Arc::clone(&service), stop.clone());
+        tokio::spawn(async move {
+            connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    let all_closed = async {
+        while !open.counts.lock().is_empty() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    if timeout(Duration::from_millis(config.shutdown_timeout_ms), all_closed).await.is_err() {
+        tracing::warn!("some connections were still open when the time to stop was over");
+    }
+}
+
+async fn connection<S: Service>(
+    stream: TcpStream,
+    ip: IpAddr,
+    config: Arc<ServerConfig>,
+    service: Arc<S>,
+    mut stop: watch::Receiver<bool>,
+) {
+    // Answers are small and awaited; none should wait for another to fill a packet.
+    let _ = stream.set_nodelay(true);
+    let answer = service_fn(|request: Request<Incoming>| {
+        let (config, service) = (&config, &service);
+        async move {
+            if request.uri().path_and_query().is_some_and(|text| text.as_str().len() > config.uri_bytes_max) {
+                let message = format!("The path and query may have at most {} bytes.", config.uri_bytes_max);
+                return Ok::<_, Infallible>(respond(&ApiError::with_status(StatusCode::URI_TOO_LONG, -1000, message)));
+            }
+            let from = client_ip(ip, &request, config);
+            Ok(service.answer(from, request).await)
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(config.header_read_timeout_ms))
+        .max_buf_size(config.uri_bytes_max.max(8 * 1024) * 2)
+        .serve_connection(TokioIo::new(stream), answer)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    // A connection that ends with an error was cut off or hung up; nobody is left to tell.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = timeout(Duration::from_millis(config.shutdown_timeout_ms), connection).await;
+        }
+    }
+}
+
+/// Waits until it is time to stop, or nobody is left who could say so.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// An error as an answer.
+#[must_use]
+pub fn respond(error: &ApiError) -> Response<Body> {
+    axum::response::IntoResponse::into_response(error.clone())
+}
+
+/// Reads a request's body within the bounds of size and time.
+///
+/// # Errors
+/// 413 if it is too large, 408 if it comes too slowly, 400 if it breaks off.
+pub async fn read_body(body: Incoming, config: &ServerConfig) -> Result<Bytes, ApiError> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let too_large = || {
+        let message = format!("The body may have at most {} bytes.", config.body_bytes_max);
+        ApiError::with_status(StatusCode::PAYLOAD_TOO_LARGE, -1000, message)
+    };
+    if body.size_hint().lower() > config.body_bytes_max as u64 {
+        return Err(too_large());
+    }
+    let whole = Limited::new(body, config.body_bytes_max).collect();
+    match timeout(Duration::from_millis(config.body_read_timeout_ms), whole).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(ApiError::bad_request(-1000, "The body broke off.")),
+        Err(_) => {
+            let message = "The body did not arrive in time.";
+            Err(ApiError::with_status(StatusCode::REQUEST_TIMEOUT, -1000, message))
+        }
+    }
+}
+
+/// For whom a request is made: the sender itself, or the last one in `X-Forwarded-For` that is not a trusted proxy.
+fn client_ip(peer: IpAddr, request: &Request<Incoming>, config: &ServerConfig) -> IpAddr {
+    let trusted = |ip: &IpAddr| config.trusted_proxies.iter().any(|net| net.contains(ip));
+    if config.trusted_proxies.is_empty() || !trusted(&peer) {
+        return peer;
+    }
+    let lines = request.headers().get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
+    let hops: Vec<&str> = lines.flat_map(|line| line.split(',')).collect();
+    let mut client = peer;
+    for hop in hops.iter().rev() {
+        let Ok(ip) = hop.trim().parse::<IpAddr>() else { break };
+        client = ip.to_canonical();
+        if !trusted(&client) {
+            break;
+        }
+    }
+    client
+}
+
+/// Connections that are open, by address.
+struct Open {
+    counts: Mutex<HashMap<IpAddr, usize>>,
+    total: std::sync::atomic::AtomicUsize,
+    total_max: usize,
+    per_ip_max: usize,
+    gauge: metrics::Gauge,
+    refused: metrics::Counter,
+}
+
+impl Open {
+    fn new(listener: &'static str, config: &ServerConfig) -> Self {
+        Self {
+            counts: Mutex::default(),
+            total: std::sync::atomic::AtomicUsize::new(0),
+            total_max: config.connections_max,
+            per_ip_max: config.connections_per_ip_max,
+            gauge: metrics::gauge!("crossbook_connections", "listener" => listener),
+            refused: metrics::counter!("crossbook_connections_refused_total", "listener" => listener),
+        }
+    }
+
+    /// A place for one more connection, if there is one.
+    fn enter(open: &Arc<Self>, ip: IpAddr) -> Option<Place> {
+        use std::sync::atomic::Ordering::Relaxed;
+        let mut counts = open.counts.lock();
+        let of_ip = counts.get(&ip).copied().unwrap_or(0);
+        if open.total.load(Relaxed) >= open.total_max || of_ip >= open.per_ip_max {
+            open.refused.increment(1);
+            return None;
+        }
+        counts.insert(ip, of_ip + 1);
+        open.total.fetch_add(1, Relaxed);
+        open.gauge.increment(1.0);
+        Some(Place { open: Arc::clone(open), ip })
+    }
+}
+
+/// A place among the open connections, given back when dropped.
+struct Place {
+    open: Arc<Open>,
+    ip: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.open.counts.lock();
+        if let Some(count) = counts.get_mut(&self.ip) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.ip);
+            }
+        }
+        self.open.total.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        self.open.gauge.decrement(1.0);
+    }
+}
