@@ -246,5 +246,3 @@ fn lag(time: Timestamp) -> f64 {
     Duration::from_micros(crate::app::now().0.saturating_sub(time.0)).as_secs_f64()
 }
 
-#[cfg(test)]
-mod tests;

@@ -179,4 +179,4 @@ pub fn combined(stream: &str, payload: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

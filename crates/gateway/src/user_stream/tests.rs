@@ -1,0 +1,164 @@
+use super::*;
+use crate::streams::payload::tests::btcusdt;
+use crossbook_engine::command::Size;
+use crossbook_types::{AssetId, OrderId, OrderStatus, SelfTradePrevention, SymbolId};
+use serde_json::{Value, json};
+
+struct OneMarket(Market);
+
+impl Names for OneMarket {
+    fn market_of(&self, _: &Order) -> Option<&Market> {
+        Some(&self.0)
+    }
+
+    fn asset_of(&self, balance: &Balance) -> Option<&Asset> {
+        [&self.0.base, &self.0.quote].into_iter().find(|asset| asset.id == balance.asset)
+    }
+}
+
+fn name(text: &str) -> ClientOrderId {
+    ClientOrderId::new_checked(text).unwrap()
+}
+
+fn order() -> Order {
+    Order {
+        order: OrderId(4),
+        symbol: SymbolId(0),
+        account: AccountId(1001),
+        client_order_id: name("mine"),
+        side: Side::Buy,
+        order_type: OrderType::Limit,
+        time_in_force: TimeInForce::Gtc,
+        price: Some(Price(5_000_000)),
+        size: Size::Base(Quantity(10)),
+        stop_price: None,
+        self_trade_prevention: SelfTradePrevention::None,
+        status: OrderStatus::New,
+        executed: Quantity::ZERO,
+        executed_quote: Amount::ZERO,
+        placed: Timestamp::from_millis(100),
+        updated: Timestamp::from_millis(100),
+        working_since: Some(Timestamp::from_millis(100)),
+        cancel_id: None,
+    }
+}
+
+fn written(order: Order, step: Step) -> Value {
+    let report = Report { order, step, time: Timestamp::from_millis(200), execution: 77 };
+    let text = write(&UserEvent::Execution(Box::new(report)), &OneMarket(btcusdt())).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn a_new_order() {
+    assert_eq!(
+        written(order(), Step::New),
+        json!({
+            "e": "executionReport", "E": 200, "s": "BTCUSDT", "c": "mine", "S": "BUY", "o": "LIMIT", "f": "GTC",
+            "q": "0.00010000", "p": "50000.00000000", "P": "0.00000000", "F": "0.00000000", "g": -1, "C": "",
+            "x": "NEW", "X": "NEW", "r": "NONE", "i": 4, "l": "0.00000000", "z": "0.00000000", "L": "0.00000000",
+            "n": "0", "N": null, "T": 200, "t": -1, "I": 77, "w": true, "m": false, "M": false, "O": 100,
+            "Z": "0.00000000", "Y": "0.00000000", "Q": "0.00000000", "W": 100, "V": "NONE"
+        })
+    );
+}
+
+#[test]
+fn a_trade_names_its_fee_in_the_asset_received() {
+    let traded = Order {
+        status: OrderStatus::PartiallyFilled,
+        executed: Quantity(4),
+        executed_quote: Amount(200_000_000),
+        ..order()
+    };
+    let fill = Fill {
+        trade: TradeId(9),
+        price: Price(5_000_000),
+        quantity: Quantity(4),
+        quote: Amount(200_000_000),
+        fee: Amount(4),
+        maker: true,
+    };
+    let buy = written(traded.clone(), Step::Trade(fill));
+    for (field, expected) in [
+        ("x", json!("TRADE")),
+        ("X", json!("PARTIALLY_FILLED")),
+        ("l", json!("0.00004000")),
+        ("z", json!("0.00004000")),
+        ("L", json!("50000.00000000")),
+        ("n", json!("0.00000004")),
+        ("N", json!("BTC")),
+        ("t", json!(9)),
+        ("w", json!(true)),
+        ("m", json!(true)),
+        ("Y", json!("2.00000000")),
+        ("Z", json!("2.00000000")),
+    ] {
+        assert_eq!(buy[field], expected, "{field}");
+    }
+    let sell = written(Order { side: Side::Sell, ..traded }, Step::Trade(fill));
+    assert_eq!(sell["N"], json!("USDT"));
+}
+
+#[test]
+fn a_cancel_goes_under_its_own_name() {
+    let canceled = written(Order { status: OrderStatus::Canceled, ..order() }, Step::Canceled(name("stop")));
+    assert_eq!((&canceled["c"], &canceled["C"]), (&json!("stop"), &json!("mine")));
+    assert_eq!((&canceled["x"], &canceled["X"], &canceled["w"]), (&json!("CANCELED"), &json!("CANCELED"), &json!(false)));
+}
+
+#[test]
+fn ends_of_other_kinds_say_why() {
+    let ioc = Order { status: OrderStatus::Expired, time_in_force: TimeInForce::Ioc, ..order() };
+    assert_eq!(written(ioc, Step::Expired)["eR"], json!("UNFILLED_IOC_QUANTITY_EXPIRED"));
+    let prevented = written(Order { status: OrderStatus::ExpiredInMatch, ..order() }, Step::Prevented);
+    assert_eq!((&prevented["x"], &prevented["X"]), (&json!("EXPIRED"), &json!("EXPIRED_IN_MATCH")));
+    let waiting = Order {
+        order_type: OrderType::StopLossLimit,
+        stop_price: Some(Price(4_900_000)),
+        working_since: None,
+        ..order()
+    };
+    let waiting = written(waiting, Step::New);
+    assert_eq!((&waiting["w"], &waiting["P"], waiting.get("W")), (&json!(false), &json!("49000.00000000"), None));
+}
+
+#[test]
+fn balances_of_a_command_come_once_and_after_its_orders() {
+    let mut notes = Notes::default();
+    let time = Timestamp::from_millis(200);
+    let balance = |asset, free| Balance { asset: AssetId(asset), free: Amount(free), held: Amount(1) };
+    notes.balance(AccountId(1001), balance(0, 5));
+    notes.report(3, time, order(), Step::New);
+    notes.report(3, time, order(), Step::Expired);
+    notes.balance(AccountId(1001), balance(1, 6));
+    let mut events = Vec::new();
+    notes.finish(time, &mut events);
+    assert_eq!(events.len(), 3);
+    let numbers = events.iter().filter_map(|(_, event)| match event {
+        UserEvent::Execution(report) => Some(report.execution),
+        _ => None,
+    });
+    assert!(numbers.eq([3 << 16, (3 << 16) + 1]));
+    let text = write(&events[2].1, &OneMarket(btcusdt())).unwrap();
+    assert_eq!(
+        text,
+        concat!(
+            r#"{"e":"outboundAccountPosition","E":200,"u":200,"B":[{"a":"BTC","f":"0.00000005","l":"0.00000001"},"#,
+            r#"{"a":"USDT","f":"0.00000006","l":"0.00000001"}]}"#
+        )
+    );
+    events.clear();
+    notes.finish(time, &mut events);
+    assert!(events.is_empty());
+}
+
+#[test]
+fn transfers() {
+    let market = btcusdt();
+    let event = UserEvent::Transfer { time: Timestamp::from_millis(5), asset: market.quote, amount: Amount(-150) };
+    assert_eq!(
+        write(&event, &OneMarket(market)).unwrap(),
+        r#"{"e":"balanceUpdate","E":5,"a":"USDT","d":"-0.00000150","T":5}"#
+    );
+}
