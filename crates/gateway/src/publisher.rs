@@ -47,12 +47,7 @@ struct Touched {
 impl Publisher {
     /// A publisher that answers what waits in `pending`.
     #[must_use]
-    pub fn new(
-        views: Arc<RwLock<Views>>,
-        pending: Arc<Pending>,
-        hub: Arc<Hub>,
-        feed: Sender<Batch>,
-    ) -> Self {
+    pub fn new(views: Arc<RwLock<Views>>, pending: Arc<Pending>, hub: Arc<Hub>, feed: Sender<Batch>) -> Self {
         Self {
             views,
             pending,
@@ -209,13 +204,8 @@ impl Outlet for Publisher {
     }
 
     fn not_taken(&mut self, number: RequestNumber, why: NotTaken) {
-        let reply = Reply {
-            time: crate::app::now(),
-            outcome: Err(why),
-            order: None,
-            fills: Vec::new(),
-            closed: Vec::new(),
-        };
+        let reply =
+            Reply { time: crate::app::now(), outcome: Err(why), order: None, fills: Vec::new(), closed: Vec::new() };
         self.pending.complete(number, reply);
     }
 }
@@ -245,13 +235,8 @@ fn with_final_status(mut order: Order, later: &[Event]) -> Order {
 
 /// What the sender of a command is told: its answer, and what else it will want to say of it.
 fn reply(views: &Views, cause: Cause, events: &[Event], answer: &Answer) -> Reply {
-    let mut reply = Reply {
-        time: cause.time,
-        outcome: Ok(answer.clone()),
-        order: None,
-        fills: Vec::new(),
-        closed: Vec::new(),
-    };
+    let mut reply =
+        Reply { time: cause.time, outcome: Ok(answer.clone()), order: None, fills: Vec::new(), closed: Vec::new() };
     match answer {
         Answer::Placed { symbol, order: id } => {
             reply.order = order(views, *symbol, *id);
@@ -279,6 +264,3 @@ fn reply(views: &Views, cause: Cause, events: &[Event], answer: &Answer) -> Repl
     }
     reply
 }
-
-#[cfg(test)]
-mod tests;

@@ -245,4 +245,3 @@ fn count_sent(messages: usize) {
 fn lag(time: Timestamp) -> f64 {
     Duration::from_micros(crate::app::now().0.saturating_sub(time.0)).as_secs_f64()
 }
-

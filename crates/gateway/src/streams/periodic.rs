@@ -220,9 +220,5 @@ fn shown_statistics(topic: Topic, ticker: &Ticker, best: &BookTicker) -> Shown {
 }
 
 fn write_ticker(topic: Topic, market: &Market, now: Timestamp, ticker: &Ticker, best: &BookTicker) -> String {
-    if is_mini(topic) {
-        payload::mini_ticker(market, now, ticker)
-    } else {
-        payload::ticker(market, now, ticker, best)
-    }
+    if is_mini(topic) { payload::mini_ticker(market, now, ticker) } else { payload::ticker(market, now, ticker, best) }
 }

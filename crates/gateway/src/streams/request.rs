@@ -135,11 +135,9 @@ fn ask(method: Method, params: &[Value], id: &Value) -> Result<Ask, Refused> {
             property()?;
             match params.get(1) {
                 Some(Value::Bool(combined)) => Ok(Ask::SetCombined(*combined)),
-                _ => Err(Refused {
-                    code: 1,
-                    text: "Invalid value type: expected Boolean".into(),
-                    id: Some(id.clone()),
-                }),
+                _ => {
+                    Err(Refused { code: 1, text: "Invalid value type: expected Boolean".into(), id: Some(id.clone()) })
+                }
             }
         }
     }
@@ -156,7 +154,11 @@ mod tests {
     #[test]
     fn requests_are_read_and_ids_keep_their_type() {
         for (text, id, ask) in [
-            (r#"{"method":"SUBSCRIBE","params":["a","b"],"id":1}"#, json!(1), Ask::Subscribe(vec!["a".into(), "b".into()])),
+            (
+                r#"{"method":"SUBSCRIBE","params":["a","b"],"id":1}"#,
+                json!(1),
+                Ask::Subscribe(vec!["a".into(), "b".into()]),
+            ),
             (r#"{"method":"UNSUBSCRIBE","params":["a"],"id":"x-1"}"#, json!("x-1"), Ask::Unsubscribe(vec!["a".into()])),
             (r#"{"method":"LIST_SUBSCRIPTIONS","id":null}"#, json!(null), Ask::List),
             (r#"{"method":"SET_PROPERTY","params":["combined",true],"id":-5}"#, json!(-5), Ask::SetCombined(true)),
@@ -180,7 +182,10 @@ mod tests {
             (r#"{"method":"GET_PROPERTY","params":[5],"id":7}"#, "Invalid request: property name must be a string"),
             (r#"{"method":"LIST_SUBSCRIPTIONS","params":[5],"id":7}"#, "Invalid request: too many parameters"),
             (r#"{"method":"SUBSCRIBE","params":["a"]}"#, "Invalid request: request ID must be an unsigned integer"),
-            (r#"{"method":"SUBSCRIBE","params":["a"],"id":1.5}"#, "Invalid request: request ID must be an unsigned integer"),
+            (
+                r#"{"method":"SUBSCRIBE","params":["a"],"id":1.5}"#,
+                "Invalid request: request ID must be an unsigned integer",
+            ),
             (r#"{"params":["a"],"id":1}"#, "Invalid request: missing field `method` at line 1 column 23"),
             (
                 r#"{"method":"SUBSCRIBES","id":1}"#,

@@ -104,7 +104,10 @@ fn a_trade_names_its_fee_in_the_asset_received() {
 fn a_cancel_goes_under_its_own_name() {
     let canceled = written(Order { status: OrderStatus::Canceled, ..order() }, Step::Canceled(name("stop")));
     assert_eq!((&canceled["c"], &canceled["C"]), (&json!("stop"), &json!("mine")));
-    assert_eq!((&canceled["x"], &canceled["X"], &canceled["w"]), (&json!("CANCELED"), &json!("CANCELED"), &json!(false)));
+    assert_eq!(
+        (&canceled["x"], &canceled["X"], &canceled["w"]),
+        (&json!("CANCELED"), &json!("CANCELED"), &json!(false))
+    );
 }
 
 #[test]

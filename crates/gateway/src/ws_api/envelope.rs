@@ -41,9 +41,7 @@ impl Usage {
     }
 
     fn to_json(&self) -> Value {
-        let limit = |kind: &str, interval: &str, every: u64, limit: u64, count: u64| {
-            json!({"rateLimitType": kind, "interval": interval, "intervalNum": every, "limit": limit, "count": count})
-        };
+        let limit = |kind: &str, interval: &str, every: u64, limit: u64, count: u64| json!({"rateLimitType": kind, "interval": interval, "intervalNum": every, "limit": limit, "count": count});
         let mut limits = Vec::with_capacity(3);
         if let Some(orders) = &self.orders {
             limits.push(limit("ORDERS", "SECOND", 10, self.order_limits.0, orders.short));
@@ -109,7 +107,8 @@ mod tests {
         for id in [json!(1), json!("a\"b"), json!(null)] {
             let answer = parsed(&Envelope::new(id.clone(), true).result("{\"a\":1}", &usage));
             assert_eq!((&answer["id"], &answer["status"], &answer["result"]), (&id, &json!(200), &json!({"a": 1})));
-            let weight = json!({"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":6000,"count":70});
+            let weight =
+                json!({"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":6000,"count":70});
             assert_eq!(answer["rateLimits"][2], weight);
             assert_eq!(answer["rateLimits"][0]["count"], json!(12));
         }

@@ -107,7 +107,10 @@ mod tests {
         let text = r#"{"id":"x","method":"v3/order.place","params":{"symbol":"A B","price":"1.10","timestamp":5,
             "returnRateLimits":false,"icebergQty":null,"apiKey":"k","signature":"s"}}"#;
         let request = Request::parse(text).unwrap();
-        assert_eq!((&request.id, &*request.method, request.return_rate_limits), (&json!("x"), "order.place", Some(false)));
+        assert_eq!(
+            (&request.id, &*request.method, request.return_rate_limits),
+            (&json!("x"), "order.place", Some(false))
+        );
         assert!(request.is_signed() && request.get("icebergQty").is_none());
         assert_eq!(
             request.signed_payloads(),
