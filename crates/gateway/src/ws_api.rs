@@ -8,6 +8,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::ws::{Utf8Bytes, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
@@ -126,15 +127,19 @@ impl ApiSession {
         let caller = match checked {
             Ok(caller) => caller,
             Err(error) => {
+                operations::count_rejected(operation, &error);
                 outbox.push(envelope.error(&error, &Usage::of(&app, ip, None), now).into());
                 return None;
             }
         };
+        let start = Instant::now();
         Some(Box::pin(async move {
             let outcome = match request.parameters() {
                 Ok(parameters) => operations::run(&app, operation, &parameters, &caller).await,
                 Err(error) => Err(error),
             };
+            metrics::histogram!("crossbook_request_seconds", "transport" => "ws_api", "operation" => operation.name)
+                .record(start.elapsed());
             let later = app.now();
             let text = match outcome {
                 Ok(outcome) => {
@@ -145,6 +150,7 @@ impl ApiSession {
                     envelope.result(&outcome.json, &usage)
                 }
                 Err(error) => {
+                    operations::count_rejected(operation, &error);
                     let placed_by = caller.identity.filter(|_| operation.name == "order.place");
                     envelope.error(&error, &Usage::of(&app, ip, placed_by.map(|identity| identity.account)), later)
                 }

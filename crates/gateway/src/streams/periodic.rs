@@ -54,7 +54,7 @@ impl Periodic {
                 *trades = u64::MAX;
             }
         }
-        let topics = self.hub.topics(|topic| is_periodic(topic));
+        let topics = self.hub.topics(is_periodic);
         if second.is_some() {
             let subscribed: std::collections::HashSet<_> = topics.iter().copied().collect();
             self.shown.retain(|(topic, _), _| subscribed.contains(topic));

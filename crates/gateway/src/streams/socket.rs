@@ -74,7 +74,6 @@ impl Limits {
     }
 
     /// Sets the sizes that the protocol's library keeps to.
-    #[must_use]
     pub fn prepare(&self, upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
         upgrade
             .max_message_size(self.message_bytes_max)

@@ -1,8 +1,6 @@
 //! What a client can subscribe to, and the names by which it asks. A name such as `btcusdt@depth5@100ms` is read once, when
 //! the client subscribes; from then on the stream is a [`Topic`], which is cheap to compare and to look up.
 
-use std::fmt;
-
 use crossbook_types::SymbolName;
 use crossbook_views::{Interval, Offset};
 
@@ -122,16 +120,6 @@ impl Kind {
             "20" => Some(Self::DepthTop(Levels::Twenty, pace)),
             _ => None,
         }
-    }
-}
-
-/// A stream's name as the client wrote it, bounded by the size of a message.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct StreamName(pub Box<str>);
-
-impl fmt::Display for StreamName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
