@@ -1,1 +1,211 @@
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
+use crossbook_engine::event::{Cause, Event};
+use crossbook_types::Sequence;
+use crossbook_views::{Limits, Views};
+use secrecy::SecretString;
 
+use super::*;
+
+/// The example of the public API documentation.
+const SECRET: &str = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
+const PAYLOAD: &str =
+    "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559";
+const SIGNATURE: &str = "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71";
+
+const BOTH: Permissions = Permissions { read: true, trade: true };
+
+struct Fixture {
+    views: Views,
+    keyring: Keyring,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let master = MasterKey::from_hex(&SecretString::from("5a".repeat(32))).unwrap();
+        Self { views: Views::new(Limits::default()), keyring: Keyring::new(master, 2) }
+    }
+
+    fn issue(&mut self, name: &str, credential: Credential, permissions: Permissions, allowed_ips: &[&str], time: u64) {
+        let key = ApiKeyId::new_checked(name).unwrap();
+        let allowed_ips = allowed_ips.iter().map(|&ip| ip.to_owned()).collect();
+        let issued = Timestamp(time);
+        let account = AccountId::FIRST_CLIENT;
+        let key = ApiKey { key, account, permissions, credential, allowed_ips, issued };
+        self.apply(time, &Event::ApiKeyIssued(Box::new(key)));
+    }
+
+    fn apply(&mut self, time: u64, event: &Event) {
+        let cause = Cause { sequence: Sequence(time), time: Timestamp(time) };
+        if self.views.registry().account(AccountId::FIRST_CLIENT).is_none() {
+            let account = crossbook_engine::registry::Account {
+                id: AccountId::FIRST_CLIENT,
+                label: String::new(),
+                opened: cause.time,
+            };
+            self.views.apply(cause, &Event::AccountOpened(Box::new(account)));
+        }
+        self.views.apply(cause, event);
+        self.views.end_of_command(cause);
+    }
+
+    fn hmac(&self, name: &str, secret: &str) -> Credential {
+        let key = ApiKeyId::new_checked(name).unwrap();
+        let sealed = self.keyring.master_key().seal(&key, &SecretString::from(secret.to_owned())).unwrap();
+        Credential::Hmac { sealed }
+    }
+
+    fn check(&self, key: &str, ip: &str, payload: &str, signature: &str) -> Result<Identity, i32> {
+        let ip = ip.parse().unwrap();
+        let payloads: [&[u8]; 1] = [payload.as_bytes()];
+        authenticate(self.views.registry(), &self.keyring, Some(key), ip, &payloads, signature)
+            .map_err(|error| error.code)
+    }
+}
+
+fn pem(der: &[u8]) -> String {
+    let text = BASE64.encode(der);
+    let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
+}
+
+#[test]
+fn the_documented_hmac_example_is_accepted_in_any_case() {
+    let mut fixture = Fixture::new();
+    fixture.issue("hmac", fixture.hmac("hmac", SECRET), BOTH, &[], 1);
+    let ip = "127.0.0.1";
+    assert_eq!(fixture.check("hmac", ip, PAYLOAD, SIGNATURE).unwrap().account, AccountId::FIRST_CLIENT);
+    assert!(fixture.check("hmac", ip, PAYLOAD, &SIGNATURE.to_uppercase()).is_ok());
+    for wrong in ["", "zz", &SIGNATURE[..62], &SIGNATURE.replace('c', "d"), &format!("{SIGNATURE}00")] {
+        assert_eq!(fixture.check("hmac", ip, PAYLOAD, wrong), Err(-1022), "{wrong:?}");
+    }
+    assert_eq!(fixture.check("hmac", ip, &PAYLOAD.replace("=1&", "=2&"), SIGNATURE), Err(-1022));
+}
+
+#[test]
+fn keys_are_told_apart_by_form_existence_and_time_of_issue() {
+    let mut fixture = Fixture::new();
+    fixture.issue("key", fixture.hmac("key", SECRET), BOTH, &[], 1);
+    let ip = "127.0.0.1";
+    assert!(fixture.check("key", ip, PAYLOAD, SIGNATURE).is_ok());
+    for (key, code) in [("", -2014), ("with blank", -2014), (&*"x".repeat(65), -2014), ("unknown", -2015)] {
+        assert_eq!(fixture.check(key, ip, PAYLOAD, SIGNATURE), Err(code), "{key:?}");
+    }
+    let name = ApiKeyId::new_checked("key").unwrap();
+    fixture.apply(2, &Event::ApiKeyRevoked { account: AccountId::FIRST_CLIENT, key: name });
+    assert_eq!(fixture.check("key", ip, PAYLOAD, SIGNATURE), Err(-2015), "revoked, though it was kept ready");
+    fixture.issue("key", fixture.hmac("key", "another secret"), BOTH, &[], 3);
+    assert_eq!(fixture.check("key", ip, PAYLOAD, SIGNATURE), Err(-1022), "the old secret is gone");
+}
+
+#[test]
+fn addresses_outside_the_list_are_refused() {
+    let mut fixture = Fixture::new();
+    fixture.issue("key", fixture.hmac("key", SECRET), BOTH, &["10.1.0.0/16", "192.0.2.7", "2001:db8::/32"], 1);
+    for ip in ["10.1.2.3", "192.0.2.7", "2001:db8::5", "::ffff:10.1.0.1"] {
+        assert!(fixture.check("key", ip, PAYLOAD, SIGNATURE).is_ok(), "{ip}");
+    }
+    for ip in ["10.2.0.1", "192.0.2.8", "2001:db9::5", "127.0.0.1"] {
+        assert_eq!(fixture.check("key", ip, PAYLOAD, SIGNATURE), Err(-2015), "{ip}");
+    }
+    fixture.issue("broken", fixture.hmac("broken", SECRET), BOTH, &["not a network"], 2);
+    assert_eq!(fixture.check("broken", "127.0.0.1", PAYLOAD, SIGNATURE), Err(-2015), "nobody gets in");
+}
+
+#[test]
+fn permissions_are_kept_apart() {
+    let identity = |read, trade| Identity {
+        account: AccountId::FIRST_CLIENT,
+        key: ApiKeyId::new_checked("key").unwrap(),
+        permissions: Permissions { read, trade },
+    };
+    assert!(identity(true, false).require(Security::Read).is_ok());
+    assert_eq!(identity(true, false).require(Security::Trade).unwrap_err().code, -2015);
+    assert!(identity(false, true).require(Security::Trade).is_ok());
+    assert_eq!(identity(false, true).require(Security::Read).unwrap_err().code, -2015);
+}
+
+#[test]
+fn ed25519_and_rsa_signatures_are_checked_with_keys_from_pem() {
+    let mut fixture = Fixture::new();
+    let random = SystemRandom::new();
+    let ed25519 = Ed25519KeyPair::generate().unwrap();
+    let rsa = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+    let ed25519_pem = pem(ed25519.public_key().as_der().unwrap().as_ref());
+    let rsa_pem = pem(rsa.public_key().as_der().unwrap().as_ref());
+    let credential = public_key(&ed25519_pem).unwrap();
+    assert_eq!(credential, Credential::Ed25519 { public: ed25519.public_key().as_ref().to_vec() });
+    fixture.issue("ed25519", credential, BOTH, &[], 1);
+    fixture.issue("rsa", public_key(&rsa_pem).unwrap(), BOTH, &[], 2);
+    let ed25519_signature = BASE64.encode(ed25519.sign(PAYLOAD.as_bytes()));
+    let mut rsa_signature = vec![0; rsa.public_modulus_len()];
+    rsa.sign(&RSA_PKCS1_SHA256, &random, PAYLOAD.as_bytes(), &mut rsa_signature).unwrap();
+    let rsa_signature = BASE64.encode(rsa_signature);
+    let ip = "127.0.0.1";
+    for (key, signature) in [("ed25519", &ed25519_signature), ("rsa", &rsa_signature)] {
+        assert!(fixture.check(key, ip, PAYLOAD, signature).is_ok(), "{key}");
+        assert!(fixture.check(key, ip, PAYLOAD, &signature.replace('+', " ")).is_ok(), "{key}, not encoded");
+        assert_eq!(fixture.check(key, ip, &PAYLOAD[1..], signature), Err(-1022), "{key}");
+        assert_eq!(fixture.check(key, ip, PAYLOAD, &signature[4..]), Err(-1022), "{key}");
+    }
+    assert_eq!(fixture.check("rsa", ip, PAYLOAD, &ed25519_signature), Err(-1022));
+    assert_eq!(fixture.check("ed25519", ip, PAYLOAD, SIGNATURE), Err(-1022));
+}
+
+#[test]
+fn other_public_keys_are_refused() {
+    let secret_key = pem(b"anything").replace("PUBLIC", "PRIVATE");
+    for bad in ["", "not pem", &pem(b""), &pem(b"too short"), &secret_key] {
+        assert_eq!(public_key(bad), Err(PublicKeyError), "{bad:?}");
+    }
+}
+
+#[test]
+fn the_signature_is_cut_out_wherever_it_stands() {
+    for (query, body, payload) in [
+        ("a=1&b=2&signature=x", "", "a=1&b=2"),
+        ("signature=x&a=1", "", "a=1"),
+        ("a=1&signature=x&b=2", "", "a=1&b=2"),
+        ("a=1", "b=2&signature=x", "a=1b=2"),
+        ("", "signature=x&b=2", "b=2"),
+        ("a=1&signature=x", "b=2", "a=1b=2"),
+        ("signature=x", "", ""),
+        ("asignature=1&signature=x", "", "asignature=1"),
+        ("a=%20&b=é", "c=+", "a=%20&b=éc=+"),
+    ] {
+        assert_eq!(signed_payload(query, body), payload);
+    }
+}
+
+#[test]
+fn requests_are_valid_for_their_window() {
+    const NOW: u64 = 1_700_000_000_123_456;
+    let check = |query: &str| {
+        timing(&Parameters::parse(query, "").unwrap(), Timestamp(NOW)).map(|deadline| deadline.0).map_err(|e| e.code)
+    };
+    assert_eq!(check("timestamp=1700000000123"), Ok(1_700_000_005_123_000));
+    assert_eq!(check("timestamp=1700000000123456"), Ok(1_700_000_005_123_456));
+    assert_eq!(check("timestamp=1700000000123&recvWindow=0.457"), Ok(1_700_000_000_123_457));
+    assert_eq!(check("timestamp=1700000000123&recvWindow=0.455"), Err(-1021));
+    assert_eq!(check("timestamp=1699999995123"), Err(-1021), "456 microseconds too old");
+    assert_eq!(check("timestamp=1699999995124"), Ok(1_700_000_000_124_000));
+    assert_eq!(check("timestamp=1700000001123"), Ok(1_700_000_006_123_000), "less than a second ahead");
+    assert_eq!(check("timestamp=1700000001124"), Err(-1021), "more than a second ahead");
+    assert_eq!(check("timestamp=1700000000123&recvWindow=60000"), Ok(1_700_000_060_123_000));
+    assert_eq!(check("timestamp=1700000000123&recvWindow=60000.001"), Err(-1102));
+    assert_eq!(check("timestamp=1700000000123&recvWindow=1.0001"), Err(-1111));
+    assert_eq!(check("timestamp=1700000000123&recvWindow=-1"), Err(-1100));
+    assert_eq!(check("timestamp=now"), Err(-1100));
+    assert_eq!(check("timestamp="), Err(-1105));
+    assert_eq!(check(""), Err(-1102));
+}
+
+#[test]
+fn secrets_are_compared_whole() {
+    assert!(same_secret(b"token", b"token"));
+    for other in [&b""[..], b"toke", b"token ", b"Token"] {
+        assert!(!same_secret(b"token", other));
+    }
+}
