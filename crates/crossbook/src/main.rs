@@ -1,2 +1,77 @@
-//! (being written)
-fn main() {}
+//! The program: a command line over the crates that do the work.
+//!
+//! [`serve`] runs a venue ([`venue`] puts it together), [`demo`] runs one with simulated traders, [`audit`] proves a log. What can
+//! be set is in [`config`], what must be kept secret in [`secrets`].
+
+mod audit;
+mod command;
+mod config;
+mod demo;
+mod folded;
+mod logging;
+mod metrics;
+mod pages;
+mod progress;
+mod secrets;
+mod serve;
+mod snapshots;
+mod venue;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use command::{Command, CommandLine};
+use config::{Config, Flags};
+
+/// Exit status when something did not work.
+const FAILED: u8 = 1;
+/// Exit status of an audit that found something.
+const OFF: u8 = 3;
+
+/// Why a command failed; each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    #[error(transparent)]
+    Logging(#[from] logging::Error),
+    #[error("metrics cannot be recorded: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    #[error(transparent)]
+    Secrets(#[from] secrets::Error),
+    #[error(transparent)]
+    Venue(#[from] venue::Error),
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
+    #[error(transparent)]
+    Demo(#[from] demo::Error),
+    #[error("the system refused: {0}")]
+    System(#[from] std::io::Error),
+}
+
+fn main() -> ExitCode {
+    match run(CommandLine::parse().command) {
+        Ok(status) => status,
+        Err(failure) => {
+            eprintln!("crossbook: {failure}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Serve(options) => serve::run(options)?,
+        Command::Demo(options) => demo::run(options)?,
+        Command::Audit(options) => {
+            if !audit::run(&options)? {
+                return Ok(ExitCode::from(OFF));
+            }
+        }
+        Command::Config(options) => {
+            print!("{}", Config::load(options.config.as_deref(), Flags::default())?.render()?);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,202 @@
+//! The command line. Every subcommand says what it does, what it needs, and shows lines that can be typed as they are.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::logging::Format;
+
+const ABOUT: &str = "A spot exchange in one process";
+const LONG_ABOUT: &str = "\
+A spot exchange in one process: price-time matching, exact balances, a durable log, and an API that Binance Spot clients
+speak once their base URL is changed. An API compatible with the Binance Spot API; not affiliated with or endorsed by
+Binance.";
+
+const EXAMPLES: &str = "\
+Examples:
+  A live venue with simulated traders, to look at and to try a client on:
+    crossbook demo
+
+  The real thing:
+    export CROSSBOOK_ADMIN_TOKEN=$(openssl rand -hex 32)
+    crossbook serve --data /var/lib/crossbook
+
+  Prove that its log adds up, to the last unit (the venue must not be running):
+    crossbook audit --data /var/lib/crossbook";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  Start, with the client API on 127.0.0.1:8080 and the admin API on 127.0.0.1:8081:
+    export CROSSBOOK_ADMIN_TOKEN=$(openssl rand -hex 32)
+    crossbook serve --data ./venue
+
+  List what a first trade needs:
+    admin() { curl -sS -H \"Authorization: Bearer $CROSSBOOK_ADMIN_TOKEN\" -H 'Content-Type: application/json' \\
+                   http://127.0.0.1:8081/admin/v1/\"$1\" -d \"$2\"; }
+    admin assets   '{\"asset\":\"BTC\",\"decimals\":8}'
+    admin assets   '{\"asset\":\"USDT\",\"decimals\":8}'
+    admin markets  '{\"symbol\":\"BTCUSDT\",\"baseAsset\":\"BTC\",\"quoteAsset\":\"USDT\",\"tickSize\":\"0.01\",\"stepSize\":\"0.00001\"}'
+    admin accounts '{\"label\":\"alice\"}'
+    admin accounts/1001/deposits '{\"asset\":\"USDT\",\"amount\":\"100000\",\"transferId\":\"first\"}'
+    admin accounts/1001/api-keys '{\"permissions\":[\"READ\",\"TRADE\"]}'
+
+  Every setting, with what it means and what it is now:
+    crossbook serve --data ./venue --print-config > crossbook.toml
+
+Settings come from, each overriding the one before: the defaults, the file given by --config, the environment
+(CROSSBOOK_SECTION__KEY for the key `key` of `[section]`), and the options below.
+
+Environment:
+  CROSSBOOK_ADMIN_TOKEN  what the admin API demands as bearer token, at least 16 characters; required
+  CROSSBOOK_SECRET_KEY   64 hex digits under which API secrets are encrypted in the log. Absent, one is made once and
+                         kept beside the data folder, in DIR.secret-key";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  In a folder that is deleted at the end:
+    crossbook demo
+
+  In a folder that stays, so that the next start goes on from there:
+    crossbook demo --data ./demo-venue
+
+  On other ports:
+    crossbook demo --http 127.0.0.1:9080 --admin 127.0.0.1:9081";
+
+const AUDIT_EXAMPLES: &str = "\
+Examples:
+  For people:
+    crossbook audit --data /var/lib/crossbook
+
+  For programs (exit status 0: everything adds up; 3: something is off; 1: the log could not be read):
+    crossbook audit --data /var/lib/crossbook --json | jq .ok";
+
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  The defaults, as a file to start from:
+    crossbook config > crossbook.toml
+
+  What a file and the environment come to:
+    CROSSBOOK_LOGGING__FORMAT=json crossbook config --config crossbook.toml";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "crossbook", version, about = ABOUT, long_about = LONG_ABOUT, after_long_help = EXAMPLES,
+          max_term_width = 110, disable_help_subcommand = true)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a venue on a data folder until SIGTERM or Ctrl-C.
+    #[command(after_long_help = SERVE_EXAMPLES)]
+    Serve(Serve),
+    /// Run a venue with four markets, two funded accounts and simulated traders.
+    #[command(after_long_help = DEMO_EXAMPLES)]
+    Demo(Demo),
+    /// Replay a venue's log offline and prove that its books balance.
+    #[command(after_long_help = AUDIT_EXAMPLES)]
+    Audit(Audit),
+    /// Print the complete configuration as TOML, with a comment on every key.
+    #[command(after_long_help = CONFIG_EXAMPLES)]
+    Config(Config),
+}
+
+/// `crossbook serve`.
+#[derive(Debug, Default, Args)]
+pub struct Serve {
+    /// Folder with the venue's log and snapshots; made if absent.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// TOML file with settings.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address of the client API [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<SocketAddr>,
+    /// Address of the admin API, metrics and health [default: 127.0.0.1:8081].
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<SocketAddr>,
+    /// How log lines look [default: human on a terminal, else json].
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<Format>,
+    /// Print the settings that these options, the file and the environment come to, and exit.
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+/// `crossbook demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Folder for the demo venue; without it, a temporary one that is deleted at the end.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// TOML file with settings.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address of the client API and the page [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<SocketAddr>,
+    /// Address of the admin API, metrics and health [default: 127.0.0.1:8081].
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<SocketAddr>,
+    /// How log lines look [default: human on a terminal, else json].
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<Format>,
+    /// Seed of the simulated traders: the same seed wants the same things at the same steps.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// `crossbook audit`.
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// Folder with the venue's log.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `crossbook config`.
+#[derive(Debug, Args)]
+pub struct Config {
+    /// TOML file with settings.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_shows_examples() {
+        for subcommand in CommandLine::command().get_subcommands() {
+            let help = subcommand.clone().render_long_help().to_string();
+            assert!(help.contains("Examples:") && help.contains("crossbook "), "{}", subcommand.get_name());
+        }
+    }
+
+    #[test]
+    fn serve_takes_its_options() {
+        let line = CommandLine::try_parse_from(["crossbook", "serve", "--data", "d", "--http", "127.0.0.1:1"]).unwrap();
+        let Command::Serve(serve) = line.command else { panic!("not serve") };
+        assert_eq!(serve.data.as_deref(), Some(std::path::Path::new("d")));
+        assert_eq!(serve.http.unwrap().port(), 1);
+        assert!(CommandLine::try_parse_from(["crossbook", "serve", "--http", "nowhere"]).is_err());
+        assert!(CommandLine::try_parse_from(["crossbook", "audit"]).is_err(), "audit needs a folder");
+    }
+}

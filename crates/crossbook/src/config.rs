@@ -1,0 +1,322 @@
+//! The settings of a venue: the options of every part, in one tree.
+//!
+//! The tree is made of the parts' own option structs, so a setting exists exactly where it is used. Values come from, each
+//! overriding the one before: the defaults, a TOML file, the environment, the command line. A key that no part knows is
+//! refused, because a misspelt limit that is silently ignored is worse than none.
+
+mod reference;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use figment::value::{Dict, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::logging;
+
+/// What every environment variable with a setting begins with.
+pub const ENVIRONMENT_PREFIX: &str = "CROSSBOOK_";
+
+/// Everything that can be set.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// The data folder. Empty: it must be given on the command line.
+    pub data: PathBuf,
+    /// Where the client API listens.
+    pub http: SocketAddr,
+    /// Where the admin API listens.
+    pub admin: SocketAddr,
+    /// Log lines.
+    pub logging: logging::Options,
+    /// Files of the durable log.
+    pub log: LogOptions,
+    /// Snapshots.
+    pub snapshots: SnapshotOptions,
+    /// The partition thread and its queues.
+    pub node: crossbook_node::embedded::Options,
+    /// What the read side keeps in memory.
+    pub views: crossbook_views::Limits,
+    /// The client API.
+    pub gateway: crossbook_gateway::Config,
+}
+
+/// When snapshots are taken while the venue runs. One is always taken at a clean stop.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SnapshotOptions {
+    /// Commands after which the next is taken; 0: only at a clean stop.
+    pub every_commands: u64,
+    /// Whether the log gives up what two snapshots stand for.
+    pub trim_log: bool,
+}
+
+impl Default for SnapshotOptions {
+    fn default() -> Self {
+        Self { every_commands: 1_000_000, trim_log: false }
+    }
+}
+
+/// The sizes of the durable log's files. See [`crossbook_log::files::Options`], whose numbers these are.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogOptions {
+    /// The most bytes of a segment file.
+    pub segment_bytes_max: u64,
+    /// The most bytes of a batch.
+    pub batch_bytes_max: usize,
+    /// The most bytes of a record.
+    pub record_bytes_max: usize,
+    /// Whether a segment takes its room on disk ahead.
+    pub preallocate: bool,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        let defaults = crossbook_log::files::Options::default();
+        Self {
+            segment_bytes_max: defaults.segment_bytes_max,
+            batch_bytes_max: defaults.batch_bytes_max,
+            record_bytes_max: defaults.record_bytes_max,
+            preallocate: defaults.preallocate,
+        }
+    }
+}
+
+impl LogOptions {
+    /// The same as the log takes them.
+    #[must_use]
+    pub fn files(&self) -> crossbook_log::files::Options {
+        crossbook_log::files::Options {
+            segment_bytes_max: self.segment_bytes_max,
+            batch_bytes_max: self.batch_bytes_max,
+            record_bytes_max: self.record_bytes_max,
+            preallocate: self.preallocate,
+            ..crossbook_log::files::Options::default()
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::new(),
+            http: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            admin: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            logging: logging::Options::default(),
+            log: LogOptions::default(),
+            snapshots: SnapshotOptions::default(),
+            node: crossbook_node::embedded::Options::default(),
+            views: crossbook_views::Limits::default(),
+            gateway: crossbook_gateway::Config::default(),
+        }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file is not there.
+    #[error("there is no configuration file {}", .0.display())]
+    NoFile(PathBuf),
+    /// A key that no part knows.
+    #[error("{origin} sets `{key}`, which is not a setting{}", hint.as_ref().map_or(String::new(), |known| format!("; did you mean `{known}`?")))]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// Where it was set.
+        origin: String,
+        /// A setting with a similar name.
+        hint: Option<String>,
+    },
+    /// A value that its setting cannot have.
+    #[error("{0}")]
+    Value(#[source] Box<figment::Error>),
+    /// The settings cannot be written as TOML.
+    #[error("the settings cannot be written as TOML")]
+    Render(#[from] toml::ser::Error),
+}
+
+/// What the command line says; it overrides everything else.
+#[derive(Debug, Default)]
+pub struct Flags {
+    /// `--data`
+    pub data: Option<PathBuf>,
+    /// `--http`
+    pub http: Option<SocketAddr>,
+    /// `--admin`
+    pub admin: Option<SocketAddr>,
+    /// `--log-format`
+    pub log_format: Option<logging::Format>,
+}
+
+impl Config {
+    /// Gathers the settings from all sources.
+    ///
+    /// # Errors
+    /// When the file is missing or not TOML, a key is unknown, or a value is not what its setting can have.
+    pub fn load(file: Option<&Path>, flags: Flags) -> Result<Self, Error> {
+        let known = Dict::from_serialised(&Self::default())?;
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(path) = file {
+            if !path.is_file() {
+                return Err(Error::NoFile(path.to_owned()));
+            }
+            let given = Figment::from(Toml::file_exact(path)).extract::<Dict>().map_err(value_error)?;
+            refuse_unknown(&given, &known, &path.display().to_string())?;
+            figment = figment.merge(Toml::file_exact(path));
+        }
+        // Only variables that name a setting are taken: Kubernetes sets CROSSBOOK_PORT and the like by itself when a
+        // Service has that name, and the secrets share the prefix.
+        let environment = Env::prefixed(ENVIRONMENT_PREFIX).split("__");
+        let environment = environment.filter(move |key| lookup(&known, &key.as_str().to_lowercase()).is_some());
+        let mut config: Self = figment.merge(environment).extract().map_err(value_error)?;
+        if let Some(data) = flags.data {
+            config.data = data;
+        }
+        if let Some(http) = flags.http {
+            config.http = http;
+        }
+        if let Some(admin) = flags.admin {
+            config.admin = admin;
+        }
+        if let Some(format) = flags.log_format {
+            config.logging.format = format;
+        }
+        Ok(config)
+    }
+
+    /// The settings as TOML, each key under a comment that says what it means.
+    ///
+    /// # Errors
+    /// When a value has no TOML form.
+    pub fn render(&self) -> Result<String, Error> {
+        Ok(reference::render(&toml::Table::try_from(self)?))
+    }
+}
+
+fn value_error(error: figment::Error) -> Error {
+    Error::Value(Box::new(error))
+}
+
+/// A tree of settings, made from their structs.
+trait FromSerialised: Sized {
+    fn from_serialised(settings: &impl Serialize) -> Result<Self, Error>;
+}
+
+impl FromSerialised for Dict {
+    fn from_serialised(settings: &impl Serialize) -> Result<Self, Error> {
+        let value = Value::serialize(settings).map_err(value_error)?;
+        Ok(value.into_dict().unwrap_or_default())
+    }
+}
+
+/// The setting at a dotted path.
+fn lookup<'a>(known: &'a Dict, path: &str) -> Option<&'a Value> {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    let value = known.get(first)?;
+    match (rest, value) {
+        (None, _) => Some(value),
+        (Some(rest), Value::Dict(_, section)) => lookup(section, rest),
+        _ => None,
+    }
+}
+
+fn refuse_unknown(given: &Dict, known: &Dict, origin: &str) -> Result<(), Error> {
+    fn walk(given: &Dict, known: &Dict, prefix: &str) -> Option<(String, Option<String>)> {
+        for (key, value) in given {
+            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            match (value, known.get(key)) {
+                (_, None) => {
+                    let nearest = known.keys().map(|name| (similarity(name, key), name)).max();
+                    let hint = nearest
+                        .filter(|&(shared, _)| shared >= 3)
+                        .map(|(_, name)| if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") });
+                    return Some((path, hint));
+                }
+                (Value::Dict(_, inner), Some(Value::Dict(_, known))) => {
+                    if let Some(found) = walk(inner, known, &path) {
+                        return Some(found);
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+    match walk(given, known, "") {
+        None => Ok(()),
+        Some((key, hint)) => Err(Error::UnknownKey { key, origin: origin.to_owned(), hint }),
+    }
+}
+
+/// How many letters two names share at their beginning and end.
+fn similarity(one: &str, other: &str) -> usize {
+    let shared = one.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+    let tail = one.bytes().rev().zip(other.bytes().rev()).take_while(|(a, b)| a == b).count();
+    (shared + tail).min(one.len().min(other.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(toml: &str) -> Result<Config, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("crossbook.toml");
+        std::fs::write(&path, toml).unwrap();
+        Config::load(Some(&path), Flags::default())
+    }
+
+    #[test]
+    fn the_printed_settings_load_as_what_they_were_printed_from() {
+        let defaults = Config::default();
+        assert_eq!(load(&defaults.render().unwrap()).unwrap(), defaults);
+        let mut other = Config::default();
+        other.http.set_port(1);
+        other.data = "with \"quotes\"".into();
+        other.logging.format = logging::Format::Json;
+        other.views.trades_per_market = 7;
+        assert_eq!(load(&other.render().unwrap()).unwrap(), other);
+    }
+
+    #[test]
+    fn a_file_overrides_defaults_and_flags_override_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.toml");
+        std::fs::write(&path, "http = \"127.0.0.1:9\"\n[logging]\nfilter = \"debug\"\n").unwrap();
+        let flags = Flags { http: Some(SocketAddr::from(([127, 0, 0, 1], 10))), ..Flags::default() };
+        let config = Config::load(Some(&path), flags).unwrap();
+        assert_eq!((config.http.port(), config.logging.filter.as_str()), (10, "debug"));
+        assert_eq!(config.admin, Config::default().admin);
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        figment::Jail::expect_with(|jail| {
+            jail.create_file("c.toml", "[logging]\nfilter = \"debug\"\nformat = \"json\"\n")?;
+            jail.set_env("CROSSBOOK_LOGGING__FILTER", "trace");
+            jail.set_env("CROSSBOOK_VIEWS__TRADES_PER_MARKET", "12");
+            jail.set_env("CROSSBOOK_ADMIN_TOKEN", "not a setting");
+            jail.set_env("CROSSBOOK_SERVICE_PORT", "80");
+            let config = Config::load(Some(Path::new("c.toml")), Flags::default()).unwrap();
+            assert_eq!(config.logging.filter, "trace");
+            assert_eq!(config.logging.format, logging::Format::Json);
+            assert_eq!(config.views.trades_per_market, 12);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn what_is_not_a_setting_is_refused_by_name() {
+        let message = |toml: &str| load(toml).unwrap_err().to_string();
+        assert!(message("htpt = \"127.0.0.1:9\"").contains("`htpt`"));
+        assert!(message("[logging]\nfliter = \"debug\"").contains("did you mean `logging.filter`"));
+        assert!(message("[views]\ntrades_per_market = \"many\"").contains("trades_per_market"));
+        assert!(message("http = \"nowhere\"").contains("http"));
+        let missing = Config::load(Some(Path::new("/nonexistent.toml")), Flags::default());
+        assert!(matches!(missing, Err(Error::NoFile(_))));
+    }
+}

@@ -1,0 +1,187 @@
+//! What every setting means, and the TOML that says so.
+//!
+//! Names and values come from the option structs themselves; only the words stand here. A test holds the two together:
+//! every key has words, and there are no words for keys that are gone.
+
+use std::fmt::Write as _;
+
+use toml::{Table, Value};
+
+const PREAMBLE: &str = "\
+# Settings of a Crossbook venue. Every key is shown with its value; a file needs only those that differ from the defaults.
+# The environment overrides this file: CROSSBOOK_LOG__PREALLOCATE=false stands for `preallocate` of [log].
+# The admin token and the secret key are not settings: see CROSSBOOK_ADMIN_TOKEN and CROSSBOOK_SECRET_KEY.
+";
+
+/// Dotted path of a key or section, and what it means.
+const WORDS: &[(&str, &str)] = &[
+    ("data", "Folder with the venue's log and snapshots. Empty: given by --data."),
+    ("http", "Address of the client API: REST, WebSocket, and the page at /."),
+    ("admin", "Address of the admin API, /metrics, /healthz and /readyz. Keep it away from clients."),
+    ("logging", "Log lines, on standard error."),
+    ("logging.format", "auto (human on a terminal, else json), human, or json."),
+    (
+        "logging.filter",
+        "A level (error, warn, info, debug, trace), or levels by module: \"info,crossbook_gateway=debug\".",
+    ),
+    ("log", "Files of the durable log. Sizes can change from one start to the next."),
+    ("log.segment_bytes_max", "The most bytes of a segment file. Snapshots let whole segments be deleted."),
+    ("log.batch_bytes_max", "The most bytes that wait for one fdatasync."),
+    ("log.record_bytes_max", "The most bytes of one command."),
+    (
+        "log.preallocate",
+        "Whether a segment takes its room on disk ahead; without it, each sync also writes the file's size.",
+    ),
+    ("snapshots", "Snapshots shorten the next start. One is always taken at a clean stop."),
+    (
+        "snapshots.every_commands",
+        "Commands after which one is taken while trading goes on, in a second copy of the state; 0: never.",
+    ),
+    (
+        "snapshots.trim_log",
+        "Whether the log gives up what two snapshots stand for. Then `crossbook audit` can no longer replay it whole.",
+    ),
+    ("node", "The thread that matches, and its queues."),
+    ("node.queue_requests_max", "Requests that may wait for it; further ones are refused with -1008."),
+    ("node.batch_requests_max", "Requests in one batch, which share one fdatasync."),
+    (
+        "node.publish_batches_max",
+        "Durable batches that may wait to be published; the matching thread waits when there are more.",
+    ),
+    ("views", "What the read side keeps in memory to answer queries. Each counts entries; 0 keeps none."),
+    ("views.closed_orders_per_account", "Ended orders of one account in one market."),
+    ("views.closed_orders_per_market", "Ended orders of all accounts in one market."),
+    ("views.own_trades_per_account", "Trades that one account took part in, in one market."),
+    ("views.own_trades_per_market", "Trades kept for accounts, in one market; each counts once for both its sides."),
+    ("views.trades_per_market", "Public trades of one market."),
+    ("views.aggregate_trades_per_market", "Aggregate trades of one market."),
+    ("views.candles_per_interval", "Candles of each interval of one market; at least a day of minutes is always kept."),
+    ("gateway", "The client API."),
+    ("gateway.in_flight_max", "Requests that wait for their outcome at once; further ones are refused with -1008."),
+    (
+        "gateway.reply_timeout_ms",
+        "How long a command's outcome is waited for before a client is told that it is unknown (-1007).",
+    ),
+    ("gateway.cached_keys_max", "API keys whose secrets are kept ready in memory."),
+    ("gateway.server", "Bounds of the HTTP listeners."),
+    ("gateway.server.connections_max", "Connections at once; further ones are closed at once."),
+    ("gateway.server.connections_per_ip_max", "Connections of one address."),
+    ("gateway.server.body_bytes_max", "Largest request body; beyond it the answer is 413."),
+    ("gateway.server.uri_bytes_max", "Longest path and query; beyond it the answer is 414."),
+    (
+        "gateway.server.header_read_timeout_ms",
+        "Until the next request must have arrived with its head; idle connections end then too.",
+    ),
+    ("gateway.server.body_read_timeout_ms", "How long a client has to send the body of a request."),
+    (
+        "gateway.server.trusted_proxies",
+        "Networks of proxies that are believed when they say in X-Forwarded-For for whom they ask.",
+    ),
+    ("gateway.server.shutdown_timeout_ms", "How long requests under way get when the server stops."),
+    ("gateway.limits", "How much clients may ask. 0 switches a limit off; the headers still count."),
+    ("gateway.limits.request_weight_1m", "Request weight of an address in a minute."),
+    ("gateway.limits.raw_requests_5m", "Requests of an address in five minutes."),
+    ("gateway.limits.orders_10s", "New orders of an account in ten seconds."),
+    ("gateway.limits.orders_1d", "New orders of an account in a day."),
+    (
+        "gateway.limits.ban_after",
+        "Requests over the limit within a minute after which an address is banned (418); 0: never.",
+    ),
+    ("gateway.limits.tracked_max", "Addresses, and accounts, that are kept track of."),
+    ("gateway.streams", "Bounds of WebSocket connections."),
+    ("gateway.streams.streams_max", "Streams of one connection."),
+    (
+        "gateway.streams.messages_per_second_max",
+        "Messages that a stream's client may send in a second, pings and pongs among them.",
+    ),
+    ("gateway.streams.message_bytes_max", "Largest message that a client may send."),
+    ("gateway.streams.ping_interval_ms", "Time between two pings to the client."),
+    ("gateway.streams.pong_timeout_ms", "Time after which a ping without its pong closes the connection."),
+    ("gateway.streams.lifetime_ms", "Time after which any connection is closed."),
+    ("gateway.streams.outbox_messages_max", "Messages that wait for one client; beyond it the client is cut off."),
+    ("gateway.streams.outbox_bytes_max", "Bytes that wait for one client; beyond it the client is cut off."),
+    ("gateway.streams.write_timeout_ms", "How long one write to a client may take."),
+    ("gateway.streams.attempts_max", "Connections that one address may try to open within attempts_window_ms."),
+    ("gateway.streams.attempts_window_ms", "Time over which attempts are counted."),
+    (
+        "gateway.streams.requests_in_flight_max",
+        "Requests of one WebSocket API connection that are under way; further ones wait to be read.",
+    ),
+    (
+        "gateway.streams.account_subscriptions_max",
+        "Subscriptions of one WebSocket API connection to the events of accounts.",
+    ),
+];
+
+/// Settings as TOML with comments.
+pub(super) fn render(settings: &Table) -> String {
+    let mut out = String::from(PREAMBLE);
+    section(settings, "", &mut out);
+    out
+}
+
+fn section(table: &Table, path: &str, out: &mut String) {
+    let at = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    // A TOML section ends where the next begins, so plain keys come before sections.
+    for (key, value) in table {
+        if !value.is_table() {
+            out.push('\n');
+            comment(&at(key), out);
+            // Writing to a string cannot fail.
+            let _ = writeln!(out, "{key} = {value}");
+        }
+    }
+    for (key, value) in table {
+        if let Value::Table(inner) = value {
+            out.push('\n');
+            comment(&at(key), out);
+            let _ = writeln!(out, "[{}]", at(key));
+            section(inner, &at(key), out);
+        }
+    }
+}
+
+fn comment(path: &str, out: &mut String) {
+    if let Some((_, words)) = WORDS.iter().find(|(known, _)| *known == path) {
+        let _ = writeln!(out, "# {words}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn paths(table: &Table, prefix: &str, out: &mut BTreeSet<String>) {
+        for (key, value) in table {
+            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            if let Value::Table(inner) = value {
+                paths(inner, &path, out);
+            }
+            out.insert(path);
+        }
+    }
+
+    #[test]
+    fn every_key_has_words_and_all_words_have_a_key() {
+        let mut keys = BTreeSet::new();
+        paths(&Table::try_from(Config::default()).unwrap(), "", &mut keys);
+        let words: BTreeSet<String> = WORDS.iter().map(|(path, _)| (*path).to_owned()).collect();
+        assert_eq!(words.len(), WORDS.len(), "a key is described twice");
+        assert_eq!(keys.difference(&words).collect::<Vec<_>>(), Vec::<&String>::new(), "keys without words");
+        assert_eq!(words.difference(&keys).collect::<Vec<_>>(), Vec::<&String>::new(), "words without a key");
+    }
+
+    #[test]
+    fn each_key_stands_under_its_comment() {
+        let text = Config::default().render().unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let settings = lines.iter().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        for (at, line) in settings {
+            assert!(at > 0 && lines[at - 1].starts_with("# "), "no comment above {line:?}");
+        }
+        assert!(lines.iter().all(|line| line.len() <= 140), "a line too long to read");
+    }
+}

@@ -1,0 +1,81 @@
+//! `crossbook demo`: a venue that looks alive, for whoever wants to see one or try a client on it.
+//!
+//! The venue is the real thing, with a log on disk, and is run like any other. Only its traders are simulated: [`traders`]
+//! gives them their turns, [`maker`], [`crowd`] and [`arbitrage`] say what they want, and [`price`] what they believe.
+
+mod arbitrage;
+mod crowd;
+mod instructions;
+mod listing;
+mod maker;
+mod price;
+mod random;
+mod traders;
+
+use std::sync::Arc;
+
+use crate::config::{Config, Flags};
+use crate::venue::Venue;
+use crate::{Failure, command, logging, metrics, secrets, serve};
+
+use traders::Traders;
+
+/// Why the demo cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its markets, accounts or keys cannot be made.
+    #[error("the demo cannot be set up: {0}")]
+    Listing(#[from] listing::Error),
+}
+
+/// Runs the demo as the command line says.
+///
+/// # Errors
+/// When it cannot start or does not stop in order.
+pub fn run(options: command::Demo) -> Result<(), Failure> {
+    let flags = Flags { data: options.data, http: options.http, admin: options.admin, log_format: options.log_format };
+    let mut config = Config::load(options.config.as_deref(), flags)?;
+    logging::start(&config.logging)?;
+    // Deleted when this ends, keys and all.
+    let temporary = if config.data.as_os_str().is_empty() {
+        let folder = tempfile::Builder::new().prefix("crossbook-demo-").tempdir()?;
+        config.data = folder.path().join("venue");
+        Some(folder)
+    } else {
+        if let Some(parent) = config.data.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        None
+    };
+    let token = match std::env::var_os(secrets::ADMIN_TOKEN_VARIABLE) {
+        Some(_) => secrets::admin_token()?,
+        None => secrets::new_admin_token()?,
+    };
+    let metrics = metrics::install()?;
+    serve::runtime()?.block_on(async {
+        let stop = serve::stop_requested()?;
+        let key = secrets::secret_key(&config.data)?;
+        // The gateway keeps one to itself; this one makes and opens the printed keys.
+        let demo_key = secrets::secret_key(&config.data)?;
+        tokio::spawn(serve::keep_up(metrics.clone()));
+        let venue = Venue::start(&config, token.clone(), key, metrics)?;
+        let app = Arc::clone(venue.app());
+        listing::list(&app).await.map_err(Error::Listing)?;
+        let people = listing::people(&app, &demo_key).await.map_err(Error::Listing)?;
+        let mut traders = Traders::new(Arc::clone(&app), options.seed).await.map_err(Error::Listing)?;
+        let trading = tokio::spawn(async move {
+            traders.open().await;
+            traders.run().await;
+        });
+        let data = match &temporary {
+            Some(_) => format!("{} (deleted at the end)", config.data.display()),
+            None => config.data.display().to_string(),
+        };
+        println!("\n{}", instructions::text(venue.http(), venue.admin(), &token, &people, &data));
+        stop.await;
+        venue.stop().await?;
+        // It saw that the venue is stopping; a panic in it would have shown on the terminal.
+        let _ = trading.await;
+        Ok(())
+    })
+}

@@ -1,0 +1,319 @@
+//! The simulated traders at work. One task gives everybody a turn ten times a second: it reads the books as any client
+//! can, asks each trader what it wants, and sends that to the venue as orders like all others, from accounts with real
+//! balances.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbook_engine::command::{Body, CancelAll, CancelOrder, NewOrder, Size, Target};
+use crossbook_gateway::App;
+use crossbook_types::{
+    AccountId, Amount, Asset, ClientOrderId, Market, OrderType, SelfTradePrevention, SymbolId, TimeInForce,
+};
+use crossbook_views::{MarketData, Views};
+use futures_util::future::join_all;
+
+use super::arbitrage::{self, Leg};
+use super::crowd::{Best, Crowd};
+use super::listing::{self, ASSETS, Error, Listing, MARKETS};
+use super::maker::{self, Action, Resting, Sight, Style};
+use super::price::FairPrice;
+use super::random::Random;
+
+/// Time between two turns.
+const TURN: Duration = Duration::from_millis(100);
+/// Turns between two of the same maker in the same market; the makers take them one after the other.
+const MAKER_TURNS: u64 = 3;
+/// Simulated seconds that pass in a hurry at the start, so that the first look at the charts shows something.
+const OPENING_SECONDS: u32 = 60;
+/// Real time between two of these.
+const OPENING_PACE: Duration = Duration::from_millis(40);
+/// Turns between two looks at everybody's money.
+const TREASURY_TURNS: u64 = 300;
+/// The most simulated time one turn can stand for, should the machine have slept.
+const SECONDS_MAX: f64 = 1.0;
+/// How strongly the cross market's price follows what the other two imply, per second.
+const CROSS_PULL: f64 = 0.5;
+
+/// The makers: label, and how each quotes. The finest grid is nearest to the price and the smallest.
+const MAKERS: [(&str, Style); 3] = [
+    ("maker-near", Style { grid: 0.000_07, half_spread: 0.000_06, notional: 1.0, salt: 11 }),
+    ("maker-middle", Style { grid: 0.000_12, half_spread: 0.000_15, notional: 3.0, salt: 22 }),
+    ("maker-far", Style { grid: 0.000_25, half_spread: 0.000_4, notional: 8.0, salt: 33 }),
+];
+
+/// What is believed about one market, and who takes in it.
+struct Arena {
+    listing: &'static Listing,
+    symbol: SymbolId,
+    fair: FairPrice,
+    crowd: Crowd,
+}
+
+/// All simulated traders.
+pub struct Traders {
+    app: Arc<App>,
+    arenas: Vec<Arena>,
+    makers: Vec<(AccountId, Style)>,
+    crowd: AccountId,
+    arbitrageur: AccountId,
+    random: Random,
+    turn: u64,
+}
+
+/// An order or cancel on its way to the venue.
+type Wish = (AccountId, SymbolId, Action);
+
+impl Traders {
+    /// Opens and funds their accounts and takes down what they left in the books in an earlier run.
+    pub async fn new(app: Arc<App>, seed: u64) -> Result<Self, Error> {
+        let mut random = Random::new(seed);
+        let mut makers = Vec::new();
+        for (label, style) in MAKERS {
+            makers.push((listing::account(&app, label).await?, style));
+        }
+        let crowd = listing::account(&app, "crowd").await?;
+        let arbitrageur = listing::account(&app, "arbitrageur").await?;
+        let mut arenas = Vec::new();
+        for listing in &MARKETS {
+            let (symbol, last) = {
+                let views = app.views.read();
+                let market = views.registry().market_named(listing.symbol).copied().ok_or(Error::Answer)?;
+                (market.id, views.market(market.id).and_then(|data| Some(market.price_decimal(data.last_price()?))))
+            };
+            // A venue that was stopped goes on where it left off.
+            let start = last.map_or(listing.start, maker::decimal_value);
+            let (fair, crowd) = (FairPrice::new(start, random.fork()), Crowd::new(listing.notional, random.fork()));
+            arenas.push(Arena { listing, symbol, fair, crowd });
+        }
+        let traders = Self { app, arenas, makers, crowd, arbitrageur, random, turn: 0 };
+        traders.clear().await;
+        traders.endow().await?;
+        Ok(traders)
+    }
+
+    fn accounts(&self) -> impl Iterator<Item = AccountId> {
+        self.makers.iter().map(|&(account, _)| account).chain([self.crowd, self.arbitrageur])
+    }
+
+    /// Cancels whatever is left of an earlier run.
+    async fn clear(&self) {
+        let wishes = self.accounts().flat_map(|account| self.arenas.iter().map(move |arena| (account, arena.symbol)));
+        let cancels = wishes.map(|(account, symbol)| {
+            let cancel_id = ClientOrderId::new_checked("opening").unwrap_or_default();
+            self.app.submit(Body::CancelAll(CancelAll { account, symbol, cancel_id }), None)
+        });
+        // Refused where there is nothing to cancel.
+        join_all(cancels).await;
+    }
+
+    /// Fills every account up to its endowment where it has less than half of it: fees only ever flow out, and a demo that
+    /// runs for weeks must not run dry. Nothing is created in secret: these are deposits, and the audit counts them.
+    async fn endow(&self) -> Result<(), Error> {
+        let mut due: Vec<(AccountId, Asset, Amount)> = Vec::new();
+        {
+            let views = self.app.views.read();
+            for account in self.accounts() {
+                for (name, whole) in ASSETS {
+                    let Some(asset) = views.registry().asset_named(name).copied() else { continue };
+                    let want = listing::whole_units(&asset, whole);
+                    let have = total(&views, account, &asset);
+                    if have.0 * 2 < want.0 {
+                        due.push((account, asset, want.minus(have)));
+                    }
+                }
+            }
+        }
+        for (account, asset, amount) in due {
+            let name = format!("endowment-{}-{}", asset.name, crossbook_gateway::app::now().0);
+            listing::deposit(&self.app, account, &asset, amount, &name).await?;
+        }
+        Ok(())
+    }
+
+    /// Fills the books and lets some time pass in a hurry.
+    pub async fn open(&mut self) {
+        // Each round fills a part of the ladders; a full one on both sides takes as many as this.
+        for _ in 0..2 * maker::LEVELS as usize / maker::ACTIONS_MAX + 4 {
+            let wishes = self.make(|_, _| true);
+            self.send(wishes).await;
+        }
+        for _ in 0..OPENING_SECONDS {
+            if self.app.is_stopping() {
+                return;
+            }
+            self.step(1.0).await;
+            tokio::time::sleep(OPENING_PACE).await;
+        }
+    }
+
+    /// Trades until the venue stops.
+    pub async fn run(mut self) {
+        let mut clock = tokio::time::interval(TURN);
+        clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut last = Instant::now();
+        while !self.app.is_stopping() {
+            clock.tick().await;
+            let seconds = last.elapsed().as_secs_f64().min(SECONDS_MAX);
+            last = Instant::now();
+            self.step(seconds).await;
+            if self.turn.is_multiple_of(TREASURY_TURNS)
+                && !self.app.is_stopping()
+                && let Err(error) = self.endow().await
+            {
+                tracing::warn!(%error, "the simulated traders could not be funded; trying again later");
+            }
+        }
+    }
+
+    /// One turn of everybody, in which so many seconds have passed.
+    async fn step(&mut self, seconds: f64) {
+        self.turn += 1;
+        for arena in &mut self.arenas {
+            arena.fair.advance(seconds);
+        }
+        self.bind_cross(seconds);
+        let turn = self.turn;
+        let mut wishes = self.make(|market, maker| (turn + market as u64 + maker as u64) % MAKER_TURNS == 0);
+        wishes.extend(self.take(seconds));
+        wishes.extend(self.arbitrage());
+        self.send(wishes).await;
+    }
+
+    /// ETHBTC is worth what ETHUSDT and BTCUSDT say, give or take what its own traders think for a moment.
+    fn bind_cross(&mut self, seconds: f64) {
+        let fair =
+            |symbol| self.arenas.iter().find(|arena| arena.listing.symbol == symbol).map(|arena| arena.fair.value());
+        let (Some(base), Some(quote)) = (fair("ETHUSDT"), fair("BTCUSDT")) else { return };
+        if let Some(cross) = self.arenas.iter_mut().find(|arena| arena.listing.symbol == "ETHBTC") {
+            cross.fair.pull(arbitrage::implied(base, quote), (CROSS_PULL * seconds).min(1.0));
+        }
+    }
+
+    /// What the makers want whose turn it is.
+    fn make(&mut self, is_due: impl Fn(usize, usize) -> bool) -> Vec<Wish> {
+        let views = self.app.views.read();
+        let mut wishes = Vec::new();
+        for (at, arena) in self.arenas.iter().enumerate() {
+            let Some(data) = views.market(arena.symbol) else { continue };
+            for (number, &(account, style)) in self.makers.iter().enumerate() {
+                if !is_due(at, number) {
+                    continue;
+                }
+                let market = data.market();
+                let sight = Sight {
+                    fair: arena.fair.value(),
+                    inventory: inventory(&views, account, market),
+                    volatility: arena.fair.volatility(),
+                };
+                let style = Style { notional: style.notional * arena.listing.notional, ..style };
+                let resting = resting(data, account);
+                let actions = maker::step(market, &style, arena.listing.start, sight, &resting, &mut self.random);
+                wishes.extend(actions.into_iter().map(|action| (account, arena.symbol, action)));
+            }
+        }
+        wishes
+    }
+
+    /// What the crowds want.
+    fn take(&mut self, seconds: f64) -> Vec<Wish> {
+        let views = self.app.views.read();
+        let mut wishes = Vec::new();
+        for arena in &mut self.arenas {
+            let Some((market, best)) = views.market(arena.symbol).and_then(top) else { continue };
+            let inventory = inventory(&views, self.crowd, market);
+            let (fair, volatility) = (arena.fair.value(), arena.fair.volatility());
+            let actions = arena.crowd.step(market, best, fair, volatility, inventory, seconds);
+            wishes.extend(actions.into_iter().map(|action| (self.crowd, arena.symbol, action)));
+        }
+        wishes
+    }
+
+    /// What the arbitrageur wants.
+    fn arbitrage(&self) -> Vec<Wish> {
+        let views = self.app.views.read();
+        let leg = |symbol| {
+            let arena = self.arenas.iter().find(|arena| arena.listing.symbol == symbol)?;
+            let (market, best) = views.market(arena.symbol).and_then(top)?;
+            Some((arena.symbol, Leg { market, best }))
+        };
+        let legs = [leg("ETHBTC"), leg("ETHUSDT"), leg("BTCUSDT")];
+        let [Some((cross, a)), Some((base, b)), Some((quote, c))] = legs else { return Vec::new() };
+        let actions = arbitrage::step(a, b, c).into_iter().flatten();
+        [cross, base, quote]
+            .into_iter()
+            .zip(actions)
+            .map(|(symbol, action)| (self.arbitrageur, symbol, action))
+            .collect()
+    }
+
+    /// Sends everything at once, so that it shares few syncs of the disk. What the venue refuses (a quote that would take by
+    /// now, funds that are short for a moment) is looked at afresh in the next turn.
+    async fn send(&mut self, wishes: Vec<Wish>) {
+        let random = &mut self.random;
+        let bodies: Vec<Body> = wishes.into_iter().map(|wish| body(wish, random)).collect();
+        let sent = bodies.into_iter().map(|body| self.app.submit(body, None));
+        for outcome in join_all(sent).await {
+            if let Err(error) = outcome {
+                tracing::debug!(?error, "a simulated trader's request was not taken");
+            }
+        }
+    }
+}
+
+fn body((account, symbol, action): Wish, random: &mut Random) -> Body {
+    let name = format!("sim-{:016x}", random.next());
+    let name = ClientOrderId::new_checked(&name).unwrap_or_default();
+    let (order_type, time_in_force, side, price, quantity) = match action {
+        Action::Cancel(order) => {
+            return Body::Cancel(CancelOrder { account, symbol, target: Target::Order(order), cancel_id: name });
+        }
+        Action::Quote(side, price, quantity) => (OrderType::LimitMaker, TimeInForce::Gtc, side, price, quantity),
+        Action::Take(side, price, quantity) => (OrderType::Limit, TimeInForce::Ioc, side, price, quantity),
+    };
+    Body::Place(NewOrder {
+        account,
+        symbol,
+        client_order_id: name,
+        side,
+        order_type,
+        time_in_force,
+        price: Some(price),
+        size: Size::Base(quantity),
+        stop_price: None,
+        self_trade_prevention: SelfTradePrevention::ExpireTaker,
+    })
+}
+
+/// An account's open orders in a market, as its maker sees them.
+fn resting(data: &MarketData, account: AccountId) -> Vec<Resting> {
+    let orders = data.open_orders(account).filter_map(|order| {
+        Some(Resting {
+            order: order.order,
+            side: order.side,
+            price: order.price?,
+            original: order.original_quantity(),
+            remaining: order.remaining(),
+        })
+    });
+    orders.collect()
+}
+
+/// A market and its best prices, if both sides have any.
+fn top(data: &MarketData) -> Option<(&Market, Best)> {
+    let best = data.book_ticker();
+    Some((data.market(), Best { bid: best.bid?.price, ask: best.ask?.price }))
+}
+
+/// What an account has of the base asset beyond its endowment, as a fraction of it.
+fn inventory(views: &Views, account: AccountId, market: &Market) -> f64 {
+    let whole = ASSETS.iter().find(|(name, _)| *name == market.base.name.as_str()).map_or(1, |&(_, whole)| whole);
+    let want = listing::whole_units(&market.base, whole).0 as f64;
+    // Half of the endowment away from the target is as one-sided as it may get.
+    (total(views, account, &market.base).0 as f64 / want - 1.0) * 2.0
+}
+
+fn total(views: &Views, account: AccountId, asset: &Asset) -> Amount {
+    let balance = views.holdings(account).map(|holdings| holdings.balance(asset.id));
+    balance.map_or(Amount::ZERO, |balance| balance.free.plus(balance.held))
+}

@@ -1,0 +1,77 @@
+//! Log lines: for people when standard error is a terminal, one JSON object a line otherwise, or as configured.
+
+use std::io::IsTerminal as _;
+
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Human on a terminal, JSON otherwise.
+    #[default]
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is logged, and how.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// How lines look.
+    pub format: Format,
+    /// Which lines there are: a level, or levels by module, such as `info,crossbook_gateway=debug`.
+    pub filter: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { format: Format::Auto, filter: "info".into() }
+    }
+}
+
+/// Why logging cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The filter is not one.
+    #[error("logging.filter {filter:?} cannot be understood ({source}); write a level such as \"info\" or \"debug\"")]
+    Filter {
+        /// What was configured.
+        filter: String,
+        /// What is wrong with it.
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// It was started before.
+    #[error("logging was already started")]
+    Started,
+}
+
+/// Sends all log lines of this process to standard error from now on.
+///
+/// # Errors
+/// When the filter cannot be understood, or on a second call.
+pub fn start(options: &Options) -> Result<(), Error> {
+    let filter = EnvFilter::try_new(&options.filter)
+        .map_err(|source| Error::Filter { filter: options.filter.clone(), source })?;
+    let terminal = std::io::stderr().is_terminal();
+    let json = match options.format {
+        Format::Auto => !terminal,
+        Format::Human => false,
+        Format::Json => true,
+    };
+    let registry = tracing_subscriber::registry().with(filter);
+    let started = if json {
+        let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
+        registry.with(lines).try_init()
+    } else {
+        let lines = tracing_subscriber::fmt::layer().with_ansi(terminal).with_writer(std::io::stderr);
+        registry.with(lines).try_init()
+    };
+    started.map_err(|_| Error::Started)
+}

@@ -1,0 +1,70 @@
+//! What the venue measures of itself, for Prometheus.
+
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Seconds between two rounds of housekeeping in the recorder, which drains the histograms' raw samples.
+pub const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// From receipt to answer, and everything else that waits for a disk or a network: 50 microseconds to 10 seconds.
+const WAITING_SECONDS: &[f64] = &[
+    0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.007_5, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0,
+    2.0, 5.0, 10.0,
+];
+/// One command in the engine: 100 nanoseconds to 10 milliseconds.
+const MATCHING_SECONDS: &[f64] = &[
+    0.000_000_1,
+    0.000_000_2,
+    0.000_000_5,
+    0.000_001,
+    0.000_002,
+    0.000_005,
+    0.000_01,
+    0.000_02,
+    0.000_05,
+    0.000_1,
+    0.001,
+    0.01,
+];
+/// An append to the log's buffer: 1 microsecond to 10 milliseconds.
+const APPEND_SECONDS: &[f64] =
+    &[0.000_001, 0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.01];
+/// Commands in a batch: powers of two.
+const BATCH_COMMANDS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 4_096.0];
+
+/// Records all metrics of this process from now on.
+///
+/// # Errors
+/// When a recorder is installed already.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    builder()?.install_recorder()
+}
+
+fn builder() -> Result<PrometheusBuilder, BuildError> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full("crossbook_matching_seconds".into()), MATCHING_SECONDS)?
+        .set_buckets_for_metric(Matcher::Full("crossbook_log_append_seconds".into()), APPEND_SECONDS)?
+        .set_buckets_for_metric(Matcher::Full("crossbook_log_batch_commands".into()), BATCH_COMMANDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), WAITING_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn histograms_have_the_buckets_of_what_they_measure() {
+        let recorder = builder().unwrap().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            metrics::histogram!("crossbook_matching_seconds").record(0.000_000_3);
+            metrics::histogram!("crossbook_order_seconds").record(0.002);
+            metrics::histogram!("crossbook_log_batch_commands").record(3.0);
+        });
+        let text = recorder.handle().render();
+        assert!(text.contains("crossbook_matching_seconds_bucket{le=\"0.0000005\"} 1"), "{text}");
+        assert!(text.contains("crossbook_order_seconds_bucket{le=\"0.001\"} 0"), "{text}");
+        assert!(text.contains("crossbook_order_seconds_bucket{le=\"0.002\"} 1"), "{text}");
+        assert!(text.contains("crossbook_log_batch_commands_bucket{le=\"4\"} 1"), "{text}");
+    }
+}

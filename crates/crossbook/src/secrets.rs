@@ -1,0 +1,210 @@
+//! The two secrets of a venue, which never stand in a configuration file: the admin token, and the key under which the
+//! secrets of API keys are encrypted in the log.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crossbook_gateway::secret::MasterKey;
+use secrecy::SecretString;
+
+/// Environment variable with the admin token.
+pub const ADMIN_TOKEN_VARIABLE: &str = "CROSSBOOK_ADMIN_TOKEN";
+/// Environment variable with the secret key.
+pub const SECRET_KEY_VARIABLE: &str = "CROSSBOOK_SECRET_KEY";
+/// The fewest characters of an admin token.
+pub const ADMIN_TOKEN_LENGTH_MIN: usize = 16;
+
+/// Bytes of a secret that is made here.
+const SECRET_BYTES: usize = 32;
+
+/// Why a secret cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No admin token.
+    #[error(
+        "{ADMIN_TOKEN_VARIABLE} is not set. The admin API has no default token. Make one and start again:\n  \
+         export {ADMIN_TOKEN_VARIABLE}=$(openssl rand -hex 32)"
+    )]
+    NoAdminToken,
+    /// An admin token that can be guessed.
+    #[error("{ADMIN_TOKEN_VARIABLE} must have at least {ADMIN_TOKEN_LENGTH_MIN} printable ASCII characters, no blanks")]
+    WeakAdminToken,
+    /// The key is not 64 hex digits.
+    #[error("{0} must hold exactly 64 hex digits; `openssl rand -hex 32` makes such a key")]
+    MalformedKey(String),
+    /// The key file cannot be read or made.
+    #[error("cannot {doing} the secret key in {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        doing: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// Others can read the key.
+    #[error("{} is readable by others; `chmod 600` it", .0.display())]
+    Exposed(PathBuf),
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes")]
+    NoRandomness,
+}
+
+/// The admin token from the environment.
+///
+/// # Errors
+/// When there is none, or one that is short or unusable in a header.
+pub fn admin_token() -> Result<SecretString, Error> {
+    let token = std::env::var(ADMIN_TOKEN_VARIABLE).map_err(|_| Error::NoAdminToken)?;
+    check_admin_token(token)
+}
+
+fn check_admin_token(token: String) -> Result<SecretString, Error> {
+    if token.is_empty() {
+        return Err(Error::NoAdminToken);
+    }
+    let usable = token.len() >= ADMIN_TOKEN_LENGTH_MIN && token.bytes().all(|byte| byte.is_ascii_graphic());
+    if usable { Ok(SecretString::from(token)) } else { Err(Error::WeakAdminToken) }
+}
+
+/// A fresh admin token.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn new_admin_token() -> Result<SecretString, Error> {
+    Ok(SecretString::from(hex(&random()?)))
+}
+
+/// The secret key: from the environment, else from the file beside the data folder, which is made if absent.
+///
+/// # Errors
+/// When the key is malformed, the file cannot be read or made, or others can read it.
+pub fn secret_key(data: &Path) -> Result<MasterKey, Error> {
+    match std::env::var(SECRET_KEY_VARIABLE) {
+        Ok(text) => parse(text, || SECRET_KEY_VARIABLE.to_owned()),
+        Err(_) => key_in_file(&key_file(data)),
+    }
+}
+
+/// Where the key of a data folder is kept when the environment has none: beside the folder, so that a backup of the folder
+/// does not carry the key to what it encrypts.
+#[must_use]
+pub fn key_file(data: &Path) -> PathBuf {
+    // `venue/` and `venue/.` name the same folder as `venue`.
+    let folder: PathBuf = data.components().collect();
+    let mut name = folder.file_name().map_or_else(|| OsString::from("data"), ToOwned::to_owned);
+    name.push(".secret-key");
+    folder.with_file_name(name)
+}
+
+fn key_in_file(path: &Path) -> Result<MasterKey, Error> {
+    let failed = |doing| move |source| Error::File { doing, path: path.to_owned(), source };
+    match std::fs::File::open(path) {
+        Ok(mut file) => {
+            let mode = file.metadata().map_err(failed("examine"))?.permissions().mode();
+            if mode & 0o077 != 0 {
+                return Err(Error::Exposed(path.to_owned()));
+            }
+            let mut text = String::new();
+            file.read_to_string(&mut text).map_err(failed("read"))?;
+            parse(text, || path.display().to_string())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let digits = hex(&random()?);
+            write_durably(path, digits.as_bytes()).map_err(failed("make"))?;
+            tracing::warn!(
+                file = %path.display(),
+                "no {SECRET_KEY_VARIABLE} is set, so a key was made; keep this file: without it no HMAC API key works again"
+            );
+            parse(digits, || path.display().to_string())
+        }
+        Err(error) => Err(failed("open")(error)),
+    }
+}
+
+/// Writes a new file that only its owner can read. A key that was used but lost by a power cut would make every secret in
+/// the log useless, so it is on disk before anything is encrypted under it.
+fn write_durably(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    std::fs::File::open(folder)?.sync_all()
+}
+
+fn parse(digits: String, from: impl Fn() -> String) -> Result<MasterKey, Error> {
+    MasterKey::from_hex(&SecretString::from(digits)).map_err(|_| Error::MalformedKey(from()))
+}
+
+fn random() -> Result<[u8; SECRET_BYTES], Error> {
+    let mut bytes = [0; SECRET_BYTES];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::NoRandomness)?;
+    Ok(bytes)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbook_types::ApiKeyId;
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    /// Two master keys are the same if one opens what the other sealed.
+    fn same(one: &MasterKey, other: &MasterKey) -> bool {
+        let name = ApiKeyId::new_checked("name").unwrap();
+        other.open(&name, &one.seal(&name, &SecretString::from("secret")).unwrap()).is_ok()
+    }
+
+    #[test]
+    fn the_key_is_made_once_and_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = key_file(&folder.path().join("venue"));
+        assert_eq!(path, folder.path().join("venue.secret-key"));
+        assert_eq!(key_file(&folder.path().join("venue/")), path);
+        let made = key_in_file(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(same(&made, &key_in_file(&path).unwrap()));
+        assert!(!same(&made, &key_in_file(&folder.path().join("other")).unwrap()));
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_or_that_is_not_one_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("k");
+        std::fs::write(&path, "ab".repeat(32)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(key_in_file(&path), Err(Error::Exposed(_))));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(key_in_file(&path).is_ok());
+        for text in ["", "zz", &"ab".repeat(31), &"ab".repeat(33), &"xy".repeat(32)] {
+            std::fs::write(&path, text).unwrap();
+            assert!(matches!(key_in_file(&path), Err(Error::MalformedKey(_))), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn tokens_that_can_be_guessed_or_not_sent_are_refused() {
+        assert!(matches!(check_admin_token(String::new()), Err(Error::NoAdminToken)));
+        assert!(matches!(check_admin_token("short".into()), Err(Error::WeakAdminToken)));
+        assert!(matches!(check_admin_token("has a blank in its middle".into()), Err(Error::WeakAdminToken)));
+        assert!(check_admin_token("0123456789abcdef".into()).is_ok());
+        let (one, other) = (new_admin_token().unwrap(), new_admin_token().unwrap());
+        assert_ne!(one.expose_secret(), other.expose_secret());
+    }
+}

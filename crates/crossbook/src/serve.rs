@@ -1,0 +1,81 @@
+//! `crossbook serve`: a venue until it is told to stop.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{Config, Flags};
+use crate::venue::Venue;
+use crate::{Failure, command, logging, metrics, secrets};
+
+/// Runs a venue as the command line says.
+///
+/// # Errors
+/// When it cannot start or does not stop in order.
+pub fn run(options: command::Serve) -> Result<(), Failure> {
+    let flags = Flags { data: options.data, http: options.http, admin: options.admin, log_format: options.log_format };
+    let config = Config::load(options.config.as_deref(), flags)?;
+    if options.print_config {
+        print!("{}", config.render()?);
+        return Ok(());
+    }
+    if config.data.as_os_str().is_empty() {
+        return Err(crate::venue::Error::NoData.into());
+    }
+    let token = secrets::admin_token()?;
+    logging::start(&config.logging)?;
+    let metrics = metrics::install()?;
+    runtime()?.block_on(async {
+        let stop = stop_requested()?;
+        let key = secrets::secret_key(&config.data)?;
+        tokio::spawn(keep_up(metrics.clone()));
+        let venue = Venue::start(&config, token, key, metrics)?;
+        stop.await;
+        venue.stop().await?;
+        Ok(())
+    })
+}
+
+/// The runtime of the gateway.
+///
+/// # Errors
+/// When the system gives no threads.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().thread_name("gateway").enable_all().build()
+}
+
+/// Ends when the process is first asked to stop, by SIGTERM or Ctrl-C. Asked a second time the process ends at once; the log
+/// is whole then too, only the next start takes longer.
+///
+/// # Errors
+/// When signals cannot be listened for.
+pub fn stop_requested() -> std::io::Result<impl Future<Output = ()> + Send> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let mut first = Some(sender);
+        loop {
+            tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+            match first.take() {
+                Some(sender) => {
+                    let _ = sender.send(());
+                }
+                None => {
+                    tracing::warn!("asked to stop a second time; ending at once");
+                    std::process::exit(crate::FAILED.into());
+                }
+            }
+        }
+    });
+    Ok(async {
+        let _ = receiver.await;
+    })
+}
+
+/// Keeps the metrics recorder tidy: raw samples of histograms would pile up between two scrapes.
+pub async fn keep_up(metrics: metrics_exporter_prometheus::PrometheusHandle) {
+    let mut interval = tokio::time::interval(metrics::UPKEEP_EVERY);
+    loop {
+        interval.tick().await;
+        metrics.run_upkeep();
+    }
+}

@@ -1,0 +1,115 @@
+//! Takes snapshots while the venue runs: a thread that, every so many commands, replays the log from the last snapshot into
+//! a second copy of the state and writes that down. Trading does not wait for it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use crossbook_log::FileReader;
+use crossbook_node::snapshot::{Folder, Snapshots as _};
+use crossbook_node::{Handle, recovery};
+use crossbook_types::Sequence;
+use crossbook_views::Views;
+use parking_lot::RwLock;
+
+use crate::config::SnapshotOptions;
+use crate::folded::Folded;
+
+/// How often the thread looks whether it is time.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// The thread, until it is stopped.
+#[derive(Debug)]
+pub struct Snapshotter {
+    stop: Sender<()>,
+    thread: JoinHandle<Folder>,
+}
+
+/// What the thread works on.
+#[derive(Debug)]
+pub struct Work {
+    /// Where snapshots are kept.
+    pub folder: Folder,
+    /// Where the log is.
+    pub log: PathBuf,
+    /// The live views, which tell how far the durable log is.
+    pub views: Arc<RwLock<Views>>,
+    /// The node, to trim the log.
+    pub node: Handle,
+    /// The snapshot that the venue started from.
+    pub last: Sequence,
+}
+
+impl Snapshotter {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(work: Work, options: SnapshotOptions) -> std::io::Result<Self> {
+        let (stop, stopped) = bounded(1);
+        let thread = std::thread::Builder::new().name("snapshots".into()).spawn(move || {
+            let mut work = work;
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOK_EVERY) {
+                if options.every_commands > 0 {
+                    work.look(&options);
+                }
+            }
+            work.folder
+        })?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Ends the thread, after the snapshot that it may be at. `None` if it had failed.
+    #[must_use]
+    pub fn stop(self) -> Option<Folder> {
+        drop(self.stop);
+        self.thread.join().ok()
+    }
+}
+
+impl Work {
+    fn look(&mut self, options: &SnapshotOptions) {
+        let (position, limits) = {
+            let views = self.views.read();
+            (views.position().map_or(Sequence(0), |cause| cause.sequence), views.limits().clone())
+        };
+        if position.0 < self.last.0.saturating_add(options.every_commands) {
+            return;
+        }
+        let started = Instant::now();
+        let reader = |from| FileReader::open(&self.log, from);
+        // What was published is durable, so the log has it.
+        match recovery::advance(&mut self.folder, reader, position, Folded::new(limits)) {
+            Ok(at) => {
+                self.last = at;
+                metrics::gauge!("crossbook_snapshot_sequence").set(at.0 as f64);
+                tracing::info!(command = at.0, seconds = started.elapsed().as_secs_f64(), "snapshot taken");
+            }
+            Err(error) => {
+                // The log has everything; a venue without snapshots only starts more slowly.
+                metrics::counter!("crossbook_snapshot_failures_total").increment(1);
+                tracing::error!(%error, "no snapshot could be taken; trading goes on, but the next start takes longer");
+                self.last = position;
+                return;
+            }
+        }
+        if options.trim_log {
+            self.trim();
+        }
+    }
+
+    /// Lets go what all kept snapshots stand for: should the newest be damaged, the one before it still leads on.
+    fn trim(&self) {
+        let kept = match self.folder.list() {
+            Ok(kept) => kept,
+            Err(error) => return tracing::error!(%error, "snapshots cannot be listed; the log is not trimmed"),
+        };
+        if let [_, .., oldest] = kept[..]
+            && let Err(error) = self.node.trim(oldest)
+        {
+            tracing::warn!(%error, "the log is not trimmed this time");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! A whole venue in this process: log, partition, views, gateway and listeners, put together and taken apart in order.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbook_engine::Partition;
+use crossbook_gateway::admin::Admin;
+use crossbook_gateway::app::now;
+use crossbook_gateway::publisher::Publisher;
+use crossbook_gateway::rest::Rest;
+use crossbook_gateway::secret::MasterKey;
+use crossbook_gateway::streams::{Hub, feed};
+use crossbook_gateway::{App, Pending, server};
+use crossbook_log::{FileReader, Files, Log as _, Until};
+use crossbook_node::embedded::{self, Running};
+use crossbook_node::recovery::{self, Recovered};
+use crossbook_node::snapshot::Folder;
+use crossbook_types::Sequence;
+use metrics_exporter_prometheus::PrometheusHandle;
+use parking_lot::RwLock;
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::folded::Folded;
+use crate::pages;
+use crate::progress::Replay;
+use crate::snapshots::{Snapshotter, Work};
+
+/// Why a venue cannot start, or did not stop as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No data folder was named.
+    #[error("where is the data? Give a folder with --data, or set `data` in the configuration")]
+    NoData,
+    /// A folder cannot be made.
+    #[error("cannot make the folder {}: {source}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The log cannot be opened.
+    #[error("cannot open the log in {}: {source}", path.display())]
+    Log {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: crossbook_log::Error,
+    },
+    /// The state cannot be rebuilt.
+    #[error("cannot restore the venue: {0}")]
+    Recovery(#[from] recovery::Error),
+    /// Snapshots cannot be read.
+    #[error(transparent)]
+    Snapshots(#[from] crossbook_node::snapshot::Error),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; is another venue running? Choose another address")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The system gives no thread.
+    #[error("the system gives no thread: {0}")]
+    Thread(std::io::Error),
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes")]
+    NoRandomness,
+    /// A thread ended that should not have.
+    #[error("the venue did not stop in order; the log is whole, and the next start replays it")]
+    Disorder,
+}
+
+/// The folder of a venue's log.
+#[must_use]
+pub fn log_folder(data: &Path) -> PathBuf {
+    data.join("log")
+}
+
+/// The folder of a venue's snapshots.
+#[must_use]
+pub fn snapshot_folder(data: &Path) -> PathBuf {
+    data.join("snapshots")
+}
+
+/// What came back from disk.
+struct Restored {
+    partition: Partition,
+    views: Folded,
+    log: Files,
+    snapshots: Folder,
+    snapshot: Sequence,
+}
+
+/// Opens the log and brings the venue back to where it stood.
+fn restore(config: &Config) -> Result<Restored, Error> {
+    if config.data.as_os_str().is_empty() {
+        return Err(Error::NoData);
+    }
+    let path = log_folder(&config.data);
+    std::fs::create_dir_all(&path).map_err(|source| Error::Folder { path: path.clone(), source })?;
+    let (log, found) =
+        Files::open(&path, config.log.files()).map_err(|source| Error::Log { path: path.clone(), source })?;
+    if let Some(torn) = &found.torn {
+        tracing::warn!(?torn, "the log ended in the middle of a write, which was never acknowledged; it was cut off");
+    }
+    let snapshots = Folder::open(&snapshot_folder(&config.data))?;
+    let mut seed = [0; 8];
+    aws_lc_rs::rand::fill(&mut seed).map_err(|_| Error::NoRandomness)?;
+    let mut shown = Replay::begin("replaying the log");
+    let Recovered { partition, follower, snapshot, replayed } = recovery::recover(
+        &snapshots,
+        |from| FileReader::open(&path, from),
+        Until::Durable(log.durable()),
+        Folded::new(config.views.clone()),
+        u64::from_le_bytes(seed),
+        |progress| shown.at(progress),
+    )?;
+    shown.end();
+    let snapshot = snapshot.unwrap_or_default();
+    tracing::info!(command = partition.sequence().0, snapshot = snapshot.0, replayed, "the venue is restored");
+    Ok(Restored { partition, views: follower, log, snapshots, snapshot })
+}
+
+/// A running venue.
+pub struct Venue {
+    app: Arc<App>,
+    running: Running<Files, Publisher>,
+    snapshotter: Snapshotter,
+    feed: JoinHandle<()>,
+    servers: Vec<tokio::task::JoinHandle<()>>,
+    stop_servers: watch::Sender<bool>,
+    http: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Venue {
+    /// Restores the venue of the configured data folder, starts it, and listens. Needs a tokio runtime around it and may
+    /// block for as long as the replay takes. `token` guards the admin API; API secrets are encrypted under `key`.
+    ///
+    /// # Errors
+    /// When the data cannot be read, or an address cannot be listened on.
+    pub fn start(
+        config: &Config,
+        token: SecretString,
+        key: MasterKey,
+        metrics: PrometheusHandle,
+    ) -> Result<Self, Error> {
+        let Restored { partition, views, log, snapshots, snapshot } = restore(config)?;
+        let listen = |address| server::listen(address).map_err(|source| Error::Listen { address, source });
+        let (http, admin) = (listen(config.http)?, listen(config.admin)?);
+        let address = |listener: &TcpListener, asked| listener.local_addr().unwrap_or(asked);
+        let (http_address, admin_address) = (address(&http, config.http), address(&admin, config.admin));
+
+        let views = Arc::new(RwLock::new(views.0));
+        let (pending, hub) = (Arc::new(Pending::new(config.gateway.in_flight_max)), Arc::new(Hub::new()));
+        let (sender, feed) = feed::spawn(Arc::clone(&hub), Arc::clone(&views)).map_err(Error::Thread)?;
+        let publisher = Publisher::new(Arc::clone(&views), Arc::clone(&pending), Arc::clone(&hub), sender);
+        let running = embedded::start(partition, log, publisher, config.node, fatal).map_err(Error::Thread)?;
+        let node = running.handle().clone();
+        let work = Work {
+            folder: snapshots,
+            log: log_folder(&config.data),
+            views: Arc::clone(&views),
+            node: node.clone(),
+            last: snapshot,
+        };
+        let snapshotter = Snapshotter::start(work, config.snapshots.clone()).map_err(Error::Thread)?;
+        let app = Arc::new(App::new(config.gateway.clone(), views, pending, hub, node, key));
+
+        let (stop_servers, stop) = watch::channel(false);
+        let rest = Arc::new(Rest::new(Arc::clone(&app), pages::all()));
+        let operator = Arc::new(Admin::new(Arc::clone(&app), token, Box::new(move || metrics.render())));
+        let bounds = &config.gateway.server;
+        let servers = vec![
+            tokio::spawn(server::serve(http, bounds.clone(), rest, stop.clone())),
+            tokio::spawn(server::serve(admin, bounds.clone(), operator, stop)),
+        ];
+        tracing::info!(http = %http_address, admin = %admin_address, "the venue is open");
+        Ok(Self { app, running, snapshotter, feed, servers, stop_servers, http: http_address, admin: admin_address })
+    }
+
+    /// The gateway.
+    #[must_use]
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Where the client API listens; the real port where port 0 was asked for.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where the admin API listens.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Stops in order: new requests are refused, those taken are finished and answered, connections end, and a snapshot is
+    /// written, so that the next start has nothing to replay.
+    ///
+    /// # Errors
+    /// When a part had failed, or the snapshot cannot be written. The log is whole in any case.
+    pub async fn stop(self) -> Result<(), Error> {
+        tracing::info!("stopping: new requests are refused");
+        self.app.stop();
+        let (running, snapshotter, feed) = (self.running, self.snapshotter, self.feed);
+        let taken_apart = tokio::task::spawn_blocking(move || (running.stop(), snapshotter.stop()));
+        let (stopped, folder) = taken_apart.await.map_err(|_| Error::Disorder)?;
+        let (Some(stopped), Some(mut folder)) = (stopped, folder) else { return Err(Error::Disorder) };
+        self.app.hub.shut_down(now());
+        let _ = self.stop_servers.send(true);
+        for server in self.servers {
+            server.await.map_err(|_| Error::Disorder)?;
+        }
+        // The publisher holds the feed's only sender.
+        drop(stopped.outlet);
+        let state = stopped.partition.state();
+        let sequence = state.sequence();
+        let app = self.app;
+        let written = tokio::task::spawn_blocking(move || {
+            let ended = feed.join();
+            let views = app.views.read().state();
+            recovery::save(&mut folder, state, views)?;
+            drop(stopped.log);
+            ended.map_err(|_| Error::Disorder)
+        });
+        written.await.map_err(|_| Error::Disorder)??;
+        tracing::info!(command = sequence.0, "stopped; a snapshot is written");
+        Ok(())
+    }
+}
+
+/// Ends the process: what it holds in memory may differ from what is on disk, and only a restart can tell.
+fn fatal(reason: String) {
+    tracing::error!("{reason}; the venue ends now, and the next start recovers from the log");
+    std::process::exit(crate::FAILED.into());
+}
