@@ -45,6 +45,9 @@ use outbox::{Capacity, Outbox};
 use session::StreamSession;
 use topic::Topic;
 
+/// When to try again if all places are taken.
+const FULL_RETRY_SECONDS: u64 = 10;
+
 /// Bounds of WebSocket connections.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -67,6 +70,8 @@ pub struct Config {
     pub outbox_bytes_max: usize,
     /// Milliseconds that one write to a client may take.
     pub write_timeout_ms: u64,
+    /// Most connections at once.
+    pub connections_max: usize,
     /// Most attempts of one address to open a connection, within `attempts_window_ms`.
     pub attempts_max: u32,
     /// Milliseconds over which attempts are counted.
@@ -89,6 +94,7 @@ impl Default for Config {
             outbox_messages_max: 8_192,
             outbox_bytes_max: 4 * 1024 * 1024,
             write_timeout_ms: 10_000,
+            connections_max: 10_000,
             attempts_max: 300,
             attempts_window_ms: 5 * 60 * 1_000,
             requests_in_flight_max: 128,
@@ -166,11 +172,15 @@ pub fn open(app: &Arc<App>, ip: IpAddr, upgrade: WebSocketUpgrade, names: &[Stri
 /// Counts an attempt to open a connection.
 ///
 /// # Errors
-/// When the address has made too many.
+/// When the address has made too many, or too many connections are open.
 pub fn admit(app: &App, ip: IpAddr) -> Result<(), ApiError> {
     let config = &app.config.streams;
-    app.hub.attempts.admit(ip, app.now(), config.attempts_max, config.attempts_window_ms).map_err(|wait_seconds| {
-        metrics::counter!("crossbook_connections_refused_total").increment(1);
+    let mut admitted = app.hub.attempts.admit(ip, app.now(), config.attempts_max, config.attempts_window_ms);
+    if app.hub.connections() >= config.connections_max {
+        admitted = Err(FULL_RETRY_SECONDS);
+    }
+    admitted.map_err(|wait_seconds| {
+        metrics::counter!("crossbook_websockets_refused_total").increment(1);
         ApiError::too_many_connections(wait_seconds)
     })
 }

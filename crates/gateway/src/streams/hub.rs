@@ -107,6 +107,12 @@ impl Hub {
         Membership { hub: Arc::clone(self), id, kind, outbox, topics: Vec::new(), accounts: Vec::new() }
     }
 
+    /// How many connections are open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.directory.lock().connections.len()
+    }
+
     /// Asks all connections to close: each gets a notice that the venue is stopping, then is closed.
     pub fn shut_down(&self, now: Timestamp) {
         let raw = payload::server_shutdown(now);
