@@ -155,13 +155,14 @@ impl<T> Book<T> {
         self.queues.entry(slot)
     }
 
-    /// What the caller gave with the order at a slot, to change it.
+    /// What the caller gave with the order at a slot. Cheaper than [`Book::get`], which also looks up its place.
     ///
     /// # Panics
     /// When none stands there.
+    #[must_use]
     #[inline]
-    pub fn data_mut(&mut self, slot: Slot) -> &mut T {
-        self.queues.data_mut(slot)
+    pub fn data(&self, slot: Slot) -> &T {
+        self.queues.data(slot)
     }
 
     /// Takes `quantity` from an order, which keeps its place. Gives back its data if nothing is left of it; it is gone then.

@@ -40,10 +40,9 @@ pub(crate) struct Waiting {
     pub(crate) budget: Amount,
 }
 
-/// An order in the books, chained to the others of its account.
-#[derive(Clone, Debug)]
-struct Linked<T> {
-    order: T,
+/// An open order's place among those of its account. Kept apart from the order, as whoever leaves touches its neighbours' places.
+#[derive(Clone, Copy, Debug)]
+struct Link {
     trader: u32,
     previous: Handle,
     next: Handle,
@@ -103,8 +102,12 @@ pub(crate) struct Removed {
 /// All open orders of a market.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenOrders {
-    working: Book<Linked<Order>>,
-    waiting: Book<Linked<Waiting>>,
+    working: Book<Order>,
+    waiting: Book<Waiting>,
+    /// By slot of the working book.
+    working_links: Vec<Link>,
+    /// By slot of the waiting book.
+    waiting_links: Vec<Link>,
     by_id: HashMap<OrderId, Handle, CountingHash>,
     /// By account and client order id. Clients choose these, so the hash is seeded.
     by_client: HashTable<Handle>,
@@ -118,6 +121,8 @@ impl OpenOrders {
         Self {
             working: Book::new(),
             waiting: Book::new(),
+            working_links: Vec::new(),
+            waiting_links: Vec::new(),
             by_id: HashMap::default(),
             by_client: HashTable::new(),
             hash: FixedState::with_seed(hash_seed),
@@ -147,7 +152,7 @@ impl OpenOrders {
     #[inline]
     pub(crate) fn top(&self, side: Side) -> Option<Top<'_>> {
         let entry = self.working.top(side)?;
-        Some(Top { slot: entry.slot, price: entry.price, quantity: entry.quantity, order: &entry.data.order })
+        Some(Top { slot: entry.slot, price: entry.price, quantity: entry.quantity, order: entry.data })
     }
 
     #[inline]
@@ -161,12 +166,12 @@ impl OpenOrders {
 
     /// Working orders of a side in the order in which they trade: price, what is left, the order.
     pub(crate) fn working(&self, side: Side) -> impl Iterator<Item = (Price, Quantity, &Order)> {
-        self.working.orders(side).map(|entry| (entry.price, entry.quantity, &entry.data.order))
+        self.working.orders(side).map(|entry| (entry.price, entry.quantity, entry.data))
     }
 
     /// Waiting orders that trigger on a rise (or on a fall) in the order in which they do: stop price, quantity, the order.
     pub(crate) fn waiting(&self, on_rise: bool) -> impl Iterator<Item = (Price, Quantity, &Waiting)> {
-        self.waiting.orders(trigger_side(on_rise)).map(|entry| (entry.price, entry.quantity, &entry.data.order))
+        self.waiting.orders(trigger_side(on_rise)).map(|entry| (entry.price, entry.quantity, entry.data))
     }
 
     /// The next waiting order's stop price.
@@ -180,7 +185,7 @@ impl OpenOrders {
         let entry = self.waiting.top(trigger_side(on_rise))?;
         let (slot, quantity) = (entry.slot, entry.quantity);
         self.forget(Handle::waiting(slot));
-        Some((quantity, self.waiting.remove(slot).order))
+        Some((quantity, self.waiting.remove(slot)))
     }
 
     /// Lets an order work at a price.
@@ -188,10 +193,8 @@ impl OpenOrders {
     pub(crate) fn rest(&mut self, price: Price, quantity: Quantity, order: Order) {
         let (id, account) = (order.id, order.account);
         let trader = self.trader(account);
-        let next = self.traders[trader as usize].first;
-        let linked = Linked { order, trader, previous: Handle::NONE, next };
-        let slot = self.working.rest(linked.order.side, price, quantity, linked);
-        self.remember(Handle::working(slot), id, trader, next);
+        let slot = self.working.rest(order.side, price, quantity, order);
+        self.remember(Handle::working(slot), id, trader);
     }
 
     /// Lets an order wait for its stop price.
@@ -199,10 +202,8 @@ impl OpenOrders {
         let (id, account) = (waiting.order.id, waiting.order.account);
         let on_rise = waiting.order.order_type.triggers_on_rise(waiting.order.side);
         let trader = self.trader(account);
-        let next = self.traders[trader as usize].first;
-        let linked = Linked { order: waiting, trader, previous: Handle::NONE, next };
-        let slot = self.waiting.rest(trigger_side(on_rise), stop, quantity, linked);
-        self.remember(Handle::waiting(slot), id, trader, next);
+        let slot = self.waiting.rest(trigger_side(on_rise), stop, quantity, waiting);
+        self.remember(Handle::waiting(slot), id, trader);
     }
 
     /// Takes `quantity` from a working order; gives the order back if nothing is left of it.
@@ -211,14 +212,14 @@ impl OpenOrders {
         if self.working.get(slot).quantity == quantity {
             self.forget(Handle::working(slot));
         }
-        self.working.reduce(slot, quantity).map(|linked| linked.order)
+        self.working.reduce(slot, quantity)
     }
 
     /// Takes a working order out.
     #[inline]
     pub(crate) fn remove_working(&mut self, slot: Slot) -> Order {
         self.forget(Handle::working(slot));
-        self.working.remove(slot).order
+        self.working.remove(slot)
     }
 
     /// Takes an order out, wherever it stands.
@@ -226,10 +227,10 @@ impl OpenOrders {
     pub(crate) fn remove(&mut self, handle: Handle) -> Removed {
         self.forget(handle);
         if handle.is_waiting() {
-            return Removed { order: self.waiting.remove(handle.slot()).order.order, price: None };
+            return Removed { order: self.waiting.remove(handle.slot()).order, price: None };
         }
         let price = self.working.get(handle.slot()).price;
-        Removed { order: self.working.remove(handle.slot()).order, price: Some(price) }
+        Removed { order: self.working.remove(handle.slot()), price: Some(price) }
     }
 
     /// The account's open order of that name.
@@ -260,11 +261,7 @@ impl OpenOrders {
         let mut at = self.traders[trader as usize].first;
         while at != Handle::NONE {
             list.push((self.order(at).id, at));
-            at = if at.is_waiting() {
-                self.waiting.get(at.slot()).data.next
-            } else {
-                self.working.get(at.slot()).data.next
-            };
+            at = self.link(at).next;
         }
         list.sort_unstable_by_key(|&(id, _)| id);
     }
@@ -283,7 +280,7 @@ impl OpenOrders {
 
     /// Enters an order that now stands in its book into every index.
     #[inline]
-    fn remember(&mut self, handle: Handle, id: OrderId, trader: u32, next: Handle) {
+    fn remember(&mut self, handle: Handle, id: OrderId, trader: u32) {
         let before = self.by_id.insert(id, handle);
         assert!(before.is_none(), "an order is open once");
         let Self { working, waiting, hash, by_client, traders, .. } = self;
@@ -297,9 +294,17 @@ impl OpenOrders {
         let entry = &mut traders[trader as usize];
         entry.open += 1;
         entry.waiting += u32::from(handle.is_waiting());
-        entry.first = handle;
+        let next = std::mem::replace(&mut entry.first, handle);
+        let link = Link { trader, previous: Handle::NONE, next };
+        let (links, at) = self.links_mut(handle);
+        if at < links.len() {
+            links[at] = link;
+        } else {
+            assert_eq!(at, links.len(), "a book takes its slots one after the other");
+            links.push(link);
+        }
         if next != Handle::NONE {
-            *self.link(next).0 = handle;
+            self.link_mut(next).previous = handle;
         }
     }
 
@@ -312,32 +317,36 @@ impl OpenOrders {
         assert_eq!(by_id, Some(handle), "an open order is found by its number");
         let by_client = self.by_client.find_entry(hash, |&other| other == handle);
         by_client.expect("an open order is found by its client's name").remove();
-        let (previous, next, trader) = {
-            let (previous, next, trader) = self.link(handle);
-            (*previous, *next, trader)
-        };
+        let Link { trader, previous, next } = *self.link(handle);
         let entry = &mut self.traders[trader as usize];
         entry.open -= 1;
         entry.waiting -= u32::from(handle.is_waiting());
         if previous == Handle::NONE {
             entry.first = next;
         } else {
-            *self.link(previous).1 = next;
+            self.link_mut(previous).next = next;
         }
         if next != Handle::NONE {
-            *self.link(next).0 = previous;
+            self.link_mut(next).previous = previous;
         }
     }
 
     #[inline]
-    fn link(&mut self, handle: Handle) -> (&mut Handle, &mut Handle, u32) {
-        if handle.is_waiting() {
-            let linked = self.waiting.data_mut(handle.slot());
-            (&mut linked.previous, &mut linked.next, linked.trader)
-        } else {
-            let linked = self.working.data_mut(handle.slot());
-            (&mut linked.previous, &mut linked.next, linked.trader)
-        }
+    fn link(&self, handle: Handle) -> &Link {
+        let links = if handle.is_waiting() { &self.waiting_links } else { &self.working_links };
+        &links[handle.slot().index() as usize]
+    }
+
+    #[inline]
+    fn link_mut(&mut self, handle: Handle) -> &mut Link {
+        let (links, at) = self.links_mut(handle);
+        &mut links[at]
+    }
+
+    #[inline]
+    fn links_mut(&mut self, handle: Handle) -> (&mut Vec<Link>, usize) {
+        let links = if handle.is_waiting() { &mut self.waiting_links } else { &mut self.working_links };
+        (links, handle.slot().index() as usize)
     }
 }
 
@@ -346,12 +355,8 @@ fn trigger_side(on_rise: bool) -> Side {
 }
 
 #[inline]
-fn order_at<'a>(working: &'a Book<Linked<Order>>, waiting: &'a Book<Linked<Waiting>>, handle: Handle) -> &'a Order {
-    if handle.is_waiting() {
-        &waiting.get(handle.slot()).data.order.order
-    } else {
-        &working.get(handle.slot()).data.order
-    }
+fn order_at<'a>(working: &'a Book<Order>, waiting: &'a Book<Waiting>, handle: Handle) -> &'a Order {
+    if handle.is_waiting() { &waiting.data(handle.slot()).order } else { working.data(handle.slot()) }
 }
 
 #[inline]
