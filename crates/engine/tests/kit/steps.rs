@@ -8,7 +8,7 @@ use crossbook_types::{
 };
 
 use super::model::Model;
-use super::{fees, name, open_filters};
+use super::{fees, name};
 
 /// What one command is made from.
 pub type Step = [u8; 10];
@@ -32,7 +32,6 @@ pub fn filters() -> Filters {
         band_down_percent: 90,
         orders_max: 9,
         algo_orders_max: 3,
-        ..open_filters()
     }
 }
 
@@ -82,7 +81,7 @@ pub fn body(step: &Step, model: &Model) -> Body {
             let unit = [100_000, 3_000, 100_000, 1][asset.0 as usize];
             let amount = (i128::from(quantity) - 110) * unit / 16;
             let transfer =
-                TransferId::new_checked(&format!("t{}", u16::from(price) << 2 | u16::from(stop) % 4)).unwrap();
+                TransferId::new_checked(&format!("t{}", u16::from(price) * 4 + u16::from(stop % 4))).unwrap();
             Body::Transfer(TransferRequest { account, asset, amount: Amount(amount), transfer })
         }
         _ => {

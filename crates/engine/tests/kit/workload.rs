@@ -116,7 +116,7 @@ fn order(command: &workload::Command) -> NewOrder {
     let length = 16 - rest.len();
     let client_order_id = ClientOrderId::new_checked(std::str::from_utf8(&text[..length]).unwrap()).unwrap();
     // An order at any price is a market order or, every other one, a limit order that no price is beyond.
-    let at_market = command.op == Op::Ioc && command.id % 2 == 0;
+    let at_market = command.op == Op::Ioc && command.id.is_multiple_of(2);
     NewOrder {
         account: account_of(u64::from(command.id)),
         symbol: BTCUSDT,
