@@ -160,7 +160,7 @@ fn signature_range(text: &str) -> Option<(usize, usize)> {
 }
 
 enum Method {
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     PublicKey(ParsedPublicKey),
 }
 
@@ -181,7 +181,7 @@ impl Verifier {
         let method = match &key.credential {
             Credential::Hmac { sealed } => {
                 let opened = master.open(&key.key, sealed)?;
-                Method::Hmac(hmac::Key::new(hmac::HMAC_SHA256, opened.expose_secret()))
+                Method::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, opened.expose_secret())))
             }
             Credential::Ed25519 { public: bytes } => public(bytes, &ED25519)?,
             Credential::Rsa { public: bytes } => public(bytes, &RSA_PKCS1_2048_8192_SHA256)?,

@@ -130,16 +130,13 @@ fn filters(out: &mut String, market: &Market) {
 
 /// A percentage as a plain multiple: 20 is "0.2", 500 is "5".
 fn multiplier(out: &mut String, percent: u32) {
+    let (mut units, mut scale) = (percent, 2);
+    while scale > 0 && units.is_multiple_of(10) {
+        units /= 10;
+        scale -= 1;
+    }
     out.push('"');
-    let scale = if percent % 100 == 0 {
-        0
-    } else if percent % 10 == 0 {
-        1
-    } else {
-        2
-    };
-    let units = i128::from(percent) / [100, 10, 1][usize::from(scale)];
-    Decimal::write(units, scale, 0, out);
+    Decimal::write(i128::from(units), scale, 0, out);
     out.push('"');
 }
 

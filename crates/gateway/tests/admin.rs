@@ -1,0 +1,134 @@
+//! The operator's API, against a whole venue in this process.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(dead_code, reason = "the venue is shared with other tests")]
+
+mod rest_venue;
+
+use reqwest::Method;
+use rest_venue::Venue;
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_happens_without_the_token() {
+    let venue = Venue::start().await;
+    let client = reqwest::Client::new();
+    for token in [None, Some(""), Some("the operator's toke"), Some("the operator's token.")] {
+        let mut request = client.get(format!("http://{}/admin/v1/audit", venue.admin));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status().as_u16(), 401, "{token:?}");
+        assert!(response.text().await.unwrap().contains("-1002"));
+    }
+    for (path, text) in [("healthz", "ok"), ("readyz", "ready"), ("metrics", "crossbook_up 1")] {
+        let open = client.get(format!("http://{}/{path}", venue.admin)).send().await.unwrap();
+        assert!(open.status().is_success() && open.text().await.unwrap().contains(text), "{path}");
+    }
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_moves_once_per_transfer_id() {
+    let venue = Venue::start().await;
+    let alice = format!("accounts/{}", venue.alice.account);
+    let deposit = json!({"asset": "BTC", "amount": "1.5", "transferId": "t-1"});
+    let first = venue.operator_does(&format!("{alice}/deposits"), deposit.clone()).await;
+    let again = venue.operator_does(&format!("{alice}/deposits"), deposit).await;
+    assert_eq!(first, again, "the same answer");
+    assert_eq!(venue.alice.balance("BTC").await.0, "11.50000000");
+    let withdrawal = json!({"asset": "BTC", "amount": 11.5, "transferId": "t-2"});
+    let done = venue.operator_does(&format!("{alice}/withdrawals"), withdrawal).await;
+    assert_eq!((&done["amount"], &done["transferId"]), (&json!("11.50000000"), &json!("t-2")));
+    assert_eq!(venue.alice.balance("BTC").await.0, "0.00000000");
+    for (path, body, status, text) in [
+        (
+            "withdrawals",
+            json!({"asset": "BTC", "amount": "0.1", "transferId": "t-3"}),
+            400,
+            "insufficient free balance",
+        ),
+        ("deposits", json!({"asset": "BTC", "amount": "2", "transferId": "t-1"}), 400, "choose another id"),
+        ("deposits", json!({"asset": "BTC", "amount": "0", "transferId": "t-4"}), 400, "amount must be above zero"),
+        ("deposits", json!({"asset": "BTC", "amount": "-1", "transferId": "t-4"}), 400, "amount must be above zero"),
+        ("deposits", json!({"asset": "BTC", "amount": "0.000000001", "transferId": "t-4"}), 400, "at most 8 digits"),
+        (
+            "deposits",
+            json!({"asset": "BTC", "amount": "1e3", "transferId": "t-4"}),
+            400,
+            "amount is not a plain decimal",
+        ),
+        ("deposits", json!({"asset": "XYZ", "amount": "1", "transferId": "t-4"}), 404, "list it first"),
+        ("deposits", json!({"asset": "BTC", "amount": "1"}), 400, "transferId"),
+        ("deposits", json!({"asset": "BTC", "amount": "1", "transferId": "t", "more": 1}), 400, "more"),
+    ] {
+        let reply = venue.operator(Method::POST, &format!("{alice}/{path}"), Some(body.clone())).await;
+        assert_eq!(reply.status, status, "{body} {reply:?}");
+        assert!(reply.text().contains(text), "{body} {reply:?}");
+    }
+    let nobody = json!({"asset": "BTC", "amount": "1", "transferId": "t-5"});
+    assert_eq!(venue.operator(Method::POST, "accounts/99999/deposits", Some(nobody)).await.status, 404);
+    venue.audit().await;
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn markets_are_listed_and_changed() {
+    let venue = Venue::start().await;
+    venue.operator_does("assets", json!({"asset": "ETH", "decimals": 18})).await;
+    let market =
+        json!({"symbol": "ETHBTC", "baseAsset": "ETH", "quoteAsset": "BTC", "tickSize": "0.00001", "stepSize": 0.001});
+    let listed = venue.operator_does("markets", market.clone()).await;
+    assert_eq!((&listed["symbol"], &listed["status"]), (&json!("ETHBTC"), &json!("TRADING")));
+    let again = venue.operator(Method::POST, "markets", Some(market)).await;
+    assert!(again.status == 400 && again.text().contains("exists"), "{again:?}");
+    let change = json!({"status": "BREAK", "minNotional": "0.0001", "maxQty": "50", "takerFee": "0.0005", "multiplierUp": "1.5"});
+    let changed = venue.operator(Method::PATCH, "markets/ETHBTC", Some(change)).await.body;
+    assert_eq!((&changed["status"], &changed["takerFee"]), (&json!("BREAK"), &json!("0.00050000")));
+    let info = venue.get("/api/v3/exchangeInfo?symbol=ETHBTC").await.body.to_string();
+    for text in ["\"BREAK\"", "0.00010000", "50.00000000", "\"1.5\""] {
+        assert!(info.contains(text), "{text} in {info}");
+    }
+    for (body, text) in [
+        (json!({"status": "OPEN"}), "CANCEL_ONLY"),
+        (json!({"minQty": "0.0005"}), "stepSize"),
+        (json!({"maxPrice": "0"}), "minimum must be at least one step"),
+        (json!({"makerFee": "1"}), "from 0 to below 1"),
+        (json!({"tickSize": "0.1"}), "tickSize"),
+        (json!({"multiplierUp": "0.5"}), "multiplierUp"),
+    ] {
+        let reply = venue.operator(Method::PATCH, "markets/ETHBTC", Some(body.clone())).await;
+        assert!(reply.status == 400 && reply.text().contains(text), "{body} {reply:?}");
+    }
+    assert_eq!(venue.operator(Method::PATCH, "markets/NOPE", Some(json!({}))).await.status, 404);
+    assert_eq!(venue.operator(Method::GET, "nothing", None).await.status, 404);
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_is_shown_with_all_it_has() {
+    let venue = Venue::start().await;
+    venue.alice.limit("SELL", "0.5", "20000").await;
+    let path = format!("accounts/{}", venue.alice.account);
+    let shown = venue.operator(Method::GET, &path, None).await.body;
+    assert_eq!((&shown["label"], &shown["accountId"]), (&json!("alice"), &json!(venue.alice.account)));
+    assert_eq!(shown["balances"][0], json!({"asset": "BTC", "free": "9.50000000", "locked": "0.50000000"}));
+    assert_eq!(shown["openOrders"][0]["origQty"], "0.50000000");
+    assert_eq!(shown["apiKeys"][0]["apiKey"], json!(venue.alice.key));
+    assert!(!shown.to_string().contains(&venue.alice.secret));
+    assert_eq!(venue.operator(Method::GET, "accounts/1", None).await.status, 404);
+    for (body, text) in [
+        (json!({"permissions": []}), "READ, TRADE or both"),
+        (json!({"permissions": ["WITHDRAW"]}), "WITHDRAW"),
+        (json!({"permissions": ["READ"], "allowedIps": ["10.0.0.0/64"]}), "allowedIps"),
+        (json!({"permissions": ["READ"], "publicKey": "nonsense"}), "PEM"),
+    ] {
+        let reply = venue.operator(Method::POST, &format!("{path}/api-keys"), Some(body.clone())).await;
+        assert!(reply.status == 400 && reply.text().contains(text), "{body} {reply:?}");
+    }
+    let audit = venue.operator(Method::GET, "audit", None).await.body;
+    assert_eq!((&audit["ok"], &audit["assets"]["BTC"]), (&json!(true), &json!({"sum": "0"})));
+    assert_eq!(audit["stateHash"].as_str().unwrap().len(), 64);
+    venue.stop().await;
+}
