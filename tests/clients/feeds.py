@@ -154,7 +154,10 @@ class SdkUserFeed(LoopFeed):
 
     @staticmethod
     def fields(event) -> dict:
-        return (getattr(event, "actual_instance", None) or event).to_dict()
+        """The model's fields; the event's name has become the name of the model."""
+        model = getattr(event, "actual_instance", None) or event
+        name = type(model).__name__
+        return {"e": name[0].lower() + name[1:]} | model.to_dict()
 
     def shut(self):
         self.do(self.api.close_connection(close_session=True))
@@ -218,7 +221,7 @@ class SdkMarketFeed(LoopFeed):
         self.streams = self.do(pointed_sdk(venue).websocket_streams.create_connection())
         for stream in streams:
             handle = self.do(self.subscribe(stream))
-            handle.on("message", lambda event: self.events.append(self.fields(event)))
+            handle.on("message", lambda event: self.events.append(event.to_dict()))
         self.pump(1.2)  # it sends its subscriptions with pauses between
 
     def subscribe(self, stream):
@@ -233,11 +236,6 @@ class SdkMarketFeed(LoopFeed):
             "ticker": lambda: self.streams.ticker(symbol=symbol),
             "bookTicker": lambda: self.streams.book_ticker(symbol=symbol),
         }[kind]()
-
-    @staticmethod
-    def fields(event) -> dict:
-        told = event.to_dict()
-        return told
 
     def shut(self):
         self.do(self.streams.close_connection(close_session=True))

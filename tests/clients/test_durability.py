@@ -44,7 +44,7 @@ def picture(account, market) -> dict:
 def some_trading(venue, market, alice, bob):
     maker, taker = RawClient.of(bob), RawClient.of(alice)
     for at in range(20):
-        maker.limit(market.symbol, "SELL", f"0.{at + 1:02}", f"{100 + at}.37")
+        maker.limit(market.symbol, "SELL", f"0.{at + 10}", f"{100 + at}.37")
         taker.limit(market.symbol, "BUY", "0.13", f"{99 + at}.5")
     taker.call("POST", "order", symbol=market.symbol, side="BUY", type="MARKET", quoteOrderQty="50")
     resting = taker.limit(market.symbol, "BUY", "1", "60", newClientOrderId="survivor")
@@ -86,7 +86,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(own_venue):
 
 def test_a_kill_under_load_loses_nothing_that_was_acknowledged(own_venue):
     venue = own_venue
-    market = venue.make_market()
+    market = venue.make_market(maxNumOrders=1_000_000)
     alice = funded(venue, market, "alice")
     acknowledged: list[dict] = []
     enough = threading.Event()
@@ -162,11 +162,21 @@ def test_a_revoked_key_and_a_transfer_are_remembered(own_venue):
     assert alice.balances() == balances
 
 
-def test_the_log_folder_of_another_key_is_not_opened(own_venue, monkeypatch):
+def test_secrets_are_sealed_on_disk(own_venue, monkeypatch):
     venue = own_venue
     alice = venue.make_account("alice")
     assert RawClient.of(alice).call("GET", "account")
-    venue.kill()
+    assert venue.stop() == 0
+    files = [path for path in venue.folder.rglob("*") if path.is_file()]
+    assert any(alice.key.api_key.encode() in path.read_bytes() for path in files), "the key itself is on disk"
+    assert not any(alice.key.secret.encode() in path.read_bytes() for path in files), "its secret is not"
+
+    # Who has the folder but not the key that seals cannot sign in anybody's name.
     monkeypatch.setattr("venue.SECRET_KEY", "77" * 32)
-    with pytest.raises(AssertionError, match="ended while starting"):
+    try:
         venue.start()
+    except AssertionError as refused_to_start:
+        assert "secret" in str(refused_to_start).lower()
+    else:
+        with pytest.raises(Refused):
+            RawClient.of(alice).call("GET", "account")

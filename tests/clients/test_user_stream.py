@@ -86,7 +86,7 @@ def test_the_life_of_a_taker(feed, market, alice, ledger, counterparty):
     events = feed.wait(lambda events: len(events) >= 5 and events)
     expected = ["NEW NEW", "TRADE PARTIALLY_FILLED", "TRADE PARTIALLY_FILLED", "EXPIRED EXPIRED", "outboundAccountPosition"]
     assert kinds(events) == expected
-    assert_fields(events[1], l=D("0.2"), z=D("0.2"), L=D(100), n=first, N=market.base, m=False, w=False)
+    assert_fields(events[1], l=D("0.2"), z=D("0.2"), L=D(100), n=first, N=market.base, m=False)
     assert_fields(events[2], l=D("0.4"), z=D("0.6"), L=D(101), n=second, Z=D("60.4"), Y=D("40.4"))
     assert events[1]["t"] < events[2]["t"]
     assert [fill["tradeId"] for fill in order["fills"]] == [events[1]["t"], events[2]["t"]]
@@ -134,8 +134,8 @@ def test_self_trade_prevention(feed, market, alice, ledger):
 
 
 def test_transfers(feed, market, alice, ledger):
-    alice.deposit(market.quote, "12.5", f"stream-{feed.name}-in")
-    alice.withdraw(market.quote, "2.5", f"stream-{feed.name}-out")
+    alice.deposit(market.quote, "12.5", f"{market.symbol}-in")
+    alice.withdraw(market.quote, "2.5", f"{market.symbol}-out")
     into, out = feed.wait(lambda events: (found := [e for e in events if e["e"] == "balanceUpdate"])[1:] and found)
     assert_fields(into, a=market.quote, d=D("12.5"))
     assert_fields(out, a=market.quote, d=D("-2.5"))

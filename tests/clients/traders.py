@@ -125,30 +125,25 @@ class CcxtRest(Trader):
         return getattr(self.client, method)
 
     def place(self, market, side, type, quantity=None, price=None, quote_quantity=None, stop_price=None, tif=None, client_id=None):
-        params = {}
-        if client_id:
-            params["clientOrderId"] = client_id
+        kind, params = self.in_its_words(type, price, stop_price, client_id)
         if tif:
             params["timeInForce"] = tif
         if quote_quantity is not None:
             params["quoteOrderQty"] = float(quote_quantity)
+        limit = None if price is None else float(price)
+        order = self.do(self._create(market.unified, kind, side.lower(), float(quantity or 0), limit, params))
+        assert order["id"] == str(order["info"]["orderId"]) and order["symbol"] == market.unified
+        return order["info"]
+
+    @staticmethod
+    def in_its_words(type, price, stop_price, client_id) -> tuple[str, dict]:
+        """The order's type, and the rest, in the words that ccxt has for all exchanges."""
+        params: dict = {"clientOrderId": client_id} if client_id else {}
         if type == "LIMIT_MAKER":
             params["postOnly"] = True
         if stop_price is not None:
             params["stopLossPrice" if type.startswith("STOP_LOSS") else "takeProfitPrice"] = float(stop_price)
-        unified_type = "limit" if price is not None else "market"
-        order = self.do(
-            self._create(
-                market.unified,
-                unified_type,
-                side.lower(),
-                float(quantity or 0),
-                None if price is None else float(price),
-                params,
-            )
-        )
-        assert order["id"] == str(order["info"]["orderId"]) and order["symbol"] == market.unified
-        return order["info"]
+        return "market" if price is None else "limit", params
 
     def _create(self, *arguments):
         return self.client.create_order(*arguments)
@@ -194,6 +189,14 @@ class CcxtWs(CcxtRest):
 
     # Its texts reach a person without the code, and with them the words by which it tells filters apart over REST.
     classes = CcxtRest.classes | {"lot": ccxt.BadRequest, "price": ccxt.BadRequest}
+
+    @staticmethod
+    def in_its_words(type, price, stop_price, client_id):
+        """Over the WebSocket API ccxt sends its own words along with their translation, which no venue knows: so the venue's."""
+        params = {"newClientOrderId": client_id} if client_id else {}
+        if stop_price is not None:
+            params["stopPrice"] = float(stop_price)
+        return type, params
 
     def _create(self, *arguments):
         return self.client.create_order_ws(*arguments)

@@ -34,6 +34,9 @@ request_weight_1m = 0
 raw_requests_5m = 0
 orders_10s = 0
 orders_1d = 0
+
+[gateway.streams]
+attempts_max = 1000000
 """
 
 
