@@ -124,7 +124,7 @@ async function choose(symbol) {
   ladder.show(market);
   tape.show(market);
   for (const id of ["book-price", "tape-price"]) byId(id).textContent = `Price (${market.quote})`;
-  for (const id of ["book-quantity", "tape-quantity"]) byId(id).textContent = `Quantity (${market.base})`;
+  for (const id of ["book-quantity", "tape-quantity"]) byId(id).textContent = `Qty (${market.base})`;
   const ticker = state.tickers.get(symbol);
   if (ticker?.last) {
     headline.statistics(ticker);

@@ -9,9 +9,8 @@ use crate::logging::Format;
 
 const ABOUT: &str = "A spot exchange in one process";
 const LONG_ABOUT: &str = "\
-A spot exchange in one process: price-time matching, exact balances, a durable log, and an API that Binance Spot clients
-speak once their base URL is changed. An API compatible with the Binance Spot API; not affiliated with or endorsed by
-Binance.";
+A spot exchange in one process: price-time matching, exact balances, a durable log, and an API that Binance Spot clients speak \
+once their base URL is changed. An API compatible with the Binance Spot API; not affiliated with or endorsed by Binance.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -42,9 +42,6 @@ pub fn run(options: command::Demo) -> Result<(), Failure> {
         config.data = folder.path().join("venue");
         Some(folder)
     } else {
-        if let Some(parent) = config.data.parent() {
-            std::fs::create_dir_all(parent)?;
-        }
         None
     };
     let token = match std::env::var_os(secrets::ADMIN_TOKEN_VARIABLE) {

@@ -15,6 +15,7 @@ mod progress;
 mod secrets;
 mod serve;
 mod snapshots;
+mod tally;
 mod venue;
 
 use std::process::ExitCode;

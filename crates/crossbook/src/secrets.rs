@@ -129,14 +129,15 @@ fn key_in_file(path: &Path) -> Result<MasterKey, Error> {
 /// Writes a new file that only its owner can read. A key that was used but lost by a power cut would make every secret in
 /// the log useless, so it is on disk before anything is encrypted under it.
 fn write_durably(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(content)?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
+    std::fs::create_dir_all(folder)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
     std::fs::File::open(folder)?.sync_all()
 }
 

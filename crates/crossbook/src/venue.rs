@@ -29,6 +29,7 @@ use crate::folded::Folded;
 use crate::pages;
 use crate::progress::Replay;
 use crate::snapshots::{Snapshotter, Work};
+use crate::tally::Tally;
 
 /// Why a venue cannot start, or did not stop as it should.
 #[derive(Debug, thiserror::Error)]
@@ -131,7 +132,7 @@ fn restore(config: &Config) -> Result<Restored, Error> {
 /// A running venue.
 pub struct Venue {
     app: Arc<App>,
-    running: Running<Files, Publisher>,
+    running: Running<Files, Tally<Publisher>>,
     snapshotter: Snapshotter,
     feed: JoinHandle<()>,
     servers: Vec<tokio::task::JoinHandle<()>>,
@@ -162,7 +163,8 @@ impl Venue {
         let (pending, hub) = (Arc::new(Pending::new(config.gateway.in_flight_max)), Arc::new(Hub::new()));
         let (sender, feed) = feed::spawn(Arc::clone(&hub), Arc::clone(&views)).map_err(Error::Thread)?;
         let publisher = Publisher::new(Arc::clone(&views), Arc::clone(&pending), Arc::clone(&hub), sender);
-        let running = embedded::start(partition, log, publisher, config.node, fatal).map_err(Error::Thread)?;
+        let running =
+            embedded::start(partition, log, Tally::new(publisher), config.node, fatal).map_err(Error::Thread)?;
         let node = running.handle().clone();
         let work = Work {
             folder: snapshots,

@@ -1,6 +1,6 @@
 //! The arbitrageur, who keeps ETHBTC at the price that ETHUSDT and BTCUSDT imply.
 
-use crossbook_types::{Market, Price, Side};
+use crossbook_types::{Market, Side};
 
 use super::crowd::Best;
 use super::maker::{Action, decimal_value, quantity_of};
@@ -58,6 +58,8 @@ pub fn implied(base: f64, quote: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use crossbook_types::Price;
+
     use super::*;
     use crate::demo::listing;
 
@@ -72,13 +74,13 @@ mod tests {
 
     #[test]
     fn it_trades_a_cross_price_back_and_leaves_a_right_one_alone() {
-        assert_eq!(round((3_999, 4_001)), None);
-        let dear = round((4_010, 4_012)).unwrap();
+        assert_eq!(round((39_990, 40_010)), None);
+        let dear = round((40_100, 40_120)).unwrap();
         assert!(matches!(
             dear,
             [Action::Take(Side::Sell, ..), Action::Take(Side::Buy, ..), Action::Take(Side::Sell, ..)]
         ));
-        let cheap = round((3_988, 3_990)).unwrap();
+        let cheap = round((39_880, 39_900)).unwrap();
         assert!(matches!(
             cheap,
             [Action::Take(Side::Buy, ..), Action::Take(Side::Sell, ..), Action::Take(Side::Buy, ..)]

@@ -9,7 +9,7 @@ use super::maker::{Action, decimal_value, quantity_of};
 use super::random::Random;
 
 /// Trades per second when nothing happens.
-const CALM_PER_SECOND: f64 = 1.2;
+const CALM_PER_SECOND: f64 = 2.0;
 /// What each trade adds to the rate.
 const EXCITEMENT: f64 = 0.35;
 /// How fast excitement fades, per second.

@@ -46,9 +46,9 @@ Crossbook demo: a live venue with simulated traders on BTCUSDT, ETHUSDT, SOLUSDT
 fn curl(http: SocketAddr, api_key: &str, secret: &str) -> String {
     format!(
         "\
-  QUERY=\"symbol=BTCUSDT&side=BUY&type=MARKET&quoteOrderQty=100&timestamp=$(date +%s)000\"
-  SIGNATURE=$(printf %s \"$QUERY\" | openssl dgst -sha256 -hmac '{secret}' | sed 's/.* //')
-  curl -sS -X POST -H 'X-MBX-APIKEY: {api_key}' \"http://{http}/api/v3/order?$QUERY&signature=$SIGNATURE\""
+QUERY=\"symbol=BTCUSDT&side=BUY&type=MARKET&quoteOrderQty=100&timestamp=$(date +%s)000\"
+SIGNATURE=$(printf %s \"$QUERY\" | openssl dgst -sha256 -hmac '{secret}' | sed 's/.* //')
+curl -sS -X POST -H 'X-MBX-APIKEY: {api_key}' \"http://{http}/api/v3/order?$QUERY&signature=$SIGNATURE\""
     )
 }
 
@@ -57,18 +57,18 @@ fn curl(http: SocketAddr, api_key: &str, secret: &str) -> String {
 fn ccxt(http: SocketAddr, api_key: &str, secret: &str) -> String {
     format!(
         "\
-  python3 - <<'PYTHON'
-  import ccxt
-  venue = ccxt.binance({{
-      'apiKey': '{api_key}',
-      'secret': '{secret}',
-      'options': {{'defaultType': 'spot', 'fetchMarkets': {{'types': ['spot']}}}},
-  }})
-  api, sapi = 'http://{http}/api/v3', 'http://{http}/sapi/v1'
-  venue.urls['api'] = {{'public': api, 'private': api, 'v1': 'http://{http}/api/v1', 'sapi': sapi}}
-  print(venue.fetch_ticker('BTC/USDT')['last'])
-  print(venue.create_order('BTC/USDT', 'limit', 'buy', 0.01, 90000))
-  print(venue.fetch_balance()['USDT'])
-  PYTHON"
+python3 - <<'PYTHON'
+import ccxt
+venue = ccxt.binance({{
+    'apiKey': '{api_key}',
+    'secret': '{secret}',
+    'options': {{'defaultType': 'spot', 'fetchMarkets': {{'types': ['spot']}}}},
+}})
+api, sapi = 'http://{http}/api/v3', 'http://{http}/sapi/v1'
+venue.urls['api'] = {{'public': api, 'private': api, 'v1': 'http://{http}/api/v1', 'sapi': sapi}}
+print(venue.fetch_ticker('BTC/USDT')['last'])
+print(venue.create_order('BTC/USDT', 'limit', 'buy', 0.01, 90000))
+print(venue.fetch_balance()['USDT'])
+PYTHON"
     )
 }

@@ -54,7 +54,7 @@ pub const MARKETS: [Listing; 4] = [
               quantity_max: "9000", price_max: "1000000", start: 4_000.0, notional: 1_000.0 },
     Listing { symbol: "SOLUSDT", base: "SOL", quote: "USDT", tick: "0.01", step: "0.001", notional_min: "5",
               quantity_max: "90000", price_max: "100000", start: 200.0, notional: 500.0 },
-    Listing { symbol: "ETHBTC", base: "ETH", quote: "BTC", tick: "0.00001", step: "0.001", notional_min: "0.0001",
+    Listing { symbol: "ETHBTC", base: "ETH", quote: "BTC", tick: "0.000001", step: "0.01", notional_min: "0.0001",
               quantity_max: "9000", price_max: "1000", start: 0.04, notional: 0.008 },
 ];
 

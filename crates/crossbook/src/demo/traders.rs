@@ -23,7 +23,7 @@ use super::random::Random;
 /// Time between two turns.
 const TURN: Duration = Duration::from_millis(100);
 /// Turns between two of the same maker in the same market; the makers take them one after the other.
-const MAKER_TURNS: u64 = 3;
+const MAKER_TURNS: u64 = 2;
 /// Simulated seconds that pass in a hurry at the start, so that the first look at the charts shows something.
 const OPENING_SECONDS: u32 = 60;
 /// Real time between two of these.
@@ -37,9 +37,9 @@ const CROSS_PULL: f64 = 0.5;
 
 /// The makers: label, and how each quotes. The finest grid is nearest to the price and the smallest.
 const MAKERS: [(&str, Style); 3] = [
-    ("maker-near", Style { grid: 0.000_07, half_spread: 0.000_06, notional: 1.0, salt: 11 }),
-    ("maker-middle", Style { grid: 0.000_12, half_spread: 0.000_15, notional: 3.0, salt: 22 }),
-    ("maker-far", Style { grid: 0.000_25, half_spread: 0.000_4, notional: 8.0, salt: 33 }),
+    ("maker-near", Style { grid: 0.000_03, half_spread: 0.000_02, notional: 1.0, salt: 11 }),
+    ("maker-middle", Style { grid: 0.000_1, half_spread: 0.000_06, notional: 3.0, salt: 22 }),
+    ("maker-far", Style { grid: 0.000_25, half_spread: 0.000_2, notional: 8.0, salt: 33 }),
 ];
 
 /// What is believed about one market, and who takes in it.

@@ -1,0 +1,91 @@
+//! The demo as somebody meets it who has just typed its name.
+
+#[allow(dead_code, reason = "each test file uses its part")]
+mod venue;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use serde_json::Value;
+use venue::{DEADLINE, binary, eventually};
+
+struct Demo {
+    child: Child,
+    said: String,
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Demo {
+    fn start() -> Self {
+        let mut command = binary();
+        command.args(["demo", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let started = Instant::now();
+        let mut said = String::new();
+        for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
+            said.push_str(&line);
+            said.push('\n');
+            if line.starts_with("Stop with") {
+                break;
+            }
+        }
+        assert!(said.contains("Stop with"), "it ended early:\n{said}");
+        assert!(started.elapsed() < DEADLINE);
+        Self { child, said }
+    }
+
+    /// The first word after `label` in what it said.
+    fn told(&self, label: &str) -> &str {
+        let rest = &self.said
+            [self.said.find(label).unwrap_or_else(|| panic!("no {label:?} in {}", self.said)) + label.len()..];
+        rest.split_whitespace().next().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn prices_move_books_are_deep_and_the_printed_order_trades() {
+    let mut demo = Demo::start();
+    let client = reqwest::Client::new();
+    let rest = demo.told("REST ").to_owned();
+    let get = async |path: &str| -> Value {
+        client.get(format!("{rest}/{path}")).send().await.unwrap().json().await.unwrap()
+    };
+    for symbol in ["BTCUSDT", "ETHUSDT", "SOLUSDT", "ETHBTC"] {
+        eventually("a hundred levels on both sides", async || {
+            let depth = get(&format!("depth?symbol={symbol}&limit=500")).await;
+            let levels = |side: &str| depth[side].as_array().map_or(0, Vec::len);
+            (levels("bids") >= 100 && levels("asks") >= 100).then_some(())
+        })
+        .await;
+        let price = async || get(&format!("ticker/price?symbol={symbol}")).await["price"].as_str().map(str::to_owned);
+        let first = eventually("a trade", price).await;
+        eventually("another price", async || price().await.filter(|now| *now != first)).await;
+    }
+    let candles = get("klines?symbol=BTCUSDT&interval=1s").await;
+    assert!(!candles.as_array().unwrap().is_empty());
+
+    // Exactly the lines that it printed, in a shell.
+    let script: Vec<&str> = demo.said.lines().skip_while(|line| !line.starts_with("QUERY=")).take(3).collect();
+    let output = Command::new("sh").args(["-c", &script.join("\n")]).output().unwrap();
+    let order: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    assert_eq!(order["status"], "FILLED", "{output:?}");
+
+    let audit = client.get(format!("{}/audit", demo.told("Admin API "))).bearer_auth(demo.told("Admin token "));
+    let audit: Value = audit.send().await.unwrap().json().await.unwrap();
+    assert_eq!(audit["ok"], true, "{audit}");
+
+    let folder = demo.told("Data folder ").to_owned();
+    assert!(std::path::Path::new(&folder).is_dir());
+    let pid = demo.child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let status = eventually("the demo stops", async || demo.child.try_wait().unwrap()).await;
+    assert!(status.success(), "{status}");
+    assert!(!std::path::Path::new(&folder).exists(), "its temporary folder is left behind");
+}

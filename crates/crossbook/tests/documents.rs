@@ -1,0 +1,52 @@
+//! What is written about the program agrees with the program.
+
+#[allow(dead_code, reason = "each test file uses its part")]
+mod venue;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+#[test]
+fn the_configuration_reference_is_what_the_program_prints() {
+    let printed = venue::binary().arg("config").output().unwrap();
+    assert!(printed.status.success());
+    let kept = std::fs::read(repository().join("docs/crossbook.toml")).unwrap();
+    let same = printed.stdout == kept;
+    assert!(same, "docs/crossbook.toml is out of date; run `crossbook config > docs/crossbook.toml`");
+}
+
+#[test]
+fn print_config_shows_what_the_options_come_to() {
+    let output = venue::binary().args(["serve", "--http", "127.0.0.1:9", "--print-config"]).output().unwrap();
+    assert!(output.status.success());
+    assert!(String::from_utf8(output.stdout).unwrap().contains("http = \"127.0.0.1:9\""));
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let documents = ["README.md", "docs/configuration.md", "docs/operations.md", "docs/compatibility.md"];
+    for document in documents {
+        let path = repository().join(document);
+        let text = std::fs::read_to_string(&path).unwrap();
+        for part in text.split("](").skip(1) {
+            let target = part.split([')', '#']).next().unwrap();
+            if !target.is_empty() && !target.contains("://") {
+                assert!(path.parent().unwrap().join(target).exists(), "{document} links to {target}");
+            }
+        }
+    }
+}
+
+/// The page's own tests run where there is Node.js, which the client suite needs anyway.
+#[test]
+fn the_page_keeps_its_copy_of_the_book_right() {
+    let Ok(output) = Command::new("node").arg("--test").current_dir(repository().join("web")).output() else {
+        eprintln!("Node.js is not here; the page's tests are left out");
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}

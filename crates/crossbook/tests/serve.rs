@@ -1,0 +1,128 @@
+//! The real binary over the network: trade, pull the plug, start again, and find everything.
+
+mod venue;
+
+use reqwest::Method;
+use serde_json::Value;
+use venue::{Venue, binary};
+
+#[tokio::test]
+async fn what_was_acknowledged_before_a_kill_is_there_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("venue");
+    let venue = Venue::serve(&data).await;
+    venue.list_market().await;
+    let (alice, bob) = (venue.open_account("alice").await, venue.open_account("bob").await);
+    let sell = "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=1&price=50000";
+    let resting = alice.ask(&venue, Method::POST, "order", sell).await;
+    assert_eq!(resting["status"], "NEW");
+    let buy = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.4";
+    let taken = bob.ask(&venue, Method::POST, "order", buy).await;
+    assert_eq!((&taken["status"], &taken["executedQty"]), (&Value::from("FILLED"), &Value::from("0.40000000")));
+    let seen = everything(&venue, &alice, &bob).await;
+    let audit = venue.operate(Method::GET, "audit", None).await;
+    venue.kill();
+
+    let venue = Venue::serve(&data).await;
+    assert_eq!(everything(&venue, &alice, &bob).await, seen);
+    assert_eq!(venue.operate(Method::GET, "audit", None).await, audit);
+    // It is not a memory of a venue but a venue: the order can still be traded with, and its numbers go on.
+    let more = bob.ask(&venue, Method::POST, "order", buy).await;
+    assert_eq!(more["orderId"].as_u64().unwrap(), taken["orderId"].as_u64().unwrap() + 1);
+    let canceled = alice.ask(&venue, Method::DELETE, "openOrders", "symbol=BTCUSDT").await;
+    assert_eq!(canceled[0]["executedQty"], "0.80000000");
+    let seen = everything(&venue, &alice, &bob).await;
+    let audit = venue.operate(Method::GET, "audit", None).await;
+    assert_eq!(venue.stop().await, Some(0));
+
+    // After a clean stop the snapshot has all, and the log alone tells the same.
+    let offline = binary().args(["audit", "--json", "--data"]).arg(&data).output().unwrap();
+    assert!(offline.status.success(), "{}", String::from_utf8_lossy(&offline.stderr));
+    let offline: Value = serde_json::from_slice(&offline.stdout).unwrap();
+    assert_eq!(offline["ok"], true);
+    assert_eq!((&offline["sequence"], &offline["stateHash"]), (&audit["sequence"], &audit["stateHash"]));
+    let venue = Venue::serve(&data).await;
+    assert_eq!(everything(&venue, &alice, &bob).await, seen);
+}
+
+/// All that two accounts and the public can see, without what tells the time of asking.
+async fn everything(venue: &Venue, alice: &venue::Trader, bob: &venue::Trader) -> Vec<Value> {
+    let mut seen = vec![
+        venue.get("/api/v3/depth?symbol=BTCUSDT").await,
+        venue.get("/api/v3/trades?symbol=BTCUSDT").await,
+        venue.get("/api/v3/klines?symbol=BTCUSDT&interval=1d").await,
+    ];
+    for trader in [alice, bob] {
+        seen.push(trader.ask(venue, Method::GET, "account", "").await["balances"].take());
+        for path in ["allOrders", "myTrades", "openOrders"] {
+            seen.push(trader.ask(venue, Method::GET, path, "symbol=BTCUSDT").await);
+        }
+    }
+    seen
+}
+
+#[tokio::test]
+async fn health_metrics_and_the_page_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let venue = Venue::serve(&folder.path().join("venue")).await;
+    venue.list_market().await;
+    let text = async |url: String| {
+        let response = venue.client.get(url).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.text().await.unwrap()
+    };
+    for path in ["healthz", "readyz"] {
+        text(format!("http://{}/{path}", venue.admin)).await;
+    }
+    let metrics = text(format!("http://{}/metrics", venue.admin)).await;
+    assert!(metrics.contains("crossbook_commands_total 3"), "{metrics}");
+    assert!(metrics.contains("crossbook_log_sync_seconds_bucket"), "{metrics}");
+    let page = text(format!("http://{}/", venue.http)).await;
+    assert!(page.contains("<script type=\"module\" src=\"/main.js\">"));
+    assert!(text(format!("http://{}/main.js", venue.http)).await.contains("import"));
+}
+
+#[test]
+fn it_refuses_to_start_without_what_it_needs_and_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |arguments: &[&str], token: Option<&str>| {
+        let mut command = binary();
+        command.arg("serve").args(arguments).current_dir(folder.path());
+        if let Some(token) = token {
+            command.env("CROSSBOOK_ADMIN_TOKEN", token);
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(refused(&["--data", "venue"], None).contains("export CROSSBOOK_ADMIN_TOKEN"));
+    assert!(refused(&["--data", "venue"], Some("short")).contains("at least 16"));
+    assert!(refused(&[], Some(venue::TOKEN)).contains("--data"));
+    assert!(refused(&["--data", "venue", "--config", "none.toml"], Some(venue::TOKEN)).contains("none.toml"));
+    std::fs::write(folder.path().join("bad.toml"), "[logging]\nfliter = \"debug\"\n").unwrap();
+    assert!(refused(&["--data", "venue", "--config", "bad.toml"], Some(venue::TOKEN)).contains("logging.filter"));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    assert!(refused(&["--data", "venue", "--http", &address], Some(venue::TOKEN)).contains("cannot listen"));
+}
+
+#[tokio::test]
+async fn two_venues_cannot_have_the_same_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("venue");
+    let _first = Venue::serve(&data).await;
+    let mut second = binary();
+    second.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"]).arg(&data);
+    let output = second.env("CROSSBOOK_ADMIN_TOKEN", venue::TOKEN).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("cannot open the log"), "{said}");
+}
+
+#[test]
+fn an_audit_of_nothing_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = binary().args(["audit", "--data"]).arg(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("there is no log"));
+}

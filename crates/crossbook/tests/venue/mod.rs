@@ -1,0 +1,163 @@
+//! The real binary in a process of its own, on free ports, and just enough of a client to trade on it.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::hmac;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// How long anything may take before the test gives up; generous, because machines are busy at times.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+/// What guards the admin API here.
+pub const TOKEN: &str = "a-token-for-the-tests";
+
+/// The program under test.
+pub fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossbook"));
+    // Nothing of the developer's own environment reaches it.
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+/// Polls until there is something.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {DEADLINE:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A running venue; killed when dropped.
+pub struct Venue {
+    child: Child,
+    pub http: String,
+    pub admin: String,
+    pub client: reqwest::Client,
+}
+
+impl Venue {
+    /// Starts `crossbook serve` on a folder and waits until it is open.
+    pub async fn serve(data: &Path) -> Self {
+        let mut command = binary();
+        command.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json", "--data"]);
+        command.arg(data).env("CROSSBOOK_ADMIN_TOKEN", TOKEN);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let (http, admin) = addresses(&mut child);
+        Self { child, http, admin, client: reqwest::Client::new() }
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end, and gives its exit status.
+    pub async fn stop(mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        eventually("the venue stops", async || self.child.try_wait().unwrap()).await.code()
+    }
+
+    /// Asks the admin API.
+    pub async fn operate(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let mut request =
+            self.client.request(method, format!("http://{}/admin/v1/{path}", self.admin)).bearer_auth(TOKEN);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        let body: Value = response.json().await.unwrap();
+        assert!(status.is_success(), "{path}: {status} {body}");
+        body
+    }
+
+    /// Asks the client API, unsigned.
+    pub async fn get(&self, path: &str) -> Value {
+        self.client.get(format!("http://{}{path}", self.http)).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// Lists BTCUSDT.
+    pub async fn list_market(&self) {
+        for asset in ["BTC", "USDT"] {
+            self.operate(Method::POST, "assets", Some(json!({"asset": asset, "decimals": 8}))).await;
+        }
+        let market = json!({"symbol": "BTCUSDT", "baseAsset": "BTC", "quoteAsset": "USDT", "tickSize": "0.01",
+            "stepSize": "0.00001", "minNotional": "5", "makerFee": "0.001", "takerFee": "0.001"});
+        self.operate(Method::POST, "markets", Some(market)).await;
+    }
+
+    /// Opens an account with money and a key.
+    pub async fn open_account(&self, label: &str) -> Trader {
+        let account = self.operate(Method::POST, "accounts", Some(json!({"label": label}))).await;
+        let account = account["accountId"].as_u64().unwrap();
+        for (asset, amount) in [("BTC", "10"), ("USDT", "1000000")] {
+            let deposit = json!({"asset": asset, "amount": amount, "transferId": format!("first-{asset}")});
+            self.operate(Method::POST, &format!("accounts/{account}/deposits"), Some(deposit)).await;
+        }
+        let permissions = json!({"permissions": ["READ", "TRADE"]});
+        let key = self.operate(Method::POST, &format!("accounts/{account}/api-keys"), Some(permissions)).await;
+        let text = |name: &str| key[name].as_str().unwrap().to_owned();
+        Trader { key: text("apiKey"), secret: text("secretKey") }
+    }
+}
+
+impl Drop for Venue {
+    fn drop(&mut self) {
+        // Gone already where the test ended it itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Where it says that it listens. Its log lines are read on for as long as it runs, or it would block on writing them.
+fn addresses(child: &mut Child) -> (String, String) {
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            let event: Value = serde_json::from_str(&line).unwrap_or_default();
+            if let (Some(http), Some(admin)) = (event["http"].as_str(), event["admin"].as_str()) {
+                let _ = sender.send((http.to_owned(), admin.to_owned()));
+            }
+            eprintln!("{line}");
+        }
+    });
+    receiver.recv_timeout(DEADLINE).expect("the venue says where it listens")
+}
+
+/// Someone with an API key.
+pub struct Trader {
+    pub key: String,
+    pub secret: String,
+}
+
+impl Trader {
+    /// A signed request; the status and what was answered.
+    pub async fn send(&self, venue: &Venue, method: Method, path: &str, parameters: &str) -> (u16, Value) {
+        let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+        let separator = if parameters.is_empty() { "" } else { "&" };
+        let query = format!("{parameters}{separator}recvWindow=60000&timestamp={time}");
+        let signing = hmac::Key::new(hmac::HMAC_SHA256, self.secret.as_bytes());
+        let signature = hex::encode(hmac::sign(&signing, query.as_bytes()));
+        let url = format!("http://{}/api/v3/{path}?{query}&signature={signature}", venue.http);
+        let response = venue.client.request(method, url).header("X-MBX-APIKEY", &self.key).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    /// As [`Trader::send`], where it must succeed.
+    pub async fn ask(&self, venue: &Venue, method: Method, path: &str, parameters: &str) -> Value {
+        let (status, body) = self.send(venue, method, path, parameters).await;
+        assert_eq!(status, 200, "{path}?{parameters}: {body}");
+        body
+    }
+}
