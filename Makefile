@@ -10,8 +10,15 @@ CARGO_DENY_VERSION := 0.20.2
 # What the client suite is given; `make clients PYTEST_ARGS="-k ccxt -x"` runs a part of it.
 PYTEST_ARGS ?=
 
+# Where the benchmark's venue listens, and what its load generator is given besides.
+BENCH_HTTP  ?= 127.0.0.1:18480
+BENCH_ADMIN ?= 127.0.0.1:18481
+BENCH_ARGS  ?=
+
+SHELL := bash
+
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint format unit clients bench deny clean require-rust require-python
+.PHONY: help build demo test lint format unit clients bench bench-engine bench-venue deny clean require-rust require-python
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -37,8 +44,22 @@ unit: require-rust ## Tests of the Rust workspace
 clients: build $(VENV)/.installed ## Real, unmodified exchange clients against the release binary
 	$(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
 
-bench: require-rust ## Benchmarks: the book, the engine, and the whole venue under load
-	$(CARGO) bench --workspace --locked
+bench: bench-engine bench-venue ## Benchmarks: the book and the engine on one thread, then the whole venue under load
+
+bench-engine: require-rust
+	$(CARGO) run --release --locked -p crossbook-engine --example mix_a -- book
+	$(CARGO) run --release --locked -p crossbook-engine --example mix_a -- engine
+
+# A scratch venue without limits, in a folder that is deleted at the end, loaded over its own API.
+bench-venue: build
+	$(CARGO) build --release --locked -p crossbook-loadtest --bin api-load
+	@folder=$$(mktemp -d); venue=; trap 'test -z "$$venue" || kill $$venue && wait $$venue; rm -rf "$$folder"' EXIT; \
+	export CROSSBOOK_ADMIN_TOKEN=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n'); \
+	printf '[gateway.limits]\nrequest_weight_1m = 0\nraw_requests_5m = 0\norders_10s = 0\norders_1d = 0\n' > $$folder/venue.toml; \
+	$(BINARY) serve --data $$folder/data --config $$folder/venue.toml --http $(BENCH_HTTP) --admin $(BENCH_ADMIN) 2> $$folder/log & venue=$$!; \
+	for try in $$(seq 100); do (exec 3<>/dev/tcp/$(subst :,/,$(BENCH_ADMIN))) 2>/dev/null && break; \
+	  kill -0 $$venue 2>/dev/null || { cat $$folder/log >&2; exit 1; }; sleep 0.1; done; \
+	$(dir $(BINARY))api-load --http $(BENCH_HTTP) --admin $(BENCH_ADMIN) $(BENCH_ARGS)
 
 deny: require-rust $(TOOLS)/bin/cargo-deny ## Licences, bans and sources of the dependencies (advisories need network access)
 	$(TOOLS)/bin/cargo-deny --all-features check licenses bans sources
