@@ -288,7 +288,8 @@ impl ApiSession {
         }
         let max = self.app.config.streams.account_subscriptions_max;
         if current.len() >= max {
-            let message = format!("Too many subscriptions. Connection may create up to '{max}' subscriptions at a time.");
+            let message =
+                format!("Too many subscriptions. Connection may create up to '{max}' subscriptions at a time.");
             return Err(ApiError::bad_request(-1191, message));
         }
         if self.subscriptions_made >= SUBSCRIPTIONS_PER_LIFE_MAX {
@@ -330,4 +331,3 @@ impl ApiSession {
         }
     }
 }
-
