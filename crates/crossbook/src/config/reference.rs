@@ -89,6 +89,7 @@ const WORDS: &[(&str, &str)] = &[
     ),
     ("gateway.limits.tracked_max", "Addresses, and accounts, that are kept track of."),
     ("gateway.streams", "Bounds of WebSocket connections."),
+    ("gateway.streams.connections_max", "WebSocket connections at once; further ones are refused."),
     ("gateway.streams.streams_max", "Streams of one connection."),
     (
         "gateway.streams.messages_per_second_max",

@@ -113,7 +113,7 @@ pub fn step(
     let grid = Grid::new(style, ticks(start_price));
     let centre = ticks(sight.fair * (1.0 - SKEW_MAX * sight.inventory.clamp(-1.0, 1.0)));
     let half = centre * style.half_spread * sight.volatility.clamp(0.7, 3.0);
-    let mut actions = Vec::new();
+    let mut unwanted = Vec::new();
     let mut wanted = Vec::new();
     for side in [Side::Buy, Side::Sell] {
         let first = match side {
@@ -134,7 +134,7 @@ pub fn step(
         for order in mine() {
             let used_up = order.remaining.0 * 3 < order.original.0;
             if !keeps(order.price.0) || used_up {
-                actions.push(Action::Cancel(order.order));
+                unwanted.push((order.price.0.abs_diff(centre as u64), order.order));
             }
         }
         for level in 0..LEVELS {
@@ -145,8 +145,10 @@ pub fn step(
             }
         }
     }
-    // Bad prices go first, then the nearest gaps are filled on both sides.
+    // What is nearest matters most: first the prices that are now bad deals, then the gaps.
+    unwanted.sort_unstable();
     wanted.sort_by_key(|&(level, ..)| level);
+    let mut actions: Vec<Action> = unwanted.into_iter().map(|(_, order)| Action::Cancel(order)).collect();
     if actions.is_empty() && wanted.is_empty() && random.chance(FLICKER) && !resting.is_empty() {
         let mut near: Vec<&Resting> = resting.iter().collect();
         near.sort_by_key(|order| (order.price.0 as f64 - centre).abs() as u64);
@@ -200,8 +202,8 @@ mod tests {
         let mut done = 0;
         for _ in 0..100 {
             let actions = step(market, &STYLE, 100_000.0, sight(fair), resting, &mut random.clone());
-            let real = actions.iter().filter(|action| matches!(action, Action::Quote(..))).count();
-            if real == 0 {
+            // A lone cancel is the flicker of a maker that has nothing else to do.
+            if matches!(actions[..], [] | [Action::Cancel(_)]) {
                 break;
             }
             for action in actions {
