@@ -294,6 +294,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::result_large_err, reason = "the error type is the library's")]
     fn the_environment_overrides_the_file() {
         figment::Jail::expect_with(|jail| {
             jail.create_file("c.toml", "[logging]\nfilter = \"debug\"\nformat = \"json\"\n")?;

@@ -1,5 +1,7 @@
 //! The demo as somebody meets it who has just typed its name.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
 #[allow(dead_code, reason = "each test file uses its part")]
 mod venue;
 

@@ -1,5 +1,7 @@
 //! What is written about the program agrees with the program.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
 #[allow(dead_code, reason = "each test file uses its part")]
 mod venue;
 

@@ -1,5 +1,7 @@
 //! The real binary over the network: trade, pull the plug, start again, and find everything.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
 mod venue;
 
 use reqwest::Method;

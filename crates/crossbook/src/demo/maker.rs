@@ -19,7 +19,7 @@ pub const ACTIONS_MAX: usize = 16;
 /// How far, as a fraction of the price, a maker moves its quotes when its inventory is entirely one-sided.
 const SKEW_MAX: f64 = 0.002;
 /// The chance at each step that one of the near orders is taken down and put back in another size.
-const FLICKER: f64 = 0.35;
+const FLICKER: f64 = 0.8;
 
 /// How one maker quotes.
 #[derive(Clone, Copy, Debug)]

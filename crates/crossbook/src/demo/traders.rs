@@ -174,7 +174,7 @@ impl Traders {
         }
         self.bind_cross(seconds);
         let turn = self.turn;
-        let mut wishes = self.make(|market, maker| (turn + market as u64 + maker as u64) % MAKER_TURNS == 0);
+        let mut wishes = self.make(|market, maker| (turn + (market + maker) as u64).is_multiple_of(MAKER_TURNS));
         wishes.extend(self.take(seconds));
         wishes.extend(self.arbitrage());
         self.send(wishes).await;

@@ -1,5 +1,7 @@
 //! The real binary in a process of its own, on free ports, and just enough of a client to trade on it.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
