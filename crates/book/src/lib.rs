@@ -65,13 +65,13 @@ pub struct Book<T> {
     asks: Ladder,
 }
 
-impl<T> Default for Book<T> {
+impl<T: Copy> Default for Book<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T> Book<T> {
+impl<T: Copy> Book<T> {
     /// An empty book.
     #[must_use]
     pub fn new() -> Self {
@@ -165,13 +165,36 @@ impl<T> Book<T> {
         self.queues.data(slot)
     }
 
+    /// The orders before and after one in its queue.
+    ///
+    /// # Panics
+    /// When none stands there.
+    #[must_use]
+    #[inline]
+    pub fn neighbours(&self, slot: Slot) -> (Option<Slot>, Option<Slot>) {
+        self.queues.neighbours(slot)
+    }
+
+    /// What the caller gave with the order at a slot, to change it.
+    ///
+    /// # Panics
+    /// When none stands there.
+    #[inline]
+    pub fn data_mut(&mut self, slot: Slot) -> &mut T {
+        self.queues.data_mut(slot)
+    }
+
     /// Takes `quantity` from an order, which keeps its place. Gives back its data if nothing is left of it; it is gone then.
     ///
     /// # Panics
     /// When no order stands there or less is left of it.
     #[inline]
     pub fn reduce(&mut self, slot: Slot, quantity: Quantity) -> Option<T> {
-        if self.queues.reduce(slot, quantity) { Some(self.remove(slot)) } else { None }
+        if self.queues.entry(slot).quantity == quantity {
+            return Some(self.remove(slot));
+        }
+        self.queues.reduce(slot, quantity);
+        None
     }
 
     /// Takes an order out of the book, whatever is left of it.
@@ -214,7 +237,7 @@ pub struct Depth<'a, T> {
     levels: Levels<'a>,
 }
 
-impl<T> Iterator for Depth<'_, T> {
+impl<T: Copy> Iterator for Depth<'_, T> {
     type Item = (Price, Quantity);
 
     #[inline]

@@ -11,12 +11,15 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct LevelSlot(pub(crate) u32);
 
-/// An order's place in its queue. What the caller keeps of it lies elsewhere, so that the places of many orders share few cache
-/// lines: whoever leaves a queue touches the neighbours' places, but not their data.
+/// An order in its queue. With up to 40 bytes of the caller's data it is one cache line, so whatever is done to an order touches
+/// one line for itself and one for each neighbour.
 #[derive(Clone, Debug)]
-struct Node {
+#[repr(align(64))]
+struct Node<T> {
     /// What is left of the order. Zero: the node is free.
     quantity: u64,
+    /// The caller's; in a free node, left from the last order.
+    data: T,
     level: u32,
     /// The order before it in the queue; in a free node unused.
     previous: u32,
@@ -36,18 +39,16 @@ struct Level {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Queues<T> {
-    nodes: Vec<Node>,
-    /// By node; `None` only in a free one.
-    data: Vec<Option<T>>,
+    nodes: Vec<Node<T>>,
     levels: Vec<Level>,
     free_node: u32,
     free_level: u32,
     len: usize,
 }
 
-impl<T> Queues<T> {
+impl<T: Copy> Queues<T> {
     pub(crate) fn new() -> Self {
-        Self { nodes: Vec::new(), data: Vec::new(), levels: Vec::new(), free_node: NONE, free_level: NONE, len: 0 }
+        Self { nodes: Vec::new(), levels: Vec::new(), free_node: NONE, free_level: NONE, len: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -91,17 +92,15 @@ impl<T> Queues<T> {
     pub(crate) fn push(&mut self, level: LevelSlot, quantity: Quantity, data: T) -> Slot {
         let queue = &mut self.levels[level.0 as usize];
         let last = queue.last;
-        let node = Node { quantity: quantity.0, level: level.0, previous: last, next: NONE };
+        let node = Node { quantity: quantity.0, data, level: level.0, previous: last, next: NONE };
         let at = if self.free_node == NONE {
             self.nodes.push(node);
-            self.data.push(Some(data));
             u32::try_from(self.nodes.len() - 1).expect("a book holds fewer than 2^32 orders")
         } else {
             let at = self.free_node;
             let entry = &mut self.nodes[at as usize];
             self.free_node = entry.next;
             *entry = node;
-            self.data[at as usize] = Some(data);
             at
         };
         queue.total += quantity.0;
@@ -116,34 +115,54 @@ impl<T> Queues<T> {
     }
 
     #[inline]
-    pub(crate) fn entry(&self, slot: Slot) -> Entry<'_, T> {
+    fn node(&self, slot: Slot) -> &Node<T> {
         let node = &self.nodes[slot.0 as usize];
+        assert!(node.quantity > 0, "an order stands at the slot");
+        node
+    }
+
+    #[inline]
+    pub(crate) fn entry(&self, slot: Slot) -> Entry<'_, T> {
+        let node = self.node(slot);
         let level = &self.levels[node.level as usize];
-        let data = self.data(slot);
-        Entry { slot, side: level.side, price: level.price, quantity: Quantity(node.quantity), data }
+        Entry { slot, side: level.side, price: level.price, quantity: Quantity(node.quantity), data: &node.data }
+    }
+
+    /// The neighbours of an order in its queue.
+    #[inline]
+    pub(crate) fn neighbours(&self, slot: Slot) -> (Option<Slot>, Option<Slot>) {
+        let node = self.node(slot);
+        let slot = |at| (at != NONE).then_some(Slot(at));
+        (slot(node.previous), slot(node.next))
     }
 
     #[inline]
     pub(crate) fn data(&self, slot: Slot) -> &T {
-        self.data[slot.0 as usize].as_ref().expect("an order stands at the slot")
+        &self.node(slot).data
     }
 
-    /// Takes `quantity` from an order; whether nothing is left.
     #[inline]
-    pub(crate) fn reduce(&mut self, slot: Slot, quantity: Quantity) -> bool {
+    pub(crate) fn data_mut(&mut self, slot: Slot) -> &mut T {
         let node = &mut self.nodes[slot.0 as usize];
         assert!(node.quantity > 0, "an order stands at the slot");
-        node.quantity = node.quantity.checked_sub(quantity.0).expect("no more is taken than is left");
+        &mut node.data
+    }
+
+    /// Takes `quantity` from an order, of which more is left.
+    #[inline]
+    pub(crate) fn reduce(&mut self, slot: Slot, quantity: Quantity) {
+        let node = &mut self.nodes[slot.0 as usize];
+        assert!(node.quantity > quantity.0, "no more is taken than is left");
+        node.quantity -= quantity.0;
         self.levels[node.level as usize].total -= quantity.0;
-        node.quantity == 0
     }
 
     /// Takes an order out; the second value is its level, if that is now empty.
     #[inline]
     pub(crate) fn remove(&mut self, slot: Slot) -> (T, Option<(Side, Price, LevelSlot)>) {
         let node = &mut self.nodes[slot.0 as usize];
-        let data = self.data[slot.0 as usize].take().expect("an order stands at the slot");
-        let (level, previous, next) = (node.level, node.previous, node.next);
+        assert!(node.quantity > 0, "an order stands at the slot");
+        let (data, level, previous, next) = (node.data, node.level, node.previous, node.next);
         let queue = &mut self.levels[level as usize];
         queue.total -= node.quantity;
         node.quantity = 0;

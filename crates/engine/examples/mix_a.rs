@@ -22,6 +22,14 @@ use crossbook_loadtest::workload::{Command, GroundTruth, IOC_BUY_PRICE, IOC_SELL
 use crossbook_types::{Price, Quantity, Side};
 use kit::workload::Feed;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// As in the program.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static ALLOCATOR_OPTIONS: &[u8] = b"thp:always\0";
+
 const RUNS: usize = 5;
 /// Commands between two looks at the clock; about what a busy node takes at once.
 const BATCH: usize = 512;
@@ -72,9 +80,7 @@ fn run_engine(workload: &Workload) -> (Duration, Tally) {
                 feed.translate(command, &mut commands);
             }
             let start = processor_time();
-            for command in &commands {
-                feed.partition.apply(command, &mut events);
-            }
+            feed.partition.apply_all(&commands, &mut events);
             let elapsed = processor_time() - start;
             if counted {
                 time += elapsed;

@@ -21,6 +21,7 @@ pub mod registry;
 pub mod routing;
 pub mod sources;
 mod state;
+mod warming;
 
 pub use crossbook_ledger as ledger;
 

@@ -13,6 +13,7 @@ use crate::refusal::Refusal;
 use crate::registry::{Change, Registry};
 use crate::routing::Routing;
 use crate::sources::Sources;
+use crate::warming::Warming;
 
 /// One partition of the venue.
 #[derive(Clone, Debug)]
@@ -27,6 +28,7 @@ pub struct Partition {
     pub(crate) matchers: Vec<Option<Box<Matcher>>>,
     pub(crate) outbox: Outbox,
     pub(crate) hash_seed: u64,
+    pub(crate) warming: Warming,
 }
 
 impl Partition {
@@ -44,6 +46,7 @@ impl Partition {
             matchers: Vec::new(),
             outbox: Outbox::new(id, routing),
             hash_seed,
+            warming: Warming::default(),
         }
     }
 

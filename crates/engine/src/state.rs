@@ -107,6 +107,7 @@ impl Partition {
             matchers,
             outbox: Outbox::restore(state.id, state.routing, state.sent).ok_or(Error::Outbox)?,
             hash_seed,
+            warming: crate::warming::Warming::default(),
         })
     }
 

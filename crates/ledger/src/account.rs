@@ -109,8 +109,10 @@ impl Accounts {
         &mut self.accounts[position.slot as usize].1[position.holding as usize]
     }
 
-    pub(crate) fn asset(&self, position: Position) -> AssetId {
-        self.accounts[position.slot as usize].1[position.holding as usize].asset
+    /// Whose balance is at a position, and of what.
+    pub(crate) fn describe(&self, position: Position) -> (AccountId, AssetId) {
+        let (account, holdings) = &self.accounts[position.slot as usize];
+        (*account, holdings[position.holding as usize].asset)
     }
 
     pub(crate) fn balance(&self, account: AccountId, asset: AssetId) -> Balance {

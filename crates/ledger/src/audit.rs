@@ -57,7 +57,7 @@ impl Ledger {
     pub fn audit(&self) -> Audit {
         let mut audit = Audit::default();
         let mut needed: BTreeMap<(AccountId, AssetId), Amount> = BTreeMap::new();
-        for (_, account, asset, remaining) in self.holds.canonical(|position| self.accounts.asset(position)) {
+        for (_, account, asset, remaining) in self.holds.canonical(|position| self.accounts.describe(position)) {
             let sum = needed.entry((account, asset)).or_default();
             *sum = sum.plus(remaining);
             if remaining.is_negative() {

@@ -1,82 +1,120 @@
 //! Funds set aside for orders.
+//!
+//! Holds stand in a slab. A [`HoldId`] names a slot and how often the slot has been used, so a hold is found without a search, and
+//! the id of one that has ended finds nothing.
 
 use crossbook_types::{AccountId, Amount, AssetId, HoldId};
-use hashbrown::HashMap;
 
 use crate::Inconsistent;
-use crate::account::{CountingHash, Position};
+use crate::account::Position;
+
+/// Bits of a [`HoldId`] that name the slot; those above count its uses, from 1.
+const SLOT_BITS: u32 = 32;
 
 /// Funds set aside for one order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Hold {
-    pub(crate) account: AccountId,
     /// The balance that they are part of.
     pub(crate) position: Position,
     /// What is left of them.
     pub(crate) remaining: Amount,
 }
 
-/// All holds of a ledger.
-#[derive(Clone, Debug)]
-pub(crate) struct Holds {
-    holds: HashMap<HoldId, Hold, CountingHash>,
-    next: HoldId,
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    /// The hold here; if none is, the one that was here last, or zero uses.
+    id: HoldId,
+    /// In a slot without a hold, what the last one was.
+    hold: Hold,
+    used: bool,
 }
 
-impl Default for Holds {
-    fn default() -> Self {
-        Self { holds: HashMap::default(), next: HoldId(1) }
-    }
+/// All holds of a ledger.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Holds {
+    slots: Vec<Slot>,
+    /// Slots without a hold; the last is used next.
+    free: Vec<u32>,
+}
+
+fn slot_of(id: HoldId) -> usize {
+    (id.0 & ((1 << SLOT_BITS) - 1)) as usize
+}
+
+/// The id of the next hold in the slot that `id` had.
+fn next_use(id: HoldId) -> HoldId {
+    HoldId(id.0.checked_add(1 << SLOT_BITS).expect("a slot is used fewer than 2^32 times"))
 }
 
 impl Holds {
     #[inline]
     pub(crate) fn place(&mut self, hold: Hold) -> HoldId {
-        let id = self.next;
-        self.next = id.next();
-        self.holds.insert(id, hold);
+        if let Some(at) = self.free.pop() {
+            let slot = &mut self.slots[at as usize];
+            *slot = Slot { id: next_use(slot.id), hold, used: true };
+            return slot.id;
+        }
+        let at = u32::try_from(self.slots.len()).expect("fewer than 2^32 holds at a time");
+        let id = next_use(HoldId(u64::from(at)));
+        self.slots.push(Slot { id, hold, used: true });
         id
     }
 
     pub(crate) fn get(&self, id: HoldId) -> Option<&Hold> {
-        self.holds.get(&id)
+        self.slots.get(slot_of(id)).filter(|slot| slot.used && slot.id == id).map(|slot| &slot.hold)
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, id: HoldId) -> Option<&mut Hold> {
-        self.holds.get_mut(&id)
+        self.slots.get_mut(slot_of(id)).filter(|slot| slot.used && slot.id == id).map(|slot| &mut slot.hold)
     }
 
     #[inline]
     pub(crate) fn remove(&mut self, id: HoldId) -> Option<Hold> {
-        self.holds.remove(&id)
+        let at = slot_of(id);
+        let slot = self.slots.get_mut(at).filter(|slot| slot.used && slot.id == id)?;
+        slot.used = false;
+        let hold = slot.hold;
+        self.free.push(at as u32);
+        Some(hold)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.holds.len()
+        self.slots.len() - self.free.len()
     }
 
-    pub(crate) fn next(&self) -> HoldId {
-        self.next
+    /// Holds by slot. `describe` gives the account and asset of a position.
+    pub(crate) fn canonical(
+        &self,
+        describe: impl Fn(Position) -> (AccountId, AssetId),
+    ) -> Vec<(HoldId, AccountId, AssetId, Amount)> {
+        let used = self.slots.iter().filter(|slot| slot.used);
+        used.map(|slot| {
+            let (account, asset) = describe(slot.hold.position);
+            (slot.id, account, asset, slot.hold.remaining)
+        })
+        .collect()
     }
 
-    /// Holds by number. (The one place that walks the table; the sort makes its order not show.)
-    pub(crate) fn canonical(&self, asset: impl Fn(Position) -> AssetId) -> Vec<(HoldId, AccountId, AssetId, Amount)> {
-        let mut holds: Vec<_> =
-            self.holds.iter().map(|(&id, hold)| (id, hold.account, asset(hold.position), hold.remaining)).collect();
-        holds.sort_unstable_by_key(|&(id, ..)| id);
-        holds
+    /// The last ids of the slots without a hold, in the order in which [`Holds::free`] has them.
+    pub(crate) fn free(&self) -> Vec<HoldId> {
+        self.free.iter().map(|&at| self.slots[at as usize].id).collect()
     }
 
-    pub(crate) fn restore(&mut self, id: HoldId, hold: Hold) -> Result<(), Inconsistent> {
-        if self.holds.insert(id, hold).is_some() { Err(Inconsistent) } else { Ok(()) }
-    }
-
-    pub(crate) fn count_from(&mut self, next: HoldId) -> Result<(), Inconsistent> {
-        if next == HoldId(0) || self.holds.keys().any(|&id| id >= next) {
-            return Err(Inconsistent);
+    /// The holds of [`Holds::canonical`] and [`Holds::free`].
+    pub(crate) fn restore(holds: Vec<(HoldId, Hold)>, free: &[HoldId]) -> Result<Self, Inconsistent> {
+        let count = holds.len() + free.len();
+        let mut slots: Vec<Option<Slot>> = vec![None; count];
+        let nothing = Hold { position: Position { slot: 0, holding: 0 }, remaining: Amount::ZERO };
+        let all = holds.into_iter().map(|(id, hold)| Slot { id, hold, used: true });
+        for slot in all.chain(free.iter().map(|&id| Slot { id, hold: nothing, used: false })) {
+            let place = slots.get_mut(slot_of(slot.id)).ok_or(Inconsistent)?;
+            if place.replace(slot).is_some() || slot.id < next_use(HoldId(0)) {
+                return Err(Inconsistent);
+            }
         }
-        self.next = next;
-        Ok(())
+        let slots: Vec<Slot> = slots.into_iter().collect::<Option<_>>().ok_or(Inconsistent)?;
+        let free = free.iter().map(|&id| slot_of(id) as u32).collect();
+        Ok(Self { slots, free })
     }
 }

@@ -169,7 +169,7 @@ impl Ledger {
         balance.free = balance.free.minus(amount);
         balance.held = balance.held.plus(amount);
         self.change(position);
-        Ok(self.holds.place(Hold { account, position, remaining: amount }))
+        Ok(self.holds.place(Hold { position, remaining: amount }))
     }
 
     /// Settles one side of a trade.
@@ -186,9 +186,10 @@ impl Ledger {
         );
         let entry = self.holds.get_mut(hold).expect("a trade is paid from a hold that exists");
         let spent = pay.plus(improvement);
-        assert!(entry.account == account && entry.remaining >= spent, "a trade is paid from a hold that suffices");
-        entry.remaining = entry.remaining.minus(spent);
         let position = entry.position;
+        assert!(entry.remaining >= spent, "a trade is paid from a hold that suffices");
+        entry.remaining = entry.remaining.minus(spent);
+        assert_eq!(self.accounts.id(position.slot), account, "a trade is paid from its own account's hold");
 
         let paying = self.accounts.at(position);
         assert_eq!(paying.asset, pay_asset, "a trade is paid in the asset that is held");
@@ -214,7 +215,7 @@ impl Ledger {
     #[inline]
     pub fn release(&mut self, account: AccountId, hold: HoldId) {
         let entry = self.holds.remove(hold).expect("a hold is released once");
-        assert_eq!(entry.account, account, "a hold is released by its account");
+        assert_eq!(self.accounts.id(entry.position.slot), account, "a hold is released by its account");
         if entry.remaining.is_zero() {
             return;
         }
@@ -308,7 +309,7 @@ impl Ledger {
     }
 }
 
-/// A ledger in its canonical form: the same for every ledger with the same content, however it came about.
+/// A ledger in its canonical form: the same for every ledger that the same commands made, whatever restarts it went through.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     accounts: Vec<(AccountId, Vec<(AssetId, Balance)>)>,
@@ -316,7 +317,8 @@ pub struct State {
     fees: Vec<Amount>,
     clearing: Vec<Amount>,
     holds: Vec<(HoldId, AccountId, AssetId, Amount)>,
-    hold_next: HoldId,
+    /// The last ids of the places that no hold has now, the next to be used last.
+    holds_free: Vec<HoldId>,
     transfers: Vec<Transfer>,
 }
 
@@ -338,8 +340,8 @@ impl Ledger {
             external: self.venue.external.clone(),
             fees: self.venue.fees.clone(),
             clearing: self.venue.clearing.clone(),
-            holds: self.holds.canonical(|position| self.accounts.asset(position)),
-            hold_next: self.holds.next(),
+            holds: self.holds.canonical(|position| self.accounts.describe(position)),
+            holds_free: self.holds.free(),
             transfers: self.transfers.canonical(),
         }
     }
@@ -363,12 +365,13 @@ impl Ledger {
             clearing: state.clearing,
             in_transit: u32::try_from(in_transit).map_err(|_| Inconsistent)?,
         };
+        let mut holds = Vec::with_capacity(state.holds.len());
         for (id, account, asset, remaining) in state.holds {
             let slot = ledger.accounts.slot(account).ok_or(Inconsistent)?;
             let position = ledger.accounts.position(slot, asset);
-            ledger.holds.restore(id, Hold { account, position, remaining })?;
+            holds.push((id, Hold { position, remaining }));
         }
-        ledger.holds.count_from(state.hold_next)?;
+        ledger.holds = Holds::restore(holds, &state.holds_free)?;
         for transfer in state.transfers {
             ledger.transfers.record(transfer);
         }

@@ -15,7 +15,7 @@
 use std::collections::VecDeque;
 
 use crossbook_engine::peer::Outgoing;
-use crossbook_engine::{Body, Command, Events, Partition};
+use crossbook_engine::{Command, Events, Partition};
 use crossbook_log::{Log, Record};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,8 @@ pub struct Node<L, C, O> {
     events: Events,
     /// Messages to other partitions, not yet known to be durable there.
     outstanding: VecDeque<Outgoing>,
+    /// The batch being taken through the stages.
+    batch: Vec<Command>,
     bytes: Vec<u8>,
     stages: Stages,
 }
@@ -122,6 +124,7 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
             queue: VecDeque::new(),
             events: Events::new(),
             outstanding: VecDeque::new(),
+            batch: Vec::new(),
             bytes: Vec::new(),
             stages: None,
         }
@@ -194,9 +197,7 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
         let now = self.clock.now().max(self.partition.time());
         let mut turn = Turn::default();
         self.stage(Stage::Taken(self.queue.len().min(self.limits.batch_requests_max)));
-        let mut batch: Vec<(RequestNumber, Body)> =
-            Vec::with_capacity(self.queue.len().min(self.limits.batch_requests_max));
-        while batch.len() < self.limits.batch_requests_max
+        while self.batch.len() < self.limits.batch_requests_max
             && let Some(request) = self.queue.pop_front()
         {
             if request.deadline.is_some_and(|deadline| now > deadline) {
@@ -205,7 +206,9 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
                 continue;
             }
             if self.append(&request, now)? {
-                batch.push((request.number, request.body));
+                let sequence = self.log.tail();
+                let Request { number, body, .. } = request;
+                self.batch.push(Command { sequence, time: now, source: self.source, number, body });
             } else {
                 // The log wants a sync first; the request is the first of the next turn.
                 self.queue.push_front(request);
@@ -213,12 +216,9 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
             }
         }
         self.stage(Stage::Appended);
-        turn.commands = batch.len();
-        for (number, body) in batch {
-            let sequence = self.partition.sequence().next();
-            let command = Command { sequence, time: now, source: self.source, number, body };
-            self.partition.apply(&command, &mut self.events);
-        }
+        turn.commands = self.batch.len();
+        self.partition.apply_all(&self.batch, &mut self.events);
+        self.batch.clear();
         self.stage(Stage::Applied);
         let expected = self.partition.sequence();
         let durable = self.log.sync()?;

@@ -52,7 +52,7 @@ identifier! {
     TradeId(u64)
 }
 identifier! {
-    /// Funds set aside for one order; counts from 1 in each partition.
+    /// Funds set aside for one order; unique in each partition. Where they stand, and how many stood there before.
     HoldId(u64)
 }
 identifier! {

@@ -5,7 +5,7 @@
 //! stop price, nearest stop first, those that wait for a rise before those that wait for a fall; what they trade can
 //! trigger others, and as each triggers once, that ends.
 
-mod open;
+pub(crate) mod open;
 mod state;
 mod taker;
 
@@ -22,7 +22,7 @@ use crate::event::{Answer, CloseReason, DepthChanged, Event, Events, OrderClosed
 use crate::outbox::Outbox;
 use crate::peer::{Admitted, Origin, PeerMessage};
 use crate::refusal::Refusal;
-use open::{Handle, OpenOrders, Order, Waiting};
+use open::{Handle, OpenOrders, Order, Owner, Removed, Waiting};
 use taker::Taker;
 
 /// One market's orders.
@@ -73,6 +73,10 @@ impl Matcher {
         self.market = market;
     }
 
+    pub(crate) fn open(&self) -> &OpenOrders {
+        &self.open
+    }
+
     pub(crate) fn market(&self) -> &Market {
         &self.market
     }
@@ -109,7 +113,7 @@ impl Matcher {
             return Err(Refusal::DuplicateClientOrderId);
         }
         let (open, waiting) = self.open.counts(order.account);
-        if open >= filters.orders_max {
+        if open >= filters.orders_max as usize {
             return Err(Refusal::Filter(Filter::MaxOrders));
         }
         if order.order_type.is_conditional() && waiting >= filters.algo_orders_max {
@@ -269,25 +273,18 @@ impl Matcher {
     /// Takes an open order out and tells of it.
     #[inline]
     fn close_open(&mut self, handle: Handle, reason: CloseReason, outbox: &mut Outbox, events: &mut Events) -> OrderId {
-        let removed = self.open.remove(handle);
-        self.close(removed.order.id, removed.order.account, removed.order.hold, reason, outbox, events);
-        if let Some(price) = removed.price {
-            self.depth_changed(removed.order.side, price, events);
+        let Removed { owner, level } = self.open.remove(handle);
+        self.close(owner, reason, outbox, events);
+        if let Some((side, price)) = level {
+            self.depth_changed(side, price, events);
         }
-        removed.order.id
+        owner.order
     }
 
     /// Ends an order that stands in no book any more.
     #[inline]
-    fn close(
-        &self,
-        order: OrderId,
-        account: AccountId,
-        hold: HoldId,
-        reason: CloseReason,
-        outbox: &mut Outbox,
-        events: &mut Events,
-    ) {
+    fn close(&self, owner: Owner, reason: CloseReason, outbox: &mut Outbox, events: &mut Events) {
+        let Owner { order, account, hold } = owner;
         events.push(Event::OrderClosed(OrderClosed { symbol: self.market.id, order, account, reason }));
         outbox.send_to_account(account, PeerMessage::Release { account, hold });
     }

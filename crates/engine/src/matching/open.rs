@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::Target;
 
 /// An open order, whether it works or waits.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
     pub(crate) id: OrderId,
     pub(crate) account: AccountId,
@@ -33,19 +33,33 @@ pub(crate) struct Order {
 }
 
 /// What only a waiting order has.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Waiting {
     pub(crate) order: Order,
     pub(crate) limit: Option<Price>,
     pub(crate) budget: Amount,
 }
 
-/// An open order's place among those of its account. Kept apart from the order, as whoever leaves touches its neighbours' places.
+/// What of an order is needed when it trades or goes. It stands in the book itself, on the order's one cache line; the rest, which
+/// only lookups by the client's name and snapshots read, lies elsewhere by slot.
 #[derive(Clone, Copy, Debug)]
-struct Link {
+struct Known {
+    id: OrderId,
+    hold: HoldId,
+    fees: Fees,
     trader: u32,
-    previous: Handle,
-    next: Handle,
+    /// The order's place in its trader's list.
+    place: u32,
+    /// The hash of its account and client order id.
+    name: NameHash,
+}
+
+/// Whose order it is, and what pays for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner {
+    pub(crate) order: OrderId,
+    pub(crate) account: AccountId,
+    pub(crate) hold: HoldId,
 }
 
 /// Where an open order stands: a slot of the working or, with the top bit set, of the waiting book.
@@ -53,7 +67,6 @@ struct Link {
 pub(crate) struct Handle(u32);
 
 impl Handle {
-    const NONE: Self = Self(u32::MAX);
     const WAITING: u32 = 1 << 31;
 
     fn working(slot: Slot) -> Self {
@@ -76,38 +89,58 @@ impl Handle {
 /// An account's part in a market.
 #[derive(Clone, Debug)]
 struct Trader {
-    /// Open orders.
-    open: u32,
-    /// Of these, waiting ones.
+    account: AccountId,
+    /// Open orders, in no order.
+    orders: Vec<Handle>,
+    /// How many of them wait.
     waiting: u32,
-    first: Handle,
 }
 
 /// The first order of a side of the working book.
-pub(crate) struct Top<'a> {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Top {
     pub(crate) slot: Slot,
     pub(crate) price: Price,
     pub(crate) quantity: Quantity,
-    pub(crate) order: &'a Order,
+    pub(crate) owner: Owner,
+    pub(crate) fees: Fees,
 }
 
 /// An order that was taken out of the books.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Removed {
-    pub(crate) order: Order,
-    /// For a working order, its limit price, at which the depth has changed.
-    pub(crate) price: Option<Price>,
+    pub(crate) owner: Owner,
+    /// For a working order, where the depth has changed.
+    pub(crate) level: Option<(Side, Price)>,
+}
+
+/// The orders of a book by slot, as far as the book itself does not have them. A free slot keeps what was there last.
+#[derive(Clone, Debug)]
+struct BySlot<T>(Vec<T>);
+
+impl<T> BySlot<T> {
+    fn put(&mut self, slot: Slot, value: T) {
+        let at = slot.index() as usize;
+        if at < self.0.len() {
+            self.0[at] = value;
+        } else {
+            assert_eq!(at, self.0.len(), "a book takes its slots one after the other");
+            self.0.push(value);
+        }
+    }
+
+    fn get(&self, slot: Slot) -> &T {
+        &self.0[slot.index() as usize]
+    }
 }
 
 /// All open orders of a market.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenOrders {
-    working: Book<Order>,
-    waiting: Book<Waiting>,
-    /// By slot of the working book.
-    working_links: Vec<Link>,
-    /// By slot of the waiting book.
-    waiting_links: Vec<Link>,
+    working: Book<Known>,
+    waiting: Book<Known>,
+    working_orders: BySlot<Order>,
+    waiting_orders: BySlot<Waiting>,
     by_id: HashMap<OrderId, Handle, CountingHash>,
     /// By account and client order id. Clients choose these, so the hash is seeded.
     by_client: HashTable<Handle>,
@@ -121,8 +154,8 @@ impl OpenOrders {
         Self {
             working: Book::new(),
             waiting: Book::new(),
-            working_links: Vec::new(),
-            waiting_links: Vec::new(),
+            working_orders: BySlot(Vec::new()),
+            waiting_orders: BySlot(Vec::new()),
             by_id: HashMap::default(),
             by_client: HashTable::new(),
             hash: FixedState::with_seed(hash_seed),
@@ -139,9 +172,9 @@ impl OpenOrders {
 
     /// How many open orders an account has, and how many of them wait.
     #[inline]
-    pub(crate) fn counts(&self, account: AccountId) -> (u32, u32) {
+    pub(crate) fn counts(&self, account: AccountId) -> (usize, u32) {
         let trader = self.trader_of.get(&account).map(|&at| &self.traders[at as usize]);
-        trader.map_or((0, 0), |trader| (trader.open, trader.waiting))
+        trader.map_or((0, 0), |trader| (trader.orders.len(), trader.waiting))
     }
 
     #[inline]
@@ -150,9 +183,10 @@ impl OpenOrders {
     }
 
     #[inline]
-    pub(crate) fn top(&self, side: Side) -> Option<Top<'_>> {
+    pub(crate) fn top(&self, side: Side) -> Option<Top> {
         let entry = self.working.top(side)?;
-        Some(Top { slot: entry.slot, price: entry.price, quantity: entry.quantity, order: entry.data })
+        let owner = self.owner(entry.data);
+        Some(Top { slot: entry.slot, price: entry.price, quantity: entry.quantity, owner, fees: entry.data.fees })
     }
 
     #[inline]
@@ -166,12 +200,14 @@ impl OpenOrders {
 
     /// Working orders of a side in the order in which they trade: price, what is left, the order.
     pub(crate) fn working(&self, side: Side) -> impl Iterator<Item = (Price, Quantity, &Order)> {
-        self.working.orders(side).map(|entry| (entry.price, entry.quantity, entry.data))
+        let order = |slot| self.working_orders.get(slot);
+        self.working.orders(side).map(move |entry| (entry.price, entry.quantity, order(entry.slot)))
     }
 
     /// Waiting orders that trigger on a rise (or on a fall) in the order in which they do: stop price, quantity, the order.
     pub(crate) fn waiting(&self, on_rise: bool) -> impl Iterator<Item = (Price, Quantity, &Waiting)> {
-        self.waiting.orders(trigger_side(on_rise)).map(|entry| (entry.price, entry.quantity, entry.data))
+        let waiting = |slot| self.waiting_orders.get(slot);
+        self.waiting.orders(trigger_side(on_rise)).map(move |entry| (entry.price, entry.quantity, waiting(entry.slot)))
     }
 
     /// The next waiting order's stop price.
@@ -180,57 +216,62 @@ impl OpenOrders {
         self.waiting.best(trigger_side(on_rise))
     }
 
-    /// Takes the next waiting order out: its stop price, quantity, and the order.
+    /// Takes the next waiting order out: its quantity, and the order.
     pub(crate) fn pop_waiting(&mut self, on_rise: bool) -> Option<(Quantity, Waiting)> {
         let entry = self.waiting.top(trigger_side(on_rise))?;
         let (slot, quantity) = (entry.slot, entry.quantity);
         self.forget(Handle::waiting(slot));
-        Some((quantity, self.waiting.remove(slot)))
+        self.waiting.remove(slot);
+        Some((quantity, *self.waiting_orders.get(slot)))
     }
 
     /// Lets an order work at a price.
     #[inline]
     pub(crate) fn rest(&mut self, price: Price, quantity: Quantity, order: Order) {
-        let (id, account) = (order.id, order.account);
-        let trader = self.trader(account);
-        let slot = self.working.rest(order.side, price, quantity, order);
-        self.remember(Handle::working(slot), id, trader);
+        let known = self.known(&order);
+        let slot = self.working.rest(order.side, price, quantity, known);
+        self.working_orders.put(slot, order);
+        self.remember(Handle::working(slot), known);
     }
 
     /// Lets an order wait for its stop price.
     pub(crate) fn wait(&mut self, stop: Price, quantity: Quantity, waiting: Waiting) {
-        let (id, account) = (waiting.order.id, waiting.order.account);
-        let on_rise = waiting.order.order_type.triggers_on_rise(waiting.order.side);
-        let trader = self.trader(account);
-        let slot = self.waiting.rest(trigger_side(on_rise), stop, quantity, waiting);
-        self.remember(Handle::waiting(slot), id, trader);
+        let order = &waiting.order;
+        let on_rise = order.order_type.triggers_on_rise(order.side);
+        let known = self.known(order);
+        let slot = self.waiting.rest(trigger_side(on_rise), stop, quantity, known);
+        self.waiting_orders.put(slot, waiting);
+        self.remember(Handle::waiting(slot), known);
     }
 
-    /// Takes `quantity` from a working order; gives the order back if nothing is left of it.
+    /// Takes `quantity` from a working order; whether nothing is left of it, so that it is gone.
     #[inline]
-    pub(crate) fn fill(&mut self, slot: Slot, quantity: Quantity) -> Option<Order> {
+    pub(crate) fn fill(&mut self, slot: Slot, quantity: Quantity) -> bool {
         if self.working.get(slot).quantity == quantity {
             self.forget(Handle::working(slot));
         }
-        self.working.reduce(slot, quantity)
-    }
-
-    /// Takes a working order out.
-    #[inline]
-    pub(crate) fn remove_working(&mut self, slot: Slot) -> Order {
-        self.forget(Handle::working(slot));
-        self.working.remove(slot)
+        self.working.reduce(slot, quantity).is_some()
     }
 
     /// Takes an order out, wherever it stands.
     #[inline]
     pub(crate) fn remove(&mut self, handle: Handle) -> Removed {
+        let slot = handle.slot();
         self.forget(handle);
-        if handle.is_waiting() {
-            return Removed { order: self.waiting.remove(handle.slot()).order, price: None };
-        }
-        let price = self.working.get(handle.slot()).price;
-        Removed { order: self.working.remove(handle.slot()), price: Some(price) }
+        let (known, level) = if handle.is_waiting() {
+            (self.waiting.remove(slot), None)
+        } else {
+            let entry = self.working.get(slot);
+            let level = Some((entry.side, entry.price));
+            (self.working.remove(slot), level)
+        };
+        Removed { owner: self.owner(&known), level }
+    }
+
+    /// Takes a working order out.
+    #[inline]
+    pub(crate) fn remove_working(&mut self, slot: Slot) -> Owner {
+        self.remove(Handle::working(slot)).owner
     }
 
     /// The account's open order of that name.
@@ -239,10 +280,19 @@ impl OpenOrders {
         let by_id = |id| self.by_id.get(&id).copied();
         let handle = match target {
             Target::Order(id) => by_id(id)?,
-            Target::Client(name) => self.find_client(account, name)?,
+            Target::Client(name) => return self.find_client(account, name),
             Target::Both(id, name) => by_id(id).filter(|&handle| self.order(handle).client_order_id == name)?,
         };
-        (self.order(handle).account == account).then_some(handle)
+        (self.owner(self.known_at(handle)).account == account).then_some(handle)
+    }
+
+    /// The open order of that name, whosever it is where the name is a number; for [`crate::warming`].
+    #[inline]
+    pub(crate) fn find_any(&self, account: AccountId, target: Target) -> Option<Handle> {
+        match target {
+            Target::Order(id) | Target::Both(id, _) => self.by_id.get(&id).copied(),
+            Target::Client(name) => self.find_client(account, name),
+        }
     }
 
     #[inline]
@@ -251,102 +301,100 @@ impl OpenOrders {
             let order = self.order(handle);
             order.client_order_id == name && order.account == account
         };
-        self.by_client.find(hash_name(&self.hash, account, name), same).copied()
+        self.by_client.find(NameHash::of(&self.hash, account, name).spread(), same).copied()
+    }
+
+    /// The hold of an order and its neighbours, whose cache lines its removal will touch; for [`crate::warming`]. `handle` was found
+    /// a moment ago.
+    #[inline]
+    pub(crate) fn surroundings(&self, handle: Handle) -> (HoldId, [Option<Handle>; 2]) {
+        if handle.is_waiting() {
+            return (self.known_at(handle).hold, [None; 2]);
+        }
+        let (previous, next) = self.working.neighbours(handle.slot());
+        (self.working.data(handle.slot()).hold, [previous, next].map(|slot| slot.map(Handle::working)))
+    }
+
+    /// The number of the order at a handle.
+    #[inline]
+    pub(crate) fn id_at(&self, handle: Handle) -> OrderId {
+        self.known_at(handle).id
     }
 
     /// The account's open orders by number, into `list`.
     pub(crate) fn of_account(&self, account: AccountId, list: &mut Vec<(OrderId, Handle)>) {
         list.clear();
         let Some(&trader) = self.trader_of.get(&account) else { return };
-        let mut at = self.traders[trader as usize].first;
-        while at != Handle::NONE {
-            list.push((self.order(at).id, at));
-            at = self.link(at).next;
-        }
+        let orders = self.traders[trader as usize].orders.iter();
+        list.extend(orders.map(|&handle| (self.known_at(handle).id, handle)));
         list.sort_unstable_by_key(|&(id, _)| id);
     }
 
-    #[inline]
     fn order(&self, handle: Handle) -> &Order {
-        order_at(&self.working, &self.waiting, handle)
+        if handle.is_waiting() {
+            &self.waiting_orders.get(handle.slot()).order
+        } else {
+            self.working_orders.get(handle.slot())
+        }
     }
 
-    fn trader(&mut self, account: AccountId) -> u32 {
-        *self.trader_of.entry(account).or_insert_with(|| {
-            self.traders.push(Trader { open: 0, waiting: 0, first: Handle::NONE });
+    #[inline]
+    fn known_at(&self, handle: Handle) -> &Known {
+        known_at(&self.working, &self.waiting, handle)
+    }
+
+    #[inline]
+    fn owner(&self, known: &Known) -> Owner {
+        Owner { order: known.id, account: self.traders[known.trader as usize].account, hold: known.hold }
+    }
+
+    /// What will stand in the book of an order that now joins its trader's list.
+    #[inline]
+    fn known(&mut self, order: &Order) -> Known {
+        let trader = *self.trader_of.entry(order.account).or_insert_with(|| {
+            self.traders.push(Trader { account: order.account, orders: Vec::new(), waiting: 0 });
             u32::try_from(self.traders.len() - 1).expect("fewer than 2^32 accounts")
-        })
+        });
+        let place = self.traders[trader as usize].orders.len();
+        Known {
+            id: order.id,
+            hold: order.hold,
+            fees: order.fees,
+            trader,
+            place: u32::try_from(place).expect("a book holds fewer than 2^32 orders"),
+            name: NameHash::of(&self.hash, order.account, order.client_order_id),
+        }
     }
 
     /// Enters an order that now stands in its book into every index.
     #[inline]
-    fn remember(&mut self, handle: Handle, id: OrderId, trader: u32) {
-        let before = self.by_id.insert(id, handle);
+    fn remember(&mut self, handle: Handle, known: Known) {
+        let before = self.by_id.insert(known.id, handle);
         assert!(before.is_none(), "an order is open once");
-        let Self { working, waiting, hash, by_client, traders, .. } = self;
-        let (working, waiting, hash) = (&*working, &*waiting, &*hash);
-        let hash_of = |&handle: &Handle| {
-            let order = order_at(working, waiting, handle);
-            hash_name(hash, order.account, order.client_order_id)
-        };
-        let own = hash_of(&handle);
-        by_client.insert_unique(own, handle, hash_of);
-        let entry = &mut traders[trader as usize];
-        entry.open += 1;
-        entry.waiting += u32::from(handle.is_waiting());
-        let next = std::mem::replace(&mut entry.first, handle);
-        let link = Link { trader, previous: Handle::NONE, next };
-        let (links, at) = self.links_mut(handle);
-        if at < links.len() {
-            links[at] = link;
-        } else {
-            assert_eq!(at, links.len(), "a book takes its slots one after the other");
-            links.push(link);
-        }
-        if next != Handle::NONE {
-            self.link_mut(next).previous = handle;
-        }
+        let (working, waiting) = (&self.working, &self.waiting);
+        self.by_client
+            .insert_unique(known.name.spread(), handle, |&other| known_at(working, waiting, other).name.spread());
+        let trader = &mut self.traders[known.trader as usize];
+        trader.waiting += u32::from(handle.is_waiting());
+        trader.orders.push(handle);
     }
 
     /// Strikes an order that still stands in its book out of every index.
     #[inline]
     fn forget(&mut self, handle: Handle) {
-        let order = self.order(handle);
-        let (id, hash) = (order.id, hash_name(&self.hash, order.account, order.client_order_id));
-        let by_id = self.by_id.remove(&id);
+        let known = *self.known_at(handle);
+        let by_id = self.by_id.remove(&known.id);
         assert_eq!(by_id, Some(handle), "an open order is found by its number");
-        let by_client = self.by_client.find_entry(hash, |&other| other == handle);
+        let by_client = self.by_client.find_entry(known.name.spread(), |&other| other == handle);
         by_client.expect("an open order is found by its client's name").remove();
-        let Link { trader, previous, next } = *self.link(handle);
-        let entry = &mut self.traders[trader as usize];
-        entry.open -= 1;
-        entry.waiting -= u32::from(handle.is_waiting());
-        if previous == Handle::NONE {
-            entry.first = next;
-        } else {
-            self.link_mut(previous).next = next;
+        let trader = &mut self.traders[known.trader as usize];
+        trader.waiting -= u32::from(handle.is_waiting());
+        let struck = trader.orders.swap_remove(known.place as usize);
+        assert_eq!(struck, handle, "an open order is in its trader's list");
+        if let Some(&moved) = trader.orders.get(known.place as usize) {
+            let book = if moved.is_waiting() { &mut self.waiting } else { &mut self.working };
+            book.data_mut(moved.slot()).place = known.place;
         }
-        if next != Handle::NONE {
-            self.link_mut(next).previous = previous;
-        }
-    }
-
-    #[inline]
-    fn link(&self, handle: Handle) -> &Link {
-        let links = if handle.is_waiting() { &self.waiting_links } else { &self.working_links };
-        &links[handle.slot().index() as usize]
-    }
-
-    #[inline]
-    fn link_mut(&mut self, handle: Handle) -> &mut Link {
-        let (links, at) = self.links_mut(handle);
-        &mut links[at]
-    }
-
-    #[inline]
-    fn links_mut(&mut self, handle: Handle) -> (&mut Vec<Link>, usize) {
-        let links = if handle.is_waiting() { &mut self.waiting_links } else { &mut self.working_links };
-        (links, handle.slot().index() as usize)
     }
 }
 
@@ -355,14 +403,26 @@ fn trigger_side(on_rise: bool) -> Side {
 }
 
 #[inline]
-fn order_at<'a>(working: &'a Book<Order>, waiting: &'a Book<Waiting>, handle: Handle) -> &'a Order {
-    if handle.is_waiting() { &waiting.data(handle.slot()).order } else { working.data(handle.slot()) }
+fn known_at<'a>(working: &'a Book<Known>, waiting: &'a Book<Known>, handle: Handle) -> &'a Known {
+    if handle.is_waiting() { waiting.data(handle.slot()) } else { working.data(handle.slot()) }
 }
 
-#[inline]
-fn hash_name(hash: &FixedState, account: AccountId, name: ClientOrderId) -> u64 {
-    let mut hasher = hash.build_hasher();
-    hasher.write_u64(account.0);
-    name.as_str().hash(&mut hasher);
-    hasher.finish()
+/// The hash of an account and a client order id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct NameHash(u32);
+
+impl NameHash {
+    #[inline]
+    fn of(hash: &FixedState, account: AccountId, name: ClientOrderId) -> Self {
+        let mut hasher = hash.build_hasher();
+        hasher.write_u64(account.0);
+        name.as_str().hash(&mut hasher);
+        Self((hasher.finish() >> 32) as u32)
+    }
+
+    /// As 64 bits, of which tables use the lowest and the highest.
+    #[inline]
+    fn spread(self) -> u64 {
+        u64::from(self.0).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
 }

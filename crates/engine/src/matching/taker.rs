@@ -2,7 +2,7 @@
 
 use crossbook_types::{Amount, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};
 
-use super::open::Order;
+use super::open::{Order, Owner, Top};
 use super::{Matcher, Traded, base, crosses};
 use crate::admission::prevents;
 use crate::command::Size;
@@ -62,7 +62,8 @@ impl Matcher {
             (Stop::Prevented, _) => CloseReason::SelfTradePrevented,
             _ => CloseReason::Expired,
         };
-        self.close(order.id, order.account, order.hold, reason, outbox, events);
+        let owner = Owner { order: order.id, account: order.account, hold: order.hold };
+        self.close(owner, reason, outbox, events);
         traded
     }
 
@@ -85,8 +86,8 @@ impl Matcher {
             let Some(top) = self.open.top(opposite) else {
                 break if self.is_small_change(taker.left, *traded) { Stop::Satisfied } else { Stop::NoneLeft };
             };
-            let (slot, price, available) = (top.slot, top.price, top.quantity);
-            let same_account = top.order.account == taker.order.account;
+            let price = top.price;
+            let same_account = top.owner.account == taker.order.account;
             if taker.limit.is_some_and(|limit| !crosses(taker.order.side, limit, price)) {
                 break Stop::NoneLeft;
             }
@@ -97,9 +98,9 @@ impl Matcher {
             let mode = taker.order.self_trade_prevention;
             if prevents(mode, same_account) {
                 if mode != SelfTradePrevention::ExpireTaker {
-                    let maker = self.open.remove_working(slot);
+                    let maker = self.open.remove_working(top.slot);
                     level = Some(price);
-                    self.close(maker.id, maker.account, maker.hold, CloseReason::SelfTradePrevented, outbox, events);
+                    self.close(maker, CloseReason::SelfTradePrevented, outbox, events);
                 }
                 if mode != SelfTradePrevention::ExpireMaker {
                     break Stop::Prevented;
@@ -117,10 +118,10 @@ impl Matcher {
             if affordable.is_zero() {
                 break Stop::Unaffordable;
             }
-            let quantity = wanted.min(affordable).min(available);
+            let quantity = wanted.min(affordable).min(top.quantity);
             *traded = Some(Traded::with(*traded, price));
             level = Some(price);
-            self.trade(taker, slot, price, quantity, outbox, events);
+            self.trade(taker, &top, quantity, outbox, events);
         };
         if let Some(price) = level {
             self.depth_changed(opposite, price, events);
@@ -149,16 +150,8 @@ impl Matcher {
 
     /// One trade: tells of it, and sends what is to be paid to both accounts.
     #[inline]
-    fn trade(
-        &mut self,
-        taker: &mut Taker,
-        slot: crossbook_book::Slot,
-        price: Price,
-        quantity: Quantity,
-        outbox: &mut Outbox,
-        events: &mut Events,
-    ) {
-        let market = &self.market;
+    fn trade(&mut self, taker: &mut Taker, top: &Top, quantity: Quantity, outbox: &mut Outbox, events: &mut Events) {
+        let (market, price) = (&self.market, top.price);
         let (quote, amount) = (market.quote_amount(price, quantity), market.base_amount(quantity));
         let (taker_pays, taker_gets) = match taker.order.side {
             Side::Buy => (quote, amount),
@@ -177,11 +170,8 @@ impl Matcher {
         taker.budget = taker.budget.minus(taker_pays.plus(improvement));
         assert!(!taker.budget.is_negative(), "an order spends no more than is held for it");
 
-        let top = self.open.top(taker.order.side.opposite()).expect("a trade is with the first order");
-        assert_eq!(top.slot, slot, "a trade is with the first order");
-        let maker = top.order;
-        let maker_fee = maker.fees.maker.fee_on(taker_pays);
-        let (maker_id, maker_account, maker_hold) = (maker.id, maker.account, maker.hold);
+        let maker = top.owner;
+        let maker_fee = top.fees.maker.fee_on(taker_pays);
 
         events.push(Event::Traded(Trade {
             symbol: market.id,
@@ -191,7 +181,7 @@ impl Matcher {
             quote,
             taker_side: taker.order.side,
             taker: Party { order: taker.order.id, account: taker.order.account, fee: taker_fee },
-            maker: Party { order: maker_id, account: maker_account, fee: maker_fee },
+            maker: Party { order: maker.order, account: maker.account, fee: maker_fee },
         }));
         self.next_trade = self.next_trade.next();
         self.last_price = Some(price);
@@ -209,8 +199,8 @@ impl Matcher {
         };
         outbox.send_to_account(taker.order.account, PeerMessage::Settle(settle));
         let settle = Settlement {
-            account: maker_account,
-            hold: maker_hold,
+            account: maker.account,
+            hold: maker.hold,
             symbol: market.id,
             pay_asset: gets,
             pay: taker_gets,
@@ -219,9 +209,9 @@ impl Matcher {
             receive: taker_pays,
             fee: maker_fee,
         };
-        outbox.send_to_account(maker_account, PeerMessage::Settle(settle));
-        if self.open.fill(slot, quantity).is_some() {
-            self.close(maker_id, maker_account, maker_hold, CloseReason::Filled, outbox, events);
+        outbox.send_to_account(maker.account, PeerMessage::Settle(settle));
+        if self.open.fill(top.slot, quantity) {
+            self.close(maker, CloseReason::Filled, outbox, events);
         }
     }
 

@@ -170,7 +170,7 @@ impl Market {
             let account = account["accountId"].to_string();
             let account = account.trim_matches('"');
             for asset in [&base, &quote] {
-                let deposit = json!({"asset": asset, "amount": "1000000000", "transferId": "funds"});
+                let deposit = json!({"asset": asset, "amount": "1000000000", "transferId": format!("funds-{asset}")});
                 post(&format!("/admin/v1/accounts/{account}/deposits"), deposit)?;
             }
             let key =
