@@ -12,7 +12,7 @@ use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::rest::Rest;
 use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::streams::{Hub, feed};
-use crossbook_gateway::{App, Pending, server};
+use crossbook_gateway::{App, Pending, auth, server};
 use crossbook_log::{FileReader, Files, Log as _, Until};
 use crossbook_node::embedded::{self, Running};
 use crossbook_node::recovery::{self, Recovered};
@@ -59,6 +59,9 @@ pub enum Error {
     /// Snapshots cannot be read.
     #[error(transparent)]
     Snapshots(#[from] crossbook_node::snapshot::Error),
+    /// The secret key is another than before.
+    #[error(transparent)]
+    Secrets(#[from] crossbook_gateway::secret::Error),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {source}; is another venue running? Choose another address")]
     Listen {
@@ -154,6 +157,7 @@ impl Venue {
         metrics: PrometheusHandle,
     ) -> Result<Self, Error> {
         let Restored { partition, views, log, snapshots, snapshot } = restore(config)?;
+        auth::check_master_key(views.0.registry(), &key)?;
         let listen = |address| server::listen(address).map_err(|source| Error::Listen { address, source });
         let (http, admin) = (listen(config.http)?, listen(config.admin)?);
         let address = |listener: &TcpListener, asked| listener.local_addr().unwrap_or(asked);

@@ -258,6 +258,20 @@ impl Keyring {
     }
 }
 
+/// Checks that `master` is what the secrets of these API keys were sealed under. One that opens proves it.
+///
+/// # Errors
+/// When there are sealed secrets and none can be opened: started so, the venue would turn away every client with an HMAC key.
+pub fn check_master_key(registry: &Registry, master: &MasterKey) -> Result<(), secret::Error> {
+    let sealed = registry.accounts().flat_map(|account| registry.api_keys(account.id));
+    let mut opened = sealed.filter_map(|key| match &key.credential {
+        Credential::Hmac { sealed } => Some(master.open(&key.key, sealed).map(drop)),
+        _ => None,
+    });
+    let Some(first) = opened.next() else { return Ok(()) };
+    first.or_else(|error| if opened.any(|other| other.is_ok()) { Ok(()) } else { Err(error) })
+}
+
 /// Why a public key is not accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("publicKey must be a PEM block `BEGIN PUBLIC KEY` with an Ed25519 key, or an RSA key of at least 2048 bits")]

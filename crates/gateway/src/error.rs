@@ -251,7 +251,7 @@ impl ApiError {
             Refusal::UnknownOrder => Self::unknown_order(),
             Refusal::MarketClosed(_) => Self::order_rejected("Market is closed."),
             Refusal::Filter(filter) => Self::filter(filter),
-            Refusal::MalformedOrder => Self::bad_request(-1013, "Unsupported order combination"),
+            Refusal::MalformedOrder => Self::bad_request(-1014, "Unsupported order combination."),
             Refusal::InsufficientBalance => {
                 Self::order_rejected("Account has insufficient balance for requested action.")
             }
@@ -282,4 +282,16 @@ impl axum::response::IntoResponse for ApiError {
 /// A name from outside, fit to stand in a message.
 fn printable(name: &str) -> String {
     name.chars().filter(|c| c.is_ascii_graphic()).take(40).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_of_no_known_shape_has_its_documented_code() {
+        let error = ApiError::from_refusal(Refusal::MalformedOrder);
+        assert_eq!((error.status.as_u16(), error.code), (400, -1014));
+        assert_eq!(error.message, "Unsupported order combination.");
+    }
 }

@@ -171,12 +171,12 @@ impl Operation {
         !matches!(self.run, Run::Query(_))
     }
 
-    /// Checks that all required parameters were sent, none without a value, each well formed, and no unknown ones. `extra` are names
-    /// that the transport has read itself.
+    /// Checks that all required parameters were sent, none without a value, each well formed, and no unknown ones. `extra` tells of a
+    /// name whether the transport has read it itself.
     ///
     /// # Errors
     /// -1102, -1105, the error of a malformed value, -1101 or -1104, in this order.
-    pub fn check(&self, parameters: &Parameters<'_>, extra: &[&str]) -> Result<(), ApiError> {
+    pub fn check(&self, parameters: &Parameters<'_>, extra: impl Fn(&str) -> bool) -> Result<(), ApiError> {
         let mut read = 0;
         for parameter in self.parameters {
             match parameters.text(parameter.name)? {
@@ -190,7 +190,10 @@ impl Operation {
         }
         let signed = if self.security == Security::Public { &[] } else { SIGNED };
         read += signed.iter().filter(|parameter| parameters.has(parameter.name)).count();
-        read += extra.iter().filter(|name| parameters.has(name)).count();
+        let is_known = |name: &str| self.parameters.iter().chain(signed).any(|known| known.name == name);
+        if read != parameters.len() {
+            read += parameters.iter().filter(|(name, _)| !is_known(name) && extra(name)).count();
+        }
         if read == parameters.len() {
             Ok(())
         } else if signed.is_empty() {

@@ -109,7 +109,7 @@ impl Rest {
                 caller.identity = Some(self.sender(ip, key, query, body, &parameters, operation.security)?);
                 caller.deadline = Some(auth::timing(&parameters, now)?);
             }
-            operation.check(&parameters, &[])?;
+            operation.check(&parameters, |_| false)?;
             operations::run(app, operation, &parameters, &caller).await
         }
         .await;

@@ -18,7 +18,9 @@ pub enum Error {
     #[error("the secret key must be 64 hexadecimal digits; draw one with `openssl rand -hex 32`")]
     MasterKey,
     /// Sealed under another key, for another API key, or damaged.
-    #[error("the API secret cannot be opened; start with the CROSSBOOK_SECRET_KEY that it was sealed under")]
+    #[error(
+        "the secrets of API keys cannot be opened; start with the CROSSBOOK_SECRET_KEY, or the key file, that they were sealed under"
+    )]
     Sealed,
     /// The system has no randomness, or the cipher failed.
     #[error("the cryptographic library failed")]

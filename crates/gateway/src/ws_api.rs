@@ -93,7 +93,9 @@ impl socket::Session for ApiSession {
             Ok(request) => request,
             Err((id, error)) => {
                 let envelope = Envelope::new(id, self.return_rate_limits);
-                self.outbox().push(envelope.error(&error, &Usage::default(), self.app.now()).into());
+                let now = self.app.now();
+                let error = self.app.limits.charge(self.ip, 1, now).err().unwrap_or(error);
+                self.outbox().push(envelope.error(&error, &Usage::default(), now).into());
                 return None;
             }
         };
@@ -169,7 +171,7 @@ impl ApiSession {
             caller.identity = Some(identity);
             caller.deadline = Some(auth::timing(&parameters, now)?);
         }
-        operation.check(&parameters, READ_HERE)?;
+        operation.check(&parameters, |name| READ_HERE.contains(&name) || request.says_twice(name))?;
         Ok(caller)
     }
 
@@ -235,7 +237,7 @@ impl ApiSession {
                 Ok(None)
             }
             "userDataStream.subscribe.signature" => {
-                let identity = self.signer(request)?;
+                let identity = self.identity(request)?;
                 auth::timing(&request.parameters()?, now)?;
                 self.subscribe(&identity, envelope).map(|_| None)
             }

@@ -251,3 +251,46 @@ async fn a_signature_that_is_not_the_keys_is_refused() {
     assert!(answer["error"].is_object(), "{answer}");
     venue.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_logon_signs_for_every_way_to_subscribe() {
+    let venue = Venue::start().await;
+    let mut socket = venue.connect("/ws-api/v3").await;
+    let subscribe =
+        |now: u64| json!({"id": 2, "method": "userDataStream.subscribe.signature", "params": {"timestamp": now}});
+    send(&mut socket, subscribe(venue.now_millis())).await;
+    assert_eq!(next(&mut socket).await["error"]["code"], -1102, "nobody has logged on");
+    let logon = venue.signed(venue.accounts[0], &[]);
+    send(&mut socket, json!({"id": 1, "method": "session.logon", "params": logon})).await;
+    assert_eq!(next(&mut socket).await["status"], 200);
+    send(&mut socket, subscribe(venue.now_millis() - 60_000)).await;
+    assert_eq!(next(&mut socket).await["error"]["code"], -1021);
+    send(&mut socket, subscribe(venue.now_millis())).await;
+    assert_eq!(next(&mut socket).await["result"], json!({"subscriptionId": 0}));
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_of_other_exchanges_may_stand_beside_this_ones() {
+    let venue = Venue::start().await;
+    let mut socket = venue.connect("/ws-api/v3").await;
+    let order = |extra: &[(&str, &str)]| {
+        let order = [
+            ("symbol", "BTCUSDT"),
+            ("side", "BUY"),
+            ("type", "LIMIT_MAKER"),
+            ("quantity", "0.005"),
+            ("price", "9.00"),
+            ("newClientOrderId", "mine"),
+        ];
+        json!({"id": 1, "method": "order.place", "params": venue.signed(venue.accounts[0], &[&order, extra].concat())})
+    };
+    for unknown in [("clientOrderId", "another"), ("postOnly", "false"), ("stopLossPrice", "8"), ("icebergQty", "1")] {
+        send(&mut socket, order(&[unknown])).await;
+        assert_eq!(next(&mut socket).await["error"]["code"], -1104, "{unknown:?}");
+    }
+    send(&mut socket, order(&[("clientOrderId", "mine"), ("postOnly", "true")])).await;
+    let answer = next(&mut socket).await;
+    assert_eq!(answer["result"]["clientOrderId"], "mine", "{answer}");
+    venue.stop().await;
+}

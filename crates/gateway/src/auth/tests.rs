@@ -209,3 +209,16 @@ fn secrets_are_compared_whole() {
         assert!(!same_secret(b"token", other));
     }
 }
+
+#[test]
+fn a_venue_is_told_that_it_starts_with_another_master_key() {
+    let mut fixture = Fixture::new();
+    let other = MasterKey::from_hex(&SecretString::from("a5".repeat(32))).unwrap();
+    let check = |fixture: &Fixture, master: &MasterKey| check_master_key(fixture.views.registry(), master);
+    assert_eq!(check(&fixture, &other), Ok(()), "nothing is sealed yet");
+    for (name, time) in [("one", 1), ("two", 2)] {
+        fixture.issue(name, fixture.hmac(name, SECRET), BOTH, &[], time);
+    }
+    assert_eq!(check(&fixture, fixture.keyring.master_key()), Ok(()));
+    assert_eq!(check(&fixture, &other), Err(secret::Error::Sealed));
+}

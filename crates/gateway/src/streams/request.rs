@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 /// Longest text id of a request.
 const ID_BYTES_MAX: usize = 36;
+/// Longest name of a stream; what is no stream is remembered too, so it must not be just anything.
+const NAME_BYTES_MAX: usize = 128;
 
 /// A request, understood.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,8 +44,7 @@ pub struct Refused {
 #[derive(Deserialize)]
 struct Raw {
     method: Method,
-    #[serde(default)]
-    params: Vec<Value>,
+    params: Option<Vec<Value>>,
     #[serde(default, deserialize_with = "present")]
     id: Option<Value>,
 }
@@ -96,7 +97,7 @@ pub fn parse(text: &str) -> Result<Request, Refused> {
     let Some(id) = raw.id.filter(is_id) else {
         return Err(Refused::invalid("request ID must be an unsigned integer", None));
     };
-    let ask = ask(raw.method, &raw.params, &id)?;
+    let ask = ask(raw.method, raw.params.as_deref(), &id)?;
     Ok(Request { id, ask })
 }
 
@@ -109,10 +110,16 @@ fn is_id(id: &Value) -> bool {
     }
 }
 
-fn ask(method: Method, params: &[Value], id: &Value) -> Result<Ask, Refused> {
-    let names = || {
-        let names = params.iter().map(|name| name.as_str().map(str::to_owned));
-        names.collect::<Option<Vec<_>>>().ok_or_else(|| Refused::invalid("stream name must be a string", Some(id)))
+fn ask(method: Method, sent: Option<&[Value]>, id: &Value) -> Result<Ask, Refused> {
+    let params = sent.unwrap_or_default();
+    let name = |value: &Value| match value.as_str() {
+        Some(name) if name.len() <= NAME_BYTES_MAX => Ok(name.to_owned()),
+        Some(_) => Err(Refused::invalid("stream name is too long", Some(id))),
+        None => Err(Refused::invalid("stream name must be a string", Some(id))),
+    };
+    let names = || match sent {
+        Some(names) => names.iter().map(name).collect::<Result<Vec<_>, _>>(),
+        None => Err(Refused::invalid("missing field `params`", Some(id))),
     };
     let at_most = |count: usize| {
         if params.len() > count { Err(Refused::invalid("too many parameters", Some(id))) } else { Ok(()) }
@@ -181,6 +188,12 @@ mod tests {
         for (text, expected) in [
             (r#"{"method":"GET_PROPERTY","params":[5],"id":7}"#, "Invalid request: property name must be a string"),
             (r#"{"method":"LIST_SUBSCRIPTIONS","params":[5],"id":7}"#, "Invalid request: too many parameters"),
+            (r#"{"method":"SUBSCRIBE","id":7}"#, "Invalid request: missing field `params`"),
+            (r#"{"method":"UNSUBSCRIBE","params":null,"id":7}"#, "Invalid request: missing field `params`"),
+            (
+                &format!(r#"{{"method":"SUBSCRIBE","params":["{}"],"id":7}}"#, "x".repeat(129)),
+                "Invalid request: stream name is too long",
+            ),
             (r#"{"method":"SUBSCRIBE","params":["a"]}"#, "Invalid request: request ID must be an unsigned integer"),
             (
                 r#"{"method":"SUBSCRIBE","params":["a"],"id":1.5}"#,

@@ -77,6 +77,19 @@ impl Request {
         Parameters::from_pairs(pairs.map(|(name, value)| (Cow::Borrowed(&**name), Cow::Borrowed(&**value))))
     }
 
+    /// Whether a parameter is only another word for one that was sent beside it. Some clients translate the words that they have for all
+    /// exchanges into those of this API, and send both.
+    #[must_use]
+    pub fn says_twice(&self, name: &str) -> bool {
+        match name {
+            "clientOrderId" => self.get("newClientOrderId") == self.get(name),
+            "stopLossPrice" | "takeProfitPrice" | "triggerPrice" => self.get("stopPrice").is_some(),
+            "cost" => self.get("quoteOrderQty").is_some(),
+            "postOnly" => (self.get("type") == Some("LIMIT_MAKER")) == (self.get(name) == Some("true")),
+            _ => false,
+        }
+    }
+
     /// What the signature may be made over: the parameters sorted by name, as they are, and percent-encoded as some clients do.
     #[must_use]
     pub fn signed_payloads(&self) -> [String; 2] {
@@ -119,6 +132,25 @@ mod tests {
                 "apiKey=k&price=1.10&returnRateLimits=false&symbol=A%20B&timestamp=5"
             ]
         );
+    }
+
+    #[test]
+    fn a_word_said_twice_is_no_unknown_one() {
+        let twice = |params: Value, name: &str| {
+            let text = json!({"id": 1, "method": "order.place", "params": params}).to_string();
+            Request::parse(&text).unwrap().says_twice(name)
+        };
+        assert!(twice(json!({"newClientOrderId": "a", "clientOrderId": "a"}), "clientOrderId"));
+        assert!(!twice(json!({"newClientOrderId": "b", "clientOrderId": "a"}), "clientOrderId"));
+        assert!(!twice(json!({"clientOrderId": "a"}), "clientOrderId"));
+        assert!(twice(json!({"type": "LIMIT_MAKER", "postOnly": true}), "postOnly"));
+        assert!(twice(json!({"type": "LIMIT", "postOnly": false}), "postOnly"));
+        assert!(!twice(json!({"type": "LIMIT", "postOnly": true}), "postOnly"), "this order would take");
+        for price in ["stopLossPrice", "takeProfitPrice", "triggerPrice"] {
+            assert!(twice(json!({"stopPrice": "90", price: 90.0}), price));
+            assert!(!twice(json!({price: 90.0}), price));
+        }
+        assert!(!twice(json!({"icebergQty": "1"}), "icebergQty"));
     }
 
     #[test]
