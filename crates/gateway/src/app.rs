@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crossbook_engine::command::Body;
 use crossbook_engine::event::{Answer, Trade};
 use crossbook_node::{Handle, NotTaken, Request};
-use crossbook_types::{RequestNumber, SourceId, Timestamp};
+use crossbook_types::{AccountId, RequestNumber, SourceId, Timestamp};
 use crossbook_views::{Order, Views};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
@@ -23,6 +23,9 @@ use crate::error::ApiError;
 use crate::limits::Limits;
 use crate::secret::MasterKey;
 use crate::streams::Hub;
+
+/// Orders that an account gets back from its count when one of them trades for the first time while it rests.
+const ORDERS_BACK_FOR_MAKERS: u64 = 5;
 
 /// The outcome of a request, as its sender sees it.
 #[derive(Debug)]
@@ -43,6 +46,7 @@ pub struct Reply {
 #[derive(Debug)]
 pub struct Pending {
     source: OnceLock<SourceId>,
+    limits: OnceLock<Arc<Limits>>,
     last: AtomicU64,
     waiting: Mutex<HashMap<RequestNumber, oneshot::Sender<Reply>>>,
     capacity: usize,
@@ -52,13 +56,26 @@ impl Pending {
     /// None yet, and room for `capacity`.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { source: OnceLock::new(), last: AtomicU64::new(0), waiting: Mutex::default(), capacity }
+        Self {
+            source: OnceLock::new(),
+            limits: OnceLock::new(),
+            last: AtomicU64::new(0),
+            waiting: Mutex::default(),
+            capacity,
+        }
     }
 
     /// The source under which this gateway sends; none before it is connected to a node. Answers to others are not ours.
     #[must_use]
     pub fn source(&self) -> Option<SourceId> {
         self.source.get().copied()
+    }
+
+    /// Tells that an order that rested has traded for the first time: whoever provides liquidity may place more.
+    pub fn made_a_market(&self, account: AccountId, time: Timestamp) {
+        if let Some(limits) = self.limits.get() {
+            limits.uncount_orders(account, ORDERS_BACK_FOR_MAKERS, time);
+        }
     }
 
     /// Whether that request still waits, so that its reply is worth making.
@@ -134,7 +151,7 @@ pub struct App {
     /// Where requests go.
     pub node: Handle,
     /// Request weights, order counts and bans.
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
     /// Secrets of API keys, ready to check signatures with.
     pub keyring: Keyring,
     stopping: AtomicBool,
@@ -152,7 +169,8 @@ impl App {
         master_key: MasterKey,
     ) -> Self {
         let _ = pending.source.set(node.source());
-        let limits = Limits::new(config.limits.clone());
+        let limits = Arc::new(Limits::new(config.limits.clone()));
+        let _ = pending.limits.set(Arc::clone(&limits));
         let keyring = Keyring::new(master_key, config.cached_keys_max);
         Self { config, views, pending, hub, node, limits, keyring, stopping: AtomicBool::new(false) }
     }

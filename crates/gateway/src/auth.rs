@@ -67,36 +67,38 @@ impl Identity {
     }
 }
 
-/// Checks a key and a signature. The signature may be over any one of `payloads`.
-///
-/// # Errors
-/// -2014 if `key` is no API key, -2015 if it is unknown, revoked, or not for this address, -1022 if the signature is wrong.
-pub fn authenticate(
-    registry: &Registry,
-    keyring: &Keyring,
-    key: Option<&str>,
-    ip: IpAddr,
-    payloads: &[&[u8]],
-    signature: &str,
-) -> Result<Identity, ApiError> {
-    let api_key = identify(registry, key)?;
-    let verifier = keyring.verifier(api_key)?;
-    if !verifier.allows(ip) {
-        return Err(ApiError::key_rejected());
-    }
-    if !payloads.iter().any(|payload| verifier.verify(payload, signature)) {
-        return Err(ApiError::signature());
-    }
-    Ok(Identity { account: api_key.account, key: api_key.key, permissions: api_key.permissions })
+/// Who somebody says to be, before it is proved. It holds what the proof needs, so that signatures, which can take long, are
+/// checked without holding the registry.
+pub struct Claim {
+    identity: Identity,
+    verifier: Arc<Verifier>,
 }
 
-/// Looks up a key without checking a signature.
+/// Looks up a key.
 ///
 /// # Errors
-/// -2014 if it is no API key, -2015 if there is none of that name.
-pub fn identify<'a>(registry: &'a Registry, key: Option<&str>) -> Result<&'a ApiKey, ApiError> {
+/// -2014 if it is no API key, -2015 if there is none of that name, -1001 if its secret cannot be opened.
+pub fn claim(registry: &Registry, keyring: &Keyring, key: Option<&str>) -> Result<Claim, ApiError> {
     let key = key.filter(|key| ApiKeyId::new_checked(key).is_ok()).ok_or_else(ApiError::key_format)?;
-    registry.api_key(key).ok_or_else(ApiError::key_rejected)
+    let api_key = registry.api_key(key).ok_or_else(ApiError::key_rejected)?;
+    let &ApiKey { account, key, permissions, .. } = api_key;
+    Ok(Claim { identity: Identity { account, key, permissions }, verifier: keyring.verifier(api_key)? })
+}
+
+impl Claim {
+    /// Checks the address and the signature, which may be over any one of `payloads`.
+    ///
+    /// # Errors
+    /// -2015 if the key is not for this address, -1022 if the signature is wrong.
+    pub fn prove(self, ip: IpAddr, payloads: &[&[u8]], signature: &str) -> Result<Identity, ApiError> {
+        if !self.verifier.allows(ip) {
+            return Err(ApiError::key_rejected());
+        }
+        if !payloads.iter().any(|payload| self.verifier.verify(payload, signature)) {
+            return Err(ApiError::signature());
+        }
+        Ok(self.identity)
+    }
 }
 
 /// Checks `timestamp` and `recvWindow`; gives the time after which the request must not take effect.

@@ -116,6 +116,12 @@ pub struct Limits {
     accounts: Table<AccountId, Account>,
 }
 
+impl std::fmt::Debug for Limits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Limits").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
 impl Limits {
     /// Nothing counted yet.
     #[must_use]

@@ -70,6 +70,11 @@ impl Publisher {
                 _ => {}
             }
             views.apply(cause, event);
+            if let Event::Traded(trade) = event
+                && is_first_fill_of_maker(views, trade)
+            {
+                self.pending.made_a_market(trade.maker.account, cause.time);
+            }
             self.note_public(interest, cause, event);
             self.note_private(views, interest, cause, event, &events[at + 1..]);
         }
@@ -212,6 +217,12 @@ impl Outlet for Publisher {
 
 fn order(views: &Views, symbol: SymbolId, order: OrderId) -> Option<Order> {
     views.market(symbol)?.order(order).cloned()
+}
+
+/// Whether the resting order of a trade that was just folded had not traded before.
+fn is_first_fill_of_maker(views: &Views, trade: &Trade) -> bool {
+    let maker = views.market(trade.symbol).and_then(|market| market.order(trade.maker.order));
+    maker.is_some_and(|maker| maker.executed == trade.quantity)
 }
 
 /// The order with the status that its last trade gives it. An order by quote amount is known to be filled only when it ends, right

@@ -139,13 +139,12 @@ impl Rest {
         security: Security,
     ) -> Result<Identity, ApiError> {
         let app = &*self.app;
-        let views = app.views.read();
         // Whoever has no key need not be told which parameters are missing.
-        auth::identify(views.registry(), key)?;
+        let claim = auth::claim(app.views.read().registry(), &app.keyring, key)?;
         parameters.required("timestamp")?;
         let signature = parameters.required("signature")?;
         let payload = auth::signed_payload(query, body);
-        let identity = auth::authenticate(views.registry(), &app.keyring, key, ip, &[payload.as_bytes()], signature)?;
+        let identity = claim.prove(ip, &[payload.as_bytes()], signature)?;
         identity.require(security)?;
         Ok(identity)
     }

@@ -204,15 +204,8 @@ impl ApiSession {
         let key = request.get("apiKey").map(str::to_owned).or_else(|| self.logon.map(|logon| logon.key.to_string()));
         let signature = request.get("signature").ok_or_else(|| ApiError::mandatory("signature"))?;
         let [raw, encoded] = request.signed_payloads();
-        let views = self.app.views.read();
-        auth::authenticate(
-            views.registry(),
-            &self.app.keyring,
-            key.as_deref(),
-            self.ip,
-            &[raw.as_bytes(), encoded.as_bytes()],
-            signature,
-        )
+        let claim = auth::claim(self.app.views.read().registry(), &self.app.keyring, key.as_deref())?;
+        claim.prove(self.ip, &[raw.as_bytes(), encoded.as_bytes()], signature)
     }
 
     /// Answers a request that is about the connection itself.

@@ -588,6 +588,21 @@ async fn weights_and_orders_are_counted_and_limited() {
     venue.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_makes_the_market_may_place_more() {
+    let venue = Venue::start().await;
+    let sell = "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=1&price=20000";
+    for count in 1..=7 {
+        assert_eq!(venue.alice.order(sell).await.header("x-mbx-order-count-1d"), count);
+    }
+    let buy = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.5";
+    assert_eq!(venue.bob.order(buy).await.header("x-mbx-order-count-1d"), 0, "an order that traded does not count");
+    assert_eq!(venue.alice.order(sell).await.header("x-mbx-order-count-1d"), 3, "7 - 5 + 1");
+    assert_eq!(venue.bob.order(buy).await.status, 200);
+    assert_eq!(venue.alice.order(sell).await.header("x-mbx-order-count-1d"), 4, "only the first trade of an order");
+    venue.stop().await;
+}
+
 async fn talk(venue: &Venue, text: &str) -> String {
     let mut stream = TcpStream::connect(venue.http).await.unwrap();
     stream.write_all(text.as_bytes()).await.unwrap();

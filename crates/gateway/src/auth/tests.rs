@@ -60,7 +60,8 @@ impl Fixture {
     fn check(&self, key: &str, ip: &str, payload: &str, signature: &str) -> Result<Identity, i32> {
         let ip = ip.parse().unwrap();
         let payloads: [&[u8]; 1] = [payload.as_bytes()];
-        authenticate(self.views.registry(), &self.keyring, Some(key), ip, &payloads, signature)
+        claim(self.views.registry(), &self.keyring, Some(key))
+            .and_then(|claim| claim.prove(ip, &payloads, signature))
             .map_err(|error| error.code)
     }
 }
