@@ -33,11 +33,11 @@ impl Matcher {
             depth_update: self.depth_update,
             working: sides
                 .flat_map(|side| self.open.working(side))
-                .map(|(price, quantity, order)| (price, quantity, order.clone()))
+                .map(|(price, quantity, order)| (price, quantity, *order))
                 .collect(),
             waiting: ways
                 .flat_map(|rise| self.open.waiting(rise))
-                .map(|(stop, quantity, waiting)| (stop, quantity, waiting.clone()))
+                .map(|(stop, quantity, waiting)| (stop, quantity, *waiting))
                 .collect(),
         }
     }
