@@ -82,7 +82,15 @@ require-rust:
 	@command -v $(CARGO) >/dev/null || { echo 'cargo is missing: install Rust from https://rustup.rs' >&2; exit 1; }
 	@command -v cc >/dev/null || { echo 'a C compiler is missing (cc): install your system'"'"'s build tools, on Debian: apt-get install build-essential' >&2; exit 1; }
 
+# Installs Python where the system's package manager is at hand and lets us; says what is missing otherwise.
 require-python:
-	@command -v $(PYTHON) >/dev/null || { echo 'python3 is missing: the client suite needs Python 3.10 or newer' >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  SUDO=; test "$$(id -u)" = 0 || SUDO=sudo; \
+	  echo 'installing Python 3 for the client suite'; \
+	  if command -v apt-get >/dev/null; then $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq python3 python3-venv; \
+	  elif command -v dnf >/dev/null; then $$SUDO dnf install -y -q python3 python3-pip; \
+	  elif command -v pacman >/dev/null; then $$SUDO pacman -S --noconfirm --needed python; \
+	  elif command -v apk >/dev/null; then $$SUDO apk add --quiet python3; \
+	  elif command -v brew >/dev/null; then brew install --quiet python3; \
+	  else echo 'python3 with venv is missing and no known package manager is here: install Python 3.10 or newer' >&2; exit 1; fi; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo 'the client suite needs Python 3.10 or newer; set PYTHON=...' >&2; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo 'Python cannot make virtual environments: on Debian, apt-get install python3-venv' >&2; exit 1; }

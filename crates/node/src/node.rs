@@ -194,13 +194,15 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
     /// # Panics
     /// When an invariant of the partition does not hold.
     pub fn turn(&mut self) -> Result<Turn, Error> {
-        let now = self.clock.now().max(self.partition.time());
+        // Deadlines are read off the same clock, which may have been set back; only the time of commands never goes back.
+        let clock = self.clock.now();
+        let now = clock.max(self.partition.time());
         let mut turn = Turn::default();
         self.stage(Stage::Taken(self.queue.len().min(self.limits.batch_requests_max)));
         while self.batch.len() < self.limits.batch_requests_max
             && let Some(request) = self.queue.pop_front()
         {
-            if request.deadline.is_some_and(|deadline| now > deadline) {
+            if request.deadline.is_some_and(|deadline| clock > deadline) {
                 turn.late += 1;
                 self.outlet.not_taken(request.number, NotTaken::Late);
                 continue;

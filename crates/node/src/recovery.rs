@@ -177,13 +177,17 @@ pub fn advance<F: Follower, R: Reader>(
     Ok(sequence)
 }
 
-/// Writes a snapshot, unless there is one at that position.
+/// Writes a snapshot, unless there is a good one at that position.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn save<S: Serialize>(snapshots: &mut impl Snapshots, partition: State, follower: S) -> Result<(), Error> {
     let sequence = partition.sequence();
-    if sequence > Sequence(0) && snapshots.list()?.first() != Some(&sequence) {
+    if sequence == Sequence(0) {
+        return Ok(());
+    }
+    let there = snapshots.list()?.first() == Some(&sequence) && snapshots.load(sequence)?.is_some();
+    if !there {
         snapshots.save(sequence, &snapshot::encode(&Image { partition, follower }))?;
     }
     Ok(())

@@ -17,6 +17,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crossbook_engine::State;
+use crossbook_log::storage::Disk;
 use crossbook_types::Sequence;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,8 @@ use sha2::{Digest, Sha256};
 const MAGIC: &[u8; 8] = b"CBSNAP01";
 const HEADER_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 32;
+/// How the name of a file ends that is not a snapshot yet.
+const UNFINISHED: &str = "unfinished";
 /// How many snapshots are kept: the last, and one in case it goes bad.
 pub const KEPT: usize = 2;
 
@@ -89,17 +92,29 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Keeps snapshots in `path`, which is made if it is not there.
+    /// Keeps snapshots in `path`, which is made durably if it is not there: once the log is trimmed, a snapshot stands for
+    /// what it gave up, and so must last as long.
     ///
     /// # Errors
     /// When it cannot be made.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(path).map_err(failed("create", path))?;
+        Disk::create(path).map_err(failed("create", path))?;
         Ok(Self { path: path.to_owned() })
     }
 
     fn file(&self, sequence: Sequence) -> PathBuf {
         self.path.join(format!("snapshot-{:020}.bin", sequence.0))
+    }
+
+    /// Removes what a crash in the middle of a write, or a full disk, has left. To be called by the one writer only.
+    fn clear_unfinished(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == UNFINISHED) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -111,7 +126,8 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error 
 impl Snapshots for Folder {
     fn save(&mut self, sequence: Sequence, image: &[u8]) -> Result<(), Error> {
         let target = self.file(sequence);
-        let unfinished = target.with_extension("unfinished");
+        let unfinished = target.with_extension(UNFINISHED);
+        self.clear_unfinished().map_err(failed("clear", &self.path))?;
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.extend_from_slice(MAGIC);
         header.extend_from_slice(&(image.len() as u64).to_le_bytes());
@@ -125,7 +141,11 @@ impl Snapshots for Folder {
             fs::rename(&unfinished, &target)?;
             File::open(&self.path)?.sync_all()
         };
-        write().map_err(failed("write", &target))?;
+        if let Err(error) = write() {
+            // On a full disk the log needs the room. The failure that is told is the first one.
+            let _ = fs::remove_file(&unfinished);
+            return Err(failed("write", &target)(error));
+        }
         for old in self.list()?.into_iter().skip(KEPT) {
             let path = self.file(old);
             fs::remove_file(&path).map_err(failed("remove", &path))?;
@@ -191,5 +211,26 @@ mod tests {
         }
         fs::write(dir.path().join("snapshot-00000000000000000400.unfinished"), b"half").unwrap();
         assert_eq!(folder.list().unwrap(), [Sequence(300), Sequence(20)]);
+    }
+
+    #[test]
+    fn what_a_crash_left_half_written_is_removed_by_the_next_save() {
+        let dir = tempfile::tempdir().unwrap();
+        let half = dir.path().join("snapshot-00000000000000000400.unfinished");
+        fs::write(&half, b"half").unwrap();
+        let mut folder = Folder::open(dir.path()).unwrap();
+        assert!(half.exists(), "opening is for readers too, and leaves a writer's file alone");
+        folder.save(Sequence(401), b"x").unwrap();
+        assert_eq!((half.exists(), folder.list().unwrap()), (false, vec![Sequence(401)]));
+    }
+
+    #[test]
+    fn a_save_that_fails_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::open(dir.path()).unwrap();
+        // A folder in the way of the new name.
+        fs::create_dir(folder.file(Sequence(7))).unwrap();
+        assert!(folder.save(Sequence(7), b"x").is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

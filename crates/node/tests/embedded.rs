@@ -1,5 +1,7 @@
 //! The node on its threads, on a real disk.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 mod venue;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! The node by itself: one thread, a log and a clock of the test's making.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 mod venue;
 
 use std::sync::{Arc, Mutex};
@@ -156,6 +158,18 @@ fn time_does_not_go_back_when_the_clock_does() {
         node.turn().unwrap();
     }
     assert_eq!(node.outlet_mut().1, [50, 50, 60]);
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_no_request_late() {
+    let (mut node, diary, hands) = watched(Limits::default());
+    for (number, now) in [(1, 5_000), (2, 40)] {
+        *hands.0.lock().unwrap() = now;
+        node.offer(request(number, Some(now + 10))).unwrap();
+        node.turn().unwrap();
+    }
+    assert!(!diary.lock().unwrap().iter().any(|happened| matches!(happened, Happened::NotTaken(..))));
+    assert_eq!(node.outlet_mut().1, [5_000, 5_000]);
 }
 
 /// Counts answers, as a stand-in for views.

@@ -1,5 +1,7 @@
 //! A small venue for the tests: one market, two funded accounts, and orders for it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 use crossbook_engine::Body;
 use crossbook_engine::command::{ListAsset, ListMarket, NewOrder, OpenAccount, Size, TransferRequest};
 use crossbook_types::{
@@ -71,5 +73,5 @@ pub fn order(account: AccountId, side: Side, n: u64) -> Body {
 
 /// The `n`th order of a stream in which both accounts trade.
 pub fn traffic(n: u64) -> Body {
-    if n % 2 == 0 { order(ALICE, Side::Buy, n) } else { order(BOB, Side::Sell, n) }
+    if n.is_multiple_of(2) { order(ALICE, Side::Buy, n) } else { order(BOB, Side::Sell, n) }
 }
