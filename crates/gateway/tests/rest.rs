@@ -667,3 +667,49 @@ async fn a_stopping_venue_refuses_commands_and_lets_requests_end() {
     venue.stop().await;
     assert!(TcpStream::connect(address).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_hides_in_another() {
+    let mut config = Config::default();
+    config.server.header_read_timeout_ms = 300;
+    let venue = Venue::start_with(config).await;
+    let hidden = "GET /api/v3/ping HTTP/1.1\r\nhost: x\r\n\r\n";
+    let framings = [
+        "content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "transfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n0\r\n\r\n",
+        "transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        "transfer-encoding : chunked\r\n\r\n0\r\n\r\n",
+        "content-length: 4\r\ncontent-length: 5\r\n\r\nabcd",
+        "content-length: +4\r\n\r\nabcd",
+        "content-length: -1\r\n\r\n",
+        "content-length: 99999999999999999999\r\n\r\n",
+        "transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+    ];
+    for framing in framings {
+        let answers = talk(&venue, &format!("POST /api/v3/order HTTP/1.1\r\nhost: x\r\n{framing}{hidden}")).await;
+        assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{framing:?}: {answers}");
+        assert!(answers.starts_with("HTTP/1.1 4"), "{framing:?}: {answers}");
+    }
+    let both = talk(&venue, &hidden.repeat(2)).await;
+    assert_eq!(both.matches("HTTP/1.1 200 OK").count(), 2, "honest pipelining works");
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_reaches_anothers_orders() {
+    let venue = Venue::start().await;
+    let order = venue.alice.limit("BUY", "0.1", "10000").await;
+    let number = format!("symbol=BTCUSDT&orderId={}", order["orderId"]);
+    let name = format!("symbol=BTCUSDT&origClientOrderId={}", order["clientOrderId"].as_str().unwrap());
+    for order in [&number, &name] {
+        assert_eq!(venue.bob.get("/api/v3/order", order).await.code(), (400, -2013));
+        assert_eq!(venue.bob.delete("/api/v3/order", order).await.code(), (400, -2011));
+    }
+    assert_eq!(venue.bob.get("/api/v3/allOrders", &number).await.body, json!([]));
+    assert_eq!(venue.bob.get("/api/v3/openOrders", "symbol=BTCUSDT").await.body, json!([]));
+    assert_eq!(venue.bob.delete("/api/v3/openOrders", "symbol=BTCUSDT").await.code(), (400, -2011));
+    let stolen = Client { key: venue.alice.key.clone(), ..venue.bob.clone() };
+    assert_eq!(stolen.get("/api/v3/account", "").await.code(), (400, -1022), "a key is nothing without its secret");
+    assert_eq!(venue.alice.get("/api/v3/openOrders", "").await.body.as_array().unwrap().len(), 1);
+    venue.stop().await;
+}

@@ -294,3 +294,24 @@ async fn words_of_other_exchanges_may_stand_beside_this_ones() {
     assert_eq!(answer["result"]["clientOrderId"], "mine", "{answer}");
     venue.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nonsense_has_its_weight_too() {
+    let venue = Venue::start().await;
+    let mut socket = venue.connect("/ws-api/v3").await;
+    // Weight counts by the minute; begin where it does not end soon.
+    while venue.now_millis() % 60_000 > 50_000 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut used = Vec::new();
+    for nonsense in [0, 7] {
+        for _ in 0..nonsense {
+            socket.send(Message::text("{")).await.unwrap();
+            assert_eq!(next(&mut socket).await["error"]["code"], -1135);
+        }
+        send(&mut socket, json!({"id": 1, "method": "ping"})).await;
+        used.push(next(&mut socket).await["rateLimits"][0]["count"].as_u64().unwrap());
+    }
+    assert_eq!(used[1] - used[0], 7 + 1);
+    venue.stop().await;
+}
