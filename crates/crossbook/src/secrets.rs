@@ -134,10 +134,18 @@ fn write_durably(path: &Path, content: &[u8]) -> std::io::Result<()> {
         _ => Path::new("."),
     };
     std::fs::create_dir_all(folder)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    // Written under another name first: a crash in between must not leave half a key where the next start looks for a whole.
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(format!(".unfinished-{}", std::process::id()));
+    let unfinished = PathBuf::from(unfinished);
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     file.write_all(content)?;
     file.write_all(b"\n")?;
     file.sync_all()?;
+    // Unlike a renaming, a link never replaces the key of another process that was quicker.
+    let linked = std::fs::hard_link(&unfinished, path);
+    std::fs::remove_file(&unfinished)?;
+    linked?;
     std::fs::File::open(folder)?.sync_all()
 }
 
@@ -181,6 +189,9 @@ mod tests {
         let made = key_in_file(&path).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(same(&made, &key_in_file(&path).unwrap()));
+        assert!(write_durably(&path, b"another").is_err(), "a key is never replaced");
+        assert!(same(&made, &key_in_file(&path).unwrap()));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
         assert!(!same(&made, &key_in_file(&folder.path().join("other")).unwrap()));
     }
 

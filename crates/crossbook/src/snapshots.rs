@@ -106,7 +106,9 @@ impl Work {
             Ok(kept) => kept,
             Err(error) => return tracing::error!(%error, "snapshots cannot be listed; the log is not trimmed"),
         };
+        // It must lead on indeed: a damaged one would be trusted only when it is too late.
         if let [_, .., oldest] = kept[..]
+            && matches!(self.folder.load(oldest), Ok(Some(_)))
             && let Err(error) = self.node.trim(oldest)
         {
             tracing::warn!(%error, "the log is not trimmed this time");

@@ -13,10 +13,10 @@ use crossbook_gateway::rest::Rest;
 use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::streams::{Hub, feed};
 use crossbook_gateway::{App, Pending, auth, server};
-use crossbook_log::{FileReader, Files, Log as _, Until};
+use crossbook_log::{FileReader, Files, Log as _, Until, files};
 use crossbook_node::embedded::{self, Running};
 use crossbook_node::recovery::{self, Recovered};
-use crossbook_node::snapshot::Folder;
+use crossbook_node::snapshot::{Folder, Snapshots as _};
 use crossbook_types::Sequence;
 use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::RwLock;
@@ -37,14 +37,6 @@ pub enum Error {
     /// No data folder was named.
     #[error("where is the data? Give a folder with --data, or set `data` in the configuration")]
     NoData,
-    /// A folder cannot be made.
-    #[error("cannot make the folder {}: {source}", path.display())]
-    Folder {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
     /// The log cannot be opened.
     #[error("cannot open the log in {}: {source}", path.display())]
     Log {
@@ -108,13 +100,14 @@ fn restore(config: &Config) -> Result<Restored, Error> {
         return Err(Error::NoData);
     }
     let path = log_folder(&config.data);
-    std::fs::create_dir_all(&path).map_err(|source| Error::Folder { path: path.clone(), source })?;
-    let (log, found) =
-        Files::open(&path, config.log.files()).map_err(|source| Error::Log { path: path.clone(), source })?;
+    let snapshots = Folder::open(&snapshot_folder(&config.data))?;
+    // What a snapshot stands for was durable. Told so, the log refuses to take damage there for a torn tail and cut it.
+    let durable_at_least = snapshots.list()?.first().copied().unwrap_or_default();
+    let options = files::Options { durable_at_least, ..config.log.files() };
+    let (log, found) = Files::open(&path, options).map_err(|source| Error::Log { path: path.clone(), source })?;
     if let Some(torn) = &found.torn {
         tracing::warn!(?torn, "the log ended in the middle of a write, which was never acknowledged; it was cut off");
     }
-    let snapshots = Folder::open(&snapshot_folder(&config.data))?;
     let mut seed = [0; 8];
     aws_lc_rs::rand::fill(&mut seed).map_err(|_| Error::NoRandomness)?;
     let mut shown = Replay::begin("replaying the log");
