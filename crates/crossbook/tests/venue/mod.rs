@@ -1,5 +1,6 @@
 //! The real binary in a process of its own, on free ports, and just enough of a client to trade on it.
 
+#![allow(dead_code, reason = "each test file uses some of it")]
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 use std::io::{BufRead as _, BufReader};
@@ -48,7 +49,13 @@ pub struct Venue {
 impl Venue {
     /// Starts `crossbook serve` on a folder and waits until it is open.
     pub async fn serve(data: &Path) -> Self {
+        Self::serve_with(data, &[]).await
+    }
+
+    /// As [`Venue::serve`], with settings from the environment.
+    pub async fn serve_with(data: &Path, settings: &[(&str, &str)]) -> Self {
         let mut command = binary();
+        command.envs(settings.iter().copied());
         command.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json", "--data"]);
         command.arg(data).env("CROSSBOOK_ADMIN_TOKEN", TOKEN);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -100,6 +107,11 @@ impl Venue {
 
     /// Opens an account with money and a key.
     pub async fn open_account(&self, label: &str) -> Trader {
+        self.open_numbered_account(label).await.1
+    }
+
+    /// As [`Venue::open_account`], with the account's number.
+    pub async fn open_numbered_account(&self, label: &str) -> (u64, Trader) {
         let account = self.operate(Method::POST, "accounts", Some(json!({"label": label}))).await;
         let account = account["accountId"].as_u64().unwrap();
         for (asset, amount) in [("BTC", "10"), ("USDT", "1000000")] {
@@ -109,7 +121,7 @@ impl Venue {
         let permissions = json!({"permissions": ["READ", "TRADE"]});
         let key = self.operate(Method::POST, &format!("accounts/{account}/api-keys"), Some(permissions)).await;
         let text = |name: &str| key[name].as_str().unwrap().to_owned();
-        Trader { key: text("apiKey"), secret: text("secretKey") }
+        (account, Trader { key: text("apiKey"), secret: text("secretKey") })
     }
 }
 
@@ -138,6 +150,7 @@ fn addresses(child: &mut Child) -> (String, String) {
 }
 
 /// Someone with an API key.
+#[derive(Clone)]
 pub struct Trader {
     pub key: String,
     pub secret: String,
@@ -146,14 +159,26 @@ pub struct Trader {
 impl Trader {
     /// A signed request; the status and what was answered.
     pub async fn send(&self, venue: &Venue, method: Method, path: &str, parameters: &str) -> (u16, Value) {
+        self.attempt(&venue.client, &venue.http, method, path, parameters).await.unwrap()
+    }
+
+    /// As [`Trader::send`], to a venue that may be gone at any moment.
+    pub async fn attempt(
+        &self,
+        client: &reqwest::Client,
+        http: &str,
+        method: Method,
+        path: &str,
+        parameters: &str,
+    ) -> reqwest::Result<(u16, Value)> {
         let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
         let separator = if parameters.is_empty() { "" } else { "&" };
         let query = format!("{parameters}{separator}recvWindow=60000&timestamp={time}");
         let signing = hmac::Key::new(hmac::HMAC_SHA256, self.secret.as_bytes());
         let signature = hex::encode(hmac::sign(&signing, query.as_bytes()));
-        let url = format!("http://{}/api/v3/{path}?{query}&signature={signature}", venue.http);
-        let response = venue.client.request(method, url).header("X-MBX-APIKEY", &self.key).send().await.unwrap();
-        (response.status().as_u16(), response.json().await.unwrap())
+        let url = format!("http://{http}/api/v3/{path}?{query}&signature={signature}");
+        let response = client.request(method, url).header("X-MBX-APIKEY", &self.key).send().await?;
+        Ok((response.status().as_u16(), response.json().await?))
     }
 
     /// As [`Trader::send`], where it must succeed.
