@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
-#[allow(dead_code, reason = "each test file uses its part")]
 mod venue;
 
 use std::io::{BufRead as _, BufReader};
