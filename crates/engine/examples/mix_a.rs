@@ -31,8 +31,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 pub static ALLOCATOR_OPTIONS: &[u8] = b"thp:always\0";
 
 const RUNS: usize = 5;
-/// Commands between two looks at the clock; about what a busy node takes at once.
-const BATCH: usize = 512;
+/// Commands between two looks at the clock, and in one batch; about what a busy node takes at once.
+const BATCH: usize = 128;
 
 fn main() {
     let truth = GroundTruth::MIX_A;

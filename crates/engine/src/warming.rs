@@ -60,8 +60,9 @@ impl Partition {
             }
         }
         black_box(neighbours);
-        for &hold in &warming.holds {
-            black_box(self.ledger.held_under(hold));
+        for (&(symbol, handle), &hold) in warming.found.iter().zip(&warming.holds) {
+            let Some(Some(matcher)) = self.matchers.get(symbol) else { continue };
+            black_box((matcher.open().is_named(handle), self.ledger.held_under(hold)));
         }
         warming.found.clear();
         warming.holds.clear();

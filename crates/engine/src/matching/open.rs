@@ -321,6 +321,12 @@ impl OpenOrders {
         self.known_at(handle).id
     }
 
+    /// Whether an order is found by its client's name.
+    #[inline]
+    pub(crate) fn is_named(&self, handle: Handle) -> bool {
+        self.by_client.find(self.known_at(handle).name.spread(), |&other| other == handle).is_some()
+    }
+
     /// The account's open orders by number, into `list`.
     pub(crate) fn of_account(&self, account: AccountId, list: &mut Vec<(OrderId, Handle)>) {
         list.clear();
