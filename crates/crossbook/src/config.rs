@@ -263,11 +263,22 @@ fn similarity(one: &str, other: &str) -> usize {
 mod tests {
     use super::*;
 
+    /// The environment is the whole process's, and tests run side by side: who changes or reads it does so alone.
+    fn alone() -> std::sync::MutexGuard<'static, ()> {
+        static ENVIRONMENT: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        ENVIRONMENT.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn read(file: Option<&Path>, flags: Flags) -> Result<Config, Error> {
+        let _alone = alone();
+        Config::load(file, flags)
+    }
+
     fn load(toml: &str) -> Result<Config, Error> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("crossbook.toml");
         std::fs::write(&path, toml).unwrap();
-        Config::load(Some(&path), Flags::default())
+        read(Some(&path), Flags::default())
     }
 
     #[test]
@@ -288,7 +299,7 @@ mod tests {
         let path = folder.path().join("c.toml");
         std::fs::write(&path, "http = \"127.0.0.1:9\"\n[logging]\nfilter = \"debug\"\n").unwrap();
         let flags = Flags { http: Some(SocketAddr::from(([127, 0, 0, 1], 10))), ..Flags::default() };
-        let config = Config::load(Some(&path), flags).unwrap();
+        let config = read(Some(&path), flags).unwrap();
         assert_eq!((config.http.port(), config.logging.filter.as_str()), (10, "debug"));
         assert_eq!(config.admin, Config::default().admin);
     }
@@ -296,6 +307,7 @@ mod tests {
     #[test]
     #[allow(clippy::result_large_err, reason = "the error type is the library's")]
     fn the_environment_overrides_the_file() {
+        let _alone = alone();
         figment::Jail::expect_with(|jail| {
             jail.create_file("c.toml", "[logging]\nfilter = \"debug\"\nformat = \"json\"\n")?;
             jail.set_env("CROSSBOOK_LOGGING__FILTER", "trace");
@@ -317,7 +329,7 @@ mod tests {
         assert!(message("[logging]\nfliter = \"debug\"").contains("did you mean `logging.filter`"));
         assert!(message("[views]\ntrades_per_market = \"many\"").contains("trades_per_market"));
         assert!(message("http = \"nowhere\"").contains("http"));
-        let missing = Config::load(Some(Path::new("/nonexistent.toml")), Flags::default());
+        let missing = read(Some(Path::new("/nonexistent.toml")), Flags::default());
         assert!(matches!(missing, Err(Error::NoFile(_))));
     }
 }
