@@ -232,7 +232,7 @@ impl Candles {
     }
 
     /// The stored candles of an interval that begin at `from` or later and before `to`.
-    pub(crate) fn stored(&self, interval: Interval, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Candle> {
+    pub fn stored(&self, interval: Interval, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Candle> {
         let series = self.series(interval);
         let (from, to) = (series.place(from), series.place(to));
         series.candles.range(from..to.max(from))

@@ -99,6 +99,11 @@ impl MarketData {
         self.owned.order(order)
     }
 
+    /// All orders that are remembered, open and ended, in no order that means anything.
+    pub fn all_orders(&self) -> impl Iterator<Item = &Order> {
+        self.owned.all_orders()
+    }
+
     /// The newest order to which its owner gave that name.
     #[must_use]
     pub fn order_named(&self, account: AccountId, name: &ClientOrderId) -> Option<&Order> {

@@ -70,6 +70,10 @@ impl Owned {
         self.by_number.get(&order).map(|&at| self.orders.get(at))
     }
 
+    pub(crate) fn all_orders(&self) -> impl Iterator<Item = &Order> {
+        self.by_number.values().map(|&at| self.orders.get(at))
+    }
+
     pub(crate) fn order_named(&self, account: AccountId, name: &ClientOrderId) -> Option<&Order> {
         self.accounts.get(&account)?.named.get(name).map(|&at| self.orders.get(at))
     }

@@ -1,0 +1,354 @@
+//! What is to be written next: rows of all tables, gathered from the events of consecutive commands.
+//!
+//! Rows that change (orders, balances, candles) are gathered by key, so that an order that is placed, traded and ended within one
+//! batch is written once, as it is at its end. They are sorted, so that every writer locks rows in the same order. Rows are kept in
+//! their own terms and become values of the database only when they are written, by the table's own function here.
+
+use std::collections::BTreeMap;
+
+use crossbook_engine::Cause;
+use crossbook_engine::command::Size;
+use crossbook_engine::event::Trade;
+use crossbook_engine::ledger::Transfer;
+use crossbook_engine::registry::Account;
+use crossbook_types::{
+    AccountId, Amount, Asset, AssetId, Decimal, FeeRate, Market, OrderId, PartitionId, Price, Quantity, Sequence,
+    SymbolId, Timestamp, TradeId, TransferId,
+};
+use crossbook_views::{AggregateTradeId, Balance, Candle, Interval, Order};
+
+use crate::schema::{self, Table};
+
+/// One value of a row.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Value {
+    Null,
+    Integer(i64),
+    Text(String),
+}
+
+/// What happened to an order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct OrderEvent {
+    pub(crate) account: AccountId,
+    /// PLACED, TRIGGERED, TRADED, or the status with which it ended.
+    pub(crate) kind: &'static str,
+    pub(crate) time: Timestamp,
+    pub(crate) fill: Option<Fill>,
+}
+
+/// An order's part in a trade.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Fill {
+    pub(crate) trade: TradeId,
+    pub(crate) price: Price,
+    pub(crate) quantity: Quantity,
+    pub(crate) quote: Amount,
+    pub(crate) fee: Amount,
+    pub(crate) maker: bool,
+}
+
+/// A posting.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct LedgerEntry {
+    pub(crate) account: AccountId,
+    pub(crate) asset: AssetId,
+    pub(crate) amount: Amount,
+    pub(crate) time: Timestamp,
+    pub(crate) reason: Reason,
+}
+
+/// What a posting stands for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Reason {
+    Trade(SymbolId, TradeId),
+    Fee(SymbolId, TradeId),
+    Transfer(TransferId),
+    /// What there was where the history begins.
+    Opening,
+}
+
+/// A place among the events of a partition.
+pub(crate) type Place = (Sequence, u32);
+
+/// Rows of consecutive commands.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    pub(crate) partition: PartitionId,
+    /// The command after which the rows begin.
+    pub(crate) after: Sequence,
+    /// The last command whose rows are here.
+    pub(crate) until: Cause,
+    /// Up to which command the history has no rows.
+    pub(crate) complete_from: Sequence,
+    /// When the first of the commands was taken.
+    pub(crate) begun: Option<Timestamp>,
+    pub(crate) assets: BTreeMap<AssetId, Asset>,
+    pub(crate) markets: BTreeMap<SymbolId, Market>,
+    pub(crate) accounts: BTreeMap<AccountId, Account>,
+    pub(crate) balances: BTreeMap<(AccountId, AssetId), (Balance, Timestamp)>,
+    pub(crate) orders: BTreeMap<(SymbolId, OrderId), Order>,
+    pub(crate) order_events: Vec<(SymbolId, OrderId, Place, OrderEvent)>,
+    pub(crate) trades: Vec<(Trade, AggregateTradeId, Timestamp)>,
+    pub(crate) ledger_entries: Vec<(Place, LedgerEntry)>,
+    pub(crate) transfers: Vec<(Transfer, Sequence)>,
+    pub(crate) candles: BTreeMap<(SymbolId, Interval, Timestamp), Candle>,
+}
+
+impl Batch {
+    /// An empty batch that goes on after a command.
+    pub(crate) fn after(partition: PartitionId, cause: Cause, complete_from: Sequence) -> Self {
+        Self {
+            partition,
+            after: cause.sequence,
+            until: cause,
+            complete_from,
+            begun: None,
+            assets: BTreeMap::new(),
+            markets: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            balances: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            order_events: Vec::new(),
+            trades: Vec::new(),
+            ledger_entries: Vec::new(),
+            transfers: Vec::new(),
+            candles: BTreeMap::new(),
+        }
+    }
+
+    /// The last command whose rows are here.
+    #[must_use]
+    pub fn until(&self) -> Cause {
+        self.until
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.assets.len()
+            + self.markets.len()
+            + self.accounts.len()
+            + self.balances.len()
+            + self.orders.len()
+            + self.order_events.len()
+            + self.trades.len()
+            + self.ledger_entries.len()
+            + self.transfers.len()
+            + self.candles.len()
+    }
+
+    /// Whether it stands for no command.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.after == self.until.sequence && self.rows() == 0
+    }
+
+    /// The row that says how far the tables have come.
+    pub(crate) fn position(&self) -> Vec<Value> {
+        vec![
+            integer(self.partition.0.into()),
+            integer(self.until.sequence.0),
+            integer(self.until.time.0),
+            integer(self.complete_from.0),
+        ]
+    }
+
+    /// Gives the rows of each table that has some.
+    pub(crate) fn tables(&self) -> Vec<(&'static Table, Vec<Vec<Value>>)> {
+        let tables = [
+            (&schema::ASSETS, self.assets.values().map(asset).collect::<Vec<_>>()),
+            (&schema::MARKETS, self.markets.values().map(market).collect()),
+            (&schema::ACCOUNTS, self.accounts.values().map(account).collect()),
+            (&schema::BALANCES, self.balances.iter().map(balance).collect()),
+            (&schema::ORDERS, self.orders.values().map(order).collect()),
+            (&schema::ORDER_EVENTS, self.order_events.iter().map(order_event).collect()),
+            (&schema::TRADES, self.trades.iter().map(trade).collect()),
+            (
+                &schema::LEDGER_ENTRIES,
+                self.ledger_entries.iter().map(|row| ledger_entry(self.partition, row)).collect(),
+            ),
+            (&schema::TRANSFERS, self.transfers.iter().map(transfer).collect()),
+            (&schema::CANDLES, self.candles.iter().map(candle).collect()),
+        ];
+        tables.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
+    }
+}
+
+/// Ids, times, ticks and lots: the venue's bounds keep them below 2^63.
+fn integer(value: u64) -> Value {
+    Value::Integer(i64::try_from(value).expect("numbers of the venue stay below 2^63"))
+}
+
+fn maybe_integer(value: Option<u64>) -> Value {
+    value.map_or(Value::Null, integer)
+}
+
+fn text(value: &str) -> Value {
+    Value::Text(value.to_owned())
+}
+
+fn amount(value: Amount) -> Value {
+    Value::Text(value.0.to_string())
+}
+
+fn decimal(value: Decimal) -> Value {
+    let mut out = String::new();
+    Decimal::write(value.units(), value.scale(), 0, &mut out);
+    Value::Text(out)
+}
+
+fn rate(rate: FeeRate) -> Value {
+    let mut out = String::new();
+    Decimal::write(rate.units().into(), FeeRate::SCALE, 0, &mut out);
+    Value::Text(out)
+}
+
+fn asset(asset: &Asset) -> Vec<Value> {
+    vec![integer(asset.id.0.into()), text(asset.name.as_str()), integer(asset.decimals.into())]
+}
+
+fn market(market: &Market) -> Vec<Value> {
+    vec![
+        integer(market.id.0.into()),
+        text(market.symbol.as_str()),
+        integer(market.base.id.0.into()),
+        integer(market.quote.id.0.into()),
+        decimal(market.tick_size),
+        decimal(market.step_size),
+        rate(market.fees.maker),
+        rate(market.fees.taker),
+        text(market.status.as_str()),
+    ]
+}
+
+fn account(account: &Account) -> Vec<Value> {
+    vec![integer(account.id.0), text(&account.label), integer(account.opened.0)]
+}
+
+fn balance((&(account, asset), &(balance, updated)): (&(AccountId, AssetId), &(Balance, Timestamp))) -> Vec<Value> {
+    vec![integer(account.0), integer(asset.0.into()), amount(balance.free), amount(balance.held), integer(updated.0)]
+}
+
+fn order(order: &Order) -> Vec<Value> {
+    let (quantity, quote) = match order.size {
+        Size::Base(quantity) => (integer(quantity.0), Value::Null),
+        Size::Quote(quote) => (Value::Null, amount(quote)),
+    };
+    vec![
+        integer(order.symbol.0.into()),
+        integer(order.order.0),
+        integer(order.account.0),
+        text(order.client_order_id.as_str()),
+        text(order.side.as_str()),
+        text(order.order_type.as_str()),
+        text(order.time_in_force.as_str()),
+        maybe_integer(order.price.map(|price| price.0)),
+        quantity,
+        quote,
+        maybe_integer(order.stop_price.map(|price| price.0)),
+        text(order.self_trade_prevention.as_str()),
+        text(order.status.as_str()),
+        integer(order.executed.0),
+        amount(order.executed_quote),
+        integer(order.placed.0),
+        integer(order.updated.0),
+        maybe_integer(order.working_since.map(|time| time.0)),
+        order.cancel_id.map_or(Value::Null, |name| text(name.as_str())),
+    ]
+}
+
+fn order_event((symbol, order, (sequence, ordinal), event): &(SymbolId, OrderId, Place, OrderEvent)) -> Vec<Value> {
+    let mut row = vec![
+        integer(symbol.0.into()),
+        integer(order.0),
+        integer(sequence.0),
+        integer((*ordinal).into()),
+        integer(event.account.0),
+        text(event.kind),
+        integer(event.time.0),
+    ];
+    match &event.fill {
+        Some(fill) => row.extend([
+            integer(fill.trade.0),
+            integer(fill.price.0),
+            integer(fill.quantity.0),
+            amount(fill.quote),
+            amount(fill.fee),
+            integer(fill.maker.into()),
+        ]),
+        None => row.resize(schema::ORDER_EVENTS.columns.len(), Value::Null),
+    }
+    row
+}
+
+fn trade((trade, aggregate, time): &(Trade, AggregateTradeId, Timestamp)) -> Vec<Value> {
+    vec![
+        integer(trade.symbol.0.into()),
+        integer(trade.trade.0),
+        integer(aggregate.0),
+        integer(time.0),
+        integer(trade.price.0),
+        integer(trade.quantity.0),
+        amount(trade.quote),
+        text(trade.taker_side.as_str()),
+        integer(trade.taker.order.0),
+        integer(trade.taker.account.0),
+        amount(trade.taker.fee),
+        integer(trade.maker.order.0),
+        integer(trade.maker.account.0),
+        amount(trade.maker.fee),
+    ]
+}
+
+fn ledger_entry(partition: PartitionId, ((sequence, ordinal), entry): &(Place, LedgerEntry)) -> Vec<Value> {
+    let (kind, symbol, trade, transfer) = match &entry.reason {
+        Reason::Trade(symbol, trade) => ("TRADE", Some(symbol), Some(trade), None),
+        Reason::Fee(symbol, trade) => ("FEE", Some(symbol), Some(trade), None),
+        Reason::Transfer(transfer) => ("TRANSFER", None, None, Some(transfer)),
+        Reason::Opening => ("OPENING", None, None, None),
+    };
+    vec![
+        integer(partition.0.into()),
+        integer(sequence.0),
+        integer((*ordinal).into()),
+        integer(entry.account.0),
+        integer(entry.asset.0.into()),
+        amount(entry.amount),
+        text(kind),
+        integer(entry.time.0),
+        maybe_integer(symbol.map(|symbol| symbol.0.into())),
+        maybe_integer(trade.map(|trade| trade.0)),
+        transfer.map_or(Value::Null, |transfer| text(transfer.as_str())),
+    ]
+}
+
+fn transfer((transfer, sequence): &(Transfer, Sequence)) -> Vec<Value> {
+    vec![
+        integer(transfer.account.0),
+        text(transfer.transfer.as_str()),
+        integer(transfer.asset.0.into()),
+        amount(transfer.amount),
+        integer(transfer.time.0),
+        integer(sequence.0),
+    ]
+}
+
+fn candle((&(symbol, interval, open), candle): (&(SymbolId, Interval, Timestamp), &Candle)) -> Vec<Value> {
+    vec![
+        integer(symbol.0.into()),
+        text(interval.as_str()),
+        integer(open.0),
+        integer(candle.open.0),
+        integer(candle.high.0),
+        integer(candle.low.0),
+        integer(candle.close.0),
+        amount(candle.volume),
+        amount(candle.quote_volume),
+        amount(candle.taker_buy_volume),
+        amount(candle.taker_buy_quote_volume),
+        integer(candle.trades),
+        integer(candle.first_trade.0),
+        integer(candle.last_trade.0),
+    ]
+}

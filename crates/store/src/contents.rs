@@ -1,0 +1,79 @@
+//! What is in the tables, as one number for each of them. Two histories of the same commands have the same contents, whichever database
+//! they are in and however their writers were interrupted.
+
+use futures_util::TryStreamExt as _;
+use sha2::{Digest as _, Sha256};
+use sqlx::{AssertSqlSafe, Row as _};
+
+use crate::database::{self, Database, Error};
+use crate::schema::{AMOUNTS, TABLES};
+
+/// What is in a table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TableContents {
+    /// Its name.
+    pub table: &'static str,
+    /// How many rows.
+    pub rows: u64,
+    /// SHA-256 over all rows in the order of their keys.
+    pub sha256: [u8; 32],
+}
+
+/// Columns that hold text, whatever the database calls it.
+const TEXTS: &[&str] = &[
+    "name",
+    "symbol",
+    "tick_size",
+    "step_size",
+    "maker_fee",
+    "taker_fee",
+    "status",
+    "label",
+    "client_order_id",
+    "side",
+    "order_type",
+    "time_in_force",
+    "self_trade_prevention",
+    "cancel_id",
+    "kind",
+    "taker_side",
+    "transfer_id",
+    "candle_interval",
+];
+
+/// Reads all tables, each as it is at one moment.
+///
+/// # Errors
+/// When the database fails.
+pub async fn contents(database: &Database) -> Result<Vec<TableContents>, Error> {
+    let mut connection = database.connect().await?;
+    let mut found = Vec::with_capacity(TABLES.len());
+    for table in TABLES {
+        let key = table.columns[..table.key].join(", ");
+        let statement = format!("SELECT {} FROM {} ORDER BY {key}", table.selection(), table.name);
+        let mut rows = sqlx::query(AssertSqlSafe(statement)).fetch(&mut connection);
+        let (mut count, mut hash) = (0, Sha256::new());
+        while let Some(row) = rows.try_next().await? {
+            count += 1;
+            for column in table.columns {
+                let text = if AMOUNTS.contains(column) || TEXTS.contains(column) {
+                    row.try_get::<Option<String>, _>(*column)?
+                } else {
+                    row.try_get::<Option<i64>, _>(*column)?.map(|number| number.to_string())
+                };
+                // The length before the text, so that no two rows read alike.
+                match text {
+                    Some(text) => {
+                        hash.update((text.len() as u64 + 1).to_le_bytes());
+                        hash.update(text);
+                    }
+                    None => hash.update(0u64.to_le_bytes()),
+                }
+            }
+        }
+        drop(rows);
+        found.push(TableContents { table: table.name, rows: count, sha256: hash.finalize().into() });
+    }
+    database::close(connection).await;
+    Ok(found)
+}

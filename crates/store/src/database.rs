@@ -1,0 +1,186 @@
+//! Connections to the database, set up alike: strict types, bounded waiting, the tables as the migrations make them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
+
+use crate::options::{Dialect, Options};
+use crate::schema::TABLES;
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static MYSQL: Migrator = sqlx::migrate!("migrations/mysql");
+
+/// Why the database did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address names no database that this program knows.
+    #[error("`{0}` is no database: give `sqlite`, `sqlite://PATH`, `mysql://USER:PASSWORD@HOST/DATABASE`, or `none`")]
+    Address(String),
+    /// The database says no, or cannot be reached.
+    #[error("the history's database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The tables cannot be made.
+    #[error("the history's tables cannot be made: {0}; is the database meant for Crossbook alone?")]
+    Migration(#[from] MigrateError),
+    /// It did not answer in time.
+    #[error("the history's database did not answer within {} ms", .0.as_millis())]
+    Slow(Duration),
+    /// Another process writes this history.
+    #[error("another process writes this history; stop it, or give this venue a database of its own")]
+    Claimed,
+    /// The tables are not where the writer left them.
+    #[error("the history stands at command {found} instead of {expected}: something else has written to it")]
+    Moved {
+        /// Where it should stand.
+        expected: u64,
+        /// Where it stands.
+        found: u64,
+    },
+    /// A row that the venue cannot have written.
+    #[error("the history has a row that makes no sense: {0}; make it anew with `crossbook store rebuild`")]
+    Nonsense(String),
+}
+
+/// Where the history is kept, and how it is reached.
+#[derive(Clone, Debug)]
+pub struct Database {
+    dialect: Dialect,
+    address: AnyConnectOptions,
+    options: Options,
+}
+
+impl Database {
+    /// The database of these options; `None` if none is to be kept. Nothing is connected yet. `data` is the venue's data folder.
+    ///
+    /// # Errors
+    /// When the address names no database.
+    pub fn new(options: &Options, data: &Path) -> Result<Option<Self>, Error> {
+        if options.database.is_none() {
+            return Ok(None);
+        }
+        install_default_drivers();
+        let unknown = || Error::Address(options.database.redacted());
+        let (dialect, address) = options.database.resolve(data).ok_or_else(unknown)?;
+        let address: AnyConnectOptions = address.parse().map_err(|_| unknown())?;
+        // The statements themselves would drown everything else in the log.
+        let address = address.disable_statement_logging();
+        Ok(Some(Self { dialect, address, options: options.clone() }))
+    }
+
+    /// Which program keeps the tables.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The options.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// A connection of its own.
+    pub(crate) async fn connect(&self) -> Result<AnyConnection, Error> {
+        let connecting = async {
+            let mut connection = self.address.connect().await?;
+            set_up(&mut connection, self.dialect).await?;
+            Ok::<_, sqlx::Error>(connection)
+        };
+        within(self.options.connect_timeout(), connecting).await
+    }
+
+    /// Makes the tables, if they are not there.
+    pub(crate) async fn migrate(&self, connection: &mut AnyConnection) -> Result<(), Error> {
+        let migrator = match self.dialect {
+            Dialect::Sqlite => &SQLITE,
+            Dialect::MySql => &MYSQL,
+        };
+        let limit = self.options.write_timeout();
+        let run =
+            async |connection: &mut AnyConnection| match tokio::time::timeout(limit, migrator.run(connection)).await {
+                Ok(done) => done.map_err(Error::Migration),
+                Err(_) => Err(Error::Slow(limit)),
+            };
+        match run(connection).await {
+            // MySQL commits each statement of a migration by itself, so a crash can leave half of the tables. What is in them can
+            // be had from the log again.
+            Err(Error::Migration(MigrateError::Dirty(version))) => {
+                tracing::warn!(version, "the history's tables were left half made; they are made anew");
+                self.drop_tables(connection).await?;
+                run(connection).await
+            }
+            done => done,
+        }
+    }
+
+    /// Removes all tables with everything in them.
+    pub(crate) async fn drop_tables(&self, connection: &mut AnyConnection) -> Result<(), Error> {
+        let tables = TABLES.iter().map(|table| table.name).chain(["_sqlx_migrations"]);
+        for table in tables {
+            let statement = AssertSqlSafe(format!("DROP TABLE IF EXISTS {table}"));
+            within(self.options.write_timeout(), connection.execute(statement)).await?;
+        }
+        Ok(())
+    }
+
+    /// Connections for queries, made when they are needed. One of the allowed number is left to the writer.
+    pub(crate) fn pool(&self) -> AnyPool {
+        let dialect = self.dialect;
+        AnyPoolOptions::new()
+            .max_connections(self.options.connections_max.saturating_sub(1).max(1))
+            .acquire_timeout(self.options.connect_timeout())
+            .after_connect(move |connection, _| Box::pin(set_up(connection, dialect)))
+            .connect_lazy_with(self.address.clone())
+    }
+
+    /// Takes the sole right to write, for as long as the connection lasts.
+    ///
+    /// # Errors
+    /// When another connection has it.
+    pub(crate) async fn claim(&self, connection: &mut AnyConnection) -> Result<(), Error> {
+        if self.dialect == Dialect::Sqlite {
+            // A file has no locks by name. Two writers are found out by the position, which each checks in every transaction.
+            return Ok(());
+        }
+        // A server may take a while to notice that a connection has ended that held the lock.
+        let taken = sqlx::query("SELECT COALESCE(GET_LOCK(CONCAT('crossbook-history:', DATABASE()), 2), 0)")
+            .fetch_one(&mut *connection)
+            .await?
+            .try_get::<i64, _>(0)?;
+        if taken == 1 { Ok(()) } else { Err(Error::Claimed) }
+    }
+}
+
+async fn set_up(connection: &mut AnyConnection, dialect: Dialect) -> Result<(), sqlx::Error> {
+    let settings = match dialect {
+        // The log is the truth, so a power cut may cost the last transactions, but never their order: WAL with synchronous NORMAL
+        // promises that. What is missing is projected again.
+        Dialect::Sqlite => {
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000; \
+                            PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY"
+        }
+        // What does not fit must fail, not be cut to size.
+        Dialect::MySql => {
+            "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10"
+        }
+    };
+    connection.execute(AssertSqlSafe(settings.to_owned())).await?;
+    Ok(())
+}
+
+/// Waits no longer than that.
+pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(Error::Slow(limit)),
+    }
+}
+
+/// Ends a connection in order, so that the server lets go of its locks at once. What fails now does not matter any more.
+pub(crate) async fn close(connection: AnyConnection) {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let _ = tokio::time::timeout(PATIENCE, connection.close()).await;
+}

@@ -1,0 +1,426 @@
+//! What the tables know, in the words of the views. Each query is one or two look-ups along an index; none takes longer than it may.
+//!
+//! Numbers of orders and trades grow with time within a market. So a stretch of time is a stretch of numbers, and one index serves
+//! both ways of asking.
+//!
+//! The tables lag behind the venue, and memory forgets. A caller puts both together: what memory still has, and from here what it has
+//! forgotten, once [`History::covers`] says that all of it is here.
+
+use std::sync::Arc;
+
+use crossbook_engine::Cause;
+use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, SymbolId, Timestamp, TradeId};
+use crossbook_views::{AggregateTrade, AggregateTradeId, Candle, Interval, Order, OwnTrade, PublicTrade, Window};
+use sqlx::any::AnyRow;
+use sqlx::{AnyPool, AssertSqlSafe};
+
+use crate::batch::Value;
+use crate::database::{Database, Error, within};
+use crate::progress::{Progress, Status};
+use crate::rows::Fields;
+use crate::schema::{CANDLES, ORDERS, TRADES};
+use crate::writer::bind;
+
+/// Answers questions about the past.
+#[derive(Clone, Debug)]
+pub struct History {
+    database: Database,
+    pool: AnyPool,
+    progress: Arc<Progress>,
+}
+
+/// Which end of what is found counts when there is more than was asked for.
+#[derive(Clone, Copy, Debug)]
+enum Which {
+    First,
+    Last,
+}
+
+impl History {
+    /// A history in that database, whose writer tells its progress. Nothing is connected yet.
+    #[must_use]
+    pub fn new(database: &Database, progress: Arc<Progress>) -> Self {
+        Self { database: database.clone(), pool: database.pool(), progress }
+    }
+
+    /// How far the tables have come.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.progress.status()
+    }
+
+    /// Whether everything that was last changed at `time` is in the tables. `live` is the last command of the venue.
+    #[must_use]
+    pub fn covers(&self, time: Timestamp, live: Option<Cause>) -> bool {
+        self.progress.covers(time, live)
+    }
+
+    /// Commands, and microseconds, by which the tables are behind the venue, whose last command is `live`.
+    #[must_use]
+    pub fn lag(&self, live: Cause) -> (u64, u64) {
+        self.progress.lag(live)
+    }
+
+    /// An order, whoever's it is.
+    ///
+    /// # Errors
+    /// As all queries: when the database fails, is too slow, or has been tampered with.
+    pub async fn order(&self, symbol: SymbolId, order: OrderId) -> Result<Option<Order>, Error> {
+        let values = [symbol.0.into(), order.0];
+        let rows = self.select(&ORDERS.selection(), "orders", "symbol_id = ? AND order_id = ?", values).await?;
+        rows.first().map(|row| Fields(row).order()).transpose()
+    }
+
+    /// The newest order to which its owner gave that name.
+    ///
+    /// # Errors
+    /// See [`History::order`].
+    pub async fn order_named(
+        &self,
+        account: AccountId,
+        symbol: SymbolId,
+        name: &ClientOrderId,
+    ) -> Result<Option<Order>, Error> {
+        let statement = format!(
+            "SELECT {} FROM orders WHERE account_id = ? AND symbol_id = ? AND client_order_id = ? \
+             ORDER BY order_id DESC LIMIT 1",
+            ORDERS.selection()
+        );
+        let values = [number(account.0), number(symbol.0.into()), Value::Text(name.as_str().into())];
+        self.rows(statement, values).await?.first().map(|row| Fields(row).order()).transpose()
+    }
+
+    /// The first `limit` orders of an account from number `from` on.
+    ///
+    /// # Errors
+    /// See [`History::order`].
+    pub async fn orders_from(
+        &self,
+        account: AccountId,
+        symbol: SymbolId,
+        from: OrderId,
+        limit: usize,
+    ) -> Result<Vec<Order>, Error> {
+        let statement = "SELECT placed FROM orders WHERE symbol_id = ? AND order_id >= ? ORDER BY order_id LIMIT 1";
+        let rows = self.rows(statement.to_owned(), [number(symbol.0.into()), number(from.0)]).await?;
+        let Some(row) = rows.first() else { return Ok(Vec::new()) };
+        let placed = Fields(row).number("placed")?;
+        let condition = "account_id = ? AND symbol_id = ? AND placed >= ? AND order_id >= ?";
+        let values = [account.0, symbol.0.into(), placed, from.0];
+        let rows = self
+            .list(&ORDERS.selection(), "orders", condition, values, "placed, order_id", Which::First, limit)
+            .await?;
+        rows.iter().map(|row| Fields(row).order()).collect()
+    }
+
+    /// The orders of an account that were placed in a stretch of time, by number.
+    ///
+    /// # Errors
+    /// See [`History::order`].
+    pub async fn orders(&self, account: AccountId, symbol: SymbolId, window: Window) -> Result<Vec<Order>, Error> {
+        let condition = "account_id = ? AND symbol_id = ? AND placed >= ? AND placed <= ?";
+        let (start, end, which) = bounds(window);
+        let values = [account.0, symbol.0.into(), start, end];
+        let rows = self
+            .list(&ORDERS.selection(), "orders", condition, values, "placed, order_id", which, window.limit)
+            .await?;
+        rows.iter().map(|row| Fields(row).order()).collect()
+    }
+
+    /// The first `limit` trades of an account from number `from` on. A trade of the account with itself is there twice.
+    ///
+    /// # Errors
+    /// See [`History::order`].
+    pub async fn own_trades_from(
+        &self,
+        account: AccountId,
+        market: &Market,
+        from: TradeId,
+        limit: usize,
+    ) -> Result<Vec<OwnTrade>, Error> {
+        self.own_trades_between(account, market, (from, TradeId(i64::MAX as u64)), Which::First, limit).await
+    }
+
+    /// The trades of an account in a stretch of time.
+    ///
+    /// # Errors
+    /// See [`History::order`].
+    pub async fn own_trades(
+        &self,
+        account: AccountId,
+        market: &Market,
+        window: Window,
+    ) -> Result<Vec<OwnTrade>, Error> {
+        let Some(range) = self.trades_of_time(market.id, window).await? else { return Ok(Vec::new()) };
+        self.own_trades_between(account, market, range, bounds(window).2, window.limit).await
+    }
+
+    /// The first `limit` trades of one order of an account, from number `from` on.
+    ///
+    /// # Errors
+    /// See [`History::order`].
+    pub async fn own_trades_of_order(
+        &self,
+        account: AccountId,
+        market: &Market,
+        order: OrderId,
+        from: TradeId,
+        limit: usize,
+    ) -> Result<Vec<OwnTrade>, Error> {
+        // An order's events are few and stand together; its trades are among them.
+        let statement = format!(
+            "SELECT {}, own.maker AS maker FROM order_events AS own \
+             JOIN trades ON trades.symbol_id = own.symbol_id AND trades.trade_id = own.trade_id \
+             WHERE own.symbol_id = ? AND own.order_id = ? AND own.account_id = ? AND own.trade_id >= ? \
+             ORDER BY own.sequence, own.ordinal LIMIT ?",
+            TRADES.selection()
+        );
+        let values = [market.id.0.into(), order.0, account.0, from.0, limit as u64].map(number);
+        let rows = self.rows(statement, values).await?;
+        rows.iter()
+            .map(|row| {
+                let fields = Fields(row);
+                fields.own_trade(market, fields.number("maker")? == 1)
+            })
+            .collect()
+    }
+
+    /// The first `limit` trades of a market from number `from` on.
+    ///
+    /// # Errors
+    /// See [`History::order`].
+    pub async fn trades_from(&self, symbol: SymbolId, from: TradeId, limit: usize) -> Result<Vec<PublicTrade>, Error> {
+        let condition = "symbol_id = ? AND trade_id >= ?";
+        let values = [symbol.0.into(), from.0];
+        let rows = self.list(&TRADES.selection(), "trades", condition, values, "trade_id", Which::First, limit).await?;
+        rows.iter().map(|row| Fields(row).public_trade().map(|(trade, _)| trade)).collect()
+    }
+
+    /// The last `limit` trades of a market up to number `until`.
+    ///
+    /// # Errors
+    /// See [`History::order`].
+    pub async fn trades_until(
+        &self,
+        symbol: SymbolId,
+        until: TradeId,
+        limit: usize,
+    ) -> Result<Vec<PublicTrade>, Error> {
+        let condition = "symbol_id = ? AND trade_id <= ?";
+        let values = [symbol.0.into(), until.0];
+        let rows = self.list(&TRADES.selection(), "trades", condition, values, "trade_id", Which::Last, limit).await?;
+        rows.iter().map(|row| Fields(row).public_trade().map(|(trade, _)| trade)).collect()
+    }
+
+    /// The first `limit` aggregate trades of a market from number `from` on.
+    ///
+    /// # Errors
+    /// See [`History::order`].
+    pub async fn aggregate_trades_from(
+        &self,
+        symbol: SymbolId,
+        from: AggregateTradeId,
+        limit: usize,
+    ) -> Result<Vec<AggregateTrade>, Error> {
+        let until = from.0.saturating_add(limit as u64);
+        self.aggregate_trades_between(symbol, (from.0, until), limit, Which::First).await
+    }
+
+    /// The aggregate trades of a market in a stretch of time.
+    ///
+    /// # Errors
+    /// See [`History::order`].
+    pub async fn aggregate_trades(&self, symbol: SymbolId, window: Window) -> Result<Vec<AggregateTrade>, Error> {
+        let Some((first, last)) = self.trades_of_time(symbol, window).await? else { return Ok(Vec::new()) };
+        let aggregate = async |trade: TradeId| {
+            let condition = "symbol_id = ? AND trade_id = ?";
+            let rows = self.select("aggregate_id", "trades", condition, [symbol.0.into(), trade.0]).await?;
+            let row = rows.first().ok_or_else(|| Error::Nonsense(format!("trade {trade} has vanished")))?;
+            Fields(row).number("aggregate_id")
+        };
+        let (first, last) = (aggregate(first).await?, aggregate(last).await?);
+        let which = bounds(window).2;
+        let limit = window.limit as u64;
+        let range = match which {
+            Which::First => (first, last.saturating_add(1).min(first.saturating_add(limit))),
+            Which::Last => (first.max(last.saturating_add(1).saturating_sub(limit)), last.saturating_add(1)),
+        };
+        self.aggregate_trades_between(symbol, range, window.limit, which).await
+    }
+
+    /// The candles of an interval, by UTC, that had trades and begin at `from` or later and before `to`; at most `limit`, the oldest
+    /// first.
+    ///
+    /// # Errors
+    /// See [`History::order`].
+    pub async fn candles(
+        &self,
+        symbol: SymbolId,
+        interval: Interval,
+        (from, to): (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<Candle>, Error> {
+        let statement = format!(
+            "SELECT {} FROM candles WHERE symbol_id = ? AND candle_interval = ? AND open_time >= ? AND open_time < ? \
+             ORDER BY open_time LIMIT ?",
+            CANDLES.selection()
+        );
+        let interval_name = Value::Text(interval.as_str().into());
+        let values = [number(symbol.0.into()), interval_name, number(from.0), number(to.0), number(limit as u64)];
+        let rows = self.rows(statement, values).await?;
+        rows.iter().map(|row| Fields(row).candle(interval)).collect()
+    }
+
+    /// The last candle of an interval with trades that begins before `time`.
+    ///
+    /// # Errors
+    /// See [`History::order`].
+    pub async fn candle_before(
+        &self,
+        symbol: SymbolId,
+        interval: Interval,
+        time: Timestamp,
+    ) -> Result<Option<Candle>, Error> {
+        let statement = format!(
+            "SELECT {} FROM candles WHERE symbol_id = ? AND candle_interval = ? AND open_time < ? \
+             ORDER BY open_time DESC LIMIT 1",
+            CANDLES.selection()
+        );
+        let values = [number(symbol.0.into()), Value::Text(interval.as_str().into()), number(time.0)];
+        self.rows(statement, values).await?.first().map(|row| Fields(row).candle(interval)).transpose()
+    }
+
+    /// The first and the last trade of a market in a stretch of time.
+    async fn trades_of_time(&self, symbol: SymbolId, window: Window) -> Result<Option<(TradeId, TradeId)>, Error> {
+        let (start, end, _) = bounds(window);
+        let condition = "symbol_id = ? AND time >= ? AND time <= ?";
+        let find = async |which| {
+            let values = [symbol.0.into(), start, end];
+            let rows = self.list("trade_id, time", "trades", condition, values, "time, trade_id", which, 1).await?;
+            rows.first().map(|row| Fields(row).number("trade_id").map(TradeId)).transpose()
+        };
+        let Some(first) = find(Which::First).await? else { return Ok(None) };
+        Ok(find(Which::Last).await?.map(|last| (first, last)))
+    }
+
+    async fn own_trades_between(
+        &self,
+        account: AccountId,
+        market: &Market,
+        (first, last): (TradeId, TradeId),
+        which: Which,
+        limit: usize,
+    ) -> Result<Vec<OwnTrade>, Error> {
+        let mut found = Vec::new();
+        for (condition, maker) in [
+            ("taker_account_id = ? AND symbol_id = ? AND trade_id >= ? AND trade_id <= ?", false),
+            ("maker_account_id = ? AND symbol_id = ? AND trade_id >= ? AND trade_id <= ?", true),
+        ] {
+            let values = [account.0, market.id.0.into(), first.0, last.0];
+            let rows = self.list(&TRADES.selection(), "trades", condition, values, "trade_id", which, limit).await?;
+            for row in &rows {
+                found.push(Fields(row).own_trade(market, maker)?);
+            }
+        }
+        found.sort_by_key(|trade| (trade.trade, trade.maker));
+        match which {
+            Which::First => found.truncate(limit),
+            Which::Last => drop(found.drain(..found.len().saturating_sub(limit))),
+        }
+        Ok(found)
+    }
+
+    /// Aggregate trades by number, the end excluded.
+    async fn aggregate_trades_between(
+        &self,
+        symbol: SymbolId,
+        (from, to): (u64, u64),
+        limit: usize,
+        which: Which,
+    ) -> Result<Vec<AggregateTrade>, Error> {
+        let statement = format!(
+            "SELECT {} FROM trades WHERE symbol_id = ? AND aggregate_id >= ? AND aggregate_id < ? \
+             ORDER BY aggregate_id, trade_id",
+            TRADES.selection()
+        );
+        let rows = self.rows(statement, [symbol.0.into(), from, to].map(number)).await?;
+        let mut found: Vec<AggregateTrade> = Vec::new();
+        for row in &rows {
+            let (trade, id) = Fields(row).public_trade()?;
+            match found.last_mut() {
+                Some(last) if last.id == id => {
+                    last.quantity = last.quantity.plus(trade.quantity);
+                    last.quote = last.quote.plus(trade.quote);
+                    last.last = trade.trade;
+                }
+                _ => found.push(AggregateTrade {
+                    id,
+                    price: trade.price,
+                    quantity: trade.quantity,
+                    quote: trade.quote,
+                    first: trade.trade,
+                    last: trade.trade,
+                    taker_side: trade.taker_side,
+                    time: trade.time,
+                }),
+            }
+        }
+        match which {
+            Which::First => found.truncate(limit),
+            Which::Last => drop(found.drain(..found.len().saturating_sub(limit))),
+        }
+        Ok(found)
+    }
+
+    /// The first or last `limit` rows in an order, the first one first.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one statement")]
+    async fn list<const N: usize>(
+        &self,
+        selection: &str,
+        table: &str,
+        condition: &str,
+        values: [u64; N],
+        sorted: &str,
+        which: Which,
+        limit: usize,
+    ) -> Result<Vec<AnyRow>, Error> {
+        let sorted = match which {
+            Which::First => sorted.to_owned(),
+            Which::Last => sorted.split(", ").map(|column| format!("{column} DESC")).collect::<Vec<_>>().join(", "),
+        };
+        let statement = format!("SELECT {selection} FROM {table} WHERE {condition} ORDER BY {sorted} LIMIT ?");
+        let values = values.into_iter().chain([limit as u64]).map(number);
+        let mut rows = self.rows(statement, values).await?;
+        if matches!(which, Which::Last) {
+            rows.reverse();
+        }
+        Ok(rows)
+    }
+
+    async fn select<const N: usize>(
+        &self,
+        selection: &str,
+        table: &str,
+        condition: &str,
+        values: [u64; N],
+    ) -> Result<Vec<AnyRow>, Error> {
+        self.rows(format!("SELECT {selection} FROM {table} WHERE {condition}"), values.map(number)).await
+    }
+
+    /// All rows of a statement, which is made of this crate's own words; whatever comes from outside is among the values.
+    async fn rows(&self, statement: String, values: impl IntoIterator<Item = Value>) -> Result<Vec<AnyRow>, Error> {
+        let query = bind(sqlx::query(AssertSqlSafe(statement)), values);
+        within(self.database.options().query_timeout(), query.fetch_all(&self.pool)).await
+    }
+}
+
+/// A number for the database; those of clients that are beyond its range are beyond everything that it has.
+fn number(value: u64) -> Value {
+    Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+/// The earliest and latest time of a window, and which end of it counts.
+fn bounds(window: Window) -> (u64, u64, Which) {
+    let which = if window.start.is_some() { Which::First } else { Which::Last };
+    (window.start.map_or(0, |start| start.0), window.end.map_or(i64::MAX as u64, |end| end.0), which)
+}

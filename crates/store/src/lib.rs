@@ -1,0 +1,44 @@
+//! The venue's long memory: everything that ever happened, in SQL.
+//!
+//! The tables are a fold of the log, as the views are. They can be thrown away and made again, and they are never in the way of
+//! trading: what is durable is read, folded into rows, and written in batches by a loop of its own, however slow or absent the
+//! database is.
+//!
+//! ```text
+//!   Source --events--> Projection --Batch--> Writer --one transaction--> SQLite or MySQL
+//!                         ^ (views of its own)        position + rows          |
+//!                         '---- Recorder: when, and what if it fails ----'     v
+//!                                                              History <-- queries of the API
+//! ```
+//!
+//! - [`Projection`] turns events into rows. Pure.
+//! - [`Writer`] writes a batch and the position that it reaches in one transaction, so that dying at any point repeats nothing and loses
+//!   nothing.
+//! - [`Recorder`] is the loop around both.
+//! - [`History`] answers queries, in the words of the views.
+//! - [`verify`] holds the tables against the engine's own state; [`contents`] says what is in them, to compare two histories.
+//!
+//! There is one schema in two dialects, see `migrations/`. Amounts are whole numbers of smallest units; nothing is rounded, and
+//! nothing is ever a floating-point number.
+
+mod batch;
+pub mod contents;
+mod database;
+mod history;
+mod options;
+mod progress;
+mod projection;
+mod recorder;
+mod rows;
+mod schema;
+pub mod verify;
+mod writer;
+
+pub use batch::Batch;
+pub use database::{Database, Error};
+pub use history::History;
+pub use options::{Address, Dialect, Options};
+pub use progress::{Activity, Progress, Status};
+pub use projection::Projection;
+pub use recorder::{Recorder, Source, SourceError};
+pub use writer::{Position, Writer};

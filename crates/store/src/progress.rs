@@ -1,0 +1,115 @@
+//! How far the history has come, as the writer tells it and everybody else reads it.
+
+use crossbook_engine::Cause;
+use crossbook_types::Timestamp;
+use parking_lot::Mutex;
+
+use crate::writer::Position;
+
+/// What the writer is doing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Activity {
+    /// Connecting to the database.
+    Connecting,
+    /// Finding out what the next rows build upon, by replaying the log up to where the tables stand.
+    Replaying,
+    /// Writing what has happened.
+    Following,
+    /// Waiting before it tries again, for this reason.
+    Failing(String),
+    /// The venue has stopped.
+    Stopped,
+}
+
+impl Activity {
+    /// In a word.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Replaying => "replaying",
+            Self::Following => "following",
+            Self::Failing(_) => "failing",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// How far the history has come.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// How far the tables have come; `None` before they were first looked at.
+    pub position: Option<Position>,
+    /// What the writer is doing.
+    pub activity: Activity,
+}
+
+/// A [`Status`] that one thread writes and others read.
+#[derive(Debug)]
+pub struct Progress {
+    status: Mutex<Status>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { status: Mutex::new(Status { position: None, activity: Activity::Connecting }) }
+    }
+}
+
+impl Progress {
+    /// The status now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status.lock().clone()
+    }
+
+    /// How far the tables have come; 0 before they were first looked at.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.status.lock().position.unwrap_or_default()
+    }
+
+    /// Whether everything that was last changed at `time` is in the tables. `live` is the last command of the venue.
+    #[must_use]
+    pub fn covers(&self, time: Timestamp, live: Option<Cause>) -> bool {
+        let Some(position) = self.status.lock().position else { return false };
+        // Commands of the same microsecond may still be missing.
+        position.time > time || live.is_none_or(|live| position.sequence >= live.sequence)
+    }
+
+    /// Commands, and time, by which the tables are behind the venue.
+    #[must_use]
+    pub fn lag(&self, live: Cause) -> (u64, u64) {
+        let position = self.position();
+        let commands = live.sequence.0.saturating_sub(position.sequence.0);
+        let micros = if commands == 0 { 0 } else { live.time.0.saturating_sub(position.time.0) };
+        (commands, micros)
+    }
+
+    pub(crate) fn reach(&self, position: Position) {
+        self.status.lock().position = Some(position);
+    }
+
+    pub(crate) fn set(&self, activity: Activity) {
+        self.status.lock().activity = activity;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbook_types::Sequence;
+
+    #[test]
+    fn what_the_tables_cover_is_certain() {
+        let cause = |sequence, time| Cause { sequence: Sequence(sequence), time: Timestamp(time) };
+        let progress = Progress::default();
+        assert!(!progress.covers(Timestamp(0), Some(cause(9, 90))));
+        progress.reach(Position { sequence: Sequence(5), time: Timestamp(50), complete_from: Sequence(0) });
+        assert!(progress.covers(Timestamp(49), Some(cause(9, 90))));
+        assert!(!progress.covers(Timestamp(50), Some(cause(9, 90))), "another command of that time may be missing");
+        assert!(progress.covers(Timestamp(50), Some(cause(5, 50))), "nothing can be missing");
+        assert_eq!(progress.lag(cause(9, 90)), (4, 40));
+        assert_eq!(progress.lag(cause(5, 50)), (0, 0));
+    }
+}

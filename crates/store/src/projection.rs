@@ -1,0 +1,284 @@
+//! From events to rows. A [`Projection`] folds the events of a partition, in order, into the batch that is written next.
+//!
+//! It keeps views of its own, with nothing in them but what the next row may need (open orders, the candles that are growing),
+//! and reads each row from them right after the event that changed it. So the rows are folds of the same code that answers clients
+//! from memory. It knows no clock and no database: the same events give the same rows, however they are cut into batches.
+
+use std::collections::BTreeMap;
+
+use crossbook_engine::event::{CloseReason, OrderClosed, Party, Trade};
+use crossbook_engine::{Cause, Event, Partition};
+use crossbook_types::{AccountId, Amount, AssetId, OrderId, PartitionId, Sequence, Side, SymbolId, Timestamp};
+use crossbook_views::{Balance, Interval, Limits, Offset, Views};
+
+use crate::batch::{Batch, Fill, LedgerEntry, OrderEvent, Reason};
+
+/// How much of the venue's time a batch may span: far less than the candles that the views keep of the shortest interval.
+const SPAN_MICROS_MAX: u64 = 60_000_000;
+
+/// Turns a partition's events into rows. See the module.
+#[derive(Debug)]
+pub struct Projection {
+    views: Views,
+    batch: Batch,
+    complete_from: Sequence,
+    /// Markets that have traded in this batch, and when first.
+    traded: BTreeMap<SymbolId, Timestamp>,
+}
+
+impl Projection {
+    /// What the views of a projection need to keep: the order that ended last, and the least of everything else.
+    #[must_use]
+    pub fn limits() -> Limits {
+        Limits {
+            closed_orders_per_account: 1,
+            closed_orders_per_market: 1,
+            own_trades_per_account: 0,
+            own_trades_per_market: 0,
+            trades_per_market: 0,
+            aggregate_trades_per_market: 1,
+            candles_per_interval: Limits::CANDLES_MIN,
+        }
+    }
+
+    /// A projection that goes on where `views` stand. `complete_from` is the command up to which the tables have nothing.
+    #[must_use]
+    pub fn resume(partition: PartitionId, views: Views, complete_from: Sequence) -> Self {
+        let stands = views.position().unwrap_or(Cause { sequence: Sequence(0), time: Timestamp(0) });
+        let batch = Batch::after(partition, stands, complete_from);
+        Self { views, batch, complete_from, traded: BTreeMap::new() }
+    }
+
+    /// A projection for empty tables where the log no longer has its beginning. The first batch describes what `partition` and
+    /// `views` have: accounts with what is theirs as opening entries, the orders and candles that are remembered.
+    #[must_use]
+    pub fn open(partition: &Partition, id: PartitionId, views: &Views) -> Self {
+        let stands = Cause { sequence: partition.sequence(), time: partition.time() };
+        let mut batch = Batch::after(id, Cause { sequence: Sequence(0), time: Timestamp(0) }, stands.sequence);
+        batch.until = stands;
+        batch.begun = Some(stands.time);
+        let registry = views.registry();
+        batch.assets.extend(registry.assets().iter().map(|asset| (asset.id, *asset)));
+        batch.markets.extend(registry.markets().iter().map(|market| (market.id, *market)));
+        let mut ordinal = 0;
+        let mut enter = |batch: &mut Batch, account, asset, amount: Amount| {
+            if !amount.is_zero() {
+                let entry = LedgerEntry { account, asset, amount, time: stands.time, reason: Reason::Opening };
+                batch.ledger_entries.push(((stands.sequence, ordinal), entry));
+                ordinal += 1;
+            }
+        };
+        for account in registry.accounts() {
+            batch.accounts.insert(account.id, account.clone());
+            let Some(holdings) = views.holdings(account.id) else { continue };
+            for &balance in holdings.balances() {
+                batch.balances.insert((account.id, balance.asset), (balance, holdings.updated()));
+                enter(&mut batch, account.id, balance.asset, balance.free.plus(balance.held));
+            }
+        }
+        for asset in registry.assets() {
+            for account in [AccountId::EXTERNAL, AccountId::FEES, AccountId::CLEARING] {
+                enter(&mut batch, account, asset.id, partition.ledger().venue_balance(account, asset.id));
+            }
+        }
+        for market in views.markets() {
+            let symbol = market.market().id;
+            batch.orders.extend(market.all_orders().map(|order| ((symbol, order.order), order.clone())));
+            for &interval in Interval::ALL {
+                let candles = market.candles().stored(interval, Timestamp(0), Timestamp(u64::MAX));
+                batch.candles.extend(candles.map(|candle| ((symbol, interval, candle.open_time), *candle)));
+            }
+        }
+        let views = Views::restore(views.state(), Self::limits()).expect("views that stand are consistent");
+        Self { views, batch, complete_from: stands.sequence, traded: BTreeMap::new() }
+    }
+
+    /// The last command folded.
+    #[must_use]
+    pub fn position(&self) -> Sequence {
+        self.batch.until.sequence
+    }
+
+    /// The last command whose rows were taken.
+    #[must_use]
+    pub fn written(&self) -> Sequence {
+        self.batch.after
+    }
+
+    /// Rows that wait to be written, not counting candles.
+    #[must_use]
+    pub fn waiting_rows(&self) -> usize {
+        self.batch.rows()
+    }
+
+    /// Whether something waits to be written, be it only the position.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    /// Whether the batch must be written before another command is folded.
+    #[must_use]
+    pub fn is_full(&self, rows_max: usize) -> bool {
+        let spans = self.batch.begun.map_or(0, |begun| self.batch.until.time.0.saturating_sub(begun.0));
+        self.batch.rows() >= rows_max || spans > SPAN_MICROS_MAX
+    }
+
+    /// What waits to be written; from now on the next batch is gathered.
+    #[must_use]
+    pub fn take(&mut self) -> Batch {
+        for (symbol, since) in std::mem::take(&mut self.traded) {
+            let Some(market) = self.views.market(symbol) else { continue };
+            for &interval in Interval::ALL {
+                let from = interval.open_time(since, Offset::UTC);
+                let touched = market.candles().stored(interval, from, Timestamp(u64::MAX));
+                self.batch.candles.extend(touched.map(|candle| ((symbol, interval, candle.open_time), *candle)));
+            }
+        }
+        let next = Batch::after(self.batch.partition, self.batch.until, self.complete_from);
+        std::mem::replace(&mut self.batch, next)
+    }
+
+    /// Folds the events of the next command.
+    ///
+    /// # Panics
+    /// When it is not the next, or its events cannot be; see [`Views::apply`].
+    pub fn follow(&mut self, cause: Cause, events: &[Event]) {
+        assert!(cause.sequence > self.batch.until.sequence, "commands are projected in order");
+        self.batch.until = cause;
+        self.batch.begun.get_or_insert(cause.time);
+        for (ordinal, event) in events.iter().enumerate() {
+            self.views.apply(cause, event);
+            self.project(cause, u32::try_from(ordinal).expect("fewer than 2^32 events of a command"), event);
+        }
+        self.views.end_of_command(cause);
+    }
+
+    fn project(&mut self, cause: Cause, ordinal: u32, event: &Event) {
+        let Cause { sequence, time } = cause;
+        match event {
+            Event::AssetListed(asset) => {
+                self.batch.assets.insert(asset.id, *asset);
+            }
+            Event::MarketListed(market) | Event::MarketChanged(market) => {
+                self.batch.markets.insert(market.id, **market);
+            }
+            Event::AccountOpened(account) => {
+                self.batch.accounts.insert(account.id, (**account).clone());
+            }
+            Event::Transferred(transfer) => {
+                self.batch.transfers.push(((**transfer).clone(), sequence));
+                let reason = Reason::Transfer(transfer.transfer);
+                self.post(
+                    cause,
+                    ordinal,
+                    [
+                        (transfer.account, transfer.asset, transfer.amount, reason.clone()),
+                        (AccountId::EXTERNAL, transfer.asset, transfer.amount.negated(), reason),
+                    ],
+                );
+            }
+            Event::OrderPlaced(placed) => {
+                self.order_changed(cause, ordinal, placed.symbol, placed.order, "PLACED", None);
+            }
+            Event::OrderTriggered { symbol, order, .. } => {
+                self.order_changed(cause, ordinal, *symbol, *order, "TRIGGERED", None);
+            }
+            Event::Traded(trade) => self.traded(cause, ordinal, trade),
+            Event::OrderClosed(OrderClosed { symbol, order, reason, .. }) => {
+                let kind = match reason {
+                    CloseReason::Filled => "FILLED",
+                    CloseReason::Canceled { .. } => "CANCELED",
+                    CloseReason::Expired => "EXPIRED",
+                    CloseReason::SelfTradePrevented => "EXPIRED_IN_MATCH",
+                };
+                self.order_changed(cause, ordinal, *symbol, *order, kind, None);
+            }
+            Event::BalanceChanged { account, asset, free, held } => {
+                let balance = Balance { asset: *asset, free: *free, held: *held };
+                self.batch.balances.insert((*account, *asset), (balance, time));
+            }
+            // Keys are secrets of the registry, depth is derived from orders, answers are between the venue and who asked.
+            Event::ApiKeyIssued(_) | Event::ApiKeyRevoked { .. } | Event::DepthChanged(_) | Event::Answered { .. } => {}
+        }
+    }
+
+    /// Takes down an order as it is now, and what happened to it.
+    fn order_changed(
+        &mut self,
+        cause: Cause,
+        ordinal: u32,
+        symbol: SymbolId,
+        order: OrderId,
+        kind: &'static str,
+        fill: Option<Fill>,
+    ) {
+        let market = self.views.market(symbol).expect("a market is listed before anything happens in it");
+        let now = market.order(order).expect("an order is known when something happens to it").clone();
+        let event = OrderEvent { account: now.account, kind, time: cause.time, fill };
+        self.batch.order_events.push((symbol, order, (cause.sequence, ordinal), event));
+        self.batch.orders.insert((symbol, order), now);
+    }
+
+    fn traded(&mut self, cause: Cause, ordinal: u32, trade: &Trade) {
+        let &Trade { symbol, trade: id, price, quantity, quote, taker_side, taker, maker } = trade;
+        let market = self.views.market(symbol).expect("a market is listed before it trades");
+        let aggregate = market.aggregate_trades().newest().expect("a trade is part of an aggregate").id;
+        let description = *market.market();
+        self.batch.trades.push((*trade, aggregate, cause.time));
+        self.traded.entry(symbol).or_insert(cause.time);
+        // An order that trades with itself does not exist, so the two events of a trade have different keys.
+        for (party, is_maker) in [(taker, false), (maker, true)] {
+            let fill = Fill { trade: id, price, quantity, quote, fee: party.fee, maker: is_maker };
+            self.order_changed(cause, ordinal, symbol, party.order, "TRADED", Some(fill));
+        }
+        let (buyer, seller) = match taker_side {
+            Side::Buy => (taker, maker),
+            Side::Sell => (maker, taker),
+        };
+        let (base, quote_asset) = (description.base.id, description.quote.id);
+        let lots = description.base_amount(quantity);
+        let traded = Reason::Trade(symbol, id);
+        let fee = |party: Party, asset| {
+            let reason = Reason::Fee(symbol, id);
+            [(party.account, asset, party.fee.negated(), reason.clone()), (AccountId::FEES, asset, party.fee, reason)]
+        };
+        self.post(
+            cause,
+            ordinal,
+            [
+                (buyer.account, base, lots, traded.clone()),
+                (seller.account, base, lots.negated(), traded.clone()),
+                (seller.account, quote_asset, quote, traded.clone()),
+                (buyer.account, quote_asset, quote.negated(), traded),
+            ]
+            .into_iter()
+            .chain(fee(buyer, base))
+            .chain(fee(seller, quote_asset)),
+        );
+    }
+
+    /// Posts entries that sum to zero.
+    fn post(
+        &mut self,
+        cause: Cause,
+        ordinal: u32,
+        entries: impl IntoIterator<Item = (AccountId, AssetId, Amount, Reason)>,
+    ) {
+        // Entries of one event stand together; no event has as many as there is room for.
+        const ROOM: u32 = 8;
+        let mut at = ordinal.checked_mul(ROOM).expect("fewer than 2^29 events of a command");
+        let mut sum = BTreeMap::<AssetId, Amount>::new();
+        for (account, asset, amount, reason) in entries {
+            if amount.is_zero() {
+                continue;
+            }
+            let total = sum.entry(asset).or_default();
+            *total = total.plus(amount);
+            let entry = LedgerEntry { account, asset, amount, time: cause.time, reason };
+            self.batch.ledger_entries.push(((cause.sequence, at), entry));
+            at += 1;
+        }
+        assert!(sum.values().all(|total| total.is_zero()), "the entries of an event sum to zero");
+    }
+}

@@ -1,0 +1,216 @@
+//! The loop that keeps the tables up with the venue: fold, wait for company, write, again.
+//!
+//! It is never in the way of trading. It reads what is durable from a [`Source`] of its own, at its own pace, and holds at most
+//! one batch. When the database fails, the batch is kept, the connection is thrown away, and after a pause that grows to a bound the
+//! next connection is asked where the tables stand: at the end of the batch (the commit had worked), at its beginning (it had not,
+//! and the batch is written again), or elsewhere (somebody restored or emptied the tables, and the source goes back to there).
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbook_engine::Cause;
+use crossbook_types::{PartitionId, Sequence};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::batch::Batch;
+use crate::database::{Database, Error};
+use crate::progress::{Activity, Progress};
+use crate::projection::Projection;
+use crate::writer::{Position, Writer};
+
+/// Why events cannot be had.
+pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where the events of a partition come from.
+pub trait Source {
+    /// Goes to right behind the command that the tables stand at, and gives a projection that goes on from there. May take as
+    /// long as a replay of the log; `interrupted` tells whether to give up.
+    ///
+    /// # Errors
+    /// When there is no way to get there: the log no longer has what lies between.
+    fn seek(&mut self, position: Position, interrupted: &dyn Fn() -> bool) -> Result<Projection, SourceError>;
+
+    /// Folds durable commands up to `until` into the projection, as long as it is not full with `rows_max` rows.
+    ///
+    /// # Errors
+    /// When the events cannot be read.
+    fn pull(&mut self, projection: &mut Projection, until: Sequence, rows_max: usize) -> Result<(), SourceError>;
+}
+
+/// Why the tables are not being written. All of it is tried again.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Database(#[from] Error),
+    #[error("events cannot be read: {0}")]
+    Source(SourceError),
+}
+
+/// Keeps the tables of a partition up with the venue.
+pub struct Recorder<S> {
+    database: Database,
+    partition: PartitionId,
+    source: S,
+    /// The last durable command.
+    live: watch::Receiver<Cause>,
+    /// Becomes true when the venue stops.
+    stop: watch::Receiver<bool>,
+    progress: Arc<Progress>,
+    projection: Option<Projection>,
+    /// What is being written.
+    batch: Option<Batch>,
+}
+
+impl<S: Source> Recorder<S> {
+    /// A recorder of what `source` tells. `live` is the last command that may be read; `progress` is told how far it comes.
+    #[must_use]
+    pub fn new(
+        database: Database,
+        partition: PartitionId,
+        source: S,
+        live: watch::Receiver<Cause>,
+        stop: watch::Receiver<bool>,
+        progress: Arc<Progress>,
+    ) -> Self {
+        Self { database, partition, source, live, stop, progress, projection: None, batch: None }
+    }
+
+    /// Runs until the venue stops, and then until everything is written or the database fails. Needs a runtime of its own, since
+    /// reading the source may block for long.
+    pub async fn run(mut self) {
+        let longest = Duration::from_millis(self.database.options().retry_delay_max_ms.max(1));
+        let shortest = (longest / 100).max(Duration::from_millis(1));
+        let mut delay = shortest;
+        loop {
+            let before = self.progress.position();
+            let Err(failure) = self.session().await else { break };
+            metrics::counter!("crossbook_history_failures_total").increment(1);
+            metrics::gauge!("crossbook_history_connected").set(0.0);
+            self.progress.set(Activity::Failing(failure.to_string()));
+            if *self.stop.borrow() {
+                tracing::warn!(%failure, "the history is not written to its end; the next start goes on with it");
+                break;
+            }
+            if self.progress.position() != before {
+                delay = shortest;
+            }
+            tracing::warn!(%failure, retry_ms = delay.as_millis(), "the history is not being written; trading goes on");
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = stopped(&mut self.stop) => {}
+            }
+            delay = (delay * 2).min(longest);
+        }
+        metrics::gauge!("crossbook_history_connected").set(0.0);
+        self.progress.set(Activity::Stopped);
+    }
+
+    /// Writes on one connection for as long as it lasts.
+    async fn session(&mut self) -> Result<(), Failure> {
+        self.progress.set(Activity::Connecting);
+        let mut writer = Writer::open(&self.database).await?;
+        let result = self.follow(&mut writer).await;
+        writer.close().await;
+        result
+    }
+
+    async fn follow(&mut self, writer: &mut Writer) -> Result<(), Failure> {
+        let position = writer.position(self.partition).await?;
+        self.progress.reach(position);
+        metrics::gauge!("crossbook_history_connected").set(1.0);
+        self.find_place(position)?;
+        if self.projection.is_none() {
+            return Ok(());
+        }
+        self.progress.set(Activity::Following);
+        loop {
+            if self.batch.is_none() && !self.gather().await? {
+                return Ok(());
+            }
+            if let Some(batch) = &self.batch {
+                let started = Instant::now();
+                writer.write(batch).await?;
+                metrics::histogram!("crossbook_history_write_seconds").record(started.elapsed().as_secs_f64());
+                metrics::histogram!("crossbook_history_batch_rows").record(batch.rows() as f64);
+                metrics::counter!("crossbook_history_rows_total").increment(batch.rows() as u64);
+                let Batch { until, complete_from, .. } = *batch;
+                self.progress.reach(Position { sequence: until.sequence, time: until.time, complete_from });
+                metrics::gauge!("crossbook_history_sequence").set(until.sequence.0 as f64);
+                self.batch = None;
+            }
+        }
+    }
+
+    /// Has batch and projection go on from where the tables stand.
+    fn find_place(&mut self, position: Position) -> Result<(), Failure> {
+        let next = match &self.batch {
+            Some(batch) if batch.until.sequence == position.sequence => {
+                let until = batch.until.sequence;
+                self.batch = None;
+                Some(until)
+            }
+            Some(batch) => Some(batch.after),
+            None => self.projection.as_ref().map(Projection::written),
+        };
+        if next == Some(position.sequence) {
+            return Ok(());
+        }
+        (self.batch, self.projection) = (None, None);
+        self.progress.set(Activity::Replaying);
+        let stop = self.stop.clone();
+        let found = self.source.seek(position, &move || *stop.borrow());
+        match found {
+            Ok(projection) => self.projection = Some(projection),
+            // Interrupted; there is nothing to finish.
+            Err(_) if *self.stop.borrow() => {}
+            Err(error) => return Err(Failure::Source(error)),
+        }
+        Ok(())
+    }
+
+    /// Folds until there is a batch to write. False when the venue has stopped and nothing is left.
+    async fn gather(&mut self) -> Result<bool, Failure> {
+        let options = self.database.options();
+        let (rows, rows_max, delay) =
+            (options.batch_rows_max, options.transaction_rows_max.max(1), options.batch_delay());
+        let Some(projection) = &mut self.projection else { return Ok(false) };
+        let mut deadline = None;
+        loop {
+            let stopping = *self.stop.borrow_and_update();
+            let live = *self.live.borrow_and_update();
+            self.source.pull(projection, live.sequence, rows_max).map_err(Failure::Source)?;
+            let ended = projection.position() >= live.sequence;
+            if projection.is_empty() && ended && stopping {
+                return Ok(false);
+            }
+            if !projection.is_empty() && deadline.is_none() {
+                deadline = Some(Instant::now() + delay);
+            }
+            let due = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if !projection.is_empty() && (due || !ended || stopping || projection.waiting_rows() >= rows) {
+                self.batch = Some(projection.take());
+                return Ok(true);
+            }
+            tokio::select! {
+                changed = self.live.changed() => if changed.is_err() { stopped(&mut self.stop).await },
+                () = stopped(&mut self.stop) => {}
+                () = until(deadline) => {}
+            }
+        }
+    }
+}
+
+/// Ends when the venue stops.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone is a venue that is gone.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => pending().await,
+    }
+}

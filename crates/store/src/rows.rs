@@ -1,0 +1,146 @@
+//! From rows back to what the venue calls them. A row that the venue cannot have written is refused with its name: whoever changes the
+//! tables by hand must not change what clients are told unnoticed.
+
+use crossbook_engine::command::Size;
+use crossbook_types::{
+    AccountId, Amount, ClientOrderId, Market, OrderId, OrderStatus, OrderType, Price, Quantity, SelfTradePrevention,
+    Side, SymbolId, TimeInForce, Timestamp, TradeId,
+};
+use crossbook_views::{AggregateTradeId, Candle, Interval, Offset, Order, OwnTrade, PublicTrade};
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use crate::database::Error;
+
+/// A row being read.
+pub(crate) struct Fields<'r>(pub(crate) &'r AnyRow);
+
+impl Fields<'_> {
+    fn nonsense(&self, column: &str) -> Error {
+        Error::Nonsense(format!("column {column}"))
+    }
+
+    pub(crate) fn maybe_number(&self, column: &str) -> Result<Option<u64>, Error> {
+        let number: Option<i64> = self.0.try_get(column)?;
+        number.map(|number| u64::try_from(number).map_err(|_| self.nonsense(column))).transpose()
+    }
+
+    pub(crate) fn number(&self, column: &str) -> Result<u64, Error> {
+        self.maybe_number(column)?.ok_or_else(|| self.nonsense(column))
+    }
+
+    pub(crate) fn maybe_text(&self, column: &str) -> Result<Option<String>, Error> {
+        Ok(self.0.try_get::<Option<String>, _>(column)?)
+    }
+
+    pub(crate) fn text(&self, column: &str) -> Result<String, Error> {
+        self.maybe_text(column)?.ok_or_else(|| self.nonsense(column))
+    }
+
+    /// A text that must be a name of something.
+    pub(crate) fn name<T>(&self, column: &str, known: impl FnOnce(&str) -> Option<T>) -> Result<T, Error> {
+        known(&self.text(column)?).ok_or_else(|| self.nonsense(column))
+    }
+
+    pub(crate) fn maybe_amount(&self, column: &str) -> Result<Option<Amount>, Error> {
+        let parse = |text: String| text.parse().map(Amount).map_err(|_| self.nonsense(column));
+        self.maybe_text(column)?.map(parse).transpose()
+    }
+
+    pub(crate) fn amount(&self, column: &str) -> Result<Amount, Error> {
+        self.maybe_amount(column)?.ok_or_else(|| self.nonsense(column))
+    }
+
+    pub(crate) fn symbol(&self) -> Result<SymbolId, Error> {
+        u32::try_from(self.number("symbol_id")?).map(SymbolId).map_err(|_| self.nonsense("symbol_id"))
+    }
+
+    fn client_order_id(&self, column: &str) -> Result<Option<ClientOrderId>, Error> {
+        let parse = |text: String| ClientOrderId::new_checked(&text).map_err(|_| self.nonsense(column));
+        self.maybe_text(column)?.map(parse).transpose()
+    }
+
+    /// A row of `orders`.
+    pub(crate) fn order(&self) -> Result<Order, Error> {
+        let size = match (self.maybe_number("quantity")?, self.maybe_amount("quote_quantity")?) {
+            (Some(quantity), None) => Size::Base(Quantity(quantity)),
+            (None, Some(quote)) => Size::Quote(quote),
+            _ => return Err(self.nonsense("quantity")),
+        };
+        Ok(Order {
+            order: OrderId(self.number("order_id")?),
+            symbol: self.symbol()?,
+            account: AccountId(self.number("account_id")?),
+            client_order_id: self
+                .client_order_id("client_order_id")?
+                .ok_or_else(|| self.nonsense("client_order_id"))?,
+            side: self.name("side", Side::from_name)?,
+            order_type: self.name("order_type", OrderType::from_name)?,
+            time_in_force: self.name("time_in_force", TimeInForce::from_name)?,
+            price: self.maybe_number("price")?.map(Price),
+            size,
+            stop_price: self.maybe_number("stop_price")?.map(Price),
+            self_trade_prevention: self.name("self_trade_prevention", SelfTradePrevention::from_name)?,
+            status: self.name("status", OrderStatus::from_name)?,
+            executed: Quantity(self.number("executed")?),
+            executed_quote: self.amount("executed_quote")?,
+            placed: Timestamp(self.number("placed")?),
+            updated: Timestamp(self.number("updated")?),
+            working_since: self.maybe_number("working_since")?.map(Timestamp),
+            cancel_id: self.client_order_id("cancel_id")?,
+        })
+    }
+
+    /// A row of `trades` as everybody may see it, and the aggregate that it is part of.
+    pub(crate) fn public_trade(&self) -> Result<(PublicTrade, AggregateTradeId), Error> {
+        let trade = PublicTrade {
+            trade: TradeId(self.number("trade_id")?),
+            price: Price(self.number("price")?),
+            quantity: Quantity(self.number("quantity")?),
+            quote: self.amount("quote")?,
+            taker_side: self.name("taker_side", Side::from_name)?,
+            time: Timestamp(self.number("time")?),
+        };
+        Ok((trade, AggregateTradeId(self.number("aggregate_id")?)))
+    }
+
+    /// A row of `trades` as one of its sides sees it.
+    pub(crate) fn own_trade(&self, market: &Market, maker: bool) -> Result<OwnTrade, Error> {
+        let (trade, _) = self.public_trade()?;
+        let (order, fee) = if maker { ("maker_order_id", "maker_fee") } else { ("taker_order_id", "taker_fee") };
+        let side = if maker { trade.taker_side.opposite() } else { trade.taker_side };
+        Ok(OwnTrade {
+            symbol: market.id,
+            trade: trade.trade,
+            order: OrderId(self.number(order)?),
+            price: trade.price,
+            quantity: trade.quantity,
+            quote: trade.quote,
+            fee: self.amount(fee)?,
+            fee_asset: market.receives(side),
+            side,
+            maker,
+            time: trade.time,
+        })
+    }
+
+    /// A row of `candles`.
+    pub(crate) fn candle(&self, interval: Interval) -> Result<Candle, Error> {
+        let open_time = Timestamp(self.number("open_time")?);
+        Ok(Candle {
+            open_time,
+            close_time: Timestamp(interval.next_open(open_time, Offset::UTC).0 - 1),
+            open: Price(self.number("open")?),
+            high: Price(self.number("high")?),
+            low: Price(self.number("low")?),
+            close: Price(self.number("close")?),
+            volume: self.amount("volume")?,
+            quote_volume: self.amount("quote_volume")?,
+            taker_buy_volume: self.amount("taker_buy_volume")?,
+            taker_buy_quote_volume: self.amount("taker_buy_quote_volume")?,
+            trades: self.number("trades")?,
+            first_trade: TradeId(self.number("first_trade")?),
+            last_trade: TradeId(self.number("last_trade")?),
+        })
+    }
+}

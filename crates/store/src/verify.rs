@@ -1,0 +1,235 @@
+//! The tables held against the engine. [`Facts`] are what the tables say, read in one transaction; a [`Witness`] is what the engine says
+//! at the same command, after a replay of the log. Neither knows how the other came to it.
+
+use std::collections::BTreeMap;
+
+use crossbook_engine::event::Trade;
+use crossbook_engine::{Cause, Event, Partition};
+use crossbook_types::{AccountId, Amount, AssetId, OrderId, PartitionId, Sequence, SymbolId};
+use crossbook_views::{Order, Views};
+use futures_util::TryStreamExt as _;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
+
+use crate::database::{self, Database, Error};
+use crate::rows::Fields;
+use crate::schema::ORDERS;
+use crate::writer::{Position, position};
+
+/// How many findings are kept; more change nothing about the verdict.
+pub const FINDINGS_MAX: usize = 100;
+
+/// What the trades of a market add up to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TradeSums {
+    /// How many.
+    pub count: u64,
+    /// Lots.
+    pub quantity: u128,
+    /// In the quote asset's smallest unit.
+    pub quote: Amount,
+    /// What takers paid, of both assets, added as if they were one.
+    pub taker_fees: Amount,
+    /// What makers paid.
+    pub maker_fees: Amount,
+}
+
+impl TradeSums {
+    fn add(&mut self, quantity: u64, quote: Amount, taker_fee: Amount, maker_fee: Amount) {
+        self.count += 1;
+        self.quantity += u128::from(quantity);
+        self.quote = self.quote.plus(quote);
+        self.taker_fees = self.taker_fees.plus(taker_fee);
+        self.maker_fees = self.maker_fees.plus(maker_fee);
+    }
+}
+
+/// What the tables say.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Facts {
+    /// Where they stand.
+    pub position: Position,
+    /// Free and held, by account and asset.
+    pub balances: BTreeMap<(AccountId, AssetId), (Amount, Amount)>,
+    /// Orders that have not ended.
+    pub open_orders: BTreeMap<(SymbolId, OrderId), Order>,
+    /// Of all trades.
+    pub trades: BTreeMap<SymbolId, TradeSums>,
+    /// Of all ledger entries, by account and asset.
+    pub entries: BTreeMap<(AccountId, AssetId), Amount>,
+    /// Of all candles: trades and quote volume, by market and interval.
+    pub candles: BTreeMap<(SymbolId, String), (u64, Amount)>,
+}
+
+impl Facts {
+    /// Reads the tables as they are at one moment.
+    ///
+    /// # Errors
+    /// When the database fails, or a row makes no sense.
+    pub async fn read(database: &Database, partition: PartitionId) -> Result<Self, Error> {
+        let mut connection = database.connect().await?;
+        let mut transaction = connection.begin().await?;
+        let mut facts = Self { position: position(&mut transaction, partition).await?, ..Self::default() };
+        let account = |fields: &Fields<'_>| {
+            let asset = u32::try_from(fields.number("asset_id")?);
+            let asset = asset.map_err(|_| Error::Nonsense("column asset_id".to_owned()))?;
+            Ok::<_, Error>((AccountId(fields.number("account_id")?), AssetId(asset)))
+        };
+        let text = |column| format!("CAST({column} AS CHAR(41)) AS {column}");
+        let statement = format!("SELECT account_id, asset_id, {}, {} FROM balances", text("free"), text("held"));
+        each(&mut transaction, statement, |row| {
+            facts.balances.insert(account(&row)?, (row.amount("free")?, row.amount("held")?));
+            Ok(())
+        })
+        .await?;
+        let statement =
+            format!("SELECT {} FROM orders WHERE status IN ('NEW', 'PARTIALLY_FILLED')", ORDERS.selection());
+        each(&mut transaction, statement, |row| {
+            let order = row.order()?;
+            facts.open_orders.insert((order.symbol, order.order), order);
+            Ok(())
+        })
+        .await?;
+        let statement = format!(
+            "SELECT symbol_id, quantity, {}, {}, {} FROM trades",
+            text("quote"),
+            text("taker_fee"),
+            text("maker_fee")
+        );
+        each(&mut transaction, statement, |row| {
+            let sums = facts.trades.entry(row.symbol()?).or_default();
+            sums.add(row.number("quantity")?, row.amount("quote")?, row.amount("taker_fee")?, row.amount("maker_fee")?);
+            Ok(())
+        })
+        .await?;
+        let statement = format!("SELECT account_id, asset_id, {} FROM ledger_entries", text("amount"));
+        each(&mut transaction, statement, |row| {
+            let sum = facts.entries.entry(account(&row)?).or_default();
+            *sum = sum.plus(row.amount("amount")?);
+            Ok(())
+        })
+        .await?;
+        let statement = format!("SELECT symbol_id, candle_interval, trades, {} FROM candles", text("quote_volume"));
+        each(&mut transaction, statement, |row| {
+            let (count, quote) = facts.candles.entry((row.symbol()?, row.text("candle_interval")?)).or_default();
+            *count += row.number("trades")?;
+            *quote = quote.plus(row.amount("quote_volume")?);
+            Ok(())
+        })
+        .await?;
+        transaction.rollback().await?;
+        database::close(connection).await;
+        Ok(facts)
+    }
+}
+
+/// Gives every row of a statement, which is made of this crate's own words.
+async fn each(
+    connection: &mut AnyConnection,
+    statement: String,
+    mut take: impl FnMut(Fields<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut rows = sqlx::query(AssertSqlSafe(statement)).fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        let row: AnyRow = row;
+        take(Fields(&row))?;
+    }
+    Ok(())
+}
+
+/// What the engine says, gathered while its log is replayed.
+#[derive(Clone, Debug, Default)]
+pub struct Witness {
+    trades: BTreeMap<SymbolId, TradeSums>,
+}
+
+impl Witness {
+    /// Takes the events of the next command. Of those up to `complete_from`, the tables have no trades.
+    pub fn follow(&mut self, cause: Cause, events: &[Event], complete_from: Sequence) {
+        if cause.sequence <= complete_from {
+            return;
+        }
+        for event in events {
+            if let Event::Traded(Trade { symbol, quantity, quote, taker, maker, .. }) = event {
+                self.trades.entry(*symbol).or_default().add(quantity.0, *quote, taker.fee, maker.fee);
+            }
+        }
+    }
+
+    /// Everything in which the tables differ from the engine, which stands where they do; empty if nothing does.
+    #[must_use]
+    pub fn compare(&self, facts: &Facts, partition: &Partition, views: &Views) -> Vec<String> {
+        let mut findings = Vec::new();
+        let mut note = |finding: String| {
+            if findings.len() < FINDINGS_MAX {
+                findings.push(finding);
+            }
+        };
+        if facts.position.sequence != partition.sequence() {
+            note(format!("the tables stand at {}, the engine at {}", facts.position.sequence, partition.sequence()));
+        }
+        let ledger = partition.ledger();
+        let told = ledger.balances().map(|(account, asset, balance)| ((account, asset), (balance.free, balance.held)));
+        differences("balance", &facts.balances, &told.collect(), |balance| *balance == Default::default(), &mut note);
+
+        let open = views.markets().flat_map(|market| market.all_orders()).filter(|order| order.status.is_open());
+        let open = open.map(|order| ((order.symbol, order.order), order.clone())).collect();
+        differences("open order", &facts.open_orders, &open, |_| false, &mut note);
+
+        differences("trades of market", &facts.trades, &self.trades, |_| false, &mut note);
+        if facts.position.complete_from == Sequence(0) {
+            for ((symbol, interval), sums) in &facts.candles {
+                let trades = self.trades.get(symbol).copied().unwrap_or_default();
+                if *sums != (trades.count, trades.quote) {
+                    note(format!("candles {interval} of market {symbol} add up to {sums:?}, its trades to {trades:?}"));
+                }
+            }
+        }
+        let venue = partition.registry().assets().iter().flat_map(|asset| {
+            [AccountId::EXTERNAL, AccountId::FEES, AccountId::CLEARING]
+                .map(|account| ((account, asset.id), ledger.venue_balance(account, asset.id)))
+        });
+        let clients =
+            ledger.balances().map(|(account, asset, balance)| ((account, asset), balance.free.plus(balance.held)));
+        differences(
+            "sum of ledger entries",
+            &facts.entries,
+            &venue.chain(clients).collect(),
+            |sum| sum.is_zero(),
+            &mut note,
+        );
+
+        let mut sums = BTreeMap::<AssetId, Amount>::new();
+        for ((_, asset), amount) in &facts.entries {
+            let sum = sums.entry(*asset).or_default();
+            *sum = sum.plus(*amount);
+        }
+        for (asset, sum) in sums.into_iter().filter(|(_, sum)| !sum.is_zero()) {
+            note(format!("the ledger entries of asset {asset} add up to {} instead of 0", sum.0));
+        }
+        findings
+    }
+}
+
+/// Tells every key under which two maps differ. What `is_nothing` may be absent.
+fn differences<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
+    what: &str,
+    tables: &BTreeMap<K, V>,
+    engine: &BTreeMap<K, V>,
+    is_nothing: impl Fn(&V) -> bool,
+    note: &mut impl FnMut(String),
+) {
+    for (key, value) in tables {
+        match engine.get(key) {
+            Some(other) if other == value => {}
+            Some(other) => note(format!("{what} {key:?}: the tables say {value:?}, the engine {other:?}")),
+            None if is_nothing(value) => {}
+            None => note(format!("{what} {key:?}: the tables say {value:?}, the engine has none")),
+        }
+    }
+    for (key, value) in engine {
+        if !tables.contains_key(key) && !is_nothing(value) {
+            note(format!("{what} {key:?}: the engine says {value:?}, the tables have none"));
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Writing a batch: one transaction that moves the position and brings the rows, or does neither.
+//!
+//! The position moves first, and only from where the batch begins. So a batch that was written already, by this writer before it
+//! lost its connection or by another one, is found out before a row is touched, and nothing is ever written twice.
+//!
+//! Statements have a few fixed lengths (the largest allowed, its half, and so on down to one row), so each is parsed once and then
+//! reused, and any number of rows is a few of them.
+
+use std::collections::HashMap;
+
+use crossbook_types::{PartitionId, Sequence, Timestamp};
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection as _, Row as _};
+
+use crate::batch::{Batch, Value};
+use crate::database::{self, Database, Error, within};
+use crate::options::Dialect;
+use crate::schema::Table;
+
+/// How far the tables of a partition have come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Position {
+    /// The last command whose rows are there.
+    pub sequence: Sequence,
+    /// When it was taken.
+    pub time: Timestamp,
+    /// The command up to which there are no rows, because the log no longer had them; 0: the tables are complete.
+    pub complete_from: Sequence,
+}
+
+/// The one connection that writes.
+#[derive(Debug)]
+pub struct Writer {
+    database: Database,
+    connection: AnyConnection,
+    statements: HashMap<(&'static str, usize), String>,
+}
+
+impl Writer {
+    /// Connects, makes the tables if there are none, and takes the sole right to write.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, is not meant for this, or has another writer.
+    pub async fn open(database: &Database) -> Result<Self, Error> {
+        let mut connection = database.connect().await?;
+        let prepared = async {
+            database.claim(&mut connection).await?;
+            database.migrate(&mut connection).await
+        };
+        if let Err(error) = prepared.await {
+            database::close(connection).await;
+            return Err(error);
+        }
+        Ok(Self { database: database.clone(), connection, statements: HashMap::new() })
+    }
+
+    /// How far the tables have come.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn position(&mut self, partition: PartitionId) -> Result<Position, Error> {
+        let limit = self.database.options().query_timeout();
+        within(limit, position(&mut self.connection, partition)).await
+    }
+
+    /// Writes a batch. If this fails, nothing of it was written, except when the connection broke in the very end: the position
+    /// tells.
+    ///
+    /// # Errors
+    /// When the database fails, or does not stand where the batch begins.
+    pub async fn write(&mut self, batch: &Batch) -> Result<(), Error> {
+        let limit = self.database.options().write_timeout();
+        match tokio::time::timeout(limit, self.transact(batch)).await {
+            Ok(done) => done,
+            Err(_) => Err(Error::Slow(limit)),
+        }
+    }
+
+    /// Removes everything from the tables.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn clear(&mut self) -> Result<(), Error> {
+        self.database.drop_tables(&mut self.connection).await?;
+        self.database.migrate(&mut self.connection).await
+    }
+
+    /// Ends the connection.
+    pub async fn close(self) {
+        database::close(self.connection).await;
+    }
+
+    async fn transact(&mut self, batch: &Batch) -> Result<(), Error> {
+        let begin = match self.database.dialect() {
+            // Without it, SQLite takes the lock at the first write, and may then find it taken without having waited.
+            Dialect::Sqlite => "BEGIN IMMEDIATE",
+            Dialect::MySql => "BEGIN",
+        };
+        let rows_max = self.database.options().batch_rows_max.max(1);
+        let mut transaction = self.connection.begin_with(begin).await?;
+        let moved = if batch.after == Sequence(0) {
+            let first = "INSERT INTO projection (partition_id, sequence, time, complete_from) \
+                         SELECT ?, ?, ?, ? FROM (SELECT 1 AS one) AS nothing \
+                         WHERE NOT EXISTS (SELECT 1 FROM projection WHERE partition_id = ?)";
+            let values = batch.position().into_iter().chain([Value::Integer(batch.partition.0.into())]);
+            bind(sqlx::query(first), values).execute(&mut *transaction).await?
+        } else {
+            let on = "UPDATE projection SET sequence = ?, time = ?, complete_from = ? \
+                      WHERE partition_id = ? AND sequence = ?";
+            let [partition, values @ ..] = &batch.position()[..] else { unreachable!("a position has four values") };
+            let after = Value::Integer(i64::try_from(batch.after.0).unwrap_or(i64::MAX));
+            let values = values.iter().cloned().chain([partition.clone(), after]);
+            bind(sqlx::query(on), values).execute(&mut *transaction).await?
+        };
+        if moved.rows_affected() != 1 {
+            let found = position(&mut transaction, batch.partition).await?;
+            transaction.rollback().await?;
+            return Err(Error::Moved { expected: batch.after.0, found: found.sequence.0 });
+        }
+        for (table, rows) in batch.tables() {
+            let mut rows = rows.into_iter();
+            let mut length = rows_max;
+            while rows.len() > 0 {
+                if rows.len() < length {
+                    length = length.div_ceil(2).min(length - 1);
+                    continue;
+                }
+                let dialect = self.database.dialect();
+                let statement = self
+                    .statements
+                    .entry((table.name, length))
+                    .or_insert_with(|| upsert(table, length, dialect))
+                    .clone();
+                // The text is made of the names in `schema` and of question marks.
+                let query = bind(sqlx::query(AssertSqlSafe(statement)), rows.by_ref().take(length).flatten());
+                query.execute(&mut *transaction).await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+/// Where a partition's tables stand.
+pub(crate) async fn position(connection: &mut AnyConnection, partition: PartitionId) -> Result<Position, sqlx::Error> {
+    let query = sqlx::query("SELECT sequence, time, complete_from FROM projection WHERE partition_id = ?");
+    let row = query.bind(i64::from(partition.0)).fetch_optional(connection).await?;
+    let Some(row) = row else { return Ok(Position::default()) };
+    let number = |at: usize| row.try_get::<i64, _>(at).map(|number| u64::try_from(number).unwrap_or_default());
+    Ok(Position { sequence: Sequence(number(0)?), time: Timestamp(number(1)?), complete_from: Sequence(number(2)?) })
+}
+
+type Statement<'q> = Query<'q, Any, AnyArguments>;
+
+pub(crate) fn bind<'q>(query: Statement<'q>, values: impl IntoIterator<Item = Value>) -> Statement<'q> {
+    values.into_iter().fold(query, |query, value| match value {
+        Value::Null => query.bind(None::<i64>),
+        Value::Integer(number) => query.bind(number),
+        Value::Text(text) => query.bind(text),
+    })
+}
+
+/// The statement that writes so many rows.
+pub(crate) fn upsert(table: &Table, rows: usize, dialect: Dialect) -> String {
+    let row = format!("({})", vec!["?"; table.columns.len()].join(", "));
+    let mut statement = format!("INSERT INTO {} ({}) VALUES ", table.name, table.columns.join(", "));
+    statement.push_str(&vec![row.as_str(); rows].join(", "));
+    if table.changes {
+        let (key, rest) = table.columns.split_at(table.key);
+        let (begin, value): (String, fn(&str) -> String) = match dialect {
+            Dialect::Sqlite => (format!(" ON CONFLICT ({}) DO UPDATE SET ", key.join(", ")), |column| {
+                format!("{column} = excluded.{column}")
+            }),
+            // MariaDB has no other way to name the new row, and MySQL still has this one.
+            Dialect::MySql => (" ON DUPLICATE KEY UPDATE ".to_owned(), |column| format!("{column} = VALUES({column})")),
+        };
+        statement.push_str(&begin);
+        statement.push_str(&rest.iter().map(|column| value(column)).collect::<Vec<_>>().join(", "));
+    }
+    statement
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_inserted_and_states_replaced() {
+        let table = Table { name: "t", key: 1, columns: &["a", "b"], changes: false };
+        assert_eq!(upsert(&table, 2, Dialect::MySql), "INSERT INTO t (a, b) VALUES (?, ?), (?, ?)");
+        let table = Table { changes: true, ..table };
+        let sqlite = "INSERT INTO t (a, b) VALUES (?, ?) ON CONFLICT (a) DO UPDATE SET b = excluded.b";
+        assert_eq!(upsert(&table, 1, Dialect::Sqlite), sqlite);
+        let mysql = "INSERT INTO t (a, b) VALUES (?, ?) ON DUPLICATE KEY UPDATE b = VALUES(b)";
+        assert_eq!(upsert(&table, 1, Dialect::MySql), mysql);
+        assert_eq!(crate::schema::TABLES.iter().filter(|table| !table.changes).count(), 4);
+    }
+}
