@@ -4,5 +4,6 @@
 
 pub mod http;
 pub mod latency;
+pub mod mariadb;
 pub mod naive;
 pub mod workload;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crossbook_engine::event::Trade;
 use crossbook_engine::{Cause, Event, Partition};
 use crossbook_types::{AccountId, Amount, AssetId, OrderId, PartitionId, Sequence, SymbolId};
-use crossbook_views::{Order, Views};
+use crossbook_views::{Interval, Order, Views};
 use futures_util::TryStreamExt as _;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
@@ -178,12 +178,10 @@ impl Witness {
 
         differences("trades of market", &facts.trades, &self.trades, |_| false, &mut note);
         if facts.position.complete_from == Sequence(0) {
-            for ((symbol, interval), sums) in &facts.candles {
-                let trades = self.trades.get(symbol).copied().unwrap_or_default();
-                if *sums != (trades.count, trades.quote) {
-                    note(format!("candles {interval} of market {symbol} add up to {sums:?}, its trades to {trades:?}"));
-                }
-            }
+            let candles = self.trades.iter().flat_map(|(&symbol, sums)| {
+                Interval::ALL.iter().map(move |interval| ((symbol, interval.as_str().to_owned()), (sums.count, sums.quote)))
+            });
+            differences("trades in candles", &facts.candles, &candles.collect(), |_| false, &mut note);
         }
         let venue = partition.registry().assets().iter().flat_map(|asset| {
             [AccountId::EXTERNAL, AccountId::FEES, AccountId::CLEARING]

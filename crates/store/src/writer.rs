@@ -101,7 +101,7 @@ impl Writer {
         let mut transaction = self.connection.begin_with(begin).await?;
         let moved = if batch.after == Sequence(0) {
             let first = "INSERT INTO projection (partition_id, sequence, time, complete_from) \
-                         SELECT ?, ?, ?, ? FROM (SELECT 1 AS one) AS nothing \
+                         SELECT ?, ?, ?, ? FROM (SELECT 1 AS one) AS one_row \
                          WHERE NOT EXISTS (SELECT 1 FROM projection WHERE partition_id = ?)";
             let values = batch.position().into_iter().chain([Value::Integer(batch.partition.0.into())]);
             bind(sqlx::query(first), values).execute(&mut *transaction).await?

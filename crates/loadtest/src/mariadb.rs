@@ -1,0 +1,223 @@
+//! A MariaDB server of one's own, to test and to measure against: the real program, in a folder and on a port that nobody else uses, with
+//! the durability that it has in production (every commit is synced).
+//!
+//! The server dies with the process that started it, also when that is killed, so nothing is left behind.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long the server has to start.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between two looks whether it has started.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The programs are not installed.
+    #[error("MariaDB is not installed ({0} was not found); on Debian: apt-get install mariadb-server")]
+    NotInstalled(&'static str),
+    /// A program failed.
+    #[error("{program} failed: {output}")]
+    Failed {
+        /// Which.
+        program: &'static str,
+        /// What it said.
+        output: String,
+    },
+    /// It did not start in time.
+    #[error("the MariaDB server did not start within a minute; see {}", .0.display())]
+    Slow(PathBuf),
+    /// The system refused.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct MariaDb {
+    folder: PathBuf,
+    port: u16,
+    running: Option<Running>,
+}
+
+/// The thread that started the server. Linux ends a process with the thread that started it, so this one stays.
+#[derive(Debug)]
+struct Running {
+    stop: Sender<Stop>,
+    thread: JoinHandle<()>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stop {
+    Kill,
+    Terminate,
+}
+
+impl MariaDb {
+    /// Makes a server's files in `folder`, which is empty or does not exist, and starts it on a free port of the loopback address.
+    ///
+    /// # Errors
+    /// When MariaDB is not installed, or does not start.
+    pub fn start(folder: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(folder)?;
+        let install = find("mariadb-install-db", &["/usr/bin"])?;
+        let mut command = Command::new(install);
+        command.arg("--no-defaults").arg(format!("--datadir={}", folder.join("data").display())).args([
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            "--user=root",
+        ]);
+        run("mariadb-install-db", &mut command)?;
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let mut server = Self { folder: folder.to_owned(), port, running: None };
+        server.restart()?;
+        Ok(server)
+    }
+
+    /// The address of a database on this server.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        format!("mysql://root@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Makes an empty database, in place of one of that name, and gives its address.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn create(&self, database: &str) -> Result<String, Error> {
+        self.execute(&format!("DROP DATABASE IF EXISTS `{database}`; CREATE DATABASE `{database}`"))?;
+        Ok(self.url(database))
+    }
+
+    /// Has the server execute statements.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn execute(&self, statements: &str) -> Result<(), Error> {
+        run("mariadb", self.client("mariadb", &["/usr/bin"])?.args(["--batch", "--execute", statements]))
+    }
+
+    /// Kills the server, as a crash would. Nothing happens if it does not run.
+    pub fn kill(&mut self) {
+        self.end(Stop::Kill);
+    }
+
+    /// Stops the server in order.
+    pub fn stop(&mut self) {
+        self.end(Stop::Terminate);
+    }
+
+    /// Starts the server again on the same files and port.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn restart(&mut self) -> Result<(), Error> {
+        let server = find("mariadbd", &["/usr/sbin", "/usr/libexec"])?;
+        let log = self.folder.join("server.log");
+        let output = File::options().create(true).append(true).open(&log)?;
+        let mut command = match find("setpriv", &["/usr/bin"]) {
+            Ok(setpriv) => {
+                let mut command = Command::new(setpriv);
+                command.args(["--pdeathsig", "KILL", "--"]).arg(server);
+                command
+            }
+            Err(_) => Command::new(server),
+        };
+        let at = |name: &str| self.folder.join(name).display().to_string();
+        command
+            .arg("--no-defaults")
+            .arg("--user=root")
+            .arg(format!("--datadir={}", at("data")))
+            .arg(format!("--socket={}", at("socket")))
+            .arg(format!("--pid-file={}", at("pid")))
+            .arg(format!("--port={}", self.port))
+            .args(["--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin"])
+            .args(["--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=512M"])
+            .args(["--innodb-log-file-size=512M"])
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        let (stop, stopped) = channel();
+        let (started, child) = channel();
+        let thread = std::thread::Builder::new().name("mariadb".to_owned()).spawn(move || match command.spawn() {
+            Ok(child) => {
+                let _ = started.send(Ok(()));
+                hold(child, stopped.recv().unwrap_or(Stop::Kill));
+            }
+            Err(error) => drop(started.send(Err(error))),
+        })?;
+        child.recv().unwrap_or_else(|_| Err(io::Error::other("the thread that starts the server has ended")))?;
+        self.running = Some(Running { stop, thread });
+        self.wait_until_ready(&log)
+    }
+
+    fn wait_until_ready(&self, log: &Path) -> Result<(), Error> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            let mut ping = self.client("mariadb-admin", &["/usr/bin"])?;
+            if run("mariadb-admin", ping.arg("ping")).is_ok() {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::Slow(log.to_owned()));
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn client(&self, program: &'static str, folders: &[&str]) -> Result<Command, Error> {
+        let mut command = Command::new(find(program, folders)?);
+        let port = self.port.to_string();
+        command.args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--port", &port, "--user=root"]);
+        Ok(command)
+    }
+
+    fn end(&mut self, how: Stop) {
+        if let Some(Running { stop, thread }) = self.running.take() {
+            let _ = stop.send(how);
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for MariaDb {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Waits until the server is to end, and ends it.
+fn hold(mut child: Child, how: Stop) {
+    if let Stop::Terminate = how {
+        let terminated = Command::new("kill").arg(child.id().to_string()).status();
+        if terminated.is_ok_and(|status| status.success()) {
+            let _ = child.wait();
+            return;
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Where a program is: on the search path, or where packages put what is not.
+fn find(program: &'static str, folders: &[&str]) -> Result<PathBuf, Error> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let candidates = std::env::split_paths(&path).chain(folders.iter().map(PathBuf::from));
+    candidates.map(|folder| folder.join(program)).find(|file| file.is_file()).ok_or(Error::NotInstalled(program))
+}
+
+fn run(program: &'static str, command: &mut Command) -> Result<(), Error> {
+    let output = command.stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = [output.stderr, output.stdout].concat();
+    Err(Error::Failed { program, output: String::from_utf8_lossy(&text).trim().to_owned() })
+}

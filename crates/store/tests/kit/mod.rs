@@ -1,0 +1,108 @@
+//! Both databases, each test with an empty one of its own, and a venue's events to fill it with.
+
+#![allow(dead_code, reason = "each test binary uses its part of the kit")]
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use crossbook_engine::{Cause, Event};
+use crossbook_loadtest::mariadb::MariaDb;
+use crossbook_store::{Address, Database, Dialect, Options, Position, Projection, Source, SourceError, Writer};
+use crossbook_types::{PartitionId, Sequence};
+use crossbook_views::Views;
+use tempfile::TempDir;
+
+pub const PARTITION: PartitionId = PartitionId(0);
+
+/// Names a database of the shared server to each test.
+static SERVER: OnceLock<Mutex<(MariaDb, TempDir, u32)>> = OnceLock::new();
+
+/// An empty database.
+pub struct Empty {
+    pub database: Database,
+    pub dialect: Dialect,
+    address: String,
+    _folder: TempDir,
+}
+
+impl Empty {
+    /// Where it is, for a connection that the history knows nothing of.
+    pub fn address(&self) -> String {
+        self.address.clone()
+    }
+}
+
+/// An empty database of each kind, with small batches.
+pub fn databases() -> Vec<Empty> {
+    [Dialect::Sqlite, Dialect::MySql].map(|dialect| empty(dialect, options())).into()
+}
+
+/// Options under which tests write: statements of every length.
+pub fn options() -> Options {
+    Options { batch_rows_max: 37, batch_delay_ms: 5, retry_delay_max_ms: 200, ..Options::default() }
+}
+
+pub fn empty(dialect: Dialect, options: Options) -> Empty {
+    let folder = tempfile::tempdir().unwrap();
+    let address = match dialect {
+        Dialect::Sqlite => format!("sqlite://{}", folder.path().join("history.sqlite").display()),
+        Dialect::MySql => {
+            let server = SERVER.get_or_init(|| {
+                let folder = tempfile::tempdir().unwrap();
+                let server = MariaDb::start(folder.path()).expect("the suite runs on MariaDB too");
+                Mutex::new((server, folder, 0))
+            });
+            let mut server = server.lock().unwrap();
+            server.2 += 1;
+            let name = format!("history_{}", server.2);
+            server.0.create(&name).unwrap()
+        }
+    };
+    let database = Database::new(&Options { database: Address::new(&address), ..options }, folder.path()).unwrap().unwrap();
+    Empty { database, dialect, address, _folder: folder }
+}
+
+/// Everything that a partition said, as its log would tell it again.
+pub type Told = Arc<Vec<(Cause, Vec<Event>)>>;
+
+/// A projection of nothing.
+pub fn fresh() -> Projection {
+    Projection::resume(PARTITION, Views::new(Projection::limits()), Sequence(0))
+}
+
+/// Writes all that was told, in batches of so many commands.
+pub async fn fill(database: &Database, told: &[(Cause, Vec<Event>)], commands: usize) {
+    let mut writer = Writer::open(database).await.unwrap();
+    let mut projection = fresh();
+    for some in told.chunks(commands) {
+        for (cause, events) in some {
+            projection.follow(*cause, events);
+        }
+        writer.write(&projection.take()).await.unwrap();
+    }
+    writer.close().await;
+}
+
+/// A source that tells again what was told.
+pub struct Retelling {
+    pub told: Told,
+    pub seeks: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Source for Retelling {
+    fn seek(&mut self, position: Position, _: &dyn Fn() -> bool) -> Result<Projection, SourceError> {
+        self.seeks.lock().unwrap().push(position.sequence.0);
+        let mut views = Views::new(Projection::limits());
+        for (cause, events) in self.told.iter().take_while(|(cause, _)| cause.sequence <= position.sequence) {
+            views.apply_all(*cause, events);
+        }
+        Ok(Projection::resume(PARTITION, views, position.complete_from))
+    }
+
+    fn pull(&mut self, projection: &mut Projection, until: Sequence, rows_max: usize) -> Result<(), SourceError> {
+        while projection.position() < until && !projection.is_full(rows_max) {
+            let (cause, events) = &self.told[usize::try_from(projection.position().0).unwrap()];
+            projection.follow(*cause, events);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! The loop that writes, with a database that is killed, absent or emptied: nothing is lost, nothing is written twice.
+
+#[path = "../../views/tests/venue/mod.rs"]
+#[allow(dead_code, reason = "made for the tests of the views")]
+mod venue;
+
+mod kit;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crossbook_engine::Cause;
+use crossbook_loadtest::mariadb::MariaDb;
+use crossbook_store::contents::contents;
+use crossbook_store::{Activity, Address, Database, Dialect, Options, Progress, Recorder, Writer};
+use crossbook_types::{Sequence, Timestamp};
+use kit::{PARTITION, Retelling, Told, databases, empty, fill, options};
+use tokio::sync::watch;
+use venue::Venue;
+
+/// A recorder on a thread of its own, as the venue runs it.
+struct Running {
+    live: watch::Sender<Cause>,
+    stop: watch::Sender<bool>,
+    progress: Arc<Progress>,
+    seeks: Arc<Mutex<Vec<u64>>>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Running {
+    fn start(database: &Database, told: &Told) -> Self {
+        let (live, live_seen) = watch::channel(Cause { sequence: Sequence(0), time: Timestamp(0) });
+        let (stop, stop_seen) = watch::channel(false);
+        let (progress, seeks) = (Arc::new(Progress::default()), Arc::default());
+        let source = Retelling { told: Arc::clone(told), seeks: Arc::clone(&seeks) };
+        let recorder =
+            Recorder::new(database.clone(), PARTITION, source, live_seen, stop_seen, Arc::clone(&progress));
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(recorder.run());
+        });
+        Self { live, stop, progress, seeks, thread }
+    }
+
+    fn wait_for(&self, what: &str, holds: impl Fn(&Progress) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !holds(&self.progress) {
+            assert!(Instant::now() < deadline, "{what}: {:?}", self.progress.status());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn stop(self) {
+        self.stop.send(true).unwrap();
+        self.thread.join().unwrap();
+    }
+}
+
+fn traded(seed: u64, commands: usize) -> Told {
+    let mut venue = Venue::open(seed);
+    venue.trade(commands, 400_000);
+    Arc::new(venue.log)
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// What the tables should have in the end.
+fn expected(told: &Told) -> Vec<crossbook_store::contents::TableContents> {
+    let plain = empty(Dialect::Sqlite, options());
+    runtime().block_on(async {
+        fill(&plain.database, told, 1_000).await;
+        contents(&plain.database).await.unwrap()
+    })
+}
+
+#[test]
+fn it_follows_the_venue_and_is_complete_when_it_stops() {
+    let told = traded(11, 2_000);
+    for empty in databases() {
+        let running = Running::start(&empty.database, &told);
+        for (cause, _) in told.iter().step_by(97) {
+            running.live.send(*cause).unwrap();
+            running.wait_for("follows", |progress| progress.position().sequence == cause.sequence);
+        }
+        running.live.send(told.last().unwrap().0).unwrap();
+        running.stop();
+        assert_eq!(runtime().block_on(contents(&empty.database)).unwrap(), expected(&told), "{:?}", empty.dialect);
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_again_and_again_loses_and_doubles_nothing() {
+    let told = traded(12, 6_000);
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = MariaDb::start(folder.path()).expect("the suite runs on MariaDB too");
+    let address = Address::new(&server.create("killed").unwrap());
+    // Small transactions, so that each kill finds one under way.
+    let options = Options { database: address, transaction_rows_max: 300, ..options() };
+    let database = Database::new(&options, folder.path()).unwrap().unwrap();
+    let running = Running::start(&database, &told);
+    let end = told.last().unwrap().0;
+    running.live.send(end).unwrap();
+    let mut position = 0;
+    for kill in 1..=5 {
+        // Each time it has come some way further, and not yet to the end.
+        running.wait_for("goes on", |progress| progress.position().sequence.0 > position + 300);
+        position = running.progress.position().sequence.0;
+        server.kill();
+        running.wait_for("notices", |progress| matches!(progress.status().activity, Activity::Failing(_)));
+        assert!(running.progress.position().sequence < end.sequence, "kill {kill} came too late to show anything");
+        server.restart().unwrap();
+    }
+    running.wait_for("ends", |progress| progress.position().sequence == end.sequence);
+    assert_eq!(*running.seeks.lock().unwrap(), [0], "what was folded is kept over a lost connection");
+    running.stop();
+    assert_eq!(runtime().block_on(contents(&database)).unwrap(), expected(&told));
+}
+
+#[test]
+fn a_server_that_is_not_there_yet_is_waited_for() {
+    let told = traded(13, 300);
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = MariaDb::start(folder.path()).expect("the suite runs on MariaDB too");
+    let address = Address::new(&server.create("late").unwrap());
+    server.stop();
+    let database = Database::new(&Options { database: address, ..options() }, folder.path()).unwrap().unwrap();
+    let running = Running::start(&database, &told);
+    running.live.send(told.last().unwrap().0).unwrap();
+    running.wait_for("notices", |progress| matches!(progress.status().activity, Activity::Failing(_)));
+    server.restart().unwrap();
+    running.wait_for("follows", |progress| progress.position().sequence == told.last().unwrap().0.sequence);
+    running.stop();
+}
+
+#[test]
+fn tables_that_somebody_has_emptied_are_filled_again() {
+    let told = traded(14, 1_000);
+    let empty = empty(Dialect::Sqlite, options());
+    let running = Running::start(&empty.database, &told);
+    running.live.send(told[499].0).unwrap();
+    running.wait_for("follows", |progress| progress.position().sequence == told[499].0.sequence);
+    runtime().block_on(async {
+        let mut writer = Writer::open(&empty.database).await.unwrap();
+        writer.clear().await.unwrap();
+        writer.close().await;
+    });
+    running.live.send(told.last().unwrap().0).unwrap();
+    running.wait_for("fills", |progress| progress.position().sequence == told.last().unwrap().0.sequence);
+    assert_eq!(*running.seeks.lock().unwrap(), [0, 0]);
+    running.stop();
+    assert_eq!(runtime().block_on(contents(&empty.database)).unwrap(), expected(&told));
+}

@@ -1,0 +1,219 @@
+//! What is in the tables, on both databases: the same, however it got there, and what the engine says.
+
+#[path = "../../views/tests/venue/mod.rs"]
+#[allow(dead_code, reason = "made for the tests of the views")]
+mod venue;
+
+mod kit;
+
+use crossbook_store::contents::contents;
+use crossbook_store::verify::{Facts, Witness};
+use crossbook_store::{Database, Dialect, Error, Options, Projection, Writer};
+use crossbook_types::Sequence;
+use crossbook_views::{Limits, Views};
+use kit::{PARTITION, databases, empty, fill, fresh, options};
+use sqlx::{Connection as _, Executor as _};
+use venue::Venue;
+
+fn traded(seed: u64, commands: usize) -> Venue {
+    let mut venue = Venue::open(seed);
+    venue.trade(commands, 400_000);
+    venue
+}
+
+/// What differs between the tables and the engine.
+async fn findings(database: &Database, venue: &Venue) -> Vec<String> {
+    let facts = Facts::read(database, PARTITION).await.unwrap();
+    let mut views = Views::new(Limits::default());
+    let mut witness = Witness::default();
+    for (cause, events) in &venue.log {
+        views.apply_all(*cause, events);
+        witness.follow(*cause, events, facts.position.complete_from);
+    }
+    witness.compare(&facts, &venue.partition, &views)
+}
+
+#[tokio::test]
+async fn the_tables_are_what_the_engine_says_and_the_same_in_every_database_however_written() {
+    let venue = traded(1, 3_000);
+    let mut all = Vec::new();
+    for commands in [1_000_000, 100, 1] {
+        // One command a transaction is slow on a server that syncs each.
+        let log = if commands == 1 { &venue.log[..400] } else { &venue.log[..] };
+        for empty in databases() {
+            fill(&empty.database, log, commands).await;
+            if commands > 1 {
+                assert_eq!(findings(&empty.database, &venue).await, Vec::<String>::new(), "{:?}", empty.dialect);
+                all.push(contents(&empty.database).await.unwrap());
+            } else {
+                let again = empty_like(&empty);
+                fill(&again.database, log, 7).await;
+                assert_eq!(
+                    contents(&empty.database).await.unwrap(),
+                    contents(&again.database).await.unwrap(),
+                    "{:?}",
+                    empty.dialect
+                );
+            }
+        }
+    }
+    let rows: Vec<_> = all[0].iter().map(|table| (table.table, table.rows)).collect();
+    assert!(rows.iter().all(|&(_, rows)| rows > 0), "every table has rows: {rows:?}");
+    assert!(all.iter().all(|contents| *contents == all[0]));
+}
+
+fn empty_like(other: &kit::Empty) -> kit::Empty {
+    empty(other.dialect, options())
+}
+
+#[tokio::test]
+async fn verification_finds_what_was_changed_by_hand() {
+    let venue = traded(2, 1_000);
+    let changes = [
+        ("UPDATE balances SET free = free + 1 WHERE account_id = 1002 AND asset_id = 0", "balance"),
+        ("DELETE FROM orders WHERE status = 'NEW'", "open order"),
+        ("UPDATE trades SET quantity = quantity + 1 WHERE trade_id = 3", "trades of market"),
+        ("UPDATE ledger_entries SET amount = '12345' WHERE ordinal = 0 AND kind = 'TRANSFER'", "ledger entries"),
+        ("DELETE FROM candles WHERE candle_interval = '3d'", "trades in candles"),
+    ];
+    for (change, expected) in changes {
+        for empty in databases() {
+            fill(&empty.database, &venue.log, 500).await;
+            let mut connection = sqlx::AnyConnection::connect(&empty.address()).await.unwrap();
+            connection.execute(change).await.unwrap();
+            connection.close().await.unwrap();
+            let found = findings(&empty.database, &venue).await;
+            assert!(found.iter().any(|finding| finding.contains(expected)), "{change}: {found:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_is_written_once_even_if_it_is_written_twice() {
+    let venue = traded(3, 500);
+    for empty in databases() {
+        let mut writer = Writer::open(&empty.database).await.unwrap();
+        let mut projection = fresh();
+        for (cause, events) in &venue.log[..300] {
+            projection.follow(*cause, events);
+        }
+        let first = projection.take();
+        writer.write(&first).await.unwrap();
+        let before = contents(&empty.database).await.unwrap();
+        assert!(matches!(writer.write(&first).await, Err(Error::Moved { expected: 0, found: 300 })));
+        for (cause, events) in &venue.log[300..400] {
+            projection.follow(*cause, events);
+        }
+        let second = projection.take();
+        writer.write(&second).await.unwrap();
+        assert!(matches!(writer.write(&second).await, Err(Error::Moved { expected: 300, found: 400 })));
+        assert_ne!(contents(&empty.database).await.unwrap(), before);
+        assert_eq!(writer.position(PARTITION).await.unwrap().sequence, Sequence(400));
+        writer.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_failed_batch_leaves_nothing() {
+    let venue = traded(4, 500);
+    for empty in databases() {
+        fill(&empty.database, &venue.log[..300], 300).await;
+        let before = contents(&empty.database).await.unwrap();
+        // A trade that is there already: the last statements of the batch fail, after the others have worked.
+        let mut connection = sqlx::AnyConnection::connect(&empty.address()).await.unwrap();
+        let taken = "INSERT INTO candles (symbol_id, candle_interval, open_time, open, high, low, close, volume, \
+                     quote_volume, taker_buy_volume, taker_buy_quote_volume, trades, first_trade, last_trade) \
+                     SELECT symbol_id + 100, candle_interval, open_time, open, high, low, close, volume, quote_volume, \
+                     taker_buy_volume, taker_buy_quote_volume, trades, first_trade, last_trade FROM candles LIMIT 1";
+        connection.execute(taken).await.unwrap();
+        let trade = "INSERT INTO trades SELECT symbol_id, trade_id + 5, aggregate_id, time, price, quantity, quote, taker_side, \
+                     taker_order_id, taker_account_id, taker_fee, maker_order_id, maker_account_id, maker_fee \
+                     FROM trades WHERE symbol_id = 0 ORDER BY trade_id DESC LIMIT 1";
+        connection.execute(trade).await.unwrap();
+        connection.execute("DELETE FROM candles WHERE symbol_id >= 100").await.unwrap();
+        let mut writer = Writer::open(&empty.database).await.unwrap();
+        let mut views = Views::new(Projection::limits());
+        for (cause, events) in &venue.log[..300] {
+            views.apply_all(*cause, events);
+        }
+        let mut projection = Projection::resume(PARTITION, views, Sequence(0));
+        for (cause, events) in &venue.log[300..] {
+            projection.follow(*cause, events);
+        }
+        assert!(matches!(writer.write(&projection.take()).await, Err(Error::Database(_))));
+        writer.close().await;
+        let undo = "DELETE FROM trades WHERE trade_id > (SELECT most FROM (SELECT MAX(trade_id) - 5 AS most FROM trades \
+                    WHERE symbol_id = 0) AS known) AND symbol_id = 0";
+        connection.execute(undo).await.unwrap();
+        connection.close().await.unwrap();
+        assert_eq!(contents(&empty.database).await.unwrap(), before, "{:?}", empty.dialect);
+    }
+}
+
+#[tokio::test]
+async fn where_the_log_has_lost_its_beginning_the_tables_begin_with_what_there_was() {
+    let mut venue = traded(5, 1_500);
+    let mut views = Views::new(Limits::default());
+    for (cause, events) in &venue.log {
+        views.apply_all(*cause, events);
+    }
+    let cut = venue.log.len();
+    let begun = venue.partition.clone();
+    venue.trade(1_500, 400_000);
+    for empty in databases() {
+        let mut writer = Writer::open(&empty.database).await.unwrap();
+        let mut projection = Projection::open(&begun, PARTITION, &views);
+        for (at, (cause, events)) in venue.log[cut..].iter().enumerate() {
+            if at % 400 == 0 {
+                writer.write(&projection.take()).await.unwrap();
+            }
+            projection.follow(*cause, events);
+        }
+        writer.write(&projection.take()).await.unwrap();
+        let position = writer.position(PARTITION).await.unwrap();
+        assert_eq!(position.complete_from.0, cut as u64);
+        writer.close().await;
+        assert_eq!(findings(&empty.database, &venue).await, Vec::<String>::new(), "{:?}", empty.dialect);
+    }
+}
+
+#[tokio::test]
+async fn a_server_lets_one_writer_in_at_a_time() {
+    let empty = empty(Dialect::MySql, Options { connect_timeout_ms: 5_000, ..options() });
+    let first = Writer::open(&empty.database).await.unwrap();
+    assert!(matches!(Writer::open(&empty.database).await, Err(Error::Claimed)));
+    first.close().await;
+    Writer::open(&empty.database).await.unwrap().close().await;
+}
+
+#[tokio::test]
+async fn both_dialects_have_the_tables_and_columns_that_the_code_writes() {
+    let mut known = Vec::new();
+    for empty in databases() {
+        Writer::open(&empty.database).await.unwrap().close().await;
+        let mut connection = sqlx::AnyConnection::connect(&empty.address()).await.unwrap();
+        let columns = match empty.dialect {
+            Dialect::Sqlite => {
+                "SELECT m.name || '.' || c.name || '.' || c.pk || '.' || c.\"notnull\" FROM sqlite_master AS m, \
+                 pragma_table_info(m.name) AS c WHERE m.type = 'table' AND m.name <> '_sqlx_migrations' ORDER BY 1"
+            }
+            Dialect::MySql => {
+                "SELECT CAST(CONCAT(c.table_name, '.', c.column_name, '.', COALESCE(k.ordinal_position, 0), '.', \
+                 c.is_nullable = 'NO') AS CHAR(200)) FROM information_schema.columns AS c \
+                 LEFT JOIN information_schema.key_column_usage AS k ON k.table_schema = c.table_schema \
+                 AND k.table_name = c.table_name AND k.column_name = c.column_name AND k.constraint_name = 'PRIMARY' \
+                 WHERE c.table_schema = DATABASE() AND c.table_name <> '_sqlx_migrations' ORDER BY 1"
+            }
+        };
+        let mut found: Vec<String> = sqlx::query_scalar(columns).fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        found.sort();
+        assert!(found.len() > 80, "{found:?}");
+        known.push(found);
+    }
+    assert_eq!(known[0], known[1]);
+    for column in &known[0] {
+        let kind = column.to_lowercase();
+        assert!(!kind.contains("real") && !kind.contains("double") && !kind.contains("float"));
+    }
+}
