@@ -21,6 +21,7 @@ pub struct TableContents {
 
 /// Columns that hold text, whatever the database calls it.
 const TEXTS: &[&str] = &[
+    "log_identity",
     "name",
     "symbol",
     "tick_size",

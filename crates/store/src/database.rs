@@ -31,6 +31,17 @@ pub enum Error {
     /// Another process writes this history.
     #[error("another process writes this history; stop it, or give this venue a database of its own")]
     Claimed,
+    /// The tables are those of another log.
+    #[error(
+        "this is the history of another venue (log {found}, not {expected}): give this venue a database of its own, or make the history \
+         anew with `crossbook store rebuild`"
+    )]
+    Foreign {
+        /// The log of this venue.
+        expected: String,
+        /// The log that the tables are of.
+        found: String,
+    },
     /// The tables are not where the writer left them.
     #[error("the history stands at command {found} instead of {expected}: something else has written to it")]
     Moved {
@@ -50,6 +61,7 @@ pub struct Database {
     dialect: Dialect,
     address: AnyConnectOptions,
     options: Options,
+    log_identity: u64,
 }
 
 impl Database {
@@ -67,7 +79,18 @@ impl Database {
         let address: AnyConnectOptions = address.parse().map_err(|_| unknown())?;
         // The statements themselves would drown everything else in the log.
         let address = address.disable_statement_logging();
-        Ok(Some(Self { dialect, address, options: options.clone() }))
+        Ok(Some(Self { dialect, address, options: options.clone(), log_identity: 0 }))
+    }
+
+    /// The same database for the history of the log with that identity; that of another one is refused.
+    #[must_use]
+    pub fn for_log(self, identity: u64) -> Self {
+        Self { log_identity: identity, ..self }
+    }
+
+    /// The identity of the log, as it stands in the tables.
+    pub(crate) fn log_identity(&self) -> String {
+        format!("{:016x}", self.log_identity)
     }
 
     /// Which program keeps the tables.

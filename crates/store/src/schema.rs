@@ -15,7 +15,7 @@ pub(crate) struct Table {
 pub(crate) const PROJECTION: Table = Table {
     name: "projection",
     key: 1,
-    columns: &["partition_id", "sequence", "time", "complete_from"],
+    columns: &["partition_id", "sequence", "time", "complete_from", "log_identity"],
     changes: true,
 };
 

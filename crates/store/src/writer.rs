@@ -58,10 +58,17 @@ impl Writer {
     /// How far the tables have come.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database does not answer, or holds the history of another log.
     pub async fn position(&mut self, partition: PartitionId) -> Result<Position, Error> {
         let limit = self.database.options().query_timeout();
-        within(limit, position(&mut self.connection, partition)).await
+        let statement = "SELECT log_identity FROM projection WHERE partition_id = ?";
+        let query = sqlx::query_scalar(statement).bind(i64::from(partition.0));
+        let found: Option<String> = within(limit, query.fetch_optional(&mut self.connection)).await?;
+        let expected = self.database.log_identity();
+        match found.filter(|found| *found != expected) {
+            Some(found) => Err(Error::Foreign { expected, found }),
+            None => within(limit, position(&mut self.connection, partition)).await,
+        }
     }
 
     /// Writes a batch. If this fails, nothing of it was written, except when the connection broke in the very end: the position
@@ -99,18 +106,19 @@ impl Writer {
         };
         let rows_max = self.database.options().batch_rows_max.max(1);
         let mut transaction = self.connection.begin_with(begin).await?;
+        let identity = Value::Text(self.database.log_identity());
         let moved = if batch.after == Sequence(0) {
-            let first = "INSERT INTO projection (partition_id, sequence, time, complete_from) \
-                         SELECT ?, ?, ?, ? FROM (SELECT 1 AS one) AS one_row \
+            let first = "INSERT INTO projection (partition_id, sequence, time, complete_from, log_identity) \
+                         SELECT ?, ?, ?, ?, ? FROM (SELECT 1 AS one) AS one_row \
                          WHERE NOT EXISTS (SELECT 1 FROM projection WHERE partition_id = ?)";
-            let values = batch.position().into_iter().chain([Value::Integer(batch.partition.0.into())]);
+            let values = batch.position().into_iter().chain([identity, Value::Integer(batch.partition.0.into())]);
             bind(sqlx::query(first), values).execute(&mut *transaction).await?
         } else {
             let on = "UPDATE projection SET sequence = ?, time = ?, complete_from = ? \
-                      WHERE partition_id = ? AND sequence = ?";
+                      WHERE partition_id = ? AND sequence = ? AND log_identity = ?";
             let [partition, values @ ..] = &batch.position()[..] else { unreachable!("a position has four values") };
             let after = Value::Integer(i64::try_from(batch.after.0).unwrap_or(i64::MAX));
-            let values = values.iter().cloned().chain([partition.clone(), after]);
+            let values = values.iter().cloned().chain([partition.clone(), after, identity]);
             bind(sqlx::query(on), values).execute(&mut *transaction).await?
         };
         if moved.rows_affected() != 1 {

@@ -2,12 +2,14 @@
 -- Times are microseconds since the Unix epoch. Amounts are whole numbers of the asset's smallest unit.
 
 -- How far the tables have come: one row for each partition of the venue. It is written in the same transaction as the rows.
--- Rows of the commands up to complete_from are missing, because the log no longer had them; 0: none are.
+-- Rows of the commands up to complete_from are missing, because the log no longer had them; 0: none are. The log's identity keeps
+-- two venues from writing into one history.
 CREATE TABLE projection (
     partition_id  BIGINT NOT NULL,
     sequence      BIGINT NOT NULL,
     time          BIGINT NOT NULL,
     complete_from BIGINT NOT NULL,
+    log_identity  VARCHAR(20) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     PRIMARY KEY (partition_id)
 ) ENGINE = InnoDB;
 
