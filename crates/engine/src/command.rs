@@ -2,8 +2,9 @@
 //! asks. Whatever a command needs to have its effect is in it; nothing is looked up outside the state it is applied to.
 
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, AssetId, AssetName, ClientOrderId, OrderId, OrderType, Price, Quantity, RequestNumber,
-    SelfTradePrevention, Sequence, Side, SourceId, SymbolId, TimeInForce, Timestamp, TransferId, market,
+    AccountId, Amount, ApiKeyId, AssetId, AssetName, CancelRestriction, ClientOrderId, OrderId, OrderType, Price,
+    Quantity, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, SymbolId, TimeInForce, Timestamp,
+    TransferId, market,
 };
 use serde::{Deserialize, Serialize};
 
@@ -170,6 +171,8 @@ pub struct CancelOrder {
     pub target: Target,
     /// The client's name for this cancel, shown in its report.
     pub cancel_id: ClientOrderId,
+    /// Only if this is true of the order when the cancel reaches it.
+    pub restriction: Option<CancelRestriction>,
 }
 
 /// How a client names one of its orders.

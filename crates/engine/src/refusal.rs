@@ -76,4 +76,7 @@ pub enum Refusal {
     /// Only partition 0 keeps the registry.
     #[error("this partition does not keep the registry")]
     NotTheRegistry,
+    /// The order is open, but what its cancel asks of it is not true of it.
+    #[error("the order does not meet the restriction of its cancel")]
+    CancelRestricted,
 }

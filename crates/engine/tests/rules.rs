@@ -9,8 +9,8 @@ use crossbook_engine::command::{Body, CancelAll, CancelOrder, ChangeMarket, Targ
 use crossbook_engine::event::CloseReason::{Canceled, Expired, Filled, SelfTradePrevented};
 use crossbook_engine::{Answer, Refusal};
 use crossbook_types::{
-    AccountId, Amount, Filter, Filters, MarketStatus, OrderId, OrderType, Price, Quantity, RequestNumber,
-    SelfTradePrevention, Side, SourceId, SymbolId, TimeInForce,
+    AccountId, Amount, CancelRestriction, Filter, Filters, MarketStatus, OrderId, OrderType, Price, Quantity,
+    RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId, TimeInForce,
 };
 use kit::*;
 
@@ -216,6 +216,39 @@ fn an_order_is_cancelled_by_either_name_or_both_and_only_by_its_owner() {
 }
 
 #[test]
+fn a_restricted_cancel_looks_at_the_order_as_it_is_when_it_arrives() {
+    use CancelRestriction::{OnlyNew, OnlyPartiallyFilled};
+    for only in [OnlyNew, OnlyPartiallyFilled] {
+        let mut venue = Venue::new();
+        let (a, b) = (venue.rich(), venue.rich());
+        // One order that traded while it rested, one that traded before it rested, one that waits, one that rests.
+        let maker = venue.rest(sell(a, 100, 5));
+        venue.place(buy(b, 100, 2));
+        venue.rest(buy(a, 90, 5));
+        let taker = venue.rest(sell(b, 90, 7));
+        let waiting = venue.rest(stop(a, Side::Buy, OrderType::StopLoss, 150, 1));
+        let new = venue.rest(buy(a, 79, 5));
+        for (owner, order, traded) in [(a, maker, true), (b, taker, true), (a, waiting, false), (a, new, false)] {
+            let before = venue.mirror.clone();
+            let answer = venue.cancel_only(owner, Target::Order(order), Some(only));
+            if traded == (only == OnlyPartiallyFilled) {
+                let (id, events) = answer.unwrap();
+                assert_eq!((id, closed(&events)), (order, vec![(order, Canceled { cancel_id: name("cancel") })]));
+            } else {
+                assert_eq!(answer.unwrap_err(), Refusal::CancelRestricted, "{only:?}");
+                assert_eq!(venue.mirror, before, "a refusal changes nothing");
+                venue.cancel(owner, Target::Order(order)).unwrap();
+            }
+            assert_eq!(
+                venue.cancel_only(owner, Target::Order(order), Some(only)).unwrap_err(),
+                Refusal::UnknownOrder,
+                "what is not open is unknown, whatever the restriction"
+            );
+        }
+    }
+}
+
+#[test]
 fn cancel_all_takes_the_account_s_orders_of_that_market_oldest_first() {
     let mut venue = Venue::new();
     let (a, b) = (venue.rich(), venue.rich());
@@ -245,7 +278,7 @@ fn what_does_not_exist_is_named() {
     for (account, symbol, refusal) in
         [(nobody, BTCUSDT, Refusal::UnknownAccount), (trader, nowhere, Refusal::UnknownSymbol)]
     {
-        let one = Body::Cancel(CancelOrder { account, symbol, target, cancel_id });
+        let one = Body::Cancel(CancelOrder { account, symbol, target, cancel_id, restriction: None });
         let all = Body::CancelAll(CancelAll { account, symbol, cancel_id });
         for body in [one, all] {
             assert_eq!(*answer(&venue.apply(body)), Answer::Refused(refusal));

@@ -249,6 +249,7 @@ impl ApiError {
         match refusal {
             Refusal::UnknownSymbol => Self::symbol(),
             Refusal::UnknownOrder => Self::unknown_order(),
+            Refusal::CancelRestricted => Self::bad_request(-2011, "Order was not canceled due to cancel restrictions."),
             Refusal::MarketClosed(_) => Self::order_rejected("Market is closed."),
             Refusal::Filter(filter) => Self::filter(filter),
             Refusal::MalformedOrder => Self::bad_request(-1014, "Unsupported order combination."),

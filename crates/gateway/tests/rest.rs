@@ -231,12 +231,32 @@ async fn refusals_of_the_engine_have_their_documented_texts() {
         let reply = bob.get("/api/v3/order", path).await;
         assert_eq!((reply.code(), reply.text()), ((400, -2013), "Order does not exist."));
     }
+    // Half of this one has traded, none of that one.
+    for (client, order, restriction, code, text) in [
+        (&alice, "orderId=1", "ONLY_NEW", -2011, "Order was not canceled due to cancel restrictions."),
+        (
+            &bob,
+            "origClientOrderId=twice",
+            "ONLY_PARTIALLY_FILLED",
+            -2011,
+            "Order was not canceled due to cancel restrictions.",
+        ),
+        (&bob, "orderId=999", "ONLY_NEW", -2011, "Unknown order sent."),
+        (&bob, "origClientOrderId=twice", "only_new", -1145, "Invalid cancelRestrictions"),
+    ] {
+        let cancel = format!("symbol=BTCUSDT&{order}&cancelRestrictions={restriction}");
+        let reply = client.delete("/api/v3/order", &cancel).await;
+        assert_eq!((reply.code(), reply.text()), ((400, code), text), "{cancel}");
+    }
+    let partial = "symbol=BTCUSDT&orderId=1&cancelRestrictions=ONLY_PARTIALLY_FILLED";
+    assert_eq!(alice.delete("/api/v3/order", partial).await.body["executedQty"], "0.05000000");
     let stranger = bob.get("/api/v3/order", "symbol=BTCUSDT&orderId=1").await;
     assert_eq!(stranger.code(), (400, -2013), "orders of others do not exist");
     venue.operator(Method::PATCH, "markets/BTCUSDT", Some(json!({"status": "HALT"}))).await;
     let halted = bob.order(&format!("{limit}&side=BUY&quantity=0.01&price=10000")).await;
     assert_eq!((halted.code(), halted.text()), ((400, -2010), "Market is closed."));
-    let cancelled = bob.delete("/api/v3/order", "symbol=BTCUSDT&origClientOrderId=twice").await;
+    let cancelled =
+        bob.delete("/api/v3/order", "symbol=BTCUSDT&origClientOrderId=twice&cancelRestrictions=ONLY_NEW").await;
     assert_eq!(cancelled.status, 200, "cancelling is still allowed");
     venue.stop().await;
 }

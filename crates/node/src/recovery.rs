@@ -123,7 +123,7 @@ pub fn recover<F: Follower, R: Reader>(
             return Err(Error::LogBehind { end, snapshot: sequence });
         }
         let Some(bytes) = snapshots.load(sequence)? else {
-            tracing::warn!(%sequence, "snapshot is damaged; falling back to the one before");
+            tracing::warn!(%sequence, "snapshot is damaged or of another version; falling back to the one before");
             continue;
         };
         let inconsistent = |reason: String| Error::Inconsistent { sequence, reason };

@@ -6,7 +6,7 @@
 //! what the disk does to it later; a bad snapshot is passed over for the one before.
 //!
 //! ```text
-//!   "CBSNAP01" | length of the image, 8 bytes | image (wire) | SHA-256 of all before
+//!   "CBSNAP02" | length of the image, 8 bytes | image (wire) | SHA-256 of all before
 //! ```
 //!
 //! Trading never waits for a snapshot. [`crate::recovery::advance`] makes the next one from the last one and the log, as a start
@@ -23,7 +23,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-const MAGIC: &[u8; 8] = b"CBSNAP01";
+/// Counts the versions of the image; one of another version is passed over like a bad one.
+const MAGIC: &[u8; 8] = b"CBSNAP02";
 const HEADER_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 32;
 /// How the name of a file ends that is not a snapshot yet.
@@ -63,7 +64,7 @@ pub trait Snapshots {
     /// When they cannot be listed.
     fn list(&self) -> Result<Vec<Sequence>, Error>;
 
-    /// The bytes of a snapshot, or `None` if it is damaged.
+    /// The bytes of a snapshot, or `None` if it is damaged or of another version.
     ///
     /// # Errors
     /// When it cannot be read.

@@ -18,5 +18,5 @@ pub use id::{
 };
 pub use market::{Asset, FeeRate, Fees, Filter, Filters, Market, MarketStatus};
 pub use number::{Amount, Price, Quantity};
-pub use order::{OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
+pub use order::{CancelRestriction, OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
 pub use text::{ApiKeyId, AssetName, ClientOrderId, SymbolName, TransferId};

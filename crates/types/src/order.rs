@@ -125,6 +125,25 @@ words! {
 }
 
 words! {
+    /// What must be true of an order for its cancel to be wanted.
+    CancelRestriction {
+        /// None of it has traded.
+        OnlyNew = "ONLY_NEW",
+        /// Some of it has.
+        OnlyPartiallyFilled = "ONLY_PARTIALLY_FILLED",
+    }
+}
+
+impl CancelRestriction {
+    /// Whether an open order may be cancelled, by whether any of it has traded.
+    #[must_use]
+    #[inline]
+    pub fn allows(self, traded: bool) -> bool {
+        traded == (self == Self::OnlyPartiallyFilled)
+    }
+}
+
+words! {
     /// What has become of an order.
     OrderStatus {
         /// Accepted, nothing traded yet.

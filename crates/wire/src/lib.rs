@@ -3,7 +3,14 @@
 //! Everything is encoded by serde in the postcard format (a published, stable specification: little varints, enum variants by
 //! number) behind one byte that names the version of the vocabulary. What has been written must be readable for ever, so
 //! the vocabulary changes in one way only: new variants go to the end of their enum; anything else is a new
-//! [`VERSION`], and the decoder of the old one stays. `tests` hold the bytes of version 1 fast.
+//! [`VERSION`], and the decoder of the old one stays. `tests` hold the bytes of each version fast.
+//!
+//! | version | what it brought |
+//! | --- | --- |
+//! | 1 | |
+//! | 2 | a cancel has a restriction; a state knows of each order whether any of it has traded |
+//!
+//! States need no decoder of an old version: what cannot be read is made again from the log.
 //!
 //! Sequence and time of a command are not in its bytes: the log's record has them.
 
@@ -14,14 +21,18 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+mod version_1;
+
 /// The version of the vocabulary that is written.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Why bytes cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
-    /// They were written by a version that this one does not know.
-    #[error("written in version {0}, this program knows version {VERSION}; use a newer program")]
+    /// They were written in a version that is not known, or not of this kind of value.
+    #[error(
+        "written in version {0}, this program writes version {VERSION}; use the program that wrote it, or a newer one"
+    )]
     Version(u8),
     /// They are not what they should be.
     #[error("malformed or incomplete")]
@@ -40,10 +51,10 @@ struct CommandRef<'a> {
 }
 
 #[derive(Deserialize)]
-struct CommandOwned {
+struct CommandOwned<B> {
     source: SourceId,
     number: RequestNumber,
-    body: Body,
+    body: B,
 }
 
 /// Appends a command's bytes to `out`.
@@ -56,7 +67,13 @@ pub fn encode_command(source: SourceId, number: RequestNumber, body: &Body, out:
 /// # Errors
 /// When the bytes are not exactly one command of a known version.
 pub fn decode_command(sequence: Sequence, time: Timestamp, bytes: &[u8]) -> Result<Command, Error> {
-    let CommandOwned { source, number, body } = decode(bytes)?;
+    let CommandOwned { source, number, body } = match bytes.split_first() {
+        Some((1, rest)) => {
+            let CommandOwned::<version_1::Body> { source, number, body } = read(rest)?;
+            CommandOwned { source, number, body: body.into() }
+        }
+        _ => decode(bytes)?,
+    };
     Ok(Command { sequence, time, source, number, body })
 }
 
@@ -70,7 +87,11 @@ pub fn encode_events(cause: Cause, events: &[Event], out: &mut Vec<u8>) {
 /// # Errors
 /// When the bytes are not exactly that, of a known version.
 pub fn decode_events(bytes: &[u8]) -> Result<(Cause, Vec<Event>), Error> {
-    decode(bytes)
+    match bytes.split_first() {
+        // Nothing in the events of version 1 is different.
+        Some((1, rest)) => read(rest),
+        _ => decode(bytes),
+    }
 }
 
 /// Appends the bytes of any value of the vocabulary to `out`.
@@ -82,16 +103,21 @@ pub fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) {
 /// Reads a value of the vocabulary.
 ///
 /// # Errors
-/// When the bytes are not exactly that, of a known version.
+/// When the bytes are not exactly that, of the version that is written.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     match bytes.split_first() {
-        Some((&VERSION, rest)) => match postcard::take_from_bytes(rest) {
-            Ok((value, [])) => Ok(value),
-            Ok(_) => Err(Error::Trailing),
-            Err(_) => Err(Error::Malformed),
-        },
+        Some((&VERSION, rest)) => read(rest),
         Some((&version, _)) => Err(Error::Version(version)),
         None => Err(Error::Malformed),
+    }
+}
+
+/// Reads a value from what follows the version.
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok(_) => Err(Error::Trailing),
+        Err(_) => Err(Error::Malformed),
     }
 }
 

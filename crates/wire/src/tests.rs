@@ -1,5 +1,6 @@
 use super::*;
 use crossbook_engine::command::{CancelOrder, NewOrder, Size, Target, TransferRequest};
+use crossbook_engine::peer::{Origin, PeerMessage};
 use crossbook_types::*;
 use proptest::prelude::*;
 
@@ -18,25 +19,67 @@ fn order(client: &str, quantity: u64) -> Body {
     })
 }
 
-/// What version 1 has written, version 1 must read: these bytes never change.
-#[test]
-fn the_bytes_of_version_1() {
-    let mut bytes = Vec::new();
-    encode_command(SourceId(65_537), RequestNumber(7), &order("ab", 4), &mut bytes);
-    assert_eq!(hex(&bytes), "018180040707e907 0202616201040101ac02000401ad0203".replace(' ', ""));
-    let transfer = Body::Transfer(TransferRequest {
+fn transfer() -> Body {
+    Body::Transfer(TransferRequest {
         account: AccountId(1001),
         asset: AssetId(1),
         amount: Amount(-5),
         transfer: TransferId::new_checked("t").unwrap(),
-    });
-    bytes.clear();
-    encode_command(SourceId(65_537), RequestNumber(8), &transfer, &mut bytes);
-    assert_eq!(hex(&bytes), "01818004080 6e90701090174".replace(' ', ""));
+    })
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+fn cancel(restriction: Option<CancelRestriction>) -> CancelOrder {
+    CancelOrder {
+        account: AccountId(1001),
+        symbol: SymbolId(2),
+        target: Target::Order(OrderId(300)),
+        cancel_id: ClientOrderId::new_checked("c").unwrap(),
+        restriction,
+    }
+}
+
+/// What another partition sends on.
+fn sent_on(request: CancelOrder) -> Body {
+    let origin = Origin { source: SourceId(65_537), number: RequestNumber(9) };
+    Body::Peer(PeerMessage::Cancel { request, origin })
+}
+
+/// What version 1 has written must be read for ever: these bytes never change.
+#[test]
+fn the_bytes_of_version_1() {
+    for (body, bytes) in [
+        (order("ab", 4), "0181800407 07e907 0202616201040101ac02000401ad0203"),
+        (transfer(), "0181800407 06e90701090174"),
+        (Body::Cancel(cancel(None)), "0181800407 08e9070200ac020163"),
+        (sent_on(cancel(None)), "0181800407 0a02e9070200ac02016381800409"),
+    ] {
+        let command = decode_command(Sequence(3), Timestamp(4), &unhex(bytes)).unwrap();
+        assert_eq!((command.source, command.number, command.body), (SourceId(65_537), RequestNumber(7), body));
+    }
+}
+
+/// The same of version 2, which is also what is written.
+#[test]
+fn the_bytes_of_version_2() {
+    let only = |restriction| cancel(Some(restriction));
+    for (body, expected) in [
+        (order("ab", 4), "0281800407 07e907 0202616201040101ac02000401ad0203"),
+        (transfer(), "0281800407 06e90701090174"),
+        (Body::Cancel(cancel(None)), "0281800407 08e9070200ac02016300"),
+        (Body::Cancel(only(CancelRestriction::OnlyNew)), "0281800407 08e9070200ac0201630100"),
+        (sent_on(only(CancelRestriction::OnlyPartiallyFilled)), "0281800407 0a02e9070200ac020163010181800409"),
+    ] {
+        let mut bytes = Vec::new();
+        encode_command(SourceId(65_537), RequestNumber(7), &body, &mut bytes);
+        assert_eq!(bytes, unhex(expected), "{body:?}");
+        let command = decode_command(Sequence(3), Timestamp(4), &bytes).unwrap();
+        assert_eq!((command.source, command.number, command.body), (SourceId(65_537), RequestNumber(7), body));
+    }
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits = text.replace(' ', "");
+    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
 }
 
 #[test]
@@ -62,6 +105,7 @@ proptest! {
             symbol: SymbolId(1),
             target: Target::Both(OrderId(number), ClientOrderId::new_checked(&name).unwrap()),
             cancel_id: ClientOrderId::new_checked(&name).unwrap(),
+            restriction: Some(CancelRestriction::OnlyNew),
         });
         for body in [order(&name, quantity), cancel] {
             let mut bytes = Vec::new();
@@ -74,10 +118,11 @@ proptest! {
     /// Bytes from anywhere are read or refused, never a panic.
     #[test]
     fn any_bytes_are_safe(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let mut versioned = vec![VERSION];
-        versioned.extend(&bytes);
-        let _ = decode_command(Sequence(1), Timestamp(1), &versioned);
-        let _ = decode_events(&versioned);
-        let _ = decode::<State>(&versioned);
+        for version in [1, VERSION] {
+            let versioned = [&[version], &bytes[..]].concat();
+            let _ = decode_command(Sequence(1), Timestamp(1), &versioned);
+            let _ = decode_events(&versioned);
+            let _ = decode::<State>(&versioned);
+        }
     }
 }

@@ -266,7 +266,13 @@ fn body((account, symbol, action): Wish, random: &mut Random) -> Body {
     let name = ClientOrderId::new_checked(&name).unwrap_or_default();
     let (order_type, time_in_force, side, price, quantity) = match action {
         Action::Cancel(order) => {
-            return Body::Cancel(CancelOrder { account, symbol, target: Target::Order(order), cancel_id: name });
+            return Body::Cancel(CancelOrder {
+                account,
+                symbol,
+                target: Target::Order(order),
+                cancel_id: name,
+                restriction: None,
+            });
         }
         Action::Quote(side, price, quantity) => (OrderType::LimitMaker, TimeInForce::Gtc, side, price, quantity),
         Action::Take(side, price, quantity) => (OrderType::Limit, TimeInForce::Ioc, side, price, quantity),

@@ -245,6 +245,9 @@ impl Matcher {
     #[inline]
     pub(crate) fn cancel(&mut self, request: &CancelOrder, origin: Origin, outbox: &mut Outbox, events: &mut Events) {
         let answer = match self.open.find(request.account, request.target) {
+            Some(handle) if request.restriction.is_some_and(|only| !only.allows(self.open.has_traded(handle))) => {
+                Answer::Refused(Refusal::CancelRestricted)
+            }
             Some(handle) => {
                 let reason = CloseReason::Canceled { cancel_id: request.cancel_id };
                 let order = self.close_open(handle, reason, outbox, events);
@@ -307,7 +310,7 @@ impl Matcher {
             violations.push(format!("{symbol}: the book is crossed, bid {} and ask {} ticks", bid.0, ask.0));
         }
         for side in [Side::Buy, Side::Sell] {
-            for (price, quantity, order) in self.open.working(side) {
+            for (price, quantity, order, _) in self.open.working(side) {
                 let needed = match side {
                     Side::Buy => self.market.quote_amount(price, quantity),
                     Side::Sell => self.market.base_amount(quantity),
@@ -323,7 +326,7 @@ impl Matcher {
     /// Every hold that an open order of this market relies on.
     pub(crate) fn holds(&self) -> impl Iterator<Item = (AccountId, HoldId)> {
         let working =
-            [Side::Buy, Side::Sell].into_iter().flat_map(|side| self.open.working(side).map(|(_, _, order)| order));
+            [Side::Buy, Side::Sell].into_iter().flat_map(|side| self.open.working(side).map(|(_, _, order, _)| order));
         let waiting =
             [true, false].into_iter().flat_map(|rise| self.open.waiting(rise).map(|(_, _, waiting)| &waiting.order));
         working.chain(waiting).map(|order| (order.account, order.hold))

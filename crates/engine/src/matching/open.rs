@@ -52,7 +52,12 @@ struct Known {
     place: u32,
     /// The hash of its account and client order id.
     name: NameHash,
+    /// Whether any of it has traded.
+    traded: bool,
 }
+
+/// With more than this an order in the book would need a second cache line.
+const _: () = assert!(size_of::<Known>() <= 40);
 
 /// Whose order it is, and what pays for it.
 #[derive(Clone, Copy, Debug)]
@@ -198,10 +203,10 @@ impl OpenOrders {
         self.working.depth(side)
     }
 
-    /// Working orders of a side in the order in which they trade: price, what is left, the order.
-    pub(crate) fn working(&self, side: Side) -> impl Iterator<Item = (Price, Quantity, &Order)> {
+    /// Working orders of a side in the order in which they trade: price, what is left, the order, whether any of it has traded.
+    pub(crate) fn working(&self, side: Side) -> impl Iterator<Item = (Price, Quantity, &Order, bool)> {
         let order = |slot| self.working_orders.get(slot);
-        self.working.orders(side).map(move |entry| (entry.price, entry.quantity, order(entry.slot)))
+        self.working.orders(side).map(move |entry| (entry.price, entry.quantity, order(entry.slot), entry.data.traded))
     }
 
     /// Waiting orders that trigger on a rise (or on a fall) in the order in which they do: stop price, quantity, the order.
@@ -225,10 +230,10 @@ impl OpenOrders {
         Some((quantity, *self.waiting_orders.get(slot)))
     }
 
-    /// Lets an order work at a price.
+    /// Lets an order work at a price. `traded` says whether any of it has traded before.
     #[inline]
-    pub(crate) fn rest(&mut self, price: Price, quantity: Quantity, order: Order) {
-        let known = self.known(&order);
+    pub(crate) fn rest(&mut self, price: Price, quantity: Quantity, order: Order, traded: bool) {
+        let known = self.known(&order, traded);
         let slot = self.working.rest(order.side, price, quantity, known);
         self.working_orders.put(slot, order);
         self.remember(Handle::working(slot), known);
@@ -238,7 +243,7 @@ impl OpenOrders {
     pub(crate) fn wait(&mut self, stop: Price, quantity: Quantity, waiting: Waiting) {
         let order = &waiting.order;
         let on_rise = order.order_type.triggers_on_rise(order.side);
-        let known = self.known(order);
+        let known = self.known(order, false);
         let slot = self.waiting.rest(trigger_side(on_rise), stop, quantity, known);
         self.waiting_orders.put(slot, waiting);
         self.remember(Handle::waiting(slot), known);
@@ -249,6 +254,8 @@ impl OpenOrders {
     pub(crate) fn fill(&mut self, slot: Slot, quantity: Quantity) -> bool {
         if self.working.get(slot).quantity == quantity {
             self.forget(Handle::working(slot));
+        } else {
+            self.working.data_mut(slot).traded = true;
         }
         self.working.reduce(slot, quantity).is_some()
     }
@@ -321,6 +328,12 @@ impl OpenOrders {
         self.known_at(handle).id
     }
 
+    /// Whether any of an open order has traded.
+    #[inline]
+    pub(crate) fn has_traded(&self, handle: Handle) -> bool {
+        self.known_at(handle).traded
+    }
+
     /// Whether an order is found by its client's name.
     #[inline]
     pub(crate) fn is_named(&self, handle: Handle) -> bool {
@@ -356,7 +369,7 @@ impl OpenOrders {
 
     /// What will stand in the book of an order that now joins its trader's list.
     #[inline]
-    fn known(&mut self, order: &Order) -> Known {
+    fn known(&mut self, order: &Order, traded: bool) -> Known {
         let trader = *self.trader_of.entry(order.account).or_insert_with(|| {
             self.traders.push(Trader { account: order.account, orders: Vec::new(), waiting: 0 });
             u32::try_from(self.traders.len() - 1).expect("fewer than 2^32 accounts")
@@ -369,6 +382,7 @@ impl OpenOrders {
             trader,
             place: u32::try_from(place).expect("a book holds fewer than 2^32 orders"),
             name: NameHash::of(&self.hash, order.account, order.client_order_id),
+            traded,
         }
     }
 

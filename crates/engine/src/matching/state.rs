@@ -18,7 +18,8 @@ pub(crate) struct MatcherState {
     next_trade: TradeId,
     last_price: Option<Price>,
     depth_update: u64,
-    working: Vec<(Price, Quantity, Order)>,
+    /// The last value: whether any of the order has traded.
+    working: Vec<(Price, Quantity, Order, bool)>,
     waiting: Vec<(Price, Quantity, Waiting)>,
 }
 
@@ -33,7 +34,7 @@ impl Matcher {
             depth_update: self.depth_update,
             working: sides
                 .flat_map(|side| self.open.working(side))
-                .map(|(price, quantity, order)| (price, quantity, *order))
+                .map(|(price, quantity, order, traded)| (price, quantity, *order, traded))
                 .collect(),
             waiting: ways
                 .flat_map(|rise| self.open.waiting(rise))
@@ -51,11 +52,11 @@ impl Matcher {
         let sane = |price: Price, quantity: Quantity, order: &Order| {
             price <= Price::MAX && !quantity.is_zero() && quantity <= Quantity::MAX && order.id < state.next_order
         };
-        for (price, quantity, order) in state.working {
+        for (price, quantity, order, traded) in state.working {
             if !sane(price, quantity, &order) || matcher.open.is_full() || matcher.is_taken(&order) {
                 return Err(Inconsistent);
             }
-            matcher.open.rest(price, quantity, order);
+            matcher.open.rest(price, quantity, order, traded);
         }
         for (stop, quantity, waiting) in state.waiting {
             let order = &waiting.order;

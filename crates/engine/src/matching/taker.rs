@@ -54,7 +54,7 @@ impl Matcher {
         let reason = match (stop, limit) {
             (Stop::NoneLeft, Some(limit)) if may_rest => {
                 let side = order.side;
-                self.open.rest(limit, base(left), order);
+                self.open.rest(limit, base(left), order, traded.is_some());
                 self.depth_changed(side, limit, events);
                 return traded;
             }
@@ -230,7 +230,7 @@ impl Matcher {
             }
             return false;
         }
-        for (_, quantity, maker) in self.open.working(opposite).take_while(|&(price, ..)| within(price)) {
+        for (_, quantity, maker, _) in self.open.working(opposite).take_while(|&(price, ..)| within(price)) {
             if maker.account == taker.order.account {
                 match taker.order.self_trade_prevention {
                     SelfTradePrevention::ExpireMaker => continue,

@@ -16,9 +16,9 @@ use crossbook_engine::command::{
 use crossbook_engine::event::CloseReason;
 use crossbook_engine::{Answer, Command, Event, Events, Partition, Refusal, Routing};
 use crossbook_types::{
-    AccountId, Amount, AssetId, AssetName, ClientOrderId, Decimal, FeeRate, Fees, Filters, MarketStatus, OrderId,
-    OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, SymbolId,
-    SymbolName, TimeInForce, Timestamp, TransferId, market,
+    AccountId, Amount, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees, Filters,
+    MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side,
+    SourceId, SymbolId, SymbolName, TimeInForce, Timestamp, TransferId, market,
 };
 use mirror::Mirror;
 
@@ -281,7 +281,16 @@ impl Venue {
     }
 
     pub fn cancel(&mut self, account: AccountId, target: Target) -> Result<(OrderId, Vec<Event>), Refusal> {
-        let request = CancelOrder { account, symbol: BTCUSDT, target, cancel_id: name("cancel") };
+        self.cancel_only(account, target, None)
+    }
+
+    pub fn cancel_only(
+        &mut self,
+        account: AccountId,
+        target: Target,
+        restriction: Option<CancelRestriction>,
+    ) -> Result<(OrderId, Vec<Event>), Refusal> {
+        let request = CancelOrder { account, symbol: BTCUSDT, target, cancel_id: name("cancel"), restriction };
         let events = self.apply(Body::Cancel(request));
         match answer(&events) {
             Answer::Canceled { order, .. } => Ok((*order, events)),

@@ -9,8 +9,8 @@ use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed, OrderPlace
 use crossbook_engine::ledger::Transfer;
 use crossbook_engine::{Answer, Command, Event, Refusal};
 use crossbook_types::{
-    AccountId, Amount, AssetId, ClientOrderId, Fees, Filter, Market, MarketStatus, OrderId, OrderType, Price, Quantity,
-    SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TradeId, TransferId,
+    AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, Fees, Filter, Market, MarketStatus, OrderId,
+    OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TradeId, TransferId,
 };
 
 /// An open order.
@@ -28,6 +28,8 @@ pub struct Order {
     stop: Option<u64>,
     /// Waits for its stop price.
     waits: bool,
+    /// What it was placed for.
+    size: Left,
     /// Lots left, or quote units left.
     left: Left,
     /// What is still held for it.
@@ -277,7 +279,13 @@ impl Model {
             named && order.account == request.account
         };
         let orders = &self.books[request.symbol.0 as usize].orders;
-        let id = orders.iter().find(meant).map(|order| order.id).ok_or(Refusal::UnknownOrder)?;
+        let order = orders.iter().find(meant).ok_or(Refusal::UnknownOrder)?;
+        let (id, new) = (order.id, order.left == order.size);
+        match request.restriction {
+            Some(CancelRestriction::OnlyNew) if !new => return Err(Refusal::CancelRestricted),
+            Some(CancelRestriction::OnlyPartiallyFilled) if new => return Err(Refusal::CancelRestricted),
+            _ => {}
+        }
         self.cancel_one(request.symbol, id, request.cancel_id);
         Ok(Answer::Canceled { symbol: request.symbol, order: OrderId(id) })
     }
@@ -453,6 +461,10 @@ impl Model {
     }
 
     fn sketch(&self, order: &NewOrder) -> Order {
+        let size = match order.size {
+            Size::Base(quantity) => Left::Lots(quantity.0),
+            Size::Quote(amount) => Left::Worth(amount.0),
+        };
         Order {
             id: 0,
             account: order.account,
@@ -465,10 +477,8 @@ impl Model {
             limit: order.price.map(|price| price.0),
             stop: order.stop_price.map(|price| price.0),
             waits: order.stop_price.is_some(),
-            left: match order.size {
-                Size::Base(quantity) => Left::Lots(quantity.0),
-                Size::Quote(amount) => Left::Worth(amount.0),
-            },
+            size,
+            left: size,
             held: 0,
             since: 0,
         }

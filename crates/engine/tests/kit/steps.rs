@@ -3,8 +3,8 @@
 
 use crossbook_engine::command::{Body, CancelAll, CancelOrder, ChangeMarket, NewOrder, Size, Target, TransferRequest};
 use crossbook_types::{
-    AccountId, Amount, AssetId, ClientOrderId, Filters, MarketStatus, OrderId, OrderType, Price, Quantity,
-    SelfTradePrevention, Side, SymbolId, TimeInForce, TransferId,
+    AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, Filters, MarketStatus, OrderId, OrderType, Price,
+    Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, TransferId,
 };
 
 use super::model::Model;
@@ -74,7 +74,7 @@ pub fn body(step: &Step, model: &Model) -> Body {
     let (account, symbol) = (account(who), symbol(market));
     match what {
         0..=211 => Body::Place(place(step, account, symbol)),
-        212..=235 => Body::Cancel(cancel(account, symbol, price, quantity, model)),
+        212..=235 => Body::Cancel(cancel(account, symbol, [price, quantity, kind], model)),
         236..=237 => Body::CancelAll(CancelAll { account, symbol, cancel_id: name("all") }),
         238..=250 => {
             let asset = AssetId(u32::from(market) % 4);
@@ -151,7 +151,7 @@ fn place(step: &Step, account: AccountId, symbol: SymbolId) -> NewOrder {
     }
 }
 
-fn cancel(account: AccountId, symbol: SymbolId, pick: u8, how: u8, model: &Model) -> CancelOrder {
+fn cancel(account: AccountId, symbol: SymbolId, [pick, how, only]: [u8; 3], model: &Model) -> CancelOrder {
     let open = if symbol.0 < 2 { model.open_orders(symbol) } else { &[] };
     let chosen = open.get(usize::from(pick) % open.len().max(1));
     let id = chosen.map_or(OrderId(u64::from(pick)), |order| OrderId(order.id));
@@ -164,5 +164,10 @@ fn cancel(account: AccountId, symbol: SymbolId, pick: u8, how: u8, model: &Model
         5 => Target::Both(id, client),
         _ => Target::Both(id, client_name(how)),
     };
-    CancelOrder { account, symbol, target, cancel_id: name("cancel") }
+    let restriction = match only {
+        0..=151 => None,
+        152..=203 => Some(CancelRestriction::OnlyNew),
+        _ => Some(CancelRestriction::OnlyPartiallyFilled),
+    };
+    CancelOrder { account, symbol, target, cancel_id: name("cancel"), restriction }
 }

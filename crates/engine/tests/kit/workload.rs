@@ -74,6 +74,7 @@ impl Feed {
                 symbol: BTCUSDT,
                 target: Target::Order(order),
                 cancel_id: self.cancel_id,
+                restriction: None,
             });
             let command = self.command(body);
             out.push(command);

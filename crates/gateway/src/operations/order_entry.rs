@@ -4,8 +4,8 @@
 use crossbook_engine::command::{Body, CancelAll, CancelOrder, NewOrder, Size, Target};
 use crossbook_engine::{Answer, admission};
 use crossbook_types::{
-    Amount, ClientOrderId, Decimal, Filter, Market, MarketStatus, OrderId, OrderType, Price, Quantity,
-    SelfTradePrevention, Side, TimeInForce,
+    Amount, CancelRestriction, ClientOrderId, Decimal, Filter, Market, MarketStatus, OrderId, OrderType, Price,
+    Quantity, SelfTradePrevention, Side, TimeInForce,
 };
 
 use super::{Outcome, Request};
@@ -52,14 +52,13 @@ pub(super) fn test(request: &Request<'_>) -> Result<String, ApiError> {
 
 pub(super) async fn cancel(request: &Request<'_>) -> Result<Outcome, ApiError> {
     let p = request.parameters;
-    match p.get("cancelRestrictions") {
-        None => {}
-        // Whether an order has traded is known for certain only where it is matched, which is not asked this yet.
-        Some("ONLY_NEW" | "ONLY_PARTIALLY_FILLED") => {
-            return Err(ApiError::bad_request(-1020, "This operation is not supported."));
+    let restriction = match p.get("cancelRestrictions") {
+        None => None,
+        Some(name) => {
+            let known = CancelRestriction::from_name(name);
+            Some(known.ok_or_else(|| ApiError::bad_request(-1145, "Invalid cancelRestrictions"))?)
         }
-        Some(_) => return Err(ApiError::bad_request(-1145, "Invalid cancelRestrictions")),
-    }
+    };
     let target = match (p.integer("orderId")?.map(OrderId), p.client_order_id("origClientOrderId")?) {
         (Some(order), Some(name)) => Target::Both(order, name),
         (Some(order), None) => Target::Order(order),
@@ -68,7 +67,7 @@ pub(super) async fn cancel(request: &Request<'_>) -> Result<Outcome, ApiError> {
     };
     let cancel_id = given_or_made_up(p.client_order_id("newClientOrderId")?)?;
     let (account, market) = (request.account()?, request.market()?);
-    let body = Body::Cancel(CancelOrder { account, symbol: market.id, target, cancel_id });
+    let body = Body::Cancel(CancelOrder { account, symbol: market.id, target, cancel_id, restriction });
     let reply = request.app.submit(body, request.caller.deadline).await.and_then(accepted)?;
     let order = reply.order.as_ref().ok_or_else(ApiError::internal)?;
     let mut json = String::with_capacity(512);

@@ -134,7 +134,13 @@ impl Venue {
             0 => Body::CancelAll(CancelAll { account, symbol, cancel_id }),
             1..=60 => {
                 let order = OrderId(1 + self.draw.below(self.placed.max(1)));
-                Body::Cancel(CancelOrder { account, symbol, target: Target::Order(order), cancel_id })
+                Body::Cancel(CancelOrder {
+                    account,
+                    symbol,
+                    target: Target::Order(order),
+                    cancel_id,
+                    restriction: None,
+                })
             }
             _ => Body::Place(self.order(account, symbol)),
         }
