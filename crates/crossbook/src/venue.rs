@@ -158,7 +158,7 @@ impl Venue {
 
         let views = Arc::new(RwLock::new(views.0));
         let (pending, hub) = (Arc::new(Pending::new(config.gateway.in_flight_max)), Arc::new(Hub::new()));
-        let (sender, feed) = feed::spawn(Arc::clone(&hub), Arc::clone(&views)).map_err(Error::Thread)?;
+        let (sender, feed) = feed::spawn(Arc::clone(&hub), Arc::clone(&views), fatal).map_err(Error::Thread)?;
         let publisher = Publisher::new(Arc::clone(&views), Arc::clone(&pending), Arc::clone(&hub), sender);
         let running =
             embedded::start(partition, log, Tally::new(publisher), config.node, fatal).map_err(Error::Thread)?;

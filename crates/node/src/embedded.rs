@@ -9,6 +9,8 @@
 //! `fatal` is called, once, with the reason.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -219,14 +221,16 @@ where
         .name("partition".to_owned())
         .spawn(move || guarded("the partition thread", &*ended, move || run_partition(node, &requests, options)))?;
     let publisher = thread::Builder::new().name("publisher".to_owned()).spawn(move || {
-        guarded("the publisher thread", &*fatal, move || Ok(run_publisher(outlet, &published, &recycle)))
+        guarded("the publisher thread", &*fatal, move || {
+            Ok::<_, Infallible>(run_publisher(outlet, &published, &recycle))
+        })
     })?;
     let handle = Handle { inbound, stopping: Arc::new(AtomicBool::new(false)), source };
     Ok(Running { handle, partition, publisher })
 }
 
-/// Runs a thread's work; a failure or a panic is fatal.
-fn guarded<T>(name: &str, fatal: &impl Fn(String), work: impl FnOnce() -> Result<T, crate::node::Error>) -> Option<T> {
+/// Runs the work of a thread without which the venue must not go on; a failure or a panic is fatal.
+pub fn guarded<T, E: Display>(name: &str, fatal: &impl Fn(String), work: impl FnOnce() -> Result<T, E>) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(done)) => Some(done),
         Ok(Err(error)) => {

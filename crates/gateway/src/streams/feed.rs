@@ -3,12 +3,14 @@
 //! its subscribers, and who does not empty theirs is cut off. So what limits it is only its own work, and if that is ever too
 //! slow the publisher waits for it, and orders queue up where their number is bounded and refused where it is reached.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use crossbook_engine::event::DepthChanged;
+use crossbook_node::embedded::guarded;
 use crossbook_types::{AccountId, ApiKeyId, Asset, Market, SymbolId, Timestamp};
 use crossbook_views::{AggregateTrade, Balance, BookTicker, Order, PublicTrade, Views};
 use parking_lot::RwLock;
@@ -66,14 +68,31 @@ pub enum Fact {
     Depth(DepthChanged),
 }
 
-/// Starts the feed. It ends when the sender is dropped.
+/// Starts the feed. It ends when the sender is dropped. `fatal` is called with the reason when it cannot go on; it should end the
+/// process, as otherwise all streams would fall silent without a word.
 ///
 /// # Errors
 /// When the system gives no thread.
-pub fn spawn(hub: Arc<Hub>, views: Arc<RwLock<Views>>) -> std::io::Result<(Sender<Batch>, JoinHandle<()>)> {
-    let (sender, receiver) = crossbeam_channel::bounded(BATCHES_MAX);
+pub fn spawn(
+    hub: Arc<Hub>,
+    views: Arc<RwLock<Views>>,
+    fatal: impl Fn(String) + Send + 'static,
+) -> std::io::Result<(Sender<Batch>, JoinHandle<()>)> {
     let mut feed = Feed::new(hub, views);
-    let thread = std::thread::Builder::new().name("feed".into()).spawn(move || feed.run(&receiver))?;
+    on_thread(fatal, move |batches| feed.run(batches))
+}
+
+fn on_thread(
+    fatal: impl Fn(String) + Send + 'static,
+    work: impl FnOnce(&Receiver<Batch>) + Send + 'static,
+) -> std::io::Result<(Sender<Batch>, JoinHandle<()>)> {
+    let (sender, receiver) = crossbeam_channel::bounded(BATCHES_MAX);
+    let thread = std::thread::Builder::new().name("feed".into()).spawn(move || {
+        guarded("the feed thread", &fatal, || {
+            work(&receiver);
+            Ok::<_, Infallible>(())
+        });
+    })?;
     Ok((sender, thread))
 }
 
@@ -244,4 +263,32 @@ fn count_sent(messages: usize) {
 /// Seconds from a command's time to now.
 fn lag(time: Timestamp) -> f64 {
     Duration::from_micros(crate::app::now().0.saturating_sub(time.0)).as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbook_views::Limits;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_panic_is_fatal_and_an_end_is_not() {
+        let (told, fatal) = mpsc::channel();
+        let tell = move |reason| told.send(reason).unwrap();
+        let (sender, thread) = on_thread(tell.clone(), |batches| {
+            let batch = batches.recv().unwrap();
+            panic!("a batch of {} facts", batch.public.len());
+        })
+        .unwrap();
+        sender.send(Batch::default()).unwrap();
+        thread.join().unwrap();
+        assert_eq!(fatal.recv().unwrap(), "the feed thread found that it must not go on: a batch of 0 facts");
+
+        let views = Arc::new(RwLock::new(Views::new(Limits::default())));
+        let (sender, thread) = spawn(Arc::new(Hub::new()), views, tell).unwrap();
+        sender.send(Batch::default()).unwrap();
+        drop(sender);
+        thread.join().unwrap();
+        assert_eq!(fatal.recv(), Err(mpsc::RecvError), "nothing to tell, and nobody left who could");
+    }
 }

@@ -48,10 +48,10 @@ impl Venue {
         let (log, _) = Files::open_in(Memory::new(512), Options::default()).unwrap();
         let views = Arc::new(RwLock::new(Views::new(Limits::default())));
         let (pending, hub) = (Arc::new(Pending::new(1_000)), Arc::new(Hub::new()));
-        let (feed, _) = feed::spawn(Arc::clone(&hub), Arc::clone(&views)).unwrap();
+        let fatal = |reason| eprintln!("the venue failed: {reason}");
+        let (feed, _) = feed::spawn(Arc::clone(&hub), Arc::clone(&views), fatal).unwrap();
         let publisher = Publisher::new(Arc::clone(&views), Arc::clone(&pending), Arc::clone(&hub), feed);
         let partition = Partition::new(PartitionId(0), Routing::single(), 7);
-        let fatal = |reason| eprintln!("the venue failed: {reason}");
         let running = embedded::start(partition, log, publisher, embedded::Options::default(), fatal).unwrap();
         let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
         let config = Config::default();
