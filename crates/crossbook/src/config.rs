@@ -134,6 +134,17 @@ pub enum Error {
     /// A value that its setting cannot have.
     #[error("{0}")]
     Value(#[source] Box<figment::Error>),
+    /// A command that the gateway lets through would not fit into the log, which would end the process.
+    #[error(
+        "log.record_bytes_max is {record_bytes_max}, but a command can have {needed} bytes \
+         (gateway.server.body_bytes_max and a little more); set it to {needed} or more, or body_bytes_max lower"
+    )]
+    RecordsTooSmall {
+        /// What is set.
+        record_bytes_max: usize,
+        /// What it must be at least.
+        needed: usize,
+    },
     /// The settings cannot be written as TOML.
     #[error("the settings cannot be written as TOML")]
     Render(#[from] toml::ser::Error),
@@ -156,7 +167,7 @@ impl Config {
     /// Gathers the settings from all sources.
     ///
     /// # Errors
-    /// When the file is missing or not TOML, a key is unknown, or a value is not what its setting can have.
+    /// When the file is missing or not TOML, a key is unknown, a value is not what its setting can have, or two do not go together.
     pub fn load(file: Option<&Path>, flags: Flags) -> Result<Self, Error> {
         let known = Dict::from_serialised(&Self::default())?;
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
@@ -185,7 +196,17 @@ impl Config {
         if let Some(format) = flags.log_format {
             config.logging.format = format;
         }
+        config.check()?;
         Ok(config)
+    }
+
+    /// Whether the settings go together.
+    fn check(&self) -> Result<(), Error> {
+        let (record_bytes_max, needed) = (self.log.record_bytes_max, self.gateway.command_bytes_max());
+        if record_bytes_max < needed {
+            return Err(Error::RecordsTooSmall { record_bytes_max, needed });
+        }
+        Ok(())
     }
 
     /// The settings as TOML, each key under a comment that says what it means.

@@ -103,9 +103,46 @@ fn it_refuses_to_start_without_what_it_needs_and_says_what_to_do() {
     assert!(refused(&["--data", "venue", "--config", "none.toml"], Some(venue::TOKEN)).contains("none.toml"));
     std::fs::write(folder.path().join("bad.toml"), "[logging]\nfliter = \"debug\"\n").unwrap();
     assert!(refused(&["--data", "venue", "--config", "bad.toml"], Some(venue::TOKEN)).contains("logging.filter"));
+    std::fs::write(folder.path().join("small.toml"), "[log]\nrecord_bytes_max = 66559\n").unwrap();
+    let small = refused(&["--data", "venue", "--config", "small.toml"], Some(venue::TOKEN));
+    assert!(small.contains("set it to 66560 or more"), "{small}");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     assert!(refused(&["--data", "venue", "--http", &address], Some(venue::TOKEN)).contains("cannot listen"));
+}
+
+/// The largest bodies that the operator can send become commands that fit into the smallest records that can be set.
+#[tokio::test]
+async fn the_largest_command_fits_the_smallest_record() {
+    const BODY_BYTES_MAX: usize = 2_048;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [
+        ("CROSSBOOK_GATEWAY__SERVER__BODY_BYTES_MAX", "2048"),
+        ("CROSSBOOK_LOG__RECORD_BYTES_MAX", "3072"),
+        ("CROSSBOOK_LOG__BATCH_BYTES_MAX", "4096"),
+    ];
+    let venue = Venue::serve_with(&folder.path().join("venue"), &settings).await;
+    venue.operate(Method::POST, "accounts", None).await;
+    let post = async |path: &str, body: String| {
+        assert_eq!(body.len(), BODY_BYTES_MAX);
+        let url = format!("http://{}/admin/v1/{path}", venue.admin);
+        venue.client.post(url).bearer_auth(venue::TOKEN).body(body).send().await.unwrap().status().as_u16()
+    };
+    let filled = |before: &str, filling: &str, after: &str| {
+        let mut body = before.to_owned();
+        while body.len() + filling.len() + after.len() <= BODY_BYTES_MAX {
+            body.push_str(filling);
+        }
+        body.push_str(&" ".repeat(BODY_BYTES_MAX - body.len() - after.len()));
+        body + after
+    };
+    let label = filled("{\"label\":\"", "x", "\"}");
+    assert_eq!(post("accounts", label).await, 400, "the label is too long, which the log does not mind");
+    for network in ["\"::\",", "\"1111:1111:1111:1111:1111:1111:1111:1111/128\","] {
+        let key = filled("{\"permissions\":[\"READ\"],\"allowedIps\":[", network, "\"::\"]}");
+        assert_eq!(post("accounts/1001/api-keys", key).await, 200);
+    }
+    assert_eq!(venue.operate(Method::GET, "audit", None).await["ok"], true);
 }
 
 #[tokio::test]

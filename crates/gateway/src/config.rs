@@ -22,6 +22,18 @@ pub struct Config {
     pub cached_keys_max: usize,
 }
 
+/// What a command has beside what came in a request's body: names, numbers, a sealed secret; and all there is to an order.
+const COMMAND_BYTES_BESIDE_BODY: usize = 1_024;
+
+impl Config {
+    /// The most bytes that a command made here has in the log. Everything without a bound of its own arrives in a body, and takes
+    /// more bytes there as JSON than it does in the log.
+    #[must_use]
+    pub fn command_bytes_max(&self) -> usize {
+        self.server.body_bytes_max.saturating_add(COMMAND_BYTES_BESIDE_BODY)
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

@@ -27,7 +27,7 @@ const WORDS: &[(&str, &str)] = &[
     ("log", "Files of the durable log. Sizes can change from one start to the next."),
     ("log.segment_bytes_max", "The most bytes of a segment file. Snapshots let whole segments be deleted."),
     ("log.batch_bytes_max", "The most bytes that wait for one fdatasync."),
-    ("log.record_bytes_max", "The most bytes of one command."),
+    ("log.record_bytes_max", "The most bytes of one command: at least gateway.server.body_bytes_max and 1024 more."),
     (
         "log.preallocate",
         "Whether a segment takes its room on disk ahead; without it, each sync also writes the file's size.",
