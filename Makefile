@@ -57,7 +57,9 @@ bench-venue: build
 	export CROSSBOOK_ADMIN_TOKEN=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n'); \
 	printf '[gateway.limits]\nrequest_weight_1m = 0\nraw_requests_5m = 0\norders_10s = 0\norders_1d = 0\n' > $$folder/venue.toml; \
 	$(BINARY) serve --data $$folder/data --config $$folder/venue.toml --http $(BENCH_HTTP) --admin $(BENCH_ADMIN) 2> $$folder/log & venue=$$!; \
-	for try in $$(seq 100); do (exec 3<>/dev/tcp/$(subst :,/,$(BENCH_ADMIN))) 2>/dev/null && break; \
+	for try in $$(seq 100); do \
+	  (exec 3<>/dev/tcp/$(subst :,/,$(BENCH_ADMIN)) && printf 'GET /readyz HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n' >&3 && \
+	   grep -q '^HTTP/1.1 200' <&3) 2>/dev/null && break; \
 	  kill -0 $$venue 2>/dev/null || { cat $$folder/log >&2; exit 1; }; sleep 0.1; done; \
 	$(dir $(BINARY))api-load --http $(BENCH_HTTP) --admin $(BENCH_ADMIN) $(BENCH_ARGS)
 

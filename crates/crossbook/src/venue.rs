@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use crossbook_engine::Partition;
 use crossbook_gateway::admin::Admin;
+use crossbook_gateway::admin::front::{Front, Phase};
 use crossbook_gateway::app::now;
 use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::rest::Rest;
@@ -21,7 +22,6 @@ use crossbook_types::Sequence;
 use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::RwLock;
 use secrecy::SecretString;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::config::Config;
@@ -94,11 +94,8 @@ struct Restored {
     snapshot: Sequence,
 }
 
-/// Opens the log and brings the venue back to where it stood.
-fn restore(config: &Config) -> Result<Restored, Error> {
-    if config.data.as_os_str().is_empty() {
-        return Err(Error::NoData);
-    }
+/// Opens the log and brings the venue back to where it stood, and tells how far it is.
+fn restore(config: &Config, enter: impl Fn(Phase)) -> Result<Restored, Error> {
     let path = log_folder(&config.data);
     let snapshots = Folder::open(&snapshot_folder(&config.data))?;
     // What a snapshot stands for was durable. Told so, the log refuses to take damage there for a torn tail and cut it.
@@ -111,13 +108,17 @@ fn restore(config: &Config) -> Result<Restored, Error> {
     let mut seed = [0; 8];
     aws_lc_rs::rand::fill(&mut seed).map_err(|_| Error::NoRandomness)?;
     let mut shown = Replay::begin("replaying the log");
+    enter(Phase::Replaying(Sequence(0)));
     let Recovered { partition, follower, snapshot, replayed } = recovery::recover(
         &snapshots,
         |from| FileReader::open(&path, from),
         Until::Durable(log.durable()),
         Folded::new(config.views.clone()),
         u64::from_le_bytes(seed),
-        |progress| shown.at(progress),
+        |progress| {
+            enter(Phase::Replaying(progress.at));
+            shown.at(progress);
+        },
     )?;
     shown.end();
     let snapshot = snapshot.unwrap_or_default();
@@ -138,8 +139,9 @@ pub struct Venue {
 }
 
 impl Venue {
-    /// Restores the venue of the configured data folder, starts it, and listens. Needs a tokio runtime around it and may
-    /// block for as long as the replay takes. `token` guards the admin API; API secrets are encrypted under `key`.
+    /// Restores the venue of the configured data folder, starts it, and listens. The admin address answers from the beginning, and
+    /// says that the venue is not ready. Needs a tokio runtime with several threads around it and may block for as long as
+    /// the replay takes. `token` guards the admin API; API secrets are encrypted under `key`.
     ///
     /// # Errors
     /// When the data cannot be read, or an address cannot be listened on.
@@ -149,12 +151,25 @@ impl Venue {
         key: MasterKey,
         metrics: PrometheusHandle,
     ) -> Result<Self, Error> {
-        let Restored { partition, views, log, snapshots, snapshot } = restore(config)?;
+        if config.data.as_os_str().is_empty() {
+            return Err(Error::NoData);
+        }
+        let listen = |address| {
+            let listener = server::listen(address).map_err(|source| Error::Listen { address, source })?;
+            let address = listener.local_addr().unwrap_or(address);
+            Ok::<_, Error>((listener, address))
+        };
+        let bounds = &config.gateway.server;
+        // Should the start fail, the sender goes and so do the servers.
+        let (stop_servers, stop) = watch::channel(false);
+        let (admin, admin_address) = listen(config.admin)?;
+        let front = Arc::new(Front::default());
+        let admin_server = tokio::spawn(server::serve(admin, bounds.clone(), Arc::clone(&front), stop.clone()));
+        tracing::info!(admin = %admin_address, "starting; the admin address answers");
+
+        let Restored { partition, views, log, snapshots, snapshot } = restore(config, |phase| front.enter(phase))?;
         auth::check_master_key(views.0.registry(), &key)?;
-        let listen = |address| server::listen(address).map_err(|source| Error::Listen { address, source });
-        let (http, admin) = (listen(config.http)?, listen(config.admin)?);
-        let address = |listener: &TcpListener, asked| listener.local_addr().unwrap_or(asked);
-        let (http_address, admin_address) = (address(&http, config.http), address(&admin, config.admin));
+        let (http, http_address) = listen(config.http)?;
 
         let views = Arc::new(RwLock::new(views.0));
         let (pending, hub) = (Arc::new(Pending::new(config.gateway.in_flight_max)), Arc::new(Hub::new()));
@@ -173,14 +188,9 @@ impl Venue {
         let snapshotter = Snapshotter::start(work, config.snapshots.clone()).map_err(Error::Thread)?;
         let app = Arc::new(App::new(config.gateway.clone(), views, pending, hub, node, key));
 
-        let (stop_servers, stop) = watch::channel(false);
         let rest = Arc::new(Rest::new(Arc::clone(&app), pages::all()));
-        let operator = Arc::new(Admin::new(Arc::clone(&app), token, Box::new(move || metrics.render())));
-        let bounds = &config.gateway.server;
-        let servers = vec![
-            tokio::spawn(server::serve(http, bounds.clone(), rest, stop.clone())),
-            tokio::spawn(server::serve(admin, bounds.clone(), operator, stop)),
-        ];
+        let servers = vec![tokio::spawn(server::serve(http, bounds.clone(), rest, stop)), admin_server];
+        front.open(Admin::new(Arc::clone(&app), token, Box::new(move || metrics.render())));
         tracing::info!(http = %http_address, admin = %admin_address, "the venue is open");
         Ok(Self { app, running, snapshotter, feed, servers, stop_servers, http: http_address, admin: admin_address })
     }

@@ -6,7 +6,7 @@ mod venue;
 
 use reqwest::Method;
 use serde_json::Value;
-use venue::{Venue, binary};
+use venue::{Venue, binary, eventually};
 
 #[tokio::test]
 async fn what_was_acknowledged_before_a_kill_is_there_after_it() {
@@ -109,6 +109,43 @@ fn it_refuses_to_start_without_what_it_needs_and_says_what_to_do() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     assert!(refused(&["--data", "venue", "--http", &address], Some(venue::TOKEN)).contains("cannot listen"));
+}
+
+/// A start is held up in its middle by a snapshot that is a pipe: who reads it waits for somebody to write.
+#[tokio::test]
+async fn a_venue_that_replays_is_alive_and_not_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("venue");
+    let venue = Venue::serve(&data).await;
+    venue.list_market().await;
+    let audit = venue.operate(Method::GET, "audit", None).await;
+    venue.kill();
+    let pipe = data.join("snapshots/snapshot-00000000000000000001.bin");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+
+    let mut starting = Venue::begin(&data, &[]);
+    let ask = async |venue: &Venue, path: &str| {
+        let url = format!("http://{}/{path}", venue.admin);
+        let response = venue.client.get(url).bearer_auth(venue::TOKEN).send().await.unwrap();
+        (response.status().as_u16(), response.json::<Value>().await.unwrap())
+    };
+    let venue = &starting.venue;
+    let replaying = serde_json::json!({"ready": false, "phase": "replaying", "sequence": 0});
+    eventually("the replay begins", async || (ask(venue, "readyz").await == (503, replaying.clone())).then_some(()))
+        .await;
+    assert_eq!(ask(venue, "healthz").await.0, 200);
+    for path in ["metrics", "admin/v1/audit", "nothing"] {
+        let (status, body) = ask(venue, path).await;
+        assert_eq!((status, body["code"].as_i64()), (503, Some(-1008)), "{path}");
+    }
+
+    // It is no snapshot, so the log is replayed from the beginning.
+    std::thread::spawn(move || std::fs::write(pipe, b"nothing"));
+    starting.wait();
+    let venue = &starting.venue;
+    assert_eq!(ask(venue, "readyz").await.0, 200, "ready when it says that it is open");
+    assert_eq!(venue.operate(Method::GET, "audit", None).await, audit);
+    assert_eq!(starting.venue.stop().await, Some(0));
 }
 
 /// The largest bodies that the operator can send become commands that fit into the smallest records that can be set.

@@ -1,6 +1,7 @@
 //! The operator's API: listing, accounts, keys, deposits and withdrawals, the audit. It has an address of its own and one bearer
-//! token. Requests and answers are JSON; decimals are strings.
+//! token. Requests and answers are JSON; decimals are strings. Until the venue is up, [`front`] answers in its place.
 
+pub mod front;
 mod market;
 mod request;
 

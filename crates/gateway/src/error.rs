@@ -103,6 +103,13 @@ impl ApiError {
         Self::with_status(StatusCode::SERVICE_UNAVAILABLE, -1008, message)
     }
 
+    /// -1008: the venue is not up yet. Nothing was done.
+    #[must_use]
+    pub fn starting() -> Self {
+        let message = "The venue is starting; /readyz says how far it is. Nothing was done.";
+        Self::with_status(StatusCode::SERVICE_UNAVAILABLE, -1008, message)
+    }
+
     /// -1016: the venue is stopping. Nothing was done.
     #[must_use]
     pub fn shutting_down() -> Self {

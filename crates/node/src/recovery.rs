@@ -140,6 +140,7 @@ pub fn recover<F: Follower, R: Reader>(
         Until::End => None,
     };
     let mut replayed = 0;
+    progress(Progress { at: partition.sequence(), end });
     while let Some(record) = reader.next(until)? {
         let sequence = record.sequence;
         let command = crossbook_wire::decode_command(sequence, record.time, record.payload)

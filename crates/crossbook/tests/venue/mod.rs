@@ -54,13 +54,22 @@ impl Venue {
 
     /// As [`Venue::serve`], with settings from the environment.
     pub async fn serve_with(data: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut starting = Self::begin(data, settings);
+        starting.wait();
+        starting.venue
+    }
+
+    /// Starts `crossbook serve` and waits only until its admin address answers.
+    pub fn begin(data: &Path, settings: &[(&str, &str)]) -> Starting {
         let mut command = binary();
         command.envs(settings.iter().copied());
         command.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json", "--data"]);
         command.arg(data).env("CROSSBOOK_ADMIN_TOKEN", TOKEN);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let (http, admin) = addresses(&mut child);
-        Self { child, http, admin, client: reqwest::Client::new() }
+        let addresses = Addresses::read(&mut child);
+        let mut venue = Self { child, http: String::new(), admin: String::new(), client: reqwest::Client::new() };
+        venue.admin = addresses.admin.recv_timeout(DEADLINE).expect("the venue says where its operator is answered");
+        Starting { venue, addresses }
     }
 
     /// Ends it as a power cut would.
@@ -133,20 +142,43 @@ impl Drop for Venue {
     }
 }
 
-/// Where it says that it listens. Its log lines are read on for as long as it runs, or it would block on writing them.
-fn addresses(child: &mut Child) -> (String, String) {
-    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in lines.map_while(Result::ok) {
-            let event: Value = serde_json::from_str(&line).unwrap_or_default();
-            if let (Some(http), Some(admin)) = (event["http"].as_str(), event["admin"].as_str()) {
-                let _ = sender.send((http.to_owned(), admin.to_owned()));
+/// A venue that is not up yet.
+pub struct Starting {
+    pub venue: Venue,
+    addresses: Addresses,
+}
+
+impl Starting {
+    /// Waits until it is open.
+    pub fn wait(&mut self) {
+        self.venue.http = self.addresses.http.recv_timeout(DEADLINE).expect("the venue says where it listens");
+    }
+}
+
+/// Where it says that it listens, as soon as it says so.
+struct Addresses {
+    admin: mpsc::Receiver<String>,
+    http: mpsc::Receiver<String>,
+}
+
+impl Addresses {
+    /// The log lines are read on for as long as it runs, or it would block on writing them.
+    fn read(child: &mut Child) -> Self {
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let ((tell_admin, admin), (tell_http, http)) = (mpsc::channel(), mpsc::channel());
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let event: Value = serde_json::from_str(&line).unwrap_or_default();
+                for (name, tell) in [("admin", &tell_admin), ("http", &tell_http)] {
+                    if let Some(address) = event[name].as_str() {
+                        let _ = tell.send(address.to_owned());
+                    }
+                }
+                eprintln!("{line}");
             }
-            eprintln!("{line}");
-        }
-    });
-    receiver.recv_timeout(DEADLINE).expect("the venue says where it listens")
+        });
+        Self { admin, http }
+    }
 }
 
 /// Someone with an API key.
