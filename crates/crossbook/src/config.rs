@@ -39,6 +39,8 @@ pub struct Config {
     pub node: crossbook_node::embedded::Options,
     /// What the read side keeps in memory.
     pub views: crossbook_views::Limits,
+    /// The history in SQL.
+    pub history: crossbook_store::Options,
     /// The client API.
     pub gateway: crossbook_gateway::Config,
 }
@@ -110,6 +112,7 @@ impl Default for Config {
             snapshots: SnapshotOptions::default(),
             node: crossbook_node::embedded::Options::default(),
             views: crossbook_views::Limits::default(),
+            history: crossbook_store::Options::default(),
             gateway: crossbook_gateway::Config::default(),
         }
     }

@@ -8,6 +8,7 @@ mod command;
 mod config;
 mod demo;
 mod folded;
+mod history;
 mod logging;
 mod metrics;
 mod pages;

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use crossbook_log::FileReader;
-use crossbook_node::snapshot::{Folder, Snapshots as _};
+use crossbook_node::snapshot::{Folder, Saved as _};
 use crossbook_node::{Handle, recovery};
+use crossbook_store::Progress;
 use crossbook_types::Sequence;
 use crossbook_views::Views;
 use parking_lot::RwLock;
@@ -40,6 +41,8 @@ pub struct Work {
     pub node: Handle,
     /// The snapshot that the venue started from.
     pub last: Sequence,
+    /// How far the history has come, if one is kept: it follows the log, and must find there what it does not have.
+    pub history: Option<Arc<Progress>>,
 }
 
 impl Snapshotter {
@@ -56,6 +59,7 @@ impl Snapshotter {
                     work.look(&options);
                 }
             }
+            work.keep_for_history(&options);
             work.folder
         })?;
         Ok(Self { stop, thread })
@@ -78,6 +82,7 @@ impl Work {
         if position.0 < self.last.0.saturating_add(options.every_commands) {
             return;
         }
+        self.keep_for_history(options);
         let started = Instant::now();
         let reader = |from| FileReader::open(&self.log, from);
         // What was published is durable, so the log has it.
@@ -100,12 +105,26 @@ impl Work {
         }
     }
 
+    /// Once the log is trimmed, the history can only go on from a snapshot at or before its place.
+    fn keep_for_history(&mut self, options: &SnapshotOptions) {
+        if options.trim_log
+            && let Some(history) = &self.history
+        {
+            self.folder.keep_for(history.position().sequence);
+        }
+    }
+
     /// Lets go what all kept snapshots stand for: should the newest be damaged, the one before it still leads on.
     fn trim(&self) {
         let kept = match self.folder.list() {
             Ok(kept) => kept,
             Err(error) => return tracing::error!(%error, "snapshots cannot be listed; the log is not trimmed"),
         };
+        if let (Some(history), Some(&oldest)) = (&self.history, kept.last())
+            && history.position().sequence < oldest
+        {
+            return tracing::warn!("the log is not trimmed, because the history still needs it");
+        }
         // It must lead on indeed: a damaged one would be trusted only when it is too late.
         if let [_, .., oldest] = kept[..]
             && matches!(self.folder.load(oldest), Ok(Some(_)))

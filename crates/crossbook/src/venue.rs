@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbook_engine::Partition;
 use crossbook_gateway::admin::Admin;
@@ -17,7 +18,8 @@ use crossbook_gateway::{App, Pending, auth, server};
 use crossbook_log::{FileReader, Files, Log as _, Until, files};
 use crossbook_node::embedded::{self, Running};
 use crossbook_node::recovery::{self, Recovered};
-use crossbook_node::snapshot::{Folder, Snapshots as _};
+use crossbook_node::snapshot::{Folder, Saved as _};
+use crossbook_store::Database;
 use crossbook_types::Sequence;
 use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::RwLock;
@@ -26,6 +28,8 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::folded::Folded;
+use crate::history::source::LogSource;
+use crate::history::{Announcing, Keeper};
 use crate::pages;
 use crate::progress::Replay;
 use crate::snapshots::{Snapshotter, Work};
@@ -51,6 +55,9 @@ pub enum Error {
     /// Snapshots cannot be read.
     #[error(transparent)]
     Snapshots(#[from] crossbook_node::snapshot::Error),
+    /// The history's database is none.
+    #[error(transparent)]
+    History(#[from] crossbook_store::Error),
     /// The secret key is another than before.
     #[error(transparent)]
     Secrets(#[from] crossbook_gateway::secret::Error),
@@ -92,6 +99,7 @@ struct Restored {
     log: Files,
     snapshots: Folder,
     snapshot: Sequence,
+    hash_seed: u64,
 }
 
 /// Opens the log and brings the venue back to where it stood, and tells how far it is.
@@ -107,6 +115,7 @@ fn restore(config: &Config, enter: impl Fn(Phase)) -> Result<Restored, Error> {
     }
     let mut seed = [0; 8];
     aws_lc_rs::rand::fill(&mut seed).map_err(|_| Error::NoRandomness)?;
+    let hash_seed = u64::from_le_bytes(seed);
     let mut shown = Replay::begin("replaying the log");
     enter(Phase::Replaying(Sequence(0)));
     let Recovered { partition, follower, snapshot, replayed } = recovery::recover(
@@ -114,7 +123,7 @@ fn restore(config: &Config, enter: impl Fn(Phase)) -> Result<Restored, Error> {
         |from| FileReader::open(&path, from),
         Until::Durable(log.durable()),
         Folded::new(config.views.clone()),
-        u64::from_le_bytes(seed),
+        hash_seed,
         |progress| {
             enter(Phase::Replaying(progress.at));
             shown.at(progress);
@@ -123,14 +132,16 @@ fn restore(config: &Config, enter: impl Fn(Phase)) -> Result<Restored, Error> {
     shown.end();
     let snapshot = snapshot.unwrap_or_default();
     tracing::info!(command = partition.sequence().0, snapshot = snapshot.0, replayed, "the venue is restored");
-    Ok(Restored { partition, views: follower, log, snapshots, snapshot })
+    Ok(Restored { partition, views: follower, log, snapshots, snapshot, hash_seed })
 }
 
 /// A running venue.
 pub struct Venue {
     app: Arc<App>,
-    running: Running<Files, Tally<Publisher>>,
+    running: Running<Files, Announcing<Tally<Publisher>>>,
     snapshotter: Snapshotter,
+    history: Option<Keeper>,
+    history_patience: Duration,
     feed: JoinHandle<()>,
     servers: Vec<tokio::task::JoinHandle<()>>,
     stop_servers: watch::Sender<bool>,
@@ -167,7 +178,9 @@ impl Venue {
         let admin_server = tokio::spawn(server::serve(admin, bounds.clone(), Arc::clone(&front), stop.clone()));
         tracing::info!(admin = %admin_address, "starting; the admin address answers");
 
-        let Restored { partition, views, log, snapshots, snapshot } = restore(config, |phase| front.enter(phase))?;
+        let history = Database::new(&config.history, &config.data)?;
+        let restored = restore(config, |phase| front.enter(phase))?;
+        let Restored { partition, views, log, snapshots, snapshot, hash_seed } = restored;
         auth::check_master_key(views.0.registry(), &key)?;
         let (http, http_address) = listen(config.http)?;
 
@@ -175,15 +188,21 @@ impl Venue {
         let (pending, hub) = (Arc::new(Pending::new(config.gateway.in_flight_max)), Arc::new(Hub::new()));
         let (sender, feed) = feed::spawn(Arc::clone(&hub), Arc::clone(&views), fatal).map_err(Error::Thread)?;
         let publisher = Publisher::new(Arc::clone(&views), Arc::clone(&pending), Arc::clone(&hub), sender);
-        let running =
-            embedded::start(partition, log, Tally::new(publisher), config.node, fatal).map_err(Error::Thread)?;
+        let stands = (partition.sequence(), partition.time());
+        let (outlet, live) = Announcing::new(Tally::new(publisher), stands);
+        let (log_path, identity) = (log_folder(&config.data), log.identity());
+        let running = embedded::start(partition, log, outlet, config.node, fatal).map_err(Error::Thread)?;
         let node = running.handle().clone();
+        let source = LogSource::new(&log_path, snapshots.clone(), stands.0, hash_seed);
+        let keep = |database: Database| Keeper::start(&database.for_log(identity), source, live);
+        let history = history.map(keep).transpose().map_err(Error::Thread)?;
         let work = Work {
             folder: snapshots,
-            log: log_folder(&config.data),
+            log: log_path,
             views: Arc::clone(&views),
             node: node.clone(),
             last: snapshot,
+            history: history.as_ref().map(|keeper| Arc::clone(keeper.progress())),
         };
         let snapshotter = Snapshotter::start(work, config.snapshots.clone()).map_err(Error::Thread)?;
         let app = Arc::new(App::new(config.gateway.clone(), views, pending, hub, node, key));
@@ -192,7 +211,18 @@ impl Venue {
         let servers = vec![tokio::spawn(server::serve(http, bounds.clone(), rest, stop)), admin_server];
         front.open(Admin::new(Arc::clone(&app), token, Box::new(move || metrics.render())));
         tracing::info!(http = %http_address, admin = %admin_address, "the venue is open");
-        Ok(Self { app, running, snapshotter, feed, servers, stop_servers, http: http_address, admin: admin_address })
+        Ok(Self {
+            app,
+            running,
+            snapshotter,
+            history,
+            history_patience: config.history.stop_timeout(),
+            feed,
+            servers,
+            stop_servers,
+            http: http_address,
+            admin: admin_address,
+        })
     }
 
     /// The gateway.
@@ -222,7 +252,14 @@ impl Venue {
         tracing::info!("stopping: new requests are refused");
         self.app.stop();
         let (running, snapshotter, feed) = (self.running, self.snapshotter, self.feed);
-        let taken_apart = tokio::task::spawn_blocking(move || (running.stop(), snapshotter.stop()));
+        let (history, patience) = (self.history, self.history_patience);
+        let taken_apart = tokio::task::spawn_blocking(move || {
+            let stopped = running.stop();
+            if let Some(history) = history {
+                history.stop(patience);
+            }
+            (stopped, snapshotter.stop())
+        });
         let (stopped, folder) = taken_apart.await.map_err(|_| Error::Disorder)?;
         let (Some(stopped), Some(mut folder)) = (stopped, folder) else { return Err(Error::Disorder) };
         self.app.hub.shut_down(now());

@@ -149,6 +149,12 @@ impl<S: Storage> Files<S> {
         Ok((log, report))
     }
 
+    /// The log's identity: a random number that no other log has.
+    #[must_use]
+    pub fn identity(&self) -> u64 {
+        self.identity
+    }
+
     /// Runs a step that touches the storage. If it fails, the log is poisoned for good.
     fn guarded<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
         self.alive()?;

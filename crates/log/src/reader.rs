@@ -52,6 +52,12 @@ impl<S: Storage> FileReader<S> {
         self.torn_bytes
     }
 
+    /// The log's identity, a random number that no other log has; known once a record was read.
+    #[must_use]
+    pub fn identity(&self) -> Option<u64> {
+        self.cursor.as_ref().map(|cursor| cursor.header().identity)
+    }
+
     /// The last record passed over, wanted or not.
     fn last(&self) -> Sequence {
         self.cursor.as_ref().map_or(Sequence(self.from.0 - 1), |cursor| cursor.last().max(Sequence(self.from.0 - 1)))

@@ -6,7 +6,7 @@ use crossbook_types::{PartitionId, Sequence};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::snapshot::{self, Image, Snapshots};
+use crate::snapshot::{self, Image, Saved, Snapshots};
 
 /// How many commands are applied between two reports of progress.
 const PROGRESS_EVERY: u64 = 8_192;
@@ -107,7 +107,7 @@ pub struct Recovered<F> {
 /// # Errors
 /// When the log is damaged, or ends before the snapshot.
 pub fn recover<F: Follower, R: Reader>(
-    snapshots: &impl Snapshots,
+    snapshots: &impl Saved,
     reader: impl FnOnce(Sequence) -> R,
     until: Until,
     mut follower: F,

@@ -50,14 +50,8 @@ pub struct Error {
     source: io::Error,
 }
 
-/// Keeps snapshots.
-pub trait Snapshots {
-    /// Keeps a snapshot, and forgets all but the last [`KEPT`]. When this returns, it is durable.
-    ///
-    /// # Errors
-    /// When it cannot be written; those before are untouched.
-    fn save(&mut self, sequence: Sequence, image: &[u8]) -> Result<(), Error>;
-
+/// Has snapshots.
+pub trait Saved {
     /// The positions of all snapshots, last first.
     ///
     /// # Errors
@@ -69,6 +63,15 @@ pub trait Snapshots {
     /// # Errors
     /// When it cannot be read.
     fn load(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, Error>;
+}
+
+/// Keeps snapshots.
+pub trait Snapshots: Saved {
+    /// Keeps a snapshot, and forgets all but the last [`KEPT`]. When this returns, it is durable.
+    ///
+    /// # Errors
+    /// When it cannot be written; those before are untouched.
+    fn save(&mut self, sequence: Sequence, image: &[u8]) -> Result<(), Error>;
 }
 
 /// The bytes of an image.
@@ -86,10 +89,27 @@ pub fn decode<S: DeserializeOwned>(bytes: &[u8]) -> Result<Image<S>, crossbook_w
     crossbook_wire::decode(bytes)
 }
 
+/// The snapshots up to a position, for whoever starts from there.
+#[derive(Debug)]
+pub struct UpTo<'a, S>(pub &'a S, pub Sequence);
+
+impl<S: Saved> Saved for UpTo<'_, S> {
+    fn list(&self) -> Result<Vec<Sequence>, Error> {
+        let mut found = self.0.list()?;
+        found.retain(|&sequence| sequence <= self.1);
+        Ok(found)
+    }
+
+    fn load(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, Error> {
+        self.0.load(sequence)
+    }
+}
+
 /// Snapshots as files in a folder.
 #[derive(Clone, Debug)]
 pub struct Folder {
     path: PathBuf,
+    needed: Option<Sequence>,
 }
 
 impl Folder {
@@ -100,7 +120,12 @@ impl Folder {
     /// When it cannot be made.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Disk::create(path).map_err(failed("create", path))?;
-        Ok(Self { path: path.to_owned() })
+        Ok(Self { path: path.to_owned(), needed: None })
+    }
+
+    /// From now on the last snapshot at or before `position` is kept too, however old: something else follows the log from there.
+    pub fn keep_for(&mut self, position: Sequence) {
+        self.needed = Some(position);
     }
 
     fn file(&self, sequence: Sequence) -> PathBuf {
@@ -147,13 +172,17 @@ impl Snapshots for Folder {
             let _ = fs::remove_file(&unfinished);
             return Err(failed("write", &target)(error));
         }
-        for old in self.list()?.into_iter().skip(KEPT) {
+        let kept = self.list()?;
+        let needed = kept.iter().copied().find(|&sequence| self.needed.is_some_and(|needed| sequence <= needed));
+        for old in kept.into_iter().skip(KEPT).filter(|&sequence| Some(sequence) != needed) {
             let path = self.file(old);
             fs::remove_file(&path).map_err(failed("remove", &path))?;
         }
         Ok(())
     }
+}
 
+impl Saved for Folder {
     fn list(&self) -> Result<Vec<Sequence>, Error> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(failed("list", &self.path))? {
@@ -212,6 +241,22 @@ mod tests {
         }
         fs::write(dir.path().join("snapshot-00000000000000000400.unfinished"), b"half").unwrap();
         assert_eq!(folder.list().unwrap(), [Sequence(300), Sequence(20)]);
+    }
+
+    #[test]
+    fn one_that_is_needed_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::open(dir.path()).unwrap();
+        for at in [1, 20, 300] {
+            folder.keep_for(Sequence(250));
+            folder.save(Sequence(at), b"x").unwrap();
+        }
+        folder.save(Sequence(400), b"x").unwrap();
+        folder.save(Sequence(500), b"x").unwrap();
+        assert_eq!(folder.list().unwrap(), [500, 400, 20].map(Sequence));
+        folder.keep_for(Sequence(450));
+        folder.save(Sequence(600), b"x").unwrap();
+        assert_eq!(folder.list().unwrap(), [600, 500, 400].map(Sequence));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crossbook_log::memory::Memory;
 use crossbook_log::{BatchStats, FileReader, Files, Log, Record, Until, files};
 use crossbook_node::node::{self, Clock, Limits, Node};
 use crossbook_node::recovery::{self, Follower};
-use crossbook_node::snapshot::{self, Snapshots};
+use crossbook_node::snapshot::{self, Saved as _, Snapshots as _};
 use crossbook_node::{NotTaken, Outlet, Request};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 use venue::{setup, traffic};

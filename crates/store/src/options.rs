@@ -27,6 +27,8 @@ pub struct Options {
     pub query_timeout_ms: u64,
     /// The longest pause before a failed write is tried again. The first is a hundredth of that.
     pub retry_delay_max_ms: u64,
+    /// How long a clean stop waits for the last rows to be written.
+    pub stop_timeout_ms: u64,
 }
 
 impl Default for Options {
@@ -41,6 +43,7 @@ impl Default for Options {
             write_timeout_ms: 60_000,
             query_timeout_ms: 5_000,
             retry_delay_max_ms: 5_000,
+            stop_timeout_ms: 10_000,
         }
     }
 }
@@ -50,6 +53,12 @@ impl Options {
     #[must_use]
     pub fn batch_delay(&self) -> Duration {
         Duration::from_millis(self.batch_delay_ms)
+    }
+
+    /// [`Options::stop_timeout_ms`].
+    #[must_use]
+    pub fn stop_timeout(&self) -> Duration {
+        Duration::from_millis(self.stop_timeout_ms)
     }
 
     pub(crate) fn connect_timeout(&self) -> Duration {

@@ -179,7 +179,9 @@ impl Witness {
         differences("trades of market", &facts.trades, &self.trades, |_| false, &mut note);
         if facts.position.complete_from == Sequence(0) {
             let candles = self.trades.iter().flat_map(|(&symbol, sums)| {
-                Interval::ALL.iter().map(move |interval| ((symbol, interval.as_str().to_owned()), (sums.count, sums.quote)))
+                Interval::ALL
+                    .iter()
+                    .map(move |interval| ((symbol, interval.as_str().to_owned()), (sums.count, sums.quote)))
             });
             differences("trades in candles", &facts.candles, &candles.collect(), |_| false, &mut note);
         }

@@ -33,8 +33,7 @@ impl Running {
         let (stop, stop_seen) = watch::channel(false);
         let (progress, seeks) = (Arc::new(Progress::default()), Arc::default());
         let source = Retelling { told: Arc::clone(told), seeks: Arc::clone(&seeks) };
-        let recorder =
-            Recorder::new(database.clone(), PARTITION, source, live_seen, stop_seen, Arc::clone(&progress));
+        let recorder = Recorder::new(database.clone(), PARTITION, source, live_seen, stop_seen, Arc::clone(&progress));
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(recorder.run());

@@ -56,6 +56,29 @@ const WORDS: &[(&str, &str)] = &[
     ("views.trades_per_market", "Public trades of one market."),
     ("views.aggregate_trades_per_market", "Aggregate trades of one market."),
     ("views.candles_per_interval", "Candles of each interval of one market; at least a day of minutes is always kept."),
+    (
+        "history",
+        "Everything that ever happened, in SQL. It is written behind, in batches, and never in the way of trading.",
+    ),
+    (
+        "history.database",
+        "sqlite (a file in the data folder), sqlite://PATH, mysql://USER:PASSWORD@HOST/DATABASE (also MariaDB), or none.",
+    ),
+    ("history.batch_rows_max", "Rows in one statement; as soon as so many wait, they are written."),
+    ("history.batch_delay_ms", "How long a row waits for others."),
+    ("history.transaction_rows_max", "Rows in one transaction when there is much to catch up with; bounds the memory."),
+    ("history.connections_max", "Connections to the database, the one that writes included."),
+    ("history.connect_timeout_ms", "How long to wait for a connection."),
+    ("history.write_timeout_ms", "How long one transaction may take to be written."),
+    ("history.query_timeout_ms", "How long a query may take."),
+    (
+        "history.retry_delay_max_ms",
+        "The longest pause before a failed write is tried again; the first is a hundredth of it.",
+    ),
+    (
+        "history.stop_timeout_ms",
+        "How long a clean stop waits for the last rows; the next start writes what is missing.",
+    ),
     ("gateway", "The client API."),
     ("gateway.in_flight_max", "Requests that wait for their outcome at once; further ones are refused with -1008."),
     (

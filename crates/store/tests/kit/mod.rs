@@ -57,7 +57,8 @@ pub fn empty(dialect: Dialect, options: Options) -> Empty {
             server.0.create(&name).unwrap()
         }
     };
-    let database = Database::new(&Options { database: Address::new(&address), ..options }, folder.path()).unwrap().unwrap();
+    let database =
+        Database::new(&Options { database: Address::new(&address), ..options }, folder.path()).unwrap().unwrap();
     Empty { database, dialect, address, _folder: folder }
 }
 

@@ -1,0 +1,113 @@
+//! The history of a venue in one process: a thread that reads the log behind the venue's back and keeps the tables up with it.
+//!
+//! The thread has a partition of its own, which it takes through the same commands. That costs a second copy of the state, and
+//! buys that trading never waits for a database: between the two there is only the log, which is on disk anyway. The thread runs at
+//! the lowest priority, so on a machine that is short of processors it is the history that falls behind.
+
+pub mod source;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use crossbook_engine::{Cause, Events};
+use crossbook_node::{NotTaken, Outlet};
+use crossbook_store::{Database, History, Progress, Recorder};
+use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
+use tokio::sync::watch;
+
+use source::LogSource;
+
+/// The one partition of a venue in one process.
+pub const PARTITION: PartitionId = PartitionId(0);
+/// The nice value of the thread that writes: 19 is the lowest priority there is.
+const NICE: i32 = 19;
+
+/// An outlet that tells how far the venue is durable, on the way to another one.
+#[derive(Debug)]
+pub struct Announcing<O> {
+    inner: O,
+    live: watch::Sender<Cause>,
+}
+
+impl<O> Announcing<O> {
+    /// Tells of what goes to `inner`; the venue now stands at `stands`.
+    pub fn new(inner: O, stands: (Sequence, Timestamp)) -> (Self, watch::Receiver<Cause>) {
+        let (live, seen) = watch::channel(Cause { sequence: stands.0, time: stands.1 });
+        (Self { inner, live }, seen)
+    }
+}
+
+impl<O: Outlet> Outlet for Announcing<O> {
+    fn publish(&mut self, events: &mut Events) {
+        let last = events.iter().last().map(|(cause, _)| cause);
+        self.inner.publish(events);
+        if let Some(last) = last {
+            self.live.send_replace(last);
+        }
+    }
+
+    fn not_taken(&mut self, number: RequestNumber, why: NotTaken) {
+        self.inner.not_taken(number, why);
+    }
+}
+
+/// The thread that writes, until it is stopped.
+#[derive(Debug)]
+pub struct Keeper {
+    history: History,
+    progress: Arc<Progress>,
+    stop: watch::Sender<bool>,
+    ended: Receiver<()>,
+}
+
+impl Keeper {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(database: &Database, source: LogSource, live: watch::Receiver<Cause>) -> std::io::Result<Self> {
+        let progress = Arc::new(Progress::default());
+        let history = History::new(database, Arc::clone(&progress));
+        let (stop, stopped) = watch::channel(false);
+        let recorder = Recorder::new(database.clone(), PARTITION, source, live, stopped, Arc::clone(&progress));
+        let (end, ended) = sync_channel(1);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name("history".into()).spawn(move || {
+            // Linux counts priority by thread, and threads that are started from here, such as SQLite's, inherit it. Where it cannot be
+            // had, the history competes with trading like any other thread.
+            if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+                tracing::warn!(%error, "the history runs at normal priority");
+            }
+            runtime.block_on(recorder.run());
+            let _ = end.send(());
+        })?;
+        Ok(Self { history, progress, stop, ended })
+    }
+
+    /// Answers queries.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    /// Has it write what is left, for at most `patience`. What is then still missing is written after the next start.
+    pub fn stop(self, patience: Duration) {
+        let _ = self.stop.send(true);
+        match self.ended.recv_timeout(patience) {
+            Ok(()) => {}
+            Err(RecvTimeoutError::Timeout) => {
+                tracing::warn!("the history is not written to its end in time; the next start goes on with it");
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                tracing::error!("the thread that writes the history had failed; the next start goes on with it");
+            }
+        }
+    }
+}

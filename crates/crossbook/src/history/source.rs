@@ -1,0 +1,190 @@
+//! Events of the log, for the history: a partition beside the live one that is taken through the same commands.
+
+use std::path::{Path, PathBuf};
+
+use crossbook_engine::{Events, Partition};
+use crossbook_log::{FileReader, Reader, Record, Until};
+use crossbook_node::recovery::{self, Recovered};
+use crossbook_node::snapshot::{Folder, Saved as _, UpTo};
+use crossbook_store::{Position, Projection, Source, SourceError};
+use crossbook_types::Sequence;
+use crossbook_views::Limits;
+
+use super::PARTITION;
+use crate::folded::Folded;
+
+/// Why the history has no way on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The tables tell of commands that the log does not have.
+    #[error(
+        "the history stands at command {history}, but the log ends at {log}: the log was restored from an older copy; make the history \
+         anew with `crossbook store rebuild`"
+    )]
+    Ahead {
+        /// Where the tables stand.
+        history: Sequence,
+        /// Where the log ends.
+        log: Sequence,
+    },
+    /// The log no longer has what comes next.
+    #[error(
+        "the log begins after command {position}, where the history stands, and there is no snapshot from before; make the history anew \
+         with `crossbook store rebuild`"
+    )]
+    Trimmed {
+        /// Where the tables stand.
+        position: Sequence,
+    },
+    /// No snapshot leads into the log.
+    #[error("the log has lost its beginning, and no snapshot is good; restore the data folder from a backup")]
+    NoBeginning,
+    /// The log or a snapshot cannot be read.
+    #[error(transparent)]
+    Recovery(#[from] recovery::Error),
+    /// The venue stops.
+    #[error("the venue stops")]
+    Interrupted,
+}
+
+/// The events of a log in segment files, which may be being written.
+#[derive(Debug)]
+pub struct LogSource {
+    log: PathBuf,
+    snapshots: Folder,
+    /// How far the log may be read.
+    durable: Sequence,
+    hash_seed: u64,
+    partition: Partition,
+    reader: FileReader,
+    events: Events,
+}
+
+impl LogSource {
+    /// The events of the log in `log`, which is durable up to `durable`, with the snapshots that were made from it.
+    #[must_use]
+    pub fn new(log: &Path, snapshots: Folder, durable: Sequence, hash_seed: u64) -> Self {
+        Self {
+            log: log.to_owned(),
+            snapshots,
+            durable,
+            hash_seed,
+            partition: Partition::new(PARTITION, crossbook_engine::Routing::single(), hash_seed),
+            reader: FileReader::open(log, Sequence(1)),
+            events: Events::new(),
+        }
+    }
+
+    /// The partition, where the last projection stands.
+    #[must_use]
+    pub fn partition(&self) -> &Partition {
+        &self.partition
+    }
+
+    /// Whether the log still has its first command.
+    fn is_whole(&self) -> Result<bool, recovery::Error> {
+        if self.durable == Sequence(0) {
+            return Ok(true);
+        }
+        let mut first = FileReader::open(&self.log, Sequence(1));
+        match first.next(Until::Durable(Sequence(1))) {
+            Ok(_) => Ok(true),
+            Err(crossbook_log::Error::Trimmed { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes the partition to a position, and gives the views that go with it.
+    fn go_to(&mut self, position: Sequence, limits: Limits, interrupted: &dyn Fn() -> bool) -> Result<Folded, Error> {
+        let log = &self.log;
+        let recovered = recovery::recover(
+            &UpTo(&self.snapshots, position),
+            |from| Interruptible { reader: FileReader::open(log, from), interrupted },
+            Until::Durable(position),
+            Folded::new(limits),
+            self.hash_seed,
+            |_| (),
+        );
+        let Recovered { partition, follower, .. } = match recovered {
+            Err(recovery::Error::Log(crossbook_log::Error::Trimmed { .. })) => return Err(Error::Trimmed { position }),
+            recovered => recovered?,
+        };
+        if partition.sequence() != position {
+            return Err(Error::Interrupted);
+        }
+        self.partition = partition;
+        self.reader = FileReader::open(log, position.next());
+        Ok(follower)
+    }
+
+    /// A projection for empty tables.
+    fn begin(&mut self, interrupted: &dyn Fn() -> bool) -> Result<Projection, Error> {
+        if self.is_whole()? {
+            let views = self.go_to(Sequence(0), Projection::limits(), interrupted)?;
+            return Ok(Projection::resume(PARTITION, views.0, Sequence(0)));
+        }
+        let keep_all = Limits {
+            closed_orders_per_account: usize::MAX,
+            closed_orders_per_market: usize::MAX,
+            own_trades_per_account: usize::MAX,
+            own_trades_per_market: usize::MAX,
+            trades_per_market: usize::MAX,
+            aggregate_trades_per_market: usize::MAX,
+            candles_per_interval: usize::MAX,
+        };
+        let snapshots = self.snapshots.list().map_err(recovery::Error::from)?;
+        // The oldest one that is good: the more of the past, the better.
+        for &snapshot in snapshots.iter().rev() {
+            if self.snapshots.load(snapshot).map_err(recovery::Error::from)?.is_none() {
+                continue;
+            }
+            tracing::warn!(command = snapshot.0, "the log has lost its beginning; the history begins with a snapshot");
+            let views = self.go_to(snapshot, keep_all, interrupted)?;
+            return Ok(Projection::open(&self.partition, PARTITION, &views.0));
+        }
+        Err(Error::NoBeginning)
+    }
+}
+
+impl Source for LogSource {
+    fn seek(&mut self, position: Position, interrupted: &dyn Fn() -> bool) -> Result<Projection, SourceError> {
+        if position.sequence == Sequence(0) {
+            return Ok(self.begin(interrupted)?);
+        }
+        if position.sequence > self.durable {
+            return Err(Error::Ahead { history: position.sequence, log: self.durable }.into());
+        }
+        let views = self.go_to(position.sequence, Projection::limits(), interrupted)?;
+        Ok(Projection::resume(PARTITION, views.0, position.complete_from))
+    }
+
+    fn pull(&mut self, projection: &mut Projection, until: Sequence, rows_max: usize) -> Result<(), SourceError> {
+        self.durable = self.durable.max(until);
+        while projection.position() < until && !projection.is_full(rows_max) {
+            // Whatever is behind `until` may be half written.
+            let Some(record) = self.reader.next(Until::Durable(until))? else { break };
+            let sequence = record.sequence;
+            let command = crossbook_wire::decode_command(sequence, record.time, record.payload)
+                .map_err(|source| recovery::Error::Command { sequence, source })?;
+            self.partition.apply(&command, &mut self.events);
+            self.partition.drain_outgoing().for_each(drop);
+            for (cause, events) in self.events.iter() {
+                projection.follow(cause, events);
+            }
+            self.events.clear();
+        }
+        Ok(())
+    }
+}
+
+/// A reader that ends early when it is to.
+struct Interruptible<'a> {
+    reader: FileReader,
+    interrupted: &'a dyn Fn() -> bool,
+}
+
+impl Reader for Interruptible<'_> {
+    fn next(&mut self, until: Until) -> Result<Option<Record<'_>>, crossbook_log::Error> {
+        if (self.interrupted)() { Ok(None) } else { self.reader.next(until) }
+    }
+}
