@@ -70,6 +70,17 @@ Examples:
   For programs (exit status 0: everything adds up; 3: something is off; 1: the log could not be read):
     crossbook audit --data /var/lib/crossbook --json | jq .ok";
 
+const STORE_EXAMPLES: &str = "\
+Examples:
+  Hold the history against the engine, also while the venue runs (exit status 0: equal; 3: something is off):
+    crossbook store verify --data /var/lib/crossbook
+
+  Make it anew from the log:
+    crossbook store rebuild --data /var/lib/crossbook
+
+  In another database than the configured one:
+    CROSSBOOK_HISTORY__DATABASE='mysql://venue:secret@db/crossbook' crossbook store rebuild --data /var/lib/crossbook";
+
 const CONFIG_EXAMPLES: &str = "\
 Examples:
   The defaults, as a file to start from:
@@ -100,6 +111,9 @@ pub enum Command {
     /// Replay a venue's log offline and prove that its books balance.
     #[command(after_long_help = AUDIT_EXAMPLES)]
     Audit(Audit),
+    /// Verify the history in SQL, or make it anew.
+    #[command(after_long_help = STORE_EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+    Store(Store),
     /// Print the complete configuration as TOML, with a comment on every key.
     #[command(after_long_help = CONFIG_EXAMPLES)]
     Config(Config),
@@ -160,6 +174,53 @@ pub struct Audit {
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `crossbook store`.
+#[derive(Debug, Args)]
+pub struct Store {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: StoreAction,
+}
+
+/// What to do with the history.
+#[derive(Debug, Subcommand)]
+pub enum StoreAction {
+    /// Compare balances, open orders, trades, candles and ledger entries with the engine's state where the history stands.
+    #[command(after_long_help = STORE_EXAMPLES)]
+    Verify(StoreVerify),
+    /// Empty the tables and fill them again from the log, or from a snapshot where the log has lost its beginning.
+    #[command(after_long_help = STORE_EXAMPLES)]
+    Rebuild(StoreRebuild),
+}
+
+/// `crossbook store verify`.
+#[derive(Debug, Args)]
+pub struct StoreVerify {
+    /// Folder with the venue's log and snapshots.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// TOML file with settings.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Also tell how many rows each table has, and a hash of them.
+    #[arg(long)]
+    pub contents: bool,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `crossbook store rebuild`.
+#[derive(Debug, Args)]
+pub struct StoreRebuild {
+    /// Folder with the venue's log and snapshots.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// TOML file with settings.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// `crossbook config`.

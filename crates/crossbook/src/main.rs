@@ -16,6 +16,7 @@ mod progress;
 mod secrets;
 mod serve;
 mod snapshots;
+mod store;
 mod tally;
 mod venue;
 
@@ -56,6 +57,8 @@ enum Failure {
     #[error(transparent)]
     Audit(#[from] audit::Error),
     #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
     Demo(#[from] demo::Error),
     #[error("the system refused: {0}")]
     System(#[from] std::io::Error),
@@ -77,6 +80,11 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Demo(options) => demo::run(options)?,
         Command::Audit(options) => {
             if !audit::run(&options)? {
+                return Ok(ExitCode::from(OFF));
+            }
+        }
+        Command::Store(options) => {
+            if !store::run(options.action)? {
                 return Ok(ExitCode::from(OFF));
             }
         }

@@ -41,4 +41,4 @@ pub use options::{Address, Dialect, Options};
 pub use progress::{Activity, Progress, Status};
 pub use projection::Projection;
 pub use recorder::{Recorder, Source, SourceError};
-pub use writer::{Position, Writer};
+pub use writer::{Position, Writer, empty};

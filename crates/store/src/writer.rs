@@ -16,7 +16,7 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 use crate::batch::{Batch, Value};
 use crate::database::{self, Database, Error, within};
 use crate::options::Dialect;
-use crate::schema::Table;
+use crate::schema::{self, Table};
 
 /// How far the tables of a partition have come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -150,6 +150,27 @@ impl Writer {
     }
 }
 
+/// Removes everything from the tables of a history that another process may be writing: it will notice, and write them anew.
+///
+/// # Errors
+/// When the database fails.
+pub async fn empty(database: &Database) -> Result<(), Error> {
+    let mut connection = database.connect().await?;
+    let limit = database.options().write_timeout();
+    let emptied = async {
+        let mut transaction = connection.begin().await?;
+        // The position first: whoever writes waits for it, and then finds it gone.
+        for table in schema::TABLES {
+            let statement = AssertSqlSafe(format!("DELETE FROM {}", table.name));
+            sqlx::query(statement).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
+    };
+    let emptied = within(limit, emptied).await;
+    database::close(connection).await;
+    emptied
+}
+
 /// Where a partition's tables stand.
 pub(crate) async fn position(connection: &mut AnyConnection, partition: PartitionId) -> Result<Position, sqlx::Error> {
     let query = sqlx::query("SELECT sequence, time, complete_from FROM projection WHERE partition_id = ?");
@@ -202,6 +223,6 @@ mod tests {
         assert_eq!(upsert(&table, 1, Dialect::Sqlite), sqlite);
         let mysql = "INSERT INTO t (a, b) VALUES (?, ?) ON DUPLICATE KEY UPDATE b = VALUES(b)";
         assert_eq!(upsert(&table, 1, Dialect::MySql), mysql);
-        assert_eq!(crate::schema::TABLES.iter().filter(|table| !table.changes).count(), 4);
+        assert_eq!(schema::TABLES.iter().filter(|table| !table.changes).count(), 4);
     }
 }
