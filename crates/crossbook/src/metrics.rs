@@ -33,6 +33,9 @@ const APPEND_SECONDS: &[f64] =
 /// Commands in a batch: powers of two.
 const BATCH_COMMANDS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 4_096.0];
 
+/// Rows in a transaction of the history.
+const BATCH_ROWS: &[f64] = &[1.0, 10.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0, 20_000.0];
+
 /// Records all metrics of this process from now on.
 ///
 /// # Errors
@@ -46,6 +49,7 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
         .set_buckets_for_metric(Matcher::Full("crossbook_matching_seconds".into()), MATCHING_SECONDS)?
         .set_buckets_for_metric(Matcher::Full("crossbook_log_append_seconds".into()), APPEND_SECONDS)?
         .set_buckets_for_metric(Matcher::Full("crossbook_log_batch_commands".into()), BATCH_COMMANDS)?
+        .set_buckets_for_metric(Matcher::Full("crossbook_history_batch_rows".into()), BATCH_ROWS)?
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), WAITING_SECONDS)
 }
 

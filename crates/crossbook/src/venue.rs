@@ -205,7 +205,8 @@ impl Venue {
             history: history.as_ref().map(|keeper| Arc::clone(keeper.progress())),
         };
         let snapshotter = Snapshotter::start(work, config.snapshots.clone()).map_err(Error::Thread)?;
-        let app = Arc::new(App::new(config.gateway.clone(), views, pending, hub, node, key));
+        let kept = history.as_ref().map(|keeper| keeper.history().clone());
+        let app = Arc::new(App::new(config.gateway.clone(), views, pending, hub, node, key, kept));
 
         let rest = Arc::new(Rest::new(Arc::clone(&app), pages::all()));
         let servers = vec![tokio::spawn(server::serve(http, bounds.clone(), rest, stop)), admin_server];

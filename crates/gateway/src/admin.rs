@@ -13,6 +13,7 @@ use bytes::Bytes;
 use crossbook_engine::command::{Body, IssueApiKey, ListAsset, OpenAccount, RevokeApiKey, TransferRequest};
 use crossbook_engine::registry::{Credential, Permissions};
 use crossbook_engine::{Answer, Refusal};
+use crossbook_store::{Activity, History};
 use crossbook_types::{AccountId, Amount, ApiKeyId};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -224,6 +225,39 @@ impl Admin {
     }
 }
 
+impl Admin {
+    /// By how many commands and microseconds the history is behind the venue.
+    fn history_lag(&self, history: &History) -> (u64, u64) {
+        self.app.views.read().position().map_or((0, 0), |live| history.lag(live))
+    }
+
+    /// The venue is open. How its history does is told beside: trading needs none.
+    fn ready(&self) -> Value {
+        let Some(history) = &self.app.history else { return json!({ "status": "ready" }) };
+        let status = history.status();
+        let (commands, micros) = self.history_lag(history);
+        let mut told = json!({
+            "state": status.activity.as_str(),
+            "sequence": status.position.unwrap_or_default().sequence.0,
+            "lagCommands": commands,
+            "lagSeconds": micros / 1_000_000,
+        });
+        if let Activity::Failing(error) = status.activity {
+            told["error"] = error.into();
+        }
+        json!({ "status": "ready", "history": told })
+    }
+
+    /// The lag grows while nobody writes, so it is measured when it is asked for.
+    fn measure_history(&self) {
+        if let Some(history) = &self.app.history {
+            let (commands, micros) = self.history_lag(history);
+            metrics::gauge!("crossbook_history_lag_commands").set(commands as f64);
+            metrics::gauge!("crossbook_history_lag_seconds").set(micros as f64 / 1e6);
+        }
+    }
+}
+
 impl Service for Admin {
     const NAME: &'static str = "admin";
 
@@ -231,8 +265,9 @@ impl Service for Admin {
         let answer = match (request.method(), request.uri().path()) {
             (&Method::GET, "/healthz") => Ok(json!({ "status": "ok" })),
             (&Method::GET, "/readyz") if self.app.is_stopping() => Err(ApiError::shutting_down()),
-            (&Method::GET, "/readyz") => Ok(json!({ "status": "ready" })),
+            (&Method::GET, "/readyz") => Ok(self.ready()),
             (&Method::GET, "/metrics") => {
+                self.measure_history();
                 let mut response = Response::new((self.metrics)().into());
                 let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 response.headers_mut().insert(CONTENT_TYPE, kind);

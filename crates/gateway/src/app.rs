@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crossbook_engine::command::Body;
 use crossbook_engine::event::{Answer, Trade};
 use crossbook_node::{Handle, NotTaken, Request};
+use crossbook_store::History;
 use crossbook_types::{AccountId, RequestNumber, SourceId, Timestamp};
 use crossbook_views::{Order, Views};
 use parking_lot::{Mutex, RwLock};
@@ -152,6 +153,8 @@ pub struct App {
     pub node: Handle,
     /// Request weights, order counts and bans.
     pub limits: Arc<Limits>,
+    /// What is older than memory, if that is kept.
+    pub history: Option<History>,
     /// Secrets of API keys, ready to check signatures with.
     pub keyring: Keyring,
     stopping: AtomicBool,
@@ -167,12 +170,13 @@ impl App {
         hub: Arc<Hub>,
         node: Handle,
         master_key: MasterKey,
+        history: Option<History>,
     ) -> Self {
         let _ = pending.source.set(node.source());
         let limits = Arc::new(Limits::new(config.limits.clone()));
         let _ = pending.limits.set(Arc::clone(&limits));
         let keyring = Keyring::new(master_key, config.cached_keys_max);
-        Self { config, views, pending, hub, node, limits, keyring, stopping: AtomicBool::new(false) }
+        Self { config, views, pending, hub, node, limits, history, keyring, stopping: AtomicBool::new(false) }
     }
 
     /// The time on the venue's clock.

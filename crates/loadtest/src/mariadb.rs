@@ -66,7 +66,7 @@ impl MariaDb {
     /// # Errors
     /// When MariaDB is not installed, or does not start.
     pub fn start(folder: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(folder)?;
+        fs::create_dir_all(folder.join("tmp"))?;
         let install = find("mariadb-install-db", &["/usr/bin"])?;
         let mut command = Command::new(install);
         command.arg("--no-defaults").arg(format!("--datadir={}", folder.join("data").display())).args([
@@ -74,7 +74,8 @@ impl MariaDb {
             "--skip-test-db",
             "--user=root",
         ]);
-        run("mariadb-install-db", &mut command)?;
+        // Servers that are made at the same time would fall over each other's temporary tables.
+        run("mariadb-install-db", command.env("TMPDIR", folder.join("tmp")))?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let mut server = Self { folder: folder.to_owned(), port, running: None };
         server.restart()?;
@@ -132,6 +133,7 @@ impl MariaDb {
         };
         let at = |name: &str| self.folder.join(name).display().to_string();
         command
+            .env("TMPDIR", self.folder.join("tmp"))
             .arg("--no-defaults")
             .arg("--user=root")
             .arg(format!("--datadir={}", at("data")))

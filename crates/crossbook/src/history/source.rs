@@ -75,12 +75,6 @@ impl LogSource {
         }
     }
 
-    /// The partition, where the last projection stands.
-    #[must_use]
-    pub fn partition(&self) -> &Partition {
-        &self.partition
-    }
-
     /// Whether the log still has its first command.
     fn is_whole(&self) -> Result<bool, recovery::Error> {
         if self.durable == Sequence(0) {

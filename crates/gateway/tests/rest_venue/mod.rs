@@ -153,7 +153,7 @@ impl Venue {
         let partition = Partition::new(PartitionId(0), Routing::single(), 7);
         let running = embedded::start(partition, log, publisher, embedded::Options::default(), fatal).unwrap();
         let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
-        let app = Arc::new(App::new(config.clone(), views, pending, hub, running.handle().clone(), master));
+        let app = Arc::new(App::new(config.clone(), views, pending, hub, running.handle().clone(), master, None));
         let (stop, stopped) = watch::channel(false);
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (http, admin) = (server::listen(any).unwrap(), server::listen(any).unwrap());

@@ -55,7 +55,7 @@ impl Venue {
         let running = embedded::start(partition, log, publisher, embedded::Options::default(), fatal).unwrap();
         let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
         let config = Config::default();
-        let app = Arc::new(App::new(config.clone(), views, pending, hub, running.handle().clone(), master));
+        let app = Arc::new(App::new(config.clone(), views, pending, hub, running.handle().clone(), master, None));
         let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
