@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use crossbook_log::{FileReader, Until};
-use crossbook_node::audit::{Report, Totals, replay};
+use crossbook_node::audit::{Proof, Report, Totals, replay};
+use crossbook_node::snapshot::{self, Folder};
 use crossbook_types::{Amount, Decimal, Sequence};
 use serde_json::{Map, Value, json};
 
 use crate::command;
+use crate::folded::Folded;
 use crate::progress::Replay;
-use crate::venue::log_folder;
+use crate::venue::{log_folder, snapshot_folder};
 
 /// Why a log cannot be audited.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +19,23 @@ pub enum Error {
     /// There is none.
     #[error("there is no log in {}; give the data folder of a venue", .0.display())]
     NoLog(PathBuf),
+    /// There is none, but there was.
+    #[error(
+        "there is no log in {}, but a snapshot that was made from one at command {durable}: the log is lost; restore it from a backup",
+        path.display()
+    )]
+    LogLost {
+        /// Where it should be.
+        path: PathBuf,
+        /// How far it reached at least.
+        durable: Sequence,
+    },
+    /// There is one, without a single command.
+    #[error("there is nothing to audit: the log in {} holds no command, and no snapshot says that it ever did", .0.display())]
+    Nothing(PathBuf),
+    /// The snapshots beside it cannot be read.
+    #[error(transparent)]
+    Snapshots(#[from] snapshot::Error),
     /// It cannot be read.
     #[error("the log in {} cannot be replayed: {source}", path.display())]
     Replay {
@@ -30,17 +49,24 @@ pub enum Error {
 /// Audits as the command line says and prints the outcome. Whether everything adds up.
 ///
 /// # Errors
-/// When there is no log, or it cannot be read.
+/// When there is no log, nothing in it, or it cannot be read.
 pub fn run(options: &command::Audit) -> Result<bool, Error> {
     let path = log_folder(&options.data);
+    let snapshots = snapshot_folder(&options.data);
+    // Read before the log: beside a running venue, a snapshot made meanwhile may stand for more than was read of the log.
+    let proof = if snapshots.is_dir() { Proof::read::<Folded>(&Folder::at(&snapshots))? } else { Proof::default() };
     if !path.is_dir() {
-        return Err(Error::NoLog(path));
+        let lost = proof.durable > Sequence(0);
+        return Err(if lost { Error::LogLost { path, durable: proof.durable } } else { Error::NoLog(path) });
     }
     let mut reader = FileReader::open(&path, Sequence(1));
     let mut shown = Replay::begin("auditing");
-    let report = replay(&mut reader, Until::End, |progress| shown.at(progress))
-        .map_err(|source| Error::Replay { path, source })?;
+    let report = replay(&mut reader, Until::End, &proof, |progress| shown.at(progress))
+        .map_err(|source| Error::Replay { path: path.clone(), source })?;
     shown.end();
+    if report.sequence == Sequence(0) && report.findings.is_empty() {
+        return Err(Error::Nothing(path));
+    }
     if options.json {
         println!("{}", as_json(&report, reader.torn_bytes()));
     } else {
@@ -76,6 +102,8 @@ fn as_json(report: &Report, torn_bytes: u64) -> Value {
         "trades": report.trades,
         "assets": assets,
         "tornBytes": torn_bytes,
+        "snapshot": report.snapshot.map(|at| at.0),
+        "missingCommands": report.missing,
         "findings": report.findings,
         "ok": report.findings.is_empty(),
     })
@@ -88,8 +116,19 @@ fn as_text(report: &Report, torn_bytes: u64) -> String {
     let _ = writeln!(out, "last command  {}", report.sequence);
     let _ = writeln!(out, "state hash    {}", hex::encode(report.state_hash));
     let _ = writeln!(out, "trades        {}", report.trades);
-    if torn_bytes > 0 {
-        let _ = writeln!(out, "torn tail     {torn_bytes} bytes, never acknowledged; the next start cuts them off");
+    if let Some(at) = report.snapshot {
+        let _ = writeln!(out, "snapshot      at command {at}, compared with the state there");
+    }
+    // Whether a tail was acknowledged can be known only where a snapshot says that it was.
+    match (torn_bytes, report.missing) {
+        (0, _) => {}
+        (bytes, 0) => {
+            let _ =
+                writeln!(out, "torn tail     {bytes} bytes of a write that did not end; the next start cuts them off");
+        }
+        (bytes, _) => {
+            let _ = writeln!(out, "broken tail   {bytes} bytes where commands were that are lost");
+        }
     }
     let _ = writeln!(out, "\n{:<10} {:>32} {:>28} {:>12}", "asset", "clients", "fees", "sum");
     for (name, totals) in &report.assets {
@@ -103,6 +142,8 @@ fn as_text(report: &Report, torn_bytes: u64) -> String {
     }
     let verdict = if report.findings.is_empty() {
         "Everything adds up: the sum of every asset over all accounts was zero after every command."
+    } else if report.missing > 0 {
+        "Part of the log is missing. Keep the data folder as it is, and restore the log from a backup."
     } else {
         "Something is off. Keep the data folder as it is and find out why before trading goes on."
     };
@@ -121,6 +162,8 @@ mod tests {
             state_hash: [0xab; 32],
             assets: [("BTC".to_owned(), totals)].into(),
             trades: 3,
+            snapshot: None,
+            missing: 0,
             findings,
         }
     }
@@ -136,5 +179,7 @@ mod tests {
         let wrong = report(vec!["command 5: the sum of asset 0 is 1 instead of 0".into()]);
         assert_eq!(as_json(&wrong, 0)["ok"], false);
         assert!(as_text(&wrong, 9).contains("WRONG: command 5") && as_text(&wrong, 9).contains("9 bytes"));
+        let lost = Report { missing: 2, ..report(vec!["2 commands are lost".into()]) };
+        assert!(as_text(&lost, 9).contains("broken tail") && as_text(&lost, 9).contains("restore the log"));
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use venue::{Trader, Venue, binary};
+use venue::{Trader, Venue, binary, refusal};
 
 /// Small snapshots often, and no limits of rate in the way of the load.
 const SETTINGS: &[(&str, &str)] = &[
@@ -143,6 +143,17 @@ fn audited(data: &Path) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// What an audit says that must find something.
+fn found_wrong(data: &Path) -> Value {
+    let text = binary().args(["audit", "--data"]).arg(data).output().unwrap();
+    assert_eq!(text.status.code(), Some(3));
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("WRONG: the log ends at command") && !text.contains("torn tail"), "{text}");
+    let output = binary().args(["audit", "--json", "--data"]).arg(data).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 /// The same point of the same history.
 fn assert_same(one: &Value, other: &Value) {
     assert_eq!((&one["ok"], &other["ok"]), (&json!(true), &json!(true)), "{one} {other}");
@@ -258,20 +269,24 @@ async fn a_damaged_snapshot_is_passed_over_and_a_log_that_lost_something_is_refu
     assert!(said.contains("00000000000000000001.log"), "{said}");
     assert!(std::fs::read(log).unwrap() == torn, "what is left of the log is not touched");
 
+    let lost = found_wrong(&data);
+    assert_eq!((&lost["ok"], &lost["missingCommands"]), (&json!(false), &json!(1)));
+    let half = good[..end].iter().rposition(|byte| *byte != 0).unwrap() / 2;
+    std::fs::write(log, &good[..half]).unwrap();
+    assert!(found_wrong(&data)["missingCommands"].as_u64().unwrap() > 1);
+
     std::fs::remove_file(log).unwrap();
     refusal(&data);
     assert!(!log.exists(), "no empty log is begun where there was one");
+    let lost = found_wrong(&data);
+    assert_eq!(lost["missingCommands"], truth["sequence"]);
+    std::fs::rename(data.join("log"), data.join("elsewhere")).unwrap();
+    let output = binary().args(["audit", "--data"]).arg(&data).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("the log is lost"));
+    std::fs::rename(data.join("elsewhere"), data.join("log")).unwrap();
 
     std::fs::write(log, &good).unwrap();
     let venue = Venue::serve(&data).await;
     assert_same(&truth, &venue.operate(Method::GET, "audit", None).await);
-}
-
-/// What a venue says that must not start.
-fn refusal(data: &Path) -> String {
-    let mut command = binary();
-    command.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"]).arg(data);
-    let output = command.env("CROSSBOOK_ADMIN_TOKEN", venue::TOKEN).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    String::from_utf8(output.stderr).unwrap()
 }

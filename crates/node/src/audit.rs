@@ -3,6 +3,9 @@
 //! Two witnesses are heard. The first is the state itself, added up from nothing by [`Partition::audit`] at the end and every
 //! [`FULL_EVERY`] commands. The second is independent of it: [`Conservation`] knows only what the events said (balances,
 //! trades, fees, transfers) and checks after every single command that what it was told sums to zero per asset.
+//!
+//! Neither can know of commands that are no longer in the log. A snapshot beside it can: what it stands for was durable. So the
+//! log must reach at least as far, and pass through the very state that the snapshot holds. That is a [`Proof`].
 
 use std::collections::BTreeMap;
 
@@ -10,7 +13,8 @@ use crossbook_engine::{Cause, Event, Events, Partition, Routing};
 use crossbook_log::{Reader, Until};
 use crossbook_types::{AccountId, Amount, AssetId, PartitionId, Sequence, SymbolId};
 
-use crate::recovery::{Error, Progress};
+use crate::recovery::{Error, Follower, Progress};
+use crate::snapshot::{self, Image, Snapshots};
 
 /// After how many commands everything is added up from nothing.
 pub const FULL_EVERY: u64 = 100_000;
@@ -30,6 +34,10 @@ pub struct Report {
     pub assets: BTreeMap<String, Totals>,
     /// Trades counted.
     pub trades: u64,
+    /// The snapshot that was compared with the state at its command, if there was one.
+    pub snapshot: Option<Sequence>,
+    /// Commands at the end of the log that a snapshot proves to be missing.
+    pub missing: u64,
     /// What is wrong; empty if nothing is.
     pub findings: Vec<String>,
 }
@@ -45,6 +53,43 @@ pub struct Totals {
     pub fees: Amount,
     /// Digits after the point.
     pub decimals: u8,
+}
+
+/// What the snapshots beside a log prove about it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Proof {
+    /// Commands up to here were durable once: a snapshot has this name. Its name is enough, for it got it when it was whole.
+    pub durable: Sequence,
+    /// The newest good snapshot, and the hash of its partition. See [`crossbook_wire::state_hash`].
+    pub snapshot: Option<(Sequence, [u8; 32])>,
+    /// Snapshots that are whole but cannot be understood, and why.
+    pub unreadable: Vec<String>,
+}
+
+impl Proof {
+    /// Reads what the snapshots prove. `F` is what followed the partition into them.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn read<F: Follower>(snapshots: &impl Snapshots) -> Result<Self, snapshot::Error> {
+        let named = snapshots.list()?;
+        let mut proof = Self { durable: named.first().copied().unwrap_or_default(), ..Self::default() };
+        for sequence in named {
+            let Some(bytes) = snapshots.load(sequence)? else {
+                tracing::warn!(%sequence, "snapshot is damaged; looking at the one before");
+                continue;
+            };
+            let image: Result<Image<F::Saved>, _> = snapshot::decode(&bytes);
+            match image {
+                Ok(image) => {
+                    proof.snapshot = Some((sequence, crossbook_wire::state_hash(&image.partition)));
+                    break;
+                }
+                Err(error) => proof.unreadable.push(format!("snapshot {sequence} cannot be understood: {error}")),
+            }
+        }
+        Ok(proof)
+    }
 }
 
 /// Money as the events tell of it.
@@ -113,24 +158,31 @@ impl Conservation {
     }
 }
 
-/// Replays a whole log from its first command and holds it to account.
+/// Replays a whole log from its first command and holds it to account, also for what `proof` says of it.
 ///
 /// # Errors
 /// When the log cannot be read: it is damaged, or its beginning has been trimmed away.
 ///
 /// # Panics
 /// When the partition itself finds that an invariant does not hold.
-pub fn replay(reader: &mut impl Reader, until: Until, mut progress: impl FnMut(Progress)) -> Result<Report, Error> {
+pub fn replay(
+    reader: &mut impl Reader,
+    until: Until,
+    proof: &Proof,
+    mut progress: impl FnMut(Progress),
+) -> Result<Report, Error> {
     let mut partition = Partition::new(PartitionId(0), Routing::single(), 0);
     let mut conservation = Conservation::default();
     let mut events = Events::new();
     let mut findings = Vec::new();
     let mut trades = 0;
+    let mut compared = None;
     let mut note = |finding: String| {
         if findings.len() < FINDINGS_MAX {
             findings.push(finding);
         }
     };
+    proof.unreadable.iter().cloned().for_each(&mut note);
     while let Some(record) = reader.next(until)? {
         let sequence = record.sequence;
         let command = crossbook_wire::decode_command(sequence, record.time, record.payload)
@@ -143,6 +195,14 @@ pub fn replay(reader: &mut impl Reader, until: Until, mut progress: impl FnMut(P
         events.clear();
         if sequence.0 % FULL_EVERY == 0 {
             partition.audit().violations.into_iter().for_each(&mut note);
+        }
+        if let Some((at, state_hash)) = proof.snapshot
+            && at == sequence
+        {
+            compared = Some(at);
+            if crossbook_wire::state_hash(&partition.state()) != state_hash {
+                note(format!("command {at}: the state is not the one that the snapshot there holds"));
+            }
         }
         if sequence.0 % PROGRESS_EVERY == 0 {
             progress(Progress { at: sequence, end: None });
@@ -166,6 +226,14 @@ pub fn replay(reader: &mut impl Reader, until: Until, mut progress: impl FnMut(P
             note(format!("account {account} has {:?} of asset {asset}, the events said {}", balance, told.0));
         }
     }
+    let sequence = partition.sequence();
+    let missing = proof.durable.0.saturating_sub(sequence.0);
+    if missing > 0 {
+        note(format!(
+            "the log ends at command {sequence}, but the snapshot at {} was made from it: {missing} commands are lost",
+            proof.durable
+        ));
+    }
     let state_hash = crossbook_wire::state_hash(&partition.state());
-    Ok(Report { sequence: partition.sequence(), state_hash, assets, trades, findings })
+    Ok(Report { sequence, state_hash, assets, trades, snapshot: compared, missing, findings })
 }

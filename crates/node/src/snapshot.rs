@@ -128,6 +128,12 @@ impl Folder {
         self.needed = Some(position);
     }
 
+    /// The snapshots in `path`, which must exist by the time they are listed. For who only reads.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
     fn file(&self, sequence: Sequence) -> PathBuf {
         self.path.join(format!("snapshot-{:020}.bin", sequence.0))
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbook_engine::{Answer, Event, Events, Partition, Routing};
 use crossbook_log::{FileReader, Files, Until, files};
+use crossbook_node::audit::Proof;
 use crossbook_node::embedded::{self, Options, Running};
 use crossbook_node::{NotTaken, Outlet, Request, audit, recovery, snapshot};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
@@ -104,8 +105,10 @@ fn every_request_is_answered_once_and_survives_a_stop() {
     drop(stopped);
 
     let mut reader = FileReader::open(&dir.path().join("log"), Sequence(1));
-    let report = audit::replay(&mut reader, Until::End, |_| ()).unwrap();
+    let proof = Proof::read::<()>(&folder).unwrap();
+    let report = audit::replay(&mut reader, Until::End, &proof, |_| ()).unwrap();
     assert_eq!((report.findings, report.state_hash), (vec![], live.state_hash));
+    assert_eq!(report.snapshot, Some(live.sequence));
 
     // A new run is a new source: its numbers start again and are not taken for repetitions.
     let venue = start(dir.path(), Options::default());

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use crossbook_engine::{Answer, Event, Events, Partition, Routing};
 use crossbook_log::memory::Memory;
 use crossbook_log::{BatchStats, FileReader, Files, Log, Record, Until, files};
+use crossbook_node::audit::{self, Proof};
 use crossbook_node::node::{self, Clock, Limits, Node};
 use crossbook_node::recovery::{self, Follower};
 use crossbook_node::snapshot::{self, Saved as _, Snapshots as _};
@@ -255,8 +256,17 @@ fn what_was_durable_comes_back_however_it_is_recovered() {
     assert_eq!(from_log.partition.state(), before);
     assert_eq!(crossbook_wire::state_hash(&from_log.partition.state()), crossbook_wire::state_hash(&before));
 
-    let report = crossbook_node::audit::replay(&mut reader(Sequence(1)), Until::End, |_| ()).unwrap();
+    let audited = |proof: &Proof| audit::replay(&mut reader(Sequence(1)), Until::End, proof, |_| ()).unwrap();
+    let proof = Proof::read::<Count>(&folder).unwrap();
+    assert_eq!(proof.durable, Sequence(3_000), "a damaged snapshot still says how far the log was durable");
+    let report = audited(&proof);
     assert_eq!(report.findings, Vec::<String>::new());
+    assert_eq!((report.snapshot, report.missing), (Some(Sequence(2_000)), 0));
+    let other = audited(&Proof { snapshot: Some((Sequence(2_000), [7; 32])), ..proof.clone() });
+    assert!(other.findings.len() == 1 && other.findings[0].starts_with("command 2000: the state"), "{other:?}");
+    let lost = audited(&Proof { durable: Sequence(3_010), ..proof });
+    assert_eq!(lost.missing, 3);
+    assert!(lost.findings[0].contains("3 commands are lost"), "{lost:?}");
     assert_eq!(report.state_hash, crossbook_wire::state_hash(&before));
     assert!(report.trades > 1_000);
 

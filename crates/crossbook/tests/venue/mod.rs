@@ -54,17 +54,26 @@ impl Venue {
 
     /// As [`Venue::serve`], with settings from the environment.
     pub async fn serve_with(data: &Path, settings: &[(&str, &str)]) -> Self {
-        let mut starting = Self::begin(data, settings);
+        Self::serve_as(data, settings, &[]).await
+    }
+
+    /// As [`Venue::serve_with`], with further options.
+    pub async fn serve_as(data: &Path, settings: &[(&str, &str)], options: &[&str]) -> Self {
+        let mut starting = Self::begin_as(data, settings, options);
         starting.wait();
         starting.venue
     }
 
     /// Starts `crossbook serve` and waits only until its admin address answers.
     pub fn begin(data: &Path, settings: &[(&str, &str)]) -> Starting {
+        Self::begin_as(data, settings, &[])
+    }
+
+    fn begin_as(data: &Path, settings: &[(&str, &str)], options: &[&str]) -> Starting {
         let mut command = binary();
         command.envs(settings.iter().copied());
         command.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json", "--data"]);
-        command.arg(data).env("CROSSBOOK_ADMIN_TOKEN", TOKEN);
+        command.arg(data).args(options).env("CROSSBOOK_ADMIN_TOKEN", TOKEN);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let addresses = Addresses::read(&mut child);
         let mut venue = Self { child, http: String::new(), admin: String::new(), client: reqwest::Client::new() };
@@ -127,10 +136,15 @@ impl Venue {
             let deposit = json!({"asset": asset, "amount": amount, "transferId": format!("first-{asset}")});
             self.operate(Method::POST, &format!("accounts/{account}/deposits"), Some(deposit)).await;
         }
+        (account, self.issue_key(account).await)
+    }
+
+    /// Gives an account a key to trade with.
+    pub async fn issue_key(&self, account: u64) -> Trader {
         let permissions = json!({"permissions": ["READ", "TRADE"]});
         let key = self.operate(Method::POST, &format!("accounts/{account}/api-keys"), Some(permissions)).await;
         let text = |name: &str| key[name].as_str().unwrap().to_owned();
-        (account, Trader { key: text("apiKey"), secret: text("secretKey") })
+        Trader { key: text("apiKey"), secret: text("secretKey") }
     }
 }
 
@@ -140,6 +154,15 @@ impl Drop for Venue {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a venue says that must not start.
+pub fn refusal(data: &Path) -> String {
+    let mut command = binary();
+    command.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"]).arg(data);
+    let output = command.env("CROSSBOOK_ADMIN_TOKEN", TOKEN).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    String::from_utf8(output.stderr).unwrap()
 }
 
 /// A venue that is not up yet.
