@@ -21,7 +21,7 @@ Examples:
     export CROSSBOOK_ADMIN_TOKEN=$(openssl rand -hex 32)
     crossbook serve --data /var/lib/crossbook
 
-  Prove that its log adds up, to the last unit (the venue must not be running):
+  Prove that its log adds up, to the last unit, also while the venue runs:
     crossbook audit --data /var/lib/crossbook";
 
 const SERVE_EXAMPLES: &str = "\
@@ -67,7 +67,7 @@ Examples:
   For people:
     crossbook audit --data /var/lib/crossbook
 
-  For programs (exit status 0: everything adds up; 3: something is off; 1: the log could not be read):
+  For programs (exit status 0: everything adds up; 3: something is off or missing; 1: no log to read):
     crossbook audit --data /var/lib/crossbook --json | jq .ok";
 
 const STORE_EXAMPLES: &str = "\
@@ -137,6 +137,9 @@ pub struct Serve {
     /// How log lines look [default: human on a terminal, else json].
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<Format>,
+    /// Start even if the secret key is lost, and revoke the API keys whose secrets it would open; they have to be issued anew.
+    #[arg(long)]
+    pub revoke_lost_keys: bool,
     /// Print the settings that these options, the file and the environment come to, and exit.
     #[arg(long)]
     pub print_config: bool,

@@ -15,7 +15,8 @@ mod traders;
 use std::sync::Arc;
 
 use crate::config::{Config, Flags};
-use crate::venue::Venue;
+use crate::secrets::Absent;
+use crate::venue::{LostKeys, Venue};
 use crate::{Failure, command, logging, metrics, secrets, serve};
 
 use traders::Traders;
@@ -51,11 +52,10 @@ pub fn run(options: command::Demo) -> Result<(), Failure> {
     let metrics = metrics::install()?;
     serve::runtime()?.block_on(async {
         let stop = serve::stop_requested()?;
-        let key = secrets::secret_key(&config.data)?;
-        // The gateway keeps one to itself; this one makes and opens the printed keys.
-        let demo_key = secrets::secret_key(&config.data)?;
         tokio::spawn(serve::keep_up(metrics.clone()));
-        let venue = Venue::start(&config, token.clone(), key, metrics)?;
+        let venue = Venue::start(&config, token.clone(), LostKeys::Refuse, metrics)?;
+        // The gateway keeps one to itself; this one makes and opens the printed keys.
+        let demo_key = secrets::secret_key(&config.data, Absent::Refuse)?;
         let app = Arc::clone(venue.app());
         listing::list(&app).await.map_err(Error::Listing)?;
         let people = listing::people(&app, &demo_key).await.map_err(Error::Listing)?;

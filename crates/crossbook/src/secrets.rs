@@ -46,6 +46,16 @@ pub enum Error {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// There is no key, but there are secrets that need the one they were sealed under.
+    #[error(
+        "the log holds secrets of API keys, but there is no key to open them: set {SECRET_KEY_VARIABLE}, or put back {}. If the key \
+         is lost for good, `crossbook serve --revoke-lost-keys` starts anyway and revokes the API keys that need it",
+        .0.display()
+    )]
+    Lost(PathBuf),
+    /// Something else is in the place of the key file.
+    #[error("{} should hold the secret key, but is not a file; move it away", .0.display())]
+    NotAFile(PathBuf),
     /// Others can read the key.
     #[error("{} is readable by others; `chmod 600` it", .0.display())]
     Exposed(PathBuf),
@@ -79,14 +89,23 @@ pub fn new_admin_token() -> Result<SecretString, Error> {
     Ok(SecretString::from(hex(&random()?)))
 }
 
-/// The secret key: from the environment, else from the file beside the data folder, which is made if absent.
+/// What to do when there is no secret key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Absent {
+    /// One is made.
+    Make,
+    /// It was there and is lost: a new one would only hide that.
+    Refuse,
+}
+
+/// The secret key: from the environment, else from the file beside the data folder.
 ///
 /// # Errors
-/// When the key is malformed, the file cannot be read or made, or others can read it.
-pub fn secret_key(data: &Path) -> Result<MasterKey, Error> {
+/// When the key is malformed, the file cannot be read or made, others can read it, or it is absent and must not be.
+pub fn secret_key(data: &Path, absent: Absent) -> Result<MasterKey, Error> {
     match std::env::var(SECRET_KEY_VARIABLE) {
         Ok(text) => parse(text, || SECRET_KEY_VARIABLE.to_owned()),
-        Err(_) => key_in_file(&key_file(data)),
+        Err(_) => key_in_file(&key_file(data), absent),
     }
 }
 
@@ -101,12 +120,15 @@ pub fn key_file(data: &Path) -> PathBuf {
     folder.with_file_name(name)
 }
 
-fn key_in_file(path: &Path) -> Result<MasterKey, Error> {
+fn key_in_file(path: &Path, absent: Absent) -> Result<MasterKey, Error> {
     let failed = |doing| move |source| Error::File { doing, path: path.to_owned(), source };
     match std::fs::File::open(path) {
         Ok(mut file) => {
-            let mode = file.metadata().map_err(failed("examine"))?.permissions().mode();
-            if mode & 0o077 != 0 {
+            let metadata = file.metadata().map_err(failed("examine"))?;
+            if !metadata.is_file() {
+                return Err(Error::NotAFile(path.to_owned()));
+            }
+            if metadata.permissions().mode() & 0o077 != 0 {
                 return Err(Error::Exposed(path.to_owned()));
             }
             let mut text = String::new();
@@ -114,6 +136,9 @@ fn key_in_file(path: &Path) -> Result<MasterKey, Error> {
             parse(text, || path.display().to_string())
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if absent == Absent::Refuse {
+                return Err(Error::Lost(path.to_owned()));
+            }
             let digits = hex(&random()?);
             write_durably(path, digits.as_bytes()).map_err(failed("make"))?;
             tracing::warn!(
@@ -186,13 +211,15 @@ mod tests {
         let path = key_file(&folder.path().join("venue"));
         assert_eq!(path, folder.path().join("venue.secret-key"));
         assert_eq!(key_file(&folder.path().join("venue/")), path);
-        let made = key_in_file(&path).unwrap();
+        assert!(matches!(key_in_file(&path, Absent::Refuse), Err(Error::Lost(_))));
+        assert!(!path.exists(), "nothing is written in the place of a lost key");
+        let made = key_in_file(&path, Absent::Make).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(same(&made, &key_in_file(&path).unwrap()));
+        assert!(same(&made, &key_in_file(&path, Absent::Make).unwrap()));
         assert!(write_durably(&path, b"another").is_err(), "a key is never replaced");
-        assert!(same(&made, &key_in_file(&path).unwrap()));
+        assert!(same(&made, &key_in_file(&path, Absent::Make).unwrap()));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
-        assert!(!same(&made, &key_in_file(&folder.path().join("other")).unwrap()));
+        assert!(!same(&made, &key_in_file(&folder.path().join("other"), Absent::Make).unwrap()));
     }
 
     #[test]
@@ -201,13 +228,14 @@ mod tests {
         let path = folder.path().join("k");
         std::fs::write(&path, "ab".repeat(32)).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(key_in_file(&path), Err(Error::Exposed(_))));
+        assert!(matches!(key_in_file(&path, Absent::Make), Err(Error::Exposed(_))));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(key_in_file(&path).is_ok());
+        assert!(key_in_file(&path, Absent::Make).is_ok());
         for text in ["", "zz", &"ab".repeat(31), &"ab".repeat(33), &"xy".repeat(32)] {
             std::fs::write(&path, text).unwrap();
-            assert!(matches!(key_in_file(&path), Err(Error::MalformedKey(_))), "{text:?}");
+            assert!(matches!(key_in_file(&path, Absent::Make), Err(Error::MalformedKey(_))), "{text:?}");
         }
+        assert!(matches!(key_in_file(folder.path(), Absent::Make), Err(Error::NotAFile(_))));
     }
 
     #[test]

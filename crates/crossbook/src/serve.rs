@@ -3,7 +3,7 @@
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Flags};
-use crate::venue::Venue;
+use crate::venue::{LostKeys, Venue};
 use crate::{Failure, command, logging, metrics, secrets};
 
 /// Runs a venue as the command line says.
@@ -25,9 +25,12 @@ pub fn run(options: command::Serve) -> Result<(), Failure> {
     let metrics = metrics::install()?;
     runtime()?.block_on(async {
         let stop = stop_requested()?;
-        let key = secrets::secret_key(&config.data)?;
         tokio::spawn(keep_up(metrics.clone()));
-        let venue = Venue::start(&config, token, key, metrics)?;
+        let lost = if options.revoke_lost_keys { LostKeys::Revoke } else { LostKeys::Refuse };
+        let venue = Venue::start(&config, token, lost, metrics)?;
+        if lost == LostKeys::Revoke {
+            venue.revoke_lost_keys().await?;
+        }
         stop.await;
         venue.stop().await?;
         Ok(())

@@ -7,9 +7,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbook_engine::Partition;
+use crossbook_engine::command::{Body, RevokeApiKey};
 use crossbook_gateway::admin::Admin;
 use crossbook_gateway::admin::front::{Front, Phase};
 use crossbook_gateway::app::now;
+use crossbook_gateway::error::ApiError;
 use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::rest::Rest;
 use crossbook_gateway::secret::MasterKey;
@@ -20,7 +22,8 @@ use crossbook_node::embedded::{self, Running};
 use crossbook_node::recovery::{self, Recovered};
 use crossbook_node::snapshot::{Folder, Saved as _};
 use crossbook_store::Database;
-use crossbook_types::Sequence;
+use crossbook_types::{ApiKeyId, Sequence};
+use crossbook_views::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::RwLock;
 use secrecy::SecretString;
@@ -32,6 +35,7 @@ use crate::history::source::LogSource;
 use crate::history::{Announcing, Keeper};
 use crate::pages;
 use crate::progress::Replay;
+use crate::secrets::{self, Absent};
 use crate::snapshots::{Snapshotter, Work};
 use crate::tally::Tally;
 
@@ -59,8 +63,21 @@ pub enum Error {
     #[error(transparent)]
     History(#[from] crossbook_store::Error),
     /// The secret key is another than before.
+    #[error(
+        "{0}. If that key is lost for good, `crossbook serve --revoke-lost-keys` starts anyway and revokes the API keys that need it"
+    )]
+    Sealed(#[from] crossbook_gateway::secret::Error),
+    /// There is no secret key.
     #[error(transparent)]
-    Secrets(#[from] crossbook_gateway::secret::Error),
+    Secrets(#[from] secrets::Error),
+    /// An API key cannot be revoked.
+    #[error("the API key {key} cannot be revoked: {source}")]
+    Revocation {
+        /// Which.
+        key: ApiKeyId,
+        /// Why.
+        source: ApiError,
+    },
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {source}; is another venue running? Choose another address")]
     Listen {
@@ -90,6 +107,25 @@ pub fn log_folder(data: &Path) -> PathBuf {
 #[must_use]
 pub fn snapshot_folder(data: &Path) -> PathBuf {
     data.join("snapshots")
+}
+
+/// What is done about API keys whose secrets cannot be opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LostKeys {
+    /// The venue does not start without the secret key that opens them.
+    Refuse,
+    /// They are left to [`Venue::revoke_lost_keys`].
+    Revoke,
+}
+
+/// The secret key of the data folder, which opens what `registry` has. One is made only where nothing is lost by that.
+fn secret_key(data: &Path, registry: &Registry, lost: LostKeys) -> Result<MasterKey, Error> {
+    let refuse = lost == LostKeys::Refuse && auth::has_sealed_keys(registry);
+    let key = secrets::secret_key(data, if refuse { Absent::Refuse } else { Absent::Make })?;
+    if refuse {
+        auth::check_master_key(registry, &key)?;
+    }
+    Ok(key)
 }
 
 /// What came back from disk.
@@ -152,14 +188,14 @@ pub struct Venue {
 impl Venue {
     /// Restores the venue of the configured data folder, starts it, and listens. The admin address answers from the beginning, and
     /// says that the venue is not ready. Needs a tokio runtime with several threads around it and may block for as long as
-    /// the replay takes. `token` guards the admin API; API secrets are encrypted under `key`.
+    /// the replay takes. `token` guards the admin API.
     ///
     /// # Errors
-    /// When the data cannot be read, or an address cannot be listened on.
+    /// When the data cannot be read, the secret key does not open what it should, or an address cannot be listened on.
     pub fn start(
         config: &Config,
         token: SecretString,
-        key: MasterKey,
+        lost: LostKeys,
         metrics: PrometheusHandle,
     ) -> Result<Self, Error> {
         if config.data.as_os_str().is_empty() {
@@ -181,7 +217,7 @@ impl Venue {
         let history = Database::new(&config.history, &config.data)?;
         let restored = restore(config, |phase| front.enter(phase))?;
         let Restored { partition, views, log, snapshots, snapshot, hash_seed } = restored;
-        auth::check_master_key(views.0.registry(), &key)?;
+        let key = secret_key(&config.data, views.0.registry(), lost)?;
         let (http, http_address) = listen(config.http)?;
 
         let views = Arc::new(RwLock::new(views.0));
@@ -230,6 +266,20 @@ impl Venue {
     #[must_use]
     pub fn app(&self) -> &Arc<App> {
         &self.app
+    }
+
+    /// Revokes the API keys whose secrets cannot be opened, by commands like the operator's.
+    ///
+    /// # Errors
+    /// When one is not revoked.
+    pub async fn revoke_lost_keys(&self) -> Result<(), Error> {
+        let lost = auth::lost_keys(self.app.views.read().registry(), self.app.keyring.master_key());
+        for (account, key) in lost {
+            let revoked = self.app.submit(Body::RevokeApiKey(RevokeApiKey { account, key }), None).await;
+            revoked.map_err(|source| Error::Revocation { key, source })?;
+            tracing::warn!(%account, %key, "revoked: its secret cannot be opened");
+        }
+        Ok(())
     }
 
     /// Where the client API listens; the real port where port 0 was asked for.

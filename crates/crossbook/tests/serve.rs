@@ -201,4 +201,44 @@ fn an_audit_of_nothing_is_an_error() {
     let output = binary().args(["audit", "--data"]).arg(folder.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains("there is no log"));
+    std::fs::create_dir(folder.path().join("log")).unwrap();
+    let output = binary().args(["audit", "--data"]).arg(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("there is nothing to audit"));
+}
+
+#[tokio::test]
+async fn a_lost_secret_key_is_told_and_its_api_keys_can_be_issued_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("venue");
+    let venue = Venue::serve(&data).await;
+    venue.list_market().await;
+    let (account, alice) = venue.open_numbered_account("alice").await;
+    assert_eq!(venue.stop().await, Some(0));
+
+    let key_file = folder.path().join("venue.secret-key");
+    std::fs::remove_file(&key_file).unwrap();
+    let said = venue::refusal(&data);
+    assert!(said.contains("venue.secret-key") && said.contains("--revoke-lost-keys"), "{said}");
+    assert!(!key_file.exists(), "no other key takes its place");
+
+    let venue = Venue::serve_as(&data, &[], &["--revoke-lost-keys"]).await;
+    let refused = eventually("the old key is revoked", async || {
+        let (status, body) = alice.send(&venue, Method::GET, "account", "").await;
+        (body["code"] == -2015).then_some(status)
+    });
+    assert_eq!(refused.await, 401);
+    let alice = venue.issue_key(account).await;
+    alice.ask(&venue, Method::GET, "account", "").await;
+    assert_eq!(venue.stop().await, Some(0));
+
+    let venue = Venue::serve(&data).await;
+    alice.ask(&venue, Method::GET, "account", "").await;
+    assert_eq!(venue.stop().await, Some(0));
+
+    let other = [("CROSSBOOK_SECRET_KEY", "ab".repeat(32))];
+    let mut command = binary();
+    command.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"]).arg(&data).envs(other);
+    let output = command.env("CROSSBOOK_ADMIN_TOKEN", venue::TOKEN).output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--revoke-lost-keys"));
 }

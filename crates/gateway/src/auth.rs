@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::signature::{ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
-use aws_lc_rs::{constant_time, digest, hmac};
+use aws_lc_rs::{constant_time, digest, hmac, rsa};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use crossbook_engine::registry::{ApiKey, Credential, Permissions};
@@ -29,6 +29,8 @@ pub const RECV_WINDOW_DEFAULT: u64 = 5_000_000;
 pub const RECV_WINDOW_MAX: u64 = 60_000_000;
 /// How far ahead of the venue a client's clock may be, in microseconds.
 pub const AHEAD_MAX: u64 = 1_000_000;
+/// Lengths of RSA keys, in bits.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
 
 /// What an operation asks of its sender.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,12 +79,17 @@ pub struct Claim {
 /// Looks up a key.
 ///
 /// # Errors
-/// -2014 if it is no API key, -2015 if there is none of that name, -1001 if its secret cannot be opened.
+/// -2014 if it has not the form of an API key, -2015 if there is none of that name, -1001 if its secret cannot be opened.
 pub fn claim(registry: &Registry, keyring: &Keyring, key: Option<&str>) -> Result<Claim, ApiError> {
-    let key = key.filter(|key| ApiKeyId::new_checked(key).is_ok()).ok_or_else(ApiError::key_format)?;
+    let key = key.filter(|key| is_well_formed(key)).ok_or_else(ApiError::key_format)?;
     let api_key = registry.api_key(key).ok_or_else(ApiError::key_rejected)?;
     let &ApiKey { account, key, permissions, .. } = api_key;
     Ok(Claim { identity: Identity { account, key, permissions }, verifier: keyring.verifier(api_key)? })
+}
+
+/// Whether it could be an API key: those that are issued have all their characters.
+fn is_well_formed(key: &str) -> bool {
+    key.len() == secret::KEY_CHARACTERS && ApiKeyId::new_checked(key).is_ok()
 }
 
 impl Claim {
@@ -260,23 +267,41 @@ impl Keyring {
     }
 }
 
+/// The API keys with a secret in the registry.
+fn sealed(registry: &Registry) -> impl Iterator<Item = (&ApiKey, &[u8])> {
+    let keys = registry.accounts().flat_map(|account| registry.api_keys(account.id));
+    keys.filter_map(|key| match &key.credential {
+        Credential::Hmac { sealed } => Some((key, sealed.as_slice())),
+        _ => None,
+    })
+}
+
+/// Whether any API key has a secret, so that the venue needs the master key that it was sealed under.
+#[must_use]
+pub fn has_sealed_keys(registry: &Registry) -> bool {
+    sealed(registry).next().is_some()
+}
+
+/// The API keys whose secrets `master` does not open: nobody can use them.
+#[must_use]
+pub fn lost_keys(registry: &Registry, master: &MasterKey) -> Vec<(AccountId, ApiKeyId)> {
+    let lost = sealed(registry).filter(|(key, sealed)| master.open(&key.key, sealed).is_err());
+    lost.map(|(key, _)| (key.account, key.key)).collect()
+}
+
 /// Checks that `master` is what the secrets of these API keys were sealed under. One that opens proves it.
 ///
 /// # Errors
 /// When there are sealed secrets and none can be opened: started so, the venue would turn away every client with an HMAC key.
 pub fn check_master_key(registry: &Registry, master: &MasterKey) -> Result<(), secret::Error> {
-    let sealed = registry.accounts().flat_map(|account| registry.api_keys(account.id));
-    let mut opened = sealed.filter_map(|key| match &key.credential {
-        Credential::Hmac { sealed } => Some(master.open(&key.key, sealed).map(drop)),
-        _ => None,
-    });
+    let mut opened = sealed(registry).map(|(key, sealed)| master.open(&key.key, sealed).map(drop));
     let Some(first) = opened.next() else { return Ok(()) };
     first.or_else(|error| if opened.any(|other| other.is_ok()) { Ok(()) } else { Err(error) })
 }
 
 /// Why a public key is not accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("publicKey must be a PEM block `BEGIN PUBLIC KEY` with an Ed25519 key, or an RSA key of at least 2048 bits")]
+#[error("publicKey must be a PEM block `BEGIN PUBLIC KEY` with an Ed25519 key, or an RSA key of 2048 to 8192 bits")]
 pub struct PublicKeyError;
 
 /// Reads a public key in PEM (SubjectPublicKeyInfo).
@@ -297,7 +322,11 @@ pub fn public_key(pem: &str) -> Result<Credential, PublicKeyError> {
         ParsedPublicKey::new(&ED25519, raw).map_err(|_| PublicKeyError)?;
         return Ok(Credential::Ed25519 { public: raw.to_vec() });
     }
-    ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &der).map_err(|_| PublicKeyError)?;
+    // Parsing alone accepts any length; only signatures by short keys would then be refused.
+    let key = rsa::PublicEncryptingKey::from_der(&der).map_err(|_| PublicKeyError)?;
+    if !RSA_BITS.contains(&key.key_size_bits()) {
+        return Err(PublicKeyError);
+    }
     Ok(Credential::Rsa { public: der })
 }
 

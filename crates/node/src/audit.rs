@@ -14,7 +14,7 @@ use crossbook_log::{Reader, Until};
 use crossbook_types::{AccountId, Amount, AssetId, PartitionId, Sequence, SymbolId};
 
 use crate::recovery::{Error, Follower, Progress};
-use crate::snapshot::{self, Image, Snapshots};
+use crate::snapshot::{self, Image, Saved};
 
 /// After how many commands everything is added up from nothing.
 pub const FULL_EVERY: u64 = 100_000;
@@ -71,7 +71,7 @@ impl Proof {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn read<F: Follower>(snapshots: &impl Snapshots) -> Result<Self, snapshot::Error> {
+    pub fn read<F: Follower>(snapshots: &impl Saved) -> Result<Self, snapshot::Error> {
         let named = snapshots.list()?;
         let mut proof = Self { durable: named.first().copied().unwrap_or_default(), ..Self::default() };
         for sequence in named {

@@ -131,7 +131,7 @@ impl Folder {
     /// The snapshots in `path`, which must exist by the time they are listed. For who only reads.
     #[must_use]
     pub fn at(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self { path: path.to_owned(), needed: None }
     }
 
     fn file(&self, sequence: Sequence) -> PathBuf {

@@ -29,7 +29,7 @@ impl Fixture {
     }
 
     fn issue(&mut self, name: &str, credential: Credential, permissions: Permissions, allowed_ips: &[&str], time: u64) {
-        let key = ApiKeyId::new_checked(name).unwrap();
+        let key = named(name);
         let allowed_ips = allowed_ips.iter().map(|&ip| ip.to_owned()).collect();
         let issued = Timestamp(time);
         let account = AccountId::FIRST_CLIENT;
@@ -52,18 +52,27 @@ impl Fixture {
     }
 
     fn hmac(&self, name: &str, secret: &str) -> Credential {
-        let key = ApiKeyId::new_checked(name).unwrap();
+        let key = named(name);
         let sealed = self.keyring.master_key().seal(&key, &SecretString::from(secret.to_owned())).unwrap();
         Credential::Hmac { sealed }
     }
 
-    fn check(&self, key: &str, ip: &str, payload: &str, signature: &str) -> Result<Identity, i32> {
+    fn check(&self, name: &str, ip: &str, payload: &str, signature: &str) -> Result<Identity, i32> {
+        self.check_key(&named(name).to_string(), ip, payload, signature)
+    }
+
+    fn check_key(&self, key: &str, ip: &str, payload: &str, signature: &str) -> Result<Identity, i32> {
         let ip = ip.parse().unwrap();
         let payloads: [&[u8]; 1] = [payload.as_bytes()];
         claim(self.views.registry(), &self.keyring, Some(key))
             .and_then(|claim| claim.prove(ip, &payloads, signature))
             .map_err(|error| error.code)
     }
+}
+
+/// The API key of that name, as long as those that are issued.
+fn named(name: &str) -> ApiKeyId {
+    ApiKeyId::new_checked(&format!("{name:0<64}")).unwrap()
 }
 
 fn pem(der: &[u8]) -> String {
@@ -91,10 +100,11 @@ fn keys_are_told_apart_by_form_existence_and_time_of_issue() {
     fixture.issue("key", fixture.hmac("key", SECRET), BOTH, &[], 1);
     let ip = "127.0.0.1";
     assert!(fixture.check("key", ip, PAYLOAD, SIGNATURE).is_ok());
-    for (key, code) in [("", -2014), ("with blank", -2014), (&*"x".repeat(65), -2014), ("unknown", -2015)] {
-        assert_eq!(fixture.check(key, ip, PAYLOAD, SIGNATURE), Err(code), "{key:?}");
+    for malformed in ["", "key", &"x".repeat(63), &"x".repeat(65), &format!("with blank{:0<54}", "")] {
+        assert_eq!(fixture.check_key(malformed, ip, PAYLOAD, SIGNATURE), Err(-2014), "{malformed:?}");
     }
-    let name = ApiKeyId::new_checked("key").unwrap();
+    assert_eq!(fixture.check("unknown", ip, PAYLOAD, SIGNATURE), Err(-2015));
+    let name = named("key");
     fixture.apply(2, &Event::ApiKeyRevoked { account: AccountId::FIRST_CLIENT, key: name });
     assert_eq!(fixture.check("key", ip, PAYLOAD, SIGNATURE), Err(-2015), "revoked, though it was kept ready");
     fixture.issue("key", fixture.hmac("key", "another secret"), BOTH, &[], 3);
@@ -158,7 +168,13 @@ fn ed25519_and_rsa_signatures_are_checked_with_keys_from_pem() {
 #[test]
 fn other_public_keys_are_refused() {
     let secret_key = pem(b"anything").replace("PUBLIC", "PRIVATE");
-    for bad in ["", "not pem", &pem(b""), &pem(b"too short"), &secret_key] {
+    let short_rsa = "-----BEGIN PUBLIC KEY-----\n\
+        MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQCiH+uc3o0BCtfY13NA77R2aw8Z\n\
+        6Im5uzDMJ9cghBreofHetZxPF8eBgmTYZnQVKz7SAqZe3DZDLln6zen7GQpMox6u\n\
+        DymF48B4Io5Il9JzN8mhhGA7gI4WbYFP5PrCxXrQVb3OfSLWPapAg3JLk2p/SrBx\n\
+        rUiVCO37uly/L6CakQIDAQAB\n\
+        -----END PUBLIC KEY-----";
+    for bad in ["", "not pem", &pem(b""), &pem(b"too short"), &secret_key, short_rsa] {
         assert_eq!(public_key(bad), Err(PublicKeyError), "{bad:?}");
     }
 }
@@ -222,4 +238,10 @@ fn a_venue_is_told_that_it_starts_with_another_master_key() {
     }
     assert_eq!(check(&fixture, fixture.keyring.master_key()), Ok(()));
     assert_eq!(check(&fixture, &other), Err(secret::Error::Sealed));
+    let names = |master: &MasterKey| -> Vec<String> {
+        lost_keys(fixture.views.registry(), master).iter().map(|(_, key)| key.to_string()).collect()
+    };
+    assert!(has_sealed_keys(fixture.views.registry()));
+    assert_eq!(names(&other), [named("one").to_string(), named("two").to_string()]);
+    assert_eq!(names(fixture.keyring.master_key()), Vec::<String>::new());
 }
