@@ -4,8 +4,10 @@
 //! overriding the one before: the defaults, a TOML file, the environment, the command line. A key that no part knows is
 //! refused, because a misspelt limit that is silently ignored is worse than none.
 
+mod bounds;
 mod reference;
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -135,7 +137,7 @@ pub enum Error {
         hint: Option<String>,
     },
     /// A value that its setting cannot have.
-    #[error("{0}")]
+    #[error("{}", described(.0))]
     Value(#[source] Box<figment::Error>),
     /// A command that the gateway lets through would not fit into the log, which would end the process.
     #[error(
@@ -147,6 +149,16 @@ pub enum Error {
         record_bytes_max: usize,
         /// What it must be at least.
         needed: usize,
+    },
+    /// A value with which the venue would be of no use.
+    #[error("`{key}` is {value}; {instead}")]
+    Useless {
+        /// The setting.
+        key: &'static str,
+        /// What it is.
+        value: String,
+        /// What to set.
+        instead: String,
     },
     /// The settings cannot be written as TOML.
     #[error("the settings cannot be written as TOML")]
@@ -200,6 +212,7 @@ impl Config {
             config.logging.format = format;
         }
         config.check()?;
+        bounds::check(&config)?;
         Ok(config)
     }
 
@@ -219,6 +232,26 @@ impl Config {
     pub fn render(&self) -> Result<String, Error> {
         Ok(reference::render(&toml::Table::try_from(self)?))
     }
+}
+
+/// What is wrong with a value, with the name of its setting and where it was set.
+fn described(error: &figment::Error) -> String {
+    let mut text = error.kind.to_string();
+    // Writing to a string cannot fail.
+    if !error.path.is_empty() {
+        let _ = write!(text, " for `{}`", error.path.join("."));
+    }
+    match error.metadata.as_ref().map(|metadata| &metadata.source) {
+        Some(Some(figment::Source::File(path))) => {
+            let _ = write!(text, " in {}", path.display());
+        }
+        Some(_) if !error.path.is_empty() => {
+            let variable = error.path.join("__").to_uppercase();
+            let _ = write!(text, ", which {ENVIRONMENT_PREFIX}{variable} sets");
+        }
+        _ => {}
+    }
+    text
 }
 
 fn value_error(error: figment::Error) -> Error {
@@ -342,6 +375,12 @@ mod tests {
             assert_eq!(config.logging.filter, "trace");
             assert_eq!(config.logging.format, logging::Format::Json);
             assert_eq!(config.views.trades_per_market, 12);
+            jail.set_env("CROSSBOOK_VIEWS__TRADES_PER_MARKET", "many");
+            let error = Config::load(None, Flags::default()).unwrap_err().to_string();
+            assert!(
+                error.ends_with("for `views.trades_per_market`, which CROSSBOOK_VIEWS__TRADES_PER_MARKET sets"),
+                "{error}"
+            );
             Ok(())
         });
     }
@@ -352,7 +391,8 @@ mod tests {
         assert!(message("htpt = \"127.0.0.1:9\"").contains("`htpt`"));
         assert!(message("[logging]\nfliter = \"debug\"").contains("did you mean `logging.filter`"));
         assert!(message("[views]\ntrades_per_market = \"many\"").contains("trades_per_market"));
-        assert!(message("http = \"nowhere\"").contains("http"));
+        let malformed = message("http = \"nowhere\"");
+        assert!(malformed.contains("for `http` in /") && !malformed.contains("default"), "{malformed}");
         let missing = read(Some(Path::new("/nonexistent.toml")), Flags::default());
         assert!(matches!(missing, Err(Error::NoFile(_))));
     }

@@ -1,0 +1,154 @@
+//! Settings that can be written but not lived with: a venue started so would refuse everything, or end every connection.
+//!
+//! A bound of something that the venue needs at least one of must not be zero. What means something at zero (a limit that is
+//! off, a history that is not kept) is not listed; neither are the sizes of the log's files, which the log checks itself.
+
+use super::{Config, Error};
+
+/// The shortest path and query that still holds a signed order.
+const URI_BYTES_MIN: usize = 1_024;
+/// The smallest body or message that still holds a signed order.
+const MESSAGE_BYTES_MIN: usize = 1_024;
+
+/// The most rows in one statement: SQLite takes 32,766 values, and the widest table has 19 columns.
+const BATCH_ROWS_MAX: usize = 1_700;
+
+/// Refuses what would make a venue useless.
+///
+/// # Errors
+/// When a setting does, with its name and what to set instead.
+pub(super) fn check(config: &Config) -> Result<(), Error> {
+    let (server, streams, history) = (&config.gateway.server, &config.gateway.streams, &config.history);
+    let at_least = [
+        ("node.queue_requests_max", wide(config.node.queue_requests_max), 1),
+        ("node.batch_requests_max", wide(config.node.batch_requests_max), 1),
+        ("node.publish_batches_max", wide(config.node.publish_batches_max), 1),
+        ("gateway.in_flight_max", wide(config.gateway.in_flight_max), 1),
+        ("gateway.reply_timeout_ms", config.gateway.reply_timeout_ms, 1),
+        ("gateway.cached_keys_max", wide(config.gateway.cached_keys_max), 1),
+        ("gateway.server.connections_max", wide(server.connections_max), 1),
+        ("gateway.server.connections_per_ip_max", wide(server.connections_per_ip_max), 1),
+        ("gateway.server.body_bytes_max", wide(server.body_bytes_max), wide(MESSAGE_BYTES_MIN)),
+        ("gateway.server.uri_bytes_max", wide(server.uri_bytes_max), wide(URI_BYTES_MIN)),
+        ("gateway.server.header_read_timeout_ms", server.header_read_timeout_ms, 1),
+        ("gateway.server.body_read_timeout_ms", server.body_read_timeout_ms, 1),
+        ("gateway.limits.tracked_max", wide(config.gateway.limits.tracked_max), 1),
+        ("gateway.streams.connections_max", wide(streams.connections_max), 1),
+        ("gateway.streams.streams_max", wide(streams.streams_max), 1),
+        ("gateway.streams.messages_per_second_max", wide(streams.messages_per_second_max), 1),
+        ("gateway.streams.message_bytes_max", wide(streams.message_bytes_max), wide(MESSAGE_BYTES_MIN)),
+        ("gateway.streams.ping_interval_ms", streams.ping_interval_ms, 1),
+        ("gateway.streams.pong_timeout_ms", streams.pong_timeout_ms, 1),
+        ("gateway.streams.lifetime_ms", streams.lifetime_ms, 1),
+        ("gateway.streams.outbox_messages_max", wide(streams.outbox_messages_max), 1),
+        ("gateway.streams.outbox_bytes_max", wide(streams.outbox_bytes_max), wide(MESSAGE_BYTES_MIN)),
+        ("gateway.streams.write_timeout_ms", streams.write_timeout_ms, 1),
+        ("gateway.streams.attempts_max", u64::from(streams.attempts_max), 1),
+        ("gateway.streams.attempts_window_ms", streams.attempts_window_ms, 1),
+        ("gateway.streams.requests_in_flight_max", wide(streams.requests_in_flight_max), 1),
+        ("gateway.streams.account_subscriptions_max", wide(streams.account_subscriptions_max), 1),
+        ("history.batch_rows_max", wide(history.batch_rows_max), 1),
+        ("history.transaction_rows_max", wide(history.transaction_rows_max), 1),
+        ("history.connections_max", u64::from(history.connections_max), 2),
+        ("history.connect_timeout_ms", history.connect_timeout_ms, 1),
+        ("history.write_timeout_ms", history.write_timeout_ms, 1),
+        ("history.query_timeout_ms", history.query_timeout_ms, 1),
+        ("history.retry_delay_max_ms", history.retry_delay_max_ms, 1),
+    ];
+    for (key, value, least) in at_least {
+        if value < least {
+            let instead = format!("the venue would be of no use; set it to {least} or more");
+            return Err(Error::Useless { key, value: value.to_string(), instead });
+        }
+    }
+    if history.batch_rows_max > BATCH_ROWS_MAX {
+        let instead = format!("no database takes a statement that long; set it to {BATCH_ROWS_MAX} or less");
+        let (key, value) = ("history.batch_rows_max", history.batch_rows_max.to_string());
+        return Err(Error::Useless { key, value, instead });
+    }
+    if config.http == config.admin && config.http.port() != 0 {
+        let instead = "the client API is there too; give the admin API an address of its own".to_owned();
+        return Err(Error::Useless { key: "admin", value: config.admin.to_string(), instead });
+    }
+    Ok(())
+}
+
+fn wide(bound: usize) -> u64 {
+    u64::try_from(bound).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use toml::{Table, Value};
+
+    use super::*;
+
+    /// Zero means something for these: a check that is off, a history that is not kept, no waiting.
+    const ZERO_IS_FINE: &[&str] = &[
+        "history.batch_delay_ms",
+        "history.stop_timeout_ms",
+        "snapshots.every_commands",
+        "views.closed_orders_per_account",
+        "views.closed_orders_per_market",
+        "views.own_trades_per_account",
+        "views.own_trades_per_market",
+        "views.trades_per_market",
+        "views.aggregate_trades_per_market",
+        "views.candles_per_interval",
+        "gateway.limits.request_weight_1m",
+        "gateway.limits.raw_requests_5m",
+        "gateway.limits.orders_10s",
+        "gateway.limits.orders_1d",
+        "gateway.limits.ban_after",
+        "gateway.server.shutdown_timeout_ms",
+        // Checked where the log is opened.
+        "log.segment_bytes_max",
+        "log.batch_bytes_max",
+        "log.record_bytes_max",
+    ];
+
+    fn numbers(table: &Table, path: &str, found: &mut Vec<String>) {
+        for (key, value) in table {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            match value {
+                Value::Table(inner) => numbers(inner, &path, found),
+                Value::Integer(_) => found.push(path),
+                _ => {}
+            }
+        }
+    }
+
+    fn with(path: &str, value: i64) -> Config {
+        let mut settings = Value::try_from(Config::default()).unwrap();
+        let mut at = &mut settings;
+        for part in path.split('.') {
+            at = &mut at[part];
+        }
+        *at = Value::Integer(value);
+        settings.try_into().unwrap()
+    }
+
+    #[test]
+    fn the_defaults_are_fine_and_zero_is_only_where_it_means_something() {
+        assert!(check(&Config::default()).is_ok());
+        let mut keys = Vec::new();
+        numbers(&Table::try_from(Config::default()).unwrap(), "", &mut keys);
+        assert!(keys.len() > 40);
+        for key in keys {
+            let checked = check(&with(&key, 0)).map_err(|error| error.to_string());
+            match checked {
+                Ok(()) => assert!(ZERO_IS_FINE.contains(&key.as_str()), "{key} may be zero"),
+                Err(text) => {
+                    assert!(text.starts_with(&format!("`{key}` is 0; ")) && text.contains("set it to"), "{text}")
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_two_listeners_have_an_address_each() {
+        let mut same = Config::default();
+        same.admin = same.http;
+        assert!(check(&same).unwrap_err().to_string().starts_with("`admin` is 127.0.0.1:8080; "));
+    }
+}
