@@ -35,7 +35,7 @@ pub enum Refusal {
     #[error("decimals must be from 0 to 18")]
     AssetDecimals,
     /// A label is too long.
-    #[error("the label is too long; shorten it")]
+    #[error("the label is too long; it may have at most {} bytes", crate::registry::LABEL_BYTES_MAX)]
     LabelTooLong,
     /// An account has as many API keys as it may.
     #[error("the account has too many API keys; revoke one first")]

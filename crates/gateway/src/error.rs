@@ -7,6 +7,8 @@ use crossbook_engine::Refusal;
 use crossbook_types::Filter;
 use http::StatusCode;
 
+use crate::limits::OrderCount;
+
 /// An error as a client gets it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{code}: {message}")]
@@ -19,6 +21,8 @@ pub struct ApiError {
     pub message: Cow<'static, str>,
     /// Seconds after which to try again, for the header `Retry-After`.
     pub retry_after: Option<u64>,
+    /// The account's order counts, where they are the reason.
+    pub orders: Option<OrderCount>,
 }
 
 /// The content type of all answers.
@@ -40,7 +44,7 @@ impl ApiError {
 
     /// An error with any status.
     pub fn with_status(status: StatusCode, code: i32, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), retry_after: None }
+        Self { status, code, message: message.into(), retry_after: None, orders: None }
     }
 
     /// The body of the answer.
@@ -76,9 +80,10 @@ impl ApiError {
 
     /// -1015 with 429: too many orders.
     #[must_use]
-    pub fn too_many_orders(limit: u64, window: &str, retry_after: u64) -> Self {
+    pub fn too_many_orders(limit: u64, window: &str, retry_after: u64, counted: OrderCount) -> Self {
         let message = format!("Too many new orders; current limit is {limit} orders per {window}.");
-        Self { retry_after: Some(retry_after), ..Self::with_status(StatusCode::TOO_MANY_REQUESTS, -1015, message) }
+        let (retry_after, orders) = (Some(retry_after), Some(counted));
+        Self { retry_after, orders, ..Self::with_status(StatusCode::TOO_MANY_REQUESTS, -1015, message) }
     }
 
     /// -1001: something here is broken.

@@ -191,12 +191,14 @@ impl Limits {
         self.accounts.with(account, now, |counts| {
             counts.seen = now;
             let (short, day) = (*counts.short.at(now, ORDER_WINDOW), *counts.day.at(now, DAY));
+            let counted = OrderCount { short, day };
             if exceeds(short + 1, self.config.orders_10s) {
                 let left = seconds_left(now, ORDER_WINDOW);
-                return Err(ApiError::too_many_orders(self.config.orders_10s, "10 SECOND", left));
+                return Err(ApiError::too_many_orders(self.config.orders_10s, "10 SECOND", left, counted));
             }
             if exceeds(day + 1, self.config.orders_1d) {
-                return Err(ApiError::too_many_orders(self.config.orders_1d, "1 DAY", seconds_left(now, DAY)));
+                let left = seconds_left(now, DAY);
+                return Err(ApiError::too_many_orders(self.config.orders_1d, "1 DAY", left, counted));
             }
             counts.short.count = short + 1;
             counts.day.count = day + 1;

@@ -196,7 +196,7 @@ impl Operation {
         }
         if read == parameters.len() {
             Ok(())
-        } else if signed.is_empty() {
+        } else if signed.is_empty() && parameters.len() > self.parameters.len() {
             Err(ApiError::too_many_parameters(self.parameters.len(), parameters.len()))
         } else {
             Err(ApiError::unread(read, parameters.len()))

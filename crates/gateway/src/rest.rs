@@ -14,6 +14,7 @@ use metrics::Histogram;
 use crate::app::App;
 use crate::auth::{self, Identity, Security};
 use crate::error::{ApiError, JSON};
+use crate::limits::OrderCount;
 use crate::operations::{self, Caller, OPERATIONS, Operation, Outcome};
 use crate::parameters::Parameters;
 use crate::server::{self, Service};
@@ -120,10 +121,7 @@ impl Rest {
                 }
                 answer(outcome)
             }
-            Err(error) => {
-                operations::count_rejected(operation, &error);
-                server::respond(&error)
-            }
+            Err(error) => refused(operation, &error),
         };
         response.headers_mut().insert(USED_WEIGHT, used.into());
         Ok(response)
@@ -160,8 +158,10 @@ impl Service for Rest {
                 let answer = self.operation(from, operation, request).await;
                 self.latency[index].record(start.elapsed());
                 answer.unwrap_or_else(|error| {
-                    operations::count_rejected(operation, &error);
-                    server::respond(&error)
+                    let mut response = refused(operation, &error);
+                    let used = self.app.limits.used_weight(from, self.app.now());
+                    response.headers_mut().insert(USED_WEIGHT, used.into());
+                    response
                 })
             }
             Err(_) if wants_websocket(&request) => streams::upgrade(&self.app, from, request).await,
@@ -180,8 +180,17 @@ fn wants_websocket(request: &Request<Incoming>) -> bool {
 }
 
 fn answer(outcome: Outcome) -> Response<Body> {
-    let mut response = respond(JSON, outcome.json);
-    if let Some(orders) = outcome.orders {
+    with_orders(respond(JSON, outcome.json), outcome.orders)
+}
+
+fn refused(operation: &'static Operation, error: &ApiError) -> Response<Body> {
+    operations::count_rejected(operation, error);
+    with_orders(server::respond(error), error.orders)
+}
+
+/// An answer that tells how many orders are counted, if that matters.
+fn with_orders(mut response: Response<Body>, orders: Option<OrderCount>) -> Response<Body> {
+    if let Some(orders) = orders {
         let headers = response.headers_mut();
         headers.insert(ORDERS_SHORT, orders.short.into());
         headers.insert(ORDERS_DAY, orders.day.into());

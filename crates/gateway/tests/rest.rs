@@ -542,6 +542,12 @@ async fn public_queries_answer_and_check_what_is_asked() {
         ("ticker/price?symbols=[\"BTCUSDT\",\"BTCUSDT\"]", -1151, "Symbol is present multiple times in the list."),
         ("ticker/price?symbolStatus=OPEN", -1122, "Invalid symbolStatus."),
         ("ping?x=1", -1101, "Too many parameters; expected '0' and received '1'."),
+        ("trades?symbol=BTCUSDT&limit=1&x=1", -1101, "Too many parameters; expected '2' and received '3'."),
+        (
+            "depth?symbol=BTCUSDT&x=1",
+            -1104,
+            "Not all sent parameters were read; read '1' parameter(s) but was sent '2'.",
+        ),
         ("time?a=1&a=2", -1101, "Duplicate values for parameter 'a' detected."),
         ("avgPrice?symbol=", -1105, "Parameter 'symbol' was empty."),
     ] {

@@ -9,12 +9,16 @@ use serde_json::value::RawValue;
 use super::invalid;
 use crate::error::ApiError;
 
-/// Reads a JSON body; an absent one is an empty object.
+/// Reads a JSON object; an absent body is an empty one.
 ///
 /// # Errors
 /// 400 that says where and what.
 pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     let body: &[u8] = if body.is_empty() { b"{}" } else { body };
+    // The library takes an array for an object without names, in the order in which the fields stand here.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(invalid("The body is not as expected: it must be a JSON object.".to_owned()));
+    }
     serde_json::from_slice(body).map_err(|error| invalid(format!("The body is not as expected: {error}.")))
 }
 
