@@ -2,7 +2,10 @@
 
 CARGO   ?= cargo
 PYTHON  ?= python3
+NODE    ?= node
+NPM     ?= npm
 VENV    := .venv
+MODULES := tests/clients/node_modules
 BINARY  := target/release/crossbook
 TOOLS   := target/tools
 CARGO_DENY_VERSION := 0.20.2
@@ -18,7 +21,7 @@ BENCH_ARGS  ?=
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint format unit clients bench bench-engine bench-venue deny clean require-rust require-python
+.PHONY: help build demo test lint format unit page clients bench bench-engine bench-venue deny clean require-rust require-python require-node
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -29,7 +32,7 @@ build: require-rust ## Build the release binary, target/release/crossbook
 demo: build ## Build, then start a live venue with simulated traders in a fresh folder
 	$(BINARY) demo
 
-test: lint unit clients ## Everything: formatting, clippy, unit tests, release build, real clients
+test: lint unit page clients ## Everything: formatting, clippy, unit tests, the page, release build, real clients
 
 lint: require-rust ## Formatting, and clippy with warnings as errors
 	$(CARGO) fmt --all --check
@@ -41,7 +44,10 @@ format: require-rust ## Format the Rust sources
 unit: require-rust ## Tests of the Rust workspace
 	$(CARGO) test --workspace --locked
 
-clients: build $(VENV)/.installed ## Real, unmodified exchange clients against the release binary
+page: require-node ## Tests of the page's own JavaScript
+	$(NODE) --test web/*.test.js
+
+clients: build $(VENV)/.installed $(MODULES)/.installed ## Real, unmodified exchange clients against the release binary
 	$(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
 
 bench: bench-engine bench-venue ## Benchmarks: the book and the engine on one thread, then the whole venue under load
@@ -68,7 +74,7 @@ deny: require-rust $(TOOLS)/bin/cargo-deny ## Licences, bans and sources of the 
 
 clean: ## Remove what was built and installed here
 	$(CARGO) clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(MODULES)
 
 $(TOOLS)/bin/cargo-deny:
 	$(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(TOOLS)
@@ -78,6 +84,11 @@ $(VENV)/.installed: tests/clients/requirements.txt | require-python
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+	touch $@
+
+# npm makes the folder anew from the lock file, whose checksums it verifies.
+$(MODULES)/.installed: tests/clients/package.json tests/clients/package-lock.json | require-node
+	$(NPM) ci --prefix tests/clients --silent --no-audit --no-fund --ignore-scripts
 	touch $@
 
 require-rust:
@@ -96,3 +107,16 @@ require-python:
 	  elif command -v brew >/dev/null; then brew install --quiet python3; \
 	  else echo 'python3 with venv is missing and no known package manager is here: install Python 3.10 or newer' >&2; exit 1; fi; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo 'the client suite needs Python 3.10 or newer; set PYTHON=...' >&2; exit 1; }
+
+# The same for Node.js and npm.
+require-node:
+	@{ command -v $(NODE) && command -v $(NPM); } >/dev/null || { \
+	  SUDO=; test "$$(id -u)" = 0 || SUDO=sudo; \
+	  echo 'installing Node.js for the tests of the page and of JavaScript clients'; \
+	  if command -v apt-get >/dev/null; then $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq --no-install-recommends nodejs npm; \
+	  elif command -v dnf >/dev/null; then $$SUDO dnf install -y -q nodejs npm; \
+	  elif command -v pacman >/dev/null; then $$SUDO pacman -S --noconfirm --needed nodejs npm; \
+	  elif command -v apk >/dev/null; then $$SUDO apk add --quiet nodejs npm; \
+	  elif command -v brew >/dev/null; then brew install --quiet node; \
+	  else echo 'node with npm is missing and no known package manager is here: install Node.js 20 or newer' >&2; exit 1; fi; }
+	@$(NODE) -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo 'the tests need Node.js 20 or newer; set NODE=... and NPM=...' >&2; exit 1; }
