@@ -21,7 +21,7 @@ BENCH_ARGS  ?=
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint format unit page clients bench bench-engine bench-venue deny clean require-rust require-python require-node
+.PHONY: help build demo test lint format unit page clients bench bench-engine bench-venue deny clean require-rust require-python require-node require-mariadb
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,7 +41,7 @@ lint: require-rust ## Formatting, and clippy with warnings as errors
 format: require-rust ## Format the Rust sources
 	$(CARGO) fmt --all
 
-unit: require-rust ## Tests of the Rust workspace
+unit: require-rust require-mariadb ## Tests of the Rust workspace, a real MariaDB server among them
 	$(CARGO) test --workspace --locked
 
 page: require-node ## Tests of the page's own JavaScript
@@ -107,6 +107,18 @@ require-python:
 	  elif command -v brew >/dev/null; then brew install --quiet python3; \
 	  else echo 'python3 with venv is missing and no known package manager is here: install Python 3.10 or newer' >&2; exit 1; fi; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo 'the client suite needs Python 3.10 or newer; set PYTHON=...' >&2; exit 1; }
+
+# The same for MariaDB, of which the tests start servers of their own; no system-wide one is started or touched.
+require-mariadb:
+	@PATH="$$PATH:/usr/sbin:/usr/libexec"; command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null || { \
+	  SUDO=; test "$$(id -u)" = 0 || SUDO=sudo; \
+	  echo 'installing MariaDB for the tests of the history'; \
+	  if command -v apt-get >/dev/null; then $$SUDO apt-get update -qq && $$SUDO env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mariadb-server; \
+	  elif command -v dnf >/dev/null; then $$SUDO dnf install -y -q mariadb-server; \
+	  elif command -v pacman >/dev/null; then $$SUDO pacman -S --noconfirm --needed mariadb; \
+	  elif command -v apk >/dev/null; then $$SUDO apk add --quiet mariadb mariadb-client; \
+	  elif command -v brew >/dev/null; then brew install --quiet mariadb; \
+	  else echo 'mariadbd is missing and no known package manager is here: install MariaDB 10.6 or newer' >&2; exit 1; fi; }
 
 # The same for Node.js and npm.
 require-node:
