@@ -4,14 +4,22 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{
+    AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _,
+    SqlSafeStr as _,
+};
 
 use crate::options::{Dialect, Options};
 use crate::schema::TABLES;
 
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
-static MYSQL: Migrator = sqlx::migrate!("migrations/mysql");
+/// The changes of the tables, oldest first: number, what it does, for SQLite, for MySQL.
+const MIGRATIONS: [(i64, &str, &str, &str); 1] = [(
+    1,
+    "history",
+    include_str!("../migrations/sqlite/0001_history.sql"),
+    include_str!("../migrations/mysql/0001_history.sql"),
+)];
 
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -117,10 +125,11 @@ impl Database {
 
     /// Makes the tables, if they are not there.
     pub(crate) async fn migrate(&self, connection: &mut AnyConnection) -> Result<(), Error> {
-        let migrator = match self.dialect {
-            Dialect::Sqlite => &SQLITE,
-            Dialect::MySql => &MYSQL,
+        let migration = |&(version, what, sqlite, mysql): &(i64, &'static str, &'static str, &'static str)| {
+            let statements = if self.dialect == Dialect::Sqlite { sqlite } else { mysql };
+            Migration::new(version, what.into(), MigrationType::Simple, statements.into_sql_str(), false)
         };
+        let migrator = Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect());
         let limit = self.options.write_timeout();
         let run =
             async |connection: &mut AnyConnection| match tokio::time::timeout(limit, migrator.run(connection)).await {
