@@ -177,11 +177,11 @@ impl Database {
             // A file has no locks by name. Two writers are found out by the position, which each checks in every transaction.
             return Ok(());
         }
-        // A server may take a while to notice that a connection has ended that held the lock.
-        let taken = sqlx::query("SELECT COALESCE(GET_LOCK(CONCAT('crossbook-history:', DATABASE()), 2), 0)")
-            .fetch_one(&mut *connection)
-            .await?
-            .try_get::<i64, _>(0)?;
+        // A server may take a while to notice that a connection has ended that held the lock. Names of locks are short, those of
+        // databases need not be.
+        let query = sqlx::query("SELECT COALESCE(GET_LOCK(CONCAT('crossbook-history-', MD5(DATABASE())), 2), 0)");
+        let row = within(self.options.write_timeout(), query.fetch_one(&mut *connection)).await?;
+        let taken: i64 = row.try_get(0)?;
         if taken == 1 { Ok(()) } else { Err(Error::Claimed) }
     }
 }
