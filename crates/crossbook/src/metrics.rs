@@ -27,6 +27,11 @@ const MATCHING_SECONDS: &[f64] = &[
     0.001,
     0.01,
 ];
+/// A batch in the engine: 1 microsecond to 1 second.
+const MATCHING_BATCH_SECONDS: &[f64] = &[
+    0.000_001, 0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005,
+    0.01, 0.1, 1.0,
+];
 /// An append to the log's buffer: 1 microsecond to 10 milliseconds.
 const APPEND_SECONDS: &[f64] =
     &[0.000_001, 0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.01];
@@ -47,6 +52,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
 fn builder() -> Result<PrometheusBuilder, BuildError> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full("crossbook_matching_seconds".into()), MATCHING_SECONDS)?
+        .set_buckets_for_metric(Matcher::Full("crossbook_matching_batch_seconds".into()), MATCHING_BATCH_SECONDS)?
         .set_buckets_for_metric(Matcher::Full("crossbook_log_append_seconds".into()), APPEND_SECONDS)?
         .set_buckets_for_metric(Matcher::Full("crossbook_log_batch_commands".into()), BATCH_COMMANDS)?
         .set_buckets_for_metric(Matcher::Full("crossbook_history_batch_rows".into()), BATCH_ROWS)?
@@ -62,13 +68,13 @@ mod tests {
         let recorder = builder().unwrap().build_recorder();
         metrics::with_local_recorder(&recorder, || {
             metrics::histogram!("crossbook_matching_seconds").record(0.000_000_3);
-            metrics::histogram!("crossbook_order_seconds").record(0.002);
+            metrics::histogram!("crossbook_request_seconds").record(0.002);
             metrics::histogram!("crossbook_log_batch_commands").record(3.0);
         });
         let text = recorder.handle().render();
         assert!(text.contains("crossbook_matching_seconds_bucket{le=\"0.0000005\"} 1"), "{text}");
-        assert!(text.contains("crossbook_order_seconds_bucket{le=\"0.001\"} 0"), "{text}");
-        assert!(text.contains("crossbook_order_seconds_bucket{le=\"0.002\"} 1"), "{text}");
+        assert!(text.contains("crossbook_request_seconds_bucket{le=\"0.001\"} 0"), "{text}");
+        assert!(text.contains("crossbook_request_seconds_bucket{le=\"0.002\"} 1"), "{text}");
         assert!(text.contains("crossbook_log_batch_commands_bucket{le=\"4\"} 1"), "{text}");
     }
 }

@@ -403,12 +403,12 @@ async fn bad_senders_are_refused_and_change_nothing() {
     let expect = |reply: rest_venue::Reply, expected: ((u16, i64), &str)| {
         assert_eq!((reply.code(), reply.text()), expected, "{reply:?}");
     };
-    for client in [&reader, &elsewhere, &revoked, &Client { key: "unknown".into(), ..venue.alice.clone() }] {
+    for client in [&reader, &elsewhere, &revoked, &Client { key: "u".repeat(64), ..venue.alice.clone() }] {
         expect(client.order(&order).await, rejected);
     }
     expect(trader.get("/api/v3/account", "").await, rejected);
     assert_eq!(reader.get("/api/v3/account", "").await.status, 200);
-    for key in ["", "with-dash", &"x".repeat(65)] {
+    for key in ["", "short", &"-".repeat(64), &"x".repeat(65)] {
         let client = Client { key: key.into(), ..venue.alice.clone() };
         expect(client.order(&order).await, ((401, -2014), "API-key format invalid."));
     }
@@ -554,6 +554,12 @@ async fn public_queries_answer_and_check_what_is_asked() {
         let reply = venue.get(&format!("/api/v3/{path}")).await;
         assert_eq!((reply.code(), reply.text()), ((400, code), text), "{path}");
     }
+    for path in ["klines?symbol=BTCUSDT&interval=1m", "aggTrades?symbol=BTCUSDT"] {
+        let backwards = venue.get(&format!("/api/v3/{path}&startTime=5&endTime=1")).await;
+        assert_eq!((backwards.status, backwards.body), (200, json!([])), "{path}");
+    }
+    let backwards = venue.alice.get("/api/v3/allOrders", "symbol=BTCUSDT&startTime=5&endTime=1").await;
+    assert_eq!((backwards.status, backwards.body), (200, json!([])));
     let unknown_key = Client { key: "whatever".into(), ..venue.alice.clone() };
     assert_eq!(unknown_key.raw(Method::GET, "/api/v3/ping", None).await.status, 200, "public is public");
     for path in ["capital/config/getall", "margin/allPairs", "margin/isolated/allPairs", "spot/delist-schedule"] {
@@ -599,6 +605,7 @@ async fn weights_and_orders_are_counted_and_limited() {
         ((429, -1015), "Too many new orders; current limit is 3 orders per 10 SECOND.")
     );
     assert!((1..=10).contains(&over.header("retry-after")));
+    assert_eq!((over.header("x-mbx-order-count-10s"), over.header("x-mbx-order-count-1d")), (3, 3));
     assert_eq!(venue.alice.order(&changed(&[])).await.status, 200, "others are not concerned");
     let mut statuses = Vec::new();
     for _ in 0..9 {
@@ -606,6 +613,7 @@ async fn weights_and_orders_are_counted_and_limited() {
         if reply.status != 200 {
             assert_eq!(reply.body["code"], -1003);
             assert!(reply.header("retry-after") >= 1);
+            assert!(reply.header("x-mbx-used-weight-1m") > 100);
         }
         statuses.push(reply.status);
     }

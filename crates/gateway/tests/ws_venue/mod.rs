@@ -177,5 +177,5 @@ impl Venue {
 }
 
 fn key_of(account: AccountId) -> ApiKeyId {
-    ApiKeyId::new_checked(&format!("key{account}")).unwrap()
+    ApiKeyId::new_checked(&format!("key{account:x>61}")).unwrap()
 }
