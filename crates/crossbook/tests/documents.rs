@@ -4,6 +4,7 @@
 
 mod venue;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -27,9 +28,40 @@ fn print_config_shows_what_the_options_come_to() {
     assert!(String::from_utf8(output.stdout).unwrap().contains("http = \"127.0.0.1:9\""));
 }
 
+/// The names in a text that are metrics' by their prefix, from each `before` on.
+fn metrics(text: &str, before: &str) -> BTreeSet<String> {
+    let names = text.split(before).skip(1).filter(|rest| rest.starts_with("crossbook_"));
+    names
+        .map(|rest| rest.chars().take_while(|c| c.is_ascii_lowercase() || matches!(c, '_' | '0'..='9')).collect())
+        .collect()
+}
+
+#[test]
+fn every_metric_is_documented_and_every_documented_metric_is_recorded() {
+    let mut recorded = BTreeSet::new();
+    let mut folders = vec![repository().join("crates")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("metrics.rs") {
+                let text = std::fs::read_to_string(path).unwrap();
+                for kind in ["counter!(", "gauge!(", "histogram!("] {
+                    recorded.extend(metrics(&text, &format!("{kind}\"")));
+                }
+            }
+        }
+    }
+    assert!(recorded.len() > 20, "{recorded:?}");
+    let text = std::fs::read_to_string(repository().join("docs/operations.md")).unwrap();
+    assert_eq!(metrics(&text, "`"), recorded);
+}
+
 #[test]
 fn links_between_documents_lead_somewhere() {
-    let documents = ["README.md", "docs/configuration.md", "docs/operations.md", "docs/compatibility.md"];
+    let documents =
+        ["README.md", "docs/configuration.md", "docs/operations.md", "docs/compatibility.md", "docs/admin-api.md"];
     for document in documents {
         let path = repository().join(document);
         let text = std::fs::read_to_string(&path).unwrap();

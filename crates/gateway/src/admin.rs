@@ -1,7 +1,9 @@
 //! The operator's API: listing, accounts, keys, deposits and withdrawals, the audit. It has an address of its own and one bearer
-//! token. Requests and answers are JSON; decimals are strings. Until the venue is up, [`front`] answers in its place.
+//! token. Requests and answers are JSON; decimals are strings; `docs/admin-api.md` describes them all. Until the venue is up,
+//! [`front`] answers in its place.
 
 pub mod front;
+mod listing;
 mod market;
 mod request;
 
@@ -57,9 +59,12 @@ impl Admin {
         let body = server::read_body(body, &self.app.config.server).await?;
         let path: Vec<&str> = parts.uri.path().strip_prefix("/admin/v1/").unwrap_or_default().split('/').collect();
         match (&parts.method, path.as_slice()) {
+            (&Method::GET, ["assets"]) => listing::assets(&self.app, parts.uri.query()),
             (&Method::POST, ["assets"]) => self.list_asset(&body).await,
+            (&Method::GET, ["markets"]) => listing::markets(&self.app, parts.uri.query()),
             (&Method::POST, ["markets"]) => market::list(&self.app, &body).await,
             (&Method::PATCH, ["markets", symbol]) => market::change(&self.app, symbol, &body).await,
+            (&Method::GET, ["accounts"]) => listing::accounts(&self.app, parts.uri.query()),
             (&Method::POST, ["accounts"]) => self.open_account(&body).await,
             (&Method::GET, ["accounts", id]) => self.account(id),
             (&Method::POST, ["accounts", id, "api-keys"]) => self.issue_key(id, &body).await,
@@ -67,7 +72,7 @@ impl Admin {
             (&Method::POST, ["accounts", id, "deposits"]) => self.transfer(id, &body, 1).await,
             (&Method::POST, ["accounts", id, "withdrawals"]) => self.transfer(id, &body, -1).await,
             (&Method::GET, ["audit"]) => self.audit().await,
-            _ => Err(not_found("There is no such operation; see the README for the admin API.")),
+            _ => Err(not_found("There is no such operation; docs/admin-api.md has them all.")),
         }
     }
 

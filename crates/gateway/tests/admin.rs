@@ -7,7 +7,7 @@ mod rest_venue;
 
 use reqwest::Method;
 use rest_venue::Venue;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_happens_without_the_token() {
@@ -123,6 +123,7 @@ async fn an_account_is_shown_with_all_it_has() {
         (json!({"permissions": ["WITHDRAW"]}), "WITHDRAW"),
         (json!({"permissions": ["READ"], "allowedIps": ["10.0.0.0/64"]}), "allowedIps"),
         (json!({"permissions": ["READ"], "publicKey": "nonsense"}), "PEM"),
+        (json!([["READ"], null, []]), "JSON object"),
     ] {
         let reply = venue.operator(Method::POST, &format!("{path}/api-keys"), Some(body.clone())).await;
         assert!(reply.status == 400 && reply.text().contains(text), "{body} {reply:?}");
@@ -130,5 +131,32 @@ async fn an_account_is_shown_with_all_it_has() {
     let audit = venue.operator(Method::GET, "audit", None).await.body;
     assert_eq!((&audit["ok"], &audit["assets"]["BTC"]), (&json!(true), &json!({"sum": "0"})));
     assert_eq!(audit["stateHash"].as_str().unwrap().len(), 64);
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_come_in_pages() {
+    let venue = Venue::start().await;
+    let get = async |path: &str| venue.operator(Method::GET, path, None).await;
+    let assets = get("assets").await.body;
+    assert_eq!(assets["assets"][0], json!({"asset": "BTC", "assetId": 0, "decimals": 8}));
+    assert_eq!((assets["assets"].as_array().unwrap().len(), &assets["next"]), (2, &Value::Null));
+    let first = get("assets?limit=1").await.body;
+    assert_eq!((first["assets"].as_array().unwrap().len(), &first["next"]), (1, &json!(1)));
+    assert_eq!(get("assets?limit=1&from=1").await.body["assets"][0]["asset"], "USDT");
+    let markets = get("markets").await.body;
+    assert_eq!(markets["markets"][0]["symbol"], "BTCUSDT");
+    assert!(markets["markets"][0]["takerFee"].is_string());
+    let accounts = get("accounts?limit=1").await.body;
+    assert_eq!(
+        (&accounts["accounts"][0]["accountId"], &accounts["accounts"][0]["label"]),
+        (&json!(venue.alice.account), &json!("alice"))
+    );
+    assert_eq!(accounts["next"], json!(venue.bob.account));
+    let rest = get(&format!("accounts?from={}", venue.bob.account)).await.body;
+    assert_eq!((rest["accounts"].as_array().unwrap().len(), &rest["next"]), (1, &Value::Null));
+    for bad in ["assets?limit=0", "assets?limit=1001", "markets?from=x", "accounts?page=2"] {
+        assert_eq!(get(bad).await.status, 400, "{bad}");
+    }
     venue.stop().await;
 }

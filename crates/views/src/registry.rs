@@ -71,6 +71,11 @@ impl Registry {
         self.accounts.values()
     }
 
+    /// The accounts from that number on, by number.
+    pub fn accounts_from(&self, first: AccountId) -> impl Iterator<Item = &Account> {
+        self.accounts.range(first..).map(|(_, account)| account)
+    }
+
     /// The account of that number.
     #[must_use]
     pub fn account(&self, account: AccountId) -> Option<&Account> {

@@ -85,10 +85,14 @@ pub(super) async fn change(app: &App, symbol: &str, body: &Bytes) -> Result<Valu
     }
 }
 
-/// The market as clients see it.
 fn shown(app: &App, id: SymbolId) -> Result<Value, ApiError> {
     let market = app.views.read().registry().market(id).copied().ok_or_else(ApiError::internal)?;
-    let text = render::exchange_info(now(), app.limits.config(), std::iter::once(&market), true);
+    described(app, &market)
+}
+
+/// The market as clients see it, and its fee rates.
+pub(super) fn described(app: &App, market: &Market) -> Result<Value, ApiError> {
+    let text = render::exchange_info(now(), app.limits.config(), std::iter::once(market), true);
     let mut info: Value = serde_json::from_str(&text).map_err(|_| ApiError::internal())?;
     let mut shown = info["symbols"][0].take();
     shown["makerFee"] = rate(market.fees.maker).into();
