@@ -46,11 +46,11 @@ pub enum Error {
     },
 }
 
-/// Audits as the command line says and prints the outcome. Whether everything adds up.
+/// Audits as the command line says. The outcome in words, and whether everything adds up.
 ///
 /// # Errors
 /// When there is no log, nothing in it, or it cannot be read.
-pub fn run(options: &command::Audit) -> Result<bool, Error> {
+pub fn run(options: &command::Audit) -> Result<(String, bool), Error> {
     let path = log_folder(&options.data);
     let snapshots = snapshot_folder(&options.data);
     // Read before the log: beside a running venue, a snapshot made meanwhile may stand for more than was read of the log.
@@ -67,12 +67,12 @@ pub fn run(options: &command::Audit) -> Result<bool, Error> {
     if report.sequence == Sequence(0) && report.findings.is_empty() {
         return Err(Error::Nothing(path));
     }
-    if options.json {
-        println!("{}", as_json(&report, reader.torn_bytes()));
+    let text = if options.json {
+        format!("{}\n", as_json(&report, reader.torn_bytes()))
     } else {
-        print!("{}", as_text(&report, reader.torn_bytes()));
-    }
-    Ok(report.findings.is_empty())
+        as_text(&report, reader.torn_bytes())
+    };
+    Ok((text, report.findings.is_empty()))
 }
 
 fn amount(amount: Amount, totals: &Totals) -> String {

@@ -12,12 +12,13 @@ mod price;
 mod random;
 mod traders;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{Config, Flags};
 use crate::secrets::Absent;
 use crate::venue::{LostKeys, Venue};
-use crate::{Failure, command, logging, metrics, secrets, serve};
+use crate::{Failure, command, logging, metrics, output, secrets, serve};
 
 use traders::Traders;
 
@@ -51,7 +52,8 @@ pub fn run(options: command::Demo) -> Result<(), Failure> {
     };
     let metrics = metrics::install()?;
     serve::runtime()?.block_on(async {
-        let stop = serve::stop_requested()?;
+        let folder = temporary.as_ref().map(|folder| folder.path().to_owned());
+        let stop = serve::stop_requested(move || folder.iter().for_each(|folder| remove(folder)))?;
         tokio::spawn(serve::keep_up(metrics.clone()));
         let venue = Venue::start(&config, token.clone(), LostKeys::Refuse, metrics)?;
         // The gateway keeps one to itself; this one makes and opens the printed keys.
@@ -68,11 +70,23 @@ pub fn run(options: command::Demo) -> Result<(), Failure> {
             Some(_) => format!("{} (deleted at the end)", config.data.display()),
             None => config.data.display().to_string(),
         };
-        println!("\n{}", instructions::text(venue.http(), venue.admin(), &token, &people, &data));
+        let text = instructions::text(venue.http(), venue.admin(), &token, &people, &data);
+        output::tell(&format!("\n{text}\n"))?;
         stop.await;
         venue.stop().await?;
         // It saw that the venue is stopping; a panic in it would have shown on the terminal.
         let _ = trading.await;
         Ok(())
     })
+}
+
+/// Deletes a folder in which threads of this process may still be making files.
+fn remove(folder: &Path) {
+    const TRIES: usize = 10;
+    for _ in 0..TRIES {
+        if std::fs::remove_dir_all(folder).is_ok() || !folder.exists() {
+            return;
+        }
+    }
+    tracing::warn!(folder = %folder.display(), "the temporary folder could not be deleted");
 }

@@ -11,6 +11,7 @@ mod folded;
 mod history;
 mod logging;
 mod metrics;
+mod output;
 mod pages;
 mod progress;
 mod secrets;
@@ -79,7 +80,9 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Serve(options) => serve::run(options)?,
         Command::Demo(options) => demo::run(options)?,
         Command::Audit(options) => {
-            if !audit::run(&options)? {
+            let (text, adds_up) = audit::run(&options)?;
+            output::tell(&text)?;
+            if !adds_up {
                 return Ok(ExitCode::from(OFF));
             }
         }
@@ -89,7 +92,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             }
         }
         Command::Config(options) => {
-            print!("{}", Config::load(options.config.as_deref(), Flags::default())?.render()?);
+            output::tell(&Config::load(options.config.as_deref(), Flags::default())?.render()?)?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -4,7 +4,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Flags};
 use crate::venue::{LostKeys, Venue};
-use crate::{Failure, command, logging, metrics, secrets};
+use crate::{Failure, command, logging, metrics, output, secrets};
 
 /// Runs a venue as the command line says.
 ///
@@ -14,7 +14,7 @@ pub fn run(options: command::Serve) -> Result<(), Failure> {
     let flags = Flags { data: options.data, http: options.http, admin: options.admin, log_format: options.log_format };
     let config = Config::load(options.config.as_deref(), flags)?;
     if options.print_config {
-        print!("{}", config.render()?);
+        output::tell(&config.render()?)?;
         return Ok(());
     }
     if config.data.as_os_str().is_empty() {
@@ -24,7 +24,7 @@ pub fn run(options: command::Serve) -> Result<(), Failure> {
     logging::start(&config.logging)?;
     let metrics = metrics::install()?;
     runtime()?.block_on(async {
-        let stop = stop_requested()?;
+        let stop = stop_requested(|| ())?;
         tokio::spawn(keep_up(metrics.clone()));
         let lost = if options.revoke_lost_keys { LostKeys::Revoke } else { LostKeys::Refuse };
         let venue = Venue::start(&config, token, lost, metrics)?;
@@ -45,12 +45,12 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().thread_name("gateway").enable_all().build()
 }
 
-/// Ends when the process is first asked to stop, by SIGTERM or Ctrl-C. Asked a second time the process ends at once; the log
-/// is whole then too, only the next start takes longer.
+/// Ends when the process is first asked to stop, by SIGTERM or Ctrl-C. Asked a second time the process ends at once, after
+/// `at_last`; the log is whole then too, only the next start takes longer.
 ///
 /// # Errors
 /// When signals cannot be listened for.
-pub fn stop_requested() -> std::io::Result<impl Future<Output = ()> + Send> {
+pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Result<impl Future<Output = ()> + Send> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (sender, receiver) = tokio::sync::oneshot::channel();
@@ -64,6 +64,7 @@ pub fn stop_requested() -> std::io::Result<impl Future<Output = ()> + Send> {
                 }
                 None => {
                     tracing::warn!("asked to stop a second time; ending at once");
+                    at_last();
                     std::process::exit(crate::FAILED.into());
                 }
             }

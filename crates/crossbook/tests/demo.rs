@@ -90,3 +90,40 @@ async fn prices_move_books_are_deep_and_the_printed_order_trades() {
     assert!(status.success(), "{status}");
     assert!(!std::path::Path::new(&folder).exists(), "its temporary folder is left behind");
 }
+
+#[tokio::test]
+async fn two_interrupts_leave_no_folder_behind_either() {
+    let mut demo = Demo::start();
+    let folder = demo.told("Data folder ").to_owned();
+    assert!(std::path::Path::new(&folder).is_dir());
+    let pid = demo.child.id().to_string();
+    eventually("the demo stops", async || {
+        let _ = Command::new("kill").args(["-INT", &pid]).stderr(Stdio::null()).status().unwrap();
+        demo.child.try_wait().unwrap()
+    })
+    .await;
+    let folder = std::path::Path::new(&folder).parent().unwrap();
+    assert!(!folder.exists(), "its temporary folder is left behind");
+}
+
+#[tokio::test]
+async fn a_demo_whose_reader_left_goes_on() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = binary();
+    command.args(["demo", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"]);
+    let mut child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let (http, _) = venue::addresses(&mut child);
+    let client = reqwest::Client::new();
+    let url = format!("http://{http}/api/v3/trades?symbol=BTCUSDT&limit=1");
+    eventually("a trade", async || {
+        let trades: Value = client.get(&url).send().await.unwrap().json().await.unwrap();
+        trades[0]["price"].is_string().then_some(())
+    })
+    .await;
+    assert!(child.try_wait().unwrap().is_none(), "it ended");
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let status = eventually("the demo stops", async || child.try_wait().unwrap()).await;
+    assert!(status.success(), "{status}");
+}

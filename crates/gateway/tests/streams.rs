@@ -315,3 +315,24 @@ async fn nonsense_has_its_weight_too() {
     assert_eq!(used[1] - used[0], 7 + 1);
     venue.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_too_long_is_told_before_the_connection_ends() {
+    let venue = Venue::start().await;
+    for path in ["/ws", "/ws-api/v3"] {
+        let mut socket = venue.connect(path).await;
+        let long = format!("{{\"id\":1,\"method\":\"{}\"}}", "x".repeat(200_000));
+        socket.send(Message::text(long)).await.unwrap();
+        let closed = tokio::time::timeout(PATIENCE, async {
+            while let Some(Ok(message)) = socket.next().await {
+                if let Message::Close(frame) = message {
+                    return frame;
+                }
+            }
+            None
+        });
+        let frame = closed.await.unwrap().unwrap_or_else(|| panic!("{path}: no close frame"));
+        assert_eq!(u16::from(frame.code), 1009, "{path}");
+    }
+    venue.stop().await;
+}

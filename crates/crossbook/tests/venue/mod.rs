@@ -165,6 +165,13 @@ pub fn refusal(data: &Path) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
+/// Where a venue says that it listens: the client API, then the admin API.
+pub fn addresses(child: &mut Child) -> (String, String) {
+    let addresses = Addresses::read(child);
+    let admin = addresses.admin.recv_timeout(DEADLINE).expect("the venue says where its operator is answered");
+    (addresses.http.recv_timeout(DEADLINE).expect("the venue says where it listens"), admin)
+}
+
 /// A venue that is not up yet.
 pub struct Starting {
     pub venue: Venue,

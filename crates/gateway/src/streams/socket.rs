@@ -13,7 +13,7 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgr
 use bytes::Bytes;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{SinkExt, StreamExt};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
 
 use super::Config;
 use super::outbox::{Closing, Outbox};
@@ -89,6 +89,7 @@ enum End {
     Lost,
     TooSlow,
     TooLoud,
+    TooLong,
     Silent,
     Lifetime,
     Stopping,
@@ -100,6 +101,7 @@ impl End {
             Self::Lost => return None,
             Self::TooSlow => (close_code::POLICY, "read faster, or subscribe to less"),
             Self::TooLoud => (close_code::POLICY, "too many messages a second"),
+            Self::TooLong => (close_code::SIZE, "the message is too long"),
             Self::Silent => (close_code::POLICY, "no pong came back"),
             Self::Lifetime => (close_code::NORMAL, "connected for 24 hours; connect again"),
             Self::Stopping => (close_code::AWAY, "the venue is stopping; connect again"),
@@ -115,6 +117,10 @@ pub async fn run<S: Session>(mut socket: WebSocket, mut session: S, limits: Limi
         let goodbye = async {
             let _ = socket.send(Message::Close(Some(frame))).await;
             while let Some(Ok(_)) = socket.recv().await {}
+            if end == End::TooLong {
+                // The rest of the message cannot be read away, and closing on unread bytes would take the frame back.
+                sleep(GOODBYE).await;
+            }
         };
         let _ = timeout(GOODBYE, goodbye).await;
     }
@@ -140,7 +146,11 @@ async fn converse<S: Session>(socket: &mut WebSocket, session: &mut S, limits: &
                 }
             }
             message = socket.recv(), if in_flight.len() < limits.in_flight_max => {
-                let Some(Ok(message)) = message else { return End::Lost };
+                let message = match message {
+                    Some(Ok(message)) => message,
+                    Some(Err(error)) if is_too_long(&error) => return End::TooLong,
+                    Some(Err(_)) | None => return End::Lost,
+                };
                 if !pace.allows(Instant::now()) {
                     return End::TooLoud;
                 }
@@ -172,6 +182,12 @@ async fn converse<S: Session>(socket: &mut WebSocket, session: &mut S, limits: &
             () = &mut lifetime => return End::Lifetime,
         }
     }
+}
+
+/// Whether reading ended because the client sent more than the protocol's library was told to take.
+fn is_too_long(error: &axum::Error) -> bool {
+    let library = std::error::Error::source(error).and_then(|source| source.downcast_ref::<tungstenite::Error>());
+    matches!(library, Some(tungstenite::Error::Capacity(_)))
 }
 
 /// Sends everything that waits, and what comes meanwhile. Ends early when the outbox overflows under a client that does not read.
