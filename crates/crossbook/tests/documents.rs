@@ -36,26 +36,58 @@ fn metrics(text: &str, before: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// The Rust files in a folder and those in it, with what they say.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+    found
+}
+
 #[test]
 fn every_metric_is_documented_and_every_documented_metric_is_recorded() {
     let mut recorded = BTreeSet::new();
-    let mut folders = vec![repository().join("crates")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("metrics.rs") {
-                let text = std::fs::read_to_string(path).unwrap();
-                for kind in ["counter!(", "gauge!(", "histogram!("] {
-                    recorded.extend(metrics(&text, &format!("{kind}\"")));
-                }
+    for (path, text) in sources(&repository().join("crates")) {
+        if !path.ends_with("metrics.rs") {
+            for kind in ["counter!(", "gauge!(", "histogram!("] {
+                recorded.extend(metrics(&text, &format!("{kind}\"")));
             }
         }
     }
     assert!(recorded.len() > 20, "{recorded:?}");
     let text = std::fs::read_to_string(repository().join("docs/operations.md")).unwrap();
     assert_eq!(metrics(&text, "`"), recorded);
+}
+
+/// The error codes in a text: a minus sign and four digits, of which the first is 1 or 2.
+fn codes(text: &str) -> BTreeSet<String> {
+    let digits = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
+    let found = text.split('-').skip(1).map(digits);
+    found.filter(|code| code.len() == 4 && code.starts_with(['1', '2'])).collect()
+}
+
+#[test]
+fn every_error_code_is_documented_and_every_documented_one_is_sent() {
+    let mut sent = BTreeSet::new();
+    for (path, text) in sources(&repository().join("crates/gateway/src")) {
+        if path.ends_with("tests.rs") {
+            continue;
+        }
+        let program = text.split("#[cfg(test)]").next().unwrap();
+        let lines = program.lines().filter(|line| !line.trim_start().starts_with("//"));
+        sent.extend(lines.flat_map(codes));
+    }
+    assert!(sent.len() > 30, "{sent:?}");
+    let text = std::fs::read_to_string(repository().join("docs/compatibility.md")).unwrap();
+    let table = text.split("| code | when |").nth(1).unwrap().split("##").next().unwrap();
+    assert_eq!(codes(table), sent);
 }
 
 #[test]
