@@ -16,6 +16,7 @@ const CANDLES = 1_000;
 const MINUTES_MIN = 40;
 const TICKERS = "!miniTicker@arr";
 const RETRY_MILLIS = 2_000;
+const MARKETS_EVERY_MILLIS = 10_000;
 const SNAPSHOT_TRIES_MAX = 10;
 
 const byId = (id) => document.getElementById(id);
@@ -84,18 +85,44 @@ function tickerOf({ last, open, high, low, volume, turnover }) {
 function takeTicker(symbol, ticker) {
   state.tickers.set(symbol, ticker);
   list.update(symbol, ticker);
-  if (symbol === state.market?.symbol) headline.statistics(ticker);
+  if (symbol !== state.market?.symbol) return;
+  headline.statistics(ticker);
+  // Trades of this market are followed one by one; the ticker is a second behind them.
+  if (headline.price) list.last(symbol, headline.price);
+}
+
+function takeLast(price) {
+  headline.last(price);
+  list.last(state.market.symbol, price);
+}
+
+/** Takes the markets as they are now. One that is known stays the same object, which the panels hold. */
+function takeMarkets({ symbols }) {
+  const known = state.markets;
+  state.markets = new Map(symbols.map((entry) => [entry.symbol, Object.assign(known.get(entry.symbol) ?? {}, marketOf(entry))]));
+  if (state.market) headline.status();
 }
 
 async function loadMarkets() {
   const [info, tickers] = await Promise.all([api.exchangeInfo(), api.tickers()]);
-  state.markets = new Map(info.symbols.map((entry) => [entry.symbol, marketOf(entry)]));
+  takeMarkets(info);
   list.show([...state.markets.values()]);
   for (const t of tickers) {
     const ticker = { last: t.lastPrice, open: t.openPrice, high: t.highPrice, low: t.lowPrice, volume: t.volume, turnover: t.quoteVolume };
     takeTicker(t.symbol, tickerOf(ticker));
   }
   list.select(state.market?.symbol);
+}
+
+/** Asks again which markets there are and whether they are open; no stream tells. */
+async function refreshMarkets() {
+  const before = state.markets.size;
+  takeMarkets(await api.exchangeInfo());
+  if (state.markets.size !== before) {
+    list.show([...state.markets.values()]);
+    list.select(state.market?.symbol);
+  }
+  for (const [symbol, ticker] of state.tickers) takeTicker(symbol, ticker);
 }
 
 // The market that is looked at.
@@ -128,7 +155,7 @@ async function choose(symbol) {
   const ticker = state.tickers.get(symbol);
   if (ticker?.last) {
     headline.statistics(ticker);
-    headline.last(ticker.last);
+    takeLast(ticker.last);
   }
   await refresh();
 }
@@ -161,7 +188,7 @@ async function loadTrades(signal) {
   const trades = await insist(() => api.trades(state.market.symbol, signal), signal);
   const rows = trades.map((t) => ({ id: t.id, price: Number(t.price), quantity: Number(t.qty), time: t.time, sell: t.isBuyerMaker }));
   tape.add(rows, false);
-  if (rows.length) headline.last(rows.at(-1).price);
+  if (rows.length) takeLast(rows.at(-1).price);
 }
 
 const candleOf = (k) => ({ time: k[0], open: Number(k[1]), high: Number(k[2]), low: Number(k[3]), close: Number(k[4]), volume: Number(k[5]) });
@@ -211,7 +238,7 @@ stream.addEventListener("data", ({ detail: { stream: name, data } }) => {
   } else if (data.e === "trade") {
     const price = Number(data.p);
     tape.add([{ id: data.t, price, quantity: Number(data.q), time: data.T, sell: data.m }]);
-    headline.last(price);
+    takeLast(price);
   } else if (data.e === "kline" && data.k.i === state.interval) {
     const { k } = data;
     byId("chart-empty").hidden = true;
@@ -264,5 +291,7 @@ for (const [name] of INTERVALS) {
 byId("grouping").addEventListener("change", drawBook);
 addEventListener("resize", drawBook);
 addEventListener("hashchange", () => choose(location.hash.slice(1)));
+// What fails here is asked again in a moment; the stream tells whether the venue is there.
+setInterval(() => document.hidden || refreshMarkets().catch(() => {}), MARKETS_EVERY_MILLIS);
 stream.follow([TICKERS]);
 stream.start();

@@ -54,12 +54,17 @@ export class MarketList {
     for (const [name, { row }] of this.#rows) row.setAttribute("aria-selected", String(name === symbol));
   }
 
+  last(symbol, price) {
+    const row = this.#rows.get(symbol);
+    if (row) setText(row.last, price ? fixed(price, row.market.priceDigits) : "–");
+  }
+
   update(symbol, ticker) {
     const row = this.#rows.get(symbol);
     if (!row) return;
     const open = row.market.status === "TRADING";
-    setText(row.last, ticker.last ? fixed(ticker.last, row.market.priceDigits) : "–");
-    setText(row.change, open ? (ticker.last ? percent(ticker.change) : "–") : row.market.status.toLowerCase());
+    this.last(symbol, ticker.last);
+    setText(row.change, open ? (ticker.last ? percent(ticker.change) : "–") : row.market.status.toLowerCase().replaceAll("_", " "));
     row.change.className = open ? direction(ticker.change) : "closed";
   }
 }
@@ -79,6 +84,19 @@ export class Headline {
     this.fields.symbol.textContent = `${market.base}/${market.quote}`;
     for (const name of ["last", "change", "high", "low", "volume", "turnover"]) this.fields[name].textContent = "–";
     this.fields.last.className = "last";
+    this.status();
+  }
+
+  /** The price of the last trade; 0 before one is known. */
+  get price() {
+    return this.#last;
+  }
+
+  /** Says that the market takes no orders, if so. */
+  status() {
+    const { fields, market } = this;
+    fields.status.hidden = market.status === "TRADING";
+    setText(fields.status, market.status.toLowerCase().replaceAll("_", " "));
   }
 
   last(price) {
@@ -132,7 +150,12 @@ export class Ladder {
 
   render(book) {
     const step = Number(this.grouping.value) || 10 ** -this.market.priceDigits;
-    const room = (element) => Math.max(1, Math.floor(element.clientHeight / ROW_HEIGHT));
+    // Rows are stretched by a fraction of a pixel so that they fill the side and leave no gap under the head.
+    const room = (element) => {
+      const rows = Math.max(1, Math.floor(element.clientHeight / ROW_HEIGHT));
+      element.style.setProperty("--ladder-row", `${element.clientHeight / rows}px`);
+      return rows;
+    };
     const asks = book.asks(room(this.asks), step);
     const bids = book.bids(room(this.bids), step);
     const deepest = Math.max(asks.at(-1)?.[2] ?? 0, bids.at(-1)?.[2] ?? 0);
