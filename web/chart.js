@@ -261,8 +261,8 @@ export class Chart {
     const change = ((candle.close - candle.open) / candle.open) * 100;
     const digits = this.#digits;
     const parts = [["O", candle.open], ["H", candle.high], ["L", candle.low], ["C", candle.close]];
-    const nodes = parts.map(([name, value]) => `${name} ${fixed(value, digits)}`);
-    this.#legend.textContent = `${nodes.join("   ")}   ${percent(change)}   V ${compact(candle.volume)}`;
+    const nodes = parts.map(([name, value]) => `${name}\u00a0${fixed(value, digits)}`);
+    this.#legend.textContent = `${nodes.join("   ")}   ${percent(change)}   V\u00a0${compact(candle.volume)}`;
     this.#legend.className = `legend ${direction(change)}`;
   }
 
