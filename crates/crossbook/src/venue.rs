@@ -76,7 +76,7 @@ pub enum Error {
         /// Which.
         key: ApiKeyId,
         /// Why.
-        source: ApiError,
+        source: Box<ApiError>,
     },
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {source}; is another venue running? Choose another address")]
@@ -276,7 +276,7 @@ impl Venue {
         let lost = auth::lost_keys(self.app.views.read().registry(), self.app.keyring.master_key());
         for (account, key) in lost {
             let revoked = self.app.submit(Body::RevokeApiKey(RevokeApiKey { account, key }), None).await;
-            revoked.map_err(|source| Error::Revocation { key, source })?;
+            revoked.map_err(|source| Error::Revocation { key, source: Box::new(source) })?;
             tracing::warn!(%account, %key, "revoked: its secret cannot be opened");
         }
         Ok(())
