@@ -12,7 +12,7 @@ use crossbook_log::{BatchStats, FileReader, Files, Log, Record, Until, files};
 use crossbook_node::audit::{self, Proof};
 use crossbook_node::node::{self, Clock, Limits, Node};
 use crossbook_node::recovery::{self, Follower};
-use crossbook_node::snapshot::{self, Saved as _, Snapshots as _};
+use crossbook_node::snapshot::{self, Saved as _};
 use crossbook_node::{NotTaken, Outlet, Request};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 use venue::{setup, traffic};
