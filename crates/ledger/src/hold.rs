@@ -33,7 +33,8 @@ struct Slot {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holds {
     slots: Vec<Slot>,
-    /// Slots without a hold; the last is used next.
+    /// Slots without a hold; the last is used next. There is always room here for all of them, so that only a new slot can be a
+    /// reason to ask for memory.
     free: Vec<u32>,
 }
 
@@ -57,6 +58,7 @@ impl Holds {
         let at = u32::try_from(self.slots.len()).expect("fewer than 2^32 holds at a time");
         let id = next_use(HoldId(u64::from(at)));
         self.slots.push(Slot { id, hold, used: true });
+        self.make_room();
         id
     }
 
@@ -115,6 +117,14 @@ impl Holds {
         }
         let slots: Vec<Slot> = slots.into_iter().collect::<Option<_>>().ok_or(Inconsistent)?;
         let free = free.iter().map(|&id| slot_of(id) as u32).collect();
-        Ok(Self { slots, free })
+        let mut holds = Self { slots, free };
+        holds.make_room();
+        Ok(holds)
+    }
+
+    fn make_room(&mut self) {
+        if self.free.capacity() < self.slots.capacity() {
+            self.free.reserve_exact(self.slots.capacity() - self.free.len());
+        }
     }
 }

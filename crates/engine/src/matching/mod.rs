@@ -5,6 +5,7 @@
 //! stop price, nearest stop first, those that wait for a rise before those that wait for a fall; what they trade can
 //! trigger others, and as each triggers once, that ends.
 
+mod lists;
 pub(crate) mod open;
 mod state;
 mod taker;

@@ -16,6 +16,7 @@ use foldhash::quality::FixedState;
 use hashbrown::{HashMap, HashTable};
 use serde::{Deserialize, Serialize};
 
+use super::lists::{List, Lists, Place};
 use crate::command::Target;
 
 /// An open order, whether it works or waits.
@@ -49,7 +50,7 @@ struct Known {
     fees: Fees,
     trader: u32,
     /// The order's place in its trader's list.
-    place: u32,
+    place: Place,
     /// The hash of its account and client order id.
     name: NameHash,
     /// Whether any of it has traded.
@@ -68,13 +69,13 @@ pub(crate) struct Owner {
 }
 
 /// Where an open order stands: a slot of the working or, with the top bit set, of the waiting book.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Handle(u32);
 
 impl Handle {
     const WAITING: u32 = 1 << 31;
 
-    fn working(slot: Slot) -> Self {
+    pub(super) fn working(slot: Slot) -> Self {
         Self(slot.index())
     }
 
@@ -86,7 +87,7 @@ impl Handle {
         self.0 & Self::WAITING != 0
     }
 
-    fn slot(self) -> Slot {
+    pub(super) fn slot(self) -> Slot {
         Slot::from_index(self.0 & !Self::WAITING)
     }
 }
@@ -95,8 +96,7 @@ impl Handle {
 #[derive(Clone, Debug)]
 struct Trader {
     account: AccountId,
-    /// Open orders, in no order.
-    orders: Vec<Handle>,
+    orders: List,
     /// How many of them wait.
     waiting: u32,
 }
@@ -151,6 +151,8 @@ pub(crate) struct OpenOrders {
     by_client: HashTable<Handle>,
     hash: FixedState,
     traders: Vec<Trader>,
+    /// The orders of each trader.
+    lists: Lists,
     trader_of: HashMap<AccountId, u32, CountingHash>,
 }
 
@@ -165,6 +167,7 @@ impl OpenOrders {
             by_client: HashTable::new(),
             hash: FixedState::with_seed(hash_seed),
             traders: Vec::new(),
+            lists: Lists::new(),
             trader_of: HashMap::default(),
         }
     }
@@ -344,8 +347,8 @@ impl OpenOrders {
     pub(crate) fn of_account(&self, account: AccountId, list: &mut Vec<(OrderId, Handle)>) {
         list.clear();
         let Some(&trader) = self.trader_of.get(&account) else { return };
-        let orders = self.traders[trader as usize].orders.iter();
-        list.extend(orders.map(|&handle| (self.known_at(handle).id, handle)));
+        let orders = self.lists.iter(&self.traders[trader as usize].orders);
+        list.extend(orders.map(|handle| (self.known_at(handle).id, handle)));
         list.sort_unstable_by_key(|&(id, _)| id);
     }
 
@@ -367,20 +370,20 @@ impl OpenOrders {
         Owner { order: known.id, account: self.traders[known.trader as usize].account, hold: known.hold }
     }
 
-    /// What will stand in the book of an order that now joins its trader's list.
+    /// What will stand in the book of an order that is about to be there, with a place in its trader's list.
     #[inline]
     fn known(&mut self, order: &Order, traded: bool) -> Known {
         let trader = *self.trader_of.entry(order.account).or_insert_with(|| {
-            self.traders.push(Trader { account: order.account, orders: Vec::new(), waiting: 0 });
+            self.traders.push(Trader { account: order.account, orders: self.lists.list(), waiting: 0 });
             u32::try_from(self.traders.len() - 1).expect("fewer than 2^32 accounts")
         });
-        let place = self.traders[trader as usize].orders.len();
+        let place = self.lists.lengthen(&mut self.traders[trader as usize].orders);
         Known {
             id: order.id,
             hold: order.hold,
             fees: order.fees,
             trader,
-            place: u32::try_from(place).expect("a book holds fewer than 2^32 orders"),
+            place,
             name: NameHash::of(&self.hash, order.account, order.client_order_id),
             traded,
         }
@@ -394,9 +397,8 @@ impl OpenOrders {
         let (working, waiting) = (&self.working, &self.waiting);
         self.by_client
             .insert_unique(known.name.spread(), handle, |&other| known_at(working, waiting, other).name.spread());
-        let trader = &mut self.traders[known.trader as usize];
-        trader.waiting += u32::from(handle.is_waiting());
-        trader.orders.push(handle);
+        self.traders[known.trader as usize].waiting += u32::from(handle.is_waiting());
+        self.lists.put(known.place, handle);
     }
 
     /// Strikes an order that still stands in its book out of every index.
@@ -409,9 +411,9 @@ impl OpenOrders {
         by_client.expect("an open order is found by its client's name").remove();
         let trader = &mut self.traders[known.trader as usize];
         trader.waiting -= u32::from(handle.is_waiting());
-        let struck = trader.orders.swap_remove(known.place as usize);
+        let (struck, moved) = self.lists.strike(&mut trader.orders, known.place);
         assert_eq!(struck, handle, "an open order is in its trader's list");
-        if let Some(&moved) = trader.orders.get(known.place as usize) {
+        if let Some(moved) = moved {
             let book = if moved.is_waiting() { &mut self.waiting } else { &mut self.working };
             book.data_mut(moved.slot()).place = known.place;
         }
