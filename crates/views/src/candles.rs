@@ -118,6 +118,65 @@ pub struct CandleQuery {
     pub now: Timestamp,
 }
 
+impl CandleQuery {
+    /// The interval, by UTC, of the stored candles that the answer is made of.
+    #[must_use]
+    pub fn unit(&self) -> Interval {
+        self.interval.unit(self.offset)
+    }
+
+    /// When the first candle of the answer begins, and up to when the last one may. The first candle that there is begins at
+    /// `earliest`, the newest stored one at `newest`. If the first is after the last, the answer is empty.
+    #[must_use]
+    pub fn span(&self, earliest: Timestamp, newest: Timestamp) -> (Timestamp, Timestamp) {
+        let &Self { interval, offset, window, now } = self;
+        let last = interval.open_time(now.max(newest), offset).min(window.end.unwrap_or(Timestamp(u64::MAX)));
+        let first = match window.start {
+            Some(start) if start > earliest => match interval.open_time(start, offset) {
+                open if open < start => interval.next_open(start, offset),
+                open => open,
+            },
+            Some(_) => earliest,
+            None => {
+                let mut open = interval.open_time(last, offset);
+                for _ in 1..window.limit {
+                    if open <= earliest {
+                        break;
+                    }
+                    open = interval.open_time(Timestamp(open.0 - 1), offset);
+                }
+                open.max(earliest)
+            }
+        };
+        (first, last)
+    }
+
+    /// The candles of a span, put together from the stored ones of the [unit](CandleQuery::unit) that begin in it, the oldest
+    /// first. `price` is the last one before the span; it stands where nothing has traded.
+    #[must_use]
+    pub fn fold<'a>(
+        &self,
+        (first, last): (Timestamp, Timestamp),
+        mut price: Price,
+        stored: impl IntoIterator<Item = &'a Candle>,
+    ) -> Vec<Candle> {
+        let mut stored = stored.into_iter().peekable();
+        let mut open = first;
+        let mut found = Vec::new();
+        while open <= last && found.len() < self.window.limit {
+            let next = self.interval.next_open(open, self.offset);
+            let mut candle = Candle::empty(open, next, price);
+            while let Some(part) = stored.next_if(|part| part.open_time < next) {
+                candle.append(part);
+            }
+            price = candle.close;
+            found.push(candle);
+            open = next;
+        }
+        found
+    }
+}
+
 /// The stored candles of one interval, by time.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 struct Series {
@@ -140,6 +199,13 @@ impl Series {
             _ => partition_point(self.candles.len(), |at| self.candles[at].open_time < time),
         }
     }
+
+    /// When the first candle of a query begins of which nothing is gone.
+    fn earliest(&self, query: &CandleQuery) -> Option<Timestamp> {
+        let earliest = query.interval.open_time(self.candles.front()?.open_time, query.offset);
+        let part_is_gone = self.forgotten.is_some_and(|forgotten| forgotten >= earliest);
+        Some(if part_is_gone { query.interval.next_open(earliest, query.offset) } else { earliest })
+    }
 }
 
 /// The candles of a market, in all intervals.
@@ -159,50 +225,24 @@ impl Candles {
     /// [`Candles::forgotten`].
     #[must_use]
     pub fn query(&self, query: &CandleQuery) -> Vec<Candle> {
-        let &CandleQuery { interval, offset, window, now } = query;
-        let series = self.series(interval.unit(offset));
-        let (Some(oldest), Some(newest)) = (series.candles.front(), series.candles.back()) else { return Vec::new() };
-        let mut earliest = interval.open_time(oldest.open_time, offset);
-        if series.forgotten.is_some_and(|forgotten| forgotten >= earliest) {
-            // Part of it is gone.
-            earliest = interval.next_open(earliest, offset);
+        let series = self.series(query.unit());
+        let Some((earliest, newest)) = series.earliest(query).zip(series.candles.back()) else { return Vec::new() };
+        let span = query.span(earliest, newest.open_time);
+        let place = series.place(span.0);
+        let price = if place > 0 { series.candles[place - 1].close } else { series.candles[0].open };
+        query.fold(span, price, series.candles.range(place..))
+    }
+
+    /// Whether [`Candles::query`] gives all that there ever was, and no part of the answer is forgotten.
+    #[must_use]
+    pub fn is_complete(&self, query: &CandleQuery) -> bool {
+        let series = self.series(query.unit());
+        let Some((earliest, newest)) = series.earliest(query).zip(series.candles.back()) else { return true };
+        if series.forgotten.is_none() {
+            return true;
         }
-        let latest =
-            interval.open_time(now.max(newest.open_time), offset).min(window.end.unwrap_or(Timestamp(u64::MAX)));
-        let mut open = match window.start {
-            Some(start) if start > earliest => match interval.open_time(start, offset) {
-                open if open < start => interval.next_open(start, offset),
-                open => open,
-            },
-            Some(_) => earliest,
-            None => {
-                let mut open = interval.open_time(latest, offset);
-                for _ in 1..window.limit {
-                    if open <= earliest {
-                        break;
-                    }
-                    open = interval.open_time(Timestamp(open.0 - 1), offset);
-                }
-                open.max(earliest)
-            }
-        };
-        let mut place = series.place(open);
-        let mut price = if place > 0 { series.candles[place - 1].close } else { oldest.open };
-        let mut found = Vec::new();
-        while open <= latest && found.len() < window.limit {
-            let next = interval.next_open(open, offset);
-            let mut candle = Candle::empty(open, next, price);
-            while let Some(part) = series.candles.get(place)
-                && part.open_time < next
-            {
-                candle.append(part);
-                place += 1;
-            }
-            price = candle.close;
-            found.push(candle);
-            open = next;
-        }
-        found
+        let (first, last) = query.span(Timestamp(0), newest.open_time);
+        first >= earliest || first > last
     }
 
     /// The candle, by UTC, that contains `time`; an empty one if nothing traded in it. `None` before the first trade that
@@ -225,6 +265,12 @@ impl Candles {
     #[must_use]
     pub fn forgotten(&self, interval: Interval) -> Option<Timestamp> {
         self.series(interval).forgotten
+    }
+
+    /// The newest stored candle of an interval.
+    #[must_use]
+    pub fn newest(&self, interval: Interval) -> Option<&Candle> {
+        self.series(interval).candles.back()
     }
 
     fn series(&self, interval: Interval) -> &Series {

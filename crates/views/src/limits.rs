@@ -52,15 +52,20 @@ pub struct Forgotten<I> {
     pub id: I,
     /// Its time: of a trade when it took place, of an order when it was placed.
     pub time: Timestamp,
+    /// Since when nothing dropped has changed: the latest time at which a dropped order ended, or a dropped trade took place. A
+    /// history that is complete up to here has all of it as it will stay.
+    pub settled: Timestamp,
 }
 
 impl<I: Ord> Forgotten<I> {
-    /// Takes note of one more dropped thing. Number and time each only move forward, since orders are not dropped in the
+    /// Takes note of one more dropped thing. Number and times each only move forward, since orders are not dropped in the
     /// order in which they were placed.
-    pub(crate) fn note(known: &mut Option<Self>, id: I, time: Timestamp) {
+    pub(crate) fn note(known: &mut Option<Self>, id: I, time: Timestamp, settled: Timestamp) {
         *known = Some(match known.take() {
-            Some(before) => Self { id: before.id.max(id), time: before.time.max(time) },
-            None => Self { id, time },
+            Some(before) => {
+                Self { id: before.id.max(id), time: before.time.max(time), settled: before.settled.max(settled) }
+            }
+            None => Self { id, time, settled },
         });
     }
 }

@@ -209,7 +209,8 @@ impl Owned {
         if own.named.get(&order.client_order_id) == Some(&at) {
             own.named.remove(&order.client_order_id);
         }
-        Forgotten::note(&mut own.forgotten_orders, order.order, order.placed);
+        // It has ended, and nothing happens to it any more.
+        Forgotten::note(&mut own.forgotten_orders, order.order, order.placed, order.updated);
         self.by_number.remove(&order.order);
         self.orders.drop_aged(at);
     }
@@ -219,7 +220,7 @@ impl Owned {
         let own = self.accounts.get_mut(account).expect("the owner of a trade is known");
         let first = own.trades.pop_front();
         assert_eq!(first, Some(at), "trades are forgotten in the order in which they took place");
-        Forgotten::note(&mut own.forgotten_trades, trade.trade, trade.time);
+        Forgotten::note(&mut own.forgotten_trades, trade.trade, trade.time, trade.time);
         self.trades.drop_aged(at);
     }
 

@@ -120,7 +120,7 @@ impl<T: Listed> Tail<T, T::Id> {
     fn shorten(&mut self, limit: usize) {
         while self.entries.len() > limit {
             if let Some(dropped) = self.entries.pop_front() {
-                Forgotten::note(&mut self.forgotten, dropped.id(), dropped.time());
+                Forgotten::note(&mut self.forgotten, dropped.id(), dropped.time(), dropped.time());
             }
         }
     }

@@ -435,6 +435,12 @@ fn memory_is_bounded_and_says_what_it_dropped() {
         assert_eq!(seen[..], full[full.len() - seen.len()..], "what is left is as it was");
         let dropped = data.candles().forgotten(Interval::Minute1).unwrap();
         assert!(dropped < seen[0].open_time);
+        let from = |start| CandleQuery {
+            window: Window { start: Some(start), end: None, limit: 3 },
+            ..query(Interval::Minute1)
+        };
+        assert!(data.candles().is_complete(&from(seen[0].open_time)) && !data.candles().is_complete(&from(dropped)));
+        assert!(all.candles().is_complete(&from(Timestamp(0))), "nothing was dropped there");
         assert_eq!(data.ticker(venue.now), all.ticker(venue.now));
         // Put together from minutes of which the first few are gone: only whole candles.
         let shifted = CandleQuery {
@@ -458,11 +464,15 @@ fn memory_is_bounded_and_says_what_it_dropped() {
             }
             let gone = all.order(dropped.id).unwrap();
             assert_eq!((data.order(dropped.id), gone.placed <= dropped.time), (None, true));
+            let gone = all.orders_from(account, OrderId(0), usize::MAX).into_iter();
+            let settled = gone.filter(|order| data.order(order.order).is_none()).map(|order| order.updated).max();
+            assert_eq!(settled, Some(dropped.settled), "nothing that was dropped has changed since");
             let own = data.own_trades(account, Window::last(usize::MAX));
             assert!(own.len() <= limits.own_trades_per_account);
             assert_eq!(own, all.own_trades(account, Window::last(own.len())));
             let dropped = data.forgotten_own_trades(account).unwrap();
             assert!(own.first().is_none_or(|first| first.trade >= dropped.id));
+            assert_eq!(dropped.settled, dropped.time);
             (closed, trades) = (closed + ended, trades + own.len());
         }
         assert_eq!((closed, trades), (limits.closed_orders_per_market, limits.own_trades_per_market));
