@@ -55,6 +55,11 @@ impl History {
         self.progress.covers(time, live)
     }
 
+    /// Waits until [`History::covers`] says yes, be it forever.
+    pub async fn covering(&self, time: Timestamp, live: Option<Cause>) {
+        self.progress.covering(time, live).await;
+    }
+
     /// Commands, and microseconds, by which the tables are behind the venue, whose last command is `live`.
     #[must_use]
     pub fn lag(&self, live: Cause) -> (u64, u64) {
@@ -257,18 +262,24 @@ impl History {
         &self,
         symbol: SymbolId,
         interval: Interval,
-        (from, to): (Timestamp, Timestamp),
+        range: (Timestamp, Timestamp),
         limit: usize,
     ) -> Result<Vec<Candle>, Error> {
-        let statement = format!(
-            "SELECT {} FROM candles WHERE symbol_id = ? AND candle_interval = ? AND open_time >= ? AND open_time < ? \
-             ORDER BY open_time LIMIT ?",
-            CANDLES.selection()
-        );
-        let interval_name = Value::Text(interval.as_str().into());
-        let values = [number(symbol.0.into()), interval_name, number(from.0), number(to.0), number(limit as u64)];
-        let rows = self.rows(statement, values).await?;
-        rows.iter().map(|row| Fields(row).candle(interval)).collect()
+        self.candles_between(symbol, interval, range, Which::First, limit).await
+    }
+
+    /// As [`History::candles`], but of more than `limit` the last.
+    ///
+    /// # Errors
+    /// See [`History::order`].
+    pub async fn last_candles(
+        &self,
+        symbol: SymbolId,
+        interval: Interval,
+        range: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<Candle>, Error> {
+        self.candles_between(symbol, interval, range, Which::Last, limit).await
     }
 
     /// The last candle of an interval with trades that begins before `time`.
@@ -281,13 +292,8 @@ impl History {
         interval: Interval,
         time: Timestamp,
     ) -> Result<Option<Candle>, Error> {
-        let statement = format!(
-            "SELECT {} FROM candles WHERE symbol_id = ? AND candle_interval = ? AND open_time < ? \
-             ORDER BY open_time DESC LIMIT 1",
-            CANDLES.selection()
-        );
-        let values = [number(symbol.0.into()), Value::Text(interval.as_str().into()), number(time.0)];
-        self.rows(statement, values).await?.first().map(|row| Fields(row).candle(interval)).transpose()
+        let found = self.last_candles(symbol, interval, (Timestamp(0), time), 1).await?;
+        Ok(found.first().copied())
     }
 
     /// The first and the last trade of a market in a stretch of time.
@@ -301,6 +307,32 @@ impl History {
         };
         let Some(first) = find(Which::First).await? else { return Ok(None) };
         Ok(find(Which::Last).await?.map(|last| (first, last)))
+    }
+
+    async fn candles_between(
+        &self,
+        symbol: SymbolId,
+        interval: Interval,
+        (from, to): (Timestamp, Timestamp),
+        which: Which,
+        limit: usize,
+    ) -> Result<Vec<Candle>, Error> {
+        let direction = match which {
+            Which::First => "",
+            Which::Last => " DESC",
+        };
+        let statement = format!(
+            "SELECT {} FROM candles WHERE symbol_id = ? AND candle_interval = ? AND open_time >= ? AND open_time < ? \
+             ORDER BY open_time{direction} LIMIT ?",
+            CANDLES.selection()
+        );
+        let interval_name = Value::Text(interval.as_str().into());
+        let values = [number(symbol.0.into()), interval_name, number(from.0), number(to.0), number(limit as u64)];
+        let mut rows = self.rows(statement, values).await?;
+        if matches!(which, Which::Last) {
+            rows.reverse();
+        }
+        rows.iter().map(|row| Fields(row).candle(interval)).collect()
     }
 
     async fn own_trades_between(

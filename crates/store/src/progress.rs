@@ -3,6 +3,7 @@
 use crossbook_engine::Cause;
 use crossbook_types::Timestamp;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::writer::Position;
 
@@ -48,11 +49,13 @@ pub struct Status {
 #[derive(Debug)]
 pub struct Progress {
     status: Mutex<Status>,
+    moved: Notify,
 }
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { status: Mutex::new(Status { position: None, activity: Activity::Connecting }) }
+        let status = Mutex::new(Status { position: None, activity: Activity::Connecting });
+        Self { status, moved: Notify::new() }
     }
 }
 
@@ -77,6 +80,18 @@ impl Progress {
         position.time > time || live.is_none_or(|live| position.sequence >= live.sequence)
     }
 
+    /// Waits until [`Progress::covers`] says yes, be it forever.
+    pub async fn covering(&self, time: Timestamp, live: Option<Cause>) {
+        loop {
+            // Made first, so that a move between the look and the wait is not missed.
+            let moved = self.moved.notified();
+            if self.covers(time, live) {
+                return;
+            }
+            moved.await;
+        }
+    }
+
     /// Commands, and time, by which the tables are behind the venue.
     #[must_use]
     pub fn lag(&self, live: Cause) -> (u64, u64) {
@@ -88,6 +103,7 @@ impl Progress {
 
     pub(crate) fn reach(&self, position: Position) {
         self.status.lock().position = Some(position);
+        self.moved.notify_waiters();
     }
 
     pub(crate) fn set(&self, activity: Activity) {
@@ -111,5 +127,28 @@ mod tests {
         assert!(progress.covers(Timestamp(50), Some(cause(5, 50))), "nothing can be missing");
         assert_eq!(progress.lag(cause(9, 90)), (4, 40));
         assert_eq!(progress.lag(cause(5, 50)), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_the_tables_is_woken_when_they_are_there() {
+        let progress = Progress::default();
+        let reach = |sequence, time| {
+            let position = Position { sequence: Sequence(sequence), time: Timestamp(time), complete_from: Sequence(0) };
+            progress.reach(position);
+        };
+        let live = Cause { sequence: Sequence(9), time: Timestamp(90) };
+        let moving = async {
+            for sequence in 1..=5 {
+                tokio::task::yield_now().await;
+                reach(sequence, 10 * sequence);
+            }
+            tokio::task::yield_now().await;
+        };
+        tokio::select! {
+            biased;
+            () = progress.covering(Timestamp(50), Some(live)) => panic!("not yet there"),
+            () = moving => {}
+        }
+        tokio::join!(progress.covering(Timestamp(50), Some(live)), async { reach(6, 60) });
     }
 }
