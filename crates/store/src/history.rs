@@ -227,8 +227,14 @@ impl History {
         from: AggregateTradeId,
         limit: usize,
     ) -> Result<Vec<AggregateTrade>, Error> {
-        let until = from.0.saturating_add(limit as u64);
-        self.aggregate_trades_between(symbol, (from.0, until), limit, Which::First).await
+        // Numbers follow on one another, but the tables may begin with any of them.
+        let (condition, values) = ("symbol_id = ? AND aggregate_id >= ?", [symbol.0.into(), from.0]);
+        let sorted = "aggregate_id, trade_id";
+        let rows = self.list("aggregate_id", "trades", condition, values, sorted, Which::First, 1).await?;
+        let Some(row) = rows.first() else { return Ok(Vec::new()) };
+        let first = Fields(row).number("aggregate_id")?;
+        let range = (first, first.saturating_add(limit as u64));
+        self.aggregate_trades_between(symbol, range, limit, Which::First).await
     }
 
     /// The aggregate trades of a market in a stretch of time.
