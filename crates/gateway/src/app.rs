@@ -16,7 +16,7 @@ use crossbook_store::History;
 use crossbook_types::{AccountId, RequestNumber, SourceId, Timestamp};
 use crossbook_views::{Order, Views};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::auth::Keyring;
 use crate::config::Config;
@@ -155,6 +155,8 @@ pub struct App {
     pub limits: Arc<Limits>,
     /// What is older than memory, if that is kept.
     pub history: Option<History>,
+    /// Places for those who ask the history at the same time.
+    pub recalls: Semaphore,
     /// Secrets of API keys, ready to check signatures with.
     pub keyring: Keyring,
     stopping: AtomicBool,
@@ -176,7 +178,9 @@ impl App {
         let limits = Arc::new(Limits::new(config.limits.clone()));
         let _ = pending.limits.set(Arc::clone(&limits));
         let keyring = Keyring::new(master_key, config.cached_keys_max);
-        Self { config, views, pending, hub, node, limits, history, keyring, stopping: AtomicBool::new(false) }
+        let recalls = Semaphore::new(config.history_queries_max.min(Semaphore::MAX_PERMITS));
+        let stopping = AtomicBool::new(false);
+        Self { config, views, pending, hub, node, limits, history, recalls, keyring, stopping }
     }
 
     /// The time on the venue's clock.

@@ -18,6 +18,10 @@ pub struct Config {
     pub in_flight_max: usize,
     /// Milliseconds to wait for a command's outcome before saying that it is unknown (-1007).
     pub reply_timeout_ms: u64,
+    /// Most requests that ask the history at once, because they reach further back than memory; beyond it clients get -1008.
+    pub history_queries_max: usize,
+    /// Milliseconds such a request waits for a history that is behind what memory has forgotten, before it gets -1008.
+    pub history_wait_ms: u64,
     /// Most API keys whose secrets are kept ready in memory.
     pub cached_keys_max: usize,
 }
@@ -42,6 +46,8 @@ impl Default for Config {
             streams: crate::streams::Config::default(),
             in_flight_max: 20_000,
             reply_timeout_ms: 10_000,
+            history_queries_max: 100,
+            history_wait_ms: 1_000,
             cached_keys_max: 10_000,
         }
     }

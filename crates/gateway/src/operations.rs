@@ -2,10 +2,12 @@
 //! needs, what it weighs and which parameters it has; routing, checks and the published description of the API all read it.
 
 mod account;
+mod candles;
 mod catalogue;
 mod general;
 mod market_data;
 mod order_entry;
+mod recall;
 mod wallet;
 
 use std::net::IpAddr;
@@ -17,6 +19,7 @@ use crate::auth::{Identity, Security};
 use crate::error::ApiError;
 use crate::limits::OrderCount;
 use crate::parameters::Parameters;
+use recall::Recalled;
 
 pub use catalogue::OPERATIONS;
 
@@ -142,6 +145,8 @@ pub enum Weight {
 enum Run {
     /// Answered from the views.
     Query(fn(&Request<'_>) -> Result<String, ApiError>),
+    /// Answered from the views, and from the history where they end.
+    Recall(for<'a> fn(&'a Request<'a>) -> Recalled<'a>),
     /// Goes to the node.
     Place,
     Cancel,
@@ -168,7 +173,7 @@ impl Operation {
     /// Whether it changes something.
     #[must_use]
     pub fn is_command(&self) -> bool {
-        !matches!(self.run, Run::Query(_))
+        !matches!(self.run, Run::Query(_) | Run::Recall(_))
     }
 
     /// Checks that all required parameters were sent, none without a value, each well formed, and no unknown ones. `extra` tells of a
@@ -271,6 +276,7 @@ pub async fn run(
     let request = Request { app, parameters, caller };
     match operation.run {
         Run::Query(query) => query(&request).map(Outcome::of),
+        Run::Recall(recall) => recall(&request).await.map(Outcome::of),
         Run::Place => order_entry::place(&request).await,
         Run::Cancel => order_entry::cancel(&request).await,
         Run::CancelAll => order_entry::cancel_all(&request).await,

@@ -1,10 +1,11 @@
-//! What an account sees of itself, answered from the views. A client that has got an answer to a command finds its effect here.
+//! What an account sees of itself. A client that has got an answer to a command finds its effect here.
 
-use crossbook_types::OrderId;
-use crossbook_views::{MarketData, Views};
+use crossbook_types::{AccountId, OrderId, Timestamp};
+use crossbook_views::{MarketData, Order, OwnTrade, Views};
 
 use super::Request;
 use super::market_data::{day_window, from_trade};
+use super::recall::{self, Question, Recalled};
 use crate::error::ApiError;
 use crate::render::{self, json};
 
@@ -19,28 +20,45 @@ pub(super) fn account(request: &Request<'_>) -> Result<String, ApiError> {
     Ok(render::account(views.registry(), identity.account, holdings, identity.permissions.trade, omit_zero))
 }
 
-pub(super) fn order(request: &Request<'_>) -> Result<String, ApiError> {
-    let account = request.account()?;
-    let p = request.parameters;
-    let name = p.client_order_id("origClientOrderId")?;
-    let number = p.integer("orderId")?.map(OrderId);
-    if name.is_none() && number.is_none() {
-        return Err(ApiError::mandatory_either("origClientOrderId", "orderId"));
-    }
-    let views = request.app.views.read();
-    let data = market_data(&views, request)?;
-    let found = match (number, &name) {
-        (Some(number), _) => data.order(number),
-        (None, Some(name)) => data.order_named(account, name),
-        (None, None) => None,
-    };
-    let order = found.filter(|order| order.account == account).ok_or_else(ApiError::no_such_order)?;
-    if name.is_some_and(|name| order.client_order_id != name) {
-        return Err(ApiError::bad_request(-2039, "Client order ID is not correct for this order ID."));
-    }
-    let mut out = String::with_capacity(640);
-    render::order(data.market(), order, &mut out);
-    Ok(out)
+pub(super) fn order<'a>(request: &'a Request<'a>) -> Recalled<'a> {
+    Box::pin(async move {
+        let account = request.account()?;
+        let p = request.parameters;
+        let name = p.client_order_id("origClientOrderId")?;
+        let number = p.integer("orderId")?.map(OrderId);
+        if name.is_none() && number.is_none() {
+            return Err(ApiError::mandatory_either("origClientOrderId", "orderId"));
+        }
+        let (market, mut found, forgotten, live) = {
+            let views = request.app.views.read();
+            let data = market_data(&views, request)?;
+            let found = match (number, &name) {
+                (Some(number), _) => data.order(number),
+                (None, Some(name)) => data.order_named(account, name),
+                (None, None) => None,
+            };
+            // What the account has forgotten is no newer than this.
+            let forgotten = data.forgotten_orders(account);
+            let forgotten = forgotten.filter(|forgotten| number.is_none_or(|number| number <= forgotten.id));
+            (*data.market(), found.cloned(), forgotten, views.position())
+        };
+        if let (None, Some(forgotten)) = (&found, forgotten)
+            && let Some(past) = recall::open(request.app, forgotten.settled, live).await?
+        {
+            found = match (number, &name) {
+                (Some(number), _) => past.ask(past.history.order(market.id, number)).await?,
+                (None, Some(name)) => past.ask(past.history.order_named(account, market.id, name)).await?,
+                (None, None) => None,
+            };
+        }
+        let order = found.filter(|order| order.account == account).ok_or_else(ApiError::no_such_order)?;
+        if name.is_some_and(|name| order.client_order_id != name) {
+            return Err(ApiError::bad_request(-2039, "Client order ID is not correct for this order ID."));
+        }
+        let mut out = String::with_capacity(640);
+        render::order(&market, &order, &mut out);
+        Ok(out)
+    })
 }
 
 pub(super) fn open_orders(request: &Request<'_>) -> Result<String, ApiError> {
@@ -58,40 +76,102 @@ pub(super) fn open_orders(request: &Request<'_>) -> Result<String, ApiError> {
     }))
 }
 
-pub(super) fn all_orders(request: &Request<'_>) -> Result<String, ApiError> {
-    let account = request.account()?;
-    let p = request.parameters;
-    let limit = p.limit(ROWS_DEFAULT, ROWS_MAX)?;
-    let window = day_window(p, limit)?;
-    let from = p.integer("orderId")?.map(OrderId);
-    let views = request.app.views.read();
-    let data = market_data(&views, request)?;
-    let orders = match from {
-        Some(from) => data.orders_from(account, from, limit),
-        None => data.orders(account, window),
-    };
-    Ok(json::array(orders.into_iter(), |order, out| render::order(data.market(), order, out)))
+pub(super) fn all_orders<'a>(request: &'a Request<'a>) -> Recalled<'a> {
+    Box::pin(async move {
+        let account = request.account()?;
+        let p = request.parameters;
+        let limit = p.limit(ROWS_DEFAULT, ROWS_MAX)?;
+        let window = day_window(p, limit)?;
+        let question = match p.integer("orderId")?.map(OrderId) {
+            Some(from) => Question::From(from, limit),
+            None => Question::Within(window),
+        };
+        let (market, recent, gap) = {
+            let views = request.app.views.read();
+            let data = market_data(&views, request)?;
+            let recent = match question {
+                Question::From(from, limit) => data.orders_from(account, from, limit),
+                Question::Within(window) => data.orders(account, window),
+            };
+            let oldest = recent.first().map(|order| order.order);
+            let gap = question.gap(oldest, recent.len(), data.forgotten_orders(account), views.position());
+            (*data.market(), recent.into_iter().cloned().collect::<Vec<Order>>(), gap)
+        };
+        let mut orders = recent;
+        if let Some(gap) = gap
+            && let Some(past) = gap.open(request.app).await?
+        {
+            let older = match gap.question {
+                Question::From(from, limit) => {
+                    past.ask(past.history.orders_from(account, market.id, from, limit)).await?
+                }
+                Question::Within(window) => past.ask(past.history.orders(account, market.id, window)).await?,
+            };
+            orders = gap.fill(orders, older, |order| order.order);
+        }
+        Ok(json::array(orders.iter(), |order, out| render::order(&market, order, out)))
+    })
 }
 
-pub(super) fn my_trades(request: &Request<'_>) -> Result<String, ApiError> {
-    let account = request.account()?;
-    let p = request.parameters;
-    let limit = p.limit(ROWS_DEFAULT, ROWS_MAX)?;
-    let window = day_window(p, limit)?;
-    let from = from_trade(p)?;
-    let order = p.integer("orderId")?.map(OrderId);
-    if (window.start.is_some() || window.end.is_some()) && (from.is_some() || order.is_some()) {
-        return Err(ApiError::combination());
+pub(super) fn my_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
+    Box::pin(async move {
+        let account = request.account()?;
+        let p = request.parameters;
+        let limit = p.limit(ROWS_DEFAULT, ROWS_MAX)?;
+        let window = day_window(p, limit)?;
+        let from = from_trade(p)?;
+        let order = p.integer("orderId")?.map(OrderId);
+        if (window.start.is_some() || window.end.is_some()) && (from.is_some() || order.is_some()) {
+            return Err(ApiError::combination());
+        }
+        let question = match (order, from) {
+            (None, None) => Question::Within(window),
+            (_, from) => Question::From(from.unwrap_or_default(), limit),
+        };
+        let (market, recent, gap) = {
+            let views = request.app.views.read();
+            let data = market_data(&views, request)?;
+            let recent = match (order, question) {
+                (Some(order), _) => data.own_trades_of_order(account, order, from, limit),
+                (None, Question::From(from, limit)) => data.own_trades_from(account, from, limit),
+                (None, Question::Within(window)) => data.own_trades(account, window),
+            };
+            let oldest = recent.first().map(|trade| trade.trade);
+            let forgotten = data.forgotten_own_trades(account);
+            let forgotten = forgotten.filter(|forgotten| {
+                order.is_none_or(|order| may_have_traded_before(data, account, order, forgotten.time))
+            });
+            let gap = question.gap(oldest, recent.len(), forgotten, views.position());
+            (*data.market(), recent.into_iter().copied().collect::<Vec<OwnTrade>>(), gap)
+        };
+        let mut trades = recent;
+        if let Some(gap) = gap
+            && let Some(past) = gap.open(request.app).await?
+        {
+            let history = past.history;
+            let older = match (order, gap.question) {
+                (Some(order), _) => {
+                    let from = from.unwrap_or_default();
+                    past.ask(history.own_trades_of_order(account, &market, order, from, limit)).await?
+                }
+                (None, Question::From(from, limit)) => {
+                    past.ask(history.own_trades_from(account, &market, from, limit)).await?
+                }
+                (None, Question::Within(window)) => past.ask(history.own_trades(account, &market, window)).await?,
+            };
+            // Of a trade of the account with itself there are two sides.
+            trades = gap.fill(trades, older, |trade| (trade.trade, trade.maker));
+        }
+        Ok(json::array(trades.iter(), |trade, out| render::own_trade(&market, trade, out)))
+    })
+}
+
+/// Whether an order can be one of the account's that has traded up to `time`.
+fn may_have_traded_before(data: &MarketData, account: AccountId, order: OrderId, time: Timestamp) -> bool {
+    match data.order(order) {
+        Some(known) => known.account == account && known.placed <= time,
+        None => data.forgotten_orders(account).is_some_and(|forgotten| order <= forgotten.id),
     }
-    let views = request.app.views.read();
-    let data = market_data(&views, request)?;
-    let trades = match (order, from) {
-        (Some(order), from) => data.own_trades_of_order(account, order, from, limit),
-        (None, Some(from)) => data.own_trades_from(account, from, limit),
-        (None, None) => data.own_trades(account, window),
-    };
-    let registry = views.registry();
-    Ok(json::array(trades.into_iter(), |trade, out| render::own_trade(registry, data.market(), trade, out)))
 }
 
 fn market_data<'a>(views: &'a Views, request: &Request<'_>) -> Result<&'a MarketData, ApiError> {

@@ -1,7 +1,7 @@
 //! The table of all operations.
 
 use super::{Kind, Operation, Parameter, Run, Verb, Weight};
-use super::{account, general, market_data, order_entry, wallet};
+use super::{account, candles, general, market_data, order_entry, wallet};
 use crate::auth::Security;
 use crate::parameters::Parameters;
 
@@ -53,9 +53,8 @@ const fn public(
     weight: Weight,
     summary: &'static str,
     parameters: &'static [Parameter],
-    query: fn(&super::Request<'_>) -> Result<String, crate::error::ApiError>,
+    run: Run,
 ) -> Operation {
-    let run = Run::Query(query);
     let security = Security::Public;
     Operation { name, over_websocket: true, verb: Verb::Get, path, security, weight, summary, parameters, run }
 }
@@ -66,9 +65,9 @@ const fn private(
     weight: Weight,
     summary: &'static str,
     parameters: &'static [Parameter],
-    query: fn(&super::Request<'_>) -> Result<String, crate::error::ApiError>,
+    run: Run,
 ) -> Operation {
-    Operation { security: Security::Read, ..public(name, path, weight, summary, parameters, query) }
+    Operation { security: Security::Read, ..public(name, path, weight, summary, parameters, run) }
 }
 
 const fn trade(
@@ -123,6 +122,7 @@ fn test_weight(parameters: &Parameters<'_>) -> u64 {
     if parameters.boolean("computeCommissionRates").unwrap_or(false) { 20 } else { 1 }
 }
 
+use Run::{Query, Recall};
 use Weight::{Fixed, Varies};
 
 const DEPTH_WEIGHT: Weight = Varies(depth_weight, "5, 25, 50 or 250 for a limit up to 100, 500, 1000 or 5000");
@@ -133,7 +133,7 @@ const MY_TRADES_WEIGHT: Weight = Varies(my_trades_weight, "5 with orderId, else 
 const TEST_WEIGHT: Weight = Varies(test_weight, "20 with computeCommissionRates, else 1");
 
 /// All operations; those that are asked for most come first.
-pub static OPERATIONS: [Operation; 27] = [
+pub static OPERATIONS: [Operation; 28] = [
     trade(
         "order.place",
         Verb::Post,
@@ -168,17 +168,17 @@ pub static OPERATIONS: [Operation; 27] = [
         Fixed(4),
         "An order of the account, open or closed.",
         &[SYMBOL, ORDER_ID, ORIGINAL_ID],
-        account::order,
+        Recall(account::order),
     ),
-    public("ping", "/api/v3/ping", Fixed(1), "Answers.", &[], general::ping),
-    public("time", "/api/v3/time", Fixed(1), "The venue's clock.", &[], general::time),
+    public("ping", "/api/v3/ping", Fixed(1), "Answers.", &[], Query(general::ping)),
+    public("time", "/api/v3/time", Fixed(1), "The venue's clock.", &[], Query(general::time)),
     public(
         "depth",
         "/api/v3/depth",
         DEPTH_WEIGHT,
         "The order book, summed by price.",
         &[SYMBOL, LIMIT, STATUS],
-        market_data::depth,
+        Query(market_data::depth),
     ),
     public(
         "exchangeInfo",
@@ -186,26 +186,41 @@ pub static OPERATIONS: [Operation; 27] = [
         Fixed(20),
         "Markets with their rules, and rate limits.",
         &[ANY_SYMBOL, ANY_SYMBOLS, may("permissions", Kind::Text), may("showPermissionSets", Kind::Boolean), STATUS],
-        general::exchange_info,
+        Query(general::exchange_info),
     ),
-    public("trades.recent", "/api/v3/trades", Fixed(25), "The latest trades.", &[SYMBOL, LIMIT], market_data::trades),
+    public(
+        "trades.recent",
+        "/api/v3/trades",
+        Fixed(25),
+        "The latest trades.",
+        &[SYMBOL, LIMIT],
+        Recall(market_data::trades),
+    ),
+    public(
+        "trades.historical",
+        "/api/v3/historicalTrades",
+        Fixed(25),
+        "Trades from any number on.",
+        &[SYMBOL, LIMIT, may("fromId", Kind::Integer)],
+        Recall(market_data::historical_trades),
+    ),
     public(
         "trades.aggregate",
         "/api/v3/aggTrades",
         Fixed(4),
         "Trades, those of one taker order at one price as one.",
         &[SYMBOL, may("fromId", Kind::Integer), START, END, LIMIT],
-        market_data::aggregate_trades,
+        Recall(market_data::aggregate_trades),
     ),
-    public("klines", "/api/v3/klines", Fixed(2), "Candles.", CANDLES, market_data::candles),
-    public("uiKlines", "/api/v3/uiKlines", Fixed(2), "Candles, for charts.", CANDLES, market_data::candles),
+    public("klines", "/api/v3/klines", Fixed(2), "Candles.", CANDLES, Recall(candles::candles)),
+    public("uiKlines", "/api/v3/uiKlines", Fixed(2), "Candles, for charts.", CANDLES, Recall(candles::candles)),
     public(
         "avgPrice",
         "/api/v3/avgPrice",
         Fixed(2),
         "The average price of the last minutes.",
         &[SYMBOL],
-        market_data::average_price,
+        Query(market_data::average_price),
     ),
     public(
         "ticker.24hr",
@@ -213,7 +228,7 @@ pub static OPERATIONS: [Operation; 27] = [
         TICKER_WEIGHT,
         "Statistics of the last 24 hours.",
         &[ANY_SYMBOL, ANY_SYMBOLS, TICKER_TYPE, STATUS],
-        market_data::ticker,
+        Query(market_data::ticker),
     ),
     public(
         "ticker.price",
@@ -221,7 +236,7 @@ pub static OPERATIONS: [Operation; 27] = [
         PRICE_WEIGHT,
         "The price of the last trade.",
         &[ANY_SYMBOL, ANY_SYMBOLS, STATUS],
-        market_data::price,
+        Query(market_data::price),
     ),
     public(
         "ticker.book",
@@ -229,7 +244,7 @@ pub static OPERATIONS: [Operation; 27] = [
         PRICE_WEIGHT,
         "The best bid and ask.",
         &[ANY_SYMBOL, ANY_SYMBOLS, STATUS],
-        market_data::book_ticker,
+        Query(market_data::book_ticker),
     ),
     trade(
         "order.test",
@@ -250,7 +265,7 @@ pub static OPERATIONS: [Operation; 27] = [
             PREVENTION,
             may("computeCommissionRates", Kind::Boolean),
         ],
-        Run::Query(order_entry::test),
+        Query(order_entry::test),
     )
     .weighing(TEST_WEIGHT),
     private(
@@ -259,7 +274,7 @@ pub static OPERATIONS: [Operation; 27] = [
         OPEN_ORDERS_WEIGHT,
         "The account's open orders.",
         &[ANY_SYMBOL],
-        account::open_orders,
+        Query(account::open_orders),
     ),
     trade(
         "openOrders.cancelAll",
@@ -275,7 +290,7 @@ pub static OPERATIONS: [Operation; 27] = [
         Fixed(20),
         "The account's orders in a market, open and closed.",
         &[SYMBOL, ORDER_ID, START, END, LIMIT],
-        account::all_orders,
+        Recall(account::all_orders),
     ),
     private(
         "myTrades",
@@ -283,7 +298,7 @@ pub static OPERATIONS: [Operation; 27] = [
         MY_TRADES_WEIGHT,
         "The account's trades in a market.",
         &[SYMBOL, ORDER_ID, START, END, may("fromId", Kind::Integer), LIMIT],
-        account::my_trades,
+        Recall(account::my_trades),
     ),
     private(
         "account.status",
@@ -291,7 +306,7 @@ pub static OPERATIONS: [Operation; 27] = [
         Fixed(20),
         "The account, its balances and its rates.",
         &[may("omitZeroBalances", Kind::Boolean)],
-        account::account,
+        Query(account::account),
     ),
     http_only(public(
         "system.status",
@@ -299,7 +314,7 @@ pub static OPERATIONS: [Operation; 27] = [
         Fixed(1),
         "Whether the venue is in maintenance.",
         &[],
-        wallet::system_status,
+        Query(wallet::system_status),
     )),
     http_only(private(
         "asset.tradeFee",
@@ -307,7 +322,7 @@ pub static OPERATIONS: [Operation; 27] = [
         Fixed(1),
         "The fee rates of all markets, or of one.",
         &[ANY_SYMBOL],
-        wallet::trade_fee,
+        Query(wallet::trade_fee),
     )),
     http_only(private(
         "capital.config",
@@ -315,7 +330,7 @@ pub static OPERATIONS: [Operation; 27] = [
         Fixed(10),
         "Networks of deposits and withdrawals: none, the operator moves money.",
         &[],
-        wallet::nothing,
+        Query(wallet::nothing),
     )),
     http_only(private(
         "margin.pairs",
@@ -323,7 +338,7 @@ pub static OPERATIONS: [Operation; 27] = [
         Fixed(1),
         "Margin markets: none.",
         &[ANY_SYMBOL],
-        wallet::nothing,
+        Query(wallet::nothing),
     )),
     http_only(private(
         "margin.isolatedPairs",
@@ -331,7 +346,7 @@ pub static OPERATIONS: [Operation; 27] = [
         Fixed(1),
         "Isolated margin markets: none.",
         &[ANY_SYMBOL],
-        wallet::nothing,
+        Query(wallet::nothing),
     )),
     http_only(private(
         "spot.delistSchedule",
@@ -339,7 +354,7 @@ pub static OPERATIONS: [Operation; 27] = [
         Fixed(1),
         "Markets that will close: none are announced.",
         &[],
-        wallet::nothing,
+        Query(wallet::nothing),
     )),
 ];
 

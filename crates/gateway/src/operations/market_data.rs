@@ -1,9 +1,10 @@
-//! Public data of markets, answered from the views.
+//! Public data of markets.
 
 use crossbook_types::{Market, MarketStatus, Timestamp, TradeId};
-use crossbook_views::{AggregateTradeId, CandleQuery, Interval, MarketData, Offset, Views, Window};
+use crossbook_views::{AggregateTrade, AggregateTradeId, MarketData, PublicTrade, Views, Window};
 
 use super::Request;
+use super::recall::{Question, Recalled};
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::render::{self, json};
@@ -11,8 +12,8 @@ use crate::render::{self, json};
 /// The most price levels of each side in one answer.
 const DEPTH_MAX: usize = 5_000;
 /// The most trades or candles in one answer.
-const ROWS_MAX: usize = 1_000;
-const ROWS_DEFAULT: usize = 500;
+pub(super) const ROWS_MAX: usize = 1_000;
+pub(super) const ROWS_DEFAULT: usize = 500;
 
 pub(super) fn depth(request: &Request<'_>) -> Result<String, ApiError> {
     let limit = request.parameters.limit_at_most(100, DEPTH_MAX)?;
@@ -22,48 +23,92 @@ pub(super) fn depth(request: &Request<'_>) -> Result<String, ApiError> {
     })
 }
 
-pub(super) fn trades(request: &Request<'_>) -> Result<String, ApiError> {
-    let limit = request.parameters.limit(ROWS_DEFAULT, ROWS_MAX)?;
-    with_market(request, |data| {
-        let trades = data.trades().last(limit);
-        Ok(json::array(trades, |trade, out| render::trade(data.market(), trade, out)))
+pub(super) fn trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
+    Box::pin(async move {
+        let limit = request.parameters.limit(ROWS_DEFAULT, ROWS_MAX)?;
+        public_trades(request, Question::Within(Window::last(limit))).await
     })
 }
 
-pub(super) fn aggregate_trades(request: &Request<'_>) -> Result<String, ApiError> {
-    let p = request.parameters;
-    let limit = p.limit_at_most(ROWS_DEFAULT, ROWS_MAX)?;
-    let from = p.integer("fromId")?;
-    let window = window(p, limit)?;
-    if from.is_some() && (window.start.is_some() || window.end.is_some()) {
-        return Err(ApiError::combination());
-    }
-    with_market(request, |data| {
-        let market = data.market();
-        Ok(match from {
-            Some(from) => json::array(data.aggregate_trades().from(AggregateTradeId(from), limit), |trade, out| {
-                render::aggregate_trade(market, trade, out);
-            }),
-            None => json::array(data.aggregate_trades().within(window), |trade, out| {
-                render::aggregate_trade(market, trade, out);
-            }),
-        })
+pub(super) fn historical_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
+    Box::pin(async move {
+        let limit = request.parameters.limit(ROWS_DEFAULT, ROWS_MAX)?;
+        let question = match from_trade(request.parameters)? {
+            Some(from) => Question::From(from, limit),
+            None => Question::Within(Window::last(limit)),
+        };
+        public_trades(request, question).await
     })
 }
 
-pub(super) fn candles(request: &Request<'_>) -> Result<String, ApiError> {
-    let p = request.parameters;
-    let interval = Interval::from_name(p.required("interval")?)
-        .ok_or_else(|| ApiError::bad_request(-1120, "Invalid interval."))?;
-    let offset = match p.text("timeZone")? {
-        None => Offset::UTC,
-        Some(text) => Offset::parse(text).ok_or_else(|| ApiError::invalid("timeZone"))?,
+async fn public_trades(request: &Request<'_>, question: Question<TradeId>) -> Result<String, ApiError> {
+    let name = request.parameters.required("symbol")?;
+    let (market, recent, gap) = {
+        let views = request.app.views.read();
+        let data = named(&views, name)?;
+        let recent: Vec<PublicTrade> = match question {
+            Question::From(from, limit) => data.trades().from(from, limit).copied().collect(),
+            Question::Within(window) => data.trades().within(window).copied().collect(),
+        };
+        let oldest = recent.first().map(|trade| trade.trade);
+        let gap = question.gap(oldest, recent.len(), data.trades().forgotten(), views.position());
+        (*data.market(), recent, gap)
     };
-    let window = window(p, p.limit_at_most(ROWS_DEFAULT, ROWS_MAX)?)?;
-    let query = CandleQuery { interval, offset, window, now: request.app.now() };
-    with_market(request, |data| {
-        let candles = data.candles().query(&query);
-        Ok(json::array(candles.iter(), |candle, out| render::candle(data.market(), candle, out)))
+    let mut trades = recent;
+    if let Some(gap) = gap
+        && let Some(past) = gap.open(request.app).await?
+    {
+        let older = match gap.question {
+            Question::From(from, limit) => past.ask(past.history.trades_from(market.id, from, limit)).await?,
+            // No other stretch of time is asked for than the last trades.
+            Question::Within(window) => {
+                past.ask(past.history.trades_until(market.id, gap.forgotten.id, window.limit)).await?
+            }
+        };
+        trades = gap.fill(trades, older, |trade| trade.trade);
+    }
+    Ok(json::array(trades.iter(), |trade, out| render::trade(&market, trade, out)))
+}
+
+pub(super) fn aggregate_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
+    Box::pin(async move {
+        let p = request.parameters;
+        let limit = p.limit_at_most(ROWS_DEFAULT, ROWS_MAX)?;
+        let from = p.integer("fromId")?;
+        let window = window(p, limit)?;
+        if from.is_some() && (window.start.is_some() || window.end.is_some()) {
+            return Err(ApiError::combination());
+        }
+        let question = match from {
+            Some(from) => Question::From(AggregateTradeId(from), limit),
+            None => Question::Within(window),
+        };
+        let name = p.required("symbol")?;
+        let (market, recent, gap) = {
+            let views = request.app.views.read();
+            let data = named(&views, name)?;
+            let known = data.aggregate_trades();
+            let recent: Vec<AggregateTrade> = match question {
+                Question::From(from, limit) => known.from(from, limit).copied().collect(),
+                Question::Within(window) => known.within(window).copied().collect(),
+            };
+            let oldest = recent.first().map(|trade| trade.id);
+            let gap = question.gap(oldest, recent.len(), known.forgotten(), views.position());
+            (*data.market(), recent, gap)
+        };
+        let mut trades = recent;
+        if let Some(gap) = gap
+            && let Some(past) = gap.open(request.app).await?
+        {
+            let older = match gap.question {
+                Question::From(from, limit) => {
+                    past.ask(past.history.aggregate_trades_from(market.id, from, limit)).await?
+                }
+                Question::Within(window) => past.ask(past.history.aggregate_trades(market.id, window)).await?,
+            };
+            trades = gap.fill(trades, older, |trade| trade.id);
+        }
+        Ok(json::array(trades.iter(), |trade, out| render::aggregate_trade(&market, trade, out)))
     })
 }
 
@@ -128,7 +173,7 @@ fn with_market(
     answer(named(&views, name)?)
 }
 
-fn named<'a>(views: &'a Views, name: &str) -> Result<&'a MarketData, ApiError> {
+pub(super) fn named<'a>(views: &'a Views, name: &str) -> Result<&'a MarketData, ApiError> {
     let market = views.registry().market_named(name).ok_or_else(ApiError::symbol)?;
     views.market(market.id).ok_or_else(ApiError::symbol)
 }

@@ -1,7 +1,7 @@
 //! Orders and trades as their owner sees them.
 
 use crossbook_types::{Amount, Market, Price, Side};
-use crossbook_views::{Order, OwnTrade, Registry};
+use crossbook_views::{Order, OwnTrade};
 
 use super::json::{self, Object};
 use crate::app::Reply;
@@ -101,8 +101,8 @@ pub fn order(market: &Market, order: &Order, out: &mut String) {
 }
 
 /// A trade as its owner sees it.
-pub fn own_trade(registry: &Registry, market: &Market, trade: &OwnTrade, out: &mut String) {
-    let fee_asset = registry.asset(trade.fee_asset).copied().unwrap_or(market.quote);
+pub fn own_trade(market: &Market, trade: &OwnTrade, out: &mut String) {
+    let fee_asset = if trade.fee_asset == market.base.id { market.base } else { market.quote };
     json::object(out, |o| {
         o.name("symbol", market.symbol.as_str()).number("id", trade.trade.0).number("orderId", trade.order.0);
         o.minus_one("orderListId").price("price", market, trade.price).quantity("qty", market, trade.quantity);

@@ -1,0 +1,122 @@
+//! Candles of any age. Memory and the history keep the same candles, by UTC and only those with trades; [`CandleQuery::fold`] makes of
+//! both together what was asked for.
+
+use crossbook_types::{Market, Sequence, Timestamp};
+use crossbook_views::{Candle, CandleQuery, Interval, Offset};
+
+use super::Request;
+use super::market_data::{ROWS_DEFAULT, ROWS_MAX, named, window};
+use super::recall::{self, Past, Recalled};
+use crate::error::ApiError;
+use crate::render::{self, json};
+
+/// The most stored candles that are fetched for one answer. Only long candles in a time zone that is not a whole number of hours from
+/// UTC, which are put together from thousands of short ones, can need more; then there are fewer in the answer, all of them whole.
+const STORED_MAX: usize = 50_000;
+
+pub(super) fn candles<'a>(request: &'a Request<'a>) -> Recalled<'a> {
+    Box::pin(async move {
+        let query = query(request)?;
+        let unit = query.unit();
+        let (market, known, seam, live) = {
+            let views = request.app.views.read();
+            let data = named(&views, request.parameters.required("symbol")?)?;
+            let known = data.candles().query(&query);
+            if data.candles().is_complete(&query) {
+                return Ok(listed(data.market(), &known));
+            }
+            let Some((forgotten, newest)) = data.candles().forgotten(unit).zip(data.candles().newest(unit)) else {
+                return Ok(listed(data.market(), &known));
+            };
+            let (first, last) = query.span(Timestamp(0), newest.open_time);
+            let end = query.interval.next_open(last, query.offset);
+            let stored = data.candles().stored(unit, first, end).copied().collect();
+            let seam = Seam { forgotten, stored, newest: newest.open_time };
+            (*data.market(), known, seam, views.position())
+        };
+        // Nothing is added to a candle that is over.
+        let settled = Timestamp(unit.next_open(seam.forgotten, Offset::UTC).0 - 1);
+        let candles = match recall::open(request.app, settled, live).await? {
+            Some(past) => whole(&past, &market, &query, seam).await?.unwrap_or(known),
+            None => known,
+        };
+        Ok(listed(&market, &candles))
+    })
+}
+
+fn query(request: &Request<'_>) -> Result<CandleQuery, ApiError> {
+    let p = request.parameters;
+    let interval = Interval::from_name(p.required("interval")?)
+        .ok_or_else(|| ApiError::bad_request(-1120, "Invalid interval."))?;
+    let offset = match p.text("timeZone")? {
+        None => Offset::UTC,
+        Some(text) => Offset::parse(text).ok_or_else(|| ApiError::invalid("timeZone"))?,
+    };
+    let window = window(p, p.limit_at_most(ROWS_DEFAULT, ROWS_MAX)?)?;
+    Ok(CandleQuery { interval, offset, window, now: request.app.now() })
+}
+
+fn listed(market: &Market, candles: &[Candle]) -> String {
+    json::array(candles.iter(), |candle, out| render::candle(market, candle, out))
+}
+
+/// Where memory ends and the history takes over.
+struct Seam {
+    /// When the newest stored candle begins that memory has dropped.
+    forgotten: Timestamp,
+    /// Those that memory has of the ones that the answer is made of.
+    stored: Vec<Candle>,
+    /// When the newest of all begins.
+    newest: Timestamp,
+}
+
+/// The answer, made of stored candles up to the seam from the history, and of the others from memory. `None` if the history has
+/// none up to the seam: it was made anew when the log no longer had its beginning.
+async fn whole(
+    past: &Past<'_>,
+    market: &Market,
+    query: &CandleQuery,
+    seam: Seam,
+) -> Result<Option<Vec<Candle>>, ApiError> {
+    let (symbol, unit, history) = (market.id, query.unit(), past.history);
+    let ever = (Timestamp(0), Timestamp(seam.forgotten.0 + 1));
+    let oldest = past.ask(history.candles(symbol, unit, ever, 1)).await?;
+    let Some(oldest) = oldest.first() else { return Ok(None) };
+    let open_time = |stored: &Candle| query.interval.open_time(stored.open_time, query.offset);
+    let mut earliest = open_time(oldest);
+    let complete_from = history.status().position.map_or(Sequence(0), |position| position.complete_from);
+    if complete_from > Sequence(0) && earliest < oldest.open_time {
+        // There may have been more of the first one.
+        earliest = query.interval.next_open(earliest, query.offset);
+    }
+    let (mut first, mut last) = query.span(earliest, seam.newest);
+    if first > last {
+        return Ok(Some(Vec::new()));
+    }
+    let range = (first, query.interval.next_open(last, query.offset).min(ever.1));
+    let from_start = query.window.start.is_some();
+    let mut stored = match from_start {
+        _ if range.0 >= range.1 => Vec::new(),
+        true => past.ask(history.candles(symbol, unit, range, STORED_MAX)).await?,
+        false => past.ask(history.last_candles(symbol, unit, range, STORED_MAX)).await?,
+    };
+    let is_cut = stored.len() == STORED_MAX;
+    let mut price = oldest.open;
+    match (stored.first(), stored.last()) {
+        // There may be more of the first one, or of the last.
+        (Some(earliest), _) if is_cut && !from_start => {
+            first = query.interval.next_open(earliest.open_time, query.offset);
+            let left_out = stored.partition_point(|candle| candle.open_time < first);
+            price = stored.drain(..left_out).next_back().map_or(price, |before| before.close);
+        }
+        (_, latest) => {
+            if let Some(latest) = latest.filter(|_| is_cut) {
+                last = Timestamp(open_time(latest).0.saturating_sub(1));
+            }
+            let before = past.ask(history.candle_before(symbol, unit, first)).await?;
+            price = before.map_or(price, |before| before.close);
+        }
+    }
+    stored.extend(seam.stored.into_iter().filter(|candle| candle.open_time > seam.forgotten));
+    Ok(Some(query.fold((first, last), price, &stored)))
+}

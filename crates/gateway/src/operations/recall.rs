@@ -1,0 +1,255 @@
+//! Answers that reach further back than memory.
+//!
+//! Memory knows the newest of everything, and what it has forgotten. So an answer is made in three steps: memory is asked, under the
+//! views' lock; if it may have forgotten part of the answer, there is a [`Gap`]; and what is in the gap is asked of the history, without
+//! the lock, and [merged] with what memory had. The history lags behind the venue, but what memory has forgotten does not change any
+//! more, so it need not be up to date: it must only have come past the point from which the gap is [settled](Forgotten::settled).
+//!
+//! [merged]: merge
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbook_engine::Cause;
+use crossbook_store::History;
+use crossbook_types::Timestamp;
+use crossbook_views::{Forgotten, Window};
+use tokio::sync::SemaphorePermit;
+
+use crate::app::{App, now};
+use crate::error::ApiError;
+
+/// An answer that may have to wait for the history.
+pub(super) type Recalled<'a> = Pin<Box<dyn Future<Output = Result<String, ApiError>> + Send + 'a>>;
+
+/// Microseconds between two warnings that the history fails.
+const WARNING_EVERY: u64 = 10_000_000;
+
+/// Which entries of a list are asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Question<I> {
+    /// So many, from a number on.
+    From(I, usize),
+    /// Those of a stretch of time.
+    Within(Window),
+}
+
+/// Which end of a list counts when there is more than was asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    First,
+    Last,
+}
+
+/// What memory may be missing of an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Gap<I> {
+    /// What to ask the history.
+    pub question: Question<I>,
+    /// The newest of what memory has dropped.
+    pub forgotten: Forgotten<I>,
+    /// Where memory stands.
+    pub live: Option<Cause>,
+}
+
+impl<I: Copy + Ord> Question<I> {
+    /// What may be missing where memory has found `count` entries, of which `oldest` is the first, and has forgotten others.
+    /// `None` if what it has found is the whole answer.
+    pub(super) fn gap(
+        self,
+        oldest: Option<I>,
+        count: usize,
+        forgotten: Option<Forgotten<I>>,
+        live: Option<Cause>,
+    ) -> Option<Gap<I>> {
+        let forgotten = forgotten?;
+        let question = match self {
+            Self::From(from, _) if from > forgotten.id => return None,
+            Self::From(..) => self,
+            Self::Within(Window { start: Some(start), end, .. })
+                if start > forgotten.time || end.is_some_and(|end| end < start) =>
+            {
+                return None;
+            }
+            Self::Within(Window { start: None, limit, .. })
+                if count >= limit && oldest.is_none_or(|oldest| oldest > forgotten.id) =>
+            {
+                return None;
+            }
+            // What is newer than the newest that was dropped is in memory.
+            Self::Within(window) => {
+                let end = window.end.map_or(forgotten.time, |end| end.min(forgotten.time));
+                Self::Within(Window { end: Some(end), ..window })
+            }
+        };
+        Some(Gap { question, forgotten, live })
+    }
+
+    fn end(self) -> End {
+        match self {
+            Self::Within(Window { start: None, .. }) => End::Last,
+            Self::From(..) | Self::Within(_) => End::First,
+        }
+    }
+
+    fn limit(self) -> usize {
+        match self {
+            Self::From(_, limit) | Self::Within(Window { limit, .. }) => limit,
+        }
+    }
+}
+
+impl<I: Copy + Ord> Gap<I> {
+    /// The history, once all that memory has dropped is there; `None` if none is kept. See [`open`].
+    pub(super) async fn open<'a>(&self, app: &'a App) -> Result<Option<Past<'a>>, ApiError> {
+        open(app, self.forgotten.settled, self.live).await
+    }
+
+    /// The whole answer, from what memory had and what the history has, each of them sorted by `key`.
+    pub(super) fn fill<T, K: Ord>(&self, recent: Vec<T>, past: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+        merge(recent, past, key, self.question.end(), self.question.limit())
+    }
+}
+
+/// The first or last `limit` of two lists that are sorted by `key`. What is in both is taken from the recent one.
+///
+/// If each list has the first `limit` of a part of all entries, and the parts cover them, this gives the first `limit` of all; and
+/// so with the last.
+pub(super) fn merge<T, K: Ord>(recent: Vec<T>, past: Vec<T>, key: impl Fn(&T) -> K, end: End, limit: usize) -> Vec<T> {
+    let mut merged = past;
+    merged.retain(|entry| recent.binary_search_by_key(&key(entry), &key).is_err());
+    merged.extend(recent);
+    merged.sort_by_key(key);
+    match end {
+        End::First => merged.truncate(limit),
+        End::Last => drop(merged.drain(..merged.len().saturating_sub(limit))),
+    }
+    merged
+}
+
+/// The history, ready to be asked. Holds one of the places for those who ask at the same time.
+pub(super) struct Past<'a> {
+    pub(super) history: &'a History,
+    _place: SemaphorePermit<'a>,
+}
+
+/// The history, once everything that was last changed at `settled` is there; `None` if none is kept. `live` is the last command
+/// that memory knows.
+///
+/// # Errors
+/// -1008 if too many ask at once, or it does not come so far within the time that the options allow.
+pub(super) async fn open<'a>(
+    app: &'a App,
+    settled: Timestamp,
+    live: Option<Cause>,
+) -> Result<Option<Past<'a>>, ApiError> {
+    let Some(history) = &app.history else { return Ok(None) };
+    let Ok(place) = app.recalls.try_acquire() else {
+        metrics::counter!("crossbook_busy_total", "at" => "history").increment(1);
+        return Err(ApiError::busy());
+    };
+    let patience = Duration::from_millis(app.config.history_wait_ms);
+    if tokio::time::timeout(patience, history.covering(settled, live)).await.is_err() {
+        metrics::counter!("crossbook_history_behind_total").increment(1);
+        return Err(ApiError::busy());
+    }
+    Ok(Some(Past { history, _place: place }))
+}
+
+impl Past<'_> {
+    /// Waits for the answer to one question.
+    ///
+    /// # Errors
+    /// -1001 if the database fails.
+    pub(super) async fn ask<T>(
+        &self,
+        answer: impl Future<Output = Result<T, crossbook_store::Error>>,
+    ) -> Result<T, ApiError> {
+        let started = Instant::now();
+        let answer = answer.await;
+        metrics::histogram!("crossbook_history_query_seconds").record(started.elapsed().as_secs_f64());
+        answer.map_err(|error| {
+            metrics::counter!("crossbook_history_query_failures_total").increment(1);
+            warn(&error);
+            ApiError::internal()
+        })
+    }
+}
+
+/// Tells the operator what is wrong with the history; now and then, since every client may run into it.
+fn warn(error: &crossbook_store::Error) {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let (now, last) = (now().0, LAST.load(Ordering::Relaxed));
+    let is_due = now.saturating_sub(last) >= WARNING_EVERY;
+    if is_due && LAST.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        tracing::warn!(%error, "the history does not answer; clients get -1001 where they ask for more than memory has");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers that stand for themselves, with where they come from.
+    fn list(from: &'static str, ids: &[u64]) -> Vec<(u64, &'static str)> {
+        ids.iter().map(|&id| (id, from)).collect()
+    }
+
+    fn merged(recent: &[u64], past: &[u64], end: End, limit: usize) -> Vec<(u64, &'static str)> {
+        merge(list("recent", recent), list("past", past), |&(id, _)| id, end, limit)
+    }
+
+    #[test]
+    fn of_what_is_in_both_the_recent_one_counts() {
+        let all = [(1, "past"), (2, "recent"), (3, "past"), (4, "recent"), (5, "recent")];
+        assert_eq!(merged(&[2, 4, 5], &[1, 2, 3, 4], End::First, 9), all);
+        assert_eq!(merged(&[2, 4, 5], &[1, 2, 3, 4], End::First, 3), all[..3]);
+        assert_eq!(merged(&[2, 4, 5], &[1, 2, 3, 4], End::Last, 3), all[2..]);
+        assert_eq!(merged(&[], &[], End::Last, 3), []);
+        assert_eq!(merged(&[1], &[1], End::First, 0), []);
+    }
+
+    /// Every way to deal out six entries to two lists, each cut to the limit as its source would: the merge is as if there had
+    /// been one list.
+    #[test]
+    fn two_cut_lists_make_one_cut_list() {
+        let of = |bits: u32| (0..6).filter(|at| bits >> at & 1 == 1).map(u64::from).collect::<Vec<u64>>();
+        for (recent, past) in (0..64).flat_map(|recent| (0..64).map(move |past| (of(recent), of(past)))) {
+            for limit in 0..7 {
+                for end in [End::First, End::Last] {
+                    let cut = |ids: &[u64]| match end {
+                        End::First => ids[..limit.min(ids.len())].to_vec(),
+                        End::Last => ids[ids.len().saturating_sub(limit)..].to_vec(),
+                    };
+                    let union: Vec<u64> = (0..6).filter(|id| recent.contains(id) || past.contains(id)).collect();
+                    let found = merged(&cut(&recent), &cut(&past), end, limit);
+                    assert_eq!(found.iter().map(|&(id, _)| id).collect::<Vec<_>>(), cut(&union));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_memory_may_have_forgotten_is_asked_of_the_history() {
+        let at = |time| Some(Timestamp(time));
+        let forgotten = Some(Forgotten { id: 10, time: Timestamp(100), settled: Timestamp(150) });
+        let gap = |question: Question<u64>, oldest, count| question.gap(oldest, count, forgotten, None);
+        let within = |start, end, limit| Question::Within(Window { start, end, limit });
+
+        assert_eq!(Question::From(1, 5).gap(None, 0, None, None), None, "nothing is forgotten");
+        assert_eq!(gap(Question::From(11, 5), None, 0), None);
+        assert_eq!(gap(Question::From(10, 5), Some(11), 5).map(|gap| gap.question), Some(Question::From(10, 5)));
+
+        assert_eq!(gap(within(at(101), None, 5), None, 0), None);
+        assert_eq!(gap(within(at(90), at(80), 5), None, 0), None, "no time at all");
+        // Other entries of that very time may be left.
+        let question = |start, end| Some(within(start, end, 5));
+        assert_eq!(gap(within(at(100), None, 5), None, 0).map(|gap| gap.question), question(at(100), at(100)));
+        assert_eq!(gap(within(at(90), at(95), 5), None, 0).map(|gap| gap.question), question(at(90), at(95)));
+
+        assert_eq!(gap(within(None, None, 5), Some(11), 5), None, "as many as were asked for, and all of them newer");
+        assert_eq!(gap(within(None, None, 5), Some(11), 4).map(|gap| gap.question), question(None, at(100)));
+        assert_eq!(gap(within(None, at(300), 5), Some(7), 5).map(|gap| gap.question), question(None, at(100)));
+    }
+}
