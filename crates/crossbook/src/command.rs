@@ -210,6 +210,10 @@ pub struct StoreVerify {
     /// Also tell how many rows each table has, and a hash of them.
     #[arg(long)]
     pub contents: bool,
+    /// Also compare every row of every table with a history that is made from the log for the purpose, in a temporary file. Needs
+    /// the whole log, and as much time and room as a rebuild.
+    #[arg(long)]
+    pub rows: bool,
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
@@ -224,6 +228,9 @@ pub struct StoreRebuild {
     /// TOML file with settings.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Go on even if that gives up what the log cannot give back, or the history of another venue.
+    #[arg(long)]
+    pub discard: bool,
 }
 
 /// `crossbook config`.

@@ -6,14 +6,15 @@
 
 pub mod source;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use crossbook_engine::{Cause, Events};
+use crossbook_engine::Events;
 use crossbook_node::{NotTaken, Outlet};
-use crossbook_store::{Database, History, Progress, Recorder};
-use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
+use crossbook_store::{Database, History, Live, Progress, Recorder};
+use crossbook_types::{PartitionId, RequestNumber};
 use tokio::sync::watch;
 
 use source::LogSource;
@@ -27,23 +28,22 @@ const NICE: i32 = 19;
 #[derive(Debug)]
 pub struct Announcing<O> {
     inner: O,
-    live: watch::Sender<Cause>,
+    live: Live,
 }
 
 impl<O> Announcing<O> {
-    /// Tells of what goes to `inner`; the venue now stands at `stands`.
-    pub fn new(inner: O, stands: (Sequence, Timestamp)) -> (Self, watch::Receiver<Cause>) {
-        let (live, seen) = watch::channel(Cause { sequence: stands.0, time: stands.1 });
-        (Self { inner, live }, seen)
+    /// Tells `live` of what goes to `inner`.
+    pub fn new(inner: O, live: Live) -> Self {
+        Self { inner, live }
     }
 }
 
 impl<O: Outlet> Outlet for Announcing<O> {
     fn publish(&mut self, events: &mut Events) {
-        let last = events.iter().last().map(|(cause, _)| cause);
+        let last = events.last();
         self.inner.publish(events);
         if let Some(last) = last {
-            self.live.send_replace(last);
+            self.live.reach(last.sequence);
         }
     }
 
@@ -66,12 +66,13 @@ impl Keeper {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(database: &Database, source: LogSource, live: watch::Receiver<Cause>) -> std::io::Result<Self> {
+    pub fn start(database: &Database, source: LogSource, live: Live) -> std::io::Result<Self> {
         let progress = Arc::new(Progress::default());
         let history = History::new(database, Arc::clone(&progress));
         let (stop, stopped) = watch::channel(false);
         let recorder = Recorder::new(database.clone(), PARTITION, source, live, stopped, Arc::clone(&progress));
         let (end, ended) = sync_channel(1);
+        let told = Arc::clone(&progress);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("history".into()).spawn(move || {
             // Linux counts priority by thread, and threads that are started from here, such as SQLite's, inherit it. Where it cannot be
@@ -79,7 +80,13 @@ impl Keeper {
             if let Err(error) = rustix::process::setpriority_process(None, NICE) {
                 tracing::warn!(%error, "the history runs at normal priority");
             }
-            runtime.block_on(recorder.run());
+            let work = AssertUnwindSafe(|| runtime.block_on(recorder.run()));
+            if catch_unwind(work).is_err() {
+                // What is folded can no longer be trusted, so nothing more is written until the next start.
+                tracing::error!("the history has stopped, because what it read cannot be; trading goes on");
+                metrics::counter!("crossbook_history_failures_total").increment(1);
+                told.fail("the thread that writes had to end; see the log lines, and start the venue anew".to_owned());
+            }
             let _ = end.send(());
         })?;
         Ok(Self { history, progress, stop, ended })

@@ -110,7 +110,7 @@ impl Work {
         if options.trim_log
             && let Some(history) = &self.history
         {
-            self.folder.keep_for(history.position().sequence);
+            self.folder.keep_for(history.status().position.map(|position| position.sequence));
         }
     }
 

@@ -6,12 +6,12 @@
 use std::path::Path;
 
 use crossbook_engine::{Cause, Event};
-use crossbook_log::{FileReader, Files, Log as _, Until, files};
+use crossbook_log::{FileReader, Files, Reader as _, Until, files};
 use crossbook_node::recovery::{self, Follower, Progress, Recovered};
 use crossbook_node::snapshot::{self, Folder, Saved as _, UpTo};
 use crossbook_store::contents::{TableContents, contents};
 use crossbook_store::verify::{Facts, Witness};
-use crossbook_store::{Database, Source as _, SourceError, Writer};
+use crossbook_store::{Address, Database, Position, Source as _, SourceError, Writer, owner};
 use crossbook_types::Sequence;
 use crossbook_views::{Limits, State, Views};
 use serde_json::{Map, Value, json};
@@ -21,6 +21,7 @@ use crate::config::{self, Config, Flags};
 use crate::folded::Folded;
 use crate::history::PARTITION;
 use crate::history::source::LogSource;
+use crate::output::tell;
 use crate::progress::Replay;
 use crate::venue::{log_folder, snapshot_folder};
 
@@ -48,6 +49,21 @@ pub enum Error {
     /// Snapshots cannot be read.
     #[error(transparent)]
     Snapshots(#[from] snapshot::Error),
+    /// The tables are those of another log.
+    #[error(
+        "these tables are the history of another venue (log {0}): name the right database, or give them up with --discard; nothing was \
+         changed"
+    )]
+    Foreign(String),
+    /// The log has lost its beginning.
+    #[error(
+        "the log has lost its beginning, so a history made from it lacks every order and trade from before the oldest snapshot; give them up \
+         with --discard; nothing was changed"
+    )]
+    NotWhole,
+    /// There is nothing to compare all rows with.
+    #[error("--rows needs the whole log, and a history that is complete from its beginning")]
+    NoComparison,
     /// Events cannot be had.
     #[error("the history cannot be made: {0}")]
     Source(SourceError),
@@ -113,11 +129,8 @@ struct Verdict {
 }
 
 async fn verify(options: &StoreVerify) -> Result<bool, Error> {
-    let (_, database) = database(&options.data, options.config.as_deref())?;
-    let (facts, contents) = (Facts::read(&database, PARTITION).await?, async {
-        if options.contents { contents(&database).await.map_err(Error::from) } else { Ok(Vec::new()) }
-    });
-    let contents = contents.await?;
+    let (config, database) = database(&options.data, options.config.as_deref())?;
+    let facts = Facts::read(&database, PARTITION, options.contents || options.rows).await?;
     let position = facts.position.sequence;
     let mut shown = Replay::begin("replaying the log to where the history stands");
     let log = log_folder(&options.data);
@@ -147,14 +160,72 @@ async fn verify(options: &StoreVerify) -> Result<bool, Error> {
     if since > complete_from {
         witness.trust_trades(&facts);
     }
-    let findings = witness.compare(&facts, &partition, &views.0);
-    let verdict = Verdict { sequence: position, findings, since: since.max(complete_from), contents };
-    if options.json {
-        println!("{}", verdict.as_json());
-    } else {
-        print!("{}", verdict.as_text());
+    let mut findings = witness.compare(&facts, &partition, &views.0);
+    if options.rows {
+        if since.max(complete_from) > Sequence(0) {
+            return Err(Error::NoComparison);
+        }
+        findings.extend(compare_rows(&config, &options.data, &facts).await?);
     }
+    let verdict = Verdict { sequence: position, findings, since: since.max(complete_from), contents: facts.contents };
+    tell(&if options.json { format!("{}\n", verdict.as_json()) } else { verdict.as_text() })?;
     Ok(verdict.findings.is_empty())
+}
+
+/// Tells every table that is not what the log makes of it.
+async fn compare_rows(config: &Config, data: &Path, facts: &Facts) -> Result<Vec<String>, Error> {
+    let folder = tempfile::tempdir()?;
+    let options = crossbook_store::Options { database: Address::default(), ..config.history.clone() };
+    let made = Database::new(&options, folder.path())?.ok_or(Error::NoHistory)?;
+    let snapshots = Folder::open(&snapshot_folder(data))?;
+    let source = LogSource::new(&log_folder(data), snapshots, facts.position.sequence, 0);
+    let made = made.for_log(identity(data, facts.position.sequence)?);
+    fill(source, &made, facts.position.sequence, config, "making the history for comparison").await?;
+    let made = contents(&made).await?;
+    let differing = facts.contents.iter().zip(&made).filter(|(found, made)| found != made);
+    Ok(differing
+        .map(|(found, made)| {
+            format!("table {}: {} rows, not the {} that the log makes", found.table, found.rows, made.rows)
+        })
+        .collect())
+}
+
+/// Writes a history from its beginning into empty tables. Where it then stands.
+async fn fill(
+    mut source: LogSource,
+    database: &Database,
+    end: Sequence,
+    config: &Config,
+    what: &'static str,
+) -> Result<Sequence, Error> {
+    // Found before anything is touched: a log that leads nowhere must not cost the tables that there are.
+    let mut projection = source.seek(Position::default(), &|| false).map_err(Error::Source)?;
+    let mut writer = Writer::open_anew(database).await?;
+    let mut shown = Replay::begin(what);
+    loop {
+        source.pull(&mut projection, end, config.history.transaction_rows_max.max(1)).map_err(Error::Source)?;
+        if projection.is_empty() {
+            break;
+        }
+        writer.write(&projection.take()).await?;
+        shown.at(Progress { at: projection.position(), end: Some(end) });
+    }
+    shown.end();
+    writer.close().await;
+    Ok(projection.position())
+}
+
+/// The identity of a log that need not be whole, from any record up to `durable`; 0 if there is none.
+fn identity(data: &Path, durable: Sequence) -> Result<u64, Error> {
+    let begins =
+        FileReader::open(&log_folder(data), Sequence(1)).next(Until::Durable(durable.min(Sequence(1)))).map(drop);
+    let first = match begins {
+        Err(crossbook_log::Error::Trimmed { first, .. }) => first,
+        begins => begins.map(|()| Sequence(1))?,
+    };
+    let mut reader = FileReader::open(&log_folder(data), first);
+    reader.next(Until::Durable(durable))?;
+    Ok(reader.identity().unwrap_or_default())
 }
 
 impl Verdict {
@@ -189,7 +260,7 @@ impl Verdict {
             let _ = writeln!(out, "WRONG: {finding}");
         }
         let verdict = if self.findings.is_empty() {
-            "The history is what the engine says: balances, open orders, trades, candles, ledger entries."
+            "The history agrees with the engine: balances, open orders, the sums of trades, candles and ledger entries."
         } else {
             "The history differs from the engine, which is right. Find out who wrote to it, then: crossbook store rebuild"
         };
@@ -201,36 +272,30 @@ impl Verdict {
 async fn rebuild(options: &StoreRebuild) -> Result<(), Error> {
     let (config, database) = database(&options.data, options.config.as_deref())?;
     let snapshots = Folder::open(&snapshot_folder(&options.data))?;
-    let log = log_folder(&options.data);
+    let path = log_folder(&options.data);
     let durable_at_least = snapshots.list()?.first().copied().unwrap_or_default();
-    let opened = Files::open(&log, files::Options { durable_at_least, ..config.log.files() });
-    let (log, _) = match opened {
-        // A running venue notices that its history stands elsewhere, and goes back to there.
-        Err(crossbook_log::Error::Locked { .. }) => {
-            crossbook_store::empty(&database).await?;
-            println!(
-                "The tables are empty. The venue is running and fills them again; /readyz on its admin address shows how far it is."
-            );
-            return Ok(());
-        }
-        opened => opened?,
+    let opened = Files::open(&path, files::Options { durable_at_least, ..config.log.files() });
+    let (log, durable) = match opened {
+        Err(crossbook_log::Error::Locked { .. }) => (None, durable_at_least.max(Sequence(1))),
+        opened => opened.map(|(log, found)| (Some(log), found.last))?,
     };
-    let (end, path) = (log.durable(), log_folder(&options.data));
-    let mut writer = Writer::open(&database.for_log(log.identity())).await?;
-    writer.clear().await?;
-    let mut source = LogSource::new(&path, snapshots, end, 0);
-    let mut projection = source.seek(Default::default(), &|| false).map_err(Error::Source)?;
-    let mut shown = Replay::begin("filling the history");
-    loop {
-        source.pull(&mut projection, end, config.history.transaction_rows_max.max(1)).map_err(Error::Source)?;
-        if projection.is_empty() {
-            break;
+    let identity = log.as_ref().map_or_else(|| identity(&options.data, durable), |log| Ok(log.identity()))?;
+    let owner = owner(&database, PARTITION).await?;
+    let source = LogSource::new(&path, snapshots, durable, 0);
+    if !options.discard {
+        if let Some(owner) = owner.filter(|owner| *owner != format!("{identity:016x}")) {
+            return Err(Error::Foreign(owner));
         }
-        writer.write(&projection.take()).await?;
-        shown.at(Progress { at: projection.position(), end: Some(end) });
+        if !source.is_whole()? {
+            return Err(Error::NotWhole);
+        }
     }
-    shown.end();
-    writer.close().await;
-    println!("The history is made anew, up to command {}.", projection.position());
-    Ok(())
+    if log.is_none() {
+        crossbook_store::give_up(&database, PARTITION).await?;
+        let told = "The history is given up. The venue is running: if it keeps its history there, it notices within seconds and fills the \
+                    tables again; /readyz on its admin address shows how far it is.\n";
+        return Ok(tell(told)?);
+    }
+    let reached = fill(source, &database.for_log(identity), durable, &config, "filling the history").await?;
+    Ok(tell(&format!("The history is made anew, up to command {reached}.\n"))?)
 }

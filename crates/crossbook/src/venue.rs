@@ -21,7 +21,7 @@ use crossbook_log::{FileReader, Files, Log as _, Until, files};
 use crossbook_node::embedded::{self, Running};
 use crossbook_node::recovery::{self, Recovered};
 use crossbook_node::snapshot::{Folder, Saved as _};
-use crossbook_store::Database;
+use crossbook_store::{Database, Live};
 use crossbook_types::{ApiKeyId, Sequence};
 use crossbook_views::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -224,13 +224,16 @@ impl Venue {
         let (pending, hub) = (Arc::new(Pending::new(config.gateway.in_flight_max)), Arc::new(Hub::new()));
         let (sender, feed) = feed::spawn(Arc::clone(&hub), Arc::clone(&views), fatal).map_err(Error::Thread)?;
         let publisher = Publisher::new(Arc::clone(&views), Arc::clone(&pending), Arc::clone(&hub), sender);
-        let stands = (partition.sequence(), partition.time());
-        let (outlet, live) = Announcing::new(Tally::new(publisher), stands);
+        let live = Live::new(partition.sequence());
+        let outlet = Announcing::new(Tally::new(publisher), live.clone());
         let (log_path, identity) = (log_folder(&config.data), log.identity());
         let running = embedded::start(partition, log, outlet, config.node, fatal).map_err(Error::Thread)?;
         let node = running.handle().clone();
-        let source = LogSource::new(&log_path, snapshots.clone(), stands.0, hash_seed);
-        let keep = |database: Database| Keeper::start(&database.for_log(identity), source, live);
+        let source = LogSource::new(&log_path, snapshots.clone(), live.position(), hash_seed);
+        let keep = |database: Database| {
+            // Once the log is trimmed, the history must not forget what the log no longer has.
+            Keeper::start(&database.for_log(identity).synced(config.snapshots.trim_log), source, live)
+        };
         let history = history.map(keep).transpose().map_err(Error::Thread)?;
         let work = Work {
             folder: snapshots,

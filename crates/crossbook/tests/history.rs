@@ -36,8 +36,9 @@ async fn trade(client: reqwest::Client, http: String, traders: [Trader; 2], orde
         let side = if at % 2 == 0 { "SELL" } else { "BUY" };
         // They change places now and then, so that neither runs out of what it sells.
         let trader = &traders[((at + at / 24) % 2) as usize];
-        // Every third sale rests, until the twelfth order takes all that rests.
+        // Some orders rest; the last two of each dozen take all that does.
         let order = match at % 12 {
+            10 => "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=IOC&quantity=0.05&price=50000".to_owned(),
             11 => "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=IOC&quantity=0.05&price=60000".to_owned(),
             rest => {
                 let price = if rest % 6 == 0 { 60_000 } else { 50_000 };
@@ -47,7 +48,10 @@ async fn trade(client: reqwest::Client, http: String, traders: [Trader; 2], orde
         };
         match trader.attempt(&client, &http, Method::POST, "order", &order).await {
             Ok((200, _)) => acknowledged += 1,
-            _ => break,
+            ended => {
+                eprintln!("trading ends after {acknowledged} orders: {ended:?}");
+                break;
+            }
         }
     }
     acknowledged
@@ -55,8 +59,12 @@ async fn trade(client: reqwest::Client, http: String, traders: [Trader; 2], orde
 
 /// What `crossbook store verify` says.
 fn verify(data: &Path, database: &str) -> Value {
+    verify_with(data, database, &["--contents"])
+}
+
+fn verify_with(data: &Path, database: &str, options: &[&str]) -> Value {
     let mut command = binary();
-    command.args(["store", "verify", "--contents", "--json", "--data"]).arg(data);
+    command.args(["store", "verify", "--json"]).args(options).arg("--data").arg(data);
     let output = command.env("CROSSBOOK_HISTORY__DATABASE", database).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     let said = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no verdict: {error}"));
@@ -64,12 +72,20 @@ fn verify(data: &Path, database: &str) -> Value {
     said
 }
 
-fn rebuild(data: &Path, database: &str) -> String {
+fn rebuild(data: &Path, database: &str, options: &[&str]) -> Result<String, String> {
     let mut command = binary();
-    command.args(["store", "rebuild", "--data"]).arg(data);
+    command.args(["store", "rebuild"]).args(options).arg("--data").arg(data);
     let output = command.env("CROSSBOOK_HISTORY__DATABASE", database).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let [said, error] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    if output.status.success() { Ok(said) } else { Err(error) }
+}
+
+/// What the admin address says of the history.
+async fn told(venue: &Venue) -> Value {
+    let url = format!("http://{}/readyz", venue.admin);
+    let ready: Value = venue.client.get(url).send().await.unwrap().json().await.unwrap();
+    assert_eq!(ready["status"], "ready", "a venue is open with its history or without");
+    ready["history"].clone()
 }
 
 /// The command up to which the venue's log goes, and its tables.
@@ -96,11 +112,11 @@ async fn opened(venue: &Venue) -> [Trader; 2] {
 
 /// Holds the tables to a rebuild from the log, in a database of another kind than theirs.
 fn assert_equal_to_a_rebuild(data: &Path, database: &str) {
-    let found = verify(data, database);
+    let found = verify_with(data, database, &["--contents", "--rows"]);
     assert_eq!(found["ok"], true, "{found}");
     let fresh = tempfile::tempdir().unwrap();
     let other = format!("sqlite://{}", fresh.path().join("rebuilt.sqlite").display());
-    rebuild(data, &other);
+    rebuild(data, &other, &[]).unwrap();
     let rebuilt = verify(data, &other);
     assert_eq!(rebuilt["ok"], true, "{rebuilt}");
     for (table, contents) in found["tables"].as_object().unwrap() {
@@ -158,8 +174,13 @@ async fn sqlite_is_what_a_rebuild_gives_after_kills_too_and_fills_again_when_it_
         trading.await.unwrap();
         venue = Venue::serve_with(&data, &settings).await;
     }
-    let said = rebuild(&data, "sqlite");
-    assert!(said.contains("fills them again"), "{said}");
+    wait_until_written(&venue).await;
+    let said = rebuild(&data, "sqlite", &[]).unwrap();
+    assert!(said.contains("fills the tables again"), "{said}");
+    // Nobody trades; the venue notices all the same.
+    eventually("it notices", async || (told(&venue).await["state"] != "following").then_some(())).await;
+    wait_until_written(&venue).await;
+    assert_eq!(verify(&data, "sqlite")["ok"], true);
     trade(venue.client.clone(), venue.http.clone(), traders, 50).await;
     wait_until_written(&venue).await;
     assert_eq!(venue.stop().await, Some(0));
@@ -237,6 +258,18 @@ async fn a_log_is_trimmed_only_up_to_what_the_history_has() {
     venue.kill();
     trading.await.unwrap();
 
+    // A start without the database does not know where the history stands, and must not lose the way there.
+    server.stop();
+    let venue = Venue::serve_with(&data, &settings).await;
+    let snapshots = || std::fs::read_dir(data.join("snapshots")).unwrap().count();
+    let before = snapshots();
+    let trading = tokio::spawn(trade(venue.client.clone(), venue.http.clone(), traders, 100_000));
+    eventually("snapshots are taken", async || (snapshots() >= before + 2).then_some(())).await;
+    assert_eq!(told(&venue).await["sequence"], Value::Null);
+    assert_eq!(venue.stop().await, Some(0));
+    trading.await.unwrap();
+    server.restart().unwrap();
+
     let venue = Venue::serve_with(&data, &settings).await;
     wait_until_written(&venue).await;
     assert_eq!(venue.stop().await, Some(0));
@@ -244,7 +277,9 @@ async fn a_log_is_trimmed_only_up_to_what_the_history_has() {
     assert_eq!(found["ok"], true, "{found}");
     // What is left of the log is not enough for all of it, but for a true one.
     let other = format!("sqlite://{}", folder.path().join("rebuilt.sqlite").display());
-    rebuild(&data, &other);
+    let refused = rebuild(&data, &other, &[]).unwrap_err();
+    assert!(refused.contains("--discard"), "{refused}");
+    rebuild(&data, &other, &["--discard"]).unwrap();
     let rebuilt = verify(&data, &other);
     assert_eq!(rebuilt["ok"], true, "{rebuilt}");
     assert!(rebuilt["since"].as_u64().unwrap() > 0);
@@ -276,4 +311,46 @@ async fn the_history_of_another_venue_is_left_alone() {
     assert!(error.contains("another venue"), "{error}");
     assert_eq!(venue.stop().await, Some(0));
     assert_eq!(verify(&one, &database)["tables"], before);
+    let refused = rebuild(&other, &database, &[]).unwrap_err();
+    assert!(refused.contains("another venue"), "{refused}");
+    assert_eq!(verify(&one, &database)["tables"], before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_folder_that_was_restored_and_has_gone_another_way_does_not_go_on_in_the_old_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, copy) = (folder.path().join("venue"), folder.path().join("backup"));
+    let database = format!("sqlite://{}", folder.path().join("history.sqlite").display());
+    let settings = settings(&[("CROSSBOOK_HISTORY__DATABASE", &database)]);
+    let venue = Venue::serve_with(&data, &settings).await;
+    let traders = opened(&venue).await;
+    assert_eq!(venue.stop().await, Some(0));
+    let copied = std::process::Command::new("cp").arg("-r").args([&data, &copy]).status().unwrap();
+    assert!(copied.success());
+
+    let venue = Venue::serve_with(&data, &settings).await;
+    trade(venue.client.clone(), venue.http.clone(), traders.clone(), 20).await;
+    wait_until_written(&venue).await;
+    assert_eq!(venue.stop().await, Some(0));
+    let before = verify(&data, &database);
+    assert_eq!(before["ok"], true, "{before}");
+
+    // The backup knows nothing of these twenty, goes on by itself, and soon has as many commands.
+    std::fs::rename(&data, folder.path().join("lost")).unwrap();
+    std::fs::rename(&copy, &data).unwrap();
+    let venue = Venue::serve_with(&data, &settings).await;
+    let error = eventually("it says so", async || told(&venue).await["error"].as_str().map(str::to_owned)).await;
+    assert!(error.contains("restored"), "{error}");
+    trade(venue.client.clone(), venue.http.clone(), traders.clone(), 40).await;
+    venue.kill();
+    let venue = Venue::serve_with(&data, &settings).await;
+    let error = eventually("it says so", async || told(&venue).await["error"].as_str().map(str::to_owned)).await;
+    assert!(error.contains("restored"), "{error}");
+    let found = verify(&data, &database);
+    assert_eq!((&found["ok"], &found["tables"]), (&Value::Bool(false), &before["tables"]), "{found}");
+    // Given up, it is written anew while the venue trades on.
+    rebuild(&data, &database, &[]).unwrap();
+    wait_until_written(&venue).await;
+    assert_eq!(venue.stop().await, Some(0));
+    assert_equal_to_a_rebuild(&data, &database);
 }

@@ -262,6 +262,12 @@ impl Events {
         self.causes.len()
     }
 
+    /// The last command that has been applied into it.
+    #[must_use]
+    pub fn last(&self) -> Option<Cause> {
+        self.causes.last().map(|&(cause, _)| cause)
+    }
+
     /// All events, without their causes.
     #[must_use]
     pub fn all(&self) -> &[Event] {

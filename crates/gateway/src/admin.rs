@@ -243,9 +243,10 @@ impl Admin {
         let (commands, micros) = self.history_lag(history);
         let mut told = json!({
             "state": status.activity.as_str(),
-            "sequence": status.position.unwrap_or_default().sequence.0,
+            // Where the tables stand is not known before they were first looked at.
+            "sequence": status.position.map(|position| position.sequence.0),
             "lagCommands": commands,
-            "lagSeconds": micros / 1_000_000,
+            "lagSeconds": status.position.map(|_| micros / 1_000_000),
         });
         if let Activity::Failing(error) = status.activity {
             told["error"] = error.into();

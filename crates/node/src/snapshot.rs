@@ -109,7 +109,17 @@ impl<S: Saved> Saved for UpTo<'_, S> {
 #[derive(Clone, Debug)]
 pub struct Folder {
     path: PathBuf,
-    needed: Option<Sequence>,
+    needed: Needed,
+}
+
+/// What else starts from a snapshot, beside the venue.
+#[derive(Clone, Copy, Debug)]
+enum Needed {
+    Nothing,
+    /// Something that stands there.
+    From(Sequence),
+    /// Something of which it is not known where it stands.
+    Unknown,
 }
 
 impl Folder {
@@ -120,18 +130,19 @@ impl Folder {
     /// When it cannot be made.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Disk::create(path).map_err(failed("create", path))?;
-        Ok(Self { path: path.to_owned(), needed: None })
+        Ok(Self { path: path.to_owned(), needed: Needed::Nothing })
     }
 
-    /// From now on the last snapshot at or before `position` is kept too, however old: something else follows the log from there.
-    pub fn keep_for(&mut self, position: Sequence) {
-        self.needed = Some(position);
+    /// From now on the last snapshot at or before `position` is kept too, however old: something else follows the log from there. `None`:
+    /// it is not known from where, and all are kept.
+    pub fn keep_for(&mut self, position: Option<Sequence>) {
+        self.needed = position.map_or(Needed::Unknown, Needed::From);
     }
 
     /// The snapshots in `path`, which must exist by the time they are listed. For who only reads.
     #[must_use]
     pub fn at(path: &Path) -> Self {
-        Self { path: path.to_owned(), needed: None }
+        Self { path: path.to_owned(), needed: Needed::Nothing }
     }
 
     fn file(&self, sequence: Sequence) -> PathBuf {
@@ -179,7 +190,11 @@ impl Snapshots for Folder {
             return Err(failed("write", &target)(error));
         }
         let kept = self.list()?;
-        let needed = kept.iter().copied().find(|&sequence| self.needed.is_some_and(|needed| sequence <= needed));
+        let needed = match self.needed {
+            Needed::Nothing => None,
+            Needed::From(position) => kept.iter().copied().find(|&sequence| sequence <= position),
+            Needed::Unknown => return Ok(()),
+        };
         for old in kept.into_iter().skip(KEPT).filter(|&sequence| Some(sequence) != needed) {
             let path = self.file(old);
             fs::remove_file(&path).map_err(failed("remove", &path))?;
@@ -254,15 +269,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut folder = Folder::open(dir.path()).unwrap();
         for at in [1, 20, 300] {
-            folder.keep_for(Sequence(250));
+            folder.keep_for(Some(Sequence(250)));
             folder.save(Sequence(at), b"x").unwrap();
         }
         folder.save(Sequence(400), b"x").unwrap();
         folder.save(Sequence(500), b"x").unwrap();
         assert_eq!(folder.list().unwrap(), [500, 400, 20].map(Sequence));
-        folder.keep_for(Sequence(450));
+        folder.keep_for(None);
+        folder.save(Sequence(550), b"x").unwrap();
+        assert_eq!(folder.list().unwrap(), [550, 500, 400, 20].map(Sequence), "where it stands is not known");
+        folder.keep_for(Some(Sequence(450)));
         folder.save(Sequence(600), b"x").unwrap();
-        assert_eq!(folder.list().unwrap(), [600, 500, 400].map(Sequence));
+        assert_eq!(folder.list().unwrap(), [600, 550, 400].map(Sequence));
     }
 
     #[test]

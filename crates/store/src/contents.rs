@@ -3,7 +3,7 @@
 
 use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
 use crate::database::{self, Database, Error};
 use crate::schema::{AMOUNTS, TABLES};
@@ -42,17 +42,26 @@ const TEXTS: &[&str] = &[
     "candle_interval",
 ];
 
-/// Reads all tables, each as it is at one moment.
+/// Reads all tables as they are at one moment.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn contents(database: &Database) -> Result<Vec<TableContents>, Error> {
     let mut connection = database.connect().await?;
+    let mut transaction = connection.begin().await?;
+    let found = read(&mut transaction).await?;
+    transaction.rollback().await?;
+    database::close(connection).await;
+    Ok(found)
+}
+
+/// Reads all tables within a transaction.
+pub(crate) async fn read(connection: &mut AnyConnection) -> Result<Vec<TableContents>, Error> {
     let mut found = Vec::with_capacity(TABLES.len());
     for table in TABLES {
         let key = table.columns[..table.key].join(", ");
         let statement = format!("SELECT {} FROM {} ORDER BY {key}", table.selection(), table.name);
-        let mut rows = sqlx::query(AssertSqlSafe(statement)).fetch(&mut connection);
+        let mut rows = sqlx::query(AssertSqlSafe(statement)).fetch(&mut *connection);
         let (mut count, mut hash) = (0, Sha256::new());
         while let Some(row) = rows.try_next().await? {
             count += 1;
@@ -75,6 +84,5 @@ pub async fn contents(database: &Database) -> Result<Vec<TableContents>, Error> 
         drop(rows);
         found.push(TableContents { table: table.name, rows: count, sha256: hash.finalize().into() });
     }
-    database::close(connection).await;
     Ok(found)
 }

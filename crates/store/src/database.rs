@@ -11,7 +11,7 @@ use sqlx::{
 };
 
 use crate::options::{Dialect, Options};
-use crate::schema::TABLES;
+use crate::schema::{PROJECTION, TABLES};
 
 /// The changes of the tables, oldest first: number, what it does, for SQLite, for MySQL.
 const MIGRATIONS: [(i64, &str, &str, &str); 1] = [(
@@ -20,6 +20,11 @@ const MIGRATIONS: [(i64, &str, &str, &str); 1] = [(
     include_str!("../migrations/sqlite/0001_history.sql"),
     include_str!("../migrations/mysql/0001_history.sql"),
 )];
+
+/// Where it is noted which migrations were made. That it is there tells that the other tables are the history's.
+const MIGRATIONS_TABLE: &str = "crossbook_migrations";
+/// How long a server keeps the session of a writer from which it hears nothing.
+const SESSION_SECONDS: u32 = 30;
 
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +38,11 @@ pub enum Error {
     /// The tables cannot be made.
     #[error("the history's tables cannot be made: {0}; is the database meant for Crossbook alone?")]
     Migration(#[from] MigrateError),
+    /// The database is somebody else's.
+    #[error(
+        "the database has a table `{0}` that is not the history's: give the history an empty database of its own; nothing was changed"
+    )]
+    Occupied(String),
     /// It did not answer in time.
     #[error("the history's database did not answer within {} ms", .0.as_millis())]
     Slow(Duration),
@@ -70,6 +80,7 @@ pub struct Database {
     address: AnyConnectOptions,
     options: Options,
     log_identity: u64,
+    synced: bool,
 }
 
 impl Database {
@@ -87,13 +98,20 @@ impl Database {
         let address: AnyConnectOptions = address.parse().map_err(|_| unknown())?;
         // The statements themselves would drown everything else in the log.
         let address = address.disable_statement_logging();
-        Ok(Some(Self { dialect, address, options: options.clone(), log_identity: 0 }))
+        Ok(Some(Self { dialect, address, options: options.clone(), log_identity: 0, synced: false }))
     }
 
     /// The same database for the history of the log with that identity; that of another one is refused.
     #[must_use]
     pub fn for_log(self, identity: u64) -> Self {
         Self { log_identity: identity, ..self }
+    }
+
+    /// The same database, whose file is on disk after each transaction, so that what the history has need not be in the log. A server
+    /// sees to that by its own settings.
+    #[must_use]
+    pub fn synced(self, synced: bool) -> Self {
+        Self { synced, ..self }
     }
 
     /// The identity of the log, as it stands in the tables.
@@ -113,14 +131,59 @@ impl Database {
         &self.options
     }
 
-    /// A connection of its own.
+    /// A connection of its own, to read a lot.
     pub(crate) async fn connect(&self) -> Result<AnyConnection, Error> {
+        self.connect_with(self.settings(None)).await
+    }
+
+    /// The connection that writes.
+    pub(crate) async fn connect_writer(&self) -> Result<AnyConnection, Error> {
+        self.connect_with(self.writer_settings()).await
+    }
+
+    async fn connect_with(&self, settings: String) -> Result<AnyConnection, Error> {
         let connecting = async {
             let mut connection = self.address.connect().await?;
-            set_up(&mut connection, self.dialect).await?;
+            connection.execute(AssertSqlSafe(settings)).await?;
             Ok::<_, sqlx::Error>(connection)
         };
         within(self.options.connect_timeout(), connecting).await
+    }
+
+    /// What every session begins with. `limit`: how long the server lets a query run, in milliseconds.
+    fn settings(&self, limit: Option<u64>) -> String {
+        match self.dialect {
+            Dialect::Sqlite => {
+                "PRAGMA journal_mode = WAL; PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY".to_owned()
+            }
+            Dialect::MySql => {
+                // Each server reads only its own kind of comment, and calls the limit by its own name.
+                let limit = limit.map_or(String::new(), |limit| {
+                    let seconds = limit.div_ceil(1_000);
+                    format!(" /*M! , max_statement_time = {seconds} */ /*!80000 , max_execution_time = {limit} */")
+                });
+                // What does not fit must fail, not be cut to size. Several reads of one transaction are of one moment.
+                format!(
+                    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10{limit}; \
+                     SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+                )
+            }
+        }
+    }
+
+    fn writer_settings(&self) -> String {
+        let settings = self.settings(None);
+        match self.dialect {
+            // As long as the log has everything, a power cut may cost the last transactions, but never their order: WAL with
+            // synchronous NORMAL promises that, and what is missing is projected again.
+            Dialect::Sqlite => {
+                let synchronous = if self.synced { "FULL" } else { "NORMAL" };
+                format!("{settings}; PRAGMA synchronous = {synchronous}; PRAGMA cache_size = -65536")
+            }
+            // A server keeps the session, and with it the claim, of a host that has vanished for only so long. The recorder asks for
+            // the position far more often.
+            Dialect::MySql => format!("{settings}; SET SESSION wait_timeout = {SESSION_SECONDS}"),
+        }
     }
 
     /// Makes the tables, if they are not there.
@@ -129,18 +192,20 @@ impl Database {
             let statements = if self.dialect == Dialect::Sqlite { sqlite } else { mysql };
             Migration::new(version, what.into(), MigrationType::Simple, statements.into_sql_str(), false)
         };
-        let migrator = Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect());
+        let mut migrator = Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect());
+        migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
         let limit = self.options.write_timeout();
         let run =
             async |connection: &mut AnyConnection| match tokio::time::timeout(limit, migrator.run(connection)).await {
                 Ok(done) => done.map_err(Error::Migration),
                 Err(_) => Err(Error::Slow(limit)),
             };
+        self.check_ownership(connection).await?;
         match run(connection).await {
-            // MySQL commits each statement of a migration by itself, so a crash can leave half of the tables. What is in them can
-            // be had from the log again.
-            Err(Error::Migration(MigrateError::Dirty(version))) => {
-                tracing::warn!(version, "the history's tables were left half made; they are made anew");
+            // MySQL commits each statement of a migration by itself, so a crash can leave half of the tables. They are made anew as
+            // long as nothing has been written to them.
+            Err(Error::Migration(MigrateError::Dirty(1))) if !self.is_written(connection).await? => {
+                tracing::warn!("the history's tables were left half made; they are made anew");
                 self.drop_tables(connection).await?;
                 run(connection).await
             }
@@ -148,9 +213,44 @@ impl Database {
         }
     }
 
+    /// The tables in the database.
+    async fn tables(&self, connection: &mut AnyConnection) -> Result<Vec<String>, Error> {
+        let statement = match self.dialect {
+            Dialect::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table'",
+            Dialect::MySql => {
+                "SELECT CAST(table_name AS CHAR(64)) FROM information_schema.tables WHERE table_schema = DATABASE()"
+            }
+        };
+        within(self.options.query_timeout(), sqlx::query_scalar(statement).fetch_all(connection)).await
+    }
+
+    /// Refuses a database in which a table has the name of one of the history's, but nothing tells that the history made it.
+    pub(crate) async fn check_ownership(&self, connection: &mut AnyConnection) -> Result<(), Error> {
+        let mut tables = self.tables(connection).await?;
+        if tables.iter().any(|table| table == MIGRATIONS_TABLE) {
+            return Ok(());
+        }
+        tables.retain(|table| TABLES.iter().any(|ours| ours.name.eq_ignore_ascii_case(table)));
+        match tables.into_iter().next() {
+            Some(table) => Err(Error::Occupied(table)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether anything was ever written to the tables.
+    async fn is_written(&self, connection: &mut AnyConnection) -> Result<bool, Error> {
+        if !self.tables(connection).await?.iter().any(|table| table == PROJECTION.name) {
+            return Ok(false);
+        }
+        let any = sqlx::query("SELECT 1 FROM projection LIMIT 1").fetch_optional(connection);
+        Ok(within(self.options.query_timeout(), any).await?.is_some())
+    }
+
     /// Removes all tables with everything in them.
     pub(crate) async fn drop_tables(&self, connection: &mut AnyConnection) -> Result<(), Error> {
-        let tables = TABLES.iter().map(|table| table.name).chain(["_sqlx_migrations"]);
+        self.check_ownership(connection).await?;
+        // What tells that the tables are the history's goes last, so that a drop that was cut short can be finished.
+        let tables = TABLES.iter().map(|table| table.name).chain([MIGRATIONS_TABLE]);
         for table in tables {
             let statement = AssertSqlSafe(format!("DROP TABLE IF EXISTS {table}"));
             within(self.options.write_timeout(), connection.execute(statement)).await?;
@@ -160,11 +260,14 @@ impl Database {
 
     /// Connections for queries, made when they are needed. One of the allowed number is left to the writer.
     pub(crate) fn pool(&self) -> AnyPool {
-        let dialect = self.dialect;
+        let settings = self.settings(Some(self.options.query_timeout_ms));
         AnyPoolOptions::new()
             .max_connections(self.options.connections_max.saturating_sub(1).max(1))
             .acquire_timeout(self.options.connect_timeout())
-            .after_connect(move |connection, _| Box::pin(set_up(connection, dialect)))
+            .after_connect(move |connection, _| {
+                let settings = settings.clone();
+                Box::pin(async move { connection.execute(AssertSqlSafe(settings)).await.map(drop) })
+            })
             .connect_lazy_with(self.address.clone())
     }
 
@@ -184,23 +287,6 @@ impl Database {
         let taken: i64 = row.try_get(0)?;
         if taken == 1 { Ok(()) } else { Err(Error::Claimed) }
     }
-}
-
-async fn set_up(connection: &mut AnyConnection, dialect: Dialect) -> Result<(), sqlx::Error> {
-    let settings = match dialect {
-        // The log is the truth, so a power cut may cost the last transactions, but never their order: WAL with synchronous NORMAL
-        // promises that. What is missing is projected again.
-        Dialect::Sqlite => {
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000; \
-                            PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY"
-        }
-        // What does not fit must fail, not be cut to size.
-        Dialect::MySql => {
-            "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10"
-        }
-    };
-    connection.execute(AssertSqlSafe(settings.to_owned())).await?;
-    Ok(())
 }
 
 /// Waits no longer than that.

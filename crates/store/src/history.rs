@@ -11,11 +11,13 @@ use std::sync::Arc;
 use crossbook_engine::Cause;
 use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, SymbolId, Timestamp, TradeId};
 use crossbook_views::{AggregateTrade, AggregateTradeId, Candle, Interval, Order, OwnTrade, PublicTrade, Window};
+use futures_util::TryStreamExt as _;
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, AssertSqlSafe};
 
 use crate::batch::Value;
 use crate::database::{Database, Error, within};
+use crate::options::Dialect;
 use crate::progress::{Progress, Status};
 use crate::rows::Fields;
 use crate::schema::{CANDLES, ORDERS, TRADES};
@@ -87,9 +89,10 @@ impl History {
         name: &ClientOrderId,
     ) -> Result<Option<Order>, Error> {
         let statement = format!(
-            "SELECT {} FROM orders WHERE account_id = ? AND symbol_id = ? AND client_order_id = ? \
+            "SELECT {} FROM {} WHERE account_id = ? AND symbol_id = ? AND client_order_id = ? \
              ORDER BY order_id DESC LIMIT 1",
-            ORDERS.selection()
+            ORDERS.selection(),
+            self.along("orders", "orders_by_name")
         );
         let values = [number(account.0), number(symbol.0.into()), Value::Text(name.as_str().into())];
         self.rows(statement, values).await?.first().map(|row| Fields(row).order()).transpose()
@@ -110,10 +113,11 @@ impl History {
         let rows = self.rows(statement.to_owned(), [number(symbol.0.into()), number(from.0)]).await?;
         let Some(row) = rows.first() else { return Ok(Vec::new()) };
         let placed = Fields(row).number("placed")?;
+        let by_account = self.along("orders", "orders_by_account");
         let condition = "account_id = ? AND symbol_id = ? AND placed >= ? AND order_id >= ?";
         let values = [account.0, symbol.0.into(), placed, from.0];
         let rows = self
-            .list(&ORDERS.selection(), "orders", condition, values, "placed, order_id", Which::First, limit)
+            .list(&ORDERS.selection(), &by_account, condition, values, "placed, order_id", Which::First, limit)
             .await?;
         rows.iter().map(|row| Fields(row).order()).collect()
     }
@@ -123,11 +127,12 @@ impl History {
     /// # Errors
     /// See [`History::order`].
     pub async fn orders(&self, account: AccountId, symbol: SymbolId, window: Window) -> Result<Vec<Order>, Error> {
+        let by_account = self.along("orders", "orders_by_account");
         let condition = "account_id = ? AND symbol_id = ? AND placed >= ? AND placed <= ?";
         let (start, end, which) = bounds(window);
         let values = [account.0, symbol.0.into(), start, end];
         let rows = self
-            .list(&ORDERS.selection(), "orders", condition, values, "placed, order_id", which, window.limit)
+            .list(&ORDERS.selection(), &by_account, condition, values, "placed, order_id", which, window.limit)
             .await?;
         rows.iter().map(|row| Fields(row).order()).collect()
     }
@@ -305,10 +310,11 @@ impl History {
     /// The first and the last trade of a market in a stretch of time.
     async fn trades_of_time(&self, symbol: SymbolId, window: Window) -> Result<Option<(TradeId, TradeId)>, Error> {
         let (start, end, _) = bounds(window);
+        let by_time = self.along("trades", "trades_by_time");
         let condition = "symbol_id = ? AND time >= ? AND time <= ?";
         let find = async |which| {
             let values = [symbol.0.into(), start, end];
-            let rows = self.list("trade_id, time", "trades", condition, values, "time, trade_id", which, 1).await?;
+            let rows = self.list("trade_id, time", &by_time, condition, values, "time, trade_id", which, 1).await?;
             rows.first().map(|row| Fields(row).number("trade_id").map(TradeId)).transpose()
         };
         let Some(first) = find(Which::First).await? else { return Ok(None) };
@@ -350,12 +356,13 @@ impl History {
         limit: usize,
     ) -> Result<Vec<OwnTrade>, Error> {
         let mut found = Vec::new();
-        for (condition, maker) in [
-            ("taker_account_id = ? AND symbol_id = ? AND trade_id >= ? AND trade_id <= ?", false),
-            ("maker_account_id = ? AND symbol_id = ? AND trade_id >= ? AND trade_id <= ?", true),
+        for (index, condition, maker) in [
+            ("trades_by_taker", "taker_account_id = ? AND symbol_id = ? AND trade_id >= ? AND trade_id <= ?", false),
+            ("trades_by_maker", "maker_account_id = ? AND symbol_id = ? AND trade_id >= ? AND trade_id <= ?", true),
         ] {
+            let side = self.along("trades", index);
             let values = [account.0, market.id.0.into(), first.0, last.0];
-            let rows = self.list(&TRADES.selection(), "trades", condition, values, "trade_id", which, limit).await?;
+            let rows = self.list(&TRADES.selection(), &side, condition, values, "trade_id", which, limit).await?;
             for row in &rows {
                 found.push(Fields(row).own_trade(market, maker)?);
             }
@@ -377,37 +384,54 @@ impl History {
         which: Which,
     ) -> Result<Vec<AggregateTrade>, Error> {
         let statement = format!(
-            "SELECT {} FROM trades WHERE symbol_id = ? AND aggregate_id >= ? AND aggregate_id < ? \
-             ORDER BY aggregate_id, trade_id",
-            TRADES.selection()
+            "SELECT {} FROM {} WHERE symbol_id = ? AND aggregate_id >= ? AND aggregate_id < ? ORDER BY aggregate_id, trade_id",
+            TRADES.selection(),
+            self.along("trades", "trades_by_aggregate")
         );
-        let rows = self.rows(statement, [symbol.0.into(), from, to].map(number)).await?;
-        let mut found: Vec<AggregateTrade> = Vec::new();
-        for row in &rows {
-            let (trade, id) = Fields(row).public_trade()?;
-            match found.last_mut() {
-                Some(last) if last.id == id => {
-                    last.quantity = last.quantity.plus(trade.quantity);
-                    last.quote = last.quote.plus(trade.quote);
-                    last.last = trade.trade;
+        let query = bind(sqlx::query(AssertSqlSafe(statement)), [symbol.0.into(), from, to].map(number));
+        // Row by row: one aggregate may be of very many trades, of which none is kept.
+        let fold = async {
+            let mut found: Vec<AggregateTrade> = Vec::new();
+            let mut rows = query.fetch(&self.pool);
+            while let Some(row) = rows.try_next().await? {
+                let (trade, id) = Fields(&row).public_trade()?;
+                let enough = found.len() == limit && matches!(which, Which::First);
+                match found.last_mut() {
+                    Some(last) if last.id == id => {
+                        last.quantity = last.quantity.plus(trade.quantity);
+                        last.quote = last.quote.plus(trade.quote);
+                        last.last = trade.trade;
+                    }
+                    _ if enough => break,
+                    _ => found.push(AggregateTrade {
+                        id,
+                        price: trade.price,
+                        quantity: trade.quantity,
+                        quote: trade.quote,
+                        first: trade.trade,
+                        last: trade.trade,
+                        taker_side: trade.taker_side,
+                        time: trade.time,
+                    }),
                 }
-                _ => found.push(AggregateTrade {
-                    id,
-                    price: trade.price,
-                    quantity: trade.quantity,
-                    quote: trade.quote,
-                    first: trade.trade,
-                    last: trade.trade,
-                    taker_side: trade.taker_side,
-                    time: trade.time,
-                }),
             }
-        }
-        match which {
-            Which::First => found.truncate(limit),
-            Which::Last => drop(found.drain(..found.len().saturating_sub(limit))),
+            Ok::<_, Error>(found)
+        };
+        let limit_of_time = self.database.options().query_timeout();
+        let mut found = tokio::time::timeout(limit_of_time, fold).await.unwrap_or(Err(Error::Slow(limit_of_time)))?;
+        if matches!(which, Which::Last) {
+            drop(found.drain(..found.len().saturating_sub(limit)));
         }
         Ok(found)
+    }
+
+    /// A table, to be read along that index. Without being told, a planner that knows nothing of the rows takes the primary key, and
+    /// reads a whole market for the few orders or trades of one account.
+    fn along(&self, table: &str, index: &str) -> String {
+        match self.database.dialect() {
+            Dialect::Sqlite => format!("{table} INDEXED BY {index}"),
+            Dialect::MySql => format!("{table} FORCE INDEX ({index})"),
+        }
     }
 
     /// The first or last `limit` rows in an order, the first one first.

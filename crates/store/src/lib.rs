@@ -40,5 +40,5 @@ pub use history::History;
 pub use options::{Address, Dialect, Options};
 pub use progress::{Activity, Progress, Status};
 pub use projection::Projection;
-pub use recorder::{Recorder, Source, SourceError};
-pub use writer::{Position, Writer, empty};
+pub use recorder::{Live, Recorder, Source, SourceError};
+pub use writer::{Position, Writer, give_up, owner};

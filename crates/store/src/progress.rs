@@ -106,6 +106,16 @@ impl Progress {
         self.moved.notify_waiters();
     }
 
+    /// The tables are not where they were left: where they are is not known now.
+    pub(crate) fn lose(&self) {
+        self.status.lock().position = None;
+    }
+
+    /// Tells that the writer has failed for good.
+    pub fn fail(&self, reason: String) {
+        self.set(Activity::Failing(reason));
+    }
+
     pub(crate) fn set(&self, activity: Activity) {
         self.status.lock().activity = activity;
     }

@@ -5,11 +5,10 @@
 //! next connection is asked where the tables stand: at the end of the batch (the commit had worked), at its beginning (it had not,
 //! and the batch is written again), or elsewhere (somebody restored or emptied the tables, and the source goes back to there).
 
-use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbook_engine::Cause;
 use crossbook_types::{PartitionId, Sequence};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -19,6 +18,33 @@ use crate::database::{Database, Error};
 use crate::progress::{Activity, Progress};
 use crate::projection::Projection;
 use crate::writer::{Position, Writer};
+
+/// How often a venue at rest asks whether the tables are still where it left them, and lets the server know that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// How far a venue is durable: the last command whose events may be written. Telling it costs the venue one store; who reads it looks
+/// again and again, so that the two never wait for each other.
+#[derive(Clone, Debug, Default)]
+pub struct Live(Arc<AtomicU64>);
+
+impl Live {
+    /// A venue that stands there.
+    #[must_use]
+    pub fn new(stands: Sequence) -> Self {
+        Self(Arc::new(AtomicU64::new(stands.0)))
+    }
+
+    /// Tells that the venue is durable up to there.
+    pub fn reach(&self, sequence: Sequence) {
+        self.0.store(sequence.0, Ordering::Release);
+    }
+
+    /// How far the venue is durable.
+    #[must_use]
+    pub fn position(&self) -> Sequence {
+        Sequence(self.0.load(Ordering::Acquire))
+    }
+}
 
 /// Why events cannot be had.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
@@ -53,8 +79,7 @@ pub struct Recorder<S> {
     database: Database,
     partition: PartitionId,
     source: S,
-    /// The last durable command.
-    live: watch::Receiver<Cause>,
+    live: Live,
     /// Becomes true when the venue stops.
     stop: watch::Receiver<bool>,
     progress: Arc<Progress>,
@@ -70,7 +95,7 @@ impl<S: Source> Recorder<S> {
         database: Database,
         partition: PartitionId,
         source: S,
-        live: watch::Receiver<Cause>,
+        live: Live,
         stop: watch::Receiver<bool>,
         progress: Arc<Progress>,
     ) -> Self {
@@ -88,6 +113,9 @@ impl<S: Source> Recorder<S> {
             let Err(failure) = self.session().await else { break };
             metrics::counter!("crossbook_history_failures_total").increment(1);
             metrics::gauge!("crossbook_history_connected").set(0.0);
+            if let Failure::Database(Error::Moved { .. } | Error::Foreign { .. }) = failure {
+                self.progress.lose();
+            }
             self.progress.set(Activity::Failing(failure.to_string()));
             if *self.stop.borrow() {
                 tracing::warn!(%failure, "the history is not written to its end; the next start goes on with it");
@@ -118,6 +146,9 @@ impl<S: Source> Recorder<S> {
 
     async fn follow(&mut self, writer: &mut Writer) -> Result<(), Failure> {
         let position = writer.position(self.partition).await?;
+        if position.sequence == Sequence(0) {
+            writer.clear_leftovers().await?;
+        }
         self.progress.reach(position);
         metrics::gauge!("crossbook_history_connected").set(1.0);
         self.find_place(position)?;
@@ -126,7 +157,7 @@ impl<S: Source> Recorder<S> {
         }
         self.progress.set(Activity::Following);
         loop {
-            if self.batch.is_none() && !self.gather().await? {
+            if self.batch.is_none() && !self.gather(writer).await? {
                 return Ok(());
             }
             if let Some(batch) = &self.batch {
@@ -171,17 +202,19 @@ impl<S: Source> Recorder<S> {
     }
 
     /// Folds until there is a batch to write. False when the venue has stopped and nothing is left.
-    async fn gather(&mut self) -> Result<bool, Failure> {
+    async fn gather(&mut self, writer: &mut Writer) -> Result<bool, Failure> {
         let options = self.database.options();
         let (rows, rows_max, delay) =
             (options.batch_rows_max, options.transaction_rows_max.max(1), options.batch_delay());
+        // Between two looks at the venue; no row waits longer for others than it may anyway.
+        let pause = delay.clamp(Duration::from_millis(1), HEARTBEAT);
         let Some(projection) = &mut self.projection else { return Ok(false) };
-        let mut deadline = None;
+        let (mut deadline, mut heard) = (None, Instant::now());
         loop {
             let stopping = *self.stop.borrow_and_update();
-            let live = *self.live.borrow_and_update();
-            self.source.pull(projection, live.sequence, rows_max).map_err(Failure::Source)?;
-            let ended = projection.position() >= live.sequence;
+            let live = self.live.position();
+            self.source.pull(projection, live, rows_max).map_err(Failure::Source)?;
+            let ended = projection.position() >= live;
             if projection.is_empty() && ended && stopping {
                 return Ok(false);
             }
@@ -193,10 +226,16 @@ impl<S: Source> Recorder<S> {
                 self.batch = Some(projection.take());
                 return Ok(true);
             }
+            if heard.elapsed() >= HEARTBEAT {
+                let (expected, found) = (projection.written(), writer.position(self.partition).await?.sequence);
+                if found != expected {
+                    return Err(Error::Moved { expected: expected.0, found: found.0 }.into());
+                }
+                heard = Instant::now();
+            }
             tokio::select! {
-                changed = self.live.changed() => if changed.is_err() { stopped(&mut self.stop).await },
+                () = tokio::time::sleep(pause) => {}
                 () = stopped(&mut self.stop) => {}
-                () = until(deadline) => {}
             }
         }
     }
@@ -206,11 +245,4 @@ impl<S: Source> Recorder<S> {
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     // A sender that is gone is a venue that is gone.
     let _ = stop.wait_for(|stop| *stop).await;
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => pending().await,
-    }
 }

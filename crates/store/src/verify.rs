@@ -11,6 +11,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 
+use crate::contents::{self, TableContents};
 use crate::database::{self, Database, Error};
 use crate::rows::Fields;
 use crate::schema::ORDERS;
@@ -59,14 +60,16 @@ pub struct Facts {
     pub entries: BTreeMap<(AccountId, AssetId), Amount>,
     /// Of all candles: trades and quote volume, by market and interval.
     pub candles: BTreeMap<(SymbolId, String), (u64, Amount)>,
+    /// What is in every table, if that was asked for.
+    pub contents: Vec<TableContents>,
 }
 
 impl Facts {
-    /// Reads the tables as they are at one moment.
+    /// Reads the tables as they are at one moment; all their rows, if their contents are to be told too.
     ///
     /// # Errors
     /// When the database fails, or a row makes no sense.
-    pub async fn read(database: &Database, partition: PartitionId) -> Result<Self, Error> {
+    pub async fn read(database: &Database, partition: PartitionId, with_contents: bool) -> Result<Self, Error> {
         let mut connection = database.connect().await?;
         let mut transaction = connection.begin().await?;
         let mut facts = Self { position: position(&mut transaction, partition).await?, ..Self::default() };
@@ -117,6 +120,9 @@ impl Facts {
             Ok(())
         })
         .await?;
+        if with_contents {
+            facts.contents = contents::read(&mut transaction).await?;
+        }
         transaction.rollback().await?;
         database::close(connection).await;
         Ok(facts)
@@ -172,6 +178,10 @@ impl Witness {
         };
         if facts.position.sequence != partition.sequence() {
             note(format!("the tables stand at {}, the engine at {}", facts.position.sequence, partition.sequence()));
+        }
+        if facts.position.time != partition.time() {
+            let sequence = facts.position.sequence;
+            note(format!("command {sequence} of the tables is not the one in the log, which has gone another way"));
         }
         let ledger = partition.ledger();
         let told = ledger.balances().map(|(account, asset, balance)| ((account, asset), (balance.free, balance.held)));

@@ -43,7 +43,7 @@ impl Writer {
     /// # Errors
     /// When the database cannot be reached, is not meant for this, or has another writer.
     pub async fn open(database: &Database) -> Result<Self, Error> {
-        let mut connection = database.connect().await?;
+        let mut connection = database.connect_writer().await?;
         let prepared = async {
             database.claim(&mut connection).await?;
             database.migrate(&mut connection).await
@@ -84,13 +84,40 @@ impl Writer {
         }
     }
 
-    /// Removes everything from the tables.
+    /// Connects to tables that are to be made anew: those that are there need not be whole, only the history's own.
+    ///
+    /// # Errors
+    /// As for [`Writer::open`].
+    pub async fn open_anew(database: &Database) -> Result<Self, Error> {
+        let mut connection = database.connect_writer().await?;
+        let prepared = async {
+            database.claim(&mut connection).await?;
+            database.drop_tables(&mut connection).await?;
+            database.migrate(&mut connection).await
+        };
+        if let Err(error) = prepared.await {
+            database::close(connection).await;
+            return Err(error);
+        }
+        Ok(Self { database: database.clone(), connection, statements: HashMap::new() })
+    }
+
+    /// Empties the tables of a history that has no position: what is in them was given up.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn clear(&mut self) -> Result<(), Error> {
-        self.database.drop_tables(&mut self.connection).await?;
-        self.database.migrate(&mut self.connection).await
+    pub async fn clear_leftovers(&mut self) -> Result<(), Error> {
+        let limit = self.database.options().query_timeout();
+        for table in schema::TABLES {
+            let any = AssertSqlSafe(format!("SELECT 1 FROM {} LIMIT 1", table.name));
+            if within(limit, sqlx::query(any).fetch_optional(&mut self.connection)).await?.is_some() {
+                tracing::info!("the history was given up; its tables are made anew");
+                self.statements.clear();
+                self.database.drop_tables(&mut self.connection).await?;
+                return self.database.migrate(&mut self.connection).await;
+            }
+        }
+        Ok(())
     }
 
     /// Ends the connection.
@@ -150,25 +177,38 @@ impl Writer {
     }
 }
 
-/// Removes everything from the tables of a history that another process may be writing: it will notice, and write them anew.
+/// Which log the tables of a partition are of, as hexadecimal digits; `None` while there is no position, or no table.
+///
+/// # Errors
+/// When the database cannot be reached, or is somebody else's.
+pub async fn owner(database: &Database, partition: PartitionId) -> Result<Option<String>, Error> {
+    let mut connection = database.connect().await?;
+    let owner = async {
+        database.check_ownership(&mut connection).await?;
+        let statement = "SELECT log_identity FROM projection WHERE partition_id = ?";
+        let query = sqlx::query_scalar(statement).bind(i64::from(partition.0));
+        match within(database.options().query_timeout(), query.fetch_optional(&mut connection)).await {
+            // Tables that are not there, or not whole, are nobody's.
+            Err(Error::Database(sqlx::Error::Database(_))) => Ok(None),
+            owner => owner,
+        }
+    };
+    let owner = owner.await;
+    database::close(connection).await;
+    owner
+}
+
+/// Gives up a history that another process may be writing: it will notice that there is no position any more, empty the tables, and
+/// write them anew.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn empty(database: &Database) -> Result<(), Error> {
+pub async fn give_up(database: &Database, partition: PartitionId) -> Result<(), Error> {
     let mut connection = database.connect().await?;
-    let limit = database.options().write_timeout();
-    let emptied = async {
-        let mut transaction = connection.begin().await?;
-        // The position first: whoever writes waits for it, and then finds it gone.
-        for table in schema::TABLES {
-            let statement = AssertSqlSafe(format!("DELETE FROM {}", table.name));
-            sqlx::query(statement).execute(&mut *transaction).await?;
-        }
-        transaction.commit().await
-    };
-    let emptied = within(limit, emptied).await;
+    let statement = sqlx::query("DELETE FROM projection WHERE partition_id = ?").bind(i64::from(partition.0));
+    let given_up = within(database.options().write_timeout(), statement.execute(&mut connection)).await;
     database::close(connection).await;
-    emptied
+    given_up.map(drop)
 }
 
 /// Where a partition's tables stand.

@@ -9,18 +9,17 @@ mod kit;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crossbook_engine::Cause;
 use crossbook_loadtest::mariadb::MariaDb;
 use crossbook_store::contents::contents;
-use crossbook_store::{Activity, Address, Database, Dialect, Options, Progress, Recorder, Writer};
-use crossbook_types::{Sequence, Timestamp};
+use crossbook_store::{Activity, Address, Database, Dialect, Live, Options, Progress, Recorder, give_up};
+use crossbook_types::Sequence;
 use kit::{PARTITION, Retelling, Told, databases, empty, fill, options};
 use tokio::sync::watch;
 use venue::Venue;
 
 /// A recorder on a thread of its own, as the venue runs it.
 struct Running {
-    live: watch::Sender<Cause>,
+    live: Live,
     stop: watch::Sender<bool>,
     progress: Arc<Progress>,
     seeks: Arc<Mutex<Vec<u64>>>,
@@ -29,11 +28,12 @@ struct Running {
 
 impl Running {
     fn start(database: &Database, told: &Told) -> Self {
-        let (live, live_seen) = watch::channel(Cause { sequence: Sequence(0), time: Timestamp(0) });
+        let live = Live::new(Sequence(0));
         let (stop, stop_seen) = watch::channel(false);
         let (progress, seeks) = (Arc::new(Progress::default()), Arc::default());
         let source = Retelling { told: Arc::clone(told), seeks: Arc::clone(&seeks) };
-        let recorder = Recorder::new(database.clone(), PARTITION, source, live_seen, stop_seen, Arc::clone(&progress));
+        let recorder =
+            Recorder::new(database.clone(), PARTITION, source, live.clone(), stop_seen, Arc::clone(&progress));
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(recorder.run());
@@ -80,10 +80,10 @@ fn it_follows_the_venue_and_is_complete_when_it_stops() {
     for empty in databases() {
         let running = Running::start(&empty.database, &told);
         for (cause, _) in told.iter().step_by(97) {
-            running.live.send(*cause).unwrap();
+            running.live.reach(cause.sequence);
             running.wait_for("follows", |progress| progress.position().sequence == cause.sequence);
         }
-        running.live.send(told.last().unwrap().0).unwrap();
+        running.live.reach(told.last().unwrap().0.sequence);
         running.stop();
         assert_eq!(runtime().block_on(contents(&empty.database)).unwrap(), expected(&told), "{:?}", empty.dialect);
     }
@@ -100,7 +100,7 @@ fn a_server_that_is_killed_again_and_again_loses_and_doubles_nothing() {
     let database = Database::new(&options, folder.path()).unwrap().unwrap();
     let running = Running::start(&database, &told);
     let end = told.last().unwrap().0;
-    running.live.send(end).unwrap();
+    running.live.reach(end.sequence);
     let mut position = 0;
     for kill in 1..=5 {
         // Each time it has come some way further, and not yet to the end.
@@ -126,7 +126,7 @@ fn a_server_that_is_not_there_yet_is_waited_for() {
     server.stop();
     let database = Database::new(&Options { database: address, ..options() }, folder.path()).unwrap().unwrap();
     let running = Running::start(&database, &told);
-    running.live.send(told.last().unwrap().0).unwrap();
+    running.live.reach(told.last().unwrap().0.sequence);
     running.wait_for("notices", |progress| matches!(progress.status().activity, Activity::Failing(_)));
     server.restart().unwrap();
     running.wait_for("follows", |progress| progress.position().sequence == told.last().unwrap().0.sequence);
@@ -138,14 +138,13 @@ fn tables_that_somebody_has_emptied_are_filled_again() {
     let told = traded(14, 1_000);
     let empty = empty(Dialect::Sqlite, options());
     let running = Running::start(&empty.database, &told);
-    running.live.send(told[499].0).unwrap();
+    running.live.reach(told[499].0.sequence);
     running.wait_for("follows", |progress| progress.position().sequence == told[499].0.sequence);
-    runtime().block_on(async {
-        let mut writer = Writer::open(&empty.database).await.unwrap();
-        writer.clear().await.unwrap();
-        writer.close().await;
-    });
-    running.live.send(told.last().unwrap().0).unwrap();
+    runtime().block_on(give_up(&empty.database, PARTITION)).unwrap();
+    // The venue is at rest, and notices all the same.
+    running.wait_for("notices", |_| running.seeks.lock().unwrap().len() == 2);
+    running.wait_for("fills", |progress| progress.position().sequence == told[499].0.sequence);
+    running.live.reach(told.last().unwrap().0.sequence);
     running.wait_for("fills", |progress| progress.position().sequence == told.last().unwrap().0.sequence);
     assert_eq!(*running.seeks.lock().unwrap(), [0, 0]);
     running.stop();

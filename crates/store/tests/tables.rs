@@ -23,7 +23,7 @@ fn traded(seed: u64, commands: usize) -> Venue {
 
 /// What differs between the tables and the engine.
 async fn findings(database: &Database, venue: &Venue) -> Vec<String> {
-    let facts = Facts::read(database, PARTITION).await.unwrap();
+    let facts = Facts::read(database, PARTITION, false).await.unwrap();
     let mut views = Views::new(Limits::default());
     let mut witness = Witness::default();
     for (cause, events) in &venue.log {
@@ -195,14 +195,14 @@ async fn both_dialects_have_the_tables_and_columns_that_the_code_writes() {
         let columns = match empty.dialect {
             Dialect::Sqlite => {
                 "SELECT m.name || '.' || c.name || '.' || c.pk || '.' || c.\"notnull\" FROM sqlite_master AS m, \
-                 pragma_table_info(m.name) AS c WHERE m.type = 'table' AND m.name <> '_sqlx_migrations' ORDER BY 1"
+                 pragma_table_info(m.name) AS c WHERE m.type = 'table' AND m.name <> 'crossbook_migrations' ORDER BY 1"
             }
             Dialect::MySql => {
                 "SELECT CAST(CONCAT(c.table_name, '.', c.column_name, '.', COALESCE(k.ordinal_position, 0), '.', \
                  c.is_nullable = 'NO') AS CHAR(200)) FROM information_schema.columns AS c \
                  LEFT JOIN information_schema.key_column_usage AS k ON k.table_schema = c.table_schema \
                  AND k.table_name = c.table_name AND k.column_name = c.column_name AND k.constraint_name = 'PRIMARY' \
-                 WHERE c.table_schema = DATABASE() AND c.table_name <> '_sqlx_migrations' ORDER BY 1"
+                 WHERE c.table_schema = DATABASE() AND c.table_name <> 'crossbook_migrations' ORDER BY 1"
             }
         };
         let mut found: Vec<String> = sqlx::query_scalar(columns).fetch_all(&mut connection).await.unwrap();
@@ -216,4 +216,44 @@ async fn both_dialects_have_the_tables_and_columns_that_the_code_writes() {
         let kind = column.to_lowercase();
         assert!(!kind.contains("real") && !kind.contains("double") && !kind.contains("float"));
     }
+}
+
+#[tokio::test]
+async fn tables_of_something_else_are_left_alone() {
+    for empty in databases() {
+        // SQLite makes the file only with leave.
+        let mut connection =
+            sqlx::AnyConnection::connect(&format!("{}{}", empty.address(), create(&empty))).await.unwrap();
+        connection.execute("CREATE TABLE accounts (name VARCHAR(20) NOT NULL PRIMARY KEY)").await.unwrap();
+        connection.execute("INSERT INTO accounts (name) VALUES ('alice')").await.unwrap();
+        for _ in 0..3 {
+            let refused = Writer::open(&empty.database).await;
+            assert!(matches!(refused, Err(Error::Occupied(table)) if table == "accounts"), "{:?}", empty.dialect);
+            assert!(matches!(Writer::open_anew(&empty.database).await, Err(Error::Occupied(_))));
+        }
+        let names: Vec<String> =
+            sqlx::query_scalar("SELECT name FROM accounts").fetch_all(&mut connection).await.unwrap();
+        assert_eq!(names, ["alice"]);
+        connection.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn tables_that_were_left_half_made_are_made_anew_and_those_with_rows_are_not() {
+    let venue = traded(6, 300);
+    let empty = empty(Dialect::MySql, options());
+    Writer::open(&empty.database).await.unwrap().close().await;
+    let mut connection = sqlx::AnyConnection::connect(&empty.address()).await.unwrap();
+    connection.execute("UPDATE crossbook_migrations SET success = 0").await.unwrap();
+    connection.execute("DROP TABLE candles").await.unwrap();
+    fill(&empty.database, &venue.log, 100).await;
+    let before = contents(&empty.database).await.unwrap();
+    connection.execute("UPDATE crossbook_migrations SET success = 0").await.unwrap();
+    assert!(matches!(Writer::open(&empty.database).await, Err(Error::Migration(_))));
+    connection.close().await.unwrap();
+    assert_eq!(contents(&empty.database).await.unwrap(), before);
+}
+
+fn create(empty: &kit::Empty) -> &'static str {
+    if empty.dialect == Dialect::Sqlite { "?mode=rwc" } else { "" }
 }

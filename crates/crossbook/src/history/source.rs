@@ -27,6 +27,15 @@ pub enum Error {
         /// Where the log ends.
         log: Sequence,
     },
+    /// The tables tell of other commands than the log.
+    #[error(
+        "command {position} of the history is not the one in the log: the data folder was restored, or copied, and has gone another way \
+         since; make the history anew with `crossbook store rebuild`, or give this venue a database of its own"
+    )]
+    Diverged {
+        /// Where the tables stand.
+        position: Sequence,
+    },
     /// The log no longer has what comes next.
     #[error(
         "the log begins after command {position}, where the history stands, and there is no snapshot from before; make the history anew \
@@ -76,7 +85,10 @@ impl LogSource {
     }
 
     /// Whether the log still has its first command.
-    fn is_whole(&self) -> Result<bool, recovery::Error> {
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_whole(&self) -> Result<bool, recovery::Error> {
         if self.durable == Sequence(0) {
             return Ok(true);
         }
@@ -149,6 +161,9 @@ impl Source for LogSource {
             return Err(Error::Ahead { history: position.sequence, log: self.durable }.into());
         }
         let views = self.go_to(position.sequence, Projection::limits(), interrupted)?;
+        if self.partition.time() != position.time {
+            return Err(Error::Diverged { position: position.sequence }.into());
+        }
         Ok(Projection::resume(PARTITION, views.0, position.complete_from))
     }
 
