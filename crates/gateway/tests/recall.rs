@@ -326,7 +326,7 @@ async fn what_the_history_does_not_have_yet_is_waited_for_and_then_refused() {
     }
     // What memory has is told at once.
     for (account, path, parameters) in [
-        (Some(0), "allOrders", "symbol=BTCUSDT&limit=100"),
+        (Some(0), "allOrders", "symbol=BTCUSDT&limit=5"),
         (None, "trades", "symbol=BTCUSDT&limit=200"),
         (None, "aggTrades", "symbol=BTCUSDT&limit=100"),
         (None, "klines", "symbol=BTCUSDT&interval=1h&limit=100"),

@@ -89,34 +89,77 @@ async fn whole(
         // There may have been more of the first one.
         earliest = query.interval.next_open(earliest, query.offset);
     }
-    let (mut first, mut last) = query.span(earliest, seam.newest);
-    if first > last {
+    let mut span = query.span(earliest, seam.newest);
+    if span.0 > span.1 {
         return Ok(Some(Vec::new()));
     }
-    let range = (first, query.interval.next_open(last, query.offset).min(ever.1));
-    let from_start = query.window.start.is_some();
-    let mut stored = match from_start {
+    let range = (span.0, query.interval.next_open(span.1, query.offset).min(ever.1));
+    let mut stored = match query.window.start {
         _ if range.0 >= range.1 => Vec::new(),
-        true => past.ask(history.candles(symbol, unit, range, STORED_MAX)).await?,
-        false => past.ask(history.last_candles(symbol, unit, range, STORED_MAX)).await?,
+        Some(_) => past.ask(history.candles(symbol, unit, range, STORED_MAX)).await?,
+        None => past.ask(history.last_candles(symbol, unit, range, STORED_MAX)).await?,
     };
-    let is_cut = stored.len() == STORED_MAX;
-    let mut price = oldest.open;
-    match (stored.first(), stored.last()) {
-        // There may be more of the first one, or of the last.
-        (Some(earliest), _) if is_cut && !from_start => {
-            first = query.interval.next_open(earliest.open_time, query.offset);
-            let left_out = stored.partition_point(|candle| candle.open_time < first);
-            price = stored.drain(..left_out).next_back().map_or(price, |before| before.close);
-        }
-        (_, latest) => {
-            if let Some(latest) = latest.filter(|_| is_cut) {
-                last = Timestamp(open_time(latest).0.saturating_sub(1));
-            }
-            let before = past.ask(history.candle_before(symbol, unit, first)).await?;
-            price = before.map_or(price, |before| before.close);
-        }
+    let mut before = None;
+    if stored.len() == STORED_MAX {
+        before = leave_out_parts(query, &mut stored, &mut span);
     }
+    let before = match before {
+        Some(before) => Some(before),
+        None => past.ask(history.candle_before(symbol, unit, span.0)).await?,
+    };
+    let price = before.map_or(oldest.open, |before| before.close);
     stored.extend(seam.stored.into_iter().filter(|candle| candle.open_time > seam.forgotten));
-    Ok(Some(query.fold((first, last), price, &stored)))
+    Ok(Some(query.fold(span, price, &stored)))
+}
+
+/// Shortens a span to what is surely whole when there may be more of the stored candles than were fetched. What then lies before the
+/// span is taken away; gives the last of it.
+fn leave_out_parts(
+    query: &CandleQuery,
+    stored: &mut Vec<Candle>,
+    (first, last): &mut (Timestamp, Timestamp),
+) -> Option<Candle> {
+    if query.window.start.is_some() {
+        // They are the first ones; the last candle may lack some.
+        let latest = query.interval.open_time(stored.last()?.open_time, query.offset);
+        *last = Timestamp(latest.0.saturating_sub(1));
+        return None;
+    }
+    *first = query.interval.next_open(stored.first()?.open_time, query.offset);
+    let parts = stored.partition_point(|candle| candle.open_time < *first);
+    stored.drain(..parts).next_back()
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbook_types::Price;
+    use crossbook_views::Window;
+
+    use super::*;
+
+    const HOUR: u64 = 3_600_000_000;
+
+    #[test]
+    fn candles_of_which_something_may_be_missing_are_left_out() {
+        let hours =
+            |hours: std::ops::RangeInclusive<u64>| (Timestamp(hours.start() * HOUR), Timestamp(hours.end() * HOUR));
+        let day = |start| CandleQuery {
+            interval: Interval::Day1,
+            offset: Offset::from_minutes(60).unwrap(),
+            window: Window { start, end: None, limit: 1_000 },
+            now: Timestamp(0),
+        };
+        let hour = CandleQuery { interval: Interval::Hour1, offset: Offset::UTC, ..day(Some(Timestamp(0))) };
+        // Days begin at 23:00. Of hours 50 to 98 there is all of day 71 to 94.
+        let fetched = hour.fold(hours(50..=98), Price(1), []);
+
+        let (mut stored, mut span) = (fetched.clone(), hours(47..=500));
+        assert_eq!(leave_out_parts(&day(Some(Timestamp(0))), &mut stored, &mut span), None);
+        assert_eq!((span, stored.len()), ((Timestamp(47 * HOUR), Timestamp(95 * HOUR - 1)), fetched.len()));
+
+        let (mut stored, mut span) = (fetched.clone(), hours(23..=100));
+        let before = leave_out_parts(&day(None), &mut stored, &mut span);
+        assert_eq!(before.map(|before| before.open_time), Some(Timestamp(70 * HOUR)));
+        assert_eq!((span, stored[0].open_time), (hours(71..=100), Timestamp(71 * HOUR)));
+    }
 }

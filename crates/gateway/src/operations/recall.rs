@@ -214,7 +214,7 @@ mod tests {
     /// been one list.
     #[test]
     fn two_cut_lists_make_one_cut_list() {
-        let of = |bits: u32| (0..6).filter(|at| bits >> at & 1 == 1).map(u64::from).collect::<Vec<u64>>();
+        let of = |bits: u64| (0..6).filter(|at| bits >> at & 1 == 1).collect::<Vec<u64>>();
         for (recent, past) in (0..64).flat_map(|recent| (0..64).map(move |past| (of(recent), of(past)))) {
             for limit in 0..7 {
                 for end in [End::First, End::Last] {
