@@ -61,7 +61,7 @@ fn describe(operation: &Operation) -> Value {
         "parameters": parameters.map(parameter).collect::<Vec<_>>(),
         "responses": {
             "200": { "description": "Done.", "content": { "application/json": {} } },
-            "400": error, "401": error, "418": error, "429": error, "503": error, "504": error,
+            "400": error, "401": error, "418": error, "429": error, "500": error, "503": error, "504": error,
         },
     });
     if operation.over_websocket {

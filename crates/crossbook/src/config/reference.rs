@@ -85,6 +85,14 @@ const WORDS: &[(&str, &str)] = &[
         "gateway.reply_timeout_ms",
         "How long a command's outcome is waited for before a client is told that it is unknown (-1007).",
     ),
+    (
+        "gateway.history_queries_max",
+        "Requests that ask the history at once, because they reach further back than memory; further ones are refused with -1008.",
+    ),
+    (
+        "gateway.history_wait_ms",
+        "How long such a request waits for a history that is behind what memory has forgotten, before it is refused with -1008.",
+    ),
     ("gateway.cached_keys_max", "API keys whose secrets are kept ready in memory."),
     ("gateway.server", "Bounds of the HTTP listeners."),
     ("gateway.server.connections_max", "Connections at once; further ones are closed at once."),
