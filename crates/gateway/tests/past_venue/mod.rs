@@ -15,7 +15,7 @@ use crossbook_log::files::{Files, Options as LogOptions};
 use crossbook_log::memory::Memory;
 use crossbook_node::embedded::{self, Running};
 use crossbook_store::{
-    Address, Database, History, Options, Position, Progress, Projection, Recorder, Source, SourceError,
+    Address, Database, History, Live, Options, Position, Progress, Projection, Recorder, Source, SourceError,
 };
 use crossbook_types::{AccountId, ApiKeyId, PartitionId, Sequence, Timestamp};
 use crossbook_views::{Limits, Views};
@@ -101,7 +101,7 @@ impl Source for Told {
 pub struct Tables {
     pub progress: Arc<Progress>,
     database: Database,
-    live: watch::Sender<Cause>,
+    live: Live,
     stop: watch::Sender<bool>,
     _folder: TempDir,
 }
@@ -110,11 +110,17 @@ impl Tables {
     pub fn new(told: &Told) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = database(&folder.path().join("history.sqlite").display().to_string());
-        let (live, live_seen) = watch::channel(Cause { sequence: Sequence(0), time: Timestamp(0) });
+        let live = Live::new(Sequence(0));
         let (stop, stop_seen) = watch::channel(false);
         let progress = Arc::new(Progress::default());
-        let recorder =
-            Recorder::new(database.clone(), PartitionId(0), told.clone(), live_seen, stop_seen, Arc::clone(&progress));
+        let recorder = Recorder::new(
+            database.clone(),
+            PartitionId(0),
+            told.clone(),
+            live.clone(),
+            stop_seen,
+            Arc::clone(&progress),
+        );
         // On a thread of its own, as in a venue.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -134,7 +140,7 @@ impl Tables {
 
     /// From now on the history may come up to that command.
     pub fn go_on_to(&self, cause: Cause) {
-        self.live.send(cause).unwrap();
+        self.live.reach(cause.sequence);
     }
 
     /// Has it come up to that command.
