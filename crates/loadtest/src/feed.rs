@@ -1,0 +1,164 @@
+//! The standard workload as what a venue is asked: its ids become several hundred accounts' orders, a move becomes a
+//! cancel and a new order.
+
+use std::io::Write as _;
+
+use crossbook_engine::command::{
+    Body, CancelOrder, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
+};
+use crossbook_engine::{Answer, Event, Events};
+use crossbook_types::{
+    AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, FeeRate, Fees, Filters, MarketStatus,
+    OrderId, OrderType, Price, Quantity, SelfTradePrevention, SymbolId, SymbolName, TimeInForce, TransferId, market,
+};
+
+use crate::workload::{self, Op, Tally, Workload};
+
+/// How many accounts share the work.
+pub const ACCOUNTS: u64 = 400;
+/// The market of a workload: tick 0.01, lot 0.00001.
+pub const SYMBOL: SymbolId = SymbolId(0);
+
+/// Turns a workload's commands into those of a venue that knows nothing else.
+#[derive(Debug)]
+pub struct Feed {
+    placed: u64,
+    cancel_id: ClientOrderId,
+    /// By the workload's id, the number of the order that now stands for it.
+    order_of: Vec<u64>,
+    /// By the order's number, the workload's id.
+    id_of: Vec<u32>,
+}
+
+impl Feed {
+    /// A feed of that workload, with room for all of it.
+    ///
+    /// # Panics
+    /// Never: the one name in it is a valid one.
+    #[must_use]
+    pub fn new(workload: &Workload) -> Self {
+        let size = workload.commands.len() + 1;
+        Self { placed: 0, cancel_id: name("cancel"), order_of: vec![0; size], id_of: vec![0; size] }
+    }
+
+    /// What comes first: two assets, a market with fees of 0.1 %, and funded accounts.
+    ///
+    /// # Panics
+    /// Never: what is listed is valid.
+    #[must_use]
+    pub fn opening() -> Vec<Body> {
+        let assets = [(0, "BTC"), (1, "USDT")].map(|(id, name)| {
+            let name = AssetName::new_checked(name).expect("a valid name");
+            Asset { id: AssetId(id), name, decimals: 8 }
+        });
+        let mut bodies: Vec<_> =
+            assets.iter().map(|asset| Body::ListAsset(ListAsset { name: asset.name, decimals: 8 })).collect();
+        bodies.push(Body::ListMarket(Box::new(ListMarket { description: description(assets) })));
+        bodies.extend((0..ACCOUNTS).map(|_| Body::OpenAccount(OpenAccount { label: String::new() })));
+        for account in (0..ACCOUNTS).map(account_of) {
+            for (asset, transfer) in [(AssetId(0), "base"), (AssetId(1), "quote")] {
+                let transfer = TransferId::new_checked(transfer).expect("a valid name");
+                bodies.push(Body::Transfer(TransferRequest { account, asset, amount: Amount(1 << 70), transfer }));
+            }
+        }
+        bodies
+    }
+
+    /// Adds what a command of the workload asks.
+    pub fn translate(&mut self, command: &workload::Command, out: &mut Vec<Body>) {
+        if matches!(command.op, Op::Cancel | Op::Move) {
+            let order = OrderId(self.order_of[command.id as usize]);
+            out.push(Body::Cancel(CancelOrder {
+                account: account_of(u64::from(command.id)),
+                symbol: SYMBOL,
+                target: Target::Order(order),
+                cancel_id: self.cancel_id,
+                restriction: None,
+            }));
+        }
+        if command.op != Op::Cancel {
+            self.placed += 1;
+            self.order_of[command.id as usize] = self.placed;
+            self.id_of[self.placed as usize] = command.id;
+            out.push(Body::Place(order(command)));
+        }
+    }
+
+    /// Adds the trades to a tally.
+    ///
+    /// # Panics
+    /// When a request was refused: none of a workload is.
+    pub fn tally(&self, events: &Events, tally: &mut Tally) {
+        for event in events.all() {
+            match event {
+                Event::Traded(trade) => {
+                    let id = |order: OrderId| self.id_of[order.0 as usize];
+                    let narrow = |number: u64| u32::try_from(number).expect("workload numbers have 32 bits");
+                    let (price, quantity) = (narrow(trade.price.0), narrow(trade.quantity.0));
+                    tally.trade(id(trade.taker.order), id(trade.maker.order), price, quantity);
+                }
+                Event::Answered { answer: Answer::Refused(refusal), .. } => panic!("refused: {refusal}"),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn name(text: &str) -> ClientOrderId {
+    ClientOrderId::new_checked(text).expect("a valid name")
+}
+
+/// A market in which nothing is out of bounds.
+fn description([base, quote]: [Asset; 2]) -> market::Description {
+    let decimal = |text| Decimal::parse(text).expect("a valid number");
+    let rate = FeeRate::from_decimal(decimal("0.001")).expect("a valid rate");
+    market::Description {
+        id: SYMBOL,
+        symbol: SymbolName::new_checked("BTCUSDT").expect("a valid name"),
+        base,
+        quote,
+        tick_size: decimal("0.01"),
+        step_size: decimal("0.00001"),
+        filters: Filters {
+            price_min: Price(1),
+            price_max: Price(1_000_000),
+            quantity_min: Quantity(1),
+            quantity_max: Quantity(1_000_000_000),
+            market_quantity_max: Quantity(1_000_000_000),
+            notional_min: Amount(0),
+            notional_max: Amount::MAX,
+            band_up_percent: 0,
+            band_down_percent: 0,
+            orders_max: 1_000_000,
+            algo_orders_max: 1_000_000,
+        },
+        fees: Fees { maker: rate, taker: rate },
+        status: MarketStatus::Trading,
+    }
+}
+
+fn account_of(id: u64) -> AccountId {
+    AccountId(AccountId::FIRST_CLIENT.0 + id % ACCOUNTS)
+}
+
+fn order(command: &workload::Command) -> NewOrder {
+    let mut text = [0u8; 16];
+    let mut rest = &mut text[..];
+    write!(rest, "w{}", command.id).expect("a number of 32 bits has at most ten digits");
+    let length = 16 - rest.len();
+    let client_order_id = name(std::str::from_utf8(&text[..length]).expect("digits"));
+    // An order at any price is a market order or, every other one, a limit order that no price is beyond.
+    let at_market = command.op == Op::Ioc && command.id.is_multiple_of(2);
+    NewOrder {
+        account: account_of(u64::from(command.id)),
+        symbol: SYMBOL,
+        client_order_id,
+        side: command.side,
+        order_type: if at_market { OrderType::Market } else { OrderType::Limit },
+        time_in_force: if command.op == Op::Ioc && !at_market { TimeInForce::Ioc } else { TimeInForce::Gtc },
+        price: (!at_market).then_some(Price(command.price.into())),
+        size: Size::Base(Quantity(command.qty.into())),
+        stop_price: None,
+        self_trade_prevention: SelfTradePrevention::None,
+    }
+}
