@@ -50,6 +50,7 @@ pub struct MariaDb {
 /// The thread that started the server. Linux ends a process with the thread that started it, so this one stays.
 #[derive(Debug)]
 struct Running {
+    process: u32,
     stop: Sender<Stop>,
     thread: JoinHandle<()>,
 }
@@ -80,6 +81,12 @@ impl MariaDb {
         let mut server = Self { folder: folder.to_owned(), port, running: None };
         server.restart()?;
         Ok(server)
+    }
+
+    /// The server's process, if it runs.
+    #[must_use]
+    pub fn process(&self) -> Option<u32> {
+        self.running.as_ref().map(|running| running.process)
     }
 
     /// The address of a database on this server.
@@ -150,13 +157,14 @@ impl MariaDb {
         let (started, child) = channel();
         let thread = std::thread::Builder::new().name("mariadb".to_owned()).spawn(move || match command.spawn() {
             Ok(child) => {
-                let _ = started.send(Ok(()));
+                let _ = started.send(Ok(child.id()));
                 hold(child, stopped.recv().unwrap_or(Stop::Kill));
             }
             Err(error) => drop(started.send(Err(error))),
         })?;
-        child.recv().unwrap_or_else(|_| Err(io::Error::other("the thread that starts the server has ended")))?;
-        self.running = Some(Running { stop, thread });
+        let ended = |_| Err(io::Error::other("the thread that starts the server has ended"));
+        let process = child.recv().unwrap_or_else(ended)?;
+        self.running = Some(Running { process, stop, thread });
         self.wait_until_ready(&log)
     }
 
@@ -182,7 +190,7 @@ impl MariaDb {
     }
 
     fn end(&mut self, how: Stop) {
-        if let Some(Running { stop, thread }) = self.running.take() {
+        if let Some(Running { stop, thread, .. }) = self.running.take() {
             let _ = stop.send(how);
             let _ = thread.join();
         }

@@ -27,6 +27,9 @@ pub(crate) enum Value {
     Text(String),
 }
 
+/// Rows of one table.
+pub(crate) type TableRows = (&'static Table, Vec<Vec<Value>>);
+
 /// What happened to an order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct OrderEvent {
@@ -70,6 +73,15 @@ pub(crate) enum Reason {
 
 /// A place among the events of a partition.
 pub(crate) type Place = (Sequence, u32);
+
+/// From where to where the tables of a partition are taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Step {
+    pub(crate) partition: PartitionId,
+    pub(crate) after: Sequence,
+    pub(crate) until: Cause,
+    pub(crate) complete_from: Sequence,
+}
 
 /// Rows of consecutive commands.
 #[derive(Clone, Debug)]
@@ -144,18 +156,13 @@ impl Batch {
         self.after == self.until.sequence && self.rows() == 0
     }
 
-    /// The row that says how far the tables have come.
-    pub(crate) fn position(&self) -> Vec<Value> {
-        vec![
-            integer(self.partition.0.into()),
-            integer(self.until.sequence.0),
-            integer(self.until.time.0),
-            integer(self.complete_from.0),
-        ]
+    pub(crate) fn step(&self) -> Step {
+        let Self { partition, after, until, complete_from, .. } = *self;
+        Step { partition, after, until, complete_from }
     }
 
     /// Gives the rows of each table that has some.
-    pub(crate) fn tables(&self) -> Vec<(&'static Table, Vec<Vec<Value>>)> {
+    pub(crate) fn tables(&self) -> Vec<TableRows> {
         let tables = [
             (&schema::ASSETS, self.assets.values().map(asset).collect::<Vec<_>>()),
             (&schema::MARKETS, self.markets.values().map(market).collect()),
@@ -172,6 +179,18 @@ impl Batch {
             (&schema::CANDLES, self.candles.iter().map(candle).collect()),
         ];
         tables.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
+    }
+}
+
+impl Step {
+    /// The row that says how far the tables have come, but for the log's identity.
+    pub(crate) fn position(&self) -> [Value; 4] {
+        [
+            integer(self.partition.0.into()),
+            integer(self.until.sequence.0),
+            integer(self.until.time.0),
+            integer(self.complete_from.0),
+        ]
     }
 }
 

@@ -16,6 +16,7 @@
 //!   nothing.
 //! - [`Recorder`] is the loop around both.
 //! - [`History`] answers queries, in the words of the views.
+//! - [`measure`] tells what it is worth to write rows together.
 //! - [`verify`] holds the tables against the engine's own state; [`contents`] says what is in them, to compare two histories.
 //!
 //! There is one schema in two dialects, see `migrations/`. Amounts are whole numbers of smallest units; nothing is rounded, and
@@ -25,6 +26,7 @@ mod batch;
 pub mod contents;
 mod database;
 mod history;
+pub mod measure;
 mod options;
 mod progress;
 mod projection;

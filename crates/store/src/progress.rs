@@ -1,5 +1,7 @@
 //! How far the history has come, as the writer tells it and everybody else reads it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crossbook_engine::Cause;
 use crossbook_types::Timestamp;
 use parking_lot::Mutex;
@@ -50,12 +52,13 @@ pub struct Status {
 pub struct Progress {
     status: Mutex<Status>,
     moved: Notify,
+    rows: AtomicU64,
 }
 
 impl Default for Progress {
     fn default() -> Self {
         let status = Mutex::new(Status { position: None, activity: Activity::Connecting });
-        Self { status, moved: Notify::new() }
+        Self { status, moved: Notify::new(), rows: AtomicU64::new(0) }
     }
 }
 
@@ -99,6 +102,16 @@ impl Progress {
         let commands = live.sequence.0.saturating_sub(position.sequence.0);
         let micros = if commands == 0 { 0 } else { live.time.0.saturating_sub(position.time.0) };
         (commands, micros)
+    }
+
+    /// Rows that this process has written.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn wrote(&self, rows: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
     }
 
     pub(crate) fn reach(&self, position: Position) {

@@ -166,6 +166,7 @@ impl<S: Source> Recorder<S> {
                 metrics::histogram!("crossbook_history_write_seconds").record(started.elapsed().as_secs_f64());
                 metrics::histogram!("crossbook_history_batch_rows").record(batch.rows() as f64);
                 metrics::counter!("crossbook_history_rows_total").increment(batch.rows() as u64);
+                self.progress.wrote(batch.rows() as u64);
                 let Batch { until, complete_from, .. } = *batch;
                 self.progress.reach(Position { sequence: until.sequence, time: until.time, complete_from });
                 metrics::gauge!("crossbook_history_sequence").set(until.sequence.0 as f64);

@@ -13,7 +13,7 @@ use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
-use crate::batch::{Batch, Value};
+use crate::batch::{Batch, Step, TableRows, Value};
 use crate::database::{self, Database, Error, within};
 use crate::options::Dialect;
 use crate::schema::{self, Table};
@@ -78,7 +78,7 @@ impl Writer {
     /// When the database fails, or does not stand where the batch begins.
     pub async fn write(&mut self, batch: &Batch) -> Result<(), Error> {
         let limit = self.database.options().write_timeout();
-        match tokio::time::timeout(limit, self.transact(batch)).await {
+        match tokio::time::timeout(limit, self.transact(batch.step(), batch.tables())).await {
             Ok(done) => done,
             Err(_) => Err(Error::Slow(limit)),
         }
@@ -125,7 +125,15 @@ impl Writer {
         database::close(self.connection).await;
     }
 
-    async fn transact(&mut self, batch: &Batch) -> Result<(), Error> {
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.database.dialect()
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut AnyConnection {
+        &mut self.connection
+    }
+
+    pub(crate) async fn transact(&mut self, step: Step, tables: Vec<TableRows>) -> Result<(), Error> {
         let begin = match self.database.dialect() {
             // Without it, SQLite takes the lock at the first write, and may then find it taken without having waited.
             Dialect::Sqlite => "BEGIN IMMEDIATE",
@@ -134,26 +142,26 @@ impl Writer {
         let rows_max = self.database.options().batch_rows_max.max(1);
         let mut transaction = self.connection.begin_with(begin).await?;
         let identity = Value::Text(self.database.log_identity());
-        let moved = if batch.after == Sequence(0) {
+        let [partition, sequence, time, complete_from] = step.position();
+        let moved = if step.after == Sequence(0) {
             let first = "INSERT INTO projection (partition_id, sequence, time, complete_from, log_identity) \
                          SELECT ?, ?, ?, ?, ? FROM (SELECT 1 AS one) AS one_row \
                          WHERE NOT EXISTS (SELECT 1 FROM projection WHERE partition_id = ?)";
-            let values = batch.position().into_iter().chain([identity, Value::Integer(batch.partition.0.into())]);
+            let values = [partition.clone(), sequence, time, complete_from, identity, partition];
             bind(sqlx::query(first), values).execute(&mut *transaction).await?
         } else {
             let on = "UPDATE projection SET sequence = ?, time = ?, complete_from = ? \
                       WHERE partition_id = ? AND sequence = ? AND log_identity = ?";
-            let [partition, values @ ..] = &batch.position()[..] else { unreachable!("a position has four values") };
-            let after = Value::Integer(i64::try_from(batch.after.0).unwrap_or(i64::MAX));
-            let values = values.iter().cloned().chain([partition.clone(), after, identity]);
+            let after = Value::Integer(i64::try_from(step.after.0).unwrap_or(i64::MAX));
+            let values = [sequence, time, complete_from, partition, after, identity];
             bind(sqlx::query(on), values).execute(&mut *transaction).await?
         };
         if moved.rows_affected() != 1 {
-            let found = position(&mut transaction, batch.partition).await?;
+            let found = position(&mut transaction, step.partition).await?;
             transaction.rollback().await?;
-            return Err(Error::Moved { expected: batch.after.0, found: found.sequence.0 });
+            return Err(Error::Moved { expected: step.after.0, found: found.sequence.0 });
         }
-        for (table, rows) in batch.tables() {
+        for (table, rows) in tables {
             let mut rows = rows.into_iter();
             let mut length = rows_max;
             while rows.len() > 0 {

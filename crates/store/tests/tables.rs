@@ -7,6 +7,7 @@ mod venue;
 mod kit;
 
 use crossbook_store::contents::contents;
+use crossbook_store::measure::{Cut, Rows};
 use crossbook_store::verify::{Facts, Witness};
 use crossbook_store::{Database, Dialect, Error, Options, Projection, Writer};
 use crossbook_types::Sequence;
@@ -175,6 +176,33 @@ async fn where_the_log_has_lost_its_beginning_the_tables_begin_with_what_there_w
         writer.close().await;
         assert_eq!(findings(&empty.database, &venue).await, Vec::<String>::new(), "{:?}", empty.dialect);
     }
+}
+
+#[tokio::test]
+async fn rows_that_are_measured_are_the_same_rows_however_they_are_cut() {
+    let venue = traded(6, 300);
+    let mut projection = fresh();
+    let mut rows = Rows::default();
+    for some in venue.log.chunks(50) {
+        for (cause, events) in some {
+            projection.follow(*cause, events);
+        }
+        rows.gather(&projection.take());
+    }
+    let mut all = Vec::new();
+    for cut in [Cut::Single, Cut::Batches(10), Cut::Batches(500)] {
+        for empty in databases() {
+            let mut writer = Writer::open(&empty.database).await.unwrap();
+            let mut written = 0;
+            rows.write(&mut writer, rows.len(), cut, |rows| written = rows).await.unwrap();
+            writer.close().await;
+            assert_eq!(written, rows.len());
+            let mut tables = contents(&empty.database).await.unwrap();
+            tables.retain(|table| table.table != "projection");
+            all.push(tables);
+        }
+    }
+    assert!(all.iter().all(|tables| *tables == all[0]));
 }
 
 #[tokio::test]
