@@ -1,5 +1,7 @@
 //! The command line. Every subcommand says what it does, what it needs, and shows lines that can be typed as they are.
 
+pub mod bench;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -81,6 +83,14 @@ Examples:
   In another database than the configured one:
     CROSSBOOK_HISTORY__DATABASE='mysql://venue:secret@db/crossbook' crossbook store rebuild --data /var/lib/crossbook";
 
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  How fast the history is written to SQL:
+    crossbook bench store
+
+  What can be measured, and how:
+    crossbook bench store --help";
+
 const CONFIG_EXAMPLES: &str = "\
 Examples:
   The defaults, as a file to start from:
@@ -114,6 +124,9 @@ pub enum Command {
     /// Verify the history in SQL, or make it anew.
     #[command(after_long_help = STORE_EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
     Store(Store),
+    /// Measure on this machine what the documents claim.
+    #[command(after_long_help = BENCH_EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+    Bench(bench::Bench),
     /// Print the complete configuration as TOML, with a comment on every key.
     #[command(after_long_help = CONFIG_EXAMPLES)]
     Config(Config),

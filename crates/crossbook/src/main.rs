@@ -4,6 +4,7 @@
 //! be set is in [`config`], what must be kept secret in [`secrets`].
 
 mod audit;
+mod bench;
 mod command;
 mod config;
 mod demo;
@@ -60,6 +61,8 @@ enum Failure {
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error(transparent)]
+    Bench(#[from] bench::Error),
+    #[error(transparent)]
     Demo(#[from] demo::Error),
     #[error("the system refused: {0}")]
     System(#[from] std::io::Error),
@@ -91,6 +94,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
                 return Ok(ExitCode::from(OFF));
             }
         }
+        Command::Bench(options) => bench::run(&options)?,
         Command::Config(options) => {
             output::tell(&Config::load(options.config.as_deref(), Flags::default())?.render()?)?;
         }

@@ -340,7 +340,7 @@ impl Venue {
 }
 
 /// Ends the process: what it holds in memory may differ from what is on disk, and only a restart can tell.
-fn fatal(reason: String) {
+pub fn fatal(reason: String) {
     tracing::error!("{reason}; the venue ends now, and the next start recovers from the log");
     std::process::exit(crate::FAILED.into());
 }
