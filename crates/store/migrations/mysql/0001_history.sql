@@ -133,8 +133,7 @@ CREATE TABLE ledger_entries (
     symbol_id    BIGINT,
     trade_id     BIGINT,
     transfer_id  VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin,
-    PRIMARY KEY (partition_id, sequence, ordinal),
-    KEY ledger_entries_by_account (account_id, asset_id, sequence)
+    PRIMARY KEY (partition_id, sequence, ordinal)
 ) ENGINE = InnoDB;
 
 -- Deposits, and withdrawals below zero.

@@ -135,7 +135,6 @@ CREATE TABLE ledger_entries (
     transfer_id  TEXT,
     PRIMARY KEY (partition_id, sequence, ordinal)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX ledger_entries_by_account ON ledger_entries (account_id, asset_id, sequence);
 
 -- Deposits, and withdrawals below zero.
 CREATE TABLE transfers (
