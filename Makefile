@@ -17,11 +17,13 @@ PYTEST_ARGS ?=
 BENCH_HTTP  ?= 127.0.0.1:18480
 BENCH_ADMIN ?= 127.0.0.1:18481
 BENCH_ARGS  ?=
+# What the benchmark of the history is given besides.
+BENCH_STORE_ARGS ?=
 
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint format unit page clients bench bench-engine bench-venue deny clean require-rust require-python require-node require-mariadb
+.PHONY: help build demo test lint format unit page clients bench bench-engine bench-store bench-venue deny clean require-rust require-python require-node require-mariadb
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -50,11 +52,16 @@ page: require-node ## Tests of the page's own JavaScript
 clients: build $(VENV)/.installed $(MODULES)/.installed ## Real, unmodified exchange clients against the release binary
 	$(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
 
-bench: bench-engine bench-venue ## Benchmarks: the book and the engine on one thread, then the whole venue under load
+bench: bench-engine bench-venue bench-store ## Benchmarks: the book and the engine on one thread, the whole venue under load, the history in SQL
 
 bench-engine: require-rust
 	$(CARGO) run --release --locked -p crossbook-engine --example mix_a -- book
 	$(CARGO) run --release --locked -p crossbook-engine --example mix_a -- engine
+
+# Needs MariaDB; BENCH_STORE_ARGS="--database sqlite" does without.
+bench-store: build
+	$(BINARY) bench store $(BENCH_STORE_ARGS)
+	$(BINARY) bench store --follow $(BENCH_STORE_ARGS)
 
 # A scratch venue without limits, in a folder that is deleted at the end, loaded over its own API.
 bench-venue: build
