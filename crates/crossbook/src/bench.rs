@@ -24,6 +24,9 @@ pub enum Error {
     /// The address is none of a server.
     #[error("--mysql takes the address of a server: mysql://USER:PASSWORD@HOST/DATABASE")]
     Address,
+    /// It is a venue's.
+    #[error("there is the history of a venue in this database; give the benchmark an empty one")]
+    Taken,
     /// The log failed.
     #[error(transparent)]
     Log(#[from] crossbook_log::Error),

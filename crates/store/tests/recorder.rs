@@ -1,5 +1,7 @@
 //! The loop that writes, with a database that is killed, absent or emptied: nothing is lost, nothing is written twice.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
 #[path = "../../views/tests/venue/mod.rs"]
 #[allow(dead_code, reason = "made for the tests of the views")]
 mod venue;

@@ -1,5 +1,7 @@
 //! What is in the tables, on both databases: the same, however it got there, and what the engine says.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
 #[path = "../../views/tests/venue/mod.rs"]
 #[allow(dead_code, reason = "made for the tests of the views")]
 mod venue;

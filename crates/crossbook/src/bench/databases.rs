@@ -1,7 +1,7 @@
 //! The databases to measure: empty, and nobody else's.
 
 use crossbook_loadtest::mariadb::MariaDb;
-use crossbook_store::{Address, Database, Options, Writer};
+use crossbook_store::{Address, Database, Options, Writer, owner};
 use tempfile::TempDir;
 
 use super::Error;
@@ -30,16 +30,16 @@ impl Place {
         self.server.as_ref().and_then(MariaDb::process)
     }
 
-    /// Empties the tables, and gives the only connection that writes to them.
+    /// Makes the tables anew, and gives the only connection that writes to them.
     ///
     /// # Errors
     /// When the database fails, or holds the history of a venue.
     pub async fn empty(&self) -> Result<Writer, Error> {
-        let mut writer = Writer::open(&self.database).await?;
-        // Of another log's history, this is refused.
-        writer.position(PARTITION).await?;
-        writer.clear().await?;
-        Ok(writer)
+        let own = format!("{IDENTITY:016x}");
+        match owner(&self.database, PARTITION).await? {
+            Some(found) if found != own => Err(Error::Taken),
+            _ => Ok(Writer::open_anew(&self.database).await?),
+        }
     }
 
     /// Empties the tables.

@@ -10,14 +10,14 @@ use crossbook_engine::{Cause, Events, Partition, Routing};
 use crossbook_loadtest::feed::Feed;
 use crossbook_loadtest::workload::{GroundTruth, Workload, mix_a};
 use crossbook_log::{Files, files};
-use crossbook_node::embedded::{self, Handle};
+use crossbook_node::embedded::{self, Handle, SystemClock};
+use crossbook_node::node::Clock as _;
 use crossbook_node::snapshot::Folder;
 use crossbook_node::{NotTaken, Outlet, Request};
-use crossbook_store::{Activity, Progress};
-use crossbook_types::{RequestNumber, Sequence, Timestamp};
+use crossbook_store::{Activity, Live, Progress};
+use crossbook_types::{RequestNumber, Sequence};
 use serde::Serialize;
 use tempfile::TempDir;
-use tokio::sync::watch;
 
 use super::databases::{self, Place};
 use super::processor::Used;
@@ -113,7 +113,7 @@ pub fn run(options: &Store, runtime: &tokio::runtime::Runtime) -> Result<(), Err
 struct Venue<'a> {
     folder: TempDir,
     running: embedded::Running<Files, Announcing<Nobody>>,
-    live: watch::Receiver<Cause>,
+    live: Live,
     workload: &'a Workload,
     feed: Feed,
     bodies: Vec<Body>,
@@ -123,7 +123,7 @@ struct Venue<'a> {
 /// A venue's log, when the venue has stopped.
 struct Written {
     folder: TempDir,
-    live: watch::Receiver<Cause>,
+    live: Live,
     warmup: Sequence,
 }
 
@@ -132,7 +132,8 @@ impl<'a> Venue<'a> {
     fn start(workload: &'a Workload) -> Result<Self, Error> {
         let folder = tempfile::tempdir()?;
         let (log, _) = Files::open(&log_folder(folder.path()), files::Options::default())?;
-        let (outlet, live) = Announcing::new(Nobody, (Sequence(0), Timestamp(0)));
+        let live = Live::default();
+        let outlet = Announcing::new(Nobody, live.clone());
         let partition = Partition::new(crate::history::PARTITION, Routing::single(), 0);
         let running = embedded::start(partition, log, outlet, embedded::Options::default(), fatal)?;
         let (feed, bodies) = (Feed::new(workload), Feed::opening());
@@ -142,7 +143,7 @@ impl<'a> Venue<'a> {
             venue.feed.translate(command, &mut venue.bodies);
             venue.submit()?;
         }
-        while venue.live.borrow().sequence.0 < venue.sent {
+        while venue.live.position().0 < venue.sent {
             std::thread::sleep(LOOK_EVERY);
         }
         Ok(venue)
@@ -179,7 +180,8 @@ impl<'a> Venue<'a> {
                 self.submit()?;
             }
             if elapsed.as_secs() > samples.len() as u64 {
-                let live = *self.live.borrow();
+                // A command comes every moment, so the last one is of now.
+                let live = Cause { sequence: self.live.position(), time: SystemClock.now() };
                 let (lag_commands, lag_micros) = progress.lag(live);
                 let second = samples.len() as u32 + 1;
                 let (commands, lag_seconds) = (live.sequence.0 - stands.0, lag_micros as f64 / 1e6);
@@ -189,7 +191,7 @@ impl<'a> Venue<'a> {
             std::thread::sleep(LOOK_EVERY);
         }
         let end = Sequence(self.sent);
-        while self.live.borrow().sequence < end {
+        while self.live.position() < end {
             std::thread::sleep(LOOK_EVERY);
         }
         let elapsed = started.elapsed().as_secs_f64();
@@ -226,7 +228,7 @@ impl<'a> Venue<'a> {
 impl Written {
     /// Writes the history of the log from its beginning, and measures from the end of the warm-up on.
     fn read(&self, place: &Place) -> Result<Alone, Error> {
-        let end = self.live.borrow().sequence;
+        let end = self.live.position();
         let keeper = Keeper::start(&place.database, source(self.folder.path(), end)?, self.live.clone())?;
         let progress = keeper.progress();
         let mut shown = Shown::begin(format!("{}, nobody trades", place.name), end.0);

@@ -84,7 +84,7 @@ async fn measure(place: &Place, rows: &Rows, count: usize, cut: Cut, batch: usiz
     rows.write(&mut writer, count, cut, |written| shown.at(written as u64)).await?;
     let seconds = started.elapsed().as_secs_f64();
     shown.end();
-    writer.clear().await?;
     writer.close().await;
+    place.clear().await?;
     Ok(seconds)
 }
