@@ -21,7 +21,7 @@ pub struct Options {
     pub connections_max: u32,
     /// How long to wait for a connection.
     pub connect_timeout_ms: u64,
-    /// How long one transaction may take to be written.
+    /// How long one statement that writes may take.
     pub write_timeout_ms: u64,
     /// How long a query may take.
     pub query_timeout_ms: u64,

@@ -77,11 +77,7 @@ impl Writer {
     /// # Errors
     /// When the database fails, or does not stand where the batch begins.
     pub async fn write(&mut self, batch: &Batch) -> Result<(), Error> {
-        let limit = self.database.options().write_timeout();
-        match tokio::time::timeout(limit, self.transact(batch.step(), batch.tables())).await {
-            Ok(done) => done,
-            Err(_) => Err(Error::Slow(limit)),
-        }
+        self.transact(batch.step(), batch.tables()).await
     }
 
     /// Connects to tables that are to be made anew: those that are there need not be whole, only the history's own.
@@ -140,7 +136,9 @@ impl Writer {
             Dialect::MySql => "BEGIN",
         };
         let rows_max = self.database.options().batch_rows_max.max(1);
-        let mut transaction = self.connection.begin_with(begin).await?;
+        // The limit is one statement's: a transaction of very many rows must come to its end some time, however slow the server.
+        let limit = self.database.options().write_timeout();
+        let mut transaction = within(limit, self.connection.begin_with(begin)).await?;
         let identity = Value::Text(self.database.log_identity());
         let [partition, sequence, time, complete_from] = step.position();
         let moved = if step.after == Sequence(0) {
@@ -148,17 +146,17 @@ impl Writer {
                          SELECT ?, ?, ?, ?, ? FROM (SELECT 1 AS one) AS one_row \
                          WHERE NOT EXISTS (SELECT 1 FROM projection WHERE partition_id = ?)";
             let values = [partition.clone(), sequence, time, complete_from, identity, partition];
-            bind(sqlx::query(first), values).execute(&mut *transaction).await?
+            within(limit, bind(sqlx::query(first), values).execute(&mut *transaction)).await?
         } else {
             let on = "UPDATE projection SET sequence = ?, time = ?, complete_from = ? \
                       WHERE partition_id = ? AND sequence = ? AND log_identity = ?";
             let after = Value::Integer(i64::try_from(step.after.0).unwrap_or(i64::MAX));
             let values = [sequence, time, complete_from, partition, after, identity];
-            bind(sqlx::query(on), values).execute(&mut *transaction).await?
+            within(limit, bind(sqlx::query(on), values).execute(&mut *transaction)).await?
         };
         if moved.rows_affected() != 1 {
-            let found = position(&mut transaction, step.partition).await?;
-            transaction.rollback().await?;
+            let found = within(limit, position(&mut transaction, step.partition)).await?;
+            within(limit, transaction.rollback()).await?;
             return Err(Error::Moved { expected: step.after.0, found: found.sequence.0 });
         }
         for (table, rows) in tables {
@@ -177,11 +175,10 @@ impl Writer {
                     .clone();
                 // The text is made of the names in `schema` and of question marks.
                 let query = bind(sqlx::query(AssertSqlSafe(statement)), rows.by_ref().take(length).flatten());
-                query.execute(&mut *transaction).await?;
+                within(limit, query.execute(&mut *transaction)).await?;
             }
         }
-        transaction.commit().await?;
-        Ok(())
+        within(limit, transaction.commit()).await
     }
 }
 

@@ -69,7 +69,7 @@ const WORDS: &[(&str, &str)] = &[
     ("history.transaction_rows_max", "Rows in one transaction when there is much to catch up with; bounds the memory."),
     ("history.connections_max", "Connections to the database, the one that writes included."),
     ("history.connect_timeout_ms", "How long to wait for a connection."),
-    ("history.write_timeout_ms", "How long one transaction may take to be written."),
+    ("history.write_timeout_ms", "How long one statement that writes may take."),
     ("history.query_timeout_ms", "How long a query may take."),
     (
         "history.retry_delay_max_ms",
