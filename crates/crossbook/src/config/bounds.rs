@@ -25,6 +25,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
         ("node.publish_batches_max", wide(config.node.publish_batches_max), 1),
         ("gateway.in_flight_max", wide(config.gateway.in_flight_max), 1),
         ("gateway.reply_timeout_ms", config.gateway.reply_timeout_ms, 1),
+        ("gateway.history_queries_max", wide(config.gateway.history_queries_max), 1),
         ("gateway.cached_keys_max", wide(config.gateway.cached_keys_max), 1),
         ("gateway.server.connections_max", wide(server.connections_max), 1),
         ("gateway.server.connections_per_ip_max", wide(server.connections_per_ip_max), 1),
@@ -100,6 +101,7 @@ mod tests {
         "gateway.limits.orders_10s",
         "gateway.limits.orders_1d",
         "gateway.limits.ban_after",
+        "gateway.history_wait_ms",
         "gateway.server.shutdown_timeout_ms",
         // Checked where the log is opened.
         "log.segment_bytes_max",
