@@ -212,7 +212,8 @@ impl<S: Source> Recorder<S> {
         let Some(projection) = &mut self.projection else { return Ok(false) };
         let (mut deadline, mut heard) = (None, Instant::now());
         loop {
-            let stopping = *self.stop.borrow_and_update();
+            // A sender that is gone is a venue that is gone.
+            let stopping = self.stop.has_changed().is_err() || *self.stop.borrow_and_update();
             let live = self.live.position();
             self.source.pull(projection, live, rows_max).map_err(Failure::Source)?;
             let ended = projection.position() >= live;
@@ -244,6 +245,6 @@ impl<S: Source> Recorder<S> {
 
 /// Ends when the venue stops.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // A sender that is gone is a venue that is gone.
+    // Or when there is nobody left to say so.
     let _ = stop.wait_for(|stop| *stop).await;
 }
