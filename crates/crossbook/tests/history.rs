@@ -230,6 +230,9 @@ async fn a_log_is_trimmed_only_up_to_what_the_history_has() {
         ("CROSSBOOK_HISTORY__DATABASE", &database),
         ("CROSSBOOK_HISTORY__STOP_TIMEOUT_MS", "500"),
         ("CROSSBOOK_SNAPSHOTS__TRIM_LOG", "true"),
+        // The history has to come up with a venue that trades on.
+        ("CROSSBOOK_HISTORY__BATCH_ROWS_MAX", "500"),
+        ("CROSSBOOK_HISTORY__TRANSACTION_ROWS_MAX", "10000"),
         ("CROSSBOOK_LOG__SEGMENT_BYTES_MAX", "65536"),
         ("CROSSBOOK_LOG__BATCH_BYTES_MAX", "32768"),
         ("CROSSBOOK_LOG__RECORD_BYTES_MAX", "16384"),
