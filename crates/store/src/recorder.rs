@@ -1,6 +1,6 @@
 //! The loop that keeps the tables up with the venue: fold, wait for company, write, again.
 //!
-//! It is never in the way of trading. It reads what is durable from a [`Source`] of its own, at its own pace, and holds at most
+//! Trading never waits for it. It reads what is durable from a [`Source`] of its own, at its own pace, and holds at most
 //! one batch. When the database fails, the batch is kept, the connection is thrown away, and after a pause that grows to a bound the
 //! next connection is asked where the tables stand: at the end of the batch (the commit had worked), at its beginning (it had not,
 //! and the batch is written again), or elsewhere (somebody restored or emptied the tables, and the source goes back to there).

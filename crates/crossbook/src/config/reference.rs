@@ -56,10 +56,7 @@ const WORDS: &[(&str, &str)] = &[
     ("views.trades_per_market", "Public trades of one market."),
     ("views.aggregate_trades_per_market", "Aggregate trades of one market."),
     ("views.candles_per_interval", "Candles of each interval of one market; at least a day of minutes is always kept."),
-    (
-        "history",
-        "Everything that ever happened, in SQL. It is written behind, in batches, and never in the way of trading.",
-    ),
+    ("history", "Everything that ever happened, in SQL. It is written behind, in batches; trading never waits for it."),
     (
         "history.database",
         "sqlite (a file in the data folder), sqlite://PATH, mysql://USER:PASSWORD@HOST/DATABASE (also MariaDB), or none.",
