@@ -174,7 +174,13 @@ pub struct Desk {
 
 impl Desk {
     pub fn open(views: Views, history: Option<History>) -> Self {
-        let mut config = Config { history_wait_ms: 300, ..Config::default() };
+        // On a busy machine the history may take its time; no test means to see it refused for that.
+        Self::patient(60_000, views, history)
+    }
+
+    /// One that waits for its history for so many milliseconds.
+    pub fn patient(history_wait_ms: u64, views: Views, history: Option<History>) -> Self {
+        let mut config = Config { history_wait_ms, ..Config::default() };
         // The tests ask more than clients may.
         config.limits.request_weight_1m = 0;
         config.limits.raw_requests_5m = 0;
