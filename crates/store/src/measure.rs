@@ -91,10 +91,15 @@ impl Rows {
                 }
             }
             Cut::Batches(length) => {
-                let mut at = 0;
-                for (number, some) in rows.chunks(length.max(1)).enumerate() {
-                    writer.transact(step(number as u64), by_table(some)).await?;
-                    at += some.len();
+                let mut chunks = rows.chunks(length.max(1)).map(|some| (some.len(), by_table(some)));
+                let (mut number, mut at) = (0, 0);
+                let mut next = chunks.next();
+                while let Some((length, tables)) = next {
+                    // It is the writing that is measured, so the rows are there when their turn comes.
+                    let (done, gathered) =
+                        tokio::join!(biased; writer.transact(step(number), tables), async { chunks.next() });
+                    done?;
+                    (number, at, next) = (number + 1, at + length, gathered);
                     written(at);
                 }
             }
@@ -109,7 +114,7 @@ fn step(number: u64) -> Step {
     Step { partition: PartitionId(0), after: Sequence(number), until, complete_from: Sequence(0) }
 }
 
-/// Each table's rows together, in the order in which they came.
+/// Each table's rows together, sorted by their keys as those of a [`Batch`] are. Of several with one key, the last stays the last.
 fn by_table(rows: &[(&'static Table, Vec<Value>)]) -> Vec<TableRows> {
     let mut tables: Vec<TableRows> = Vec::new();
     for (table, row) in rows {
@@ -117,6 +122,9 @@ fn by_table(rows: &[(&'static Table, Vec<Value>)]) -> Vec<TableRows> {
             Some((_, rows)) => rows.push(row.clone()),
             None => tables.push((table, vec![row.clone()])),
         }
+    }
+    for (table, rows) in &mut tables {
+        rows.sort_by(|a, b| a[..table.key].cmp(&b[..table.key]));
     }
     tables
 }

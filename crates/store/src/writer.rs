@@ -3,8 +3,8 @@
 //! The position moves first, and only from where the batch begins. So a batch that was written already, by this writer before it
 //! lost its connection or by another one, is found out before a row is touched, and nothing is ever written twice.
 //!
-//! Statements have a few fixed lengths (the largest allowed, its half, and so on down to one row), so each is parsed once and then
-//! reused, and any number of rows is a few of them.
+//! Statements come in few lengths ([`length`]), so each is parsed once and then reused, and any number of rows is two or three of
+//! them. While the database is at work on one, the values of the next are laid out.
 
 use std::collections::HashMap;
 
@@ -159,24 +159,32 @@ impl Writer {
             within(limit, transaction.rollback()).await?;
             return Err(Error::Moved { expected: step.after.0, found: found.sequence.0 });
         }
-        for (table, rows) in tables {
+        let dialect = self.database.dialect();
+        let mut inserts = tables.into_iter().flat_map(|(table, rows)| {
             let mut rows = rows.into_iter();
-            let mut length = rows_max;
-            while rows.len() > 0 {
-                if rows.len() < length {
-                    length = length.div_ceil(2).min(length - 1);
-                    continue;
-                }
-                let dialect = self.database.dialect();
-                let statement = self
-                    .statements
+            std::iter::from_fn(move || {
+                let length = length(rows.len(), rows_max);
+                (length > 0).then(|| (table, length, rows.by_ref().take(length).flatten().collect::<Vec<_>>()))
+            })
+        });
+        let statements = &mut self.statements;
+        let mut prepare = || {
+            inserts.next().map(|(table, length, values)| {
+                let statement = statements
                     .entry((table.name, length))
                     .or_insert_with(|| upsert(table, length, dialect))
                     .clone();
                 // The text is made of the names in `schema` and of question marks.
-                let query = bind(sqlx::query(AssertSqlSafe(statement)), rows.by_ref().take(length).flatten());
-                within(limit, query.execute(&mut *transaction)).await?;
-            }
+                bind(sqlx::query(AssertSqlSafe(statement)), values)
+            })
+        };
+        let mut insert = prepare();
+        while let Some(query) = insert {
+            // The first is sent when it is first polled, before the second is.
+            let (done, next) =
+                tokio::join!(biased; within(limit, query.execute(&mut *transaction)), async { prepare() });
+            done?;
+            insert = next;
         }
         within(limit, transaction.commit()).await
     }
@@ -225,6 +233,14 @@ pub(crate) async fn position(connection: &mut AnyConnection, partition: Partitio
     Ok(Position { sequence: Sequence(number(0)?), time: Timestamp(number(1)?), complete_from: Sequence(number(2)?) })
 }
 
+/// How many of `rows` the next statement takes, at most `most`: a multiple of 128, or else of 16, or else the rest. So there are at
+/// most 25 lengths below 512, and 511 rows are three statements.
+fn length(rows: usize, most: usize) -> usize {
+    let rows = rows.min(most);
+    let step = [128, 16].into_iter().find(|&step| rows >= step).unwrap_or(1);
+    rows - rows % step
+}
+
 type Statement<'q> = Query<'q, Any, AnyArguments>;
 
 pub(crate) fn bind<'q>(query: Statement<'q>, values: impl IntoIterator<Item = Value>) -> Statement<'q> {
@@ -232,6 +248,7 @@ pub(crate) fn bind<'q>(query: Statement<'q>, values: impl IntoIterator<Item = Va
         Value::Null => query.bind(None::<i64>),
         Value::Integer(number) => query.bind(number),
         Value::Text(text) => query.bind(text),
+        Value::Word(word) => query.bind(word),
     })
 }
 
@@ -258,6 +275,25 @@ pub(crate) fn upsert(table: &Table, rows: usize, dialect: Dialect) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statements_come_in_few_lengths() {
+        let split = |mut rows| {
+            let mut lengths = Vec::new();
+            while rows > 0 {
+                let taken = length(rows, 500);
+                assert!(taken > 0 && taken <= 500);
+                rows -= taken;
+                lengths.push(taken);
+            }
+            lengths
+        };
+        assert_eq!(split(1_000), [384, 384, 128, 96, 8]);
+        assert_eq!(split(117), [112, 5]);
+        assert_eq!(length(300, 1), 1, "a statement per row");
+        let lengths: std::collections::BTreeSet<usize> = (1..512).flat_map(split).collect();
+        assert_eq!(lengths.len(), 25);
+    }
 
     #[test]
     fn facts_are_inserted_and_states_replaced() {
