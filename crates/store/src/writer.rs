@@ -170,10 +170,8 @@ impl Writer {
         let statements = &mut self.statements;
         let mut prepare = || {
             inserts.next().map(|(table, length, values)| {
-                let statement = statements
-                    .entry((table.name, length))
-                    .or_insert_with(|| upsert(table, length, dialect))
-                    .clone();
+                let statement =
+                    statements.entry((table.name, length)).or_insert_with(|| upsert(table, length, dialect)).clone();
                 // The text is made of the names in `schema` and of question marks.
                 bind(sqlx::query(AssertSqlSafe(statement)), values)
             })
