@@ -2,9 +2,10 @@
 //!
 //! [`node`] is the heart: batching, durability before telling, in one struct without I/O of its own. [`recovery`] brings a partition
 //! back from snapshot and log, [`snapshot`] keeps the snapshots, [`audit`] replays a log and proves that it adds up. [`embedded`] puts a
-//! node on threads, for the venue in one process.
+//! node on threads, for the venue in one process. [`cluster`] runs partitions whose logs live in a store that several processes share.
 
 pub mod audit;
+pub mod cluster;
 pub mod embedded;
 pub mod node;
 pub mod outlet;

@@ -14,8 +14,9 @@
 //!
 //! Sequence and time of a command are not in its bytes: the log's record has them.
 
+use crossbook_engine::peer::Outgoing;
 use crossbook_engine::{Body, Cause, Command, Event, State};
-use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
+use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 use postcard::ser_flavors::Flavor;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,51 @@ pub fn decode_events(bytes: &[u8]) -> Result<(Cause, Vec<Event>), Error> {
         Some((1, rest)) => read(rest),
         _ => decode(bytes),
     }
+}
+
+/// What a partition of a cluster tells of one command: its events, and what ties them to other partitions.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct Told {
+    /// The command.
+    pub cause: Cause,
+    /// Who sent it, a gateway or another partition.
+    pub source: SourceId,
+    /// As which of its commands.
+    pub number: RequestNumber,
+    /// The messages that the command left for other partitions: for each of them the number of the last.
+    pub sent: Vec<(PartitionId, RequestNumber)>,
+    /// What happened.
+    pub events: Vec<Event>,
+}
+
+#[derive(Serialize)]
+struct ToldRef<'a> {
+    cause: Cause,
+    source: SourceId,
+    number: RequestNumber,
+    sent: &'a [(PartitionId, RequestNumber)],
+    events: &'a [Event],
+}
+
+/// Appends the bytes of what a partition tells of `command` to `out`. `outgoing` are the messages that the command left, in order.
+pub fn encode_told(command: &Command, outgoing: &[Outgoing], events: &[Event], out: &mut Vec<u8>) {
+    let &Command { sequence, time, source, number, .. } = command;
+    let mut sent: Vec<(PartitionId, RequestNumber)> = Vec::new();
+    for message in outgoing {
+        match sent.iter_mut().find(|(to, _)| *to == message.to) {
+            Some((_, last)) => *last = message.number,
+            None => sent.push((message.to, message.number)),
+        }
+    }
+    encode(&ToldRef { cause: Cause { sequence, time }, source, number, sent: &sent, events }, out);
+}
+
+/// Reads what a partition tells of one command.
+///
+/// # Errors
+/// When the bytes are not exactly that, of a known version.
+pub fn decode_told(bytes: &[u8]) -> Result<Told, Error> {
+    decode(bytes)
 }
 
 /// Appends the bytes of any value of the vocabulary to `out`.

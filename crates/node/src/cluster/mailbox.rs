@@ -1,0 +1,140 @@
+//! Messages of one partition to another, until the other has made them durable.
+//!
+//! The receiver counts what it has heard, beside its log and as durable as it, and takes only the next number. So the sender
+//! need not remember how far it came: it asks. It keeps every message until it is heard for good, and after any failure asks again and
+//! goes on from there.
+
+use std::collections::VecDeque;
+
+use crossbook_types::RequestNumber;
+
+/// The receiver has not heard what was there for good: its log was replaced by an older one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "the receiver has heard message {heard} last, but what follows up to {kept_from} was durable there and is no longer kept here"
+)]
+pub struct Forgotten {
+    /// The last message that the receiver knows.
+    pub heard: RequestNumber,
+    /// The first message that is kept.
+    pub kept_from: RequestNumber,
+}
+
+/// Messages on their way to one partition.
+#[derive(Clone, Debug, Default)]
+pub struct Mailbox {
+    /// Consecutive, oldest first.
+    messages: VecDeque<(RequestNumber, Vec<u8>)>,
+    /// The last that the receiver has heard; not known before it was asked, and after a failure.
+    heard: Option<RequestNumber>,
+    /// Whether this process is the one to send.
+    sends: bool,
+}
+
+impl Mailbox {
+    /// Takes the next message. One that was already heard is not kept.
+    pub fn post(&mut self, number: RequestNumber, bytes: Vec<u8>) {
+        if self.heard.is_none_or(|heard| number > heard) {
+            self.messages.push_back((number, bytes));
+        }
+    }
+
+    /// Whether this process is the one to send from now on. If not, it only keeps what is not yet heard.
+    pub fn set_sends(&mut self, sends: bool) {
+        self.sends = sends;
+    }
+
+    /// The receiver has made durable everything up to `heard`.
+    ///
+    /// # Errors
+    /// When what comes next is no longer kept.
+    pub fn heard(&mut self, heard: RequestNumber) -> Result<(), Forgotten> {
+        while self.messages.front().is_some_and(|&(number, _)| number <= heard) {
+            self.messages.pop_front();
+        }
+        self.heard = Some(heard);
+        match self.messages.front() {
+            Some(&(kept_from, _)) if kept_from > heard.next() => Err(Forgotten { heard, kept_from }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The connection broke: what was sent last may not have arrived, or may have been lost there.
+    pub fn lost(&mut self) {
+        self.heard = None;
+    }
+
+    /// Whether the receiver must be asked how far it has heard.
+    #[must_use]
+    pub fn must_ask(&self) -> bool {
+        self.heard.is_none() && !self.messages.is_empty()
+    }
+
+    /// The next messages to send, at most `most`, with the number of the first; `None` if there is nothing to send, or not from here.
+    #[must_use]
+    pub fn next(&self, most: usize) -> Option<(RequestNumber, impl Iterator<Item = &[u8]>)> {
+        if !self.sends || self.heard.is_none() {
+            return None;
+        }
+        let &(first, _) = self.messages.front()?;
+        Some((first, self.messages.iter().take(most).map(|(_, bytes)| bytes.as_slice())))
+    }
+
+    /// How many messages are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(number: u64) -> (RequestNumber, Vec<u8>) {
+        (RequestNumber(number), number.to_le_bytes().to_vec())
+    }
+
+    fn sent(mailbox: &Mailbox) -> Option<(u64, usize)> {
+        mailbox.next(2).map(|(first, messages)| (first.0, messages.count()))
+    }
+
+    #[test]
+    fn nothing_is_sent_before_the_receiver_was_asked_nor_from_a_standby() {
+        let mut mailbox = Mailbox::default();
+        for number in 1..=5 {
+            let (number, bytes) = message(number);
+            mailbox.post(number, bytes);
+        }
+        assert!(mailbox.must_ask());
+        mailbox.heard(RequestNumber(2)).unwrap();
+        assert_eq!((sent(&mailbox), mailbox.len()), (None, 3), "a standby keeps what is not heard");
+        mailbox.set_sends(true);
+        assert_eq!(sent(&mailbox), Some((3, 2)));
+        mailbox.lost();
+        assert_eq!((sent(&mailbox), mailbox.must_ask()), (None, true));
+        mailbox.heard(RequestNumber(5)).unwrap();
+        assert_eq!((sent(&mailbox), mailbox.must_ask(), mailbox.is_empty()), (None, false, true));
+        mailbox.post(RequestNumber(5), Vec::new());
+        assert!(mailbox.is_empty(), "heard before it was made here");
+    }
+
+    #[test]
+    fn a_receiver_that_has_lost_what_was_durable_is_found_out() {
+        let mut mailbox = Mailbox::default();
+        for number in 1..=3 {
+            let (number, bytes) = message(number);
+            mailbox.post(number, bytes);
+        }
+        mailbox.heard(RequestNumber(2)).unwrap();
+        mailbox.lost();
+        let forgotten = Forgotten { heard: RequestNumber(1), kept_from: RequestNumber(3) };
+        assert_eq!(mailbox.heard(RequestNumber(1)), Err(forgotten));
+    }
+}
