@@ -50,6 +50,12 @@ impl Partition {
         }
     }
 
+    /// Which partition it is.
+    #[must_use]
+    pub fn id(&self) -> PartitionId {
+        self.id
+    }
+
     /// The last command applied.
     #[must_use]
     pub fn sequence(&self) -> Sequence {

@@ -3,6 +3,9 @@
 //! The receiver counts what it has heard, beside its log and as durable as it, and takes only the next number. So the sender
 //! need not remember how far it came: it asks. It keeps every message until it is heard for good, and after any failure asks again and
 //! goes on from there.
+//!
+//! Usually the active worker sends. One that stands by keeps the same messages and asks now and then, to let go of what was heard;
+//! what was not heard between two times it sends itself, since then nobody else seems to.
 
 use std::collections::VecDeque;
 
@@ -29,6 +32,10 @@ pub struct Mailbox {
     heard: Option<RequestNumber>,
     /// Whether this process is the one to send.
     sends: bool,
+    /// The first message that was not yet heard when the receiver was last asked.
+    missing: Option<RequestNumber>,
+    /// That message has not been heard from one time to the next.
+    overdue: bool,
 }
 
 impl Mailbox {
@@ -53,6 +60,9 @@ impl Mailbox {
             self.messages.pop_front();
         }
         self.heard = Some(heard);
+        let missing = self.messages.front().map(|&(number, _)| number);
+        self.overdue = missing.is_some() && missing == self.missing;
+        self.missing = missing;
         match self.messages.front() {
             Some(&(kept_from, _)) if kept_from > heard.next() => Err(Forgotten { heard, kept_from }),
             _ => Ok(()),
@@ -73,7 +83,7 @@ impl Mailbox {
     /// The next messages to send, at most `most`, with the number of the first; `None` if there is nothing to send, or not from here.
     #[must_use]
     pub fn next(&self, most: usize) -> Option<(RequestNumber, impl Iterator<Item = &[u8]>)> {
-        if !self.sends || self.heard.is_none() {
+        if !(self.sends || self.overdue) || self.heard.is_none() {
             return None;
         }
         let &(first, _) = self.messages.front()?;
@@ -115,8 +125,12 @@ mod tests {
         assert!(mailbox.must_ask());
         mailbox.heard(RequestNumber(2)).unwrap();
         assert_eq!((sent(&mailbox), mailbox.len()), (None, 3), "a standby keeps what is not heard");
+        mailbox.heard(RequestNumber(2)).unwrap();
+        assert_eq!(sent(&mailbox), Some((3, 2)), "and sends what is not heard for long");
+        mailbox.heard(RequestNumber(3)).unwrap();
+        assert_eq!(sent(&mailbox), None, "somebody is at work");
         mailbox.set_sends(true);
-        assert_eq!(sent(&mailbox), Some((3, 2)));
+        assert_eq!(sent(&mailbox), Some((4, 2)));
         mailbox.lost();
         assert_eq!((sent(&mailbox), mailbox.must_ask()), (None, true));
         mailbox.heard(RequestNumber(5)).unwrap();

@@ -13,8 +13,9 @@
 //!
 //! An active replica applies what a barrier has confirmed. A standby need not wait for barriers: what `out` tells of was confirmed to
 //! whoever told it, so the standby follows `out`. If there is something to tell and `out` stays where it is for
-//! [`Limits::takeover_us`], the standby becomes active. An active that finds `out` further than it has come itself becomes a
-//! standby: somebody else is at work. For a while two may both be active; that costs work and nothing else.
+//! [`Limits::takeover_us`], the standby becomes active. An active that finds `out` further than it has come itself, or that again and
+//! again finds its outputs there already, becomes a standby: somebody else is at work. For a while two may both be active; that
+//! costs work and nothing else.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -46,6 +47,9 @@ pub struct Limits {
     pub outputs_max: usize,
     /// How long `out` must be silent before a standby publishes, in microseconds.
     pub takeover_us: u64,
+    /// How often in a row an active finds that another one has published, before it stands by. Let it differ among workers, so that
+    /// not all give way to one another.
+    pub contested_max: u32,
     /// How long a round trip waits for something to read, in microseconds.
     pub idle_us: u64,
     /// How often a standby has its outputs confirmed, in microseconds.
@@ -147,6 +151,8 @@ pub struct Replica {
     /// Since when there has been something to tell, and nobody told it.
     silent_since: Option<Timestamp>,
     confirmed_at: Timestamp,
+    /// How often in a row another one has published.
+    contested: u32,
     events: Events,
     outgoing: Vec<Outgoing>,
 }
@@ -173,6 +179,7 @@ impl Replica {
             planned: None,
             silent_since: None,
             confirmed_at: Timestamp(0),
+            contested: 0,
             events: Events::new(),
             outgoing: Vec::new(),
         })
@@ -267,13 +274,13 @@ impl Replica {
         if told < self.confirmed {
             return Err(Error::Lost { told, confirmed: self.confirmed });
         }
-        if let Some(plan) = plan
-            && self.standing == Standing::Active
-        {
-            let own = Sequence(plan.publish_after.0 + plan.entries as u64);
-            let appended_by_another = told > own || (told > plan.publish_after && told < own);
-            if appended_by_another {
-                self.standing = Standing::Standby;
+        if self.standing == Standing::Active {
+            let own = plan.map_or(self.told, |plan| Sequence(plan.publish_after.0 + plan.entries as u64));
+            // `out` may also end earlier, because a failure took its end away; that is published again.
+            let by_another = told > own || (told > self.told && told < own);
+            self.contested = if by_another { self.contested + 1 } else { 0 };
+            if told > self.partition.sequence() || self.contested >= self.limits.contested_max {
+                (self.standing, self.contested) = (Standing::Standby, 0);
             }
         }
         let advanced = told > self.told;
