@@ -98,6 +98,10 @@ pub enum Error {
     /// The options contradict each other or the format.
     #[error("log options: {0}")]
     Options(&'static str),
+
+    /// The servers of a log in streams refused, or could not be reached.
+    #[error(transparent)]
+    Streams(#[from] crate::streams::Error),
 }
 
 /// What is wrong with bytes that should be good.

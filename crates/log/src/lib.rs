@@ -2,8 +2,8 @@
 //!
 //! Every change to a partition is a command in its log, and everything else is a fold over it. So this crate makes few
 //! promises and keeps them under every failure it can think of. [`Log`] is the writing end and its contract; [`Reader`]
-//! is the reading end; [`files`] keeps a log in segment files in a folder; `conformance` (a feature) is the suite that
-//! every provider must pass, with a storage in memory that loses power, fills up and rots on request.
+//! is the reading end; [`files`] keeps a log in segment files in a folder, [`streams`] in streams of Redis; `conformance` (a
+//! feature) is the suite that every provider must pass, with a storage in memory that loses power, fills up and rots on request.
 //!
 //! ```text
 //!            first                       durable          tail
@@ -36,6 +36,7 @@ mod record;
 mod recovery;
 mod segment;
 pub mod storage;
+pub mod streams;
 
 use crossbook_types::{Sequence, Timestamp};
 

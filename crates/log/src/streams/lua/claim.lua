@@ -1,0 +1,10 @@
+-- Writes what a venue is made of, once and for all.
+--
+-- KEYS: venue
+-- ARGV: how many partitions, the routing
+-- Gives: both as they are stored now
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('HSET', KEYS[1], 'partitions', ARGV[1], 'routing', ARGV[2])
+end
+local stored = redis.call('HMGET', KEYS[1], 'partitions', 'routing')
+return {tonumber(stored[1] or '0'), stored[2] or ''}

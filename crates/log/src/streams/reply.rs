@@ -1,0 +1,118 @@
+//! Taking a server's answers apart. Whatever is not as expected is an error that says so, never a panic: the answer comes
+//! from outside.
+
+use crossbook_types::{Sequence, Timestamp};
+use redis::Value;
+
+/// A number, in whatever form it came.
+pub(super) fn number(value: &Value) -> Option<u64> {
+    match value {
+        Value::Int(number) => u64::try_from(*number).ok(),
+        Value::BulkString(digits) => digits_of(digits),
+        Value::SimpleString(digits) => digits_of(digits.as_bytes()),
+        _ => None,
+    }
+}
+
+fn digits_of(digits: &[u8]) -> Option<u64> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+pub(super) fn place(value: &Value) -> Option<Sequence> {
+    number(value).map(Sequence)
+}
+
+/// So many numbers.
+pub(super) fn numbers<const N: usize>(value: &Value) -> Option<[u64; N]> {
+    let Value::Array(values) = value else { return None };
+    let numbers: Vec<_> = values.iter().map(number).collect::<Option<_>>()?;
+    numbers.try_into().ok()
+}
+
+/// Text.
+pub(super) fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::SimpleString(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// The entries of a stream, out of what XREAD of one stream says; none when the time was up.
+pub(super) fn entries_of_xread(value: Value) -> Option<Vec<Value>> {
+    match value {
+        Value::Nil => Some(Vec::new()),
+        Value::Array(streams) => match streams.into_iter().next() {
+            None => Some(Vec::new()),
+            Some(Value::Array(stream)) => entries(stream.into_iter().nth(1)?),
+            Some(_) => None,
+        },
+        _ => None,
+    }
+}
+
+/// The entries of a stream, as XRANGE gives them.
+pub(super) fn entries(value: Value) -> Option<Vec<Value>> {
+    match value {
+        Value::Array(entries) => Some(entries),
+        _ => None,
+    }
+}
+
+/// An entry's place, and the value of the field that holds its bytes, which is the last.
+pub(super) fn entry(value: Value) -> Option<(Sequence, Vec<Value>)> {
+    let Value::Array(parts) = value else { return None };
+    let mut parts = parts.into_iter();
+    let (id, Value::Array(fields)) = (parts.next()?, parts.next()?) else { return None };
+    let place = text(&id)?.strip_suffix("-0")?.parse().ok()?;
+    Some((Sequence(place), fields))
+}
+
+/// The time and the command of an entry of `in`.
+pub(super) fn command(fields: Vec<Value>) -> Option<(Timestamp, Vec<u8>)> {
+    let [t, time, c, Value::BulkString(payload)] = <[Value; 4]>::try_from(fields).ok()? else { return None };
+    (text(&t)? == "t" && text(&c)? == "c").then_some((Timestamp(number(&time)?), payload))
+}
+
+/// The bytes of an entry of `out`.
+pub(super) fn told(fields: Vec<Value>) -> Option<Vec<u8>> {
+    let [e, Value::BulkString(payload)] = <[Value; 2]>::try_from(fields).ok()? else { return None };
+    (text(&e)? == "e").then_some(payload)
+}
+
+/// Of what ROLE says: how many replicas are online, or nothing when this is no master.
+pub(super) fn online_replicas(value: &Value) -> Option<Option<u32>> {
+    let Value::Array(parts) = value else { return None };
+    if text(parts.first()?)? != "master" {
+        return Some(None);
+    }
+    let Value::Array(replicas) = parts.get(2)? else { return None };
+    u32::try_from(replicas.len()).ok().map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bulk(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn answers_of_another_shape_are_no_answers() {
+        let good = Value::Array(vec![bulk("12-0"), Value::Array(vec![bulk("t"), bulk("5"), bulk("c"), bulk("x")])]);
+        let (place, fields) = entry(good).unwrap();
+        assert_eq!((place, command(fields)), (Sequence(12), Some((Timestamp(5), b"x".to_vec()))));
+        for id in ["12-1", "12", "-0", "x-0", ""] {
+            assert!(entry(Value::Array(vec![bulk(id), Value::Array(Vec::new())])).is_none(), "{id}");
+        }
+        assert!(entry(Value::Array(vec![bulk("1-0"), Value::Nil])).is_none());
+        assert!(command(vec![bulk("t"), bulk("5")]).is_none());
+        assert!(command(vec![bulk("t"), bulk("late"), bulk("c"), bulk("x")]).is_none());
+        assert!(told(vec![bulk("c"), bulk("x")]).is_none());
+        assert!(numbers::<2>(&Value::Array(vec![Value::Int(1)])).is_none());
+        assert!(number(&Value::Int(-1)).is_none());
+        assert_eq!(entries_of_xread(Value::Nil), Some(Vec::new()));
+        assert_eq!(online_replicas(&Value::Array(vec![bulk("slave"), bulk("host")])), Some(None));
+    }
+}
