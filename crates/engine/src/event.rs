@@ -3,6 +3,10 @@
 //! The events of one command stand together behind a [`Cause`]. They are facts, not instructions: amounts are final,
 //! balances are what they are after the command, depth is absolute. A client's command ends with exactly one
 //! [`Event::Answered`], the last event that bears its source and number.
+//!
+//! Every partition tells of assets, markets and accounts, each when it learns of them: partition 0, which keeps the registry, when
+//! they change, the others when they follow. Of API keys only partition 0 tells. All else is told by one partition: of an account's
+//! money the account's, of orders, trades and depth the market's.
 
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, Market, OrderId, OrderType, Price, Quantity,

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crossbook_types::{AccountId, PartitionId, RequestNumber, SymbolId};
+use crossbook_types::{AccountId, Market, PartitionId, RequestNumber, SymbolId};
 
 use crate::peer::{Outgoing, PeerMessage};
 use crate::routing::Routing;
@@ -42,6 +42,12 @@ impl Outbox {
         &self.routing
     }
 
+    /// Learns of a market. Whether it is this partition's.
+    pub(crate) fn adopt(&mut self, market: &Market) -> bool {
+        self.routing.adopt(market);
+        self.routing.of_symbol(market.id) == self.own
+    }
+
     /// Sends to the partition that owns an account.
     #[inline]
     pub(crate) fn send_to_account(&mut self, account: AccountId, message: PeerMessage) {
@@ -56,7 +62,7 @@ impl Outbox {
 
     /// Sends to every other partition.
     pub(crate) fn send_to_others(&mut self, message: &PeerMessage) {
-        for to in (0..self.routing.partitions()).map(PartitionId) {
+        for to in self.routing.all() {
             if to != self.own {
                 self.post(to, message.clone());
             }

@@ -242,7 +242,7 @@ impl Partition {
         if self.matchers.len() <= at {
             self.matchers.resize_with(at + 1, || None);
         }
-        if self.outbox.routing().of_symbol(market.id) != self.id {
+        if !self.outbox.adopt(&market) {
             return;
         }
         match &mut self.matchers[at] {
@@ -290,13 +290,23 @@ impl Partition {
                 self.ledger.settle(settlement.account, settlement.hold, &leg);
             }
             PeerMessage::Release { account, hold } => self.ledger.release(account, hold),
-            PeerMessage::Registry(change) => {
-                self.registry.follow(change.clone());
-                match change {
-                    Change::Asset(_) => {}
-                    Change::Market(market) => self.adopt_market(*market),
-                    Change::Account(account) => self.adopt_account(account.id),
-                }
+            PeerMessage::Registry(change) => self.follow(change, events),
+        }
+    }
+
+    /// Follows a change that partition 0 made, and tells of it too: what is folded from this partition's events alone shall be
+    /// whole in itself.
+    fn follow(&mut self, change: Change, events: &mut Events) {
+        let new = self.registry.follow(change.clone());
+        match change {
+            Change::Asset(asset) => events.push(Event::AssetListed(asset)),
+            Change::Market(market) => {
+                self.adopt_market(*market);
+                events.push(if new { Event::MarketListed(market) } else { Event::MarketChanged(market) });
+            }
+            Change::Account(account) => {
+                self.adopt_account(account.id);
+                events.push(Event::AccountOpened(account));
             }
         }
     }

@@ -233,28 +233,29 @@ impl Registry {
         }
     }
 
-    /// Takes over a change that partition 0 made.
+    /// Takes over a change that partition 0 made. Whether it brought something that was not there.
     ///
     /// # Panics
     /// When changes arrive out of order, which the transport between partitions rules out.
-    pub(crate) fn follow(&mut self, change: Change) {
+    pub(crate) fn follow(&mut self, change: Change) -> bool {
         match change {
             Change::Asset(asset) => {
                 assert_eq!(asset.id.0, count(self.assets.len()), "asset listings out of order");
                 self.assets.push(asset);
+                true
             }
             Change::Market(market) => {
                 let at = market.id.0 as usize;
                 if at < self.markets.len() {
                     self.markets[at] = *market;
+                    false
                 } else {
                     assert_eq!(at, self.markets.len(), "market listings out of order");
                     self.markets.push(*market);
+                    true
                 }
             }
-            Change::Account(account) => {
-                self.accounts.insert(account.id, *account);
-            }
+            Change::Account(account) => self.accounts.insert(account.id, *account).is_none(),
         }
     }
 }

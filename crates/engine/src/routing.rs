@@ -1,15 +1,20 @@
 //! Which partition owns what. Fixed when a venue is created; every process of it must agree.
+//!
+//! Accounts and markets go where their number says. A market may be given to a partition, by number or, since numbers are
+//! only given when it is listed, by name. Its name is looked up once, when the market is listed; from then on the number tells.
 
 use std::collections::BTreeMap;
 
-use crossbook_types::{AccountId, PartitionId, SymbolId};
+use crossbook_types::{AccountId, Market, PartitionId, SymbolId, SymbolName};
 use serde::{Deserialize, Serialize};
 
 /// Partitions, and who owns which account and symbol.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Routing {
     partitions: u16,
-    /// Markets that do not go where their number says.
+    /// Markets that do not go where their number says, by name.
+    names: BTreeMap<SymbolName, PartitionId>,
+    /// The same by number: those that were given by number, and those of `names` that are listed.
     symbols: BTreeMap<SymbolId, PartitionId>,
 }
 
@@ -20,7 +25,7 @@ impl Routing {
     /// One partition that owns all.
     #[must_use]
     pub fn single() -> Self {
-        Self { partitions: 1, symbols: BTreeMap::new() }
+        Self { partitions: 1, names: BTreeMap::new(), symbols: BTreeMap::new() }
     }
 
     /// `partitions` of them, symbols and accounts spread by their numbers, but for `symbols`. `None` if there are no
@@ -28,7 +33,28 @@ impl Routing {
     #[must_use]
     pub fn new_checked(partitions: u16, symbols: BTreeMap<SymbolId, PartitionId>) -> Option<Self> {
         let valid = partitions > 0 && symbols.values().all(|partition| partition.0 < partitions);
-        valid.then_some(Self { partitions, symbols })
+        valid.then_some(Self { partitions, names: BTreeMap::new(), symbols })
+    }
+
+    /// The same, but the markets of these names go to these partitions. Names that are never listed do no harm. `None` if one is
+    /// given to a partition that does not exist.
+    #[must_use]
+    pub fn with_names(mut self, names: BTreeMap<SymbolName, PartitionId>) -> Option<Self> {
+        let valid = names.values().all(|partition| partition.0 < self.partitions);
+        self.names = names;
+        valid.then_some(self)
+    }
+
+    /// Takes note of the number of a market that is listed. Must happen before anything is sent to it; again changes nothing.
+    pub(crate) fn adopt(&mut self, market: &Market) {
+        if let Some(&partition) = self.names.get(&market.symbol) {
+            self.symbols.insert(market.id, partition);
+        }
+    }
+
+    /// All partitions, by number.
+    pub fn all(&self) -> impl Iterator<Item = PartitionId> + use<> {
+        (0..self.partitions).map(PartitionId)
     }
 
     /// How many partitions there are.
@@ -45,7 +71,17 @@ impl Routing {
         self.spread(account.0)
     }
 
-    /// The owner of a market.
+    /// The owner of a market, also for whoever has not seen it listed: who holds only what was configured.
+    #[must_use]
+    #[inline]
+    pub fn of_market(&self, market: &Market) -> PartitionId {
+        if self.partitions == 1 {
+            return PartitionId(0);
+        }
+        self.names.get(&market.symbol).copied().unwrap_or_else(|| self.of_symbol(market.id))
+    }
+
+    /// The owner of a market that is listed, as a partition knows it.
     #[must_use]
     #[inline]
     pub fn of_symbol(&self, symbol: SymbolId) -> PartitionId {

@@ -11,7 +11,7 @@ use crossbook_engine::command::{Body, OpenAccount};
 use crossbook_engine::{Command, Event, Events, Partition, Routing};
 use crossbook_loadtest::workload::SplitMix64;
 use crossbook_types::{
-    AccountId, Amount, AssetId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp,
+    AccountId, Amount, AssetId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, SymbolName, Timestamp,
 };
 use kit::mirror::Mirror;
 use kit::model::Model;
@@ -207,15 +207,21 @@ struct Cluster {
     routing: Routing,
     partitions: Vec<Partition>,
     number: u64,
+    /// What each has told of assets, markets and accounts.
+    of_registry: Vec<Vec<Event>>,
     /// Every other message is delivered twice, as after a lost acknowledgement.
     repeats: bool,
 }
 
+fn is_of_registry(event: &Event) -> bool {
+    matches!(event, Event::AssetListed(_) | Event::MarketListed(_) | Event::MarketChanged(_) | Event::AccountOpened(_))
+}
+
 impl Cluster {
     fn new(routing: Routing, repeats: bool) -> Self {
-        let ids = (0..routing.partitions()).map(PartitionId);
-        let partitions = ids.map(|id| Partition::new(id, routing.clone(), u64::from(id.0))).collect();
-        Self { routing, partitions, number: 0, repeats }
+        let partitions = routing.all().map(|id| Partition::new(id, routing.clone(), u64::from(id.0))).collect();
+        let of_registry = routing.all().map(|_| Vec::new()).collect();
+        Self { routing, partitions, number: 0, of_registry, repeats }
     }
 
     fn home(&self, body: &Body) -> PartitionId {
@@ -229,7 +235,8 @@ impl Cluster {
         self.routing.of_account(account)
     }
 
-    /// Applies a command and all that follows from it, wherever. All events but those of balances, which come in parts.
+    /// Applies a command and all that follows from it, wherever. All events but those of balances, which come in parts, and but
+    /// those of others than partition 0 who follow the registry.
     fn apply(&mut self, body: Body, repeat: bool) -> Vec<Event> {
         self.number += u64::from(!repeat);
         let first = (self.home(&body), GATEWAY, RequestNumber(self.number), body);
@@ -242,7 +249,11 @@ impl Cluster {
             let command = Command { sequence, time: Timestamp(self.number), source, number, body };
             events.clear();
             partition.apply(&command, &mut events);
-            told.extend(events.all().iter().filter(|event| !matches!(event, Event::BalanceChanged { .. })).cloned());
+            let followed = |event: &Event| to != Routing::REGISTRY && is_of_registry(event);
+            let heard = events.all().iter().filter(|event| !followed(event));
+            told.extend(heard.filter(|event| !matches!(event, Event::BalanceChanged { .. })).cloned());
+            let of_registry = events.all().iter().filter(|event| is_of_registry(event));
+            self.of_registry[usize::from(to.0)].extend(of_registry.cloned());
             for outgoing in partition.drain_outgoing() {
                 let message = (outgoing.to, SourceId::partition(to), outgoing.number, Body::Peer(outgoing.message));
                 if self.repeats && outgoing.number.0 % 2 == 0 {
@@ -265,11 +276,21 @@ impl Cluster {
     }
 }
 
+/// Three partitions with the first market in the second and the second in the third, told so by number or by name.
+fn three(by_name: bool) -> Routing {
+    let (first, second) = (PartitionId(1), PartitionId(2));
+    if !by_name {
+        return Routing::new_checked(3, BTreeMap::from([(SymbolId(0), first), (SymbolId(1), second)])).unwrap();
+    }
+    let name = |name| SymbolName::new_checked(name).unwrap();
+    let names = BTreeMap::from([(name("BTCUSDT"), first), (name("ETHBTC"), second), (name("NEVER"), first)]);
+    Routing::new_checked(3, BTreeMap::new()).unwrap().with_names(names).unwrap()
+}
+
 /// Everything that clients see of three partitions is what they see of one.
 fn three_tell_what_one_tells(seed: u64, length: usize, repeats: bool) -> u64 {
-    let symbols = BTreeMap::from([(SymbolId(0), PartitionId(1)), (SymbolId(1), PartitionId(2))]);
     let mut one = Cluster::new(Routing::single(), false);
-    let mut three = Cluster::new(Routing::new_checked(3, symbols).unwrap(), repeats);
+    let mut three = Cluster::new(three(repeats), repeats);
     for body in setup() {
         one.apply(body.clone(), false);
         three.apply(body, false);
@@ -313,6 +334,14 @@ fn three_tell_what_one_tells(seed: u64, length: usize, repeats: bool) -> u64 {
         }
     }
     assert!(three.partitions.iter().all(|partition| partition.sequence().0 > length as u64 / 10), "all take part");
+    for (partition, told) in three.partitions.iter().zip(&three.of_registry) {
+        assert_eq!(*told, one.of_registry[0], "each tells of the whole registry");
+        let restored = Partition::restore(partition.state(), 4).unwrap();
+        assert_eq!(restored.state(), partition.state());
+        for market in partition.registry().markets() {
+            assert_eq!(three.routing.of_market(market), partition.routing().of_symbol(market.id));
+        }
+    }
     far
 }
 

@@ -6,7 +6,7 @@
 //! what the disk does to it later; a bad snapshot is passed over for the one before.
 //!
 //! ```text
-//!   "CBSNAP03" | length of the image, 8 bytes | image (wire) | SHA-256 of all before
+//!   "CBSNAP04" | length of the image, 8 bytes | image (wire) | SHA-256 of all before
 //! ```
 //!
 //! Trading never waits for a snapshot. [`crate::recovery::advance`] makes the next one from the last one and the log, as a start
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Counts the versions of the image; one of another version is passed over like a bad one.
-const MAGIC: &[u8; 8] = b"CBSNAP03";
+const MAGIC: &[u8; 8] = b"CBSNAP04";
 const HEADER_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 32;
 /// How the name of a file ends that is not a snapshot yet.

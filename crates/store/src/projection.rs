@@ -3,11 +3,14 @@
 //! It keeps views of its own, with nothing in them but what the next row may need (open orders, the candles that are growing),
 //! and reads each row from them right after the event that changed it. So the rows are folds of the same code that answers clients
 //! from memory. It knows no clock and no database: the same events give the same rows, however they are cut into batches.
+//!
+//! Every partition tells of assets, markets and accounts. Their rows come from partition 0 alone, which knows them first, so that
+//! one that lags does not write over what is newer.
 
 use std::collections::BTreeMap;
 
 use crossbook_engine::event::{CloseReason, OrderClosed, Party, Trade};
-use crossbook_engine::{Cause, Event, Partition};
+use crossbook_engine::{Cause, Event, Partition, Routing};
 use crossbook_types::{AccountId, Amount, AssetId, OrderId, PartitionId, Sequence, Side, SymbolId, Timestamp};
 use crossbook_views::{Balance, Interval, Limits, Offset, Views};
 
@@ -58,8 +61,11 @@ impl Projection {
         batch.until = stands;
         batch.begun = Some(stands.time);
         let registry = views.registry();
-        batch.assets.extend(registry.assets().iter().map(|asset| (asset.id, *asset)));
-        batch.markets.extend(registry.markets().iter().map(|market| (market.id, *market)));
+        if id == Routing::REGISTRY {
+            batch.assets.extend(registry.assets().iter().map(|asset| (asset.id, *asset)));
+            batch.markets.extend(registry.markets().iter().map(|market| (market.id, *market)));
+            batch.accounts.extend(registry.accounts().map(|account| (account.id, account.clone())));
+        }
         let mut ordinal = 0;
         let mut enter = |batch: &mut Batch, account, asset, amount: Amount| {
             if !amount.is_zero() {
@@ -69,7 +75,6 @@ impl Projection {
             }
         };
         for account in registry.accounts() {
-            batch.accounts.insert(account.id, account.clone());
             let Some(holdings) = views.holdings(account.id) else { continue };
             for &balance in holdings.balances() {
                 batch.balances.insert((account.id, balance.asset), (balance, holdings.updated()));
@@ -157,6 +162,8 @@ impl Projection {
     fn project(&mut self, cause: Cause, ordinal: u32, event: &Event) {
         let Cause { sequence, time } = cause;
         match event {
+            Event::AssetListed(_) | Event::MarketListed(_) | Event::MarketChanged(_) | Event::AccountOpened(_)
+                if self.batch.partition != Routing::REGISTRY => {}
             Event::AssetListed(asset) => {
                 self.batch.assets.insert(asset.id, *asset);
             }
