@@ -14,6 +14,8 @@
 
 pub mod mailbox;
 pub mod replica;
+pub mod worker;
 
 pub use mailbox::Mailbox;
 pub use replica::Replica;
+pub use worker::Worker;

@@ -47,7 +47,7 @@ pub struct Turn<'a> {
     pub publish_after: Sequence,
     /// What the commands after that caused, one entry each. May be empty: then this only asks where `out` ends. Their size is
     /// not checked: what a durable command caused must be told.
-    pub entries: &'a [Vec<u8>],
+    pub entries: &'a [&'a [u8]],
     /// Commands after this one are wanted.
     pub read_after: Sequence,
     /// So many at most.
@@ -193,7 +193,7 @@ impl Link {
         let keys = [self.keys.output.as_str(), &self.keys.log];
         self.connection.script(Script::Publish, &keys, |command| {
             let command = command.arg(turn.publish_after.0);
-            turn.entries.iter().fold(command, |command, entry| command.arg(entry.as_slice()))
+            turn.entries.iter().fold(command, |command, entry| command.arg(*entry))
         });
         let (after, wait) = (turn.read_after, turn.wait);
         self.connection.command(|command| xread(command, &self.keys.input, after, turn.records_max, wait));
