@@ -288,6 +288,12 @@ impl Events {
         })
     }
 
+    /// Adds a command that another process has applied, with all that came of it.
+    pub fn tell(&mut self, cause: Cause, events: impl IntoIterator<Item = Event>) {
+        self.events.extend(events);
+        self.close(cause);
+    }
+
     /// Adds a fact to the command being applied.
     #[inline]
     pub(crate) fn push(&mut self, event: Event) {

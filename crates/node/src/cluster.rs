@@ -10,12 +10,15 @@
 //! - Messages between partitions are counted, and taken only in order. So anybody may send them, and again.
 //!
 //! So any number of workers may run one partition. One of them is usually *active* and publishes; the others stand by, and publish
-//! when `out` falls silent. [`replica`] decides all that, without I/O; [`mailbox`] keeps what is on its way to other partitions.
+//! when `out` falls silent. [`replica`] decides all that, without I/O; [`mailbox`] keeps what is on its way to other
+//! partitions. [`worker`] puts both on threads; [`gate`] is a gateway's way to the partitions, and back.
 
+pub mod gate;
 pub mod mailbox;
 pub mod replica;
 pub mod worker;
 
+pub use gate::Gate;
 pub use mailbox::Mailbox;
 pub use replica::Replica;
 pub use worker::Worker;
