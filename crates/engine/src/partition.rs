@@ -1,7 +1,7 @@
 //! The state machine: one command in, its events out.
 
 use crossbook_ledger::{Ledger, Leg, TransferError};
-use crossbook_types::{AccountId, Market, PartitionId, Sequence, SymbolId, Timestamp};
+use crossbook_types::{AccountId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 
 use crate::admission;
 use crate::command::{Body, CancelAll, CancelOrder, Command, NewOrder, TransferRequest};
@@ -102,6 +102,18 @@ impl Partition {
             }
         }
         events.close(Cause { sequence: command.sequence, time: command.time });
+    }
+
+    /// The last message that this partition has left for another one.
+    #[must_use]
+    pub fn sent(&self, to: PartitionId) -> RequestNumber {
+        self.outbox.sent().get(usize::from(to.0)).copied().unwrap_or_default()
+    }
+
+    /// The last message of another partition that this one has taken.
+    #[must_use]
+    pub fn heard(&self, from: PartitionId) -> RequestNumber {
+        self.sources.highest(SourceId::partition(from))
     }
 
     /// Messages that the last commands left for other partitions, in order.

@@ -50,6 +50,11 @@ impl Sources {
         seen.take(number.0)
     }
 
+    /// The last number that was taken from a source; 0 if none is known.
+    pub(crate) fn highest(&self, source: SourceId) -> RequestNumber {
+        self.sources.get(&source).map_or(RequestNumber(0), |seen| RequestNumber(seen.highest))
+    }
+
     /// Forgets the gateway that has been silent for longest, if there is no room for another. A partition is never forgotten: it
     /// goes on counting where it was, and would not be heard again.
     fn make_room(&mut self) {
