@@ -23,7 +23,7 @@ BENCH_STORE_ARGS ?=
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint format unit page clients bench bench-engine bench-store bench-venue deny clean require-rust require-python require-node require-mariadb
+.PHONY: help build demo test lint format unit page clients bench bench-engine bench-store bench-venue deny clean require-rust require-python require-node require-mariadb require-redis
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,7 +43,7 @@ lint: require-rust ## Formatting, and clippy with warnings as errors
 format: require-rust ## Format the Rust sources
 	$(CARGO) fmt --all
 
-unit: require-rust require-mariadb ## Tests of the Rust workspace, a real MariaDB server among them
+unit: require-rust require-mariadb require-redis ## Tests of the Rust workspace, real MariaDB and Redis servers among them
 	$(CARGO) test --workspace --locked
 
 page: require-node ## Tests of the page's own JavaScript
@@ -126,6 +126,18 @@ require-mariadb:
 	  elif command -v apk >/dev/null; then $$SUDO apk add --quiet mariadb mariadb-client; \
 	  elif command -v brew >/dev/null; then brew install --quiet mariadb; \
 	  else echo 'mariadbd is missing and no known package manager is here: install MariaDB 10.6 or newer' >&2; exit 1; fi; }
+
+# The same for Redis.
+require-redis:
+	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || { \
+	  SUDO=; test "$$(id -u)" = 0 || SUDO=sudo; \
+	  echo 'installing Redis for the tests of the log in streams'; \
+	  if command -v apt-get >/dev/null; then $$SUDO apt-get update -qq && $$SUDO env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server; \
+	  elif command -v dnf >/dev/null; then $$SUDO dnf install -y -q redis || $$SUDO dnf install -y -q valkey; \
+	  elif command -v pacman >/dev/null; then $$SUDO pacman -S --noconfirm --needed valkey; \
+	  elif command -v apk >/dev/null; then $$SUDO apk add --quiet redis; \
+	  elif command -v brew >/dev/null; then brew install --quiet redis; \
+	  else echo 'redis-server is missing and no known package manager is here: install Redis 7 or Valkey' >&2; exit 1; fi; }
 
 # The same for Node.js and npm.
 require-node:

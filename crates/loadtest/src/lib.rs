@@ -7,4 +7,6 @@ pub mod http;
 pub mod latency;
 pub mod mariadb;
 pub mod naive;
+mod process;
+pub mod redis;
 pub mod workload;

@@ -7,10 +7,10 @@ use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Sender, channel};
-use std::thread::JoinHandle;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use crate::process::{self, Running, Stop};
 
 /// How long the server has to start.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -47,20 +47,6 @@ pub struct MariaDb {
     running: Option<Running>,
 }
 
-/// The thread that started the server. Linux ends a process with the thread that started it, so this one stays.
-#[derive(Debug)]
-struct Running {
-    process: u32,
-    stop: Sender<Stop>,
-    thread: JoinHandle<()>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Stop {
-    Kill,
-    Terminate,
-}
-
 impl MariaDb {
     /// Makes a server's files in `folder`, which is empty or does not exist, and starts it on a free port of the loopback address.
     ///
@@ -86,7 +72,7 @@ impl MariaDb {
     /// The server's process, if it runs.
     #[must_use]
     pub fn process(&self) -> Option<u32> {
-        self.running.as_ref().map(|running| running.process)
+        self.running.as_ref().map(Running::process)
     }
 
     /// The address of a database on this server.
@@ -130,14 +116,7 @@ impl MariaDb {
         let server = find("mariadbd", &["/usr/sbin", "/usr/libexec"])?;
         let log = self.folder.join("server.log");
         let output = File::options().create(true).append(true).open(&log)?;
-        let mut command = match find("setpriv", &["/usr/bin"]) {
-            Ok(setpriv) => {
-                let mut command = Command::new(setpriv);
-                command.args(["--pdeathsig", "KILL", "--"]).arg(server);
-                command
-            }
-            Err(_) => Command::new(server),
-        };
+        let mut command = process::dying_with_us(server);
         let at = |name: &str| self.folder.join(name).display().to_string();
         command
             .env("TMPDIR", self.folder.join("tmp"))
@@ -153,18 +132,7 @@ impl MariaDb {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
-        let (stop, stopped) = channel();
-        let (started, child) = channel();
-        let thread = std::thread::Builder::new().name("mariadb".to_owned()).spawn(move || match command.spawn() {
-            Ok(child) => {
-                let _ = started.send(Ok(child.id()));
-                hold(child, stopped.recv().unwrap_or(Stop::Kill));
-            }
-            Err(error) => drop(started.send(Err(error))),
-        })?;
-        let ended = |_| Err(io::Error::other("the thread that starts the server has ended"));
-        let process = child.recv().unwrap_or_else(ended)?;
-        self.running = Some(Running { process, stop, thread });
+        self.running = Some(Running::start("mariadb", command)?);
         self.wait_until_ready(&log)
     }
 
@@ -190,9 +158,8 @@ impl MariaDb {
     }
 
     fn end(&mut self, how: Stop) {
-        if let Some(Running { stop, thread, .. }) = self.running.take() {
-            let _ = stop.send(how);
-            let _ = thread.join();
+        if let Some(running) = self.running.take() {
+            running.end(how);
         }
     }
 }
@@ -203,24 +170,9 @@ impl Drop for MariaDb {
     }
 }
 
-/// Waits until the server is to end, and ends it.
-fn hold(mut child: Child, how: Stop) {
-    if let Stop::Terminate = how {
-        let terminated = Command::new("kill").arg(child.id().to_string()).status();
-        if terminated.is_ok_and(|status| status.success()) {
-            let _ = child.wait();
-            return;
-        }
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
 /// Where a program is: on the search path, or where packages put what is not.
 fn find(program: &'static str, folders: &[&str]) -> Result<PathBuf, Error> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let candidates = std::env::split_paths(&path).chain(folders.iter().map(PathBuf::from));
-    candidates.map(|folder| folder.join(program)).find(|file| file.is_file()).ok_or(Error::NotInstalled(program))
+    process::find(program, folders).ok_or(Error::NotInstalled(program))
 }
 
 fn run(program: &'static str, command: &mut Command) -> Result<(), Error> {

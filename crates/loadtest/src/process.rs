@@ -1,0 +1,93 @@
+//! Server programs that tests and benchmarks start for themselves. Each dies with the process that started it, also when that is
+//! killed, so nothing is left behind.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+
+/// A running program, and the thread that started it. Linux ends a process with the thread that started it, so that one stays.
+#[derive(Debug)]
+pub(crate) struct Running {
+    process: u32,
+    stop: Sender<Stop>,
+    thread: JoinHandle<()>,
+}
+
+/// How a program is ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stop {
+    /// As a crash would.
+    Kill,
+    /// In order.
+    Terminate,
+}
+
+impl Running {
+    /// Starts what `command` (see [`dying_with_us`]) says.
+    pub(crate) fn start(name: &str, mut command: Command) -> io::Result<Self> {
+        let (stop, stopped) = channel();
+        let (started, child) = channel();
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || match command.spawn() {
+            Ok(child) => {
+                let _ = started.send(Ok(child.id()));
+                hold(child, stopped.recv().unwrap_or(Stop::Kill));
+            }
+            Err(error) => drop(started.send(Err(error))),
+        })?;
+        let ended = |_| Err(io::Error::other("the thread that starts the server has ended"));
+        let process = child.recv().unwrap_or_else(ended)?;
+        Ok(Self { process, stop, thread })
+    }
+
+    /// The process.
+    pub(crate) fn process(&self) -> u32 {
+        self.process
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&self) -> bool {
+        // It stays a zombie until it is ended here, so nobody else can have its number.
+        let status = std::fs::read_to_string(format!("/proc/{}/stat", self.process)).unwrap_or_default();
+        status.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+    }
+
+    /// Ends it, and waits until it has ended.
+    pub(crate) fn end(self, how: Stop) {
+        let _ = self.stop.send(how);
+        let _ = self.thread.join();
+    }
+}
+
+/// Waits until the program is to end, and ends it.
+fn hold(mut child: Child, how: Stop) {
+    if let Stop::Terminate = how {
+        let terminated = Command::new("kill").arg(child.id().to_string()).status();
+        if terminated.is_ok_and(|status| status.success()) {
+            let _ = child.wait();
+            return;
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// A command that runs this program, and has it killed when we end, where the system can do that.
+pub(crate) fn dying_with_us(program: PathBuf) -> Command {
+    match find("setpriv", &["/usr/bin"]) {
+        Some(setpriv) => {
+            let mut command = Command::new(setpriv);
+            command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+            command
+        }
+        None => Command::new(program),
+    }
+}
+
+/// Where a program is: on the search path, or where packages put what is not.
+pub(crate) fn find(program: &str, folders: &[&str]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let candidates = std::env::split_paths(&path).chain(folders.iter().map(PathBuf::from));
+    candidates.map(|folder| folder.join(program)).find(|file| file.is_file())
+}
