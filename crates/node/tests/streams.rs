@@ -1,0 +1,213 @@
+//! Workers and a gateway over real Redis servers: requests are answered, each once, whichever worker or master is killed.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod venue;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbook_engine::{Body, Event, Events, Partition, Routing};
+use crossbook_loadtest::redis::{RedisCluster, RedisServer};
+use crossbook_log::streams::{Options as StreamOptions, Servers};
+use crossbook_node::cluster::gate::{self, Start};
+use crossbook_node::cluster::worker::{self, Worker};
+use crossbook_node::{NotTaken, Outlet, Request};
+use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
+use parking_lot::{Condvar, Mutex};
+
+const PARTITIONS: u16 = 3;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a gateway hears.
+#[derive(Default)]
+struct Heard {
+    answered: BTreeMap<RequestNumber, usize>,
+    refused: BTreeSet<RequestNumber>,
+}
+
+#[derive(Clone, Default)]
+struct Ear(Arc<(Mutex<Heard>, Condvar)>);
+
+impl Ear {
+    fn wait(&self, holds: impl Fn(&Heard) -> bool) {
+        let mut heard = self.0.0.lock();
+        let deadline = Instant::now() + PATIENCE;
+        while !holds(&heard) {
+            assert!(!self.0.1.wait_until(&mut heard, deadline).timed_out(), "{} answered", heard.answered.len());
+        }
+    }
+}
+
+struct Listening {
+    source: SourceId,
+    ear: Ear,
+}
+
+impl Outlet for Listening {
+    fn publish(&mut self, events: &mut Events) {
+        let mut heard = self.ear.0.0.lock();
+        for event in events.all() {
+            if let Event::Answered { source, number, .. } = event
+                && *source == self.source
+            {
+                *heard.answered.entry(*number).or_default() += 1;
+            }
+        }
+        self.ear.0.1.notify_all();
+    }
+
+    fn not_taken(&mut self, _: RequestNumber, _: NotTaken) {}
+}
+
+struct Gateway {
+    running: gate::Running,
+    ear: Ear,
+    number: u64,
+}
+
+fn routing() -> Routing {
+    Routing::new_checked(PARTITIONS, BTreeMap::new()).unwrap()
+}
+
+fn fatal(reason: String) {
+    panic!("{reason}");
+}
+
+fn work(servers: &Servers, name: &str) -> Worker {
+    let options = worker::Options { takeover_ms: 100, ..worker::Options::default() };
+    let begin = |partition, _| Ok(Partition::new(partition, routing(), 7));
+    Worker::start(servers, PARTITIONS, name, &options, begin, fatal).unwrap()
+}
+
+impl Gateway {
+    fn open(servers: &Servers) -> Self {
+        let source = servers.next_gateway().unwrap();
+        let ear = Ear::default();
+        let starts = (0..PARTITIONS).map(|_| Start {
+            outlet: Listening { source, ear: ear.clone() },
+            from: Sequence(0),
+            sent: Vec::new(),
+            heard: Vec::new(),
+        });
+        let told = ear.clone();
+        let refuse: gate::Refuse = Arc::new(move |number, _| {
+            told.0.0.lock().refused.insert(number);
+            told.0.1.notify_all();
+        });
+        let place = gate::Venue { servers: servers.clone(), routing: routing(), source, markets: Vec::new() };
+        let running = gate::start(place, gate::Options::default(), starts.collect(), refuse, fatal).unwrap();
+        Self { running, ear, number: 0 }
+    }
+
+    fn send(&mut self, body: Body) -> RequestNumber {
+        self.number += 1;
+        let number = RequestNumber(self.number);
+        self.running.gate().submit(Request { number, body, deadline: None }).unwrap();
+        number
+    }
+
+    fn ask(&mut self, body: Body) {
+        let number = self.send(body);
+        self.ear.wait(|heard| heard.answered.contains_key(&number));
+    }
+
+    fn all_answered(&self) {
+        let all = self.number as usize;
+        self.ear.wait(|heard| heard.answered.len() == all);
+        assert!(self.ear.0.0.lock().answered.values().all(|&times| times == 1));
+    }
+}
+
+/// Sets the venue up, so that every partition knows of everything.
+fn set_up(gateway: &mut Gateway) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    for body in venue::setup() {
+        gateway.ask(body);
+        runtime.block_on(gateway.running.gate().registry_known()).unwrap();
+    }
+}
+
+/// Waits until both workers are where the logs end, and holds them against each other and against zero.
+fn audit(workers: &[Worker]) {
+    let deadline = Instant::now() + PATIENCE;
+    for partition in (0..PARTITIONS).map(PartitionId) {
+        let (first, second) = loop {
+            let [first, second] = [&workers[0], &workers[1]].map(|worker| {
+                let (sender, receiver) = std::sync::mpsc::channel();
+                assert!(worker.audit(partition, Box::new(move |report| drop(sender.send(report)))));
+                receiver.recv_timeout(PATIENCE).unwrap()
+            });
+            if first.sequence == second.sequence {
+                break (first, second);
+            }
+            assert!(Instant::now() < deadline, "{} {}", first.sequence, second.sequence);
+        };
+        assert_eq!(first.state_hash, second.state_hash, "partition {partition}");
+        assert_eq!(first.violations, Vec::<String>::new());
+        assert!(first.sums.values().all(|sum| sum.is_zero()));
+    }
+}
+
+fn options(servers: Vec<String>, replicas_min: u32) -> StreamOptions {
+    StreamOptions { servers, replicas_min, ..StreamOptions::default() }
+}
+
+#[test]
+fn orders_cross_partitions_and_workers_change_places() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path()).unwrap();
+    let servers = Servers::new(options(vec![server.url()], 0)).unwrap();
+    servers.claim_venue(PARTITIONS, b"").unwrap();
+    let mut workers = vec![work(&servers, "one"), work(&servers, "two")];
+    let mut gateway = Gateway::open(&servers);
+    set_up(&mut gateway);
+    for n in 0..300 {
+        gateway.send(venue::traffic(n));
+    }
+    gateway.all_answered();
+    audit(&workers);
+
+    workers.remove(0).stop();
+    for n in 300..600 {
+        gateway.send(venue::traffic(n));
+    }
+    gateway.all_answered();
+    // It has to catch up from the first command.
+    workers.push(work(&servers, "three"));
+    for n in 600..700 {
+        gateway.send(venue::traffic(n));
+    }
+    gateway.all_answered();
+    audit(&workers);
+    gateway.running.stop();
+    workers.into_iter().for_each(Worker::stop);
+}
+
+#[test]
+fn a_master_is_killed_under_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cluster = RedisCluster::start(folder.path(), 3, 1).unwrap();
+    let servers = Servers::new(options(cluster.urls(), 1)).unwrap();
+    servers.claim_venue(PARTITIONS, b"").unwrap();
+    let workers = vec![work(&servers, "one"), work(&servers, "two")];
+    let mut gateway = Gateway::open(&servers);
+    set_up(&mut gateway);
+    for n in 0..200 {
+        gateway.send(venue::traffic(n));
+    }
+    let key = servers.keys(PartitionId(0)).input;
+    let master = cluster.master_of(&key).unwrap();
+    cluster.kill(master);
+    // The promoted replica has none of its own, so nothing is confirmed before one is back.
+    cluster.restart(master).unwrap();
+    gateway.all_answered();
+    for n in 200..300 {
+        gateway.send(venue::traffic(n));
+    }
+    gateway.all_answered();
+    audit(&workers);
+    gateway.running.stop();
+    workers.into_iter().for_each(Worker::stop);
+}
