@@ -3,7 +3,8 @@
 -- KEYS: venue
 -- ARGV: how many partitions, the routing
 -- Gives: both as they are stored now
-if redis.call('EXISTS', KEYS[1]) == 0 then
+-- The key may be there without: gateways are counted in it too.
+if redis.call('HEXISTS', KEYS[1], 'partitions') == 0 then
   redis.call('HSET', KEYS[1], 'partitions', ARGV[1], 'routing', ARGV[2])
 end
 local stored = redis.call('HMGET', KEYS[1], 'partitions', 'routing')
