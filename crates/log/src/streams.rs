@@ -14,7 +14,7 @@
 //! before the *barrier*: on one connection, a small write, then WAIT, then ROLE. The replication stream is a sequence, so
 //! replicas that have the small write have everything before it, by whomever it was written. It is durable when every replica
 //! that ROLE lists as online has acknowledged it, and [`Options::replicas_min`] at least. (Every one: a cluster elects by gossiped
-//! offsets, so one that lags may win.) With `appendonly yes` and `appendfsync always` everywhere, an acknowledgement also
+//! offsets, so one that lags may win; and one that has just gone may have been elected, see [`Options::replica_loss_ms`].) With `appendonly yes` and `appendfsync always` everywhere, an acknowledgement also
 //! means that it is on the replica's disk. Those two settings, and `maxmemory-policy noeviction`, are the operator's to make.
 //!
 //! # Finding the master
@@ -29,6 +29,7 @@
 //! [`StreamLog`] and [`StreamReader`] put the contract of [`crate::Log`] and [`crate::Reader`] over a partition's `in`, for one
 //! writer.
 
+mod barrier;
 mod connection;
 mod error;
 mod keys;

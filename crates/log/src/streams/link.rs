@@ -1,16 +1,14 @@
 //! What gateways, partitions and workers do with a partition's streams, over one connection to their master.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
 use redis::{Cmd, Value};
 
+use super::barrier::{Replicas, WAIT_SLICE};
 use super::connection::{Connection, Script};
 use super::{Error, Keys, Options, Servers, Stream, reply};
-
-/// A barrier asks after the replicas again so often: one that went away must not hold it up for the whole of its time.
-const WAIT_SLICE: Duration = Duration::from_millis(50);
 
 /// Where commands were appended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,22 +87,15 @@ pub struct Entry {
     pub payload: Vec<u8>,
 }
 
-/// How a barrier ended.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-struct Replicas {
-    acknowledged: u32,
-    online: u32,
-}
-
 /// One connection to the master of one partition. It blocks, and belongs to one thread. After an error the caller drops it and
 /// connects anew, except where [`Error`] says that nothing happened.
 pub struct Link {
-    connection: Connection,
-    servers: Servers,
+    pub(super) connection: Connection,
+    pub(super) servers: Servers,
     partition: PartitionId,
-    keys: Keys,
+    pub(super) keys: Keys,
     /// As the last barrier saw them.
-    replicas: Replicas,
+    pub(super) replicas: Replicas,
 }
 
 impl Link {
@@ -116,7 +107,8 @@ impl Link {
     pub fn connect(servers: &Servers, partition: PartitionId) -> Result<Self, Error> {
         let connection = servers.connect(partition)?;
         let keys = servers.keys(partition);
-        Ok(Self { connection, servers: servers.clone(), partition, keys, replicas: Replicas::default() })
+        let replicas = Replicas::expecting(servers.replicas_noted(connection.server()));
+        Ok(Self { connection, servers: servers.clone(), partition, keys, replicas })
     }
 
     /// The partition.
@@ -208,17 +200,6 @@ impl Link {
         pulled.told = reply::place(&told).ok_or_else(|| self.connection.unclear("a publication"))?;
         let entries = reply::entries_of_xread(read).ok_or_else(|| self.connection.unclear("a reading of in"))?;
         self.records(entries, after.next(), &mut pulled.records)
-    }
-
-    /// Whether everything that is in the streams now is durable: every online replica has acknowledged it, and
-    /// [`Options::replicas_min`] at least.
-    ///
-    /// # Errors
-    /// Failures of the server or the connection.
-    pub fn barrier(&mut self) -> Result<bool, Error> {
-        self.ask_barrier();
-        let mut answers = self.connection.exchange(WAIT_SLICE)?;
-        self.conclude_barrier(&mut answers)
     }
 
     /// Reads the entries of `out` after a place, waiting for one if there is none. `into` is overwritten, and stays empty when the
@@ -348,14 +329,6 @@ impl Link {
         }
     }
 
-    /// Waits until everything that is in the streams now is durable.
-    ///
-    /// # Errors
-    /// [`Error::NotDurable`], and failures of the server or the connection.
-    pub fn make_durable(&mut self) -> Result<(), Error> {
-        if self.barrier()? { Ok(()) } else { Err(self.not_durable()) }
-    }
-
     /// Writes what the venue is made of, once, and gives what is written: partitions and routing. On partition 0's link.
     pub(super) fn claim(&mut self, partitions: u16, routing: &[u8]) -> Result<(u64, Vec<u8>), Error> {
         let key = Keys::venue(&self.options().venue);
@@ -383,7 +356,7 @@ impl Link {
         reply::number(&answer).ok_or_else(|| self.connection.unclear("a count of gateways"))
     }
 
-    fn options(&self) -> &Options {
+    pub(super) fn options(&self) -> &Options {
         self.servers.options()
     }
 
@@ -400,7 +373,7 @@ impl Link {
         Ok(())
     }
 
-    fn exchange<const N: usize>(&mut self, wait: Duration) -> Result<[Value; N], Error> {
+    pub(super) fn exchange<const N: usize>(&mut self, wait: Duration) -> Result<[Value; N], Error> {
         let answers = self.connection.exchange(wait)?;
         self.only(answers)
     }
@@ -419,64 +392,6 @@ impl Link {
             expected = sequence.next();
         }
         Ok(())
-    }
-
-    /// Adds a barrier to the request: the small write, WAIT and ROLE.
-    fn ask_barrier(&mut self) {
-        self.connection.command(|command| command.arg("SET").arg(self.keys.barrier.as_str()).arg(""));
-        if self.options().replicas_min > 0 {
-            self.ask_replicas();
-        }
-    }
-
-    fn ask_replicas(&mut self) {
-        let wanted = self.replicas.online.max(self.options().replicas_min);
-        let slice = self.options().wait_timeout().min(WAIT_SLICE).as_millis() as u64;
-        self.connection.command(|command| command.arg("WAIT").arg(wanted).arg(slice.max(1)));
-        self.connection.command(|command| command.arg("ROLE"));
-    }
-
-    /// Takes a barrier's answers from the end of `answers`, and asks again until it is decided.
-    fn conclude_barrier(&mut self, answers: &mut Vec<Value>) -> Result<bool, Error> {
-        if self.options().replicas_min == 0 {
-            answers.pop();
-            return Ok(true);
-        }
-        let deadline = Instant::now() + self.options().wait_timeout();
-        let (mut role, mut acknowledged) = (answers.pop(), answers.pop());
-        answers.pop();
-        loop {
-            self.replicas = self.replicas(acknowledged, role)?;
-            let Replicas { acknowledged: by, online } = self.replicas;
-            if by >= online && by >= self.options().replicas_min {
-                return Ok(true);
-            }
-            if Instant::now() >= deadline {
-                return Ok(false);
-            }
-            self.ask_replicas();
-            let [again, role_again] = self.exchange(WAIT_SLICE)?;
-            (acknowledged, role) = (Some(again), Some(role_again));
-        }
-    }
-
-    fn replicas(&self, acknowledged: Option<Value>, role: Option<Value>) -> Result<Replicas, Error> {
-        let acknowledged = acknowledged.as_ref().and_then(reply::number).and_then(|number| u32::try_from(number).ok());
-        let acknowledged = acknowledged.ok_or_else(|| self.connection.unclear("WAIT"))?;
-        match role.as_ref().and_then(reply::online_replicas) {
-            Some(Some(online)) => Ok(Replicas { acknowledged, online }),
-            Some(None) => {
-                self.servers.forget();
-                Err(self.connection.no_master())
-            }
-            None => Err(self.connection.unclear("ROLE")),
-        }
-    }
-
-    fn not_durable(&self) -> Error {
-        let Replicas { acknowledged, online } = self.replicas;
-        let needed = self.options().replicas_min;
-        Error::NotDurable { server: self.server().to_owned(), acknowledged, online, needed }
     }
 }
 

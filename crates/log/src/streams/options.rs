@@ -29,6 +29,10 @@ pub struct Options {
     pub reply_timeout_ms: u64,
     /// How long a barrier waits for the replicas, in milliseconds.
     pub wait_timeout_ms: u64,
+    /// For how long a master must have been missing a replica, in milliseconds, before what the others acknowledged counts without
+    /// it: it may be missing because it was promoted, and the master not know it yet. More than servers of a healthy cluster
+    /// take to tell each other of that.
+    pub replica_loss_ms: u64,
     /// The most bytes a command has.
     pub record_bytes_max: usize,
     /// The most commands in one append.
@@ -48,6 +52,7 @@ impl Default for Options {
             connect_timeout_ms: 1_000,
             reply_timeout_ms: 2_000,
             wait_timeout_ms: 1_000,
+            replica_loss_ms: 300,
             record_bytes_max: 1 << 20,
             batch_records_max: 4_096,
             batch_bytes_max: 8 << 20,
@@ -91,6 +96,10 @@ impl Options {
     pub(super) fn wait_timeout(&self) -> Duration {
         Duration::from_millis(self.wait_timeout_ms)
     }
+
+    pub(super) fn replica_loss(&self) -> Duration {
+        Duration::from_millis(self.replica_loss_ms)
+    }
 }
 
 impl fmt::Debug for Options {
@@ -103,6 +112,7 @@ impl fmt::Debug for Options {
             .field("connect_timeout_ms", &self.connect_timeout_ms)
             .field("reply_timeout_ms", &self.reply_timeout_ms)
             .field("wait_timeout_ms", &self.wait_timeout_ms)
+            .field("replica_loss_ms", &self.replica_loss_ms)
             .field("record_bytes_max", &self.record_bytes_max)
             .field("batch_records_max", &self.batch_records_max)
             .field("batch_bytes_max", &self.batch_bytes_max)

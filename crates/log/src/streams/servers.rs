@@ -1,5 +1,6 @@
 //! Which server is the master of a partition's slot: asked of any server that answers, and remembered until it is in doubt.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,6 +31,8 @@ struct Known {
     nodes: Vec<ConnectionAddr>,
     /// Which is asked first; another each time, so that one with a stale map does not mislead for long.
     turn: usize,
+    /// How many replicas each master has, as the last barrier saw it.
+    replicas: HashMap<String, u32>,
 }
 
 enum Map {
@@ -58,7 +61,8 @@ impl Servers {
                 .into_connection_info()
                 .map(|info| {
                     let settings = info.redis_settings().clone().set_skip_set_lib_name();
-                    info.set_redis_settings(settings)
+                    let tcp = info.tcp_settings().clone().set_nodelay(true);
+                    info.set_redis_settings(settings).set_tcp_settings(tcp)
                 })
                 .map_err(|error| Error::Options(format!("server {}: {error}", options::redacted(server))))
         };
@@ -90,6 +94,19 @@ impl Servers {
     /// Forgets the map: it may be out of date.
     pub fn forget(&self) {
         self.known().map = None;
+    }
+
+    /// How many replicas this master had when a link last saw it; 0 when none did.
+    pub(super) fn replicas_noted(&self, server: &str) -> u32 {
+        self.known().replicas.get(server).copied().unwrap_or(0)
+    }
+
+    pub(super) fn note_replicas(&self, server: &str, replicas: u32) {
+        let mut known = self.known();
+        if known.replicas.len() >= NODES_MAX {
+            known.replicas.clear();
+        }
+        known.replicas.insert(server.to_owned(), replicas);
     }
 
     /// Connects to this partition's master.
