@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use crossbook_types::{AccountId, Market, PartitionId, SymbolId, SymbolName};
 use serde::{Deserialize, Serialize};
 
+use crate::command::Body;
+
 /// Partitions, and who owns which account and symbol.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Routing {
@@ -89,6 +91,25 @@ impl Routing {
             return PartitionId(0);
         }
         self.symbols.get(&symbol).copied().unwrap_or_else(|| self.spread(u64::from(symbol.0)))
+    }
+
+    /// Where a client's or operator's command is sent: to the partition of the account that it is about, or to the registry's.
+    /// What partitions send one another says itself where it goes.
+    #[must_use]
+    pub fn home(&self, body: &Body) -> PartitionId {
+        match body {
+            Body::Place(order) => self.of_account(order.account),
+            Body::Cancel(request) => self.of_account(request.account),
+            Body::CancelAll(request) => self.of_account(request.account),
+            Body::Transfer(request) => self.of_account(request.account),
+            Body::ListAsset(_)
+            | Body::ListMarket(_)
+            | Body::ChangeMarket(_)
+            | Body::OpenAccount(_)
+            | Body::IssueApiKey(_)
+            | Body::RevokeApiKey(_)
+            | Body::Peer(_) => Self::REGISTRY,
+        }
     }
 
     /// Spreads ids that were counted up, so that neighbours part.

@@ -224,22 +224,11 @@ impl Cluster {
         Self { routing, partitions, number: 0, of_registry, repeats }
     }
 
-    fn home(&self, body: &Body) -> PartitionId {
-        let account = match body {
-            Body::Place(order) => order.account,
-            Body::Cancel(request) => request.account,
-            Body::CancelAll(request) => request.account,
-            Body::Transfer(request) => request.account,
-            _ => return Routing::REGISTRY,
-        };
-        self.routing.of_account(account)
-    }
-
     /// Applies a command and all that follows from it, wherever. All events but those of balances, which come in parts, and but
     /// those of others than partition 0 who follow the registry.
     fn apply(&mut self, body: Body, repeat: bool) -> Vec<Event> {
         self.number += u64::from(!repeat);
-        let first = (self.home(&body), GATEWAY, RequestNumber(self.number), body);
+        let first = (self.routing.home(&body), GATEWAY, RequestNumber(self.number), body);
         let mut queue = std::collections::VecDeque::from([first]);
         let mut told = Vec::new();
         let mut events = Events::new();

@@ -26,4 +26,7 @@ pub enum NotTaken {
     /// Its deadline passed before its turn came.
     #[error("the request's deadline passed before its turn came")]
     Late,
+    /// The partition does not answer.
+    #[error("this part of the venue does not answer; try again shortly")]
+    Silent,
 }
