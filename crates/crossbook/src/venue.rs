@@ -16,7 +16,7 @@ use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::rest::Rest;
 use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::streams::{Hub, feed};
-use crossbook_gateway::{App, Pending, auth, server};
+use crossbook_gateway::{App, Board, Pending, auth, server};
 use crossbook_log::{FileReader, Files, Log as _, Until, files};
 use crossbook_node::embedded::{self, Running};
 use crossbook_node::recovery::{self, Recovered};
@@ -25,14 +25,13 @@ use crossbook_store::{Database, Live};
 use crossbook_types::{ApiKeyId, Sequence};
 use crossbook_views::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
-use parking_lot::RwLock;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::folded::Folded;
 use crate::history::source::LogSource;
-use crate::history::{Announcing, Keeper};
+use crate::history::{Announcing, Keeper, PARTITION};
 use crate::pages;
 use crate::progress::Replay;
 use crate::secrets::{self, Absent};
@@ -220,10 +219,10 @@ impl Venue {
         let key = secret_key(&config.data, views.0.registry(), lost)?;
         let (http, http_address) = listen(config.http)?;
 
-        let views = Arc::new(RwLock::new(views.0));
+        let board = Arc::new(Board::single(views.0));
         let (pending, hub) = (Arc::new(Pending::new(config.gateway.in_flight_max)), Arc::new(Hub::new()));
-        let (sender, feed) = feed::spawn(Arc::clone(&hub), Arc::clone(&views), fatal).map_err(Error::Thread)?;
-        let publisher = Publisher::new(Arc::clone(&views), Arc::clone(&pending), Arc::clone(&hub), sender);
+        let (sender, feed) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), fatal).map_err(Error::Thread)?;
+        let publisher = Publisher::new(PARTITION, &board, Arc::clone(&pending), Arc::clone(&hub), sender);
         let live = Live::new(partition.sequence());
         let outlet = Announcing::new(Tally::new(publisher), live.clone());
         let (log_path, identity) = (log_folder(&config.data), log.identity());
@@ -238,14 +237,14 @@ impl Venue {
         let work = Work {
             folder: snapshots,
             log: log_path,
-            views: Arc::clone(&views),
+            views: Arc::clone(board.of(PARTITION)),
             node: node.clone(),
             last: snapshot,
             history: history.as_ref().map(|keeper| Arc::clone(keeper.progress())),
         };
         let snapshotter = Snapshotter::start(work, config.snapshots.clone()).map_err(Error::Thread)?;
         let kept = history.as_ref().map(|keeper| keeper.history().clone());
-        let app = Arc::new(App::new(config.gateway.clone(), views, pending, hub, node, key, kept));
+        let app = Arc::new(App::new(config.gateway.clone(), board, pending, hub, Box::new(node), key, kept));
 
         let rest = Arc::new(Rest::new(Arc::clone(&app), pages::all()));
         let servers = vec![tokio::spawn(server::serve(http, bounds.clone(), rest, stop)), admin_server];
@@ -276,7 +275,7 @@ impl Venue {
     /// # Errors
     /// When one is not revoked.
     pub async fn revoke_lost_keys(&self) -> Result<(), Error> {
-        let lost = auth::lost_keys(self.app.views.read().registry(), self.app.keyring.master_key());
+        let lost = auth::lost_keys(&self.app.board.registry(), self.app.keyring.master_key());
         for (account, key) in lost {
             let revoked = self.app.submit(Body::RevokeApiKey(RevokeApiKey { account, key }), None).await;
             revoked.map_err(|source| Error::Revocation { key, source: Box::new(source) })?;
@@ -328,7 +327,7 @@ impl Venue {
         let app = self.app;
         let written = tokio::task::spawn_blocking(move || {
             let ended = feed.join();
-            let views = app.views.read().state();
+            let views = app.board.of(PARTITION).read().state();
             recovery::save(&mut folder, state, views)?;
             drop(stopped.log);
             ended.map_err(|_| Error::Disorder)

@@ -7,6 +7,7 @@ mod listing;
 mod market;
 mod request;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,17 +16,19 @@ use bytes::Bytes;
 use crossbook_engine::command::{Body, IssueApiKey, ListAsset, OpenAccount, RevokeApiKey, TransferRequest};
 use crossbook_engine::registry::{Credential, Permissions};
 use crossbook_engine::{Answer, Refusal};
-use crossbook_store::{Activity, History};
-use crossbook_types::{AccountId, Amount, ApiKeyId};
+use crossbook_node::embedded::AuditReport;
+use crossbook_store::{Activity, History, Status};
+use crossbook_types::{AccountId, Amount, ApiKeyId, AssetId};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
-use crate::app::App;
+use crate::app::{App, not_taken};
 use crate::auth;
+use crate::board::Standing;
+use crate::entrance::Subject;
 use crate::error::{ApiError, JSON};
 use crate::render;
 use crate::rest::respond;
@@ -66,7 +69,7 @@ impl Admin {
             (&Method::PATCH, ["markets", symbol]) => market::change(&self.app, symbol, &body).await,
             (&Method::GET, ["accounts"]) => listing::accounts(&self.app, parts.uri.query()),
             (&Method::POST, ["accounts"]) => self.open_account(&body).await,
-            (&Method::GET, ["accounts", id]) => self.account(id),
+            (&Method::GET, ["accounts", id]) => self.account(id).await,
             (&Method::POST, ["accounts", id, "api-keys"]) => self.issue_key(id, &body).await,
             (&Method::DELETE, ["accounts", id, "api-keys", key]) => self.revoke_key(id, key).await,
             (&Method::POST, ["accounts", id, "deposits"]) => self.transfer(id, &body, 1).await,
@@ -98,18 +101,21 @@ impl Admin {
         }
     }
 
-    fn account(&self, id: &str) -> Result<Value, ApiError> {
+    async fn account(&self, id: &str) -> Result<Value, ApiError> {
         let id = account_id(id)?;
-        let views = self.app.views.read();
-        let registry = views.registry();
+        self.app.caught_up(Subject::Account(id)).await?;
+        let board = &self.app.board;
+        let holdings = board.of_account(id).read().holdings(id).cloned();
+        let orders = board.open_orders(id);
+        let registry = board.registry();
         let (account, holdings) =
-            registry.account(id).zip(views.holdings(id)).ok_or_else(|| not_found("There is no such account."))?;
+            registry.account(id).zip(holdings).ok_or_else(|| not_found("There is no such account."))?;
         let balances = holdings.balances().iter().filter_map(|balance| {
             let asset = registry.asset(balance.asset)?;
             let text = |amount: Amount| amount_text(amount, asset.decimals);
             Some(json!({ "asset": asset.name, "free": text(balance.free), "locked": text(balance.held) }))
         });
-        let open_orders = views.open_orders(id).filter_map(|order| {
+        let open_orders = orders.iter().filter_map(|order| {
             let mut text = String::new();
             render::order(registry.market(order.symbol)?, order, &mut text);
             serde_json::from_str::<Value>(&text).ok()
@@ -182,7 +188,7 @@ impl Admin {
     async fn transfer(&self, id: &str, body: &Bytes, sign: i128) -> Result<Value, ApiError> {
         let account = account_id(id)?;
         let NewTransfer { asset, amount, transfer_id } = read(body)?;
-        let listed = self.app.views.read().registry().asset_named(asset.as_str()).copied();
+        let listed = self.app.board.registry().asset_named(asset.as_str()).copied();
         let asset = listed.ok_or_else(|| not_found("There is no such asset; list it first."))?;
         let units = amount
             .decimal("amount")?
@@ -205,51 +211,73 @@ impl Admin {
     }
 
     async fn audit(&self) -> Result<Value, ApiError> {
-        let (sender, receiver) = oneshot::channel();
-        let reply = Box::new(move |report| drop(sender.send(report)));
-        self.app.node.audit(reply).map_err(|_| ApiError::busy())?;
-        let report = receiver.await.map_err(|_| ApiError::internal())?;
-        let views = self.app.views.read();
+        let reports = self.app.entrance.audit().await.map_err(not_taken)?;
+        let mut sums = BTreeMap::<AssetId, Amount>::new();
+        for (&id, &sum) in reports.iter().flat_map(|report| &report.sums) {
+            let total = sums.entry(id).or_default();
+            *total = total.plus(sum);
+        }
         let mut assets = serde_json::Map::new();
-        for (&id, &sum) in &report.sums {
-            let (name, decimals) = views
-                .registry()
-                .asset(id)
-                .map_or_else(|| (id.to_string(), 0), |asset| (asset.name.to_string(), asset.decimals));
+        for (&id, &sum) in &sums {
+            let asset = self.app.board.registry().asset(id).copied();
+            let (name, decimals) =
+                asset.map_or_else(|| (id.to_string(), 0), |asset| (asset.name.to_string(), asset.decimals));
             let sum = if sum.is_zero() { "0".to_owned() } else { amount_text(sum, decimals) };
             assets.insert(name, json!({ "sum": sum }));
         }
-        let ok = report.violations.is_empty() && report.sums.values().all(|sum| sum.is_zero());
-        Ok(json!({
-            "sequence": report.sequence,
-            "stateHash": hex::encode(report.state_hash),
-            "assets": assets,
-            "violations": report.violations,
-            "ok": ok,
-        }))
+        let ok = |report: &AuditReport| {
+            report.violations.is_empty() && report.sums.values().all(|sum: &Amount| sum.is_zero())
+        };
+        let mut told = json!({ "assets": assets, "ok": reports.iter().all(ok) });
+        let stand = |report: &AuditReport| {
+            json!({
+                "sequence": report.sequence,
+                "stateHash": hex::encode(report.state_hash),
+                "violations": report.violations,
+            })
+        };
+        match (reports.as_slice(), &mut told) {
+            ([report], Value::Object(told)) => {
+                if let Value::Object(mut stand) = stand(report) {
+                    told.append(&mut stand);
+                }
+            }
+            (reports, told) => told["partitions"] = reports.iter().map(stand).collect(),
+        }
+        Ok(told)
     }
 }
 
 impl Admin {
-    /// By how many commands and microseconds the history is behind the venue.
+    /// By how many commands, in all partitions, and by how many microseconds at most the history is behind the venue.
     fn history_lag(&self, history: &History) -> (u64, u64) {
-        self.app.views.read().position().map_or((0, 0), |live| history.lag(live))
+        let (mut commands, mut micros) = (0, 0);
+        for Standing { partition, position } in self.app.board.standings() {
+            let lag = position.map_or((0, 0), |live| history.progress(partition).lag(live));
+            (commands, micros) = (commands + lag.0, micros.max(lag.1));
+        }
+        (commands, micros)
     }
 
     /// The venue is open. How its history does is told beside: trading needs none.
     fn ready(&self) -> Value {
         let Some(history) = &self.app.history else { return json!({ "status": "ready" }) };
-        let status = history.status();
         let (commands, micros) = self.history_lag(history);
+        // Where the rows of one partition are behind or failing, they are for the whole.
+        let statuses: Vec<Status> = history.statuses().collect();
+        let known = statuses.iter().all(|status| status.position.is_some());
+        let worst = statuses.iter().min_by_key(|status| rank(&status.activity));
         let mut told = json!({
-            "state": status.activity.as_str(),
-            // Where the tables stand is not known before they were first looked at.
-            "sequence": status.position.map(|position| position.sequence.0),
+            "state": worst.map(|status| status.activity.as_str()),
             "lagCommands": commands,
-            "lagSeconds": status.position.map(|_| micros / 1_000_000),
+            "lagSeconds": known.then_some(micros / 1_000_000),
         });
-        if let Activity::Failing(error) = status.activity {
-            told["error"] = error.into();
+        if let [status] = statuses.as_slice() {
+            // Where the tables stand is not known before they were first looked at.
+            told["sequence"] = status.position.map(|position| position.sequence.0).into();
+        }
+        if let Some(Activity::Failing(error)) = worst.map(|status| &status.activity) {
+            told["error"] = error.as_str().into();
         }
         json!({ "status": "ready", "history": told })
     }
@@ -291,6 +319,17 @@ impl Service for Admin {
                 response
             }
         }
+    }
+}
+
+/// How far a writer is from doing its work, the farthest first.
+fn rank(activity: &Activity) -> u8 {
+    match activity {
+        Activity::Failing(_) => 0,
+        Activity::Stopped => 1,
+        Activity::Connecting => 2,
+        Activity::Replaying => 3,
+        Activity::Following => 4,
     }
 }
 

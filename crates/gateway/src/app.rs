@@ -1,8 +1,12 @@
-//! What every part of the gateway works with: the views, the node, and the requests that wait for their answers.
+//! What every part of the gateway works with: the views, the way into the venue, and the requests that wait for their answers.
 //!
-//! A request that changes something goes to the node under a number of its own. Its outcome comes back with the durable events,
-//! on the publisher's thread, which first folds them into the views and then completes the request in [`Pending`]. So whoever has
-//! got an answer finds its effect in the views.
+//! A request that changes something goes to its partition under a number of its own. Its outcome comes back with the durable events of
+//! the partition that answers, on the thread of that one's publisher, which first folds them into the views and then completes the
+//! request in [`Pending`]. So whoever has got an answer finds there what this partition has done.
+//!
+//! What others do because of it shows a moment later in theirs: the market's partition answers an order, the account's settles its
+//! trades. Whoever asks about an account therefore first waits until all of that shows ([`App::caught_up`]); in a venue of one
+//! partition there is nothing to wait for.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,15 +15,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossbook_engine::command::Body;
 use crossbook_engine::event::{Answer, Trade};
-use crossbook_node::{Handle, NotTaken, Request};
+use crossbook_node::{NotTaken, Request};
 use crossbook_store::History;
 use crossbook_types::{AccountId, RequestNumber, SourceId, Timestamp};
-use crossbook_views::{Order, Views};
-use parking_lot::{Mutex, RwLock};
+use crossbook_views::Order;
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::auth::Keyring;
+use crate::board::Board;
 use crate::config::Config;
+use crate::entrance::{Entrance, Subject};
 use crate::error::ApiError;
 use crate::limits::Limits;
 use crate::secret::MasterKey;
@@ -41,6 +47,14 @@ pub struct Reply {
     pub fills: Vec<Trade>,
     /// The orders that a cancel of all orders ended, by number.
     pub closed: Vec<Order>,
+}
+
+impl Reply {
+    /// To a request that was not taken.
+    #[must_use]
+    pub fn not_taken(why: NotTaken) -> Self {
+        Self { time: now(), outcome: Err(why), order: None, fills: Vec::new(), closed: Vec::new() }
+    }
 }
 
 /// Requests that wait for their outcome, by number.
@@ -66,7 +80,7 @@ impl Pending {
         }
     }
 
-    /// The source under which this gateway sends; none before it is connected to a node. Answers to others are not ours.
+    /// The source under which this gateway sends; none before it has a way into the venue. Answers to others are not ours.
     #[must_use]
     pub fn source(&self) -> Option<SourceId> {
         self.source.get().copied()
@@ -92,6 +106,12 @@ impl Pending {
             // The receiver may have given up in the same moment; then the outcome is in the views.
             let _ = sender.send(reply);
         }
+    }
+
+    /// Stops waiting for the outcome of a request that may have been taken. Its sender is told that nobody knows (-1007), at once and not
+    /// only when its time is up.
+    pub fn give_up(&self, number: RequestNumber) {
+        self.waiting.lock().remove(&number);
     }
 
     /// How many requests wait.
@@ -144,13 +164,13 @@ pub struct App {
     /// The options it was started with.
     pub config: Config,
     /// What clients read.
-    pub views: Arc<RwLock<Views>>,
+    pub board: Arc<Board>,
     /// The requests that wait.
     pub pending: Arc<Pending>,
     /// Who listens to what.
     pub hub: Arc<Hub>,
     /// Where requests go.
-    pub node: Handle,
+    pub entrance: Box<dyn Entrance>,
     /// Request weights, order counts and bans.
     pub limits: Arc<Limits>,
     /// What is older than memory, if that is kept.
@@ -163,24 +183,24 @@ pub struct App {
 }
 
 impl App {
-    /// Connects the parts. `pending` and `hub` are those of the publisher that the node reports to.
+    /// Connects the parts. `board`, `pending` and `hub` are those of the publishers that the partitions report to.
     #[must_use]
     pub fn new(
         config: Config,
-        views: Arc<RwLock<Views>>,
+        board: Arc<Board>,
         pending: Arc<Pending>,
         hub: Arc<Hub>,
-        node: Handle,
+        entrance: Box<dyn Entrance>,
         master_key: MasterKey,
         history: Option<History>,
     ) -> Self {
-        let _ = pending.source.set(node.source());
+        let _ = pending.source.set(entrance.source());
         let limits = Arc::new(Limits::new(config.limits.clone()));
         let _ = pending.limits.set(Arc::clone(&limits));
         let keyring = Keyring::new(master_key, config.cached_keys_max);
         let recalls = Semaphore::new(config.history_queries_max.min(Semaphore::MAX_PERMITS));
         let stopping = AtomicBool::new(false);
-        Self { config, views, pending, hub, node, limits, history, recalls, keyring, stopping }
+        Self { config, board, pending, hub, entrance, limits, history, recalls, keyring, stopping }
     }
 
     /// The time on the venue's clock.
@@ -189,10 +209,11 @@ impl App {
         now()
     }
 
-    /// Sends a request to the node and waits for its durable outcome. Past `deadline` the node does not take it.
+    /// Sends a request to its partition and waits for its durable outcome. Past `deadline` it is not taken. A change of the registry has
+    /// reached every partition when this returns.
     ///
     /// # Errors
-    /// -1008 if too much is under way, -1016 if the venue is stopping, -1021 if the deadline passed first, and -1007 if no outcome
+    /// -1008 if too much is under way or the partition is known not to answer, -1016 if the venue is stopping, -1021 if the deadline passed first, and -1007 if no outcome
     /// came in time: only then the request may still take effect.
     pub async fn submit(&self, body: Body, deadline: Option<Timestamp>) -> Result<Reply, ApiError> {
         if self.is_stopping() {
@@ -202,14 +223,33 @@ impl App {
             metrics::counter!("crossbook_busy_total", "at" => "gateway").increment(1);
             return Err(ApiError::busy());
         };
-        self.node.submit(Request { number: ticket.number, body, deadline }).map_err(not_taken)?;
+        self.entrance.submit(Request { number: ticket.number, body, deadline }).map_err(not_taken)?;
         let patience = Duration::from_millis(self.config.reply_timeout_ms);
         match tokio::time::timeout(patience, &mut ticket.receiver).await {
-            Ok(Ok(reply)) => match reply.outcome {
-                Err(why) => Err(not_taken(why)),
-                Ok(_) => Ok(reply),
+            Ok(Ok(reply)) => match &reply.outcome {
+                Err(why) => Err(not_taken(*why)),
+                Ok(answer) => {
+                    if is_spread(answer) {
+                        // It is done whether or not the others have heard of it in time.
+                        let _ = self.caught_up(Subject::Registry).await;
+                    }
+                    Ok(reply)
+                }
             },
             Ok(Err(_)) | Err(_) => Err(ApiError::timeout()),
+        }
+    }
+
+    /// Waits until the views show everything of `subject` that anyone was told before.
+    ///
+    /// # Errors
+    /// -1008 if a partition that has to be heard does not answer in time.
+    pub async fn caught_up(&self, subject: Subject) -> Result<(), ApiError> {
+        let Some(soon) = self.entrance.caught_up(subject) else { return Ok(()) };
+        let patience = Duration::from_millis(self.config.reply_timeout_ms);
+        match tokio::time::timeout(patience, soon).await {
+            Ok(caught_up) => caught_up.map_err(not_taken),
+            Err(_) => Err(not_taken(NotTaken::Silent)),
         }
     }
 
@@ -225,11 +265,23 @@ impl App {
     }
 }
 
+/// Whether an answer tells of a change that every partition follows.
+fn is_spread(answer: &Answer) -> bool {
+    matches!(
+        answer,
+        Answer::AssetListed(_) | Answer::MarketListed(_) | Answer::MarketChanged(_) | Answer::AccountOpened(_)
+    )
+}
+
 /// What a client is told about a request that was not taken.
-fn not_taken(why: NotTaken) -> ApiError {
+pub(crate) fn not_taken(why: NotTaken) -> ApiError {
     match why {
         NotTaken::Busy => {
             metrics::counter!("crossbook_busy_total", "at" => "node").increment(1);
+            ApiError::busy()
+        }
+        NotTaken::Silent => {
+            metrics::counter!("crossbook_busy_total", "at" => "partition").increment(1);
             ApiError::busy()
         }
         NotTaken::Stopping => ApiError::shutting_down(),

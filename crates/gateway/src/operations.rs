@@ -13,9 +13,12 @@ mod wallet;
 use std::net::IpAddr;
 
 use crossbook_types::{AccountId, Market, Timestamp};
+use crossbook_views::MarketData;
 
 use crate::app::App;
 use crate::auth::{Identity, Security};
+use crate::board::Standing;
+use crate::entrance::Subject;
 use crate::error::ApiError;
 use crate::limits::OrderCount;
 use crate::parameters::Parameters;
@@ -147,7 +150,7 @@ enum Run {
     Query(fn(&Request<'_>) -> Result<String, ApiError>),
     /// Answered from the views, and from the history where they end.
     Recall(for<'a> fn(&'a Request<'a>) -> Recalled<'a>),
-    /// Goes to the node.
+    /// Goes to a partition.
     Place,
     Cancel,
     CancelAll,
@@ -274,6 +277,11 @@ pub async fn run(
     caller: &Caller,
 ) -> Result<Outcome, ApiError> {
     let request = Request { app, parameters, caller };
+    if operation.security == Security::Read
+        && let Some(identity) = caller.identity
+    {
+        app.caught_up(Subject::Account(identity.account)).await?;
+    }
     match operation.run {
         Run::Query(query) => query(&request).map(Outcome::of),
         Run::Recall(recall) => recall(&request).await.map(Outcome::of),
@@ -299,8 +307,13 @@ impl Request<'_> {
     /// The market that the parameter `symbol` names.
     fn market(&self) -> Result<Market, ApiError> {
         let name = self.parameters.required("symbol")?;
-        let views = self.app.views.read();
-        views.registry().market_named(name).copied().ok_or_else(ApiError::symbol)
+        self.app.board.registry().market_named(name).copied().ok_or_else(ApiError::symbol)
+    }
+
+    /// Reads from the market that the parameter `symbol` names.
+    fn read_market<T>(&self, read: impl FnOnce(&MarketData, Standing) -> T) -> Result<T, ApiError> {
+        let name = self.parameters.required("symbol")?;
+        self.app.board.market(name, read).ok_or_else(ApiError::symbol)
     }
 }
 

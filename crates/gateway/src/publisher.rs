@@ -1,6 +1,13 @@
-//! The end of an order's way through the venue, where its effects become visible. The publisher takes each durable batch, brings
-//! the views up to date, answers those who wait, and hands the feed what somebody wants to hear. In this order: so whoever has
-//! an answer or a message can read at once what it speaks of.
+//! The end of an order's way through the venue, where its effects become visible. A publisher takes each durable batch of its partition,
+//! brings the partition's views up to date, answers those who wait, and hands the feed what somebody wants to hear. In this order: so
+//! whoever has an answer or a message can read at once what it speaks of.
+//!
+//! In a venue of several partitions each has a publisher, and they share what is behind them: requests that wait are answered by the one
+//! whose partition answers, the feed is told by all. What one of them tells is in order. Between two of them there is none: of an order
+//! whose market is in another partition than its account, the market's tells the steps (`executionReport`) and the account's the balances
+//! (`outboundAccountPosition`), each as soon as it knows. So a client may see the funds of a new order held before or after it sees the order
+//! accepted, and as a rule sees a trade before the balances that it brings. Every such message bears the time of its own partition's command. Where both are one, and always in the embedded venue, the balances follow
+//! the steps of the same command.
 //!
 //! The views are locked for a few commands at a time, and under the lock nothing is written or sent; facts are only taken down.
 
@@ -8,13 +15,14 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed, Trade};
-use crossbook_engine::{Answer, Cause, Event, Events};
+use crossbook_engine::{Answer, Cause, Event, Events, Routing};
 use crossbook_node::{NotTaken, Outlet};
-use crossbook_types::{OrderId, OrderStatus, RequestNumber, SymbolId};
+use crossbook_types::{OrderId, OrderStatus, PartitionId, RequestNumber, SymbolId};
 use crossbook_views::{AggregateTradeId, Balance, BookTicker, Order, PublicTrade, Views};
 use parking_lot::RwLock;
 
 use crate::app::{Pending, Reply};
+use crate::board::Board;
 use crate::streams::feed::{Batch, Fact};
 use crate::streams::hub::Hub;
 use crate::streams::interest::{Interest, Wanted};
@@ -23,9 +31,11 @@ use crate::user_stream::{Fill, Notes, Step};
 /// Commands folded under one lock of the views.
 const COMMANDS_PER_LOCK: usize = 64;
 
-/// Folds durable events into the views and tells what came of them.
+/// Folds the durable events of one partition into its views and tells what came of them.
 #[derive(Debug)]
 pub struct Publisher {
+    partition: PartitionId,
+    partitions: u16,
     views: Arc<RwLock<Views>>,
     pending: Arc<Pending>,
     hub: Arc<Hub>,
@@ -45,11 +55,23 @@ struct Touched {
 }
 
 impl Publisher {
-    /// A publisher that answers what waits in `pending`.
+    /// A publisher for that partition of the board. It answers what waits in `pending`; these, the hub and the feed are shared by the
+    /// publishers of all partitions.
+    ///
+    /// # Panics
+    /// When the board has no such partition.
     #[must_use]
-    pub fn new(views: Arc<RwLock<Views>>, pending: Arc<Pending>, hub: Arc<Hub>, feed: Sender<Batch>) -> Self {
+    pub fn new(
+        partition: PartitionId,
+        board: &Board,
+        pending: Arc<Pending>,
+        hub: Arc<Hub>,
+        feed: Sender<Batch>,
+    ) -> Self {
         Self {
-            views,
+            partition,
+            partitions: board.routing().partitions(),
+            views: Arc::clone(board.of(partition)),
             pending,
             hub,
             feed,
@@ -112,7 +134,10 @@ impl Publisher {
     fn note_public(&mut self, interest: &Interest, cause: Cause, event: &Event) {
         let fact = match event {
             Event::AssetListed(asset) => Fact::Asset(*asset),
-            Event::MarketListed(market) | Event::MarketChanged(market) => Fact::Market(market.clone()),
+            Event::MarketListed(market) | Event::MarketChanged(market) if self.partition == Routing::REGISTRY => {
+                Fact::Market(market.clone())
+            }
+            Event::MarketListed(market) => Fact::MarketFollowed(market.clone()),
             Event::ApiKeyRevoked { account, key } => Fact::KeyRevoked(*account, *key),
             Event::Traded(trade) if interest.market(trade.symbol).any(Wanted::TRADES) => {
                 let &Trade { symbol, trade, price, quantity, quote, taker_side, .. } = trade;
@@ -140,7 +165,7 @@ impl Publisher {
                         && let Some(order) = order(views, trade.symbol, party.order)
                     {
                         let order = with_final_status(order, later);
-                        self.notes.report(cause.sequence.0, cause.time, order, Step::Trade(Fill::of(trade, maker)));
+                        self.notes.report(self.number(cause), cause.time, order, Step::Trade(Fill::of(trade, maker)));
                     }
                 }
             }
@@ -163,8 +188,13 @@ impl Publisher {
 
     fn report(&mut self, views: &Views, cause: Cause, symbol: SymbolId, id: OrderId, step: Step) {
         if let Some(order) = order(views, symbol, id) {
-            self.notes.report(cause.sequence.0, cause.time, order, step);
+            self.notes.report(self.number(cause), cause.time, order, step);
         }
+    }
+
+    /// A number for a command that no other command of the venue has, in whatever partition.
+    fn number(&self, cause: Cause) -> u64 {
+        cause.sequence.0 * u64::from(self.partitions) + u64::from(self.partition.0)
     }
 
     /// Takes down what only shows when the command is over.
@@ -209,9 +239,7 @@ impl Outlet for Publisher {
     }
 
     fn not_taken(&mut self, number: RequestNumber, why: NotTaken) {
-        let reply =
-            Reply { time: crate::app::now(), outcome: Err(why), order: None, fills: Vec::new(), closed: Vec::new() };
-        self.pending.complete(number, reply);
+        self.pending.complete(number, Reply::not_taken(why));
     }
 }
 

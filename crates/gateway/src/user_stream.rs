@@ -235,9 +235,9 @@ pub struct Notes {
 const REPORT_BITS: u32 = 16;
 
 impl Notes {
-    /// A step of an order. `sequence` is the command's.
-    pub fn report(&mut self, sequence: u64, time: Timestamp, order: Order, step: Step) {
-        let execution = (sequence << REPORT_BITS) | self.reports.min((1 << REPORT_BITS) - 1);
+    /// A step of an order. `command` is a number of the command that no other has.
+    pub fn report(&mut self, command: u64, time: Timestamp, order: Order, step: Step) {
+        let execution = (command << REPORT_BITS) | self.reports.min((1 << REPORT_BITS) - 1);
         self.reports += 1;
         self.events.push((order.account, UserEvent::Execution(Box::new(Report { order, step, time, execution }))));
     }

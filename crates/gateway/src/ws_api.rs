@@ -186,13 +186,13 @@ impl ApiSession {
                 None => ApiError::mandatory("apiKey"),
             });
         };
-        let views = self.app.views.read();
-        match views.registry().api_key(logon.key.as_str()) {
+        let registry = self.app.board.registry();
+        match registry.api_key(logon.key.as_str()) {
             Some(key) if key.account == logon.account => {
                 Ok(Identity { account: key.account, key: key.key, permissions: key.permissions })
             }
             _ => {
-                drop(views);
+                drop(registry);
                 self.logon = None;
                 Err(ApiError::key_rejected())
             }
@@ -204,7 +204,7 @@ impl ApiSession {
         let key = request.get("apiKey").map(str::to_owned).or_else(|| self.logon.map(|logon| logon.key.to_string()));
         let signature = request.get("signature").ok_or_else(|| ApiError::mandatory("signature"))?;
         let [raw, encoded] = request.signed_payloads();
-        let claim = auth::claim(self.app.views.read().registry(), &self.app.keyring, key.as_deref())?;
+        let claim = auth::claim(&self.app.board.registry(), &self.app.keyring, key.as_deref())?;
         claim.prove(self.ip, &[raw.as_bytes(), encoded.as_bytes()], signature)
     }
 

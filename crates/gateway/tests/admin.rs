@@ -9,6 +9,8 @@ use reqwest::Method;
 use rest_venue::Venue;
 use serde_json::{Value, json};
 
+const PARTITIONS: u16 = 1;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_happens_without_the_token() {
     let venue = Venue::start().await;

@@ -13,6 +13,8 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+const PARTITIONS: u16 = 1;
+
 async fn talk(venue: &Venue, text: &str) -> String {
     let mut stream = TcpStream::connect(venue.http).await.unwrap();
     stream.write_all(text.as_bytes()).await.unwrap();

@@ -16,6 +16,7 @@ use crossbook_views::{Interval, Limits, Offset, Views};
 use past_venue::{Desk, Tables, Told, accounts};
 use venue::{ACCOUNTS, Draw, MARKETS};
 
+const PARTITIONS: u16 = 1;
 const SYMBOLS: [&str; MARKETS as usize] = ["BTCUSDT", "ETHUSDT"];
 const MINUTE: u64 = 60_000_000;
 

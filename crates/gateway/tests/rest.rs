@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-mod rest_venue;
+pub(crate) mod rest_venue;
 
 use std::time::Duration;
 
@@ -11,6 +11,9 @@ use reqwest::Method;
 use rest_venue::{Client, Venue, millis};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+
+#[allow(dead_code, reason = "the tests also run in a venue of several partitions, which says how many")]
+const PARTITIONS: u16 = 1;
 
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()

@@ -4,12 +4,11 @@
 //! both ways of asking.
 //!
 //! The tables lag behind the venue, and memory forgets. A caller puts both together: what memory still has, and from here what it has
-//! forgotten, once [`History::covers`] says that all of it is here.
+//! forgotten, once [`Progress::covers`] says that all of it is here.
 
 use std::sync::Arc;
 
-use crossbook_engine::Cause;
-use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, SymbolId, Timestamp, TradeId};
+use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, PartitionId, SymbolId, Timestamp, TradeId};
 use crossbook_views::{AggregateTrade, AggregateTradeId, Candle, Interval, Order, OwnTrade, PublicTrade, Window};
 use futures_util::TryStreamExt as _;
 use sqlx::any::AnyRow;
@@ -28,7 +27,8 @@ use crate::writer::bind;
 pub struct History {
     database: Database,
     pool: AnyPool,
-    progress: Arc<Progress>,
+    /// By partition.
+    progress: Arc<[Arc<Progress>]>,
 }
 
 /// Which end of what is found counts when there is more than was asked for.
@@ -39,33 +39,30 @@ enum Which {
 }
 
 impl History {
-    /// A history in that database, whose writer tells its progress. Nothing is connected yet.
+    /// A history in that database, of a venue of one partition, whose writer tells its progress. Nothing is connected yet.
     #[must_use]
     pub fn new(database: &Database, progress: Arc<Progress>) -> Self {
-        Self { database: database.clone(), pool: database.pool(), progress }
+        Self::of_partitions(database, [progress])
     }
 
-    /// How far the tables have come.
+    /// The same of a venue of several partitions, each of which has a writer; by number.
     #[must_use]
-    pub fn status(&self) -> Status {
-        self.progress.status()
+    pub fn of_partitions(database: &Database, progress: impl IntoIterator<Item = Arc<Progress>>) -> Self {
+        Self { database: database.clone(), pool: database.pool(), progress: progress.into_iter().collect() }
     }
 
-    /// Whether everything that was last changed at `time` is in the tables. `live` is the last command of the venue.
+    /// How far the rows of a partition have come.
+    ///
+    /// # Panics
+    /// When there is no such partition.
     #[must_use]
-    pub fn covers(&self, time: Timestamp, live: Option<Cause>) -> bool {
-        self.progress.covers(time, live)
+    pub fn progress(&self, partition: PartitionId) -> &Progress {
+        &self.progress[usize::from(partition.0)]
     }
 
-    /// Waits until [`History::covers`] says yes, be it forever.
-    pub async fn covering(&self, time: Timestamp, live: Option<Cause>) {
-        self.progress.covering(time, live).await;
-    }
-
-    /// Commands, and microseconds, by which the tables are behind the venue, whose last command is `live`.
-    #[must_use]
-    pub fn lag(&self, live: Cause) -> (u64, u64) {
-        self.progress.lag(live)
+    /// How far the rows of each partition have come, by number.
+    pub fn statuses(&self) -> impl Iterator<Item = Status> {
+        self.progress.iter().map(|progress| progress.status())
     }
 
     /// An order, whoever's it is.

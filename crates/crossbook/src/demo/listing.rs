@@ -109,8 +109,7 @@ pub async fn list(app: &App) -> Result<(), Error> {
     }
     for listing in &MARKETS {
         let description = {
-            let views = app.views.read();
-            let registry = views.registry();
+            let registry = app.board.registry();
             if registry.market_named(listing.symbol).is_some() {
                 continue;
             }
@@ -159,7 +158,7 @@ fn describe(listing: &Listing, base: Asset, quote: Asset) -> Result<market::Desc
 
 /// The account of that label; opened if there is none yet.
 pub async fn account(app: &App, label: &str) -> Result<AccountId, Error> {
-    let known = app.views.read().registry().accounts().find(|account| account.label == label).map(|account| account.id);
+    let known = app.board.registry().accounts().find(|account| account.label == label).map(|account| account.id);
     if let Some(known) = known {
         return Ok(known);
     }
@@ -182,12 +181,12 @@ pub async fn people(app: &App, key: &MasterKey) -> Result<Vec<Person>, Error> {
     for name in PEOPLE {
         let account = account(app, name).await?;
         for (asset, whole) in GIFTS {
-            let asset = app.views.read().registry().asset_named(asset).copied().ok_or(Error::Answer)?;
+            let asset = app.board.registry().asset_named(asset).copied().ok_or(Error::Answer)?;
             deposit(app, account, &asset, whole_units(&asset, whole), &format!("gift-{}", asset.name)).await?;
         }
         let known = {
-            let views = app.views.read();
-            let mut keys = views.registry().api_keys(account);
+            let registry = app.board.registry();
+            let mut keys = registry.api_keys(account);
             keys.find_map(|key| match &key.credential {
                 Credential::Hmac { sealed } => Some((key.key, sealed.clone())),
                 _ => None,

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbook_engine::command::{Body, CancelAll, CancelOrder, NewOrder, Size, Target};
-use crossbook_gateway::App;
+use crossbook_gateway::{App, Board};
 use crossbook_types::{
     AccountId, Amount, Asset, ClientOrderId, Market, OrderType, SelfTradePrevention, SymbolId, TimeInForce,
 };
-use crossbook_views::{MarketData, Views};
+use crossbook_views::MarketData;
 use futures_util::future::join_all;
 
 use super::arbitrage::{self, Leg};
@@ -76,11 +76,13 @@ impl Traders {
         let arbitrageur = listing::account(&app, "arbitrageur").await?;
         let mut arenas = Vec::new();
         for listing in &MARKETS {
-            let (symbol, last) = {
-                let views = app.views.read();
-                let market = views.registry().market_named(listing.symbol).copied().ok_or(Error::Answer)?;
-                (market.id, views.market(market.id).and_then(|data| Some(market.price_decimal(data.last_price()?))))
-            };
+            let (symbol, last) = app
+                .board
+                .market(listing.symbol, |data, _| {
+                    let market = data.market();
+                    (market.id, data.last_price().map(|last| market.price_decimal(last)))
+                })
+                .ok_or(Error::Answer)?;
             // A venue that was stopped goes on where it left off.
             let start = last.map_or(listing.start, maker::decimal_value);
             let (fair, crowd) = (FairPrice::new(start, random.fork()), Crowd::new(listing.notional, random.fork()));
@@ -111,16 +113,13 @@ impl Traders {
     /// runs for weeks must not run dry. Nothing is created in secret: these are deposits, and the audit counts them.
     async fn endow(&self) -> Result<(), Error> {
         let mut due: Vec<(AccountId, Asset, Amount)> = Vec::new();
-        {
-            let views = self.app.views.read();
-            for account in self.accounts() {
-                for (name, whole) in ASSETS {
-                    let Some(asset) = views.registry().asset_named(name).copied() else { continue };
-                    let want = listing::whole_units(&asset, whole);
-                    let have = total(&views, account, &asset);
-                    if have.0 * 2 < want.0 {
-                        due.push((account, asset, want.minus(have)));
-                    }
+        for account in self.accounts() {
+            for (name, whole) in ASSETS {
+                let Some(asset) = self.app.board.registry().asset_named(name).copied() else { continue };
+                let want = listing::whole_units(&asset, whole);
+                let have = total(&self.app.board, account, &asset);
+                if have.0 * 2 < want.0 {
+                    due.push((account, asset, want.minus(have)));
                 }
             }
         }
@@ -192,23 +191,22 @@ impl Traders {
 
     /// What the makers want whose turn it is.
     fn make(&mut self, is_due: impl Fn(usize, usize) -> bool) -> Vec<Wish> {
-        let views = self.app.views.read();
+        let board = &self.app.board;
         let mut wishes = Vec::new();
         for (at, arena) in self.arenas.iter().enumerate() {
-            let Some(data) = views.market(arena.symbol) else { continue };
             for (number, &(account, style)) in self.makers.iter().enumerate() {
                 if !is_due(at, number) {
                     continue;
                 }
-                let market = data.market();
+                let read = board.market(arena.listing.symbol, |data, _| (*data.market(), resting(data, account)));
+                let Some((market, resting)) = read else { continue };
                 let sight = Sight {
                     fair: arena.fair.value(),
-                    inventory: inventory(&views, account, market),
+                    inventory: inventory(board, account, &market),
                     volatility: arena.fair.volatility(),
                 };
                 let style = Style { notional: style.notional * arena.listing.notional, ..style };
-                let resting = resting(data, account);
-                let actions = maker::step(market, &style, arena.listing.start, sight, &resting, &mut self.random);
+                let actions = maker::step(&market, &style, arena.listing.start, sight, &resting, &mut self.random);
                 wishes.extend(actions.into_iter().map(|action| (account, arena.symbol, action)));
             }
         }
@@ -217,13 +215,13 @@ impl Traders {
 
     /// What the crowds want.
     fn take(&mut self, seconds: f64) -> Vec<Wish> {
-        let views = self.app.views.read();
+        let board = &self.app.board;
         let mut wishes = Vec::new();
         for arena in &mut self.arenas {
-            let Some((market, best)) = views.market(arena.symbol).and_then(top) else { continue };
-            let inventory = inventory(&views, self.crowd, market);
+            let Some((market, best)) = top(board, arena.listing.symbol) else { continue };
+            let inventory = inventory(board, self.crowd, &market);
             let (fair, volatility) = (arena.fair.value(), arena.fair.volatility());
-            let actions = arena.crowd.step(market, best, fair, volatility, inventory, seconds);
+            let actions = arena.crowd.step(&market, best, fair, volatility, inventory, seconds);
             wishes.extend(actions.into_iter().map(|action| (self.crowd, arena.symbol, action)));
         }
         wishes
@@ -231,20 +229,14 @@ impl Traders {
 
     /// What the arbitrageur wants.
     fn arbitrage(&self) -> Vec<Wish> {
-        let views = self.app.views.read();
-        let leg = |symbol| {
-            let arena = self.arenas.iter().find(|arena| arena.listing.symbol == symbol)?;
-            let (market, best) = views.market(arena.symbol).and_then(top)?;
-            Some((arena.symbol, Leg { market, best }))
+        let top = |symbol| top(&self.app.board, symbol);
+        let [Some(cross), Some(base), Some(quote)] = [top("ETHBTC"), top("ETHUSDT"), top("BTCUSDT")] else {
+            return Vec::new();
         };
-        let legs = [leg("ETHBTC"), leg("ETHUSDT"), leg("BTCUSDT")];
-        let [Some((cross, a)), Some((base, b)), Some((quote, c))] = legs else { return Vec::new() };
+        let legs = [&cross, &base, &quote];
+        let [a, b, c] = legs.map(|(market, best)| Leg { market, best: *best });
         let actions = arbitrage::step(a, b, c).into_iter().flatten();
-        [cross, base, quote]
-            .into_iter()
-            .zip(actions)
-            .map(|(symbol, action)| (self.arbitrageur, symbol, action))
-            .collect()
+        legs.into_iter().zip(actions).map(|((market, _), action)| (self.arbitrageur, market.id, action)).collect()
     }
 
     /// Sends everything at once, so that it shares few syncs of the disk. What the venue refuses (a quote that would take by
@@ -306,20 +298,21 @@ fn resting(data: &MarketData, account: AccountId) -> Vec<Resting> {
 }
 
 /// A market and its best prices, if both sides have any.
-fn top(data: &MarketData) -> Option<(&Market, Best)> {
-    let best = data.book_ticker();
-    Some((data.market(), Best { bid: best.bid?.price, ask: best.ask?.price }))
+fn top(board: &Board, symbol: &str) -> Option<(Market, Best)> {
+    let (market, best) = board.market(symbol, |data, _| (*data.market(), data.book_ticker()))?;
+    Some((market, Best { bid: best.bid?.price, ask: best.ask?.price }))
 }
 
 /// What an account has of the base asset beyond its endowment, as a fraction of it.
-fn inventory(views: &Views, account: AccountId, market: &Market) -> f64 {
+fn inventory(board: &Board, account: AccountId, market: &Market) -> f64 {
     let whole = ASSETS.iter().find(|(name, _)| *name == market.base.name.as_str()).map_or(1, |&(_, whole)| whole);
     let want = listing::whole_units(&market.base, whole).0 as f64;
     // Half of the endowment away from the target is as one-sided as it may get.
-    (total(views, account, &market.base).0 as f64 / want - 1.0) * 2.0
+    (total(board, account, &market.base).0 as f64 / want - 1.0) * 2.0
 }
 
-fn total(views: &Views, account: AccountId, asset: &Asset) -> Amount {
+fn total(board: &Board, account: AccountId, asset: &Asset) -> Amount {
+    let views = board.of_account(account).read();
     let balance = views.holdings(account).map(|holdings| holdings.balance(asset.id));
     balance.map_or(Amount::ZERO, |balance| balance.free.plus(balance.held))
 }

@@ -41,8 +41,8 @@ impl Page {
 
 pub(super) fn assets(app: &App, query: Option<&str>) -> Result<Value, ApiError> {
     let page = Page::read(query)?;
-    let views = app.views.read();
-    let (assets, next) = page.cut(views.registry().assets().iter(), |asset| u64::from(asset.id.0));
+    let registry = app.board.registry();
+    let (assets, next) = page.cut(registry.assets().iter(), |asset| u64::from(asset.id.0));
     let shown = assets.iter().map(|a| json!({ "asset": a.name, "assetId": a.id, "decimals": a.decimals }));
     Ok(json!({ "assets": shown.collect::<Vec<_>>(), "next": next }))
 }
@@ -50,8 +50,8 @@ pub(super) fn assets(app: &App, query: Option<&str>) -> Result<Value, ApiError> 
 pub(super) fn markets(app: &App, query: Option<&str>) -> Result<Value, ApiError> {
     let page = Page::read(query)?;
     let (markets, next) = {
-        let views = app.views.read();
-        page.cut(views.registry().markets().iter().copied(), |market| u64::from(market.id.0))
+        let registry = app.board.registry();
+        page.cut(registry.markets().iter().copied(), |market| u64::from(market.id.0))
     };
     let shown = markets.iter().map(|market| market::described(app, market)).collect::<Result<Vec<_>, _>>()?;
     Ok(json!({ "markets": shown, "next": next }))
@@ -59,8 +59,7 @@ pub(super) fn markets(app: &App, query: Option<&str>) -> Result<Value, ApiError>
 
 pub(super) fn accounts(app: &App, query: Option<&str>) -> Result<Value, ApiError> {
     let page = Page::read(query)?;
-    let views = app.views.read();
-    let registry = views.registry();
+    let registry = app.board.registry();
     let (accounts, next) = page.cut(registry.accounts_from(AccountId(page.from)), |account| account.id.0);
     let shown = accounts.iter().map(|a| json!({ "accountId": a.id, "label": a.label, "opened": a.opened.millis() }));
     Ok(json!({ "accounts": shown.collect::<Vec<_>>(), "next": next }))

@@ -28,7 +28,7 @@ const ALGO_ORDERS_MAX: u32 = 5;
 pub(super) async fn list(app: &App, body: &Bytes) -> Result<Value, ApiError> {
     let request: NewMarket = read(body)?;
     let asset = |name: &str| {
-        let listed = app.views.read().registry().asset_named(name).copied();
+        let listed = app.board.registry().asset_named(name).copied();
         listed.ok_or_else(|| not_found(format!("There is no asset {name}; list it first.")))
     };
     let mut description = Description {
@@ -69,7 +69,7 @@ pub(super) async fn change(app: &App, symbol: &str, body: &Bytes) -> Result<Valu
     let rules: Rules = read(body)?;
     let market = SymbolName::new_checked(symbol)
         .ok()
-        .and_then(|name| app.views.read().registry().market_named(name.as_str()).copied())
+        .and_then(|name| app.board.registry().market_named(name.as_str()).copied())
         .ok_or_else(|| not_found("There is no such market; list it first."))?;
     let before = market.description();
     let after = Steps { description: before }.apply(&rules)?;
@@ -86,7 +86,7 @@ pub(super) async fn change(app: &App, symbol: &str, body: &Bytes) -> Result<Valu
 }
 
 fn shown(app: &App, id: SymbolId) -> Result<Value, ApiError> {
-    let market = app.views.read().registry().market(id).copied().ok_or_else(ApiError::internal)?;
+    let market = app.board.registry().market(id).copied().ok_or_else(ApiError::internal)?;
     described(app, &market)
 }
 

@@ -1,7 +1,7 @@
 //! What an account sees of itself. A client that has got an answer to a command finds its effect here.
 
 use crossbook_types::{AccountId, OrderId, Timestamp};
-use crossbook_views::{MarketData, Order, OwnTrade, Views};
+use crossbook_views::{MarketData, Order, OwnTrade};
 
 use super::Request;
 use super::market_data::{day_window, from_trade};
@@ -15,7 +15,7 @@ const ROWS_DEFAULT: usize = 500;
 pub(super) fn account(request: &Request<'_>) -> Result<String, ApiError> {
     let identity = request.caller.identity.ok_or_else(ApiError::key_format)?;
     let omit_zero = request.parameters.boolean("omitZeroBalances")?;
-    let views = request.app.views.read();
+    let views = request.app.board.of_account(identity.account).read();
     let holdings = views.holdings(identity.account).ok_or_else(ApiError::key_rejected)?;
     Ok(render::account(views.registry(), identity.account, holdings, identity.permissions.trade, omit_zero))
 }
@@ -29,9 +29,7 @@ pub(super) fn order<'a>(request: &'a Request<'a>) -> Recalled<'a> {
         if name.is_none() && number.is_none() {
             return Err(ApiError::mandatory_either("origClientOrderId", "orderId"));
         }
-        let (market, mut found, forgotten, live) = {
-            let views = request.app.views.read();
-            let data = market_data(&views, request)?;
+        let (market, mut found, forgotten, live) = request.read_market(|data, live| {
             let found = match (number, &name) {
                 (Some(number), _) => data.order(number),
                 (None, Some(name)) => data.order_named(account, name),
@@ -40,8 +38,8 @@ pub(super) fn order<'a>(request: &'a Request<'a>) -> Recalled<'a> {
             // What the account has forgotten is no newer than this.
             let forgotten = data.forgotten_orders(account);
             let forgotten = forgotten.filter(|forgotten| number.is_none_or(|number| number <= forgotten.id));
-            (*data.market(), found.cloned(), forgotten, views.position())
-        };
+            (*data.market(), found.cloned(), forgotten, live)
+        })?;
         if let (None, Some(forgotten)) = (&found, forgotten)
             && let Some(past) = recall::open(request.app, forgotten.settled, live).await?
         {
@@ -63,17 +61,15 @@ pub(super) fn order<'a>(request: &'a Request<'a>) -> Recalled<'a> {
 
 pub(super) fn open_orders(request: &Request<'_>) -> Result<String, ApiError> {
     let account = request.account()?;
-    let views = request.app.views.read();
     if request.parameters.has("symbol") {
-        let data = market_data(&views, request)?;
-        return Ok(json::array(data.open_orders(account), |order, out| render::order(data.market(), order, out)));
+        return request.read_market(|data, _| {
+            json::array(data.open_orders(account), |order, out| render::order(data.market(), order, out))
+        });
     }
-    let registry = views.registry();
-    Ok(json::array(views.open_orders(account), |order, out| {
-        if let Some(market) = registry.market(order.symbol) {
-            render::order(market, order, out);
-        }
-    }))
+    let orders = request.app.board.open_orders(account);
+    let registry = request.app.board.registry();
+    let known = orders.iter().filter_map(|order| Some((registry.market(order.symbol)?, order)));
+    Ok(json::array(known, |(market, order), out| render::order(market, order, out)))
 }
 
 pub(super) fn all_orders<'a>(request: &'a Request<'a>) -> Recalled<'a> {
@@ -86,17 +82,15 @@ pub(super) fn all_orders<'a>(request: &'a Request<'a>) -> Recalled<'a> {
             Some(from) => Question::From(from, limit),
             None => Question::Within(window),
         };
-        let (market, recent, gap) = {
-            let views = request.app.views.read();
-            let data = market_data(&views, request)?;
+        let (market, recent, gap) = request.read_market(|data, live| {
             let recent = match question {
                 Question::From(from, limit) => data.orders_from(account, from, limit),
                 Question::Within(window) => data.orders(account, window),
             };
             let oldest = recent.first().map(|order| order.order);
-            let gap = question.gap(oldest, recent.len(), data.forgotten_orders(account), views.position());
+            let gap = question.gap(oldest, recent.len(), data.forgotten_orders(account), live);
             (*data.market(), recent.into_iter().cloned().collect::<Vec<Order>>(), gap)
-        };
+        })?;
         let mut orders = recent;
         if let Some(gap) = gap
             && let Some(past) = gap.open(request.app).await?
@@ -128,9 +122,7 @@ pub(super) fn my_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
             (None, None) => Question::Within(window),
             (_, from) => Question::From(from.unwrap_or_default(), limit),
         };
-        let (market, recent, gap) = {
-            let views = request.app.views.read();
-            let data = market_data(&views, request)?;
+        let (market, recent, gap) = request.read_market(|data, live| {
             let recent = match (order, question) {
                 (Some(order), _) => data.own_trades_of_order(account, order, from, limit),
                 (None, Question::From(from, limit)) => data.own_trades_from(account, from, limit),
@@ -141,9 +133,9 @@ pub(super) fn my_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
             let forgotten = forgotten.filter(|forgotten| {
                 order.is_none_or(|order| may_have_traded_before(data, account, order, forgotten.time))
             });
-            let gap = question.gap(oldest, recent.len(), forgotten, views.position());
+            let gap = question.gap(oldest, recent.len(), forgotten, live);
             (*data.market(), recent.into_iter().copied().collect::<Vec<OwnTrade>>(), gap)
-        };
+        })?;
         let mut trades = recent;
         if let Some(gap) = gap
             && let Some(past) = gap.open(request.app).await?
@@ -172,10 +164,4 @@ fn may_have_traded_before(data: &MarketData, account: AccountId, order: OrderId,
         Some(known) => known.account == account && known.placed <= time,
         None => data.forgotten_orders(account).is_some_and(|forgotten| order <= forgotten.id),
     }
-}
-
-fn market_data<'a>(views: &'a Views, request: &Request<'_>) -> Result<&'a MarketData, ApiError> {
-    let name = request.parameters.required("symbol")?;
-    let market = views.registry().market_named(name).ok_or_else(ApiError::symbol)?;
-    views.market(market.id).ok_or_else(ApiError::symbol)
 }

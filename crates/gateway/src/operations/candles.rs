@@ -5,8 +5,9 @@ use crossbook_types::{Market, Sequence, Timestamp};
 use crossbook_views::{Candle, CandleQuery, Interval, Offset};
 
 use super::Request;
-use super::market_data::{ROWS_DEFAULT, ROWS_MAX, named, window};
+use super::market_data::{ROWS_DEFAULT, ROWS_MAX, window};
 use super::recall::{self, Past, Recalled};
+use crate::board::Standing;
 use crate::error::ApiError;
 use crate::render::{self, json};
 
@@ -18,25 +19,21 @@ pub(super) fn candles<'a>(request: &'a Request<'a>) -> Recalled<'a> {
     Box::pin(async move {
         let query = query(request)?;
         let unit = query.unit();
-        let (market, known, seam, live) = {
-            let views = request.app.views.read();
-            let data = named(&views, request.parameters.required("symbol")?)?;
-            let known = data.candles().query(&query);
-            if data.candles().is_complete(&query) {
-                return Ok(listed(data.market(), &known));
-            }
-            let Some((forgotten, newest)) = data.candles().forgotten(unit).zip(data.candles().newest(unit)) else {
-                return Ok(listed(data.market(), &known));
-            };
-            let (first, last) = query.span(Timestamp(0), newest.open_time);
-            let end = query.interval.next_open(last, query.offset);
-            let stored = data.candles().stored(unit, first, end).copied().collect();
-            let seam = Seam { forgotten, stored, newest: newest.open_time };
-            (*data.market(), known, seam, views.position())
-        };
+        let (market, known, seam) = request.read_market(|data, live| {
+            let candles = data.candles();
+            let forgotten = if candles.is_complete(&query) { None } else { candles.forgotten(unit) };
+            let seam = forgotten.zip(candles.newest(unit)).map(|(forgotten, newest)| {
+                let (first, last) = query.span(Timestamp(0), newest.open_time);
+                let end = query.interval.next_open(last, query.offset);
+                let stored = candles.stored(unit, first, end).copied().collect();
+                Seam { forgotten, stored, newest: newest.open_time, live }
+            });
+            (*data.market(), candles.query(&query), seam)
+        })?;
+        let Some(seam) = seam else { return Ok(listed(&market, &known)) };
         // Nothing is added to a candle that is over.
         let settled = Timestamp(unit.next_open(seam.forgotten, Offset::UTC).0 - 1);
-        let candles = match recall::open(request.app, settled, live).await? {
+        let candles = match recall::open(request.app, settled, seam.live).await? {
             Some(past) => whole(&past, &market, &query, seam).await?.unwrap_or(known),
             None => known,
         };
@@ -68,6 +65,8 @@ struct Seam {
     stored: Vec<Candle>,
     /// When the newest of all begins.
     newest: Timestamp,
+    /// Where memory stands.
+    live: Standing,
 }
 
 /// The answer, made of stored candles up to the seam from the history, and of the others from memory. `None` if the history has
@@ -84,7 +83,8 @@ async fn whole(
     let Some(oldest) = oldest.first() else { return Ok(None) };
     let open_time = |stored: &Candle| query.interval.open_time(stored.open_time, query.offset);
     let mut earliest = open_time(oldest);
-    let complete_from = history.status().position.map_or(Sequence(0), |position| position.complete_from);
+    let status = history.progress(seam.live.partition).status();
+    let complete_from = status.position.map_or(Sequence(0), |position| position.complete_from);
     if complete_from > Sequence(0) && earliest < oldest.open_time {
         // There may have been more of the first one.
         earliest = query.interval.next_open(earliest, query.offset);

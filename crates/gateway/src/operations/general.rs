@@ -29,8 +29,7 @@ pub(super) fn exchange_info(request: &Request<'_>) -> Result<String, ApiError> {
     let with_sets = !p.has("showPermissionSets") || p.boolean("showPermissionSets")?;
     // All markets are spot markets, so the question is only whether spot is asked for.
     let spot = permissions.is_none_or(|text| text == "SPOT" || text.contains("\"SPOT\""));
-    let views = request.app.views.read();
-    let registry = views.registry();
+    let registry = request.app.board.registry();
     let markets: Vec<&Market> = match (p.get("symbol"), p.names("symbols")?) {
         (Some(name), _) => vec![registry.market_named(name).ok_or_else(ApiError::symbol)?],
         (None, Some(names)) => {

@@ -1,7 +1,7 @@
 //! Public data of markets.
 
 use crossbook_types::{Market, MarketStatus, Timestamp, TradeId};
-use crossbook_views::{AggregateTrade, AggregateTradeId, MarketData, PublicTrade, Views, Window};
+use crossbook_views::{AggregateTrade, AggregateTradeId, MarketData, PublicTrade, Window};
 
 use super::Request;
 use super::recall::{Question, Recalled};
@@ -42,18 +42,15 @@ pub(super) fn historical_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
 }
 
 async fn public_trades(request: &Request<'_>, question: Question<TradeId>) -> Result<String, ApiError> {
-    let name = request.parameters.required("symbol")?;
-    let (market, recent, gap) = {
-        let views = request.app.views.read();
-        let data = named(&views, name)?;
+    let (market, recent, gap) = request.read_market(|data, live| {
         let recent: Vec<PublicTrade> = match question {
             Question::From(from, limit) => data.trades().from(from, limit).copied().collect(),
             Question::Within(window) => data.trades().within(window).copied().collect(),
         };
         let oldest = recent.first().map(|trade| trade.trade);
-        let gap = question.gap(oldest, recent.len(), data.trades().forgotten(), views.position());
+        let gap = question.gap(oldest, recent.len(), data.trades().forgotten(), live);
         (*data.market(), recent, gap)
-    };
+    })?;
     let mut trades = recent;
     if let Some(gap) = gap
         && let Some(past) = gap.open(request.app).await?
@@ -83,19 +80,16 @@ pub(super) fn aggregate_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
             Some(from) => Question::From(AggregateTradeId(from), limit),
             None => Question::Within(window),
         };
-        let name = p.required("symbol")?;
-        let (market, recent, gap) = {
-            let views = request.app.views.read();
-            let data = named(&views, name)?;
+        let (market, recent, gap) = request.read_market(|data, live| {
             let known = data.aggregate_trades();
             let recent: Vec<AggregateTrade> = match question {
                 Question::From(from, limit) => known.from(from, limit).copied().collect(),
                 Question::Within(window) => known.within(window).copied().collect(),
             };
             let oldest = recent.first().map(|trade| trade.id);
-            let gap = question.gap(oldest, recent.len(), known.forgotten(), views.position());
+            let gap = question.gap(oldest, recent.len(), known.forgotten(), live);
             (*data.market(), recent, gap)
-        };
+        })?;
         let mut trades = recent;
         if let Some(gap) = gap
             && let Some(past) = gap.open(request.app).await?
@@ -168,14 +162,7 @@ fn with_market(
     request: &Request<'_>,
     answer: impl FnOnce(&MarketData) -> Result<String, ApiError>,
 ) -> Result<String, ApiError> {
-    let name = request.parameters.required("symbol")?;
-    let views = request.app.views.read();
-    answer(named(&views, name)?)
-}
-
-pub(super) fn named<'a>(views: &'a Views, name: &str) -> Result<&'a MarketData, ApiError> {
-    let market = views.registry().market_named(name).ok_or_else(ApiError::symbol)?;
-    views.market(market.id).ok_or_else(ApiError::symbol)
+    request.read_market(|data, _| answer(data))?
 }
 
 /// One object for `symbol`; a list for `symbols`, or of all markets.
@@ -186,22 +173,32 @@ fn each(request: &Request<'_>, write: impl Fn(&MarketData, &mut String)) -> Resu
     if names.is_some() && p.has("symbol") {
         return Err(ApiError::combination());
     }
-    let views = request.app.views.read();
-    if let Some(name) = p.get("symbol") {
-        let market = named(&views, name)?;
-        check_status(p, market.market())?;
-        let mut out = String::with_capacity(512);
-        write(market, &mut out);
-        return Ok(out);
+    let board = &request.app.board;
+    if p.has("symbol") {
+        return with_market(request, |data| {
+            check_status(p, data.market())?;
+            let mut out = String::with_capacity(512);
+            write(data, &mut out);
+            Ok(out)
+        });
     }
-    let wanted = |market: &&MarketData| status.is_none_or(|status| market.market().status == status);
-    Ok(match names {
-        Some(names) => {
-            let markets = names.iter().map(|name| named(&views, name)).collect::<Result<Vec<_>, _>>()?;
-            json::array(markets.into_iter().filter(wanted), &write)
+    let mut text = String::new();
+    let mut read = |data: &MarketData| {
+        let start = text.len();
+        if status.is_none_or(|status| data.market().status == status) {
+            write(data, &mut text);
         }
-        None => json::array(views.markets().filter(wanted), &write),
-    })
+        start..text.len()
+    };
+    let written = match names {
+        Some(names) => {
+            let read = names.iter().map(|name| board.market(name, |data, _| read(data)).ok_or_else(ApiError::symbol));
+            read.collect::<Result<Vec<_>, _>>()?
+        }
+        None => board.markets(read),
+    };
+    let wanted = written.into_iter().filter(|place| !place.is_empty());
+    Ok(json::array(wanted, |place, out| out.push_str(&text[place])))
 }
 
 fn check_status(parameters: &Parameters<'_>, market: &Market) -> Result<(), ApiError> {

@@ -1,7 +1,7 @@
 //! Answers that reach further back than memory.
 //!
 //! Memory knows the newest of everything, and what it has forgotten. So an answer is made in three steps: memory is asked, under the
-//! views' lock; if it may have forgotten part of the answer, there is a [`Gap`]; and what is in the gap is asked of the history, without
+//! lock of the views that have it; if it may have forgotten part of the answer, there is a [`Gap`]; and what is in the gap is asked of the history, without
 //! the lock, and [merged] with what memory had. The history lags behind the venue, but what memory has forgotten does not change any
 //! more, so it need not be up to date: it must only have come past the point from which the gap is [settled](Forgotten::settled).
 //!
@@ -11,13 +11,13 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbook_engine::Cause;
 use crossbook_store::History;
 use crossbook_types::Timestamp;
 use crossbook_views::{Forgotten, Window};
 use tokio::sync::SemaphorePermit;
 
 use crate::app::{App, now};
+use crate::board::Standing;
 use crate::error::ApiError;
 
 /// An answer that may have to wait for the history.
@@ -50,7 +50,7 @@ pub(super) struct Gap<I> {
     /// The newest of what memory has dropped.
     pub forgotten: Forgotten<I>,
     /// Where memory stands.
-    pub live: Option<Cause>,
+    pub live: Standing,
 }
 
 impl<I: Copy + Ord> Question<I> {
@@ -61,7 +61,7 @@ impl<I: Copy + Ord> Question<I> {
         oldest: Option<I>,
         count: usize,
         forgotten: Option<Forgotten<I>>,
-        live: Option<Cause>,
+        live: Standing,
     ) -> Option<Gap<I>> {
         let forgotten = forgotten?;
         let question = match self {
@@ -134,23 +134,20 @@ pub(super) struct Past<'a> {
     _place: SemaphorePermit<'a>,
 }
 
-/// The history, once everything that was last changed at `settled` is there; `None` if none is kept. `live` is the last command
-/// that memory knows.
+/// The history, once everything that was last changed at `settled` is there; `None` if none is kept. `live` is where memory stands, of
+/// the partition whose past is asked for.
 ///
 /// # Errors
 /// -1008 if too many ask at once, or it does not come so far within the time that the options allow.
-pub(super) async fn open<'a>(
-    app: &'a App,
-    settled: Timestamp,
-    live: Option<Cause>,
-) -> Result<Option<Past<'a>>, ApiError> {
+pub(super) async fn open<'a>(app: &'a App, settled: Timestamp, live: Standing) -> Result<Option<Past<'a>>, ApiError> {
     let Some(history) = &app.history else { return Ok(None) };
     let Ok(place) = app.recalls.try_acquire() else {
         metrics::counter!("crossbook_busy_total", "at" => "history").increment(1);
         return Err(ApiError::busy());
     };
     let patience = Duration::from_millis(app.config.history_wait_ms);
-    if tokio::time::timeout(patience, history.covering(settled, live)).await.is_err() {
+    let covering = history.progress(live.partition).covering(settled, live.position);
+    if tokio::time::timeout(patience, covering).await.is_err() {
         metrics::counter!("crossbook_history_behind_total").increment(1);
         return Err(ApiError::busy());
     }
@@ -189,6 +186,8 @@ fn warn(error: &crossbook_store::Error) {
 
 #[cfg(test)]
 mod tests {
+    use crossbook_types::PartitionId;
+
     use super::*;
 
     /// Numbers that stand for themselves, with where they come from.
@@ -234,10 +233,11 @@ mod tests {
     fn only_what_memory_may_have_forgotten_is_asked_of_the_history() {
         let at = |time| Some(Timestamp(time));
         let forgotten = Some(Forgotten { id: 10, time: Timestamp(100), settled: Timestamp(150) });
-        let gap = |question: Question<u64>, oldest, count| question.gap(oldest, count, forgotten, None);
+        let live = Standing { partition: PartitionId(0), position: None };
+        let gap = |question: Question<u64>, oldest, count| question.gap(oldest, count, forgotten, live);
         let within = |start, end, limit| Question::Within(Window { start, end, limit });
 
-        assert_eq!(Question::From(1, 5).gap(None, 0, None, None), None, "nothing is forgotten");
+        assert_eq!(Question::From(1, 5).gap(None, 0, None, live), None, "nothing is forgotten");
         assert_eq!(gap(Question::From(11, 5), None, 0), None);
         assert_eq!(gap(Question::From(10, 5), Some(11), 5).map(|gap| gap.question), Some(Question::From(10, 5)));
 

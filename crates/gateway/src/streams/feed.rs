@@ -1,7 +1,7 @@
-//! The thread that turns facts into messages. The publisher hands it what somebody wants to hear; real-time streams go out at
+//! The thread that turns facts into messages, one for all partitions. Their publishers hand it what somebody wants to hear; real-time streams go out at
 //! once, the others when their time comes, drawn from the views. It never waits for a client: a message is put into the outboxes of
 //! its subscribers, and who does not empty theirs is cut off. So what limits it is only its own work, and if that is ever too
-//! slow the publisher waits for it, and orders queue up where their number is bounded and refused where it is reached.
+//! slow the publishers wait for it, and orders queue up where their number is bounded and refused where it is reached.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,8 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use crossbook_engine::event::DepthChanged;
 use crossbook_node::embedded::guarded;
 use crossbook_types::{AccountId, ApiKeyId, Asset, Market, SymbolId, Timestamp};
-use crossbook_views::{AggregateTrade, Balance, BookTicker, Order, PublicTrade, Views};
-use parking_lot::RwLock;
+use crossbook_views::{AggregateTrade, Balance, BookTicker, Order, PublicTrade};
 
 use super::gathered::Gathered;
 use super::hub::Hub;
@@ -21,6 +20,7 @@ use super::interest::Wanted;
 use super::payload;
 use super::periodic::Periodic;
 use super::topic::{Kind, Pace, Topic};
+use crate::board::Board;
 use crate::user_stream::{self, Names, UserEvent};
 
 /// Batches that may wait for the feed.
@@ -54,8 +54,11 @@ impl Batch {
 pub enum Fact {
     /// An asset can be held.
     Asset(Asset),
-    /// A market exists, or is now this.
+    /// A market exists, or is now this. Told by the registry's partition.
     Market(Box<Market>),
+    /// Another partition has learnt that a market exists. Its facts may come before those of the registry's, but what it knows of the
+    /// market may be older.
+    MarketFollowed(Box<Market>),
     /// An API key is not valid any more.
     KeyRevoked(AccountId, ApiKeyId),
     /// A trade.
@@ -75,10 +78,10 @@ pub enum Fact {
 /// When the system gives no thread.
 pub fn spawn(
     hub: Arc<Hub>,
-    views: Arc<RwLock<Views>>,
+    board: Arc<Board>,
     fatal: impl Fn(String) + Send + 'static,
 ) -> std::io::Result<(Sender<Batch>, JoinHandle<()>)> {
-    let mut feed = Feed::new(hub, views);
+    let mut feed = Feed::new(hub, board);
     on_thread(fatal, move |batches| feed.run(batches))
 }
 
@@ -123,16 +126,15 @@ impl Names for Catalogue {
 }
 
 impl Feed {
-    fn new(hub: Arc<Hub>, views: Arc<RwLock<Views>>) -> Self {
+    fn new(hub: Arc<Hub>, board: Arc<Board>) -> Self {
         let catalogue = {
-            let views = views.read();
-            let registry = views.registry();
+            let registry = board.registry();
             Catalogue { assets: registry.assets().to_vec(), markets: registry.markets().to_vec() }
         };
         for market in &catalogue.markets {
             hub.market_listed(market.symbol, market.id);
         }
-        let periodic = Periodic::new(Arc::clone(&hub), views);
+        let periodic = Periodic::new(Arc::clone(&hub), board);
         Self { hub, catalogue, depth: Vec::new(), periodic, ticks: 0 }
     }
 
@@ -176,6 +178,13 @@ impl Feed {
             Fact::Market(market) => {
                 place(&mut self.catalogue.markets, market.id.0, **market);
                 self.hub.market_listed(market.symbol, market.id);
+                0
+            }
+            Fact::MarketFollowed(market) => {
+                if self.catalogue.markets.get(market.id.0 as usize).is_none() {
+                    place(&mut self.catalogue.markets, market.id.0, **market);
+                    self.hub.market_listed(market.symbol, market.id);
+                }
                 0
             }
             Fact::KeyRevoked(account, key) => {
@@ -246,11 +255,12 @@ impl Feed {
     }
 }
 
-/// Puts a thing at its number; numbers come in order.
+/// Puts a thing at its number. Each partition tells of them in order, so what would leave a gap is told again by one that is behind.
 fn place<T>(things: &mut Vec<T>, number: u32, thing: T) {
-    match things.get_mut(number as usize) {
-        Some(known) => *known = thing,
-        None => things.push(thing),
+    match number as usize {
+        at if at < things.len() => things[at] = thing,
+        at if at == things.len() => things.push(thing),
+        _ => {}
     }
 }
 
@@ -268,7 +278,7 @@ fn lag(time: Timestamp) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossbook_views::Limits;
+    use crossbook_views::{Limits, Views};
     use std::sync::mpsc;
 
     #[test]
@@ -284,8 +294,8 @@ mod tests {
         thread.join().unwrap();
         assert_eq!(fatal.recv().unwrap(), "the feed thread found that it must not go on: a batch of 0 facts");
 
-        let views = Arc::new(RwLock::new(Views::new(Limits::default())));
-        let (sender, thread) = spawn(Arc::new(Hub::new()), views, tell).unwrap();
+        let board = Arc::new(Board::single(Views::new(Limits::default())));
+        let (sender, thread) = spawn(Arc::new(Hub::new()), board, tell).unwrap();
         sender.send(Batch::default()).unwrap();
         drop(sender);
         thread.join().unwrap();

@@ -1,17 +1,17 @@
 //! The streams that speak at intervals: the top of the book, candles, tickers, average prices. What they say is read from the
-//! views when their time comes, and only if it is something new. The views' lock is held for one market at a time, and nothing is
-//! written under it.
+//! views when their time comes, and only if it is something new. A lock of the views is held for one market at a time (for the tickers of
+//! all markets: for those of one partition), and nothing is written under it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crossbook_types::{Market, SymbolName, Timestamp};
-use crossbook_views::{BookTicker, Candle, CandleQuery, Interval, Level, MarketData, Offset, Ticker, Views, Window};
-use parking_lot::RwLock;
+use crossbook_views::{BookTicker, Candle, CandleQuery, Interval, Level, MarketData, Offset, Ticker, Window};
 
 use super::hub::Hub;
 use super::payload;
 use super::topic::{Kind, Pace, Topic};
+use crate::board::{Board, Standing};
 
 /// How long after its end a candle is closed at the latest. Trades reach the views a moment after they are made, so a candle is
 /// closed when a later command has been seen, or when this has passed without any.
@@ -24,7 +24,7 @@ const CANDLE_SECONDS: u64 = 2;
 /// What the streams that speak at intervals have said.
 pub struct Periodic {
     hub: Arc<Hub>,
-    views: Arc<RwLock<Views>>,
+    board: Arc<Board>,
     shown: HashMap<(Topic, SymbolName), Shown>,
 }
 
@@ -39,8 +39,8 @@ enum Shown {
 
 impl Periodic {
     /// Nothing said yet.
-    pub fn new(hub: Arc<Hub>, views: Arc<RwLock<Views>>) -> Self {
-        Self { hub, views, shown: HashMap::new() }
+    pub fn new(hub: Arc<Hub>, board: Arc<Board>) -> Self {
+        Self { hub, board, shown: HashMap::new() }
     }
 
     /// Tells what is due; `second` is a count of the seconds if a whole one is over. Returns how many messages were made.
@@ -79,10 +79,8 @@ impl Periodic {
     }
 
     /// Reads from a market's views; `None` if there is no such market.
-    fn read<T>(&self, name: SymbolName, read: impl FnOnce(&MarketData, &Views) -> T) -> Option<T> {
-        let views = self.views.read();
-        let market = views.registry().market_named(name.as_str())?;
-        Some(read(views.market(market.id)?, &views))
+    fn read<T>(&self, name: SymbolName, read: impl FnOnce(&MarketData, Standing) -> T) -> Option<T> {
+        self.board.market(name.as_str(), read)
     }
 
     /// Remembers what is told now. Returns whether it is something new.
@@ -115,7 +113,7 @@ impl Periodic {
     }
 
     fn tell_all(&mut self, topic: Topic, now: Timestamp) -> usize {
-        let all: Vec<_> = self.views.read().markets().map(|data| statistics(data, now)).collect();
+        let all = self.board.markets(|data| statistics(data, now));
         let mut text = String::from("[");
         for (market, ticker, best) in &all {
             if self.is_new(topic, market.symbol, shown_statistics(topic, ticker, best)) {
@@ -165,9 +163,9 @@ impl Periodic {
             Some((open, ..)) => Window { start: Some(open), end: None, limit: CANDLES_MAX },
             None => Window::last(1),
         };
-        let read = self.read(name, |data, views| {
+        let read = self.read(name, |data, standing| {
             let candles = data.candles().query(&CandleQuery { interval, offset, window, now });
-            (*data.market(), candles, views.position().map_or(Timestamp(0), |cause| cause.time))
+            (*data.market(), candles, standing.position.map_or(Timestamp(0), |cause| cause.time))
         });
         let Some((market, candles, seen)) = read else { return 0 };
         let mut sent = 0;

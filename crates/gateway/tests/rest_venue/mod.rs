@@ -1,5 +1,9 @@
-//! A venue in this process, furnished over its own admin API: one market, two accounts with money and keys.
+//! A venue in this process, furnished over its own admin API: one market, two accounts with money and keys. It has as many partitions
+//! as the test's `PARTITIONS` says: one is the embedded venue, several stand behind a gateway that is the same.
 
+mod partitions;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,13 +15,12 @@ use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::rest::Rest;
 use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::streams::{Hub, feed};
-use crossbook_gateway::{App, Config, Pending, server};
+use crossbook_gateway::{App, Board, Config, Entrance, Pending, server};
 use crossbook_log::files::{Files, Options};
 use crossbook_log::memory::Memory;
 use crossbook_node::embedded::{self, Running};
-use crossbook_types::PartitionId;
+use crossbook_types::{PartitionId, SymbolName};
 use crossbook_views::{Limits, Views};
-use parking_lot::RwLock;
 use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -31,9 +34,22 @@ pub struct Venue {
     pub app: Arc<App>,
     pub alice: Client,
     pub bob: Client,
-    running: Running<Files<Memory>, Publisher>,
+    behind: Behind,
     stop: watch::Sender<bool>,
     serving: [tokio::task::JoinHandle<()>; 2],
+}
+
+/// What is behind the gateway.
+enum Behind {
+    Node(Running<Files<Memory>, Publisher>),
+    Partitions(partitions::Running),
+}
+
+/// The first market in another partition than the registry, the second in a third one.
+fn routing(partitions: u16) -> Routing {
+    let given = [("BTCUSDT", 1), ("ETHBTC", 2)];
+    let names = given.map(|(name, at)| (SymbolName::new_checked(name).unwrap(), PartitionId(at % partitions)));
+    Routing::new_checked(partitions, BTreeMap::new()).unwrap().with_names(BTreeMap::from(names)).unwrap()
 }
 
 /// An answer: status, headers, body.
@@ -144,16 +160,31 @@ impl Venue {
     }
 
     pub async fn start_with(config: Config) -> Self {
-        let (log, _) = Files::open_in(Memory::new(512), Options::default()).unwrap();
-        let views = Arc::new(RwLock::new(Views::new(Limits::default())));
+        Self::start_in(crate::PARTITIONS, config).await
+    }
+
+    pub async fn start_in(partitions: u16, config: Config) -> Self {
+        let routing = routing(partitions);
+        let views = routing.all().map(|_| Views::new(Limits::default())).collect();
+        let board = Arc::new(Board::new_checked(routing.clone(), views).unwrap());
         let (pending, hub) = (Arc::new(Pending::new(config.in_flight_max)), Arc::new(Hub::new()));
         let fatal = |reason| eprintln!("the venue failed: {reason}");
-        let (feed, _) = feed::spawn(Arc::clone(&hub), Arc::clone(&views), fatal).unwrap();
-        let publisher = Publisher::new(Arc::clone(&views), Arc::clone(&pending), Arc::clone(&hub), feed);
-        let partition = Partition::new(PartitionId(0), Routing::single(), 7);
-        let running = embedded::start(partition, log, publisher, embedded::Options::default(), fatal).unwrap();
+        let (feed, _) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), fatal).unwrap();
+        let publisher = |id| Publisher::new(id, &board, Arc::clone(&pending), Arc::clone(&hub), feed.clone());
+        let (behind, entrance): (_, Box<dyn Entrance>) = if partitions == 1 {
+            let (log, _) = Files::open_in(Memory::new(512), Options::default()).unwrap();
+            let (partition, publisher) = (Partition::new(PartitionId(0), routing, 7), publisher(PartitionId(0)));
+            let running = embedded::start(partition, log, publisher, embedded::Options::default(), fatal).unwrap();
+            let handle = running.handle().clone();
+            (Behind::Node(running), Box::new(handle))
+        } else {
+            let running = partitions::Running::start(&routing, routing.all().map(publisher).collect());
+            let door = running.door();
+            (Behind::Partitions(running), Box::new(door))
+        };
+        drop(feed);
         let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
-        let app = Arc::new(App::new(config.clone(), views, pending, hub, running.handle().clone(), master, None));
+        let app = Arc::new(App::new(config.clone(), board, pending, hub, entrance, master, None));
         let (stop, stopped) = watch::channel(false);
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (http, admin) = (server::listen(any).unwrap(), server::listen(any).unwrap());
@@ -173,7 +204,7 @@ impl Venue {
             client: reqwest::Client::new(),
         };
         let (alice, bob) = (nobody.clone(), nobody);
-        let mut venue = Self { http: http_at, admin: admin_at, app, alice, bob, running, stop, serving };
+        let mut venue = Self { http: http_at, admin: admin_at, app, alice, bob, behind, stop, serving };
         venue.furnish().await;
         venue
     }
@@ -245,7 +276,7 @@ impl Venue {
     pub async fn audit(&self) -> Value {
         let audit = self.operator(Method::GET, "audit", None).await.body;
         assert_eq!(audit["ok"], true, "{audit}");
-        json!([audit["sequence"], audit["stateHash"]])
+        json!([audit["sequence"], audit["stateHash"], audit["partitions"]])
     }
 
     /// Stops in order; nothing is left running.
@@ -255,7 +286,11 @@ impl Venue {
         for serving in self.serving {
             serving.await.unwrap();
         }
-        let running = self.running;
-        tokio::task::spawn_blocking(move || running.stop().expect("the node had not failed")).await.unwrap();
+        let behind = self.behind;
+        let stopped = tokio::task::spawn_blocking(move || match behind {
+            Behind::Node(running) => drop(running.stop().expect("the node had not failed")),
+            Behind::Partitions(running) => running.stop(),
+        });
+        stopped.await.unwrap();
     }
 }

@@ -13,7 +13,7 @@ use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::rest::Rest;
 use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::streams::{Hub, feed};
-use crossbook_gateway::{App, Config, Pending, server};
+use crossbook_gateway::{App, Board, Config, Pending, server};
 use crossbook_log::files::{Files, Options};
 use crossbook_log::memory::Memory;
 use crossbook_node::embedded::{self, Running};
@@ -23,7 +23,6 @@ use crossbook_types::{
     market,
 };
 use crossbook_views::{Limits, Views};
-use parking_lot::RwLock;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -46,16 +45,17 @@ pub struct Venue {
 impl Venue {
     pub async fn start() -> Self {
         let (log, _) = Files::open_in(Memory::new(512), Options::default()).unwrap();
-        let views = Arc::new(RwLock::new(Views::new(Limits::default())));
+        let board = Arc::new(Board::single(Views::new(Limits::default())));
         let (pending, hub) = (Arc::new(Pending::new(1_000)), Arc::new(Hub::new()));
         let fatal = |reason| eprintln!("the venue failed: {reason}");
-        let (feed, _) = feed::spawn(Arc::clone(&hub), Arc::clone(&views), fatal).unwrap();
-        let publisher = Publisher::new(Arc::clone(&views), Arc::clone(&pending), Arc::clone(&hub), feed);
+        let (feed, _) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), fatal).unwrap();
+        let publisher = Publisher::new(PartitionId(0), &board, Arc::clone(&pending), Arc::clone(&hub), feed);
         let partition = Partition::new(PartitionId(0), Routing::single(), 7);
         let running = embedded::start(partition, log, publisher, embedded::Options::default(), fatal).unwrap();
         let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
         let config = Config::default();
-        let app = Arc::new(App::new(config.clone(), views, pending, hub, running.handle().clone(), master, None));
+        let node = Box::new(running.handle().clone());
+        let app = Arc::new(App::new(config.clone(), board, pending, hub, node, master, None));
         let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
@@ -126,7 +126,7 @@ impl Venue {
 
     /// Places a limit order, at a price in ticks and for a quantity in lots.
     pub async fn limit(&self, account: AccountId, side: Side, price: u64, quantity: u64) {
-        let number = self.app.views.read().position().map_or(0, |cause| cause.sequence.0);
+        let number = self.app.board.of(PartitionId(0)).read().position().map_or(0, |cause| cause.sequence.0);
         self.submit(Body::Place(NewOrder {
             account,
             symbol: SymbolId(0),

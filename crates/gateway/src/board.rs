@@ -1,0 +1,132 @@
+//! What clients read, of all partitions.
+//!
+//! Each partition has [`Views`] of its own, folded from its events alone, behind a lock of its own: one publisher writes, everybody
+//! reads. A question is asked of the partition that owns what it is about. Assets, markets, accounts and API keys are those of
+//! partition 0, which keeps the registry; balances those of the account's partition; orders, trades, depth and candles those of the
+//! market's. What spans partitions is put together from one after the other; no two locks are ever held at once. So such an answer
+//! is not of one moment, no more than the same questions asked one by one.
+
+use std::sync::Arc;
+
+use crossbook_engine::{Cause, Routing};
+use crossbook_types::{AccountId, Market, PartitionId};
+use crossbook_views::{MarketData, Order, Registry, Views};
+use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
+
+/// The views of all partitions.
+#[derive(Debug)]
+pub struct Board {
+    routing: Routing,
+    views: Vec<Arc<RwLock<Views>>>,
+}
+
+/// Where the views of a partition stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// Whose.
+    pub partition: PartitionId,
+    /// The last command they have folded, if there was one.
+    pub position: Option<Cause>,
+}
+
+impl Board {
+    /// A board of a venue of one partition.
+    #[must_use]
+    pub fn single(views: Views) -> Self {
+        Self { routing: Routing::single(), views: vec![Arc::new(RwLock::new(views))] }
+    }
+
+    /// A board of a venue that is cut in this way, with the views of each partition by number. `None` if there are not as many views
+    /// as partitions.
+    #[must_use]
+    pub fn new_checked(routing: Routing, views: Vec<Views>) -> Option<Self> {
+        let views: Vec<_> = views.into_iter().map(|views| Arc::new(RwLock::new(views))).collect();
+        (views.len() == usize::from(routing.partitions())).then_some(Self { routing, views })
+    }
+
+    /// Which partition owns what.
+    #[must_use]
+    pub fn routing(&self) -> &Routing {
+        &self.routing
+    }
+
+    /// The views of a partition.
+    ///
+    /// # Panics
+    /// When there is no such partition.
+    #[must_use]
+    pub fn of(&self, partition: PartitionId) -> &Arc<RwLock<Views>> {
+        &self.views[usize::from(partition.0)]
+    }
+
+    /// The views that have a market's orders, trades, depth and candles.
+    #[must_use]
+    pub fn of_market(&self, market: &Market) -> &Arc<RwLock<Views>> {
+        self.of(self.routing.of_market(market))
+    }
+
+    /// The views that have an account's balances.
+    #[must_use]
+    pub fn of_account(&self, account: AccountId) -> &Arc<RwLock<Views>> {
+        self.of(self.routing.of_account(account))
+    }
+
+    /// The views of each partition, by number.
+    pub fn all(&self) -> impl Iterator<Item = (PartitionId, &Arc<RwLock<Views>>)> {
+        self.routing.all().zip(&self.views)
+    }
+
+    /// Assets, markets, accounts and API keys, as the partition has them that keeps them. Nothing is folded there while this is held.
+    #[must_use]
+    pub fn registry(&self) -> MappedRwLockReadGuard<'_, Registry> {
+        RwLockReadGuard::map(self.of(Routing::REGISTRY).read(), Views::registry)
+    }
+
+    /// Reads from the market of that name; `None` if there is none, or its partition has not learnt of it yet.
+    pub fn market<T>(&self, name: &str, read: impl FnOnce(&MarketData, Standing) -> T) -> Option<T> {
+        let views = self.of(Routing::REGISTRY).read();
+        let market = views.registry().market_named(name)?;
+        let (id, owner) = (market.id, self.routing.of_market(market));
+        let views = if owner == Routing::REGISTRY {
+            views
+        } else {
+            drop(views);
+            self.of(owner).read()
+        };
+        let standing = Standing { partition: owner, position: views.position() };
+        views.market(id).map(|data| read(data, standing))
+    }
+
+    /// Reads from every market, in the order of their numbers. Those of each partition are read in one go.
+    pub fn markets<T>(&self, mut read: impl FnMut(&MarketData) -> T) -> Vec<T> {
+        if let [views] = self.views.as_slice() {
+            return views.read().markets().map(read).collect();
+        }
+        let mut found = Vec::new();
+        for (partition, views) in self.all() {
+            let views = views.read();
+            let own = views.markets().filter(|data| self.routing.of_market(data.market()) == partition);
+            found.extend(own.map(|data| (data.market().id, read(data))));
+        }
+        found.sort_by_key(|&(id, _)| id);
+        found.into_iter().map(|(_, read)| read).collect()
+    }
+
+    /// The open orders of an account in all markets, by market and number.
+    #[must_use]
+    pub fn open_orders(&self, account: AccountId) -> Vec<Order> {
+        let mut orders: Vec<Order> = Vec::new();
+        for (_, views) in self.all() {
+            orders.extend(views.read().open_orders(account).cloned());
+        }
+        if self.views.len() > 1 {
+            orders.sort_by_key(|order| (order.symbol, order.order));
+        }
+        orders
+    }
+
+    /// Where the views of each partition stand, by number.
+    pub fn standings(&self) -> impl Iterator<Item = Standing> {
+        self.all().map(|(partition, views)| Standing { partition, position: views.read().position() })
+    }
+}
