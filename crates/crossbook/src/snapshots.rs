@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use crossbook_log::FileReader;
-use crossbook_node::snapshot::{Folder, Saved as _};
+use crossbook_node::snapshot::{Folder, Saved as _, Snapshots as _};
 use crossbook_node::{Handle, recovery};
 use crossbook_store::Progress;
 use crossbook_types::Sequence;
