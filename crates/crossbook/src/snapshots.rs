@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use crossbook_log::FileReader;
+use crossbook_node::Handle;
+use crossbook_node::recovery::{self, Which};
 use crossbook_node::snapshot::{Folder, Saved as _, Snapshots as _};
-use crossbook_node::{Handle, recovery};
 use crossbook_store::Progress;
 use crossbook_types::Sequence;
 use crossbook_views::Views;
@@ -86,7 +87,7 @@ impl Work {
         let started = Instant::now();
         let reader = |from| FileReader::open(&self.log, from);
         // What was published is durable, so the log has it.
-        match recovery::advance(&mut self.folder, reader, position, Folded::new(limits)) {
+        match recovery::advance(&Which::single(0), &mut self.folder, reader, position, Folded::new(limits)) {
             Ok(at) => {
                 self.last = at;
                 metrics::gauge!("crossbook_snapshot_sequence").set(at.0 as f64);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crossbook_engine::{Cause, Event};
 use crossbook_log::{FileReader, Files, Reader as _, Until, files};
-use crossbook_node::recovery::{self, Follower, Progress, Recovered};
+use crossbook_node::recovery::{self, Follower, Progress, Recovered, Which};
 use crossbook_node::snapshot::{self, Folder, Saved as _, UpTo};
 use crossbook_store::contents::{TableContents, contents};
 use crossbook_store::verify::{Facts, Witness};
@@ -144,7 +144,8 @@ async fn verify(options: &StoreVerify) -> Result<bool, Error> {
         };
         let reader = |from| FileReader::open(&log, from);
         let progress = |progress: Progress| shown.at(progress);
-        recovery::recover(&UpTo(&snapshots, until), reader, Until::Durable(position), checking, 0, progress)
+        let which = Which::single(0);
+        recovery::recover(&which, &UpTo(&snapshots, until), reader, Until::Durable(position), checking, progress)
     };
     let mut since = Sequence(0);
     let recovered = match begun(since, &mut shown) {

@@ -19,7 +19,7 @@ use crossbook_gateway::streams::{Hub, feed};
 use crossbook_gateway::{App, Board, Pending, auth, server};
 use crossbook_log::{FileReader, Files, Log as _, Until, files};
 use crossbook_node::embedded::{self, Running};
-use crossbook_node::recovery::{self, Recovered};
+use crossbook_node::recovery::{self, Recovered, Which};
 use crossbook_node::snapshot::{Folder, Saved as _};
 use crossbook_store::{Database, Live};
 use crossbook_types::{ApiKeyId, Sequence};
@@ -154,11 +154,11 @@ fn restore(config: &Config, enter: impl Fn(Phase)) -> Result<Restored, Error> {
     let mut shown = Replay::begin("replaying the log");
     enter(Phase::Replaying(Sequence(0)));
     let Recovered { partition, follower, snapshot, replayed } = recovery::recover(
+        &Which::single(hash_seed),
         &snapshots,
         |from| FileReader::open(&path, from),
         Until::Durable(log.durable()),
         Folded::new(config.views.clone()),
-        hash_seed,
         |progress| {
             enter(Phase::Replaying(progress.at));
             shown.at(progress);

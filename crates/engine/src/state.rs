@@ -29,6 +29,28 @@ pub struct State {
 }
 
 impl State {
+    /// Which partition's it is.
+    #[must_use]
+    pub fn id(&self) -> PartitionId {
+        self.id
+    }
+
+    /// Which partition owns what, as the partition knew it.
+    #[must_use]
+    pub fn routing(&self) -> &Routing {
+        &self.routing
+    }
+
+    /// Whether the partition was made with that routing, and has learned only the numbers of the markets listed since.
+    #[must_use]
+    pub fn is_routed_by(&self, configured: &Routing) -> bool {
+        let mut routing = configured.clone();
+        for market in self.registry.markets() {
+            routing.adopt(market);
+        }
+        routing == self.routing
+    }
+
     /// The last command that the state stands for.
     #[must_use]
     pub fn sequence(&self) -> Sequence {

@@ -1,5 +1,10 @@
-//! From what is on disk to where the venue stood: the last good snapshot, then the log.
+//! From what is on disk to where a partition stood: the last good snapshot, then the log.
+//!
+//! A replay makes again what the partition once sent to others. The [`Follower`] is shown these messages, with the numbers they had then, for
+//! whoever cannot know that all of them arrived. Those of commands before the snapshot are not made again, so where there are others,
+//! a snapshot must only be taken of commands whose messages the others have.
 
+use crossbook_engine::peer::Outgoing;
 use crossbook_engine::{Cause, Event, Events, Partition, Routing, State};
 use crossbook_log::{Reader, Until};
 use crossbook_types::{PartitionId, Sequence};
@@ -15,6 +20,12 @@ const PROGRESS_EVERY: u64 = 8_192;
 pub trait Follower {
     /// How it is written down.
     type Saved: Serialize + DeserializeOwned;
+
+    /// Takes a message that the next command has for another partition; called before [`Follower::follow`] for that command, in order.
+    fn sent(&mut self, cause: Cause, message: Outgoing) {
+        // Whoever does not deliver messages has no use for them.
+        let _ = (cause, message);
+    }
 
     /// Takes the events of the next command.
     fn follow(&mut self, cause: Cause, events: &[Event]);
@@ -42,6 +53,30 @@ impl Follower for () {
     }
 }
 
+/// Which partition of which venue is restored, and how.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Which {
+    /// Its number.
+    pub partition: PartitionId,
+    /// Which partition owns what, as configured.
+    pub routing: Routing,
+    /// See [`Partition::new`].
+    pub hash_seed: u64,
+}
+
+impl Which {
+    /// The only partition of a venue that has one.
+    #[must_use]
+    pub fn single(hash_seed: u64) -> Self {
+        Self { partition: Routing::REGISTRY, routing: Routing::single(), hash_seed }
+    }
+
+    /// Whether that is a state of this partition, under this routing.
+    fn is_of(&self, state: &State) -> bool {
+        state.id() == self.partition && state.is_routed_by(&self.routing)
+    }
+}
+
 /// Why a venue cannot be recovered.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -66,6 +101,23 @@ pub enum Error {
         sequence: Sequence,
         /// Why.
         reason: String,
+    },
+    /// A snapshot is another partition's, or of a venue that spreads its accounts and markets in another way.
+    #[error(
+        "snapshot {sequence} is of partition {found} of {partitions}, under another routing than is configured for partition {expected} of \
+         {expected_partitions}: correct the configuration, which must say the same for the whole life of a venue, or the place of the snapshots"
+    )]
+    Foreign {
+        /// Which.
+        sequence: Sequence,
+        /// Of which partition it is.
+        found: PartitionId,
+        /// How many there are by it.
+        partitions: u16,
+        /// Of which partition it should be.
+        expected: PartitionId,
+        /// How many there should be.
+        expected_partitions: u16,
     },
     /// The log ends before the snapshot that was made from it.
     #[error(
@@ -105,16 +157,17 @@ pub struct Recovered<F> {
 /// `follower` is an empty one.
 ///
 /// # Errors
-/// When the log is damaged, or ends before the snapshot.
+/// When the log is damaged, or ends before the snapshot, or the snapshot is of another partition or routing.
 pub fn recover<F: Follower, R: Reader>(
+    which: &Which,
     snapshots: &impl Saved,
     reader: impl FnOnce(Sequence) -> R,
     until: Until,
     mut follower: F,
-    hash_seed: u64,
     mut progress: impl FnMut(Progress),
 ) -> Result<Recovered<F>, Error> {
-    let mut partition = Partition::new(PartitionId(0), Routing::single(), hash_seed);
+    let &Which { partition: id, ref routing, hash_seed } = which;
+    let mut partition = Partition::new(id, routing.clone(), hash_seed);
     let mut from = None;
     for sequence in snapshots.list()? {
         if let Until::Durable(end) = until
@@ -128,6 +181,12 @@ pub fn recover<F: Follower, R: Reader>(
         };
         let inconsistent = |reason: String| Error::Inconsistent { sequence, reason };
         let image: Image<F::Saved> = snapshot::decode(&bytes).map_err(|error| inconsistent(error.to_string()))?;
+        let state = &image.partition;
+        if !which.is_of(state) {
+            let (found, partitions) = (state.id(), state.routing().partitions());
+            let (expected, expected_partitions) = (id, routing.partitions());
+            return Err(Error::Foreign { sequence, found, partitions, expected, expected_partitions });
+        }
         partition = Partition::restore(image.partition, hash_seed).map_err(|error| inconsistent(error.to_string()))?;
         follower.load(image.follower).map_err(inconsistent)?;
         from = Some(sequence);
@@ -146,8 +205,8 @@ pub fn recover<F: Follower, R: Reader>(
         let command = crossbook_wire::decode_command(sequence, record.time, record.payload)
             .map_err(|source| Error::Command { sequence, source })?;
         partition.apply(&command, &mut events);
-        // What it once sent to others it sent then; it is for the transport to ask for it again.
-        partition.drain_outgoing().for_each(drop);
+        let cause = Cause { sequence, time: command.time };
+        partition.drain_outgoing().for_each(|message| follower.sent(cause, message));
         for (cause, events) in events.iter() {
             follower.follow(cause, events);
         }
@@ -167,12 +226,13 @@ pub fn recover<F: Follower, R: Reader>(
 /// # Errors
 /// As for [`recover`], and when the snapshot cannot be written.
 pub fn advance<F: Follower, R: Reader>(
+    which: &Which,
     snapshots: &mut impl Snapshots,
     reader: impl FnOnce(Sequence) -> R,
     durable: Sequence,
     follower: F,
 ) -> Result<Sequence, Error> {
-    let recovered = recover(snapshots, reader, Until::Durable(durable), follower, 0, |_| ())?;
+    let recovered = recover(which, snapshots, reader, Until::Durable(durable), follower, |_| ())?;
     let sequence = recovered.partition.sequence();
     save(snapshots, recovered.partition.state(), recovered.follower.save())?;
     Ok(sequence)

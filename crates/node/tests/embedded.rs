@@ -12,6 +12,7 @@ use crossbook_engine::{Answer, Event, Events, Partition, Routing};
 use crossbook_log::{FileReader, Files, Until, files};
 use crossbook_node::audit::Proof;
 use crossbook_node::embedded::{self, Options, Running};
+use crossbook_node::recovery::Which;
 use crossbook_node::{NotTaken, Outlet, Request, audit, recovery, snapshot};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
 use venue::{setup, traffic};
@@ -42,7 +43,9 @@ fn start(dir: &std::path::Path, options: Options) -> Venue {
     let (log, _) = Files::open(&log_dir, files::Options::default()).unwrap();
     let folder = snapshot::Folder::open(&dir.join("snapshots")).unwrap();
     let until = Until::Durable(crossbook_log::Log::durable(&log));
-    let recovered = recovery::recover(&folder, |from| FileReader::open(&log_dir, from), until, (), 5, |_| ()).unwrap();
+    let recovered =
+        recovery::recover(&Which::single(5), &folder, |from| FileReader::open(&log_dir, from), until, (), |_| ())
+            .unwrap();
     let (sender, receiver) = mpsc::channel();
     let running =
         embedded::start(recovered.partition, log, Answers(sender), options, |reason| panic!("{reason}")).unwrap();

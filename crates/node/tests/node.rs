@@ -11,7 +11,7 @@ use crossbook_log::memory::Memory;
 use crossbook_log::{BatchStats, FileReader, Files, Log, Record, Until, files};
 use crossbook_node::audit::{self, Proof};
 use crossbook_node::node::{self, Clock, Limits, Node};
-use crossbook_node::recovery::{self, Follower};
+use crossbook_node::recovery::{self, Follower, Which};
 use crossbook_node::snapshot::{self, Saved as _};
 use crossbook_node::{NotTaken, Outlet, Request};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
@@ -225,7 +225,10 @@ fn what_was_durable_comes_back_however_it_is_recovered() {
         }
         if number % 1_000 == 0 {
             let durable = node.log().durable();
-            assert_eq!(recovery::advance(&mut folder, reader, durable, Count::default()).unwrap(), durable);
+            assert_eq!(
+                recovery::advance(&Which::single(0), &mut folder, reader, durable, Count::default()).unwrap(),
+                durable
+            );
         }
     }
     while node.queued() > 0 {
@@ -236,7 +239,7 @@ fn what_was_durable_comes_back_however_it_is_recovered() {
     drop(node);
 
     let until = Until::Durable(end);
-    let from_snapshot = recovery::recover(&folder, reader, until, Count::default(), 1, |_| ()).unwrap();
+    let from_snapshot = recovery::recover(&Which::single(1), &folder, reader, until, Count::default(), |_| ()).unwrap();
     assert_eq!(from_snapshot.snapshot, Some(Sequence(3_000)));
     assert_eq!(from_snapshot.partition.state(), before);
     assert_eq!(from_snapshot.follower.0, 3_007);
@@ -245,13 +248,13 @@ fn what_was_durable_comes_back_however_it_is_recovered() {
     let mut bytes = std::fs::read(&newest).unwrap();
     bytes[100] ^= 1;
     std::fs::write(&newest, bytes).unwrap();
-    let from_older = recovery::recover(&folder, reader, until, Count::default(), 2, |_| ()).unwrap();
+    let from_older = recovery::recover(&Which::single(2), &folder, reader, until, Count::default(), |_| ()).unwrap();
     assert_eq!(from_older.snapshot, Some(Sequence(2_000)));
     assert_eq!(from_older.partition.state(), before);
 
     let nothing = tempfile::tempdir().unwrap();
     let none = snapshot::Folder::open(nothing.path()).unwrap();
-    let from_log = recovery::recover(&none, reader, until, Count::default(), 3, |_| ()).unwrap();
+    let from_log = recovery::recover(&Which::single(3), &none, reader, until, Count::default(), |_| ()).unwrap();
     assert_eq!((from_log.snapshot, from_log.replayed), (None, 3_007));
     assert_eq!(from_log.partition.state(), before);
     assert_eq!(crossbook_wire::state_hash(&from_log.partition.state()), crossbook_wire::state_hash(&before));
@@ -271,7 +274,7 @@ fn what_was_durable_comes_back_however_it_is_recovered() {
     assert!(report.trades > 1_000);
 
     assert!(matches!(
-        recovery::recover(&folder, reader, Until::Durable(Sequence(10)), Count::default(), 3, |_| ()),
+        recovery::recover(&Which::single(3), &folder, reader, Until::Durable(Sequence(10)), Count::default(), |_| ()),
         Err(recovery::Error::LogBehind { .. })
     ));
     assert_eq!(folder.list().unwrap(), [Sequence(3_000), Sequence(2_000)]);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crossbook_engine::{Events, Partition};
 use crossbook_log::{FileReader, Reader, Record, Until};
-use crossbook_node::recovery::{self, Recovered};
+use crossbook_node::recovery::{self, Recovered, Which};
 use crossbook_node::snapshot::{Folder, Saved as _, UpTo};
 use crossbook_store::{Position, Projection, Source, SourceError};
 use crossbook_types::Sequence;
@@ -104,11 +104,11 @@ impl LogSource {
     fn go_to(&mut self, position: Sequence, limits: Limits, interrupted: &dyn Fn() -> bool) -> Result<Folded, Error> {
         let log = &self.log;
         let recovered = recovery::recover(
+            &Which::single(self.hash_seed),
             &UpTo(&self.snapshots, position),
             |from| Interruptible { reader: FileReader::open(log, from), interrupted },
             Until::Durable(position),
             Folded::new(limits),
-            self.hash_seed,
             |_| (),
         );
         let Recovered { partition, follower, .. } = match recovered {
