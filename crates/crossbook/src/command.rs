@@ -1,6 +1,7 @@
 //! The command line. Every subcommand says what it does, what it needs, and shows lines that can be typed as they are.
 
 pub mod bench;
+pub mod cluster;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -118,6 +119,15 @@ pub enum Command {
     /// Run a venue with four markets, two funded accounts and simulated traders.
     #[command(after_long_help = DEMO_EXAMPLES)]
     Demo(Demo),
+    /// Run a gateway of a cluster: the client API and the admin API. Any number of them may run.
+    #[command(after_long_help = cluster::EXAMPLES)]
+    Gateway(cluster::Gateway),
+    /// Run a worker of a cluster: it matches, or stands by for those that do. Any number of them may run.
+    #[command(after_long_help = cluster::EXAMPLES)]
+    Worker(cluster::Worker),
+    /// Run the writer of a cluster: it keeps the history in SQL up with the partitions.
+    #[command(after_long_help = cluster::EXAMPLES)]
+    Writer(cluster::Writer),
     /// Replay a venue's log offline and prove that its books balance.
     #[command(after_long_help = AUDIT_EXAMPLES)]
     Audit(Audit),

@@ -5,6 +5,7 @@
 //! refused, because a misspelt limit that is silently ignored is worse than none.
 
 mod bounds;
+mod cluster;
 mod reference;
 
 use std::fmt::Write as _;
@@ -15,6 +16,8 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use figment::value::{Dict, Value};
 use serde::{Deserialize, Serialize};
+
+pub use cluster::ClusterOptions;
 
 use crate::logging;
 
@@ -45,6 +48,8 @@ pub struct Config {
     pub history: crossbook_store::Options,
     /// The client API.
     pub gateway: crossbook_gateway::Config,
+    /// A venue of many processes.
+    pub cluster: ClusterOptions,
 }
 
 /// When snapshots are taken while the venue runs. One is always taken at a clean stop.
@@ -116,6 +121,7 @@ impl Default for Config {
             views: crossbook_views::Limits::default(),
             history: crossbook_store::Options::default(),
             gateway: crossbook_gateway::Config::default(),
+            cluster: ClusterOptions::default(),
         }
     }
 }
@@ -213,6 +219,7 @@ impl Config {
         }
         config.check()?;
         bounds::check(&config)?;
+        config.cluster.routing()?;
         Ok(config)
     }
 

@@ -5,6 +5,7 @@
 
 mod audit;
 mod bench;
+mod cluster;
 mod command;
 mod config;
 mod demo;
@@ -57,6 +58,8 @@ enum Failure {
     #[error(transparent)]
     Venue(#[from] venue::Error),
     #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+    #[error(transparent)]
     Audit(#[from] audit::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -82,6 +85,9 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(options) => serve::run(options)?,
         Command::Demo(options) => demo::run(options)?,
+        Command::Gateway(options) => cluster::gateway::run(options)?,
+        Command::Worker(options) => cluster::worker::run(options)?,
+        Command::Writer(_) => {}
         Command::Audit(options) => {
             let (text, adds_up) = audit::run(&options)?;
             output::tell(&text)?;

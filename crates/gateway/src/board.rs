@@ -77,7 +77,6 @@ impl Board {
     }
 
     /// Assets, markets, accounts and API keys, as the partition has them that keeps them. Nothing is folded there while this is held.
-    #[must_use]
     pub fn registry(&self) -> MappedRwLockReadGuard<'_, Registry> {
         RwLockReadGuard::map(self.of(Routing::REGISTRY).read(), Views::registry)
     }

@@ -15,6 +15,7 @@ pub mod limits;
 pub mod openapi;
 pub mod operations;
 pub mod parameters;
+pub mod probe;
 pub mod publisher;
 pub mod render;
 pub mod rest;

@@ -34,6 +34,7 @@ mod connection;
 mod error;
 mod keys;
 mod link;
+mod mark;
 mod options;
 mod reader;
 mod reply;

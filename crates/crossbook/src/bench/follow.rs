@@ -259,7 +259,7 @@ fn submit(handle: &Handle, request: &Request) -> Result<(), Error> {
         match handle.submit(request.clone()) {
             Ok(()) => return Ok(()),
             Err(NotTaken::Busy) => std::thread::sleep(LOOK_EVERY),
-            Err(NotTaken::Stopping | NotTaken::Late) => return Err(Error::Venue),
+            Err(NotTaken::Stopping | NotTaken::Late | NotTaken::Silent) => return Err(Error::Venue),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crossbook_engine::Routing;
 use crossbook_node::cluster::{gate, worker};
-use crossbook_node::snapshot::objects;
+use crossbook_node::snapshot;
 use crossbook_types::{PartitionId, SymbolName};
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub struct ClusterOptions {
     /// How workers run partitions.
     pub worker: worker::Options,
     /// Where snapshots are kept.
-    pub snapshots: objects::Options,
+    pub snapshots: snapshot::Options,
     /// Commands of a partition after which its next snapshot is taken.
     pub snapshot_every_commands: u64,
 }
@@ -38,7 +38,7 @@ impl Default for ClusterOptions {
             redis: crossbook_log::streams::Options::default(),
             gate: gate::Options::default(),
             worker: worker::Options::default(),
-            snapshots: objects::Options::default(),
+            snapshots: snapshot::Options::default(),
             snapshot_every_commands: 100_000,
         }
     }
@@ -54,11 +54,15 @@ impl ClusterOptions {
         let mut names = BTreeMap::new();
         for given in &self.markets {
             let named = given.split_once('=').and_then(|(symbol, partition)| {
-                let symbol = SymbolName::new_checked(symbol.trim())?;
+                let symbol = SymbolName::new_checked(symbol.trim()).ok()?;
                 Some((symbol, PartitionId(partition.trim().parse().ok()?)))
             });
             let (symbol, partition) = named.ok_or_else(|| {
-                useless("cluster.markets", given.clone(), "give each market as \"SYMBOL=PARTITION\", such as \"BTCUSDT=3\"")
+                useless(
+                    "cluster.markets",
+                    given.clone(),
+                    "give each market as \"SYMBOL=PARTITION\", such as \"BTCUSDT=3\"",
+                )
             })?;
             names.insert(symbol, partition);
         }

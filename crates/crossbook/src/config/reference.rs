@@ -140,6 +140,88 @@ const WORDS: &[(&str, &str)] = &[
         "gateway.streams.account_subscriptions_max",
         "Subscriptions of one WebSocket API connection to the events of accounts.",
     ),
+    (
+        "cluster",
+        "A venue of many processes: `crossbook gateway`, `worker` and `writer`. All of them need the same settings here. `serve` and `demo` need none.",
+    ),
+    ("cluster.partitions", "Into how many partitions the venue is cut. Fixed when it is made."),
+    (
+        "cluster.markets",
+        "Markets that do not go where their number says, each as \"SYMBOL=PARTITION\". Fixed when the venue is made.",
+    ),
+    ("cluster.snapshot_every_commands", "Commands of a partition after which its next snapshot is taken."),
+    (
+        "cluster.redis",
+        "The store of the logs: Redis 7 or Valkey, a cluster or a single server, with `appendonly yes` and `appendfsync always`.",
+    ),
+    (
+        "cluster.redis.servers",
+        "Servers to ask first, as redis://USER:PASSWORD@HOST:PORT; any one that answers is enough.",
+    ),
+    ("cluster.redis.venue", "The venue's name, with which all its keys begin."),
+    (
+        "cluster.redis.replicas_min",
+        "The fewest replicas that must have what is called durable. 0 only where an answer of the server is itself durable, as in MemoryDB.",
+    ),
+    ("cluster.redis.connect_timeout_ms", "How long a connection may take to be made."),
+    ("cluster.redis.reply_timeout_ms", "How long an answer may take, beyond what its request waits."),
+    ("cluster.redis.wait_timeout_ms", "How long a barrier waits for the replicas."),
+    ("cluster.redis.record_bytes_max", "The most bytes of one command."),
+    ("cluster.redis.batch_records_max", "The most commands in one append."),
+    ("cluster.redis.batch_bytes_max", "The most bytes of commands in one append."),
+    ("cluster.redis.trim_entries_max", "Entries that one trimming drops; the server answers nobody else meanwhile."),
+    ("cluster.gate", "How gateways speak with the partitions."),
+    (
+        "cluster.gate.queue_requests_max",
+        "Requests that may wait for one partition's lane; further ones are refused with -1008.",
+    ),
+    ("cluster.gate.batch_requests_max", "Requests appended in one round trip."),
+    (
+        "cluster.gate.backlog_max",
+        "Commands that may wait in a partition's log to be executed; further ones are refused with -1008.",
+    ),
+    (
+        "cluster.gate.retry_ms",
+        "After how long without progress a lane looks whether its requests are still where it appended them.",
+    ),
+    ("cluster.gate.breaker_ms", "After how long without an answer requests for a partition are refused at once."),
+    ("cluster.gate.fence_ms", "How long a question about an account waits for what was told elsewhere."),
+    ("cluster.gate.follow_commands_max", "Commands whose events are read in one round trip."),
+    ("cluster.gate.retry_delay_max_ms", "The longest pause between two tries to connect."),
+    ("cluster.worker", "How workers run partitions."),
+    ("cluster.worker.partitions", "The partitions that this worker runs; none named: all of them. Also: --partitions."),
+    ("cluster.worker.batch_commands_max", "Commands read, and published, in one round trip."),
+    ("cluster.worker.held_commands_max", "Commands read and not yet applied."),
+    ("cluster.worker.outputs_max", "Outputs that no barrier has confirmed yet; with more, nothing is read."),
+    (
+        "cluster.worker.takeover_ms",
+        "How long a partition must be silent before a worker that stands by goes on for it.",
+    ),
+    ("cluster.worker.idle_ms", "How long a round trip waits for a command."),
+    (
+        "cluster.worker.courier_queue_max",
+        "Messages to one partition that wait for their courier; with more, their partition waits.",
+    ),
+    ("cluster.worker.courier_messages_max", "Messages to one partition that are kept until it has heard them."),
+    ("cluster.worker.courier_batch_max", "Messages delivered in one round trip."),
+    ("cluster.worker.retry_delay_max_ms", "The longest pause between two tries to connect."),
+    ("cluster.snapshots", "Where the partitions' snapshots are kept; a place that all processes share."),
+    (
+        "cluster.snapshots.address",
+        "file:///PATH, or s3://BUCKET/PREFIX with the usual AWS_ variables in the environment. A cluster needs one.",
+    ),
+    ("cluster.snapshots.connect_timeout_ms", "How long a connection to the store may take to be made."),
+    ("cluster.snapshots.request_timeout_ms", "How long one request may take, its whole content included."),
+    ("cluster.snapshots.retries_max", "How often a request that failed is made again; 0: never."),
+    ("cluster.snapshots.retry_pause_max_ms", "The longest pause before a request is made again."),
+    (
+        "cluster.snapshots.retry_timeout_ms",
+        "After that time, counted from its first attempt, a request is not made again.",
+    ),
+    (
+        "cluster.snapshots.part_bytes_max",
+        "The most bytes in one request, at least 5 MiB; a larger snapshot travels in parts.",
+    ),
 ];
 
 /// Settings as TOML with comments.

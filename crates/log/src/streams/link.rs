@@ -356,6 +356,15 @@ impl Link {
         reply::number(&answer).ok_or_else(|| self.connection.unclear("a count of gateways"))
     }
 
+    pub(super) fn log_key(&self) -> String {
+        self.keys.log.clone()
+    }
+
+    /// Adds a command to the next round trip.
+    pub(super) fn ask(&mut self, build: impl FnOnce(&mut redis::Cmd) -> &mut redis::Cmd) {
+        self.connection.command(build);
+    }
+
     pub(super) fn options(&self) -> &Options {
         self.servers.options()
     }

@@ -181,7 +181,7 @@ impl Gate {
         let open = |partition: PartitionId| shared.lane(partition).open.load(Ordering::Relaxed);
         if open(to) || market.is_some_and(open) {
             metrics::counter!("crossbook_breaker_refusals_total").increment(1);
-            return Err(NotTaken::Busy);
+            return Err(NotTaken::Silent);
         }
         shared.lane(to).queue.try_send(Inbound::Request(request)).map_err(|error| match error {
             TrySendError::Full(_) => NotTaken::Busy,
@@ -280,16 +280,14 @@ impl Shared {
 
     /// The partition that takes a request, and the one of the market that it is about, if it is about one.
     fn owners(&self, body: &Body) -> (PartitionId, Option<PartitionId>) {
-        let of = |account, symbol: SymbolId| {
-            (self.routing.of_account(account), self.markets.read().get(symbol.0 as usize).copied())
+        let market = match body {
+            Body::Place(order) => Some(order.symbol),
+            Body::Cancel(cancel) => Some(cancel.symbol),
+            Body::CancelAll(cancel) => Some(cancel.symbol),
+            _ => None,
         };
-        match body {
-            Body::Place(order) => of(order.account, order.symbol),
-            Body::Cancel(cancel) => of(cancel.account, cancel.symbol),
-            Body::CancelAll(cancel) => of(cancel.account, cancel.symbol),
-            Body::Transfer(transfer) => (self.routing.of_account(transfer.account), None),
-            _ => (Routing::REGISTRY, None),
-        }
+        let owner = market.and_then(|symbol: SymbolId| self.markets.read().get(symbol.0 as usize).copied());
+        (self.routing.home(body), owner)
     }
 
     fn learn(&self, market: &Market) {

@@ -1,0 +1,199 @@
+//! A venue of many processes: the roles of `crossbook gateway`, `crossbook worker` and `crossbook writer`.
+//!
+//! All of them read the same configuration and find each other through the store alone, so any number of each may run, started in any
+//! order. [`Site`] is what they have in common.
+
+pub mod gateway;
+pub mod snapshots;
+pub mod worker;
+
+use std::time::Duration;
+
+use crossbook_engine::{Partition, Routing};
+use crossbook_log::Until;
+use crossbook_log::streams::{self, Link, Servers, StreamReader};
+use crossbook_node::recovery::{self, Recovered, Which};
+use crossbook_node::snapshot::{self, Objects, Saved as _};
+use crossbook_types::{PartitionId, Sequence};
+use crossbook_views::Limits;
+
+use crate::config::{self, Config};
+use crate::folded::Folded;
+use crate::venue;
+
+/// How long to wait before the store is asked again whether it is there.
+const STORE_PAUSE: Duration = Duration::from_millis(500);
+
+/// Why a role cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration does not make a venue.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The store does not let us.
+    #[error("the store of the logs: {0}")]
+    Store(#[from] streams::Error),
+    /// Snapshots cannot be read or written.
+    #[error(transparent)]
+    Snapshots(#[from] snapshot::Error),
+    /// No place is configured for snapshots.
+    #[error(
+        "where are the snapshots? Set `cluster.snapshots.address` to a place that all processes share: file:///PATH or s3://BUCKET/PREFIX"
+    )]
+    NoSnapshots,
+    /// A partition cannot be brought to where it stood.
+    #[error("partition {partition} cannot be restored: {source}")]
+    Recovery {
+        /// Which.
+        partition: PartitionId,
+        /// Why.
+        source: recovery::Error,
+    },
+    /// The parts of a process cannot be put together.
+    #[error(transparent)]
+    Venue(#[from] venue::Error),
+    /// The history's database is none.
+    #[error(transparent)]
+    History(#[from] crossbook_store::Error),
+    /// Nothing to write to.
+    #[error(
+        "there is no history to write: set `history.database` to a database that all processes share, such as mysql://USER:PASSWORD@HOST/DATABASE"
+    )]
+    NoHistory,
+    /// The system gives no thread.
+    #[error("the system gives no thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A venue's logs and snapshots, and how it is cut.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Where the logs are.
+    pub servers: Servers,
+    /// Which partition owns what.
+    pub routing: Routing,
+    /// What snapshots keep.
+    limits: Limits,
+    snapshots: crossbook_node::snapshot::Options,
+    venue: String,
+}
+
+impl Site {
+    /// Finds the venue of a configuration, or makes it. Waits for the store for as long as it takes.
+    ///
+    /// # Errors
+    /// When the store holds a venue that is cut in another way, or does not let us in.
+    pub fn find(config: &Config) -> Result<Self, Error> {
+        let options = &config.cluster;
+        let routing = options.routing()?;
+        let mut markets = options.markets.clone();
+        markets.sort_unstable();
+        if options.snapshots.address == snapshot::Address::default() {
+            return Err(Error::NoSnapshots);
+        }
+        let servers = Servers::new(options.redis.clone())?;
+        let mut told = false;
+        loop {
+            match servers.claim_venue(options.partitions, markets.join(" ").as_bytes()) {
+                Ok(()) => break,
+                Err(error) if error.is_passing() => {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::warn!(%error, "waiting for the store");
+                    }
+                    std::thread::sleep(STORE_PAUSE);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Self {
+            servers,
+            routing,
+            limits: config.views.clone(),
+            snapshots: options.snapshots.clone(),
+            venue: options.redis.venue.clone(),
+        })
+    }
+
+    /// The snapshots of a partition.
+    ///
+    /// # Errors
+    /// When their place is none.
+    pub fn snapshots(&self, partition: PartitionId) -> Result<Objects, Error> {
+        Ok(Objects::open(&self.snapshots, &self.venue, partition)?)
+    }
+
+    fn which(&self, partition: PartitionId) -> Which {
+        Which { partition, routing: self.routing.clone(), hash_seed: hash_seed() }
+    }
+
+    /// A partition and its views, restored to where the last snapshot stands; later commands are not replayed. Messages that it has sent
+    /// by then were heard, so none has to be sent again.
+    ///
+    /// # Errors
+    /// When the snapshot is not good, and the log does not reach back to the one before.
+    pub fn at_last_snapshot(&self, partition: PartitionId) -> Result<Recovered<Folded>, Error> {
+        let snapshots = self.snapshots(partition)?;
+        let last = snapshots.list()?.first().copied().unwrap_or_default();
+        self.restore(partition, &snapshots, last)
+    }
+
+    /// A partition and its views at a place of its log, which must be durable.
+    ///
+    /// # Errors
+    /// When neither snapshots nor the log lead there.
+    pub fn at(&self, partition: PartitionId, place: Sequence) -> Result<Recovered<Folded>, Error> {
+        self.restore(partition, &self.snapshots(partition)?, place)
+    }
+
+    fn restore(
+        &self,
+        partition: PartitionId,
+        snapshots: &Objects,
+        place: Sequence,
+    ) -> Result<Recovered<Folded>, Error> {
+        let recovered = recovery::recover(
+            &self.which(partition),
+            &snapshot::UpTo(snapshots, place),
+            |from| StreamReader::open(&self.servers, partition, from),
+            Until::Durable(place),
+            Folded::new(self.limits.clone()),
+            |_| (),
+        );
+        recovered.map_err(|source| Error::Recovery { partition, source })
+    }
+
+    /// Up to where a partition has told what it did, so that no failure takes it back.
+    ///
+    /// # Errors
+    /// When its shard does not answer, or its replicas do not.
+    pub fn told(&self, partition: PartitionId) -> Result<Sequence, Error> {
+        let mut link = Link::connect(&self.servers, partition)?;
+        link.make_durable()?;
+        Ok(link.ends()?.told)
+    }
+
+    /// Whether every other partition has heard all that this one has sent.
+    ///
+    /// # Errors
+    /// When a shard does not answer, or its replicas do not.
+    pub fn is_heard(&self, state: &Partition) -> Result<bool, Error> {
+        for to in self.routing.all().filter(|&to| to != state.id()) {
+            if state.sent(to).0 == 0 {
+                continue;
+            }
+            let mut link = Link::connect(&self.servers, to)?;
+            if link.deliver(state.id(), crossbook_types::RequestNumber(1), &[])? < state.sent(to) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// What protects this process's tables against clients who choose names that collide.
+fn hash_seed() -> u64 {
+    let mut seed = [0; 8];
+    // Without random bytes the tables work just as well, only not against malice.
+    let _ = aws_lc_rs::rand::fill(&mut seed);
+    u64::from_le_bytes(seed)
+}

@@ -1,0 +1,235 @@
+//! `crossbook gateway`: the client API and the admin API of a cluster. It keeps nothing: what clients read is folded from what the partitions
+//! tell, and whatever it knew it can be told again.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbook_gateway::admin::Admin;
+use crossbook_gateway::admin::front::Front;
+use crossbook_gateway::app::Reply;
+use crossbook_gateway::entrance::{Entrance, Soon, Subject};
+use crossbook_gateway::publisher::Publisher;
+use crossbook_gateway::rest::Rest;
+use crossbook_gateway::streams::{Hub, feed};
+use crossbook_gateway::{App, Board, Pending, auth, server};
+use crossbook_node::cluster::Gate;
+use crossbook_node::cluster::gate::{self, Behind, Running, Start, Venue as Place};
+use crossbook_node::embedded::{self, AuditReport};
+use crossbook_node::recovery::Recovered;
+use crossbook_node::{NotTaken, Request};
+use crossbook_store::{Database, History, Progress};
+use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
+use crossbook_views::Views;
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::SecretString;
+use tokio::sync::watch;
+
+use super::{Error, Site};
+use crate::config::{Config, Flags};
+use crate::folded::Folded;
+use crate::secrets::{self, Absent};
+use crate::tally::Tally;
+use crate::{Failure, command, logging, metrics, output, pages, serve, venue};
+
+/// Runs a gateway as the command line says, until it is told to stop.
+///
+/// # Errors
+/// When it cannot start.
+pub fn run(options: command::cluster::Gateway) -> Result<(), Failure> {
+    let command::cluster::Role { config, admin, log_format, print_config } = options.role;
+    let flags = Flags { http: options.http, admin, log_format, ..Flags::default() };
+    let config = Config::load(config.as_deref(), flags)?;
+    if print_config {
+        output::tell(&config.render()?)?;
+        return Ok(());
+    }
+    let token = secrets::admin_token()?;
+    logging::start(&config.logging)?;
+    let recorder = metrics::install()?;
+    let site = Site::find(&config)?;
+    serve::runtime()?.block_on(async {
+        let stop = serve::stop_requested(|| ())?;
+        tokio::spawn(serve::keep_up(recorder.clone()));
+        let gateway = Gateway::start(&config, &site, token, recorder)?;
+        stop.await;
+        gateway.stop().await?;
+        Ok(())
+    })
+}
+
+/// A running gateway.
+struct Gateway {
+    app: Arc<App>,
+    running: Running,
+    feed: JoinHandle<()>,
+    servers: Vec<tokio::task::JoinHandle<()>>,
+    stop_servers: watch::Sender<bool>,
+}
+
+/// A partition as the gateway begins with it.
+struct Begun {
+    views: Views,
+    from: Sequence,
+    sent: Vec<RequestNumber>,
+    heard: Vec<RequestNumber>,
+}
+
+/// Restores the views of all partitions, side by side.
+fn begin(site: &Site) -> Result<Vec<Begun>, Error> {
+    let one = |partition: PartitionId| -> Result<Begun, Error> {
+        let told = site.told(partition)?;
+        let Recovered { partition: state, follower: Folded(views), .. } = site.at(partition, told)?;
+        Ok(Begun {
+            views,
+            from: told,
+            sent: site.routing.all().map(|to| state.sent(to)).collect(),
+            heard: site.routing.all().map(|from| state.heard(from)).collect(),
+        })
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = site.routing.all().map(|partition| scope.spawn(move || one(partition))).collect();
+        threads.into_iter().map(|thread| thread.join().map_err(|_| venue::Error::Disorder)?).collect()
+    })
+}
+
+impl Gateway {
+    fn start(config: &Config, site: &Site, token: SecretString, recorder: PrometheusHandle) -> Result<Self, Error> {
+        let listen = |address| server::listen(address).map_err(|source| venue::Error::Listen { address, source });
+        let bounds = &config.gateway.server;
+        // Should the start fail, the sender goes and so do the servers.
+        let (stop_servers, stop) = watch::channel(false);
+        let front = Arc::new(Front::default());
+        let admin = listen(config.admin)?;
+        let admin_server = tokio::spawn(server::serve(admin, bounds.clone(), Arc::clone(&front), stop.clone()));
+
+        let source = site.servers.next_gateway()?;
+        let begun = tokio::task::block_in_place(|| begin(site))?;
+        let registry = begun.first().map(|begun| begun.views.registry().clone()).unwrap_or_default();
+        let key = secrets::secret_key(&config.data, Absent::Refuse).map_err(venue::Error::from)?;
+        if auth::has_sealed_keys(&registry) {
+            auth::check_master_key(&registry, &key).map_err(venue::Error::from)?;
+        }
+        let (mut views, mut starts) = (Vec::new(), Vec::new());
+        for Begun { views: folded, from, sent, heard } in begun {
+            views.push(folded);
+            starts.push((from, sent, heard));
+        }
+        let board = Board::new_checked(site.routing.clone(), views).ok_or(venue::Error::Disorder)?;
+        let board = Arc::new(board);
+        let (pending, hub) = (Arc::new(Pending::new(config.gateway.in_flight_max)), Arc::new(Hub::new()));
+        let (sender, feed) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), venue::fatal).map_err(Error::Thread)?;
+        let starts = starts.into_iter().zip(site.routing.all()).map(|((from, sent, heard), partition)| {
+            let publisher = Publisher::new(partition, &board, Arc::clone(&pending), Arc::clone(&hub), sender.clone());
+            Start { outlet: Tally::new(publisher), from, sent, heard }
+        });
+        let starts: Vec<_> = starts.collect();
+        // The publishers have the senders; when they end, so does the feed.
+        drop(sender);
+        let refused = Arc::clone(&pending);
+        let refuse: gate::Refuse = Arc::new(move |number, why| refused.complete(number, Reply::not_taken(why)));
+        let place = Place {
+            servers: site.servers.clone(),
+            routing: site.routing.clone(),
+            source,
+            markets: registry.markets().to_vec(),
+        };
+        let running = gate::start(place, config.cluster.gate.clone(), starts, refuse, venue::fatal);
+        let running = running.map_err(Error::Thread)?;
+        let history = Database::new(&config.history, &config.data)?;
+        let history = history.map(|database| History::new(&database, Arc::new(Progress::default())));
+        let entrance = Entry { gate: running.gate().clone(), site: site.clone() };
+        let app = App::new(config.gateway.clone(), board, pending, hub, Box::new(entrance), key, history);
+        let app = Arc::new(app);
+        let http = listen(config.http)?;
+        let rest = Arc::new(Rest::new(Arc::clone(&app), pages::all()));
+        let servers = vec![tokio::spawn(server::serve(http, bounds.clone(), rest, stop)), admin_server];
+        front.open(Admin::new(Arc::clone(&app), token, Box::new(move || recorder.render())));
+        tracing::info!(http = %config.http, admin = %config.admin, source = source.0, "the gateway is open");
+        Ok(Self { app, running, feed, servers, stop_servers })
+    }
+
+    /// Stops in order: new requests are refused, those under way are answered, connections end.
+    async fn stop(self) -> Result<(), Error> {
+        tracing::info!("stopping: new requests are refused");
+        self.app.stop();
+        let patience = std::time::Duration::from_millis(self.app.config.reply_timeout_ms);
+        let answered = async {
+            while !self.app.pending.is_empty() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, answered).await;
+        let running = self.running;
+        running.refuse();
+        self.app.hub.shut_down(self.app.now());
+        let _ = self.stop_servers.send(true);
+        for server in self.servers {
+            server.await.map_err(|_| venue::Error::Disorder)?;
+        }
+        let ended = tokio::task::spawn_blocking(move || {
+            running.stop();
+            self.feed.join()
+        });
+        ended.await.map_err(|_| venue::Error::Disorder)?.map_err(|_| venue::Error::Disorder)?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// The way into the cluster, as the gateway knows it.
+struct Entry {
+    gate: Gate,
+    site: Site,
+}
+
+impl Entrance for Entry {
+    fn source(&self) -> SourceId {
+        self.gate.source()
+    }
+
+    fn submit(&self, request: Request) -> Result<(), NotTaken> {
+        self.gate.submit(request)
+    }
+
+    /// From snapshots and logs: nobody else's work is interrupted for it.
+    fn audit(&self) -> Soon<'_, Vec<AuditReport>> {
+        Box::pin(async move {
+            let site = self.site.clone();
+            let audited = tokio::task::spawn_blocking(move || audit(&site)).await;
+            match audited {
+                Ok(Ok(reports)) => Ok(reports),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the cluster cannot be audited now");
+                    Err(NotTaken::Silent)
+                }
+                Err(_) => Err(NotTaken::Silent),
+            }
+        })
+    }
+
+    fn queued(&self) -> usize {
+        self.gate.queued()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.gate.is_stopping()
+    }
+
+    fn caught_up(&self, subject: Subject) -> Option<Soon<'_>> {
+        Some(Box::pin(async move {
+            let caught_up = match subject {
+                Subject::Account(account) => self.gate.caught_up(account).await,
+                Subject::Registry => self.gate.registry_known().await,
+            };
+            caught_up.map_err(|Behind| NotTaken::Silent)
+        }))
+    }
+}
+
+fn audit(site: &Site) -> Result<Vec<AuditReport>, Error> {
+    let one = |partition| -> Result<AuditReport, Error> {
+        let told = site.told(partition)?;
+        Ok(embedded::audit(&site.at(partition, told)?.partition))
+    };
+    site.routing.all().map(one).collect()
+}

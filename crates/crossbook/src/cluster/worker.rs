@@ -1,0 +1,93 @@
+//! `crossbook worker`: runs partitions, or stands by for those that run them.
+
+use std::sync::Arc;
+
+use crossbook_gateway::probe::Probe;
+use crossbook_gateway::server;
+use crossbook_node::cluster::Worker;
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::snapshots::Snapshotter;
+use super::{Error, Site};
+use crate::config::{Config, Flags};
+use crate::{Failure, command, logging, metrics, output, serve, venue};
+
+/// Runs a worker as the command line says, until it is told to stop.
+///
+/// # Errors
+/// When it cannot start.
+pub fn run(options: command::cluster::Worker) -> Result<(), Failure> {
+    let flags = Flags { admin: options.role.admin, log_format: options.role.log_format, ..Flags::default() };
+    let mut config = Config::load(options.role.config.as_deref(), flags)?;
+    if !options.partitions.is_empty() {
+        config.cluster.worker.partitions = options.partitions;
+    }
+    if options.role.print_config {
+        output::tell(&config.render()?)?;
+        return Ok(());
+    }
+    logging::start(&config.logging)?;
+    let recorder = metrics::install()?;
+    let site = Site::find(&config)?;
+    let name = options.name.unwrap_or_else(|| format!("{}-{}", hostname(), std::process::id()));
+    serve::runtime()?.block_on(async {
+        let stop = serve::stop_requested(|| ())?;
+        tokio::spawn(serve::keep_up(recorder.clone()));
+        let begin = {
+            let site = site.clone();
+            move |partition, _| {
+                let restored = site.at_last_snapshot(partition).map_err(|error| error.to_string())?;
+                Ok(restored.partition)
+            }
+        };
+        let partitions = config.cluster.partitions;
+        let worker = Worker::start(&site.servers, partitions, &name, &config.cluster.worker, begin, venue::fatal);
+        let worker = Arc::new(worker.map_err(Error::Thread)?);
+        let history = !config.history.database.is_none();
+        let every = config.cluster.snapshot_every_commands;
+        let snapshotter = Snapshotter::start(site, Arc::clone(&worker), every, history).map_err(Error::Thread)?;
+        let address = config.admin;
+        let listener = server::listen(address).map_err(|source| venue::Error::Listen { address, source })?;
+        let (stop_server, stopped) = watch::channel(false);
+        let watched = Arc::clone(&worker);
+        let probe = Arc::new(Probe::new(Box::new(move || recorder.render()), move || readiness(&watched)));
+        let server = tokio::spawn(server::serve(listener, config.gateway.server.clone(), probe, stopped));
+        tracing::info!(admin = %address, name, "the worker runs");
+        stop.await;
+        tracing::info!("stopping");
+        let _ = stop_server.send(true);
+        let _ = server.await;
+        let ended = tokio::task::spawn_blocking(move || {
+            snapshotter.stop();
+            if let Ok(worker) = Arc::try_unwrap(worker) {
+                worker.stop();
+            }
+        });
+        ended.await.map_err(|_| venue::Error::Disorder)?;
+        Ok(())
+    })
+}
+
+/// Ready once every partition that runs here is connected to its shard.
+fn readiness(worker: &Worker) -> (bool, serde_json::Value) {
+    let partitions: Vec<_> = worker
+        .partitions()
+        .map(|(partition, status)| {
+            json!({
+                "partition": partition.0,
+                "connected": status.is_connected(),
+                "active": status.is_active(),
+                "applied": status.applied().0,
+                "told": status.told().0,
+            })
+        })
+        .collect();
+    (worker.partitions().all(|(_, status)| status.is_connected()), json!({ "partitions": partitions }))
+}
+
+/// What tells this machine from others, as far as it says so.
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "worker".to_owned(), |name| name.trim().to_owned())
+}

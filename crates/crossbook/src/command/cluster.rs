@@ -1,0 +1,83 @@
+//! `crossbook gateway`, `crossbook worker` and `crossbook writer`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::logging::Format;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  One file for all processes of the cluster:
+    cat > cluster.toml <<'END'
+    [cluster.redis]
+    servers = [\"redis://10.0.0.1:6379\", \"redis://10.0.0.2:6379\"]
+    [cluster.snapshots]
+    address = \"s3://bucket/crossbook\"
+    [history]
+    database = \"mysql://crossbook:secret@db/crossbook\"
+    END
+
+  Two workers, each ready to go on for the other; a gateway; the writer of the history:
+    crossbook worker  --config cluster.toml --admin 0.0.0.0:8082
+    crossbook worker  --config cluster.toml --admin 0.0.0.0:8083
+    crossbook gateway --config cluster.toml --http 0.0.0.0:8080 --admin 127.0.0.1:8081
+    crossbook writer  --config cluster.toml --admin 0.0.0.0:8084
+
+  All of it on this machine, with servers of its own:
+    make cluster
+
+Environment:
+  CROSSBOOK_ADMIN_TOKEN  what a gateway's admin API demands as bearer token, at least 16 characters
+  CROSSBOOK_SECRET_KEY   64 hex digits under which API secrets are encrypted in the log; every gateway needs the same";
+
+/// What every role takes.
+#[derive(Debug, Args)]
+pub struct Role {
+    /// TOML file with settings, the same for all processes of the cluster.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address of health and metrics, and of a gateway's admin API [default: 127.0.0.1:8081].
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<SocketAddr>,
+    /// How log lines look [default: human on a terminal, else json].
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<Format>,
+    /// Print the settings that these options, the file and the environment come to, and exit.
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+/// `crossbook gateway`.
+#[derive(Debug, Args)]
+pub struct Gateway {
+    /// What every role takes.
+    #[command(flatten)]
+    pub role: Role,
+    /// Address of the client API [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<SocketAddr>,
+}
+
+/// `crossbook worker`.
+#[derive(Debug, Args)]
+pub struct Worker {
+    /// What every role takes.
+    #[command(flatten)]
+    pub role: Role,
+    /// The worker's name, which no other one has [default: the machine's name and the process's number].
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The partitions that it runs, such as 0,3,6 [default: all].
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    pub partitions: Vec<u16>,
+}
+
+/// `crossbook writer`.
+#[derive(Debug, Args)]
+pub struct Writer {
+    /// What every role takes.
+    #[command(flatten)]
+    pub role: Role,
+}
