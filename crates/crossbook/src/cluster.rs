@@ -4,6 +4,7 @@
 //! order. [`Site`] is what they have in common.
 
 pub mod gateway;
+pub mod local;
 pub mod snapshots;
 pub mod worker;
 

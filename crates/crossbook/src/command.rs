@@ -128,6 +128,9 @@ pub enum Command {
     /// Run the writer of a cluster: it keeps the history in SQL up with the partitions.
     #[command(after_long_help = cluster::EXAMPLES)]
     Writer(cluster::Writer),
+    /// Run a whole cluster on this machine, with Redis, MariaDB and HAProxy, until Ctrl-C.
+    #[command(after_long_help = cluster::LOCAL_EXAMPLES)]
+    Cluster(cluster::Local),
     /// Replay a venue's log offline and prove that its books balance.
     #[command(after_long_help = AUDIT_EXAMPLES)]
     Audit(Audit),

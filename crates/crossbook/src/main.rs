@@ -60,6 +60,8 @@ enum Failure {
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
     #[error(transparent)]
+    Local(#[from] crossbook_loadtest::cluster::Error),
+    #[error(transparent)]
     Audit(#[from] audit::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -87,6 +89,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Demo(options) => demo::run(options)?,
         Command::Gateway(options) => cluster::gateway::run(options)?,
         Command::Worker(options) => cluster::worker::run(options)?,
+        Command::Cluster(options) => cluster::local::run(&options)?,
         Command::Writer(_) => {}
         Command::Audit(options) => {
             let (text, adds_up) = audit::run(&options)?;

@@ -263,6 +263,15 @@ impl RedisCluster {
         self.nodes[node].process()
     }
 
+    /// Whether this server runs: it was started, and has not ended.
+    ///
+    /// # Panics
+    /// When there is no such server.
+    #[must_use]
+    pub fn is_running(&self, node: usize) -> bool {
+        self.nodes[node].running.as_ref().is_some_and(|running| !running.has_ended())
+    }
+
     /// Asks a server something, as `["CONFIG", "SET", ..]`.
     ///
     /// # Errors
@@ -491,7 +500,7 @@ fn on_free_ports<T>(folder: &Path, start: impl Fn(&Path) -> Result<T, Error>) ->
     started
 }
 
-fn free_port() -> io::Result<u16> {
+pub(crate) fn free_port() -> io::Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let span = PORTS.end - PORTS.start;
     // Processes that run at the same time begin at different places.

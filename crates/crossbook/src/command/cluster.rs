@@ -81,3 +81,42 @@ pub struct Writer {
     #[command(flatten)]
     pub role: Role,
 }
+
+pub(super) const LOCAL_EXAMPLES: &str = "\
+Examples:
+  Three Redis masters with a replica each, MariaDB, three workers, two gateways, a writer and HAProxy, in a temporary folder:
+    crossbook cluster
+
+  Two replicas each, in a folder whose logs can be read afterwards:
+    crossbook cluster --replicas 2 --data ./cluster
+
+It needs redis-server, mariadbd and haproxy; `make cluster` installs them.";
+
+/// `crossbook cluster`.
+#[derive(Debug, Args)]
+pub struct Local {
+    /// Folder for everything, empty or not there yet; without it, a temporary one that is deleted at the end.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Redis masters.
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub shards: u8,
+    /// Replicas of each master; with none, nothing outlives a master.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=4))]
+    pub replicas: u8,
+    /// Partitions of the venue.
+    #[arg(long, value_name = "NUMBER", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub partitions: u16,
+    /// Workers; each partition runs on two of them.
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub workers: u8,
+    /// Gateways.
+    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub gateways: u8,
+    /// Keep no history: no MariaDB, no writer.
+    #[arg(long)]
+    pub no_history: bool,
+    /// Lift the limits of weights and orders, to measure.
+    #[arg(long)]
+    pub no_limits: bool,
+}

@@ -1,0 +1,114 @@
+//! `crossbook cluster`: all roles and their servers on this machine, for whoever wants to see a cluster, or to break one.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crossbook_loadtest::cluster::{LocalCluster, Plan};
+
+use crate::command::cluster::Local;
+use crate::{Failure, output, serve};
+
+/// How often it looks whether something has died.
+const TEND_EVERY: Duration = Duration::from_millis(200);
+/// Settings without limits of weights and orders.
+const NO_LIMITS: &str = "[gateway.limits]\nrequest_weight_1m = 0\nraw_requests_5m = 0\norders_10s = 0\norders_1d = 0\n";
+
+/// Runs a cluster until it is told to stop.
+///
+/// # Errors
+/// When a part of it does not start.
+pub fn run(options: &Local) -> Result<(), Failure> {
+    let mut temporary = None;
+    let folder: PathBuf = match &options.data {
+        Some(folder) => folder.clone(),
+        None => temporary.insert(tempfile::tempdir()?).path().to_owned(),
+    };
+    let plan = Plan {
+        shards: options.shards.into(),
+        replicas: options.replicas.into(),
+        partitions: options.partitions,
+        workers: options.workers.into(),
+        gateways: options.gateways.into(),
+        history: !options.no_history,
+        settings: if options.no_limits { NO_LIMITS.to_owned() } else { String::new() },
+        ..Plan::default()
+    };
+    let binary = std::env::current_exe()?;
+    serve::runtime()?.block_on(async {
+        let stop = serve::stop_requested(|| ())?;
+        let shown = indicatif::ProgressBar::new_spinner();
+        shown.enable_steady_tick(Duration::from_millis(100));
+        let start = {
+            let (folder, shown) = (folder.clone(), shown.clone());
+            move || LocalCluster::start(&folder, &binary, &plan, |part| shown.set_message(format!("starting {part}")))
+        };
+        // The threads that start processes must live as long as these do, so the cluster has one of its own.
+        let (asked, asks) = std::sync::mpsc::channel::<()>();
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let tending = std::thread::Builder::new().name("cluster".to_owned()).spawn(move || {
+            let mut cluster = match start() {
+                Ok(cluster) => cluster,
+                Err(error) => {
+                    let _ = tell.send(Err(error));
+                    return;
+                }
+            };
+            let _ = tell.send(Ok(instructions(&cluster)));
+            while let Err(std::sync::mpsc::RecvTimeoutError::Timeout) = asks.recv_timeout(TEND_EVERY) {
+                match cluster.tend() {
+                    Ok(started) => started.iter().for_each(|name| eprintln!("{name} had died; it is started again")),
+                    Err(error) => eprintln!("something has died and does not start: {error}"),
+                }
+            }
+        })?;
+        let started = told.await;
+        shown.finish_and_clear();
+        match started {
+            Ok(Ok(text)) => output::tell(&text)?,
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => return Err(crate::venue::Error::Disorder.into()),
+        }
+        stop.await;
+        eprintln!("stopping");
+        drop(asked);
+        let _ = tokio::task::spawn_blocking(move || tending.join()).await;
+        Ok(())
+    })
+}
+
+/// Where everything is, and what to try.
+fn instructions(cluster: &LocalCluster) -> String {
+    use std::fmt::Write as _;
+    let (http, admin, token) = (cluster.http(), cluster.admin(), cluster.token());
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "The cluster runs.\n");
+    let _ = writeln!(text, "  client API (HAProxy)  http://{http}");
+    let _ = writeln!(text, "  admin API (HAProxy)   http://{admin}   bearer token {token}");
+    let _ = writeln!(text, "  settings              {}", cluster.config().display());
+    if let Some(database) = cluster.database() {
+        let _ = writeln!(text, "  history               {database}");
+    }
+    for url in cluster.redis.urls() {
+        let _ = writeln!(text, "  Redis                 {url}");
+    }
+    for (name, probe, process) in cluster.programs() {
+        let process = process.map_or_else(|| "-".to_owned(), |process| process.to_string());
+        let _ = writeln!(text, "  {name:<21} http://{probe}   process {process}");
+    }
+    let _ = writeln!(
+        text,
+        "\nList a market and fund an account (each line as it is):\n\n  \
+         export CROSSBOOK_ADMIN_TOKEN={token}\n  \
+         admin() {{ curl -sS -H \"Authorization: Bearer $CROSSBOOK_ADMIN_TOKEN\" -H 'Content-Type: application/json' \\\n           \
+         http://{admin}/admin/v1/\"$1\" -d \"$2\"; }}\n  \
+         admin assets   '{{\"asset\":\"BTC\",\"decimals\":8}}'\n  \
+         admin assets   '{{\"asset\":\"USDT\",\"decimals\":8}}'\n  \
+         admin markets  '{{\"symbol\":\"BTCUSDT\",\"baseAsset\":\"BTC\",\"quoteAsset\":\"USDT\",\"tickSize\":\"0.01\",\"stepSize\":\"0.00001\"}}'\n  \
+         admin accounts '{{\"label\":\"alice\"}}'\n  \
+         admin accounts/1001/deposits '{{\"asset\":\"USDT\",\"amount\":\"100000\",\"transferId\":\"first\"}}'\n  \
+         admin accounts/1001/api-keys '{{\"permissions\":[\"READ\",\"TRADE\"]}}'\n\n\
+         Kill any of these processes and watch: it is started again, and nothing is lost. Ctrl-C stops everything."
+    );
+    text
+}

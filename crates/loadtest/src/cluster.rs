@@ -1,0 +1,426 @@
+//! A whole venue of many processes on this machine, as an operator would run it on many: Redis in a cluster with replicas, MariaDB, workers,
+//! gateways, a writer, and HAProxy in front. Nothing in it is mocked; each part can be killed, paused and started again by itself.
+//!
+//! [`LocalCluster::tend`] does what an orchestrator does: it starts again what has died. All processes end with the one that started them.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::mariadb::{self, MariaDb};
+use crate::process::{self, Running, Stop};
+use crate::redis::{self, RedisCluster, free_port};
+
+/// How long a part has to become ready.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between two looks whether it is.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a probe may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why there is no cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Redis does not run.
+    #[error(transparent)]
+    Redis(#[from] redis::Error),
+    /// MariaDB does not run.
+    #[error(transparent)]
+    MariaDb(#[from] mariadb::Error),
+    /// HAProxy is not installed.
+    #[error("HAProxy is not installed (haproxy was not found); on Debian: apt-get install haproxy")]
+    NoHaProxy,
+    /// A part is not ready in time.
+    #[error("not ready within a minute: {name}; see {}", .log.display())]
+    Slow {
+        /// Which.
+        name: String,
+        /// Where its log is.
+        log: PathBuf,
+    },
+    /// The system refused.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// What a cluster is made of.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Redis masters.
+    pub shards: usize,
+    /// Replicas of each master.
+    pub replicas: usize,
+    /// Milliseconds after which Redis takes a master for dead.
+    pub node_timeout_ms: u64,
+    /// Partitions of the venue.
+    pub partitions: u16,
+    /// Workers; each partition runs on two of them, the one ready for the other.
+    pub workers: usize,
+    /// Gateways.
+    pub gateways: usize,
+    /// Whether there is a history, with MariaDB and a writer.
+    pub history: bool,
+    /// Further settings, as TOML.
+    pub settings: String,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            shards: 3,
+            replicas: 1,
+            node_timeout_ms: 1_000,
+            partitions: 12,
+            workers: 3,
+            gateways: 2,
+            history: true,
+            settings: String::new(),
+        }
+    }
+}
+
+/// One of our own processes, or HAProxy.
+#[derive(Debug)]
+struct Program {
+    name: String,
+    binary: PathBuf,
+    arguments: Vec<String>,
+    environment: Vec<(&'static str, String)>,
+    /// Where it says whether it is ready, and on which path.
+    probe: (SocketAddr, &'static str),
+    log: PathBuf,
+    running: Option<Running>,
+    starts: u64,
+}
+
+impl Program {
+    fn start(&mut self) -> Result<(), Error> {
+        if let Some(ended) = self.running.take() {
+            ended.end(Stop::Kill);
+        }
+        let output = File::options().create(true).append(true).open(&self.log)?;
+        let mut command = process::dying_with_us(self.binary.clone());
+        command
+            .args(&self.arguments)
+            .envs(self.environment.iter().map(|(key, value)| (*key, value)))
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        self.running = Some(Running::start(&self.name, command)?);
+        self.starts += 1;
+        Ok(())
+    }
+
+    fn wait_until_ready(&self) -> Result<(), Error> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        while probe(self.probe.0, self.probe.1) != Some(200) {
+            let ended = self.running.as_ref().is_none_or(Running::has_ended);
+            if ended || Instant::now() >= deadline {
+                return Err(Error::Slow { name: self.name.clone(), log: self.log.clone() });
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+}
+
+/// The status of an answer to a GET; `None` if there is none.
+#[must_use]
+pub fn probe(address: SocketAddr, path: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect_timeout(&address, PROBE_TIMEOUT).ok()?;
+    stream.set_read_timeout(Some(PROBE_TIMEOUT)).ok()?;
+    stream.set_write_timeout(Some(PROBE_TIMEOUT)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: cluster\r\nConnection: close\r\n\r\n").ok()?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).ok()?;
+    std::str::from_utf8(&head).ok()?.strip_prefix("HTTP/1.1 ")?.trim().parse().ok()
+}
+
+/// A running cluster.
+#[derive(Debug)]
+pub struct LocalCluster {
+    folder: PathBuf,
+    /// The servers of the logs, counted as [`RedisCluster`] counts them.
+    pub redis: RedisCluster,
+    /// The database of the history.
+    pub mariadb: Option<MariaDb>,
+    database: Option<String>,
+    programs: Vec<Program>,
+    http: SocketAddr,
+    admin: SocketAddr,
+    token: String,
+    config: PathBuf,
+    /// What is not to be started again although it has died.
+    held: Vec<String>,
+    redis_held: Vec<usize>,
+}
+
+impl LocalCluster {
+    /// Starts everything in `folder`, which is empty or does not exist, with `binary` as the program of all roles, and waits until
+    /// orders can be placed. `shown` is told what is being started.
+    ///
+    /// # Errors
+    /// When a part is not installed, or does not become ready.
+    pub fn start(folder: &Path, binary: &Path, plan: &Plan, mut shown: impl FnMut(&str)) -> Result<Self, Error> {
+        fs::create_dir_all(folder)?;
+        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        shown("Redis");
+        let redis = RedisCluster::start_with(&folder.join("redis"), plan.shards, plan.replicas, plan.node_timeout_ms)?;
+        let (mut mariadb, mut database) = (None, None);
+        if plan.history {
+            shown("MariaDB");
+            let server = MariaDb::start(&folder.join("mariadb"))?;
+            database = Some(server.create("crossbook")?);
+            mariadb = Some(server);
+        }
+        let mut secrets = [[0_u8; 32]; 2];
+        for secret in &mut secrets {
+            aws_lc_rs::rand::fill(secret).map_err(|_| io::Error::other("the system gives no random bytes"))?;
+        }
+        let [token, key] = secrets.map(hex::encode);
+        let config = folder.join("cluster.toml");
+        fs::write(&config, settings(folder, &redis, plan, database.as_deref())?)?;
+        let mut cluster = Self {
+            folder: folder.to_owned(),
+            redis,
+            mariadb,
+            database,
+            programs: Vec::new(),
+            http: loopback(free_port()?),
+            admin: loopback(free_port()?),
+            token: token.clone(),
+            config: config.clone(),
+            held: Vec::new(),
+            redis_held: Vec::new(),
+        };
+        let role = |role: &str, admin: SocketAddr| {
+            let config = config.display().to_string();
+            let admin = admin.to_string();
+            ["--config", &config, "--admin", &admin, "--log-format", "human"].into_iter().fold(
+                vec![role.to_owned()],
+                |mut arguments, argument| {
+                    arguments.push(argument.to_owned());
+                    arguments
+                },
+            )
+        };
+        for at in 0..plan.workers {
+            let admin = loopback(free_port()?);
+            let name = format!("worker-{at}");
+            let mut arguments = role("worker", admin);
+            arguments.extend(["--name".to_owned(), name.clone(), "--partitions".to_owned()]);
+            arguments.push(partitions_of(at, plan));
+            cluster.add(&name, binary, arguments, Vec::new(), (admin, "/readyz"));
+        }
+        let mut backends = Vec::new();
+        for at in 0..plan.gateways {
+            let (http, admin) = (loopback(free_port()?), loopback(free_port()?));
+            backends.push((http, admin));
+            let mut arguments = role("gateway", admin);
+            arguments.extend(["--http".to_owned(), http.to_string()]);
+            let secrets = vec![("CROSSBOOK_ADMIN_TOKEN", token.clone()), ("CROSSBOOK_SECRET_KEY", key.clone())];
+            cluster.add(&format!("gateway-{at}"), binary, arguments, secrets, (admin, "/readyz"));
+        }
+        if plan.history {
+            let admin = loopback(free_port()?);
+            cluster.add("writer-0", binary, role("writer", admin), Vec::new(), (admin, "/readyz"));
+        }
+        let haproxy = process::find("haproxy", &["/usr/sbin", "/usr/local/sbin"]).ok_or(Error::NoHaProxy)?;
+        let balance = folder.join("haproxy.cfg");
+        fs::write(&balance, balancing(cluster.http, cluster.admin, &backends))?;
+        let arguments = vec!["-db".to_owned(), "-f".to_owned(), balance.display().to_string()];
+        let probe = (cluster.http, "/api/v3/ping");
+        cluster.add("haproxy", &haproxy, arguments, Vec::new(), probe);
+        for program in &mut cluster.programs {
+            shown(&program.name);
+            program.start()?;
+        }
+        for program in &cluster.programs {
+            program.wait_until_ready()?;
+        }
+        Ok(cluster)
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        binary: &Path,
+        arguments: Vec<String>,
+        environment: Vec<(&'static str, String)>,
+        probe: (SocketAddr, &'static str),
+    ) {
+        self.programs.push(Program {
+            name: name.to_owned(),
+            binary: binary.to_owned(),
+            arguments,
+            environment,
+            probe,
+            log: self.folder.join(format!("{name}.log")),
+            running: None,
+            starts: 0,
+        });
+    }
+
+    /// The client API, through HAProxy.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// The admin API, through HAProxy.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// What the admin API demands.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The configuration that all roles have.
+    #[must_use]
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// The address of the history's database, if there is one.
+    #[must_use]
+    pub fn database(&self) -> Option<&str> {
+        self.database.as_deref()
+    }
+
+    /// The names of our own processes and HAProxy, where each answers probes, and its process.
+    pub fn programs(&self) -> impl Iterator<Item = (&str, SocketAddr, Option<u32>)> {
+        self.programs
+            .iter()
+            .map(|program| (program.name.as_str(), program.probe.0, program.running.as_ref().map(Running::process)))
+    }
+
+    /// Starts again what has died, but for what is [held](LocalCluster::hold). The names of what was started.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn tend(&mut self) -> Result<Vec<String>, Error> {
+        let mut started = Vec::new();
+        for node in 0..self.redis.nodes() {
+            if !self.redis_held.contains(&node) && !self.redis.is_running(node) {
+                self.redis.restart(node)?;
+                started.push(format!("redis-{node}"));
+            }
+        }
+        for program in &mut self.programs {
+            let dead = program.running.as_ref().is_none_or(Running::has_ended);
+            if dead && !self.held.contains(&program.name) {
+                program.start()?;
+                started.push(program.name.clone());
+            }
+        }
+        Ok(started)
+    }
+
+    /// From now on that process is not started again, or it is.
+    pub fn hold(&mut self, name: &str, held: bool) {
+        self.held.retain(|other| other != name);
+        if held {
+            self.held.push(name.to_owned());
+        }
+    }
+
+    /// The same for a Redis server.
+    pub fn hold_redis(&mut self, node: usize, held: bool) {
+        self.redis_held.retain(|other| *other != node);
+        if held {
+            self.redis_held.push(node);
+        }
+    }
+
+    /// Kills a process, as a crash would.
+    pub fn kill(&mut self, name: &str) {
+        for program in self.programs.iter_mut().filter(|program| program.name == name) {
+            if let Some(running) = program.running.take() {
+                running.end(Stop::Kill);
+            }
+        }
+    }
+
+    /// Makes a process stand still, or go on.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn pause(&self, name: &str, paused: bool) -> Result<(), Error> {
+        let signal = if paused { Signal::STOP } else { Signal::CONT };
+        let running = self.programs.iter().find(|program| program.name == name).and_then(|p| p.running.as_ref());
+        let process = running.and_then(|running| Pid::from_raw(running.process().cast_signed()));
+        let process = process.ok_or_else(|| io::Error::other(format!("{name} does not run")))?;
+        kill_process(process, signal).map_err(|error| Error::System(error.into()))
+    }
+
+    /// Waits until a process is ready.
+    ///
+    /// # Errors
+    /// When it does not become so.
+    pub fn wait_until_ready(&self, name: &str) -> Result<(), Error> {
+        self.programs.iter().filter(|program| program.name == name).try_for_each(Program::wait_until_ready)
+    }
+}
+
+impl Drop for LocalCluster {
+    fn drop(&mut self) {
+        for program in self.programs.iter_mut().rev() {
+            if let Some(running) = program.running.take() {
+                running.end(Stop::Terminate);
+            }
+        }
+    }
+}
+
+/// The partitions that a worker runs: its share of them, and the share of the one before it, for which it stands by.
+fn partitions_of(worker: usize, plan: &Plan) -> String {
+    let before = (worker + plan.workers - 1) % plan.workers;
+    let own = (0..plan.partitions).filter(|partition| {
+        let share = usize::from(*partition) % plan.workers;
+        share == worker || share == before
+    });
+    own.map(|partition| partition.to_string()).collect::<Vec<_>>().join(",")
+}
+
+fn settings(folder: &Path, redis: &RedisCluster, plan: &Plan, database: Option<&str>) -> io::Result<String> {
+    let snapshots = folder.join("snapshots");
+    fs::create_dir_all(&snapshots)?;
+    let snapshots = fs::canonicalize(snapshots)?;
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{}", plan.settings);
+    let _ = writeln!(text, "[history]\ndatabase = \"{}\"", database.unwrap_or("none"));
+    let _ = writeln!(text, "[cluster]\npartitions = {}", plan.partitions);
+    let urls: Vec<String> = redis.urls().into_iter().map(|url| format!("\"{url}\"")).collect();
+    let _ = writeln!(text, "[cluster.redis]\nservers = [{}]\nreplicas_min = {}", urls.join(", "), plan.replicas.min(1));
+    let _ = writeln!(text, "[cluster.snapshots]\naddress = \"file://{}\"", snapshots.display());
+    Ok(text)
+}
+
+/// HAProxy's configuration: requests go to whichever gateway is ready; one that is not is left out within half a second.
+fn balancing(http: SocketAddr, admin: SocketAddr, gateways: &[(SocketAddr, SocketAddr)]) -> String {
+    let mut text = String::from(
+        "global\n  maxconn 20000\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 1h\n  timeout server 30s\n  \
+         timeout tunnel 1h\n  timeout http-keep-alive 1h\n  option redispatch\n  retries 3\n  option httpchk GET /readyz\n  \
+         default-server check inter 200ms fall 2 rise 1\n",
+    );
+    for (name, bind) in [("clients", http), ("operators", admin)] {
+        let _ = writeln!(text, "frontend {name}\n  bind {bind}\n  default_backend {name}");
+        let _ = writeln!(text, "backend {name}\n  balance leastconn");
+        for (at, (http, admin)) in gateways.iter().enumerate() {
+            let to = if name == "clients" { http } else { admin };
+            let _ = writeln!(text, "  server gateway-{at} {to} port {}", admin.port());
+        }
+    }
+    text
+}
