@@ -384,6 +384,8 @@ impl Node {
             .args(["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"])
             // A replica that comes back waits for nobody else to come.
             .args(["--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0"])
+            // A replica of an empty master is named to clients only after the first ping, else ten seconds later.
+            .args(["--repl-ping-replica-period", "1"])
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
