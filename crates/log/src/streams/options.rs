@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::Error;
 
+/// A stream is trimmed by whole nodes, of 100 entries in servers as they come; with a smaller bound nothing would ever go.
+const TRIM_ENTRIES_MIN: u64 = 1_000;
 /// The longest name of a venue.
 const VENUE_BYTES_MAX: usize = 64;
 
@@ -77,9 +79,12 @@ impl Options {
                 "connect_timeout_ms, reply_timeout_ms and wait_timeout_ms must be more than 0".to_owned(),
             ));
         }
-        if self.batch_records_max == 0 || self.batch_bytes_max < self.record_bytes_max || self.trim_entries_max == 0 {
+        if self.trim_entries_max < TRIM_ENTRIES_MIN {
+            return Err(Error::Options("trim_entries_max must be 1000 at least".to_owned()));
+        }
+        if self.batch_records_max == 0 || self.batch_bytes_max < self.record_bytes_max {
             return Err(Error::Options(
-                "batch_records_max and trim_entries_max must be more than 0, and batch_bytes_max not less than record_bytes_max".to_owned(),
+                "batch_records_max must be more than 0, and batch_bytes_max not less than record_bytes_max".to_owned(),
             ));
         }
         Ok(())
