@@ -201,7 +201,7 @@ async fn fill(
 ) -> Result<Sequence, Error> {
     // Found before anything is touched: a log that leads nowhere must not cost the tables that there are.
     let mut projection = source.seek(Position::default(), &|| false).map_err(Error::Source)?;
-    let mut writer = Writer::open_anew(database).await?;
+    let mut writer = Writer::open_anew(database, PARTITION).await?;
     let mut shown = Replay::begin(what);
     loop {
         source.pull(&mut projection, end, config.history.transaction_rows_max.max(1)).map_err(Error::Source)?;

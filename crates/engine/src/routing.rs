@@ -77,10 +77,17 @@ impl Routing {
     #[must_use]
     #[inline]
     pub fn of_market(&self, market: &Market) -> PartitionId {
+        self.of_listed(market.id, &market.symbol)
+    }
+
+    /// The same, of a market of which only number and name are known.
+    #[must_use]
+    #[inline]
+    pub fn of_listed(&self, id: SymbolId, name: &SymbolName) -> PartitionId {
         if self.partitions == 1 {
             return PartitionId(0);
         }
-        self.names.get(&market.symbol).copied().unwrap_or_else(|| self.of_symbol(market.id))
+        self.names.get(name).copied().unwrap_or_else(|| self.of_symbol(id))
     }
 
     /// The owner of a market that is listed, as a partition knows it.

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crossbook_engine::Routing;
+use crossbook_types::PartitionId;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{
@@ -12,6 +14,7 @@ use sqlx::{
 
 use crate::options::{Dialect, Options};
 use crate::schema::{PROJECTION, TABLES};
+use tokio::sync::{Mutex, MutexGuard};
 
 /// Statements that a connection keeps ready: 25 lengths for each of ten tables, and some.
 const STATEMENTS_CACHED: usize = 300;
@@ -28,6 +31,14 @@ const MIGRATIONS: [(i64, &str, &str, &str); 1] = [(
 const MIGRATIONS_TABLE: &str = "crossbook_migrations";
 /// How long a server keeps the session of a writer from which it hears nothing.
 const SESSION_SECONDS: u32 = 30;
+/// What a server's lock is called: names of locks are short, those of databases need not be.
+const LOCK_NAME: &str = "CONCAT('crossbook-history-', MD5(DATABASE()), ?)";
+/// How long a writer waits for another one that is at the tables themselves.
+const TABLES_SECONDS: u32 = 10;
+
+/// Held by whoever opens a SQLite file to write: the writers of several partitions in one process must not make its tables at the
+/// same time. A server has locks of its own for that.
+static OPENING: Mutex<()> = Mutex::const_new(());
 
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +63,15 @@ pub enum Error {
     /// Another process writes this history.
     #[error("another process writes this history; stop it, or give this venue a database of its own")]
     Claimed,
+    /// Another writer is making the tables, or clearing them.
+    #[error("another writer is at work on the history's tables themselves; this one waits for it and tries again")]
+    Busy,
+    /// It is not known whose the rows of a market are.
+    #[error(
+        "the history has rows of market {0}, but not the market, which partition 0 writes: this partition's rows can only be cleared once \
+         partition 0 has come so far; it is tried again"
+    )]
+    UnknownMarket(u32),
     /// The tables are those of another log.
     #[error(
         "this is the history of another venue (log {found}, not {expected}): give this venue a database of its own, or make the history \
@@ -84,6 +104,7 @@ pub struct Database {
     options: Options,
     log_identity: u64,
     synced: bool,
+    routing: Routing,
 }
 
 impl Database {
@@ -109,10 +130,12 @@ impl Database {
         let address: AnyConnectOptions = address.parse().map_err(|_| unknown())?;
         // The statements themselves would drown everything else in the log.
         let address = address.disable_statement_logging();
-        Ok(Some(Self { dialect, address, options: options.clone(), log_identity: 0, synced: false }))
+        let (options, routing) = (options.clone(), Routing::single());
+        Ok(Some(Self { dialect, address, options, log_identity: 0, synced: false, routing }))
     }
 
-    /// The same database for the history of the log with that identity; that of another one is refused.
+    /// The same database for the history of the log with that identity; that of another one is refused. Where a venue has several
+    /// partitions, their logs have one identity, the venue's.
     #[must_use]
     pub fn for_log(self, identity: u64) -> Self {
         Self { log_identity: identity, ..self }
@@ -123,6 +146,23 @@ impl Database {
     #[must_use]
     pub fn synced(self, synced: bool) -> Self {
         Self { synced, ..self }
+    }
+
+    /// The same database for a venue of several partitions, each of which has a writer. Not said, there is one partition.
+    #[must_use]
+    pub fn routed(self, routing: Routing) -> Self {
+        Self { routing, ..self }
+    }
+
+    /// Which partition owns what.
+    #[must_use]
+    pub fn routing(&self) -> &Routing {
+        &self.routing
+    }
+
+    /// Whether only one partition has rows here.
+    pub(crate) fn is_of_one(&self) -> bool {
+        self.routing.partitions() == 1
     }
 
     /// The identity of the log, as it stands in the tables.
@@ -195,18 +235,49 @@ impl Database {
             }
             // A server keeps the session, and with it the claim, of a host that has vanished for only so long. The recorder asks for
             // the position far more often.
-            Dialect::MySql => format!("{settings}; SET SESSION wait_timeout = {SESSION_SECONDS}"),
+            Dialect::MySql => {
+                // Where writers of several partitions are side by side, one must not lock the gaps into which another one writes: they would
+                // be in each other's way, now and then for good. Each reads only what is its own.
+                let level = if self.is_of_one() { "REPEATABLE READ" } else { "READ COMMITTED" };
+                format!(
+                    "{settings}; SET SESSION wait_timeout = {SESSION_SECONDS}; \
+                     SET SESSION TRANSACTION ISOLATION LEVEL {level}"
+                )
+            }
         }
     }
 
+    /// To be held while a writer is opened.
+    pub(crate) async fn opening(&self) -> Option<MutexGuard<'static, ()>> {
+        match self.dialect {
+            Dialect::Sqlite => Some(OPENING.lock().await),
+            Dialect::MySql => None,
+        }
+    }
+
+    /// Makes the tables, if they are not there, while no other writer is at them; if `anew`, without anything that was in them.
+    pub(crate) async fn make_tables(&self, connection: &mut AnyConnection, anew: bool) -> Result<(), Error> {
+        const LOCK: &str = "tables";
+        if !self.lock(connection, LOCK, TABLES_SECONDS).await? {
+            return Err(Error::Busy);
+        }
+        if anew {
+            self.drop_tables(connection).await?;
+        }
+        self.migrate(connection).await?;
+        self.unlock(connection, LOCK).await
+    }
+
     /// Makes the tables, if they are not there.
-    pub(crate) async fn migrate(&self, connection: &mut AnyConnection) -> Result<(), Error> {
+    async fn migrate(&self, connection: &mut AnyConnection) -> Result<(), Error> {
         let migration = |&(version, what, sqlite, mysql): &(i64, &'static str, &'static str, &'static str)| {
             let statements = if self.dialect == Dialect::Sqlite { sqlite } else { mysql };
             Migration::new(version, what.into(), MigrationType::Simple, statements.into_sql_str(), false)
         };
         let mut migrator = Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect());
         migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
+        // There is a lock already.
+        migrator.set_locking(false);
         let limit = self.options.write_timeout();
         let run =
             async |connection: &mut AnyConnection| match tokio::time::timeout(limit, migrator.run(connection)).await {
@@ -260,7 +331,7 @@ impl Database {
     }
 
     /// Removes all tables with everything in them.
-    pub(crate) async fn drop_tables(&self, connection: &mut AnyConnection) -> Result<(), Error> {
+    async fn drop_tables(&self, connection: &mut AnyConnection) -> Result<(), Error> {
         self.check_ownership(connection).await?;
         // What tells that the tables are the history's goes last, so that a drop that was cut short can be finished.
         let tables = TABLES.iter().map(|table| table.name).chain([MIGRATIONS_TABLE]);
@@ -284,21 +355,36 @@ impl Database {
             .connect_lazy_with(self.address.clone())
     }
 
-    /// Takes the sole right to write, for as long as the connection lasts.
+    /// Takes the sole right to write a partition's rows, for as long as the connection lasts.
     ///
     /// # Errors
     /// When another connection has it.
-    pub(crate) async fn claim(&self, connection: &mut AnyConnection) -> Result<(), Error> {
+    pub(crate) async fn claim(&self, connection: &mut AnyConnection, partition: PartitionId) -> Result<(), Error> {
+        // A server may take a while to notice that a connection has ended that held the lock.
+        const SECONDS: u32 = 2;
+        let part = if partition == Routing::REGISTRY { String::new() } else { format!("p{partition}") };
+        if self.lock(connection, &part, SECONDS).await? { Ok(()) } else { Err(Error::Claimed) }
+    }
+
+    /// Waits so long for a server's lock by name, which lasts as long as the connection. Whether it was had.
+    async fn lock(&self, connection: &mut AnyConnection, part: &str, seconds: u32) -> Result<bool, Error> {
         if self.dialect == Dialect::Sqlite {
             // A file has no locks by name. Two writers are found out by the position, which each checks in every transaction.
+            return Ok(true);
+        }
+        let statement = AssertSqlSafe(format!("SELECT COALESCE(GET_LOCK({LOCK_NAME}, {seconds}), 0)"));
+        let query = sqlx::query(statement).bind(part.to_owned());
+        let row = within(self.options.write_timeout(), query.fetch_one(&mut *connection)).await?;
+        Ok(row.try_get::<i64, _>(0)? == 1)
+    }
+
+    async fn unlock(&self, connection: &mut AnyConnection, part: &str) -> Result<(), Error> {
+        if self.dialect == Dialect::Sqlite {
             return Ok(());
         }
-        // A server may take a while to notice that a connection has ended that held the lock. Names of locks are short, those of
-        // databases need not be.
-        let query = sqlx::query("SELECT COALESCE(GET_LOCK(CONCAT('crossbook-history-', MD5(DATABASE())), 2), 0)");
-        let row = within(self.options.write_timeout(), query.fetch_one(&mut *connection)).await?;
-        let taken: i64 = row.try_get(0)?;
-        if taken == 1 { Ok(()) } else { Err(Error::Claimed) }
+        let statement = AssertSqlSafe(format!("SELECT COALESCE(RELEASE_LOCK({LOCK_NAME}), 0)"));
+        let query = sqlx::query(statement).bind(part.to_owned());
+        within(self.options.write_timeout(), query.fetch_one(&mut *connection)).await.map(drop)
     }
 }
 

@@ -15,14 +15,19 @@
 //! - [`Writer`] writes a batch and the position that it reaches in one transaction, so that dying at any point repeats nothing and loses
 //!   nothing.
 //! - [`Recorder`] is the loop around both.
-//! - [`History`] answers queries, in the words of the views.
+//! - [`History`] answers queries, in the words of the views; [`watch`](watch()) tells it how far the tables are when another process
+//!   writes them.
 //! - [`measure`] tells what it is worth to write rows together.
 //! - [`verify`] holds the tables against the engine's own state; [`contents`] says what is in them, to compare two histories.
+//!
+//! Where a venue has several partitions, each has a recorder of its own, and all write into one database: every row has one partition that
+//! writes it, and every partition a position. Assets, markets and accounts are partition 0's.
 //!
 //! There is one schema in two dialects, see `migrations/`. Amounts are whole numbers of smallest units; nothing is rounded, and
 //! nothing is ever a floating-point number.
 
 mod batch;
+mod clearing;
 pub mod contents;
 mod database;
 mod history;
@@ -34,6 +39,7 @@ mod recorder;
 mod rows;
 mod schema;
 pub mod verify;
+mod watch;
 mod writer;
 
 pub use batch::Batch;
@@ -43,4 +49,5 @@ pub use options::{Address, Dialect, Options};
 pub use progress::{Activity, Progress, Status};
 pub use projection::Projection;
 pub use recorder::{Live, Recorder, Source, SourceError};
+pub use watch::watch;
 pub use writer::{Position, Writer, give_up, owner};

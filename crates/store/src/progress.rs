@@ -1,4 +1,5 @@
-//! How far the history has come, as the writer tells it and everybody else reads it.
+//! How far the history of a partition has come, as its writer tells it and everybody else reads it. Where the writer is in another process,
+//! [`crate::watch`] tells it from the tables.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -47,7 +48,7 @@ pub struct Status {
     pub activity: Activity,
 }
 
-/// A [`Status`] that one thread writes and others read.
+/// The [`Status`] of a partition's history that one thread writes and others read.
 #[derive(Debug)]
 pub struct Progress {
     status: Mutex<Status>,

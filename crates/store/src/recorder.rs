@@ -4,12 +4,15 @@
 //! one batch. When the database fails, the batch is kept, the connection is thrown away, and after a pause that grows to a bound the
 //! next connection is asked where the tables stand: at the end of the batch (the commit had worked), at its beginning (it had not,
 //! and the batch is written again), or elsewhere (somebody restored or emptied the tables, and the source goes back to there).
+//!
+//! Of several partitions each has a recorder, which knows nothing of the others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbook_types::{PartitionId, Sequence};
+use metrics::Label;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -87,6 +90,8 @@ pub struct Recorder<S> {
     projection: Option<Projection>,
     /// What is being written.
     batch: Option<Batch>,
+    /// Which partition its metrics are of, if there are several.
+    labels: Vec<Label>,
 }
 
 impl<S: Source> Recorder<S> {
@@ -100,7 +105,11 @@ impl<S: Source> Recorder<S> {
         stop: watch::Receiver<bool>,
         progress: Arc<Progress>,
     ) -> Self {
-        Self { database, partition, source, live, stop, progress, projection: None, batch: None }
+        let labels = match database.is_of_one() {
+            true => Vec::new(),
+            false => vec![Label::new("partition", partition.to_string())],
+        };
+        Self { database, partition, source, live, stop, progress, projection: None, batch: None, labels }
     }
 
     /// Runs until the venue stops, and then until everything is written or the database fails. Needs a runtime of its own, since
@@ -112,8 +121,8 @@ impl<S: Source> Recorder<S> {
         loop {
             let before = self.progress.position();
             let Err(failure) = self.session().await else { break };
-            metrics::counter!("crossbook_history_failures_total").increment(1);
-            metrics::gauge!("crossbook_history_connected").set(0.0);
+            metrics::counter!("crossbook_history_failures_total", self.labels.clone()).increment(1);
+            metrics::gauge!("crossbook_history_connected", self.labels.clone()).set(0.0);
             if let Failure::Database(Error::Moved { .. } | Error::Foreign { .. }) = failure {
                 self.progress.lose();
             }
@@ -132,26 +141,26 @@ impl<S: Source> Recorder<S> {
             }
             delay = (delay * 2).min(longest);
         }
-        metrics::gauge!("crossbook_history_connected").set(0.0);
+        metrics::gauge!("crossbook_history_connected", self.labels.clone()).set(0.0);
         self.progress.set(Activity::Stopped);
     }
 
     /// Writes on one connection for as long as it lasts.
     async fn session(&mut self) -> Result<(), Failure> {
         self.progress.set(Activity::Connecting);
-        let mut writer = Writer::open(&self.database).await?;
+        let mut writer = Writer::open(&self.database, self.partition).await?;
         let result = self.follow(&mut writer).await;
         writer.close().await;
         result
     }
 
     async fn follow(&mut self, writer: &mut Writer) -> Result<(), Failure> {
-        let position = writer.position(self.partition).await?;
+        let position = writer.position().await?;
         if position.sequence == Sequence(0) {
             writer.clear_leftovers().await?;
         }
         self.progress.reach(position);
-        metrics::gauge!("crossbook_history_connected").set(1.0);
+        metrics::gauge!("crossbook_history_connected", self.labels.clone()).set(1.0);
         self.find_place(position)?;
         if self.projection.is_none() {
             return Ok(());
@@ -165,13 +174,13 @@ impl<S: Source> Recorder<S> {
                 let started = Instant::now();
                 writer.write(batch).await?;
                 let took = started.elapsed();
-                metrics::histogram!("crossbook_history_write_seconds").record(took.as_secs_f64());
-                metrics::histogram!("crossbook_history_batch_rows").record(batch.rows() as f64);
-                metrics::counter!("crossbook_history_rows_total").increment(batch.rows() as u64);
+                metrics::histogram!("crossbook_history_write_seconds", self.labels.clone()).record(took.as_secs_f64());
+                metrics::histogram!("crossbook_history_batch_rows", self.labels.clone()).record(batch.rows() as f64);
+                metrics::counter!("crossbook_history_rows_total", self.labels.clone()).increment(batch.rows() as u64);
                 self.progress.wrote(batch.rows() as u64);
                 let Batch { until, complete_from, .. } = *batch;
                 self.progress.reach(Position { sequence: until.sequence, time: until.time, complete_from });
-                metrics::gauge!("crossbook_history_sequence").set(until.sequence.0 as f64);
+                metrics::gauge!("crossbook_history_sequence", self.labels.clone()).set(until.sequence.0 as f64);
                 self.batch = None;
                 // SQLite works on the venue's own processors and disk. It rests for as long as it has worked, so that however much
                 // there is to catch up with, half of the time belongs to trading alone.
@@ -239,7 +248,7 @@ impl<S: Source> Recorder<S> {
                 return Ok(true);
             }
             if heard.elapsed() >= HEARTBEAT {
-                let (expected, found) = (projection.written(), writer.position(self.partition).await?.sequence);
+                let (expected, found) = (projection.written(), writer.position().await?.sequence);
                 if found != expected {
                     return Err(Error::Moved { expected: expected.0, found: found.0 }.into());
                 }

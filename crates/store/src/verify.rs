@@ -1,5 +1,9 @@
 //! The tables held against the engine. [`Facts`] are what the tables say, read in one transaction; a [`Witness`] is what the engine says
 //! at the same command, after a replay of the log. Neither knows how the other came to it.
+//!
+//! Where a venue has several partitions, each is held against its own rows. One thing is in no partition alone: a trade is posted where
+//! its market is, and the money moves where the accounts are. So what an account's entries add up to is compared over all partitions at
+//! once, by [`compare_entries`], when no message is under way between them.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +15,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 
+use crate::clearing::market_names;
 use crate::contents::{self, TableContents};
 use crate::database::{self, Database, Error};
 use crate::rows::Fields;
@@ -45,7 +50,7 @@ impl TradeSums {
     }
 }
 
-/// What the tables say.
+/// What the tables say of a partition.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Facts {
     /// Where they stand.
@@ -56,7 +61,7 @@ pub struct Facts {
     pub open_orders: BTreeMap<(SymbolId, OrderId), Order>,
     /// Of all trades.
     pub trades: BTreeMap<SymbolId, TradeSums>,
-    /// Of all ledger entries, by account and asset.
+    /// Of all ledger entries that the partition made, by account and asset.
     pub entries: BTreeMap<(AccountId, AssetId), Amount>,
     /// Of all candles: trades and quote volume, by market and interval.
     pub candles: BTreeMap<(SymbolId, String), (u64, Amount)>,
@@ -65,7 +70,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads the tables as they are at one moment; all their rows, if their contents are to be told too.
+    /// Reads a partition's rows as they are at one moment; all rows of all tables, if their contents are to be told too.
     ///
     /// # Errors
     /// When the database fails, or a row makes no sense.
@@ -73,6 +78,12 @@ impl Facts {
         let mut connection = database.connect().await?;
         let mut transaction = connection.begin().await?;
         let mut facts = Self { position: position(&mut transaction, partition).await?, ..Self::default() };
+        let (routing, alone) = (database.routing(), database.is_of_one());
+        let names = market_names(&mut transaction).await?;
+        let owns_account = |account: AccountId| alone || routing.of_account(account) == partition;
+        let owns_market = |symbol: SymbolId| {
+            alone || names.get(&symbol).is_some_and(|name| routing.of_listed(symbol, name) == partition)
+        };
         let account = |fields: &Fields<'_>| {
             let asset = u32::try_from(fields.number("asset_id")?);
             let asset = asset.map_err(|_| Error::Nonsense("column asset_id".to_owned()))?;
@@ -81,7 +92,10 @@ impl Facts {
         let text = |column| format!("CAST({column} AS CHAR(41)) AS {column}");
         let statement = format!("SELECT account_id, asset_id, {}, {} FROM balances", text("free"), text("held"));
         each(&mut transaction, statement, |row| {
-            facts.balances.insert(account(&row)?, (row.amount("free")?, row.amount("held")?));
+            let (account, asset) = account(&row)?;
+            if owns_account(account) {
+                facts.balances.insert((account, asset), (row.amount("free")?, row.amount("held")?));
+            }
             Ok(())
         })
         .await?;
@@ -89,7 +103,9 @@ impl Facts {
             format!("SELECT {} FROM orders WHERE status IN ('NEW', 'PARTIALLY_FILLED')", ORDERS.selection());
         each(&mut transaction, statement, |row| {
             let order = row.order()?;
-            facts.open_orders.insert((order.symbol, order.order), order);
+            if owns_market(order.symbol) {
+                facts.open_orders.insert((order.symbol, order.order), order);
+            }
             Ok(())
         })
         .await?;
@@ -100,12 +116,18 @@ impl Facts {
             text("maker_fee")
         );
         each(&mut transaction, statement, |row| {
-            let sums = facts.trades.entry(row.symbol()?).or_default();
+            let symbol = row.symbol()?;
+            if !owns_market(symbol) {
+                return Ok(());
+            }
+            let sums = facts.trades.entry(symbol).or_default();
             sums.add(row.number("quantity")?, row.amount("quote")?, row.amount("taker_fee")?, row.amount("maker_fee")?);
             Ok(())
         })
         .await?;
-        let statement = format!("SELECT account_id, asset_id, {} FROM ledger_entries", text("amount"));
+        // What no partition of this venue wrote is to be found, not passed over.
+        let own = if alone { String::new() } else { format!(" WHERE partition_id = {}", partition.0) };
+        let statement = format!("SELECT account_id, asset_id, {} FROM ledger_entries{own}", text("amount"));
         each(&mut transaction, statement, |row| {
             let sum = facts.entries.entry(account(&row)?).or_default();
             *sum = sum.plus(row.amount("amount")?);
@@ -114,7 +136,11 @@ impl Facts {
         .await?;
         let statement = format!("SELECT symbol_id, candle_interval, trades, {} FROM candles", text("quote_volume"));
         each(&mut transaction, statement, |row| {
-            let (count, quote) = facts.candles.entry((row.symbol()?, row.text("candle_interval")?)).or_default();
+            let symbol = row.symbol()?;
+            if !owns_market(symbol) {
+                return Ok(());
+            }
+            let (count, quote) = facts.candles.entry((symbol, row.text("candle_interval")?)).or_default();
             *count += row.number("trades")?;
             *quote = quote.plus(row.amount("quote_volume")?);
             Ok(())
@@ -200,19 +226,15 @@ impl Witness {
             });
             differences("trades in candles", &facts.candles, &candles.collect(), |_| false, &mut note);
         }
-        let venue = partition.registry().assets().iter().flat_map(|asset| {
-            [AccountId::EXTERNAL, AccountId::FEES, AccountId::CLEARING]
-                .map(|account| ((account, asset.id), ledger.venue_balance(account, asset.id)))
-        });
-        let clients =
-            ledger.balances().map(|(account, asset, balance)| ((account, asset), balance.free.plus(balance.held)));
-        differences(
-            "sum of ledger entries",
-            &facts.entries,
-            &venue.chain(clients).collect(),
-            |sum| sum.is_zero(),
-            &mut note,
-        );
+        if partition.routing().partitions() == 1 {
+            differing_entries(&facts.entries, &[partition], &mut note);
+        } else {
+            // The one account that moves by nothing but this partition's own transfers.
+            let outside = |&(account, _): &(AccountId, AssetId)| account == AccountId::EXTERNAL;
+            let entries = facts.entries.iter().filter(|(key, _)| outside(key)).map(|(&key, &sum)| (key, sum)).collect();
+            let told = ledger_sums(&[partition]).into_iter().filter(|(key, _)| outside(key)).collect();
+            differences("sum of ledger entries", &entries, &told, |sum| sum.is_zero(), &mut note);
+        }
 
         let mut sums = BTreeMap::<AssetId, Amount>::new();
         for ((_, asset), amount) in &facts.entries {
@@ -224,6 +246,51 @@ impl Witness {
         }
         findings
     }
+}
+
+/// Everything in which the ledger entries of all partitions differ from the engine, where both are complete and stand still: each
+/// account's add up to what it has. `facts` and `partitions` are of all of them, in any order.
+#[must_use]
+pub fn compare_entries(facts: &[Facts], partitions: &[&Partition]) -> Vec<String> {
+    let mut entries = BTreeMap::<(AccountId, AssetId), Amount>::new();
+    for (&key, &amount) in facts.iter().flat_map(|facts| &facts.entries) {
+        let sum = entries.entry(key).or_default();
+        *sum = sum.plus(amount);
+    }
+    let mut findings = Vec::new();
+    differing_entries(&entries, partitions, &mut |finding| {
+        if findings.len() < FINDINGS_MAX {
+            findings.push(finding);
+        }
+    });
+    findings
+}
+
+fn differing_entries(
+    entries: &BTreeMap<(AccountId, AssetId), Amount>,
+    partitions: &[&Partition],
+    note: &mut impl FnMut(String),
+) {
+    differences("sum of ledger entries", entries, &ledger_sums(partitions), |sum| sum.is_zero(), note);
+}
+
+/// What clients and the venue's own accounts have in all of these partitions.
+fn ledger_sums(partitions: &[&Partition]) -> BTreeMap<(AccountId, AssetId), Amount> {
+    let mut sums = BTreeMap::<(AccountId, AssetId), Amount>::new();
+    for partition in partitions {
+        let ledger = partition.ledger();
+        let venue = partition.registry().assets().iter().flat_map(|asset| {
+            [AccountId::EXTERNAL, AccountId::FEES, AccountId::CLEARING]
+                .map(|account| ((account, asset.id), ledger.venue_balance(account, asset.id)))
+        });
+        let clients =
+            ledger.balances().map(|(account, asset, balance)| ((account, asset), balance.free.plus(balance.held)));
+        for (key, amount) in venue.chain(clients) {
+            let sum = sums.entry(key).or_default();
+            *sum = sum.plus(amount);
+        }
+    }
+    sums
 }
 
 /// Tells every key under which two maps differ. What `is_nothing` may be absent.

@@ -14,9 +14,13 @@ use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
 use crate::batch::{Batch, Step, TableRows, Value};
+use crate::clearing;
 use crate::database::{self, Database, Error, within};
 use crate::options::Dialect;
 use crate::schema::{self, Table};
+
+/// Takes a partition's position away.
+const GIVE_UP: &str = "DELETE FROM projection WHERE partition_id = ?";
 
 /// How far the tables of a partition have come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -29,46 +33,79 @@ pub struct Position {
     pub complete_from: Sequence,
 }
 
-/// The one connection that writes.
+/// The one connection that writes the rows of a partition.
 #[derive(Debug)]
 pub struct Writer {
     database: Database,
+    partition: PartitionId,
     connection: AnyConnection,
     statements: HashMap<(&'static str, usize), String>,
 }
 
 impl Writer {
-    /// Connects, makes the tables if there are none, and takes the sole right to write.
+    /// Connects, makes the tables if there are none, and takes the sole right to write the rows of a partition.
     ///
     /// # Errors
     /// When the database cannot be reached, is not meant for this, or has another writer.
-    pub async fn open(database: &Database) -> Result<Self, Error> {
+    pub async fn open(database: &Database, partition: PartitionId) -> Result<Self, Error> {
+        Self::connect(database, partition, false).await
+    }
+
+    /// Connects to tables in which a partition's rows are to be made anew. Where there is one partition, the tables that are there need
+    /// not be whole, only the history's own.
+    ///
+    /// # Errors
+    /// As for [`Writer::open`]; and where there are several partitions, when the tables are of another venue's.
+    pub async fn open_anew(database: &Database, partition: PartitionId) -> Result<Self, Error> {
+        let mut writer = Self::connect(database, partition, database.is_of_one()).await?;
+        if !database.is_of_one()
+            && let Err(error) = writer.give_up_rows().await
+        {
+            writer.close().await;
+            return Err(error);
+        }
+        Ok(writer)
+    }
+
+    async fn connect(database: &Database, partition: PartitionId, anew: bool) -> Result<Self, Error> {
+        let _opening = database.opening().await;
         let mut connection = database.connect_writer().await?;
         let prepared = async {
-            database.claim(&mut connection).await?;
-            database.migrate(&mut connection).await
+            database.claim(&mut connection, partition).await?;
+            database.make_tables(&mut connection, anew).await
         };
         if let Err(error) = prepared.await {
             database::close(connection).await;
             return Err(error);
         }
-        Ok(Self { database: database.clone(), connection, statements: HashMap::new() })
+        Ok(Self { database: database.clone(), partition, connection, statements: HashMap::new() })
+    }
+
+    async fn give_up_rows(&mut self) -> Result<(), Error> {
+        self.check_identity().await?;
+        let delete = sqlx::query(GIVE_UP).bind(i64::from(self.partition.0));
+        within(self.database.options().write_timeout(), delete.execute(&mut self.connection)).await?;
+        clearing::clear(&self.database, &mut self.connection, self.partition).await
     }
 
     /// How far the tables have come.
     ///
     /// # Errors
     /// When the database does not answer, or holds the history of another log.
-    pub async fn position(&mut self, partition: PartitionId) -> Result<Position, Error> {
+    pub async fn position(&mut self) -> Result<Position, Error> {
+        self.check_identity().await?;
         let limit = self.database.options().query_timeout();
-        let statement = "SELECT log_identity FROM projection WHERE partition_id = ?";
-        let query = sqlx::query_scalar(statement).bind(i64::from(partition.0));
-        let found: Option<String> = within(limit, query.fetch_optional(&mut self.connection)).await?;
+        within(limit, position(&mut self.connection, self.partition)).await
+    }
+
+    /// Refuses tables in which any partition's rows are of another log.
+    async fn check_identity(&mut self) -> Result<(), Error> {
+        let limit = self.database.options().query_timeout();
         let expected = self.database.log_identity();
-        match found.filter(|found| *found != expected) {
-            Some(found) => Err(Error::Foreign { expected, found }),
-            None => within(limit, position(&mut self.connection, partition)).await,
-        }
+        let statement = "SELECT log_identity FROM projection WHERE log_identity <> ? LIMIT 1";
+        let query = sqlx::query_scalar(statement).bind(expected.clone());
+        let found: Option<String> = within(limit, query.fetch_optional(&mut self.connection)).await?;
+        found.map_or(Ok(()), |found| Err(Error::Foreign { expected, found }))
     }
 
     /// Writes a batch. If this fails, nothing of it was written, except when the connection broke in the very end: the position
@@ -80,37 +117,22 @@ impl Writer {
         self.transact(batch.step(), batch.tables()).await
     }
 
-    /// Connects to tables that are to be made anew: those that are there need not be whole, only the history's own.
+    /// Clears away the rows of a partition that has no position: they were given up.
     ///
     /// # Errors
-    /// As for [`Writer::open`].
-    pub async fn open_anew(database: &Database) -> Result<Self, Error> {
-        let mut connection = database.connect_writer().await?;
-        let prepared = async {
-            database.claim(&mut connection).await?;
-            database.drop_tables(&mut connection).await?;
-            database.migrate(&mut connection).await
-        };
-        if let Err(error) = prepared.await {
-            database::close(connection).await;
-            return Err(error);
-        }
-        Ok(Self { database: database.clone(), connection, statements: HashMap::new() })
-    }
-
-    /// Empties the tables of a history that has no position: what is in them was given up.
-    ///
-    /// # Errors
-    /// When the database fails.
+    /// When the database fails, or it is not yet known whose the rows of a market are.
     pub async fn clear_leftovers(&mut self) -> Result<(), Error> {
+        if !self.database.is_of_one() {
+            return clearing::clear(&self.database, &mut self.connection, self.partition).await;
+        }
         let limit = self.database.options().query_timeout();
         for table in schema::TABLES {
             let any = AssertSqlSafe(format!("SELECT 1 FROM {} LIMIT 1", table.name));
             if within(limit, sqlx::query(any).fetch_optional(&mut self.connection)).await?.is_some() {
                 tracing::info!("the history was given up; its tables are made anew");
                 self.statements.clear();
-                self.database.drop_tables(&mut self.connection).await?;
-                return self.database.migrate(&mut self.connection).await;
+                let _opening = self.database.opening().await;
+                return self.database.make_tables(&mut self.connection, true).await;
             }
         }
         Ok(())
@@ -209,14 +231,14 @@ pub async fn owner(database: &Database, partition: PartitionId) -> Result<Option
     owner
 }
 
-/// Gives up a history that another process may be writing: it will notice that there is no position any more, empty the tables, and
-/// write them anew.
+/// Gives up a partition's part of a history that another process may be writing: it will notice that there is no position any more,
+/// clear away the rows, and write them anew.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn give_up(database: &Database, partition: PartitionId) -> Result<(), Error> {
     let mut connection = database.connect().await?;
-    let statement = sqlx::query("DELETE FROM projection WHERE partition_id = ?").bind(i64::from(partition.0));
+    let statement = sqlx::query(GIVE_UP).bind(i64::from(partition.0));
     let given_up = within(database.options().write_timeout(), statement.execute(&mut connection)).await;
     database::close(connection).await;
     given_up.map(drop)

@@ -8,54 +8,14 @@ mod venue;
 
 mod kit;
 
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use crossbook_loadtest::mariadb::MariaDb;
 use crossbook_store::contents::contents;
-use crossbook_store::{Activity, Address, Database, Dialect, Live, Options, Progress, Recorder, give_up};
-use crossbook_types::Sequence;
-use kit::{PARTITION, Retelling, Told, databases, empty, fill, options};
-use tokio::sync::watch;
+use crossbook_store::{Activity, Address, Database, Dialect, Options, give_up};
+use kit::running::Running;
+use kit::{PARTITION, Told, databases, empty, fill, options};
 use venue::Venue;
-
-/// A recorder on a thread of its own, as the venue runs it.
-struct Running {
-    live: Live,
-    stop: watch::Sender<bool>,
-    progress: Arc<Progress>,
-    seeks: Arc<Mutex<Vec<u64>>>,
-    thread: std::thread::JoinHandle<()>,
-}
-
-impl Running {
-    fn start(database: &Database, told: &Told) -> Self {
-        let live = Live::new(Sequence(0));
-        let (stop, stop_seen) = watch::channel(false);
-        let (progress, seeks) = (Arc::new(Progress::default()), Arc::default());
-        let source = Retelling { told: Arc::clone(told), seeks: Arc::clone(&seeks) };
-        let recorder =
-            Recorder::new(database.clone(), PARTITION, source, live.clone(), stop_seen, Arc::clone(&progress));
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(recorder.run());
-        });
-        Self { live, stop, progress, seeks, thread }
-    }
-
-    fn wait_for(&self, what: &str, holds: impl Fn(&Progress) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !holds(&self.progress) {
-            assert!(Instant::now() < deadline, "{what}: {:?}", self.progress.status());
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    fn stop(self) {
-        self.stop.send(true).unwrap();
-        self.thread.join().unwrap();
-    }
-}
 
 fn traded(seed: u64, commands: usize) -> Told {
     let mut venue = Venue::open(seed);

@@ -95,7 +95,7 @@ async fn verification_finds_what_was_changed_by_hand() {
 async fn a_batch_is_written_once_even_if_it_is_written_twice() {
     let venue = traded(3, 500);
     for empty in databases() {
-        let mut writer = Writer::open(&empty.database).await.unwrap();
+        let mut writer = Writer::open(&empty.database, PARTITION).await.unwrap();
         let mut projection = fresh();
         for (cause, events) in &venue.log[..300] {
             projection.follow(*cause, events);
@@ -111,7 +111,7 @@ async fn a_batch_is_written_once_even_if_it_is_written_twice() {
         writer.write(&second).await.unwrap();
         assert!(matches!(writer.write(&second).await, Err(Error::Moved { expected: 300, found: 400 })));
         assert_ne!(contents(&empty.database).await.unwrap(), before);
-        assert_eq!(writer.position(PARTITION).await.unwrap().sequence, Sequence(400));
+        assert_eq!(writer.position().await.unwrap().sequence, Sequence(400));
         writer.close().await;
     }
 }
@@ -134,7 +134,7 @@ async fn a_failed_batch_leaves_nothing() {
                      FROM trades WHERE symbol_id = 0 ORDER BY trade_id DESC LIMIT 1";
         connection.execute(trade).await.unwrap();
         connection.execute("DELETE FROM candles WHERE symbol_id >= 100").await.unwrap();
-        let mut writer = Writer::open(&empty.database).await.unwrap();
+        let mut writer = Writer::open(&empty.database, PARTITION).await.unwrap();
         let mut views = Views::new(Projection::limits());
         for (cause, events) in &venue.log[..300] {
             views.apply_all(*cause, events);
@@ -164,7 +164,7 @@ async fn where_the_log_has_lost_its_beginning_the_tables_begin_with_what_there_w
     let begun = venue.partition.clone();
     venue.trade(1_500, 400_000);
     for empty in databases() {
-        let mut writer = Writer::open(&empty.database).await.unwrap();
+        let mut writer = Writer::open(&empty.database, PARTITION).await.unwrap();
         let mut projection = Projection::open(&begun, PARTITION, &views);
         for (at, (cause, events)) in venue.log[cut..].iter().enumerate() {
             if at % 400 == 0 {
@@ -173,7 +173,7 @@ async fn where_the_log_has_lost_its_beginning_the_tables_begin_with_what_there_w
             projection.follow(*cause, events);
         }
         writer.write(&projection.take()).await.unwrap();
-        let position = writer.position(PARTITION).await.unwrap();
+        let position = writer.position().await.unwrap();
         assert_eq!(position.complete_from.0, cut as u64);
         writer.close().await;
         assert_eq!(findings(&empty.database, &venue).await, Vec::<String>::new(), "{:?}", empty.dialect);
@@ -194,7 +194,7 @@ async fn rows_that_are_measured_are_the_same_rows_however_they_are_cut() {
     let mut all = Vec::new();
     for cut in [Cut::Single, Cut::Batches(10), Cut::Batches(500)] {
         for empty in databases() {
-            let mut writer = Writer::open(&empty.database).await.unwrap();
+            let mut writer = Writer::open(&empty.database, PARTITION).await.unwrap();
             let mut written = 0;
             rows.write(&mut writer, rows.len(), cut, |rows| written = rows).await.unwrap();
             writer.close().await;
@@ -210,17 +210,17 @@ async fn rows_that_are_measured_are_the_same_rows_however_they_are_cut() {
 #[tokio::test]
 async fn a_server_lets_one_writer_in_at_a_time() {
     let empty = empty(Dialect::MySql, Options { connect_timeout_ms: 5_000, ..options() });
-    let first = Writer::open(&empty.database).await.unwrap();
-    assert!(matches!(Writer::open(&empty.database).await, Err(Error::Claimed)));
+    let first = Writer::open(&empty.database, PARTITION).await.unwrap();
+    assert!(matches!(Writer::open(&empty.database, PARTITION).await, Err(Error::Claimed)));
     first.close().await;
-    Writer::open(&empty.database).await.unwrap().close().await;
+    Writer::open(&empty.database, PARTITION).await.unwrap().close().await;
 }
 
 #[tokio::test]
 async fn both_dialects_have_the_tables_and_columns_that_the_code_writes() {
     let mut known = Vec::new();
     for empty in databases() {
-        Writer::open(&empty.database).await.unwrap().close().await;
+        Writer::open(&empty.database, PARTITION).await.unwrap().close().await;
         let mut connection = sqlx::AnyConnection::connect(&empty.address()).await.unwrap();
         let columns = match empty.dialect {
             Dialect::Sqlite => {
@@ -257,9 +257,9 @@ async fn tables_of_something_else_are_left_alone() {
         connection.execute("CREATE TABLE accounts (name VARCHAR(20) NOT NULL PRIMARY KEY)").await.unwrap();
         connection.execute("INSERT INTO accounts (name) VALUES ('alice')").await.unwrap();
         for _ in 0..3 {
-            let refused = Writer::open(&empty.database).await;
+            let refused = Writer::open(&empty.database, PARTITION).await;
             assert!(matches!(refused, Err(Error::Occupied(table)) if table == "accounts"), "{:?}", empty.dialect);
-            assert!(matches!(Writer::open_anew(&empty.database).await, Err(Error::Occupied(_))));
+            assert!(matches!(Writer::open_anew(&empty.database, PARTITION).await, Err(Error::Occupied(_))));
         }
         let names: Vec<String> =
             sqlx::query_scalar("SELECT name FROM accounts").fetch_all(&mut connection).await.unwrap();
@@ -272,14 +272,14 @@ async fn tables_of_something_else_are_left_alone() {
 async fn tables_that_were_left_half_made_are_made_anew_and_those_with_rows_are_not() {
     let venue = traded(6, 300);
     let empty = empty(Dialect::MySql, options());
-    Writer::open(&empty.database).await.unwrap().close().await;
+    Writer::open(&empty.database, PARTITION).await.unwrap().close().await;
     let mut connection = sqlx::AnyConnection::connect(&empty.address()).await.unwrap();
     connection.execute("UPDATE crossbook_migrations SET success = 0").await.unwrap();
     connection.execute("DROP TABLE candles").await.unwrap();
     fill(&empty.database, &venue.log, 100).await;
     let before = contents(&empty.database).await.unwrap();
     connection.execute("UPDATE crossbook_migrations SET success = 0").await.unwrap();
-    assert!(matches!(Writer::open(&empty.database).await, Err(Error::Migration(_))));
+    assert!(matches!(Writer::open(&empty.database, PARTITION).await, Err(Error::Migration(_))));
     connection.close().await.unwrap();
     assert_eq!(contents(&empty.database).await.unwrap(), before);
 }

@@ -38,7 +38,7 @@ impl Place {
         let own = format!("{IDENTITY:016x}");
         match owner(&self.database, PARTITION).await? {
             Some(found) if found != own => Err(Error::Taken),
-            _ => Ok(Writer::open_anew(&self.database).await?),
+            _ => Ok(Writer::open_anew(&self.database, PARTITION).await?),
         }
     }
 

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its part of the kit")]
 
+pub mod running;
+
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crossbook_engine::{Cause, Event};
@@ -72,8 +74,14 @@ pub fn fresh() -> Projection {
 
 /// Writes all that was told, in batches of so many commands.
 pub async fn fill(database: &Database, told: &[(Cause, Vec<Event>)], commands: usize) {
-    let mut writer = Writer::open(database).await.unwrap();
-    let mut projection = fresh();
+    fill_part(database, PARTITION, told, commands).await;
+}
+
+/// The same of a partition among others.
+pub async fn fill_part(database: &Database, partition: PartitionId, told: &[(Cause, Vec<Event>)], commands: usize) {
+    let mut writer = Writer::open(database, partition).await.unwrap();
+    assert_eq!(writer.position().await.unwrap(), Position::default());
+    let mut projection = Projection::resume(partition, Views::new(Projection::limits()), Sequence(0));
     for some in told.chunks(commands) {
         for (cause, events) in some {
             projection.follow(*cause, events);
@@ -85,6 +93,7 @@ pub async fn fill(database: &Database, told: &[(Cause, Vec<Event>)], commands: u
 
 /// A source that tells again what was told.
 pub struct Retelling {
+    pub partition: PartitionId,
     pub told: Told,
     pub seeks: Arc<Mutex<Vec<u64>>>,
 }
@@ -96,7 +105,7 @@ impl Source for Retelling {
         for (cause, events) in self.told.iter().take_while(|(cause, _)| cause.sequence <= position.sequence) {
             views.apply_all(*cause, events);
         }
-        Ok(Projection::resume(PARTITION, views, position.complete_from))
+        Ok(Projection::resume(self.partition, views, position.complete_from))
     }
 
     fn pull(&mut self, projection: &mut Projection, until: Sequence, rows_max: usize) -> Result<(), SourceError> {

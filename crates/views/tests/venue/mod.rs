@@ -71,6 +71,8 @@ pub fn description(id: u32) -> market::Description {
 pub struct Venue {
     pub partition: Partition,
     pub log: Vec<(Cause, Vec<Event>)>,
+    /// What was asked, and when, to ask it of another venue.
+    pub asked: Vec<(Timestamp, Body)>,
     pub now: Timestamp,
     draw: Draw,
     placed: u64,
@@ -80,7 +82,7 @@ impl Venue {
     /// Assets, markets, and accounts with money.
     pub fn open(seed: u64) -> Self {
         let partition = Partition::new(PartitionId(0), Routing::single(), 7);
-        let mut venue = Self { partition, log: Vec::new(), now: START, draw: Draw(seed), placed: 0 };
+        let mut venue = Self { partition, log: Vec::new(), asked: Vec::new(), now: START, draw: Draw(seed), placed: 0 };
         for id in 0..=MARKETS {
             let Asset { name, decimals, .. } = asset(id);
             venue.command(Body::ListAsset(ListAsset { name, decimals }));
@@ -103,6 +105,7 @@ impl Venue {
     }
 
     pub fn command(&mut self, body: Body) {
+        self.asked.push((self.now, body.clone()));
         let sequence = self.partition.sequence().next();
         let command = Command {
             sequence,

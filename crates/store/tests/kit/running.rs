@@ -1,0 +1,53 @@
+//! A recorder at work.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crossbook_store::{Database, Live, Progress, Recorder};
+use crossbook_types::{PartitionId, Sequence};
+use tokio::sync::watch;
+
+use super::{PARTITION, Retelling, Told};
+
+/// A recorder on a thread of its own, as the venue runs it.
+pub struct Running {
+    pub live: Live,
+    stop: watch::Sender<bool>,
+    pub progress: Arc<Progress>,
+    pub seeks: Arc<Mutex<Vec<u64>>>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Running {
+    pub fn start(database: &Database, told: &Told) -> Self {
+        Self::part(database, PARTITION, told)
+    }
+
+    /// The same of a partition among others.
+    pub fn part(database: &Database, partition: PartitionId, told: &Told) -> Self {
+        let live = Live::new(Sequence(0));
+        let (stop, stop_seen) = watch::channel(false);
+        let (progress, seeks) = (Arc::new(Progress::default()), Arc::default());
+        let source = Retelling { partition, told: Arc::clone(told), seeks: Arc::clone(&seeks) };
+        let recorder =
+            Recorder::new(database.clone(), partition, source, live.clone(), stop_seen, Arc::clone(&progress));
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(recorder.run());
+        });
+        Self { live, stop, progress, seeks, thread }
+    }
+
+    pub fn wait_for(&self, what: &str, holds: impl Fn(&Progress) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !holds(&self.progress) {
+            assert!(Instant::now() < deadline, "{what}: {:?}", self.progress.status());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    pub fn stop(self) {
+        self.stop.send(true).unwrap();
+        self.thread.join().unwrap();
+    }
+}

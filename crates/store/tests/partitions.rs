@@ -1,0 +1,325 @@
+//! Several partitions that write one history: together it is what one partition writes for the same commands, and none touches
+//! what another has written.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
+#[path = "../../views/tests/venue/mod.rs"]
+#[allow(dead_code, reason = "made for the tests of the views")]
+mod venue;
+
+mod kit;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbook_engine::{Body, Cause, Command, Event, Events, Partition, Routing};
+use crossbook_store::contents::{TableContents, contents};
+use crossbook_store::verify::{Facts, Witness, compare_entries};
+use crossbook_store::{Activity, Database, Dialect, Error, Progress, Writer, give_up, watch};
+use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, SymbolName, Timestamp};
+use crossbook_views::{Limits, Views};
+use kit::running::Running;
+use kit::{Told, databases, empty, fill, fill_part, options};
+use sqlx::{Connection as _, Executor as _};
+use venue::Venue;
+
+/// The tables that must be the same, row for row. In the others, rows are numbered by where in which log they come from.
+const SAME: [&str; 7] = ["assets", "markets", "accounts", "balances", "orders", "trades", "candles"];
+
+/// Partitions that deliver to each other at once.
+struct Cluster {
+    routing: Routing,
+    partitions: Vec<Partition>,
+    told: Vec<Vec<(Cause, Vec<Event>)>>,
+}
+
+impl Cluster {
+    /// Three of them, of which the second and the third have a market, one by number and one by name.
+    fn of(asked: &[(Timestamp, Body)]) -> Self {
+        let by_number = BTreeMap::from([(crossbook_types::SymbolId(0), PartitionId(1))]);
+        let by_name = BTreeMap::from([(SymbolName::new_checked("ETHUSDT").unwrap(), PartitionId(2))]);
+        let routing = Routing::new_checked(3, by_number).unwrap().with_names(by_name).unwrap();
+        let mut cluster = Self {
+            partitions: routing.all().map(|id| Partition::new(id, routing.clone(), 3)).collect(),
+            told: routing.all().map(|_| Vec::new()).collect(),
+            routing,
+        };
+        for (number, (time, body)) in (1..).zip(asked) {
+            cluster.apply(number, *time, body.clone());
+        }
+        cluster
+    }
+
+    fn home(&self, body: &Body) -> PartitionId {
+        match body {
+            Body::Place(order) => self.routing.of_account(order.account),
+            Body::Cancel(request) => self.routing.of_account(request.account),
+            Body::CancelAll(request) => self.routing.of_account(request.account),
+            Body::Transfer(request) => self.routing.of_account(request.account),
+            _ => Routing::REGISTRY,
+        }
+    }
+
+    fn apply(&mut self, number: u64, time: Timestamp, body: Body) {
+        let mut queue = VecDeque::from([(self.home(&body), SourceId::FIRST_GATEWAY, RequestNumber(number), body)]);
+        while let Some((to, source, number, body)) = queue.pop_front() {
+            let partition = &mut self.partitions[usize::from(to.0)];
+            let sequence = partition.sequence().next();
+            let mut events = Events::new();
+            partition.apply(&Command { sequence, time, source, number, body }, &mut events);
+            let told = events.iter().map(|(cause, events)| (cause, events.to_vec()));
+            self.told[usize::from(to.0)].extend(told);
+            for outgoing in partition.drain_outgoing() {
+                let body = Body::Peer(outgoing.message);
+                queue.push_back((outgoing.to, SourceId::partition(to), outgoing.number, body));
+            }
+        }
+    }
+
+    fn told(&self, partition: PartitionId) -> &[(Cause, Vec<Event>)] {
+        &self.told[usize::from(partition.0)]
+    }
+
+    async fn fill(&self, database: &Database) {
+        for partition in self.routing.all() {
+            fill_part(database, partition, self.told(partition), 90).await;
+        }
+    }
+
+    /// What differs between the rows of a partition and the engine.
+    async fn findings(&self, database: &Database, partition: PartitionId) -> Vec<String> {
+        let facts = Facts::read(database, partition, false).await.unwrap();
+        let mut views = Views::new(Limits::default());
+        let mut witness = Witness::default();
+        for (cause, events) in self.told(partition) {
+            views.apply_all(*cause, events);
+            witness.follow(*cause, events, facts.position.complete_from);
+        }
+        witness.compare(&facts, &self.partitions[usize::from(partition.0)], &views)
+    }
+
+    async fn all_findings(&self, database: &Database) -> Vec<String> {
+        let (mut findings, mut facts) = (Vec::new(), Vec::new());
+        for partition in self.routing.all() {
+            findings.extend(self.findings(database, partition).await);
+            facts.push(Facts::read(database, partition, false).await.unwrap());
+        }
+        findings.extend(compare_entries(&facts, &self.partitions.iter().collect::<Vec<_>>()));
+        findings
+    }
+}
+
+fn traded(seed: u64, commands: usize) -> (Venue, Cluster) {
+    let mut one = Venue::open(seed);
+    one.trade(commands, 400_000);
+    let cluster = Cluster::of(&one.asked);
+    (one, cluster)
+}
+
+fn same(contents: Vec<TableContents>) -> Vec<TableContents> {
+    contents.into_iter().filter(|table| SAME.contains(&table.table)).collect()
+}
+
+fn counts(contents: &[TableContents]) -> BTreeMap<&'static str, u64> {
+    contents.iter().filter(|table| table.table != "projection").map(|table| (table.table, table.rows)).collect()
+}
+
+#[tokio::test]
+async fn three_partitions_write_what_one_writes() {
+    let (one, three) = traded(21, 2_500);
+    let mut every = Vec::new();
+    for (alone, together) in databases().into_iter().zip(databases()) {
+        let database = together.database.clone().routed(three.routing.clone());
+        fill(&alone.database, &one.log, 100).await;
+        three.fill(&database).await;
+        let (expected, found) = (contents(&alone.database).await.unwrap(), contents(&database).await.unwrap());
+        assert_eq!(counts(&found), counts(&expected), "{:?}", together.dialect);
+        assert_eq!(same(found.clone()), same(expected), "{:?}", together.dialect);
+        assert_eq!(three.all_findings(&database).await, Vec::<String>::new(), "{:?}", together.dialect);
+
+        let mut entries = BTreeMap::new();
+        for partition in three.routing.all() {
+            for (key, amount) in Facts::read(&database, partition, false).await.unwrap().entries {
+                *entries.entry(key).or_insert(0) += amount.0;
+            }
+        }
+        let alone = Facts::read(&alone.database, PartitionId(0), false).await.unwrap().entries;
+        assert_eq!(entries, alone.into_iter().map(|(key, amount)| (key, amount.0)).collect());
+        every.push(found);
+    }
+    assert_eq!(every[0], every[1], "both databases have the same");
+    let homes: BTreeSet<_> =
+        (0..venue::ACCOUNTS).map(|at| three.routing.of_account(AccountId(AccountId::FIRST_CLIENT.0 + at))).collect();
+    assert!(homes.len() > 1, "accounts are apart: {homes:?}");
+}
+
+#[tokio::test]
+async fn verification_of_a_partition_finds_what_was_changed_in_its_rows_and_in_no_others() {
+    let (_, three) = traded(22, 800);
+    let changes = [
+        ("UPDATE balances SET free = free + 1 WHERE account_id = 1001 AND asset_id = 0", None, "balance"),
+        ("DELETE FROM orders WHERE status = 'NEW' AND symbol_id = 1", Some(PartitionId(2)), "open order"),
+        (
+            "UPDATE trades SET quantity = quantity + 1 WHERE trade_id = 3 AND symbol_id = 0",
+            Some(PartitionId(1)),
+            "trades of",
+        ),
+        ("DELETE FROM ledger_entries WHERE partition_id = 1 AND account_id = 2", Some(PartitionId(1)), "instead of 0"),
+        (
+            "DELETE FROM candles WHERE candle_interval = '3d' AND symbol_id = 0",
+            Some(PartitionId(1)),
+            "trades in candles",
+        ),
+    ];
+    for (change, owner, expected) in changes {
+        let owner = owner.unwrap_or_else(|| three.routing.of_account(AccountId::FIRST_CLIENT));
+        for empty in databases() {
+            let database = empty.database.clone().routed(three.routing.clone());
+            three.fill(&database).await;
+            let mut connection = sqlx::AnyConnection::connect(&empty.address()).await.unwrap();
+            connection.execute(change).await.unwrap();
+            connection.close().await.unwrap();
+            for partition in three.routing.all() {
+                let found = three.findings(&database, partition).await;
+                let is_found = found.iter().any(|finding| finding.contains(expected));
+                assert_eq!(is_found, partition == owner, "{change}, partition {partition}: {found:?}");
+                assert!(is_found || found.is_empty(), "{change}, partition {partition}: {found:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn recorders_of_one_process_write_at_the_same_time() {
+    let (_, three) = traded(23, 3_000);
+    let told: Vec<Told> = three.told.iter().cloned().map(Arc::new).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let plain = empty(Dialect::Sqlite, options());
+    let expected = runtime.block_on(async {
+        let plain = plain.database.clone().routed(three.routing.clone());
+        three.fill(&plain).await;
+        contents(&plain).await.unwrap()
+    });
+    for empty in databases() {
+        let database = empty.database.clone().routed(three.routing.clone());
+        let start = |partition: PartitionId| {
+            (Running::part(&database, partition, &told[usize::from(partition.0)]), &told[usize::from(partition.0)])
+        };
+        let running: Vec<_> = three.routing.all().map(start).collect();
+        for (running, told) in &running {
+            running.live.reach(told.last().unwrap().0.sequence);
+        }
+        for (running, told) in &running {
+            running.wait_for("ends", |progress| progress.position().sequence == told.last().unwrap().0.sequence);
+        }
+        for (running, _) in running {
+            assert_eq!(*running.seeks.lock().unwrap(), [0]);
+            running.stop();
+        }
+        assert_eq!(runtime.block_on(contents(&database)).unwrap(), expected, "{:?}", empty.dialect);
+        assert_eq!(runtime.block_on(three.all_findings(&database)), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_partition_that_is_given_up_costs_the_others_nothing() {
+    let (_, three) = traded(24, 1_500);
+    for empty in databases() {
+        let database = empty.database.clone().routed(three.routing.clone());
+        three.fill(&database).await;
+        let before = contents(&database).await.unwrap();
+        for partition in three.routing.all() {
+            let others: Vec<_> = three.routing.all().filter(|&other| other != partition).collect();
+            for anew in [false, true] {
+                let mut writer = if anew {
+                    Writer::open_anew(&database, partition).await.unwrap()
+                } else {
+                    give_up(&database, partition).await.unwrap();
+                    let mut writer = Writer::open(&database, partition).await.unwrap();
+                    writer.clear_leftovers().await.unwrap();
+                    writer
+                };
+                assert_eq!(writer.position().await.unwrap().sequence, Sequence(0));
+                writer.close().await;
+                let left = Facts::read(&database, partition, false).await.unwrap();
+                assert_eq!(left, Facts::default(), "partition {partition} has nothing left, {:?}", empty.dialect);
+                for &other in &others {
+                    assert_eq!(three.findings(&database, other).await, Vec::<String>::new());
+                }
+                // What is left over would be in the way.
+                fill_part(&database, partition, three.told(partition), 200).await;
+                assert_eq!(contents(&database).await.unwrap(), before, "{:?}", empty.dialect);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn rows_of_an_unknown_market_are_not_taken_for_somebodys() {
+    let (_, three) = traded(25, 300);
+    for empty in databases() {
+        let database = empty.database.clone().routed(three.routing.clone());
+        // Partition 0 has not come so far yet.
+        fill_part(&database, PartitionId(1), three.told(PartitionId(1)), 200).await;
+        let mut other = Writer::open(&database, PartitionId(2)).await.unwrap();
+        assert!(matches!(other.clear_leftovers().await, Err(Error::UnknownMarket(0))));
+        let mut registry = Writer::open(&database, PartitionId(0)).await.unwrap();
+        registry.clear_leftovers().await.unwrap();
+        registry.close().await;
+        fill_part(&database, PartitionId(0), three.told(PartitionId(0)), 200).await;
+        other.clear_leftovers().await.unwrap();
+        other.close().await;
+        fill_part(&database, PartitionId(2), three.told(PartitionId(2)), 200).await;
+        assert_eq!(three.all_findings(&database).await, Vec::<String>::new(), "{:?}", empty.dialect);
+    }
+}
+
+#[tokio::test]
+async fn partitions_of_another_venue_are_refused() {
+    let (_, three) = traded(26, 100);
+    for empty in databases() {
+        let database = empty.database.clone().routed(three.routing.clone()).for_log(1);
+        fill_part(&database, PartitionId(0), three.told(PartitionId(0)), 200).await;
+        let other = database.clone().for_log(2);
+        let mut writer = Writer::open(&other, PartitionId(1)).await.unwrap();
+        assert!(matches!(writer.position().await, Err(Error::Foreign { .. })), "{:?}", empty.dialect);
+        writer.close().await;
+        assert!(matches!(Writer::open_anew(&other, PartitionId(1)).await, Err(Error::Foreign { .. })));
+        fill_part(&database, PartitionId(1), three.told(PartitionId(1)), 200).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_lets_one_writer_of_each_partition_in_at_a_time() {
+    let empty = empty(Dialect::MySql, options());
+    let first = Writer::open(&empty.database, PartitionId(0)).await.unwrap();
+    let second = Writer::open(&empty.database, PartitionId(1)).await.unwrap();
+    for partition in [0, 1].map(PartitionId) {
+        assert!(matches!(Writer::open(&empty.database, partition).await, Err(Error::Claimed)));
+    }
+    first.close().await;
+    Writer::open(&empty.database, PartitionId(0)).await.unwrap().close().await;
+    second.close().await;
+}
+
+#[tokio::test]
+async fn a_process_that_only_reads_is_told_how_far_the_tables_are() {
+    let (_, three) = traded(27, 300);
+    for empty in databases() {
+        let database = empty.database.clone().routed(three.routing.clone());
+        let progress: Vec<Arc<Progress>> = three.routing.all().map(|_| Arc::default()).collect();
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let watching = tokio::spawn(watch(database.clone(), progress.clone(), Duration::from_millis(5), stopped));
+        assert!(!progress[1].covers(Timestamp(0), None), "nothing is known before the tables are there");
+        fill_part(&database, PartitionId(1), three.told(PartitionId(1)), 50).await;
+        let last = three.told(PartitionId(1)).last().unwrap().0;
+        tokio::time::timeout(Duration::from_secs(30), progress[1].covering(last.time, Some(last))).await.unwrap();
+        assert_eq!(progress[1].position().sequence, last.sequence);
+        assert_eq!(progress[0].position().sequence, Sequence(0));
+        assert_eq!(progress[0].status().activity, Activity::Following);
+        stop.send(true).unwrap();
+        watching.await.unwrap();
+        assert_eq!(progress[0].status().activity, Activity::Stopped);
+    }
+}
