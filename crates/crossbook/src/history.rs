@@ -5,6 +5,8 @@
 //! the lowest priority, so on a machine that is short of processors it is the history that falls behind.
 
 pub mod source;
+#[allow(dead_code, reason = "for partitions whose events are kept in a stream, which no command runs yet")]
+pub mod told;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use crossbook_engine::Events;
 use crossbook_node::{NotTaken, Outlet};
 use crossbook_store::{Database, History, Live, Progress, Recorder};
 use crossbook_types::{PartitionId, RequestNumber};
+use crossbook_views::Limits;
 use tokio::sync::watch;
 
 use source::LogSource;
@@ -23,6 +26,19 @@ use source::LogSource;
 pub const PARTITION: PartitionId = PartitionId(0);
 /// The nice value of the thread that writes: 19 is the lowest priority there is.
 const NICE: i32 = 19;
+
+/// Limits of views that forget nothing, for a history that begins with all that they have.
+fn everything() -> Limits {
+    Limits {
+        closed_orders_per_account: usize::MAX,
+        closed_orders_per_market: usize::MAX,
+        own_trades_per_account: usize::MAX,
+        own_trades_per_market: usize::MAX,
+        trades_per_market: usize::MAX,
+        aggregate_trades_per_market: usize::MAX,
+        candles_per_interval: usize::MAX,
+    }
+}
 
 /// An outlet that tells how far the venue is durable, on the way to another one.
 #[derive(Debug)]

@@ -72,7 +72,8 @@ impl Which {
     }
 
     /// Whether that is a state of this partition, under this routing.
-    fn is_of(&self, state: &State) -> bool {
+    #[must_use]
+    pub fn is_of(&self, state: &State) -> bool {
         state.id() == self.partition && state.is_routed_by(&self.routing)
     }
 }

@@ -10,7 +10,7 @@ use crossbook_store::{Position, Projection, Source, SourceError};
 use crossbook_types::Sequence;
 use crossbook_views::Limits;
 
-use super::PARTITION;
+use super::{PARTITION, everything};
 use crate::folded::Folded;
 
 /// Why the history has no way on.
@@ -129,15 +129,6 @@ impl LogSource {
             let views = self.go_to(Sequence(0), Projection::limits(), interrupted)?;
             return Ok(Projection::resume(PARTITION, views.0, Sequence(0)));
         }
-        let keep_all = Limits {
-            closed_orders_per_account: usize::MAX,
-            closed_orders_per_market: usize::MAX,
-            own_trades_per_account: usize::MAX,
-            own_trades_per_market: usize::MAX,
-            trades_per_market: usize::MAX,
-            aggregate_trades_per_market: usize::MAX,
-            candles_per_interval: usize::MAX,
-        };
         let snapshots = self.snapshots.list().map_err(recovery::Error::from)?;
         // The oldest one that is good: the more of the past, the better.
         for &snapshot in snapshots.iter().rev() {
@@ -145,7 +136,7 @@ impl LogSource {
                 continue;
             }
             tracing::warn!(command = snapshot.0, "the log has lost its beginning; the history begins with a snapshot");
-            let views = self.go_to(snapshot, keep_all, interrupted)?;
+            let views = self.go_to(snapshot, everything(), interrupted)?;
             return Ok(Projection::open(&self.partition, PARTITION, &views.0));
         }
         Err(Error::NoBeginning)

@@ -1,0 +1,247 @@
+//! Events of a partition as it told them, for the history: there is no need of a partition beside the live one where the events
+//! themselves are kept for whoever reads.
+//!
+//! What is kept need not reach back to the first command. A snapshot holds the views that followed the events; from the last one at or
+//! before the tables' place, the events lead on.
+
+use std::collections::VecDeque;
+
+use crossbook_engine::{Cause, Event, Partition};
+use crossbook_node::recovery::Which;
+use crossbook_node::snapshot::{self, Image, Saved, UpTo};
+use crossbook_store::{Live, Position, Projection, Source, SourceError};
+use crossbook_types::{PartitionId, Sequence};
+use crossbook_views::{Limits, State, Views};
+
+use super::everything;
+
+/// How many commands' events are read at a time.
+const COMMANDS_AT_ONCE: usize = 512;
+
+/// A command's cause and events.
+pub type Entry = (Cause, Vec<Event>);
+
+/// Keeps what a partition told, in order, once it is durable.
+pub trait Told {
+    /// The events of the next commands after `after`, at most of `max` of them; empty if there is nothing more yet, `None` if what comes
+    /// next is no longer kept.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn read(&mut self, after: Sequence, max: usize) -> Result<Option<Vec<Entry>>, SourceError>;
+}
+
+/// Why the history has no way on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The tables are ahead of what was told.
+    #[error(
+        "the history stands at command {history} of partition {partition}, but the partition has only told of those up to {told}: wait until \
+         it has caught up; if it has lost them, make the history anew"
+    )]
+    Ahead {
+        /// Of which partition.
+        partition: PartitionId,
+        /// Where the tables stand.
+        history: Sequence,
+        /// Where what was told ends.
+        told: Sequence,
+    },
+    /// The tables tell of other commands.
+    #[error(
+        "command {position} of the history is not the one that partition {partition} told of, which has gone another way; make the history \
+         anew, or give this venue a database of its own"
+    )]
+    Diverged {
+        /// Of which partition.
+        partition: PartitionId,
+        /// Where the tables stand.
+        position: Sequence,
+    },
+    /// What comes next is no longer kept.
+    #[error(
+        "what partition {partition} told after command {after} is no longer kept, and no snapshot leads on from there; make the history anew"
+    )]
+    Trimmed {
+        /// Of which partition.
+        partition: PartitionId,
+        /// What was asked for begins there.
+        after: Sequence,
+    },
+    /// Something is missing in between.
+    #[error(
+        "partition {partition} told of command {found} right after {after}: what is between is lost; restore it from a replica"
+    )]
+    Gap {
+        /// Of which partition.
+        partition: PartitionId,
+        /// The last command before.
+        after: Sequence,
+        /// The next one found.
+        found: Sequence,
+    },
+    /// A snapshot cannot be used.
+    #[error("snapshot {sequence} of partition {partition} {reason}; remove it, or correct where snapshots are kept")]
+    Snapshot {
+        /// Of which partition it should be.
+        partition: PartitionId,
+        /// Which.
+        sequence: Sequence,
+        /// What is wrong.
+        reason: String,
+    },
+    /// No snapshot leads into what is kept.
+    #[error(
+        "what partition {0} told in its beginning is no longer kept, and no good snapshot leads on to the rest; restore a snapshot from a backup"
+    )]
+    NoBeginning(PartitionId),
+    /// The venue stops.
+    #[error("the venue stops")]
+    Interrupted,
+}
+
+/// The events of one partition, from where they are kept.
+#[derive(Debug)]
+pub struct ToldSource<T, S> {
+    which: Which,
+    told: T,
+    snapshots: S,
+    live: Live,
+    /// Read, and not yet folded.
+    ahead: VecDeque<Entry>,
+}
+
+impl<T: Told, S: Saved> ToldSource<T, S> {
+    /// The events that `told` keeps of a partition, with the snapshots that were made of it and its views. `live` is told how far they
+    /// reach; the recorder is to have the same.
+    #[must_use]
+    pub fn new(which: Which, told: T, snapshots: S, live: Live) -> Self {
+        Self { which, told, snapshots, live, ahead: VecDeque::new() }
+    }
+
+    /// The next events; `None` if they are no longer kept.
+    fn read(&mut self, after: Sequence, max: usize) -> Result<Option<Vec<Entry>>, SourceError> {
+        let Some(found) = self.told.read(after, max)? else { return Ok(None) };
+        let partition = self.which.partition;
+        let mut last = after;
+        for (cause, _) in &found {
+            if cause.sequence != last.next() {
+                return Err(Error::Gap { partition, after: last, found: cause.sequence }.into());
+            }
+            last = cause.sequence;
+        }
+        if last > self.live.position() {
+            self.live.reach(last);
+        }
+        Ok(Some(found))
+    }
+
+    /// The next events, which must be there.
+    fn read_on(&mut self, after: Sequence, max: usize) -> Result<Vec<Entry>, SourceError> {
+        let trimmed = Error::Trimmed { partition: self.which.partition, after };
+        self.read(after, max)?.ok_or_else(|| trimmed.into())
+    }
+
+    /// A snapshot; `None` if it is damaged.
+    fn image(&self, sequence: Sequence) -> Result<Option<Image<State>>, SourceError> {
+        let Some(bytes) = self.snapshots.load(sequence)? else { return Ok(None) };
+        let image: Image<State> = snapshot::decode(&bytes).map_err(|error| self.unusable(sequence, error))?;
+        if self.which.is_of(&image.partition) {
+            Ok(Some(image))
+        } else {
+            Err(self.unusable(sequence, "is of another partition, or of a venue that is routed in another way").into())
+        }
+    }
+
+    fn unusable(&self, sequence: Sequence, reason: impl ToString) -> Error {
+        Error::Snapshot { partition: self.which.partition, sequence, reason: reason.to_string() }
+    }
+
+    /// The views as they were at a position.
+    fn views_at(
+        &mut self,
+        position: Sequence,
+        limits: &Limits,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<Views, SourceError> {
+        let mut views = Views::new(limits.clone());
+        for sequence in UpTo(&self.snapshots, position).list()? {
+            if let Some(image) = self.image(sequence)? {
+                let restored = Views::restore(image.follower, limits.clone());
+                views = restored.map_err(|error| self.unusable(sequence, error))?;
+                break;
+            }
+            tracing::warn!(%sequence, "snapshot is damaged or of another version; falling back to the one before");
+        }
+        loop {
+            let at = views.position().map_or(Sequence(0), |cause| cause.sequence);
+            if at == position {
+                return Ok(views);
+            }
+            if interrupted() {
+                return Err(Error::Interrupted.into());
+            }
+            let left = usize::try_from(position.0 - at.0).unwrap_or(usize::MAX);
+            let found = self.read_on(at, left.min(COMMANDS_AT_ONCE))?;
+            if found.is_empty() {
+                let partition = self.which.partition;
+                return Err(Error::Ahead { partition, history: position, told: at }.into());
+            }
+            for (cause, events) in &found {
+                views.apply_all(*cause, events);
+            }
+        }
+    }
+
+    /// A projection for empty tables.
+    fn begin(&mut self) -> Result<Projection, SourceError> {
+        let partition = self.which.partition;
+        if self.read(Sequence(0), 1)?.is_some() {
+            return Ok(Projection::resume(partition, Views::new(Projection::limits()), Sequence(0)));
+        }
+        // The oldest one that is good and leads on: the more of the past, the better.
+        for sequence in self.snapshots.list()?.into_iter().rev() {
+            if self.read(sequence, 1)?.is_none() {
+                continue;
+            }
+            let Some(Image { partition: state, follower }) = self.image(sequence)? else { continue };
+            tracing::warn!(%partition, %sequence, "the partition's first events are gone; the history begins with a snapshot");
+            let views = Views::restore(follower, everything()).map_err(|error| self.unusable(sequence, error))?;
+            let state = Partition::restore(state, self.which.hash_seed);
+            let state = state.map_err(|error| self.unusable(sequence, error))?;
+            return Ok(Projection::open(&state, partition, &views));
+        }
+        Err(Error::NoBeginning(partition).into())
+    }
+}
+
+impl<T: Told, S: Saved> Source for ToldSource<T, S> {
+    fn seek(&mut self, position: Position, interrupted: &dyn Fn() -> bool) -> Result<Projection, SourceError> {
+        self.ahead.clear();
+        if position.sequence == Sequence(0) {
+            return self.begin();
+        }
+        let partition = self.which.partition;
+        let views = self.views_at(position.sequence, &Projection::limits(), interrupted)?;
+        if views.position().is_some_and(|cause| cause.time != position.time) {
+            return Err(Error::Diverged { partition, position: position.sequence }.into());
+        }
+        Ok(Projection::resume(partition, views, position.complete_from))
+    }
+
+    /// Folds whatever was told, be it after `until`: it is durable.
+    fn pull(&mut self, projection: &mut Projection, _: Sequence, rows_max: usize) -> Result<(), SourceError> {
+        while !projection.is_full(rows_max) {
+            if self.ahead.is_empty() {
+                self.ahead = self.read_on(projection.position(), COMMANDS_AT_ONCE)?.into();
+            }
+            let Some((cause, events)) = self.ahead.pop_front() else { break };
+            projection.follow(cause, &events);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "told_tests.rs"]
+mod tests;
