@@ -56,6 +56,12 @@ impl Partition {
         self.id
     }
 
+    /// Which partition owns what, as this one knows it.
+    #[must_use]
+    pub fn routing(&self) -> &Routing {
+        self.outbox.routing()
+    }
+
     /// The last command applied.
     #[must_use]
     pub fn sequence(&self) -> Sequence {
