@@ -43,7 +43,7 @@ fn read(link: &mut Link, from: u64) -> Vec<String> {
     records.into_iter().map(|record| String::from_utf8(record.payload).unwrap()).collect()
 }
 
-fn turn<'a>(publish_after: u64, entries: &'a [Vec<u8>], read_after: u64) -> Turn<'a> {
+fn turn<'a>(publish_after: u64, entries: &'a [&'a [u8]], read_after: u64) -> Turn<'a> {
     Turn {
         publish_after: Sequence(publish_after),
         entries,
@@ -55,7 +55,7 @@ fn turn<'a>(publish_after: u64, entries: &'a [Vec<u8>], read_after: u64) -> Turn
 }
 
 fn publish(link: &mut Link, after: u64, entries: &[&str]) -> u64 {
-    let entries: Vec<_> = entries.iter().map(|entry| entry.as_bytes().to_vec()).collect();
+    let entries: Vec<_> = entries.iter().map(|entry| entry.as_bytes()).collect();
     let mut pulled = Pulled::default();
     link.turn(&turn(after, &entries, PLENTY), &mut pulled).unwrap();
     assert!(pulled.durable && pulled.records.is_empty());
@@ -230,7 +230,7 @@ fn two_publishers_have_the_effect_of_one() {
     assert_eq!(told(&mut other, 0), all);
     assert_eq!(told(&mut other, 2), all[2..]);
     assert_eq!(told(&mut other, 3), []);
-    let forked = one.turn(&turn(3, &[b"d".to_vec(), b"e".to_vec()], 0), &mut Pulled::default()).unwrap_err();
+    let forked = one.turn(&turn(3, &[b"d", b"e"], 0), &mut Pulled::default()).unwrap_err();
     assert!(matches!(forked, Error::Forked(_)), "what no command caused is not published: {forked}");
 }
 
@@ -250,7 +250,7 @@ fn a_turn_publishes_reads_and_waits() {
     assert_eq!(pulled.records.iter().map(|record| record.sequence.0).collect::<Vec<_>>(), [1, 2]);
     assert!(pulled.durable);
     append(&mut link, &["3", "4", "5"]);
-    let both = [b"a".to_vec(), b"b".to_vec()];
+    let both: [&[u8]; 2] = [b"a", b"b"];
     link.turn(&Turn { records_max: 2, barrier: false, ..turn(0, &both, 2) }, &mut pulled).unwrap();
     assert_eq!(pulled.records.iter().map(|record| record.payload.as_slice()).collect::<Vec<_>>(), [b"3", b"4"]);
     assert_eq!((pulled.told, pulled.durable), (Sequence(2), false));
@@ -368,7 +368,7 @@ fn payloads_of_any_bytes_are_taken_up_to_the_limit() {
     let too_many = vec![every.as_slice(); largest.len() + 1];
     assert!(matches!(link.append(&too_many, PLENTY), Err(Error::BatchTooLarge { .. })));
     let mut pulled = Pulled::default();
-    let entries: Vec<_> = largest.iter().map(|payload| payload.to_vec()).collect();
+    let entries: Vec<_> = largest.iter().map(|payload| &payload[..]).collect();
     link.turn(&turn(0, &entries, 0), &mut pulled).unwrap();
     let read: Vec<_> = pulled.records.iter().map(|record| record.payload.as_slice()).collect();
     assert_eq!(read, [largest, vec![b"", b"\r\n", &every[..limit - 1]]].concat());

@@ -92,7 +92,6 @@ impl Shard {
     ) {
         for (number, bytes) in (first.0..).zip(messages) {
             let heard = self.heard.get(&from).copied().unwrap_or_default();
-            assert!(number <= heard.0 + 1, "a gap between messages");
             if number == heard.0 + 1 {
                 self.append(now, bytes.to_vec(), Some((from, RequestNumber(number))));
             }
@@ -195,10 +194,20 @@ impl Worker {
             *epoch = shard.epoch;
             mailbox.lost();
         }
+        let mut last = None;
         if !mailbox.must_ask()
             && let Some((first, messages)) = mailbox.next(4)
         {
-            shard.deliver(now, from, first, messages);
+            let messages: Vec<Vec<u8>> = messages.map(<[u8]>::to_vec).collect();
+            last = Some(RequestNumber(first.0 + messages.len() as u64 - 1));
+            shard.deliver(now, from, first, messages.iter().map(Vec::as_slice));
+        }
+        if let Some(last) = last
+            && dice.one_in(2)
+        {
+            // The barrier comes later.
+            mailbox.taken(last, shard.heard.get(&from).copied().unwrap_or_default());
+            return;
         }
         if shard.barrier(dice, calm) {
             mailbox.heard(shard.heard.get(&from).copied().unwrap_or_default()).unwrap();

@@ -166,6 +166,10 @@ const WORDS: &[(&str, &str)] = &[
     ("cluster.redis.connect_timeout_ms", "How long a connection may take to be made."),
     ("cluster.redis.reply_timeout_ms", "How long an answer may take, beyond what its request waits."),
     ("cluster.redis.wait_timeout_ms", "How long a barrier waits for the replicas."),
+    (
+        "cluster.redis.replica_loss_ms",
+        "How long a replica must have been missing before nothing waits for it any more: it may have been promoted.",
+    ),
     ("cluster.redis.record_bytes_max", "The most bytes of one command."),
     ("cluster.redis.batch_records_max", "The most commands in one append."),
     ("cluster.redis.batch_bytes_max", "The most bytes of commands in one append."),

@@ -163,14 +163,37 @@ impl Link {
         first: RequestNumber,
         payloads: &[&[u8]],
     ) -> Result<RequestNumber, Error> {
-        self.check(payloads)?;
+        let heard = self.deliver_all(&[(from, first, payloads.to_vec())], true)?;
+        heard.first().copied().ok_or_else(|| self.connection.unclear("a delivery"))
+    }
+
+    /// The same for messages of several partitions, in one round trip. Without a `barrier` what was heard is not durable yet: a later
+    /// one confirms it.
+    ///
+    /// # Errors
+    /// As for [`Link::deliver`].
+    pub fn deliver_all(
+        &mut self,
+        messages: &[(PartitionId, RequestNumber, Vec<&[u8]>)],
+        barrier: bool,
+    ) -> Result<Vec<RequestNumber>, Error> {
+        for (_, _, payloads) in messages {
+            self.check(payloads)?;
+        }
         let keys = [self.keys.input.as_str(), &self.keys.log];
-        self.connection.script(Script::Deliver, &keys, |command| all(command.arg(from.0).arg(first.0), payloads));
-        self.ask_barrier();
-        let mut answers = self.connection.exchange(WAIT_SLICE)?;
-        let durable = self.conclude_barrier(&mut answers)?;
-        let heard = answers.first().and_then(reply::number).ok_or_else(|| self.connection.unclear("a delivery"))?;
-        if durable { Ok(RequestNumber(heard)) } else { Err(self.not_durable()) }
+        for (from, first, payloads) in messages {
+            self.connection.script(Script::Deliver, &keys, |command| all(command.arg(from.0).arg(first.0), payloads));
+        }
+        if barrier {
+            self.ask_barrier();
+        }
+        let mut answers = self.connection.exchange(if barrier { WAIT_SLICE } else { Duration::ZERO })?;
+        if barrier && !self.conclude_barrier(&mut answers)? {
+            return Err(self.not_durable());
+        }
+        let heard = answers.iter().map(|answer| reply::number(answer).map(RequestNumber)).collect::<Option<Vec<_>>>();
+        let heard = heard.filter(|heard| heard.len() == messages.len());
+        heard.ok_or_else(|| self.connection.unclear("a delivery"))
     }
 
     /// One round trip of a worker: publishes what the last commands caused, reads the next ones, and finds out whether they are

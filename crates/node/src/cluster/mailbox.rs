@@ -4,6 +4,9 @@
 //! need not remember how far it came: it asks. It keeps every message until it is heard for good, and after any failure asks again and
 //! goes on from there.
 //!
+//! What was sent is on its way until a barrier confirms it. Meanwhile the next messages are sent behind it, as long as the receiver takes
+//! what it is sent.
+//!
 //! Usually the active worker sends. One that stands by keeps the same messages and asks now and then, to let go of what was heard;
 //! what was not heard between two times it sends itself, since then nobody else seems to.
 
@@ -30,6 +33,8 @@ pub struct Mailbox {
     messages: VecDeque<(RequestNumber, Vec<u8>)>,
     /// The last that the receiver has heard; not known before it was asked, and after a failure.
     heard: Option<RequestNumber>,
+    /// The last that the receiver has taken, though it may lose it again; not before `heard`.
+    taken: RequestNumber,
     /// Whether this process is the one to send.
     sends: bool,
     /// The first message that was not yet heard when the receiver was last asked.
@@ -60,6 +65,7 @@ impl Mailbox {
             self.messages.pop_front();
         }
         self.heard = Some(heard);
+        self.taken = heard;
         let missing = self.messages.front().map(|&(number, _)| number);
         self.overdue = missing.is_some() && missing == self.missing;
         self.missing = missing;
@@ -69,9 +75,26 @@ impl Mailbox {
         }
     }
 
+    /// The receiver has taken everything up to `taken`; it is not durable there yet. Where it has not taken what was sent, because
+    /// something before it is missing there, it must be asked how far it has come.
+    pub fn taken(&mut self, sent: RequestNumber, taken: RequestNumber) {
+        if taken < sent {
+            self.lost();
+        } else {
+            self.taken = self.taken.max(taken);
+        }
+    }
+
     /// The connection broke: what was sent last may not have arrived, or may have been lost there.
     pub fn lost(&mut self) {
         self.heard = None;
+        self.taken = RequestNumber(0);
+    }
+
+    /// Whether something is on its way that no barrier has confirmed.
+    #[must_use]
+    pub fn is_unconfirmed(&self) -> bool {
+        self.heard.is_some_and(|heard| self.taken > heard)
     }
 
     /// Whether the receiver must be asked how far it has heard.
@@ -86,8 +109,10 @@ impl Mailbox {
         if !(self.sends || self.overdue) || self.heard.is_none() {
             return None;
         }
-        let &(first, _) = self.messages.front()?;
-        Some((first, self.messages.iter().take(most).map(|(_, bytes)| bytes.as_slice())))
+        let &(oldest, _) = self.messages.front()?;
+        let skip = usize::try_from((self.taken.0 + 1).saturating_sub(oldest.0)).unwrap_or(usize::MAX);
+        let &(first, _) = self.messages.get(skip)?;
+        Some((first, self.messages.iter().skip(skip).take(most).map(|(_, bytes)| bytes.as_slice())))
     }
 
     /// How many messages are kept.
@@ -137,6 +162,27 @@ mod tests {
         assert_eq!((sent(&mailbox), mailbox.must_ask(), mailbox.is_empty()), (None, false, true));
         mailbox.post(RequestNumber(5), Vec::new());
         assert!(mailbox.is_empty(), "heard before it was made here");
+    }
+
+    #[test]
+    fn the_next_are_sent_before_the_last_are_confirmed() {
+        let mut mailbox = Mailbox::default();
+        for number in 1..=5 {
+            let (number, bytes) = message(number);
+            mailbox.post(number, bytes);
+        }
+        mailbox.set_sends(true);
+        mailbox.heard(RequestNumber(0)).unwrap();
+        assert_eq!(sent(&mailbox), Some((1, 2)));
+        mailbox.taken(RequestNumber(2), RequestNumber(2));
+        assert_eq!((sent(&mailbox), mailbox.len(), mailbox.is_unconfirmed()), (Some((3, 2)), 5, true));
+        mailbox.heard(RequestNumber(2)).unwrap();
+        assert_eq!((sent(&mailbox), mailbox.len(), mailbox.is_unconfirmed()), (Some((3, 2)), 3, false));
+        mailbox.taken(RequestNumber(4), RequestNumber(4));
+        mailbox.taken(RequestNumber(5), RequestNumber(2));
+        assert!(mailbox.must_ask(), "a failure there has taken away what was taken");
+        mailbox.heard(RequestNumber(2)).unwrap();
+        assert_eq!(sent(&mailbox), Some((3, 2)));
     }
 
     #[test]

@@ -76,6 +76,10 @@ impl Default for Options {
 const CONFIRM_EVERY_US: u64 = 200_000;
 /// How often a courier asks, for the partitions that stand by, what was heard.
 const ASK_EVERY: Duration = Duration::from_millis(500);
+/// How long what was delivered may wait for its barrier while there is more to deliver.
+const CONFIRM_DELIVERY_EVERY: Duration = Duration::from_millis(50);
+/// A partition that stands by rests so long after it has read something, so that it reads more at a time: nobody waits for it.
+const STANDBY_REST: Duration = Duration::from_millis(10);
 /// How many times in a row an active partition finds its outputs published by another, before it may give way.
 const CONTESTED_MIN: u32 = 4;
 /// Workers differ in their patience by up to so many times.
@@ -389,6 +393,9 @@ impl Run<'_> {
             while let Ok(reply) = self.asked.try_recv() {
                 reply(audit(replica.partition()));
             }
+            if replica.standing() == Standing::Standby && !pulled.records.is_empty() {
+                std::thread::sleep(STANDBY_REST);
+            }
         }
         Ok(())
     }
@@ -426,11 +433,12 @@ struct Courier<'a> {
     boxes: BTreeMap<PartitionId, Mailbox>,
     kept: usize,
     asked: Instant,
+    confirmed: Instant,
 }
 
 impl<'a> Courier<'a> {
     fn new(shared: &'a Shared, to: PartitionId) -> Self {
-        Self { shared, to, boxes: BTreeMap::new(), kept: 0, asked: Instant::now() }
+        Self { shared, to, boxes: BTreeMap::new(), kept: 0, asked: Instant::now(), confirmed: Instant::now() }
     }
 
     fn run(mut self, mail: &Receiver<Mail>) -> Result<(), Error> {
@@ -460,28 +468,42 @@ impl<'a> Courier<'a> {
                 return Ok(());
             }
             let due = self.asked.elapsed() >= ASK_EVERY;
-            let work = self
-                .boxes
-                .values()
-                .any(|mailbox| mailbox.must_ask() || mailbox.next(1).is_some() || (due && !mailbox.is_empty()));
-            if !work {
+            let asks = |mailbox: &Mailbox| mailbox.must_ask() || (due && !mailbox.is_empty());
+            let sends = self.boxes.values().any(|mailbox| mailbox.next(1).is_some());
+            // What was sent is confirmed when there is nothing else to send, or it has been on its way for long.
+            let unconfirmed = self.boxes.values().any(Mailbox::is_unconfirmed);
+            let confirms = self.boxes.values().any(asks)
+                || (unconfirmed && (!sends || self.confirmed.elapsed() >= CONFIRM_DELIVERY_EVERY));
+            if !sends && !confirms {
                 continue;
             }
             let link = match &mut link {
                 Some(link) => link,
                 none => none.insert(Link::connect(&self.shared.servers, to).map_err(stream)?),
             };
-            for (&from, mailbox) in &mut self.boxes {
-                let batch = self.shared.options.courier_batch_max;
-                let heard = if let Some((first, messages)) = mailbox.next(batch) {
-                    let messages: Vec<&[u8]> = messages.collect();
-                    link.deliver(from, first, &messages).map_err(stream)?
-                } else if mailbox.must_ask() || (due && !mailbox.is_empty()) {
-                    link.deliver(from, RequestNumber(1), &[]).map_err(stream)?
+            let batch = self.shared.options.courier_batch_max;
+            let mut letters = Vec::new();
+            for (&from, mailbox) in &self.boxes {
+                if let Some((first, messages)) = mailbox.next(batch) {
+                    letters.push((from, first, messages.collect::<Vec<_>>()));
+                } else if confirms && (asks(mailbox) || mailbox.is_unconfirmed()) {
+                    // With nothing to deliver it only asks.
+                    letters.push((from, RequestNumber(1), Vec::new()));
+                }
+            }
+            let taken = link.deliver_all(&letters, confirms).map_err(stream)?;
+            let sent: Vec<(PartitionId, u64)> =
+                letters.iter().map(|(from, first, messages)| (*from, first.0 + messages.len() as u64 - 1)).collect();
+            for ((from, last), taken) in sent.into_iter().zip(taken) {
+                let Some(mailbox) = self.boxes.get_mut(&from) else { continue };
+                if confirms {
+                    mailbox.heard(taken).map_err(|source| Error::Forgotten { from, to, source })?;
                 } else {
-                    continue;
-                };
-                mailbox.heard(heard).map_err(|source| Error::Forgotten { from, to, source })?;
+                    mailbox.taken(RequestNumber(last), taken);
+                }
+            }
+            if confirms {
+                self.confirmed = Instant::now();
             }
             *tries = 0;
             if due {
@@ -497,7 +519,8 @@ impl<'a> Courier<'a> {
         if self.kept >= self.shared.options.courier_messages_max {
             return !self.shared.is_stopping();
         }
-        let ready = self.boxes.values().any(|mailbox| mailbox.must_ask() || mailbox.next(1).is_some());
+        let waits = |mailbox: &Mailbox| mailbox.must_ask() || mailbox.is_unconfirmed() || mailbox.next(1).is_some();
+        let ready = self.boxes.values().any(waits);
         let first = if ready {
             mail.try_recv().ok()
         } else {
