@@ -7,10 +7,17 @@
 #[path = "rest.rs"]
 mod rest;
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use crossbook_gateway::Config;
+use crossbook_types::AccountId;
+use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
-use rest::rest_venue::{Client, Reply, Venue};
+use rest::rest_venue::{Client, Reply, Venue, millis};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 const PARTITIONS: u16 = 3;
 const STEPS: usize = 400;
@@ -169,8 +176,7 @@ fn step(random: &mut Random, at: usize) -> (usize, Method, &'static str, String)
 async fn three_partitions_answer_as_one() {
     let (one, three) = (Side::open(1).await, Side::open(PARTITIONS).await);
     let accounts: Vec<u64> = three.clients.iter().map(|client| client.account).collect();
-    let homes =
-        accounts.iter().map(|&account| three.venue.app.board.routing().of_account(crossbook_types::AccountId(account)));
+    let homes = accounts.iter().map(|&account| three.venue.app.board.routing().of_account(AccountId(account)));
     let homes: std::collections::BTreeSet<_> = homes.collect();
     assert!(homes.len() > 1, "accounts in more than one partition");
     let mut random = Random(4);
@@ -206,6 +212,9 @@ async fn what_the_operator_changes_holds_everywhere_at_once() {
         let status = if round % 2 == 0 { "HALT" } else { "TRADING" };
         let changed = venue.operator(Method::PATCH, "markets/BTCUSDT", Some(json!({ "status": status }))).await;
         assert_eq!(changed.status, 200, "{changed:?}");
+        // This looks at what the market's own partition knows.
+        let price = format!("/api/v3/ticker/price?symbol=BTCUSDT&symbolStatus={status}");
+        assert_eq!(venue.get(&price).await.status, 200, "{status}");
         let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price=10000";
         let placed = client.order(order).await;
         assert_eq!(placed.status, if round % 2 == 0 { 400 } else { 200 }, "{placed:?}");
@@ -214,4 +223,112 @@ async fn what_the_operator_changes_holds_everywhere_at_once() {
     }
     venue.audit().await;
     venue.stop().await;
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
+
+async fn open(venue: &Venue, path: &str) -> Socket {
+    connect_async(format!("ws://{}{path}", venue.http)).await.unwrap().0
+}
+
+async fn next(socket: &mut Socket) -> Value {
+    let message = async {
+        loop {
+            if let Message::Text(text) = socket.next().await.unwrap().unwrap() {
+                return serde_json::from_str(&text).unwrap();
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), message).await.expect("a message in time")
+}
+
+/// Everything that a client and the public are told of a few orders: the steps of the client's orders in order, its last
+/// balances, the trades, and the book as its changes make it.
+async fn told_over_sockets(side: &Side) -> Value {
+    let (mine, other) = (&side.clients[1], &side.clients[2]);
+    let mut user = open(&side.venue, "/ws-api/v3").await;
+    let payload = format!("apiKey={}&timestamp={}", mine.key, millis());
+    let timestamp = payload.rsplit('=').next().unwrap();
+    let params = json!({"apiKey": mine.key, "timestamp": timestamp, "signature": mine.sign(&payload)});
+    let subscribe = json!({"id": 1, "method": "userDataStream.subscribe.signature", "params": params});
+    user.send(Message::text(subscribe.to_string())).await.unwrap();
+    assert_eq!(next(&mut user).await["status"], 200);
+    let streams = "btcusdt@trade/ethbtc@trade/ethbtc@depth@100ms/ethbtc@bookTicker";
+    let mut public = open(&side.venue, &format!("/stream?streams={streams}")).await;
+
+    let order = |symbol: &str, side: &str, quantity: &str, price: &str, name: &str| {
+        format!(
+            "symbol={symbol}&side={side}&type=LIMIT&timeInForce=GTC&quantity={quantity}&price={price}&newClientOrderId={name}"
+        )
+    };
+    for (client, order) in [
+        (other, order("ETHBTC", "SELL", "3", "0.05", "a")),
+        (mine, order("ETHBTC", "BUY", "5", "0.05", "b")),
+        (mine, order("BTCUSDT", "SELL", "0.01", "20000", "c")),
+        (other, order("BTCUSDT", "BUY", "0.004", "20000", "d")),
+    ] {
+        let placed = client.order(&order).await;
+        assert_eq!(placed.status, 200, "{placed:?}");
+    }
+    let deposit = json!({ "asset": "ETH", "amount": "7", "transferId": "second-ETH" });
+    side.venue.operator_does(&format!("accounts/{}/deposits", mine.account), deposit).await;
+    let cancelled = mine.delete("/api/v3/order", "symbol=ETHBTC&origClientOrderId=b&newClientOrderId=e").await;
+    assert_eq!(cancelled.status, 200, "{cancelled:?}");
+
+    // The last balances are those that the account shows.
+    let mut expected = BTreeMap::new();
+    for asset in ["BTC", "USDT", "ETH"] {
+        expected.insert(asset.to_owned(), mine.balance(asset).await);
+    }
+    let (mut reports, mut balances, mut moved) = (Vec::new(), BTreeMap::new(), Vec::new());
+    let mut executions = std::collections::BTreeSet::new();
+    while reports.len() < 5 || balances != expected || moved.is_empty() {
+        let mut event = next(&mut user).await["event"].take();
+        match event["e"].as_str().unwrap() {
+            "executionReport" => {
+                assert!(executions.insert(event["I"].as_u64().unwrap()), "each report has a number of its own");
+                for of_the_run in ["E", "T", "I", "O", "W"] {
+                    event.as_object_mut().unwrap().remove(of_the_run);
+                }
+                reports.push(event);
+            }
+            "outboundAccountPosition" => {
+                for balance in event["B"].as_array().unwrap() {
+                    let text = |field: &str| balance[field].as_str().unwrap().to_owned();
+                    balances.insert(text("a"), (text("f"), text("l")));
+                }
+            }
+            _ => moved.push(json!([event["e"], event["a"], event["d"]])),
+        }
+    }
+    // Of one market the reports are in order.
+    reports.sort_by_key(|report| report["s"].to_string());
+
+    let (mut trades, mut book, mut best) = (Vec::new(), BTreeMap::new(), Value::Null);
+    let mut update = 0;
+    while trades.len() < 2 || update < 4 || best["u"] != update {
+        let message = next(&mut public).await;
+        let data = &message["data"];
+        match message["stream"].as_str().unwrap() {
+            "ethbtc@depth@100ms" => {
+                assert_eq!(data["U"], update + 1, "no change is missing");
+                update = data["u"].as_u64().unwrap();
+                for level in ["b", "a"].iter().flat_map(|side| data[side].as_array().unwrap()) {
+                    book.insert(level[0].to_string(), level[1].to_string());
+                }
+            }
+            "ethbtc@bookTicker" => best = data.clone(),
+            _ => trades.push(json!([data["s"], data["t"], data["p"], data["q"], data["m"]])),
+        }
+    }
+    json!([reports, expected, moved, trades, book, best])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_bring_what_every_partition_tells() {
+    let (one, three) = (Side::open(1).await, Side::open(PARTITIONS).await);
+    let (expected, told) = (told_over_sockets(&one).await, told_over_sockets(&three).await);
+    assert_eq!(told, expected);
+    one.venue.stop().await;
+    three.venue.stop().await;
 }
