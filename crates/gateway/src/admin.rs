@@ -328,8 +328,9 @@ fn rank(activity: &Activity) -> u8 {
         Activity::Failing(_) => 0,
         Activity::Stopped => 1,
         Activity::Connecting => 2,
-        Activity::Replaying => 3,
-        Activity::Following => 4,
+        Activity::Waiting => 3,
+        Activity::Replaying => 4,
+        Activity::Following => 5,
     }
 }
 

@@ -15,6 +15,8 @@ use crate::writer::Position;
 pub enum Activity {
     /// Connecting to the database.
     Connecting,
+    /// Another process writes; this one goes on when that ends.
+    Waiting,
     /// Finding out what the next rows build upon, by replaying the log up to where the tables stand.
     Replaying,
     /// Writing what has happened.
@@ -31,6 +33,7 @@ impl Activity {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Connecting => "connecting",
+            Self::Waiting => "waiting",
             Self::Replaying => "replaying",
             Self::Following => "following",
             Self::Failing(_) => "failing",

@@ -5,7 +5,8 @@
 //! next connection is asked where the tables stand: at the end of the batch (the commit had worked), at its beginning (it had not,
 //! and the batch is written again), or elsewhere (somebody restored or emptied the tables, and the source goes back to there).
 //!
-//! Of several partitions each has a recorder, which knows nothing of the others.
+//! Of several partitions each has a recorder, which knows nothing of the others. Several processes may have one for the same partition: the
+//! database lets one of them write, and the next one goes on when it is gone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -121,6 +122,15 @@ impl<S: Source> Recorder<S> {
         loop {
             let before = self.progress.position();
             let Err(failure) = self.session().await else { break };
+            if self.is_another_at_work(&failure) {
+                // The server has waited for the other one already.
+                delay = shortest;
+                tokio::select! {
+                    () = tokio::time::sleep(delay) => {}
+                    () = stopped(&mut self.stop) => break,
+                }
+                continue;
+            }
             metrics::counter!("crossbook_history_failures_total", self.labels.clone()).increment(1);
             metrics::gauge!("crossbook_history_connected", self.labels.clone()).set(0.0);
             if let Failure::Database(Error::Moved { .. } | Error::Foreign { .. }) = failure {
@@ -145,9 +155,27 @@ impl<S: Source> Recorder<S> {
         self.progress.set(Activity::Stopped);
     }
 
+    /// Whether that is no failure: where a venue has several partitions, any number of processes may offer to write, and one does.
+    fn is_another_at_work(&mut self, failure: &Failure) -> bool {
+        if self.database.is_of_one() || !matches!(failure, Failure::Database(Error::Claimed)) {
+            return false;
+        }
+        if self.progress.status().activity != Activity::Waiting {
+            tracing::info!(partition = %self.partition, "another process writes the partition's history; this one is ready to go on");
+            metrics::gauge!("crossbook_history_connected", self.labels.clone()).set(0.0);
+            self.progress.lose();
+            self.progress.set(Activity::Waiting);
+        }
+        // When it goes on, the other one has written what comes after this.
+        (self.batch, self.projection) = (None, None);
+        true
+    }
+
     /// Writes on one connection for as long as it lasts.
     async fn session(&mut self) -> Result<(), Failure> {
-        self.progress.set(Activity::Connecting);
+        if self.progress.status().activity != Activity::Waiting {
+            self.progress.set(Activity::Connecting);
+        }
         let mut writer = Writer::open(&self.database, self.partition).await?;
         let result = self.follow(&mut writer).await;
         writer.close().await;
