@@ -15,6 +15,7 @@ use crossbook_log::Until;
 use crossbook_log::streams::{self, Link, Servers, StreamReader};
 use crossbook_node::recovery::{self, Recovered, Which};
 use crossbook_node::snapshot::{self, Objects, Saved as _};
+use crossbook_store::{Database, Dialect};
 use crossbook_types::{PartitionId, Sequence};
 use crossbook_views::Limits;
 
@@ -73,6 +74,8 @@ pub struct Site {
     pub servers: Servers,
     /// Which partition owns what.
     pub routing: Routing,
+    /// A number that no other venue has.
+    pub identity: u64,
     /// What snapshots keep.
     limits: Limits,
     snapshots: crossbook_node::snapshot::Options,
@@ -94,9 +97,9 @@ impl Site {
         }
         let servers = Servers::new(options.redis.clone())?;
         let mut told = false;
-        loop {
+        let identity = loop {
             match servers.claim_venue(options.partitions, markets.join(" ").as_bytes()) {
-                Ok(()) => break,
+                Ok(identity) => break identity,
                 Err(error) if error.is_passing() => {
                     if !std::mem::replace(&mut told, true) {
                         tracing::warn!(%error, "waiting for the store");
@@ -105,10 +108,11 @@ impl Site {
                 }
                 Err(error) => return Err(error.into()),
             }
-        }
+        };
         Ok(Self {
             servers,
             routing,
+            identity,
             limits: config.views.clone(),
             snapshots: options.snapshots.clone(),
             venue: options.redis.venue.clone(),
@@ -121,6 +125,14 @@ impl Site {
     /// When their place is none.
     pub fn snapshots(&self, partition: PartitionId) -> Result<Objects, Error> {
         Ok(Objects::open(&self.snapshots, &self.venue, partition)?)
+    }
+
+    /// The database of the history; `None` if none is kept.
+    ///
+    /// # Errors
+    /// When the address names no database.
+    pub fn database(&self, config: &Config) -> Result<Option<Database>, Error> {
+        Ok(shared_database(config)?.map(|database| database.for_log(self.identity).routed(self.routing.clone())))
     }
 
     fn which(&self, partition: PartitionId) -> Which {
@@ -189,6 +201,12 @@ impl Site {
         }
         Ok(true)
     }
+}
+
+/// The database of the history, if there is one that all processes share; a file in the folder of one of them would be none.
+fn shared_database(config: &Config) -> Result<Option<Database>, Error> {
+    let database = Database::new(&config.history, &config.data)?;
+    Ok(database.filter(|database| database.dialect() != Dialect::Sqlite))
 }
 
 /// What protects this process's tables against clients who choose names that collide.

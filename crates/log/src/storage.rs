@@ -216,14 +216,19 @@ impl Storage for Disk {
     }
 
     fn identity(&self) -> io::Result<u64> {
-        let mut bytes = [0; 8];
-        fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-        Ok(u64::from_le_bytes(bytes))
+        random()
     }
 
     fn describe(&self, name: &str) -> String {
         if name.is_empty() { self.folder.display().to_string() } else { self.folder.join(name).display().to_string() }
     }
+}
+
+/// A number that nobody else has.
+pub(crate) fn random() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
 }
 
 impl File for DiskFile {

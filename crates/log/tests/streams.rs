@@ -322,8 +322,8 @@ fn a_gap_and_what_is_not_ours_are_refused() {
 #[test]
 fn a_venue_stays_what_it_was_made_of() {
     let (_folder, _server, servers) = alone();
-    servers.claim_venue(4, b"by hash").unwrap();
-    servers.claim_venue(4, b"by hash").unwrap();
+    let identity = servers.claim_venue(4, b"by hash").unwrap();
+    assert_eq!(servers.claim_venue(4, b"by hash").unwrap(), identity, "drawn once");
     let refused = servers.claim_venue(5, b"by hash").unwrap_err();
     assert!(matches!(refused, Error::Partitions { stored: 4, configured: 5, .. }), "{refused}");
     let refused = servers.claim_venue(4, b"by name").unwrap_err();

@@ -17,7 +17,7 @@ use crossbook_node::cluster::gate::{self, Behind, Running, Start, Venue as Place
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::recovery::Recovered;
 use crossbook_node::{NotTaken, Request};
-use crossbook_store::{Database, History, Progress};
+use crossbook_store::{History, Progress};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
 use crossbook_views::Views;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -30,6 +30,9 @@ use crate::folded::Folded;
 use crate::secrets::{self, Absent};
 use crate::tally::Tally;
 use crate::{Failure, command, logging, metrics, output, pages, serve, venue};
+
+/// How often the tables are asked at most how far they have come.
+const WATCH_EVERY_MIN: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// Runs a gateway as the command line says, until it is told to stop.
 ///
@@ -135,8 +138,14 @@ impl Gateway {
         };
         let running = gate::start(place, config.cluster.gate.clone(), starts, refuse, venue::fatal);
         let running = running.map_err(Error::Thread)?;
-        let history = Database::new(&config.history, &config.data)?;
-        let history = history.map(|database| History::new(&database, Arc::new(Progress::default())));
+        let history = site.database(config)?.map(|database| {
+            let progress: Vec<_> = site.routing.all().map(|_| Arc::new(Progress::default())).collect();
+            let history = History::of_partitions(&database, progress.clone());
+            // No row is there sooner after another.
+            let every = config.history.batch_delay().max(WATCH_EVERY_MIN);
+            tokio::spawn(crossbook_store::watch(database, progress, every, stop.clone()));
+            history
+        });
         let entrance = Entry { gate: running.gate().clone(), site: site.clone() };
         let app = App::new(config.gateway.clone(), board, pending, hub, Box::new(entrance), key, history);
         let app = Arc::new(app);

@@ -44,7 +44,7 @@ pub fn run(options: command::cluster::Worker) -> Result<(), Failure> {
         let partitions = config.cluster.partitions;
         let worker = Worker::start(&site.servers, partitions, &name, &config.cluster.worker, begin, venue::fatal);
         let worker = Arc::new(worker.map_err(Error::Thread)?);
-        let history = !config.history.database.is_none();
+        let history = site.database(&config)?.is_some();
         let every = config.cluster.snapshot_every_commands;
         let snapshotter = Snapshotter::start(site, Arc::clone(&worker), every, history).map_err(Error::Thread)?;
         let address = config.admin;

@@ -175,6 +175,10 @@ pub enum Error {
         stored: Vec<u8>,
     },
 
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes for the venue's identity: {0}")]
+    Random(std::io::Error),
+
     /// The server refused for a reason of its own: memory, permissions, a failing disk.
     #[error("Redis server {server} refused: {said}")]
     Refused {

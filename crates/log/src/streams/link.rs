@@ -352,22 +352,28 @@ impl Link {
         }
     }
 
-    /// Writes what the venue is made of, once, and gives what is written: partitions and routing. On partition 0's link.
-    pub(super) fn claim(&mut self, partitions: u16, routing: &[u8]) -> Result<(u64, Vec<u8>), Error> {
+    /// Writes what the venue is made of, once, and gives what is written: partitions, routing and identity. It is durable then. On
+    /// partition 0's link.
+    pub(super) fn claim(
+        &mut self,
+        partitions: u16,
+        routing: &[u8],
+        identity: u64,
+    ) -> Result<(u64, Vec<u8>, u64), Error> {
         let key = Keys::venue(&self.options().venue);
-        self.connection.script(Script::Claim, &[&key], |command| command.arg(partitions).arg(routing));
+        self.connection.script(Script::Claim, &[&key], |command| command.arg(partitions).arg(routing).arg(identity));
         let [answer] = self.exchange(Duration::ZERO)?;
         self.make_durable()?;
-        match answer {
-            Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
-                Ok([partitions, Value::BulkString(routing)]) => {
-                    let partitions = reply::number(&partitions).ok_or_else(|| self.connection.unclear("a claim"))?;
-                    Ok((partitions, routing))
+        let claimed = match answer {
+            Value::Array(parts) => match <[Value; 3]>::try_from(parts) {
+                Ok([partitions, Value::BulkString(routing), identity]) => {
+                    reply::number(&partitions).zip(reply::number(&identity)).map(|(of, id)| (of, routing, id))
                 }
-                _ => Err(self.connection.unclear("a claim")),
+                _ => None,
             },
-            _ => Err(self.connection.unclear("a claim")),
-        }
+            _ => None,
+        };
+        claimed.ok_or_else(|| self.connection.unclear("a claim"))
     }
 
     /// Counts one more gateway; the count is durable. On partition 0's link.
