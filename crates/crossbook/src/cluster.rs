@@ -6,7 +6,9 @@
 pub mod gateway;
 pub mod local;
 pub mod snapshots;
+mod told;
 pub mod worker;
+pub mod writer;
 
 use std::time::Duration;
 

@@ -17,7 +17,7 @@ use figment::providers::{Env, Format as _, Serialized, Toml};
 use figment::value::{Dict, Value};
 use serde::{Deserialize, Serialize};
 
-pub use cluster::ClusterOptions;
+pub use cluster::{ClusterOptions, WriterOptions};
 
 use crate::logging;
 

@@ -1,21 +1,22 @@
-//! The history of a venue in one process: a thread that reads the log behind the venue's back and keeps the tables up with it.
+//! The thread that keeps the tables of a partition up with it, and what it reads.
 //!
-//! The thread has a partition of its own, which it takes through the same commands. That costs a second copy of the state, and
+//! Of a venue in one process, it reads the log behind the venue's back. It has a partition of its own, which it takes through the same commands. That costs a second copy of the state, and
 //! buys that trading never waits for a database: between the two there is only the log, which is on disk anyway. The thread runs at
 //! the lowest priority, so on a machine that is short of processors it is the history that falls behind.
+//!
+//! Of a cluster, it reads what the partitions told ([`told`]), in a process of its own.
 
 pub mod source;
-#[allow(dead_code, reason = "for partitions whose events are kept in a stream, which no command runs yet")]
 pub mod told;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use crossbook_engine::Events;
 use crossbook_node::{NotTaken, Outlet};
-use crossbook_store::{Database, History, Live, Progress, Recorder};
+use crossbook_store::{Database, History, Live, Progress, Recorder, Source};
 use crossbook_types::{PartitionId, RequestNumber};
 use crossbook_views::Limits;
 use tokio::sync::watch;
@@ -68,13 +69,75 @@ impl<O: Outlet> Outlet for Announcing<O> {
     }
 }
 
-/// The thread that writes, until it is stopped.
+/// A thread that writes the rows of a partition, until it is stopped.
 #[derive(Debug)]
-pub struct Keeper {
-    history: History,
+pub struct Recording {
     progress: Arc<Progress>,
     stop: watch::Sender<bool>,
     ended: Receiver<()>,
+}
+
+impl Recording {
+    /// Starts the thread, which does `first` before anything else. Should it find that what it reads cannot be, it does `failed` last.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start<S: Source + Send + 'static>(
+        (database, partition): (&Database, PartitionId),
+        source: S,
+        live: Live,
+        first: impl FnOnce() + Send + 'static,
+        failed: impl FnOnce(&Progress) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let progress = Arc::new(Progress::default());
+        let (stop, stopped) = watch::channel(false);
+        let recorder = Recorder::new(database.clone(), partition, source, live, stopped, Arc::clone(&progress));
+        let (end, ended) = bounded(1);
+        let told = Arc::clone(&progress);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name(format!("history-{partition}")).spawn(move || {
+            first();
+            let work = AssertUnwindSafe(|| runtime.block_on(recorder.run()));
+            if catch_unwind(work).is_err() {
+                metrics::counter!("crossbook_history_failures_total").increment(1);
+                failed(&told);
+            }
+            let _ = end.send(());
+        })?;
+        Ok(Self { progress, stop, ended })
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    /// Tells it to write what is left, and then to end.
+    pub fn ask_to_stop(&self) {
+        let _ = self.stop.send(true);
+    }
+
+    /// Has it write what is left, for at most `patience`. What is then still missing is written after the next start.
+    pub fn stop(&self, patience: Duration) {
+        self.ask_to_stop();
+        match self.ended.recv_timeout(patience) {
+            Ok(()) => {}
+            Err(RecvTimeoutError::Timeout) => {
+                tracing::warn!("the history is not written to its end in time; the next start goes on with it");
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                tracing::error!("the thread that writes the history had failed; the next start goes on with it");
+            }
+        }
+    }
+}
+
+/// The thread that writes behind a venue in one process.
+#[derive(Debug)]
+pub struct Keeper {
+    history: History,
+    recording: Recording,
 }
 
 impl Keeper {
@@ -83,29 +146,21 @@ impl Keeper {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(database: &Database, source: LogSource, live: Live) -> std::io::Result<Self> {
-        let progress = Arc::new(Progress::default());
-        let history = History::new(database, Arc::clone(&progress));
-        let (stop, stopped) = watch::channel(false);
-        let recorder = Recorder::new(database.clone(), PARTITION, source, live, stopped, Arc::clone(&progress));
-        let (end, ended) = sync_channel(1);
-        let told = Arc::clone(&progress);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::Builder::new().name("history".into()).spawn(move || {
+        let first = || {
             // Linux counts priority by thread, and threads that are started from here, such as SQLite's, inherit it. Where it cannot be
             // had, the history competes with trading like any other thread.
             if let Err(error) = rustix::process::setpriority_process(None, NICE) {
                 tracing::warn!(%error, "the history runs at normal priority");
             }
-            let work = AssertUnwindSafe(|| runtime.block_on(recorder.run()));
-            if catch_unwind(work).is_err() {
-                // What is folded can no longer be trusted, so nothing more is written until the next start.
-                tracing::error!("the history has stopped, because what it read cannot be; trading goes on");
-                metrics::counter!("crossbook_history_failures_total").increment(1);
-                told.fail("the thread that writes had to end; see the log lines, and start the venue anew".to_owned());
-            }
-            let _ = end.send(());
-        })?;
-        Ok(Self { history, progress, stop, ended })
+        };
+        let failed = |progress: &Progress| {
+            // What is folded can no longer be trusted, so nothing more is written until the next start.
+            tracing::error!("the history has stopped, because what it read cannot be; trading goes on");
+            progress.fail("the thread that writes had to end; see the log lines, and start the venue anew".to_owned());
+        };
+        let recording = Recording::start((database, PARTITION), source, live, first, failed)?;
+        let history = History::new(database, Arc::clone(recording.progress()));
+        Ok(Self { history, recording })
     }
 
     /// Answers queries.
@@ -117,20 +172,11 @@ impl Keeper {
     /// How far it has come.
     #[must_use]
     pub fn progress(&self) -> &Arc<Progress> {
-        &self.progress
+        self.recording.progress()
     }
 
-    /// Has it write what is left, for at most `patience`. What is then still missing is written after the next start.
-    pub fn stop(self, patience: Duration) {
-        let _ = self.stop.send(true);
-        match self.ended.recv_timeout(patience) {
-            Ok(()) => {}
-            Err(RecvTimeoutError::Timeout) => {
-                tracing::warn!("the history is not written to its end in time; the next start goes on with it");
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                tracing::error!("the thread that writes the history had failed; the next start goes on with it");
-            }
-        }
+    /// See [`Recording::stop`].
+    pub fn stop(&self, patience: Duration) {
+        self.recording.stop(patience);
     }
 }

@@ -90,7 +90,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Gateway(options) => cluster::gateway::run(options)?,
         Command::Worker(options) => cluster::worker::run(options)?,
         Command::Cluster(options) => cluster::local::run(&options)?,
-        Command::Writer(_) => {}
+        Command::Writer(options) => cluster::writer::run(options)?,
         Command::Audit(options) => {
             let (text, adds_up) = audit::run(&options)?;
             output::tell(&text)?;

@@ -24,6 +24,8 @@ pub struct ClusterOptions {
     pub gate: gate::Options,
     /// How workers run partitions.
     pub worker: worker::Options,
+    /// How writers read what the partitions tell.
+    pub writer: WriterOptions,
     /// Where snapshots are kept.
     pub snapshots: snapshot::Options,
     /// Commands of a partition after which its next snapshot is taken.
@@ -38,9 +40,30 @@ impl Default for ClusterOptions {
             redis: crossbook_log::streams::Options::default(),
             gate: gate::Options::default(),
             worker: worker::Options::default(),
+            writer: WriterOptions::default(),
             snapshots: snapshot::Options::default(),
             snapshot_every_commands: 100_000,
         }
+    }
+}
+
+/// How a writer reads what the partitions tell.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WriterOptions {
+    /// Commands whose events are read in one round trip.
+    pub follow_commands_max: usize,
+    /// Commands of a partition whose events are read and not yet folded; with more, no more are read.
+    pub ahead_commands_max: usize,
+    /// Time between two notes of how far the tables have come, in milliseconds.
+    pub mark_every_ms: u64,
+    /// The longest pause between two tries to connect, in milliseconds.
+    pub retry_delay_max_ms: u64,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self { follow_commands_max: 512, ahead_commands_max: 4_096, mark_every_ms: 1_000, retry_delay_max_ms: 250 }
     }
 }
 

@@ -209,6 +209,17 @@ const WORDS: &[(&str, &str)] = &[
     ("cluster.worker.courier_messages_max", "Messages to one partition that are kept until it has heard them."),
     ("cluster.worker.courier_batch_max", "Messages delivered in one round trip."),
     ("cluster.worker.retry_delay_max_ms", "The longest pause between two tries to connect."),
+    ("cluster.writer", "How writers read what the partitions tell; what they write is set in [history]."),
+    ("cluster.writer.follow_commands_max", "Commands whose events are read in one round trip."),
+    (
+        "cluster.writer.ahead_commands_max",
+        "Commands of one partition whose events are read and not yet written; with more, no more are read.",
+    ),
+    (
+        "cluster.writer.mark_every_ms",
+        "Time between two notes in the store of how far the history has come, up to which logs may be trimmed.",
+    ),
+    ("cluster.writer.retry_delay_max_ms", "The longest pause between two tries to connect."),
     ("cluster.snapshots", "Where the partitions' snapshots are kept; a place that all processes share."),
     (
         "cluster.snapshots.address",

@@ -1,0 +1,275 @@
+//! What a partition told, as its stream `out` keeps it, for the history.
+//!
+//! A thread reads ahead of whoever folds: it waits in the store for the next entry, so that what is told arrives by itself, and it stops
+//! reading when enough is there. Where to read from is what the tables say, so it begins, and begins anew elsewhere, when it is asked.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbook_engine::Cause;
+use crossbook_log::streams::{self, Link, Servers};
+use crossbook_store::{Live, SourceError};
+use crossbook_types::{PartitionId, Sequence};
+use parking_lot::{Condvar, Mutex};
+
+use crate::config::WriterOptions;
+use crate::history::told::{Entry, Told};
+
+/// How long a reading waits in the store for an entry.
+const FOLLOW_WAIT: Duration = Duration::from_secs(1);
+/// How long whoever asks waits until it is known whether there is anything.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The first pause after a failure.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Why what was told cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store says something that trying again does not mend.
+    #[error("partition {partition}: {source}")]
+    Stream {
+        /// Which.
+        partition: PartitionId,
+        /// Why.
+        source: streams::Error,
+    },
+    /// An entry cannot be read.
+    #[error("what partition {partition} tells of command {sequence} cannot be understood: {source}")]
+    Entry {
+        /// Which.
+        partition: PartitionId,
+        /// Where.
+        sequence: Sequence,
+        /// Why.
+        source: crossbook_wire::Error,
+    },
+    /// The store does not answer.
+    #[error("what partition {0} tells cannot be read now; it is tried again")]
+    Silent(PartitionId),
+}
+
+/// Why the thread has stopped reading, until it is asked for another place.
+#[derive(Debug)]
+enum Trouble {
+    Trimmed,
+    Failed(Error),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Counts the places that were asked for.
+    round: u64,
+    /// `ahead` begins after this command.
+    after: Option<Sequence>,
+    ahead: VecDeque<Entry>,
+    /// Where `out` ended, as far as is known since the place was asked for.
+    end: Option<Sequence>,
+    trouble: Option<Trouble>,
+    /// The last command read.
+    last: Option<Cause>,
+    /// Nothing after this is read any more.
+    limit: Option<Sequence>,
+    stopping: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    partition: PartitionId,
+    options: WriterOptions,
+    live: Live,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// The reading end.
+#[derive(Clone, Debug)]
+pub struct Stream(Arc<Shared>);
+
+/// The thread, until it is told to end.
+#[derive(Debug)]
+pub struct Reading(Arc<Shared>);
+
+/// Starts the thread for a partition. `live` is told how far it has read.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn start(
+    servers: &Servers,
+    partition: PartitionId,
+    options: &WriterOptions,
+    live: Live,
+) -> std::io::Result<(Stream, Reading)> {
+    let (options, state) = (options.clone(), Mutex::new(State::default()));
+    let shared = Arc::new(Shared { partition, options, live, state, changed: Condvar::new() });
+    let (these, servers) = (Arc::clone(&shared), servers.clone());
+    std::thread::Builder::new().name(format!("told-{partition}")).spawn(move || these.run(&servers))?;
+    Ok((Stream(Arc::clone(&shared)), Reading(shared)))
+}
+
+impl Reading {
+    /// The last command read.
+    #[must_use]
+    pub fn last(&self) -> Option<Cause> {
+        self.0.state.lock().last
+    }
+
+    /// From now on nothing is read that goes beyond what was read so far.
+    pub fn read_no_further(&self) {
+        self.0.state.lock().limit = Some(self.0.live.position());
+        self.0.changed.notify_all();
+    }
+
+    /// Tells the thread to end.
+    pub fn end(&self) {
+        self.0.state.lock().stopping = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Told for Stream {
+    fn read(&mut self, after: Sequence, max: usize) -> Result<Option<Vec<Entry>>, SourceError> {
+        let shared = &*self.0;
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = shared.state.lock();
+        if state.after != Some(after) {
+            let round = state.round + 1;
+            let State { last, limit, stopping, .. } = *state;
+            *state = State { round, after: Some(after), last, limit, stopping, ..State::default() };
+            shared.changed.notify_all();
+        }
+        loop {
+            if !state.ahead.is_empty() {
+                let count = max.min(state.ahead.len());
+                let found: Vec<Entry> = state.ahead.drain(..count).collect();
+                state.after = found.last().map(|(cause, _)| cause.sequence);
+                shared.changed.notify_all();
+                return Ok(Some(found));
+            }
+            match state.trouble.take() {
+                Some(Trouble::Trimmed) => {
+                    state.after = None;
+                    return Ok(None);
+                }
+                Some(Trouble::Failed(error)) => {
+                    state.after = None;
+                    return Err(error.into());
+                }
+                None => {}
+            }
+            let nothing_more = [state.end, state.limit].into_iter().flatten().any(|end| end <= after);
+            if nothing_more || state.stopping {
+                return Ok(Some(Vec::new()));
+            }
+            if shared.changed.wait_until(&mut state, deadline).timed_out() {
+                return Err(Error::Silent(shared.partition).into());
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn run(&self, servers: &Servers) {
+        let (mut link, mut pause) = (None, PAUSE);
+        let longest = Duration::from_millis(self.options.retry_delay_max_ms.max(1));
+        while let Some((round, after, room, end)) = self.next_place() {
+            match self.read(servers, &mut link, (after, room, end)) {
+                Ok((end, entries)) => {
+                    pause = PAUSE;
+                    self.found(round, end, entries);
+                }
+                Err(Trouble::Failed(Error::Stream { source, .. })) if source.is_passing() => {
+                    tracing::warn!(partition = self.partition.0, error = %source, "what the partition tells cannot be read now");
+                    link = None;
+                    std::thread::sleep(pause.min(longest));
+                    pause = (pause * 2).min(longest);
+                }
+                Err(trouble) => {
+                    link = None;
+                    let mut state = self.state.lock();
+                    if state.round == round {
+                        state.trouble = Some(trouble);
+                        self.changed.notify_all();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until there is something to read and room for it: the round, after which command, how much room, and where `out` ends if
+    /// that is known. `None` when it is time to end.
+    fn next_place(&self) -> Option<(u64, Sequence, usize, Option<Sequence>)> {
+        let mut state = self.state.lock();
+        loop {
+            if state.stopping {
+                return None;
+            }
+            if let (Some(after), None) = (state.after, &state.trouble) {
+                let after = state.ahead.back().map_or(after, |(cause, _)| cause.sequence);
+                let mut room = self.options.ahead_commands_max.saturating_sub(state.ahead.len());
+                if let Some(limit) = state.limit {
+                    room = room.min(usize::try_from(limit.0.saturating_sub(after.0)).unwrap_or(usize::MAX));
+                }
+                if room > 0 {
+                    return Some((state.round, after, room.min(self.options.follow_commands_max), state.end));
+                }
+            }
+            self.changed.wait(&mut state);
+        }
+    }
+
+    /// Where `out` ends, if that is not known yet, or else the next entries.
+    fn read(
+        &self,
+        servers: &Servers,
+        link: &mut Option<Link>,
+        (after, room, end): (Sequence, usize, Option<Sequence>),
+    ) -> Result<(Option<Sequence>, Vec<Entry>), Trouble> {
+        let partition = self.partition;
+        let failed = |source| match source {
+            streams::Error::Trimmed { .. } => Trouble::Trimmed,
+            source => Trouble::Failed(Error::Stream { partition, source }),
+        };
+        let link = match link {
+            Some(link) => link,
+            none => none.insert(Link::connect(servers, partition).map_err(failed)?),
+        };
+        if end.is_none() {
+            let ends = link.ends().map_err(failed)?;
+            // A reading waits for what comes after all that was trimmed, be it for ever.
+            return if ends.out_first > after.next() {
+                Err(Trouble::Trimmed)
+            } else {
+                Ok((Some(ends.told), Vec::new()))
+            };
+        }
+        let mut entries = Vec::new();
+        link.follow(after, room, FOLLOW_WAIT, &mut entries).map_err(failed)?;
+        let told = entries.into_iter().map(|streams::Entry { sequence, payload }| {
+            let told = crossbook_wire::decode_told(&payload);
+            let told = told.map_err(|source| Trouble::Failed(Error::Entry { partition, sequence, source }))?;
+            Ok((told.cause, told.events))
+        });
+        Ok((None, told.collect::<Result<_, _>>()?))
+    }
+
+    fn found(&self, round: u64, end: Option<Sequence>, entries: Vec<Entry>) {
+        let mut state = self.state.lock();
+        if state.round != round {
+            return;
+        }
+        if let Some((last, _)) = entries.last() {
+            if state.last.is_none_or(|before| before.sequence < last.sequence) {
+                state.last = Some(*last);
+            }
+            state.end = state.end.max(Some(last.sequence));
+            // What an earlier round has read further is still told.
+            if last.sequence > self.live.position() {
+                self.live.reach(last.sequence);
+            }
+        }
+        state.end = state.end.max(end);
+        state.ahead.extend(entries);
+        self.changed.notify_all();
+    }
+}

@@ -1,0 +1,242 @@
+//! `crossbook writer`: keeps the history in SQL up with what the partitions tell.
+//!
+//! For each partition there is a thread that reads its stream `out`, and one that folds and writes. Any number of writers may run: the
+//! database lets one of them write a partition's rows, and the others wait until it is gone. How far the tables have come is noted
+//! beside the logs, which keep what is not in the tables yet.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbook_gateway::probe::Probe;
+use crossbook_gateway::server;
+use crossbook_log::streams::{self, Link, Servers};
+use crossbook_node::snapshot::{self, Objects, Saved};
+use crossbook_store::{Activity, Database, Live, Progress, Status};
+use crossbook_types::{PartitionId, Sequence};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::told::{self, Reading};
+use super::{Error, Site};
+use crate::config::{Config, Flags};
+use crate::history::Recording;
+use crate::history::told::ToldSource;
+use crate::{Failure, command, logging, metrics as recording, output, serve, venue};
+
+/// Runs a writer as the command line says, until it is told to stop.
+///
+/// # Errors
+/// When it cannot start.
+pub fn run(options: command::cluster::Writer) -> Result<(), Failure> {
+    let command::cluster::Role { config, admin, log_format, print_config } = options.role;
+    let config = Config::load(config.as_deref(), Flags { admin, log_format, ..Flags::default() })?;
+    if print_config {
+        output::tell(&config.render()?)?;
+        return Ok(());
+    }
+    logging::start(&config.logging)?;
+    let recorder = recording::install()?;
+    // Said before the store is waited for.
+    super::shared_database(&config)?.ok_or(Error::NoHistory)?;
+    let site = Site::find(&config)?;
+    let database = site.database(&config)?.ok_or(Error::NoHistory)?;
+    serve::runtime()?.block_on(async {
+        let stop = serve::stop_requested(|| ())?;
+        tokio::spawn(serve::keep_up(recorder.clone()));
+        let address = config.admin;
+        let listener = server::listen(address).map_err(|source| venue::Error::Listen { address, source })?;
+        let writer = Writer::start(&config, &site, &database)?;
+        let (stop_server, stopped) = watch::channel(false);
+        let (watched, measured) = (Arc::clone(&writer.parts), Arc::clone(&writer.parts));
+        let render = move || {
+            measure(&measured);
+            recorder.render()
+        };
+        let probe = Arc::new(Probe::new(Box::new(render), move || readiness(&watched)));
+        let server = tokio::spawn(server::serve(listener, config.gateway.server.clone(), probe, stopped));
+        tracing::info!(admin = %address, partitions = site.routing.partitions(), "the writer runs");
+        stop.await;
+        tracing::info!("stopping: what is left is written");
+        let _ = stop_server.send(true);
+        let _ = server.await;
+        let patience = config.history.stop_timeout();
+        let ended = tokio::task::spawn_blocking(move || writer.stop(patience));
+        ended.await.map_err(|_| venue::Error::Disorder)?;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// Snapshots, asked on a thread of their own: who asks is on a runtime, and they block.
+#[derive(Debug)]
+struct Aside(Objects);
+
+impl Saved for Aside {
+    fn list(&self) -> Result<Vec<Sequence>, snapshot::Error> {
+        aside(|| self.0.list())
+    }
+
+    fn load(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, snapshot::Error> {
+        aside(|| self.0.load(sequence))
+    }
+}
+
+fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| match scope.spawn(work).join() {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
+
+/// What writes a partition's rows.
+#[derive(Debug)]
+struct Part {
+    partition: PartitionId,
+    reading: Reading,
+    recording: Recording,
+}
+
+/// A running writer.
+#[derive(Debug)]
+struct Writer {
+    parts: Arc<[Part]>,
+    stop_marks: Sender<()>,
+    marks: JoinHandle<()>,
+}
+
+impl Writer {
+    fn start(config: &Config, site: &Site, database: &Database) -> Result<Self, Error> {
+        let mut parts = Vec::new();
+        for partition in site.routing.all() {
+            let live = Live::default();
+            let (stream, reading) =
+                told::start(&site.servers, partition, &config.cluster.writer, live.clone()).map_err(Error::Thread)?;
+            let snapshots = Aside(site.snapshots(partition)?);
+            let source = ToldSource::new(site.which(partition), stream, snapshots, live.clone());
+            let failed = |_: &Progress| venue::fatal("the history was told what cannot be".to_owned());
+            let recording = Recording::start((database, partition), source, live, || (), failed);
+            parts.push(Part { partition, reading, recording: recording.map_err(Error::Thread)? });
+        }
+        let (stop_marks, stopped) = bounded(1);
+        let progress = parts.iter().map(|part| (part.partition, Arc::clone(part.recording.progress()))).collect();
+        let marks = Marks { servers: site.servers.clone(), progress, noted: Vec::new() };
+        let every = Duration::from_millis(config.cluster.writer.mark_every_ms);
+        let marks = std::thread::Builder::new().name("marks".to_owned()).spawn(move || marks.run(every, &stopped));
+        Ok(Self { parts: parts.into(), stop_marks, marks: marks.map_err(Error::Thread)? })
+    }
+
+    /// Has everything written that was read, for at most `patience`, and noted how far that is.
+    fn stop(self, patience: Duration) {
+        for part in &*self.parts {
+            part.reading.read_no_further();
+            part.recording.ask_to_stop();
+        }
+        let deadline = Instant::now() + patience;
+        for part in &*self.parts {
+            part.recording.stop(deadline.saturating_duration_since(Instant::now()));
+            part.reading.end();
+        }
+        drop(self.stop_marks);
+        let _ = self.marks.join();
+    }
+}
+
+impl Part {
+    /// Commands and microseconds by which the tables are behind what was read; `None` while another writer has them.
+    fn lag(&self) -> Option<(u64, u64)> {
+        let progress = self.recording.progress();
+        progress.status().position?;
+        Some(self.reading.last().map_or((0, 0), |last| progress.lag(last)))
+    }
+}
+
+/// Ready once every partition's rows are written here, or by another writer.
+fn readiness(parts: &[Part]) -> (bool, Value) {
+    let mut ready = true;
+    let partitions: Vec<_> = parts
+        .iter()
+        .map(|part| {
+            let Status { position, activity } = part.recording.progress().status();
+            ready &= match activity {
+                Activity::Following | Activity::Waiting => true,
+                Activity::Replaying => position.is_some(),
+                Activity::Connecting | Activity::Failing(_) | Activity::Stopped => false,
+            };
+            let lag = part.lag();
+            let mut told = json!({
+                "partition": part.partition.0,
+                "state": activity.as_str(),
+                "sequence": position.map(|position| position.sequence.0),
+                "lagCommands": lag.map(|lag| lag.0),
+                "lagSeconds": lag.map(|lag| lag.1 / 1_000_000),
+            });
+            if let Activity::Failing(error) = activity {
+                told["error"] = error.into();
+            }
+            told
+        })
+        .collect();
+    (ready, json!({ "partitions": partitions }))
+}
+
+/// The lag grows while nobody writes, so it is measured when it is asked for.
+fn measure(parts: &[Part]) {
+    for part in parts {
+        let Some((commands, micros)) = part.lag() else { continue };
+        let partition = part.partition.to_string();
+        metrics::gauge!("crossbook_history_lag_commands", "partition" => partition.clone()).set(commands as f64);
+        metrics::gauge!("crossbook_history_lag_seconds", "partition" => partition).set(micros as f64 / 1e6);
+    }
+}
+
+/// Notes beside the logs how far the tables have come.
+struct Marks {
+    servers: Servers,
+    progress: Vec<(PartitionId, Arc<Progress>)>,
+    noted: Vec<(Option<Link>, Option<Sequence>)>,
+}
+
+impl Marks {
+    fn run(mut self, every: Duration, stopped: &Receiver<()>) {
+        self.noted.resize_with(self.progress.len(), || (None, None));
+        loop {
+            let ended = !matches!(stopped.recv_timeout(every), Err(RecvTimeoutError::Timeout));
+            for ((partition, progress), (link, noted)) in self.progress.iter().zip(&mut self.noted) {
+                let Status { position, activity } = progress.status();
+                let (Some(position), Activity::Following | Activity::Stopped) = (position, activity) else {
+                    // Another one may write now, and note how far that is.
+                    *noted = None;
+                    continue;
+                };
+                if *noted == Some(position.sequence) {
+                    continue;
+                }
+                match mark(&self.servers, *partition, link, position.sequence) {
+                    Ok(()) => *noted = Some(position.sequence),
+                    Err(error) => {
+                        tracing::warn!(partition = partition.0, %error, "how far the history has come cannot be noted now");
+                        *link = None;
+                    }
+                }
+            }
+            if ended {
+                return;
+            }
+        }
+    }
+}
+
+fn mark(
+    servers: &Servers,
+    partition: PartitionId,
+    link: &mut Option<Link>,
+    place: Sequence,
+) -> Result<(), streams::Error> {
+    let link = match link {
+        Some(link) => link,
+        none => none.insert(Link::connect(servers, partition)?),
+    };
+    link.mark_written(place)
+}
