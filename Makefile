@@ -20,10 +20,14 @@ BENCH_ARGS  ?=
 # What the benchmark of the history is given besides.
 BENCH_STORE_ARGS ?=
 
+# Replicas of each Redis master of the cluster on this machine, and what `crossbook cluster` is given besides.
+REPLICAS     ?= 1
+CLUSTER_ARGS ?=
+
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint format unit page clients bench bench-engine bench-store bench-venue deny clean require-rust require-python require-node require-mariadb require-redis
+.PHONY: help build demo cluster chaos test lint format unit page clients bench bench-engine bench-store bench-venue deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +38,9 @@ build: require-rust ## Build the release binary, target/release/crossbook
 demo: build ## Build, then start a live venue with simulated traders in a fresh folder
 	$(BINARY) demo
 
+cluster: build require-redis require-mariadb require-haproxy ## A whole cluster on this machine: Redis, MariaDB, workers, gateways, HAProxy; REPLICAS=2 for more replicas
+	$(BINARY) cluster --replicas $(REPLICAS) $(CLUSTER_ARGS)
+
 test: lint unit page clients ## Everything: formatting, clippy, unit tests, the page, release build, real clients
 
 lint: require-rust ## Formatting, and clippy with warnings as errors
@@ -43,8 +50,12 @@ lint: require-rust ## Formatting, and clippy with warnings as errors
 format: require-rust ## Format the Rust sources
 	$(CARGO) fmt --all
 
-unit: require-rust require-mariadb require-redis ## Tests of the Rust workspace, real MariaDB and Redis servers among them
+unit: require-rust require-mariadb require-redis require-haproxy ## Tests of the Rust workspace, with real MariaDB and Redis servers and a cluster behind HAProxy
 	$(CARGO) test --workspace --locked
+
+# One after the other, so that the times mean something.
+chaos: require-rust require-mariadb require-redis require-haproxy ## Every part of a cluster killed and paused under load, in minutes; prints a table
+	$(CARGO) test --release --locked -p crossbook --test cluster -- --ignored --nocapture --test-threads=1
 
 page: require-node ## Tests of the page's own JavaScript
 	$(NODE) --test web/*.test.js
@@ -138,6 +149,20 @@ require-redis:
 	  elif command -v apk >/dev/null; then $$SUDO apk add --quiet redis; \
 	  elif command -v brew >/dev/null; then brew install --quiet redis; \
 	  else echo 'redis-server is missing and no known package manager is here: install Redis 7 or Valkey' >&2; exit 1; fi; }
+
+# The same for HAProxy, which stands before the gateways of a cluster. Its service stays masked until the next boot, so that none is started.
+require-haproxy:
+	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; command -v haproxy >/dev/null || { \
+	  SUDO=; test "$$(id -u)" = 0 || SUDO=sudo; \
+	  echo 'installing HAProxy for clusters on this machine'; \
+	  if command -v apt-get >/dev/null; then \
+	    test ! -d /run/systemd/system || $$SUDO systemctl mask --runtime --quiet haproxy || true; \
+	    $$SUDO apt-get update -qq && $$SUDO env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends haproxy; \
+	  elif command -v dnf >/dev/null; then $$SUDO dnf install -y -q haproxy; \
+	  elif command -v pacman >/dev/null; then $$SUDO pacman -S --noconfirm --needed haproxy; \
+	  elif command -v apk >/dev/null; then $$SUDO apk add --quiet haproxy; \
+	  elif command -v brew >/dev/null; then brew install --quiet haproxy; \
+	  else echo 'haproxy is missing and no known package manager is here: install HAProxy 2.6 or newer' >&2; exit 1; fi; }
 
 # The same for Node.js and npm.
 require-node:
