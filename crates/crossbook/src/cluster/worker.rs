@@ -1,10 +1,16 @@
 //! `crossbook worker`: runs partitions, or stands by for those that run them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, bounded};
 use crossbook_gateway::probe::Probe;
 use crossbook_gateway::server;
 use crossbook_node::cluster::Worker;
+use crossbook_node::cluster::worker::Status;
+use crossbook_node::embedded::AuditReport;
+use crossbook_types::PartitionId;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -12,6 +18,9 @@ use super::snapshots::Snapshotter;
 use super::{Error, Site};
 use crate::config::{Config, Flags};
 use crate::{Failure, command, logging, metrics, output, serve, venue};
+
+/// How long all partitions have to add themselves up. One that is silent is between two round trips about once a second.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs a worker as the command line says, until it is told to stop.
 ///
@@ -50,8 +59,9 @@ pub fn run(options: command::cluster::Worker) -> Result<(), Failure> {
         let address = config.admin;
         let listener = server::listen(address).map_err(|source| venue::Error::Listen { address, source })?;
         let (stop_server, stopped) = watch::channel(false);
-        let watched = Arc::clone(&worker);
-        let probe = Arc::new(Probe::new(Box::new(move || recorder.render()), move || readiness(&watched)));
+        let (watched, audited) = (Arc::clone(&worker), Arc::clone(&worker));
+        let probe = Probe::new(Box::new(move || recorder.render()), move || readiness(&watched));
+        let probe = Arc::new(probe.with_partitions(Arc::new(move || standing(&audited))));
         let server = tokio::spawn(server::serve(listener, config.gateway.server.clone(), probe, stopped));
         tracing::info!(admin = %address, name, "the worker runs");
         stop.await;
@@ -84,6 +94,38 @@ fn readiness(worker: &Worker) -> (bool, serde_json::Value) {
         })
         .collect();
     (worker.partitions().all(|(_, status)| status.is_connected()), json!({ "partitions": partitions }))
+}
+
+/// How each partition stands, so that those of two workers can be compared. One that does not answer in time has no hash.
+fn standing(worker: &Worker) -> serde_json::Value {
+    let deadline = Instant::now() + AUDIT_PATIENCE;
+    let asked: Vec<_> = worker
+        .partitions()
+        .map(|(partition, status)| {
+            let (reply, report) = bounded(1);
+            let taken = worker.audit(partition, Box::new(move |audited| drop(reply.send(audited))));
+            (partition, status, taken.then_some(report))
+        })
+        .collect();
+    let stand = |(partition, status, report): (PartitionId, &Status, Option<Receiver<AuditReport>>)| {
+        let audited = report.and_then(|report| report.recv_deadline(deadline).ok());
+        let mut told = json!({
+            "partition": partition.0,
+            "active": status.is_active(),
+            "told": status.told().0,
+            "sequence": status.applied().0,
+        });
+        if let Some(AuditReport { sequence, state_hash, sums, violations }) = audited {
+            let sums: BTreeMap<String, String> =
+                sums.into_iter().map(|(asset, sum)| (asset.to_string(), sum.0.to_string())).collect();
+            told["sequence"] = sequence.0.into();
+            told["stateHash"] = hex::encode(state_hash).into();
+            told["violations"] = violations.into();
+            told["sums"] = json!(sums);
+        }
+        told
+    };
+    json!({ "partitions": asked.into_iter().map(stand).collect::<Vec<_>>() })
 }
 
 /// What tells this machine from others, as far as it says so.
