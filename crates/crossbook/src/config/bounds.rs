@@ -52,6 +52,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
         ("cluster.gate.batch_requests_max", wide(config.cluster.gate.batch_requests_max), 1),
         ("cluster.gate.backlog_max", config.cluster.gate.backlog_max, 1),
         ("cluster.gate.breaker_ms", config.cluster.gate.breaker_ms, 1),
+        ("cluster.gate.keep_ms", config.cluster.gate.keep_ms, 1),
         ("cluster.gate.fence_ms", config.cluster.gate.fence_ms, 1),
         ("cluster.gate.follow_commands_max", wide(config.cluster.gate.follow_commands_max), 1),
         ("cluster.worker.batch_commands_max", wide(config.cluster.worker.batch_commands_max), 1),

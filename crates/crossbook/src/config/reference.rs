@@ -189,6 +189,10 @@ const WORDS: &[(&str, &str)] = &[
         "After how long without progress a lane looks whether its requests are still where it appended them.",
     ),
     ("cluster.gate.breaker_ms", "After how long without an answer requests for a partition are refused at once."),
+    (
+        "cluster.gate.keep_ms",
+        "How long a request of a partition that does not answer is kept to be sent again: as long as gateway.reply_timeout_ms.",
+    ),
     ("cluster.gate.fence_ms", "How long a question about an account waits for what was told elsewhere."),
     ("cluster.gate.follow_commands_max", "Commands whose events are read in one round trip."),
     ("cluster.gate.retry_delay_max_ms", "The longest pause between two tries to connect."),

@@ -48,6 +48,9 @@ pub struct Options {
     pub retry_ms: u64,
     /// After how long without an answer a lane is open, and requests for its partition are refused at once, in milliseconds.
     pub breaker_ms: u64,
+    /// How long a request of a partition that does not answer is kept, to be appended again when it does; nobody waits for it any longer than
+    /// that. In milliseconds.
+    pub keep_ms: u64,
     /// How long a question about an account waits for what was told elsewhere, in milliseconds.
     pub fence_ms: u64,
     /// Commands whose events are read in one round trip.
@@ -64,6 +67,7 @@ impl Default for Options {
             backlog_max: 20_000,
             retry_ms: 500,
             breaker_ms: 2_000,
+            keep_ms: 10_000,
             fence_ms: 1_000,
             follow_commands_max: 1_024,
             retry_delay_max_ms: 250,
@@ -572,8 +576,9 @@ impl<'a> Appender<'a> {
                 .set(f64::from(u8::from(open)));
         }
         if open {
-            // Whoever waits for these was told that it is not known what becomes of them.
-            self.lane.flights.lock().retain(|_, flight| flight.begun.elapsed() < patience);
+            // Whoever waited for the others was told that it is not known what becomes of them.
+            let keep = Duration::from_millis(self.shared.options.keep_ms);
+            self.lane.flights.lock().retain(|_, flight| flight.begun.elapsed() < keep);
         }
     }
 }
