@@ -146,6 +146,8 @@ pub fn probe(address: SocketAddr, path: &str) -> Option<u16> {
 #[derive(Debug)]
 pub struct LocalCluster {
     folder: PathBuf,
+    /// The program of all roles.
+    binary: PathBuf,
     /// The servers of the logs, counted as [`RedisCluster`] counts them.
     pub redis: RedisCluster,
     /// The database of the history.
@@ -188,6 +190,7 @@ impl LocalCluster {
         fs::write(&config, settings(folder, &redis, plan, database.as_deref())?)?;
         let mut cluster = Self {
             folder: folder.to_owned(),
+            binary: binary.to_owned(),
             redis,
             mariadb,
             database,
@@ -199,21 +202,10 @@ impl LocalCluster {
             held: Vec::new(),
             redis_held: Vec::new(),
         };
-        let role = |role: &str, admin: SocketAddr| {
-            let config = config.display().to_string();
-            let admin = admin.to_string();
-            ["--config", &config, "--admin", &admin, "--log-format", "human"].into_iter().fold(
-                vec![role.to_owned()],
-                |mut arguments, argument| {
-                    arguments.push(argument.to_owned());
-                    arguments
-                },
-            )
-        };
         for at in 0..plan.workers {
             let admin = loopback(free_port()?);
             let name = format!("worker-{at}");
-            let mut arguments = role("worker", admin);
+            let mut arguments = role("worker", &config, admin);
             arguments.extend(["--name".to_owned(), name.clone(), "--partitions".to_owned()]);
             arguments.push(partitions_of(at, plan));
             cluster.add(&name, binary, arguments, Vec::new(), (admin, "/readyz"));
@@ -222,14 +214,14 @@ impl LocalCluster {
         for at in 0..plan.gateways {
             let (http, admin) = (loopback(free_port()?), loopback(free_port()?));
             backends.push((http, admin));
-            let mut arguments = role("gateway", admin);
+            let mut arguments = role("gateway", &config, admin);
             arguments.extend(["--http".to_owned(), http.to_string()]);
             let secrets = vec![("CROSSBOOK_ADMIN_TOKEN", token.clone()), ("CROSSBOOK_SECRET_KEY", key.clone())];
             cluster.add(&format!("gateway-{at}"), binary, arguments, secrets, (admin, "/readyz"));
         }
         if plan.history {
             let admin = loopback(free_port()?);
-            cluster.add("writer-0", binary, role("writer", admin), Vec::new(), (admin, "/readyz"));
+            cluster.add("writer-0", binary, role("writer", &config, admin), Vec::new(), (admin, "/readyz"));
         }
         let haproxy = process::find("haproxy", &["/usr/sbin", "/usr/local/sbin"]).ok_or(Error::NoHaProxy)?;
         let balance = folder.join("haproxy.cfg");
@@ -241,10 +233,55 @@ impl LocalCluster {
             shown(&program.name);
             program.start()?;
         }
-        for program in &cluster.programs {
-            program.wait_until_ready()?;
-        }
+        cluster.programs.iter().try_for_each(Program::wait_until_ready)?;
         Ok(cluster)
+    }
+
+    /// Starts a further worker, which runs all partitions, with settings of its own from the environment, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not become so.
+    pub fn add_worker(&mut self, name: &str, settings: Vec<(&'static str, String)>) -> Result<(), Error> {
+        let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let mut arguments = role("worker", &self.config, admin);
+        arguments.extend(["--name".to_owned(), name.to_owned()]);
+        let binary = self.binary.clone();
+        self.add(name, &binary, arguments, settings, (admin, "/readyz"));
+        self.programs.iter_mut().filter(|program| program.name == name).try_for_each(Program::start)?;
+        self.wait_until_ready(name)
+    }
+
+    /// Kills a process, and forgets it.
+    pub fn remove(&mut self, name: &str) {
+        self.kill(name);
+        self.programs.retain(|program| program.name != name);
+    }
+
+    /// Kills everything at once, as a power cut would, and starts it again on the same files. Waits until all of it is ready.
+    ///
+    /// # Errors
+    /// When a part does not start again.
+    pub fn restart_everything(&mut self) -> Result<(), Error> {
+        let programs = self.programs.iter().filter_map(|program| program.running.as_ref().map(Running::process));
+        let database = self.mariadb.as_ref().and_then(MariaDb::process);
+        for process in programs.chain(self.redis.processes()).chain(database) {
+            // What has ended already is not there to be killed.
+            let _ = Pid::from_raw(process.cast_signed()).map(|process| kill_process(process, Signal::KILL));
+        }
+        for program in &mut self.programs {
+            if let Some(running) = program.running.take() {
+                running.end(Stop::Kill);
+            }
+        }
+        (0..self.redis.nodes()).for_each(|node| self.redis.kill(node));
+        (0..self.redis.nodes()).try_for_each(|node| self.redis.restart(node))?;
+        if let Some(mariadb) = &mut self.mariadb {
+            mariadb.kill();
+            mariadb.restart()?;
+        }
+        self.programs.iter_mut().try_for_each(Program::start)?;
+        self.redis.wait_until_whole()?;
+        self.programs.iter().try_for_each(Program::wait_until_ready)
     }
 
     fn add(
@@ -380,6 +417,12 @@ impl Drop for LocalCluster {
             }
         }
     }
+}
+
+/// What every role is told.
+fn role(role: &str, config: &Path, admin: SocketAddr) -> Vec<String> {
+    let (config, admin) = (config.display().to_string(), admin.to_string());
+    [role, "--config", &config, "--admin", &admin, "--log-format", "human"].map(str::to_owned).to_vec()
 }
 
 /// The partitions that a worker runs: its share of them, and the share of the one before it, for which it stands by.

@@ -6,6 +6,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a program has to end in order.
+const END_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between two looks whether it has.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A running program, and the thread that started it. Linux ends a process with the thread that started it, so that one stays.
 #[derive(Debug)]
@@ -32,7 +38,7 @@ impl Running {
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || match command.spawn() {
             Ok(child) => {
                 let _ = started.send(Ok(child.id()));
-                hold(child, stopped.recv().unwrap_or(Stop::Kill));
+                end(child, stopped.recv().unwrap_or(Stop::Kill));
             }
             Err(error) => drop(started.send(Err(error))),
         })?;
@@ -60,13 +66,21 @@ impl Running {
     }
 }
 
-/// Waits until the program is to end, and ends it.
-fn hold(mut child: Child, how: Stop) {
+/// Ends the program. One that was made to stand still is let go on, or it would never end in order; one that does not end is killed.
+fn end(mut child: Child, how: Stop) {
     if let Stop::Terminate = how {
-        let terminated = Command::new("kill").arg(child.id().to_string()).status();
-        if terminated.is_ok_and(|status| status.success()) {
-            let _ = child.wait();
-            return;
+        let process = child.id().to_string();
+        let signalled = |signal| {
+            Command::new("kill").args([signal, process.as_str()]).status().is_ok_and(|status| status.success())
+        };
+        if signalled("-TERM") && signalled("-CONT") {
+            let deadline = Instant::now() + END_TIMEOUT;
+            while Instant::now() < deadline {
+                if !matches!(child.try_wait(), Ok(None)) {
+                    return;
+                }
+                std::thread::sleep(LOOK_EVERY);
+            }
         }
     }
     let _ = child.kill();
