@@ -233,14 +233,26 @@ impl Trader {
         path: &str,
         parameters: &str,
     ) -> reqwest::Result<(u16, Value)> {
+        let response = self.request(client, http, method, path, parameters).send().await?;
+        Ok((response.status().as_u16(), response.json().await?))
+    }
+
+    /// A request as it is sent.
+    pub fn request(
+        &self,
+        client: &reqwest::Client,
+        http: &str,
+        method: Method,
+        path: &str,
+        parameters: &str,
+    ) -> reqwest::RequestBuilder {
         let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
         let separator = if parameters.is_empty() { "" } else { "&" };
         let query = format!("{parameters}{separator}recvWindow=60000&timestamp={time}");
         let signing = hmac::Key::new(hmac::HMAC_SHA256, self.secret.as_bytes());
         let signature = hex::encode(hmac::sign(&signing, query.as_bytes()));
         let url = format!("http://{http}/api/v3/{path}?{query}&signature={signature}");
-        let response = client.request(method, url).header("X-MBX-APIKEY", &self.key).send().await?;
-        Ok((response.status().as_u16(), response.json().await?))
+        client.request(method, url).header("X-MBX-APIKEY", &self.key)
     }
 
     /// As [`Trader::send`], where it must succeed.

@@ -1,0 +1,313 @@
+//! A cluster of real processes on real Redis servers behind HAProxy, whose parts are killed and paused one after the other while accounts
+//! trade through it. After each fault the venue is held to what the accounts were told, everything adds up, and workers that run
+//! the same partition have the same state.
+//!
+//! The short form runs with all tests. The long one (`make chaos`) has more faults, once with one replica of each Redis master and once with
+//! two, and prints a table.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
+mod load;
+mod venue;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crossbook_loadtest::cluster::{LocalCluster, Plan};
+use load::{Access, Account, Report, Trading};
+use reqwest::Method;
+use serde_json::Value;
+use venue::eventually;
+
+/// Accounts that trade at once, more than there are partitions.
+const ACCOUNTS: usize = 8;
+const PARTITIONS: u16 = 6;
+/// Within this, orders must be answered again after any single failure.
+const FAILOVER_MAX: Duration = Duration::from_secs(30);
+/// No limits of rate in the way of the load; every order can be asked for; snapshots now and then.
+const SETTINGS: &str = "\
+[gateway.limits]
+request_weight_1m = 0
+raw_requests_5m = 0
+orders_10s = 0
+orders_1d = 0
+[views]
+closed_orders_per_account = 100000
+";
+
+/// A cluster, the accounts that trade in it, and what came of the faults so far.
+struct Stage {
+    cluster: LocalCluster,
+    access: Access,
+    accounts: Vec<Account>,
+    rows: Vec<(String, Report, usize)>,
+}
+
+/// What a worker says of one of its partitions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Standing {
+    worker: String,
+    active: bool,
+    told: u64,
+    sequence: u64,
+    hash: String,
+}
+
+impl Stage {
+    async fn set(folder: &Path, replicas: usize, history: bool) -> Self {
+        let plan = Plan { replicas, partitions: PARTITIONS, history, settings: SETTINGS.to_owned(), ..Plan::default() };
+        let binary = Path::new(env!("CARGO_BIN_EXE_crossbook"));
+        let cluster = LocalCluster::start(folder, binary, &plan, |_| ()).unwrap();
+        let access = Access {
+            client: reqwest::Client::new(),
+            http: cluster.http().to_string(),
+            admin: cluster.admin().to_string(),
+            token: cluster.token().to_owned(),
+        };
+        let accounts = access.prepare(ACCOUNTS).await;
+        Self { cluster, access, accounts, rows: Vec::new() }
+    }
+
+    /// Lets something fail while the accounts trade, and holds the venue to what they were told. `fail` leaves nothing broken behind.
+    async fn fault(&mut self, name: &str, fail: impl AsyncFnOnce(&mut LocalCluster, &Access, &Trading)) {
+        let trading = Trading::begin(&self.access, std::mem::take(&mut self.accounts)).await;
+        let begun = Instant::now();
+        fail(&mut self.cluster, &self.access, &trading).await;
+        self.cluster.tend().unwrap();
+        trading.answered(Instant::now()).await;
+        let (accounts, report) = trading.end(begun).await;
+        self.accounts = accounts;
+        eprintln!("{name}: {report:?}");
+        assert!(report.longest_gap < FAILOVER_MAX, "{name}: no answer for {:?}", report.longest_gap);
+        let unknown = self.check().await;
+        self.rows.push((name.to_owned(), report, unknown));
+    }
+
+    /// Nothing is under way: what was acknowledged is there, and all who know the state agree. How many of the orders whose fate was unknown
+    /// were placed after all.
+    async fn check(&mut self) -> usize {
+        self.cluster.redis.wait_until_whole().unwrap();
+        let names: Vec<String> = self.cluster.programs().map(|(name, ..)| name.to_owned()).collect();
+        names.iter().for_each(|name| self.cluster.wait_until_ready(name).unwrap());
+        let access = &self.access;
+        // Whatever an account gave up waiting for has been executed or refused when the logs have come to rest.
+        let standing = eventually("the workers agree", async || agreed(&standing(&self.cluster, access).await)).await;
+        let checks = self.accounts.iter_mut().map(|account| account.check(access));
+        let found: Vec<(usize, usize)> = futures_util::future::join_all(checks).await;
+        let audit = access.operate(Method::GET, "audit", None).await;
+        assert_eq!(audit["ok"], true, "{audit}");
+        for (partition, hash) in standing {
+            assert_eq!(
+                audit["partitions"][usize::from(partition)]["stateHash"],
+                hash.as_str(),
+                "partition {partition}"
+            );
+        }
+        found.into_iter().map(|(_, unknown)| unknown).sum()
+    }
+
+    /// The table of what was shown.
+    fn table(&self, title: &str) {
+        println!("\n{title}\n");
+        println!(
+            "| fault | longest time without an answer | orders | errors by code | of unknown fate, placed | verdict |"
+        );
+        println!("| --- | --- | --- | --- | --- | --- |");
+        for (name, Report { longest_gap, errors, orders }, unknown) in &self.rows {
+            let errors: Vec<String> = errors.iter().map(|(code, count)| format!("{code}: {count}")).collect();
+            let errors = if errors.is_empty() { "none".to_owned() } else { errors.join(", ") };
+            let gap = longest_gap.as_secs_f64();
+            println!("| {name} | {gap:.2} s | {orders} | {errors} | {unknown} | nothing lost, nothing twice |");
+        }
+    }
+}
+
+/// What all workers say of their partitions; one that does not answer says nothing.
+async fn standing(cluster: &LocalCluster, access: &Access) -> BTreeMap<u16, Vec<Standing>> {
+    let mut all: BTreeMap<u16, Vec<Standing>> = BTreeMap::new();
+    for (worker, probe, _) in cluster.programs().filter(|(name, ..)| name.starts_with("worker")) {
+        let request = access.client.get(format!("http://{probe}/partitions")).timeout(Duration::from_secs(10));
+        let Ok(answer) = request.send().await else { continue };
+        let Ok(told) = answer.json::<Value>().await else { continue };
+        for told in told["partitions"].as_array().unwrap() {
+            assert!(told["violations"].as_array().is_none_or(Vec::is_empty), "{told}");
+            assert!(told["sums"].as_object().is_none_or(|sums| sums.values().all(|sum| sum == "0")), "{told}");
+            let partition = u16::try_from(told["partition"].as_u64().unwrap()).unwrap();
+            all.entry(partition).or_default().push(Standing {
+                worker: worker.to_owned(),
+                active: told["active"].as_bool().unwrap(),
+                told: told["told"].as_u64().unwrap(),
+                sequence: told["sequence"].as_u64().unwrap(),
+                hash: told["stateHash"].as_str().unwrap_or_default().to_owned(),
+            });
+        }
+    }
+    all
+}
+
+/// The hash of each partition, if all who run it have the same one at the same place, and have told all of it.
+fn agreed(all: &BTreeMap<u16, Vec<Standing>>) -> Option<BTreeMap<u16, String>> {
+    let one = |standings: &Vec<Standing>| {
+        let first = standings.first()?;
+        let same = |other: &Standing| {
+            (other.sequence, other.told, &other.hash) == (first.sequence, first.sequence, &first.hash)
+        };
+        let good = standings.len() >= 2 && !first.hash.is_empty() && standings.iter().all(same);
+        good.then(|| first.hash.clone())
+    };
+    let hashes: BTreeMap<u16, String> =
+        all.iter().filter_map(|(&partition, all)| Some((partition, one(all)?))).collect();
+    if hashes.len() < usize::from(PARTITIONS) {
+        // Different states at the same place never become equal again.
+        for (partition, standings) in all {
+            for (a, b) in standings.iter().flat_map(|a| standings.iter().map(move |b| (a, b))) {
+                let both = !a.hash.is_empty() && !b.hash.is_empty();
+                assert!(!both || a.sequence != b.sequence || a.hash == b.hash, "partition {partition}: {standings:?}");
+            }
+        }
+        return None;
+    }
+    Some(hashes)
+}
+
+/// The worker that publishes for most partitions.
+async fn busiest(cluster: &LocalCluster, access: &Access) -> String {
+    eventually("a worker is active", async || {
+        let mut active: BTreeMap<String, usize> = BTreeMap::new();
+        for standing in standing(cluster, access).await.into_values().flatten().filter(|standing| standing.active) {
+            *active.entry(standing.worker).or_default() += 1;
+        }
+        active.into_iter().max_by_key(|(_, partitions)| *partitions).map(|(worker, _)| worker)
+    })
+    .await
+}
+
+/// The Redis master that has the registry's partition.
+fn master(cluster: &LocalCluster) -> Option<usize> {
+    cluster.redis.master_of("{crossbook:p0}:in")
+}
+
+/// Waits until another server has taken the master's place.
+async fn promoted(cluster: &LocalCluster, before: usize) {
+    eventually("a replica is promoted", async || master(cluster).filter(|now| *now != before)).await;
+}
+
+async fn kill_a_worker(cluster: &mut LocalCluster, access: &Access, trading: &Trading) {
+    let worker = busiest(cluster, access).await;
+    let killed = Instant::now();
+    cluster.kill(&worker);
+    trading.answered(killed).await;
+}
+
+/// With one replica the one that is promoted has none, and waits until the old master is back to follow it.
+async fn kill_a_master(cluster: &mut LocalCluster, _: &Access, _: &Trading) {
+    let before = master(cluster).unwrap();
+    cluster.redis.kill(before);
+    promoted(cluster, before).await;
+}
+
+async fn kill_a_replica(cluster: &mut LocalCluster, _: &Access, _: &Trading) {
+    let replica = cluster.redis.replicas_of(master(cluster).unwrap())[0];
+    cluster.redis.kill(replica);
+}
+
+async fn kill_a_gateway(cluster: &mut LocalCluster, _: &Access, trading: &Trading) {
+    let killed = Instant::now();
+    cluster.kill("gateway-0");
+    trading.answered(killed).await;
+}
+
+/// For as long as `pause` a worker stands still; then it goes on as if nothing had been.
+async fn pause_a_worker(cluster: &mut LocalCluster, access: &Access, trading: &Trading, pause: Duration) {
+    let worker = busiest(cluster, access).await;
+    let paused = Instant::now();
+    cluster.pause(&worker, true).unwrap();
+    trading.answered(paused).await;
+    // Not a wait for something, but the length of the pause.
+    tokio::time::sleep(pause.saturating_sub(paused.elapsed())).await;
+    cluster.pause(&worker, false).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_outlive_whatever_part_of_a_cluster_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stage = Stage::set(folder.path(), 1, false).await;
+    stage.fault("a worker is killed", kill_a_worker).await;
+    stage.fault("a Redis master is killed", kill_a_master).await;
+    stage.fault("a Redis replica is killed", kill_a_replica).await;
+    stage.fault("a gateway is killed", kill_a_gateway).await;
+    let zombie = async |cluster: &mut LocalCluster, access: &Access, trading: &Trading| {
+        pause_a_worker(cluster, access, trading, Duration::from_secs(3)).await;
+    };
+    stage.fault("a worker is paused", zombie).await;
+    stage.table("Redis masters with one replica each");
+}
+
+/// A master that stands still is replaced; when it goes on it still takes itself for the master, until it hears of the other.
+async fn pause_a_master(cluster: &mut LocalCluster, _: &Access, _: &Trading) {
+    let before = master(cluster).unwrap();
+    cluster.redis.pause(before).unwrap();
+    let port = format!(":{}@", cluster.redis.urls()[before].rsplit(':').next().unwrap());
+    // It cannot be asked itself. To the others it has no slots any more once another has them: its line ends before them.
+    let replaced =
+        |nodes: String| nodes.lines().any(|line| line.contains(&port) && line.split_whitespace().count() == 8);
+    let others: Vec<usize> = (0..cluster.redis.nodes()).filter(|node| *node != before).collect();
+    eventually("a replica is promoted", async || {
+        let seen = |node: &usize| cluster.redis.ask::<String>(*node, &["CLUSTER", "NODES"]).is_ok_and(replaced);
+        others.iter().any(seen).then_some(())
+    })
+    .await;
+    cluster.redis.resume(before).unwrap();
+}
+
+/// Two more workers on all partitions, so impatient that they publish whatever is not told at once: all are active, all the time.
+async fn crowd(cluster: &mut LocalCluster, _: &Access, trading: &Trading) {
+    let impatient = || vec![("CROSSBOOK_CLUSTER__WORKER__TAKEOVER_MS", "0".to_owned())];
+    for name in ["worker-x", "worker-y"] {
+        cluster.add_worker(name, impatient()).unwrap();
+    }
+    for _ in 0..20 {
+        trading.answered(Instant::now()).await;
+    }
+    for name in ["worker-x", "worker-y"] {
+        cluster.remove(name);
+    }
+}
+
+async fn all_faults(replicas: usize, title: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stage = Stage::set(folder.path(), replicas, false).await;
+    stage
+        .fault("nothing fails", async |_: &mut LocalCluster, _: &Access, trading: &Trading| {
+            for _ in 0..20 {
+                trading.answered(Instant::now()).await;
+            }
+        })
+        .await;
+    stage.fault("a worker is killed", kill_a_worker).await;
+    stage.fault("a Redis master is killed", kill_a_master).await;
+    stage.fault("a Redis master is paused until another is promoted, and goes on", pause_a_master).await;
+    stage.fault("a Redis replica is killed and started again", kill_a_replica).await;
+    stage.fault("a gateway is killed", kill_a_gateway).await;
+    let zombie = async |cluster: &mut LocalCluster, access: &Access, trading: &Trading| {
+        pause_a_worker(cluster, access, trading, Duration::from_secs(10)).await;
+    };
+    stage.fault("a worker is paused for 10 s and goes on", zombie).await;
+    stage.fault("two more workers publish for all partitions", crowd).await;
+    let restart = async |cluster: &mut LocalCluster, _: &Access, _: &Trading| cluster.restart_everything().unwrap();
+    stage.fault("everything is killed and started again", restart).await;
+    stage.table(title);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes; make chaos runs it"]
+async fn every_fault_with_one_replica() {
+    all_faults(1, "Redis masters with one replica each").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes; make chaos runs it"]
+async fn every_fault_with_two_replicas() {
+    all_faults(2, "Redis masters with two replicas each").await;
+}
