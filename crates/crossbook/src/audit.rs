@@ -8,7 +8,9 @@ use crossbook_node::snapshot::{self, Folder};
 use crossbook_types::{Amount, Decimal, Sequence};
 use serde_json::{Map, Value, json};
 
+use crate::cluster::{self, Site};
 use crate::command;
+use crate::config::{self, Config, Flags};
 use crate::folded::Folded;
 use crate::progress::Replay;
 use crate::venue::{log_folder, snapshot_folder};
@@ -33,6 +35,12 @@ pub enum Error {
     /// There is one, without a single command.
     #[error("there is nothing to audit: the log in {} holds no command, and no snapshot says that it ever did", .0.display())]
     Nothing(PathBuf),
+    /// The settings are wrong.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The cluster cannot be read.
+    #[error(transparent)]
+    Cluster(#[from] Box<cluster::Error>),
     /// The snapshots beside it cannot be read.
     #[error(transparent)]
     Snapshots(#[from] snapshot::Error),
@@ -51,8 +59,15 @@ pub enum Error {
 /// # Errors
 /// When there is no log, nothing in it, or it cannot be read.
 pub fn run(options: &command::Audit) -> Result<(String, bool), Error> {
-    let path = log_folder(&options.data);
-    let snapshots = snapshot_folder(&options.data);
+    if options.cluster {
+        let site = Site::find(&Config::load(options.config.as_deref(), Flags::default())?).map_err(Box::new)?;
+        let report = cluster::audit::audit(&site).map_err(Box::new)?;
+        let text = if options.json { format!("{}\n", report.as_json()) } else { report.as_text() };
+        return Ok((text, report.adds_up()));
+    }
+    let data = options.data.clone().unwrap_or_default();
+    let path = log_folder(&data);
+    let snapshots = snapshot_folder(&data);
     // Read before the log: beside a running venue, a snapshot made meanwhile may stand for more than was read of the log.
     let proof = if snapshots.is_dir() { Proof::read::<Folded>(&Folder::at(&snapshots))? } else { Proof::default() };
     if !path.is_dir() {

@@ -3,10 +3,13 @@
 //! All of them read the same configuration and find each other through the store alone, so any number of each may run, started in any
 //! order. [`Site`] is what they have in common.
 
+pub mod audit;
 pub mod gateway;
 pub mod local;
+mod moment;
 pub mod snapshots;
 mod told;
+pub mod verify;
 pub mod worker;
 pub mod writer;
 
@@ -53,6 +56,11 @@ pub enum Error {
         /// Why.
         source: recovery::Error,
     },
+    /// A partition does not go on.
+    #[error(
+        "partition {0} does not go on though it has messages to hear or to tell of; see that a worker runs it, and try again"
+    )]
+    StandsStill(PartitionId),
     /// The parts of a process cannot be put together.
     #[error(transparent)]
     Venue(#[from] venue::Error),

@@ -71,12 +71,18 @@ Examples:
     crossbook audit --data /var/lib/crossbook
 
   For programs (exit status 0: everything adds up; 3: something is off or missing; 1: no log to read):
-    crossbook audit --data /var/lib/crossbook --json | jq .ok";
+    crossbook audit --data /var/lib/crossbook --json | jq .ok
+
+  A running cluster, from its snapshots and logs:
+    crossbook audit --cluster --config cluster.toml";
 
 const STORE_EXAMPLES: &str = "\
 Examples:
   Hold the history against the engine, also while the venue runs (exit status 0: equal; 3: something is off):
     crossbook store verify --data /var/lib/crossbook
+
+  The same of a cluster:
+    crossbook store verify --cluster --config cluster.toml
 
   Make it anew from the log:
     crossbook store rebuild --data /var/lib/crossbook
@@ -198,8 +204,14 @@ pub struct Demo {
 #[derive(Debug, Args)]
 pub struct Audit {
     /// Folder with the venue's log.
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "cluster", conflicts_with = "cluster")]
+    pub data: Option<PathBuf>,
+    /// Audit a running cluster, from its snapshots and logs.
+    #[arg(long)]
+    pub cluster: bool,
+    /// TOML file with the cluster's settings.
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    pub config: Option<PathBuf>,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
@@ -228,8 +240,11 @@ pub enum StoreAction {
 #[derive(Debug, Args)]
 pub struct StoreVerify {
     /// Folder with the venue's log and snapshots.
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "cluster", conflicts_with = "cluster")]
+    pub data: Option<PathBuf>,
+    /// Verify the history of a cluster, from its snapshots and logs.
+    #[arg(long, conflicts_with_all = ["contents", "rows"])]
+    pub cluster: bool,
     /// TOML file with settings.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

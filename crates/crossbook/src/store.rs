@@ -16,6 +16,7 @@ use crossbook_types::Sequence;
 use crossbook_views::{Limits, State, Views};
 use serde_json::{Map, Value, json};
 
+use crate::cluster::{self, Site};
 use crate::command::{StoreAction, StoreRebuild, StoreVerify};
 use crate::config::{self, Config, Flags};
 use crate::folded::Folded;
@@ -37,6 +38,9 @@ pub enum Error {
     /// There is no log.
     #[error("there is no log in {0}; give the data folder of a venue")]
     NoLog(String),
+    /// The cluster cannot be read.
+    #[error(transparent)]
+    Cluster(#[from] Box<cluster::Error>),
     /// The database failed.
     #[error(transparent)]
     Database(#[from] crossbook_store::Error),
@@ -79,9 +83,19 @@ pub enum Error {
 pub fn run(action: StoreAction) -> Result<bool, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match action {
+        StoreAction::Verify(options) if options.cluster => verify_cluster(&options),
         StoreAction::Verify(options) => runtime.block_on(verify(&options)),
         StoreAction::Rebuild(options) => runtime.block_on(rebuild(&options)).map(|()| true),
     }
+}
+
+fn verify_cluster(options: &StoreVerify) -> Result<bool, Error> {
+    let config = Config::load(options.config.as_deref(), Flags::default())?;
+    let site = Site::find(&config).map_err(Box::new)?;
+    let database = site.database(&config).map_err(Box::new)?.ok_or_else(|| Box::new(cluster::Error::NoHistory))?;
+    let verdict = cluster::verify::verify(&site, &database).map_err(Box::new)?;
+    tell(&if options.json { format!("{}\n", verdict.as_json()) } else { verdict.as_text() })?;
+    Ok(verdict.agrees())
 }
 
 fn database(data: &Path, config: Option<&Path>) -> Result<(Config, Database), Error> {
@@ -129,12 +143,13 @@ struct Verdict {
 }
 
 async fn verify(options: &StoreVerify) -> Result<bool, Error> {
-    let (config, database) = database(&options.data, options.config.as_deref())?;
+    let data = options.data.as_deref().unwrap_or(Path::new(""));
+    let (config, database) = database(data, options.config.as_deref())?;
     let facts = Facts::read(&database, PARTITION, options.contents || options.rows).await?;
     let position = facts.position.sequence;
     let mut shown = Replay::begin("replaying the log to where the history stands");
-    let log = log_folder(&options.data);
-    let snapshots = Folder::open(&snapshot_folder(&options.data))?;
+    let log = log_folder(data);
+    let snapshots = Folder::open(&snapshot_folder(data))?;
     // The sums need every trade, so snapshots are used only where the log has lost its beginning.
     let begun = |until: Sequence, shown: &mut Replay| {
         let checking = Checking {
@@ -166,7 +181,7 @@ async fn verify(options: &StoreVerify) -> Result<bool, Error> {
         if since.max(complete_from) > Sequence(0) {
             return Err(Error::NoComparison);
         }
-        findings.extend(compare_rows(&config, &options.data, &facts).await?);
+        findings.extend(compare_rows(&config, data, &facts).await?);
     }
     let verdict = Verdict { sequence: position, findings, since: since.max(complete_from), contents: facts.contents };
     tell(&if options.json { format!("{}\n", verdict.as_json()) } else { verdict.as_text() })?;
