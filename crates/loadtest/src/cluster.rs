@@ -68,6 +68,8 @@ pub struct Plan {
     pub history: bool,
     /// Further settings, as TOML.
     pub settings: String,
+    /// Commands of a partition after which its next snapshot is taken; `None`: as configured by default.
+    pub snapshot_every_commands: Option<u64>,
 }
 
 impl Default for Plan {
@@ -81,6 +83,7 @@ impl Default for Plan {
             gateways: 2,
             history: true,
             settings: String::new(),
+            snapshot_every_commands: None,
         }
     }
 }
@@ -444,6 +447,9 @@ fn settings(folder: &Path, redis: &RedisCluster, plan: &Plan, database: Option<&
     let _ = writeln!(text, "{}", plan.settings);
     let _ = writeln!(text, "[history]\ndatabase = \"{}\"", database.unwrap_or("none"));
     let _ = writeln!(text, "[cluster]\npartitions = {}", plan.partitions);
+    if let Some(commands) = plan.snapshot_every_commands {
+        let _ = writeln!(text, "snapshot_every_commands = {commands}");
+    }
     let urls: Vec<String> = redis.urls().into_iter().map(|url| format!("\"{url}\"")).collect();
     let _ = writeln!(text, "[cluster.redis]\nservers = [{}]\nreplicas_min = {}", urls.join(", "), plan.replicas.min(1));
     let _ = writeln!(text, "[cluster.snapshots]\naddress = \"file://{}\"", snapshots.display());
