@@ -1,0 +1,298 @@
+//! The history of a cluster of real processes: written by one of two writers while accounts trade, which are killed in turn, as is the
+//! database. In the end every order and every trade is there, in SQL and through the API, and the tables are what the partitions say.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
+mod venue;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crossbook_loadtest::cluster::{LocalCluster, Plan};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use venue::{Trader, binary, eventually};
+
+/// No limits of rate, and a memory so short that almost every question about the past goes to SQL.
+const SETTINGS: &str = "\
+[gateway.limits]
+request_weight_1m = 0
+raw_requests_5m = 0
+orders_10s = 0
+orders_1d = 0
+[gateway]
+history_wait_ms = 5000
+[views]
+closed_orders_per_account = 2
+closed_orders_per_market = 3
+own_trades_per_account = 2
+own_trades_per_market = 3
+trades_per_market = 3
+aggregate_trades_per_market = 3
+candles_per_interval = 1
+[cluster.writer]
+mark_every_ms = 50
+";
+const MARKETS: [&str; 3] = ["BTCUSDT", "ETHUSDT", "SOLUSDT"];
+
+/// A writer that the cluster does not know of; killed when dropped.
+struct Writer {
+    child: Child,
+    admin: SocketAddr,
+}
+
+impl Writer {
+    fn start(config: &Path) -> Self {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let admin = free.local_addr().unwrap();
+        drop(free);
+        let mut command = binary();
+        command.arg("writer").arg("--config").arg(config).args(["--admin", &admin.to_string()]);
+        Self { child: command.stdin(Stdio::null()).spawn().unwrap(), admin }
+    }
+
+    async fn states(&self, client: &Client) -> Option<Vec<String>> {
+        let ready = client.get(format!("http://{}/readyz", self.admin)).send().await.ok()?;
+        let ready: Value = ready.json().await.ok()?;
+        let partitions = ready["detail"]["partitions"].as_array()?;
+        Some(partitions.iter().map(|partition| partition["state"].as_str().unwrap().to_owned()).collect())
+    }
+
+    async fn wait_until(&self, client: &Client, state: &str) {
+        eventually(&format!("the other writer is {state}"), async || {
+            self.states(client).await?.iter().all(|is| is == state).then_some(())
+        })
+        .await;
+    }
+
+    /// Asks it to end, and gives its exit status.
+    async fn stop(&mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        eventually("the writer stops", async || self.child.try_wait().unwrap()).await.code()
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Gone already where the test ended it itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The cluster, who trades in it, and what they were told.
+struct Stage {
+    cluster: LocalCluster,
+    client: Client,
+    traders: Vec<Trader>,
+    placed: u64,
+    orders: BTreeMap<(usize, &'static str), BTreeSet<u64>>,
+    trades: BTreeMap<&'static str, BTreeSet<u64>>,
+}
+
+impl Stage {
+    async fn set(folder: &Path) -> Self {
+        let plan = Plan {
+            shards: 1,
+            partitions: 3,
+            workers: 1,
+            gateways: 1,
+            settings: SETTINGS.to_owned(),
+            snapshot_every_commands: Some(40),
+            ..Plan::default()
+        };
+        let binary = Path::new(env!("CARGO_BIN_EXE_crossbook"));
+        let cluster = LocalCluster::start(folder, binary, &plan, |part| eprintln!("starting {part}")).unwrap();
+        let (client, traders) = (Client::new(), Vec::new());
+        let mut stage = Self { cluster, client, traders, placed: 0, orders: BTreeMap::new(), trades: BTreeMap::new() };
+        for asset in ["BTC", "ETH", "SOL", "USDT"] {
+            stage.operate("assets", json!({"asset": asset, "decimals": 8})).await;
+        }
+        for symbol in MARKETS {
+            let base = symbol.trim_end_matches("USDT");
+            let market = json!({"symbol": symbol, "baseAsset": base, "quoteAsset": "USDT", "tickSize": "0.01",
+                "stepSize": "0.001", "makerFee": "0.001", "takerFee": "0.002"});
+            stage.operate("markets", market).await;
+        }
+        for label in ["a", "b", "c", "d"] {
+            let account = stage.operate("accounts", json!({"label": label})).await;
+            let account = account["accountId"].as_u64().unwrap();
+            for asset in ["BTC", "ETH", "SOL", "USDT"] {
+                let deposit = json!({"asset": asset, "amount": "100000", "transferId": format!("first-{asset}")});
+                stage.operate(&format!("accounts/{account}/deposits"), deposit).await;
+            }
+            let permissions = json!({"permissions": ["READ", "TRADE"]});
+            let key = stage.operate(&format!("accounts/{account}/api-keys"), permissions).await;
+            let text = |name: &str| key[name].as_str().unwrap().to_owned();
+            stage.traders.push(Trader { key: text("apiKey"), secret: text("secretKey") });
+        }
+        stage
+    }
+
+    async fn operate(&self, path: &str, body: Value) -> Value {
+        let url = format!("http://{}/admin/v1/{path}", self.cluster.admin());
+        let response = self.client.post(url).bearer_auth(self.cluster.token()).json(&body).send().await.unwrap();
+        let (status, body) = (response.status(), response.json::<Value>().await.unwrap());
+        assert!(status.is_success(), "{path}: {status} {body}");
+        body
+    }
+
+    async fn ask(&self, trader: usize, method: Method, path: &str, parameters: &str) -> Value {
+        let http = self.cluster.http().to_string();
+        let asked = self.traders[trader].attempt(&self.client, &http, method, path, parameters).await;
+        let (status, body) = asked.unwrap();
+        assert_eq!(status, 200, "{path}?{parameters}: {body}");
+        body
+    }
+
+    /// Places so many orders; most of them rest for a while, every fourth takes what rests, and a few are cancelled.
+    async fn trade(&mut self, orders: u64) {
+        for at in self.placed..self.placed + orders {
+            let (trader, symbol) = ((at % 4) as usize, MARKETS[(at / 4 % 3) as usize]);
+            let order = match at % 4 {
+                3 => "side=BUY&type=LIMIT&timeInForce=IOC&quantity=0.9&price=102".to_owned(),
+                rest => format!("side=SELL&type=LIMIT&timeInForce=GTC&quantity=0.{}&price=10{rest}", 2 + rest),
+            };
+            let order = format!("symbol={symbol}&newOrderRespType=FULL&{order}");
+            let placed = self.ask(trader, Method::POST, "order", &order).await;
+            let id = placed["orderId"].as_u64().unwrap();
+            assert!(self.orders.entry((trader, symbol)).or_default().insert(id), "{placed}");
+            for fill in placed["fills"].as_array().unwrap() {
+                let trade = fill["tradeId"].as_u64().unwrap();
+                assert!(self.trades.entry(symbol).or_default().insert(trade), "{placed}");
+            }
+            if at % 16 == 2 {
+                self.ask(trader, Method::DELETE, "order", &format!("symbol={symbol}&orderId={id}")).await;
+            }
+        }
+        self.placed += orders;
+    }
+
+    fn say(&self, arguments: &[&str]) -> Value {
+        let output = binary().args(arguments).arg("--config").arg(self.cluster.config()).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        let said = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {error}"));
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{said} {error}");
+        said
+    }
+
+    fn audit(&self) -> Value {
+        let found = self.say(&["audit", "--cluster", "--json"]);
+        assert_eq!(found["ok"], true, "{found}");
+        found
+    }
+
+    fn verify(&self) -> Value {
+        let found = self.say(&["store", "verify", "--cluster", "--json"]);
+        assert_eq!(found["ok"], true, "{found}");
+        found
+    }
+
+    /// Waits until the tables have everything.
+    async fn wait_until_written(&self) {
+        let places = |found: &Value| -> Vec<u64> {
+            found["partitions"].as_array().unwrap().iter().map(|part| part["sequence"].as_u64().unwrap()).collect()
+        };
+        eventually("the tables have everything", async || {
+            (places(&self.audit()) == places(&self.verify())).then_some(())
+        })
+        .await;
+    }
+
+    /// One column of what the database answers.
+    fn select(&self, statement: &str) -> Vec<String> {
+        let url = self.cluster.mariadb.as_ref().unwrap().url("crossbook");
+        let port = url.rsplit_once(':').unwrap().1.split_once('/').unwrap().0.to_owned();
+        let mut client = Command::new("mariadb");
+        client.args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--port", &port, "--user=root"]);
+        let output = client.args(["--batch", "--skip-column-names", "--execute", statement, "crossbook"]).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    /// Every order and trade is in SQL, once, and is what the API tells.
+    async fn check(&self) {
+        let rows = |statement: &str| {
+            let rows = self.select(statement);
+            let set: BTreeSet<String> = rows.iter().cloned().collect();
+            assert_eq!(rows.len(), set.len(), "{statement}");
+            set
+        };
+        let orders: BTreeSet<String> = self
+            .orders
+            .iter()
+            .flat_map(|((_, symbol), ids)| ids.iter().map(move |id| format!("{symbol} {id}")))
+            .collect();
+        let found = rows("SELECT CONCAT(symbol, ' ', order_id) FROM orders JOIN markets USING (symbol_id)");
+        assert_eq!(found, orders);
+        let trades: BTreeSet<String> =
+            self.trades.iter().flat_map(|(symbol, ids)| ids.iter().map(move |id| format!("{symbol} {id}"))).collect();
+        let found = rows("SELECT CONCAT(symbol, ' ', trade_id) FROM trades JOIN markets USING (symbol_id)");
+        assert_eq!(found, trades);
+
+        let mut sides = 0;
+        for (&(trader, symbol), expected) in &self.orders {
+            let told =
+                self.ask(trader, Method::GET, "allOrders", &format!("symbol={symbol}&orderId=1&limit=1000")).await;
+            let told: BTreeSet<u64> =
+                told.as_array().unwrap().iter().map(|order| order["orderId"].as_u64().unwrap()).collect();
+            assert_eq!(told, *expected, "orders of trader {trader} in {symbol}");
+            let told = self.ask(trader, Method::GET, "myTrades", &format!("symbol={symbol}&fromId=1&limit=1000")).await;
+            let told: BTreeSet<u64> =
+                told.as_array().unwrap().iter().map(|trade| trade["id"].as_u64().unwrap()).collect();
+            assert!(told.is_subset(&self.trades[symbol]), "trades of trader {trader} in {symbol}");
+            sides += told.len();
+        }
+        let trades: usize = self.trades.values().map(BTreeSet::len).sum();
+        assert_eq!(sides, 2 * trades, "each trade has two sides, and nobody trades with himself");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_history_of_a_cluster_is_whole_whoever_writes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stage = Stage::set(folder.path()).await;
+    stage.trade(48).await;
+    stage.wait_until_written().await;
+    stage.check().await;
+
+    // A second writer waits until the first is gone, and goes on for it.
+    let mut other = Writer::start(stage.cluster.config());
+    other.wait_until(&stage.client, "waiting").await;
+    stage.cluster.kill("writer-0");
+    stage.trade(48).await;
+    other.wait_until(&stage.client, "following").await;
+    stage.cluster.tend().unwrap();
+    stage.trade(24).await;
+
+    // The database goes, and comes back; nobody who trades notices.
+    stage.cluster.mariadb.as_mut().unwrap().kill();
+    stage.trade(48).await;
+    stage.cluster.mariadb.as_mut().unwrap().restart().unwrap();
+    stage.trade(24).await;
+    stage.wait_until_written().await;
+
+    // Writer and database at once, and this time nobody stands by.
+    assert_eq!(other.stop().await, Some(0));
+    stage.trade(12).await;
+    stage.cluster.kill("writer-0");
+    stage.cluster.mariadb.as_mut().unwrap().kill();
+    stage.trade(96).await;
+    stage.cluster.mariadb.as_mut().unwrap().restart().unwrap();
+    stage.cluster.tend().unwrap();
+    stage.cluster.wait_until_ready("writer-0").unwrap();
+    stage.wait_until_written().await;
+    stage.check().await;
+    let verified = stage.verify();
+    assert_eq!((&verified["entriesCompared"], &verified["messagesInTransit"]), (&json!(true), &json!(0)), "{verified}");
+    let audited = stage.audit();
+    for asset in ["BTC", "ETH", "SOL", "USDT"] {
+        assert_eq!(audited["assets"][asset]["sum"], "0", "{audited}");
+        assert_eq!(audited["assets"][asset]["inTransit"], "0", "{audited}");
+    }
+    eprintln!("{} orders, {} trades", stage.placed, stage.trades.values().map(BTreeSet::len).sum::<usize>());
+}
