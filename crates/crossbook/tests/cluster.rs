@@ -207,15 +207,23 @@ async fn kill_a_master(cluster: &mut LocalCluster, _: &Access, _: &Trading) {
     promoted(cluster, before).await;
 }
 
+/// Without its only replica a master's partitions acknowledge nothing; with another, all goes on.
 async fn kill_a_replica(cluster: &mut LocalCluster, _: &Access, _: &Trading) {
     let replica = cluster.redis.replicas_of(master(cluster).unwrap())[0];
     cluster.redis.kill(replica);
+    // Not a wait for something, but how long it is away.
+    tokio::time::sleep(Duration::from_secs(1)).await;
 }
 
-async fn kill_a_gateway(cluster: &mut LocalCluster, _: &Access, trading: &Trading) {
-    let killed = Instant::now();
-    cluster.kill("gateway-0");
-    trading.answered(killed).await;
+/// One gateway after the other, so that requests under way are hit.
+async fn kill_gateways(cluster: &mut LocalCluster, _: &Access, trading: &Trading) {
+    for name in ["gateway-0", "gateway-1"] {
+        let killed = Instant::now();
+        cluster.kill(name);
+        trading.answered(killed).await;
+        cluster.tend().unwrap();
+        cluster.wait_until_ready(name).unwrap();
+    }
 }
 
 /// For as long as `pause` a worker stands still; then it goes on as if nothing had been.
@@ -235,8 +243,8 @@ async fn orders_outlive_whatever_part_of_a_cluster_fails() {
     let mut stage = Stage::set(folder.path(), 1, false).await;
     stage.fault("a worker is killed", kill_a_worker).await;
     stage.fault("a Redis master is killed", kill_a_master).await;
-    stage.fault("a Redis replica is killed", kill_a_replica).await;
-    stage.fault("a gateway is killed", kill_a_gateway).await;
+    stage.fault("a Redis replica is killed, and started again after a second", kill_a_replica).await;
+    stage.fault("each gateway is killed in turn", kill_gateways).await;
     let zombie = async |cluster: &mut LocalCluster, access: &Access, trading: &Trading| {
         pause_a_worker(cluster, access, trading, Duration::from_secs(3)).await;
     };
@@ -263,7 +271,7 @@ async fn pause_a_master(cluster: &mut LocalCluster, _: &Access, _: &Trading) {
 
 /// Two more workers on all partitions, so impatient that they publish whatever is not told at once: all are active, all the time.
 async fn crowd(cluster: &mut LocalCluster, _: &Access, trading: &Trading) {
-    let impatient = || vec![("CROSSBOOK_CLUSTER__WORKER__TAKEOVER_MS", "0".to_owned())];
+    let impatient = || vec![("CROSSBOOK_CLUSTER__WORKER__TAKEOVER_MS", "1".to_owned())];
     for name in ["worker-x", "worker-y"] {
         cluster.add_worker(name, impatient()).unwrap();
     }
@@ -288,8 +296,8 @@ async fn all_faults(replicas: usize, title: &str) {
     stage.fault("a worker is killed", kill_a_worker).await;
     stage.fault("a Redis master is killed", kill_a_master).await;
     stage.fault("a Redis master is paused until another is promoted, and goes on", pause_a_master).await;
-    stage.fault("a Redis replica is killed and started again", kill_a_replica).await;
-    stage.fault("a gateway is killed", kill_a_gateway).await;
+    stage.fault("a Redis replica is killed, and started again after a second", kill_a_replica).await;
+    stage.fault("each gateway is killed in turn", kill_gateways).await;
     let zombie = async |cluster: &mut LocalCluster, access: &Access, trading: &Trading| {
         pause_a_worker(cluster, access, trading, Duration::from_secs(10)).await;
     };
