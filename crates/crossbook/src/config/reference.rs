@@ -142,7 +142,7 @@ const WORDS: &[(&str, &str)] = &[
     ),
     (
         "cluster",
-        "A venue of many processes: `crossbook gateway`, `worker` and `writer`. All of them need the same settings here. `serve` and `demo` need none.",
+        "A venue of many processes: `crossbook gateway`, `worker` and `writer`. All need the same settings here. `serve` and `demo` need none.",
     ),
     ("cluster.partitions", "Into how many partitions the venue is cut. Fixed when it is made."),
     (
