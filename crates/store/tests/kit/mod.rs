@@ -4,6 +4,7 @@
 
 pub mod running;
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crossbook_engine::{Cause, Event};
@@ -16,7 +17,23 @@ use tempfile::TempDir;
 pub const PARTITION: PartitionId = PartitionId(0);
 
 /// Names a database of the shared server to each test.
-static SERVER: OnceLock<Mutex<(MariaDb, TempDir, u32)>> = OnceLock::new();
+static SERVER: OnceLock<Mutex<(MariaDb, u32)>> = OnceLock::new();
+
+/// A folder for the shared server, which lives as long as the process: nobody is left to remove it. So each process first removes
+/// those of processes that have ended.
+fn folder_of_the_process() -> PathBuf {
+    const PREFIX: &str = "crossbook-tests-mariadb-";
+    let temporary = std::env::temp_dir();
+    for entry in std::fs::read_dir(&temporary).unwrap().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            // Another process may be at the same.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    temporary.join(format!("{PREFIX}{}", std::process::id()))
+}
 
 /// An empty database.
 pub struct Empty {
@@ -49,13 +66,12 @@ pub fn empty(dialect: Dialect, options: Options) -> Empty {
         Dialect::Sqlite => format!("sqlite://{}", folder.path().join("history.sqlite").display()),
         Dialect::MySql => {
             let server = SERVER.get_or_init(|| {
-                let folder = tempfile::tempdir().unwrap();
-                let server = MariaDb::start(folder.path()).expect("the suite runs on MariaDB too");
-                Mutex::new((server, folder, 0))
+                let server = MariaDb::start(&folder_of_the_process()).expect("the suite runs on MariaDB too");
+                Mutex::new((server, 0))
             });
             let mut server = server.lock().unwrap();
-            server.2 += 1;
-            let name = format!("history_{}", server.2);
+            server.1 += 1;
+            let name = format!("history_{}", server.1);
             server.0.create(&name).unwrap()
         }
     };
