@@ -76,7 +76,11 @@ fn fatal(reason: String) {
 }
 
 fn work(servers: &Servers, name: &str) -> Worker {
-    let options = worker::Options { takeover_ms: 100, ..worker::Options::default() };
+    work_on(servers, name, Vec::new())
+}
+
+fn work_on(servers: &Servers, name: &str, partitions: Vec<u16>) -> Worker {
+    let options = worker::Options { partitions, takeover_ms: 100, ..worker::Options::default() };
     let begin = |partition, _| Ok(Partition::new(partition, routing(), 7));
     Worker::start(servers, PARTITIONS, name, &options, begin, fatal).unwrap()
 }
@@ -188,6 +192,40 @@ fn orders_cross_partitions_and_workers_change_places() {
     audit(&workers);
     gateway.running.stop();
     workers.into_iter().for_each(Worker::stop);
+}
+
+#[test]
+fn a_partition_without_a_worker_fails_fast_and_leaves_the_others_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path()).unwrap();
+    let servers = Servers::new(options(vec![server.url()], 0)).unwrap();
+    servers.claim_venue(PARTITIONS, b"").unwrap();
+    let silent = routing().of_account(venue::BOB);
+    assert_ne!(silent, routing().of_account(venue::ALICE), "the accounts are to be in different partitions");
+    let (others, own): (Vec<u16>, Vec<u16>) = (0..PARTITIONS).partition(|&partition| partition != silent.0);
+    let rest = work_on(&servers, "rest", others);
+    let dies = work_on(&servers, "dies", own.clone());
+    let mut gateway = Gateway::open(&servers);
+    set_up(&mut gateway);
+    dies.stop();
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let waits = gateway.send(venue::traffic(1));
+    let deadline = Instant::now() + PATIENCE;
+    while !gateway.running.gate().is_open(silent) {
+        assert!(Instant::now() < deadline, "the lane of a silent partition stays closed");
+        std::thread::yield_now();
+    }
+    let request = Request { number: RequestNumber(1 << 40), body: venue::traffic(3), deadline: None };
+    assert_eq!(gateway.running.gate().submit(request), Err(NotTaken::Silent));
+    assert!(runtime.block_on(gateway.running.gate().caught_up(venue::BOB)).is_err());
+    runtime.block_on(gateway.running.gate().caught_up(venue::ALICE)).expect("another partition is not touched");
+
+    let again = work_on(&servers, "again", own);
+    gateway.ear.wait(|heard| heard.answered.contains_key(&waits));
+    gateway.ask(venue::traffic(5));
+    gateway.running.stop();
+    [rest, again].into_iter().for_each(Worker::stop);
 }
 
 #[test]

@@ -12,7 +12,8 @@
 //! # Reading what was told elsewhere
 //! A client may be told something by one gateway and ask another. So before a question about an account is answered, its gateway asks
 //! every partition's log where it ends, and waits until it has folded that much, and until the account's partition has heard what the
-//! others had sent it by then ([`Gate::caught_up`]). The questions of the same moment share one round trip with each other and with the
+//! others had sent it by then ([`Gate::caught_up`]). Partitions whose lanes are open are left out: an account is not to suffer because a
+//! partition that it has nothing to do with is down. The questions of the same moment share one round trip with each other and with the
 //! requests under way.
 
 mod appender;
@@ -204,16 +205,21 @@ impl Gate {
 
     async fn fence(&self, account: AccountId) -> Result<(), Behind> {
         let shared = &*self.0;
+        let own = shared.lane(shared.routing.of_account(account));
+        if own.open.load(Ordering::Relaxed) {
+            return Err(Behind);
+        }
+        // What another partition said before it fell silent was folded long before its lane opened.
         let asked: Vec<_> = shared
             .lanes
             .iter()
+            .filter(|lane| !lane.open.load(Ordering::Relaxed))
             .map(|lane| {
                 let (sender, end) = oneshot::channel();
-                lane.queue.try_send(Inbound::End(sender)).map(|()| end).map_err(|_| Behind)
+                lane.queue.try_send(Inbound::End(sender)).map(|()| (lane, end)).map_err(|_| Behind)
             })
             .collect::<Result<_, _>>()?;
-        let own = shared.lane(shared.routing.of_account(account));
-        for (lane, end) in shared.lanes.iter().zip(asked) {
+        for (lane, end) in asked {
             let end = end.await.map_err(|_| Behind)?;
             self.until(|| lane.told.load(Ordering::Acquire) >= end.0).await;
         }
@@ -261,13 +267,6 @@ impl Gate {
     #[must_use]
     pub fn is_open(&self, partition: PartitionId) -> bool {
         self.0.lane(partition).open.load(Ordering::Relaxed)
-    }
-
-    /// Where the views of a partition stand, and where its log ends as last heard.
-    #[must_use]
-    pub fn progress(&self, partition: PartitionId) -> (Sequence, Sequence) {
-        let lane = self.0.lane(partition);
-        (Sequence(lane.told.load(Ordering::Acquire)), Sequence(lane.tail.load(Ordering::Acquire)))
     }
 
     /// Whether the gateway is stopping.

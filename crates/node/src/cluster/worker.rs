@@ -481,7 +481,7 @@ impl<'a> Courier<'a> {
                 Some(link) => link,
                 none => none.insert(Link::connect(&self.shared.servers, to).map_err(stream)?),
             };
-            let batch = self.shared.options.courier_batch_max;
+            let batch = self.shared.options.courier_batch_max.min(self.shared.servers.options().batch_records_max);
             let mut letters = Vec::new();
             for (&from, mailbox) in &self.boxes {
                 if let Some((first, messages)) = mailbox.next(batch) {

@@ -101,8 +101,16 @@ impl<'a> Appender<'a> {
         let due: Vec<(RequestNumber, Arc<[u8]>)> = {
             let flights = self.lane.flights.lock();
             let lost = flights.iter().filter(|(_, flight)| flight.at.is_none());
-            let most = self.shared.options.batch_requests_max;
-            lost.take(most).map(|(&number, flight)| (number, Arc::clone(&flight.bytes))).collect()
+            let bounds = self.servers.options();
+            let most = self.shared.options.batch_requests_max.min(bounds.batch_records_max);
+            let mut bytes = 0;
+            lost.take(most)
+                .take_while(|(_, flight)| {
+                    bytes += flight.bytes.len();
+                    bytes <= bounds.batch_bytes_max
+                })
+                .map(|(&number, flight)| (number, Arc::clone(&flight.bytes)))
+                .collect()
         };
         let stuck = self.stuck_since.is_some_and(|since| since.elapsed() >= self.retry());
         let check = stuck && self.checked.elapsed() >= self.retry();
