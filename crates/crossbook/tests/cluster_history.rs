@@ -171,12 +171,20 @@ impl Stage {
         self.placed += orders;
     }
 
+    /// What a command says. It reads snapshots and logs beside workers that trim them, and may find that what it was about to read is
+    /// gone; then it says so, and is asked again, as an operator would.
     fn say(&self, arguments: &[&str]) -> Value {
-        let output = binary().args(arguments).arg("--config").arg(self.cluster.config()).output().unwrap();
-        let error = String::from_utf8_lossy(&output.stderr);
-        let said = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {error}"));
-        assert!(matches!(output.status.code(), Some(0 | 3)), "{said} {error}");
-        said
+        for left in (0..5).rev() {
+            let output = binary().args(arguments).arg("--config").arg(self.cluster.config()).output().unwrap();
+            let error = String::from_utf8_lossy(&output.stderr);
+            if let Ok(said) = serde_json::from_slice(&output.stdout) {
+                assert!(matches!(output.status.code(), Some(0 | 3)), "{said} {error}");
+                return said;
+            }
+            assert!(left > 0, "{arguments:?}: {error}");
+            eprintln!("{arguments:?}: {error}");
+        }
+        unreachable!("the last time says or panics")
     }
 
     fn audit(&self) -> Value {
