@@ -12,9 +12,13 @@
 //! and a new one is begun: created, given its room and header, synced, its name synced. Only then is the batch written
 //! into it. Nothing of a finished segment is ever written again, and trimming removes whole files from the front.
 //!
-//! Room is taken ahead because a file that grows makes every `fdatasync` write the file's size as well. Measured on ext4
-//! with 600-byte batches: median 170 µs with room taken ahead against 240 µs without; filling the room with zeros first
-//! gained nothing more. A full disk then also shows when a segment is begun, rather than in the middle of one.
+//! Room is taken ahead because a file that grows makes every `fdatasync` write the file's size as well. A full disk then also
+//! shows when a segment is begun, rather than in the middle of one. Room that was never written is still dear: the first sync of
+//! each of its blocks notes in the file's own books that the block is in use, a second write to the disk that has to be waited
+//! for. So zeros are written over the next quarter of a megabyte ([`ZEROED_AHEAD`]) whenever the last such stretch is used up, with
+//! the batch that used it up and under the same sync. To whoever reads the file nothing is different, for room reads as zeros
+//! either way. Measured on ext4, medians of 1,500 syncs: batches of 9,000 bytes 106 and 108 µs, against 224 and 189 µs in room
+//! never written; batches of 600 bytes, most of which stay within a block that is in use, 114 and 116 against 117 and 128 µs.
 //!
 //! What opening does to a torn tail, and what it refuses, is told in [`crate::Recovery`]'s module: in short, a bad record
 //! that anything proves to have been durable is damage, and refused; one that nothing proves is the trace of a crash, and
@@ -32,6 +36,13 @@ use crate::recovery::{self, Recovered, Recovery};
 use crate::segment::{self, HEADER_BYTES, Header};
 use crate::storage::{Disk, File, Storage};
 use crate::{Error, Log, Record};
+
+/// How far past a batch zeros are written when the stretch before is used up: the syncs that carry them, one in some thirty of a
+/// busy venue, take about twice as long as the others.
+const ZEROED_AHEAD: usize = 256 << 10;
+/// Stretches end with a block of the file system.
+const BLOCK: u64 = 4_096;
+static ZEROS: [u8; ZEROED_AHEAD + BLOCK as usize] = [0; ZEROED_AHEAD + BLOCK as usize];
 
 /// The limits of a log in files. They bind the writer only: a log written under other limits opens all the same.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +110,8 @@ pub struct Files<S: Storage = Disk> {
     /// The last segment, and where the next batch goes in it.
     active: S::File,
     offset: u64,
+    /// Up to where the last segment has been written, zeros included, as far as this run knows.
+    written: u64,
     batch: Batch,
     last_batch: BatchStats,
     tail: Sequence,
@@ -140,6 +153,7 @@ impl<S: Storage> Files<S> {
             segments: segments.into(),
             active: file,
             offset,
+            written: offset,
             batch: Batch::new(options.batch_bytes_max),
             last_batch: BatchStats::default(),
             tail: report.last,
@@ -180,6 +194,9 @@ impl<S: Storage> Files<S> {
         if let Err(error) = self.active.write_at(self.batch.bytes(), self.offset) {
             return Err(Error::io("write", &self.active_path())(error));
         }
+        if let Err(error) = self.write_zeros(self.offset + bytes) {
+            return Err(Error::io("write", &self.active_path())(error));
+        }
         if let Err(error) = self.active.sync_data() {
             return Err(Error::io("sync", &self.active_path())(error));
         }
@@ -189,12 +206,28 @@ impl<S: Storage> Files<S> {
         Ok(())
     }
 
+    /// Writes zeros from `end`, where the batch ends, if it went past what had been written; see the module.
+    fn write_zeros(&mut self, end: u64) -> io::Result<()> {
+        if end <= self.written {
+            return Ok(());
+        }
+        self.written = end;
+        if self.options.preallocate {
+            let until = (end + ZEROED_AHEAD as u64).next_multiple_of(BLOCK).min(self.options.segment_bytes_max);
+            let zeros = usize::try_from(until.saturating_sub(end)).unwrap_or(0).min(ZEROS.len());
+            self.active.write_at(&ZEROS[..zeros], end)?;
+            self.written += zeros as u64;
+        }
+        Ok(())
+    }
+
     /// Begins the next segment. All before it is durable, which is what its name will prove.
     fn begin_segment(&mut self) -> Result<(), Error> {
         let first = self.durable.next();
         let header = Header { first, identity: self.identity };
         self.active = segment::create(&self.storage, header, self.options.room())?;
         self.offset = HEADER_BYTES as u64;
+        self.written = self.offset;
         self.segments.push_back(first);
         Ok(())
     }
