@@ -19,6 +19,7 @@ use ipnet::IpNet;
 use parking_lot::RwLock;
 use secrecy::ExposeSecret;
 
+use crate::board::Board;
 use crate::error::ApiError;
 use crate::parameters::{self, Parameters};
 use crate::secret::{self, MasterKey};
@@ -71,25 +72,20 @@ impl Identity {
 
 /// Who somebody says to be, before it is proved. It holds what the proof needs, so that signatures, which can take long, are
 /// checked without holding the registry.
-pub struct Claim {
-    identity: Identity,
-    verifier: Arc<Verifier>,
-}
+pub struct Claim(Arc<Verifier>);
 
 /// Looks up a key.
 ///
 /// # Errors
 /// -2014 if it has not the form of an API key, -2015 if there is none of that name, -1001 if its secret cannot be opened.
-pub fn claim(registry: &Registry, keyring: &Keyring, key: Option<&str>) -> Result<Claim, ApiError> {
-    let key = key.filter(|key| is_well_formed(key)).ok_or_else(ApiError::key_format)?;
-    let api_key = registry.api_key(key).ok_or_else(ApiError::key_rejected)?;
-    let &ApiKey { account, key, permissions, .. } = api_key;
-    Ok(Claim { identity: Identity { account, key, permissions }, verifier: keyring.verifier(api_key)? })
+pub fn claim(board: &Board, keyring: &Keyring, key: Option<&str>) -> Result<Claim, ApiError> {
+    let key = key.and_then(well_formed).ok_or_else(ApiError::key_format)?;
+    keyring.verifier(board, &key).map(Claim)
 }
 
-/// Whether it could be an API key: those that are issued have all their characters.
-fn is_well_formed(key: &str) -> bool {
-    key.len() == secret::KEY_CHARACTERS && ApiKeyId::new_checked(key).is_ok()
+/// The text as an API key, if it could be one: those that are issued have all their characters.
+fn well_formed(text: &str) -> Option<ApiKeyId> {
+    if text.len() == secret::KEY_CHARACTERS { ApiKeyId::new_checked(text).ok() } else { None }
 }
 
 impl Claim {
@@ -98,13 +94,14 @@ impl Claim {
     /// # Errors
     /// -2015 if the key is not for this address, -1022 if the signature is wrong.
     pub fn prove(self, ip: IpAddr, payloads: &[&[u8]], signature: &str) -> Result<Identity, ApiError> {
-        if !self.verifier.allows(ip) {
+        let Self(verifier) = self;
+        if !verifier.allows(ip) {
             return Err(ApiError::key_rejected());
         }
-        if !payloads.iter().any(|payload| self.verifier.verify(payload, signature)) {
+        if !payloads.iter().any(|payload| verifier.verify(payload, signature)) {
             return Err(ApiError::signature());
         }
-        Ok(self.identity)
+        Ok(verifier.identity)
     }
 }
 
@@ -175,15 +172,16 @@ enum Method {
 
 /// An API key, ready to check signatures.
 struct Verifier {
-    issued: Timestamp,
-    account: AccountId,
+    identity: Identity,
+    /// How many keys had been revoked when this one was found in the registry.
+    revocations: u64,
     method: Method,
     /// `None` if one of the networks cannot be read: then nobody gets in.
     allowed: Option<Vec<IpNet>>,
 }
 
 impl Verifier {
-    fn new(key: &ApiKey, master: &MasterKey) -> Result<Self, secret::Error> {
+    fn new(key: &ApiKey, revocations: u64, master: &MasterKey) -> Result<Self, secret::Error> {
         let public = |bytes: &[u8], algorithm| {
             ParsedPublicKey::new(algorithm, bytes).map(Method::PublicKey).map_err(|_| secret::Error::Cryptography)
         };
@@ -196,7 +194,8 @@ impl Verifier {
             Credential::Rsa { public: bytes } => public(bytes, &RSA_PKCS1_2048_8192_SHA256)?,
         };
         let allowed = key.allowed_ips.iter().map(|text| network(text)).collect();
-        Ok(Self { issued: key.issued, account: key.account, method, allowed })
+        let &ApiKey { account, key, permissions, .. } = key;
+        Ok(Self { identity: Identity { account, key, permissions }, revocations, method, allowed })
     }
 
     fn allows(&self, ip: IpAddr) -> bool {
@@ -225,8 +224,8 @@ pub fn network(text: &str) -> Option<IpNet> {
     text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
-/// API keys ready to check signatures, so that a secret is not opened again for each request. Keys are used only as long as the
-/// registry has them; this is a cache, never the truth.
+/// API keys ready to check signatures, so that a secret is not opened again for each request. This is a cache, never the truth: whenever
+/// any key has been revoked, each is looked up in the registry once more before it is used.
 pub struct Keyring {
     master: MasterKey,
     ready: RwLock<HashMap<ApiKeyId, Arc<Verifier>>>,
@@ -246,23 +245,29 @@ impl Keyring {
         &self.master
     }
 
-    fn verifier(&self, key: &ApiKey) -> Result<Arc<Verifier>, ApiError> {
-        let same = |ready: &&Arc<Verifier>| ready.issued == key.issued && ready.account == key.account;
-        if let Some(ready) = self.ready.read().get(&key.key).filter(same) {
+    fn verifier(&self, board: &Board, key: &ApiKeyId) -> Result<Arc<Verifier>, ApiError> {
+        // Counted before the registry is asked: a revocation in between only means that it is asked again.
+        let revocations = board.revocations();
+        if let Some(ready) = self.ready.read().get(key).filter(|ready| ready.revocations == revocations) {
             return Ok(Arc::clone(ready));
         }
-        let verifier = Arc::new(Verifier::new(key, &self.master).map_err(|error| {
-            tracing::error!(api_key = %key.key, %error, "an API key cannot be used");
+        let api_key = board.registry().api_key(key.as_str()).cloned();
+        let Some(api_key) = api_key else {
+            self.ready.write().remove(key);
+            return Err(ApiError::key_rejected());
+        };
+        let verifier = Arc::new(Verifier::new(&api_key, revocations, &self.master).map_err(|error| {
+            tracing::error!(api_key = %key, %error, "an API key cannot be used");
             ApiError::internal()
         })?);
         let mut ready = self.ready.write();
-        if ready.len() >= self.capacity {
+        if ready.len() >= self.capacity && !ready.contains_key(key) {
             // Any other will do: what is in use comes back with its next request.
             if let Some(other) = ready.keys().next().copied() {
                 ready.remove(&other);
             }
         }
-        ready.insert(key.key, Arc::clone(&verifier));
+        ready.insert(*key, Arc::clone(&verifier));
         Ok(verifier)
     }
 }

@@ -5,11 +5,18 @@
 //! partition 0, which keeps the registry; balances those of the account's partition; orders, trades, depth and candles those of the
 //! market's. What spans partitions is put together from one after the other; no two locks are ever held at once. So such an answer
 //! is not of one moment, no more than the same questions asked one by one.
+//!
+//! An order needs its market and its sender's API key, and no more, before it is sent on. For these two it need not stand in line behind the
+//! publisher of the registry's partition, which holds its lock most of the time on a busy day: markets are kept here once more, under
+//! a lock of their own, and of API keys it is counted how often one was revoked, so that who has looked a key up knows whether that
+//! still holds. Both change before the command that changes them is answered.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbook_engine::{Cause, Routing};
-use crossbook_types::{AccountId, Market, PartitionId};
+use crossbook_engine::{Cause, Event, Routing};
+use crossbook_types::{AccountId, Market, PartitionId, SymbolName};
 use crossbook_views::{MarketData, Order, Registry, Views};
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 
@@ -18,6 +25,8 @@ use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 pub struct Board {
     routing: Routing,
     views: Vec<Arc<RwLock<Views>>>,
+    markets: RwLock<BTreeMap<SymbolName, Market>>,
+    revocations: AtomicU64,
 }
 
 /// Where the views of a partition stand.
@@ -33,15 +42,48 @@ impl Board {
     /// A board of a venue of one partition.
     #[must_use]
     pub fn single(views: Views) -> Self {
-        Self { routing: Routing::single(), views: vec![Arc::new(RwLock::new(views))] }
+        Self::of_views(Routing::single(), vec![views])
     }
 
     /// A board of a venue that is cut in this way, with the views of each partition by number. `None` if there are not as many views
     /// as partitions.
     #[must_use]
     pub fn new_checked(routing: Routing, views: Vec<Views>) -> Option<Self> {
-        let views: Vec<_> = views.into_iter().map(|views| Arc::new(RwLock::new(views))).collect();
-        (views.len() == usize::from(routing.partitions())).then_some(Self { routing, views })
+        (views.len() == usize::from(routing.partitions())).then(|| Self::of_views(routing, views))
+    }
+
+    fn of_views(routing: Routing, views: Vec<Views>) -> Self {
+        let listed = views[usize::from(Routing::REGISTRY.0)].registry().markets();
+        let markets = RwLock::new(listed.iter().map(|market| (market.symbol, *market)).collect());
+        let views = views.into_iter().map(|views| Arc::new(RwLock::new(views))).collect();
+        Self { routing, views, markets, revocations: AtomicU64::new(0) }
+    }
+
+    /// Takes down what an event of the registry's partition means for orders. The publisher calls this with each event that it folds,
+    /// while it has that partition's views locked.
+    pub(crate) fn note(&self, event: &Event) {
+        match event {
+            Event::MarketListed(market) | Event::MarketChanged(market) => {
+                self.markets.write().insert(market.symbol, **market);
+            }
+            Event::ApiKeyRevoked { .. } => {
+                self.revocations.fetch_add(1, Ordering::Release);
+            }
+            _ => {}
+        }
+    }
+
+    /// How many API keys have been revoked since this gateway started. What was found out about a key holds while this is the same as
+    /// it was before.
+    #[must_use]
+    pub fn revocations(&self) -> u64 {
+        self.revocations.load(Ordering::Acquire)
+    }
+
+    /// The market of that name, as the registry has it.
+    #[must_use]
+    pub fn market_named(&self, name: &str) -> Option<Market> {
+        self.markets.read().get(&SymbolName::new_checked(name).ok()?).copied()
     }
 
     /// Which partition owns what.
@@ -83,17 +125,11 @@ impl Board {
 
     /// Reads from the market of that name; `None` if there is none, or its partition has not learnt of it yet.
     pub fn market<T>(&self, name: &str, read: impl FnOnce(&MarketData, Standing) -> T) -> Option<T> {
-        let views = self.of(Routing::REGISTRY).read();
-        let market = views.registry().market_named(name)?;
-        let (id, owner) = (market.id, self.routing.of_market(market));
-        let views = if owner == Routing::REGISTRY {
-            views
-        } else {
-            drop(views);
-            self.of(owner).read()
-        };
+        let market = self.market_named(name)?;
+        let owner = self.routing.of_market(&market);
+        let views = self.of(owner).read();
         let standing = Standing { partition: owner, position: views.position() };
-        views.market(id).map(|data| read(data, standing))
+        views.market(market.id).map(|data| read(data, standing))
     }
 
     /// Reads from every market, in the order of their numbers. Those of each partition are read in one go.

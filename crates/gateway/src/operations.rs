@@ -307,7 +307,7 @@ impl Request<'_> {
     /// The market that the parameter `symbol` names.
     fn market(&self) -> Result<Market, ApiError> {
         let name = self.parameters.required("symbol")?;
-        self.app.board.registry().market_named(name).copied().ok_or_else(ApiError::symbol)
+        self.app.board.market_named(name).ok_or_else(ApiError::symbol)
     }
 
     /// Reads from the market that the parameter `symbol` names.

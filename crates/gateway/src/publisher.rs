@@ -35,7 +35,7 @@ const COMMANDS_PER_LOCK: usize = 64;
 #[derive(Debug)]
 pub struct Publisher {
     partition: PartitionId,
-    partitions: u16,
+    board: Arc<Board>,
     views: Arc<RwLock<Views>>,
     pending: Arc<Pending>,
     hub: Arc<Hub>,
@@ -63,14 +63,14 @@ impl Publisher {
     #[must_use]
     pub fn new(
         partition: PartitionId,
-        board: &Board,
+        board: &Arc<Board>,
         pending: Arc<Pending>,
         hub: Arc<Hub>,
         feed: Sender<Batch>,
     ) -> Self {
         Self {
             partition,
-            partitions: board.routing().partitions(),
+            board: Arc::clone(board),
             views: Arc::clone(board.of(partition)),
             pending,
             hub,
@@ -92,6 +92,9 @@ impl Publisher {
                 _ => {}
             }
             views.apply(cause, event);
+            if self.partition == Routing::REGISTRY {
+                self.board.note(event);
+            }
             if let Event::Traded(trade) = event
                 && is_first_fill_of_maker(views, trade)
             {
@@ -194,7 +197,7 @@ impl Publisher {
 
     /// A number for a command that no other command of the venue has, in whatever partition.
     fn number(&self, cause: Cause) -> u64 {
-        cause.sequence.0 * u64::from(self.partitions) + u64::from(self.partition.0)
+        cause.sequence.0 * u64::from(self.board.routing().partitions()) + u64::from(self.partition.0)
     }
 
     /// Takes down what only shows when the command is over.

@@ -138,7 +138,7 @@ impl Rest {
     ) -> Result<Identity, ApiError> {
         let app = &*self.app;
         // Whoever has no key need not be told which parameters are missing.
-        let claim = auth::claim(&app.board.registry(), &app.keyring, key)?;
+        let claim = auth::claim(&app.board, &app.keyring, key)?;
         parameters.required("timestamp")?;
         let signature = parameters.required("signature")?;
         let payload = auth::signed_payload(query, body);

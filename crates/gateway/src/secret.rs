@@ -1,6 +1,8 @@
 //! Secrets at rest. The secret half of an HMAC key is kept in the venue's log, so it is sealed with AES-256-GCM under a key that
 //! only the operator has. The name of the API key is bound into the seal: a sealed secret cannot be moved to another key.
 
+use std::cell::RefCell;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::rand;
 use crossbook_types::ApiKeyId;
@@ -81,22 +83,65 @@ impl MasterKey {
     }
 }
 
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// A letter or digit out of a random byte; none for those above the largest multiple of 62, with which some would come more often than
+/// others.
+fn character(byte: u8) -> Option<char> {
+    (byte < 248).then(|| char::from(ALPHABET[usize::from(byte % 62)]))
+}
+
 /// So many random letters and digits.
 ///
 /// # Errors
 /// When the system has no randomness.
 pub fn random_text(characters: usize) -> Result<String, Error> {
-    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    // The largest multiple of 62 in a byte: above it, some letters would come more often than others.
-    const FAIR: u8 = 248;
     let mut text = String::with_capacity(characters);
     let mut bytes = [0; 32];
     while text.len() < characters {
         rand::fill(&mut bytes).map_err(|_| Error::Cryptography)?;
-        let fair = bytes.iter().filter(|&&byte| byte < FAIR);
-        text.extend(fair.take(characters - text.len()).map(|byte| char::from(ALPHABET[usize::from(byte % 62)])));
+        let fair = bytes.iter().filter_map(|&byte| character(byte));
+        text.extend(fair.take(characters - text.len()));
     }
     Ok(text)
+}
+
+/// Random bytes that were drawn ahead, for names that must not repeat but need not be secret: the generator asks the processor for
+/// fresh randomness with every draw, however small, which takes longer than all else about a name.
+struct Ahead {
+    bytes: [u8; Self::BYTES],
+    used: usize,
+}
+
+impl Ahead {
+    const BYTES: usize = 1_024;
+
+    fn next(&mut self) -> Result<u8, Error> {
+        if self.used == Self::BYTES {
+            rand::fill(&mut self.bytes).map_err(|_| Error::Cryptography)?;
+            self.used = 0;
+        }
+        self.used += 1;
+        Ok(self.bytes[self.used - 1])
+    }
+}
+
+/// A name of so many random letters and digits. It lies about in memory before and after it is used, so it is not for secrets; those
+/// are [`random_text`].
+///
+/// # Errors
+/// When the system has no randomness.
+pub fn random_name(characters: usize) -> Result<String, Error> {
+    thread_local! {
+        static AHEAD: RefCell<Ahead> = const { RefCell::new(Ahead { bytes: [0; Ahead::BYTES], used: Ahead::BYTES }) };
+    }
+    AHEAD.with_borrow_mut(|ahead| {
+        let mut name = String::with_capacity(characters);
+        while name.len() < characters {
+            name.extend(character(ahead.next()?));
+        }
+        Ok(name)
+    })
 }
 
 #[cfg(test)]
@@ -134,5 +179,9 @@ mod tests {
         let text = random_text(64).unwrap();
         assert!(text.len() == 64 && text.bytes().all(|b| b.is_ascii_alphanumeric()));
         assert_ne!(text, random_text(64).unwrap());
+        let names: Vec<String> = (0..1_000).map(|_| random_name(22).unwrap()).collect();
+        assert!(names.iter().all(|name| name.len() == 22 && name.bytes().all(|byte| byte.is_ascii_alphanumeric())));
+        let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len());
     }
 }

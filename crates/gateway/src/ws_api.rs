@@ -204,7 +204,7 @@ impl ApiSession {
         let key = request.get("apiKey").map(str::to_owned).or_else(|| self.logon.map(|logon| logon.key.to_string()));
         let signature = request.get("signature").ok_or_else(|| ApiError::mandatory("signature"))?;
         let [raw, encoded] = request.signed_payloads();
-        let claim = auth::claim(&self.app.board.registry(), &self.app.keyring, key.as_deref())?;
+        let claim = auth::claim(&self.app.board, &self.app.keyring, key.as_deref())?;
         claim.prove(self.ip, &[raw.as_bytes(), encoded.as_bytes()], signature)
     }
 

@@ -1,8 +1,14 @@
-//! Hashing of ids that the venue itself counts. Nobody outside can choose them, so one multiplication spreads them
-//! enough, and a lookup costs a few nanoseconds. Names that clients choose are hashed with the standard library's keyed
-//! hash instead.
+//! Hashing of ids that the venue itself counts. Nobody outside can choose them, and they come one after the other, so they are
+//! left in that order: neighbours in time are neighbours in the table, where they share cache lines, and none is in another's place.
+//! Only the highest bits, by which the table tells apart what lies in one group, are mixed. Names that clients choose are hashed
+//! with the standard library's keyed hash instead.
 
 use std::hash::{BuildHasherDefault, Hasher};
+
+/// The fraction of the golden ratio, as is usual.
+const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+/// Bits that the table compares before it looks at a key.
+const TAG_BITS: u32 = 7;
 
 /// See the module.
 pub(crate) type CountingHash = BuildHasherDefault<CountingHasher>;
@@ -12,8 +18,10 @@ pub(crate) type CountingHash = BuildHasherDefault<CountingHasher>;
 pub(crate) struct CountingHasher(u64);
 
 impl Hasher for CountingHasher {
+    #[inline]
     fn finish(&self) -> u64 {
-        self.0
+        let mixed = self.0.wrapping_mul(FACTOR);
+        (self.0 & (u64::MAX >> TAG_BITS)) | (mixed & !(u64::MAX >> TAG_BITS))
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -24,7 +32,7 @@ impl Hasher for CountingHasher {
 
     #[inline]
     fn write_u64(&mut self, number: u64) {
-        let mixed = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        self.0 = mixed ^ (mixed >> 32);
+        // The first field of several is spread; the last, mostly the only one, is not.
+        self.0 = self.0.wrapping_mul(FACTOR) ^ number;
     }
 }

@@ -18,14 +18,14 @@ const SIGNATURE: &str = "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2
 const BOTH: Permissions = Permissions { read: true, trade: true };
 
 struct Fixture {
-    views: Views,
+    board: Board,
     keyring: Keyring,
 }
 
 impl Fixture {
     fn new() -> Self {
         let master = MasterKey::from_hex(&SecretString::from("5a".repeat(32))).unwrap();
-        Self { views: Views::new(Limits::default()), keyring: Keyring::new(master, 2) }
+        Self { board: Board::single(Views::new(Limits::default())), keyring: Keyring::new(master, 2) }
     }
 
     fn issue(&mut self, name: &str, credential: Credential, permissions: Permissions, allowed_ips: &[&str], time: u64) {
@@ -39,16 +39,18 @@ impl Fixture {
 
     fn apply(&mut self, time: u64, event: &Event) {
         let cause = Cause { sequence: Sequence(time), time: Timestamp(time) };
-        if self.views.registry().account(AccountId::FIRST_CLIENT).is_none() {
+        let mut views = self.board.of(crossbook_engine::Routing::REGISTRY).write();
+        if views.registry().account(AccountId::FIRST_CLIENT).is_none() {
             let account = crossbook_engine::registry::Account {
                 id: AccountId::FIRST_CLIENT,
                 label: String::new(),
                 opened: cause.time,
             };
-            self.views.apply(cause, &Event::AccountOpened(Box::new(account)));
+            views.apply(cause, &Event::AccountOpened(Box::new(account)));
         }
-        self.views.apply(cause, event);
-        self.views.end_of_command(cause);
+        views.apply(cause, event);
+        self.board.note(event);
+        views.end_of_command(cause);
     }
 
     fn hmac(&self, name: &str, secret: &str) -> Credential {
@@ -64,7 +66,7 @@ impl Fixture {
     fn check_key(&self, key: &str, ip: &str, payload: &str, signature: &str) -> Result<Identity, i32> {
         let ip = ip.parse().unwrap();
         let payloads: [&[u8]; 1] = [payload.as_bytes()];
-        claim(self.views.registry(), &self.keyring, Some(key))
+        claim(&self.board, &self.keyring, Some(key))
             .and_then(|claim| claim.prove(ip, &payloads, signature))
             .map_err(|error| error.code)
     }
@@ -231,7 +233,7 @@ fn secrets_are_compared_whole() {
 fn a_venue_is_told_that_it_starts_with_another_master_key() {
     let mut fixture = Fixture::new();
     let other = MasterKey::from_hex(&SecretString::from("a5".repeat(32))).unwrap();
-    let check = |fixture: &Fixture, master: &MasterKey| check_master_key(fixture.views.registry(), master);
+    let check = |fixture: &Fixture, master: &MasterKey| check_master_key(&fixture.board.registry(), master);
     assert_eq!(check(&fixture, &other), Ok(()), "nothing is sealed yet");
     for (name, time) in [("one", 1), ("two", 2)] {
         fixture.issue(name, fixture.hmac(name, SECRET), BOTH, &[], time);
@@ -239,9 +241,9 @@ fn a_venue_is_told_that_it_starts_with_another_master_key() {
     assert_eq!(check(&fixture, fixture.keyring.master_key()), Ok(()));
     assert_eq!(check(&fixture, &other), Err(secret::Error::Sealed));
     let names = |master: &MasterKey| -> Vec<String> {
-        lost_keys(fixture.views.registry(), master).iter().map(|(_, key)| key.to_string()).collect()
+        lost_keys(&fixture.board.registry(), master).iter().map(|(_, key)| key.to_string()).collect()
     };
-    assert!(has_sealed_keys(fixture.views.registry()));
+    assert!(has_sealed_keys(&fixture.board.registry()));
     assert_eq!(names(&other), [named("one").to_string(), named("two").to_string()]);
     assert_eq!(names(fixture.keyring.master_key()), Vec::<String>::new());
 }

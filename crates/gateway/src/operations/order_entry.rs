@@ -12,7 +12,7 @@ use super::{Outcome, Request};
 use crate::app::Reply;
 use crate::error::ApiError;
 use crate::render::{self, Detail};
-use crate::secret::random_text;
+use crate::secret::random_name;
 
 /// Characters of the names that are made up for orders and cancels without one.
 const MADE_UP_CHARACTERS: usize = 22;
@@ -94,7 +94,7 @@ fn accepted(reply: Reply) -> Result<Reply, ApiError> {
 
 fn given_or_made_up(given: Option<ClientOrderId>) -> Result<ClientOrderId, ApiError> {
     let made_up = || {
-        let text = random_text(MADE_UP_CHARACTERS).map_err(|_| ApiError::internal())?;
+        let text = random_name(MADE_UP_CHARACTERS).map_err(|_| ApiError::internal())?;
         ClientOrderId::new_checked(&text).map_err(|_| ApiError::internal())
     };
     given.map_or_else(made_up, Ok)
