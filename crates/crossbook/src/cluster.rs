@@ -4,6 +4,7 @@
 //! order. [`Site`] is what they have in common.
 
 pub mod audit;
+mod books;
 pub mod gateway;
 pub mod local;
 mod moment;

@@ -15,6 +15,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crossbook_loadtest::cluster::{LocalCluster, Plan};
+use crossbook_log::streams::{self, Link, Servers};
+use crossbook_types::{Decimal, PartitionId};
 use load::{Access, Account, Report, Trading};
 use reqwest::Method;
 use serde_json::Value;
@@ -97,6 +99,7 @@ impl Stage {
         let found: Vec<(usize, usize)> = futures_util::future::join_all(checks).await;
         let audit = access.operate(Method::GET, "audit", None).await;
         assert_eq!(audit["ok"], true, "{audit}");
+        self.check_kept_depths().await;
         for (partition, hash) in standing {
             assert_eq!(
                 audit["partitions"][usize::from(partition)]["stateHash"],
@@ -105,6 +108,34 @@ impl Stage {
             );
         }
         found.into_iter().map(|(_, unknown)| unknown).sum()
+    }
+
+    /// The depth of every book that is kept in the store becomes the one that gateways show, and stays it.
+    async fn check_kept_depths(&self) {
+        let (redis, access) = (&self.cluster.redis, &self.access);
+        let servers = Servers::new(streams::Options { servers: redis.urls(), ..streams::Options::default() }).unwrap();
+        for (symbol, _) in load::MARKETS {
+            let shown = access.client.get(format!("http://{}/api/v3/depth?symbol={symbol}&limit=5000", access.http));
+            let shown: Value = shown.send().await.unwrap().json().await.unwrap();
+            let levels =
+                |levels: &Value| -> Vec<(Decimal, Decimal)> { serde_json::from_value(levels.clone()).unwrap() };
+            let value =
+                |(price, quantity): (Decimal, Decimal)| (price.rescale(8).unwrap(), quantity.rescale(8).unwrap());
+            let values = |levels: Vec<(Decimal, Decimal)>| levels.into_iter().map(value).collect::<Vec<_>>();
+            let of_book = (
+                shown["lastUpdateId"].as_u64().unwrap(),
+                values(levels(&shown["bids"])),
+                values(levels(&shown["asks"])),
+            );
+            eventually(&format!("the depth of {symbol} in the store is that of its book"), async || {
+                let kept = (0..PARTITIONS).find_map(|partition| {
+                    let mut link = Link::connect(&servers, PartitionId(partition)).ok()?;
+                    link.kept_depth(symbol).ok()?
+                })?;
+                (of_book == (kept.last, values(kept.bids), values(kept.asks))).then_some(())
+            })
+            .await;
+        }
     }
 
     /// The table of what was shown.

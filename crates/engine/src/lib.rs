@@ -11,6 +11,7 @@
 
 pub mod admission;
 pub mod command;
+mod depth;
 pub mod event;
 mod matching;
 mod outbox;
@@ -26,6 +27,7 @@ mod warming;
 pub use crossbook_ledger as ledger;
 
 pub use command::{Body, Command};
+pub use depth::BookDepth;
 pub use event::{Answer, Cause, Event, Events};
 pub use partition::Partition;
 pub use refusal::Refusal;

@@ -13,6 +13,7 @@ pub mod entrance;
 pub mod error;
 pub mod limits;
 pub mod openapi;
+pub mod opening;
 pub mod operations;
 pub mod parameters;
 pub mod probe;

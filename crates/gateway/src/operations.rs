@@ -10,6 +10,8 @@ mod order_entry;
 mod recall;
 mod wallet;
 
+pub(crate) use market_data::DEPTH_MAX;
+
 use std::net::IpAddr;
 
 use crossbook_types::{AccountId, Market, Timestamp};

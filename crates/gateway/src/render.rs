@@ -2,10 +2,12 @@
 //! strings; nothing passes through a float.
 
 pub mod json;
+mod kept;
 mod market;
 mod order;
 mod venue;
 
+pub use kept::{kept_book_ticker, kept_depth};
 pub use market::{
     aggregate_trade, average_price, book_ticker, candle, depth, mini_ticker, price_ticker, ticker, trade,
 };

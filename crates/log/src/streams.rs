@@ -31,6 +31,7 @@
 
 mod barrier;
 mod connection;
+mod depth;
 mod error;
 mod keys;
 mod link;
@@ -42,6 +43,7 @@ mod servers;
 mod venue;
 mod writer;
 
+pub use depth::{DepthChange, DepthLevel, KeptDepth};
 pub use error::{Error, Stream};
 pub use keys::Keys;
 pub use link::{Appended, Ends, Entry, Link, Pulled, PulledRecord, Turn};

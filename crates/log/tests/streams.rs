@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use crossbook_loadtest::redis::{RedisCluster, RedisServer};
 use crossbook_log::conformance::{Provider, run};
 use crossbook_log::streams::{
-    Appended, Ends, Error, Keys, Link, Options, Pulled, Servers, Stream, StreamLog, StreamReader, Turn,
+    Appended, DepthChange, DepthLevel, Ends, Error, Keys, Link, Options, Pulled, Servers, Stream, StreamLog,
+    StreamReader, Turn,
 };
 use crossbook_log::{Log, Record};
-use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
+use crossbook_types::{Decimal, PartitionId, RequestNumber, Sequence, Side, SourceId, Timestamp};
 
 const P0: PartitionId = PartitionId(0);
 const P1: PartitionId = PartitionId(1);
@@ -597,4 +598,35 @@ fn a_master_that_was_away_confirms_nothing() {
     assert!(!matches!(claimed, Ok(true)), "{claimed:?}");
     until("it is a replica", || new.barrier().unwrap().then_some(()));
     assert_eq!(read(&mut new, 1), ["1", "2"]);
+}
+
+#[test]
+fn the_depth_of_a_book_goes_forward_and_is_never_patched_over_a_gap() {
+    let (_folder, server, servers) = alone();
+    let mut link = Link::connect(&servers, P1).unwrap();
+    let decimal = |text: &str| Decimal::parse(text).unwrap();
+    let level = |side, price, quantity| DepthLevel { side, price: decimal(price), quantity: decimal(quantity) };
+    let mut keep = |since, last, levels: &[DepthLevel]| {
+        link.keep_depth(&[DepthChange { symbol: "BTCUSDT", since, last, levels }]).unwrap()[0]
+    };
+    let (bid, ask) = (level(Side::Buy, "99.50", "1.000"), level(Side::Sell, "100.00", "2.5"));
+    assert!(!keep(Some(4), 5, &[ask]), "nobody knows the first four changes");
+    assert!(keep(None, 5, &[bid, ask]));
+    // Another worker that is a little ahead; then the first one, which overlaps, and is behind.
+    assert!(keep(Some(5), 8, &[level(Side::Buy, "99.5", "0.5"), level(Side::Buy, "99", "3")]));
+    assert!(keep(Some(5), 7, &[level(Side::Buy, "99.5", "9")]), "the depth is further than that");
+    assert!(keep(Some(7), 9, &[level(Side::Buy, "99.5", "0.5"), level(Side::Sell, "100", "0.0")]));
+    assert!(!keep(Some(10), 11, &[bid]), "change 10 is missing");
+    let shown = |link: &mut Link| {
+        let kept = link.kept_depth("BTCUSDT").unwrap().unwrap();
+        let text = |levels: Vec<(Decimal, Decimal)>| levels.iter().map(|(p, q)| format!("{p}x{q}")).collect::<Vec<_>>();
+        (kept.last, text(kept.bids), text(kept.asks))
+    };
+    let mut reader = Link::connect(&servers, P1).unwrap();
+    assert_eq!(shown(&mut reader), (9, vec!["99.5x0.5".to_owned(), "99x3".to_owned()], Vec::new()));
+    assert_eq!(reader.kept_depth("ETHUSDT").unwrap(), None);
+    let raw: Vec<String> = server.ask(&["HGETALL", &servers.keys(P1).depth("BTCUSDT")]).unwrap();
+    assert_eq!(raw.len(), 6, "{raw:?}");
+    assert!(keep(None, 12, &[ask]), "a whole book takes the place of all that was there");
+    assert_eq!(shown(&mut reader), (12, Vec::new(), vec!["100x2.5".to_owned()]));
 }

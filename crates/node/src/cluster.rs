@@ -11,8 +11,9 @@
 //!
 //! So any number of workers may run one partition. One of them is usually *active* and publishes; the others stand by, and publish
 //! when `out` falls silent. [`replica`] decides all that, without I/O; [`mailbox`] keeps what is on its way to other
-//! partitions. [`worker`] puts both on threads; [`gate`] is a gateway's way to the partitions, and back.
+//! partitions; [`depth`] what is to be written to the books' depth in the store. [`worker`] puts both on threads; [`gate`] is a gateway's way to the partitions, and back.
 
+pub mod depth;
 pub mod gate;
 pub mod mailbox;
 pub mod replica;

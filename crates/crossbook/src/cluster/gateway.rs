@@ -8,6 +8,7 @@ use crossbook_gateway::admin::Admin;
 use crossbook_gateway::admin::front::Front;
 use crossbook_gateway::app::Reply;
 use crossbook_gateway::entrance::{Entrance, Soon, Subject};
+use crossbook_gateway::opening::Opening;
 use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::rest::Rest;
 use crossbook_gateway::streams::{Hub, feed};
@@ -24,6 +25,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
+use super::books::Books;
 use super::{Error, Site};
 use crate::config::{Config, Flags};
 use crate::folded::Folded;
@@ -104,6 +106,9 @@ impl Gateway {
         let front = Arc::new(Front::default());
         let admin = listen(config.admin)?;
         let admin_server = tokio::spawn(server::serve(admin, bounds.clone(), Arc::clone(&front), stop.clone()));
+        let opening = Arc::new(Opening::new(Box::new(Books::of(site))));
+        let http = listen(config.http)?;
+        let http_server = tokio::spawn(server::serve(http, bounds.clone(), Arc::clone(&opening), stop.clone()));
 
         let source = site.servers.next_gateway()?;
         let begun = tokio::task::block_in_place(|| begin(site))?;
@@ -149,9 +154,8 @@ impl Gateway {
         let entrance = Entry { gate: running.gate().clone(), site: site.clone() };
         let app = App::new(config.gateway.clone(), board, pending, hub, Box::new(entrance), key, history);
         let app = Arc::new(app);
-        let http = listen(config.http)?;
-        let rest = Arc::new(Rest::new(Arc::clone(&app), pages::all()));
-        let servers = vec![tokio::spawn(server::serve(http, bounds.clone(), rest, stop)), admin_server];
+        opening.open(Rest::new(Arc::clone(&app), pages::all()));
+        let servers = vec![http_server, admin_server];
         front.open(Admin::new(Arc::clone(&app), token, Box::new(move || recorder.render())));
         tracing::info!(http = %config.http, admin = %config.admin, source = source.0, "the gateway is open");
         Ok(Self { app, running, feed, servers, stop_servers })

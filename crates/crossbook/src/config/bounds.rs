@@ -127,6 +127,7 @@ mod tests {
         "gateway.server.shutdown_timeout_ms",
         "cluster.gate.retry_ms",
         "cluster.gate.retry_delay_max_ms",
+        "cluster.worker.depth_every_ms",
         "cluster.worker.held_commands_max",
         "cluster.worker.retry_delay_max_ms",
         "cluster.writer.retry_delay_max_ms",

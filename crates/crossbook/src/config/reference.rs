@@ -212,6 +212,10 @@ const WORDS: &[(&str, &str)] = &[
     ),
     ("cluster.worker.courier_messages_max", "Messages to one partition that are kept until it has heard them."),
     ("cluster.worker.courier_batch_max", "Messages delivered in one round trip."),
+    (
+        "cluster.worker.depth_every_ms",
+        "Time between two writes to the depth of books that is kept in the store; 0 keeps none there.",
+    ),
     ("cluster.worker.retry_delay_max_ms", "The longest pause between two tries to connect."),
     ("cluster.writer", "How writers read what the partitions tell; what they write is set in [history]."),
     ("cluster.writer.follow_commands_max", "Commands whose events are read in one round trip."),

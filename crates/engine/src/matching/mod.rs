@@ -78,6 +78,10 @@ impl Matcher {
         &self.open
     }
 
+    pub(crate) fn depth_update(&self) -> u64 {
+        self.depth_update
+    }
+
     pub(crate) fn market(&self) -> &Market {
         &self.market
     }

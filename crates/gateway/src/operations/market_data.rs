@@ -10,7 +10,7 @@ use crate::parameters::Parameters;
 use crate::render::{self, json};
 
 /// The most price levels of each side in one answer.
-const DEPTH_MAX: usize = 5_000;
+pub(crate) const DEPTH_MAX: usize = 5_000;
 /// The most trades or candles in one answer.
 pub(super) const ROWS_MAX: usize = 1_000;
 pub(super) const ROWS_DEFAULT: usize = 500;

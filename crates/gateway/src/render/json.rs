@@ -52,6 +52,13 @@ pub fn decimal_or_zero(object: &mut Object<'_>, key: &'static str, value: Option
     };
 }
 
+/// Writes a decimal as a string.
+pub fn decimal(value: Decimal, out: &mut String) {
+    out.push('"');
+    Decimal::write(value.units(), value.scale(), DIGITS_MIN, out);
+    out.push('"');
+}
+
 /// Writes a time, -1 for none.
 pub fn time(object: &mut Object<'_>, key: &'static str, time: Option<Timestamp>) {
     match time {

@@ -12,6 +12,7 @@ pub(super) enum Script {
     Append,
     Claim,
     Deliver,
+    Depth,
     Ends,
     Extend,
     Publish,
@@ -19,10 +20,11 @@ pub(super) enum Script {
 }
 
 /// In the order of [`Script`].
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     include_str!("lua/append.lua"),
     include_str!("lua/claim.lua"),
     include_str!("lua/deliver.lua"),
+    include_str!("lua/depth.lua"),
     include_str!("lua/ends.lua"),
     include_str!("lua/extend.lua"),
     include_str!("lua/publish.lua"),

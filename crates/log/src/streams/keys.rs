@@ -16,6 +16,8 @@ pub struct Keys {
     pub log: String,
     /// What a barrier writes, a string.
     pub barrier: String,
+    /// What the names of its books' depths begin with; the market's name follows. Each is a hash.
+    depth: String,
     slot: u16,
 }
 
@@ -30,6 +32,7 @@ impl Keys {
             output: key("out"),
             log: key("log"),
             barrier: key("barrier"),
+            depth: key("depth:"),
             slot: slot_of_tag(tag.as_bytes()),
         }
     }
@@ -38,6 +41,12 @@ impl Keys {
     #[must_use]
     pub fn venue(venue: &str) -> String {
         format!("{{{}}}:venue", tag(venue, PartitionId(0)))
+    }
+
+    /// The depth of this market's book.
+    #[must_use]
+    pub fn depth(&self, symbol: &str) -> String {
+        format!("{}{symbol}", self.depth)
     }
 
     /// The slot of a cluster in which all of these lie.
@@ -80,6 +89,7 @@ mod tests {
         assert_eq!(keys.input, "{crossbook:p7}:in");
         assert_eq!(keys.output, "{crossbook:p7}:out");
         assert_eq!(keys.log, "{crossbook:p7}:log");
+        assert_eq!(keys.depth("BTCUSDT"), "{crossbook:p7}:depth:BTCUSDT");
         assert_eq!(Keys::venue("crossbook"), "{crossbook:p0}:venue");
     }
 }

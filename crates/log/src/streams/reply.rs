@@ -59,6 +59,26 @@ pub(super) fn entries(value: Value) -> Option<Vec<Value>> {
     }
 }
 
+/// The fields of a hash and their values, as HGETALL gives them.
+pub(super) fn fields(value: Value) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+    let bytes = |value| match value {
+        Value::BulkString(bytes) => Some(bytes),
+        _ => None,
+    };
+    match value {
+        Value::Array(values) => {
+            let mut values = values.into_iter();
+            let mut fields = Vec::with_capacity(values.len() / 2);
+            while let Some(field) = values.next() {
+                fields.push((bytes(field)?, bytes(values.next()?)?));
+            }
+            Some(fields)
+        }
+        Value::Map(pairs) => pairs.into_iter().map(|(field, value)| Some((bytes(field)?, bytes(value)?))).collect(),
+        _ => None,
+    }
+}
+
 /// An entry's place, and the value of the field that holds its bytes, which is the last.
 pub(super) fn entry(value: Value) -> Option<(Sequence, Vec<Value>)> {
     let Value::Array(parts) = value else { return None };

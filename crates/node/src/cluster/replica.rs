@@ -25,6 +25,8 @@ use crossbook_engine::{Events, Partition};
 use crossbook_log::Record;
 use crossbook_types::{Sequence, Timestamp};
 
+use super::depth::{self, Depths};
+
 /// Whether a replica publishes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Standing {
@@ -155,6 +157,7 @@ pub struct Replica {
     contested: u32,
     events: Events,
     outgoing: Vec<Outgoing>,
+    depths: Depths,
 }
 
 impl Replica {
@@ -182,6 +185,7 @@ impl Replica {
             contested: 0,
             events: Events::new(),
             outgoing: Vec::new(),
+            depths: Depths::default(),
         })
     }
 
@@ -189,6 +193,23 @@ impl Replica {
     #[must_use]
     pub fn partition(&self) -> &Partition {
         &self.partition
+    }
+
+    /// Whether there may be something of its books to write to the store.
+    #[must_use]
+    pub fn has_depths(&self) -> bool {
+        self.depths.is_pending()
+    }
+
+    /// What of its books is to be written to the store.
+    #[must_use]
+    pub fn depths(&self) -> Vec<depth::Write> {
+        self.depths.writes(&self.partition)
+    }
+
+    /// Takes in what the store made of what was written of the books.
+    pub fn depths_written(&mut self, writes: &[depth::Write], kept: &[bool]) {
+        self.depths.written(writes, kept);
     }
 
     /// Whether it publishes.
@@ -306,6 +327,9 @@ impl Replica {
             self.confirm(now);
         }
         self.watch(advanced, now);
+        if self.standing != before {
+            self.depths.set_active(self.standing == Standing::Active);
+        }
         Ok(Step { applied, turned: (self.standing != before).then_some(self.standing) })
     }
 
@@ -313,6 +337,7 @@ impl Replica {
     pub fn disconnected(&mut self) {
         self.held.clear();
         self.planned = None;
+        self.depths.disconnected();
     }
 
     fn apply(&mut self, held: Held, post: &mut impl FnMut(Outgoing)) -> Result<(), Error> {
@@ -324,6 +349,7 @@ impl Replica {
         self.outgoing.extend(self.partition.drain_outgoing());
         let mut bytes = Vec::new();
         crossbook_wire::encode_told(&command, &self.outgoing, self.events.all(), &mut bytes);
+        self.depths.note(self.events.all());
         self.outputs.push_back(bytes);
         self.outgoing.drain(..).for_each(post);
         self.last = Some(held);

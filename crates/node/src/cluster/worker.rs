@@ -20,7 +20,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use crossbook_engine::peer::Outgoing;
 use crossbook_engine::{Body, Partition};
 use crossbook_log::Record;
-use crossbook_log::streams::{Error as StreamError, Link, Pulled, Servers, Turn};
+use crossbook_log::streams::{DepthChange, Error as StreamError, Link, Pulled, Servers, Turn};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +51,8 @@ pub struct Options {
     pub courier_messages_max: usize,
     /// Messages delivered in one round trip.
     pub courier_batch_max: usize,
+    /// Time between two writes to the depth of books that is kept in the store, in milliseconds; 0 keeps none there.
+    pub depth_every_ms: u64,
     /// The longest pause between two tries to connect, in milliseconds.
     pub retry_delay_max_ms: u64,
 }
@@ -67,6 +69,7 @@ impl Default for Options {
             courier_queue_max: 65_536,
             courier_messages_max: 1_000_000,
             courier_batch_max: 1_024,
+            depth_every_ms: 100,
             retry_delay_max_ms: 250,
         }
     }
@@ -361,8 +364,13 @@ impl Run<'_> {
         };
         let mut pulled = Pulled::default();
         let clock = SystemClock;
+        let depth_every = Duration::from_millis(self.shared.options.depth_every_ms);
+        let mut depths_at = Instant::now();
         while !self.shared.is_stopping() {
-            let plan = replica.plan(clock.now());
+            let mut plan = replica.plan(clock.now());
+            if !depth_every.is_zero() && replica.has_depths() {
+                plan.wait = plan.wait.min(depth_every.saturating_sub(depths_at.elapsed()));
+            }
             let entries: Vec<&[u8]> = replica.entries().collect();
             let turn = Turn {
                 publish_after: plan.publish_after,
@@ -390,6 +398,10 @@ impl Run<'_> {
             self.status.applied.store(replica.partition().sequence().0, Ordering::Relaxed);
             self.status.told.store(pulled.told.0, Ordering::Relaxed);
             metrics::counter!("crossbook_commands_total").increment(step.applied as u64);
+            if !depth_every.is_zero() && replica.has_depths() && depths_at.elapsed() >= depth_every {
+                self.keep_depths(replica, &mut link).map_err(stream)?;
+                depths_at = Instant::now();
+            }
             while let Ok(reply) = self.asked.try_recv() {
                 reply(audit(replica.partition()));
             }
@@ -397,6 +409,26 @@ impl Run<'_> {
                 std::thread::sleep(STANDBY_REST);
             }
         }
+        Ok(())
+    }
+
+    /// Brings the depth of books that is kept in the store up to where the partition stands.
+    fn keep_depths(&self, replica: &mut Replica, link: &mut Link) -> Result<(), StreamError> {
+        let writes = replica.depths();
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let changes: Vec<_> = writes
+            .iter()
+            .map(|write| DepthChange {
+                symbol: write.symbol.as_str(),
+                since: write.since,
+                last: write.last,
+                levels: &write.levels,
+            })
+            .collect();
+        let kept = link.keep_depth(&changes)?;
+        replica.depths_written(&writes, &kept);
         Ok(())
     }
 

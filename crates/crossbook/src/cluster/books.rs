@@ -1,0 +1,68 @@
+//! The depth of every book, as the workers keep it in the store: what a gateway shows before it knows anything else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crossbook_gateway::entrance::Soon;
+use crossbook_gateway::opening::{KeptBook, KeptBooks};
+use crossbook_log::streams::{Error, KeptDepth, Link, Servers};
+use crossbook_node::NotTaken;
+use crossbook_types::PartitionId;
+use parking_lot::Mutex;
+
+use super::Site;
+
+/// One connection to each partition, made when it is first needed. Questions are asked one after the other.
+pub struct Books {
+    servers: Servers,
+    partitions: Vec<PartitionId>,
+    links: Arc<Mutex<BTreeMap<PartitionId, Link>>>,
+}
+
+impl Books {
+    /// The books of a venue.
+    pub fn of(site: &Site) -> Self {
+        Self { servers: site.servers.clone(), partitions: site.routing.all().collect(), links: Arc::default() }
+    }
+}
+
+impl KeptBooks for Books {
+    fn book(&self, symbol: &str) -> Soon<'_, Option<KeptBook>> {
+        let (servers, partitions, links) = (self.servers.clone(), self.partitions.clone(), Arc::clone(&self.links));
+        let symbol = symbol.to_owned();
+        Box::pin(async move {
+            let asked = tokio::task::spawn_blocking(move || ask(&servers, &partitions, &mut links.lock(), &symbol));
+            match asked.await {
+                Ok(Ok(found)) => {
+                    Ok(found.map(|KeptDepth { last, bids, asks }| KeptBook { last_update: last, bids, asks }))
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the depth of a book cannot be read");
+                    Err(NotTaken::Silent)
+                }
+                Err(_) => Err(NotTaken::Silent),
+            }
+        })
+    }
+}
+
+/// Which partition has a market is known from its listing, which is not known yet; so each is asked, and one has it.
+fn ask(
+    servers: &Servers,
+    partitions: &[PartitionId],
+    links: &mut BTreeMap<PartitionId, Link>,
+    symbol: &str,
+) -> Result<Option<KeptDepth>, Error> {
+    for &partition in partitions {
+        let mut link = match links.remove(&partition) {
+            Some(link) => link,
+            None => Link::connect(servers, partition)?,
+        };
+        let found = link.kept_depth(symbol)?;
+        links.insert(partition, link);
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,124 @@
+//! The client address of a gateway from the first moment on. A start restores and replays, which may take a while; the depth of every
+//! book lies in the store ready to be read ([`KeptBooks`]). So a gateway that is starting answers what it can answer truly: that it is
+//! there, what time it is, and the books. `/readyz` says no, so a load balancer sends nobody here; whoever comes with anything else is told
+//! to come back. When the venue is open, [`Rest`] takes over.
+//!
+//! A book from the store is some tenths of a second old, and says by its `lastUpdateId` which it is.
+
+use std::net::IpAddr;
+use std::sync::OnceLock;
+
+use axum::body::Body;
+use crossbook_types::Decimal;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use crate::app::now;
+use crate::entrance::Soon;
+use crate::error::{ApiError, JSON};
+use crate::operations::DEPTH_MAX;
+use crate::parameters::{self, Parameters};
+use crate::render;
+use crate::rest::{Rest, respond};
+use crate::server::{self, Service};
+
+/// Questions to the store at the same time; more are told that it is busy.
+const QUESTIONS_MAX: usize = 8;
+/// Levels of each side that are shown unless the client says otherwise.
+const DEPTH_DEFAULT: usize = 100;
+
+/// The depth of a book, as it was kept for whoever wants it at once.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct KeptBook {
+    /// The number of the last change in it.
+    pub last_update: u64,
+    /// Buyers' prices and quantities, the best first.
+    pub bids: Vec<(Decimal, Decimal)>,
+    /// Sellers' prices and quantities, the best first.
+    pub asks: Vec<(Decimal, Decimal)>,
+}
+
+/// Where the depth of every book is kept.
+pub trait KeptBooks: Send + Sync + 'static {
+    /// The depth of the book of that market; none if there is no such market.
+    fn book(&self, symbol: &str) -> Soon<'_, Option<KeptBook>>;
+}
+
+/// See the module.
+pub struct Opening {
+    books: Box<dyn KeptBooks>,
+    questions: Semaphore,
+    rest: OnceLock<Rest>,
+}
+
+impl Opening {
+    /// Answers from these books until it is opened.
+    #[must_use]
+    pub fn new(books: Box<dyn KeptBooks>) -> Self {
+        Self { books, questions: Semaphore::new(QUESTIONS_MAX), rest: OnceLock::new() }
+    }
+
+    /// The venue is open: from now on `rest` answers. A second one changes nothing.
+    pub fn open(&self, rest: Rest) {
+        let _ = self.rest.set(rest);
+    }
+
+    async fn answer_while_starting(&self, request: &Request<Incoming>) -> Response<Body> {
+        let query = request.uri().query().unwrap_or_default();
+        match (request.method(), request.uri().path()) {
+            (&Method::GET, "/healthz") => respond(JSON, r#"{"status":"ok"}"#),
+            (&Method::GET, "/readyz") => {
+                let mut response = respond(JSON, r#"{"status":"starting"}"#);
+                *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                response
+            }
+            (&Method::GET, "/api/v3/ping") => respond(JSON, "{}"),
+            (&Method::GET, "/api/v3/time") => respond(JSON, json!({ "serverTime": now().millis() }).to_string()),
+            (&Method::GET, "/api/v3/depth") => answered(self.depth(query).await),
+            (&Method::GET, "/api/v3/ticker/bookTicker") => answered(self.book_ticker(query).await),
+            _ => server::respond(&ApiError::starting()),
+        }
+    }
+
+    async fn depth(&self, query: &str) -> Result<String, ApiError> {
+        let parameters = Parameters::parse(query, "")?;
+        let limit = parameters.limit_at_most(DEPTH_DEFAULT, DEPTH_MAX)?;
+        let book = self.book(parameters.required("symbol")?).await?;
+        Ok(render::kept_depth(&book, limit))
+    }
+
+    async fn book_ticker(&self, query: &str) -> Result<String, ApiError> {
+        let parameters = Parameters::parse(query, "")?;
+        // Of all markets at once it can only be told when they are known.
+        let Some(symbol) = parameters.text("symbol")? else { return Err(ApiError::starting()) };
+        let book = self.book(symbol).await?;
+        Ok(render::kept_book_ticker(symbol, &book))
+    }
+
+    async fn book(&self, symbol: &str) -> Result<KeptBook, ApiError> {
+        parameters::symbol("symbol", symbol)?;
+        let _place = self.questions.try_acquire().map_err(|_| ApiError::busy())?;
+        let book = self.books.book(symbol).await.map_err(|_| ApiError::starting())?;
+        book.ok_or_else(ApiError::symbol)
+    }
+}
+
+fn answered(outcome: Result<String, ApiError>) -> Response<Body> {
+    match outcome {
+        Ok(json) => respond(JSON, json),
+        Err(error) => server::respond(&error),
+    }
+}
+
+impl Service for Opening {
+    const NAME: &'static str = Rest::NAME;
+
+    async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<Body> {
+        match self.rest.get() {
+            Some(rest) => rest.answer(from, request).await,
+            None => self.answer_while_starting(&request).await,
+        }
+    }
+}
