@@ -13,7 +13,8 @@
 //!
 //! An active replica applies what a barrier has confirmed. A standby need not wait for barriers: what `out` tells of was confirmed to
 //! whoever told it, so the standby follows `out`. If there is something to tell and `out` stays where it is for
-//! [`Limits::takeover_us`], the standby becomes active. An active that finds `out` further than it has come itself, or that again and
+//! [`Limits::takeover_us`], the standby becomes active; sooner if other partitions of its worker have just had to ([`Replica::suspect`]),
+//! for whoever died there was probably at work here too. An active that finds `out` further than it has come itself, or that again and
 //! again finds its outputs there already, becomes a standby: somebody else is at work. For a while two may both be active; that
 //! costs work and nothing else.
 
@@ -57,6 +58,9 @@ pub struct Limits {
     /// How often a standby has its outputs confirmed, in microseconds.
     pub confirm_every_us: u64,
 }
+
+/// A suspicion makes a standby this many times less patient.
+const SUSPICION: u64 = 4;
 
 /// What the next round trip should do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -152,6 +156,8 @@ pub struct Replica {
     planned: Option<Plan>,
     /// Since when there has been something to tell, and nobody told it.
     silent_since: Option<Timestamp>,
+    /// Until when whoever is active is suspected to be gone.
+    suspected_until: Timestamp,
     confirmed_at: Timestamp,
     /// How often in a row another one has published.
     contested: u32,
@@ -181,6 +187,7 @@ impl Replica {
             outputs: VecDeque::new(),
             planned: None,
             silent_since: None,
+            suspected_until: Timestamp(0),
             confirmed_at: Timestamp(0),
             contested: 0,
             events: Events::new(),
@@ -247,7 +254,7 @@ impl Replica {
         let wait_us = if active && (entries < unpublished || !self.held.is_empty()) {
             0
         } else if let Some(since) = self.silent_since {
-            self.limits.takeover_us.saturating_sub(now.0.saturating_sub(since.0)).min(self.limits.idle_us)
+            self.patience_us(now).saturating_sub(now.0.saturating_sub(since.0)).min(self.limits.idle_us)
         } else {
             self.limits.idle_us
         };
@@ -333,6 +340,17 @@ impl Replica {
         Ok(Step { applied, turned: (self.standing != before).then_some(self.standing) })
     }
 
+    /// Until then, whoever is active here is suspected to be gone. It costs work and nothing else if it is not.
+    pub fn suspect(&mut self, until: Timestamp) {
+        self.suspected_until = self.suspected_until.max(until);
+    }
+
+    /// How long `out` must be silent now.
+    fn patience_us(&self, now: Timestamp) -> u64 {
+        let less = if now < self.suspected_until { SUSPICION } else { 1 };
+        self.limits.takeover_us / less
+    }
+
     /// The connection broke. What was read and not confirmed may be gone, and is read again.
     pub fn disconnected(&mut self) {
         self.held.clear();
@@ -374,9 +392,61 @@ impl Replica {
         }
         let since = if advanced { now } else { self.silent_since.unwrap_or(now) };
         self.silent_since = Some(since);
-        if now.0.saturating_sub(since.0) >= self.limits.takeover_us {
+        if now.0.saturating_sub(since.0) >= self.patience_us(now) {
             self.standing = Standing::Active;
             self.silent_since = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbook_engine::command::{Body, ListAsset};
+    use crossbook_engine::{Command, Routing};
+    use crossbook_types::{AssetName, PartitionId, RequestNumber, SourceId};
+
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        records_max: 10,
+        held_max: 10,
+        entries_max: 10,
+        outputs_max: 100,
+        takeover_us: 400_000,
+        contested_max: 4,
+        idle_us: 1_000_000,
+        confirm_every_us: 200_000,
+    };
+
+    /// A standby that reads a command of which nobody tells anything: when it goes on for whoever should, after so many microseconds.
+    fn takes_over_after(suspected_until: Timestamp) -> u64 {
+        let partition = Partition::new(PartitionId(0), Routing::single(), 1);
+        let mut replica = Replica::new(partition, Sequence(0), LIMITS).unwrap();
+        replica.suspect(suspected_until);
+        let body = Body::ListAsset(ListAsset { name: AssetName::new_checked("BTC").unwrap(), decimals: 8 });
+        let mut payload = Vec::new();
+        crossbook_wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(1), &body, &mut payload);
+        let begun = 1_000_000;
+        let record = Record { sequence: Sequence(1), time: Timestamp(begun), payload: &payload };
+        let mut now = begun;
+        let mut records = Some(record);
+        while now < begun + 10_000_000 {
+            let plan = replica.plan(Timestamp(now));
+            if records.is_none() {
+                now += u64::try_from(plan.wait.as_micros()).unwrap();
+            }
+            let step = replica.take(Sequence(0), records.take(), false, Timestamp(now), |_| ()).unwrap();
+            if step.turned == Some(Standing::Active) {
+                return now - begun;
+            }
+        }
+        panic!("it never does");
+    }
+
+    #[test]
+    fn a_standby_is_patient_unless_the_active_is_suspected() {
+        assert_eq!(takes_over_after(Timestamp(0)), 400_000);
+        assert_eq!(takes_over_after(Timestamp(2_000_000)), 100_000);
+        assert_eq!(takes_over_after(Timestamp(1_000_000)), 400_000, "that suspicion is over");
     }
 }

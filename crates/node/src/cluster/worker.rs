@@ -21,7 +21,7 @@ use crossbook_engine::peer::Outgoing;
 use crossbook_engine::{Body, Partition};
 use crossbook_log::Record;
 use crossbook_log::streams::{DepthChange, Error as StreamError, Link, Pulled, Servers, Turn};
-use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
+use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::mailbox::{Forgotten, Mailbox};
@@ -83,6 +83,8 @@ const ASK_EVERY: Duration = Duration::from_millis(500);
 const CONFIRM_DELIVERY_EVERY: Duration = Duration::from_millis(50);
 /// A partition that stands by rests so long after it has read something, so that it reads more at a time: nobody waits for it.
 const STANDBY_REST: Duration = Duration::from_millis(10);
+/// For how long after a partition had to go on for another worker its other partitions are suspected too, in microseconds.
+const SUSPECT_FOR_US: u64 = 2_000_000;
 /// How many times in a row an active partition finds its outputs published by another, before it may give way.
 const CONTESTED_MIN: u32 = 4;
 /// Workers differ in their patience by up to so many times.
@@ -190,6 +192,8 @@ struct Shared {
     options: Options,
     stop: Arc<AtomicBool>,
     limits: Limits,
+    /// Until when workers that are active elsewhere are suspected to be gone, in microseconds of the clock.
+    suspected_until: AtomicU64,
 }
 
 impl Shared {
@@ -235,8 +239,13 @@ impl Worker {
             confirm_every_us: CONFIRM_EVERY_US,
         };
         let stop = Arc::new(AtomicBool::new(false));
-        let shared =
-            Arc::new(Shared { servers: servers.clone(), options: options.clone(), stop: Arc::clone(&stop), limits });
+        let shared = Arc::new(Shared {
+            servers: servers.clone(),
+            options: options.clone(),
+            stop: Arc::clone(&stop),
+            limits,
+            suspected_until: AtomicU64::new(0),
+        });
         let mut worker = Self { stop, threads: Vec::new(), partitions: BTreeMap::new() };
         let own: Vec<PartitionId> = (0..all)
             .map(PartitionId)
@@ -367,6 +376,7 @@ impl Run<'_> {
         let depth_every = Duration::from_millis(self.shared.options.depth_every_ms);
         let mut depths_at = Instant::now();
         while !self.shared.is_stopping() {
+            replica.suspect(Timestamp(self.shared.suspected_until.load(Ordering::Relaxed)));
             let mut plan = replica.plan(clock.now());
             if !depth_every.is_zero() && replica.has_depths() {
                 plan.wait = plan.wait.min(depth_every.saturating_sub(depths_at.elapsed()));
@@ -441,6 +451,10 @@ impl Run<'_> {
         tracing::info!(partition = self.partition.0, active, "this worker's part has changed");
         self.status.active.store(active, Ordering::Relaxed);
         metrics::counter!("crossbook_partition_turns_total").increment(1);
+        if active {
+            let until = SystemClock.now().0.saturating_add(SUSPECT_FOR_US);
+            self.shared.suspected_until.fetch_max(until, Ordering::Relaxed);
+        }
         for courier in self.couriers.values() {
             // A courier that is gone has called `fatal`.
             let _ = courier.send(Mail::Standing { from: self.partition, active });
