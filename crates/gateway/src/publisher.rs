@@ -1,6 +1,6 @@
 //! The end of an order's way through the venue, where its effects become visible. A publisher takes each durable batch of its partition,
-//! brings the partition's views up to date, answers those who wait, and hands the feed what somebody wants to hear. In this order: so
-//! whoever has an answer or a message can read at once what it speaks of.
+//! brings the partition's views up to date, tells the hub of new markets, answers those who wait, and hands the feed what somebody wants to
+//! hear. In this order: so whoever has an answer or a message can read at once what it speaks of, and subscribe to it.
 //!
 //! In a venue of several partitions each has a publisher, and they share what is behind them: requests that wait are answered by the one
 //! whose partition answers, the feed is told by all. What one of them tells is in order. Between two of them there is none: of an order
@@ -17,7 +17,7 @@ use crossbeam_channel::Sender;
 use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed, Trade};
 use crossbook_engine::{Answer, Cause, Event, Events, Routing};
 use crossbook_node::{NotTaken, Outlet};
-use crossbook_types::{OrderId, OrderStatus, PartitionId, RequestNumber, SymbolId};
+use crossbook_types::{OrderId, OrderStatus, PartitionId, RequestNumber, SymbolId, SymbolName};
 use crossbook_views::{AggregateTradeId, Balance, BookTicker, Order, PublicTrade, Views};
 use parking_lot::RwLock;
 
@@ -43,6 +43,7 @@ pub struct Publisher {
     batch: Batch,
     notes: Notes,
     touched: Vec<Touched>,
+    listed: Vec<(SymbolName, SymbolId)>,
     replies: Vec<(RequestNumber, Reply)>,
 }
 
@@ -78,6 +79,7 @@ impl Publisher {
             batch: Batch::default(),
             notes: Notes::default(),
             touched: Vec::new(),
+            listed: Vec::new(),
             replies: Vec::new(),
         }
     }
@@ -89,6 +91,8 @@ impl Publisher {
                 Event::Traded(Trade { symbol, .. }) | Event::DepthChanged(DepthChanged { symbol, .. }) => {
                     self.touch(views, interest.market(*symbol), *symbol);
                 }
+                // Each partition says so, since its trades may be folded before the registry's partition has listed the market here.
+                Event::MarketListed(market) => self.listed.push((market.symbol, market.id)),
                 _ => {}
             }
             views.apply(cause, event);
@@ -231,6 +235,10 @@ impl Outlet for Publisher {
                     self.batch.time = cause.time;
                 }
             }
+            // Not left to the feed: what whoever listed a market then subscribes to must be gathered from the next command on.
+            for (name, symbol) in self.listed.drain(..) {
+                hub.market_listed(name, symbol);
+            }
             for (number, reply) in self.replies.drain(..) {
                 self.pending.complete(number, reply);
             }
@@ -305,4 +313,35 @@ fn reply(views: &Views, cause: Cause, events: &[Event], answer: &Answer) -> Repl
         _ => {}
     }
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbook_types::{Sequence, Timestamp};
+    use crossbook_views::Limits;
+
+    use super::*;
+    use crate::streams::hub::ConnectionKind;
+    use crate::streams::outbox::{Capacity, Outbox};
+    use crate::streams::payload::tests::btcusdt;
+    use crate::streams::topic::Topic;
+
+    #[test]
+    fn a_market_can_be_subscribed_to_before_the_feed_has_heard_of_it() {
+        let board = Board::single(Views::new(Limits::default()));
+        let hub = Arc::new(Hub::new());
+        // Nobody takes out of it, so whatever works does not wait for the feed.
+        let (feed, _waiting) = crossbeam_channel::bounded(1);
+        let mut publisher = Publisher::new(PartitionId(0), &board, Arc::new(Pending::new(1)), Arc::clone(&hub), feed);
+        let market = btcusdt();
+        let mut events = Events::new();
+        let cause = Cause { sequence: Sequence(1), time: Timestamp(1) };
+        let listed = [market.base, market.quote].map(Event::AssetListed).into_iter();
+        events.tell(cause, listed.chain([Event::MarketListed(Box::new(market))]));
+        publisher.publish(&mut events);
+        let outbox = Outbox::new(Capacity { messages: 1, bytes: 1_000 }, false);
+        let mut member = hub.connect(ConnectionKind::Streams, Arc::new(outbox));
+        member.subscribe(Topic::parse("btcusdt@trade").unwrap(), "btcusdt@trade");
+        assert!(hub.interest().market(market.id).any(Wanted::TRADES));
+    }
 }

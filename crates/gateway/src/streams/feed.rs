@@ -177,13 +177,11 @@ impl Feed {
             }
             Fact::Market(market) => {
                 place(&mut self.catalogue.markets, market.id.0, **market);
-                self.hub.market_listed(market.symbol, market.id);
                 0
             }
             Fact::MarketFollowed(market) => {
                 if self.catalogue.markets.get(market.id.0 as usize).is_none() {
                     place(&mut self.catalogue.markets, market.id.0, **market);
-                    self.hub.market_listed(market.symbol, market.id);
                 }
                 0
             }
