@@ -108,12 +108,6 @@ impl Pending {
         }
     }
 
-    /// Stops waiting for the outcome of a request that may have been taken. Its sender is told that nobody knows (-1007), at once and not
-    /// only when its time is up.
-    pub fn give_up(&self, number: RequestNumber) {
-        self.waiting.lock().remove(&number);
-    }
-
     /// How many requests wait.
     #[must_use]
     pub fn len(&self) -> usize {
