@@ -7,7 +7,6 @@ pub mod audit;
 mod books;
 pub mod gateway;
 pub mod local;
-mod moment;
 pub mod snapshots;
 mod told;
 pub mod verify;
@@ -19,6 +18,7 @@ use std::time::Duration;
 use crossbook_engine::{Partition, Routing};
 use crossbook_log::Until;
 use crossbook_log::streams::{self, Link, Servers, StreamReader};
+use crossbook_node::cluster::moment::{self, Kept};
 use crossbook_node::recovery::{self, Recovered, Which};
 use crossbook_node::snapshot::{self, Objects, Saved as _};
 use crossbook_store::{Database, Dialect};
@@ -50,18 +50,8 @@ pub enum Error {
     )]
     NoSnapshots,
     /// A partition cannot be brought to where it stood.
-    #[error("partition {partition} cannot be restored: {source}")]
-    Recovery {
-        /// Which.
-        partition: PartitionId,
-        /// Why.
-        source: recovery::Error,
-    },
-    /// A partition does not go on.
-    #[error(
-        "partition {0} does not go on though it has messages to hear or to tell of; see that a worker runs it, and try again"
-    )]
-    StandsStill(PartitionId),
+    #[error(transparent)]
+    Moment(#[from] moment::Error),
     /// The parts of a process cannot be put together.
     #[error(transparent)]
     Venue(#[from] venue::Error),
@@ -130,14 +120,6 @@ impl Site {
         })
     }
 
-    /// The snapshots of a partition.
-    ///
-    /// # Errors
-    /// When their place is none.
-    pub fn snapshots(&self, partition: PartitionId) -> Result<Objects, Error> {
-        Ok(Objects::open(&self.snapshots, &self.venue, partition)?)
-    }
-
     /// The database of the history; `None` if none is kept.
     ///
     /// # Errors
@@ -146,16 +128,12 @@ impl Site {
         Ok(shared_database(config)?.map(|database| database.for_log(self.identity).routed(self.routing.clone())))
     }
 
-    fn which(&self, partition: PartitionId) -> Which {
-        Which { partition, routing: self.routing.clone(), hash_seed: hash_seed() }
-    }
-
     /// A partition and its views, restored to where the last snapshot stands; later commands are not replayed. Messages that it has sent
     /// by then were heard, so none has to be sent again.
     ///
     /// # Errors
     /// When the snapshot is not good, and the log does not reach back to the one before.
-    pub fn at_last_snapshot(&self, partition: PartitionId) -> Result<Recovered<Folded>, Error> {
+    pub fn at_last_snapshot(&self, partition: PartitionId) -> Result<Recovered<Folded>, moment::Error> {
         let snapshots = self.snapshots(partition)?;
         let last = snapshots.list()?.first().copied().unwrap_or_default();
         self.restore(partition, &snapshots, last)
@@ -165,7 +143,7 @@ impl Site {
     ///
     /// # Errors
     /// When neither snapshots nor the log lead there.
-    pub fn at(&self, partition: PartitionId, place: Sequence) -> Result<Recovered<Folded>, Error> {
+    pub fn at(&self, partition: PartitionId, place: Sequence) -> Result<Recovered<Folded>, moment::Error> {
         self.restore(partition, &self.snapshots(partition)?, place)
     }
 
@@ -174,26 +152,16 @@ impl Site {
         partition: PartitionId,
         snapshots: &Objects,
         place: Sequence,
-    ) -> Result<Recovered<Folded>, Error> {
+    ) -> Result<Recovered<Folded>, moment::Error> {
         let recovered = recovery::recover(
             &self.which(partition),
             &snapshot::UpTo(snapshots, place),
-            |from| StreamReader::open(&self.servers, partition, from),
+            |from| self.log(partition, from),
             Until::Durable(place),
             Folded::new(self.limits.clone()),
             |_| (),
         );
-        recovered.map_err(|source| Error::Recovery { partition, source })
-    }
-
-    /// Up to where a partition has told what it did, so that no failure takes it back.
-    ///
-    /// # Errors
-    /// When its shard does not answer, or its replicas do not.
-    pub fn told(&self, partition: PartitionId) -> Result<Sequence, Error> {
-        let mut link = Link::connect(&self.servers, partition)?;
-        link.make_durable()?;
-        Ok(link.ends()?.told)
+        recovered.map_err(|source| moment::Error::Recovery { partition, source })
     }
 
     /// Whether every other partition has heard all that this one has sent.
@@ -212,6 +180,37 @@ impl Site {
         }
         Ok(true)
     }
+}
+
+impl Kept for Site {
+    type Reader = StreamReader;
+    type Snapshots = Objects;
+
+    fn which(&self, partition: PartitionId) -> Which {
+        Which { partition, routing: self.routing.clone(), hash_seed: hash_seed() }
+    }
+
+    fn told(&self, partition: PartitionId) -> Result<Sequence, moment::Error> {
+        let mut link = Link::connect(&self.servers, partition)?;
+        link.make_durable()?;
+        Ok(link.ends()?.told)
+    }
+
+    fn snapshots(&self, partition: PartitionId) -> Result<Objects, moment::Error> {
+        Ok(Objects::open(&self.snapshots, &self.venue, partition)?)
+    }
+
+    fn log(&self, partition: PartitionId, from: Sequence) -> StreamReader {
+        StreamReader::open(&self.servers, partition, from)
+    }
+}
+
+/// Reads snapshots and logs again when a worker has trimmed them meanwhile; see [`moment::beside_trimming`].
+fn beside_trimming<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    moment::beside_trimming(|| match read() {
+        Err(Error::Moment(error)) => Err(error),
+        done => Ok(done),
+    })?
 }
 
 /// The database of the history, if there is one that all processes share; a file in the folder of one of them would be none.

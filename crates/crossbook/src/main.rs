@@ -5,6 +5,7 @@
 
 mod audit;
 mod bench;
+mod checking;
 mod cluster;
 mod command;
 mod config;

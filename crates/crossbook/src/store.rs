@@ -5,21 +5,20 @@
 
 use std::path::Path;
 
-use crossbook_engine::{Cause, Event};
 use crossbook_log::{FileReader, Files, Reader as _, Until, files};
-use crossbook_node::recovery::{self, Follower, Progress, Recovered, Which};
+use crossbook_node::recovery::{self, Progress, Recovered, Which};
 use crossbook_node::snapshot::{self, Folder, Saved as _, UpTo};
 use crossbook_store::contents::{TableContents, contents};
-use crossbook_store::verify::{Facts, Witness};
+use crossbook_store::verify::Facts;
 use crossbook_store::{Address, Database, Position, Source as _, SourceError, Writer, owner};
 use crossbook_types::Sequence;
-use crossbook_views::{Limits, State, Views};
+use crossbook_views::Limits;
 use serde_json::{Map, Value, json};
 
+use crate::checking::Checking;
 use crate::cluster::{self, Site};
 use crate::command::{StoreAction, StoreRebuild, StoreVerify};
 use crate::config::{self, Config, Flags};
-use crate::folded::Folded;
 use crate::history::PARTITION;
 use crate::history::source::LogSource;
 use crate::output::tell;
@@ -109,30 +108,6 @@ fn database(data: &Path, config: Option<&Path>) -> Result<(Config, Database), Er
     Ok((config, database))
 }
 
-/// Views and what the trades add up to.
-struct Checking {
-    views: Folded,
-    witness: Witness,
-    complete_from: Sequence,
-}
-
-impl Follower for Checking {
-    type Saved = State;
-
-    fn follow(&mut self, cause: Cause, events: &[Event]) {
-        self.views.follow(cause, events);
-        self.witness.follow(cause, events, self.complete_from);
-    }
-
-    fn save(&self) -> State {
-        self.views.save()
-    }
-
-    fn load(&mut self, saved: State) -> Result<(), String> {
-        self.views.load(saved)
-    }
-}
-
 /// What a verification found.
 struct Verdict {
     sequence: Sequence,
@@ -152,11 +127,7 @@ async fn verify(options: &StoreVerify) -> Result<bool, Error> {
     let snapshots = Folder::open(&snapshot_folder(data))?;
     // The sums need every trade, so snapshots are used only where the log has lost its beginning.
     let begun = |until: Sequence, shown: &mut Replay| {
-        let checking = Checking {
-            views: Folded(Views::new(Limits::default())),
-            witness: Witness::default(),
-            complete_from: facts.position.complete_from,
-        };
+        let checking = Checking::new(Limits::default(), facts.position.complete_from);
         let reader = |from| FileReader::open(&log, from);
         let progress = |progress: Progress| shown.at(progress);
         let which = Which::single(0);

@@ -11,15 +11,18 @@
 //!
 //! So any number of workers may run one partition. One of them is usually *active* and publishes; the others stand by, and publish
 //! when `out` falls silent. [`replica`] decides all that, without I/O; [`mailbox`] keeps what is on its way to other
-//! partitions; [`depth`] what is to be written to the books' depth in the store. [`worker`] puts both on threads; [`gate`] is a gateway's way to the partitions, and back.
+//! partitions; [`depth`] what is to be written to the books' depth in the store. [`worker`] puts all of it on threads; [`gate`] is a gateway's way
+//! to the partitions, and back. [`moment`] restores all of them beside those who trade, to places that go together.
 
 pub mod depth;
 pub mod gate;
 pub mod mailbox;
+pub mod moment;
 pub mod replica;
 pub mod worker;
 
 pub use gate::Gate;
 pub use mailbox::Mailbox;
+pub use moment::Moment;
 pub use replica::Replica;
 pub use worker::Worker;

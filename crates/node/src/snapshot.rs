@@ -15,6 +15,8 @@
 mod folder;
 mod objects;
 
+use std::io::ErrorKind;
+
 use crossbook_engine::State;
 use crossbook_types::Sequence;
 use serde::de::DeserializeOwned;
@@ -47,6 +49,17 @@ pub struct Error {
     action: &'static str,
     place: String,
     source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl Error {
+    /// Whether a snapshot that had been listed is not there any more: whoever takes them has removed it, and there are newer ones.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        let object =
+            self.source.downcast_ref().is_some_and(|error| matches!(error, object_store::Error::NotFound { .. }));
+        let file = self.source.downcast_ref().is_some_and(|error: &std::io::Error| error.kind() == ErrorKind::NotFound);
+        object || file
+    }
 }
 
 /// Has snapshots.

@@ -1,17 +1,19 @@
 //! `crossbook audit --cluster`: adds a running cluster up.
 //!
-//! All partitions are restored from snapshots and logs, to places that go together (see [`super::moment`]). Per asset, the sum over all
+//! All partitions are restored from snapshots and logs, to places that go together (see
+//! [`crossbook_node::cluster::moment`]). Per asset, the sum over all
 //! accounts of each partition must be zero. What a trade has moved on one side and not yet on the other stands in the clearing accounts
 //! meanwhile; it must be exactly what the messages move that are on their way.
 
 use std::collections::BTreeMap;
 
+use crossbook_node::cluster::Moment;
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_types::{AccountId, Amount, Decimal, PartitionId, Sequence};
 use serde_json::{Map, Value, json};
 
-use super::moment::Moment;
 use super::{Error, Site};
+use crate::folded::Folded;
 
 /// What there is of an asset, in its smallest unit, in all partitions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,12 +48,12 @@ pub struct Report {
 /// Audits a cluster.
 ///
 /// # Errors
-/// When a partition cannot be restored.
+/// When a partition cannot be restored, also not after reading again what was trimmed away meanwhile.
 pub fn audit(site: &Site) -> Result<Report, Error> {
-    Ok(add_up(&Moment::now(site)?))
+    Ok(add_up(&Moment::now(site, &site.routing, || Folded::new(site.limits.clone()))?))
 }
 
-fn add_up(moment: &Moment) -> Report {
+fn add_up(moment: &Moment<Folded>) -> Report {
     let (mut partitions, mut findings) = (Vec::new(), Vec::new());
     let mut totals: BTreeMap<_, Totals> = BTreeMap::new();
     let mut names = BTreeMap::new();

@@ -15,6 +15,7 @@ use crossbook_gateway::streams::{Hub, feed};
 use crossbook_gateway::{App, Board, Pending, auth, server};
 use crossbook_node::cluster::Gate;
 use crossbook_node::cluster::gate::{self, Behind, Running, Start, Venue as Place};
+use crossbook_node::cluster::moment::{self, Kept as _};
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::recovery::Recovered;
 use crossbook_node::{NotTaken, Request};
@@ -79,11 +80,20 @@ struct Begun {
     heard: Vec<RequestNumber>,
 }
 
+/// A partition and its views at the last command that it has told of, and which that is.
+fn up_to_now(site: &Site, partition: PartitionId) -> Result<(Sequence, Recovered<Folded>), Error> {
+    let restored = moment::beside_trimming(|| {
+        let told = site.told(partition)?;
+        Ok((told, site.at(partition, told)?))
+    });
+    Ok(restored?)
+}
+
 /// Restores the views of all partitions, side by side.
 fn begin(site: &Site) -> Result<Vec<Begun>, Error> {
     let one = |partition: PartitionId| -> Result<Begun, Error> {
-        let told = site.told(partition)?;
-        let Recovered { partition: state, follower: Folded(views), .. } = site.at(partition, told)?;
+        let (told, recovered) = up_to_now(site, partition)?;
+        let Recovered { partition: state, follower: Folded(views), .. } = recovered;
         Ok(Begun {
             views,
             from: told,
@@ -240,9 +250,6 @@ impl Entrance for Entry {
 }
 
 fn audit(site: &Site) -> Result<Vec<AuditReport>, Error> {
-    let one = |partition| -> Result<AuditReport, Error> {
-        let told = site.told(partition)?;
-        Ok(embedded::audit(&site.at(partition, told)?.partition))
-    };
+    let one = |partition| Ok(embedded::audit(&up_to_now(site, partition)?.1.partition));
     site.routing.all().map(one).collect()
 }

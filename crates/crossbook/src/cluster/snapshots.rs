@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use crossbook_log::streams::Link;
 use crossbook_node::cluster::Worker;
+use crossbook_node::cluster::moment::{self, Kept as _};
 use crossbook_node::recovery::{self, Recovered};
 use crossbook_node::snapshot::{Saved as _, Snapshots as _};
 use crossbook_types::{PartitionId, Sequence};
@@ -113,7 +114,7 @@ impl Work {
             std::thread::sleep(HEARD_EVERY);
         }
         recovery::save(&mut snapshots, state.state(), recovery::Follower::save(&follower))
-            .map_err(|source| Error::Recovery { partition, source })?;
+            .map_err(|source| moment::Error::Recovery { partition, source })?;
         metrics::gauge!("crossbook_snapshot_sequence", "partition" => partition.0.to_string()).set(told.0 as f64);
         tracing::info!(
             partition = partition.0,

@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use crossbook_log::streams::Link;
+use crossbook_node::cluster::moment::{Moment, Part};
 use crossbook_store::verify::{Facts, compare_entries};
 use crossbook_store::{Database, Position};
 use crossbook_types::{PartitionId, Sequence};
 use serde_json::{Value, json};
 
-use super::moment::{Moment, Part};
 use super::{Error, Site};
+use crate::checking::Checking;
 
 /// How many times, and how often, the tables are read to find them with nothing under way.
 const TRIES: u32 = 5;
@@ -38,9 +39,10 @@ pub fn verify(site: &Site, database: &Database) -> Result<Verdict, Error> {
     let mut tries = 0;
     loop {
         tries += 1;
-        let facts = site.routing.all().map(|partition| runtime.block_on(Facts::read(database, partition, false)));
-        let facts: Vec<Facts> = facts.collect::<Result<_, _>>()?;
-        let verdict = compare(site, &facts)?;
+        let verdict = super::beside_trimming(|| {
+            let facts = site.routing.all().map(|partition| runtime.block_on(Facts::read(database, partition, false)));
+            compare(site, &facts.collect::<Result<Vec<Facts>, _>>()?)
+        })?;
         if verdict.under_way == 0 || !verdict.findings.is_empty() || tries == TRIES {
             return Ok(verdict);
         }
@@ -56,12 +58,19 @@ fn compare(site: &Site, facts: &[Facts]) -> Result<Verdict, Error> {
         // The sums need every trade, so a snapshot is used only where the log has lost its beginning.
         let whole = Link::connect(&site.servers, partition)?.ends()?.first <= Sequence(1);
         let snapshots_up_to = if whole { Sequence(0) } else { sequence };
-        let mut part = Part::restore(site, partition, sequence, snapshots_up_to, complete_from)?;
+        let mut part = Part::restore(
+            site,
+            partition,
+            sequence,
+            snapshots_up_to,
+            Checking::new(site.limits.clone(), complete_from),
+        )?;
         if part.snapshot > complete_from {
-            part.beside.witness.trust_trades(facts);
+            part.follower_mut().witness.trust_trades(facts);
             trusted.push(partition);
         }
-        let found = part.beside.witness.compare(facts, &part.state, &part.beside.views.0);
+        let Checking { views, witness, .. } = part.follower();
+        let found = witness.compare(facts, &part.state, &views.0);
         findings.extend(found.into_iter().map(|found| format!("partition {partition}: {found}")));
         parts.push(part);
     }

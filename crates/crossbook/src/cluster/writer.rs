@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use crossbook_gateway::probe::Probe;
 use crossbook_gateway::server;
 use crossbook_log::streams::{self, Link, Servers};
+use crossbook_node::cluster::moment::Kept as _;
 use crossbook_node::snapshot::{self, Objects, Saved};
 use crossbook_store::{Activity, Database, Live, Progress, Status};
 use crossbook_types::{PartitionId, Sequence};
