@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 mod load;
+mod operator;
 mod venue;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crossbook_loadtest::cluster::{LocalCluster, Plan};
 use crossbook_log::streams::{self, Link, Servers};
 use crossbook_types::{Decimal, PartitionId};
 use load::{Access, Account, Report, Trading};
+use operator::Operator;
 use reqwest::Method;
 use serde_json::Value;
 use venue::eventually;
@@ -27,13 +29,8 @@ const ACCOUNTS: usize = 8;
 const PARTITIONS: u16 = 6;
 /// Within this, orders must be answered again after any single failure.
 const FAILOVER_MAX: Duration = Duration::from_secs(30);
-/// No limits of rate in the way of the load; every order can be asked for; snapshots now and then.
-const SETTINGS: &str = "\
-[gateway.limits]
-request_weight_1m = 0
-raw_requests_5m = 0
-orders_10s = 0
-orders_1d = 0
+/// Every order can be asked for.
+const VIEWS: &str = "\
 [views]
 closed_orders_per_account = 100000
 ";
@@ -58,15 +55,10 @@ struct Standing {
 
 impl Stage {
     async fn set(folder: &Path, replicas: usize, history: bool) -> Self {
-        let plan = Plan { replicas, partitions: PARTITIONS, history, settings: SETTINGS.to_owned(), ..Plan::default() };
-        let binary = Path::new(env!("CARGO_BIN_EXE_crossbook"));
-        let cluster = LocalCluster::start(folder, binary, &plan, |_| ()).unwrap();
-        let access = Access {
-            client: reqwest::Client::new(),
-            http: cluster.http().to_string(),
-            admin: cluster.admin().to_string(),
-            token: cluster.token().to_owned(),
-        };
+        let settings = [operator::NO_LIMITS, VIEWS].concat();
+        let plan = Plan { replicas, partitions: PARTITIONS, history, settings, ..Plan::default() };
+        let cluster = operator::cluster(folder, &plan);
+        let access = Access { operator: Operator::of(&cluster), http: cluster.http().to_string() };
         let accounts = access.prepare(ACCOUNTS).await;
         Self { cluster, access, accounts, rows: Vec::new() }
     }
@@ -97,7 +89,7 @@ impl Stage {
         let standing = eventually("the workers agree", async || agreed(&standing(&self.cluster, access).await)).await;
         let checks = self.accounts.iter_mut().map(|account| account.check(access));
         let found: Vec<(usize, usize)> = futures_util::future::join_all(checks).await;
-        let audit = access.operate(Method::GET, "audit", None).await;
+        let audit = access.operator.does(Method::GET, "audit", None).await;
         assert_eq!(audit["ok"], true, "{audit}");
         self.check_kept_depths().await;
         for (partition, hash) in standing {
@@ -158,7 +150,7 @@ impl Stage {
 async fn standing(cluster: &LocalCluster, access: &Access) -> BTreeMap<u16, Vec<Standing>> {
     let mut all: BTreeMap<u16, Vec<Standing>> = BTreeMap::new();
     for (worker, probe, _) in cluster.programs().filter(|(name, ..)| name.starts_with("worker")) {
-        let request = access.client.get(format!("http://{probe}/partitions")).timeout(Duration::from_secs(10));
+        let request = access.operator.client.get(format!("http://{probe}/partitions")).timeout(Duration::from_secs(10));
         let Ok(answer) = request.send().await else { continue };
         let Ok(told) = answer.json::<Value>().await else { continue };
         for told in told["partitions"].as_array().unwrap() {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+mod operator;
 mod venue;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,17 +12,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crossbook_loadtest::cluster::{LocalCluster, Plan};
+use operator::Operator;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use venue::{Trader, binary, eventually};
 
-/// No limits of rate, and a memory so short that almost every question about the past goes to SQL.
-const SETTINGS: &str = "\
-[gateway.limits]
-request_weight_1m = 0
-raw_requests_5m = 0
-orders_10s = 0
-orders_1d = 0
+/// A memory so short that almost every question about the past goes to SQL.
+const SHORT_MEMORY: &str = "\
 [gateway]
 history_wait_ms = 5000
 [views]
@@ -35,7 +32,11 @@ candles_per_interval = 1
 [cluster.writer]
 mark_every_ms = 50
 ";
+const ASSETS: [&str; 4] = ["BTC", "ETH", "SOL", "USDT"];
 const MARKETS: [&str; 3] = ["BTCUSDT", "ETHUSDT", "SOLUSDT"];
+
+/// Audits beside the first orders.
+const AUDITS_BESIDE: usize = 8;
 
 /// A writer that the cluster does not know of; killed when dropped.
 struct Writer {
@@ -83,6 +84,15 @@ impl Drop for Writer {
     }
 }
 
+/// What a command says that reads snapshots and logs, beside workers that trim them; it must find nothing wrong.
+fn agrees(config: &Path, arguments: &[&str]) -> Value {
+    let output = binary().args(arguments).arg("--config").arg(config).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {error}"));
+    assert_eq!((&said["ok"], output.status.code()), (&json!(true), Some(0)), "{arguments:?}: {said} {error}");
+    said
+}
+
 /// The cluster, who trades in it, and what they were told.
 struct Stage {
     cluster: LocalCluster,
@@ -100,44 +110,22 @@ impl Stage {
             partitions: 3,
             workers: 1,
             gateways: 1,
-            settings: SETTINGS.to_owned(),
+            settings: [operator::NO_LIMITS, SHORT_MEMORY].concat(),
             snapshot_every_commands: Some(40),
             ..Plan::default()
         };
-        let binary = Path::new(env!("CARGO_BIN_EXE_crossbook"));
-        let cluster = LocalCluster::start(folder, binary, &plan, |part| eprintln!("starting {part}")).unwrap();
-        let (client, traders) = (Client::new(), Vec::new());
-        let mut stage = Self { cluster, client, traders, placed: 0, orders: BTreeMap::new(), trades: BTreeMap::new() };
-        for asset in ["BTC", "ETH", "SOL", "USDT"] {
-            stage.operate("assets", json!({"asset": asset, "decimals": 8})).await;
-        }
+        let cluster = operator::cluster(folder, &plan);
+        let operator = Operator::of(&cluster);
+        operator.list_assets(&ASSETS).await;
         for symbol in MARKETS {
-            let base = symbol.trim_end_matches("USDT");
-            let market = json!({"symbol": symbol, "baseAsset": base, "quoteAsset": "USDT", "tickSize": "0.01",
-                "stepSize": "0.001", "makerFee": "0.001", "takerFee": "0.002"});
-            stage.operate("markets", market).await;
+            operator.list_market(symbol, &json!({"stepSize": "0.001", "makerFee": "0.001", "takerFee": "0.002"})).await;
         }
+        let mut traders = Vec::new();
         for label in ["a", "b", "c", "d"] {
-            let account = stage.operate("accounts", json!({"label": label})).await;
-            let account = account["accountId"].as_u64().unwrap();
-            for asset in ["BTC", "ETH", "SOL", "USDT"] {
-                let deposit = json!({"asset": asset, "amount": "100000", "transferId": format!("first-{asset}")});
-                stage.operate(&format!("accounts/{account}/deposits"), deposit).await;
-            }
-            let permissions = json!({"permissions": ["READ", "TRADE"]});
-            let key = stage.operate(&format!("accounts/{account}/api-keys"), permissions).await;
-            let text = |name: &str| key[name].as_str().unwrap().to_owned();
-            stage.traders.push(Trader { key: text("apiKey"), secret: text("secretKey") });
+            traders.push(operator.open_account(label, &ASSETS.map(|asset| (asset, "100000"))).await);
         }
-        stage
-    }
-
-    async fn operate(&self, path: &str, body: Value) -> Value {
-        let url = format!("http://{}/admin/v1/{path}", self.cluster.admin());
-        let response = self.client.post(url).bearer_auth(self.cluster.token()).json(&body).send().await.unwrap();
-        let (status, body) = (response.status(), response.json::<Value>().await.unwrap());
-        assert!(status.is_success(), "{path}: {status} {body}");
-        body
+        let client = operator.client;
+        Self { cluster, client, traders, placed: 0, orders: BTreeMap::new(), trades: BTreeMap::new() }
     }
 
     async fn ask(&self, trader: usize, method: Method, path: &str, parameters: &str) -> Value {
@@ -171,32 +159,12 @@ impl Stage {
         self.placed += orders;
     }
 
-    /// What a command says. It reads snapshots and logs beside workers that trim them, and may find that what it was about to read is
-    /// gone; then it says so, and is asked again, as an operator would.
-    fn say(&self, arguments: &[&str]) -> Value {
-        for left in (0..5).rev() {
-            let output = binary().args(arguments).arg("--config").arg(self.cluster.config()).output().unwrap();
-            let error = String::from_utf8_lossy(&output.stderr);
-            if let Ok(said) = serde_json::from_slice(&output.stdout) {
-                assert!(matches!(output.status.code(), Some(0 | 3)), "{said} {error}");
-                return said;
-            }
-            assert!(left > 0, "{arguments:?}: {error}");
-            eprintln!("{arguments:?}: {error}");
-        }
-        unreachable!("the last time says or panics")
-    }
-
     fn audit(&self) -> Value {
-        let found = self.say(&["audit", "--cluster", "--json"]);
-        assert_eq!(found["ok"], true, "{found}");
-        found
+        agrees(self.cluster.config(), &["audit", "--cluster", "--json"])
     }
 
     fn verify(&self) -> Value {
-        let found = self.say(&["store", "verify", "--cluster", "--json"]);
-        assert_eq!(found["ok"], true, "{found}");
-        found
+        agrees(self.cluster.config(), &["store", "verify", "--cluster", "--json"])
     }
 
     /// Waits until the tables have everything.
@@ -264,7 +232,16 @@ impl Stage {
 async fn the_history_of_a_cluster_is_whole_whoever_writes_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut stage = Stage::set(folder.path()).await;
+    // It adds up at any moment, also while money is on its way and snapshots are taken.
+    let config = stage.cluster.config().to_owned();
+    let audits = tokio::task::spawn_blocking(move || {
+        (0..AUDITS_BESIDE).for_each(|_| drop(agrees(&config, &["audit", "--cluster", "--json"])));
+    });
     stage.trade(48).await;
+    while !audits.is_finished() {
+        stage.trade(12).await;
+    }
+    audits.await.unwrap();
     stage.wait_until_written().await;
     stage.check().await;
 
@@ -298,7 +275,7 @@ async fn the_history_of_a_cluster_is_whole_whoever_writes_it() {
     let verified = stage.verify();
     assert_eq!((&verified["entriesCompared"], &verified["messagesInTransit"]), (&json!(true), &json!(0)), "{verified}");
     let audited = stage.audit();
-    for asset in ["BTC", "ETH", "SOL", "USDT"] {
+    for asset in ASSETS {
         assert_eq!(audited["assets"][asset]["sum"], "0", "{audited}");
         assert_eq!(audited["assets"][asset]["inTransit"], "0", "{audited}");
     }

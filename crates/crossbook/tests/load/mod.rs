@@ -14,6 +14,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 
+use crate::operator::Operator;
 use crate::venue::{Trader, eventually};
 
 /// One request of each account in this time.
@@ -30,10 +31,8 @@ const PAGE: usize = 1_000;
 /// Where to reach the venue.
 #[derive(Clone)]
 pub struct Access {
-    pub client: reqwest::Client,
+    pub operator: Operator,
     pub http: String,
-    pub admin: String,
-    pub token: String,
 }
 
 /// What became of an order, as its sender was told.
@@ -102,7 +101,7 @@ enum Answer {
 
 impl Access {
     async fn send(&self, trader: &Trader, method: Method, path: &str, parameters: &str) -> Answer {
-        let request = trader.request(&self.client, &self.http, method, path, parameters).timeout(PATIENCE);
+        let request = trader.request(&self.operator.client, &self.http, method, path, parameters).timeout(PATIENCE);
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) if error.is_timeout() => return Answer::Unknown("timeout".into()),
@@ -135,48 +134,16 @@ impl Access {
         .await
     }
 
-    /// Asks the admin API until it agrees. What it is asked must be harmless to ask twice.
-    pub async fn operate(&self, method: Method, path: &str, body: Option<Value>) -> Value {
-        eventually(path, async || {
-            let url = format!("http://{}/admin/v1/{path}", self.admin);
-            let mut request =
-                self.client.request(method.clone(), url).bearer_auth(&self.token).timeout(Duration::from_secs(60));
-            if let Some(body) = &body {
-                request = request.json(body);
-            }
-            let response = request.send().await.ok()?;
-            if !response.status().is_success() {
-                eprintln!("{path}: {} {}", response.status(), response.text().await.unwrap_or_default());
-                return None;
-            }
-            response.json().await.ok()
-        })
-        .await
-    }
-
     /// Lists the markets and opens accounts.
     pub async fn prepare(&self, accounts: usize) -> Vec<Account> {
-        for asset in ["BTC", "ETH", "USDT"] {
-            self.operate(Method::POST, "assets", Some(json!({"asset": asset, "decimals": 8}))).await;
-        }
-        for (symbol, base) in MARKETS {
-            let market = json!({"symbol": symbol, "baseAsset": base, "quoteAsset": "USDT", "tickSize": "0.01",
-                "stepSize": "0.00001", "minNotional": "5", "makerFee": "0", "takerFee": "0", "maxNumOrders": 100_000});
-            self.operate(Method::POST, "markets", Some(market)).await;
+        self.operator.list_assets(&["BTC", "ETH", "USDT"]).await;
+        let more = json!({"minNotional": "5", "makerFee": "0", "takerFee": "0", "maxNumOrders": 100_000});
+        for (symbol, _) in MARKETS {
+            self.operator.list_market(symbol, &more).await;
         }
         let mut opened = Vec::new();
         for index in 0..accounts {
-            let label = format!("trader {index}");
-            let account = self.operate(Method::POST, "accounts", Some(json!({"label": label}))).await;
-            let account = account["accountId"].as_u64().unwrap();
-            for (asset, amount) in DEPOSITS {
-                let deposit = json!({"asset": asset, "amount": amount, "transferId": format!("first-{asset}")});
-                self.operate(Method::POST, &format!("accounts/{account}/deposits"), Some(deposit)).await;
-            }
-            let permissions = json!({"permissions": ["READ", "TRADE"]});
-            let key = self.operate(Method::POST, &format!("accounts/{account}/api-keys"), Some(permissions)).await;
-            let text = |name: &str| key[name].as_str().unwrap().to_owned();
-            let trader = Trader { key: text("apiKey"), secret: text("secretKey") };
+            let trader = self.operator.open_account(&format!("trader {index}"), &DEPOSITS).await;
             opened.push(Account { index, trader, list: BTreeMap::new(), fresh: Vec::new() });
         }
         opened
