@@ -25,6 +25,11 @@ use traders::Traders;
 /// Why the demo cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// TLS is configured.
+    #[error(
+        "the demo speaks in the clear, and the lines that it prints say so; leave out [gateway.tls] and [gateway.admin_tls], or use `crossbook serve`"
+    )]
+    Tls,
     /// Its markets, accounts or keys cannot be made.
     #[error("the demo cannot be set up: {0}")]
     Listing(#[from] listing::Error),
@@ -37,6 +42,10 @@ pub enum Error {
 pub fn run(options: command::Demo) -> Result<(), Failure> {
     let flags = Flags { data: options.data, http: options.http, admin: options.admin, log_format: options.log_format };
     let mut config = Config::load(options.config.as_deref(), flags)?;
+    let clear = crossbook_gateway::config::TlsConfig::default();
+    if config.gateway.tls != clear || config.gateway.admin_tls != clear {
+        return Err(Error::Tls.into());
+    }
     logging::start(&config.logging)?;
     // Deleted when this ends, keys and all.
     let temporary = if config.data.as_os_str().is_empty() {

@@ -15,8 +15,10 @@ use crossbook_gateway::error::ApiError;
 use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::rest::Rest;
 use crossbook_gateway::secret::MasterKey;
+use crossbook_gateway::server::{self, Listener};
 use crossbook_gateway::streams::{Hub, feed};
-use crossbook_gateway::{App, Board, Pending, auth, server};
+use crossbook_gateway::tls::{self, Handshakes, TlsConfig};
+use crossbook_gateway::{App, Board, Pending, auth};
 use crossbook_log::{FileReader, Files, Log as _, Until, files};
 use crossbook_node::embedded::{self, Running};
 use crossbook_node::recovery::{self, Recovered, Which};
@@ -84,6 +86,14 @@ pub enum Error {
         address: SocketAddr,
         /// Why.
         source: std::io::Error,
+    },
+    /// A certificate cannot be shown.
+    #[error("[{section}] {source}")]
+    Tls {
+        /// Where it is set.
+        section: &'static str,
+        /// Why.
+        source: tls::Error,
     },
     /// The system gives no thread.
     #[error("the system gives no thread: {0}")]
@@ -170,6 +180,31 @@ fn restore(config: &Config, enter: impl Fn(Phase)) -> Result<Restored, Error> {
     Ok(Restored { partition, views: follower, log, snapshots, snapshot, hash_seed })
 }
 
+/// Listens at an address.
+///
+/// # Errors
+/// When somebody else does.
+pub fn listen(address: SocketAddr) -> Result<Listener, Error> {
+    server::listen(address).map_err(|source| Error::Listen { address, source })
+}
+
+/// Listens at the admin address of whatever process this is, with the certificate that is shown there, if one is.
+///
+/// # Errors
+/// When somebody else does, or the certificate cannot be shown.
+pub fn listen_for_admin(config: &Config) -> Result<Listener, Error> {
+    let certificate = certificate("gateway.admin_tls", &config.gateway.admin_tls)?;
+    Ok(listen(config.admin)?.secured(certificate))
+}
+
+/// The certificate that a section of the configuration names, if it names one.
+///
+/// # Errors
+/// When it cannot be shown.
+pub fn certificate(section: &'static str, config: &TlsConfig) -> Result<Option<Handshakes>, Error> {
+    config.load().map_err(|source| Error::Tls { section, source })
+}
+
 /// A running venue.
 pub struct Venue {
     app: Arc<App>,
@@ -200,15 +235,13 @@ impl Venue {
         if config.data.as_os_str().is_empty() {
             return Err(Error::NoData);
         }
-        let listen = |address| {
-            let listener = server::listen(address).map_err(|source| Error::Listen { address, source })?;
-            let address = listener.local_addr().unwrap_or(address);
-            Ok::<_, Error>((listener, address))
-        };
+        // Also what listens last is told at once.
+        let certificate = certificate("gateway.tls", &config.gateway.tls)?;
         let bounds = &config.gateway.server;
         // Should the start fail, the sender goes and so do the servers.
         let (stop_servers, stop) = watch::channel(false);
-        let (admin, admin_address) = listen(config.admin)?;
+        let admin = listen_for_admin(config)?;
+        let admin_address = admin.local_addr().unwrap_or(config.admin);
         let front = Arc::new(Front::default());
         let admin_server = tokio::spawn(server::serve(admin, bounds.clone(), Arc::clone(&front), stop.clone()));
         tracing::info!(admin = %admin_address, "starting; the admin address answers");
@@ -217,7 +250,8 @@ impl Venue {
         let restored = restore(config, |phase| front.enter(phase))?;
         let Restored { partition, views, log, snapshots, snapshot, hash_seed } = restored;
         let key = secret_key(&config.data, views.0.registry(), lost)?;
-        let (http, http_address) = listen(config.http)?;
+        let http = listen(config.http)?.secured(certificate);
+        let http_address = http.local_addr().unwrap_or(config.http);
 
         let board = Arc::new(Board::single(views.0));
         let (pending, hub) = (Arc::new(Pending::new(config.gateway.in_flight_max)), Arc::new(Hub::new()));

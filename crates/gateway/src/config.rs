@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use crate::limits::LimitsConfig;
+pub use crate::tls::TlsConfig;
 
 /// Options of the gateway. What is absent takes its default.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -10,6 +11,10 @@ pub use crate::limits::LimitsConfig;
 pub struct Config {
     /// Bounds of the listeners.
     pub server: ServerConfig,
+    /// The certificate of the client API.
+    pub tls: TlsConfig,
+    /// The certificate of the admin address.
+    pub admin_tls: TlsConfig,
     /// Request weights and order counts.
     pub limits: LimitsConfig,
     /// WebSocket connections.
@@ -42,6 +47,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             server: ServerConfig::default(),
+            tls: TlsConfig::default(),
+            admin_tls: TlsConfig::default(),
             limits: LimitsConfig::default(),
             streams: crate::streams::Config::default(),
             in_flight_max: 20_000,
@@ -65,6 +72,8 @@ pub struct ServerConfig {
     pub body_bytes_max: usize,
     /// Longest path and query in bytes; beyond it the answer is 414.
     pub uri_bytes_max: usize,
+    /// Milliseconds a client has to make the TLS handshake, where there is one.
+    pub handshake_timeout_ms: u64,
     /// Milliseconds until the next request on a connection must have arrived with its head; idle connections end then too.
     pub header_read_timeout_ms: u64,
     /// Milliseconds a client has to send the body of a request.
@@ -82,6 +91,7 @@ impl Default for ServerConfig {
             connections_per_ip_max: 2_000,
             body_bytes_max: 64 * 1024,
             uri_bytes_max: 16 * 1024,
+            handshake_timeout_ms: 10_000,
             header_read_timeout_ms: 60_000,
             body_read_timeout_ms: 10_000,
             trusted_proxies: Vec::new(),

@@ -23,6 +23,7 @@ pub mod rest;
 pub mod secret;
 pub mod server;
 pub mod streams;
+pub mod tls;
 pub mod user_stream;
 pub mod ws_api;
 

@@ -19,12 +19,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::config::ServerConfig;
 use crate::error::ApiError;
+use crate::tls::Handshakes;
 
 /// How long to wait after the system could not give a connection, mostly for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -40,11 +42,34 @@ pub trait Service: Send + Sync + 'static {
     fn answer(&self, from: IpAddr, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
 }
 
+/// An address that is listened at, and the certificate that is shown there, if one is.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    tls: Option<Handshakes>,
+}
+
+impl Listener {
+    /// The same; with a certificate, nothing is said there in the clear.
+    #[must_use]
+    pub fn secured(self, tls: Option<Handshakes>) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// The address, with the port that the system chose.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn local_addr(&self) -> std::io::Result<std::net::SocketAddr> {
+        self.tcp.local_addr()
+    }
+}
+
 /// Opens a listener. It does not accept before [`serve`].
 ///
 /// # Errors
 /// When the address cannot be listened at.
-pub fn listen(address: std::net::SocketAddr) -> std::io::Result<TcpListener> {
+pub fn listen(address: std::net::SocketAddr) -> std::io::Result<Listener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted venue takes over its address at once.
@@ -52,19 +77,20 @@ pub fn listen(address: std::net::SocketAddr) -> std::io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Ok(Listener { tcp: TcpListener::from_std(socket.into())?, tls: None })
 }
 
 /// Accepts and serves connections until `stop` turns true. Then it closes what is idle, lets requests under way end within
 /// `shutdown_timeout_ms`, and returns.
 pub async fn serve<S: Service>(
-    listener: TcpListener,
+    listener: Listener,
     config: ServerConfig,
     service: Arc<S>,
     mut stop: watch::Receiver<bool>,
 ) {
     let open = Arc::new(Open::new(S::NAME, &config));
     let config = Arc::new(config);
+    let Listener { tcp: listener, tls } = listener;
     loop {
         let accepted = tokio::select! {
             () = stopped(&mut stop) => break,
@@ -80,11 +106,21 @@ pub async fn serve<S: Service>(
         };
         let ip = peer.ip().to_canonical();
         let Some(place) = Open::enter(&open, ip) else { continue };
-        let connection = connection(stream, ip, Arc::clone(&config), Arc::clone(&service), stop.clone());
-        tokio::spawn(async move {
-            connection.await;
-            drop(place);
-        });
+        // Answers are small and awaited; none should wait for another to fill a packet.
+        let _ = stream.set_nodelay(true);
+        let (config, service, mut stop) = (Arc::clone(&config), Arc::clone(&service), stop.clone());
+        match tls.clone() {
+            None => tokio::spawn(async move {
+                connection(stream, ip, &config, &*service, &mut stop).await;
+                drop(place);
+            }),
+            Some(tls) => tokio::spawn(async move {
+                if let Some(stream) = handshake(&tls, stream, &config, &mut stop).await {
+                    connection(stream, ip, &config, &*service, &mut stop).await;
+                }
+                drop(place);
+            }),
+        };
     }
     drop(listener);
     let all_closed = async {
@@ -97,25 +133,41 @@ pub async fn serve<S: Service>(
     }
 }
 
-async fn connection<S: Service>(
+/// The connection under TLS; `None` if the client does not make the handshake, or not in time.
+async fn handshake(
+    tls: &Handshakes,
     stream: TcpStream,
+    config: &ServerConfig,
+    stop: &mut watch::Receiver<bool>,
+) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
+    let patience = Duration::from_millis(config.handshake_timeout_ms);
+    let failure = tokio::select! {
+        () = stopped(stop) => return None,
+        made = timeout(patience, tls.0.accept(stream)) => match made {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it was not made in time".to_owned(),
+        },
+    };
+    metrics::counter!("crossbook_tls_handshakes_failed_total").increment(1);
+    tracing::debug!(failure, "a TLS handshake failed");
+    None
+}
+
+async fn connection<S: Service>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     ip: IpAddr,
-    config: Arc<ServerConfig>,
-    service: Arc<S>,
-    mut stop: watch::Receiver<bool>,
+    config: &ServerConfig,
+    service: &S,
+    stop: &mut watch::Receiver<bool>,
 ) {
-    // Answers are small and awaited; none should wait for another to fill a packet.
-    let _ = stream.set_nodelay(true);
-    let answer = service_fn(|request: Request<Incoming>| {
-        let (config, service) = (&config, &service);
-        async move {
-            if request.uri().path_and_query().is_some_and(|text| text.as_str().len() > config.uri_bytes_max) {
-                let message = format!("The path and query may have at most {} bytes.", config.uri_bytes_max);
-                return Ok::<_, Infallible>(respond(&ApiError::with_status(StatusCode::URI_TOO_LONG, -1000, message)));
-            }
-            let from = client_ip(ip, &request, config);
-            Ok(service.answer(from, request).await)
+    let answer = service_fn(|request: Request<Incoming>| async move {
+        if request.uri().path_and_query().is_some_and(|text| text.as_str().len() > config.uri_bytes_max) {
+            let message = format!("The path and query may have at most {} bytes.", config.uri_bytes_max);
+            return Ok::<_, Infallible>(respond(&ApiError::with_status(StatusCode::URI_TOO_LONG, -1000, message)));
         }
+        let from = client_ip(ip, &request, config);
+        Ok(service.answer(from, request).await)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -127,7 +179,7 @@ async fn connection<S: Service>(
     // A connection that ends with an error was cut off or hung up; nobody is left to tell.
     tokio::select! {
         _ = connection.as_mut() => {}
-        () = stopped(&mut stop) => {
+        () = stopped(stop) => {
             connection.as_mut().graceful_shutdown();
             let _ = timeout(Duration::from_millis(config.shutdown_timeout_ms), connection).await;
         }

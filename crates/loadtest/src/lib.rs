@@ -2,6 +2,7 @@
 //! to be wrong that says what agreement is, clocks that do not flatter, and a client that drives a venue over HTTP at
 //! little cost to the machine they share.
 
+pub mod certificates;
 pub mod cluster;
 pub mod feed;
 pub mod http;

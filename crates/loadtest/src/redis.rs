@@ -13,9 +13,10 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use redis::{Client, Connection, FromRedisValue, IntoConnectionInfo as _, Value};
+use redis::{Client, ClientTlsConfig, Connection, FromRedisValue, TlsCertificates, Value};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::certificates::Certificates;
 use crate::process::{self, Running, Stop};
 
 /// How long servers have to start, and a cluster to be whole.
@@ -51,6 +52,9 @@ pub enum Error {
         /// Where the logs are.
         folder: PathBuf,
     },
+    /// It was built without TLS.
+    #[error("this Redis server was built without TLS; see {}", .0.display())]
+    NoTls(PathBuf),
     /// A server that is to be asked does not run.
     #[error("Redis server {0} does not run")]
     Stopped(usize),
@@ -73,7 +77,7 @@ impl RedisServer {
     /// When Redis is not installed, or does not start.
     pub fn start(folder: &Path) -> Result<Self, Error> {
         on_free_ports(folder, |folder| {
-            let mut node = Node::new(folder, None)?;
+            let mut node = Node::new(folder, None, None)?;
             node.start()?;
             Ok(Self(node))
         })
@@ -150,11 +154,40 @@ impl RedisCluster {
         replicas_per_master: usize,
         node_timeout_ms: u64,
     ) -> Result<Self, Error> {
+        Self::start_as(folder, masters, replicas_per_master, node_timeout_ms, None)
+    }
+
+    /// The same as [`RedisCluster::start`], of servers that speak TLS and nothing else: with their clients, their replicas and each other.
+    /// They let in whoever shows the same certificate as they.
+    ///
+    /// # Errors
+    /// As for [`RedisCluster::start`]; [`Error::NoTls`] when the program cannot do that.
+    ///
+    /// # Panics
+    /// When there is no master.
+    pub fn start_secured(
+        folder: &Path,
+        masters: usize,
+        replicas_per_master: usize,
+        tls: &Certificates,
+    ) -> Result<Self, Error> {
+        // Another provider of cryptography is not meant, whoever else is compiled in; no failure if that is known already.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        Self::start_as(folder, masters, replicas_per_master, NODE_TIMEOUT_MS, Some(tls))
+    }
+
+    fn start_as(
+        folder: &Path,
+        masters: usize,
+        replicas_per_master: usize,
+        node_timeout_ms: u64,
+        tls: Option<&Certificates>,
+    ) -> Result<Self, Error> {
         assert!(masters > 0, "a cluster has a master");
         on_free_ports(folder, |folder| {
             let mut nodes = Vec::new();
             for number in 0..masters * (1 + replicas_per_master) {
-                nodes.push(Node::new(&folder.join(number.to_string()), Some(node_timeout_ms))?);
+                nodes.push(Node::new(&folder.join(number.to_string()), Some(node_timeout_ms), tls)?);
             }
             for node in &mut nodes {
                 node.start()?;
@@ -354,6 +387,7 @@ struct Node {
     bus_port: u16,
     /// After how many milliseconds another is taken for dead; none outside of a cluster.
     node_timeout_ms: Option<u64>,
+    tls: Option<Certificates>,
     running: Option<Running>,
 }
 
@@ -365,10 +399,11 @@ struct Range {
 }
 
 impl Node {
-    fn new(folder: &Path, node_timeout_ms: Option<u64>) -> Result<Self, Error> {
+    fn new(folder: &Path, node_timeout_ms: Option<u64>, tls: Option<&Certificates>) -> Result<Self, Error> {
         fs::create_dir_all(folder)?;
         let (port, bus_port) = (free_port()?, free_port()?);
-        Ok(Self { folder: folder.to_owned(), port, bus_port, node_timeout_ms, running: None })
+        let tls = tls.cloned();
+        Ok(Self { folder: folder.to_owned(), port, bus_port, node_timeout_ms, tls, running: None })
     }
 
     fn start(&mut self) -> Result<(), Error> {
@@ -380,7 +415,7 @@ impl Node {
         let port = self.port.to_string();
         command
             .current_dir(&self.folder)
-            .args(["--port", &port, "--bind", "127.0.0.1", "--daemonize", "no", "--save", ""])
+            .args(["--bind", "127.0.0.1", "--daemonize", "no", "--save", ""])
             .args(["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"])
             // A replica that comes back waits for nobody else to come.
             .args(["--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0"])
@@ -389,6 +424,17 @@ impl Node {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
+        match &self.tls {
+            None => command.args(["--port", &port]),
+            Some(Certificates { ca, certificate, key }) => command
+                .args(["--port", "0", "--tls-port", &port, "--tls-replication", "yes", "--tls-cluster", "yes"])
+                .arg("--tls-ca-cert-file")
+                .arg(ca)
+                .arg("--tls-cert-file")
+                .arg(certificate)
+                .arg("--tls-key-file")
+                .arg(key),
+        };
         if let Some(timeout) = self.node_timeout_ms {
             let (timeout, bus_port) = (timeout.to_string(), self.bus_port.to_string());
             command
@@ -404,7 +450,8 @@ impl Node {
             }
             if self.running.as_ref().is_some_and(Running::has_ended) {
                 self.running = None;
-                return Err(Error::Ended(log));
+                let lacks = self.tls.is_some() && fs::read_to_string(&log)?.contains("Bad directive");
+                return Err(if lacks { Error::NoTls(log) } else { Error::Ended(log) });
             }
             if Instant::now() >= deadline {
                 return Err(Error::Slow { what: "a server answers", folder: self.folder.clone() });
@@ -414,7 +461,8 @@ impl Node {
     }
 
     fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     fn process(&self) -> Option<u32> {
@@ -422,8 +470,15 @@ impl Node {
     }
 
     fn connect(&self) -> Result<Connection, Error> {
-        let connection =
-            Client::open(self.url().into_connection_info()?)?.get_connection_with_timeout(ANSWER_TIMEOUT)?;
+        let client = match &self.tls {
+            None => Client::open(self.url())?,
+            Some(Certificates { ca, certificate, key }) => {
+                let client_tls = ClientTlsConfig { client_cert: fs::read(certificate)?, client_key: fs::read(key)? };
+                let shown = TlsCertificates { client_tls: Some(client_tls), root_cert: Some(fs::read(ca)?) };
+                Client::build_with_tls(self.url(), shown)?
+            }
+        };
+        let connection = client.get_connection_with_timeout(ANSWER_TIMEOUT)?;
         connection.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         connection.set_write_timeout(Some(ANSWER_TIMEOUT))?;
         Ok(connection)

@@ -23,8 +23,8 @@
 //! without cluster support is a shard of its own. After any error the caller drops the [`Link`] and connects anew; what makes the
 //! map doubtful (a lost connection, a server that is no longer the master) also makes it forgotten.
 //!
-//! A [`Link`] blocks and belongs to one thread; every wait in it has a bound from [`Options`]. Connections are not encrypted:
-//! an address that begins with `rediss://` is refused, rather than used in the clear.
+//! A [`Link`] blocks and belongs to one thread; every wait in it has a bound from [`Options`]. Servers whose addresses begin
+//! with `rediss://` are asked under TLS; their certificates are always checked, against [`Options::ca_file`] or the system's authorities.
 //!
 //! [`StreamLog`] and [`StreamReader`] put the contract of [`crate::Log`] and [`crate::Reader`] over a partition's `in`, for one
 //! writer.
@@ -40,6 +40,7 @@ mod options;
 mod reader;
 mod reply;
 mod servers;
+mod tls;
 mod venue;
 mod writer;
 

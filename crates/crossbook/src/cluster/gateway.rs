@@ -109,15 +109,16 @@ fn begin(site: &Site) -> Result<Vec<Begun>, Error> {
 
 impl Gateway {
     fn start(config: &Config, site: &Site, token: SecretString, recorder: PrometheusHandle) -> Result<Self, Error> {
-        let listen = |address| server::listen(address).map_err(|source| venue::Error::Listen { address, source });
+        // Also what listens last is told at once.
+        let certificate = venue::certificate("gateway.tls", &config.gateway.tls)?;
         let bounds = &config.gateway.server;
         // Should the start fail, the sender goes and so do the servers.
         let (stop_servers, stop) = watch::channel(false);
         let front = Arc::new(Front::default());
-        let admin = listen(config.admin)?;
+        let admin = venue::listen_for_admin(config)?;
         let admin_server = tokio::spawn(server::serve(admin, bounds.clone(), Arc::clone(&front), stop.clone()));
         let opening = Arc::new(Opening::new(Box::new(Books::of(site))));
-        let http = listen(config.http)?;
+        let http = venue::listen(config.http)?.secured(certificate);
         let http_server = tokio::spawn(server::serve(http, bounds.clone(), Arc::clone(&opening), stop.clone()));
 
         let source = site.servers.next_gateway()?;

@@ -57,7 +57,7 @@ pub fn run(options: command::cluster::Worker) -> Result<(), Failure> {
         let every = config.cluster.snapshot_every_commands;
         let snapshotter = Snapshotter::start(site, Arc::clone(&worker), every, history).map_err(Error::Thread)?;
         let address = config.admin;
-        let listener = server::listen(address).map_err(|source| venue::Error::Listen { address, source })?;
+        let listener = venue::listen_for_admin(&config)?;
         let (stop_server, stopped) = watch::channel(false);
         let (watched, audited) = (Arc::clone(&worker), Arc::clone(&worker));
         let probe = Probe::new(Box::new(move || recorder.render()), move || readiness(&watched));

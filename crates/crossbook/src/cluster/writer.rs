@@ -47,7 +47,7 @@ pub fn run(options: command::cluster::Writer) -> Result<(), Failure> {
         let stop = serve::stop_requested(|| ())?;
         tokio::spawn(serve::keep_up(recorder.clone()));
         let address = config.admin;
-        let listener = server::listen(address).map_err(|source| venue::Error::Listen { address, source })?;
+        let listener = venue::listen_for_admin(&config)?;
         let writer = Writer::start(&config, &site, &database)?;
         let (stop_server, stopped) = watch::channel(false);
         let (watched, measured) = (Arc::clone(&writer.parts), Arc::clone(&writer.parts));

@@ -31,6 +31,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
         ("gateway.server.connections_per_ip_max", wide(server.connections_per_ip_max), 1),
         ("gateway.server.body_bytes_max", wide(server.body_bytes_max), wide(MESSAGE_BYTES_MIN)),
         ("gateway.server.uri_bytes_max", wide(server.uri_bytes_max), wide(URI_BYTES_MIN)),
+        ("gateway.server.handshake_timeout_ms", server.handshake_timeout_ms, 1),
         ("gateway.server.header_read_timeout_ms", server.header_read_timeout_ms, 1),
         ("gateway.server.body_read_timeout_ms", server.body_read_timeout_ms, 1),
         ("gateway.limits.tracked_max", wide(config.gateway.limits.tracked_max), 1),

@@ -96,6 +96,7 @@ const WORDS: &[(&str, &str)] = &[
     ("gateway.server.connections_per_ip_max", "Connections of one address."),
     ("gateway.server.body_bytes_max", "Largest request body; beyond it the answer is 413."),
     ("gateway.server.uri_bytes_max", "Longest path and query; beyond it the answer is 414."),
+    ("gateway.server.handshake_timeout_ms", "How long a client has to make the TLS handshake, where there is one."),
     (
         "gateway.server.header_read_timeout_ms",
         "Until the next request must have arrived with its head; idle connections end then too.",
@@ -106,6 +107,15 @@ const WORDS: &[(&str, &str)] = &[
         "Networks of proxies that are believed when they say in X-Forwarded-For for whom they ask.",
     ),
     ("gateway.server.shutdown_timeout_ms", "How long requests under way get when the server stops."),
+    ("gateway.tls", "TLS on the client API, HTTPS and WSS. Read once, when the process starts."),
+    (
+        "gateway.tls.certificate_file",
+        "A PEM file with the certificate, and behind it those that lead to the authority; empty: no TLS.",
+    ),
+    ("gateway.tls.key_file", "A PEM file with the certificate's private key."),
+    ("gateway.admin_tls", "The same on the admin address, also of workers and writers."),
+    ("gateway.admin_tls.certificate_file", "As gateway.tls.certificate_file."),
+    ("gateway.admin_tls.key_file", "As gateway.tls.key_file."),
     ("gateway.limits", "How much clients may ask. 0 switches a limit off; the headers still count."),
     ("gateway.limits.request_weight_1m", "Request weight of an address in a minute."),
     ("gateway.limits.raw_requests_5m", "Requests of an address in five minutes."),
@@ -156,8 +166,17 @@ const WORDS: &[(&str, &str)] = &[
     ),
     (
         "cluster.redis.servers",
-        "Servers to ask first, as redis://USER:PASSWORD@HOST:PORT; any one that answers is enough.",
+        "Servers to ask first, as redis://USER:PASSWORD@HOST:PORT, or rediss:// for TLS; any one that answers is enough.",
     ),
+    (
+        "cluster.redis.ca_file",
+        "For rediss://: a PEM file of those who vouch for the servers, in place of the system's authorities.",
+    ),
+    (
+        "cluster.redis.client_certificate_file",
+        "For rediss://: a PEM file with the certificates to show to servers that ask for them (tls-auth-clients).",
+    ),
+    ("cluster.redis.client_key_file", "For rediss://: a PEM file with the key of client_certificate_file."),
     ("cluster.redis.venue", "The venue's name, with which all its keys begin."),
     (
         "cluster.redis.replicas_min",

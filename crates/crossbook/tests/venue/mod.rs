@@ -158,7 +158,13 @@ impl Drop for Venue {
 
 /// What a venue says that must not start.
 pub fn refusal(data: &Path) -> String {
+    refusal_with(data, &[])
+}
+
+/// The same, with settings from the environment.
+pub fn refusal_with(data: &Path, settings: &[(&str, &str)]) -> String {
     let mut command = binary();
+    command.envs(settings.iter().copied());
     command.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"]).arg(data);
     let output = command.env("CROSSBOOK_ADMIN_TOKEN", TOKEN).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

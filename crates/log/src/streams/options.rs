@@ -1,6 +1,7 @@
 //! The settings of the streams: where the servers are, and every bound of this module.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -16,10 +17,16 @@ const VENUE_BYTES_MAX: usize = 64;
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Servers to ask first, as `redis://USER:PASSWORD@HOST:PORT`; any one that answers is enough. User and password are used for
-    /// every server of the cluster.
+    /// Servers to ask first, as `redis://USER:PASSWORD@HOST:PORT`, or `rediss://` for TLS; any one that answers is enough. User, password and
+    /// TLS are used for every server of the cluster.
     #[serde(serialize_with = "redacted_servers")]
     pub servers: Vec<String>,
+    /// A file of certificates (PEM) of those who vouch for the servers, in place of the system's; empty: the system's.
+    pub ca_file: PathBuf,
+    /// Files (PEM) with the certificates and the key by which servers know us; both empty: we show none.
+    pub client_certificate_file: PathBuf,
+    /// See `client_certificate_file`.
+    pub client_key_file: PathBuf,
     /// The venue's name, with which all its keys begin: letters, digits, `.`, `_` and `-`.
     pub venue: String,
     /// The fewest replicas that must have acknowledged what is called durable. 0 only where an answer of the server is itself
@@ -49,6 +56,9 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             servers: vec!["redis://127.0.0.1:6379".to_owned()],
+            ca_file: PathBuf::new(),
+            client_certificate_file: PathBuf::new(),
+            client_key_file: PathBuf::new(),
             venue: "crossbook".to_owned(),
             replicas_min: 1,
             connect_timeout_ms: 1_000,
@@ -73,6 +83,30 @@ impl Options {
         }
         if self.servers.is_empty() {
             return Err(Error::Options("servers must name one server at least, as redis://HOST:PORT".to_owned()));
+        }
+        let secured = self.servers.iter().filter(|server| is_secured(server)).count();
+        if secured != 0 && secured != self.servers.len() {
+            return Err(Error::Options(
+                "servers must all be rediss:// or all be redis://: what one names is reached as the first".to_owned(),
+            ));
+        }
+        if let Some(server) = self.servers.iter().find(|server| is_secured(server) && server.contains('#')) {
+            return Err(Error::Options(format!(
+                "server {}: certificates are always checked; give it without `#...`, and name who vouches for it in ca_file",
+                redacted(server)
+            )));
+        }
+        let unset = |file: &Path| file.as_os_str().is_empty();
+        if unset(&self.client_certificate_file) != unset(&self.client_key_file) {
+            return Err(Error::Options(
+                "client_certificate_file and client_key_file go together; set both, or none".to_owned(),
+            ));
+        }
+        if secured == 0 && !(unset(&self.ca_file) && unset(&self.client_certificate_file)) {
+            return Err(Error::Options(
+                "ca_file and client_certificate_file are for TLS, but the servers are redis://; write rediss://"
+                    .to_owned(),
+            ));
         }
         if self.connect_timeout_ms == 0 || self.reply_timeout_ms == 0 || self.wait_timeout_ms == 0 {
             return Err(Error::Options(
@@ -112,6 +146,9 @@ impl fmt::Debug for Options {
         let servers: Vec<_> = self.servers.iter().map(|server| redacted(server)).collect();
         f.debug_struct("Options")
             .field("servers", &servers)
+            .field("ca_file", &self.ca_file)
+            .field("client_certificate_file", &self.client_certificate_file)
+            .field("client_key_file", &self.client_key_file)
             .field("venue", &self.venue)
             .field("replicas_min", &self.replicas_min)
             .field("connect_timeout_ms", &self.connect_timeout_ms)
@@ -124,6 +161,11 @@ impl fmt::Debug for Options {
             .field("trim_entries_max", &self.trim_entries_max)
             .finish()
     }
+}
+
+/// Whether that address is one for TLS.
+pub(super) fn is_secured(server: &str) -> bool {
+    server.starts_with("rediss://") || server.starts_with("valkeys://")
 }
 
 fn redacted_servers<S: Serializer>(servers: &[String], serializer: S) -> Result<S::Ok, S::Error> {
@@ -163,5 +205,18 @@ mod tests {
         assert!(Options { servers: Vec::new(), ..Options::default() }.check().is_err());
         assert!(Options { reply_timeout_ms: 0, ..Options::default() }.check().is_err());
         assert!(Options { batch_bytes_max: 10, ..Options::default() }.check().is_err());
+        let servers = |urls: &[&str]| urls.iter().map(|url| (*url).to_owned()).collect();
+        let (plain, secured) = (servers(&["redis://a"]), servers(&["rediss://a", "rediss://b"]));
+        let file = || PathBuf::from("ca.pem");
+        assert!(Options { servers: secured.clone(), ca_file: file(), ..Options::default() }.check().is_ok());
+        let refused = [
+            Options { servers: servers(&["redis://a", "rediss://b"]), ..Options::default() },
+            Options { servers: servers(&["rediss://a#insecure"]), ..Options::default() },
+            Options { servers: plain, ca_file: file(), ..Options::default() },
+            Options { servers: secured, client_key_file: file(), ..Options::default() },
+        ];
+        for options in refused {
+            assert!(options.check().is_err(), "{options:?}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, Val
 
 use super::connection::Connection;
 use super::error::said;
-use super::{Error, Keys, Options, options, reply};
+use super::{Error, Keys, Options, options, reply, tls};
 
 /// The most servers that are remembered to be asked.
 const NODES_MAX: usize = 256;
@@ -55,10 +55,15 @@ impl Servers {
     /// [`Error::Options`].
     pub fn new(options: Options) -> Result<Self, Error> {
         options.check()?;
+        let certificates = tls::certificates(&options)?;
         let parse = |server: &String| {
             server
                 .as_str()
                 .into_connection_info()
+                .and_then(|info| match &certificates {
+                    Some(certificates) => tls::secured(info, certificates),
+                    None => Ok(info),
+                })
                 .map(|info| {
                     let settings = info.redis_settings().clone().set_skip_set_lib_name();
                     let tcp = info.tcp_settings().clone().set_nodelay(true);
@@ -261,10 +266,17 @@ fn address(server: &Value, asked: &ConnectionAddr) -> Option<ConnectionAddr> {
         host => reply::text(host)?,
     };
     let port = u16::try_from(reply::number(server.get(1)?)?).ok()?;
-    match asked {
-        ConnectionAddr::Tcp(own, _) if host.is_empty() || host == "?" => Some(ConnectionAddr::Tcp(own.clone(), port)),
-        _ => Some(ConnectionAddr::Tcp(host.to_owned(), port)),
-    }
+    let unknown = host.is_empty() || host == "?";
+    Some(match asked {
+        // Over TLS a server names the ports for TLS, and the others are reached in the same way.
+        ConnectionAddr::TcpTls { host: own, insecure, tls_params, .. } => {
+            let host = if unknown { own } else { host };
+            let (insecure, tls_params) = (*insecure, tls_params.clone());
+            ConnectionAddr::TcpTls { host: host.to_owned(), port, insecure, tls_params }
+        }
+        ConnectionAddr::Tcp(own, _) if unknown => ConnectionAddr::Tcp(own.clone(), port),
+        _ => ConnectionAddr::Tcp(host.to_owned(), port),
+    })
 }
 
 #[cfg(test)]
@@ -295,7 +307,7 @@ mod tests {
 
     #[test]
     fn addresses_that_are_none_are_refused_without_their_password() {
-        for server in ["rediss://u:s3cret@host", "http://u:s3cret@host", "host"] {
+        for server in ["rediss://u:s3cret@host#insecure", "http://u:s3cret@host", "host"] {
             let error = Servers::new(Options { servers: vec![server.to_owned()], ..Options::default() }).unwrap_err();
             assert!(matches!(error, Error::Options(_)) && !error.to_string().contains("s3cret"), "{error}");
         }

@@ -1,0 +1,142 @@
+//! TLS on a listener: a certificate and its key, read once when the process starts. Who shows no certificate of his own is let in as before;
+//! who may do what is a matter of signatures and tokens.
+//!
+//! A handshake is made on the task of its connection, within `gateway.server.handshake_timeout_ms`, and counts among the connections that are
+//! open. So a client that never ends its handshake keeps nobody else waiting.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde::{Deserialize, Serialize};
+use tokio_rustls::TlsAcceptor;
+
+/// Which certificate a listener shows. Without one it speaks in the clear.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsConfig {
+    /// A PEM file with the certificate, and behind it those that lead to the authority; empty: no TLS.
+    pub certificate_file: PathBuf,
+    /// A PEM file with the certificate's private key.
+    pub key_file: PathBuf,
+}
+
+/// Why a certificate cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// One of the two files is not named.
+    #[error(
+        "TLS needs `certificate_file` and `key_file`, and only one of them is set; set both, or none to speak in the clear"
+    )]
+    Half,
+    /// A file is not there, or not PEM.
+    #[error("cannot read {what} from {}: {source}; name a PEM file", file.display())]
+    Unreadable {
+        /// What should be in it.
+        what: &'static str,
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        source: pem::Error,
+    },
+    /// The certificate cannot be shown with that key.
+    #[error(
+        "the key in {} does not go with the certificate in {}: {source}; name the private key that the certificate was made for",
+        key.display(), certificate.display()
+    )]
+    Unfit {
+        /// Where the certificate is.
+        certificate: PathBuf,
+        /// Where the key is.
+        key: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+}
+
+/// Makes the handshakes of a listener.
+#[derive(Clone)]
+pub struct Handshakes(pub(crate) TlsAcceptor);
+
+impl TlsConfig {
+    /// Reads the files; `None` if none are named.
+    ///
+    /// # Errors
+    /// When only one is named, or they are not a certificate and its key.
+    pub fn load(&self) -> Result<Option<Handshakes>, Error> {
+        let named = |file: &Path| !file.as_os_str().is_empty();
+        match (named(&self.certificate_file), named(&self.key_file)) {
+            (false, false) => return Ok(None),
+            (true, true) => {}
+            _ => return Err(Error::Half),
+        }
+        let unreadable = |what, file: &Path| {
+            let file = file.to_owned();
+            move |source| Error::Unreadable { what, file, source }
+        };
+        let read = || CertificateDer::pem_file_iter(&self.certificate_file)?.collect::<Result<Vec<_>, _>>();
+        let chain = read().and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) });
+        let chain = chain.map_err(unreadable("a certificate", &self.certificate_file))?;
+        let key = PrivateKeyDer::from_pem_file(&self.key_file);
+        let key = key.map_err(unreadable("a private key", &self.key_file))?;
+        let unfit =
+            |source| Error::Unfit { certificate: self.certificate_file.clone(), key: self.key_file.clone(), source };
+        let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().map_err(unfit)?;
+        let mut config = builder.with_no_client_auth().with_single_cert(chain, key).map_err(unfit)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Some(Handshakes(TlsAcceptor::from(Arc::new(config)))))
+    }
+}
+
+impl fmt::Debug for Handshakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handshakes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+
+    use super::*;
+
+    #[test]
+    fn files_that_do_not_go_together_are_refused_with_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let file = folder.path().join(name);
+            fs::write(&file, text).unwrap();
+            file
+        };
+        let made = || generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let CertifiedKey { cert, signing_key } = made();
+        let certificate_file = write("cert.pem", &cert.pem());
+        let key_file = write("key.pem", &signing_key.serialize_pem());
+        let other = write("other.pem", &made().signing_key.serialize_pem());
+        let with = |certificate_file: &Path, key_file: &Path| {
+            let config = TlsConfig { certificate_file: certificate_file.to_owned(), key_file: key_file.to_owned() };
+            config.load().map(|loaded| loaded.is_some()).map_err(|error| error.to_string())
+        };
+        let nothing = Path::new("");
+        assert_eq!(with(nothing, nothing), Ok(false));
+        assert_eq!(with(&certificate_file, &key_file), Ok(true));
+        for (certificate, key, said) in [
+            (certificate_file.as_path(), nothing, "only one of them is set"),
+            (nothing, key_file.as_path(), "only one of them is set"),
+            (&certificate_file, &other, "other.pem does not go with the certificate in"),
+            (&certificate_file, &certificate_file, "cannot read a private key from"),
+            (&key_file, &key_file, "cannot read a certificate from"),
+            (&folder.path().join("missing.pem"), &key_file, "missing.pem"),
+        ] {
+            let error = with(certificate, key).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}
