@@ -93,7 +93,7 @@ pub enum Error {
         /// Where it is set.
         section: &'static str,
         /// Why.
-        source: tls::Error,
+        source: Box<tls::Error>,
     },
     /// The system gives no thread.
     #[error("the system gives no thread: {0}")]
@@ -202,7 +202,7 @@ pub fn listen_for_admin(config: &Config) -> Result<Listener, Error> {
 /// # Errors
 /// When it cannot be shown.
 pub fn certificate(section: &'static str, config: &TlsConfig) -> Result<Option<Handshakes>, Error> {
-    config.load().map_err(|source| Error::Tls { section, source })
+    config.load().map_err(|source| Error::Tls { section, source: Box::new(source) })
 }
 
 /// A running venue.

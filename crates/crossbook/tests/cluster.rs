@@ -99,6 +99,7 @@ impl Stage {
                 "partition {partition}"
             );
         }
+        self.answering().await;
         found.into_iter().map(|(_, unknown)| unknown).sum()
     }
 
@@ -107,7 +108,8 @@ impl Stage {
         let (redis, access) = (&self.cluster.redis, &self.access);
         let servers = Servers::new(streams::Options { servers: redis.urls(), ..streams::Options::default() }).unwrap();
         for (symbol, _) in load::MARKETS {
-            let shown = access.client.get(format!("http://{}/api/v3/depth?symbol={symbol}&limit=5000", access.http));
+            let shown =
+                access.operator.client.get(format!("http://{}/api/v3/depth?symbol={symbol}&limit=5000", access.http));
             let shown: Value = shown.send().await.unwrap().json().await.unwrap();
             let levels =
                 |levels: &Value| -> Vec<(Decimal, Decimal)> { serde_json::from_value(levels.clone()).unwrap() };
@@ -125,6 +127,24 @@ impl Stage {
                     link.kept_depth(symbol).ok()?
                 })?;
                 (of_book == (kept.last, values(kept.bids), values(kept.asks))).then_some(())
+            })
+            .await;
+        }
+    }
+
+    /// Each gateway says of every partition that it answers, and that all it has done is known there.
+    async fn answering(&self) {
+        for (name, admin, _) in self.cluster.programs().filter(|(name, ..)| name.starts_with("gateway")) {
+            let url = format!("http://{admin}/readyz");
+            eventually(&format!("{name} hears of every partition"), async || {
+                let told: Value = self.access.operator.client.get(&url).send().await.ok()?.json().await.ok()?;
+                let all = told["partitions"].as_array()?;
+                assert_eq!(all.len(), usize::from(PARTITIONS), "{told}");
+                let at_rest = |told: &Value| {
+                    let nothing_waits = told["queued"] == 0 && told["underWay"] == 0 && told["told"] == told["logEnd"];
+                    told["state"] == "answering" && nothing_waits
+                };
+                all.iter().all(at_rest).then_some(())
             })
             .await;
         }

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use crossbook_engine::command::{Body, IssueApiKey, ListAsset, OpenAccount, RevokeApiKey, TransferRequest};
 use crossbook_engine::registry::{Credential, Permissions};
 use crossbook_engine::{Answer, Refusal};
+use crossbook_node::cluster::gate::LaneState;
 use crossbook_node::embedded::AuditReport;
 use crossbook_store::{Activity, History, Status};
 use crossbook_types::{AccountId, Amount, ApiKeyId, AssetId};
@@ -259,9 +260,21 @@ impl Admin {
         (commands, micros)
     }
 
-    /// The venue is open. How its history does is told beside: trading needs none.
+    /// The venue is open. How its history and its partitions do is told beside: trading needs no history, and while a partition is silent
+    /// the others trade on.
     fn ready(&self) -> Value {
-        let Some(history) = &self.app.history else { return json!({ "status": "ready" }) };
+        let mut told = json!({ "status": "ready" });
+        if let Some(history) = &self.app.history {
+            told["history"] = self.history(history);
+        }
+        let lanes = self.app.entrance.lanes();
+        if !lanes.is_empty() {
+            told["partitions"] = lanes.iter().map(partition).collect();
+        }
+        told
+    }
+
+    fn history(&self, history: &History) -> Value {
         let (commands, micros) = self.history_lag(history);
         // Where the rows of one partition are behind or failing, they are for the whole.
         let statuses: Vec<Status> = history.statuses().collect();
@@ -279,7 +292,7 @@ impl Admin {
         if let Some(Activity::Failing(error)) = worst.map(|status| &status.activity) {
             told["error"] = error.as_str().into();
         }
-        json!({ "status": "ready", "history": told })
+        told
     }
 
     /// The lag grows while nobody writes, so it is measured when it is asked for.
@@ -320,6 +333,19 @@ impl Service for Admin {
             }
         }
     }
+}
+
+/// A partition as this gateway sees it.
+fn partition(lane: &LaneState) -> Value {
+    let LaneState { partition, silent, queued, under_way, told, end } = *lane;
+    json!({
+        "partition": partition,
+        "state": if silent { "silent" } else { "answering" },
+        "queued": queued,
+        "underWay": under_way,
+        "told": told,
+        "logEnd": end,
+    })
 }
 
 /// How far a writer is from doing its work, the farthest first.

@@ -5,6 +5,7 @@
 
 use std::pin::Pin;
 
+use crossbook_node::cluster::gate::LaneState;
 use crossbook_node::embedded::AuditReport;
 use crossbook_node::{Handle, NotTaken, Request};
 use crossbook_types::{AccountId, SourceId};
@@ -41,6 +42,11 @@ pub trait Entrance: Send + Sync + 'static {
 
     /// Requests that wait for their partition.
     fn queued(&self) -> usize;
+
+    /// How each partition stands as seen from here, by number; none where the partition is in this process, and answers as long as it lives.
+    fn lanes(&self) -> Vec<LaneState> {
+        Vec::new()
+    }
 
     /// Whether the venue is stopping.
     fn is_stopping(&self) -> bool;

@@ -216,6 +216,10 @@ fn a_partition_without_a_worker_fails_fast_and_leaves_the_others_alone() {
         assert!(Instant::now() < deadline, "the lane of a silent partition stays closed");
         std::thread::yield_now();
     }
+    for lane in gateway.running.gate().lanes() {
+        assert_eq!(lane.silent, lane.partition == silent, "{lane:?}");
+        assert!(!lane.silent || lane.told < lane.end, "{lane:?}");
+    }
     let request = Request { number: RequestNumber(1 << 40), body: venue::traffic(3), deadline: None };
     assert_eq!(gateway.running.gate().submit(request), Err(NotTaken::Silent));
     assert!(runtime.block_on(gateway.running.gate().caught_up(venue::BOB)).is_err());

@@ -14,7 +14,7 @@ use crossbook_gateway::rest::Rest;
 use crossbook_gateway::streams::{Hub, feed};
 use crossbook_gateway::{App, Board, Pending, auth, server};
 use crossbook_node::cluster::Gate;
-use crossbook_node::cluster::gate::{self, Behind, Running, Start, Venue as Place};
+use crossbook_node::cluster::gate::{self, Behind, LaneState, Running, Start, Venue as Place};
 use crossbook_node::cluster::moment::{self, Kept as _};
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::recovery::Recovered;
@@ -233,6 +233,10 @@ impl Entrance for Entry {
 
     fn queued(&self) -> usize {
         self.gate.queued()
+    }
+
+    fn lanes(&self) -> Vec<LaneState> {
+        self.gate.lanes()
     }
 
     fn is_stopping(&self) -> bool {

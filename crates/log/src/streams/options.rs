@@ -205,7 +205,7 @@ mod tests {
         assert!(Options { servers: Vec::new(), ..Options::default() }.check().is_err());
         assert!(Options { reply_timeout_ms: 0, ..Options::default() }.check().is_err());
         assert!(Options { batch_bytes_max: 10, ..Options::default() }.check().is_err());
-        let servers = |urls: &[&str]| urls.iter().map(|url| (*url).to_owned()).collect();
+        let servers = |urls: &[&str]| -> Vec<String> { urls.iter().map(|url| (*url).to_owned()).collect() };
         let (plain, secured) = (servers(&["redis://a"]), servers(&["rediss://a", "rediss://b"]));
         let file = || PathBuf::from("ca.pem");
         assert!(Options { servers: secured.clone(), ca_file: file(), ..Options::default() }.check().is_ok());

@@ -37,7 +37,7 @@ struct Known {
 
 enum Map {
     /// A server without cluster support has every slot.
-    Alone(ConnectionInfo),
+    Alone(Box<ConnectionInfo>),
     Cluster(Vec<Range>),
 }
 
@@ -164,7 +164,7 @@ impl Servers {
 
     fn master_in(&self, map: &Map, slot: u16) -> Option<ConnectionInfo> {
         match map {
-            Map::Alone(info) => Some(info.clone()),
+            Map::Alone(info) => Some(ConnectionInfo::clone(info)),
             Map::Cluster(ranges) => ranges
                 .iter()
                 .find(|range| (range.from..=range.to).contains(&u64::from(slot)))
@@ -202,7 +202,7 @@ impl Servers {
         match slots {
             Value::ServerError(error) if said(&error).contains("cluster support disabled") => {
                 match reply::online_replicas(&role) {
-                    Some(Some(_)) => Ok((Map::Alone(info.clone()), Vec::new())),
+                    Some(Some(_)) => Ok((Map::Alone(Box::new(info.clone())), Vec::new())),
                     _ => Err("is a replica, and no cluster".to_owned()),
                 }
             }

@@ -143,6 +143,23 @@ struct Lane {
     heard_of: Vec<AtomicU64>,
 }
 
+/// How a partition stands, as seen from a gateway.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LaneState {
+    /// Which.
+    pub partition: PartitionId,
+    /// Whether it has not answered for so long that requests for it are refused at once.
+    pub silent: bool,
+    /// Requests that wait to be appended to its log.
+    pub queued: usize,
+    /// Requests that were appended, and that it has not taken yet.
+    pub under_way: usize,
+    /// The last command whose events are folded here.
+    pub told: Sequence,
+    /// Where its log ended when that was last heard; never before `told`.
+    pub end: Sequence,
+}
+
 /// The way into a cluster. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Shared>);
@@ -267,6 +284,23 @@ impl Gate {
     #[must_use]
     pub fn is_open(&self, partition: PartitionId) -> bool {
         self.0.lane(partition).open.load(Ordering::Relaxed)
+    }
+
+    /// How each partition stands, by number.
+    #[must_use]
+    pub fn lanes(&self) -> Vec<LaneState> {
+        let of = |lane: &Lane| {
+            let told = lane.told.load(Ordering::Acquire);
+            LaneState {
+                partition: lane.partition,
+                silent: lane.open.load(Ordering::Relaxed),
+                queued: lane.queue.len(),
+                under_way: lane.flights.lock().len(),
+                told: Sequence(told),
+                end: Sequence(lane.tail.load(Ordering::Acquire).max(told)),
+            }
+        };
+        self.0.lanes.iter().map(of).collect()
     }
 
     /// Whether the gateway is stopping.
