@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_market_can_be_subscribed_to_before_the_feed_has_heard_of_it() {
-        let board = Board::single(Views::new(Limits::default()));
+        let board = Arc::new(Board::single(Views::new(Limits::default())));
         let hub = Arc::new(Hub::new());
         // Nobody takes out of it, so whatever works does not wait for the feed.
         let (feed, _waiting) = crossbeam_channel::bounded(1);

@@ -402,7 +402,7 @@ impl Replica {
 #[cfg(test)]
 mod tests {
     use crossbook_engine::command::{Body, ListAsset};
-    use crossbook_engine::{Command, Routing};
+    use crossbook_engine::Routing;
     use crossbook_types::{AssetName, PartitionId, RequestNumber, SourceId};
 
     use super::*;
