@@ -8,6 +8,7 @@ use crossbook_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::moving::Piece;
 use crate::peer::PeerMessage;
 use crate::registry::{Credential, Permissions};
 
@@ -51,6 +52,8 @@ pub enum Body {
     CancelAll(CancelAll),
     /// What another partition, or this one, asks as a consequence of a command of its own.
     Peer(PeerMessage),
+    /// Take over a piece of a venue that moves in. See [`crate::moving`].
+    MoveIn(Box<Piece>),
 }
 
 /// See [`Body::ListAsset`].

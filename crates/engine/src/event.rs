@@ -7,6 +7,9 @@
 //! Every partition tells of assets, markets and accounts, each when it learns of them: partition 0, which keeps the registry, when
 //! they change, the others when they follow. Of API keys only partition 0 tells. All else is told by one partition: of an account's
 //! money the account's, of orders, trades and depth the market's.
+//!
+//! When a venue moves in ([`crate::moving`]), what was there before is told as events of that: a reader who begins at the first command
+//! of a partition knows all that there is.
 
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, Market, OrderId, OrderType, Price, Quantity,
@@ -87,6 +90,81 @@ pub enum Event {
         /// What it is told.
         answer: Answer,
     },
+    /// A market goes on where it stood in the venue that moves in.
+    MarketMovedIn(Box<MarketMovedIn>),
+    /// An order is open that was placed before the venue moved in.
+    OrderMovedIn(Box<OrderMovedIn>),
+    /// An account, or the venue's for fees, has what it had before the venue moved in, out of the clearing account.
+    MoneyMovedIn {
+        /// Whose it is.
+        account: AccountId,
+        /// Of what.
+        asset: AssetId,
+        /// How much.
+        amount: Amount,
+    },
+    /// Money came in or went out before the venue moved in; until [`Event::MoneyMovedIn`] hands it out it stands in the clearing account.
+    TransferMovedIn(Box<Transfer>),
+}
+
+/// Where a market stood.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MarketMovedIn {
+    /// The market.
+    pub symbol: SymbolId,
+    /// The number that its next order gets.
+    pub next_order: OrderId,
+    /// Its last trade, if there was one.
+    pub last: Option<LastTrade>,
+    /// How many aggregate trades there were.
+    pub aggregate_trades: u64,
+    /// The number of the last depth update.
+    pub depth_update: u64,
+}
+
+/// The last trade of a market before it moved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LastTrade {
+    /// Its number.
+    pub trade: TradeId,
+    /// At which price.
+    pub price: Price,
+    /// How much.
+    pub quantity: Quantity,
+    /// Price x quantity in the quote asset's smallest unit.
+    pub quote: Amount,
+    /// Which side the incoming order was on.
+    pub taker_side: Side,
+    /// When.
+    pub time: Timestamp,
+}
+
+/// An open order as it stood.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OrderMovedIn {
+    /// As it was accepted.
+    pub placed: OrderPlaced,
+    /// How much of it has traded.
+    pub executed: Quantity,
+    /// What that was worth, in the quote asset's smallest unit.
+    pub executed_quote: Amount,
+    /// When it was accepted.
+    pub placed_at: Timestamp,
+    /// When something last happened to it.
+    pub updated: Timestamp,
+    /// Since when it works; not yet, if it waits for its stop price.
+    pub working_since: Option<Timestamp>,
+}
+
+impl OrderMovedIn {
+    /// How much has not traded; `None` if it has traded more than it was for, or names no quantity.
+    #[must_use]
+    pub fn left(&self) -> Option<Quantity> {
+        match self.placed.size {
+            Size::Base(quantity) => quantity.0.checked_sub(self.executed.0).map(Quantity),
+            Size::Quote(_) => None,
+        }
+    }
 }
 
 /// An order as it was accepted.
@@ -232,6 +310,8 @@ pub enum Answer {
     },
     /// Nothing was changed, because of this.
     Refused(Refusal),
+    /// The piece of a venue that moves in was taken over.
+    MovedIn,
 }
 
 /// The events of consecutive commands, in order, in two flat vectors that are filled and emptied again and again.

@@ -14,6 +14,7 @@ pub mod command;
 mod depth;
 pub mod event;
 mod matching;
+pub mod moving;
 mod outbox;
 mod partition;
 pub mod peer;

@@ -29,6 +29,8 @@ pub struct Partition {
     pub(crate) outbox: Outbox,
     pub(crate) hash_seed: u64,
     pub(crate) warming: Warming,
+    /// Whether a venue is moving in: until all of it is here, nothing else is done. See [`crate::moving`].
+    pub(crate) moving: bool,
 }
 
 impl Partition {
@@ -47,6 +49,7 @@ impl Partition {
             outbox: Outbox::new(id, routing),
             hash_seed,
             warming: Warming::default(),
+            moving: false,
         }
     }
 
@@ -103,7 +106,7 @@ impl Partition {
             self.ledger.drain_changes(|account, asset, balance| {
                 events.push(Event::BalanceChanged { account, asset, free: balance.free, held: balance.held });
             });
-            if self.outbox.routing().partitions() == 1 {
+            if self.outbox.routing().partitions() == 1 && !self.moving {
                 assert!(!self.ledger.in_transit(), "between commands nothing is in transit");
             }
         }
@@ -131,14 +134,16 @@ impl Partition {
     fn run(&mut self, command: &Command, events: &mut Events) {
         let origin = Origin { source: command.source, number: command.number };
         let answer = match &command.body {
-            Body::Place(order) => self.place(order, origin),
-            Body::Cancel(request) => self.cancel(request, origin),
-            Body::CancelAll(request) => self.cancel_all(request, origin),
-            Body::Transfer(request) => self.transfer(request, events).map(Some),
+            Body::MoveIn(piece) => self.move_in(piece, origin.source, events).map(Some),
             Body::Peer(message) => {
                 self.receive(message.clone(), events);
                 Ok(None)
             }
+            _ if self.moving => Err(Refusal::MovingIn),
+            Body::Place(order) => self.place(order, origin),
+            Body::Cancel(request) => self.cancel(request, origin),
+            Body::CancelAll(request) => self.cancel_all(request, origin),
+            Body::Transfer(request) => self.transfer(request, events).map(Some),
             registry => self.change_registry(registry, events).map(Some),
         };
         let answer = match answer {
@@ -242,7 +247,12 @@ impl Partition {
                 events.push(Event::ApiKeyRevoked { account: request.account, key: request.key });
                 Ok(Answer::ApiKeyRevoked(request.key))
             }
-            Body::Transfer(_) | Body::Place(_) | Body::Cancel(_) | Body::CancelAll(_) | Body::Peer(_) => {
+            Body::Transfer(_)
+            | Body::Place(_)
+            | Body::Cancel(_)
+            | Body::CancelAll(_)
+            | Body::Peer(_)
+            | Body::MoveIn(_) => {
                 unreachable!("`run` handles these itself")
             }
         }
@@ -255,7 +265,7 @@ impl Partition {
     }
 
     /// Opens a market's matcher, or tells it its new rules, if the market is this partition's.
-    fn adopt_market(&mut self, market: Market) {
+    pub(crate) fn adopt_market(&mut self, market: Market) {
         let at = market.id.0 as usize;
         if self.matchers.len() <= at {
             self.matchers.resize_with(at + 1, || None);
@@ -269,7 +279,7 @@ impl Partition {
         }
     }
 
-    fn adopt_account(&mut self, account: AccountId) {
+    pub(crate) fn adopt_account(&mut self, account: AccountId) {
         if self.outbox.routing().of_account(account) == self.id {
             self.ledger.open(account);
         }

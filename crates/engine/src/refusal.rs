@@ -79,4 +79,13 @@ pub enum Refusal {
     /// The order is open, but what its cancel asks of it is not true of it.
     #[error("the order does not meet the restriction of its cancel")]
     CancelRestricted,
+    /// A venue is moving in, and has not come to its end.
+    #[error("the venue is moving in; try again when its import has ended")]
+    MovingIn,
+    /// A venue can only move in where nothing is yet.
+    #[error("there is something here already; a venue moves only into a new cluster")]
+    NotEmpty,
+    /// A piece of a venue that moves in does not fit what came before it.
+    #[error("a piece of the import does not fit what came before; empty the store and begin the import anew")]
+    MisfitPiece,
 }

@@ -260,6 +260,40 @@ impl Registry {
     }
 }
 
+impl Registry {
+    /// Whether it has nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.assets.is_empty() && self.accounts.is_empty()
+    }
+
+    /// Takes over what another venue had. False if it does not come next, or is here already; nothing changes then.
+    pub(crate) fn move_in(&mut self, change: Change) -> bool {
+        let fits = match &change {
+            Change::Asset(asset) => {
+                asset.id.0 == count(self.assets.len())
+                    && asset.decimals <= DECIMALS_MAX
+                    && self.asset_named(asset.name).is_none()
+            }
+            Change::Market(market) => {
+                market.id.0 == count(self.markets.len())
+                    && self.market_named(market.symbol).is_none()
+                    && [market.base, market.quote].iter().all(|asset| self.asset(asset.id) == Some(asset))
+            }
+            Change::Account(account) => !account.id.is_system() && !self.has_account(account.id),
+        };
+        fits && self.follow(change)
+    }
+
+    /// Takes over an API key that another venue had. False if it does not fit; nothing changes then.
+    pub(crate) fn move_key_in(&mut self, key: &ApiKey) -> bool {
+        if !self.has_account(key.account) || self.api_keys.contains_key(&key.key) {
+            return false;
+        }
+        self.api_keys.insert(key.key, key.clone());
+        true
+    }
+}
+
 /// A count as an id's number.
 fn count(length: usize) -> u32 {
     u32::try_from(length).expect("fewer than 2^32 assets and markets")

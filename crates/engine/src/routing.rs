@@ -24,6 +24,9 @@ impl Routing {
     /// The registry's partition.
     pub const REGISTRY: PartitionId = PartitionId(0);
 
+    /// The most partitions there can be: the numbers above them are sources with a meaning of their own, see [`crate::moving`].
+    pub const PARTITIONS_MAX: u16 = u16::MAX - 2;
+
     /// One partition that owns all.
     #[must_use]
     pub fn single() -> Self {
@@ -31,10 +34,11 @@ impl Routing {
     }
 
     /// `partitions` of them, symbols and accounts spread by their numbers, but for `symbols`. `None` if there are no
-    /// partitions or a symbol is given to one that does not exist.
+    /// partitions, more than [`Routing::PARTITIONS_MAX`], or a symbol is given to one that does not exist.
     #[must_use]
     pub fn new_checked(partitions: u16, symbols: BTreeMap<SymbolId, PartitionId>) -> Option<Self> {
-        let valid = partitions > 0 && symbols.values().all(|partition| partition.0 < partitions);
+        let valid = (1..=Self::PARTITIONS_MAX).contains(&partitions)
+            && symbols.values().all(|partition| partition.0 < partitions);
         valid.then_some(Self { partitions, names: BTreeMap::new(), symbols })
     }
 
@@ -115,7 +119,8 @@ impl Routing {
             | Body::OpenAccount(_)
             | Body::IssueApiKey(_)
             | Body::RevokeApiKey(_)
-            | Body::Peer(_) => Self::REGISTRY,
+            | Body::Peer(_)
+            | Body::MoveIn(_) => Self::REGISTRY,
         }
     }
 

@@ -55,6 +55,16 @@ impl Sources {
         self.sources.get(&source).map_or(RequestNumber(0), |seen| RequestNumber(seen.highest))
     }
 
+    /// Whether pieces of a venue that moves in have come, and not that all of them have.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.highest(SourceId::MOVING) > RequestNumber(0) && self.highest(SourceId::MOVED) == RequestNumber(0)
+    }
+
+    /// Forgets a source altogether.
+    pub(crate) fn forget(&mut self, source: SourceId) {
+        self.sources.remove(&source);
+    }
+
     /// Forgets the gateway that has been silent for longest, if there is no room for another. A partition is never forgotten: it
     /// goes on counting where it was, and would not be heard again.
     fn make_room(&mut self) {

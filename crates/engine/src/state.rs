@@ -119,8 +119,10 @@ impl Partition {
             let market = *state.registry.market(symbol).ok_or(Error::UnknownMarket)?;
             matchers[symbol.0 as usize] = Some(Box::new(Matcher::restore(orders, market, hash_seed)?));
         }
+        let moving = state.sources.is_moving();
         Ok(Self {
             id: state.id,
+            moving,
             sequence: state.sequence,
             time: state.time,
             registry: state.registry,
@@ -144,7 +146,7 @@ impl Partition {
             let held = |account, hold| self.ledger.has(account).then(|| self.ledger.held_under(hold)).flatten();
             matcher.audit(held, &mut violations);
         }
-        if self.outbox.routing().partitions() == 1 {
+        if self.outbox.routing().partitions() == 1 && !self.moving {
             let held: Vec<_> = self.matchers.iter().flatten().flat_map(|matcher| matcher.holds()).collect();
             for &(account, hold) in &held {
                 if self.ledger.held_under(hold).is_none() {

@@ -271,7 +271,8 @@ impl ApiError {
             Refusal::DuplicateClientOrderId => Self::order_rejected("Duplicate order sent."),
             Refusal::WouldTake => Self::order_rejected("Order would immediately match and take."),
             Refusal::WouldTrigger => Self::order_rejected("Order would trigger immediately."),
-            Refusal::BookFull => Self::busy(),
+            // Both pass.
+            Refusal::BookFull | Refusal::MovingIn => Self::busy(),
             Refusal::UnknownAccount => Self::key_rejected(),
             // The rest answers commands of the operator, which clients cannot send.
             _ => Self::internal(),

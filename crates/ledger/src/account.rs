@@ -79,6 +79,10 @@ impl Accounts {
         slot
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+    }
+
     #[inline]
     pub(crate) fn slot(&self, account: AccountId) -> Option<u32> {
         self.slots.get(&account).copied()

@@ -47,6 +47,11 @@ fn next_use(id: HoldId) -> HoldId {
     HoldId(id.0.checked_add(1 << SLOT_BITS).expect("a slot is used fewer than 2^32 times"))
 }
 
+/// The id of the first hold in a slot.
+pub(crate) fn first_use(at: u32) -> HoldId {
+    next_use(HoldId(u64::from(at)))
+}
+
 impl Holds {
     #[inline]
     pub(crate) fn place(&mut self, hold: Hold) -> HoldId {
@@ -56,7 +61,7 @@ impl Holds {
             return slot.id;
         }
         let at = u32::try_from(self.slots.len()).expect("fewer than 2^32 holds at a time");
-        let id = next_use(HoldId(u64::from(at)));
+        let id = first_use(at);
         self.slots.push(Slot { id, hold, used: true });
         self.make_room();
         id

@@ -35,6 +35,20 @@ pub enum HoldError {
     Insufficient,
 }
 
+/// Why what an account had elsewhere is not taken over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum MoveError {
+    /// The account is not of this ledger.
+    #[error("no such account")]
+    UnknownAccount,
+    /// The amount is one that nobody can have had.
+    #[error("the amount is negative or too large")]
+    Amount,
+    /// The account has a transfer of that id, or already has of that asset.
+    #[error("it is here already")]
+    Repeated,
+}
+
 /// One side of a trade, in finished amounts. `pay` and `improvement` leave the hold, `receive` less `fee` becomes free.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Leg {
@@ -262,7 +276,7 @@ impl Ledger {
             return Err(TransferError::Amount);
         }
         let at = self.venue.cover(asset);
-        let external = self.venue.external[at].checked_sub(amount).filter(|sum| sum.0.unsigned_abs() <= 1 << 120);
+        let external = self.venue.external[at].checked_sub(amount).filter(|sum| sum.0.unsigned_abs() <= SUM_MAX);
         let external = external.ok_or(TransferError::Amount)?;
         let position = self.accounts.position(slot, asset);
         let balance = self.accounts.at(position);
@@ -276,6 +290,72 @@ impl Ledger {
         let record = Transfer { account, asset, amount, transfer, time };
         self.transfers.record(record.clone());
         Ok((record, true))
+    }
+
+    /// Writes down a transfer that took place elsewhere, before the account moved here: what came in then stands in the clearing account
+    /// until [`Ledger::move_in`] hands it out.
+    ///
+    /// # Errors
+    /// When the account is unknown, or the transfer is known or cannot have been; nothing changes then.
+    pub fn move_transfer_in(&mut self, transfer: Transfer) -> Result<(), MoveError> {
+        let Transfer { account, asset, amount, transfer: id, .. } = transfer;
+        if !self.has(account) {
+            return Err(MoveError::UnknownAccount);
+        }
+        if self.transfers.get(account, id).is_some() {
+            return Err(MoveError::Repeated);
+        }
+        if amount.is_zero() || amount.0.unsigned_abs() > Amount::MAX.0.unsigned_abs() {
+            return Err(MoveError::Amount);
+        }
+        let at = self.venue.cover(asset);
+        let external = bounded(self.venue.external[at].checked_sub(amount))?;
+        bounded(self.venue.clearing[at].checked_add(amount))?;
+        self.venue.external[at] = external;
+        self.venue.clear(asset, amount);
+        self.transfers.record(transfer);
+        Ok(())
+    }
+
+    /// Gives an account, or the venue's account for fees, what it had elsewhere, out of the clearing account. All of it is free.
+    ///
+    /// # Errors
+    /// When the account is unknown, already has something of that asset, or cannot have had that; nothing changes then.
+    pub fn move_in(&mut self, account: AccountId, asset: AssetId, amount: Amount) -> Result<(), MoveError> {
+        if amount.is_negative() {
+            return Err(MoveError::Amount);
+        }
+        let at = self.venue.cover(asset);
+        bounded(Some(amount))?;
+        bounded(self.venue.clearing[at].checked_sub(amount))?;
+        if account == AccountId::FEES {
+            if !self.venue.fees[at].is_zero() {
+                return Err(MoveError::Repeated);
+            }
+            self.venue.fees[at] = amount;
+        } else {
+            let slot = self.accounts.slot(account).ok_or(MoveError::UnknownAccount)?;
+            let position = self.accounts.position(slot, asset);
+            let balance = self.accounts.at(position);
+            if !balance.free.is_zero() || !balance.held.is_zero() {
+                return Err(MoveError::Repeated);
+            }
+            balance.free = amount;
+            self.change(position);
+        }
+        self.venue.clear(asset, amount.negated());
+        Ok(())
+    }
+
+    /// Whether it has no account, and so nothing at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+    }
+
+    /// All transfers that took place, by account and id.
+    pub fn transfers(&self) -> impl Iterator<Item = &Transfer> {
+        self.transfers.iter()
     }
 
     /// Every balance that is not what it was at the last call, each once, in the order of its first change. What was held
@@ -307,6 +387,22 @@ impl Ledger {
             self.changed.push(position);
         }
     }
+}
+
+/// The largest sum of one of the venue's own accounts that is allowed to come about: sums of two of them still fit.
+const SUM_MAX: u128 = 1 << 120;
+
+fn bounded(sum: Option<Amount>) -> Result<Amount, MoveError> {
+    sum.filter(|sum| sum.0.unsigned_abs() <= SUM_MAX).ok_or(MoveError::Amount)
+}
+
+/// The id that the hold has which is placed as the `count`th of an empty ledger, counted from 0, while none has ended.
+///
+/// # Panics
+/// When that is more than there can be at a time.
+#[must_use]
+pub fn hold_of_empty(count: u32) -> HoldId {
+    hold::first_use(count)
 }
 
 /// A ledger in its canonical form: the same for every ledger that the same commands made, whatever restarts it went through.

@@ -53,6 +53,10 @@ impl Transfers {
         self.records.insert((transfer.account, transfer.transfer), transfer);
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Transfer> {
+        self.records.values()
+    }
+
     pub(crate) fn canonical(&self) -> Vec<Transfer> {
         self.records.values().cloned().collect()
     }

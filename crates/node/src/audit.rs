@@ -99,6 +99,7 @@ pub struct Conservation {
     markets: BTreeMap<SymbolId, (AssetId, AssetId)>,
     totals: BTreeMap<AssetId, Totals>,
     external: BTreeMap<AssetId, Amount>,
+    clearing: BTreeMap<AssetId, Amount>,
     touched: Vec<AssetId>,
 }
 
@@ -129,6 +130,23 @@ impl Conservation {
                         self.touched.push(asset);
                     }
                 }
+                // What moves in comes out of the clearing account, and of the outside world into it.
+                Event::TransferMovedIn(transfer) => {
+                    let external = self.external.entry(transfer.asset).or_default();
+                    *external = external.minus(transfer.amount);
+                    let clearing = self.clearing.entry(transfer.asset).or_default();
+                    *clearing = clearing.plus(transfer.amount);
+                    self.touched.push(transfer.asset);
+                }
+                Event::MoneyMovedIn { account, asset, amount } => {
+                    let clearing = self.clearing.entry(*asset).or_default();
+                    *clearing = clearing.minus(*amount);
+                    if *account == AccountId::FEES {
+                        let totals = self.totals.entry(*asset).or_default();
+                        totals.fees = totals.fees.plus(*amount);
+                    }
+                    self.touched.push(*asset);
+                }
                 Event::BalanceChanged { account, asset, free, held } => {
                     if free.is_negative() || held.is_negative() {
                         return Some(format!("command {}: account {account} has a negative balance", cause.sequence));
@@ -146,7 +164,8 @@ impl Conservation {
         while let Some(asset) = self.touched.pop() {
             let totals = self.totals.entry(asset).or_default();
             let external = self.external.get(&asset).copied().unwrap_or_default();
-            totals.sum = totals.clients.plus(totals.fees).plus(external);
+            let clearing = self.clearing.get(&asset).copied().unwrap_or_default();
+            totals.sum = totals.clients.plus(totals.fees).plus(external).plus(clearing);
             if !totals.sum.is_zero() {
                 wrong = Some(format!(
                     "command {}: the sum of asset {asset} is {} instead of 0",

@@ -205,6 +205,31 @@ impl Projection {
                 let balance = Balance { asset: *asset, free: *free, held: *held };
                 self.batch.balances.insert((*account, *asset), (balance, time));
             }
+            Event::OrderMovedIn(moved) => {
+                self.order_changed(cause, ordinal, moved.placed.symbol, moved.placed.order, "MOVED_IN", None);
+            }
+            Event::MoneyMovedIn { account, asset, amount } => self.post(
+                cause,
+                ordinal,
+                [
+                    (*account, *asset, *amount, Reason::Opening),
+                    (AccountId::CLEARING, *asset, amount.negated(), Reason::Opening),
+                ],
+            ),
+            Event::TransferMovedIn(transfer) => {
+                self.batch.transfers.push(((**transfer).clone(), sequence));
+                let reason = Reason::Transfer(transfer.transfer);
+                self.post(
+                    cause,
+                    ordinal,
+                    [
+                        (AccountId::CLEARING, transfer.asset, transfer.amount, reason.clone()),
+                        (AccountId::EXTERNAL, transfer.asset, transfer.amount.negated(), reason),
+                    ],
+                );
+            }
+            // Of a market that moved in, the tables know what has traded since.
+            Event::MarketMovedIn(_) => {}
             // Keys are secrets of the registry, depth is derived from orders, answers are between the venue and who asked.
             Event::ApiKeyIssued(_) | Event::ApiKeyRevoked { .. } | Event::DepthChanged(_) | Event::Answered { .. } => {}
         }

@@ -221,6 +221,14 @@ impl Default for Candles {
 }
 
 impl Candles {
+    /// Begins with the price of a trade that took place elsewhere: a candle in which nothing traded, at its time.
+    pub(crate) fn move_in(&mut self, price: Price, time: Timestamp) {
+        for (series, interval) in self.series.iter_mut().zip(Interval::ALL) {
+            let open = interval.open_time(time, Offset::UTC);
+            series.candles.push_back(Candle::empty(open, interval.next_open(open, Offset::UTC), price));
+        }
+    }
+
     /// The candles that the query asks for, the oldest first. There are none before the first trade, nor before
     /// [`Candles::forgotten`].
     #[must_use]
@@ -315,7 +323,9 @@ impl Candles {
             for candle in &series.candles {
                 let aligned = interval.open_time(candle.open_time, Offset::UTC) == candle.open_time
                     && candle.close_time.0.checked_add(1) == Some(interval.next_open(candle.open_time, Offset::UTC).0);
-                if !aligned || candle.trades == 0 || last.is_some_and(|last| last >= candle.open_time) {
+                // The first one of a market that moved in.
+                let only_a_price = candle.trades == 0 && last.is_some();
+                if !aligned || only_a_price || last.is_some_and(|last| last >= candle.open_time) {
                     return Err(Error("candles out of order"));
                 }
                 last = Some(candle.open_time);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crossbook_engine::event::DepthChanged;
-use crossbook_types::{Price, Quantity, Side};
+use crossbook_types::{Price, Quantity, Side, SymbolId};
 use serde::{Deserialize, Serialize};
 
 use crate::state::Error;
@@ -70,6 +70,15 @@ impl Depth {
     #[must_use]
     pub fn last_update(&self) -> u64 {
         self.last_update
+    }
+
+    /// Counts on from the number of a change elsewhere.
+    ///
+    /// # Panics
+    /// When there were changes here already.
+    pub(crate) fn count_on(&mut self, symbol: SymbolId, update: u64) {
+        assert_eq!(self.last_update, 0, "the depth of market {symbol} changed before it moved in");
+        self.last_update = update;
     }
 
     fn side(&self, side: Side) -> &BTreeMap<Price, Quantity> {

@@ -17,6 +17,7 @@ pub mod interval;
 mod kept;
 pub mod limits;
 pub mod market;
+mod moving;
 pub mod order;
 mod own;
 pub mod registry;
@@ -113,8 +114,11 @@ impl Views {
                 let balance = Balance { asset: *asset, free: *free, held: *held };
                 self.accounts.change(*account, balance, time);
             }
+            Event::MarketMovedIn(market) => self.market_mut(market.symbol).move_in(market),
+            Event::OrderMovedIn(order) => self.market_mut(order.placed.symbol).move_order_in(order),
             // What moved stands in the balances, what was answered in the other events.
-            Event::Transferred(_) | Event::Answered { .. } => {}
+            Event::Transferred(_) | Event::TransferMovedIn(_) | Event::MoneyMovedIn { .. } | Event::Answered { .. } => {
+            }
         }
     }
 

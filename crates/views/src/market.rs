@@ -1,7 +1,7 @@
 //! One market: its public data, and the orders and trades of the accounts in it.
 
 use crossbook_engine::Cause;
-use crossbook_engine::event::{CloseReason, DepthChanged, OrderPlaced, Trade};
+use crossbook_engine::event::{CloseReason, DepthChanged, LastTrade, MarketMovedIn, OrderMovedIn, OrderPlaced, Trade};
 use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, Price, Timestamp, TradeId};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::order::{Order, OwnTrade};
 use crate::own::{Owned, OwnedState};
 use crate::state::Error;
 use crate::ticker::{AveragePrice, BookTicker, Ticker};
-use crate::trades::{AggregateTrades, PublicTrade, Trades};
+use crate::trades::{AggregateTradeId, AggregateTrades, PublicTrade, Trades};
 
 /// All that is known of one market.
 #[derive(Clone, Debug)]
@@ -178,6 +178,29 @@ impl MarketData {
 
     pub(crate) fn change(&mut self, market: Market) {
         self.market = market;
+    }
+
+    /// Goes on where the market stood elsewhere.
+    ///
+    /// # Panics
+    /// When anything has happened here already.
+    pub(crate) fn move_in(&mut self, moved: &MarketMovedIn) {
+        self.depth.count_on(self.market.id, moved.depth_update);
+        self.aggregate_trades.count_on(AggregateTradeId(moved.aggregate_trades));
+        assert!(self.last.is_none(), "market {} has traded before it moved in", self.market.id);
+        let Some(last) = moved.last else { return };
+        let LastTrade { trade, price, quantity, quote, taker_side, time } = last;
+        self.candles.move_in(price, time);
+        self.last = Some(PublicTrade { trade, price, quantity, quote, taker_side, time });
+    }
+
+    pub(crate) fn move_order_in(&mut self, moved: &OrderMovedIn) {
+        self.owned.move_in(moved);
+    }
+
+    /// The last trade, wherever it took place.
+    pub(crate) fn last_trade(&self) -> Option<PublicTrade> {
+        self.last
     }
 
     pub(crate) fn place(&mut self, placed: &OrderPlaced, time: Timestamp) {

@@ -1,7 +1,7 @@
 //! An order as its owner sees it, from the moment it is accepted to long after it has ended.
 
 use crossbook_engine::command::Size;
-use crossbook_engine::event::{CloseReason, OrderPlaced, Trade};
+use crossbook_engine::event::{CloseReason, OrderMovedIn, OrderPlaced, Trade};
 use crossbook_types::{
     AccountId, Amount, AssetId, ClientOrderId, OrderId, OrderStatus, OrderType, Price, Quantity, SelfTradePrevention,
     Side, SymbolId, TimeInForce, Timestamp, TradeId,
@@ -71,6 +71,37 @@ impl Order {
             updated: time,
             working_since,
             cancel_id: None,
+        }
+    }
+
+    /// An open order as it stood where it comes from.
+    pub(crate) fn moved_in(moved: &OrderMovedIn) -> Self {
+        let &OrderMovedIn { ref placed, executed, executed_quote, placed_at, updated, working_since } = moved;
+        let status = if executed.is_zero() { OrderStatus::New } else { OrderStatus::PartiallyFilled };
+        Self { status, executed, executed_quote, updated, working_since, ..Self::placed(placed, placed_at) }
+    }
+
+    /// An open order as it goes elsewhere.
+    pub(crate) fn to_move(&self) -> OrderMovedIn {
+        OrderMovedIn {
+            placed: OrderPlaced {
+                order: self.order,
+                symbol: self.symbol,
+                account: self.account,
+                client_order_id: self.client_order_id,
+                side: self.side,
+                order_type: self.order_type,
+                time_in_force: self.time_in_force,
+                price: self.price,
+                size: self.size,
+                stop_price: self.stop_price,
+                self_trade_prevention: self.self_trade_prevention,
+            },
+            executed: self.executed,
+            executed_quote: self.executed_quote,
+            placed_at: self.placed,
+            updated: self.updated,
+            working_since: self.working_since,
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap as KeyedHashMap, VecDeque};
 
-use crossbook_engine::event::{CloseReason, OrderPlaced, Party, Trade};
+use crossbook_engine::event::{CloseReason, OrderMovedIn, OrderPlaced, Party, Trade};
 use crossbook_types::{AccountId, AssetId, ClientOrderId, OrderId, Side, Timestamp, TradeId};
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
@@ -144,6 +144,11 @@ impl Owned {
 
     pub(crate) fn place(&mut self, placed: &OrderPlaced, time: Timestamp) {
         self.take_in(Order::placed(placed, time));
+    }
+
+    /// Enters an order that was placed elsewhere.
+    pub(crate) fn move_in(&mut self, moved: &OrderMovedIn) {
+        self.take_in(Order::moved_in(moved));
     }
 
     /// Enters an order as open.

@@ -63,7 +63,10 @@ impl Ticker {
             hour if hour == from => hour,
             hour => Interval::Hour1.next_open(hour, Offset::UTC),
         };
-        let before = candles.before(Interval::Minute1, from).map_or(Price(0), |candle| candle.close);
+        // A market that moved in less than a day after its last trade begins with a candle in which nothing traded.
+        let first =
+            || candles.stored(Interval::Minute1, from, Timestamp(u64::MAX)).next().filter(|first| first.trades == 0);
+        let before = candles.before(Interval::Minute1, from).or_else(first).map_or(Price(0), |candle| candle.close);
         let mut window = Candle::empty(from, Timestamp(now.0.saturating_add(1)), before);
         let end = Timestamp(u64::MAX);
         for part in candles.stored(Interval::Minute1, from, hour).chain(candles.stored(Interval::Hour1, hour, end)) {

@@ -203,6 +203,16 @@ impl Trades {
 }
 
 impl AggregateTrades {
+    /// How many there have been.
+    pub(crate) fn count(&self) -> AggregateTradeId {
+        self.count
+    }
+
+    /// Counts on from the number of the last one elsewhere.
+    pub(crate) fn count_on(&mut self, count: AggregateTradeId) {
+        self.count = count;
+    }
+
     pub(crate) fn record(&mut self, trade: &Trade, sequence: Sequence, time: Timestamp, limit: usize) {
         let origin = Some((sequence, trade.taker.order));
         if self.origin == origin

@@ -6,10 +6,12 @@
 //! trigger others, and as each triggers once, that ends.
 
 mod lists;
+mod moving;
 pub(crate) mod open;
 mod state;
 mod taker;
 
+pub(crate) use moving::next_trade;
 pub use state::Inconsistent;
 pub(crate) use state::MatcherState;
 
@@ -299,7 +301,7 @@ impl Matcher {
 
     /// Tells what now rests at a price.
     #[inline]
-    fn depth_changed(&mut self, side: Side, price: Price, events: &mut Events) {
+    pub(crate) fn depth_changed(&mut self, side: Side, price: Price, events: &mut Events) {
         self.depth_update += 1;
         let quantity = self.open.depth_at(side, price);
         let update = self.depth_update;

@@ -14,13 +14,13 @@ pub struct Inconsistent;
 /// See the module.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct MatcherState {
-    next_order: OrderId,
-    next_trade: TradeId,
-    last_price: Option<Price>,
-    depth_update: u64,
+    pub(crate) next_order: OrderId,
+    pub(crate) next_trade: TradeId,
+    pub(crate) last_price: Option<Price>,
+    pub(crate) depth_update: u64,
     /// The last value: whether any of the order has traded.
-    working: Vec<(Price, Quantity, Order, bool)>,
-    waiting: Vec<(Price, Quantity, Waiting)>,
+    pub(crate) working: Vec<(Price, Quantity, Order, bool)>,
+    pub(crate) waiting: Vec<(Price, Quantity, Waiting)>,
 }
 
 impl Matcher {
@@ -69,7 +69,7 @@ impl Matcher {
     }
 
     /// Whether the number or the client's name of an order is that of another.
-    fn is_taken(&self, order: &Order) -> bool {
+    pub(super) fn is_taken(&self, order: &Order) -> bool {
         let by_id = self.open.find(order.account, crate::command::Target::Order(order.id));
         by_id.or_else(|| self.open.find_client(order.account, order.client_order_id)).is_some()
     }

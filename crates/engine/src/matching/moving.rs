@@ -1,0 +1,64 @@
+//! A market that goes on where it stood elsewhere.
+
+use crossbook_types::{OrderId, Price, Quantity, Side, TradeId};
+
+use super::Inconsistent;
+use super::Matcher;
+use super::open::{Order, Waiting};
+use crate::event::{LastTrade, MarketMovedIn, OrderPlaced};
+use crate::moving::Placed;
+
+/// The number of the trade after the last one.
+pub(crate) fn next_trade(last: Option<&LastTrade>) -> TradeId {
+    last.map_or(TradeId(1), |last| last.trade.next())
+}
+
+impl Matcher {
+    /// Counts on from where the market stood. False if anything has happened here already; nothing changes then.
+    pub(crate) fn move_in(&mut self, market: &MarketMovedIn) -> bool {
+        let untouched = self.next_order == OrderId(1) && self.next_trade == TradeId(1) && self.depth_update == 0;
+        let sane = market.next_order >= OrderId(1)
+            && market.last.is_none_or(|last| last.price <= Price::MAX && last.trade.0 < u64::MAX);
+        if !untouched || !sane {
+            return false;
+        }
+        self.next_order = market.next_order;
+        self.next_trade = next_trade(market.last.as_ref());
+        self.last_price = market.last.map(|last| last.price);
+        self.depth_update = market.depth_update;
+        true
+    }
+
+    /// Takes an open order in, behind those that are here already, and gives where it rests; nowhere, if it waits for its stop price.
+    ///
+    /// # Errors
+    /// When there cannot be such an order; it is not taken then.
+    pub(crate) fn move_order_in(&mut self, moved: &Placed) -> Result<Option<(Side, Price)>, Inconsistent> {
+        let OrderPlaced { side, price, stop_price, .. } = moved.order.placed;
+        let placed = &moved.order.placed;
+        let order = Order {
+            id: placed.order,
+            account: placed.account,
+            hold: moved.hold,
+            client_order_id: placed.client_order_id,
+            fees: moved.fees,
+            side,
+            order_type: placed.order_type,
+            time_in_force: placed.time_in_force,
+            self_trade_prevention: placed.self_trade_prevention,
+        };
+        let left = moved.order.left().filter(|left| !left.is_zero() && *left <= Quantity::MAX).ok_or(Inconsistent)?;
+        let waits = moved.order.working_since.is_none();
+        let at = if waits { stop_price.filter(|_| placed.order_type.is_conditional()) } else { price };
+        let at = at.filter(|&at| at <= Price::MAX).ok_or(Inconsistent)?;
+        if order.id >= self.next_order || self.open.is_full() || self.is_taken(&order) {
+            return Err(Inconsistent);
+        }
+        if waits {
+            self.open.wait(at, left, Waiting { order, limit: price, budget: moved.budget });
+            return Ok(None);
+        }
+        self.open.rest(at, left, order, !moved.order.executed.is_zero());
+        Ok(Some((side, at)))
+    }
+}

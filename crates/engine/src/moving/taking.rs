@@ -1,0 +1,183 @@
+//! How a partition takes a piece over.
+//!
+//! Whoever has cut the pieces has seen that they fit, and looks again when all of them are taken. So a piece that does not fit is told in its
+//! answer and otherwise left as far as it came; such a partition is never opened.
+
+use crossbook_types::{AccountId, Price, RequestNumber, Side, SourceId, SymbolId};
+
+use super::{Held, Owned, Piece, Placed};
+use crate::event::{Answer, Event, Events, MarketMovedIn};
+use crate::ledger::Transfer;
+use crate::partition::Partition;
+use crate::refusal::Refusal;
+use crate::registry::Change;
+use crate::routing::Routing;
+
+impl Partition {
+    /// Whether a venue is moving in, and not all of it is here: nothing else is done until it is.
+    #[must_use]
+    pub fn is_moving_in(&self) -> bool {
+        self.moving
+    }
+
+    /// How many pieces of a venue that moves in have come.
+    #[must_use]
+    pub fn pieces(&self) -> RequestNumber {
+        self.sources.highest(SourceId::MOVING)
+    }
+
+    /// Whether a venue has moved in here and all of it is.
+    #[must_use]
+    pub fn has_moved_in(&self) -> bool {
+        self.sources.highest(SourceId::MOVED) > RequestNumber(0)
+    }
+
+    pub(crate) fn move_in(&mut self, piece: &Piece, source: SourceId, events: &mut Events) -> Result<Answer, Refusal> {
+        let taken = self.take(piece, source, events);
+        if taken.is_err() {
+            // What counts the pieces also says whether a venue is moving in ([`crate::sources::Sources::is_moving`]). A piece that was
+            // refused must not begin or end that.
+            let begins = source == SourceId::MOVING && !self.moving && !self.has_moved_in();
+            let ends = source == SourceId::MOVED && self.sources.highest(source) == RequestNumber(1);
+            if begins || ends {
+                self.sources.forget(source);
+            }
+        }
+        taken
+    }
+
+    fn take(&mut self, piece: &Piece, source: SourceId, events: &mut Events) -> Result<Answer, Refusal> {
+        if source != piece.source() {
+            return Err(Refusal::MisfitPiece);
+        }
+        match piece {
+            Piece::Begin { .. } if self.moving || !self.is_empty() => return Err(Refusal::NotEmpty),
+            Piece::Begin { .. } => self.moving = true,
+            Piece::Open if !self.moving || self.is_half_settled() => return Err(Refusal::MisfitPiece),
+            Piece::Open => self.moving = false,
+            _ if !self.moving => return Err(Refusal::MisfitPiece),
+            Piece::Assets(assets) => {
+                for asset in assets {
+                    self.fits(|partition| partition.registry.move_in(Change::Asset(*asset)))?;
+                    events.push(Event::AssetListed(*asset));
+                }
+            }
+            Piece::Markets(markets) => {
+                for market in markets {
+                    self.fits(|partition| partition.registry.move_in(Change::Market(Box::new(*market))))?;
+                    self.adopt_market(*market);
+                    events.push(Event::MarketListed(Box::new(*market)));
+                }
+            }
+            Piece::Accounts(accounts) => {
+                for account in accounts {
+                    let account = Box::new(account.clone());
+                    self.fits(|partition| partition.registry.move_in(Change::Account(account.clone())))?;
+                    self.adopt_account(account.id);
+                    events.push(Event::AccountOpened(account));
+                }
+            }
+            Piece::ApiKeys(keys) => {
+                for key in keys {
+                    self.fits(|partition| partition.id == Routing::REGISTRY && partition.registry.move_key_in(key))?;
+                    events.push(Event::ApiKeyIssued(Box::new(key.clone())));
+                }
+            }
+            Piece::Transfers(transfers) => self.take_transfers(transfers, events)?,
+            Piece::Money(money) => self.take_money(money, events)?,
+            Piece::Holds(holds) => self.take_holds(holds)?,
+            Piece::Market(market) => self.take_market(market, events)?,
+            Piece::Orders(orders) => self.take_orders(orders, events)?,
+        }
+        Ok(Answer::MovedIn)
+    }
+
+    fn fits(&mut self, taken: impl FnOnce(&mut Self) -> bool) -> Result<(), Refusal> {
+        if taken(self) { Ok(()) } else { Err(Refusal::MisfitPiece) }
+    }
+
+    /// Whether nothing has ever been here.
+    fn is_empty(&self) -> bool {
+        self.registry.is_empty()
+            && self.ledger.is_empty()
+            && self.outbox.sent().iter().all(|sent| *sent == RequestNumber(0))
+    }
+
+    /// Whether something is left in the clearing account where there is no other partition that could make up for it.
+    fn is_half_settled(&self) -> bool {
+        self.routing().partitions() == 1 && self.ledger.in_transit()
+    }
+
+    fn take_transfers(&mut self, transfers: &[Transfer], events: &mut Events) -> Result<(), Refusal> {
+        for transfer in transfers {
+            self.registry.asset(transfer.asset).ok_or(Refusal::MisfitPiece)?;
+            self.ledger.move_transfer_in(transfer.clone()).map_err(|_| Refusal::MisfitPiece)?;
+            events.push(Event::TransferMovedIn(Box::new(transfer.clone())));
+        }
+        Ok(())
+    }
+
+    fn take_money(&mut self, money: &[Owned], events: &mut Events) -> Result<(), Refusal> {
+        for &Owned { account, asset, amount } in money {
+            self.registry.asset(asset).ok_or(Refusal::MisfitPiece)?;
+            if account == AccountId::FEES && self.id != Routing::REGISTRY {
+                return Err(Refusal::MisfitPiece);
+            }
+            self.ledger.move_in(account, asset, amount).map_err(|_| Refusal::MisfitPiece)?;
+            events.push(Event::MoneyMovedIn { account, asset, amount });
+        }
+        Ok(())
+    }
+
+    fn take_holds(&mut self, holds: &[Held]) -> Result<(), Refusal> {
+        for &Held { hold, account, asset, amount } in holds {
+            self.registry.asset(asset).filter(|_| !amount.is_negative()).ok_or(Refusal::MisfitPiece)?;
+            let placed = self.ledger.hold(account, asset, amount).map_err(|_| Refusal::MisfitPiece)?;
+            if placed != hold {
+                return Err(Refusal::MisfitPiece);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_market(&mut self, market: &MarketMovedIn, events: &mut Events) -> Result<(), Refusal> {
+        let Some(Some(matcher)) = self.matchers.get_mut(market.symbol.0 as usize) else {
+            return Err(Refusal::MisfitPiece);
+        };
+        if !matcher.move_in(market) {
+            return Err(Refusal::MisfitPiece);
+        }
+        events.push(Event::MarketMovedIn(Box::new(*market)));
+        Ok(())
+    }
+
+    fn take_orders(&mut self, orders: &[Placed], events: &mut Events) -> Result<(), Refusal> {
+        let mut level = None;
+        for placed in orders {
+            let symbol = placed.order.placed.symbol;
+            if !self.registry.has_account(placed.order.placed.account) {
+                return Err(Refusal::MisfitPiece);
+            }
+            let Some(Some(matcher)) = self.matchers.get_mut(symbol.0 as usize) else {
+                return Err(Refusal::MisfitPiece);
+            };
+            let rests_at = matcher.move_order_in(placed).map_err(|_| Refusal::MisfitPiece)?;
+            events.push(Event::OrderMovedIn(Box::new(placed.order.clone())));
+            let now = rests_at.map(|(side, price)| (symbol, side, price));
+            if now != level {
+                self.tell_depth(level, events);
+                level = now;
+            }
+        }
+        self.tell_depth(level, events);
+        Ok(())
+    }
+
+    /// Tells what rests at a price, once all orders of a piece that rest there do.
+    fn tell_depth(&mut self, level: Option<(SymbolId, Side, Price)>, events: &mut Events) {
+        let Some((symbol, side, price)) = level else { return };
+        if let Some(Some(matcher)) = self.matchers.get_mut(symbol.0 as usize) {
+            matcher.depth_changed(side, price, events);
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! A venue of one partition moves into three, after any stream of random commands, and from then on both tell the same story: the same
+//! trades at the same prices between the same orders, the same refusals, the same balances.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod kit;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crossbook_engine::command::{Body, OpenAccount};
+use crossbook_engine::moving::{Inventory, Past, Piece};
+use crossbook_engine::{Answer, Command, Event, Events, Partition, Refusal, Routing};
+use crossbook_loadtest::workload::SplitMix64;
+use crossbook_types::{AccountId, AssetId, PartitionId, RequestNumber, Sequence, SourceId, SymbolName, Timestamp};
+use crossbook_views::{Limits, Order, Views};
+use kit::model::Model;
+use kit::steps::{self, Step};
+use kit::{GATEWAY, fees, listings};
+
+const EXPORT: [u8; 32] = [7; 32];
+
+/// Partitions, each with views of its own, and the simplest transport between them that keeps its promises.
+struct Venue {
+    routing: Routing,
+    partitions: Vec<Partition>,
+    views: Vec<Views>,
+    number: u64,
+}
+
+impl Venue {
+    fn new(routing: Routing) -> Self {
+        let partitions = routing.all().map(|id| Partition::new(id, routing.clone(), u64::from(id.0))).collect();
+        let views = routing.all().map(|_| Views::new(Limits::default())).collect();
+        Self { routing, partitions, views, number: 0 }
+    }
+
+    /// Lets one partition apply a command. Its events.
+    fn command(&mut self, to: PartitionId, source: SourceId, number: RequestNumber, body: Body) -> Vec<Event> {
+        let (partition, views) = (&mut self.partitions[usize::from(to.0)], &mut self.views[usize::from(to.0)]);
+        let command =
+            Command { sequence: partition.sequence().next(), time: Timestamp(self.number), source, number, body };
+        let mut events = Events::new();
+        partition.apply(&command, &mut events);
+        for (cause, events) in events.iter() {
+            views.apply_all(cause, events);
+        }
+        events.all().to_vec()
+    }
+
+    /// Applies a client's command and all that follows from it, wherever. What clients are told, but for balances, which come in parts.
+    fn apply(&mut self, body: Body, repeat: bool) -> Vec<Event> {
+        self.number += u64::from(!repeat);
+        let mut queue = VecDeque::from([(self.routing.home(&body), GATEWAY, RequestNumber(self.number), body)]);
+        let mut told = Vec::new();
+        while let Some((to, source, number, body)) = queue.pop_front() {
+            let events = self.command(to, source, number, body);
+            let of_registry = |event: &Event| matches!(event, Event::MarketChanged(_) | Event::AccountOpened(_));
+            let heard = events.into_iter().filter(|event| to == Routing::REGISTRY || !of_registry(event));
+            told.extend(heard.filter(|event| !matches!(event, Event::BalanceChanged { .. })));
+            for outgoing in self.partitions[usize::from(to.0)].drain_outgoing() {
+                let body = Body::Peer(outgoing.message);
+                queue.push_back((outgoing.to, SourceId::partition(to), outgoing.number, body));
+            }
+        }
+        told
+    }
+
+    fn inventory(&self) -> Inventory {
+        let parts: Vec<(&Partition, &dyn Past)> =
+            self.partitions.iter().zip(&self.views).map(|(partition, views)| (partition, views as &dyn Past)).collect();
+        Inventory::gather(&parts).unwrap()
+    }
+
+    /// Takes a piece over, and goes on as after a restart. The answer, if there is one.
+    fn take(&mut self, to: PartitionId, number: u64, piece: Piece) -> Option<Answer> {
+        let events = self.command(to, piece.source(), RequestNumber(number), Body::MoveIn(Box::new(piece)));
+        let at = usize::from(to.0);
+        let state = self.partitions[at].state();
+        self.partitions[at] = Partition::restore(state.clone(), number).unwrap();
+        assert_eq!(self.partitions[at].state(), state);
+        let saved = self.views[at].state();
+        self.views[at] = Views::restore(saved.clone(), Limits::default()).unwrap();
+        assert_eq!(self.views[at].state(), saved);
+        assert!(self.partitions[at].audit().violations.is_empty());
+        events.into_iter().find_map(|event| match event {
+            Event::Answered { answer, .. } => Some(answer),
+            _ => None,
+        })
+    }
+
+    /// Moves a venue in, as far as the last step, each piece twice.
+    fn move_in(&mut self, inventory: &Inventory) {
+        let all = inventory.pieces(&self.routing, EXPORT);
+        for (to, pieces) in self.routing.all().zip(all) {
+            for (number, piece) in (1..).zip(pieces) {
+                assert_eq!(self.take(to, number, piece.clone()), Some(Answer::MovedIn), "{piece:?}");
+                assert_eq!(self.take(to, number, piece), None, "a piece that comes again has no effect");
+                assert_eq!(self.partitions[usize::from(to.0)].pieces(), RequestNumber(number));
+            }
+            let refused = self.command(to, SourceId(GATEWAY.0 + 1), RequestNumber(1), open_account());
+            assert_eq!(answer(&refused), &Answer::Refused(Refusal::MovingIn), "nothing else is done meanwhile");
+        }
+    }
+
+    fn open(&mut self) {
+        for to in self.routing.all() {
+            assert!(self.partitions[usize::from(to.0)].is_moving_in());
+            assert_eq!(self.take(to, 1, Piece::Open), Some(Answer::MovedIn));
+            assert!(self.partitions[usize::from(to.0)].has_moved_in());
+        }
+    }
+
+    fn balances(&self) -> BTreeMap<(AccountId, AssetId), (i128, i128)> {
+        let all = self.partitions.iter().flat_map(|partition| partition.ledger().balances());
+        all.map(|(account, asset, balance)| ((account, asset), (balance.free.0, balance.held.0))).collect()
+    }
+
+    fn venue_balance(&self, account: AccountId, asset: AssetId) -> i128 {
+        self.partitions.iter().map(|partition| partition.ledger().venue_balance(account, asset).0).sum()
+    }
+
+    /// What clients read of their open orders, and of all that they have.
+    fn read(&self) -> (Vec<Order>, Vec<(AccountId, crossbook_views::Balance)>) {
+        let registry = self.views[0].registry();
+        let (mut orders, mut balances) = (Vec::new(), Vec::new());
+        for account in registry.accounts() {
+            orders.extend(self.views.iter().flat_map(|views| views.open_orders(account.id)).cloned());
+            let owner = &self.views[usize::from(self.routing.of_account(account.id).0)];
+            let held = owner.holdings(account.id).unwrap().balances().iter();
+            let some = held.filter(|balance| !(balance.free.is_zero() && balance.held.is_zero()));
+            balances.extend(some.map(|balance| (account.id, *balance)));
+        }
+        orders.sort_unstable_by_key(|order| (order.symbol, order.order));
+        (orders, balances)
+    }
+}
+
+fn open_account() -> Body {
+    Body::OpenAccount(OpenAccount { label: String::new() })
+}
+
+fn answer(events: &[Event]) -> &Answer {
+    let answered = events.iter().find_map(|event| match event {
+        Event::Answered { answer, .. } => Some(answer),
+        _ => None,
+    });
+    answered.expect("a client's command is answered")
+}
+
+/// Depth is counted on where a venue moves in; all else is told with the same numbers.
+fn without_numbers_of_depth(mut events: Vec<Event>) -> Vec<Event> {
+    for event in &mut events {
+        if let Event::DepthChanged(change) = event {
+            change.update = 0;
+        }
+    }
+    events
+}
+
+fn stream(seed: u64, length: usize) -> impl Iterator<Item = Step> {
+    let mut random = SplitMix64::new(seed);
+    (0..length).map(move |_| {
+        let (a, b) = (random.next_u64().to_le_bytes(), random.next_u64().to_le_bytes());
+        [a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], b[0], b[1]]
+    })
+}
+
+fn three() -> Routing {
+    let name = |name| SymbolName::new_checked(name).unwrap();
+    let names = BTreeMap::from([(name("BTCUSDT"), PartitionId(1)), (name("ETHBTC"), PartitionId(2))]);
+    Routing::new_checked(3, BTreeMap::new()).unwrap().with_names(names).unwrap()
+}
+
+/// A venue of one partition after some traffic, and what a plain exchange knows of it.
+struct Old {
+    venue: Venue,
+    model: Model,
+}
+
+impl Old {
+    fn new() -> Self {
+        let mut venue = Venue::new(Routing::single());
+        let mut setup = listings(steps::filters(), fees("0.001", "0.01234567"));
+        setup.extend((0..steps::ACCOUNTS).map(|_| open_account()));
+        for body in setup {
+            venue.apply(body, false);
+        }
+        let markets = venue.partitions[0].registry().markets().iter().copied();
+        let accounts = (0..steps::ACCOUNTS).map(|at| AccountId(AccountId::FIRST_CLIENT.0 + at));
+        let mut old = Self { model: Model::new(markets.zip(steps::UNITS).collect(), accounts), venue };
+        for body in steps::endowments() {
+            old.apply(body);
+        }
+        old
+    }
+
+    fn apply(&mut self, body: Body) -> Vec<Event> {
+        let told = self.venue.apply(body.clone(), false);
+        let (sequence, number) = (self.venue.partitions[0].sequence(), RequestNumber(self.venue.number));
+        self.model.apply(&Command { sequence, time: Timestamp(number.0), source: GATEWAY, number, body });
+        told
+    }
+}
+
+/// How many trades and open orders there were after and at the move.
+fn both_go_on_the_same_way(seed: u64, before: usize, after: usize) -> (usize, usize) {
+    let mut old = Old::new();
+    let mut steps = stream(seed, before + after);
+    for step in steps.by_ref().take(before) {
+        let body = steps::body(&step, &old.model);
+        old.apply(body);
+    }
+    let inventory = old.venue.inventory();
+
+    let mut new = Venue::new(three());
+    new.number = old.venue.number;
+    new.move_in(&inventory);
+    assert_eq!(new.inventory().differences(&inventory), Vec::<String>::new(), "before it is opened");
+    new.open();
+    assert_eq!(inventory.differences(&new.inventory()), Vec::<String>::new());
+    assert_eq!(new.read(), old.venue.read(), "seed {seed}: what clients read");
+
+    let mut trades = 0;
+    for (at, step) in steps.enumerate() {
+        let body = steps::body(&step, &old.model);
+        let expected = without_numbers_of_depth(old.apply(body.clone()));
+        let told = without_numbers_of_depth(new.apply(body, false));
+        assert_eq!(told, expected, "seed {seed}, step {at}");
+        trades += told.iter().filter(|event| matches!(event, Event::Traded(_))).count();
+        assert_eq!(new.balances(), old.venue.balances(), "seed {seed}, step {at}");
+    }
+    for partition in &new.partitions {
+        assert_eq!(partition.audit().violations, Vec::<String>::new());
+    }
+    for asset in (0..3).map(AssetId) {
+        assert_eq!(new.venue_balance(AccountId::CLEARING, asset), 0, "all is settled");
+        for account in [AccountId::EXTERNAL, AccountId::FEES] {
+            assert_eq!(new.venue_balance(account, asset), old.venue.venue_balance(account, asset));
+        }
+    }
+    assert_eq!(new.read(), old.venue.read());
+    assert_eq!(old.venue.inventory().differences(&new.inventory()), Vec::<String>::new());
+    (trades, inventory.orders())
+}
+
+#[test]
+fn a_venue_that_moved_goes_on_as_if_it_had_not() {
+    let (mut trades, mut orders) = (0, 0);
+    for seed in 0..20 {
+        let (more_trades, more_orders) = both_go_on_the_same_way(500 + seed, 300 + 97 * seed as usize, 600);
+        (trades, orders) = (trades + more_trades, orders + more_orders);
+    }
+    assert!(trades > 500 && orders > 100, "{trades} trades, {orders} open orders");
+}
+
+#[test]
+fn a_venue_at_which_nothing_happened_moves_too() {
+    let (trades, orders) = both_go_on_the_same_way(3, 0, 400);
+    assert!(trades > 0 && orders == 0);
+    let mut new = Venue::new(three());
+    new.move_in(&Venue::new(Routing::single()).inventory());
+    new.open();
+    assert_eq!(answer(&new.apply(open_account(), false)), &Answer::AccountOpened(AccountId::FIRST_CLIENT));
+}
+
+#[test]
+fn it_may_move_on_from_there() {
+    let mut old = Old::new();
+    for step in stream(9, 900) {
+        let body = steps::body(&step, &old.model);
+        old.apply(body);
+    }
+    let inventory = old.venue.inventory();
+    let mut from = inventory.clone();
+    for routing in [three(), Routing::single(), Routing::new_checked(7, BTreeMap::new()).unwrap()] {
+        let mut next = Venue::new(routing);
+        next.number = old.venue.number;
+        next.move_in(&from);
+        next.open();
+        from = next.inventory();
+        assert_eq!(inventory.differences(&from), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_venue_moves_only_where_nothing_is() {
+    let inventory = Old::new().venue.inventory();
+    assert!(!inventory.balances.is_empty());
+    let mut new = Venue::new(three());
+    let begin = || Piece::Begin { export: EXPORT, pieces: 3 };
+    let registry = Routing::REGISTRY;
+    // Something is here already, and goes on.
+    new.apply(open_account(), false);
+    assert_eq!(new.take(registry, 1, begin()), Some(Answer::Refused(Refusal::NotEmpty)));
+    assert!(!new.partitions[0].is_moving_in());
+    assert_eq!(new.partitions[0].pieces(), RequestNumber(0));
+    let next = AccountId(AccountId::FIRST_CLIENT.0 + 1);
+    assert_eq!(answer(&new.apply(open_account(), false)), &Answer::AccountOpened(next));
+
+    // Pieces without a beginning, from somebody else, or of something that does not fit.
+    let mut new = Venue::new(three());
+    let misfit = Some(Answer::Refused(Refusal::MisfitPiece));
+    assert_eq!(new.take(registry, 1, Piece::Assets(inventory.assets.clone())), misfit);
+    assert_eq!(new.take(registry, 1, Piece::Open), misfit);
+    assert!(!new.partitions[0].has_moved_in());
+    let mut new = Venue::new(three());
+    let events = new.command(registry, GATEWAY, RequestNumber(1), Body::MoveIn(Box::new(begin())));
+    assert_eq!(answer(&events), &Answer::Refused(Refusal::MisfitPiece));
+    assert_eq!(new.take(registry, 1, begin()), Some(Answer::MovedIn));
+    assert_eq!(new.take(registry, 2, begin()), Some(Answer::Refused(Refusal::NotEmpty)));
+    assert!(new.partitions[0].is_moving_in(), "a second beginning does not end the first");
+    assert_eq!(new.take(registry, 3, Piece::Markets(inventory.markets.clone())), misfit, "before its assets");
+    assert_eq!(new.take(registry, 4, Piece::Accounts(inventory.accounts.clone())), Some(Answer::MovedIn));
+    assert_eq!(new.take(registry, 5, Piece::Accounts(inventory.accounts.clone())), misfit, "twice");
+    assert_eq!(new.take(registry, 6, Piece::Money(inventory.balances.clone())), misfit, "of assets that are not there");
+    assert_eq!(new.partitions[0].sequence(), Sequence(7));
+
+    // Afterwards no piece changes anything, nor does it close what is open.
+    let mut new = Venue::new(three());
+    new.move_in(&inventory);
+    new.open();
+    let pieces = new.partitions[0].pieces().0;
+    assert_eq!(new.take(registry, 2, Piece::Open), misfit);
+    assert_eq!(new.take(registry, pieces + 1, Piece::Assets(Vec::new())), misfit);
+    assert_eq!(new.take(registry, pieces + 2, begin()), Some(Answer::Refused(Refusal::NotEmpty)));
+    assert!(new.partitions[0].has_moved_in() && !new.partitions[0].is_moving_in());
+}
+
+#[test]
+fn what_is_under_way_cannot_be_drawn_up() {
+    let mut old = Old::new();
+    for step in stream(11, 300) {
+        let body = steps::body(&step, &old.model);
+        old.apply(body);
+    }
+    let mut new = Venue::new(three());
+    new.number = old.venue.number;
+    new.move_in(&old.venue.inventory());
+    new.open();
+    // An order is admitted by its account's partition, and its market has not heard of it.
+    let mut number = 1_000_000;
+    let parts = loop {
+        let step = stream(number, 1).next().unwrap();
+        number += 1;
+        let body = steps::body(&step, &old.model);
+        let home = new.routing.home(&body);
+        new.command(home, GATEWAY, RequestNumber(number), body);
+        if new.partitions[usize::from(home.0)].drain_outgoing().count() > 0 {
+            break new.partitions.iter().zip(&new.views);
+        }
+    };
+    let parts: Vec<(&Partition, &dyn Past)> = parts.map(|(partition, views)| (partition, views as &dyn Past)).collect();
+    assert_eq!(Inventory::gather(&parts), Err(crossbook_engine::moving::Error::InTransit));
+}

@@ -1,0 +1,24 @@
+//! What the views know of a venue that moves house, and its state does not.
+
+use crossbook_engine::event::{LastTrade, OrderMovedIn};
+use crossbook_engine::moving::{MarketPast, Past};
+use crossbook_types::{OrderId, SymbolId};
+
+use crate::Views;
+use crate::trades::PublicTrade;
+
+impl Past for Views {
+    fn order(&self, symbol: SymbolId, order: OrderId) -> Option<OrderMovedIn> {
+        let order = self.market(symbol)?.order(order).filter(|order| order.status.is_open())?;
+        Some(order.to_move())
+    }
+
+    fn market(&self, symbol: SymbolId) -> Option<MarketPast> {
+        let market = Self::market(self, symbol)?;
+        let last = market.last_trade().map(|last| {
+            let PublicTrade { trade, price, quantity, quote, taker_side, time } = last;
+            LastTrade { trade, price, quantity, quote, taker_side, time }
+        });
+        Some(MarketPast { last, aggregate_trades: market.aggregate_trades().count().0 })
+    }
+}
