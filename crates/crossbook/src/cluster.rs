@@ -6,6 +6,7 @@
 pub mod audit;
 mod books;
 pub mod gateway;
+pub mod import;
 pub mod local;
 pub mod snapshots;
 mod told;

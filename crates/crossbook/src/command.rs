@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod cluster;
+pub mod moving;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -137,6 +138,12 @@ pub enum Command {
     /// Run a whole cluster on this machine, with Redis, MariaDB and HAProxy, until Ctrl-C.
     #[command(after_long_help = cluster::LOCAL_EXAMPLES)]
     Cluster(cluster::Local),
+    /// Write down everything that a stopped venue has, to move it into a cluster.
+    #[command(after_long_help = moving::EXAMPLES)]
+    Export(moving::Export),
+    /// Move a venue that was exported into a new cluster.
+    #[command(after_long_help = moving::EXAMPLES)]
+    Import(moving::Import),
     /// Replay a venue's log offline and prove that its books balance.
     #[command(after_long_help = AUDIT_EXAMPLES)]
     Audit(Audit),

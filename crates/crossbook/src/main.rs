@@ -10,6 +10,7 @@ mod cluster;
 mod command;
 mod config;
 mod demo;
+mod export;
 mod folded;
 mod history;
 mod logging;
@@ -65,6 +66,10 @@ enum Failure {
     #[error(transparent)]
     Audit(#[from] audit::Error),
     #[error(transparent)]
+    Export(#[from] export::Error),
+    #[error(transparent)]
+    Import(#[from] cluster::import::Error),
+    #[error(transparent)]
     Store(#[from] store::Error),
     #[error(transparent)]
     Bench(#[from] bench::Error),
@@ -92,6 +97,14 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Worker(options) => cluster::worker::run(options)?,
         Command::Cluster(options) => cluster::local::run(&options)?,
         Command::Writer(options) => cluster::writer::run(options)?,
+        Command::Export(options) => output::tell(&export::run(&options)?)?,
+        Command::Import(options) => {
+            let (text, moved_in) = cluster::import::run(&options)?;
+            output::tell(&text)?;
+            if !moved_in {
+                return Ok(ExitCode::from(OFF));
+            }
+        }
         Command::Audit(options) => {
             let (text, adds_up) = audit::run(&options)?;
             output::tell(&text)?;

@@ -138,9 +138,12 @@ fn secret_key(data: &Path, registry: &Registry, lost: LostKeys) -> Result<Master
 }
 
 /// What came back from disk.
-struct Restored {
-    partition: Partition,
-    views: Folded,
+pub(crate) struct Restored {
+    /// The partition.
+    pub(crate) partition: Partition,
+    /// Its views.
+    pub(crate) views: Folded,
+    /// The log, open; as long as it is, nobody else can open it.
     log: Files,
     snapshots: Folder,
     snapshot: Sequence,
@@ -148,7 +151,10 @@ struct Restored {
 }
 
 /// Opens the log and brings the venue back to where it stood, and tells how far it is.
-fn restore(config: &Config, enter: impl Fn(Phase)) -> Result<Restored, Error> {
+///
+/// # Errors
+/// When the log cannot be opened or read, or the snapshots cannot.
+pub(crate) fn restore(config: &Config, enter: impl Fn(Phase)) -> Result<Restored, Error> {
     let path = log_folder(&config.data);
     let snapshots = Folder::open(&snapshot_folder(&config.data))?;
     // What a snapshot stands for was durable. Told so, the log refuses to take damage there for a torn tail and cut it.

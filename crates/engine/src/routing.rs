@@ -59,7 +59,7 @@ impl Routing {
     }
 
     /// All partitions, by number.
-    pub fn all(&self) -> impl Iterator<Item = PartitionId> + use<> {
+    pub fn all(&self) -> impl DoubleEndedIterator<Item = PartitionId> + use<> {
         (0..self.partitions).map(PartitionId)
     }
 

@@ -1,12 +1,14 @@
 //! Runs partitions on logs.
 //!
 //! [`node`] is the heart: batching, durability before telling, in one struct without I/O of its own. [`recovery`] brings a partition
-//! back from snapshot and log, [`snapshot`] keeps the snapshots, [`audit`] replays a log and proves that it adds up. [`embedded`] puts a
+//! back from snapshot and log, [`snapshot`] keeps the snapshots, [`audit`] replays a log and proves that it adds up. [`export`] writes a venue down
+//! that moves. [`embedded`] puts a
 //! node on threads, for the venue in one process. [`cluster`] runs partitions whose logs live in a store that several processes share.
 
 pub mod audit;
 pub mod cluster;
 pub mod embedded;
+pub mod export;
 pub mod node;
 pub mod outlet;
 pub mod recovery;

@@ -1,6 +1,9 @@
 use super::*;
 use crossbook_engine::command::{CancelOrder, NewOrder, Size, Target, TransferRequest};
+use crossbook_engine::event::MarketMovedIn;
+use crossbook_engine::moving::{Owned, Piece};
 use crossbook_engine::peer::{Origin, PeerMessage};
+use crossbook_engine::{Answer, Refusal};
 use crossbook_types::*;
 use proptest::prelude::*;
 
@@ -74,6 +77,47 @@ fn the_bytes_of_version_2() {
         assert_eq!(bytes, unhex(expected), "{body:?}");
         let command = decode_command(Sequence(3), Timestamp(4), &bytes).unwrap();
         assert_eq!((command.source, command.number, command.body), (SourceId(65_537), RequestNumber(7), body));
+    }
+}
+
+/// What the vocabulary has got at its ends since version 2 began.
+#[test]
+fn the_bytes_of_what_was_added_to_version_2() {
+    let piece = |piece| Body::MoveIn(Box::new(piece));
+    let money = Piece::Money(vec![Owned { account: AccountId(1001), asset: AssetId(1), amount: Amount(5) }]);
+    for (body, expected) in [
+        (piece(Piece::Begin { export: [7; 32], pieces: 300 }), format!("02ffff0307 0b00{}ac02", "07".repeat(32))),
+        (piece(money), "02ffff0307 0b0601e907010a".to_owned()),
+        (piece(Piece::Open), "02ffff0307 0b0a".to_owned()),
+    ] {
+        let mut bytes = Vec::new();
+        encode_command(SourceId::MOVING, RequestNumber(7), &body, &mut bytes);
+        assert_eq!(bytes, unhex(&expected), "{body:?}");
+        assert_eq!(decode_command(Sequence(3), Timestamp(4), &bytes).unwrap().body, body);
+    }
+    let cause = Cause { sequence: Sequence(3), time: Timestamp(4) };
+    let moved = MarketMovedIn {
+        symbol: SymbolId(2),
+        next_order: OrderId(300),
+        last: None,
+        aggregate_trades: 1,
+        depth_update: 2,
+    };
+    let answer = |answer| Event::Answered { source: SourceId(1), number: RequestNumber(2), answer };
+    for (event, expected) in [
+        (Event::MarketMovedIn(Box::new(moved)), "020304 01 0e02ac02000102"),
+        (
+            Event::MoneyMovedIn { account: AccountId(1001), asset: AssetId(1), amount: Amount(5) },
+            "020304 01 10e907010a",
+        ),
+        (answer(Answer::MovedIn), "020304 01 0d01020b"),
+        (answer(Answer::Refused(Refusal::MovingIn)), "020304 01 0d01020a18"),
+        (answer(Answer::Refused(Refusal::MisfitPiece)), "020304 01 0d01020a1a"),
+    ] {
+        let mut bytes = Vec::new();
+        encode_events(cause, std::slice::from_ref(&event), &mut bytes);
+        assert_eq!(bytes, unhex(expected), "{event:?}");
+        assert_eq!(decode_events(&bytes).unwrap(), (cause, vec![event]));
     }
 }
 

@@ -53,7 +53,7 @@ pub fn audit(site: &Site) -> Result<Report, Error> {
     Ok(add_up(&Moment::now(site, &site.routing, || Folded::new(site.limits.clone()))?))
 }
 
-fn add_up(moment: &Moment<Folded>) -> Report {
+pub(super) fn add_up(moment: &Moment<Folded>) -> Report {
     let (mut partitions, mut findings) = (Vec::new(), Vec::new());
     let mut totals: BTreeMap<_, Totals> = BTreeMap::new();
     let mut names = BTreeMap::new();

@@ -81,6 +81,28 @@ impl Venue {
         Starting { venue, addresses }
     }
 
+    /// Starts a gateway of a cluster and waits until it is ready. `key` is what the secrets of its API keys are encrypted under.
+    pub async fn gateway(config: &Path, key: &str) -> Self {
+        let [http, admin] = [free_address(), free_address()];
+        let mut command = binary();
+        command.args(["gateway", "--log-format", "json", "--http", &http, "--admin", &admin, "--config"]).arg(config);
+        command.env("CROSSBOOK_ADMIN_TOKEN", TOKEN).env("CROSSBOOK_SECRET_KEY", key);
+        let venue = Self { child: command.spawn().unwrap(), http, admin, client: reqwest::Client::new() };
+        ready(&venue.client, &venue.admin).await;
+        venue
+    }
+
+    /// Starts a worker of a cluster, which runs all partitions, and waits until it is ready.
+    pub async fn worker(config: &Path) -> Self {
+        let admin = free_address();
+        let mut command = binary();
+        command.args(["worker", "--log-format", "json", "--admin", &admin, "--config"]).arg(config);
+        let child = command.spawn().unwrap();
+        let venue = Self { child, http: String::new(), admin, client: reqwest::Client::new() };
+        ready(&venue.client, &venue.admin).await;
+        venue
+    }
+
     /// Ends it as a power cut would.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -154,6 +176,20 @@ impl Drop for Venue {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// An address of this machine that nobody listens on.
+fn free_address() -> String {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// Waits until a process says on its admin address that it is ready.
+async fn ready(client: &reqwest::Client, admin: &str) {
+    eventually("the process is ready", async || {
+        let answer = client.get(format!("http://{admin}/readyz")).send().await.ok()?;
+        answer.status().is_success().then_some(())
+    })
+    .await;
 }
 
 /// What a venue says that must not start.

@@ -401,8 +401,8 @@ impl Replica {
 
 #[cfg(test)]
 mod tests {
-    use crossbook_engine::command::{Body, ListAsset};
     use crossbook_engine::Routing;
+    use crossbook_engine::command::{Body, ListAsset};
     use crossbook_types::{AssetName, PartitionId, RequestNumber, SourceId};
 
     use super::*;

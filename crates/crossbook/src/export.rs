@@ -1,0 +1,251 @@
+//! `crossbook export`: writes down everything that a stopped venue has, to be moved into a cluster.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crossbook_engine::moving::{self, Inventory};
+use crossbook_engine::registry::Credential;
+use crossbook_gateway::secret::MasterKey;
+use crossbook_node::export::{self, Export};
+use crossbook_types::{Amount, Decimal};
+use serde_json::{Map, Value, json};
+
+use crate::config::{self, Config, Flags};
+use crate::secrets::{self, Absent};
+use crate::{command, venue};
+
+/// Why a venue cannot be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is none.
+    #[error("there is no log in {}; give the data folder of a venue", .0.display())]
+    NoLog(PathBuf),
+    /// It runs.
+    #[error("the venue in {} is running ({holder}); stop it, and do not start it again afterwards", folder.display())]
+    Running {
+        /// Where.
+        folder: PathBuf,
+        /// Who has it.
+        holder: String,
+    },
+    /// The settings are wrong.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// It cannot be restored.
+    #[error(transparent)]
+    Venue(#[from] venue::Error),
+    /// What it has cannot be drawn up.
+    #[error("the venue cannot be exported: {0}")]
+    Inventory(#[from] moving::Error),
+    /// There is a file already.
+    #[error("{} is there already; choose another name with --out, or move it away", .0.display())]
+    Exists(PathBuf),
+    /// The file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Exports as the command line says. The outcome in words.
+///
+/// # Errors
+/// When there is no venue, it runs, it cannot be restored, or the file cannot be written.
+pub fn run(options: &command::moving::Export) -> Result<String, Error> {
+    let data = &options.data;
+    if !venue::log_folder(data).is_dir() {
+        return Err(Error::NoLog(venue::log_folder(data)));
+    }
+    if options.out.exists() {
+        return Err(Error::Exists(options.out.clone()));
+    }
+    let config = Config::load(options.config.as_deref(), Flags { data: Some(data.clone()), ..Flags::default() })?;
+    // The log keeps the folder locked until the file is there: nothing happens at the venue meanwhile.
+    let restored = venue::restore(&config, |_| ()).map_err(|error| match error {
+        venue::Error::Log { source: crossbook_log::Error::Locked { holder, .. }, .. } => {
+            Error::Running { folder: data.clone(), holder }
+        }
+        error => error.into(),
+    })?;
+    let (partition, views) = (&restored.partition, &restored.views.0);
+    let inventory = Inventory::gather(&[(partition, views)])?;
+    let state_hash = crossbook_wire::state_hash(&partition.state());
+    let export = Export { sequence: partition.sequence(), time: partition.time(), state_hash, inventory };
+    let (bytes, name) = export::encode(&export);
+    write(&options.out, &bytes)?;
+    let told =
+        Told { export: &export, name: hex::encode(name), file: &options.out, secret_key: secret_key(data, &export) };
+    Ok(if options.json { format!("{}\n", told.as_json()) } else { told.as_text() })
+}
+
+/// Writes a file that was not there, and only whole: what is left of one that was cut short has another name.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let failed = |source: std::io::Error| match source.kind() {
+        ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
+        _ => Error::Write { path: path.to_owned(), source },
+    };
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    // Whoever can read it knows what everybody has.
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial).map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+    // Unlike a renaming, a link does not replace what may be there by now.
+    std::fs::hard_link(&partial, path).map_err(failed)?;
+    std::fs::remove_file(&partial).map_err(failed)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+}
+
+/// What is known of the key that the secrets in an export need.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum SecretKey {
+    /// Nothing is encrypted.
+    NotNeeded,
+    /// It is there, and opens them.
+    At(String),
+    /// What is there does not open them, or nothing is.
+    Missing(String),
+}
+
+fn secret_key(data: &Path, export: &Export) -> SecretKey {
+    if sealed(&export.inventory).next().is_none() {
+        return SecretKey::NotNeeded;
+    }
+    let from_environment = std::env::var_os(secrets::SECRET_KEY_VARIABLE).is_some();
+    let place = match from_environment {
+        true => format!("in {} of this environment", secrets::SECRET_KEY_VARIABLE),
+        false => format!("in {}", secrets::key_file(data).display()),
+    };
+    match secrets::secret_key(data, Absent::Refuse) {
+        Ok(key) if opens(&key, &export.inventory) => SecretKey::At(place),
+        Ok(_) => SecretKey::Missing(format!("the one {place} does not open them")),
+        Err(error) => SecretKey::Missing(error.to_string()),
+    }
+}
+
+fn sealed(inventory: &Inventory) -> impl Iterator<Item = (&crossbook_types::ApiKeyId, &[u8])> {
+    inventory.api_keys.iter().filter_map(|key| match &key.credential {
+        Credential::Hmac { sealed } => Some((&key.key, sealed.as_slice())),
+        Credential::Ed25519 { .. } | Credential::Rsa { .. } => None,
+    })
+}
+
+/// Whether that is the key under which the secrets of an inventory are encrypted; one that it opens proves it.
+#[must_use]
+pub fn opens(key: &MasterKey, inventory: &Inventory) -> bool {
+    let mut all = sealed(inventory).peekable();
+    all.peek().is_none() || all.any(|(name, sealed)| key.open(name, sealed).is_ok())
+}
+
+/// Whether an inventory has secrets that need a key.
+#[must_use]
+pub fn has_secrets(inventory: &Inventory) -> bool {
+    sealed(inventory).next().is_some()
+}
+
+/// What is said of an export.
+struct Told<'a> {
+    export: &'a Export,
+    name: String,
+    file: &'a Path,
+    secret_key: SecretKey,
+}
+
+/// What there is of each kind, for people and programs.
+#[must_use]
+pub fn counts(inventory: &Inventory) -> [(&'static str, usize); 6] {
+    [
+        ("assets", inventory.assets.len()),
+        ("markets", inventory.markets.len()),
+        ("accounts", inventory.accounts.len()),
+        ("apiKeys", inventory.api_keys.len()),
+        ("transfers", inventory.transfers.len()),
+        ("openOrders", inventory.orders()),
+    ]
+}
+
+impl Told<'_> {
+    /// By asset: its name, what clients have of it, and what the venue took in fees.
+    fn sums(&self) -> Vec<(String, String, String)> {
+        let inventory = &self.export.inventory;
+        let clients = inventory.clients();
+        let line = |asset: &crossbook_types::Asset| {
+            let text = |amount: Amount| {
+                let mut text = String::new();
+                Decimal::write(amount.0, asset.decimals, 0, &mut text);
+                text
+            };
+            let fees =
+                inventory.fees.iter().find(|fees| fees.asset == asset.id).map_or(Amount::ZERO, |fees| fees.amount);
+            (asset.name.to_string(), text(clients.get(&asset.id).copied().unwrap_or_default()), text(fees))
+        };
+        inventory.assets.iter().map(line).collect()
+    }
+
+    fn as_json(&self) -> Value {
+        let assets: Map<String, Value> = self
+            .sums()
+            .into_iter()
+            .map(|(name, clients, fees)| (name, json!({ "clients": clients, "fees": fees })))
+            .collect();
+        let counts: Map<String, Value> =
+            counts(&self.export.inventory).into_iter().map(|(what, count)| (what.to_owned(), count.into())).collect();
+        json!({
+            "export": self.name,
+            "file": self.file.display().to_string(),
+            "sequence": self.export.sequence.0,
+            "stateHash": hex::encode(self.export.state_hash),
+            "assets": assets,
+            "counts": counts,
+            "secretKeyNeeded": self.secret_key != SecretKey::NotNeeded,
+            "secretKeyAtHand": matches!(self.secret_key, SecretKey::At(_)),
+        })
+    }
+
+    fn as_text(&self) -> String {
+        use std::fmt::Write as _;
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "file          {}", self.file.display());
+        let _ = writeln!(out, "export        {}", self.name);
+        let _ = writeln!(out, "last command  {}", self.export.sequence);
+        let _ = writeln!(out, "state hash    {}", hex::encode(self.export.state_hash));
+        let [assets, markets, accounts, keys, transfers, orders] =
+            counts(&self.export.inventory).map(|(_, count)| count);
+        let _ = writeln!(
+            out,
+            "what there is {assets} assets, {markets} markets, {accounts} accounts, {keys} API keys, {transfers} transfers, {orders} open orders"
+        );
+        let _ = writeln!(out, "\n{:<10} {:>32} {:>28}", "asset", "clients", "fees");
+        for (name, clients, fees) in self.sums() {
+            let _ = writeln!(out, "{name:<10} {clients:>32} {fees:>28}");
+        }
+        out.push('\n');
+        let _ = match &self.secret_key {
+            SecretKey::NotNeeded => writeln!(out, "No API key needs the secret key."),
+            SecretKey::At(place) => writeln!(
+                out,
+                "The secrets of API keys are encrypted in the file. Every gateway of the cluster needs the key to them as {}; it is {place}.",
+                secrets::SECRET_KEY_VARIABLE
+            ),
+            SecretKey::Missing(why) => writeln!(
+                out,
+                "WARNING: the secrets of API keys are encrypted in the file, and the key to them is not at hand ({why}). Without it, no \
+                 gateway of the cluster starts."
+            ),
+        };
+        let _ = writeln!(
+            out,
+            "Do not start this venue again: what it did from now on would not move. Next: crossbook import --config CLUSTER.toml {}",
+            self.file.display()
+        );
+        out
+    }
+}
