@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbook_engine::moving::{Inventory, Past, Piece};
 use crossbook_engine::{Body, Cause, Command, Event, Events, Partition, Routing};
 use crossbook_store::contents::{TableContents, contents};
 use crossbook_store::verify::{Facts, Witness, compare_entries};
@@ -51,6 +52,37 @@ impl Cluster {
         cluster
     }
 
+    /// The same with a venue that moved in, and has traded on since.
+    fn moved(one: &Venue, then: &[(Timestamp, Body)]) -> Self {
+        let mut views = Views::new(Limits::default());
+        one.log.iter().for_each(|(cause, events)| views.apply_all(*cause, events));
+        let inventory = Inventory::gather(&[(&one.partition, &views as &dyn Past)]).unwrap();
+        let mut cluster = Self::of(&[]);
+        let all = inventory.pieces(&cluster.routing, [3; 32]);
+        for (to, pieces) in cluster.routing.all().zip(all) {
+            for (number, piece) in (1..).zip(pieces) {
+                cluster.command(to, one.now, piece.source(), RequestNumber(number), Body::MoveIn(Box::new(piece)));
+            }
+        }
+        for to in cluster.routing.all() {
+            let open = Body::MoveIn(Box::new(Piece::Open));
+            cluster.command(to, one.now, Piece::Open.source(), RequestNumber(1), open);
+        }
+        for (number, (time, body)) in (1..).zip(then) {
+            cluster.apply(number, *time, body.clone());
+        }
+        cluster
+    }
+
+    fn command(&mut self, to: PartitionId, time: Timestamp, source: SourceId, number: RequestNumber, body: Body) {
+        let partition = &mut self.partitions[usize::from(to.0)];
+        let sequence = partition.sequence().next();
+        let mut events = Events::new();
+        partition.apply(&Command { sequence, time, source, number, body }, &mut events);
+        let told = events.iter().map(|(cause, events)| (cause, events.to_vec()));
+        self.told[usize::from(to.0)].extend(told);
+    }
+
     fn home(&self, body: &Body) -> PartitionId {
         match body {
             Body::Place(order) => self.routing.of_account(order.account),
@@ -64,13 +96,8 @@ impl Cluster {
     fn apply(&mut self, number: u64, time: Timestamp, body: Body) {
         let mut queue = VecDeque::from([(self.home(&body), SourceId::FIRST_GATEWAY, RequestNumber(number), body)]);
         while let Some((to, source, number, body)) = queue.pop_front() {
-            let partition = &mut self.partitions[usize::from(to.0)];
-            let sequence = partition.sequence().next();
-            let mut events = Events::new();
-            partition.apply(&Command { sequence, time, source, number, body }, &mut events);
-            let told = events.iter().map(|(cause, events)| (cause, events.to_vec()));
-            self.told[usize::from(to.0)].extend(told);
-            for outgoing in partition.drain_outgoing() {
+            self.command(to, time, source, number, body);
+            for outgoing in self.partitions[usize::from(to.0)].drain_outgoing() {
                 let body = Body::Peer(outgoing.message);
                 queue.push_back((outgoing.to, SourceId::partition(to), outgoing.number, body));
             }
@@ -152,6 +179,45 @@ async fn three_partitions_write_what_one_writes() {
     let homes: BTreeSet<_> =
         (0..venue::ACCOUNTS).map(|at| three.routing.of_account(AccountId(AccountId::FIRST_CLIENT.0 + at))).collect();
     assert!(homes.len() > 1, "accounts are apart: {homes:?}");
+}
+
+#[tokio::test]
+async fn the_tables_of_a_venue_that_moved_in_are_true_from_its_first_command() {
+    let mut one = Venue::open(22);
+    one.trade(1_200, 400_000);
+    let before = one.log.clone();
+    let asked = one.asked.len();
+    let mut old = Venue::open(22);
+    old.trade(1_200, 400_000);
+    one.trade(800, 400_000);
+    let three = Cluster::moved(&old, &one.asked[asked..]);
+    let of = |log: &[(Cause, Vec<Event>)], which: fn(&Event) -> bool| {
+        log.iter().flat_map(|(_, events)| events).filter(|event| which(event)).count() as u64
+    };
+    let trades = of(&one.log[before.len()..], |event| matches!(event, Event::Traded(_)));
+    let placed = of(&one.log[before.len()..], |event| matches!(event, Event::OrderPlaced(_)));
+    let open = of(&before, |event| matches!(event, Event::OrderPlaced(_)))
+        - of(&before, |event| matches!(event, Event::OrderClosed(_)));
+    for (alone, together) in databases().into_iter().zip(databases()) {
+        let database = together.database.clone().routed(three.routing.clone());
+        three.fill(&database).await;
+        assert_eq!(three.all_findings(&database).await, Vec::<String>::new(), "{:?}", together.dialect);
+        let found = counts(&contents(&database).await.unwrap());
+        assert_eq!((found["trades"], found["orders"]), (trades, open + placed), "what has ended did not move");
+        // Deposits did, and what everybody has now is what everybody would have had.
+        fill(&alone.database, &one.log, 100).await;
+        let expected = counts(&contents(&alone.database).await.unwrap());
+        for table in ["assets", "markets", "accounts", "balances", "transfers"] {
+            assert_eq!(found[table], expected[table], "{table}");
+        }
+        let stay = Facts::read(&alone.database, kit::PARTITION, false).await.unwrap();
+        let mut balances = BTreeMap::new();
+        for partition in three.routing.all() {
+            balances.extend(Facts::read(&database, partition, false).await.unwrap().balances);
+        }
+        assert_eq!(balances, stay.balances);
+    }
+    assert!(trades > 100 && open > 10, "{trades} {open}");
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use super::{ExportId, Held, Piece, Placed};
 use crate::registry::{ApiKey, Credential};
 use crate::routing::Routing;
 
-/// The most entries of a piece. One is at most some hundred bytes, so a piece stays far below what one record of a log may have.
-const ENTRIES_MAX: usize = 256;
+/// The most entries of a piece. One is some hundred bytes, and so is what is told of it, so a thousand pieces still fit in one round trip.
+const ENTRIES_MAX: usize = 64;
 /// The most bytes of API keys in a piece, unless one alone is more: a key may bear a long list of addresses.
 const KEY_BYTES_MAX: usize = 1 << 16;
 
