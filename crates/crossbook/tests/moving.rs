@@ -6,10 +6,11 @@ mod venue;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use crossbook_engine::moving::Piece;
 use crossbook_engine::{Body, Routing};
+use crossbook_loadtest::cluster::{LocalCluster, Plan};
 use crossbook_loadtest::redis::RedisServer;
 use crossbook_log::streams::{Link, Options, Servers};
 use crossbook_node::export;
@@ -240,6 +241,87 @@ async fn a_venue_moves_from_a_folder_into_a_cluster() {
     let audit = told(&run(&["audit", "--cluster", "--json", "--config"], &config));
     assert_eq!(audit["ok"], true, "{audit}");
     assert_eq!(new.operate(Method::GET, "audit", None).await["ok"], true);
+}
+
+/// Into a cluster that runs already, whose Redis loses a master just then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_venue_moves_into_a_running_cluster_that_loses_a_master_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, file) = (folder.path().join("venue"), folder.path().join("venue.export"));
+    let old = Venue::serve(&data).await;
+    let traders = populate(&old).await;
+    let (mut before, trades) = (everything(&old, &traders).await, old.get("/api/v3/trades?symbol=BTCUSDT").await);
+    let orders = traders[0].1.ask(&old, Method::GET, "allOrders", "symbol=BTCUSDT").await;
+    let ended = orders.as_array().unwrap().iter().find(|order| order["status"] == "FILLED").unwrap()["orderId"].clone();
+    assert_eq!(old.stop().await, Some(0));
+    let exported = told(&run(&["export", "--json", "--out", file.to_str().unwrap(), "--data"], &data));
+
+    let plan = Plan {
+        partitions: 5,
+        workers: 2,
+        gateways: 1,
+        settings: "[gateway]\nhistory_wait_ms = 5000\n".to_owned(),
+        snapshot_every_commands: Some(10),
+        secret_key: Some(secret_key(&data).trim().to_owned()),
+        ..Plan::default()
+    };
+    let program = Path::new(env!("CARGO_BIN_EXE_crossbook"));
+    let mut cluster = LocalCluster::start(&folder.path().join("cluster"), program, &plan, |_| ()).unwrap();
+    let config = cluster.config().to_owned();
+    let lost = cluster.redis.master_of("{crossbook:p0}:in").unwrap();
+    cluster.redis.kill(lost);
+    let arguments = ["import", "--json", "--config", config.to_str().unwrap()];
+    let importing = binary().args(arguments).arg(&file).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually("a replica is promoted", async || {
+        cluster.redis.master_of("{crossbook:p0}:in").filter(|now| *now != lost)
+    })
+    .await;
+    // The new master has no replica, so nothing is acknowledged before the old one is back.
+    cluster.tend().unwrap();
+    cluster.redis.wait_until_whole().unwrap();
+    let output = importing.wait_with_output().unwrap();
+    let imported = told(&output);
+    assert_eq!((&imported["ok"], &imported["compared"]), (&json!(true), &json!(true)), "{imported}");
+    assert_eq!(imported["counts"], exported["counts"]);
+
+    let (http, admin) = (cluster.http().to_string(), cluster.admin().to_string());
+    let new = Venue::elsewhere(http, admin, cluster.token());
+    let last = traders.last().unwrap().1.clone();
+    eventually("the partitions have taken everything", async || {
+        let (status, _) = last.send(&new, Method::GET, "openOrders", "").await;
+        (status == 200 && everything(&new, &traders).await == before).then_some(())
+    })
+    .await;
+    goes_on(&new, &traders, &trades, &mut before).await;
+    let config = config.to_str().unwrap();
+    let audit = told(&run(&["audit", "--cluster", "--json", "--config"], Path::new(config)));
+    assert_eq!(audit["ok"], true, "{audit}");
+    // The history has what has happened since, and what was there when it began.
+    eventually("the history agrees with the engine", async || {
+        let verify = run(&["store", "verify", "--cluster", "--json", "--config"], Path::new(config));
+        let verdict: Value = serde_json::from_slice(&verify.stdout).ok()?;
+        (verdict["ok"] == true && verdict["entriesCompared"] == true).then_some(())
+    })
+    .await;
+    let asked = format!("symbol=BTCUSDT&orderId={ended}");
+    let (status, answer) = traders[0].1.send(&new, Method::GET, "order", &asked).await;
+    assert_eq!((status, &answer["code"]), (400, &json!(-2013)), "what had ended did not move: {answer}");
+
+    // A gateway that begins anew, maybe from snapshots, reads the same.
+    let seen = everything(&new, &traders).await;
+    cluster.kill("gateway-0");
+    cluster.tend().unwrap();
+    cluster.wait_until_ready("gateway-0").unwrap();
+    eventually("the gateway is back", async || {
+        let (status, _) = last.send(&new, Method::GET, "openOrders", "").await;
+        (status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(everything(&new, &traders).await, seen);
+    // Where the log has been trimmed since, an import is refused; otherwise it finds that all is there. Either way nothing changes.
+    let again = import(Path::new(config), &file);
+    assert!(again.status.success() || refusal(&again).contains("already has commands"), "{again:?}");
+    assert_eq!(everything(&new, &traders).await, seen);
 }
 
 /// The numbers go on, orders of before are traded with in their order, can be found and cancelled, and a transfer is not made twice.

@@ -70,6 +70,8 @@ pub struct Plan {
     pub settings: String,
     /// Commands of a partition after which its next snapshot is taken; `None`: as configured by default.
     pub snapshot_every_commands: Option<u64>,
+    /// The key under which API secrets are encrypted, as 64 hex digits; `None`: one is drawn.
+    pub secret_key: Option<String>,
 }
 
 impl Default for Plan {
@@ -84,6 +86,7 @@ impl Default for Plan {
             history: true,
             settings: String::new(),
             snapshot_every_commands: None,
+            secret_key: None,
         }
     }
 }
@@ -188,7 +191,8 @@ impl LocalCluster {
         for secret in &mut secrets {
             aws_lc_rs::rand::fill(secret).map_err(|_| io::Error::other("the system gives no random bytes"))?;
         }
-        let [token, key] = secrets.map(hex::encode);
+        let [token, drawn] = secrets.map(hex::encode);
+        let key = plan.secret_key.clone().unwrap_or(drawn);
         let config = folder.join("cluster.toml");
         fs::write(&config, settings(folder, &redis, plan, database.as_deref())?)?;
         let mut cluster = Self {

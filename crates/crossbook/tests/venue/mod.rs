@@ -40,7 +40,10 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
 
 /// A running venue; killed when dropped.
 pub struct Venue {
-    child: Child,
+    /// `None` where somebody else looks after its processes.
+    child: Option<Child>,
+    /// What guards its admin API.
+    token: String,
     pub http: String,
     pub admin: String,
     pub client: reqwest::Client,
@@ -76,9 +79,20 @@ impl Venue {
         command.arg(data).args(options).env("CROSSBOOK_ADMIN_TOKEN", TOKEN);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let addresses = Addresses::read(&mut child);
-        let mut venue = Self { child, http: String::new(), admin: String::new(), client: reqwest::Client::new() };
+        let mut venue = Self::of(Some(child), String::new(), String::new());
         venue.admin = addresses.admin.recv_timeout(DEADLINE).expect("the venue says where its operator is answered");
         Starting { venue, addresses }
+    }
+
+    fn of(child: Option<Child>, http: String, admin: String) -> Self {
+        Self { child, token: TOKEN.to_owned(), http, admin, client: reqwest::Client::new() }
+    }
+
+    /// A venue whose processes somebody else looks after.
+    pub fn elsewhere(http: String, admin: String, token: &str) -> Self {
+        let mut venue = Self::of(None, http, admin);
+        token.clone_into(&mut venue.token);
+        venue
     }
 
     /// Starts a gateway of a cluster and waits until it is ready. `key` is what the secrets of its API keys are encrypted under.
@@ -87,7 +101,7 @@ impl Venue {
         let mut command = binary();
         command.args(["gateway", "--log-format", "json", "--http", &http, "--admin", &admin, "--config"]).arg(config);
         command.env("CROSSBOOK_ADMIN_TOKEN", TOKEN).env("CROSSBOOK_SECRET_KEY", key);
-        let venue = Self { child: command.spawn().unwrap(), http, admin, client: reqwest::Client::new() };
+        let venue = Self::of(Some(command.spawn().unwrap()), http, admin);
         ready(&venue.client, &venue.admin).await;
         venue
     }
@@ -97,29 +111,30 @@ impl Venue {
         let admin = free_address();
         let mut command = binary();
         command.args(["worker", "--log-format", "json", "--admin", &admin, "--config"]).arg(config);
-        let child = command.spawn().unwrap();
-        let venue = Self { child, http: String::new(), admin, client: reqwest::Client::new() };
+        let venue = Self::of(Some(command.spawn().unwrap()), String::new(), admin);
         ready(&venue.client, &venue.admin).await;
         venue
     }
 
     /// Ends it as a power cut would.
     pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        let child = self.child.as_mut().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     /// Asks it to end, and gives its exit status.
     pub async fn stop(mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
+        let child = self.child.as_mut().unwrap();
+        let pid = child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        eventually("the venue stops", async || self.child.try_wait().unwrap()).await.code()
+        eventually("the venue stops", async || child.try_wait().unwrap()).await.code()
     }
 
     /// Asks the admin API.
     pub async fn operate(&self, method: Method, path: &str, body: Option<Value>) -> Value {
         let mut request =
-            self.client.request(method, format!("http://{}/admin/v1/{path}", self.admin)).bearer_auth(TOKEN);
+            self.client.request(method, format!("http://{}/admin/v1/{path}", self.admin)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -173,8 +188,10 @@ impl Venue {
 impl Drop for Venue {
     fn drop(&mut self) {
         // Gone already where the test ended it itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
