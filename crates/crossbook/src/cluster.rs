@@ -8,6 +8,7 @@ mod books;
 pub mod gateway;
 pub mod import;
 pub mod local;
+pub mod rebuild;
 pub mod snapshots;
 mod told;
 pub mod verify;

@@ -88,6 +88,9 @@ Examples:
   Make it anew from the log:
     crossbook store rebuild --data /var/lib/crossbook
 
+  The same of a cluster, whose writer does it; trading goes on:
+    crossbook store rebuild --cluster --config cluster.toml
+
   In another database than the configured one:
     CROSSBOOK_HISTORY__DATABASE='mysql://venue:secret@db/crossbook' crossbook store rebuild --data /var/lib/crossbook";
 
@@ -271,8 +274,11 @@ pub struct StoreVerify {
 #[derive(Debug, Args)]
 pub struct StoreRebuild {
     /// Folder with the venue's log and snapshots.
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "cluster", conflicts_with = "cluster")]
+    pub data: Option<PathBuf>,
+    /// Have the history of a cluster made anew by its writer.
+    #[arg(long)]
+    pub cluster: bool,
     /// TOML file with settings.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

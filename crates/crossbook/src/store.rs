@@ -16,6 +16,7 @@ use crossbook_views::Limits;
 use serde_json::{Map, Value, json};
 
 use crate::checking::Checking;
+use crate::cluster::rebuild::Kept;
 use crate::cluster::{self, Site};
 use crate::command::{StoreAction, StoreRebuild, StoreVerify};
 use crate::config::{self, Config, Flags};
@@ -64,6 +65,12 @@ pub enum Error {
          with --discard; nothing was changed"
     )]
     NotWhole,
+    /// The logs of these partitions have lost their beginning.
+    #[error(
+        "what partitions {0} have told is no longer kept from its beginning, so a history made from it lacks every order and trade from before \
+         their oldest snapshots; give them up with --discard; nothing was changed"
+    )]
+    PartitionsNotWhole(String),
     /// There is nothing to compare all rows with.
     #[error("--rows needs the whole log, and a history that is complete from its beginning")]
     NoComparison,
@@ -84,6 +91,7 @@ pub fn run(action: StoreAction) -> Result<bool, Error> {
     match action {
         StoreAction::Verify(options) if options.cluster => verify_cluster(&options),
         StoreAction::Verify(options) => runtime.block_on(verify(&options)),
+        StoreAction::Rebuild(options) if options.cluster => rebuild_cluster(&options).map(|()| true),
         StoreAction::Rebuild(options) => runtime.block_on(rebuild(&options)).map(|()| true),
     }
 }
@@ -95,6 +103,24 @@ fn verify_cluster(options: &StoreVerify) -> Result<bool, Error> {
     let verdict = cluster::verify::verify(&site, &database).map_err(Box::new)?;
     tell(&if options.json { format!("{}\n", verdict.as_json()) } else { verdict.as_text() })?;
     Ok(verdict.agrees())
+}
+
+fn rebuild_cluster(options: &StoreRebuild) -> Result<(), Error> {
+    let config = Config::load(options.config.as_deref(), Flags::default())?;
+    let site = Site::find(&config).map_err(Box::new)?;
+    let database = site.database(&config).map_err(Box::new)?.ok_or_else(|| Box::new(cluster::Error::NoHistory))?;
+    match cluster::rebuild::rebuild(&site, &database, options.discard).map_err(Box::new)? {
+        Ok(()) => {
+            let told = "The history of all partitions is given up. The writer notices within seconds and fills the tables again; /readyz on \
+                        its admin address shows how far it is. If no writer runs, start one.\n";
+            Ok(tell(told)?)
+        }
+        Err(Kept::Foreign(owner)) => Err(Error::Foreign(owner)),
+        Err(Kept::NotWhole(partitions)) => {
+            let partitions: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+            Err(Error::PartitionsNotWhole(partitions.join(", ")))
+        }
+    }
 }
 
 fn database(data: &Path, config: Option<&Path>) -> Result<(Config, Database), Error> {
@@ -257,16 +283,17 @@ impl Verdict {
 }
 
 async fn rebuild(options: &StoreRebuild) -> Result<(), Error> {
-    let (config, database) = database(&options.data, options.config.as_deref())?;
-    let snapshots = Folder::open(&snapshot_folder(&options.data))?;
-    let path = log_folder(&options.data);
+    let data = options.data.as_deref().unwrap_or(Path::new(""));
+    let (config, database) = database(data, options.config.as_deref())?;
+    let snapshots = Folder::open(&snapshot_folder(data))?;
+    let path = log_folder(data);
     let durable_at_least = snapshots.list()?.first().copied().unwrap_or_default();
     let opened = Files::open(&path, files::Options { durable_at_least, ..config.log.files() });
     let (log, durable) = match opened {
         Err(crossbook_log::Error::Locked { .. }) => (None, durable_at_least.max(Sequence(1))),
         opened => opened.map(|(log, found)| (Some(log), found.last))?,
     };
-    let identity = log.as_ref().map_or_else(|| identity(&options.data, durable), |log| Ok(log.identity()))?;
+    let identity = log.as_ref().map_or_else(|| identity(data, durable), |log| Ok(log.identity()))?;
     let owner = owner(&database, PARTITION).await?;
     let source = LogSource::new(&path, snapshots, durable, 0);
     if !options.discard {

@@ -1,7 +1,9 @@
 //! `crossbook store verify --cluster`: holds a cluster's history against its partitions.
 //!
 //! Each partition is restored to where its rows stand, and held against them. What the entries of an account add up to is a matter of all
-//! partitions, and can be compared where no message was on its way between those places; it is tried a few times to find the tables so.
+//! partitions, and can be compared where no message was on its way between those places; it is tried a few times to find the tables so. Where a
+//! partition's rows begin with a snapshot, its accounts' opening entries are of another moment than those of the others, and what was traded
+//! between the two is in both or in neither; then it cannot be compared at all.
 
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ pub struct Verdict {
     positions: Vec<(PartitionId, Position)>,
     /// Messages that were under way where the tables stand: then the entries of accounts were not compared.
     under_way: u64,
+    /// Partitions whose rows begin with a snapshot: then they were not compared either.
+    begun_late: Vec<PartitionId>,
     /// Partitions of which the trades could not be added up, since the log no longer has them all.
     trusted: Vec<PartitionId>,
     findings: Vec<String>,
@@ -76,11 +80,16 @@ fn compare(site: &Site, facts: &[Facts]) -> Result<Verdict, Error> {
     }
     let moment = Moment(parts);
     let under_way = moment.messages();
-    if under_way == 0 {
+    let begun_late: Vec<PartitionId> = positions
+        .iter()
+        .filter(|(_, position)| position.complete_from > Sequence(0))
+        .map(|&(partition, _)| partition)
+        .collect();
+    if under_way == 0 && begun_late.is_empty() {
         let states: Vec<_> = moment.0.iter().map(|part| &part.state).collect();
         findings.extend(compare_entries(facts, &states));
     }
-    Ok(Verdict { positions, under_way, trusted, findings })
+    Ok(Verdict { positions, under_way, begun_late, trusted, findings })
 }
 
 impl Verdict {
@@ -108,7 +117,7 @@ impl Verdict {
         json!({
             "partitions": partitions,
             "messagesInTransit": self.under_way,
-            "entriesCompared": self.under_way == 0,
+            "entriesCompared": self.under_way == 0 && self.begun_late.is_empty(),
             "findings": self.findings,
             "ok": self.agrees(),
         })
@@ -136,6 +145,14 @@ impl Verdict {
                 "What ledger entries add up to by account was not compared: {} messages were on their way where the tables stand. Try \
                  again when less is traded.",
                 self.under_way
+            );
+        }
+        if !self.begun_late.is_empty() {
+            let partitions: Vec<String> = self.begun_late.iter().map(ToString::to_string).collect();
+            let _ = writeln!(
+                out,
+                "What ledger entries add up to by account was not compared: the rows of partitions {} begin with a snapshot.",
+                partitions.join(", ")
             );
         }
         for finding in &self.findings {

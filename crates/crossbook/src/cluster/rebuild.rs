@@ -1,0 +1,49 @@
+//! `crossbook store rebuild --cluster`: has the history of a cluster made anew, by whoever writes it.
+//!
+//! Each partition's part is given up: its position goes. The writer notices within seconds, clears the partition's rows away, and fills them
+//! again from what the partition has told, or from a snapshot where that has lost its beginning. Trading does not notice.
+
+use crossbook_log::streams::Link;
+use crossbook_store::Database;
+use crossbook_types::{PartitionId, Sequence};
+
+use super::{Error, Site};
+
+/// Why a history is not given up; nothing was changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Kept {
+    /// The tables are those of another venue's log, which this names.
+    Foreign(String),
+    /// These partitions no longer have all that they have told.
+    NotWhole(Vec<PartitionId>),
+}
+
+/// Gives the history of all partitions up; if it is another venue's, or the logs cannot give all of it back, only with `discard`.
+///
+/// # Errors
+/// When the store or the database fails. What was given up by then is filled again; begin anew for the rest.
+pub fn rebuild(site: &Site, database: &Database, discard: bool) -> Result<Result<(), Kept>, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
+    let own = format!("{:016x}", site.identity);
+    let mut trimmed = Vec::new();
+    for partition in site.routing.all() {
+        let owner = runtime.block_on(crossbook_store::owner(database, partition))?;
+        if let Some(owner) = owner.filter(|owner| !discard && *owner != own) {
+            return Ok(Err(Kept::Foreign(owner)));
+        }
+        if Link::connect(&site.servers, partition)?.ends()?.out_first > Sequence(1) {
+            trimmed.push(partition);
+        }
+    }
+    if !discard && !trimmed.is_empty() {
+        return Ok(Err(Kept::NotWhole(trimmed)));
+    }
+    for partition in site.routing.all() {
+        // What the tables will need must not be trimmed meanwhile. Said again afterwards: the writer may have noted its old place in between.
+        let keep_all = || Link::connect(&site.servers, partition)?.mark_written(Sequence(0));
+        keep_all()?;
+        runtime.block_on(crossbook_store::give_up(database, partition))?;
+        keep_all()?;
+    }
+    Ok(Ok(()))
+}
