@@ -36,8 +36,6 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 /// For how long a store that does not answer is tried again, and how often.
 const PATIENCE: Duration = Duration::from_secs(60);
 const TRY_EVERY: Duration = Duration::from_millis(200);
-/// Within so many commands of a log its beginning is looked for; before it there may be some that were refused.
-const LOOK_AHEAD: usize = 1_000;
 /// How many differences are told.
 const DIFFERENCES_MAX: usize = 100;
 
@@ -76,15 +74,14 @@ pub enum Error {
     Snapshots(PartitionId),
     /// Another export is moving in.
     #[error(
-        "partition {partition} already has parts of another export, {}: finish that import with its own file, or empty the store and begin \
-         anew",
-        hex::encode(found)
+        "partition {partition} already has parts of another export, {found}: finish that import with its own file, or empty the store and \
+         begin anew"
     )]
     Another {
         /// Which.
         partition: PartitionId,
         /// What has begun there.
-        found: ExportId,
+        found: String,
     },
     /// The partition did not take what it was sent.
     #[error(
@@ -175,7 +172,7 @@ fn import(site: &Site, export: &Export, name: ExportId) -> Result<Outcome, Error
     }
     if !opened {
         for (partition, pieces) in site.routing.all().zip(&all) {
-            importing.deliver(partition, &pieces[..1], |_| ())?;
+            importing.begin(partition, &pieces[0])?;
         }
         // Before anybody is given anything: all of them have let the venue in.
         for partition in site.routing.all() {
@@ -248,38 +245,33 @@ impl Importing<'_> {
 
     /// Looks what a partition has, and whether it was opened. Only what this export has brought may be there.
     fn look(&self, partition: PartitionId) -> Result<bool, Error> {
-        let (heard, opened, tail, first) = self.with_link(partition, |link| {
+        let (heard, opened, tail, noted) = self.with_link(partition, |link| {
             let heard = link.deliver(sender(SourceId::MOVING), RequestNumber(1), &[])?;
             let opened = link.deliver(sender(SourceId::MOVED), RequestNumber(1), &[])?;
-            let ends = link.ends()?;
-            Ok((heard, opened, ends.tail, ends.first))
+            Ok((heard, opened, link.ends()?.tail, link.noted_export()?))
         })?;
         if heard == RequestNumber(0) {
             if tail > Sequence(0) {
                 return Err(Error::NotEmpty(partition));
             }
             let snapshots = self.site.snapshots(partition).map_err(SiteError::from)?.list().map_err(SiteError::from)?;
-            return if snapshots.is_empty() { Ok(false) } else { Err(Error::Snapshots(partition)) };
-        }
-        // A log that was trimmed is one of a venue that goes on.
-        if first > Sequence(1) {
-            return Err(Error::NotEmpty(partition));
-        }
-        let records = self.with_link(partition, |link| link.read(Sequence(1), LOOK_AHEAD))?;
-        let begun = records.into_iter().find_map(|record| {
-            match crossbook_wire::decode_command(record.sequence, record.time, &record.payload).ok()?.body {
-                Body::MoveIn(piece) => match *piece {
-                    Piece::Begin { export, .. } => Some(export),
-                    _ => None,
-                },
-                _ => None,
+            if !snapshots.is_empty() {
+                return Err(Error::Snapshots(partition));
             }
-        });
-        match begun {
-            Some(found) if found == self.name => Ok(opened > RequestNumber(0)),
-            Some(found) => Err(Error::Another { partition, found }),
-            None => Err(Error::NotEmpty(partition)),
+            return Ok(false);
         }
+        match noted {
+            Some(found) if found == hex::encode(self.name) => Ok(opened > RequestNumber(0)),
+            found => Err(Error::Another { partition, found: found.unwrap_or_else(|| "of unknown name".to_owned()) }),
+        }
+    }
+
+    /// Tells a partition that the venue moves in. Which export it is stands beside its log before that: the log may have been trimmed by the
+    /// time that somebody asks.
+    fn begin(&mut self, partition: PartitionId, begin: &Piece) -> Result<(), Error> {
+        let name = hex::encode(self.name);
+        self.with_link(partition, |link| link.note_export(&name))?;
+        self.deliver(partition, std::slice::from_ref(begin), |_| ())
     }
 
     /// Delivers pieces, which are the first of all that a partition gets, but for those that it has. `shown` is told how many it has.
