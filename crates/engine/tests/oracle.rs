@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 
 use crossbook_engine::command::{Body, OpenAccount};
 use crossbook_engine::{Command, Event, Events, Partition, Routing};
+use crossbook_loadtest::model::Model;
 use crossbook_loadtest::workload::SplitMix64;
 use crossbook_types::{
     AccountId, Amount, AssetId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, SymbolName, Timestamp,
 };
 use kit::mirror::Mirror;
-use kit::model::Model;
 use kit::steps::{self, Step};
 use kit::{GATEWAY, fees, listings};
 use proptest::prelude::*;

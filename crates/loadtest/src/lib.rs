@@ -1,5 +1,5 @@
-//! Load, and what is learned from it: one standard stream of orders on which every engine must agree, a book too plain
-//! to be wrong that says what agreement is, clocks that do not flatter, and a client that drives a venue over HTTP at
+//! Load, and what is learned from it: one standard stream of orders on which every engine must agree, a book and an exchange too plain
+//! to be wrong that say what agreement is, clocks that do not flatter, and a client that drives a venue over HTTP at
 //! little cost to the machine they share.
 
 pub mod certificates;
@@ -8,6 +8,7 @@ pub mod feed;
 pub mod http;
 pub mod latency;
 pub mod mariadb;
+pub mod model;
 pub mod naive;
 mod process;
 pub mod redis;

@@ -5,7 +5,6 @@
 #![allow(dead_code, reason = "each test binary uses its part of the kit")]
 
 pub mod mirror;
-pub mod model;
 pub mod steps;
 pub mod workload;
 

@@ -2,12 +2,12 @@
 //! so that much trades, much is refused, and orders of one account often meet.
 
 use crossbook_engine::command::{Body, CancelAll, CancelOrder, ChangeMarket, NewOrder, Size, Target, TransferRequest};
+use crossbook_loadtest::model::Model;
 use crossbook_types::{
     AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, Filters, MarketStatus, OrderId, OrderType, Price,
     Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, TransferId,
 };
 
-use super::model::Model;
 use super::{fees, name};
 
 /// What one command is made from.

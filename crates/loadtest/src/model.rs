@@ -1,0 +1,355 @@
+//! The exchange again, as plainly as it can be said: lists that are searched from end to end, sums that are added up
+//! when they are needed. It shares the vocabulary with the engine and nothing else, and tells every event that the
+//! engine must tell, in the same order.
+//!
+//! It panics where it is used wrongly, and where it contradicts itself.
+
+#![allow(clippy::unwrap_used, reason = "a model that is wrong has nothing to go on with")]
+
+mod matching;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crossbook_engine::command::{Body, CancelAll, CancelOrder, Target, TransferRequest};
+use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed};
+use crossbook_engine::ledger::Transfer;
+use crossbook_engine::{Answer, Command, Event, Refusal};
+use crossbook_types::{
+    AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, Fees, Market, OrderId, OrderType, Price, Quantity,
+    SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TransferId,
+};
+
+/// An open order.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Its number in its market.
+    pub id: u64,
+    /// Whose.
+    pub account: AccountId,
+    /// The client's name for it.
+    pub client: ClientOrderId,
+    side: Side,
+    kind: OrderType,
+    tif: TimeInForce,
+    mode: SelfTradePrevention,
+    fees: Fees,
+    limit: Option<u64>,
+    stop: Option<u64>,
+    /// Waits for its stop price.
+    waits: bool,
+    /// What it was placed for.
+    size: Left,
+    /// Lots left, or quote units left.
+    left: Left,
+    /// What is still held for it.
+    held: i128,
+    /// When it took its place; earlier is first.
+    since: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Left {
+    Lots(u64),
+    Worth(i128),
+}
+
+#[derive(Clone, Debug)]
+struct Book {
+    market: Market,
+    /// Base units in a lot; quote units in a lot at one tick.
+    units: (i128, i128),
+    /// All open orders, in no order.
+    orders: Vec<Order>,
+    placed: u64,
+    traded: u64,
+    updates: u64,
+    clock: u64,
+    last: Option<u64>,
+}
+
+/// The exchange. It knows the markets and accounts that it was made with, and no changes of the registry but those of a market's rules.
+#[derive(Clone, Debug)]
+pub struct Model {
+    books: Vec<Book>,
+    /// Free and held.
+    balances: BTreeMap<(AccountId, AssetId), (i128, i128)>,
+    accounts: BTreeSet<AccountId>,
+    transfers: BTreeMap<(AccountId, TransferId), Transfer>,
+    commands: BTreeSet<(u64, u64)>,
+    /// Balances that the present command touched, with what they were before.
+    touched: Vec<((AccountId, AssetId), (i128, i128))>,
+    events: Vec<Event>,
+}
+
+fn fee(rate: crossbook_types::FeeRate, amount: i128) -> i128 {
+    let product = amount * i128::from(rate.units());
+    product / 100_000_000 + i128::from(product % 100_000_000 != 0)
+}
+
+fn other(side: Side) -> Side {
+    if side == Side::Buy { Side::Sell } else { Side::Buy }
+}
+
+impl Book {
+    fn base(&self, lots: u64) -> i128 {
+        i128::from(lots) * self.units.0
+    }
+
+    fn quote(&self, price: u64, lots: u64) -> i128 {
+        i128::from(price) * i128::from(lots) * self.units.1
+    }
+
+    fn pays(&self, side: Side) -> AssetId {
+        if side == Side::Buy { self.market.quote.id } else { self.market.base.id }
+    }
+
+    /// The prices of a side, best first.
+    fn prices(&self, side: Side) -> Vec<u64> {
+        let working = self.orders.iter().filter(|order| order.side == side && !order.waits);
+        let mut prices: Vec<u64> = working.map(|order| order.limit.unwrap()).collect();
+        prices.sort_unstable();
+        prices.dedup();
+        if side == Side::Buy {
+            prices.reverse();
+        }
+        prices
+    }
+
+    /// The orders at a price, first come first.
+    fn queue(&self, side: Side, price: u64) -> Vec<Order> {
+        let here = |order: &&Order| order.side == side && !order.waits && order.limit == Some(price);
+        let mut queue: Vec<Order> = self.orders.iter().filter(here).cloned().collect();
+        queue.sort_unstable_by_key(|order| order.since);
+        queue
+    }
+
+    fn resting(&self, side: Side, price: u64) -> u64 {
+        self.queue(side, price).iter().map(Order::lots).sum()
+    }
+
+    fn order(&mut self, id: u64) -> &mut Order {
+        self.orders.iter_mut().find(|order| order.id == id).unwrap()
+    }
+
+    fn take_out(&mut self, id: u64) -> Order {
+        let at = self.orders.iter().position(|order| order.id == id).unwrap();
+        self.orders.remove(at)
+    }
+}
+
+impl Order {
+    fn lots(&self) -> u64 {
+        match self.left {
+            Left::Lots(lots) => lots,
+            Left::Worth(_) => panic!("a quote amount has no lots"),
+        }
+    }
+
+    fn wants_nothing(&self) -> bool {
+        matches!(self.left, Left::Lots(0) | Left::Worth(0))
+    }
+
+    fn reaches(&self, price: u64) -> bool {
+        match (self.limit, self.side) {
+            (None, _) => true,
+            (Some(limit), Side::Buy) => price <= limit,
+            (Some(limit), Side::Sell) => price >= limit,
+        }
+    }
+
+    fn rises(&self) -> bool {
+        matches!(
+            (self.kind, self.side),
+            (OrderType::StopLoss | OrderType::StopLossLimit, Side::Buy)
+                | (OrderType::TakeProfit | OrderType::TakeProfitLimit, Side::Sell)
+        )
+    }
+}
+
+impl Model {
+    /// One with these markets and accounts, in which nothing has happened. With each market: the base asset's smallest units in a lot, and the
+    /// quote asset's in a lot at a price of one tick.
+    #[must_use]
+    pub fn new(markets: Vec<(Market, (i128, i128))>, accounts: impl IntoIterator<Item = AccountId>) -> Self {
+        let book = |(market, units)| Book {
+            market,
+            units,
+            orders: Vec::new(),
+            placed: 0,
+            traded: 0,
+            updates: 0,
+            clock: 0,
+            last: None,
+        };
+        Self {
+            books: markets.into_iter().map(book).collect(),
+            balances: BTreeMap::new(),
+            accounts: accounts.into_iter().collect(),
+            transfers: BTreeMap::new(),
+            commands: BTreeSet::new(),
+            touched: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// All open orders of a market, in no order.
+    ///
+    /// # Panics
+    /// When there is no such market.
+    #[must_use]
+    pub fn open_orders(&self, symbol: SymbolId) -> &[Order] {
+        &self.books[symbol.0 as usize].orders
+    }
+
+    /// The events of a command.
+    ///
+    /// # Panics
+    /// When the command changes the registry in a way that the model does not know.
+    pub fn apply(&mut self, command: &Command) -> Vec<Event> {
+        if !self.commands.insert((command.source.0, command.number.0)) {
+            return Vec::new();
+        }
+        let answer = match &command.body {
+            Body::Place(order) => self.place(order),
+            Body::Cancel(request) => self.cancel(request),
+            Body::CancelAll(request) => self.cancel_all(request),
+            Body::Transfer(request) => self.transfer(request, command.time),
+            Body::ChangeMarket(request) => 'change: {
+                let book = &mut self.books[request.symbol.0 as usize];
+                let mut description = book.market.description();
+                description.status = request.status.unwrap_or(description.status);
+                description.fees = request.fees.unwrap_or(description.fees);
+                description.filters = request.filters.unwrap_or(description.filters);
+                book.market = match Market::new_checked(description) {
+                    Ok(market) => market,
+                    Err(error) => break 'change Err(Refusal::Market(error)),
+                };
+                self.events.push(Event::MarketChanged(Box::new(book.market)));
+                Ok(Answer::MarketChanged(request.symbol))
+            }
+            body => panic!("the model knows no {body:?}"),
+        };
+        let answer = answer.unwrap_or_else(Answer::Refused);
+        self.events.push(Event::Answered { source: command.source, number: command.number, answer });
+        for ((account, asset), before) in std::mem::take(&mut self.touched) {
+            let (free, held) = self.balances[&(account, asset)];
+            if (free, held) != before {
+                assert!(free >= 0 && held >= 0);
+                self.events.push(Event::BalanceChanged { account, asset, free: Amount(free), held: Amount(held) });
+            }
+        }
+        std::mem::take(&mut self.events)
+    }
+
+    fn post(&mut self, account: AccountId, asset: AssetId, free: i128, held: i128) {
+        let balance = self.balances.entry((account, asset)).or_default();
+        if !self.touched.iter().any(|&(key, _)| key == (account, asset)) {
+            self.touched.push(((account, asset), *balance));
+        }
+        balance.0 += free;
+        balance.1 += held;
+    }
+
+    fn free(&self, account: AccountId, asset: AssetId) -> i128 {
+        self.balances.get(&(account, asset)).map_or(0, |balance| balance.0)
+    }
+
+    fn transfer(&mut self, request: &TransferRequest, time: Timestamp) -> Result<Answer, Refusal> {
+        let &TransferRequest { account, asset, amount, transfer } = request;
+        if asset.0 > 2 {
+            return Err(Refusal::UnknownAsset);
+        }
+        if !self.accounts.contains(&account) {
+            return Err(Refusal::UnknownAccount);
+        }
+        if let Some(known) = self.transfers.get(&(account, transfer)) {
+            if (known.asset, known.amount) != (asset, amount) {
+                return Err(Refusal::TransferConflict);
+            }
+            return Ok(Answer::Transferred(Box::new(known.clone())));
+        }
+        if amount.0 == 0 {
+            return Err(Refusal::TransferAmount);
+        }
+        if self.free(account, asset) + amount.0 < 0 {
+            return Err(Refusal::InsufficientBalance);
+        }
+        self.post(account, asset, amount.0, 0);
+        let record = Transfer { account, asset, amount, transfer, time };
+        self.transfers.insert((account, transfer), record.clone());
+        self.events.push(Event::Transferred(Box::new(record.clone())));
+        Ok(Answer::Transferred(Box::new(record)))
+    }
+
+    fn known(&self, account: AccountId, symbol: SymbolId) -> Result<(), Refusal> {
+        if !self.accounts.contains(&account) {
+            return Err(Refusal::UnknownAccount);
+        }
+        if symbol.0 as usize >= self.books.len() {
+            return Err(Refusal::UnknownSymbol);
+        }
+        Ok(())
+    }
+
+    fn cancel(&mut self, request: &CancelOrder) -> Result<Answer, Refusal> {
+        self.known(request.account, request.symbol)?;
+        let meant = |order: &&Order| {
+            let named = match request.target {
+                Target::Order(id) => order.id == id.0,
+                Target::Client(name) => order.client == name,
+                Target::Both(id, name) => order.id == id.0 && order.client == name,
+            };
+            named && order.account == request.account
+        };
+        let orders = &self.books[request.symbol.0 as usize].orders;
+        let order = orders.iter().find(meant).ok_or(Refusal::UnknownOrder)?;
+        let (id, new) = (order.id, order.left == order.size);
+        match request.restriction {
+            Some(CancelRestriction::OnlyNew) if !new => return Err(Refusal::CancelRestricted),
+            Some(CancelRestriction::OnlyPartiallyFilled) if new => return Err(Refusal::CancelRestricted),
+            _ => {}
+        }
+        self.cancel_one(request.symbol, id, request.cancel_id);
+        Ok(Answer::Canceled { symbol: request.symbol, order: OrderId(id) })
+    }
+
+    fn cancel_all(&mut self, request: &CancelAll) -> Result<Answer, Refusal> {
+        self.known(request.account, request.symbol)?;
+        let orders = &self.books[request.symbol.0 as usize].orders;
+        let own = orders.iter().filter(|order| order.account == request.account);
+        let mut ids: Vec<u64> = own.map(|order| order.id).collect();
+        ids.sort_unstable();
+        if ids.is_empty() {
+            return Err(Refusal::UnknownOrder);
+        }
+        for &id in &ids {
+            self.cancel_one(request.symbol, id, request.cancel_id);
+        }
+        Ok(Answer::CanceledAll { symbol: request.symbol, count: ids.len() as u32 })
+    }
+
+    fn cancel_one(&mut self, symbol: SymbolId, id: u64, cancel_id: ClientOrderId) {
+        let order = self.books[symbol.0 as usize].take_out(id);
+        self.end(symbol, &order, CloseReason::Canceled { cancel_id });
+        if !order.waits {
+            self.tell_depth(symbol, order.side, order.limit.unwrap());
+        }
+    }
+
+    /// An order that is out of the book ends: what it still holds is free again.
+    fn end(&mut self, symbol: SymbolId, order: &Order, reason: CloseReason) {
+        let asset = self.books[symbol.0 as usize].pays(order.side);
+        if order.held != 0 {
+            self.post(order.account, asset, order.held, -order.held);
+        }
+        let (order, account) = (OrderId(order.id), order.account);
+        self.events.push(Event::OrderClosed(OrderClosed { symbol, order, account, reason }));
+    }
+
+    fn tell_depth(&mut self, symbol: SymbolId, side: Side, price: u64) {
+        let book = &mut self.books[symbol.0 as usize];
+        book.updates += 1;
+        let (update, quantity) = (book.updates, Quantity(book.resting(side, price)));
+        self.events.push(Event::DepthChanged(DepthChanged { symbol, side, price: Price(price), quantity, update }));
+    }
+}
