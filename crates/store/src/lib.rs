@@ -32,6 +32,8 @@ pub mod contents;
 mod database;
 mod history;
 pub mod measure;
+#[cfg(feature = "model")]
+pub mod model;
 mod options;
 mod progress;
 mod projection;
