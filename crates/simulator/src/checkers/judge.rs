@@ -1,0 +1,404 @@
+//! A judge of the market who sees nothing but the events: who may trade with whom, at which price, at what fee, when a waiting order
+//! begins to work, and what each account must hold. It keeps lists that it searches from end to end, and shares no rule with the
+//! engine but the vocabulary.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crossbook_engine::command::Size;
+use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed, OrderPlaced, Party, Trade};
+use crossbook_engine::{Cause, Event};
+use crossbook_types::{
+    AccountId, AssetId, Fees, Market, OrderId, OrderType, PartitionId, Price, Quantity, SelfTradePrevention, Side,
+    SymbolId, TimeInForce,
+};
+use crossbook_views::Views;
+
+use crate::violation::{Violation, ensure};
+use crate::workload::UNITS;
+
+/// How much more than its worth at the stop price is held for a buy that will run at market, in percent.
+const MARGIN_PERCENT: i128 = 10;
+
+#[derive(Clone, Debug)]
+struct Open {
+    placed: OrderPlaced,
+    /// Lots, or of an order by worth quote units.
+    left: Left,
+    waits: bool,
+    /// When it took its place in the book; not yet, while it works or waits.
+    since: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Left {
+    Lots(u64),
+    Worth(i128),
+}
+
+#[derive(Clone, Debug)]
+struct Book {
+    market: Market,
+    units: (i128, i128),
+    /// All fees that were ever in force here: orders keep the rates that they were accepted with.
+    fees: BTreeSet<(u32, u32)>,
+    open: BTreeMap<OrderId, Open>,
+    closed: u64,
+    placed: u64,
+    traded: u64,
+    updates: u64,
+    clock: u64,
+    depth: BTreeMap<(Side, Price), u64>,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct Judge {
+    books: BTreeMap<SymbolId, Book>,
+    /// Free and held, as told.
+    balances: BTreeMap<(AccountId, AssetId), (i128, i128)>,
+}
+
+/// What happens within one command.
+#[derive(Default)]
+struct Running {
+    /// The order that works now, and where.
+    worker: Option<(SymbolId, OrderId)>,
+    traded: Option<(SymbolId, Price, Price)>,
+    touched: BTreeSet<(SymbolId, Side, Price)>,
+    balances: BTreeSet<(AccountId, AssetId)>,
+}
+
+fn rises(placed: &OrderPlaced) -> bool {
+    matches!(
+        (placed.order_type, placed.side),
+        (OrderType::StopLoss | OrderType::StopLossLimit, Side::Buy)
+            | (OrderType::TakeProfit | OrderType::TakeProfitLimit, Side::Sell)
+    )
+}
+
+fn rests(placed: &OrderPlaced) -> bool {
+    placed.price.is_some() && placed.time_in_force == TimeInForce::Gtc
+}
+
+impl Book {
+    fn quote(&self, price: Price, lots: u64) -> i128 {
+        i128::from(price.0) * i128::from(lots) * self.units.1
+    }
+
+    /// The first in the queue at the best price of a side, and that price.
+    fn best(&self, side: Side) -> Option<(OrderId, Price)> {
+        let resting = self.open.values().filter(|open| open.placed.side == side);
+        let ranked = resting.filter_map(|open| Some((open.placed.price?, open.since?, open.placed.order)));
+        let rank = |&(price, since, _): &(Price, u64, OrderId)| match side {
+            Side::Buy => (u64::MAX - price.0, since),
+            Side::Sell => (price.0, since),
+        };
+        ranked.min_by_key(rank).map(|(price, _, order)| (order, price))
+    }
+
+    fn resting_at(&self, side: Side, price: Price) -> u64 {
+        let here = |open: &&Open| open.since.is_some() && open.placed.side == side && open.placed.price == Some(price);
+        self.open.values().filter(here).map(Open::lots).sum()
+    }
+
+    /// What must be held for an open order.
+    fn needed(&self, open: &Open) -> i128 {
+        let lots = open.lots();
+        match (open.placed.side, open.placed.price, open.placed.stop_price) {
+            (Side::Sell, ..) => i128::from(lots) * self.units.0,
+            (Side::Buy, Some(limit), _) => self.quote(limit, lots),
+            (Side::Buy, None, Some(stop)) => {
+                let worth = self.quote(stop, lots);
+                worth + worth * MARGIN_PERCENT / 100
+            }
+            (Side::Buy, None, None) => 0,
+        }
+    }
+
+    fn fee_is_right(&self, paid: i128, received: i128, maker: bool) -> bool {
+        self.fees.iter().any(|&(of_maker, of_taker)| {
+            let rate = i128::from(if maker { of_maker } else { of_taker });
+            let product = received * rate;
+            // Up, to the next smallest unit.
+            paid == product / 100_000_000 + i128::from(product % 100_000_000 > 0)
+        })
+    }
+
+    /// The order that worked has met what it could: what is left of it takes its place in the book.
+    fn settle_down(&mut self, order: OrderId) -> Result<(), Violation> {
+        if let Some(open) = self.open.get_mut(&order) {
+            ensure!(rests(&open.placed) && open.lots() > 0, Market, "order {order} should have ended: {open:?}");
+            self.clock += 1;
+            open.since = Some(self.clock);
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    fn lots(&self) -> u64 {
+        match self.left {
+            Left::Lots(lots) => lots,
+            Left::Worth(_) => 0,
+        }
+    }
+}
+
+impl Judge {
+    /// Judges the events of the next command of a partition.
+    ///
+    /// # Errors
+    /// When a rule is broken.
+    pub fn take(&mut self, partition: PartitionId, cause: Cause, events: &[Event]) -> Result<(), Violation> {
+        let mut running = Running::default();
+        let judged = events.iter().try_for_each(|event| self.event(event, &mut running)).and_then(|()| self.end(&running));
+        judged.map_err(|Violation { check, detail }| {
+            Violation::new(check, format!("{detail}, in command {} of partition {partition}", cause.sequence))
+        })
+    }
+
+    fn book(&mut self, symbol: SymbolId) -> Result<&mut Book, Violation> {
+        self.books.get_mut(&symbol).ok_or_else(|| {
+            Violation::new(crate::violation::Check::Market, format!("market {symbol} is not listed yet"))
+        })
+    }
+
+    fn event(&mut self, event: &Event, running: &mut Running) -> Result<(), Violation> {
+        match event {
+            Event::MarketListed(market) | Event::MarketChanged(market) => self.learn(market),
+            Event::OrderPlaced(placed) => return self.placed(placed, running),
+            Event::OrderTriggered { symbol, order, account } => {
+                return self.triggered(*symbol, *order, *account, running);
+            }
+            Event::Traded(trade) => return self.traded(trade, running),
+            Event::OrderClosed(closed) => return self.closed(closed, running),
+            Event::DepthChanged(change) => return self.depth_changed(change, running),
+            Event::BalanceChanged { account, asset, free, held } => {
+                ensure!(!free.is_negative() && !held.is_negative(), Money, "account {account} has {free:?} and {held:?}");
+                ensure!(running.balances.insert((*account, *asset)), Told, "a balance of {account} is told twice");
+                let before = self.balances.insert((*account, *asset), (free.0, held.0));
+                ensure!(before.unwrap_or_default() != (free.0, held.0), Told, "no change of a balance of {account}");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Every partition tells of every market, and some later than others.
+    fn learn(&mut self, market: &Market) {
+        let rates = |fees: Fees| (fees.maker.units(), fees.taker.units());
+        let book = self.books.entry(market.id).or_insert_with(|| Book {
+            market: *market,
+            units: UNITS[market.id.0 as usize],
+            fees: BTreeSet::new(),
+            open: BTreeMap::new(),
+            closed: 0,
+            placed: 0,
+            traded: 0,
+            updates: 0,
+            clock: 0,
+            depth: BTreeMap::new(),
+        });
+        book.fees.insert(rates(market.fees));
+    }
+
+    fn placed(&mut self, placed: &OrderPlaced, running: &mut Running) -> Result<(), Violation> {
+        let book = self.book(placed.symbol)?;
+        book.placed += 1;
+        ensure!(placed.order.0 == book.placed, Market, "order {} is numbered, {} was due", placed.order, book.placed);
+        let left = match placed.size {
+            Size::Base(quantity) => Left::Lots(quantity.0),
+            Size::Quote(amount) => Left::Worth(amount.0),
+        };
+        let waits = placed.stop_price.is_some();
+        book.open.insert(placed.order, Open { placed: placed.clone(), left, waits, since: None });
+        if !waits {
+            running.worker = Some((placed.symbol, placed.order));
+        }
+        Ok(())
+    }
+
+    fn triggered(
+        &mut self,
+        symbol: SymbolId,
+        order: OrderId,
+        account: AccountId,
+        running: &mut Running,
+    ) -> Result<(), Violation> {
+        if let Some((symbol, order)) = running.worker.take() {
+            self.book(symbol)?.settle_down(order)?;
+        }
+        let book = self.book(symbol)?;
+        let Some(open) = book.open.get_mut(&order).filter(|open| open.waits && open.placed.account == account) else {
+            return Err(Violation::new(crate::violation::Check::Market, format!("order {order} triggers, and does not wait")));
+        };
+        let stop = open.placed.stop_price.unwrap_or_default();
+        let reached = running.traded.is_some_and(|(of, low, high)| {
+            of == symbol && if rises(&open.placed) { high >= stop } else { low <= stop }
+        });
+        ensure!(reached, Market, "order {order} triggers at {stop:?} though trades were at {:?}", running.traded);
+        open.waits = false;
+        running.worker = Some((symbol, order));
+        Ok(())
+    }
+
+    fn traded(&mut self, trade: &Trade, running: &mut Running) -> Result<(), Violation> {
+        let &Trade { symbol, trade: id, price, quantity, quote, taker_side, taker, maker } = trade;
+        let book = self.book(symbol)?;
+        book.traded += 1;
+        ensure!(id.0 == book.traded, Market, "trade {id} is numbered, {} was due", book.traded);
+        ensure!(running.worker == Some((symbol, taker.order)), Market, "order {} trades out of turn", taker.order);
+        let best = book.best(taker_side.opposite());
+        ensure!(best == Some((maker.order, price)), Market, "trade {id} is with {maker:?} at {price:?}, due was {best:?}");
+        ensure!(quote.0 == book.quote(price, quantity.0), Market, "trade {id} is worth {quote:?}");
+        let base = i128::from(quantity.0) * book.units.0;
+        for (party, of_maker) in [(taker, false), (maker, true)] {
+            let Party { order, account, fee } = party;
+            let side = if of_maker { taker_side.opposite() } else { taker_side };
+            let received = if side == Side::Buy { base } else { quote.0 };
+            ensure!(book.fee_is_right(fee.0, received, of_maker), Market, "a fee of {} on {received} in trade {id}", fee.0);
+            let Some(open) = book.open.get_mut(&order).filter(|open| !open.waits) else {
+                return Err(Violation::new(crate::violation::Check::Market, format!("order {order} trades, and is not open")));
+            };
+            ensure!(open.placed.account == account && open.placed.side == side, Market, "order {order} is another's");
+            let within = open.placed.price.is_none_or(|limit| match side {
+                Side::Buy => price <= limit,
+                Side::Sell => price >= limit,
+            });
+            ensure!(within, Market, "order {order} trades at {price:?}, beyond its limit");
+            open.left = match open.left {
+                Left::Lots(lots) => Left::Lots(lots.checked_sub(quantity.0).ok_or_else(|| {
+                    Violation::new(crate::violation::Check::Market, format!("order {order} trades more than it is for"))
+                })?),
+                Left::Worth(worth) => Left::Worth(worth - quote.0),
+            };
+            ensure!(!matches!(open.left, Left::Worth(..0)), Market, "order {order} trades more than it is for");
+        }
+        let prevented = book.open.get(&taker.order).map(|open| open.placed.self_trade_prevention);
+        let same = taker.account == maker.account;
+        ensure!(!same || prevented == Some(SelfTradePrevention::None), Market, "trade {id} is one account's with itself");
+        let (low, high) = running.traded.map_or((price, price), |(_, low, high)| (low.min(price), high.max(price)));
+        running.traded = Some((symbol, low, high));
+        Ok(())
+    }
+
+    fn closed(&mut self, closed: &OrderClosed, running: &mut Running) -> Result<(), Violation> {
+        let &OrderClosed { symbol, order, account, reason } = closed;
+        let book = self.book(symbol)?;
+        book.closed += 1;
+        let Some(open) = book.open.remove(&order).filter(|open| open.placed.account == account) else {
+            return Err(Violation::new(crate::violation::Check::Market, format!("order {order} ends, and is not open")));
+        };
+        let whole = open.left == Left::Lots(0) || matches!(open.left, Left::Worth(_));
+        ensure!(reason != CloseReason::Filled || whole, Market, "order {order} is filled with {:?} left", open.left);
+        ensure!(open.left != Left::Lots(0) || reason == CloseReason::Filled, Market, "order {order} is filled, and {reason:?}");
+        if running.worker == Some((symbol, order)) {
+            running.worker = None;
+        }
+        Ok(())
+    }
+
+    fn depth_changed(&mut self, change: &DepthChanged, running: &mut Running) -> Result<(), Violation> {
+        let &DepthChanged { symbol, side, price, quantity, update } = change;
+        let book = self.book(symbol)?;
+        book.updates += 1;
+        ensure!(update == book.updates, Depth, "depth update {update} is numbered, {} was due", book.updates);
+        if quantity.is_zero() {
+            book.depth.remove(&(side, price));
+        } else {
+            book.depth.insert((side, price), quantity.0);
+        }
+        running.touched.insert((symbol, side, price));
+        Ok(())
+    }
+
+    fn end(&mut self, running: &Running) -> Result<(), Violation> {
+        if let Some((symbol, order)) = running.worker {
+            self.book(symbol)?.settle_down(order)?;
+        }
+        for &(symbol, side, price) in &running.touched {
+            let book = self.book(symbol)?;
+            let (told, resting) = (book.depth.get(&(side, price)).copied().unwrap_or(0), book.resting_at(side, price));
+            ensure!(told == resting, Depth, "{told} lots are told at {price:?}, {resting} rest there");
+            let (bid, ask) = (book.best(Side::Buy), book.best(Side::Sell));
+            let crossed = bid.zip(ask).is_some_and(|((_, bid), (_, ask))| bid >= ask);
+            ensure!(!crossed, Market, "market {symbol} is crossed: {bid:?} and {ask:?}");
+        }
+        if let Some((symbol, low, high)) = running.traded {
+            let reached = |open: &&Open| {
+                let stop = open.placed.stop_price.unwrap_or_default();
+                open.waits && if rises(&open.placed) { stop <= high } else { stop >= low }
+            };
+            let missed = self.book(symbol)?.open.values().find(reached);
+            ensure!(missed.is_none(), Market, "an order still waits though its stop was reached: {missed:?}");
+        }
+        Ok(())
+    }
+
+    /// How many orders are open.
+    #[must_use]
+    pub fn open_orders(&self) -> usize {
+        self.books.values().map(|book| book.open.len()).sum()
+    }
+
+    /// The depth of a market as its orders make it.
+    #[must_use]
+    pub fn depth(&self, symbol: SymbolId) -> BTreeMap<(Side, Price), Quantity> {
+        let mut depth: BTreeMap<(Side, Price), Quantity> = BTreeMap::new();
+        for open in self.books.get(&symbol).into_iter().flat_map(|book| book.open.values()) {
+            if let (Some(price), Some(_)) = (open.placed.price, open.since) {
+                let level = depth.entry((open.placed.side, price)).or_default();
+                *level = level.plus(Quantity(open.lots()));
+            }
+        }
+        depth
+    }
+
+    /// Whether every account holds what its open orders need. So it is whenever nothing is between two partitions.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn check_holds(&self) -> Result<(), Violation> {
+        let mut needed: BTreeMap<(AccountId, AssetId), i128> = BTreeMap::new();
+        for book in self.books.values() {
+            for open in book.open.values() {
+                let asset = if open.placed.side == Side::Buy { book.market.quote.id } else { book.market.base.id };
+                *needed.entry((open.placed.account, asset)).or_default() += book.needed(open);
+            }
+        }
+        let keys: BTreeSet<_> = needed.keys().chain(self.balances.keys()).copied().collect();
+        for key in keys {
+            let needs = needed.get(&key).copied().unwrap_or(0);
+            let held = self.balances.get(&key).map_or(0, |balance| balance.1);
+            ensure!(needs == held, Holds, "account {} holds {held} of asset {}, its orders need {needs}", key.0, key.1);
+        }
+        Ok(())
+    }
+
+    /// Whether views show what was told: the markets' depth and open orders, the accounts' balances.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub fn check_views(&self, views: &Views, partition: PartitionId) -> Result<(), Violation> {
+        for market in views.markets() {
+            let symbol = market.market().id;
+            let depth = market.depth();
+            let sides = [(Side::Buy, depth.bids().collect::<Vec<_>>()), (Side::Sell, depth.asks().collect())];
+            let shown: BTreeMap<(Side, Price), Quantity> = sides
+                .into_iter()
+                .flat_map(|(side, levels)| levels.into_iter().map(move |level| ((side, level.price), level.quantity)))
+                .collect();
+            // Only the market's own partition tells of its orders.
+            let due = self.depth(symbol);
+            ensure!(shown.is_empty() || shown == due, Views, "partition {partition} shows {shown:?} in {symbol}, {due:?} rests");
+        }
+        for (&(account, asset), &(free, held)) in &self.balances {
+            let Some(holdings) = views.holdings(account) else { continue };
+            let shown = holdings.balance(asset);
+            let untold = shown.free.is_zero() && shown.held.is_zero();
+            let same = (shown.free.0, shown.held.0) == (free, held);
+            ensure!(untold || same, Views, "partition {partition} shows {shown:?} of account {account}, not {free} and {held}");
+        }
+        Ok(())
+    }
+}

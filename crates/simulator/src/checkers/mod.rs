@@ -1,0 +1,219 @@
+//! What must hold, whatever the faults. [`Observer`] is shown every command of every partition once, in order, with all that was told of it,
+//! and hands it to the checkers that know nothing of each other. The worlds themselves check what only they can see: that what was told
+//! survives, that replicas agree, and that everything comes to an end.
+
+pub mod depth;
+pub mod judge;
+pub mod money;
+pub mod tables;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crossbook_engine::peer::Outgoing;
+use crossbook_engine::{Answer, Body, Cause, Command, Event, Events, Partition, Routing};
+use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, TransferId};
+use crossbook_views::{Limits, Views};
+
+use crate::coverage::Coverage;
+use crate::violation::{Violation, ensure};
+use depth::Subscriber;
+use judge::Judge;
+use money::Money;
+use tables::Recording;
+
+/// How often the books are added up from nothing, in commands of a partition.
+const AUDIT_EVERY: u64 = 16;
+
+/// One command as it was told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// Its place and time.
+    pub cause: Cause,
+    /// The bytes in which it was told.
+    pub bytes: Vec<u8>,
+    /// Its events.
+    pub events: Vec<Event>,
+    /// By partition, the last message that it left for it.
+    pub sent: Vec<(PartitionId, RequestNumber)>,
+}
+
+/// What the observer keeps of one partition.
+#[derive(Debug)]
+struct Watched {
+    /// A partition of its own, that nothing ever happens to.
+    reference: Partition,
+    told: Vec<Told>,
+    views: Views,
+    recording: Recording,
+}
+
+/// Watches all that is told.
+#[derive(Debug)]
+pub struct Observer {
+    watched: Vec<Watched>,
+    judge: Judge,
+    money: Money,
+    subscriber: Subscriber,
+    answered: BTreeMap<(SourceId, RequestNumber), Answer>,
+    transferred: BTreeSet<(AccountId, TransferId)>,
+    events: Events,
+    /// What all this came to.
+    pub coverage: Coverage,
+}
+
+impl Observer {
+    /// An observer of a venue at which nothing has happened.
+    #[must_use]
+    pub fn new(routing: &Routing, limits: &Limits) -> Self {
+        let watch = |id: PartitionId| Watched {
+            reference: Partition::new(id, routing.clone(), 0xC0FFEE),
+            told: Vec::new(),
+            views: Views::new(limits.clone()),
+            recording: Recording::new(id),
+        };
+        Self {
+            watched: routing.all().map(watch).collect(),
+            judge: Judge::default(),
+            money: Money::default(),
+            subscriber: Subscriber::default(),
+            answered: BTreeMap::new(),
+            transferred: BTreeSet::new(),
+            events: Events::new(),
+            coverage: Coverage::default(),
+        }
+    }
+
+    /// Up to where a partition was watched.
+    #[must_use]
+    pub fn position(&self, partition: PartitionId) -> Sequence {
+        self.at(partition).reference.sequence()
+    }
+
+    /// All that a partition has told, from the first command.
+    #[must_use]
+    pub fn told(&self, partition: PartitionId) -> &[Told] {
+        &self.at(partition).told
+    }
+
+    /// The partition as it must be.
+    #[must_use]
+    pub fn reference(&self, partition: PartitionId) -> &Partition {
+        &self.at(partition).reference
+    }
+
+    /// The views as they must be.
+    #[must_use]
+    pub fn views(&self, partition: PartitionId) -> &Views {
+        &self.at(partition).views
+    }
+
+    /// The tables and their writers.
+    pub fn recording_mut(&mut self, partition: PartitionId) -> (&mut Recording, &[Told]) {
+        let watched = &mut self.watched[usize::from(partition.0)];
+        (&mut watched.recording, &watched.told)
+    }
+
+    /// The client of the depth streams.
+    pub fn subscriber_mut(&mut self) -> &mut Subscriber {
+        &mut self.subscriber
+    }
+
+    /// The answer to a request, if it was told.
+    #[must_use]
+    pub fn answer(&self, source: SourceId, number: RequestNumber) -> Option<&Answer> {
+        self.answered.get(&(source, number))
+    }
+
+    fn at(&self, partition: PartitionId) -> &Watched {
+        &self.watched[usize::from(partition.0)]
+    }
+
+    /// Takes the next command of a partition, works out what is to be told of it, and holds all rules against that. What the venue has
+    /// really told is compared by the caller, with [`Observer::told`].
+    ///
+    /// # Errors
+    /// When a rule is broken.
+    pub fn take(&mut self, partition: PartitionId, command: &Command) -> Result<(), Violation> {
+        let watched = &mut self.watched[usize::from(partition.0)];
+        self.events.clear();
+        watched.reference.apply(command, &mut self.events);
+        let outgoing: Vec<Outgoing> = watched.reference.drain_outgoing().collect();
+        let mut bytes = Vec::new();
+        crossbook_wire::encode_told(command, &outgoing, self.events.all(), &mut bytes);
+        let cause = Cause { sequence: command.sequence, time: command.time };
+        let events = self.events.all().to_vec();
+        watched.views.apply_all(cause, &events);
+        let mut sent: BTreeMap<PartitionId, RequestNumber> = BTreeMap::new();
+        sent.extend(outgoing.iter().map(|message| (message.to, message.number)));
+        let repeated = events.is_empty() && !matches!(command.body, Body::Peer(_)) && outgoing.is_empty();
+        if repeated {
+            self.coverage.count("command repeated without effect");
+        } else {
+            self.coverage.command(&command.body);
+        }
+        self.coverage.count(&format!("commands of partition {partition}"));
+        for event in &events {
+            self.coverage.event(event);
+            match event {
+                Event::Answered { source, number, answer } => {
+                    let first = self.answered.insert((*source, *number), answer.clone()).is_none();
+                    ensure!(first, Once, "request {number} of source {source} is answered a second time, in command {}", cause.sequence);
+                }
+                Event::Transferred(transfer) => {
+                    let first = self.transferred.insert((transfer.account, transfer.transfer));
+                    ensure!(first, Once, "transfer {} is made twice", transfer.transfer.as_str());
+                }
+                _ => {}
+            }
+        }
+        self.judge.take(partition, cause, &events)?;
+        self.subscriber.take(&events)?;
+        self.money.take(partition, command, &outgoing)?;
+        let watched = &mut self.watched[usize::from(partition.0)];
+        watched.told.push(Told { cause, bytes, events, sent: sent.into_iter().collect() });
+        if cause.sequence.0.is_multiple_of(AUDIT_EVERY) {
+            self.audit(partition)?;
+        }
+        if self.watched.len() == 1 {
+            self.judge.check_holds()?;
+        }
+        Ok(())
+    }
+
+    /// Adds a partition up.
+    fn audit(&self, partition: PartitionId) -> Result<(), Violation> {
+        let audit = self.at(partition).reference.audit();
+        ensure!(audit.violations.is_empty(), Money, "partition {partition}: {:?}", audit.violations);
+        ensure!(audit.sums.values().all(|sum| sum.is_zero()), Money, "partition {partition}: {:?}", audit.sums);
+        Ok(())
+    }
+
+    /// What must hold of all partitions together, at any moment.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn check_together(&self) -> Result<(), Violation> {
+        self.money.check(self.watched.iter().map(|watched| &watched.reference))
+    }
+
+    /// What must hold when all is quiet.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn check_quiet(&mut self) -> Result<(), Violation> {
+        for at in 0..self.watched.len() {
+            self.audit(PartitionId(at as u16))?;
+        }
+        self.check_together()?;
+        ensure!(self.money.in_transit() == 0, Liveness, "{} messages were never heard", self.money.in_transit());
+        self.judge.check_holds()?;
+        let open = self.judge.open_orders();
+        let holds: usize = self.watched.iter().map(|watched| watched.reference.ledger().holds()).sum();
+        ensure!(open == holds, Holds, "{open} open orders, but {holds} holds");
+        for watched in &mut self.watched {
+            self.judge.check_views(&watched.views, watched.reference.id())?;
+            watched.recording.check(&watched.told)?;
+        }
+        self.subscriber.check(&self.judge)
+    }
+}

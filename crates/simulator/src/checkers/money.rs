@@ -1,0 +1,90 @@
+//! All the money there is, in all partitions and between them.
+//!
+//! A trade is settled in two ledgers. Until the second has heard, the first one's clearing account stands for what is on its way. So
+//! at any moment the clearing accounts of all partitions, with the effect of every settlement that was sent and not yet heard, are zero.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crossbook_engine::peer::{Outgoing, PeerMessage, Settlement};
+use crossbook_engine::{Body, Command, Partition};
+use crossbook_types::{AccountId, Amount, AssetId, PartitionId, RequestNumber, SourceId};
+
+use crate::violation::{Check, Violation, ensure};
+use crate::workload::ASSETS;
+
+/// Money on its way.
+#[derive(Clone, Debug, Default)]
+pub struct Money {
+    /// By sender and receiver, what was sent and is not heard yet.
+    sent: BTreeMap<(PartitionId, PartitionId), VecDeque<(RequestNumber, PeerMessage)>>,
+}
+
+/// What a settlement will do to the clearing account of its receiver.
+fn clears(settlement: &Settlement, asset: AssetId) -> i128 {
+    let paid = if settlement.pay_asset == asset { settlement.pay.0 } else { 0 };
+    let received = if settlement.receive_asset == asset { settlement.receive.0 } else { 0 };
+    paid - received
+}
+
+impl Money {
+    /// Takes note of what a command brought and what it left.
+    ///
+    /// # Errors
+    /// When it brings another message than the one that was sent under its number.
+    pub fn take(&mut self, to: PartitionId, command: &Command, outgoing: &[Outgoing]) -> Result<(), Violation> {
+        if let Body::Peer(message) = &command.body {
+            let from = PartitionId(u16::try_from(command.source.0).unwrap_or(u16::MAX));
+            ensure!(command.source < SourceId::FIRST_GATEWAY, Once, "a gateway sends what only partitions send");
+            let waiting = self.sent.entry((from, to)).or_default();
+            // A message may stand in a log twice; the second has no effect.
+            if let Some(at) = waiting.iter().position(|(number, _)| *number == command.number) {
+                ensure!(at == 0, Once, "message {} of {from} is heard by {to} before another", command.number);
+                let sent = waiting.pop_front();
+                ensure!(sent.is_some_and(|(_, sent)| sent == *message), Once, "message {} of {from} has changed", command.number);
+            }
+        }
+        for message in outgoing {
+            let waiting = self.sent.entry((to, message.to)).or_default();
+            waiting.push_back((message.number, message.message.clone()));
+        }
+        Ok(())
+    }
+
+    /// How many messages are on their way.
+    #[must_use]
+    pub fn in_transit(&self) -> usize {
+        self.sent.values().map(VecDeque::len).sum()
+    }
+
+    /// Whether all money is accounted for.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check<'p>(&self, partitions: impl Iterator<Item = &'p Partition> + Clone) -> Result<(), Violation> {
+        for asset in (0..ASSETS).map(AssetId) {
+            let of = |account: AccountId| -> i128 {
+                partitions.clone().map(|partition| partition.ledger().venue_balance(account, asset).0).sum()
+            };
+            let messages = self.sent.values().flatten();
+            let on_its_way: i128 = messages
+                .map(|(_, message)| match message {
+                    PeerMessage::Settle(settlement) => clears(settlement, asset),
+                    _ => 0,
+                })
+                .sum();
+            let clearing = of(AccountId::CLEARING);
+            ensure!(clearing + on_its_way == 0, Money, "clearing has {clearing} of {asset}, {on_its_way} is on its way");
+            let clients: i128 = partitions
+                .clone()
+                .flat_map(|partition| partition.ledger().balances())
+                .filter(|&(_, of, _)| of == asset)
+                .map(|(_, _, balance)| balance.free.plus(balance.held).0)
+                .sum();
+            let all = clients + of(AccountId::EXTERNAL) + of(AccountId::FEES) + clearing;
+            if all != 0 {
+                return Err(Violation::new(Check::Money, format!("the sum of {asset} is {:?}", Amount(all))));
+            }
+        }
+        Ok(())
+    }
+}

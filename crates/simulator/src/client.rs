@@ -1,0 +1,122 @@
+//! Who asks: a client with one account, or the operator. It remembers what it was told, believes it, and looks whether what it reads
+//! afterwards agrees.
+
+use std::collections::VecDeque;
+
+use crossbook_engine::{Answer, Body};
+use crossbook_types::{AccountId, OrderStatus, PartitionId, Sequence, SymbolId};
+use crossbook_views::Views;
+
+use crate::dice::Dice;
+use crate::violation::{Violation, ensure};
+use crate::workload::{Own, Workload};
+
+/// Orders and answers that a client remembers.
+const REMEMBERED: usize = 24;
+
+/// Something that a client was told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fact {
+    /// Which partition told it.
+    pub partition: PartitionId,
+    /// Of which command.
+    pub sequence: Sequence,
+    /// The order that it is about, and whether it was said to have ended.
+    pub order: Option<(Own, bool)>,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its account; the operator has none.
+    pub account: Option<AccountId>,
+    workload: Workload,
+    orders: VecDeque<Own>,
+    facts: VecDeque<Fact>,
+    /// Transfers of which it does not know what became of them. It asks again, under the same name.
+    unknown: Vec<Body>,
+}
+
+impl Client {
+    /// One that was told nothing yet.
+    pub fn new(account: Option<AccountId>, dice: &mut Dice) -> Self {
+        let workload = Workload::new(dice);
+        Self { account, workload, orders: VecDeque::new(), facts: VecDeque::new(), unknown: Vec::new() }
+    }
+
+    /// What it asks next.
+    pub fn next(&mut self, dice: &mut Dice) -> Body {
+        if let Some(body) = self.unknown.pop() {
+            return body;
+        }
+        match self.account {
+            Some(account) => {
+                let orders = self.orders.make_contiguous();
+                self.workload.of_client(account, orders, dice)
+            }
+            None => self.workload.of_operator(dice),
+        }
+    }
+
+    /// Whether it has to ask something again.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        !self.unknown.is_empty()
+    }
+
+    /// It was told that it is not known what became of a request.
+    pub fn in_doubt(&mut self, body: Body) {
+        if matches!(body, Body::Transfer(_)) {
+            self.unknown.push(body);
+        }
+    }
+
+    /// It was told an answer.
+    pub fn told(&mut self, body: &Body, answer: &Answer, partition: PartitionId, sequence: Sequence) {
+        let order = match (answer, body) {
+            (&Answer::Placed { symbol, order }, Body::Place(placed)) => {
+                let own = Own { symbol, order, name: placed.client_order_id };
+                remember(&mut self.orders, own);
+                Some((own, false))
+            }
+            (&Answer::Canceled { symbol, order }, _) => {
+                let known = self.orders.iter().position(|own| (own.symbol, own.order) == (symbol, order));
+                known.and_then(|at| self.orders.remove(at)).map(|own| (own, true))
+            }
+            _ => None,
+        };
+        remember(&mut self.facts, Fact { partition, sequence, order });
+    }
+
+    /// What it was told last.
+    pub fn facts(&self) -> impl Iterator<Item = &Fact> {
+        self.facts.iter()
+    }
+
+    /// Reads its orders, and finds what it was told of them.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn read<'v>(&self, views_of: impl Fn(SymbolId) -> &'v Views) -> Result<(), Violation> {
+        for fact in &self.facts {
+            let (Some((own, ended)), Some(account)) = (fact.order, self.account) else { continue };
+            let market = views_of(own.symbol).market(own.symbol);
+            let forgotten = market.and_then(|market| market.forgotten_orders(account));
+            let Some(order) = market.and_then(|market| market.order(own.order)) else {
+                let dropped = forgotten.is_some_and(|forgotten| forgotten.id >= own.order);
+                ensure!(dropped, Reads, "a client was told of order {} and does not find it", own.order);
+                continue;
+            };
+            ensure!(order.account == account && order.client_order_id == own.name, Reads, "order {} is {order:?}", own.order);
+            ensure!(!ended || order.status == OrderStatus::Canceled, Reads, "order {} was cancelled and is {order:?}", own.order);
+        }
+        Ok(())
+    }
+}
+
+fn remember<T>(list: &mut VecDeque<T>, what: T) {
+    list.push_back(what);
+    if list.len() > REMEMBERED {
+        list.pop_front();
+    }
+}

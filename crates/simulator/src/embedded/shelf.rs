@@ -1,0 +1,98 @@
+//! Where a simulated venue keeps its snapshots, and what follows its log into them.
+
+use std::collections::BTreeMap;
+
+use crossbook_engine::{Cause, Event};
+use crossbook_node::recovery::Follower;
+use crossbook_node::snapshot::{Error, KEPT, Saved, Snapshots};
+use crossbook_types::Sequence;
+use crossbook_views::{Limits, State, Views};
+
+/// Snapshots, each whole or not there.
+#[derive(Clone, Debug, Default)]
+pub struct Shelf {
+    kept: BTreeMap<Sequence, Vec<u8>>,
+    damaged: Option<Sequence>,
+}
+
+impl Shelf {
+    /// The last one goes bad. Whether there was one before it, without which it does not.
+    pub fn damage_last(&mut self) -> bool {
+        let may = self.kept.len() > 1;
+        if may {
+            self.damaged = self.kept.keys().next_back().copied();
+        }
+        may
+    }
+
+    /// From where a start may have to read the log: what follows the oldest snapshot.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Sequence> {
+        (self.kept.len() >= KEPT).then(|| self.kept.keys().next().copied()).flatten()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+}
+
+impl Saved for Shelf {
+    fn list(&self) -> Result<Vec<Sequence>, Error> {
+        Ok(self.kept.keys().rev().copied().collect())
+    }
+
+    fn load(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.kept.get(&sequence).filter(|_| self.damaged != Some(sequence)).cloned())
+    }
+}
+
+impl Snapshots for Shelf {
+    fn save(&mut self, sequence: Sequence, image: &[u8]) -> Result<(), Error> {
+        self.kept.insert(sequence, image.to_vec());
+        self.damaged = self.damaged.filter(|&damaged| damaged != sequence);
+        while self.kept.len() > KEPT {
+            self.kept.pop_first();
+        }
+        Ok(())
+    }
+
+    fn keep_for(&mut self, _: Option<Sequence>) {}
+}
+
+/// Views that follow a log.
+#[derive(Debug)]
+pub struct Folded(pub Views);
+
+impl Folded {
+    /// Of an empty log.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self(Views::new(limits))
+    }
+}
+
+impl Follower for Folded {
+    type Saved = State;
+
+    fn follow(&mut self, cause: Cause, events: &[Event]) {
+        self.0.apply_all(cause, events);
+    }
+
+    fn save(&self) -> State {
+        self.0.state()
+    }
+
+    fn load(&mut self, saved: State) -> Result<(), String> {
+        let limits = self.0.limits().clone();
+        self.0 = Views::restore(saved, limits).map_err(|error| error.to_string())?;
+        Ok(())
+    }
+}

@@ -1,0 +1,279 @@
+//! What clients and the operator ask: few accounts with tight funds, three markets with few prices, filters that are often met. So
+//! much trades, much is refused, and orders of one account often meet.
+//!
+//! How often each kind comes is drawn anew for every world: what is rare in one is frequent in another.
+
+use crossbook_engine::command::{
+    CancelAll, CancelOrder, ChangeMarket, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, RevokeApiKey, Size,
+    Target, TransferRequest,
+};
+use crossbook_engine::registry::{Credential, LABEL_BYTES_MAX, Permissions};
+use crossbook_engine::Body;
+use crossbook_types::{
+    AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees,
+    Filters, MarketStatus, OrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId, SymbolName,
+    TimeInForce, TransferId, market,
+};
+
+use crate::dice::Dice;
+
+/// How many accounts take part.
+pub const ACCOUNTS: u64 = 6;
+/// How many assets there are.
+pub const ASSETS: u32 = 3;
+/// How many markets there are.
+pub const MARKETS: u32 = 3;
+/// Of each market, the base asset's smallest units in a lot, and the quote asset's in a lot at a price of one tick.
+pub const UNITS: [(i128, i128); MARKETS as usize] = [(1_000, 10), (100_000, 100), (100_000, 100)];
+/// The markets: symbol, base and quote asset, tick and step.
+const LISTED: [(&str, usize, usize, &str, &str); MARKETS as usize] = [
+    ("BTCUSDT", 0, 1, "0.01", "0.00001"),
+    ("ETHBTC", 2, 0, "0.001", "0.001"),
+    ("ETHUSDT", 2, 1, "0.001", "0.001"),
+];
+const ASSET_NAMES: [&str; ASSETS as usize] = ["BTC", "USDT", "ETH"];
+/// An account that nobody opened.
+const NOBODY: AccountId = AccountId(9_999);
+/// Fee rates that need rounding, and some that do not.
+const RATES: [&str; 4] = ["0", "0.001", "0.01234567", "0.5"];
+
+/// The `n`th account.
+#[must_use]
+pub fn account(n: u64) -> AccountId {
+    AccountId(AccountId::FIRST_CLIENT.0 + n)
+}
+
+fn asset_name(text: &str) -> AssetName {
+    AssetName::new_checked(text).expect("a name of an asset")
+}
+
+fn client_name(text: &str) -> ClientOrderId {
+    ClientOrderId::new_checked(text).expect("a name of an order")
+}
+
+fn transfer_id(text: &str) -> TransferId {
+    TransferId::new_checked(text).expect("a name of a transfer")
+}
+
+fn fees(maker: &str, taker: &str) -> Fees {
+    let rate = |text| Decimal::parse(text).ok().and_then(FeeRate::from_decimal).expect("a rate");
+    Fees { maker: rate(maker), taker: rate(taker) }
+}
+
+fn filters() -> Filters {
+    Filters {
+        price_min: Price(88),
+        price_max: Price(112),
+        quantity_min: Quantity(1),
+        quantity_max: Quantity(12),
+        market_quantity_max: Quantity(10),
+        notional_min: Amount(1_000),
+        notional_max: Amount(1_000_000),
+        band_up_percent: 110,
+        band_down_percent: 90,
+        orders_max: 9,
+        algo_orders_max: 3,
+    }
+}
+
+fn description(n: usize) -> market::Description {
+    let (symbol, base, quote, tick, step) = LISTED[n];
+    let asset = |n: usize| Asset { id: AssetId(n as u32), name: asset_name(ASSET_NAMES[n]), decimals: 8 };
+    market::Description {
+        id: SymbolId(n as u32),
+        symbol: SymbolName::new_checked(symbol).expect("a symbol"),
+        base: asset(base),
+        quote: asset(quote),
+        tick_size: Decimal::parse(tick).expect("a tick"),
+        step_size: Decimal::parse(step).expect("a step"),
+        filters: filters(),
+        fees: fees("0.001", "0.01234567"),
+        status: MarketStatus::Trading,
+    }
+}
+
+/// The commands that make the venue, to be done one after the other.
+#[must_use]
+pub fn setup() -> Vec<Body> {
+    let assets = ASSET_NAMES.iter().map(|name| Body::ListAsset(ListAsset { name: asset_name(name), decimals: 8 }));
+    let markets = (0..LISTED.len()).map(|n| Body::ListMarket(Box::new(ListMarket { description: description(n) })));
+    let accounts = (0..ACCOUNTS).map(|n| Body::OpenAccount(OpenAccount { label: format!("client {n}") }));
+    let funds = (0..ACCOUNTS).flat_map(|n| {
+        [(0, 2_000_000), (1, 60_000), (2, 3_000_000)].map(|(asset, amount)| {
+            let transfer = transfer_id(&format!("begin-{asset}"));
+            let amount = Amount(amount);
+            Body::Transfer(TransferRequest { account: account(n), asset: AssetId(asset), amount, transfer })
+        })
+    });
+    assets.chain(markets).chain(accounts).chain(funds).collect()
+}
+
+/// An order that a client knows of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Own {
+    /// Its market.
+    pub symbol: SymbolId,
+    /// Its number.
+    pub order: OrderId,
+    /// Its name.
+    pub name: ClientOrderId,
+}
+
+/// Draws what is asked next.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// Place, cancel, cancel all, transfer.
+    of_clients: [u64; 4],
+    /// Change a market, list an asset, list a market, open an account, issue a key, revoke a key.
+    of_operator: [u64; 6],
+    /// As [`OrderType::ALL`].
+    order_types: Vec<u64>,
+    named: u64,
+}
+
+impl Workload {
+    /// With frequencies of its own.
+    pub fn new(dice: &mut Dice) -> Self {
+        Self {
+            of_clients: [dice.between(60, 120), dice.between(3, 20), dice.between(1, 4), dice.between(3, 10)],
+            of_operator: [dice.between(5, 20), 1, 1, dice.between(1, 3), dice.between(1, 3), dice.between(1, 3)],
+            order_types: OrderType::ALL.iter().map(|_| dice.between(1, 10)).collect(),
+            named: 0,
+        }
+    }
+
+    /// What a client asks next for its account, of which it knows these orders.
+    pub fn of_client(&mut self, account: AccountId, orders: &[Own], dice: &mut Dice) -> Body {
+        let account = if dice.one_in(80) { NOBODY } else { account };
+        match dice.weighted(&self.of_clients) {
+            0 => Body::Place(self.place(account, dice)),
+            1 => Body::Cancel(cancel(account, orders, dice)),
+            2 => Body::CancelAll(CancelAll { account, symbol: symbol(dice), cancel_id: client_name("all") }),
+            _ => Body::Transfer(self.transfer(account, dice)),
+        }
+    }
+
+    /// What the operator asks next.
+    pub fn of_operator(&mut self, dice: &mut Dice) -> Body {
+        let account = account(dice.below(ACCOUNTS));
+        let key = |dice: &mut Dice| ApiKeyId::new_checked(&format!("key{}", dice.below(6))).expect("a name of a key");
+        match dice.weighted(&self.of_operator) {
+            0 => Body::ChangeMarket(Box::new(change(dice))),
+            // Listed already, perhaps with other decimals.
+            1 => {
+                let name = asset_name(dice.pick(&ASSET_NAMES));
+                Body::ListAsset(ListAsset { name, decimals: dice.pick(&[8, 8, 7, 19]) })
+            }
+            2 => Body::ListMarket(Box::new(ListMarket { description: description(dice.index(LISTED.len())) })),
+            3 => {
+                let length = if dice.one_in(4) { LABEL_BYTES_MAX + 1 } else { dice.index(20) };
+                Body::OpenAccount(OpenAccount { label: "x".repeat(length) })
+            }
+            4 => Body::IssueApiKey(Box::new(IssueApiKey {
+                account,
+                key: key(dice),
+                permissions: Permissions { read: true, trade: dice.one_in(2) },
+                credential: Credential::Hmac { sealed: vec![7; 32] },
+                allowed_ips: Vec::new(),
+            })),
+            _ => Body::RevokeApiKey(RevokeApiKey { account, key: key(dice) }),
+        }
+    }
+
+    /// A name for an order, mostly a new one.
+    fn name(&mut self, dice: &mut Dice) -> ClientOrderId {
+        self.named += 1;
+        let back = if dice.one_in(12) { dice.below(self.named.min(8)) } else { 0 };
+        client_name(&format!("o{}", self.named - back))
+    }
+
+    fn transfer(&mut self, account: AccountId, dice: &mut Dice) -> TransferRequest {
+        self.named += 1;
+        let back = if dice.one_in(6) { dice.below(self.named.min(4)) } else { 0 };
+        let known = u64::from(ASSETS) + u64::from(dice.one_in(8));
+        let asset = AssetId(dice.below(known) as u32);
+        let unit = [100_000, 3_000, 100_000, 1][asset.0 as usize];
+        let amount = (i128::from(dice.below(256)) - 110) * unit / 16;
+        TransferRequest { account, asset, amount: Amount(amount), transfer: transfer_id(&format!("t{}", self.named - back)) }
+    }
+
+    fn place(&mut self, account: AccountId, dice: &mut Dice) -> NewOrder {
+        let symbol = symbol(dice);
+        let order_type = OrderType::ALL[dice.weighted(&self.order_types)];
+        let timed = order_type.has_limit_price() && order_type != OrderType::LimitMaker;
+        let time_in_force = match dice.below(8) {
+            // Now and then where it does not belong.
+            _ if !timed && !dice.one_in(60) => TimeInForce::Gtc,
+            0..=4 => TimeInForce::Gtc,
+            5 | 6 => TimeInForce::Ioc,
+            _ => TimeInForce::Fok,
+        };
+        let by_worth = order_type == OrderType::Market && dice.one_in(3) || dice.one_in(200);
+        let unit = UNITS[(symbol.0 as usize).min(UNITS.len() - 1)].1;
+        let size = if by_worth {
+            Size::Quote(Amount(i128::from(dice.below(256)) * 5 * unit + i128::from(dice.below(3))))
+        } else {
+            Size::Base(Quantity(if dice.one_in(20) { dice.below(14) } else { dice.between(1, 10) }))
+        };
+        NewOrder {
+            account,
+            symbol,
+            client_order_id: self.name(dice),
+            side: dice.pick(&[Side::Buy, Side::Sell]),
+            order_type,
+            time_in_force,
+            price: (order_type.has_limit_price() != dice.one_in(200)).then(|| around(dice)),
+            size,
+            stop_price: order_type.is_conditional().then(|| around(dice)),
+            self_trade_prevention: dice.pick(SelfTradePrevention::ALL),
+        }
+    }
+}
+
+fn symbol(dice: &mut Dice) -> SymbolId {
+    SymbolId(if dice.one_in(100) { MARKETS } else { dice.below(u64::from(MARKETS)) as u32 })
+}
+
+/// A price, mostly near the middle, now and then outside of what the filters allow.
+fn around(dice: &mut Dice) -> Price {
+    Price(match dice.below(32) {
+        0 => dice.between(84, 91),
+        1 => dice.between(106, 113),
+        _ => dice.between(95, 104),
+    })
+}
+
+fn cancel(account: AccountId, orders: &[Own], dice: &mut Dice) -> CancelOrder {
+    let nothing = Own { symbol: symbol(dice), order: OrderId(dice.below(100)), name: client_name("nothing") };
+    let own = if orders.is_empty() || dice.one_in(10) { nothing } else { dice.pick(orders) };
+    let target = match dice.below(7) {
+        0..=2 => Target::Order(own.order),
+        3 | 4 => Target::Client(own.name),
+        5 => Target::Both(own.order, own.name),
+        _ => Target::Both(own.order, nothing.name),
+    };
+    let restriction = match dice.below(5) {
+        0 => Some(CancelRestriction::OnlyNew),
+        1 => Some(CancelRestriction::OnlyPartiallyFilled),
+        _ => None,
+    };
+    CancelOrder { account, symbol: own.symbol, target, cancel_id: client_name("cancel"), restriction }
+}
+
+fn change(dice: &mut Dice) -> ChangeMarket {
+    let status = match dice.below(16) {
+        0 => MarketStatus::Halt,
+        1 => MarketStatus::Break,
+        2 => MarketStatus::CancelOnly,
+        _ => MarketStatus::Trading,
+    };
+    // Now and then more orders that wait than orders, which no market can have.
+    let orders_max = dice.between(3, 10) as u32;
+    let algo_orders_max = dice.between(1, 6) as u32;
+    ChangeMarket {
+        symbol: SymbolId(dice.below(u64::from(MARKETS)) as u32),
+        filters: dice.one_in(2).then(|| Filters { orders_max, algo_orders_max, ..filters() }),
+        fees: dice.one_in(2).then(|| fees(dice.pick(&RATES), dice.pick(&RATES))),
+        status: Some(status),
+    }
+}
