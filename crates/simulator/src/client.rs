@@ -93,6 +93,11 @@ impl Client {
         self.facts.iter()
     }
 
+    /// It remembers only this.
+    pub fn recall(&mut self, facts: &[Fact]) {
+        self.facts = facts.iter().copied().collect();
+    }
+
     /// Reads its orders, and finds what it was told of them.
     ///
     /// # Errors

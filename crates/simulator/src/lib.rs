@@ -14,9 +14,11 @@
 //! What must hold at every step and at the end is in [`checkers`]; that the worlds reach what they are meant to test is counted in
 //! [`coverage`]; that the checkers see what is wrong is shown by bugs that are planted on purpose.
 
+mod agenda;
 pub mod checkers;
 mod client;
 pub mod clock;
+pub mod cluster;
 pub mod coverage;
 pub mod dice;
 pub mod embedded;

@@ -7,7 +7,7 @@ use std::sync::Once;
 
 use crate::coverage::Coverage;
 use crate::dice::Dice;
-use crate::embedded;
+use crate::{cluster, embedded};
 use crate::violation::{Check, Violation};
 
 /// The kinds of world.
@@ -15,12 +15,15 @@ use crate::violation::{Check, Violation};
 pub enum Which {
     /// One process, one disk.
     Embedded,
+    /// Several partitions, in several processes, over a store that they share.
+    Cluster,
 }
 
 impl fmt::Display for Which {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Embedded => "embedded",
+            Self::Cluster => "cluster",
         })
     }
 }
@@ -70,16 +73,20 @@ pub fn simulate(seed: u64) -> Outcome {
     keep_panics();
     LIVING.set(true);
     let mut dice = Dice::new(seed);
-    let outcome = {
-        let mut world = embedded::World::new(Dice::new(dice.any()));
-        let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
-        Outcome {
-            seed,
-            which: Which::Embedded,
-            digest: world.digest(),
-            commands: world.commands(),
-            coverage: world.coverage().clone(),
-            violation: verdict(lived),
+    let which = if dice.one_in(2) { Which::Embedded } else { Which::Cluster };
+    let chance = Dice::new(dice.any());
+    let outcome = match which {
+        Which::Embedded => {
+            let mut world = embedded::World::new(chance);
+            let violation = verdict(catch_unwind(AssertUnwindSafe(|| world.live())));
+            let (digest, commands, coverage) = (world.digest(), world.commands(), world.coverage().clone());
+            Outcome { seed, which, digest, commands, coverage, violation }
+        }
+        Which::Cluster => {
+            let mut world = cluster::World::new(chance);
+            let violation = verdict(catch_unwind(AssertUnwindSafe(|| world.live())));
+            let (digest, commands, coverage) = (world.digest(), world.commands(), world.coverage().clone());
+            Outcome { seed, which, digest, commands, coverage, violation }
         }
     };
     LIVING.set(false);

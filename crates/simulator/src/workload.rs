@@ -99,7 +99,7 @@ pub fn setup() -> Vec<Body> {
     let markets = (0..LISTED.len()).map(|n| Body::ListMarket(Box::new(ListMarket { description: description(n) })));
     let accounts = (0..ACCOUNTS).map(|n| Body::OpenAccount(OpenAccount { label: format!("client {n}") }));
     let funds = (0..ACCOUNTS).flat_map(|n| {
-        [(0, 2_000_000), (1, 60_000), (2, 3_000_000)].map(|(asset, amount)| {
+        [(0, 6_000_000), (1, 400_000), (2, 12_000_000)].map(|(asset, amount)| {
             let transfer = transfer_id(&format!("begin-{asset}"));
             let amount = Amount(amount);
             Body::Transfer(TransferRequest { account: account(n), asset: AssetId(asset), amount, transfer })
@@ -261,7 +261,7 @@ fn cancel(account: AccountId, orders: &[Own], dice: &mut Dice) -> CancelOrder {
 }
 
 fn change(dice: &mut Dice) -> ChangeMarket {
-    let status = match dice.below(16) {
+    let status = match dice.below(40) {
         0 => MarketStatus::Halt,
         1 => MarketStatus::Break,
         2 => MarketStatus::CancelOnly,

@@ -1,0 +1,441 @@
+//! Gateways: a lane for each partition, with the production code's book of the requests under way, and views folded from what the
+//! partitions tell. Clients ask here, and read here.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbook_engine::{Answer, Body, Event as Fact, Routing};
+use crossbook_node::NotTaken;
+use crossbook_node::cluster::gate::flights::{Flights, Patience};
+use crossbook_node::cluster::gate::{self};
+use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId};
+use crossbook_views::Views;
+
+use super::call::{Actor, Link, Reply, Request};
+use super::{Event, PARTITIONS, World, id};
+use crate::client;
+use crate::violation::{Check, Violation, ensure};
+
+/// How often a lane looks after its requests, in microseconds.
+const TICK_US: u64 = 50_000;
+/// How long a reading of `out` waits for an entry.
+const FOLLOW_WAIT_US: u64 = 1_000_000;
+/// Entries read at a time.
+const FOLLOW_MAX: usize = 64;
+
+/// The way of a gateway to one partition, and back.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) queue: VecDeque<(RequestNumber, Body)>,
+    /// Questions that want to know where the log ends.
+    ends: Vec<u64>,
+    pub(super) flights: Flights,
+    patience: Patience,
+    tail: Sequence,
+    pub(super) open: bool,
+    pub(super) appender: Link,
+    pub(super) follower: Link,
+    /// What the call under way appends, and what of it is new.
+    due: Vec<gate::flights::Due>,
+    fresh: Vec<RequestNumber>,
+    asked_ends: Vec<u64>,
+    checks: bool,
+    /// The last command folded here.
+    pub(super) told: Sequence,
+    pub(super) views: Views,
+    /// By partition, the last message that it has sent to this one, and that this one has heard of it.
+    sent_by: Vec<RequestNumber>,
+    heard_of: Vec<RequestNumber>,
+}
+
+/// A question about an account that waits for what was told elsewhere.
+#[derive(Debug)]
+struct Question {
+    client: usize,
+    account: AccountId,
+    /// By partition: where its log ended. `None` inside: not known yet; lanes that were open are left out.
+    ends: BTreeMap<usize, Option<Sequence>>,
+    /// By partition, what it had sent to the account's when the logs had been folded so far.
+    sent: Option<Vec<RequestNumber>>,
+    /// What the client had been told when it asked.
+    facts: Vec<client::Fact>,
+}
+
+/// A gateway.
+#[derive(Debug)]
+pub(super) struct Gateway {
+    pub(super) alive: bool,
+    pub(super) paused: bool,
+    pub(super) life: u64,
+    pub(super) source: SourceId,
+    next: RequestNumber,
+    pub(super) lanes: Vec<Lane>,
+    /// Who waits for what.
+    pub(super) waiting: BTreeMap<RequestNumber, (usize, Body)>,
+    questions: BTreeMap<u64, Question>,
+    asked: u64,
+}
+
+impl Gateway {
+    pub(super) fn new(source: SourceId, life: u64, limits: &crossbook_views::Limits) -> Self {
+        let lane = || Lane {
+            queue: VecDeque::new(),
+            ends: Vec::new(),
+            flights: Flights::default(),
+            patience: Patience::default(),
+            tail: Sequence(0),
+            open: false,
+            appender: Link::default(),
+            follower: Link::default(),
+            due: Vec::new(),
+            fresh: Vec::new(),
+            asked_ends: Vec::new(),
+            checks: false,
+            told: Sequence(0),
+            views: Views::new(limits.clone()),
+            sent_by: vec![RequestNumber(0); PARTITIONS],
+            heard_of: vec![RequestNumber(0); PARTITIONS],
+        };
+        Self {
+            alive: true,
+            paused: false,
+            life,
+            source,
+            next: RequestNumber(1),
+            lanes: (0..PARTITIONS).map(|_| lane()).collect(),
+            waiting: BTreeMap::new(),
+            questions: BTreeMap::new(),
+            asked: 0,
+        }
+    }
+}
+
+impl World {
+    fn now(&self) -> Duration {
+        Duration::from_micros(self.time.now())
+    }
+
+    fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// The partition of the market that a request is about, if it is about one that is listed.
+    fn market_of(&self, body: &Body) -> Option<usize> {
+        let symbol = match body {
+            Body::Place(order) => order.symbol,
+            Body::Cancel(cancel) => cancel.symbol,
+            Body::CancelAll(cancel) => cancel.symbol,
+            _ => return None,
+        };
+        let market = self.observer.reference(Routing::REGISTRY).registry().market(symbol)?;
+        Some(usize::from(self.routing.of_market(market).0))
+    }
+
+    /// A client sends a request.
+    pub(super) fn submit(&mut self, gateway: usize, client: usize, body: Body) -> Result<RequestNumber, NotTaken> {
+        let home = usize::from(self.routing.home(&body).0);
+        let market = self.market_of(&body);
+        let this = &mut self.gateways[gateway];
+        if this.lanes[home].open || market.is_some_and(|market| this.lanes[market].open) {
+            return Err(NotTaken::Silent);
+        }
+        if this.lanes[home].queue.len() >= self.gate.queue_requests_max {
+            return Err(NotTaken::Busy);
+        }
+        let number = this.next;
+        this.next = number.next();
+        this.lanes[home].queue.push_back((number, body.clone()));
+        this.waiting.insert(number, (client, body));
+        self.plan(0, Event::Wake(Actor::Appender { gateway, partition: home }));
+        Ok(number)
+    }
+
+    /// A client asks about its account.
+    pub(super) fn ask(&mut self, gateway: usize, client: usize) {
+        let Some(account) = self.clients[client].account else { return };
+        let facts = self.clients[client].facts().copied().collect();
+        let own = usize::from(self.routing.of_account(account).0);
+        let this = &mut self.gateways[gateway];
+        if this.lanes[own].open {
+            return;
+        }
+        this.asked += 1;
+        let question = this.asked;
+        let mut ends = BTreeMap::new();
+        for (partition, lane) in this.lanes.iter_mut().enumerate().filter(|(_, lane)| !lane.open) {
+            ends.insert(partition, None);
+            lane.ends.push(question);
+        }
+        let mut wakes = Vec::new();
+        for &partition in ends.keys() {
+            wakes.push(Actor::Appender { gateway, partition });
+        }
+        this.questions.insert(question, Question { client, account, ends, sent: None, facts });
+        wakes.into_iter().for_each(|actor| self.plan(0, Event::Wake(actor)));
+    }
+
+    pub(super) fn append_step(&mut self, gateway: usize, partition: usize) {
+        let now = self.now();
+        let (batch, backlog, retry) = (self.gate.batch_requests_max, self.gate.backlog_max, self.gate.retry_ms);
+        let actor = Actor::Appender { gateway, partition };
+        let this = &mut self.gateways[gateway];
+        let source = this.source;
+        let lane = &mut this.lanes[partition];
+        let mut fresh = Vec::new();
+        while fresh.len() < batch
+            && let Some((number, body)) = lane.queue.pop_front()
+        {
+            let mut bytes = Vec::new();
+            crossbook_wire::encode_command(source, number, &body, &mut bytes);
+            lane.flights.begin(number, Arc::from(bytes), now);
+            fresh.push(number);
+        }
+        lane.fresh.extend(fresh);
+        let due = lane.flights.due(batch, 1 << 20);
+        let check = lane.patience.must_check(Self::millis(retry), now);
+        if due.is_empty() && lane.ends.is_empty() && !check && lane.appender.epoch.is_some() {
+            self.watch_lane(gateway, partition);
+            self.plan(TICK_US, Event::Wake(actor));
+            return;
+        }
+        let request = if lane.appender.epoch.is_none() {
+            Request::Hello { holds: None, durable: false }
+        } else {
+            let payloads = due.iter().map(|due| due.bytes.to_vec()).collect();
+            (lane.due, lane.checks) = (due, check);
+            lane.asked_ends = std::mem::take(&mut lane.ends);
+            Request::Append { payloads, backlog_max: backlog }
+        };
+        self.watch_lane(gateway, partition);
+        self.call(actor, request);
+    }
+
+    pub(super) fn append_answered(&mut self, gateway: usize, partition: usize, reply: Reply) -> Result<(), Violation> {
+        let now = self.now();
+        let actor = Actor::Appender { gateway, partition };
+        let lane = &mut self.gateways[gateway].lanes[partition];
+        match reply {
+            Reply::Hello { epoch, .. } => {
+                lane.appender.epoch = Some(epoch);
+                lane.appender.tries = 0;
+            }
+            Reply::Appended { first, last } => {
+                lane.tail = last;
+                lane.flights.appended(&lane.due, first);
+                lane.fresh.clear();
+                if lane.checks {
+                    lane.patience.checked(now);
+                    lane.flights.ends_at(last);
+                }
+                let asked = std::mem::take(&mut lane.asked_ends);
+                for question in asked {
+                    if let Some(question) = self.gateways[gateway].questions.get_mut(&question) {
+                        question.ends.insert(partition, Some(last));
+                    }
+                }
+                self.answer_questions(gateway)?;
+            }
+            Reply::Full => {
+                self.observer.coverage.count("not taken Busy at the log");
+                let fresh = std::mem::take(&mut lane.fresh);
+                // Whoever wants to know where the log ends asks again.
+                lane.ends.append(&mut lane.asked_ends);
+                let mut given_back = Vec::new();
+                for number in fresh {
+                    if lane.flights.give_up(number) {
+                        given_back.push(number);
+                    }
+                }
+                for number in given_back {
+                    self.not_taken(gateway, number, NotTaken::Busy);
+                }
+            }
+            _ => {
+                lane.flights.disconnected();
+                let failed = lane.asked_ends.drain(..).chain(lane.ends.drain(..)).collect::<Vec<_>>();
+                for question in failed {
+                    self.gateways[gateway].questions.remove(&question);
+                }
+                self.watch_lane(gateway, partition);
+                self.reconnect(actor);
+                return Ok(());
+            }
+        }
+        self.watch_lane(gateway, partition);
+        self.plan(20, Event::Wake(actor));
+        Ok(())
+    }
+
+    /// Looks after the requests under way, and opens or closes the lane.
+    fn watch_lane(&mut self, gateway: usize, partition: usize) {
+        let now = self.now();
+        let (breaker, keep) = (Self::millis(self.gate.breaker_ms), Self::millis(self.gate.keep_ms));
+        let lane = &mut self.gateways[gateway].lanes[partition];
+        let repeated = lane.flights.told(lane.told);
+        let waiting = !lane.flights.is_empty() || lane.tail > lane.told || lane.appender.epoch.is_none();
+        lane.patience.look(lane.told, waiting, now);
+        let open = lane.patience.is_over(breaker, now);
+        if open != std::mem::replace(&mut lane.open, open) {
+            self.observer.coverage.count(if open { "lane opened" } else { "lane closed" });
+        }
+        let lane = &mut self.gateways[gateway].lanes[partition];
+        if open {
+            lane.flights.give_up_old(keep, now);
+        }
+        self.observer.coverage.add("requests appended again", repeated);
+    }
+
+    pub(super) fn follow_step(&mut self, gateway: usize, partition: usize) {
+        let lane = &self.gateways[gateway].lanes[partition];
+        let request = match lane.follower.epoch {
+            None => Request::Hello { holds: None, durable: false },
+            Some(_) => Request::Follow { after: lane.told, records_max: FOLLOW_MAX, wait_us: FOLLOW_WAIT_US },
+        };
+        self.call(Actor::Follower { gateway, partition }, request);
+    }
+
+    pub(super) fn follow_answered(&mut self, gateway: usize, partition: usize, reply: Reply) -> Result<(), Violation> {
+        let actor = Actor::Follower { gateway, partition };
+        match reply {
+            Reply::Hello { epoch, .. } => {
+                let link = &mut self.gateways[gateway].lanes[partition].follower;
+                (link.epoch, link.tries) = (Some(epoch), 0);
+            }
+            Reply::Followed { entries } => {
+                for (sequence, bytes) in entries {
+                    self.fold(gateway, partition, sequence, &bytes)?;
+                }
+                self.watch_lane(gateway, partition);
+                self.answer_questions(gateway)?;
+            }
+            _ => {
+                self.reconnect(actor);
+                return Ok(());
+            }
+        }
+        self.plan(20, Event::Wake(actor));
+        Ok(())
+    }
+
+    /// Folds what a partition tells of one command, and answers whoever waits for it.
+    fn fold(&mut self, gateway: usize, partition: usize, sequence: Sequence, bytes: &[u8]) -> Result<(), Violation> {
+        self.hear(partition, sequence, bytes)?;
+        let told = crossbook_wire::decode_told(bytes)
+            .map_err(|error| Violation::new(Check::Told, format!("entry {sequence} of {partition}: {error}")))?;
+        let this = &mut self.gateways[gateway];
+        let lane = &mut this.lanes[partition];
+        ensure!(sequence == lane.told.next(), Told, "entry {sequence} of {partition} follows {}", lane.told);
+        lane.told = sequence;
+        lane.views.apply_all(told.cause, &told.events);
+        if told.source == this.source {
+            lane.flights.taken(told.number);
+        } else if told.source < SourceId::FIRST_GATEWAY {
+            let of = told.source.0 as usize;
+            lane.heard_of[of] = lane.heard_of[of].max(told.number);
+        }
+        for (to, number) in told.sent {
+            let sent = &mut this.lanes[usize::from(to.0)].sent_by[partition];
+            *sent = (*sent).max(number);
+        }
+        let source = this.source;
+        for event in told.events {
+            if let Fact::Answered { source: of, number, answer } = event
+                && of == source
+            {
+                self.answered(gateway, number, &answer, id(partition), sequence);
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer goes to the client, unless it waits no longer, or the answer is lost on its way.
+    fn answered(
+        &mut self,
+        gateway: usize,
+        number: RequestNumber,
+        answer: &Answer,
+        partition: PartitionId,
+        sequence: Sequence,
+    ) {
+        let Some((client, body)) = self.gateways[gateway].waiting.remove(&number) else { return };
+        if self.faults && self.dice.one_in(100) {
+            self.observer.coverage.count("fault answer lost");
+            self.in_doubt(client, body);
+            return;
+        }
+        let accepted = !matches!((&body, answer), (Body::Transfer(_), Answer::Refused(_)));
+        if self.setup.front() == Some(&body) && accepted {
+            self.setup.pop_front();
+        }
+        self.clients[client].told(&body, answer, partition, sequence);
+    }
+
+    pub(super) fn not_taken(&mut self, gateway: usize, number: RequestNumber, why: NotTaken) {
+        self.observer.coverage.count(&format!("not taken {why:?}"));
+        if let Some((client, body)) = self.gateways[gateway].waiting.remove(&number) {
+            self.in_doubt(client, body);
+        }
+    }
+
+    /// Answers the questions for which everything is here.
+    fn answer_questions(&mut self, gateway: usize) -> Result<(), Violation> {
+        let this = &mut self.gateways[gateway];
+        let mut ready = Vec::new();
+        for (&number, question) in &mut this.questions {
+            let own = usize::from(self.routing.of_account(question.account).0);
+            let folded = question.ends.iter().all(|(&at, end)| end.is_some_and(|end| this.lanes[at].told >= end));
+            if folded {
+                let sent = question.sent.get_or_insert_with(|| this.lanes[own].sent_by.clone());
+                if sent.iter().zip(&this.lanes[own].heard_of).all(|(sent, heard)| heard >= sent) {
+                    ready.push(number);
+                }
+            }
+        }
+        for number in ready {
+            if let Some(question) = self.gateways[gateway].questions.remove(&number) {
+                self.answer_question(gateway, &question)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is read now must include everything that the client was told before it asked.
+    fn answer_question(&mut self, gateway: usize, question: &Question) -> Result<(), Violation> {
+        let this = &self.gateways[gateway];
+        let own = self.routing.of_account(question.account);
+        for fact in &question.facts {
+            let at = usize::from(fact.partition.0);
+            // A partition whose lane was open is left out: an account is not to suffer because another partition is down.
+            if !question.ends.contains_key(&at) {
+                continue;
+            }
+            ensure!(
+                this.lanes[at].told >= fact.sequence,
+                Reads,
+                "a client was told of command {} of partition {at}, and reads as of {}",
+                fact.sequence,
+                this.lanes[at].told
+            );
+            let told = &self.observer.told(fact.partition)[..fact.sequence.0 as usize];
+            let last = told.iter().rev().find_map(|told| told.sent.iter().find(|(to, _)| *to == own));
+            let heard = this.lanes[usize::from(own.0)].heard_of[at];
+            let missing = last.filter(|(_, number)| *number > heard);
+            ensure!(missing.is_none(), Reads, "an account is read without what {missing:?} brings it");
+        }
+        self.observer.coverage.count("question answered");
+        if question.ends.len() == PARTITIONS {
+            let routing = &self.routing;
+            let registry = self.observer.reference(Routing::REGISTRY).registry();
+            let views_of = |symbol: SymbolId| {
+                let owner = registry.market(symbol).map_or(Routing::REGISTRY, |market| routing.of_market(market));
+                &this.lanes[usize::from(owner.0)].views
+            };
+            // Only what it had been told when it asked.
+            let mut client = self.clients[question.client].clone();
+            client.recall(&question.facts);
+            client.read(views_of)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,329 @@
+//! One shard of the store: the two streams of a partition on a master, with replicas that follow it. It promises what a store with
+//! asynchronous replication and a barrier promises, and no more:
+//!
+//! - What is written stands in one order, and a replica has a prefix of it.
+//! - A barrier holds when every replica that is online, and at least one, has all that was written before it.
+//! - When the master is lost, one of the replicas that were online takes its place. What it did not have is gone.
+
+use std::collections::BTreeMap;
+
+use crossbook_node::node::Clock as _;
+use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
+
+use super::call::{Reply, Request};
+use crate::clock::WallClock;
+use crate::dice::Dice;
+
+/// How long a barrier waits for the replicas, in microseconds.
+pub(super) const BARRIER_US: u64 = 100_000;
+
+#[derive(Clone, Debug)]
+enum Write {
+    In { time: Timestamp, payload: Vec<u8>, peer: Option<(PartitionId, RequestNumber)> },
+    Out(Vec<u8>),
+}
+
+/// A replica, as its master sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Follower {
+    /// How much of what was written it has.
+    pub(super) acked: usize,
+    pub(super) online: bool,
+    /// More is on its way to it.
+    pub(super) receiving: bool,
+}
+
+/// A call that cannot be answered yet.
+#[derive(Clone, Debug)]
+struct Pending {
+    call: u64,
+    request: Request,
+    stage: Stage,
+}
+
+#[derive(Clone, Debug)]
+enum Stage {
+    /// There is nothing to read yet.
+    Reading,
+    /// The replicas must have so much of what was written.
+    Barrier(usize, Reply),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Shard {
+    writes: Vec<Write>,
+    inbound: Vec<(Timestamp, Vec<u8>)>,
+    out: Vec<Vec<u8>>,
+    heard: BTreeMap<PartitionId, RequestNumber>,
+    pub(super) followers: Vec<Follower>,
+    /// Counts the masters; a connection belongs to one of them.
+    pub(super) epoch: u64,
+    pub(super) up: bool,
+    /// The replicas do not hear the master, though clients do.
+    pub(super) isolated: bool,
+    pub(super) clock: WallClock,
+    pending: Vec<Pending>,
+    /// Calls that have begun to wait, whether for something to read, and for how long at most.
+    waits: Vec<(u64, bool, u64)>,
+}
+
+impl Shard {
+    pub(super) fn new(replicas: usize, clock: WallClock) -> Self {
+        let follower = Follower { acked: 0, online: true, receiving: false };
+        Self {
+            writes: Vec::new(),
+            inbound: Vec::new(),
+            out: Vec::new(),
+            heard: BTreeMap::new(),
+            followers: vec![follower; replicas],
+            epoch: 1,
+            up: true,
+            isolated: false,
+            clock,
+            pending: Vec::new(),
+            waits: Vec::new(),
+        }
+    }
+
+    /// The calls that have begun to wait since this was last asked: whether for something to read, and for how long at most.
+    pub(super) fn waits(&mut self) -> Vec<(u64, bool, u64)> {
+        std::mem::take(&mut self.waits)
+    }
+
+    fn wait(&mut self, call: u64, request: Request, stage: Stage) {
+        let reads = matches!(stage, Stage::Reading);
+        self.waits.push((call, reads, if reads { request.wait_us() } else { BARRIER_US }));
+        self.pending.push(Pending { call, request, stage });
+    }
+
+    /// Whether there is something to read for a call that waits for it.
+    fn has_news(&self, request: &Request) -> bool {
+        match request {
+            Request::Turn { read_after, .. } => self.inbound.len() as u64 > read_after.0,
+            Request::Follow { after, .. } => self.told() > *after,
+            _ => false,
+        }
+    }
+
+    /// The commands, durable or not.
+    pub(super) fn inbound(&self) -> &[(Timestamp, Vec<u8>)] {
+        &self.inbound
+    }
+
+    /// How many commands were told of.
+    pub(super) fn told(&self) -> Sequence {
+        Sequence(self.out.len() as u64)
+    }
+
+    /// What of another partition's messages can no longer be lost.
+    pub(super) fn heard_for_good(&self, from: PartitionId) -> RequestNumber {
+        let kept = self.followers.iter().filter(|follower| follower.online).map(|follower| follower.acked).min();
+        let durable = self.writes.iter().take(kept.unwrap_or(0));
+        let heard = durable.filter_map(|write| match write {
+            Write::In { peer: Some((of, number)), .. } if *of == from => Some(*number),
+            _ => None,
+        });
+        heard.max().unwrap_or_default()
+    }
+
+    pub(super) fn writes(&self) -> usize {
+        self.writes.len()
+    }
+
+    fn write(&mut self, write: Write) {
+        match &write {
+            Write::In { time, payload, peer } => {
+                self.inbound.push((*time, payload.clone()));
+                if let Some((from, number)) = peer {
+                    self.heard.insert(*from, *number);
+                }
+            }
+            Write::Out(bytes) => self.out.push(bytes.clone()),
+        }
+        self.writes.push(write);
+    }
+
+    fn append(&mut self, payload: Vec<u8>, peer: Option<(PartitionId, RequestNumber)>) {
+        let now = self.clock.now();
+        let time = self.inbound.last().map_or(now, |&(last, _)| last.max(now));
+        self.write(Write::In { time, payload, peer });
+    }
+
+    /// Whether everything up to there is on every replica that counts.
+    fn has_all(&self, needed: usize) -> bool {
+        let mut online = self.followers.iter().filter(|follower| follower.online).peekable();
+        online.peek().is_some() && online.all(|follower| follower.acked >= needed)
+    }
+
+    /// A request arrives. The answer, if there is one already.
+    pub(super) fn execute(&mut self, call: u64, request: Request) -> Option<Reply> {
+        match request {
+            Request::Hello { ref holds, durable } => {
+                let held = holds.as_ref().is_none_or(|(sequence, time, payload)| {
+                    let at = usize::try_from(sequence.0 - 1).unwrap_or(usize::MAX);
+                    self.inbound.get(at).is_some_and(|found| found.0 == *time && found.1 == *payload)
+                });
+                let reply = Reply::Hello { epoch: self.epoch, told: self.told(), held };
+                self.barrier(call, request, durable, reply)
+            }
+            Request::Turn { publish_after, ref entries, .. } => {
+                if self.told() == publish_after && !entries.is_empty() {
+                    let entries = entries.clone();
+                    entries.into_iter().for_each(|entry| self.write(Write::Out(entry)));
+                }
+                self.read(call, request, false)
+            }
+            Request::Append { payloads, backlog_max } => {
+                let tail = self.inbound.len() as u64;
+                if !payloads.is_empty() && tail - self.told().0 + payloads.len() as u64 > backlog_max {
+                    return Some(Reply::Full);
+                }
+                payloads.into_iter().for_each(|payload| self.append(payload, None));
+                Some(Reply::Appended { first: Sequence(tail + 1), last: Sequence(self.inbound.len() as u64) })
+            }
+            Request::Deliver { ref letters, barrier } => {
+                let mut heard = Vec::new();
+                for (from, first, messages) in letters.clone() {
+                    for (number, bytes) in (first.0..).zip(messages) {
+                        let last = self.heard.get(&from).copied().unwrap_or_default();
+                        if number == last.0 + 1 {
+                            self.append(bytes, Some((from, RequestNumber(number))));
+                        }
+                    }
+                    heard.push(self.heard.get(&from).copied().unwrap_or_default());
+                }
+                self.barrier(call, request, barrier, Reply::Delivered { heard })
+            }
+            Request::Follow { .. } => self.read(call, request, false),
+        }
+    }
+
+    /// Reads what there is; if there is nothing, the call waits, unless its time is up.
+    fn read(&mut self, call: u64, request: Request, late: bool) -> Option<Reply> {
+        match request {
+            Request::Turn { read_after, records_max, wait_us, barrier, .. } => {
+                let after = usize::try_from(read_after.0).unwrap_or(usize::MAX);
+                let found = self.inbound.iter().skip(after).take(records_max).cloned();
+                let records: Vec<_> =
+                    (read_after.0 + 1..).map(Sequence).zip(found).map(|(at, (time, bytes))| (at, time, bytes)).collect();
+                if records.is_empty() && records_max > 0 && wait_us > 0 && !late {
+                    self.wait(call, request, Stage::Reading);
+                    return None;
+                }
+                let reply = Reply::Turned { told: self.told(), records, durable: false };
+                self.barrier(call, request, barrier, reply)
+            }
+            Request::Follow { after, records_max, .. } => {
+                let skip = usize::try_from(after.0).unwrap_or(usize::MAX);
+                let found = self.out.iter().skip(skip).take(records_max).cloned();
+                let entries: Vec<_> = (after.0 + 1..).map(Sequence).zip(found).collect();
+                if entries.is_empty() && !late {
+                    self.wait(call, request, Stage::Reading);
+                    return None;
+                }
+                Some(Reply::Followed { entries })
+            }
+            _ => None,
+        }
+    }
+
+    /// Answers once a barrier has held, if one is wanted.
+    fn barrier(&mut self, call: u64, request: Request, wanted: bool, reply: Reply) -> Option<Reply> {
+        if !wanted {
+            return Some(reply);
+        }
+        let needed = self.writes.len();
+        if self.has_all(needed) {
+            return Some(self.held(reply));
+        }
+        self.wait(call, request, Stage::Barrier(needed, reply));
+        None
+    }
+
+    /// The barrier of a reply has held.
+    fn held(&self, reply: Reply) -> Reply {
+        match reply {
+            Reply::Turned { told, records, .. } => Reply::Turned { told, records, durable: true },
+            // A worker asks where `out` ends once it knows that the shard is sound.
+            Reply::Hello { epoch, held, .. } => Reply::Hello { epoch, told: self.told(), held },
+            reply => reply,
+        }
+    }
+
+    /// Something has changed: the calls that can be answered now.
+    pub(super) fn progress(&mut self) -> Vec<(u64, Reply)> {
+        let mut answered = Vec::new();
+        for Pending { call, request, stage } in std::mem::take(&mut self.pending) {
+            let reply = match stage {
+                Stage::Reading if self.has_news(&request) => self.read(call, request, false),
+                Stage::Barrier(needed, reply) if self.has_all(needed) => Some(self.held(reply)),
+                stage => {
+                    self.pending.push(Pending { call, request, stage });
+                    None
+                }
+            };
+            answered.extend(reply.map(|reply| (call, reply)));
+        }
+        answered
+    }
+
+    /// A call has waited long enough, for something to read or for a barrier. What it is told, if it still waits for that.
+    pub(super) fn expire(&mut self, call: u64, reading: bool) -> Option<Reply> {
+        let waits = |pending: &Pending| pending.call == call && matches!(pending.stage, Stage::Reading) == reading;
+        let at = self.pending.iter().position(waits)?;
+        let Pending { request, stage, .. } = self.pending.remove(at);
+        match stage {
+            Stage::Reading => self.read(call, request, true),
+            // What was read is told all the same, but not that it is durable.
+            Stage::Barrier(_, reply @ Reply::Turned { .. }) => Some(reply),
+            Stage::Barrier(..) => Some(Reply::NotDurable),
+        }
+    }
+
+    /// The master is gone, and with it every connection.
+    pub(super) fn lose_master(&mut self) -> Vec<u64> {
+        self.up = false;
+        self.epoch += 1;
+        self.pending.drain(..).map(|pending| pending.call).collect()
+    }
+
+    /// A replica that was online takes the master's place; if there is none, the master comes back with all it had. Which replica
+    /// it was: it is one no longer.
+    pub(super) fn promote(&mut self, dice: &mut Dice) -> Option<usize> {
+        self.up = true;
+        self.isolated = false;
+        self.followers.iter_mut().for_each(|follower| follower.receiving = false);
+        let online: Vec<usize> = (0..self.followers.len()).filter(|&at| self.followers[at].online).collect();
+        if online.is_empty() {
+            return None;
+        }
+        let chosen = dice.pick(&online);
+        let kept = self.followers[chosen].acked;
+        let writes: Vec<Write> = self.writes.drain(..).take(kept).collect();
+        (self.inbound, self.out, self.heard) = (Vec::new(), Vec::new(), BTreeMap::new());
+        writes.into_iter().for_each(|write| self.write(write));
+        self.followers[chosen].online = false;
+        for follower in &mut self.followers {
+            follower.acked = follower.acked.min(kept);
+        }
+        Some(chosen)
+    }
+
+    /// A replica is online again: it has been given everything.
+    pub(super) fn rejoin(&mut self, replica: usize) {
+        let acked = self.writes.len();
+        self.followers[replica] = Follower { acked, online: true, receiving: false };
+    }
+
+    /// A replica receives some of what it does not have.
+    pub(super) fn replicate(&mut self, replica: usize, dice: &mut Dice) {
+        let all = self.writes.len();
+        let follower = &mut self.followers[replica];
+        follower.receiving = false;
+        if follower.online && !self.isolated {
+            let missing = all - follower.acked;
+            follower.acked = if dice.one_in(4) { follower.acked + dice.below(missing as u64 + 1) as usize } else { all };
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Workers: the production replica and mailboxes, moved along by the world instead of by threads. A worker runs all partitions, and
+//! carries what they have to say to one another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crossbook_engine::peer::Outgoing;
+use crossbook_engine::{Body, Partition, Routing};
+use crossbook_log::Record;
+use crossbook_node::cluster::replica::{Limits, Standing};
+use crossbook_node::cluster::{Mailbox, Replica};
+use crossbook_node::node::Clock as _;
+use crossbook_node::snapshot::{self, Image};
+use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
+
+use super::call::{Actor, Letter, Link, Reply, Request};
+use super::{Event, PARTITIONS, World};
+use crate::clock::WallClock;
+use crate::dice::Dice;
+use crate::violation::{Check, Violation, ensure};
+
+/// How often a courier asks, for the partitions that stand by, what was heard, in microseconds.
+const ASK_EVERY_US: u64 = 500_000;
+/// How long what was delivered may wait for its barrier while there is more to deliver.
+const CONFIRM_EVERY_US: u64 = 50_000;
+/// How long a partition that stands by rests after it has read something.
+const STANDBY_REST_US: u64 = 10_000;
+/// Messages delivered to a partition at a time.
+const LETTERS_MAX: usize = 32;
+/// After so many commands, the states of a partition's replicas are compared.
+const COMPARE_EVERY: u64 = 32;
+/// How many snapshots of a partition are kept.
+const SNAPSHOTS_KEPT: usize = 2;
+
+/// One partition at a worker.
+#[derive(Debug, Default)]
+pub(super) struct Seat {
+    pub(super) replica: Option<Replica>,
+    pub(super) link: Link,
+}
+
+/// What a worker carries to one partition.
+#[derive(Debug, Default)]
+pub(super) struct Courier {
+    pub(super) boxes: BTreeMap<PartitionId, Mailbox>,
+    pub(super) link: Link,
+    asked: u64,
+    confirmed: u64,
+    /// What the call under way carries: from whom, the number of its last message, and whether it ends with a barrier.
+    under_way: Vec<(PartitionId, u64)>,
+    confirms: bool,
+    due: bool,
+}
+
+/// A worker.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) alive: bool,
+    pub(super) paused: bool,
+    /// Counts its starts: what belongs to an earlier one is dead.
+    pub(super) life: u64,
+    pub(super) clock: WallClock,
+    pub(super) limits: Limits,
+    pub(super) seats: Vec<Seat>,
+    pub(super) couriers: Vec<Courier>,
+}
+
+impl Worker {
+    pub(super) fn new(clock: WallClock, which: usize, dice: &mut Dice) -> Self {
+        let takeover_us = dice.between(100_000, 400_000);
+        let limits = Limits {
+            records_max: dice.between(4, 64) as usize,
+            held_max: dice.between(64, 128) as usize,
+            entries_max: dice.between(4, 64) as usize,
+            outputs_max: dice.between(40, 400) as usize,
+            takeover_us: takeover_us + takeover_us * which as u64 / 3,
+            contested_max: 4 + dice.below(29) as u32,
+            idle_us: 1_000_000,
+            confirm_every_us: 200_000,
+        };
+        let mut worker =
+            Self { alive: true, paused: false, life: 0, clock, limits, seats: Vec::new(), couriers: Vec::new() };
+        worker.forget();
+        worker
+    }
+
+    /// The process is gone, and all that was in its memory.
+    pub(super) fn forget(&mut self) {
+        self.life += 1;
+        self.seats = (0..PARTITIONS).map(|_| Seat::default()).collect();
+        self.couriers = (0..PARTITIONS).map(|_| Courier::default()).collect();
+    }
+}
+
+/// Snapshots of a partition, last first.
+pub(super) type Snapshots = Vec<(Sequence, Vec<u8>)>;
+
+impl World {
+    pub(super) fn seat_step(&mut self, worker: usize, partition: usize) {
+        let this = &mut self.workers[worker];
+        let now = this.clock.now();
+        let seat = &mut this.seats[partition];
+        let request = match (&mut seat.replica, seat.link.epoch) {
+            (Some(replica), Some(_)) => {
+                let plan = replica.plan(now);
+                Request::Turn {
+                    publish_after: plan.publish_after,
+                    entries: replica.entries().map(<[u8]>::to_vec).collect(),
+                    read_after: plan.read_after,
+                    records_max: plan.records_max,
+                    wait_us: plan.wait.as_micros() as u64,
+                    barrier: plan.barrier,
+                }
+            }
+            (Some(replica), None) => {
+                replica.disconnected();
+                let holds = replica.last().map(|last| (last.sequence, last.time, last.payload.to_vec()));
+                Request::Hello { holds, durable: false }
+            }
+            (None, _) => Request::Hello { holds: None, durable: true },
+        };
+        self.call(Actor::Seat { worker, partition }, request);
+    }
+
+    pub(super) fn seat_answered(&mut self, worker: usize, partition: usize, reply: Reply) -> Result<(), Violation> {
+        let actor = Actor::Seat { worker, partition };
+        match reply {
+            Reply::Hello { epoch, told, held } => {
+                ensure!(held, Durable, "worker {worker} finds that the log of partition {partition} has forked");
+                let seat = &mut self.workers[worker].seats[partition];
+                seat.link.epoch = Some(epoch);
+                seat.link.tries = 0;
+                if seat.replica.is_none() {
+                    let state = self.begin(partition, told)?;
+                    let limits = self.workers[worker].limits;
+                    let replica = Replica::new(state, told, limits);
+                    let replica = replica.map_err(|error| Violation::new(Check::Durable, error.to_string()))?;
+                    self.workers[worker].seats[partition].replica = Some(replica);
+                }
+                self.plan(0, Event::Wake(actor));
+                Ok(())
+            }
+            Reply::Turned { told, records, durable } => {
+                let this = &mut self.workers[worker];
+                let now = this.clock.now();
+                let seat = &mut this.seats[partition];
+                let Some(replica) = &mut seat.replica else { return Ok(()) };
+                let found = records.len();
+                let read = records.iter().map(|(sequence, time, payload)| Record {
+                    sequence: *sequence,
+                    time: *time,
+                    payload,
+                });
+                let from = PartitionId(partition as u16);
+                let mut posted = Vec::new();
+                let step = replica.take(told, read, durable, now, |message| posted.push(message));
+                let step = step.map_err(|error| {
+                    Violation::new(Check::Durable, format!("worker {worker}, partition {partition}: {error}"))
+                })?;
+                let (standing, at) = (replica.standing(), replica.partition().sequence());
+                let mut woken = BTreeSet::new();
+                for Outgoing { to, number, message } in posted {
+                    let mut bytes = Vec::new();
+                    crossbook_wire::encode_command(SourceId::partition(from), number, &Body::Peer(message), &mut bytes);
+                    let to = usize::from(to.0);
+                    this.couriers[to].boxes.entry(from).or_default().post(number, bytes);
+                    woken.insert(Actor::Courier { worker, to });
+                }
+                woken.into_iter().for_each(|courier| self.plan(0, Event::Wake(courier)));
+                if let Some(standing) = step.turned {
+                    let active = standing == Standing::Active;
+                    self.observer.coverage.count(if active { "worker became active" } else { "worker stood back" });
+                    for to in (0..PARTITIONS).filter(|&to| to != partition) {
+                        self.workers[worker].couriers[to].boxes.entry(from).or_default().set_sends(active);
+                        self.plan(0, Event::Wake(Actor::Courier { worker, to }));
+                    }
+                }
+                if step.applied > 0 {
+                    self.compare(worker, partition, at)?;
+                }
+                let rest = if standing == Standing::Standby && found > 0 { STANDBY_REST_US } else { 20 };
+                self.plan(rest, Event::Wake(actor));
+                Ok(())
+            }
+            _ => {
+                if let Some(replica) = &mut self.workers[worker].seats[partition].replica {
+                    replica.disconnected();
+                }
+                self.reconnect(actor);
+                Ok(())
+            }
+        }
+    }
+
+    /// The state to start from: the last snapshot that `out` has come to, or an empty one.
+    fn begin(&mut self, partition: usize, told: Sequence) -> Result<Partition, Violation> {
+        let id = PartitionId(partition as u16);
+        let hash_seed = self.dice.any();
+        let Some((sequence, bytes)) = self.snapshots[partition].iter().find(|(at, _)| *at <= told) else {
+            self.observer.coverage.count("worker started from the log alone");
+            return Ok(Partition::new(id, self.routing.clone(), hash_seed));
+        };
+        self.observer.coverage.count("worker started from a snapshot");
+        let broken = |why: String| Violation::new(Check::Alive, format!("snapshot {sequence} of {partition}: {why}"));
+        let image: Image<()> = snapshot::decode(bytes).map_err(|error| broken(error.to_string()))?;
+        ensure!(image.partition.is_routed_by(&self.routing), Alive, "snapshot {sequence} is another venue's");
+        Partition::restore(image.partition, hash_seed).map_err(|error| broken(error.to_string()))
+    }
+
+    /// Holds the state of a replica against that of the others at the same place.
+    fn compare(&mut self, worker: usize, partition: usize, at: Sequence) -> Result<(), Violation> {
+        if !at.0.is_multiple_of(COMPARE_EVERY) {
+            return Ok(());
+        }
+        let Some(replica) = &self.workers[worker].seats[partition].replica else { return Ok(()) };
+        let hash = crossbook_wire::state_hash(&replica.partition().state());
+        let known = *self.hashes.entry((partition, at)).or_insert(hash);
+        self.observer.coverage.count("replicas compared");
+        ensure!(known == hash, Replicas, "worker {worker} has another state of partition {partition} at {at}");
+        Ok(())
+    }
+
+    /// An active worker takes a snapshot, which is kept only if every other partition has heard for good what was sent by then.
+    pub(super) fn take_snapshot(&mut self, worker: usize, partition: usize) {
+        let this = &self.workers[worker];
+        let Some(replica) = this.seats[partition].replica.as_ref().filter(|_| this.alive && !this.paused) else { return };
+        let own = PartitionId(partition as u16);
+        let state = replica.partition();
+        let heard = Routing::all(&self.routing).filter(|&to| to != own).all(|to| {
+            self.shards[usize::from(to.0)].heard_for_good(own) >= state.sent(to)
+        });
+        let new = self.snapshots[partition].first().is_none_or(|(last, _)| *last < state.sequence());
+        if !heard || !new || replica.confirmed() < state.sequence() || state.sequence() == Sequence(0) {
+            return;
+        }
+        let image = snapshot::encode(&Image { partition: state.state(), follower: () });
+        self.snapshots[partition].insert(0, (state.sequence(), image));
+        self.snapshots[partition].truncate(SNAPSHOTS_KEPT);
+        self.observer.coverage.count("worker snapshot");
+    }
+
+    pub(super) fn courier_step(&mut self, worker: usize, to: usize) {
+        let now = self.time.now();
+        let courier = &mut self.workers[worker].couriers[to];
+        let due = now.saturating_sub(courier.asked) >= ASK_EVERY_US;
+        let asks = |mailbox: &Mailbox| mailbox.must_ask() || (due && !mailbox.is_empty());
+        let sends = courier.boxes.values().any(|mailbox| mailbox.next(1).is_some());
+        let unconfirmed = courier.boxes.values().any(Mailbox::is_unconfirmed);
+        let late = now.saturating_sub(courier.confirmed) >= CONFIRM_EVERY_US;
+        let confirms = courier.boxes.values().any(asks) || (unconfirmed && (!sends || late));
+        if !sends && !confirms {
+            if courier.boxes.values().any(|mailbox| !mailbox.is_empty()) {
+                self.plan(ASK_EVERY_US, Event::Wake(Actor::Courier { worker, to }));
+            }
+            return;
+        }
+        let request = if courier.link.epoch.is_none() {
+            Request::Hello { holds: None, durable: false }
+        } else {
+            let mut letters: Vec<Letter> = Vec::new();
+            for (&from, mailbox) in &courier.boxes {
+                if let Some((first, messages)) = mailbox.next(LETTERS_MAX) {
+                    letters.push((from, first, messages.map(<[u8]>::to_vec).collect()));
+                } else if confirms && (asks(mailbox) || mailbox.is_unconfirmed()) {
+                    letters.push((from, RequestNumber(1), Vec::new()));
+                }
+            }
+            courier.under_way =
+                letters.iter().map(|(from, first, messages)| (*from, first.0 + messages.len() as u64 - 1)).collect();
+            (courier.confirms, courier.due) = (confirms, due);
+            Request::Deliver { letters, barrier: confirms }
+        };
+        self.call(Actor::Courier { worker, to }, request);
+    }
+
+    pub(super) fn courier_answered(&mut self, worker: usize, to: usize, reply: Reply) -> Result<(), Violation> {
+        let actor = Actor::Courier { worker, to };
+        let now = self.time.now();
+        let courier = &mut self.workers[worker].couriers[to];
+        match reply {
+            Reply::Hello { epoch, .. } => courier.link.epoch = Some(epoch),
+            Reply::Delivered { heard } => {
+                courier.link.tries = 0;
+                for (&(from, last), &taken) in courier.under_way.iter().zip(&heard) {
+                    let Some(mailbox) = courier.boxes.get_mut(&from) else { continue };
+                    if courier.confirms {
+                        mailbox.heard(taken).map_err(|error| {
+                            Violation::new(Check::Durable, format!("messages from {from} to {to}: {error}"))
+                        })?;
+                    } else {
+                        mailbox.taken(RequestNumber(last), taken);
+                    }
+                }
+                if courier.confirms {
+                    courier.confirmed = now;
+                }
+                if courier.due {
+                    courier.asked = now;
+                }
+            }
+            _ => {
+                courier.boxes.values_mut().for_each(Mailbox::lost);
+                self.reconnect(actor);
+                return Ok(());
+            }
+        }
+        self.plan(20, Event::Wake(actor));
+        Ok(())
+    }
+}
