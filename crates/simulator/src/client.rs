@@ -112,8 +112,18 @@ impl Client {
                 ensure!(dropped, Reads, "a client was told of order {} and does not find it", own.order);
                 continue;
             };
-            ensure!(order.account == account && order.client_order_id == own.name, Reads, "order {} is {order:?}", own.order);
-            ensure!(!ended || order.status == OrderStatus::Canceled, Reads, "order {} was cancelled and is {order:?}", own.order);
+            ensure!(
+                order.account == account && order.client_order_id == own.name,
+                Reads,
+                "order {} is {order:?}",
+                own.order
+            );
+            ensure!(
+                !ended || order.status == OrderStatus::Canceled,
+                Reads,
+                "order {} was cancelled and is {order:?}",
+                own.order
+            );
         }
         Ok(())
     }

@@ -7,8 +7,8 @@ use std::sync::Once;
 
 use crate::coverage::Coverage;
 use crate::dice::Dice;
-use crate::{cluster, embedded};
 use crate::violation::{Check, Violation};
+use crate::{cluster, embedded};
 
 /// The kinds of world.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,12 +3,12 @@
 //!
 //! How often each kind comes is drawn anew for every world: what is rare in one is frequent in another.
 
+use crossbook_engine::Body;
 use crossbook_engine::command::{
-    CancelAll, CancelOrder, ChangeMarket, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, RevokeApiKey, Size,
-    Target, TransferRequest,
+    CancelAll, CancelOrder, ChangeMarket, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, RevokeApiKey,
+    Size, Target, TransferRequest,
 };
 use crossbook_engine::registry::{Credential, LABEL_BYTES_MAX, Permissions};
-use crossbook_engine::Body;
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees,
     Filters, MarketStatus, OrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId, SymbolName,
@@ -26,11 +26,8 @@ pub const MARKETS: u32 = 3;
 /// Of each market, the base asset's smallest units in a lot, and the quote asset's in a lot at a price of one tick.
 pub const UNITS: [(i128, i128); MARKETS as usize] = [(1_000, 10), (100_000, 100), (100_000, 100)];
 /// The markets: symbol, base and quote asset, tick and step.
-const LISTED: [(&str, usize, usize, &str, &str); MARKETS as usize] = [
-    ("BTCUSDT", 0, 1, "0.01", "0.00001"),
-    ("ETHBTC", 2, 0, "0.001", "0.001"),
-    ("ETHUSDT", 2, 1, "0.001", "0.001"),
-];
+const LISTED: [(&str, usize, usize, &str, &str); MARKETS as usize] =
+    [("BTCUSDT", 0, 1, "0.01", "0.00001"), ("ETHBTC", 2, 0, "0.001", "0.001"), ("ETHUSDT", 2, 1, "0.001", "0.001")];
 const ASSET_NAMES: [&str; ASSETS as usize] = ["BTC", "USDT", "ETH"];
 /// An account that nobody opened.
 const NOBODY: AccountId = AccountId(9_999);
@@ -194,7 +191,12 @@ impl Workload {
         let asset = AssetId(dice.below(known) as u32);
         let unit = [100_000, 3_000, 100_000, 1][asset.0 as usize];
         let amount = (i128::from(dice.below(256)) - 110) * unit / 16;
-        TransferRequest { account, asset, amount: Amount(amount), transfer: transfer_id(&format!("t{}", self.named - back)) }
+        TransferRequest {
+            account,
+            asset,
+            amount: Amount(amount),
+            transfer: transfer_id(&format!("t{}", self.named - back)),
+        }
     }
 
     fn place(&mut self, account: AccountId, dice: &mut Dice) -> NewOrder {

@@ -17,6 +17,9 @@
 //! for whoever died there was probably at work here too. An active that finds `out` further than it has come itself, or that again and
 //! again finds its outputs there already, becomes a standby: somebody else is at work. For a while two may both be active; that
 //! costs work and nothing else.
+//!
+//! All it does with the time is to wait. The clock may be set meanwhile: a wait that began later than now begins now, so it is at most as long
+//! again.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -245,6 +248,8 @@ impl Replica {
 
     /// What the next round trip should do.
     pub fn plan(&mut self, now: Timestamp) -> Plan {
+        self.silent_since = self.silent_since.map(|since| since.min(now));
+        self.confirmed_at = self.confirmed_at.min(now);
         let active = self.standing == Standing::Active;
         let unpublished = self.partition.sequence().0.saturating_sub(self.told.0);
         let unpublished = usize::try_from(unpublished).unwrap_or(usize::MAX).min(self.outputs.len());
@@ -390,7 +395,7 @@ impl Replica {
             self.silent_since = None;
             return;
         }
-        let since = if advanced { now } else { self.silent_since.unwrap_or(now) };
+        let since = if advanced { now } else { self.silent_since.map_or(now, |since| since.min(now)) };
         self.silent_since = Some(since);
         if now.0.saturating_sub(since.0) >= self.patience_us(now) {
             self.standing = Standing::Active;
@@ -448,5 +453,26 @@ mod tests {
         assert_eq!(takes_over_after(Timestamp(0)), 400_000);
         assert_eq!(takes_over_after(Timestamp(2_000_000)), 100_000);
         assert_eq!(takes_over_after(Timestamp(1_000_000)), 400_000, "that suspicion is over");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_no_standby_from_stepping_forward() {
+        let name = AssetName::new_checked("BTC").unwrap();
+        let mut payload = Vec::new();
+        let body = Body::ListAsset(ListAsset { name, decimals: 8 });
+        crossbook_wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(1), &body, &mut payload);
+        let record = Record { sequence: Sequence(1), time: Timestamp(1), payload: &payload };
+        let partition = Partition::new(PartitionId(0), Routing::single(), 1);
+        let mut replica = Replica::new(partition, Sequence(0), LIMITS).unwrap();
+        let mut turn = |now, record: Option<Record<'_>>| {
+            let plan = replica.plan(Timestamp(now));
+            let step = replica.take(Sequence(0), record, false, Timestamp(now), |_| ()).unwrap();
+            (plan.wait.as_micros(), step.turned)
+        };
+        let hour = 3_600_000_000;
+        assert_eq!(turn(2 * hour, Some(record)), (1_000_000, None));
+        assert_eq!(turn(hour, None), (400_000, None), "the clock is set back, and the wait begins anew");
+        assert_eq!(turn(hour + 399_999, None), (1, None));
+        assert_eq!(turn(hour + 400_000, None), (0, Some(Standing::Active)));
     }
 }

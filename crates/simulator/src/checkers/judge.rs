@@ -151,7 +151,8 @@ impl Judge {
     /// When a rule is broken.
     pub fn take(&mut self, partition: PartitionId, cause: Cause, events: &[Event]) -> Result<(), Violation> {
         let mut running = Running::default();
-        let judged = events.iter().try_for_each(|event| self.event(event, &mut running)).and_then(|()| self.end(&running));
+        let judged =
+            events.iter().try_for_each(|event| self.event(event, &mut running)).and_then(|()| self.end(&running));
         judged.map_err(|Violation { check, detail }| {
             Violation::new(check, format!("{detail}, in command {} of partition {partition}", cause.sequence))
         })
@@ -174,7 +175,11 @@ impl Judge {
             Event::OrderClosed(closed) => return self.closed(closed, running),
             Event::DepthChanged(change) => return self.depth_changed(change, running),
             Event::BalanceChanged { account, asset, free, held } => {
-                ensure!(!free.is_negative() && !held.is_negative(), Money, "account {account} has {free:?} and {held:?}");
+                ensure!(
+                    !free.is_negative() && !held.is_negative(),
+                    Money,
+                    "account {account} has {free:?} and {held:?}"
+                );
                 ensure!(running.balances.insert((*account, *asset)), Told, "a balance of {account} is told twice");
                 let before = self.balances.insert((*account, *asset), (free.0, held.0));
                 ensure!(before.unwrap_or_default() != (free.0, held.0), Told, "no change of a balance of {account}");
@@ -230,7 +235,10 @@ impl Judge {
         }
         let book = self.book(symbol)?;
         let Some(open) = book.open.get_mut(&order).filter(|open| open.waits && open.placed.account == account) else {
-            return Err(Violation::new(crate::violation::Check::Market, format!("order {order} triggers, and does not wait")));
+            return Err(Violation::new(
+                crate::violation::Check::Market,
+                format!("order {order} triggers, and does not wait"),
+            ));
         };
         let stop = open.placed.stop_price.unwrap_or_default();
         let reached = running.traded.is_some_and(|(of, low, high)| {
@@ -249,16 +257,28 @@ impl Judge {
         ensure!(id.0 == book.traded, Market, "trade {id} is numbered, {} was due", book.traded);
         ensure!(running.worker == Some((symbol, taker.order)), Market, "order {} trades out of turn", taker.order);
         let best = book.best(taker_side.opposite());
-        ensure!(best == Some((maker.order, price)), Market, "trade {id} is with {maker:?} at {price:?}, due was {best:?}");
+        ensure!(
+            best == Some((maker.order, price)),
+            Market,
+            "trade {id} is with {maker:?} at {price:?}, due was {best:?}"
+        );
         ensure!(quote.0 == book.quote(price, quantity.0), Market, "trade {id} is worth {quote:?}");
         let base = i128::from(quantity.0) * book.units.0;
         for (party, of_maker) in [(taker, false), (maker, true)] {
             let Party { order, account, fee } = party;
             let side = if of_maker { taker_side.opposite() } else { taker_side };
             let received = if side == Side::Buy { base } else { quote.0 };
-            ensure!(book.fee_is_right(fee.0, received, of_maker), Market, "a fee of {} on {received} in trade {id}", fee.0);
+            ensure!(
+                book.fee_is_right(fee.0, received, of_maker),
+                Market,
+                "a fee of {} on {received} in trade {id}",
+                fee.0
+            );
             let Some(open) = book.open.get_mut(&order).filter(|open| !open.waits) else {
-                return Err(Violation::new(crate::violation::Check::Market, format!("order {order} trades, and is not open")));
+                return Err(Violation::new(
+                    crate::violation::Check::Market,
+                    format!("order {order} trades, and is not open"),
+                ));
             };
             ensure!(open.placed.account == account && open.placed.side == side, Market, "order {order} is another's");
             let within = open.placed.price.is_none_or(|limit| match side {
@@ -276,7 +296,11 @@ impl Judge {
         }
         let prevented = book.open.get(&taker.order).map(|open| open.placed.self_trade_prevention);
         let same = taker.account == maker.account;
-        ensure!(!same || prevented == Some(SelfTradePrevention::None), Market, "trade {id} is one account's with itself");
+        ensure!(
+            !same || prevented == Some(SelfTradePrevention::None),
+            Market,
+            "trade {id} is one account's with itself"
+        );
         let (low, high) = running.traded.map_or((price, price), |(_, low, high)| (low.min(price), high.max(price)));
         running.traded = Some((symbol, low, high));
         Ok(())
@@ -287,11 +311,18 @@ impl Judge {
         let book = self.book(symbol)?;
         book.closed += 1;
         let Some(open) = book.open.remove(&order).filter(|open| open.placed.account == account) else {
-            return Err(Violation::new(crate::violation::Check::Market, format!("order {order} ends, and is not open")));
+            return Err(Violation::new(
+                crate::violation::Check::Market,
+                format!("order {order} ends, and is not open"),
+            ));
         };
         let whole = open.left == Left::Lots(0) || matches!(open.left, Left::Worth(_));
         ensure!(reason != CloseReason::Filled || whole, Market, "order {order} is filled with {:?} left", open.left);
-        ensure!(open.left != Left::Lots(0) || reason == CloseReason::Filled, Market, "order {order} is filled, and {reason:?}");
+        ensure!(
+            open.left != Left::Lots(0) || reason == CloseReason::Filled,
+            Market,
+            "order {order} is filled, and {reason:?}"
+        );
         if running.worker == Some((symbol, order)) {
             running.worker = None;
         }
@@ -390,14 +421,22 @@ impl Judge {
                 .collect();
             // Only the market's own partition tells of its orders.
             let due = self.depth(symbol);
-            ensure!(shown.is_empty() || shown == due, Views, "partition {partition} shows {shown:?} in {symbol}, {due:?} rests");
+            ensure!(
+                shown.is_empty() || shown == due,
+                Views,
+                "partition {partition} shows {shown:?} in {symbol}, {due:?} rests"
+            );
         }
         for (&(account, asset), &(free, held)) in &self.balances {
             let Some(holdings) = views.holdings(account) else { continue };
             let shown = holdings.balance(asset);
             let untold = shown.free.is_zero() && shown.held.is_zero();
             let same = (shown.free.0, shown.held.0) == (free, held);
-            ensure!(untold || same, Views, "partition {partition} shows {shown:?} of account {account}, not {free} and {held}");
+            ensure!(
+                untold || same,
+                Views,
+                "partition {partition} shows {shown:?} of account {account}, not {free} and {held}"
+            );
         }
         Ok(())
     }

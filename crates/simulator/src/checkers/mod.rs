@@ -157,7 +157,12 @@ impl Observer {
             match event {
                 Event::Answered { source, number, answer } => {
                     let first = self.answered.insert((*source, *number), answer.clone()).is_none();
-                    ensure!(first, Once, "request {number} of source {source} is answered a second time, in command {}", cause.sequence);
+                    ensure!(
+                        first,
+                        Once,
+                        "request {number} of source {source} is answered a second time, in command {}",
+                        cause.sequence
+                    );
                 }
                 Event::Transferred(transfer) => {
                     let first = self.transferred.insert((transfer.account, transfer.transfer));

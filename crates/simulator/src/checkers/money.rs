@@ -40,7 +40,12 @@ impl Money {
             if let Some(at) = waiting.iter().position(|(number, _)| *number == command.number) {
                 ensure!(at == 0, Once, "message {} of {from} is heard by {to} before another", command.number);
                 let sent = waiting.pop_front();
-                ensure!(sent.is_some_and(|(_, sent)| sent == *message), Once, "message {} of {from} has changed", command.number);
+                ensure!(
+                    sent.is_some_and(|(_, sent)| sent == *message),
+                    Once,
+                    "message {} of {from} has changed",
+                    command.number
+                );
             }
         }
         for message in outgoing {
@@ -73,7 +78,11 @@ impl Money {
                 })
                 .sum();
             let clearing = of(AccountId::CLEARING);
-            ensure!(clearing + on_its_way == 0, Money, "clearing has {clearing} of {asset}, {on_its_way} is on its way");
+            ensure!(
+                clearing + on_its_way == 0,
+                Money,
+                "clearing has {clearing} of {asset}, {on_its_way} is on its way"
+            );
             let clients: i128 = partitions
                 .clone()
                 .flat_map(|partition| partition.ledger().balances())

@@ -109,13 +109,21 @@ impl Recording {
         let mut projection = Projection::resume(self.partition, Views::new(Projection::limits()), Sequence(0));
         for told in told.iter().take_while(|told| told.cause.sequence <= position) {
             if projection.is_full(10 * BATCH_ROWS) {
-                plain.write(&projection.take()).map_err(|refused| Violation::new(Check::Tables, refused.to_string()))?;
+                plain
+                    .write(&projection.take())
+                    .map_err(|refused| Violation::new(Check::Tables, refused.to_string()))?;
             }
             projection.follow(told.cause, &told.events);
         }
         plain.write(&projection.take()).map_err(|refused| Violation::new(Check::Tables, refused.to_string()))?;
         let difference = self.tables.difference(&plain);
-        ensure!(difference.is_none(), Tables, "partition {} at {position}: {}", self.partition, difference.unwrap_or_default());
+        ensure!(
+            difference.is_none(),
+            Tables,
+            "partition {} at {position}: {}",
+            self.partition,
+            difference.unwrap_or_default()
+        );
         Ok(())
     }
 

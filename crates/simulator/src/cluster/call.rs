@@ -32,7 +32,9 @@ impl Actor {
 
     pub(super) fn shard(self) -> usize {
         match self {
-            Self::Seat { partition, .. } | Self::Appender { partition, .. } | Self::Follower { partition, .. } => partition,
+            Self::Seat { partition, .. } | Self::Appender { partition, .. } | Self::Follower { partition, .. } => {
+                partition
+            }
             Self::Courier { to, .. } => to,
         }
     }
@@ -87,12 +89,27 @@ impl Request {
 /// An answer.
 #[derive(Clone, Debug)]
 pub(super) enum Reply {
-    Hello { epoch: u64, told: Sequence, held: bool },
-    Turned { told: Sequence, records: Vec<(Sequence, Timestamp, Vec<u8>)>, durable: bool },
-    Appended { first: Sequence, last: Sequence },
+    Hello {
+        epoch: u64,
+        told: Sequence,
+        held: bool,
+    },
+    Turned {
+        told: Sequence,
+        records: Vec<(Sequence, Timestamp, Vec<u8>)>,
+        durable: bool,
+    },
+    Appended {
+        first: Sequence,
+        last: Sequence,
+    },
     Full,
-    Delivered { heard: Vec<RequestNumber> },
-    Followed { entries: Vec<(Sequence, Vec<u8>)> },
+    Delivered {
+        heard: Vec<RequestNumber>,
+    },
+    Followed {
+        entries: Vec<(Sequence, Vec<u8>)>,
+    },
     /// A barrier did not hold.
     NotDurable,
     /// The connection is no more.

@@ -55,8 +55,7 @@ impl World {
             5 => self.pause(Process::Worker(worker)),
             6 => self.pause(Process::Gateway(gateway)),
             7 => {
-                let process =
-                    if self.dice.one_in(2) { Process::Worker(worker) } else { Process::Gateway(gateway) };
+                let process = if self.dice.one_in(2) { Process::Worker(worker) } else { Process::Gateway(gateway) };
                 let cut = (process, shard, self.dice.pick(&[Way::ToShard, Way::FromShard]));
                 let until = self.dice.between(100_000, 4_000_000);
                 self.agenda.after(until, Event::Mend { cut });
@@ -183,7 +182,9 @@ impl World {
     pub(super) fn wake_all(&mut self, process: Process) {
         for partition in 0..PARTITIONS {
             let actors = match process {
-                Process::Worker(worker) => [Actor::Seat { worker, partition }, Actor::Courier { worker, to: partition }],
+                Process::Worker(worker) => {
+                    [Actor::Seat { worker, partition }, Actor::Courier { worker, to: partition }]
+                }
                 Process::Gateway(gateway) => {
                     [Actor::Appender { gateway, partition }, Actor::Follower { gateway, partition }]
                 }

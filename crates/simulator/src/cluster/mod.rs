@@ -458,7 +458,11 @@ impl World {
     fn hear(&mut self, partition: usize, sequence: Sequence, bytes: &[u8]) -> Result<(), Violation> {
         let at = id(partition);
         if sequence > self.observer.position(at) {
-            ensure!(sequence == self.observer.position(at).next(), Told, "partition {partition} tells of {sequence} too soon");
+            ensure!(
+                sequence == self.observer.position(at).next(),
+                Told,
+                "partition {partition} tells of {sequence} too soon"
+            );
             let Some((time, payload)) = self.shards[partition].inbound().get(sequence.0 as usize - 1).cloned() else {
                 return Err(Violation::new(
                     crate::violation::Check::Durable,
@@ -534,9 +538,12 @@ impl World {
                 return Some(format!("partition {partition} has told {told} of {tail} commands"));
             }
             for (at, worker) in self.workers.iter().enumerate() {
-                let applied = worker.seats[partition].replica.as_ref().map_or(0, |replica| replica.partition().sequence().0);
+                let applied =
+                    worker.seats[partition].replica.as_ref().map_or(0, |replica| replica.partition().sequence().0);
                 if applied < tail {
-                    return Some(format!("worker {at} has applied {applied} of {tail} commands of partition {partition}"));
+                    return Some(format!(
+                        "worker {at} has applied {applied} of {tail} commands of partition {partition}"
+                    ));
                 }
             }
             let written = self.observer.recording_mut(id(partition)).0.position();
@@ -545,7 +552,8 @@ impl World {
             }
         }
         for (at, worker) in self.workers.iter().enumerate() {
-            let kept: usize = worker.couriers.iter().flat_map(|courier| courier.boxes.values()).map(|kept| kept.len()).sum();
+            let kept: usize =
+                worker.couriers.iter().flat_map(|courier| courier.boxes.values()).map(|kept| kept.len()).sum();
             if kept > 0 {
                 return Some(format!("worker {at} keeps {kept} messages"));
             }
@@ -570,7 +578,11 @@ impl World {
             }
             // All that was ever told is in the log.
             let log = self.shards[partition].inbound();
-            ensure!(log.len() == self.observer.told(id(partition)).len(), Durable, "partition {partition} has lost commands");
+            ensure!(
+                log.len() == self.observer.told(id(partition)).len(),
+                Durable,
+                "partition {partition} has lost commands"
+            );
         }
         self.observer.check_quiet()
     }

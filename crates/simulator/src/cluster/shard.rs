@@ -205,8 +205,11 @@ impl Shard {
             Request::Turn { read_after, records_max, wait_us, barrier, .. } => {
                 let after = usize::try_from(read_after.0).unwrap_or(usize::MAX);
                 let found = self.inbound.iter().skip(after).take(records_max).cloned();
-                let records: Vec<_> =
-                    (read_after.0 + 1..).map(Sequence).zip(found).map(|(at, (time, bytes))| (at, time, bytes)).collect();
+                let records: Vec<_> = (read_after.0 + 1..)
+                    .map(Sequence)
+                    .zip(found)
+                    .map(|(at, (time, bytes))| (at, time, bytes))
+                    .collect();
                 if records.is_empty() && records_max > 0 && wait_us > 0 && !late {
                     self.wait(call, request, Stage::Reading);
                     return None;
@@ -323,7 +326,8 @@ impl Shard {
         follower.receiving = false;
         if follower.online && !self.isolated {
             let missing = all - follower.acked;
-            follower.acked = if dice.one_in(4) { follower.acked + dice.below(missing as u64 + 1) as usize } else { all };
+            follower.acked =
+                if dice.one_in(4) { follower.acked + dice.below(missing as u64 + 1) as usize } else { all };
         }
     }
 }

@@ -222,12 +222,14 @@ impl World {
     /// An active worker takes a snapshot, which is kept only if every other partition has heard for good what was sent by then.
     pub(super) fn take_snapshot(&mut self, worker: usize, partition: usize) {
         let this = &self.workers[worker];
-        let Some(replica) = this.seats[partition].replica.as_ref().filter(|_| this.alive && !this.paused) else { return };
+        let Some(replica) = this.seats[partition].replica.as_ref().filter(|_| this.alive && !this.paused) else {
+            return;
+        };
         let own = PartitionId(partition as u16);
         let state = replica.partition();
-        let heard = Routing::all(&self.routing).filter(|&to| to != own).all(|to| {
-            self.shards[usize::from(to.0)].heard_for_good(own) >= state.sent(to)
-        });
+        let heard = Routing::all(&self.routing)
+            .filter(|&to| to != own)
+            .all(|to| self.shards[usize::from(to.0)].heard_for_good(own) >= state.sent(to));
         let new = self.snapshots[partition].first().is_none_or(|(last, _)| *last < state.sequence());
         if !heard || !new || replica.confirmed() < state.sequence() || state.sequence() == Sequence(0) {
             return;

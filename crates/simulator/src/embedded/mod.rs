@@ -134,7 +134,8 @@ impl World {
             faults: std::array::from_fn(|_| dice.between(0, 4)),
             trims: dice.one_in(2),
         };
-        let rates = Rates { faults: if rates.faults.iter().sum::<u64>() == 0 { [1; 8] } else { rates.faults }, ..rates };
+        let rates =
+            Rates { faults: if rates.faults.iter().sum::<u64>() == 0 { [1; 8] } else { rates.faults }, ..rates };
         let sector_bytes = dice.pick(&[8, 64, 512, 4_096]);
         let options = Options {
             segment_bytes_max: dice.between(5_000, 60_000),
@@ -591,7 +592,12 @@ impl World {
                 _ => None,
             };
             if let Some(plain) = plain {
-                ensure!(plain == watched.events, Oracle, "command {command:?}: {:?}, due was {plain:?}", watched.events);
+                ensure!(
+                    plain == watched.events,
+                    Oracle,
+                    "command {command:?}: {:?}, due was {plain:?}",
+                    watched.events
+                );
             }
             let registry = self.observer.reference(PARTITION).registry();
             if self.oracle.is_none() && registry.markets().len() == workload::MARKETS as usize {
@@ -650,7 +656,10 @@ impl World {
         let end = Sequence(self.told.len() as u64);
         for _ in 0..6 {
             let mut files = self.disk.files();
-            let name = self.dice.pick(&files.keys().cloned().collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>()).to_owned();
+            let name = self
+                .dice
+                .pick(&files.keys().cloned().collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>())
+                .to_owned();
             let Some(bytes) = files.get_mut(&name).filter(|bytes| !bytes.is_empty()) else { continue };
             let at = self.dice.index(bytes.len());
             bytes[at] ^= 1 << self.dice.below(8);
@@ -660,11 +669,17 @@ impl World {
                 Err(_) => self.observer.coverage.count("fault rot, refused"),
                 Ok((log, _)) => {
                     self.observer.coverage.count("fault rot, beside the records");
-                    ensure!(log.durable() == end, Damage, "with a bit of {name} flipped the log ends at {}", log.durable());
+                    ensure!(
+                        log.durable() == end,
+                        Damage,
+                        "with a bit of {name} flipped the log ends at {}",
+                        log.durable()
+                    );
                     let mut reader = FileReader::open_in(rotten, log.first());
                     for (time, payload) in self.records.iter().skip(log.first().0 as usize - 1) {
                         let record = reader.next(Until::Durable(end));
-                        let same = matches!(&record, Ok(Some(record)) if record.time == *time && record.payload == payload);
+                        let same =
+                            matches!(&record, Ok(Some(record)) if record.time == *time && record.payload == payload);
                         ensure!(same, Damage, "a flipped bit of {name} passes for data: {record:?}");
                     }
                 }
