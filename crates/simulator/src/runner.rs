@@ -1,9 +1,12 @@
 //! Lives through worlds: one, and as many as wanted.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Once, mpsc};
 
 use crate::coverage::Coverage;
 use crate::dice::Dice;
@@ -17,6 +20,14 @@ pub enum Which {
     Embedded,
     /// Several partitions, in several processes, over a store that they share.
     Cluster,
+}
+
+impl Which {
+    /// The kind of world that a seed has.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        if seed.is_multiple_of(2) { Self::Embedded } else { Self::Cluster }
+    }
 }
 
 impl fmt::Display for Which {
@@ -33,8 +44,6 @@ impl fmt::Display for Which {
 pub struct Outcome {
     /// Its seed.
     pub seed: u64,
-    /// Its kind.
-    pub which: Which,
     /// A number in which everything that happened shows.
     pub digest: u64,
     /// How many commands were told.
@@ -49,7 +58,7 @@ thread_local! {
     /// What the last panic of this thread said, and where.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
     /// Whether this thread lives through a world, whose panics are findings.
-    static LIVING: RefCell<bool> = const { RefCell::new(false) };
+    static LIVING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Keeps what a panic inside a world says, instead of printing it.
@@ -58,8 +67,8 @@ fn keep_panics() {
     HOOK.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if LIVING.with_borrow(|living| *living) {
-                PANIC.with_borrow_mut(|panic| *panic = Some(info.to_string()));
+            if LIVING.get() {
+                PANIC.set(Some(info.to_string()));
             } else {
                 before(info);
             }
@@ -71,29 +80,27 @@ fn keep_panics() {
 #[must_use]
 pub fn simulate(seed: u64) -> Outcome {
     keep_panics();
-    LIVING.set(true);
-    let mut dice = Dice::new(seed);
-    let which = if dice.one_in(2) { Which::Embedded } else { Which::Cluster };
-    let chance = Dice::new(dice.any());
-    let outcome = match which {
+    let chance = Dice::new(seed);
+    match Which::of(seed) {
         Which::Embedded => {
             let mut world = embedded::World::new(chance);
-            let violation = verdict(catch_unwind(AssertUnwindSafe(|| world.live())));
+            let violation = verdict(|| world.live());
             let (digest, commands, coverage) = (world.digest(), world.commands(), world.coverage().clone());
-            Outcome { seed, which, digest, commands, coverage, violation }
+            Outcome { seed, digest, commands, coverage, violation }
         }
         Which::Cluster => {
             let mut world = cluster::World::new(chance);
-            let violation = verdict(catch_unwind(AssertUnwindSafe(|| world.live())));
+            let violation = verdict(|| world.live());
             let (digest, commands, coverage) = (world.digest(), world.commands(), world.coverage().clone());
-            Outcome { seed, which, digest, commands, coverage, violation }
+            Outcome { seed, digest, commands, coverage, violation }
         }
-    };
-    LIVING.set(false);
-    outcome
+    }
 }
 
-fn verdict(lived: std::thread::Result<Result<(), Violation>>) -> Option<Violation> {
+fn verdict(live: impl FnOnce() -> Result<(), Violation>) -> Option<Violation> {
+    LIVING.set(true);
+    let lived = catch_unwind(AssertUnwindSafe(live));
+    LIVING.set(false);
     match lived {
         Ok(lived) => lived.err(),
         Err(_) => {
@@ -101,4 +108,36 @@ fn verdict(lived: std::thread::Result<Result<(), Violation>>) -> Option<Violatio
             Some(Violation::new(Check::Assertion, said))
         }
     }
+}
+
+/// Lives through the worlds of many seeds, each on one of as many threads as the machine runs at once. `each` hears of every outcome, in
+/// the order in which the worlds end; once it says false, no new ones begin.
+pub fn simulate_all(seeds: &[u64], mut each: impl FnMut(Outcome) -> bool) {
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(seeds.len().max(1));
+    std::thread::scope(|scope| {
+        let (sender, outcomes) = mpsc::sync_channel(threads);
+        for _ in 0..threads {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || {
+                while let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if sender.send(simulate(seed)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for outcome in outcomes {
+            if !each(outcome) {
+                break;
+            }
+        }
+    });
+}
+
+/// Where to begin with seeds that nobody has seen.
+#[must_use]
+pub fn fresh_seed() -> u64 {
+    RandomState::new().hash_one(0) >> 20
 }

@@ -3,7 +3,7 @@
 //! A trade is settled in two ledgers. Until the second has heard, the first one's clearing account stands for what is on its way. So
 //! at any moment the clearing accounts of all partitions, with the effect of every settlement that was sent and not yet heard, are zero.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use crossbook_engine::peer::{Outgoing, PeerMessage, Settlement};
 use crossbook_engine::{Body, Command, Partition};
@@ -12,11 +12,17 @@ use crossbook_types::{AccountId, Amount, AssetId, PartitionId, RequestNumber, So
 use crate::violation::{Check, Violation, ensure};
 use crate::workload::ASSETS;
 
+/// From which partition, and to which.
+type Way = (PartitionId, PartitionId);
+
 /// Money on its way.
 #[derive(Clone, Debug, Default)]
 pub struct Money {
-    /// By sender and receiver, what was sent and is not heard yet.
-    sent: BTreeMap<(PartitionId, PartitionId), VecDeque<(RequestNumber, PeerMessage)>>,
+    /// What was sent and is not heard yet.
+    sent: BTreeMap<(Way, RequestNumber), PeerMessage>,
+    /// What was heard, though its sender is not yet known to have sent it: partitions tell of what they do each in its own time.
+    ahead: BTreeMap<(Way, RequestNumber), PeerMessage>,
+    heard: BTreeMap<Way, RequestNumber>,
 }
 
 /// What a settlement will do to the clearing account of its receiver.
@@ -33,24 +39,28 @@ impl Money {
     /// When it brings another message than the one that was sent under its number.
     pub fn take(&mut self, to: PartitionId, command: &Command, outgoing: &[Outgoing]) -> Result<(), Violation> {
         if let Body::Peer(message) = &command.body {
-            let from = PartitionId(u16::try_from(command.source.0).unwrap_or(u16::MAX));
             ensure!(command.source < SourceId::FIRST_GATEWAY, Once, "a gateway sends what only partitions send");
-            let waiting = self.sent.entry((from, to)).or_default();
+            let from = PartitionId(u16::try_from(command.source.0).unwrap_or(u16::MAX));
+            let (way, number) = ((from, to), command.number);
+            let heard = self.heard.entry(way).or_default();
+            ensure!(number <= heard.next(), Once, "message {number} of {from} is heard by {to} after {heard}");
             // A message may stand in a log twice; the second has no effect.
-            if let Some(at) = waiting.iter().position(|(number, _)| *number == command.number) {
-                ensure!(at == 0, Once, "message {} of {from} is heard by {to} before another", command.number);
-                let sent = waiting.pop_front();
-                ensure!(
-                    sent.is_some_and(|(_, sent)| sent == *message),
-                    Once,
-                    "message {} of {from} has changed",
-                    command.number
-                );
+            if number == heard.next() {
+                *heard = number;
+                match self.sent.remove(&(way, number)) {
+                    Some(sent) => ensure!(sent == *message, Once, "message {number} of {from} to {to} has changed"),
+                    None => drop(self.ahead.insert((way, number), message.clone())),
+                }
             }
         }
         for message in outgoing {
-            let waiting = self.sent.entry((to, message.to)).or_default();
-            waiting.push_back((message.number, message.message.clone()));
+            let key = ((to, message.to), message.number);
+            match self.ahead.remove(&key) {
+                Some(heard) => {
+                    ensure!(heard == message.message, Once, "message {} of {to} was another", message.number)
+                }
+                None => drop(self.sent.insert(key, message.message.clone())),
+            }
         }
         Ok(())
     }
@@ -58,7 +68,7 @@ impl Money {
     /// How many messages are on their way.
     #[must_use]
     pub fn in_transit(&self) -> usize {
-        self.sent.values().map(VecDeque::len).sum()
+        self.sent.len() + self.ahead.len()
     }
 
     /// Whether all money is accounted for.
@@ -70,13 +80,14 @@ impl Money {
             let of = |account: AccountId| -> i128 {
                 partitions.clone().map(|partition| partition.ledger().venue_balance(account, asset).0).sum()
             };
-            let messages = self.sent.values().flatten();
-            let on_its_way: i128 = messages
-                .map(|(_, message)| match message {
+            let effect = |messages: &BTreeMap<_, PeerMessage>| -> i128 {
+                let of = |message: &PeerMessage| match message {
                     PeerMessage::Settle(settlement) => clears(settlement, asset),
                     _ => 0,
-                })
-                .sum();
+                };
+                messages.values().map(of).sum()
+            };
+            let on_its_way = effect(&self.sent) - effect(&self.ahead);
             let clearing = of(AccountId::CLEARING);
             ensure!(
                 clearing + on_its_way == 0,

@@ -1,7 +1,6 @@
 //! The history in tables: two processes that offer to write a partition's rows, and a database that fails before it has written, or
 //! after. The rows are the production code's; only the database is a model.
 
-use crossbook_engine::Partition;
 use crossbook_store::Projection;
 use crossbook_store::model::{Refused, Tables};
 use crossbook_types::{PartitionId, Sequence};
@@ -66,15 +65,16 @@ impl Recording {
             Some(projection) => projection,
             None => self.resume(told, self.position()),
         };
-        let most = dice.between(1, 40) as usize;
+        let most = dice.between(1, if faults { 40 } else { 1_000 }) as usize;
+        let rows = if faults { BATCH_ROWS } else { 10 * BATCH_ROWS };
         let from = usize::try_from(projection.position().0).unwrap_or(usize::MAX);
         for told in told.iter().skip(from).take(most) {
-            if projection.is_full(BATCH_ROWS) {
+            if projection.is_full(rows) {
                 break;
             }
             projection.follow(told.cause, &told.events);
         }
-        if projection.is_empty() || (!projection.is_full(BATCH_ROWS) && dice.one_in(3)) {
+        if projection.is_empty() || (!projection.is_full(rows) && dice.one_in(3)) {
             self.writers[which] = Some(projection);
             return Ok(None);
         }
@@ -125,11 +125,5 @@ impl Recording {
             difference.unwrap_or_default()
         );
         Ok(())
-    }
-
-    /// Whether the balances in the tables are those of the partition, which stands where they stand.
-    #[must_use]
-    pub fn stands_at(&self, partition: &Partition) -> bool {
-        self.position() == partition.sequence()
     }
 }

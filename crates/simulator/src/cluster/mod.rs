@@ -167,7 +167,7 @@ impl World {
             faults: std::array::from_fn(|_| if dice.one_in(3) { 0 } else { dice.between(1, 6) }),
             fault_us: dice.between(60_000, 1_500_000),
             client_us: dice.between(4_000, 40_000),
-            snapshot_us: dice.between(300_000, 3_000_000),
+            snapshot_us: dice.between(20_000, 400_000),
             tables_us: dice.between(20_000, 200_000),
         };
         let rates = if rates.faults.iter().sum::<u64>() == 0 { Rates { faults: [1; 10], ..rates } } else { rates };
@@ -516,7 +516,11 @@ impl World {
     /// What is not yet done, if anything is not.
     fn unrest(&mut self) -> Option<String> {
         if !self.setup.is_empty() {
-            return Some(format!("{} commands are still to make the venue", self.setup.len()));
+            return Some(format!(
+                "{} commands are still to make the venue, first {:?}",
+                self.setup.len(),
+                self.setup.front()
+            ));
         }
         for (at, gateway) in self.gateways.iter().enumerate() {
             if !gateway.waiting.is_empty() {

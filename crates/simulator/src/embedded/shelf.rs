@@ -30,18 +30,6 @@ impl Shelf {
     pub fn oldest(&self) -> Option<Sequence> {
         (self.kept.len() >= KEPT).then(|| self.kept.keys().next().copied()).flatten()
     }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.kept.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.kept.is_empty()
-    }
 }
 
 impl Saved for Shelf {
