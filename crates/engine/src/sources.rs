@@ -47,6 +47,11 @@ impl Sources {
         }
         let Some(seen) = self.sources.get_mut(&source) else { return false };
         seen.heard = at;
+        #[cfg(crossbook_bugs)]
+        if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::NotDeduplicated) {
+            seen.take(number.0);
+            return true;
+        }
         seen.take(number.0)
     }
 

@@ -236,6 +236,10 @@ impl Ledger {
         let balance = self.accounts.at(entry.position);
         balance.held = balance.held.minus(entry.remaining);
         balance.free = balance.free.plus(entry.remaining);
+        #[cfg(crossbook_bugs)]
+        if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::ReleasedTwice) {
+            balance.free = balance.free.plus(entry.remaining);
+        }
         self.change(entry.position);
     }
 

@@ -223,6 +223,11 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
         self.batch.clear();
         self.stage(Stage::Applied);
         let expected = self.partition.sequence();
+        #[cfg(crossbook_bugs)]
+        if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::ToldBeforeSync) {
+            self.outlet.publish(&mut self.events);
+            self.events.clear();
+        }
         let durable = self.log.sync()?;
         if durable != expected {
             return Err(Error::Diverged { durable, expected });

@@ -15,6 +15,8 @@
 //! [`coverage`]; that the checkers see what is wrong is shown by bugs that are planted on purpose.
 
 mod agenda;
+#[cfg(crossbook_bugs)]
+pub mod bugs;
 pub mod checkers;
 mod client;
 pub mod clock;

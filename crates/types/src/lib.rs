@@ -5,6 +5,8 @@
 //! amount a whole number of an asset's smallest unit. Decimal text becomes one of these at the edge of the venue
 //! ([`Decimal`], [`Market::price`], [`Market::quantity`]) and becomes text again only when it leaves.
 
+#[cfg(crossbook_bugs)]
+pub mod bugs;
 pub mod decimal;
 pub mod id;
 pub mod market;

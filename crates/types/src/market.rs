@@ -54,6 +54,10 @@ impl FeeRate {
             return Amount::ZERO;
         }
         let amount = u128::try_from(amount.0).expect("fee on a negative amount");
+        #[cfg(crossbook_bugs)]
+        if crate::bugs::is_planted(crate::bugs::Bug::FeeRoundedDown) {
+            return Amount(i128::try_from(amount * u128::from(self.0) / u128::from(Self::ONE)).unwrap_or(0));
+        }
         let (rate, one) = (u64::from(self.0), u64::from(Self::ONE));
         if let Ok(small) = u64::try_from(amount)
             && let Some(product) = small.checked_mul(rate)

@@ -246,6 +246,8 @@ impl OpenOrders {
     pub(crate) fn wait(&mut self, stop: Price, quantity: Quantity, waiting: Waiting) {
         let order = &waiting.order;
         let on_rise = order.order_type.triggers_on_rise(order.side);
+        #[cfg(crossbook_bugs)]
+        let on_rise = on_rise != crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::StopOnTheWrongSide);
         let known = self.known(order, false);
         let slot = self.waiting.rest(trigger_side(on_rise), stop, quantity, known);
         self.waiting_orders.put(slot, waiting);

@@ -328,8 +328,11 @@ impl Replica {
         }
         let mut applied = 0;
         // A barrier confirms everything that was read on its connection. What `out` tells of was confirmed to whoever told it.
+        let confirmed = durable;
+        #[cfg(crossbook_bugs)]
+        let confirmed = confirmed || crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::PublishedBeforeWait);
         while let Some(next) = self.held.front()
-            && (durable || next.sequence <= told)
+            && (confirmed || next.sequence <= told)
         {
             let Some(next) = self.held.pop_front() else { break };
             self.apply(next, &mut post)?;

@@ -1,0 +1,53 @@
+//! How many worlds it takes to find a bug that is planted on purpose. Only in a build with `--cfg crossbook_bugs`.
+
+use crossbook_types::bugs::{Bug, plant};
+
+use crate::runner::{Which, simulate};
+use crate::violation::Violation;
+
+/// What is expected of the simulator.
+#[derive(Clone, Copy, Debug)]
+pub struct Hunt {
+    /// The bug.
+    pub bug: Bug,
+    /// Within how many worlds it must be found.
+    pub budget: u64,
+    /// The kind of world in which it can show; `None`: in any.
+    pub which: Option<Which>,
+}
+
+/// All hunts. The budgets are many times what it usually takes.
+pub const HUNTS: [Hunt; 6] = [
+    Hunt { bug: Bug::ToldBeforeSync, budget: 40, which: Some(Which::Embedded) },
+    Hunt { bug: Bug::NotDeduplicated, budget: 40, which: Some(Which::Cluster) },
+    Hunt { bug: Bug::ReleasedTwice, budget: 10, which: None },
+    Hunt { bug: Bug::PublishedBeforeWait, budget: 100, which: Some(Which::Cluster) },
+    Hunt { bug: Bug::StopOnTheWrongSide, budget: 10, which: None },
+    Hunt { bug: Bug::FeeRoundedDown, budget: 10, which: None },
+];
+
+/// How a bug was found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// In the world of this seed.
+    pub seed: u64,
+    /// It was the so manyth world.
+    pub worlds: u64,
+    /// By what it did.
+    pub violation: Violation,
+}
+
+/// Plants the bug and lives through worlds, from that seed on, until one shows it.
+#[must_use]
+pub fn hunt(hunt: Hunt, from: u64) -> Option<Found> {
+    let seeds = (from..).filter(|&seed| hunt.which.is_none_or(|which| which == Which::of(seed)));
+    for (worlds, seed) in (1..=hunt.budget).zip(seeds) {
+        plant(Some(hunt.bug));
+        let outcome = simulate(seed);
+        plant(None);
+        if let Some(violation) = outcome.violation {
+            return Some(Found { seed, worlds, violation });
+        }
+    }
+    None
+}

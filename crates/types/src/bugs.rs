@@ -1,0 +1,48 @@
+//! Bugs that are planted on purpose, to show that the simulator finds them. They exist only in a build made with `--cfg crossbook_bugs`,
+//! and there each sleeps until a thread wakes it for itself.
+
+use std::cell::Cell;
+
+/// A bug.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bug {
+    /// The node hands out what came of a batch before the disk has it.
+    ToldBeforeSync,
+    /// A command that was seen before has its effect again.
+    NotDeduplicated,
+    /// What is left in a hold is freed twice.
+    ReleasedTwice,
+    /// A worker applies and publishes what no barrier has confirmed.
+    PublishedBeforeWait,
+    /// Conditional orders wait for the other side of their stop price.
+    StopOnTheWrongSide,
+    /// Fees are rounded down.
+    FeeRoundedDown,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::ToldBeforeSync,
+        Self::NotDeduplicated,
+        Self::ReleasedTwice,
+        Self::PublishedBeforeWait,
+        Self::StopOnTheWrongSide,
+        Self::FeeRoundedDown,
+    ];
+}
+
+thread_local! {
+    static AWAKE: Cell<Option<Bug>> = const { Cell::new(None) };
+}
+
+/// Wakes a bug for this thread, and lets all others sleep.
+pub fn plant(bug: Option<Bug>) {
+    AWAKE.set(bug);
+}
+
+/// Whether this bug is awake in this thread.
+#[must_use]
+pub fn is_planted(bug: Bug) -> bool {
+    AWAKE.get() == Some(bug)
+}
