@@ -20,6 +20,10 @@ BENCH_ARGS  ?=
 # What the benchmark of the history is given besides.
 BENCH_STORE_ARGS ?=
 
+# How many simulated worlds, and what the simulator is given besides; SIMULATE_ARGS="--start 7" for the same ones again.
+SEEDS         ?= 2000
+SIMULATE_ARGS ?=
+
 # Replicas of each Redis master of the cluster on this machine, and what `crossbook cluster` is given besides.
 REPLICAS     ?= 1
 CLUSTER_ARGS ?=
@@ -27,7 +31,7 @@ CLUSTER_ARGS ?=
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo cluster chaos test lint format unit page clients bench bench-engine bench-store bench-venue deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy
+.PHONY: help build demo cluster chaos test lint format unit bugs simulate page clients bench bench-engine bench-store bench-venue deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,7 +45,7 @@ demo: build ## Build, then start a live venue with simulated traders in a fresh 
 cluster: build require-redis require-mariadb require-haproxy ## A whole cluster on this machine: Redis, MariaDB, workers, gateways, HAProxy; REPLICAS=2 for more replicas
 	$(BINARY) cluster --replicas $(REPLICAS) $(CLUSTER_ARGS)
 
-test: lint unit page clients ## Everything: formatting, clippy, unit tests, the page, release build, real clients
+test: lint unit bugs page clients ## Everything: formatting, clippy, unit tests, planted bugs, the page, release build, real clients
 
 lint: require-rust ## Formatting, and clippy with warnings as errors
 	$(CARGO) fmt --all --check
@@ -52,6 +56,13 @@ format: require-rust ## Format the Rust sources
 
 unit: require-rust require-mariadb require-redis require-haproxy ## Tests of the Rust workspace, with real MariaDB and Redis servers and a cluster behind HAProxy
 	$(CARGO) test --workspace --locked
+
+simulate: require-rust ## Simulated worlds in which everything fails, SEEDS of them that nobody has seen; a failure prints its seed
+	$(CARGO) run --locked -p crossbook-simulator --bin simulate -- --seeds $(SEEDS) $(SIMULATE_ARGS)
+
+# The wrapper compiles only the crates of the workspace anew, and cargo keeps them apart from those without bugs.
+bugs: require-rust ## Bugs planted on purpose, each found by the simulator within its budget of worlds; prints a table
+	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/crates/simulator/rustc-with-bugs $(CARGO) test --locked -p crossbook-simulator --test bugs -- --nocapture --test-threads=1
 
 # One after the other, so that the times mean something.
 chaos: require-rust require-mariadb require-redis require-haproxy ## Every part of a cluster killed and paused under load, in minutes; prints a table

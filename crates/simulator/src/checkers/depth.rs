@@ -14,11 +14,14 @@ use crate::violation::{Violation, ensure};
 /// The most changes that are kept while there is no snapshot.
 const KEPT_MAX: usize = 10_000;
 
+type Levels = BTreeMap<(Side, Price), Quantity>;
+
 #[derive(Clone, Debug, Default)]
 struct Stream {
     /// Changes since the subscription, while there is no book.
     kept: Vec<DepthChanged>,
-    book: Option<(u64, BTreeMap<(Side, Price), Quantity>)>,
+    /// The number of the last change, and what rests at each price then.
+    book: Option<(u64, Levels)>,
 }
 
 /// Follows some markets.
