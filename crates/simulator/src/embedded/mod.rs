@@ -666,7 +666,16 @@ impl World {
             let rotten = Memory::holding(files, self.sector_bytes);
             let options = Options { durable_at_least: end, ..self.options };
             match Files::open_in(rotten.clone(), options) {
-                Err(_) => self.observer.coverage.count("fault rot, refused"),
+                Err(error) => {
+                    self.observer.coverage.count("fault rot, refused");
+                    let named = match &error {
+                        crossbook_log::Error::Corrupt { file, .. } | crossbook_log::Error::Version { file, .. } => {
+                            file.ends_with(&name)
+                        }
+                        _ => false,
+                    };
+                    ensure!(named, Damage, "a bit of {name} is flipped at byte {at}, and what is said is: {error}");
+                }
                 Ok((log, _)) => {
                     self.observer.coverage.count("fault rot, beside the records");
                     ensure!(
