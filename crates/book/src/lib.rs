@@ -11,6 +11,18 @@
 //! the market cost nothing to those near it. All storage is recycled: once a book has been as large as it gets, no
 //! operation allocates.
 
+// Pure: see the rules in ARCHITECTURE.md, and what is meant by them in clippy.toml.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::disallowed_macros,
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        clippy::float_arithmetic,
+        clippy::iter_over_hash_type
+    )
+)]
+
 mod ladder;
 mod queue;
 

@@ -9,6 +9,18 @@
 //! and holds the funds; the market's side matches and says what is to be paid. They talk in [`peer`] messages through an
 //! outbox, so that they can live in two partitions without a line of them changing.
 
+// Pure: see the rules in ARCHITECTURE.md, and what is meant by them in clippy.toml.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::disallowed_macros,
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        clippy::float_arithmetic,
+        clippy::iter_over_hash_type
+    )
+)]
+
 pub mod admission;
 pub mod command;
 mod depth;

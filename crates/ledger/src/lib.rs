@@ -8,6 +8,18 @@
 //! Funds are never only checked. An order's funds move from free to held, under a [`HoldId`], before the order goes anywhere, and
 //! a hold is the only thing that a trade can be paid from. So a trade cannot fail for want of money.
 
+// Pure: see the rules in ARCHITECTURE.md, and what is meant by them in clippy.toml.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::disallowed_macros,
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        clippy::float_arithmetic,
+        clippy::iter_over_hash_type
+    )
+)]
+
 mod account;
 mod audit;
 mod hold;

@@ -5,6 +5,18 @@
 //! amount a whole number of an asset's smallest unit. Decimal text becomes one of these at the edge of the venue
 //! ([`Decimal`], [`Market::price`], [`Market::quantity`]) and becomes text again only when it leaves.
 
+// Pure: see the rules in ARCHITECTURE.md, and what is meant by them in clippy.toml.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::disallowed_macros,
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        clippy::float_arithmetic,
+        clippy::iter_over_hash_type
+    )
+)]
+
 #[cfg(crossbook_bugs)]
 pub mod bugs;
 pub mod decimal;

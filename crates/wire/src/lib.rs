@@ -14,6 +14,18 @@
 //!
 //! Sequence and time of a command are not in its bytes: the log's record has them.
 
+// Pure: see the rules in ARCHITECTURE.md, and what is meant by them in clippy.toml.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::disallowed_macros,
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        clippy::float_arithmetic,
+        clippy::iter_over_hash_type
+    )
+)]
+
 use crossbook_engine::peer::Outgoing;
 use crossbook_engine::{Body, Cause, Command, Event, State};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
