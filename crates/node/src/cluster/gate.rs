@@ -17,13 +17,13 @@
 //! requests under way.
 
 mod appender;
+pub mod flights;
 mod follower;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use crossbook_engine::{Body, Events, Routing};
@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot};
 
 use appender::Appender;
+use flights::Flights;
 use follower::Follower;
 
 use crate::embedded::guarded;
@@ -112,15 +113,6 @@ pub struct Behind;
 /// Tells a request's sender that it was not taken.
 pub type Refuse = Arc<dyn Fn(RequestNumber, NotTaken) + Send + Sync>;
 
-/// A request on its way into a log.
-#[derive(Debug)]
-struct Flight {
-    bytes: Arc<[u8]>,
-    begun: Instant,
-    /// Where it was appended, as far as is known.
-    at: Option<Sequence>,
-}
-
 enum Inbound {
     Request(Request),
     /// Wants to know where the log ends.
@@ -132,7 +124,7 @@ enum Inbound {
 struct Lane {
     partition: PartitionId,
     queue: Sender<Inbound>,
-    flights: Mutex<BTreeMap<RequestNumber, Flight>>,
+    flights: Mutex<Flights>,
     /// The last command whose events are folded here.
     told: AtomicU64,
     /// Where the log ends, as last heard.

@@ -83,7 +83,7 @@ impl<O: Outlet> Follower<'_, O> {
         }
         {
             let mut flights = self.lane.flights.lock();
-            taken.iter().for_each(|number| drop(flights.remove(number)));
+            taken.into_iter().for_each(|number| flights.taken(number));
         }
         self.outlet.publish(&mut self.events);
         let lanes = &self.shared.lanes;

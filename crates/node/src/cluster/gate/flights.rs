@@ -1,0 +1,210 @@
+//! The requests of one lane that its partition has not taken yet, and whether the partition answers. No I/O, no clock: whoever has
+//! both says what came of a round trip, and how long it has been since the lane began.
+//!
+//! ```text
+//!   begin --> due --(appended)--> at its place --(taken)--> gone: the partition has it for good
+//!              ^                       |
+//!              +---- the place is told of, or beyond the log's end, or the connection broke: it is lost, and due again
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbook_types::{RequestNumber, Sequence};
+
+/// A request on its way into a log.
+#[derive(Clone, Debug)]
+struct Flight {
+    bytes: Arc<[u8]>,
+    begun: Duration,
+    /// Where it was appended, as far as is known.
+    at: Option<Sequence>,
+}
+
+/// A request that is to be appended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Due {
+    /// Its number.
+    pub number: RequestNumber,
+    /// Its bytes.
+    pub bytes: Arc<[u8]>,
+}
+
+/// The requests under way. See the module.
+#[derive(Clone, Debug, Default)]
+pub struct Flights(BTreeMap<RequestNumber, Flight>);
+
+impl Flights {
+    /// Takes in a request that is to be appended.
+    pub fn begin(&mut self, number: RequestNumber, bytes: Arc<[u8]>, now: Duration) {
+        self.0.insert(number, Flight { bytes, begun: now, at: None });
+    }
+
+    /// What is to be appended next: the first requests that stand nowhere, as many as fit.
+    #[must_use]
+    pub fn due(&self, records_max: usize, bytes_max: usize) -> Vec<Due> {
+        let mut bytes = 0;
+        let nowhere = self.0.iter().filter(|(_, flight)| flight.at.is_none());
+        nowhere
+            .take(records_max)
+            .take_while(|(_, flight)| {
+                bytes += flight.bytes.len();
+                bytes <= bytes_max
+            })
+            .map(|(&number, flight)| Due { number, bytes: Arc::clone(&flight.bytes) })
+            .collect()
+    }
+
+    /// What was due stands at `first` and the places after it. The partition may have been quicker than the store's answer, and have
+    /// taken some already.
+    pub fn appended(&mut self, due: &[Due], first: Sequence) {
+        for (at, Due { number, .. }) in (first.0..).map(Sequence).zip(due) {
+            if let Some(flight) = self.0.get_mut(number) {
+                flight.at = Some(at);
+            }
+        }
+    }
+
+    /// The log ends at `end`: what was appended behind it is lost.
+    pub fn ends_at(&mut self, end: Sequence) {
+        self.0.values_mut().filter(|flight| flight.at > Some(end)).for_each(|flight| flight.at = None);
+    }
+
+    /// The connection broke: what was sent may have arrived or not. It is sent again, and taken once.
+    pub fn disconnected(&mut self) {
+        self.0.values_mut().for_each(|flight| flight.at = None);
+    }
+
+    /// The partition has taken this request.
+    pub fn taken(&mut self, number: RequestNumber) {
+        self.0.remove(&number);
+    }
+
+    /// The partition has told of everything up to `told`: a request that was appended up to there and not taken was not what
+    /// it found there, and is lost. How many.
+    pub fn told(&mut self, told: Sequence) -> u64 {
+        let mut lost = 0;
+        for flight in self.0.values_mut().filter(|flight| flight.at.is_some_and(|at| at <= told)) {
+            flight.at = None;
+            lost += 1;
+        }
+        lost
+    }
+
+    /// Gives a request up. Whether it was still under way.
+    pub fn give_up(&mut self, number: RequestNumber) -> bool {
+        self.0.remove(&number).is_some()
+    }
+
+    /// Gives up what has been under way for `keep`: whoever waited was told that it is not known what becomes of it.
+    pub fn give_up_old(&mut self, keep: Duration, now: Duration) {
+        self.0.retain(|_, flight| now.saturating_sub(flight.begun) < keep);
+    }
+
+    /// Whether none is under way.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Watches whether the partition of a lane comes on while something waits for it.
+#[derive(Clone, Debug, Default)]
+pub struct Patience {
+    /// Up to where the partition had told when it was last seen to move.
+    seen: Sequence,
+    /// Since when nothing has moved though something waits.
+    stuck_since: Option<Duration>,
+    checked: Duration,
+}
+
+impl Patience {
+    /// For a lane that begins where the partition has told up to `told`.
+    #[must_use]
+    pub fn new(told: Sequence) -> Self {
+        Self { seen: told, ..Self::default() }
+    }
+
+    /// Takes note of how far the partition has told, and whether something waits for it.
+    pub fn look(&mut self, told: Sequence, waiting: bool, now: Duration) {
+        if told > self.seen || !waiting {
+            (self.seen, self.stuck_since) = (told, None);
+        } else if self.stuck_since.is_none() {
+            self.stuck_since = Some(now);
+        }
+    }
+
+    /// Whether nothing has moved for so long though something waits.
+    #[must_use]
+    pub fn is_over(&self, patience: Duration, now: Duration) -> bool {
+        self.stuck_since.is_some_and(|since| now.saturating_sub(since) >= patience)
+    }
+
+    /// Whether it is time to look if the requests still stand where they were appended.
+    #[must_use]
+    pub fn must_check(&self, retry: Duration, now: Duration) -> bool {
+        self.is_over(retry, now) && now.saturating_sub(self.checked) >= retry
+    }
+
+    /// That was done.
+    pub fn checked(&mut self, now: Duration) {
+        self.checked = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1);
+
+    fn numbers(flights: &Flights) -> Vec<u64> {
+        flights.due(10, 1_000).iter().map(|due| due.number.0).collect()
+    }
+
+    fn three() -> Flights {
+        let mut flights = Flights::default();
+        (1..=3).for_each(|number| flights.begin(RequestNumber(number), Arc::from([0; 10]), NOW));
+        flights
+    }
+
+    #[test]
+    fn a_request_is_due_again_when_it_no_longer_stands_where_it_was_appended() {
+        let mut flights = three();
+        assert_eq!(numbers(&flights), [1, 2, 3]);
+        assert_eq!(flights.due(2, 1_000).len(), 2);
+        assert_eq!(flights.due(10, 29).len(), 2, "what fits");
+        let due = flights.due(10, 1_000);
+        flights.appended(&due, Sequence(7));
+        assert_eq!(numbers(&flights), [0; 0]);
+        flights.ends_at(Sequence(8));
+        assert_eq!(numbers(&flights), [3], "the log lost its end");
+        flights.taken(RequestNumber(1));
+        assert_eq!(flights.told(Sequence(8)), 1);
+        assert_eq!(numbers(&flights), [2, 3], "what the partition found there was another request");
+        flights.appended(&flights.due(1, 1_000), Sequence(9));
+        flights.disconnected();
+        assert_eq!(numbers(&flights), [2, 3]);
+        assert!(flights.give_up(RequestNumber(2)) && !flights.give_up(RequestNumber(2)));
+        flights.give_up_old(Duration::from_secs(5), NOW + Duration::from_secs(4));
+        assert!(!flights.is_empty());
+        flights.give_up_old(Duration::from_secs(5), NOW + Duration::from_secs(5));
+        assert!(flights.is_empty());
+    }
+
+    #[test]
+    fn patience_ends_only_while_something_waits_and_nothing_moves() {
+        let (second, at) = (Duration::from_secs(1), Duration::from_secs);
+        let mut patience = Patience::new(Sequence(5));
+        patience.look(Sequence(5), false, at(1));
+        assert!(!patience.is_over(second, at(9)), "nothing waits");
+        patience.look(Sequence(5), true, at(10));
+        assert!(!patience.is_over(second, at(10)));
+        assert!(patience.is_over(second, at(11)) && patience.must_check(second, at(11)));
+        patience.checked(at(11));
+        assert!(!patience.must_check(second, at(11)) && patience.must_check(second, at(12)));
+        patience.look(Sequence(6), true, at(12));
+        assert!(!patience.is_over(second, at(12)), "it moves");
+    }
+}
