@@ -17,9 +17,11 @@
 //! requests under way.
 
 mod appender;
+pub mod fence;
 pub mod flights;
 mod follower;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -34,6 +36,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot};
 
 use appender::Appender;
+use fence::{Fence, Folded};
 use flights::Flights;
 use follower::Follower;
 
@@ -228,15 +231,12 @@ impl Gate {
                 lane.queue.try_send(Inbound::End(sender)).map(|()| (lane, end)).map_err(|_| Behind)
             })
             .collect::<Result<_, _>>()?;
+        let mut ends = BTreeMap::new();
         for (lane, end) in asked {
-            let end = end.await.map_err(|_| Behind)?;
-            self.until(|| lane.told.load(Ordering::Acquire) >= end.0).await;
+            ends.insert(lane.partition, end.await.map_err(|_| Behind)?);
         }
-        // What the others have sent to the account's partition by now includes all that they had sent then.
-        for (sent, heard) in own.sent_by.iter().zip(&own.heard_of) {
-            let sent = sent.load(Ordering::Acquire);
-            self.until(|| heard.load(Ordering::Acquire) >= sent).await;
-        }
+        let mut fence = Fence::at(ends);
+        self.until(|| fence.is_passed(&Around { shared, own })).await;
         Ok(())
     }
 
@@ -256,7 +256,7 @@ impl Gate {
         tokio::time::timeout(patience, all).await.map_err(|_| Behind)
     }
 
-    async fn until(&self, holds: impl Fn() -> bool) {
+    async fn until(&self, mut holds: impl FnMut() -> bool) {
         loop {
             let folded = self.0.folded.notified();
             if holds() {
@@ -299,6 +299,30 @@ impl Gate {
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.0.stopping.load(Ordering::Acquire)
+    }
+}
+
+/// What is folded here, around an account's partition.
+struct Around<'a> {
+    shared: &'a Shared,
+    own: &'a Lane,
+}
+
+fn numbers(of: &[AtomicU64]) -> Vec<RequestNumber> {
+    of.iter().map(|number| RequestNumber(number.load(Ordering::Acquire))).collect()
+}
+
+impl Folded for Around<'_> {
+    fn told(&self, partition: PartitionId) -> Sequence {
+        Sequence(self.shared.lane(partition).told.load(Ordering::Acquire))
+    }
+
+    fn sent(&self) -> Vec<RequestNumber> {
+        numbers(&self.own.sent_by)
+    }
+
+    fn heard(&self) -> Vec<RequestNumber> {
+        numbers(&self.own.heard_of)
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_engine::command::Size;
 use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed, OrderPlaced, Party, Trade};
-use crossbook_engine::{Cause, Event};
+use crossbook_engine::{Cause, Event, Partition};
 use crossbook_types::{
     AccountId, AssetId, Fees, Market, OrderId, OrderType, PartitionId, Price, Quantity, SelfTradePrevention, Side,
     SymbolId, TimeInForce,
@@ -403,6 +403,23 @@ impl Judge {
             let held = self.balances.get(&key).map_or(0, |balance| balance.1);
             ensure!(needs == held, Holds, "account {} holds {held} of asset {}, its orders need {needs}", key.0, key.1);
         }
+        Ok(())
+    }
+
+    /// Whether the balances that were told are those of the ledgers.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub fn check_balances<'p>(&self, partitions: impl Iterator<Item = &'p Partition>) -> Result<(), Violation> {
+        let all = partitions.flat_map(|partition| partition.ledger().balances());
+        let actual: BTreeMap<_, _> =
+            all.map(|(account, asset, balance)| ((account, asset), (balance.free.0, balance.held.0))).collect();
+        for (key, balance) in &actual {
+            let told = self.balances.get(key).copied().unwrap_or_default();
+            ensure!(told == *balance, Told, "account {} has {balance:?} of asset {}, told was {told:?}", key.0, key.1);
+        }
+        let more = self.balances.iter().find(|(key, balance)| **balance != (0, 0) && !actual.contains_key(key));
+        ensure!(more.is_none(), Told, "a balance that was told is in no ledger: {more:?}");
         Ok(())
     }
 

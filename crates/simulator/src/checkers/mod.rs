@@ -212,6 +212,7 @@ impl Observer {
         self.check_together()?;
         ensure!(self.money.in_transit() == 0, Liveness, "{} messages were never heard", self.money.in_transit());
         self.judge.check_holds()?;
+        self.judge.check_balances(self.watched.iter().map(|watched| &watched.reference))?;
         let open = self.judge.open_orders();
         let holds: usize = self.watched.iter().map(|watched| watched.reference.ledger().holds()).sum();
         ensure!(open == holds, Holds, "{open} open orders, but {holds} holds");

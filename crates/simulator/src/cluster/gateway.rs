@@ -1,4 +1,4 @@
-//! Gateways: a lane for each partition, with the production code's book of the requests under way, and views folded from what the
+//! Gateways: a lane for each partition, with the production code's book of the requests under way and its fence for questions, and views folded from what the
 //! partitions tell. Clients ask here, and read here.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crossbook_engine::{Answer, Body, Event as Fact, Routing};
 use crossbook_node::NotTaken;
-use crossbook_node::cluster::gate::flights::{Flights, Patience};
-use crossbook_node::cluster::gate::{self};
+use crossbook_node::cluster::gate::fence::{Fence, Folded};
+use crossbook_node::cluster::gate::flights::{Due, Flights, Patience};
 use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId};
 use crossbook_views::Views;
 
@@ -37,7 +37,7 @@ pub(super) struct Lane {
     pub(super) appender: Link,
     pub(super) follower: Link,
     /// What the call under way appends, and what of it is new.
-    due: Vec<gate::flights::Due>,
+    due: Vec<Due>,
     fresh: Vec<RequestNumber>,
     asked_ends: Vec<u64>,
     checks: bool,
@@ -55,11 +55,31 @@ struct Question {
     client: usize,
     account: AccountId,
     /// By partition: where its log ended. `None` inside: not known yet; lanes that were open are left out.
-    ends: BTreeMap<usize, Option<Sequence>>,
-    /// By partition, what it had sent to the account's when the logs had been folded so far.
-    sent: Option<Vec<RequestNumber>>,
+    ends: BTreeMap<PartitionId, Option<Sequence>>,
+    /// What it waits for, once all of these are known.
+    fence: Option<Fence>,
     /// What the client had been told when it asked.
     facts: Vec<client::Fact>,
+}
+
+/// What is folded at a gateway, around an account's partition.
+struct Around<'a> {
+    lanes: &'a [Lane],
+    own: &'a Lane,
+}
+
+impl Folded for Around<'_> {
+    fn told(&self, partition: PartitionId) -> Sequence {
+        self.lanes[usize::from(partition.0)].told
+    }
+
+    fn sent(&self) -> Vec<RequestNumber> {
+        self.own.sent_by.clone()
+    }
+
+    fn heard(&self) -> Vec<RequestNumber> {
+        self.own.heard_of.clone()
+    }
 }
 
 /// A gateway.
@@ -164,14 +184,14 @@ impl World {
         let question = this.asked;
         let mut ends = BTreeMap::new();
         for (partition, lane) in this.lanes.iter_mut().enumerate().filter(|(_, lane)| !lane.open) {
-            ends.insert(partition, None);
+            ends.insert(id(partition), None);
             lane.ends.push(question);
         }
         let mut wakes = Vec::new();
-        for &partition in ends.keys() {
+        for partition in ends.keys().map(|partition| usize::from(partition.0)) {
             wakes.push(Actor::Appender { gateway, partition });
         }
-        this.questions.insert(question, Question { client, account, ends, sent: None, facts });
+        this.questions.insert(question, Question { client, account, ends, fence: None, facts });
         wakes.into_iter().for_each(|actor| self.plan(0, Event::Wake(actor)));
     }
 
@@ -231,7 +251,7 @@ impl World {
                 let asked = std::mem::take(&mut lane.asked_ends);
                 for question in asked {
                     if let Some(question) = self.gateways[gateway].questions.get_mut(&question) {
-                        question.ends.insert(partition, Some(last));
+                        question.ends.insert(id(partition), Some(last));
                     }
                 }
                 self.answer_questions(gateway)?;
@@ -383,13 +403,14 @@ impl World {
         let this = &mut self.gateways[gateway];
         let mut ready = Vec::new();
         for (&number, question) in &mut this.questions {
-            let own = usize::from(self.routing.of_account(question.account).0);
-            let folded = question.ends.iter().all(|(&at, end)| end.is_some_and(|end| this.lanes[at].told >= end));
-            if folded {
-                let sent = question.sent.get_or_insert_with(|| this.lanes[own].sent_by.clone());
-                if sent.iter().zip(&this.lanes[own].heard_of).all(|(sent, heard)| heard >= sent) {
-                    ready.push(number);
-                }
+            if question.fence.is_none() && question.ends.values().all(Option::is_some) {
+                let ends = question.ends.iter().filter_map(|(&partition, &end)| Some((partition, end?)));
+                question.fence = Some(Fence::at(ends.collect()));
+            }
+            let own = &this.lanes[usize::from(self.routing.of_account(question.account).0)];
+            let around = Around { lanes: &this.lanes, own };
+            if question.fence.as_mut().is_some_and(|fence| fence.is_passed(&around)) {
+                ready.push(number);
             }
         }
         for number in ready {
@@ -407,7 +428,7 @@ impl World {
         for fact in &question.facts {
             let at = usize::from(fact.partition.0);
             // A partition whose lane was open is left out: an account is not to suffer because another partition is down.
-            if !question.ends.contains_key(&at) {
+            if !question.ends.contains_key(&fact.partition) {
                 continue;
             }
             ensure!(

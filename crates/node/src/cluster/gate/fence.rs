@@ -1,0 +1,83 @@
+//! When a question about an account may be answered: once what is folded here includes all that anybody was told before it was asked. No I/O,
+//! no threads.
+//!
+//! Two steps, since an account's money follows what happens in its markets. First everything must be folded that stood in any log when
+//! the question was asked; then the account's partition must have heard what the others had sent to it by that time.
+
+use std::collections::BTreeMap;
+
+use crossbook_types::{PartitionId, RequestNumber, Sequence};
+
+/// What a question waits for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fence {
+    /// Where the logs ended after the question was asked. Partitions that do not answer are not among them.
+    ends: BTreeMap<PartitionId, Sequence>,
+    /// By partition, what it had sent to the account's by the time all that was folded.
+    sent: Option<Vec<RequestNumber>>,
+}
+
+/// What is folded here, as seen from the partition of an account.
+pub trait Folded {
+    /// The last command of a partition of which was told.
+    fn told(&self, partition: PartitionId) -> Sequence;
+    /// By partition, the last message that it is known to have sent to the account's.
+    fn sent(&self) -> Vec<RequestNumber>;
+    /// By partition, the last message of it that the account's is known to have heard.
+    fn heard(&self) -> Vec<RequestNumber>;
+}
+
+impl Fence {
+    /// A fence at these ends.
+    #[must_use]
+    pub fn at(ends: BTreeMap<PartitionId, Sequence>) -> Self {
+        Self { ends, sent: None }
+    }
+
+    /// Whether what is folded has come past it. Once it has, it always will have.
+    pub fn is_passed(&mut self, folded: &impl Folded) -> bool {
+        if self.ends.iter().any(|(&partition, &end)| folded.told(partition) < end) {
+            return false;
+        }
+        // What the others have sent by now includes all that they had sent then.
+        let sent = self.sent.get_or_insert_with(|| folded.sent());
+        sent.iter().zip(folded.heard()).all(|(&sent, heard)| heard >= sent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Here {
+        told: [u64; 2],
+        sent: u64,
+        heard: u64,
+    }
+
+    impl Folded for Here {
+        fn told(&self, partition: PartitionId) -> Sequence {
+            Sequence(self.told[usize::from(partition.0)])
+        }
+
+        fn sent(&self) -> Vec<RequestNumber> {
+            vec![RequestNumber(0), RequestNumber(self.sent)]
+        }
+
+        fn heard(&self) -> Vec<RequestNumber> {
+            vec![RequestNumber(0), RequestNumber(self.heard)]
+        }
+    }
+
+    #[test]
+    fn first_what_was_logged_then_what_was_sent_by_then() {
+        let ends = [(PartitionId(0), Sequence(5)), (PartitionId(1), Sequence(7))];
+        let mut fence = Fence::at(BTreeMap::from(ends));
+        assert!(!fence.is_passed(&Here { told: [5, 6], sent: 3, heard: 9 }));
+        assert!(!fence.is_passed(&Here { told: [5, 7], sent: 4, heard: 3 }));
+        assert!(!fence.is_passed(&Here { told: [6, 9], sent: 8, heard: 3 }));
+        assert!(fence.is_passed(&Here { told: [6, 9], sent: 8, heard: 4 }), "what was sent later need not be heard");
+        let mut fence = Fence::at(BTreeMap::from([(PartitionId(0), Sequence(5))]));
+        assert!(fence.is_passed(&Here { told: [5, 0], sent: 0, heard: 0 }), "a silent partition is left out");
+    }
+}
