@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crossbook_engine::{Body, Routing};
 use crossbook_node::cluster::gate;
-use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, SymbolId};
+use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 
 use crate::agenda::Agenda;
 use crate::checkers::Observer;
@@ -276,6 +276,18 @@ impl World {
     #[must_use]
     pub fn commands(&self) -> u64 {
         self.routing.all().map(|partition| self.observer.position(partition).0).sum()
+    }
+
+    /// Which partition owns what.
+    #[must_use]
+    pub fn routing(&self) -> &Routing {
+        &self.routing
+    }
+
+    /// The commands of a partition's log.
+    #[must_use]
+    pub fn log(&self, partition: PartitionId) -> &[(Timestamp, Vec<u8>)] {
+        self.shards[usize::from(partition.0)].inbound()
     }
 
     fn plan(&mut self, micros: u64, event: Event) {
