@@ -136,9 +136,11 @@ impl Site {
     /// # Errors
     /// When the snapshot is not good, and the log does not reach back to the one before.
     pub fn at_last_snapshot(&self, partition: PartitionId) -> Result<Recovered<Folded>, moment::Error> {
-        let snapshots = self.snapshots(partition)?;
-        let last = snapshots.list()?.first().copied().unwrap_or_default();
-        self.restore(partition, &snapshots, last)
+        moment::beside_trimming(|| {
+            let snapshots = self.snapshots(partition)?;
+            let last = snapshots.list()?.first().copied().unwrap_or_default();
+            self.restore(partition, &snapshots, last)
+        })
     }
 
     /// A partition and its views at a place of its log, which must be durable.

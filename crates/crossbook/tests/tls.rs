@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
-use venue::{DEADLINE, TOKEN, Venue, eventually, refusal_with};
+use venue::{DEADLINE, TOKEN, Venue, binary, eventually, refusal_with};
 
 /// How long a handshake may take where one is left hanging.
 const HANDSHAKE: Duration = Duration::from_millis(500);
@@ -118,4 +118,15 @@ fn a_key_of_another_certificate_is_refused_before_the_log_is_opened() {
         assert!(said.contains("cannot read a private key from") && said.contains("missing.key"), "{said}");
     }
     assert!(!data.join("log").exists());
+}
+
+#[test]
+fn the_demo_does_not_pretend_to_speak_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificates = Certificates::make(folder.path()).unwrap();
+    let mut demo = binary();
+    demo.args(["demo", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]).envs(settings(&certificates));
+    let output = demo.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("the demo speaks in the clear"), "{said}");
 }
