@@ -14,6 +14,7 @@ mod call;
 mod faults;
 mod gateway;
 mod network;
+mod rest;
 mod shard;
 mod worker;
 
@@ -521,85 +522,5 @@ impl World {
             self.observer.subscriber_mut().snapshot(symbol, data.depth())?;
         }
         Ok(())
-    }
-
-    // When the faults have ended.
-
-    /// What is not yet done, if anything is not.
-    fn unrest(&mut self) -> Option<String> {
-        if !self.setup.is_empty() {
-            return Some(format!(
-                "{} commands are still to make the venue, first {:?}",
-                self.setup.len(),
-                self.setup.front()
-            ));
-        }
-        for (at, gateway) in self.gateways.iter().enumerate() {
-            if !gateway.waiting.is_empty() {
-                return Some(format!("{} requests wait at gateway {at}", gateway.waiting.len()));
-            }
-            for (partition, lane) in gateway.lanes.iter().enumerate() {
-                let told = self.shards[partition].told();
-                if lane.open || !lane.queue.is_empty() || !lane.flights.is_empty() || lane.told < told {
-                    return Some(format!("the lane from gateway {at} to partition {partition} is not at rest"));
-                }
-            }
-        }
-        if self.clients.iter().any(Client::is_in_doubt) {
-            return Some("a client is in doubt".to_owned());
-        }
-        for (partition, shard) in self.shards.iter().enumerate() {
-            let (tail, told) = (shard.inbound().len() as u64, shard.told());
-            if told.0 < tail {
-                return Some(format!("partition {partition} has told {told} of {tail} commands"));
-            }
-            for (at, worker) in self.workers.iter().enumerate() {
-                let applied =
-                    worker.seats[partition].replica.as_ref().map_or(0, |replica| replica.partition().sequence().0);
-                if applied < tail {
-                    return Some(format!(
-                        "worker {at} has applied {applied} of {tail} commands of partition {partition}"
-                    ));
-                }
-            }
-            let written = self.observer.recording_mut(id(partition)).0.position();
-            if written < told {
-                return Some(format!("the tables of partition {partition} stay at {written}"));
-            }
-        }
-        for (at, worker) in self.workers.iter().enumerate() {
-            let kept: usize =
-                worker.couriers.iter().flat_map(|courier| courier.boxes.values()).map(|kept| kept.len()).sum();
-            if kept > 0 {
-                return Some(format!("worker {at} keeps {kept} messages"));
-            }
-        }
-        None
-    }
-
-    /// What must be true when all is at rest.
-    fn check(&mut self) -> Result<(), Violation> {
-        for partition in 0..PARTITIONS {
-            let reference = self.observer.reference(id(partition));
-            let hash = crossbook_wire::state_hash(&reference.state());
-            for (at, worker) in self.workers.iter().enumerate() {
-                let Some(replica) = &worker.seats[partition].replica else { continue };
-                let same = crossbook_wire::state_hash(&replica.partition().state()) == hash;
-                ensure!(same, Replicas, "worker {at} ends with another state of partition {partition}");
-            }
-            let views = self.observer.views(id(partition)).state();
-            for (at, gateway) in self.gateways.iter().enumerate() {
-                let same = gateway.lanes[partition].views.state() == views;
-                ensure!(same, Views, "gateway {at} ends with other views of partition {partition}");
-            }
-            // All that was ever told is in the log.
-            let log = self.shards[partition].inbound();
-            ensure!(
-                log.len() == self.observer.told(id(partition)).len(),
-                Durable,
-                "partition {partition} has lost commands"
-            );
-        }
-        self.observer.check_quiet()
     }
 }

@@ -1,0 +1,103 @@
+//! What goes wrong with a venue in one process, and what its operator does to it.
+
+use crossbook_log::Log as _;
+use crossbook_log::memory::Fault;
+use crossbook_node::recovery;
+
+use super::{Run, World};
+use crate::violation::{Violation, ensure};
+
+impl World {
+    pub(super) fn fault(&mut self) -> Result<(), Violation> {
+        let kind = self.dice.weighted(&self.rates.faults);
+        let name = [
+            "fault power cut",
+            "fault killed",
+            "fault disk operation",
+            "fault disk full",
+            "fault disk slow",
+            "fault clock",
+            "fault snapshot damaged",
+            "clean restart",
+        ][kind];
+        match kind {
+            0 => self.crash()?,
+            1 => {
+                self.drop_run();
+                self.start()?;
+            }
+            2 => {
+                let fault = self.dice.pick(&[Fault::PowerCut, Fault::Broken, Fault::Full]);
+                self.observer.coverage.count(&format!("fault disk {fault:?}"));
+                self.disk.fail(self.disk.operations() + self.dice.below(8), fault);
+            }
+            3 => {
+                let used: usize = self.disk.files().values().map(Vec::len).sum();
+                self.disk.limit(used as u64 + self.dice.below(6_000));
+            }
+            4 => self.time.pass(self.dice.between(100_000, 3_000_000)),
+            5 => {
+                let hour = 3_600_000_000;
+                self.clock.set_error(self.dice.between(0, 2 * hour) as i64 - hour as i64);
+            }
+            6 => {
+                if !self.shelf.damage_last() {
+                    return Ok(());
+                }
+            }
+            _ => self.stop()?,
+        }
+        self.observer.coverage.count(name);
+        Ok(())
+    }
+
+    /// The process is gone, and with it whatever it had not told.
+    pub(super) fn drop_run(&mut self) {
+        if let Some(run) = self.run.take() {
+            drop(self.hatch.take());
+            for (who, body) in run.asked.into_values() {
+                self.clients[who].in_doubt(body);
+            }
+        }
+    }
+
+    /// The power goes, and comes back.
+    pub(super) fn crash(&mut self) -> Result<(), Violation> {
+        self.drop_run();
+        self.cut_power();
+        self.start()
+    }
+
+    pub(super) fn cut_power(&mut self) {
+        let mercy = self.dice.below(5);
+        let dice = &mut self.dice;
+        self.disk = self.disk.crash(&mut || match mercy {
+            0 => true,
+            1 => false,
+            _ => dice.one_in(2),
+        });
+        self.disk.limit(u64::MAX);
+        self.observer.coverage.count("power cut");
+    }
+
+    /// The operator stops the venue, which leaves a snapshot of its end, and starts it again.
+    pub(super) fn stop(&mut self) -> Result<(), Violation> {
+        while self.run.as_ref().is_some_and(|run| run.node.queued() > 0) {
+            let starts = self.starts;
+            self.turn()?;
+            if self.starts > starts {
+                return Ok(());
+            }
+        }
+        while self.run.as_ref().is_some_and(|run| !run.publishing.is_empty()) {
+            self.publish()?;
+        }
+        let Some(Run { node, views, .. }) = self.run.take() else { return Ok(()) };
+        let (partition, log, _) = node.finish();
+        ensure!(log.durable() == partition.sequence(), Durable, "a clean stop leaves something that is not durable");
+        let saved = recovery::save(&mut self.shelf, partition.state(), views.state());
+        ensure!(saved.is_ok(), Alive, "no snapshot at the end: {saved:?}");
+        drop(log);
+        self.start()
+    }
+}

@@ -1,0 +1,147 @@
+//! A start of a venue in one process, and what must be true after it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crossbook_engine::Body;
+use crossbook_loadtest::model::Model;
+use crossbook_log::{FileReader, Files, Log as _, Reader as _, Until};
+use crossbook_node::embedded::source_of_run;
+use crossbook_node::node::Node;
+use crossbook_node::recovery::{self, Which};
+use crossbook_types::{RequestNumber, Sequence};
+
+use super::shelf::Folded;
+use super::{PARTITION, Run, World};
+use crate::violation::{Check, Violation, ensure};
+use crate::workload;
+
+/// How often a start may fail before that is a fault of its own.
+const STARTS_MAX: u32 = 30;
+
+impl World {
+    pub(super) fn start(&mut self) -> Result<(), Violation> {
+        for attempt in 0..STARTS_MAX {
+            match self.try_start()? {
+                true => {
+                    self.starts += 1;
+                    return Ok(());
+                }
+                false => {
+                    self.observer.coverage.count("fault during recovery");
+                    if attempt > 2 || self.dice.one_in(2) {
+                        self.cut_power();
+                    } else {
+                        self.disk.limit(u64::MAX);
+                    }
+                }
+            }
+        }
+        Err(Violation::new(Check::Alive, "the venue does not start again"))
+    }
+
+    /// False if a fault came in between.
+    fn try_start(&mut self) -> Result<bool, Violation> {
+        let (log, report) = match Files::open_in(self.disk.clone(), self.options) {
+            Ok(opened) => opened,
+            Err(error @ crossbook_log::Error::Corrupt { .. }) => {
+                return Err(Violation::new(Check::Damage, format!("a log that only crashes have touched: {error}")));
+            }
+            Err(_) => return Ok(false),
+        };
+        if report.torn.is_some() {
+            self.observer.coverage.count("torn tail cut");
+        }
+        let end = log.durable();
+        let told = Sequence(self.told.len() as u64);
+        ensure!(end >= told, Durable, "command {told} was told, and the log ends at {end}");
+        let which = Which::single(self.dice.any());
+        let disk = self.disk.clone();
+        let reader = |from| FileReader::open_in(disk, from);
+        let follower = Folded::new(self.view_limits.clone());
+        let until = Until::Durable(end);
+        let recovered = match recovery::recover(&which, &self.shelf, reader, until, follower, |_| ()) {
+            Ok(recovered) => recovered,
+            Err(recovery::Error::Log(_)) if self.faults => return Ok(false),
+            Err(error) => return Err(Violation::new(Check::Alive, format!("recovery fails: {error}"))),
+        };
+        self.observer.coverage.count(match recovered.snapshot {
+            Some(_) => "started from a snapshot",
+            None => "started from the log alone",
+        });
+        self.compare_records(log.first(), end)?;
+        self.watch(end)?;
+        // What is in the log is told from now on, whoever may have heard it.
+        for told in &self.observer.told(PARTITION)[self.told.len()..] {
+            let mut bytes = Vec::new();
+            crossbook_wire::encode_events(told.cause, &told.events, &mut bytes);
+            self.told.push(bytes);
+        }
+        let reference = self.observer.reference(PARTITION).state();
+        ensure!(recovered.partition.state() == reference, Replicas, "recovery gives another state at {end}");
+        let views = recovered.follower.0;
+        let due = self.observer.views(PARTITION).state();
+        ensure!(views.state() == due, Views, "recovery gives other views at {end}");
+        let source = source_of_run(end);
+        let node = Node::new(recovered.partition, log, self.clock.clone(), self.hatch.clone(), source, self.limits);
+        let publishing = VecDeque::new();
+        self.run = Some(Run { node, source, next: RequestNumber(1), publishing, views, asked: BTreeMap::new() });
+        Ok(true)
+    }
+
+    /// Whether the log still has the records that were read from it before.
+    fn compare_records(&mut self, first: Sequence, end: Sequence) -> Result<(), Violation> {
+        let mut reader = FileReader::open_in(self.disk.clone(), first);
+        for (sequence, (time, payload)) in (1..).zip(&self.records).skip(first.0.saturating_sub(1) as usize) {
+            let record = reader.next(Until::Durable(end));
+            let same = matches!(&record, Ok(Some(record))
+                if record.sequence.0 == sequence && record.time == *time && record.payload == payload);
+            ensure!(same, Durable, "record {sequence} was told of and has become {record:?}");
+        }
+        Ok(())
+    }
+
+    /// Reads the log behind the node's back, and holds what was told against what follows from it.
+    pub(super) fn watch(&mut self, until: Sequence) -> Result<(), Violation> {
+        let from = self.observer.position(PARTITION).next();
+        if from > until {
+            return Ok(());
+        }
+        let mut reader = FileReader::open_in(self.disk.clone(), from);
+        while let Some(record) = reader.next(Until::Durable(until)).map_err(|error| {
+            Violation::new(Check::Durable, format!("command {from} was told, and cannot be read: {error}"))
+        })? {
+            let (sequence, time, payload) = (record.sequence, record.time, record.payload.to_vec());
+            let command = crossbook_wire::decode_command(sequence, time, &payload)
+                .map_err(|error| Violation::new(Check::Durable, format!("record {sequence}: {error}")))?;
+            self.records.push((time, payload));
+            self.observer.take(PARTITION, &command)?;
+            let watched = &self.observer.told(PARTITION)[self.records.len() - 1];
+            if let Some(told) = self.told.get(self.records.len() - 1) {
+                let mut bytes = Vec::new();
+                crossbook_wire::encode_events(watched.cause, &watched.events, &mut bytes);
+                ensure!(bytes == *told, Told, "what was told of command {sequence} does not follow from it");
+            }
+            let plain = match (&mut self.oracle, &command.body) {
+                (
+                    Some(oracle),
+                    Body::Place(_) | Body::Cancel(_) | Body::CancelAll(_) | Body::Transfer(_) | Body::ChangeMarket(_),
+                ) => Some(oracle.apply(&command)),
+                _ => None,
+            };
+            if let Some(plain) = plain {
+                ensure!(
+                    plain == watched.events,
+                    Oracle,
+                    "command {command:?}: {:?}, due was {plain:?}",
+                    watched.events
+                );
+            }
+            let registry = self.observer.reference(PARTITION).registry();
+            if self.oracle.is_none() && registry.markets().len() == workload::MARKETS as usize {
+                let markets = registry.markets().iter().copied().zip(workload::UNITS).collect();
+                self.oracle = Some(Model::new(markets, (0..workload::ACCOUNTS).map(workload::account)));
+            }
+        }
+        Ok(())
+    }
+}
