@@ -58,6 +58,7 @@ impl Coverage {
             Body::Cancel(_) => "command Cancel",
             Body::CancelAll(_) => "command CancelAll",
             Body::Peer(_) => "command Peer",
+            Body::MoveIn(_) => "command MoveIn",
         });
     }
 

@@ -102,6 +102,12 @@ impl Flights {
         self.0.retain(|_, flight| now.saturating_sub(flight.begun) < keep);
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether none is under way.
     #[must_use]
     pub fn is_empty(&self) -> bool {
