@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, VecDeque};
 use crossbook_engine::command::{Body, OpenAccount};
 use crossbook_engine::moving::{Inventory, Past, Piece};
 use crossbook_engine::{Answer, Command, Event, Events, Partition, Refusal, Routing};
+use crossbook_loadtest::model::Model;
 use crossbook_loadtest::workload::SplitMix64;
 use crossbook_types::{AccountId, AssetId, PartitionId, RequestNumber, Sequence, SourceId, SymbolName, Timestamp};
 use crossbook_views::{Limits, Order, Views};
-use kit::model::Model;
 use kit::steps::{self, Step};
 use kit::{GATEWAY, fees, listings};
 
