@@ -210,6 +210,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("traded", 1000),
     ("triggered", 1000),
     ("trim", 100),
+    ("views compared", 300),
     ("worker became active", 80),
     ("worker snapshot", 20),
     ("worker started from a snapshot", 10),

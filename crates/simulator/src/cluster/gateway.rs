@@ -21,6 +21,8 @@ use crate::violation::{Check, Violation, ensure};
 const TICK_US: u64 = 50_000;
 /// How long a reading of `out` waits for an entry.
 const FOLLOW_WAIT_US: u64 = 1_000_000;
+/// After so many commands, the views are compared with what they must be.
+const COMPARE_EVERY: u64 = 64;
 /// Entries read at a time.
 const FOLLOW_MAX: usize = 64;
 
@@ -359,6 +361,12 @@ impl World {
             *sent = (*sent).max(number);
         }
         let source = this.source;
+        let due = self.observer.views(id(partition));
+        if sequence.0.is_multiple_of(COMPARE_EVERY) && due.position() == Some(told.cause) {
+            let same = this.lanes[partition].views.state() == due.state();
+            self.observer.coverage.count("views compared");
+            ensure!(same, Views, "gateway {gateway} has other views of partition {partition} at {sequence}");
+        }
         for event in told.events {
             if let Fact::Answered { source: of, number, answer } = event
                 && of == source

@@ -41,6 +41,8 @@ use shelf::{Folded, Shelf};
 const PARTITION: crossbook_types::PartitionId = Routing::REGISTRY;
 /// Requests that one client has under way.
 const ASKED_MAX: usize = 4;
+/// After so many commands, the live views are compared with what they must be.
+const COMPARE_EVERY: u64 = 64;
 
 /// What the node hands out, on its way to the publisher.
 #[derive(Debug, Default)]
@@ -336,7 +338,16 @@ impl World {
             }
         }
         let durable = self.run.as_ref().map_or(Sequence(0), |run| run.node.log().durable());
-        self.watch(durable.min(cause.sequence))
+        self.watch(durable.min(cause.sequence))?;
+        let due = self.observer.views(PARTITION);
+        if let Some(run) = self.run.as_ref().filter(|_| cause.sequence.0.is_multiple_of(COMPARE_EVERY))
+            && due.position() == Some(cause)
+        {
+            self.observer.coverage.count("views compared");
+            let same = run.views.state() == self.observer.views(PARTITION).state();
+            ensure!(same, Views, "the live views are not what was told up to {}", cause.sequence);
+        }
+        Ok(())
     }
 
     fn write_tables(&mut self) -> Result<(), Violation> {
