@@ -362,3 +362,39 @@ async fn every_fault_with_one_replica() {
 async fn every_fault_with_two_replicas() {
     all_faults(2, "Redis masters with two replicas each").await;
 }
+
+/// What a command says of the whole cluster, in JSON.
+fn say(cluster: &LocalCluster, arguments: &[&str]) -> Value {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_crossbook"));
+    let output = command.args(arguments).args(["--cluster", "--json", "--config"]).arg(cluster.config()).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {error}"))
+}
+
+/// The database of the history is away for a minute while the accounts trade. They notice nothing, and in the end the tables say the same
+/// as the partitions, at the same places.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes; make chaos runs it"]
+async fn a_database_that_is_away_for_a_minute() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stage = Stage::set(folder.path(), 1, true).await;
+    let away = async |cluster: &mut LocalCluster, _: &Access, _: &Trading| {
+        cluster.mariadb.as_mut().unwrap().kill();
+        // Not a wait for something, but how long it is away.
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        cluster.mariadb.as_mut().unwrap().restart().unwrap();
+    };
+    stage.fault("the history's database is away for a minute", away).await;
+    let back = Instant::now();
+    let places = |said: &Value| -> Vec<u64> {
+        said["partitions"].as_array().unwrap().iter().map(|part| part["sequence"].as_u64().unwrap()).collect()
+    };
+    eventually("the tables have everything", async || {
+        let verified = say(&stage.cluster, &["store", "verify"]);
+        assert_eq!(verified["ok"], true, "{verified}");
+        (places(&verified) == places(&say(&stage.cluster, &["audit"]))).then_some(())
+    })
+    .await;
+    stage.table("The history's database");
+    println!("\nThe tables had everything within {:.1} s of the end of trading.", back.elapsed().as_secs_f64());
+}
