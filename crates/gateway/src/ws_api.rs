@@ -226,6 +226,10 @@ impl ApiSession {
                     Some(_) => self.identity(request)?,
                     None => return Err(ApiError::key_format()),
                 };
+                if request.is_signed() {
+                    // A signature never counts without its time: one that was seen long ago would open the stream for ever.
+                    auth::timing(&request.parameters()?, now)?;
+                }
                 self.logon_subscription = Some(self.subscribe(&identity, envelope)?);
                 Ok(None)
             }
@@ -296,6 +300,11 @@ impl ApiSession {
         let usage = Usage::of(&self.app, self.ip, None);
         let answer = envelope.result(&json!({"subscriptionId": number}).to_string(), &usage);
         self.membership.subscribe_account(identity.account, identity.key, number, answer.into());
+        // The key may have been revoked since it was looked up, and those who listened with it told so before this one was among them.
+        // If it still is in the registry now, a revocation finds this subscription.
+        if self.app.board.registry().api_key(identity.key.as_str()).is_none() {
+            self.end_subscription(number, self.app.now());
+        }
         Ok(number)
     }
 
