@@ -233,7 +233,8 @@ fn banned(until: Timestamp, now: Timestamp) -> ApiError {
 }
 
 /// Who is behind an address: of IPv6, the whole network of 64 bits, which one client has for itself.
-fn client(ip: IpAddr) -> IpAddr {
+#[must_use]
+pub fn client(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,

@@ -26,6 +26,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::ServerConfig;
 use crate::error::ApiError;
+use crate::limits;
 use crate::tls::Handshakes;
 
 /// How long to wait after the system could not give a connection, mostly for lack of file descriptors.
@@ -243,7 +244,7 @@ fn client_ip(peer: IpAddr, request: &Request<Incoming>, config: &ServerConfig) -
     client
 }
 
-/// Connections that are open, by address.
+/// Connections that are open, by address; an IPv6 network of 64 bits counts as one.
 struct Open {
     counts: Mutex<HashMap<IpAddr, usize>>,
     total: std::sync::atomic::AtomicUsize,
@@ -268,6 +269,7 @@ impl Open {
     /// A place for one more connection, if there is one.
     fn enter(open: &Arc<Self>, ip: IpAddr) -> Option<Place> {
         use std::sync::atomic::Ordering::Relaxed;
+        let ip = limits::client(ip);
         let mut counts = open.counts.lock();
         let of_ip = counts.get(&ip).copied().unwrap_or(0);
         if open.total.load(Relaxed) >= open.total_max || of_ip >= open.per_ip_max {
@@ -298,5 +300,24 @@ impl Drop for Place {
         }
         self.open.total.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         self.open.gauge.decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_network_has_the_places_of_one_address() {
+        let config = ServerConfig { connections_max: 4, connections_per_ip_max: 2, ..ServerConfig::default() };
+        let open = Arc::new(Open::new("test", &config));
+        let enter = |text: &str| Open::enter(&open, text.parse().unwrap());
+        let places = [enter("2001:db8::1"), enter("2001:db8::2")];
+        assert!(places.iter().all(Option::is_some));
+        assert!(enter("2001:db8::3").is_none());
+        assert!(enter("2001:db8:0:1::3").is_some() && enter("127.0.0.1").is_some());
+        drop(places);
+        assert!(enter("2001:db8::3").is_some(), "places are given back");
+        assert!(open.counts.lock().is_empty());
     }
 }

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use crossbook_types::Timestamp;
 use parking_lot::Mutex;
 
+use crate::limits;
+
 /// Most addresses counted in one window; beyond it new ones are refused until the next.
 const ADDRESSES_MAX: usize = 100_000;
 
@@ -27,6 +29,7 @@ impl Attempts {
     /// # Errors
     /// When there are too many; with the seconds until the next window.
     pub fn admit(&self, ip: IpAddr, now: Timestamp, max: u32, window_millis: u64) -> Result<(), u64> {
+        let ip = limits::client(ip);
         let window_millis = window_millis.max(1);
         let window = now.millis() / window_millis;
         let mut counted = self.counted.lock();
@@ -60,5 +63,16 @@ mod tests {
         assert_eq!(attempts.admit(one, at(12_500), 2, 10_000), Err(8));
         assert_eq!(attempts.admit(other, at(12_500), 2, 10_000), Ok(()));
         assert_eq!(attempts.admit(one, at(20_000), 2, 10_000), Ok(()));
+    }
+
+    /// Or whoever has one would be let in as often as it has addresses, and would fill the table for everybody else.
+    #[test]
+    fn an_ipv6_network_has_one_share() {
+        let attempts = Attempts::default();
+        let from = |text: &str| attempts.admit(text.parse().unwrap(), Timestamp::from_millis(0), 2, 10_000).is_ok();
+        assert!(from("2001:db8::1") && from("2001:db8::2"));
+        assert!(!from("2001:db8::ffff:3"));
+        assert!(from("2001:db8:0:1::1"));
+        assert_eq!(attempts.counted.lock().by_address.len(), 2);
     }
 }
