@@ -92,8 +92,14 @@ fn every_error_code_is_documented_and_every_documented_one_is_sent() {
 
 #[test]
 fn links_between_documents_lead_somewhere() {
-    let documents =
-        ["README.md", "docs/configuration.md", "docs/operations.md", "docs/compatibility.md", "docs/admin-api.md"];
+    let documents = [
+        "README.md",
+        "docs/configuration.md",
+        "docs/operations.md",
+        "docs/compatibility.md",
+        "docs/admin-api.md",
+        "docs/security.md",
+    ];
     for document in documents {
         let path = repository().join(document);
         let text = std::fs::read_to_string(&path).unwrap();
