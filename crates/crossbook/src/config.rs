@@ -58,13 +58,15 @@ pub struct Config {
 pub struct SnapshotOptions {
     /// Commands after which the next is taken; 0: only at a clean stop.
     pub every_commands: u64,
+    /// How often it is looked whether it is time.
+    pub look_every_ms: u64,
     /// Whether the log gives up what two snapshots stand for.
     pub trim_log: bool,
 }
 
 impl Default for SnapshotOptions {
     fn default() -> Self {
-        Self { every_commands: 1_000_000, trim_log: false }
+        Self { every_commands: 1_000_000, look_every_ms: 2_000, trim_log: false }
     }
 }
 

@@ -19,9 +19,6 @@ use parking_lot::RwLock;
 use crate::config::SnapshotOptions;
 use crate::folded::Folded;
 
-/// How often the thread looks whether it is time.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
-
 /// The thread, until it is stopped.
 #[derive(Debug)]
 pub struct Snapshotter {
@@ -55,7 +52,8 @@ impl Snapshotter {
         let (stop, stopped) = bounded(1);
         let thread = std::thread::Builder::new().name("snapshots".into()).spawn(move || {
             let mut work = work;
-            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOK_EVERY) {
+            let look_every = Duration::from_millis(options.look_every_ms);
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(look_every) {
                 if options.every_commands > 0 {
                     work.look(&options);
                 }

@@ -71,6 +71,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
         ("cluster.writer.mark_every_ms", config.cluster.writer.mark_every_ms, 1),
         ("cluster.writer.retry_delay_max_ms", config.cluster.writer.retry_delay_max_ms, 1),
         ("cluster.snapshot_every_commands", config.cluster.snapshot_every_commands, 1),
+        ("snapshots.look_every_ms", config.snapshots.look_every_ms, 1),
         ("history.batch_rows_max", wide(history.batch_rows_max), 1),
         ("history.transaction_rows_max", wide(history.transaction_rows_max), 1),
         ("history.connections_max", u64::from(history.connections_max), 2),

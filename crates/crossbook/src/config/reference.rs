@@ -37,6 +37,7 @@ const WORDS: &[(&str, &str)] = &[
         "snapshots.every_commands",
         "Commands after which one is taken while trading goes on, in a second copy of the state; 0: never.",
     ),
+    ("snapshots.look_every_ms", "How often it is looked whether so many have come."),
     (
         "snapshots.trim_log",
         "Whether the log gives up what two snapshots stand for. Then `crossbook audit` can no longer replay it whole.",
