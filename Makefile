@@ -24,6 +24,10 @@ BENCH_STORE_ARGS ?=
 SEEDS         ?= 2000
 SIMULATE_ARGS ?=
 
+# How often the torture kills the venue, and the seed of its moments; empty: a fresh one.
+TORTURE_ROUNDS ?= 100
+TORTURE_SEED   ?=
+
 # Replicas of each Redis master of the cluster on this machine, and what `crossbook cluster` is given besides.
 REPLICAS     ?= 1
 CLUSTER_ARGS ?=
@@ -31,7 +35,7 @@ CLUSTER_ARGS ?=
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo cluster chaos test lint format unit bugs simulate page clients bench bench-engine bench-store bench-venue deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy
+.PHONY: help build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-engine bench-store bench-venue deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -67,6 +71,11 @@ bugs: require-rust ## Bugs planted on purpose, each found by the simulator withi
 # One after the other, so that the times mean something.
 chaos: require-rust require-mariadb require-redis require-haproxy ## Every part of a cluster killed and paused under load, in minutes; prints a table
 	$(CARGO) test --release --locked -p crossbook --test cluster -- --ignored --nocapture --test-threads=1
+
+# The same seed draws the same moments: make torture TORTURE_SEED=7
+torture: require-rust ## The real binary killed under full load TORTURE_ROUNDS times, its disk filled, its files limited; prints its seed
+	CROSSBOOK_TORTURE_ROUNDS=$(TORTURE_ROUNDS) CROSSBOOK_TORTURE_SEED=$(TORTURE_SEED) \
+	  $(CARGO) test --release --locked -p crossbook --test torture -- --nocapture --test-threads=1
 
 page: require-node ## Tests of the page's own JavaScript
 	$(NODE) --test web/*.test.js

@@ -58,7 +58,8 @@ impl Stage {
         let settings = [operator::NO_LIMITS, VIEWS].concat();
         let plan = Plan { replicas, partitions: PARTITIONS, history, settings, ..Plan::default() };
         let cluster = operator::cluster(folder, &plan);
-        let access = Access { operator: Operator::of(&cluster), http: cluster.http().to_string() };
+        let access =
+            Access { operator: Operator::of(&cluster), http: cluster.http().to_string(), pace: Some(load::PACE) };
         let accounts = access.prepare(ACCOUNTS).await;
         Self { cluster, access, accounts, rows: Vec::new() }
     }

@@ -1,7 +1,8 @@
-//! Accounts that trade at a steady rate while something fails, each with its own list of what it was told; and the check that holds
+//! Accounts that trade at a steady rate, or as fast as they are answered, while something fails, each with its own list of what it was told; and the check that holds
 //! a venue to these lists: every acknowledged order there exactly once, nothing that was refused, and balances that follow from the
 //! orders to the last unit.
 
+#![allow(dead_code, reason = "each test file uses some of it")]
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,8 +18,8 @@ use tokio::time::MissedTickBehavior;
 use crate::operator::Operator;
 use crate::venue::{Trader, eventually};
 
-/// One request of each account in this time.
-const PACE: Duration = Duration::from_millis(60);
+/// One request of each account in this time, where nothing else is said.
+pub const PACE: Duration = Duration::from_millis(60);
 /// How long a request may take; the venue itself gives up sooner.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The markets, all without fees, so that balances follow from the orders alone.
@@ -33,6 +34,8 @@ const PAGE: usize = 1_000;
 pub struct Access {
     pub operator: Operator,
     pub http: String,
+    /// One request of each account in this time; `None`: as soon as the last one is answered.
+    pub pace: Option<Duration>,
 }
 
 /// What became of an order, as its sender was told.
@@ -231,10 +234,9 @@ impl Account {
     /// Places orders and cancels some, one request at a time. It buys in one market and sells in the other, so that it never trades with
     /// itself.
     async fn trade(mut self, access: Access, watch: Arc<Watch>) -> Self {
-        let mut pace = tokio::time::interval(PACE);
-        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pace = Pace::of(&access);
         while !watch.stop.load(Ordering::Acquire) {
-            pace.tick().await;
+            pace.wait().await;
             let at = self.list.len();
             let market = at % MARKETS.len();
             let side = if (self.index + market).is_multiple_of(2) { "BUY" } else { "SELL" };
@@ -269,7 +271,7 @@ impl Account {
             let mut entry = Entry { market, placed, canceled: None };
             // Also what nobody knows of is canceled: under its name, which then is found or not.
             if at % 3 == 2 && placed != Placed::Refused {
-                pace.tick().await;
+                pace.wait().await;
                 entry.canceled = Some(self.cancel(&access, &watch, market, &name).await);
             }
             self.list.insert(name.clone(), entry);
@@ -388,6 +390,25 @@ impl Account {
             let amount = |name: &str| units(balance[name].as_str().unwrap());
             let found = (amount("free") + amount("locked"), amount("locked"));
             assert_eq!(found, (owned, locked), "{asset} of trader {}", self.index);
+        }
+    }
+}
+
+/// What an account keeps to.
+struct Pace(Option<tokio::time::Interval>);
+
+impl Pace {
+    fn of(access: &Access) -> Self {
+        Self(access.pace.map(|pace| {
+            let mut interval = tokio::time::interval(pace);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            interval
+        }))
+    }
+
+    async fn wait(&mut self) {
+        if let Some(interval) = &mut self.0 {
+            interval.tick().await;
         }
     }
 }

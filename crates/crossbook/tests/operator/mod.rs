@@ -1,5 +1,6 @@
 //! Clusters of real processes, and their operator: lists assets and markets, opens accounts, adds up.
 
+#![allow(dead_code, reason = "each test file uses some of it")]
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 use std::path::Path;
@@ -39,6 +40,11 @@ pub struct Operator {
 impl Operator {
     pub fn of(cluster: &LocalCluster) -> Self {
         Self { client: reqwest::Client::new(), admin: cluster.admin().to_string(), token: cluster.token().to_owned() }
+    }
+
+    /// The operator of a venue in one process.
+    pub fn at(admin: &str, token: &str) -> Self {
+        Self { client: reqwest::Client::new(), admin: admin.to_owned(), token: token.to_owned() }
     }
 
     /// Asks the admin API until it agrees. What it is asked must be harmless to ask twice.

@@ -6,11 +6,12 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::hmac;
 use reqwest::Method;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// How long anything may take before the test gives up; generous, because machines are busy at times.
@@ -38,10 +39,15 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
     }
 }
 
+/// The lines that a process has said so far.
+type Said = Arc<Mutex<Vec<String>>>;
+
 /// A running venue; killed when dropped.
 pub struct Venue {
     /// `None` where somebody else looks after its processes.
     child: Option<Child>,
+    /// What it has said so far.
+    said: Said,
     /// What guards its admin API.
     token: String,
     pub http: String,
@@ -80,12 +86,14 @@ impl Venue {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let addresses = Addresses::read(&mut child);
         let mut venue = Self::of(Some(child), String::new(), String::new());
+        venue.said = Arc::clone(&addresses.said);
         venue.admin = addresses.admin.recv_timeout(DEADLINE).expect("the venue says where its operator is answered");
         Starting { venue, addresses }
     }
 
     fn of(child: Option<Child>, http: String, admin: String) -> Self {
-        Self { child, token: TOKEN.to_owned(), http, admin, client: reqwest::Client::new() }
+        let said = Said::default();
+        Self { child, said, token: TOKEN.to_owned(), http, admin, client: reqwest::Client::new() }
     }
 
     /// A venue whose processes somebody else looks after.
@@ -124,11 +132,31 @@ impl Venue {
     }
 
     /// Asks it to end, and gives its exit status.
-    pub async fn stop(mut self) -> Option<i32> {
+    pub async fn stop(self) -> Option<i32> {
+        self.signal(Signal::TERM);
+        self.ended().await
+    }
+
+    /// Its process, which is not waited for before [`Venue::ended`], so that the number is nobody else's.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(self.child.as_ref().unwrap())
+    }
+
+    /// Sends it a signal; it may have ended already.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Waits until it has ended by itself, and gives its exit status.
+    pub async fn ended(mut self) -> Option<i32> {
         let child = self.child.as_mut().unwrap();
-        let pid = child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        eventually("the venue stops", async || child.try_wait().unwrap()).await.code()
+        eventually("the venue ends", async || child.try_wait().unwrap()).await.code()
+    }
+
+    /// Something to look through what it says, also after its end.
+    pub fn says(&self) -> impl Fn(&str) -> Option<String> + use<> {
+        let said = Arc::clone(&self.said);
+        move |what| said.lock().unwrap().iter().find(|line| line.contains(what)).cloned()
     }
 
     /// Asks the admin API.
@@ -248,6 +276,7 @@ impl Starting {
 struct Addresses {
     admin: mpsc::Receiver<String>,
     http: mpsc::Receiver<String>,
+    said: Said,
 }
 
 impl Addresses {
@@ -255,6 +284,8 @@ impl Addresses {
     fn read(child: &mut Child) -> Self {
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let ((tell_admin, admin), (tell_http, http)) = (mpsc::channel(), mpsc::channel());
+        let said = Said::default();
+        let heard = Arc::clone(&said);
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let event: Value = serde_json::from_str(&line).unwrap_or_default();
@@ -264,9 +295,10 @@ impl Addresses {
                     }
                 }
                 eprintln!("{line}");
+                heard.lock().unwrap().push(line);
             }
         });
-        Self { admin, http }
+        Self { admin, http, said }
     }
 }
 
