@@ -42,7 +42,13 @@ pub fn run(options: command::Serve) -> Result<(), Failure> {
 /// # Errors
 /// When the system gives no threads.
 pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().thread_name("gateway").enable_all().build()
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("gateway").enable_all().build()?;
+    // A write past the limit of a file's size would end the process without a word. Once listened for, for good, the signal does
+    // nothing, and the write fails with an error that names the file.
+    let entered = runtime.enter();
+    drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
+    drop(entered);
+    Ok(runtime)
 }
 
 /// Ends when the process is first asked to stop, by SIGTERM or Ctrl-C. Asked a second time the process ends at once, after
