@@ -367,7 +367,8 @@ async fn every_fault_with_two_replicas() {
 /// What a command says of the whole cluster, in JSON.
 fn say(cluster: &LocalCluster, arguments: &[&str]) -> Value {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_crossbook"));
-    let output = command.args(arguments).args(["--cluster", "--json", "--config"]).arg(cluster.config()).output().unwrap();
+    let output =
+        command.args(arguments).args(["--cluster", "--json", "--config"]).arg(cluster.config()).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {error}"))
 }
