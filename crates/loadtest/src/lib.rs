@@ -10,6 +10,7 @@ pub mod latency;
 pub mod mariadb;
 pub mod model;
 pub mod naive;
+pub mod operator;
 mod process;
 pub mod redis;
 pub mod workload;

@@ -13,14 +13,13 @@
 //! `--rounds` times in turn, and then signed orders in an open loop at `--rate`, with latency counted from when each was
 //! due. Every second order trades with the one before; the book stays small.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
 use clap::Parser;
-use crossbook_loadtest::http::{Client, Credentials, Order, Outgoing, Pace, Plan, Prepared, Report, ResponseType, run};
-use crossbook_types::{Decimal, Side, TimeInForce};
+use crossbook_loadtest::http::{Client, Outgoing, Pace, Plan, Prepared, Report, run};
+use crossbook_loadtest::operator::{Operator, Trader};
 use serde_json::{Value, json};
 
 type Failure = Box<dyn std::error::Error>;
@@ -57,7 +56,9 @@ struct Arguments {
 fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let market = Market::make(&arguments)?;
+    let operator = Operator::new(arguments.admin, &arguments.token);
+    let traders = operator.make(1, arguments.connections)?;
+    let clients = || traders.iter().map(Trader::client).collect();
     let plan = |pace| Plan {
         address: arguments.http,
         pace,
@@ -68,13 +69,13 @@ fn main() -> Result<(), Failure> {
     let (mut pings, mut orders) = (Vec::new(), Vec::new());
     for round in 1..=arguments.rounds.max(1) {
         eprintln!("round {round} of {}: ping, then orders, {} s each", arguments.rounds, arguments.seconds);
-        let clients = (0..arguments.connections).map(|_| Client { credentials: None, flow: ping }).collect();
-        pings.push(runtime.block_on(run(plan(Pace::Closed), clients))?);
-        orders.push(runtime.block_on(run(plan(Pace::Closed), market.clients()))?);
+        let pinging = (0..arguments.connections).map(|_| Client { credentials: None, flow: ping }).collect();
+        pings.push(runtime.block_on(run(plan(Pace::Closed), pinging))?);
+        orders.push(runtime.block_on(run(plan(Pace::Closed), clients()))?);
     }
     eprintln!("orders at {} a second for {} s", arguments.rate, arguments.seconds);
-    let open = runtime.block_on(run(plan(Pace::Open(arguments.rate)), market.clients()))?;
-    let audit = admin(&arguments, "GET", "/admin/v1/audit", None)?;
+    let open = runtime.block_on(run(plan(Pace::Open(arguments.rate)), clients()))?;
+    let audit = operator.ask("GET", "audit", None)?;
 
     let ratios: Vec<f64> = pings.iter().zip(&orders).map(|(p, o)| o.throughput() / p.throughput()).collect();
     let figures = json!({
@@ -142,88 +143,4 @@ fn print_table(pings: &[Report], orders: &[Report], open: &Report, ratio: f64, r
     }
     row(&format!("order, open at {rate}/s"), open);
     println!("orders to pings, median of {}: {ratio:.2}", pings.len());
-}
-
-/// A market for the load, and an account with a key for each connection.
-struct Market {
-    symbol: String,
-    keys: Vec<(String, String)>,
-}
-
-impl Market {
-    fn make(arguments: &Arguments) -> Result<Self, Failure> {
-        let post = |path: &str, body: Value| admin(arguments, "POST", path, Some(body));
-        let run = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis() % 10_000_000;
-        let (base, quote) = (format!("LB{run}"), format!("LQ{run}"));
-        let symbol = format!("L{run}");
-        for asset in [&base, &quote] {
-            post("/admin/v1/assets", json!({"asset": asset, "decimals": 8}))?;
-        }
-        let market = json!({
-            "symbol": symbol, "baseAsset": base, "quoteAsset": quote, "tickSize": "0.01", "stepSize": "0.00001",
-            "minNotional": "0.01", "makerFee": "0.001", "takerFee": "0.001", "maxNumOrders": 100_000,
-        });
-        post("/admin/v1/markets", market)?;
-        let mut keys = Vec::new();
-        for connection in 0..arguments.connections {
-            let account = post("/admin/v1/accounts", json!({"label": format!("load {connection}")}))?;
-            let account = account["accountId"].to_string();
-            let account = account.trim_matches('"');
-            for asset in [&base, &quote] {
-                let deposit = json!({"asset": asset, "amount": "1000000000", "transferId": format!("funds-{asset}")});
-                post(&format!("/admin/v1/accounts/{account}/deposits"), deposit)?;
-            }
-            let key =
-                post(&format!("/admin/v1/accounts/{account}/api-keys"), json!({"permissions": ["READ", "TRADE"]}))?;
-            let text = |name: &str| key[name].as_str().map(str::to_owned).ok_or("the venue gave no key");
-            keys.push((text("apiKey")?, text("secretKey")?));
-        }
-        Ok(Self { symbol, keys })
-    }
-
-    /// One client per account: buys and sells in turn at one price.
-    fn clients(&self) -> Vec<Client<impl FnMut(u64, Outgoing<'_>) -> Option<Prepared> + Send + 'static>> {
-        let price = Decimal::new_checked(10_000, 2).unwrap_or_else(|| unreachable!("two decimals"));
-        let quantity = Decimal::new_checked(100, 5).unwrap_or_else(|| unreachable!("five decimals"));
-        let client = |(key, secret): &(String, String)| {
-            let symbol = self.symbol.clone();
-            let flow = move |number: u64, outgoing: Outgoing<'_>| {
-                let side = if number.is_multiple_of(2) { Side::Buy } else { Side::Sell };
-                Some(outgoing.place(&Order {
-                    symbol: &symbol,
-                    side,
-                    time_in_force: TimeInForce::Gtc,
-                    quantity,
-                    price,
-                    response: ResponseType::Full,
-                    client_order_id: None,
-                }))
-            };
-            Client { credentials: Some(Credentials::new(key, secret)), flow }
-        };
-        self.keys.iter().map(client).collect()
-    }
-}
-
-/// One request to the admin API; an error unless it succeeds.
-fn admin(arguments: &Arguments, method: &str, path: &str, body: Option<Value>) -> Result<Value, Failure> {
-    let body = body.map(|body| body.to_string()).unwrap_or_default();
-    let mut stream = TcpStream::connect(arguments.admin)?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        arguments.admin,
-        arguments.token,
-        body.len()
-    )?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let answer = String::from_utf8(answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or("the admin API gave no HTTP answer")?;
-    let status = head.split(' ').nth(1).unwrap_or_default();
-    if !status.starts_with('2') {
-        return Err(format!("{method} {path}: {status} {body}").into());
-    }
-    Ok(serde_json::from_str(body)?)
 }
