@@ -1,5 +1,6 @@
 //! `crossbook bench`: measures on this machine what the documents claim.
 
+mod cluster;
 mod databases;
 mod follow;
 mod processor;
@@ -21,6 +22,15 @@ pub enum Error {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] crossbook_store::Error),
+    /// There is no cluster.
+    #[error(transparent)]
+    Cluster(#[from] crossbook_loadtest::cluster::Error),
+    /// The venue does not let itself be loaded.
+    #[error(transparent)]
+    Operator(#[from] crossbook_loadtest::operator::Error),
+    /// The load does not begin.
+    #[error(transparent)]
+    Load(#[from] crossbook_loadtest::http::Error),
     /// The address is none of a server.
     #[error("--mysql takes the address of a server: mysql://USER:PASSWORD@HOST/DATABASE")]
     Address,
@@ -66,6 +76,9 @@ pub fn run(options: &Bench) -> Result<(), Error> {
     logging::start(&logging::Options::default())?;
     match &options.what {
         What::Store(options) => store::run(options),
+        What::Cluster(options) => {
+            cluster::run(options, &tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+        }
     }
 }
 

@@ -60,8 +60,10 @@ pub struct Plan {
     pub node_timeout_ms: u64,
     /// Partitions of the venue.
     pub partitions: u16,
-    /// Workers; each partition runs on two of them, the one ready for the other.
+    /// Workers.
     pub workers: usize,
+    /// Whether each partition runs on two of them, the one ready for the other.
+    pub standby: bool,
     /// Gateways.
     pub gateways: usize,
     /// Whether there is a history, with MariaDB and a writer.
@@ -82,6 +84,7 @@ impl Default for Plan {
             node_timeout_ms: 1_000,
             partitions: 12,
             workers: 3,
+            standby: true,
             gateways: 2,
             history: true,
             settings: String::new(),
@@ -432,12 +435,12 @@ fn role(role: &str, config: &Path, admin: SocketAddr) -> Vec<String> {
     [role, "--config", &config, "--admin", &admin, "--log-format", "human"].map(str::to_owned).to_vec()
 }
 
-/// The partitions that a worker runs: its share of them, and the share of the one before it, for which it stands by.
+/// The partitions that a worker runs: its share of them, and perhaps the share of the one before it, for which it stands by.
 fn partitions_of(worker: usize, plan: &Plan) -> String {
     let before = (worker + plan.workers - 1) % plan.workers;
     let own = (0..plan.partitions).filter(|partition| {
         let share = usize::from(*partition) % plan.workers;
-        share == worker || share == before
+        share == worker || (plan.standby && share == before)
     });
     own.map(|partition| partition.to_string()).collect::<Vec<_>>().join(",")
 }

@@ -29,6 +29,16 @@ impl Used {
         Self(used)
     }
 
+    /// What these processes have used so far; those with the same name are added up. One that has ended counts for nothing.
+    pub fn of(processes: impl Iterator<Item = (String, u32)>) -> Self {
+        let mut used = BTreeMap::<String, f64>::new();
+        for (name, process) in processes {
+            *used.entry(name).or_default() +=
+                seconds(&Path::new("/proc").join(process.to_string())).unwrap_or_default();
+        }
+        Self(used)
+    }
+
     /// How many processors each has had on average since `before`, `elapsed` seconds ago. A thread that has ended is left out.
     pub fn since(&self, before: &Self, elapsed: f64) -> BTreeMap<String, f64> {
         let share = |(name, now): (&String, &f64)| {

@@ -11,7 +11,8 @@ use crate::{Failure, output, serve};
 /// How often it looks whether something has died.
 const TEND_EVERY: Duration = Duration::from_millis(200);
 /// Settings without limits of weights and orders.
-const NO_LIMITS: &str = "[gateway.limits]\nrequest_weight_1m = 0\nraw_requests_5m = 0\norders_10s = 0\norders_1d = 0\n";
+pub const NO_LIMITS: &str =
+    "[gateway.limits]\nrequest_weight_1m = 0\nraw_requests_5m = 0\norders_10s = 0\norders_1d = 0\n";
 
 /// Runs a cluster until it is told to stop.
 ///
@@ -28,6 +29,7 @@ pub fn run(options: &Local) -> Result<(), Failure> {
         replicas: options.replicas.into(),
         partitions: options.partitions,
         workers: options.workers.into(),
+        standby: !options.no_standby,
         gateways: options.gateways.into(),
         history: !options.no_history,
         settings: if options.no_limits { NO_LIMITS.to_owned() } else { String::new() },

@@ -1,6 +1,8 @@
 //! The options of `crossbook bench`.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -14,6 +16,16 @@ Examples:
 
   Whether the history keeps up with a venue that takes 10,000 commands a second, and how many it could:
     crossbook bench store --follow --rate 10000 --seconds 30";
+
+const CLUSTER_EXAMPLES: &str = "\
+Examples:
+  One and three Redis shards, one partition and three, at 1,000, 2,500 and 5,000 orders a second and at the most there is:
+    crossbook bench cluster
+
+  Whether an order costs the same on one worker and on eight, each partition on one of them:
+    crossbook bench cluster --shards 1 --partitions 8 --workers 1,2,4,8 --no-standby --rates 1000
+
+It needs redis-server and haproxy, and mariadbd with --history; `make cluster` installs them.";
 
 /// `crossbook bench`.
 #[derive(Debug, Args)]
@@ -29,6 +41,69 @@ pub enum What {
     /// How fast the history is written to SQL: rows one by one and in batches, or behind a venue that trades.
     #[command(after_long_help = STORE_EXAMPLES)]
     Store(Store),
+    /// Orders through a whole cluster on this machine: how many, how fast, and what each costs in processor time, by role.
+    #[command(after_long_help = CLUSTER_EXAMPLES)]
+    Cluster(Cluster),
+}
+
+/// `crossbook bench cluster`. Everything that takes several numbers is measured with each of them.
+#[derive(Debug, Args)]
+pub struct Cluster {
+    /// Redis masters.
+    #[arg(long, value_name = "NUMBERS", default_value = "1,3", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub shards: Vec<u8>,
+    /// Replicas of each master.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=4))]
+    pub replicas: u8,
+    /// Partitions of the venue. With one, an order takes one hop; with more, most take two.
+    #[arg(long, value_name = "NUMBERS", default_value = "1,3", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub partitions: Vec<u16>,
+    /// Workers.
+    #[arg(long, value_name = "NUMBERS", default_value = "2", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub workers: Vec<u8>,
+    /// Run each partition on one worker only, so that all numbers of workers do the same work.
+    #[arg(long)]
+    pub no_standby: bool,
+    /// Gateways.
+    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub gateways: u8,
+    /// Keep a history, with MariaDB and a writer.
+    #[arg(long)]
+    pub history: bool,
+    /// Orders a second, sent when each is due; or max, as many as can be.
+    #[arg(long, value_name = "RATES", default_value = "1000,2500,5000,max", value_delimiter = ',')]
+    pub rates: Vec<Rate>,
+    /// Connections, each with an account of its own.
+    #[arg(long, value_name = "NUMBER", default_value_t = 64)]
+    pub connections: usize,
+    /// Markets that the accounts trade on [default: as many as partitions].
+    #[arg(long, value_name = "NUMBER")]
+    pub markets: Option<usize>,
+    /// How long each rate is kept up.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    pub seconds: u32,
+    /// How long orders are sent before anything is measured.
+    #[arg(long, value_name = "NUMBER", default_value_t = 3)]
+    pub warmup_seconds: u32,
+    /// Write what was measured to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// Orders a second; none: as many as can be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rate(pub Option<NonZeroU64>);
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "max" {
+            return Ok(Self(None));
+        }
+        let rate = text.parse().map_err(|_| "a number of orders a second above zero, or max".to_owned())?;
+        Ok(Self(Some(rate)))
+    }
 }
 
 /// `crossbook bench store`.

@@ -110,6 +110,9 @@ pub struct Local {
     /// Workers; each partition runs on two of them.
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub workers: u8,
+    /// Run each partition on one worker only; nothing goes on for a worker that dies until it is started again.
+    #[arg(long)]
+    pub no_standby: bool,
     /// Gateways.
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub gateways: u8,
