@@ -19,6 +19,8 @@ BENCH_ADMIN ?= 127.0.0.1:18481
 BENCH_ARGS  ?=
 # What the benchmark of the history is given besides.
 BENCH_STORE_ARGS ?=
+# And that of the cluster.
+BENCH_CLUSTER_ARGS ?=
 
 # How many simulated worlds, and what the simulator is given besides; SIMULATE_ARGS="--start 7" for the same ones again.
 SEEDS         ?= 2000
@@ -35,7 +37,7 @@ CLUSTER_ARGS ?=
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-engine bench-store bench-venue deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy
+.PHONY: help build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -93,6 +95,10 @@ bench-engine: require-rust
 bench-store: build
 	$(BINARY) bench store $(BENCH_STORE_ARGS)
 	$(BINARY) bench store --follow $(BENCH_STORE_ARGS)
+
+# BENCH_CLUSTER_ARGS="--shards 1 --partitions 8 --workers 1,2,4,8 --no-standby --rates 1000" for the cost by number of workers.
+bench-cluster: build require-redis require-haproxy ## Orders through clusters on this machine: how many, how fast, what each costs by role
+	$(BINARY) bench cluster $(BENCH_CLUSTER_ARGS)
 
 # A scratch venue without limits, in a folder that is deleted at the end, loaded over its own API.
 bench-venue: build
