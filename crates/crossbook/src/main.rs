@@ -18,6 +18,8 @@ mod metrics;
 mod output;
 mod pages;
 mod progress;
+#[allow(dead_code, reason = "filled by what measures, part by part")]
+mod report;
 mod secrets;
 mod serve;
 mod snapshots;

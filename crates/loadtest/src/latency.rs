@@ -17,6 +17,9 @@ pub const LONGEST: Duration = Duration::from_secs(120);
 /// Three significant digits: a latency is right to a thousandth of itself.
 const DIGITS: u8 = 3;
 
+/// Points of a curve on each half of the way that is left to 1.
+const CURVE_STEPS: u32 = 5;
+
 const NANOSECONDS: u128 = 1_000_000_000;
 
 /// A record of latencies, in constant memory.
@@ -74,6 +77,24 @@ impl Latency {
             p9999_ns: at(0.9999),
             max_ns: self.histogram.max(),
         }
+    }
+
+    /// The record as a curve: quantiles from 0 to below 1, ever closer to it, and the nanoseconds that so large a share did not
+    /// exceed. The last point is the longest latency. Empty when the record is.
+    #[must_use]
+    pub fn curve(&self) -> Vec<(f64, u64)> {
+        let count = self.histogram.len();
+        if count == 0 {
+            return Vec::new();
+        }
+        let last = 1.0 - 1.0 / (count as f64 + 1.0);
+        let steps = self
+            .histogram
+            .iter_quantiles(CURVE_STEPS)
+            .map(|step| (step.quantile_iterated_to(), step.value_iterated_to().min(self.histogram.max())));
+        let mut points: Vec<_> = steps.take_while(|(quantile, _)| *quantile < last).collect();
+        points.push((last, self.histogram.max()));
+        points
     }
 }
 
@@ -168,6 +189,19 @@ fn nanoseconds(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_curve_climbs_to_the_longest() {
+        assert!(Latency::new().curve().is_empty());
+        let mut latency = Latency::new();
+        (1..=10_000).for_each(|micros| latency.record(Duration::from_micros(micros)));
+        let curve = latency.curve();
+        assert!(curve.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1), "{curve:?}");
+        let median = curve.iter().find(|(quantile, _)| *quantile >= 0.5).unwrap();
+        assert!((4_990_000..5_010_000).contains(&median.1), "{median:?}");
+        let (quantile, longest) = *curve.last().unwrap();
+        assert!((0.9998..1.0).contains(&quantile) && longest == latency.summary().max_ns);
+    }
 
     fn close(actual: u64, expected: u64) -> bool {
         actual.abs_diff(expected) * 1_000 <= expected

@@ -1,0 +1,24 @@
+//! Latencies as rows of a table and as lines of a chart.
+
+use crossbook_loadtest::latency::Latency;
+
+use super::{Series, Unit};
+
+/// What [`latency_cells`] are called.
+pub const LATENCY_HEADER: [&str; 5] = ["p50", "p99", "p99.9", "p99.99", "longest"];
+
+/// The usual percentiles, to be read.
+#[must_use]
+pub fn latency_cells(latency: &Latency) -> [String; 5] {
+    let summary = latency.summary();
+    [summary.p50_ns, summary.p99_ns, summary.p999_ns, summary.p9999_ns, summary.max_ns]
+        .map(|nanoseconds| Unit::Nanoseconds.show(nanoseconds as f64))
+}
+
+/// The line of a record in a chart of percentiles.
+pub(super) fn curve(name: &str, latency: &Latency) -> Series {
+    Series::new(
+        name,
+        latency.curve().into_iter().map(|(quantile, nanoseconds)| (quantile, nanoseconds as f64)).collect(),
+    )
+}
