@@ -104,7 +104,7 @@ pub struct Order<'a> {
 /// Proof that a request was written; what a flow returns.
 #[derive(Debug)]
 #[must_use]
-pub struct Prepared(());
+pub struct Prepared(pub(super) ());
 
 /// What every request of one connection has in common.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout, timeout_at};
 
-use super::connection::{self, Connection};
+use super::connection::{self, Connection, Response};
 use super::request::{Credentials, Outgoing, Prepared, Template};
 use crate::latency::{Latency, Quota, Schedule};
 
@@ -78,8 +78,52 @@ pub struct Plan {
 pub struct Client<F> {
     /// Signs requests.
     pub credentials: Option<Credentials>,
-    /// Writes the next request, given its number over all clients, counted from 0; `None` ends this client's part.
+    /// Decides what to send.
     pub flow: F,
+}
+
+/// What a client sends, request by request. A closure that writes the next request is one that does not look at answers.
+pub trait Flow: Send + 'static {
+    /// Writes the next request, given its number over all clients, counted from 0; `None` ends this client's part.
+    fn next(&mut self, number: u64, outgoing: Outgoing<'_>) -> Option<Prepared>;
+
+    /// What came of the last request, and how long after it was due, or was sent where it was not due at a time.
+    fn answered(&mut self, answer: Result<Response<'_>, ErrorKind>, latency: Duration) {
+        let _ = (answer, latency);
+    }
+
+    /// Writes a request that follows from the last answer, and is sent at once on top of those that are due. The report knows nothing of
+    /// it; [`Flow::answered`] hears of it as of any other.
+    fn follow_up(&mut self, outgoing: Outgoing<'_>) -> Option<Prepared> {
+        let _ = outgoing;
+        None
+    }
+}
+
+impl<F> Flow for F
+where
+    F: FnMut(u64, Outgoing<'_>) -> Option<Prepared> + Send + 'static,
+{
+    fn next(&mut self, number: u64, outgoing: Outgoing<'_>) -> Option<Prepared> {
+        self(number, outgoing)
+    }
+}
+
+/// Ends a run early. What is due by then is still sent and waited for.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<OnceLock<Instant>>);
+
+impl Stop {
+    /// Ends it now. A second time changes nothing.
+    pub fn stop(&self) {
+        let _ = self.0.set(Instant::now());
+    }
+
+    /// When it was ended.
+    #[must_use]
+    pub fn at(&self) -> Option<Instant> {
+        self.0.get().copied()
+    }
 }
 
 /// What can go wrong with a request.
@@ -154,10 +198,18 @@ impl Report {
 ///
 /// # Panics
 /// When a flow does.
-pub async fn run<F>(plan: Plan, clients: Vec<Client<F>>) -> Result<Report, Error>
-where
-    F: FnMut(u64, Outgoing<'_>) -> Option<Prepared> + Send + 'static,
-{
+pub async fn run<F: Flow>(plan: Plan, clients: Vec<Client<F>>) -> Result<Report, Error> {
+    run_until(plan, clients, Stop::default()).await
+}
+
+/// As [`run()`], until `stop` ends it, if that is sooner.
+///
+/// # Errors
+/// As [`run()`].
+///
+/// # Panics
+/// As [`run()`].
+pub async fn run_until<F: Flow>(plan: Plan, clients: Vec<Client<F>>, stop: Stop) -> Result<Report, Error> {
     check(&plan, clients.len())?;
     let connections = clients.len();
     let host = plan.address.to_string();
@@ -177,7 +229,7 @@ where
             let schedule = Schedule::new(start, rate);
             let total = plan.requests.min(schedule.due_by(start + plan.duration));
             let due = Arc::new(Semaphore::new(0));
-            let pacer = Pacer { schedule, total, connections, due: Arc::downgrade(&due) };
+            let pacer = Pacer { schedule, total, connections, due: Arc::downgrade(&due), stop: stop.clone() };
             tokio::task::spawn_blocking(move || pacer.run());
             (Some(Open { schedule, due }), total)
         }
@@ -188,6 +240,7 @@ where
         open,
         quota: Quota::new(total),
         deadline: start + plan.duration + grace,
+        stop,
         tally: Mutex::default(),
     });
 
@@ -202,10 +255,13 @@ where
         }
     }
     let tally = std::mem::take(&mut *course.tally());
+    // Of a run that was ended early, what was due by then.
+    let due =
+        course.open.as_ref().map_or(0, |open| course.stop.at().map_or(total, |at| open.schedule.due_by(at).min(total)));
     Ok(Report {
         sent: tally.sent,
         succeeded: tally.latency.count(),
-        unsent: if course.open.is_some() { total - course.quota.taken() } else { 0 },
+        unsent: due.saturating_sub(course.quota.taken()),
         errors: tally.errors.into_iter().map(|(kind, count)| ErrorCount { kind, count }).collect(),
         elapsed: start.elapsed(),
         latency: tally.latency,
@@ -240,6 +296,8 @@ struct Course {
     quota: Quota,
     /// No request is taken after this.
     deadline: Instant,
+    /// Nor one that is due after the end that this sets.
+    stop: Stop,
     /// Shared, because a record of latencies for each of many clients would take gigabytes. It is held for some
     /// nanoseconds an answer, and never while waiting.
     tally: Mutex<Tally>,
@@ -255,7 +313,8 @@ impl Course {
     async fn next(&self) -> Option<(u64, Instant)> {
         let Some(open) = &self.open else {
             let now = Instant::now();
-            return if now < self.deadline { Some((self.quota.take()?, now)) } else { None };
+            let is_over = now >= self.deadline || self.stop.at().is_some();
+            return if is_over { None } else { Some((self.quota.take()?, now)) };
         };
         match timeout_at(self.deadline.into(), open.due.acquire()).await {
             // The number is taken after the permit, so a request can be late but never early.
@@ -267,7 +326,8 @@ impl Course {
             return None;
         }
         let number = self.quota.take()?;
-        Some((number, open.schedule.due(number)))
+        let due = open.schedule.due(number);
+        if self.stop.at().is_some_and(|at| due > at) { None } else { Some((number, due)) }
     }
 }
 
@@ -278,12 +338,13 @@ struct Pacer {
     total: u64,
     connections: usize,
     due: Weak<Semaphore>,
+    stop: Stop,
 }
 
 impl Pacer {
     fn run(self) {
         let mut released = 0;
-        while released < self.total {
+        while released < self.total && self.stop.at().is_none() {
             let now = Instant::now();
             let due = self.schedule.due_by(now).min(self.total);
             if due > released {
@@ -328,10 +389,7 @@ struct Part<F> {
     buffer: Vec<u8>,
 }
 
-impl<F> Part<F>
-where
-    F: FnMut(u64, Outgoing<'_>) -> Option<Prepared>,
-{
+impl<F: Flow> Part<F> {
     async fn run(mut self, connection: Connection) {
         let mut connection = Some(connection);
         loop {
@@ -344,36 +402,44 @@ where
                 },
             };
             let Some((number, since)) = self.course.next().await else { break };
-            if (self.flow)(number, self.template.outgoing(&mut self.buffer, unix_milliseconds())).is_none() {
+            if self.flow.next(number, self.template.outgoing(&mut self.buffer, unix_milliseconds())).is_none() {
                 break;
             }
-            if self.exchange(&mut usable, since).await {
+            let mut is_usable = self.exchange(&mut usable, since, true).await;
+            while is_usable
+                && self.flow.follow_up(self.template.outgoing(&mut self.buffer, unix_milliseconds())).is_some()
+            {
+                is_usable = self.exchange(&mut usable, Instant::now(), false).await;
+            }
+            if is_usable {
                 connection = Some(usable);
             }
         }
     }
 
-    /// Sends the request in the buffer and counts what comes of it. Tells whether the connection can be used again.
-    async fn exchange(&mut self, connection: &mut Connection, since: Instant) -> bool {
+    /// Sends the request in the buffer, and counts what comes of it if it is `counted`. Tells whether the connection can be used again.
+    async fn exchange(&mut self, connection: &mut Connection, since: Instant, counted: bool) -> bool {
         let answer = timeout(self.course.plan.timeout, connection.exchange(&self.buffer)).await;
         let latency = since.elapsed();
-        let mut tally = self.course.tally();
-        tally.sent += 1;
-        let error = match answer {
-            Ok(Ok(response)) if response.is_success() => {
-                tally.latency.record(latency);
-                return !response.closes;
-            }
-            Ok(Ok(response)) => {
-                tally.count(ErrorKind::Refused { status: response.status, code: response.error_code() });
-                return !response.closes;
-            }
-            Ok(Err(connection::Error::Io(_) | connection::Error::Closed)) => ErrorKind::Disconnected,
-            Ok(Err(connection::Error::Malformed(_) | connection::Error::TooLong)) => ErrorKind::Malformed,
-            Err(_) => ErrorKind::Timeout,
+        let answer = match answer {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(connection::Error::Io(_) | connection::Error::Closed)) => Err(ErrorKind::Disconnected),
+            Ok(Err(connection::Error::Malformed(_) | connection::Error::TooLong)) => Err(ErrorKind::Malformed),
+            Err(_) => Err(ErrorKind::Timeout),
         };
-        tally.count(error);
-        false
+        if counted {
+            let mut tally = self.course.tally();
+            tally.sent += 1;
+            match answer {
+                Ok(response) if response.is_success() => tally.latency.record(latency),
+                Ok(response) => {
+                    tally.count(ErrorKind::Refused { status: response.status, code: response.error_code() });
+                }
+                Err(error) => tally.count(error),
+            }
+        }
+        self.flow.answered(answer, latency);
+        answer.is_ok_and(|response| !response.closes)
     }
 
     async fn reconnect(&mut self) -> Option<Connection> {
@@ -393,7 +459,7 @@ where
 }
 
 /// Requests carry the time of the wall clock, which the venue compares with its own.
-fn unix_milliseconds() -> u64 {
+pub(super) fn unix_milliseconds() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
