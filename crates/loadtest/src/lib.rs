@@ -13,4 +13,5 @@ pub mod naive;
 pub mod operator;
 mod process;
 pub mod redis;
+pub mod venue;
 pub mod workload;
