@@ -6,6 +6,8 @@
 //! The tables lag behind the venue, and memory forgets. A caller puts both together: what memory still has, and from here what it has
 //! forgotten, once [`Progress::covers`] says that all of it is here.
 
+mod census;
+
 use std::sync::Arc;
 
 use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, PartitionId, SymbolId, Timestamp, TradeId};
@@ -21,6 +23,8 @@ use crate::progress::{Progress, Status};
 use crate::rows::Fields;
 use crate::schema::{CANDLES, ORDERS, TRADES};
 use crate::writer::bind;
+
+pub use census::{Counted, Holding};
 
 /// Answers questions about the past.
 #[derive(Clone, Debug)]

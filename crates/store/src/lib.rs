@@ -46,7 +46,7 @@ mod writer;
 
 pub use batch::Batch;
 pub use database::{Database, Error};
-pub use history::History;
+pub use history::{Counted, History, Holding};
 pub use options::{Address, Dialect, Options};
 pub use progress::{Activity, Progress, Status};
 pub use projection::Projection;
