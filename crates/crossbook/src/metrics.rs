@@ -59,6 +59,39 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), WAITING_SECONDS)
 }
 
+/// What the system says of this process, under the names that every Prometheus client uses. Nothing is known elsewhere than on Linux.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Process {
+    /// Bytes of memory that it occupies.
+    pub resident_bytes: f64,
+    /// Seconds that it has had a processor.
+    pub processor_seconds: f64,
+}
+
+impl Process {
+    /// As it is now.
+    pub fn read() -> Option<Self> {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kibibytes: f64 = resident.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+        // The second field is a name in brackets, which may have anything in it; user and system time are the 14th and the 15th.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let mut times = fields.split_whitespace().skip(11).map(str::parse::<u64>);
+        let ticks = times.next()?.ok()? + times.next()?.ok()?;
+        let processor_seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+        Some(Self { resident_bytes: kibibytes * 1024.0, processor_seconds })
+    }
+
+    /// Records it as it is now.
+    pub fn record() {
+        if let Some(process) = Self::read() {
+            metrics::gauge!("process_resident_memory_bytes").set(process.resident_bytes);
+            metrics::gauge!("process_cpu_seconds_total").set(process.processor_seconds);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +109,11 @@ mod tests {
         assert!(text.contains("crossbook_request_seconds_bucket{le=\"0.001\"} 0"), "{text}");
         assert!(text.contains("crossbook_request_seconds_bucket{le=\"0.002\"} 1"), "{text}");
         assert!(text.contains("crossbook_log_batch_commands_bucket{le=\"4\"} 1"), "{text}");
+    }
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_process_is_known() {
+        let process = Process::read().unwrap();
+        assert!(process.resident_bytes > 1_048_576.0 && process.processor_seconds >= 0.0, "{process:?}");
     }
 }

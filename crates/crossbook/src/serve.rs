@@ -81,11 +81,12 @@ pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Resul
     })
 }
 
-/// Keeps the metrics recorder tidy: raw samples of histograms would pile up between two scrapes.
-pub async fn keep_up(metrics: metrics_exporter_prometheus::PrometheusHandle) {
+/// Keeps the metrics recorder tidy, since raw samples of histograms would pile up between two scrapes, and measures the process.
+pub async fn keep_up(recorder: metrics_exporter_prometheus::PrometheusHandle) {
     let mut interval = tokio::time::interval(metrics::UPKEEP_EVERY);
     loop {
         interval.tick().await;
-        metrics.run_upkeep();
+        recorder.run_upkeep();
+        metrics::Process::record();
     }
 }
