@@ -4,6 +4,7 @@ mod cluster;
 mod databases;
 mod follow;
 mod processor;
+mod recovery;
 mod rows;
 mod shown;
 mod store;
@@ -37,6 +38,18 @@ pub enum Error {
     /// It is a venue's.
     #[error("there is the history of a venue in this database; give the benchmark an empty one")]
     Taken,
+    /// There is no venue.
+    #[error(transparent)]
+    Own(#[from] crossbook_loadtest::venue::Error),
+    /// The venue does not come back.
+    #[error(transparent)]
+    Restore(#[from] crate::venue::Error),
+    /// A log cannot be replayed.
+    #[error(transparent)]
+    Recovery(#[from] crossbook_node::recovery::Error),
+    /// What was measured cannot be kept.
+    #[error(transparent)]
+    Report(#[from] crate::report::Error),
     /// The log failed.
     #[error(transparent)]
     Log(#[from] crossbook_log::Error),
@@ -76,10 +89,13 @@ pub fn run(options: &Bench) -> Result<(), Error> {
     logging::start(&logging::Options::default())?;
     match &options.what {
         What::Store(options) => store::run(options),
-        What::Cluster(options) => {
-            cluster::run(options, &tokio::runtime::Builder::new_current_thread().enable_all().build()?)
-        }
+        What::Recovery(options) => recovery::run(options, &runtime()?),
+        What::Cluster(options) => cluster::run(options, &runtime()?),
     }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// Keeps what was measured in a file.

@@ -27,6 +27,16 @@ Examples:
 
 It needs redis-server and haproxy, and mariadbd with --history; `make cluster` installs them.";
 
+const RECOVERY_EXAMPLES: &str = "\
+Examples:
+  Back from ten million commands, with a snapshot and without; and what snapshots of a million resting orders cost:
+    crossbook bench recovery --html recovery.html
+
+  The first half only, of a million:
+    crossbook bench recovery --commands 1000000 --resting 0
+
+It writes some 100 bytes a command into a temporary folder (TMPDIR says where), and deletes them.";
+
 /// `crossbook bench`.
 #[derive(Debug, Args)]
 pub struct Bench {
@@ -41,9 +51,35 @@ pub enum What {
     /// How fast the history is written to SQL: rows one by one and in batches, or behind a venue that trades.
     #[command(after_long_help = STORE_EXAMPLES)]
     Store(Store),
+    /// How long a venue takes to be back where it stood, and what snapshots cost those who trade meanwhile.
+    #[command(after_long_help = RECOVERY_EXAMPLES)]
+    Recovery(Recovery),
     /// Orders through a whole cluster on this machine: how many, how fast, and what each costs in processor time, by role.
     #[command(after_long_help = CLUSTER_EXAMPLES)]
     Cluster(Cluster),
+}
+
+/// `crossbook bench recovery`.
+#[derive(Debug, Args)]
+pub struct Recovery {
+    /// Commands in the log that is replayed.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(10_000..=1_000_000_000))]
+    pub commands: u64,
+    /// Resting orders of the venue that takes snapshots; 0 leaves that half out.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
+    pub resting: u64,
+    /// Orders a second that it is sent.
+    #[arg(long, value_name = "NUMBER", default_value = "2000")]
+    pub rate: NonZeroU64,
+    /// How long in each of six runs.
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub seconds: u32,
+    /// Write what was measured to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// And to this one as a page.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 /// `crossbook bench cluster`. Everything that takes several numbers is measured with each of them.
