@@ -1,7 +1,10 @@
 //! Orders and trades of one market, as their owners look them up: by number, by name, open ones, by time. Open orders
 //! stay; ended ones and trades age and fall off, first within their account, then in the market.
 
-use std::collections::{BTreeMap, HashMap as KeyedHashMap, VecDeque};
+mod listed;
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap as KeyedHashMap, VecDeque};
 
 use crossbook_engine::event::{CloseReason, OrderMovedIn, OrderPlaced, Party, Trade};
 use crossbook_types::{AccountId, AssetId, ClientOrderId, OrderId, Side, Timestamp, TradeId};
@@ -13,13 +16,14 @@ use crate::kept::Kept;
 use crate::limits::{Forgotten, Limits, Window, partition_point};
 use crate::order::{Order, OwnTrade};
 use crate::state::Error;
+use listed::Listed;
 
 /// What one account has in the market: places in the lists of all.
 #[derive(Clone, Debug, Default)]
 struct Own {
-    open: BTreeMap<OrderId, u32>,
+    open: Listed,
     /// Open and ended.
-    orders: BTreeMap<OrderId, u32>,
+    orders: Listed,
     /// The newest order of each name. Clients choose these names, so the hash is a keyed one.
     named: KeyedHashMap<ClientOrderId, u32>,
     /// In the order in which they ended.
@@ -79,17 +83,17 @@ impl Owned {
     }
 
     pub(crate) fn open_orders(&self, account: AccountId) -> impl Iterator<Item = &Order> {
-        self.accounts.get(&account).into_iter().flat_map(|own| own.open.values()).map(|&at| self.orders.get(at))
+        self.accounts.get(&account).into_iter().flat_map(|own| own.open.values()).map(|at| self.orders.get(at))
     }
 
     pub(crate) fn orders_from(&self, account: AccountId, from: OrderId, limit: usize) -> Vec<&Order> {
         let Some(own) = self.accounts.get(&account) else { return Vec::new() };
-        own.orders.range(from..).take(limit).map(|(_, &at)| self.orders.get(at)).collect()
+        own.orders.values_from(from).take(limit).map(|at| self.orders.get(at)).collect()
     }
 
     pub(crate) fn orders(&self, account: AccountId, window: Window) -> Vec<&Order> {
         let Some(own) = self.accounts.get(&account) else { return Vec::new() };
-        let orders = own.orders.values().map(|&at| self.orders.get(at));
+        let orders = own.orders.values().map(|at| self.orders.get(at));
         let (earliest, latest) = (window.start.unwrap_or_default(), window.end.unwrap_or(Timestamp(u64::MAX)));
         if window.start.is_some() {
             let within = orders.skip_while(|order| order.placed < earliest).take_while(|order| order.placed <= latest);
@@ -185,8 +189,8 @@ impl Owned {
     fn retire(&mut self, at: u32) {
         let order = self.orders.get(at);
         let own = self.accounts.get_mut(&order.account).expect("the owner of an order is known");
-        let open = own.open.remove(&order.order);
-        assert!(open.is_some(), "order {} closes once", order.order);
+        let open = own.open.remove(order.order);
+        assert!(open, "order {} closes once", order.order);
         own.closed.push_back(at);
         self.orders.age(at);
     }
@@ -210,9 +214,11 @@ impl Owned {
         let own = self.accounts.get_mut(&order.account).expect("the owner of an order is known");
         let first = own.closed.pop_front();
         assert_eq!(first, Some(at), "orders are forgotten in the order in which they ended");
-        own.orders.remove(&order.order);
-        if own.named.get(&order.client_order_id) == Some(&at) {
-            own.named.remove(&order.client_order_id);
+        own.orders.remove(order.order);
+        if let Entry::Occupied(named) = own.named.entry(order.client_order_id)
+            && *named.get() == at
+        {
+            named.remove();
         }
         // It has ended, and nothing happens to it any more.
         Forgotten::note(&mut own.forgotten_orders, order.order, order.placed, order.updated);
@@ -265,7 +271,7 @@ impl Owned {
 
     pub(crate) fn state(&self) -> OwnedState {
         let open = self.accounts.values().flat_map(|own| own.open.values());
-        let mut open: Vec<_> = open.map(|&at| self.orders.get(at).clone()).collect();
+        let mut open: Vec<_> = open.map(|at| self.orders.get(at).clone()).collect();
         open.sort_unstable_by_key(|order| order.order);
         let forgotten = self.accounts.iter().map(|(&account, own)| ForgottenOf {
             account,
@@ -288,9 +294,6 @@ impl Owned {
             let own = owned.accounts.entry(account).or_default();
             (own.forgotten_orders, own.forgotten_trades) = (orders, trades);
         }
-        // By number, so that of several orders of one name the newest is found by it.
-        let mut closed: Vec<_> = state.closed.iter().enumerate().map(|(age, order)| (age, order.order)).collect();
-        closed.sort_unstable_by_key(|&(_, number)| number);
         let numbers = state.open.iter().chain(&state.closed).map(|order| order.order);
         let mut seen: Vec<_> = numbers.collect();
         seen.sort_unstable();
@@ -302,15 +305,19 @@ impl Owned {
         {
             return Err(Error("an order's status does not go with its place"));
         }
+        // By number, so that of several orders of one name the newest is found by it. What is closed is named by its age.
+        let closed = state.closed.iter().enumerate().map(|(age, order)| (Some(age), order));
+        let mut orders: Vec<_> = closed.chain(state.open.iter().map(|order| (None, order))).collect();
+        orders.sort_unstable_by_key(|(_, order)| order.order);
         let mut places = vec![0; state.closed.len()];
-        for (age, _) in closed {
-            places[age] = owned.take_in(state.closed[age].clone());
+        for (age, order) in orders {
+            let at = owned.take_in(order.clone());
+            if let Some(age) = age {
+                places[age] = at;
+            }
         }
         for at in places {
             owned.retire(at);
-        }
-        for order in state.open {
-            owned.take_in(order);
         }
         for (account, trade) in state.trades {
             let last = owned.accounts.get(&account).and_then(|own| own.trades.back());
