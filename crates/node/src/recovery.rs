@@ -3,7 +3,13 @@
 //! A replay makes again what the partition once sent to others. The [`Follower`] is shown these messages, with the numbers they had then, for
 //! whoever cannot know that all of them arrived. Those of commands before the snapshot are not made again, so where there are others,
 //! a snapshot must only be taken of commands whose messages the others have.
+//!
+//! Where there is much to replay, the follower has a thread of its own: the partition goes ahead by a few batches, and both take about as long.
 
+use std::collections::VecDeque;
+use std::thread;
+
+use crossbeam_channel::bounded;
 use crossbook_engine::peer::Outgoing;
 use crossbook_engine::{Cause, Event, Events, Partition, Routing, State};
 use crossbook_log::{Reader, Until};
@@ -15,9 +21,13 @@ use crate::snapshot::{self, Image, Saved, Snapshots};
 
 /// How many commands are applied between two reports of progress.
 const PROGRESS_EVERY: u64 = 8_192;
+/// How many commands the follower is shown at once.
+const BATCH_COMMANDS: usize = 1_024;
+/// By how many of these batches the partition may be ahead of the follower.
+const BATCHES_MAX: usize = 4;
 
 /// What is folded from a partition's events and kept in its snapshots.
-pub trait Follower {
+pub trait Follower: Send {
     /// How it is written down.
     type Saved: Serialize + DeserializeOwned;
 
@@ -87,6 +97,9 @@ pub enum Error {
     /// Snapshots cannot be read or written.
     #[error(transparent)]
     Snapshot(#[from] snapshot::Error),
+    /// The system gives no thread.
+    #[error("the system gives no thread to replay with: {0}")]
+    Thread(#[from] std::io::Error),
     /// A record of the log is not a command.
     #[error("record {sequence} of the log cannot be understood: {source}")]
     Command {
@@ -165,7 +178,7 @@ pub fn recover<F: Follower, R: Reader>(
     reader: impl FnOnce(Sequence) -> R,
     until: Until,
     mut follower: F,
-    mut progress: impl FnMut(Progress),
+    progress: impl FnMut(Progress),
 ) -> Result<Recovered<F>, Error> {
     let &Which { partition: id, ref routing, hash_seed } = which;
     let mut partition = Partition::new(id, routing.clone(), hash_seed);
@@ -193,32 +206,103 @@ pub fn recover<F: Follower, R: Reader>(
         from = Some(sequence);
         break;
     }
-    let mut reader = reader(partition.sequence().next());
-    let mut events = Events::new();
-    let end = match until {
-        Until::Durable(end) => Some(end),
-        Until::End => None,
-    };
-    let mut replayed = 0;
-    progress(Progress { at: partition.sequence(), end });
-    while let Some(record) = reader.next(until)? {
-        let sequence = record.sequence;
-        let command = crossbook_wire::decode_command(sequence, record.time, record.payload)
-            .map_err(|source| Error::Command { sequence, source })?;
-        partition.apply(&command, &mut events);
-        let cause = Cause { sequence, time: command.time };
-        partition.drain_outgoing().for_each(|message| follower.sent(cause, message));
-        for (cause, events) in events.iter() {
+    let reader = reader(partition.sequence().next());
+    let mut replay = Replay { partition, reader, until, replayed: 0, progress };
+    replay.report();
+    // Most starts have little to replay, and are done before a thread were there.
+    let mut batch = Batch::default();
+    let mut more = replay.fill(&mut batch)?;
+    batch.follow(&mut follower);
+    if more {
+        follower = thread::scope(|scope| {
+            let (filled, batches) = bounded::<Batch>(BATCHES_MAX);
+            let (spent, spares) = bounded::<Batch>(BATCHES_MAX);
+            let following = thread::Builder::new().name("follower".to_owned()).spawn_scoped(scope, move || {
+                for mut batch in batches {
+                    batch.follow(&mut follower);
+                    // Nobody waits for the last ones.
+                    let _ = spent.try_send(batch);
+                }
+                follower
+            })?;
+            let mut failed = None;
+            while more && failed.is_none() {
+                let mut batch = spares.try_recv().unwrap_or_default();
+                match replay.fill(&mut batch) {
+                    Ok(further) => more = further,
+                    Err(error) => failed = Some(error),
+                }
+                // It takes all that it is given, or has panicked, and then this has nobody to hand anything to.
+                if filled.send(batch).is_err() {
+                    break;
+                }
+            }
+            drop(filled);
+            let follower = following.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            failed.map_or(Ok(follower), Err)
+        })?;
+    }
+    replay.report();
+    let Replay { partition, replayed, .. } = replay;
+    Ok(Recovered { partition, follower, snapshot: from, replayed })
+}
+
+/// A partition on its way through the log.
+struct Replay<R, P> {
+    partition: Partition,
+    reader: R,
+    until: Until,
+    replayed: u64,
+    progress: P,
+}
+
+impl<R: Reader, P: FnMut(Progress)> Replay<R, P> {
+    /// Applies the next commands, and puts what came of them into an empty batch. `false` when the log is at its end.
+    fn fill(&mut self, batch: &mut Batch) -> Result<bool, Error> {
+        for _ in 0..BATCH_COMMANDS {
+            let Some(record) = self.reader.next(self.until)? else { return Ok(false) };
+            let sequence = record.sequence;
+            let command = crossbook_wire::decode_command(sequence, record.time, record.payload)
+                .map_err(|source| Error::Command { sequence, source })?;
+            self.partition.apply(&command, &mut batch.events);
+            let cause = Cause { sequence, time: command.time };
+            batch.sent.extend(self.partition.drain_outgoing().map(|message| (cause, message)));
+            self.replayed += 1;
+            if self.replayed.is_multiple_of(PROGRESS_EVERY) {
+                self.report();
+            }
+        }
+        Ok(true)
+    }
+
+    fn report(&mut self) {
+        let end = match self.until {
+            Until::Durable(end) => Some(end),
+            Until::End => None,
+        };
+        (self.progress)(Progress { at: self.partition.sequence(), end });
+    }
+}
+
+/// What came of some commands, for the follower.
+#[derive(Default)]
+struct Batch {
+    events: Events,
+    sent: VecDeque<(Cause, Outgoing)>,
+}
+
+impl Batch {
+    /// Shows all of it to the follower, and is empty then.
+    fn follow(&mut self, follower: &mut impl Follower) {
+        for (cause, events) in self.events.iter() {
+            while let Some((_, message)) = self.sent.pop_front_if(|(of, _)| of.sequence == cause.sequence) {
+                follower.sent(cause, message);
+            }
             follower.follow(cause, events);
         }
-        events.clear();
-        replayed += 1;
-        if replayed % PROGRESS_EVERY == 0 {
-            progress(Progress { at: sequence, end });
-        }
+        assert!(self.sent.is_empty(), "messages belong to commands");
+        self.events.clear();
     }
-    progress(Progress { at: partition.sequence(), end });
-    Ok(Recovered { partition, follower, snapshot: from, replayed })
 }
 
 /// Makes a snapshot of where the log is durable, from the last snapshot and the log alone. The live partition is not touched; for

@@ -108,7 +108,7 @@ fn routing(market: u16) -> Routing {
 fn each_partition_comes_back_with_what_it_had_for_the_others() {
     let routing = routing(1);
     let mut venue = Venue::new(&routing);
-    for (number, body) in (1..).zip(setup().into_iter().chain((0..600).map(traffic))) {
+    for (number, body) in (1..).zip(setup().into_iter().chain((0..6_000).map(traffic))) {
         venue.apply(number, body);
     }
     let dirs: Vec<_> = routing.all().map(|_| tempfile::tempdir().unwrap()).collect();
@@ -119,6 +119,7 @@ fn each_partition_comes_back_with_what_it_had_for_the_others() {
         let from_log = venue.recover(&which(id), &folder(id)).unwrap();
         assert_eq!(from_log.partition.state(), venue.partitions[at].state());
         assert_eq!(from_log.follower.sent, venue.sent[at], "the same messages, with the same numbers");
+        assert_eq!(from_log.follower.followed, venue.partitions[at].sequence().0);
 
         let middle = Sequence(venue.partitions[at].sequence().0 / 2);
         let reader = |from| FileReader::open_in(venue.storages[at].clone(), from);
@@ -129,7 +130,9 @@ fn each_partition_comes_back_with_what_it_had_for_the_others() {
         let later: Vec<_> = venue.sent[at].iter().filter(|(cause, _)| cause.sequence > middle).cloned().collect();
         assert_eq!(from_snapshot.follower.sent, later);
     }
-    assert!(venue.sent.iter().filter(|sent| sent.len() > 100).count() >= 2, "messages went about");
+    assert!(venue.sent.iter().filter(|sent| sent.len() > 1_000).count() >= 2, "messages went about");
+    let long = venue.partitions.iter().filter(|partition| partition.sequence().0 > 4_096).count();
+    assert!(long >= 2, "most replays are too long to be done before the follower has a thread of its own");
 }
 
 #[test]
