@@ -30,6 +30,11 @@ SIMULATE_ARGS ?=
 TORTURE_ROUNDS ?= 100
 TORTURE_SEED   ?=
 
+# How long the soak takes, how many orders a second, and what it is given besides; DURATION=1h for the hour.
+DURATION  ?= 1m
+RATE      ?= 5000
+SOAK_ARGS ?=
+
 # Replicas of each Redis master of the cluster on this machine, and what `crossbook cluster` is given besides.
 REPLICAS     ?= 1
 CLUSTER_ARGS ?=
@@ -37,7 +42,7 @@ CLUSTER_ARGS ?=
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy
+.PHONY: help build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue soak deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -112,6 +117,9 @@ bench-venue: build
 	   grep -q '^HTTP/1.1 200' <&3) 2>/dev/null && break; \
 	  kill -0 $$venue 2>/dev/null || { cat $$folder/log >&2; exit 1; }; sleep 0.1; done; \
 	$(dir $(BINARY))api-load --http $(BENCH_HTTP) --admin $(BENCH_ADMIN) $(BENCH_ARGS)
+
+soak: build ## A venue under RATE orders a second for DURATION (1m, or 1h), then held to everything it acknowledged; prints a table
+	$(BINARY) soak --rate $(RATE) --duration $(DURATION) $(SOAK_ARGS)
 
 deny: require-rust $(TOOLS)/bin/cargo-deny ## Licences, bans and sources of the dependencies (advisories need network access)
 	$(TOOLS)/bin/cargo-deny --all-features check licenses bans sources

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod cluster;
 pub mod moving;
+pub mod soak;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -156,6 +157,9 @@ pub enum Command {
     /// Measure on this machine what the documents claim.
     #[command(after_long_help = BENCH_EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
     Bench(bench::Bench),
+    /// Load a venue at a steady rate, then hold it to everything that it acknowledged.
+    #[command(after_long_help = soak::EXAMPLES)]
+    Soak(soak::Soak),
     /// Print the complete configuration as TOML, with a comment on every key.
     #[command(after_long_help = CONFIG_EXAMPLES)]
     Config(Config),

@@ -23,6 +23,7 @@ mod report;
 mod secrets;
 mod serve;
 mod snapshots;
+mod soak;
 mod store;
 mod tally;
 mod venue;
@@ -45,7 +46,7 @@ pub static ALLOCATOR_OPTIONS: &[u8] = b"thp:always\0";
 
 /// Exit status when something did not work.
 const FAILED: u8 = 1;
-/// Exit status of an audit that found something.
+/// Exit status of an audit, or a soak, that found something.
 const OFF: u8 = 3;
 
 /// Why a command failed; each says what to do about it.
@@ -75,6 +76,8 @@ enum Failure {
     Store(#[from] store::Error),
     #[error(transparent)]
     Bench(#[from] bench::Error),
+    #[error(transparent)]
+    Soak(#[from] soak::Error),
     #[error(transparent)]
     Demo(#[from] demo::Error),
     #[error("the system refused: {0}")]
@@ -120,6 +123,11 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             }
         }
         Command::Bench(options) => bench::run(&options)?,
+        Command::Soak(options) => {
+            if !soak::run(&options)? {
+                return Ok(ExitCode::from(OFF));
+            }
+        }
         Command::Config(options) => {
             output::tell(&Config::load(options.config.as_deref(), Flags::default())?.render()?)?;
         }
