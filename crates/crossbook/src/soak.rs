@@ -172,12 +172,11 @@ pub fn run(options: &Soak) -> Result<bool, Error> {
         // The command line lets nobody through with one of the two.
         _ => return Err(Error::Address(String::new())),
     };
-    let tables = database.as_deref().map(Tables::of).transpose()?;
     // One thread costs the least.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let soaked = runtime.block_on(soak(options, &access, tables.as_ref()))?;
+    let soaked = runtime.block_on(soak(options, &access, database.as_deref()))?;
     // Connections to the database end with it.
-    drop((tables, runtime));
+    drop(runtime);
     tell(options, report, &soaked)
 }
 
@@ -216,7 +215,7 @@ fn tell(options: &Soak, mut report: Report, soaked: &Soaked) -> Result<bool, Err
 }
 
 /// The whole of it.
-async fn soak(options: &Soak, access: &Access, tables: Option<&Tables>) -> Result<Soaked, Error> {
+async fn soak(options: &Soak, access: &Access, database: Option<&str>) -> Result<Soaked, Error> {
     let stop = Stop::default();
     listen_for_interrupts(stop.clone())?;
     let accounts = usize::from(options.accounts);
@@ -226,6 +225,13 @@ async fn soak(options: &Soak, access: &Access, tables: Option<&Tables>) -> Resul
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     eprintln!("making {} markets and {accounts} accounts", market::MARKETS);
     let made = access.make(accounts, now.as_millis() as u64 % 10_000_000_000)?;
+
+    // Whether the database is this venue's is better known before the load than after it.
+    caught_up(access).await?;
+    let tables = match database {
+        Some(database) => Some(Tables::of(database, &made).await?),
+        None => None,
+    };
 
     let shared: Shared = Arc::new(Mutex::new(Course::new(accounts)));
     let (load, timeline, processors) = load(options, access, &made, &shared, &stop).await?;
@@ -242,7 +248,7 @@ async fn soak(options: &Soak, access: &Access, tables: Option<&Tables>) -> Resul
     let history_took = begun.elapsed();
 
     let api = over_api(access, &made, &record).await?;
-    let sql = match tables {
+    let sql = match &tables {
         Some(tables) => {
             let counted = Counting::begin("SQL", record.acknowledged());
             let held = tables.hold_to(&made, &record, &|orders| counted.add(orders)).await?;

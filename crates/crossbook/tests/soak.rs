@@ -55,11 +55,13 @@ async fn a_venue_that_keeps_its_word_is_found_to_keep_it() {
     let output = command.args(files).output().unwrap();
 
     let told = told(&output, &json);
-    assert_eq!((told["sent"].as_u64(), told["acknowledged"].as_u64()), (Some(800), Some(800)), "{told:#}");
+    // One falls due at the very end.
+    let sent = told["sent"].as_u64().unwrap();
+    assert_eq!((sent, told["acknowledged"].as_u64()), (801, Some(sent)), "{told:#}");
     assert_eq!((told["lost"].as_u64(), told["inconsistencies"].as_u64()), (Some(0), Some(0)), "{told:#}");
     assert_eq!((&told["errorPercent"], &told["audit"]["ok"]), (&json!(0.0), &json!(true)), "{told:#}");
     for place in ["api", "sql"] {
-        assert_eq!(told[place], json!({"orders": 800, "lost": 0, "inconsistencies": 0}), "{told:#}");
+        assert_eq!(told[place], json!({"orders": sent, "lost": 0, "inconsistencies": 0}), "{told:#}");
     }
     assert!(told["trades"].as_u64().unwrap() > 50 && told["latencyMs"]["max"].as_f64().unwrap() > 0.0, "{told:#}");
     let table = String::from_utf8(output.stdout).unwrap();
@@ -87,7 +89,7 @@ async fn a_balance_that_no_fill_explains_is_found() {
     let account = accounts["accounts"][3]["accountId"].as_u64().unwrap();
     let assets = venue.operate(Method::GET, "assets", None).await;
     let deposit =
-        json!({"asset": assets["assets"][0]["asset"], "amount": "0.00000001", "transferId": "behind its back"});
+        json!({"asset": assets["assets"][0]["asset"], "amount": "0.00000001", "transferId": "behind-its-back"});
     venue.operate(Method::POST, &format!("accounts/{account}/deposits"), Some(deposit)).await;
 
     let output = soaking.wait_with_output().unwrap();

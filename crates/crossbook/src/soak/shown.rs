@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crossbook_loadtest::http::Method;
 use crossbook_store::{Address, Database, History, Options, Progress};
-use crossbook_types::{AccountId, OrderId, OrderStatus, Side};
+use crossbook_types::{AccountId, OrderId, OrderStatus, Side, SymbolId};
 use serde::Deserialize;
 
 use super::Error;
@@ -147,15 +147,18 @@ async fn balances_over_api(asker: &mut Asker, made: &Made, record: &Record, acco
     Ok(balances("API", record, account, &made.given, &made.names, &shown))
 }
 
-/// A database in which the venue keeps its history.
-pub struct Tables(History);
+/// The venue's history, with the markets of the soak in it.
+pub struct Tables {
+    history: History,
+    symbols: [SymbolId; MARKETS],
+}
 
 impl Tables {
-    /// Of that address; nothing is connected yet.
+    /// In the database of that address.
     ///
     /// # Errors
-    /// When it names no database, or a file that is not there.
-    pub fn of(address: &str) -> Result<Self, Error> {
+    /// When it names no database, or a file that is not there, or it is not this venue's.
+    pub async fn of(address: &str, made: &Made) -> Result<Self, Error> {
         let path = address.strip_prefix("sqlite://");
         if let Some(path) = path.filter(|path| !Path::new(path.split('?').next().unwrap_or_default()).is_file()) {
             return Err(Error::NoFile(path.to_owned()));
@@ -168,24 +171,27 @@ impl Tables {
         let options =
             Options { database: Address::new(&address), query_timeout_ms: QUERY_TIMEOUT_MS, ..Options::default() };
         let database = Database::new(&options, Path::new(""))?.ok_or(Error::NoDatabase)?;
-        Ok(Self(History::new(&database, Arc::new(Progress::default()))))
+        let history = History::new(&database, Arc::new(Progress::default()));
+        let mut symbols = [SymbolId(0); MARKETS];
+        for (symbol, name) in symbols.iter_mut().zip(&made.names.symbols) {
+            *symbol = history.market_named(name).await?.ok_or_else(|| Error::OtherDatabase(name.clone()))?;
+        }
+        Ok(Self { history, symbols })
     }
 
     /// Every order of the soak's markets, and what its accounts have.
     ///
     /// # Errors
-    /// When the database fails, or does not know the markets.
+    /// When the database fails.
     pub async fn hold_to(&self, made: &Made, record: &Record, shown: &impl Fn(usize)) -> Result<Outcome, Error> {
         const PLACE: &str = "SQL";
         let numbers: Vec<u64> = made.accounts.iter().map(|account| account.number).collect();
         let mut all = Outcome::default();
-        for market in 0..MARKETS {
-            let name = &made.names.symbols[market];
-            let symbol = self.0.market_named(name).await?.ok_or_else(|| Error::OtherDatabase(name.clone()))?;
+        for (market, &symbol) in self.symbols.iter().enumerate() {
             let mut collation = MarketCollation::new(PLACE, record, market, &numbers);
             let mut from = OrderId(0);
             loop {
-                let rows = self.0.orders_of_market(symbol, from, ROWS).await?;
+                let rows = self.history.orders_of_market(symbol, from, ROWS).await?;
                 for row in &rows {
                     let traded = Worth::of(1, row.executed.0);
                     let executed = Worth { quote: row.executed_quote.0, ..traded };
@@ -201,7 +207,7 @@ impl Tables {
             all.append(collation.finish());
         }
         for (account, &number) in numbers.iter().enumerate() {
-            let holdings = self.0.holdings(AccountId(number)).await?;
+            let holdings = self.history.holdings(AccountId(number)).await?;
             let shown = holdings
                 .into_iter()
                 .map(|holding| (holding.asset, Balance { free: holding.free.0, held: holding.held.0 }))
