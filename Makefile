@@ -26,6 +26,10 @@ BENCH_CLUSTER_ARGS ?=
 SEEDS         ?= 2000
 SIMULATE_ARGS ?=
 
+# How long each target is fuzzed, and what the fuzzer is given besides: FUZZ_ARGS=--list, FUZZ_ARGS="rest same", FUZZ_ARGS=--keep.
+FUZZ_SECONDS ?= 60
+FUZZ_ARGS    ?=
+
 # How often the torture kills the venue, and the seed of its moments; empty: a fresh one.
 TORTURE_ROUNDS ?= 100
 TORTURE_SEED   ?=
@@ -42,7 +46,7 @@ CLUSTER_ARGS ?=
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue soak deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy
+.PHONY: help build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue soak deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy fuzz require-cxx
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -56,7 +60,8 @@ demo: build ## Build, then start a live venue with simulated traders in a fresh 
 cluster: build require-redis require-mariadb require-haproxy ## A whole cluster on this machine: Redis, MariaDB, workers, gateways, HAProxy; REPLICAS=2 for more replicas
 	$(BINARY) cluster --replicas $(REPLICAS) $(CLUSTER_ARGS)
 
-test: lint unit bugs page clients ## Everything: formatting, clippy, unit tests, planted bugs, the page, release build, real clients
+test: FUZZ_SECONDS = 5
+test: lint unit bugs fuzz page clients ## Everything: formatting, clippy, unit tests, planted bugs, a little fuzzing, the page, release build, real clients
 
 lint: require-rust ## Formatting, and clippy with warnings as errors
 	$(CARGO) fmt --all --check
@@ -74,6 +79,11 @@ simulate: require-rust ## Simulated worlds in which everything fails, SEEDS of t
 # The wrapper compiles only the crates of the workspace anew, and cargo keeps them apart from those without bugs.
 bugs: require-rust ## Bugs planted on purpose, each found by the simulator within its budget of worlds; prints a table
 	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/crates/simulator/rustc-with-bugs $(CARGO) test --locked -p crossbook-simulator --test bugs -- --nocapture --test-threads=1
+
+# The wrapper compiles only the crates of the workspace anew, so that they tell the fuzzer where it gets.
+fuzz: require-rust require-cxx ## Every decoder of outside bytes under a coverage-guided fuzzer, FUZZ_SECONDS each; prints a table, and of a crash how to see it again
+	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/crates/fuzz/rustc-with-coverage \
+	  $(CARGO) run --locked -p crossbook-fuzz --features libfuzzer --bin fuzz -- --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
 
 # One after the other, so that the times mean something.
 chaos: require-rust require-mariadb require-redis require-haproxy ## Every part of a cluster killed and paused under load, in minutes; prints a table
@@ -146,6 +156,17 @@ $(MODULES)/.installed: tests/clients/package.json tests/clients/package-lock.jso
 require-rust:
 	@command -v $(CARGO) >/dev/null || { echo 'cargo is missing: install Rust from https://rustup.rs' >&2; exit 1; }
 	@command -v cc >/dev/null || { echo 'a C compiler is missing (cc): install your system'"'"'s build tools, on Debian: apt-get install build-essential' >&2; exit 1; }
+
+# LLVM's fuzzer is C++. Whoever has the build tools that Rust needs mostly has this compiler too.
+require-cxx:
+	@command -v c++ >/dev/null || test -n "$$CXX" || { \
+	  SUDO=; test "$$(id -u)" = 0 || SUDO=sudo; \
+	  echo 'installing a C++ compiler for the fuzzer'; \
+	  if command -v apt-get >/dev/null; then $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq --no-install-recommends g++; \
+	  elif command -v dnf >/dev/null; then $$SUDO dnf install -y -q gcc-c++; \
+	  elif command -v pacman >/dev/null; then $$SUDO pacman -S --noconfirm --needed gcc; \
+	  elif command -v apk >/dev/null; then $$SUDO apk add --quiet g++; \
+	  else echo 'a C++ compiler is missing (c++) and no known package manager is here: install one' >&2; exit 1; fi; }
 
 # Installs Python where the system's package manager is at hand and lets us; says what is missing otherwise.
 require-python:

@@ -155,7 +155,8 @@ async fn handshake(
     None
 }
 
-async fn connection<S: Service>(
+/// Serves one connection, over whatever carries its bytes, until either side ends it. `ip` is the peer's.
+pub async fn connection<S: Service>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     ip: IpAddr,
     config: &ServerConfig,

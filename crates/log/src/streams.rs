@@ -38,7 +38,8 @@ mod link;
 mod mark;
 mod options;
 mod reader;
-mod reply;
+#[doc(hidden)]
+pub mod reply;
 mod servers;
 mod tls;
 mod venue;

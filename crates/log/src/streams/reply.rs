@@ -1,11 +1,13 @@
 //! Taking a server's answers apart. Whatever is not as expected is an error that says so, never a panic: the answer comes
 //! from outside.
+//!
+//! Public for the fuzzer alone.
 
 use crossbook_types::{Sequence, Timestamp};
 use redis::Value;
 
 /// A number, in whatever form it came.
-pub(super) fn number(value: &Value) -> Option<u64> {
+pub fn number(value: &Value) -> Option<u64> {
     match value {
         Value::Int(number) => u64::try_from(*number).ok(),
         Value::BulkString(digits) => digits_of(digits),
@@ -18,19 +20,20 @@ fn digits_of(digits: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-pub(super) fn place(value: &Value) -> Option<Sequence> {
+/// A place in a stream.
+pub fn place(value: &Value) -> Option<Sequence> {
     number(value).map(Sequence)
 }
 
 /// So many numbers.
-pub(super) fn numbers<const N: usize>(value: &Value) -> Option<[u64; N]> {
+pub fn numbers<const N: usize>(value: &Value) -> Option<[u64; N]> {
     let Value::Array(values) = value else { return None };
     let numbers: Vec<_> = values.iter().map(number).collect::<Option<_>>()?;
     numbers.try_into().ok()
 }
 
 /// Text.
-pub(super) fn text(value: &Value) -> Option<&str> {
+pub fn text(value: &Value) -> Option<&str> {
     match value {
         Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
         Value::SimpleString(text) => Some(text),
@@ -39,7 +42,7 @@ pub(super) fn text(value: &Value) -> Option<&str> {
 }
 
 /// The entries of a stream, out of what XREAD of one stream says; none when the time was up.
-pub(super) fn entries_of_xread(value: Value) -> Option<Vec<Value>> {
+pub fn entries_of_xread(value: Value) -> Option<Vec<Value>> {
     match value {
         Value::Nil => Some(Vec::new()),
         Value::Array(streams) => match streams.into_iter().next() {
@@ -52,7 +55,7 @@ pub(super) fn entries_of_xread(value: Value) -> Option<Vec<Value>> {
 }
 
 /// The entries of a stream, as XRANGE gives them.
-pub(super) fn entries(value: Value) -> Option<Vec<Value>> {
+pub fn entries(value: Value) -> Option<Vec<Value>> {
     match value {
         Value::Array(entries) => Some(entries),
         _ => None,
@@ -60,7 +63,7 @@ pub(super) fn entries(value: Value) -> Option<Vec<Value>> {
 }
 
 /// The fields of a hash and their values, as HGETALL gives them.
-pub(super) fn fields(value: Value) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+pub fn fields(value: Value) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
     let bytes = |value| match value {
         Value::BulkString(bytes) => Some(bytes),
         _ => None,
@@ -80,7 +83,7 @@ pub(super) fn fields(value: Value) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
 }
 
 /// An entry's place, and the value of the field that holds its bytes, which is the last.
-pub(super) fn entry(value: Value) -> Option<(Sequence, Vec<Value>)> {
+pub fn entry(value: Value) -> Option<(Sequence, Vec<Value>)> {
     let Value::Array(parts) = value else { return None };
     let mut parts = parts.into_iter();
     let (id, Value::Array(fields)) = (parts.next()?, parts.next()?) else { return None };
@@ -89,19 +92,19 @@ pub(super) fn entry(value: Value) -> Option<(Sequence, Vec<Value>)> {
 }
 
 /// The time and the command of an entry of `in`.
-pub(super) fn command(fields: Vec<Value>) -> Option<(Timestamp, Vec<u8>)> {
+pub fn command(fields: Vec<Value>) -> Option<(Timestamp, Vec<u8>)> {
     let [t, time, c, Value::BulkString(payload)] = <[Value; 4]>::try_from(fields).ok()? else { return None };
     (text(&t)? == "t" && text(&c)? == "c").then_some((Timestamp(number(&time)?), payload))
 }
 
 /// The bytes of an entry of `out`.
-pub(super) fn told(fields: Vec<Value>) -> Option<Vec<u8>> {
+pub fn told(fields: Vec<Value>) -> Option<Vec<u8>> {
     let [e, Value::BulkString(payload)] = <[Value; 2]>::try_from(fields).ok()? else { return None };
     (text(&e)? == "e").then_some(payload)
 }
 
 /// Of what ROLE says: how many replicas are online, or nothing when this is no master.
-pub(super) fn online_replicas(value: &Value) -> Option<Option<u32>> {
+pub fn online_replicas(value: &Value) -> Option<Option<u32>> {
     let Value::Array(parts) = value else { return None };
     if text(parts.first()?)? != "master" {
         return Some(None);

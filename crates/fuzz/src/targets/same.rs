@@ -1,0 +1,148 @@
+//! One operation over HTTP and over WebSocket. The first line of the input is its name, each further one a parameter, `name=value`. Either
+//! way asks the same of the partition, and is told the same.
+
+use std::collections::BTreeMap;
+
+use crossbook_engine::command::Body;
+use crossbook_gateway::auth::Security;
+use crossbook_gateway::operations;
+use crossbook_types::ClientOrderId;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use super::conversation;
+use super::rest::completed;
+use crate::connection;
+use crate::input;
+use crate::venue::{HMAC_KEY, Venue};
+
+/// What only WebSocket has, or what is written in another way there; and words that clients there may say twice.
+const ONE_SIDED: [&str; 9] = [
+    "apiKey",
+    "returnRateLimits",
+    "signature",
+    "clientOrderId",
+    "stopLossPrice",
+    "takeProfitPrice",
+    "triggerPrice",
+    "cost",
+    "postOnly",
+];
+/// How many parameters there are is told in these refusals, and over WebSocket the key is one.
+const COUNTED: [i64; 2] = [-1101, -1104];
+/// Parameters, with room for those of the transport.
+const PARAMETERS_MAX: usize = 40;
+/// What depends on the clock is asked again, so that none is between the two.
+const ATTEMPTS: usize = 5;
+
+thread_local! {
+    static VENUES: [Venue; 2] = [Venue::new(), Venue::new()];
+}
+
+pub(super) fn run(bytes: &[u8]) {
+    let (name, rest) = input::halves(input::text(bytes), '\n');
+    let Some(operation) = operations::by_method(name) else { return };
+    let mut parameters: BTreeMap<&str, &str> =
+        rest.lines().filter(|line| !line.is_empty()).map(|line| input::halves(line, '=')).take(PARAMETERS_MAX).collect();
+    parameters.retain(|name, value| !ONE_SIDED.contains(name) && !name.is_empty() && !value.contains("HMAC"));
+    let signed = operation.security != Security::Public;
+    if signed {
+        parameters.entry("timestamp").or_insert("NOW");
+    }
+    VENUES.with(|venues| {
+        for attempt in 1..=ATTEMPTS {
+            let over_http = ask_http(&venues[0], operation, &parameters, signed);
+            let over_websocket = ask_websocket(&venues[1], operation, &parameters, signed);
+            if over_http == over_websocket {
+                break;
+            }
+            assert!(attempt < ATTEMPTS, "HTTP: {over_http:?}\nWebSocket: {over_websocket:?}");
+        }
+        venues.iter().for_each(Venue::audit);
+    });
+}
+
+type Told = (u64, Value, Vec<Body>);
+
+fn ask_http(venue: &Venue, operation: &operations::Operation, parameters: &BTreeMap<&str, &str>, signed: bool) -> Told {
+    venue.reset();
+    let encoded = |text: &str| match text {
+        "NOW" => text.to_owned(),
+        _ => utf8_percent_encode(text, NON_ALPHANUMERIC).to_string(),
+    };
+    let mut query: Vec<String> =
+        parameters.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+    if signed {
+        query.push("signature=HMAC".to_owned());
+    }
+    let query = query.join("&");
+    let (query, _) = completed(&query, "");
+    let target = format!("{}?{query}", operation.path);
+    let request = connection::request(operation.verb.as_str(), &target, &[("X-MBX-APIKEY", HMAC_KEY)], "");
+    let answer = connection::ask(venue, venue.rest(), &request).expect("a well-formed request is answered");
+    let body = serde_json::from_str(&answer.body).expect("answers are JSON");
+    (u64::from(answer.status), plain(body), venue.taken().into_iter().map(unnamed).collect())
+}
+
+fn ask_websocket(
+    venue: &Venue,
+    operation: &operations::Operation,
+    parameters: &BTreeMap<&str, &str>,
+    signed: bool,
+) -> Told {
+    venue.reset();
+    let mut params = json!(parameters);
+    if signed {
+        params["signature"] = json!("HMAC");
+    }
+    let message = json!({ "id": 1, "method": operation.name, "params": params }).to_string();
+    let told = conversation::talk(venue, "/ws-api/v3", &[conversation::completed(&message)]);
+    let answer: Value = serde_json::from_str(&told[0]).expect("answers are JSON");
+    let status = answer["status"].as_u64().expect("an answer has a status");
+    let told = answer.get("result").or(answer.get("error")).cloned().unwrap_or_default();
+    (status, plain(told), venue.taken().into_iter().map(unnamed).collect())
+}
+
+/// An answer without what is drawn by lot, what the clock says, and what only one of the two ways can count.
+fn plain(mut answer: Value) -> Value {
+    if let Some(code) = answer["code"].as_i64().filter(|code| COUNTED.contains(code)) {
+        return json!(code);
+    }
+    let mut left = vec![&mut answer];
+    while let Some(value) = left.pop() {
+        match value {
+            Value::Array(values) => left.extend(values),
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    match (name.as_str(), value.as_str()) {
+                        ("serverTime", _) => *value = Value::Null,
+                        // Those that are made up are longer than any that the corpus sends.
+                        ("clientOrderId" | "origClientOrderId", Some(text)) if text.len() == 22 => *value = Value::Null,
+                        _ => left.push(value),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    answer
+}
+
+/// A command without the name that was made up for it.
+fn unnamed(mut body: Body) -> Body {
+    let one = ClientOrderId::new_checked("x").expect("a name");
+    let made_up = |id: &mut ClientOrderId| {
+        if id.as_str().len() == 22 {
+            *id = one;
+        }
+    };
+    match &mut body {
+        Body::Place(order) => made_up(&mut order.client_order_id),
+        Body::Cancel(cancel) => {
+            made_up(&mut cancel.cancel_id);
+        }
+        Body::CancelAll(cancel) => made_up(&mut cancel.cancel_id),
+        _ => {}
+    }
+    body
+}

@@ -1,0 +1,72 @@
+//! What is written beside the log: snapshots, and a venue written down to be moved. The first byte chooses what the rest is; the
+//! checksums around it are put right, or the fuzzer would never get past them.
+
+use crossbook_engine::{Partition, State};
+use crossbook_node::{export, snapshot};
+use crossbook_views::{Limits, Views};
+use sha2::{Digest as _, Sha256};
+
+use crate::input;
+
+pub(super) fn run(bytes: &[u8]) {
+    let (choice, rest) = input::choice(bytes);
+    match choice % 4 {
+        0 => image(rest),
+        1 => {
+            if let Ok(state) = crossbook_wire::decode::<State>(rest) {
+                partition(state);
+            }
+        }
+        2 => {
+            if let Ok(state) = crossbook_wire::decode::<crossbook_views::State>(rest) {
+                views(state);
+            }
+        }
+        _ => {
+            exported(rest);
+            exported(&sealed(rest));
+        }
+    }
+}
+
+fn image(bytes: &[u8]) {
+    let Ok(image) = snapshot::decode::<crossbook_views::State>(bytes) else { return };
+    assert_eq!(snapshot::decode(&snapshot::encode(&image)).as_ref(), Ok(&image));
+    partition(image.partition);
+    views(image.follower);
+}
+
+/// A partition goes on from its state, or refuses it.
+fn partition(state: State) {
+    let hash = crossbook_wire::state_hash(&state);
+    let Ok(restored) = Partition::restore(state, 7) else { return };
+    let again = restored.state();
+    let twice = Partition::restore(again.clone(), 9).expect("what a partition writes down it reads").state();
+    assert_eq!(twice, again);
+    let _ = (restored.audit(), hash);
+}
+
+/// So do the views.
+fn views(state: crossbook_views::State) {
+    let Ok(restored) = Views::restore(state, Limits::default()) else { return };
+    let again = restored.state();
+    let twice = Views::restore(again.clone(), Limits::default()).expect("what the views write down they read").state();
+    assert_eq!(twice, again);
+}
+
+/// The bytes as the body of an export, within what says that they are whole.
+fn sealed(body: &[u8]) -> Vec<u8> {
+    let mut bytes = export::MAGIC.to_vec();
+    bytes.extend_from_slice(&export::VERSION.to_le_bytes());
+    bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(body);
+    let checksum = Sha256::digest(&bytes);
+    bytes.extend_from_slice(&checksum);
+    bytes
+}
+
+fn exported(bytes: &[u8]) {
+    let Ok((read, _)) = export::decode(bytes) else { return };
+    let (again, name) = export::encode(&read);
+    assert_eq!(export::decode(&again), Ok((read, name)));
+}

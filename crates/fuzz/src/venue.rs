@@ -1,0 +1,349 @@
+//! A small venue behind a gateway, in one thread and without a disk: what a request asks has been done when its entrance has been called.
+//! It begins each input as it was made: two markets, two accounts with money, keys of both kinds, a few orders and trades.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use crossbeam_channel::Receiver;
+use crossbook_engine::command::{
+    Body, CancelOrder, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
+};
+use crossbook_engine::registry::{Credential, Permissions};
+use crossbook_engine::{Answer, Command, Events, Partition, Routing};
+use crossbook_gateway::admin::Admin;
+use crossbook_gateway::entrance::{Soon, Subject};
+use crossbook_gateway::publisher::Publisher;
+use crossbook_gateway::rest::Rest;
+use crossbook_gateway::secret::MasterKey;
+use crossbook_gateway::streams::Hub;
+use crossbook_gateway::streams::feed::Batch;
+use crossbook_gateway::{App, Board, Config, Entrance, Pending};
+use crossbook_node::embedded::{self, AuditReport};
+use crossbook_node::{NotTaken, Outlet as _, Request};
+use crossbook_types::{
+    AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, ClientOrderId, Decimal, FeeRate, Fees, Filters,
+    MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId,
+    SymbolId, SymbolName, TimeInForce, TransferId, market,
+};
+use crossbook_views::{Limits, Views};
+use parking_lot::Mutex;
+use secrecy::SecretString;
+
+/// Who sends what the venue is made of.
+const MAKER: SourceId = SourceId(SourceId::FIRST_GATEWAY.0 + 1);
+/// Who sends what the input asks.
+const SOURCE: SourceId = SourceId(SourceId::FIRST_GATEWAY.0 + 7);
+/// The operator's token.
+pub const TOKEN: &str = "the operator's token";
+/// Whoever sends a request sends it from here.
+pub const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Alice's account, the first.
+pub const ALICE: AccountId = AccountId::FIRST_CLIENT;
+/// Alice's key that may do all. Its secret is [`SECRET`].
+pub const HMAC_KEY: &str = "hmackeyhmackeyhmackeyhmackeyhmackeyhmackeyhmackeyhmackeyhmackey1";
+/// The secret of [`HMAC_KEY`].
+pub const SECRET: &str = "secretsecretsecretsecretsecretsecretsecretsecretsecretsecret0123";
+/// Alice's key that may read, and signs with [`ed25519`].
+pub const ED25519_KEY: &str = "edkey25519edkey25519edkey25519edkey25519edkey25519edkey25519edke";
+
+/// What signs for [`ED25519_KEY`].
+#[must_use]
+pub fn ed25519() -> &'static Ed25519KeyPair {
+    static PAIR: LazyLock<Ed25519KeyPair> =
+        LazyLock::new(|| Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("any 32 bytes are a seed"));
+    &PAIR
+}
+
+/// What [`HMAC_KEY`] signs with.
+#[must_use]
+pub fn sign(payload: &str) -> String {
+    static KEY: LazyLock<hmac::Key> = LazyLock::new(|| hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()));
+    hex::encode(hmac::sign(&KEY, payload.as_bytes()))
+}
+
+fn master_key() -> MasterKey {
+    MasterKey::from_hex(&SecretString::from("07".repeat(32))).expect("64 digits are a key")
+}
+
+/// A partition and its views.
+#[derive(Clone, Debug)]
+pub struct Furnished {
+    /// The partition.
+    pub partition: Partition,
+    /// What its events have come to.
+    pub views: Views,
+}
+
+impl Furnished {
+    /// The venue as every input finds it.
+    #[must_use]
+    pub fn new() -> Self {
+        static MADE: LazyLock<Furnished> = LazyLock::new(make);
+        MADE.clone()
+    }
+
+    /// Gives the partition its next command.
+    pub fn apply(&mut self, source: SourceId, number: RequestNumber, body: Body) -> Events {
+        let (sequence, time) = (self.partition.sequence().next(), self.partition.time());
+        let time = crossbook_types::Timestamp(time.0 + 1);
+        let mut events = Events::new();
+        self.partition.apply(&Command { sequence, time, source, number, body }, &mut events);
+        events
+    }
+
+    /// Checks all that can be added up.
+    ///
+    /// # Panics
+    /// When something is wrong.
+    pub fn audit(&self) {
+        let audit = self.partition.audit();
+        assert!(audit.violations.is_empty(), "{:?}", audit.violations);
+        assert!(audit.sums.values().all(|sum| sum.is_zero()), "{:?}", audit.sums);
+    }
+}
+
+impl Default for Furnished {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The commands that the venue is made of, in order.
+#[must_use]
+pub fn commands() -> Vec<Body> {
+    let mut bodies = Vec::new();
+    let asset = |id: u32, text| Asset {
+        id: AssetId(id),
+        name: AssetName::new_checked(text).expect("a name"),
+        decimals: 8,
+    };
+    let assets = [asset(0, "BTC"), asset(1, "USDT"), asset(2, "ETH")];
+    bodies.extend(assets.map(|asset| Body::ListAsset(ListAsset { name: asset.name, decimals: asset.decimals })));
+    for (symbol, base, quote, tick, step) in
+        [("BTCUSDT", assets[0], assets[1], "0.01", "0.00001"), ("ETHBTC", assets[2], assets[0], "0.001", "0.001")]
+    {
+        let decimal = |text| Decimal::parse(text).expect("a decimal");
+        let rate = |text| FeeRate::from_decimal(decimal(text)).expect("a rate");
+        let description = market::Description {
+            id: SymbolId(0),
+            symbol: SymbolName::new_checked(symbol).expect("a name"),
+            base,
+            quote,
+            tick_size: decimal(tick),
+            step_size: decimal(step),
+            filters: Filters {
+                price_min: Price(1),
+                price_max: Price(100_000_000),
+                quantity_min: Quantity(1),
+                quantity_max: Quantity(90_000_000),
+                market_quantity_max: Quantity(10_000_000),
+                notional_min: Amount(1_000),
+                notional_max: Amount::MAX,
+                band_up_percent: 500,
+                band_down_percent: 20,
+                orders_max: 200,
+                algo_orders_max: 5,
+            },
+            fees: Fees { maker: rate("0.001"), taker: rate("0.002") },
+            status: MarketStatus::Trading,
+        };
+        bodies.push(Body::ListMarket(Box::new(ListMarket { description })));
+    }
+    bodies.extend(["alice", "bob"].map(|label| Body::OpenAccount(OpenAccount { label: label.to_owned() })));
+    for account in [ALICE, ALICE.next()] {
+        for (asset, amount) in [(0, 1_000_000_000), (1, 100_000_000_000_000), (2, 5_000_000_000)] {
+            bodies.push(Body::Transfer(TransferRequest {
+                account,
+                asset: AssetId(asset),
+                amount: Amount(amount),
+                transfer: TransferId::new_checked(&format!("first-{asset}")).expect("a name"),
+            }));
+        }
+    }
+    let key = |text| ApiKeyId::new_checked(text).expect("a key");
+    let sealed = master_key().seal(&key(HMAC_KEY), &SecretString::from(SECRET)).expect("memory can be sealed");
+    for (name, trade, credential) in [
+        (HMAC_KEY, true, Credential::Hmac { sealed }),
+        (ED25519_KEY, false, Credential::Ed25519 { public: ed25519().public_key().as_ref().to_vec() }),
+    ] {
+        bodies.push(Body::IssueApiKey(Box::new(IssueApiKey {
+            account: ALICE,
+            key: key(name),
+            permissions: Permissions { read: true, trade },
+            credential,
+            allowed_ips: Vec::new(),
+        })));
+    }
+    let limit = |account, side, price, lots: u64, id: &str| NewOrder {
+        account,
+        symbol: SymbolId(0),
+        client_order_id: ClientOrderId::new_checked(id).expect("a name"),
+        side,
+        order_type: OrderType::Limit,
+        time_in_force: TimeInForce::Gtc,
+        price: Some(Price(price)),
+        size: Size::Base(Quantity(lots)),
+        stop_price: None,
+        self_trade_prevention: SelfTradePrevention::None,
+    };
+    let bob = ALICE.next();
+    let stop = NewOrder {
+        order_type: OrderType::StopLoss,
+        price: None,
+        stop_price: Some(Price(9_500)),
+        ..limit(bob, Side::Sell, 1, 20_000, "s1")
+    };
+    let orders = [
+        limit(bob, Side::Sell, 10_100, 100_000, "b1"),
+        limit(bob, Side::Sell, 10_200, 200_000, "b2"),
+        limit(bob, Side::Buy, 9_900, 100_000, "b3"),
+        limit(ALICE, Side::Buy, 10_100, 50_000, "a1"),
+        limit(ALICE, Side::Buy, 9_800, 100_000, "a2"),
+        stop,
+    ];
+    bodies.extend(orders.map(Body::Place));
+    bodies.push(Body::Cancel(CancelOrder {
+        account: bob,
+        symbol: SymbolId(0),
+        target: Target::Order(OrderId(2)),
+        cancel_id: ClientOrderId::new_checked("c1").expect("a name"),
+        restriction: None,
+    }));
+    bodies
+}
+
+fn make() -> Furnished {
+    let partition = Partition::new(PartitionId(0), Routing::single(), 7);
+    let mut made = Furnished { partition, views: Views::new(Limits::default()) };
+    let mut now = crossbook_gateway::app::now();
+    let mut events = Events::new();
+    for (number, body) in (1..).zip(commands()) {
+        now.0 += 1;
+        let sequence = made.partition.sequence().next();
+        let command = Command { sequence, time: now, source: MAKER, number: RequestNumber(number), body };
+        made.partition.apply(&command, &mut events);
+    }
+    for (cause, events) in events.iter() {
+        let refused = |event: &_| matches!(event, crossbook_engine::Event::Answered { answer: Answer::Refused(_), .. });
+        assert!(!events.iter().any(refused), "the venue is made of what it takes: {events:?}");
+        made.views.apply_all(cause, events);
+    }
+    made
+}
+
+struct Core {
+    venue: Furnished,
+    publisher: Publisher,
+    /// What nobody listens to.
+    told: Receiver<Batch>,
+    /// What has been asked.
+    taken: Vec<Body>,
+}
+
+/// The way into the partition: it is done before it returns.
+struct Door(Arc<Mutex<Core>>);
+
+impl Entrance for Door {
+    fn source(&self) -> SourceId {
+        SOURCE
+    }
+
+    fn submit(&self, request: Request) -> Result<(), NotTaken> {
+        let Core { venue, publisher, told, taken } = &mut *self.0.lock();
+        taken.push(request.body.clone());
+        let mut events = venue.apply(SOURCE, request.number, request.body);
+        publisher.publish(&mut events);
+        told.try_iter().for_each(drop);
+        Ok(())
+    }
+
+    fn audit(&self) -> Soon<'_, Vec<AuditReport>> {
+        let report = embedded::audit(&self.0.lock().venue.partition);
+        Box::pin(async move { Ok(vec![report]) })
+    }
+
+    fn queued(&self) -> usize {
+        0
+    }
+
+    fn is_stopping(&self) -> bool {
+        false
+    }
+
+    fn caught_up(&self, _: Subject) -> Option<Soon<'_>> {
+        None
+    }
+}
+
+/// A gateway with the venue behind it.
+pub struct Venue {
+    /// The gateway.
+    pub app: Arc<App>,
+    rest: OnceLock<Rest>,
+    /// The operator's API.
+    pub admin: Admin,
+    core: Arc<Mutex<Core>>,
+}
+
+impl Default for Venue {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Venue {
+    /// The venue, freshly made, and without limits: what a client asked before must not show.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut config = Config::default();
+        let limits = &mut config.limits;
+        (limits.request_weight_1m, limits.raw_requests_5m, limits.orders_10s, limits.orders_1d) = (0, 0, 0, 0);
+        config.streams.attempts_max = u32::MAX;
+        config.streams.messages_per_second_max = usize::MAX;
+        config.server.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
+        let venue = Furnished::new();
+        let board = Arc::new(Board::single(venue.views.clone()));
+        let (pending, hub) = (Arc::new(Pending::new(config.in_flight_max)), Arc::new(Hub::new()));
+        for market in venue.partition.registry().markets() {
+            hub.market_listed(market.symbol, market.id);
+        }
+        let (feed, told) = crossbeam_channel::unbounded();
+        let publisher = Publisher::new(PartitionId(0), &board, Arc::clone(&pending), Arc::clone(&hub), feed);
+        let core = Arc::new(Mutex::new(Core { venue, publisher, told, taken: Vec::new() }));
+        let door = Box::new(Door(Arc::clone(&core)));
+        let app = Arc::new(App::new(config, board, pending, hub, door, master_key(), None));
+        let metrics = Box::new(String::new);
+        let admin = Admin::new(Arc::clone(&app), SecretString::from(TOKEN), metrics);
+        Self { app, rest: OnceLock::new(), admin, core }
+    }
+
+    /// The client API.
+    #[must_use]
+    pub fn rest(&self) -> &Rest {
+        self.rest.get_or_init(|| Rest::new(Arc::clone(&self.app), Vec::new()))
+    }
+
+    /// Takes back all that clients have done. What an operator does, and whoever listens, it does not take back.
+    pub fn reset(&self) {
+        let mut core = self.core.lock();
+        core.venue = Furnished::new();
+        core.taken.clear();
+        self.app.board.of(PartitionId(0)).write().clone_from(&core.venue.views);
+    }
+
+    /// What has been asked of the partition since the last reset.
+    #[must_use]
+    pub fn taken(&self) -> Vec<Body> {
+        self.core.lock().taken.clone()
+    }
+
+    /// Checks all that can be added up, and that the views show the same as the partition's own books.
+    ///
+    /// # Panics
+    /// When something is wrong.
+    pub fn audit(&self) {
+        self.core.lock().venue.audit();
+    }
+}
