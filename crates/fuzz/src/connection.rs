@@ -77,7 +77,8 @@ impl Answer {
 /// A request with this head line and these further lines, on a connection that ends with it.
 #[must_use]
 pub fn request(verb: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
-    let mut text = format!("{verb} {target} HTTP/1.1\r\nHost: venue\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+    let mut text =
+        format!("{verb} {target} HTTP/1.1\r\nHost: venue\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }

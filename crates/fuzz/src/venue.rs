@@ -114,11 +114,8 @@ impl Default for Furnished {
 #[must_use]
 pub fn commands() -> Vec<Body> {
     let mut bodies = Vec::new();
-    let asset = |id: u32, text| Asset {
-        id: AssetId(id),
-        name: AssetName::new_checked(text).expect("a name"),
-        decimals: 8,
-    };
+    let asset =
+        |id: u32, text| Asset { id: AssetId(id), name: AssetName::new_checked(text).expect("a name"), decimals: 8 };
     let assets = [asset(0, "BTC"), asset(1, "USDT"), asset(2, "ETH")];
     bodies.extend(assets.map(|asset| Body::ListAsset(ListAsset { name: asset.name, decimals: asset.decimals })));
     for (symbol, base, quote, tick, step) in

@@ -58,7 +58,8 @@ fn main() -> ExitCode {
         eprintln!("there is no target {name:?}; --list says which there are");
         return ExitCode::from(2);
     }
-    let chosen = |target: &&Target| arguments.targets.is_empty() || arguments.targets.iter().any(|name| name == target.name);
+    let chosen =
+        |target: &&Target| arguments.targets.is_empty() || arguments.targets.iter().any(|name| name == target.name);
     let chosen: Vec<&Target> = TARGETS.iter().filter(chosen).collect();
     match campaign(&arguments, &chosen) {
         Ok(true) => ExitCode::SUCCESS,
@@ -174,7 +175,10 @@ impl Outcome {
         if let Some((_, path)) = line.split_once("Test unit written to ") {
             self.crash = Some(PathBuf::from(path));
         }
-        if !["#", "\t", "INFO:", "stat::", "WARNING: Failed to find", "Dictionary:"].iter().any(|idle| line.starts_with(idle)) {
+        if !["#", "\t", "INFO:", "stat::", "WARNING: Failed to find", "Dictionary:"]
+            .iter()
+            .any(|idle| line.starts_with(idle))
+        {
             self.said.push(line);
         }
     }
@@ -229,12 +233,18 @@ fn campaign(arguments: &Arguments, chosen: &[&Target]) -> std::io::Result<bool> 
 fn find_planted(places: &Places) -> std::io::Result<bool> {
     let mut fuzzer = places.fuzzer(&planted::TARGET);
     let outcome = fuzz(fuzzer.arg("-seed=1").arg("-use_value_profile=1").arg(format!("-runs={PLANTED_RUNS}")))?;
-    let found = outcome.crash.as_ref().is_some_and(|input| std::fs::read(input).is_ok_and(|input| input.starts_with(b"BOOKbid")));
+    let found = outcome
+        .crash
+        .as_ref()
+        .is_some_and(|input| std::fs::read(input).is_ok_and(|input| input.starts_with(b"BOOKbid")));
     if let (true, Some(input)) = (found, &outcome.crash) {
         std::fs::remove_file(input)?;
         println!("the planted bug, behind four comparisons, was found after {} inputs", outcome.runs);
     } else {
-        println!("the planted bug was not found in {} inputs: the fuzzer is blind. Is it made by `make fuzz`?", outcome.runs);
+        println!(
+            "the planted bug was not found in {} inputs: the fuzzer is blind. Is it made by `make fuzz`?",
+            outcome.runs
+        );
     }
     Ok(found)
 }
@@ -275,6 +285,11 @@ fn keep(places: &Places, target: &Target) -> std::io::Result<()> {
     let count = || std::fs::read_dir(&corpus).map(Iterator::count);
     let before = count()?;
     let outcome = fuzz(places.fuzzer(target).arg("-merge=1").arg(&corpus).arg(&found))?;
-    println!("{:<12} {before:>6} inputs, now {:>6}{}", target.name, count()?, if outcome.failed { ", FAILED" } else { "" });
+    println!(
+        "{:<12} {before:>6} inputs, now {:>6}{}",
+        target.name,
+        count()?,
+        if outcome.failed { ", FAILED" } else { "" }
+    );
     Ok(())
 }

@@ -91,7 +91,8 @@ pub(super) fn streams(bytes: &[u8]) {
             }
             let message: Value = serde_json::from_str(message).expect("what is carried out was understood");
             assert_eq!(answer["id"], message["id"]);
-            let listed = || message["params"].as_array().into_iter().flatten().map(|name| name.as_str().unwrap_or_default());
+            let listed =
+                || message["params"].as_array().into_iter().flatten().map(|name| name.as_str().unwrap_or_default());
             match message["method"].as_str() {
                 Some("SUBSCRIBE") => names.extend(listed().map(str::to_owned)),
                 Some("UNSUBSCRIBE") => names.retain(|name| !listed().any(|gone| gone == name)),
@@ -117,8 +118,29 @@ pub(super) fn frames(bytes: &[u8]) {
                 head.push(connection.read_u8().await.expect("an answer has a head"));
             }
             assert!(head.starts_with(b"HTTP/1.1 101 "));
-            connection::exchange(connection, bytes).await
+            // A gateway that has heard enough hangs up.
+            if connection.write_all(bytes).await.is_ok() {
+                let _ = connection.shutdown().await;
+            }
+            while next_frame(&mut connection).await.is_ok_and(|kind| kind != CLOSE) {}
         });
         venue.audit();
     });
+}
+
+/// The kind of a frame that is the last.
+const CLOSE: u8 = 8;
+
+/// Passes over a frame of the gateway's, and gives its kind.
+async fn next_frame(connection: &mut DuplexStream) -> std::io::Result<u8> {
+    let first = connection.read_u8().await?;
+    assert!([0x81, 0x80 | CLOSE, 0x89, 0x8a].contains(&first), "a whole text, a goodbye, a ping or a pong: {first:#x}");
+    let length = match connection.read_u8().await? {
+        length @ 0..126 => u64::from(length),
+        126 => u64::from(connection.read_u16().await?),
+        127 => connection.read_u64().await?,
+        _ => panic!("only clients mask their frames"),
+    };
+    tokio::io::copy(&mut (&mut *connection).take(length), &mut tokio::io::sink()).await?;
+    Ok(first & 0xf)
 }

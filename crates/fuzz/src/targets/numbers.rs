@@ -92,7 +92,9 @@ fn values(text: &str) {
     };
     assert_eq!(code(parameters::integer("n", text)), expected);
     match (expected, code(parameters::time("t", text))) {
-        (Ok(micros), Ok((first, last))) if micros >= 100_000_000_000_000 => assert_eq!((first.0, last.0), (micros, micros)),
+        (Ok(micros), Ok((first, last))) if micros >= 100_000_000_000_000 => {
+            assert_eq!((first.0, last.0), (micros, micros))
+        }
         (Ok(millis), Ok((first, last))) => assert_eq!((first.0, last.0), (millis * 1_000, millis * 1_000 + 999)),
         (expected, found) => assert_eq!(found.err(), expected.err()),
     }
@@ -111,9 +113,7 @@ fn values(text: &str) {
     let expected = if says("true") || says("false") { Ok(says("true")) } else { Err(-1130) };
     assert_eq!(code(parameters::boolean("b", text)), expected);
 
-    let of = |allowed: &str, most: usize| {
-        (1..=most).contains(&text.len()) && text.chars().all(|c| allowed.contains(c))
-    };
+    let of = |allowed: &str, most: usize| (1..=most).contains(&text.len()) && text.chars().all(|c| allowed.contains(c));
     const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     assert_eq!(AssetName::new_checked(text).is_ok(), of(UPPER, 16));
     let symbol = of(&format!("{UPPER}-_."), 20);

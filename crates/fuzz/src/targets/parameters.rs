@@ -46,7 +46,8 @@ fn decoded(text: &str) -> Option<String> {
 fn naive(query: &str, form: &str) -> Result<Vec<(String, String)>, i32> {
     let mut all: Vec<(String, String)> = Vec::new();
     for (part, text) in [query, form].into_iter().enumerate() {
-        let of_query: Vec<String> = if part == 0 { Vec::new() } else { all.iter().map(|pair| pair.0.clone()).collect() };
+        let of_query: Vec<String> =
+            if part == 0 { Vec::new() } else { all.iter().map(|pair| pair.0.clone()).collect() };
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = input::halves(pair, '=');
             let name = decoded(name).ok_or(-1100)?;

@@ -8,12 +8,11 @@ pub const TARGET: Target = target("planted", "a bug behind nested comparisons", 
 
 fn run(input: &[u8]) {
     let Some((head, rest)) = input.split_first_chunk::<4>() else { return };
-    if u32::from_le_bytes(*head) == 0x4b4f_4f42 {
-        if let [b'b', b'i', rest @ ..] = rest {
-            if rest.first() == Some(&b'd') {
-                assert!(rest.get(1) != Some(&0xa5), "this bug is planted");
-            }
-        }
+    if u32::from_le_bytes(*head) == 0x4b4f_4f42
+        && let [b'b', b'i', rest @ ..] = rest
+        && rest.first() == Some(&b'd')
+    {
+        assert!(rest.get(1) != Some(&0xa5), "this bug is planted");
     }
 }
 

@@ -42,9 +42,17 @@ thread_local! {
 pub(super) fn run(bytes: &[u8]) {
     let (name, rest) = input::halves(input::text(bytes), '\n');
     let Some(operation) = operations::by_method(name) else { return };
-    let mut parameters: BTreeMap<&str, &str> =
-        rest.lines().filter(|line| !line.is_empty()).map(|line| input::halves(line, '=')).take(PARAMETERS_MAX).collect();
-    parameters.retain(|name, value| !ONE_SIDED.contains(name) && !name.is_empty() && !value.contains("HMAC"));
+    let mut parameters: BTreeMap<&str, &str> = rest
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| input::halves(line, '='))
+        .take(PARAMETERS_MAX)
+        .collect();
+    // Nothing but whole values is to be filled in.
+    let is_plain = |text: &str| !["NOW", "HMAC"].iter().any(|filled| text.contains(filled));
+    parameters.retain(|name, value| {
+        !ONE_SIDED.contains(name) && !name.is_empty() && is_plain(name) && (*value == "NOW" || is_plain(value))
+    });
     let signed = operation.security != Security::Public;
     if signed {
         parameters.entry("timestamp").or_insert("NOW");

@@ -1,7 +1,7 @@
 //! What is written beside the log: snapshots, and a venue written down to be moved. The first byte chooses what the rest is; the
 //! checksums around it are put right, or the fuzzer would never get past them.
 
-use crossbook_engine::{Partition, State};
+use crossbook_engine::{Partition, Routing, State};
 use crossbook_node::{export, snapshot};
 use crossbook_views::{Limits, Views};
 use sha2::{Digest as _, Sha256};
@@ -68,5 +68,6 @@ fn sealed(body: &[u8]) -> Vec<u8> {
 fn exported(bytes: &[u8]) {
     let Ok((read, _)) = export::decode(bytes) else { return };
     let (again, name) = export::encode(&read);
-    assert_eq!(export::decode(&again), Ok((read, name)));
+    assert_eq!(export::decode(&again).as_ref(), Ok(&(read.clone(), name)));
+    assert_eq!(read.inventory.pieces(&Routing::single(), name).len(), 1);
 }

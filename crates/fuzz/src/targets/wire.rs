@@ -77,5 +77,8 @@ pub(super) fn told(bytes: &[u8]) {
             assert_eq!(crossbook_wire::decode_told(&again), Ok(told));
         }
     }
-    assert!(again.len() <= record.len() || record[0] != crossbook_wire::VERSION, "there are only longer ways to write it");
+    assert!(
+        again.len() <= record.len() || record[0] != crossbook_wire::VERSION,
+        "there are only longer ways to write it"
+    );
 }
