@@ -80,10 +80,12 @@ simulate: require-rust ## Simulated worlds in which everything fails, SEEDS of t
 bugs: require-rust ## Bugs planted on purpose, each found by the simulator within its budget of worlds; prints a table
 	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/crates/simulator/rustc-with-bugs $(CARGO) test --locked -p crossbook-simulator --test bugs -- --nocapture --test-threads=1
 
-# The wrapper compiles only the crates of the workspace anew, so that they tell the fuzzer where it gets.
+# The wrapper compiles only the crates of the workspace anew, so that they tell the fuzzer where it gets. As the whole workspace, so that
+# the libraries below it are those that `unit` has compiled.
 fuzz: require-rust require-cxx ## Every decoder of outside bytes under a coverage-guided fuzzer, FUZZ_SECONDS each; prints a table, and of a crash how to see it again
 	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/crates/fuzz/rustc-with-coverage \
-	  $(CARGO) run --locked -p crossbook-fuzz --features libfuzzer --bin fuzz -- --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
+	  $(CARGO) build --locked --workspace --features crossbook-fuzz/libfuzzer --bin fuzz
+	target/debug/fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
 
 # One after the other, so that the times mean something.
 chaos: require-rust require-mariadb require-redis require-haproxy ## Every part of a cluster killed and paused under load, in minutes; prints a table
