@@ -46,10 +46,10 @@ CLUSTER_ARGS ?=
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue soak deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy fuzz require-cxx
+.PHONY: help build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue soak deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy fuzz require-cxx guard guard-renew require-valgrind
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 build: require-rust ## Build the release binary, target/release/crossbook
 	$(CARGO) build --release --locked -p crossbook
@@ -61,7 +61,7 @@ cluster: build require-redis require-mariadb require-haproxy ## A whole cluster 
 	$(BINARY) cluster --replicas $(REPLICAS) $(CLUSTER_ARGS)
 
 test: FUZZ_SECONDS = 5
-test: lint unit bugs fuzz page clients ## Everything: formatting, clippy, unit tests, planted bugs, a little fuzzing, the page, release build, real clients
+test: lint unit bugs fuzz page guard clients ## Everything: formatting, clippy, unit tests, planted bugs, a little fuzzing, the page, release build, instruction counts, real clients
 
 lint: require-rust ## Formatting, and clippy with warnings as errors
 	$(CARGO) fmt --all --check
@@ -98,6 +98,12 @@ torture: require-rust ## The real binary killed under full load TORTURE_ROUNDS t
 
 page: require-node ## Tests of the page's own JavaScript
 	$(NODE) --test web/*.test.js
+
+guard: require-rust require-valgrind ## Instructions and allocations of fixed workloads, within a tenth of what is written down
+	$(CARGO) run --release --locked -p crossbook --example guard -- check
+
+guard-renew: require-rust require-valgrind ## Writes down what they are now, where a change is meant to cost what it costs
+	$(CARGO) run --release --locked -p crossbook --example guard -- renew
 
 clients: build $(VENV)/.installed $(MODULES)/.installed ## Real, unmodified exchange clients against the release binary
 	$(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
@@ -220,6 +226,17 @@ require-haproxy:
 	  elif command -v apk >/dev/null; then $$SUDO apk add --quiet haproxy; \
 	  elif command -v brew >/dev/null; then brew install --quiet haproxy; \
 	  else echo 'haproxy is missing and no known package manager is here: install HAProxy 2.6 or newer' >&2; exit 1; fi; }
+
+# The same for Valgrind, which counts instructions; on Linux, since there is none for the processors of Macs.
+require-valgrind:
+	@command -v valgrind >/dev/null || test "$$(uname -s)" != Linux || { \
+	  SUDO=; test "$$(id -u)" = 0 || SUDO=sudo; \
+	  echo 'installing Valgrind for the count of instructions'; \
+	  if command -v apt-get >/dev/null; then $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends valgrind; \
+	  elif command -v dnf >/dev/null; then $$SUDO dnf install -y -q valgrind; \
+	  elif command -v pacman >/dev/null; then $$SUDO pacman -S --noconfirm --needed valgrind; \
+	  elif command -v apk >/dev/null; then $$SUDO apk add --quiet valgrind; \
+	  else echo 'valgrind is missing and no known package manager has it: install Valgrind 3.19 or newer' >&2; exit 1; fi; }
 
 # The same for Node.js and npm.
 require-node:
