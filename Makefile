@@ -21,6 +21,8 @@ BENCH_ARGS  ?=
 BENCH_STORE_ARGS ?=
 # And that of the cluster.
 BENCH_CLUSTER_ARGS ?=
+# What the comparison with other order books is given besides.
+PEERS_ARGS ?=
 
 # How many simulated worlds, and what the simulator is given besides; SIMULATE_ARGS="--start 7" for the same ones again.
 SEEDS         ?= 2000
@@ -46,7 +48,7 @@ CLUSTER_ARGS ?=
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue soak deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy fuzz require-cxx guard guard-renew require-valgrind
+.PHONY: help build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue soak deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy fuzz require-cxx guard guard-renew require-valgrind peers
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -113,6 +115,10 @@ bench: bench-engine bench-venue bench-store ## Benchmarks: the book and the engi
 bench-engine: require-rust
 	$(CARGO) run --release --locked -p crossbook-engine --example mix_a -- book
 	$(CARGO) run --release --locked -p crossbook-engine --example mix_a -- engine
+
+# A workspace of its own; the dependencies that it shares with the venue are built once. PEERS_ARGS="--json peers.json --only lobster".
+peers: require-rust ## The book and the engine beside the order books on crates.io, on the same workload; prints a table
+	$(CARGO) run --release --locked --manifest-path bench/peers/Cargo.toml --target-dir target -- $(PEERS_ARGS)
 
 # Needs MariaDB; BENCH_STORE_ARGS="--database sqlite" does without.
 bench-store: build
