@@ -8,13 +8,13 @@
 
 pub mod connection;
 pub mod request;
-mod run;
+pub(crate) mod run;
 mod session;
 
 pub use self::connection::{Connection, Response};
 pub use self::request::{Credentials, Method, Order, Outgoing, Prepared, ResponseType};
 pub use self::run::{
     Client, Error, ErrorCount, ErrorKind, Flow, MAX_CONNECTIONS, MAX_ERROR_KINDS, MAX_FAILURES_IN_A_ROW, MAX_REQUESTS,
-    Pace, Plan, Report, Stop, run, run_until,
+    Pace, Plan, Report, Stop, TIMELINE_STEP, run, run_until,
 };
 pub use self::session::{Answer, Session};

@@ -15,4 +15,5 @@ pub mod operator;
 mod process;
 pub mod redis;
 pub mod venue;
+pub mod websocket;
 pub mod workload;

@@ -134,12 +134,21 @@ pub struct Trader {
 }
 
 impl Trader {
+    /// The price of all its orders.
+    pub(crate) fn price() -> Decimal {
+        Decimal::new_checked(10_000, 2).unwrap_or_else(|| unreachable!("two decimals"))
+    }
+
+    /// The quantity of all its orders.
+    pub(crate) fn quantity() -> Decimal {
+        Decimal::new_checked(100, 5).unwrap_or_else(|| unreachable!("five decimals"))
+    }
+
     /// A client that buys and sells in turn at one price. Over all traders of a market about every second order trades with
     /// one before it, and the book stays small.
     #[must_use]
     pub fn client(&self) -> Client<impl FnMut(u64, Outgoing<'_>) -> Option<Prepared> + Send + 'static> {
-        let price = Decimal::new_checked(10_000, 2).unwrap_or_else(|| unreachable!("two decimals"));
-        let quantity = Decimal::new_checked(100, 5).unwrap_or_else(|| unreachable!("five decimals"));
+        let (price, quantity) = (Self::price(), Self::quantity());
         let symbol = self.symbol.clone();
         let flow = move |number: u64, outgoing: Outgoing<'_>| {
             let side = if number.is_multiple_of(2) { Side::Buy } else { Side::Sell };

@@ -22,6 +22,22 @@ impl Credentials {
     pub fn new(api_key: &str, secret: &str) -> Self {
         Self { api_key: api_key.to_owned(), secret: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()) }
     }
+
+    /// The key.
+    pub(crate) fn api_key(&self) -> &str {
+        &self.api_key
+    }
+
+    /// The signature of a payload, in hexadecimal.
+    ///
+    /// # Panics
+    /// Never: a signature has a fixed length.
+    pub(crate) fn sign(&self, payload: &[u8]) -> [u8; SIGNATURE] {
+        let tag = hmac::sign(&self.secret, payload);
+        let mut signature = [0; SIGNATURE];
+        hex::encode_to_slice(tag.as_ref(), &mut signature).expect("a SHA-256 tag has 64 hexadecimal digits");
+        signature
+    }
 }
 
 impl std::fmt::Debug for Credentials {
@@ -199,9 +215,7 @@ impl Outgoing<'_> {
         }
         write_text(outgoing.buffer, format_args!("timestamp={}", outgoing.timestamp_ms));
         if let Some(credentials) = &outgoing.template.credentials {
-            let tag = hmac::sign(&credentials.secret, &outgoing.buffer[query..]);
-            let mut signature = [0; SIGNATURE];
-            hex::encode_to_slice(tag.as_ref(), &mut signature).expect("a SHA-256 tag has 64 hexadecimal digits");
+            let signature = credentials.sign(&outgoing.buffer[query..]);
             outgoing.buffer.extend_from_slice(b"&signature=");
             outgoing.buffer.extend_from_slice(&signature);
         }

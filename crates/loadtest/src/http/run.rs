@@ -24,6 +24,11 @@ pub const MAX_ERROR_KINDS: usize = 64;
 /// A client that fails to connect so many times in a row gives up.
 pub const MAX_FAILURES_IN_A_ROW: u32 = 200;
 
+/// How fine the timeline of a report is.
+pub const TIMELINE_STEP: Duration = Duration::from_millis(250);
+/// A timeline ends here, after an hour.
+const TIMELINE_STEPS_MAX: usize = 14_400;
+
 /// Between two attempts to connect again; with [`MAX_FAILURES_IN_A_ROW`] some ten seconds, longer than a failover takes.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 /// The shortest sleep of the pacer. At high rates it releases a few requests at once rather than wake for each.
@@ -174,6 +179,8 @@ pub struct Report {
     pub elapsed: Duration,
     /// The latencies of the requests that succeeded. A refusal is quick and would flatter.
     pub latency: Latency,
+    /// Requests that succeeded in each [`TIMELINE_STEP`], from the beginning on; of the first hour.
+    pub timeline: Vec<u64>,
 }
 
 impl Report {
@@ -222,28 +229,7 @@ pub async fn run_until<F: Flow>(plan: Plan, clients: Vec<Client<F>>, stop: Stop)
         ready.push((connection, Template::new(&host, client.credentials), client.flow));
     }
 
-    let start = Instant::now();
-    let (open, total) = match plan.pace {
-        Pace::Closed => (None, plan.requests),
-        Pace::Open(rate) => {
-            let schedule = Schedule::new(start, rate);
-            let total = plan.requests.min(schedule.due_by(start + plan.duration));
-            let due = Arc::new(Semaphore::new(0));
-            let pacer = Pacer { schedule, total, connections, due: Arc::downgrade(&due), stop: stop.clone() };
-            tokio::task::spawn_blocking(move || pacer.run());
-            (Some(Open { schedule, due }), total)
-        }
-    };
-    let grace = if open.is_some() { plan.timeout } else { Duration::ZERO };
-    let course = Arc::new(Course {
-        plan,
-        open,
-        quota: Quota::new(total),
-        deadline: start + plan.duration + grace,
-        stop,
-        tally: Mutex::default(),
-    });
-
+    let course = Course::begin(plan, connections, stop);
     let mut tasks = JoinSet::new();
     for (connection, template, flow) in ready {
         let part = Part { course: Arc::clone(&course), template, flow, buffer: Vec::new() };
@@ -254,21 +240,10 @@ pub async fn run_until<F: Flow>(plan: Plan, clients: Vec<Client<F>>, stop: Stop)
             std::panic::resume_unwind(error.into_panic());
         }
     }
-    let tally = std::mem::take(&mut *course.tally());
-    // Of a run that was ended early, what was due by then.
-    let due =
-        course.open.as_ref().map_or(0, |open| course.stop.at().map_or(total, |at| open.schedule.due_by(at).min(total)));
-    Ok(Report {
-        sent: tally.sent,
-        succeeded: tally.latency.count(),
-        unsent: due.saturating_sub(course.quota.taken()),
-        errors: tally.errors.into_iter().map(|(kind, count)| ErrorCount { kind, count }).collect(),
-        elapsed: start.elapsed(),
-        latency: tally.latency,
-    })
+    Ok(course.report())
 }
 
-fn check(plan: &Plan, clients: usize) -> Result<(), Error> {
+pub(crate) fn check(plan: &Plan, clients: usize) -> Result<(), Error> {
     const DAY: Duration = Duration::from_secs(86_400);
     if clients == 0 || clients > MAX_CONNECTIONS {
         return Err(Error::Clients(clients));
@@ -289,10 +264,14 @@ struct Open {
     due: Arc<Semaphore>,
 }
 
-/// What all clients of a run share.
-struct Course {
-    plan: Plan,
+/// What all clients of a run share: when the next request is due, and what came of those that were made. How a request travels, it does
+/// not know.
+pub(crate) struct Course {
+    pub(crate) plan: Plan,
+    start: Instant,
     open: Option<Open>,
+    /// Requests in all.
+    total: u64,
     quota: Quota,
     /// No request is taken after this.
     deadline: Instant,
@@ -304,13 +283,79 @@ struct Course {
 }
 
 impl Course {
+    /// Starts the clock of a run over so many connections. Within a Tokio runtime.
+    pub(crate) fn begin(plan: Plan, connections: usize, stop: Stop) -> Arc<Self> {
+        let start = Instant::now();
+        let (open, total) = match plan.pace {
+            Pace::Closed => (None, plan.requests),
+            Pace::Open(rate) => {
+                let schedule = Schedule::new(start, rate);
+                let total = plan.requests.min(schedule.due_by(start + plan.duration));
+                let due = Arc::new(Semaphore::new(0));
+                let pacer = Pacer { schedule, total, connections, due: Arc::downgrade(&due), stop: stop.clone() };
+                tokio::task::spawn_blocking(move || pacer.run());
+                (Some(Open { schedule, due }), total)
+            }
+        };
+        let grace = if open.is_some() { plan.timeout } else { Duration::ZERO };
+        Arc::new(Self {
+            plan,
+            start,
+            open,
+            total,
+            quota: Quota::new(total),
+            deadline: start + plan.duration + grace,
+            stop,
+            tally: Mutex::default(),
+        })
+    }
+
+    /// What came of the run, which is over.
+    pub(crate) fn report(&self) -> Report {
+        let tally = std::mem::take(&mut *self.tally());
+        // Of a run that was ended early, what was due by then.
+        let due = self
+            .open
+            .as_ref()
+            .map_or(0, |open| self.stop.at().map_or(self.total, |at| open.schedule.due_by(at).min(self.total)));
+        Report {
+            sent: tally.sent,
+            succeeded: tally.latency.count(),
+            unsent: due.saturating_sub(self.quota.taken()),
+            errors: tally.errors.into_iter().map(|(kind, count)| ErrorCount { kind, count }).collect(),
+            elapsed: self.start.elapsed(),
+            latency: tally.latency,
+            timeline: tally.timeline,
+        }
+    }
+
+    /// Counts a request that succeeded.
+    pub(crate) fn succeeded(&self, latency: Duration) {
+        let step = (self.start.elapsed().as_nanos() / TIMELINE_STEP.as_nanos()) as usize;
+        let mut tally = self.tally();
+        tally.sent += 1;
+        tally.latency.record(latency);
+        if step < TIMELINE_STEPS_MAX {
+            let length = tally.timeline.len().max(step + 1);
+            tally.timeline.resize(length, 0);
+            tally.timeline[step] += 1;
+        }
+    }
+
+    /// Counts a request that failed.
+    pub(crate) fn failed(&self, kind: ErrorKind) {
+        let mut tally = self.tally();
+        tally.sent += 1;
+        tally.count(kind);
+    }
+
     /// The tally. One that a panicking client left behind is as good as any: every change to it is whole.
     fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until there is a request to make; gives its number and the moment from which its latency counts.
-    async fn next(&self) -> Option<(u64, Instant)> {
+    pub(crate) async fn next(&self) -> Option<(u64, Instant)> {
         let Some(open) = &self.open else {
             let now = Instant::now();
             let is_over = now >= self.deadline || self.stop.at().is_some();
@@ -372,6 +417,8 @@ struct Tally {
     sent: u64,
     errors: BTreeMap<ErrorKind, u64>,
     latency: Latency,
+    /// Successes in each [`TIMELINE_STEP`].
+    timeline: Vec<u64>,
 }
 
 impl Tally {
@@ -428,14 +475,12 @@ impl<F: Flow> Part<F> {
             Err(_) => Err(ErrorKind::Timeout),
         };
         if counted {
-            let mut tally = self.course.tally();
-            tally.sent += 1;
             match answer {
-                Ok(response) if response.is_success() => tally.latency.record(latency),
+                Ok(response) if response.is_success() => self.course.succeeded(latency),
                 Ok(response) => {
-                    tally.count(ErrorKind::Refused { status: response.status, code: response.error_code() });
+                    self.course.failed(ErrorKind::Refused { status: response.status, code: response.error_code() });
                 }
-                Err(error) => tally.count(error),
+                Err(error) => self.course.failed(error),
             }
         }
         self.flow.answered(answer, latency);
@@ -459,7 +504,7 @@ impl<F: Flow> Part<F> {
 }
 
 /// Requests carry the time of the wall clock, which the venue compares with its own.
-pub(super) fn unix_milliseconds() -> u64 {
+pub(crate) fn unix_milliseconds() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
