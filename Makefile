@@ -13,10 +13,8 @@ CARGO_DENY_VERSION := 0.20.2
 # What the client suite is given; `make clients PYTEST_ARGS="-k ccxt -x"` runs a part of it.
 PYTEST_ARGS ?=
 
-# Where the benchmark's venue listens, and what its load generator is given besides.
-BENCH_HTTP  ?= 127.0.0.1:18480
-BENCH_ADMIN ?= 127.0.0.1:18481
-BENCH_ARGS  ?=
+# What one of the benchmarks is given besides: make bench-venue BENCH_ARGS="--rate 2000 --html venue.html".
+BENCH_ARGS ?=
 # What the benchmark of the history is given besides.
 BENCH_STORE_ARGS ?=
 # And that of the cluster.
@@ -48,7 +46,7 @@ CLUSTER_ARGS ?=
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue soak deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy fuzz require-cxx guard guard-renew require-valgrind peers
+.PHONY: help build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue soak deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy fuzz require-cxx guard guard-renew require-valgrind peers bench-log bench-structures
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -110,11 +108,21 @@ guard-renew: require-rust require-valgrind ## Writes down what they are now, whe
 clients: build $(VENV)/.installed $(MODULES)/.installed ## Real, unmodified exchange clients against the release binary
 	$(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
 
-bench: bench-engine bench-venue bench-store ## Benchmarks: the book and the engine on one thread, the whole venue under load, the history in SQL
+bench: bench-engine bench-structures bench-log bench-venue bench-store ## Benchmarks: book and engine, structures, the log, a venue over its API, the history in SQL
 
-bench-engine: require-rust
-	$(CARGO) run --release --locked -p crossbook-engine --example mix_a -- book
-	$(CARGO) run --release --locked -p crossbook-engine --example mix_a -- engine
+bench-engine: build
+	$(BINARY) bench book $(BENCH_ARGS)
+	$(BINARY) bench engine $(BENCH_ARGS)
+
+bench-structures: build
+	$(BINARY) bench structures $(BENCH_ARGS)
+
+bench-log: build require-redis
+	$(BINARY) bench log $(BENCH_ARGS)
+
+# A scratch venue without limits, in a folder that is deleted at the end.
+bench-venue: build
+	$(BINARY) bench api $(BENCH_ARGS)
 
 # A workspace of its own; the dependencies that it shares with the venue are built once. PEERS_ARGS="--json peers.json --only lobster".
 peers: require-rust ## The book and the engine beside the order books on crates.io, on the same workload; prints a table
@@ -128,19 +136,6 @@ bench-store: build
 # BENCH_CLUSTER_ARGS="--shards 1 --partitions 8 --workers 1,2,4,8 --no-standby --rates 1000" for the cost by number of workers.
 bench-cluster: build require-redis require-haproxy ## Orders through clusters on this machine: how many, how fast, what each costs by role
 	$(BINARY) bench cluster $(BENCH_CLUSTER_ARGS)
-
-# A scratch venue without limits, in a folder that is deleted at the end, loaded over its own API.
-bench-venue: build
-	$(CARGO) build --release --locked -p crossbook-loadtest --bin api-load
-	@folder=$$(mktemp -d); venue=; trap 'test -z "$$venue" || kill $$venue && wait $$venue; rm -rf "$$folder"' EXIT; \
-	export CROSSBOOK_ADMIN_TOKEN=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n'); \
-	printf '[gateway.limits]\nrequest_weight_1m = 0\nraw_requests_5m = 0\norders_10s = 0\norders_1d = 0\n' > $$folder/venue.toml; \
-	$(BINARY) serve --data $$folder/data --config $$folder/venue.toml --http $(BENCH_HTTP) --admin $(BENCH_ADMIN) 2> $$folder/log & venue=$$!; \
-	for try in $$(seq 100); do \
-	  (exec 3<>/dev/tcp/$(subst :,/,$(BENCH_ADMIN)) && printf 'GET /readyz HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n' >&3 && \
-	   grep -q '^HTTP/1.1 200' <&3) 2>/dev/null && break; \
-	  kill -0 $$venue 2>/dev/null || { cat $$folder/log >&2; exit 1; }; sleep 0.1; done; \
-	$(dir $(BINARY))api-load --http $(BENCH_HTTP) --admin $(BENCH_ADMIN) $(BENCH_ARGS)
 
 soak: build ## A venue under RATE orders a second for DURATION (1m, or 1h), then held to everything it acknowledged; prints a table
 	$(BINARY) soak --rate $(RATE) --duration $(DURATION) $(SOAK_ARGS)

@@ -1,15 +1,19 @@
 //! `crossbook bench`: measures on this machine what the documents claim.
 
+mod api;
 mod cluster;
 mod databases;
 mod follow;
+mod log;
+mod matching;
 mod processor;
 mod recovery;
 mod rows;
 mod shown;
 mod store;
+mod structures;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::command::bench::{Bench, What};
 use crate::logging;
@@ -29,15 +33,6 @@ pub enum Error {
     /// The venue does not let itself be loaded.
     #[error(transparent)]
     Operator(#[from] crossbook_loadtest::operator::Error),
-    /// The load does not begin.
-    #[error(transparent)]
-    Load(#[from] crossbook_loadtest::http::Error),
-    /// The address is none of a server.
-    #[error("--mysql takes the address of a server: mysql://USER:PASSWORD@HOST/DATABASE")]
-    Address,
-    /// It is a venue's.
-    #[error("there is the history of a venue in this database; give the benchmark an empty one")]
-    Taken,
     /// There is no venue.
     #[error(transparent)]
     Own(#[from] crossbook_loadtest::venue::Error),
@@ -47,12 +42,30 @@ pub enum Error {
     /// A log cannot be replayed.
     #[error(transparent)]
     Recovery(#[from] crossbook_node::recovery::Error),
-    /// What was measured cannot be kept.
+    /// There is no token.
     #[error(transparent)]
-    Report(#[from] crate::report::Error),
+    Secrets(#[from] crate::secrets::Error),
+    /// The load does not begin.
+    #[error(transparent)]
+    Load(#[from] crossbook_loadtest::http::Error),
+    /// The address is none of a server.
+    #[error("--mysql takes the address of a server: mysql://USER:PASSWORD@HOST/DATABASE")]
+    Address,
+    /// It is a venue's.
+    #[error("there is the history of a venue in this database; give the benchmark an empty one")]
+    Taken,
     /// The log failed.
     #[error(transparent)]
     Log(#[from] crossbook_log::Error),
+    /// The log in streams failed.
+    #[error(transparent)]
+    Streams(#[from] crossbook_log::streams::Error),
+    /// There is no Redis.
+    #[error("{0}; or leave it out with --providers files")]
+    Redis(#[from] crossbook_loadtest::redis::Error),
+    /// What was appended is not on the replica.
+    #[error("the replica did not confirm what was appended")]
+    NotReplicated,
     /// Snapshots cannot be had.
     #[error(transparent)]
     Snapshots(#[from] crossbook_node::snapshot::Error),
@@ -65,14 +78,26 @@ pub enum Error {
     /// The history came to a stop.
     #[error("the history is not being written: {0}")]
     Stuck(String),
-    /// What was measured cannot be kept.
-    #[error("cannot write {}: {source}", path.display())]
-    Json {
-        /// Where to.
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    File {
+        /// Which.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
+    /// A file is none of a workload.
+    #[error("the file of --commands is no workload: {0}")]
+    Records(#[from] crossbook_loadtest::workload::Error),
+    /// A workload cannot be carried out.
+    #[error("the workload cannot be carried out: {0}")]
+    Workload(#[from] crossbook_loadtest::workload::Invalid),
+    /// The allocator does not tell what it has given out.
+    #[error("the allocator does not tell how much memory is taken; leave that out with --resting 0")]
+    Allocator,
+    /// What was measured cannot be kept.
+    #[error(transparent)]
+    Report(#[from] crate::report::Error),
     /// Logging cannot start.
     #[error(transparent)]
     Logging(#[from] logging::Error),
@@ -81,28 +106,25 @@ pub enum Error {
     System(#[from] std::io::Error),
 }
 
-/// Measures what the command line says, and prints it.
+/// Measures what the command line says, and prints it. Tells whether all that was verified on the way is right.
 ///
 /// # Errors
 /// When something that is needed is not there, or fails.
-pub fn run(options: &Bench) -> Result<(), Error> {
+pub fn run(options: &Bench) -> Result<bool, Error> {
     logging::start(&logging::Options::default())?;
     match &options.what {
-        What::Store(options) => store::run(options),
-        What::Recovery(options) => recovery::run(options, &runtime()?),
-        What::Cluster(options) => cluster::run(options, &runtime()?),
+        What::Book(options) => return matching::run(matching::What::Book, options),
+        What::Engine(options) => return matching::run(matching::What::Engine, options),
+        What::Structures(options) => return structures::run(options),
+        What::Log(options) => return log::run(options),
+        What::Api(options) => return api::run(options),
+        What::Store(options) => store::run(options)?,
+        What::Recovery(options) => recovery::run(options, &runtime()?)?,
+        What::Cluster(options) => cluster::run(options, &runtime()?)?,
     }
+    Ok(true)
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
-}
-
-/// Keeps what was measured in a file.
-fn write_json(path: &Path, report: &impl serde::Serialize) -> Result<(), Error> {
-    let written = serde_json::to_vec_pretty(report).map_err(std::io::Error::from).and_then(|mut json| {
-        json.push(b'\n');
-        std::fs::write(path, json)
-    });
-    written.map_err(|source| Error::Json { path: path.to_owned(), source })
 }

@@ -18,7 +18,6 @@ mod metrics;
 mod output;
 mod pages;
 mod progress;
-#[allow(dead_code, reason = "filled by what measures, part by part")]
 mod report;
 mod secrets;
 mod serve;
@@ -122,7 +121,11 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
                 return Ok(ExitCode::from(OFF));
             }
         }
-        Command::Bench(options) => bench::run(&options)?,
+        Command::Bench(options) => {
+            if !bench::run(&options)? {
+                return Ok(ExitCode::from(OFF));
+            }
+        }
         Command::Soak(options) => {
             if !soak::run(&options)? {
                 return Ok(ExitCode::from(OFF));

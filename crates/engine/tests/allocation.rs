@@ -7,14 +7,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
-mod kit;
-
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbook_engine::Events;
+use crossbook_loadtest::feed::FedPartition;
 use crossbook_loadtest::workload::{GroundTruth, Tally};
-use kit::workload::Feed;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
@@ -51,7 +49,7 @@ const SETTLING: usize = 500_000;
 #[test]
 fn no_command_allocates_in_steady_state() {
     let workload = (GroundTruth::MIX_A.workload)();
-    let mut feed = Feed::new(&workload);
+    let mut feed = FedPartition::new(&workload);
     let (mut events, mut commands, mut tally) = (Events::new(), Vec::new(), Tally::default());
     let (mut settled, mut allocated) = (0, 0);
     for (at, command) in workload.commands.iter().enumerate() {

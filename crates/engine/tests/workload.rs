@@ -3,15 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
-mod kit;
-
 use crossbook_engine::Events;
+use crossbook_loadtest::feed::FedPartition;
 use crossbook_loadtest::workload::{GroundTruth, Tally};
-use kit::workload::Feed;
 
 fn holds(truth: &GroundTruth) {
     let workload = (truth.workload)();
-    let mut feed = Feed::new(&workload);
+    let mut feed = FedPartition::new(&workload);
     let (mut events, mut commands, mut tally) = (Events::new(), Vec::new(), Tally::default());
     for (at, command) in workload.commands.iter().enumerate() {
         if at == workload.warmup {

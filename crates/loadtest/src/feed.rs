@@ -1,18 +1,23 @@
 //! The standard workload as what a venue is asked: its ids become several hundred accounts' orders, a move becomes a
 //! cancel and a new order.
 
+mod partition;
+
 use std::io::Write as _;
 
 use crossbook_engine::command::{
     Body, CancelOrder, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
 };
-use crossbook_engine::{Answer, Event, Events};
+use crossbook_engine::{Answer, Event, Events, Refusal};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, FeeRate, Fees, Filters, MarketStatus,
-    OrderId, OrderType, Price, Quantity, SelfTradePrevention, SymbolId, SymbolName, TimeInForce, TransferId, market,
+    OrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId, SymbolName, TimeInForce, TransferId,
+    market,
 };
 
-use crate::workload::{self, Op, Tally, Workload};
+use crate::workload::{self, IOC_BUY_PRICE, IOC_SELL_PRICE, Op, Tally, Workload};
+
+pub use partition::FedPartition;
 
 /// How many accounts share the work.
 pub const ACCOUNTS: u64 = 400;
@@ -87,7 +92,7 @@ impl Feed {
     /// Adds the trades to a tally.
     ///
     /// # Panics
-    /// When a request was refused: none of a workload is.
+    /// When a request was refused: none of a workload is, but for a cancel that aims at nothing.
     pub fn tally(&self, events: &Events, tally: &mut Tally) {
         for event in events.all() {
             match event {
@@ -97,6 +102,7 @@ impl Feed {
                     let (price, quantity) = (narrow(trade.price.0), narrow(trade.quantity.0));
                     tally.trade(id(trade.taker.order), id(trade.maker.order), price, quantity);
                 }
+                Event::Answered { answer: Answer::Refused(Refusal::UnknownOrder), .. } => {}
                 Event::Answered { answer: Answer::Refused(refusal), .. } => panic!("refused: {refusal}"),
                 _ => {}
             }
@@ -149,6 +155,11 @@ fn order(command: &workload::Command) -> NewOrder {
     let client_order_id = name(std::str::from_utf8(&text[..length]).expect("digits"));
     // An order at any price is a market order or, every other one, a limit order that no price is beyond.
     let at_market = command.op == Op::Ioc && command.id.is_multiple_of(2);
+    let price = match (command.op, command.side) {
+        (Op::Ioc, Side::Buy) => IOC_BUY_PRICE,
+        (Op::Ioc, Side::Sell) => IOC_SELL_PRICE,
+        _ => command.price,
+    };
     NewOrder {
         account: account_of(u64::from(command.id)),
         symbol: SYMBOL,
@@ -156,7 +167,7 @@ fn order(command: &workload::Command) -> NewOrder {
         side: command.side,
         order_type: if at_market { OrderType::Market } else { OrderType::Limit },
         time_in_force: if command.op == Op::Ioc && !at_market { TimeInForce::Ioc } else { TimeInForce::Gtc },
-        price: (!at_market).then_some(Price(command.price.into())),
+        price: (!at_market).then_some(Price(price.into())),
         size: Size::Base(Quantity(command.qty.into())),
         stop_price: None,
         self_trade_prevention: SelfTradePrevention::None,

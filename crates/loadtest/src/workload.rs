@@ -6,6 +6,7 @@
 //! book. [`mix_b`] is mostly moves of resting orders. A stream begins with a warm-up that fills the book; only what
 //! comes after it counts.
 
+mod checked;
 mod flow;
 mod mix_a;
 mod mix_b;
@@ -14,6 +15,7 @@ mod random;
 use crossbook_types::{OrderId, Price, Quantity, Side};
 use serde::Serialize;
 
+pub use self::checked::{Invalid, LIVE_MAX, PRICE_MAX, QUANTITY_MAX};
 pub use self::mix_a::mix_a;
 pub use self::mix_b::mix_b;
 pub use self::random::SplitMix64;

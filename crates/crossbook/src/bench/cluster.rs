@@ -14,10 +14,11 @@ use crossbook_loadtest::operator::{Operator, Trader};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::Serialize;
 
+use super::Error;
 use super::processor::Used;
-use super::{Error, write_json};
 use crate::cluster::local::NO_LIMITS;
 use crate::command::bench::{Cluster, Rate};
+use crate::report::write_json;
 
 /// An answer that takes longer is given up.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -65,7 +66,7 @@ pub fn run(options: &Cluster, runtime: &tokio::runtime::Runtime) -> Result<(), E
             }
         }
     }
-    options.json.as_deref().map_or(Ok(()), |path| write_json(path, &report))
+    options.json.as_deref().map_or(Ok(()), |path| Ok(write_json(path, &report)?))
 }
 
 /// Measures one layout at every rate.

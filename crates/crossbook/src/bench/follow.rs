@@ -19,13 +19,14 @@ use crossbook_types::{RequestNumber, Sequence};
 use serde::Serialize;
 use tempfile::TempDir;
 
+use super::Error;
 use super::databases::{self, Place};
 use super::processor::Used;
 use super::shown::Shown;
-use super::{Error, write_json};
 use crate::command::bench::Store;
 use crate::history::source::LogSource;
 use crate::history::{Announcing, Keeper};
+use crate::report::{Axis, Chart, Section, Series, Table, Unit, Verdict, write_json};
 use crate::venue::{fatal, log_folder, snapshot_folder};
 
 /// The most by which a history may be behind the venue that keeps up with it: ten times as long as rows wait for others.
@@ -106,7 +107,10 @@ pub fn run(options: &Store, runtime: &tokio::runtime::Runtime) -> Result<(), Err
         runtime.block_on(place.clear())?;
         report.databases.push(Measured { database: place.name, followed, alone });
     }
-    options.json.as_deref().map_or(Ok(()), |path| write_json(path, &report))
+    if let Some(path) = &options.html {
+        page(&report).write_html(path)?;
+    }
+    options.json.as_deref().map_or(Ok(()), |path| Ok(write_json(path, &report)?))
 }
 
 /// A venue without a gateway.
@@ -287,6 +291,50 @@ impl Outlet for Nobody {
     fn publish(&mut self, _: &mut Events) {}
 
     fn not_taken(&mut self, _: RequestNumber, _: NotTaken) {}
+}
+
+/// The results, to be looked at.
+fn page(report: &Report) -> crate::report::Report {
+    let summary = format!(
+        "A venue takes {} commands a second for {} seconds, and the history is written behind it; then the same log once more, with nobody \
+         trading.",
+        report.rate, report.seconds
+    );
+    let mut page = crate::report::Report::begin("The history behind a venue", summary, Some(&std::env::temp_dir()));
+    let header = ["", "commands/s", "rows/s", "lag at most", "drained in", "alone: commands/s", "alone: rows/s"];
+    let (mut table, mut verdicts) = (Table::new(header), Vec::new());
+    let (mut processors, mut lag, mut rate) = (Table::new(["", "who", "trading", "alone"]), Vec::new(), Vec::new());
+    for Measured { database, followed, alone } in &report.databases {
+        let rates = [followed.commands_per_second, followed.rows_per_second].map(|rate| Unit::Count.show(rate));
+        let times = [followed.lag_seconds_max, followed.drain_seconds].map(|time| Unit::Seconds.show(time));
+        let rates_alone = [alone.commands_per_second, alone.rows_per_second].map(|rate| Unit::Count.show(rate));
+        table.row([(*database).to_owned()].into_iter().chain(rates).chain(times).chain(rates_alone));
+        for (who, share) in &followed.processors {
+            let idle = alone.processors.get(who).copied().unwrap_or_default();
+            processors.row([(*database).to_owned(), who.clone(), format!("{share:.2}"), format!("{idle:.2}")]);
+        }
+        let found = if followed.kept_up { "it keeps up" } else { "it does not" };
+        verdicts.push(Verdict::new(*database, "the history keeps up", found, followed.kept_up));
+        let seconds = |value: fn(&Sample) -> f64| {
+            followed.samples.iter().map(|sample| (f64::from(sample.second), value(sample))).collect()
+        };
+        lag.push(Series::new(*database, seconds(|sample| sample.lag_seconds)));
+        let counts = followed.samples.iter().map(|sample| sample.commands as f64);
+        let before = std::iter::once(0.0).chain(counts.clone());
+        let each = counts.zip(before).enumerate().map(|(at, (now, before))| ((at + 1) as f64, now - before));
+        rate.push(Series::new(*database, each.collect()));
+    }
+    let time = || Axis::linear("time", Unit::Seconds);
+    let rates = Axis::linear("commands a second", Unit::PerSecond);
+    page.push(
+        Section::new("Behind a venue that trades")
+            .table(table)
+            .verdicts(verdicts)
+            .chart(Chart::lines("How far the history is behind", time(), Axis::linear("lag", Unit::Seconds), lag))
+            .chart(Chart::lines("Commands that the venue took", time(), rates, rate)),
+    );
+    page.push(Section::new("Processors used, on average").table(processors));
+    page
 }
 
 fn print_followed(place: &Place, followed: &Followed) {

@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::databases::{self, Place};
 use super::shown::Shown;
-use super::{Error, follow, rows, write_json};
+use super::{Error, follow, rows};
 use crate::command::bench::Store;
+use crate::report::{Axis, Chart, Section, Table, Unit, write_json};
 
 /// Rows in a transaction.
 const BATCHES: [usize; 5] = [10, 50, 100, 200, 500];
@@ -73,7 +74,48 @@ pub fn run(options: &Store) -> Result<(), Error> {
         }
         report.databases.push(Measured { database: place.name, runs });
     }
-    options.json.as_deref().map_or(Ok(()), |path| write_json(path, &report))
+    if let Some(path) = &options.html {
+        page(&report).write_html(path)?;
+    }
+    options.json.as_deref().map_or(Ok(()), |path| Ok(write_json(path, &report)?))
+}
+
+/// The results, to be looked at.
+fn page(report: &Report) -> crate::report::Report {
+    let mut page = crate::report::Report::begin(
+        "Writing the history to SQL",
+        "The same rows by a statement each and in batches, into empty tables.",
+        Some(&std::env::temp_dir()),
+    );
+    let mut by_table = Table::new(["table", "rows"]);
+    for (table, rows) in &report.rows {
+        by_table.row([(*table).to_owned(), Unit::Count.show(*rows as f64)]);
+    }
+    let mut table = Table::new(["", "rows a transaction", "rows", "seconds", "rows a second", "times single"]);
+    for (database, run) in report.databases.iter().flat_map(|of| of.runs.iter().map(|run| (of.database, run))) {
+        table.row([
+            database.to_owned(),
+            run.batch.to_string(),
+            Unit::Count.show(run.rows as f64),
+            format!("{:.2}", run.seconds),
+            Unit::Count.show(run.rows_per_second),
+            format!("{:.1}", run.times_single),
+        ]);
+    }
+    let batches = [1].into_iter().chain(BATCHES).map(|batch| format!("{batch} a transaction")).collect();
+    let series = report
+        .databases
+        .iter()
+        .map(|of| (of.database.to_owned(), of.runs.iter().map(|run| run.rows_per_second).collect()));
+    let axis = Axis::logarithmic("rows a second", Unit::PerSecond);
+    page.push(Section::new("Rows a second").table(table).chart(Chart::bars(
+        "Rows a second, by rows in a transaction",
+        batches,
+        axis,
+        series.collect(),
+    )));
+    page.push(Section::new("The rows").text("As the standard workload makes them.").table(by_table));
+    page
 }
 
 /// Writes the first `count` rows into empty tables, and tells how many seconds that took.

@@ -1,10 +1,12 @@
 //! The options of `crossbook bench`.
 
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
+use crossbook_loadtest::workload::{GroundTruth, LIVE_MAX};
 
 const STORE_EXAMPLES: &str = "\
 Examples:
@@ -37,6 +39,50 @@ Examples:
 
 It writes some 100 bytes a command into a temporary folder (TMPDIR says where), and deletes them.";
 
+const BOOK_EXAMPLES: &str = "\
+Examples:
+  Both mixes of the standard workload, verified against the published trades:
+    crossbook bench book
+
+  A page to send to somebody, and figures for a program:
+    crossbook bench book --html book.html --json book.json
+
+  Another stream of the same kind, or a file of records of 16 bytes, whose first 100,000 commands fill the book:
+    crossbook bench book --mix a --seed 7
+    crossbook bench book --commands mix-a.bin --warmup 100000
+
+The exit status is 3 when trades are not what they must be. The form of a file: docs/performance.md.";
+
+const API_EXAMPLES: &str = "\
+Examples:
+  A scratch venue in a temporary folder, loaded over its own API:
+    crossbook bench api --html api.html
+
+  The same on a disk that is not that of temporary files:
+    TMPDIR=/mnt/disk crossbook bench api
+
+  A venue that runs elsewhere, whose limits are lifted; markets and accounts are made on it:
+    export CROSSBOOK_ADMIN_TOKEN=...
+    crossbook bench api --url 10.0.0.5:8080 --admin 10.0.0.5:8081 --parts rest,websocket
+
+The exit status is 3 when the venue's books do not add up in the end.";
+
+const STRUCTURES_EXAMPLES: &str = "\
+Examples:
+  A sorted array, heaps, a tree and the book at 100 to 1,000,000 orders:
+    crossbook bench structures --html structures.html
+
+  At one size:
+    crossbook bench structures --orders 10000";
+
+const LOG_EXAMPLES: &str = "\
+Examples:
+  Files against the bare disk, and Redis streams on servers of their own:
+    crossbook bench log --html log.html
+
+  On the disk where the venue will be, without Redis:
+    crossbook bench log --folder /var/lib/crossbook --providers files";
+
 /// `crossbook bench`.
 #[derive(Debug, Args)]
 pub struct Bench {
@@ -48,6 +94,21 @@ pub struct Bench {
 /// What to measure.
 #[derive(Debug, Subcommand)]
 pub enum What {
+    /// The order book on one thread: commands a second, service time, bytes a resting order.
+    #[command(after_long_help = BOOK_EXAMPLES)]
+    Book(Matching),
+    /// The same of the whole engine, with accounts, holds, fees and events.
+    #[command(after_long_help = BOOK_EXAMPLES.replace("bench book", "bench engine"))]
+    Engine(Matching),
+    /// What orders can be kept in: sorted arrays, heaps, a tree, and the book.
+    #[command(after_long_help = STRUCTURES_EXAMPLES)]
+    Structures(Structures),
+    /// The durable log: files and Redis streams, by size of the batch and by how many append; push against poll.
+    #[command(after_long_help = LOG_EXAMPLES)]
+    Log(Log),
+    /// A venue over its API: ping, orders over REST and WebSocket, market data to many.
+    #[command(after_long_help = API_EXAMPLES)]
+    Api(Api),
     /// How fast the history is written to SQL: rows one by one and in batches, or behind a venue that trades.
     #[command(after_long_help = STORE_EXAMPLES)]
     Store(Store),
@@ -57,6 +118,188 @@ pub enum What {
     /// Orders through a whole cluster on this machine: how many, how fast, and what each costs in processor time, by role.
     #[command(after_long_help = CLUSTER_EXAMPLES)]
     Cluster(Cluster),
+}
+
+/// `crossbook bench book` and `crossbook bench engine`.
+#[derive(Debug, Args)]
+pub struct Matching {
+    /// Mixes of the standard workload: a, like a venue, half orders and half cancels; b, mostly moves.
+    #[arg(long, value_name = "MIXES", default_value = "a,b", value_delimiter = ',')]
+    pub mix: Vec<Mix>,
+    /// Seed of the mixes [default: those of the published figures].
+    #[arg(long, value_name = "NUMBER", conflicts_with = "commands")]
+    pub seed: Option<u64>,
+    /// Commands after the warm-up.
+    #[arg(long, value_name = "NUMBER", default_value_t = GroundTruth::COUNT, conflicts_with = "commands")]
+    pub count: usize,
+    /// Orders that mix b keeps live; its warm-up has as many commands.
+    #[arg(
+        long,
+        value_name = "NUMBERS",
+        default_value = "1000,100000",
+        value_delimiter = ',',
+        conflicts_with = "commands"
+    )]
+    pub live: Vec<usize>,
+    /// Run the records of this file instead.
+    #[arg(long, value_name = "FILE", conflicts_with = "mix")]
+    pub commands: Option<PathBuf>,
+    /// How many commands fill the book and do not count [default: 100000 in mix a, 0 in a file].
+    #[arg(long, value_name = "NUMBER")]
+    pub warmup: Option<usize>,
+    /// Passes for throughput; the median counts.
+    #[arg(long, value_name = "NUMBER", default_value_t = 5)]
+    pub runs: usize,
+    /// Resting orders whose memory is measured.
+    #[arg(long, value_name = "NUMBERS", default_value = "100000,1000000", value_delimiter = ',')]
+    pub resting: Vec<usize>,
+    /// Write what was measured to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a page with tables and charts to this file.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// A mix of the standard workload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Mix {
+    /// Like a venue.
+    A,
+    /// Mostly moves.
+    B,
+}
+
+/// `crossbook bench structures`.
+#[derive(Debug, Args)]
+pub struct Structures {
+    /// How many orders.
+    #[arg(long, value_name = "NUMBERS", default_value = "100,1000,5000,10000,1000000", value_delimiter = ',', value_parser = orders_in_a_book)]
+    pub orders: Vec<usize>,
+    /// Seed of the orders.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+    /// Write what was measured to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a page with tables and charts to this file.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// `crossbook bench log`.
+#[derive(Debug, Args)]
+pub struct Log {
+    /// Which providers.
+    #[arg(long, value_name = "PROVIDERS", default_value = "files,redis", value_delimiter = ',')]
+    pub providers: Vec<Provider>,
+    /// Where the files go, in a folder of their own that is deleted at the end [default: where temporary files are].
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// Records in a batch.
+    #[arg(long, value_name = "NUMBERS", default_value = "1,10,100,1000", value_delimiter = ',', value_parser = at_least_one)]
+    pub batches: Vec<usize>,
+    /// How many append at once, to files.
+    #[arg(long, value_name = "NUMBERS", default_value = "1,4,16,64,256", value_delimiter = ',', value_parser = at_least_one)]
+    pub appenders: Vec<usize>,
+    /// How long each measurement takes.
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub seconds: u32,
+    /// Write what was measured to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a page with tables and charts to this file.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// Where a log lives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Provider {
+    /// Segment files.
+    Files,
+    /// Streams of a Redis cluster of one master and one replica, started for the purpose.
+    Redis,
+}
+
+/// `crossbook bench api`.
+#[derive(Debug, Args)]
+pub struct Api {
+    /// The client API of a venue that runs, instead of one that is started for the purpose.
+    #[arg(long, value_name = "ADDR", requires = "admin")]
+    pub url: Option<Address>,
+    /// Its admin API; CROSSBOOK_ADMIN_TOKEN has the token.
+    #[arg(long, value_name = "ADDR", requires = "url")]
+    pub admin: Option<Address>,
+    /// What to measure.
+    #[arg(long, value_name = "PARTS", default_value = "rest,websocket,fanout", value_delimiter = ',')]
+    pub parts: Vec<Part>,
+    /// Connections over REST, each with an account of its own.
+    #[arg(long, value_name = "NUMBER", default_value_t = 64, value_parser = at_least_one)]
+    pub connections: usize,
+    /// Connections over WebSocket, of the same accounts.
+    #[arg(long, value_name = "NUMBER", default_value_t = 8, value_parser = at_least_one)]
+    pub sockets: usize,
+    /// Requests under way on each of these.
+    #[arg(long, value_name = "NUMBER", default_value_t = 32, value_parser = at_least_one)]
+    pub pipeline: usize,
+    /// How long each measurement takes.
+    #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub seconds: u32,
+    /// How many times ping and orders are measured in turn.
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = at_least_one)]
+    pub rounds: usize,
+    /// Orders a second in the open loop.
+    #[arg(long, value_name = "NUMBER", default_value = "5000")]
+    pub rate: NonZeroU64,
+    /// Subscribers of market data.
+    #[arg(long, value_name = "NUMBERS", default_value = "0,1,100,1000", value_delimiter = ',')]
+    pub subscribers: Vec<usize>,
+    /// Write what was measured to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a page with tables and charts to this file.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// What of the API to measure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Part {
+    /// Ping and orders over REST.
+    Rest,
+    /// Orders over the WebSocket API, many under way on a connection.
+    Websocket,
+    /// Market data to many subscribers.
+    Fanout,
+}
+
+/// Where a server listens: HOST:PORT, or the same behind http://.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Address(pub SocketAddr);
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("https://") {
+            return Err("the load does not speak TLS; give the address of a listener without it".to_owned());
+        }
+        let place = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+        let found = place.to_socket_addrs().map_err(|error| format!("{error}; expected HOST:PORT"))?.next();
+        found.map(Self).ok_or_else(|| "the name has no address".to_owned())
+    }
+}
+
+/// Half of what a book takes, and more than none.
+fn orders_in_a_book(text: &str) -> Result<usize, String> {
+    let number = at_least_one(text)?;
+    if number > LIVE_MAX { Err(format!("at most {LIVE_MAX} are possible")) } else { Ok(number) }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.parse().map_err(|_| "a whole number is expected".to_owned())?;
+    if number == 0 { Err("at least 1 is needed".to_owned()) } else { Ok(number) }
 }
 
 /// `crossbook bench recovery`.
@@ -169,6 +412,9 @@ pub struct Store {
     /// Write what was measured to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write a page with tables and charts to this file.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 /// Which databases to measure.

@@ -12,7 +12,7 @@ use scale::Mapping;
 const WIDTH: f64 = 880.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 84.0;
-const RIGHT: f64 = 18.0;
+const RIGHT: f64 = 36.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 46.0;
 /// Colours and dashes that the styles know; more series begin again.
@@ -48,7 +48,7 @@ fn lines(out: &mut String, chart: &Chart, series: &[Series]) {
     let mapped = (Mapping::over(&chart.x, points().map(|p| p.0)), Mapping::over(&chart.y, points().map(|p| p.1)));
     let (Some(x_axis), Some(y)) = mapped else { return nothing(out) };
     let y_axis = y.rounded();
-    legend(out, series.iter().map(|series| &series.name[..]));
+    legend(out, LINE, series.iter().map(|series| &series.name[..]));
     open(out, &chart.title);
     horizontal(out, &chart.y, &y_axis);
     for tick in x_axis.ticks() {
@@ -97,7 +97,7 @@ fn bars(out: &mut String, chart: &Chart, groups: &[String], series: &[(String, V
     let Some(y) = Mapping::over(&chart.y, values()) else { return nothing(out) };
     // The least bar is still a bar.
     let y_axis = y.rounded().with_room_below();
-    legend(out, series.iter().map(|(name, _)| &name[..]));
+    legend(out, BAR, series.iter().map(|(name, _)| &name[..]));
     open(out, &chart.title);
     horizontal(out, &chart.y, &y_axis);
     let group_width = (WIDTH - LEFT - RIGHT) / groups.len() as f64;
@@ -178,13 +178,16 @@ fn horizontal(out: &mut String, axis: &Axis, mapping: &Mapping<'_>) {
     );
 }
 
-fn legend<'a>(out: &mut String, names: impl Iterator<Item = &'a str>) {
+/// What stands for a series in a legend.
+const LINE: &str = "<line class=\"line\" x1=\"0\" y1=\"5\" x2=\"26\" y2=\"5\"/>";
+const BAR: &str = "<rect class=\"bar\" x=\"8\" width=\"10\" height=\"10\"/>";
+
+fn legend<'a>(out: &mut String, mark: &str, names: impl Iterator<Item = &'a str>) {
     out.push_str("<ul>");
     for (at, name) in names.enumerate() {
         let _ = write!(
             out,
-            "<li class=\"s{}\"><svg viewBox=\"0 0 26 10\" aria-hidden=\"true\"><line class=\"line\" x1=\"0\" y1=\"5\" x2=\"26\" y2=\"5\"/></svg>\
-             <span>{}</span></li>",
+            "<li class=\"s{}\"><svg viewBox=\"0 0 26 10\" aria-hidden=\"true\">{mark}</svg><span>{}</span></li>",
             at % STYLES,
             escape(name)
         );

@@ -6,7 +6,6 @@
 
 pub mod mirror;
 pub mod steps;
-pub mod workload;
 
 use crossbook_engine::command::{
     Body, CancelAll, CancelOrder, ChangeMarket, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target,

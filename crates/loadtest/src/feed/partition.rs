@@ -1,33 +1,38 @@
-//! The standard workload as commands of a partition.
+//! A whole partition under a workload.
 
 use crossbook_engine::command::Body;
 use crossbook_engine::{Answer, Command, Event, Events, Partition, Routing};
-use crossbook_loadtest::feed;
-use crossbook_loadtest::workload::{self, Tally};
-use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
+use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 
-use super::GATEWAY;
+use super::Feed;
+use crate::workload::{self, Tally, Workload};
 
 /// A partition that is fed a workload.
-pub struct Feed {
+#[derive(Debug)]
+pub struct FedPartition {
+    /// The partition, for whoever applies the commands.
     pub partition: Partition,
     number: u64,
-    feed: feed::Feed,
+    feed: Feed,
     bodies: Vec<Body>,
 }
 
-impl Feed {
+impl FedPartition {
     /// A venue with funded accounts, fees of 0.1 %, and room for a workload.
-    pub fn new(workload: &workload::Workload) -> Self {
+    ///
+    /// # Panics
+    /// Never: nothing of the opening is refused.
+    #[must_use]
+    pub fn new(workload: &Workload) -> Self {
         let mut partition = Partition::new(PartitionId(0), Routing::single(), 5);
         let mut number = 0;
         let mut events = Events::new();
-        for body in feed::Feed::opening() {
+        for body in Feed::opening() {
             partition.apply(&command(&mut number, body), &mut events);
         }
         let refused = |event: &Event| matches!(event, Event::Answered { answer: Answer::Refused(_), .. });
-        assert!(!events.all().iter().any(refused));
-        Self { partition, number, feed: feed::Feed::new(workload), bodies: Vec::new() }
+        assert!(!events.all().iter().any(refused), "the opening is refused");
+        Self { partition, number, feed: Feed::new(workload), bodies: Vec::new() }
     }
 
     /// Adds the commands that a command of the workload means.
@@ -37,6 +42,9 @@ impl Feed {
     }
 
     /// Adds the trades to a tally. Every command must have been accepted.
+    ///
+    /// # Panics
+    /// When one was refused.
     pub fn tally(&self, events: &Events, tally: &mut Tally) {
         self.feed.tally(events, tally);
     }
@@ -45,5 +53,5 @@ impl Feed {
 fn command(number: &mut u64, body: Body) -> Command {
     *number += 1;
     let (sequence, time) = (Sequence(*number), Timestamp(*number));
-    Command { sequence, time, source: GATEWAY, number: RequestNumber(*number), body }
+    Command { sequence, time, source: SourceId::FIRST_GATEWAY, number: RequestNumber(*number), body }
 }
