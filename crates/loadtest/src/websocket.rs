@@ -175,3 +175,6 @@ impl Part {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
