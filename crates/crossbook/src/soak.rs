@@ -37,10 +37,12 @@ use timeline::Timeline;
 use trader::{Course, Figures, Shared, Trader};
 use venue::{Access, Made, Vitals};
 
-/// How long the history may take to come up with the venue after the load.
-const CATCH_UP: Duration = Duration::from_secs(3_600);
+/// How long the history may stand still on its way to where the venue is. It may be far behind after a long load on a busy machine.
+const STANDSTILL_MAX: Duration = Duration::from_secs(600);
 /// Between two looks whether it has.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Between two lines about that.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// Why there is no result; each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +90,7 @@ pub enum Error {
     #[error("the venue's answer about {0} is not understood")]
     Answer(String),
     /// The history stays behind.
-    #[error("the history is still {0} commands behind the venue after an hour; look at its database")]
+    #[error("the history is {0} commands behind the venue and has not moved for ten minutes; look at its database")]
     Behind(u64),
     /// There is no such file.
     #[error("there is no file {0}; --database takes the venue's own history")]
@@ -363,7 +365,8 @@ fn own_memory() -> Option<f64> {
 
 /// Waits until the history has everything that the venue has done.
 async fn caught_up(access: &Access) -> Result<(), Error> {
-    let (mut observer, begun, mut said) = (access.observer(), Instant::now(), Instant::now());
+    let (mut observer, mut said) = (access.observer(), Instant::now());
+    let (mut least, mut moved) = (u64::MAX, Instant::now());
     loop {
         let body = observer.read("/readyz").await?;
         let ready: Value = serde_json::from_slice(&body).map_err(|_| Error::Answer("readyz".to_owned()))?;
@@ -371,10 +374,13 @@ async fn caught_up(access: &Access) -> Result<(), Error> {
         if behind == 0 {
             return Ok(());
         }
-        if begun.elapsed() > CATCH_UP {
+        if behind < least {
+            (least, moved) = (behind, Instant::now());
+        }
+        if moved.elapsed() > STANDSTILL_MAX {
             return Err(Error::Behind(behind));
         }
-        if said.elapsed() > Duration::from_secs(2) {
+        if said.elapsed() > SAY_EVERY {
             said = Instant::now();
             eprintln!("the history is {behind} commands behind; waiting for it");
         }
