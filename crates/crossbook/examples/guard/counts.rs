@@ -113,7 +113,7 @@ struct Line<'a> {
 
 /// How much more `now` is than `known`, in percent; less is below zero.
 fn change(known: u64, now: u64) -> f64 {
-    if known == now { 0.0 } else { (now as f64 / known as f64 - 1.0) * 100.0 }
+    if known == now { 0.0 } else { (now as f64 - known as f64) * 100.0 / known as f64 }
 }
 
 impl Line<'_> {
