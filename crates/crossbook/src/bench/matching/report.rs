@@ -65,13 +65,14 @@ impl From<Summary> for LatencyNs {
 impl Measured {
     pub(super) fn new(
         stream: &Stream,
+        tally: Tally,
         passes: Vec<f64>,
         course: Vec<(f64, f64)>,
         latency: Latency,
         timer_ns: u64,
         faults: Vec<String>,
     ) -> Self {
-        let Tally { trades, volume, notional, hash } = stream.tally;
+        let Tally { trades, volume, notional, hash } = tally;
         Self {
             workload: stream.name.clone(),
             warmup: stream.workload.warmup,
@@ -90,6 +91,16 @@ impl Measured {
             course,
             latency,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn trades(&self) -> u64 {
+        self.trades
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_verified(&self) -> bool {
+        self.verified
     }
 }
 
