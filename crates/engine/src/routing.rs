@@ -37,18 +37,22 @@ impl Routing {
     /// partitions, more than [`Routing::PARTITIONS_MAX`], or a symbol is given to one that does not exist.
     #[must_use]
     pub fn new_checked(partitions: u16, symbols: BTreeMap<SymbolId, PartitionId>) -> Option<Self> {
-        let valid = (1..=Self::PARTITIONS_MAX).contains(&partitions)
-            && symbols.values().all(|partition| partition.0 < partitions);
-        valid.then_some(Self { partitions, names: BTreeMap::new(), symbols })
+        let routing = Self { partitions, names: BTreeMap::new(), symbols };
+        routing.is_sound().then_some(routing)
     }
 
     /// The same, but the markets of these names go to these partitions. Names that are never listed do no harm. `None` if one is
     /// given to a partition that does not exist.
     #[must_use]
     pub fn with_names(mut self, names: BTreeMap<SymbolName, PartitionId>) -> Option<Self> {
-        let valid = names.values().all(|partition| partition.0 < self.partitions);
         self.names = names;
-        valid.then_some(self)
+        self.is_sound().then_some(self)
+    }
+
+    /// Whether there are partitions, not too many, and all that is given to one is given to one that exists. What was read from bytes need not be so.
+    pub(crate) fn is_sound(&self) -> bool {
+        (1..=Self::PARTITIONS_MAX).contains(&self.partitions)
+            && self.names.values().chain(self.symbols.values()).all(|partition| partition.0 < self.partitions)
     }
 
     /// Takes note of the number of a market that is listed. Must happen before anything is sent to it; again changes nothing.
@@ -133,5 +137,24 @@ impl Routing {
         let mixed = (id ^ (id >> 31)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let scaled = (u128::from(mixed) * u128::from(self.partitions)) >> 64;
         PartitionId(u16::try_from(scaled).expect("scaled below the number of partitions"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_names_a_partition_that_is_not_there_is_not_sound() {
+        assert!(Routing::single().is_sound());
+        let name = SymbolName::new_checked("BTCUSDT").unwrap();
+        for bad in [
+            Routing { partitions: 0, ..Routing::single() },
+            Routing { partitions: u16::MAX, ..Routing::single() },
+            Routing { names: BTreeMap::from([(name, PartitionId(1))]), ..Routing::single() },
+            Routing { symbols: BTreeMap::from([(SymbolId(0), PartitionId(1))]), ..Routing::single() },
+        ] {
+            assert!(!bad.is_sound(), "{bad:?}");
+        }
     }
 }

@@ -76,6 +76,9 @@ pub enum Error {
     /// It has orders in a market that does not exist.
     #[error("the state has orders in a market that does not exist")]
     UnknownMarket,
+    /// Its partitions are not those of a venue, or it is none of them.
+    #[error("the state's partitions are not those of a venue")]
+    Routing,
     /// It counts messages to other partitions than its routing knows.
     #[error("the state counts messages to other partitions than there are")]
     Outbox,
@@ -113,6 +116,9 @@ impl Partition {
     /// # Errors
     /// When the state contradicts itself.
     pub fn restore(state: State, hash_seed: u64) -> Result<Self, Error> {
+        if !state.routing.is_sound() || state.id.0 >= state.routing.partitions() {
+            return Err(Error::Routing);
+        }
         let mut matchers: Vec<Option<Box<Matcher>>> = Vec::new();
         matchers.resize_with(state.registry.markets().len(), || None);
         for (symbol, orders) in state.matchers {
@@ -161,5 +167,18 @@ impl Partition {
             }
         }
         Audit { sums, violations }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_of_a_partition_that_the_venue_has_not_is_refused() {
+        let sound = Partition::new(PartitionId(0), Routing::single(), 7).state();
+        assert!(Partition::restore(sound.clone(), 7).is_ok());
+        let restored = Partition::restore(State { id: PartitionId(1), ..sound }, 7);
+        assert_eq!(restored.map(drop), Err(Error::Routing));
     }
 }
