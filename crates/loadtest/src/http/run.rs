@@ -404,9 +404,10 @@ impl Pacer {
                 std::thread::sleep(pause.clamp(PACER_PAUSE_MIN, PACER_PAUSE_MAX));
             }
         }
-        // One more for each client, which finds nothing left and ends.
+        // What had become due when the run was ended early, and one more for each client, which finds nothing left and ends.
+        let last = self.stop.at().map_or(self.total, |at| self.schedule.due_by(at).min(self.total));
         if let Some(semaphore) = self.due.upgrade() {
-            semaphore.add_permits(self.connections);
+            semaphore.add_permits(last.saturating_sub(released) as usize + self.connections);
         }
     }
 }

@@ -236,3 +236,19 @@ async fn a_plan_out_of_bounds_or_without_a_venue_does_not_begin() {
     assert!(matches!(run(Plan { timeout: Duration::ZERO, ..plan }, pingers(1)).await, Err(Error::Times(..))));
     assert!(matches!(run(plan, pingers(1)).await, Err(Error::Connect(..))));
 }
+
+#[test]
+fn what_was_due_when_a_run_was_ended_is_released_besides_one_for_each_client() {
+    let (start, rate) = (Instant::now(), NonZeroU64::new(1_000).unwrap());
+    let schedule = Schedule::new(start, rate);
+    let (stop, due) = (Stop::default(), Arc::new(Semaphore::new(0)));
+    while schedule.due_by(Instant::now()) < 20 {
+        std::hint::spin_loop();
+    }
+    stop.stop();
+    let pacer = Pacer { schedule, total: 1 << 20, connections: 3, due: Arc::downgrade(&due), stop: stop.clone() };
+    pacer.run();
+    let due_by_then = schedule.due_by(stop.at().unwrap()) as usize;
+    assert!(due_by_then >= 20);
+    assert_eq!(due.available_permits(), due_by_then + 3);
+}
