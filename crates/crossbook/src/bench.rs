@@ -6,6 +6,7 @@ mod databases;
 mod follow;
 mod log;
 mod matching;
+mod overload;
 mod processor;
 mod recovery;
 mod rows;
@@ -118,6 +119,7 @@ pub fn run(options: &Bench) -> Result<bool, Error> {
         What::Structures(options) => return structures::run(options),
         What::Log(options) => return log::run(options),
         What::Api(options) => return api::run(options),
+        What::Overload(options) => return overload::run(options, &runtime()?),
         What::Store(options) => store::run(options)?,
         What::Recovery(options) => recovery::run(options, &runtime()?)?,
         What::Cluster(options) => cluster::run(options, &runtime()?)?,

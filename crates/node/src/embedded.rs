@@ -4,7 +4,7 @@
 //!   gateway threads --(queue)--> partition thread: log, apply, sync --(queue)--> publisher thread: the outlet
 //! ```
 //!
-//! Both queues are bounded. When the publisher falls behind, the partition waits for it; when the partition falls behind, its
+//! Both queues are bounded, the first one also by the time that its last request would wait. When the publisher falls behind, the partition waits for it; when the partition falls behind, its
 //! queue fills, and gateways are told that the venue is busy. If either thread fails, the process must end: the caller's
 //! `fatal` is called, once, with the reason.
 
@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use crossbook_engine::{Events, Partition};
@@ -25,6 +25,7 @@ use metrics::{counter, gauge, histogram};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use crate::backlog::Backlog;
 use crate::node::{Clock, Limits, Node, Stage};
 use crate::outlet::Outlet;
 use crate::request::{NotTaken, Request};
@@ -35,6 +36,8 @@ use crate::request::{NotTaken, Request};
 pub struct Options {
     /// Requests that may wait for the partition; more are refused as busy.
     pub queue_requests_max: usize,
+    /// Milliseconds that a request may have to wait for its turn; one that would wait longer is refused as busy. 0: no bound.
+    pub queue_wait_max_ms: u64,
     /// Requests in one batch, which share one sync of the disk.
     pub batch_requests_max: usize,
     /// Batches that may wait for the publisher; the partition waits when there are more.
@@ -43,7 +46,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { queue_requests_max: 8_192, batch_requests_max: 1_024, publish_batches_max: 64 }
+        Self { queue_requests_max: 8_192, queue_wait_max_ms: 100, batch_requests_max: 1_024, publish_batches_max: 64 }
     }
 }
 
@@ -92,6 +95,7 @@ pub struct Handle {
     inbound: Sender<Inbound>,
     stopping: Arc<AtomicBool>,
     source: SourceId,
+    backlog: Backlog,
 }
 
 impl Handle {
@@ -104,8 +108,11 @@ impl Handle {
     /// Sends a request. Never waits.
     ///
     /// # Errors
-    /// When the partition's queue is full or the venue is stopping; the request has no effect then.
+    /// When the partition's queue is full or too slow, or the venue is stopping; the request has no effect then.
     pub fn submit(&self, request: Request) -> Result<(), NotTaken> {
+        if self.backlog.is_too_long(self.inbound.len()) {
+            return Err(NotTaken::Busy);
+        }
         self.send(Inbound::Request(request))
     }
 
@@ -218,17 +225,19 @@ where
     let relay = Relay { publish, recycled };
     let mut node = Node::new(partition, log, SystemClock, relay, source, limits);
     node.observe(stage_metrics());
+    let backlog = Backlog::new(options.batch_requests_max, Duration::from_millis(options.queue_wait_max_ms));
 
     let ended = Arc::clone(&fatal);
-    let partition = thread::Builder::new()
-        .name("partition".to_owned())
-        .spawn(move || guarded("the partition thread", &*ended, move || run_partition(node, &requests, options)))?;
+    let told = backlog.clone();
+    let partition = thread::Builder::new().name("partition".to_owned()).spawn(move || {
+        guarded("the partition thread", &*ended, move || run_partition(node, &requests, options, &told))
+    })?;
     let publisher = thread::Builder::new().name("publisher".to_owned()).spawn(move || {
         guarded("the publisher thread", &*fatal, move || {
             Ok::<_, Infallible>(run_publisher(outlet, published, &recycle))
         })
     })?;
-    let handle = Handle { inbound, stopping: Arc::new(AtomicBool::new(false)), source };
+    let handle = Handle { inbound, stopping: Arc::new(AtomicBool::new(false)), source, backlog };
     Ok(Running { handle, partition, publisher })
 }
 
@@ -253,6 +262,7 @@ fn run_partition<L: Log>(
     mut node: Node<L, SystemClock, Relay>,
     requests: &Receiver<Inbound>,
     options: Options,
+    backlog: &Backlog,
 ) -> Result<(Partition, L), crate::node::Error> {
     let mut stopping = false;
     while !stopping {
@@ -267,11 +277,11 @@ fn run_partition<L: Log>(
                     }
                 }
                 Inbound::Audit(reply) => {
-                    turn_all(&mut node)?;
+                    turn_all(&mut node, backlog)?;
                     reply(audit(node.partition()));
                 }
                 Inbound::Trim(up_to) => {
-                    turn_all(&mut node)?;
+                    turn_all(&mut node, backlog)?;
                     node.log_mut().trim(up_to)?;
                 }
                 Inbound::Stop => {
@@ -288,15 +298,17 @@ fn run_partition<L: Log>(
             }
         }
         gauge!("crossbook_queue_depth", "stage" => "partition").set(requests.len() as f64);
-        turn_all(&mut node)?;
+        turn_all(&mut node, backlog)?;
     }
     let (partition, log, _) = node.finish();
     Ok((partition, log))
 }
 
-fn turn_all<L: Log>(node: &mut Node<L, SystemClock, Relay>) -> Result<(), crate::node::Error> {
+fn turn_all<L: Log>(node: &mut Node<L, SystemClock, Relay>, backlog: &Backlog) -> Result<(), crate::node::Error> {
     while node.queued() > 0 {
+        let began = Instant::now();
         node.turn()?;
+        backlog.turned(began.elapsed());
         let (records, bytes) = {
             let batch = node.log().last_batch();
             (batch.records, batch.bytes)

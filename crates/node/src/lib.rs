@@ -6,6 +6,7 @@
 //! node on threads, for the venue in one process. [`cluster`] runs partitions whose logs live in a store that several processes share.
 
 pub mod audit;
+mod backlog;
 pub mod cluster;
 pub mod embedded;
 pub mod export;

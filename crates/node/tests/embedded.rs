@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crossbook_engine::{Answer, Event, Events, Partition, Routing};
-use crossbook_log::{FileReader, Files, Until, files};
+use crossbook_log::{BatchStats, FileReader, Files, Log, Record, Until, files};
 use crossbook_node::audit::Proof;
 use crossbook_node::embedded::{self, Options, Running};
 use crossbook_node::recovery::Which;
@@ -145,7 +145,8 @@ fn when_the_publisher_is_stuck_the_venue_says_that_it_is_busy() {
     let dir = tempfile::tempdir().unwrap();
     let (log, _) = Files::open(&dir.path().join("log"), files::Options::default()).unwrap();
     let (release, stuck) = mpsc::channel();
-    let options = Options { queue_requests_max: 4, batch_requests_max: 2, publish_batches_max: 1 };
+    let options =
+        Options { queue_requests_max: 4, batch_requests_max: 2, publish_batches_max: 1, ..Options::default() };
     let partition = Partition::new(PartitionId(0), Routing::single(), 0);
     let running = embedded::start(partition, log, Stuck(stuck), options, |reason| panic!("{reason}")).unwrap();
     let until = Instant::now() + DEADLINE;
@@ -161,4 +162,83 @@ fn when_the_publisher_is_stuck_the_venue_says_that_it_is_busy() {
     assert_eq!(why, NotTaken::Busy);
     drop(release);
     assert!(running.stop().is_some());
+}
+
+/// A log whose syncs wait until they are let.
+struct Gated(Files, mpsc::Receiver<()>);
+
+impl Log for Gated {
+    fn append(&mut self, record: Record<'_>) -> Result<(), crossbook_log::Error> {
+        self.0.append(record)
+    }
+
+    fn sync(&mut self) -> Result<Sequence, crossbook_log::Error> {
+        let _ = self.1.recv();
+        self.0.sync()
+    }
+
+    fn tail(&self) -> Sequence {
+        self.0.tail()
+    }
+
+    fn durable(&self) -> Sequence {
+        self.0.durable()
+    }
+
+    fn first(&self) -> Sequence {
+        self.0.first()
+    }
+
+    fn trim(&mut self, up_to: Sequence) -> Result<(), crossbook_log::Error> {
+        self.0.trim(up_to)
+    }
+
+    fn last_batch(&self) -> BatchStats {
+        self.0.last_batch()
+    }
+}
+
+#[test]
+fn who_would_wait_too_long_is_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = Files::open(&dir.path().join("log"), files::Options::default()).unwrap();
+    let (go_on, gate) = mpsc::channel();
+    let (sender, answers) = mpsc::channel();
+    let options = Options { queue_wait_max_ms: 5, batch_requests_max: 1, ..Options::default() };
+    let partition = Partition::new(PartitionId(0), Routing::single(), 0);
+    let running = embedded::start(partition, Gated(log, gate), Told(sender), options, |why| panic!("{why}")).unwrap();
+    let submit = |number| {
+        running.handle().submit(Request { number: RequestNumber(number), body: traffic(number), deadline: None })
+    };
+    let until = |done: &dyn Fn() -> bool| {
+        let deadline = Instant::now() + DEADLINE;
+        while !done() {
+            assert!(Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+    };
+    // The first turn takes longer than anybody may wait.
+    let began = Instant::now();
+    submit(1).unwrap();
+    until(&|| running.handle().queued() == 0 && began.elapsed() > Duration::from_millis(20));
+    go_on.send(()).unwrap();
+    answers.recv_timeout(DEADLINE).unwrap();
+    // The second is under way; nobody waits, so the third may.
+    submit(2).unwrap();
+    until(&|| running.handle().queued() == 0);
+    assert_eq!(submit(3), Ok(()));
+    assert_eq!(submit(4), Err(NotTaken::Busy));
+    drop(go_on);
+    assert!(running.stop().is_some());
+}
+
+/// Tells of every batch that is published.
+struct Told(mpsc::Sender<()>);
+
+impl Outlet for Told {
+    fn publish(&mut self, _: &mut Events) {
+        let _ = self.0.send(());
+    }
+
+    fn not_taken(&mut self, _: RequestNumber, _: NotTaken) {}
 }

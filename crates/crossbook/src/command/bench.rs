@@ -29,6 +29,13 @@ Examples:
 
 It needs redis-server and haproxy, and mariadbd with --history; `make cluster` installs them.";
 
+const OVERLOAD_EXAMPLES: &str = "\
+Examples:
+  A minute of it, with a page of the latencies:
+    crossbook bench overload --html overload.html
+
+Exit status 0: the venue stood it; 3: it did not; 1: it could not be measured.";
+
 const RECOVERY_EXAMPLES: &str = "\
 Examples:
   Back from ten million commands, with a snapshot and without; and what snapshots of a million resting orders cost:
@@ -112,6 +119,9 @@ pub enum What {
     /// How fast the history is written to SQL: rows one by one and in batches, or behind a venue that trades.
     #[command(after_long_help = STORE_EXAMPLES)]
     Store(Store),
+    /// What becomes of a venue that is asked for ten times what it can do: who is admitted, who is refused, and when it is over.
+    #[command(after_long_help = OVERLOAD_EXAMPLES)]
+    Overload(Overload),
     /// How long a venue takes to be back where it stood, and what snapshots cost those who trade meanwhile.
     #[command(after_long_help = RECOVERY_EXAMPLES)]
     Recovery(Recovery),
@@ -300,6 +310,29 @@ fn orders_in_a_book(text: &str) -> Result<usize, String> {
 fn at_least_one(text: &str) -> Result<usize, String> {
     let number = text.parse().map_err(|_| "a whole number is expected".to_owned())?;
     if number == 0 { Err("at least 1 is needed".to_owned()) } else { Ok(number) }
+}
+
+/// `crossbook bench overload`.
+#[derive(Debug, Args)]
+pub struct Overload {
+    /// How long an order may have to wait for its turn, in milliseconds; the venue refuses those that would wait longer.
+    #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub queue_wait_ms: u64,
+    /// Connections, each with an account of its own.
+    #[arg(long, value_name = "NUMBER", default_value_t = 256)]
+    pub connections: usize,
+    /// How long each phase of normal load lasts.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub seconds: u32,
+    /// How long the overload lasts.
+    #[arg(long, value_name = "NUMBER", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub overload_seconds: u32,
+    /// Write what was measured to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// And to this one as a page.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 /// `crossbook bench recovery`.

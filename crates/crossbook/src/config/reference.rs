@@ -44,6 +44,10 @@ const WORDS: &[(&str, &str)] = &[
     ),
     ("node", "The thread that matches, and its queues."),
     ("node.queue_requests_max", "Requests that may wait for it; further ones are refused with -1008."),
+    (
+        "node.queue_wait_max_ms",
+        "How long a request may have to wait for it, as far as can be told; one that would wait longer is refused with -1008 at once. 0: no bound.",
+    ),
     ("node.batch_requests_max", "Requests in one batch, which share one fdatasync."),
     (
         "node.publish_batches_max",

@@ -1,0 +1,258 @@
+//! `crossbook bench overload`: what becomes of a venue that is asked for ten times what it can do.
+//!
+//! A venue of its own is made slow on purpose, one order to a sync of the disk, so that there is something that this machine can send ten times as much
+//! of as it can take. First it is asked for as much as it can do, then for most of that, which is its normal load; then for ten times that; then for the
+//! normal load again. Whoever is admitted must hardly notice, whoever is not must hear so at once, and it must be over when it is over.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbook_loadtest::http::{self, Client, ErrorKind, Flow, Outgoing, Pace, Plan, Prepared, Response};
+use crossbook_loadtest::latency::Latency;
+use crossbook_loadtest::operator::{Operator, Trader};
+use crossbook_loadtest::venue::LocalVenue;
+use serde::Serialize;
+
+use super::Error;
+use crate::command::bench::Overload;
+use crate::report::{Chart, Report, Section, Table, Unit, Verdict, write_json};
+
+/// How much of what it can do is its normal load.
+const NORMAL: f64 = 0.8;
+/// How many times that is asked of it.
+const TIMES: u64 = 10;
+/// What an admitted order may take, in times of what it takes normally, at p99.
+const SLOWER_MAX: f64 = 2.0;
+/// How soon a refusal must come, at p99.
+const REFUSED_MAX: Duration = Duration::from_millis(10);
+/// How soon it must be normal again.
+const BACK_WITHIN: Duration = Duration::from_secs(5);
+/// The codes that a refusal may have: too many requests, too much under way, too many orders.
+const CODES: [i32; 3] = [-1003, -1008, -1015];
+/// An answer that takes longer is given up.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Orders to a sync.
+const BATCH: &str = "1";
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Measured {
+    most_per_second: f64,
+    phases: Vec<Phase>,
+    /// Bytes of memory, the most there were.
+    memory_before: Option<u64>,
+    memory_after: Option<u64>,
+    pass: bool,
+}
+
+/// One rate, for a while.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Phase {
+    name: &'static str,
+    due_per_second: u64,
+    sent_per_second: f64,
+    admitted_per_second: f64,
+    admitted_p50_ms: f64,
+    admitted_p99_ms: f64,
+    refused_per_second: f64,
+    refused_p99_ms: f64,
+    /// By code; what is not a refusal with a code is under its name.
+    errors: BTreeMap<String, u64>,
+    #[serde(skip)]
+    admitted: Latency,
+}
+
+/// Measures what the command line says. Whether the venue stood it.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool, Error> {
+    let folder = tempfile::tempdir()?;
+    let summary = "What becomes of a venue that is asked for ten times what it can do.";
+    let mut report = Report::begin("Overload", summary, Some(folder.path()));
+    let wait = options.queue_wait_ms.to_string();
+    // There is no history, because it would take processors from the venue for as long as it is behind.
+    let settings = [
+        ("CROSSBOOK_NODE__BATCH_REQUESTS_MAX", BATCH),
+        ("CROSSBOOK_NODE__QUEUE_WAIT_MAX_MS", wait.as_str()),
+        ("CROSSBOOK_HISTORY__DATABASE", "none"),
+    ];
+    let venue = LocalVenue::start(folder.path(), &std::env::current_exe()?, &settings)?;
+    let traders = Operator::new(venue.admin(), venue.token()).make(1, options.connections)?;
+    let shown = indicatif::ProgressBar::new_spinner();
+    shown.enable_steady_tick(Duration::from_millis(100));
+    let go = |name: &'static str, pace, seconds: u32| {
+        shown.set_message(name);
+        runtime.block_on(phase(&venue, &traders, name, pace, Duration::from_secs(seconds.into())))
+    };
+    let seconds = options.seconds;
+    let most = go("as much as it can do", Pace::Closed, seconds)?.admitted_per_second;
+    let rate = |times: u64| NonZeroU64::new((most * NORMAL) as u64 * times).unwrap_or(NonZeroU64::MIN);
+    let normal = go("normal load", Pace::Open(rate(1)), seconds)?;
+    let memory_before = venue.memory_max();
+    let overload = go("ten times that", Pace::Open(rate(TIMES)), options.overload_seconds)?;
+    let memory_after = venue.memory_max();
+    go("afterwards", Pace::Open(rate(1)), BACK_WITHIN.as_secs() as u32)?;
+    let after = go("normal load again", Pace::Open(rate(1)), seconds)?;
+    shown.finish_and_clear();
+    drop(venue);
+
+    let mut measured = Measured {
+        most_per_second: most,
+        phases: vec![normal, overload, after],
+        memory_before,
+        memory_after,
+        pass: false,
+    };
+    show(&measured, options, &mut report);
+    measured.pass = report.passed();
+    println!("{}", report.text());
+    if let Some(path) = &options.html {
+        report.write_html(path)?;
+    }
+    if let Some(path) = &options.json {
+        write_json(path, &measured)?;
+    }
+    Ok(measured.pass)
+}
+
+fn show(measured: &Measured, options: &Overload, report: &mut Report) {
+    let mut table =
+        Table::new(["", "due/s", "sent/s", "admitted/s", "p50", "p99", "refused/s", "p99 of refusals", "errors"]);
+    let ms = |value: f64| Unit::Nanoseconds.show(value * 1e6);
+    for phase in &measured.phases {
+        let errors = phase.errors.iter().map(|(code, count)| format!("{code}: {count}")).collect::<Vec<_>>().join(", ");
+        table.row([
+            phase.name.to_owned(),
+            phase.due_per_second.to_string(),
+            format!("{:.0}", phase.sent_per_second),
+            format!("{:.0}", phase.admitted_per_second),
+            ms(phase.admitted_p50_ms),
+            ms(phase.admitted_p99_ms),
+            format!("{:.0}", phase.refused_per_second),
+            ms(phase.refused_p99_ms),
+            if errors.is_empty() { "none".to_owned() } else { errors },
+        ]);
+    }
+    let [normal, overload, after] = &measured.phases[..] else { return };
+    let text = format!(
+        "A venue that syncs after every order, and admits who will wait {} ms at most, does {:.0} orders/s. Its normal load is {:.0} % of that. An admitted order's \
+         time counts from when it was due, a refusal's from when the order was sent.",
+        options.queue_wait_ms,
+        measured.most_per_second,
+        NORMAL * 100.0,
+    );
+    let curves = measured.phases.iter().map(|phase| (phase.name, &phase.admitted));
+    report.push(
+        Section::new("Phases").text(text).table(table).chart(Chart::percentiles("Latency of admitted orders", curves)),
+    );
+    let times = |phase: &Phase| phase.admitted_p99_ms / normal.admitted_p99_ms;
+    let known = |code: &String| CODES.iter().any(|known| known.to_string() == *code);
+    let strange: u64 = overload.errors.iter().filter(|(code, _)| !known(code)).map(|(_, count)| count).sum();
+    let megabytes =
+        |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000));
+    report.push(Section::new("Verdict").verdicts(vec![
+        Verdict::new(
+            "p99 of admitted orders under overload",
+            format!("at most {SLOWER_MAX} times the normal one"),
+            format!("{:.1} times", times(overload)),
+            times(overload) <= SLOWER_MAX,
+        ),
+        Verdict::new(
+            "p99 of refusals",
+            format!("under {} ms", REFUSED_MAX.as_millis()),
+            ms(overload.refused_p99_ms),
+            overload.refused_p99_ms < REFUSED_MAX.as_secs_f64() * 1e3 && overload.refused_per_second > 0.0,
+        ),
+        Verdict::new("refusals with another code, or none", "0", strange.to_string(), strange == 0),
+        Verdict::new(
+            "what it admits under overload",
+            format!("at least {:.0} % of what it can do", NORMAL * 100.0),
+            format!("{:.0} %", overload.admitted_per_second / measured.most_per_second * 100.0),
+            overload.admitted_per_second >= measured.most_per_second * NORMAL,
+        ),
+        Verdict::new(
+            format!("p99 from {} s afterwards", BACK_WITHIN.as_secs()),
+            format!("at most {SLOWER_MAX} times the normal one, nothing refused"),
+            format!("{:.1} times, {:.0} refused/s", times(after), after.refused_per_second),
+            times(after) <= SLOWER_MAX && after.refused_per_second == 0.0,
+        ),
+        Verdict::new(
+            "memory of the venue, at most",
+            "no more than twice that of normal load",
+            format!("{}, before {}", megabytes(measured.memory_after), megabytes(measured.memory_before)),
+            measured.memory_after.zip(measured.memory_before).is_some_and(|(after, before)| after <= before * 2),
+        ),
+    ]));
+}
+
+/// Orders at one pace.
+async fn phase(
+    venue: &LocalVenue,
+    traders: &[Trader],
+    name: &'static str,
+    pace: Pace,
+    duration: Duration,
+) -> Result<Phase, Error> {
+    let refused = Arc::new(Mutex::new(Latency::new()));
+    let clients = traders.iter().map(|trader| {
+        let Client { credentials, flow } = trader.client();
+        Client { credentials, flow: Watched { flow, refused: Arc::clone(&refused), sent: Instant::now() } }
+    });
+    let plan = Plan { address: venue.http(), pace, requests: http::MAX_REQUESTS, duration, timeout: TIMEOUT };
+    let report = http::run(plan, clients.collect()).await?;
+    let seconds = report.elapsed.as_secs_f64();
+    let mut errors = BTreeMap::new();
+    for error in &report.errors {
+        let code = match error.kind {
+            ErrorKind::Refused { code: Some(code), .. } => code.to_string(),
+            other => format!("{other:?}"),
+        };
+        *errors.entry(code).or_default() += error.count;
+    }
+    let (admitted, refused) = (report.latency.summary(), lock(&refused).summary());
+    let refusals: u64 = report.errors.iter().map(|error| error.count).sum();
+    Ok(Phase {
+        name,
+        due_per_second: match pace {
+            Pace::Open(rate) => rate.get(),
+            Pace::Closed => 0,
+        },
+        sent_per_second: report.sent as f64 / seconds,
+        admitted_per_second: report.throughput(),
+        admitted_p50_ms: admitted.p50_ns as f64 / 1e6,
+        admitted_p99_ms: admitted.p99_ns as f64 / 1e6,
+        refused_per_second: refusals as f64 / seconds,
+        refused_p99_ms: refused.p99_ns as f64 / 1e6,
+        errors,
+        admitted: report.latency,
+    })
+}
+
+/// A client of which it is also known how long refusals took.
+struct Watched<F> {
+    flow: F,
+    refused: Arc<Mutex<Latency>>,
+    sent: Instant,
+}
+
+impl<F: Flow> Flow for Watched<F> {
+    fn next(&mut self, number: u64, outgoing: Outgoing<'_>) -> Option<Prepared> {
+        self.sent = Instant::now();
+        self.flow.next(number, outgoing)
+    }
+
+    fn answered(&mut self, answer: Result<Response<'_>, ErrorKind>, _: Duration) {
+        if let Err(ErrorKind::Refused { .. }) = answer {
+            lock(&self.refused).record(self.sent.elapsed());
+        }
+    }
+}
+
+fn lock(latency: &Mutex<Latency>) -> MutexGuard<'_, Latency> {
+    latency.lock().unwrap_or_else(PoisonError::into_inner)
+}
