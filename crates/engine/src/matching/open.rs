@@ -286,6 +286,11 @@ impl OpenOrders {
         self.remove(Handle::working(slot)).owner
     }
 
+    /// Whether an order of that number is open, whosever it is.
+    pub(crate) fn has(&self, id: OrderId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
     /// The account's open order of that name.
     #[inline]
     pub(crate) fn find(&self, account: AccountId, target: Target) -> Option<Handle> {

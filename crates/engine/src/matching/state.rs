@@ -70,7 +70,6 @@ impl Matcher {
 
     /// Whether the number or the client's name of an order is that of another.
     pub(super) fn is_taken(&self, order: &Order) -> bool {
-        let by_id = self.open.find(order.account, crate::command::Target::Order(order.id));
-        by_id.or_else(|| self.open.find_client(order.account, order.client_order_id)).is_some()
+        self.open.has(order.id) || self.open.find_client(order.account, order.client_order_id).is_some()
     }
 }
