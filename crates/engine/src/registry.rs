@@ -261,6 +261,21 @@ impl Registry {
 }
 
 impl Registry {
+    /// Whether everything is found under its own number or name, and markets trade assets that are listed. What was read from bytes need
+    /// not be so.
+    pub(crate) fn is_sound(&self) -> bool {
+        let counted = |ids: &mut dyn Iterator<Item = u32>| (0..).zip(ids).all(|(at, id)| id == at);
+        counted(&mut self.assets.iter().map(|asset| asset.id.0))
+            && counted(&mut self.markets.iter().map(|market| market.id.0))
+            && self
+                .markets
+                .iter()
+                .flat_map(|market| [market.base, market.quote])
+                .all(|own| self.asset(own.id) == Some(&own))
+            && self.accounts.iter().all(|(id, account)| *id == account.id)
+            && self.api_keys.iter().all(|(name, key)| *name == key.key)
+    }
+
     /// Whether it has nothing.
     pub(crate) fn is_empty(&self) -> bool {
         self.assets.is_empty() && self.accounts.is_empty()
@@ -297,4 +312,22 @@ impl Registry {
 /// A count as an id's number.
 fn count(length: usize) -> u32 {
     u32::try_from(length).expect("fewer than 2^32 assets and markets")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_under_another_number_or_name_is_not_sound() {
+        let mut sound = Registry::default();
+        let asset = ListAsset { name: AssetName::new_checked("BTC").unwrap(), decimals: 8 };
+        sound.list_asset(&asset).unwrap();
+        let account = sound.open_account(&OpenAccount { label: String::new() }, Timestamp(1)).unwrap();
+        assert!(sound.is_sound());
+        let other = Asset { id: AssetId(5), name: asset.name, decimals: 8 };
+        assert!(!Registry { assets: vec![other], ..sound.clone() }.is_sound());
+        let misplaced = BTreeMap::from([(account.id.next(), account)]);
+        assert!(!Registry { accounts: misplaced, ..sound }.is_sound());
+    }
 }

@@ -79,6 +79,9 @@ pub enum Error {
     /// Its partitions are not those of a venue, or it is none of them.
     #[error("the state's partitions are not those of a venue")]
     Routing,
+    /// Its registry has something under another number or name than its own.
+    #[error("the state's registry contradicts itself")]
+    Registry,
     /// It counts messages to other partitions than its routing knows.
     #[error("the state counts messages to other partitions than there are")]
     Outbox,
@@ -118,6 +121,9 @@ impl Partition {
     pub fn restore(state: State, hash_seed: u64) -> Result<Self, Error> {
         if !state.routing.is_sound() || state.id.0 >= state.routing.partitions() {
             return Err(Error::Routing);
+        }
+        if !state.registry.is_sound() {
+            return Err(Error::Registry);
         }
         let mut matchers: Vec<Option<Box<Matcher>>> = Vec::new();
         matchers.resize_with(state.registry.markets().len(), || None);
