@@ -223,7 +223,7 @@ fn campaign(arguments: &Arguments, chosen: &[&Target]) -> std::io::Result<bool> 
     };
     let well = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..arguments.jobs.clamp(1, chosen.len().max(1))).map(|_| scope.spawn(work)).collect();
-        let ends = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Ok(false)));
+        let ends = workers.into_iter().map(|worker| worker.join().unwrap_or(Ok(false)));
         ends.collect::<std::io::Result<Vec<bool>>>()
     })?;
     Ok(guided && well.into_iter().all(|well| well))
