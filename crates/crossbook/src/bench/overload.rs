@@ -247,7 +247,7 @@ impl<F: Flow> Flow for Watched<F> {
     }
 
     fn answered(&mut self, answer: Result<Response<'_>, ErrorKind>, _: Duration) {
-        if let Err(ErrorKind::Refused { .. }) = answer {
+        if answer.is_ok_and(|response| !response.is_success()) {
             lock(&self.refused).record(self.sent.elapsed());
         }
     }
