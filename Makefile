@@ -46,7 +46,7 @@ CLUSTER_ARGS ?=
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue soak deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy fuzz require-cxx guard guard-renew require-valgrind peers bench-log bench-structures
+.PHONY: help recorded build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue soak deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy fuzz require-cxx guard guard-renew require-valgrind peers bench-log bench-structures
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -61,7 +61,7 @@ cluster: build require-redis require-mariadb require-haproxy ## A whole cluster 
 	$(BINARY) cluster --replicas $(REPLICAS) $(CLUSTER_ARGS)
 
 test: FUZZ_SECONDS = 5
-test: lint unit bugs fuzz page guard clients ## Everything: formatting, clippy, unit tests, planted bugs, a little fuzzing, the page, release build, instruction counts, real clients
+test: lint unit bugs fuzz page guard recorded clients ## Everything: formatting, clippy, unit tests, planted bugs, a little fuzzing, the page, release build, instruction counts, real clients
 
 lint: require-rust ## Formatting, and clippy with warnings as errors
 	$(CARGO) fmt --all --check
@@ -104,6 +104,9 @@ guard: require-rust require-valgrind ## Instructions and allocations of fixed wo
 
 guard-renew: require-rust require-valgrind ## Writes down what they are now, where a change is meant to cost what it costs
 	$(CARGO) run --release --locked -p crossbook --example guard -- renew
+
+recorded: require-rust ## Logs that were recorded once, replayed by a release build: each state must be what it was
+	$(CARGO) run --release --locked -p crossbook --example recorded
 
 clients: build $(VENV)/.installed $(MODULES)/.installed ## Real, unmodified exchange clients against the release binary
 	$(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)

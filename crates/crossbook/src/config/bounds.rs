@@ -147,6 +147,8 @@ mod tests {
         "cluster.redis.batch_records_max",
         "cluster.redis.batch_bytes_max",
         "cluster.redis.trim_entries_max",
+        // No bound.
+        "node.queue_wait_max_ms",
         // Checked where the log is opened.
         "log.segment_bytes_max",
         "log.batch_bytes_max",

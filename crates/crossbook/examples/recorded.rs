@@ -1,0 +1,15 @@
+//! The recorded logs once more, by a release build, whose optimiser must not change what a log means. `make recorded` runs it; in a debug build
+//! a test of the simulator does.
+
+#![allow(clippy::unwrap_used, reason = "ends where a state is not what it was")]
+
+#[path = "../../simulator/tests/replay/mod.rs"]
+mod replay;
+
+use std::path::Path;
+
+fn main() {
+    let commands = replay::replay(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../simulator/tests/recorded"));
+    let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+    println!("{commands} recorded commands give the states that they gave, in a {build} build");
+}

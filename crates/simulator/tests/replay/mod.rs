@@ -1,0 +1,58 @@
+//! Replays recorded logs and holds every thousandth state to what it was when they were recorded. The test of the debug build and the program
+//! of the release build (`examples/recorded.rs` of `crossbook`) do the same with it.
+
+use crossbook_engine::{Body, Events, Partition, Routing};
+use crossbook_log::{FileReader, Reader as _, Until};
+use crossbook_types::{PartitionId, Sequence};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// The kind of a command, by its name.
+fn kind(body: &Body) -> String {
+    format!("{body:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
+}
+
+/// Replays every recording in `folder`, and tells how many commands there were.
+///
+/// # Panics
+/// When a state is not what it was.
+pub fn replay(folder: &Path) -> u64 {
+    let mut commands = 0;
+    let mut recordings = 0;
+    for recording in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        recordings += 1;
+        let listed = std::fs::read_to_string(recording.join("hashes")).unwrap();
+        let mut due: BTreeMap<PartitionId, BTreeMap<Sequence, &str>> = BTreeMap::new();
+        for line in listed.lines() {
+            let [partition, sequence, hash] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+            let hashes = due.entry(PartitionId(partition.parse().unwrap())).or_default();
+            hashes.insert(Sequence(sequence.parse().unwrap()), hash);
+        }
+        let routing = Routing::new_checked(due.len() as u16, BTreeMap::new()).unwrap();
+        let mut kinds = BTreeSet::new();
+        for (id, mut hashes) in due {
+            // Any seed of the hash tables gives the same.
+            let mut partition = Partition::new(id, routing.clone(), 0x5EED + u64::from(id.0));
+            let mut reader = FileReader::open(&recording.join(id.to_string()), Sequence(1));
+            let mut events = Events::new();
+            while let Some(record) = reader.next(Until::End).unwrap() {
+                let command = crossbook_wire::decode_command(record.sequence, record.time, record.payload).unwrap();
+                commands += 1;
+                kinds.insert(kind(&command.body));
+                partition.apply(&command, &mut events);
+                partition.drain_outgoing().for_each(drop);
+                events.clear();
+                if let Some(due) = hashes.remove(&command.sequence) {
+                    let hash = crossbook_wire::state_hash(&partition.state());
+                    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+                    assert_eq!(hash, due, "{}, partition {id}, command {}", recording.display(), command.sequence);
+                }
+            }
+            assert!(hashes.is_empty(), "the log of partition {id} ends before {hashes:?}");
+        }
+        let all = "Cancel CancelAll ChangeMarket IssueApiKey ListAsset ListMarket OpenAccount Peer Place RevokeApiKey Transfer";
+        assert_eq!(kinds.into_iter().collect::<Vec<_>>().join(" "), all);
+    }
+    assert!(recordings > 0, "there is a recording");
+    commands
+}
