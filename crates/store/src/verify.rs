@@ -5,7 +5,7 @@
 //! its market is, and the money moves where the accounts are. So what an account's entries add up to is compared over all partitions at
 //! once, by [`compare_entries`], when no message is under way between them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_engine::event::Trade;
 use crossbook_engine::{Cause, Event, Partition};
@@ -65,6 +65,9 @@ pub struct Facts {
     pub entries: BTreeMap<(AccountId, AssetId), Amount>,
     /// Of all candles: trades and quote volume, by market and interval.
     pub candles: BTreeMap<(SymbolId, String), (u64, Amount)>,
+    /// Markets that have rows but no name yet, which another partition writes. Until [`Facts::settle`], it is not known whose they are,
+    /// and they are counted above.
+    pub unnamed: BTreeSet<SymbolId>,
     /// What is in every table, if that was asked for.
     pub contents: Vec<TableContents>,
 }
@@ -81,8 +84,16 @@ impl Facts {
         let (routing, alone) = (database.routing(), database.is_of_one());
         let names = market_names(&mut transaction).await?;
         let owns_account = |account: AccountId| alone || routing.of_account(account) == partition;
-        let owns_market = |symbol: SymbolId| {
-            alone || names.get(&symbol).is_some_and(|name| routing.of_listed(symbol, name) == partition)
+        let mut unnamed = BTreeSet::new();
+        let mut may_own_market = |symbol: SymbolId| {
+            alone
+                || names.get(&symbol).map_or_else(
+                    || {
+                        unnamed.insert(symbol);
+                        true
+                    },
+                    |name| routing.of_listed(symbol, name) == partition,
+                )
         };
         let account = |fields: &Fields<'_>| {
             let asset = u32::try_from(fields.number("asset_id")?);
@@ -103,7 +114,7 @@ impl Facts {
             format!("SELECT {} FROM orders WHERE status IN ('NEW', 'PARTIALLY_FILLED')", ORDERS.selection());
         each(&mut transaction, statement, |row| {
             let order = row.order()?;
-            if owns_market(order.symbol) {
+            if may_own_market(order.symbol) {
                 facts.open_orders.insert((order.symbol, order.order), order);
             }
             Ok(())
@@ -117,7 +128,7 @@ impl Facts {
         );
         each(&mut transaction, statement, |row| {
             let symbol = row.symbol()?;
-            if !owns_market(symbol) {
+            if !may_own_market(symbol) {
                 return Ok(());
             }
             let sums = facts.trades.entry(symbol).or_default();
@@ -137,7 +148,7 @@ impl Facts {
         let statement = format!("SELECT symbol_id, candle_interval, trades, {} FROM candles", text("quote_volume"));
         each(&mut transaction, statement, |row| {
             let symbol = row.symbol()?;
-            if !owns_market(symbol) {
+            if !may_own_market(symbol) {
                 return Ok(());
             }
             let (count, quote) = facts.candles.entry((symbol, row.text("candle_interval")?)).or_default();
@@ -146,12 +157,29 @@ impl Facts {
             Ok(())
         })
         .await?;
+        facts.unnamed = unnamed;
         if with_contents {
             facts.contents = contents::read(&mut transaction).await?;
         }
         transaction.rollback().await?;
         database::close(connection).await;
         Ok(facts)
+    }
+
+    /// Leaves the rows of unnamed markets to whoever they are of. `partition` stands where these rows do, so it knows every market of its
+    /// own that can have any.
+    pub fn settle(&mut self, partition: &Partition) {
+        let routing = partition.routing();
+        let mut foreign = std::mem::take(&mut self.unnamed);
+        foreign.retain(|&symbol| {
+            partition.registry().market(symbol).is_none() || routing.of_symbol(symbol) != partition.id()
+        });
+        if foreign.is_empty() {
+            return;
+        }
+        self.open_orders.retain(|(symbol, _), _| !foreign.contains(symbol));
+        self.trades.retain(|symbol, _| !foreign.contains(symbol));
+        self.candles.retain(|(symbol, _), _| !foreign.contains(symbol));
     }
 }
 
@@ -193,7 +221,8 @@ impl Witness {
         self.trades.clone_from(&facts.trades);
     }
 
-    /// Everything in which the tables differ from the engine, which stands where they do; empty if nothing does.
+    /// Everything in which the tables, of which every row is settled, differ from the engine, which stands where they do; empty if
+    /// nothing does.
     #[must_use]
     pub fn compare(&self, facts: &Facts, partition: &Partition, views: &Views) -> Vec<String> {
         let mut findings = Vec::new();

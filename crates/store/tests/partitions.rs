@@ -114,9 +114,15 @@ impl Cluster {
         }
     }
 
+    async fn facts(&self, database: &Database, partition: PartitionId) -> Facts {
+        let mut facts = Facts::read(database, partition, false).await.unwrap();
+        facts.settle(&self.partitions[usize::from(partition.0)]);
+        facts
+    }
+
     /// What differs between the rows of a partition and the engine.
     async fn findings(&self, database: &Database, partition: PartitionId) -> Vec<String> {
-        let facts = Facts::read(database, partition, false).await.unwrap();
+        let facts = self.facts(database, partition).await;
         let mut views = Views::new(Limits::default());
         let mut witness = Witness::default();
         for (cause, events) in self.told(partition) {
@@ -308,7 +314,7 @@ async fn a_partition_that_is_given_up_costs_the_others_nothing() {
                 };
                 assert_eq!(writer.position().await.unwrap().sequence, Sequence(0));
                 writer.close().await;
-                let left = Facts::read(&database, partition, false).await.unwrap();
+                let left = three.facts(&database, partition).await;
                 assert_eq!(left, Facts::default(), "partition {partition} has nothing left, {:?}", empty.dialect);
                 for &other in &others {
                     assert_eq!(three.findings(&database, other).await, Vec::<String>::new());
@@ -328,6 +334,9 @@ async fn rows_of_an_unknown_market_are_not_taken_for_somebodys() {
         let database = empty.database.clone().routed(three.routing.clone());
         // Partition 0 has not come so far yet.
         fill_part(&database, PartitionId(1), three.told(PartitionId(1)), 200).await;
+        // A partition knows its markets by itself, and what of them is missing.
+        assert_eq!(three.findings(&database, PartitionId(1)).await, Vec::<String>::new(), "{:?}", empty.dialect);
+        assert!(!three.facts(&database, PartitionId(1)).await.trades.is_empty());
         let mut other = Writer::open(&database, PartitionId(2)).await.unwrap();
         assert!(matches!(other.clear_leftovers().await, Err(Error::UnknownMarket(0))));
         let mut registry = Writer::open(&database, PartitionId(0)).await.unwrap();
