@@ -46,7 +46,7 @@ CLUSTER_ARGS ?=
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help recorded build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue soak deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy fuzz require-cxx guard guard-renew require-valgrind peers bench-log bench-structures
+.PHONY: help bench-growth recorded build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue soak deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy fuzz require-cxx guard guard-renew require-valgrind peers bench-log bench-structures
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -111,11 +111,14 @@ recorded: require-rust ## Logs that were recorded once, replayed by a release bu
 clients: build $(VENV)/.installed $(MODULES)/.installed ## Real, unmodified exchange clients against the release binary
 	$(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
 
-bench: bench-engine bench-structures bench-log bench-venue bench-store ## Benchmarks: book and engine, structures, the log, a venue over its API, the history in SQL
+bench: bench-engine bench-growth bench-structures bench-log bench-venue bench-store ## Benchmarks: book and engine, growth, structures, the log, a venue over its API, the history in SQL
 
 bench-engine: build
 	$(BINARY) bench book $(BENCH_ARGS)
 	$(BINARY) bench engine $(BENCH_ARGS)
+
+bench-growth: build
+	$(BINARY) bench growth $(BENCH_ARGS)
 
 bench-structures: build
 	$(BINARY) bench structures $(BENCH_ARGS)

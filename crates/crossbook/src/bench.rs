@@ -4,6 +4,7 @@ mod api;
 mod cluster;
 mod databases;
 mod follow;
+mod growth;
 mod log;
 mod matching;
 mod overload;
@@ -117,6 +118,7 @@ pub fn run(options: &Bench) -> Result<bool, Error> {
         What::Book(options) => return matching::run(matching::What::Book, options),
         What::Engine(options) => return matching::run(matching::What::Engine, options),
         What::Structures(options) => return structures::run(options),
+        What::Growth(options) => return growth::run(options),
         What::Log(options) => return log::run(options),
         What::Api(options) => return api::run(options),
         What::Overload(options) => return overload::run(options, &runtime()?),

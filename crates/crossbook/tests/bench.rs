@@ -174,3 +174,67 @@ fn the_history_has_a_page_too() {
         assert!(page.contains("SQLite") && page.contains("</svg>") && !page.contains("http://"));
     }
 }
+
+/// Runs a measurement whose verdict is no test's matter, and reads what it has written.
+fn judge(arguments: &str) -> (Value, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let [json, html] = ["figures.json", "page.html"].map(|name| folder.path().join(name));
+    let output = crossbook(arguments).arg("--json").arg(&json).arg("--html").arg(&html).output().unwrap();
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{arguments}: {}", said(&output));
+    let page = std::fs::read_to_string(html).unwrap();
+    assert!(page.contains("Verdict") && page.contains("</svg>"), "{arguments}");
+    (serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap(), page)
+}
+
+#[test]
+fn growth_is_measured_in_every_direction_and_the_venues_add_up() {
+    let measured =
+        measure("growth --open-orders 200,1000 --levels 5 --accounts 3,40 --markets 1,7 --commands 1000 --runs 2");
+    let costs = measured.json["costs"].as_array().unwrap();
+    let directions: Vec<&str> = costs.iter().map(|cost| cost["direction"].as_str().unwrap()).collect();
+    assert_eq!(directions.len(), 7);
+    assert_eq!(directions[2], "prices of each side of a book");
+    for cost in costs {
+        assert!(cost["trades"].as_u64().unwrap() > 50, "{cost}");
+        assert!(cost["partitionNs"].as_f64().unwrap() > 0.0 && cost["viewsNs"].as_f64().unwrap() > 0.0, "{cost}");
+    }
+    assert_eq!(measured.text.matches("PASS").count(), 7);
+    let nothing = measure("growth --open-orders 100 --levels= --accounts= --markets= --commands 200 --runs 1");
+    assert_eq!(nothing.json["costs"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_venue_is_back_from_its_log_and_takes_snapshots_beside_orders() {
+    let (json, page) = judge("recovery --commands 20000 --resting 2000 --rate 100 --seconds 1");
+    assert_eq!(json["commands"], 20_000);
+    for (from, least) in [("partition", 20_000), ("whole", 20_000), ("fromOldSnapshot", 1), ("fromLastSnapshot", 0)] {
+        assert!(json[from]["commands"].as_u64().unwrap() >= least, "{from}: {json}");
+        assert!(json[from]["seconds"].as_f64().unwrap() > 0.0, "{from}: {json}");
+    }
+    let stall = &json["stall"];
+    for run in ["with", "without"] {
+        assert_eq!(
+            (stall[run]["orders"].as_u64().unwrap() >= 300, stall[run]["errors"].as_u64()),
+            (true, Some(0)),
+            "{stall}"
+        );
+    }
+    assert!(!stall["snapshotSeconds"].as_array().unwrap().is_empty(), "{stall}");
+    assert!(page.contains("Latency of an order"));
+}
+
+#[test]
+fn a_venue_that_is_asked_for_too_much_refuses_with_the_codes_that_say_so() {
+    let (json, page) = judge("overload --connections 64 --seconds 1 --overload-seconds 2 --queue-wait-ms 1");
+    let phases = json["phases"].as_array().unwrap();
+    assert_eq!(phases.len(), 3);
+    for phase in phases {
+        assert!(phase["admittedPerSecond"].as_f64().unwrap() > 0.0, "{phase}");
+        assert!(phase["admittedP99Ms"].as_f64().unwrap() >= phase["admittedP50Ms"].as_f64().unwrap(), "{phase}");
+        for code in phase["errors"].as_object().unwrap().keys() {
+            assert!(["-1003", "-1008", "-1015"].contains(&code.as_str()), "{phase}");
+        }
+    }
+    assert!(phases[1]["refusedPerSecond"].as_f64().unwrap() > 0.0, "{json}");
+    assert!(page.contains("Latency of admitted orders"));
+}

@@ -82,6 +82,16 @@ Examples:
   At one size:
     crossbook bench structures --orders 10000";
 
+const GROWTH_EXAMPLES: &str = "\
+Examples:
+  Four directions, three sizes each:
+    crossbook bench growth --html growth.html
+
+  Ten million open orders, and nothing else (it takes some 8 GB):
+    crossbook bench growth --open-orders 10000000 --levels '' --accounts '' --markets ''
+
+The exit status is 3 when a venue's books do not add up in the end.";
+
 const LOG_EXAMPLES: &str = "\
 Examples:
   Files against the bare disk, and Redis streams on servers of their own:
@@ -110,6 +120,9 @@ pub enum What {
     /// What orders can be kept in: sorted arrays, heaps, a tree, and the book.
     #[command(after_long_help = STRUCTURES_EXAMPLES)]
     Structures(Structures),
+    /// What a command costs as a venue grows: open orders, book depth, accounts, markets.
+    #[command(after_long_help = GROWTH_EXAMPLES)]
+    Growth(Growth),
     /// The durable log: files and Redis streams, by size of the batch and by how many append; push against poll.
     #[command(after_long_help = LOG_EXAMPLES)]
     Log(Log),
@@ -195,6 +208,55 @@ pub struct Structures {
     /// Write a page with tables and charts to this file.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+}
+
+/// `crossbook bench growth`. An empty list leaves a direction out.
+#[derive(Debug, Args)]
+pub struct Growth {
+    /// Open orders.
+    #[arg(long, value_name = "NUMBERS", default_value = "10000,100000,1000000", value_parser = Sizes::parse)]
+    pub open_orders: Sizes,
+    /// Prices of each side of the book.
+    #[arg(long, value_name = "NUMBERS", default_value = "10,1000,50000", value_parser = Sizes::parse)]
+    pub levels: Sizes,
+    /// Accounts.
+    #[arg(long, value_name = "NUMBERS", default_value = "100,10000,1000000", value_parser = Sizes::parse)]
+    pub accounts: Sizes,
+    /// Markets.
+    #[arg(long, value_name = "NUMBERS", default_value = "1,100,10000", value_parser = Sizes::parse)]
+    pub markets: Sizes,
+    /// Commands in a run.
+    #[arg(long, value_name = "NUMBER", default_value_t = 500_000)]
+    pub commands: usize,
+    /// Runs of each; the median counts.
+    #[arg(long, value_name = "NUMBER", default_value_t = 5)]
+    pub runs: usize,
+    /// Seed of the work.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+    /// Write what was measured to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a page with tables and charts to this file.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// Numbers with commas between them, or none.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sizes(pub Vec<usize>);
+
+impl Sizes {
+    /// The most of anything.
+    const MAX: usize = 10_000_000;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let number = |text: &str| match at_least_one(text)? {
+            number if number > Self::MAX => Err(format!("at most {} are possible", Self::MAX)),
+            number => Ok(number),
+        };
+        text.split(',').filter(|text| !text.is_empty()).map(number).collect::<Result<_, _>>().map(Self)
+    }
 }
 
 /// `crossbook bench log`.
