@@ -23,10 +23,10 @@ use tokio::sync::watch;
 
 use source::LogSource;
 
+use crate::priority::Background;
+
 /// The one partition of a venue in one process.
 pub const PARTITION: PartitionId = PartitionId(0);
-/// The nice value of the thread that writes: 19 is the lowest priority there is.
-const NICE: i32 = 19;
 
 /// Limits of views that forget nothing, for a history that begins with all that they have.
 fn everything() -> Limits {
@@ -146,19 +146,13 @@ impl Keeper {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(database: &Database, source: LogSource, live: Live) -> std::io::Result<Self> {
-        let first = || {
-            // Linux counts priority by thread, and threads that are started from here, such as SQLite's, inherit it. Where it cannot be
-            // had, the history competes with trading like any other thread.
-            if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-                tracing::warn!(%error, "the history runs at normal priority");
-            }
-        };
         let failed = |progress: &Progress| {
             // What is folded can no longer be trusted, so nothing more is written until the next start.
             tracing::error!("the history has stopped, because what it read cannot be; trading goes on");
             progress.fail("the thread that writes had to end; see the log lines, and start the venue anew".to_owned());
         };
-        let recording = Recording::start((database, PARTITION), source, live, first, failed)?;
+        let recording =
+            Recording::start((database, PARTITION), source, live, || Background::History.step_back(), failed)?;
         let history = History::new(database, Arc::clone(recording.progress()));
         Ok(Self { history, recording })
     }

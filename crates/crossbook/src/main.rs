@@ -17,6 +17,7 @@ mod logging;
 mod metrics;
 mod output;
 mod pages;
+mod priority;
 mod progress;
 mod report;
 mod secrets;

@@ -18,6 +18,7 @@ use parking_lot::RwLock;
 
 use crate::config::SnapshotOptions;
 use crate::folded::Folded;
+use crate::priority::Background;
 
 /// The thread, until it is stopped.
 #[derive(Debug)]
@@ -51,6 +52,7 @@ impl Snapshotter {
     pub fn start(work: Work, options: SnapshotOptions) -> std::io::Result<Self> {
         let (stop, stopped) = bounded(1);
         let thread = std::thread::Builder::new().name("snapshots".into()).spawn(move || {
+            Background::Snapshots.step_back();
             let mut work = work;
             let look_every = Duration::from_millis(options.look_every_ms);
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(look_every) {

@@ -18,6 +18,7 @@ use crossbook_node::snapshot::{Saved as _, Snapshots as _};
 use crossbook_types::{PartitionId, Sequence};
 
 use super::{Error, Site};
+use crate::priority::Background;
 
 /// How often the thread looks whether it is time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -50,6 +51,7 @@ impl Snapshotter {
         let (stop, stopped) = bounded(1);
         let mut work = Work { site, worker, every_commands, history, last: BTreeMap::new() };
         let thread = std::thread::Builder::new().name("snapshots".to_owned()).spawn(move || {
+            Background::Snapshots.step_back();
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOK_EVERY) {
                 work.look();
             }

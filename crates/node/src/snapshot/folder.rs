@@ -1,16 +1,24 @@
 //! Snapshots as files in a folder of this machine. They are written whole under another name, synced, and then renamed.
+//!
+//! They are read, synced and removed piece by piece: the log is most likely on the same disk, and what it has to sync for an order waits
+//! behind all that the disk has been given to do before.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crossbook_log::storage::Disk;
 use crossbook_types::Sequence;
+use rustix::fs::Advice;
 
 use super::{Error, Needed, Saved, Snapshots};
 
 /// How the name of a file ends that is not a snapshot yet.
 const UNFINISHED: &str = "unfinished";
+/// How much the disk is given to do at a time.
+const PIECE_BYTES: usize = 256 << 10;
+/// How much of a file is given up at a time, which is cheaper.
+const PIECE_REMOVED_BYTES: u64 = 4 << 20;
 
 /// Snapshots as files in a folder.
 #[derive(Clone, Debug)]
@@ -57,6 +65,29 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error 
     move |source| Error { action, place, source: source.into() }
 }
 
+/// Reads a file, of which the system is to read no more at a time than it is asked for.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    // Where this is not understood, it reads ahead after all.
+    let _ = rustix::fs::fadvise(&file, 0, None, Advice::Random);
+    let length = file.metadata()?.len();
+    let mut bytes = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
+    let piece = PIECE_BYTES as u64;
+    while (&file).take(piece).read_to_end(&mut bytes)? > 0 {}
+    Ok(bytes)
+}
+
+/// Removes a file that may be large. Should that end in the middle, what is left of it is a snapshot that is damaged, and not the last.
+fn remove(path: &Path) -> io::Result<()> {
+    let file = File::options().write(true).open(path)?;
+    let mut left = file.metadata()?.len();
+    while left > PIECE_REMOVED_BYTES {
+        left -= PIECE_REMOVED_BYTES;
+        file.set_len(left)?;
+    }
+    fs::remove_file(path)
+}
+
 impl Snapshots for Folder {
     fn save(&mut self, sequence: Sequence, image: &[u8]) -> Result<(), Error> {
         let target = self.file(sequence);
@@ -66,7 +97,10 @@ impl Snapshots for Folder {
         let write = || -> io::Result<()> {
             let mut file = File::create(&unfinished)?;
             file.write_all(&header)?;
-            file.write_all(image)?;
+            for piece in image.chunks(PIECE_BYTES) {
+                file.write_all(piece)?;
+                file.sync_data()?;
+            }
             file.write_all(&checksum)?;
             file.sync_all()?;
             fs::rename(&unfinished, &target)?;
@@ -79,7 +113,7 @@ impl Snapshots for Folder {
         }
         for old in self.needed.let_go(self.list()?) {
             let path = self.file(old);
-            fs::remove_file(&path).map_err(failed("remove", &path))?;
+            remove(&path).map_err(failed("remove", &path))?;
         }
         Ok(())
     }
@@ -102,7 +136,7 @@ impl Saved for Folder {
 
     fn load(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, Error> {
         let path = self.file(sequence);
-        fs::read(&path).map(super::framed).map_err(failed("read", &path))
+        read(&path).map(super::framed).map_err(failed("read", &path))
     }
 }
 
