@@ -93,12 +93,17 @@ impl Claim {
     ///
     /// # Errors
     /// -2015 if the key is not for this address, -1022 if the signature is wrong.
-    pub fn prove(self, ip: IpAddr, payloads: &[&[u8]], signature: &str) -> Result<Identity, ApiError> {
+    pub fn prove(
+        self,
+        ip: IpAddr,
+        payloads: impl IntoIterator<Item: AsRef<[u8]>>,
+        signature: &str,
+    ) -> Result<Identity, ApiError> {
         let Self(verifier) = self;
         if !verifier.allows(ip) {
             return Err(ApiError::key_rejected());
         }
-        if !payloads.iter().any(|payload| verifier.verify(payload, signature)) {
+        if !payloads.into_iter().any(|payload| verifier.verify(payload.as_ref(), signature)) {
             return Err(ApiError::signature());
         }
         Ok(verifier.identity)

@@ -16,7 +16,7 @@ pub const DECIMAL_CHARACTERS_MAX: usize = 41;
 pub const SYMBOLS_MAX: usize = 1_000;
 
 /// Parameters of a typical order.
-const TYPICAL: usize = 12;
+pub(crate) const TYPICAL: usize = 12;
 /// Timestamps from here on are in microseconds; in milliseconds this would be the year 5138.
 const MICROSECONDS_FROM: u64 = 100_000_000_000_000;
 
@@ -51,7 +51,7 @@ impl<'a> Parameters<'a> {
     /// # Errors
     /// -1101 if a name comes twice, or there are more than [`PARAMETERS_MAX`].
     pub fn from_pairs(pairs: impl IntoIterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Result<Self, ApiError> {
-        let mut parameters = Self::default();
+        let mut parameters = Self { entries: Vec::with_capacity(TYPICAL) };
         for (name, value) in pairs {
             parameters.push(name, value, 0)?;
         }

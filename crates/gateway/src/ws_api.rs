@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::auth::{self, Identity, Security};
 use crate::error::ApiError;
 use crate::operations::{self, Caller, Operation};
+use crate::parameters::Parameters;
 use crate::streams::hub::{ConnectionKind, Membership, user_envelope};
 use crate::streams::outbox::Outbox;
 use crate::streams::socket::Session as _;
@@ -120,11 +121,10 @@ impl ApiSession {
         envelope: Envelope,
         now: Timestamp,
     ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
-        let weight = match request.parameters() {
-            Ok(parameters) => operation.weight(&parameters),
-            Err(_) => 1,
-        };
-        let checked = self.app.limits.charge(self.ip, weight, now).and_then(|_| self.check(operation, &request, now));
+        let parameters = request.parameters();
+        let weight = parameters.as_ref().map_or(1, |parameters| operation.weight(parameters));
+        let charged = self.app.limits.charge(self.ip, weight, now);
+        let checked = charged.and(parameters).and_then(|parameters| self.check(operation, &request, &parameters, now));
         let (app, outbox, ip) = (Arc::clone(&self.app), Arc::clone(self.outbox()), self.ip);
         let caller = match checked {
             Ok(caller) => caller,
@@ -162,16 +162,21 @@ impl ApiSession {
     }
 
     /// Finds out who asks, and whether all is in order.
-    fn check(&mut self, operation: &Operation, request: &Request, now: Timestamp) -> Result<Caller, ApiError> {
-        let parameters = request.parameters()?;
+    fn check(
+        &mut self,
+        operation: &Operation,
+        request: &Request,
+        parameters: &Parameters<'_>,
+        now: Timestamp,
+    ) -> Result<Caller, ApiError> {
         let mut caller = Caller { ip: self.ip, identity: None, deadline: None, now };
         if operation.security != Security::Public {
             let identity = self.identity(request)?;
             identity.require(operation.security)?;
             caller.identity = Some(identity);
-            caller.deadline = Some(auth::timing(&parameters, now)?);
+            caller.deadline = Some(auth::timing(parameters, now)?);
         }
-        operation.check(&parameters, |name| READ_HERE.contains(&name) || request.says_twice(name))?;
+        operation.check(parameters, |name| READ_HERE.contains(&name) || request.says_twice(name))?;
         Ok(caller)
     }
 
@@ -203,9 +208,8 @@ impl ApiSession {
     fn signer(&self, request: &Request) -> Result<Identity, ApiError> {
         let key = request.get("apiKey").map(str::to_owned).or_else(|| self.logon.map(|logon| logon.key.to_string()));
         let signature = request.get("signature").ok_or_else(|| ApiError::mandatory("signature"))?;
-        let [raw, encoded] = request.signed_payloads();
         let claim = auth::claim(&self.app.board, &self.app.keyring, key.as_deref())?;
-        claim.prove(self.ip, &[raw.as_bytes(), encoded.as_bytes()], signature)
+        claim.prove(self.ip, request.signed_payloads(), signature)
     }
 
     /// Answers a request that is about the connection itself.

@@ -1,5 +1,6 @@
 //! The frame around every answer: the request's id, a status, the result or the error, and how much of the limits is used.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use crossbook_types::{AccountId, Timestamp};
@@ -8,6 +9,10 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::limits::OrderCount;
+use crate::streams::json::Object;
+
+/// What a frame with all limits takes, about.
+const FRAME_BYTES: usize = 400;
 
 /// What an answer has in common with its request.
 #[derive(Clone, Debug)]
@@ -40,17 +45,23 @@ impl Usage {
         }
     }
 
-    fn to_json(&self) -> Value {
-        let limit = |kind: &str, interval: &str, every: u64, limit: u64, count: u64| json!({"rateLimitType": kind, "interval": interval, "intervalNum": every, "limit": limit, "count": count});
-        let mut limits = Vec::with_capacity(3);
+    /// Writes it as a list of limits.
+    fn write(&self, out: &mut String) {
+        let mut limit = |kind: &str, interval: &str, every: u64, limit: u64, count: u64| {
+            out.push(if out.ends_with(':') { '[' } else { ',' });
+            let mut object = Object::open(out);
+            object.name("rateLimitType", kind).name("interval", interval).number("intervalNum", every);
+            object.number("limit", limit).number("count", count);
+            object.close();
+        };
         if let Some(orders) = &self.orders {
-            limits.push(limit("ORDERS", "SECOND", 10, self.order_limits.0, orders.short));
-            limits.push(limit("ORDERS", "DAY", 1, self.order_limits.1, orders.day));
+            limit("ORDERS", "SECOND", 10, self.order_limits.0, orders.short);
+            limit("ORDERS", "DAY", 1, self.order_limits.1, orders.day);
         }
         if let Some((used, max)) = self.weight {
-            limits.push(limit("REQUEST_WEIGHT", "MINUTE", 1, max, used));
+            limit("REQUEST_WEIGHT", "MINUTE", 1, max, used);
         }
-        Value::Array(limits)
+        out.push_str(if out.ends_with(':') { "[]" } else { "]" });
     }
 }
 
@@ -78,13 +89,17 @@ impl Envelope {
         self.write(error.status.as_u16(), "error", &body.to_string(), usage)
     }
 
-    fn write(&self, status: u16, key: &str, body: &str, usage: &Usage) -> String {
-        let Self { id, with_limits } = self;
-        let mut text = format!("{{\"id\":{id},\"status\":{status},\"{key}\":{body}");
-        if *with_limits {
-            text.push_str(&format!(",\"rateLimits\":{}", usage.to_json()));
+    fn write(&self, status: u16, key: &'static str, body: &str, usage: &Usage) -> String {
+        let mut text = String::with_capacity(body.len() + FRAME_BYTES);
+        let mut frame = Object::open(&mut text);
+        // Writing to a string cannot fail.
+        let _ = write!(frame.key("id"), "{}", self.id);
+        frame.number("status", status.into());
+        frame.key(key).push_str(body);
+        if self.with_limits {
+            usage.write(frame.key("rateLimits"));
         }
-        text.push('}');
+        frame.close();
         text
     }
 }

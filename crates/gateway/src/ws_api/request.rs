@@ -2,12 +2,17 @@
 //! signatures are made over.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use crate::error::ApiError;
-use crate::parameters::Parameters;
+use crate::parameters::{self, Parameters};
+
+/// What the signed parameters of an order take, about.
+const PAYLOAD_BYTES: usize = 320;
 
 /// What stays as it is when clients percent-encode a value.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -32,20 +37,11 @@ impl Request {
     /// When it is not a request; with its id, as far as it has one.
     pub fn parse(text: &str) -> Result<Self, (Value, ApiError)> {
         let malformed = |id: Value| (id, ApiError::bad_request(-1135, "Invalid JSON Request"));
-        let mut value: Value = serde_json::from_str(text).map_err(|_| malformed(Value::Null))?;
-        let Some(object) = value.as_object_mut() else { return Err(malformed(Value::Null)) };
-        let id = object.remove("id").unwrap_or_default();
+        let Frame { id, method, params } = serde_json::from_str(text).map_err(|_| malformed(Value::Null))?;
         if !matches!(id, Value::Null | Value::Number(_) | Value::String(_)) {
             return Err(malformed(Value::Null));
         }
-        let Some(Value::String(method)) = object.remove("method") else { return Err(malformed(id)) };
-        let params = match object.remove("params") {
-            None | Some(Value::Null) => serde_json::Map::new(),
-            Some(Value::Object(params)) => params,
-            Some(_) => return Err(malformed(id)),
-        };
-        let mut pairs: Vec<(String, String)> =
-            params.into_iter().filter_map(|(name, value)| Some((name, text_of(value)?))).collect();
+        let (Value::String(method), Params(Some(mut pairs))) = (method, params) else { return Err(malformed(id)) };
         pairs.sort_unstable();
         let said = pairs.iter().find(|(name, _)| name == "returnRateLimits");
         let return_rate_limits = said.and_then(|(_, value)| value.parse().ok());
@@ -91,13 +87,96 @@ impl Request {
     }
 
     /// What the signature may be made over: the parameters sorted by name, as they are, and percent-encoded as some clients do.
-    #[must_use]
-    pub fn signed_payloads(&self) -> [String; 2] {
-        let join = |encode: fn(&str) -> String| {
-            let signed = self.pairs.iter().filter(|(name, _)| name != "signature");
-            signed.map(|(name, value)| format!("{name}={}", encode(value))).collect::<Vec<_>>().join("&")
+    pub fn signed_payloads(&self) -> impl Iterator<Item = String> {
+        let join = |encode: for<'a> fn(&'a str) -> Cow<'a, str>| {
+            let mut payload = String::with_capacity(PAYLOAD_BYTES);
+            for (name, value) in self.pairs.iter().filter(|(name, _)| name != "signature") {
+                if !payload.is_empty() {
+                    payload.push('&');
+                }
+                payload.push_str(name);
+                payload.push('=');
+                payload.push_str(&encode(value));
+            }
+            payload
         };
-        [join(str::to_owned), join(|value| utf8_percent_encode(value, ENCODED).to_string())]
+        // Most signatures are right at the first.
+        let ways: [for<'a> fn(&'a str) -> Cow<'a, str>; 2] =
+            [|value| value.into(), |value| utf8_percent_encode(value, ENCODED).into()];
+        ways.into_iter().map(join)
+    }
+}
+
+/// A request as it comes. What is not of the form that it should have is taken too, so that it can be refused under its id.
+#[derive(serde::Deserialize)]
+struct Frame {
+    #[serde(default)]
+    id: Value,
+    #[serde(default)]
+    method: Value,
+    #[serde(default)]
+    params: Params,
+}
+
+/// Parameters in the order in which they came; nothing, if they are no object.
+struct Params(Option<Vec<(String, String)>>);
+
+impl Default for Params {
+    fn default() -> Self {
+        Self(Some(Vec::new()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Params {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Params;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("parameters")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Params, A::Error> {
+                let mut pairs = Vec::with_capacity(parameters::TYPICAL);
+                while let Some((name, value)) = map.next_entry()? {
+                    pairs.extend(text_of(value).map(|value| (name, value)));
+                }
+                Ok(Params(Some(pairs)))
+            }
+
+            fn visit_unit<E>(self) -> Result<Params, E> {
+                Ok(Params::default())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Params, A::Error> {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Params(None))
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Params, E> {
+                Ok(Params(None))
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Params, E> {
+                Ok(Params(None))
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Params, E> {
+                Ok(Params(None))
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Params, E> {
+                Ok(Params(None))
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Params, E> {
+                Ok(Params(None))
+            }
+        }
+
+        deserializer.deserialize_any(Pairs)
     }
 }
 
@@ -126,12 +205,21 @@ mod tests {
         );
         assert!(request.is_signed() && request.get("icebergQty").is_none());
         assert_eq!(
-            request.signed_payloads(),
+            request.signed_payloads().collect::<Vec<_>>(),
             [
                 "apiKey=k&price=1.10&returnRateLimits=false&symbol=A B&timestamp=5",
                 "apiKey=k&price=1.10&returnRateLimits=false&symbol=A%20B&timestamp=5"
             ]
         );
+    }
+
+    #[test]
+    fn parameters_may_be_left_out_but_not_come_twice() {
+        for text in [r#"{"method":"ping"}"#, r#"{"method":"ping","params":null}"#, r#"{"method":"ping","params":{}}"#] {
+            assert_eq!(Request::parse(text).unwrap().pairs, [], "{text}");
+        }
+        let twice = Request::parse(r#"{"id":1,"method":"ping","params":{"a":1,"b":2,"a":3}}"#).unwrap();
+        assert_eq!(twice.parameters().unwrap_err().code, -1101);
     }
 
     #[test]
@@ -160,7 +248,13 @@ mod tests {
             ("[]", json!(null)),
             (r#"{"id":[],"method":"ping"}"#, json!(null)),
             (r#"{"id":7}"#, json!(7)),
-            (r#"{"id":7,"method":"ping","params":[]}"#, json!(7)),
+            (r#"{"id":7,"method":5}"#, json!(7)),
+            (r#"{"id":7,"method":"ping","params":[[1],{}]}"#, json!(7)),
+            (r#"{"id":7,"method":"ping","params":"a"}"#, json!(7)),
+            (r#"{"id":7,"method":"ping","params":-1}"#, json!(7)),
+            (r#"{"id":7,"method":"ping","params":1.5}"#, json!(7)),
+            (r#"{"params":false,"method":"ping","id":"7"}"#, json!("7")),
+            (r#"{"id":7,"id":8,"method":"ping"}"#, json!(null)),
         ] {
             let (answered, error) = Request::parse(text).unwrap_err();
             assert_eq!((answered, error.code), (id, -1135), "{text}");
