@@ -177,6 +177,16 @@ impl<T: Copy> Book<T> {
         self.queues.data(slot)
     }
 
+    /// What rests in all at the price of the order at a slot, which is in it. Cheaper than [`Book::depth_at`], which searches for the price.
+    ///
+    /// # Panics
+    /// When none stands there.
+    #[must_use]
+    #[inline]
+    pub fn depth_around(&self, slot: Slot) -> Quantity {
+        self.queues.total_around(slot)
+    }
+
     /// The orders before and after one in its queue.
     ///
     /// # Panics

@@ -128,6 +128,12 @@ impl<T: Copy> Queues<T> {
         Entry { slot, side: level.side, price: level.price, quantity: Quantity(node.quantity), data: &node.data }
     }
 
+    /// The total of the level that an order is in.
+    #[inline]
+    pub(crate) fn total_around(&self, slot: Slot) -> Quantity {
+        Quantity(self.levels[self.node(slot).level as usize].total)
+    }
+
     /// The neighbours of an order in its queue.
     #[inline]
     pub(crate) fn neighbours(&self, slot: Slot) -> (Option<Slot>, Option<Slot>) {

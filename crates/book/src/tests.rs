@@ -105,6 +105,10 @@ proptest! {
                     if gone { slots.retain(|&(other, _)| other != name); }
                 }
             }
+            for &(_, slot) in &slots {
+                let order = book.get(slot);
+                prop_assert_eq!(book.depth_around(slot), book.depth_at(order.side, order.price));
+            }
             for side in [Side::Buy, Side::Sell] {
                 let expected = naive.sorted(side);
                 prop_assert_eq!(book.best(side).map(|price| price.0), expected.first().map(|order| order.0));

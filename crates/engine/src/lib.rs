@@ -6,8 +6,9 @@
 //! to repeat what it said.
 //!
 //! Inside, an order crosses a border even when both sides are here. The account's side ([`admission`], and the ledger) checks
-//! and holds the funds; the market's side matches and says what is to be paid. They talk in [`peer`] messages through an
-//! outbox, so that they can live in two partitions without a line of them changing.
+//! and holds the funds; the market's side matches and says what is to be paid. Where they live in
+//! two partitions they talk in [`peer`] messages; where both are here, what a message would ask is done at once. Neither knows
+//! the difference.
 
 // Pure: see the rules in ARCHITECTURE.md, and what is meant by them in clippy.toml.
 #![cfg_attr(

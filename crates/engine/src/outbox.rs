@@ -1,13 +1,13 @@
-//! What a partition has to say to others, and to itself.
+//! What a partition has to say to others, and how a market reaches the accounts of its orders wherever they are.
 //!
-//! Messages to itself are taken out again before the next command, in the order in which they were put in; messages to others
-//! are the node's to deliver. The code that sends does not know the difference.
+//! Messages to other partitions are the node's to deliver. What this partition would say to itself is done at once: a market's
+//! settlements and releases go to the ledger here in the order in which they would have come as messages, and nothing that
+//! a market does depends on a balance, so it makes no difference but the time that it takes.
 
-use std::collections::VecDeque;
+use crossbook_ledger::Ledger;
+use crossbook_types::{AccountId, HoldId, Market, PartitionId, RequestNumber};
 
-use crossbook_types::{AccountId, Market, PartitionId, RequestNumber, SymbolId};
-
-use crate::peer::{Outgoing, PeerMessage};
+use crate::peer::{Outgoing, PeerMessage, Settlement};
 use crate::routing::Routing;
 
 /// Messages on their way.
@@ -15,7 +15,6 @@ use crate::routing::Routing;
 pub(crate) struct Outbox {
     own: PartitionId,
     routing: Routing,
-    inward: VecDeque<PeerMessage>,
     outward: Vec<Outgoing>,
     /// By partition, the number of the last message to it.
     sent: Vec<RequestNumber>,
@@ -24,7 +23,7 @@ pub(crate) struct Outbox {
 impl Outbox {
     pub(crate) fn new(own: PartitionId, routing: Routing) -> Self {
         let sent = vec![RequestNumber(0); usize::from(routing.partitions())];
-        Self { own, routing, inward: VecDeque::new(), outward: Vec::new(), sent }
+        Self { own, routing, outward: Vec::new(), sent }
     }
 
     /// With the counts of an earlier one.
@@ -38,6 +37,7 @@ impl Outbox {
         &self.sent
     }
 
+    #[inline]
     pub(crate) fn routing(&self) -> &Routing {
         &self.routing
     }
@@ -48,20 +48,8 @@ impl Outbox {
         self.routing.of_symbol(market.id) == self.own
     }
 
-    /// Sends to the partition that owns an account.
-    #[inline]
-    pub(crate) fn send_to_account(&mut self, account: AccountId, message: PeerMessage) {
-        self.send(self.routing.of_account(account), message);
-    }
-
-    /// Sends to the partition that owns a market.
-    #[inline]
-    pub(crate) fn send_to_symbol(&mut self, symbol: SymbolId, message: PeerMessage) {
-        self.send(self.routing.of_symbol(symbol), message);
-    }
-
     /// Sends to every other partition.
-    pub(crate) fn send_to_others(&mut self, message: &PeerMessage) {
+    pub(crate) fn post_to_others(&mut self, message: &PeerMessage) {
         for to in self.routing.all() {
             if to != self.own {
                 self.post(to, message.clone());
@@ -69,29 +57,50 @@ impl Outbox {
         }
     }
 
-    #[inline]
-    fn send(&mut self, to: PartitionId, message: PeerMessage) {
-        if to == self.own {
-            self.inward.push_back(message);
-        } else {
-            self.post(to, message);
-        }
-    }
-
-    fn post(&mut self, to: PartitionId, message: PeerMessage) {
+    /// Sends to another partition.
+    pub(crate) fn post(&mut self, to: PartitionId, message: PeerMessage) {
+        assert_ne!(to, self.own, "a partition sends nothing to itself");
         let sent = &mut self.sent[usize::from(to.0)];
         *sent = sent.next();
         self.outward.push(Outgoing { to, number: *sent, message });
     }
 
-    /// The next message to itself.
-    #[inline]
-    pub(crate) fn next(&mut self) -> Option<PeerMessage> {
-        self.inward.pop_front()
-    }
-
     /// The messages to others since the last call, in order.
     pub(crate) fn drain_outward(&mut self) -> impl Iterator<Item = Outgoing> {
         self.outward.drain(..)
+    }
+}
+
+/// The accounts of a market's orders: those of this partition, whose money is moved at once, and those of others, which are
+/// sent a message.
+#[derive(Debug)]
+pub(crate) struct Accounts<'a> {
+    pub(crate) ledger: &'a mut Ledger,
+    pub(crate) outbox: &'a mut Outbox,
+}
+
+impl Accounts<'_> {
+    /// Moves the money of one side of a trade.
+    #[inline]
+    pub(crate) fn settle(&mut self, settlement: &Settlement) {
+        match self.elsewhere(settlement.account) {
+            None => self.ledger.settle(settlement.account, settlement.hold, &settlement.leg()),
+            Some(partition) => self.outbox.post(partition, PeerMessage::Settle(*settlement)),
+        }
+    }
+
+    /// Frees what is left of the funds of an order that has ended.
+    #[inline]
+    pub(crate) fn release(&mut self, account: AccountId, hold: HoldId) {
+        match self.elsewhere(account) {
+            None => self.ledger.release(account, hold),
+            Some(partition) => self.outbox.post(partition, PeerMessage::Release { account, hold }),
+        }
+    }
+
+    /// The other partition that owns an account, if this one does not.
+    #[inline]
+    fn elsewhere(&self, account: AccountId) -> Option<PartitionId> {
+        Some(self.outbox.routing.of_account(account)).filter(|&owner| owner != self.outbox.own)
     }
 }

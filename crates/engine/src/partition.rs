@@ -1,14 +1,14 @@
 //! The state machine: one command in, its events out.
 
-use crossbook_ledger::{Ledger, Leg, TransferError};
+use crossbook_ledger::{Ledger, TransferError};
 use crossbook_types::{AccountId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 
 use crate::admission;
 use crate::command::{Body, CancelAll, CancelOrder, Command, NewOrder, TransferRequest};
 use crate::event::{Answer, Cause, Event, Events};
 use crate::matching::Matcher;
-use crate::outbox::Outbox;
-use crate::peer::{Origin, Outgoing, PeerMessage};
+use crate::outbox::{Accounts, Outbox};
+use crate::peer::{Admitted, Origin, Outgoing, PeerMessage};
 use crate::refusal::Refusal;
 use crate::registry::{Change, Registry};
 use crate::routing::Routing;
@@ -100,9 +100,6 @@ impl Partition {
         (self.sequence, self.time) = (command.sequence, command.time);
         if self.sources.is_new(command.source, command.number, command.sequence) {
             self.run(command, events);
-            while let Some(message) = self.outbox.next() {
-                self.receive(message, events);
-            }
             self.ledger.drain_changes(|account, asset, balance| {
                 events.push(Event::BalanceChanged { account, asset, free: balance.free, held: balance.held });
             });
@@ -136,13 +133,13 @@ impl Partition {
         let answer = match &command.body {
             Body::MoveIn(piece) => self.move_in(piece, origin.source, events).map(Some),
             Body::Peer(message) => {
-                self.receive(message.clone(), events);
+                self.receive(message, events);
                 Ok(None)
             }
             _ if self.moving => Err(Refusal::MovingIn),
-            Body::Place(order) => self.place(order, origin),
-            Body::Cancel(request) => self.cancel(request, origin),
-            Body::CancelAll(request) => self.cancel_all(request, origin),
+            Body::Place(order) => self.place(order, origin, events).map(|()| None),
+            Body::Cancel(request) => self.cancel(request, origin, events).map(|()| None),
+            Body::CancelAll(request) => self.cancel_all(request, origin, events).map(|()| None),
             Body::Transfer(request) => self.transfer(request, events).map(Some),
             registry => self.change_registry(registry, events).map(Some),
         };
@@ -155,24 +152,39 @@ impl Partition {
     }
 
     #[inline]
-    fn place(&mut self, order: &NewOrder, origin: Origin) -> Result<Option<Answer>, Refusal> {
+    fn place(&mut self, order: &NewOrder, origin: Origin, events: &mut Events) -> Result<(), Refusal> {
         let market = self.registry.market(order.symbol).ok_or(Refusal::UnknownSymbol)?;
         let admitted = admission::admit(&mut self.ledger, market, *order, origin)?;
-        self.outbox.send_to_symbol(order.symbol, PeerMessage::Admit(admitted));
-        Ok(None)
+        match self.elsewhere(order.symbol) {
+            None => self.market_admit(&admitted, events),
+            Some(partition) => self.outbox.post(partition, PeerMessage::Admit(admitted)),
+        }
+        Ok(())
     }
 
     #[inline]
-    fn cancel(&mut self, request: &CancelOrder, origin: Origin) -> Result<Option<Answer>, Refusal> {
+    fn cancel(&mut self, request: &CancelOrder, origin: Origin, events: &mut Events) -> Result<(), Refusal> {
         self.check_names(request.account, request.symbol)?;
-        self.outbox.send_to_symbol(request.symbol, PeerMessage::Cancel { request: *request, origin });
-        Ok(None)
+        match self.elsewhere(request.symbol) {
+            None => self.market_cancel(request, origin, events),
+            Some(partition) => self.outbox.post(partition, PeerMessage::Cancel { request: *request, origin }),
+        }
+        Ok(())
     }
 
-    fn cancel_all(&mut self, request: &CancelAll, origin: Origin) -> Result<Option<Answer>, Refusal> {
+    fn cancel_all(&mut self, request: &CancelAll, origin: Origin, events: &mut Events) -> Result<(), Refusal> {
         self.check_names(request.account, request.symbol)?;
-        self.outbox.send_to_symbol(request.symbol, PeerMessage::CancelAll { request: *request, origin });
-        Ok(None)
+        match self.elsewhere(request.symbol) {
+            None => self.market_cancel_all(request, origin, events),
+            Some(partition) => self.outbox.post(partition, PeerMessage::CancelAll { request: *request, origin }),
+        }
+        Ok(())
+    }
+
+    /// The other partition that owns a market, if this one does not.
+    #[inline]
+    fn elsewhere(&self, symbol: SymbolId) -> Option<PartitionId> {
+        Some(self.outbox.routing().of_symbol(symbol)).filter(|&owner| owner != self.id)
     }
 
     #[inline]
@@ -260,7 +272,7 @@ impl Partition {
 
     fn spread(&mut self, change: Change) {
         if self.outbox.routing().partitions() > 1 {
-            self.outbox.send_to_others(&PeerMessage::Registry(change));
+            self.outbox.post_to_others(&PeerMessage::Registry(change));
         }
     }
 
@@ -285,40 +297,47 @@ impl Partition {
         }
     }
 
-    /// Does what another partition, or this one, asks.
-    #[inline]
-    fn receive(&mut self, message: PeerMessage, events: &mut Events) {
+    /// Does what another partition asks.
+    fn receive(&mut self, message: &PeerMessage, events: &mut Events) {
         match message {
-            PeerMessage::Admit(admitted) => match self.matchers.get_mut(admitted.order.symbol.0 as usize) {
-                Some(Some(matcher)) => matcher.admit(&admitted, &mut self.outbox, events),
-                // Another partition may learn of a market before this one does.
-                _ => {
-                    let account = admitted.order.account;
-                    self.outbox.send_to_account(account, PeerMessage::Release { account, hold: admitted.hold });
-                    refuse(admitted.origin, Refusal::UnknownSymbol, events);
-                }
-            },
-            PeerMessage::Cancel { request, origin } => match self.matchers.get_mut(request.symbol.0 as usize) {
-                Some(Some(matcher)) => matcher.cancel(&request, origin, &mut self.outbox, events),
-                _ => refuse(origin, Refusal::UnknownSymbol, events),
-            },
-            PeerMessage::CancelAll { request, origin } => match self.matchers.get_mut(request.symbol.0 as usize) {
-                Some(Some(matcher)) => matcher.cancel_all(&request, origin, &mut self.outbox, events),
-                _ => refuse(origin, Refusal::UnknownSymbol, events),
-            },
+            PeerMessage::Admit(admitted) => self.market_admit(admitted, events),
+            PeerMessage::Cancel { request, origin } => self.market_cancel(request, *origin, events),
+            PeerMessage::CancelAll { request, origin } => self.market_cancel_all(request, *origin, events),
             PeerMessage::Settle(settlement) => {
-                let leg = Leg {
-                    pay_asset: settlement.pay_asset,
-                    pay: settlement.pay,
-                    improvement: settlement.improvement,
-                    receive_asset: settlement.receive_asset,
-                    receive: settlement.receive,
-                    fee: settlement.fee,
-                };
-                self.ledger.settle(settlement.account, settlement.hold, &leg);
+                self.ledger.settle(settlement.account, settlement.hold, &settlement.leg());
             }
-            PeerMessage::Release { account, hold } => self.ledger.release(account, hold),
-            PeerMessage::Registry(change) => self.follow(change, events),
+            PeerMessage::Release { account, hold } => self.ledger.release(*account, *hold),
+            PeerMessage::Registry(change) => self.follow(change.clone(), events),
+        }
+    }
+
+    #[inline]
+    fn market_admit(&mut self, admitted: &Admitted, events: &mut Events) {
+        let mut accounts = Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox };
+        match self.matchers.get_mut(admitted.order.symbol.0 as usize) {
+            Some(Some(matcher)) => matcher.admit(admitted, &mut accounts, events),
+            // Another partition may learn of a market before this one does.
+            _ => {
+                accounts.release(admitted.order.account, admitted.hold);
+                refuse(admitted.origin, Refusal::UnknownSymbol, events);
+            }
+        }
+    }
+
+    #[inline]
+    fn market_cancel(&mut self, request: &CancelOrder, origin: Origin, events: &mut Events) {
+        let mut accounts = Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox };
+        match self.matchers.get_mut(request.symbol.0 as usize) {
+            Some(Some(matcher)) => matcher.cancel(request, origin, &mut accounts, events),
+            _ => refuse(origin, Refusal::UnknownSymbol, events),
+        }
+    }
+
+    fn market_cancel_all(&mut self, request: &CancelAll, origin: Origin, events: &mut Events) {
+        let mut accounts = Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox };
+        match self.matchers.get_mut(request.symbol.0 as usize) {
+            Some(Some(matcher)) => matcher.cancel_all(request, origin, &mut accounts, events),
+            _ => refuse(origin, Refusal::UnknownSymbol, events),
         }
     }
 

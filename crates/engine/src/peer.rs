@@ -2,12 +2,13 @@
 //!
 //! An order of an account in partition *a* for a market in partition *b* crosses twice: *a* checks the account, holds the
 //! funds and sends [`PeerMessage::Admit`]; *b* matches and answers with one [`PeerMessage::Settle`] per side of each trade and
-//! one [`PeerMessage::Release`] when an order ends. When both are the same partition the messages go through the same outbox and
-//! are taken from it before the next command is looked at, so nothing else differs.
+//! one [`PeerMessage::Release`] when an order ends. When both are the same partition nothing is sent: what the message would ask is
+//! done at once, by the same code.
 //!
 //! Only *a* knows money; only *b* knows the book. What *b* needs of the account travels with the order (its budget, its fee
 //! rates, the number of its hold), and what *a* needs of a trade travels back as finished amounts.
 
+use crossbook_ledger::Leg;
 use crossbook_types::{AccountId, Amount, AssetId, Fees, HoldId, PartitionId, RequestNumber, SourceId, SymbolId};
 use serde::{Deserialize, Serialize};
 
@@ -102,4 +103,13 @@ pub struct Settlement {
     pub receive: Amount,
     /// What of that goes to the venue.
     pub fee: Amount,
+}
+
+impl Settlement {
+    /// What of it is the ledger's.
+    #[inline]
+    pub(crate) fn leg(&self) -> Leg {
+        let &Self { pay_asset, pay, improvement, receive_asset, receive, fee, .. } = self;
+        Leg { pay_asset, pay, improvement, receive_asset, receive, fee }
+    }
 }

@@ -22,10 +22,10 @@ use crossbook_types::{
 use crate::admission;
 use crate::command::{CancelAll, CancelOrder, Size};
 use crate::event::{Answer, CloseReason, DepthChanged, Event, Events, OrderClosed, OrderPlaced};
-use crate::outbox::Outbox;
-use crate::peer::{Admitted, Origin, PeerMessage};
+use crate::outbox::Accounts;
+use crate::peer::{Admitted, Origin};
 use crate::refusal::Refusal;
-use open::{Handle, OpenOrders, Order, Owner, Removed, Waiting};
+use open::{Handle, Level, OpenOrders, Order, Owner, Removed, Waiting};
 use taker::Taker;
 
 /// One market's orders.
@@ -90,15 +90,15 @@ impl Matcher {
 
     /// Takes an order in and answers its sender.
     #[inline]
-    pub(crate) fn admit(&mut self, admitted: &Admitted, outbox: &mut Outbox, events: &mut Events) {
+    pub(crate) fn admit(&mut self, admitted: &Admitted, accounts: &mut Accounts<'_>, events: &mut Events) {
         let Admitted { order, hold, origin, .. } = admitted;
         let answer = match self.check(admitted) {
             Ok(()) => {
-                let id = self.place(admitted, outbox, events);
+                let id = self.place(admitted, accounts, events);
                 Answer::Placed { symbol: order.symbol, order: id }
             }
             Err(refusal) => {
-                outbox.send_to_account(order.account, PeerMessage::Release { account: order.account, hold: *hold });
+                accounts.release(order.account, *hold);
                 Answer::Refused(refusal)
             }
         };
@@ -186,7 +186,7 @@ impl Matcher {
 
     /// Gives a checked order its number and lets it wait, or match and rest.
     #[inline]
-    fn place(&mut self, admitted: &Admitted, outbox: &mut Outbox, events: &mut Events) -> OrderId {
+    fn place(&mut self, admitted: &Admitted, accounts: &mut Accounts<'_>, events: &mut Events) -> OrderId {
         let new = &admitted.order;
         let id = self.next_order;
         self.next_order = id.next();
@@ -220,8 +220,8 @@ impl Matcher {
             }
             _ => {
                 let taker = Taker { order, limit: new.price, left: new.size, budget: admitted.budget };
-                let traded = self.execute(taker, outbox, events);
-                self.trigger(traded, outbox, events);
+                let traded = self.execute(taker, accounts, events);
+                self.trigger(traded, accounts, events);
             }
         }
         id
@@ -229,7 +229,7 @@ impl Matcher {
 
     /// Lets every waiting order work whose stop price a trade of this command has reached.
     #[inline]
-    fn trigger(&mut self, mut traded: Option<Traded>, outbox: &mut Outbox, events: &mut Events) {
+    fn trigger(&mut self, mut traded: Option<Traded>, accounts: &mut Accounts<'_>, events: &mut Events) {
         while let Some(range) = traded {
             let on_rise = if self.open.next_stop(true).is_some_and(|stop| stop <= range.high) {
                 true
@@ -242,7 +242,7 @@ impl Matcher {
             let Waiting { order, limit, budget } = waiting;
             events.push(Event::OrderTriggered { symbol: self.market.id, order: order.id, account: order.account });
             let taker = Taker { order, limit, left: Size::Base(quantity), budget };
-            if let Some(more) = self.execute(taker, outbox, events) {
+            if let Some(more) = self.execute(taker, accounts, events) {
                 traded = Some(Traded { low: range.low.min(more.low), high: range.high.max(more.high) });
             }
         }
@@ -250,14 +250,20 @@ impl Matcher {
 
     /// Cancels one order and answers.
     #[inline]
-    pub(crate) fn cancel(&mut self, request: &CancelOrder, origin: Origin, outbox: &mut Outbox, events: &mut Events) {
+    pub(crate) fn cancel(
+        &mut self,
+        request: &CancelOrder,
+        origin: Origin,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) {
         let answer = match self.open.find(request.account, request.target) {
             Some(handle) if request.restriction.is_some_and(|only| !only.allows(self.open.has_traded(handle))) => {
                 Answer::Refused(Refusal::CancelRestricted)
             }
             Some(handle) => {
                 let reason = CloseReason::Canceled { cancel_id: request.cancel_id };
-                let order = self.close_open(handle, reason, outbox, events);
+                let order = self.close_open(handle, reason, accounts, events);
                 Answer::Canceled { symbol: self.market.id, order }
             }
             None => Answer::Refused(Refusal::UnknownOrder),
@@ -266,11 +272,17 @@ impl Matcher {
     }
 
     /// Cancels all orders of an account, oldest first, and answers.
-    pub(crate) fn cancel_all(&mut self, request: &CancelAll, origin: Origin, outbox: &mut Outbox, events: &mut Events) {
+    pub(crate) fn cancel_all(
+        &mut self,
+        request: &CancelAll,
+        origin: Origin,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) {
         let mut list = std::mem::take(&mut self.cancelling);
         self.open.of_account(request.account, &mut list);
         for &(_, handle) in &list {
-            self.close_open(handle, CloseReason::Canceled { cancel_id: request.cancel_id }, outbox, events);
+            self.close_open(handle, CloseReason::Canceled { cancel_id: request.cancel_id }, accounts, events);
         }
         let answer = match u32::try_from(list.len()).expect("a book holds fewer than 2^32 orders") {
             0 => Answer::Refused(Refusal::UnknownOrder),
@@ -282,28 +294,39 @@ impl Matcher {
 
     /// Takes an open order out and tells of it.
     #[inline]
-    fn close_open(&mut self, handle: Handle, reason: CloseReason, outbox: &mut Outbox, events: &mut Events) -> OrderId {
+    fn close_open(
+        &mut self,
+        handle: Handle,
+        reason: CloseReason,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) -> OrderId {
         let Removed { owner, level } = self.open.remove(handle);
-        self.close(owner, reason, outbox, events);
-        if let Some((side, price)) = level {
-            self.depth_changed(side, price, events);
+        self.close(owner, reason, accounts, events);
+        if let Some(Level { side, price, left }) = level {
+            self.depth_changed(side, price, left, events);
         }
         owner.order
     }
 
     /// Ends an order that stands in no book any more.
     #[inline]
-    fn close(&self, owner: Owner, reason: CloseReason, outbox: &mut Outbox, events: &mut Events) {
+    fn close(&self, owner: Owner, reason: CloseReason, accounts: &mut Accounts<'_>, events: &mut Events) {
         let Owner { order, account, hold } = owner;
         events.push(Event::OrderClosed(OrderClosed { symbol: self.market.id, order, account, reason }));
-        outbox.send_to_account(account, PeerMessage::Release { account, hold });
+        accounts.release(account, hold);
+    }
+
+    /// Looks up what now rests at a price, and tells it.
+    pub(crate) fn tell_depth(&mut self, side: Side, price: Price, events: &mut Events) {
+        let quantity = self.open.depth_at(side, price);
+        self.depth_changed(side, price, quantity, events);
     }
 
     /// Tells what now rests at a price.
     #[inline]
-    pub(crate) fn depth_changed(&mut self, side: Side, price: Price, events: &mut Events) {
+    fn depth_changed(&mut self, side: Side, price: Price, quantity: Quantity, events: &mut Events) {
         self.depth_update += 1;
-        let quantity = self.open.depth_at(side, price);
         let update = self.depth_update;
         events.push(Event::DepthChanged(DepthChanged { symbol: self.market.id, side, price, quantity, update }));
     }

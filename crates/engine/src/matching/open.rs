@@ -116,7 +116,23 @@ pub(crate) struct Top {
 pub(crate) struct Removed {
     pub(crate) owner: Owner,
     /// For a working order, where the depth has changed.
-    pub(crate) level: Option<(Side, Price)>,
+    pub(crate) level: Option<Level>,
+}
+
+/// A price, and what is left there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Level {
+    pub(crate) side: Side,
+    pub(crate) price: Price,
+    pub(crate) left: Quantity,
+}
+
+/// What a trade has left of a working order, and at its price.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Filled {
+    /// Whether nothing is left of the order, so that it is gone.
+    pub(crate) gone: bool,
+    pub(crate) left: Quantity,
 }
 
 /// The orders of a book by slot, as far as the book itself does not have them. A free slot keeps what was there last.
@@ -233,13 +249,14 @@ impl OpenOrders {
         Some((quantity, *self.waiting_orders.get(slot)))
     }
 
-    /// Lets an order work at a price. `traded` says whether any of it has traded before.
+    /// Lets an order work at a price. `traded` says whether any of it has traded before. What rests there now.
     #[inline]
-    pub(crate) fn rest(&mut self, price: Price, quantity: Quantity, order: Order, traded: bool) {
+    pub(crate) fn rest(&mut self, price: Price, quantity: Quantity, order: Order, traded: bool) -> Quantity {
         let known = self.known(&order, traded);
         let slot = self.working.rest(order.side, price, quantity, known);
         self.working_orders.put(slot, order);
         self.remember(Handle::working(slot), known);
+        self.working.depth_around(slot)
     }
 
     /// Lets an order wait for its stop price.
@@ -254,15 +271,16 @@ impl OpenOrders {
         self.remember(Handle::waiting(slot), known);
     }
 
-    /// Takes `quantity` from a working order; whether nothing is left of it, so that it is gone.
+    /// Takes `quantity` from a working order.
     #[inline]
-    pub(crate) fn fill(&mut self, slot: Slot, quantity: Quantity) -> bool {
+    pub(crate) fn fill(&mut self, slot: Slot, quantity: Quantity) -> Filled {
+        let left = self.working.depth_around(slot).minus(quantity);
         if self.working.get(slot).quantity == quantity {
             self.forget(Handle::working(slot));
         } else {
             self.working.data_mut(slot).traded = true;
         }
-        self.working.reduce(slot, quantity).is_some()
+        Filled { gone: self.working.reduce(slot, quantity).is_some(), left }
     }
 
     /// Takes an order out, wherever it stands.
@@ -274,16 +292,11 @@ impl OpenOrders {
             (self.waiting.remove(slot), None)
         } else {
             let entry = self.working.get(slot);
-            let level = Some((entry.side, entry.price));
-            (self.working.remove(slot), level)
+            let left = self.working.depth_around(slot).minus(entry.quantity);
+            let level = Level { side: entry.side, price: entry.price, left };
+            (self.working.remove(slot), Some(level))
         };
         Removed { owner: self.owner(&known), level }
-    }
-
-    /// Takes a working order out.
-    #[inline]
-    pub(crate) fn remove_working(&mut self, slot: Slot) -> Owner {
-        self.remove(Handle::working(slot)).owner
     }
 
     /// Whether an order of that number is open, whosever it is.

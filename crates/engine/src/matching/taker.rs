@@ -2,13 +2,13 @@
 
 use crossbook_types::{Amount, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};
 
-use super::open::{Order, Owner, Top};
+use super::open::{Filled, Handle, Order, Owner, Removed, Top};
 use super::{Matcher, Traded, base, crosses};
 use crate::admission::prevents;
 use crate::command::Size;
 use crate::event::{CloseReason, Event, Events, Party, Trade};
-use crate::outbox::Outbox;
-use crate::peer::{PeerMessage, Settlement};
+use crate::outbox::Accounts;
+use crate::peer::Settlement;
 
 /// An order that works now.
 #[derive(Debug)]
@@ -37,13 +37,18 @@ enum Stop {
 impl Matcher {
     /// Matches an order; what is left of it rests, if it is of that kind, or expires. The prices at which it traded.
     #[inline]
-    pub(super) fn execute(&mut self, mut taker: Taker, outbox: &mut Outbox, events: &mut Events) -> Option<Traded> {
+    pub(super) fn execute(
+        &mut self,
+        mut taker: Taker,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) -> Option<Traded> {
         let mut traded = None;
         let fill_or_kill = taker.order.time_in_force == TimeInForce::Fok;
         let stop = if fill_or_kill && !self.can_fill(&taker) {
             Stop::NoneLeft
         } else {
-            self.take(&mut taker, &mut traded, outbox, events)
+            self.take(&mut taker, &mut traded, accounts, events)
         };
         let Taker { order, limit, left, .. } = taker;
         let may_rest = order.time_in_force == TimeInForce::Gtc
@@ -54,8 +59,8 @@ impl Matcher {
         let reason = match (stop, limit) {
             (Stop::NoneLeft, Some(limit)) if may_rest => {
                 let side = order.side;
-                self.open.rest(limit, base(left), order, traded.is_some());
-                self.depth_changed(side, limit, events);
+                let there = self.open.rest(limit, base(left), order, traded.is_some());
+                self.depth_changed(side, limit, there, events);
                 return traded;
             }
             (Stop::Satisfied, _) if traded.is_some() => CloseReason::Filled,
@@ -63,7 +68,7 @@ impl Matcher {
             _ => CloseReason::Expired,
         };
         let owner = Owner { order: order.id, account: order.account, hold: order.hold };
-        self.close(owner, reason, outbox, events);
+        self.close(owner, reason, accounts, events);
         traded
     }
 
@@ -73,12 +78,12 @@ impl Matcher {
         &mut self,
         taker: &mut Taker,
         traded: &mut Option<Traded>,
-        outbox: &mut Outbox,
+        accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) -> Stop {
         let opposite = taker.order.side.opposite();
-        // The level taken from last, whose depth is still to be told.
-        let mut level: Option<Price> = None;
+        // The level taken from last and what is left there, which is still to be told.
+        let mut level: Option<(Price, Quantity)> = None;
         let stop = loop {
             if matches!(taker.left, Size::Base(Quantity::ZERO) | Size::Quote(Amount::ZERO)) {
                 break Stop::Satisfied;
@@ -91,16 +96,15 @@ impl Matcher {
             if taker.limit.is_some_and(|limit| !crosses(taker.order.side, limit, price)) {
                 break Stop::NoneLeft;
             }
-            if let Some(before) = level.filter(|&before| before != price) {
-                self.depth_changed(opposite, before, events);
-                level = None;
+            if let Some((before, left)) = level.take_if(|&mut (before, _)| before != price) {
+                self.depth_changed(opposite, before, left, events);
             }
             let mode = taker.order.self_trade_prevention;
             if prevents(mode, same_account) {
                 if mode != SelfTradePrevention::ExpireTaker {
-                    let maker = self.open.remove_working(top.slot);
-                    level = Some(price);
-                    self.close(maker, CloseReason::SelfTradePrevented, outbox, events);
+                    let Removed { owner, level: at } = self.open.remove(Handle::working(top.slot));
+                    level = at.map(|at| (at.price, at.left));
+                    self.close(owner, CloseReason::SelfTradePrevented, accounts, events);
                 }
                 if mode != SelfTradePrevention::ExpireMaker {
                     break Stop::Prevented;
@@ -120,11 +124,10 @@ impl Matcher {
             }
             let quantity = wanted.min(affordable).min(top.quantity);
             *traded = Some(Traded::with(*traded, price));
-            level = Some(price);
-            self.trade(taker, &top, quantity, outbox, events);
+            level = Some((price, self.trade(taker, &top, quantity, accounts, events)));
         };
-        if let Some(price) = level {
-            self.depth_changed(opposite, price, events);
+        if let Some((price, left)) = level {
+            self.depth_changed(opposite, price, left, events);
         }
         stop
     }
@@ -148,9 +151,16 @@ impl Matcher {
         }
     }
 
-    /// One trade: tells of it, and sends what is to be paid to both accounts.
+    /// One trade: tells of it, and has both accounts pay. What is left at its price.
     #[inline]
-    fn trade(&mut self, taker: &mut Taker, top: &Top, quantity: Quantity, outbox: &mut Outbox, events: &mut Events) {
+    fn trade(
+        &mut self,
+        taker: &mut Taker,
+        top: &Top,
+        quantity: Quantity,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) -> Quantity {
         let (market, price) = (&self.market, top.price);
         let (quote, amount) = (market.quote_amount(price, quantity), market.base_amount(quantity));
         let (taker_pays, taker_gets) = match taker.order.side {
@@ -197,7 +207,7 @@ impl Matcher {
             receive: taker_gets,
             fee: taker_fee,
         };
-        outbox.send_to_account(taker.order.account, PeerMessage::Settle(settle));
+        accounts.settle(&settle);
         let settle = Settlement {
             account: maker.account,
             hold: maker.hold,
@@ -209,10 +219,12 @@ impl Matcher {
             receive: taker_pays,
             fee: maker_fee,
         };
-        outbox.send_to_account(maker.account, PeerMessage::Settle(settle));
-        if self.open.fill(top.slot, quantity) {
-            self.close(maker, CloseReason::Filled, outbox, events);
+        accounts.settle(&settle);
+        let Filled { gone, left } = self.open.fill(top.slot, quantity);
+        if gone {
+            self.close(maker, CloseReason::Filled, accounts, events);
         }
+        left
     }
 
     /// Whether an order would be filled whole.

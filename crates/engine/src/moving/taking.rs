@@ -177,7 +177,7 @@ impl Partition {
     fn tell_depth(&mut self, level: Option<(SymbolId, Side, Price)>, events: &mut Events) {
         let Some((symbol, side, price)) = level else { return };
         if let Some(Some(matcher)) = self.matchers.get_mut(symbol.0 as usize) {
-            matcher.depth_changed(side, price, events);
+            matcher.tell_depth(side, price, events);
         }
     }
 }
