@@ -25,7 +25,7 @@ use crate::event::{Answer, CloseReason, DepthChanged, Event, Events, OrderClosed
 use crate::outbox::Accounts;
 use crate::peer::{Admitted, Origin};
 use crate::refusal::Refusal;
-use open::{Handle, Level, OpenOrders, Order, Owner, Removed, Waiting};
+use open::{Applicant, Handle, Level, OpenOrders, Order, Owner, Removed, Waiting};
 use taker::Taker;
 
 /// One market's orders.
@@ -92,9 +92,10 @@ impl Matcher {
     #[inline]
     pub(crate) fn admit(&mut self, admitted: &Admitted, accounts: &mut Accounts<'_>, events: &mut Events) {
         let Admitted { order, hold, origin, .. } = admitted;
-        let answer = match self.check(admitted) {
+        let applicant = self.open.applicant(order.account, order.client_order_id);
+        let answer = match self.check(admitted, applicant) {
             Ok(()) => {
-                let id = self.place(admitted, accounts, events);
+                let id = self.place(admitted, applicant, accounts, events);
                 Answer::Placed { symbol: order.symbol, order: id }
             }
             Err(refusal) => {
@@ -107,7 +108,7 @@ impl Matcher {
 
     /// What only the market can check.
     #[inline]
-    fn check(&self, admitted: &Admitted) -> Result<(), Refusal> {
+    fn check(&self, admitted: &Admitted, applicant: Applicant) -> Result<(), Refusal> {
         let order = &admitted.order;
         let filters = &self.market.filters;
         if self.market.status != MarketStatus::Trading {
@@ -116,10 +117,10 @@ impl Matcher {
         if self.open.is_full() {
             return Err(Refusal::BookFull);
         }
-        if self.open.find_client(order.account, order.client_order_id).is_some() {
+        if self.open.has_named(applicant, order.client_order_id) {
             return Err(Refusal::DuplicateClientOrderId);
         }
-        let (open, waiting) = self.open.counts(order.account);
+        let (open, waiting) = self.open.counts(applicant);
         if open >= filters.orders_max as usize {
             return Err(Refusal::Filter(Filter::MaxOrders));
         }
@@ -186,7 +187,13 @@ impl Matcher {
 
     /// Gives a checked order its number and lets it wait, or match and rest.
     #[inline]
-    fn place(&mut self, admitted: &Admitted, accounts: &mut Accounts<'_>, events: &mut Events) -> OrderId {
+    fn place(
+        &mut self,
+        admitted: &Admitted,
+        applicant: Applicant,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) -> OrderId {
         let new = &admitted.order;
         let id = self.next_order;
         self.next_order = id.next();
@@ -216,10 +223,10 @@ impl Matcher {
         };
         match (new.stop_price, new.size) {
             (Some(stop), Size::Base(quantity)) => {
-                self.open.wait(stop, quantity, Waiting { order, limit: new.price, budget: admitted.budget });
+                self.open.wait(stop, quantity, Waiting { order, limit: new.price, budget: admitted.budget }, applicant);
             }
             _ => {
-                let taker = Taker { order, limit: new.price, left: new.size, budget: admitted.budget };
+                let taker = Taker { order, applicant, limit: new.price, left: new.size, budget: admitted.budget };
                 let traded = self.execute(taker, accounts, events);
                 self.trigger(traded, accounts, events);
             }
@@ -238,10 +245,10 @@ impl Matcher {
             } else {
                 return;
             };
-            let Some((quantity, waiting)) = self.open.pop_waiting(on_rise) else { return };
+            let Some((quantity, waiting, applicant)) = self.open.pop_waiting(on_rise) else { return };
             let Waiting { order, limit, budget } = waiting;
             events.push(Event::OrderTriggered { symbol: self.market.id, order: order.id, account: order.account });
-            let taker = Taker { order, limit, left: Size::Base(quantity), budget };
+            let taker = Taker { order, applicant, limit, left: Size::Base(quantity), budget };
             if let Some(more) = self.execute(taker, accounts, events) {
                 traded = Some(Traded { low: range.low.min(more.low), high: range.high.max(more.high) });
             }
@@ -340,14 +347,14 @@ impl Matcher {
             violations.push(format!("{symbol}: the book is crossed, bid {} and ask {} ticks", bid.0, ask.0));
         }
         for side in [Side::Buy, Side::Sell] {
-            for (price, quantity, order, _) in self.open.working(side) {
+            for (price, quantity, owner) in self.open.owners(side) {
                 let needed = match side {
                     Side::Buy => self.market.quote_amount(price, quantity),
                     Side::Sell => self.market.base_amount(quantity),
                 };
-                let held = held(order.account, order.hold);
+                let held = held(owner.account, owner.hold);
                 if let Some(held) = held.filter(|&held| held != needed) {
-                    violations.push(format!("{symbol}: order {} needs {} held, {} is", order.id, needed.0, held.0));
+                    violations.push(format!("{symbol}: order {} needs {} held, {} is", owner.order, needed.0, held.0));
                 }
             }
         }
@@ -355,11 +362,10 @@ impl Matcher {
 
     /// Every hold that an open order of this market relies on.
     pub(crate) fn holds(&self) -> impl Iterator<Item = (AccountId, HoldId)> {
-        let working =
-            [Side::Buy, Side::Sell].into_iter().flat_map(|side| self.open.working(side).map(|(_, _, order, _)| order));
-        let waiting =
-            [true, false].into_iter().flat_map(|rise| self.open.waiting(rise).map(|(_, _, waiting)| &waiting.order));
-        working.chain(waiting).map(|order| (order.account, order.hold))
+        let working = [Side::Buy, Side::Sell].into_iter().flat_map(|side| self.open.owners(side));
+        let waiting = [true, false].into_iter().flat_map(|rise| self.open.waiting(rise));
+        let working = working.map(|(_, _, owner)| (owner.account, owner.hold));
+        working.chain(waiting.map(|(_, _, waiting)| (waiting.order.account, waiting.order.hold)))
     }
 }
 

@@ -51,14 +51,15 @@ impl Matcher {
         let waits = moved.order.working_since.is_none();
         let at = if waits { stop_price.filter(|_| placed.order_type.is_conditional()) } else { price };
         let at = at.filter(|&at| at <= Price::MAX).ok_or(Inconsistent)?;
-        if order.id >= self.next_order || self.open.is_full() || self.is_taken(&order) {
+        let applicant = self.open.applicant(order.account, order.client_order_id);
+        if order.id >= self.next_order || self.open.is_full() || self.is_taken(&order, applicant) {
             return Err(Inconsistent);
         }
         if waits {
-            self.open.wait(at, left, Waiting { order, limit: price, budget: moved.budget });
+            self.open.wait(at, left, Waiting { order, limit: price, budget: moved.budget }, applicant);
             return Ok(None);
         }
-        self.open.rest(at, left, order, !moved.order.executed.is_zero());
+        self.open.rest(at, left, &order, applicant, !moved.order.executed.is_zero());
         Ok(Some((side, at)))
     }
 }

@@ -41,8 +41,8 @@ pub(crate) struct Waiting {
     pub(crate) budget: Amount,
 }
 
-/// What of an order is needed when it trades or goes. It stands in the book itself, on the order's one cache line; the rest, which
-/// only lookups by the client's name and snapshots read, lies elsewhere by slot.
+/// What there is to an order besides its price, side and quantity. It stands in the book itself, on the order's one cache line; only
+/// its client's name, which nobody reads but who looks for it, lies elsewhere by slot.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     id: OrderId,
@@ -53,6 +53,9 @@ struct Known {
     place: Place,
     /// The hash of its account and client order id.
     name: NameHash,
+    order_type: OrderType,
+    time_in_force: TimeInForce,
+    self_trade_prevention: SelfTradePrevention,
     /// Whether any of it has traded.
     traded: bool,
 }
@@ -66,6 +69,14 @@ pub(crate) struct Owner {
     pub(crate) order: OrderId,
     pub(crate) account: AccountId,
     pub(crate) hold: HoldId,
+}
+
+/// Who places an order and under which name, looked up once for all that is asked about it until it rests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Applicant {
+    /// The account's part in the market, if it has had one.
+    trader: Option<u32>,
+    name: NameHash,
 }
 
 /// Where an open order stands: a slot of the working or, with the top bit set, of the waiting book.
@@ -160,9 +171,9 @@ impl<T> BySlot<T> {
 pub(crate) struct OpenOrders {
     working: Book<Known>,
     waiting: Book<Known>,
-    working_orders: BySlot<Order>,
+    working_names: BySlot<ClientOrderId>,
     waiting_orders: BySlot<Waiting>,
-    by_id: HashMap<OrderId, Handle, CountingHash>,
+    by_id: HashTable<Handle>,
     /// By account and client order id. Clients choose these, so the hash is seeded.
     by_client: HashTable<Handle>,
     hash: FixedState,
@@ -177,9 +188,9 @@ impl OpenOrders {
         Self {
             working: Book::new(),
             waiting: Book::new(),
-            working_orders: BySlot(Vec::new()),
+            working_names: BySlot(Vec::new()),
             waiting_orders: BySlot(Vec::new()),
-            by_id: HashMap::default(),
+            by_id: HashTable::new(),
             by_client: HashTable::new(),
             hash: FixedState::with_seed(hash_seed),
             traders: Vec::new(),
@@ -194,11 +205,25 @@ impl OpenOrders {
         self.by_id.len() >= crossbook_book::ORDERS_MAX
     }
 
-    /// How many open orders an account has, and how many of them wait.
+    /// Looks up who places an order.
     #[inline]
-    pub(crate) fn counts(&self, account: AccountId) -> (usize, u32) {
-        let trader = self.trader_of.get(&account).map(|&at| &self.traders[at as usize]);
+    pub(crate) fn applicant(&self, account: AccountId, name: ClientOrderId) -> Applicant {
+        let trader = self.trader_of.get(&account).copied();
+        Applicant { trader, name: NameHash::of(&self.hash, account, name) }
+    }
+
+    /// How many open orders an applicant has, and how many of them wait.
+    #[inline]
+    pub(crate) fn counts(&self, applicant: Applicant) -> (usize, u32) {
+        let trader = applicant.trader.map(|at| &self.traders[at as usize]);
         trader.map_or((0, 0), |trader| (trader.orders.len(), trader.waiting))
+    }
+
+    /// Whether the applicant has an open order of the name under which it places one.
+    #[inline]
+    pub(crate) fn has_named(&self, applicant: Applicant, name: ClientOrderId) -> bool {
+        let Some(trader) = applicant.trader else { return false };
+        self.find_named(applicant.name, trader, name).is_some()
     }
 
     #[inline]
@@ -223,9 +248,29 @@ impl OpenOrders {
     }
 
     /// Working orders of a side in the order in which they trade: price, what is left, the order, whether any of it has traded.
-    pub(crate) fn working(&self, side: Side) -> impl Iterator<Item = (Price, Quantity, &Order, bool)> {
-        let order = |slot| self.working_orders.get(slot);
-        self.working.orders(side).map(move |entry| (entry.price, entry.quantity, order(entry.slot), entry.data.traded))
+    pub(crate) fn working(&self, side: Side) -> impl Iterator<Item = (Price, Quantity, Order, bool)> {
+        self.working.orders(side).map(|entry| {
+            let Known { hold, fees, order_type, time_in_force, self_trade_prevention, traded, .. } = *entry.data;
+            let Owner { order: id, account, .. } = self.owner(entry.data);
+            let (side, client_order_id) = (entry.side, *self.working_names.get(entry.slot));
+            let order = Order {
+                id,
+                account,
+                hold,
+                client_order_id,
+                fees,
+                side,
+                order_type,
+                time_in_force,
+                self_trade_prevention,
+            };
+            (entry.price, entry.quantity, order, traded)
+        })
+    }
+
+    /// The same orders: price, what is left, whose it is.
+    pub(crate) fn owners(&self, side: Side) -> impl Iterator<Item = (Price, Quantity, Owner)> {
+        self.working.orders(side).map(|entry| (entry.price, entry.quantity, self.owner(entry.data)))
     }
 
     /// Waiting orders that trigger on a rise (or on a fall) in the order in which they do: stop price, quantity, the order.
@@ -240,32 +285,39 @@ impl OpenOrders {
         self.waiting.best(trigger_side(on_rise))
     }
 
-    /// Takes the next waiting order out: its quantity, and the order.
-    pub(crate) fn pop_waiting(&mut self, on_rise: bool) -> Option<(Quantity, Waiting)> {
+    /// Takes the next waiting order out: its quantity, the order, and who placed it.
+    pub(crate) fn pop_waiting(&mut self, on_rise: bool) -> Option<(Quantity, Waiting, Applicant)> {
         let entry = self.waiting.top(trigger_side(on_rise))?;
         let (slot, quantity) = (entry.slot, entry.quantity);
         self.forget(Handle::waiting(slot));
-        self.waiting.remove(slot);
-        Some((quantity, *self.waiting_orders.get(slot)))
+        let Known { trader, name, .. } = self.waiting.remove(slot);
+        Some((quantity, *self.waiting_orders.get(slot), Applicant { trader: Some(trader), name }))
     }
 
     /// Lets an order work at a price. `traded` says whether any of it has traded before. What rests there now.
     #[inline]
-    pub(crate) fn rest(&mut self, price: Price, quantity: Quantity, order: Order, traded: bool) -> Quantity {
-        let known = self.known(&order, traded);
+    pub(crate) fn rest(
+        &mut self,
+        price: Price,
+        quantity: Quantity,
+        order: &Order,
+        applicant: Applicant,
+        traded: bool,
+    ) -> Quantity {
+        let known = self.known(order, applicant, traded);
         let slot = self.working.rest(order.side, price, quantity, known);
-        self.working_orders.put(slot, order);
+        self.working_names.put(slot, order.client_order_id);
         self.remember(Handle::working(slot), known);
         self.working.depth_around(slot)
     }
 
     /// Lets an order wait for its stop price.
-    pub(crate) fn wait(&mut self, stop: Price, quantity: Quantity, waiting: Waiting) {
+    pub(crate) fn wait(&mut self, stop: Price, quantity: Quantity, waiting: Waiting, applicant: Applicant) {
         let order = &waiting.order;
         let on_rise = order.order_type.triggers_on_rise(order.side);
         #[cfg(crossbook_bugs)]
         let on_rise = on_rise != crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::StopOnTheWrongSide);
-        let known = self.known(order, false);
+        let known = self.known(order, applicant, false);
         let slot = self.waiting.rest(trigger_side(on_rise), stop, quantity, known);
         self.waiting_orders.put(slot, waiting);
         self.remember(Handle::waiting(slot), known);
@@ -301,17 +353,16 @@ impl OpenOrders {
 
     /// Whether an order of that number is open, whosever it is.
     pub(crate) fn has(&self, id: OrderId) -> bool {
-        self.by_id.contains_key(&id)
+        self.find_id(id).is_some()
     }
 
     /// The account's open order of that name.
     #[inline]
     pub(crate) fn find(&self, account: AccountId, target: Target) -> Option<Handle> {
-        let by_id = |id| self.by_id.get(&id).copied();
         let handle = match target {
-            Target::Order(id) => by_id(id)?,
+            Target::Order(id) => self.find_id(id)?,
             Target::Client(name) => return self.find_client(account, name),
-            Target::Both(id, name) => by_id(id).filter(|&handle| self.order(handle).client_order_id == name)?,
+            Target::Both(id, name) => self.find_id(id).filter(|&handle| *self.name_at(handle) == name)?,
         };
         (self.owner(self.known_at(handle)).account == account).then_some(handle)
     }
@@ -320,18 +371,26 @@ impl OpenOrders {
     #[inline]
     pub(crate) fn find_any(&self, account: AccountId, target: Target) -> Option<Handle> {
         match target {
-            Target::Order(id) | Target::Both(id, _) => self.by_id.get(&id).copied(),
+            Target::Order(id) | Target::Both(id, _) => self.find_id(id),
             Target::Client(name) => self.find_client(account, name),
         }
     }
 
     #[inline]
-    pub(crate) fn find_client(&self, account: AccountId, name: ClientOrderId) -> Option<Handle> {
-        let same = |&handle: &Handle| {
-            let order = self.order(handle);
-            order.client_order_id == name && order.account == account
-        };
-        self.by_client.find(NameHash::of(&self.hash, account, name).spread(), same).copied()
+    fn find_id(&self, id: OrderId) -> Option<Handle> {
+        self.by_id.find(hash_of(id), |&handle| self.known_at(handle).id == id).copied()
+    }
+
+    #[inline]
+    fn find_client(&self, account: AccountId, name: ClientOrderId) -> Option<Handle> {
+        let applicant = self.applicant(account, name);
+        self.find_named(applicant.name, applicant.trader?, name)
+    }
+
+    #[inline]
+    fn find_named(&self, hash: NameHash, trader: u32, name: ClientOrderId) -> Option<Handle> {
+        let same = |&handle: &Handle| self.known_at(handle).trader == trader && *self.name_at(handle) == name;
+        self.by_client.find(hash.spread(), same).copied()
     }
 
     /// The hold of an order and its neighbours, whose cache lines its removal will touch; for [`crate::warming`]. `handle` was found
@@ -372,11 +431,12 @@ impl OpenOrders {
         list.sort_unstable_by_key(|&(id, _)| id);
     }
 
-    fn order(&self, handle: Handle) -> &Order {
+    #[inline]
+    fn name_at(&self, handle: Handle) -> &ClientOrderId {
         if handle.is_waiting() {
-            &self.waiting_orders.get(handle.slot()).order
+            &self.waiting_orders.get(handle.slot()).order.client_order_id
         } else {
-            self.working_orders.get(handle.slot())
+            self.working_names.get(handle.slot())
         }
     }
 
@@ -392,29 +452,28 @@ impl OpenOrders {
 
     /// What will stand in the book of an order that is about to be there, with a place in its trader's list.
     #[inline]
-    fn known(&mut self, order: &Order, traded: bool) -> Known {
-        let trader = *self.trader_of.entry(order.account).or_insert_with(|| {
-            self.traders.push(Trader { account: order.account, orders: self.lists.list(), waiting: 0 });
-            u32::try_from(self.traders.len() - 1).expect("fewer than 2^32 accounts")
-        });
+    fn known(&mut self, order: &Order, applicant: Applicant, traded: bool) -> Known {
+        let Applicant { trader, name } = applicant;
+        let trader = trader.unwrap_or_else(|| self.trader(order.account));
         let place = self.lists.lengthen(&mut self.traders[trader as usize].orders);
-        Known {
-            id: order.id,
-            hold: order.hold,
-            fees: order.fees,
-            trader,
-            place,
-            name: NameHash::of(&self.hash, order.account, order.client_order_id),
-            traded,
-        }
+        let &Order { id, hold, fees, order_type, time_in_force, self_trade_prevention, .. } = order;
+        Known { id, hold, fees, trader, place, name, order_type, time_in_force, self_trade_prevention, traded }
     }
 
-    /// Enters an order that now stands in its book into every index.
+    /// The account's part in the market; from now on it has one.
+    #[cold]
+    fn trader(&mut self, account: AccountId) -> u32 {
+        *self.trader_of.entry(account).or_insert_with(|| {
+            self.traders.push(Trader { account, orders: self.lists.list(), waiting: 0 });
+            u32::try_from(self.traders.len() - 1).expect("fewer than 2^32 accounts")
+        })
+    }
+
+    /// Enters an order that now stands in its book into every index. No other has its number or, of its account, its name.
     #[inline]
     fn remember(&mut self, handle: Handle, known: Known) {
-        let before = self.by_id.insert(known.id, handle);
-        assert!(before.is_none(), "an order is open once");
         let (working, waiting) = (&self.working, &self.waiting);
+        self.by_id.insert_unique(hash_of(known.id), handle, |&other| hash_of(known_at(working, waiting, other).id));
         self.by_client
             .insert_unique(known.name.spread(), handle, |&other| known_at(working, waiting, other).name.spread());
         self.traders[known.trader as usize].waiting += u32::from(handle.is_waiting());
@@ -425,8 +484,8 @@ impl OpenOrders {
     #[inline]
     fn forget(&mut self, handle: Handle) {
         let known = *self.known_at(handle);
-        let by_id = self.by_id.remove(&known.id);
-        assert_eq!(by_id, Some(handle), "an open order is found by its number");
+        let by_id = self.by_id.find_entry(hash_of(known.id), |&other| other == handle);
+        by_id.expect("an open order is found by its number").remove();
         let by_client = self.by_client.find_entry(known.name.spread(), |&other| other == handle);
         by_client.expect("an open order is found by its client's name").remove();
         let trader = &mut self.traders[known.trader as usize];
@@ -447,6 +506,12 @@ fn trigger_side(on_rise: bool) -> Side {
 #[inline]
 fn known_at<'a>(working: &'a Book<Known>, waiting: &'a Book<Known>, handle: Handle) -> &'a Known {
     if handle.is_waiting() { waiting.data(handle.slot()) } else { working.data(handle.slot()) }
+}
+
+/// The hash of an order's number.
+#[inline]
+fn hash_of(id: OrderId) -> u64 {
+    CountingHash::default().hash_one(id)
 }
 
 /// The hash of an account and a client order id.

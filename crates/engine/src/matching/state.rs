@@ -4,7 +4,7 @@ use crossbook_types::{Market, OrderId, Price, Quantity, Side, TradeId};
 use serde::{Deserialize, Serialize};
 
 use super::Matcher;
-use super::open::{Order, Waiting};
+use super::open::{Applicant, Order, Waiting};
 
 /// Why a state is not one of a market.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -32,10 +32,7 @@ impl Matcher {
             next_trade: self.next_trade,
             last_price: self.last_price,
             depth_update: self.depth_update,
-            working: sides
-                .flat_map(|side| self.open.working(side))
-                .map(|(price, quantity, order, traded)| (price, quantity, *order, traded))
-                .collect(),
+            working: sides.flat_map(|side| self.open.working(side)).collect(),
             waiting: ways
                 .flat_map(|rise| self.open.waiting(rise))
                 .map(|(stop, quantity, waiting)| (stop, quantity, *waiting))
@@ -53,23 +50,25 @@ impl Matcher {
             price <= Price::MAX && !quantity.is_zero() && quantity <= Quantity::MAX && order.id < state.next_order
         };
         for (price, quantity, order, traded) in state.working {
-            if !sane(price, quantity, &order) || matcher.open.is_full() || matcher.is_taken(&order) {
+            let applicant = matcher.open.applicant(order.account, order.client_order_id);
+            if !sane(price, quantity, &order) || matcher.open.is_full() || matcher.is_taken(&order, applicant) {
                 return Err(Inconsistent);
             }
-            matcher.open.rest(price, quantity, order, traded);
+            matcher.open.rest(price, quantity, &order, applicant, traded);
         }
         for (stop, quantity, waiting) in state.waiting {
             let order = &waiting.order;
-            if !sane(stop, quantity, order) || matcher.open.is_full() || matcher.is_taken(order) {
+            let applicant = matcher.open.applicant(order.account, order.client_order_id);
+            if !sane(stop, quantity, order) || matcher.open.is_full() || matcher.is_taken(order, applicant) {
                 return Err(Inconsistent);
             }
-            matcher.open.wait(stop, quantity, waiting);
+            matcher.open.wait(stop, quantity, waiting, applicant);
         }
         Ok(matcher)
     }
 
     /// Whether the number or the client's name of an order is that of another.
-    pub(super) fn is_taken(&self, order: &Order) -> bool {
-        self.open.has(order.id) || self.open.find_client(order.account, order.client_order_id).is_some()
+    pub(super) fn is_taken(&self, order: &Order, applicant: Applicant) -> bool {
+        self.open.has(order.id) || self.open.has_named(applicant, order.client_order_id)
     }
 }

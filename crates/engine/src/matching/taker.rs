@@ -2,7 +2,7 @@
 
 use crossbook_types::{Amount, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};
 
-use super::open::{Filled, Handle, Order, Owner, Removed, Top};
+use super::open::{Applicant, Filled, Handle, Order, Owner, Removed, Top};
 use super::{Matcher, Traded, base, crosses};
 use crate::admission::prevents;
 use crate::command::Size;
@@ -14,6 +14,7 @@ use crate::peer::Settlement;
 #[derive(Debug)]
 pub(super) struct Taker {
     pub(super) order: Order,
+    pub(super) applicant: Applicant,
     /// The worst price it takes; `None`: any.
     pub(super) limit: Option<Price>,
     /// What it still wants.
@@ -50,7 +51,7 @@ impl Matcher {
         } else {
             self.take(&mut taker, &mut traded, accounts, events)
         };
-        let Taker { order, limit, left, .. } = taker;
+        let Taker { order, applicant, limit, left, .. } = taker;
         let may_rest = order.time_in_force == TimeInForce::Gtc
             && matches!(
                 order.order_type,
@@ -59,7 +60,7 @@ impl Matcher {
         let reason = match (stop, limit) {
             (Stop::NoneLeft, Some(limit)) if may_rest => {
                 let side = order.side;
-                let there = self.open.rest(limit, base(left), order, traded.is_some());
+                let there = self.open.rest(limit, base(left), &order, applicant, traded.is_some());
                 self.depth_changed(side, limit, there, events);
                 return traded;
             }
@@ -242,7 +243,7 @@ impl Matcher {
             }
             return false;
         }
-        for (_, quantity, maker, _) in self.open.working(opposite).take_while(|&(price, ..)| within(price)) {
+        for (_, quantity, maker) in self.open.owners(opposite).take_while(|&(price, ..)| within(price)) {
             if maker.account == taker.order.account {
                 match taker.order.self_trade_prevention {
                     SelfTradePrevention::ExpireMaker => continue,
