@@ -11,77 +11,86 @@ use crate::account::Position;
 /// Bits of a [`HoldId`] that name the slot; those above count its uses, from 1.
 const SLOT_BITS: u32 = 32;
 
-/// Funds set aside for one order.
+/// Funds set aside for one order, in the slot that its id names.
 #[derive(Clone, Copy, Debug)]
-pub struct Hold {
-    /// The balance that they are part of.
-    pub(crate) position: Position,
-    /// What is left of them.
+pub(crate) struct Hold {
+    /// What is left of them; in a slot without a hold, of the last one.
     pub(crate) remaining: Amount,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    /// The hold here; if none is, the one that was here last, or zero uses.
-    id: HoldId,
-    /// In a slot without a hold, what the last one was.
-    hold: Hold,
+    /// The balance that they are part of; in a slot without a hold, that of the last one.
+    pub(crate) position: Position,
+    /// How many holds there were in the slot, with this one.
+    uses: u32,
     used: bool,
 }
 
 /// All holds of a ledger.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holds {
-    slots: Vec<Slot>,
+    slots: Vec<Hold>,
     /// Slots without a hold; the last is used next. There is always room here for all of them, so that only a new slot can be a
     /// reason to ask for memory.
     free: Vec<u32>,
 }
 
+#[inline]
 fn slot_of(id: HoldId) -> usize {
     (id.0 & ((1 << SLOT_BITS) - 1)) as usize
 }
 
-/// The id of the next hold in the slot that `id` had.
-fn next_use(id: HoldId) -> HoldId {
-    HoldId(id.0.checked_add(1 << SLOT_BITS).expect("a slot is used fewer than 2^32 times"))
+/// Which of the holds of its slot it is.
+#[inline]
+fn use_of(id: HoldId) -> u32 {
+    (id.0 >> SLOT_BITS) as u32
+}
+
+#[inline]
+fn id_of(at: usize, uses: u32) -> HoldId {
+    HoldId(u64::from(uses) << SLOT_BITS | at as u64)
 }
 
 /// The id of the first hold in a slot.
 pub(crate) fn first_use(at: u32) -> HoldId {
-    next_use(HoldId(u64::from(at)))
+    id_of(at as usize, 1)
+}
+
+impl Hold {
+    #[inline]
+    fn is(&self, id: HoldId) -> bool {
+        self.used && self.uses == use_of(id)
+    }
 }
 
 impl Holds {
     #[inline]
-    pub(crate) fn place(&mut self, hold: Hold) -> HoldId {
+    pub(crate) fn place(&mut self, position: Position, remaining: Amount) -> HoldId {
         if let Some(at) = self.free.pop() {
             let slot = &mut self.slots[at as usize];
-            *slot = Slot { id: next_use(slot.id), hold, used: true };
-            return slot.id;
+            let uses = slot.uses.checked_add(1).expect("a slot is used fewer than 2^32 times");
+            *slot = Hold { remaining, position, uses, used: true };
+            return id_of(at as usize, uses);
         }
         let at = u32::try_from(self.slots.len()).expect("fewer than 2^32 holds at a time");
-        let id = first_use(at);
-        self.slots.push(Slot { id, hold, used: true });
+        self.slots.push(Hold { remaining, position, uses: 1, used: true });
         self.make_room();
-        id
+        first_use(at)
     }
 
+    #[inline]
     pub(crate) fn get(&self, id: HoldId) -> Option<&Hold> {
-        self.slots.get(slot_of(id)).filter(|slot| slot.used && slot.id == id).map(|slot| &slot.hold)
+        self.slots.get(slot_of(id)).filter(|slot| slot.is(id))
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, id: HoldId) -> Option<&mut Hold> {
-        self.slots.get_mut(slot_of(id)).filter(|slot| slot.used && slot.id == id).map(|slot| &mut slot.hold)
+        self.slots.get_mut(slot_of(id)).filter(|slot| slot.is(id))
     }
 
     #[inline]
     pub(crate) fn remove(&mut self, id: HoldId) -> Option<Hold> {
         let at = slot_of(id);
-        let slot = self.slots.get_mut(at).filter(|slot| slot.used && slot.id == id)?;
+        let slot = self.slots.get_mut(at).filter(|slot| slot.is(id))?;
         slot.used = false;
-        let hold = slot.hold;
+        let hold = *slot;
         self.free.push(at as u32);
         Some(hold)
     }
@@ -95,32 +104,33 @@ impl Holds {
         &self,
         describe: impl Fn(Position) -> (AccountId, AssetId),
     ) -> Vec<(HoldId, AccountId, AssetId, Amount)> {
-        let used = self.slots.iter().filter(|slot| slot.used);
-        used.map(|slot| {
-            let (account, asset) = describe(slot.hold.position);
-            (slot.id, account, asset, slot.hold.remaining)
+        let used = self.slots.iter().enumerate().filter(|(_, slot)| slot.used);
+        used.map(|(at, slot)| {
+            let (account, asset) = describe(slot.position);
+            (id_of(at, slot.uses), account, asset, slot.remaining)
         })
         .collect()
     }
 
     /// The last ids of the slots without a hold, in the order in which [`Holds::free`] has them.
     pub(crate) fn free(&self) -> Vec<HoldId> {
-        self.free.iter().map(|&at| self.slots[at as usize].id).collect()
+        self.free.iter().map(|&at| id_of(at as usize, self.slots[at as usize].uses)).collect()
     }
 
     /// The holds of [`Holds::canonical`] and [`Holds::free`].
-    pub(crate) fn restore(holds: Vec<(HoldId, Hold)>, free: &[HoldId]) -> Result<Self, Inconsistent> {
+    pub(crate) fn restore(holds: Vec<(HoldId, Position, Amount)>, free: &[HoldId]) -> Result<Self, Inconsistent> {
         let count = holds.len() + free.len();
-        let mut slots: Vec<Option<Slot>> = vec![None; count];
-        let nothing = Hold { position: Position { slot: 0, holding: 0 }, remaining: Amount::ZERO };
-        let all = holds.into_iter().map(|(id, hold)| Slot { id, hold, used: true });
-        for slot in all.chain(free.iter().map(|&id| Slot { id, hold: nothing, used: false })) {
-            let place = slots.get_mut(slot_of(slot.id)).ok_or(Inconsistent)?;
-            if place.replace(slot).is_some() || slot.id < next_use(HoldId(0)) {
+        let mut slots: Vec<Option<Hold>> = vec![None; count];
+        let nothing = Position { slot: 0, holding: 0 };
+        let all = holds.into_iter().map(|(id, position, remaining)| (id, position, remaining, true));
+        for (id, position, remaining, used) in all.chain(free.iter().map(|&id| (id, nothing, Amount::ZERO, false))) {
+            let place = slots.get_mut(slot_of(id)).ok_or(Inconsistent)?;
+            let uses = use_of(id);
+            if uses == 0 || place.replace(Hold { remaining, position, uses, used }).is_some() {
                 return Err(Inconsistent);
             }
         }
-        let slots: Vec<Slot> = slots.into_iter().collect::<Option<_>>().ok_or(Inconsistent)?;
+        let slots: Vec<Hold> = slots.into_iter().collect::<Option<_>>().ok_or(Inconsistent)?;
         let free = free.iter().map(|&id| slot_of(id) as u32).collect();
         let mut holds = Self { slots, free };
         holds.make_room();

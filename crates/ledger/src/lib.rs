@@ -26,7 +26,6 @@ mod hold;
 mod transfer;
 
 pub use audit::{Audit, Violation};
-pub use hold::Hold;
 pub use transfer::{Transfer, TransferError};
 
 pub use account::CountingHash;
@@ -195,7 +194,7 @@ impl Ledger {
         balance.free = balance.free.minus(amount);
         balance.held = balance.held.plus(amount);
         self.change(position);
-        Ok(self.holds.place(Hold { position, remaining: amount }))
+        Ok(self.holds.place(position, amount))
     }
 
     /// Settles one side of a trade.
@@ -481,7 +480,7 @@ impl Ledger {
         for (id, account, asset, remaining) in state.holds {
             let slot = ledger.accounts.slot(account).ok_or(Inconsistent)?;
             let position = ledger.accounts.position(slot, asset);
-            holds.push((id, Hold { position, remaining }));
+            holds.push((id, position, remaining));
         }
         ledger.holds = Holds::restore(holds, &state.holds_free)?;
         for transfer in state.transfers {
