@@ -16,7 +16,7 @@ use crossbook_ledger::{HoldError, Ledger};
 use crossbook_types::{Amount, Filter, Market, OrderType, Quantity, SelfTradePrevention, Side, TimeInForce};
 
 use crate::command::{NewOrder, Size};
-use crate::peer::{Admitted, Origin};
+use crate::peer::Terms;
 use crate::refusal::Refusal;
 
 /// How much more than stop price x quantity is held for a buy that will run at market. It may pay that much more than its
@@ -61,15 +61,10 @@ pub fn check(order: &NewOrder, market: &Market) -> Result<(), Refusal> {
 /// # Errors
 /// Why not; nothing is held then.
 #[inline]
-pub(crate) fn admit(
-    ledger: &mut Ledger,
-    market: &Market,
-    order: NewOrder,
-    origin: Origin,
-) -> Result<Admitted, Refusal> {
-    check(&order, market)?;
+pub(crate) fn admit(ledger: &mut Ledger, market: &Market, order: &NewOrder) -> Result<Terms, Refusal> {
+    check(order, market)?;
     let asset = market.pays(order.side);
-    let budget = match need(&order, market) {
+    let budget = match need(order, market) {
         Need::Exactly(amount) => amount,
         Need::AtMost(amount) => amount.min(ledger.balance(order.account, asset).free),
     };
@@ -77,7 +72,7 @@ pub(crate) fn admit(
         HoldError::UnknownAccount => Refusal::UnknownAccount,
         HoldError::Insufficient => Refusal::InsufficientBalance,
     })?;
-    Ok(Admitted { order, hold, budget, fees: market.fees, origin })
+    Ok(Terms { hold, budget, fees: market.fees })
 }
 
 /// What an order takes of the asset that it pays.

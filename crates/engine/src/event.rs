@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::Size;
 use crate::ledger::Transfer;
+use crate::peer::Origin;
 use crate::refusal::Refusal;
 use crate::registry::{Account, ApiKey};
 
@@ -378,6 +379,25 @@ impl Events {
     #[inline]
     pub(crate) fn push(&mut self, event: Event) {
         self.events.push(event);
+    }
+
+    /// The same, with the fact made where it belongs once there is room: on its way through the stack it would be copied whole, however
+    /// little of that is its own.
+    #[inline]
+    pub(crate) fn add(&mut self, make: impl FnOnce() -> Event) {
+        self.events.extend(std::iter::once_with(make));
+    }
+
+    /// Adds the answer to a command.
+    #[inline]
+    pub(crate) fn answer(&mut self, origin: Origin, answer: impl FnOnce() -> Answer) {
+        self.add(|| Event::Answered { source: origin.source, number: origin.number, answer: answer() });
+    }
+
+    /// Adds that a command was refused.
+    #[inline]
+    pub(crate) fn refuse(&mut self, origin: Origin, refusal: Refusal) {
+        self.answer(origin, || Answer::Refused(refusal));
     }
 
     /// Ends the command being applied.

@@ -8,7 +8,7 @@ use crate::command::{Body, CancelAll, CancelOrder, Command, NewOrder, TransferRe
 use crate::event::{Answer, Cause, Event, Events};
 use crate::matching::Matcher;
 use crate::outbox::{Accounts, Outbox};
-use crate::peer::{Admitted, Origin, Outgoing, PeerMessage};
+use crate::peer::{Admitted, Origin, Outgoing, PeerMessage, Terms};
 use crate::refusal::Refusal;
 use crate::registry::{Change, Registry};
 use crate::routing::Routing;
@@ -101,7 +101,7 @@ impl Partition {
         if self.sources.is_new(command.source, command.number, command.sequence) {
             self.run(command, events);
             self.ledger.drain_changes(|account, asset, balance| {
-                events.push(Event::BalanceChanged { account, asset, free: balance.free, held: balance.held });
+                events.add(|| Event::BalanceChanged { account, asset, free: balance.free, held: balance.held });
             });
             if self.outbox.routing().partitions() == 1 && !self.moving {
                 assert!(!self.ledger.in_transit(), "between commands nothing is in transit");
@@ -143,21 +143,22 @@ impl Partition {
             Body::Transfer(request) => self.transfer(request, events).map(Some),
             registry => self.change_registry(registry, events).map(Some),
         };
-        let answer = match answer {
-            Ok(None) => return,
-            Ok(Some(answer)) => answer,
-            Err(refusal) => Answer::Refused(refusal),
-        };
-        events.push(Event::Answered { source: origin.source, number: origin.number, answer });
+        match answer {
+            Ok(None) => {}
+            Ok(Some(answer)) => events.answer(origin, || answer),
+            Err(refusal) => events.refuse(origin, refusal),
+        }
     }
 
     #[inline]
     fn place(&mut self, order: &NewOrder, origin: Origin, events: &mut Events) -> Result<(), Refusal> {
         let market = self.registry.market(order.symbol).ok_or(Refusal::UnknownSymbol)?;
-        let admitted = admission::admit(&mut self.ledger, market, *order, origin)?;
+        let terms = admission::admit(&mut self.ledger, market, order)?;
         match self.elsewhere(order.symbol) {
-            None => self.market_admit(&admitted, events),
-            Some(partition) => self.outbox.post(partition, PeerMessage::Admit(admitted)),
+            None => self.market_admit(order, terms, origin, events),
+            Some(partition) => {
+                self.outbox.post(partition, PeerMessage::Admit(Admitted::new(*order, terms, origin)));
+            }
         }
         Ok(())
     }
@@ -300,7 +301,9 @@ impl Partition {
     /// Does what another partition asks.
     fn receive(&mut self, message: &PeerMessage, events: &mut Events) {
         match message {
-            PeerMessage::Admit(admitted) => self.market_admit(admitted, events),
+            PeerMessage::Admit(admitted) => {
+                self.market_admit(&admitted.order, admitted.terms(), admitted.origin, events);
+            }
             PeerMessage::Cancel { request, origin } => self.market_cancel(request, *origin, events),
             PeerMessage::CancelAll { request, origin } => self.market_cancel_all(request, *origin, events),
             PeerMessage::Settle(settlement) => {
@@ -312,14 +315,14 @@ impl Partition {
     }
 
     #[inline]
-    fn market_admit(&mut self, admitted: &Admitted, events: &mut Events) {
+    fn market_admit(&mut self, order: &NewOrder, terms: Terms, origin: Origin, events: &mut Events) {
         let mut accounts = Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox };
-        match self.matchers.get_mut(admitted.order.symbol.0 as usize) {
-            Some(Some(matcher)) => matcher.admit(admitted, &mut accounts, events),
+        match self.matchers.get_mut(order.symbol.0 as usize) {
+            Some(Some(matcher)) => matcher.admit(order, terms, origin, &mut accounts, events),
             // Another partition may learn of a market before this one does.
             _ => {
-                accounts.release(admitted.order.account, admitted.hold);
-                refuse(admitted.origin, Refusal::UnknownSymbol, events);
+                accounts.release(order.account, terms.hold);
+                events.refuse(origin, Refusal::UnknownSymbol);
             }
         }
     }
@@ -329,7 +332,7 @@ impl Partition {
         let mut accounts = Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox };
         match self.matchers.get_mut(request.symbol.0 as usize) {
             Some(Some(matcher)) => matcher.cancel(request, origin, &mut accounts, events),
-            _ => refuse(origin, Refusal::UnknownSymbol, events),
+            _ => events.refuse(origin, Refusal::UnknownSymbol),
         }
     }
 
@@ -337,7 +340,7 @@ impl Partition {
         let mut accounts = Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox };
         match self.matchers.get_mut(request.symbol.0 as usize) {
             Some(Some(matcher)) => matcher.cancel_all(request, origin, &mut accounts, events),
-            _ => refuse(origin, Refusal::UnknownSymbol, events),
+            _ => events.refuse(origin, Refusal::UnknownSymbol),
         }
     }
 
@@ -357,9 +360,4 @@ impl Partition {
             }
         }
     }
-}
-
-fn refuse(origin: Origin, refusal: Refusal, events: &mut Events) {
-    let answer = Answer::Refused(refusal);
-    events.push(Event::Answered { source: origin.source, number: origin.number, answer });
 }

@@ -82,6 +82,28 @@ pub struct Admitted {
     pub origin: Origin,
 }
 
+/// What the account's side has settled about an order, for its market.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Terms {
+    /// What holds its funds.
+    pub(crate) hold: HoldId,
+    /// How much it holds, in the asset that the order pays.
+    pub(crate) budget: Amount,
+    /// The fee rates that hold for this order.
+    pub(crate) fees: Fees,
+}
+
+impl Admitted {
+    pub(crate) fn new(order: NewOrder, terms: Terms, origin: Origin) -> Self {
+        let Terms { hold, budget, fees } = terms;
+        Self { order, hold, budget, fees, origin }
+    }
+
+    pub(crate) fn terms(&self) -> Terms {
+        Terms { hold: self.hold, budget: self.budget, fees: self.fees }
+    }
+}
+
 /// One side of a trade, in finished amounts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Settlement {

@@ -20,10 +20,10 @@ use crossbook_types::{
 };
 
 use crate::admission;
-use crate::command::{CancelAll, CancelOrder, Size};
+use crate::command::{CancelAll, CancelOrder, NewOrder, Size};
 use crate::event::{Answer, CloseReason, DepthChanged, Event, Events, OrderClosed, OrderPlaced};
 use crate::outbox::Accounts;
-use crate::peer::{Admitted, Origin};
+use crate::peer::{Origin, Terms};
 use crate::refusal::Refusal;
 use open::{Applicant, Handle, Level, OpenOrders, Order, Owner, Removed, Waiting};
 use taker::Taker;
@@ -90,26 +90,26 @@ impl Matcher {
 
     /// Takes an order in and answers its sender.
     #[inline]
-    pub(crate) fn admit(&mut self, admitted: &Admitted, accounts: &mut Accounts<'_>, events: &mut Events) {
-        let Admitted { order, hold, origin, .. } = admitted;
+    pub(crate) fn admit(
+        &mut self,
+        order: &NewOrder,
+        terms: Terms,
+        origin: Origin,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) {
         let applicant = self.open.applicant(order.account, order.client_order_id);
-        let answer = match self.check(admitted, applicant) {
-            Ok(()) => {
-                let id = self.place(admitted, applicant, accounts, events);
-                Answer::Placed { symbol: order.symbol, order: id }
-            }
-            Err(refusal) => {
-                accounts.release(order.account, *hold);
-                Answer::Refused(refusal)
-            }
-        };
-        events.push(Event::Answered { source: origin.source, number: origin.number, answer });
+        if let Err(refusal) = self.check(order, terms.budget, applicant) {
+            accounts.release(order.account, terms.hold);
+            return events.refuse(origin, refusal);
+        }
+        let id = self.place(order, terms, applicant, accounts, events);
+        events.answer(origin, || Answer::Placed { symbol: order.symbol, order: id });
     }
 
     /// What only the market can check.
     #[inline]
-    fn check(&self, admitted: &Admitted, applicant: Applicant) -> Result<(), Refusal> {
-        let order = &admitted.order;
+    fn check(&self, order: &NewOrder, budget: Amount, applicant: Applicant) -> Result<(), Refusal> {
         let filters = &self.market.filters;
         if self.market.status != MarketStatus::Trading {
             return Err(Refusal::MarketClosed(self.market.status));
@@ -143,7 +143,7 @@ impl Matcher {
                 if let (Size::Base(quantity), Some(last)) = (order.size, self.last_price) {
                     admission::check_market_notional(&self.market, last, quantity)?;
                 }
-                self.check_budget(admitted)
+                self.check_budget(order, budget)
             }
             OrderType::StopLoss | OrderType::StopLossLimit | OrderType::TakeProfit | OrderType::TakeProfitLimit => {
                 let on_rise = order.order_type.triggers_on_rise(order.side);
@@ -158,8 +158,7 @@ impl Matcher {
 
     /// Whether a market order can pay for what it would find in the book now. Its budget is what its account has, which may
     /// be less than that.
-    fn check_budget(&self, admitted: &Admitted) -> Result<(), Refusal> {
-        let order = &admitted.order;
+    fn check_budget(&self, order: &NewOrder, budget: Amount) -> Result<(), Refusal> {
         let mut needed = Amount::ZERO;
         let mut left = order.size;
         for (price, available) in self.open.depth(order.side.opposite()) {
@@ -174,7 +173,7 @@ impl Matcher {
                 Side::Buy => self.market.quote_amount(price, quantity),
                 Side::Sell => self.market.base_amount(quantity),
             });
-            if needed > admitted.budget {
+            if needed > budget {
                 return Err(Refusal::InsufficientBalance);
             }
             left = match left {
@@ -182,40 +181,42 @@ impl Matcher {
                 Size::Quote(amount) => Size::Quote(amount.minus(self.market.quote_amount(price, quantity))),
             };
         }
-        if admitted.budget.is_zero() { Err(Refusal::InsufficientBalance) } else { Ok(()) }
+        if budget.is_zero() { Err(Refusal::InsufficientBalance) } else { Ok(()) }
     }
 
     /// Gives a checked order its number and lets it wait, or match and rest.
     #[inline]
     fn place(
         &mut self,
-        admitted: &Admitted,
+        new: &NewOrder,
+        terms: Terms,
         applicant: Applicant,
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) -> OrderId {
-        let new = &admitted.order;
         let id = self.next_order;
         self.next_order = id.next();
-        events.push(Event::OrderPlaced(OrderPlaced {
-            order: id,
-            symbol: new.symbol,
-            account: new.account,
-            client_order_id: new.client_order_id,
-            side: new.side,
-            order_type: new.order_type,
-            time_in_force: new.time_in_force,
-            price: new.price,
-            size: new.size,
-            stop_price: new.stop_price,
-            self_trade_prevention: new.self_trade_prevention,
-        }));
+        events.add(|| {
+            Event::OrderPlaced(OrderPlaced {
+                order: id,
+                symbol: new.symbol,
+                account: new.account,
+                client_order_id: new.client_order_id,
+                side: new.side,
+                order_type: new.order_type,
+                time_in_force: new.time_in_force,
+                price: new.price,
+                size: new.size,
+                stop_price: new.stop_price,
+                self_trade_prevention: new.self_trade_prevention,
+            })
+        });
         let order = Order {
             id,
             account: new.account,
-            hold: admitted.hold,
+            hold: terms.hold,
             client_order_id: new.client_order_id,
-            fees: admitted.fees,
+            fees: terms.fees,
             side: new.side,
             order_type: new.order_type,
             time_in_force: new.time_in_force,
@@ -223,10 +224,10 @@ impl Matcher {
         };
         match (new.stop_price, new.size) {
             (Some(stop), Size::Base(quantity)) => {
-                self.open.wait(stop, quantity, Waiting { order, limit: new.price, budget: admitted.budget }, applicant);
+                self.open.wait(stop, quantity, Waiting { order, limit: new.price, budget: terms.budget }, applicant);
             }
             _ => {
-                let taker = Taker { order, applicant, limit: new.price, left: new.size, budget: admitted.budget };
+                let taker = Taker { order, applicant, limit: new.price, left: new.size, budget: terms.budget };
                 let traded = self.execute(taker, accounts, events);
                 self.trigger(traded, accounts, events);
             }
@@ -264,18 +265,15 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) {
-        let answer = match self.open.find(request.account, request.target) {
-            Some(handle) if request.restriction.is_some_and(|only| !only.allows(self.open.has_traded(handle))) => {
-                Answer::Refused(Refusal::CancelRestricted)
-            }
-            Some(handle) => {
-                let reason = CloseReason::Canceled { cancel_id: request.cancel_id };
-                let order = self.close_open(handle, reason, accounts, events);
-                Answer::Canceled { symbol: self.market.id, order }
-            }
-            None => Answer::Refused(Refusal::UnknownOrder),
+        let Some(handle) = self.open.find(request.account, request.target) else {
+            return events.refuse(origin, Refusal::UnknownOrder);
         };
-        events.push(Event::Answered { source: origin.source, number: origin.number, answer });
+        if request.restriction.is_some_and(|only| !only.allows(self.open.has_traded(handle))) {
+            return events.refuse(origin, Refusal::CancelRestricted);
+        }
+        let reason = CloseReason::Canceled { cancel_id: request.cancel_id };
+        let order = self.close_open(handle, reason, accounts, events);
+        events.answer(origin, || Answer::Canceled { symbol: self.market.id, order });
     }
 
     /// Cancels all orders of an account, oldest first, and answers.
@@ -291,12 +289,11 @@ impl Matcher {
         for &(_, handle) in &list {
             self.close_open(handle, CloseReason::Canceled { cancel_id: request.cancel_id }, accounts, events);
         }
-        let answer = match u32::try_from(list.len()).expect("a book holds fewer than 2^32 orders") {
-            0 => Answer::Refused(Refusal::UnknownOrder),
-            count => Answer::CanceledAll { symbol: self.market.id, count },
-        };
+        match u32::try_from(list.len()).expect("a book holds fewer than 2^32 orders") {
+            0 => events.refuse(origin, Refusal::UnknownOrder),
+            count => events.answer(origin, || Answer::CanceledAll { symbol: self.market.id, count }),
+        }
         self.cancelling = list;
-        events.push(Event::Answered { source: origin.source, number: origin.number, answer });
     }
 
     /// Takes an open order out and tells of it.
@@ -320,7 +317,7 @@ impl Matcher {
     #[inline]
     fn close(&self, owner: Owner, reason: CloseReason, accounts: &mut Accounts<'_>, events: &mut Events) {
         let Owner { order, account, hold } = owner;
-        events.push(Event::OrderClosed(OrderClosed { symbol: self.market.id, order, account, reason }));
+        events.add(|| Event::OrderClosed(OrderClosed { symbol: self.market.id, order, account, reason }));
         accounts.release(account, hold);
     }
 
@@ -334,8 +331,8 @@ impl Matcher {
     #[inline]
     fn depth_changed(&mut self, side: Side, price: Price, quantity: Quantity, events: &mut Events) {
         self.depth_update += 1;
-        let update = self.depth_update;
-        events.push(Event::DepthChanged(DepthChanged { symbol: self.market.id, side, price, quantity, update }));
+        let (symbol, update) = (self.market.id, self.depth_update);
+        events.add(|| Event::DepthChanged(DepthChanged { symbol, side, price, quantity, update }));
     }
 
     /// What is wrong with the market's orders; given what each hold of this partition's accounts has left.

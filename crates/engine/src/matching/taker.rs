@@ -184,16 +184,19 @@ impl Matcher {
         let maker = top.owner;
         let maker_fee = top.fees.maker.fee_on(taker_pays);
 
-        events.push(Event::Traded(Trade {
-            symbol: market.id,
-            trade: self.next_trade,
-            price,
-            quantity,
-            quote,
-            taker_side: taker.order.side,
-            taker: Party { order: taker.order.id, account: taker.order.account, fee: taker_fee },
-            maker: Party { order: maker.order, account: maker.account, fee: maker_fee },
-        }));
+        let trade = self.next_trade;
+        events.add(|| {
+            Event::Traded(Trade {
+                symbol: market.id,
+                trade,
+                price,
+                quantity,
+                quote,
+                taker_side: taker.order.side,
+                taker: Party { order: taker.order.id, account: taker.order.account, fee: taker_fee },
+                maker: Party { order: maker.order, account: maker.account, fee: maker_fee },
+            })
+        });
         self.next_trade = self.next_trade.next();
         self.last_price = Some(price);
         let (pays, gets) = (market.pays(taker.order.side), market.receives(taker.order.side));
