@@ -45,7 +45,7 @@ impl Partition {
         for command in commands {
             if let Body::Cancel(cancel) = &command.body
                 && let Some(Some(matcher)) = self.matchers.get(cancel.symbol.0 as usize)
-                && let Some(handle) = matcher.open().find_any(cancel.account, cancel.target)
+                && let Some(handle) = matcher.open().guess(cancel.account, cancel.target)
             {
                 warming.found.push((cancel.symbol.0 as usize, handle));
             }

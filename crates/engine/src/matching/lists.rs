@@ -121,6 +121,12 @@ impl Lists {
         (struck, (place != end).then_some(moved))
     }
 
+    /// The handle that takes the place of one that is struck.
+    #[inline]
+    pub(super) fn last(&self, list: &List) -> Option<Handle> {
+        (list.len > 0).then(|| self.get(Place::new(list.last, list.filled - 1)))
+    }
+
     pub(super) fn iter(&self, list: &List) -> impl Iterator<Item = Handle> {
         let (mut chunk, mut filled) = (list.last, list.filled);
         std::iter::from_fn(move || {

@@ -367,12 +367,15 @@ impl OpenOrders {
         (self.owner(self.known_at(handle)).account == account).then_some(handle)
     }
 
-    /// The open order of that name, whosever it is where the name is a number; for [`crate::warming`].
+    /// Most likely the open order of that name, whosever it is; for [`crate::warming`]. It reads the index alone, not the order itself.
     #[inline]
-    pub(crate) fn find_any(&self, account: AccountId, target: Target) -> Option<Handle> {
+    pub(crate) fn guess(&self, account: AccountId, target: Target) -> Option<Handle> {
         match target {
-            Target::Order(id) | Target::Both(id, _) => self.find_id(id),
-            Target::Client(name) => self.find_client(account, name),
+            Target::Order(id) | Target::Both(id, _) => self.by_id.find(hash_of(id), |_| true).copied(),
+            Target::Client(name) => {
+                let hash = NameHash::of(&self.hash, account, name);
+                self.by_client.find(hash.spread(), |_| true).copied()
+            }
         }
     }
 
@@ -393,15 +396,17 @@ impl OpenOrders {
         self.by_client.find(hash.spread(), same).copied()
     }
 
-    /// The hold of an order and its neighbours, whose cache lines its removal will touch; for [`crate::warming`]. `handle` was found
-    /// a moment ago.
+    /// The hold of an order, and the orders whose cache lines its removal will touch: its neighbours, and who gets its place in its
+    /// trader's list; for [`crate::warming`]. `handle` was found a moment ago.
     #[inline]
-    pub(crate) fn surroundings(&self, handle: Handle) -> (HoldId, [Option<Handle>; 2]) {
+    pub(crate) fn surroundings(&self, handle: Handle) -> (HoldId, [Option<Handle>; 3]) {
+        let known = self.known_at(handle);
+        let heir = self.lists.last(&self.traders[known.trader as usize].orders);
         if handle.is_waiting() {
-            return (self.known_at(handle).hold, [None; 2]);
+            return (known.hold, [None, None, heir]);
         }
         let (previous, next) = self.working.neighbours(handle.slot());
-        (self.working.data(handle.slot()).hold, [previous, next].map(|slot| slot.map(Handle::working)))
+        (known.hold, [previous.map(Handle::working), next.map(Handle::working), heir])
     }
 
     /// The number of the order at a handle.

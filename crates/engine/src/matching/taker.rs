@@ -51,7 +51,7 @@ impl Matcher {
         } else {
             self.take(&mut taker, &mut traded, accounts, events)
         };
-        let Taker { order, applicant, limit, left, .. } = taker;
+        let Taker { ref order, applicant, limit, left, .. } = taker;
         let may_rest = order.time_in_force == TimeInForce::Gtc
             && matches!(
                 order.order_type,
@@ -60,7 +60,7 @@ impl Matcher {
         let reason = match (stop, limit) {
             (Stop::NoneLeft, Some(limit)) if may_rest => {
                 let side = order.side;
-                let there = self.open.rest(limit, base(left), &order, applicant, traded.is_some());
+                let there = self.open.rest(limit, base(left), order, applicant, traded.is_some());
                 self.depth_changed(side, limit, there, events);
                 return traded;
             }
