@@ -50,7 +50,7 @@ pub enum Body {
     Cancel(CancelOrder),
     /// Cancel every open order of an account in a market.
     CancelAll(CancelAll),
-    /// What another partition, or this one, asks as a consequence of a command of its own.
+    /// What another partition asks as a consequence of a command of its own.
     Peer(PeerMessage),
     /// Take over a piece of a venue that moves in. See [`crate::moving`].
     MoveIn(Box<Piece>),
