@@ -62,7 +62,8 @@ impl Partition {
         black_box(neighbours);
         for (&(symbol, handle), &hold) in warming.found.iter().zip(&warming.holds) {
             let Some(Some(matcher)) = self.matchers.get(symbol) else { continue };
-            black_box((matcher.open().is_named(handle), self.ledger.held_under(hold)));
+            // Its name goes as it is, but the place where it stands is the next order's.
+            black_box((matcher.open().named(handle), self.ledger.held_under(hold)));
         }
         warming.found.clear();
         warming.holds.clear();

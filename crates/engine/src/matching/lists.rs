@@ -143,7 +143,7 @@ impl Lists {
     }
 
     #[inline]
-    fn get(&self, place: Place) -> Handle {
+    pub(super) fn get(&self, place: Place) -> Handle {
         self.chunks[place.chunk()].handles[place.at()]
     }
 

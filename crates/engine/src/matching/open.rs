@@ -396,17 +396,18 @@ impl OpenOrders {
         self.by_client.find(hash.spread(), same).copied()
     }
 
-    /// The hold of an order, and the orders whose cache lines its removal will touch: its neighbours, and who gets its place in its
-    /// trader's list; for [`crate::warming`]. `handle` was found a moment ago.
+    /// The hold of an order, and the orders whose cache lines its removal will touch: its neighbours, what its place in its trader's
+    /// list says, and who gets that place; for [`crate::warming`]. `handle` was found a moment ago.
     #[inline]
-    pub(crate) fn surroundings(&self, handle: Handle) -> (HoldId, [Option<Handle>; 3]) {
+    pub(crate) fn surroundings(&self, handle: Handle) -> (HoldId, [Option<Handle>; 4]) {
         let known = self.known_at(handle);
+        let own = Some(self.lists.get(known.place));
         let heir = self.lists.last(&self.traders[known.trader as usize].orders);
         if handle.is_waiting() {
-            return (known.hold, [None, None, heir]);
+            return (known.hold, [None, None, own, heir]);
         }
         let (previous, next) = self.working.neighbours(handle.slot());
-        (known.hold, [previous.map(Handle::working), next.map(Handle::working), heir])
+        (known.hold, [previous.map(Handle::working), next.map(Handle::working), own, heir])
     }
 
     /// The number of the order at a handle.
@@ -421,10 +422,11 @@ impl OpenOrders {
         self.known_at(handle).traded
     }
 
-    /// Whether an order is found by its client's name.
+    /// An order's name, if it is found by it.
     #[inline]
-    pub(crate) fn is_named(&self, handle: Handle) -> bool {
-        self.by_client.find(self.known_at(handle).name.spread(), |&other| other == handle).is_some()
+    pub(crate) fn named(&self, handle: Handle) -> Option<ClientOrderId> {
+        let found = self.by_client.find(self.known_at(handle).name.spread(), |&other| other == handle);
+        found.map(|&handle| *self.name_at(handle))
     }
 
     /// The account's open orders by number, into `list`.
