@@ -54,7 +54,7 @@ pub(super) fn run(bytes: &[u8]) {
     let is_plain = |text: &str| !["NOW", "HMAC"].iter().any(|filled| text.contains(filled));
     let is_over = |value: &str| value.parse().is_ok_and(|window: f64| (0.0..RECV_WINDOW_MIN).contains(&window));
     parameters.retain(|name, value| {
-        !(*name == "recvWindow" && is_over(value))
+        (*name != "recvWindow" || !is_over(value))
             && !ONE_SIDED.contains(name)
             && !name.is_empty()
             && is_plain(name)
