@@ -54,10 +54,10 @@ struct State {
     /// Operations of this boot that change something or make it durable.
     operations: u64,
     faults: BTreeMap<u64, Fault>,
-    /// Names as programs see them, names on disk, and the changes between the two in order.
+    /// Names as programs see them, names on disk, and the changes between the two in order, each of which the disk knows wholly or not.
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
-    renames: Vec<(String, Option<usize>)>,
+    changes: Vec<Vec<(String, Option<usize>)>>,
     nodes: Vec<Node>,
 }
 
@@ -210,7 +210,7 @@ impl Memory {
             faults: BTreeMap::new(),
             durable_names: names.clone(),
             names,
-            renames: Vec::new(),
+            changes: Vec::new(),
             nodes,
         };
         Self { disk: Arc::new(Mutex::new(state)), boot: 0 }
@@ -245,8 +245,11 @@ impl Memory {
     pub fn crash(&self, keep: &mut dyn FnMut() -> bool) -> Self {
         let mut state = self.state();
         let state = &mut *state;
-        for (name, node) in std::mem::take(&mut state.renames) {
-            if keep() {
+        for change in std::mem::take(&mut state.changes) {
+            if !keep() {
+                continue;
+            }
+            for (name, node) in change {
                 match node {
                     Some(node) => state.durable_names.insert(name, node),
                     None => state.durable_names.remove(&name),
@@ -311,7 +314,7 @@ impl Storage for Memory {
         state.change(|state| {
             state.nodes.push(Node::default());
             state.names.insert(name.to_owned(), node);
-            state.renames.push((name.to_owned(), Some(node)));
+            state.changes.push(vec![(name.to_owned(), Some(node))]);
         })?;
         Ok(MemoryFile { memory: self.clone(), node })
     }
@@ -325,6 +328,16 @@ impl Storage for Memory {
         self.open(name)
     }
 
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.live()?;
+        let node = state.names.get(from).copied().ok_or(io::ErrorKind::NotFound)?;
+        state.change(|state| {
+            state.names.remove(from);
+            state.names.insert(to.to_owned(), node);
+            state.changes.push(vec![(from.to_owned(), None), (to.to_owned(), Some(node))]);
+        })
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut state = self.live()?;
         if !state.names.contains_key(name) {
@@ -332,7 +345,7 @@ impl Storage for Memory {
         }
         state.change(|state| {
             state.names.remove(name);
-            state.renames.push((name.to_owned(), None));
+            state.changes.push(vec![(name.to_owned(), None)]);
         })
     }
 
@@ -341,7 +354,7 @@ impl Storage for Memory {
         match state.gate() {
             Gate::Pass => {
                 state.durable_names = state.names.clone();
-                state.renames.clear();
+                state.changes.clear();
                 Ok(())
             }
             Gate::Fail(Fault::Full) => Err(full()),
@@ -387,6 +400,10 @@ impl File for MemoryFile {
         let read = buffer.len().min(bytes.len() - start);
         buffer[..read].copy_from_slice(&bytes[start..start + read]);
         Ok(read)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.memory.live()?.nodes[self.node].bytes.len() as u64)
     }
 
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {

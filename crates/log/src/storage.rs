@@ -1,4 +1,5 @@
-//! The few things a log asks of a disk, as a trait, so that tests and simulators can put a worse disk under it.
+//! The few things that a log, and snapshots beside it, ask of a disk, as a trait, so that tests and simulators can put a worse disk under
+//! them.
 //!
 //! The real one is [`Disk`]. The one that tears writes, fails syncs, fills up and rots is `memory::Memory`, behind the
 //! feature `conformance`. The log believes this of any of them:
@@ -13,7 +14,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation, fadvise, fallocate, flock};
 use rustix::io::{Errno, retry_on_intr};
 
 /// The file whose lock says that a folder is in use.
@@ -59,13 +60,19 @@ pub trait Storage {
     /// `NotFound`, or what the operating system says.
     fn open_to_read(&self, name: &str) -> io::Result<Self::File>;
 
+    /// Gives a file another name, in one step. A file that had that name before loses it.
+    ///
+    /// # Errors
+    /// `NotFound`, or what the operating system says.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
     /// Removes a file's name. Whoever has it open keeps it.
     ///
     /// # Errors
     /// What the operating system says.
     fn remove(&self, name: &str) -> io::Result<()>;
 
-    /// Makes creations and removals so far durable.
+    /// Makes creations, removals and new names so far durable.
     ///
     /// # Errors
     /// What the operating system says.
@@ -88,6 +95,15 @@ pub trait File {
     /// # Errors
     /// What the operating system says.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// How many bytes it has.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Tells that no more of it is to be read from the disk at a time than is asked for. Where that is not understood, more is.
+    fn read_sparingly(&self) {}
 
     /// Writes all of `bytes` at `offset`.
     ///
@@ -207,6 +223,10 @@ impl Storage for Disk {
         Ok(DiskFile { file: fs::File::open(self.folder.join(name))? })
     }
 
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.folder.join(from), self.folder.join(to))
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         fs::remove_file(self.folder.join(name))
     }
@@ -239,6 +259,14 @@ impl File for DiskFile {
                 done => return done,
             }
         }
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn read_sparingly(&self) {
+        let _ = fadvise(&self.file, 0, None, Advice::Random);
     }
 
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -3,18 +3,16 @@
 //! They are read, synced and removed piece by piece: the log is most likely on the same disk, and what it has to sync for an order waits
 //! behind all that the disk has been given to do before.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
-use crossbook_log::storage::Disk;
+use crossbook_log::storage::{Disk, File as _, Storage};
 use crossbook_types::Sequence;
-use rustix::fs::Advice;
 
 use super::{Error, Needed, Saved, Snapshots};
 
 /// How the name of a file ends that is not a snapshot yet.
-const UNFINISHED: &str = "unfinished";
+const UNFINISHED: &str = ".unfinished";
 /// How much the disk is given to do at a time.
 const PIECE_BYTES: usize = 256 << 10;
 /// How much of a file is given up at a time, which is cheaper.
@@ -22,8 +20,8 @@ const PIECE_REMOVED_BYTES: u64 = 4 << 20;
 
 /// Snapshots as files in a folder.
 #[derive(Clone, Debug)]
-pub struct Folder {
-    path: PathBuf,
+pub struct Folder<S = Disk> {
+    storage: S,
     needed: Needed,
 }
 
@@ -34,86 +32,103 @@ impl Folder {
     /// # Errors
     /// When it cannot be made.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Disk::create(path).map_err(failed("create", path))?;
-        Ok(Self { path: path.to_owned(), needed: Needed::Nothing })
+        let failed =
+            |source: io::Error| Error { action: "create", place: path.display().to_string(), source: source.into() };
+        Ok(Self::on(Disk::create(path).map_err(failed)?))
     }
 
     /// The snapshots in `path`, which must exist by the time they are listed. For who only reads.
     #[must_use]
     pub fn at(path: &Path) -> Self {
-        Self { path: path.to_owned(), needed: Needed::Nothing }
+        Self::on(Disk::at(path))
+    }
+}
+
+impl<S: Storage> Folder<S> {
+    /// The snapshots on such a disk.
+    #[must_use]
+    pub fn on(storage: S) -> Self {
+        Self { storage, needed: Needed::Nothing }
     }
 
-    fn file(&self, sequence: Sequence) -> PathBuf {
-        self.path.join(super::name(sequence))
+    fn failed(&self, action: &'static str, name: &str) -> impl FnOnce(io::Error) -> Error {
+        let place = self.storage.describe(name);
+        move |source| Error { action, place, source: source.into() }
     }
 
     /// Removes what a crash in the middle of a write, or a full disk, has left. To be called by the one writer only.
     fn clear_unfinished(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.path)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == UNFINISHED) {
-                fs::remove_file(path)?;
-            }
+        for name in self.storage.names()?.iter().filter(|name| name.ends_with(UNFINISHED)) {
+            self.storage.remove(name)?;
         }
         Ok(())
     }
-}
 
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let place = path.display().to_string();
-    move |source| Error { action, place, source: source.into() }
-}
-
-/// Reads a file, of which the system is to read no more at a time than it is asked for.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    // Where this is not understood, it reads ahead after all.
-    let _ = rustix::fs::fadvise(&file, 0, None, Advice::Random);
-    let length = file.metadata()?.len();
-    let mut bytes = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
-    let piece = PIECE_BYTES as u64;
-    while (&file).take(piece).read_to_end(&mut bytes)? > 0 {}
-    Ok(bytes)
-}
-
-/// Removes a file that may be large. Should that end in the middle, what is left of it is a snapshot that is damaged, and not the last.
-fn remove(path: &Path) -> io::Result<()> {
-    let file = File::options().write(true).open(path)?;
-    let mut left = file.metadata()?.len();
-    while left > PIECE_REMOVED_BYTES {
-        left -= PIECE_REMOVED_BYTES;
-        file.set_len(left)?;
-    }
-    fs::remove_file(path)
-}
-
-impl Snapshots for Folder {
-    fn save(&mut self, sequence: Sequence, image: &[u8]) -> Result<(), Error> {
-        let target = self.file(sequence);
-        let unfinished = target.with_extension(UNFINISHED);
-        self.clear_unfinished().map_err(failed("clear", &self.path))?;
+    /// Writes a file that is there whole, or not under this name.
+    fn write(&self, name: &str, image: &[u8]) -> io::Result<()> {
+        let unfinished = format!("{name}{UNFINISHED}");
         let (header, checksum) = super::frame(image);
         let write = || -> io::Result<()> {
-            let mut file = File::create(&unfinished)?;
-            file.write_all(&header)?;
+            let mut file = self.storage.create(&unfinished)?;
+            let mut at = 0;
+            let mut append = |file: &mut S::File, bytes: &[u8]| {
+                let begin = at;
+                at += bytes.len() as u64;
+                file.write_at(bytes, begin)
+            };
+            append(&mut file, &header)?;
             for piece in image.chunks(PIECE_BYTES) {
-                file.write_all(piece)?;
+                append(&mut file, piece)?;
                 file.sync_data()?;
             }
-            file.write_all(&checksum)?;
+            append(&mut file, &checksum)?;
             file.sync_all()?;
-            fs::rename(&unfinished, &target)?;
-            File::open(&self.path)?.sync_all()
+            self.storage.rename(&unfinished, name)?;
+            self.storage.sync_names()
         };
-        if let Err(error) = write() {
+        write().inspect_err(|_| {
             // On a full disk the log needs the room. The failure that is told is the first one.
-            let _ = fs::remove_file(&unfinished);
-            return Err(failed("write", &target)(error));
+            let _ = self.storage.remove(&unfinished);
+        })
+    }
+
+    /// Reads a file, piece by piece.
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        let file = self.storage.open_to_read(name)?;
+        file.read_sparingly();
+        let mut bytes = vec![0; usize::try_from(file.length()?).map_err(io::Error::other)?];
+        let mut read = 0;
+        while read < bytes.len() {
+            let end = bytes.len().min(read + PIECE_BYTES);
+            match file.read_at(&mut bytes[read..end], read as u64)? {
+                0 => break,
+                more => read += more,
+            }
         }
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
+    /// Removes a file that may be large. Should that end in the middle, what is left of it is a snapshot that is damaged, and not the last.
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut file = self.storage.open(name)?;
+        let mut left = file.length()?;
+        while left > PIECE_REMOVED_BYTES {
+            left -= PIECE_REMOVED_BYTES;
+            file.truncate(left)?;
+        }
+        self.storage.remove(name)
+    }
+}
+
+impl<S: Storage> Snapshots for Folder<S> {
+    fn save(&mut self, sequence: Sequence, image: &[u8]) -> Result<(), Error> {
+        self.clear_unfinished().map_err(self.failed("clear", ""))?;
+        let name = super::name(sequence);
+        self.write(&name, image).map_err(self.failed("write", &name))?;
         for old in self.needed.let_go(self.list()?) {
-            let path = self.file(old);
-            remove(&path).map_err(failed("remove", &path))?;
+            let name = super::name(old);
+            self.remove(&name).map_err(self.failed("remove", &name))?;
         }
         Ok(())
     }
@@ -123,25 +138,25 @@ impl Snapshots for Folder {
     }
 }
 
-impl Saved for Folder {
+impl<S: Storage> Saved for Folder<S> {
     fn list(&self) -> Result<Vec<Sequence>, Error> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&self.path).map_err(failed("list", &self.path))? {
-            let name = entry.map_err(failed("list", &self.path))?.file_name();
-            found.extend(name.to_str().and_then(super::named));
-        }
+        let names = self.storage.names().map_err(self.failed("list", ""))?;
+        let mut found: Vec<Sequence> = names.iter().filter_map(|name| super::named(name)).collect();
         found.sort_unstable_by(|a, b| b.cmp(a));
         Ok(found)
     }
 
     fn load(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, Error> {
-        let path = self.file(sequence);
-        read(&path).map(super::framed).map_err(failed("read", &path))
+        let name = super::name(sequence);
+        self.read(&name).map(super::framed).map_err(self.failed("read", &name))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use super::super::name;
     use super::*;
 
     #[test]
@@ -150,7 +165,7 @@ mod tests {
         let mut folder = Folder::open(dir.path()).unwrap();
         folder.save(Sequence(5), b"some image").unwrap();
         assert_eq!(folder.load(Sequence(5)).unwrap().as_deref(), Some(&b"some image"[..]));
-        let path = folder.file(Sequence(5));
+        let path = dir.path().join(name(Sequence(5)));
         let good = fs::read(&path).unwrap();
         for at in 0..good.len() {
             let mut bad = good.clone();
@@ -208,7 +223,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut folder = Folder::open(dir.path()).unwrap();
         // A folder in the way of the new name.
-        fs::create_dir(folder.file(Sequence(7))).unwrap();
+        fs::create_dir(dir.path().join(name(Sequence(7)))).unwrap();
         assert!(folder.save(Sequence(7), b"x").is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
