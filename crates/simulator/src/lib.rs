@@ -25,6 +25,7 @@ pub mod coverage;
 pub mod dice;
 pub mod embedded;
 pub mod runner;
+mod shelf;
 pub mod violation;
 mod workload;
 

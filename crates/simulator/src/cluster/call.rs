@@ -110,6 +110,8 @@ pub(super) enum Reply {
     Followed {
         entries: Vec<(Sequence, Vec<u8>)>,
     },
+    /// What was to be read next is trimmed.
+    Trimmed,
     /// A barrier did not hold.
     NotDurable,
     /// The connection is no more.

@@ -4,9 +4,13 @@
 use super::call::{Actor, Process};
 use super::network::Way;
 use super::{Event, GATEWAYS, PARTITIONS, WORKERS, World};
+use crate::violation::Violation;
 
 /// An hour, in microseconds.
 const HOUR_US: u64 = 3_600_000_000;
+
+/// After how long a gateway that could not start is started again, in microseconds.
+const START_AGAIN_US: u64 = 100_000;
 
 /// The kinds of fault, in the order of their rates.
 pub(super) const KINDS: [&str; 10] = [
@@ -118,7 +122,7 @@ impl World {
     }
 
     /// A process is gone, and comes back as a new one.
-    fn kill(&mut self, process: Process) -> bool {
+    pub(super) fn kill(&mut self, process: Process) -> bool {
         if !self.is_alive(process) {
             return false;
         }
@@ -142,18 +146,25 @@ impl World {
         true
     }
 
-    pub(super) fn revive(&mut self, process: Process) {
+    pub(super) fn revive(&mut self, process: Process) -> Result<(), Violation> {
         if self.is_alive(process) {
-            return;
+            return Ok(());
         }
         match process {
             Process::Worker(at) => {
                 self.workers[at].alive = true;
                 self.workers[at].forget();
             }
-            Process::Gateway(at) => self.new_gateway(at),
+            Process::Gateway(at) => {
+                if !self.new_gateway(at)? {
+                    // It ends, and is started again.
+                    self.agenda.after(START_AGAIN_US, Event::Revive { process });
+                    return Ok(());
+                }
+            }
         }
         self.wake_all(process);
+        Ok(())
     }
 
     /// A process stands still, and does not know it.
@@ -196,7 +207,7 @@ impl World {
     }
 
     /// Whatever is broken is mended. Clocks stay as they are: nobody sets them.
-    pub(super) fn mend_all(&mut self) {
+    pub(super) fn mend_all(&mut self) -> Result<(), Violation> {
         self.network.cuts.clear();
         (self.network.lost, self.network.twice, self.network.late) = (0, 0, 0);
         for shard in 0..PARTITIONS {
@@ -210,7 +221,8 @@ impl World {
         let processes = (0..WORKERS).map(Process::Worker).chain((0..GATEWAYS).map(Process::Gateway));
         for process in processes {
             self.resume(process);
-            self.revive(process);
+            self.revive(process)?;
         }
+        Ok(())
     }
 }

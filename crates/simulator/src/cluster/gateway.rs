@@ -12,7 +12,7 @@ use crossbook_node::cluster::gate::flights::{Due, Flights, Patience};
 use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId};
 use crossbook_views::Views;
 
-use super::call::{Actor, Link, Reply, Request};
+use super::call::{Actor, Link, Process, Reply, Request};
 use super::{Event, PARTITIONS, World, id};
 use crate::client;
 use crate::violation::{Check, Violation, ensure};
@@ -99,14 +99,25 @@ pub(super) struct Gateway {
     asked: u64,
 }
 
+/// A partition as a gateway begins with it.
+pub(super) struct Begun {
+    pub(super) views: Views,
+    pub(super) from: Sequence,
+    /// By partition, the last message that it had sent to each other one by then, and that it had heard of it.
+    pub(super) sent: Vec<RequestNumber>,
+    pub(super) heard: Vec<RequestNumber>,
+}
+
 impl Gateway {
-    pub(super) fn new(source: SourceId, life: u64, limits: &crossbook_views::Limits) -> Self {
-        let lane = || Lane {
+    /// With what each partition begins with, by number.
+    pub(super) fn new(source: SourceId, life: u64, begun: Vec<Begun>) -> Self {
+        let sent: Vec<Vec<RequestNumber>> = begun.iter().map(|begun| begun.sent.clone()).collect();
+        let lane = |(at, Begun { views, from, heard, .. }): (usize, Begun)| Lane {
             queue: VecDeque::new(),
             ends: Vec::new(),
             flights: Flights::default(),
-            patience: Patience::default(),
-            tail: Sequence(0),
+            patience: Patience::new(from),
+            tail: from,
             open: false,
             appender: Link::default(),
             follower: Link::default(),
@@ -114,10 +125,10 @@ impl Gateway {
             fresh: Vec::new(),
             asked_ends: Vec::new(),
             checks: false,
-            told: Sequence(0),
-            views: Views::new(limits.clone()),
-            sent_by: vec![RequestNumber(0); PARTITIONS],
-            heard_of: vec![RequestNumber(0); PARTITIONS],
+            told: from,
+            views,
+            sent_by: sent.iter().map(|sent| sent[at]).collect(),
+            heard_of: heard,
         };
         Self {
             alive: true,
@@ -125,7 +136,7 @@ impl Gateway {
             life,
             source,
             next: RequestNumber(1),
-            lanes: (0..PARTITIONS).map(|_| lane()).collect(),
+            lanes: begun.into_iter().enumerate().map(lane).collect(),
             waiting: BTreeMap::new(),
             questions: BTreeMap::new(),
             asked: 0,
@@ -134,6 +145,54 @@ impl Gateway {
 }
 
 impl World {
+    /// Starts a gateway, from snapshots and logs, up to what the partitions have told for good. Whether it could: not while one does not
+    /// say how far that is.
+    ///
+    /// # Errors
+    /// When something is not as it must be.
+    pub(super) fn new_gateway(&mut self, at: usize) -> Result<bool, Violation> {
+        let mut places = Vec::new();
+        for shard in self.shards.iter().filter(|shard| shard.up) {
+            places.extend(shard.told_for_good());
+        }
+        if places.len() < PARTITIONS {
+            return Ok(false);
+        }
+        let mut begun = Vec::new();
+        for (partition, told) in places.into_iter().enumerate() {
+            let part = self.restored(partition, told)?;
+            let from = part.snapshot > Sequence(0);
+            self.observer.coverage.count(if from { "gateway began with a snapshot" } else { "gateway began empty" });
+            // Whoever asks it sees this now, if nobody has seen it before.
+            for sequence in (self.observer.position(id(partition)).0 + 1..=told.0).map(Sequence) {
+                let bytes = self.shards[partition].out()[sequence.0 as usize - 1].clone();
+                self.hear(partition, sequence, &bytes)?;
+            }
+            let views = &part.follower().0;
+            if self.observer.position(id(partition)) == told {
+                let same = views.state() == self.observer.views(id(partition)).state();
+                self.observer.coverage.count("views restored and compared");
+                ensure!(same, Views, "gateway {at} begins with other views of partition {partition} at {told}");
+            }
+            begun.push(Begun {
+                views: Views::restore(views.state(), self.view_limits.clone())
+                    .map_err(|error| Violation::new(Check::Views, error.to_string()))?,
+                from: told,
+                sent: self.routing.all().map(|to| part.state.sent(to)).collect(),
+                heard: self.routing.all().map(|from| part.state.heard(from)).collect(),
+            });
+        }
+        self.sources += 1;
+        let life = self.gateways.get(at).map_or(0, |before| before.life) + 1;
+        let gateway = Gateway::new(SourceId(self.sources), life, begun);
+        if at < self.gateways.len() {
+            self.gateways[at] = gateway;
+        } else {
+            self.gateways.push(gateway);
+        }
+        Ok(true)
+    }
+
     fn now(&self) -> Duration {
         Duration::from_micros(self.time.now())
     }
@@ -330,6 +389,12 @@ impl World {
                 }
                 self.watch_lane(gateway, partition);
                 self.answer_questions(gateway)?;
+            }
+            Reply::Trimmed => {
+                // It stood still for too long. The process ends, and starts again from a snapshot.
+                self.observer.coverage.count("gateway overtaken by trimming");
+                self.kill(Process::Gateway(gateway));
+                return Ok(());
             }
             _ => {
                 self.reconnect(actor);

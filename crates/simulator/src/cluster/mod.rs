@@ -16,6 +16,7 @@ mod gateway;
 mod network;
 mod rest;
 mod shard;
+mod storage;
 mod worker;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -30,13 +31,14 @@ use crate::client::Client;
 use crate::clock::{Time, WallClock};
 use crate::coverage::Coverage;
 use crate::dice::Dice;
+use crate::shelf::Shelf;
 use crate::violation::{Violation, ensure};
 use crate::workload;
 use call::{Actor, Process, Reply, Request};
 use gateway::Gateway;
 use network::{Network, Way};
 use shard::Shard;
-use worker::{Snapshots, Worker};
+use worker::Worker;
 
 /// How many partitions there are.
 const PARTITIONS: usize = 3;
@@ -147,7 +149,8 @@ pub struct World {
     /// At which gateway each client is.
     at: Vec<usize>,
     setup: VecDeque<Body>,
-    snapshots: Vec<Snapshots>,
+    /// By partition, its snapshots.
+    shelves: Vec<Shelf>,
     called: u64,
     /// Who waits for the answer of a call.
     calls: BTreeMap<u64, (Actor, u64)>,
@@ -215,7 +218,7 @@ impl World {
             at: clients.iter().map(|_| dice.index(GATEWAYS)).collect(),
             clients,
             setup: workload::setup().into(),
-            snapshots: vec![Snapshots::new(); PARTITIONS],
+            shelves: vec![Shelf::default(); PARTITIONS],
             called: 0,
             calls: BTreeMap::new(),
             sources: SourceId::FIRST_GATEWAY.0,
@@ -226,7 +229,8 @@ impl World {
             dice,
         };
         for at in 0..GATEWAYS {
-            world.new_gateway(at);
+            let begun = world.new_gateway(at).expect("nothing has happened yet");
+            assert!(begun, "all shards are up");
             world.wake_all(Process::Gateway(at));
         }
         (0..WORKERS).for_each(|at| world.wake_all(Process::Worker(at)));
@@ -247,7 +251,7 @@ impl World {
             self.step()?;
         }
         self.faults = false;
-        self.mend_all();
+        self.mend_all()?;
         let until = self.time.now() + 2_000_000;
         while self.time.now() < until {
             self.step()?;
@@ -302,17 +306,6 @@ impl World {
         self.agenda.after(micros, event);
     }
 
-    fn new_gateway(&mut self, at: usize) {
-        self.sources += 1;
-        let life = self.gateways.get(at).map_or(0, |before| before.life) + 1;
-        let gateway = Gateway::new(SourceId(self.sources), life, &self.view_limits);
-        if at < self.gateways.len() {
-            self.gateways[at] = gateway;
-        } else {
-            self.gateways.push(gateway);
-        }
-    }
-
     fn step(&mut self) -> Result<(), Violation> {
         let event = self.agenda.next().expect("clients always have something to do later");
         let now = self.time.now();
@@ -349,7 +342,7 @@ impl World {
             }
             Event::Promote { shard } => self.promote(shard),
             Event::Rejoin { shard, replica } => self.rejoin(shard, replica),
-            Event::Revive { process } => self.revive(process),
+            Event::Revive { process } => self.revive(process)?,
             Event::Resume { process } => self.resume(process),
             Event::Mend { cut } => {
                 self.network.cuts.remove(&cut);
@@ -365,7 +358,7 @@ impl World {
             }
             Event::Snapshot => {
                 let (worker, partition) = (self.dice.index(WORKERS), self.dice.index(PARTITIONS));
-                self.take_snapshot(worker, partition);
+                self.take_snapshot(worker, partition)?;
                 self.agenda.after(self.rates.snapshot_us, Event::Snapshot);
             }
             Event::Tables => {

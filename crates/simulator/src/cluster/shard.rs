@@ -19,8 +19,14 @@ pub(super) const BARRIER_US: u64 = 100_000;
 
 #[derive(Clone, Debug)]
 enum Write {
-    In { time: Timestamp, payload: Vec<u8>, peer: Option<(PartitionId, RequestNumber)> },
+    In {
+        time: Timestamp,
+        payload: Vec<u8>,
+        peer: Option<(PartitionId, RequestNumber)>,
+    },
     Out(Vec<u8>),
+    /// The entries up to these places of `in` and of `out` go.
+    Trim(Sequence, Sequence),
 }
 
 /// A replica, as its master sees it.
@@ -55,6 +61,8 @@ pub(super) struct Shard {
     writes: Vec<Write>,
     inbound: Vec<(Timestamp, Vec<u8>)>,
     out: Vec<Vec<u8>>,
+    /// How many entries of `in` and of `out` are gone. They stay in memory here, for those who hold what is told against them.
+    trimmed: (u64, u64),
     heard: BTreeMap<PartitionId, RequestNumber>,
     pub(super) followers: Vec<Follower>,
     /// Counts the masters; a connection belongs to one of them.
@@ -75,6 +83,7 @@ impl Shard {
             writes: Vec::new(),
             inbound: Vec::new(),
             out: Vec::new(),
+            trimmed: (0, 0),
             heard: BTreeMap::new(),
             followers: vec![follower; replicas],
             epoch: 1,
@@ -100,13 +109,40 @@ impl Shard {
     /// Whether there is something to read for a call that waits for it.
     fn has_news(&self, request: &Request) -> bool {
         match request {
-            Request::Turn { read_after, .. } => self.inbound.len() as u64 > read_after.0,
-            Request::Follow { after, .. } => self.told() > *after,
+            Request::Turn { read_after, .. } => self.inbound.len() as u64 > read_after.0.max(self.trimmed.0),
+            Request::Follow { after, .. } => self.told().0 > after.0.max(self.trimmed.1),
             _ => false,
         }
     }
 
-    /// The commands, durable or not.
+    /// The first command that is not trimmed, or the next one.
+    pub(super) fn first(&self) -> Sequence {
+        Sequence(self.trimmed.0 + 1)
+    }
+
+    /// What was told, from the first command on, also where it is trimmed.
+    pub(super) fn out(&self) -> &[Vec<u8>] {
+        &self.out
+    }
+
+    /// Lets the beginnings of both streams go, but no command of which nothing was told yet. Whether something went.
+    pub(super) fn trim(&mut self, of_in: Sequence, of_out: Sequence) -> bool {
+        let (of_in, of_out) = (of_in.min(self.told()), of_out.min(self.told()));
+        let goes = of_in.0 > self.trimmed.0 || of_out.0 > self.trimmed.1;
+        if goes {
+            self.write(Write::Trim(of_in, of_out));
+        }
+        goes
+    }
+
+    /// How many commands were told of for good; `None` while nothing is, because no replica is there.
+    pub(super) fn told_for_good(&self) -> Option<Sequence> {
+        let kept = self.followers.iter().filter(|follower| follower.online).map(|follower| follower.acked).min()?;
+        let told = self.writes.iter().take(kept).filter(|write| matches!(write, Write::Out(_))).count();
+        Some(Sequence(told as u64))
+    }
+
+    /// The commands, durable or not, also those that are trimmed.
     pub(super) fn inbound(&self) -> &[(Timestamp, Vec<u8>)] {
         &self.inbound
     }
@@ -140,6 +176,9 @@ impl Shard {
                 }
             }
             Write::Out(bytes) => self.out.push(bytes.clone()),
+            Write::Trim(of_in, of_out) => {
+                self.trimmed = (self.trimmed.0.max(of_in.0), self.trimmed.1.max(of_out.0));
+            }
         }
         self.writes.push(write);
     }
@@ -159,6 +198,7 @@ impl Shard {
     /// A request arrives. The answer, if there is one already.
     pub(super) fn execute(&mut self, call: u64, request: Request) -> Option<Reply> {
         match request {
+            Request::Hello { holds: Some((sequence, ..)), .. } if sequence.0 <= self.trimmed.0 => Some(Reply::Trimmed),
             Request::Hello { ref holds, durable } => {
                 let held = holds.as_ref().is_none_or(|(sequence, time, payload)| {
                     let at = usize::try_from(sequence.0 - 1).unwrap_or(usize::MAX);
@@ -203,7 +243,12 @@ impl Shard {
     fn read(&mut self, call: u64, request: Request, late: bool) -> Option<Reply> {
         match request {
             Request::Turn { read_after, records_max, wait_us, barrier, .. } => {
-                let after = usize::try_from(read_after.0).unwrap_or(usize::MAX);
+                // The store gives what it has; whoever reads finds that it is not what comes next.
+                let from = read_after.0.max(self.trimmed.0);
+                if from > read_after.0 && self.inbound.len() as u64 > from && records_max > 0 {
+                    return Some(Reply::Trimmed);
+                }
+                let after = usize::try_from(from).unwrap_or(usize::MAX);
                 let found = self.inbound.iter().skip(after).take(records_max).cloned();
                 let records: Vec<_> = (read_after.0 + 1..)
                     .map(Sequence)
@@ -218,7 +263,11 @@ impl Shard {
                 self.barrier(call, request, barrier, reply)
             }
             Request::Follow { after, records_max, .. } => {
-                let skip = usize::try_from(after.0).unwrap_or(usize::MAX);
+                let from = after.0.max(self.trimmed.1);
+                if from > after.0 && self.told().0 > from {
+                    return Some(Reply::Trimmed);
+                }
+                let skip = usize::try_from(from).unwrap_or(usize::MAX);
                 let found = self.out.iter().skip(skip).take(records_max).cloned();
                 let entries: Vec<_> = (after.0 + 1..).map(Sequence).zip(found).collect();
                 if entries.is_empty() && !late {
@@ -304,7 +353,7 @@ impl Shard {
         let chosen = dice.pick(&online);
         let kept = self.followers[chosen].acked;
         let writes: Vec<Write> = self.writes.drain(..).take(kept).collect();
-        (self.inbound, self.out, self.heard) = (Vec::new(), Vec::new(), BTreeMap::new());
+        (self.inbound, self.out, self.trimmed, self.heard) = (Vec::new(), Vec::new(), (0, 0), BTreeMap::new());
         writes.into_iter().for_each(|write| self.write(write));
         self.followers[chosen].online = false;
         for follower in &mut self.followers {

@@ -3,16 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crossbook_engine::Body;
 use crossbook_engine::peer::Outgoing;
-use crossbook_engine::{Body, Partition, Routing};
 use crossbook_log::Record;
 use crossbook_node::cluster::replica::{Limits, Standing};
 use crossbook_node::cluster::{Mailbox, Replica};
 use crossbook_node::node::Clock as _;
-use crossbook_node::snapshot::{self, Image};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
 
-use super::call::{Actor, Letter, Link, Reply, Request};
+use super::call::{Actor, Letter, Link, Process, Reply, Request};
 use super::{Event, PARTITIONS, World};
 use crate::clock::WallClock;
 use crate::dice::Dice;
@@ -28,8 +27,6 @@ const STANDBY_REST_US: u64 = 10_000;
 const LETTERS_MAX: usize = 32;
 /// After so many commands, the states of a partition's replicas are compared.
 const COMPARE_EVERY: u64 = 32;
-/// How many snapshots of a partition are kept.
-const SNAPSHOTS_KEPT: usize = 2;
 
 /// One partition at a worker.
 #[derive(Debug, Default)]
@@ -90,9 +87,6 @@ impl Worker {
         self.couriers = (0..PARTITIONS).map(|_| Courier::default()).collect();
     }
 }
-
-/// Snapshots of a partition, last first.
-pub(super) type Snapshots = Vec<(Sequence, Vec<u8>)>;
 
 impl World {
     pub(super) fn seat_step(&mut self, worker: usize, partition: usize) {
@@ -181,6 +175,12 @@ impl World {
                 self.plan(rest, Event::Wake(actor));
                 Ok(())
             }
+            Reply::Trimmed => {
+                // It stood still for too long. The process ends, and starts again from a snapshot.
+                self.observer.coverage.count("worker overtaken by trimming");
+                self.kill(Process::Worker(worker));
+                Ok(())
+            }
             _ => {
                 if let Some(replica) = &mut self.workers[worker].seats[partition].replica {
                     replica.disconnected();
@@ -189,21 +189,6 @@ impl World {
                 Ok(())
             }
         }
-    }
-
-    /// The state to start from: the last snapshot that `out` has come to, or an empty one.
-    fn begin(&mut self, partition: usize, told: Sequence) -> Result<Partition, Violation> {
-        let id = PartitionId(partition as u16);
-        let hash_seed = self.dice.any();
-        let Some((sequence, bytes)) = self.snapshots[partition].iter().find(|(at, _)| *at <= told) else {
-            self.observer.coverage.count("worker started from the log alone");
-            return Ok(Partition::new(id, self.routing.clone(), hash_seed));
-        };
-        self.observer.coverage.count("worker started from a snapshot");
-        let broken = |why: String| Violation::new(Check::Alive, format!("snapshot {sequence} of {partition}: {why}"));
-        let image: Image<()> = snapshot::decode(bytes).map_err(|error| broken(error.to_string()))?;
-        ensure!(image.partition.is_routed_by(&self.routing), Alive, "snapshot {sequence} is another venue's");
-        Partition::restore(image.partition, hash_seed).map_err(|error| broken(error.to_string()))
     }
 
     /// Holds the state of a replica against that of the others at the same place.
@@ -217,27 +202,6 @@ impl World {
         self.observer.coverage.count("replicas compared");
         ensure!(known == hash, Replicas, "worker {worker} has another state of partition {partition} at {at}");
         Ok(())
-    }
-
-    /// An active worker takes a snapshot, which is kept only if every other partition has heard for good what was sent by then.
-    pub(super) fn take_snapshot(&mut self, worker: usize, partition: usize) {
-        let this = &self.workers[worker];
-        let Some(replica) = this.seats[partition].replica.as_ref().filter(|_| this.alive && !this.paused) else {
-            return;
-        };
-        let own = PartitionId(partition as u16);
-        let state = replica.partition();
-        let heard = Routing::all(&self.routing)
-            .filter(|&to| to != own)
-            .all(|to| self.shards[usize::from(to.0)].heard_for_good(own) >= state.sent(to));
-        let new = self.snapshots[partition].first().is_none_or(|(last, _)| *last < state.sequence());
-        if !heard || !new || replica.confirmed() < state.sequence() || state.sequence() == Sequence(0) {
-            return;
-        }
-        let image = snapshot::encode(&Image { partition: state.state(), follower: () });
-        self.snapshots[partition].insert(0, (state.sequence(), image));
-        self.snapshots[partition].truncate(SNAPSHOTS_KEPT);
-        self.observer.coverage.count("worker snapshot");
     }
 
     pub(super) fn courier_step(&mut self, worker: usize, to: usize) {

@@ -11,7 +11,6 @@
 
 mod faults;
 mod rest;
-mod shelf;
 mod start;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -24,6 +23,7 @@ use crossbook_log::memory::Memory;
 use crossbook_log::{FileReader, Files, Log as _};
 use crossbook_node::node::{Clock as _, Limits, Node};
 use crossbook_node::recovery::{self, Which};
+use crossbook_node::snapshot::{Folder, KEPT, Saved as _};
 use crossbook_node::{NotTaken, Outlet, Request};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 use crossbook_views::Views;
@@ -33,9 +33,9 @@ use crate::client::Client;
 use crate::clock::{Time, WallClock};
 use crate::coverage::Coverage;
 use crate::dice::Dice;
+use crate::shelf::Folded;
 use crate::violation::{Violation, ensure};
 use crate::workload;
-use shelf::{Folded, Shelf};
 
 /// The only partition.
 const PARTITION: crossbook_types::PartitionId = Routing::REGISTRY;
@@ -99,11 +99,12 @@ pub struct World {
     clock: WallClock,
     rates: Rates,
     disk: Memory,
+    /// The folder of the snapshots. It loses its power with the other.
+    shelf: Memory,
     sector_bytes: u64,
     options: Options,
     limits: Limits,
     view_limits: crossbook_views::Limits,
-    shelf: Shelf,
     run: Option<Run>,
     hatch: Hatch,
     clients: Vec<Client>,
@@ -164,6 +165,7 @@ impl World {
         let observer = Observer::new(&Routing::single(), &view_limits);
         Self {
             disk: Memory::new(sector_bytes),
+            shelf: Memory::new(sector_bytes),
             dice,
             time,
             clock,
@@ -172,7 +174,6 @@ impl World {
             options,
             limits,
             view_limits,
-            shelf: Shelf::default(),
             run: None,
             hatch: Hatch::default(),
             clients,
@@ -365,14 +366,26 @@ impl World {
         let disk = self.disk.clone();
         let reader = |from| FileReader::open_in(disk, from);
         let follower = Folded::new(self.view_limits.clone());
+        let mut snapshots = Folder::on(self.shelf.clone());
         // Durable, since it was told.
-        let taken = recovery::advance(&Which::single(11), &mut self.shelf, reader, position.sequence, follower);
+        let taken = recovery::advance(&Which::single(11), &mut snapshots, reader, position.sequence, follower);
         match taken {
             Ok(_) => self.observer.coverage.count("snapshot"),
-            // The power may be gone.
-            Err(error) => ensure!(self.faults, Alive, "no snapshot can be made: {error}"),
+            Err(error) => {
+                ensure!(self.faults, Alive, "no snapshot can be made: {error}");
+                self.observer.coverage.count("snapshot failed");
+            }
         }
-        let oldest = self.shelf.oldest().filter(|_| self.rates.trims);
+        let Ok(kept) = snapshots.list() else {
+            // The power is gone.
+            ensure!(self.faults, Alive, "the snapshots cannot be listed");
+            return self.crash();
+        };
+        // It must lead on indeed, should the newest be damaged.
+        let oldest = kept
+            .last()
+            .copied()
+            .filter(|&oldest| self.rates.trims && kept.len() >= KEPT && matches!(snapshots.load(oldest), Ok(Some(_))));
         if let (Some(oldest), Some(run)) = (oldest, &mut self.run) {
             // The thread of the partition trims between two batches.
             let position = oldest.min(run.node.log().durable());

@@ -11,7 +11,6 @@ use crate::violation::{Violation, ensure};
 impl World {
     /// Everything that was asked comes to its end.
     pub(super) fn heal(&mut self) -> Result<(), Violation> {
-        self.disk.limit(u64::MAX);
         // What is still to fail at a later operation fails now, or never.
         self.drop_run();
         self.cut_power();

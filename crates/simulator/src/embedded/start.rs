@@ -8,10 +8,11 @@ use crossbook_log::{FileReader, Files, Log as _, Reader as _, Until};
 use crossbook_node::embedded::source_of_run;
 use crossbook_node::node::Node;
 use crossbook_node::recovery::{self, Which};
+use crossbook_node::snapshot::Folder;
 use crossbook_types::{RequestNumber, Sequence};
 
-use super::shelf::Folded;
 use super::{PARTITION, Run, World};
+use crate::shelf::Folded;
 use crate::violation::{Check, Violation, ensure};
 use crate::workload;
 
@@ -55,13 +56,16 @@ impl World {
         let told = Sequence(self.told.len() as u64);
         ensure!(end >= told, Durable, "command {told} was told, and the log ends at {end}");
         let which = Which::single(self.dice.any());
+        let snapshots = Folder::on(self.shelf.clone());
         let disk = self.disk.clone();
         let reader = |from| FileReader::open_in(disk, from);
         let follower = Folded::new(self.view_limits.clone());
         let until = Until::Durable(end);
-        let recovered = match recovery::recover(&which, &self.shelf, reader, until, follower, |_| ()) {
+        let recovered = match recovery::recover(&which, &snapshots, reader, until, follower, |_| ()) {
             Ok(recovered) => recovered,
-            Err(recovery::Error::Log(_)) if self.faults => return Ok(false),
+            Err(recovery::Error::Log(_) | recovery::Error::Snapshot(_)) if self.faults && self.is_dark() => {
+                return Ok(false);
+            }
             Err(error) => return Err(Violation::new(Check::Alive, format!("recovery fails: {error}"))),
         };
         self.observer.coverage.count(match recovered.snapshot {

@@ -1,4 +1,4 @@
-//! Where a simulated venue keeps its snapshots, and what follows its log into them.
+//! Where a simulated cluster keeps the snapshots of a partition, in a store that does not fail, and what follows a log into them.
 
 use std::collections::BTreeMap;
 
@@ -12,19 +12,9 @@ use crossbook_views::{Limits, State, Views};
 #[derive(Clone, Debug, Default)]
 pub struct Shelf {
     kept: BTreeMap<Sequence, Vec<u8>>,
-    damaged: Option<Sequence>,
 }
 
 impl Shelf {
-    /// The last one goes bad. Whether there was one before it, without which it does not.
-    pub fn damage_last(&mut self) -> bool {
-        let may = self.kept.len() > 1;
-        if may {
-            self.damaged = self.kept.keys().next_back().copied();
-        }
-        may
-    }
-
     /// From where a start may have to read the log: what follows the oldest snapshot.
     #[must_use]
     pub fn oldest(&self) -> Option<Sequence> {
@@ -38,14 +28,13 @@ impl Saved for Shelf {
     }
 
     fn load(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self.kept.get(&sequence).filter(|_| self.damaged != Some(sequence)).cloned())
+        Ok(self.kept.get(&sequence).cloned())
     }
 }
 
 impl Snapshots for Shelf {
     fn save(&mut self, sequence: Sequence, image: &[u8]) -> Result<(), Error> {
         self.kept.insert(sequence, image.to_vec());
-        self.damaged = self.damaged.filter(|&damaged| damaged != sequence);
         while self.kept.len() > KEPT {
             self.kept.pop_first();
         }

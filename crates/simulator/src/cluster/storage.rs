@@ -1,0 +1,134 @@
+//! What outlives every process of a cluster: the logs in the shards, and the snapshots beside them. Processes start from these by the
+//! production code, snapshots are made as there, from the last one and the log, and what two snapshots stand for is trimmed.
+
+use crossbook_engine::{Partition, Routing};
+use crossbook_log::{Error as LogError, Reader, Record, Until};
+use crossbook_node::cluster::moment::{Error, Kept, Part};
+use crossbook_node::recovery::{self, Follower as _, Which};
+use crossbook_node::snapshot::{Saved as _, UpTo};
+use crossbook_types::{PartitionId, Sequence};
+
+use super::shard::Shard;
+use super::{World, id};
+use crate::shelf::{Folded, Shelf};
+use crate::violation::{Check, Violation};
+
+/// The logs and the snapshots, as a process reads them.
+struct Storage<'a> {
+    routing: &'a Routing,
+    shards: &'a [Shard],
+    shelves: &'a [Shelf],
+    hash_seed: u64,
+}
+
+/// The log of a partition, read from a place on.
+pub(super) struct Records<'a> {
+    shard: &'a Shard,
+    next: Sequence,
+}
+
+impl Reader for Records<'_> {
+    fn next(&mut self, until: Until) -> Result<Option<Record<'_>>, LogError> {
+        let sequence = self.next;
+        if matches!(until, Until::Durable(end) if sequence > end) {
+            return Ok(None);
+        }
+        let first = self.shard.first();
+        if sequence < first {
+            return Err(LogError::Trimmed { asked: sequence, first });
+        }
+        let at = usize::try_from(sequence.0 - 1).unwrap_or(usize::MAX);
+        let Some((time, payload)) = self.shard.inbound().get(at) else { return Ok(None) };
+        self.next = sequence.next();
+        Ok(Some(Record { sequence, time: *time, payload }))
+    }
+}
+
+impl<'a> Kept for Storage<'a> {
+    type Reader = Records<'a>;
+    type Snapshots = Shelf;
+
+    fn which(&self, partition: PartitionId) -> Which {
+        Which { partition, routing: self.routing.clone(), hash_seed: self.hash_seed }
+    }
+
+    fn told(&self, partition: PartitionId) -> Result<Sequence, Error> {
+        Ok(self.shards[usize::from(partition.0)].told_for_good().unwrap_or_default())
+    }
+
+    fn snapshots(&self, partition: PartitionId) -> Result<Shelf, Error> {
+        Ok(self.shelves[usize::from(partition.0)].clone())
+    }
+
+    fn log(&self, partition: PartitionId, from: Sequence) -> Records<'a> {
+        Records { shard: &self.shards[usize::from(partition.0)], next: from }
+    }
+}
+
+impl World {
+    fn storage(&mut self) -> Storage<'_> {
+        let hash_seed = self.dice.any();
+        Storage { routing: &self.routing, shards: &self.shards, shelves: &self.shelves, hash_seed }
+    }
+
+    /// A partition and its views where they were told for good, from the last snapshot and the log.
+    pub(super) fn restored(&mut self, partition: usize, told: Sequence) -> Result<Part<Folded>, Violation> {
+        let empty = Folded::new(self.view_limits.clone());
+        let storage = self.storage();
+        Part::restore(&storage, id(partition), told, told, empty).map_err(|error| broken(partition, &error))
+    }
+
+    /// A partition as the last snapshot up to `told` has it, or an empty one.
+    pub(super) fn begin(&mut self, partition: usize, told: Sequence) -> Result<Partition, Violation> {
+        let empty = Folded::new(self.view_limits.clone());
+        let storage = self.storage();
+        let shelf = &storage.shelves[partition];
+        let up_to = UpTo(shelf, told);
+        let place = up_to.list().unwrap_or_default().first().copied();
+        let until = Until::Durable(place.unwrap_or_default());
+        let which = storage.which(id(partition));
+        let recovered =
+            recovery::recover(&which, &up_to, |from| storage.log(id(partition), from), until, empty, |_| ());
+        let recovered = recovered.map_err(|error| broken(partition, &error))?;
+        let from = if place.is_some() { "worker started from a snapshot" } else { "worker started from the log alone" };
+        self.observer.coverage.count(from);
+        Ok(recovered.partition)
+    }
+
+    /// A worker takes a snapshot, which is kept only if every other partition has heard for good what was sent by then. What all kept
+    /// snapshots stand for is trimmed, but no entry of `out` that the tables do not have.
+    pub(super) fn take_snapshot(&mut self, worker: usize, partition: usize) -> Result<(), Violation> {
+        let this = &self.workers[worker];
+        if !this.alive || this.paused || this.seats[partition].replica.is_none() || !self.shards[partition].up {
+            return Ok(());
+        }
+        let Some(told) = self.shards[partition].told_for_good() else { return Ok(()) };
+        let last = self.shelves[partition].list().unwrap_or_default();
+        if told <= last.first().copied().unwrap_or_default() {
+            return Ok(());
+        }
+        let part = self.restored(partition, told)?;
+        let own = id(partition);
+        let heard = Routing::all(&self.routing)
+            .filter(|&to| to != own)
+            .all(|to| self.shards[usize::from(to.0)].heard_for_good(own) >= part.state.sent(to));
+        if !heard {
+            return Ok(());
+        }
+        let saved = recovery::save(&mut self.shelves[partition], part.state.state(), part.follower().save());
+        saved.map_err(|error| broken(partition, &error))?;
+        self.observer.coverage.count("worker snapshot");
+        if let Some(oldest) = self.shelves[partition].oldest() {
+            let written = self.observer.recording_mut(own).0.position();
+            if self.shards[partition].trim(oldest, oldest.min(written)) {
+                self.observer.coverage.count("trimmed beside a worker");
+            }
+            self.settle(partition);
+        }
+        Ok(())
+    }
+}
+
+fn broken(partition: usize, error: &dyn std::error::Error) -> Violation {
+    Violation::new(Check::Alive, format!("partition {partition} cannot be restored: {error}"))
+}
