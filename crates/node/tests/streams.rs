@@ -87,6 +87,10 @@ fn work_on(servers: &Servers, name: &str, partitions: Vec<u16>) -> Worker {
 
 impl Gateway {
     fn open(servers: &Servers) -> Self {
+        Self::open_with(servers, gate::Options::default())
+    }
+
+    fn open_with(servers: &Servers, options: gate::Options) -> Self {
         let source = servers.next_gateway().unwrap();
         let ear = Ear::default();
         let starts = (0..PARTITIONS).map(|_| Start {
@@ -101,7 +105,7 @@ impl Gateway {
             told.0.1.notify_all();
         });
         let place = gate::Venue { servers: servers.clone(), routing: routing(), source, markets: Vec::new() };
-        let running = gate::start(place, gate::Options::default(), starts.collect(), refuse, fatal).unwrap();
+        let running = gate::start(place, options, starts.collect(), refuse, fatal).unwrap();
         Self { running, ear, number: 0 }
     }
 
@@ -230,6 +234,44 @@ fn a_partition_without_a_worker_fails_fast_and_leaves_the_others_alone() {
     gateway.ask(venue::traffic(5));
     gateway.running.stop();
     [rest, again].into_iter().for_each(Worker::stop);
+}
+
+#[test]
+fn who_would_wait_too_long_for_a_partition_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path()).unwrap();
+    let servers = Servers::new(options(vec![server.url()], 0)).unwrap();
+    servers.claim_venue(PARTITIONS, b"").unwrap();
+    let worker = work(&servers, "one");
+    let room = 1 << 20;
+    let bounds = gate::Options {
+        queue_wait_max_ms: 1,
+        queue_requests_max: room,
+        backlog_max: room as u64,
+        ..gate::Options::default()
+    };
+    let mut gateway = Gateway::open_with(&servers, bounds);
+    set_up(&mut gateway);
+    // Faster than the partitions can, until one is so slow that it shows. There is room for all of them.
+    let submit = |number| {
+        let request = Request { number: RequestNumber(number), body: venue::traffic(number), deadline: None };
+        gateway.running.gate().submit(request)
+    };
+    let mut sent = gateway.number;
+    let why = loop {
+        match submit(sent + 1) {
+            Ok(()) => sent += 1,
+            Err(why) => break why,
+        }
+    };
+    assert_eq!(why, NotTaken::Busy);
+    assert!(sent < room as u64, "by time, not by length");
+    // Those that were admitted are answered, each once, and then there is room again.
+    gateway.number = sent;
+    gateway.all_answered();
+    gateway.ask(venue::traffic(sent + 1));
+    gateway.running.stop();
+    worker.stop();
 }
 
 #[test]

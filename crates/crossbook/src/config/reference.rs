@@ -203,6 +203,10 @@ const WORDS: &[(&str, &str)] = &[
         "cluster.gate.queue_requests_max",
         "Requests that may wait for one partition's lane; further ones are refused with -1008.",
     ),
+    (
+        "cluster.gate.queue_wait_max_ms",
+        "How long a request may have to wait for its partition; one that would wait longer gets -1008 at once. 0: no bound.",
+    ),
     ("cluster.gate.batch_requests_max", "Requests appended in one round trip."),
     (
         "cluster.gate.backlog_max",

@@ -20,6 +20,7 @@ mod appender;
 pub mod fence;
 pub mod flights;
 mod follower;
+mod pace;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use appender::Appender;
 use fence::{Fence, Folded};
 use flights::Flights;
 use follower::Follower;
+use pace::{Pace, Readings};
 
 use crate::embedded::guarded;
 use crate::outlet::Outlet;
@@ -50,6 +52,9 @@ use crate::request::{NotTaken, Request};
 pub struct Options {
     /// Requests that may wait for one partition's lane; more are refused as busy.
     pub queue_requests_max: usize,
+    /// Milliseconds that a request may have to wait for its partition, as far as can be told from how fast that goes on; one that would wait
+    /// longer is refused as busy. 0: no bound.
+    pub queue_wait_max_ms: u64,
     /// Requests appended in one round trip.
     pub batch_requests_max: usize,
     /// Commands that may wait in one partition's log to be executed; more are refused as busy.
@@ -73,6 +78,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             queue_requests_max: 8_192,
+            queue_wait_max_ms: 500,
             batch_requests_max: 1_024,
             backlog_max: 20_000,
             retry_ms: 500,
@@ -132,10 +138,25 @@ struct Lane {
     told: AtomicU64,
     /// Where the log ends, as last heard.
     tail: AtomicU64,
+    pace: Pace,
     open: AtomicBool,
     /// By partition, the last message that it has sent to this one, and that this one has heard of it, as folded here.
     sent_by: Vec<AtomicU64>,
     heard_of: Vec<AtomicU64>,
+}
+
+impl Lane {
+    /// Commands in front of a request that is sent now, by whomever, as far as is known: those in the log, and those on their way there.
+    fn waiting(&self) -> u64 {
+        let told = self.told.load(Ordering::Acquire);
+        let logged = self.tail.load(Ordering::Acquire).saturating_sub(told);
+        logged + self.queue.len() as u64
+    }
+
+    /// Whether something is known to wait behind the command `told`, for the partition or for the way to it.
+    fn is_busy_behind(&self, told: Sequence) -> bool {
+        self.tail.load(Ordering::Acquire) > told.0 || !self.queue.is_empty()
+    }
 }
 
 /// How a partition stands, as seen from a gateway.
@@ -188,7 +209,7 @@ impl Gate {
     /// Sends a request to the partition that owns what it is about. Never waits.
     ///
     /// # Errors
-    /// When the partition's lane is full or open, or the gateway is stopping; the request has no effect then.
+    /// When the partition's lane is full, too slow or open, or the gateway is stopping; the request has no effect then.
     pub fn submit(&self, request: Request) -> Result<(), NotTaken> {
         let shared = &*self.0;
         if shared.stopping.load(Ordering::Acquire) {
@@ -200,7 +221,11 @@ impl Gate {
             metrics::counter!("crossbook_breaker_refusals_total").increment(1);
             return Err(NotTaken::Silent);
         }
-        shared.lane(to).queue.try_send(Inbound::Request(request)).map_err(|error| match error {
+        let lane = shared.lane(to);
+        if lane.pace.is_too_long(lane.waiting()) {
+            return Err(NotTaken::Busy);
+        }
+        lane.queue.try_send(Inbound::Request(request)).map_err(|error| match error {
             TrySendError::Full(_) => NotTaken::Busy,
             TrySendError::Disconnected(_) => NotTaken::Stopping,
         })
@@ -418,6 +443,7 @@ pub fn start<O: Outlet>(
             flights: Mutex::default(),
             tail: AtomicU64::new(starts[at].from.0),
             told: from,
+            pace: Pace::new(Duration::from_millis(options.queue_wait_max_ms)),
             open: AtomicBool::new(false),
             sent_by: starts.iter().map(|start| number(start.sent.get(at))).collect(),
             heard_of: (0..starts.len()).map(|of| number(starts[at].heard.get(of))).collect(),
@@ -447,7 +473,8 @@ pub fn start<O: Outlet>(
         threads.push(std::thread::Builder::new().name(format!("follow-{at}")).spawn(move || {
             let Start { outlet, from, .. } = start;
             let lane = &these.lanes[at];
-            let follower = Follower { shared: &these, lane, outlet, after: from, events: Events::new() };
+            let (events, readings) = (Events::new(), Readings::default());
+            let follower = Follower { shared: &these, lane, outlet, after: from, events, readings };
             guarded("the thread that reads events", &*of, move || follower.run(&servers))
         })?);
     }

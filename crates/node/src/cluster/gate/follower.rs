@@ -2,12 +2,13 @@
 //! partition and the others have come with each other.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbook_engine::{Event, Events, Routing};
 use crossbook_log::streams::{Entry, Link, Servers};
 use crossbook_types::{Sequence, SourceId};
 
+use super::pace::Readings;
 use super::{Error, Lane, Shared};
 use crate::outlet::Outlet;
 
@@ -21,6 +22,7 @@ pub(super) struct Follower<'a, O> {
     pub(super) outlet: O,
     pub(super) after: Sequence,
     pub(super) events: Events,
+    pub(super) readings: Readings,
 }
 
 impl<O: Outlet> Follower<'_, O> {
@@ -44,12 +46,23 @@ impl<O: Outlet> Follower<'_, O> {
         let stream = |source| Error::Stream { partition, source };
         let mut link = Link::connect(servers, partition).map_err(stream)?;
         let mut entries: Vec<Entry> = Vec::new();
+        // When the last entries came, if there was more to do for the partition.
+        let mut busy_since: Option<Instant> = None;
         while !self.shared.is_stopping() {
             let most = self.shared.options.follow_commands_max;
             link.follow(self.after, most, FOLLOW_WAIT, &mut entries).map_err(stream)?;
             *tries = 0;
-            if !entries.is_empty() {
-                self.fold(&entries)?;
+            if entries.is_empty() {
+                continue;
+            }
+            let now = Instant::now();
+            if let Some(since) = busy_since {
+                self.readings.busy(entries.len() as u64, now.duration_since(since), &self.lane.pace);
+            }
+            self.fold(&entries)?;
+            busy_since = self.lane.is_busy_behind(self.after).then_some(now);
+            if busy_since.is_none() {
+                self.readings.idle(&self.lane.pace);
             }
         }
         Ok(())

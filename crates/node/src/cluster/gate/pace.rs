@@ -1,0 +1,106 @@
+//! How fast a partition goes on, as its gateways see it, and whether a request would have to wait too long for its turn.
+//!
+//! A gateway does not see the partition's turns. It sees how many commands the partition tells of, and when. As long as something
+//! waited all the while, in the log or on the way there, that is how fast it goes. The best of the last few readings counts: a reader that was held up, or a worker
+//! that took over from another, makes the partition look slow for a moment, and that is no reason to refuse anybody. Nor is it one that few
+//! commands take about as long as many, which share the round trips to the store. Once nothing waits, all is forgotten.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How many readings the best is of.
+const READINGS: usize = 8;
+
+/// Fewer commands than these would have taken as long.
+const TOGETHER: u64 = 256;
+
+/// What the reader of a lane tells and whoever submits reads.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// Nanoseconds of a command, in the best of the last readings; 0 as long as there are too few.
+    command: AtomicU64,
+    /// Nanoseconds that a request may wait; 0: as long as it takes.
+    wait_max: u64,
+}
+
+impl Pace {
+    pub(super) fn new(wait_max: Duration) -> Self {
+        Self { command: AtomicU64::new(0), wait_max: nanoseconds(wait_max) }
+    }
+
+    /// Whether a request behind `waiting` commands would wait too long.
+    pub(super) fn is_too_long(&self, waiting: u64) -> bool {
+        self.wait_max > 0 && waiting.saturating_mul(self.command.load(Ordering::Relaxed)) > self.wait_max
+    }
+}
+
+/// The readings, on the reader's side.
+#[derive(Debug, Default)]
+pub(super) struct Readings {
+    last: [u64; READINGS],
+    count: usize,
+}
+
+impl Readings {
+    /// Takes note of a reading: so many commands in so long, in which something always waited.
+    pub(super) fn busy(&mut self, commands: u64, took: Duration, pace: &Pace) {
+        self.last[self.count % READINGS] = nanoseconds(took) / commands.max(TOGETHER);
+        self.count += 1;
+        if self.count >= READINGS {
+            let best = self.last.iter().copied().min().unwrap_or_default();
+            pace.command.store(best, Ordering::Relaxed);
+        }
+    }
+
+    /// Nothing waits any more.
+    pub(super) fn idle(&mut self, pace: &Pace) {
+        self.count = 0;
+        pace.command.store(0, Ordering::Relaxed);
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_commands_times_the_best_of_the_last_readings() {
+        let (pace, mut readings) = (Pace::new(Duration::from_millis(100)), Readings::default());
+        for _ in 0..READINGS - 1 {
+            readings.busy(1_000, Duration::from_secs(1_000), &pace);
+            assert!(!pace.is_too_long(u64::MAX), "too little is known");
+        }
+        readings.busy(1_000, Duration::from_secs(1), &pace);
+        assert!(!pace.is_too_long(100) && pace.is_too_long(101), "one millisecond each");
+        for _ in 0..READINGS - 1 {
+            readings.busy(1_000, Duration::from_secs(100), &pace);
+            assert!(!pace.is_too_long(100), "held up for a moment");
+        }
+        readings.busy(1_000, Duration::from_secs(100), &pace);
+        assert!(!pace.is_too_long(1) && pace.is_too_long(2), "it is slow now");
+        readings.busy(1_000, Duration::from_millis(1), &pace);
+        assert!(!pace.is_too_long(100_000), "and not any more");
+        (0..READINGS).for_each(|_| readings.busy(1_000, Duration::from_secs(100), &pace));
+        assert!(pace.is_too_long(2), "again");
+        readings.idle(&pace);
+        assert!(!pace.is_too_long(u64::MAX), "over");
+    }
+
+    #[test]
+    fn a_few_commands_do_not_say_how_long_many_take() {
+        let (pace, mut readings) = (Pace::new(Duration::from_millis(100)), Readings::default());
+        (0..READINGS).for_each(|_| readings.busy(1, Duration::from_millis(10), &pace));
+        assert!(!pace.is_too_long(10 * TOGETHER) && pace.is_too_long(11 * TOGETHER));
+    }
+
+    #[test]
+    fn without_a_bound_everything_may_wait() {
+        let (pace, mut readings) = (Pace::new(Duration::ZERO), Readings::default());
+        (0..READINGS).for_each(|_| readings.busy(1, Duration::from_secs(1), &pace));
+        assert!(!pace.is_too_long(u64::MAX));
+    }
+}
