@@ -27,6 +27,9 @@ use crate::writer::{Position, Writer};
 /// How often a venue at rest asks whether the tables are still where it left them, and lets the server know that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
+/// So many commands behind the venue, SQLite does not rest any more.
+const UNRESTING_BEHIND: u64 = 100_000;
+
 /// How far a venue is durable: the last command whose events may be written. Telling it costs the venue one store; who reads it looks
 /// again and again, so that the two never wait for each other.
 #[derive(Clone, Debug, Default)]
@@ -210,11 +213,10 @@ impl<S: Source> Recorder<S> {
                 self.progress.reach(Position { sequence: until.sequence, time: until.time, complete_from });
                 metrics::gauge!("crossbook_history_sequence", self.labels.clone()).set(until.sequence.0 as f64);
                 self.batch = None;
-                // SQLite works on the venue's own processors and disk. It rests for as long as it has worked, so that however much
-                // there is to catch up with, half of the time belongs to trading alone.
                 if self.database.dialect() == Dialect::Sqlite {
+                    let behind = self.live.position().0.saturating_sub(until.sequence.0);
                     tokio::select! {
-                        () = tokio::time::sleep(took) => {}
+                        () = tokio::time::sleep(rest(took, behind)) => {}
                         () = stopped(&mut self.stop) => {}
                     }
                 }
@@ -290,8 +292,30 @@ impl<S: Source> Recorder<S> {
     }
 }
 
+/// How long SQLite rests after a batch. It works on the venue's own processors and disk, so it rests for as long as it has worked, and half of
+/// the time belongs to trading alone. The further it is behind, the less it rests: a venue that trades day and night must not leave its
+/// history ever further behind.
+fn rest(worked: Duration, behind: u64) -> Duration {
+    let share = UNRESTING_BEHIND.saturating_sub(behind) as f64 / UNRESTING_BEHIND as f64;
+    worked.mul_f64(share)
+}
+
 /// Ends when the venue stops.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     // Or when there is nobody left to say so.
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_further_behind_the_shorter_the_rest() {
+        let worked = Duration::from_millis(10);
+        assert_eq!(rest(worked, 0), worked);
+        assert_eq!(rest(worked, UNRESTING_BEHIND / 2), worked / 2);
+        assert_eq!(rest(worked, UNRESTING_BEHIND), Duration::ZERO);
+        assert_eq!(rest(worked, u64::MAX), Duration::ZERO);
+    }
 }
