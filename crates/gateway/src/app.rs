@@ -19,6 +19,7 @@ use crossbook_node::{NotTaken, Request};
 use crossbook_store::History;
 use crossbook_types::{AccountId, RequestNumber, SourceId, Timestamp};
 use crossbook_views::Order;
+use metrics::Counter;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -28,6 +29,7 @@ use crate::config::Config;
 use crate::entrance::{Entrance, Subject};
 use crate::error::ApiError;
 use crate::limits::Limits;
+use crate::operations::Latencies;
 use crate::secret::MasterKey;
 use crate::streams::Hub;
 
@@ -173,11 +175,16 @@ pub struct App {
     pub recalls: Semaphore,
     /// Secrets of API keys, ready to check signatures with.
     pub keyring: Keyring,
+    /// How long requests to the WebSocket API took.
+    pub ws_api_latencies: Latencies,
+    /// Orders that were taken.
+    pub orders_accepted: Counter,
     stopping: AtomicBool,
 }
 
 impl App {
-    /// Connects the parts. `board`, `pending` and `hub` are those of the publishers that the partitions report to.
+    /// Connects the parts. `board`, `pending` and `hub` are those of the publishers that the partitions report to. Metrics go to the recorder
+    /// that is installed now.
     #[must_use]
     pub fn new(
         config: Config,
@@ -194,7 +201,22 @@ impl App {
         let keyring = Keyring::new(master_key, config.cached_keys_max);
         let recalls = Semaphore::new(config.history_queries_max.min(Semaphore::MAX_PERMITS));
         let stopping = AtomicBool::new(false);
-        Self { config, board, pending, hub, entrance, limits, history, recalls, keyring, stopping }
+        let ws_api_latencies = Latencies::over("ws_api");
+        let orders_accepted = metrics::counter!("crossbook_orders_accepted_total");
+        Self {
+            config,
+            board,
+            pending,
+            hub,
+            entrance,
+            limits,
+            history,
+            recalls,
+            keyring,
+            ws_api_latencies,
+            orders_accepted,
+            stopping,
+        }
     }
 
     /// The time on the venue's clock.

@@ -13,9 +13,11 @@ mod wallet;
 pub(crate) use market_data::DEPTH_MAX;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crossbook_types::{AccountId, Market, Timestamp};
 use crossbook_views::MarketData;
+use metrics::Histogram;
 
 use crate::app::App;
 use crate::auth::{Identity, Security};
@@ -262,10 +264,34 @@ pub fn by_route(method: &str, path: &str) -> Result<(usize, &'static Operation),
     Err(known)
 }
 
-/// The operation that the WebSocket API calls so.
+/// The operation that the WebSocket API calls so, and its place among all.
 #[must_use]
-pub fn by_method(name: &str) -> Option<&'static Operation> {
-    OPERATIONS.iter().find(|operation| operation.over_websocket && operation.name == name)
+pub fn by_method(name: &str) -> Option<(usize, &'static Operation)> {
+    OPERATIONS.iter().enumerate().find(|(_, operation)| operation.over_websocket && operation.name == name)
+}
+
+/// How long requests over one transport took, from receipt to answer, by operation. Each histogram is looked up once, as that takes a
+/// good part of what a request does.
+pub struct Latencies(Vec<Histogram>);
+
+impl std::fmt::Debug for Latencies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Latencies").finish_non_exhaustive()
+    }
+}
+
+impl Latencies {
+    /// Nothing measured yet. They go to the recorder that is installed now.
+    #[must_use]
+    pub fn over(transport: &'static str) -> Self {
+        let of = |operation: &Operation| metrics::histogram!("crossbook_request_seconds", "transport" => transport, "operation" => operation.name);
+        Self(OPERATIONS.iter().map(of).collect())
+    }
+
+    /// A request for the operation at that place among all took so long.
+    pub fn record(&self, operation: usize, took: Duration) {
+        self.0[operation].record(took);
+    }
 }
 
 /// Carries out an operation whose parameters were checked and whose sender was authenticated.

@@ -9,13 +9,12 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use metrics::Histogram;
 
 use crate::app::App;
 use crate::auth::{self, Identity, Security};
 use crate::error::{ApiError, JSON};
 use crate::limits::OrderCount;
-use crate::operations::{self, Caller, OPERATIONS, Operation, Outcome};
+use crate::operations::{self, Caller, Latencies, OPERATIONS, Operation, Outcome};
 use crate::parameters::Parameters;
 use crate::server::{self, Service};
 use crate::{openapi, streams};
@@ -40,8 +39,7 @@ pub struct Page {
 pub struct Rest {
     app: Arc<App>,
     pages: Vec<Page>,
-    /// From receipt to answer, by operation.
-    latency: Vec<Histogram>,
+    latencies: Latencies,
 }
 
 impl Rest {
@@ -51,8 +49,7 @@ impl Rest {
         let page = |path, content_type, content| Page { path, content_type, content };
         pages.push(page("/openapi.json", JSON, Bytes::from(openapi::document().to_string())));
         pages.push(page("/docs", "text/html;charset=UTF-8", Bytes::from_static(openapi::BROWSER.as_bytes())));
-        let histogram = |operation: &Operation| metrics::histogram!("crossbook_request_seconds", "transport" => "rest", "operation" => operation.name);
-        Self { app, pages, latency: OPERATIONS.iter().map(histogram).collect() }
+        Self { app, pages, latencies: Latencies::over("rest") }
     }
 
     /// What is neither an operation nor a connection that changes its protocol.
@@ -156,7 +153,7 @@ impl Service for Rest {
             Ok((index, operation)) => {
                 let start = Instant::now();
                 let answer = self.operation(from, operation, request).await;
-                self.latency[index].record(start.elapsed());
+                self.latencies.record(index, start.elapsed());
                 answer.unwrap_or_else(|error| {
                     let mut response = refused(operation, &error);
                     let used = self.app.limits.used_weight(from, self.app.now());
@@ -164,7 +161,7 @@ impl Service for Rest {
                     response
                 })
             }
-            Err(_) if wants_websocket(&request) => streams::upgrade(&self.app, from, request).await,
+            Err(_) if wants_websocket(&request) => streams::upgrade(&self.app, from, request),
             Err(path_known) => self.page(&request, path_known),
         }
     }

@@ -5,16 +5,14 @@
 //!                 (bounded)      via the hub     (bounded each)
 //! ```
 //!
-//! The publisher takes down what somebody listens for ([`interest`]), the [`feed`] writes each message once and puts it into the
-//! [`outbox`] of every subscriber that the [`hub`] knows, and each connection ([`socket`]) empties its own. Only the last step can be
-//! slow, and what it holds up is one client.
+//! The publisher takes down what somebody listens for ([`interest`]), the [`feed`] writes each message once, as the [`frames`] that go over
+//! the wire, and puts it into the [`outbox`] of every subscriber that the [`hub`] knows, and each connection ([`socket`]) empties its own.
+//! Only the last step can be slow, and what it holds up is one client.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
-use axum::extract::ws::WebSocketUpgrade;
 use axum::response::{IntoResponse, Response};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
@@ -23,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod attempts;
 pub mod feed;
+pub mod frames;
 pub mod gathered;
 pub mod hub;
 pub mod interest;
@@ -43,6 +42,7 @@ use crate::ws_api;
 use hub::ConnectionKind;
 use outbox::{Capacity, Outbox};
 use session::StreamSession;
+use socket::Upgrade;
 use topic::Topic;
 
 /// When to try again if all places are taken.
@@ -113,12 +113,11 @@ impl Config {
 
 /// Changes a request's connection to WebSocket, if there is something to talk to at its path: streams at `/ws`, `/ws/<stream>` and
 /// `/stream?streams=<stream>/<stream>`, the API at `/ws-api/v3`.
-pub async fn upgrade(app: &Arc<App>, ip: IpAddr, request: Request<Incoming>) -> Response {
-    let (mut parts, _) = request.into_parts();
-    let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().unwrap_or_default().to_owned());
-    let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+pub fn upgrade(app: &Arc<App>, ip: IpAddr, request: Request<Incoming>) -> Response {
+    let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
+    let upgrade = match Upgrade::asked_by(request) {
         Ok(upgrade) => upgrade,
-        Err(rejection) => return rejection.into_response(),
+        Err(refused) => return refused.into_response(),
     };
     let path = path.trim_end_matches('/');
     if path == "/ws-api/v3" {
@@ -152,7 +151,7 @@ fn query_value(query: &str, name: &str) -> Option<String> {
 
 /// Opens a stream connection that begins with the named streams. `combined` wraps each message with the name of its stream.
 /// Subscriptions hold before the client learns that it is connected, so it misses nothing from then on.
-pub fn open(app: &Arc<App>, ip: IpAddr, upgrade: WebSocketUpgrade, names: &[String], combined: bool) -> Response {
+pub fn open(app: &Arc<App>, ip: IpAddr, upgrade: Upgrade, names: &[String], combined: bool) -> Response {
     let config = &app.config.streams;
     if let Err(refused) = admit(app, ip) {
         return refused.into_response();
@@ -165,8 +164,7 @@ pub fn open(app: &Arc<App>, ip: IpAddr, upgrade: WebSocketUpgrade, names: &[Stri
     let outbox = Arc::new(Outbox::new(config.outbox_capacity(), combined));
     let mut session = StreamSession::new(app.hub.connect(ConnectionKind::Streams, outbox), config.streams_max);
     session.subscribe(names);
-    let limits = socket::Limits::of_streams(config);
-    limits.prepare(upgrade).on_upgrade(move |connected| socket::run(connected, session, limits))
+    upgrade.grant(session, socket::Limits::of_streams(config))
 }
 
 /// Counts an attempt to open a connection.

@@ -10,10 +10,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::ws::{Utf8Bytes, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
 use crossbook_types::{AccountId, ApiKeyId, Timestamp};
 use serde_json::{Value, json};
+use tungstenite::Utf8Bytes;
 
 mod envelope;
 mod request;
@@ -25,7 +25,7 @@ use crate::operations::{self, Caller, Operation};
 use crate::parameters::Parameters;
 use crate::streams::hub::{ConnectionKind, Membership, user_envelope};
 use crate::streams::outbox::Outbox;
-use crate::streams::socket::Session as _;
+use crate::streams::socket::{Session as _, Upgrade};
 use crate::streams::{self, socket};
 use crate::user_stream;
 use envelope::{Envelope, Usage};
@@ -39,7 +39,7 @@ const SUBSCRIPTIONS_PER_LIFE_MAX: u32 = 65_535;
 const READ_HERE: &[&str] = &["apiKey", "returnRateLimits"];
 
 /// Opens a connection to the API. `return_rate_limits` is the query parameter of that name, if it was given.
-pub fn open(app: &Arc<App>, ip: IpAddr, upgrade: WebSocketUpgrade, return_rate_limits: Option<bool>) -> Response {
+pub fn open(app: &Arc<App>, ip: IpAddr, upgrade: Upgrade, return_rate_limits: Option<bool>) -> Response {
     let now = app.now();
     let admitted = streams::admit(app, ip).and_then(|()| app.limits.charge(ip, SESSION_WEIGHT, now));
     if let Err(refused) = admitted {
@@ -57,8 +57,7 @@ pub fn open(app: &Arc<App>, ip: IpAddr, upgrade: WebSocketUpgrade, return_rate_l
         subscriptions_made: 0,
         logon_subscription: None,
     };
-    let limits = socket::Limits::of_api(config);
-    limits.prepare(upgrade).on_upgrade(move |connected| socket::run(connected, session, limits))
+    upgrade.grant(session, socket::Limits::of_api(config))
 }
 
 /// A key that signed a logon.
@@ -96,14 +95,14 @@ impl socket::Session for ApiSession {
                 let envelope = Envelope::new(id, self.return_rate_limits);
                 let now = self.app.now();
                 let error = self.app.limits.charge(self.ip, 1, now).err().unwrap_or(error);
-                self.outbox().push(envelope.error(&error, &Usage::default(), now).into());
+                self.outbox().push(envelope.error(&error, &Usage::default(), now));
                 return None;
             }
         };
         let envelope = Envelope::new(request.id.clone(), request.return_rate_limits.unwrap_or(self.return_rate_limits));
         let now = self.app.now();
         match operations::by_method(&request.method) {
-            Some(operation) => self.operation(operation, request, envelope, now),
+            Some(found) => self.operation(found, request, envelope, now),
             None => {
                 self.of_session(&request, &envelope, now);
                 None
@@ -116,7 +115,7 @@ impl ApiSession {
     /// Checks a request for an operation and begins it.
     fn operation(
         &mut self,
-        operation: &'static Operation,
+        (index, operation): (usize, &'static Operation),
         request: Request,
         envelope: Envelope,
         now: Timestamp,
@@ -130,7 +129,7 @@ impl ApiSession {
             Ok(caller) => caller,
             Err(error) => {
                 operations::count_rejected(operation, &error);
-                outbox.push(envelope.error(&error, &Usage::of(&app, ip, None), now).into());
+                outbox.push(envelope.error(&error, &Usage::of(&app, ip, None), now));
                 return None;
             }
         };
@@ -140,8 +139,7 @@ impl ApiSession {
                 Ok(parameters) => operations::run(&app, operation, &parameters, &caller).await,
                 Err(error) => Err(error),
             };
-            metrics::histogram!("crossbook_request_seconds", "transport" => "ws_api", "operation" => operation.name)
-                .record(start.elapsed());
+            app.ws_api_latencies.record(index, start.elapsed());
             let later = app.now();
             let text = match outcome {
                 Ok(outcome) => {
@@ -157,7 +155,7 @@ impl ApiSession {
                     envelope.error(&error, &Usage::of(&app, ip, placed_by.map(|identity| identity.account)), later)
                 }
             };
-            outbox.push(text.into());
+            outbox.push(text);
         }))
     }
 
@@ -247,10 +245,10 @@ impl ApiSession {
         });
         let usage = Usage::of(&self.app, self.ip, None);
         match answered {
-            Ok(Some(result)) => self.outbox().push(envelope.result(&result.to_string(), &usage).into()),
+            Ok(Some(result)) => self.outbox().push(envelope.result(&result.to_string(), &usage)),
             // The answer is on its way already, ahead of the first event.
             Ok(None) => {}
-            Err(error) => self.outbox().push(envelope.error(&error, &usage, now).into()),
+            Err(error) => self.outbox().push(envelope.error(&error, &usage, now)),
         }
     }
 
@@ -332,7 +330,7 @@ impl ApiSession {
 
     fn end_subscription(&mut self, number: u32, now: Timestamp) {
         if self.membership.unsubscribe_account(number) {
-            self.outbox().push(user_envelope(number, &user_stream::terminated(now)).into());
+            self.outbox().push(user_envelope(number, &user_stream::terminated(now)));
         }
         if self.logon_subscription == Some(number) {
             self.logon_subscription = None;

@@ -43,7 +43,7 @@ thread_local! {
 
 pub(super) fn run(bytes: &[u8]) {
     let (name, rest) = input::halves(input::text(bytes), '\n');
-    let Some(operation) = operations::by_method(name) else { return };
+    let Some((_, operation)) = operations::by_method(name) else { return };
     let mut parameters: BTreeMap<&str, &str> = rest
         .lines()
         .filter(|line| !line.is_empty())

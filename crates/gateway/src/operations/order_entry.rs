@@ -36,7 +36,7 @@ pub(super) async fn place(request: &Request<'_>) -> Result<Outcome, ApiError> {
     if !reply.fills.is_empty() {
         orders = app.limits.uncount_orders(order.account, 1, caller.now);
     }
-    metrics::counter!("crossbook_orders_accepted_total").increment(1);
+    app.orders_accepted.increment(1);
     let json = render::placed(&market, &reply, detail).ok_or_else(ApiError::internal)?;
     Ok(Outcome { json, orders: Some(orders), free: true })
 }

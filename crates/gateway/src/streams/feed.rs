@@ -2,7 +2,11 @@
 //! once, the others when their time comes, drawn from the views. It never waits for a client: a message is put into the outboxes of
 //! its subscribers, and who does not empty theirs is cut off. So what limits it is only its own work, and if that is ever too
 //! slow the publishers wait for it, and orders queue up where their number is bounded and refused where it is reached.
+//!
+//! What waits for it is told in one go: the messages of one stream are framed together and put into each outbox once. So the busier it is, the
+//! less each message costs. Within a stream they keep their order; between streams there is none to keep.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -25,6 +29,8 @@ use crate::user_stream::{self, Names, UserEvent};
 
 /// Batches that may wait for the feed.
 pub const BATCHES_MAX: usize = 256;
+/// Messages that are gathered before they are told, though more batches wait.
+const GATHERED_MAX: usize = 256;
 /// The pace of the fastest streams.
 const TICK: Duration = Duration::from_millis(100);
 /// Ticks between two messages of the slow streams.
@@ -102,10 +108,33 @@ fn on_thread(
 struct Feed {
     hub: Arc<Hub>,
     catalogue: Catalogue,
+    /// What is told next.
+    round: Round,
     /// By market: changes of depth for the fast and for the slow stream.
     depth: Vec<[Gathered; 2]>,
     periodic: Periodic,
     ticks: u64,
+}
+
+/// Messages of real-time streams, and the times of the batches that they are from.
+#[derive(Default)]
+struct Round {
+    /// By stream, in order.
+    streams: Vec<(Topic, Vec<String>)>,
+    places: HashMap<Topic, usize>,
+    messages: usize,
+    times: Vec<Timestamp>,
+}
+
+impl Round {
+    fn add(&mut self, topic: Topic, text: String) {
+        let place = *self.places.entry(topic).or_insert_with(|| {
+            self.streams.push((topic, Vec::new()));
+            self.streams.len() - 1
+        });
+        self.streams[place].1.push(text);
+        self.messages += 1;
+    }
 }
 
 /// Markets and assets by number, kept here so that writing a message takes no lock.
@@ -135,18 +164,27 @@ impl Feed {
             hub.market_listed(market.symbol, market.id);
         }
         let periodic = Periodic::new(Arc::clone(&hub), board);
-        Self { hub, catalogue, depth: Vec::new(), periodic, ticks: 0 }
+        Self { hub, catalogue, round: Round::default(), depth: Vec::new(), periodic, ticks: 0 }
     }
 
     fn run(&mut self, batches: &Receiver<Batch>) {
         let mut next_tick = Instant::now() + TICK;
         loop {
             match batches.recv_deadline(next_tick) {
-                Ok(batch) => self.tell(batch),
+                Ok(batch) => {
+                    self.take(batch);
+                    while self.round.messages < GATHERED_MAX
+                        && self.round.times.len() < BATCHES_MAX
+                        && let Ok(batch) = batches.try_recv()
+                    {
+                        self.take(batch);
+                    }
+                    self.tell();
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            // Asked after every batch too: a feed that is never idle must still tick.
+            // Asked after every round too: a feed that is never idle must still tick.
             let now = Instant::now();
             if now >= next_tick {
                 self.tick();
@@ -155,57 +193,54 @@ impl Feed {
         }
     }
 
-    fn tell(&mut self, batch: Batch) {
+    /// Takes in a batch: what is for accounts is told at once, what is for many is gathered.
+    fn take(&mut self, batch: Batch) {
         let mut sent = 0;
         for fact in &batch.public {
-            sent += self.tell_fact(fact);
+            self.take_fact(fact);
         }
         for (account, event) in &batch.private {
             let catalogue = &self.catalogue;
             sent += self.hub.tell_account(*account, || user_stream::write(event, catalogue).unwrap_or_default());
         }
         count_sent(sent);
-        metrics::histogram!("crossbook_stream_lag_seconds").record(lag(batch.time));
+        self.round.times.push(batch.time);
     }
 
-    /// Returns how many messages it made.
-    fn tell_fact(&mut self, fact: &Fact) -> usize {
+    /// Tells what was gathered.
+    fn tell(&mut self) {
+        let Round { streams, times, .. } = std::mem::take(&mut self.round);
+        count_sent(streams.iter().map(|(topic, payloads)| self.hub.tell_all(topic, payloads)).sum());
+        for time in times {
+            metrics::histogram!("crossbook_stream_lag_seconds").record(lag(time));
+        }
+    }
+
+    fn take_fact(&mut self, fact: &Fact) {
         match fact {
-            Fact::Asset(asset) => {
-                place(&mut self.catalogue.assets, asset.id.0, *asset);
-                0
-            }
-            Fact::Market(market) => {
-                place(&mut self.catalogue.markets, market.id.0, **market);
-                0
-            }
+            Fact::Asset(asset) => place(&mut self.catalogue.assets, asset.id.0, *asset),
+            Fact::Market(market) => place(&mut self.catalogue.markets, market.id.0, **market),
             Fact::MarketFollowed(market) => {
                 if self.catalogue.markets.get(market.id.0 as usize).is_none() {
                     place(&mut self.catalogue.markets, market.id.0, **market);
                 }
-                0
             }
-            Fact::KeyRevoked(account, key) => {
-                self.hub.key_revoked(*account, *key, crate::app::now());
-                0
-            }
-            Fact::Trade(symbol, trade) => self.tell_of(*symbol, Kind::Trade, |market| payload::trade(market, trade)),
+            Fact::KeyRevoked(account, key) => self.hub.key_revoked(*account, *key, crate::app::now()),
+            Fact::Trade(symbol, trade) => self.add(*symbol, Kind::Trade, |market| payload::trade(market, trade)),
             Fact::Aggregate(symbol, trade) => {
-                self.tell_of(*symbol, Kind::AggregateTrade, |market| payload::aggregate_trade(market, trade))
+                self.add(*symbol, Kind::AggregateTrade, |market| payload::aggregate_trade(market, trade));
             }
             Fact::BookTicker(symbol, best) => {
-                self.tell_of(*symbol, Kind::BookTicker, |market| payload::book_ticker(market, best))
+                self.add(*symbol, Kind::BookTicker, |market| payload::book_ticker(market, best));
             }
-            Fact::Depth(change) => {
-                self.gather(change);
-                0
-            }
+            Fact::Depth(change) => self.gather(change),
         }
     }
 
-    fn tell_of(&self, symbol: SymbolId, kind: Kind, write: impl FnOnce(&Market) -> String) -> usize {
-        let Some(market) = self.catalogue.markets.get(symbol.0 as usize) else { return 0 };
-        self.hub.tell(&Topic::Market(market.symbol, kind), || write(market))
+    fn add(&mut self, symbol: SymbolId, kind: Kind, write: impl FnOnce(&Market) -> String) {
+        if let Some(market) = self.catalogue.markets.get(symbol.0 as usize) {
+            self.round.add(Topic::Market(market.symbol, kind), write(market));
+        }
     }
 
     fn gather(&mut self, change: &DepthChanged) {
@@ -276,8 +311,37 @@ fn lag(time: Timestamp) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::streams::hub::ConnectionKind;
+    use crate::streams::outbox::{Capacity, Outbox};
+    use crate::streams::payload::tests::btcusdt;
     use crossbook_views::{Limits, Views};
     use std::sync::mpsc;
+
+    #[test]
+    fn what_waits_is_told_in_one_go_and_each_stream_in_order() {
+        let hub = Arc::new(Hub::new());
+        let mut feed = Feed::new(Arc::clone(&hub), Arc::new(Board::single(Views::new(Limits::default()))));
+        let market = btcusdt();
+        let outbox = Outbox::new(Capacity { messages: 10, bytes: 10_000 }, false);
+        let mut member = hub.connect(ConnectionKind::Streams, Arc::new(outbox));
+        for name in ["btcusdt@bookTicker", "btcusdt@aggTrade"] {
+            member.subscribe(Topic::parse(name).unwrap(), name);
+        }
+        let best = |update| Fact::BookTicker(market.id, BookTicker { update, bid: None, ask: None });
+        let told = |time: u64, public| Batch { time: Timestamp(time), public, private: Vec::new() };
+        feed.take(told(1, vec![Fact::Market(Box::new(market)), best(1), best(2)]));
+        feed.take(told(2, vec![best(3)]));
+        feed.tell();
+        let mut taken = Vec::new();
+        member.outbox().take(&mut taken);
+        let [frames] = &taken[..] else { panic!("{taken:?}") };
+        let updates: Vec<_> = frames.texts().iter().map(|text| text[..6].to_owned()).collect();
+        assert_eq!(updates, [r#"{"u":1"#, r#"{"u":2"#, r#"{"u":3"#]);
+        taken.clear();
+        feed.tell();
+        member.outbox().take(&mut taken);
+        assert!(taken.is_empty(), "told once");
+    }
 
     #[test]
     fn a_panic_is_fatal_and_an_end_is_not() {

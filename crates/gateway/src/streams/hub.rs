@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::extract::ws::Utf8Bytes;
 use crossbook_types::{AccountId, ApiKeyId, SymbolId, SymbolName, Timestamp};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::attempts::Attempts;
+use super::frames::Frames;
 use super::interest::{Interest, Wanted};
 use super::outbox::{Closing, Outbox};
 use super::payload;
@@ -116,9 +116,9 @@ impl Hub {
     /// Asks all connections to close: each gets a notice that the venue is stopping, then is closed.
     pub fn shut_down(&self, now: Timestamp) {
         let raw = payload::server_shutdown(now);
-        let combined = Utf8Bytes::from(payload::combined("!serverShutdown", &raw));
-        let api = Utf8Bytes::from(format!("{{\"event\":{raw}}}"));
-        let raw = Utf8Bytes::from(raw);
+        let combined = Frames::from(payload::combined("!serverShutdown", &raw));
+        let api = Frames::from(format!("{{\"event\":{raw}}}"));
+        let raw = Frames::from(raw);
         for (kind, outbox) in self.directory.lock().connections.values() {
             outbox.push(match kind {
                 ConnectionKind::Streams if outbox.combined() => combined.clone(),
@@ -140,29 +140,16 @@ impl Hub {
         std::mem::take(&mut self.directory.lock().fresh)
     }
 
-    /// Gives `payload` to every subscriber of the stream; written once, and once more for each name it is wrapped under.
-    /// Returns how many got it.
+    /// Gives `payload` to every subscriber of the stream. It is not written for nobody. Returns how many got it.
     pub fn tell(&self, topic: &Topic, payload: impl FnOnce() -> String) -> usize {
         let directory = self.directory.lock();
-        let Some(listeners) = directory.topics.get(topic) else { return 0 };
-        let raw = Utf8Bytes::from(payload());
-        let mut combined: Option<(&str, Utf8Bytes)> = None;
-        for listener in listeners {
-            let message = if listener.outbox.combined() {
-                match &combined {
-                    Some((name, text)) if **name == *listener.name => text.clone(),
-                    _ => {
-                        let text = Utf8Bytes::from(payload::combined(&listener.name, &raw));
-                        combined = Some((&listener.name, text.clone()));
-                        text
-                    }
-                }
-            } else {
-                raw.clone()
-            };
-            listener.outbox.push(message);
-        }
-        listeners.len()
+        directory.topics.get(topic).map_or(0, |listeners| share(listeners, &[payload()]))
+    }
+
+    /// Gives these messages, in this order, to every subscriber of the stream. Returns how many messages that made.
+    pub fn tell_all(&self, topic: &Topic, payloads: &[String]) -> usize {
+        let directory = self.directory.lock();
+        directory.topics.get(topic).map_or(0, |listeners| share(listeners, payloads))
     }
 
     /// Gives an event of an account to every subscription of it, each under its own number. Returns how many got it.
@@ -170,14 +157,14 @@ impl Hub {
         let directory = self.directory.lock();
         let Some(listeners) = directory.accounts.get(&account) else { return 0 };
         let event = event();
-        let mut under: Option<(u32, Utf8Bytes)> = None;
+        let mut under: Option<(u32, Frames)> = None;
         for listener in listeners {
             let message = match &under {
-                Some((subscription, text)) if *subscription == listener.subscription => text.clone(),
+                Some((subscription, frames)) if *subscription == listener.subscription => frames.clone(),
                 _ => {
-                    let text = Utf8Bytes::from(user_envelope(listener.subscription, &event));
-                    under = Some((listener.subscription, text.clone()));
-                    text
+                    let frames = Frames::from(user_envelope(listener.subscription, &event));
+                    under = Some((listener.subscription, frames.clone()));
+                    frames
                 }
             };
             listener.outbox.push(message);
@@ -194,7 +181,7 @@ impl Hub {
         listeners.retain(|listener| {
             let stays = listener.key != key;
             if !stays {
-                listener.outbox.push(user_envelope(listener.subscription, &ended).into());
+                listener.outbox.push(user_envelope(listener.subscription, &ended));
             }
             stays
         });
@@ -229,6 +216,30 @@ impl Hub {
         .fold(Wanted::NOTHING, |sum, (_, wanted)| sum.and(wanted));
         self.interest.write().set_market(symbol, wanted);
     }
+}
+
+/// Frames messages once, and once more for each name that they are wrapped under, and puts them into the outboxes of all listeners.
+/// Returns how many messages that made.
+fn share(listeners: &[Listener], payloads: &[String]) -> usize {
+    let mut raw: Option<Frames> = None;
+    let mut combined: Option<(&str, Frames)> = None;
+    for listener in listeners {
+        let frames = if listener.outbox.combined() {
+            match &combined {
+                Some((name, frames)) if **name == *listener.name => frames.clone(),
+                _ => {
+                    let wrapped: Vec<_> = payloads.iter().map(|text| payload::combined(&listener.name, text)).collect();
+                    let frames = Frames::of(&wrapped);
+                    combined = Some((&listener.name, frames.clone()));
+                    frames
+                }
+            }
+        } else {
+            raw.get_or_insert_with(|| Frames::of(payloads)).clone()
+        };
+        listener.outbox.push(frames);
+    }
+    listeners.len() * payloads.len()
 }
 
 /// An event of an account as it goes out under a subscription.
@@ -299,7 +310,7 @@ impl Membership {
 
     /// Subscribes to an account's events under a number of the client's session. `answer` goes out before any event, and every
     /// command whose effect is published after this returns has its events sent.
-    pub fn subscribe_account(&mut self, account: AccountId, key: ApiKeyId, subscription: u32, answer: Utf8Bytes) {
+    pub fn subscribe_account(&mut self, account: AccountId, key: ApiKeyId, subscription: u32, answer: Frames) {
         self.accounts.push((subscription, account));
         let mut directory = self.hub.directory.lock();
         // The order matters. Events are gathered from here on; they cannot be handed out before this lock is released.
@@ -367,7 +378,7 @@ mod tests {
     fn received(member: &Membership) -> Vec<String> {
         let mut taken = Vec::new();
         member.outbox().take(&mut taken);
-        taken.iter().map(ToString::to_string).collect()
+        taken.iter().flat_map(Frames::texts).collect()
     }
 
     fn topic(name: &str) -> Topic {
@@ -384,8 +395,12 @@ mod tests {
         raw.subscribe(trades, "btcusdt@trade");
         combined.subscribe(trades, "btcusdt@trade");
         assert_eq!(hub.tell(&trades, || "{}".into()), 2);
-        assert_eq!(received(&raw), ["{}"]);
-        assert_eq!(received(&combined), [r#"{"stream":"btcusdt@trade","data":{}}"#]);
+        assert_eq!(hub.tell_all(&trades, &["1".into(), "2".into()]), 4);
+        assert_eq!(received(&raw), ["{}", "1", "2"]);
+        assert_eq!(
+            received(&combined),
+            ["{}", "1", "2"].map(|data| format!(r#"{{"stream":"btcusdt@trade","data":{data}}}"#))
+        );
         assert!(received(&other).is_empty());
         drop(combined);
         raw.unsubscribe(trades);

@@ -3,9 +3,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::extract::ws::Utf8Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use super::frames::Frames;
 
 /// Why a connection is to be closed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,7 +22,7 @@ pub enum Closing {
 pub struct Capacity {
     /// Messages.
     pub messages: usize,
-    /// Bytes of all messages together.
+    /// Bytes of all messages together, as they go over the wire.
     pub bytes: usize,
 }
 
@@ -38,7 +39,8 @@ pub struct Outbox {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    messages: Vec<Utf8Bytes>,
+    frames: Vec<Frames>,
+    messages: usize,
     bytes: usize,
     closing: Option<Closing>,
 }
@@ -61,19 +63,21 @@ impl Outbox {
         self.combined.store(combined, Ordering::Relaxed);
     }
 
-    /// Puts a message in. If it does not fit, everything that waits is dropped and the connection will be closed. After that,
+    /// Puts messages in. If they do not fit, everything that waits is dropped and the connection will be closed. After that,
     /// messages are dropped.
-    pub fn push(&self, message: Utf8Bytes) {
+    pub fn push(&self, frames: impl Into<Frames>) {
+        let frames = frames.into();
         let mut waiting = self.waiting.lock();
         if waiting.closing.is_some() {
             return;
         }
-        let was_empty = waiting.messages.is_empty();
-        let fits = waiting.messages.len() < self.capacity.messages
-            && waiting.bytes.saturating_add(message.len()) <= self.capacity.bytes;
+        let was_empty = waiting.frames.is_empty();
+        let messages = waiting.messages.saturating_add(frames.messages());
+        let bytes = waiting.bytes.saturating_add(frames.bytes());
+        let fits = messages <= self.capacity.messages && bytes <= self.capacity.bytes;
         if fits {
-            waiting.bytes += message.len();
-            waiting.messages.push(message);
+            (waiting.messages, waiting.bytes) = (messages, bytes);
+            waiting.frames.push(frames);
         } else {
             *waiting = Waiting { closing: Some(Closing::TooSlow), ..Waiting::default() };
             metrics::counter!("crossbook_stream_slow_consumers_total").increment(1);
@@ -96,12 +100,12 @@ impl Outbox {
         self.waiting.lock().closing
     }
 
-    /// Takes everything that waits into `messages`, which must be empty and whose room is used for what comes next.
-    pub fn take(&self, messages: &mut Vec<Utf8Bytes>) -> Option<Closing> {
-        debug_assert!(messages.is_empty());
+    /// Takes everything that waits into `frames`, which must be empty and whose room is used for what comes next.
+    pub fn take(&self, frames: &mut Vec<Frames>) -> Option<Closing> {
+        debug_assert!(frames.is_empty());
         let mut waiting = self.waiting.lock();
-        std::mem::swap(&mut waiting.messages, messages);
-        waiting.bytes = 0;
+        std::mem::swap(&mut waiting.frames, frames);
+        (waiting.messages, waiting.bytes) = (0, 0);
         waiting.closing
     }
 
@@ -119,41 +123,49 @@ mod tests {
         Outbox::new(Capacity { messages, bytes }, false)
     }
 
+    fn taken(outbox: &Outbox) -> (Option<Closing>, Vec<String>) {
+        let mut frames = Vec::new();
+        let closing = outbox.take(&mut frames);
+        (closing, frames.iter().flat_map(Frames::texts).collect())
+    }
+
     #[test]
     fn what_is_put_in_comes_out_in_order() {
         let outbox = outbox(10, 100);
-        outbox.push("a".into());
-        outbox.push("b".into());
-        let mut taken = Vec::new();
-        assert_eq!(outbox.take(&mut taken), None);
-        assert_eq!(taken, ["a", "b"]);
-        taken.clear();
-        outbox.take(&mut taken);
-        assert!(taken.is_empty());
+        outbox.push("a");
+        outbox.push(Frames::of(["b", "c"]));
+        assert_eq!(taken(&outbox), (None, vec!["a".into(), "b".into(), "c".into()]));
+        assert_eq!(taken(&outbox), (None, vec![]));
     }
 
     #[test]
     fn a_full_outbox_is_cut_off_once_and_for_all() {
-        for outbox in [outbox(2, 100), outbox(100, 2)] {
-            outbox.push("a".into());
-            outbox.push("b".into());
+        // Each message takes three bytes: its own and the head of its frame.
+        for outbox in [outbox(3, 100), outbox(100, 9)] {
+            outbox.push("a");
+            outbox.push(Frames::of(["b", "c"]));
             assert_eq!(outbox.closing(), None);
-            outbox.push("c".into());
-            outbox.push("d".into());
-            let mut taken = Vec::new();
-            assert_eq!(outbox.take(&mut taken), Some(Closing::TooSlow));
-            assert!(taken.is_empty());
+            outbox.push("d");
+            outbox.push("e");
+            assert_eq!(taken(&outbox), (Some(Closing::TooSlow), vec![]));
+        }
+    }
+
+    #[test]
+    fn what_was_taken_leaves_room() {
+        let outbox = outbox(1, 3);
+        for _ in 0..3 {
+            outbox.push("a");
+            assert_eq!(taken(&outbox), (None, vec!["a".into()]));
         }
     }
 
     #[test]
     fn what_waits_is_still_sent_when_the_venue_stops() {
         let outbox = outbox(2, 100);
-        outbox.push("a".into());
+        outbox.push("a");
         outbox.close(Closing::Stopping);
-        outbox.push("b".into());
-        let mut taken = Vec::new();
-        assert_eq!(outbox.take(&mut taken), Some(Closing::Stopping));
-        assert_eq!(taken, ["a"]);
+        outbox.push("b");
+        assert_eq!(taken(&outbox), (Some(Closing::Stopping), vec!["a".into()]));
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::future::Ready;
 use std::sync::Arc;
 
-use axum::extract::ws::Utf8Bytes;
 use serde_json::{Value, json};
+use tungstenite::Utf8Bytes;
 
 use super::hub::Membership;
 use super::outbox::Outbox;
@@ -56,7 +56,7 @@ impl StreamSession {
     fn answer(&mut self, text: &str) -> Result<(), Refused> {
         let request::Request { id, ask } = request::parse(text)?;
         let outbox = Arc::clone(self.membership.outbox());
-        let tell = |result: Value| outbox.push(json!({"result": result, "id": id}).to_string().into());
+        let tell = |result: Value| outbox.push(json!({"result": result, "id": id}).to_string());
         match ask {
             Ask::Subscribe(names) => {
                 let new = names.iter().filter(|name| !self.names.contains_key(*name)).count();
@@ -90,7 +90,7 @@ impl Session for StreamSession {
 
     fn receive(&mut self, text: Utf8Bytes) -> Option<Self::Work> {
         if let Err(refused) = self.answer(&text) {
-            self.outbox().push(refused.to_json().into());
+            self.outbox().push(refused.to_json());
         }
         None
     }
@@ -99,6 +99,7 @@ impl Session for StreamSession {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::streams::frames::Frames;
     use crate::streams::hub::{ConnectionKind, Hub};
     use crate::streams::outbox::Capacity;
 
@@ -109,8 +110,9 @@ mod tests {
 
     fn ask(session: &mut StreamSession, text: &str) -> Value {
         session.receive(text.into());
-        let mut answers = Vec::new();
-        session.outbox().take(&mut answers);
+        let mut frames = Vec::new();
+        session.outbox().take(&mut frames);
+        let answers: Vec<_> = frames.iter().flat_map(Frames::texts).collect();
         assert_eq!(answers.len(), 1);
         serde_json::from_str(&answers[0]).unwrap()
     }

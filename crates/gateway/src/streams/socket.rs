@@ -6,22 +6,40 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
-use bytes::Bytes;
+use axum::body::Body;
+use axum::response::Response;
+use bytes::{Buf as _, Bytes};
 use futures_util::stream::FuturesUnordered;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::Request;
+use hyper::body::Incoming;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tungstenite::{Message, Utf8Bytes};
 
 use super::Config;
+use super::frames::Frames;
 use super::outbox::{Closing, Outbox};
+use crate::error::ApiError;
 
 /// How long a client gets to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// Bytes gathered before they are written to the socket.
-const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+/// Bytes that are handed to the system at a time, but for a longer message.
+const WRITE_BYTES_MAX: usize = 64 * 1024;
+/// Bytes that are read at a time from a client of streams, which says little. The library fills its buffer with zeros before every reading, also
+/// when there is nothing to read; with its own choice, 128 KiB, that took a third of the gateway's time with a thousand subscribers.
+const STREAMS_READ_BYTES: usize = 4 * 1024;
+/// And from a client of the API: some dozens of requests.
+const API_READ_BYTES: usize = 16 * 1024;
 
 /// The connection's side of the conversation.
 pub trait Session: Send + 'static {
@@ -46,6 +64,7 @@ pub struct Limits {
     lifetime: Duration,
     write_timeout: Duration,
     in_flight_max: usize,
+    read_bytes: usize,
 }
 
 impl Limits {
@@ -60,6 +79,7 @@ impl Limits {
             lifetime: Duration::from_millis(config.lifetime_ms),
             write_timeout: Duration::from_millis(config.write_timeout_ms),
             in_flight_max: 1,
+            read_bytes: STREAMS_READ_BYTES,
         }
     }
 
@@ -69,16 +89,98 @@ impl Limits {
         Self {
             messages_per_second_max: None,
             in_flight_max: config.requests_in_flight_max.max(1),
+            read_bytes: API_READ_BYTES,
             ..Self::of_streams(config)
         }
     }
 
-    /// Sets the sizes that the protocol's library keeps to.
-    pub fn prepare(&self, upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
-        upgrade
-            .max_message_size(self.message_bytes_max)
-            .max_frame_size(self.message_bytes_max)
-            .write_buffer_size(WRITE_BUFFER_BYTES)
+    /// The sizes that the protocol's library keeps to.
+    fn protocol(&self) -> WebSocketConfig {
+        WebSocketConfig::default()
+            .read_buffer_size(self.read_bytes)
+            .max_message_size(Some(self.message_bytes_max))
+            .max_frame_size(Some(self.message_bytes_max))
+    }
+}
+
+/// A request to go on over WebSocket that can be granted.
+#[derive(Debug)]
+pub struct Upgrade {
+    connection: OnUpgrade,
+    granted: Response,
+}
+
+impl Upgrade {
+    /// Looks whether the request is a complete handshake.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn asked_by(mut request: Request<Incoming>) -> Result<Self, ApiError> {
+        let granted = tungstenite::handshake::server::create_response_with_body(&request, Body::empty)
+            .map_err(|error| ApiError::bad_request(-1000, format!("This is no WebSocket handshake: {error}.")))?;
+        Ok(Self { connection: hyper::upgrade::on(&mut request), granted })
+    }
+
+    /// Grants it: once the answer is sent, the conversation is held on the same connection.
+    pub fn grant<S: Session>(self, session: S, limits: Limits) -> Response {
+        let Self { connection, granted } = self;
+        tokio::spawn(async move {
+            // A client that is gone before it has the answer has said nothing yet.
+            let Ok(connection) = connection.await else { return };
+            let connection = TokioIo::new(connection);
+            let stream = WebSocketStream::from_raw_socket(connection, Role::Server, Some(limits.protocol())).await;
+            run(Socket { stream, unsent: Bytes::new() }, session, limits).await;
+        });
+        granted
+    }
+}
+
+/// A WebSocket connection. The library reads, and writes what the protocol says by itself; messages are framed already and go past it.
+struct Socket {
+    stream: WebSocketStream<TokioIo<Upgraded>>,
+    /// What is being written. Its beginning may be the middle of a message.
+    unsent: Bytes,
+}
+
+impl Socket {
+    async fn receive(&mut self) -> Option<Result<Message, tungstenite::Error>> {
+        self.stream.next().await
+    }
+
+    /// Writes all of these. If it is stopped on the way, [`Socket::send`] ends what was begun and drops the rest.
+    async fn write(&mut self, frames: &[Frames]) -> Result<(), tungstenite::Error> {
+        let mut rest = frames;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fit = rest.iter().take_while(|frames| {
+                bytes += frames.bytes();
+                bytes <= WRITE_BYTES_MAX
+            });
+            let (now, later) = rest.split_at(fit.count().max(1));
+            rest = later;
+            // What the library has begun to write comes first.
+            self.stream.flush().await?;
+            self.unsent = Frames::join(now);
+            self.finish().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left of what was begun.
+    async fn finish(&mut self) -> Result<(), tungstenite::Error> {
+        while !self.unsent.is_empty() {
+            match self.stream.get_mut().write(&self.unsent).await? {
+                0 => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+                written => self.unsent.advance(written),
+            }
+        }
+        Ok(self.stream.get_mut().flush().await?)
+    }
+
+    /// Sends a message of the protocol's own.
+    async fn send(&mut self, message: Message) -> Result<(), tungstenite::Error> {
+        self.finish().await?;
+        self.stream.send(message).await
     }
 }
 
@@ -99,24 +201,24 @@ impl End {
     fn frame(self) -> Option<CloseFrame> {
         let (code, reason) = match self {
             Self::Lost => return None,
-            Self::TooSlow => (close_code::POLICY, "read faster, or subscribe to less"),
-            Self::TooLoud => (close_code::POLICY, "too many messages a second"),
-            Self::TooLong => (close_code::SIZE, "the message is too long"),
-            Self::Silent => (close_code::POLICY, "no pong came back"),
-            Self::Lifetime => (close_code::NORMAL, "connected for 24 hours; connect again"),
-            Self::Stopping => (close_code::AWAY, "the venue is stopping; connect again"),
+            Self::TooSlow => (CloseCode::Policy, "read faster, or subscribe to less"),
+            Self::TooLoud => (CloseCode::Policy, "too many messages a second"),
+            Self::TooLong => (CloseCode::Size, "the message is too long"),
+            Self::Silent => (CloseCode::Policy, "no pong came back"),
+            Self::Lifetime => (CloseCode::Normal, "connected for 24 hours; connect again"),
+            Self::Stopping => (CloseCode::Away, "the venue is stopping; connect again"),
         };
         Some(CloseFrame { code, reason: reason.into() })
     }
 }
 
 /// Runs a connection to its end.
-pub async fn run<S: Session>(mut socket: WebSocket, mut session: S, limits: Limits) {
+async fn run<S: Session>(mut socket: Socket, mut session: S, limits: Limits) {
     let end = converse(&mut socket, &mut session, &limits).await;
     if let Some(frame) = end.frame() {
         let goodbye = async {
             let _ = socket.send(Message::Close(Some(frame))).await;
-            while let Some(Ok(_)) = socket.recv().await {}
+            while let Some(Ok(_)) = socket.receive().await {}
             if end == End::TooLong {
                 // The rest of the message cannot be read away, and closing on unread bytes would take the frame back.
                 sleep(GOODBYE).await;
@@ -126,7 +228,7 @@ pub async fn run<S: Session>(mut socket: WebSocket, mut session: S, limits: Limi
     }
 }
 
-async fn converse<S: Session>(socket: &mut WebSocket, session: &mut S, limits: &Limits) -> End {
+async fn converse<S: Session>(socket: &mut Socket, session: &mut S, limits: &Limits) -> End {
     let outbox = Arc::clone(session.outbox());
     let opened = Instant::now();
     let mut pings = interval_at(opened + limits.ping_interval, limits.ping_interval);
@@ -145,10 +247,11 @@ async fn converse<S: Session>(socket: &mut WebSocket, session: &mut S, limits: &
                     return end;
                 }
             }
-            message = socket.recv(), if in_flight.len() < limits.in_flight_max => {
+            message = socket.receive(), if in_flight.len() < limits.in_flight_max => {
                 let message = match message {
                     Some(Ok(message)) => message,
-                    Some(Err(error)) if is_too_long(&error) => return End::TooLong,
+                    // The client sent more than the library was told to take.
+                    Some(Err(tungstenite::Error::Capacity(_))) => return End::TooLong,
                     Some(Err(_)) | None => return End::Lost,
                 };
                 if !pace.allows(Instant::now()) {
@@ -161,10 +264,10 @@ async fn converse<S: Session>(socket: &mut WebSocket, session: &mut S, limits: &
                         Err(_) => return End::Lost,
                     },
                     Message::Pong(payload) => heartbeat.pong(&payload),
-                    // The library has answered it already.
-                    Message::Ping(_) => {}
+                    // The library has answered it already; a bare frame is nothing that it reads.
+                    Message::Ping(_) | Message::Frame(_) => {}
                     Message::Close(_) => {
-                        let _ = timeout(GOODBYE, socket.close()).await;
+                        let _ = timeout(GOODBYE, socket.stream.close(None)).await;
                         return End::Lost;
                     }
                 }
@@ -184,37 +287,26 @@ async fn converse<S: Session>(socket: &mut WebSocket, session: &mut S, limits: &
     }
 }
 
-/// Whether reading ended because the client sent more than the protocol's library was told to take.
-fn is_too_long(error: &axum::Error) -> bool {
-    let library = std::error::Error::source(error).and_then(|source| source.downcast_ref::<tungstenite::Error>());
-    matches!(library, Some(tungstenite::Error::Capacity(_)))
-}
-
 /// Sends everything that waits, and what comes meanwhile. Ends early when the outbox overflows under a client that does not read.
-async fn empty(socket: &mut WebSocket, outbox: &Outbox, limits: &Limits) -> Result<(), End> {
-    let mut messages = Vec::new();
+async fn empty(socket: &mut Socket, outbox: &Outbox, limits: &Limits) -> Result<(), End> {
+    let mut frames = Vec::new();
     loop {
-        let closing = outbox.take(&mut messages);
-        if messages.is_empty() {
+        frames.clear();
+        let closing = outbox.take(&mut frames);
+        if frames.is_empty() {
             return match closing {
                 None => Ok(()),
                 Some(Closing::TooSlow) => Err(End::TooSlow),
                 Some(Closing::Stopping) => Err(End::Stopping),
             };
         }
-        let write = async {
-            for message in messages.drain(..) {
-                socket.feed(Message::Text(message)).await?;
-            }
-            socket.flush().await
-        };
         let overflow = async {
             while outbox.closing() != Some(Closing::TooSlow) {
                 outbox.changed().await;
             }
         };
         tokio::select! {
-            written = timeout(limits.write_timeout, write) => match written {
+            written = timeout(limits.write_timeout, socket.write(&frames)) => match written {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(End::Lost),
                 Err(_) => {
