@@ -159,6 +159,9 @@ fn a_scratch_venue_is_loaded_over_every_way_in() {
     assert_eq!(heard["leastHeard"], heard["mostHeard"], "all hear the same");
     // Every second order trades.
     assert!(heard["leastHeard"].as_u64().unwrap() >= heard["orders"]["succeeded"].as_u64().unwrap() / 2, "{heard}");
+    let paced = &json["fanOut"][3];
+    assert_eq!((paced["due"].as_u64(), paced["orders"]["succeeded"].as_u64()), (Some(200), Some(201)), "{paced}");
+    assert_eq!(paced["leastHeard"], paced["mostHeard"], "all hear the same");
     assert_eq!(json["audit"]["ok"], true);
     assert!(measured.page.contains("Latency at a fixed rate") && measured.folder.path().is_dir());
 }

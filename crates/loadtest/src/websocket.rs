@@ -2,6 +2,7 @@
 //! market streams while others trade.
 
 mod audience;
+mod heads;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,7 +17,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{WebSocketStream, client_async};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::http::run::{Course, check, unix_milliseconds};
 use crate::http::{Credentials, Error, ErrorKind, Plan, Report, Stop};
@@ -24,6 +26,8 @@ use crate::operator::Trader;
 
 pub use self::audience::{Audience, Received};
 
+/// Bytes that are read at a time. The library fills its buffer with zeros before every reading, so less is faster.
+const READ_BYTES: usize = 16 * 1024;
 /// The most requests under way on one connection.
 pub const PIPELINE_MAX: usize = 1_024;
 
@@ -68,8 +72,9 @@ pub async fn run(plan: Plan, pipeline: usize, traders: &[Trader]) -> Result<Repo
 async fn open(address: SocketAddr, path: &str) -> io::Result<WebSocketStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let (socket, _) = client_async(format!("ws://{address}{path}"), stream).await.map_err(io::Error::other)?;
-    Ok(socket)
+    let config = WebSocketConfig::default().read_buffer_size(READ_BYTES);
+    let opened = client_async_with_config(format!("ws://{address}{path}"), stream, Some(config)).await;
+    Ok(opened.map_err(io::Error::other)?.0)
 }
 
 /// What is read of an answer.

@@ -100,7 +100,8 @@ impl Load<'_> {
         let (rest, socket) = (parts.contains(&Part::Rest), parts.contains(&Part::Websocket));
         let audiences = if parts.contains(&Part::Fanout) { &subscribers[..] } else { &[] };
         let steps = rounds * (2 * usize::from(rest) + usize::from(socket)) + usize::from(rest) + usize::from(socket);
-        let mut shown = Shown::begin("loading the venue".to_owned(), (steps + audiences.len()) as u64);
+        let paces = [Pace::Closed, Pace::Open(*rate)];
+        let mut shown = Shown::begin("loading the venue".to_owned(), (steps + paces.len() * audiences.len()) as u64);
         let mut done = 0;
         let mut step = |shown: &mut Shown| {
             done += 1;
@@ -129,8 +130,8 @@ impl Load<'_> {
             step(&mut shown);
         }
         let mut heard = Vec::new();
-        for &count in audiences {
-            heard.push(fanout::measure(self, count)?);
+        for (pace, &count) in paces.iter().flat_map(|pace| audiences.iter().map(move |count| (pace, count))) {
+            heard.push(fanout::measure(self, count, *pace)?);
             step(&mut shown);
         }
         shown.end();

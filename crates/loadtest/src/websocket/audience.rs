@@ -1,5 +1,6 @@
 //! Subscribers of market streams, who count what they hear.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,13 +8,23 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use futures_util::StreamExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::open;
+use super::heads::Heads;
+
+/// Bytes that are read at a time.
+const READ_BYTES: usize = 256 * 1024;
+/// The longest answer to the request for the streams.
+const ANSWER_BYTES_MAX: usize = 8 * 1024;
+
+thread_local! {
+    /// What was read last; all subscribers of a thread share it.
+    static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
 
 /// What one subscriber has heard.
 #[derive(Debug, Default)]
@@ -64,7 +75,7 @@ impl Audience {
             runtime.block_on(async move {
                 let mut sockets = Vec::with_capacity(count);
                 for _ in 0..count {
-                    match open(address, &path).await {
+                    match subscribe(address, &path).await {
                         Ok(socket) => sockets.push(socket),
                         Err(error) => {
                             let _ = connected.send(Err(error));
@@ -72,8 +83,8 @@ impl Audience {
                         }
                     }
                 }
-                for (at, socket) in sockets.into_iter().enumerate() {
-                    tokio::spawn(listen(socket, Arc::clone(&listening), at));
+                for (at, (socket, heads)) in sockets.into_iter().enumerate() {
+                    tokio::spawn(listen(socket, heads, Arc::clone(&listening), at));
                 }
                 let _ = connected.send(Ok(()));
                 let mut left = left;
@@ -115,14 +126,61 @@ impl Drop for Audience {
     }
 }
 
+/// Connects and asks for streams. Messages may follow the answer at once.
+async fn subscribe(address: SocketAddr, path: &str) -> io::Result<(TcpStream, Heads)> {
+    let mut socket = TcpStream::connect(address).await?;
+    socket.set_nodelay(true)?;
+    let key = generate_key();
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: {key}\r\n\r\n"
+    );
+    socket.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    let end = loop {
+        if let Some(at) = answer.windows(4).position(|four| four == b"\r\n\r\n") {
+            break at + 4;
+        }
+        if answer.len() > ANSWER_BYTES_MAX || socket.read_buf(&mut answer).await? == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "no answer to the request for streams"));
+        }
+    };
+    let head = String::from_utf8_lossy(&answer[..end]);
+    if !head.starts_with("HTTP/1.1 101 ") || !head.contains(&derive_accept_key(key.as_bytes())) {
+        return Err(io::Error::other(format!("no streams: {}", head.lines().next().unwrap_or_default())));
+    }
+    let mut heads = Heads::default();
+    heads.take(&answer[end..])?;
+    Ok((socket, heads))
+}
+
 /// Counts until the connection ends.
-async fn listen(mut socket: WebSocketStream<TcpStream>, ears: Arc<[Ear]>, at: usize) {
+async fn listen(mut socket: TcpStream, mut heads: Heads, ears: Arc<[Ear]>, at: usize) {
     let ear = &ears[at];
-    while let Some(Ok(message)) = socket.next().await {
-        if let Message::Text(text) = message {
-            ear.messages.fetch_add(1, Relaxed);
-            ear.bytes.fetch_add(text.len() as u64, Relaxed);
+    // However it ends, it has ended.
+    let _ = hear(&mut socket, &mut heads, ear).await;
+    ear.lost.store(true, Relaxed);
+}
+
+async fn hear(socket: &mut TcpStream, heads: &mut Heads, ear: &Ear) -> io::Result<()> {
+    loop {
+        ear.messages.store(heads.messages, Relaxed);
+        ear.bytes.store(heads.bytes, Relaxed);
+        if heads.closed {
+            return Ok(());
+        }
+        if !heads.answer.is_empty() {
+            socket.write_all(&std::mem::take(&mut heads.answer)).await?;
+        }
+        socket.readable().await?;
+        let read = READ.with_borrow_mut(|buffer| match socket.try_read(buffer) {
+            Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+            Ok(read) => heads.take(&buffer[..read]),
+            Err(error) => Err(error),
+        });
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            other => other?,
         }
     }
-    ear.lost.store(true, Relaxed);
 }

@@ -1,5 +1,6 @@
-//! Market data to many: subscribers listen while orders come as fast as they are answered, and both are counted.
+//! Market data to many: subscribers listen while orders come, as fast as they are answered or at a fixed rate, and both are counted.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use crossbook_loadtest::http::{Pace, Report};
@@ -18,6 +19,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What was heard, and what was asked meanwhile.
 pub(super) struct Heard {
     pub subscribers: usize,
+    /// Orders due a second; `None`: as fast as they were answered.
+    pub due: Option<NonZeroU64>,
     pub orders: Report,
     pub received: Received,
     /// From the first order to the last message.
@@ -28,12 +31,12 @@ pub(super) struct Heard {
 ///
 /// # Errors
 /// When they cannot connect.
-pub(super) fn measure(load: &Load<'_>, subscribers: usize) -> Result<Heard, Error> {
+pub(super) fn measure(load: &Load<'_>, subscribers: usize, pace: Pace) -> Result<Heard, Error> {
     let symbol = load.traders.first().map(|trader| trader.symbol.to_lowercase()).unwrap_or_default();
     let streams = ["trade", "bookTicker", "depth"].map(|stream| format!("{symbol}@{stream}"));
     let audience = Audience::gather(load.place.http, &streams, subscribers)?;
     let started = Instant::now();
-    let orders = load.orders(Pace::Closed)?;
+    let orders = load.orders(pace)?;
     let mut elapsed = started.elapsed();
     let mut received = audience.received();
     let drain = Instant::now();
@@ -45,5 +48,9 @@ pub(super) fn measure(load: &Load<'_>, subscribers: usize) -> Result<Heard, Erro
             (received, silent_since, elapsed) = (now, Instant::now(), started.elapsed());
         }
     }
-    Ok(Heard { subscribers, orders, received, elapsed })
+    let due = match pace {
+        Pace::Open(rate) => Some(rate),
+        Pace::Closed => None,
+    };
+    Ok(Heard { subscribers, due, orders, received, elapsed })
 }

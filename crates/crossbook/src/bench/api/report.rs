@@ -109,7 +109,9 @@ fn open(options: &Api, figures: &Figures) -> Section {
 fn fanout(heard: &[Heard]) -> Section {
     let mut table = Table::new([
         "subscribers",
+        "orders due a second",
         "orders a second",
+        "order p50",
         "order p99",
         "messages a second",
         "bytes a second",
@@ -122,7 +124,9 @@ fn fanout(heard: &[Heard]) -> Section {
         let each_second = |count: u64| count as f64 / one.elapsed.as_secs_f64();
         table.row([
             Unit::Count.show(one.subscribers as f64),
+            one.due.map_or_else(|| "as many as can be".to_owned(), |rate| Unit::Count.show(rate.get() as f64)),
             Unit::Count.show(one.orders.throughput()),
+            Unit::Nanoseconds.show(one.orders.latency.summary().p50_ns as f64),
             Unit::Nanoseconds.show(one.orders.latency.summary().p99_ns as f64),
             Unit::Count.show(each_second(received.messages)),
             Unit::Bytes.show(each_second(received.bytes)),
@@ -131,17 +135,19 @@ fn fanout(heard: &[Heard]) -> Section {
             Unit::Count.show(received.lost as f64),
         ]);
     }
-    let groups = heard.iter().map(|one| format!("{} subscribers", one.subscribers)).collect();
-    let orders = heard.iter().map(|one| one.orders.throughput()).collect();
-    let messages = heard.iter().map(|one| one.received.messages as f64 / one.elapsed.as_secs_f64()).collect();
+    let most = || heard.iter().filter(|one| one.due.is_none());
+    let groups = most().map(|one| format!("{} subscribers", one.subscribers)).collect();
+    let orders = most().map(|one| one.orders.throughput()).collect();
+    let messages = most().map(|one| one.received.messages as f64 / one.elapsed.as_secs_f64()).collect();
     let series = vec![("orders".to_owned(), orders), ("messages".to_owned(), messages)];
     Section::new("Market data to many")
         .text(
             "Each subscriber has a connection of its own and listens to a market's trades, best prices and depth, while orders come as fast as \
-             they are answered. All hear the same; one that does not keep up is cut off.",
+             they are answered, and then at a fixed rate, at which latency counts from when an order was due. All hear the same; one that does \
+             not keep up is cut off. Subscribers count messages by the heads of their frames, and share the processors with the venue.",
         )
         .table(table)
-        .chart(Chart::bars("Orders and messages a second", groups, Axis::logarithmic("a second", Unit::PerSecond), series))
+        .chart(Chart::bars("Orders and messages a second, as many as there can be", groups, Axis::logarithmic("a second", Unit::PerSecond), series))
 }
 
 fn ratios(orders: &[Run], pings: &[Run]) -> Vec<f64> {
@@ -160,6 +166,7 @@ fn json_of(options: &Api, figures: &Figures, report: &Report) -> Value {
     let heard = figures.heard.iter().map(|one| {
         json!({
             "subscribers": one.subscribers,
+            "due": one.due,
             "orders": json_of_run(&one.orders),
             "seconds": one.elapsed.as_secs_f64(),
             "messages": one.received.messages,
