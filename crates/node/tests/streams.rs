@@ -243,29 +243,25 @@ fn who_would_wait_too_long_for_a_partition_is_refused_at_once() {
     let servers = Servers::new(options(vec![server.url()], 0)).unwrap();
     servers.claim_venue(PARTITIONS, b"").unwrap();
     let worker = work(&servers, "one");
-    let room = 1 << 20;
-    let bounds = gate::Options {
-        queue_wait_max_ms: 1,
-        queue_requests_max: room,
-        backlog_max: room as u64,
-        ..gate::Options::default()
-    };
+    let bounds = gate::Options { queue_wait_max_ms: 1, backlog_max: 1 << 20, ..gate::Options::default() };
+    let room = bounds.queue_requests_max;
     let mut gateway = Gateway::open_with(&servers, bounds);
     set_up(&mut gateway);
-    // Faster than the partitions can, until one is so slow that it shows. There is room for all of them.
+    // More than can be done in a millisecond, but never so many that there is no room for them, until a partition is known to be so slow.
     let submit = |number| {
         let request = Request { number: RequestNumber(number), body: venue::traffic(number), deadline: None };
         gateway.running.gate().submit(request)
     };
     let mut sent = gateway.number;
     let why = loop {
+        gateway.ear.wait(|heard| sent as usize - heard.answered.len() < room);
         match submit(sent + 1) {
             Ok(()) => sent += 1,
             Err(why) => break why,
         }
+        assert!(sent < 1 << 20, "nobody is refused, however many come");
     };
     assert_eq!(why, NotTaken::Busy);
-    assert!(sent < room as u64, "by time, not by length");
     // Those that were admitted are answered, each once, and then there is room again.
     gateway.number = sent;
     gateway.all_answered();
