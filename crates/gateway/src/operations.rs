@@ -270,8 +270,8 @@ pub fn by_method(name: &str) -> Option<(usize, &'static Operation)> {
     OPERATIONS.iter().enumerate().find(|(_, operation)| operation.over_websocket && operation.name == name)
 }
 
-/// How long requests over one transport took, from receipt to answer, by operation. Each histogram is looked up once, as that takes a
-/// good part of what a request does.
+/// How long requests over one transport took, from receipt to answer, by operation. Each histogram is looked up once, and not anew, by name and
+/// labels, for each request.
 pub struct Latencies(Vec<Histogram>);
 
 impl std::fmt::Debug for Latencies {

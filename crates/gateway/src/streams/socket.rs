@@ -36,7 +36,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// Bytes that are handed to the system at a time, but for a longer message.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
 /// Bytes that are read at a time from a client of streams, which says little. The library fills its buffer with zeros before every reading, also
-/// when there is nothing to read; with its own choice, 128 KiB, that took a third of the gateway's time with a thousand subscribers.
+/// when there is nothing to read; with its own choice, 128 KiB, that took three tenths of the gateway's time with a thousand subscribers.
 const STREAMS_READ_BYTES: usize = 4 * 1024;
 /// And from a client of the API: some dozens of requests.
 const API_READ_BYTES: usize = 16 * 1024;
