@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::entrance::{Entrance, Subject};
 use crate::error::ApiError;
 use crate::limits::Limits;
-use crate::operations::Latencies;
+use crate::operations::{Latencies, Operation, Rejections};
 use crate::secret::MasterKey;
 use crate::streams::Hub;
 
@@ -179,6 +179,9 @@ pub struct App {
     pub ws_api_latencies: Latencies,
     /// Orders that were taken.
     pub orders_accepted: Counter,
+    /// Requests that were refused.
+    pub rejections: Rejections,
+    busy_at_node: Counter,
     stopping: AtomicBool,
 }
 
@@ -203,6 +206,7 @@ impl App {
         let stopping = AtomicBool::new(false);
         let ws_api_latencies = Latencies::over("ws_api");
         let orders_accepted = metrics::counter!("crossbook_orders_accepted_total");
+        let busy_at_node = metrics::counter!("crossbook_busy_total", "at" => "node");
         Self {
             config,
             board,
@@ -215,6 +219,8 @@ impl App {
             keyring,
             ws_api_latencies,
             orders_accepted,
+            rejections: Rejections::default(),
+            busy_at_node,
             stopping,
         }
     }
@@ -254,6 +260,19 @@ impl App {
             },
             Ok(Err(_)) | Err(_) => Err(ApiError::timeout()),
         }
+    }
+
+    /// Refuses what can be refused before it is read: new orders when there are too many. Whoever sends more than can be done then costs little, and
+    /// those that are admitted do not wait for it.
+    ///
+    /// # Errors
+    /// -1008 if this operation is to be refused now.
+    pub(crate) fn admit(&self, operation: &Operation) -> Result<(), ApiError> {
+        if operation.is_order() && self.entrance.refuses_orders() {
+            self.busy_at_node.increment(1);
+            return Err(ApiError::busy());
+        }
+        Ok(())
     }
 
     /// Waits until the views show everything of `subject` that anyone was told before.

@@ -34,6 +34,12 @@ pub trait Entrance: Send + Sync + 'static {
     /// When the partition does not take it; the request has no effect then.
     fn submit(&self, request: Request) -> Result<(), NotTaken>;
 
+    /// Whether a new order would be refused as busy now, whatever it says and whoever sends it. Asked before an order is read, which costs more
+    /// than to refuse it. A way that leads to several partitions does not know before.
+    fn refuses_orders(&self) -> bool {
+        false
+    }
+
     /// Has each partition added up as it stands; by number.
     ///
     /// # Errors
@@ -64,6 +70,10 @@ impl Entrance for Handle {
 
     fn submit(&self, request: Request) -> Result<(), NotTaken> {
         Self::submit(self, request)
+    }
+
+    fn refuses_orders(&self) -> bool {
+        Self::refuses_orders(self)
     }
 
     fn audit(&self) -> Soon<'_, Vec<AuditReport>> {

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use crossbook_engine::Refusal;
 use crossbook_types::Filter;
 use http::StatusCode;
+use serde_json::Value;
 
 use crate::limits::OrderCount;
 
@@ -50,7 +51,7 @@ impl ApiError {
     /// The body of the answer.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::json!({"code": self.code, "msg": self.message}).to_string()
+        format!(r#"{{"code":{},"msg":{}}}"#, self.code, Value::from(&*self.message))
     }
 
     /// -1003 with 429: over the request weight or the number of requests.

@@ -8,6 +8,7 @@ mod general;
 mod market_data;
 mod order_entry;
 mod recall;
+mod rejections;
 mod wallet;
 
 pub(crate) use market_data::DEPTH_MAX;
@@ -29,6 +30,7 @@ use crate::parameters::Parameters;
 use recall::Recalled;
 
 pub use catalogue::OPERATIONS;
+pub use rejections::Rejections;
 
 /// Who asks, and when.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -181,6 +183,12 @@ impl Operation {
     #[must_use]
     pub fn is_command(&self) -> bool {
         !matches!(self.run, Run::Query(_) | Run::Recall(_))
+    }
+
+    /// Whether it places orders.
+    #[must_use]
+    pub fn is_order(&self) -> bool {
+        matches!(self.run, Run::Place)
     }
 
     /// Checks that all required parameters were sent, none without a value, each well formed, and no unknown ones. `extra` tells of a
@@ -343,13 +351,4 @@ impl Request<'_> {
         let name = self.parameters.required("symbol")?;
         self.app.board.market(name, read).ok_or_else(ApiError::symbol)
     }
-}
-
-/// Counts a request that got an error.
-pub fn count_rejected(operation: &'static Operation, error: &ApiError) {
-    let code = error.code.to_string();
-    if matches!(operation.run, Run::Place) {
-        metrics::counter!("crossbook_orders_rejected_total", "code" => code.clone()).increment(1);
-    }
-    metrics::counter!("crossbook_requests_rejected_total", "operation" => operation.name, "code" => code).increment(1);
 }

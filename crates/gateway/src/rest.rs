@@ -92,6 +92,11 @@ impl Rest {
         let app = &*self.app;
         let (parts, body) = request.into_parts();
         let body = server::read_body(body, &app.config.server).await?;
+        if let Err(busy) = app.admit(operation) {
+            // It counts all the same: whoever goes on for long enough is banned.
+            app.limits.charge(ip, 1, app.now())?;
+            return Err(busy);
+        }
         let body = std::str::from_utf8(&body)
             .map_err(|_| ApiError::bad_request(-1100, "Illegal characters found in a parameter."))?;
         let query = parts.uri.query().unwrap_or_default();
@@ -118,10 +123,15 @@ impl Rest {
                 }
                 answer(outcome)
             }
-            Err(error) => refused(operation, &error),
+            Err(error) => self.refused(operation, &error),
         };
         response.headers_mut().insert(USED_WEIGHT, used.into());
         Ok(response)
+    }
+
+    fn refused(&self, operation: &'static Operation, error: &ApiError) -> Response<Body> {
+        self.app.rejections.count(operation, error);
+        with_orders(server::respond(error), error.orders)
     }
 
     fn sender(
@@ -155,7 +165,7 @@ impl Service for Rest {
                 let answer = self.operation(from, operation, request).await;
                 self.latencies.record(index, start.elapsed());
                 answer.unwrap_or_else(|error| {
-                    let mut response = refused(operation, &error);
+                    let mut response = self.refused(operation, &error);
                     let used = self.app.limits.used_weight(from, self.app.now());
                     response.headers_mut().insert(USED_WEIGHT, used.into());
                     response
@@ -178,11 +188,6 @@ fn wants_websocket(request: &Request<Incoming>) -> bool {
 
 fn answer(outcome: Outcome) -> Response<Body> {
     with_orders(respond(JSON, outcome.json), outcome.orders)
-}
-
-fn refused(operation: &'static Operation, error: &ApiError) -> Response<Body> {
-    operations::count_rejected(operation, error);
-    with_orders(server::respond(error), error.orders)
 }
 
 /// An answer that tells how many orders are counted, if that matters.

@@ -120,6 +120,12 @@ impl ApiSession {
         envelope: Envelope,
         now: Timestamp,
     ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        if let Err(busy) = self.app.admit(operation) {
+            let error = self.app.limits.charge(self.ip, 1, now).err().unwrap_or(busy);
+            self.app.rejections.count(operation, &error);
+            self.outbox().push(envelope.error(&error, &Usage::of(&self.app, self.ip, None), now));
+            return None;
+        }
         let parameters = request.parameters();
         let weight = parameters.as_ref().map_or(1, |parameters| operation.weight(parameters));
         let charged = self.app.limits.charge(self.ip, weight, now);
@@ -128,7 +134,7 @@ impl ApiSession {
         let caller = match checked {
             Ok(caller) => caller,
             Err(error) => {
-                operations::count_rejected(operation, &error);
+                self.app.rejections.count(operation, &error);
                 outbox.push(envelope.error(&error, &Usage::of(&app, ip, None), now));
                 return None;
             }
@@ -150,7 +156,7 @@ impl ApiSession {
                     envelope.result(&outcome.json, &usage)
                 }
                 Err(error) => {
-                    operations::count_rejected(operation, &error);
+                    app.rejections.count(operation, &error);
                     let placed_by = caller.identity.filter(|_| operation.name == "order.place");
                     envelope.error(&error, &Usage::of(&app, ip, placed_by.map(|identity| identity.account)), later)
                 }

@@ -4,13 +4,16 @@
 
 pub(crate) mod rest_venue;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbook_gateway::Config;
+use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::Method;
 use rest_venue::{Client, Venue, millis};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tungstenite::Message;
 
 #[allow(dead_code, reason = "the tests also run in a venue of several partitions, which says how many")]
 const PARTITIONS: u16 = 1;
@@ -651,4 +654,33 @@ async fn a_stopping_venue_refuses_commands_and_lets_requests_end() {
     let address = venue.http;
     venue.stop().await;
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_there_are_too_many_orders_new_ones_are_not_even_read() {
+    let venue = Venue::start().await;
+    let resting = venue.bob.limit("BUY", "1", "10000").await;
+    venue.shut.store(true, Ordering::Relaxed);
+    let refused = venue.bob.order(&changed(&[])).await;
+    assert_eq!(refused.code(), (503, -1008));
+    let used = refused.header("x-mbx-used-weight-1m");
+    let unread = venue.bob.order("symbol=NOTHING").await;
+    assert_eq!(unread.code(), (503, -1008), "what it says does not matter");
+    assert_eq!(unread.header("x-mbx-used-weight-1m"), used + 1, "whoever goes on is limited");
+    let address = format!("ws://{}/ws-api/v3", venue.http);
+    let (mut socket, _) = tokio_tungstenite::connect_async(address).await.unwrap();
+    let order = json!({"id": "mine", "method": "order.place", "params": {"symbol": "BTCUSDT"}});
+    socket.send(Message::text(order.to_string())).await.unwrap();
+    let Message::Text(text) = socket.next().await.unwrap().unwrap() else { panic!("not an answer") };
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&answer["id"], &answer["status"], &answer["error"]["code"]),
+        (&json!("mine"), &json!(503), &json!(-1008))
+    );
+    let cancel = format!("symbol=BTCUSDT&orderId={}", resting["orderId"]);
+    assert_eq!(venue.bob.delete("/api/v3/order", &cancel).await.status, 200, "cancels go on");
+    assert_eq!(venue.bob.get("/api/v3/openOrders", "symbol=BTCUSDT").await.body, json!([]));
+    venue.shut.store(false, Ordering::Relaxed);
+    assert_eq!(venue.bob.order(&changed(&[])).await.status, 200);
+    venue.stop().await;
 }

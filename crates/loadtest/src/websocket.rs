@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -39,6 +39,17 @@ pub const PIPELINE_MAX: usize = 1_024;
 /// When the plan is out of bounds or not every trader can connect. What goes wrong later is counted in the report; a connection
 /// that is lost stays lost.
 pub async fn run(plan: Plan, pipeline: usize, traders: &[Trader]) -> Result<Report, Error> {
+    run_watched(plan, pipeline, traders, |_, _| ()).await
+}
+
+/// The same, telling of each answer how long it took from when its order was sent, which may be later than when it was due, and whether it is a success.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_watched<W>(plan: Plan, pipeline: usize, traders: &[Trader], watch: W) -> Result<Report, Error>
+where
+    W: Fn(Duration, bool) + Clone + Send + 'static,
+{
     check(&plan, traders.len())?;
     let mut ready = Vec::with_capacity(traders.len());
     for trader in traders {
@@ -57,6 +68,7 @@ pub async fn run(plan: Plan, pipeline: usize, traders: &[Trader]) -> Result<Repo
             orders,
             pipeline: pipeline.clamp(1, PIPELINE_MAX),
             under_way: BTreeMap::new(),
+            watch: watch.clone(),
         };
         tasks.spawn(part.run());
     }
@@ -126,16 +138,24 @@ impl Orders {
 }
 
 /// One connection at work.
-struct Part {
+struct Part<W> {
     course: Arc<Course>,
     socket: WebSocketStream<TcpStream>,
     orders: Orders,
     pipeline: usize,
-    /// By number, the moment from which the latency of a request counts.
-    under_way: BTreeMap<u64, Instant>,
+    under_way: BTreeMap<u64, UnderWay>,
+    watch: W,
 }
 
-impl Part {
+/// A request that is not answered yet.
+#[derive(Clone, Copy)]
+struct UnderWay {
+    /// The moment from which its latency counts.
+    since: Instant,
+    sent: Instant,
+}
+
+impl<W: Fn(Duration, bool)> Part<W> {
     async fn run(mut self) {
         let mut more = true;
         while more || !self.under_way.is_empty() {
@@ -148,7 +168,7 @@ impl Part {
                     Err(_) => Err(ErrorKind::Timeout),
                 },
                 next = self.course.next(), if more && self.under_way.len() < self.pipeline => match next {
-                    Some((number, since)) => self.send(number, since).await,
+                    Some((number, since)) => self.send(number, since, &mut more).await,
                     None => {
                         more = false;
                         Ok(())
@@ -164,15 +184,31 @@ impl Part {
         let _ = self.socket.close(None).await;
     }
 
-    async fn send(&mut self, number: u64, since: Instant) -> Result<(), ErrorKind> {
-        self.under_way.insert(number, since);
-        let text = self.orders.write(number, unix_milliseconds());
-        self.socket.send(Message::text(text)).await.map_err(|_| ErrorKind::Disconnected)
+    /// Sends that order, and in the same writing whatever else is due by now. `more` tells whether anything is left.
+    async fn send(&mut self, mut number: u64, mut since: Instant, more: &mut bool) -> Result<(), ErrorKind> {
+        loop {
+            let text = self.orders.write(number, unix_milliseconds());
+            self.under_way.insert(number, UnderWay { since, sent: Instant::now() });
+            self.socket.feed(Message::text(text)).await.map_err(|_| ErrorKind::Disconnected)?;
+            if self.under_way.len() >= self.pipeline {
+                break;
+            }
+            match self.course.next().now_or_never() {
+                Some(Some(next)) => (number, since) = next,
+                Some(None) => {
+                    *more = false;
+                    break;
+                }
+                None => break,
+            }
+        }
+        self.socket.flush().await.map_err(|_| ErrorKind::Disconnected)
     }
 
     fn take(&mut self, text: &str) -> Result<(), ErrorKind> {
         let answer: Answer = serde_json::from_str(text).map_err(|_| ErrorKind::Malformed)?;
-        let since = self.under_way.remove(&answer.id).ok_or(ErrorKind::Malformed)?;
+        let UnderWay { since, sent } = self.under_way.remove(&answer.id).ok_or(ErrorKind::Malformed)?;
+        (self.watch)(sent.elapsed(), answer.status == 200);
         match answer.status {
             200 => self.course.succeeded(since.elapsed()),
             status => self.course.failed(ErrorKind::Refused { status, code: answer.error.map(|error| error.code) }),

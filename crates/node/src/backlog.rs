@@ -2,82 +2,263 @@
 //!
 //! A queue that is bounded by its length alone is as long as that when more comes than can be done, and everybody then waits for all of it: what
 //! is admitted is answered late, and nothing is gained. So the queue is also bounded by time. The partition tells how long its turns take;
-//! whoever submits multiplies. A request that would wait longer is refused at once, which costs next to nothing, and those that are
-//! admitted are answered in time.
+//! whoever submits multiplies. A request that would wait longer is refused at once, which costs next to nothing.
+//!
+//! How long is too long depends on why there is a queue. One that a burst left behind goes away by itself, and nobody should be refused because of
+//! it. One that stays, because more comes than can be done, only makes everybody late: letting it be long admits no more than keeping it short. So there are
+//! two bounds, as in the CoDel discipline for queues of packets (Nichols and Jacobson, "Controlling Queue Delay", ACM Queue 2012) and what services have made
+//! of it (Maurer, "Fail at Scale", ACM Queue 2015): the longer one, `wait_max`, always holds; the shorter one, `standing_max`, holds for new
+//! orders while the queue stands. It does so once it has not been empty for as long as the longer bound, until next to nobody had to be refused for
+//! that long; that it is empty for a moment does not end it, as senders that are held up for a moment all come at once then. Cancels take
+//! risk off a book and are what everybody sends when something is wrong, so that only the longer bound holds for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use crossbook_engine::command::Body;
+use parking_lot::Mutex;
 
 /// The newest turn counts for one part in so many of the mean.
 const MEMORY: u64 = 8;
+/// A turn counts for no more than so many times the mean. A disk that stands still for a moment says little of the turns to come, and
+/// one that has become slow is found out a few turns later.
+const SLOWER_AT_ONCE: u64 = 4;
+/// A queue stands for as long as one order is refused for so many requests that are taken.
+const TAKEN_FOR_ONE_REFUSED: u64 = 16;
+
+/// How long requests may wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Patience {
+    /// Any request, behind any queue. Zero: as long as it takes, orders too.
+    pub(crate) wait_max: Duration,
+    /// A new order, behind a queue that stands. Zero: no longer than any request.
+    pub(crate) standing_max: Duration,
+}
 
 /// What the partition tells and gateways read. Clones are of the same backlog.
 #[derive(Clone, Debug)]
 pub(crate) struct Backlog {
-    /// Nanoseconds of a turn, on average of late; 0 before the first.
-    turn: Arc<AtomicU64>,
+    shared: Arc<Shared>,
     /// Requests in a turn.
     batch: u64,
-    /// Nanoseconds that a request may wait; 0: as long as it takes.
+    /// Nanoseconds; as in [`Patience`].
     wait_max: u64,
+    standing_max: u64,
+}
+
+/// Times are nanoseconds, from the beginning where they are moments.
+#[derive(Debug)]
+struct Shared {
+    began: Instant,
+    /// Of a turn, on average of late; 0 before the first.
+    turn: AtomicU64,
+    /// Requests that were taken, in all.
+    taken: AtomicU64,
+    /// When nothing waited, last.
+    empty: AtomicU64,
+    /// Set while the queue stands.
+    standing: Mutex<Option<Window>>,
+}
+
+/// As long as `wait_max`, at the end of which is asked whether the queue still stands.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    began: u64,
+    /// Requests taken before.
+    taken: u64,
+    /// Orders refused since.
+    refused: u64,
 }
 
 impl Backlog {
     /// Of a partition that takes `batch` requests a turn.
-    pub(crate) fn new(batch: usize, wait_max: Duration) -> Self {
-        let nanoseconds = u64::try_from(wait_max.as_nanos()).unwrap_or(u64::MAX);
-        Self { turn: Arc::default(), batch: batch.max(1) as u64, wait_max: nanoseconds }
+    pub(crate) fn new(batch: usize, patience: Patience) -> Self {
+        let shared = Arc::new(Shared {
+            began: Instant::now(),
+            turn: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+            empty: AtomicU64::new(0),
+            standing: Mutex::new(None),
+        });
+        Self {
+            shared,
+            batch: batch.max(1) as u64,
+            wait_max: nanoseconds(patience.wait_max),
+            standing_max: nanoseconds(patience.standing_max),
+        }
     }
 
-    /// Takes note of a turn. There is one partition, so nobody else writes.
-    pub(crate) fn turned(&self, took: Duration) {
-        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        let mean = match self.turn.load(Ordering::Relaxed) {
+    /// Takes note of a turn with so many requests. There is one partition, so nobody else writes.
+    pub(crate) fn turned(&self, took: Duration, requests: u64) {
+        let taken = &self.shared.taken;
+        taken.store(taken.load(Ordering::Relaxed).wrapping_add(requests), Ordering::Relaxed);
+        let turn = &self.shared.turn;
+        let took = nanoseconds(took);
+        let mean = match turn.load(Ordering::Relaxed) {
             0 => took,
-            mean => mean - mean / MEMORY + took / MEMORY,
+            mean => mean - mean / MEMORY + took.min(mean.saturating_mul(SLOWER_AT_ONCE)) / MEMORY,
         };
-        self.turn.store(mean.max(1), Ordering::Relaxed);
+        turn.store(mean.max(1), Ordering::Relaxed);
     }
 
-    /// Whether a request behind `queued` others would wait too long. Never behind none: somebody has to find out how long turns take now.
-    pub(crate) fn is_too_long(&self, queued: usize) -> bool {
-        if self.wait_max == 0 || queued == 0 {
+    /// Takes note that nothing waits.
+    pub(crate) fn emptied(&self) {
+        self.shared.empty.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Whether a request for `body`, behind `queued` others, would wait too long.
+    pub(crate) fn is_too_long_for(&self, body: &Body, queued: usize) -> bool {
+        if matches!(body, Body::Place(_)) { self.is_too_long_for_orders(queued) } else { self.is_too_long(queued) }
+    }
+
+    /// Whether a new order behind `queued` other requests would wait too long.
+    pub(crate) fn is_too_long_for_orders(&self, queued: usize) -> bool {
+        self.refuses_order(queued, || self.now())
+    }
+
+    fn is_too_long(&self, queued: usize) -> bool {
+        // Never behind none: somebody has to find out how long turns take now.
+        self.wait_max > 0 && queued > 0 && self.wait(queued) > self.wait_max
+    }
+
+    fn refuses_order(&self, queued: usize, now: impl FnOnce() -> u64) -> bool {
+        // What the next turn takes anyhow cannot be helped by refusing it.
+        let bounded = self.wait_max > 0 && self.standing_max > 0;
+        let late = bounded && queued as u64 >= self.batch && self.wait(queued) > self.standing_max;
+        let too_late = self.is_too_long(queued);
+        if !late && !too_late {
             return false;
         }
-        // The turn that is under way, and those for the requests in front.
-        let turns = 1 + queued as u64 / self.batch;
-        turns.saturating_mul(self.turn.load(Ordering::Relaxed)) > self.wait_max
+        let (now, shared) = (now(), &self.shared);
+        let begun = Window { began: now, taken: shared.taken.load(Ordering::Relaxed), refused: 0 };
+        let mut standing = shared.standing.lock();
+        if let Some(window) = *standing
+            && now.saturating_sub(window.began) > self.wait_max
+        {
+            let taken = begun.taken.wrapping_sub(window.taken);
+            let goes_on = window.refused.saturating_mul(TAKEN_FOR_ONE_REFUSED) >= taken;
+            *standing = goes_on.then_some(begun);
+        }
+        let never_empty = || now.saturating_sub(shared.empty.load(Ordering::Relaxed)) > self.wait_max;
+        if standing.is_none() && (too_late || never_empty()) {
+            *standing = Some(begun);
+        }
+        match &mut *standing {
+            Some(window) => {
+                window.refused += 1;
+                true
+            }
+            None => false,
+        }
     }
+
+    /// Of a request behind `queued` others: the turn that is under way, and those for the requests in front.
+    fn wait(&self, queued: usize) -> u64 {
+        let turns = 1 + queued as u64 / self.batch;
+        turns.saturating_mul(self.shared.turn.load(Ordering::Relaxed))
+    }
+
+    fn now(&self) -> u64 {
+        nanoseconds(self.shared.began.elapsed())
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const MS: u64 = 1_000_000;
+
+    fn backlog(batch: usize, wait_max_ms: u64, standing_max_ms: u64) -> Backlog {
+        let ms = Duration::from_millis;
+        Backlog::new(batch, Patience { wait_max: ms(wait_max_ms), standing_max: ms(standing_max_ms) })
+    }
+
     #[test]
     fn waits_are_turns_times_their_mean_length() {
-        let backlog = Backlog::new(10, Duration::from_millis(100));
+        let backlog = backlog(10, 100, 0);
         assert!(!backlog.is_too_long(1_000_000), "nothing is known yet");
-        backlog.turned(Duration::from_millis(20));
+        backlog.turned(Duration::from_millis(20), 1);
         assert!(!backlog.is_too_long(49), "five turns of 20 ms");
         assert!(backlog.is_too_long(50), "six");
         for _ in 0..100 {
-            backlog.turned(Duration::from_millis(2));
+            backlog.turned(Duration::from_millis(2), 1);
         }
         assert!(!backlog.is_too_long(400), "turns are shorter now");
         assert!(backlog.is_too_long(600));
         for _ in 0..100 {
-            backlog.turned(Duration::from_secs(5));
+            backlog.turned(Duration::from_secs(5), 1);
         }
         assert!(backlog.is_too_long(1));
         assert!(!backlog.is_too_long(0), "one is let in to see whether it is still so");
     }
 
     #[test]
-    fn without_a_bound_everything_may_wait() {
-        let backlog = Backlog::new(1, Duration::ZERO);
-        backlog.turned(Duration::from_secs(1));
+    fn one_turn_that_takes_long_is_no_slow_partition() {
+        let backlog = backlog(1, 100, 10);
+        for _ in 0..100 {
+            backlog.turned(Duration::from_micros(200), 1);
+        }
+        backlog.turned(Duration::from_millis(50), 1);
+        assert!(!backlog.is_too_long(300), "83 ms");
+        (0..30).for_each(|_| backlog.turned(Duration::from_millis(50), 1));
+        assert!(backlog.is_too_long(2), "150 ms");
+    }
+
+    #[test]
+    fn without_bounds_everything_may_wait() {
+        let backlog = backlog(1, 0, 10);
+        backlog.turned(Duration::from_secs(1), 1);
         assert!(!backlog.is_too_long(usize::MAX));
+        assert!(!backlog.refuses_order(usize::MAX, || u64::MAX));
+    }
+
+    #[test]
+    fn a_burst_may_wait_and_a_queue_that_stands_may_not() {
+        let backlog = backlog(1, 100, 10);
+        backlog.turned(Duration::from_millis(2), 1);
+        let order = |queued, at_ms: u64| backlog.refuses_order(queued, || at_ms * MS);
+        let empty = |at_ms: u64| backlog.shared.empty.store(at_ms * MS, Ordering::Relaxed);
+        empty(1_000);
+        assert!(!order(40, 1_010), "82 ms, for a burst");
+        assert!(!order(40, 1_100), "it is not empty for 100 ms");
+        assert!(order(40, 1_101), "now it stands");
+        assert!(!order(4, 1_101), "10 ms are not too long even so");
+        assert!(order(5, 1_101));
+        assert!(!backlog.is_too_long(40), "only orders have to stay away");
+        empty(1_149);
+        assert!(order(5, 1_150), "it was empty for a moment, but it is the same queue");
+        backlog.turned(Duration::from_millis(2), 48);
+        empty(1_201);
+        assert!(order(5, 1_202), "three were refused for 48 that were taken");
+        backlog.turned(Duration::from_millis(2), 17);
+        empty(1_302);
+        assert!(!order(5, 1_303), "and only one for 17");
+        assert!(!order(40, 1_400), "it is as before");
+    }
+
+    #[test]
+    fn a_burst_that_is_too_long_is_one_that_stands() {
+        let backlog = backlog(1, 100, 10);
+        backlog.turned(Duration::from_millis(2), 1);
+        assert!(backlog.refuses_order(50, || MS), "102 ms");
+        backlog.shared.empty.store(3 * MS, Ordering::Relaxed);
+        assert!(backlog.refuses_order(5, || 4 * MS));
+        backlog.turned(Duration::from_millis(2), 33);
+        backlog.shared.empty.store(103 * MS, Ordering::Relaxed);
+        assert!(!backlog.refuses_order(5, || 104 * MS));
+    }
+
+    #[test]
+    fn what_the_next_turn_takes_is_not_refused_because_turns_are_long() {
+        let backlog = backlog(8, 100, 10);
+        backlog.turned(Duration::from_millis(40), 1);
+        assert!(!backlog.refuses_order(7, || 1_000 * MS), "40 ms at best");
+        assert!(backlog.refuses_order(8, || 1_000 * MS), "80");
     }
 }

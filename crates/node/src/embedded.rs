@@ -25,7 +25,7 @@ use metrics::{counter, gauge, histogram};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::backlog::Backlog;
+use crate::backlog::{Backlog, Patience};
 use crate::node::{Clock, Limits, Node, Stage};
 use crate::outlet::Outlet;
 use crate::request::{NotTaken, Request};
@@ -36,8 +36,11 @@ use crate::request::{NotTaken, Request};
 pub struct Options {
     /// Requests that may wait for the partition; more are refused as busy.
     pub queue_requests_max: usize,
-    /// Milliseconds that a request may have to wait for its turn; one that would wait longer is refused as busy. 0: no bound.
+    /// Milliseconds that a request may have to wait for its turn; one that would wait longer is refused as busy. 0: no bound, nor the next one.
     pub queue_wait_max_ms: u64,
+    /// The same for new orders while the queue stands: once it has not been empty for `queue_wait_max_ms`, until nobody was refused for that
+    /// long. 0: no such bound.
+    pub queue_wait_standing_ms: u64,
     /// Requests in one batch, which share one sync of the disk.
     pub batch_requests_max: usize,
     /// Batches that may wait for the publisher; the partition waits when there are more.
@@ -46,7 +49,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { queue_requests_max: 8_192, queue_wait_max_ms: 100, batch_requests_max: 1_024, publish_batches_max: 64 }
+        Self {
+            queue_requests_max: 8_192,
+            queue_wait_max_ms: 100,
+            queue_wait_standing_ms: 10,
+            batch_requests_max: 1_024,
+            publish_batches_max: 64,
+        }
     }
 }
 
@@ -110,10 +119,16 @@ impl Handle {
     /// # Errors
     /// When the partition's queue is full or too slow, or the venue is stopping; the request has no effect then.
     pub fn submit(&self, request: Request) -> Result<(), NotTaken> {
-        if self.backlog.is_too_long(self.inbound.len()) {
+        if self.backlog.is_too_long_for(&request.body, self.inbound.len()) {
             return Err(NotTaken::Busy);
         }
         self.send(Inbound::Request(request))
+    }
+
+    /// Whether a new order would be refused now, whatever it says. Asking costs less than reading one.
+    #[must_use]
+    pub fn refuses_orders(&self) -> bool {
+        self.inbound.is_full() || self.backlog.is_too_long_for_orders(self.inbound.len())
     }
 
     /// Has the live partition added up between two batches. Trading waits for it: some milliseconds for a hundred thousand
@@ -225,7 +240,11 @@ where
     let relay = Relay { publish, recycled };
     let mut node = Node::new(partition, log, SystemClock, relay, source, limits);
     node.observe(stage_metrics());
-    let backlog = Backlog::new(options.batch_requests_max, Duration::from_millis(options.queue_wait_max_ms));
+    let patience = Patience {
+        wait_max: Duration::from_millis(options.queue_wait_max_ms),
+        standing_max: Duration::from_millis(options.queue_wait_standing_ms),
+    };
+    let backlog = Backlog::new(options.batch_requests_max, patience);
 
     let ended = Arc::clone(&fatal);
     let told = backlog.clone();
@@ -266,6 +285,9 @@ fn run_partition<L: Log>(
 ) -> Result<(Partition, L), crate::node::Error> {
     let mut stopping = false;
     while !stopping {
+        if requests.is_empty() {
+            backlog.emptied();
+        }
         // One message is waited for; whatever else is there by then goes into the same batch.
         let Ok(mut message) = requests.recv() else { break };
         loop {
@@ -308,11 +330,11 @@ fn turn_all<L: Log>(node: &mut Node<L, SystemClock, Relay>, backlog: &Backlog) -
     while node.queued() > 0 {
         let began = Instant::now();
         node.turn()?;
-        backlog.turned(began.elapsed());
         let (records, bytes) = {
             let batch = node.log().last_batch();
             (batch.records, batch.bytes)
         };
+        backlog.turned(began.elapsed(), records as u64);
         histogram!("crossbook_log_batch_commands").record(records as f64);
         counter!("crossbook_log_bytes_total").increment(bytes);
     }

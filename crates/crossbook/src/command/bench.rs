@@ -377,12 +377,15 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 /// `crossbook bench overload`.
 #[derive(Debug, Args)]
 pub struct Overload {
-    /// How long an order may have to wait for its turn, in milliseconds; the venue refuses those that would wait longer.
-    #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    /// How long an order may have to wait for its turn while there are too many, in milliseconds; the venue refuses those that would wait longer.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub queue_wait_ms: u64,
-    /// Connections, each with an account of its own.
-    #[arg(long, value_name = "NUMBER", default_value_t = 256)]
-    pub connections: usize,
+    /// Which way orders go.
+    #[arg(long, value_enum, default_value_t)]
+    pub over: Over,
+    /// Connections, each with an account of its own; 256 over REST and 8 over WebSocket unless told otherwise.
+    #[arg(long, value_name = "NUMBER")]
+    pub connections: Option<usize>,
     /// How long each phase of normal load lasts.
     #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
@@ -395,6 +398,16 @@ pub struct Overload {
     /// And to this one as a page.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+}
+
+/// Which API orders go to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum Over {
+    /// The WebSocket API, many under way on each connection.
+    #[default]
+    Websocket,
+    /// REST, one under way on each connection. Two processors are busy to the last with the load and the system's part of it.
+    Rest,
 }
 
 /// `crossbook bench recovery`.

@@ -149,6 +149,7 @@ mod tests {
         "cluster.redis.trim_entries_max",
         // No bound.
         "node.queue_wait_max_ms",
+        "node.queue_wait_standing_ms",
         "cluster.gate.queue_wait_max_ms",
         // Checked where the log is opened.
         "log.segment_bytes_max",

@@ -48,6 +48,10 @@ const WORDS: &[(&str, &str)] = &[
         "node.queue_wait_max_ms",
         "How long a request may have to wait for it, as far as can be told; one that would wait longer is refused with -1008 at once. 0: no bound.",
     ),
+    (
+        "node.queue_wait_standing_ms",
+        "The same for new orders, not cancels, while more comes than can be done: after the queue was not empty for as long as above. 0: no such bound.",
+    ),
     ("node.batch_requests_max", "Requests in one batch, which share one fdatasync."),
     (
         "node.publish_batches_max",

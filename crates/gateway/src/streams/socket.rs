@@ -40,6 +40,8 @@ const WRITE_BYTES_MAX: usize = 64 * 1024;
 const STREAMS_READ_BYTES: usize = 4 * 1024;
 /// And from a client of the API: some dozens of requests.
 const API_READ_BYTES: usize = 16 * 1024;
+/// Messages that are read before what they were answered with is written.
+const READ_BEFORE_WRITING_MAX: usize = 32;
 
 /// The connection's side of the conversation.
 pub trait Session: Send + 'static {
@@ -238,51 +240,60 @@ async fn converse<S: Session>(socket: &mut Socket, session: &mut S, limits: &Lim
     let mut in_flight = FuturesUnordered::new();
     let lifetime = sleep_until(opened + limits.lifetime);
     tokio::pin!(lifetime);
+    // Messages read since the last writing.
+    let mut read = 0;
     loop {
-        tokio::select! {
+        let has_room = in_flight.len() < limits.in_flight_max;
+        let received = tokio::select! {
             biased;
-            Some(()) = in_flight.next(), if !in_flight.is_empty() => {}
-            () = outbox.changed() => {
-                if let Err(end) = empty(socket, &outbox, limits).await {
-                    return end;
-                }
-            }
-            message = socket.receive(), if in_flight.len() < limits.in_flight_max => {
-                let message = match message {
-                    Some(Ok(message)) => message,
-                    // The client sent more than the library was told to take.
-                    Some(Err(tungstenite::Error::Capacity(_))) => return End::TooLong,
-                    Some(Err(_)) | None => return End::Lost,
-                };
-                if !pace.allows(Instant::now()) {
-                    return End::TooLoud;
-                }
-                match message {
-                    Message::Text(text) => in_flight.extend(session.receive(text)),
-                    Message::Binary(bytes) => match Utf8Bytes::try_from(bytes) {
-                        Ok(text) => in_flight.extend(session.receive(text)),
-                        Err(_) => return End::Lost,
-                    },
-                    Message::Pong(payload) => heartbeat.pong(&payload),
-                    // The library has answered it already; a bare frame is nothing that it reads.
-                    Message::Ping(_) | Message::Frame(_) => {}
-                    Message::Close(_) => {
-                        let _ = timeout(GOODBYE, socket.stream.close(None)).await;
-                        return End::Lost;
-                    }
-                }
-            }
+            Some(()) = in_flight.next(), if !in_flight.is_empty() => continue,
+            // What is there to be read at once is answered in one writing.
+            () = outbox.changed(), if read >= READ_BEFORE_WRITING_MAX => None,
+            message = socket.receive(), if has_room => Some(message),
+            () = outbox.changed() => None,
             _ = pings.tick() => {
                 let now = Instant::now();
                 if heartbeat.is_overdue(now, limits.pong_timeout) {
                     return End::Silent;
                 }
                 let ping = Message::Ping(heartbeat.ping(now));
-                if !matches!(timeout(limits.write_timeout, socket.send(ping)).await, Ok(Ok(()))) {
-                    return End::Lost;
+                match timeout(limits.write_timeout, socket.send(ping)).await {
+                    Ok(Ok(())) => continue,
+                    _ => return End::Lost,
                 }
             }
             () = &mut lifetime => return End::Lifetime,
+        };
+        let message = match received {
+            None => {
+                read = 0;
+                match empty(socket, &outbox, limits).await {
+                    Ok(()) => continue,
+                    Err(end) => return end,
+                }
+            }
+            Some(Some(Ok(message))) => message,
+            // The client sent more than the library was told to take.
+            Some(Some(Err(tungstenite::Error::Capacity(_)))) => return End::TooLong,
+            Some(Some(Err(_)) | None) => return End::Lost,
+        };
+        read += 1;
+        if !pace.allows(Instant::now()) {
+            return End::TooLoud;
+        }
+        match message {
+            Message::Text(text) => in_flight.extend(session.receive(text)),
+            Message::Binary(bytes) => match Utf8Bytes::try_from(bytes) {
+                Ok(text) => in_flight.extend(session.receive(text)),
+                Err(_) => return End::Lost,
+            },
+            Message::Pong(payload) => heartbeat.pong(&payload),
+            // The library has answered it already; a bare frame is nothing that it reads.
+            Message::Ping(_) | Message::Frame(_) => {}
+            Message::Close(_) => {
+                let _ = timeout(GOODBYE, socket.stream.close(None)).await;
+                return End::Lost;
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use crossbook_types::{AccountId, Timestamp};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -81,12 +81,14 @@ impl Envelope {
     /// An answer with an error.
     #[must_use]
     pub fn error(&self, error: &ApiError, usage: &Usage, now: Timestamp) -> String {
-        let mut body = json!({"code": error.code, "msg": error.message});
+        let mut body = error.to_json();
         if let Some(seconds) = error.retry_after {
             let retry_after = now.millis().saturating_add(seconds.saturating_mul(1_000));
-            body["data"] = json!({"serverTime": now.millis(), "retryAfter": retry_after});
+            body.pop();
+            // Writing to a string cannot fail.
+            let _ = write!(body, r#","data":{{"serverTime":{},"retryAfter":{retry_after}}}}}"#, now.millis());
         }
-        self.write(error.status.as_u16(), "error", &body.to_string(), usage)
+        self.write(error.status.as_u16(), "error", &body, usage)
     }
 
     fn write(&self, status: u16, key: &'static str, body: &str, usage: &Usage) -> String {
@@ -106,6 +108,8 @@ impl Envelope {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn parsed(text: &str) -> Value {

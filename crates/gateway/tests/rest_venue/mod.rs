@@ -2,10 +2,12 @@
 //! as the test's `PARTITIONS` says: one is the embedded venue, several stand behind a gateway that is the same.
 
 mod partitions;
+mod turnstile;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
@@ -26,6 +28,8 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use turnstile::Turnstile;
+
 pub const TOKEN: &str = "the operator's token";
 
 pub struct Venue {
@@ -34,6 +38,8 @@ pub struct Venue {
     pub app: Arc<App>,
     pub alice: Client,
     pub bob: Client,
+    /// Set while there are too many orders.
+    pub shut: Arc<AtomicBool>,
     behind: Behind,
     stop: watch::Sender<bool>,
     serving: [tokio::task::JoinHandle<()>; 2],
@@ -183,6 +189,8 @@ impl Venue {
             (Behind::Partitions(running), Box::new(door))
         };
         drop(feed);
+        let shut = Arc::new(AtomicBool::new(false));
+        let entrance = Box::new(Turnstile { inner: entrance, shut: Arc::clone(&shut) });
         let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
         let app = Arc::new(App::new(config.clone(), board, pending, hub, entrance, master, None));
         let (stop, stopped) = watch::channel(false);
@@ -204,7 +212,7 @@ impl Venue {
             client: reqwest::Client::new(),
         };
         let (alice, bob) = (nobody.clone(), nobody);
-        let mut venue = Self { http: http_at, admin: admin_at, app, alice, bob, behind, stop, serving };
+        let mut venue = Self { http: http_at, admin: admin_at, app, alice, bob, shut, behind, stop, serving };
         venue.furnish().await;
         venue
     }

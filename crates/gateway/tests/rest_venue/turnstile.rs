@@ -1,0 +1,45 @@
+//! A way into the venue that can be told that there are too many orders.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbook_gateway::entrance::Soon;
+use crossbook_gateway::{Entrance, Subject};
+use crossbook_node::embedded::AuditReport;
+use crossbook_node::{NotTaken, Request};
+use crossbook_types::SourceId;
+
+pub struct Turnstile {
+    pub inner: Box<dyn Entrance>,
+    pub shut: Arc<AtomicBool>,
+}
+
+impl Entrance for Turnstile {
+    fn source(&self) -> SourceId {
+        self.inner.source()
+    }
+
+    fn submit(&self, request: Request) -> Result<(), NotTaken> {
+        self.inner.submit(request)
+    }
+
+    fn refuses_orders(&self) -> bool {
+        self.shut.load(Ordering::Relaxed)
+    }
+
+    fn audit(&self) -> Soon<'_, Vec<AuditReport>> {
+        self.inner.audit()
+    }
+
+    fn queued(&self) -> usize {
+        self.inner.queued()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.inner.is_stopping()
+    }
+
+    fn caught_up(&self, subject: Subject) -> Option<Soon<'_>> {
+        self.inner.caught_up(subject)
+    }
+}
