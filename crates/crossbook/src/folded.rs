@@ -19,6 +19,10 @@ impl Folded {
 impl Follower for Folded {
     type Saved = State;
 
+    fn ahead(&mut self, events: &[Event]) {
+        self.0.warm(events);
+    }
+
     fn follow(&mut self, cause: Cause, events: &[Event]) {
         self.0.apply_all(cause, events);
     }

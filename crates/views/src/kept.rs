@@ -56,11 +56,16 @@ impl<T> Kept<T> {
 
     /// All that ages, the oldest first.
     pub(crate) fn by_age(&self) -> impl Iterator<Item = &T> {
+        self.places_by_age().map(|at| self.get(at))
+    }
+
+    /// Where it is.
+    pub(crate) fn places_by_age(&self) -> impl Iterator<Item = u32> {
         let next = |&at: &u32| {
             let newer = self.chunks[(at >> CHUNK_BITS) as usize][at as usize & (CHUNK - 1)].newer;
             (newer != NONE).then_some(newer)
         };
-        std::iter::successors(self.oldest(), next).map(|at| self.get(at))
+        std::iter::successors(self.oldest(), next)
     }
 
     /// Takes something in. It does not age before [`Kept::age`] says so.

@@ -24,6 +24,7 @@ pub mod registry;
 pub mod state;
 pub mod ticker;
 pub mod trades;
+mod warming;
 
 pub use account::{Balance, Holdings};
 pub use candles::{Candle, CandleQuery, Candles};
@@ -52,6 +53,8 @@ pub struct Views {
     markets: Vec<MarketData>,
     /// Markets whose depth the running command has changed.
     touched: Vec<SymbolId>,
+    /// Scratch of [`Views::warm`].
+    warmed: Vec<SymbolId>,
 }
 
 impl Views {
@@ -65,6 +68,7 @@ impl Views {
             accounts: Accounts::default(),
             markets: Vec::new(),
             touched: Vec::new(),
+            warmed: Vec::new(),
         }
     }
 
@@ -216,6 +220,7 @@ impl Views {
             registry,
             limits,
             touched: Vec::new(),
+            warmed: Vec::new(),
         })
     }
 

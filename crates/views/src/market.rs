@@ -13,6 +13,7 @@ use crate::own::{Owned, OwnedState};
 use crate::state::Error;
 use crate::ticker::{AveragePrice, BookTicker, Ticker};
 use crate::trades::{AggregateTradeId, AggregateTrades, PublicTrade, Trades};
+use crate::warming::Coming;
 
 /// All that is known of one market.
 #[derive(Clone, Debug)]
@@ -24,6 +25,7 @@ pub struct MarketData {
     candles: Candles,
     last: Option<PublicTrade>,
     owned: Owned,
+    coming: Coming,
 }
 
 /// What a snapshot keeps of a market; its description stands in the registry.
@@ -173,6 +175,7 @@ impl MarketData {
             candles: Candles::default(),
             last: None,
             owned: Owned::default(),
+            coming: Coming::default(),
         }
     }
 
@@ -201,6 +204,16 @@ impl MarketData {
     /// The last trade, wherever it took place.
     pub(crate) fn last_trade(&self) -> Option<PublicTrade> {
         self.last
+    }
+
+    /// What is to come in this market, to be filled before [`MarketData::warm`].
+    pub(crate) fn coming(&mut self) -> &mut Coming {
+        &mut self.coming
+    }
+
+    /// Has what is to come brought near.
+    pub(crate) fn warm(&mut self, limits: &Limits) {
+        self.owned.warm(&mut self.coming, limits);
     }
 
     pub(crate) fn place(&mut self, placed: &OrderPlaced, time: Timestamp) {
@@ -260,6 +273,7 @@ impl MarketData {
             candles: candles.restored(limits.candles_per_interval)?,
             last,
             owned: Owned::restore(owned, limits)?,
+            coming: Coming::default(),
         })
     }
 }

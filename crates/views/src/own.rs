@@ -5,6 +5,7 @@ mod listed;
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap as KeyedHashMap, VecDeque};
+use std::hint::black_box;
 
 use crossbook_engine::event::{CloseReason, OrderMovedIn, OrderPlaced, Party, Trade};
 use crossbook_types::{AccountId, AssetId, ClientOrderId, OrderId, Side, Timestamp, TradeId};
@@ -72,6 +73,39 @@ impl OwnedState {
 impl Owned {
     pub(crate) fn order(&self, order: OrderId) -> Option<&Order> {
         self.by_number.get(&order).map(|&at| self.orders.get(at))
+    }
+
+    /// Where an order is kept.
+    pub(crate) fn place_of(&self, order: OrderId) -> Option<u32> {
+        self.by_number.get(&order).copied()
+    }
+
+    /// Where the newest order of that name is kept.
+    pub(crate) fn order_place_named(&self, account: AccountId, name: &ClientOrderId) -> Option<u32> {
+        self.accounts.get(&account)?.named.get(name).copied()
+    }
+
+    /// Reads what an order's end will touch.
+    pub(crate) fn warm_open(&self, at: u32) {
+        let order = self.orders.get(at);
+        if let Some(own) = self.accounts.get(&order.account) {
+            black_box(own.open.near(order.order));
+        }
+    }
+
+    /// Reads what forgetting an order will touch.
+    pub(crate) fn warm_ended(&self, at: u32) {
+        let order = self.orders.get(at);
+        black_box(self.by_number.get(&order.order));
+        if let Some(own) = self.accounts.get(&order.account) {
+            black_box((own.named.get(&order.client_order_id), own.orders.near(order.order)));
+        }
+    }
+
+    /// Where the orders are kept that are forgotten when so many more end, as far as it is because of the market's bound.
+    pub(crate) fn forgotten_next(&self, ending: usize, limits: &Limits) -> impl Iterator<Item = u32> {
+        let above = (self.orders.ageing() + ending).saturating_sub(limits.closed_orders_per_market);
+        self.orders.places_by_age().take(above.min(ending))
     }
 
     pub(crate) fn all_orders(&self) -> impl Iterator<Item = &Order> {

@@ -480,6 +480,26 @@ fn memory_is_bounded_and_says_what_it_dropped() {
 }
 
 #[test]
+fn what_was_brought_near_before_is_folded_alike() {
+    let mut venue = Venue::open(12);
+    venue.trade(2_000, 5 * MINUTE);
+    for limits in [generous(), tight()] {
+        let whole = fold(&venue, limits.clone()).state();
+        for batch in [1, 7, 300] {
+            let mut views = Views::new(limits.clone());
+            for commands in venue.log.chunks(batch) {
+                let coming: Vec<Event> = commands.iter().flat_map(|(_, events)| events.clone()).collect();
+                views.warm(&coming);
+                for (cause, events) in commands {
+                    views.apply_all(*cause, events);
+                }
+            }
+            assert_eq!(views.state(), whole);
+        }
+    }
+}
+
+#[test]
 fn a_snapshot_goes_on_as_if_never_interrupted() {
     let mut venue = Venue::open(11);
     venue.trade(3_000, 5 * MINUTE);

@@ -62,6 +62,11 @@ impl Listed {
         true
     }
 
+    /// What stands about where a number should be; only to bring it near.
+    pub(super) fn near(&self, number: OrderId) -> Option<u32> {
+        self.places.get(self.guess(number)).map(|place| place.1)
+    }
+
     /// The places, by number.
     pub(super) fn values(&self) -> impl DoubleEndedIterator<Item = u32> {
         self.places.iter().map(|place| place.1).filter(|&at| at != GONE)
