@@ -387,7 +387,7 @@ pub struct Overload {
     #[arg(long, value_name = "NUMBER")]
     pub connections: Option<usize>,
     /// How long each phase of normal load lasts.
-    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
     /// How long the overload lasts.
     #[arg(long, value_name = "NUMBER", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
