@@ -334,7 +334,7 @@ fn turn_all<L: Log>(node: &mut Node<L, SystemClock, Relay>, backlog: &Backlog) -
             let batch = node.log().last_batch();
             (batch.records, batch.bytes)
         };
-        backlog.turned(began.elapsed(), records as u64);
+        backlog.turned(began.elapsed(), records);
         histogram!("crossbook_log_batch_commands").record(records as f64);
         counter!("crossbook_log_bytes_total").increment(bytes);
     }
