@@ -119,10 +119,11 @@ async fn streams_are_subscribed_to_and_wrapped() {
         .await;
     assert_eq!(next(&mut raw).await, json!({"result": null, "id": "s"}));
     venue.limit(venue.accounts[0], Side::Sell, 1_000, 5).await;
-    venue.limit(venue.accounts[1], Side::Buy, 1_000, 3).await;
+    // What happens before this one is told may be told together with it, each stream by itself.
     let ticker = next(&mut combined).await;
     assert_eq!(ticker["stream"], "btcusdt@bookTicker");
     assert_eq!((&ticker["data"]["a"], &ticker["data"]["A"]), (&json!("10.00000000"), &json!("0.00500000")));
+    venue.limit(venue.accounts[1], Side::Buy, 1_000, 3).await;
     let trade = next(&mut combined).await;
     assert_eq!((&trade["stream"], &trade["data"]["q"]), (&json!("btcusdt@trade"), &json!("0.00300000")));
     let mut seen = Vec::new();
