@@ -131,14 +131,16 @@ impl Backlog {
             return false;
         }
         let (now, shared) = (now(), &self.shared);
-        let begun = Window { began: now, taken: shared.taken.load(Ordering::Relaxed), refused: 0 };
         let mut standing = shared.standing.lock();
-        if let Some(window) = *standing
-            && now.saturating_sub(window.began) > self.wait_max
-        {
+        let begun = Window { began: now, taken: shared.taken.load(Ordering::Relaxed), refused: 0 };
+        if let Some(window) = *standing {
+            let age = now.saturating_sub(window.began);
             let taken = begun.taken.wrapping_sub(window.taken);
-            let goes_on = window.refused.saturating_mul(TAKEN_FOR_ONE_REFUSED) >= taken;
-            *standing = goes_on.then_some(begun);
+            let many_refused = window.refused.saturating_mul(TAKEN_FOR_ONE_REFUSED) >= taken;
+            if age > self.wait_max {
+                // Where nobody came too late for so long that the window's end went by unseen, it is over.
+                *standing = (many_refused && age <= self.wait_max.saturating_mul(2)).then_some(begun);
+            }
         }
         let never_empty = || now.saturating_sub(shared.empty.load(Ordering::Relaxed)) > self.wait_max;
         if standing.is_none() && (too_late || never_empty()) {
@@ -240,6 +242,9 @@ mod tests {
         empty(1_302);
         assert!(!order(5, 1_303), "and only one for 17");
         assert!(!order(40, 1_400), "it is as before");
+        assert!(order(40, 1_403), "and stands again");
+        empty(9_000);
+        assert!(!order(40, 9_001), "nobody came too late for seconds");
     }
 
     #[test]

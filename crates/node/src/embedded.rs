@@ -285,11 +285,12 @@ fn run_partition<L: Log>(
 ) -> Result<(Partition, L), crate::node::Error> {
     let mut stopping = false;
     while !stopping {
-        if requests.is_empty() {
-            backlog.emptied();
-        }
+        let was_empty = requests.is_empty();
         // One message is waited for; whatever else is there by then goes into the same batch.
         let Ok(mut message) = requests.recv() else { break };
+        if was_empty {
+            backlog.emptied();
+        }
         loop {
             match message {
                 Inbound::Request(request) => {

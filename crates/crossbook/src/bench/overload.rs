@@ -1,4 +1,4 @@
-//! `crossbook bench overload`: what becomes of a venue that is asked for ten times what it can do.
+//! `crossbook bench overload`: what becomes of a venue that is asked for ten times its normal load, which is six times what it can do.
 //!
 //! A venue of its own is made slow on purpose, one order to a sync of the disk, so that there is something that this machine can send ten times as much
 //! of as it can take. First it is asked for as much as it can do, then for most of that, which is its normal load; then for ten times that; then for the
@@ -82,7 +82,7 @@ struct Phase {
 /// See [`Error`].
 pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool, Error> {
     let folder = tempfile::tempdir()?;
-    let summary = "What becomes of a venue that is asked for ten times what it can do.";
+    let summary = "What becomes of a venue that is asked for ten times its normal load.";
     let mut report = Report::begin("Overload", summary, Some(folder.path()));
     let wait = options.queue_wait_ms.to_string();
     // There is no history, because it would take processors from the venue for as long as it is behind.

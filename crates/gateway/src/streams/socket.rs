@@ -40,8 +40,8 @@ const WRITE_BYTES_MAX: usize = 64 * 1024;
 const STREAMS_READ_BYTES: usize = 4 * 1024;
 /// And from a client of the API: some dozens of requests.
 const API_READ_BYTES: usize = 16 * 1024;
-/// Messages that are read before what they were answered with is written.
-const READ_BEFORE_WRITING_MAX: usize = 32;
+/// Messages that are read before what they were answered with is written. So many of the longest answers fit an outbox as it comes.
+const READ_BEFORE_WRITING_MAX: usize = 8;
 
 /// The connection's side of the conversation.
 pub trait Session: Send + 'static {
