@@ -21,8 +21,8 @@ use parking_lot::Mutex;
 
 /// The newest turn counts for one part in so many of the mean.
 const MEMORY: u64 = 8;
-/// A turn counts for no more than so many times the mean. A disk that stands still for a moment says little of the turns to come, and
-/// one that has become slow is found out a few turns later.
+/// A turn counts for no more than so many times the mean, unless the one before it took as long. A disk that stands still for a moment says little
+/// of the turns to come; one that has become slow shows it twice.
 const SLOWER_AT_ONCE: u64 = 4;
 /// A queue stands for as long as one order is refused for so many requests that are taken.
 const TAKEN_FOR_ONE_REFUSED: u64 = 16;
@@ -53,6 +53,8 @@ struct Shared {
     began: Instant,
     /// Of a turn, on average of late; 0 before the first.
     turn: AtomicU64,
+    /// Of the last turn.
+    last_turn: AtomicU64,
     /// Requests that were taken, in all.
     taken: AtomicU64,
     /// When nothing waited, last.
@@ -77,6 +79,7 @@ impl Backlog {
         let shared = Arc::new(Shared {
             began: Instant::now(),
             turn: AtomicU64::new(0),
+            last_turn: AtomicU64::new(0),
             taken: AtomicU64::new(0),
             empty: AtomicU64::new(0),
             standing: Mutex::new(None),
@@ -95,9 +98,13 @@ impl Backlog {
         taken.store(taken.load(Ordering::Relaxed).wrapping_add(requests), Ordering::Relaxed);
         let turn = &self.shared.turn;
         let took = nanoseconds(took);
+        let before = self.shared.last_turn.swap(took, Ordering::Relaxed);
         let mean = match turn.load(Ordering::Relaxed) {
             0 => took,
-            mean => mean - mean / MEMORY + took.min(mean.saturating_mul(SLOWER_AT_ONCE)) / MEMORY,
+            mean => {
+                let believed = took.min(before.max(mean.saturating_mul(SLOWER_AT_ONCE)));
+                mean - mean / MEMORY + believed / MEMORY
+            }
         };
         turn.store(mean.max(1), Ordering::Relaxed);
     }
@@ -208,8 +215,11 @@ mod tests {
         }
         backlog.turned(Duration::from_millis(50), 1);
         assert!(!backlog.is_too_long(300), "83 ms");
-        (0..30).for_each(|_| backlog.turned(Duration::from_millis(50), 1));
-        assert!(backlog.is_too_long(2), "150 ms");
+        backlog.turned(Duration::from_millis(50), 1);
+        assert!(
+            backlog.is_too_long(15),
+            "the second one counts: 6 ms are not all of it, but more than four times the mean"
+        );
     }
 
     #[test]

@@ -38,8 +38,8 @@ pub struct Options {
     pub queue_requests_max: usize,
     /// Milliseconds that a request may have to wait for its turn; one that would wait longer is refused as busy. 0: no bound, nor the next one.
     pub queue_wait_max_ms: u64,
-    /// The same for new orders while the queue stands: once it has not been empty for `queue_wait_max_ms`, until nobody was refused for that
-    /// long. 0: no such bound.
+    /// The same for new orders while the queue stands: once it has not been empty for `queue_wait_max_ms`, until next to nobody was refused for
+    /// that long. 0: no such bound.
     pub queue_wait_standing_ms: u64,
     /// Requests in one batch, which share one sync of the disk.
     pub batch_requests_max: usize,
@@ -330,12 +330,12 @@ fn run_partition<L: Log>(
 fn turn_all<L: Log>(node: &mut Node<L, SystemClock, Relay>, backlog: &Backlog) -> Result<(), crate::node::Error> {
     while node.queued() > 0 {
         let began = Instant::now();
-        node.turn()?;
+        let turn = node.turn()?;
+        backlog.turned(began.elapsed(), turn.commands as u64);
         let (records, bytes) = {
             let batch = node.log().last_batch();
             (batch.records, batch.bytes)
         };
-        backlog.turned(began.elapsed(), records);
         histogram!("crossbook_log_batch_commands").record(records as f64);
         counter!("crossbook_log_bytes_total").increment(bytes);
     }

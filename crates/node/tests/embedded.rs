@@ -8,17 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crossbook_engine::command::{Body, CancelOrder, NewOrder, Size, Target};
+use crossbook_engine::command::{Body, CancelOrder, Target};
 use crossbook_engine::{Answer, Event, Events, Partition, Routing};
 use crossbook_log::{BatchStats, FileReader, Files, Log, Record, Until, files};
 use crossbook_node::audit::Proof;
 use crossbook_node::embedded::{self, Options, Running};
 use crossbook_node::recovery::Which;
 use crossbook_node::{NotTaken, Outlet, Request, audit, recovery, snapshot};
-use crossbook_types::{
-    AccountId, ClientOrderId, OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention,
-    Sequence, Side, SourceId, SymbolId, TimeInForce,
-};
+use crossbook_types::{AccountId, ClientOrderId, OrderId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId};
 use venue::{setup, traffic};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -202,34 +199,41 @@ impl Log for Gated {
     }
 }
 
+/// A node that takes one request a turn, each of which lasts until it is told to go on; and what tells of each turn's end.
+fn gated(dir: &std::path::Path, bounds: Options) -> (Running<Gated, Told>, mpsc::Sender<()>, mpsc::Receiver<()>) {
+    let (log, _) = Files::open(&dir.join("log"), files::Options::default()).unwrap();
+    let (go_on, gate) = mpsc::channel();
+    let (sender, ended) = mpsc::channel();
+    let partition = Partition::new(PartitionId(0), Routing::single(), 0);
+    let options = Options { batch_requests_max: 1, ..bounds };
+    let running = embedded::start(partition, Gated(log, gate), Told(sender), options, |why| panic!("{why}")).unwrap();
+    (running, go_on, ended)
+}
+
+fn until(done: impl Fn() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !done() {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn who_would_wait_too_long_is_refused_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    let (log, _) = Files::open(&dir.path().join("log"), files::Options::default()).unwrap();
-    let (go_on, gate) = mpsc::channel();
-    let (sender, answers) = mpsc::channel();
-    let options = Options { queue_wait_max_ms: 5, batch_requests_max: 1, ..Options::default() };
-    let partition = Partition::new(PartitionId(0), Routing::single(), 0);
-    let running = embedded::start(partition, Gated(log, gate), Told(sender), options, |why| panic!("{why}")).unwrap();
+    let (running, go_on, answers) = gated(dir.path(), Options { queue_wait_max_ms: 5, ..Options::default() });
     let submit = |number| {
         running.handle().submit(Request { number: RequestNumber(number), body: traffic(number), deadline: None })
-    };
-    let until = |done: &dyn Fn() -> bool| {
-        let deadline = Instant::now() + DEADLINE;
-        while !done() {
-            assert!(Instant::now() < deadline);
-            std::thread::yield_now();
-        }
     };
     // The first turn takes longer than anybody may wait.
     let began = Instant::now();
     submit(1).unwrap();
-    until(&|| running.handle().queued() == 0 && began.elapsed() > Duration::from_millis(20));
+    until(|| running.handle().queued() == 0 && began.elapsed() > Duration::from_millis(20));
     go_on.send(()).unwrap();
     answers.recv_timeout(DEADLINE).unwrap();
     // The second is under way; nobody waits, so the third may.
     submit(2).unwrap();
-    until(&|| running.handle().queued() == 0);
+    until(|| running.handle().queued() == 0);
     assert_eq!(submit(3), Ok(()));
     assert_eq!(submit(4), Err(NotTaken::Busy));
     assert!(running.handle().refuses_orders());
@@ -240,54 +244,28 @@ fn who_would_wait_too_long_is_refused_at_once() {
 #[test]
 fn while_more_comes_than_can_be_done_orders_wait_less_and_cancels_go_on() {
     let dir = tempfile::tempdir().unwrap();
-    let (log, _) = Files::open(&dir.path().join("log"), files::Options::default()).unwrap();
-    let (go_on, gate) = mpsc::channel();
-    let (sender, answers) = mpsc::channel();
-    let bounds =
-        Options { queue_wait_max_ms: 500, queue_wait_standing_ms: 1, batch_requests_max: 1, ..Options::default() };
-    let partition = Partition::new(PartitionId(0), Routing::single(), 0);
-    let running = embedded::start(partition, Gated(log, gate), Told(sender), bounds, |why| panic!("{why}")).unwrap();
+    let bounds = Options { queue_wait_max_ms: 500, queue_wait_standing_ms: 1, ..Options::default() };
+    let (running, go_on, answers) = gated(dir.path(), bounds);
     let handle = running.handle();
-    let order = |number| handle.submit(Request { number: RequestNumber(number), body: order(), deadline: None });
-    let wait = |done: &dyn Fn() -> bool| {
-        let deadline = Instant::now() + DEADLINE;
-        while !done() {
-            assert!(Instant::now() < deadline);
-            std::thread::yield_now();
-        }
-    };
+    let order =
+        |number| handle.submit(Request { number: RequestNumber(number), body: traffic(number), deadline: None });
     // A turn takes long, but not nearly as long as a burst may wait.
     let began = Instant::now();
     order(1).unwrap();
-    wait(&|| handle.queued() == 0 && began.elapsed() > Duration::from_millis(30));
+    until(|| handle.queued() == 0 && began.elapsed() > Duration::from_millis(30));
     go_on.send(()).unwrap();
     answers.recv_timeout(DEADLINE).unwrap();
     order(2).unwrap();
-    wait(&|| handle.queued() == 0);
+    until(|| handle.queued() == 0);
     // A burst may wait, until it has been there for so long that it is none.
     order(3).unwrap();
     order(4).unwrap();
-    wait(&|| handle.refuses_orders());
+    until(|| handle.refuses_orders());
     assert_eq!(order(5), Err(NotTaken::Busy));
     let cancel = Request { number: RequestNumber(6), body: cancel(), deadline: None };
     assert_eq!(handle.submit(cancel), Ok(()));
     drop(go_on);
     assert!(running.stop().is_some());
-}
-
-fn order() -> Body {
-    Body::Place(NewOrder {
-        account: AccountId(1),
-        symbol: SymbolId(0),
-        client_order_id: ClientOrderId::new_checked("a").unwrap(),
-        side: Side::Buy,
-        order_type: OrderType::Limit,
-        time_in_force: TimeInForce::Gtc,
-        price: Some(Price(1)),
-        size: Size::Base(Quantity(1)),
-        stop_price: None,
-        self_trade_prevention: SelfTradePrevention::None,
-    })
 }
 
 fn cancel() -> Body {
