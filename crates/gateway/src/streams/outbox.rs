@@ -100,6 +100,13 @@ impl Outbox {
         self.waiting.lock().closing
     }
 
+    /// Whether half of what may wait does: the next message may be one too many.
+    #[must_use]
+    pub fn is_half_full(&self) -> bool {
+        let waiting = self.waiting.lock();
+        waiting.messages > self.capacity.messages / 2 || waiting.bytes > self.capacity.bytes / 2
+    }
+
     /// Takes everything that waits into `frames`, which must be empty and whose room is used for what comes next.
     pub fn take(&self, frames: &mut Vec<Frames>) -> Option<Closing> {
         debug_assert!(frames.is_empty());
@@ -121,6 +128,19 @@ mod tests {
 
     fn outbox(messages: usize, bytes: usize) -> Outbox {
         Outbox::new(Capacity { messages, bytes }, false)
+    }
+
+    #[test]
+    fn is_half_full_by_messages_or_by_bytes() {
+        let texts = |text: &str, count: usize, outbox: &Outbox| (0..count).for_each(|_| outbox.push(text.to_owned()));
+        let (many, long) = (outbox(10, 10_000), outbox(1_000, 100));
+        texts("a", 5, &many);
+        assert!(!many.is_half_full() && !long.is_half_full());
+        texts("a", 1, &many);
+        texts(&"a".repeat(60), 1, &long);
+        assert!(many.is_half_full() && long.is_half_full());
+        taken(&long);
+        assert!(!long.is_half_full());
     }
 
     fn taken(outbox: &Outbox) -> (Option<Closing>, Vec<String>) {

@@ -40,7 +40,7 @@ const WRITE_BYTES_MAX: usize = 64 * 1024;
 const STREAMS_READ_BYTES: usize = 4 * 1024;
 /// And from a client of the API: some dozens of requests.
 const API_READ_BYTES: usize = 16 * 1024;
-/// Messages that are read before what they were answered with is written. So many of the longest answers fit an outbox as it comes.
+/// Messages that are read before what they were answered with is written; fewer where that is long.
 const READ_BEFORE_WRITING_MAX: usize = 8;
 
 /// The connection's side of the conversation.
@@ -248,7 +248,7 @@ async fn converse<S: Session>(socket: &mut Socket, session: &mut S, limits: &Lim
             biased;
             Some(()) = in_flight.next(), if !in_flight.is_empty() => continue,
             // What is there to be read at once is answered in one writing.
-            () = outbox.changed(), if read >= READ_BEFORE_WRITING_MAX => None,
+            () = outbox.changed(), if read >= READ_BEFORE_WRITING_MAX || outbox.is_half_full() => None,
             message = socket.receive(), if has_room => Some(message),
             () = outbox.changed() => None,
             _ = pings.tick() => {
