@@ -50,7 +50,7 @@ const WORDS: &[(&str, &str)] = &[
     ),
     (
         "node.queue_wait_standing_ms",
-        "The same for new orders, not cancels, while the queue was not empty for as long as above. 0: no such bound.",
+        "The same for new orders, not cancels, while more comes than can be done. 0, here or above: no such bound.",
     ),
     ("node.batch_requests_max", "Requests in one batch, which share one fdatasync."),
     (
