@@ -141,6 +141,27 @@ async fn streams_are_subscribed_to_and_wrapped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_asked_before_a_goodbye_is_answered() {
+    let venue = Venue::start().await;
+    for _ in 0..20 {
+        let mut socket = venue.connect("/ws-api/v3").await;
+        for id in 0..5 {
+            let request = json!({"id": id, "method": "session.status"});
+            socket.feed(Message::text(request.to_string())).await.unwrap();
+        }
+        socket.send(Message::Close(None)).await.unwrap();
+        let mut answered = Vec::new();
+        while let Some(Ok(message)) = socket.next().await {
+            if let Message::Text(text) = message {
+                answered.push(serde_json::from_str::<Value>(&text).unwrap()["id"].clone());
+            }
+        }
+        assert_eq!(answered, [json!(0), json!(1), json!(2), json!(3), json!(4)]);
+    }
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_is_too_loud_is_disconnected() {
     let venue = Venue::start().await;
     let mut socket = venue.connect("/ws").await;

@@ -168,6 +168,13 @@ impl Socket {
         Ok(())
     }
 
+    /// Writes frames ahead of what the library has to say, which is its answer to a client's goodbye: nothing may come after that.
+    async fn write_ahead(&mut self, frames: &[Frames]) -> Result<(), tungstenite::Error> {
+        self.finish().await?;
+        self.unsent = Frames::join(frames);
+        self.finish().await
+    }
+
     /// Writes what is left of what was begun.
     async fn finish(&mut self) -> Result<(), tungstenite::Error> {
         while !self.unsent.is_empty() {
@@ -186,11 +193,13 @@ impl Socket {
     }
 }
 
-/// Why a connection ends, other than by the client's will.
+/// Why a connection ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum End {
     /// The client is gone, or reads nothing.
     Lost,
+    /// The client has said goodbye.
+    Closed,
     TooSlow,
     TooLoud,
     TooLong,
@@ -202,7 +211,7 @@ enum End {
 impl End {
     fn frame(self) -> Option<CloseFrame> {
         let (code, reason) = match self {
-            Self::Lost => return None,
+            Self::Lost | Self::Closed => return None,
             Self::TooSlow => (CloseCode::Policy, "read faster, or subscribe to less"),
             Self::TooLoud => (CloseCode::Policy, "too many messages a second"),
             Self::TooLong => (CloseCode::Size, "the message is too long"),
@@ -217,6 +226,21 @@ impl End {
 /// Runs a connection to its end.
 async fn run<S: Session>(mut socket: Socket, mut session: S, limits: Limits) {
     let end = converse(&mut socket, &mut session, &limits).await;
+    // What was asked before the end is answered before it.
+    let outbox = session.outbox();
+    if end == End::Closed {
+        let mut frames = Vec::new();
+        outbox.take(&mut frames);
+        let goodbye = async {
+            let _ = socket.write_ahead(&frames).await;
+            let _ = socket.stream.close(None).await;
+        };
+        let _ = timeout(GOODBYE, goodbye).await;
+        return;
+    }
+    if end != End::TooSlow {
+        let _ = timeout(GOODBYE, empty(&mut socket, outbox, &limits)).await;
+    }
     if let Some(frame) = end.frame() {
         let goodbye = async {
             let _ = socket.send(Message::Close(Some(frame))).await;
@@ -290,10 +314,7 @@ async fn converse<S: Session>(socket: &mut Socket, session: &mut S, limits: &Lim
             Message::Pong(payload) => heartbeat.pong(&payload),
             // The library has answered it already; a bare frame is nothing that it reads.
             Message::Ping(_) | Message::Frame(_) => {}
-            Message::Close(_) => {
-                let _ = timeout(GOODBYE, socket.stream.close(None)).await;
-                return End::Lost;
-            }
+            Message::Close(_) => return End::Closed,
         }
     }
 }
