@@ -228,7 +228,13 @@ fn a_venue_is_back_from_its_log_and_takes_snapshots_beside_orders() {
 
 #[test]
 fn a_venue_that_is_asked_for_too_much_refuses_with_the_codes_that_say_so() {
-    let (json, page) = judge("overload --connections 64 --seconds 1 --overload-seconds 2 --queue-wait-ms 1");
+    for way in ["websocket --connections 8", "rest --connections 64"] {
+        overload(&format!("overload --over {way} --seconds 1 --overload-seconds 2 --queue-wait-ms 1"));
+    }
+}
+
+fn overload(arguments: &str) {
+    let (json, page) = judge(arguments);
     let phases = json["phases"].as_array().unwrap();
     assert_eq!(phases.len(), 3);
     for phase in phases {
