@@ -115,8 +115,10 @@ impl Claim {
 /// # Errors
 /// -1021 if it is too old or too far ahead, or the errors of the parameters.
 pub fn timing(parameters: &Parameters<'_>, now: Timestamp) -> Result<Timestamp, ApiError> {
+    // What has to be there is missed first, as it is over HTTP, where a signature is not even looked at without it.
+    let sent = parameters.required("timestamp")?;
     let window = recv_window(parameters)?;
-    let (sent, _) = parameters::time("timestamp", parameters.required("timestamp")?)?;
+    let (sent, _) = parameters::time("timestamp", sent)?;
     if sent.0 >= now.0.saturating_add(AHEAD_MAX) {
         return Err(ApiError::ahead_of_time());
     }
