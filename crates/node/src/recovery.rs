@@ -22,7 +22,7 @@ use crate::snapshot::{self, Image, Saved, Snapshots};
 /// How many commands are applied between two reports of progress.
 const PROGRESS_EVERY: u64 = 8_192;
 /// How many commands the follower is shown at once.
-const BATCH_COMMANDS: usize = 1_024;
+const BATCH_COMMANDS: usize = 256;
 /// By how many of these batches the partition may be ahead of the follower.
 const BATCHES_MAX: usize = 4;
 /// How many events the follower is shown before it takes them: what they touch fits the nearest caches.

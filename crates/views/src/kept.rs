@@ -1,22 +1,58 @@
 //! A place for things that are found by a number and dropped by age. Numbers are reused; nothing moves when it grows, so
 //! that no event ever pays for copying all that is there.
 
+use std::ops::{Index, IndexMut};
+
 const CHUNK_BITS: u32 = 10;
 const CHUNK: usize = 1 << CHUNK_BITS;
 const NONE: u32 = u32::MAX;
 
-#[derive(Clone, Debug)]
-struct Slot<T> {
-    value: T,
-    /// Neighbours in the order of ageing; `NONE` at the ends and for what does not age.
+/// Neighbours in the order of ageing; `NONE` at the ends and for what does not age.
+#[derive(Clone, Copy, Debug)]
+struct Links {
     older: u32,
     newer: u32,
+}
+
+/// What grows by whole chunks.
+#[derive(Clone, Debug)]
+struct Chunks<T>(Vec<Vec<T>>);
+
+impl<T> Chunks<T> {
+    /// Adds one at the end, and tells where that is.
+    fn push(&mut self, value: T) -> u32 {
+        if self.0.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.0.push(Vec::with_capacity(CHUNK));
+        }
+        let chunk = self.0.len() - 1;
+        let within = self.0[chunk].len();
+        self.0[chunk].push(value);
+        u32::try_from(chunk * CHUNK + within).expect("fewer than 2^32 entries")
+    }
+}
+
+impl<T> Index<u32> for Chunks<T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, at: u32) -> &T {
+        &self.0[(at >> CHUNK_BITS) as usize][at as usize & (CHUNK - 1)]
+    }
+}
+
+impl<T> IndexMut<u32> for Chunks<T> {
+    #[inline]
+    fn index_mut(&mut self, at: u32) -> &mut T {
+        &mut self.0[(at >> CHUNK_BITS) as usize][at as usize & (CHUNK - 1)]
+    }
 }
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept<T> {
-    chunks: Vec<Vec<Slot<T>>>,
+    values: Chunks<T>,
+    /// Apart from the values, so that whoever follows them meets nothing else.
+    links: Chunks<Links>,
     free: Vec<u32>,
     oldest: u32,
     newest: u32,
@@ -25,23 +61,20 @@ pub(crate) struct Kept<T> {
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
-        Self { chunks: Vec::new(), free: Vec::new(), oldest: NONE, newest: NONE, ageing: 0 }
+        let (values, links) = (Chunks(Vec::new()), Chunks(Vec::new()));
+        Self { values, links, free: Vec::new(), oldest: NONE, newest: NONE, ageing: 0 }
     }
 }
 
 impl<T> Kept<T> {
-    fn slot(&mut self, at: u32) -> &mut Slot<T> {
-        &mut self.chunks[(at >> CHUNK_BITS) as usize][at as usize & (CHUNK - 1)]
-    }
-
     #[inline]
     pub(crate) fn get(&self, at: u32) -> &T {
-        &self.chunks[(at >> CHUNK_BITS) as usize][at as usize & (CHUNK - 1)].value
+        &self.values[at]
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, at: u32) -> &mut T {
-        &mut self.slot(at).value
+        &mut self.values[at]
     }
 
     /// How many are in the order of ageing.
@@ -62,7 +95,7 @@ impl<T> Kept<T> {
     /// Where it is.
     pub(crate) fn places_by_age(&self) -> impl Iterator<Item = u32> {
         let next = |&at: &u32| {
-            let newer = self.chunks[(at >> CHUNK_BITS) as usize][at as usize & (CHUNK - 1)].newer;
+            let newer = self.links[at].newer;
             (newer != NONE).then_some(newer)
         };
         std::iter::successors(self.oldest(), next)
@@ -70,19 +103,13 @@ impl<T> Kept<T> {
 
     /// Takes something in. It does not age before [`Kept::age`] says so.
     pub(crate) fn insert(&mut self, value: T) -> u32 {
-        let slot = Slot { value, older: NONE, newer: NONE };
+        let links = Links { older: NONE, newer: NONE };
         if let Some(at) = self.free.pop() {
-            *self.slot(at) = slot;
+            (self.values[at], self.links[at]) = (value, links);
             return at;
         }
-        let full = self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK);
-        if full {
-            self.chunks.push(Vec::with_capacity(CHUNK));
-        }
-        let chunk = self.chunks.len() - 1;
-        let within = self.chunks[chunk].len();
-        self.chunks[chunk].push(slot);
-        u32::try_from(chunk * CHUNK + within).expect("fewer than 2^32 entries")
+        self.links.push(links);
+        self.values.push(value)
     }
 
     /// From now on it ages, as the newest.
@@ -91,22 +118,22 @@ impl<T> Kept<T> {
         if before == NONE {
             self.oldest = at;
         } else {
-            self.slot(before).newer = at;
+            self.links[before].newer = at;
         }
-        self.slot(at).older = before;
+        self.links[at].older = before;
         self.ageing += 1;
     }
 
     /// Drops something that ages. Its place is free for the next one.
     pub(crate) fn drop_aged(&mut self, at: u32) {
-        let Slot { older, newer, .. } = *self.slot(at);
+        let Links { older, newer } = self.links[at];
         match older {
             NONE => self.oldest = newer,
-            older => self.slot(older).newer = newer,
+            older => self.links[older].newer = newer,
         }
         match newer {
             NONE => self.newest = older,
-            newer => self.slot(newer).older = older,
+            newer => self.links[newer].older = older,
         }
         self.ageing -= 1;
         self.free.push(at);
@@ -131,12 +158,12 @@ mod tests {
         let expected: Vec<u32> = (0..3 * CHUNK as u32).rev().filter(|n| n % 3 == 0).collect();
         assert_eq!(kept.by_age().copied().collect::<Vec<_>>(), expected);
         assert_eq!(kept.ageing(), CHUNK);
-        let chunks = kept.chunks.len();
+        let chunks = kept.values.0.len();
         for n in 0..2 * CHUNK as u32 {
             let at = kept.insert(n);
             kept.age(at);
         }
-        assert_eq!(kept.chunks.len(), chunks, "free places are used first");
+        assert_eq!(kept.values.0.len(), chunks, "free places are used first");
         while let Some(at) = kept.oldest() {
             kept.drop_aged(at);
         }

@@ -1,15 +1,16 @@
 //! Orders and trades of one market, as their owners look them up: by number, by name, open ones, by time. Open orders
 //! stay; ended ones and trades age and fall off, first within their account, then in the market.
 
-mod listed;
+mod by_number;
+mod numbers;
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap as KeyedHashMap, VecDeque};
+use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, RandomState};
 use std::hint::black_box;
 
 use crossbook_engine::event::{CloseReason, OrderMovedIn, OrderPlaced, Party, Trade};
 use crossbook_types::{AccountId, AssetId, ClientOrderId, OrderId, Side, Timestamp, TradeId};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashTable};
 use serde::{Deserialize, Serialize};
 
 use crate::hash::CountingHash;
@@ -17,16 +18,17 @@ use crate::kept::Kept;
 use crate::limits::{Forgotten, Limits, Window, partition_point};
 use crate::order::{Order, OwnTrade};
 use crate::state::Error;
-use listed::Listed;
+use by_number::ByNumber;
+use numbers::Numbers;
 
 /// What one account has in the market: places in the lists of all.
 #[derive(Clone, Debug, Default)]
 struct Own {
-    open: Listed,
+    open: Numbers,
     /// Open and ended.
-    orders: Listed,
-    /// The newest order of each name. Clients choose these names, so the hash is a keyed one.
-    named: KeyedHashMap<ClientOrderId, u32>,
+    orders: Numbers,
+    /// Where the newest order of each name is. It stands here under the hash that is kept with the order.
+    named: HashTable<u32>,
     /// In the order in which they ended.
     closed: VecDeque<u32>,
     trades: VecDeque<u32>,
@@ -34,13 +36,24 @@ struct Own {
     forgotten_trades: Option<Forgotten<TradeId>>,
 }
 
+/// An order, and what is needed to find it in the lists of its account. It fills lines of memory whole, as each is one to wait for.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+struct Known {
+    order: Order,
+    /// The hash of its name.
+    name: u64,
+}
+
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Owned {
-    orders: Kept<Order>,
-    by_number: HashMap<OrderId, u32, CountingHash>,
+    orders: Kept<Known>,
+    by_number: ByNumber,
     trades: Kept<(AccountId, OwnTrade)>,
     accounts: HashMap<AccountId, Own, CountingHash>,
+    /// Clients choose the names of orders, so that the hash is a keyed one.
+    names: RandomState,
 }
 
 /// What a snapshot keeps of it.
@@ -72,34 +85,25 @@ impl OwnedState {
 
 impl Owned {
     pub(crate) fn order(&self, order: OrderId) -> Option<&Order> {
-        self.by_number.get(&order).map(|&at| self.orders.get(at))
+        self.place_of(order).map(|at| &self.orders.get(at).order)
     }
 
     /// Where an order is kept.
     pub(crate) fn place_of(&self, order: OrderId) -> Option<u32> {
-        self.by_number.get(&order).copied()
-    }
-
-    /// Where the newest order of that name is kept.
-    pub(crate) fn order_place_named(&self, account: AccountId, name: &ClientOrderId) -> Option<u32> {
-        self.accounts.get(&account)?.named.get(name).copied()
+        self.by_number.get(order)
     }
 
     /// Reads what an order's end will touch.
     pub(crate) fn warm_open(&self, at: u32) {
-        let order = self.orders.get(at);
-        if let Some(own) = self.accounts.get(&order.account) {
-            black_box(own.open.near(order.order));
-        }
+        let order = &self.orders.get(at).order;
+        black_box((order.updated, self.accounts.get(&order.account).map(|own| own.closed.back())));
     }
 
     /// Reads what forgetting an order will touch.
     pub(crate) fn warm_ended(&self, at: u32) {
-        let order = self.orders.get(at);
-        black_box(self.by_number.get(&order.order));
-        if let Some(own) = self.accounts.get(&order.account) {
-            black_box((own.named.get(&order.client_order_id), own.orders.near(order.order)));
-        }
+        let Known { order, name, .. } = self.orders.get(at);
+        let own = self.accounts.get(&order.account);
+        black_box((self.by_number.get(order.order), own.and_then(|own| own.named.find(*name, |&named| named == at))));
     }
 
     /// Where the orders are kept that are forgotten when so many more end, as far as it is because of the market's bound.
@@ -109,25 +113,28 @@ impl Owned {
     }
 
     pub(crate) fn all_orders(&self) -> impl Iterator<Item = &Order> {
-        self.by_number.values().map(|&at| self.orders.get(at))
+        self.by_number.places().map(|at| &self.orders.get(at).order)
     }
 
     pub(crate) fn order_named(&self, account: AccountId, name: &ClientOrderId) -> Option<&Order> {
-        self.accounts.get(&account)?.named.get(name).map(|&at| self.orders.get(at))
+        let order = |&at: &u32| &self.orders.get(at).order;
+        let named = &self.accounts.get(&account)?.named;
+        named.find(self.names.hash_one(name), |at| order(at).client_order_id == *name).map(order)
     }
 
     pub(crate) fn open_orders(&self, account: AccountId) -> impl Iterator<Item = &Order> {
-        self.accounts.get(&account).into_iter().flat_map(|own| own.open.values()).map(|at| self.orders.get(at))
+        let numbers = self.accounts.get(&account).into_iter().flat_map(|own| own.open.iter());
+        numbers.filter_map(|number| self.by_number.get_open(number)).map(|at| &self.orders.get(at).order)
     }
 
     pub(crate) fn orders_from(&self, account: AccountId, from: OrderId, limit: usize) -> Vec<&Order> {
         let Some(own) = self.accounts.get(&account) else { return Vec::new() };
-        own.orders.values_from(from).take(limit).map(|at| self.orders.get(at)).collect()
+        own.orders.iter_from(from).filter_map(|number| self.order(number)).take(limit).collect()
     }
 
     pub(crate) fn orders(&self, account: AccountId, window: Window) -> Vec<&Order> {
         let Some(own) = self.accounts.get(&account) else { return Vec::new() };
-        let orders = own.orders.values().map(|at| self.orders.get(at));
+        let orders = own.orders.iter().filter_map(|number| self.order(number));
         let (earliest, latest) = (window.start.unwrap_or_default(), window.end.unwrap_or(Timestamp(u64::MAX)));
         if window.start.is_some() {
             let within = orders.skip_while(|order| order.placed < earliest).take_while(|order| order.placed <= latest);
@@ -181,52 +188,55 @@ impl Owned {
     }
 
     pub(crate) fn place(&mut self, placed: &OrderPlaced, time: Timestamp) {
-        self.take_in(Order::placed(placed, time));
+        self.take_in_open(Order::placed(placed, time));
     }
 
     /// Enters an order that was placed elsewhere.
     pub(crate) fn move_in(&mut self, moved: &OrderMovedIn) {
-        self.take_in(Order::moved_in(moved));
+        self.take_in_open(Order::moved_in(moved));
     }
 
-    /// Enters an order as open.
-    fn take_in(&mut self, order: Order) -> u32 {
-        let (number, account, name) = (order.order, order.account, order.client_order_id);
-        let at = self.orders.insert(order);
-        let known = self.by_number.insert(number, at);
-        assert!(known.is_none(), "order {number} is placed once");
+    fn take_in_open(&mut self, order: Order) {
+        let (account, number) = (order.account, order.order);
+        self.take_in(order, true);
+        self.accounts.entry(account).or_default().open.insert(number);
+    }
+
+    /// Enters an order, open or ended, into all lists but those of the ones or the others.
+    fn take_in(&mut self, order: Order, is_open: bool) -> u32 {
+        let (number, account, client_order_id) = (order.order, order.account, order.client_order_id);
+        let name = self.names.hash_one(client_order_id);
+        let at = self.orders.insert(Known { order, name });
+        self.by_number.insert(number, at, is_open);
         let own = self.accounts.entry(account).or_default();
-        own.open.insert(number, at);
-        own.orders.insert(number, at);
-        own.named.insert(name, at);
+        own.orders.insert(number);
+        let orders = &self.orders;
+        match own.named.find_mut(name, |&at| orders.get(at).order.client_order_id == client_order_id) {
+            Some(before) => *before = at,
+            None => _ = own.named.insert_unique(name, at, |&at| orders.get(at).name),
+        }
         at
     }
 
     pub(crate) fn trigger(&mut self, order: OrderId, time: Timestamp) {
-        let at = *self.by_number.get(&order).expect("an order that is triggered is known");
-        self.orders.get_mut(at).trigger(time);
+        let at = self.place_of(order).expect("an order that is triggered is known");
+        self.orders.get_mut(at).order.trigger(time);
     }
 
     pub(crate) fn close(&mut self, order: OrderId, reason: CloseReason, time: Timestamp, limits: &Limits) {
-        let at = *self.by_number.get(&order).expect("an order that closes is known");
-        self.orders.get_mut(at).close(reason, time);
-        self.retire(at);
-        let account = self.orders.get(at).account;
-        let own = &self.accounts[&account];
-        if own.closed.len() > limits.closed_orders_per_account {
-            self.forget_order(own.closed[0]);
-        }
-        self.shorten(limits);
-    }
-
-    /// Moves an order from the open ones to the ended ones.
-    fn retire(&mut self, at: u32) {
-        let order = self.orders.get(at);
-        let own = self.accounts.get_mut(&order.account).expect("the owner of an order is known");
-        let open = own.open.remove(order.order);
-        assert!(open, "order {} closes once", order.order);
+        let at = self.by_number.close(order);
+        let known = &mut self.orders.get_mut(at).order;
+        known.close(reason, time);
+        let own = self.accounts.get_mut(&known.account).expect("the owner of an order is known");
+        let by_number = &self.by_number;
+        own.open.strike(|number| by_number.get_open(number).is_some());
         own.closed.push_back(at);
         self.orders.age(at);
+        if own.closed.len() > limits.closed_orders_per_account {
+            let first = own.closed[0];
+            self.forget_order(first);
+        }
+        self.shorten(limits);
     }
 
     /// Drops what exceeds the bounds of the market.
@@ -244,19 +254,19 @@ impl Owned {
     }
 
     fn forget_order(&mut self, at: u32) {
-        let order = self.orders.get(at);
+        let Known { order, name, .. } = self.orders.get(at);
         let own = self.accounts.get_mut(&order.account).expect("the owner of an order is known");
         let first = own.closed.pop_front();
         assert_eq!(first, Some(at), "orders are forgotten in the order in which they ended");
-        own.orders.remove(order.order);
-        if let Entry::Occupied(named) = own.named.entry(order.client_order_id)
-            && *named.get() == at
-        {
+        // A newer one may have taken the name over.
+        if let Ok(named) = own.named.find_entry(*name, |&named| named == at) {
             named.remove();
         }
         // It has ended, and nothing happens to it any more.
         Forgotten::note(&mut own.forgotten_orders, order.order, order.placed, order.updated);
-        self.by_number.remove(&order.order);
+        self.by_number.remove(order.order);
+        let by_number = &self.by_number;
+        own.orders.strike(|number| by_number.get(number).is_some());
         self.orders.drop_aged(at);
     }
 
@@ -281,8 +291,8 @@ impl Owned {
         for (Party { order, account, fee }, side, maker) in
             [(trade.taker, trade.taker_side, false), (trade.maker, maker_side, true)]
         {
-            let at = *self.by_number.get(&order).expect("an order that trades is known");
-            let known = self.orders.get_mut(at);
+            let at = self.place_of(order).expect("an order that trades is known");
+            let known = &mut self.orders.get_mut(at).order;
             assert!(known.account == account && known.side == side, "trade {} is not order {order}'s", trade.trade);
             known.trade(trade, time);
             let &Trade { symbol, trade, price, quantity, quote, .. } = trade;
@@ -304,8 +314,8 @@ impl Owned {
     }
 
     pub(crate) fn state(&self) -> OwnedState {
-        let open = self.accounts.values().flat_map(|own| own.open.values());
-        let mut open: Vec<_> = open.map(|at| self.orders.get(at).clone()).collect();
+        let open = self.accounts.keys().flat_map(|&account| self.open_orders(account));
+        let mut open: Vec<_> = open.cloned().collect();
         open.sort_unstable_by_key(|order| order.order);
         let forgotten = self.accounts.iter().map(|(&account, own)| ForgottenOf {
             account,
@@ -316,7 +326,7 @@ impl Owned {
         forgotten.sort_unstable_by_key(|of| of.account);
         OwnedState {
             open,
-            closed: self.orders.by_age().cloned().collect(),
+            closed: self.orders.by_age().map(|known| known.order.clone()).collect(),
             trades: self.trades.by_age().copied().collect(),
             forgotten,
         }
@@ -345,13 +355,15 @@ impl Owned {
         orders.sort_unstable_by_key(|(_, order)| order.order);
         let mut places = vec![0; state.closed.len()];
         for (age, order) in orders {
-            let at = owned.take_in(order.clone());
-            if let Some(age) = age {
-                places[age] = at;
+            match age {
+                Some(age) => places[age] = owned.take_in(order.clone(), false),
+                None => owned.take_in_open(order.clone()),
             }
         }
         for at in places {
-            owned.retire(at);
+            let account = owned.orders.get(at).order.account;
+            owned.accounts.entry(account).or_default().closed.push_back(at);
+            owned.orders.age(at);
         }
         for (account, trade) in state.trades {
             let last = owned.accounts.get(&account).and_then(|own| own.trades.back());

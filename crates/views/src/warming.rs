@@ -1,14 +1,12 @@
 //! Memory is far away, and whoever has a batch of events knows what they will touch.
 //!
 //! An order that ends may have rested for hours, and the one that is forgotten for it ended long before: the entry in the index, the
-//! order itself, its place in its owner's lists, its name. Each is a cache miss that waits for the one before. Over a batch these chains are
+//! order itself, its name. Each is a cache miss that waits for the one before. Over a batch these chains are
 //! independent, so [`Views::warm`] walks them side by side, one step for all, and the processor overlaps the misses. It only reads: what is found is
 //! used for nothing else, and may be stale by the time its event is folded.
 
-use std::hint::black_box;
-
 use crossbook_engine::Event;
-use crossbook_types::{AccountId, ClientOrderId, OrderId};
+use crossbook_types::OrderId;
 
 use crate::Views;
 use crate::limits::Limits;
@@ -17,7 +15,6 @@ use crate::own::Owned;
 /// What a batch will touch in one market; scratch, empty between batches.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Coming {
-    placed: Vec<(AccountId, ClientOrderId)>,
     traded: Vec<OrderId>,
     closed: Vec<OrderId>,
     places: Vec<u32>,
@@ -25,7 +22,7 @@ pub(crate) struct Coming {
 
 impl Coming {
     fn is_empty(&self) -> bool {
-        self.placed.is_empty() && self.traded.is_empty() && self.closed.is_empty()
+        self.traded.is_empty() && self.closed.is_empty()
     }
 }
 
@@ -35,7 +32,6 @@ impl Views {
     pub fn warm(&mut self, events: &[Event]) {
         for event in events {
             let symbol = match event {
-                Event::OrderPlaced(placed) => placed.symbol,
                 Event::Traded(trade) => trade.symbol,
                 Event::OrderClosed(closed) => closed.symbol,
                 _ => continue,
@@ -47,7 +43,6 @@ impl Views {
                 self.warmed.push(symbol);
             }
             match event {
-                Event::OrderPlaced(placed) => coming.placed.push((placed.account, placed.client_order_id)),
                 Event::Traded(trade) => coming.traded.extend([trade.maker.order, trade.taker.order]),
                 Event::OrderClosed(closed) => coming.closed.push(closed.order),
                 _ => {}
@@ -64,7 +59,7 @@ impl Views {
 impl Owned {
     /// Reads what folding `coming` will read or write, and empties it.
     pub(crate) fn warm(&self, coming: &mut Coming, limits: &Limits) {
-        let Coming { placed, traded, closed, places } = coming;
+        let Coming { traded, closed, places } = coming;
         places.extend(closed.iter().chain(&*traded).filter_map(|order| self.place_of(*order)));
         for at in places.drain(..) {
             self.warm_open(at);
@@ -73,9 +68,6 @@ impl Owned {
         places.extend(self.forgotten_next(closed.len(), limits));
         for at in places.drain(..) {
             self.warm_ended(at);
-        }
-        for (account, name) in placed.drain(..) {
-            black_box(self.order_place_named(account, &name));
         }
         traded.clear();
         closed.clear();
