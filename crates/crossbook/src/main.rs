@@ -14,6 +14,7 @@ mod export;
 mod folded;
 mod history;
 mod logging;
+mod memory;
 mod metrics;
 mod output;
 mod pages;
@@ -35,14 +36,8 @@ use clap::Parser as _;
 use command::{Command, CommandLine};
 use config::{Config, Flags};
 
-/// Orders live in tables of many megabytes that are read here and there. On pages of two megabytes, which this allocator asks
-/// for, most of these reads find their address at once.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
-/// The allocator reads its options from a symbol of this name.
-#[unsafe(export_name = "_rjem_malloc_conf")]
-pub static ALLOCATOR_OPTIONS: &[u8] = b"thp:always\0";
 
 /// Exit status when something did not work.
 const FAILED: u8 = 1;

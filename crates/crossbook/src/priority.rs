@@ -13,6 +13,9 @@ impl Background {
     /// Lowers the priority of the thread that calls this, and of those that it will start: Linux counts priority by thread, and SQLite's
     /// inherit it. Where that cannot be had, the thread competes with trading like any other.
     pub fn step_back(self) {
+        if let Err(error) = crate::memory::on_small_pages() {
+            tracing::warn!(%error, work = ?self, "what is done behind the venue's back is on large pages, whose clearing may hold it up");
+        }
         // 19 is the lowest priority there is, 0 the usual one. At 10 a thread still has a tenth of a processor that others want too.
         let nice = match self {
             Self::History => 19,

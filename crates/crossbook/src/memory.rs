@@ -1,0 +1,155 @@
+//! Which memory lies on large pages, and whose must not.
+//!
+//! Orders live in tables of many megabytes that are read here and there. On pages of two megabytes, which the allocator asks for, most of these reads find
+//! their address at once. But a large page is cleared as a whole when it is first touched. On a virtual machine, whose host may first have to find
+//! that memory, this was seen to take 4 milliseconds and up to 50, in which nothing else ran on that processor, where a page of four
+//! kilobytes takes microseconds. A table that stays pays this once. The copy of the venue of which a snapshot is made is as large, and gone after seconds:
+//! on large pages it would have trading stand still again and again. So what works behind a venue's back has an arena of the allocator to itself,
+//! whose memory is on small pages, and nobody else's ever comes from there.
+
+use std::ffi::{CStr, c_uint, c_void};
+use std::ptr::{null_mut, without_provenance_mut};
+use std::sync::OnceLock;
+
+use tikv_jemalloc_sys::{extent_hooks_s, mallctl};
+
+/// The allocator reads its options from a symbol of this name.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static ALLOCATOR_OPTIONS: &[u8] = b"thp:always\0";
+
+/// The allocator does not do what is asked of it.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the allocator refuses {setting:?}: {}", std::io::Error::from_raw_os_error(*status))]
+pub struct Error {
+    setting: &'static CStr,
+    status: i32,
+}
+
+/// How an arena gets its memory: as any other, and then it is put on small pages.
+static HOOKS: OnceLock<(extent_hooks_s, extent_hooks_s)> = OnceLock::new();
+/// The arena that all threads share that are on small pages.
+static ARENA: OnceLock<Result<c_uint, Error>> = OnceLock::new();
+
+/// From now on, what this thread allocates lies on small pages.
+///
+/// # Errors
+/// When the allocator has no arena for that; then nothing changes.
+pub fn on_small_pages() -> Result<(), Error> {
+    let mut arena = (*ARENA.get_or_init(small_arena))?;
+    // SAFETY: `thread.arena` takes a number of an arena, of which there is one.
+    unsafe { set(c"thread.arena", &mut arena) }
+}
+
+fn small_arena() -> Result<c_uint, Error> {
+    let mut usual: *mut extent_hooks_s = null_mut();
+    // SAFETY: these are the hooks of the first arena, a pointer to them, which is valid for as long as the program runs.
+    let usual = unsafe {
+        get(c"arena.0.extent_hooks", &mut usual)?;
+        *usual
+    };
+    let (_, hooks) = HOOKS.get_or_init(|| (usual, extent_hooks_s { alloc: Some(allocate), ..usual }));
+    let (mut hooks, mut arena): (*const extent_hooks_s, c_uint) = (hooks, 0);
+    let mut size = size_of::<c_uint>();
+    let setting = c"arenas.create";
+    // SAFETY: it takes a pointer to hooks, which are of a static and so outlive the arena, and gives an arena's number, for which
+    // there is room, as its size says.
+    let status = unsafe {
+        let (old, new) = ((&raw mut arena).cast(), (&raw mut hooks).cast());
+        mallctl(setting.as_ptr(), old, &raw mut size, new, size_of::<*const extent_hooks_s>())
+    };
+    if status == 0 { Ok(arena) } else { Err(Error { setting, status }) }
+}
+
+/// Reads what the allocator tells under a name.
+///
+/// # Safety
+/// What it tells under that name must be a `T`.
+unsafe fn get<T>(setting: &'static CStr, value: &mut T) -> Result<(), Error> {
+    let mut size = size_of::<T>();
+    // SAFETY: there is room for a value, as its size says, and the caller promises that it is one.
+    let status = unsafe { mallctl(setting.as_ptr(), std::ptr::from_mut(value).cast(), &raw mut size, null_mut(), 0) };
+    if status == 0 { Ok(()) } else { Err(Error { setting, status }) }
+}
+
+/// Tells the allocator something under a name.
+///
+/// # Safety
+/// What it takes under that name must be a `T`, and one of this value.
+unsafe fn set<T>(setting: &'static CStr, value: &mut T) -> Result<(), Error> {
+    // SAFETY: the value lives as long as the call, and the caller promises that it is what is taken.
+    let status =
+        unsafe { mallctl(setting.as_ptr(), null_mut(), null_mut(), std::ptr::from_mut(value).cast(), size_of::<T>()) };
+    if status == 0 { Ok(()) } else { Err(Error { setting, status }) }
+}
+
+/// Gets memory for the arena.
+///
+/// # Safety
+/// For the allocator only, as it says for `extent_alloc_t`.
+unsafe extern "C" fn allocate(
+    hooks: *mut extent_hooks_s,
+    at: *mut c_void,
+    bytes: usize,
+    alignment: usize,
+    zero: *mut bool,
+    commit: *mut bool,
+    arena: c_uint,
+) -> *mut c_void {
+    // Both are there before an arena is that calls this. Null says that there is no memory.
+    let Some(usual) = HOOKS.get().and_then(|(usual, _)| usual.alloc) else { return without_provenance_mut(0) };
+    // SAFETY: the usual hook, with what the allocator gave for it.
+    let memory = unsafe { usual(hooks, at, bytes, alignment, zero, commit, arena) };
+    #[cfg(target_os = "linux")]
+    if !memory.is_null() {
+        // SAFETY: these bytes are new, and nobody's yet. The advice changes neither what they contain nor whether they are there, and where it is not
+        // understood, nothing.
+        let _ = unsafe { rustix::mm::madvise(memory, bytes, rustix::mm::Advice::LinuxNoHugepage) };
+    }
+    memory
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+
+    /// What the kernel says of the memory at an address, such as `hg` for large pages wanted and `nh` for not wanted.
+    fn flags(address: usize) -> String {
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut here = false;
+        for line in maps.lines() {
+            let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+            let ends = range.and_then(|(start, end)| {
+                Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
+            });
+            match (ends, line.strip_prefix("VmFlags:")) {
+                (Some((start, end)), _) => here = (start..end).contains(&address),
+                (_, Some(flags)) if here => return format!("{flags} "),
+                _ => {}
+            }
+        }
+        panic!("no memory at {address:x}")
+    }
+
+    fn on_thread(small: bool, bytes: usize) -> String {
+        let work = move || {
+            if small {
+                on_small_pages().unwrap();
+            }
+            let block = vec![1_u8; bytes];
+            flags(block.as_ptr().addr())
+        };
+        std::thread::spawn(work).join().unwrap()
+    }
+
+    #[test]
+    fn only_memory_of_who_asked_for_it_is_on_small_pages() {
+        for bytes in [100 << 10, 3 << 20, 64 << 20] {
+            for _ in 0..3 {
+                let (small, large) = (on_thread(true, bytes), on_thread(false, bytes));
+                assert!(small.contains(" nh "), "{bytes} bytes on small pages: {small}");
+                assert!(!large.contains(" nh "), "{bytes} bytes on large pages: {large}");
+            }
+        }
+    }
+}
