@@ -1,8 +1,8 @@
 //! `crossbook bench overload`: what becomes of a venue that is asked for ten times its normal load.
 //!
 //! A venue of its own is made slow on purpose, one order to a sync of the disk, so that there is something that this machine can send ten times as much
-//! of as it can take. First it is asked for as much as it can do, then for most of that, which is its normal load; then for ten times that; then for the
-//! normal load again. Whoever is admitted must hardly notice, whoever is not must hear so at once, and it must be over when it is over.
+//! of as it can take. First it is asked for as much as it can do, then for less and less of that, until nothing is refused: that is what it sustains, its
+//! normal load. Then it is asked for ten times that; then for the normal load again. Whoever is admitted must hardly notice, whoever is not must hear so at once, and it must be over when it is over.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -20,8 +20,10 @@ use super::Error;
 use crate::command::bench::{Over, Overload};
 use crate::report::{Chart, Report, Section, Table, Unit, Verdict, write_json};
 
-/// How much of what it can do is its normal load.
-const NORMAL: f64 = 0.8;
+/// Which parts of what it can do, in hundredths, are tried as its normal load, until one is sustained.
+const NORMAL_TRIED: [u32; 5] = [80, 70, 60, 50, 40];
+/// And which is taken as such then, be it sustained or not.
+const NORMAL_LEAST: u32 = 30;
 /// How many times that is asked of it.
 const TIMES: u64 = 10;
 /// What an admitted order may take, in times of what it takes normally, at p99.
@@ -46,6 +48,8 @@ const FEW: usize = 4;
 #[serde(rename_all = "camelCase")]
 struct Measured {
     most_per_second: f64,
+    /// How much of that it sustained, in hundredths.
+    normal_percent: u32,
     phases: Vec<Phase>,
     /// Bytes of memory, the most there were.
     memory_before: Option<u64>,
@@ -114,18 +118,28 @@ pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool
     };
     let seconds = options.seconds;
     let most = go("as much as it can do", Pace::Closed, seconds)?.admitted_per_second;
-    let rate = |times: u64| NonZeroU64::new((most * NORMAL) as u64 * times).unwrap_or(NonZeroU64::MIN);
-    let normal = go("normal load", Pace::Open(rate(1)), seconds)?;
+    let rate = |percent: u32, times: u64| {
+        NonZeroU64::new((most * f64::from(percent) / 100.0) as u64 * times).unwrap_or(NonZeroU64::MIN)
+    };
+    let mut tried = NORMAL_TRIED.into_iter();
+    let (percent, normal) = loop {
+        let percent = tried.next().unwrap_or(NORMAL_LEAST);
+        let normal = go("normal load", Pace::Open(rate(percent, 1)), seconds)?;
+        if normal.refused_per_second == 0.0 || percent == NORMAL_LEAST {
+            break (percent, normal);
+        }
+    };
     let memory_before = venue.memory_max();
-    let overload = go("ten times that", Pace::Open(rate(TIMES)), options.overload_seconds)?;
+    let overload = go("ten times that", Pace::Open(rate(percent, TIMES)), options.overload_seconds)?;
     let memory_after = venue.memory_max();
-    go("afterwards", Pace::Open(rate(1)), BACK_WITHIN.as_secs() as u32)?;
-    let after = go("normal load again", Pace::Open(rate(1)), seconds)?;
+    go("afterwards", Pace::Open(rate(percent, 1)), BACK_WITHIN.as_secs() as u32)?;
+    let after = go("normal load again", Pace::Open(rate(percent, 1)), seconds)?;
     shown.finish_and_clear();
     drop(venue);
 
     let mut measured = Measured {
         most_per_second: most,
+        normal_percent: percent,
         phases: vec![normal, overload, after],
         memory_before,
         memory_after,
@@ -174,12 +188,10 @@ fn show(measured: &Measured, options: &Overload, report: &mut Report) {
     }
     let [normal, overload, after] = &measured.phases[..] else { return };
     let text = format!(
-        "A venue that syncs after every order, and while there are too many admits those that will wait {} ms at most, does {:.0} orders/s. Its normal load is {:.0} % of that. Times count \
+        "A venue that syncs after every order, and while there are too many admits those that will wait {} ms at most, does {:.0} orders/s. Its normal load is {} % of that, the first of {NORMAL_TRIED:?} of which nothing was refused. Times count \
          from when an order was sent, as the venue cannot help it if this machine, whose processors it shares, comes behind with sending; but \
          what that came to is told beside it, from when orders were due.",
-        options.queue_wait_ms,
-        measured.most_per_second,
-        NORMAL * 100.0,
+        options.queue_wait_ms, measured.most_per_second, measured.normal_percent,
     );
     let curves = measured.phases.iter().map(|phase| (phase.name, &phase.admitted));
     report.push(
@@ -191,6 +203,12 @@ fn show(measured: &Measured, options: &Overload, report: &mut Report) {
     let megabytes =
         |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000));
     report.push(Section::new("Verdict").verdicts(vec![
+        Verdict::new(
+            "refused of its normal load",
+            "0",
+            format!("{:.0} refused/s", normal.refused_per_second),
+            normal.refused_per_second == 0.0,
+        ),
         Verdict::new(
             "p99 of admitted orders under overload",
             format!("at most {SLOWER_MAX} times the normal one"),
@@ -206,9 +224,9 @@ fn show(measured: &Measured, options: &Overload, report: &mut Report) {
         Verdict::new("refusals with another code, or none", "0", strange.to_string(), strange == 0),
         Verdict::new(
             "what it admits under overload",
-            format!("at least {:.0} % of what it can do", NORMAL * 100.0),
-            format!("{:.0} %", overload.admitted_per_second / measured.most_per_second * 100.0),
-            overload.admitted_per_second >= measured.most_per_second * NORMAL,
+            "at least its normal load".to_owned(),
+            format!("{:.0} orders/s", overload.admitted_per_second),
+            overload.admitted_per_second >= normal.due_per_second as f64,
         ),
         Verdict::new(
             format!("p99 from {} s afterwards", BACK_WITHIN.as_secs()),
