@@ -5,7 +5,7 @@
 //! that memory, this was seen to take 4 milliseconds and up to 50, in which nothing else ran on that processor, where a page of four
 //! kilobytes takes microseconds. A table that stays pays this once. The copy of the venue of which a snapshot is made is as large, and gone after seconds:
 //! on large pages it would have trading stand still again and again. So what works behind a venue's back has an arena of the allocator to itself,
-//! whose memory is on small pages, and nobody else's ever comes from there.
+//! whose memory is on small pages. Only what is freed by another thread than had it may be had again by that one.
 
 use std::ffi::{CStr, c_uint, c_void};
 use std::ptr::{null_mut, without_provenance_mut};

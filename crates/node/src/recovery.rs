@@ -4,7 +4,7 @@
 //! whoever cannot know that all of them arrived. Those of commands before the snapshot are not made again, so where there are others,
 //! a snapshot must only be taken of commands whose messages the others have.
 //!
-//! Where there is much to replay, the follower has a thread of its own: the partition goes ahead by a few batches, and both take about as long.
+//! Where there is much to replay and somebody waits for it, the follower has a thread of its own: the partition goes ahead by a few batches, and both take about as long.
 
 use std::collections::VecDeque;
 use std::thread;
@@ -184,8 +184,31 @@ pub fn recover<F: Follower, R: Reader>(
     snapshots: &impl Saved,
     reader: impl FnOnce(Sequence) -> R,
     until: Until,
+    follower: F,
+    progress: impl FnMut(Progress),
+) -> Result<Recovered<F>, Error> {
+    build(which, snapshots, reader, until, follower, progress, Following::Beside)
+}
+
+/// Where the follower folds what comes of a replay.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Following {
+    /// On a thread of its own, while the partition goes ahead: for whoever is waited for.
+    Beside,
+    /// On the thread that replays, in turn with the partition: for whoever is not to take two processors, and what holds for that thread (its priority,
+    /// where its memory comes from) is to hold for all of it.
+    InTurn,
+}
+
+/// See [`recover`].
+fn build<F: Follower, R: Reader>(
+    which: &Which,
+    snapshots: &impl Saved,
+    reader: impl FnOnce(Sequence) -> R,
+    until: Until,
     mut follower: F,
     progress: impl FnMut(Progress),
+    following: Following,
 ) -> Result<Recovered<F>, Error> {
     let &Which { partition: id, ref routing, hash_seed } = which;
     let mut partition = Partition::new(id, routing.clone(), hash_seed);
@@ -220,6 +243,10 @@ pub fn recover<F: Follower, R: Reader>(
     let mut batch = Batch::default();
     let mut more = replay.fill(&mut batch)?;
     batch.follow(&mut follower);
+    while more && following == Following::InTurn {
+        more = replay.fill(&mut batch)?;
+        batch.follow(&mut follower);
+    }
     if more {
         follower = thread::scope(|scope| {
             let (filled, batches) = bounded::<Batch>(BATCHES_MAX);
@@ -318,7 +345,7 @@ impl Batch {
     }
 }
 
-/// Makes a snapshot of where the log is durable, from the last snapshot and the log alone. The live partition is not touched; for
+/// Makes a snapshot of where the log is durable, from the last snapshot and the log alone, on this thread and no other. The live partition is not touched; for
 /// as long as this takes there is a second one in memory. The position it now stands at.
 ///
 /// # Errors
@@ -330,7 +357,8 @@ pub fn advance<F: Follower, R: Reader>(
     durable: Sequence,
     follower: F,
 ) -> Result<Sequence, Error> {
-    let recovered = recover(which, snapshots, reader, Until::Durable(durable), follower, |_| ())?;
+    let until = Until::Durable(durable);
+    let recovered = build(which, snapshots, reader, until, follower, |_| (), Following::InTurn)?;
     let sequence = recovered.partition.sequence();
     save(snapshots, recovered.partition.state(), recovered.follower.save())?;
     Ok(sequence)

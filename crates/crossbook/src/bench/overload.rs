@@ -34,6 +34,10 @@ const REFUSED_MAX: Duration = Duration::from_millis(10);
 const BACK_WITHIN: Duration = Duration::from_secs(5);
 /// The codes that a refusal may have: too many requests, too much under way, too many orders.
 const CODES: [i32; 3] = [-1003, -1008, -1015];
+/// How much of what is due a load must come to, for its phase to say anything.
+const DONE_MIN: f64 = 0.95;
+/// How much of what it can do it must admit under overload.
+const ADMITTED_MIN: f64 = 0.8;
 /// An answer that takes longer is given up.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Orders to a sync.
@@ -48,8 +52,10 @@ const FEW: usize = 4;
 #[serde(rename_all = "camelCase")]
 struct Measured {
     most_per_second: f64,
-    /// How much of that it sustained, in hundredths.
+    /// How much of that is taken as its normal load, in hundredths.
     normal_percent: u32,
+    /// What was tried before, and not sustained.
+    not_sustained: Vec<Phase>,
     phases: Vec<Phase>,
     /// Bytes of memory, the most there were.
     memory_before: Option<u64>,
@@ -72,10 +78,20 @@ struct Phase {
     admitted_from_due_p99_ms: f64,
     refused_per_second: f64,
     refused_p99_ms: f64,
+    /// Due, and not even sent in time to count.
+    unsent: u64,
     /// By code; what is not a refusal with a code is under its name.
     errors: BTreeMap<String, u64>,
     #[serde(skip)]
     admitted: Latency,
+}
+
+impl Phase {
+    /// Whether all that was due was done.
+    fn is_sustained(&self) -> bool {
+        let done = self.admitted_per_second >= self.due_per_second as f64 * DONE_MIN;
+        self.errors.is_empty() && self.unsent == 0 && done
+    }
 }
 
 /// Measures what the command line says. Whether the venue stood it.
@@ -121,14 +137,16 @@ pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool
     let rate = |percent: u32, times: u64| {
         NonZeroU64::new((most * f64::from(percent) / 100.0) as u64 * times).unwrap_or(NonZeroU64::MIN)
     };
-    let mut tried = NORMAL_TRIED.into_iter();
-    let (percent, normal) = loop {
+    let (mut tried, mut not_sustained) = (NORMAL_TRIED.into_iter(), Vec::new());
+    let (percent, mut normal) = loop {
         let percent = tried.next().unwrap_or(NORMAL_LEAST);
-        let normal = go("normal load", Pace::Open(rate(percent, 1)), seconds)?;
-        if normal.refused_per_second == 0.0 || percent == NORMAL_LEAST {
+        let normal = go("tried as normal load", Pace::Open(rate(percent, 1)), seconds)?;
+        if normal.is_sustained() || percent == NORMAL_LEAST {
             break (percent, normal);
         }
+        not_sustained.push(normal);
     };
+    normal.name = "normal load";
     let memory_before = venue.memory_max();
     let overload = go("ten times that", Pace::Open(rate(percent, TIMES)), options.overload_seconds)?;
     let memory_after = venue.memory_max();
@@ -140,6 +158,7 @@ pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool
     let mut measured = Measured {
         most_per_second: most,
         normal_percent: percent,
+        not_sustained,
         phases: vec![normal, overload, after],
         memory_before,
         memory_after,
@@ -171,7 +190,7 @@ fn show(measured: &Measured, options: &Overload, report: &mut Report) {
         "errors",
     ]);
     let ms = |value: f64| Unit::Nanoseconds.show(value * 1e6);
-    for phase in &measured.phases {
+    for phase in measured.not_sustained.iter().chain(&measured.phases) {
         let errors = phase.errors.iter().map(|(code, count)| format!("{code}: {count}")).collect::<Vec<_>>().join(", ");
         table.row([
             phase.name.to_owned(),
@@ -188,7 +207,7 @@ fn show(measured: &Measured, options: &Overload, report: &mut Report) {
     }
     let [normal, overload, after] = &measured.phases[..] else { return };
     let text = format!(
-        "A venue that syncs after every order, and while there are too many admits those that will wait {} ms at most, does {:.0} orders/s. Its normal load is {} % of that, the first of {NORMAL_TRIED:?} of which nothing was refused. Times count \
+        "A venue that syncs after every order, and while there are too many admits those that will wait {} ms at most, does {:.0} orders/s. Its normal load is {} % of that: what it sustained, of {NORMAL_TRIED:?}, or else {NORMAL_LEAST}. Times count \
          from when an order was sent, as the venue cannot help it if this machine, whose processors it shares, comes behind with sending; but \
          what that came to is told beside it, from when orders were due.",
         options.queue_wait_ms, measured.most_per_second, measured.normal_percent,
@@ -197,6 +216,7 @@ fn show(measured: &Measured, options: &Overload, report: &mut Report) {
     report.push(
         Section::new("Phases").text(text).table(table).chart(Chart::percentiles("Latency of admitted orders", curves)),
     );
+    let done = |phase: &Phase| phase.admitted_per_second / phase.due_per_second as f64 * 100.0;
     let times = |phase: &Phase| phase.admitted_p99_ms / normal.admitted_p99_ms;
     let known = |code: &String| CODES.iter().any(|known| known.to_string() == *code);
     let strange: u64 = overload.errors.iter().filter(|(code, _)| !known(code)).map(|(_, count)| count).sum();
@@ -204,10 +224,16 @@ fn show(measured: &Measured, options: &Overload, report: &mut Report) {
         |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000));
     report.push(Section::new("Verdict").verdicts(vec![
         Verdict::new(
-            "refused of its normal load",
-            "0",
-            format!("{:.0} refused/s", normal.refused_per_second),
-            normal.refused_per_second == 0.0,
+            "normal load",
+            "all that is due is done, nothing refused",
+            format!("{:.0} % done, {:.0} refused/s", done(normal), normal.refused_per_second),
+            normal.is_sustained(),
+        ),
+        Verdict::new(
+            "overload",
+            format!("at least {:.0} % of {TIMES} times the normal load is sent", DONE_MIN * 100.0),
+            format!("{:.1} times", overload.sent_per_second / normal.due_per_second as f64),
+            overload.sent_per_second >= overload.due_per_second as f64 * DONE_MIN,
         ),
         Verdict::new(
             "p99 of admitted orders under overload",
@@ -224,9 +250,9 @@ fn show(measured: &Measured, options: &Overload, report: &mut Report) {
         Verdict::new("refusals with another code, or none", "0", strange.to_string(), strange == 0),
         Verdict::new(
             "what it admits under overload",
-            "at least its normal load".to_owned(),
-            format!("{:.0} orders/s", overload.admitted_per_second),
-            overload.admitted_per_second >= normal.due_per_second as f64,
+            format!("at least {:.0} % of what it can do", ADMITTED_MIN * 100.0),
+            format!("{:.0} %", overload.admitted_per_second / measured.most_per_second * 100.0),
+            overload.admitted_per_second >= measured.most_per_second * ADMITTED_MIN,
         ),
         Verdict::new(
             format!("p99 from {} s afterwards", BACK_WITHIN.as_secs()),
@@ -294,6 +320,7 @@ async fn phase(
         admitted_from_due_p99_ms: report.latency.summary().p99_ns as f64 / 1e6,
         refused_per_second: refusals as f64 / seconds,
         refused_p99_ms: refused.p99_ns as f64 / 1e6,
+        unsent: report.unsent,
         errors,
         admitted,
     })
