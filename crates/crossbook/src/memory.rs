@@ -143,7 +143,21 @@ mod tests {
     }
 
     #[test]
+    fn the_allocator_has_its_options() {
+        let mut pages: *const std::ffi::c_char = std::ptr::null();
+        // SAFETY: `opt.thp` gives a text that ends with a zero byte and is there for as long as the program runs.
+        let pages = unsafe {
+            get(c"opt.thp", &mut pages).unwrap();
+            CStr::from_ptr(pages)
+        };
+        assert_eq!(pages, c"always");
+    }
+
+    #[test]
     fn only_memory_of_who_asked_for_it_is_on_small_pages() {
+        if !std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+            return; // This kernel has no large pages to stay away from.
+        }
         for bytes in [100 << 10, 3 << 20, 64 << 20] {
             for _ in 0..3 {
                 let (small, large) = (on_thread(true, bytes), on_thread(false, bytes));

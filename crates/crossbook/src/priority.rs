@@ -10,7 +10,7 @@ pub enum Background {
 }
 
 impl Background {
-    /// Lowers the priority of the thread that calls this, and of those that it will start: Linux counts priority by thread, and SQLite's
+    /// Has the thread that calls this work on small pages of memory, and lowers its priority, and of those that it will start: Linux counts priority by thread, and SQLite's
     /// inherit it. Where that cannot be had, the thread competes with trading like any other.
     pub fn step_back(self) {
         if let Err(error) = crate::memory::on_small_pages() {

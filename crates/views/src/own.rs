@@ -202,7 +202,7 @@ impl Owned {
         self.accounts.entry(account).or_default().open.insert(number);
     }
 
-    /// Enters an order, open or ended, into all lists but those of the ones or the others.
+    /// Enters an order where all are found, open or ended; the caller enters it among the open ones, or by its age among the others.
     fn take_in(&mut self, order: Order, is_open: bool) -> u32 {
         let (number, account, client_order_id) = (order.order, order.account, order.client_order_id);
         let name = self.names.hash_one(client_order_id);

@@ -1,8 +1,9 @@
 //! `crossbook bench overload`: what becomes of a venue that is asked for ten times its normal load.
 //!
 //! A venue of its own is made slow on purpose, one order to a sync of the disk, so that there is something that this machine can send ten times as much
-//! of as it can take. First it is asked for as much as it can do, then for less and less of that, until nothing is refused: that is what it sustains, its
-//! normal load. Then it is asked for ten times that; then for the normal load again. Whoever is admitted must hardly notice, whoever is not must hear so at once, and it must be over when it is over.
+//! of as it can take. First it is asked for as much as it can do, then for less and less of that, until all is done and nothing refused: that is what it
+//! sustains, its normal load. Then it is asked for ten times that; then for the normal load again. Whoever is admitted must hardly notice, whoever is not
+//! must hear so at once, and it must be over when it is over.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -258,7 +259,7 @@ fn show(measured: &Measured, options: &Overload, report: &mut Report) {
             format!("p99 from {} s afterwards", BACK_WITHIN.as_secs()),
             format!("at most {SLOWER_MAX} times the normal one, nothing refused"),
             format!("{:.1} times, {:.0} refused/s", times(after), after.refused_per_second),
-            times(after) <= SLOWER_MAX && after.refused_per_second == 0.0,
+            times(after) <= SLOWER_MAX && after.is_sustained(),
         ),
         Verdict::new(
             "memory of the venue, at most",

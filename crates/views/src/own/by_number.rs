@@ -33,6 +33,11 @@ fn split(number: OrderId) -> (u64, usize) {
     (number.0 >> PAGE_BITS, number.0 as usize & (PAGE - 1))
 }
 
+/// Whether that bit is set.
+fn has(bits: u64, within: usize) -> bool {
+    bits >> within & 1 == 1
+}
+
 impl ByNumber {
     /// Enters an order.
     ///
@@ -42,7 +47,7 @@ impl ByNumber {
         let (page, within) = split(number);
         let empty = || Box::new(Page { known: 0, open: 0, places: [0; PAGE] });
         let page = self.pages.entry(page).or_insert_with(empty);
-        assert!(page.known >> within & 1 == 0, "order {number} is placed once");
+        assert!(!has(page.known, within), "order {number} is placed once");
         page.known |= 1 << within;
         page.open |= u64::from(is_open) << within;
         page.places[within] = at;
@@ -53,7 +58,7 @@ impl ByNumber {
     pub(super) fn get(&self, number: OrderId) -> Option<u32> {
         let (page, within) = split(number);
         let page = self.pages.get(&page)?;
-        (page.known >> within & 1 == 1).then(|| page.places[within])
+        has(page.known, within).then(|| page.places[within])
     }
 
     /// Where it is, if it is open.
@@ -61,7 +66,7 @@ impl ByNumber {
     pub(super) fn get_open(&self, number: OrderId) -> Option<u32> {
         let (page, within) = split(number);
         let page = self.pages.get(&page)?;
-        (page.open >> within & 1 == 1).then(|| page.places[within])
+        has(page.open, within).then(|| page.places[within])
     }
 
     /// Marks an order as ended, and tells where it is.
@@ -70,7 +75,7 @@ impl ByNumber {
     /// When it is not open.
     pub(super) fn close(&mut self, number: OrderId) -> u32 {
         let (page, within) = split(number);
-        let page = self.pages.get_mut(&page).filter(|page| page.open >> within & 1 == 1);
+        let page = self.pages.get_mut(&page).filter(|page| has(page.open, within));
         let page = page.unwrap_or_else(|| panic!("order {number} closes once"));
         page.open &= !(1 << within);
         page.places[within]
@@ -86,7 +91,7 @@ impl ByNumber {
             panic!("order {number} is known when it is forgotten");
         };
         let page = entry.get_mut();
-        let (is_known, is_open) = (page.known >> within & 1 == 1, page.open >> within & 1 == 1);
+        let (is_known, is_open) = (has(page.known, within), has(page.open, within));
         assert!(is_known && !is_open, "order {number} is known, and has ended, when it is forgotten");
         page.known &= !(1 << within);
         if page.known == 0 {
@@ -96,7 +101,7 @@ impl ByNumber {
 
     /// Where all are kept, in no order that means anything.
     pub(super) fn places(&self) -> impl Iterator<Item = u32> {
-        let known = |page: &Page, within: usize| (page.known >> within & 1 == 1).then(|| page.places[within]);
+        let known = |page: &Page, within: usize| has(page.known, within).then(|| page.places[within]);
         self.pages.values().flat_map(move |page| (0..PAGE).filter_map(move |within| known(page, within)))
     }
 }
@@ -154,28 +159,31 @@ mod tests {
         }
     }
 
+    const ORDER: OrderId = OrderId(5);
+
+    fn one_open() -> ByNumber {
+        let mut by_number = ByNumber::default();
+        by_number.insert(ORDER, 1, true);
+        by_number
+    }
+
     #[test]
     #[should_panic(expected = "order 5 is placed once")]
     fn an_order_is_placed_once() {
-        let mut by_number = ByNumber::default();
-        by_number.insert(OrderId(5), 1, true);
-        by_number.insert(OrderId(5), 2, true);
+        one_open().insert(ORDER, 2, true);
     }
 
     #[test]
     #[should_panic(expected = "order 5 closes once")]
     fn an_order_closes_once() {
-        let mut by_number = ByNumber::default();
-        by_number.insert(OrderId(5), 1, true);
-        by_number.close(OrderId(5));
-        by_number.close(OrderId(5));
+        let mut by_number = one_open();
+        assert_eq!(by_number.close(ORDER), 1);
+        by_number.close(ORDER);
     }
 
     #[test]
     #[should_panic(expected = "order 5 is known, and has ended, when it is forgotten")]
     fn an_open_order_is_not_forgotten() {
-        let mut by_number = ByNumber::default();
-        by_number.insert(OrderId(5), 1, true);
-        by_number.remove(OrderId(5));
+        one_open().remove(ORDER);
     }
 }
