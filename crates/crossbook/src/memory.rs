@@ -1,4 +1,4 @@
-//! Which memory lies on large pages, and whose must not.
+//! Which memory lies on large pages, and whose must not; and that none is given back.
 //!
 //! Orders live in tables of many megabytes that are read here and there. On pages of two megabytes, which the allocator asks for, most of these reads find
 //! their address at once. But a large page is cleared as a whole when it is first touched. On a virtual machine, whose host may first have to find
@@ -6,6 +6,11 @@
 //! kilobytes takes microseconds. A table that stays pays this once. The copy of the venue of which a snapshot is made is as large, and gone after seconds:
 //! on large pages it would have trading stand still again and again. So what works behind a venue's back has an arena of the allocator to itself,
 //! whose memory is on small pages. Only what is freed by another thread than had it may be had again by that one.
+//!
+//! What the venue has freed it keeps, for what it needs next: the next snapshot is made in the memory of the last. To give it back and have it
+//! again would cost a fault of the page each time, and on a virtual machine more than that: many give what is free to their host, as a whole and some seconds
+//! later, and a host that is busy taking back hundreds of megabytes was seen not to write to the disk meanwhile, for 20 to 70 milliseconds. So
+//! a process stays as large as it has been at most, which is what has to be there for it anyway.
 
 use std::ffi::{CStr, c_uint, c_void};
 use std::ptr::{null_mut, without_provenance_mut};
@@ -15,7 +20,7 @@ use tikv_jemalloc_sys::{extent_hooks_s, mallctl};
 
 /// The allocator reads its options from a symbol of this name.
 #[unsafe(export_name = "_rjem_malloc_conf")]
-pub static ALLOCATOR_OPTIONS: &[u8] = b"thp:always\0";
+pub static ALLOCATOR_OPTIONS: &[u8] = b"thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1\0";
 
 /// The allocator does not do what is asked of it.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -151,6 +156,12 @@ mod tests {
             CStr::from_ptr(pages)
         };
         assert_eq!(pages, c"always");
+        for setting in [c"opt.dirty_decay_ms", c"opt.muzzy_decay_ms"] {
+            let mut until_given_back = 0_isize;
+            // SAFETY: the settings are of the type `ssize_t`.
+            unsafe { get(setting, &mut until_given_back).unwrap() };
+            assert_eq!(until_given_back, -1, "never: {setting:?}");
+        }
     }
 
     #[test]

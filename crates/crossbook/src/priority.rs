@@ -1,5 +1,9 @@
 //! Threads that trading does not wait for, and how they stand back from it on a machine that is short of processors.
 
+use std::time::Duration;
+#[cfg(test)]
+use std::time::Instant;
+
 /// What a thread of a venue works on behind its back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Background {
@@ -24,5 +28,61 @@ impl Background {
         if let Err(error) = rustix::process::setpriority_process(None, nice) {
             tracing::warn!(%error, work = ?self, "what is done behind the venue's back runs at normal priority");
         }
+    }
+}
+
+/// Works for as long as it rests, so that half of a processor remains for trading, however little it sleeps.
+///
+/// A low priority does not do that: what nobody wants at the moment is still used, and where processors are counted by time, as in a container
+/// with a limit or on a virtual machine, a venue that has used up its share stands still for the rest of a tenth of a second.
+#[derive(Debug)]
+pub struct Rests {
+    /// When it last rested, by the clock of this thread's work.
+    rested: Duration,
+}
+
+impl Rests {
+    /// Shorter work needs no rest yet.
+    const WORKED_MIN: Duration = Duration::from_millis(1);
+
+    /// The thread that calls this has rested.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self { rested: worked() }
+    }
+
+    /// Sleeps for as long as this thread has worked since it last did, if that is worth it.
+    pub fn rest(&mut self) {
+        let worked = worked().saturating_sub(self.rested);
+        if worked >= Self::WORKED_MIN {
+            std::thread::sleep(worked);
+            self.rested += worked;
+        }
+    }
+}
+
+/// How long this thread has worked, without the time in which it waited for a processor or anything else.
+fn worked() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_rests_for_as_long_as_it_has_worked() {
+        let mut rests = Rests::begin();
+        let (before, begun) = (worked(), Instant::now());
+        rests.rest();
+        while worked() - before < Duration::from_millis(20) {
+            std::hint::spin_loop();
+        }
+        rests.rest();
+        assert!(begun.elapsed() >= Duration::from_millis(40), "20 of work and 20 of rest");
+        let rested = rests.rested;
+        rests.rest();
+        assert_eq!(rests.rested, rested, "there was no work since");
     }
 }

@@ -1,5 +1,5 @@
-//! Takes snapshots while the venue runs: a thread that, every so many commands, replays the log from the last snapshot into
-//! a second copy of the state and writes that down. Trading does not wait for it.
+//! Takes snapshots while the venue runs: a thread that has a second copy of the venue follow the log and, every so many commands, writes it
+//! down. Trading does not wait for it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,16 +9,17 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use crossbook_log::FileReader;
 use crossbook_node::Handle;
-use crossbook_node::recovery::{self, Which};
+use crossbook_node::recovery::{Error, Which};
+use crossbook_node::shadow::Shadow;
 use crossbook_node::snapshot::{Folder, Saved as _, Snapshots as _};
 use crossbook_store::Progress;
 use crossbook_types::Sequence;
-use crossbook_views::Views;
+use crossbook_views::{Limits, Views};
 use parking_lot::RwLock;
 
 use crate::config::SnapshotOptions;
 use crate::folded::Folded;
-use crate::priority::Background;
+use crate::priority::{Background, Rests};
 
 /// The thread, until it is stopped.
 #[derive(Debug)]
@@ -53,11 +54,11 @@ impl Snapshotter {
         let (stop, stopped) = bounded(1);
         let thread = std::thread::Builder::new().name("snapshots".into()).spawn(move || {
             Background::Snapshots.step_back();
-            let mut work = work;
+            let (mut work, mut shadow) = (work, None);
             let look_every = Duration::from_millis(options.look_every_ms);
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(look_every) {
                 if options.every_commands > 0 {
-                    work.look(&options);
+                    work.look(&options, &mut shadow);
                 }
             }
             work.keep_for_history(&options);
@@ -75,7 +76,8 @@ impl Snapshotter {
 }
 
 impl Work {
-    fn look(&mut self, options: &SnapshotOptions) {
+    /// Takes a snapshot if it is time for one.
+    fn look(&mut self, options: &SnapshotOptions, shadow: &mut Option<Shadow<Folded>>) {
         let (position, limits) = {
             let views = self.views.read();
             (views.position().map_or(Sequence(0), |cause| cause.sequence), views.limits().clone())
@@ -85,9 +87,7 @@ impl Work {
         }
         self.keep_for_history(options);
         let started = Instant::now();
-        let reader = |from| FileReader::open(&self.log, from);
-        // What was published is durable, so the log has it.
-        match recovery::advance(&Which::single(0), &mut self.folder, reader, position, Folded::new(limits)) {
+        match self.take(shadow, position, limits) {
             Ok(at) => {
                 self.last = at;
                 metrics::gauge!("crossbook_snapshot_sequence").set(at.0 as f64);
@@ -104,6 +104,28 @@ impl Work {
         if options.trim_log {
             self.trim();
         }
+    }
+
+    /// Has the shadow follow to `position`, which was published and so is durable, and takes a snapshot of it. Where that stands.
+    fn take(
+        &mut self,
+        shadow: &mut Option<Shadow<Folded>>,
+        position: Sequence,
+        limits: Limits,
+    ) -> Result<Sequence, Error> {
+        let reader = |from| FileReader::open(&self.log, from);
+        let mut rests = Rests::begin();
+        let mut rest = || rests.rest();
+        let here = match shadow.take() {
+            Some(shadow) => shadow.advance(reader, position, &mut rest)?,
+            None => {
+                let empty = Folded::new(limits);
+                Shadow::begin(&Which::single(0), &self.folder, reader, position, empty, &mut rest)?
+            }
+        };
+        let here = shadow.insert(here);
+        here.save(&mut self.folder, rest)?;
+        Ok(here.sequence())
     }
 
     /// Once the log is trimmed, the history can only go on from a snapshot at or before its place.

@@ -1,7 +1,7 @@
 //! Runs partitions on logs.
 //!
 //! [`node`] is the heart: batching, durability before telling, in one struct without I/O of its own. [`recovery`] brings a partition
-//! back from snapshot and log, [`snapshot`] keeps the snapshots, [`audit`] replays a log and proves that it adds up. [`export`] writes a venue down
+//! back from snapshot and log, [`snapshot`] keeps the snapshots, which are taken of a [`shadow`], [`audit`] replays a log and proves that it adds up. [`export`] writes a venue down
 //! that moves. [`embedded`] puts a
 //! node on threads, for the venue in one process. [`cluster`] runs partitions whose logs live in a store that several processes share.
 
@@ -14,6 +14,7 @@ pub mod node;
 pub mod outlet;
 pub mod recovery;
 pub mod request;
+pub mod shadow;
 pub mod snapshot;
 
 pub use embedded::{AuditReport, Handle};

@@ -4,7 +4,8 @@
 //! whoever cannot know that all of them arrived. Those of commands before the snapshot are not made again, so where there are others,
 //! a snapshot must only be taken of commands whose messages the others have.
 //!
-//! Where there is much to replay and somebody waits for it, the follower has a thread of its own: the partition goes ahead by a few batches, and both take about as long.
+//! Where there is much to replay, the follower has a thread of its own: the partition goes ahead by a few batches, and both take about as long. Who is not to
+//! take two processors has a [`Shadow`](crate::shadow::Shadow).
 
 use std::collections::VecDeque;
 use std::thread;
@@ -187,55 +188,7 @@ pub fn recover<F: Follower, R: Reader>(
     follower: F,
     progress: impl FnMut(Progress),
 ) -> Result<Recovered<F>, Error> {
-    build(which, snapshots, reader, until, follower, progress, Following::Beside)
-}
-
-/// Where the follower folds what comes of a replay.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Following {
-    /// On a thread of its own, while the partition goes ahead: for whoever is waited for.
-    Beside,
-    /// On the thread that replays, in turn with the partition: for whoever is not to take two processors, and what holds for that thread (its priority,
-    /// where its memory comes from) is to hold for all of it.
-    InTurn,
-}
-
-/// See [`recover`].
-fn build<F: Follower, R: Reader>(
-    which: &Which,
-    snapshots: &impl Saved,
-    reader: impl FnOnce(Sequence) -> R,
-    until: Until,
-    mut follower: F,
-    progress: impl FnMut(Progress),
-    following: Following,
-) -> Result<Recovered<F>, Error> {
-    let &Which { partition: id, ref routing, hash_seed } = which;
-    let mut partition = Partition::new(id, routing.clone(), hash_seed);
-    let mut from = None;
-    for sequence in snapshots.list()? {
-        if let Until::Durable(end) = until
-            && end < sequence
-        {
-            return Err(Error::LogBehind { end, snapshot: sequence });
-        }
-        let Some(bytes) = snapshots.load(sequence)? else {
-            tracing::warn!(%sequence, "snapshot is damaged or of another version; falling back to the one before");
-            continue;
-        };
-        let inconsistent = |reason: String| Error::Inconsistent { sequence, reason };
-        let image: Image<F::Saved> = snapshot::decode(&bytes).map_err(|error| inconsistent(error.to_string()))?;
-        let state = &image.partition;
-        if !which.is_of(state) {
-            let (found, partitions) = (state.id(), state.routing().partitions());
-            let (expected, expected_partitions) = (id, routing.partitions());
-            return Err(Error::Foreign { sequence, found, partitions, expected, expected_partitions });
-        }
-        partition = Partition::restore(image.partition, hash_seed).map_err(|error| inconsistent(error.to_string()))?;
-        follower.load(image.follower).map_err(inconsistent)?;
-        from = Some(sequence);
-        break;
-    }
+    let Restored { partition, mut follower, snapshot } = restore(which, snapshots, until, follower)?;
     let reader = reader(partition.sequence().next());
     let mut replay = Replay { partition, reader, until, replayed: 0, progress };
     replay.report();
@@ -243,10 +196,6 @@ fn build<F: Follower, R: Reader>(
     let mut batch = Batch::default();
     let mut more = replay.fill(&mut batch)?;
     batch.follow(&mut follower);
-    while more && following == Following::InTurn {
-        more = replay.fill(&mut batch)?;
-        batch.follow(&mut follower);
-    }
     if more {
         follower = thread::scope(|scope| {
             let (filled, batches) = bounded::<Batch>(BATCHES_MAX);
@@ -278,21 +227,65 @@ fn build<F: Follower, R: Reader>(
     }
     replay.report();
     let Replay { partition, replayed, .. } = replay;
-    Ok(Recovered { partition, follower, snapshot: from, replayed })
+    Ok(Recovered { partition, follower, snapshot, replayed })
+}
+
+/// What is in a snapshot, or nothing yet.
+pub(crate) struct Restored<F> {
+    pub(crate) partition: Partition,
+    pub(crate) follower: F,
+    snapshot: Option<Sequence>,
+}
+
+/// Builds partition and follower from the last good snapshot, which must not be of later than `until`.
+pub(crate) fn restore<F: Follower>(
+    which: &Which,
+    snapshots: &impl Saved,
+    until: Until,
+    mut follower: F,
+) -> Result<Restored<F>, Error> {
+    let &Which { partition: id, ref routing, hash_seed } = which;
+    let mut partition = Partition::new(id, routing.clone(), hash_seed);
+    let mut from = None;
+    for sequence in snapshots.list()? {
+        if let Until::Durable(end) = until
+            && end < sequence
+        {
+            return Err(Error::LogBehind { end, snapshot: sequence });
+        }
+        let Some(bytes) = snapshots.load(sequence)? else {
+            tracing::warn!(%sequence, "snapshot is damaged or of another version; falling back to the one before");
+            continue;
+        };
+        let inconsistent = |reason: String| Error::Inconsistent { sequence, reason };
+        let image: Image<F::Saved> = snapshot::decode(&bytes).map_err(|error| inconsistent(error.to_string()))?;
+        drop(bytes); // They are as large as what is made of them now.
+        let state = &image.partition;
+        if !which.is_of(state) {
+            let (found, partitions) = (state.id(), state.routing().partitions());
+            let (expected, expected_partitions) = (id, routing.partitions());
+            return Err(Error::Foreign { sequence, found, partitions, expected, expected_partitions });
+        }
+        partition = Partition::restore(image.partition, hash_seed).map_err(|error| inconsistent(error.to_string()))?;
+        follower.load(image.follower).map_err(inconsistent)?;
+        from = Some(sequence);
+        break;
+    }
+    Ok(Restored { partition, follower, snapshot: from })
 }
 
 /// A partition on its way through the log.
-struct Replay<R, P> {
-    partition: Partition,
-    reader: R,
-    until: Until,
-    replayed: u64,
-    progress: P,
+pub(crate) struct Replay<R, P> {
+    pub(crate) partition: Partition,
+    pub(crate) reader: R,
+    pub(crate) until: Until,
+    pub(crate) replayed: u64,
+    pub(crate) progress: P,
 }
 
 impl<R: Reader, P: FnMut(Progress)> Replay<R, P> {
     /// Applies the next commands, and puts what came of them into an empty batch. `false` when the log is at its end.
-    fn fill(&mut self, batch: &mut Batch) -> Result<bool, Error> {
+    pub(crate) fn fill(&mut self, batch: &mut Batch) -> Result<bool, Error> {
         for _ in 0..BATCH_COMMANDS {
             let Some(record) = self.reader.next(self.until)? else { return Ok(false) };
             let sequence = record.sequence;
@@ -320,14 +313,14 @@ impl<R: Reader, P: FnMut(Progress)> Replay<R, P> {
 
 /// What came of some commands, for the follower.
 #[derive(Default)]
-struct Batch {
+pub(crate) struct Batch {
     events: Events,
     sent: VecDeque<(Cause, Outgoing)>,
 }
 
 impl Batch {
     /// Shows all of it to the follower, and is empty then.
-    fn follow(&mut self, follower: &mut impl Follower) {
+    pub(crate) fn follow(&mut self, follower: &mut impl Follower) {
         let (mut shown, mut taken) = (0, 0);
         for (cause, events) in self.events.iter() {
             if taken >= shown {
@@ -345,37 +338,20 @@ impl Batch {
     }
 }
 
-/// Makes a snapshot of where the log is durable, from the last snapshot and the log alone, on this thread and no other. The live partition is not touched; for
-/// as long as this takes there is a second one in memory. The position it now stands at.
-///
-/// # Errors
-/// As for [`recover`], and when the snapshot cannot be written.
-pub fn advance<F: Follower, R: Reader>(
-    which: &Which,
-    snapshots: &mut impl Snapshots,
-    reader: impl FnOnce(Sequence) -> R,
-    durable: Sequence,
-    follower: F,
-) -> Result<Sequence, Error> {
-    let until = Until::Durable(durable);
-    let recovered = build(which, snapshots, reader, until, follower, |_| (), Following::InTurn)?;
-    let sequence = recovered.partition.sequence();
-    save(snapshots, recovered.partition.state(), recovered.follower.save())?;
-    Ok(sequence)
-}
-
 /// Writes a snapshot, unless there is a good one at that position.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn save<S: Serialize>(snapshots: &mut impl Snapshots, partition: State, follower: S) -> Result<(), Error> {
     let sequence = partition.sequence();
-    if sequence == Sequence(0) {
-        return Ok(());
-    }
-    let there = snapshots.list()?.first() == Some(&sequence) && snapshots.load(sequence)?.is_some();
-    if !there {
+    if is_due(snapshots, sequence)? {
         snapshots.save(sequence, &snapshot::encode(&Image { partition, follower }))?;
     }
     Ok(())
+}
+
+/// Whether there is something to be kept at that position, and no good snapshot of it yet.
+pub(crate) fn is_due(snapshots: &impl Snapshots, sequence: Sequence) -> Result<bool, Error> {
+    let there = snapshots.list()?.first() == Some(&sequence) && snapshots.load(sequence)?.is_some();
+    Ok(sequence != Sequence(0) && !there)
 }

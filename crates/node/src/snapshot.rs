@@ -9,19 +9,22 @@
 //!   "CBSNAP04" | length of the image, 8 bytes | image (wire) | SHA-256 of all before
 //! ```
 //!
-//! Trading never waits for a snapshot. [`crate::recovery::advance`] makes the next one from the last one and the log, as a start
-//! would, on a thread of its own.
+//! Trading never waits for a snapshot. They are taken of a [`crate::shadow::Shadow`], on a thread of its own.
 
 mod folder;
 mod objects;
 
+use std::cell::RefCell;
 use std::io::ErrorKind;
 
-use crossbook_engine::State;
+use crossbook_engine::{Partition, State};
 use crossbook_types::Sequence;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
+
+use crate::recovery::Follower;
 
 pub use folder::Folder;
 pub use objects::{Address, Objects, Options};
@@ -152,6 +155,37 @@ pub fn encode<S: Serialize>(image: &Image<S>) -> Vec<u8> {
     let mut bytes = Vec::new();
     crossbook_wire::encode(image, &mut bytes);
     bytes
+}
+
+/// The bytes of the [`Image`] of a partition and its follower. Each is put into the form in which it is written down only when it is its turn, because that
+/// is as large as itself, and `rest` is called between.
+pub(crate) fn encode_in_parts<F: Follower>(partition: &Partition, follower: &F, rest: &mut dyn FnMut()) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    crossbook_wire::encode(&Parts { partition, follower, rest: RefCell::new(rest) }, &mut bytes);
+    bytes
+}
+
+/// What is written like an [`Image`].
+struct Parts<'a, F> {
+    partition: &'a Partition,
+    follower: &'a F,
+    rest: RefCell<&'a mut dyn FnMut()>,
+}
+
+impl<F: Follower> Serialize for Parts<'_, F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rest = || (self.rest.borrow_mut())();
+        let mut image = serializer.serialize_struct("Image", 2)?;
+        let partition = self.partition.state();
+        rest();
+        image.serialize_field("partition", &partition)?;
+        drop(partition);
+        rest();
+        let follower = self.follower.save();
+        rest();
+        image.serialize_field("follower", &follower)?;
+        image.end()
+    }
 }
 
 /// The image of these bytes.

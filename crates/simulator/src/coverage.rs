@@ -207,6 +207,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("refused WouldTrigger", 1000),
     ("replicas compared", 600),
     ("snapshot", 200),
+    ("snapshot of a copy that was there", 100),
     ("snapshot failed", 25),
     ("started from a snapshot", 100),
     ("started from the log alone", 20),

@@ -14,6 +14,7 @@ use crossbook_loadtest::feed::Feed;
 use crossbook_loadtest::workload::{GroundTruth, Workload, mix_a};
 use crossbook_log::{FileReader, Files, Log as _, Record, Until, files};
 use crossbook_node::recovery::{self, Which};
+use crossbook_node::shadow::Shadow;
 use crossbook_node::snapshot::Folder;
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 use serde::Serialize;
@@ -147,9 +148,8 @@ fn replays(data: &Path, commands: u64) -> Result<Measured, Error> {
     };
     let whole = replayed(end.0)?;
     let snapshot = |at: Sequence| -> Result<(), Error> {
-        let follower = Folded::new(config.views.clone());
-        recovery::advance(&Which::single(0), &mut folder()?, read, at, follower)?;
-        Ok(())
+        let (mut folder, empty) = (folder()?, Folded::new(config.views.clone()));
+        Ok(Shadow::begin(&Which::single(0), &folder, read, at, empty, || ())?.save(&mut folder, || ())?)
     };
     let behind = SnapshotOptions::default().every_commands.min(end.0 / 2);
     snapshot(Sequence(end.0 - behind))?;

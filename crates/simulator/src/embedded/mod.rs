@@ -22,7 +22,8 @@ use crossbook_log::files::Options;
 use crossbook_log::memory::Memory;
 use crossbook_log::{FileReader, Files, Log as _};
 use crossbook_node::node::{Clock as _, Limits, Node};
-use crossbook_node::recovery::{self, Which};
+use crossbook_node::recovery::Which;
+use crossbook_node::shadow::Shadow;
 use crossbook_node::snapshot::{Folder, KEPT, Saved as _};
 use crossbook_node::{NotTaken, Outlet, Request};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
@@ -80,6 +81,8 @@ struct Run {
     publishing: VecDeque<(Cause, Vec<Event>)>,
     views: Views,
     asked: BTreeMap<RequestNumber, (usize, Body)>,
+    /// Of whom snapshots are taken, since the first of this run.
+    shadow: Option<Shadow<Folded>>,
 }
 
 /// How often each thing happens in this world.
@@ -359,18 +362,28 @@ impl World {
         Ok(())
     }
 
-    /// Another thread makes a snapshot, from the last one and the log.
+    /// Another thread has its copy follow the log, and takes a snapshot of it.
     fn snapshot(&mut self) -> Result<(), Violation> {
         let Some(run) = &mut self.run else { return Ok(()) };
         let Some(position) = run.views.position() else { return Ok(()) };
         let disk = self.disk.clone();
         let reader = |from| FileReader::open_in(disk, from);
-        let follower = Folded::new(self.view_limits.clone());
         let mut snapshots = Folder::on(self.shelf.clone());
         // Durable, since it was told.
-        let taken = recovery::advance(&Which::single(11), &mut snapshots, reader, position.sequence, follower);
+        let durable = position.sequence;
+        let followed = match run.shadow.take() {
+            Some(shadow) => {
+                self.observer.coverage.count("snapshot of a copy that was there");
+                shadow.advance(reader, durable, || ())
+            }
+            None => {
+                let empty = Folded::new(self.view_limits.clone());
+                Shadow::begin(&Which::single(11), &snapshots, reader, durable, empty, || ())
+            }
+        };
+        let taken = followed.and_then(|shadow| run.shadow.insert(shadow).save(&mut snapshots, || ()));
         match taken {
-            Ok(_) => self.observer.coverage.count("snapshot"),
+            Ok(()) => self.observer.coverage.count("snapshot"),
             Err(error) => {
                 ensure!(self.faults, Alive, "no snapshot can be made: {error}");
                 self.observer.coverage.count("snapshot failed");

@@ -88,7 +88,8 @@ impl World {
         let source = source_of_run(end);
         let node = Node::new(recovered.partition, log, self.clock.clone(), self.hatch.clone(), source, self.limits);
         let publishing = VecDeque::new();
-        self.run = Some(Run { node, source, next: RequestNumber(1), publishing, views, asked: BTreeMap::new() });
+        let (next, asked) = (RequestNumber(1), BTreeMap::new());
+        self.run = Some(Run { node, source, next, publishing, views, asked, shadow: None });
         Ok(true)
     }
 
