@@ -45,6 +45,14 @@ pub fn on_small_pages() -> Result<(), Error> {
     unsafe { set(c"thread.arena", &mut arena) }
 }
 
+/// As [`on_small_pages`], for what asks a venue in another process: should it hold up the machine that both share, it would see the venue wait. If
+/// that cannot be had, it does without.
+pub fn step_back() {
+    if let Err(error) = on_small_pages() {
+        tracing::warn!(%error, "the clients are on large pages, whose clearing may hold up the venue");
+    }
+}
+
 fn small_arena() -> Result<c_uint, Error> {
     let mut usual: *mut extent_hooks_s = null_mut();
     // SAFETY: these are the hooks of the first arena, a pointer to them, which is valid for as long as the program runs.

@@ -28,6 +28,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use crate::command::soak::Soak;
+use crate::memory;
 use crate::report::{self, Report};
 use crate::{output, secrets};
 
@@ -150,6 +151,7 @@ struct Processors {
 /// # Errors
 /// When it could not be done. What the venue did wrong is no error.
 pub fn run(options: &Soak) -> Result<bool, Error> {
+    memory::step_back();
     let temporary = match (&options.url, &options.data) {
         (None, None) => Some(tempfile::Builder::new().prefix("crossbook-soak-").tempdir()?),
         _ => None,

@@ -18,6 +18,8 @@ use crate::snapshot::{self, Saved, Snapshots};
 pub struct Shadow<F> {
     partition: Partition,
     follower: F,
+    /// The bytes of the last snapshot, whose room the next one's need.
+    image: Vec<u8>,
 }
 
 impl<F: Follower> Shadow<F> {
@@ -37,7 +39,7 @@ impl<F: Follower> Shadow<F> {
         let Restored { partition, follower, .. } =
             recovery::restore(which, snapshots, Until::Durable(durable), follower)?;
         rest();
-        Self { partition, follower }.advance(reader, durable, rest)
+        Self { partition, follower, image: Vec::new() }.advance(reader, durable, rest)
     }
 
     /// The same at `durable`, which is later.
@@ -50,7 +52,7 @@ impl<F: Follower> Shadow<F> {
         durable: Sequence,
         mut rest: impl FnMut(),
     ) -> Result<Self, Error> {
-        let Self { partition, mut follower } = self;
+        let Self { partition, mut follower, image } = self;
         let reader = reader(partition.sequence().next());
         let until = Until::Durable(durable);
         let mut replay = Replay { partition, reader, until, replayed: 0, progress: |_| () };
@@ -61,7 +63,7 @@ impl<F: Follower> Shadow<F> {
             batch.follow(&mut follower);
             rest();
         }
-        Ok(Self { partition: replay.partition, follower })
+        Ok(Self { partition: replay.partition, follower, image })
     }
 
     /// Where it stands.
@@ -74,11 +76,12 @@ impl<F: Follower> Shadow<F> {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn save(&self, snapshots: &mut impl Snapshots, mut rest: impl FnMut()) -> Result<(), Error> {
+    pub fn save(&mut self, snapshots: &mut impl Snapshots, mut rest: impl FnMut()) -> Result<(), Error> {
         if recovery::is_due(snapshots, self.sequence())? {
-            let image = snapshot::encode_in_parts(&self.partition, &self.follower, &mut rest);
+            self.image.clear();
+            snapshot::encode_in_parts(&self.partition, &self.follower, &mut rest, &mut self.image);
             rest();
-            snapshots.save(self.sequence(), &image)?;
+            snapshots.save(self.sequence(), &self.image)?;
         }
         Ok(())
     }

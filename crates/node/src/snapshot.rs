@@ -157,12 +157,15 @@ pub fn encode<S: Serialize>(image: &Image<S>) -> Vec<u8> {
     bytes
 }
 
-/// The bytes of the [`Image`] of a partition and its follower. Each is put into the form in which it is written down only when it is its turn, because that
+/// Appends the bytes of the [`Image`] of a partition and its follower to `bytes`. Each is put into the form in which it is written down only when it is its turn, because that
 /// is as large as itself, and `rest` is called between.
-pub(crate) fn encode_in_parts<F: Follower>(partition: &Partition, follower: &F, rest: &mut dyn FnMut()) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    crossbook_wire::encode(&Parts { partition, follower, rest: RefCell::new(rest) }, &mut bytes);
-    bytes
+pub(crate) fn encode_in_parts<F: Follower>(
+    partition: &Partition,
+    follower: &F,
+    rest: &mut dyn FnMut(),
+    bytes: &mut Vec<u8>,
+) {
+    crossbook_wire::encode(&Parts { partition, follower, rest: RefCell::new(rest) }, bytes);
 }
 
 /// What is written like an [`Image`].

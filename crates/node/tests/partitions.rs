@@ -124,7 +124,7 @@ fn each_partition_comes_back_with_what_it_had_for_the_others() {
 
         let middle = Sequence(venue.partitions[at].sequence().0 / 2);
         let reader = |from| FileReader::open_in(venue.storages[at].clone(), from);
-        let shadow = Shadow::begin(&which(id), &folder(id), reader, middle, Post::default(), || ()).unwrap();
+        let mut shadow = Shadow::begin(&which(id), &folder(id), reader, middle, Post::default(), || ()).unwrap();
         shadow.save(&mut folder(id), || ()).unwrap();
         let from_snapshot = venue.recover(&which(id), &folder(id)).unwrap();
         assert_eq!(from_snapshot.snapshot, Some(middle));

@@ -315,8 +315,10 @@ impl Owned {
 
     pub(crate) fn state(&self) -> OwnedState {
         let open = self.accounts.keys().flat_map(|&account| self.open_orders(account));
-        let mut open: Vec<_> = open.cloned().collect();
-        open.sort_unstable_by_key(|order| order.order);
+        // There may be millions: they are sorted before they are copied, and copied to where there is room for all.
+        let mut open: Vec<_> = open.map(|order| (order.order, order)).collect();
+        open.sort_unstable_by_key(|&(number, _)| number);
+        let open = open.into_iter().map(|(_, order)| order.clone()).collect();
         let forgotten = self.accounts.iter().map(|(&account, own)| ForgottenOf {
             account,
             orders: own.forgotten_orders,

@@ -27,6 +27,7 @@ use self::fanout::Heard;
 use super::Error;
 use super::shown::Shown;
 use crate::command::bench::{Api, Part};
+use crate::memory;
 use crate::secrets;
 
 /// An answer that takes longer is given up.
@@ -65,6 +66,7 @@ struct Place {
 /// # Errors
 /// When there is no venue, or it does not let itself be loaded.
 pub fn run(options: &Api) -> Result<bool, Error> {
+    memory::step_back();
     let place = place(options)?;
     let runtime = super::runtime()?;
     let traders = place.operator.make(1, options.connections)?;

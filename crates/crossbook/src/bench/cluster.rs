@@ -18,6 +18,7 @@ use super::Error;
 use super::processor::Used;
 use crate::cluster::local::NO_LIMITS;
 use crate::command::bench::{Cluster, Rate};
+use crate::memory;
 use crate::report::write_json;
 
 /// An answer that takes longer is given up.
@@ -54,6 +55,7 @@ struct Measured {
 /// # Errors
 /// See [`Error`].
 pub fn run(options: &Cluster, runtime: &tokio::runtime::Runtime) -> Result<(), Error> {
+    memory::step_back();
     let mut report = Vec::new();
     println!(
         "{:>6} {:>10} {:>7} {:>7} {:>8} {:>8} {:>8} {:>6}  processor time for each order, in microseconds",

@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use super::Error;
 use crate::command::bench::{Over, Overload};
+use crate::memory;
 use crate::report::{Chart, Report, Section, Table, Unit, Verdict, write_json};
 
 /// Which parts of what it can do, in hundredths, are tried as its normal load, until one is sustained.
@@ -100,6 +101,7 @@ impl Phase {
 /// # Errors
 /// See [`Error`].
 pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool, Error> {
+    memory::step_back();
     let folder = tempfile::tempdir()?;
     let summary = "What becomes of a venue that is asked for ten times its normal load.";
     let mut report = Report::begin("Overload", summary, Some(folder.path()));

@@ -35,7 +35,7 @@ const WORDS: &[(&str, &str)] = &[
     ("snapshots", "Snapshots shorten the next start. One is always taken at a clean stop."),
     (
         "snapshots.every_commands",
-        "Commands after which one is taken while trading goes on, in a second copy of the state; 0: never.",
+        "Commands after which one is taken while trading goes on, of a second copy that stays in memory from then on; 0: never.",
     ),
     ("snapshots.look_every_ms", "How often it is looked whether so many have come."),
     (

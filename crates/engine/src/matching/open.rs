@@ -205,6 +205,11 @@ impl OpenOrders {
         self.by_id.len() >= crossbook_book::ORDERS_MAX
     }
 
+    /// How many orders are working.
+    pub(crate) fn working_count(&self) -> usize {
+        self.working.len()
+    }
+
     /// Looks up who places an order.
     #[inline]
     pub(crate) fn applicant(&self, account: AccountId, name: ClientOrderId) -> Applicant {

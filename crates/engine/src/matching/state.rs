@@ -27,12 +27,15 @@ impl Matcher {
     pub(crate) fn state(&self) -> MatcherState {
         let sides = [Side::Buy, Side::Sell].into_iter();
         let ways = [true, false].into_iter();
+        // There may be millions, so their place is made at once.
+        let mut working = Vec::with_capacity(self.open.working_count());
+        working.extend(sides.flat_map(|side| self.open.working(side)));
         MatcherState {
             next_order: self.next_order,
             next_trade: self.next_trade,
             last_price: self.last_price,
             depth_update: self.depth_update,
-            working: sides.flat_map(|side| self.open.working(side)).collect(),
+            working,
             waiting: ways
                 .flat_map(|rise| self.open.waiting(rise))
                 .map(|(stop, quantity, waiting)| (stop, quantity, *waiting))

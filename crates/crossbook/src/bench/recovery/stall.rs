@@ -18,15 +18,16 @@ use serde::Serialize;
 use super::{Error, FileReader, Folded, log_folder, snapshot_folder, write};
 use crate::command::bench::Recovery;
 use crate::config::Config;
+use crate::memory;
 use crate::report::{Chart, LATENCY_HEADER, Section, Table, latency_cells};
 
 /// Connections, each with an account of its own.
 const CONNECTIONS: usize = 64;
 /// An answer that takes longer is given up.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How long orders are sent before they count. The venue of the round before has ended when a round begins, and a virtual machine may give the memory that was
-/// its to the host only some seconds later, in which the disk stands still.
-const WARMUP: Duration = Duration::from_secs(5);
+/// How long orders are sent before they count. The venue of the round before has ended when a round begins, and a virtual machine gives what was its memory
+/// to the host within the next ten seconds or so, while the disk stands still again and again.
+const WARMUP: Duration = Duration::from_secs(15);
 /// How often both are measured.
 const ROUNDS: usize = 3;
 
@@ -62,6 +63,7 @@ struct Run {
 /// # Errors
 /// See [`Error`].
 pub fn measure(folder: &Path, options: &Recovery, runtime: &tokio::runtime::Runtime) -> Result<Stalled, Error> {
+    memory::step_back();
     let data = folder.join("venue");
     let resting = usize::try_from(options.resting).unwrap_or(usize::MAX);
     let end = write(&data, &mix_a(GroundTruth::SEED_A, resting, 0), u64::MAX)?;
