@@ -3,13 +3,13 @@
 //! Orders live in tables of many megabytes that are read here and there. On pages of two megabytes, which the allocator asks for, most of these reads find
 //! their address at once. But a large page is cleared as a whole when it is first touched. On a virtual machine, whose host may first have to find
 //! that memory, this was seen to take 4 milliseconds and up to 50, in which nothing else ran on that processor, where a page of four
-//! kilobytes takes microseconds. A table that stays pays this once. The copy of the venue of which a snapshot is made is as large, and gone after seconds:
-//! on large pages it would have trading stand still again and again. So what works behind a venue's back has an arena of the allocator to itself,
+//! kilobytes takes microseconds. The venue's own tables pay this as they grow. The copy of it of which snapshots are taken is as large, and made
+//! while others trade: on large pages it would have them stand still again and again. So what works behind a venue's back has an arena of the allocator to itself,
 //! whose memory is on small pages. Only what is freed by another thread than had it may be had again by that one.
 //!
 //! What the venue has freed it keeps, for what it needs next: the next snapshot is made in the memory of the last. To give it back and have it
 //! again would cost a fault of the page each time, and on a virtual machine more than that: many give what is free to their host, as a whole and some seconds
-//! later, and a host that is busy taking back hundreds of megabytes was seen not to write to the disk meanwhile, for 20 to 70 milliseconds. So
+//! later, and a host that is busy taking it back was seen not to write to the disk meanwhile, for 10 to 21 milliseconds. So
 //! a process stays as large as it has been at most, which is what has to be there for it anyway.
 
 use std::ffi::{CStr, c_uint, c_void};
@@ -47,7 +47,7 @@ pub fn on_small_pages() -> Result<(), Error> {
 
 /// As [`on_small_pages`], for what asks a venue in another process: should it hold up the machine that both share, it would see the venue wait. If
 /// that cannot be had, it does without.
-pub fn step_back() {
+pub fn clients_on_small_pages() {
     if let Err(error) = on_small_pages() {
         tracing::warn!(%error, "the clients are on large pages, whose clearing may hold up the venue");
     }

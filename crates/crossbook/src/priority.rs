@@ -1,8 +1,6 @@
 //! Threads that trading does not wait for, and how they stand back from it on a machine that is short of processors.
 
 use std::time::Duration;
-#[cfg(test)]
-use std::time::Instant;
 
 /// What a thread of a venue works on behind its back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,7 +29,7 @@ impl Background {
     }
 }
 
-/// Works for as long as it rests, so that half of a processor remains for trading, however little it sleeps.
+/// Has a thread rest for as long as it has worked, so that it takes half of a processor at most, even where nobody else has a use for the rest.
 ///
 /// A low priority does not do that: what nobody wants at the moment is still used, and where processors are counted by time, as in a container
 /// with a limit or on a virtual machine, a venue that has used up its share stands still for the rest of a tenth of a second.
@@ -69,6 +67,8 @@ fn worked() -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]

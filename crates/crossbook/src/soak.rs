@@ -151,7 +151,7 @@ struct Processors {
 /// # Errors
 /// When it could not be done. What the venue did wrong is no error.
 pub fn run(options: &Soak) -> Result<bool, Error> {
-    memory::step_back();
+    memory::clients_on_small_pages();
     let temporary = match (&options.url, &options.data) {
         (None, None) => Some(tempfile::Builder::new().prefix("crossbook-soak-").tempdir()?),
         _ => None,

@@ -66,7 +66,7 @@ struct Place {
 /// # Errors
 /// When there is no venue, or it does not let itself be loaded.
 pub fn run(options: &Api) -> Result<bool, Error> {
-    memory::step_back();
+    memory::clients_on_small_pages();
     let place = place(options)?;
     let runtime = super::runtime()?;
     let traders = place.operator.make(1, options.connections)?;

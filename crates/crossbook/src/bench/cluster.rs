@@ -55,7 +55,7 @@ struct Measured {
 /// # Errors
 /// See [`Error`].
 pub fn run(options: &Cluster, runtime: &tokio::runtime::Runtime) -> Result<(), Error> {
-    memory::step_back();
+    memory::clients_on_small_pages();
     let mut report = Vec::new();
     println!(
         "{:>6} {:>10} {:>7} {:>7} {:>8} {:>8} {:>8} {:>6}  processor time for each order, in microseconds",

@@ -101,7 +101,7 @@ impl Phase {
 /// # Errors
 /// See [`Error`].
 pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool, Error> {
-    memory::step_back();
+    memory::clients_on_small_pages();
     let folder = tempfile::tempdir()?;
     let summary = "What becomes of a venue that is asked for ten times its normal load.";
     let mut report = Report::begin("Overload", summary, Some(folder.path()));

@@ -63,7 +63,7 @@ struct Run {
 /// # Errors
 /// See [`Error`].
 pub fn measure(folder: &Path, options: &Recovery, runtime: &tokio::runtime::Runtime) -> Result<Stalled, Error> {
-    memory::step_back();
+    memory::clients_on_small_pages();
     let data = folder.join("venue");
     let resting = usize::try_from(options.resting).unwrap_or(usize::MAX);
     let end = write(&data, &mix_a(GroundTruth::SEED_A, resting, 0), u64::MAX)?;
