@@ -92,13 +92,14 @@ impl Seen {
             self.highest += u64::from(new);
             return new;
         }
-        if number == 0 || number.saturating_add(WINDOW) <= self.highest {
+        if number == 0 || self.highest.saturating_sub(number) >= WINDOW {
             return false;
         }
         if number > self.highest {
-            // The numbers skipped over have not been seen; their bits still tell of numbers a window earlier.
+            // The numbers skipped over have not been seen; their bits still tell of numbers a window earlier. (Nothing is added to
+            // the number: it may be the last there is.)
             let skipped = (number - self.highest).min(WINDOW);
-            for missing in number + 1 - skipped..=number {
+            for missing in number - (skipped - 1)..=number {
                 self.window[(missing % WINDOW / 64) as usize] &= !(1 << (missing % 64));
             }
             self.highest = number;
@@ -142,6 +143,32 @@ mod tests {
         assert!(sources.is_new(SourceId(GATEWAY.0 + 1), RequestNumber(1), Sequence(5_001)), "the first was forgotten");
         assert!(!sources.is_new(partition, RequestNumber(1), Sequence(5_002)), "a partition is not forgotten");
         assert!(sources.is_new(partition, RequestNumber(2), Sequence(5_003)));
+    }
+
+    #[test]
+    fn the_last_number_there_is_has_a_window_as_any_other() {
+        let mut sources = Sources::default();
+        let mut hear = |number| sources.is_new(GATEWAY, RequestNumber(number), Sequence(1));
+        assert!(hear(1));
+        assert!(hear(u64::MAX));
+        assert!(!hear(u64::MAX));
+        assert!(hear(u64::MAX - 5), "within the window, and not seen");
+        assert!(!hear(u64::MAX - 5));
+        assert!(hear(u64::MAX - (WINDOW - 1)));
+        assert!(!hear(u64::MAX - WINDOW), "before the window");
+        assert!(!hear(1));
+        assert!(!hear(0));
+    }
+
+    #[test]
+    fn a_partition_that_has_sent_the_last_number_is_heard_no_more() {
+        let mut sources = Sources::default();
+        assert!(sources.is_new(SourceId(3), RequestNumber(1), Sequence(1)));
+        if let Some(seen) = sources.sources.get_mut(&SourceId(3)) {
+            seen.highest = u64::MAX;
+        }
+        assert!(!sources.is_new(SourceId(3), RequestNumber(0), Sequence(2)));
+        assert!(!sources.is_new(SourceId(3), RequestNumber(u64::MAX), Sequence(2)));
     }
 
     proptest! {
