@@ -208,7 +208,7 @@ fn growth_is_measured_in_every_direction_and_the_venues_add_up() {
 
 #[test]
 fn a_venue_is_back_from_its_log_and_takes_snapshots_beside_orders() {
-    let (json, page) = judge("recovery --commands 20000 --resting 2000 --rate 100 --seconds 1");
+    let (json, page) = judge("recovery --commands 20000 --resting 2000 --rate 100 --warm-up-seconds 1 --seconds 1");
     assert_eq!(json["commands"], 20_000);
     for (from, least) in [("partition", 20_000), ("whole", 20_000), ("fromOldSnapshot", 1), ("fromLastSnapshot", 0)] {
         assert!(json[from]["commands"].as_u64().unwrap() >= least, "{from}: {json}");

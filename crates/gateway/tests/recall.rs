@@ -13,12 +13,15 @@ use std::time::{Duration, Instant};
 
 use crossbook_types::{SymbolId, Timestamp};
 use crossbook_views::{Interval, Limits, Offset, Views};
+use futures_util::{StreamExt as _, stream};
 use past_venue::{Desk, Tables, Told, accounts};
 use venue::{ACCOUNTS, Draw, MARKETS};
 
 const PARTITIONS: u16 = 1;
 const SYMBOLS: [&str; MARKETS as usize] = ["BTCUSDT", "ETHUSDT"];
 const MINUTE: u64 = 60_000_000;
+/// How many questions are under way together.
+const ASKED_AT_ONCE: usize = 8;
 
 fn everything() -> Limits {
     let all = 1_000_000;
@@ -237,15 +240,14 @@ impl<'a> Asker<'a> {
 
 /// Asks both desks the same, and tells how many answers were lists or orders with something in them.
 async fn compare(asker: &mut Asker<'_>, desk: &Desk, oracle: &Desk, questions: usize) -> usize {
-    let mut answered = 0;
-    for _ in 0..questions {
-        let (account, path, parameters) = asker.question();
-        let expected = oracle.ask(account, path, &parameters).await;
-        let found = desk.ask(account, path, &parameters).await;
+    let asked = std::iter::repeat_with(|| asker.question()).take(questions);
+    let answered = stream::iter(asked).map(|(account, path, parameters)| async move {
+        let (expected, found) =
+            tokio::join!(oracle.ask(account, path, &parameters), desk.ask(account, path, &parameters));
         assert!(found == expected, "{path}?{parameters}\nfound:    {found:?}\nexpected: {expected:?}");
-        answered += usize::from(expected.0 == 200 && expected.1.len() > 2);
-    }
-    answered
+        usize::from(expected.0 == 200 && expected.1.len() > 2)
+    });
+    answered.buffered(ASKED_AT_ONCE).fold(0, async |sum, one| sum + one).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

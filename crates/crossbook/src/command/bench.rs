@@ -425,6 +425,10 @@ pub struct Recovery {
     /// How long in each of six runs.
     #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
+    /// How long it is sent orders before they count. The memory of the run before goes back to the machine meanwhile, and may hold up
+    /// its disk for ten seconds.
+    #[arg(long, value_name = "NUMBER", default_value_t = 15, value_parser = clap::value_parser!(u32).range(0..=600))]
+    pub warm_up_seconds: u32,
     /// Write what was measured to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

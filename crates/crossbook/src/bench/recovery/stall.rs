@@ -25,9 +25,6 @@ use crate::report::{Chart, LATENCY_HEADER, Section, Table, latency_cells};
 const CONNECTIONS: usize = 64;
 /// An answer that takes longer is given up.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How long orders are sent before they count. The venue of the round before has ended when a round begins, and a virtual machine gives what was its memory
-/// to the host within the next ten seconds or so, while the disk stands still again and again.
-const WARMUP: Duration = Duration::from_secs(15);
 /// How often both are measured.
 const ROUNDS: usize = 3;
 
@@ -117,18 +114,22 @@ fn load(
     ];
     let venue = LocalVenue::start(folder, &std::env::current_exe()?, &settings)?;
     let traders = Operator::new(venue.admin(), venue.token()).make(1, CONNECTIONS)?;
-    let go = |duration| {
+    let go = |seconds: u32| {
         let plan = http::Plan {
             address: venue.http(),
             pace: Pace::Open(options.rate),
             requests: u64::from(u32::MAX),
-            duration,
+            duration: Duration::from_secs(seconds.into()),
             timeout: TIMEOUT,
         };
         runtime.block_on(http::run(plan, traders.iter().map(Trader::client).collect()))
     };
-    go(WARMUP)?;
-    let report = go(Duration::from_secs(options.seconds.into()))?;
+    // The venue of the round before has just ended, and a virtual machine gives what was its memory to the host within the next ten seconds
+    // or so, while the disk stands still again and again.
+    if options.warm_up_seconds > 0 {
+        go(options.warm_up_seconds)?;
+    }
+    let report = go(options.seconds)?;
     let latency = report.latency.summary();
     run.orders += report.succeeded;
     run.errors += report.unsent + report.errors.iter().map(|error| error.count).sum::<u64>();
