@@ -1,23 +1,15 @@
 //! Answers that reach further back than memory: with little memory and a history they are, byte for byte, those of a venue that never
 //! forgets.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-#![allow(dead_code, reason = "the venue is shared with other tests")]
-
-mod past_venue;
-mod rest_venue;
-#[path = "../../views/tests/venue/mod.rs"]
-mod venue;
-
 use std::time::{Duration, Instant};
 
 use crossbook_types::{SymbolId, Timestamp};
 use crossbook_views::{Interval, Limits, Offset, Views};
 use futures_util::{StreamExt as _, stream};
-use past_venue::{Desk, Tables, Told, accounts};
-use venue::{ACCOUNTS, Draw, MARKETS};
 
-const PARTITIONS: u16 = 1;
+use crate::past_venue::{Desk, Tables, Told, accounts};
+use crate::venue::{ACCOUNTS, Draw, MARKETS};
+
 const SYMBOLS: [&str; MARKETS as usize] = ["BTCUSDT", "ETHUSDT"];
 const MINUTE: u64 = 60_000_000;
 /// How many questions are under way together.

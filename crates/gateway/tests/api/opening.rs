@@ -1,7 +1,5 @@
 //! The client address of a gateway that is starting, over real sockets.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 

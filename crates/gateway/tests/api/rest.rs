@@ -1,22 +1,17 @@
 //! The client API over HTTP, against a whole venue in this process.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
-pub(crate) mod rest_venue;
-
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbook_gateway::Config;
 use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::Method;
-use rest_venue::{Client, Venue, millis};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tungstenite::Message;
 
-#[allow(dead_code, reason = "the tests also run in a venue of several partitions, which says how many")]
-const PARTITIONS: u16 = 1;
+use super::PARTITIONS;
+use crate::rest_venue::{Client, Venue, millis};
 
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
@@ -30,7 +25,7 @@ fn sorted(mut names: Vec<&str>) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trade_is_told_alike_everywhere() {
-    let venue = Venue::start().await;
+    let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     let (alice, bob) = (&venue.alice, &venue.bob);
     let resting = alice.limit("SELL", "0.5", "20000").await;
     assert_eq!(
@@ -150,7 +145,7 @@ async fn a_trade_is_told_alike_everywhere() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_order_type_is_answered_as_asked() {
-    let venue = Venue::start().await;
+    let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     let (alice, bob) = (&venue.alice, &venue.bob);
     alice.limit("SELL", "1", "20000").await;
     alice.limit("BUY", "1", "19000").await;
@@ -197,7 +192,7 @@ async fn every_order_type_is_answered_as_asked() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_of_the_engine_have_their_documented_texts() {
-    let venue = Venue::start().await;
+    let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     let (alice, bob) = (&venue.alice, &venue.bob);
     alice.limit("SELL", "0.1", "20000").await;
     bob.limit("BUY", "0.05", "20000").await;
@@ -293,7 +288,7 @@ const DECIMAL: &str = "legal range is '^([0-9]{1,20})(\\.[0-9]{1,20})?$'.";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_orders_get_their_code_and_change_nothing() {
-    let venue = Venue::start().await;
+    let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     let before = venue.audit().await;
     let mandatory = |name: &str| format!("Mandatory parameter '{name}' was not sent, was empty/null, or malformed.");
     let empty = |name: &str| format!("Parameter '{name}' was empty.");
@@ -395,7 +390,7 @@ async fn bad_orders_get_their_code_and_change_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_senders_are_refused_and_change_nothing() {
-    let venue = Venue::start().await;
+    let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     let reader = venue.key(venue.alice.account, json!({"permissions": ["READ"]})).await;
     let trader = venue.key(venue.alice.account, json!({"permissions": ["TRADE"]})).await;
     let elsewhere =
@@ -406,7 +401,7 @@ async fn bad_senders_are_refused_and_change_nothing() {
     let before = venue.audit().await;
     let order = changed(&[]);
     let rejected = ((401, -2015), "Invalid API-key, IP, or permissions for action.");
-    let expect = |reply: rest_venue::Reply, expected: ((u16, i64), &str)| {
+    let expect = |reply: crate::rest_venue::Reply, expected: ((u16, i64), &str)| {
         assert_eq!((reply.code(), reply.text()), expected, "{reply:?}");
     };
     for client in [&reader, &elsewhere, &revoked, &Client { key: "u".repeat(64), ..venue.alice.clone() }] {
@@ -460,7 +455,7 @@ async fn bad_senders_are_refused_and_change_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parameters_travel_in_query_and_body_on_any_verb() {
-    let venue = Venue::start().await;
+    let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     let alice = &venue.alice;
     let order = |id: &str| format!("{}&newClientOrderId={id}&timestamp={}", changed(&[]), millis());
     // All in the body; split; the signature in the other part; overridden by the query.
@@ -494,7 +489,7 @@ async fn parameters_travel_in_query_and_body_on_any_verb() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn public_queries_answer_and_check_what_is_asked() {
-    let venue = Venue::start().await;
+    let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     assert_eq!(venue.get("/api/v3/ping").await.body, json!({}));
     assert!(venue.get("/api/v3/time").await.body["serverTime"].as_u64().unwrap().abs_diff(millis()) < 60_000);
     let info = venue.get("/api/v3/exchangeInfo?symbols=%5B%22BTCUSDT%22%5D").await.body;
@@ -589,7 +584,7 @@ async fn public_queries_answer_and_check_what_is_asked() {
 async fn weights_and_orders_are_counted_and_limited() {
     let mut config = Config::default();
     (config.limits.request_weight_1m, config.limits.orders_10s, config.limits.ban_after) = (400, 3, 2);
-    let venue = Venue::start_with(config).await;
+    let venue = Venue::start_in(PARTITIONS, config).await;
     // The window ends with the minute (of ten seconds, for orders); begin where neither ends soon.
     while millis() % 60_000 > 45_000 || millis() % 10_000 > 7_000 {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -629,7 +624,7 @@ async fn weights_and_orders_are_counted_and_limited() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_makes_the_market_may_place_more() {
-    let venue = Venue::start().await;
+    let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     let sell = "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=1&price=20000";
     for count in 1..=7 {
         assert_eq!(venue.alice.order(sell).await.header("x-mbx-order-count-1d"), count);
@@ -644,7 +639,7 @@ async fn whoever_makes_the_market_may_place_more() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopping_venue_refuses_commands_and_lets_requests_end() {
-    let venue = Venue::start().await;
+    let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     assert_eq!(venue.get("/readyz").await.status, 200);
     venue.app.stop();
     let refused = venue.alice.order(&changed(&[])).await;
@@ -658,7 +653,7 @@ async fn a_stopping_venue_refuses_commands_and_lets_requests_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_there_are_too_many_orders_new_ones_are_not_even_read() {
-    let venue = Venue::start().await;
+    let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     let resting = venue.bob.limit("BUY", "1", "10000").await;
     venue.shut.store(true, Ordering::Relaxed);
     let refused = venue.bob.order(&changed(&[])).await;

@@ -1,10 +1,8 @@
 //! A venue of three partitions answers its clients as one of a single partition does: the tests of the API once more, and one long
 //! random day at both venues, answer by answer.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-#![allow(dead_code, reason = "the venue is shared with other tests")]
-
 #[path = "rest.rs"]
+#[allow(clippy::duplicate_mod, reason = "the same tests, in a venue of several partitions")]
 mod rest;
 
 use std::collections::BTreeMap;
@@ -14,10 +12,11 @@ use crossbook_gateway::Config;
 use crossbook_types::AccountId;
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
-use rest::rest_venue::{Client, Reply, Venue, millis};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::rest_venue::{Client, Reply, Venue, millis};
 
 const PARTITIONS: u16 = 3;
 const STEPS: usize = 400;
@@ -206,7 +205,7 @@ async fn three_partitions_answer_as_one() {
 /// A change of the rules holds for every order that is sent after it was answered, wherever the account and the market are.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_operator_changes_holds_everywhere_at_once() {
-    let venue = Venue::start().await;
+    let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     for round in 0..20 {
         let client = venue.client(&format!("client {round}")).await;
         let status = if round % 2 == 0 { "HALT" } else { "TRADING" };

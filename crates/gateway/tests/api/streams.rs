@@ -1,9 +1,5 @@
 //! Streams and the WebSocket API over real sockets, against a whole venue in this process.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
-mod ws_venue;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,7 +7,8 @@ use crossbook_types::{AccountId, Side};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
-use ws_venue::{Socket, Venue};
+
+use crate::ws_venue::{Socket, Venue};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -2,11 +2,6 @@
 //! key that must not get through. An operation that is added to [`OPERATIONS`] is tried here without another word; one with a required
 //! parameter that is not known here fails until [`parameters`] says what to send.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-#![allow(dead_code, reason = "the venue is shared with other tests")]
-
-mod rest_venue;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -15,14 +10,14 @@ use crossbook_gateway::auth::Security;
 use crossbook_gateway::operations::{OPERATIONS, Operation};
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
-use rest_venue::{Client, Reply, TOKEN, Venue, millis};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-const PARTITIONS: u16 = 1;
+use crate::rest_venue::{Client, Reply, TOKEN, Venue, millis};
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What whoever has no right to something is told.
@@ -546,7 +541,7 @@ async fn almost_right_is_wrong() {
 
 /// The routes of the admin API as its source has them, with numbers and names in the place of its variables.
 fn admin_routes(venue: &Venue) -> Vec<(Method, String)> {
-    let source = include_str!("../src/admin.rs");
+    let source = include_str!("../../src/admin.rs");
     let mut routes = Vec::new();
     for line in source.lines() {
         let Some((verb, rest)) = line.trim().strip_prefix("(&Method::").and_then(|rest| rest.split_once(", [")) else {

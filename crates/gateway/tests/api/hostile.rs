@@ -1,19 +1,13 @@
 //! The client API among hostile clients: too much, too slowly, ill framed, or asking for what is not theirs.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-#![allow(dead_code, reason = "the venue is shared with other tests")]
-
-mod rest_venue;
-
 use std::time::Duration;
 
 use crossbook_gateway::Config;
-use rest_venue::{Client, Venue};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const PARTITIONS: u16 = 1;
+use crate::rest_venue::{Client, Venue};
 
 async fn talk(venue: &Venue, text: &str) -> String {
     let mut stream = TcpStream::connect(venue.http).await.unwrap();

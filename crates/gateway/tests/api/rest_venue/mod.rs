@@ -1,5 +1,5 @@
 //! A venue in this process, furnished over its own admin API: one market, two accounts with money and keys. It has as many partitions
-//! as the test's `PARTITIONS` says: one is the embedded venue, several stand behind a gateway that is the same.
+//! as it is started with: one is the embedded venue, several stand behind a gateway that is the same.
 
 mod partitions;
 mod turnstile;
@@ -29,6 +29,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use turnstile::Turnstile;
+
+use crate::PARTITIONS;
 
 pub const TOKEN: &str = "the operator's token";
 
@@ -166,7 +168,7 @@ impl Venue {
     }
 
     pub async fn start_with(config: Config) -> Self {
-        Self::start_in(crate::PARTITIONS, config).await
+        Self::start_in(PARTITIONS, config).await
     }
 
     pub async fn start_in(partitions: u16, config: Config) -> Self {

@@ -1,15 +1,9 @@
 //! The operator's API, against a whole venue in this process.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-#![allow(dead_code, reason = "the venue is shared with other tests")]
-
-mod rest_venue;
-
 use reqwest::Method;
-use rest_venue::Venue;
 use serde_json::{Value, json};
 
-const PARTITIONS: u16 = 1;
+use crate::rest_venue::Venue;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_happens_without_the_token() {

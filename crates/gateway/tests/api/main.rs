@@ -1,0 +1,23 @@
+//! The client API and the operator's, over real sockets against whole venues in this process.
+//!
+//! One program, because each further one is linked against the whole gateway again.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod admin;
+mod hostile;
+mod opening;
+mod partitions;
+mod past_venue;
+mod recall;
+mod rest;
+mod rest_venue;
+mod security;
+mod streams;
+#[path = "../../../views/tests/venue/mod.rs"]
+#[allow(dead_code, reason = "the venue is shared with the tests of the views")]
+mod venue;
+mod ws_venue;
+
+/// Of how many partitions a venue is where nothing else is said.
+const PARTITIONS: u16 = 1;
