@@ -15,7 +15,7 @@ use crossbook_types::{
 use crossbook_views::{
     AggregateTradeId, Candle, CandleQuery, Interval, Limits, MarketData, Offset, OwnTrade, Views, Window,
 };
-use venue::{ACCOUNTS, Draw, MARKETS, Venue};
+use venue::{ACCOUNTS, Draw, MARKETS, Venue, everything};
 
 const SECOND: u64 = 1_000_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -26,19 +26,6 @@ fn fold(venue: &Venue, limits: Limits) -> Views {
         views.apply_all(*cause, events);
     }
     views
-}
-
-fn generous() -> Limits {
-    let all = 1_000_000;
-    Limits {
-        closed_orders_per_account: all,
-        closed_orders_per_market: all,
-        own_trades_per_account: all,
-        own_trades_per_market: all,
-        trades_per_market: all,
-        aggregate_trades_per_market: all,
-        candles_per_interval: all,
-    }
 }
 
 fn tight() -> Limits {
@@ -73,7 +60,7 @@ fn accounts() -> impl Iterator<Item = AccountId> {
 fn depth_is_what_the_events_add_up_to() {
     let mut venue = Venue::open(1);
     venue.trade(4_000, SECOND);
-    let mut views = Views::new(generous());
+    let mut views = Views::new(everything());
     let mut naive: BTreeMap<(u32, Side, Price), Quantity> = BTreeMap::new();
     let mut updates = [0; MARKETS as usize];
     for (cause, events) in &venue.log {
@@ -108,7 +95,7 @@ fn depth_is_what_the_events_add_up_to() {
 fn balances_are_those_of_the_ledger() {
     let mut venue = Venue::open(2);
     venue.trade(4_000, SECOND);
-    let views = fold(&venue, generous());
+    let views = fold(&venue, everything());
     for account in accounts() {
         for asset in (0..=MARKETS).map(AssetId) {
             let (seen, real) =
@@ -125,7 +112,7 @@ fn balances_are_those_of_the_ledger() {
 fn trades_are_listed_and_aggregated() {
     let mut venue = Venue::open(3);
     venue.trade(4_000, SECOND);
-    let views = fold(&venue, generous());
+    let views = fold(&venue, everything());
     let trades = trades(&venue, 0);
     let data = market(&views, 0);
     let listed: Vec<_> =
@@ -215,7 +202,7 @@ fn candles_equal_a_fold_over_the_trades() {
     for (seed, pause, span) in [(4, SECOND / 2, 0..5), (5, 5 * MINUTE, 3..12), (6, 8 * 60 * MINUTE, 10..16)] {
         let mut venue = Venue::open(seed);
         venue.trade(800, pause);
-        let views = fold(&venue, generous());
+        let views = fold(&venue, everything());
         let data = market(&views, 1);
         let trades = trades(&venue, 1);
         let length = venue.now.0 - venue::START.0;
@@ -316,7 +303,7 @@ fn tickers_equal_a_window_over_the_trades() {
 fn orders_and_own_trades_are_found_in_every_way() {
     let mut venue = Venue::open(9);
     venue.trade(4_000, SECOND);
-    let views = fold(&venue, generous());
+    let views = fold(&venue, everything());
     for symbol in 0..MARKETS {
         let data = market(&views, symbol);
         for account in accounts() {
@@ -415,7 +402,7 @@ fn memory_is_bounded_and_says_what_it_dropped() {
     let mut venue = Venue::open(10);
     venue.trade(35_000, 20 * MINUTE);
     let limits = tight();
-    let (views, whole) = (fold(&venue, limits.clone()), fold(&venue, generous()));
+    let (views, whole) = (fold(&venue, limits.clone()), fold(&venue, everything()));
     for symbol in 0..MARKETS {
         let (data, all) = (market(&views, symbol), market(&whole, symbol));
         let kept: Vec<_> = data.trades().last(usize::MAX).collect();
@@ -483,7 +470,7 @@ fn memory_is_bounded_and_says_what_it_dropped() {
 fn what_was_brought_near_before_is_folded_alike() {
     let mut venue = Venue::open(12);
     venue.trade(2_000, 5 * MINUTE);
-    for limits in [generous(), tight()] {
+    for limits in [everything(), tight()] {
         let whole = fold(&venue, limits.clone()).state();
         for batch in [1, 7, 300] {
             let mut views = Views::new(limits.clone());
@@ -503,7 +490,7 @@ fn what_was_brought_near_before_is_folded_alike() {
 fn a_snapshot_goes_on_as_if_never_interrupted() {
     let mut venue = Venue::open(11);
     venue.trade(3_000, 5 * MINUTE);
-    for limits in [generous(), tight()] {
+    for limits in [everything(), tight()] {
         let straight = fold(&venue, limits.clone());
         let whole = straight.state();
         for cut in [0, 1, 10, venue.log.len() / 2, venue.log.len()] {
@@ -527,7 +514,7 @@ fn a_snapshot_goes_on_as_if_never_interrupted() {
         }
     }
     // Tighter limits apply to what was kept before.
-    let narrowed = Views::restore(fold(&venue, generous()).state(), tight()).unwrap();
+    let narrowed = Views::restore(fold(&venue, everything()).state(), tight()).unwrap();
     assert_eq!(market(&narrowed, 0).trades().last(usize::MAX).count(), tight().trades_per_market);
     for account in accounts() {
         assert!(
@@ -540,7 +527,7 @@ fn a_snapshot_goes_on_as_if_never_interrupted() {
 fn a_broken_snapshot_is_refused() {
     let mut venue = Venue::open(12);
     venue.trade(300, SECOND);
-    let bytes = postcard::to_stdvec(&fold(&venue, generous()).state()).unwrap();
+    let bytes = postcard::to_stdvec(&fold(&venue, everything()).state()).unwrap();
     let mut refused = 0;
     let mut draw = Draw(12);
     for _ in 0..3_000 {

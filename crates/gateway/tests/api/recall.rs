@@ -8,25 +8,12 @@ use crossbook_views::{Interval, Limits, Offset, Views};
 use futures_util::{StreamExt as _, stream};
 
 use crate::past_venue::{Desk, Tables, Told, accounts};
-use crate::venue::{ACCOUNTS, Draw, MARKETS};
+use crate::venue::{ACCOUNTS, Draw, MARKETS, everything};
 
 const SYMBOLS: [&str; MARKETS as usize] = ["BTCUSDT", "ETHUSDT"];
 const MINUTE: u64 = 60_000_000;
 /// How many questions are under way together.
 const ASKED_AT_ONCE: usize = 8;
-
-fn everything() -> Limits {
-    let all = 1_000_000;
-    Limits {
-        closed_orders_per_account: all,
-        closed_orders_per_market: all,
-        own_trades_per_account: all,
-        own_trades_per_market: all,
-        trades_per_market: all,
-        aggregate_trades_per_market: all,
-        candles_per_interval: all,
-    }
-}
 
 /// Nothing but what cannot be done without.
 fn nothing() -> Limits {

@@ -9,6 +9,7 @@ use crossbook_types::{
     OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId,
     SymbolId, SymbolName, TimeInForce, Timestamp, TransferId, market,
 };
+use crossbook_views::Limits;
 
 /// Sunday, 22 November 2026, 21:18:54 UTC.
 pub const START: Timestamp = Timestamp(1_795_382_334_000_000);
@@ -26,6 +27,20 @@ impl Draw {
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         let z = z ^ (z >> 31);
         ((u128::from(z) * u128::from(bound)) >> 64) as u64
+    }
+}
+
+/// More than such a venue ever has: views with these forget nothing.
+pub fn everything() -> Limits {
+    let all = 1_000_000;
+    Limits {
+        closed_orders_per_account: all,
+        closed_orders_per_market: all,
+        own_trades_per_account: all,
+        own_trades_per_market: all,
+        trades_per_market: all,
+        aggregate_trades_per_market: all,
+        candles_per_interval: all,
     }
 }
 
