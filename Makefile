@@ -10,6 +10,9 @@ BINARY  := target/release/crossbook
 TOOLS   := target/tools
 CARGO_DENY_VERSION := 0.20.2
 
+# What the client suite runs against.
+CROSSBOOK_BINARY ?= target/debug/crossbook
+
 # What the client suite is given; `make clients PYTEST_ARGS="-k ccxt -x"` runs a part of it.
 PYTEST_ARGS ?=
 
@@ -61,7 +64,7 @@ cluster: build require-redis require-mariadb require-haproxy ## A whole cluster 
 	$(BINARY) cluster --replicas $(REPLICAS) $(CLUSTER_ARGS)
 
 test: FUZZ_SECONDS = 5
-test: lint unit bugs fuzz page guard recorded clients ## Everything: formatting, clippy, unit tests, planted bugs, a little fuzzing, the page, release build, instruction counts, real clients
+test: lint unit bugs fuzz page guard recorded clients ## Everything: formatting, clippy, unit tests, planted bugs, a little fuzzing, the page, instruction counts of a release build, real clients
 
 lint: require-rust ## Formatting, and clippy with warnings as errors
 	$(CARGO) fmt --all --check
@@ -76,15 +79,16 @@ unit: require-rust require-mariadb require-redis require-haproxy ## Tests of the
 simulate: require-rust ## Simulated worlds in which everything fails, SEEDS of them that nobody has seen; a failure prints its seed
 	$(CARGO) run --locked -p crossbook-simulator --bin simulate -- --seeds $(SEEDS) $(SIMULATE_ARGS)
 
-# The wrapper compiles only the crates of the workspace anew, and cargo keeps them apart from those without bugs.
+# The wrapper compiles only the crates of the workspace anew, and cargo keeps them apart from those without bugs. As the whole workspace, so
+# that the libraries below them are those that `unit` has compiled.
 bugs: require-rust ## Bugs planted on purpose, each found by the simulator within its budget of worlds; prints a table
-	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/crates/simulator/rustc-with-bugs $(CARGO) test --locked -p crossbook-simulator --test bugs -- --nocapture --test-threads=1
+	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/crates/simulator/rustc-with-bugs $(CARGO) test --locked --workspace --test bugs -- --nocapture --test-threads=1
 
-# The wrapper compiles only the crates of the workspace anew, so that they tell the fuzzer where it gets. As the whole workspace, so that
-# the libraries below it are those that `unit` has compiled.
+# The wrapper compiles only the crates of the workspace anew, so that they tell the fuzzer where it gets. As the whole workspace and with one of
+# its tests, so that the libraries below it are those that `unit` has compiled: tests ask some of them for more features.
 fuzz: require-rust require-cxx ## Every decoder of outside bytes under a coverage-guided fuzzer, FUZZ_SECONDS each; prints a table, and of a crash how to see it again
 	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/crates/fuzz/rustc-with-coverage \
-	  $(CARGO) build --locked --workspace --features crossbook-fuzz/libfuzzer --bin fuzz
+	  $(CARGO) build --locked --workspace --features crossbook-fuzz/libfuzzer --bin fuzz --test corpus
 	target/debug/fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
 
 # One after the other, so that the times mean something.
@@ -100,16 +104,18 @@ page: require-node ## Tests of the page's own JavaScript
 	$(NODE) --test web/*.test.js
 
 guard: require-rust require-valgrind ## Instructions and allocations of fixed workloads, within a tenth of what is written down
-	$(CARGO) run --release --locked -p crossbook --example guard -- check
+	$(CARGO) run --release --locked -p crossbook-guard -- check
 
 guard-renew: require-rust require-valgrind ## Writes down what they are now, where a change is meant to cost what it costs
-	$(CARGO) run --release --locked -p crossbook --example guard -- renew
+	$(CARGO) run --release --locked -p crossbook-guard -- renew
 
 recorded: require-rust ## Logs that were recorded once, replayed by a release build: each state must be what it was
-	$(CARGO) run --release --locked -p crossbook --example recorded
+	$(CARGO) run --release --locked -p crossbook-guard --bin recorded
 
-clients: build $(VENV)/.installed $(MODULES)/.installed ## Real, unmodified exchange clients against the release binary
-	$(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
+# The binary that `unit` has compiled, with the same libraries (see `fuzz`). CROSSBOOK_BINARY=target/release/crossbook for another.
+clients: require-rust $(VENV)/.installed $(MODULES)/.installed ## Real, unmodified exchange clients against the binary
+	$(CARGO) build --locked --workspace --bin crossbook --test documents
+	CROSSBOOK_BINARY=$(abspath $(CROSSBOOK_BINARY)) $(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
 
 bench: bench-engine bench-growth bench-structures bench-log bench-venue bench-store ## Benchmarks: book and engine, growth, structures, the log, a venue over its API, the history in SQL
 

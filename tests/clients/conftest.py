@@ -48,7 +48,7 @@ def answers_fit_the_models(caplog):
 
 @pytest.fixture(scope="session")
 def venue(tmp_path_factory):
-    assert BINARY.exists(), f"{BINARY} is missing: make build"
+    assert BINARY.exists(), f"{BINARY} is missing: make clients"
     venue = Venue(tmp_path_factory.mktemp("venue")).start()
     venue.make_asset("USDT")
     yield venue

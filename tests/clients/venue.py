@@ -1,4 +1,4 @@
-"""A venue to test against: the release binary in a process of its own, on free local ports, with a fresh data folder.
+"""A venue to test against: the binary in a process of its own, on free local ports, with a fresh data folder.
 
 `Venue` starts, stops and kills it, and speaks its admin API. `Account` is an account on it with its API keys. Nothing here
 knows how the venue works inside; it is what an operator has.
@@ -21,7 +21,7 @@ import requests
 from keys import KeyPair
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-BINARY = Path(os.environ.get("CROSSBOOK_BINARY", REPOSITORY / "target/release/crossbook"))
+BINARY = Path(os.environ.get("CROSSBOOK_BINARY", REPOSITORY / "target/debug/crossbook"))
 ADMIN_TOKEN = "an-admin-token-of-the-client-suite"
 SECRET_KEY = "5c" * 32
 START_DEADLINE_SECONDS = 20

@@ -1,5 +1,5 @@
 //! Replays recorded logs and holds every thousandth state to what it was when they were recorded. The test of the debug build and the program
-//! of the release build (`examples/recorded.rs` of `crossbook`) do the same with it.
+//! of the release build (`recorded` of `crossbook-guard`) do the same with it.
 
 use crossbook_engine::{Body, Events, Partition, Routing};
 use crossbook_log::{FileReader, Reader as _, Until};

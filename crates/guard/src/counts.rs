@@ -165,7 +165,7 @@ impl fmt::Display for Verdict<'_> {
         }
         writeln!(
             f,
-            "\nMore than {TOLERANCE} % away from crates/crossbook/examples/guard/counts.toml. If that is not meant, look for what has \
+            "\nMore than {TOLERANCE} % away from crates/guard/counts.toml. If that is not meant, look for what has \
              changed:\n`valgrind --tool=callgrind` and `callgrind_annotate` tell where the instructions go. If it is meant, accept it with \
              `make guard-renew`\nand commit the file with the change."
         )

@@ -27,7 +27,7 @@ use workloads::Workloads;
 static ALLOCATOR: allocations::Counted = allocations::Counted;
 
 /// What the counts are held against.
-const COUNTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/guard/counts.toml");
+const COUNTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/counts.toml");
 /// Commands of the workload that fill the book.
 const WARMUP: usize = 10_000;
 /// Commands of the workload after that.
