@@ -36,6 +36,8 @@ pub struct Report {
     command_line: String,
     began: String,
     machine: Machine,
+    /// When it began.
+    ticks: Option<machine::Ticks>,
     sections: Vec<Section>,
 }
 
@@ -50,6 +52,7 @@ impl Report {
             command_line: machine::command_line(std::env::args()),
             began: machine::now(),
             machine: Machine::here(folder),
+            ticks: machine::Ticks::now(),
             sections: Vec::new(),
         }
     }
@@ -57,6 +60,15 @@ impl Report {
     /// Adds a section.
     pub fn push(&mut self, section: Section) {
         self.sections.push(section);
+    }
+
+    /// Where it was made, and what became of it there until now, as pairs of a name and a text.
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        let mut facts = self.machine.facts();
+        if let Some((now, then)) = machine::Ticks::now().zip(self.ticks) {
+            facts.push(("Stolen by the host", format!("{:.1} % of the processors' time", now.stolen_since(then))));
+        }
+        facts
     }
 
     /// The machine it is of.

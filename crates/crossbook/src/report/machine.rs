@@ -59,6 +59,35 @@ impl Machine {
     }
 }
 
+/// What the processors did since the machine was started, as far as the system tells: in ticks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Ticks {
+    all: u64,
+    /// A processor had something to do, and the host gave its time to another guest.
+    stolen: u64,
+}
+
+impl Ticks {
+    /// Until now.
+    pub(super) fn now() -> Option<Self> {
+        Self::parse(&fs::read_to_string("/proc/stat").ok()?)
+    }
+
+    /// The first line, of all processors together: proc_stat(5).
+    fn parse(stat: &str) -> Option<Self> {
+        let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
+        // What guests of this machine use, behind these, is counted as time of its users already.
+        let ticks: Vec<u64> = fields.take(8).map(str::parse).collect::<Result<_, _>>().ok()?;
+        Some(Self { all: ticks.iter().sum(), stolen: *ticks.get(7)? })
+    }
+
+    /// The part that was stolen from then to now, in hundredths.
+    pub(super) fn stolen_since(self, then: Self) -> f64 {
+        let all = self.all.saturating_sub(then.all).max(1);
+        self.stolen.saturating_sub(then.stolen) as f64 / all as f64 * 100.0
+    }
+}
+
 /// The time in UTC, to the second.
 pub(super) fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
@@ -155,6 +184,17 @@ mod tests {
         );
         assert_eq!(shown(&["crossbook", "two words", "it's", ""]), r"crossbook 'two words' 'it'\''s' ''");
         assert_eq!(shown(&["crossbook", "http://[::1]:80/a@b:c"]), "crossbook 'http://[::1]:80/a@b:c'");
+    }
+
+    #[test]
+    fn what_the_host_took_is_known() {
+        let ticks = |stat| Ticks::parse(stat).unwrap();
+        let then = ticks("cpu  100 0 50 800 20 0 10 20 7 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n");
+        let now = ticks("cpu  150 0 70 880 20 0 10 70 9 0\n");
+        assert_eq!(now.stolen_since(then), 25.0);
+        assert_eq!(then.stolen_since(then), 0.0);
+        assert_eq!(Ticks::parse("cpu  1 2 3\n"), None);
+        assert_eq!(Ticks::parse("intr 1\n"), None);
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn facts(out: &mut String, report: &Report) {
     out.push_str("<dl>\n");
     let command_line = format!("<code>{}</code>", escape(&report.command_line));
     let told = [("Command", command_line), ("Begun", escape(&report.began))].into_iter();
-    let machine = report.machine.facts().into_iter().map(|(name, text)| (name, escape(&text)));
+    let machine = report.facts().into_iter().map(|(name, text)| (name, escape(&text)));
     for (name, text) in told.chain(machine) {
         let _ = writeln!(out, "<div><dt>{name}</dt><dd>{text}</dd></div>");
     }

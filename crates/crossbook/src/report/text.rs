@@ -10,7 +10,7 @@ pub(super) fn render(report: &Report) -> String {
     if !report.summary.is_empty() {
         let _ = writeln!(out, "{}", report.summary);
     }
-    let facts: Vec<_> = report.machine.facts().into_iter().map(|(name, text)| format!("{name}: {text}")).collect();
+    let facts: Vec<_> = report.facts().into_iter().map(|(name, text)| format!("{name}: {text}")).collect();
     let _ = writeln!(out, "{}", facts.join("; "));
     for section in &report.sections {
         let _ = writeln!(out, "\n{}\n{}", section.heading, "-".repeat(section.heading.chars().count()));
