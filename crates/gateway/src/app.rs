@@ -9,6 +9,7 @@
 //! partition there is nothing to wait for.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -263,16 +264,20 @@ impl App {
     }
 
     /// Refuses what can be refused before it is read: new orders when there are too many. Whoever sends more than can be done then costs little, and
-    /// those that are admitted do not wait for it.
+    /// those that are admitted do not wait for it. It counts all the same: whoever goes on for long enough is banned.
     ///
     /// # Errors
-    /// -1008 if this operation is to be refused now.
-    pub(crate) fn admit(&self, operation: &Operation) -> Result<(), ApiError> {
-        if operation.is_order() && self.entrance.refuses_orders() {
-            self.busy_at_node.increment(1);
-            return Err(ApiError::busy());
+    /// If this operation is to be refused now: -1003 if the sender is at its limit, else -1016 if the venue is stopping, else -1008.
+    pub(crate) fn admit(&self, operation: &Operation, ip: IpAddr, now: Timestamp) -> Result<(), ApiError> {
+        if !operation.is_order() || !self.entrance.refuses_orders() {
+            return Ok(());
         }
-        Ok(())
+        self.limits.charge(ip, 1, now)?;
+        if self.is_stopping() {
+            return Err(ApiError::shutting_down());
+        }
+        self.busy_at_node.increment(1);
+        Err(ApiError::busy())
     }
 
     /// Waits until the views show everything of `subject` that anyone was told before.

@@ -92,15 +92,11 @@ impl Rest {
         let app = &*self.app;
         let (parts, body) = request.into_parts();
         let body = server::read_body(body, &app.config.server).await?;
-        if let Err(busy) = app.admit(operation) {
-            // It counts all the same: whoever goes on for long enough is banned.
-            app.limits.charge(ip, 1, app.now())?;
-            return Err(busy);
-        }
+        let now = app.now();
+        app.admit(operation, ip, now)?;
         let body = std::str::from_utf8(&body)
             .map_err(|_| ApiError::bad_request(-1100, "Illegal characters found in a parameter."))?;
         let query = parts.uri.query().unwrap_or_default();
-        let now = app.now();
         let parameters = Parameters::parse(query, body);
         let weight = parameters.as_ref().map_or(1, |parameters| operation.weight(parameters));
         let mut used = app.limits.charge(ip, weight, now)?;

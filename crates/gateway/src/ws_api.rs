@@ -120,8 +120,7 @@ impl ApiSession {
         envelope: Envelope,
         now: Timestamp,
     ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
-        if let Err(busy) = self.app.admit(operation) {
-            let error = self.app.limits.charge(self.ip, 1, now).err().unwrap_or(busy);
+        if let Err(error) = self.app.admit(operation, self.ip, now) {
             self.app.rejections.count(operation, &error);
             self.outbox().push(envelope.error(&error, &Usage::of(&self.app, self.ip, None), now));
             return None;

@@ -8,8 +8,10 @@
 //! it. One that stays, because more comes than can be done, only makes everybody late: letting it be long admits no more than keeping it short. So there are
 //! two bounds, as in the CoDel discipline for queues of packets (Nichols and Jacobson, "Controlling Queue Delay", ACM Queue 2012) and what services have made
 //! of it (Maurer, "Fail at Scale", ACM Queue 2015): the longer one, `wait_max`, always holds; the shorter one, `standing_max`, holds for new
-//! orders while the queue stands. It does so once it has not been empty for as long as the longer bound, until next to nobody had to be refused for
-//! that long; that it is empty for a moment does not end it, as senders that are held up for a moment all come at once then. Cancels take
+//! orders while the queue stands. It does so once it has not been empty for as long as the longer bound, until for that long next to nobody had to be
+//! refused, or all that came, refused or not, was clearly less than can be done; that it is empty for a moment does not end it, as senders that are held
+//! up for a moment all come at once then. The second of these ends it where a disk or a processor stands still now and then: what comes
+//! after each pause is too much for a moment, and would be refused for ever, though most of the time there is nothing to do. Cancels take
 //! risk off a book and are what everybody sends when something is wrong, so that only the longer bound holds for them.
 
 use std::sync::Arc;
@@ -26,6 +28,8 @@ const MEMORY: u64 = 8;
 const SLOWER_AT_ONCE: u64 = 4;
 /// A queue stands for as long as one order is refused for so many requests that are taken.
 const TAKEN_FOR_ONE_REFUSED: u64 = 16;
+/// And for as long as what comes is more work than the time it comes in, but for one part in so many.
+const SPARE_ONE_IN: u64 = 8;
 
 /// How long requests may wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -143,10 +147,12 @@ impl Backlog {
         if let Some(window) = *standing {
             let age = now.saturating_sub(window.began);
             let taken = begun.taken.wrapping_sub(window.taken);
-            let many_refused = window.refused.saturating_mul(TAKEN_FOR_ONE_REFUSED) >= taken;
             if age > self.wait_max {
+                let many_refused = window.refused.saturating_mul(TAKEN_FOR_ONE_REFUSED) >= taken;
+                let is_too_much = self.work(taken.saturating_add(window.refused)) > age - age / SPARE_ONE_IN;
                 // Where nobody came too late for so long that the window's end went by unseen, it is over.
-                *standing = (many_refused && age <= self.wait_max.saturating_mul(2)).then_some(begun);
+                let is_seen = age <= self.wait_max.saturating_mul(2);
+                *standing = (many_refused && is_too_much && is_seen).then_some(begun);
             }
         }
         let never_empty = || now.saturating_sub(shared.empty.load(Ordering::Relaxed)) > self.wait_max;
@@ -166,6 +172,11 @@ impl Backlog {
     fn wait(&self, queued: usize) -> u64 {
         let turns = 1 + queued as u64 / self.batch;
         turns.saturating_mul(self.shared.turn.load(Ordering::Relaxed))
+    }
+
+    /// How long so many requests take, if turns are full.
+    fn work(&self, requests: u64) -> u64 {
+        requests.saturating_mul(self.shared.turn.load(Ordering::Relaxed)) / self.batch
     }
 
     fn now(&self) -> u64 {
@@ -255,6 +266,23 @@ mod tests {
         assert!(order(40, 1_403), "and stands again");
         empty(9_000);
         assert!(!order(40, 9_001), "nobody came too late for seconds");
+    }
+
+    #[test]
+    fn what_comes_after_pauses_does_not_keep_a_queue_standing() {
+        let backlog = backlog(1, 100, 1);
+        backlog.turned(Duration::from_millis(2), 1);
+        let order = |queued, at_ms: u64| backlog.refuses_order(queued, || at_ms * MS);
+        let pause = |ends_ms: u64, refused: usize| {
+            backlog.turned(Duration::from_millis(2), 10);
+            backlog.shared.empty.store((ends_ms - 30) * MS, Ordering::Relaxed);
+            (0..5).filter(|_| order(10, ends_ms)).count() == refused
+        };
+        // The disk stood still for longer than anybody may wait.
+        assert!(order(60, 1_000));
+        assert!(pause(1_050, 5), "for 100 ms only what can be done at once is taken");
+        assert!(pause(1_101, 0), "26 came in 101 ms, of 2 ms each");
+        assert!(pause(1_150, 0) && pause(1_200, 0), "and may come so for ever");
     }
 
     #[test]

@@ -644,6 +644,8 @@ async fn a_stopping_venue_refuses_commands_and_lets_requests_end() {
     venue.app.stop();
     let refused = venue.alice.order(&changed(&[])).await;
     assert_eq!((refused.code(), refused.text()), ((503, -1016), "This service is no longer available."));
+    venue.shut.store(true, Ordering::Relaxed);
+    assert_eq!(venue.alice.order(&changed(&[])).await.code(), (503, -1016), "with too many orders before it, too");
     assert_eq!(venue.get("/readyz").await.status, 503);
     assert_eq!(venue.alice.get("/api/v3/account", "").await.status, 200, "questions are still answered");
     let address = venue.http;
