@@ -43,6 +43,9 @@ pub struct Options {
     pub queue_wait_standing_ms: u64,
     /// Requests in one batch, which share one sync of the disk.
     pub batch_requests_max: usize,
+    /// Microseconds from the beginning of one batch to that of the next, at least; what comes meanwhile shares the next sync. For disks whose
+    /// operations are limited or paid for. 0: as soon as the disk is done.
+    pub batch_interval_us: u64,
     /// Batches that may wait for the publisher; the partition waits when there are more.
     pub publish_batches_max: usize,
 }
@@ -54,6 +57,7 @@ impl Default for Options {
             queue_wait_max_ms: 100,
             queue_wait_standing_ms: 10,
             batch_requests_max: 1_024,
+            batch_interval_us: 0,
             publish_batches_max: 64,
         }
     }
@@ -128,7 +132,9 @@ impl Handle {
     /// Whether a new order would be refused now, whatever it says. Asking costs less than reading one.
     #[must_use]
     pub fn refuses_orders(&self) -> bool {
-        self.inbound.is_full() || self.backlog.is_too_long_for_orders(self.inbound.len())
+        // A queue that is full is asked about its time, too: those that it refuses are among those that tell whether it stands.
+        let is_too_long = self.backlog.is_too_long_for_orders(self.inbound.len());
+        is_too_long || self.inbound.is_full()
     }
 
     /// Has the live partition added up between two batches. Trading waits for it: some milliseconds for a hundred thousand
@@ -284,6 +290,7 @@ fn run_partition<L: Log>(
     backlog: &Backlog,
 ) -> Result<(Partition, L), crate::node::Error> {
     let mut stopping = false;
+    let mut pace = Pace { interval: Duration::from_micros(options.batch_interval_us), last: None };
     while !stopping {
         let was_empty = requests.is_empty();
         // One message is waited for; whatever else is there by then goes into the same batch.
@@ -291,6 +298,9 @@ fn run_partition<L: Log>(
         if was_empty {
             backlog.emptied();
         }
+        // What comes meanwhile stays in the queue, where it counts as waiting.
+        thread::sleep(pace.pause(Instant::now()));
+        pace.last = Some(Instant::now());
         loop {
             match message {
                 Inbound::Request(request) => {
@@ -300,11 +310,11 @@ fn run_partition<L: Log>(
                     }
                 }
                 Inbound::Audit(reply) => {
-                    turn_all(&mut node, backlog)?;
+                    turn_all(&mut node, backlog, pace.interval)?;
                     reply(audit(node.partition()));
                 }
                 Inbound::Trim(up_to) => {
-                    turn_all(&mut node, backlog)?;
+                    turn_all(&mut node, backlog, pace.interval)?;
                     node.log_mut().trim(up_to)?;
                 }
                 Inbound::Stop => {
@@ -321,17 +331,36 @@ fn run_partition<L: Log>(
             }
         }
         gauge!("crossbook_queue_depth", "stage" => "partition").set(requests.len() as f64);
-        turn_all(&mut node, backlog)?;
+        turn_all(&mut node, backlog, pace.interval)?;
     }
     let (partition, log, _) = node.finish();
     Ok((partition, log))
 }
 
-fn turn_all<L: Log>(node: &mut Node<L, SystemClock, Relay>, backlog: &Backlog) -> Result<(), crate::node::Error> {
+/// Batches no sooner after one another than they may come.
+struct Pace {
+    interval: Duration,
+    /// When the last one began.
+    last: Option<Instant>,
+}
+
+impl Pace {
+    /// How long it is until the next batch may begin.
+    fn pause(&self, now: Instant) -> Duration {
+        self.last.map_or(Duration::ZERO, |last| self.interval.saturating_sub(now.saturating_duration_since(last)))
+    }
+}
+
+/// Turns as long as something waits in the node. `at_least`: what a turn takes for those who wait behind it, even if it is done sooner.
+fn turn_all<L: Log>(
+    node: &mut Node<L, SystemClock, Relay>,
+    backlog: &Backlog,
+    at_least: Duration,
+) -> Result<(), crate::node::Error> {
     while node.queued() > 0 {
         let began = Instant::now();
         let turn = node.turn()?;
-        backlog.turned(began.elapsed(), turn.commands as u64);
+        backlog.turned(began.elapsed().max(at_least), turn.commands as u64);
         let (records, bytes) = {
             let batch = node.log().last_batch();
             (batch.records, batch.bytes)

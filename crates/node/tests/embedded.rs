@@ -268,6 +268,24 @@ fn while_more_comes_than_can_be_done_orders_wait_less_and_cancels_go_on() {
     assert!(running.stop().is_some());
 }
 
+#[test]
+fn batches_come_no_sooner_after_one_another_than_they_may() {
+    let dir = tempfile::tempdir().unwrap();
+    let bounds = Options { batch_interval_us: 20_000, ..Options::default() };
+    let (running, go_on, answers) = gated(dir.path(), bounds);
+    drop(go_on);
+    let began = Instant::now();
+    for number in 1..=4 {
+        running
+            .handle()
+            .submit(Request { number: RequestNumber(number), body: traffic(number), deadline: None })
+            .unwrap();
+    }
+    (0..4).for_each(|_| answers.recv_timeout(DEADLINE).unwrap());
+    assert!(began.elapsed() >= Duration::from_millis(60), "three waits between four batches");
+    assert!(running.stop().is_some());
+}
+
 fn cancel() -> Body {
     let cancel_id = ClientOrderId::new_checked("b").unwrap();
     let (account, symbol, target) = (AccountId(1), SymbolId(0), Target::Order(OrderId(1)));

@@ -1,7 +1,7 @@
 //! `crossbook bench overload`: what becomes of a venue that is asked for ten times its normal load.
 //!
 //! A venue of its own is made slow on purpose, one order to a sync of the disk, so that there is something that this machine can send ten times as much
-//! of as it can take. First it is asked for as much as it can do, then for less and less of that, until all is done and nothing refused: that is what it
+//! of as it can take; over REST, where a request costs both sides many times as much, as slow as a disk with a thousand syncs a second. First it is asked for as much as it can do, then for less and less of that, until all is done and nothing refused: that is what it
 //! sustains, its normal load. Then it is asked for ten times that; then for the normal load again. Whoever is admitted must hardly notice, whoever is not
 //! must hear so at once, and it must be over when it is over.
 
@@ -44,6 +44,8 @@ const ADMITTED_MIN: f64 = 0.8;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Orders to a sync.
 const BATCH: &str = "1";
+/// From one sync to the next over REST, in microseconds, unless told otherwise.
+const INTERVAL_OVER_REST: u64 = 1_000;
 /// Orders under way on a WebSocket connection.
 const PIPELINE: usize = 64;
 /// Orders under way while it is asked for as much as it can do: always one that waits, and none that waits for so long that it is refused.
@@ -106,9 +108,15 @@ pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool
     let summary = "What becomes of a venue that is asked for ten times its normal load.";
     let mut report = Report::begin("Overload", summary, Some(folder.path()));
     let wait = options.queue_wait_ms.to_string();
+    let interval = options.batch_interval_us.unwrap_or(match options.over {
+        Over::Websocket => 0,
+        Over::Rest => INTERVAL_OVER_REST,
+    });
+    let batch_interval = interval.to_string();
     // There is no history, because it would take processors from the venue for as long as it is behind.
     let settings = [
         ("CROSSBOOK_NODE__BATCH_REQUESTS_MAX", BATCH),
+        ("CROSSBOOK_NODE__BATCH_INTERVAL_US", batch_interval.as_str()),
         ("CROSSBOOK_NODE__QUEUE_WAIT_STANDING_MS", wait.as_str()),
         ("CROSSBOOK_HISTORY__DATABASE", "none"),
     ];
@@ -167,7 +175,7 @@ pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool
         memory_after,
         pass: false,
     };
-    show(&measured, options, &mut report);
+    show(&measured, options, interval, &mut report);
     measured.pass = report.passed();
     println!("{}", report.text());
     if let Some(path) = &options.html {
@@ -179,7 +187,7 @@ pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool
     Ok(measured.pass)
 }
 
-fn show(measured: &Measured, options: &Overload, report: &mut Report) {
+fn show(measured: &Measured, options: &Overload, interval: u64, report: &mut Report) {
     let mut table = Table::new([
         "",
         "due/s",
@@ -209,8 +217,12 @@ fn show(measured: &Measured, options: &Overload, report: &mut Report) {
         ]);
     }
     let [normal, overload, after] = &measured.phases[..] else { return };
+    let paced = match interval {
+        0 => String::new(),
+        interval => format!(", {interval} µs from one to the next at least"),
+    };
     let text = format!(
-        "A venue that syncs after every order, and while there are too many admits those that will wait {} ms at most, does {:.0} orders/s. Its normal load is {} % of that: what it sustained, of {NORMAL_TRIED:?}, or else {NORMAL_LEAST}. Times count \
+        "A venue that syncs after every order{paced}, and while there are too many admits those that will wait {} ms at most, does {:.0} orders/s. Its normal load is {} % of that: what it sustained, of {NORMAL_TRIED:?}, or else {NORMAL_LEAST}. Times count \
          from when an order was sent, as the venue cannot help it if this machine, whose processors it shares, comes behind with sending; but \
          what that came to is told beside it, from when orders were due.",
         options.queue_wait_ms, measured.most_per_second, measured.normal_percent,

@@ -380,6 +380,10 @@ pub struct Overload {
     /// How long an order may have to wait for its turn while there are too many, in milliseconds; the venue refuses those that would wait longer.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub queue_wait_ms: u64,
+    /// From one order to the next, at least, in microseconds; 0: as soon as the disk is done. 1000 over REST and 0 over WebSocket unless told
+    /// otherwise.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    pub batch_interval_us: Option<u64>,
     /// Which way orders go.
     #[arg(long, value_enum, default_value_t)]
     pub over: Over,
@@ -406,7 +410,7 @@ pub enum Over {
     /// The WebSocket API, many under way on each connection.
     #[default]
     Websocket,
-    /// REST, one under way on each connection. Two processors are busy to the last with the load and the system's part of it.
+    /// REST, one under way on each connection. Ten times of what the disk can do is then more than two processors can send and refuse.
     Rest,
 }
 

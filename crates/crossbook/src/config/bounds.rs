@@ -13,6 +13,9 @@ const MESSAGE_BYTES_MIN: usize = 1_024;
 /// The most rows in one statement: SQLite takes 32,766 values, and the widest table has 19 columns.
 const BATCH_ROWS_MAX: usize = 1_700;
 
+/// The longest time from one batch to the next, in microseconds: a second.
+const BATCH_INTERVAL_MAX: u64 = 1_000_000;
+
 /// Refuses what would make a venue useless.
 ///
 /// # Errors
@@ -86,10 +89,25 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
             return Err(Error::Useless { key, value: value.to_string(), instead });
         }
     }
-    if history.batch_rows_max > BATCH_ROWS_MAX {
-        let instead = format!("no database takes a statement that long; set it to {BATCH_ROWS_MAX} or less");
-        let (key, value) = ("history.batch_rows_max", history.batch_rows_max.to_string());
-        return Err(Error::Useless { key, value, instead });
+    let at_most = [
+        (
+            "history.batch_rows_max",
+            wide(history.batch_rows_max),
+            wide(BATCH_ROWS_MAX),
+            "no database takes a statement that long",
+        ),
+        (
+            "node.batch_interval_us",
+            config.node.batch_interval_us,
+            BATCH_INTERVAL_MAX,
+            "orders would take longer than that",
+        ),
+    ];
+    for (key, value, most, why) in at_most {
+        if value > most {
+            let instead = format!("{why}; set it to {most} or less");
+            return Err(Error::Useless { key, value: value.to_string(), instead });
+        }
     }
     if config.http == config.admin && config.http.port() != 0 {
         let instead = "the client API is there too; give the admin API an address of its own".to_owned();
@@ -148,6 +166,7 @@ mod tests {
         "cluster.redis.batch_bytes_max",
         "cluster.redis.trim_entries_max",
         // No bound.
+        "node.batch_interval_us",
         "node.queue_wait_max_ms",
         "node.queue_wait_standing_ms",
         "cluster.gate.queue_wait_max_ms",
@@ -192,6 +211,18 @@ mod tests {
                     assert!(text.starts_with(&format!("`{key}` is 0; ")) && text.contains("set it to"), "{text}")
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_would_be_too_much_is_refused() {
+        for (key, most) in [("history.batch_rows_max", 1_700), ("node.batch_interval_us", 1_000_000)] {
+            assert!(check(&with(key, most)).is_ok());
+            let text = check(&with(key, most + 1)).unwrap_err().to_string();
+            assert!(
+                text.starts_with(&format!("`{key}` is ")) && text.ends_with(&format!("set it to {most} or less")),
+                "{text}"
+            );
         }
     }
 

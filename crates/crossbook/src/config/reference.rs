@@ -54,6 +54,10 @@ const WORDS: &[(&str, &str)] = &[
     ),
     ("node.batch_requests_max", "Requests in one batch, which share one fdatasync."),
     (
+        "node.batch_interval_us",
+        "From one batch to the next, at least, for disks whose operations are limited or paid for. 0: as soon as the disk is done.",
+    ),
+    (
         "node.publish_batches_max",
         "Durable batches that may wait to be published; the matching thread waits when there are more.",
     ),
