@@ -10,7 +10,7 @@ BINARY  := target/release/crossbook
 TOOLS   := target/tools
 CARGO_DENY_VERSION := 0.20.2
 
-# What the client suite runs against.
+# What the client suite runs against; `make build clients CROSSBOOK_BINARY=target/release/crossbook` for the release binary.
 CROSSBOOK_BINARY ?= target/debug/crossbook
 
 # What the client suite is given; `make clients PYTEST_ARGS="-k ccxt -x"` runs a part of it.
@@ -84,11 +84,11 @@ simulate: require-rust ## Simulated worlds in which everything fails, SEEDS of t
 bugs: require-rust ## Bugs planted on purpose, each found by the simulator within its budget of worlds; prints a table
 	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/crates/simulator/rustc-with-bugs $(CARGO) test --locked --workspace --test bugs -- --nocapture --test-threads=1
 
-# The wrapper compiles only the crates of the workspace anew, so that they tell the fuzzer where it gets. As the whole workspace and with one of
-# its tests, so that the libraries below it are those that `unit` has compiled: tests ask some of them for more features.
+# The wrapper compiles only the crates of the workspace anew, so that they tell the fuzzer where it gets. As the whole workspace, so that
+# the libraries below it are those that `unit` has compiled, but for the few of which tests want more features.
 fuzz: require-rust require-cxx ## Every decoder of outside bytes under a coverage-guided fuzzer, FUZZ_SECONDS each; prints a table, and of a crash how to see it again
 	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/crates/fuzz/rustc-with-coverage \
-	  $(CARGO) build --locked --workspace --features crossbook-fuzz/libfuzzer --bin fuzz --test corpus
+	  $(CARGO) build --locked --workspace --features crossbook-fuzz/libfuzzer --bin fuzz
 	target/debug/fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
 
 # One after the other, so that the times mean something.
@@ -112,7 +112,7 @@ guard-renew: require-rust require-valgrind ## Writes down what they are now, whe
 recorded: require-rust ## Logs that were recorded once, replayed by a release build: each state must be what it was
 	$(CARGO) run --release --locked -p crossbook-guard --bin recorded
 
-# The binary that `unit` has compiled, with the same libraries (see `fuzz`). CROSSBOOK_BINARY=target/release/crossbook for another.
+# The binary that `unit` has compiled: with one of its tests, as tests ask some libraries for more features.
 clients: require-rust $(VENV)/.installed $(MODULES)/.installed ## Real, unmodified exchange clients against the binary
 	$(CARGO) build --locked --workspace --bin crossbook --test documents
 	CROSSBOOK_BINARY=$(abspath $(CROSSBOOK_BINARY)) $(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)

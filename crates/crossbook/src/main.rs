@@ -80,6 +80,7 @@ enum Failure {
 }
 
 fn main() -> ExitCode {
+    report::watch_the_host();
     match run(CommandLine::parse().command) {
         Ok(status) => status,
         Err(failure) => {

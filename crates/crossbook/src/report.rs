@@ -36,9 +36,13 @@ pub struct Report {
     command_line: String,
     began: String,
     machine: Machine,
-    /// When it began.
-    ticks: Option<machine::Ticks>,
     sections: Vec<Section>,
+}
+
+/// From now on it is counted how much of the processors' time this machine's host takes. At the start of whatever will be reported on, as
+/// many a report begins when all is measured.
+pub fn watch_the_host() {
+    let _ = machine::watch();
 }
 
 impl Report {
@@ -52,7 +56,6 @@ impl Report {
             command_line: machine::command_line(std::env::args()),
             began: machine::now(),
             machine: Machine::here(folder),
-            ticks: machine::Ticks::now(),
             sections: Vec::new(),
         }
     }
@@ -62,10 +65,10 @@ impl Report {
         self.sections.push(section);
     }
 
-    /// Where it was made, and what became of it there until now, as pairs of a name and a text.
+    /// Where it was made, and what the host took of that since [`watch_the_host`], as pairs of a name and a text.
     fn facts(&self) -> Vec<(&'static str, String)> {
         let mut facts = self.machine.facts();
-        if let Some((now, then)) = machine::Ticks::now().zip(self.ticks) {
+        if let Some((now, then)) = machine::Ticks::now().zip(machine::watch()) {
             facts.push(("Stolen by the host", format!("{:.1} % of the processors' time", now.stolen_since(then))));
         }
         facts

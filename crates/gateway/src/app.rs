@@ -276,6 +276,7 @@ impl App {
         if self.is_stopping() {
             return Err(ApiError::shutting_down());
         }
+        self.entrance.refused_order();
         self.busy_at_node.increment(1);
         Err(ApiError::busy())
     }

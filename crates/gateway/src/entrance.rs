@@ -40,6 +40,10 @@ pub trait Entrance: Send + Sync + 'static {
         false
     }
 
+    /// Takes note that an order was refused for this reason, and for no other: what comes from somebody who may send nothing more is no sign of
+    /// there being too much.
+    fn refused_order(&self) {}
+
     /// Has each partition added up as it stands; by number.
     ///
     /// # Errors
@@ -74,6 +78,10 @@ impl Entrance for Handle {
 
     fn refuses_orders(&self) -> bool {
         Self::refuses_orders(self)
+    }
+
+    fn refused_order(&self) {
+        Self::refused_order(self);
     }
 
     fn audit(&self) -> Soon<'_, Vec<AuditReport>> {

@@ -61,6 +61,8 @@ struct Shared {
     last_turn: AtomicU64,
     /// Requests that were taken, in all.
     taken: AtomicU64,
+    /// What their turns took, in all.
+    busy: AtomicU64,
     /// When nothing waited, last.
     empty: AtomicU64,
     /// Set while the queue stands.
@@ -73,6 +75,8 @@ struct Window {
     began: u64,
     /// Requests taken before.
     taken: u64,
+    /// And what their turns took.
+    busy: u64,
     /// Orders refused since.
     refused: u64,
 }
@@ -85,6 +89,7 @@ impl Backlog {
             turn: AtomicU64::new(0),
             last_turn: AtomicU64::new(0),
             taken: AtomicU64::new(0),
+            busy: AtomicU64::new(0),
             empty: AtomicU64::new(0),
             standing: Mutex::new(None),
         });
@@ -102,6 +107,8 @@ impl Backlog {
         taken.store(taken.load(Ordering::Relaxed).wrapping_add(requests), Ordering::Relaxed);
         let turn = &self.shared.turn;
         let took = nanoseconds(took);
+        let busy = &self.shared.busy;
+        busy.store(busy.load(Ordering::Relaxed).wrapping_add(took), Ordering::Relaxed);
         let before = self.shared.last_turn.swap(took, Ordering::Relaxed);
         let mean = match turn.load(Ordering::Relaxed) {
             0 => took,
@@ -118,9 +125,23 @@ impl Backlog {
         self.shared.empty.store(self.now(), Ordering::Relaxed);
     }
 
-    /// Whether a request for `body`, behind `queued` others, would wait too long.
+    /// Whether a request for `body`, behind `queued` others, would wait too long. If so, it counts as refused.
     pub(crate) fn is_too_long_for(&self, body: &Body, queued: usize) -> bool {
-        if matches!(body, Body::Place(_)) { self.is_too_long_for_orders(queued) } else { self.is_too_long(queued) }
+        if !matches!(body, Body::Place(_)) {
+            return self.is_too_long(queued);
+        }
+        let is_too_long = self.is_too_long_for_orders(queued);
+        if is_too_long {
+            self.refused_order();
+        }
+        is_too_long
+    }
+
+    /// Takes note of an order that was refused because it would have waited too long.
+    pub(crate) fn refused_order(&self) {
+        if let Some(window) = &mut *self.shared.standing.lock() {
+            window.refused += 1;
+        }
     }
 
     /// Whether a new order behind `queued` other requests would wait too long.
@@ -143,13 +164,15 @@ impl Backlog {
         }
         let (now, shared) = (now(), &self.shared);
         let mut standing = shared.standing.lock();
-        let begun = Window { began: now, taken: shared.taken.load(Ordering::Relaxed), refused: 0 };
+        let [taken, busy] = [&shared.taken, &shared.busy].map(|sum| sum.load(Ordering::Relaxed));
+        let begun = Window { began: now, taken, busy, refused: 0 };
         if let Some(window) = *standing {
             let age = now.saturating_sub(window.began);
             let taken = begun.taken.wrapping_sub(window.taken);
             if age > self.wait_max {
                 let many_refused = window.refused.saturating_mul(TAKEN_FOR_ONE_REFUSED) >= taken;
-                let is_too_much = self.work(taken.saturating_add(window.refused)) > age - age / SPARE_ONE_IN;
+                let busy = begun.busy.wrapping_sub(window.busy);
+                let is_too_much = busy.saturating_add(self.work(window.refused)) > age - age / SPARE_ONE_IN;
                 // Where nobody came too late for so long that the window's end went by unseen, it is over.
                 let is_seen = age <= self.wait_max.saturating_mul(2);
                 *standing = (many_refused && is_too_much && is_seen).then_some(begun);
@@ -159,13 +182,7 @@ impl Backlog {
         if standing.is_none() && (too_late || never_empty()) {
             *standing = Some(begun);
         }
-        match &mut *standing {
-            Some(window) => {
-                window.refused += 1;
-                true
-            }
-            None => false,
-        }
+        standing.is_some()
     }
 
     /// Of a request behind `queued` others: the turn that is under way, and those for the requests in front.
@@ -174,7 +191,7 @@ impl Backlog {
         turns.saturating_mul(self.shared.turn.load(Ordering::Relaxed))
     }
 
-    /// How long so many requests take, if turns are full.
+    /// How long so many requests would take at least: as if their turns were full, and no longer than those of late.
     fn work(&self, requests: u64) -> u64 {
         requests.saturating_mul(self.shared.turn.load(Ordering::Relaxed)) / self.batch
     }
@@ -197,6 +214,15 @@ mod tests {
     fn backlog(batch: usize, wait_max_ms: u64, standing_max_ms: u64) -> Backlog {
         let ms = Duration::from_millis;
         Backlog::new(batch, Patience { wait_max: ms(wait_max_ms), standing_max: ms(standing_max_ms) })
+    }
+
+    /// An order comes.
+    fn comes(backlog: &Backlog, queued: usize, at_ms: u64) -> bool {
+        let is_refused = backlog.refuses_order(queued, || at_ms * MS);
+        if is_refused {
+            backlog.refused_order();
+        }
+        is_refused
     }
 
     #[test]
@@ -245,7 +271,7 @@ mod tests {
     fn a_burst_may_wait_and_a_queue_that_stands_may_not() {
         let backlog = backlog(1, 100, 10);
         backlog.turned(Duration::from_millis(2), 1);
-        let order = |queued, at_ms: u64| backlog.refuses_order(queued, || at_ms * MS);
+        let order = |queued, at_ms| comes(&backlog, queued, at_ms);
         let empty = |at_ms: u64| backlog.shared.empty.store(at_ms * MS, Ordering::Relaxed);
         empty(1_000);
         assert!(!order(40, 1_010), "82 ms, for a burst");
@@ -256,12 +282,12 @@ mod tests {
         assert!(!backlog.is_too_long(40), "only orders have to stay away");
         empty(1_149);
         assert!(order(5, 1_150), "it was empty for a moment, but it is the same queue");
-        backlog.turned(Duration::from_millis(2), 48);
+        (0..48).for_each(|_| backlog.turned(Duration::from_millis(2), 1));
         empty(1_201);
         assert!(order(5, 1_202), "three were refused for 48 that were taken");
-        backlog.turned(Duration::from_millis(2), 17);
+        (0..49).for_each(|_| backlog.turned(Duration::from_millis(2), 1));
         empty(1_302);
-        assert!(!order(5, 1_303), "and only one for 17");
+        assert!(!order(5, 1_303), "and only one for 49");
         assert!(!order(40, 1_400), "it is as before");
         assert!(order(40, 1_403), "and stands again");
         empty(9_000);
@@ -272,36 +298,73 @@ mod tests {
     fn what_comes_after_pauses_does_not_keep_a_queue_standing() {
         let backlog = backlog(1, 100, 1);
         backlog.turned(Duration::from_millis(2), 1);
-        let order = |queued, at_ms: u64| backlog.refuses_order(queued, || at_ms * MS);
+        let order = |queued, at_ms| comes(&backlog, queued, at_ms);
         let pause = |ends_ms: u64, refused: usize| {
-            backlog.turned(Duration::from_millis(2), 10);
+            (0..10).for_each(|_| backlog.turned(Duration::from_millis(2), 1));
             backlog.shared.empty.store((ends_ms - 30) * MS, Ordering::Relaxed);
             (0..5).filter(|_| order(10, ends_ms)).count() == refused
         };
         // The disk stood still for longer than anybody may wait.
         assert!(order(60, 1_000));
         assert!(pause(1_050, 5), "for 100 ms only what can be done at once is taken");
-        assert!(pause(1_101, 0), "26 came in 101 ms, of 2 ms each");
+        assert!(pause(1_101, 0), "20 took 40 ms of 101, and the 6 that were refused would have taken 12");
         assert!(pause(1_150, 0) && pause(1_200, 0), "and may come so for ever");
+    }
+
+    #[test]
+    fn a_queue_that_is_empty_now_and_then_stands_while_what_comes_is_more_than_can_be_done() {
+        // Turns of 2 ms, full or nearly, and once in each window the disk stands still for 40.
+        for (batch, a_turn) in [(1, 1), (10, 9)] {
+            let backlog = backlog(batch, 100, 1);
+            backlog.turned(Duration::from_millis(2), 1);
+            assert!(comes(&backlog, 100 * batch, 1_000));
+            for window in 1..=20 {
+                let ends = 1_000 + window * 101;
+                (0..20).for_each(|_| backlog.turned(Duration::from_millis(2), a_turn));
+                backlog.turned(Duration::from_millis(40), a_turn);
+                backlog.shared.empty.store((ends - 10) * MS, Ordering::Relaxed);
+                // They took 80 ms of 101. What is refused would have taken all of the rest.
+                (0..10 * batch).for_each(|_| assert!(comes(&backlog, 6 * batch, ends - 50)));
+                assert!(comes(&backlog, 6 * batch, ends), "{batch}: window {window}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_only_asks_does_not_keep_a_queue_standing() {
+        for (is_counted, stands) in [(true, true), (false, false)] {
+            let backlog = backlog(1, 100, 1);
+            backlog.turned(Duration::from_millis(2), 1);
+            assert!(backlog.refuses_order(60, || 1_000 * MS));
+            for at_ms in 1_001..1_100 {
+                backlog.turned(Duration::from_millis(1), 1);
+                backlog.shared.empty.store(at_ms * MS, Ordering::Relaxed);
+                assert!(backlog.refuses_order(5, || at_ms * MS));
+                if is_counted {
+                    backlog.refused_order();
+                }
+            }
+            assert_eq!(backlog.refuses_order(5, || 1_101 * MS), stands);
+        }
     }
 
     #[test]
     fn a_burst_that_is_too_long_is_one_that_stands() {
         let backlog = backlog(1, 100, 10);
         backlog.turned(Duration::from_millis(2), 1);
-        assert!(backlog.refuses_order(50, || MS), "102 ms");
+        assert!(comes(&backlog, 50, 1), "102 ms");
         backlog.shared.empty.store(3 * MS, Ordering::Relaxed);
-        assert!(backlog.refuses_order(5, || 4 * MS));
+        assert!(comes(&backlog, 5, 4));
         backlog.turned(Duration::from_millis(2), 33);
         backlog.shared.empty.store(103 * MS, Ordering::Relaxed);
-        assert!(!backlog.refuses_order(5, || 104 * MS));
+        assert!(!comes(&backlog, 5, 104));
     }
 
     #[test]
     fn what_the_next_turn_takes_is_not_refused_because_turns_are_long() {
         let backlog = backlog(8, 100, 10);
         backlog.turned(Duration::from_millis(40), 1);
-        assert!(!backlog.refuses_order(7, || 1_000 * MS), "40 ms at best");
-        assert!(backlog.refuses_order(8, || 1_000 * MS), "80");
+        assert!(!comes(&backlog, 7, 1_000), "40 ms at best");
+        assert!(comes(&backlog, 8, 1_000), "80");
     }
 }

@@ -38,8 +38,8 @@ pub struct Options {
     pub queue_requests_max: usize,
     /// Milliseconds that a request may have to wait for its turn; one that would wait longer is refused as busy. 0: no bound, nor the next one.
     pub queue_wait_max_ms: u64,
-    /// The same for new orders while the queue stands: once it has not been empty for `queue_wait_max_ms`, until next to nobody was refused for
-    /// that long. 0: no such bound.
+    /// The same for new orders while the queue stands: once it has not been empty for `queue_wait_max_ms`, until for that long next to nobody was
+    /// refused, or all that came was clearly less than can be done. 0: no such bound.
     pub queue_wait_standing_ms: u64,
     /// Requests in one batch, which share one sync of the disk.
     pub batch_requests_max: usize,
@@ -129,12 +129,19 @@ impl Handle {
         self.send(Inbound::Request(request))
     }
 
-    /// Whether a new order would be refused now, whatever it says. Asking costs less than reading one.
+    /// Whether a new order would be refused now, whatever it says. Asking costs less than reading one. Whoever then refuses one says so, by
+    /// [`Handle::refused_order`].
     #[must_use]
     pub fn refuses_orders(&self) -> bool {
-        // A queue that is full is asked about its time, too: those that it refuses are among those that tell whether it stands.
+        // A queue that is full is asked about its time, too: it may stand, and then those that it refuses count.
         let is_too_long = self.backlog.is_too_long_for_orders(self.inbound.len());
         is_too_long || self.inbound.is_full()
+    }
+
+    /// Takes note that an order was refused because of what [`Handle::refuses_orders`] said, and would have been sent otherwise: while there are
+    /// many of them, orders go on being refused.
+    pub fn refused_order(&self) {
+        self.backlog.refused_order();
     }
 
     /// Has the live partition added up between two batches. Trading waits for it: some milliseconds for a hundred thousand

@@ -48,14 +48,18 @@ const BATCH: &str = "1";
 const INTERVAL_OVER_REST: u64 = 1_000;
 /// Orders under way on a WebSocket connection.
 const PIPELINE: usize = 64;
-/// Orders under way while it is asked for as much as it can do: always one that waits, and none that waits for so long that it is refused.
+/// Orders under way while it is asked for as much as it can do: always one that waits, and none that waits for so long that it is refused. Where batches
+/// are held apart, one that waits behind another would.
 const FEW: usize = 4;
+const FEW_HELD_APART: usize = 2;
 
 /// What was measured.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Measured {
     most_per_second: f64,
+    /// The phase that this is from.
+    at_most: Phase,
     /// How much of that is taken as its normal load, in hundredths.
     normal_percent: u32,
     /// What was tried before, and not sustained.
@@ -126,12 +130,13 @@ pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool
         Over::Rest => 256,
     });
     let traders = Operator::new(venue.admin(), venue.token()).make(1, connections)?;
+    let few = if interval == 0 { FEW } else { FEW_HELD_APART };
     let shown = indicatif::ProgressBar::new_spinner();
     shown.enable_steady_tick(Duration::from_millis(100));
     let go = |name: &'static str, pace, seconds: u32| {
         shown.set_message(name);
         let (traders, pipeline) = match pace {
-            Pace::Closed => (&traders[..FEW.min(traders.len())], 1),
+            Pace::Closed => (&traders[..few.min(traders.len())], 1),
             Pace::Open(_) => (&traders[..], PIPELINE),
         };
         let plan = Plan {
@@ -144,7 +149,8 @@ pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool
         runtime.block_on(phase(plan, traders, pipeline, name, options.over))
     };
     let seconds = options.seconds;
-    let most = go("as much as it can do", Pace::Closed, seconds)?.admitted_per_second;
+    let at_most = go("as much as it can do", Pace::Closed, seconds)?;
+    let most = at_most.admitted_per_second;
     let rate = |percent: u32, times: u64| {
         NonZeroU64::new((most * f64::from(percent) / 100.0) as u64 * times).unwrap_or(NonZeroU64::MIN)
     };
@@ -168,6 +174,7 @@ pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool
 
     let mut measured = Measured {
         most_per_second: most,
+        at_most,
         normal_percent: percent,
         not_sustained,
         phases: vec![normal, overload, after],
@@ -201,7 +208,7 @@ fn show(measured: &Measured, options: &Overload, interval: u64, report: &mut Rep
         "errors",
     ]);
     let ms = |value: f64| Unit::Nanoseconds.show(value * 1e6);
-    for phase in measured.not_sustained.iter().chain(&measured.phases) {
+    for phase in [&measured.at_most].into_iter().chain(&measured.not_sustained).chain(&measured.phases) {
         let errors = phase.errors.iter().map(|(code, count)| format!("{code}: {count}")).collect::<Vec<_>>().join(", ");
         table.row([
             phase.name.to_owned(),

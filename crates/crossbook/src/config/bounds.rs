@@ -109,6 +109,15 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
             return Err(Error::Useless { key, value: value.to_string(), instead });
         }
     }
+    // Half of it: a request that has just missed a batch waits for the next one, and is done with that.
+    let (interval, wait_max) = (config.node.batch_interval_us, config.node.queue_wait_max_ms);
+    if wait_max > 0 && interval.div_ceil(1_000).saturating_mul(2) > wait_max {
+        let instead = format!(
+            "orders would wait for longer than `node.queue_wait_max_ms` lets them; set it to {} or less, or that to more",
+            wait_max.saturating_mul(500)
+        );
+        return Err(Error::Useless { key: "node.batch_interval_us", value: interval.to_string(), instead });
+    }
     if config.http == config.admin && config.http.port() != 0 {
         let instead = "the client API is there too; give the admin API an address of its own".to_owned();
         return Err(Error::Useless { key: "admin", value: config.admin.to_string(), instead });
@@ -217,13 +226,25 @@ mod tests {
     #[test]
     fn what_would_be_too_much_is_refused() {
         for (key, most) in [("history.batch_rows_max", 1_700), ("node.batch_interval_us", 1_000_000)] {
-            assert!(check(&with(key, most)).is_ok());
-            let text = check(&with(key, most + 1)).unwrap_err().to_string();
+            let with = |value| {
+                let mut config = with(key, value);
+                config.node.queue_wait_max_ms = 0;
+                config
+            };
+            assert!(check(&with(most)).is_ok());
+            let text = check(&with(most + 1)).unwrap_err().to_string();
             assert!(
                 text.starts_with(&format!("`{key}` is ")) && text.ends_with(&format!("set it to {most} or less")),
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn batches_are_not_further_apart_than_orders_may_wait() {
+        assert!(check(&with("node.batch_interval_us", 50_000)).is_ok());
+        let text = check(&with("node.batch_interval_us", 50_001)).unwrap_err().to_string();
+        assert!(text.contains("`node.queue_wait_max_ms`") && text.contains("set it to 50000 or less"), "{text}");
     }
 
     #[test]

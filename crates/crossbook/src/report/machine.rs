@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use chrono::{SecondsFormat, Utc};
 use serde::Serialize;
@@ -57,6 +58,14 @@ impl Machine {
         facts.push(("Compiler", self.rustc.clone()));
         facts
     }
+}
+
+/// What the processors had done when this process began to watch.
+static THEN: OnceLock<Option<Ticks>> = OnceLock::new();
+
+/// Begins to watch what the host takes, if nobody has before. As of now where that was not done at the start.
+pub(super) fn watch() -> Option<Ticks> {
+    *THEN.get_or_init(Ticks::now)
 }
 
 /// What the processors did since the machine was started, as far as the system tells: in ticks.
