@@ -382,7 +382,7 @@ pub struct Overload {
     pub queue_wait_ms: u64,
     /// From one order to the next, at least, in microseconds; 0: as soon as the disk is done. 1000 over REST and 0 over WebSocket unless told
     /// otherwise.
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(0..=50_000))]
     pub batch_interval_us: Option<u64>,
     /// Which way orders go.
     #[arg(long, value_enum, default_value_t)]

@@ -654,6 +654,25 @@ async fn a_stopping_venue_refuses_commands_and_lets_requests_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_of_whoever_may_send_no_more_are_no_sign_of_there_being_too_many() {
+    let mut config = Config::default();
+    config.limits.request_weight_1m = 5;
+    let venue = Venue::start_in(PARTITIONS, config).await;
+    venue.shut.store(true, Ordering::Relaxed);
+    let mut turned_away = 0;
+    let refused = loop {
+        match venue.bob.order(&changed(&[])).await.code() {
+            (503, -1008) => turned_away += 1,
+            other => break other,
+        }
+        assert!(turned_away <= 5);
+    };
+    assert_eq!(refused.1, -1003);
+    assert_eq!(venue.turned_away.load(Ordering::Relaxed), turned_away);
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_there_are_too_many_orders_new_ones_are_not_even_read() {
     let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     let resting = venue.bob.limit("BUY", "1", "10000").await;
@@ -674,6 +693,7 @@ async fn while_there_are_too_many_orders_new_ones_are_not_even_read() {
         (&answer["id"], &answer["status"], &answer["error"]["code"]),
         (&json!("mine"), &json!(503), &json!(-1008))
     );
+    assert_eq!(venue.turned_away.load(Ordering::Relaxed), 3);
     let cancel = format!("symbol=BTCUSDT&orderId={}", resting["orderId"]);
     assert_eq!(venue.bob.delete("/api/v3/order", &cancel).await.status, 200, "cancels go on");
     assert_eq!(venue.bob.get("/api/v3/openOrders", "symbol=BTCUSDT").await.body, json!([]));

@@ -7,7 +7,7 @@ mod turnstile;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
@@ -42,6 +42,7 @@ pub struct Venue {
     pub bob: Client,
     /// Set while there are too many orders.
     pub shut: Arc<AtomicBool>,
+    pub turned_away: Arc<AtomicU64>,
     behind: Behind,
     stop: watch::Sender<bool>,
     serving: [tokio::task::JoinHandle<()>; 2],
@@ -191,8 +192,9 @@ impl Venue {
             (Behind::Partitions(running), Box::new(door))
         };
         drop(feed);
-        let shut = Arc::new(AtomicBool::new(false));
-        let entrance = Box::new(Turnstile { inner: entrance, shut: Arc::clone(&shut) });
+        let (shut, turned_away) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let entrance =
+            Box::new(Turnstile { inner: entrance, shut: Arc::clone(&shut), turned_away: Arc::clone(&turned_away) });
         let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
         let app = Arc::new(App::new(config.clone(), board, pending, hub, entrance, master, None));
         let (stop, stopped) = watch::channel(false);
@@ -214,7 +216,8 @@ impl Venue {
             client: reqwest::Client::new(),
         };
         let (alice, bob) = (nobody.clone(), nobody);
-        let mut venue = Self { http: http_at, admin: admin_at, app, alice, bob, shut, behind, stop, serving };
+        let mut venue =
+            Self { http: http_at, admin: admin_at, app, alice, bob, shut, turned_away, behind, stop, serving };
         venue.furnish().await;
         venue
     }

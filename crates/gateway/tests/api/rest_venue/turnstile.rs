@@ -1,7 +1,7 @@
 //! A way into the venue that can be told that there are too many orders.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbook_gateway::entrance::Soon;
 use crossbook_gateway::{Entrance, Subject};
@@ -12,6 +12,8 @@ use crossbook_types::SourceId;
 pub struct Turnstile {
     pub inner: Box<dyn Entrance>,
     pub shut: Arc<AtomicBool>,
+    /// Orders that were refused because it was shut.
+    pub turned_away: Arc<AtomicU64>,
 }
 
 impl Entrance for Turnstile {
@@ -25,6 +27,10 @@ impl Entrance for Turnstile {
 
     fn refuses_orders(&self) -> bool {
         self.shut.load(Ordering::Relaxed)
+    }
+
+    fn refused_order(&self) {
+        self.turned_away.fetch_add(1, Ordering::Relaxed);
     }
 
     fn audit(&self) -> Soon<'_, Vec<AuditReport>> {
