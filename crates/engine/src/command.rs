@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::moving::Piece;
 use crate::peer::PeerMessage;
 use crate::registry::{Credential, Permissions};
+use crate::rules::Rules;
 
 /// One record of a partition's log.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -23,8 +24,19 @@ pub struct Command {
     pub source: SourceId,
     /// The sender's own number for it. A number that was seen before has no effect.
     pub number: RequestNumber,
+    /// The rules under which it is applied, now and in every replay.
+    pub rules: Rules,
     /// What it asks.
     pub body: Body,
+}
+
+impl Command {
+    /// A command under the rules of this program. What is read from a log may have been written under older ones.
+    #[must_use]
+    #[inline]
+    pub fn new(sequence: Sequence, time: Timestamp, source: SourceId, number: RequestNumber, body: Body) -> Self {
+        Self { sequence, time, source, number, rules: Rules::CURRENT, body }
+    }
 }
 
 /// What a command asks for.

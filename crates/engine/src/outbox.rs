@@ -9,6 +9,7 @@ use crossbook_types::{AccountId, HoldId, Market, PartitionId, RequestNumber};
 
 use crate::peer::{Outgoing, PeerMessage, Settlement};
 use crate::routing::Routing;
+use crate::rules::Rules;
 
 /// Messages on their way.
 #[derive(Clone, Debug)]
@@ -77,6 +78,9 @@ impl Outbox {
 pub(crate) struct Accounts<'a> {
     pub(crate) ledger: &'a mut Ledger,
     pub(crate) outbox: &'a mut Outbox,
+    /// The rules of the command that is being applied.
+    #[allow(dead_code, reason = "until a rule differs")]
+    pub(crate) rules: Rules,
 }
 
 impl Accounts<'_> {

@@ -12,6 +12,7 @@ use crate::peer::{Admitted, Origin, Outgoing, PeerMessage, Terms};
 use crate::refusal::Refusal;
 use crate::registry::{Change, Registry};
 use crate::routing::Routing;
+use crate::rules::Rules;
 use crate::sources::Sources;
 use crate::warming::Warming;
 
@@ -31,6 +32,8 @@ pub struct Partition {
     pub(crate) warming: Warming,
     /// Whether a venue is moving in: until all of it is here, nothing else is done. See [`crate::moving`].
     pub(crate) moving: bool,
+    /// The rules of the command that is being applied.
+    pub(crate) rules: Rules,
 }
 
 impl Partition {
@@ -50,6 +53,7 @@ impl Partition {
             hash_seed,
             warming: Warming::default(),
             moving: false,
+            rules: Rules::CURRENT,
         }
     }
 
@@ -97,7 +101,7 @@ impl Partition {
     pub fn apply(&mut self, command: &Command, events: &mut Events) {
         assert_eq!(command.sequence, self.sequence.next(), "commands are applied in order");
         assert!(command.time >= self.time, "time does not go back");
-        (self.sequence, self.time) = (command.sequence, command.time);
+        (self.sequence, self.time, self.rules) = (command.sequence, command.time, command.rules);
         if self.sources.is_new(command.source, command.number, command.sequence) {
             self.run(command, events);
             self.ledger.drain_changes(|account, asset, balance| {
@@ -316,7 +320,7 @@ impl Partition {
 
     #[inline]
     fn market_admit(&mut self, order: &NewOrder, terms: Terms, origin: Origin, events: &mut Events) {
-        let mut accounts = Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox };
+        let mut accounts = Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules };
         match self.matchers.get_mut(order.symbol.0 as usize) {
             Some(Some(matcher)) => matcher.admit(order, terms, origin, &mut accounts, events),
             // Another partition may learn of a market before this one does.
@@ -329,7 +333,7 @@ impl Partition {
 
     #[inline]
     fn market_cancel(&mut self, request: &CancelOrder, origin: Origin, events: &mut Events) {
-        let mut accounts = Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox };
+        let mut accounts = Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules };
         match self.matchers.get_mut(request.symbol.0 as usize) {
             Some(Some(matcher)) => matcher.cancel(request, origin, &mut accounts, events),
             _ => events.refuse(origin, Refusal::UnknownSymbol),
@@ -337,7 +341,7 @@ impl Partition {
     }
 
     fn market_cancel_all(&mut self, request: &CancelAll, origin: Origin, events: &mut Events) {
-        let mut accounts = Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox };
+        let mut accounts = Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules };
         match self.matchers.get_mut(request.symbol.0 as usize) {
             Some(Some(matcher)) => matcher.cancel_all(request, origin, &mut accounts, events),
             _ => events.refuse(origin, Refusal::UnknownSymbol),

@@ -11,6 +11,7 @@ use crate::outbox::Outbox;
 use crate::partition::Partition;
 use crate::registry::Registry;
 use crate::routing::Routing;
+use crate::rules::Rules;
 use crate::sources::Sources;
 
 /// A partition in its canonical form. Two partitions that have applied the same commands have the same state, whatever
@@ -144,6 +145,7 @@ impl Partition {
             outbox: Outbox::restore(state.id, state.routing, state.sent).ok_or(Error::Outbox)?,
             hash_seed,
             warming: crate::warming::Warming::default(),
+            rules: Rules::CURRENT,
         })
     }
 

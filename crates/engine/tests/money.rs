@@ -160,7 +160,7 @@ fn the_registry_is_kept_by_partition_0_alone() {
     let body = Body::OpenAccount(crossbook_engine::command::OpenAccount { label: String::new() });
     let (sequence, number) = (partition.sequence().next(), crossbook_types::RequestNumber(1));
     let time = crossbook_types::Timestamp(1);
-    partition.apply(&crossbook_engine::Command { sequence, time, source: GATEWAY, number, body }, &mut events);
+    partition.apply(&crossbook_engine::Command::new(sequence, time, GATEWAY, number, body), &mut events);
     assert_eq!(*answer(events.all()), Answer::Refused(Refusal::NotTheRegistry));
 }
 

@@ -37,8 +37,7 @@ impl Venue {
     /// Lets one partition apply a command. Its events.
     fn command(&mut self, to: PartitionId, source: SourceId, number: RequestNumber, body: Body) -> Vec<Event> {
         let (partition, views) = (&mut self.partitions[usize::from(to.0)], &mut self.views[usize::from(to.0)]);
-        let command =
-            Command { sequence: partition.sequence().next(), time: Timestamp(self.number), source, number, body };
+        let command = Command::new(partition.sequence().next(), Timestamp(self.number), source, number, body);
         let mut events = Events::new();
         partition.apply(&command, &mut events);
         for (cause, events) in events.iter() {
@@ -197,7 +196,7 @@ impl Old {
     fn apply(&mut self, body: Body) -> Vec<Event> {
         let told = self.venue.apply(body.clone(), false);
         let (sequence, number) = (self.venue.partitions[0].sequence(), RequestNumber(self.venue.number));
-        self.model.apply(&Command { sequence, time: Timestamp(number.0), source: GATEWAY, number, body });
+        self.model.apply(&Command::new(sequence, Timestamp(number.0), GATEWAY, number, body));
         told
     }
 }

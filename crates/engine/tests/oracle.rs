@@ -46,13 +46,7 @@ impl Pair {
         let mut number = 0;
         for body in setup() {
             number += 1;
-            let command = Command {
-                sequence: Sequence(number),
-                time: Timestamp(number),
-                source: GATEWAY,
-                number: RequestNumber(number),
-                body,
-            };
+            let command = Command::new(Sequence(number), Timestamp(number), GATEWAY, RequestNumber(number), body);
             partition.apply(&command, &mut events);
         }
         events.clear();
@@ -69,13 +63,7 @@ impl Pair {
     fn apply(&mut self, body: Body, repeat: bool) -> usize {
         self.number += u64::from(!repeat);
         let sequence = self.partition.sequence().next();
-        let command = Command {
-            sequence,
-            time: Timestamp(sequence.0),
-            source: GATEWAY,
-            number: RequestNumber(self.number),
-            body,
-        };
+        let command = Command::new(sequence, Timestamp(sequence.0), GATEWAY, RequestNumber(self.number), body);
         self.events.clear();
         self.partition.apply(&command, &mut self.events);
         let expected = self.model.apply(&command);
@@ -235,7 +223,7 @@ impl Cluster {
         while let Some((to, source, number, body)) = queue.pop_front() {
             let partition = &mut self.partitions[usize::from(to.0)];
             let sequence = partition.sequence().next();
-            let command = Command { sequence, time: Timestamp(self.number), source, number, body };
+            let command = Command::new(sequence, Timestamp(self.number), source, number, body);
             events.clear();
             partition.apply(&command, &mut events);
             let followed = |event: &Event| to != Routing::REGISTRY && is_of_registry(event);
@@ -304,7 +292,7 @@ fn three_tell_what_one_tells(seed: u64, length: usize, repeats: bool) -> u64 {
         let expected = one.apply(body.clone(), repeat);
         let told = three.apply(body.clone(), repeat);
         let number = RequestNumber(one.number);
-        model.apply(&Command { sequence: Sequence(at), time: Timestamp(one.number), source: GATEWAY, number, body });
+        model.apply(&Command::new(Sequence(at), Timestamp(one.number), GATEWAY, number, body));
         // A transfer's record bears the time; all else is the same by itself.
         assert_eq!(told, expected, "seed {seed}, step {at}");
         far += u64::from(told.iter().any(|event| matches!(event, Event::Traded(_))));

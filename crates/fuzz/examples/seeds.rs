@@ -27,7 +27,7 @@ fn main() -> std::io::Result<()> {
         crossbook_wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(number), &body, &mut bytes);
         write("command", &format!("made-{number:02}"), &bytes)?;
         let (sequence, time) = (partition.sequence().next(), Timestamp(BEGIN + number));
-        let command = Command { sequence, time, source: SourceId::FIRST_GATEWAY, number: RequestNumber(number), body };
+        let command = Command::new(sequence, time, SourceId::FIRST_GATEWAY, RequestNumber(number), body);
         let mut events = Events::new();
         partition.apply(&command, &mut events);
         for (cause, events) in events.iter() {

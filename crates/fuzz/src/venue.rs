@@ -89,7 +89,7 @@ impl Furnished {
         let (sequence, time) = (self.partition.sequence().next(), self.partition.time());
         let time = crossbook_types::Timestamp(time.0 + 1);
         let mut events = Events::new();
-        self.partition.apply(&Command { sequence, time, source, number, body }, &mut events);
+        self.partition.apply(&Command::new(sequence, time, source, number, body), &mut events);
         events
     }
 
@@ -219,7 +219,7 @@ fn make() -> Furnished {
     for (number, body) in (1..).zip(commands()) {
         now.0 += 1;
         let sequence = made.partition.sequence().next();
-        let command = Command { sequence, time: now, source: MAKER, number: RequestNumber(number), body };
+        let command = Command::new(sequence, now, MAKER, RequestNumber(number), body);
         made.partition.apply(&command, &mut events);
     }
     for (cause, events) in events.iter() {

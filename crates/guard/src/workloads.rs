@@ -163,7 +163,7 @@ impl Venue {
         let number = |body| {
             self.number += 1;
             let (sequence, time) = (Sequence(self.number), Timestamp(self.number));
-            Command { sequence, time, source: SOURCE, number: RequestNumber(self.number), body }
+            Command::new(sequence, time, SOURCE, RequestNumber(self.number), body)
         };
         bodies.into_iter().map(number).collect()
     }

@@ -89,7 +89,8 @@ pub fn decode(bytes: &[u8]) -> Result<(Export, ExportId), Error> {
     if body[HEADER_BYTES - 8..HEADER_BYTES] != length || name != checksum {
         return Err(Error::Damaged);
     }
-    Ok((crossbook_wire::decode(&body[HEADER_BYTES..])?, name))
+    let ((sequence, time, state_hash), inventory) = crossbook_wire::decode_export(&body[HEADER_BYTES..])?;
+    Ok((Export { sequence, time, state_hash, inventory }, name))
 }
 
 #[cfg(test)]

@@ -210,7 +210,7 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
             if self.append(&request, now)? {
                 let sequence = self.log.tail();
                 let Request { number, body, .. } = request;
-                self.batch.push(Command { sequence, time: now, source: self.source, number, body });
+                self.batch.push(Command::new(sequence, now, self.source, number, body));
             } else {
                 // The log wants a sync first; the request is the first of the next turn.
                 self.queue.push_front(request);

@@ -6,7 +6,7 @@
 //! the end catches what becomes of it later; a bad snapshot is passed over for the one before.
 //!
 //! ```text
-//!   "CBSNAP04" | length of the image, 8 bytes | image (wire) | SHA-256 of all before
+//!   "CBSNAP05" | length of the image, 8 bytes | image (wire) | SHA-256 of all before
 //! ```
 //!
 //! Trading never waits for a snapshot. They are taken of a [`crate::shadow::Shadow`], on a thread of its own.
@@ -30,7 +30,7 @@ pub use folder::Folder;
 pub use objects::{Address, Objects, Options};
 
 /// Counts the versions of the image; one of another version is passed over like a bad one.
-const MAGIC: &[u8; 8] = b"CBSNAP04";
+const MAGIC: &[u8; 8] = b"CBSNAP05";
 const HEADER_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 32;
 /// How many snapshots are kept: the last, and one in case it goes bad.

@@ -56,13 +56,8 @@ struct Written {
 
 fn commands() -> Vec<Command> {
     let bodies = setup().into_iter().chain((0..ORDERS).map(traffic));
-    let command = |(at, body)| Command {
-        sequence: Sequence(at),
-        time: Timestamp(1_000 + at),
-        source: SourceId(1 << 20),
-        number: RequestNumber(at),
-        body,
-    };
+    let command =
+        |(at, body)| Command::new(Sequence(at), Timestamp(1_000 + at), SourceId(1 << 20), RequestNumber(at), body);
     (1..).zip(bodies).map(command).collect()
 }
 

@@ -161,7 +161,7 @@ impl Venue {
         let mut payload = Vec::new();
         crossbook_wire::encode_command(source, number, &body, &mut payload);
         seat.log.push_back((time, payload));
-        seat.partition.apply(&Command { sequence, time, source, number, body }, &mut Events::new());
+        seat.partition.apply(&Command::new(sequence, time, source, number, body), &mut Events::new());
         for message in seat.partition.drain_outgoing() {
             seat.outbox.entry(message.to).or_default().push_back(message);
         }

@@ -55,7 +55,7 @@ impl Venue {
             crossbook_wire::encode_command(source, number, &body, &mut payload);
             self.logs[at].append(Record { sequence, time, payload: &payload }).unwrap();
             self.logs[at].sync().unwrap();
-            partition.apply(&Command { sequence, time, source, number, body }, &mut Events::new());
+            partition.apply(&Command::new(sequence, time, source, number, body), &mut Events::new());
             for message in partition.drain_outgoing() {
                 self.sent[at].push((Cause { sequence, time }, message.clone()));
                 queue.push_back((message.to, SourceId::partition(to), message.number, Body::Peer(message.message)));

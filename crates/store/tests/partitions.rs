@@ -78,7 +78,7 @@ impl Cluster {
         let partition = &mut self.partitions[usize::from(to.0)];
         let sequence = partition.sequence().next();
         let mut events = Events::new();
-        partition.apply(&Command { sequence, time, source, number, body }, &mut events);
+        partition.apply(&Command::new(sequence, time, source, number, body), &mut events);
         let told = events.iter().map(|(cause, events)| (cause, events.to_vec()));
         self.told[usize::from(to.0)].extend(told);
     }

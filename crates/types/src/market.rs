@@ -287,6 +287,33 @@ impl Market {
         Ok(market)
     }
 
+    /// A market as it stands in a record of an older version: its description, the smallest units of the base asset in one lot, those of the
+    /// quote asset in one lot at a price of one tick, and the highest price and largest quantity that its filters ever allowed. Like
+    /// a market that is deserialized it is taken as it was written, and nothing is checked.
+    #[must_use]
+    pub fn from_record(
+        description: Description,
+        base_per_lot: i128,
+        quote_per_tick_lot: i128,
+        largest: (Price, Quantity),
+    ) -> Self {
+        let Description { id, symbol, base, quote, tick_size, step_size, filters, fees, status } = description;
+        Self {
+            id,
+            symbol,
+            base,
+            quote,
+            tick_size,
+            step_size,
+            filters,
+            fees,
+            status,
+            base_per_lot,
+            quote_per_tick_lot,
+            largest,
+        }
+    }
+
     /// The market under other rules.
     ///
     /// # Errors

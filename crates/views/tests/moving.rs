@@ -31,13 +31,13 @@ fn moved(venue: &Venue, views: &Views, now: Timestamp) -> (Venue, Views) {
     pieces.push(Piece::Open);
     for (number, piece) in (1..).zip(pieces) {
         let number = if matches!(piece, Piece::Open) { 1 } else { number };
-        let command = Command {
-            sequence: new.partition.sequence().next(),
-            time: now,
-            source: piece.source(),
-            number: RequestNumber(number),
-            body: Body::MoveIn(Box::new(piece)),
-        };
+        let command = Command::new(
+            new.partition.sequence().next(),
+            now,
+            piece.source(),
+            RequestNumber(number),
+            Body::MoveIn(Box::new(piece)),
+        );
         let mut events = Events::new();
         new.partition.apply(&command, &mut events);
         new.log.extend(events.iter().map(|(cause, events)| (cause, events.to_vec())));

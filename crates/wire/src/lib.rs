@@ -9,8 +9,10 @@
 //! | --- | --- |
 //! | 1 | |
 //! | 2 | a cancel has a restriction; a state knows of each order whether any of it has traded |
+//! | 3 | the [`Rules`] of a command: those of version 3 are [`Rules::V2`], those of versions 1 and 2 [`Rules::V1`] |
 //!
-//! States need no decoder of an old version: what cannot be read is made again from the log.
+//! States need no decoder of an old version: what cannot be read is made again from the log. Inventories, which an export holds, do: see
+//! [`decode_export`].
 //!
 //! Sequence and time of a command are not in its bytes: the log's record has them.
 
@@ -26,18 +28,23 @@
     )
 )]
 
+use crossbook_engine::moving::Inventory;
 use crossbook_engine::peer::Outgoing;
-use crossbook_engine::{Body, Cause, Command, Event, State};
+use crossbook_engine::{Body, Cause, Command, Event, Rules, State};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 use postcard::ser_flavors::Flavor;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+mod frozen;
 mod version_1;
+mod version_2;
+
+use frozen::Upgrade as _;
 
 /// The version of the vocabulary that is written.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// Why bytes cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -64,10 +71,10 @@ struct CommandRef<'a> {
 }
 
 #[derive(Deserialize)]
-struct CommandOwned<B> {
+struct CommandOwned {
     source: SourceId,
     number: RequestNumber,
-    body: B,
+    body: Body,
 }
 
 /// Appends a command's bytes to `out`.
@@ -80,14 +87,21 @@ pub fn encode_command(source: SourceId, number: RequestNumber, body: &Body, out:
 /// # Errors
 /// When the bytes are not exactly one command of a known version.
 pub fn decode_command(sequence: Sequence, time: Timestamp, bytes: &[u8]) -> Result<Command, Error> {
-    let CommandOwned { source, number, body } = match bytes.split_first() {
+    let old = |source, number, body| Command { sequence, time, source, number, rules: Rules::V1, body };
+    Ok(match bytes.split_first() {
         Some((1, rest)) => {
-            let CommandOwned::<version_1::Body> { source, number, body } = read(rest)?;
-            CommandOwned { source, number, body: body.into() }
+            let version_2::Command::<version_1::Body> { source, number, body } = read(rest)?;
+            old(source, number, body.upgrade())
         }
-        _ => decode(bytes)?,
-    };
-    Ok(Command { sequence, time, source, number, body })
+        Some((2, rest)) => {
+            let version_2::Command::<version_2::Body> { source, number, body } = read(rest)?;
+            old(source, number, body.upgrade())
+        }
+        _ => {
+            let CommandOwned { source, number, body } = decode(bytes)?;
+            Command { sequence, time, source, number, rules: Rules::V2, body }
+        }
+    })
 }
 
 /// Appends the bytes of one command's events to `out`.
@@ -101,8 +115,11 @@ pub fn encode_events(cause: Cause, events: &[Event], out: &mut Vec<u8>) {
 /// When the bytes are not exactly that, of a known version.
 pub fn decode_events(bytes: &[u8]) -> Result<(Cause, Vec<Event>), Error> {
     match bytes.split_first() {
-        // Nothing in the events of version 1 is different.
-        Some((1, rest)) => read(rest),
+        // Nothing in the events of version 1 is different from those of version 2.
+        Some((1 | 2, rest)) => {
+            let (cause, events): (Cause, Vec<version_2::events::Event>) = read(rest)?;
+            Ok((cause, events.upgrade()))
+        }
         _ => decode(bytes),
     }
 }
@@ -149,7 +166,25 @@ pub fn encode_told(command: &Command, outgoing: &[Outgoing], events: &[Event], o
 /// # Errors
 /// When the bytes are not exactly that, of a known version.
 pub fn decode_told(bytes: &[u8]) -> Result<Told, Error> {
-    decode(bytes)
+    match bytes.split_first() {
+        Some((2, rest)) => read::<version_2::events::Told>(rest).map(version_2::events::Told::upgrade),
+        _ => decode(bytes),
+    }
+}
+
+/// Reads a value that ends in an inventory: `(head, inventory)`, or a struct whose last field the inventory is. An export is kept for longer
+/// than a version lasts.
+///
+/// # Errors
+/// When the bytes are not exactly that, of a known version.
+pub fn decode_export<H: DeserializeOwned>(bytes: &[u8]) -> Result<(H, Inventory), Error> {
+    match bytes.split_first() {
+        Some((2, rest)) => {
+            let (head, inventory): (H, version_2::moving::Inventory) = read(rest)?;
+            Ok((head, inventory.upgrade()))
+        }
+        _ => decode(bytes),
+    }
 }
 
 /// Appends the bytes of any value of the vocabulary to `out`.

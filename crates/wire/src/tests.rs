@@ -1,9 +1,7 @@
 use super::*;
 use crossbook_engine::command::{CancelOrder, NewOrder, Size, Target, TransferRequest};
-use crossbook_engine::event::MarketMovedIn;
 use crossbook_engine::moving::{Owned, Piece};
 use crossbook_engine::peer::{Origin, PeerMessage};
-use crossbook_engine::{Answer, Refusal};
 use crossbook_types::*;
 use proptest::prelude::*;
 
@@ -47,6 +45,22 @@ fn sent_on(request: CancelOrder) -> Body {
     Body::Peer(PeerMessage::Cancel { request, origin })
 }
 
+/// The bytes of a command, which `source` sent as its seventh.
+fn written(source: SourceId, body: &Body) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_command(source, RequestNumber(7), body, &mut bytes);
+    bytes
+}
+
+/// What was written in an old version is read as that command under that version's rules, for ever.
+fn is_read(bytes: &str, source: SourceId, rules: Rules, body: Body) {
+    let (sequence, time, number) = (Sequence(3), Timestamp(4), RequestNumber(7));
+    let expected = Command { sequence, time, source, number, rules, body };
+    assert_eq!(decode_command(sequence, time, &unhex(bytes)).unwrap(), expected);
+}
+
+const GATEWAY: SourceId = SourceId(65_537);
+
 /// What version 1 has written must be read for ever: these bytes never change.
 #[test]
 fn the_bytes_of_version_1() {
@@ -56,70 +70,60 @@ fn the_bytes_of_version_1() {
         (Body::Cancel(cancel(None)), "0181800407 08e9070200ac020163"),
         (sent_on(cancel(None)), "0181800407 0a02e9070200ac02016381800409"),
     ] {
-        let command = decode_command(Sequence(3), Timestamp(4), &unhex(bytes)).unwrap();
-        assert_eq!((command.source, command.number, command.body), (SourceId(65_537), RequestNumber(7), body));
+        is_read(bytes, GATEWAY, Rules::V1, body);
     }
 }
 
-/// The same of version 2, which is also what is written.
+/// The same of version 2.
 #[test]
 fn the_bytes_of_version_2() {
     let only = |restriction| cancel(Some(restriction));
-    for (body, expected) in [
+    for (body, bytes) in [
         (order("ab", 4), "0281800407 07e907 0202616201040101ac02000401ad0203"),
         (transfer(), "0281800407 06e90701090174"),
         (Body::Cancel(cancel(None)), "0281800407 08e9070200ac02016300"),
         (Body::Cancel(only(CancelRestriction::OnlyNew)), "0281800407 08e9070200ac0201630100"),
         (sent_on(only(CancelRestriction::OnlyPartiallyFilled)), "0281800407 0a02e9070200ac020163010181800409"),
     ] {
-        let mut bytes = Vec::new();
-        encode_command(SourceId(65_537), RequestNumber(7), &body, &mut bytes);
-        assert_eq!(bytes, unhex(expected), "{body:?}");
-        let command = decode_command(Sequence(3), Timestamp(4), &bytes).unwrap();
-        assert_eq!((command.source, command.number, command.body), (SourceId(65_537), RequestNumber(7), body));
+        is_read(bytes, GATEWAY, Rules::V1, body);
+    }
+    for (piece, bytes) in [
+        (Piece::Begin { export: [7; 32], pieces: 300 }, format!("02ffff0307 0b00{}ac02", "07".repeat(32))),
+        (
+            Piece::Money(vec![Owned { account: AccountId(1001), asset: AssetId(1), amount: Amount(5) }]),
+            "02ffff0307 0b0601e907010a".to_owned(),
+        ),
+        (Piece::Open, "02ffff0307 0b0a".to_owned()),
+    ] {
+        is_read(&bytes, SourceId::MOVING, Rules::V1, Body::MoveIn(Box::new(piece)));
     }
 }
 
-/// What the vocabulary has got at its ends since version 2 began.
+/// The same of version 3, which is also what is written.
 #[test]
-fn the_bytes_of_what_was_added_to_version_2() {
-    let piece = |piece| Body::MoveIn(Box::new(piece));
-    let money = Piece::Money(vec![Owned { account: AccountId(1001), asset: AssetId(1), amount: Amount(5) }]);
-    for (body, expected) in [
-        (piece(Piece::Begin { export: [7; 32], pieces: 300 }), format!("02ffff0307 0b00{}ac02", "07".repeat(32))),
-        (piece(money), "02ffff0307 0b0601e907010a".to_owned()),
-        (piece(Piece::Open), "02ffff0307 0b0a".to_owned()),
+fn the_bytes_of_version_3() {
+    let only = |restriction| cancel(Some(restriction));
+    for (body, bytes) in [
+        (order("ab", 4), "0381800407 07e907 0202616201040101ac02000401ad0203"),
+        (transfer(), "0381800407 06e90701090174"),
+        (Body::Cancel(cancel(None)), "0381800407 08e9070200ac02016300"),
+        (Body::Cancel(only(CancelRestriction::OnlyNew)), "0381800407 08e9070200ac0201630100"),
+        (sent_on(only(CancelRestriction::OnlyPartiallyFilled)), "0381800407 0a02e9070200ac020163010181800409"),
     ] {
-        let mut bytes = Vec::new();
-        encode_command(SourceId::MOVING, RequestNumber(7), &body, &mut bytes);
-        assert_eq!(bytes, unhex(&expected), "{body:?}");
-        assert_eq!(decode_command(Sequence(3), Timestamp(4), &bytes).unwrap().body, body);
-    }
-    let cause = Cause { sequence: Sequence(3), time: Timestamp(4) };
-    let moved = MarketMovedIn {
-        symbol: SymbolId(2),
-        next_order: OrderId(300),
-        last: None,
-        aggregate_trades: 1,
-        depth_update: 2,
-    };
-    let answer = |answer| Event::Answered { source: SourceId(1), number: RequestNumber(2), answer };
-    for (event, expected) in [
-        (Event::MarketMovedIn(Box::new(moved)), "020304 01 0e02ac02000102"),
-        (
-            Event::MoneyMovedIn { account: AccountId(1001), asset: AssetId(1), amount: Amount(5) },
-            "020304 01 10e907010a",
-        ),
-        (answer(Answer::MovedIn), "020304 01 0d01020b"),
-        (answer(Answer::Refused(Refusal::MovingIn)), "020304 01 0d01020a18"),
-        (answer(Answer::Refused(Refusal::MisfitPiece)), "020304 01 0d01020a1a"),
-    ] {
-        let mut bytes = Vec::new();
-        encode_events(cause, std::slice::from_ref(&event), &mut bytes);
-        assert_eq!(bytes, unhex(expected), "{event:?}");
-        assert_eq!(decode_events(&bytes).unwrap(), (cause, vec![event]));
+        assert_eq!(written(GATEWAY, &body), unhex(bytes), "{body:?}");
+        is_read(bytes, GATEWAY, Rules::V2, body);
     }
 }
+
+/// Whoever appends in the version that is written applies under the rules of that version.
+#[test]
+fn what_is_written_is_read_under_the_current_rules() {
+    let bytes = written(GATEWAY, &order("ab", 4));
+    assert_eq!(decode_command(Sequence(3), Timestamp(4), &bytes).unwrap().rules, Rules::CURRENT);
+}
+
+#[path = "tests/version_2.rs"]
+mod version_2_samples;
 
 fn unhex(text: &str) -> Vec<u8> {
     let digits = text.replace(' ', "");
@@ -155,17 +159,20 @@ proptest! {
             let mut bytes = Vec::new();
             encode_command(SourceId(source), RequestNumber(number), &body, &mut bytes);
             let command = decode_command(Sequence(3), Timestamp(4), &bytes).unwrap();
-            prop_assert_eq!(command, Command { sequence: Sequence(3), time: Timestamp(4), source: SourceId(source), number: RequestNumber(number), body });
+            let sent = Command::new(Sequence(3), Timestamp(4), SourceId(source), RequestNumber(number), body);
+            prop_assert_eq!(command, sent);
         }
     }
 
     /// Bytes from anywhere are read or refused, never a panic.
     #[test]
     fn any_bytes_are_safe(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        for version in [1, VERSION] {
+        for version in 1..=VERSION {
             let versioned = [&[version], &bytes[..]].concat();
             let _ = decode_command(Sequence(1), Timestamp(1), &versioned);
             let _ = decode_events(&versioned);
+            let _ = decode_told(&versioned);
+            let _ = decode_export::<Sequence>(&versioned);
             let _ = decode::<State>(&versioned);
         }
     }

@@ -31,7 +31,7 @@ pub fn gather(workload: &Workload, count: usize) -> Result<Rows, Error> {
             number += 1;
             let time = Timestamp(START_MICROS + number * STEP_MICROS);
             let (sequence, number) = (Sequence(number), RequestNumber(number));
-            let command = Command { sequence, time, source: SourceId::FIRST_GATEWAY, number, body };
+            let command = Command::new(sequence, time, SourceId::FIRST_GATEWAY, number, body);
             partition.apply(&command, &mut events);
             for (cause, events) in events.iter() {
                 projection.follow(cause, events);

@@ -187,7 +187,7 @@ impl Venue {
 
     pub fn apply_as(&mut self, source: SourceId, number: RequestNumber, body: Body) -> Vec<Event> {
         let sequence = self.partition.sequence().next();
-        let command = Command { sequence, time: Timestamp(1_000_000 + sequence.0), source, number, body };
+        let command = Command::new(sequence, Timestamp(1_000_000 + sequence.0), source, number, body);
         let mut events = Events::new();
         self.partition.apply(&command, &mut events);
         let audit = self.partition.audit();

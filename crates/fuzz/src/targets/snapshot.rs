@@ -71,7 +71,7 @@ fn go_on(partition: &mut Partition) {
         let (sequence, time) = (partition.sequence().next(), partition.time());
         let source = SourceId(u64::MAX);
         let mut events = Events::new();
-        partition.apply(&Command { sequence, time, source, number: RequestNumber(number), body }, &mut events);
+        partition.apply(&Command::new(sequence, time, source, RequestNumber(number), body), &mut events);
         partition.drain_outgoing().for_each(drop);
     }
 }

@@ -2,7 +2,7 @@
 
 use crossbook_engine::command::Body;
 use crossbook_engine::peer::{Outgoing, PeerMessage};
-use crossbook_engine::{Command, Partition};
+use crossbook_engine::{Command, Partition, Rules};
 use crossbook_node::snapshot::{self, Image};
 use crossbook_types::{AccountId, HoldId, RequestNumber, Sequence, SourceId, Timestamp};
 use crossbook_views::{Limits, Views};
@@ -12,7 +12,9 @@ use crate::venue::Furnished;
 
 /// The input is a record. What is a command is encoded again, and, if it is one that clients and operators can send, carried out.
 pub(super) fn command(bytes: &[u8]) {
-    let Ok(command) = crossbook_wire::decode_command(Sequence(1), Timestamp(1), bytes) else { return };
+    let Ok(mut command) = crossbook_wire::decode_command(Sequence(1), Timestamp(1), bytes) else { return };
+    // What is written again is written in today's version.
+    command.rules = Rules::CURRENT;
     let Command { source, number, body, .. } = &command;
     let mut again = Vec::new();
     crossbook_wire::encode_command(*source, *number, body, &mut again);
@@ -62,13 +64,13 @@ pub(super) fn told(bytes: &[u8]) {
             move |to| Outgoing { to, number, message: message.clone() }
         };
         let outgoing: Vec<Outgoing> = told.sent.iter().map(|&(to, number)| message(number)(to)).collect();
-        let command = Command {
-            sequence: told.cause.sequence,
-            time: told.cause.time,
-            source: told.source,
-            number: told.number,
-            body: Body::OpenAccount(crossbook_engine::command::OpenAccount { label: String::new() }),
-        };
+        let command = Command::new(
+            told.cause.sequence,
+            told.cause.time,
+            told.source,
+            told.number,
+            Body::OpenAccount(crossbook_engine::command::OpenAccount { label: String::new() }),
+        );
         crossbook_wire::encode_told(&command, &outgoing, &told.events, &mut again);
         let mut once = told.sent.clone();
         once.sort_unstable();

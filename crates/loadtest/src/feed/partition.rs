@@ -53,5 +53,5 @@ impl FedPartition {
 fn command(number: &mut u64, body: Body) -> Command {
     *number += 1;
     let (sequence, time) = (Sequence(*number), Timestamp(*number));
-    Command { sequence, time, source: SourceId::FIRST_GATEWAY, number: RequestNumber(*number), body }
+    Command::new(sequence, time, SourceId::FIRST_GATEWAY, RequestNumber(*number), body)
 }

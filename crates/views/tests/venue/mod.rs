@@ -122,13 +122,7 @@ impl Venue {
     pub fn command(&mut self, body: Body) {
         self.asked.push((self.now, body.clone()));
         let sequence = self.partition.sequence().next();
-        let command = Command {
-            sequence,
-            time: self.now,
-            source: SourceId::FIRST_GATEWAY,
-            number: RequestNumber(sequence.0),
-            body,
-        };
+        let command = Command::new(sequence, self.now, SourceId::FIRST_GATEWAY, RequestNumber(sequence.0), body);
         let mut events = Events::new();
         self.partition.apply(&command, &mut events);
         self.log.extend(events.iter().map(|(cause, events)| (cause, events.to_vec())));

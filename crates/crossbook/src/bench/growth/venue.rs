@@ -211,13 +211,13 @@ impl Venue {
 
     fn push(&mut self, body: Body) {
         self.number += 1;
-        self.commands.push(Command {
-            sequence: Sequence(self.number),
-            time: Timestamp(self.number),
-            source: SourceId::FIRST_GATEWAY,
-            number: RequestNumber(self.number),
+        self.commands.push(Command::new(
+            Sequence(self.number),
+            Timestamp(self.number),
+            SourceId::FIRST_GATEWAY,
+            RequestNumber(self.number),
             body,
-        });
+        ));
     }
 }
 

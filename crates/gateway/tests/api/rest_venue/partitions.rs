@@ -138,7 +138,7 @@ impl Venue {
         let (to, source, number, body) = self.under_way.pop_front().expect("every request is answered");
         let partition = &mut self.partitions[usize::from(to.0)];
         let time = crossbook_gateway::app::now().max(partition.time());
-        let command = Command { sequence: partition.sequence().next(), time, source, number, body };
+        let command = Command::new(partition.sequence().next(), time, source, number, body);
         let mut events = Events::new();
         partition.apply(&command, &mut events);
         for sent in partition.drain_outgoing() {

@@ -1,0 +1,48 @@
+//! A venue that moves, in version 2: its inventory in an export, and the pieces of it in logs.
+
+use crossbook_engine::moving;
+use crossbook_types::{AccountId, Amount, AssetId, HoldId};
+use serde::Deserialize;
+
+use super::events::{MarketMovedIn, OrderMovedIn, Transfer};
+use super::{Account, ApiKey, Asset, Fees, Market};
+use crate::frozen::{Upgrade, frozen_enums, frozen_structs};
+
+frozen_enums! {
+    enum Piece => moving::Piece {
+        Begin { export: [u8; 32], pieces: u64 },
+        Assets(assets: Vec<Asset>),
+        Markets(markets: Vec<Market>),
+        Accounts(accounts: Vec<Account>),
+        ApiKeys(keys: Vec<ApiKey>),
+        Transfers(transfers: Vec<Transfer>),
+        Money(money: Vec<Owned>),
+        Holds(holds: Vec<Held>),
+        Market(market: MarketMovedIn),
+        Orders(orders: Vec<Placed>),
+        Open,
+    }
+}
+
+frozen_structs! {
+    struct Held => moving::Held { hold: HoldId, account: AccountId, asset: AssetId, amount: Amount }
+
+    struct Placed => moving::Placed { order: OrderMovedIn, hold: HoldId, budget: Amount, fees: Fees }
+
+    struct Inventory => moving::Inventory {
+        assets: Vec<Asset>,
+        markets: Vec<Market>,
+        accounts: Vec<Account>,
+        api_keys: Vec<ApiKey>,
+        transfers: Vec<Transfer>,
+        balances: Vec<Owned>,
+        fees: Vec<Owned>,
+        books: Vec<Book>,
+    }
+
+    struct Owned => moving::Owned { account: AccountId, asset: AssetId, amount: Amount }
+
+    struct Book => moving::Book { market: MarketMovedIn, orders: Vec<Standing> }
+
+    struct Standing => moving::Standing { order: OrderMovedIn, held: Amount, fees: Fees }
+}
