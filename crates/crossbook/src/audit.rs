@@ -11,16 +11,16 @@ use serde_json::{Map, Value, json};
 use crate::cluster::{self, Site};
 use crate::command;
 use crate::config::{self, Config, Flags};
+use crate::data_folder::{self, DataFolder};
 use crate::folded::Folded;
 use crate::progress::Replay;
-use crate::venue::{log_folder, snapshot_folder};
 
 /// Why a log cannot be audited.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is none.
-    #[error("there is no log in {}; give the data folder of a venue", .0.display())]
-    NoLog(PathBuf),
+    /// The data folder is none.
+    #[error(transparent)]
+    Folder(#[from] data_folder::Error),
     /// There is none, but there was.
     #[error(
         "there is no log in {}, but a snapshot that was made from one at command {durable}: the log is lost; restore it from a backup",
@@ -65,14 +65,18 @@ pub fn run(options: &command::Audit) -> Result<(String, bool), Error> {
         let text = if options.json { format!("{}\n", report.as_json()) } else { report.as_text() };
         return Ok((text, report.adds_up()));
     }
-    let data = options.data.clone().unwrap_or_default();
-    let path = log_folder(&data);
-    let snapshots = snapshot_folder(&data);
+    let data = DataFolder::of_venue(&options.data.clone().unwrap_or_default())?;
+    let (path, snapshots) = (data.log(), data.snapshots());
     // Read before the log: beside a running venue, a snapshot made meanwhile may stand for more than was read of the log.
-    let proof = if snapshots.is_dir() { Proof::read::<Folded>(&Folder::at(&snapshots))? } else { Proof::default() };
-    if !path.is_dir() {
+    let proof = if data_folder::is_folder(&snapshots)? {
+        Proof::read::<Folded>(&Folder::at(&snapshots))?
+    } else {
+        Proof::default()
+    };
+    if !data_folder::is_folder(&path)? {
         let lost = proof.durable > Sequence(0);
-        return Err(if lost { Error::LogLost { path, durable: proof.durable } } else { Error::NoLog(path) });
+        let none = data_folder::Error::NoLog(path.clone());
+        return Err(if lost { Error::LogLost { path, durable: proof.durable } } else { none.into() });
     }
     let mut reader = FileReader::open(&path, Sequence(1));
     let mut shown = Replay::begin("auditing");

@@ -134,6 +134,14 @@ pub enum Error {
     /// The file is not there.
     #[error("there is no configuration file {}", .0.display())]
     NoFile(PathBuf),
+    /// The file is there and cannot be read.
+    #[error("cannot read the configuration file {}: {source}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A key that no part knows.
     #[error("{origin} sets `{key}`, which is not a setting{}", hint.as_ref().map_or(String::new(), |known| format!("; did you mean `{known}`?")))]
     UnknownKey {
@@ -195,9 +203,7 @@ impl Config {
         let known = Dict::from_serialised(&Self::default())?;
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
         if let Some(path) = file {
-            if !path.is_file() {
-                return Err(Error::NoFile(path.to_owned()));
-            }
+            check_file(path)?;
             let given = Figment::from(Toml::file_exact(path)).extract::<Dict>().map_err(value_error)?;
             refuse_unknown(&given, &known, &path.display().to_string())?;
             figment = figment.merge(Toml::file_exact(path));
@@ -240,6 +246,19 @@ impl Config {
     /// When a value has no TOML form.
     pub fn render(&self) -> Result<String, Error> {
         Ok(reference::render(&toml::Table::try_from(self)?))
+    }
+}
+
+/// Whether there is a file that can be read. That one may not be looked at does not mean that there is none.
+fn check_file(path: &Path) -> Result<(), Error> {
+    let read = std::fs::File::open(path).and_then(|file| file.metadata());
+    match read {
+        Ok(found) if found.is_dir() => {
+            Err(Error::Unreadable { path: path.to_owned(), source: std::io::ErrorKind::IsADirectory.into() })
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::NoFile(path.to_owned())),
+        Err(source) => Err(Error::Unreadable { path: path.to_owned(), source }),
     }
 }
 
@@ -404,5 +423,11 @@ mod tests {
         assert!(malformed.contains("for `http` in /") && !malformed.contains("default"), "{malformed}");
         let missing = read(Some(Path::new("/nonexistent.toml")), Flags::default());
         assert!(matches!(missing, Err(Error::NoFile(_))));
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(read(Some(folder.path()), Flags::default()), Err(Error::Unreadable { .. })));
+        let file = folder.path().join("c.toml");
+        std::fs::write(&file, "").unwrap();
+        let beyond = read(Some(&file.join("c.toml")), Flags::default());
+        assert!(matches!(beyond, Err(Error::Unreadable { .. })), "{beyond:?}");
     }
 }

@@ -13,15 +13,16 @@ use crossbook_types::{Amount, Decimal};
 use serde_json::{Map, Value, json};
 
 use crate::config::{self, Config, Flags};
+use crate::data_folder::{self, DataFolder};
 use crate::secrets::{self, Absent};
 use crate::{command, venue};
 
 /// Why a venue cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is none.
-    #[error("there is no log in {}; give the data folder of a venue", .0.display())]
-    NoLog(PathBuf),
+    /// The data folder is none, or the export would be in it.
+    #[error(transparent)]
+    Folder(#[from] data_folder::Error),
     /// It runs.
     #[error("the venue in {} is running ({holder}); stop it, and do not start it again afterwards", folder.display())]
     Running {
@@ -58,10 +59,10 @@ pub enum Error {
 /// When there is no venue, it runs, it cannot be restored, or the file cannot be written.
 pub fn run(options: &command::moving::Export) -> Result<String, Error> {
     let data = &options.data;
-    if !venue::log_folder(data).is_dir() {
-        return Err(Error::NoLog(venue::log_folder(data)));
-    }
-    if options.out.exists() {
+    let folder = DataFolder::of_venue(data)?;
+    folder.check_outside("the export", &options.out)?;
+    let exists = options.out.try_exists();
+    if exists.map_err(|source| Error::Write { path: options.out.clone(), source })? {
         return Err(Error::Exists(options.out.clone()));
     }
     let config = Config::load(options.config.as_deref(), Flags { data: Some(data.clone()), ..Flags::default() })?;
@@ -78,8 +79,8 @@ pub fn run(options: &command::moving::Export) -> Result<String, Error> {
     let export = Export { sequence: partition.sequence(), time: partition.time(), state_hash, inventory };
     let (bytes, name) = export::encode(&export);
     write(&options.out, &bytes)?;
-    let told =
-        Told { export: &export, name: hex::encode(name), file: &options.out, secret_key: secret_key(data, &export) };
+    let secret_key = secret_key(&folder, &export);
+    let told = Told { export: &export, name: hex::encode(name), file: &options.out, secret_key };
     Ok(if options.json { format!("{}\n", told.as_json()) } else { told.as_text() })
 }
 
@@ -114,16 +115,16 @@ enum SecretKey {
     Missing(String),
 }
 
-fn secret_key(data: &Path, export: &Export) -> SecretKey {
+fn secret_key(data: &DataFolder, export: &Export) -> SecretKey {
     if sealed(&export.inventory).next().is_none() {
         return SecretKey::NotNeeded;
     }
     let from_environment = std::env::var_os(secrets::SECRET_KEY_VARIABLE).is_some();
     let place = match from_environment {
         true => format!("in {} of this environment", secrets::SECRET_KEY_VARIABLE),
-        false => format!("in {}", secrets::key_file(data).display()),
+        false => format!("in {}", data.secret_key().display()),
     };
-    match secrets::secret_key(data, Absent::Refuse) {
+    match secrets::secret_key(data.path(), Absent::Refuse) {
         Ok(key) if opens(&key, &export.inventory) => SecretKey::At(place),
         Ok(_) => SecretKey::Missing(format!("the one {place} does not open them")),
         Err(error) => SecretKey::Missing(error.to_string()),

@@ -9,6 +9,7 @@ mod checking;
 mod cluster;
 mod command;
 mod config;
+mod data_folder;
 mod demo;
 mod export;
 mod folded;

@@ -1,7 +1,6 @@
 //! The two secrets of a venue, which never stand in a configuration file: the admin token, and the key under which the
 //! secrets of API keys are encrypted in the log.
 
-use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{Read as _, Write as _};
@@ -10,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use crossbook_gateway::secret::MasterKey;
 use secrecy::SecretString;
+
+use crate::data_folder::{self, DataFolder};
 
 /// Environment variable with the admin token.
 pub const ADMIN_TOKEN_VARIABLE: &str = "CROSSBOOK_ADMIN_TOKEN";
@@ -33,6 +34,31 @@ pub enum Error {
     /// An admin token that can be guessed.
     #[error("{ADMIN_TOKEN_VARIABLE} must have at least {ADMIN_TOKEN_LENGTH_MIN} printable ASCII characters, no blanks")]
     WeakAdminToken,
+    /// A variable that is no text; that is not the same as none.
+    #[error("{0} is set to something that is not text; set it anew, or unset it")]
+    NotText(&'static str),
+    /// No secret key, and no data folder beside which it could be.
+    #[error(
+        "{SECRET_KEY_VARIABLE} is not set: set it to the venue's secret key, or `data` to the folder beside which that is kept"
+    )]
+    NoKey,
+    /// The key is beside a link to the data folder.
+    #[error(
+        "{} is the secret key beside a link to the data folder, and there is none beside the folder itself: move it there, `mv '{}' '{}'`, and \
+         start again",
+        found.display(),
+        found.display(),
+        place.display()
+    )]
+    BesideLink {
+        /// Where it is.
+        found: PathBuf,
+        /// Where it belongs.
+        place: PathBuf,
+    },
+    /// The data folder cannot be one, or has the key in it.
+    #[error(transparent)]
+    Folder(#[from] data_folder::Error),
     /// The key is not 64 hex digits.
     #[error("{0} must hold exactly 64 hex digits; `openssl rand -hex 32` makes such a key")]
     MalformedKey(String),
@@ -69,8 +95,7 @@ pub enum Error {
 /// # Errors
 /// When there is none, or one that is short or unusable in a header.
 pub fn admin_token() -> Result<SecretString, Error> {
-    let token = std::env::var(ADMIN_TOKEN_VARIABLE).map_err(|_| Error::NoAdminToken)?;
-    check_admin_token(token)
+    check_admin_token(variable(ADMIN_TOKEN_VARIABLE)?.ok_or(Error::NoAdminToken)?)
 }
 
 fn check_admin_token(token: String) -> Result<SecretString, Error> {
@@ -98,26 +123,44 @@ pub enum Absent {
     Refuse,
 }
 
-/// The secret key: from the environment, else from the file beside the data folder.
-///
-/// # Errors
-/// When the key is malformed, the file cannot be read or made, others can read it, or it is absent and must not be.
-pub fn secret_key(data: &Path, absent: Absent) -> Result<MasterKey, Error> {
-    match std::env::var(SECRET_KEY_VARIABLE) {
-        Ok(text) => parse(text, || SECRET_KEY_VARIABLE.to_owned()),
-        Err(_) => key_in_file(&key_file(data), absent),
+/// The value of a variable; `None` where it is not set.
+fn variable(name: &'static str) -> Result<Option<String>, Error> {
+    match std::env::var(name) {
+        Ok(text) => Ok(Some(text)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(Error::NotText(name)),
     }
 }
 
-/// Where the key of a data folder is kept when the environment has none: beside the folder, so that a backup of the folder
-/// does not carry the key to what it encrypts.
-#[must_use]
-pub fn key_file(data: &Path) -> PathBuf {
-    // `venue/` and `venue/.` name the same folder as `venue`.
-    let folder: PathBuf = data.components().collect();
-    let mut name = folder.file_name().map_or_else(|| OsString::from("data"), ToOwned::to_owned);
+/// The secret key: from the environment, else from the file beside the data folder, as which `data` names it; empty: there is none.
+///
+/// # Errors
+/// When the key is malformed, the file cannot be read or made, others can read it, it is absent and must not be, or it is in the data
+/// folder.
+pub fn secret_key(data: &Path, absent: Absent) -> Result<MasterKey, Error> {
+    let folder = if data.as_os_str().is_empty() { None } else { Some(DataFolder::new(data)?) };
+    if let Some(text) = variable(SECRET_KEY_VARIABLE)? {
+        return parse(text, || SECRET_KEY_VARIABLE.to_owned());
+    }
+    let place = folder.ok_or(Error::NoKey)?.secret_key();
+    if let Some(found) = beside_link(data, &place)? {
+        return Err(Error::BesideLink { found, place });
+    }
+    key_in_file(&place, absent)
+}
+
+/// A key beside `data` where that is a link to the folder whose key belongs at `place`, and there is none.
+fn beside_link(data: &Path, place: &Path) -> Result<Option<PathBuf>, Error> {
+    let there = |path: &Path| {
+        path.try_exists().map_err(|source| Error::File { doing: "look for", path: path.to_owned(), source })
+    };
+    let named: PathBuf = data.components().collect();
+    let Some(name) = named.file_name() else { return Ok(None) };
+    let mut name = name.to_owned();
     name.push(".secret-key");
-    folder.with_file_name(name)
+    let found = named.with_file_name(name);
+    let found = data_folder::canonical(&found)?;
+    Ok((found != place && there(&found)? && !there(place)?).then_some(found))
 }
 
 fn key_in_file(path: &Path, absent: Absent) -> Result<MasterKey, Error> {
@@ -208,9 +251,7 @@ mod tests {
     #[test]
     fn the_key_is_made_once_and_found_again() {
         let folder = tempfile::tempdir().unwrap();
-        let path = key_file(&folder.path().join("venue"));
-        assert_eq!(path, folder.path().join("venue.secret-key"));
-        assert_eq!(key_file(&folder.path().join("venue/")), path);
+        let path = folder.path().join("venue.secret-key");
         assert!(matches!(key_in_file(&path, Absent::Refuse), Err(Error::Lost(_))));
         assert!(!path.exists(), "nothing is written in the place of a lost key");
         let made = key_in_file(&path, Absent::Make).unwrap();
@@ -220,6 +261,22 @@ mod tests {
         assert!(same(&made, &key_in_file(&path, Absent::Make).unwrap()));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
         assert!(!same(&made, &key_in_file(&folder.path().join("other"), Absent::Make).unwrap()));
+    }
+
+    #[test]
+    fn a_key_beside_a_link_is_sent_to_its_place() {
+        let outer = tempfile::tempdir().unwrap();
+        let outer = outer.path().canonicalize().unwrap();
+        let (place, link) = (outer.join("venue.secret-key"), outer.join("link"));
+        std::fs::create_dir(outer.join("venue")).unwrap();
+        std::os::unix::fs::symlink(outer.join("venue"), &link).unwrap();
+        assert_eq!(beside_link(&link, &place).unwrap(), None);
+        let found = outer.join("link.secret-key");
+        std::fs::write(&found, "").unwrap();
+        assert_eq!(beside_link(&link, &place).unwrap(), Some(found));
+        assert_eq!(beside_link(&outer.join("venue"), &place).unwrap(), None);
+        std::fs::write(&place, "").unwrap();
+        assert_eq!(beside_link(&link, &place).unwrap(), None, "the key in its place counts");
     }
 
     #[test]

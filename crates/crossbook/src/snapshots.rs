@@ -149,11 +149,15 @@ impl Work {
             return tracing::warn!("the log is not trimmed, because the history still needs it");
         }
         // It must lead on indeed: a damaged one would be trusted only when it is too late.
-        if let [_, .., oldest] = kept[..]
-            && matches!(self.folder.load(oldest), Ok(Some(_)))
-            && let Err(error) = self.node.trim(oldest)
-        {
-            tracing::warn!(%error, "the log is not trimmed this time");
+        let [_, .., oldest] = kept[..] else { return };
+        match self.folder.load(oldest) {
+            Ok(Some(_)) => {
+                if let Err(error) = self.node.trim(oldest) {
+                    tracing::warn!(%error, "the log is not trimmed this time");
+                }
+            }
+            Ok(None) => tracing::error!(command = oldest.0, "the oldest snapshot is damaged; the log is not trimmed"),
+            Err(error) => tracing::error!(%error, "the oldest snapshot cannot be read; the log is not trimmed"),
         }
     }
 }

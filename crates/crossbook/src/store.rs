@@ -20,11 +20,12 @@ use crate::cluster::rebuild::Kept;
 use crate::cluster::{self, Site};
 use crate::command::{StoreAction, StoreRebuild, StoreVerify};
 use crate::config::{self, Config, Flags};
+use crate::data_folder::{self, DataFolder};
 use crate::history::PARTITION;
 use crate::history::source::LogSource;
 use crate::output::tell;
 use crate::progress::Replay;
-use crate::venue::{log_folder, snapshot_folder};
+use crate::venue::{self, log_folder, snapshot_folder};
 
 /// Why the history cannot be worked on.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +36,12 @@ pub enum Error {
     /// No history is kept.
     #[error("history.database is `none`: this venue keeps no history")]
     NoHistory,
-    /// There is no log.
-    #[error("there is no log in {0}; give the data folder of a venue")]
-    NoLog(String),
+    /// The data folder is none.
+    #[error(transparent)]
+    Folder(#[from] data_folder::Error),
+    /// The history's file would be in the wrong place.
+    #[error(transparent)]
+    Venue(#[from] venue::Error),
     /// The cluster cannot be read.
     #[error(transparent)]
     Cluster(#[from] Box<cluster::Error>),
@@ -126,11 +130,11 @@ fn rebuild_cluster(options: &StoreRebuild) -> Result<(), Error> {
 fn database(data: &Path, config: Option<&Path>) -> Result<(Config, Database), Error> {
     let flags = Flags { data: Some(data.to_owned()), ..Flags::default() };
     let config = Config::load(config, flags)?;
-    let log = log_folder(data);
-    if !log.is_dir() {
-        return Err(Error::NoLog(log.display().to_string()));
+    let data = DataFolder::of_venue(data)?;
+    if !data_folder::is_folder(&data.log())? {
+        return Err(data_folder::Error::NoLog(data.log()).into());
     }
-    let database = Database::new(&config.history, data)?.ok_or(Error::NoHistory)?;
+    let database = venue::database(&config, &data)?.ok_or(Error::NoHistory)?;
     Ok((config, database))
 }
 

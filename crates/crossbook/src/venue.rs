@@ -31,6 +31,7 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::data_folder::{self, DataFolder};
 use crate::folded::Folded;
 use crate::history::source::LogSource;
 use crate::history::{Announcing, Keeper, PARTITION};
@@ -46,6 +47,9 @@ pub enum Error {
     /// No data folder was named.
     #[error("where is the data? Give a folder with --data, or set `data` in the configuration")]
     NoData,
+    /// The data folder cannot be one.
+    #[error(transparent)]
+    Folder(#[from] data_folder::Error),
     /// The log cannot be opened.
     #[error("cannot open the log in {}: {source}", path.display())]
     Log {
@@ -155,8 +159,9 @@ pub(crate) struct Restored {
 /// # Errors
 /// When the log cannot be opened or read, or the snapshots cannot.
 pub(crate) fn restore(config: &Config, enter: impl Fn(Phase)) -> Result<Restored, Error> {
-    let path = log_folder(&config.data);
-    let snapshots = Folder::open(&snapshot_folder(&config.data))?;
+    let data = DataFolder::new(&config.data)?;
+    let path = data.log();
+    let snapshots = Folder::open(&data.snapshots())?;
     // What a snapshot stands for was durable. Told so, the log refuses to take damage there for a torn tail and cut it.
     let durable_at_least = snapshots.list()?.first().copied().unwrap_or_default();
     let options = files::Options { durable_at_least, ..config.log.files() };
@@ -184,6 +189,18 @@ pub(crate) fn restore(config: &Config, enter: impl Fn(Phase)) -> Result<Restored
     let snapshot = snapshot.unwrap_or_default();
     tracing::info!(command = partition.sequence().0, snapshot = snapshot.0, replayed, "the venue is restored");
     Ok(Restored { partition, views: follower, log, snapshots, snapshot, hash_seed })
+}
+
+/// The database of the history, if one is kept.
+///
+/// # Errors
+/// When the address names no database, or a file that would be among those of the log or the snapshots.
+pub fn database(config: &Config, data: &DataFolder) -> Result<Option<Database>, Error> {
+    let database = Database::new(&config.history, data.path())?;
+    if let Some(file) = database.as_ref().and_then(Database::file) {
+        data.check_history_file(file)?;
+    }
+    Ok(database)
 }
 
 /// Listens at an address.
@@ -241,6 +258,8 @@ impl Venue {
         if config.data.as_os_str().is_empty() {
             return Err(Error::NoData);
         }
+        // Found before anything is made: a key in the wrong place, a folder that is none.
+        let data = DataFolder::new(&config.data)?;
         // Also what listens last is told at once.
         let certificate = certificate("gateway.tls", &config.gateway.tls)?;
         let bounds = &config.gateway.server;
@@ -252,7 +271,7 @@ impl Venue {
         let admin_server = tokio::spawn(server::serve(admin, bounds.clone(), Arc::clone(&front), stop.clone()));
         tracing::info!(admin = %admin_address, "starting; the admin address answers");
 
-        let history = Database::new(&config.history, &config.data)?;
+        let history = database(config, &data)?;
         let restored = restore(config, |phase| front.enter(phase))?;
         let Restored { partition, views, log, snapshots, snapshot, hash_seed } = restored;
         let key = secret_key(&config.data, views.0.registry(), lost)?;
@@ -265,7 +284,7 @@ impl Venue {
         let publisher = Publisher::new(PARTITION, &board, Arc::clone(&pending), Arc::clone(&hub), sender);
         let live = Live::new(partition.sequence());
         let outlet = Announcing::new(Tally::new(publisher), live.clone());
-        let (log_path, identity) = (log_folder(&config.data), log.identity());
+        let (log_path, identity) = (data.log(), log.identity());
         let running = embedded::start(partition, log, outlet, config.node, fatal).map_err(Error::Thread)?;
         let node = running.handle().clone();
         let source = LogSource::new(&log_path, snapshots.clone(), live.position(), hash_seed);

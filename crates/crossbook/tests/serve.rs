@@ -248,3 +248,80 @@ async fn a_lost_secret_key_is_told_and_its_api_keys_can_be_issued_anew() {
     let output = command.env("CROSSBOOK_ADMIN_TOKEN", venue::TOKEN).output().unwrap();
     assert!(String::from_utf8(output.stderr).unwrap().contains("--revoke-lost-keys"));
 }
+
+#[tokio::test]
+async fn every_name_of_the_data_folder_finds_the_key_beside_it_and_a_key_inside_is_refused() {
+    let outer = tempfile::tempdir().unwrap();
+    let (data, link, key) =
+        (outer.path().join("venue"), outer.path().join("link"), outer.path().join("venue.secret-key"));
+    std::fs::create_dir(&data).unwrap();
+    std::os::unix::fs::symlink("venue", &link).unwrap();
+    let mut command = binary();
+    command.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json", "--data", "."]);
+    command.current_dir(&data).env("CROSSBOOK_ADMIN_TOKEN", venue::TOKEN).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (http, admin) = venue::addresses(&mut child);
+    let venue = Venue::elsewhere(http, admin, venue::TOKEN);
+    venue.list_market().await;
+    let alice = venue.open_account("alice").await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(key.is_file() && !data.join("data.secret-key").exists(), "the key is beside the folder");
+
+    let venue = Venue::serve(&link).await;
+    alice.ask(&venue, Method::GET, "account", "").await;
+    venue.kill();
+    assert_eq!(std::fs::read_dir(outer.path()).unwrap().count(), 3, "the folder, its link and one key");
+
+    let inside = data.join("data.secret-key");
+    std::fs::rename(&key, &inside).unwrap();
+    for name in [&data, &link] {
+        let said = venue::refusal(name);
+        assert!(said.contains("inside the data folder") && said.contains("mv '"), "{said}");
+    }
+    std::fs::rename(&inside, outer.path().join("link.secret-key")).unwrap();
+    let said = venue::refusal(&link);
+    assert!(said.contains("link.secret-key") && said.contains("mv '"), "{said}");
+    std::fs::rename(outer.path().join("link.secret-key"), &key).unwrap();
+
+    let export = |out: &std::path::Path| {
+        let command = binary().arg("export").arg("--data").arg(&link).arg("--out").arg(out).output().unwrap();
+        (command.status.code(), String::from_utf8(command.stderr).unwrap())
+    };
+    for out in [data.join("venue.export"), link.join("log/venue.export")] {
+        let (status, said) = export(&out);
+        assert!(status == Some(1) && said.contains("name a place outside of it"), "{said}");
+    }
+    assert_eq!(export(&outer.path().join("venue.export")).0, Some(0));
+    let history = format!("sqlite://{}", data.join("log/history.sqlite").display());
+    let said = venue::refusal_with(&data, &[("CROSSBOOK_HISTORY__DATABASE", &history)]);
+    assert!(said.contains("the history's file"), "{said}");
+    assert!(venue::refusal(&data.join("log")).contains("is the folder of a venue's log"));
+}
+
+/// What cannot be read is neither absent nor damaged.
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_read_stops_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("venue");
+    let venue = Venue::serve(&data).await;
+    venue.list_market().await;
+    assert_eq!(venue.stop().await, Some(0));
+    let snapshot = std::fs::read_dir(data.join("snapshots")).unwrap().next().unwrap().unwrap().path();
+    let aside = folder.path().join("aside");
+    std::fs::rename(&snapshot, &aside).unwrap();
+    std::fs::create_dir(&snapshot).unwrap();
+    let said = venue::refusal(&data);
+    assert!(said.contains(snapshot.to_str().unwrap()) && said.contains("directory"), "{said}");
+    std::fs::remove_dir(&snapshot).unwrap();
+    std::fs::rename(&aside, &snapshot).unwrap();
+    assert_eq!(Venue::serve(&data).await.stop().await, Some(0));
+    // A folder that may not be looked at is no venue without snapshots, either.
+    std::fs::rename(data.join("snapshots"), &aside).unwrap();
+    std::fs::write(data.join("snapshots"), "").unwrap();
+    for command in [["audit", "--data"], ["export", "--data"]] {
+        let output = binary().args(command).arg(&data).current_dir(folder.path()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && said.contains("is not a folder"), "{command:?}: {said}");
+    }
+}

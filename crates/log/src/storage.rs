@@ -220,7 +220,12 @@ impl Storage for Disk {
     }
 
     fn open_to_read(&self, name: &str) -> io::Result<DiskFile> {
-        Ok(DiskFile { file: fs::File::open(self.folder.join(name))? })
+        let file = fs::File::open(self.folder.join(name))?;
+        // A folder can be opened like a file, and on some file systems it is as long as an empty one.
+        if file.metadata()?.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Ok(DiskFile { file })
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

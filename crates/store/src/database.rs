@@ -1,6 +1,6 @@
 //! Connections to the database, set up alike: strict types, bounded waiting, the tables as the migrations make them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crossbook_engine::Routing;
@@ -101,6 +101,7 @@ pub enum Error {
 pub struct Database {
     dialect: Dialect,
     address: AnyConnectOptions,
+    file: Option<PathBuf>,
     options: Options,
     log_identity: u64,
     synced: bool,
@@ -127,11 +128,15 @@ impl Database {
             }
             _ => address,
         };
+        let file = match dialect {
+            Dialect::Sqlite => file_of(&address),
+            Dialect::MySql => None,
+        };
         let address: AnyConnectOptions = address.parse().map_err(|_| unknown())?;
         // The statements themselves would drown everything else in the log.
         let address = address.disable_statement_logging();
         let (options, routing) = (options.clone(), Routing::single());
-        Ok(Some(Self { dialect, address, options, log_identity: 0, synced: false, routing }))
+        Ok(Some(Self { dialect, address, file, options, log_identity: 0, synced: false, routing }))
     }
 
     /// The same database for the history of the log with that identity; that of another one is refused. Where a venue has several
@@ -163,6 +168,12 @@ impl Database {
     /// Whether only one partition has rows here.
     pub(crate) fn is_of_one(&self) -> bool {
         self.routing.partitions() == 1
+    }
+
+    /// The file that the tables are in, where SQLite keeps them in one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// The identity of the log, as it stands in the tables.
@@ -321,9 +332,14 @@ impl Database {
         }
     }
 
+    /// Whether there is a table of positions.
+    pub(crate) async fn has_positions(&self, connection: &mut AnyConnection) -> Result<bool, Error> {
+        Ok(self.tables(connection).await?.iter().any(|table| table == PROJECTION.name))
+    }
+
     /// Whether anything was ever written to the tables.
     async fn is_written(&self, connection: &mut AnyConnection) -> Result<bool, Error> {
-        if !self.tables(connection).await?.iter().any(|table| table == PROJECTION.name) {
+        if !self.has_positions(connection).await? {
             return Ok(false);
         }
         let any = sqlx::query("SELECT 1 FROM projection LIMIT 1").fetch_optional(connection);
@@ -386,6 +402,13 @@ impl Database {
         let query = sqlx::query(statement).bind(part.to_owned());
         within(self.options.write_timeout(), query.fetch_one(&mut *connection)).await.map(drop)
     }
+}
+
+/// The file of a SQLite address, as the library takes it: what stands before the options; nothing where the tables are in memory.
+fn file_of(address: &str) -> Option<PathBuf> {
+    let path = address.strip_prefix("sqlite://")?.split('?').next()?;
+    let is_file = !path.is_empty() && path != ":memory:" && !address.contains("mode=memory");
+    is_file.then(|| PathBuf::from(percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned()))
 }
 
 /// Waits no longer than that.

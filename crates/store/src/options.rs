@@ -105,7 +105,8 @@ impl Address {
     /// The address in full, password included, and the kind of database. `data` is the venue's data folder.
     pub(crate) fn resolve(&self, data: &Path) -> Option<(Dialect, String)> {
         if self.0 == "sqlite" {
-            return Some((Dialect::Sqlite, format!("sqlite://{}?mode=rwc", data.join("history.sqlite").display())));
+            let file = data.join("history.sqlite");
+            return Some((Dialect::Sqlite, format!("sqlite://{}?mode=rwc", escaped(&file.to_string_lossy()))));
         }
         if let Some(path) = self.0.strip_prefix("sqlite://") {
             let mode = if path.contains('?') { "" } else { "?mode=rwc" };
@@ -126,6 +127,11 @@ impl Address {
             None => self.0.clone(),
         }
     }
+}
+
+/// A path as it stands in an address, where some of what a path may have means something else.
+fn escaped(path: &str) -> String {
+    path.replace('%', "%25").replace('?', "%3f").replace('#', "%23")
 }
 
 impl Default for Address {
@@ -165,6 +171,8 @@ mod tests {
         assert_eq!(resolve("sqlite"), Some((Dialect::Sqlite, "sqlite:///data/history.sqlite?mode=rwc".into())));
         assert_eq!(resolve("sqlite:///x.db"), Some((Dialect::Sqlite, "sqlite:///x.db?mode=rwc".into())));
         assert_eq!(resolve("mysql://u@h/d"), Some((Dialect::MySql, "mysql://u@h/d".into())));
+        let odd = Address::default().resolve(Path::new("/50%?#/v"));
+        assert_eq!(odd, Some((Dialect::Sqlite, "sqlite:///50%25%3f%23/v/history.sqlite?mode=rwc".into())));
         assert_eq!(resolve("postgres://u@h/d"), None);
         assert!(Address::new("none").is_none());
     }

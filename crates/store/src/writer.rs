@@ -218,13 +218,13 @@ pub async fn owner(database: &Database, partition: PartitionId) -> Result<Option
     let mut connection = database.connect().await?;
     let owner = async {
         database.check_ownership(&mut connection).await?;
+        // Tables that are not there are nobody's; those that cannot be read may be anybody's.
+        if !database.has_positions(&mut connection).await? {
+            return Ok(None);
+        }
         let statement = "SELECT log_identity FROM projection WHERE partition_id = ?";
         let query = sqlx::query_scalar(statement).bind(i64::from(partition.0));
-        match within(database.options().query_timeout(), query.fetch_optional(&mut connection)).await {
-            // Tables that are not there, or not whole, are nobody's.
-            Err(Error::Database(sqlx::Error::Database(_))) => Ok(None),
-            owner => owner,
-        }
+        within(database.options().query_timeout(), query.fetch_optional(&mut connection)).await
     };
     let owner = owner.await;
     database::close(connection).await;

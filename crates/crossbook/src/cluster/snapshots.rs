@@ -145,7 +145,12 @@ impl Work {
     ) -> Result<(), Error> {
         let kept = snapshots.list()?;
         let [_, .., oldest] = kept[..] else { return Ok(()) };
-        if !matches!(snapshots.load(oldest), Ok(Some(_))) {
+        if snapshots.load(oldest)?.is_none() {
+            tracing::error!(
+                partition = partition.0,
+                command = oldest.0,
+                "the oldest snapshot is damaged; nothing is trimmed"
+            );
             return Ok(());
         }
         let out = written.map_or(oldest, |written| written.min(oldest));

@@ -178,6 +178,24 @@ mod tests {
     }
 
     #[test]
+    fn one_that_cannot_be_read_is_not_taken_for_a_damaged_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::open(dir.path()).unwrap();
+        folder.save(Sequence(5), b"some image").unwrap();
+        fs::create_dir(dir.path().join(name(Sequence(7)))).unwrap();
+        std::os::unix::fs::symlink("loop", dir.path().join("loop")).unwrap();
+        std::os::unix::fs::symlink("loop", dir.path().join(name(Sequence(8)))).unwrap();
+        for sequence in [7, 8].map(Sequence) {
+            let refused = folder.load(sequence).unwrap_err();
+            assert!(!refused.is_gone() && refused.to_string().contains(&name(sequence)), "{refused}");
+        }
+        let which = crate::recovery::Which::single(0);
+        let no_log = |_| crossbook_log::FileReader::open(dir.path(), Sequence(1));
+        let restored = crate::recovery::recover(&which, &folder, no_log, crossbook_log::Until::End, (), |_| ());
+        assert!(matches!(restored, Err(crate::recovery::Error::Snapshot(_))), "not the one before, either");
+    }
+
+    #[test]
     fn the_last_ones_are_kept() {
         let dir = tempfile::tempdir().unwrap();
         let mut folder = Folder::open(dir.path()).unwrap();
