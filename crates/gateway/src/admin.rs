@@ -2,6 +2,7 @@
 //! token. Requests and answers are JSON; decimals are strings; `docs/admin-api.md` describes them all. Until the venue is up,
 //! [`front`] answers in its place.
 
+mod defaults;
 pub mod front;
 mod listing;
 mod market;

@@ -11,7 +11,9 @@ mod census;
 use std::sync::Arc;
 
 use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, PartitionId, SymbolId, Timestamp, TradeId};
-use crossbook_views::{AggregateTrade, AggregateTradeId, Candle, Interval, Order, OwnTrade, PublicTrade, Window};
+use crossbook_views::{
+    AggregateTrade, AggregateTradeId, Candle, Interval, Order, OwnTrade, PublicTrade, Window, keep_first, keep_last,
+};
 use futures_util::TryStreamExt as _;
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, AssertSqlSafe};
@@ -138,7 +140,8 @@ impl History {
         rows.iter().map(|row| Fields(row).order()).collect()
     }
 
-    /// The first `limit` trades of an account from number `from` on. A trade of the account with itself is there twice.
+    /// The first `limit` trades of an account from number `from` on. A trade of the account with itself is there twice, and both are
+    /// given even if only one would fit.
     ///
     /// # Errors
     /// See [`History::order`].
@@ -369,9 +372,11 @@ impl History {
             }
         }
         found.sort_by_key(|trade| (trade.trade, trade.maker));
+        // The other side of the last one that fits is among the first `limit` of its list, too.
+        let both_sides = |one: &OwnTrade, other: &OwnTrade| one.trade == other.trade;
         match which {
-            Which::First => found.truncate(limit),
-            Which::Last => drop(found.drain(..found.len().saturating_sub(limit))),
+            Which::First => keep_first(&mut found, limit, both_sides),
+            Which::Last => keep_last(&mut found, limit, both_sides),
         }
         Ok(found)
     }

@@ -30,7 +30,7 @@ pub use account::{Balance, Holdings};
 pub use candles::{Candle, CandleQuery, Candles};
 pub use depth::{Depth, Level};
 pub use interval::{Interval, Offset};
-pub use limits::{Forgotten, Limits, Window};
+pub use limits::{Forgotten, Limits, Window, keep_first, keep_last};
 pub use market::MarketData;
 pub use order::{Order, OwnTrade};
 pub use registry::Registry;

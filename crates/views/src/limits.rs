@@ -100,6 +100,25 @@ impl Window {
     }
 }
 
+/// Cuts a sorted list to its first `limit` entries, and as many more as belong together with the last of them. A reader who goes on
+/// behind the number of that one misses nothing.
+pub fn keep_first<T>(entries: &mut Vec<T>, limit: usize, together: impl Fn(&T, &T) -> bool) {
+    let mut end = limit.min(entries.len());
+    while 0 < end && end < entries.len() && together(&entries[end - 1], &entries[end]) {
+        end += 1;
+    }
+    entries.truncate(end);
+}
+
+/// Cuts a sorted list to its last `limit` entries, and as many more as belong together with the first of them.
+pub fn keep_last<T>(entries: &mut Vec<T>, limit: usize, together: impl Fn(&T, &T) -> bool) {
+    let mut start = entries.len().saturating_sub(limit);
+    while 0 < start && start < entries.len() && together(&entries[start - 1], &entries[start]) {
+        start -= 1;
+    }
+    drop(entries.drain(..start));
+}
+
 /// How many of `length` entries fulfil `holds`, which those at the front do and those at the back do not.
 pub(crate) fn partition_point(length: usize, holds: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (0, length);

@@ -136,13 +136,15 @@ impl MarketData {
         self.owned.forgotten_orders(account)
     }
 
-    /// The first `limit` trades of an account from number `from` on. A trade of the account with itself is there twice.
+    /// The first `limit` trades of an account from number `from` on. A trade of the account with itself is there twice, and both are
+    /// given even if only one would fit.
     #[must_use]
     pub fn own_trades_from(&self, account: AccountId, from: TradeId, limit: usize) -> Vec<&OwnTrade> {
         self.owned.trades_from(account, from, limit)
     }
 
-    /// The trades of an account in a stretch of time.
+    /// The trades of an account in a stretch of time. Both sides of a trade of the account with itself are given even if only one would
+    /// fit.
     #[must_use]
     pub fn own_trades(&self, account: AccountId, window: Window) -> Vec<&OwnTrade> {
         self.owned.trades(account, window)

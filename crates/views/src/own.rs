@@ -157,16 +157,33 @@ impl Owned {
 
     pub(crate) fn trades_from(&self, account: AccountId, from: TradeId, limit: usize) -> Vec<&OwnTrade> {
         self.trades_of(account, |trades| {
-            let start = partition_point(trades.len(), |at| self.trades.get(trades[at]).1.trade < from);
-            (start, trades.len().min(start.saturating_add(limit)))
+            let number = |at: usize| self.trades.get(trades[at]).1.trade;
+            let start = partition_point(trades.len(), |at| number(at) < from);
+            (start, self.end_of_trade(trades, start, trades.len().min(start.saturating_add(limit))))
         })
     }
 
     pub(crate) fn trades(&self, account: AccountId, window: Window) -> Vec<&OwnTrade> {
         self.trades_of(account, |trades| {
-            let range = window.select(trades.len(), |at| self.trades.get(trades[at]).1.time);
+            let number = |at: usize| self.trades.get(trades[at]).1.trade;
+            let mut range = window.select(trades.len(), |at| self.trades.get(trades[at]).1.time);
+            if window.start.is_some() {
+                return (range.start, self.end_of_trade(trades, range.start, range.end));
+            }
+            while 0 < range.start && range.start < range.end && number(range.start - 1) == number(range.start) {
+                range.start -= 1;
+            }
             (range.start, range.end)
         })
+    }
+
+    /// Where a page of `start..end` ends if both sides of a trade of the account with itself are to be on it.
+    fn end_of_trade(&self, trades: &VecDeque<u32>, start: usize, mut end: usize) -> usize {
+        let number = |at: usize| self.trades.get(trades[at]).1.trade;
+        while start < end && end < trades.len() && number(end - 1) == number(end) {
+            end += 1;
+        }
+        end
     }
 
     pub(crate) fn trades_of_order(

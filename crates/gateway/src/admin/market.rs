@@ -9,17 +9,13 @@ use crossbook_types::{
 };
 use serde_json::Value;
 
+use super::defaults;
 use super::request::{NewMarket, Number, Rules, read};
 use super::{invalid, not_found, submit};
 use crate::app::{App, now};
 use crate::error::ApiError;
 use crate::render;
 
-/// The highest price in ticks, and the largest quantity in lots, of a market that does not say, or less where its amounts
-/// would not fit.
-const STEPS_MAX: u64 = 1_000_000_000_000;
-/// The largest worth of an order, in smallest units of the quote asset, where the market does not say.
-const NOTIONAL_MAX: Amount = Amount(10i128.pow(33));
 const BAND_UP_PERCENT: u32 = 500;
 const BAND_DOWN_PERCENT: u32 = 20;
 const ORDERS_MAX: u32 = 200;
@@ -31,21 +27,24 @@ pub(super) async fn list(app: &App, body: &Bytes) -> Result<Value, ApiError> {
         let listed = app.board.registry().asset_named(name).copied();
         listed.ok_or_else(|| not_found(format!("There is no asset {name}; list it first.")))
     };
+    let quote = asset(request.quote_asset.as_str())?;
+    let (tick_size, step_size) = (request.tick_size.decimal("tickSize")?, request.step_size.decimal("stepSize")?);
+    let quantity_max = defaults::quantity_max(step_size);
     let mut description = Description {
         id: SymbolId(0),
         symbol: request.symbol,
         base: asset(request.base_asset.as_str())?,
-        quote: asset(request.quote_asset.as_str())?,
-        tick_size: request.tick_size.decimal("tickSize")?,
-        step_size: request.step_size.decimal("stepSize")?,
+        quote,
+        tick_size,
+        step_size,
         filters: Filters {
             price_min: Price(1),
-            price_max: Price(STEPS_MAX),
+            price_max: defaults::price_max(tick_size),
             quantity_min: Quantity(1),
-            quantity_max: Quantity(STEPS_MAX),
-            market_quantity_max: Quantity(STEPS_MAX),
+            quantity_max,
+            market_quantity_max: quantity_max,
             notional_min: Amount::ZERO,
-            notional_max: NOTIONAL_MAX,
+            notional_max: defaults::notional_max(tick_size, quote.decimals),
             band_up_percent: BAND_UP_PERCENT,
             band_down_percent: BAND_DOWN_PERCENT,
             orders_max: ORDERS_MAX,
@@ -57,7 +56,8 @@ pub(super) async fn list(app: &App, body: &Bytes) -> Result<Value, ApiError> {
     fit_defaults(&mut description);
     let steps = Steps { description };
     let rules = request.rules();
-    let given = steps.apply(&rules)?;
+    let mut given = steps.apply(&rules)?;
+    make_room(&mut given.filters, &rules);
     let body = Body::ListMarket(Box::new(ListMarket { description: given }));
     match submit(app, body).await? {
         Answer::MarketListed(id) => shown(app, id),
@@ -115,6 +115,25 @@ fn fit_defaults(description: &mut Description) {
         let quantity_max = Quantity(description.filters.quantity_max.0 / 10);
         description.filters.quantity_max = quantity_max;
         description.filters.market_quantity_max = quantity_max;
+    }
+}
+
+/// Raises default maxima that are below a minimum that the operator gave.
+fn make_room(filters: &mut Filters, rules: &Rules) {
+    /// A default maximum is at least this many times the minimum.
+    const ROOM: u64 = 1_000;
+    let f = filters;
+    if rules.max_price.is_none() && f.price_min > f.price_max {
+        f.price_max = Price(f.price_min.0.saturating_mul(ROOM)).min(Price::MAX);
+    }
+    if rules.max_qty.is_none() && f.quantity_min > f.quantity_max {
+        f.quantity_max = Quantity(f.quantity_min.0.saturating_mul(ROOM)).min(Quantity::MAX);
+        if rules.market_max_qty.is_none() {
+            f.market_quantity_max = f.quantity_max;
+        }
+    }
+    if rules.max_notional.is_none() && f.notional_min > f.notional_max {
+        f.notional_max = Amount(f.notional_min.0.saturating_mul(ROOM.into())).min(Amount::MAX);
     }
 }
 

@@ -101,7 +101,7 @@ pub(super) fn all_orders<'a>(request: &'a Request<'a>) -> Recalled<'a> {
                 }
                 Question::Within(window) => past.ask(past.history.orders(account, market.id, window)).await?,
             };
-            orders = gap.fill(orders, older, |order| order.order);
+            orders = gap.fill(orders, older, |order| order.order, recall::apart);
         }
         Ok(json::array(orders.iter(), |order, out| render::order(&market, order, out)))
     })
@@ -151,8 +151,8 @@ pub(super) fn my_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
                 }
                 (None, Question::Within(window)) => past.ask(history.own_trades(account, &market, window)).await?,
             };
-            // Of a trade of the account with itself there are two sides.
-            trades = gap.fill(trades, older, |trade| (trade.trade, trade.maker));
+            // Of a trade of the account with itself there are two sides, and no page parts them: the next one begins behind its number.
+            trades = gap.fill(trades, older, |trade| (trade.trade, trade.maker), |one, other| one.trade == other.trade);
         }
         Ok(json::array(trades.iter(), |trade, out| render::own_trade(&market, trade, out)))
     })

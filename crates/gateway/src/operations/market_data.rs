@@ -4,7 +4,7 @@ use crossbook_types::{Market, MarketStatus, Timestamp, TradeId};
 use crossbook_views::{AggregateTrade, AggregateTradeId, MarketData, PublicTrade, Window};
 
 use super::Request;
-use super::recall::{Question, Recalled};
+use super::recall::{Question, Recalled, apart};
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::render::{self, json};
@@ -62,7 +62,7 @@ async fn public_trades(request: &Request<'_>, question: Question<TradeId>) -> Re
                 past.ask(past.history.trades_until(market.id, gap.forgotten.id, window.limit)).await?
             }
         };
-        trades = gap.fill(trades, older, |trade| trade.trade);
+        trades = gap.fill(trades, older, |trade| trade.trade, apart);
     }
     Ok(json::array(trades.iter(), |trade, out| render::trade(&market, trade, out)))
 }
@@ -100,7 +100,7 @@ pub(super) fn aggregate_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
                 }
                 Question::Within(window) => past.ask(past.history.aggregate_trades(market.id, window)).await?,
             };
-            trades = gap.fill(trades, older, |trade| trade.id);
+            trades = gap.fill(trades, older, |trade| trade.id, apart);
         }
         Ok(json::array(trades.iter(), |trade, out| render::aggregate_trade(&market, trade, out)))
     })

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crossbook_store::History;
 use crossbook_types::Timestamp;
-use crossbook_views::{Forgotten, Window};
+use crossbook_views::{Forgotten, Window, keep_first, keep_last};
 use tokio::sync::SemaphorePermit;
 
 use crate::app::{App, now};
@@ -106,24 +106,44 @@ impl<I: Copy + Ord> Gap<I> {
         open(app, self.forgotten.settled, self.live).await
     }
 
-    /// The whole answer, from what memory had and what the history has, each of them sorted by `key`.
-    pub(super) fn fill<T, K: Ord>(&self, recent: Vec<T>, past: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
-        merge(recent, past, key, self.question.end(), self.question.limit())
+    /// The whole answer, from what memory had and what the history has, each of them sorted by `key`. Entries that are `together` are
+    /// on one page.
+    pub(super) fn fill<T, K: Ord>(
+        &self,
+        recent: Vec<T>,
+        past: Vec<T>,
+        key: impl Fn(&T) -> K,
+        together: impl Fn(&T, &T) -> bool,
+    ) -> Vec<T> {
+        merge(recent, past, key, together, self.question.end(), self.question.limit())
     }
 }
 
-/// The first or last `limit` of two lists that are sorted by `key`. What is in both is taken from the recent one.
+/// Every entry is by itself.
+pub(super) fn apart<T>(_: &T, _: &T) -> bool {
+    false
+}
+
+/// The first or last `limit` of two lists that are sorted by `key`, and what is `together` with the outermost of them. What is in both is
+/// taken from the recent one.
 ///
 /// If each list has the first `limit` of a part of all entries, and the parts cover them, this gives the first `limit` of all; and
 /// so with the last.
-pub(super) fn merge<T, K: Ord>(recent: Vec<T>, past: Vec<T>, key: impl Fn(&T) -> K, end: End, limit: usize) -> Vec<T> {
+pub(super) fn merge<T, K: Ord>(
+    recent: Vec<T>,
+    past: Vec<T>,
+    key: impl Fn(&T) -> K,
+    together: impl Fn(&T, &T) -> bool,
+    end: End,
+    limit: usize,
+) -> Vec<T> {
     let mut merged = past;
     merged.retain(|entry| recent.binary_search_by_key(&key(entry), &key).is_err());
     merged.extend(recent);
     merged.sort_by_key(key);
     match end {
-        End::First => merged.truncate(limit),
-        End::Last => drop(merged.drain(..merged.len().saturating_sub(limit))),
+        End::First => keep_first(&mut merged, limit, together),
+        End::Last => keep_last(&mut merged, limit, together),
     }
     merged
 }
@@ -196,7 +216,7 @@ mod tests {
     }
 
     fn merged(recent: &[u64], past: &[u64], end: End, limit: usize) -> Vec<(u64, &'static str)> {
-        merge(list("recent", recent), list("past", past), |&(id, _)| id, end, limit)
+        merge(list("recent", recent), list("past", past), |&(id, _)| id, apart, end, limit)
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The venue's rules, and what an account has.
 
-use crossbook_types::{AccountId, Decimal, FeeRate, Market, OrderType, Price, SelfTradePrevention, Timestamp};
+use crossbook_types::decimal::power_of_ten;
+use crossbook_types::{
+    AccountId, Amount, Decimal, FeeRate, Market, OrderType, Price, Quantity, SelfTradePrevention, Timestamp,
+};
 use crossbook_views::{Holdings, Registry};
 
 use super::json::{self, Object};
@@ -89,15 +92,18 @@ fn filters(out: &mut String, market: &Market) {
         });
     };
     filter("PRICE_FILTER", &|o| {
-        o.price("minPrice", market, f.price_min).price("maxPrice", market, f.price_max);
+        let price_max = Price(readable(f.price_max.0.into(), market.tick_size));
+        o.price("minPrice", market, f.price_min).price("maxPrice", market, price_max);
         o.price("tickSize", market, Price(1));
     });
     filter("LOT_SIZE", &|o| {
-        o.quantity("minQty", market, f.quantity_min).quantity("maxQty", market, f.quantity_max);
+        let quantity_max = Quantity(readable(f.quantity_max.0.into(), market.step_size));
+        o.quantity("minQty", market, f.quantity_min).quantity("maxQty", market, quantity_max);
         o.decimal("stepSize", market.step_size, 8);
     });
     filter("MARKET_LOT_SIZE", &|o| {
-        o.quantity("minQty", market, f.quantity_min).quantity("maxQty", market, f.market_quantity_max);
+        let quantity_max = Quantity(readable(f.market_quantity_max.0.into(), market.step_size));
+        o.quantity("minQty", market, f.quantity_min).quantity("maxQty", market, quantity_max);
         o.decimal("stepSize", market.step_size, 8);
     });
     if f.band_up_percent != 0 || f.band_down_percent != 0 {
@@ -116,7 +122,12 @@ fn filters(out: &mut String, market: &Market) {
     }
     filter("NOTIONAL", &|o| {
         o.amount("minNotional", &market.quote, f.notional_min).flag("applyMinToMarket", true);
-        o.amount("maxNotional", &market.quote, f.notional_max).flag("applyMaxToMarket", false);
+        let notional_max = if is_readable(f.notional_max.0, market.quote.decimals) {
+            f.notional_max
+        } else {
+            Amount(READABLE * whole(market.quote.decimals))
+        };
+        o.amount("maxNotional", &market.quote, notional_max).flag("applyMaxToMarket", false);
         o.number("avgPriceMins", 0);
     });
     filter("MAX_NUM_ORDERS", &|o| {
@@ -126,6 +137,28 @@ fn filters(out: &mut String, market: &Market) {
         o.number("maxNumAlgoOrders", f.algo_orders_max.into());
     });
     out.push(']');
+}
+
+/// Maxima above this many whole units are not shown as they are: fixed-point numbers of 128 bits with 16 digits after the point end there.
+const READABLE_BELOW: i128 = 17_000_000_000_000;
+/// What is shown instead: who keeps to less breaks no rule.
+const READABLE: i128 = 9_000_000_000;
+
+fn whole(decimals: u8) -> i128 {
+    power_of_ten(decimals).unwrap_or(i128::MAX)
+}
+
+fn is_readable(units: i128, decimals: u8) -> bool {
+    units / whole(decimals) < READABLE_BELOW
+}
+
+/// A maximum in steps, or less if clients could not hold it.
+fn readable(steps: u64, step: Decimal) -> u64 {
+    if is_readable(i128::from(steps).saturating_mul(step.units()), step.scale()) {
+        return steps;
+    }
+    let fewer = READABLE.saturating_mul(whole(step.scale())) / step.units().max(1);
+    u64::try_from(fewer).unwrap_or(steps).clamp(1, steps.max(1))
 }
 
 /// A percentage as a plain multiple: 20 is "0.2", 500 is "5".

@@ -3,13 +3,12 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use crossbook_types::{AccountId, Timestamp};
-use serde_json::Value;
-
+use super::request::RequestId;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::limits::OrderCount;
 use crate::streams::json::Object;
+use crossbook_types::{AccountId, Timestamp};
 
 /// What a frame with all limits takes, about.
 const FRAME_BYTES: usize = 400;
@@ -17,7 +16,7 @@ const FRAME_BYTES: usize = 400;
 /// What an answer has in common with its request.
 #[derive(Clone, Debug)]
 pub struct Envelope {
-    id: Value,
+    id: RequestId,
     with_limits: bool,
 }
 
@@ -68,7 +67,7 @@ impl Usage {
 impl Envelope {
     /// For a request of that id, with or without the use of limits.
     #[must_use]
-    pub fn new(id: Value, with_limits: bool) -> Self {
+    pub fn new(id: RequestId, with_limits: bool) -> Self {
         Self { id, with_limits }
     }
 
@@ -94,8 +93,7 @@ impl Envelope {
     fn write(&self, status: u16, key: &'static str, body: &str, usage: &Usage) -> String {
         let mut text = String::with_capacity(body.len() + FRAME_BYTES);
         let mut frame = Object::open(&mut text);
-        // Writing to a string cannot fail.
-        let _ = write!(frame.key("id"), "{}", self.id);
+        frame.key("id").push_str(self.id.as_str());
         frame.number("status", status.into());
         frame.key(key).push_str(body);
         if self.with_limits {
@@ -108,9 +106,15 @@ impl Envelope {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
+    use super::super::request::Request;
     use super::*;
+
+    /// An id as it comes with a request.
+    fn id(literal: &str) -> RequestId {
+        Request::parse(&format!(r#"{{"id":{literal},"method":"ping"}}"#)).unwrap().id
+    }
 
     fn parsed(text: &str) -> Value {
         serde_json::from_str(text).unwrap()
@@ -123,15 +127,17 @@ mod tests {
             orders: Some(OrderCount { short: 12, day: 4_043 }),
             order_limits: (100, 200_000),
         };
-        for id in [json!(1), json!("a\"b"), json!(null)] {
-            let answer = parsed(&Envelope::new(id.clone(), true).result("{\"a\":1}", &usage));
-            assert_eq!((&answer["id"], &answer["status"], &answer["result"]), (&id, &json!(200), &json!({"a": 1})));
+        for literal in ["1", r#""a\"b""#, "null", "123456789012345678901"] {
+            let answer = Envelope::new(id(literal), true).result("{\"a\":1}", &usage);
+            assert!(answer.starts_with(&format!(r#"{{"id":{literal},"status":200,"#)), "{answer}");
+            let answer = parsed(&answer);
+            assert_eq!((&answer["status"], &answer["result"]), (&json!(200), &json!({"a": 1})));
             let weight =
                 json!({"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":6000,"count":70});
             assert_eq!(answer["rateLimits"][2], weight);
             assert_eq!(answer["rateLimits"][0]["count"], json!(12));
         }
-        let bare = parsed(&Envelope::new(json!(1), false).result("[]", &usage));
+        let bare = parsed(&Envelope::new(id("1"), false).result("[]", &usage));
         assert_eq!(bare, json!({"id": 1, "status": 200, "result": []}));
     }
 
@@ -139,7 +145,7 @@ mod tests {
     fn errors_say_when_to_try_again() {
         let error = ApiError::too_much_weight(6_000, "1 MINUTE", 30);
         let answer =
-            parsed(&Envelope::new(json!(1), false).error(&error, &Usage::default(), Timestamp::from_millis(5_000)));
+            parsed(&Envelope::new(id("1"), false).error(&error, &Usage::default(), Timestamp::from_millis(5_000)));
         assert_eq!((&answer["status"], &answer["error"]["code"]), (&json!(429), &json!(-1003)));
         assert_eq!(answer["error"]["data"], json!({"serverTime": 5_000, "retryAfter": 35_000}));
     }

@@ -1,13 +1,15 @@
 //! A request over WebSocket, read: its id, its method, and its parameters as the texts that the operations work with and that
 //! signatures are made over.
+//!
+//! Numbers are never converted: a number's literal is its text, so a quantity keeps every digit that the client sent, a signature is checked
+//! over what was signed, and an id is sent back as it came.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::error::ApiError;
 use crate::parameters::{self, Parameters};
@@ -23,13 +25,40 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 /// A request that was understood so far that it can be answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request {
-    /// The client's name for it, sent back as it came.
-    pub id: Value,
+    /// The client's name for it.
+    pub id: RequestId,
     /// What it asks, without the version.
     pub method: String,
     /// Whether the answer should tell the use of limits, if the request says.
     pub return_rate_limits: Option<bool>,
     pairs: Pairs,
+}
+
+/// A client's name for its request: the JSON literal of a number, a text or null, sent back as it came.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RequestId(Box<str>);
+
+impl RequestId {
+    /// The id of a request that has none.
+    #[must_use]
+    pub fn null() -> Self {
+        Self("null".into())
+    }
+
+    /// The literal; `None` if it is an array, an object or a truth value.
+    fn of(literal: Option<&RawValue>) -> Option<Self> {
+        match literal.map(RawValue::get) {
+            None => Some(Self::null()),
+            Some(text) if matches!(text.as_bytes(), [b'"' | b'-' | b'0'..=b'9', ..]) => Some(Self(text.into())),
+            Some(_) => None,
+        }
+    }
+
+    /// The JSON literal.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Names and values, in one text, so that reading a request does not ask for memory a dozen times.
@@ -63,13 +92,12 @@ impl Request {
     ///
     /// # Errors
     /// When it is not a request; with its id, as far as it has one.
-    pub fn parse(text: &str) -> Result<Self, (Value, ApiError)> {
-        let malformed = |id: Value| (id, ApiError::bad_request(-1135, "Invalid JSON Request"));
-        let Frame { id, method, params } = serde_json::from_str(text).map_err(|_| malformed(Value::Null))?;
-        if !matches!(id, Value::Null | Value::Number(_) | Value::String(_)) {
-            return Err(malformed(Value::Null));
-        }
-        let (Value::String(method), Params(Some(mut pairs))) = (method, params) else { return Err(malformed(id)) };
+    pub fn parse(text: &str) -> Result<Self, (RequestId, ApiError)> {
+        let malformed = |id| (id, ApiError::bad_request(-1135, "Invalid JSON Request"));
+        let Frame { id, method, params } = serde_json::from_str(text).map_err(|_| malformed(RequestId::null()))?;
+        let Some(id) = RequestId::of(id) else { return Err(malformed(RequestId::null())) };
+        let method = method.and_then(|method| serde_json::from_str::<String>(method.get()).ok());
+        let (Some(method), Params(Some(mut pairs))) = (method, params) else { return Err(malformed(id)) };
         pairs.sort();
         let return_rate_limits = pairs.get("returnRateLimits").and_then(|value| value.parse().ok());
         let method = match method.strip_prefix("v3/") {
@@ -135,11 +163,11 @@ impl Request {
 
 /// A request as it comes. What is not of the form that it should have is taken too, so that it can be refused under its id.
 #[derive(serde::Deserialize)]
-struct Frame {
-    #[serde(default)]
-    id: Value,
-    #[serde(default)]
-    method: Value,
+struct Frame<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    method: Option<&'a RawValue>,
     #[serde(default)]
     params: Params,
 }
@@ -167,9 +195,16 @@ impl<'de> Deserialize<'de> for Params {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Params, A::Error> {
                 let mut text = String::with_capacity(TEXT_BYTES);
                 let mut places = Vec::with_capacity(parameters::TYPICAL);
-                while let Some(name) = map.next_key_seed(Appended(&mut text))? {
-                    let value = map.next_value_seed(Appended(&mut text))?;
-                    places.extend(name.zip(value));
+                while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+                    let literal = map.next_value::<&'de RawValue>()?.get();
+                    if literal == "null" {
+                        // It says nothing.
+                        continue;
+                    }
+                    let name = append(&mut text, &name);
+                    let begin = text.len();
+                    append_value(&mut text, literal).map_err(A::Error::custom)?;
+                    places.push((name, (begin, text.len())));
                 }
                 Ok(Params(Some(Pairs { text, places })))
             }
@@ -208,71 +243,68 @@ impl<'de> Deserialize<'de> for Params {
     }
 }
 
-/// A name or a value, appended to a text as it is signed. Gives its place there; `None` for null, which says nothing.
-struct Appended<'a>(&'a mut String);
+fn append(text: &mut String, more: &str) -> Place {
+    let begin = text.len();
+    text.push_str(more);
+    (begin, text.len())
+}
 
-impl Appended<'_> {
-    fn append<E>(self, more: &str) -> Result<Option<Place>, E> {
-        let begin = self.0.len();
-        self.0.push_str(more);
-        Ok(Some((begin, self.0.len())))
+/// Appends a value as it is signed: a text without its quotes, a list or an object without the blanks between its parts, and anything else,
+/// numbers above all, exactly as it was sent.
+fn append_value(out: &mut String, literal: &str) -> Result<(), serde_json::Error> {
+    match literal.as_bytes().first() {
+        Some(b'"') => append_text(out, literal),
+        Some(b'[' | b'{') => append_compact(out, literal),
+        _ => {
+            out.push_str(literal);
+            Ok(())
+        }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Appended<'_> {
-    type Value = Option<Place>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
+/// Appends a JSON text without its quotes and escapes.
+fn append_text(out: &mut String, literal: &str) -> Result<(), serde_json::Error> {
+    let inside = &literal[1..literal.len() - 1];
+    if inside.contains('\\') {
+        out.push_str(&serde_json::from_str::<String>(literal)?);
+    } else {
+        out.push_str(inside);
     }
+    Ok(())
 }
 
-impl<'de> Visitor<'de> for Appended<'_> {
-    type Value = Option<Place>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a value")
+/// Appends a list or an object without blanks and needless escapes. It does not go down into what is nested, so depth costs nothing.
+fn append_compact(out: &mut String, literal: &str) -> Result<(), serde_json::Error> {
+    let mut rest = literal;
+    while let Some(at) = rest.find(['"', ' ', '\t', '\r', '\n']) {
+        out.push_str(&rest[..at]);
+        if !rest[at..].starts_with('"') {
+            rest = &rest[at + 1..];
+            continue;
+        }
+        let end = at + text_bytes(&rest[at..]);
+        out.push_str(&serde_json::to_string(&serde_json::from_str::<String>(&rest[at..end])?)?);
+        rest = &rest[end..];
     }
+    out.push_str(rest);
+    Ok(())
+}
 
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        self.append(text)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        self.append(if value { "true" } else { "false" })
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        self.append(itoa::Buffer::new().format(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        self.append(itoa::Buffer::new().format(value))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        self.append(&Value::from(value).to_string())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-        let value = Value::deserialize(SeqAccessDeserializer::new(list))?;
-        self.append(&value.to_string())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        let value = Value::deserialize(MapAccessDeserializer::new(map))?;
-        self.append(&value.to_string())
-    }
+/// How many bytes the JSON text takes that begins here, its quotes among them.
+fn text_bytes(text: &str) -> usize {
+    let mut escaped = false;
+    let end = text.bytes().skip(1).position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |end| end + 2)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn a_request_is_read() {
@@ -280,8 +312,8 @@ mod tests {
             "returnRateLimits":false,"icebergQty":null,"apiKey":"k","signature":"s"}}"#;
         let request = Request::parse(text).unwrap();
         assert_eq!(
-            (&request.id, &*request.method, request.return_rate_limits),
-            (&json!("x"), "order.place", Some(false))
+            (request.id.as_str(), &*request.method, request.return_rate_limits),
+            ("\"x\"", "order.place", Some(false))
         );
         assert!(request.is_signed() && request.get("icebergQty").is_none());
         assert_eq!(
@@ -308,8 +340,35 @@ mod tests {
         let request = Request::parse(text).unwrap();
         assert_eq!(
             request.signed_payloads().next().unwrap(),
-            r#"a=18446744073709551615&b=q"q&c=true&e={"y":null}&f=["A","BC"]&g=1.5&h=-7"#
+            r#"a=18446744073709551615&b=q"q&c=true&e={"y":null}&f=["A","BC"]&g=1.50&h=-7"#
         );
+    }
+
+    #[test]
+    fn numbers_are_the_literals_that_were_sent() {
+        for literal in
+            ["1.000000000000000001", "0.00000812", "100.10", "123456789012345678901", "1e400", "-0", "8.12e-6"]
+        {
+            let text = format!(r#"{{"id":{literal},"method":"ping","params":{{"a":{literal},"b":[ {literal} ]}}}}"#);
+            let request = Request::parse(&text).unwrap();
+            let list = format!("[{literal}]");
+            assert_eq!(
+                (request.id.as_str(), request.get("a"), request.get("b")),
+                (literal, Some(literal), Some(&*list))
+            );
+            assert_eq!(request.signed_payloads().next().unwrap(), format!("a={literal}&b=[{literal}]"));
+        }
+    }
+
+    #[test]
+    fn lists_lose_their_blanks_and_needless_escapes_at_any_depth() {
+        let compact = |value: &str| {
+            let text = format!(r#"{{"method":"ping","params":{{"a":{value}}}}}"#);
+            Request::parse(&text).unwrap().get("a").unwrap().to_owned()
+        };
+        assert_eq!(compact("[ \"A\" ,\t\"B C\" , \"\\u5e01\\\"\\\\\" ]"), r#"["A","B C","币\"\\"]"#);
+        let deep = "[ ".repeat(20_000) + &"] ".repeat(20_000);
+        assert_eq!(compact(deep.trim()), "[".repeat(20_000) + &"]".repeat(20_000));
     }
 
     #[test]
@@ -334,20 +393,22 @@ mod tests {
     #[test]
     fn what_is_no_request_is_refused_under_its_id() {
         for (text, id) in [
-            ("{", json!(null)),
-            ("[]", json!(null)),
-            (r#"{"id":[],"method":"ping"}"#, json!(null)),
-            (r#"{"id":7}"#, json!(7)),
-            (r#"{"id":7,"method":5}"#, json!(7)),
-            (r#"{"id":7,"method":"ping","params":[[1],{}]}"#, json!(7)),
-            (r#"{"id":7,"method":"ping","params":"a"}"#, json!(7)),
-            (r#"{"id":7,"method":"ping","params":-1}"#, json!(7)),
-            (r#"{"id":7,"method":"ping","params":1.5}"#, json!(7)),
-            (r#"{"params":false,"method":"ping","id":"7"}"#, json!("7")),
-            (r#"{"id":7,"id":8,"method":"ping"}"#, json!(null)),
+            ("{", "null"),
+            ("[]", "null"),
+            (r#"{"id":[],"method":"ping"}"#, "null"),
+            (r#"{"id":true,"method":"ping"}"#, "null"),
+            (r#"{"id":7}"#, "7"),
+            (r#"{"id":7,"method":5}"#, "7"),
+            (r#"{"id":7,"method":"ping","params":[[1],{}]}"#, "7"),
+            (r#"{"id":7,"method":"ping","params":"a"}"#, "7"),
+            (r#"{"id":7,"method":"ping","params":-1}"#, "7"),
+            (r#"{"id":7,"method":"ping","params":1.5}"#, "7"),
+            (r#"{"id":123456789012345678901,"method":null}"#, "123456789012345678901"),
+            (r#"{"params":false,"method":"ping","id":"7"}"#, "\"7\""),
+            (r#"{"id":7,"id":8,"method":"ping"}"#, "null"),
         ] {
             let (answered, error) = Request::parse(text).unwrap_err();
-            assert_eq!((answered, error.code), (id, -1135), "{text}");
+            assert_eq!((answered.as_str(), error.code), (id, -1135), "{text}");
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod admin;
 mod hostile;
+mod literals;
 mod opening;
 mod partitions;
 mod past_venue;

@@ -229,6 +229,38 @@ async fn compare(asker: &mut Asker<'_>, desk: &Desk, oracle: &Desk, questions: u
     answered.buffered(ASKED_AT_ONCE).fold(0, async |sum, one| sum + one).await
 }
 
+/// Reads the trades of every account in pages, each from behind the last number of the one before, and holds them against the whole list.
+/// Accounts trade with themselves, so two rows have the same number now and then.
+async fn pages_lose_nothing(desk: &Desk, oracle: &Desk) {
+    let rows = async |desk: &Desk, account: usize, parameters: String| {
+        let (status, body) = desk.ask(Some(account), "myTrades", &parameters).await;
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str::<Vec<serde_json::Value>>(&body).unwrap()
+    };
+    let number = |row: &serde_json::Value| row["id"].as_u64().unwrap();
+    let mut parted = 0;
+    for account in 0..ACCOUNTS as usize {
+        let all = rows(oracle, account, "symbol=BTCUSDT&fromId=1&limit=1000".to_owned()).await;
+        for (limit, rows_max) in [(1, 50), (7, all.len())] {
+            let (mut read, mut from) = (Vec::new(), 1);
+            while read.len() < rows_max.min(all.len()) {
+                let page = rows(desk, account, format!("symbol=BTCUSDT&fromId={from}&limit={limit}")).await;
+                assert!((limit..=limit + 1).contains(&page.len()) || read.len() + page.len() >= all.len(), "{page:?}");
+                parted += usize::from(page.len() > limit);
+                from = number(page.last().unwrap()) + 1;
+                read.extend(page);
+            }
+            let both = read.len().min(all.len());
+            assert_eq!(read[..both], all[..both], "pages of {limit} of account {account}");
+        }
+        // And backwards in time, the last ones first.
+        let last = rows(desk, account, "symbol=BTCUSDT&limit=7".to_owned()).await;
+        let before = rows(desk, account, format!("symbol=BTCUSDT&fromId={}", number(&last[0]) - 1)).await;
+        assert_eq!(before.iter().filter(|row| number(row) >= number(&last[0])).count(), last.len());
+    }
+    assert!(parted > 0, "no page ended between the two rows of a trade");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_are_those_of_a_venue_that_never_forgets() {
     let told = Told::trading(1, 40_000);
@@ -254,6 +286,7 @@ async fn answers_are_those_of_a_venue_that_never_forgets() {
     tables.reach(told.last()).await;
     let answered = compare(&mut Asker::new(3, &told, &small), &desk, &oracle, 1_000).await;
     assert!(answered > 600, "{answered}");
+    pages_lose_nothing(&desk, &oracle).await;
     desk.close().await;
 
     // There is hardly a memory.

@@ -13,11 +13,16 @@ use crate::ws_venue::{Socket, Venue};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The next JSON message; pings are answered by the library.
-async fn next(socket: &mut Socket) -> Value {
+pub async fn next(socket: &mut Socket) -> Value {
+    serde_json::from_str(&next_text(socket).await).unwrap()
+}
+
+/// The next message as it came.
+pub async fn next_text(socket: &mut Socket) -> String {
     let message = async {
         loop {
             match socket.next().await.unwrap().unwrap() {
-                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Text(text) => return text.to_string(),
                 Message::Ping(_) | Message::Pong(_) => {}
                 other => panic!("expected text, got {other:?}"),
             }
@@ -27,7 +32,12 @@ async fn next(socket: &mut Socket) -> Value {
 }
 
 async fn send(socket: &mut Socket, message: Value) {
-    socket.send(Message::text(message.to_string())).await.unwrap();
+    send_text(socket, &message.to_string()).await;
+}
+
+/// Sends a message as it is.
+pub async fn send_text(socket: &mut Socket, message: &str) {
+    socket.send(Message::text(message)).await.unwrap();
 }
 
 /// A small source of repeatable disorder.
