@@ -17,7 +17,7 @@ from raw import RawClient, RawSocket, now_ms, signed
 DECIMAL = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 INTEGER = "^[0-9]{1,20}$"
 CLIENT_ORDER_ID = "^[a-zA-Z0-9-_.:/]{1,36}$"
-SYMBOL = "^[A-Z0-9-_.]{1,20}$"
+SYMBOL = r"^[\w\-._&&[^a-z]]{1,50}$"
 
 ABSENT = None
 
@@ -57,7 +57,7 @@ ORDERS = [
     (LIMIT, {"symbol": ""}, empty("symbol")),
     (LIMIT, {"symbol": "BTC USDT"}, illegal("symbol", SYMBOL)),
     (LIMIT, {"symbol": "btcusdt"}, illegal("symbol", SYMBOL)),
-    (LIMIT, {"symbol": "B" * 21}, illegal("symbol", SYMBOL)),
+    (LIMIT, {"symbol": "B" * 51}, illegal("symbol", SYMBOL)),
     (LIMIT, {"symbol": "NOSUCH"}, (400, -1121, "Invalid symbol.")),
     (LIMIT, {"side": ABSENT}, missing("side")),
     (LIMIT, {"side": ""}, empty("side")),

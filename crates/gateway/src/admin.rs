@@ -24,6 +24,7 @@ use crossbook_types::{AccountId, Amount, ApiKeyId, AssetId};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -62,8 +63,9 @@ impl Admin {
         }
         let (parts, body) = request.into_parts();
         let body = server::read_body(body, &self.app.config.server).await?;
-        let path: Vec<&str> = parts.uri.path().strip_prefix("/admin/v1/").unwrap_or_default().split('/').collect();
-        match (&parts.method, path.as_slice()) {
+        let path = parts.uri.path().strip_prefix("/admin/v1/").unwrap_or_default().split('/');
+        let path: Vec<_> = path.map(|segment| percent_decode_str(segment).decode_utf8_lossy()).collect();
+        match (&parts.method, path.iter().map(|segment| &**segment).collect::<Vec<_>>().as_slice()) {
             (&Method::GET, ["assets"]) => listing::assets(&self.app, parts.uri.query()),
             (&Method::POST, ["assets"]) => self.list_asset(&body).await,
             (&Method::GET, ["markets"]) => listing::markets(&self.app, parts.uri.query()),
@@ -89,6 +91,7 @@ impl Admin {
 
     async fn list_asset(&self, body: &Bytes) -> Result<Value, ApiError> {
         let NewAsset { asset, decimals } = read(body)?;
+        request::new_name("asset", asset.as_str())?;
         match submit(&self.app, Body::ListAsset(ListAsset { name: asset, decimals })).await? {
             Answer::AssetListed(id) => Ok(json!({ "asset": asset, "assetId": id, "decimals": decimals })),
             _ => Err(ApiError::internal()),

@@ -17,6 +17,7 @@ use crossbook_types::{AccountId, ApiKeyId, Timestamp};
 use crossbook_views::Registry;
 use ipnet::IpNet;
 use parking_lot::RwLock;
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 use secrecy::ExposeSecret;
 
 use crate::board::Board;
@@ -158,6 +159,34 @@ pub fn signed_payload(query: &str, body: &str) -> String {
         }
     }
     payload
+}
+
+/// The same text as [`signed_payload`] gives, with what is no ASCII in it written in the other way: percent-encoded where it came raw, raw where
+/// it came percent-encoded. Some clients sign before they encode, others the other way round. ASCII stays as it was sent, encoded or not, so
+/// no parameter can turn into two. `None` if there is nothing but ASCII.
+#[must_use]
+pub fn otherwise_encoded(payload: &str) -> Option<String> {
+    if !payload.is_ascii() {
+        return Some(utf8_percent_encode(payload, CONTROLS).to_string());
+    }
+    let encoded = |at: &usize| matches!(payload.as_bytes().get(at + 1), Some(b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F'));
+    payload.match_indices('%').map(|(at, _)| at).find(encoded)?;
+    let mut raw = Vec::with_capacity(payload.len());
+    let mut rest = payload.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let decoded = (byte == b'%').then(|| hex::decode(after.get(..2)?).ok()).flatten();
+        match decoded.as_deref() {
+            Some(&[decoded]) if !decoded.is_ascii() => {
+                raw.push(decoded);
+                rest = &after[2..];
+            }
+            _ => {
+                raw.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(raw).ok()
 }
 
 /// Where `signature=...` stands in a query or form.

@@ -35,7 +35,9 @@ pub const DECIMAL_RANGE: &str = "^([0-9]{1,20})(\\.[0-9]{1,20})?$";
 /// The shape of a whole number.
 pub const INTEGER_RANGE: &str = "^[0-9]{1,20}$";
 /// The shape of a market's name.
-pub const SYMBOL_RANGE: &str = "^[A-Z0-9-_.]{1,20}$";
+pub const SYMBOL_RANGE: &str = r"^[\w\-._&&[^a-z]]{1,50}$";
+/// The shape of a list of markets' names.
+pub const SYMBOLS_RANGE: &str = r#"^\[("[\w\-._&&[^a-z]]{1,50}"(,"[\w\-._&&[^a-z]]{1,50}"){0,}){0,1}\]$"#;
 
 impl ApiError {
     /// An error with status 400.

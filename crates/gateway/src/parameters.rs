@@ -277,9 +277,8 @@ pub fn symbol<'a>(name: &str, text: &'a str) -> Result<&'a str, ApiError> {
 /// # Errors
 /// -1100 if it is something else, -1130 if it is empty or has more than [`SYMBOLS_MAX`], -1151 if one comes twice.
 pub fn names(name: &str, text: &str) -> Result<Vec<String>, ApiError> {
-    let names: Vec<String> = serde_json::from_str(text).map_err(|_| {
-        ApiError::illegal_characters(name, "^\\[(\"[A-Z0-9-_.]{1,20}\"(,\"[A-Z0-9-_.]{1,20}\"){0,}){0,1}\\]$")
-    })?;
+    let names: Vec<String> =
+        serde_json::from_str(text).map_err(|_| ApiError::illegal_characters(name, error::SYMBOLS_RANGE))?;
     if names.is_empty() || names.len() > SYMBOLS_MAX {
         return Err(ApiError::invalid(name));
     }

@@ -20,12 +20,23 @@ use tokio::sync::{Mutex, MutexGuard};
 const STATEMENTS_CACHED: usize = 300;
 
 /// The changes of the tables, oldest first: number, what it does, for SQLite, for MySQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 1] = [(
-    1,
-    "history",
-    include_str!("../migrations/sqlite/0001_history.sql"),
-    include_str!("../migrations/mysql/0001_history.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str, &str); 2] = [
+    (
+        1,
+        "history",
+        include_str!("../migrations/sqlite/0001_history.sql"),
+        include_str!("../migrations/mysql/0001_history.sql"),
+    ),
+    (
+        3,
+        "names",
+        include_str!("../migrations/sqlite/0003_names.sql"),
+        include_str!("../migrations/mysql/0003_names.sql"),
+    ),
+];
+
+/// Changes whose statements can be made once more where a crash left some of them made and some not.
+const REPEATABLE: [i64; 1] = [3];
 
 /// Where it is noted which migrations were made. That it is there tells that the other tables are the history's.
 const MIGRATIONS_TABLE: &str = "crossbook_migrations";
@@ -302,6 +313,11 @@ impl Database {
             Err(Error::Migration(MigrateError::Dirty(1))) if !self.is_written(connection).await? => {
                 tracing::warn!("the history's tables were left half made; they are made anew");
                 self.drop_tables(connection).await?;
+                run(connection).await
+            }
+            Err(Error::Migration(MigrateError::Dirty(version))) if REPEATABLE.contains(&version) => {
+                let forget = format!("DELETE FROM {MIGRATIONS_TABLE} WHERE version = {version}");
+                within(limit, connection.execute(AssertSqlSafe(forget))).await?;
                 run(connection).await
             }
             done => done,

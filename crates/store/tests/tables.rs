@@ -8,11 +8,12 @@ mod venue;
 
 mod kit;
 
+use crossbook_engine::command::{Body, ListAsset, ListMarket};
 use crossbook_store::contents::contents;
 use crossbook_store::measure::{Cut, Rows};
 use crossbook_store::verify::{Facts, Witness};
 use crossbook_store::{Database, Dialect, Error, Options, Projection, Writer};
-use crossbook_types::Sequence;
+use crossbook_types::{Asset, AssetId, AssetName, Sequence, SymbolName, market};
 use crossbook_views::{Limits, Views};
 use kit::{PARTITION, databases, empty, fill, fresh, options};
 use sqlx::{Connection as _, Executor as _};
@@ -249,6 +250,33 @@ async fn both_dialects_have_the_tables_and_columns_that_the_code_writes() {
 }
 
 #[tokio::test]
+async fn names_that_are_not_ascii_are_kept() {
+    let mut venue = Venue::open(5);
+    let names = ["币安人生", "１２３４５６７８"].map(|name| AssetName::new_checked(name).unwrap());
+    for name in names {
+        venue.command(Body::ListAsset(ListAsset { name, decimals: 8 }));
+    }
+    let symbol = SymbolName::new_checked(&format!("{}{}", names[0], names[1])).unwrap();
+    let asset = |at: u32| Asset { id: AssetId(at), name: names[at as usize - 3], decimals: 8 };
+    let described = market::Description { symbol, base: asset(3), quote: asset(4), ..venue::description(0) };
+    venue.command(Body::ListMarket(Box::new(ListMarket { description: described })));
+    for empty in databases() {
+        fill(&empty.database, &venue.log, 100).await;
+        assert_eq!(findings(&empty.database, &venue).await, Vec::<String>::new(), "{:?}", empty.dialect);
+        let mut connection = sqlx::AnyConnection::connect(&empty.address()).await.unwrap();
+        let found = |column: &str, table: &str| {
+            let statement = format!("SELECT {column} FROM {table} ORDER BY 1");
+            sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(statement))
+        };
+        let listed: Vec<String> = found("name", "assets").fetch_all(&mut connection).await.unwrap();
+        assert!(names.iter().all(|name| listed.iter().any(|listed| listed == name.as_str())), "{listed:?}");
+        let markets: Vec<String> = found("symbol", "markets").fetch_all(&mut connection).await.unwrap();
+        assert!(markets.iter().any(|market| market == symbol.as_str()), "{markets:?}");
+        connection.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn tables_of_something_else_are_left_alone() {
     for empty in databases() {
         // SQLite makes the file only with leave.
@@ -274,6 +302,9 @@ async fn tables_that_were_left_half_made_are_made_anew_and_those_with_rows_are_n
     let empty = empty(Dialect::MySql, options());
     Writer::open(&empty.database, PARTITION).await.unwrap().close().await;
     let mut connection = sqlx::AnyConnection::connect(&empty.address()).await.unwrap();
+    // A change that can be made again is, with rows or without.
+    connection.execute("UPDATE crossbook_migrations SET success = 0 WHERE version = 3").await.unwrap();
+    Writer::open(&empty.database, PARTITION).await.unwrap().close().await;
     connection.execute("UPDATE crossbook_migrations SET success = 0").await.unwrap();
     connection.execute("DROP TABLE candles").await.unwrap();
     fill(&empty.database, &venue.log, 100).await;

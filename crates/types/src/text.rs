@@ -9,8 +9,8 @@ pub enum Error {
     /// Nothing was given.
     #[error("must not be empty")]
     Empty,
-    /// More characters than the kind of name allows.
-    #[error("must have at most {0} characters")]
+    /// More bytes of UTF-8 than the kind of name allows.
+    #[error("must have at most {0} bytes")]
     TooLong(usize),
     /// A character outside the allowed set.
     #[error("has a character that is not allowed")]
@@ -25,7 +25,7 @@ macro_rules! name {
         pub struct $name(ArrayString<$capacity>);
 
         impl $name {
-            /// The most characters it can have.
+            /// The most bytes it can have.
             pub const CAPACITY: usize = $capacity;
 
             /// Checks `text` and takes it.
@@ -33,14 +33,14 @@ macro_rules! name {
             /// # Errors
             /// When it is empty, too long, or has a character outside the allowed set.
             pub fn new_checked(text: &str) -> Result<Self, Error> {
-                let allowed: fn(u8) -> bool = $allowed;
+                let allowed: fn(char) -> bool = $allowed;
                 if text.is_empty() {
                     return Err(Error::Empty);
                 }
                 if text.len() > $capacity {
                     return Err(Error::TooLong($capacity));
                 }
-                if !text.bytes().all(allowed) {
+                if !text.chars().all(allowed) {
                     return Err(Error::IllegalCharacter);
                 }
                 ArrayString::from(text).map(Self).map_err(|_| Error::TooLong($capacity))
@@ -69,25 +69,31 @@ macro_rules! name {
     };
 }
 
+/// What is no ASCII in the name of an asset or a market. Logs are read with this, so it must never take less than it did: which letters
+/// there are, and which of them are capitals, is a matter of the Unicode version, and is asked only of names that are new.
+fn is_beyond_ascii(c: char) -> bool {
+    !c.is_ascii() && !c.is_control()
+}
+
 name! {
     /// An asset's name, such as `BTC`.
-    AssetName, 16, |b| b.is_ascii_uppercase() || b.is_ascii_digit()
+    AssetName, 24, |c| c.is_ascii_uppercase() || c.is_ascii_digit() || is_beyond_ascii(c)
 }
 name! {
     /// A market's name, such as `BTCUSDT`.
-    SymbolName, 20, |b| b.is_ascii_uppercase() || b.is_ascii_digit() || b"-_.".contains(&b)
+    SymbolName, 50, |c| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.') || is_beyond_ascii(c)
 }
 name! {
     /// A client's own name for an order, unique among that account's open orders of a market.
-    ClientOrderId, 36, |b| b.is_ascii_alphanumeric() || b".:/_-".contains(&b)
+    ClientOrderId, 36, |c| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '/' | '_' | '-')
 }
 name! {
     /// An operator's own name for a deposit or withdrawal, unique within an account; what makes transfers idempotent.
-    TransferId, 64, |b| b.is_ascii_graphic()
+    TransferId, 64, |c| c.is_ascii_graphic()
 }
 name! {
     /// The public half of an API credential.
-    ApiKeyId, 64, |b| b.is_ascii_alphanumeric()
+    ApiKeyId, 64, |c| c.is_ascii_alphanumeric()
 }
 
 #[cfg(test)]
@@ -101,5 +107,21 @@ mod tests {
         assert_eq!(ClientOrderId::new_checked(&"x".repeat(37)), Err(Error::TooLong(36)));
         assert_eq!(ClientOrderId::new_checked("white space"), Err(Error::IllegalCharacter));
         assert_eq!(AssetName::new_checked("btc"), Err(Error::IllegalCharacter));
+    }
+
+    #[test]
+    fn names_of_assets_and_markets_need_not_be_ascii() {
+        for name in ["币安人生", "１２３", "ÅLAND", "1000SATS"] {
+            assert_eq!(AssetName::new_checked(name).unwrap().as_str(), name);
+            assert_eq!(SymbolName::new_checked(&format!("{name}USDT")).unwrap().as_str(), format!("{name}USDT"));
+        }
+        for bad in ["币 安", "币\"", "币\u{85}", "币安usdt"] {
+            assert_eq!(SymbolName::new_checked(bad), Err(Error::IllegalCharacter), "{bad:?}");
+        }
+        // Bounds are of bytes: these take three each.
+        assert!(AssetName::new_checked(&"币".repeat(8)).is_ok() && SymbolName::new_checked(&"币".repeat(16)).is_ok());
+        assert_eq!(AssetName::new_checked(&"币".repeat(9)), Err(Error::TooLong(24)));
+        assert_eq!(SymbolName::new_checked(&"币".repeat(17)), Err(Error::TooLong(50)));
+        assert_eq!(ClientOrderId::new_checked("币"), Err(Error::IllegalCharacter));
     }
 }

@@ -115,8 +115,12 @@ fn values(text: &str) {
 
     let of = |allowed: &str, most: usize| (1..=most).contains(&text.len()) && text.chars().all(|c| allowed.contains(c));
     const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    assert_eq!(AssetName::new_checked(text).is_ok(), of(UPPER, 16));
-    let symbol = of(&format!("{UPPER}-_."), 20);
+    let name = |allowed: &str, most: usize| {
+        let fits = |c: char| allowed.contains(c) || (c as u32 > 0x7f && !(0x80..0xa0).contains(&(c as u32)));
+        (1..=most).contains(&text.len()) && text.chars().all(fits)
+    };
+    assert_eq!(AssetName::new_checked(text).is_ok(), name(UPPER, 24));
+    let symbol = name(&format!("{UPPER}-_."), 50);
     assert_eq!((SymbolName::new_checked(text).is_ok(), parameters::symbol("s", text).is_ok()), (symbol, symbol));
     let client = of(&format!("{UPPER}{}-_.:/", UPPER.to_lowercase()), 36);
     assert_eq!(ClientOrderId::new_checked(text).is_ok(), client);
@@ -143,7 +147,7 @@ fn topic(text: &str) {
         Some(Topic::Market(symbol, kind)) => {
             let (name, rest) = input::halves(text, '@');
             assert_eq!(symbol.as_str(), name.to_uppercase());
-            assert_eq!(name, name.to_lowercase());
+            assert_eq!(name, name.to_ascii_lowercase());
             if let Kind::Candle(interval, offset) = kind {
                 assert!(rest.starts_with(&format!("kline_{}", interval.as_str())));
                 assert_eq!(rest.contains('@'), rest.len() > 6 + interval.as_str().len(), "{offset:?}");

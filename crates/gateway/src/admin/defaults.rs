@@ -7,13 +7,13 @@
 use crossbook_types::{Amount, Decimal, Price, Quantity};
 
 /// The largest default of any kind.
-const LARGEST: u64 = 9_000_000_000;
+const LARGEST: i128 = 9_000_000_000;
 /// The highest default in ticks, and the largest in lots; books hold four times as many.
-const STEPS_MAX: u64 = 1_000_000_000_000;
+const STEPS_MAX: i128 = 1_000_000_000_000;
 /// The fewest steps that a default leaves, where steps are so coarse that its usual value would be fewer.
-const STEPS_MIN: u64 = 1_000;
+const STEPS_MIN: i128 = 1_000;
 /// Steps of a default where none of the usual values is fit.
-const STEPS_OF_COARSE: u64 = 1_000_000;
+const STEPS_OF_COARSE: i128 = 1_000_000;
 
 /// A thousand million ticks, but from 1,000,000 to [`LARGEST`]: 10,000,000 where the tick is 0.01.
 pub(super) fn price_max(tick: Decimal) -> Price {
@@ -22,31 +22,34 @@ pub(super) fn price_max(tick: Decimal) -> Price {
     while ticks > STEPS_MAX {
         ticks /= 10;
     }
-    Price(if ticks < STEPS_MIN { STEPS_OF_COARSE } else { ticks })
+    Price(as_steps(if ticks < STEPS_MIN { STEPS_OF_COARSE } else { ticks }))
 }
 
 /// 92,141,578, or the largest below it that is few enough steps.
 pub(super) fn quantity_max(step: Decimal) -> Quantity {
-    const USUAL: [u64; 8] = [92_141_578, 9_000_000, 900_000, 90_000, 9_000, 900, 90, 9];
+    const USUAL: [i128; 8] = [92_141_578, 9_000_000, 900_000, 90_000, 9_000, 900, 90, 9];
     let fit = USUAL.into_iter().map(|usual| steps_in(usual, step)).find(|steps| *steps <= STEPS_MAX);
-    Quantity(match fit {
+    Quantity(as_steps(match fit {
         None => STEPS_MAX,
         Some(steps) if steps < STEPS_MIN => STEPS_OF_COARSE,
         Some(steps) => steps,
-    })
+    }))
 }
 
 /// 9,000,000, and more where ticks are coarser than 0.01, as they are in currencies of small worth: 900 million ticks, up to [`LARGEST`].
 pub(super) fn notional_max(tick: Decimal, quote_decimals: u8) -> Amount {
     let of_ticks = tick.units().saturating_mul(900_000_000) / power(tick.scale());
-    let worth = of_ticks.clamp(9_000_000, LARGEST.into());
+    let worth = of_ticks.clamp(9_000_000, LARGEST);
     Amount(worth.saturating_mul(power(quote_decimals)).min(Amount::MAX.0))
 }
 
 /// How many whole steps go into a whole number.
-fn steps_in(value: u64, step: Decimal) -> u64 {
-    let units = i128::from(value).saturating_mul(power(step.scale()));
-    units.checked_div(step.units()).and_then(|steps| u64::try_from(steps).ok()).unwrap_or(0)
+fn steps_in(value: i128, step: Decimal) -> i128 {
+    value.saturating_mul(power(step.scale())).checked_div(step.units()).unwrap_or(0)
+}
+
+fn as_steps(steps: i128) -> u64 {
+    u64::try_from(steps).unwrap_or(1)
 }
 
 fn power(exponent: u8) -> i128 {

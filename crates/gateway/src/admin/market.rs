@@ -10,7 +10,7 @@ use crossbook_types::{
 use serde_json::Value;
 
 use super::defaults;
-use super::request::{NewMarket, Number, Rules, read};
+use super::request::{NewMarket, Number, Rules, new_name, read};
 use super::{invalid, not_found, submit};
 use crate::app::{App, now};
 use crate::error::ApiError;
@@ -23,6 +23,7 @@ const ALGO_ORDERS_MAX: u32 = 5;
 
 pub(super) async fn list(app: &App, body: &Bytes) -> Result<Value, ApiError> {
     let request: NewMarket = read(body)?;
+    new_name("symbol", request.symbol.as_str())?;
     let asset = |name: &str| {
         let listed = app.board.registry().asset_named(name).copied();
         listed.ok_or_else(|| not_found(format!("There is no asset {name}; list it first.")))

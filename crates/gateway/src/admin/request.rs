@@ -22,6 +22,21 @@ pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|error| invalid(format!("The body is not as expected: {error}.")))
 }
 
+/// Checks the name of something new. Beyond ASCII it has letters and digits, and no letter that has a capital: clients put names into lower
+/// case to subscribe to a market's streams, and each must lead back to one market.
+///
+/// # Errors
+/// 400 that says which character is not allowed.
+pub(super) fn new_name(field: &str, name: &str) -> Result<(), ApiError> {
+    let leads_back = |c: char| c.to_uppercase().eq([c]) && c.to_lowercase().flat_map(char::to_uppercase).eq([c]);
+    match name.chars().find(|&c| !c.is_ascii() && !(c.is_alphanumeric() && leads_back(c))) {
+        None => Ok(()),
+        Some(c) => Err(invalid(format!(
+            "{field} has the character {c:?}; beyond ASCII, letters without a capital of their own and digits are allowed."
+        ))),
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewAsset {

@@ -247,3 +247,19 @@ fn a_venue_is_told_that_it_starts_with_another_master_key() {
     assert_eq!(names(&other), [named("one").to_string(), named("two").to_string()]);
     assert_eq!(names(fixture.keyring.master_key()), Vec::<String>::new());
 }
+
+#[test]
+fn what_is_no_ascii_may_be_signed_raw_or_encoded() {
+    for (sent, other) in [
+        ("symbol=%E5%B8%81USDT&a=%26b%3d", Some("symbol=币USDT&a=%26b%3d")),
+        ("symbol=币USDT&a=%26", Some("symbol=%E5%B8%81USDT&a=%26")),
+        ("symbol=%e5%b8%81USDT", Some("symbol=币USDT")),
+        ("symbols=%5B%22A%22%5D", None),
+        ("symbol=BTCUSDT", None),
+        ("a=%", None),
+        ("a=%e5", None),
+        ("a=%e5%b8%81%", Some("a=币%")),
+    ] {
+        assert_eq!(otherwise_encoded(sent).as_deref(), other, "{sent}");
+    }
+}

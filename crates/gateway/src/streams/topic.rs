@@ -83,7 +83,8 @@ impl Topic {
         if symbol.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return None;
         }
-        let symbol = SymbolName::new_checked(&symbol.to_ascii_uppercase()).ok()?;
+        // Some clients put all letters into lower case, others only those of ASCII. No name of a market has both, so either finds it.
+        let symbol = SymbolName::new_checked(&symbol.to_uppercase()).ok()?;
         Some(Self::Market(symbol, Kind::parse(kind)?))
     }
 }
@@ -150,6 +151,11 @@ mod tests {
             ("btcusdt@avgPrice", Kind::AveragePrice),
         ] {
             assert_eq!(Topic::parse(name), of_btcusdt(kind), "{name}");
+        }
+        for (name, symbol) in [("币安人生usdt", "币安人生USDT"), ("１２３４５６", "１２３４５６"), ("åÄ-x", "ÅÄ-X")]
+        {
+            let market = SymbolName::new_checked(symbol).unwrap();
+            assert_eq!(Topic::parse(&format!("{name}@trade")), Some(Topic::Market(market, Kind::Trade)));
         }
         assert_eq!(Topic::parse("!miniTicker@arr"), Some(Topic::AllMiniTickers));
         assert_eq!(Topic::parse("!ticker@arr"), Some(Topic::AllTickers));

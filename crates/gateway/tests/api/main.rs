@@ -7,6 +7,7 @@
 mod admin;
 mod hostile;
 mod literals;
+mod names;
 mod opening;
 mod partitions;
 mod past_venue;
