@@ -49,7 +49,7 @@ CLUSTER_ARGS ?=
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help bench-growth recorded build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue soak deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy fuzz require-cxx guard guard-renew require-valgrind peers bench-log bench-structures
+.PHONY: help bench-growth recorded build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue soak deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy fuzz require-cxx require-promtool guard guard-renew require-valgrind peers bench-log bench-structures
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -73,7 +73,7 @@ lint: require-rust ## Formatting, and clippy with warnings as errors
 format: require-rust ## Format the Rust sources
 	$(CARGO) fmt --all
 
-unit: require-rust require-mariadb require-redis require-haproxy ## Tests of the Rust workspace, with real MariaDB and Redis servers and a cluster behind HAProxy
+unit: require-rust require-mariadb require-redis require-haproxy require-promtool ## Tests of the Rust workspace, with real MariaDB and Redis servers and a cluster behind HAProxy
 	$(CARGO) test --workspace --locked
 
 simulate: require-rust ## Simulated worlds in which everything fails, SEEDS of them that nobody has seen; a failure prints its seed
@@ -239,6 +239,20 @@ require-haproxy:
 	  elif command -v apk >/dev/null; then $$SUDO apk add --quiet haproxy; \
 	  elif command -v brew >/dev/null; then brew install --quiet haproxy; \
 	  else echo 'haproxy is missing and no known package manager is here: install HAProxy 2.6 or newer' >&2; exit 1; fi; }
+
+# The same for promtool, with which Prometheus checks metrics and rules. No Prometheus server is started.
+require-promtool:
+	@command -v promtool >/dev/null || { \
+	  SUDO=; test "$$(id -u)" = 0 || SUDO=sudo; \
+	  echo 'installing Prometheus for its promtool'; \
+	  if command -v apt-get >/dev/null; then \
+	    test ! -d /run/systemd/system || $$SUDO systemctl mask --runtime --quiet prometheus || true; \
+	    $$SUDO apt-get update -qq && $$SUDO env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; \
+	  elif command -v dnf >/dev/null; then $$SUDO dnf install -y -q golang-github-prometheus; \
+	  elif command -v pacman >/dev/null; then $$SUDO pacman -S --noconfirm --needed prometheus; \
+	  elif command -v apk >/dev/null; then $$SUDO apk add --quiet prometheus; \
+	  elif command -v brew >/dev/null; then brew install --quiet prometheus; \
+	  else echo 'promtool is missing and no known package manager is here: install Prometheus 2.42 or newer' >&2; exit 1; fi; }
 
 # The same for Valgrind, which counts instructions; on Linux, since there is none for the processors of Macs.
 require-valgrind:

@@ -48,6 +48,8 @@ pub struct Config {
     pub history: crossbook_store::Options,
     /// The client API.
     pub gateway: crossbook_gateway::Config,
+    /// What `/metrics` answers.
+    pub metrics: MetricsOptions,
     /// A venue of many processes.
     pub cluster: ClusterOptions,
 }
@@ -67,6 +69,20 @@ pub struct SnapshotOptions {
 impl Default for SnapshotOptions {
     fn default() -> Self {
         Self { every_commands: 1_000_000, look_every_ms: 2_000, trim_log: false }
+    }
+}
+
+/// What `/metrics` answers.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MetricsOptions {
+    /// Markets with series of their own.
+    pub markets_max: u32,
+}
+
+impl Default for MetricsOptions {
+    fn default() -> Self {
+        Self { markets_max: 500 }
     }
 }
 
@@ -123,6 +139,7 @@ impl Default for Config {
             views: crossbook_views::Limits::default(),
             history: crossbook_store::Options::default(),
             gateway: crossbook_gateway::Config::default(),
+            metrics: MetricsOptions::default(),
             cluster: ClusterOptions::default(),
         }
     }

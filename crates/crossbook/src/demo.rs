@@ -59,11 +59,11 @@ pub fn run(options: command::Demo) -> Result<(), Failure> {
         Some(_) => secrets::admin_token()?,
         None => secrets::new_admin_token()?,
     };
-    let metrics = metrics::install()?;
+    let metrics = metrics::install(metrics::Role::Serve)?;
     serve::runtime()?.block_on(async {
         let folder = temporary.as_ref().map(|folder| folder.path().to_owned());
         let stop = serve::stop_requested(move || folder.iter().for_each(|folder| remove(folder)))?;
-        tokio::spawn(serve::keep_up(metrics.clone()));
+        tokio::spawn(metrics.clone().keep_up(Some(config.data.clone())));
         let venue = Venue::start(&config, token.clone(), LostKeys::Refuse, metrics)?;
         // The gateway keeps one to itself; this one makes and opens the printed keys.
         let demo_key = secrets::secret_key(&config.data, Absent::Refuse)?;

@@ -1,11 +1,17 @@
-//! What the venue measures of itself, for Prometheus.
+//! What the venue measures of itself, for Prometheus: the recorder, its histograms' buckets, and the text that `/metrics` answers.
 
+mod catalogue;
+mod process;
+
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use catalogue::Role;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+pub use process::Process;
 
 /// Seconds between two rounds of housekeeping in the recorder, which drains the histograms' raw samples.
-pub const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// From receipt to answer, and everything else that waits for a disk or a network: 50 microseconds to 10 seconds.
 const WAITING_SECONDS: &[f64] = &[
@@ -41,12 +47,72 @@ const BATCH_COMMANDS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 25
 /// Rows in a transaction of the history.
 const BATCH_ROWS: &[f64] = &[1.0, 10.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0, 20_000.0];
 
-/// Records all metrics of this process from now on.
+/// The metrics of this process in the text format of Prometheus.
+#[derive(Clone, Debug)]
+pub struct Exposition {
+    recorder: PrometheusHandle,
+}
+
+impl Exposition {
+    /// All metrics as they are now.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = self.recorder.render();
+        process::append(&mut text);
+        text
+    }
+
+    /// Keeps the recorder tidy, since raw samples of histograms would pile up between two scrapes, and measures the file system of
+    /// `log`, the folder of the log, where there is one. Ends never.
+    pub async fn keep_up(self, log: Option<PathBuf>) {
+        let mut interval = tokio::time::interval(UPKEEP_EVERY);
+        loop {
+            interval.tick().await;
+            self.recorder.run_upkeep();
+            if let Some(log) = &log {
+                record_disk(log);
+            }
+        }
+    }
+}
+
+/// Records all metrics of this process from now on, as a process of that role does.
 ///
 /// # Errors
 /// When a recorder is installed already.
-pub fn install() -> Result<PrometheusHandle, BuildError> {
-    builder()?.install_recorder()
+pub fn install(role: Role) -> Result<Exposition, BuildError> {
+    let recorder = builder()?.install_recorder()?;
+    catalogue::describe(role);
+    let labels = [
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("commit", env!("CROSSBOOK_COMMIT")),
+        ("rustc", env!("CROSSBOOK_RUSTC")),
+    ];
+    metrics::gauge!("crossbook_build_info", &labels).set(1.0);
+    Ok(Exposition { recorder })
+}
+
+/// Records when the newest file in a folder of snapshots was written. Without one nothing is recorded.
+pub fn record_snapshot(folder: &Path) {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let written = files.filter_map(|file| file.metadata().ok()?.modified().ok());
+    if let Some(since) = written.max().and_then(|newest| newest.duration_since(std::time::UNIX_EPOCH).ok()) {
+        metrics::gauge!("crossbook_snapshot_timestamp_seconds").set(since.as_secs_f64());
+    }
+}
+
+/// The time on this machine's clock, as Prometheus has it.
+#[must_use]
+pub fn unix_seconds() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// Records how much room the file system of a folder has. A folder that is not there yet has none recorded.
+fn record_disk(folder: &Path) {
+    if let Ok(disk) = rustix::fs::statvfs(folder) {
+        metrics::gauge!("crossbook_log_disk_free_bytes").set(disk.f_bavail as f64 * disk.f_frsize as f64);
+        metrics::gauge!("crossbook_log_disk_size_bytes").set(disk.f_blocks as f64 * disk.f_frsize as f64);
+    }
 }
 
 fn builder() -> Result<PrometheusBuilder, BuildError> {
@@ -55,41 +121,9 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
         .set_buckets_for_metric(Matcher::Full("crossbook_matching_batch_seconds".into()), MATCHING_BATCH_SECONDS)?
         .set_buckets_for_metric(Matcher::Full("crossbook_log_append_seconds".into()), APPEND_SECONDS)?
         .set_buckets_for_metric(Matcher::Full("crossbook_log_batch_commands".into()), BATCH_COMMANDS)?
+        .set_buckets_for_metric(Matcher::Full("crossbook_append_batch_requests".into()), BATCH_COMMANDS)?
         .set_buckets_for_metric(Matcher::Full("crossbook_history_batch_rows".into()), BATCH_ROWS)?
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), WAITING_SECONDS)
-}
-
-/// What the system says of this process, under the names that every Prometheus client uses. Nothing is known elsewhere than on Linux.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Process {
-    /// Bytes of memory that it occupies.
-    pub resident_bytes: f64,
-    /// Seconds that it has had a processor.
-    pub processor_seconds: f64,
-}
-
-impl Process {
-    /// As it is now.
-    pub fn read() -> Option<Self> {
-        let status = std::fs::read_to_string("/proc/self/status").ok()?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        let kibibytes: f64 = resident.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-        // The second field is a name in brackets, which may have anything in it; user and system time are the 14th and the 15th.
-        let (_, fields) = stat.rsplit_once(')')?;
-        let mut times = fields.split_whitespace().skip(11).map(str::parse::<u64>);
-        let ticks = times.next()?.ok()? + times.next()?.ok()?;
-        let processor_seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
-        Some(Self { resident_bytes: kibibytes * 1024.0, processor_seconds })
-    }
-
-    /// Records it as it is now.
-    pub fn record() {
-        if let Some(process) = Self::read() {
-            metrics::gauge!("process_resident_memory_bytes").set(process.resident_bytes);
-            metrics::gauge!("process_cpu_seconds_total").set(process.processor_seconds);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -110,10 +144,22 @@ mod tests {
         assert!(text.contains("crossbook_request_seconds_bucket{le=\"0.002\"} 1"), "{text}");
         assert!(text.contains("crossbook_log_batch_commands_bucket{le=\"4\"} 1"), "{text}");
     }
+
     #[test]
-    #[cfg(target_os = "linux")]
-    fn the_process_is_known() {
-        let process = Process::read().unwrap();
-        assert!(process.resident_bytes > 1_048_576.0 && process.processor_seconds >= 0.0, "{process:?}");
+    fn every_histogram_of_the_catalogue_has_buckets_and_help() {
+        let recorder = builder().unwrap().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            catalogue::describe(Role::Serve);
+            for family in catalogue::FAMILIES.iter().filter(|family| family.kind == catalogue::Kind::Histogram) {
+                metrics::histogram!(family.name).record(1.0);
+            }
+        });
+        let text = recorder.handle().render();
+        assert!(!text.contains("quantile"), "a histogram without buckets is a summary: {text}");
+        for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+            let (name, _) = line.split_once(' ').unwrap();
+            assert!(text.contains(&format!("# HELP {name} ")), "{name}");
+        }
+        assert!(text.contains("crossbook_trades_total 0"), "counters begin at zero: {text}");
     }
 }

@@ -22,10 +22,10 @@ pub fn run(options: command::Serve) -> Result<(), Failure> {
     }
     let token = secrets::admin_token()?;
     logging::start(&config.logging)?;
-    let metrics = metrics::install()?;
+    let metrics = metrics::install(metrics::Role::Serve)?;
     runtime()?.block_on(async {
         let stop = stop_requested(|| ())?;
-        tokio::spawn(keep_up(metrics.clone()));
+        tokio::spawn(metrics.clone().keep_up(Some(config.data.clone())));
         let lost = if options.revoke_lost_keys { LostKeys::Revoke } else { LostKeys::Refuse };
         let venue = Venue::start(&config, token, lost, metrics)?;
         if lost == LostKeys::Revoke {
@@ -87,14 +87,4 @@ pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Resul
     Ok(async {
         let _ = receiver.await;
     })
-}
-
-/// Keeps the metrics recorder tidy, since raw samples of histograms would pile up between two scrapes, and measures the process.
-pub async fn keep_up(recorder: metrics_exporter_prometheus::PrometheusHandle) {
-    let mut interval = tokio::time::interval(metrics::UPKEEP_EVERY);
-    loop {
-        interval.tick().await;
-        recorder.run_upkeep();
-        metrics::Process::record();
-    }
 }

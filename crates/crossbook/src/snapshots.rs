@@ -91,6 +91,7 @@ impl Work {
             Ok(at) => {
                 self.last = at;
                 metrics::gauge!("crossbook_snapshot_sequence").set(at.0 as f64);
+                metrics::gauge!("crossbook_snapshot_timestamp_seconds").set(crate::metrics::unix_seconds());
                 tracing::info!(command = at.0, seconds = started.elapsed().as_secs_f64(), "snapshot taken");
             }
             Err(error) => {

@@ -26,7 +26,6 @@ use crossbook_node::snapshot::{Folder, Saved as _};
 use crossbook_store::{Database, Live};
 use crossbook_types::{ApiKeyId, Sequence};
 use crossbook_views::Registry;
-use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
@@ -35,6 +34,7 @@ use crate::data_folder::{self, DataFolder};
 use crate::folded::Folded;
 use crate::history::source::LogSource;
 use crate::history::{Announcing, Keeper, PARTITION};
+use crate::metrics::Exposition;
 use crate::pages;
 use crate::progress::Replay;
 use crate::secrets::{self, Absent};
@@ -249,12 +249,7 @@ impl Venue {
     ///
     /// # Errors
     /// When the data cannot be read, the secret key does not open what it should, or an address cannot be listened on.
-    pub fn start(
-        config: &Config,
-        token: SecretString,
-        lost: LostKeys,
-        metrics: PrometheusHandle,
-    ) -> Result<Self, Error> {
+    pub fn start(config: &Config, token: SecretString, lost: LostKeys, metrics: Exposition) -> Result<Self, Error> {
         if config.data.as_os_str().is_empty() {
             return Err(Error::NoData);
         }
@@ -283,7 +278,9 @@ impl Venue {
         let (sender, feed) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), fatal).map_err(Error::Thread)?;
         let publisher = Publisher::new(PARTITION, &board, Arc::clone(&pending), Arc::clone(&hub), sender);
         let live = Live::new(partition.sequence());
-        let outlet = Announcing::new(Tally::new(publisher), live.clone());
+        let listed: Vec<_> = board.registry().markets().iter().map(|market| (market.id, market.symbol)).collect();
+        let counting = Tally::new(publisher, listed, config.metrics.markets_max);
+        let outlet = Announcing::new(counting, live.clone());
         let (log_path, identity) = (data.log(), log.identity());
         let running = embedded::start(partition, log, outlet, config.node, fatal).map_err(Error::Thread)?;
         let node = running.handle().clone();
@@ -301,6 +298,7 @@ impl Venue {
             last: snapshot,
             history: history.as_ref().map(|keeper| Arc::clone(keeper.progress())),
         };
+        crate::metrics::record_snapshot(&data.snapshots());
         let snapshotter = Snapshotter::start(work, config.snapshots.clone()).map_err(Error::Thread)?;
         let kept = history.as_ref().map(|keeper| keeper.history().clone());
         let app = Arc::new(App::new(config.gateway.clone(), board, pending, hub, Box::new(node), key, kept));

@@ -4,6 +4,9 @@
 
 mod venue;
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use reqwest::Method;
 use serde_json::Value;
 use venue::{Venue, binary, eventually};
@@ -63,6 +66,17 @@ async fn everything(venue: &Venue, alice: &venue::Trader, bob: &venue::Trader) -
     seen
 }
 
+/// What Prometheus' own tool finds wrong with metrics.
+fn promtool(metrics: &str) -> String {
+    let mut tool = Command::new("promtool");
+    tool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut tool = tool.spawn().expect("promtool is missing: `make require-promtool` installs it");
+    tool.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
+    let output = tool.wait_with_output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() { said } else { format!("{said}, {}", output.status) }
+}
+
 #[tokio::test]
 async fn health_metrics_and_the_page_are_served() {
     let folder = tempfile::tempdir().unwrap();
@@ -79,6 +93,14 @@ async fn health_metrics_and_the_page_are_served() {
     let metrics = text(format!("http://{}/metrics", venue.admin)).await;
     assert!(metrics.contains("crossbook_commands_total 3"), "{metrics}");
     assert!(metrics.contains("crossbook_log_sync_seconds_bucket"), "{metrics}");
+    for name in [
+        "crossbook_build_info{",
+        "crossbook_log_disk_free_bytes ",
+        "crossbook_market_trades_total{symbol=\"BTCUSDT\"} 0",
+    ] {
+        assert!(metrics.contains(name), "{name}: {metrics}");
+    }
+    assert_eq!(promtool(&metrics), "", "{metrics}");
     let page = text(format!("http://{}/", venue.http)).await;
     assert!(page.contains("<script type=\"module\" src=\"/main.js\">"));
     assert!(text(format!("http://{}/main.js", venue.http)).await.contains("import"));

@@ -92,6 +92,10 @@ pub async fn serve<S: Service>(
     let open = Arc::new(Open::new(S::NAME, &config));
     let config = Arc::new(config);
     let Listener { tcp: listener, tls } = listener;
+    if let Some(expires) = tls.as_ref().and_then(|tls| tls.expires) {
+        metrics::gauge!("crossbook_tls_certificate_expiry_timestamp_seconds", "listener" => S::NAME)
+            .set(expires as f64);
+    }
     loop {
         let accepted = tokio::select! {
             () = stopped(&mut stop) => break,
@@ -144,7 +148,7 @@ async fn handshake(
     let patience = Duration::from_millis(config.handshake_timeout_ms);
     let failure = tokio::select! {
         () = stopped(stop) => return None,
-        made = timeout(patience, tls.0.accept(stream)) => match made {
+        made = timeout(patience, tls.acceptor.accept(stream)) => match made {
             Ok(Ok(stream)) => return Some(stream),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "it was not made in time".to_owned(),

@@ -60,7 +60,17 @@ pub enum Error {
 
 /// Makes the handshakes of a listener.
 #[derive(Clone)]
-pub struct Handshakes(pub(crate) TlsAcceptor);
+pub struct Handshakes {
+    pub(crate) acceptor: TlsAcceptor,
+    /// When the certificate expires, in seconds of Unix time; `None` if it does not say so in a form that is understood.
+    pub(crate) expires: Option<i64>,
+}
+
+/// When a certificate expires, in seconds of Unix time.
+fn expiry(certificate: &CertificateDer<'_>) -> Option<i64> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    Some(parsed.validity().not_after.timestamp())
+}
 
 impl TlsConfig {
     /// Reads the files; `None` if none are named.
@@ -85,11 +95,12 @@ impl TlsConfig {
         let key = key.map_err(unreadable("a private key", &self.key_file))?;
         let unfit =
             |source| Error::Unfit { certificate: self.certificate_file.clone(), key: self.key_file.clone(), source };
+        let expires = chain.first().and_then(expiry);
         let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
         let builder = builder.with_safe_default_protocol_versions().map_err(unfit)?;
         let mut config = builder.with_no_client_auth().with_single_cert(chain, key).map_err(unfit)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Some(Handshakes(TlsAcceptor::from(Arc::new(config)))))
+        Ok(Some(Handshakes { acceptor: TlsAcceptor::from(Arc::new(config)), expires }))
     }
 }
 
@@ -127,6 +138,9 @@ mod tests {
         let nothing = Path::new("");
         assert_eq!(with(nothing, nothing), Ok(false));
         assert_eq!(with(&certificate_file, &key_file), Ok(true));
+        let shown = TlsConfig { certificate_file: certificate_file.clone(), key_file: key_file.clone() };
+        // The end of the year 4095, which is what rcgen writes.
+        assert_eq!(shown.load().unwrap().unwrap().expires, Some(67_090_118_400));
         for (certificate, key, said) in [
             (certificate_file.as_path(), nothing, "only one of them is set"),
             (nothing, key_file.as_path(), "only one of them is set"),

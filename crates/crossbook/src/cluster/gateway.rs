@@ -22,7 +22,6 @@ use crossbook_node::{NotTaken, Request};
 use crossbook_store::{History, Progress};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
 use crossbook_views::Views;
-use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
@@ -30,6 +29,7 @@ use super::books::Books;
 use super::{Error, Site};
 use crate::config::{Config, Flags};
 use crate::folded::Folded;
+use crate::metrics::Exposition;
 use crate::secrets::{self, Absent};
 use crate::tally::Tally;
 use crate::{Failure, command, logging, metrics, output, pages, serve, venue};
@@ -51,11 +51,11 @@ pub fn run(options: command::cluster::Gateway) -> Result<(), Failure> {
     }
     let token = secrets::admin_token()?;
     logging::start(&config.logging)?;
-    let recorder = metrics::install()?;
+    let recorder = metrics::install(metrics::Role::Gateway)?;
     let site = Site::find(&config)?;
     serve::runtime()?.block_on(async {
         let stop = serve::stop_requested(|| ())?;
-        tokio::spawn(serve::keep_up(recorder.clone()));
+        tokio::spawn(recorder.clone().keep_up(None));
         let gateway = Gateway::start(&config, &site, token, recorder)?;
         stop.await;
         gateway.stop().await?;
@@ -108,7 +108,7 @@ fn begin(site: &Site) -> Result<Vec<Begun>, Error> {
 }
 
 impl Gateway {
-    fn start(config: &Config, site: &Site, token: SecretString, recorder: PrometheusHandle) -> Result<Self, Error> {
+    fn start(config: &Config, site: &Site, token: SecretString, recorder: Exposition) -> Result<Self, Error> {
         // Also what listens last is told at once.
         let certificate = venue::certificate("gateway.tls", &config.gateway.tls)?;
         let bounds = &config.gateway.server;
@@ -139,7 +139,12 @@ impl Gateway {
         let (sender, feed) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), venue::fatal).map_err(Error::Thread)?;
         let starts = starts.into_iter().zip(site.routing.all()).map(|((from, sent, heard), partition)| {
             let publisher = Publisher::new(partition, &board, Arc::clone(&pending), Arc::clone(&hub), sender.clone());
-            Start { outlet: Tally::new(publisher), from, sent, heard }
+            let outlet = Tally::new(
+                publisher,
+                registry.markets().iter().map(|market| (market.id, market.symbol)),
+                config.metrics.markets_max,
+            );
+            Start { outlet, from, sent, heard }
         });
         let starts: Vec<_> = starts.collect();
         // The publishers have the senders; when they end, so does the feed.

@@ -117,7 +117,10 @@ impl Work {
         }
         recovery::save(&mut snapshots, state.state(), recovery::Follower::save(&follower))
             .map_err(|source| moment::Error::Recovery { partition, source })?;
-        metrics::gauge!("crossbook_snapshot_sequence", "partition" => partition.0.to_string()).set(told.0 as f64);
+        let label = partition.0.to_string();
+        metrics::gauge!("crossbook_snapshot_sequence", "partition" => label.clone()).set(told.0 as f64);
+        metrics::gauge!("crossbook_snapshot_timestamp_seconds", "partition" => label)
+            .set(crate::metrics::unix_seconds());
         tracing::info!(
             partition = partition.0,
             command = told.0,

@@ -37,12 +37,12 @@ pub fn run(options: command::cluster::Worker) -> Result<(), Failure> {
         return Ok(());
     }
     logging::start(&config.logging)?;
-    let recorder = metrics::install()?;
+    let recorder = metrics::install(metrics::Role::Worker)?;
     let site = Site::find(&config)?;
     let name = options.name.unwrap_or_else(|| format!("{}-{}", hostname(), std::process::id()));
     serve::runtime()?.block_on(async {
         let stop = serve::stop_requested(|| ())?;
-        tokio::spawn(serve::keep_up(recorder.clone()));
+        tokio::spawn(recorder.clone().keep_up(None));
         let begin = {
             let site = site.clone();
             move |partition, _| {

@@ -38,14 +38,14 @@ pub fn run(options: command::cluster::Writer) -> Result<(), Failure> {
         return Ok(());
     }
     logging::start(&config.logging)?;
-    let recorder = recording::install()?;
+    let recorder = recording::install(recording::Role::Writer)?;
     // Said before the store is waited for.
     super::shared_database(&config)?.ok_or(Error::NoHistory)?;
     let site = Site::find(&config)?;
     let database = site.database(&config)?.ok_or(Error::NoHistory)?;
     serve::runtime()?.block_on(async {
         let stop = serve::stop_requested(|| ())?;
-        tokio::spawn(serve::keep_up(recorder.clone()));
+        tokio::spawn(recorder.clone().keep_up(None));
         let address = config.admin;
         let listener = venue::listen_for_admin(&config)?;
         let writer = Writer::start(&config, &site, &database)?;

@@ -61,6 +61,11 @@ const WORDS: &[(&str, &str)] = &[
         "node.publish_batches_max",
         "Durable batches that may wait to be published; the matching thread waits when there are more.",
     ),
+    ("metrics", "What /metrics on the admin address answers: see docs/metrics.md."),
+    (
+        "metrics.markets_max",
+        "Markets with series of their own, the first that were listed; all others are counted together as symbol=\"other\".",
+    ),
     ("views", "What the read side keeps in memory to answer queries. Each counts entries; 0 keeps none."),
     ("views.closed_orders_per_account", "Ended orders of one account in one market."),
     ("views.closed_orders_per_market", "Ended orders of all accounts in one market."),

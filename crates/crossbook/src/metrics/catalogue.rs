@@ -1,0 +1,217 @@
+//! Every metric family of the program: name, kind, unit, labels, who records it, and its help text. What the program records and what
+//! docs/metrics.md lists are held to this table by tests.
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
+
+/// Which processes record a family.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// `crossbook serve` and `crossbook demo`.
+    Serve,
+    /// `crossbook gateway` of a cluster.
+    Gateway,
+    /// `crossbook worker` of a cluster.
+    Worker,
+    /// `crossbook writer` of a cluster.
+    Writer,
+}
+
+impl Role {
+    const ALL: [Self; 4] = [Self::Serve, Self::Gateway, Self::Worker, Self::Writer];
+}
+
+/// What kind of number a family is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Only grows, from zero at the start of the process.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts observations by size.
+    Histogram,
+}
+
+impl Kind {
+    /// As the text format has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// A metric family.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// Its name, which ends in its unit (and `_total` for counters) by the conventions of Prometheus.
+    pub name: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// Of what one is counted or measured, in words.
+    pub unit: &'static str,
+    /// The labels that a series may have.
+    pub labels: &'static [&'static str],
+    /// Who records it.
+    pub roles: &'static [Role],
+    /// One sentence.
+    pub help: &'static str,
+}
+
+impl Family {
+    fn describe(&self) {
+        let unit = match self.unit {
+            "seconds" => Unit::Seconds,
+            "bytes" => Unit::Bytes,
+            _ => Unit::Count,
+        };
+        match self.kind {
+            Kind::Counter => describe_counter!(self.name, unit, self.help),
+            Kind::Gauge => describe_gauge!(self.name, unit, self.help),
+            Kind::Histogram => describe_histogram!(self.name, unit, self.help),
+        }
+    }
+}
+
+/// Describes every family to the recorder, and lets the counters without labels begin at zero: a rate of a counter that appears with
+/// its first event misses that event.
+pub fn describe(role: Role) {
+    for family in FAMILIES {
+        family.describe();
+        if family.kind == Kind::Counter && family.labels.is_empty() && family.roles.contains(&role) {
+            counter!(family.name).increment(0);
+        }
+    }
+}
+
+const fn family(
+    name: &'static str,
+    kind: Kind,
+    unit: &'static str,
+    labels: &'static [&'static str],
+    roles: &'static [Role],
+    help: &'static str,
+) -> Family {
+    Family { name, kind, unit, labels, roles, help }
+}
+
+/// All roles.
+pub const EVERY: &[Role] = &Role::ALL;
+const SERVE: &[Role] = &[Role::Serve];
+const API: &[Role] = &[Role::Serve, Role::Gateway];
+const GATEWAY: &[Role] = &[Role::Gateway];
+const WORKER: &[Role] = &[Role::Worker];
+const MATCHING: &[Role] = &[Role::Serve, Role::Worker];
+const HISTORY: &[Role] = &[Role::Serve, Role::Writer];
+
+use Kind::{Counter, Gauge, Histogram};
+
+/// What the program records, by topic.
+#[rustfmt::skip]
+pub const FAMILIES: &[Family] = &[
+    family("crossbook_build_info", Gauge, "1", &["version", "commit", "rustc"], EVERY, "Always 1; the labels say which program runs."),
+
+    family("crossbook_commands_total", Counter, "commands", &[], MATCHING, "Commands applied since the start."),
+    family("crossbook_orders_accepted_total", Counter, "orders", &[], API, "Orders of clients that the venue accepted."),
+    family("crossbook_orders_rejected_total", Counter, "orders", &["code"], API, "Orders of clients that the venue refused, by error code."),
+    family("crossbook_requests_rejected_total", Counter, "requests", &["operation", "code"], API, "Refused requests of any kind, by operation and error code."),
+    family("crossbook_request_seconds", Histogram, "seconds", &["transport", "operation"], API, "Time from receipt of a request to its answer; orders have operation order.place."),
+    family("crossbook_trades_total", Counter, "trades", &[], API, "Trades published since the start."),
+    family("crossbook_market_orders_total", Counter, "orders", &["symbol"], API, "Orders accepted in a market; markets beyond metrics.markets_max are counted together as symbol other."),
+    family("crossbook_market_trades_total", Counter, "trades", &["symbol"], API, "Trades of a market; markets beyond metrics.markets_max are counted together as symbol other."),
+
+    family("crossbook_matching_seconds", Histogram, "seconds", &[], SERVE, "Time of a command in the engine: the time of its batch divided by the commands, once for each batch."),
+    family("crossbook_matching_batch_seconds", Histogram, "seconds", &[], SERVE, "Time of a whole batch in the engine; no command in it took longer."),
+    family("crossbook_log_append_seconds", Histogram, "seconds", &[], SERVE, "Time to write a batch to the log's files, without the sync."),
+    family("crossbook_log_sync_seconds", Histogram, "seconds", &[], SERVE, "Time of one sync of the log's disk."),
+    family("crossbook_log_batch_commands", Histogram, "commands", &[], SERVE, "Commands that shared one sync."),
+    family("crossbook_log_bytes_total", Counter, "bytes", &[], SERVE, "Bytes written to the log since the start."),
+    family("crossbook_log_disk_free_bytes", Gauge, "bytes", &[], SERVE, "Bytes that the file system of the log has left for this process."),
+    family("crossbook_log_disk_size_bytes", Gauge, "bytes", &[], SERVE, "Size of the file system of the log."),
+    family("crossbook_publish_wait_seconds", Histogram, "seconds", &[], SERVE, "Time that the matching thread waited for room in the publisher's queue."),
+    family("crossbook_queue_depth", Gauge, "requests or batches", &["stage"], SERVE, "Entries that wait before the partition or the publisher."),
+    family("crossbook_busy_total", Counter, "requests", &["at"], API, "Requests refused with -1008, by the place that had no room or no time."),
+
+    family("crossbook_connections", Gauge, "connections", &["listener"], EVERY, "Open TCP connections of a listener."),
+    family("crossbook_connections_refused_total", Counter, "connections", &["listener"], EVERY, "Connections beyond a listener's limits."),
+    family("crossbook_connections_open", Gauge, "connections", &["kind"], API, "Open WebSocket connections by kind."),
+    family("crossbook_websockets_refused_total", Counter, "connections", &[], API, "WebSocket connections refused because an address made too many attempts."),
+    family("crossbook_tls_handshakes_failed_total", Counter, "connections", &[], API, "Connections that ended before a TLS handshake was complete."),
+    family("crossbook_tls_certificate_expiry_timestamp_seconds", Gauge, "seconds", &["listener"], API, "Unix time at which a listener's certificate expires."),
+    family("crossbook_stream_lag_seconds", Histogram, "seconds", &[], API, "Time from a command to its message on a market stream."),
+    family("crossbook_stream_messages_total", Counter, "messages", &[], API, "Messages sent on streams."),
+    family("crossbook_stream_subscriptions", Gauge, "subscriptions", &["kind"], API, "Subscriptions to streams by kind of connection."),
+    family("crossbook_stream_slow_consumers_total", Counter, "connections", &[], API, "Connections closed because the client did not read."),
+
+    family("crossbook_snapshot_sequence", Gauge, "commands", &["partition"], MATCHING, "The command that the last snapshot stands for; the label exists in a cluster only."),
+    family("crossbook_snapshot_timestamp_seconds", Gauge, "seconds", &["partition"], MATCHING, "Unix time at which the last snapshot was taken; the label exists in a cluster only."),
+    family("crossbook_snapshot_failures_total", Counter, "attempts", &[], MATCHING, "Snapshots that could not be taken."),
+
+    family("crossbook_history_lag_commands", Gauge, "commands", &["partition"], HISTORY, "Commands that the SQL history lacks; the label exists in a cluster only."),
+    family("crossbook_history_lag_seconds", Gauge, "seconds", &["partition"], HISTORY, "Age of the oldest command that the SQL history lacks; the label exists in a cluster only."),
+    family("crossbook_history_sequence", Gauge, "commands", &["partition"], HISTORY, "The last command in the SQL history; the label exists in a cluster only."),
+    family("crossbook_history_rows_total", Counter, "rows", &["partition"], HISTORY, "Rows written to the SQL history; the label exists in a cluster only."),
+    family("crossbook_history_connected", Gauge, "0 or 1", &["partition"], HISTORY, "Whether the last attempt to write to the history's database succeeded; the label exists in a cluster only."),
+    family("crossbook_history_failures_total", Counter, "attempts", &["partition"], HISTORY, "Failed attempts to write to the SQL history; the label exists in a cluster only."),
+    family("crossbook_history_write_seconds", Histogram, "seconds", &["partition"], HISTORY, "Time of a transaction that writes to the SQL history."),
+    family("crossbook_history_batch_rows", Histogram, "rows", &["partition"], HISTORY, "Rows in a transaction that writes to the SQL history."),
+    family("crossbook_history_query_seconds", Histogram, "seconds", &[], API, "Time of a query for what memory no longer has."),
+    family("crossbook_history_query_failures_total", Counter, "queries", &[], API, "Queries that the history's database failed to answer (-1001)."),
+    family("crossbook_history_behind_total", Counter, "requests", &[], API, "Answers refused with -1008 because the history lacked what memory had forgotten."),
+
+    family("crossbook_append_batch_requests", Histogram, "requests", &[], GATEWAY, "Requests that shared a round trip to the store."),
+    family("crossbook_append_failures_total", Counter, "round trips", &[], GATEWAY, "Failed round trips to the store."),
+    family("crossbook_requests_repeated_total", Counter, "requests", &[], GATEWAY, "Requests appended again because the store had lost them."),
+    family("crossbook_lane_open", Gauge, "0 or 1", &["partition"], GATEWAY, "1 while a partition does not answer and its requests are refused."),
+    family("crossbook_breaker_refusals_total", Counter, "requests", &[], GATEWAY, "Requests refused because their partition does not answer."),
+    family("crossbook_partition_turns_total", Counter, "turns", &[], WORKER, "Times that this worker began or ceased to publish for a partition."),
+    family("crossbook_partition_disconnects_total", Counter, "connections", &[], WORKER, "Connections to the store that broke."),
+    family("crossbook_courier_messages", Gauge, "messages", &["to"], WORKER, "Messages that another partition has not confirmed yet."),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    /// The catalogue as a table in Markdown, as docs/metrics.md has it.
+    fn table() -> String {
+        let mut text =
+            "| metric | kind | unit | labels | recorded by | meaning |\n|---|---|---|---|---|---|\n".to_owned();
+        for Family { name, kind, unit, labels, roles, help } in FAMILIES.iter().chain(crate::metrics::process::FAMILIES)
+        {
+            let labels = labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
+            let roles = if roles.len() == Role::ALL.len() {
+                "all".to_owned()
+            } else {
+                roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect::<Vec<_>>().join(", ")
+            };
+            let _ = writeln!(text, "| `{name}` | {} | {unit} | {labels} | {roles} | {help} |", kind.name());
+        }
+        text
+    }
+
+    #[test]
+    fn names_end_in_their_unit_and_no_name_stands_twice() {
+        let mut seen = std::collections::BTreeSet::new();
+        for Family { name, kind, unit, labels, help, .. } in FAMILIES {
+            assert!(seen.insert(name), "{name} stands twice");
+            assert_eq!(*kind == Kind::Counter, name.ends_with("_total"), "{name}");
+            let stem = name.trim_end_matches("_total");
+            match *unit {
+                "seconds" | "bytes" => assert!(stem.ends_with(unit), "{name} is in {unit}"),
+                _ => assert!(!stem.ends_with("_seconds") && !stem.ends_with("_bytes"), "{name} is in {unit}"),
+            }
+            assert!(help.ends_with('.') && !help.contains(['\n', '|']), "{name}: {help}");
+            assert!(labels.len() <= 3, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_documented_table_is_the_catalogue() {
+        let documented = include_str!("../../../../docs/metrics.md");
+        assert!(documented.contains(&table()), "docs/metrics.md is out of date; its table should be:\n{}", table());
+    }
+}
