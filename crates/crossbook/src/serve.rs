@@ -1,5 +1,8 @@
 //! `crossbook serve`: a venue until it is told to stop.
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Flags};
@@ -25,7 +28,8 @@ pub fn run(options: command::Serve) -> Result<(), Failure> {
     let metrics = metrics::install(metrics::Role::Serve)?;
     runtime()?.block_on(async {
         let stop = stop_requested(|| ())?;
-        tokio::spawn(metrics.clone().keep_up(Some(config.data.clone())));
+        let upkeep = metrics.clone().keep_up(Some(config.data.clone()));
+        spawn_vital("the task that keeps the metrics up", upkeep);
         let lost = if options.revoke_lost_keys { LostKeys::Revoke } else { LostKeys::Refuse };
         let venue = Venue::start(&config, token, lost, metrics)?;
         if lost == LostKeys::Revoke {
@@ -87,4 +91,38 @@ pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Resul
     Ok(async {
         let _ = receiver.await;
     })
+}
+
+/// Runs a task for as long as the process lives, or is told to end. Should it panic, the process ends, for nobody would notice otherwise: a listener
+/// whose task is gone, for instance, lets connections wait for ever.
+pub fn spawn_vital(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+    spawn_watched(name, work, crate::venue::fatal)
+}
+
+fn spawn_watched(
+    name: &'static str,
+    work: impl Future<Output = ()> + Send + 'static,
+    fatal: impl FnOnce(String) + Send + 'static,
+) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+            fatal(format!("{name} found that it must not go on"));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_death_of_a_task_ends_the_process() {
+        let (sender, reason) = tokio::sync::oneshot::channel();
+        let dying = async { panic!("no more") };
+        let watched = spawn_watched("the client API", dying, move |reason| sender.send(reason).unwrap());
+        watched.await.unwrap();
+        assert_eq!(reason.await.unwrap(), "the client API found that it must not go on");
+        // One that ends as it should is no reason.
+        spawn_watched("the client API", async {}, |reason| panic!("{reason}")).await.unwrap();
+    }
 }

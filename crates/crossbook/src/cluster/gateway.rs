@@ -55,7 +55,7 @@ pub fn run(options: command::cluster::Gateway) -> Result<(), Failure> {
     let site = Site::find(&config)?;
     serve::runtime()?.block_on(async {
         let stop = serve::stop_requested(|| ())?;
-        tokio::spawn(recorder.clone().keep_up(None));
+        serve::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
         let gateway = Gateway::start(&config, &site, token, recorder)?;
         stop.await;
         gateway.stop().await?;
@@ -116,10 +116,14 @@ impl Gateway {
         let (stop_servers, stop) = watch::channel(false);
         let front = Arc::new(Front::default());
         let admin = venue::listen_for_admin(config)?;
-        let admin_server = tokio::spawn(server::serve(admin, bounds.clone(), Arc::clone(&front), stop.clone()));
+        let admin_server =
+            serve::spawn_vital("the admin API", server::serve(admin, bounds.clone(), Arc::clone(&front), stop.clone()));
         let opening = Arc::new(Opening::new(Box::new(Books::of(site))));
         let http = venue::listen(config.http)?.secured(certificate);
-        let http_server = tokio::spawn(server::serve(http, bounds.clone(), Arc::clone(&opening), stop.clone()));
+        let http_server = serve::spawn_vital(
+            "the client API",
+            server::serve(http, bounds.clone(), Arc::clone(&opening), stop.clone()),
+        );
 
         let source = site.servers.next_gateway()?;
         let begun = tokio::task::block_in_place(|| begin(site))?;
@@ -164,7 +168,10 @@ impl Gateway {
             let history = History::of_partitions(&database, progress.clone());
             // No row is there sooner after another.
             let every = config.history.batch_delay().max(WATCH_EVERY_MIN);
-            tokio::spawn(crossbook_store::watch(database, progress, every, stop.clone()));
+            serve::spawn_vital(
+                "the task that watches the history",
+                crossbook_store::watch(database, progress, every, stop.clone()),
+            );
             history
         });
         let entrance = Entry { gate: running.gate().clone(), site: site.clone() };

@@ -32,6 +32,10 @@ const WORDS: &[(&str, &str)] = &[
         "log.preallocate",
         "Whether a segment takes its room on disk ahead; without it, each sync also writes the file's size.",
     ),
+    (
+        "log.verify_bytes_per_second",
+        "Bytes a second that are read at most to verify, after a start, the log before its snapshot; 0: no such bound.",
+    ),
     ("snapshots", "Snapshots shorten the next start. One is always taken at a clean stop."),
     (
         "snapshots.every_commands",

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
+use crossbeam_channel::Receiver;
 use crossbook_engine::{Partition, routing::Routing};
 use crossbook_gateway::admin::Admin;
 use crossbook_gateway::publisher::Publisher;
@@ -18,9 +19,14 @@ use crossbook_gateway::rest::Rest;
 use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::streams::{Hub, feed};
 use crossbook_gateway::{App, Board, Config, Entrance, Pending, server};
+use crossbook_log::FileReader;
 use crossbook_log::files::{Files, Options};
 use crossbook_log::memory::Memory;
-use crossbook_node::embedded::{self, Running};
+use crossbook_node::Handle;
+use crossbook_node::embedded::{self, AuditReply, Running};
+use crossbook_node::recovery::Which;
+use crossbook_node::shadow::Shadow;
+use crossbook_node::snapshot::Folder;
 use crossbook_types::{PartitionId, SymbolName};
 use crossbook_views::{Limits, Views};
 use reqwest::Method;
@@ -163,6 +169,19 @@ impl Client {
     }
 }
 
+/// Answers audits of a venue from a copy that is made anew for each, as long as somebody may ask.
+fn answer_audits(asked: Receiver<AuditReply>, node: Handle, log: Memory) {
+    std::thread::spawn(move || {
+        while !node.is_stopping() {
+            let Ok(reply) = asked.recv_timeout(Duration::from_millis(100)) else { continue };
+            let reader = |from| FileReader::open_in(log.clone(), from);
+            let none = Folder::on(Memory::new(512));
+            let copy = Shadow::begin(&Which::single(0), &none, reader, node.durable(), (), || ()).unwrap();
+            reply(copy.audit());
+        }
+    });
+}
+
 impl Venue {
     pub async fn start() -> Self {
         Self::start_with(Config::default()).await
@@ -181,10 +200,12 @@ impl Venue {
         let (feed, _) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), fatal).unwrap();
         let publisher = |id| Publisher::new(id, &board, Arc::clone(&pending), Arc::clone(&hub), feed.clone());
         let (behind, entrance): (_, Box<dyn Entrance>) = if partitions == 1 {
-            let (log, _) = Files::open_in(Memory::new(512), Options::default()).unwrap();
+            let memory = Memory::new(512);
+            let (log, _) = Files::open_in(memory.clone(), Options::default()).unwrap();
             let (partition, publisher) = (Partition::new(PartitionId(0), routing, 7), publisher(PartitionId(0)));
-            let running = embedded::start(partition, log, publisher, embedded::Options::default(), fatal).unwrap();
+            let mut running = embedded::start(partition, log, publisher, embedded::Options::default(), fatal).unwrap();
             let handle = running.handle().clone();
+            answer_audits(running.take_audits().unwrap(), handle.clone(), memory);
             (Behind::Node(running), Box::new(handle))
         } else {
             let running = partitions::Running::start(&routing, routing.all().map(publisher).collect());
