@@ -1,5 +1,6 @@
 //! The command line. Every subcommand says what it does, what it needs, and shows lines that can be typed as they are.
 
+pub mod backup;
 pub mod bench;
 pub mod cluster;
 pub mod moving;
@@ -142,6 +143,12 @@ pub enum Command {
     /// Run a whole cluster on this machine, with Redis, MariaDB and HAProxy, until Ctrl-C.
     #[command(after_long_help = cluster::LOCAL_EXAMPLES)]
     Cluster(cluster::Local),
+    /// Copy a venue's log and newest snapshot, also while it runs: consistent, verified, and only what is new.
+    #[command(after_long_help = backup::EXAMPLES)]
+    Backup(backup::Backup),
+    /// Make a data folder of a backup.
+    #[command(after_long_help = backup::EXAMPLES)]
+    Restore(backup::Restore),
     /// Write down everything that a stopped venue has, to move it into a cluster.
     #[command(after_long_help = moving::EXAMPLES)]
     Export(moving::Export),

@@ -98,6 +98,8 @@ pub struct LogOptions {
     pub record_bytes_max: usize,
     /// Whether a segment takes its room on disk ahead.
     pub preallocate: bool,
+    /// Bytes a second that are read at most to verify, after a start, what is before its snapshot; 0: no such bound.
+    pub verify_bytes_per_second: u64,
 }
 
 impl Default for LogOptions {
@@ -108,6 +110,7 @@ impl Default for LogOptions {
             batch_bytes_max: defaults.batch_bytes_max,
             record_bytes_max: defaults.record_bytes_max,
             preallocate: defaults.preallocate,
+            verify_bytes_per_second: 32 << 20,
         }
     }
 }

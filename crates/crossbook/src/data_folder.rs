@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 
+use crossbook_node::backup::Target;
+
 /// How the name of a file with a secret key ends.
 const SECRET_KEY_SUFFIX: &str = ".secret-key";
 
@@ -73,6 +75,12 @@ pub enum Error {
         /// The folder that it is in.
         folder: PathBuf,
     },
+    /// It is a backup.
+    #[error("{} is a backup, not a data folder; make one of it with `crossbook restore --from {} --data DIR`", .0.display(), .0.display())]
+    Backup(PathBuf),
+    /// It is restored only in part.
+    #[error("{} was not restored to its end: empty it, and run `crossbook restore` again", .0.display())]
+    HalfRestored(PathBuf),
     /// There is no log.
     #[error("there is no log in {}; give the data folder of a venue", .0.display())]
     NoLog(PathBuf),
@@ -107,10 +115,25 @@ impl DataFolder {
     /// As for [`DataFolder::new`], and [`Error::NoLog`] when neither log nor snapshots are there.
     pub fn of_venue(given: &Path) -> Result<Self, Error> {
         let folder = Self::new(given)?;
+        folder.check_restored()?;
         if is_folder(&folder.log())? || is_folder(&folder.snapshots())? || folder.log_mark().is_file() {
             return Ok(folder);
         }
         Err(Error::NoLog(folder.log()))
+    }
+
+    /// Where a backup is restored to.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        Target { data: self.path.clone(), log: self.log(), snapshots: self.snapshots() }
+    }
+
+    /// Refuses a folder into which a backup was restored only in part.
+    ///
+    /// # Errors
+    /// [`Error::HalfRestored`].
+    pub fn check_restored(&self) -> Result<(), Error> {
+        if self.target().is_unfinished() { Err(Error::HalfRestored(self.path.clone())) } else { Ok(()) }
     }
 
     /// Its canonical path.
@@ -182,6 +205,9 @@ impl DataFolder {
             let above = path.parent().unwrap_or(Path::new("/")).to_owned();
             Err(Error::Part { path: path.to_owned(), what, above })
         };
+        if self.path.join("manifest.json").is_file() && self.path.join("segments").is_dir() {
+            return Err(Error::Backup(self.path.clone()));
+        }
         for name in names(&self.path)? {
             if is_segment(&name) {
                 return part(&self.path, "log");

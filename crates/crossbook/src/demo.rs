@@ -81,7 +81,8 @@ pub fn run(options: command::Demo) -> Result<(), Failure> {
         };
         let text = instructions::text(venue.http(), venue.admin(), &token, &people, &data);
         output::tell(&format!("\n{text}\n"))?;
-        venue.stop(stop.await.drain(&config)).await?;
+        stop.await;
+        venue.stop().await?;
         // It saw that the venue is stopping; a panic in it would have shown on the terminal.
         let _ = trading.await;
         Ok(())

@@ -4,6 +4,7 @@
 //! be set is in [`config`], what must be kept secret in [`secrets`].
 
 mod audit;
+mod backup;
 mod bench;
 mod checking;
 mod cluster;
@@ -29,6 +30,7 @@ mod soak;
 mod store;
 mod tally;
 mod venue;
+mod verification;
 
 use std::process::ExitCode;
 
@@ -65,6 +67,8 @@ enum Failure {
     #[error(transparent)]
     Audit(#[from] audit::Error),
     #[error(transparent)]
+    Backup(#[from] backup::Error),
+    #[error(transparent)]
     Export(#[from] export::Error),
     #[error(transparent)]
     Import(#[from] cluster::import::Error),
@@ -99,6 +103,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Worker(options) => cluster::worker::run(options)?,
         Command::Cluster(options) => cluster::local::run(&options)?,
         Command::Writer(options) => cluster::writer::run(options)?,
+        Command::Backup(options) => output::tell(&backup::run(&options)?)?,
+        Command::Restore(options) => output::tell(&backup::restore(&options)?)?,
         Command::Export(options) => output::tell(&export::run(&options)?)?,
         Command::Import(options) => {
             let (text, moved_in) = cluster::import::run(&options)?;

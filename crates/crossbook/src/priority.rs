@@ -9,6 +9,8 @@ pub enum Background {
     History,
     /// Snapshots, which must come to an end some time, or the log grows without end.
     Snapshots,
+    /// Verifying the log before the snapshot, which nobody waits for.
+    Verification,
 }
 
 impl Background {
@@ -20,7 +22,7 @@ impl Background {
         }
         // 19 is the lowest priority there is, 0 the usual one. At 10 a thread still has a tenth of a processor that others want too.
         let nice = match self {
-            Self::History => 19,
+            Self::History | Self::Verification => 19,
             Self::Snapshots => 10,
         };
         if let Err(error) = rustix::process::setpriority_process(None, nice) {

@@ -1,7 +1,8 @@
 //! `crossbook serve`: a venue until it is told to stop.
 
-use std::time::Duration;
+use std::panic::AssertUnwindSafe;
 
+use futures_util::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Flags};
@@ -27,13 +28,15 @@ pub fn run(options: command::Serve) -> Result<(), Failure> {
     let metrics = metrics::install(metrics::Role::Serve)?;
     runtime()?.block_on(async {
         let stop = stop_requested(|| ())?;
-        tokio::spawn(metrics.clone().keep_up(Some(config.data.clone())));
+        let upkeep = metrics.clone().keep_up(Some(config.data.clone()));
+        spawn_vital("the task that keeps the metrics up", upkeep);
         let lost = if options.revoke_lost_keys { LostKeys::Revoke } else { LostKeys::Refuse };
         let venue = Venue::start(&config, token, lost, metrics)?;
         if lost == LostKeys::Revoke {
             venue.revoke_lost_keys().await?;
         }
-        venue.stop(stop.await.drain(&config)).await?;
+        stop.await;
+        venue.stop().await?;
         Ok(())
     })
 }
@@ -60,46 +63,22 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     Ok(runtime)
 }
 
-/// Who asks a process to stop.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Asked {
-    /// A supervisor, by SIGTERM.
-    Terminate,
-    /// Somebody at a terminal, by Ctrl-C.
-    Interrupt,
-}
-
-impl Asked {
-    /// How long clients are served on. Only a supervisor has a load balancer that must see that this gateway is going; who sits at a terminal
-    /// waits.
-    #[must_use]
-    pub fn drain(self, config: &Config) -> Duration {
-        match self {
-            Self::Terminate => Duration::from_millis(config.gateway.server.drain_ms),
-            Self::Interrupt => Duration::ZERO,
-        }
-    }
-}
-
-/// Ends when the process is first asked to stop, by SIGTERM or Ctrl-C, and tells which. Asked a second time the process ends at once, after
+/// Ends when the process is first asked to stop, by SIGTERM or Ctrl-C. Asked a second time the process ends at once, after
 /// `at_last`; the log is whole then too, only the next start takes longer.
 ///
 /// # Errors
 /// When signals cannot be listened for.
-pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Result<impl Future<Output = Asked> + Send> {
+pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Result<impl Future<Output = ()> + Send> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (sender, receiver) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
         let mut first = Some(sender);
         loop {
-            let asked = tokio::select! {
-                _ = terminate.recv() => Asked::Terminate,
-                _ = interrupt.recv() => Asked::Interrupt,
-            };
+            tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
             match first.take() {
                 Some(sender) => {
-                    let _ = sender.send(asked);
+                    let _ = sender.send(());
                 }
                 None => {
                     tracing::warn!("asked to stop a second time; ending at once");
@@ -109,6 +88,41 @@ pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Resul
             }
         }
     });
-    // The task that has the sender lives as long as the runtime.
-    Ok(async { receiver.await.unwrap_or(Asked::Interrupt) })
+    Ok(async {
+        let _ = receiver.await;
+    })
+}
+
+/// Runs a task for as long as the process lives, or is told to end. Should it panic, the process ends, for nobody would notice otherwise: a listener
+/// whose task is gone, for instance, lets connections wait for ever.
+pub fn spawn_vital(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+    spawn_watched(name, work, crate::venue::fatal)
+}
+
+fn spawn_watched(
+    name: &'static str,
+    work: impl Future<Output = ()> + Send + 'static,
+    fatal: impl FnOnce(String) + Send + 'static,
+) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+            fatal(format!("{name} found that it must not go on"));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_death_of_a_task_ends_the_process() {
+        let (sender, reason) = tokio::sync::oneshot::channel();
+        let dying = async { panic!("no more") };
+        let watched = spawn_watched("the client API", dying, move |reason| sender.send(reason).unwrap());
+        watched.await.unwrap();
+        assert_eq!(reason.await.unwrap(), "the client API found that it must not go on");
+        // One that ends as it should is no reason.
+        spawn_watched("the client API", async {}, |reason| panic!("{reason}")).await.unwrap();
+    }
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crossbeam_channel::never;
 use crossbook_engine::Partition;
 use crossbook_engine::command::{Body, RevokeApiKey};
 use crossbook_gateway::admin::Admin;
 use crossbook_gateway::admin::front::{Front, Phase};
-use crossbook_gateway::config::ServerConfig;
+use crossbook_gateway::app::now;
 use crossbook_gateway::error::ApiError;
 use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::rest::Rest;
@@ -18,8 +19,9 @@ use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::server::{self, Listener};
 use crossbook_gateway::streams::{Hub, feed};
 use crossbook_gateway::tls::{self, Handshakes, TlsConfig};
-use crossbook_gateway::{App, Board, Pending, auth, shutdown};
-use crossbook_log::{FileReader, Files, Log as _, Until, files};
+use crossbook_gateway::{App, Board, Pending, auth};
+use crossbook_log::storage::DiskLock;
+use crossbook_log::{FileReader, Files, Log as _, Recovery, Until, files};
 use crossbook_node::embedded::{self, Running};
 use crossbook_node::recovery::{self, Recovered, Which};
 use crossbook_node::snapshot::{Folder, Saved as _};
@@ -38,8 +40,10 @@ use crate::metrics::Exposition;
 use crate::pages;
 use crate::progress::Replay;
 use crate::secrets::{self, Absent};
+use crate::serve::spawn_vital;
 use crate::snapshots::{Snapshotter, Work};
 use crate::tally::Tally;
+use crate::verification::Verification;
 
 /// Why a venue cannot start, or did not stop as it should.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +153,10 @@ pub(crate) struct Restored {
     pub(crate) views: Folded,
     /// The log, open; as long as it is, nobody else can open it.
     log: Files,
+    /// What opening it found.
+    found: Recovery,
+    /// Held for as long as snapshots are written.
+    snapshots_lock: DiskLock,
     snapshots: Folder,
     snapshot: Sequence,
     hash_seed: u64,
@@ -160,15 +168,20 @@ pub(crate) struct Restored {
 /// When the log cannot be opened or read, or the snapshots cannot.
 pub(crate) fn restore(config: &Config, enter: impl Fn(Phase)) -> Result<Restored, Error> {
     let data = DataFolder::new(&config.data)?;
+    data.check_restored()?;
     let path = data.log();
     let snapshots = Folder::open(&data.snapshots())?;
     // What a snapshot stands for was durable. Told so, the log refuses to take damage there for a torn tail and cut it.
     let durable_at_least = snapshots.list()?.first().copied().unwrap_or_default();
-    let options = files::Options { durable_at_least, ..config.log.files() };
+    // Nor does a start need what is before it, which is verified later, beside the venue. Where no snapshot is good after all, the replay verifies what it
+    // reads.
+    let options = files::Options { durable_at_least, verify_from: durable_at_least, ..config.log.files() };
     let (log, found) = Files::open(&path, options).map_err(|source| Error::Log { path: path.clone(), source })?;
     if let Some(torn) = &found.torn {
         tracing::warn!(?torn, "the log ended in the middle of a write, which was never acknowledged; it was cut off");
     }
+    // Usually the log's lock is enough, but the two folders need not be of the same venue: one of them may be a link.
+    let snapshots_lock = snapshots.lock()?;
     let mut seed = [0; 8];
     aws_lc_rs::rand::fill(&mut seed).map_err(|_| Error::NoRandomness)?;
     let hash_seed = u64::from_le_bytes(seed);
@@ -188,7 +201,7 @@ pub(crate) fn restore(config: &Config, enter: impl Fn(Phase)) -> Result<Restored
     shown.end();
     let snapshot = snapshot.unwrap_or_default();
     tracing::info!(command = partition.sequence().0, snapshot = snapshot.0, replayed, "the venue is restored");
-    Ok(Restored { partition, views: follower, log, snapshots, snapshot, hash_seed })
+    Ok(Restored { partition, views: follower, log, found, snapshots_lock, snapshots, snapshot, hash_seed })
 }
 
 /// The database of the history, if one is kept.
@@ -228,36 +241,18 @@ pub fn certificate(section: &'static str, config: &TlsConfig) -> Result<Option<H
     config.load().map_err(|source| Error::Tls { section, source: Box::new(source) })
 }
 
-/// A listener that is served, and what ends that.
-pub(crate) struct Server {
-    pub(crate) serving: tokio::task::JoinHandle<()>,
-    pub(crate) stop: watch::Sender<bool>,
-}
-
-impl Server {
-    /// Serves a listener. When what is returned is dropped, it ends too.
-    pub(crate) fn start<S: server::Service>(listener: Listener, bounds: &ServerConfig, service: Arc<S>) -> Self {
-        let (stop, stopped) = watch::channel(false);
-        Self { serving: tokio::spawn(server::serve(listener, bounds.clone(), service, stopped)), stop }
-    }
-
-    /// Ends it, once what was asked is answered.
-    pub(crate) async fn stop(self) -> Result<(), Error> {
-        let _ = self.stop.send(true);
-        self.serving.await.map_err(|_| Error::Disorder)
-    }
-}
-
 /// A running venue.
 pub struct Venue {
     app: Arc<App>,
     running: Running<Files, Announcing<Tally<Publisher>>>,
     snapshotter: Snapshotter,
+    verification: Verification,
+    snapshots_lock: DiskLock,
     history: Option<Keeper>,
     history_patience: Duration,
     feed: JoinHandle<()>,
-    clients: Server,
-    operator: Server,
+    servers: Vec<tokio::task::JoinHandle<()>>,
+    stop_servers: watch::Sender<bool>,
     http: SocketAddr,
     admin: SocketAddr,
 }
@@ -278,16 +273,18 @@ impl Venue {
         // Also what listens last is told at once.
         let certificate = certificate("gateway.tls", &config.gateway.tls)?;
         let bounds = &config.gateway.server;
-        // Should the start fail, the servers go, too.
+        // Should the start fail, the sender goes and so do the servers.
+        let (stop_servers, stop) = watch::channel(false);
         let admin = listen_for_admin(config)?;
         let admin_address = admin.local_addr().unwrap_or(config.admin);
         let front = Arc::new(Front::default());
-        let operator = Server::start(admin, bounds, Arc::clone(&front));
+        let serving = server::serve(admin, bounds.clone(), Arc::clone(&front), stop.clone());
+        let admin_server = spawn_vital("the admin API", serving);
         tracing::info!(admin = %admin_address, "starting; the admin address answers");
 
         let history = database(config, &data)?;
         let restored = restore(config, |phase| front.enter(phase))?;
-        let Restored { partition, views, log, snapshots, snapshot, hash_seed } = restored;
+        let Restored { partition, views, log, found, snapshots_lock, snapshots, snapshot, hash_seed } = restored;
         let key = secret_key(&config.data, views.0.registry(), lost)?;
         let http = listen(config.http)?.secured(certificate);
         let http_address = http.local_addr().unwrap_or(config.http);
@@ -301,7 +298,8 @@ impl Venue {
         let counting = Tally::new(publisher, listed, config.metrics.markets_max);
         let outlet = Announcing::new(counting, live.clone());
         let (log_path, identity) = (data.log(), log.identity());
-        let running = embedded::start(partition, log, outlet, config.node, fatal).map_err(Error::Thread)?;
+        let trimmer = log.trimmer();
+        let mut running = embedded::start(partition, log, outlet, config.node, fatal).map_err(Error::Thread)?;
         let node = running.handle().clone();
         let source = LogSource::new(&log_path, snapshots.clone(), live.position(), hash_seed);
         let keep = |database: Database| {
@@ -314,27 +312,37 @@ impl Venue {
             log: log_path,
             views: Arc::clone(board.of(PARTITION)),
             node: node.clone(),
+            trimmer,
+            audits: running.take_audits().unwrap_or_else(never),
             last: snapshot,
             history: history.as_ref().map(|keeper| Arc::clone(keeper.progress())),
         };
         crate::metrics::record_snapshot(&data.snapshots());
-        let snapshotter = Snapshotter::start(work, config.snapshots.clone()).map_err(Error::Thread)?;
+        let bytes_per_second = config.log.verify_bytes_per_second;
+        let verification = Verification::start(&work.log, identity, &found, bytes_per_second, fatal);
+        let verification = verification.map_err(Error::Thread)?;
+        let health = Arc::clone(verification.health());
+        let snapshotter = Snapshotter::start(work, config.snapshots.clone(), fatal).map_err(Error::Thread)?;
         let kept = history.as_ref().map(|keeper| keeper.history().clone());
         let app = Arc::new(App::new(config.gateway.clone(), board, pending, hub, Box::new(node), key, kept));
 
         let rest = Arc::new(Rest::new(Arc::clone(&app), pages::all()));
-        let clients = Server::start(http, bounds, rest);
-        front.open(Admin::new(Arc::clone(&app), token, Box::new(move || metrics.render())));
+        let http_server = spawn_vital("the client API", server::serve(http, bounds.clone(), rest, stop));
+        let servers = vec![http_server, admin_server];
+        let admin = Admin::new(Arc::clone(&app), token, Box::new(move || metrics.render()));
+        front.open(admin.with_detail("log", Box::new(move || health.as_json())));
         tracing::info!(http = %http_address, admin = %admin_address, "the venue is open");
         Ok(Self {
             app,
             running,
             snapshotter,
+            verification,
+            snapshots_lock,
             history,
             history_patience: config.history.stop_timeout(),
             feed,
-            clients,
-            operator,
+            servers,
+            stop_servers,
             http: http_address,
             admin: admin_address,
         })
@@ -372,20 +380,19 @@ impl Venue {
         self.admin
     }
 
-    /// Stops in order: clients are served for as long as it `drain`s, then asked to leave; what they have asked is answered, their connections
-    /// end, and a snapshot is written, so that the next start has nothing to replay. The admin address answers until then.
+    /// Stops in order: new requests are refused, those taken are finished and answered, connections end, and a snapshot is
+    /// written, so that the next start has nothing to replay.
     ///
     /// # Errors
     /// When a part had failed, or the snapshot cannot be written. The log is whole in any case.
-    pub async fn stop(self, drain: Duration) -> Result<(), Error> {
-        shutdown::drain(&self.app, drain).await;
-        tracing::info!("stopping: connections are closed");
-        let Server { serving, stop } = self.clients;
-        shutdown::close(&self.app, &stop, serving).await.map_err(|_| Error::Disorder)?;
+    pub async fn stop(self) -> Result<(), Error> {
+        tracing::info!("stopping: new requests are refused");
         self.app.stop();
         let (running, snapshotter, feed) = (self.running, self.snapshotter, self.feed);
         let (history, patience) = (self.history, self.history_patience);
+        let (snapshots_lock, verification) = (self.snapshots_lock, self.verification);
         let taken_apart = tokio::task::spawn_blocking(move || {
+            verification.stop();
             let stopped = running.stop();
             if let Some(history) = history {
                 history.stop(patience);
@@ -394,6 +401,11 @@ impl Venue {
         });
         let (stopped, folder) = taken_apart.await.map_err(|_| Error::Disorder)?;
         let (Some(stopped), Some(mut folder)) = (stopped, folder) else { return Err(Error::Disorder) };
+        self.app.hub.shut_down(now());
+        let _ = self.stop_servers.send(true);
+        for server in self.servers {
+            server.await.map_err(|_| Error::Disorder)?;
+        }
         // The publisher holds the feed's only sender.
         drop(stopped.outlet);
         let state = stopped.partition.state();
@@ -403,11 +415,10 @@ impl Venue {
             let ended = feed.join();
             let views = app.board.of(PARTITION).read().state();
             recovery::save(&mut folder, state, views)?;
-            drop(stopped.log);
+            drop((stopped.log, snapshots_lock));
             ended.map_err(|_| Error::Disorder)
         });
         written.await.map_err(|_| Error::Disorder)??;
-        self.operator.stop().await?;
         tracing::info!(command = sequence.0, "stopped; a snapshot is written");
         Ok(())
     }

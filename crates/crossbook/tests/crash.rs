@@ -290,3 +290,131 @@ async fn a_damaged_snapshot_is_passed_over_and_a_log_that_lost_something_is_refu
     let venue = Venue::serve(&data).await;
     assert_same(&truth, &venue.operate(Method::GET, "audit", None).await);
 }
+
+/// Runs the program and gives what it says in JSON.
+async fn told(arguments: Vec<String>) -> Value {
+    let output = tokio::task::spawn_blocking(move || binary().args(arguments).output().unwrap()).await.unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn line(words: &[&str], paths: &[(&str, &Path)]) -> Vec<String> {
+    let options = paths.iter().flat_map(|(option, path)| [(*option).to_owned(), path.display().to_string()]);
+    words.iter().map(|word| (*word).to_owned()).chain(options).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_of_a_venue_under_load_has_everything_that_was_acknowledged_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, backup) = (folder.path().join("venue"), folder.path().join("backup"));
+    let venue = Venue::serve_with(&data, SETTINGS).await;
+    venue.list_market().await;
+    let mut traders = Vec::new();
+    for at in 0..TRADERS {
+        traders.push(venue.open_account(&format!("trader {at}")).await);
+    }
+    let trading: Vec<_> = traders
+        .iter()
+        .map(|trader| tokio::spawn(trade(venue.client.clone(), venue.http.clone(), trader.clone(), 1)))
+        .collect();
+    for round in 0..10 {
+        let known = venue.operate(Method::GET, "audit", None).await["sequence"].as_u64().unwrap();
+        let taken = told(line(&["backup", "--json"], &[("--data", &data), ("--out", &backup)])).await;
+        assert!(taken["lastCommand"].as_u64().unwrap() >= known, "round {round}: {known} of {taken}");
+        let restored = folder.path().join(format!("restored-{round}"));
+        let done = told(line(&["restore", "--json"], &[("--from", &backup), ("--data", &restored)])).await;
+        assert_eq!((&done["lastCommand"], &done["snapshot"]), (&taken["lastCommand"], &taken["snapshot"]));
+        let audited = told(line(&["audit", "--json"], &[("--data", &restored)])).await;
+        assert_eq!((&audited["ok"], &audited["sequence"]), (&json!(true), &taken["lastCommand"]));
+        std::fs::remove_dir_all(restored).unwrap();
+    }
+    let mut acknowledged = Vec::new();
+    for trading in trading {
+        acknowledged.push(trading.await.unwrap());
+    }
+    let text = binary().args(line(&["backup"], &[("--data", &data), ("--out", &backup)])).output().unwrap();
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("and read back") && text.contains("venue.secret-key"), "{text}");
+    venue.kill();
+
+    // The machine is lost. What is left is the backup, and the key, which was kept apart.
+    let restored = folder.path().join("restored");
+    let output = binary().args(line(&["restore"], &[("--from", &backup), ("--data", &restored)])).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("put the venue's secret key back as") && text.contains("restored.secret-key"), "{text}");
+    let refused = binary().args(line(&["restore"], &[("--from", &backup), ("--data", &restored)])).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("is not empty"));
+    std::fs::rename(folder.path().join("venue.secret-key"), folder.path().join("restored.secret-key")).unwrap();
+    assert!(refusal(&backup).contains("is a backup, not a data folder"));
+    let venue = Venue::serve_with(&restored, SETTINGS).await;
+    for (trader, acknowledged) in traders.iter().zip(&acknowledged) {
+        assert_eq!(acknowledged.len() as u64, ORDERS_MAX);
+        check(&venue, trader, acknowledged).await;
+    }
+    assert_eq!(venue.operate(Method::GET, "audit", None).await["ok"], true);
+    assert_eq!(venue.stop().await, Some(0));
+
+    // A restoration that was cut short is no venue.
+    let half = folder.path().join("half");
+    std::fs::create_dir_all(half.join("log.restoring")).unwrap();
+    assert!(refusal(&half).contains("was not restored to its end"));
+    for place in ["s3://", "http://somewhere/else"] {
+        let output = binary().args(["backup", "--out", place, "--data"]).arg(&restored).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("not an object-store URL: use file:///PATH or s3://BUCKET/PREFIX"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn damage_before_the_snapshot_is_told_while_trading_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("venue");
+    let settings = [
+        ("CROSSBOOK_LOG__SEGMENT_BYTES_MAX", "150000"),
+        ("CROSSBOOK_LOG__BATCH_BYTES_MAX", "100000"),
+        ("CROSSBOOK_LOG__RECORD_BYTES_MAX", "70000"),
+    ];
+    let venue = Venue::serve_with(&data, &settings).await;
+    venue.list_market().await;
+    let (account, alice) = venue.open_numbered_account("alice").await;
+    // Large commands, so that the log has several segments.
+    let networks = vec!["1111:1111:1111:1111:1111:1111:1111:1111/128"; 1_200];
+    while files(&data.join("log")).len() < 5 {
+        let key = json!({"permissions": ["READ"], "allowedIps": networks});
+        venue.operate(Method::POST, &format!("accounts/{account}/api-keys"), Some(key)).await;
+    }
+    assert_eq!(venue.stop().await, Some(0));
+    let segment = data.join("log/00000000000000000001.log");
+    let good = std::fs::read(&segment).unwrap();
+    let mut bad = good.clone();
+    bad[1_000] ^= 1;
+
+    for (bytes, state, damaged) in [(&good, "verified", 0), (&bad, "damaged", 1)] {
+        std::fs::write(&segment, bytes).unwrap();
+        let venue = Venue::serve_with(&data, &settings).await;
+        let log = venue::eventually("the log is verified", async || {
+            let url = format!("http://{}/readyz", venue.admin);
+            let response = venue.client.get(url).send().await.unwrap();
+            assert_eq!(response.status(), 200, "trading goes on");
+            let log = response.json::<Value>().await.unwrap()["log"].take();
+            (log["state"] != "verifying").then_some(log)
+        })
+        .await;
+        assert_eq!(log["state"], state, "{log}");
+        let metrics = venue.client.get(format!("http://{}/metrics", venue.admin)).send().await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        assert!(metrics.contains(&format!("crossbook_log_damaged {damaged}")), "{metrics}");
+        alice.ask(&venue, Method::GET, "account", "").await;
+        assert_eq!(venue.operate(Method::GET, "audit", None).await["ok"], true);
+        if damaged == 1 {
+            assert!(log["error"].as_str().unwrap().contains("00000000000000000001.log is damaged at byte"), "{log}");
+            assert!(venue.says()("the log is damaged before the snapshot").is_some());
+            let backup = folder.path().join("backup");
+            let output = binary().args(line(&["backup"], &[("--data", &data), ("--out", &backup)])).output().unwrap();
+            assert_eq!(output.status.code(), Some(1));
+            assert!(String::from_utf8(output.stderr).unwrap().contains("is damaged at byte"));
+        }
+        assert_eq!(venue.stop().await, Some(0));
+    }
+}

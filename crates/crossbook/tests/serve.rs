@@ -5,6 +5,7 @@
 mod venue;
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use reqwest::Method;
@@ -162,8 +163,11 @@ async fn a_venue_that_replays_is_alive_and_not_ready() {
     }
 
     // It is no snapshot, so the log is replayed from the beginning.
-    std::thread::spawn(move || std::fs::write(pipe, b"nothing"));
+    let written = pipe.clone();
+    std::thread::spawn(move || std::fs::write(written, b"nothing"));
     starting.wait();
+    // An audit begins with the snapshots as well.
+    std::fs::remove_file(pipe).unwrap();
     let venue = &starting.venue;
     assert_eq!(ask(venue, "readyz").await.0, 200, "ready when it says that it is open");
     assert_eq!(venue.operate(Method::GET, "audit", None).await, audit);
@@ -215,6 +219,65 @@ async fn two_venues_cannot_have_the_same_folder() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("cannot open the log"), "{said}");
+}
+
+/// The program with these arguments must fail; what it says.
+fn fails(arguments: &[&str], data: &Path) -> String {
+    let output = binary().args(arguments).arg("--data").arg(data).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[tokio::test]
+async fn no_name_that_is_removed_or_moved_lets_a_second_process_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, aside) = (folder.path().join("venue"), folder.path().join("aside"));
+    let log = data.join("log");
+    let venue = Venue::serve(&data).await;
+    venue.list_market().await;
+    let alice = venue.open_account("alice").await;
+    let order = |name: &str| {
+        format!("symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=1&price=50000&newClientOrderId={name}")
+    };
+
+    std::fs::remove_file(log.join("lock")).unwrap();
+    let said = venue::refusal(&data);
+    assert!(said.contains("is in use by another process; stop it"), "{said}");
+    let export = folder.path().join("venue.export");
+    let said = fails(&["export", "--out", export.to_str().unwrap()], &data);
+    assert!(said.contains("is running") && !export.exists(), "{said}");
+    // It does not open the log either, but leaves it to the venue to fill the tables again.
+    eventually("the tables are given up, though the venue writes to them", async || {
+        let rebuilt = binary().args(["store", "rebuild", "--data"]).arg(&data).output().unwrap();
+        String::from_utf8(rebuilt.stdout).unwrap().contains("The venue is running").then_some(())
+    })
+    .await;
+    alice.ask(&venue, Method::POST, "order", &order("lock-removed")).await;
+
+    // Another folder with the same segments in it: nobody has it locked, but the segment is.
+    std::fs::rename(&log, &aside).unwrap();
+    std::fs::create_dir(&log).unwrap();
+    for file in std::fs::read_dir(&aside).unwrap().map(|file| file.unwrap().file_name()) {
+        std::fs::rename(aside.join(&file), log.join(&file)).unwrap();
+    }
+    let said = venue::refusal(&data);
+    assert!(said.contains("is in use by another process; stop it"), "{said}");
+    alice.ask(&venue, Method::POST, "order", &order("folder-replaced")).await;
+
+    // Moved away, the log takes nothing more, and the venue ends and says why.
+    std::fs::remove_dir(&aside).unwrap();
+    std::fs::rename(&log, &aside).unwrap();
+    let lost = alice.attempt(&venue.client, &venue.http, Method::POST, "order", &order("moved-away")).await;
+    assert!(lost.is_err() || lost.is_ok_and(|(status, _)| status >= 500), "acknowledged into a file that nobody finds");
+    let says = venue.says();
+    assert_eq!(venue.ended().await, Some(1));
+    assert!(says("is no longer what this process has locked and writes to").is_some());
+
+    std::fs::rename(&aside, &log).unwrap();
+    let venue = Venue::serve(&data).await;
+    let open = alice.ask(&venue, Method::GET, "openOrders", "symbol=BTCUSDT").await;
+    let names: Vec<_> = open.as_array().unwrap().iter().map(|order| order["clientOrderId"].as_str().unwrap()).collect();
+    assert!(names.contains(&"lock-removed") && names.contains(&"folder-replaced"), "{names:?}");
 }
 
 #[test]
@@ -346,40 +409,4 @@ async fn a_snapshot_that_cannot_be_read_stops_the_start() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(1) && said.contains("is not a folder"), "{command:?}: {said}");
     }
-}
-
-#[tokio::test]
-async fn a_venue_that_is_asked_to_stop_serves_on_until_it_has_drained() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("venue");
-    let venue = Venue::serve_with(&data, &[("CROSSBOOK_GATEWAY__SERVER__DRAIN_MS", "3000")]).await;
-    venue.list_market().await;
-    let alice = venue.open_account("alice").await;
-    let status = async |address: &str, path: &str| {
-        // A connection of its own each time.
-        let answer = reqwest::get(format!("http://{address}/{path}")).await;
-        answer.map(|answer| answer.status().as_u16())
-    };
-    let begun = std::time::Instant::now();
-    venue.signal(rustix::process::Signal::TERM);
-    for address in [&venue.admin, &venue.http] {
-        eventually("it is not ready", async || (status(address, "readyz").await.unwrap() == 503).then_some(())).await;
-        assert_eq!(status(address, "healthz").await.unwrap(), 200);
-    }
-    assert_eq!(status(&venue.http, "api/v3/ping").await.unwrap(), 200);
-    let order = "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=1&price=50000";
-    assert_eq!(alice.ask(&venue, Method::POST, "order", order).await["status"], "NEW");
-    assert!(begun.elapsed() < std::time::Duration::from_secs(3), "all of it while it drains");
-    assert_eq!(venue.ended().await, Some(0));
-    assert!(begun.elapsed() >= std::time::Duration::from_secs(3));
-
-    // Who sits at a terminal does not wait, and a second signal ends it at once.
-    let venue = Venue::serve_with(&data, &[("CROSSBOOK_GATEWAY__SERVER__DRAIN_MS", "600000")]).await;
-    venue.signal(rustix::process::Signal::INT);
-    assert_eq!(venue.ended().await, Some(0));
-    let venue = Venue::serve_with(&data, &[("CROSSBOOK_GATEWAY__SERVER__DRAIN_MS", "600000")]).await;
-    venue.signal(rustix::process::Signal::TERM);
-    eventually("it drains", async || (status(&venue.http, "readyz").await.unwrap() == 503).then_some(())).await;
-    venue.signal(rustix::process::Signal::TERM);
-    assert_eq!(venue.ended().await, Some(1));
 }

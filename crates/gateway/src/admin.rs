@@ -39,6 +39,9 @@ use crate::secret::{KEY_CHARACTERS, random_text};
 use crate::server::{self, Service};
 use request::{NewAccount, NewAsset, NewKey, NewTransfer, read};
 
+/// Gives what `/readyz` says of a part of the venue that the gateway does not know.
+pub type Detail = Box<dyn Fn() -> Value + Send + Sync>;
+
 /// Gives the metrics as text, for Prometheus.
 pub type Metrics = Box<dyn Fn() -> String + Send + Sync>;
 
@@ -47,13 +50,21 @@ pub struct Admin {
     app: Arc<App>,
     token: SecretString,
     metrics: Metrics,
+    details: Vec<(&'static str, Detail)>,
 }
 
 impl Admin {
+    /// The same, whose `/readyz` also says under `name` what `detail` gives.
+    #[must_use]
+    pub fn with_detail(mut self, name: &'static str, detail: Detail) -> Self {
+        self.details.push((name, detail));
+        self
+    }
+
     /// Serves the operator who knows `token`. `/healthz`, `/readyz` and `/metrics` need no token.
     #[must_use]
     pub fn new(app: Arc<App>, token: SecretString, metrics: Metrics) -> Self {
-        Self { app, token, metrics }
+        Self { app, token, metrics, details: Vec::new() }
     }
 
     async fn route(&self, request: Request<Incoming>) -> Result<Value, ApiError> {
@@ -268,6 +279,9 @@ impl Admin {
     /// the others trade on.
     fn ready(&self) -> Value {
         let mut told = json!({ "status": "ready" });
+        for (name, detail) in &self.details {
+            told[*name] = detail();
+        }
         if let Some(history) = &self.app.history {
             told["history"] = self.history(history);
         }
@@ -315,7 +329,7 @@ impl Service for Admin {
     async fn answer(&self, _: IpAddr, request: Request<Incoming>) -> Response<ResponseBody> {
         let answer = match (request.method(), request.uri().path()) {
             (&Method::GET, "/healthz") => Ok(json!({ "status": "ok" })),
-            (&Method::GET, "/readyz") if self.app.is_draining() => Err(ApiError::shutting_down()),
+            (&Method::GET, "/readyz") if self.app.is_stopping() => Err(ApiError::shutting_down()),
             (&Method::GET, "/readyz") => Ok(self.ready()),
             (&Method::GET, "/metrics") => {
                 self.measure_history();

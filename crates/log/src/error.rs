@@ -46,6 +46,28 @@ pub enum Error {
         holder: String,
     },
 
+    /// What the log writes to is no longer where it should be. Nothing of the batch was acknowledged.
+    #[error(
+        "{file} is no longer what this process has locked and writes to: it was moved, removed or replaced meanwhile. What was acknowledged \
+         before is in the file that was moved; put it back, see that nothing else uses the folder, and start again"
+    )]
+    Displaced {
+        /// The file or the folder.
+        file: String,
+    },
+
+    /// The segment to write to can be reached from another folder as well.
+    #[error(
+        "{file} has {names} names (hard links), so whoever has the other folder writes to the same file; make it a file of its own \
+         (cp -p {file} {file}.own && mv {file}.own {file}), then start again"
+    )]
+    Linked {
+        /// The segment.
+        file: String,
+        /// How many names it has.
+        names: u64,
+    },
+
     /// Bytes that were durable are no longer what was written. Nothing has been changed.
     #[error(
         "{file} is damaged at byte {offset}: {damage}. Nothing was changed. Keep this folder for inspection and restore from a backup; do not edit or delete the file"
@@ -157,6 +179,19 @@ pub enum Damage {
 }
 
 impl Error {
+    /// Wraps a failure to lock a file or folder, telling that somebody else has it from the rest.
+    pub(crate) fn lock(what: &str) -> impl FnOnce(io::Error) -> Self {
+        let folder = what.to_owned();
+        move |error| match error.kind() {
+            io::ErrorKind::WouldBlock => {
+                let holder =
+                    if error.raw_os_error().is_some() { "another process".to_owned() } else { error.to_string() };
+                Self::Locked { folder, holder }
+            }
+            _ => Self::io("lock", &folder)(error),
+        }
+    }
+
     /// Wraps a failure of the operating system, telling a full disk from the rest.
     pub(crate) fn io(action: &'static str, file: &str) -> impl FnOnce(io::Error) -> Self {
         let file = file.to_owned();

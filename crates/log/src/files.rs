@@ -20,13 +20,18 @@
 //! either way. Measured on ext4, medians of 1,500 syncs: batches of 9,000 bytes 106 and 108 µs, against 224 and 189 µs in room
 //! never written; batches of 600 bytes, most of which stay within a block that is in use, 114 and 116 against 117 and 128 µs.
 //!
+//! One process has a log, whatever happens to names: it locks the folder itself and the segment that it writes to, and before a batch counts as durable
+//! it looks whether the segment's path still leads to the file that it wrote. So removing the file `lock` lets nobody in, and a segment or a folder
+//! that was moved away stops the writer before it acknowledges anything into it.
+//!
 //! What opening does to a torn tail, and what it refuses, is told in [`crate::Recovery`]'s module: in short, a bad record
 //! that anything proves to have been durable is damage, and refused; one that nothing proves is the trace of a crash, and
 //! cut. After any failed write or sync the log is poisoned (see [`crate::Log`]).
 
-use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbook_types::Sequence;
 
@@ -58,6 +63,9 @@ pub struct Options {
     /// A record known from elsewhere (a snapshot, a database, an acknowledgement) to have been durable. Opening refuses a
     /// log that ends before it, which the log alone could take for a torn tail.
     pub durable_at_least: Sequence,
+    /// Opening verifies the segments from the one that holds this record. What is before it need not be read at once, because a snapshot stands for it;
+    /// a [`Verifier`](crate::Verifier) makes up for that later. 0: the whole log.
+    pub verify_from: Sequence,
 }
 
 impl Default for Options {
@@ -69,6 +77,7 @@ impl Default for Options {
             record_bytes_max: 1 << 20,
             preallocate: true,
             durable_at_least: Sequence(0),
+            verify_from: Sequence(0),
         }
     }
 }
@@ -101,13 +110,14 @@ impl Options {
 #[derive(Debug)]
 pub struct Files<S: Storage = Disk> {
     storage: S,
-    _lock: S::Lock,
+    lock: S::Lock,
     options: Options,
     identity: u64,
     seed: Seed,
-    /// The first record of each segment; never empty.
-    segments: VecDeque<Sequence>,
-    /// The last segment, and where the next batch goes in it.
+    /// The first record kept; a [`Trimmer`] moves it too.
+    first: Arc<AtomicU64>,
+    /// The last segment's first record, the segment, and where the next batch goes in it.
+    active_first: Sequence,
     active: S::File,
     offset: u64,
     /// Up to where the last segment has been written, zeros included, as far as this run knows.
@@ -123,7 +133,7 @@ impl Files<Disk> {
     /// Opens the log in `folder`, which is created if need be, and recovers it.
     ///
     /// # Errors
-    /// [`Error::Locked`], [`Error::Corrupt`], [`Error::Version`], [`Error::Options`], or a failure of the storage.
+    /// [`Error::Locked`], [`Error::Linked`], [`Error::Corrupt`], [`Error::Version`], [`Error::Options`], or a failure of the storage.
     pub fn open(folder: &Path, options: Options) -> Result<(Self, Recovery), Error> {
         let disk = Disk::create(folder).map_err(Error::io("create", &folder.display().to_string()))?;
         Self::open_in(disk, options)
@@ -138,19 +148,17 @@ impl<S: Storage> Files<S> {
     pub fn open_in(storage: S, options: Options) -> Result<(Self, Recovery), Error> {
         options.check()?;
         let folder = storage.describe("");
-        let lock = storage.lock().map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => Error::Locked { folder: folder.clone(), holder: error.to_string() },
-            _ => Error::io("lock", &folder)(error),
-        })?;
-        let recovered = recovery::recover(&storage, options.room(), options.durable_at_least)?;
-        let Recovered { segments, file, identity, offset, report } = recovered;
+        let lock = storage.lock().map_err(Error::lock(&folder))?;
+        let recovered = recovery::recover(&storage, options.room(), options.durable_at_least, options.verify_from)?;
+        let Recovered { active, file, identity, offset, report } = recovered;
         let log = Self {
             storage,
-            _lock: lock,
+            lock,
             options,
             identity,
             seed: Seed::of(identity),
-            segments: segments.into(),
+            first: Arc::new(AtomicU64::new(report.first.0)),
+            active_first: active,
             active: file,
             offset,
             written: offset,
@@ -169,6 +177,15 @@ impl<S: Storage> Files<S> {
         self.identity
     }
 
+    /// What gives up segments of this log from another thread, so that whoever writes does not wait for it.
+    #[must_use]
+    pub fn trimmer(&self) -> Trimmer<S>
+    where
+        S: Clone,
+    {
+        Trimmer { storage: self.storage.clone(), first: Arc::clone(&self.first), failed: false }
+    }
+
     /// Runs a step that touches the storage. If it fails, the log is poisoned for good.
     fn guarded<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
         self.alive()?;
@@ -183,7 +200,7 @@ impl<S: Storage> Files<S> {
 
     /// The path of the last segment, for messages.
     fn active_path(&self) -> String {
-        self.storage.describe(&segment::name(self.segments[self.segments.len() - 1]))
+        self.storage.describe(&segment::name(self.active_first))
     }
 
     fn write_batch(&mut self) -> Result<(), Error> {
@@ -199,6 +216,12 @@ impl<S: Storage> Files<S> {
         }
         if let Err(error) = self.active.sync_data() {
             return Err(Error::io("sync", &self.active_path())(error));
+        }
+        // What is in a file that the next start will not find is not durable.
+        match self.storage.is_named(&self.active, &segment::name(self.active_first)) {
+            Ok(true) => {}
+            Ok(false) => return Err(Error::Displaced { file: self.active_path() }),
+            Err(error) => return Err(Error::io("examine", &self.active_path())(error)),
         }
         self.offset += bytes;
         self.durable = self.tail;
@@ -223,25 +246,71 @@ impl<S: Storage> Files<S> {
 
     /// Begins the next segment. All before it is durable, which is what its name will prove.
     fn begin_segment(&mut self) -> Result<(), Error> {
+        // A folder that was moved away and made anew may be somebody else's by now.
+        let folder = self.storage.describe("");
+        if !self.storage.is_locked_by(&self.lock).map_err(Error::io("examine", &folder))? {
+            return Err(Error::Displaced { file: folder });
+        }
         let first = self.durable.next();
         let header = Header { first, identity: self.identity };
         self.active = segment::create(&self.storage, header, self.options.room())?;
         self.offset = HEADER_BYTES as u64;
         self.written = self.offset;
-        self.segments.push_back(first);
+        self.active_first = first;
         Ok(())
     }
 
     /// Removes segments from the front while the one after begins no later than one past `up_to`.
     fn remove_up_to(&mut self, up_to: Sequence) -> Result<(), Error> {
-        while self.segments.get(1).is_some_and(|next| *next <= up_to.next()) {
-            let name = segment::name(self.segments[0]);
-            self.storage.remove(&name).map_err(Error::io("remove", &self.storage.describe(&name)))?;
-            // One sync each, in order: removals made durable in another order would leave a gap behind a crash.
-            self.storage.sync_names().map_err(Error::io("sync", &self.storage.describe("")))?;
-            self.segments.pop_front();
+        while let Some(first) = segment::remove_first(&self.storage, up_to, 0)? {
+            self.first.store(first.0, Ordering::Release);
         }
         Ok(())
+    }
+}
+
+/// The first records of the segments in `folder`, in order, whoever writes them.
+///
+/// # Errors
+/// A failure of the storage.
+pub fn segments(folder: &Path) -> Result<Vec<Sequence>, Error> {
+    segment::list(&Disk::at(folder))
+}
+
+/// The name of the segment that begins with record `first`.
+#[must_use]
+pub fn segment_name(first: Sequence) -> String {
+    segment::name(first)
+}
+
+/// Gives up segments of a log beside its writer, one at a time.
+///
+/// It leaves one segment more than [`Log::trim`] does: the last one may have just been begun, and until its header is durable, the one before it must
+/// stay.
+#[derive(Debug)]
+pub struct Trimmer<S: Storage = Disk> {
+    storage: S,
+    first: Arc<AtomicU64>,
+    failed: bool,
+}
+
+impl<S: Storage> Trimmer<S> {
+    /// Removes the first segment, if all its records are at or before `up_to`, for which a snapshot stands. Whether there was one.
+    ///
+    /// # Errors
+    /// A failure of the storage; the log can still be written, but is not trimmed any more ([`Error::Poisoned`]).
+    pub fn trim_one(&mut self, up_to: Sequence) -> Result<bool, Error> {
+        if self.failed {
+            return Err(Error::Poisoned);
+        }
+        let removed = segment::remove_first(&self.storage, up_to, 1);
+        // It is not known whether the removal is on disk, and a later one must not get there before it.
+        self.failed = removed.is_err();
+        let first = removed?;
+        if let Some(first) = first {
+            self.first.store(first.0, Ordering::Release);
+        }
+        Ok(first.is_some())
     }
 }
 
@@ -275,7 +344,7 @@ impl<S: Storage> Log for Files<S> {
     }
 
     fn first(&self) -> Sequence {
-        self.segments[0]
+        Sequence(self.first.load(Ordering::Acquire))
     }
 
     fn trim(&mut self, up_to: Sequence) -> Result<(), Error> {

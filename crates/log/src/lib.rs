@@ -37,15 +37,17 @@ mod recovery;
 mod segment;
 pub mod storage;
 pub mod streams;
+mod verifier;
 
 use crossbook_types::{Sequence, Timestamp};
 
 pub use batch::BatchStats;
 pub use error::{Damage, Error};
-pub use files::Files;
+pub use files::{Files, Trimmer};
 pub use reader::FileReader;
 pub use record::PAYLOAD_BYTES_MAX;
 pub use recovery::{Recovery, Torn};
+pub use verifier::{Verified, Verifier};
 
 /// One command's bytes at its place in the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

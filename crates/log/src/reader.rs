@@ -1,18 +1,20 @@
 //! Reading a log in segment files, beside its writer or long after it.
 //!
 //! A reader takes no lock and writes nothing. Beside a live writer it never looks past the bound it is given, because
-//! what lies behind may be half written, or written and then lost. It walks by the same steps as recovery, so it refuses
-//! what recovery would refuse.
+//! what lies behind may be half written, or written and then lost. Without a bound ([`Until::End`]) it goes up to the last whole record: what is
+//! not durable yet is the beginning of what may become so. A record that was not there at first, but is proven by what lies behind it, is looked for
+//! again before it is called damage, since the writer may have come past in between. It walks by the same steps as recovery, so it refuses what
+//! recovery would refuse.
 
 use std::path::Path;
 
 use crossbook_types::Sequence;
 
-use crate::segment::{self, Cursor, Opened};
+use crate::segment::{self, Cursor, HEADER_BYTES, Opened};
 use crate::storage::{Disk, Storage};
 use crate::{Damage, Error, Reader, Record, Until};
 
-/// How often a segment may vanish, trimmed, between being listed and being opened.
+/// How often a segment may vanish, trimmed, between being listed and being opened, or be begun between two looks.
 const LOCATE_ATTEMPTS_MAX: usize = 8;
 
 /// A [`Reader`] of segment files.
@@ -58,6 +60,29 @@ impl<S: Storage> FileReader<S> {
         self.cursor.as_ref().map(|cursor| cursor.header().identity)
     }
 
+    /// The first record of the segment that the last record is in; known once a record was read.
+    #[must_use]
+    pub fn segment(&self) -> Option<Sequence> {
+        self.cursor.as_ref().map(|cursor| cursor.header().first)
+    }
+
+    /// How that segment begins, before its first record.
+    #[must_use]
+    pub fn segment_header(&self) -> Option<[u8; HEADER_BYTES]> {
+        self.cursor.as_ref().map(|cursor| cursor.header().encode())
+    }
+
+    /// The last record as it stands in the segment, framing included; empty before a record was read.
+    ///
+    /// # Errors
+    /// A failure of the storage.
+    pub fn frame(&mut self) -> Result<&[u8], Error> {
+        match &mut self.cursor {
+            Some(cursor) => cursor.frame(),
+            None => Ok(&[]),
+        }
+    }
+
     /// The last record passed over, wanted or not.
     fn last(&self) -> Sequence {
         self.cursor.as_ref().map_or(Sequence(self.from.0 - 1), |cursor| cursor.last().max(Sequence(self.from.0 - 1)))
@@ -101,48 +126,55 @@ impl<S: Storage> FileReader<S> {
         Err(self.missing(&self.storage.describe(""), self.from))
     }
 
-    /// Decides what it means that the current segment holds no further record. `true` when the next segment is open.
+    /// Decides what it means that the current segment holds no further record. `true` when there may be one by now, or the next segment is open.
     fn turn(&mut self, until: Until) -> Result<bool, Error> {
-        let Some(cursor) = &mut self.cursor else { return Ok(false) };
-        let expected = cursor.last().next();
-        let tail = cursor.tail()?;
-        // An empty segment is named by the very record that is missing from it; it does not follow itself.
-        let opened = if expected == cursor.header().first {
-            None
-        } else {
-            Cursor::open(&self.storage, expected, Some(cursor.header().identity))?
-        };
-        let filling = || match tail.first_nonzero {
-            Some(offset) => Err(cursor.corrupt_at(offset, Damage::Filling)),
-            None => Ok(()),
-        };
-        match opened {
-            Some(Opened::Good(next)) => {
-                filling()?;
-                self.cursor = Some(next);
-                return Ok(true);
+        for _ in 0..LOCATE_ATTEMPTS_MAX {
+            let Some(cursor) = &mut self.cursor else { return Ok(false) };
+            let expected = cursor.last().next();
+            let tail = cursor.tail()?;
+            // An empty segment is named by the very record that is missing from it; it does not follow itself.
+            let follows = expected != cursor.header().first;
+            let opened = match follows {
+                true => Cursor::open(&self.storage, expected, Some(cursor.header().identity))?,
+                false => None,
+            };
+            let filling = || match tail.first_nonzero {
+                Some(offset) => Err(cursor.corrupt_at(offset, Damage::Filling)),
+                None => Ok(()),
+            };
+            match opened {
+                Some(Opened::Good(next)) => {
+                    filling()?;
+                    self.cursor = Some(next);
+                    return Ok(true);
+                }
+                Some(Opened::BadHeader { in_use: false }) if until == Until::End => {
+                    filling()?;
+                    return if segment::list(&self.storage)?.last() == Some(&expected) {
+                        Ok(false)
+                    } else {
+                        Err(self.bad_header(expected))
+                    };
+                }
+                Some(Opened::BadHeader { .. }) => return Err(self.bad_header(expected)),
+                None => {}
             }
-            Some(Opened::BadHeader { in_use: false }) if until == Until::End => {
-                filling()?;
-                return if segment::list(&self.storage)?.last() == Some(&expected) {
-                    Ok(false)
-                } else {
-                    Err(self.bad_header(expected))
-                };
+            let firsts = segment::list(&self.storage)?;
+            if let Some(first) = firsts.first().filter(|first| **first > expected) {
+                return Err(Error::Trimmed { asked: expected, first: *first });
             }
-            Some(Opened::BadHeader { .. }) => return Err(self.bad_header(expected)),
-            None => {}
+            if follows && firsts.contains(&expected) {
+                continue; // It was begun between the two looks.
+            }
+            let later = firsts.last().is_some_and(|first| *first > cursor.header().first);
+            if later || tail.was_durable || matches!(until, Until::Durable(_)) {
+                // Whatever proves it was written after it, so a writer's record is there when it is looked for again.
+                return if cursor.is_written()? { Ok(true) } else { Err(cursor.corrupt(Damage::Record { expected })) };
+            }
+            self.torn_bytes = tail.bytes;
+            return Ok(false);
         }
-        let firsts = segment::list(&self.storage)?;
-        if let Some(first) = firsts.first().filter(|first| **first > expected) {
-            return Err(Error::Trimmed { asked: expected, first: *first });
-        }
-        let later = firsts.last().is_some_and(|first| *first > cursor.header().first);
-        if later || tail.was_durable || matches!(until, Until::Durable(_)) {
-            return Err(cursor.corrupt(Damage::Record { expected }));
-        }
-        self.torn_bytes = tail.bytes;
-        Ok(false)
+        Err(self.missing(&self.storage.describe(""), self.last().next()))
     }
 
     fn bad_header(&self, first: Sequence) -> Error {

@@ -1,4 +1,4 @@
-//! What opening a log does before anything is appended: prove every record, and decide what a bad one means.
+//! What opening a log does before anything is appended: prove the records, and decide what a bad one means.
 //!
 //! # Torn or damaged
 //!
@@ -25,6 +25,12 @@
 //! A last segment without a readable header is an interrupted beginning if nothing but zeros follows, since records are
 //! written only behind a durable header. Then it is removed. With anything behind it, it is damage.
 //!
+//! # Where verifying begins
+//!
+//! A start that read the whole log would take the longer the older the venue. Whoever has a snapshot starts from there, and reads nothing before it. So opening
+//! begins with the segment that holds [`Options::verify_from`](crate::files::Options::verify_from); what lies before it is left to a
+//! [`Verifier`](crate::Verifier), which goes through it beside the venue.
+//!
 //! # What is seen must last
 //!
 //! After a process was killed, or a sync failed, the operating system may show records that the disk does not have, and
@@ -46,6 +52,8 @@ pub struct Recovery {
     pub last: Sequence,
     /// How many segments there are.
     pub segments: usize,
+    /// The first record of the segment that verifying began with. What is before it was not read.
+    pub verified_from: Sequence,
     /// The torn tail that was cut, if there was one.
     pub torn: Option<Torn>,
     /// Whether the last segment had been begun, but not finished being begun, and was removed.
@@ -65,7 +73,8 @@ pub struct Torn {
 
 /// Where writing goes on.
 pub(crate) struct Recovered<F> {
-    pub(crate) segments: Vec<Sequence>,
+    /// The first record of the last segment, which `file` is.
+    pub(crate) active: Sequence,
     pub(crate) file: F,
     pub(crate) identity: u64,
     pub(crate) offset: u64,
@@ -84,17 +93,20 @@ fn walk<F: File>(mut cursor: Cursor<F>) -> Result<Walked<F>, Error> {
     Ok(Walked { cursor, tail })
 }
 
-/// Verifies all segments, cuts what is torn, and makes what is left durable. `room` is what a segment takes up front.
+/// Verifies the segments from the one that holds `verify_from`, cuts what is torn, and makes what is left durable. `room` is what a segment takes up
+/// front.
 pub(crate) fn recover<S: Storage>(
     storage: &S,
     room: Option<u64>,
     durable_at_least: Sequence,
+    verify_from: Sequence,
 ) -> Result<Recovered<S::File>, Error> {
     let mut segments = segment::list(storage)?;
     let mut unborn_segment = false;
     let mut identity = None;
     let mut walked: Option<Walked<S::File>> = None;
-    for (index, first) in segments.clone().into_iter().enumerate() {
+    let begin_with = segments.iter().rposition(|first| *first <= verify_from).unwrap_or(0);
+    for (index, first) in segments.clone().into_iter().enumerate().skip(begin_with) {
         if let Some(before) = &walked {
             ends_before(before, first, &storage.describe(&segment::name(first)))?;
         }
@@ -107,7 +119,7 @@ pub(crate) fn recover<S: Storage>(
             }
             // The first segment of all, or one after another that ends where it begins: an interrupted beginning.
             Some(Opened::BadHeader { in_use: false })
-                if index + 1 == segments.len() && (index > 0 || first == Sequence(1)) =>
+                if index + 1 == segments.len() && (walked.is_some() || first == Sequence(1)) =>
             {
                 storage.remove(&segment::name(first)).map_err(Error::io("remove", &path))?;
                 storage.sync_names().map_err(Error::io("sync", &storage.describe("")))?;
@@ -124,7 +136,7 @@ pub(crate) fn recover<S: Storage>(
     }
 
     let Some(Walked { cursor, tail }) = walked else {
-        return begin(storage, room, durable_at_least, unborn_segment);
+        return create(storage, room, durable_at_least, unborn_segment);
     };
     let expected = cursor.last().next();
     if tail.was_durable {
@@ -135,13 +147,20 @@ pub(crate) fn recover<S: Storage>(
     }
     let name = segment::name(cursor.header().first);
     let path = storage.describe(&name);
-    let mut file = storage.open(&name).map_err(Error::io("open", &path))?;
+    let mut file = segment::open_to_write(storage, cursor.header().first)?;
     let torn = (tail.bytes > 0).then(|| Torn { file: path.clone(), offset: cursor.offset(), bytes: tail.bytes });
     settle(&mut file, &cursor, torn.is_some(), room, &path)?;
     storage.sync_names().map_err(Error::io("sync", &storage.describe("")))?;
     Ok(Recovered {
-        report: Recovery { first: segments[0], last: cursor.last(), segments: segments.len(), torn, unborn_segment },
-        segments,
+        report: Recovery {
+            first: segments[0],
+            last: cursor.last(),
+            segments: segments.len(),
+            verified_from: segments[begin_with],
+            torn,
+            unborn_segment,
+        },
+        active: cursor.header().first,
         file,
         identity: cursor.header().identity,
         offset: cursor.offset(),
@@ -165,7 +184,7 @@ fn ends_before<F: File>(segment: &Walked<F>, next: Sequence, next_path: &str) ->
 }
 
 /// Begins an empty log.
-fn begin<S: Storage>(
+fn create<S: Storage>(
     storage: &S,
     room: Option<u64>,
     durable_at_least: Sequence,
@@ -179,11 +198,11 @@ fn begin<S: Storage>(
     let identity = storage.identity().map_err(Error::io("draw an identity for", &storage.describe("")))?;
     let file = segment::create(storage, segment::Header { first, identity }, room)?;
     Ok(Recovered {
-        segments: vec![first],
+        active: first,
         file,
         identity,
         offset: HEADER_BYTES as u64,
-        report: Recovery { first, last: Sequence(0), segments: 1, torn: None, unborn_segment },
+        report: Recovery { first, last: Sequence(0), segments: 1, verified_from: first, torn: None, unborn_segment },
     })
 }
 

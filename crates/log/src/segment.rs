@@ -94,6 +94,7 @@ pub(crate) fn create<S: Storage>(storage: &S, header: Header, room: Option<u64>)
     let name = name(header.first);
     let path = storage.describe(&name);
     let mut file = storage.create(&name).map_err(Error::io("create", &path))?;
+    file.lock().map_err(Error::lock(&path))?;
     if let Some(bytes) = room {
         file.preallocate(bytes).map_err(Error::io("take room for", &path))?;
     }
@@ -101,6 +102,37 @@ pub(crate) fn create<S: Storage>(storage: &S, header: Header, room: Option<u64>)
     file.sync_all().map_err(Error::io("sync", &path))?;
     storage.sync_names().map_err(Error::io("sync", &storage.describe("")))?;
     Ok(file)
+}
+
+/// Opens a segment to go on writing to it, and takes it for this process, whatever folder others may reach it from.
+pub(crate) fn open_to_write<S: Storage>(storage: &S, first: Sequence) -> Result<S::File, Error> {
+    let name = name(first);
+    let path = storage.describe(&name);
+    let mut file = storage.open(&name).map_err(Error::io("open", &path))?;
+    file.lock().map_err(Error::lock(&path))?;
+    match file.names().map_err(Error::io("examine", &path))? {
+        0 | 1 => Ok(file),
+        names => Err(Error::Linked { file: path, names }),
+    }
+}
+
+/// Removes the first segment, if one after it, which is followed by `kept_behind` further ones at least, begins no later than one past `up_to`. The first
+/// record that is left then; `None` if nothing is to be removed.
+pub(crate) fn remove_first<S: Storage>(
+    storage: &S,
+    up_to: Sequence,
+    kept_behind: usize,
+) -> Result<Option<Sequence>, Error> {
+    let firsts = list(storage)?;
+    let Some((&next, &first)) = firsts.get(1).zip(firsts.first()) else { return Ok(None) };
+    if next > up_to.next() || firsts.len() < 2 + kept_behind {
+        return Ok(None);
+    }
+    let name = name(first);
+    storage.remove(&name).map_err(Error::io("remove", &storage.describe(&name)))?;
+    // One sync each, in order: removals made durable in another order would leave a gap behind a crash.
+    storage.sync_names().map_err(Error::io("sync", &storage.describe("")))?;
+    Ok(Some(next))
 }
 
 /// A part of a file in memory.
@@ -194,11 +226,18 @@ impl<F: File> Cursor<F> {
         let mut window = Window::default();
         let head = window.get(&file, 0, HEADER_BYTES).map_err(Error::io("read", &path))?;
         let corrupt = |damage| Err(Error::Corrupt { file: path.clone(), offset: 0, damage });
-        let Some((header, version)) = Header::decode(head) else {
+        let mut decoded = Header::decode(head);
+        if decoded.is_none() {
             let tail =
                 survey(&file, &mut window, HEADER_BYTES as u64, |_, _| Ok(false)).map_err(Error::io("read", &path))?;
-            return Ok(Some(Opened::BadHeader { in_use: tail.first_nonzero.is_some() }));
-        };
+            // Beside a writer, the header may have been written between the two looks, and records behind it.
+            window.forget();
+            decoded = Header::decode(window.get(&file, 0, HEADER_BYTES).map_err(Error::io("read", &path))?);
+            if decoded.is_none() {
+                return Ok(Some(Opened::BadHeader { in_use: tail.first_nonzero.is_some() }));
+            }
+        }
+        let Some((header, version)) = decoded else { return corrupt(Damage::Header) };
         if version != VERSION {
             return Err(Error::Version { file: path, found: version, known: VERSION });
         }
@@ -277,6 +316,23 @@ impl<F: File> Cursor<F> {
     fn whole_record(&mut self) -> Result<Option<Head>, Error> {
         let wrap = Error::io("read", &self.path);
         whole_record(&self.file, &mut self.window, self.seed, self.offset).map_err(wrap)
+    }
+
+    /// Whether the record that [`Cursor::advance`] did not find is there by now.
+    pub(crate) fn is_written(&mut self) -> Result<bool, Error> {
+        self.window.forget();
+        self.whole_record().map(|head| head.is_some())
+    }
+
+    /// Tells that what was read will not be read again soon.
+    pub(crate) fn forget_read(&self) {
+        self.file.forget_read();
+    }
+
+    /// The whole frame of the record that [`Cursor::advance`] walked over, as it stands in the file.
+    pub(crate) fn frame(&mut self) -> Result<&[u8], Error> {
+        let Some((offset, head)) = self.current else { return Ok(&[]) };
+        self.window.get(&self.file, offset, head.frame_bytes()).map_err(Error::io("read", &self.path))
     }
 
     /// The record that [`Cursor::advance`] walked over.

@@ -11,13 +11,13 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, fadvise, fallocate, flock};
 use rustix::io::{Errno, retry_on_intr};
 
-/// The file whose lock says that a folder is in use.
+/// The file in a folder that names the process which has the folder locked. Its own lock keeps out programs that know no other.
 const LOCK_NAME: &str = "lock";
 
 /// The most of the lock file that is read to tell who holds it.
@@ -30,11 +30,23 @@ pub trait Storage {
     /// Keeps everyone else out until dropped.
     type Lock;
 
-    /// Takes the folder for the one writer.
+    /// Takes the folder for the one writer. The lock is on the folder itself, not on a name in it that somebody could remove.
     ///
     /// # Errors
     /// `WouldBlock` when someone else has it, with a message that says who; else what the operating system says.
     fn lock(&self) -> io::Result<Self::Lock>;
+
+    /// Whether the folder's path still leads to the folder that was locked. It may have been moved away, or removed and made anew.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn is_locked_by(&self, lock: &Self::Lock) -> io::Result<bool>;
+
+    /// Whether `name` still leads to this open file. It may have been moved, removed or replaced.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn is_named(&self, file: &Self::File, name: &str) -> io::Result<bool>;
 
     /// The names of all files.
     ///
@@ -102,6 +114,21 @@ pub trait File {
     /// What the operating system says.
     fn length(&self) -> io::Result<u64>;
 
+    /// Takes the file for the one writer, for as long as it is open, under whatever name others may know it.
+    ///
+    /// # Errors
+    /// `WouldBlock` when someone else has it; else what the operating system says.
+    fn lock(&mut self) -> io::Result<()>;
+
+    /// How many names (hard links) the file has; 0 once it was removed.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn names(&self) -> io::Result<u64>;
+
+    /// Tells that what was read of it will not be read again soon, so that it need not stay in memory. Where that is not understood, it stays.
+    fn forget_read(&self) {}
+
     /// Tells that no more of it is to be read from the disk at a time than is asked for. Where that is not understood, more is.
     fn read_sparingly(&self) {}
 
@@ -168,10 +195,60 @@ impl Disk {
     }
 }
 
-/// Holds a folder's lock file.
+impl Disk {
+    /// Takes the folder alone, without a file in it that says who has it.
+    ///
+    /// # Errors
+    /// `WouldBlock` when someone else has it; else what the operating system says.
+    pub fn lock_folder(&self) -> io::Result<DiskLock> {
+        let folder = fs::File::open(&self.folder)?;
+        match lock_now(&folder) {
+            // Some network file systems lock no folders. There the file in it and the active segment have to do.
+            Ok(()) | Err(Errno::BADF | Errno::INVAL | Errno::OPNOTSUPP) => Ok(DiskLock { folder, _file: None }),
+            Err(Errno::WOULDBLOCK) => Err(self.in_use()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The refusal of a folder that somebody else has, which says who.
+    fn in_use(&self) -> io::Error {
+        let mut holder = String::new();
+        // The number is a courtesy; without it the refusal is the same.
+        let read = fs::File::open(self.folder.join(LOCK_NAME))
+            .and_then(|file| file.take(HOLDER_BYTES_MAX).read_to_string(&mut holder));
+        let holder = holder.trim();
+        let holder = if read.is_ok() && !holder.is_empty() { holder } else { "another process" };
+        io::Error::new(io::ErrorKind::WouldBlock, holder.to_owned())
+    }
+}
+
+/// Holds the lock of a folder.
+///
+/// Locked are the folder itself, which no removed name can undo, and the file `lock` in it, which says who holds the lock and
+/// keeps out older versions of this program, which know only that file. Locks belong to open files (`flock`), so they end with the process.
 #[derive(Debug)]
 pub struct DiskLock {
-    _file: fs::File,
+    folder: fs::File,
+    _file: Option<fs::File>,
+}
+
+/// What the operating system knows a file or folder by, whatever it is called.
+fn identity_of(metadata: &fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+/// Whether a path leads to what is open there.
+fn leads_to(path: &Path, open: &fs::File) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(identity_of(&found) == identity_of(&open.metadata()?)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes an exclusive lock of an open file, if nobody has it.
+fn lock_now(file: &fs::File) -> Result<(), Errno> {
+    retry_on_intr(|| flock(file, FlockOperation::NonBlockingLockExclusive))
 }
 
 /// A file on a real disk.
@@ -185,23 +262,25 @@ impl Storage for Disk {
     type Lock = DiskLock;
 
     fn lock(&self) -> io::Result<DiskLock> {
+        let lock = self.lock_folder()?;
         let path = self.folder.join(LOCK_NAME);
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        match retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockExclusive)) {
+        match lock_now(&file) {
             Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                let mut holder = String::new();
-                // The number is a courtesy; without it the refusal is the same.
-                let known = (&file).take(HOLDER_BYTES_MAX).read_to_string(&mut holder).is_ok();
-                let holder = holder.trim();
-                let holder = if known && !holder.is_empty() { holder } else { "another process" };
-                return Err(io::Error::new(io::ErrorKind::WouldBlock, holder.to_owned()));
-            }
+            Err(Errno::WOULDBLOCK) => return Err(self.in_use()),
             Err(error) => return Err(error.into()),
         }
         // On a full disk the number cannot be written, but the lock holds all the same.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "process {}", std::process::id()));
-        Ok(DiskLock { _file: file })
+        Ok(DiskLock { _file: Some(file), ..lock })
+    }
+
+    fn is_locked_by(&self, lock: &DiskLock) -> io::Result<bool> {
+        leads_to(&self.folder, &lock.folder)
+    }
+
+    fn is_named(&self, file: &DiskFile, name: &str) -> io::Result<bool> {
+        leads_to(&self.folder.join(name), &file.file)
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
@@ -268,6 +347,18 @@ impl File for DiskFile {
 
     fn length(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+
+    fn lock(&mut self) -> io::Result<()> {
+        Ok(lock_now(&self.file)?)
+    }
+
+    fn names(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.nlink())
+    }
+
+    fn forget_read(&self) {
+        let _ = fadvise(&self.file, 0, None, Advice::DontNeed);
     }
 
     fn read_sparingly(&self) {

@@ -42,7 +42,12 @@ fn work(memory: &Memory, options: Options, batches: &[u8], run: u64, told: &mut 
         told.durable = log.sync()?.0;
         if index % 5 == 4 {
             told.trimmed = told.trimmed.max(told.durable / 2);
-            log.trim(Sequence(told.durable / 2))?;
+            // One after the other, as a thread beside the writer does it, or all at once.
+            if index % 2 == 0 {
+                while log.trimmer().trim_one(Sequence(told.durable / 2))? {}
+            } else {
+                log.trim(Sequence(told.durable / 2))?;
+            }
         }
     }
     Ok(())
@@ -50,9 +55,15 @@ fn work(memory: &Memory, options: Options, batches: &[u8], run: u64, told: &mut 
 
 /// Reads what is left and checks every record against the run it says it is of.
 fn check(memory: &Memory, options: Options, told: &Told) -> u64 {
+    // Wherever verifying begins, up to what was durable, the same is found.
+    let partly = Options { verify_from: Sequence(told.durable * 2 / 3), ..options };
+    let (first, last) = Files::open_in(memory.clone(), partly)
+        .map(|(log, found)| (found.first, log.durable()))
+        .unwrap_or_else(|error| panic!("{} was durable, opening that part refused: {error}", told.durable));
     let (log, recovery) = Files::open_in(memory.clone(), options)
         .unwrap_or_else(|error| panic!("{} was durable, opening refused: {error}", told.durable));
     assert!(recovery.last.0 >= told.durable && recovery.last.0 <= told.appended, "{recovery:?}");
+    assert_eq!((first, last), (recovery.first, recovery.last));
     let mut reader = FileReader::open_in(memory.clone(), recovery.first);
     let mut expected = recovery.first;
     while let Some(record) = reader.next(Until::Durable(log.durable())).unwrap() {

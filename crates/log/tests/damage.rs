@@ -18,6 +18,7 @@ const OPTIONS: Options = Options {
     record_bytes_max: 60,
     preallocate: true,
     durable_at_least: Sequence(0),
+    verify_from: Sequence(0),
 };
 /// Records per batch. The last segment ends up with three batches, the last of two records.
 const BATCHES: [u64; 9] = [2, 1, 2, 2, 1, 2, 1, 1, 2];

@@ -7,12 +7,16 @@
 //! Both queues are bounded, the first one also by the time that its last request would wait. When the publisher falls behind, the partition waits for it; when the partition falls behind, its
 //! queue fills, and gateways are told that the venue is busy. If either thread fails, the process must end: the caller's
 //! `fatal` is called, once, with the reason.
+//!
+//! What would hold trading up is not done here: an audit is asked for through the [`Handle`] and answered by whoever has a second copy of the partition
+//! ([`Running::take_audits`]), and segments of the log are given up by a [`Trimmer`](crossbook_log::Trimmer).
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -21,7 +25,6 @@ use crossbook_engine::{Events, Partition};
 use crossbook_log::Log;
 use crossbook_types::{Amount, AssetId, RequestNumber, Sequence, SourceId, Timestamp};
 use metrics::{counter, gauge, histogram};
-use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -74,7 +77,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// What an audit of the live partition found.
+/// What an audit of a partition found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AuditReport {
     /// The last command applied.
@@ -90,10 +93,11 @@ pub struct AuditReport {
 /// Receives an [`AuditReport`].
 pub type AuditReply = Box<dyn FnOnce(AuditReport) + Send>;
 
+/// Audits that may wait to be answered; more are refused as busy.
+pub const AUDITS_WAITING_MAX: usize = 16;
+
 enum Inbound {
     Request(Request),
-    Audit(AuditReply),
-    Trim(Sequence),
     Stop,
 }
 
@@ -106,8 +110,10 @@ enum Published {
 #[derive(Clone, Debug)]
 pub struct Handle {
     inbound: Sender<Inbound>,
-    /// Held while something is sent, so that nothing comes behind the message to stop.
-    stopping: Arc<RwLock<bool>>,
+    audits: Sender<AuditReply>,
+    /// The last command that is durable and was handed to the publisher.
+    durable: Arc<AtomicU64>,
+    stopping: Arc<AtomicBool>,
     source: SourceId,
     backlog: Backlog,
 }
@@ -127,7 +133,7 @@ impl Handle {
         if self.backlog.is_too_long_for(&request.body, self.inbound.len()) {
             return Err(NotTaken::Busy);
         }
-        self.send(Inbound::Request(request))
+        self.send(&self.inbound, Inbound::Request(request))
     }
 
     /// Whether a new order would be refused now, whatever it says. Asking costs less than reading one. Whoever then refuses one says so, by
@@ -145,21 +151,19 @@ impl Handle {
         self.backlog.refused_order();
     }
 
-    /// Has the live partition added up between two batches. Trading waits for it: some milliseconds for a hundred thousand
-    /// balances and orders.
+    /// Has the venue added up where it stands now, or later, on a second copy of it: trading does not wait. Whoever has the copy answers; see
+    /// [`Running::take_audits`].
     ///
     /// # Errors
-    /// As for [`Handle::submit`].
+    /// When too many audits wait, or the venue is stopping.
     pub fn audit(&self, reply: AuditReply) -> Result<(), NotTaken> {
-        self.send(Inbound::Audit(reply))
+        self.send(&self.audits, reply)
     }
 
-    /// Lets the log give up what a snapshot at `up_to` stands for.
-    ///
-    /// # Errors
-    /// As for [`Handle::submit`].
-    pub fn trim(&self, up_to: Sequence) -> Result<(), NotTaken> {
-        self.send(Inbound::Trim(up_to))
+    /// The last command that is durable. Whatever anybody was answered is at or before it.
+    #[must_use]
+    pub fn durable(&self) -> Sequence {
+        Sequence(self.durable.load(Ordering::Acquire))
     }
 
     /// Requests that wait for the partition.
@@ -171,15 +175,14 @@ impl Handle {
     /// Whether the venue is stopping.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        *self.stopping.read()
+        self.stopping.load(Ordering::Acquire)
     }
 
-    fn send(&self, message: Inbound) -> Result<(), NotTaken> {
-        let stopping = self.stopping.read();
-        if *stopping {
+    fn send<T>(&self, queue: &Sender<T>, message: T) -> Result<(), NotTaken> {
+        if self.is_stopping() {
             return Err(NotTaken::Stopping);
         }
-        self.inbound.try_send(message).map_err(|error| match error {
+        queue.try_send(message).map_err(|error| match error {
             TrySendError::Full(_) => NotTaken::Busy,
             TrySendError::Disconnected(_) => NotTaken::Stopping,
         })
@@ -190,6 +193,7 @@ impl Handle {
 #[derive(Debug)]
 pub struct Running<L, O> {
     handle: Handle,
+    audits: Option<Receiver<AuditReply>>,
     partition: JoinHandle<Option<(Partition, L)>>,
     publisher: JoinHandle<Option<O>>,
 }
@@ -212,11 +216,18 @@ impl<L: Log, O> Running<L, O> {
         &self.handle
     }
 
+    /// The audits that are asked for, for whoever has a second copy of the partition and answers them. Who answers must have followed the log to
+    /// [`Handle::durable`]. `None` if somebody has taken them already; where nobody does, nobody is answered.
+    #[must_use]
+    pub fn take_audits(&mut self) -> Option<Receiver<AuditReply>> {
+        self.audits.take()
+    }
+
     /// Takes no more requests, finishes what was taken, and stops. `None` if it had failed before.
     #[must_use]
     pub fn stop(self) -> Option<Stopped<L, O>> {
-        *self.handle.stopping.write() = true;
-        // Behind everything that was taken before, and nothing comes behind it.
+        self.handle.stopping.store(true, Ordering::Release);
+        // Behind everything that was taken before.
         let _ = self.handle.inbound.send(Inbound::Stop);
         let (partition, log) = self.partition.join().ok()??;
         let outlet = self.publisher.join().ok()??;
@@ -248,11 +259,13 @@ where
     // and on a machine that is short of processors that costs the gateway a twentieth of its time.
     let (publish, published) = mpsc::channel(options.publish_batches_max);
     let (recycle, recycled) = bounded(options.publish_batches_max);
+    let (audits, audits_asked) = bounded(AUDITS_WAITING_MAX);
+    let durable = Arc::new(AtomicU64::new(partition.sequence().0));
     let source = source_of_run(partition.sequence());
     let fatal = Arc::new(fatal);
     let limits =
         Limits { queue_requests_max: options.batch_requests_max, batch_requests_max: options.batch_requests_max };
-    let relay = Relay { publish, recycled };
+    let relay = Relay { publish, recycled, durable: Arc::clone(&durable) };
     let mut node = Node::new(partition, log, SystemClock, relay, source, limits);
     node.observe(stage_metrics());
     let patience = Patience {
@@ -271,8 +284,8 @@ where
             Ok::<_, Infallible>(run_publisher(outlet, published, &recycle))
         })
     })?;
-    let handle = Handle { inbound, stopping: Arc::default(), source, backlog };
-    Ok(Running { handle, partition, publisher })
+    let handle = Handle { inbound, audits, durable, stopping: Arc::new(AtomicBool::new(false)), source, backlog };
+    Ok(Running { handle, audits: Some(audits_asked), partition, publisher })
 }
 
 /// Runs the work of a thread without which the venue must not go on; a failure or a panic is fatal.
@@ -317,14 +330,6 @@ fn run_partition<L: Log>(
                     if let Err(why) = node.offer(request) {
                         node.outlet_mut().not_taken(number, why);
                     }
-                }
-                Inbound::Audit(reply) => {
-                    turn_all(&mut node, backlog, pace.interval)?;
-                    reply(audit(node.partition()));
-                }
-                Inbound::Trim(up_to) => {
-                    turn_all(&mut node, backlog, pace.interval)?;
-                    node.log_mut().trim(up_to)?;
                 }
                 Inbound::Stop => {
                     stopping = true;
@@ -429,10 +434,14 @@ fn stage_metrics() -> impl FnMut(Stage) + Send {
 struct Relay {
     publish: mpsc::Sender<Published>,
     recycled: Receiver<Events>,
+    durable: Arc<AtomicU64>,
 }
 
 impl Outlet for Relay {
     fn publish(&mut self, events: &mut Events) {
+        if let Some(last) = events.last() {
+            self.durable.store(last.sequence.0, Ordering::Release);
+        }
         let empty = self.recycled.try_recv().unwrap_or_default();
         let full = std::mem::replace(events, empty);
         // A publisher that is gone has called `fatal`; there is nobody left to tell.

@@ -1,4 +1,4 @@
-//! A second copy of a venue, for whoever takes its snapshots.
+//! A second copy of a venue, for whoever takes its snapshots and audits it while it trades.
 //!
 //! A snapshot is not taken of the partition that trades: to write down a million orders takes seconds, and nobody could trade meanwhile. A shadow
 //! is begun as a venue is, from the last snapshot and the log, and follows the log from then on. So all that trading notices of it is what they share:
@@ -10,6 +10,7 @@ use crossbook_engine::Partition;
 use crossbook_log::{Reader, Until};
 use crossbook_types::Sequence;
 
+use crate::embedded::{self, AuditReport};
 use crate::recovery::{self, Batch, Error, Follower, Replay, Restored, Which};
 use crate::snapshot::{self, Saved, Snapshots};
 
@@ -70,6 +71,13 @@ impl<F: Follower> Shadow<F> {
     #[must_use]
     pub fn sequence(&self) -> Sequence {
         self.partition.sequence()
+    }
+
+    /// Adds it up. It has followed the log to where the venue stood, so what is found of it is true of the venue, as far as both do the same with a
+    /// command; and that they do is what snapshots and restarts show.
+    #[must_use]
+    pub fn audit(&self) -> AuditReport {
+        embedded::audit(&self.partition)
     }
 
     /// Writes it down as a snapshot, unless there is a good one at that position.

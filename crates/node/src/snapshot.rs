@@ -12,7 +12,7 @@
 //! Trading never waits for a snapshot. They are taken of a [`crate::shadow::Shadow`], on a thread of its own.
 
 mod folder;
-mod objects;
+pub(crate) mod objects;
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
@@ -120,7 +120,7 @@ impl Needed {
 }
 
 /// What a snapshot is called.
-fn name(sequence: Sequence) -> String {
+pub(crate) fn name(sequence: Sequence) -> String {
     format!("snapshot-{:020}.bin", sequence.0)
 }
 
@@ -130,7 +130,7 @@ fn named(name: &str) -> Option<Sequence> {
 }
 
 /// What stands before an image, and what behind it.
-fn frame(image: &[u8]) -> ([u8; HEADER_BYTES], [u8; CHECKSUM_BYTES]) {
+pub(crate) fn frame(image: &[u8]) -> ([u8; HEADER_BYTES], [u8; CHECKSUM_BYTES]) {
     let mut header = [0; HEADER_BYTES];
     header[..MAGIC.len()].copy_from_slice(MAGIC);
     header[MAGIC.len()..].copy_from_slice(&(image.len() as u64).to_le_bytes());

@@ -24,6 +24,7 @@ const OPTIONS: files::Options = files::Options {
     record_bytes_max: 600,
     preallocate: true,
     durable_at_least: Sequence(0),
+    verify_from: Sequence(0),
 };
 /// Commands that share a sync.
 const BATCH: usize = 3;

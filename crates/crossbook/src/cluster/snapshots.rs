@@ -5,6 +5,7 @@
 //! need not send anything again that is older. What two snapshots stand for, and the history has, is trimmed from the logs.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use crossbook_log::streams::Link;
 use crossbook_node::cluster::Worker;
 use crossbook_node::cluster::moment::{self, Kept as _};
+use crossbook_node::embedded::guarded;
 use crossbook_node::recovery::{self, Recovered};
 use crossbook_node::snapshot::{Saved as _, Snapshots as _};
 use crossbook_types::{PartitionId, Sequence};
@@ -47,14 +49,24 @@ impl Snapshotter {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(site: Site, worker: Arc<Worker>, every_commands: u64, history: bool) -> std::io::Result<Self> {
+    /// `fatal` is called with the reason should the thread end before it is told to.
+    pub fn start(
+        site: Site,
+        worker: Arc<Worker>,
+        every_commands: u64,
+        history: bool,
+        fatal: impl Fn(String) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (stop, stopped) = bounded(1);
         let mut work = Work { site, worker, every_commands, history, last: BTreeMap::new() };
         let thread = std::thread::Builder::new().name("snapshots".to_owned()).spawn(move || {
-            Background::Snapshots.step_back();
-            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOK_EVERY) {
-                work.look();
-            }
+            guarded("the snapshot thread", &fatal, || {
+                Background::Snapshots.step_back();
+                while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOK_EVERY) {
+                    work.look();
+                }
+                Ok::<_, Infallible>(())
+            });
         })?;
         Ok(Self { stop, thread })
     }

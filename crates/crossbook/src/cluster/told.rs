@@ -4,17 +4,20 @@
 //! reading when enough is there. Where to read from is what the tables say, so it begins, and begins anew elsewhere, when it is asked.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbook_engine::Cause;
 use crossbook_log::streams::{self, Link, Servers};
+use crossbook_node::embedded::guarded;
 use crossbook_store::{Live, SourceError};
 use crossbook_types::{PartitionId, Sequence};
 use parking_lot::{Condvar, Mutex};
 
 use crate::config::WriterOptions;
 use crate::history::told::{Entry, Told};
+use crate::venue;
 
 /// How long a reading waits in the store for an entry.
 const FOLLOW_WAIT: Duration = Duration::from_secs(1);
@@ -103,7 +106,12 @@ pub fn start(
     let (options, state) = (options.clone(), Mutex::new(State::default()));
     let shared = Arc::new(Shared { partition, options, live, state, changed: Condvar::new() });
     let (these, servers) = (Arc::clone(&shared), servers.clone());
-    std::thread::Builder::new().name(format!("told-{partition}")).spawn(move || these.run(&servers))?;
+    std::thread::Builder::new().name(format!("told-{partition}")).spawn(move || {
+        guarded("the thread that reads events", &venue::fatal, || {
+            these.run(&servers);
+            Ok::<_, Infallible>(())
+        });
+    })?;
     Ok((Stream(Arc::clone(&shared)), Reading(shared)))
 }
 

@@ -42,7 +42,7 @@ pub fn run(options: command::cluster::Worker) -> Result<(), Failure> {
     let name = options.name.unwrap_or_else(|| format!("{}-{}", hostname(), std::process::id()));
     serve::runtime()?.block_on(async {
         let stop = serve::stop_requested(|| ())?;
-        tokio::spawn(recorder.clone().keep_up(None));
+        serve::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
         let begin = {
             let site = site.clone();
             move |partition, _| {
@@ -55,14 +55,18 @@ pub fn run(options: command::cluster::Worker) -> Result<(), Failure> {
         let worker = Arc::new(worker.map_err(Error::Thread)?);
         let history = site.database(&config)?.is_some();
         let every = config.cluster.snapshot_every_commands;
-        let snapshotter = Snapshotter::start(site, Arc::clone(&worker), every, history).map_err(Error::Thread)?;
+        let snapshotter = Snapshotter::start(site, Arc::clone(&worker), every, history, venue::fatal);
+        let snapshotter = snapshotter.map_err(Error::Thread)?;
         let address = config.admin;
         let listener = venue::listen_for_admin(&config)?;
         let (stop_server, stopped) = watch::channel(false);
         let (watched, audited) = (Arc::clone(&worker), Arc::clone(&worker));
         let probe = Probe::new(Box::new(move || recorder.render()), move || readiness(&watched));
         let probe = Arc::new(probe.with_partitions(Arc::new(move || standing(&audited))));
-        let server = tokio::spawn(server::serve(listener, config.gateway.server.clone(), probe, stopped));
+        let server = serve::spawn_vital(
+            "the admin address",
+            server::serve(listener, config.gateway.server.clone(), probe, stopped),
+        );
         tracing::info!(admin = %address, name, "the worker runs");
         stop.await;
         tracing::info!("stopping");

@@ -4,6 +4,7 @@
 //! database lets one of them write a partition's rows, and the others wait until it is gone. How far the tables have come is noted
 //! beside the logs, which keep what is not in the tables yet.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use crossbook_gateway::probe::Probe;
 use crossbook_gateway::server;
 use crossbook_log::streams::{self, Link, Servers};
 use crossbook_node::cluster::moment::Kept as _;
+use crossbook_node::embedded::guarded;
 use crossbook_node::snapshot::{self, Objects, Saved};
 use crossbook_store::{Activity, Database, Live, Progress, Status};
 use crossbook_types::{PartitionId, Sequence};
@@ -45,7 +47,7 @@ pub fn run(options: command::cluster::Writer) -> Result<(), Failure> {
     let database = site.database(&config)?.ok_or(Error::NoHistory)?;
     serve::runtime()?.block_on(async {
         let stop = serve::stop_requested(|| ())?;
-        tokio::spawn(recorder.clone().keep_up(None));
+        serve::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
         let address = config.admin;
         let listener = venue::listen_for_admin(&config)?;
         let writer = Writer::start(&config, &site, &database)?;
@@ -56,7 +58,10 @@ pub fn run(options: command::cluster::Writer) -> Result<(), Failure> {
             recorder.render()
         };
         let probe = Arc::new(Probe::new(Box::new(render), move || readiness(&watched)));
-        let server = tokio::spawn(server::serve(listener, config.gateway.server.clone(), probe, stopped));
+        let server = serve::spawn_vital(
+            "the admin address",
+            server::serve(listener, config.gateway.server.clone(), probe, stopped),
+        );
         tracing::info!(admin = %address, partitions = site.routing.partitions(), "the writer runs");
         stop.await;
         tracing::info!("stopping: what is left is written");
@@ -124,7 +129,12 @@ impl Writer {
         let progress = parts.iter().map(|part| (part.partition, Arc::clone(part.recording.progress()))).collect();
         let marks = Marks { servers: site.servers.clone(), progress, noted: Vec::new() };
         let every = Duration::from_millis(config.cluster.writer.mark_every_ms);
-        let marks = std::thread::Builder::new().name("marks".to_owned()).spawn(move || marks.run(every, &stopped));
+        let marks = std::thread::Builder::new().name("marks".to_owned()).spawn(move || {
+            guarded("the thread that notes how far the history is", &venue::fatal, || {
+                marks.run(every, &stopped);
+                Ok::<_, Infallible>(())
+            });
+        });
         Ok(Self { parts: parts.into(), stop_marks, marks: marks.map_err(Error::Thread)? })
     }
 

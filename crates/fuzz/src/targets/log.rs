@@ -19,6 +19,7 @@ const OPTIONS: Options = Options {
     record_bytes_max: 60,
     preallocate: true,
     durable_at_least: Sequence(0),
+    verify_from: Sequence(0),
 };
 /// Records of each batch.
 const BATCHES: [u64; 9] = [2, 1, 2, 2, 1, 2, 1, 1, 2];

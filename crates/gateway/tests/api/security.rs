@@ -144,8 +144,7 @@ impl Session {
         self.socket.send(Message::text(request.to_string())).await.unwrap();
         loop {
             let message = self.receive().await;
-            // That the session has lost its key is told without an id.
-            if message["id"] == self.asked || (message["status"] == 401 && message["id"].is_null()) {
+            if message["id"] == self.asked {
                 return message;
             }
             self.events.push(message);

@@ -6,7 +6,7 @@
 use std::io;
 use std::path::Path;
 
-use crossbook_log::storage::{Disk, File as _, Storage};
+use crossbook_log::storage::{Disk, DiskLock, File as _, Storage};
 use crossbook_types::Sequence;
 
 use super::{Error, Needed, Saved, Snapshots};
@@ -35,6 +35,20 @@ impl Folder {
         let failed =
             |source: io::Error| Error { action: "create", place: path.display().to_string(), source: source.into() };
         Ok(Self::on(Disk::create(path).map_err(failed)?))
+    }
+
+    /// Takes the folder for this process, which is to be the only one that writes to it, for as long as the lock lives.
+    ///
+    /// # Errors
+    /// When another process has it.
+    pub fn lock(&self) -> Result<DiskLock, Error> {
+        self.storage.lock_folder().map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => {
+                let told = format!("it is in use by {error}; stop it, or choose another data folder");
+                self.failed("lock", "")(io::Error::other(told))
+            }
+            _ => self.failed("lock", "")(error),
+        })
     }
 
     /// The snapshots in `path`, which must exist by the time they are listed. For who only reads.
@@ -223,6 +237,18 @@ mod tests {
         folder.keep_for(Some(Sequence(450)));
         folder.save(Sequence(600), b"x").unwrap();
         assert_eq!(folder.list().unwrap(), [600, 550, 400].map(Sequence));
+    }
+
+    #[test]
+    fn one_process_at_a_time_writes_to_a_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (Folder::open(dir.path()).unwrap(), Folder::open(dir.path()).unwrap());
+        let lock = one.lock().unwrap();
+        let refused = other.lock().unwrap_err().to_string();
+        assert!(refused.contains("it is in use by another process; stop it"), "{refused}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "no name that could be removed");
+        drop(lock);
+        other.lock().unwrap();
     }
 
     #[test]

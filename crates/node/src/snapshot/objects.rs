@@ -23,7 +23,7 @@ use url::Url;
 use super::{CHECKSUM_BYTES, Error, HEADER_BYTES, Needed, Saved, Snapshots};
 
 /// S3 takes parts of 5 MiB and more.
-const PART_BYTES_MIN: usize = 5 << 20;
+pub(crate) const PART_BYTES_MIN: usize = 5 << 20;
 
 /// Where snapshots are kept that several machines share, and how long to wait for it. Every bound of this module is here.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -71,6 +71,20 @@ impl Address {
     pub fn new(text: &str) -> Self {
         Self(text.to_owned())
     }
+
+    /// The address of a place as people give it: one of the above, or the path of a folder.
+    ///
+    /// # Errors
+    /// When it is a relative path, and the system does not say what it is relative to.
+    pub fn of_place(text: &str) -> std::io::Result<Self> {
+        if text.contains("://") {
+            return Ok(Self::new(text));
+        }
+        let folder = std::path::absolute(text)?;
+        Url::from_directory_path(folder)
+            .map(|url| Self(url.into()))
+            .map_err(|()| std::io::ErrorKind::InvalidInput.into())
+    }
 }
 
 impl std::fmt::Display for Address {
@@ -81,8 +95,15 @@ impl std::fmt::Display for Address {
 
 /// What is wrong with an address.
 #[derive(Debug, thiserror::Error)]
-#[error("it is no address of objects: give `file:///PATH` or `s3://BUCKET/PREFIX`, without a password")]
+#[error("not an object-store URL: use file:///PATH or s3://BUCKET/PREFIX")]
 struct Unknown;
+
+/// Whether a folder that is not there is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Absent {
+    Make,
+    Refuse,
+}
 
 /// Snapshots of one partition in an object store.
 #[derive(Clone, Debug)]
@@ -99,14 +120,14 @@ pub struct Objects {
 
 /// What requests run on.
 #[derive(Debug)]
-struct Blocking(Option<Runtime>);
+pub(crate) struct Blocking(Option<Runtime>);
 
 impl Blocking {
-    fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map(|runtime| Self(Some(runtime)))
     }
 
-    fn run<T>(&self, work: impl Future<Output = T>) -> T {
+    pub(crate) fn run<T>(&self, work: impl Future<Output = T>) -> T {
         self.0.as_ref().expect("the runtime is there until it is dropped").block_on(work)
     }
 }
@@ -126,7 +147,7 @@ impl Objects {
     /// # Errors
     /// When the address is none, or the environment does not say what else is needed.
     pub fn open(options: &Options, venue: &str, partition: PartitionId) -> Result<Self, Error> {
-        let (store, prefix) = connect(options).map_err(|source| Error {
+        let (store, prefix) = connect(options, Absent::Make).map_err(|source| Error {
             action: "keep snapshots at",
             place: options.address.to_string(),
             source,
@@ -228,7 +249,10 @@ impl Saved for Objects {
 }
 
 /// The store of an address, and the prefix in it.
-fn connect(options: &Options) -> Result<(Arc<dyn ObjectStore>, Path), Box<dyn std::error::Error + Send + Sync>> {
+pub(crate) fn connect(
+    options: &Options,
+    absent: Absent,
+) -> Result<(Arc<dyn ObjectStore>, Path), Box<dyn std::error::Error + Send + Sync>> {
     let url = Url::parse(&options.address.0).map_err(|_| Unknown)?;
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.port().is_some() {
         return Err(Unknown.into());
@@ -236,7 +260,9 @@ fn connect(options: &Options) -> Result<(Arc<dyn ObjectStore>, Path), Box<dyn st
     match (url.scheme(), url.host_str()) {
         ("file", None) => {
             let folder = url.to_file_path().map_err(|()| Unknown)?;
-            Disk::create(FilePath::new(&folder))?;
+            if absent == Absent::Make {
+                Disk::create(FilePath::new(&folder))?;
+            }
             // When a put returns, the file and its name are on disk.
             let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
             Ok((Arc::new(store), Path::default()))

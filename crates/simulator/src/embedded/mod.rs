@@ -20,7 +20,7 @@ use crossbook_engine::{Answer, Body, Cause, Event, Events, Routing};
 use crossbook_loadtest::model::Model;
 use crossbook_log::files::Options;
 use crossbook_log::memory::Memory;
-use crossbook_log::{FileReader, Files, Log as _};
+use crossbook_log::{FileReader, Files, Log as _, Trimmer};
 use crossbook_node::node::{Clock as _, Limits, Node};
 use crossbook_node::recovery::Which;
 use crossbook_node::shadow::Shadow;
@@ -75,6 +75,7 @@ impl Outlet for Hatch {
 /// One run of the process.
 struct Run {
     node: Node<Files<Memory>, WallClock, Hatch>,
+    trimmer: Trimmer<Memory>,
     source: SourceId,
     next: RequestNumber,
     /// Told, and not yet folded and answered.
@@ -400,15 +401,15 @@ impl World {
             .copied()
             .filter(|&oldest| self.rates.trims && kept.len() >= KEPT && matches!(snapshots.load(oldest), Ok(Some(_))));
         if let (Some(oldest), Some(run)) = (oldest, &mut self.run) {
-            // The thread of the partition trims between two batches.
-            let position = oldest.min(run.node.log().durable());
+            // The thread of the snapshots trims, a segment at a time, while the partition's goes on.
             self.observer.coverage.count("trim");
-            if let Err(error) = run.node.log_mut().trim(position) {
+            if let Err(error) = run.trimmer.trim_one(oldest) {
                 ensure!(self.faults, Alive, "the log cannot be trimmed: {error}");
-                return self.crash();
+                // Trading goes on, unless the power is gone.
+                self.observer.coverage.count("trim failed");
             }
         }
-        Ok(())
+        if self.is_dark() { self.crash() } else { Ok(()) }
     }
 
     fn follow_depth(&mut self) -> Result<(), Violation> {

@@ -2,7 +2,7 @@
 
 use crossbook_log::files::Options;
 use crossbook_log::memory::Memory;
-use crossbook_log::{FileReader, Files, Log as _, Reader as _, Until};
+use crossbook_log::{FileReader, Files, Log as _, Reader as _, Until, Verifier};
 use crossbook_types::Sequence;
 
 use super::{PARTITION, World};
@@ -66,6 +66,12 @@ impl World {
             match Files::open_in(rotten.clone(), options) {
                 Err(error) => {
                     self.observer.coverage.count("fault rot, refused");
+                    let late = verified_late(&rotten, Options { verify_from: end, ..options });
+                    ensure!(
+                        late.is_some(),
+                        Damage,
+                        "a bit of {name} is flipped, and neither a start from a snapshot nor verifying the rest notices"
+                    );
                     let named = match &error {
                         crossbook_log::Error::Corrupt { file, .. } | crossbook_log::Error::Version { file, .. } => {
                             file.ends_with(&name)
@@ -93,5 +99,21 @@ impl World {
             }
         }
         Ok(())
+    }
+}
+
+/// What is said of a log by a start that reads only its end, or by verifying the rest afterwards.
+fn verified_late(disk: &Memory, options: Options) -> Option<crossbook_log::Error> {
+    let (log, found) = match Files::open_in(disk.clone(), options) {
+        Ok(opened) => opened,
+        Err(error) => return Some(error),
+    };
+    let mut verifier = Verifier::new_in(disk.clone(), log.identity(), &found);
+    loop {
+        match verifier.step(10_000) {
+            Ok(Some(_)) => {}
+            Ok(None) => return None,
+            Err(error) => return Some(error),
+        }
     }
 }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crossbook_engine::Body;
 use crossbook_loadtest::model::Model;
-use crossbook_log::{FileReader, Files, Log as _, Reader as _, Until};
+use crossbook_log::files::Options;
+use crossbook_log::memory::Memory;
+use crossbook_log::{FileReader, Files, Log as _, Reader as _, Recovery, Until, Verifier};
 use crossbook_node::embedded::source_of_run;
 use crossbook_node::node::Node;
 use crossbook_node::recovery::{self, Which};
-use crossbook_node::snapshot::Folder;
+use crossbook_node::snapshot::{Folder, Saved as _};
 use crossbook_types::{RequestNumber, Sequence};
 
 use super::{PARTITION, Run, World};
@@ -42,7 +44,11 @@ impl World {
 
     /// False if a fault came in between.
     fn try_start(&mut self) -> Result<bool, Violation> {
-        let (log, report) = match Files::open_in(self.disk.clone(), self.options) {
+        // Every other start begins with what its snapshot stands for, as the venue does. What the others find must be the same.
+        let known = Folder::on(self.shelf.clone()).list().unwrap_or_default().first().copied().unwrap_or_default();
+        let verify_from = if self.starts % 2 == 0 { Sequence(0) } else { known };
+        let options = Options { durable_at_least: known, verify_from, ..self.options };
+        let (log, report) = match Files::open_in(self.disk.clone(), options) {
             Ok(opened) => opened,
             Err(error @ crossbook_log::Error::Corrupt { .. }) => {
                 return Err(Violation::new(Check::Damage, format!("a log that only crashes have touched: {error}")));
@@ -72,6 +78,7 @@ impl World {
             Some(_) => "started from a snapshot",
             None => "started from the log alone",
         });
+        self.verify_rest(&log, &report)?;
         self.compare_records(log.first(), end)?;
         self.watch(end)?;
         // What is in the log is told from now on, whoever may have heard it.
@@ -86,11 +93,29 @@ impl World {
         let due = self.observer.views(PARTITION).state();
         ensure!(views.state() == due, Views, "recovery gives other views at {end}");
         let source = source_of_run(end);
+        let trimmer = log.trimmer();
         let node = Node::new(recovered.partition, log, self.clock.clone(), self.hatch.clone(), source, self.limits);
         let publishing = VecDeque::new();
         let (next, asked) = (RequestNumber(1), BTreeMap::new());
-        self.run = Some(Run { node, source, next, publishing, views, asked, shadow: None });
+        self.run = Some(Run { node, trimmer, source, next, publishing, views, asked, shadow: None });
         Ok(true)
+    }
+
+    /// Verifies what a start that begins with its snapshot did not read.
+    fn verify_rest(&mut self, log: &Files<Memory>, report: &Recovery) -> Result<(), Violation> {
+        let mut verifier = Verifier::new_in(self.disk.clone(), log.identity(), report);
+        loop {
+            match verifier.step(1_000) {
+                Ok(Some(_)) => self.observer.coverage.count("verified behind the venue's back"),
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    return Err(Violation::new(
+                        Check::Damage,
+                        format!("a log that only crashes have touched: {error}"),
+                    ));
+                }
+            }
+        }
     }
 
     /// Whether the log still has the records that were read from it before.

@@ -11,16 +11,22 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
+use crossbeam_channel::Receiver;
 use crossbook_engine::{Partition, routing::Routing};
 use crossbook_gateway::admin::Admin;
 use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::rest::Rest;
 use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::streams::{Hub, feed};
-use crossbook_gateway::{App, Board, Config, Entrance, Pending, server, shutdown};
+use crossbook_gateway::{App, Board, Config, Entrance, Pending, server};
+use crossbook_log::FileReader;
 use crossbook_log::files::{Files, Options};
 use crossbook_log::memory::Memory;
-use crossbook_node::embedded::{self, Running};
+use crossbook_node::Handle;
+use crossbook_node::embedded::{self, AuditReply, Running};
+use crossbook_node::recovery::Which;
+use crossbook_node::shadow::Shadow;
+use crossbook_node::snapshot::Folder;
 use crossbook_types::{PartitionId, SymbolName};
 use crossbook_views::{Limits, Views};
 use reqwest::Method;
@@ -44,8 +50,8 @@ pub struct Venue {
     pub shut: Arc<AtomicBool>,
     pub turned_away: Arc<AtomicU64>,
     behind: Behind,
-    /// Those of clients and of the operator, and what ends them.
-    serving: [(tokio::task::JoinHandle<()>, watch::Sender<bool>); 2],
+    stop: watch::Sender<bool>,
+    serving: [tokio::task::JoinHandle<()>; 2],
 }
 
 /// What is behind the gateway.
@@ -163,6 +169,19 @@ impl Client {
     }
 }
 
+/// Answers audits of a venue from a copy that is made anew for each, as long as somebody may ask.
+fn answer_audits(asked: Receiver<AuditReply>, node: Handle, log: Memory) {
+    std::thread::spawn(move || {
+        while !node.is_stopping() {
+            let Ok(reply) = asked.recv_timeout(Duration::from_millis(100)) else { continue };
+            let reader = |from| FileReader::open_in(log.clone(), from);
+            let none = Folder::on(Memory::new(512));
+            let copy = Shadow::begin(&Which::single(0), &none, reader, node.durable(), (), || ()).unwrap();
+            reply(copy.audit());
+        }
+    });
+}
+
 impl Venue {
     pub async fn start() -> Self {
         Self::start_with(Config::default()).await
@@ -181,10 +200,12 @@ impl Venue {
         let (feed, _) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), fatal).unwrap();
         let publisher = |id| Publisher::new(id, &board, Arc::clone(&pending), Arc::clone(&hub), feed.clone());
         let (behind, entrance): (_, Box<dyn Entrance>) = if partitions == 1 {
-            let (log, _) = Files::open_in(Memory::new(512), Options::default()).unwrap();
+            let memory = Memory::new(512);
+            let (log, _) = Files::open_in(memory.clone(), Options::default()).unwrap();
             let (partition, publisher) = (Partition::new(PartitionId(0), routing, 7), publisher(PartitionId(0)));
-            let running = embedded::start(partition, log, publisher, embedded::Options::default(), fatal).unwrap();
+            let mut running = embedded::start(partition, log, publisher, embedded::Options::default(), fatal).unwrap();
             let handle = running.handle().clone();
+            answer_audits(running.take_audits().unwrap(), handle.clone(), memory);
             (Behind::Node(running), Box::new(handle))
         } else {
             let running = partitions::Running::start(&routing, routing.all().map(publisher).collect());
@@ -197,16 +218,16 @@ impl Venue {
             Box::new(Turnstile { inner: entrance, shut: Arc::clone(&shut), turned_away: Arc::clone(&turned_away) });
         let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
         let app = Arc::new(App::new(config.clone(), board, pending, hub, entrance, master, None));
+        let (stop, stopped) = watch::channel(false);
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (http, admin) = (server::listen(any).unwrap(), server::listen(any).unwrap());
         let (http_at, admin_at) = (http.local_addr().unwrap(), admin.local_addr().unwrap());
         let rest = Arc::new(Rest::new(Arc::clone(&app), Vec::new()));
         let metrics = Box::new(|| "crossbook_up 1\n".to_owned());
         let operator = Arc::new(Admin::new(Arc::clone(&app), SecretString::from(TOKEN.to_owned()), metrics));
-        let ((stop_clients, clients), (stop_operator, operators)) = (watch::channel(false), watch::channel(false));
         let serving = [
-            (tokio::spawn(server::serve(http, config.server.clone(), rest, clients)), stop_clients),
-            (tokio::spawn(server::serve(admin, config.server, operator, operators)), stop_operator),
+            tokio::spawn(server::serve(http, config.server.clone(), rest, stopped.clone())),
+            tokio::spawn(server::serve(admin, config.server, operator, stopped)),
         ];
         let nobody = Client {
             account: 0,
@@ -216,7 +237,8 @@ impl Venue {
             client: reqwest::Client::new(),
         };
         let (alice, bob) = (nobody.clone(), nobody);
-        let mut venue = Self { http: http_at, admin: admin_at, app, alice, bob, shut, turned_away, behind, serving };
+        let mut venue =
+            Self { http: http_at, admin: admin_at, app, alice, bob, shut, turned_away, behind, stop, serving };
         venue.furnish().await;
         venue
     }
@@ -293,22 +315,16 @@ impl Venue {
 
     /// Stops in order; nothing is left running.
     pub async fn stop(self) {
-        self.stop_after(Duration::ZERO).await;
-    }
-
-    /// As a process does that is asked to stop: clients are served on for a while, then asked to leave, and the admin address goes last.
-    pub async fn stop_after(self, drain: Duration) {
-        shutdown::drain(&self.app, drain).await;
-        let [(clients, stop_clients), (operator, stop_operator)] = self.serving;
-        shutdown::close(&self.app, &stop_clients, clients).await.unwrap();
         self.app.stop();
+        self.stop.send(true).unwrap();
+        for serving in self.serving {
+            serving.await.unwrap();
+        }
         let behind = self.behind;
         let stopped = tokio::task::spawn_blocking(move || match behind {
             Behind::Node(running) => drop(running.stop().expect("the node had not failed")),
             Behind::Partitions(running) => running.stop(),
         });
         stopped.await.unwrap();
-        stop_operator.send(true).unwrap();
-        operator.await.unwrap();
     }
 }

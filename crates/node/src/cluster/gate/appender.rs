@@ -63,12 +63,6 @@ impl<'a> Appender<'a> {
             }
             self.watch();
         }
-        // What was sent before the gateway began to stop, and never appended.
-        for inbound in self.requests.try_iter() {
-            if let Inbound::Request(request) = inbound {
-                (self.refuse)(request.number, NotTaken::Stopping);
-            }
-        }
         Ok(())
     }
 
