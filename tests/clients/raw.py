@@ -51,6 +51,8 @@ class RawClient:
         url = f"{self.venue.http}{path}" + (f"?{query}" if query else "")
         sent = {"X-MBX-APIKEY": self.key.api_key} if self.key else {}
         self.response = self.session.request(method, url, data=body, headers=sent | (headers or {}), timeout=10)
+        if path.startswith(("/api/", "/sapi/")) and self.response.headers.get("Content-Type", "").startswith("application/json"):
+            self.venue.contract.check(method, path, self.response.status_code, self.response.json())
         return self.response
 
     def call(self, method: str, path: str, **parameters):

@@ -14,10 +14,12 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 
 import requests
 
+from contract import Contract
 from keys import KeyPair
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -202,10 +204,23 @@ class Venue:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
         return done.returncode, json.loads(done.stdout)
 
+    # What it says of its APIs.
+
+    @cached_property
+    def contract(self) -> Contract:
+        return Contract.at(f"{self.http}/openapi.json")
+
+    @cached_property
+    def admin_contract(self) -> Contract:
+        return Contract.at(f"{self.admin_url}/admin/v1/openapi.json")
+
     # Its admin API.
 
     def admin(self, method: str, path: str, body: dict | None = None) -> dict:
         response = self.session.request(method, f"{self.admin_url}/admin/v1/{path}", json=body, timeout=10)
+        if response.text:
+            answered = f"/admin/v1/{path.split('?')[0]}"
+            self.admin_contract.check(method, answered, response.status_code, response.json())
         if response.status_code >= 400:
             raise AdminRefusal(response)
         return response.json() if response.text else {}

@@ -33,6 +33,7 @@ use crate::auth;
 use crate::board::Standing;
 use crate::entrance::Subject;
 use crate::error::{ApiError, JSON};
+use crate::openapi;
 use crate::render;
 use crate::rest::respond;
 use crate::secret::{KEY_CHARACTERS, random_text};
@@ -331,6 +332,7 @@ impl Service for Admin {
             (&Method::GET, "/healthz") => Ok(json!({ "status": "ok" })),
             (&Method::GET, "/readyz") if self.app.is_stopping() => Err(ApiError::shutting_down()),
             (&Method::GET, "/readyz") => Ok(self.ready()),
+            (&Method::GET, "/admin/v1/openapi.json") => Ok(openapi::admin_document()),
             (&Method::GET, "/metrics") => {
                 self.measure_history();
                 let mut response = Response::new((self.metrics)().into());

@@ -1,14 +1,48 @@
-//! The description of the REST API for machines, drawn from the table of operations, and a page to read it in a browser.
+//! The API described for machines: the REST API as an OpenAPI document, drawn from the table of operations; the admin API as another; the
+//! streams and the WebSocket API as an AsyncAPI document; and a page to read the first in a browser.
+//!
+//! What answers look like stands in `openapi/schemas.json`. The client suite holds every answer that it gets to these schemas.
+
+mod admin;
+mod asyncapi;
+mod parameters;
 
 use serde_json::{Map, Value, json};
 
 use crate::auth::Security;
-use crate::operations::{Kind, OPERATIONS, Operation, Parameter, SIGNED, Weight};
+use crate::operations::{OPERATIONS, Operation, SIGNED, Weight};
+
+pub use admin::document as admin_document;
+pub use asyncapi::document as stream_document;
 
 /// A page that shows `/openapi.json`; it needs nothing else.
 pub const BROWSER: &str = include_str!("openapi/browser.html");
 
-/// The description as an OpenAPI 3.1 document.
+/// What answers are made of, as the components of a document have it.
+const SCHEMAS: &str = include_str!("openapi/schemas.json");
+
+/// The licence of the program, and so of its descriptions.
+fn licence() -> Value {
+    json!({ "name": "Apache-2.0", "identifier": "Apache-2.0" })
+}
+
+fn reference(schema: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{schema}") })
+}
+
+fn list(schema: &str) -> Value {
+    json!({ "type": "array", "items": reference(schema) })
+}
+
+/// Schemas from one of the files beside this module.
+///
+/// # Panics
+/// When the file is not JSON, which a test would have seen.
+fn schemas(file: &str) -> Value {
+    serde_json::from_str(file).expect("a schema file of the program is JSON")
+}
+
+/// The REST API as an OpenAPI 3.1 document.
 #[must_use]
 pub fn document() -> Value {
     let mut paths = Map::new();
@@ -24,15 +58,30 @@ pub fn document() -> Value {
             "description": "An API compatible with the Binance Spot API; not affiliated with or endorsed by Binance. \
                 Parameters go in the query or in a form body. Signed operations carry the header X-MBX-APIKEY and \
                 a signature over query and body as sent.",
+            "license": licence(),
         },
+        "servers": [{ "url": "/", "description": "The address that the document came from." }],
+        "tags": [
+            { "name": "General", "description": "The venue, its clock and its rules." },
+            { "name": "Market data", "description": "Books, trades, candles and statistics." },
+            { "name": "Trading", "description": "Orders." },
+            { "name": "Account", "description": "What an account has and did." },
+            { "name": "Wallet", "description": "What clients ask before they trade." },
+        ],
         "paths": paths,
         "components": {
-            "securitySchemes": { "apiKey": { "type": "apiKey", "in": "header", "name": "X-MBX-APIKEY" } },
-            "schemas": { "Error": {
-                "type": "object",
-                "required": ["code", "msg"],
-                "properties": { "code": { "type": "integer" }, "msg": { "type": "string" } },
-            }},
+            "securitySchemes": {
+                "apiKey": {
+                    "type": "apiKey", "in": "header", "name": "X-MBX-APIKEY",
+                    "description": "The key that the operator issued.",
+                },
+                "signature": {
+                    "type": "apiKey", "in": "query", "name": "signature",
+                    "description": "Over the query and the body as sent, joined with nothing between, without this parameter: \
+                        HMAC-SHA256 in hexadecimal digits, or Ed25519 or RSA (PKCS #1 v1.5, SHA-256) in Base64.",
+                },
+            },
+            "schemas": schemas(SCHEMAS),
         },
     })
 }
@@ -40,6 +89,8 @@ pub fn document() -> Value {
 fn describe(operation: &Operation) -> Value {
     let signed = operation.security != Security::Public;
     let parameters = operation.parameters.iter().chain(if signed { SIGNED } else { &[] });
+    // The signature is a matter of the security scheme, as whoever fills in the parameters cannot know it.
+    let parameters = parameters.filter(|parameter| parameter.name != "signature");
     let weight = match operation.weight {
         Weight::Fixed(weight) => json!(weight),
         Weight::Varies(_, words) => json!(words),
@@ -49,59 +100,162 @@ fn describe(operation: &Operation) -> Value {
         Security::Read => "READ",
         Security::Trade => "TRADE",
     };
-    let error = json!({
-        "description": "What is wrong: a code and a text.",
-        "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } },
-    });
+    let content = json!({ "application/json": { "schema": reference("Error") } });
+    let error = |description: &str| json!({ "description": description, "content": content });
     let mut described = json!({
-        "operationId": format!("{} {}", operation.verb.as_str(), operation.path),
+        "operationId": operation_id(operation.name),
         "summary": operation.summary,
+        "tags": [tag(operation)],
         "x-weight": weight,
         "x-permission": permission,
-        "parameters": parameters.map(parameter).collect::<Vec<_>>(),
+        "parameters": parameters.map(|parameter| parameters::describe(operation, parameter)).collect::<Vec<_>>(),
         "responses": {
-            "200": { "description": "Done.", "content": { "application/json": {} } },
-            "400": error, "401": error, "418": error, "429": error, "500": error, "503": error, "504": error,
+            "200": {
+                "description": "Done.",
+                "headers": {
+                    "X-MBX-USED-WEIGHT-1M": {
+                        "description": "Request weight that the address has used in this minute.",
+                        "schema": { "type": "integer" },
+                    },
+                },
+                "content": { "application/json": { "schema": answer(operation.name) } },
+            },
+            "400": error("The request is malformed or refused."),
+            "401": error("The key or the signature is not valid."),
+            "418": error("The address is banned."),
+            "429": error("A limit is exceeded; Retry-After says for how long."),
+            "500": error("Something is broken at the venue."),
+            "503": error("The venue is busy or stopping; nothing was done."),
+            "504": error("No outcome in time; the request may still take effect."),
         },
     });
     if operation.over_websocket {
         described["x-websocket-method"] = json!(operation.name);
     }
     if signed {
-        described["security"] = json!([{ "apiKey": [] }]);
+        described["security"] = json!([{ "apiKey": [], "signature": [] }]);
     }
     described
 }
 
-fn parameter(parameter: &Parameter) -> Value {
-    let schema = match parameter.kind {
-        Kind::Symbol => json!({ "type": "string", "examples": ["BTCUSDT"] }),
-        Kind::Names => json!({ "type": "string", "description": "A JSON array of names." }),
-        Kind::Decimal => json!({ "type": "string", "format": "decimal", "examples": ["0.01"] }),
-        Kind::Integer => json!({ "type": "integer", "format": "int64", "minimum": 0 }),
-        Kind::Time => json!({ "type": "integer", "format": "int64", "description": "Milli- or microseconds." }),
-        Kind::Boolean => json!({ "type": "boolean" }),
-        Kind::ClientOrderId => json!({ "type": "string", "maxLength": 36 }),
-        Kind::Text => json!({ "type": "string" }),
-        Kind::OneOf(words) => json!({ "type": "string", "enum": words }),
+/// An operation's name as an identifier: `order.place` is `orderPlace`.
+fn operation_id(name: &str) -> String {
+    let mut words = name.split('.');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |id, word| {
+        let (head, tail) = word.split_at(word.len().min(1));
+        id + &head.to_ascii_uppercase() + tail
+    })
+}
+
+fn tag(operation: &Operation) -> &'static str {
+    match (operation.path, operation.security) {
+        (path, _) if path.starts_with("/sapi/") => "Wallet",
+        (_, Security::Trade) => "Trading",
+        (_, Security::Read) => "Account",
+        ("/api/v3/ping" | "/api/v3/time" | "/api/v3/exchangeInfo", _) => "General",
+        _ => "Market data",
+    }
+}
+
+/// What an operation answers.
+fn answer(name: &str) -> Value {
+    let one_or_all = |schemas: &[&str]| {
+        let each = schemas.iter().flat_map(|schema| [reference(schema), list(schema)]);
+        json!({ "anyOf": each.collect::<Vec<_>>() })
     };
-    json!({ "name": parameter.name, "in": "query", "required": parameter.required, "schema": schema })
+    match name {
+        "order.place" => reference("PlacedOrder"),
+        "order.cancel" => reference("CanceledOrder"),
+        "order.status" => reference("Order"),
+        "order.test" => reference("OrderTest"),
+        "openOrders.status" | "allOrders" => list("Order"),
+        "openOrders.cancelAll" => list("CanceledOrder"),
+        "ping" => reference("Empty"),
+        "time" => reference("Time"),
+        "depth" => reference("Depth"),
+        "exchangeInfo" => reference("ExchangeInfo"),
+        "trades.recent" | "trades.historical" => list("Trade"),
+        "trades.aggregate" => list("AggregateTrade"),
+        "klines" | "uiKlines" => list("Candle"),
+        "avgPrice" => reference("AveragePrice"),
+        "ticker.24hr" => one_or_all(&["Ticker", "MiniTicker"]),
+        "ticker.price" => one_or_all(&["PriceTicker"]),
+        "ticker.book" => one_or_all(&["BookTicker"]),
+        "myTrades" => list("OwnTrade"),
+        "account.status" => reference("Account"),
+        "system.status" => reference("SystemStatus"),
+        "asset.tradeFee" => list("TradeFee"),
+        "capital.config" | "margin.pairs" | "margin.isolatedPairs" | "spot.delistSchedule" => {
+            json!({ "type": "array", "items": reference("Empty"), "maxItems": 0 })
+        }
+        _ => Value::Null,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    /// Every name that a `$ref` of the document leads to.
+    fn references(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                if let Some(Value::String(target)) = fields.get("$ref") {
+                    found.insert(target.clone());
+                }
+                fields.values().for_each(|field| references(field, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
 
     #[test]
     fn every_operation_is_described_with_its_parameters() {
         let document = document();
         for operation in &OPERATIONS {
             let described = &document["paths"][operation.path][operation.verb.as_str().to_ascii_lowercase()];
-            let signed = if operation.security == Security::Public { 0 } else { SIGNED.len() };
+            let signed = if operation.security == Security::Public { 0 } else { SIGNED.len() - 1 };
             let parameters = described["parameters"].as_array().unwrap();
             assert_eq!(parameters.len(), operation.parameters.len() + signed, "{}", operation.path);
+            for parameter in parameters {
+                let words = parameter["description"].as_str().unwrap_or_default();
+                assert!(words.ends_with('.'), "{} has no words for {}", operation.name, parameter["name"]);
+            }
+            let answer = &described["responses"]["200"]["content"]["application/json"]["schema"];
+            assert!(!answer.is_null(), "what does {} answer?", operation.name);
         }
         assert_eq!(document["paths"]["/api/v3/order"].as_object().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn what_is_referred_to_is_there_and_nothing_else() {
+        for document in [document(), admin_document(), stream_document()] {
+            let mut found = BTreeSet::new();
+            references(&document, &mut found);
+            for target in &found {
+                let place = target.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
+                assert!(place.is_some(), "{target} is not in {}", document["info"]["title"]);
+            }
+            for name in document["components"]["schemas"].as_object().unwrap().keys() {
+                assert!(found.contains(&format!("#/components/schemas/{name}")), "{name} is of no use");
+            }
+        }
+    }
+
+    #[test]
+    fn operation_ids_are_identifiers_and_no_two_operations_share_one() {
+        let mut seen = BTreeSet::new();
+        let admin = admin_document();
+        let paths = admin["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
+        let of_admin = paths.map(|operation| operation["operationId"].as_str().unwrap().to_owned());
+        for id in OPERATIONS.iter().map(|operation| operation_id(operation.name)).chain(of_admin) {
+            assert!(id.starts_with(|c: char| c.is_ascii_lowercase()) && id.chars().all(|c| c.is_ascii_alphanumeric()));
+            assert!(seen.insert(id.clone()), "{id} twice");
+        }
     }
 
     #[test]

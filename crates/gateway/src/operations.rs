@@ -11,7 +11,7 @@ mod recall;
 mod rejections;
 mod wallet;
 
-pub(crate) use market_data::DEPTH_MAX;
+pub(crate) use market_data::{DEPTH_MAX, ROWS_DEFAULT, ROWS_MAX};
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -50,6 +50,7 @@ impl Rest {
     pub fn new(app: Arc<App>, mut pages: Vec<Page>) -> Self {
         let page = |path, content_type, content| Page { path, content_type, content };
         pages.push(page("/openapi.json", JSON, Bytes::from(openapi::document().to_string())));
+        pages.push(page("/asyncapi.json", JSON, Bytes::from(openapi::stream_document().to_string())));
         pages.push(page("/docs", "text/html;charset=UTF-8", Bytes::from_static(openapi::BROWSER.as_bytes())));
         Self { app, pages, latencies: Latencies::over("rest") }
     }

@@ -4,13 +4,10 @@ use crossbook_types::{AccountId, OrderId, Timestamp};
 use crossbook_views::{MarketData, Order, OwnTrade};
 
 use super::Request;
-use super::market_data::{day_window, from_trade};
+use super::market_data::{ROWS_DEFAULT, ROWS_MAX, day_window, from_trade};
 use super::recall::{self, Question, Recalled};
 use crate::error::ApiError;
 use crate::render::{self, json};
-
-const ROWS_MAX: usize = 1_000;
-const ROWS_DEFAULT: usize = 500;
 
 pub(super) fn account(request: &Request<'_>) -> Result<String, ApiError> {
     let identity = request.caller.identity.ok_or_else(ApiError::key_format)?;

@@ -12,8 +12,8 @@ use crate::render::{self, json};
 /// The most price levels of each side in one answer.
 pub(crate) const DEPTH_MAX: usize = 5_000;
 /// The most trades or candles in one answer.
-pub(super) const ROWS_MAX: usize = 1_000;
-pub(super) const ROWS_DEFAULT: usize = 500;
+pub(crate) const ROWS_MAX: usize = 1_000;
+pub(crate) const ROWS_DEFAULT: usize = 500;
 
 pub(super) fn depth(request: &Request<'_>) -> Result<String, ApiError> {
     let limit = request.parameters.limit_at_most(100, DEPTH_MAX)?;

@@ -1,0 +1,110 @@
+//! The streams and the WebSocket API as an AsyncAPI document.
+
+use serde_json::{Map, Value, json};
+
+use super::{licence, reference, schemas};
+use crate::operations::OPERATIONS;
+
+/// What messages are made of.
+const SCHEMAS: &str = include_str!("streams.json");
+
+/// Messages of market streams: name, where it comes from, and the schema.
+const MARKET: &[(&str, &str, &str)] = &[
+    ("trade", "<symbol>@trade", "Trade"),
+    ("aggregateTrade", "<symbol>@aggTrade", "AggregateTrade"),
+    ("bookTicker", "<symbol>@bookTicker", "BookTicker"),
+    ("depthUpdate", "<symbol>@depth, <symbol>@depth@100ms", "DepthUpdate"),
+    ("partialDepth", "<symbol>@depth5, @depth10, @depth20, each also @100ms", "PartialDepth"),
+    ("kline", "<symbol>@kline_<interval>, also with an offset: @kline_1d@+08:00", "Kline"),
+    ("miniTicker", "<symbol>@miniTicker; !miniTicker@arr sends arrays of them", "MiniTicker"),
+    ("ticker", "<symbol>@ticker; !ticker@arr sends arrays of them", "Ticker"),
+    ("averagePrice", "<symbol>@avgPrice", "AveragePrice"),
+    ("serverShutdown", "every connection, before the venue stops", "ServerShutdown"),
+    ("streamAnswer", "every connection that sent a request", "StreamAnswer"),
+];
+
+/// The methods of the WebSocket API that are not operations of the REST API too.
+const SESSION_METHODS: &[&str] = &[
+    "session.logon",
+    "session.status",
+    "session.logout",
+    "session.subscriptions",
+    "userDataStream.subscribe",
+    "userDataStream.subscribe.signature",
+    "userDataStream.unsubscribe",
+];
+
+/// The streams and the WebSocket API as an AsyncAPI 3.0 document.
+#[must_use]
+pub fn document() -> Value {
+    let methods = OPERATIONS.iter().filter(|operation| operation.over_websocket).map(|operation| operation.name);
+    let methods: Vec<_> = methods.chain(SESSION_METHODS.iter().copied()).collect();
+    let mut messages = Map::new();
+    let mut message = |name: &str, summary: &str, schema: &str| {
+        let payload = reference(schema);
+        messages.insert(
+            name.to_owned(),
+            json!({ "name": name, "summary": summary, "contentType": "application/json", "payload": payload }),
+        );
+    };
+    MARKET.iter().for_each(|&(name, from, schema)| message(name, from, schema));
+    message("combined", "every stream, under its name", "Combined");
+    message("streamRequest", "from the client", "StreamRequest");
+    message("request", "from the client", "Request");
+    message("answer", "for each request", "Answer");
+    message("userEvent", "after userDataStream.subscribe", "UserEvent");
+    let of_channel = |names: &[&str]| {
+        let named =
+            names.iter().map(|name| ((*name).to_owned(), json!({ "$ref": format!("#/components/messages/{name}") })));
+        Value::Object(named.collect())
+    };
+    let market: Vec<_> = MARKET.iter().map(|(name, ..)| *name).chain(["streamRequest"]).collect();
+    let stream = json!({ "description": "The name of a stream, such as btcusdt@trade." });
+    let operation = |action: &str, channel: &str, summary: &str, names: &[&str]| {
+        let messages: Vec<_> =
+            names.iter().map(|name| json!({ "$ref": format!("#/channels/{channel}/messages/{name}") })).collect();
+        let channel = json!({ "$ref": format!("#/channels/{channel}") });
+        json!({ "action": action, "channel": channel, "summary": summary, "messages": messages })
+    };
+    let sent: Vec<_> = MARKET.iter().map(|(name, ..)| *name).collect();
+    json!({
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Crossbook streams and WebSocket API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "An API compatible with the Binance Spot API; not affiliated with or endorsed by Binance.",
+            "license": licence(),
+        },
+        "defaultContentType": "application/json",
+        "servers": { "venue": { "host": "127.0.0.1:8080", "protocol": "ws", "description": "A venue on this machine." } },
+        "channels": {
+            "stream": {
+                "address": "/ws/{stream}",
+                "description": "One stream, and more by request.",
+                "parameters": { "stream": stream },
+                "messages": of_channel(&market),
+            },
+            "combined": {
+                "address": "/stream",
+                "description": "Streams by request or by ?streams=a/b; each message bears the name of its stream.",
+                "messages": of_channel(&["combined", "streamRequest", "streamAnswer", "serverShutdown"]),
+            },
+            "api": {
+                "address": "/ws-api/v3",
+                "description": "Requests and answers, and the user data stream.",
+                "messages": of_channel(&["request", "answer", "userEvent", "serverShutdown"]),
+            },
+        },
+        "operations": {
+            "sendStream": operation("send", "stream", "Sends the messages of the streams that are subscribed to.", &sent),
+            "receiveStreamRequest": operation("receive", "stream", "Changes subscriptions.", &["streamRequest"]),
+            "sendCombined": operation("send", "combined", "Sends the messages of the streams that are subscribed to.",
+                &["combined", "streamAnswer", "serverShutdown"]),
+            "receiveCombinedRequest": operation("receive", "combined", "Changes subscriptions.", &["streamRequest"]),
+            "receiveRequest": operation("receive", "api", "Takes a request.", &["request"]),
+            "sendAnswer": operation("send", "api", "Answers, and sends events.", &["answer", "userEvent", "serverShutdown"]),
+        },
+        "components": { "schemas": schemas(SCHEMAS), "messages": messages },
+        "x-methods": methods,
+    })
+}

@@ -1,0 +1,85 @@
+//! The parameters of the REST API: what each means, and its bounds.
+
+use serde_json::{Value, json};
+
+use crate::operations::{DEPTH_MAX, Kind, Operation, Parameter, ROWS_DEFAULT, ROWS_MAX};
+
+/// A parameter of an operation as an OpenAPI document has it.
+pub(super) fn describe(operation: &Operation, parameter: &Parameter) -> Value {
+    let schema = match parameter.kind {
+        Kind::Symbol => json!({ "type": "string", "maxLength": 50, "examples": ["BTCUSDT"] }),
+        Kind::Names => json!({ "type": "string", "examples": ["[\"BTCUSDT\",\"ETHUSDT\"]"] }),
+        Kind::Decimal => json!({ "type": "string", "format": "decimal", "examples": ["0.01"] }),
+        Kind::Integer if parameter.name == "limit" => limit(operation),
+        Kind::Integer => json!({ "type": "integer", "format": "int64", "minimum": 0 }),
+        Kind::Time => {
+            json!({ "type": "integer", "format": "int64", "minimum": 0, "examples": [1_700_000_000_000_u64] })
+        }
+        Kind::Boolean => json!({ "type": "boolean" }),
+        Kind::ClientOrderId => json!({ "type": "string", "pattern": "^[a-zA-Z0-9-_]{1,36}$" }),
+        Kind::Text => json!({ "type": "string" }),
+        Kind::OneOf(words) => json!({ "type": "string", "enum": words }),
+    };
+    json!({
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.required,
+        "description": words(operation, parameter.name),
+        "schema": schema,
+    })
+}
+
+/// How many entries a list may have.
+fn limit(operation: &Operation) -> Value {
+    let (default, maximum) = if operation.name == "depth" { (100, DEPTH_MAX) } else { (ROWS_DEFAULT, ROWS_MAX) };
+    json!({ "type": "integer", "minimum": 1, "maximum": maximum, "default": default })
+}
+
+/// What a parameter means; empty where nobody has said.
+fn words(operation: &Operation, name: &str) -> &'static str {
+    match name {
+        "symbol" => "A market.",
+        "symbols" => "Markets, as a JSON array of names.",
+        "limit" => "How many entries at most; more than the maximum counts as the maximum.",
+        "startTime" => "Nothing earlier than this, in milliseconds or microseconds of Unix time.",
+        "endTime" => "Nothing later than this, in milliseconds or microseconds of Unix time.",
+        "symbolStatus" => "Only markets with this status.",
+        "orderId" if operation.name == "allOrders" => "Orders from this number on.",
+        "orderId" if operation.name == "myTrades" => "Only trades of this order.",
+        "orderId" => "The venue's number of the order; it or origClientOrderId is needed.",
+        "origClientOrderId" => "The client's name of the order; it or orderId is needed.",
+        "newClientOrderId" if operation.name == "order.cancel" => {
+            "The client's name of the cancel; the venue makes one up if absent."
+        }
+        "newClientOrderId" => {
+            "The client's name of the order, unique among its open orders; the venue makes one up if absent."
+        }
+        "side" => "BUY or SELL.",
+        "type" if operation.name == "ticker.24hr" => {
+            "MINI leaves out the best prices and averages; FULL is the default."
+        }
+        "type" => "The order type; which other parameters are needed depends on it.",
+        "timeInForce" => "Needed for LIMIT, STOP_LOSS_LIMIT and TAKE_PROFIT_LIMIT.",
+        "quantity" => "How much of the base asset; MARKET orders may have quoteOrderQty instead.",
+        "quoteOrderQty" => "How much of the quote asset a MARKET order spends or brings.",
+        "price" => "The limit price.",
+        "stopPrice" => "The price at which the order begins to work.",
+        "newOrderRespType" => "How much the answer says; FULL is the default for MARKET and LIMIT, ACK for the rest.",
+        "selfTradePreventionMode" => "What happens when the order meets another one of the account.",
+        "cancelRestrictions" => {
+            "ONLY_NEW or ONLY_PARTIALLY_FILLED: cancel only an order that has not traded, or only one that has."
+        }
+        "computeCommissionRates" => "Whether to answer with the rates that the order would pay.",
+        "permissions" => "Only markets that need one of these permissions, as a name or a JSON array of names.",
+        "showPermissionSets" => "Whether permissionSets are filled in; true is the default.",
+        "fromId" => "Entries from this number on.",
+        "interval" => "The length of a candle.",
+        "timeZone" => "Offset from UTC of days, weeks and months, as -1:00 or 05:45.",
+        "omitZeroBalances" => "Whether to leave out assets of which the account has nothing.",
+        "recvWindow" => {
+            "For how many milliseconds after timestamp the request is valid, at most 60000; 5000 is the default."
+        }
+        "timestamp" => "When the request was sent, in milliseconds or microseconds of Unix time.",
+        _ => "",
+    }
+}

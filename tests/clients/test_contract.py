@@ -1,0 +1,187 @@
+"""The venue's descriptions of its own API: they are valid documents, answers and messages keep to them, and a client that a public
+generator makes of them trades."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+import requests
+from jsonschema import Draft7Validator
+from openapi_spec_validator import validate
+
+from contract import Contract
+from raw import RawClient, RawSocket, signed
+from venue import ADMIN_TOKEN, wait_until
+
+HERE = Path(__file__).resolve().parent
+ASYNCAPI_SCHEMA = HERE / "node_modules/@asyncapi/specs/schemas/3.0.0.json"
+
+
+@pytest.fixture(scope="module")
+def documents(venue):
+    def read(url):
+        return requests.get(url, timeout=10).json()
+
+    return {
+        "api": read(f"{venue.http}/openapi.json"),
+        "admin": read(f"{venue.admin_url}/admin/v1/openapi.json"),
+        "streams": read(f"{venue.http}/asyncapi.json"),
+    }
+
+
+@pytest.mark.parametrize("name", ["api", "admin"])
+def test_openapi_documents_are_valid(documents, name):
+    validate(documents[name])
+
+
+def test_the_asyncapi_document_is_valid(documents):
+    schema = json.loads(ASYNCAPI_SCHEMA.read_text())
+    errors = [f"{error.json_path}: {error.message[:200]}" for error in Draft7Validator(schema).iter_errors(documents["streams"])]
+    assert not errors, errors[:5]
+
+
+def test_every_operation_answers_as_described(venue, market, alice, counterparty):
+    """Each operation is asked once, with what it needs; RawClient holds the answer to the description."""
+    trader, symbol = RawClient.of(alice), market.symbol
+    contract = venue.contract
+    counterparty.limit(symbol, "SELL", "2", "101")
+    counterparty.limit(symbol, "BUY", "2", "99")
+    for detail in ("ACK", "RESULT", "FULL"):
+        trader.limit(symbol, "BUY", "0.1", "101", newOrderRespType=detail)
+    trader.call("POST", "order", symbol=symbol, side="SELL", type="MARKET", quoteOrderQty="20")
+    trader.call("POST", "order", symbol=symbol, side="SELL", type="STOP_LOSS", quantity="0.1", stopPrice="90")
+    resting = trader.limit(symbol, "BUY", "0.1", "98")
+    trader.call("GET", "order", symbol=symbol, orderId=resting["orderId"])
+    trader.call("GET", "openOrders", symbol=symbol)
+    trader.call("DELETE", "order", symbol=symbol, orderId=resting["orderId"])
+    trader.call("DELETE", "openOrders", symbol=symbol)
+    for rates in (None, "true"):
+        order = {"symbol": symbol, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "1", "price": "100"}
+        trader.call("POST", "order/test", **order, computeCommissionRates=rates)
+    for path in ("allOrders", "myTrades"):
+        assert trader.call("GET", path, symbol=symbol)
+    trader.call("GET", "account")
+    for path in ("trades", "historicalTrades", "aggTrades", "depth", "avgPrice"):
+        assert trader.public(path, symbol=symbol)
+    for path in ("klines", "uiKlines"):
+        assert trader.public(path, symbol=symbol, interval="1m")
+    for path in ("ticker/24hr", "ticker/price", "ticker/bookTicker"):
+        trader.public(path, symbol=symbol)
+        trader.public(path, symbols=json.dumps([symbol], separators=(",", ":")))
+    trader.public("ticker/24hr", symbol=symbol, type="MINI")
+    trader.public("exchangeInfo")
+    for path in ("ping", "time"):
+        trader.public(path)
+    for operation in [operation for _, _, operation in contract.routes if operation["tags"] == ["Wallet"]]:
+        path = next(path for path, verbs in contract.document["paths"].items() if operation in verbs.values())
+        query = trader.query({}) if "security" in operation else ""
+        trader.decode(trader.send("GET", path, query))
+    described = {operation["operationId"] for _, _, operation in contract.routes}
+    assert described <= contract.seen, f"never asked: {described - contract.seen}"
+
+
+def test_every_admin_operation_answers_as_described(venue, market, alice):
+    """`Venue.admin` holds each answer to the description."""
+    key = alice.make_key(type(alice.key).hmac())
+    alice.revoke(key)
+    alice.deposit(market.base, 1, f"{market.symbol}-in")
+    alice.withdraw(market.base, 1, f"{market.symbol}-out")
+    venue.admin("PATCH", f"markets/{market.symbol}", {"status": "TRADING"})
+    for path in ("assets", "markets", "accounts", f"accounts/{alice.id}", "audit"):
+        venue.admin("GET", path)
+    described = {operation["operationId"] for _, _, operation in venue.admin_contract.routes}
+    assert described <= venue.admin_contract.seen, f"never asked: {described - venue.admin_contract.seen}"
+
+
+def kind_of(message: dict) -> str:
+    """The schema of a message of a market stream."""
+    by_event = {
+        "trade": "Trade", "aggTrade": "AggregateTrade", "depthUpdate": "DepthUpdate", "kline": "Kline",
+        "24hrMiniTicker": "MiniTicker", "24hrTicker": "Ticker", "avgPrice": "AveragePrice",
+    }
+    if "e" in message:
+        return by_event[message["e"]]
+    return "PartialDepth" if "lastUpdateId" in message else "BookTicker"
+
+
+def test_every_stream_sends_what_is_described(venue, market, alice, counterparty, documents):
+    contract, trader, symbol = Contract(documents["streams"]), RawClient.of(alice), market.symbol
+    names = ["trade", "aggTrade", "bookTicker", "depth@100ms", "depth5@100ms", "kline_1m", "miniTicker", "ticker", "avgPrice"]
+    wanted = {"Trade", "AggregateTrade", "BookTicker", "DepthUpdate", "PartialDepth", "Kline", "MiniTicker", "Ticker", "AveragePrice"}
+    with RawSocket(f"{venue.ws}/stream") as streams, RawSocket(f"{venue.ws}/ws-api/v3") as api:
+        streams.send({"method": "SUBSCRIBE", "params": [f"{symbol.lower()}@{name}" for name in names], "id": 7})
+        answer = api.ask("userDataStream.subscribe.signature", signed(alice.key))
+        contract.check_named("Answer", answer)
+        counterparty.limit(symbol, "SELL", "1", "100")
+        trader.limit(symbol, "BUY", "0.5", "100")
+        resting = trader.limit(symbol, "BUY", "0.5", "90")
+        trader.call("DELETE", "order", symbol=symbol, orderId=resting["orderId"])
+        alice.deposit(market.quote, 1, f"{symbol}-contract")
+
+        def market_messages():
+            message = streams.receive()
+            if "stream" in message:
+                contract.check_named("Combined", message)
+                contract.check_named(kind_of(message["data"]), message["data"])
+            else:
+                contract.check_named("StreamAnswer", message)
+            return wanted <= contract.seen
+
+        wait_until(market_messages, "a message of every stream")
+
+        events = {"executionReport": "ExecutionReport", "outboundAccountPosition": "AccountPosition", "balanceUpdate": "BalanceUpdate"}
+
+        def user_events():
+            message = api.receive()
+            contract.check_named("UserEvent", message)
+            contract.check_named(events[message["event"]["e"]], message["event"])
+            return set(events.values()) <= contract.seen
+
+        wait_until(user_events, "an event of every kind")
+
+
+def test_a_generated_client_places_an_order(venue, market, alice, tmp_path):
+    description = tmp_path / "openapi.json"
+    description.write_text(requests.get(f"{venue.http}/openapi.json", timeout=10).text)
+    # The generator tidies up with a formatter, which nobody reads here.
+    (tmp_path / "config.yml").write_text("project_name_override: generated\npackage_name_override: generated\npost_hooks: []\n")
+    command = [sys.executable, "-m", "openapi_python_client", "generate", "--path", str(description), "--meta", "none"]
+    command += ["--config", str(tmp_path / "config.yml"), "--output-path", str(tmp_path / "generated"), "--fail-on-warning"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    sys.path.insert(0, str(tmp_path))
+    try:
+        client_module = importlib.import_module("generated.client")
+        place = importlib.import_module("generated.api.trading.order_place")
+        account = importlib.import_module("generated.api.account.account_status")
+        models = importlib.import_module("generated.models")
+    finally:
+        sys.path.remove(str(tmp_path))
+
+    def sign(request: httpx.Request) -> None:
+        payload = request.url.query.decode()
+        signature = urlencode({"signature": alice.key.sign(payload)})
+        request.url = request.url.copy_with(query=f"{payload}&{signature}".encode())
+        request.headers["X-MBX-APIKEY"] = alice.key.api_key
+
+    client = client_module.Client(
+        base_url=venue.http, httpx_args={"event_hooks": {"request": [sign]}}, raise_on_unexpected_status=True
+    )
+    now = requests.get(f"{venue.http}/api/v3/time", timeout=10).json()["serverTime"]
+    order = place.sync(
+        client=client, symbol=market.symbol, side=models.OrderPlaceSide("BUY"), type_=models.OrderPlaceType("LIMIT"),
+        time_in_force=models.OrderPlaceTimeInForce("GTC"), quantity="0.5", price="99", timestamp=now,
+    )
+    assert isinstance(order, models.PlacedOrder), order
+    assert (order.symbol, order.status, order.orig_qty) == (market.symbol, "NEW", "0.50000000")
+    [resting] = RawClient.of(alice).call("GET", "openOrders", symbol=market.symbol)
+    assert resting["orderId"] == order.order_id
+    seen = account.sync(client=client, timestamp=now)
+    assert isinstance(seen, models.Account) and seen.uid == alice.id
