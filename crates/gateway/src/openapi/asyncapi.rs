@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{licence, reference, schemas};
+use super::{reference, schemas};
 use crate::operations::OPERATIONS;
 
 /// What messages are made of.
@@ -73,7 +73,7 @@ pub fn document() -> Value {
             "title": "Crossbook streams and WebSocket API",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "An API compatible with the Binance Spot API; not affiliated with or endorsed by Binance.",
-            "license": licence(),
+            "license": { "name": "Apache-2.0" },
         },
         "defaultContentType": "application/json",
         "servers": { "venue": { "host": "127.0.0.1:8080", "protocol": "ws", "description": "A venue on this machine." } },
