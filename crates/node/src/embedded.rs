@@ -16,7 +16,7 @@ use std::convert::Infallible;
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -25,6 +25,7 @@ use crossbook_engine::{Events, Partition};
 use crossbook_log::Log;
 use crossbook_types::{Amount, AssetId, RequestNumber, Sequence, SourceId, Timestamp};
 use metrics::{counter, gauge, histogram};
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -113,7 +114,8 @@ pub struct Handle {
     audits: Sender<AuditReply>,
     /// The last command that is durable and was handed to the publisher.
     durable: Arc<AtomicU64>,
-    stopping: Arc<AtomicBool>,
+    /// Held while something is sent, so that nothing comes behind the message to stop.
+    stopping: Arc<RwLock<bool>>,
     source: SourceId,
     backlog: Backlog,
 }
@@ -175,11 +177,12 @@ impl Handle {
     /// Whether the venue is stopping.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+        *self.stopping.read()
     }
 
     fn send<T>(&self, queue: &Sender<T>, message: T) -> Result<(), NotTaken> {
-        if self.is_stopping() {
+        let stopping = self.stopping.read();
+        if *stopping {
             return Err(NotTaken::Stopping);
         }
         queue.try_send(message).map_err(|error| match error {
@@ -226,8 +229,8 @@ impl<L: Log, O> Running<L, O> {
     /// Takes no more requests, finishes what was taken, and stops. `None` if it had failed before.
     #[must_use]
     pub fn stop(self) -> Option<Stopped<L, O>> {
-        self.handle.stopping.store(true, Ordering::Release);
-        // Behind everything that was taken before.
+        *self.handle.stopping.write() = true;
+        // Behind everything that was taken before, and nothing comes behind it.
         let _ = self.handle.inbound.send(Inbound::Stop);
         let (partition, log) = self.partition.join().ok()??;
         let outlet = self.publisher.join().ok()??;
@@ -284,7 +287,7 @@ where
             Ok::<_, Infallible>(run_publisher(outlet, published, &recycle))
         })
     })?;
-    let handle = Handle { inbound, audits, durable, stopping: Arc::new(AtomicBool::new(false)), source, backlog };
+    let handle = Handle { inbound, audits, durable, stopping: Arc::default(), source, backlog };
     Ok(Running { handle, audits: Some(audits_asked), partition, publisher })
 }
 

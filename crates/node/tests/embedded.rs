@@ -355,3 +355,51 @@ impl Outlet for Told {
 
     fn not_taken(&mut self, _: RequestNumber, _: NotTaken) {}
 }
+
+/// Whoever sends while the venue stops is refused, or is ahead of the stop and answered; nothing is left behind it in the queue.
+#[test]
+fn nothing_that_was_taken_is_left_behind_a_stop() {
+    for round in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let venue = start(dir.path(), Options::default());
+        for (number, body) in (1..).zip(setup()) {
+            ask(&venue, number, body);
+        }
+        let (running, outcomes) = venue;
+        let handle = running.handle().clone();
+        let (began, beginning) = mpsc::channel();
+        let numbers = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(1_000));
+        let senders: Vec<_> = (0..4)
+            .map(|_| {
+                let (handle, began, numbers) = (handle.clone(), began.clone(), std::sync::Arc::clone(&numbers));
+                std::thread::spawn(move || {
+                    let mut taken = Vec::new();
+                    loop {
+                        let number = numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        let body = crossbook_engine::Body::OpenAccount(crossbook_engine::command::OpenAccount {
+                            label: String::new(),
+                        });
+                        match handle.submit(Request { number: RequestNumber(number), body, deadline: None }) {
+                            Ok(()) => taken.push(RequestNumber(number)),
+                            Err(NotTaken::Busy) => std::thread::yield_now(),
+                            Err(why) => {
+                                assert_eq!(why, NotTaken::Stopping);
+                                return taken;
+                            }
+                        }
+                        if taken.len() == 1 + round * 10 {
+                            let _ = began.send(());
+                        }
+                    }
+                })
+            })
+            .collect();
+        beginning.recv_timeout(DEADLINE).unwrap();
+        assert!(running.stop().is_some());
+        let mut taken: Vec<_> = senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect();
+        let mut answered: Vec<_> = outcomes.iter().map(|(_, number, _)| number).collect();
+        taken.sort_unstable();
+        answered.sort_unstable();
+        assert_eq!(answered, taken);
+    }
+}

@@ -190,6 +190,8 @@ struct Shared {
     markets: RwLock<Vec<PartitionId>>,
     folded: Notify,
     stopping: AtomicBool,
+    /// Held while a request is sent to its lane.
+    sending: RwLock<()>,
 }
 
 /// A running gate.
@@ -212,6 +214,7 @@ impl Gate {
     /// When the partition's lane is full, too slow or open, or the gateway is stopping; the request has no effect then.
     pub fn submit(&self, request: Request) -> Result<(), NotTaken> {
         let shared = &*self.0;
+        let _sending = shared.sending.read();
         if shared.stopping.load(Ordering::Acquire) {
             return Err(NotTaken::Stopping);
         }
@@ -458,6 +461,7 @@ pub fn start<O: Outlet>(
         markets: RwLock::default(),
         folded: Notify::new(),
         stopping: AtomicBool::new(false),
+        sending: RwLock::default(),
     });
     markets.iter().for_each(|market| shared.learn(market));
     let fatal = Arc::new(fatal);
@@ -491,6 +495,8 @@ impl Running {
     /// From now on requests are refused.
     pub fn refuse(&self) {
         self.gate.0.stopping.store(true, Ordering::Release);
+        // Whoever had not seen it yet has sent by the time that this is done.
+        drop(self.gate.0.sending.write());
     }
 
     /// Ends the threads. Requests that were appended take effect; nobody hears of it here.

@@ -63,6 +63,12 @@ impl<'a> Appender<'a> {
             }
             self.watch();
         }
+        // What was sent before the gateway began to stop, and never appended.
+        for inbound in self.requests.try_iter() {
+            if let Inbound::Request(request) = inbound {
+                (self.refuse)(request.number, NotTaken::Stopping);
+            }
+        }
         Ok(())
     }
 
