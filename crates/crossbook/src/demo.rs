@@ -81,8 +81,7 @@ pub fn run(options: command::Demo) -> Result<(), Failure> {
         };
         let text = instructions::text(venue.http(), venue.admin(), &token, &people, &data);
         output::tell(&format!("\n{text}\n"))?;
-        stop.await;
-        venue.stop().await?;
+        venue.stop(stop.await.drain(&config)).await?;
         // It saw that the venue is stopping; a panic in it would have shown on the terminal.
         let _ = trading.await;
         Ok(())

@@ -1,6 +1,7 @@
 //! `crossbook serve`: a venue until it is told to stop.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,8 +36,7 @@ pub fn run(options: command::Serve) -> Result<(), Failure> {
         if lost == LostKeys::Revoke {
             venue.revoke_lost_keys().await?;
         }
-        stop.await;
-        venue.stop().await?;
+        venue.stop(stop.await.drain(&config)).await?;
         Ok(())
     })
 }
@@ -63,22 +63,46 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     Ok(runtime)
 }
 
-/// Ends when the process is first asked to stop, by SIGTERM or Ctrl-C. Asked a second time the process ends at once, after
+/// Who asks a process to stop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asked {
+    /// A supervisor, by SIGTERM.
+    Terminate,
+    /// Somebody at a terminal, by Ctrl-C.
+    Interrupt,
+}
+
+impl Asked {
+    /// How long clients are served on. Only a supervisor has a load balancer that must see that this gateway is going; who sits at a terminal
+    /// waits.
+    #[must_use]
+    pub fn drain(self, config: &Config) -> Duration {
+        match self {
+            Self::Terminate => Duration::from_millis(config.gateway.server.drain_ms),
+            Self::Interrupt => Duration::ZERO,
+        }
+    }
+}
+
+/// Ends when the process is first asked to stop, by SIGTERM or Ctrl-C, and tells which. Asked a second time the process ends at once, after
 /// `at_last`; the log is whole then too, only the next start takes longer.
 ///
 /// # Errors
 /// When signals cannot be listened for.
-pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Result<impl Future<Output = ()> + Send> {
+pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Result<impl Future<Output = Asked> + Send> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (sender, receiver) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
         let mut first = Some(sender);
         loop {
-            tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+            let asked = tokio::select! {
+                _ = terminate.recv() => Asked::Terminate,
+                _ = interrupt.recv() => Asked::Interrupt,
+            };
             match first.take() {
                 Some(sender) => {
-                    let _ = sender.send(());
+                    let _ = sender.send(asked);
                 }
                 None => {
                     tracing::warn!("asked to stop a second time; ending at once");
@@ -88,9 +112,8 @@ pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Resul
             }
         }
     });
-    Ok(async {
-        let _ = receiver.await;
-    })
+    // The task that has the sender lives as long as the runtime.
+    Ok(async { receiver.await.unwrap_or(Asked::Interrupt) })
 }
 
 /// Runs a task for as long as the process lives, or is told to end. Should it panic, the process ends, for nobody would notice otherwise: a listener

@@ -11,7 +11,7 @@ use crossbook_engine::Partition;
 use crossbook_engine::command::{Body, RevokeApiKey};
 use crossbook_gateway::admin::Admin;
 use crossbook_gateway::admin::front::{Front, Phase};
-use crossbook_gateway::app::now;
+use crossbook_gateway::config::ServerConfig;
 use crossbook_gateway::error::ApiError;
 use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::rest::Rest;
@@ -19,7 +19,7 @@ use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::server::{self, Listener};
 use crossbook_gateway::streams::{Hub, feed};
 use crossbook_gateway::tls::{self, Handshakes, TlsConfig};
-use crossbook_gateway::{App, Board, Pending, auth};
+use crossbook_gateway::{App, Board, Pending, auth, shutdown};
 use crossbook_log::storage::DiskLock;
 use crossbook_log::{FileReader, Files, Log as _, Recovery, Until, files};
 use crossbook_node::embedded::{self, Running};
@@ -241,6 +241,31 @@ pub fn certificate(section: &'static str, config: &TlsConfig) -> Result<Option<H
     config.load().map_err(|source| Error::Tls { section, source: Box::new(source) })
 }
 
+/// A listener that is served, and what ends that.
+pub(crate) struct Server {
+    pub(crate) serving: tokio::task::JoinHandle<()>,
+    pub(crate) stop: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Serves a listener. When what is returned is dropped, it ends too.
+    pub(crate) fn start<S: server::Service>(
+        name: &'static str,
+        listener: Listener,
+        bounds: &ServerConfig,
+        service: Arc<S>,
+    ) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        Self { serving: spawn_vital(name, server::serve(listener, bounds.clone(), service, stopped)), stop }
+    }
+
+    /// Ends it, once what was asked is answered.
+    pub(crate) async fn stop(self) -> Result<(), Error> {
+        let _ = self.stop.send(true);
+        self.serving.await.map_err(|_| Error::Disorder)
+    }
+}
+
 /// A running venue.
 pub struct Venue {
     app: Arc<App>,
@@ -251,8 +276,8 @@ pub struct Venue {
     history: Option<Keeper>,
     history_patience: Duration,
     feed: JoinHandle<()>,
-    servers: Vec<tokio::task::JoinHandle<()>>,
-    stop_servers: watch::Sender<bool>,
+    clients: Server,
+    operator: Server,
     http: SocketAddr,
     admin: SocketAddr,
 }
@@ -273,13 +298,11 @@ impl Venue {
         // Also what listens last is told at once.
         let certificate = certificate("gateway.tls", &config.gateway.tls)?;
         let bounds = &config.gateway.server;
-        // Should the start fail, the sender goes and so do the servers.
-        let (stop_servers, stop) = watch::channel(false);
+        // Should the start fail, the servers go, too.
         let admin = listen_for_admin(config)?;
         let admin_address = admin.local_addr().unwrap_or(config.admin);
         let front = Arc::new(Front::default());
-        let serving = server::serve(admin, bounds.clone(), Arc::clone(&front), stop.clone());
-        let admin_server = spawn_vital("the admin API", serving);
+        let operator = Server::start("the admin API", admin, bounds, Arc::clone(&front));
         tracing::info!(admin = %admin_address, "starting; the admin address answers");
 
         let history = database(config, &data)?;
@@ -327,8 +350,7 @@ impl Venue {
         let app = Arc::new(App::new(config.gateway.clone(), board, pending, hub, Box::new(node), key, kept));
 
         let rest = Arc::new(Rest::new(Arc::clone(&app), pages::all()));
-        let http_server = spawn_vital("the client API", server::serve(http, bounds.clone(), rest, stop));
-        let servers = vec![http_server, admin_server];
+        let clients = Server::start("the client API", http, bounds, rest);
         let admin = Admin::new(Arc::clone(&app), token, Box::new(move || metrics.render()));
         front.open(admin.with_detail("log", Box::new(move || health.as_json())));
         tracing::info!(http = %http_address, admin = %admin_address, "the venue is open");
@@ -341,8 +363,8 @@ impl Venue {
             history,
             history_patience: config.history.stop_timeout(),
             feed,
-            servers,
-            stop_servers,
+            clients,
+            operator,
             http: http_address,
             admin: admin_address,
         })
@@ -380,13 +402,16 @@ impl Venue {
         self.admin
     }
 
-    /// Stops in order: new requests are refused, those taken are finished and answered, connections end, and a snapshot is
-    /// written, so that the next start has nothing to replay.
+    /// Stops in order: clients are served for as long as it `drain`s, then asked to leave; what they have asked is answered, their connections
+    /// end, and a snapshot is written, so that the next start has nothing to replay. The admin address answers until then.
     ///
     /// # Errors
     /// When a part had failed, or the snapshot cannot be written. The log is whole in any case.
-    pub async fn stop(self) -> Result<(), Error> {
-        tracing::info!("stopping: new requests are refused");
+    pub async fn stop(self, drain: Duration) -> Result<(), Error> {
+        shutdown::drain(&self.app, drain).await;
+        tracing::info!("stopping: connections are closed");
+        let Server { serving, stop } = self.clients;
+        shutdown::close(&self.app, &stop, serving).await.map_err(|_| Error::Disorder)?;
         self.app.stop();
         let (running, snapshotter, feed) = (self.running, self.snapshotter, self.feed);
         let (history, patience) = (self.history, self.history_patience);
@@ -401,11 +426,6 @@ impl Venue {
         });
         let (stopped, folder) = taken_apart.await.map_err(|_| Error::Disorder)?;
         let (Some(stopped), Some(mut folder)) = (stopped, folder) else { return Err(Error::Disorder) };
-        self.app.hub.shut_down(now());
-        let _ = self.stop_servers.send(true);
-        for server in self.servers {
-            server.await.map_err(|_| Error::Disorder)?;
-        }
         // The publisher holds the feed's only sender.
         drop(stopped.outlet);
         let state = stopped.partition.state();
@@ -419,6 +439,7 @@ impl Venue {
             ended.map_err(|_| Error::Disorder)
         });
         written.await.map_err(|_| Error::Disorder)??;
+        self.operator.stop().await?;
         tracing::info!(command = sequence.0, "stopped; a snapshot is written");
         Ok(())
     }

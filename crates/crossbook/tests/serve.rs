@@ -410,3 +410,39 @@ async fn a_snapshot_that_cannot_be_read_stops_the_start() {
         assert!(output.status.code() == Some(1) && said.contains("is not a folder"), "{command:?}: {said}");
     }
 }
+
+#[tokio::test]
+async fn a_venue_that_is_asked_to_stop_serves_on_until_it_has_drained() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("venue");
+    let venue = Venue::serve_with(&data, &[("CROSSBOOK_GATEWAY__SERVER__DRAIN_MS", "3000")]).await;
+    venue.list_market().await;
+    let alice = venue.open_account("alice").await;
+    let status = async |address: &str, path: &str| {
+        // A connection of its own each time.
+        let answer = reqwest::get(format!("http://{address}/{path}")).await;
+        answer.map(|answer| answer.status().as_u16())
+    };
+    let begun = std::time::Instant::now();
+    venue.signal(rustix::process::Signal::TERM);
+    for address in [&venue.admin, &venue.http] {
+        eventually("it is not ready", async || (status(address, "readyz").await.unwrap() == 503).then_some(())).await;
+        assert_eq!(status(address, "healthz").await.unwrap(), 200);
+    }
+    assert_eq!(status(&venue.http, "api/v3/ping").await.unwrap(), 200);
+    let order = "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=1&price=50000";
+    assert_eq!(alice.ask(&venue, Method::POST, "order", order).await["status"], "NEW");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(3), "all of it while it drains");
+    assert_eq!(venue.ended().await, Some(0));
+    assert!(begun.elapsed() >= std::time::Duration::from_secs(3));
+
+    // Who sits at a terminal does not wait, and a second signal ends it at once.
+    let venue = Venue::serve_with(&data, &[("CROSSBOOK_GATEWAY__SERVER__DRAIN_MS", "600000")]).await;
+    venue.signal(rustix::process::Signal::INT);
+    assert_eq!(venue.ended().await, Some(0));
+    let venue = Venue::serve_with(&data, &[("CROSSBOOK_GATEWAY__SERVER__DRAIN_MS", "600000")]).await;
+    venue.signal(rustix::process::Signal::TERM);
+    eventually("it drains", async || (status(&venue.http, "readyz").await.unwrap() == 503).then_some(())).await;
+    venue.signal(rustix::process::Signal::TERM);
+    assert_eq!(venue.ended().await, Some(1));
+}

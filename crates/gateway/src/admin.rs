@@ -330,7 +330,7 @@ impl Service for Admin {
     async fn answer(&self, _: IpAddr, request: Request<Incoming>) -> Response<ResponseBody> {
         let answer = match (request.method(), request.uri().path()) {
             (&Method::GET, "/healthz") => Ok(json!({ "status": "ok" })),
-            (&Method::GET, "/readyz") if self.app.is_stopping() => Err(ApiError::shutting_down()),
+            (&Method::GET, "/readyz") if self.app.is_draining() => Err(ApiError::shutting_down()),
             (&Method::GET, "/readyz") => Ok(self.ready()),
             (&Method::GET, "/admin/v1/openapi.json") => Ok(openapi::admin_document()),
             (&Method::GET, "/metrics") => {

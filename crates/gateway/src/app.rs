@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -36,6 +36,8 @@ use crate::streams::Hub;
 
 /// Orders that an account gets back from its count when one of them trades for the first time while it rests.
 const ORDERS_BACK_FOR_MAKERS: u64 = 5;
+/// And when one trades for the first time as a taker.
+pub(crate) const ORDERS_BACK_FOR_TAKERS: u64 = 1;
 
 /// The outcome of a request, as its sender sees it.
 #[derive(Debug)]
@@ -90,9 +92,19 @@ impl Pending {
     }
 
     /// Tells that an order that rested has traded for the first time: whoever provides liquidity may place more.
-    pub fn made_a_market(&self, account: AccountId, time: Timestamp) {
+    pub fn made_a_market(&self, account: AccountId) {
+        self.give_back(account, ORDERS_BACK_FOR_MAKERS);
+    }
+
+    /// Tells that an order that was triggered, by a later command than the one that placed it, has traded for the first time, as a taker.
+    pub fn took_when_triggered(&self, account: AccountId) {
+        self.give_back(account, ORDERS_BACK_FOR_TAKERS);
+    }
+
+    /// By the gateway's own clock: fills count when they are heard of, and the clock of whoever made them may be another one.
+    fn give_back(&self, account: AccountId, orders: u64) {
         if let Some(limits) = self.limits.get() {
-            limits.uncount_orders(account, ORDERS_BACK_FOR_MAKERS, time);
+            limits.order_traded(account, orders, now());
         }
     }
 
@@ -183,7 +195,21 @@ pub struct App {
     /// Requests that were refused.
     pub rejections: Rejections,
     busy_at_node: Counter,
-    stopping: AtomicBool,
+    stage: AtomicU8,
+}
+
+/// How far a gateway is with its end. It only goes on from one to the next.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+enum Stage {
+    /// Open to all.
+    Open,
+    /// Whoever watches is told that no new clients are wanted; those that come are served.
+    Draining,
+    /// Clients are asked to leave, and served until they do.
+    Leaving,
+    /// What would change something is refused.
+    Stopping,
 }
 
 impl App {
@@ -202,9 +228,12 @@ impl App {
         let _ = pending.source.set(entrance.source());
         let limits = Arc::new(Limits::new(config.limits.clone()));
         let _ = pending.limits.set(Arc::clone(&limits));
+        hub.budget.limit_to(config.streams.unread_bytes_total_max);
+        let connections = Arc::clone(&hub);
+        limits.on_ban(move |client| connections.disconnect(client));
         let keyring = Keyring::new(master_key, config.cached_keys_max);
         let recalls = Semaphore::new(config.history_queries_max.min(Semaphore::MAX_PERMITS));
-        let stopping = AtomicBool::new(false);
+        let stage = AtomicU8::new(Stage::Open as u8);
         let ws_api_latencies = Latencies::over("ws_api");
         let orders_accepted = metrics::counter!("crossbook_orders_accepted_total");
         let busy_at_node = metrics::counter!("crossbook_busy_total", "at" => "node");
@@ -222,7 +251,7 @@ impl App {
             orders_accepted,
             rejections: Rejections::default(),
             busy_at_node,
-            stopping,
+            stage,
         }
     }
 
@@ -294,15 +323,45 @@ impl App {
         }
     }
 
+    /// From now on the gateway is not ready for new clients, and serves all.
+    pub fn drain(&self) {
+        self.enter(Stage::Draining);
+    }
+
+    /// From now on each answer over HTTP ends its connection, so that clients go elsewhere.
+    pub fn ask_to_leave(&self) {
+        self.enter(Stage::Leaving);
+    }
+
     /// From now on requests that would change something are refused; those under way are finished.
     pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.enter(Stage::Stopping);
+    }
+
+    /// Whether the gateway is on its way to its end, and not ready for new clients.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.has_come_to(Stage::Draining)
+    }
+
+    /// Whether clients are asked to leave.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.has_come_to(Stage::Leaving)
     }
 
     /// Whether the gateway is stopping.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.has_come_to(Stage::Stopping)
+    }
+
+    fn enter(&self, stage: Stage) {
+        self.stage.fetch_max(stage as u8, Ordering::Relaxed);
+    }
+
+    fn has_come_to(&self, stage: Stage) -> bool {
+        self.stage.load(Ordering::Relaxed) >= stage as u8
     }
 }
 

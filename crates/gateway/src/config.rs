@@ -80,6 +80,8 @@ pub struct ServerConfig {
     pub body_read_timeout_ms: u64,
     /// Networks of proxies that are believed when they say, in `X-Forwarded-For`, for whom they ask.
     pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// Milliseconds from when a gateway that is to stop says, at `/readyz`, that it is not ready, until it asks clients to leave.
+    pub drain_ms: u64,
     /// Milliseconds that requests under way get when the server stops.
     pub shutdown_timeout_ms: u64,
 }
@@ -95,6 +97,7 @@ impl Default for ServerConfig {
             header_read_timeout_ms: 60_000,
             body_read_timeout_ms: 10_000,
             trusted_proxies: Vec::new(),
+            drain_ms: 5_000,
             shutdown_timeout_ms: 10_000,
         }
     }

@@ -22,6 +22,7 @@ pub mod render;
 pub mod rest;
 pub mod secret;
 pub mod server;
+pub mod shutdown;
 pub mod streams;
 pub mod tls;
 pub mod user_stream;

@@ -1,17 +1,23 @@
 //! How much a client may ask. Request weight and the number of requests count per address, orders per account, each in windows
 //! aligned to the clock. Whoever goes on after a 429 is banned for a while, longer each time.
 //!
-//! Time comes from the caller. All tables are bounded; when one is full, what is oldest in effect goes first.
+//! The caller says what the machine's clock shows; what counts is a time made from that which never goes back ([`clock`]), so no window is
+//! begun twice. All tables are bounded; when one is full, what is oldest in effect goes first.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::OnceLock;
+use std::time::Instant;
 
 use crossbook_types::{AccountId, Timestamp};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ApiError;
+use clock::Clock;
+
+mod clock;
 
 const SECOND: u64 = 1_000_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -56,27 +62,36 @@ impl Default for LimitsConfig {
     }
 }
 
-/// A count in the current window of the clock.
+/// A count in the newest window that there has been a time in.
 #[derive(Clone, Copy, Debug, Default)]
-struct Count {
+pub(crate) struct Count {
     window: u64,
     count: u64,
 }
 
 impl Count {
-    /// The count, after going on to the window that `now` is in.
-    fn at(&mut self, now: Timestamp, length: u64) -> &mut u64 {
+    /// The count, after going on to the window that `now` is in. A time of an earlier window, as a slower thread may still have it, counts
+    /// in the newest.
+    pub(crate) fn at(&mut self, now: Timestamp, length: u64) -> &mut u64 {
         let window = now.0 / length;
-        if self.window != window {
+        if window > self.window {
             *self = Self { window, count: 0 };
         }
         &mut self.count
     }
-}
 
-/// Whole seconds until the window of `length` ends, at least one.
-fn seconds_left(now: Timestamp, length: u64) -> u64 {
-    (length - now.0 % length).div_ceil(SECOND)
+    /// Takes back what was counted at `then`, if that is still the window.
+    fn take_back(&mut self, count: u64, then: Timestamp, length: u64) {
+        if then.0 / length == self.window {
+            self.count = self.count.saturating_sub(count);
+        }
+    }
+
+    /// Whole seconds until the window ends, at least one.
+    pub(crate) fn seconds_left(&self, now: Timestamp, length: u64) -> u64 {
+        let end = self.window.saturating_add(1).saturating_mul(length);
+        end.saturating_sub(now.0).div_ceil(SECOND).max(1)
+    }
 }
 
 fn exceeds(count: u64, limit: u64) -> bool {
@@ -109,11 +124,16 @@ pub struct OrderCount {
     pub day: u64,
 }
 
+/// What is done when an address is banned.
+type OnBan = Box<dyn Fn(IpAddr) + Send + Sync>;
+
 /// The counts of all addresses and accounts.
 pub struct Limits {
     config: LimitsConfig,
+    clock: Clock,
     addresses: Table<IpAddr, Address>,
     accounts: Table<AccountId, Account>,
+    on_ban: OnceLock<OnBan>,
 }
 
 impl std::fmt::Debug for Limits {
@@ -126,8 +146,13 @@ impl Limits {
     /// Nothing counted yet.
     #[must_use]
     pub fn new(config: LimitsConfig) -> Self {
+        Self::by(Clock::new(Instant::now), config)
+    }
+
+    fn by(clock: Clock, config: LimitsConfig) -> Self {
         let capacity = config.tracked_max;
-        Self { config, addresses: Table::new(capacity), accounts: Table::new(capacity) }
+        let (addresses, accounts) = (Table::new(capacity), Table::new(capacity));
+        Self { config, clock, addresses, accounts, on_ban: OnceLock::new() }
     }
 
     /// The limits.
@@ -136,15 +161,29 @@ impl Limits {
         &self.config
     }
 
+    /// Has `act` called whenever a ban begins, with the address as [`client`] has it. A second one changes nothing.
+    pub fn on_ban(&self, act: impl Fn(IpAddr) + Send + Sync + 'static) {
+        let _ = self.on_ban.set(Box::new(act));
+    }
+
+    /// The time by which limits count, where the machine's clock shows `now`. It never goes back.
+    #[must_use]
+    pub fn time(&self, now: Timestamp) -> Timestamp {
+        self.clock.read(now)
+    }
+
     /// Counts a request of `weight`; gives the weight used in this minute.
     ///
     /// # Errors
     /// -1003 with 429 over a limit, with 418 while banned.
     pub fn charge(&self, ip: IpAddr, weight: u64, now: Timestamp) -> Result<u64, ApiError> {
-        self.addresses.with(client(ip), now, |address| {
+        let (told, now) = (now, self.clock.read(now));
+        let client = client(ip);
+        let mut begins = false;
+        let charged = self.addresses.with(client, now, |address| {
             address.seen = now;
             if now < address.banned_until {
-                return Err(banned(address.banned_until, now));
+                return Err(banned(address.banned_until, now, told));
             }
             let requests = address.requests.at(now, RAW_WINDOW);
             *requests = requests.saturating_add(1);
@@ -153,9 +192,9 @@ impl Limits {
             *used = used.saturating_add(weight);
             let used = *used;
             let (limit, window, left) = if exceeds(used, self.config.request_weight_1m) {
-                (self.config.request_weight_1m, "1 MINUTE", seconds_left(now, MINUTE))
+                (self.config.request_weight_1m, "1 MINUTE", address.weight.seconds_left(now, MINUTE))
             } else if exceeds(requests, self.config.raw_requests_5m) {
-                (self.config.raw_requests_5m, "5 MINUTES", seconds_left(now, RAW_WINDOW))
+                (self.config.raw_requests_5m, "5 MINUTES", address.requests.seconds_left(now, RAW_WINDOW))
             } else {
                 return Ok(used);
             };
@@ -164,22 +203,38 @@ impl Limits {
             if exceeds(*refusals, self.config.ban_after) {
                 *refusals = 0;
                 let length = BAN_FIRST.saturating_mul(1 << address.bans.min(20)).min(BAN_MAX);
-                address.bans += 1;
+                address.bans = address.bans.saturating_add(1);
                 address.banned_until = Timestamp(now.0.saturating_add(length));
-                return Err(banned(address.banned_until, now));
+                begins = true;
+                return Err(banned(address.banned_until, now, told));
             }
             Err(ApiError::too_much_weight(limit, window, left))
-        })
+        });
+        if begins && let Some(act) = self.on_ban.get() {
+            act(client);
+        }
+        charged
     }
 
-    /// Gives back weight that [`Limits::charge`] counted at `charged`; gives the weight used in this minute.
+    /// Looks whether an address is banned, and counts nothing.
+    ///
+    /// # Errors
+    /// -1003 with 418 while it is.
+    pub fn check_ban(&self, ip: IpAddr, now: Timestamp) -> Result<(), ApiError> {
+        let (told, now) = (now, self.clock.read(now));
+        match self.addresses.get(&client(ip)) {
+            Some(address) if now < address.banned_until => Err(banned(address.banned_until, now, told)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives back weight that [`Limits::charge`] counted when the clock showed `charged`; gives the weight used in this minute.
     pub fn refund(&self, ip: IpAddr, weight: u64, charged: Timestamp, now: Timestamp) -> u64 {
+        let (then, now) = self.then_and_now(charged, now);
         self.addresses.with(client(ip), now, |address| {
-            let used = address.weight.at(now, MINUTE);
-            if charged.0 / MINUTE == now.0 / MINUTE {
-                *used = used.saturating_sub(weight);
-            }
-            *used
+            address.weight.at(now, MINUTE);
+            address.weight.take_back(weight, then, MINUTE);
+            address.weight.count
         })
     }
 
@@ -188,16 +243,17 @@ impl Limits {
     /// # Errors
     /// -1015 with 429 over a limit; the order is not counted then.
     pub fn count_order(&self, account: AccountId, now: Timestamp) -> Result<OrderCount, ApiError> {
+        let now = self.clock.read(now);
         self.accounts.with(account, now, |counts| {
             counts.seen = now;
             let (short, day) = (*counts.short.at(now, ORDER_WINDOW), *counts.day.at(now, DAY));
             let counted = OrderCount { short, day };
             if exceeds(short + 1, self.config.orders_10s) {
-                let left = seconds_left(now, ORDER_WINDOW);
+                let left = counts.short.seconds_left(now, ORDER_WINDOW);
                 return Err(ApiError::too_many_orders(self.config.orders_10s, "10 SECOND", left, counted));
             }
             if exceeds(day + 1, self.config.orders_1d) {
-                let left = seconds_left(now, DAY);
+                let left = counts.day.seconds_left(now, DAY);
                 return Err(ApiError::too_many_orders(self.config.orders_1d, "1 DAY", left, counted));
             }
             counts.short.count = short + 1;
@@ -206,8 +262,19 @@ impl Limits {
         })
     }
 
-    /// Gives back up to `orders`: they traded, or were never placed.
-    pub fn uncount_orders(&self, account: AccountId, orders: u64, now: Timestamp) -> OrderCount {
+    /// Takes back the count of an order that was counted when the clock showed `counted`, and was never placed. Where a window has ended since,
+    /// it ended with that order in it.
+    pub fn order_not_placed(&self, account: AccountId, counted: Timestamp, now: Timestamp) {
+        let (then, now) = self.then_and_now(counted, now);
+        self.accounts.with(account, now, |counts| {
+            counts.short.take_back(1, then, ORDER_WINDOW);
+            counts.day.take_back(1, then, DAY);
+        });
+    }
+
+    /// Gives back up to `orders`, because one of the account's traded for the first time: from the current counts, whenever it was placed.
+    pub fn order_traded(&self, account: AccountId, orders: u64, now: Timestamp) -> OrderCount {
+        let now = self.clock.read(now);
         self.accounts.with(account, now, |counts| {
             for (count, length) in [(&mut counts.short, ORDER_WINDOW), (&mut counts.day, DAY)] {
                 let count = count.at(now, length);
@@ -219,17 +286,27 @@ impl Limits {
 
     /// The weight an address has used in this minute.
     pub fn used_weight(&self, ip: IpAddr, now: Timestamp) -> u64 {
+        let now = self.clock.read(now);
         self.addresses.with(client(ip), now, |address| *address.weight.at(now, MINUTE))
     }
 
     /// The orders an account has placed in the current windows.
     pub fn order_count(&self, account: AccountId, now: Timestamp) -> OrderCount {
-        self.uncount_orders(account, 0, now)
+        self.order_traded(account, 0, now)
+    }
+
+    /// A time that the clock showed earlier, and the one that it shows now, as limits count them.
+    fn then_and_now(&self, then: Timestamp, now: Timestamp) -> (Timestamp, Timestamp) {
+        let passed = now.0.saturating_sub(then.0);
+        let now = self.clock.read(now);
+        (Timestamp(now.0.saturating_sub(passed)), now)
     }
 }
 
-fn banned(until: Timestamp, now: Timestamp) -> ApiError {
-    ApiError::banned(until.millis(), (until.0 - now.0).div_ceil(SECOND))
+/// Clients are told in the time of the machine's clock, which shows `told`.
+fn banned(until: Timestamp, now: Timestamp, told: Timestamp) -> ApiError {
+    let left = until.0.saturating_sub(now.0);
+    ApiError::banned(Timestamp(told.0.saturating_add(left)).millis(), left.div_ceil(SECOND))
 }
 
 /// Who is behind an address: of IPv6, the whole network of 64 bits, which one client has for itself.
@@ -249,7 +326,7 @@ trait Tracked: Copy + Default {
 
 impl Tracked for Address {
     fn is_spent(&self, now: Timestamp) -> bool {
-        now >= self.banned_until && self.requests.window != now.0 / RAW_WINDOW && self.bans == 0
+        now >= self.banned_until && self.requests.window < now.0 / RAW_WINDOW && self.bans == 0
     }
     fn seen(&self) -> Timestamp {
         self.seen.max(self.banned_until)
@@ -258,7 +335,7 @@ impl Tracked for Address {
 
 impl Tracked for Account {
     fn is_spent(&self, now: Timestamp) -> bool {
-        self.day.window != now.0 / DAY
+        self.day.window < now.0 / DAY
     }
     fn seen(&self) -> Timestamp {
         self.seen
@@ -279,8 +356,7 @@ impl<K: Hash + Eq + Copy, V: Tracked> Table<K, V> {
     }
 
     fn with<T>(&self, key: K, now: Timestamp, change: impl FnOnce(&mut V) -> T) -> T {
-        let shard = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
-        let mut shard = self.shards[shard].lock();
+        let mut shard = self.shard(&key).lock();
         if let Some(value) = shard.get_mut(&key) {
             return change(value);
         }
@@ -296,6 +372,14 @@ impl<K: Hash + Eq + Copy, V: Tracked> Table<K, V> {
             shard.retain(|_, value| value.seen() > oldest);
         }
         change(shard.entry(key).or_default())
+    }
+
+    fn get(&self, key: &K) -> Option<V> {
+        self.shard(key).lock().get(key).copied()
+    }
+
+    fn shard(&self, key: &K) -> &Mutex<HashMap<K, V>> {
+        &self.shards[usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0)]
     }
 
     #[cfg(test)]
@@ -314,8 +398,10 @@ mod tests {
         Timestamp(START.0 + seconds * SECOND)
     }
 
+    /// No time passes but what the tests say.
     fn limits(config: LimitsConfig) -> Limits {
-        Limits::new(config)
+        static BEGIN: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+        Limits::by(Clock::new(|| *BEGIN), config)
     }
 
     fn ip(last: u8) -> IpAddr {
@@ -375,7 +461,71 @@ mod tests {
         assert!(limits.count_order(other, later(1)).is_ok());
         assert_eq!(limits.count_order(one, later(10)), Ok(OrderCount { short: 1, day: 3 }));
         assert!(limits.count_order(one, later(20)).unwrap_err().message.contains("per 1 DAY"));
-        assert_eq!(limits.uncount_orders(one, 5, later(20)), OrderCount { short: 0, day: 0 });
+        assert_eq!(limits.order_traded(one, 5, later(20)), OrderCount { short: 0, day: 0 }, "no credit beyond zero");
+    }
+
+    /// A second back, as threads and machines may differ, or a day, as an operator may set a clock.
+    #[test]
+    fn a_time_of_an_earlier_window_counts_in_the_newest() {
+        for back in [1, 10, 60, 300, 86_400] {
+            let config = LimitsConfig {
+                request_weight_1m: 10,
+                raw_requests_5m: 10,
+                orders_10s: 10,
+                orders_1d: 10,
+                ..LimitsConfig::default()
+            };
+            let limits = limits(config);
+            let earlier = Timestamp(later(0).0 - back * SECOND);
+            let mut taken = (0, 0);
+            for _ in 0..20 {
+                for now in [START, earlier] {
+                    taken.0 += u64::from(limits.charge(ip(1), 1, now).is_ok());
+                    taken.1 += u64::from(limits.count_order(AccountId(1001), now).is_ok());
+                    limits.used_weight(ip(1), earlier);
+                    limits.order_count(AccountId(1001), earlier);
+                    limits.order_traded(AccountId(1001), 0, earlier);
+                    limits.refund(ip(1), 0, earlier, earlier);
+                }
+            }
+            assert_eq!(taken, (10, 10), "{back} s back");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_lift_a_ban_or_make_it_longer() {
+        let limits = limits(LimitsConfig { request_weight_1m: 1, ban_after: 1, ..LimitsConfig::default() });
+        let refused = std::iter::repeat_with(|| limits.charge(ip(1), 1, START)).take(3).last();
+        assert_eq!(refused.unwrap().unwrap_err().retry_after, Some(120));
+        let earlier = Timestamp(START.0 - 3_600 * SECOND);
+        let still = limits.charge(ip(1), 1, earlier).unwrap_err();
+        assert_eq!((still.status.as_u16(), still.retry_after), (418, Some(120)));
+        let until = still.message.split_once("until ").unwrap().1.split_once('.').unwrap().0.parse::<u64>().unwrap();
+        assert_eq!(until - earlier.millis(), 120_000, "told by the clock that clients see");
+        assert!(limits.check_ban(ip(1), earlier).is_err() && limits.check_ban(ip(2), earlier).is_ok());
+    }
+
+    #[test]
+    fn an_order_that_is_not_placed_is_taken_back_from_its_own_windows_only() {
+        let limits = limits(LimitsConfig::default());
+        let one = AccountId(1001);
+        assert!(limits.count_order(one, later(9)).is_ok());
+        assert!(limits.count_order(one, later(10)).is_ok());
+        limits.order_not_placed(one, later(9), later(11));
+        assert_eq!(limits.order_count(one, later(11)), OrderCount { short: 1, day: 1 });
+        limits.order_not_placed(one, later(10), later(11));
+        assert_eq!(limits.order_count(one, later(11)), OrderCount { short: 0, day: 0 });
+    }
+
+    #[test]
+    fn whoever_asks_is_told_once_when_a_ban_begins() {
+        let limits = limits(LimitsConfig { request_weight_1m: 1, ban_after: 1, ..LimitsConfig::default() });
+        let (told, bans) = std::sync::mpsc::channel();
+        limits.on_ban(move |address| told.send(address).unwrap());
+        for _ in 0..6 {
+            let _ = limits.charge(ip(7), 1, START);
+        }
+        assert_eq!(bans.try_iter().collect::<Vec<_>>(), [ip(7)]);
     }
 
     #[test]

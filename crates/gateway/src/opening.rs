@@ -115,6 +115,14 @@ fn answered(outcome: Result<String, ApiError>) -> Response<Body> {
 impl Service for Opening {
     const NAME: &'static str = Rest::NAME;
 
+    fn takes_long_uri(&self, request: &Request<Incoming>) -> bool {
+        self.rest.get().is_some_and(|rest| rest.takes_long_uri(request))
+    }
+
+    fn asks_to_leave(&self) -> bool {
+        self.rest.get().is_some_and(Service::asks_to_leave)
+    }
+
     async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<Body> {
         match self.rest.get() {
             Some(rest) => rest.answer(from, request).await,

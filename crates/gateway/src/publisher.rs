@@ -14,11 +14,11 @@
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed, Trade};
+use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed, Party, Trade};
 use crossbook_engine::{Answer, Cause, Event, Events, Routing};
 use crossbook_node::{NotTaken, Outlet};
 use crossbook_types::{OrderId, OrderStatus, PartitionId, RequestNumber, SymbolId, SymbolName};
-use crossbook_views::{AggregateTradeId, Balance, BookTicker, Order, PublicTrade, Views};
+use crossbook_views::{AggregateTrade, Balance, BookTicker, Order, PublicTrade, Views};
 use parking_lot::RwLock;
 
 use crate::app::{Pending, Reply};
@@ -52,7 +52,10 @@ pub struct Publisher {
 struct Touched {
     symbol: SymbolId,
     best: Option<BookTicker>,
-    newest_aggregate: Option<AggregateTradeId>,
+    /// Whether somebody listens for aggregate trades.
+    aggregates: bool,
+    /// The one that the command's last trade is part of. The next trade may be, too.
+    growing: Option<AggregateTrade>,
 }
 
 impl Publisher {
@@ -99,10 +102,14 @@ impl Publisher {
             if self.partition == Routing::REGISTRY {
                 self.board.note(event);
             }
-            if let Event::Traded(trade) = event
-                && is_first_fill_of_maker(views, trade)
-            {
-                self.pending.made_a_market(trade.maker.account, cause.time);
+            if let Event::Traded(trade) = event {
+                self.note_aggregate(views, trade.symbol);
+                if is_first_fill(views, trade, &trade.maker) {
+                    self.pending.made_a_market(trade.maker.account);
+                }
+                if was_triggered(views, trade) && is_first_fill(views, trade, &trade.taker) {
+                    self.pending.took_when_triggered(trade.taker.account);
+                }
             }
             self.note_public(interest, cause, event);
             self.note_private(views, interest, cause, event, &events[at + 1..]);
@@ -130,12 +137,24 @@ impl Publisher {
             return;
         }
         let Some(market) = views.market(symbol) else { return };
-        let newest = || market.aggregate_trades().newest().map_or(AggregateTradeId(0), |newest| newest.id);
         self.touched.push(Touched {
             symbol,
             best: wanted.any(Wanted::BOOK_TICKER).then(|| market.book_ticker()),
-            newest_aggregate: wanted.any(Wanted::AGGREGATES).then(newest),
+            aggregates: wanted.any(Wanted::AGGREGATES),
+            growing: None,
         });
+    }
+
+    /// Takes down the aggregate trade that a trade has ended, if somebody wants to hear of it. The views may forget it before the command is
+    /// over.
+    fn note_aggregate(&mut self, views: &Views, symbol: SymbolId) {
+        let touched = self.touched.iter_mut().find(|touched| touched.symbol == symbol && touched.aggregates);
+        let (Some(touched), Some(market)) = (touched, views.market(symbol)) else { return };
+        let newest = market.aggregate_trades().newest().copied();
+        let ended = std::mem::replace(&mut touched.growing, newest);
+        if let Some(ended) = ended.filter(|ended| newest.is_none_or(|newest| newest.id != ended.id)) {
+            self.batch.public.push(Fact::Aggregate(symbol, ended));
+        }
     }
 
     fn note_public(&mut self, interest: &Interest, cause: Cause, event: &Event) {
@@ -206,12 +225,9 @@ impl Publisher {
 
     /// Takes down what only shows when the command is over.
     fn note_changes(&mut self, views: &Views) {
-        for Touched { symbol, best, newest_aggregate } in self.touched.drain(..) {
+        for Touched { symbol, best, growing, .. } in self.touched.drain(..) {
             let Some(market) = views.market(symbol) else { continue };
-            if let Some(newest) = newest_aggregate {
-                let since = market.aggregate_trades().from(newest.next(), usize::MAX);
-                self.batch.public.extend(since.map(|trade| Fact::Aggregate(symbol, *trade)));
-            }
+            self.batch.public.extend(growing.map(|trade| Fact::Aggregate(symbol, trade)));
             if let Some(before) = best {
                 let after = market.book_ticker();
                 if (before.bid, before.ask) != (after.bid, after.ask) {
@@ -258,10 +274,17 @@ fn order(views: &Views, symbol: SymbolId, order: OrderId) -> Option<Order> {
     views.market(symbol)?.order(order).cloned()
 }
 
-/// Whether the resting order of a trade that was just folded had not traded before.
-fn is_first_fill_of_maker(views: &Views, trade: &Trade) -> bool {
-    let maker = views.market(trade.symbol).and_then(|market| market.order(trade.maker.order));
-    maker.is_some_and(|maker| maker.executed == trade.quantity)
+/// Whether an order of a trade that was just folded had not traded before.
+fn is_first_fill(views: &Views, trade: &Trade, party: &Party) -> bool {
+    let order = views.market(trade.symbol).and_then(|market| market.order(party.order));
+    order.is_some_and(|order| order.executed == trade.quantity)
+}
+
+/// Whether the taker of a trade is an order that waited for its stop price. Other takers' trades are counted with the answers to whoever
+/// placed them.
+fn was_triggered(views: &Views, trade: &Trade) -> bool {
+    let taker = views.market(trade.symbol).and_then(|market| market.order(trade.taker.order));
+    taker.is_some_and(|taker| taker.stop_price.is_some())
 }
 
 /// The order with the status that its last trade gives it. An order by quote amount is known to be filled only when it ends, right
@@ -322,7 +345,6 @@ mod tests {
 
     use super::*;
     use crate::streams::hub::ConnectionKind;
-    use crate::streams::outbox::{Capacity, Outbox};
     use crate::streams::payload::tests::btcusdt;
     use crate::streams::topic::Topic;
 
@@ -339,8 +361,7 @@ mod tests {
         let listed = [market.base, market.quote].map(Event::AssetListed).into_iter();
         events.tell(cause, listed.chain([Event::MarketListed(Box::new(market))]));
         publisher.publish(&mut events);
-        let outbox = Outbox::new(Capacity { messages: 1, bytes: 1_000 }, false);
-        let mut member = hub.connect(ConnectionKind::Streams, Arc::new(outbox));
+        let mut member = hub.connect(ConnectionKind::Streams, [127, 0, 0, 1].into(), hub.budget.outbox(1_000, false));
         member.subscribe(Topic::parse("btcusdt@trade").unwrap(), "btcusdt@trade");
         assert!(hub.interest().market(market.id).any(Wanted::TRADES));
     }

@@ -76,7 +76,7 @@ impl Rest {
         match (page, path) {
             (Some(page), _) => respond(page.content_type, page.content.clone()),
             (None, "/healthz") => respond(JSON, r#"{"status":"ok"}"#),
-            (None, "/readyz") if self.app.is_stopping() => server::respond(&ApiError::shutting_down()),
+            (None, "/readyz") if self.app.is_draining() => server::respond(&ApiError::shutting_down()),
             (None, "/readyz") => respond(JSON, r#"{"status":"ready"}"#),
             (None, _) => server::respond(&ApiError::with_status(
                 StatusCode::NOT_FOUND,
@@ -159,6 +159,15 @@ impl Rest {
 
 impl Service for Rest {
     const NAME: &'static str = "http";
+
+    /// A connection may begin with as many streams as it can have.
+    fn takes_long_uri(&self, request: &Request<Incoming>) -> bool {
+        wants_websocket(request)
+    }
+
+    fn asks_to_leave(&self) -> bool {
+        self.app.is_leaving()
+    }
 
     async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<Body> {
         match operations::by_route(request.method().as_str(), request.uri().path()) {

@@ -6,13 +6,16 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -31,6 +34,14 @@ use crate::tls::Handshakes;
 
 /// How long to wait after the system could not give a connection, mostly for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The longest path and query that there can be: HTTP's library takes no longer ones.
+const URI_BYTES_MAX: usize = u16::MAX as usize - 1;
+/// Room for a request's other lines.
+const HEADERS_BYTES_MAX: usize = 16 * 1024;
+/// When all connections are to end: how long one may be silent that has had an answer before.
+const QUIET: Duration = Duration::from_millis(50);
+/// And how long one that is new has for its handshake, and then for its first request.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// Connections that the system may hold back before they are accepted.
 const BACKLOG: i32 = 1_024;
 
@@ -38,6 +49,16 @@ const BACKLOG: i32 = 1_024;
 pub trait Service: Send + Sync + 'static {
     /// What this listener is called in metrics.
     const NAME: &'static str;
+
+    /// Whether the request's path and query may be as long as they can be, and longer than `uri_bytes_max`.
+    fn takes_long_uri(&self, _request: &Request<Incoming>) -> bool {
+        false
+    }
+
+    /// Whether clients are asked to leave: each answer is the last on its connection.
+    fn asks_to_leave(&self) -> bool {
+        false
+    }
 
     /// Answers one request.
     fn answer(&self, from: IpAddr, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
@@ -61,7 +82,7 @@ impl Listener {
     ///
     /// # Errors
     /// When the system does not say.
-    pub fn local_addr(&self) -> std::io::Result<std::net::SocketAddr> {
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
         self.tcp.local_addr()
     }
 }
@@ -70,7 +91,7 @@ impl Listener {
 ///
 /// # Errors
 /// When the address cannot be listened at.
-pub fn listen(address: std::net::SocketAddr) -> std::io::Result<Listener> {
+pub fn listen(address: SocketAddr) -> std::io::Result<Listener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted venue takes over its address at once.
@@ -81,14 +102,9 @@ pub fn listen(address: std::net::SocketAddr) -> std::io::Result<Listener> {
     Ok(Listener { tcp: TcpListener::from_std(socket.into())?, tls: None })
 }
 
-/// Accepts and serves connections until `stop` turns true. Then it closes what is idle, lets requests under way end within
-/// `shutdown_timeout_ms`, and returns.
-pub async fn serve<S: Service>(
-    listener: Listener,
-    config: ServerConfig,
-    service: Arc<S>,
-    mut stop: watch::Receiver<bool>,
-) {
+/// Accepts and serves connections until `stop` turns true. Then it serves those that were waiting to be accepted, closes what is idle, lets
+/// requests under way end within `shutdown_timeout_ms`, and returns.
+pub async fn serve<S: Service>(listener: Listener, config: ServerConfig, service: Arc<S>, stop: watch::Receiver<bool>) {
     let open = Arc::new(Open::new(S::NAME, &config));
     let config = Arc::new(config);
     let Listener { tcp: listener, tls } = listener;
@@ -96,38 +112,49 @@ pub async fn serve<S: Service>(
         metrics::gauge!("crossbook_tls_certificate_expiry_timestamp_seconds", "listener" => S::NAME)
             .set(expires as f64);
     }
+    let begin = |stream: TcpStream, peer: SocketAddr| {
+        let ip = peer.ip().to_canonical();
+        let Some(place) = Open::enter(&open, ip) else { return };
+        // Answers are small and awaited; none should wait for another to fill a packet.
+        let _ = stream.set_nodelay(true);
+        let (config, service, mut stop, tls) = (Arc::clone(&config), Arc::clone(&service), stop.clone(), tls.clone());
+        tokio::spawn(async move {
+            match tls {
+                None => connection(stream, ip, &config, &*service, &mut stop).await,
+                Some(tls) => {
+                    if let Some(stream) = handshake(&tls, stream, &config, &mut stop).await {
+                        connection(stream, ip, &config, &*service, &mut stop).await;
+                    }
+                }
+            }
+            drop(place);
+        });
+    };
+    let mut stopping = stop.clone();
     loop {
         let accepted = tokio::select! {
-            () = stopped(&mut stop) => break,
+            () = stopped(&mut stopping) => break,
             accepted = listener.accept() => accepted,
         };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
+        match accepted {
+            Ok((stream, peer)) => begin(stream, peer),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 sleep(ACCEPT_PAUSE).await;
-                continue;
             }
-        };
-        let ip = peer.ip().to_canonical();
-        let Some(place) = Open::enter(&open, ip) else { continue };
-        // Answers are small and awaited; none should wait for another to fill a packet.
-        let _ = stream.set_nodelay(true);
-        let (config, service, mut stop) = (Arc::clone(&config), Arc::clone(&service), stop.clone());
-        match tls.clone() {
-            None => tokio::spawn(async move {
-                connection(stream, ip, &config, &*service, &mut stop).await;
-                drop(place);
-            }),
-            Some(tls) => tokio::spawn(async move {
-                if let Some(stream) = handshake(&tls, stream, &config, &mut stop).await {
-                    connection(stream, ip, &config, &*service, &mut stop).await;
-                }
-                drop(place);
-            }),
-        };
+        }
     }
-    drop(listener);
+    // To these clients they are open: closing the listener would cut them off.
+    if let Ok(listener) = listener.into_std() {
+        for _ in 0..BACKLOG {
+            let Ok((stream, peer)) = listener.accept() else { break };
+            if stream.set_nonblocking(true).is_ok()
+                && let Ok(stream) = TcpStream::from_std(stream)
+            {
+                begin(stream, peer);
+            }
+        }
+    }
     let all_closed = async {
         while !open.counts.lock().is_empty() {
             sleep(Duration::from_millis(5)).await;
@@ -146,13 +173,17 @@ async fn handshake(
     stop: &mut watch::Receiver<bool>,
 ) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
     let patience = Duration::from_millis(config.handshake_timeout_ms);
+    let stopped_before = async {
+        stopped(stop).await;
+        sleep(FIRST_REQUEST).await;
+    };
     let failure = tokio::select! {
-        () = stopped(stop) => return None,
         made = timeout(patience, tls.acceptor.accept(stream)) => match made {
             Ok(Ok(stream)) => return Some(stream),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "it was not made in time".to_owned(),
         },
+        () = stopped_before => "it was not made before the end".to_owned(),
     };
     metrics::counter!("crossbook_tls_handshakes_failed_total").increment(1);
     tracing::debug!(failure, "a TLS handshake failed");
@@ -167,29 +198,65 @@ pub async fn connection<S: Service>(
     service: &S,
     stop: &mut watch::Receiver<bool>,
 ) {
-    let answer = service_fn(|request: Request<Incoming>| async move {
-        if request.uri().path_and_query().is_some_and(|text| text.as_str().len() > config.uri_bytes_max) {
-            let message = format!("The path and query may have at most {} bytes.", config.uri_bytes_max);
-            return Ok::<_, Infallible>(respond(&ApiError::with_status(StatusCode::URI_TOO_LONG, -1000, message)));
+    let (asked, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let stopping = stop.clone();
+    let answer = service_fn(|request: Request<Incoming>| {
+        asked.fetch_add(1, Relaxed);
+        let (answered, stopping) = (&answered, &stopping);
+        async move {
+            let mut response = checked(request, ip, config, service).await;
+            let leaves = service.asks_to_leave() || *stopping.borrow();
+            // Whoever is banned is disconnected. What goes on by another protocol is closed by that.
+            if response.status() == StatusCode::IM_A_TEAPOT
+                || leaves && response.status() != StatusCode::SWITCHING_PROTOCOLS
+            {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            answered.fetch_add(1, Relaxed);
+            Ok::<_, Infallible>(response)
         }
-        let from = client_ip(ip, &request, config);
-        Ok(service.answer(from, request).await)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(config.header_read_timeout_ms))
-        .max_buf_size(config.uri_bytes_max.max(8 * 1024) * 2)
+        .max_buf_size(config.uri_bytes_max.max(URI_BYTES_MAX) + HEADERS_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), answer)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     // A connection that ends with an error was cut off or hung up; nobody is left to tell.
     tokio::select! {
-        _ = connection.as_mut() => {}
-        () = stopped(stop) => {
-            connection.as_mut().graceful_shutdown();
-            let _ = timeout(Duration::from_millis(config.shutdown_timeout_ms), connection).await;
+        _ = connection.as_mut() => return,
+        () = stopped(stop) => {}
+    }
+    // From here on each answer ends the connection. A request may be on its way, and on a new connection surely is.
+    let patience = if answered.load(Relaxed) == 0 { FIRST_REQUEST } else { QUIET };
+    if timeout(patience, connection.as_mut()).await.is_ok() {
+        return;
+    }
+    if asked.load(Relaxed) > answered.load(Relaxed) {
+        let rest = Duration::from_millis(config.shutdown_timeout_ms).saturating_sub(patience);
+        if timeout(rest, connection.as_mut()).await.is_ok() {
+            return;
         }
     }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(QUIET, connection).await;
+}
+
+/// Answers a request that is not too long.
+async fn checked<S: Service>(
+    request: Request<Incoming>,
+    ip: IpAddr,
+    config: &ServerConfig,
+    service: &S,
+) -> Response<Body> {
+    let most = if service.takes_long_uri(&request) { URI_BYTES_MAX } else { config.uri_bytes_max };
+    if request.uri().path_and_query().is_some_and(|text| text.as_str().len() > most) {
+        let message = format!("The path and query may have at most {most} bytes.");
+        return respond(&ApiError::with_status(StatusCode::URI_TOO_LONG, -1000, message));
+    }
+    let from = client_ip(ip, &request, config);
+    service.answer(from, request).await
 }
 
 /// Waits until it is time to stop, or nobody is left who could say so.
@@ -252,7 +319,7 @@ fn client_ip(peer: IpAddr, request: &Request<Incoming>, config: &ServerConfig) -
 /// Connections that are open, by address; an IPv6 network of 64 bits counts as one.
 struct Open {
     counts: Mutex<HashMap<IpAddr, usize>>,
-    total: std::sync::atomic::AtomicUsize,
+    total: AtomicUsize,
     total_max: usize,
     per_ip_max: usize,
     gauge: metrics::Gauge,
@@ -263,7 +330,7 @@ impl Open {
     fn new(listener: &'static str, config: &ServerConfig) -> Self {
         Self {
             counts: Mutex::default(),
-            total: std::sync::atomic::AtomicUsize::new(0),
+            total: AtomicUsize::new(0),
             total_max: config.connections_max,
             per_ip_max: config.connections_per_ip_max,
             gauge: metrics::gauge!("crossbook_connections", "listener" => listener),
@@ -273,7 +340,6 @@ impl Open {
 
     /// A place for one more connection, if there is one.
     fn enter(open: &Arc<Self>, ip: IpAddr) -> Option<Place> {
-        use std::sync::atomic::Ordering::Relaxed;
         let ip = limits::client(ip);
         let mut counts = open.counts.lock();
         let of_ip = counts.get(&ip).copied().unwrap_or(0);
@@ -303,7 +369,7 @@ impl Drop for Place {
                 counts.remove(&self.ip);
             }
         }
-        self.open.total.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        self.open.total.fetch_sub(1, Relaxed);
         self.open.gauge.decrement(1.0);
     }
 }

@@ -20,6 +20,7 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
 pub mod attempts;
+pub mod budget;
 pub mod feed;
 pub mod frames;
 pub mod gathered;
@@ -40,7 +41,6 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::ws_api;
 use hub::ConnectionKind;
-use outbox::{Capacity, Outbox};
 use session::StreamSession;
 use socket::Upgrade;
 use topic::Topic;
@@ -64,12 +64,12 @@ pub struct Config {
     pub pong_timeout_ms: u64,
     /// Milliseconds after which any connection is closed.
     pub lifetime_ms: u64,
-    /// Most messages that wait for one client; beyond it the client is cut off.
-    pub outbox_messages_max: usize,
+    /// Milliseconds that a client may leave what waits for it unread; then it is cut off.
+    pub unread_timeout_ms: u64,
     /// Most bytes that wait for one client; beyond it the client is cut off.
-    pub outbox_bytes_max: usize,
-    /// Milliseconds that one write to a client may take.
-    pub write_timeout_ms: u64,
+    pub unread_bytes_max: usize,
+    /// Most bytes that wait for all clients together, each message counted once; beyond it those are cut off who have not read for longest.
+    pub unread_bytes_total_max: usize,
     /// Most connections at once.
     pub connections_max: usize,
     /// Most attempts of one address to open a connection, within `attempts_window_ms`.
@@ -91,23 +91,15 @@ impl Default for Config {
             ping_interval_ms: 20_000,
             pong_timeout_ms: 60_000,
             lifetime_ms: 24 * 60 * 60 * 1_000,
-            outbox_messages_max: 8_192,
-            outbox_bytes_max: 4 * 1024 * 1024,
-            write_timeout_ms: 10_000,
+            unread_timeout_ms: 10_000,
+            unread_bytes_max: 256 * 1024 * 1024,
+            unread_bytes_total_max: 512 * 1024 * 1024,
             connections_max: 10_000,
             attempts_max: 300,
             attempts_window_ms: 5 * 60 * 1_000,
             requests_in_flight_max: 128,
             account_subscriptions_max: 1_000,
         }
-    }
-}
-
-impl Config {
-    /// The most that may wait for one client.
-    #[must_use]
-    pub fn outbox_capacity(&self) -> Capacity {
-        Capacity { messages: self.outbox_messages_max, bytes: self.outbox_bytes_max }
     }
 }
 
@@ -161,8 +153,8 @@ pub fn open(app: &Arc<App>, ip: IpAddr, upgrade: Upgrade, names: &[String], comb
         let message = format!("Too many streams; a connection can have at most {}.", config.streams_max);
         return ApiError::bad_request(-1128, message).into_response();
     }
-    let outbox = Arc::new(Outbox::new(config.outbox_capacity(), combined));
-    let mut session = StreamSession::new(app.hub.connect(ConnectionKind::Streams, outbox), config.streams_max);
+    let outbox = app.hub.budget.outbox(config.unread_bytes_max, combined);
+    let mut session = StreamSession::new(app.hub.connect(ConnectionKind::Streams, ip, outbox), config.streams_max);
     session.subscribe(names);
     upgrade.grant(session, socket::Limits::of_streams(config))
 }
@@ -170,10 +162,13 @@ pub fn open(app: &Arc<App>, ip: IpAddr, upgrade: Upgrade, names: &[String], comb
 /// Counts an attempt to open a connection.
 ///
 /// # Errors
-/// When the address has made too many, or too many connections are open.
+/// When the address is banned or has made too many, or too many connections are open.
 pub fn admit(app: &App, ip: IpAddr) -> Result<(), ApiError> {
     let config = &app.config.streams;
-    let mut admitted = app.hub.attempts.admit(ip, app.now(), config.attempts_max, config.attempts_window_ms);
+    let now = app.now();
+    app.limits.check_ban(ip, now)?;
+    let time = app.limits.time(now);
+    let mut admitted = app.hub.attempts.admit(ip, time, config.attempts_max, config.attempts_window_ms);
     if app.hub.connections() >= config.connections_max {
         admitted = Err(FULL_RETRY_SECONDS);
     }

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use axum::response::{IntoResponse, Response};
 use crossbook_types::{AccountId, ApiKeyId, Timestamp};
+use http::StatusCode;
 use serde_json::{Value, json};
 use tungstenite::Utf8Bytes;
 
@@ -24,7 +25,7 @@ use crate::error::ApiError;
 use crate::operations::{self, Caller, Operation};
 use crate::parameters::Parameters;
 use crate::streams::hub::{ConnectionKind, Membership, user_envelope};
-use crate::streams::outbox::Outbox;
+use crate::streams::outbox::{Closing, Outbox};
 use crate::streams::socket::{Session as _, Upgrade};
 use crate::streams::{self, socket};
 use crate::user_stream;
@@ -46,18 +47,19 @@ pub fn open(app: &Arc<App>, ip: IpAddr, upgrade: Upgrade, return_rate_limits: Op
         return refused.into_response();
     }
     let config = &app.config.streams;
-    let outbox = Arc::new(Outbox::new(config.outbox_capacity(), false));
+    let outbox = app.hub.budget.outbox(config.unread_bytes_max, false);
     let session = ApiSession {
-        membership: app.hub.connect(ConnectionKind::Api, outbox),
+        membership: app.hub.connect(ConnectionKind::Api, ip, outbox),
         app: Arc::clone(app),
         ip,
         connected: now,
         logon: None,
+        revoked: false,
         return_rate_limits: return_rate_limits.unwrap_or(true),
         subscriptions_made: 0,
         logon_subscription: None,
     };
-    upgrade.grant(session, socket::Limits::of_api(config))
+    upgrade.grant(session, socket::Limits::of_api(config, app.config.reply_timeout_ms))
 }
 
 /// A key that signed a logon.
@@ -75,6 +77,8 @@ struct ApiSession {
     ip: IpAddr,
     connected: Timestamp,
     logon: Option<Logon>,
+    /// Whether the present request has ended the logon, because its key is not valid any more.
+    revoked: bool,
     return_rate_limits: bool,
     subscriptions_made: u32,
     /// The subscription that ends with the logon.
@@ -95,7 +99,7 @@ impl socket::Session for ApiSession {
                 let envelope = Envelope::new(id, self.return_rate_limits);
                 let now = self.app.now();
                 let error = self.app.limits.charge(self.ip, 1, now).err().unwrap_or(error);
-                self.outbox().push(envelope.error(&error, &Usage::default(), now));
+                self.refuse(&envelope, &error, &Usage::default(), now);
                 return None;
             }
         };
@@ -122,7 +126,7 @@ impl ApiSession {
     ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
         if let Err(error) = self.app.admit(operation, self.ip, now) {
             self.app.rejections.count(operation, &error);
-            self.outbox().push(envelope.error(&error, &Usage::of(&self.app, self.ip, None), now));
+            self.refuse(&envelope, &error, &Usage::of(&self.app, self.ip, None), now);
             return None;
         }
         let parameters = request.parameters();
@@ -134,7 +138,7 @@ impl ApiSession {
             Ok(caller) => caller,
             Err(error) => {
                 self.app.rejections.count(operation, &error);
-                outbox.push(envelope.error(&error, &Usage::of(&app, ip, None), now));
+                self.refuse(&envelope, &error, &Usage::of(&app, ip, None), now);
                 return None;
             }
         };
@@ -201,7 +205,7 @@ impl ApiSession {
             }
             _ => {
                 drop(registry);
-                self.logon = None;
+                (self.logon, self.revoked) = (None, true);
                 Err(ApiError::key_rejected())
             }
         }
@@ -253,7 +257,21 @@ impl ApiSession {
             Ok(Some(result)) => self.outbox().push(envelope.result(&result.to_string(), &usage)),
             // The answer is on its way already, ahead of the first event.
             Ok(None) => {}
-            Err(error) => self.outbox().push(envelope.error(&error, &usage, now)),
+            Err(error) => self.refuse(envelope, &error, &usage, now),
+        }
+    }
+
+    /// Answers with an error. Where the key of the logon has been revoked, that is what the answer is about, and not the request, so it has
+    /// no id; whoever is banned is disconnected.
+    fn refuse(&mut self, envelope: &Envelope, error: &ApiError, usage: &Usage, now: Timestamp) {
+        let text = if std::mem::take(&mut self.revoked) {
+            envelope.without_id().error(error, usage, now)
+        } else {
+            envelope.error(error, usage, now)
+        };
+        self.outbox().push(text);
+        if error.status == StatusCode::IM_A_TEAPOT {
+            self.outbox().close(Closing::Banned);
         }
     }
 

@@ -117,6 +117,7 @@ impl Program {
         let mut command = process::dying_with_us(self.binary.clone());
         command
             .args(&self.arguments)
+            .env(process::NO_DRAIN.0, process::NO_DRAIN.1)
             .envs(self.environment.iter().map(|(key, value)| (*key, value)))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)

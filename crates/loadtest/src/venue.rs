@@ -59,7 +59,11 @@ impl LocalVenue {
         let output = File::options().create(true).append(true).open(&log)?;
         let mut command = process::dying_with_us(binary.to_owned());
         command.args(["serve", "--http", &http.to_string(), "--admin", &admin.to_string(), "--data"]).arg(&data);
-        command.env("CROSSBOOK_ADMIN_TOKEN", &token).envs(NO_LIMITS).envs(settings.iter().copied());
+        command
+            .env("CROSSBOOK_ADMIN_TOKEN", &token)
+            .env(process::NO_DRAIN.0, process::NO_DRAIN.1)
+            .envs(NO_LIMITS)
+            .envs(settings.iter().copied());
         // A group of its own: Ctrl-C is for whoever measures, who has things to ask before it ends.
         command.process_group(0).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let running = Running::start("venue", command)?;

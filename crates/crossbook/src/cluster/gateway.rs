@@ -12,7 +12,7 @@ use crossbook_gateway::opening::Opening;
 use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::rest::Rest;
 use crossbook_gateway::streams::{Hub, feed};
-use crossbook_gateway::{App, Board, Pending, auth, server};
+use crossbook_gateway::{App, Board, Pending, auth, shutdown};
 use crossbook_node::cluster::Gate;
 use crossbook_node::cluster::gate::{self, Behind, LaneState, Running, Start, Venue as Place};
 use crossbook_node::cluster::moment::{self, Kept as _};
@@ -23,7 +23,6 @@ use crossbook_store::{History, Progress};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
 use crossbook_views::Views;
 use secrecy::SecretString;
-use tokio::sync::watch;
 
 use super::books::Books;
 use super::{Error, Site};
@@ -32,6 +31,7 @@ use crate::folded::Folded;
 use crate::metrics::Exposition;
 use crate::secrets::{self, Absent};
 use crate::tally::Tally;
+use crate::venue::Server;
 use crate::{Failure, command, logging, metrics, output, pages, serve, venue};
 
 /// How often the tables are asked at most how far they have come.
@@ -57,8 +57,7 @@ pub fn run(options: command::cluster::Gateway) -> Result<(), Failure> {
         let stop = serve::stop_requested(|| ())?;
         serve::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
         let gateway = Gateway::start(&config, &site, token, recorder)?;
-        stop.await;
-        gateway.stop().await?;
+        gateway.stop(stop.await.drain(&config)).await?;
         Ok(())
     })
 }
@@ -68,8 +67,8 @@ struct Gateway {
     app: Arc<App>,
     running: Running,
     feed: JoinHandle<()>,
-    servers: Vec<tokio::task::JoinHandle<()>>,
-    stop_servers: watch::Sender<bool>,
+    clients: Server,
+    operator: Server,
 }
 
 /// A partition as the gateway begins with it.
@@ -112,18 +111,12 @@ impl Gateway {
         // Also what listens last is told at once.
         let certificate = venue::certificate("gateway.tls", &config.gateway.tls)?;
         let bounds = &config.gateway.server;
-        // Should the start fail, the sender goes and so do the servers.
-        let (stop_servers, stop) = watch::channel(false);
+        // Should the start fail, the servers go, too.
         let front = Arc::new(Front::default());
-        let admin = venue::listen_for_admin(config)?;
-        let admin_server =
-            serve::spawn_vital("the admin API", server::serve(admin, bounds.clone(), Arc::clone(&front), stop.clone()));
+        let operator = Server::start("the admin API", venue::listen_for_admin(config)?, bounds, Arc::clone(&front));
         let opening = Arc::new(Opening::new(Box::new(Books::of(site))));
         let http = venue::listen(config.http)?.secured(certificate);
-        let http_server = serve::spawn_vital(
-            "the client API",
-            server::serve(http, bounds.clone(), Arc::clone(&opening), stop.clone()),
-        );
+        let clients = Server::start("the client API", http, bounds, Arc::clone(&opening));
 
         let source = site.servers.next_gateway()?;
         let begun = tokio::task::block_in_place(|| begin(site))?;
@@ -170,7 +163,7 @@ impl Gateway {
             let every = config.history.batch_delay().max(WATCH_EVERY_MIN);
             serve::spawn_vital(
                 "the task that watches the history",
-                crossbook_store::watch(database, progress, every, stop.clone()),
+                crossbook_store::watch(database, progress, every, operator.stop.subscribe()),
             );
             history
         });
@@ -178,15 +171,18 @@ impl Gateway {
         let app = App::new(config.gateway.clone(), board, pending, hub, Box::new(entrance), key, history);
         let app = Arc::new(app);
         opening.open(Rest::new(Arc::clone(&app), pages::all()));
-        let servers = vec![http_server, admin_server];
         front.open(Admin::new(Arc::clone(&app), token, Box::new(move || recorder.render())));
         tracing::info!(http = %config.http, admin = %config.admin, source = source.0, "the gateway is open");
-        Ok(Self { app, running, feed, servers, stop_servers })
+        Ok(Self { app, running, feed, clients, operator })
     }
 
-    /// Stops in order: new requests are refused, those under way are answered, connections end.
-    async fn stop(self) -> Result<(), Error> {
-        tracing::info!("stopping: new requests are refused");
+    /// Stops in order: clients are served for as long as it `drain`s, then asked to leave; what they have asked is answered, and their connections
+    /// end. The admin address answers until then.
+    async fn stop(self, drain: std::time::Duration) -> Result<(), Error> {
+        shutdown::drain(&self.app, drain).await;
+        tracing::info!("stopping: connections are closed");
+        let Server { serving, stop } = self.clients;
+        shutdown::close(&self.app, &stop, serving).await.map_err(|_| venue::Error::Disorder)?;
         self.app.stop();
         let patience = std::time::Duration::from_millis(self.app.config.reply_timeout_ms);
         let answered = async {
@@ -197,16 +193,12 @@ impl Gateway {
         let _ = tokio::time::timeout(patience, answered).await;
         let running = self.running;
         running.refuse();
-        self.app.hub.shut_down(self.app.now());
-        let _ = self.stop_servers.send(true);
-        for server in self.servers {
-            server.await.map_err(|_| venue::Error::Disorder)?;
-        }
         let ended = tokio::task::spawn_blocking(move || {
             running.stop();
             self.feed.join()
         });
         ended.await.map_err(|_| venue::Error::Disorder)?.map_err(|_| venue::Error::Disorder)?;
+        self.operator.stop().await?;
         tracing::info!("stopped");
         Ok(())
     }

@@ -16,6 +16,9 @@ const BATCH_ROWS_MAX: usize = 1_700;
 /// The longest time from one batch to the next, in microseconds: a second.
 const BATCH_INTERVAL_MAX: u64 = 1_000_000;
 
+/// The longest time that a gateway drains, in milliseconds: ten minutes.
+const DRAIN_MAX: u64 = 600_000;
+
 /// Refuses what would make a venue useless.
 ///
 /// # Errors
@@ -45,9 +48,9 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
         ("gateway.streams.ping_interval_ms", streams.ping_interval_ms, 1),
         ("gateway.streams.pong_timeout_ms", streams.pong_timeout_ms, 1),
         ("gateway.streams.lifetime_ms", streams.lifetime_ms, 1),
-        ("gateway.streams.outbox_messages_max", wide(streams.outbox_messages_max), 1),
-        ("gateway.streams.outbox_bytes_max", wide(streams.outbox_bytes_max), wide(MESSAGE_BYTES_MIN)),
-        ("gateway.streams.write_timeout_ms", streams.write_timeout_ms, 1),
+        ("gateway.streams.unread_timeout_ms", streams.unread_timeout_ms, 1),
+        ("gateway.streams.unread_bytes_max", wide(streams.unread_bytes_max), wide(MESSAGE_BYTES_MIN)),
+        ("gateway.streams.unread_bytes_total_max", wide(streams.unread_bytes_total_max), wide(MESSAGE_BYTES_MIN)),
         ("gateway.streams.attempts_max", u64::from(streams.attempts_max), 1),
         ("gateway.streams.attempts_window_ms", streams.attempts_window_ms, 1),
         ("gateway.streams.requests_in_flight_max", wide(streams.requests_in_flight_max), 1),
@@ -102,6 +105,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
             BATCH_INTERVAL_MAX,
             "orders would take longer than that",
         ),
+        ("gateway.server.drain_ms", server.drain_ms, DRAIN_MAX, "whoever stops the process would kill it first"),
     ];
     for (key, value, most, why) in at_most {
         if value > most {
@@ -153,6 +157,7 @@ mod tests {
         "gateway.limits.orders_1d",
         "gateway.limits.ban_after",
         "gateway.history_wait_ms",
+        "gateway.server.drain_ms",
         "gateway.server.shutdown_timeout_ms",
         "cluster.gate.retry_ms",
         "cluster.gate.retry_delay_max_ms",
@@ -225,7 +230,11 @@ mod tests {
 
     #[test]
     fn what_would_be_too_much_is_refused() {
-        for (key, most) in [("history.batch_rows_max", 1_700), ("node.batch_interval_us", 1_000_000)] {
+        for (key, most) in [
+            ("history.batch_rows_max", 1_700),
+            ("node.batch_interval_us", 1_000_000),
+            ("gateway.server.drain_ms", 600_000),
+        ] {
             let with = |value| {
                 let mut config = with(key, value);
                 config.node.queue_wait_max_ms = 0;

@@ -128,6 +128,10 @@ const WORDS: &[(&str, &str)] = &[
         "gateway.server.trusted_proxies",
         "Networks of proxies that are believed when they say in X-Forwarded-For for whom they ask.",
     ),
+    (
+        "gateway.server.drain_ms",
+        "After SIGTERM, how long /readyz says no before clients are asked to leave; for a load balancer to see it. 0: at once.",
+    ),
     ("gateway.server.shutdown_timeout_ms", "How long requests under way get when the server stops."),
     ("gateway.tls", "TLS on the client API, HTTPS and WSS. Read once, when the process starts."),
     (
@@ -159,9 +163,15 @@ const WORDS: &[(&str, &str)] = &[
     ("gateway.streams.ping_interval_ms", "Time between two pings to the client."),
     ("gateway.streams.pong_timeout_ms", "Time after which a ping without its pong closes the connection."),
     ("gateway.streams.lifetime_ms", "Time after which any connection is closed."),
-    ("gateway.streams.outbox_messages_max", "Messages that wait for one client; beyond it the client is cut off."),
-    ("gateway.streams.outbox_bytes_max", "Bytes that wait for one client; beyond it the client is cut off."),
-    ("gateway.streams.write_timeout_ms", "How long one write to a client may take."),
+    (
+        "gateway.streams.unread_timeout_ms",
+        "How long a client may leave all that waits for it unread; then it is cut off.",
+    ),
+    ("gateway.streams.unread_bytes_max", "Bytes that wait for one client; beyond it the client is cut off."),
+    (
+        "gateway.streams.unread_bytes_total_max",
+        "Bytes that wait for all clients, each message counted once; beyond it whoever is furthest behind is cut off.",
+    ),
     ("gateway.streams.attempts_max", "Connections that one address may try to open within attempts_window_ms."),
     ("gateway.streams.attempts_window_ms", "Time over which attempts are counted."),
     (

@@ -24,6 +24,8 @@ pub fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crossbook"));
     // Nothing of the developer's own environment reaches it.
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    // No load balancer has to see that it ends.
+    command.env("CROSSBOOK_GATEWAY__SERVER__DRAIN_MS", "0");
     command
 }
 

@@ -29,7 +29,7 @@ pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
 /// 400 that says which character is not allowed.
 pub(super) fn new_name(field: &str, name: &str) -> Result<(), ApiError> {
     let leads_back = |c: char| c.to_uppercase().eq([c]) && c.to_lowercase().flat_map(char::to_uppercase).eq([c]);
-    match name.chars().find(|&c| !c.is_ascii() && !(c.is_alphanumeric() && leads_back(c))) {
+    match name.chars().find(|&c| !(c.is_ascii() || c.is_alphanumeric() && leads_back(c))) {
         None => Ok(()),
         Some(c) => Err(invalid(format!(
             "{field} has the character {c:?}; beyond ASCII, letters without a capital of their own and digits are allowed."

@@ -9,7 +9,7 @@ use crossbook_types::{
 };
 
 use super::{Outcome, Request};
-use crate::app::Reply;
+use crate::app::{ORDERS_BACK_FOR_TAKERS, Reply};
 use crate::error::ApiError;
 use crate::render::{self, Detail};
 use crate::secret::random_name;
@@ -28,13 +28,13 @@ pub(super) async fn place(request: &Request<'_>) -> Result<Outcome, ApiError> {
         Err(error) => {
             // An order with an unknown outcome may be in the book, so it stays counted.
             if error.code != ApiError::timeout().code {
-                app.limits.uncount_orders(order.account, 1, caller.now);
+                app.limits.order_not_placed(order.account, caller.now, app.now());
             }
             return Err(error);
         }
     };
     if !reply.fills.is_empty() {
-        orders = app.limits.uncount_orders(order.account, 1, caller.now);
+        orders = app.limits.order_traded(order.account, ORDERS_BACK_FOR_TAKERS, app.now());
     }
     app.orders_accepted.increment(1);
     let json = render::placed(&market, &reply, detail).ok_or_else(ApiError::internal)?;

@@ -92,17 +92,17 @@ fn filters(out: &mut String, market: &Market) {
         });
     };
     filter("PRICE_FILTER", &|o| {
-        let price_max = Price(readable(f.price_max.0.into(), market.tick_size));
+        let price_max = Price(readable(f.price_max.0, market.tick_size));
         o.price("minPrice", market, f.price_min).price("maxPrice", market, price_max);
         o.price("tickSize", market, Price(1));
     });
     filter("LOT_SIZE", &|o| {
-        let quantity_max = Quantity(readable(f.quantity_max.0.into(), market.step_size));
+        let quantity_max = Quantity(readable(f.quantity_max.0, market.step_size));
         o.quantity("minQty", market, f.quantity_min).quantity("maxQty", market, quantity_max);
         o.decimal("stepSize", market.step_size, 8);
     });
     filter("MARKET_LOT_SIZE", &|o| {
-        let quantity_max = Quantity(readable(f.market_quantity_max.0.into(), market.step_size));
+        let quantity_max = Quantity(readable(f.market_quantity_max.0, market.step_size));
         o.quantity("minQty", market, f.quantity_min).quantity("maxQty", market, quantity_max);
         o.decimal("stepSize", market.step_size, 8);
     });

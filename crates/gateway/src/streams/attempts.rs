@@ -1,4 +1,5 @@
-//! How often each address has opened a WebSocket connection lately. Windows are aligned to the clock, like all limits of the API.
+//! How often each address has opened a WebSocket connection lately. Windows are aligned to the clock, like all limits of the API, and like
+//! theirs none begins twice: a time of an earlier window counts in the newest.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -33,10 +34,11 @@ impl Attempts {
         let window_millis = window_millis.max(1);
         let window = now.millis() / window_millis;
         let mut counted = self.counted.lock();
-        if counted.window != window {
+        if window > counted.window {
             *counted = Counted { window, ..Counted::default() };
         }
-        let wait_seconds = (window_millis - now.millis() % window_millis).div_ceil(1_000);
+        let end = counted.window.saturating_add(1).saturating_mul(window_millis);
+        let wait_seconds = end.saturating_sub(now.millis()).div_ceil(1_000).max(1);
         if counted.by_address.len() >= ADDRESSES_MAX && !counted.by_address.contains_key(&ip) {
             return Err(wait_seconds);
         }
@@ -63,6 +65,14 @@ mod tests {
         assert_eq!(attempts.admit(one, at(12_500), 2, 10_000), Err(8));
         assert_eq!(attempts.admit(other, at(12_500), 2, 10_000), Ok(()));
         assert_eq!(attempts.admit(one, at(20_000), 2, 10_000), Ok(()));
+    }
+
+    #[test]
+    fn a_time_of_an_earlier_window_counts_in_the_newest() {
+        let attempts = Attempts::default();
+        let admit = |millis| attempts.admit(IpAddr::from([127, 0, 0, 1]), Timestamp::from_millis(millis), 2, 10_000);
+        assert_eq!((admit(20_000), admit(19_900)), (Ok(()), Ok(())));
+        assert_eq!((admit(20_000), admit(19_900)), (Err(10), Err(11)));
     }
 
     /// Or whoever has one would be let in as often as it has addresses, and would fill the table for everybody else.

@@ -1,6 +1,6 @@
 //! The thread that turns facts into messages, one for all partitions. Their publishers hand it what somebody wants to hear; real-time streams go out at
 //! once, the others when their time comes, drawn from the views. It never waits for a client: a message is put into the outboxes of
-//! its subscribers, and who does not empty theirs is cut off. So what limits it is only its own work, and if that is ever too
+//! its subscribers, and who does not read is cut off. So what limits it is only its own work, and if that is ever too
 //! slow the publishers wait for it, and orders queue up where their number is bounded and refused where it is reached.
 //!
 //! What waits for it is told in one go: the messages of one stream are framed together and put into each outbox once. So the busier it is, the
@@ -312,7 +312,6 @@ fn lag(time: Timestamp) -> f64 {
 mod tests {
     use super::*;
     use crate::streams::hub::ConnectionKind;
-    use crate::streams::outbox::{Capacity, Outbox};
     use crate::streams::payload::tests::btcusdt;
     use crossbook_views::{Limits, Views};
     use std::sync::mpsc;
@@ -322,8 +321,8 @@ mod tests {
         let hub = Arc::new(Hub::new());
         let mut feed = Feed::new(Arc::clone(&hub), Arc::new(Board::single(Views::new(Limits::default()))));
         let market = btcusdt();
-        let outbox = Outbox::new(Capacity { messages: 10, bytes: 10_000 }, false);
-        let mut member = hub.connect(ConnectionKind::Streams, Arc::new(outbox));
+        let outbox = hub.budget.outbox(10_000, false);
+        let mut member = hub.connect(ConnectionKind::Streams, [127, 0, 0, 1].into(), outbox);
         for name in ["btcusdt@bookTicker", "btcusdt@aggTrade"] {
             member.subscribe(Topic::parse(name).unwrap(), name);
         }
@@ -332,15 +331,10 @@ mod tests {
         feed.take(told(1, vec![Fact::Market(Box::new(market)), best(1), best(2)]));
         feed.take(told(2, vec![best(3)]));
         feed.tell();
-        let mut taken = Vec::new();
-        member.outbox().take(&mut taken);
-        let [frames] = &taken[..] else { panic!("{taken:?}") };
-        let updates: Vec<_> = frames.texts().iter().map(|text| text[..6].to_owned()).collect();
+        let updates: Vec<_> = member.outbox().taken().iter().map(|text| text[..6].to_owned()).collect();
         assert_eq!(updates, [r#"{"u":1"#, r#"{"u":2"#, r#"{"u":3"#]);
-        taken.clear();
         feed.tell();
-        member.outbox().take(&mut taken);
-        assert!(taken.is_empty(), "told once");
+        assert!(member.outbox().taken().is_empty(), "told once");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! order never waits for a message to many subscribers.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,12 +13,13 @@ use crossbook_types::{AccountId, ApiKeyId, SymbolId, SymbolName, Timestamp};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::attempts::Attempts;
+use super::budget::Budget;
 use super::frames::Frames;
 use super::interest::{Interest, Wanted};
 use super::outbox::{Closing, Outbox};
 use super::payload;
 use super::topic::{Kind, Pace, Topic};
-use crate::user_stream;
+use crate::{limits, user_stream};
 
 /// A connection, for as long as it is open.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -48,6 +50,8 @@ impl ConnectionKind {
 pub struct Hub {
     /// How often each address has opened a connection lately.
     pub attempts: Attempts,
+    /// What waits to be read by all connections together.
+    pub budget: Arc<Budget>,
     directory: Mutex<Directory>,
     interest: RwLock<Interest>,
     next_connection: AtomicU64,
@@ -60,7 +64,31 @@ struct Directory {
     /// Streams that somebody subscribed to since the feed last asked.
     fresh: Vec<Topic>,
     accounts: HashMap<AccountId, Vec<UserListener>>,
-    connections: HashMap<ConnectionId, (ConnectionKind, Arc<Outbox>)>,
+    connections: HashMap<ConnectionId, Connection>,
+    /// When it was announced that the venue is about to stop, if it was.
+    announced: Option<Timestamp>,
+    /// Whether all connections are to close.
+    closing: bool,
+}
+
+#[derive(Debug)]
+struct Connection {
+    kind: ConnectionKind,
+    /// As [`limits::client`] has it.
+    client: IpAddr,
+    outbox: Arc<Outbox>,
+}
+
+impl Connection {
+    /// Tells the client that the venue is about to stop.
+    fn announce(&self, at: Timestamp) {
+        let raw = payload::server_shutdown(at);
+        self.outbox.push(match self.kind {
+            ConnectionKind::Streams if self.outbox.combined() => payload::combined("!serverShutdown", &raw),
+            ConnectionKind::Streams => raw,
+            ConnectionKind::Api => format!("{{\"event\":{raw}}}"),
+        });
+    }
 }
 
 #[derive(Debug)]
@@ -99,10 +127,20 @@ impl Hub {
         self.interest.read()
     }
 
-    /// A connection is open.
-    pub fn connect(self: &Arc<Self>, kind: ConnectionKind, outbox: Arc<Outbox>) -> Membership {
+    /// A connection from that address is open.
+    pub fn connect(self: &Arc<Self>, kind: ConnectionKind, ip: IpAddr, outbox: Arc<Outbox>) -> Membership {
         let id = ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed));
-        self.directory.lock().connections.insert(id, (kind, Arc::clone(&outbox)));
+        let connection = Connection { kind, client: limits::client(ip), outbox: Arc::clone(&outbox) };
+        {
+            let mut directory = self.directory.lock();
+            if let Some(at) = directory.announced {
+                connection.announce(at);
+            }
+            if directory.closing {
+                outbox.close(Closing::Stopping);
+            }
+            directory.connections.insert(id, connection);
+        }
         metrics::gauge!("crossbook_connections_open", "kind" => kind.as_str()).increment(1.0);
         Membership { hub: Arc::clone(self), id, kind, outbox, topics: Vec::new(), accounts: Vec::new() }
     }
@@ -113,20 +151,28 @@ impl Hub {
         self.directory.lock().connections.len()
     }
 
-    /// Asks all connections to close: each gets a notice that the venue is stopping, then is closed.
-    pub fn shut_down(&self, now: Timestamp) {
-        let raw = payload::server_shutdown(now);
-        let combined = Frames::from(payload::combined("!serverShutdown", &raw));
-        let api = Frames::from(format!("{{\"event\":{raw}}}"));
-        let raw = Frames::from(raw);
-        for (kind, outbox) in self.directory.lock().connections.values() {
-            outbox.push(match kind {
-                ConnectionKind::Streams if outbox.combined() => combined.clone(),
-                ConnectionKind::Streams => raw.clone(),
-                ConnectionKind::Api => api.clone(),
-            });
-            outbox.close(Closing::Stopping);
+    /// Closes the connections of an address, as [`limits::client`] has it, because it is banned.
+    pub fn disconnect(&self, client: IpAddr) {
+        for connection in self.directory.lock().connections.values().filter(|connection| connection.client == client) {
+            connection.outbox.close(Closing::Banned);
         }
+    }
+
+    /// Tells all connections, also those that open from now on, that the venue is about to stop. A second time changes nothing.
+    pub fn announce_shutdown(&self, now: Timestamp) {
+        let mut directory = self.directory.lock();
+        if directory.announced.is_none() {
+            directory.announced = Some(now);
+            directory.connections.values().for_each(|connection| connection.announce(now));
+        }
+    }
+
+    /// Asks all connections to close, once they have been told that the venue is about to stop and what they asked is answered.
+    pub fn shut_down(&self, now: Timestamp) {
+        self.announce_shutdown(now);
+        let mut directory = self.directory.lock();
+        directory.closing = true;
+        directory.connections.values().for_each(|connection| connection.outbox.close(Closing::Stopping));
     }
 
     /// The subscribed streams that `chosen` picks.
@@ -221,23 +267,21 @@ impl Hub {
 /// Frames messages once, and once more for each name that they are wrapped under, and puts them into the outboxes of all listeners.
 /// Returns how many messages that made.
 fn share(listeners: &[Listener], payloads: &[String]) -> usize {
-    let mut raw: Option<Frames> = None;
-    let mut combined: Option<(&str, Frames)> = None;
+    let mut raw: Option<Vec<Frames>> = None;
+    let mut combined: Vec<(&str, Vec<Frames>)> = Vec::new();
     for listener in listeners {
         let frames = if listener.outbox.combined() {
-            match &combined {
-                Some((name, frames)) if **name == *listener.name => frames.clone(),
-                _ => {
-                    let wrapped: Vec<_> = payloads.iter().map(|text| payload::combined(&listener.name, text)).collect();
-                    let frames = Frames::of(&wrapped);
-                    combined = Some((&listener.name, frames.clone()));
-                    frames
-                }
-            }
+            let known = combined.iter().position(|(name, _)| **name == *listener.name);
+            let at = known.unwrap_or_else(|| {
+                let wrapped: Vec<_> = payloads.iter().map(|text| payload::combined(&listener.name, text)).collect();
+                combined.push((&listener.name, Frames::parts_of(&wrapped)));
+                combined.len() - 1
+            });
+            &combined[at].1
         } else {
-            raw.get_or_insert_with(|| Frames::of(payloads)).clone()
+            raw.get_or_insert_with(|| Frames::parts_of(payloads))
         };
-        listener.outbox.push(frames);
+        listener.outbox.push_all(frames);
     }
     listeners.len() * payloads.len()
 }
@@ -255,7 +299,8 @@ pub struct Membership {
     id: ConnectionId,
     kind: ConnectionKind,
     outbox: Arc<Outbox>,
-    topics: Vec<Topic>,
+    /// Streams, by the names under which the client subscribed to them; one stream may have several.
+    topics: Vec<(Topic, Arc<str>)>,
     accounts: Vec<(u32, AccountId)>,
 }
 
@@ -266,16 +311,17 @@ impl Membership {
         &self.outbox
     }
 
-    /// Subscribes to a stream, under the name the client used. Twice is as good as once.
+    /// Subscribes to a stream under a name; its messages come once under each. The same name twice is as good as once.
     pub fn subscribe(&mut self, topic: Topic, name: &str) {
-        if self.topics.contains(&topic) {
+        if self.topics.iter().any(|(_, known)| **known == *name) {
             return;
         }
-        self.topics.push(topic);
+        let name: Arc<str> = name.into();
+        self.topics.push((topic, Arc::clone(&name)));
         let mut directory = self.hub.directory.lock();
         directory.topics.entry(topic).or_default().push(Listener {
             connection: self.id,
-            name: name.into(),
+            name,
             outbox: Arc::clone(&self.outbox),
         });
         if !directory.fresh.contains(&topic) {
@@ -287,17 +333,17 @@ impl Membership {
         subscriptions("market").increment(1.0);
     }
 
-    /// Ends a subscription to a stream. Without one, nothing happens.
-    pub fn unsubscribe(&mut self, topic: Topic) {
-        let Some(at) = self.topics.iter().position(|known| *known == topic) else { return };
-        self.topics.swap_remove(at);
-        self.leave(topic);
+    /// Ends a subscription under a name. Without one, nothing happens.
+    pub fn unsubscribe(&mut self, name: &str) {
+        let Some(at) = self.topics.iter().position(|(_, known)| **known == *name) else { return };
+        let (topic, name) = self.topics.swap_remove(at);
+        self.leave(topic, &name);
     }
 
-    fn leave(&self, topic: Topic) {
+    fn leave(&self, topic: Topic, name: &str) {
         let mut directory = self.hub.directory.lock();
         if let Some(listeners) = directory.topics.get_mut(&topic) {
-            listeners.retain(|listener| listener.connection != self.id);
+            listeners.retain(|listener| listener.connection != self.id || *listener.name != *name);
             if listeners.is_empty() {
                 directory.topics.remove(&topic);
             }
@@ -350,8 +396,8 @@ impl Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        for topic in std::mem::take(&mut self.topics) {
-            self.leave(topic);
+        for (topic, name) in std::mem::take(&mut self.topics) {
+            self.leave(topic, &name);
         }
         for (subscription, account) in std::mem::take(&mut self.accounts) {
             self.leave_account(subscription, account);
@@ -368,17 +414,15 @@ fn subscriptions(kind: &'static str) -> metrics::Gauge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::streams::outbox::Capacity;
+
+    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn join(hub: &Arc<Hub>, combined: bool) -> Membership {
-        let outbox = Outbox::new(Capacity { messages: 10, bytes: 1_000 }, combined);
-        hub.connect(ConnectionKind::Streams, Arc::new(outbox))
+        hub.connect(ConnectionKind::Streams, HOME, hub.budget.outbox(1_000, combined))
     }
 
     fn received(member: &Membership) -> Vec<String> {
-        let mut taken = Vec::new();
-        member.outbox().take(&mut taken);
-        taken.iter().flat_map(Frames::texts).collect()
+        member.outbox().taken()
     }
 
     fn topic(name: &str) -> Topic {
@@ -403,8 +447,30 @@ mod tests {
         );
         assert!(received(&other).is_empty());
         drop(combined);
-        raw.unsubscribe(trades);
+        raw.unsubscribe("btcusdt@trade");
         assert_eq!(hub.tell(&trades, || panic!("written for nobody")), 0);
+    }
+
+    #[test]
+    fn a_stream_is_told_under_each_name_that_it_was_subscribed_to_by() {
+        let hub = Arc::new(Hub::new());
+        let mut members = [true, false, true].map(|combined| join(&hub, combined));
+        let depth = topic("btcusdt@depth");
+        for member in &mut members {
+            for name in ["btcusdt@depth", "btcusdt@depth@1000ms", "btcusdt@depth"] {
+                member.subscribe(depth, name);
+            }
+        }
+        assert_eq!(hub.tell(&depth, || "{}".into()), 6);
+        let both =
+            ["btcusdt@depth", "btcusdt@depth@1000ms"].map(|name| format!(r#"{{"stream":"{name}","data":{{}}}}"#));
+        assert_eq!((received(&members[0]), received(&members[2])), (both.to_vec(), both.to_vec()));
+        assert_eq!(received(&members[1]), ["{}", "{}"]);
+        members[0].unsubscribe("btcusdt@depth");
+        hub.tell(&depth, || "{}".into());
+        assert_eq!(received(&members[0]), both[1..]);
+        drop(members);
+        assert!(hub.topics(|_| true).is_empty());
     }
 
     #[test]
@@ -464,5 +530,31 @@ mod tests {
         assert_eq!(received(&raw), [r#"{"e":"serverShutdown","E":5}"#]);
         assert_eq!(received(&combined), [r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":5}}"#]);
         assert_eq!(raw.outbox().closing(), Some(Closing::Stopping));
+    }
+
+    #[test]
+    fn whoever_comes_while_the_venue_is_about_to_stop_is_told_so_too() {
+        let hub = Arc::new(Hub::new());
+        let early = join(&hub, false);
+        hub.announce_shutdown(Timestamp::from_millis(5));
+        let late = join(&hub, false);
+        hub.announce_shutdown(Timestamp::from_millis(6));
+        for member in [&early, &late] {
+            assert_eq!(received(member), [r#"{"e":"serverShutdown","E":5}"#]);
+            assert_eq!(member.outbox().closing(), None);
+        }
+        hub.shut_down(Timestamp::from_millis(7));
+        let last = join(&hub, false);
+        assert!([&early, &late, &last].iter().all(|member| member.outbox().closing() == Some(Closing::Stopping)));
+    }
+
+    #[test]
+    fn a_banned_address_is_disconnected_and_nobody_else() {
+        let hub = Arc::new(Hub::new());
+        let from = |ip: &str| hub.connect(ConnectionKind::Api, ip.parse().unwrap(), hub.budget.outbox(10, false));
+        let (banned, also, other) = (from("2001:db8::1"), from("2001:db8::2"), from("2001:db8:0:1::1"));
+        hub.disconnect(limits::client("2001:db8::3".parse().unwrap()));
+        assert_eq!([&banned, &also].map(|member| member.outbox().closing()), [Some(Closing::Banned); 2]);
+        assert_eq!(other.outbox().closing(), None);
     }
 }

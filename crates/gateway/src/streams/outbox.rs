@@ -1,29 +1,33 @@
 //! What waits to be sent to one connection. Whoever has something to tell puts it in and goes on; nobody waits for a client.
-//! A client that reads more slowly than it is written to fills its outbox, and is then cut off.
+//!
+//! A burst may be long, and a client that reads gets all of it. What waits for one that does not is bounded twice, by a number of bytes for
+//! each and by one for all together ([`Budget`]); past either the client is cut off. That it has not read for too long, its connection
+//! finds out while it writes.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::frames::Frames;
+use super::budget::Budget;
+use super::frames::{Frames, TOGETHER_BYTES_MAX};
+
+/// When more waits than this, it is written before more is read.
+const LARGE: usize = 4 * TOGETHER_BYTES_MAX;
 
 /// Why a connection is to be closed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Closing {
-    /// The client did not read fast enough.
+    /// The client did not read fast enough; what waits is dropped.
     TooSlow,
-    /// The venue is stopping; what waits is still sent.
+    /// Its address is banned; what waits is still sent.
+    Banned,
+    /// The venue is stopping; what waits, and answers to what was asked before, is still sent.
     Stopping,
-}
-
-/// The most that may wait for one client.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Capacity {
-    /// Messages.
-    pub messages: usize,
-    /// Bytes of all messages together, as they go over the wire.
-    pub bytes: usize,
 }
 
 /// A bounded queue of text messages towards one client.
@@ -32,24 +36,30 @@ pub struct Outbox {
     waiting: Mutex<Waiting>,
     /// Told when something was put in, or the connection is to be closed.
     changed: Notify,
-    capacity: Capacity,
+    budget: Arc<Budget>,
+    bytes_max: usize,
     /// Whether market data is wrapped with the name of its stream.
     combined: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
-    frames: Vec<Frames>,
-    messages: usize,
+    /// What is put in, and when it was.
+    frames: VecDeque<(Instant, Frames)>,
+    /// What is being written.
+    in_hand: Vec<Frames>,
+    /// When the first of these was put in.
+    in_hand_since: Option<Instant>,
+    /// The bytes of both.
     bytes: usize,
     closing: Option<Closing>,
 }
 
 impl Outbox {
-    /// An empty outbox.
-    #[must_use]
-    pub fn new(capacity: Capacity, combined: bool) -> Self {
-        Self { waiting: Mutex::default(), changed: Notify::new(), capacity, combined: AtomicBool::new(combined) }
+    /// An empty outbox for at most `bytes_max`, which count on the budget. See [`Budget::outbox`].
+    pub(super) fn new(budget: Arc<Budget>, bytes_max: usize, combined: bool) -> Self {
+        let (waiting, changed) = (Mutex::default(), Notify::new());
+        Self { waiting, changed, budget, bytes_max, combined: AtomicBool::new(combined) }
     }
 
     /// Whether market data goes out wrapped with the name of its stream.
@@ -66,26 +76,44 @@ impl Outbox {
     /// Puts messages in. If they do not fit, everything that waits is dropped and the connection will be closed. After that,
     /// messages are dropped.
     pub fn push(&self, frames: impl Into<Frames>) {
-        let frames = frames.into();
+        self.push_all(&[frames.into()]);
+    }
+
+    /// Puts several messages in, in this order. See [`Outbox::push`].
+    pub fn push_all(&self, all: &[Frames]) {
+        let now = Instant::now();
         let mut waiting = self.waiting.lock();
-        if waiting.closing.is_some() {
+        if waiting.closing == Some(Closing::TooSlow) {
             return;
         }
         let was_empty = waiting.frames.is_empty();
-        let messages = waiting.messages.saturating_add(frames.messages());
-        let bytes = waiting.bytes.saturating_add(frames.bytes());
-        let fits = messages <= self.capacity.messages && bytes <= self.capacity.bytes;
-        if fits {
-            (waiting.messages, waiting.bytes) = (messages, bytes);
-            waiting.frames.push(frames);
-        } else {
-            *waiting = Waiting { closing: Some(Closing::TooSlow), ..Waiting::default() };
-            metrics::counter!("crossbook_stream_slow_consumers_total").increment(1);
+        for frames in all {
+            frames.hold(&self.budget);
+            waiting.bytes = waiting.bytes.saturating_add(frames.bytes());
+            waiting.frames.push_back((now, frames.clone()));
         }
+        let fits = waiting.bytes <= self.bytes_max;
         drop(waiting);
-        if was_empty || !fits {
+        if !fits {
+            self.cut_off();
+        } else if was_empty {
             self.changed.notify_one();
         }
+        self.budget.keep();
+    }
+
+    /// Drops everything that waits and has the connection closed, because its client does not read.
+    pub(super) fn cut_off(&self) {
+        let dropped = {
+            let mut waiting = self.waiting.lock();
+            if waiting.closing == Some(Closing::TooSlow) {
+                return;
+            }
+            std::mem::replace(&mut *waiting, Waiting { closing: Some(Closing::TooSlow), ..Waiting::default() })
+        };
+        drop(dropped);
+        self.budget.count_cut_off();
+        self.changed.notify_one();
     }
 
     /// Asks for the connection to be closed.
@@ -100,25 +128,62 @@ impl Outbox {
         self.waiting.lock().closing
     }
 
-    /// Whether half of what may wait does: the next message may be one too many.
+    /// Whether so much waits that it should be written before more is read.
     #[must_use]
-    pub fn is_half_full(&self) -> bool {
-        let waiting = self.waiting.lock();
-        waiting.messages > self.capacity.messages / 2 || waiting.bytes > self.capacity.bytes / 2
+    pub fn is_large(&self) -> bool {
+        self.waiting.lock().bytes > LARGE
     }
 
-    /// Takes everything that waits into `frames`, which must be empty and whose room is used for what comes next.
-    pub fn take(&self, frames: &mut Vec<Frames>) -> Option<Closing> {
-        debug_assert!(frames.is_empty());
-        let mut waiting = self.waiting.lock();
-        std::mem::swap(&mut waiting.frames, frames);
-        (waiting.messages, waiting.bytes) = (0, 0);
-        waiting.closing
+    /// Since when the client has left something unread, if it has.
+    pub(super) fn unread_since(&self) -> Option<Instant> {
+        let waiting = self.waiting.lock();
+        waiting.in_hand_since.or_else(|| waiting.frames.front().map(|(since, _)| *since))
+    }
+
+    /// Begins to write: gives the next messages, `bytes_max` at most, or one message that is longer. They count as waiting until
+    /// [`Outbox::written`]. There are none when nothing waits.
+    #[must_use]
+    pub fn begin(&self, bytes_max: usize) -> Bytes {
+        let mut guard = self.waiting.lock();
+        let waiting = &mut *guard;
+        let mut bytes = 0;
+        while let Some((since, frames)) = waiting.frames.front() {
+            bytes += frames.bytes();
+            if bytes > bytes_max && !waiting.in_hand.is_empty() {
+                break;
+            }
+            waiting.in_hand_since.get_or_insert(*since);
+            waiting.in_hand.extend(waiting.frames.pop_front().map(|(_, frames)| frames));
+        }
+        Frames::join(&waiting.in_hand)
+    }
+
+    /// What was begun is written.
+    pub fn written(&self) {
+        let written = {
+            let mut waiting = self.waiting.lock();
+            let written = std::mem::take(&mut waiting.in_hand);
+            waiting.in_hand_since = None;
+            waiting.bytes -= written.iter().map(Frames::bytes).sum::<usize>();
+            if !waiting.frames.is_empty() || waiting.closing.is_some() {
+                self.changed.notify_one();
+            }
+            written
+        };
+        drop(written);
     }
 
     /// Returns when something may have been put in, or the connection is to be closed. May return without a reason.
     pub async fn changed(&self) {
         self.changed.notified().await;
+    }
+
+    /// Everything that waits, taken out, as a client reads it.
+    #[cfg(test)]
+    pub fn taken(&self) -> Vec<String> {
+        let mut waiting = self.waiting.lock();
+        waiting.bytes = 0;
+        waiting.frames.drain(..).flat_map(|(_, frames)| frames.texts()).collect()
     }
 }
 
@@ -126,66 +191,79 @@ impl Outbox {
 mod tests {
     use super::*;
 
-    fn outbox(messages: usize, bytes: usize) -> Outbox {
-        Outbox::new(Capacity { messages, bytes }, false)
-    }
-
-    #[test]
-    fn is_half_full_by_messages_or_by_bytes() {
-        let texts = |text: &str, count: usize, outbox: &Outbox| (0..count).for_each(|_| outbox.push(text.to_owned()));
-        let (many, long) = (outbox(10, 10_000), outbox(1_000, 100));
-        texts("a", 5, &many);
-        assert!(!many.is_half_full() && !long.is_half_full());
-        texts("a", 1, &many);
-        texts(&"a".repeat(60), 1, &long);
-        assert!(many.is_half_full() && long.is_half_full());
-        taken(&long);
-        assert!(!long.is_half_full());
-    }
-
-    fn taken(outbox: &Outbox) -> (Option<Closing>, Vec<String>) {
-        let mut frames = Vec::new();
-        let closing = outbox.take(&mut frames);
-        (closing, frames.iter().flat_map(Frames::texts).collect())
+    fn outbox(bytes_max: usize) -> Arc<Outbox> {
+        Arc::new(Budget::default()).outbox(bytes_max, false)
     }
 
     #[test]
     fn what_is_put_in_comes_out_in_order() {
-        let outbox = outbox(10, 100);
+        let outbox = outbox(100);
         outbox.push("a");
         outbox.push(Frames::of(["b", "c"]));
-        assert_eq!(taken(&outbox), (None, vec!["a".into(), "b".into(), "c".into()]));
-        assert_eq!(taken(&outbox), (None, vec![]));
+        assert_eq!(outbox.taken(), ["a", "b", "c"]);
+        assert!(outbox.taken().is_empty());
+    }
+
+    #[test]
+    fn what_is_written_at_a_time_is_bounded_but_for_a_message_that_is_longer() {
+        let outbox = outbox(1_000);
+        // Each takes two bytes more for the head of its frame.
+        for text in ["12345678", "12345678", "12345678", &"x".repeat(100), "y"] {
+            outbox.push(text);
+        }
+        let mut written = Vec::new();
+        loop {
+            let bytes = outbox.begin(25);
+            if bytes.is_empty() {
+                break;
+            }
+            written.push(bytes.len());
+            outbox.written();
+        }
+        assert_eq!(written, [20, 10, 102, 3]);
+        assert_eq!(outbox.unread_since(), None);
     }
 
     #[test]
     fn a_full_outbox_is_cut_off_once_and_for_all() {
         // Each message takes three bytes: its own and the head of its frame.
-        for outbox in [outbox(3, 100), outbox(100, 9)] {
-            outbox.push("a");
-            outbox.push(Frames::of(["b", "c"]));
-            assert_eq!(outbox.closing(), None);
-            outbox.push("d");
-            outbox.push("e");
-            assert_eq!(taken(&outbox), (Some(Closing::TooSlow), vec![]));
-        }
+        let outbox = outbox(9);
+        outbox.push("a");
+        outbox.push(Frames::of(["b", "c"]));
+        assert_eq!(outbox.closing(), None);
+        outbox.push("d");
+        outbox.push("e");
+        assert_eq!(outbox.closing(), Some(Closing::TooSlow));
+        assert!(outbox.taken().is_empty() && outbox.begin(100).is_empty());
     }
 
     #[test]
-    fn what_was_taken_leaves_room() {
-        let outbox = outbox(1, 3);
+    fn what_is_being_written_takes_room_until_it_is_written() {
+        let outbox = outbox(6);
         for _ in 0..3 {
             outbox.push("a");
-            assert_eq!(taken(&outbox), (None, vec!["a".into()]));
+            assert_eq!(outbox.begin(100).len(), 3);
+            outbox.push("b");
+            assert!(outbox.unread_since().is_some());
+            outbox.written();
+            assert_eq!(outbox.taken(), ["b"]);
         }
+        outbox.push("a");
+        let _ = outbox.begin(100);
+        outbox.push("b");
+        outbox.push("c");
+        assert_eq!(outbox.closing(), Some(Closing::TooSlow));
+        outbox.written();
     }
 
     #[test]
-    fn what_waits_is_still_sent_when_the_venue_stops() {
-        let outbox = outbox(2, 100);
+    fn what_waits_is_still_sent_when_the_venue_stops_and_so_are_answers() {
+        let outbox = outbox(100);
         outbox.push("a");
         outbox.close(Closing::Stopping);
         outbox.push("b");
-        assert_eq!(taken(&outbox), (Some(Closing::Stopping), vec!["a".into()]));
+        assert_eq!((outbox.closing(), outbox.taken()), (Some(Closing::Stopping), vec!["a".into(), "b".into()]));
+        outbox.cut_off();
+        assert_eq!(outbox.closing(), Some(Closing::TooSlow), "who does not read is not waited for then either");
     }
 }

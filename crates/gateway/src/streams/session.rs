@@ -45,10 +45,8 @@ impl StreamSession {
 
     fn unsubscribe(&mut self, names: &[String]) {
         for name in names {
-            let Some(Some(topic)) = self.names.remove(name) else { continue };
-            // A stream can have two names; it ends with the last.
-            if !self.names.values().any(|other| *other == Some(topic)) {
-                self.membership.unsubscribe(topic);
+            if self.names.remove(name).flatten().is_some() {
+                self.membership.unsubscribe(name);
             }
         }
     }
@@ -99,20 +97,16 @@ impl Session for StreamSession {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::streams::frames::Frames;
     use crate::streams::hub::{ConnectionKind, Hub};
-    use crate::streams::outbox::Capacity;
 
     fn session(hub: &Arc<Hub>, streams_max: usize) -> StreamSession {
-        let outbox = Outbox::new(Capacity { messages: 100, bytes: 100_000 }, false);
-        StreamSession::new(hub.connect(ConnectionKind::Streams, Arc::new(outbox)), streams_max)
+        let outbox = hub.budget.outbox(100_000, false);
+        StreamSession::new(hub.connect(ConnectionKind::Streams, [127, 0, 0, 1].into(), outbox), streams_max)
     }
 
     fn ask(session: &mut StreamSession, text: &str) -> Value {
         session.receive(text.into());
-        let mut frames = Vec::new();
-        session.outbox().take(&mut frames);
-        let answers: Vec<_> = frames.iter().flat_map(Frames::texts).collect();
+        let answers = session.outbox().taken();
         assert_eq!(answers.len(), 1);
         serde_json::from_str(&answers[0]).unwrap()
     }

@@ -1,12 +1,14 @@
 //! A WebSocket connection, from the upgrade to its end: reads the client's messages, writes what waits in the outbox, keeps the
-//! connection alive with pings, and ends it when the client is too slow, too loud, silent, or simply has been there for a day.
+//! connection alive with pings, and ends it when the client does not read, is too loud, silent, or simply has been there for a day.
 //!
 //! One task does all of it. Work that a message starts (a request to the venue) goes on beside the reading of the next, up to a
-//! bound; then reading pauses, and the client feels it.
+//! bound; then reading pauses, and the client feels it. A burst is written in parts, and between them the client is listened to.
+//!
+//! However a connection ends, but for a client that is gone or does not read, what was asked before is answered, and then each side has
+//! the other's close frame.
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,22 +21,22 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt as _;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tungstenite::{Message, Utf8Bytes};
 
 use super::Config;
-use super::frames::Frames;
+use super::frames::TOGETHER_BYTES_MAX;
 use super::outbox::{Closing, Outbox};
 use crate::error::ApiError;
 
-/// How long a client gets to say goodbye.
+/// How long a client gets to answer a close frame.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// Bytes that are handed to the system at a time, but for a longer message.
-const WRITE_BYTES_MAX: usize = 64 * 1024;
+/// How long it may take at the end to write what still waits.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Bytes that are read at a time from a client of streams, which says little. The library fills its buffer with zeros before every reading, also
 /// when there is nothing to read; with its own choice, 128 KiB, that took three tenths of the gateway's time with a thousand subscribers.
 const STREAMS_READ_BYTES: usize = 4 * 1024;
@@ -42,6 +44,10 @@ const STREAMS_READ_BYTES: usize = 4 * 1024;
 const API_READ_BYTES: usize = 16 * 1024;
 /// Messages that are read before what they were answered with is written; fewer where that is long.
 const READ_BEFORE_WRITING_MAX: usize = 8;
+/// Requests that were sent before the connection is closed, and are still taken.
+const READ_AT_END_MAX: usize = 1_024;
+/// A client that says nothing for so long has nothing more on its way.
+const QUIET: Duration = Duration::from_millis(50);
 
 /// The connection's side of the conversation.
 pub trait Session: Send + 'static {
@@ -64,8 +70,12 @@ pub struct Limits {
     ping_interval: Duration,
     pong_timeout: Duration,
     lifetime: Duration,
-    write_timeout: Duration,
+    unread_timeout: Duration,
     in_flight_max: usize,
+    /// How long answers to what was asked before the end are waited for.
+    answers_timeout: Duration,
+    /// Whether nothing is read while much waits to be written: what is asked makes more of it.
+    written_first: bool,
     read_bytes: usize,
 }
 
@@ -79,18 +89,23 @@ impl Limits {
             ping_interval: Duration::from_millis(config.ping_interval_ms.max(1)),
             pong_timeout: Duration::from_millis(config.pong_timeout_ms),
             lifetime: Duration::from_millis(config.lifetime_ms),
-            write_timeout: Duration::from_millis(config.write_timeout_ms),
+            unread_timeout: Duration::from_millis(config.unread_timeout_ms),
             in_flight_max: 1,
+            answers_timeout: Duration::ZERO,
+            written_first: false,
             read_bytes: STREAMS_READ_BYTES,
         }
     }
 
-    /// Those of connections to the WebSocket API: requests are bounded by their weight instead of their number.
+    /// Those of connections to the WebSocket API: requests are bounded by their weight instead of their number. Every request has
+    /// its answer within `reply_timeout_ms`.
     #[must_use]
-    pub fn of_api(config: &Config) -> Self {
+    pub fn of_api(config: &Config, reply_timeout_ms: u64) -> Self {
         Self {
             messages_per_second_max: None,
             in_flight_max: config.requests_in_flight_max.max(1),
+            answers_timeout: Duration::from_millis(reply_timeout_ms) + GOODBYE,
+            written_first: true,
             read_bytes: API_READ_BYTES,
             ..Self::of_streams(config)
         }
@@ -140,7 +155,7 @@ impl Upgrade {
 /// A WebSocket connection. The library reads, and writes what the protocol says by itself; messages are framed already and go past it.
 struct Socket {
     stream: WebSocketStream<TokioIo<Upgraded>>,
-    /// What is being written. Its beginning may be the middle of a message.
+    /// What is being written. Its beginning may be the middle of a message, and then the library must not be asked for anything.
     unsent: Bytes,
 }
 
@@ -149,54 +164,60 @@ impl Socket {
         self.stream.next().await
     }
 
-    /// Writes all of these. If it is stopped on the way, [`Socket::send`] ends what was begun and drops the rest.
-    async fn write(&mut self, frames: &[Frames]) -> Result<(), tungstenite::Error> {
-        let mut rest = frames;
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fit = rest.iter().take_while(|frames| {
-                bytes += frames.bytes();
-                bytes <= WRITE_BYTES_MAX
-            });
-            let (now, later) = rest.split_at(fit.count().max(1));
-            rest = later;
-            // What the library has begun to write comes first.
-            self.stream.flush().await?;
-            self.unsent = Frames::join(now);
-            self.finish().await?;
-        }
-        Ok(())
+    /// Writes whole messages. A client that takes no byte for `patience` is too slow.
+    async fn write(&mut self, frames: Bytes, patience: Duration) -> Result<(), End> {
+        // What the library has begun to write comes first.
+        within(patience, self.stream.flush()).await?;
+        self.unsent = frames;
+        self.finish(patience).await
     }
 
-    /// Writes frames ahead of what the library has to say, which is its answer to a client's goodbye: nothing may come after that.
-    async fn write_ahead(&mut self, frames: &[Frames]) -> Result<(), tungstenite::Error> {
-        self.finish().await?;
-        self.unsent = Frames::join(frames);
-        self.finish().await
+    /// Writes messages ahead of what the library has to say, which is its answer to a client's goodbye: nothing may come after that.
+    async fn write_ahead(&mut self, frames: Bytes, patience: Duration) -> Result<(), End> {
+        self.unsent = frames;
+        self.finish(patience).await
     }
 
     /// Writes what is left of what was begun.
-    async fn finish(&mut self) -> Result<(), tungstenite::Error> {
+    async fn finish(&mut self, patience: Duration) -> Result<(), End> {
         while !self.unsent.is_empty() {
-            match self.stream.get_mut().write(&self.unsent).await? {
-                0 => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+            match within(patience, self.stream.get_mut().write(&self.unsent)).await? {
+                0 => return Err(End::Lost),
                 written => self.unsent.advance(written),
             }
         }
-        Ok(self.stream.get_mut().flush().await?)
+        within(patience, self.stream.get_mut().flush()).await
     }
 
     /// Sends a message of the protocol's own.
-    async fn send(&mut self, message: Message) -> Result<(), tungstenite::Error> {
-        self.finish().await?;
-        self.stream.send(message).await
+    async fn send(&mut self, message: Message, patience: Duration) -> Result<(), End> {
+        self.finish(patience).await?;
+        within(patience, self.stream.send(message)).await
+    }
+
+    /// Ends the connection below the protocol. What the client still sends is read and thrown away, because the system takes back what was
+    /// written, the close frame with it, where a connection is closed on bytes that nobody has read.
+    async fn hang_up(&mut self) {
+        let stream = self.stream.get_mut();
+        let _ = stream.shutdown().await;
+        let mut thrown_away = [0; STREAMS_READ_BYTES];
+        while let Ok(1..) = stream.read(&mut thrown_away).await {}
+    }
+}
+
+/// Waits for a step of writing, for as long as a client may leave everything unread.
+async fn within<T, E>(patience: Duration, step: impl Future<Output = Result<T, E>>) -> Result<T, End> {
+    match timeout(patience, step).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(_)) => Err(End::Lost),
+        Err(_) => Err(End::TooSlow),
     }
 }
 
 /// Why a connection ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum End {
-    /// The client is gone, or reads nothing.
+    /// The client is gone.
     Lost,
     /// The client has said goodbye.
     Closed,
@@ -204,11 +225,28 @@ enum End {
     TooLoud,
     TooLong,
     Silent,
+    /// It is no text in UTF-8.
+    NotText,
+    /// It is not what the protocol says.
+    Unlawful,
     Lifetime,
+    Banned,
     Stopping,
 }
 
 impl End {
+    /// After a client sent what the library does not take.
+    fn of_error(error: &tungstenite::Error) -> Self {
+        match error {
+            tungstenite::Error::Capacity(_) => Self::TooLong,
+            tungstenite::Error::Utf8(_) => Self::NotText,
+            tungstenite::Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => Self::Lost,
+            tungstenite::Error::Protocol(_) => Self::Unlawful,
+            _ => Self::Lost,
+        }
+    }
+
+    /// What the client is told, if we are the first to say goodbye.
     fn frame(self) -> Option<CloseFrame> {
         let (code, reason) = match self {
             Self::Lost | Self::Closed => return None,
@@ -216,7 +254,10 @@ impl End {
             Self::TooLoud => (CloseCode::Policy, "too many messages a second"),
             Self::TooLong => (CloseCode::Size, "the message is too long"),
             Self::Silent => (CloseCode::Policy, "no pong came back"),
+            Self::NotText => (CloseCode::Invalid, "the message is no UTF-8"),
+            Self::Unlawful => (CloseCode::Protocol, "the frame breaks the protocol"),
             Self::Lifetime => (CloseCode::Normal, "connected for 24 hours; connect again"),
+            Self::Banned => (CloseCode::Policy, "the address is banned"),
             Self::Stopping => (CloseCode::Away, "the venue is stopping; connect again"),
         };
         Some(CloseFrame { code, reason: reason.into() })
@@ -225,81 +266,131 @@ impl End {
 
 /// Runs a connection to its end.
 async fn run<S: Session>(mut socket: Socket, mut session: S, limits: Limits) {
-    let end = converse(&mut socket, &mut session, &limits).await;
-    // What was asked before the end is answered before it.
-    let outbox = session.outbox();
-    if end == End::Closed {
-        let mut frames = Vec::new();
-        outbox.take(&mut frames);
-        let goodbye = async {
-            let _ = socket.write_ahead(&frames).await;
-            let _ = socket.stream.close(None).await;
+    let mut in_flight = FuturesUnordered::new();
+    let end = converse(&mut socket, &mut session, &mut in_flight, &limits).await;
+    let outbox = Arc::clone(session.outbox());
+    if end == End::TooSlow {
+        outbox.cut_off();
+    }
+    if !matches!(end, End::Lost | End::TooSlow) {
+        if end == End::Stopping {
+            take_what_was_sent(&mut socket, &mut session, &mut in_flight).await;
+        }
+        // What was asked before the end is answered before it.
+        let answers = async { while in_flight.next().await.is_some() {} };
+        let _ = timeout(limits.answers_timeout, answers).await;
+        let _ = timeout(LAST_WORDS, write_the_rest(&mut socket, &outbox, end, &limits)).await;
+    }
+    drop(in_flight);
+    let goodbye = async {
+        let said = match end.frame() {
+            Some(frame) => socket.send(Message::Close(Some(frame)), GOODBYE).await.is_ok(),
+            // The library has the answer to the client's goodbye ready.
+            None => end == End::Closed && socket.stream.flush().await.is_ok(),
         };
-        let _ = timeout(GOODBYE, goodbye).await;
-        return;
-    }
-    if end != End::TooSlow {
-        let _ = timeout(GOODBYE, empty(&mut socket, outbox, &limits)).await;
-    }
-    if let Some(frame) = end.frame() {
-        let goodbye = async {
-            let _ = socket.send(Message::Close(Some(frame))).await;
+        if said {
             while let Some(Ok(_)) = socket.receive().await {}
-            if end == End::TooLong {
-                // The rest of the message cannot be read away, and closing on unread bytes would take the frame back.
-                sleep(GOODBYE).await;
+            socket.hang_up().await;
+        }
+    };
+    let _ = timeout(GOODBYE, goodbye).await;
+}
+
+/// Takes the requests that were sent before the client could know that the connection is closed: until it has been quiet for a moment.
+async fn take_what_was_sent<S: Session>(
+    socket: &mut Socket,
+    session: &mut S,
+    in_flight: &mut FuturesUnordered<S::Work>,
+) {
+    let end = Instant::now() + GOODBYE;
+    for _ in 0..READ_AT_END_MAX {
+        let quiet = sleep_until(end.min(Instant::now() + QUIET));
+        tokio::pin!(quiet);
+        let received = loop {
+            tokio::select! {
+                biased;
+                Some(()) = in_flight.next(), if !in_flight.is_empty() => {}
+                received = socket.receive() => break received,
+                () = &mut quiet => return,
             }
         };
-        let _ = timeout(GOODBYE, goodbye).await;
+        match received {
+            Some(Ok(Message::Text(text))) => in_flight.extend(session.receive(text)),
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+            Some(Ok(_)) => {}
+        }
     }
 }
 
-async fn converse<S: Session>(socket: &mut Socket, session: &mut S, limits: &Limits) -> End {
+/// Writes everything that waits.
+async fn write_the_rest(socket: &mut Socket, outbox: &Outbox, end: End, limits: &Limits) -> Result<(), End> {
+    // What may have been begun, and stopped on the way.
+    socket.finish(limits.unread_timeout).await?;
+    outbox.written();
+    loop {
+        let frames = outbox.begin(TOGETHER_BYTES_MAX);
+        if frames.is_empty() {
+            return Ok(());
+        }
+        match end {
+            End::Closed => socket.write_ahead(frames, limits.unread_timeout).await?,
+            _ => socket.write(frames, limits.unread_timeout).await?,
+        }
+        outbox.written();
+    }
+}
+
+async fn converse<S: Session>(
+    socket: &mut Socket,
+    session: &mut S,
+    in_flight: &mut FuturesUnordered<S::Work>,
+    limits: &Limits,
+) -> End {
     let outbox = Arc::clone(session.outbox());
     let opened = Instant::now();
     let mut pings = interval_at(opened + limits.ping_interval, limits.ping_interval);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heartbeat = Heartbeat::default();
     let mut pace = Pace::new(limits.messages_per_second_max);
-    let mut in_flight = FuturesUnordered::new();
     let lifetime = sleep_until(opened + limits.lifetime);
     tokio::pin!(lifetime);
     // Messages read since the last writing.
     let mut read = 0;
     loop {
-        let has_room = in_flight.len() < limits.in_flight_max;
+        let much_waits = outbox.is_large();
+        let reads = in_flight.len() < limits.in_flight_max && !(much_waits && limits.written_first);
+        let read_max = if much_waits { 1 } else { READ_BEFORE_WRITING_MAX };
         let received = tokio::select! {
             biased;
             Some(()) = in_flight.next(), if !in_flight.is_empty() => continue,
-            // What is there to be read at once is answered in one writing.
-            () = outbox.changed(), if read >= READ_BEFORE_WRITING_MAX || outbox.is_half_full() => None,
-            message = socket.receive(), if has_room => Some(message),
-            () = outbox.changed() => None,
-            _ = pings.tick() => {
+            // A client whose pongs are not read is not asked for any.
+            _ = pings.tick(), if reads => {
                 let now = Instant::now();
                 if heartbeat.is_overdue(now, limits.pong_timeout) {
                     return End::Silent;
                 }
-                let ping = Message::Ping(heartbeat.ping(now));
-                match timeout(limits.write_timeout, socket.send(ping)).await {
-                    Ok(Ok(())) => continue,
-                    _ => return End::Lost,
+                match socket.send(Message::Ping(heartbeat.ping(now)), limits.unread_timeout).await {
+                    Ok(()) => continue,
+                    Err(end) => return end,
                 }
             }
+            // What is there to be read at once is answered in one writing.
+            () = outbox.changed(), if read >= read_max => None,
+            message = socket.receive(), if reads => Some(message),
+            () = outbox.changed() => None,
             () = &mut lifetime => return End::Lifetime,
         };
         let message = match received {
             None => {
                 read = 0;
-                match empty(socket, &outbox, limits).await {
+                match write_some(socket, &outbox, limits).await {
                     Ok(()) => continue,
                     Err(end) => return end,
                 }
             }
             Some(Some(Ok(message))) => message,
-            // The client sent more than the library was told to take.
-            Some(Some(Err(tungstenite::Error::Capacity(_)))) => return End::TooLong,
-            Some(Some(Err(_)) | None) => return End::Lost,
+            Some(Some(Err(error))) => return End::of_error(&error),
+            Some(None) => return End::Lost,
         };
         read += 1;
         if !pace.allows(Instant::now()) {
@@ -309,7 +400,7 @@ async fn converse<S: Session>(socket: &mut Socket, session: &mut S, limits: &Lim
             Message::Text(text) => in_flight.extend(session.receive(text)),
             Message::Binary(bytes) => match Utf8Bytes::try_from(bytes) {
                 Ok(text) => in_flight.extend(session.receive(text)),
-                Err(_) => return End::Lost,
+                Err(_) => return End::NotText,
             },
             Message::Pong(payload) => heartbeat.pong(&payload),
             // The library has answered it already; a bare frame is nothing that it reads.
@@ -319,36 +410,28 @@ async fn converse<S: Session>(socket: &mut Socket, session: &mut S, limits: &Lim
     }
 }
 
-/// Sends everything that waits, and what comes meanwhile. Ends early when the outbox overflows under a client that does not read.
-async fn empty(socket: &mut Socket, outbox: &Outbox, limits: &Limits) -> Result<(), End> {
-    let mut frames = Vec::new();
-    loop {
-        frames.clear();
-        let closing = outbox.take(&mut frames);
-        if frames.is_empty() {
-            return match closing {
-                None => Ok(()),
-                Some(Closing::TooSlow) => Err(End::TooSlow),
-                Some(Closing::Stopping) => Err(End::Stopping),
-            };
-        }
-        let overflow = async {
-            while outbox.closing() != Some(Closing::TooSlow) {
-                outbox.changed().await;
-            }
+/// Writes the next of what waits, so much that the client can be listened to in between.
+async fn write_some(socket: &mut Socket, outbox: &Outbox, limits: &Limits) -> Result<(), End> {
+    let frames = outbox.begin(TOGETHER_BYTES_MAX);
+    if frames.is_empty() {
+        return match outbox.closing() {
+            None => Ok(()),
+            Some(Closing::TooSlow) => Err(End::TooSlow),
+            Some(Closing::Banned) => Err(End::Banned),
+            Some(Closing::Stopping) => Err(End::Stopping),
         };
-        tokio::select! {
-            written = timeout(limits.write_timeout, socket.write(&frames)) => match written {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(End::Lost),
-                Err(_) => {
-                    metrics::counter!("crossbook_stream_slow_consumers_total").increment(1);
-                    return Err(End::TooSlow);
-                }
-            },
-            () = overflow => return Err(End::TooSlow),
-        }
     }
+    let cut_off = async {
+        while outbox.closing() != Some(Closing::TooSlow) {
+            outbox.changed().await;
+        }
+    };
+    tokio::select! {
+        written = socket.write(frames, limits.unread_timeout) => written?,
+        () = cut_off => return Err(End::TooSlow),
+    }
+    outbox.written();
+    Ok(())
 }
 
 /// The pings that have not come back.

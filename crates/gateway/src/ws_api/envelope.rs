@@ -71,6 +71,12 @@ impl Envelope {
         Self { id, with_limits }
     }
 
+    /// The same for what is said of the session and not of the request.
+    #[must_use]
+    pub fn without_id(&self) -> Self {
+        Self { id: RequestId::null(), ..self.clone() }
+    }
+
     /// An answer with a result, which is JSON already.
     #[must_use]
     pub fn result(&self, result: &str, usage: &Usage) -> String {

@@ -5,12 +5,16 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod admin;
+mod bursts;
+mod draining;
+mod goodbyes;
 mod hostile;
 mod literals;
 mod names;
 mod opening;
 mod partitions;
 mod past_venue;
+mod rates;
 mod recall;
 mod rest;
 mod rest_venue;

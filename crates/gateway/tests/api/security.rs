@@ -144,7 +144,8 @@ impl Session {
         self.socket.send(Message::text(request.to_string())).await.unwrap();
         loop {
             let message = self.receive().await;
-            if message["id"] == self.asked {
+            // That the session has lost its key is told without an id.
+            if message["id"] == self.asked || (message["status"] == 401 && message["id"].is_null()) {
                 return message;
             }
             self.events.push(message);

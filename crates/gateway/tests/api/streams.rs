@@ -157,12 +157,15 @@ async fn what_was_asked_before_a_goodbye_is_answered() {
             socket.feed(Message::text(request.to_string())).await.unwrap();
         }
         socket.send(Message::Close(None)).await.unwrap();
-        let mut answered = Vec::new();
-        while let Some(Ok(message)) = socket.next().await {
-            if let Message::Text(text) = message {
-                answered.push(serde_json::from_str::<Value>(&text).unwrap()["id"].clone());
+        let (mut answered, mut closed) = (Vec::new(), false);
+        while let Some(message) = socket.next().await {
+            match message.expect("an end, and no error") {
+                Message::Text(text) => answered.push(serde_json::from_str::<Value>(&text).unwrap()["id"].clone()),
+                Message::Close(_) => closed = true,
+                _ => {}
             }
         }
+        assert!(closed, "with a goodbye of the venue's own");
         assert_eq!(answered, [json!(0), json!(1), json!(2), json!(3), json!(4)]);
     }
     venue.stop().await;

@@ -18,7 +18,7 @@ use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::rest::Rest;
 use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::streams::{Hub, feed};
-use crossbook_gateway::{App, Board, Config, Entrance, Pending, server};
+use crossbook_gateway::{App, Board, Config, Entrance, Pending, server, shutdown};
 use crossbook_log::FileReader;
 use crossbook_log::files::{Files, Options};
 use crossbook_log::memory::Memory;
@@ -50,8 +50,8 @@ pub struct Venue {
     pub shut: Arc<AtomicBool>,
     pub turned_away: Arc<AtomicU64>,
     behind: Behind,
-    stop: watch::Sender<bool>,
-    serving: [tokio::task::JoinHandle<()>; 2],
+    /// Those of clients and of the operator, and what ends them.
+    serving: [(tokio::task::JoinHandle<()>, watch::Sender<bool>); 2],
 }
 
 /// What is behind the gateway.
@@ -218,16 +218,16 @@ impl Venue {
             Box::new(Turnstile { inner: entrance, shut: Arc::clone(&shut), turned_away: Arc::clone(&turned_away) });
         let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
         let app = Arc::new(App::new(config.clone(), board, pending, hub, entrance, master, None));
-        let (stop, stopped) = watch::channel(false);
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (http, admin) = (server::listen(any).unwrap(), server::listen(any).unwrap());
         let (http_at, admin_at) = (http.local_addr().unwrap(), admin.local_addr().unwrap());
         let rest = Arc::new(Rest::new(Arc::clone(&app), Vec::new()));
         let metrics = Box::new(|| "crossbook_up 1\n".to_owned());
         let operator = Arc::new(Admin::new(Arc::clone(&app), SecretString::from(TOKEN.to_owned()), metrics));
+        let ((stop_clients, clients), (stop_operator, operators)) = (watch::channel(false), watch::channel(false));
         let serving = [
-            tokio::spawn(server::serve(http, config.server.clone(), rest, stopped.clone())),
-            tokio::spawn(server::serve(admin, config.server, operator, stopped)),
+            (tokio::spawn(server::serve(http, config.server.clone(), rest, clients)), stop_clients),
+            (tokio::spawn(server::serve(admin, config.server, operator, operators)), stop_operator),
         ];
         let nobody = Client {
             account: 0,
@@ -237,8 +237,7 @@ impl Venue {
             client: reqwest::Client::new(),
         };
         let (alice, bob) = (nobody.clone(), nobody);
-        let mut venue =
-            Self { http: http_at, admin: admin_at, app, alice, bob, shut, turned_away, behind, stop, serving };
+        let mut venue = Self { http: http_at, admin: admin_at, app, alice, bob, shut, turned_away, behind, serving };
         venue.furnish().await;
         venue
     }
@@ -315,16 +314,22 @@ impl Venue {
 
     /// Stops in order; nothing is left running.
     pub async fn stop(self) {
+        self.stop_after(Duration::ZERO).await;
+    }
+
+    /// As a process does that is asked to stop: clients are served on for a while, then asked to leave, and the admin address goes last.
+    pub async fn stop_after(self, drain: Duration) {
+        shutdown::drain(&self.app, drain).await;
+        let [(clients, stop_clients), (operator, stop_operator)] = self.serving;
+        shutdown::close(&self.app, &stop_clients, clients).await.unwrap();
         self.app.stop();
-        self.stop.send(true).unwrap();
-        for serving in self.serving {
-            serving.await.unwrap();
-        }
         let behind = self.behind;
         let stopped = tokio::task::spawn_blocking(move || match behind {
             Behind::Node(running) => drop(running.stop().expect("the node had not failed")),
             Behind::Partitions(running) => running.stop(),
         });
         stopped.await.unwrap();
+        stop_operator.send(true).unwrap();
+        operator.await.unwrap();
     }
 }

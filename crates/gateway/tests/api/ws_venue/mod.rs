@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::hmac;
 use crossbook_engine::command::{
-    Body, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, Size, TransferRequest,
+    Body, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, RevokeApiKey, Size, TransferRequest,
 };
 use crossbook_engine::registry::{Credential, Permissions};
 use crossbook_engine::{Answer, Partition, routing::Routing};
@@ -23,6 +24,7 @@ use crossbook_types::{
     market,
 };
 use crossbook_views::{Limits, Views};
+use futures_util::StreamExt as _;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -36,6 +38,7 @@ const SECRET: &str = "a secret that the tests know";
 pub struct Venue {
     pub address: SocketAddr,
     pub accounts: [AccountId; 2],
+    placed: AtomicU64,
     app: Arc<App>,
     running: Running<Files<Memory>, Publisher>,
     stop: watch::Sender<bool>,
@@ -44,6 +47,10 @@ pub struct Venue {
 
 impl Venue {
     pub async fn start() -> Self {
+        Self::start_with(Config::default()).await
+    }
+
+    pub async fn start_with(config: Config) -> Self {
         let (log, _) = Files::open_in(Memory::new(512), Options::default()).unwrap();
         let board = Arc::new(Board::single(Views::new(Limits::default())));
         let (pending, hub) = (Arc::new(Pending::new(1_000)), Arc::new(Hub::new()));
@@ -53,7 +60,6 @@ impl Venue {
         let partition = Partition::new(PartitionId(0), Routing::single(), 7);
         let running = embedded::start(partition, log, publisher, embedded::Options::default(), fatal).unwrap();
         let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
-        let config = Config::default();
         let node = Box::new(running.handle().clone());
         let app = Arc::new(App::new(config.clone(), board, pending, hub, node, master, None));
         let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
@@ -61,7 +67,8 @@ impl Venue {
         let (stop, stopped) = watch::channel(false);
         let rest = Arc::new(Rest::new(Arc::clone(&app), Vec::new()));
         let serving = tokio::spawn(server::serve(listener, config.server, rest, stopped));
-        let mut venue = Self { address, accounts: [AccountId(0); 2], app, running, stop, serving };
+        let mut venue =
+            Self { address, accounts: [AccountId(0); 2], placed: AtomicU64::new(0), app, running, stop, serving };
         venue.furnish().await;
         venue
     }
@@ -93,7 +100,7 @@ impl Venue {
                 notional_max: Amount(1_000_000_000_000_000),
                 band_up_percent: 0,
                 band_down_percent: 0,
-                orders_max: 1_000,
+                orders_max: 200_000,
                 algo_orders_max: 5,
             },
             fees: Fees::default(),
@@ -118,6 +125,10 @@ impl Venue {
         }
     }
 
+    pub async fn revoke_key(&self, account: AccountId) {
+        self.submit(Body::RevokeApiKey(RevokeApiKey { account, key: key_of(account) })).await;
+    }
+
     async fn submit(&self, body: Body) -> Answer {
         let answer = self.app.submit(body, None).await.unwrap().outcome.unwrap();
         assert!(!matches!(answer, Answer::Refused(_)), "{answer:?}");
@@ -126,7 +137,7 @@ impl Venue {
 
     /// Places a limit order, at a price in ticks and for a quantity in lots.
     pub async fn limit(&self, account: AccountId, side: Side, price: u64, quantity: u64) {
-        let number = self.app.board.of(PartitionId(0)).read().position().map_or(0, |cause| cause.sequence.0);
+        let number = self.placed.fetch_add(1, Ordering::Relaxed);
         self.submit(Body::Place(NewOrder {
             account,
             symbol: SymbolId(0),
@@ -140,6 +151,17 @@ impl Venue {
             self_trade_prevention: SelfTradePrevention::None,
         }))
         .await;
+    }
+
+    /// Places sell orders of one lot each, one at each price from that on, many at a time.
+    pub async fn ladder(&self, account: AccountId, from: u64, count: u64) {
+        const AT_A_TIME: usize = 500;
+        let orders = (from..from + count).map(|price| self.limit(account, Side::Sell, price, 1));
+        futures_util::stream::iter(orders).buffer_unordered(AT_A_TIME).collect::<Vec<()>>().await;
+    }
+
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
     }
 
     pub async fn connect(&self, path: &str) -> Socket {

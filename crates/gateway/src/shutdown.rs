@@ -1,0 +1,52 @@
+//! How a gateway ends without anybody being turned away at its door. First it only says, at `/readyz`, that it wants no new clients, and serves
+//! everybody as before: a load balancer needs time to see that. Then clients are asked to leave, by `Connection: close` on answers and the event
+//! `serverShutdown` on WebSockets, and have a moment to do so; then what is still open is closed. What was asked by then is answered.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{sleep, timeout};
+
+use crate::app::App;
+
+/// How long clients that were asked to leave have to do it by themselves; never longer than the gateway drained before.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How often it is looked whether the last WebSocket is closed.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Waits until clients have had the time to go elsewhere: `drain` from when `/readyz` says so, and then a moment from when they are told
+/// themselves. Everybody is served meanwhile.
+pub async fn drain(app: &App, drain: Duration) {
+    app.drain();
+    if !drain.is_zero() {
+        tracing::info!(drain_ms = drain.as_millis(), "draining: /readyz says no, and clients are served on");
+        sleep(drain).await;
+    }
+    app.ask_to_leave();
+    app.hub.announce_shutdown(app.now());
+    sleep(FAREWELL.min(drain)).await;
+}
+
+/// Closes the connections of clients: no new ones are accepted by `server`, which `stop` ends, and those that are open end when what was asked is
+/// answered, or after `gateway.server.shutdown_timeout_ms`. Requests can still be carried out until this returns.
+///
+/// # Errors
+/// When the server panicked.
+pub async fn close(app: &App, stop: &watch::Sender<bool>, server: JoinHandle<()>) -> Result<(), JoinError> {
+    app.drain();
+    app.ask_to_leave();
+    app.hub.shut_down(app.now());
+    let _ = stop.send(true);
+    let websockets = async {
+        while app.hub.connections() > 0 {
+            sleep(LOOK_EVERY).await;
+        }
+    };
+    let patience = Duration::from_millis(app.config.server.shutdown_timeout_ms);
+    let (server, closed) = tokio::join!(server, timeout(patience, websockets));
+    if closed.is_err() {
+        tracing::warn!(open = app.hub.connections(), "some WebSockets were still open when the time to stop was over");
+    }
+    server
+}
