@@ -16,7 +16,7 @@ from raw import RawClient, RawSocket, now_ms, signed
 
 DECIMAL = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 INTEGER = "^[0-9]{1,20}$"
-CLIENT_ORDER_ID = "^[a-zA-Z0-9-_.:/]{1,36}$"
+CLIENT_ORDER_ID = "^[a-zA-Z0-9-_]{1,36}$"
 SYMBOL = r"^[\w\-._&&[^a-z]]{1,50}$"
 
 ABSENT = None

@@ -82,6 +82,10 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<ipnet::IpNet>,
     /// Milliseconds from when a gateway that is to stop says, at `/readyz`, that it is not ready, until it asks clients to leave.
     pub drain_ms: u64,
+    /// Origins of pages that may use the client API with a browser, such as `https://example.org`; `*` for all. None: only the venue's own page.
+    pub cors_origins: Vec<String>,
+    /// Fewest bytes of an answer that is compressed for a client who takes gzip or br; 0: none is.
+    pub compression_bytes_min: usize,
     /// Milliseconds that requests under way get when the server stops.
     pub shutdown_timeout_ms: u64,
 }
@@ -98,6 +102,8 @@ impl Default for ServerConfig {
             body_read_timeout_ms: 10_000,
             trusted_proxies: Vec::new(),
             drain_ms: 5_000,
+            cors_origins: Vec::new(),
+            compression_bytes_min: 4 * 1024,
             shutdown_timeout_ms: 10_000,
         }
     }

@@ -29,7 +29,7 @@ pub struct ApiError {
 /// The content type of all answers.
 pub const JSON: &str = "application/json;charset=UTF-8";
 /// The characters a client's own order name may have.
-pub const CLIENT_ORDER_ID_RANGE: &str = "^[a-zA-Z0-9-_.:/]{1,36}$";
+pub const CLIENT_ORDER_ID_RANGE: &str = "^[a-zA-Z0-9-_]{1,36}$";
 /// The shape of a decimal number.
 pub const DECIMAL_RANGE: &str = "^([0-9]{1,20})(\\.[0-9]{1,20})?$";
 /// The shape of a whole number.
@@ -38,6 +38,33 @@ pub const INTEGER_RANGE: &str = "^[0-9]{1,20}$";
 pub const SYMBOL_RANGE: &str = r"^[\w\-._&&[^a-z]]{1,50}$";
 /// The shape of a list of markets' names.
 pub const SYMBOLS_RANGE: &str = r#"^\[("[\w\-._&&[^a-z]]{1,50}"(,"[\w\-._&&[^a-z]]{1,50}"){0,}){0,1}\]$"#;
+
+/// Over how long a limit counts, in the words of the API.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RateInterval {
+    /// How many.
+    pub count: u64,
+    /// Of what: SECOND, MINUTE or DAY.
+    pub unit: &'static str,
+}
+
+impl RateInterval {
+    /// An interval of so many milliseconds, rounded up to whole seconds.
+    #[must_use]
+    pub fn of_millis(millis: u64) -> Self {
+        const UNITS: [(u64, &str); 2] = [(24 * 60 * 60, "DAY"), (60, "MINUTE")];
+        let seconds = millis.div_ceil(1_000);
+        let whole = UNITS.into_iter().find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length));
+        let (length, unit) = whole.unwrap_or((1, "SECOND"));
+        Self { count: seconds / length, unit }
+    }
+}
+
+impl std::fmt::Display for RateInterval {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.count, self.unit)
+    }
+}
 
 impl ApiError {
     /// An error with status 400.
@@ -74,10 +101,17 @@ impl ApiError {
         Self { retry_after: Some(retry_after), ..Self::with_status(StatusCode::IM_A_TEAPOT, -1003, message) }
     }
 
-    /// -1034 with 429: too many connections.
+    /// -1034 with 429: too many connections at once.
     #[must_use]
-    pub fn too_many_connections(retry_after: u64) -> Self {
-        let message = "Too many concurrent connections or connection attempts; wait before opening another.";
+    pub fn too_many_connections(limit: usize, retry_after: u64) -> Self {
+        let message = format!("Too many concurrent connections; current limit is '{limit}'.");
+        Self { retry_after: Some(retry_after), ..Self::with_status(StatusCode::TOO_MANY_REQUESTS, -1034, message) }
+    }
+
+    /// -1034 with 429: an address has opened too many connections within `window`.
+    #[must_use]
+    pub fn too_many_attempts(limit: u32, window: RateInterval, retry_after: u64) -> Self {
+        let message = format!("Too many connection attempts from IP; current limit is {limit} per '{window}'.");
         Self { retry_after: Some(retry_after), ..Self::with_status(StatusCode::TOO_MANY_REQUESTS, -1034, message) }
     }
 

@@ -24,6 +24,7 @@ pub mod secret;
 pub mod server;
 pub mod shutdown;
 pub mod streams;
+pub mod time_unit;
 pub mod tls;
 pub mod user_stream;
 pub mod ws_api;

@@ -53,7 +53,7 @@ impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             request_weight_1m: 6_000,
-            raw_requests_5m: 61_000,
+            raw_requests_5m: 300_000,
             orders_10s: 100,
             orders_1d: 200_000,
             ban_after: 100,
@@ -194,7 +194,7 @@ impl Limits {
             let (limit, window, left) = if exceeds(used, self.config.request_weight_1m) {
                 (self.config.request_weight_1m, "1 MINUTE", address.weight.seconds_left(now, MINUTE))
             } else if exceeds(requests, self.config.raw_requests_5m) {
-                (self.config.raw_requests_5m, "5 MINUTES", address.requests.seconds_left(now, RAW_WINDOW))
+                (self.config.raw_requests_5m, "5 MINUTE", address.requests.seconds_left(now, RAW_WINDOW))
             } else {
                 return Ok(used);
             };

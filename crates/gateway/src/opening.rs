@@ -84,7 +84,7 @@ impl Opening {
 
     async fn depth(&self, query: &str) -> Result<String, ApiError> {
         let parameters = Parameters::parse(query, "")?;
-        let limit = parameters.limit_at_most(DEPTH_DEFAULT, DEPTH_MAX)?;
+        let limit = parameters.limit(DEPTH_DEFAULT, DEPTH_MAX)?;
         let book = self.book(parameters.required("symbol")?).await?;
         Ok(render::kept_depth(&book, limit))
     }

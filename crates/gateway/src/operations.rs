@@ -27,14 +27,28 @@ use crate::entrance::Subject;
 use crate::error::ApiError;
 use crate::limits::OrderCount;
 use crate::parameters::Parameters;
+use crate::time_unit::TimeUnit;
 use recall::Recalled;
 
 pub use catalogue::OPERATIONS;
 pub use rejections::Rejections;
 
-/// Who asks, and when.
+/// Over what a request came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transport {
+    /// HTTP.
+    Rest,
+    /// A connection to the WebSocket API.
+    WebSocket,
+}
+
+/// Who asks, when, and how the answer is to be told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Caller {
+    /// Over what.
+    pub transport: Transport,
+    /// In which unit times are told.
+    pub unit: TimeUnit,
     /// From which address.
     pub ip: IpAddr,
     /// As whom; `None` for public operations.

@@ -12,4 +12,4 @@ pub use market::{
     aggregate_trade, average_price, book_ticker, candle, depth, mini_ticker, price_ticker, ticker, trade,
 };
 pub use order::{Detail, cancelled, order, own_trade, placed};
-pub use venue::{account, commission_rates, exchange_info};
+pub use venue::{RateLimits, account, commission_rates, exchange_info};

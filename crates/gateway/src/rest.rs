@@ -1,5 +1,9 @@
 //! The client API over HTTP.
 
+mod compression;
+mod cors;
+mod pages;
+
 use std::borrow::Cow;
 use std::iter;
 use std::net::IpAddr;
@@ -8,39 +12,38 @@ use std::time::Instant;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::app::App;
 use crate::auth::{self, Identity, Security};
 use crate::error::{ApiError, JSON};
 use crate::limits::OrderCount;
-use crate::operations::{self, Caller, Latencies, OPERATIONS, Operation, Outcome};
+use crate::operations::{self, Caller, Latencies, OPERATIONS, Operation, Outcome, Transport};
 use crate::parameters::Parameters;
 use crate::server::{self, Service};
+use crate::time_unit::TimeUnit;
 use crate::{openapi, streams};
+use compression::compressed;
+use cors::Cors;
+use pages::Served;
+
+pub use pages::Page;
 
 const API_KEY: &str = "x-mbx-apikey";
-const USED_WEIGHT: HeaderName = HeaderName::from_static("x-mbx-used-weight-1m");
+const TIME_UNIT: &str = "x-mbx-time-unit";
+/// The weight used in the minute: under the name of its interval, and under the one that it had before there were several.
+const USED_WEIGHT: [HeaderName; 2] =
+    [HeaderName::from_static("x-mbx-used-weight-1m"), HeaderName::from_static("x-mbx-used-weight")];
 const ORDERS_SHORT: HeaderName = HeaderName::from_static("x-mbx-order-count-10s");
 const ORDERS_DAY: HeaderName = HeaderName::from_static("x-mbx-order-count-1d");
-
-/// A page that is served as it is.
-#[derive(Clone, Debug)]
-pub struct Page {
-    /// Its path.
-    pub path: &'static str,
-    /// Its content type.
-    pub content_type: &'static str,
-    /// What it holds.
-    pub content: Bytes,
-}
 
 /// Answers clients.
 pub struct Rest {
     app: Arc<App>,
-    pages: Vec<Page>,
+    pages: Vec<Served>,
+    cors: Cors,
     latencies: Latencies,
 }
 
@@ -52,29 +55,26 @@ impl Rest {
         pages.push(page("/openapi.json", JSON, Bytes::from(openapi::document().to_string())));
         pages.push(page("/asyncapi.json", JSON, Bytes::from(openapi::stream_document().to_string())));
         pages.push(page("/docs", "text/html;charset=UTF-8", Bytes::from_static(openapi::BROWSER.as_bytes())));
-        Self { app, pages, latencies: Latencies::over("rest") }
+        let cors = Cors::new(&app.config.server.cors_origins);
+        Self { app, pages: pages.into_iter().map(Served::new).collect(), cors, latencies: Latencies::over("rest") }
     }
 
     /// What is neither an operation nor a connection that changes its protocol.
     fn page(&self, request: &Request<Incoming>, path_known: bool) -> Response<Body> {
         let path = request.uri().path();
-        let page = self.pages.iter().find(|page| page.path == path);
-        if (path_known || page.is_some()) && !(page.is_some() && request.method() == http::Method::GET) {
+        let page = self.pages.iter().find(|page| page.is_at(path));
+        let is_read = [Method::GET, Method::HEAD].contains(request.method());
+        if (path_known || page.is_some()) && !(page.is_some() && is_read) {
             let mut response = server::respond(&ApiError::with_status(
                 StatusCode::METHOD_NOT_ALLOWED,
                 -1020,
                 "This operation is not supported.",
             ));
-            let of_path = OPERATIONS.iter().filter(|operation| operation.path == path);
-            let allowed: Vec<&str> = of_path.map(|operation| operation.verb.as_str()).collect();
-            let allowed = if allowed.is_empty() { "GET".to_owned() } else { allowed.join(", ") };
-            if let Ok(allowed) = HeaderValue::from_str(&allowed) {
-                response.headers_mut().insert(ALLOW, allowed);
-            }
+            response.headers_mut().insert(ALLOW, methods_at(path));
             return response;
         }
         match (page, path) {
-            (Some(page), _) => respond(page.content_type, page.content.clone()),
+            (Some(page), _) => page.answer(request.headers()),
             (None, "/healthz") => respond(JSON, r#"{"status":"ok"}"#),
             (None, "/readyz") if self.app.is_draining() => server::respond(&ApiError::shutting_down()),
             (None, "/readyz") => respond(JSON, r#"{"status":"ready"}"#),
@@ -106,7 +106,10 @@ impl Rest {
         let outcome = async {
             let parameters = parameters?;
             let key = parts.headers.get(API_KEY).map(|key| key.to_str().unwrap_or_default());
-            let mut caller = Caller { ip, identity: None, deadline: None, now };
+            accepts_json(&parts.headers)?;
+            let unit = parts.headers.get(TIME_UNIT).map(|unit| unit.to_str().unwrap_or_default());
+            let (transport, unit) = (Transport::Rest, TimeUnit::parse(unit)?);
+            let mut caller = Caller { transport, unit, ip, identity: None, deadline: None, now };
             if operation.security != Security::Public {
                 caller.identity = Some(self.sender(ip, key, query, body, &parameters, operation.security)?);
                 caller.deadline = Some(auth::timing(&parameters, now)?);
@@ -124,8 +127,8 @@ impl Rest {
             }
             Err(error) => self.refused(operation, &error),
         };
-        response.headers_mut().insert(USED_WEIGHT, used.into());
-        Ok(response)
+        tell_weight(&mut response, used);
+        Ok(compressed(response, &parts.headers, app.config.server.compression_bytes_min).await)
     }
 
     fn refused(&self, operation: &'static Operation, error: &ApiError) -> Response<Body> {
@@ -157,6 +160,43 @@ impl Rest {
     }
 }
 
+impl Rest {
+    /// What can be asked at a path, and whether the page that asks may ask it.
+    fn options(&self, request: &Request<Incoming>, allowed: Option<&HeaderValue>) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let methods = methods_at(request.uri().path());
+        if Cors::is_preflight(request.headers()) && allowed.is_some() {
+            Cors::tell_before(&mut response, methods.clone());
+        }
+        response.headers_mut().insert(ALLOW, methods);
+        response
+    }
+
+    async fn route(&self, from: IpAddr, request: Request<Incoming>) -> Response<Body> {
+        // The body of an answer to HEAD is left out where it is written.
+        let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
+        match operations::by_route(method, request.uri().path()) {
+            Ok((index, operation)) => {
+                let start = Instant::now();
+                let answer = self.operation(from, operation, request).await;
+                self.latencies.record(index, start.elapsed());
+                let mut answer = answer.unwrap_or_else(|error| {
+                    let mut response = self.refused(operation, &error);
+                    let used = self.app.limits.used_weight(from, self.app.now());
+                    tell_weight(&mut response, used);
+                    response
+                });
+                answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                answer.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+                answer
+            }
+            Err(_) if wants_websocket(&request) => streams::upgrade(&self.app, from, request),
+            Err(path_known) => self.page(&request, path_known),
+        }
+    }
+}
+
 impl Service for Rest {
     const NAME: &'static str = "http";
 
@@ -170,22 +210,29 @@ impl Service for Rest {
     }
 
     async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<Body> {
-        match operations::by_route(request.method().as_str(), request.uri().path()) {
-            Ok((index, operation)) => {
-                let start = Instant::now();
-                let answer = self.operation(from, operation, request).await;
-                self.latencies.record(index, start.elapsed());
-                answer.unwrap_or_else(|error| {
-                    let mut response = self.refused(operation, &error);
-                    let used = self.app.limits.used_weight(from, self.app.now());
-                    response.headers_mut().insert(USED_WEIGHT, used.into());
-                    response
-                })
-            }
-            Err(_) if wants_websocket(&request) => streams::upgrade(&self.app, from, request),
-            Err(path_known) => self.page(&request, path_known),
-        }
+        let allowed = self.cors.allowed(request.headers());
+        let mut response = if request.method() == Method::OPTIONS {
+            self.options(&request, allowed.as_ref())
+        } else {
+            self.route(from, request).await
+        };
+        self.cors.tell(&mut response, allowed);
+        response
     }
+}
+
+/// The methods that a path has.
+fn methods_at(path: &str) -> HeaderValue {
+    let of_path = OPERATIONS.iter().filter(|operation| operation.path == path);
+    let mut methods: Vec<&str> = of_path.map(|operation| operation.verb.as_str()).collect();
+    if methods.is_empty() {
+        methods.push("GET");
+    }
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.push("OPTIONS");
+    HeaderValue::try_from(methods.join(", ")).unwrap_or(HeaderValue::from_static("GET"))
 }
 
 fn wants_websocket(request: &Request<Incoming>) -> bool {
@@ -195,6 +242,28 @@ fn wants_websocket(request: &Request<Incoming>) -> bool {
         && ["/ws", "/stream", "/ws-api"]
             .iter()
             .any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+/// Whether a client takes JSON, which is all that there is: those who take nothing but the binary encoding do not.
+///
+/// # Errors
+/// -1155 with 406 if not.
+fn accepts_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    const BINARY: &str = "application/sbe";
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    let accepted =
+        accepted.flat_map(|line| line.split(',')).map(|range| range.split(';').next().unwrap_or_default().trim());
+    let (binary, other): (Vec<&str>, Vec<&str>) = accepted.partition(|range| range.eq_ignore_ascii_case(BINARY));
+    if binary.is_empty() || other.iter().any(|range| ["application/json", "application/*", "*/*"].contains(range)) {
+        return Ok(());
+    }
+    Err(ApiError::with_status(StatusCode::NOT_ACCEPTABLE, -1155, "SBE is not enabled."))
+}
+
+fn tell_weight(response: &mut Response<Body>, used: u64) {
+    for name in USED_WEIGHT {
+        response.headers_mut().insert(name, used.into());
+    }
 }
 
 fn answer(outcome: Outcome) -> Response<Body> {

@@ -38,7 +38,8 @@ pub mod topic;
 pub use hub::Hub;
 
 use crate::app::App;
-use crate::error::ApiError;
+use crate::error::{ApiError, RateInterval};
+use crate::time_unit::TimeUnit;
 use crate::ws_api;
 use hub::ConnectionKind;
 use session::StreamSession;
@@ -112,9 +113,16 @@ pub fn upgrade(app: &Arc<App>, ip: IpAddr, request: Request<Incoming>) -> Respon
         Err(refused) => return refused.into_response(),
     };
     let path = path.trim_end_matches('/');
+    let unit = match TimeUnit::parse(query_value(&query, "timeUnit").as_deref()) {
+        Ok(unit) => unit,
+        Err(refused) => return refused.into_response(),
+    };
     if path == "/ws-api/v3" {
+        if query_value(&query, "responseFormat").is_some_and(|format| format == "sbe") {
+            return ApiError::bad_request(-1155, "SBE is not enabled.").into_response();
+        }
         let said = query_value(&query, "returnRateLimits").and_then(|text| text.parse().ok());
-        return ws_api::open(app, ip, upgrade, said);
+        return ws_api::open(app, ip, upgrade, said, unit);
     }
     match path.strip_prefix("/ws") {
         Some("") => return open(app, ip, upgrade, &[], false),
@@ -168,14 +176,13 @@ pub fn admit(app: &App, ip: IpAddr) -> Result<(), ApiError> {
     let now = app.now();
     app.limits.check_ban(ip, now)?;
     let time = app.limits.time(now);
-    let mut admitted = app.hub.attempts.admit(ip, time, config.attempts_max, config.attempts_window_ms);
+    let attempted = app.hub.attempts.admit(ip, time, config.attempts_max, config.attempts_window_ms);
+    let window = RateInterval::of_millis(config.attempts_window_ms);
+    let mut admitted = attempted.map_err(|wait| ApiError::too_many_attempts(config.attempts_max, window, wait));
     if app.hub.connections() >= config.connections_max {
-        admitted = Err(FULL_RETRY_SECONDS);
+        admitted = Err(ApiError::too_many_connections(config.connections_max, FULL_RETRY_SECONDS));
     }
-    admitted.map_err(|wait_seconds| {
-        metrics::counter!("crossbook_websockets_refused_total").increment(1);
-        ApiError::too_many_connections(wait_seconds)
-    })
+    admitted.inspect_err(|_| metrics::counter!("crossbook_websockets_refused_total").increment(1))
 }
 
 #[cfg(test)]

@@ -22,12 +22,13 @@ mod request;
 use crate::app::App;
 use crate::auth::{self, Identity, Security};
 use crate::error::ApiError;
-use crate::operations::{self, Caller, Operation};
+use crate::operations::{self, Caller, Operation, Transport};
 use crate::parameters::Parameters;
 use crate::streams::hub::{ConnectionKind, Membership, user_envelope};
 use crate::streams::outbox::{Closing, Outbox};
 use crate::streams::socket::{Session as _, Upgrade};
 use crate::streams::{self, socket};
+use crate::time_unit::TimeUnit;
 use crate::user_stream;
 use envelope::{Envelope, Usage};
 use request::Request;
@@ -39,8 +40,15 @@ const SUBSCRIPTIONS_PER_LIFE_MAX: u32 = 65_535;
 /// Parameters of requests that are read here, not by the operations.
 const READ_HERE: &[&str] = &["apiKey", "returnRateLimits"];
 
-/// Opens a connection to the API. `return_rate_limits` is the query parameter of that name, if it was given.
-pub fn open(app: &Arc<App>, ip: IpAddr, upgrade: Upgrade, return_rate_limits: Option<bool>) -> Response {
+/// Opens a connection to the API, on which times are told in that unit. `return_rate_limits` is the query parameter of that name, if it
+/// was given.
+pub fn open(
+    app: &Arc<App>,
+    ip: IpAddr,
+    upgrade: Upgrade,
+    return_rate_limits: Option<bool>,
+    unit: TimeUnit,
+) -> Response {
     let now = app.now();
     let admitted = streams::admit(app, ip).and_then(|()| app.limits.charge(ip, SESSION_WEIGHT, now));
     if let Err(refused) = admitted {
@@ -55,6 +63,7 @@ pub fn open(app: &Arc<App>, ip: IpAddr, upgrade: Upgrade, return_rate_limits: Op
         connected: now,
         logon: None,
         revoked: false,
+        unit,
         return_rate_limits: return_rate_limits.unwrap_or(true),
         subscriptions_made: 0,
         logon_subscription: None,
@@ -79,6 +88,7 @@ struct ApiSession {
     logon: Option<Logon>,
     /// Whether the present request has ended the logon, because its key is not valid any more.
     revoked: bool,
+    unit: TimeUnit,
     return_rate_limits: bool,
     subscriptions_made: u32,
     /// The subscription that ends with the logon.
@@ -96,14 +106,15 @@ impl socket::Session for ApiSession {
         let request = match Request::parse(&text) {
             Ok(request) => request,
             Err((id, error)) => {
-                let envelope = Envelope::new(id, self.return_rate_limits);
+                let envelope = Envelope::new(id, self.return_rate_limits, self.unit);
                 let now = self.app.now();
                 let error = self.app.limits.charge(self.ip, 1, now).err().unwrap_or(error);
                 self.refuse(&envelope, &error, &Usage::default(), now);
                 return None;
             }
         };
-        let envelope = Envelope::new(request.id.clone(), request.return_rate_limits.unwrap_or(self.return_rate_limits));
+        let with_limits = request.return_rate_limits.unwrap_or(self.return_rate_limits);
+        let envelope = Envelope::new(request.id.clone(), with_limits, self.unit);
         let now = self.app.now();
         match operations::by_method(&request.method) {
             Some(found) => self.operation(found, request, envelope, now),
@@ -176,7 +187,14 @@ impl ApiSession {
         parameters: &Parameters<'_>,
         now: Timestamp,
     ) -> Result<Caller, ApiError> {
-        let mut caller = Caller { ip: self.ip, identity: None, deadline: None, now };
+        let mut caller = Caller {
+            transport: Transport::WebSocket,
+            unit: self.unit,
+            ip: self.ip,
+            identity: None,
+            deadline: None,
+            now,
+        };
         if operation.security != Security::Public {
             let identity = self.identity(request)?;
             identity.require(operation.security)?;
@@ -295,10 +313,10 @@ impl ApiSession {
     fn status(&self, now: Timestamp) -> Value {
         json!({
             "apiKey": self.logon.map(|logon| logon.key.to_string()),
-            "authorizedSince": self.logon.map(|logon| logon.since.millis()),
-            "connectedSince": self.connected.millis(),
+            "authorizedSince": self.logon.map(|logon| self.unit.of(logon.since)),
+            "connectedSince": self.unit.of(self.connected),
             "returnRateLimits": self.return_rate_limits,
-            "serverTime": now.millis(),
+            "serverTime": self.unit.of(now),
             "userDataStream": !self.membership.accounts().is_empty(),
         })
     }
@@ -317,7 +335,7 @@ impl ApiSession {
             return Err(ApiError::bad_request(-1191, message));
         }
         if self.subscriptions_made >= SUBSCRIPTIONS_PER_LIFE_MAX {
-            let message = "Maximum subscription ID reached for this connection. Connect again.";
+            let message = "Maximum subscription ID reached for this connection.";
             return Err(ApiError::bad_request(-2042, message));
         }
         let number = self.subscriptions_made;

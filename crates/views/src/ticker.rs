@@ -16,13 +16,14 @@ pub const PERCENT_SCALE: u8 = 3;
 pub const AVERAGE_MINUTES: u64 = 5;
 
 const SECOND: u64 = 1_000_000;
-const MINUTE: u64 = 60 * SECOND;
+const DAY: u64 = 24 * 60 * 60 * SECOND;
 
-/// A market's last 24 hours: the running minute and the 1,439 before it. Where nothing traded in them, the prices are the
-/// last one and the rest is zero; where nothing ever traded, the prices are zero too.
+/// A market's last 24 hours, which are 86,400,000 milliseconds. What traded is counted in steps of a minute: the one in which the 24 hours
+/// begin counts whole. Where nothing traded in them, the prices are the last one and the rest is zero; where nothing ever traded, the
+/// prices are zero too.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ticker {
-    /// When the first minute began.
+    /// 24 hours before now.
     pub open_time: Timestamp,
     /// Now.
     pub close_time: Timestamp,
@@ -42,7 +43,7 @@ pub struct Ticker {
     pub volume: Amount,
     /// What traded, in the quote asset's smallest unit.
     pub quote_volume: Amount,
-    /// Quote volume by base volume, rounded down to [`AVERAGE_SCALE`] digits; `None` if nothing traded.
+    /// Quote volume by base volume, rounded to the nearest of [`AVERAGE_SCALE`] digits; `None` if nothing traded.
     pub weighted_average: Option<Decimal>,
     /// The first trade; 0 if there was none.
     pub first_trade: TradeId,
@@ -56,8 +57,8 @@ impl Ticker {
     pub(crate) fn at(market: &Market, candles: &Candles, last: Option<&PublicTrade>, now: Timestamp) -> Self {
         // The clock that asks may lag behind the one that traded.
         let now = last.map_or(now, |last| now.max(last.time));
-        let minute = Interval::Minute1.open_time(now, Offset::UTC);
-        let from = Timestamp(minute.0.saturating_sub((24 * 60 - 1) * MINUTE));
+        let begin = Timestamp(now.0.saturating_sub(DAY));
+        let from = Interval::Minute1.open_time(begin, Offset::UTC);
         // Whole hours from the hours, and only the first, broken one from the minutes.
         let hour = match Interval::Hour1.open_time(from, Offset::UTC) {
             hour if hour == from => hour,
@@ -73,7 +74,7 @@ impl Ticker {
             window.append(part);
         }
         Self {
-            open_time: from,
+            open_time: begin,
             close_time: now,
             previous_close: before,
             open: window.open,
@@ -97,12 +98,16 @@ impl Ticker {
         self.last.0 as i64 - self.open.0 as i64
     }
 
-    /// The change in percent of the first price, cut off after [`PERCENT_SCALE`] digits; zero if nothing ever traded.
+    /// The change in percent of the first price, rounded to the nearest of [`PERCENT_SCALE`] digits, halves away from zero; zero if nothing
+    /// ever traded.
     #[must_use]
     pub fn change_percent(&self) -> Decimal {
         let thousandths = match i128::from(self.open.0) {
             0 => 0,
-            open => i128::from(self.change()) * 100_000 / open,
+            open => {
+                let (exact, half) = (i128::from(self.change()) * 200_000, open * i128::from(self.change().signum()));
+                (exact + half) / (2 * open)
+            }
         };
         Decimal::new_checked(thousandths, PERCENT_SCALE).expect("a scale of three is allowed")
     }
@@ -124,7 +129,7 @@ pub struct BookTicker {
 pub struct AveragePrice {
     /// How many minutes: [`AVERAGE_MINUTES`].
     pub minutes: u64,
-    /// Quote volume by base volume, rounded down to [`AVERAGE_SCALE`] digits. Where nothing traded in these minutes, the
+    /// Quote volume by base volume, rounded to the nearest of [`AVERAGE_SCALE`] digits. Where nothing traded in these minutes, the
     /// last price; `None` if nothing ever did.
     pub price: Option<Decimal>,
     /// When the last trade was; 0 if there never was one.
@@ -153,7 +158,7 @@ impl AveragePrice {
     }
 }
 
-/// Quote by base as a price, rounded down to [`AVERAGE_SCALE`] digits; `None` if there is nothing to divide by, or the
+/// Quote by base as a price, rounded to the nearest of [`AVERAGE_SCALE`] digits, halves up; `None` if there is nothing to divide by, or the
 /// price has more digits than a decimal holds.
 fn average(market: &Market, quote: Amount, base: Amount) -> Option<Decimal> {
     let (quote, base) = (u128::try_from(quote.0).ok()?, u128::try_from(base.0).ok()?);
@@ -182,8 +187,13 @@ fn average(market: &Market, quote: Amount, base: Amount) -> Option<Decimal> {
         }
         rest = sum;
     }
-    for _ in up..down {
-        units /= 10;
+    if up < down {
+        // The last digits are left out. Half of what they count is a whole number, so what is behind the point makes no difference.
+        let divisor = 10_u128.checked_pow(u32::from(down - up))?;
+        (units, rest) = (units / divisor, units % divisor);
+        units = units.checked_add(u128::from(rest >= divisor / 2))?;
+    } else {
+        units = units.checked_add(u128::from(rest >= base - rest))?;
     }
     Decimal::new_checked(i128::try_from(units).ok()?, AVERAGE_SCALE)
 }
@@ -224,29 +234,37 @@ mod tests {
     }
 
     #[test]
-    fn averages_are_exact_and_rounded_down_at_any_size() {
+    fn averages_are_rounded_to_the_nearest_at_any_size() {
         let average = |base_decimals, quote_decimals, quote, base| {
             let market = market(base_decimals, quote_decimals);
             super::average(&market, Amount(quote), Amount(base)).map(|price| price.to_string())
         };
-        assert_eq!(average(8, 8, 200, 300).as_deref(), Some("0.66666666"));
+        assert_eq!(average(8, 8, 200, 300).as_deref(), Some("0.66666667"));
         assert_eq!(average(0, 2, 100, 3).as_deref(), Some("0.33333333"));
-        assert_eq!(average(0, 18, 2 * 10_i128.pow(18), 3).as_deref(), Some("0.66666666"));
-        assert_eq!(average(18, 0, 2, 3 * 10_i128.pow(18)).as_deref(), Some("0.66666666"));
-        assert_eq!(average(18, 18, i128::MAX - 1, i128::MAX).as_deref(), Some("0.99999999"));
+        assert_eq!(average(0, 18, 2 * 10_i128.pow(18), 3).as_deref(), Some("0.66666667"));
+        assert_eq!(average(0, 18, 14_999_999_999, 1).as_deref(), Some("0.00000001"));
+        assert_eq!(average(0, 18, 29_999_999_999, 2).as_deref(), Some("0.00000001"));
+        assert_eq!(average(0, 18, 15_000_000_000, 1).as_deref(), Some("0.00000002"));
+        assert_eq!(average(18, 0, 2, 3 * 10_i128.pow(18)).as_deref(), Some("0.66666667"));
+        assert_eq!(average(8, 8, 1, 200_000_000).as_deref(), Some("0.00000001"), "a half goes up");
+        assert_eq!(average(8, 8, 1, 200_000_001).as_deref(), Some("0.00000000"));
+        assert_eq!(average(18, 18, i128::MAX - 1, i128::MAX).as_deref(), Some("1.00000000"));
         assert_eq!(average(18, 18, i128::MAX, i128::MAX).as_deref(), Some("1.00000000"));
         assert_eq!(average(8, 8, 200, 0), None);
         assert_eq!(average(18, 0, i128::MAX, 1), None);
     }
 
     #[test]
-    fn changes_are_cut_off_at_three_digits_of_a_percent() {
+    fn changes_are_rounded_to_three_digits_of_a_percent() {
         let candles = Candles::default();
         let ticker = Ticker::at(&market(8, 8), &candles, None, Timestamp(1 << 50));
         let change =
             |open, last| Ticker { open: Price(open), last: Price(last), ..ticker }.change_percent().to_string();
         assert_eq!(change(300, 301), "0.333");
         assert_eq!(change(300, 299), "-0.333");
+        assert_eq!(change(300, 302), "0.667");
+        assert_eq!(change(300, 298), "-0.667");
+        assert_eq!((change(200_000, 200_001), change(200_000, 199_999)), ("0.001".into(), "-0.001".into()));
         assert_eq!(change(1, 3), "200.000");
         assert_eq!(change(0, 0), "0.000");
     }

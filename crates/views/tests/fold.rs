@@ -249,11 +249,12 @@ fn tickers_equal_a_window_over_the_trades() {
             [venue.now.0, venue.now.0 + 7 * MINUTE + round, venue.now.0 + 1_439 * MINUTE, venue.now.0 + 3_000 * MINUTE]
         {
             let ticker = data.ticker(Timestamp(now));
-            let from = (now / MINUTE - 1_439) * MINUTE;
+            let begin = now - 1_440 * MINUTE;
+            let from = begin / MINUTE * MINUTE;
             let inside: Vec<_> = trades.iter().filter(|(_, time, _)| time.0 >= from).map(|(_, _, t)| t).collect();
             let before = trades.iter().rfind(|(_, time, _)| time.0 < from).map_or(Price(0), |(_, _, t)| t.price);
             let rest = inside.last().map_or(before, |t| t.price);
-            assert_eq!((ticker.open_time.0, ticker.close_time.0), (from, now));
+            assert_eq!((ticker.open_time.0, ticker.close_time.0), (begin, now));
             assert_eq!(ticker.previous_close, before);
             assert_eq!(ticker.open, inside.first().map_or(rest, |t| t.price));
             assert_eq!(ticker.high, inside.iter().map(|t| t.price).max().unwrap_or(rest));
@@ -267,7 +268,7 @@ fn tickers_equal_a_window_over_the_trades() {
             let quote: i128 = inside.iter().map(|t| t.quote.0).sum();
             assert_eq!(ticker.quote_volume, Amount(quote));
             // Base and quote both have eight decimals.
-            let average = (lots > 0).then(|| quote * 100_000_000 / ticker.volume.0);
+            let average = (lots > 0).then(|| (quote * 200_000_000 / ticker.volume.0 + 1) / 2);
             assert_eq!(
                 ticker.weighted_average.map(|average| (average.units(), average.scale())),
                 average.map(|units| (units, 8))
@@ -282,7 +283,7 @@ fn tickers_equal_a_window_over_the_trades() {
             let lots: u64 = inside.iter().map(|t| t.quantity.0).sum();
             let price = match lots {
                 0 => i128::from(last.price.0) * 1_000_000,
-                _ => quote * 100_000_000 / data.market().base_amount(Quantity(lots)).0,
+                _ => (quote * 200_000_000 / data.market().base_amount(Quantity(lots)).0 + 1) / 2,
             };
             assert_eq!(average.price.unwrap().rescale(8), Some(price));
             assert_eq!((average.minutes, average.last_trade_time), (5, *last_time));

@@ -92,6 +92,11 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
             return Err(Error::Useless { key, value: value.to_string(), instead });
         }
     }
+    if let Some(origin) = server.cors_origins.iter().find(|origin| !is_origin(origin)) {
+        let instead =
+            "browsers name an origin by scheme, host and port; write \"https://example.org\", or \"*\" for all".into();
+        return Err(Error::Useless { key: "gateway.server.cors_origins", value: format!("{origin:?}"), instead });
+    }
     let at_most = [
         (
             "history.batch_rows_max",
@@ -133,11 +138,30 @@ fn wide(bound: usize) -> u64 {
     u64::try_from(bound).unwrap_or(u64::MAX)
 }
 
+/// Whether a browser would name an origin so: a scheme and a host, in lower case, perhaps a port, and nothing behind.
+fn is_origin(text: &str) -> bool {
+    let host = text.split_once("://").filter(|(scheme, _)| ["http", "https"].contains(scheme)).map(|(_, host)| host);
+    let in_host = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.:[]".contains(c);
+    text == "*" || host.is_some_and(|host| !host.is_empty() && host.chars().all(in_host))
+}
+
 #[cfg(test)]
 mod tests {
     use toml::{Table, Value};
 
     use super::*;
+
+    #[test]
+    fn origins_are_named_as_browsers_name_them() {
+        for origin in ["*", "https://example.org", "http://localhost:3000", "https://[::1]:8443"] {
+            assert!(is_origin(origin), "{origin}");
+        }
+        for other in
+            ["", "example.org", "https://", "https://example.org/", "HTTPS://example.org", "https://*.example.org"]
+        {
+            assert!(!is_origin(other), "{other}");
+        }
+    }
 
     /// Zero means something for these: a check that is off, a history that is not kept, no waiting.
     const ZERO_IS_FINE: &[&str] = &[
@@ -180,6 +204,7 @@ mod tests {
         "cluster.redis.batch_bytes_max",
         "cluster.redis.trim_entries_max",
         // No bound.
+        "gateway.server.compression_bytes_min",
         "node.batch_interval_us",
         "node.queue_wait_max_ms",
         "node.queue_wait_standing_ms",

@@ -132,6 +132,14 @@ const WORDS: &[(&str, &str)] = &[
         "gateway.server.drain_ms",
         "After SIGTERM, how long /readyz says no before clients are asked to leave; for a load balancer to see it. 0: at once.",
     ),
+    (
+        "gateway.server.cors_origins",
+        "Origins of pages that may use the client API in a browser, such as \"https://example.org\"; \"*\" for all. None: only the venue's own page.",
+    ),
+    (
+        "gateway.server.compression_bytes_min",
+        "Fewest bytes of an answer that is compressed for a client who takes gzip or br; 0: none is.",
+    ),
     ("gateway.server.shutdown_timeout_ms", "How long requests under way get when the server stops."),
     ("gateway.tls", "TLS on the client API, HTTPS and WSS. Read once, when the process starts."),
     (

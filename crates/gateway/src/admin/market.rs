@@ -15,6 +15,7 @@ use super::{invalid, not_found, submit};
 use crate::app::{App, now};
 use crate::error::ApiError;
 use crate::render;
+use crate::time_unit::TimeUnit;
 
 const BAND_UP_PERCENT: u32 = 500;
 const BAND_DOWN_PERCENT: u32 = 20;
@@ -93,7 +94,8 @@ fn shown(app: &App, id: SymbolId) -> Result<Value, ApiError> {
 
 /// The market as clients see it, and its fee rates.
 pub(super) fn described(app: &App, market: &Market) -> Result<Value, ApiError> {
-    let text = render::exchange_info(now(), app.limits.config(), std::iter::once(market), true);
+    let limits = render::RateLimits { requests: app.limits.config(), connections: None };
+    let text = render::exchange_info(now(), TimeUnit::default(), &limits, std::iter::once(market), true);
     let mut info: Value = serde_json::from_str(&text).map_err(|_| ApiError::internal())?;
     let mut shown = info["symbols"][0].take();
     shown["makerFee"] = rate(market.fees.maker).into();

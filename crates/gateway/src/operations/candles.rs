@@ -49,7 +49,7 @@ fn query(request: &Request<'_>) -> Result<CandleQuery, ApiError> {
         None => Offset::UTC,
         Some(text) => Offset::parse(text).ok_or_else(|| ApiError::invalid("timeZone"))?,
     };
-    let window = window(p, p.limit_at_most(ROWS_DEFAULT, ROWS_MAX)?)?;
+    let window = window(p, p.limit(ROWS_DEFAULT, ROWS_MAX)?)?;
     Ok(CandleQuery { interval, offset, window, now: request.app.now() })
 }
 

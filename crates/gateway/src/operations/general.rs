@@ -2,8 +2,8 @@
 
 use crossbook_types::{Market, MarketStatus};
 
-use super::Request;
-use crate::error::ApiError;
+use super::{Request, Transport};
+use crate::error::{ApiError, RateInterval};
 use crate::render::{self, json};
 
 pub(super) fn ping(_: &Request<'_>) -> Result<String, ApiError> {
@@ -13,7 +13,7 @@ pub(super) fn ping(_: &Request<'_>) -> Result<String, ApiError> {
 pub(super) fn time(request: &Request<'_>) -> Result<String, ApiError> {
     let mut out = String::with_capacity(40);
     json::object(&mut out, |o| {
-        o.number("serverTime", request.app.now().millis());
+        o.number("serverTime", request.caller.unit.of(request.app.now()));
     });
     Ok(out)
 }
@@ -41,6 +41,13 @@ pub(super) fn exchange_info(request: &Request<'_>) -> Result<String, ApiError> {
             registry.markets().iter().filter(wanted).collect()
         }
     };
-    let limits = request.app.limits.config();
-    Ok(render::exchange_info(request.app.now(), limits, markets.into_iter(), with_sets))
+    let config = &request.app.config.streams;
+    let limits = render::RateLimits {
+        requests: request.app.limits.config(),
+        connections: match request.caller.transport {
+            Transport::Rest => None,
+            Transport::WebSocket => Some((config.attempts_max, RateInterval::of_millis(config.attempts_window_ms))),
+        },
+    };
+    Ok(render::exchange_info(request.app.now(), request.caller.unit, &limits, markets.into_iter(), with_sets))
 }

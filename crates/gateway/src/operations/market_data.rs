@@ -16,7 +16,7 @@ pub(crate) const ROWS_MAX: usize = 1_000;
 pub(crate) const ROWS_DEFAULT: usize = 500;
 
 pub(super) fn depth(request: &Request<'_>) -> Result<String, ApiError> {
-    let limit = request.parameters.limit_at_most(100, DEPTH_MAX)?;
+    let limit = request.parameters.limit(100, DEPTH_MAX)?;
     with_market(request, |market| {
         check_status(request.parameters, market.market())?;
         Ok(render::depth(market.market(), market.depth(), limit))
@@ -70,7 +70,7 @@ async fn public_trades(request: &Request<'_>, question: Question<TradeId>) -> Re
 pub(super) fn aggregate_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
     Box::pin(async move {
         let p = request.parameters;
-        let limit = p.limit_at_most(ROWS_DEFAULT, ROWS_MAX)?;
+        let limit = p.limit(ROWS_DEFAULT, ROWS_MAX)?;
         let from = p.integer("fromId")?;
         let window = window(p, limit)?;
         if from.is_some() && (window.start.is_some() || window.end.is_some()) {
@@ -145,9 +145,10 @@ pub(super) fn window(parameters: &Parameters<'_>, limit: usize) -> Result<Window
 pub(super) fn day_window(parameters: &Parameters<'_>, limit: usize) -> Result<Window, ApiError> {
     const DAY: u64 = 24 * 60 * 60 * 1_000_000;
     let window = window(parameters, limit)?;
+    // The end may stand for a whole millisecond; what is sent is where that begins.
+    let end = parameters.start_time("endTime")?;
     let length = |(start, end): (Timestamp, Timestamp)| end.0.saturating_sub(start.0);
-    // The end stands for a whole millisecond.
-    if window.start.zip(window.end).map(length).is_some_and(|length| length > DAY + 999) {
+    if window.start.zip(end).map(length).is_some_and(|length| length > DAY) {
         return Err(ApiError::bad_request(-1127, "More than 24 hours between startTime and endTime."));
     }
     Ok(window)

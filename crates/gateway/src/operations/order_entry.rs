@@ -56,7 +56,7 @@ pub(super) async fn cancel(request: &Request<'_>) -> Result<Outcome, ApiError> {
         None => None,
         Some(name) => {
             let known = CancelRestriction::from_name(name);
-            Some(known.ok_or_else(|| ApiError::bad_request(-1145, "Invalid cancelRestrictions"))?)
+            Some(known.ok_or_else(|| cancel_restrictions())?)
         }
     };
     let target = match (p.integer("orderId")?.map(OrderId), p.client_order_id("origClientOrderId")?) {
@@ -82,6 +82,10 @@ pub(super) async fn cancel_all(request: &Request<'_>) -> Result<Outcome, ApiErro
     let reply = request.app.submit(body, request.caller.deadline).await.and_then(accepted)?;
     let json = render::json::array(reply.closed.iter(), |order, out| render::cancelled(&market, order, out));
     Ok(Outcome { json, orders: None, free: true })
+}
+
+fn cancel_restrictions() -> ApiError {
+    ApiError::bad_request(-1145, "cancelRestrictions has to be either ONLY_NEW or ONLY_PARTIALLY_FILLED.")
 }
 
 /// Tells a refusal from any other answer.

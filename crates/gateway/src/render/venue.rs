@@ -7,7 +7,9 @@ use crossbook_types::{
 use crossbook_views::{Holdings, Registry};
 
 use super::json::{self, Object};
+use crate::error::RateInterval;
 use crate::limits::LimitsConfig;
+use crate::time_unit::TimeUnit;
 
 /// A band that is switched off upwards is shown as this multiple.
 const NO_BAND_UP_PERCENT: u32 = 100_000_000;
@@ -15,13 +17,14 @@ const NO_BAND_UP_PERCENT: u32 = 100_000_000;
 /// Markets with their rules, and the rate limits.
 pub fn exchange_info<'a>(
     now: Timestamp,
-    limits: &LimitsConfig,
+    unit: TimeUnit,
+    limits: &RateLimits<'_>,
     markets: impl Iterator<Item = &'a Market>,
     with_sets: bool,
 ) -> String {
     let mut out = String::with_capacity(4_096);
     json::object(&mut out, |o| {
-        o.name("timezone", "UTC").number("serverTime", now.millis());
+        o.name("timezone", "UTC").number("serverTime", unit.of(now));
         rate_limits(o.key("rateLimits"), limits);
         o.key("exchangeFilters").push_str("[]");
         let symbols = json::array(markets, |market, out| self::market(market, with_sets, out));
@@ -30,12 +33,27 @@ pub fn exchange_info<'a>(
     out
 }
 
-fn rate_limits(out: &mut String, limits: &LimitsConfig) {
+/// The limits of a transport.
+#[derive(Clone, Copy, Debug)]
+pub struct RateLimits<'a> {
+    /// What counts for all.
+    pub requests: &'a LimitsConfig,
+    /// How often an address may connect, and within which time, where connections are what is counted beside requests; `None` where it is
+    /// requests of whatever weight.
+    pub connections: Option<(u32, RateInterval)>,
+}
+
+fn rate_limits(out: &mut String, limits: &RateLimits<'_>) {
+    let &RateLimits { requests, connections } = limits;
+    let last = match connections {
+        None => ("RAW_REQUESTS", "MINUTE", 5, requests.raw_requests_5m),
+        Some((limit, RateInterval { count, unit })) => ("CONNECTIONS", unit, count, limit.into()),
+    };
     let all = [
-        ("REQUEST_WEIGHT", "MINUTE", 1, limits.request_weight_1m),
-        ("ORDERS", "SECOND", 10, limits.orders_10s),
-        ("ORDERS", "DAY", 1, limits.orders_1d),
-        ("RAW_REQUESTS", "MINUTE", 5, limits.raw_requests_5m),
+        ("REQUEST_WEIGHT", "MINUTE", 1, requests.request_weight_1m),
+        ("ORDERS", "SECOND", 10, requests.orders_10s),
+        ("ORDERS", "DAY", 1, requests.orders_1d),
+        last,
     ];
     let in_force = all.into_iter().filter(|(.., limit)| *limit != 0);
     out.push_str(&json::array(in_force, |(kind, interval, count, limit), out| {
@@ -196,7 +214,7 @@ pub fn account(
             json::rate(o.key("buyer"), FeeRate::default());
             json::rate(o.key("seller"), FeeRate::default());
         });
-        o.flag("canTrade", may_trade).flag("canWithdraw", false).flag("canDeposit", false).flag("brokered", false);
+        o.flag("canTrade", may_trade).flag("canWithdraw", true).flag("canDeposit", true).flag("brokered", false);
         o.flag("requireSelfTradePrevention", false).flag("preventSor", false);
         o.number("updateTime", holdings.updated().millis()).name("accountType", "SPOT");
         let assets = registry.assets().iter();

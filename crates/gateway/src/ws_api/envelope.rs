@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::limits::OrderCount;
 use crate::streams::json::Object;
+use crate::time_unit::TimeUnit;
 use crossbook_types::{AccountId, Timestamp};
 
 /// What a frame with all limits takes, about.
@@ -18,6 +19,7 @@ const FRAME_BYTES: usize = 400;
 pub struct Envelope {
     id: RequestId,
     with_limits: bool,
+    unit: TimeUnit,
 }
 
 /// How much of the limits is used.
@@ -47,6 +49,10 @@ impl Usage {
     /// Writes it as a list of limits.
     fn write(&self, out: &mut String) {
         let mut limit = |kind: &str, interval: &str, every: u64, limit: u64, count: u64| {
+            if limit == 0 {
+                // There is no such limit.
+                return;
+            }
             out.push(if out.ends_with(':') { '[' } else { ',' });
             let mut object = Object::open(out);
             object.name("rateLimitType", kind).name("interval", interval).number("intervalNum", every);
@@ -65,10 +71,10 @@ impl Usage {
 }
 
 impl Envelope {
-    /// For a request of that id, with or without the use of limits.
+    /// For a request of that id, with or without the use of limits, and with times in that unit.
     #[must_use]
-    pub fn new(id: RequestId, with_limits: bool) -> Self {
-        Self { id, with_limits }
+    pub fn new(id: RequestId, with_limits: bool, unit: TimeUnit) -> Self {
+        Self { id, with_limits, unit }
     }
 
     /// The same for what is said of the session and not of the request.
@@ -88,10 +94,11 @@ impl Envelope {
     pub fn error(&self, error: &ApiError, usage: &Usage, now: Timestamp) -> String {
         let mut body = error.to_json();
         if let Some(seconds) = error.retry_after {
-            let retry_after = now.millis().saturating_add(seconds.saturating_mul(1_000));
+            let retry_after = Timestamp(now.0.saturating_add(seconds.saturating_mul(1_000_000)));
+            let (now, retry_after) = (self.unit.of(now), self.unit.of(retry_after));
             body.pop();
             // Writing to a string cannot fail.
-            let _ = write!(body, r#","data":{{"serverTime":{},"retryAfter":{retry_after}}}}}"#, now.millis());
+            let _ = write!(body, r#","data":{{"serverTime":{now},"retryAfter":{retry_after}}}}}"#);
         }
         self.write(error.status.as_u16(), "error", &body, usage)
     }
@@ -134,7 +141,7 @@ mod tests {
             order_limits: (100, 200_000),
         };
         for literal in ["1", r#""a\"b""#, "null", "123456789012345678901"] {
-            let answer = Envelope::new(id(literal), true).result("{\"a\":1}", &usage);
+            let answer = Envelope::new(id(literal), true, TimeUnit::default()).result("{\"a\":1}", &usage);
             assert!(answer.starts_with(&format!(r#"{{"id":{literal},"status":200,"#)), "{answer}");
             let answer = parsed(&answer);
             assert_eq!((&answer["status"], &answer["result"]), (&json!(200), &json!({"a": 1})));
@@ -143,15 +150,18 @@ mod tests {
             assert_eq!(answer["rateLimits"][2], weight);
             assert_eq!(answer["rateLimits"][0]["count"], json!(12));
         }
-        let bare = parsed(&Envelope::new(id("1"), false).result("[]", &usage));
+        let bare = parsed(&Envelope::new(id("1"), false, TimeUnit::default()).result("[]", &usage));
         assert_eq!(bare, json!({"id": 1, "status": 200, "result": []}));
     }
 
     #[test]
     fn errors_say_when_to_try_again() {
         let error = ApiError::too_much_weight(6_000, "1 MINUTE", 30);
-        let answer =
-            parsed(&Envelope::new(id("1"), false).error(&error, &Usage::default(), Timestamp::from_millis(5_000)));
+        let answer = parsed(&Envelope::new(id("1"), false, TimeUnit::default()).error(
+            &error,
+            &Usage::default(),
+            Timestamp::from_millis(5_000),
+        ));
         assert_eq!((&answer["status"], &answer["error"]["code"]), (&json!(429), &json!(-1003)));
         assert_eq!(answer["error"]["data"], json!({"serverTime": 5_000, "retryAfter": 35_000}));
     }

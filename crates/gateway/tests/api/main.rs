@@ -9,6 +9,7 @@ mod bursts;
 mod draining;
 mod goodbyes;
 mod hostile;
+mod http;
 mod literals;
 mod names;
 mod opening;
