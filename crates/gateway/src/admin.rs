@@ -38,6 +38,7 @@ use crate::render;
 use crate::rest::respond;
 use crate::secret::{KEY_CHARACTERS, random_text};
 use crate::server::{self, Service};
+use crate::time_unit::TimeUnit;
 use request::{NewAccount, NewAsset, NewKey, NewTransfer, read};
 
 /// Gives what `/readyz` says of a part of the venue that the gateway does not know.
@@ -134,7 +135,7 @@ impl Admin {
         });
         let open_orders = orders.iter().filter_map(|order| {
             let mut text = String::new();
-            render::order(registry.market(order.symbol)?, order, &mut text);
+            render::order(registry.market(order.symbol)?, TimeUnit::default(), order, &mut text);
             serde_json::from_str::<Value>(&text).ok()
         });
         let api_keys = registry.api_keys(id).map(|key| {

@@ -57,7 +57,8 @@ pub fn document() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "An API compatible with the Binance Spot API; not affiliated with or endorsed by Binance. \
                 Parameters go in the query or in a form body. Signed operations carry the header X-MBX-APIKEY and \
-                a signature over query and body as sent.",
+                a signature over query and body as sent. Times are in milliseconds, or in microseconds with the header \
+                X-MBX-TIME-UNIT: MICROSECOND.",
             "license": licence(),
         },
         "servers": [{ "url": "/", "description": "The address that the document came from." }],

@@ -21,7 +21,7 @@ use crate::error::{ApiError, JSON};
 use crate::operations::DEPTH_MAX;
 use crate::parameters::{self, Parameters};
 use crate::render;
-use crate::rest::{Rest, respond};
+use crate::rest::{self, Rest, respond};
 use crate::server::{self, Service};
 
 /// Questions to the store at the same time; more are told that it is busy.
@@ -75,7 +75,10 @@ impl Opening {
                 response
             }
             (&Method::GET, "/api/v3/ping") => respond(JSON, "{}"),
-            (&Method::GET, "/api/v3/time") => respond(JSON, json!({ "serverTime": now().millis() }).to_string()),
+            (&Method::GET, "/api/v3/time") => match rest::time_unit(request.headers()) {
+                Ok(unit) => respond(JSON, json!({ "serverTime": unit.of(now()) }).to_string()),
+                Err(error) => server::respond(&error),
+            },
             (&Method::GET, "/api/v3/depth") => answered(self.depth(query).await),
             (&Method::GET, "/api/v3/ticker/bookTicker") => answered(self.book_ticker(query).await),
             _ => server::respond(&ApiError::starting()),

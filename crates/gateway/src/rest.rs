@@ -107,8 +107,7 @@ impl Rest {
             let parameters = parameters?;
             let key = parts.headers.get(API_KEY).map(|key| key.to_str().unwrap_or_default());
             accepts_json(&parts.headers)?;
-            let unit = parts.headers.get(TIME_UNIT).map(|unit| unit.to_str().unwrap_or_default());
-            let (transport, unit) = (Transport::Rest, TimeUnit::parse(unit)?);
+            let (transport, unit) = (Transport::Rest, time_unit(&parts.headers)?);
             let mut caller = Caller { transport, unit, ip, identity: None, deadline: None, now };
             if operation.security != Security::Public {
                 caller.identity = Some(self.sender(ip, key, query, body, &parameters, operation.security)?);
@@ -258,6 +257,14 @@ fn accepts_json(headers: &HeaderMap) -> Result<(), ApiError> {
         return Ok(());
     }
     Err(ApiError::with_status(StatusCode::NOT_ACCEPTABLE, -1155, "SBE is not enabled."))
+}
+
+/// The unit in which the answer is to tell times.
+///
+/// # Errors
+/// -1194 if there is no such unit.
+pub(crate) fn time_unit(headers: &HeaderMap) -> Result<TimeUnit, ApiError> {
+    TimeUnit::parse(headers.get(TIME_UNIT).map(|unit| unit.to_str().unwrap_or_default()))
 }
 
 fn tell_weight(response: &mut Response<Body>, used: u64) {

@@ -125,13 +125,13 @@ pub fn upgrade(app: &Arc<App>, ip: IpAddr, request: Request<Incoming>) -> Respon
         return ws_api::open(app, ip, upgrade, said, unit);
     }
     match path.strip_prefix("/ws") {
-        Some("") => return open(app, ip, upgrade, &[], false),
-        Some(rest) if rest.starts_with('/') => return open(app, ip, upgrade, &names_in(rest), false),
+        Some("") => return open(app, ip, upgrade, &[], false, unit),
+        Some(rest) if rest.starts_with('/') => return open(app, ip, upgrade, &names_in(rest), false, unit),
         _ => {}
     }
     if path == "/stream" {
         let names = query_value(&query, "streams").map(|text| names_in(&text)).unwrap_or_default();
-        return open(app, ip, upgrade, &names, true);
+        return open(app, ip, upgrade, &names, true, unit);
     }
     let message = "There is no WebSocket at this path; use /ws, /stream or /ws-api/v3.";
     ApiError::with_status(StatusCode::NOT_FOUND, -1020, message).into_response()
@@ -149,9 +149,16 @@ fn query_value(query: &str, name: &str) -> Option<String> {
     pairs.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
 }
 
-/// Opens a stream connection that begins with the named streams. `combined` wraps each message with the name of its stream.
+/// Opens a stream connection that begins with the named streams, and on which times are told in that unit. `combined` wraps each message with the name of its stream.
 /// Subscriptions hold before the client learns that it is connected, so it misses nothing from then on.
-pub fn open(app: &Arc<App>, ip: IpAddr, upgrade: Upgrade, names: &[String], combined: bool) -> Response {
+pub fn open(
+    app: &Arc<App>,
+    ip: IpAddr,
+    upgrade: Upgrade,
+    names: &[String],
+    combined: bool,
+    unit: TimeUnit,
+) -> Response {
     let config = &app.config.streams;
     if let Err(refused) = admit(app, ip) {
         return refused.into_response();
@@ -162,7 +169,8 @@ pub fn open(app: &Arc<App>, ip: IpAddr, upgrade: Upgrade, names: &[String], comb
         return ApiError::bad_request(-1128, message).into_response();
     }
     let outbox = app.hub.budget.outbox(config.unread_bytes_max, combined);
-    let mut session = StreamSession::new(app.hub.connect(ConnectionKind::Streams, ip, outbox), config.streams_max);
+    let membership = app.hub.connect_in(unit, ConnectionKind::Streams, ip, outbox);
+    let mut session = StreamSession::new(membership, config.streams_max);
     session.subscribe(names);
     upgrade.grant(session, socket::Limits::of_streams(config))
 }

@@ -9,6 +9,7 @@ use crossbook_types::{
 use crossbook_views::{Balance, Order};
 
 use crate::streams::json::Object;
+use crate::time_unit::TimeUnit;
 
 /// Something that happened to an account.
 #[derive(Clone, Debug)]
@@ -118,24 +119,24 @@ pub trait Names {
     fn asset_of(&self, balance: &Balance) -> Option<&Asset>;
 }
 
-/// Writes an event; `None` if it speaks of a market that was never listed, which cannot be.
+/// Writes an event, with times in that unit; `None` if it speaks of a market that was never listed, which cannot be.
 #[must_use]
-pub fn write(event: &UserEvent, names: &impl Names) -> Option<String> {
+pub fn write(event: &UserEvent, unit: TimeUnit, names: &impl Names) -> Option<String> {
     match event {
-        UserEvent::Execution(report) => Some(execution(report, names.market_of(&report.order)?)),
-        UserEvent::Position { time, balances } => Some(position(*time, balances, names)),
-        UserEvent::Transfer { time, asset, amount } => Some(transfer(*time, asset, *amount)),
+        UserEvent::Execution(report) => Some(execution(report, unit, names.market_of(&report.order)?)),
+        UserEvent::Position { time, balances } => Some(position(*time, unit, balances, names)),
+        UserEvent::Transfer { time, asset, amount } => Some(transfer(*time, unit, asset, *amount)),
     }
 }
 
 /// Room for an execution report.
 const EXECUTION_BYTES: usize = 768;
 
-fn execution(report: &Report, market: &Market) -> String {
+fn execution(report: &Report, unit: TimeUnit, market: &Market) -> String {
     let Report { order, step, time, execution } = report;
     let mut text = String::with_capacity(EXECUTION_BYTES);
     let mut o = Object::open(&mut text);
-    o.name("e", "executionReport").number("E", time.millis()).name("s", market.symbol.as_str());
+    o.name("e", "executionReport").number("E", unit.of(*time)).name("s", market.symbol.as_str());
     // A cancel has a name of its own, which takes the order's place; the order's name moves to the field for originals.
     let (client_order_id, original) = match step {
         Step::Canceled(cancel_id) => (cancel_id.as_str(), order.client_order_id.as_str()),
@@ -152,11 +153,11 @@ fn execution(report: &Report, market: &Market) -> String {
             o.price("L", market, fill.price);
             let received = if order.side == Side::Buy { &market.base } else { &market.quote };
             o.amount("n", received, fill.fee).name("N", received.name.as_str());
-            o.number("T", time.millis()).number("t", fill.trade.0);
+            o.number("T", unit.of(*time)).number("t", fill.trade.0);
         }
         _ => {
             o.quantity("l", market, Quantity::ZERO).quantity("z", market, order.executed);
-            o.price("L", market, Price(0)).name("n", "0").null("N").number("T", time.millis()).minus_one("t");
+            o.price("L", market, Price(0)).name("n", "0").null("N").number("T", unit.of(*time)).minus_one("t");
         }
     }
     let (maker, last_quote, traded) = match step {
@@ -164,10 +165,10 @@ fn execution(report: &Report, market: &Market) -> String {
         _ => (false, Amount::ZERO, false),
     };
     o.number("I", *execution).flag("w", order.is_working()).flag("m", maker).flag("M", traded);
-    o.number("O", order.placed.millis()).amount("Z", &market.quote, order.executed_quote);
+    o.number("O", unit.of(order.placed)).amount("Z", &market.quote, order.executed_quote);
     o.amount("Y", &market.quote, last_quote).amount("Q", &market.quote, order.original_quote());
     if let Some(since) = order.working_since {
-        o.number("W", since.millis());
+        o.number("W", unit.of(since));
     }
     o.name("V", order.self_trade_prevention.as_str());
     if *step == Step::Expired {
@@ -187,10 +188,10 @@ fn expiry_reason(order: &Order) -> &'static str {
     }
 }
 
-fn position(time: Timestamp, balances: &[Balance], names: &impl Names) -> String {
+fn position(time: Timestamp, unit: TimeUnit, balances: &[Balance], names: &impl Names) -> String {
     let mut text = String::new();
     let mut o = Object::open(&mut text);
-    o.name("e", "outboundAccountPosition").number("E", time.millis()).number("u", time.millis());
+    o.name("e", "outboundAccountPosition").number("E", unit.of(time)).number("u", unit.of(time));
     let out = o.key("B");
     out.push('[');
     let known = balances.iter().filter_map(|balance| Some((balance, names.asset_of(balance)?)));
@@ -207,19 +208,19 @@ fn position(time: Timestamp, balances: &[Balance], names: &impl Names) -> String
     text
 }
 
-fn transfer(time: Timestamp, asset: &Asset, amount: Amount) -> String {
+fn transfer(time: Timestamp, unit: TimeUnit, asset: &Asset, amount: Amount) -> String {
     let mut text = String::new();
     let mut o = Object::open(&mut text);
-    o.name("e", "balanceUpdate").number("E", time.millis()).name("a", asset.name.as_str());
-    o.amount("d", asset, amount).number("T", time.millis());
+    o.name("e", "balanceUpdate").number("E", unit.of(time)).name("a", asset.name.as_str());
+    o.amount("d", asset, amount).number("T", unit.of(time));
     o.close();
     text
 }
 
 /// The end of a subscription, as its session is told.
 #[must_use]
-pub fn terminated(now: Timestamp) -> String {
-    format!("{{\"e\":\"eventStreamTerminated\",\"E\":{}}}", now.millis())
+pub fn terminated(unit: TimeUnit, now: Timestamp) -> String {
+    format!("{{\"e\":\"eventStreamTerminated\",\"E\":{}}}", unit.of(now))
 }
 
 /// Takes down the events of one command for the accounts that somebody listens for, in the order in which they are sent:

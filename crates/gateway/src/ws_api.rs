@@ -57,7 +57,7 @@ pub fn open(
     let config = &app.config.streams;
     let outbox = app.hub.budget.outbox(config.unread_bytes_max, false);
     let session = ApiSession {
-        membership: app.hub.connect(ConnectionKind::Api, ip, outbox),
+        membership: app.hub.connect_in(unit, ConnectionKind::Api, ip, outbox),
         app: Arc::clone(app),
         ip,
         connected: now,
@@ -371,7 +371,7 @@ impl ApiSession {
 
     fn end_subscription(&mut self, number: u32, now: Timestamp) {
         if self.membership.unsubscribe_account(number) {
-            self.outbox().push(user_envelope(number, &user_stream::terminated(now)));
+            self.outbox().push(user_envelope(number, &user_stream::terminated(self.unit, now)));
         }
         if self.logon_subscription == Some(number) {
             self.logon_subscription = None;

@@ -14,7 +14,8 @@ pub(super) fn account(request: &Request<'_>) -> Result<String, ApiError> {
     let omit_zero = request.parameters.boolean("omitZeroBalances")?;
     let views = request.app.board.of_account(identity.account).read();
     let holdings = views.holdings(identity.account).ok_or_else(ApiError::key_rejected)?;
-    Ok(render::account(views.registry(), identity.account, holdings, identity.permissions.trade, omit_zero))
+    let (unit, may_trade) = (request.caller.unit, identity.permissions.trade);
+    Ok(render::account(views.registry(), identity.account, holdings, unit, may_trade, omit_zero))
 }
 
 pub(super) fn order<'a>(request: &'a Request<'a>) -> Recalled<'a> {
@@ -51,7 +52,7 @@ pub(super) fn order<'a>(request: &'a Request<'a>) -> Recalled<'a> {
             return Err(ApiError::bad_request(-2039, "Client order ID is not correct for this order ID."));
         }
         let mut out = String::with_capacity(640);
-        render::order(&market, &order, &mut out);
+        render::order(&market, request.caller.unit, &order, &mut out);
         Ok(out)
     })
 }
@@ -60,13 +61,15 @@ pub(super) fn open_orders(request: &Request<'_>) -> Result<String, ApiError> {
     let account = request.account()?;
     if request.parameters.has("symbol") {
         return request.read_market(|data, _| {
-            json::array(data.open_orders(account), |order, out| render::order(data.market(), order, out))
+            json::array(data.open_orders(account), |order, out| {
+                render::order(data.market(), request.caller.unit, order, out)
+            })
         });
     }
     let orders = request.app.board.open_orders(account);
     let registry = request.app.board.registry();
     let known = orders.iter().filter_map(|order| Some((registry.market(order.symbol)?, order)));
-    Ok(json::array(known, |(market, order), out| render::order(market, order, out)))
+    Ok(json::array(known, |(market, order), out| render::order(market, request.caller.unit, order, out)))
 }
 
 pub(super) fn all_orders<'a>(request: &'a Request<'a>) -> Recalled<'a> {
@@ -100,7 +103,7 @@ pub(super) fn all_orders<'a>(request: &'a Request<'a>) -> Recalled<'a> {
             };
             orders = gap.fill(orders, older, |order| order.order, recall::apart);
         }
-        Ok(json::array(orders.iter(), |order, out| render::order(&market, order, out)))
+        Ok(json::array(orders.iter(), |order, out| render::order(&market, request.caller.unit, order, out)))
     })
 }
 
@@ -151,7 +154,7 @@ pub(super) fn my_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
             // Of a trade of the account with itself there are two sides, and no page parts them: the next one begins behind its number.
             trades = gap.fill(trades, older, |trade| (trade.trade, trade.maker), |one, other| one.trade == other.trade);
         }
-        Ok(json::array(trades.iter(), |trade, out| render::own_trade(&market, trade, out)))
+        Ok(json::array(trades.iter(), |trade, out| render::own_trade(&market, request.caller.unit, trade, out)))
     })
 }
 

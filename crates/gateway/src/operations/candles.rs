@@ -30,14 +30,14 @@ pub(super) fn candles<'a>(request: &'a Request<'a>) -> Recalled<'a> {
             });
             (*data.market(), candles.query(&query), seam)
         })?;
-        let Some(seam) = seam else { return Ok(listed(&market, &known)) };
+        let Some(seam) = seam else { return Ok(listed(request, &market, &known)) };
         // Nothing is added to a candle that is over.
         let settled = Timestamp(unit.next_open(seam.forgotten, Offset::UTC).0 - 1);
         let candles = match recall::open(request.app, settled, seam.live).await? {
             Some(past) => whole(&past, &market, &query, seam).await?.unwrap_or(known),
             None => known,
         };
-        Ok(listed(&market, &candles))
+        Ok(listed(request, &market, &candles))
     })
 }
 
@@ -53,8 +53,8 @@ fn query(request: &Request<'_>) -> Result<CandleQuery, ApiError> {
     Ok(CandleQuery { interval, offset, window, now: request.app.now() })
 }
 
-fn listed(market: &Market, candles: &[Candle]) -> String {
-    json::array(candles.iter(), |candle, out| render::candle(market, candle, out))
+fn listed(request: &Request<'_>, market: &Market, candles: &[Candle]) -> String {
+    json::array(candles.iter(), |candle, out| render::candle(market, request.caller.unit, candle, out))
 }
 
 /// Where memory ends and the history takes over.

@@ -64,7 +64,7 @@ async fn public_trades(request: &Request<'_>, question: Question<TradeId>) -> Re
         };
         trades = gap.fill(trades, older, |trade| trade.trade, apart);
     }
-    Ok(json::array(trades.iter(), |trade, out| render::trade(&market, trade, out)))
+    Ok(json::array(trades.iter(), |trade, out| render::trade(&market, request.caller.unit, trade, out)))
 }
 
 pub(super) fn aggregate_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
@@ -102,13 +102,13 @@ pub(super) fn aggregate_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
             };
             trades = gap.fill(trades, older, |trade| trade.id, apart);
         }
-        Ok(json::array(trades.iter(), |trade, out| render::aggregate_trade(&market, trade, out)))
+        Ok(json::array(trades.iter(), |trade, out| render::aggregate_trade(&market, request.caller.unit, trade, out)))
     })
 }
 
 pub(super) fn average_price(request: &Request<'_>) -> Result<String, ApiError> {
     let now = request.app.now();
-    with_market(request, |data| Ok(render::average_price(&data.average_price(now))))
+    with_market(request, |data| Ok(render::average_price(request.caller.unit, &data.average_price(now))))
 }
 
 pub(super) fn ticker(request: &Request<'_>) -> Result<String, ApiError> {
@@ -117,9 +117,9 @@ pub(super) fn ticker(request: &Request<'_>) -> Result<String, ApiError> {
     each(request, |data, out| {
         let ticker = data.ticker(now);
         if mini {
-            render::mini_ticker(data.market(), &ticker, out);
+            render::mini_ticker(data.market(), request.caller.unit, &ticker, out);
         } else {
-            render::ticker(data.market(), &ticker, &data.book_ticker(), out);
+            render::ticker(data.market(), request.caller.unit, &ticker, &data.book_ticker(), out);
         }
     })
 }

@@ -37,7 +37,7 @@ pub(super) async fn place(request: &Request<'_>) -> Result<Outcome, ApiError> {
         orders = app.limits.order_traded(order.account, ORDERS_BACK_FOR_TAKERS, app.now());
     }
     app.orders_accepted.increment(1);
-    let json = render::placed(&market, &reply, detail).ok_or_else(ApiError::internal)?;
+    let json = render::placed(&market, caller.unit, &reply, detail).ok_or_else(ApiError::internal)?;
     Ok(Outcome { json, orders: Some(orders), free: true })
 }
 
@@ -71,7 +71,7 @@ pub(super) async fn cancel(request: &Request<'_>) -> Result<Outcome, ApiError> {
     let reply = request.app.submit(body, request.caller.deadline).await.and_then(accepted)?;
     let order = reply.order.as_ref().ok_or_else(ApiError::internal)?;
     let mut json = String::with_capacity(512);
-    render::cancelled(&market, order, &mut json);
+    render::cancelled(&market, request.caller.unit, order, &mut json);
     Ok(Outcome { json, orders: None, free: true })
 }
 
@@ -80,7 +80,9 @@ pub(super) async fn cancel_all(request: &Request<'_>) -> Result<Outcome, ApiErro
     let cancel_id = given_or_made_up(None)?;
     let body = Body::CancelAll(CancelAll { account, symbol: market.id, cancel_id });
     let reply = request.app.submit(body, request.caller.deadline).await.and_then(accepted)?;
-    let json = render::json::array(reply.closed.iter(), |order, out| render::cancelled(&market, order, out));
+    let json = render::json::array(reply.closed.iter(), |order, out| {
+        render::cancelled(&market, request.caller.unit, order, out)
+    });
     Ok(Outcome { json, orders: None, free: true })
 }
 

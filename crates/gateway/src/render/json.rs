@@ -3,6 +3,7 @@
 use crossbook_types::{Amount, Asset, Decimal, FeeRate, Timestamp};
 
 pub use crate::streams::json::{Object, levels};
+use crate::time_unit::TimeUnit;
 
 /// Room for a typical element of a list.
 const TYPICAL_BYTES: usize = 256;
@@ -60,9 +61,9 @@ pub fn decimal(value: Decimal, out: &mut String) {
 }
 
 /// Writes a time, -1 for none.
-pub fn time(object: &mut Object<'_>, key: &'static str, time: Option<Timestamp>) {
+pub fn time(object: &mut Object<'_>, unit: TimeUnit, key: &'static str, time: Option<Timestamp>) {
     match time {
-        Some(time) => object.number(key, time.millis()),
+        Some(time) => object.number(key, unit.of(time)),
         None => object.minus_one(key),
     };
 }

@@ -4,6 +4,7 @@ use crossbook_types::{Market, Price, Quantity, Side};
 use crossbook_views::{AggregateTrade, AveragePrice, BookTicker, Candle, Depth, Level, PublicTrade, Ticker};
 
 use super::json::{self, Object};
+use crate::time_unit::TimeUnit;
 
 /// The best `limit` levels of each side.
 #[must_use]
@@ -19,29 +20,29 @@ pub fn depth(market: &Market, depth: &Depth, limit: usize) -> String {
 }
 
 /// A trade.
-pub fn trade(market: &Market, trade: &PublicTrade, out: &mut String) {
+pub fn trade(market: &Market, unit: TimeUnit, trade: &PublicTrade, out: &mut String) {
     json::object(out, |o| {
         o.number("id", trade.trade.0).price("price", market, trade.price).quantity("qty", market, trade.quantity);
-        o.amount("quoteQty", &market.quote, trade.quote).number("time", trade.time.millis());
+        o.amount("quoteQty", &market.quote, trade.quote).number("time", unit.of(trade.time));
         o.flag("isBuyerMaker", trade.taker_side == Side::Sell).flag("isBestMatch", true);
     });
 }
 
 /// Trades of one taker order at one price.
-pub fn aggregate_trade(market: &Market, trade: &AggregateTrade, out: &mut String) {
+pub fn aggregate_trade(market: &Market, unit: TimeUnit, trade: &AggregateTrade, out: &mut String) {
     json::object(out, |o| {
         o.number("a", trade.id.0).price("p", market, trade.price).quantity("q", market, trade.quantity);
-        o.number("f", trade.first.0).number("l", trade.last.0).number("T", trade.time.millis());
+        o.number("f", trade.first.0).number("l", trade.last.0).number("T", unit.of(trade.time));
         o.flag("m", trade.taker_side == Side::Sell).flag("M", true);
     });
 }
 
 /// A candle: an array of twelve.
-pub fn candle(market: &Market, candle: &Candle, out: &mut String) {
+pub fn candle(market: &Market, unit: TimeUnit, candle: &Candle, out: &mut String) {
     // Written as an object would be, without its keys.
     let mut buffer = itoa::Buffer::new();
     out.push('[');
-    out.push_str(buffer.format(candle.open_time.millis()));
+    out.push_str(buffer.format(unit.of(candle.open_time)));
     for price in [candle.open, candle.high, candle.low, candle.close] {
         out.push(',');
         crate::streams::json::price(market, price, out);
@@ -49,7 +50,7 @@ pub fn candle(market: &Market, candle: &Candle, out: &mut String) {
     out.push(',');
     json::amount(out, &market.base, candle.volume);
     out.push(',');
-    out.push_str(buffer.format(candle.close_time.millis()));
+    out.push_str(buffer.format(unit.of(candle.close_time)));
     out.push(',');
     json::amount(out, &market.quote, candle.quote_volume);
     out.push(',');
@@ -63,18 +64,18 @@ pub fn candle(market: &Market, candle: &Candle, out: &mut String) {
 
 /// The average price of the last minutes.
 #[must_use]
-pub fn average_price(average: &AveragePrice) -> String {
+pub fn average_price(unit: TimeUnit, average: &AveragePrice) -> String {
     let mut out = String::with_capacity(80);
     json::object(&mut out, |o| {
         o.number("mins", average.minutes);
         json::decimal_or_zero(o, "price", average.price);
-        o.number("closeTime", average.last_trade_time.millis());
+        o.number("closeTime", unit.of(average.last_trade_time));
     });
     out
 }
 
 /// The statistics of 24 hours.
-pub fn ticker(market: &Market, ticker: &Ticker, book: &BookTicker, out: &mut String) {
+pub fn ticker(market: &Market, unit: TimeUnit, ticker: &Ticker, book: &BookTicker, out: &mut String) {
     json::object(out, |o| {
         o.name("symbol", market.symbol.as_str());
         o.price_change("priceChange", market, ticker.change());
@@ -84,28 +85,28 @@ pub fn ticker(market: &Market, ticker: &Ticker, book: &BookTicker, out: &mut Str
         o.quantity("lastQty", market, ticker.last_quantity);
         best(o, market, book);
         o.price("openPrice", market, ticker.open);
-        rest(o, market, ticker);
+        rest(o, market, unit, ticker);
     });
 }
 
 /// The statistics of 24 hours, in short.
-pub fn mini_ticker(market: &Market, ticker: &Ticker, out: &mut String) {
+pub fn mini_ticker(market: &Market, unit: TimeUnit, ticker: &Ticker, out: &mut String) {
     json::object(out, |o| {
         o.name("symbol", market.symbol.as_str()).price("openPrice", market, ticker.open);
         o.price("highPrice", market, ticker.high).price("lowPrice", market, ticker.low);
         o.price("lastPrice", market, ticker.last);
-        totals(o, market, ticker);
+        totals(o, market, unit, ticker);
     });
 }
 
-fn rest(o: &mut Object<'_>, market: &Market, ticker: &Ticker) {
+fn rest(o: &mut Object<'_>, market: &Market, unit: TimeUnit, ticker: &Ticker) {
     o.price("highPrice", market, ticker.high).price("lowPrice", market, ticker.low);
-    totals(o, market, ticker);
+    totals(o, market, unit, ticker);
 }
 
-fn totals(o: &mut Object<'_>, market: &Market, ticker: &Ticker) {
+fn totals(o: &mut Object<'_>, market: &Market, unit: TimeUnit, ticker: &Ticker) {
     o.amount("volume", &market.base, ticker.volume).amount("quoteVolume", &market.quote, ticker.quote_volume);
-    o.number("openTime", ticker.open_time.millis()).number("closeTime", ticker.close_time.millis());
+    o.number("openTime", unit.of(ticker.open_time)).number("closeTime", unit.of(ticker.close_time));
     if ticker.trades == 0 {
         o.minus_one("firstId").minus_one("lastId");
     } else {

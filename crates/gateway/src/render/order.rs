@@ -5,6 +5,7 @@ use crossbook_views::{Order, OwnTrade};
 
 use super::json::{self, Object};
 use crate::app::Reply;
+use crate::time_unit::TimeUnit;
 
 /// How much the answer to a new order tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,17 +20,17 @@ pub enum Detail {
 
 /// The answer to a new order; `None` if the reply has no order.
 #[must_use]
-pub fn placed(market: &Market, reply: &Reply, detail: Detail) -> Option<String> {
+pub fn placed(market: &Market, unit: TimeUnit, reply: &Reply, detail: Detail) -> Option<String> {
     let order = reply.order.as_ref()?;
     let mut out = String::with_capacity(640 + reply.fills.len() * 160);
     json::object(&mut out, |o| {
         o.name("symbol", market.symbol.as_str()).number("orderId", order.order.0).minus_one("orderListId");
-        o.name("clientOrderId", order.client_order_id.as_str()).number("transactTime", reply.time.millis());
+        o.name("clientOrderId", order.client_order_id.as_str()).number("transactTime", unit.of(reply.time));
         if detail == Detail::Ack {
             return;
         }
         terms_and_totals(o, market, order);
-        json::time(o, "workingTime", order.working_since);
+        json::time(o, unit, "workingTime", order.working_since);
         o.name("selfTradePreventionMode", order.self_trade_prevention.as_str());
         if detail == Detail::Full {
             fills(o, market, reply);
@@ -69,19 +70,19 @@ fn terms_and_totals(o: &mut Object<'_>, market: &Market, order: &Order) {
 }
 
 /// An order that was cancelled.
-pub fn cancelled(market: &Market, order: &Order, out: &mut String) {
+pub fn cancelled(market: &Market, unit: TimeUnit, order: &Order, out: &mut String) {
     json::object(out, |o| {
         o.name("symbol", market.symbol.as_str()).name("origClientOrderId", order.client_order_id.as_str());
         o.number("orderId", order.order.0).minus_one("orderListId");
         o.name("clientOrderId", order.cancel_id.unwrap_or(order.client_order_id).as_str());
-        o.number("transactTime", order.updated.millis());
+        o.number("transactTime", unit.of(order.updated));
         terms_and_totals(o, market, order);
         o.name("selfTradePreventionMode", order.self_trade_prevention.as_str());
     });
 }
 
 /// An order as a query shows it.
-pub fn order(market: &Market, order: &Order, out: &mut String) {
+pub fn order(market: &Market, unit: TimeUnit, order: &Order, out: &mut String) {
     json::object(out, |o| {
         o.name("symbol", market.symbol.as_str()).number("orderId", order.order.0).minus_one("orderListId");
         o.name("clientOrderId", order.client_order_id.as_str());
@@ -92,22 +93,22 @@ pub fn order(market: &Market, order: &Order, out: &mut String) {
         o.name("type", order.order_type.as_str()).name("side", order.side.as_str());
         o.price("stopPrice", market, order.stop_price.unwrap_or(Price(0)));
         o.amount("icebergQty", &market.base, Amount::ZERO);
-        o.number("time", order.placed.millis()).number("updateTime", order.updated.millis());
+        o.number("time", unit.of(order.placed)).number("updateTime", unit.of(order.updated));
         o.flag("isWorking", order.working_since.is_some());
-        json::time(o, "workingTime", order.working_since);
+        json::time(o, unit, "workingTime", order.working_since);
         o.amount("origQuoteOrderQty", &market.quote, order.original_quote());
         o.name("selfTradePreventionMode", order.self_trade_prevention.as_str());
     });
 }
 
 /// A trade as its owner sees it.
-pub fn own_trade(market: &Market, trade: &OwnTrade, out: &mut String) {
+pub fn own_trade(market: &Market, unit: TimeUnit, trade: &OwnTrade, out: &mut String) {
     let fee_asset = if trade.fee_asset == market.base.id { market.base } else { market.quote };
     json::object(out, |o| {
         o.name("symbol", market.symbol.as_str()).number("id", trade.trade.0).number("orderId", trade.order.0);
         o.minus_one("orderListId").price("price", market, trade.price).quantity("qty", market, trade.quantity);
         o.amount("quoteQty", &market.quote, trade.quote).amount("commission", &fee_asset, trade.fee);
-        o.name("commissionAsset", fee_asset.name.as_str()).number("time", trade.time.millis());
+        o.name("commissionAsset", fee_asset.name.as_str()).number("time", unit.of(trade.time));
         o.flag("isBuyer", trade.side == Side::Buy).flag("isMaker", trade.maker);
         o.flag("isBestMatch", true);
     });

@@ -197,6 +197,7 @@ pub fn account(
     registry: &Registry,
     account: AccountId,
     holdings: &Holdings,
+    unit: TimeUnit,
     may_trade: bool,
     omit_zero: bool,
 ) -> String {
@@ -216,7 +217,7 @@ pub fn account(
         });
         o.flag("canTrade", may_trade).flag("canWithdraw", true).flag("canDeposit", true).flag("brokered", false);
         o.flag("requireSelfTradePrevention", false).flag("preventSor", false);
-        o.number("updateTime", holdings.updated().millis()).name("accountType", "SPOT");
+        o.number("updateTime", unit.of(holdings.updated())).name("accountType", "SPOT");
         let assets = registry.assets().iter();
         let balances = assets.map(|asset| (asset, holdings.balance(asset.id)));
         let shown = balances.filter(|(_, b)| !omit_zero || !b.free.is_zero() || !b.held.is_zero());

@@ -25,6 +25,7 @@ use super::payload;
 use super::periodic::Periodic;
 use super::topic::{Kind, Pace, Topic};
 use crate::board::Board;
+use crate::time_unit::TimeUnit;
 use crate::user_stream::{self, Names, UserEvent};
 
 /// Batches that may wait for the feed.
@@ -119,17 +120,17 @@ struct Feed {
 /// Messages of real-time streams, and the times of the batches that they are from.
 #[derive(Default)]
 struct Round {
-    /// By stream, in order.
-    streams: Vec<(Topic, Vec<String>)>,
-    places: HashMap<Topic, usize>,
+    /// By stream and the unit of its times, in order.
+    streams: Vec<((Topic, TimeUnit), Vec<String>)>,
+    places: HashMap<(Topic, TimeUnit), usize>,
     messages: usize,
     times: Vec<Timestamp>,
 }
 
 impl Round {
-    fn add(&mut self, topic: Topic, text: String) {
-        let place = *self.places.entry(topic).or_insert_with(|| {
-            self.streams.push((topic, Vec::new()));
+    fn add(&mut self, stream: (Topic, TimeUnit), text: String) {
+        let place = *self.places.entry(stream).or_insert_with(|| {
+            self.streams.push((stream, Vec::new()));
             self.streams.len() - 1
         });
         self.streams[place].1.push(text);
@@ -201,7 +202,8 @@ impl Feed {
         }
         for (account, event) in &batch.private {
             let catalogue = &self.catalogue;
-            sent += self.hub.tell_account(*account, || user_stream::write(event, catalogue).unwrap_or_default());
+            sent +=
+                self.hub.tell_account(*account, |unit| user_stream::write(event, unit, catalogue).unwrap_or_default());
         }
         count_sent(sent);
         self.round.times.push(batch.time);
@@ -210,7 +212,7 @@ impl Feed {
     /// Tells what was gathered.
     fn tell(&mut self) {
         let Round { streams, times, .. } = std::mem::take(&mut self.round);
-        count_sent(streams.iter().map(|(topic, payloads)| self.hub.tell_all(topic, payloads)).sum());
+        count_sent(streams.iter().map(|((topic, unit), payloads)| self.hub.tell_all(topic, *unit, payloads)).sum());
         for time in times {
             metrics::histogram!("crossbook_stream_lag_seconds").record(lag(time));
         }
@@ -226,20 +228,24 @@ impl Feed {
                 }
             }
             Fact::KeyRevoked(account, key) => self.hub.key_revoked(*account, *key, crate::app::now()),
-            Fact::Trade(symbol, trade) => self.add(*symbol, Kind::Trade, |market| payload::trade(market, trade)),
+            Fact::Trade(symbol, trade) => {
+                self.add(*symbol, Kind::Trade, |market, unit| payload::trade(market, unit, trade))
+            }
             Fact::Aggregate(symbol, trade) => {
-                self.add(*symbol, Kind::AggregateTrade, |market| payload::aggregate_trade(market, trade));
+                self.add(*symbol, Kind::AggregateTrade, |market, unit| payload::aggregate_trade(market, unit, trade));
             }
             Fact::BookTicker(symbol, best) => {
-                self.add(*symbol, Kind::BookTicker, |market| payload::book_ticker(market, best));
+                self.add(*symbol, Kind::BookTicker, |market, _| payload::book_ticker(market, best));
             }
             Fact::Depth(change) => self.gather(change),
         }
     }
 
-    fn add(&mut self, symbol: SymbolId, kind: Kind, write: impl FnOnce(&Market) -> String) {
+    fn add(&mut self, symbol: SymbolId, kind: Kind, write: impl Fn(&Market, TimeUnit) -> String) {
         if let Some(market) = self.catalogue.markets.get(symbol.0 as usize) {
-            self.round.add(Topic::Market(market.symbol, kind), write(market));
+            for unit in self.hub.units() {
+                self.round.add((Topic::Market(market.symbol, kind), unit), write(market, unit));
+            }
         }
     }
 
@@ -279,8 +285,8 @@ impl Feed {
         for (market, gathered) in self.catalogue.markets.iter().zip(&mut self.depth) {
             let gathered = &mut gathered[which];
             let Some(range) = gathered.range() else { continue };
-            sent += self.hub.tell(&Topic::Market(market.symbol, Kind::DepthChanges(pace)), || {
-                payload::depth_changes(market, now, range, gathered.bids(), gathered.asks())
+            sent += self.hub.tell(&Topic::Market(market.symbol, Kind::DepthChanges(pace)), |unit| {
+                payload::depth_changes(market, unit, now, range, gathered.bids(), gathered.asks())
             });
             gathered.clear();
         }

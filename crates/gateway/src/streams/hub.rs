@@ -19,6 +19,7 @@ use super::interest::{Interest, Wanted};
 use super::outbox::{Closing, Outbox};
 use super::payload;
 use super::topic::{Kind, Pace, Topic};
+use crate::time_unit::TimeUnit;
 use crate::{limits, user_stream};
 
 /// A connection, for as long as it is open.
@@ -55,12 +56,15 @@ pub struct Hub {
     directory: Mutex<Directory>,
     interest: RwLock<Interest>,
     next_connection: AtomicU64,
+    /// Open connections on which times are told in microseconds.
+    in_microseconds: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Directory {
     symbols: BTreeMap<SymbolName, SymbolId>,
-    topics: HashMap<Topic, Vec<Listener>>,
+    /// By stream, and the unit in which its times are told.
+    topics: HashMap<(Topic, TimeUnit), Vec<Listener>>,
     /// Streams that somebody subscribed to since the feed last asked.
     fresh: Vec<Topic>,
     accounts: HashMap<AccountId, Vec<UserListener>>,
@@ -74,6 +78,7 @@ struct Directory {
 #[derive(Debug)]
 struct Connection {
     kind: ConnectionKind,
+    unit: TimeUnit,
     /// As [`limits::client`] has it.
     client: IpAddr,
     outbox: Arc<Outbox>,
@@ -82,7 +87,7 @@ struct Connection {
 impl Connection {
     /// Tells the client that the venue is about to stop.
     fn announce(&self, at: Timestamp) {
-        let raw = payload::server_shutdown(at);
+        let raw = payload::server_shutdown(self.unit, at);
         self.outbox.push(match self.kind {
             ConnectionKind::Streams if self.outbox.combined() => payload::combined("!serverShutdown", &raw),
             ConnectionKind::Streams => raw,
@@ -103,6 +108,7 @@ struct Listener {
 struct UserListener {
     connection: ConnectionId,
     subscription: u32,
+    unit: TimeUnit,
     /// With which key the client proved that it may listen.
     key: ApiKeyId,
     outbox: Arc<Outbox>,
@@ -127,10 +133,25 @@ impl Hub {
         self.interest.read()
     }
 
-    /// A connection from that address is open.
+    /// A connection from that address is open, on which times are told in milliseconds.
     pub fn connect(self: &Arc<Self>, kind: ConnectionKind, ip: IpAddr, outbox: Arc<Outbox>) -> Membership {
+        self.connect_in(TimeUnit::Milliseconds, kind, ip, outbox)
+    }
+
+    /// A connection from that address is open, on which times are told in that unit.
+    pub fn connect_in(
+        self: &Arc<Self>,
+        unit: TimeUnit,
+        kind: ConnectionKind,
+        ip: IpAddr,
+        outbox: Arc<Outbox>,
+    ) -> Membership {
+        if unit == TimeUnit::Microseconds {
+            // Before it can subscribe to anything, so that nothing that it is to get is written in the other unit only.
+            self.in_microseconds.fetch_add(1, Ordering::AcqRel);
+        }
         let id = ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed));
-        let connection = Connection { kind, client: limits::client(ip), outbox: Arc::clone(&outbox) };
+        let connection = Connection { kind, unit, client: limits::client(ip), outbox: Arc::clone(&outbox) };
         {
             let mut directory = self.directory.lock();
             if let Some(at) = directory.announced {
@@ -142,7 +163,7 @@ impl Hub {
             directory.connections.insert(id, connection);
         }
         metrics::gauge!("crossbook_connections_open", "kind" => kind.as_str()).increment(1.0);
-        Membership { hub: Arc::clone(self), id, kind, outbox, topics: Vec::new(), accounts: Vec::new() }
+        Membership { hub: Arc::clone(self), id, kind, unit, outbox, topics: Vec::new(), accounts: Vec::new() }
     }
 
     /// How many connections are open.
@@ -177,7 +198,14 @@ impl Hub {
 
     /// The subscribed streams that `chosen` picks.
     pub fn topics(&self, chosen: impl Fn(&Topic) -> bool) -> Vec<Topic> {
-        self.directory.lock().topics.keys().filter(|topic| chosen(topic)).copied().collect()
+        let directory = self.directory.lock();
+        let topics = directory.topics.keys().filter(|(topic, unit)| {
+            // One that is subscribed to in both units is one stream.
+            let is_first =
+                *unit == TimeUnit::Milliseconds || !directory.topics.contains_key(&(*topic, TimeUnit::Milliseconds));
+            is_first && chosen(topic)
+        });
+        topics.map(|(topic, _)| *topic).collect()
     }
 
     /// The streams that somebody subscribed to since this was last asked.
@@ -186,30 +214,43 @@ impl Hub {
         std::mem::take(&mut self.directory.lock().fresh)
     }
 
-    /// Gives `payload` to every subscriber of the stream. It is not written for nobody. Returns how many got it.
-    pub fn tell(&self, topic: &Topic, payload: impl FnOnce() -> String) -> usize {
-        let directory = self.directory.lock();
-        directory.topics.get(topic).map_or(0, |listeners| share(listeners, &[payload()]))
+    /// The units in which somebody is told times. What is written before a connection is open is not for it.
+    pub fn units(&self) -> impl Iterator<Item = TimeUnit> {
+        let both = self.in_microseconds.load(Ordering::Acquire) > 0;
+        TimeUnit::ALL.into_iter().filter(move |unit| both || *unit == TimeUnit::Milliseconds)
     }
 
-    /// Gives these messages, in this order, to every subscriber of the stream. Returns how many messages that made.
-    pub fn tell_all(&self, topic: &Topic, payloads: &[String]) -> usize {
+    /// Gives a payload to every subscriber of the stream, written in the unit that each wants. It is not written for nobody. Returns how many got it.
+    pub fn tell(&self, topic: &Topic, payload: impl Fn(TimeUnit) -> String) -> usize {
         let directory = self.directory.lock();
-        directory.topics.get(topic).map_or(0, |listeners| share(listeners, payloads))
+        let told = TimeUnit::ALL.into_iter().map(|unit| {
+            let listeners = directory.topics.get(&(*topic, unit));
+            listeners.map_or(0, |listeners| share(listeners, &[payload(unit)]))
+        });
+        told.sum()
+    }
+
+    /// Gives these messages, in this order, to every subscriber of the stream in that unit. Returns how many messages that made.
+    pub fn tell_all(&self, topic: &Topic, unit: TimeUnit, payloads: &[String]) -> usize {
+        let directory = self.directory.lock();
+        directory.topics.get(&(*topic, unit)).map_or(0, |listeners| share(listeners, payloads))
     }
 
     /// Gives an event of an account to every subscription of it, each under its own number. Returns how many got it.
-    pub fn tell_account(&self, account: AccountId, event: impl FnOnce() -> String) -> usize {
+    pub fn tell_account(&self, account: AccountId, event: impl Fn(TimeUnit) -> String) -> usize {
         let directory = self.directory.lock();
         let Some(listeners) = directory.accounts.get(&account) else { return 0 };
-        let event = event();
-        let mut under: Option<(u32, Frames)> = None;
+        let mut under: Option<(u32, TimeUnit, Frames)> = None;
         for listener in listeners {
             let message = match &under {
-                Some((subscription, frames)) if *subscription == listener.subscription => frames.clone(),
+                Some((subscription, unit, frames))
+                    if (*subscription, *unit) == (listener.subscription, listener.unit) =>
+                {
+                    frames.clone()
+                }
                 _ => {
-                    let frames = Frames::from(user_envelope(listener.subscription, &event));
-                    under = Some((listener.subscription, frames.clone()));
+                    let frames = Frames::from(user_envelope(listener.subscription, &event(listener.unit)));
+                    under = Some((listener.subscription, listener.unit, frames.clone()));
                     frames
                 }
             };
@@ -222,11 +263,11 @@ impl Hub {
     pub fn key_revoked(&self, account: AccountId, key: ApiKeyId, now: Timestamp) {
         let mut directory = self.directory.lock();
         let Some(listeners) = directory.accounts.get_mut(&account) else { return };
-        let ended = user_stream::terminated(now);
         let before = listeners.len();
         listeners.retain(|listener| {
             let stays = listener.key != key;
             if !stays {
+                let ended = user_stream::terminated(listener.unit, now);
                 listener.outbox.push(user_envelope(listener.subscription, &ended));
             }
             stays
@@ -258,7 +299,10 @@ impl Hub {
             (Kind::DepthChanges(Pace::Slow), Wanted::DEPTH_SLOW),
         ]
         .into_iter()
-        .filter(|(kind, _)| directory.topics.contains_key(&Topic::Market(name, *kind)))
+        .filter(|(kind, _)| {
+            let topic = Topic::Market(name, *kind);
+            TimeUnit::ALL.into_iter().any(|unit| directory.topics.contains_key(&(topic, unit)))
+        })
         .fold(Wanted::NOTHING, |sum, (_, wanted)| sum.and(wanted));
         self.interest.write().set_market(symbol, wanted);
     }
@@ -298,6 +342,7 @@ pub struct Membership {
     hub: Arc<Hub>,
     id: ConnectionId,
     kind: ConnectionKind,
+    unit: TimeUnit,
     outbox: Arc<Outbox>,
     /// Streams, by the names under which the client subscribed to them; one stream may have several.
     topics: Vec<(Topic, Arc<str>)>,
@@ -319,7 +364,7 @@ impl Membership {
         let name: Arc<str> = name.into();
         self.topics.push((topic, Arc::clone(&name)));
         let mut directory = self.hub.directory.lock();
-        directory.topics.entry(topic).or_default().push(Listener {
+        directory.topics.entry((topic, self.unit)).or_default().push(Listener {
             connection: self.id,
             name,
             outbox: Arc::clone(&self.outbox),
@@ -342,10 +387,10 @@ impl Membership {
 
     fn leave(&self, topic: Topic, name: &str) {
         let mut directory = self.hub.directory.lock();
-        if let Some(listeners) = directory.topics.get_mut(&topic) {
+        if let Some(listeners) = directory.topics.get_mut(&(topic, self.unit)) {
             listeners.retain(|listener| listener.connection != self.id || *listener.name != *name);
             if listeners.is_empty() {
-                directory.topics.remove(&topic);
+                directory.topics.remove(&(topic, self.unit));
             }
         }
         if let Topic::Market(symbol, _) = topic {
@@ -365,6 +410,7 @@ impl Membership {
         directory.accounts.entry(account).or_default().push(UserListener {
             connection: self.id,
             subscription,
+            unit: self.unit,
             key,
             outbox: Arc::clone(&self.outbox),
         });
@@ -403,6 +449,9 @@ impl Drop for Membership {
             self.leave_account(subscription, account);
         }
         self.hub.directory.lock().connections.remove(&self.id);
+        if self.unit == TimeUnit::Microseconds {
+            self.hub.in_microseconds.fetch_sub(1, Ordering::AcqRel);
+        }
         metrics::gauge!("crossbook_connections_open", "kind" => self.kind.as_str()).decrement(1.0);
     }
 }
@@ -433,13 +482,13 @@ mod tests {
     fn a_payload_reaches_its_subscribers_and_is_not_written_for_nobody() {
         let hub = Arc::new(Hub::new());
         let trades = topic("btcusdt@trade");
-        assert_eq!(hub.tell(&trades, || panic!("written for nobody")), 0);
+        assert_eq!(hub.tell(&trades, |_| panic!("written for nobody")), 0);
         let (mut raw, mut combined, other) = (join(&hub, false), join(&hub, true), join(&hub, false));
         raw.subscribe(trades, "btcusdt@trade");
         raw.subscribe(trades, "btcusdt@trade");
         combined.subscribe(trades, "btcusdt@trade");
-        assert_eq!(hub.tell(&trades, || "{}".into()), 2);
-        assert_eq!(hub.tell_all(&trades, &["1".into(), "2".into()]), 4);
+        assert_eq!(hub.tell(&trades, |_| "{}".into()), 2);
+        assert_eq!(hub.tell_all(&trades, TimeUnit::default(), &["1".into(), "2".into()]), 4);
         assert_eq!(received(&raw), ["{}", "1", "2"]);
         assert_eq!(
             received(&combined),
@@ -448,7 +497,7 @@ mod tests {
         assert!(received(&other).is_empty());
         drop(combined);
         raw.unsubscribe("btcusdt@trade");
-        assert_eq!(hub.tell(&trades, || panic!("written for nobody")), 0);
+        assert_eq!(hub.tell(&trades, |_| panic!("written for nobody")), 0);
     }
 
     #[test]
@@ -461,13 +510,13 @@ mod tests {
                 member.subscribe(depth, name);
             }
         }
-        assert_eq!(hub.tell(&depth, || "{}".into()), 6);
+        assert_eq!(hub.tell(&depth, |_| "{}".into()), 6);
         let both =
             ["btcusdt@depth", "btcusdt@depth@1000ms"].map(|name| format!(r#"{{"stream":"{name}","data":{{}}}}"#));
         assert_eq!((received(&members[0]), received(&members[2])), (both.to_vec(), both.to_vec()));
         assert_eq!(received(&members[1]), ["{}", "{}"]);
         members[0].unsubscribe("btcusdt@depth");
-        hub.tell(&depth, || "{}".into());
+        hub.tell(&depth, |_| "{}".into());
         assert_eq!(received(&members[0]), both[1..]);
         drop(members);
         assert!(hub.topics(|_| true).is_empty());
@@ -493,14 +542,14 @@ mod tests {
         let (mut mine, mut theirs) = (join(&hub, false), join(&hub, false));
         mine.subscribe_account(AccountId(1001), key("mine"), 0, "answer".into());
         theirs.subscribe_account(AccountId(1002), key("theirs"), 7, "answer".into());
-        assert_eq!(hub.tell_account(AccountId(1001), || "{}".into()), 1);
+        assert_eq!(hub.tell_account(AccountId(1001), |_| "{}".into()), 1);
         assert_eq!(received(&mine), ["answer", r#"{"subscriptionId":0,"event":{}}"#]);
         assert_eq!(received(&theirs), ["answer"]);
         assert!(!mine.unsubscribe_account(7));
         assert!(mine.unsubscribe_account(0));
         assert!(!hub.interest().account(AccountId(1001)));
         assert!(hub.interest().account(AccountId(1002)));
-        assert_eq!(hub.tell_account(AccountId(1001), || panic!("written for nobody")), 0);
+        assert_eq!(hub.tell_account(AccountId(1001), |_| panic!("written for nobody")), 0);
     }
 
     fn key(name: &str) -> ApiKeyId {
@@ -514,7 +563,7 @@ mod tests {
         member.subscribe_account(AccountId(1001), key("old"), 0, "answer".into());
         member.subscribe_account(AccountId(1001), key("new"), 1, "answer".into());
         hub.key_revoked(AccountId(1001), key("old"), Timestamp::from_millis(5));
-        hub.tell_account(AccountId(1001), || "{}".into());
+        hub.tell_account(AccountId(1001), |_| "{}".into());
         let ended = r#"{"subscriptionId":0,"event":{"e":"eventStreamTerminated","E":5}}"#;
         assert_eq!(received(&member), ["answer", "answer", ended, r#"{"subscriptionId":1,"event":{}}"#]);
         assert!(hub.interest().account(AccountId(1001)));

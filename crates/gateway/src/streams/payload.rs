@@ -5,6 +5,7 @@ use crossbook_types::{Decimal, Market, Price, Quantity, Side, Timestamp};
 use crossbook_views::{AggregateTrade, AveragePrice, BookTicker, Candle, Interval, Level, PublicTrade, Ticker};
 
 use super::json::{Object, levels};
+use crate::time_unit::TimeUnit;
 
 /// Room for a typical message.
 const TYPICAL_BYTES: usize = 256;
@@ -19,21 +20,21 @@ fn object(write: impl FnOnce(&mut Object<'_>)) -> String {
 
 /// A trade.
 #[must_use]
-pub fn trade(market: &Market, trade: &PublicTrade) -> String {
+pub fn trade(market: &Market, unit: TimeUnit, trade: &PublicTrade) -> String {
     object(|o| {
-        o.name("e", "trade").number("E", trade.time.millis()).name("s", market.symbol.as_str());
+        o.name("e", "trade").number("E", unit.of(trade.time)).name("s", market.symbol.as_str());
         o.number("t", trade.trade.0).price("p", market, trade.price).quantity("q", market, trade.quantity);
-        o.number("T", trade.time.millis()).flag("m", trade.taker_side == Side::Sell).flag("M", true);
+        o.number("T", unit.of(trade.time)).flag("m", trade.taker_side == Side::Sell).flag("M", true);
     })
 }
 
 /// The trades of one taker order at one price.
 #[must_use]
-pub fn aggregate_trade(market: &Market, trade: &AggregateTrade) -> String {
+pub fn aggregate_trade(market: &Market, unit: TimeUnit, trade: &AggregateTrade) -> String {
     object(|o| {
-        o.name("e", "aggTrade").number("E", trade.time.millis()).name("s", market.symbol.as_str());
+        o.name("e", "aggTrade").number("E", unit.of(trade.time)).name("s", market.symbol.as_str());
         o.number("a", trade.id.0).price("p", market, trade.price).quantity("q", market, trade.quantity);
-        o.number("f", trade.first.0).number("l", trade.last.0).number("T", trade.time.millis());
+        o.number("f", trade.first.0).number("l", trade.last.0).number("T", unit.of(trade.time));
         o.flag("m", trade.taker_side == Side::Sell).flag("M", true);
     })
 }
@@ -57,13 +58,14 @@ fn level(o: &mut Object<'_>, market: &Market, keys: (&'static str, &'static str)
 #[must_use]
 pub fn depth_changes(
     market: &Market,
+    unit: TimeUnit,
     now: Timestamp,
     (first, last): (u64, u64),
     bids: impl Iterator<Item = (Price, Quantity)>,
     asks: impl Iterator<Item = (Price, Quantity)>,
 ) -> String {
     object(|o| {
-        o.name("e", "depthUpdate").number("E", now.millis()).name("s", market.symbol.as_str());
+        o.name("e", "depthUpdate").number("E", unit.of(now)).name("s", market.symbol.as_str());
         o.number("U", first).number("u", last);
         levels(market, bids, o.key("b"));
         levels(market, asks, o.key("a"));
@@ -83,11 +85,18 @@ pub fn depth_top(market: &Market, last_update: u64, bids: &[Level], asks: &[Leve
 
 /// A candle.
 #[must_use]
-pub fn candle(market: &Market, now: Timestamp, interval: Interval, candle: &Candle, closed: bool) -> String {
+pub fn candle(
+    market: &Market,
+    unit: TimeUnit,
+    now: Timestamp,
+    interval: Interval,
+    candle: &Candle,
+    closed: bool,
+) -> String {
     object(|o| {
-        o.name("e", "kline").number("E", now.millis()).name("s", market.symbol.as_str());
+        o.name("e", "kline").number("E", unit.of(now)).name("s", market.symbol.as_str());
         let mut k = Object::open(o.key("k"));
-        k.number("t", candle.open_time.millis()).number("T", candle.close_time.millis());
+        k.number("t", unit.of(candle.open_time)).number("T", unit.of(candle.close_time));
         k.name("s", market.symbol.as_str()).name("i", interval.as_str());
         if candle.trades == 0 {
             k.minus_one("f").minus_one("L");
@@ -107,9 +116,9 @@ pub fn candle(market: &Market, now: Timestamp, interval: Interval, candle: &Cand
 
 /// The statistics of 24 hours, in short.
 #[must_use]
-pub fn mini_ticker(market: &Market, now: Timestamp, ticker: &Ticker) -> String {
+pub fn mini_ticker(market: &Market, unit: TimeUnit, now: Timestamp, ticker: &Ticker) -> String {
     object(|o| {
-        o.name("e", "24hrMiniTicker").number("E", now.millis()).name("s", market.symbol.as_str());
+        o.name("e", "24hrMiniTicker").number("E", unit.of(now)).name("s", market.symbol.as_str());
         o.price("c", market, ticker.last).price("o", market, ticker.open);
         o.price("h", market, ticker.high).price("l", market, ticker.low);
         o.amount("v", &market.base, ticker.volume).amount("q", &market.quote, ticker.quote_volume);
@@ -118,9 +127,9 @@ pub fn mini_ticker(market: &Market, now: Timestamp, ticker: &Ticker) -> String {
 
 /// The statistics of 24 hours.
 #[must_use]
-pub fn ticker(market: &Market, now: Timestamp, ticker: &Ticker, best: &BookTicker) -> String {
+pub fn ticker(market: &Market, unit: TimeUnit, now: Timestamp, ticker: &Ticker, best: &BookTicker) -> String {
     object(|o| {
-        o.name("e", "24hrTicker").number("E", now.millis()).name("s", market.symbol.as_str());
+        o.name("e", "24hrTicker").number("E", unit.of(now)).name("s", market.symbol.as_str());
         o.price_change("p", market, ticker.change()).decimal("P", ticker.change_percent(), 3);
         average(o, market, ticker.weighted_average);
         o.price("x", market, ticker.previous_close);
@@ -129,7 +138,7 @@ pub fn ticker(market: &Market, now: Timestamp, ticker: &Ticker, best: &BookTicke
         level(o, market, ("a", "A"), best.ask);
         o.price("o", market, ticker.open).price("h", market, ticker.high).price("l", market, ticker.low);
         o.amount("v", &market.base, ticker.volume).amount("q", &market.quote, ticker.quote_volume);
-        o.number("O", ticker.open_time.millis()).number("C", ticker.close_time.millis());
+        o.number("O", unit.of(ticker.open_time)).number("C", unit.of(ticker.close_time));
         if ticker.trades == 0 {
             o.minus_one("F").minus_one("L");
         } else {
@@ -141,12 +150,12 @@ pub fn ticker(market: &Market, now: Timestamp, ticker: &Ticker, best: &BookTicke
 
 /// The average price over the last minutes.
 #[must_use]
-pub fn average_price(market: &Market, now: Timestamp, over: &AveragePrice) -> String {
+pub fn average_price(market: &Market, unit: TimeUnit, now: Timestamp, over: &AveragePrice) -> String {
     object(|o| {
-        o.name("e", "avgPrice").number("E", now.millis()).name("s", market.symbol.as_str());
+        o.name("e", "avgPrice").number("E", unit.of(now)).name("s", market.symbol.as_str());
         o.name("i", &format!("{}m", over.minutes));
         average(o, market, over.price);
-        o.number("T", over.last_trade_time.millis());
+        o.number("T", unit.of(over.last_trade_time));
     })
 }
 
@@ -160,9 +169,9 @@ fn average(o: &mut Object<'_>, market: &Market, average: Option<Decimal>) {
 
 /// The venue is stopping.
 #[must_use]
-pub fn server_shutdown(now: Timestamp) -> String {
+pub fn server_shutdown(unit: TimeUnit, now: Timestamp) -> String {
     object(|o| {
-        o.name("e", "serverShutdown").number("E", now.millis());
+        o.name("e", "serverShutdown").number("E", unit.of(now));
     })
 }
 

@@ -12,6 +12,7 @@ use super::hub::Hub;
 use super::payload;
 use super::topic::{Kind, Pace, Topic};
 use crate::board::{Board, Standing};
+use crate::time_unit::TimeUnit;
 
 /// How long after its end a candle is closed at the latest. Trades reach the views a moment after they are made, so a candle is
 /// closed when a later command has been seen, or when this has passed without any.
@@ -101,7 +102,7 @@ impl Periodic {
         });
         let Some(Some((market, update, bids, asks))) = top else { return 0 };
         self.is_new(topic, name, Shown::Update(update));
-        self.hub.tell(&topic, || payload::depth_top(&market, update, &bids, &asks))
+        self.hub.tell(&topic, |_| payload::depth_top(&market, update, &bids, &asks))
     }
 
     fn tell_ticker(&mut self, topic: Topic, name: SymbolName, now: Timestamp) -> usize {
@@ -109,25 +110,22 @@ impl Periodic {
         if !self.is_new(topic, name, shown_statistics(topic, &ticker, &best)) {
             return 0;
         }
-        self.hub.tell(&topic, || write_ticker(topic, &market, now, &ticker, &best))
+        self.hub.tell(&topic, |unit| write_ticker(topic, &market, unit, now, &ticker, &best))
     }
 
     fn tell_all(&mut self, topic: Topic, now: Timestamp) -> usize {
         let all = self.board.markets(|data| statistics(data, now));
-        let mut text = String::from("[");
-        for (market, ticker, best) in &all {
-            if self.is_new(topic, market.symbol, shown_statistics(topic, ticker, best)) {
-                if text.len() > 1 {
-                    text.push(',');
-                }
-                text.push_str(&write_ticker(topic, market, now, ticker, best));
-            }
-        }
-        if text.len() == 1 {
+        let is_new = |(market, ticker, best): &&(Market, Ticker, BookTicker)| {
+            self.is_new(topic, market.symbol, shown_statistics(topic, ticker, best))
+        };
+        let new: Vec<_> = all.iter().filter(is_new).collect();
+        if new.is_empty() {
             return 0;
         }
-        text.push(']');
-        self.hub.tell(&topic, || text)
+        self.hub.tell(&topic, |unit| {
+            let tickers = new.iter().map(|(market, ticker, best)| write_ticker(topic, market, unit, now, ticker, best));
+            format!("[{}]", tickers.collect::<Vec<_>>().join(","))
+        })
     }
 
     fn tell_average(&mut self, topic: Topic, name: SymbolName, now: Timestamp) -> usize {
@@ -138,7 +136,7 @@ impl Periodic {
         if !self.is_new(topic, name, Shown::Average { last_trade: average.last_trade_time, units }) {
             return 0;
         }
-        self.hub.tell(&topic, || payload::average_price(&market, now, &average))
+        self.hub.tell(&topic, |unit| payload::average_price(&market, unit, now, &average))
     }
 
     fn tell_candles(
@@ -182,7 +180,7 @@ impl Periodic {
             };
             if !said && (closed || is_turn) {
                 self.shown.insert((topic, name), shown);
-                sent += self.hub.tell(&topic, || payload::candle(&market, now, interval, &candle, closed));
+                sent += self.hub.tell(&topic, |unit| payload::candle(&market, unit, now, interval, &candle, closed));
             }
             if past && !closed {
                 // The next one is not spoken of before this one is closed.
@@ -217,6 +215,17 @@ fn shown_statistics(topic: Topic, ticker: &Ticker, best: &BookTicker) -> Shown {
     Shown::Statistics { first: ticker.first_trade.0, last: ticker.last_trade.0, update }
 }
 
-fn write_ticker(topic: Topic, market: &Market, now: Timestamp, ticker: &Ticker, best: &BookTicker) -> String {
-    if is_mini(topic) { payload::mini_ticker(market, now, ticker) } else { payload::ticker(market, now, ticker, best) }
+fn write_ticker(
+    topic: Topic,
+    market: &Market,
+    unit: TimeUnit,
+    now: Timestamp,
+    ticker: &Ticker,
+    best: &BookTicker,
+) -> String {
+    if is_mini(topic) {
+        payload::mini_ticker(market, unit, now, ticker)
+    } else {
+        payload::ticker(market, unit, now, ticker, best)
+    }
 }

@@ -45,7 +45,7 @@ fn order() -> Order {
 
 fn written(order: Order, step: Step) -> Value {
     let report = Report { order, step, time: Timestamp::from_millis(200), execution: 77 };
-    let text = write(&UserEvent::Execution(Box::new(report)), &OneMarket(btcusdt())).unwrap();
+    let text = write(&UserEvent::Execution(Box::new(report)), TimeUnit::Milliseconds, &OneMarket(btcusdt())).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
@@ -143,7 +143,7 @@ fn balances_of_a_command_come_once_and_after_its_orders() {
         _ => None,
     });
     assert!(numbers.eq([3 << 16, (3 << 16) + 1]));
-    let text = write(&events[2].1, &OneMarket(btcusdt())).unwrap();
+    let text = write(&events[2].1, TimeUnit::Milliseconds, &OneMarket(btcusdt())).unwrap();
     assert_eq!(
         text,
         concat!(
@@ -161,7 +161,7 @@ fn transfers() {
     let market = btcusdt();
     let event = UserEvent::Transfer { time: Timestamp::from_millis(5), asset: market.quote, amount: Amount(-150) };
     assert_eq!(
-        write(&event, &OneMarket(market)).unwrap(),
+        write(&event, TimeUnit::Milliseconds, &OneMarket(market)).unwrap(),
         r#"{"e":"balanceUpdate","E":5,"a":"USDT","d":"-0.00000150","T":5}"#
     );
 }

@@ -21,6 +21,7 @@ mod rest;
 mod rest_venue;
 mod security;
 mod streams;
+mod time_units;
 #[path = "../../../views/tests/venue/mod.rs"]
 #[allow(dead_code, reason = "the venue is shared with the tests of the views")]
 mod venue;

@@ -48,7 +48,7 @@ fn trades() {
         time: Timestamp(1_500_999),
     };
     assert_eq!(
-        trade(&btcusdt(), &one),
+        trade(&btcusdt(), TimeUnit::Milliseconds, &one),
         r#"{"e":"trade","E":1500,"s":"BTCUSDT","t":7,"p":"50000.01000000","q":"0.00002000","T":1500,"m":true,"M":true}"#
     );
     let many = AggregateTrade {
@@ -62,7 +62,7 @@ fn trades() {
         time: Timestamp(2_000),
     };
     assert_eq!(
-        aggregate_trade(&btcusdt(), &many),
+        aggregate_trade(&btcusdt(), TimeUnit::Milliseconds, &many),
         r#"{"e":"aggTrade","E":2,"s":"BTCUSDT","a":3,"p":"0.01000000","q":"0.00005000","f":7,"l":9,"T":2,"m":false,"M":true}"#
     );
 }
@@ -76,7 +76,14 @@ fn books() {
     );
     let bids = [(Price(100), Quantity(0)), (Price(99), Quantity(1))];
     assert_eq!(
-        depth_changes(&btcusdt(), Timestamp(9_000), (5, 8), bids.into_iter(), std::iter::empty()),
+        depth_changes(
+            &btcusdt(),
+            TimeUnit::Milliseconds,
+            Timestamp(9_000),
+            (5, 8),
+            bids.into_iter(),
+            std::iter::empty()
+        ),
         r#"{"e":"depthUpdate","E":9,"s":"BTCUSDT","U":5,"u":8,"b":[["1.00000000","0.00000000"],["0.99000000","0.00001000"]],"a":[]}"#
     );
     assert_eq!(
@@ -103,7 +110,7 @@ fn a_candle_without_trades_names_none() {
         last_trade: TradeId(0),
     };
     assert_eq!(
-        candle(&btcusdt(), Timestamp::from_millis(61_000), Interval::Minute1, &quiet, true),
+        candle(&btcusdt(), TimeUnit::Milliseconds, Timestamp::from_millis(61_000), Interval::Minute1, &quiet, true),
         concat!(
             r#"{"e":"kline","E":61000,"s":"BTCUSDT","k":{"t":60000,"T":119999,"s":"BTCUSDT","i":"1m","f":-1,"L":-1,"#,
             r#""o":"1.00000000","c":"1.00000000","h":"1.00000000","l":"1.00000000","v":"0.00000000","n":0,"x":true,"#,
