@@ -12,8 +12,10 @@ use crate::cluster::{self, Site};
 use crate::command;
 use crate::config::{self, Config, Flags};
 use crate::data_folder::{self, DataFolder};
+use crate::evidence::{self, Contradiction, Evidence};
 use crate::folded::Folded;
 use crate::progress::Replay;
+use crate::venue;
 
 /// Why a log cannot be audited.
 #[derive(Debug, thiserror::Error)]
@@ -22,16 +24,14 @@ pub enum Error {
     #[error(transparent)]
     Folder(#[from] data_folder::Error),
     /// There is none, but there was.
-    #[error(
-        "there is no log in {}, but a snapshot that was made from one at command {durable}: the log is lost; restore it from a backup",
-        path.display()
-    )]
-    LogLost {
-        /// Where it should be.
-        path: PathBuf,
-        /// How far it reached at least.
-        durable: Sequence,
-    },
+    #[error(transparent)]
+    LogLost(#[from] Contradiction),
+    /// What is known of the log cannot be found out.
+    #[error(transparent)]
+    Evidence(#[from] evidence::Error),
+    /// The history cannot be named.
+    #[error(transparent)]
+    Venue(#[from] venue::Error),
     /// There is one, without a single command.
     #[error("there is nothing to audit: the log in {} holds no command, and no snapshot says that it ever did", .0.display())]
     Nothing(PathBuf),
@@ -67,22 +67,32 @@ pub fn run(options: &command::Audit) -> Result<(String, bool), Error> {
     }
     let data = DataFolder::of_venue(&options.data.clone().unwrap_or_default())?;
     let (path, snapshots) = (data.log(), data.snapshots());
-    // Read before the log: beside a running venue, a snapshot made meanwhile may stand for more than was read of the log.
-    let proof = if data_folder::is_folder(&snapshots)? {
+    let flags = Flags { data: options.data.clone(), ..Flags::default() };
+    let database = venue::database(&Config::load(options.config.as_deref(), flags)?, &data)?;
+    // Read before the log: beside a running venue, what is made meanwhile may stand for more than was read of the log.
+    let evidence = Evidence::gather(&data, database.as_ref())?;
+    let mut proof = if data_folder::is_folder(&snapshots)? {
         Proof::read::<Folded>(&Folder::at(&snapshots))?
     } else {
         Proof::default()
     };
+    // What is missing is said once, by all that know it.
+    proof.durable = Sequence(0);
     if !data_folder::is_folder(&path)? {
-        let lost = proof.durable > Sequence(0);
-        let none = data_folder::Error::NoLog(path.clone());
-        return Err(if lost { Error::LogLost { path, durable: proof.durable } } else { none.into() });
+        return Err(evidence.examine(&path)?.map_or(data_folder::Error::NoLog(path).into(), Error::LogLost));
     }
     let mut reader = FileReader::open(&path, Sequence(1));
     let mut shown = Replay::begin("auditing");
-    let report = replay(&mut reader, Until::End, &proof, |progress| shown.at(progress))
+    let mut report = replay(&mut reader, Until::End, &proof, |progress| shown.at(progress))
         .map_err(|source| Error::Replay { path: path.clone(), source })?;
     shown.end();
+    if let Some(contradiction) = evidence.examine(&path)? {
+        report.missing = contradiction.missing();
+        report.findings.push(contradiction.to_string());
+    }
+    if let Some(reason) = evidence.silent() {
+        eprintln!("crossbook: the history could not be asked whether the log has all its commands: {reason}");
+    }
     if report.sequence == Sequence(0) && report.findings.is_empty() {
         return Err(Error::Nothing(path));
     }

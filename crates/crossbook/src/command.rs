@@ -193,6 +193,9 @@ pub struct Serve {
     /// Start even if the secret key is lost, and revoke the API keys whose secrets it would open; they have to be issued anew.
     #[arg(long)]
     pub revoke_lost_keys: bool,
+    /// Start even if the log lacks commands that snapshots, its mark or the history prove it had, and give these commands up for good.
+    #[arg(long)]
+    pub discard_newer: bool,
     /// Print the settings that these options, the file and the environment come to, and exit.
     #[arg(long)]
     pub print_config: bool,
@@ -230,8 +233,8 @@ pub struct Audit {
     /// Audit a running cluster, from its snapshots and logs.
     #[arg(long)]
     pub cluster: bool,
-    /// TOML file with the cluster's settings.
-    #[arg(long, value_name = "FILE", requires = "cluster")]
+    /// TOML file with settings: where the cluster is, or the history that is asked how far the log had reached.
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Print one JSON object instead of a table.
     #[arg(long)]
@@ -296,6 +299,9 @@ pub struct StoreRebuild {
     /// Go on even if that gives up what the log cannot give back, or the history of another venue.
     #[arg(long)]
     pub discard: bool,
+    /// Go on even if the log lacks commands that snapshots, its mark or the history prove it had, and give these commands up for good.
+    #[arg(long)]
+    pub discard_newer: bool,
 }
 
 /// `crossbook config`.

@@ -1,5 +1,6 @@
-//! The data folder of a venue. Whatever path names it, it has one canonical path, and the place of everything in it and of the secret key
-//! beside it follows from that path. So two names of one folder, a symbolic link or `.` among them, never mean two secret keys.
+//! The data folder of a venue. Whatever path names it, it has one canonical path, and the place of everything in it and
+//! of the secret key beside it follows from that path. So two names of one folder, a symbolic link or `.` among them,
+//! never mean two secret keys.
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
@@ -160,8 +161,8 @@ impl DataFolder {
         self.path.join("log-mark.json")
     }
 
-    /// The file of the secret key when the environment has none: beside the folder, so that a copy of the folder does not carry the key to
-    /// what it encrypts.
+    /// The file of the secret key when the environment has none: beside the folder, so that a copy of the folder does
+    /// not carry the key to what it encrypts.
     #[must_use]
     pub fn secret_key(&self) -> PathBuf {
         // A path without a name is refused in `new`.
@@ -178,7 +179,8 @@ impl DataFolder {
         self.check_not_in(what, path, &self.path)
     }
 
-    /// Refuses a database file among the files of the log or the snapshots. Anywhere else in the data folder it is in its place.
+    /// Refuses a database file among the files of the log or the snapshots. Anywhere else in the data folder it is in
+    /// its place.
     ///
     /// # Errors
     /// As for [`DataFolder::check_outside`].
@@ -266,7 +268,8 @@ pub fn canonical(given: &Path) -> Result<PathBuf, Error> {
 /// Whether there is a folder; anything else of that name, or a path that cannot be followed, is an error.
 ///
 /// # Errors
-/// [`Error::NotAFolder`], or what the operating system says. That a folder cannot be looked at does not mean that it is not there.
+/// [`Error::NotAFolder`], or what the operating system says. That a folder cannot be looked at does not mean that it is
+/// not there.
 pub fn is_folder(path: &Path) -> Result<bool, Error> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => Ok(true),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, Flags};
 use crate::secrets::Absent;
-use crate::venue::{LostKeys, Venue};
+use crate::venue::{Accepted, Venue};
 use crate::{Failure, command, logging, metrics, output, secrets, serve};
 
 use traders::Traders;
@@ -64,7 +64,7 @@ pub fn run(options: command::Demo) -> Result<(), Failure> {
         let folder = temporary.as_ref().map(|folder| folder.path().to_owned());
         let stop = serve::stop_requested(move || folder.iter().for_each(|folder| remove(folder)))?;
         tokio::spawn(metrics.clone().keep_up(Some(config.data.clone())));
-        let venue = Venue::start(&config, token.clone(), LostKeys::Refuse, metrics)?;
+        let venue = Venue::start(&config, token.clone(), Accepted::default(), metrics)?;
         // The gateway keeps one to itself; this one makes and opens the printed keys.
         let demo_key = secrets::secret_key(&config.data, Absent::Refuse)?;
         let app = Arc::clone(venue.app());

@@ -67,7 +67,7 @@ pub fn run(options: &command::moving::Export) -> Result<String, Error> {
     }
     let config = Config::load(options.config.as_deref(), Flags { data: Some(data.clone()), ..Flags::default() })?;
     // The log keeps the folder locked until the file is there: nothing happens at the venue meanwhile.
-    let restored = venue::restore(&config, |_| ()).map_err(|error| match error {
+    let restored = venue::restore(&config, venue::Accepted::default(), |_| ()).map_err(|error| match error {
         venue::Error::Log { source: crossbook_log::Error::Locked { holder, .. }, .. } => {
             Error::Running { folder: data.clone(), holder }
         }

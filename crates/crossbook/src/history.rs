@@ -16,7 +16,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use crossbook_engine::Events;
 use crossbook_node::{NotTaken, Outlet};
-use crossbook_store::{Database, History, Live, Progress, Recorder, Source};
+use crossbook_store::{Database, History, Live, Progress, Recorder, Refusal, Source};
 use crossbook_types::{PartitionId, RequestNumber};
 use crossbook_views::Limits;
 use tokio::sync::watch;
@@ -78,7 +78,8 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Starts the thread, which does `first` before anything else. Should it find that what it reads cannot be, it does `failed` last.
+    /// Starts the thread, which does `first` before anything else. Should it find that what it reads cannot be, it does `failed` last. Should
+    /// the tables refuse it, or prove that what it reads is not what it was, it does `refused`, and ends.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -88,10 +89,12 @@ impl Recording {
         live: Live,
         first: impl FnOnce() + Send + 'static,
         failed: impl FnOnce(&Progress) + Send + 'static,
+        refused: impl FnOnce(Refusal) + Send + 'static,
     ) -> std::io::Result<Self> {
         let progress = Arc::new(Progress::default());
         let (stop, stopped) = watch::channel(false);
         let recorder = Recorder::new(database.clone(), partition, source, live, stopped, Arc::clone(&progress));
+        let recorder = recorder.on_refusal(refused);
         let (end, ended) = bounded(1);
         let told = Arc::clone(&progress);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -141,18 +144,29 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread.
+    /// Starts the thread. `contradicted` is called with the reason if a database that could not be asked before proves that the log is not
+    /// what it was.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(database: &Database, source: LogSource, live: Live) -> std::io::Result<Self> {
+    pub fn start(
+        database: &Database,
+        source: LogSource,
+        live: Live,
+        contradicted: impl FnOnce(String) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let failed = |progress: &Progress| {
             // What is folded can no longer be trusted, so nothing more is written until the next start.
             tracing::error!("the history has stopped, because what it read cannot be; trading goes on");
             progress.fail("the thread that writes had to end; see the log lines, and start the venue anew".to_owned());
         };
-        let recording =
-            Recording::start((database, PARTITION), source, live, || Background::History.step_back(), failed)?;
+        let refused = |refusal| match refusal {
+            // Its message stands in the log lines and on the admin address; trading goes on.
+            Refusal::Newer(_) => {}
+            Refusal::Contradicted(reason) => contradicted(reason),
+        };
+        let first = || Background::History.step_back();
+        let recording = Recording::start((database, PARTITION), source, live, first, failed, refused)?;
         let history = History::new(database, Arc::clone(recording.progress()));
         Ok(Self { history, recording })
     }

@@ -12,6 +12,7 @@ mod command;
 mod config;
 mod data_folder;
 mod demo;
+mod evidence;
 mod export;
 mod folded;
 mod history;

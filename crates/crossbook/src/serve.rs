@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Flags};
-use crate::venue::{LostKeys, Venue};
+use crate::venue::{Accepted, Venue};
 use crate::{Failure, command, logging, metrics, output, secrets};
 
 /// Runs a venue as the command line says.
@@ -31,9 +31,9 @@ pub fn run(options: command::Serve) -> Result<(), Failure> {
         let stop = stop_requested(|| ())?;
         let upkeep = metrics.clone().keep_up(Some(config.data.clone()));
         spawn_vital("the task that keeps the metrics up", upkeep);
-        let lost = if options.revoke_lost_keys { LostKeys::Revoke } else { LostKeys::Refuse };
-        let venue = Venue::start(&config, token, lost, metrics)?;
-        if lost == LostKeys::Revoke {
+        let accepted = Accepted { lost_keys: options.revoke_lost_keys, discard_newer: options.discard_newer };
+        let venue = Venue::start(&config, token, accepted, metrics)?;
+        if accepted.lost_keys {
             venue.revoke_lost_keys().await?;
         }
         venue.stop(stop.await.drain(&config)).await?;

@@ -10,8 +10,8 @@ use crossbook_node::recovery::{self, Progress, Recovered, Which};
 use crossbook_node::snapshot::{self, Folder, Saved as _, UpTo};
 use crossbook_store::contents::{TableContents, contents};
 use crossbook_store::verify::Facts;
-use crossbook_store::{Address, Database, Position, Source as _, SourceError, Writer, owner};
-use crossbook_types::Sequence;
+use crossbook_store::{Address, Database, Position, Source as _, SourceError, Writer, standing};
+use crossbook_types::{Sequence, Timestamp};
 use crossbook_views::Limits;
 use serde_json::{Map, Value, json};
 
@@ -21,6 +21,7 @@ use crate::cluster::{self, Site};
 use crate::command::{StoreAction, StoreRebuild, StoreVerify};
 use crate::config::{self, Config, Flags};
 use crate::data_folder::{self, DataFolder};
+use crate::evidence::{self, Evidence};
 use crate::history::PARTITION;
 use crate::history::source::LogSource;
 use crate::output::tell;
@@ -75,6 +76,12 @@ pub enum Error {
          their oldest snapshots; give them up with --discard; nothing was changed"
     )]
     PartitionsNotWhole(String),
+    /// The log is behind what is known of it.
+    #[error("{0}\nNothing was changed.")]
+    Behind(evidence::Contradiction),
+    /// What is known of the log cannot be found out.
+    #[error(transparent)]
+    Evidence(#[from] evidence::Error),
     /// There is nothing to compare all rows with.
     #[error("--rows needs the whole log, and a history that is complete from its beginning")]
     NoComparison,
@@ -127,7 +134,8 @@ fn rebuild_cluster(options: &StoreRebuild) -> Result<(), Error> {
     }
 }
 
-fn database(data: &Path, config: Option<&Path>) -> Result<(Config, Database), Error> {
+/// The settings, the data folder and the history's database.
+fn found(data: &Path, config: Option<&Path>) -> Result<(Config, DataFolder, Database), Error> {
     let flags = Flags { data: Some(data.to_owned()), ..Flags::default() };
     let config = Config::load(config, flags)?;
     let data = DataFolder::of_venue(data)?;
@@ -135,13 +143,15 @@ fn database(data: &Path, config: Option<&Path>) -> Result<(Config, Database), Er
         return Err(data_folder::Error::NoLog(data.log()).into());
     }
     let database = venue::database(&config, &data)?.ok_or(Error::NoHistory)?;
-    Ok((config, database))
+    Ok((config, data, database))
 }
 
 /// What a verification found.
 struct Verdict {
     sequence: Sequence,
     findings: Vec<String>,
+    /// Whether the log lacks commands, so that nothing was compared and `sequence` is its last one.
+    log_is_behind: bool,
     /// Where the replay began: what happened before could not be added up.
     since: Sequence,
     contents: Vec<TableContents>,
@@ -149,7 +159,19 @@ struct Verdict {
 
 async fn verify(options: &StoreVerify) -> Result<bool, Error> {
     let data = options.data.as_deref().unwrap_or(Path::new(""));
-    let (config, database) = database(data, options.config.as_deref())?;
+    let (config, folder, database) = found(data, options.config.as_deref())?;
+    let contradiction = Evidence::gather(&folder, Some(&database))?.examine(&folder.log())?;
+    if let Some(contradiction) = contradiction {
+        let verdict = Verdict {
+            sequence: contradiction.end(),
+            findings: vec![contradiction.to_string()],
+            log_is_behind: true,
+            since: Sequence(0),
+            contents: Vec::new(),
+        };
+        tell(&if options.json { format!("{}\n", verdict.as_json()) } else { verdict.as_text() })?;
+        return Ok(false);
+    }
     let facts = Facts::read(&database, PARTITION, options.contents || options.rows).await?;
     let position = facts.position.sequence;
     let mut shown = Replay::begin("replaying the log to where the history stands");
@@ -184,7 +206,8 @@ async fn verify(options: &StoreVerify) -> Result<bool, Error> {
         }
         findings.extend(compare_rows(&config, data, &facts).await?);
     }
-    let verdict = Verdict { sequence: position, findings, since: since.max(complete_from), contents: facts.contents };
+    let (since, contents) = (since.max(complete_from), facts.contents);
+    let verdict = Verdict { sequence: position, findings, log_is_behind: false, since, contents };
     tell(&if options.json { format!("{}\n", verdict.as_json()) } else { verdict.as_text() })?;
     Ok(verdict.findings.is_empty())
 }
@@ -245,6 +268,15 @@ fn identity(data: &Path, durable: Sequence) -> Result<u64, Error> {
     Ok(reader.identity().unwrap_or_default())
 }
 
+/// The time of the last command of a log.
+fn time_of(log: &Path, last: Sequence) -> Result<Timestamp, Error> {
+    if last == Sequence(0) {
+        return Ok(Timestamp(0));
+    }
+    let mut reader = FileReader::open(log, last);
+    Ok(reader.next(Until::Durable(last))?.map(|record| record.time).unwrap_or_default())
+}
+
 impl Verdict {
     fn as_json(&self) -> Value {
         let tables: Map<String, Value> = self
@@ -265,7 +297,8 @@ impl Verdict {
         use std::fmt::Write as _;
         let mut out = String::new();
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "last command in the history  {}", self.sequence);
+        let of = if self.log_is_behind { "log    " } else { "history" };
+        let _ = writeln!(out, "last command in the {of}  {}", self.sequence);
         if self.since > Sequence(0) {
             let _ =
                 writeln!(out, "trades up to command {} could not be added up: the log no longer has them", self.since);
@@ -276,7 +309,9 @@ impl Verdict {
         for finding in &self.findings {
             let _ = writeln!(out, "WRONG: {finding}");
         }
-        let verdict = if self.findings.is_empty() {
+        let verdict = if self.log_is_behind {
+            "Part of the log is missing. Keep the data folder as it is, and restore the log from a backup."
+        } else if self.findings.is_empty() {
             "The history agrees with the engine: balances, open orders, the sums of trades, candles and ledger entries."
         } else {
             "The history differs from the engine, which is right. Find out who wrote to it, then: crossbook store rebuild"
@@ -288,17 +323,28 @@ impl Verdict {
 
 async fn rebuild(options: &StoreRebuild) -> Result<(), Error> {
     let data = options.data.as_deref().unwrap_or(Path::new(""));
-    let (config, database) = database(data, options.config.as_deref())?;
-    let snapshots = Folder::open(&snapshot_folder(data))?;
-    let path = log_folder(data);
-    let durable_at_least = snapshots.list()?.first().copied().unwrap_or_default();
+    let (config, folder, database) = found(data, options.config.as_deref())?;
+    let mut snapshots = Folder::open(&folder.snapshots())?;
+    let path = folder.log();
+    let evidence = Evidence::gather(&folder, Some(&database))?;
+    // That it is another venue's history is decided below.
+    let contradiction = evidence.examine(&path)?.filter(|contradiction| contradiction.foreign_history().is_none());
+    let durable_at_least = match &contradiction {
+        None => snapshots.list()?.first().copied().unwrap_or_default(),
+        Some(_) if options.discard_newer => Sequence(0),
+        Some(contradiction) => return Err(Error::Behind(contradiction.clone())),
+    };
     let opened = Files::open(&path, files::Options { durable_at_least, ..config.log.files() });
     let (log, durable) = match opened {
         Err(crossbook_log::Error::Locked { .. }) => (None, durable_at_least.max(Sequence(1))),
         opened => opened.map(|(log, found)| (Some(log), found.last))?,
     };
     let identity = log.as_ref().map_or_else(|| identity(data, durable), |log| Ok(log.identity()))?;
-    let owner = owner(&database, PARTITION).await?;
+    let owner = standing(&database, PARTITION).await?.map(|standing| standing.log);
+    if let (Some(contradiction), Some(_)) = (&contradiction, &log) {
+        evidence::give_up(contradiction, (&mut snapshots, durable), None)?;
+        evidence::note(&folder, identity, durable, time_of(&path, durable)?)?;
+    }
     let source = LogSource::new(&path, snapshots, durable, 0);
     if !options.discard {
         if let Some(owner) = owner.filter(|owner| *owner != format!("{identity:016x}")) {

@@ -33,6 +33,7 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
+use crate::evidence::{self, Evidence};
 use crate::folded::Folded;
 use crate::history::source::LogSource;
 use crate::history::{Announcing, Keeper, PARTITION};
@@ -62,6 +63,12 @@ pub enum Error {
         /// Why.
         source: crossbook_log::Error,
     },
+    /// The log is behind what is known of it.
+    #[error(transparent)]
+    Behind(#[from] evidence::Contradiction),
+    /// What is known of the log cannot be found out.
+    #[error(transparent)]
+    Evidence(#[from] evidence::Error),
     /// The state cannot be rebuilt.
     #[error("cannot restore the venue: {0}")]
     Recovery(#[from] recovery::Error),
@@ -126,18 +133,18 @@ pub fn snapshot_folder(data: &Path) -> PathBuf {
     data.join("snapshots")
 }
 
-/// What is done about API keys whose secrets cannot be opened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LostKeys {
-    /// The venue does not start without the secret key that opens them.
-    Refuse,
-    /// They are left to [`Venue::revoke_lost_keys`].
-    Revoke,
+/// What the operator accepts, so that a start goes on where it would be refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Accepted {
+    /// API keys whose secrets cannot be opened are left to [`Venue::revoke_lost_keys`].
+    pub lost_keys: bool,
+    /// Commands that the log had once and does not have now are given up; see [`evidence`].
+    pub discard_newer: bool,
 }
 
 /// The secret key of the data folder, which opens what `registry` has. One is made only where nothing is lost by that.
-fn secret_key(data: &Path, registry: &Registry, lost: LostKeys) -> Result<MasterKey, Error> {
-    let refuse = lost == LostKeys::Refuse && auth::has_sealed_keys(registry);
+fn secret_key(data: &Path, registry: &Registry, accepted: Accepted) -> Result<MasterKey, Error> {
+    let refuse = !accepted.lost_keys && auth::has_sealed_keys(registry);
     let key = secrets::secret_key(data, if refuse { Absent::Refuse } else { Absent::Make })?;
     if refuse {
         auth::check_master_key(registry, &key)?;
@@ -165,23 +172,47 @@ pub(crate) struct Restored {
 /// Opens the log and brings the venue back to where it stood, and tells how far it is.
 ///
 /// # Errors
-/// When the log cannot be opened or read, or the snapshots cannot.
-pub(crate) fn restore(config: &Config, enter: impl Fn(Phase)) -> Result<Restored, Error> {
+/// When the log cannot be opened or read, is behind what is known of it, or the snapshots cannot be read.
+pub(crate) fn restore(config: &Config, accepted: Accepted, enter: impl Fn(Phase)) -> Result<Restored, Error> {
     let data = DataFolder::new(&config.data)?;
     data.check_restored()?;
     let path = data.log();
-    let snapshots = Folder::open(&data.snapshots())?;
-    // What a snapshot stands for was durable. Told so, the log refuses to take damage there for a torn tail and cut it.
-    let durable_at_least = snapshots.list()?.first().copied().unwrap_or_default();
-    // Nor does a start need what is before it, which is verified later, beside the venue. Where no snapshot is good after all, the replay verifies what it
-    // reads.
-    let options = files::Options { durable_at_least, verify_from: durable_at_least, ..config.log.files() };
+    let mut snapshots = Folder::open(&data.snapshots())?;
+    let history = database(config, &data)?;
+    let evidence = Evidence::gather(&data, history.as_ref())?;
+    if let Some(reason) = evidence.silent() {
+        tracing::warn!(
+            reason,
+            "the history cannot be asked whether the log has all its commands; it is asked when it answers"
+        );
+    }
+    let contradiction = match evidence.examine(&path) {
+        // The log itself says more about that when it is opened.
+        Err(evidence::Error::Log(_)) => None,
+        examined => examined?,
+    };
+    // What any of it stands for was durable. Told so, the log refuses to take damage there for a torn tail and cut it.
+    let durable_at_least = match &contradiction {
+        None => evidence.durable(),
+        Some(_) if accepted.discard_newer => Sequence(0),
+        Some(contradiction) => return Err(contradiction.clone().into()),
+    };
+    // Nor does a start need what is before the last snapshot, which is verified later, beside the venue. Where no snapshot is good after all, the
+    // replay verifies what it reads.
+    let verify_from = match contradiction {
+        None => snapshots.list()?.first().copied().unwrap_or_default(),
+        Some(_) => Sequence(0),
+    };
+    let options = files::Options { durable_at_least, verify_from, ..config.log.files() };
     let (log, found) = Files::open(&path, options).map_err(|source| Error::Log { path: path.clone(), source })?;
     if let Some(torn) = &found.torn {
         tracing::warn!(?torn, "the log ended in the middle of a write, which was never acknowledged; it was cut off");
     }
     // Usually the log's lock is enough, but the two folders need not be of the same venue: one of them may be a link.
     let snapshots_lock = snapshots.lock()?;
+    if let Some(contradiction) = &contradiction {
+        evidence::give_up(contradiction, (&mut snapshots, found.last), history.as_ref())?;
+    }
     let mut seed = [0; 8];
     aws_lc_rs::rand::fill(&mut seed).map_err(|_| Error::NoRandomness)?;
     let hash_seed = u64::from_le_bytes(seed);
@@ -200,6 +231,7 @@ pub(crate) fn restore(config: &Config, enter: impl Fn(Phase)) -> Result<Restored
     )?;
     shown.end();
     let snapshot = snapshot.unwrap_or_default();
+    evidence::note(&data, log.identity(), partition.sequence(), partition.time())?;
     tracing::info!(command = partition.sequence().0, snapshot = snapshot.0, replayed, "the venue is restored");
     Ok(Restored { partition, views: follower, log, found, snapshots_lock, snapshots, snapshot, hash_seed })
 }
@@ -268,6 +300,7 @@ impl Server {
 
 /// A running venue.
 pub struct Venue {
+    data: DataFolder,
     app: Arc<App>,
     running: Running<Files, Announcing<Tally<Publisher>>>,
     snapshotter: Snapshotter,
@@ -289,7 +322,12 @@ impl Venue {
     ///
     /// # Errors
     /// When the data cannot be read, the secret key does not open what it should, or an address cannot be listened on.
-    pub fn start(config: &Config, token: SecretString, lost: LostKeys, metrics: Exposition) -> Result<Self, Error> {
+    pub fn start(
+        config: &Config,
+        token: SecretString,
+        accepted: Accepted,
+        metrics: Exposition,
+    ) -> Result<Self, Error> {
         if config.data.as_os_str().is_empty() {
             return Err(Error::NoData);
         }
@@ -306,9 +344,9 @@ impl Venue {
         tracing::info!(admin = %admin_address, "starting; the admin address answers");
 
         let history = database(config, &data)?;
-        let restored = restore(config, |phase| front.enter(phase))?;
+        let restored = restore(config, accepted, |phase| front.enter(phase))?;
         let Restored { partition, views, log, found, snapshots_lock, snapshots, snapshot, hash_seed } = restored;
-        let key = secret_key(&config.data, views.0.registry(), lost)?;
+        let key = secret_key(&config.data, views.0.registry(), accepted)?;
         let http = listen(config.http)?.secured(certificate);
         let http_address = http.local_addr().unwrap_or(config.http);
 
@@ -327,7 +365,7 @@ impl Venue {
         let source = LogSource::new(&log_path, snapshots.clone(), live.position(), hash_seed);
         let keep = |database: Database| {
             // Once the log is trimmed, the history must not forget what the log no longer has.
-            Keeper::start(&database.for_log(identity).synced(config.snapshots.trim_log), source, live)
+            Keeper::start(&database.for_log(identity).synced(config.snapshots.trim_log), source, live, fatal)
         };
         let history = history.map(keep).transpose().map_err(Error::Thread)?;
         let work = Work {
@@ -355,6 +393,7 @@ impl Venue {
         front.open(admin.with_detail("log", Box::new(move || health.as_json())));
         tracing::info!(http = %http_address, admin = %admin_address, "the venue is open");
         Ok(Self {
+            data,
             app,
             running,
             snapshotter,
@@ -430,11 +469,13 @@ impl Venue {
         drop(stopped.outlet);
         let state = stopped.partition.state();
         let sequence = state.sequence();
-        let app = self.app;
+        let (app, data) = (self.app, self.data);
+        let (time, identity) = (stopped.partition.time(), stopped.log.identity());
         let written = tokio::task::spawn_blocking(move || {
             let ended = feed.join();
             let views = app.board.of(PARTITION).read().state();
             recovery::save(&mut folder, state, views)?;
+            evidence::note(&data, identity, sequence, time)?;
             drop((stopped.log, snapshots_lock));
             ended.map_err(|_| Error::Disorder)
         });

@@ -148,7 +148,10 @@ fn found_wrong(data: &Path) -> Value {
     let text = binary().args(["audit", "--data"]).arg(data).output().unwrap();
     assert_eq!(text.status.code(), Some(3));
     let text = String::from_utf8(text.stdout).unwrap();
-    assert!(text.contains("WRONG: the log ends at command") && !text.contains("torn tail"), "{text}");
+    assert!(
+        text.contains("WRONG: the log in ") && text.contains("the snapshot") && !text.contains("torn tail"),
+        "{text}"
+    );
     let output = binary().args(["audit", "--json", "--data"]).arg(data).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     serde_json::from_slice(&output.stdout).unwrap()
@@ -266,7 +269,8 @@ async fn a_damaged_snapshot_is_passed_over_and_a_log_that_lost_something_is_refu
     torn[end - 4..=end].fill(0);
     std::fs::write(log, &torn).unwrap();
     let said = refusal(&data);
-    assert!(said.contains("00000000000000000001.log"), "{said}");
+    let missing = format!("command {} is missing", truth["sequence"]);
+    assert!(said.contains(&missing) && said.contains("the snapshot"), "{said}");
     assert!(std::fs::read(log).unwrap() == torn, "what is left of the log is not touched");
 
     let lost = found_wrong(&data);

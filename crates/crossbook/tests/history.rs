@@ -10,7 +10,7 @@ use std::path::Path;
 use crossbook_loadtest::mariadb::MariaDb;
 use reqwest::Method;
 use serde_json::Value;
-use venue::{Trader, Venue, binary, eventually};
+use venue::{Trader, Venue, binary, eventually, refusal_with, refused};
 
 /// Small batches, small transactions, snapshots often, no limits of rate.
 const SETTINGS: &[(&str, &str)] = &[
@@ -312,16 +312,11 @@ async fn the_history_of_another_venue_is_left_alone() {
     assert_eq!(venue.stop().await, Some(0));
     let before = verify(&one, &database)["tables"].clone();
 
-    let venue = Venue::serve_with(&other, &settings).await;
+    let venue = Venue::serve_with(&other, &[("CROSSBOOK_HISTORY__DATABASE", "none")]).await;
     venue.list_market().await;
-    let error = eventually("it says so", async || {
-        let url = format!("http://{}/readyz", venue.admin);
-        let ready: Value = venue.client.get(url).send().await.unwrap().json().await.unwrap();
-        ready["history"]["error"].as_str().map(str::to_owned)
-    })
-    .await;
-    assert!(error.contains("another venue"), "{error}");
     assert_eq!(venue.stop().await, Some(0));
+    let said = refusal_with(&other, &settings);
+    assert!(said.contains("another log") && said.contains("shared.sqlite"), "{said}");
     assert_eq!(verify(&one, &database)["tables"], before);
     let refused = rebuild(&other, &database, &[]).unwrap_err();
     assert!(refused.contains("another venue"), "{refused}");
@@ -347,22 +342,245 @@ async fn a_data_folder_that_was_restored_and_has_gone_another_way_does_not_go_on
     let before = verify(&data, &database);
     assert_eq!(before["ok"], true, "{before}");
 
-    // The backup knows nothing of these twenty, goes on by itself, and soon has as many commands.
+    // The backup knows nothing of these twenty.
     std::fs::rename(&data, folder.path().join("lost")).unwrap();
     std::fs::rename(&copy, &data).unwrap();
-    let venue = Venue::serve_with(&data, &settings).await;
-    let error = eventually("it says so", async || told(&venue).await["error"].as_str().map(str::to_owned)).await;
-    assert!(error.contains("restored"), "{error}");
+    let behind = refusal_with(&data, &settings);
+    let end = before["sequence"].as_u64().unwrap();
+    assert!(behind.contains(&format!("to {end} are missing")) && behind.contains("history.sqlite"), "{behind}");
+    // Without the history it goes on by itself, and soon has as many commands.
+    let venue = Venue::serve_with(&data, &[("CROSSBOOK_HISTORY__DATABASE", "none")]).await;
     trade(venue.client.clone(), venue.http.clone(), traders.clone(), 40).await;
     venue.kill();
-    let venue = Venue::serve_with(&data, &settings).await;
-    let error = eventually("it says so", async || told(&venue).await["error"].as_str().map(str::to_owned)).await;
-    assert!(error.contains("restored"), "{error}");
+    let other = refusal_with(&data, &settings);
+    assert!(other.contains(&format!("another command {end} than the log has")), "{other}");
     let found = verify(&data, &database);
-    assert_eq!((&found["ok"], &found["tables"]), (&Value::Bool(false), &before["tables"]), "{found}");
-    // Given up, it is written anew while the venue trades on.
-    rebuild(&data, &database, &[]).unwrap();
+    assert_eq!(found["ok"], false);
+    assert!(found["findings"][0].as_str().unwrap().contains("another command"), "{found}");
+    assert!(rebuild(&data, &database, &["--discard"]).unwrap_err().contains("--discard-newer"));
+    rebuild(&data, &database, &["--discard-newer"]).unwrap();
+    let venue = Venue::serve_with(&data, &settings).await;
+    trade(venue.client.clone(), venue.http.clone(), traders, 10).await;
     wait_until_written(&venue).await;
     assert_eq!(venue.stop().await, Some(0));
     assert_equal_to_a_rebuild(&data, &database);
+}
+
+/// All that looks at the folder says that the log is behind, in the same words; nothing is changed by it.
+fn assert_behind(data: &Path, settings: &[(&str, &str)], what: &str) {
+    let serve = refusal_with(data, settings);
+    let lines: Vec<&str> = serve.lines().filter(|line| line.starts_with("  - ")).collect();
+    assert!(serve.contains(what) && serve.contains("--discard-newer") && !lines.is_empty(), "{serve}");
+    let others: [(&[&str], &[i32]); 4] = [
+        (&["audit"], &[1, 3]),
+        (&["store", "verify"], &[3]),
+        (&["store", "rebuild"], &[1]),
+        (&["export", "--out", "venue.export"], &[1]),
+    ];
+    for (command, statuses) in others {
+        let (status, said) = refused(command, data, settings);
+        assert!(statuses.contains(&status.unwrap()), "{command:?}: {status:?} {said}");
+        assert!(said.contains(what) && lines.iter().all(|line| said.contains(line)), "{command:?}: {said}");
+    }
+}
+
+/// Takes the last record away from a log, as if it had never been written whole.
+fn lose_the_last_record(data: &Path) {
+    let mut segments: Vec<_> = std::fs::read_dir(data.join("log"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .collect();
+    segments.sort();
+    let segment = segments.last().unwrap();
+    let mut bytes = std::fs::read(segment).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[end - 4..=end].fill(0);
+    std::fs::write(segment, bytes).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_lost_what_its_history_has_opens_only_when_that_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("venue");
+    let settings = settings(&[("CROSSBOOK_SNAPSHOTS__EVERY_COMMANDS", "0")]);
+    let venue = Venue::serve_with(&data, &settings).await;
+    let traders = opened(&venue).await;
+    trade(venue.client.clone(), venue.http.clone(), traders.clone(), 30).await;
+    wait_until_written(&venue).await;
+    let end = positions(&venue).await.0;
+    venue.kill();
+    assert!(std::fs::read_dir(data.join("snapshots")).unwrap().next().is_none(), "the history alone knows");
+    let (log, whole) = (data.join("log"), folder.path().join("whole"));
+    assert!(std::process::Command::new("cp").arg("-r").args([&log, &whole]).status().unwrap().success());
+
+    lose_the_last_record(&data);
+    assert_behind(&data, &settings, &format!("command {end} is missing"));
+    std::fs::remove_dir_all(&log).unwrap();
+    assert_behind(&data, &settings, &format!("has no command, but had {end}"));
+    assert!(!log.exists(), "no empty log is begun where there was one");
+    std::fs::create_dir(&log).unwrap();
+    assert_behind(&data, &settings, &format!("has no command, but had {end}"));
+    // The log of another venue, whole and longer.
+    let other = Venue::serve_with(&folder.path().join("other"), &settings).await;
+    let others = opened(&other).await;
+    trade(other.client.clone(), other.http.clone(), others, 60).await;
+    other.kill();
+    std::fs::remove_dir(&log).unwrap();
+    std::fs::rename(folder.path().join("other/log"), &log).unwrap();
+    let said = refusal_with(&data, &settings);
+    assert!(said.contains("is not the one that was here before") && said.contains("another log"), "{said}");
+
+    std::fs::remove_dir_all(&log).unwrap();
+    std::fs::rename(&whole, &log).unwrap();
+    let venue = Venue::serve_with(&data, &settings).await;
+    assert_eq!(positions(&venue).await.0, end, "put back, it opens");
+    wait_until_written(&venue).await;
+    venue.kill();
+
+    lose_the_last_record(&data);
+    // Now the mark knows, too.
+    assert_behind(&data, &settings, "log-mark.json is from command");
+    let venue = Venue::serve_as(&data, &settings, &["--discard-newer"]).await;
+    assert_eq!(positions(&venue).await.0, end - 1);
+    trade(venue.client.clone(), venue.http.clone(), traders, 10).await;
+    wait_until_written(&venue).await;
+    assert_eq!(venue.stop().await, Some(0));
+    assert_equal_to_a_rebuild(&data, "sqlite");
+    // Given up once, it is no matter any more; the snapshot of the stop is.
+    std::fs::remove_file(data.join("history.sqlite")).unwrap();
+    std::fs::remove_file(data.join("log-mark.json")).unwrap();
+    lose_the_last_record(&data);
+    assert_behind(&data, &settings, "the snapshot");
+    let venue = Venue::serve_as(&data, &settings, &["--discard-newer"]).await;
+    wait_until_written(&venue).await;
+    assert_eq!(venue.stop().await, Some(0));
+    assert_equal_to_a_rebuild(&data, "sqlite");
+    let aside = std::fs::read_dir(data.join("snapshots")).unwrap();
+    assert_eq!(aside.filter(|entry| entry.as_ref().unwrap().path().extension().unwrap() == "discarded").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_answers_only_later_ends_a_venue_whose_log_it_contradicts() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("venue");
+    let mut server = MariaDb::start(&folder.path().join("mariadb")).expect("the suite runs on MariaDB");
+    let database = server.create("history").unwrap();
+    let settings =
+        settings(&[("CROSSBOOK_HISTORY__DATABASE", &database), ("CROSSBOOK_SNAPSHOTS__EVERY_COMMANDS", "0")]);
+    let venue = Venue::serve_with(&data, &settings).await;
+    let traders = opened(&venue).await;
+    trade(venue.client.clone(), venue.http.clone(), traders.clone(), 30).await;
+    wait_until_written(&venue).await;
+    venue.kill();
+    lose_the_last_record(&data);
+    assert_behind(&data, &settings, "is missing");
+
+    // Nobody can be asked: that alone keeps no venue from trading.
+    server.stop();
+    let venue = Venue::serve_with(&data, &settings).await;
+    let says = venue.says();
+    assert!(says("it is asked when it answers").is_some());
+    assert_eq!(trade(venue.client.clone(), venue.http.clone(), traders, 5).await, 5);
+    server.restart().unwrap();
+    assert_eq!(venue.ended().await, Some(1), "going on would only make it worse");
+    assert!(says("--discard-newer").is_some());
+    assert_behind(&data, &settings, "another command");
+    let venue = Venue::serve_as(&data, &settings, &["--discard-newer"]).await;
+    wait_until_written(&venue).await;
+    assert_eq!(venue.stop().await, Some(0));
+    assert_equal_to_a_rebuild(&data, &database);
+}
+
+/// A number of the metrics.
+async fn metric(venue: &Venue, name: &str) -> f64 {
+    let url = format!("http://{}/metrics", venue.admin);
+    let metrics = venue.client.get(url).send().await.unwrap().text().await.unwrap();
+    let found = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    found.map_or(0.0, |number| number.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_file_that_vanishes_or_is_exchanged_is_noticed_and_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("venue");
+    // Memory forgets at once, so that answers come from the tables.
+    let settings =
+        settings(&[("CROSSBOOK_VIEWS__OWN_TRADES_PER_ACCOUNT", "1"), ("CROSSBOOK_VIEWS__OWN_TRADES_PER_MARKET", "1")]);
+    let venue = Venue::serve_with(&data, &settings).await;
+    let traders = opened(&venue).await;
+    trade(venue.client.clone(), venue.http.clone(), traders.clone(), 60).await;
+    wait_until_written(&venue).await;
+    let trades = traders[0].ask(&venue, Method::GET, "myTrades", "symbol=BTCUSDT").await;
+    assert!(trades.as_array().unwrap().len() > 5);
+    let file = data.join("history.sqlite");
+    let copy = folder.path().join("copy.sqlite");
+    for round in 0..3_u8 {
+        match round {
+            // Its companions stay, and belong to nothing.
+            0 => std::fs::remove_file(&file).unwrap(),
+            1 => {
+                std::fs::write(&copy, "").unwrap();
+                std::fs::rename(&copy, &file).unwrap();
+            }
+            _ => {
+                for name in std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path()) {
+                    if name.file_name().unwrap().to_str().unwrap().starts_with("history.sqlite") {
+                        std::fs::remove_file(name).unwrap();
+                    }
+                }
+            }
+        }
+        eventually("it notices", async || {
+            (metric(&venue, "crossbook_history_files_lost_total").await > f64::from(round)).then_some(())
+        })
+        .await;
+        wait_until_written(&venue).await;
+        let lost = told(&venue).await["filesLost"].as_u64();
+        assert_eq!(lost, Some(u64::from(round) + 1), "the operator sees it as long as the venue runs");
+        assert!(venue.says()("while the history was written to it").is_some());
+        assert_eq!(verify(&data, "sqlite")["ok"], true, "what has the name has the rows");
+        let again = traders[0].ask(&venue, Method::GET, "myTrades", "symbol=BTCUSDT").await;
+        assert_eq!(again, trades, "and answers come from there");
+    }
+    let lag = metric(&venue, "crossbook_history_lag_seconds").await;
+    assert!(lag < 3_600.0, "counted from 1970: {lag}");
+    trade(venue.client.clone(), venue.http.clone(), traders, 10).await;
+    wait_until_written(&venue).await;
+    assert_eq!(venue.stop().await, Some(0));
+    assert_equal_to_a_rebuild(&data, "sqlite");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_of_a_newer_program_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("venue");
+    let mut server = MariaDb::start(&folder.path().join("mariadb")).expect("the suite runs on MariaDB");
+    let database = server.create("history").unwrap();
+    let settings = settings(&[("CROSSBOOK_HISTORY__DATABASE", &database)]);
+    let venue = Venue::serve_with(&data, &settings).await;
+    venue.list_market().await;
+    wait_until_written(&venue).await;
+    venue.kill();
+    sqlx::any::install_default_drivers();
+    let mut connection = <sqlx::AnyConnection as sqlx::Connection>::connect(&database).await.unwrap();
+    let insert = "INSERT INTO crossbook_migrations (version, description, success, checksum, execution_time) VALUES (99, 'newer', 1, 'x', 1)";
+    sqlx::query(insert).execute(&mut connection).await.unwrap();
+    drop(connection);
+    let said = refusal_with(&data, &settings);
+    assert!(said.contains("version 99") && said.contains("newer Crossbook"), "{said}");
+    assert!(rebuild(&data, &database, &["--discard"]).unwrap_err().contains("version 99"), "nothing is dropped");
+    // Found only later, it is given up for as long as the venue runs.
+    server.stop();
+    let venue = Venue::serve_with(&data, &settings).await;
+    venue.open_account("someone").await;
+    server.restart().unwrap();
+    eventually("it says so", async || {
+        let history = told(&venue).await;
+        history["error"].as_str().is_some_and(|error| error.contains("version 99")).then_some(())
+    })
+    .await;
+    let before = failures(&venue).await;
+    venue.open_account("another").await;
+    assert_eq!((failures(&venue).await, venue.stop().await), (before, Some(0)), "it is not tried again");
 }

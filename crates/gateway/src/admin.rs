@@ -305,6 +305,10 @@ impl Admin {
             "lagCommands": commands,
             "lagSeconds": known.then_some(micros / 1_000_000),
         });
+        let lost: u64 = statuses.iter().map(|status| status.files_lost).sum();
+        if lost > 0 {
+            told["filesLost"] = lost.into();
+        }
         if let [status] = statuses.as_slice() {
             // Where the tables stand is not known before they were first looked at.
             told["sequence"] = status.position.map(|position| position.sequence.0).into();

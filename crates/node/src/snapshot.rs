@@ -120,7 +120,8 @@ impl Needed {
 }
 
 /// What a snapshot is called.
-pub(crate) fn name(sequence: Sequence) -> String {
+#[must_use]
+pub fn name(sequence: Sequence) -> String {
     format!("snapshot-{:020}.bin", sequence.0)
 }
 

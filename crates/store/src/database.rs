@@ -1,10 +1,12 @@
 //! Connections to the database, set up alike: strict types, bounded waiting, the tables as the migrations make them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbook_engine::Routing;
 use crossbook_types::PartitionId;
+use parking_lot::Mutex;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{
@@ -12,9 +14,9 @@ use sqlx::{
     SqlSafeStr as _,
 };
 
+use crate::file::{Loss, Watched};
 use crate::options::{Dialect, Options};
 use crate::schema::{PROJECTION, TABLES};
-use tokio::sync::{Mutex, MutexGuard};
 
 /// Statements that a connection keeps ready: 25 lengths for each of ten tables, and some.
 const STATEMENTS_CACHED: usize = 300;
@@ -49,7 +51,7 @@ const TABLES_SECONDS: u32 = 10;
 
 /// Held by whoever opens a SQLite file to write: the writers of several partitions in one process must not make its tables at the
 /// same time. A server has locks of its own for that.
-static OPENING: Mutex<()> = Mutex::const_new(());
+static OPENING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +85,36 @@ pub enum Error {
          partition 0 has come so far; it is tried again"
     )]
     UnknownMarket(u32),
+    /// A newer program has changed the tables.
+    #[error(
+        "the history's tables are of version {found}, and this program knows them up to {known}: a newer Crossbook has changed them. Run that \
+         one, name another database in `history.database`, or give this history up and keep none (`none`)"
+    )]
+    Newer {
+        /// The last change that was made to the tables.
+        found: i64,
+        /// The last one that this program knows.
+        known: i64,
+    },
+    /// The file of the tables is not what has its name any more.
+    #[error(
+        "{} was {loss} while the history was written to it: the history is opened anew, and what it then lacks is written again from the log",
+        file.display()
+    )]
+    FileLost {
+        /// Which file.
+        file: PathBuf,
+        /// What has become of it.
+        loss: Loss,
+    },
+    /// The file of the tables cannot be looked at.
+    #[error("cannot look at the history's file {}: {source}", file.display())]
+    File {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The tables are those of another log.
     #[error(
         "this is the history of another venue (log {found}, not {expected}): give this venue a database of its own, or make the history \
@@ -112,11 +144,14 @@ pub enum Error {
 pub struct Database {
     dialect: Dialect,
     address: AnyConnectOptions,
+    reading: AnyConnectOptions,
     file: Option<PathBuf>,
     options: Options,
     log_identity: u64,
     synced: bool,
     routing: Routing,
+    /// The connections for queries, of all who have this database.
+    queries: Arc<Mutex<Option<AnyPool>>>,
 }
 
 impl Database {
@@ -143,11 +178,19 @@ impl Database {
             Dialect::Sqlite => file_of(&address),
             Dialect::MySql => None,
         };
-        let address: AnyConnectOptions = address.parse().map_err(|_| unknown())?;
-        // The statements themselves would drown everything else in the log.
-        let address = address.disable_statement_logging();
-        let (options, routing) = (options.clone(), Routing::single());
-        Ok(Some(Self { dialect, address, file, options, log_identity: 0, synced: false, routing }))
+        let parse = |address: &str| -> Result<AnyConnectOptions, Error> {
+            let address: AnyConnectOptions = address.parse().map_err(|_| unknown())?;
+            // The statements themselves would drown everything else in the log.
+            Ok(address.disable_statement_logging())
+        };
+        // Who only reads makes no file.
+        let reading = match dialect {
+            Dialect::Sqlite => parse(&address.replace("mode=rwc", "mode=rw"))?,
+            Dialect::MySql => parse(&address)?,
+        };
+        let address = parse(&address)?;
+        let (options, routing, queries) = (options.clone(), Routing::single(), Arc::default());
+        Ok(Some(Self { dialect, address, reading, file, options, log_identity: 0, synced: false, routing, queries }))
     }
 
     /// The same database for the history of the log with that identity; that of another one is refused. Where a venue has several
@@ -206,17 +249,17 @@ impl Database {
 
     /// A connection of its own, to read a lot.
     pub(crate) async fn connect(&self) -> Result<AnyConnection, Error> {
-        self.connect_with(self.settings(None)).await
+        self.connect_with(&self.reading, self.settings(None)).await
     }
 
     /// The connection that writes.
     pub(crate) async fn connect_writer(&self) -> Result<AnyConnection, Error> {
-        self.connect_with(self.writer_settings()).await
+        self.connect_with(&self.address, self.writer_settings()).await
     }
 
-    async fn connect_with(&self, settings: String) -> Result<AnyConnection, Error> {
+    async fn connect_with(&self, address: &AnyConnectOptions, settings: String) -> Result<AnyConnection, Error> {
         let connecting = async {
-            let mut connection = self.address.connect().await?;
+            let mut connection = address.connect().await?;
             connection.execute(AssertSqlSafe(settings)).await?;
             Ok::<_, sqlx::Error>(connection)
         };
@@ -270,7 +313,7 @@ impl Database {
     }
 
     /// To be held while a writer is opened.
-    pub(crate) async fn opening(&self) -> Option<MutexGuard<'static, ()>> {
+    pub(crate) async fn opening(&self) -> Option<tokio::sync::MutexGuard<'static, ()>> {
         match self.dialect {
             Dialect::Sqlite => Some(OPENING.lock().await),
             Dialect::MySql => None,
@@ -283,11 +326,24 @@ impl Database {
         if !self.lock(connection, LOCK, TABLES_SECONDS).await? {
             return Err(Error::Busy);
         }
+        self.check_version(connection).await?;
         if anew {
             self.drop_tables(connection).await?;
         }
         self.migrate(connection).await?;
         self.unlock(connection, LOCK).await
+    }
+
+    /// Refuses tables that a newer program has changed.
+    pub(crate) async fn check_version(&self, connection: &mut AnyConnection) -> Result<(), Error> {
+        if !self.tables(connection).await?.iter().any(|table| table == MIGRATIONS_TABLE) {
+            return Ok(());
+        }
+        let statement = AssertSqlSafe(format!("SELECT COALESCE(MAX(version), 0) FROM {MIGRATIONS_TABLE}"));
+        let found: i64 =
+            within(self.options.query_timeout(), sqlx::query_scalar(statement).fetch_one(connection)).await?;
+        let known = MIGRATIONS.iter().map(|migration| migration.0).max().unwrap_or_default();
+        if found > known { Err(Error::Newer { found, known }) } else { Ok(()) }
     }
 
     /// Makes the tables, if they are not there.
@@ -374,8 +430,38 @@ impl Database {
         Ok(())
     }
 
+    /// Whether there are no tables because there is no file for them.
+    pub(crate) fn is_absent(&self) -> Result<bool, Error> {
+        let Some(file) = &self.file else { return Ok(false) };
+        let exists = file.try_exists().map_err(|source| Error::File { file: file.clone(), source })?;
+        Ok(!exists)
+    }
+
+    /// The file of the tables as it is now, if they are in one.
+    pub(crate) fn watched(&self) -> Result<Option<Watched>, Error> {
+        let watched = self
+            .file
+            .as_ref()
+            .map(|file| Watched::new(file).map_err(|source| Error::File { file: file.clone(), source }));
+        watched.transpose()
+    }
+
     /// Connections for queries, made when they are needed. One of the allowed number is left to the writer.
     pub(crate) fn pool(&self) -> AnyPool {
+        self.queries.lock().get_or_insert_with(|| self.new_pool()).clone()
+    }
+
+    /// Ends the connections for queries, which have the file open that was there when they were made; the next query has new ones.
+    pub(crate) async fn renew_pool(&self) {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        let pool = self.queries.lock().take();
+        if let Some(pool) = pool {
+            // Queries that are under way are waited for, but not for ever.
+            let _ = tokio::time::timeout(PATIENCE, pool.close()).await;
+        }
+    }
+
+    fn new_pool(&self) -> AnyPool {
         let settings = self.settings(Some(self.options.query_timeout_ms));
         AnyPoolOptions::new()
             .max_connections(self.options.connections_max.saturating_sub(1).max(1))
@@ -384,7 +470,7 @@ impl Database {
                 let settings = settings.clone();
                 Box::pin(async move { connection.execute(AssertSqlSafe(settings)).await.map(drop) })
             })
-            .connect_lazy_with(self.address.clone())
+            .connect_lazy_with(self.reading.clone())
     }
 
     /// Takes the sole right to write a partition's rows, for as long as the connection lasts.

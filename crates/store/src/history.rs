@@ -15,8 +15,8 @@ use crossbook_views::{
     AggregateTrade, AggregateTradeId, Candle, Interval, Order, OwnTrade, PublicTrade, Window, keep_first, keep_last,
 };
 use futures_util::TryStreamExt as _;
+use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, AssertSqlSafe};
 
 use crate::batch::Value;
 use crate::database::{Database, Error, within};
@@ -32,7 +32,6 @@ pub use census::{Counted, Holding};
 #[derive(Clone, Debug)]
 pub struct History {
     database: Database,
-    pool: AnyPool,
     /// By partition.
     progress: Arc<[Arc<Progress>]>,
 }
@@ -54,7 +53,7 @@ impl History {
     /// The same of a venue of several partitions, each of which has a writer; by number.
     #[must_use]
     pub fn of_partitions(database: &Database, progress: impl IntoIterator<Item = Arc<Progress>>) -> Self {
-        Self { database: database.clone(), pool: database.pool(), progress: progress.into_iter().collect() }
+        Self { database: database.clone(), progress: progress.into_iter().collect() }
     }
 
     /// How far the rows of a partition have come.
@@ -395,10 +394,11 @@ impl History {
             self.along("trades", "trades_by_aggregate")
         );
         let query = bind(sqlx::query(AssertSqlSafe(statement)), [symbol.0.into(), from, to].map(number));
+        let pool = self.database.pool();
         // Row by row: one aggregate may be of very many trades, of which none is kept.
         let fold = async {
             let mut found: Vec<AggregateTrade> = Vec::new();
-            let mut rows = query.fetch(&self.pool);
+            let mut rows = query.fetch(&pool);
             while let Some(row) = rows.try_next().await? {
                 let (trade, id) = Fields(&row).public_trade()?;
                 let enough = found.len() == limit && matches!(which, Which::First);
@@ -478,7 +478,7 @@ impl History {
     /// All rows of a statement, which is made of this crate's own words; whatever comes from outside is among the values.
     async fn rows(&self, statement: String, values: impl IntoIterator<Item = Value>) -> Result<Vec<AnyRow>, Error> {
         let query = bind(sqlx::query(AssertSqlSafe(statement)), values);
-        within(self.database.options().query_timeout(), query.fetch_all(&self.pool)).await
+        within(self.database.options().query_timeout(), query.fetch_all(&self.database.pool())).await
     }
 }
 

@@ -30,6 +30,7 @@ mod batch;
 mod clearing;
 pub mod contents;
 mod database;
+mod file;
 mod history;
 pub mod measure;
 #[cfg(feature = "model")]
@@ -46,10 +47,11 @@ mod writer;
 
 pub use batch::Batch;
 pub use database::{Database, Error};
+pub use file::Loss;
 pub use history::{Counted, History, Holding};
 pub use options::{Address, Dialect, Options};
 pub use progress::{Activity, Progress, Status};
 pub use projection::Projection;
-pub use recorder::{Live, Recorder, Source, SourceError};
+pub use recorder::{Contradiction, Live, Recorder, Refusal, Source, SourceError};
 pub use watch::watch;
-pub use writer::{Position, Writer, give_up, owner};
+pub use writer::{Position, Standing, Writer, give_up, standing};

@@ -110,6 +110,12 @@ impl Projection {
         self.batch.after
     }
 
+    /// When the first command after [`Projection::written`] was, if one was folded.
+    #[must_use]
+    pub fn begun(&self) -> Option<Timestamp> {
+        self.batch.begun
+    }
+
     /// Rows that wait to be written, not counting candles.
     #[must_use]
     pub fn waiting_rows(&self) -> usize {

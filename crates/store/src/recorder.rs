@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbook_types::{PartitionId, Sequence};
+use crossbook_types::{PartitionId, Sequence, Timestamp};
 use metrics::Label;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -57,13 +57,37 @@ impl Live {
 /// Why events cannot be had.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
 
+/// The tables know of commands that the log they were made from does not have, or has others for. Nothing that is written now would be
+/// right, and nothing that is traded now either.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Contradiction(pub String);
+
+/// Why a recorder ends by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// The tables are a newer program's. Nothing else is wrong.
+    Newer(String),
+    /// The first that was seen of the tables proves that the log is not what it was; see [`Contradiction`].
+    Contradicted(String),
+}
+
 /// Where the events of a partition come from.
 pub trait Source {
+    /// The time of the first command after `position`, if it can be had without going there.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn time_after(&mut self, position: Sequence) -> Result<Option<Timestamp>, SourceError> {
+        let _ = position;
+        Ok(None)
+    }
+
     /// Goes to right behind the command that the tables stand at, and gives a projection that goes on from there. May take as
     /// long as a replay of the log; `interrupted` tells whether to give up.
     ///
     /// # Errors
-    /// When there is no way to get there: the log no longer has what lies between.
+    /// When there is no way to get there: the log no longer has what lies between. A [`Contradiction`] when it never was there.
     fn seek(&mut self, position: Position, interrupted: &dyn Fn() -> bool) -> Result<Projection, SourceError>;
 
     /// Folds durable commands up to `until` into the projection, as long as it is not full with `rows_max` rows.
@@ -96,6 +120,10 @@ pub struct Recorder<S> {
     batch: Option<Batch>,
     /// Which partition its metrics are of, if there are several.
     labels: Vec<Label>,
+    /// Whether it has been where the tables stand.
+    was_there: bool,
+    /// Told why it ends, if it does by itself.
+    refused: Option<Box<dyn FnOnce(Refusal) + Send>>,
 }
 
 impl<S: Source> Recorder<S> {
@@ -113,7 +141,15 @@ impl<S: Source> Recorder<S> {
             true => Vec::new(),
             false => vec![Label::new("partition", partition.to_string())],
         };
-        Self { database, partition, source, live, stop, progress, projection: None, batch: None, labels }
+        let (projection, batch, was_there, refused) = (None, None, false, None);
+        Self { database, partition, source, live, stop, progress, projection, batch, labels, was_there, refused }
+    }
+
+    /// Calls `refused` if what it first sees of the tables proves that the log is not what it was, or they are a newer program's, and ends
+    /// then. Without this, only the latter ends it.
+    #[must_use]
+    pub fn on_refusal(self, refused: impl FnOnce(Refusal) + Send + 'static) -> Self {
+        Self { refused: Some(Box::new(refused)), ..self }
     }
 
     /// Runs until the venue stops, and then until everything is written or the database fails. Needs a runtime of its own, since
@@ -136,10 +172,23 @@ impl<S: Source> Recorder<S> {
             }
             metrics::counter!("crossbook_history_failures_total", self.labels.clone()).increment(1);
             metrics::gauge!("crossbook_history_connected", self.labels.clone()).set(0.0);
-            if let Failure::Database(Error::Moved { .. } | Error::Foreign { .. }) = failure {
-                self.progress.lose();
+            match failure {
+                Failure::Database(Error::Moved { .. } | Error::Foreign { .. }) => self.progress.lose(),
+                Failure::Database(Error::FileLost { .. }) => {
+                    self.progress.lose_file();
+                    metrics::counter!("crossbook_history_files_lost_total", self.labels.clone()).increment(1);
+                    delay = shortest;
+                }
+                _ => {}
             }
             self.progress.set(Activity::Failing(failure.to_string()));
+            if let Some(refusal) = self.refusal(&failure) {
+                tracing::error!(%failure, "the history is not written any more; see the message for what to do");
+                if let Some(refused) = self.refused.take() {
+                    refused(refusal);
+                }
+                return;
+            }
             if *self.stop.borrow() {
                 tracing::warn!(%failure, "the history is not written to its end; the next start goes on with it");
                 break;
@@ -147,6 +196,7 @@ impl<S: Source> Recorder<S> {
             if self.progress.position() != before {
                 delay = shortest;
             }
+            self.look_ahead();
             tracing::warn!(%failure, retry_ms = delay.as_millis(), "the history is not being written; trading goes on");
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
@@ -156,6 +206,36 @@ impl<S: Source> Recorder<S> {
         }
         metrics::gauge!("crossbook_history_connected", self.labels.clone()).set(0.0);
         self.progress.set(Activity::Stopped);
+    }
+
+    /// Whether that is no use trying again.
+    fn refusal(&self, failure: &Failure) -> Option<Refusal> {
+        match failure {
+            Failure::Database(Error::Newer { .. }) => Some(Refusal::Newer(failure.to_string())),
+            // Where the tables were followed before, somebody has exchanged them meanwhile, which says nothing of the log.
+            _ if self.was_there || self.refused.is_none() => None,
+            Failure::Database(Error::Foreign { .. }) => Some(Refusal::Contradicted(failure.to_string())),
+            Failure::Source(error) => {
+                error.downcast_ref().map(|Contradiction(reason)| Refusal::Contradicted(reason.clone()))
+            }
+            Failure::Database(_) => None,
+        }
+    }
+
+    /// Tells of what time the oldest command is that the tables lack, if they lack one and that is not known yet.
+    fn look_ahead(&mut self) {
+        if self.progress.knows_what_lacks() {
+            return;
+        }
+        let position = self.progress.position().sequence;
+        if self.live.position() <= position {
+            return;
+        }
+        match self.source.time_after(position) {
+            Ok(Some(time)) => self.progress.lacks_from(time),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "what the history lacks cannot be looked at"),
+        }
     }
 
     /// Whether that is no failure: where a venue has several partitions, any number of processes may offer to write, and one does.
@@ -191,11 +271,13 @@ impl<S: Source> Recorder<S> {
             writer.clear_leftovers().await?;
         }
         self.progress.reach(position);
+        self.look_ahead();
         metrics::gauge!("crossbook_history_connected", self.labels.clone()).set(1.0);
         self.find_place(position)?;
         if self.projection.is_none() {
             return Ok(());
         }
+        self.was_there = true;
         self.progress.set(Activity::Following);
         loop {
             if self.batch.is_none() && !self.gather(writer).await? {
@@ -213,6 +295,7 @@ impl<S: Source> Recorder<S> {
                 self.progress.reach(Position { sequence: until.sequence, time: until.time, complete_from });
                 metrics::gauge!("crossbook_history_sequence", self.labels.clone()).set(until.sequence.0 as f64);
                 self.batch = None;
+                self.tell_begun();
                 if self.database.dialect() == Dialect::Sqlite {
                     let behind = self.live.position().0.saturating_sub(until.sequence.0);
                     tokio::select! {
@@ -221,6 +304,13 @@ impl<S: Source> Recorder<S> {
                     }
                 }
             }
+        }
+    }
+
+    /// Tells of what time the oldest command is that is folded and not written.
+    fn tell_begun(&self) {
+        if let Some(begun) = self.projection.as_ref().and_then(Projection::begun) {
+            self.progress.lacks_from(begun);
         }
     }
 
@@ -265,6 +355,9 @@ impl<S: Source> Recorder<S> {
             let stopping = self.stop.has_changed().is_err() || *self.stop.borrow_and_update();
             let live = self.live.position();
             self.source.pull(projection, live, rows_max).map_err(Failure::Source)?;
+            if let Some(begun) = projection.begun() {
+                self.progress.lacks_from(begun);
+            }
             let ended = projection.position() >= live;
             if projection.is_empty() && ended && stopping {
                 return Ok(false);

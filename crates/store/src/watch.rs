@@ -53,7 +53,11 @@ async fn look(
 ) -> Result<Vec<Position>, Error> {
     let connection = match connection {
         Some(connection) => connection,
-        none => none.insert(database.connect().await?),
+        none => {
+            let connection = none.insert(database.connect().await?);
+            database.check_version(connection).await?;
+            connection
+        }
     };
     let statement = "SELECT partition_id, sequence, time, complete_from, log_identity FROM projection";
     let query = sqlx::query(statement).fetch_all(connection);

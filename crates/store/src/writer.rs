@@ -7,6 +7,7 @@
 //! them. While the database is at work on one, the values of the next are laid out.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use crossbook_types::{PartitionId, Sequence, Timestamp};
 use sqlx::any::AnyArguments;
@@ -16,6 +17,7 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 use crate::batch::{Batch, Step, TableRows, Value};
 use crate::clearing;
 use crate::database::{self, Database, Error, within};
+use crate::file::Watched;
 use crate::options::Dialect;
 use crate::schema::{self, Table};
 
@@ -39,6 +41,10 @@ pub struct Writer {
     database: Database,
     partition: PartitionId,
     connection: AnyConnection,
+    /// The file that the connection has open, if the tables are in one.
+    watched: Option<Watched>,
+    /// Whether that is not the one that has its name any more.
+    lost: bool,
     statements: HashMap<(&'static str, usize), String>,
 }
 
@@ -72,13 +78,18 @@ impl Writer {
         let mut connection = database.connect_writer().await?;
         let prepared = async {
             database.claim(&mut connection, partition).await?;
-            database.make_tables(&mut connection, anew).await
+            database.make_tables(&mut connection, anew).await?;
+            database.watched()
         };
-        if let Err(error) = prepared.await {
-            database::close(connection).await;
-            return Err(error);
-        }
-        Ok(Self { database: database.clone(), partition, connection, statements: HashMap::new() })
+        let watched = match prepared.await {
+            Ok(watched) => watched,
+            Err(error) => {
+                database::close(connection).await;
+                return Err(error);
+            }
+        };
+        let (database, statements) = (database.clone(), HashMap::new());
+        Ok(Self { database, partition, connection, watched, lost: false, statements })
     }
 
     async fn give_up_rows(&mut self) -> Result<(), Error> {
@@ -93,9 +104,24 @@ impl Writer {
     /// # Errors
     /// When the database does not answer, or holds the history of another log.
     pub async fn position(&mut self) -> Result<Position, Error> {
+        self.check_file()?;
         self.check_identity().await?;
         let limit = self.database.options().query_timeout();
         within(limit, position(&mut self.connection, self.partition)).await
+    }
+
+    /// Refuses to go on with a file that nobody else would find.
+    fn check_file(&mut self) -> Result<(), Error> {
+        let Some(watched) = &mut self.watched else { return Ok(()) };
+        let failed =
+            |source| Error::File { file: self.database.file().map(Path::to_owned).unwrap_or_default(), source };
+        match watched.check().map_err(failed)? {
+            None => Ok(()),
+            Some((file, loss)) => {
+                self.lost = true;
+                Err(Error::FileLost { file, loss })
+            }
+        }
     }
 
     /// Refuses tables in which any partition's rows are of another log.
@@ -114,7 +140,9 @@ impl Writer {
     /// # Errors
     /// When the database fails, or does not stand where the batch begins.
     pub async fn write(&mut self, batch: &Batch) -> Result<(), Error> {
-        self.transact(batch.step(), batch.tables()).await
+        self.check_file()?;
+        self.transact(batch.step(), batch.tables()).await?;
+        self.check_file()
     }
 
     /// Clears away the rows of a partition that has no position: they were given up.
@@ -138,9 +166,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends the connection.
+    /// Ends the connection. If its file was lost, queries are answered from what has its name now.
     pub async fn close(self) {
         database::close(self.connection).await;
+        if !self.lost {
+            return;
+        }
+        self.database.renew_pool().await;
+        if let Some(Err(error)) = self.watched.map(|watched| watched.remove_companions()) {
+            tracing::warn!(%error, "what belonged to the history's lost file cannot be removed");
+        }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
@@ -210,25 +245,41 @@ impl Writer {
     }
 }
 
-/// Which log the tables of a partition are of, as hexadecimal digits; `None` while there is no position, or no table.
+/// What the tables of a partition say of the log that they were made from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// The log's identity, as hexadecimal digits.
+    pub log: String,
+    /// The last command whose rows are there.
+    pub position: Position,
+}
+
+/// Where the tables of a partition stand, and of which log; `None` while there is no position, or no table. Makes nothing.
 ///
 /// # Errors
-/// When the database cannot be reached, or is somebody else's.
-pub async fn owner(database: &Database, partition: PartitionId) -> Result<Option<String>, Error> {
+/// When the database cannot be reached, is somebody else's, or a newer program has changed the tables.
+pub async fn standing(database: &Database, partition: PartitionId) -> Result<Option<Standing>, Error> {
+    if database.is_absent()? {
+        return Ok(None);
+    }
     let mut connection = database.connect().await?;
-    let owner = async {
+    let standing = async {
         database.check_ownership(&mut connection).await?;
+        database.check_version(&mut connection).await?;
         // Tables that are not there are nobody's; those that cannot be read may be anybody's.
         if !database.has_positions(&mut connection).await? {
             return Ok(None);
         }
+        let limit = database.options().query_timeout();
         let statement = "SELECT log_identity FROM projection WHERE partition_id = ?";
         let query = sqlx::query_scalar(statement).bind(i64::from(partition.0));
-        within(database.options().query_timeout(), query.fetch_optional(&mut connection)).await
+        let Some(log) = within(limit, query.fetch_optional(&mut connection)).await? else { return Ok(None) };
+        let position = within(limit, position(&mut connection, partition)).await?;
+        Ok(Some(Standing { log, position }))
     };
-    let owner = owner.await;
+    let standing = standing.await;
     database::close(connection).await;
-    owner
+    standing
 }
 
 /// Gives up a partition's part of a history that another process may be writing: it will notice that there is no position any more,
@@ -237,6 +288,9 @@ pub async fn owner(database: &Database, partition: PartitionId) -> Result<Option
 /// # Errors
 /// When the database fails.
 pub async fn give_up(database: &Database, partition: PartitionId) -> Result<(), Error> {
+    if database.is_absent()? {
+        return Ok(());
+    }
     let mut connection = database.connect().await?;
     let statement = sqlx::query(GIVE_UP).bind(i64::from(partition.0));
     let given_up = within(database.options().write_timeout(), statement.execute(&mut connection)).await;

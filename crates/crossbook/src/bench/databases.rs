@@ -1,7 +1,7 @@
 //! The databases to measure: empty, and nobody else's.
 
 use crossbook_loadtest::mariadb::MariaDb;
-use crossbook_store::{Address, Database, Options, Writer, owner};
+use crossbook_store::{Address, Database, Options, Writer, standing};
 use tempfile::TempDir;
 
 use super::Error;
@@ -36,7 +36,7 @@ impl Place {
     /// When the database fails, or holds the history of a venue.
     pub async fn empty(&self) -> Result<Writer, Error> {
         let own = format!("{IDENTITY:016x}");
-        match owner(&self.database, PARTITION).await? {
+        match standing(&self.database, PARTITION).await?.map(|standing| standing.log) {
             Some(found) if found != own => Err(Error::Taken),
             _ => Ok(Writer::open_anew(&self.database, PARTITION).await?),
         }

@@ -165,7 +165,7 @@ impl<'a> Venue<'a> {
     /// Trades at a rate while the history follows.
     fn follow(&mut self, place: &Place, rate: u32, seconds: u32) -> Result<Followed, Error> {
         let stands = Sequence(self.sent);
-        let keeper = Keeper::start(&place.database, source(self.folder.path(), stands)?, self.live.clone())?;
+        let keeper = Keeper::start(&place.database, source(self.folder.path(), stands)?, self.live.clone(), fatal)?;
         let progress = keeper.progress();
         tracing::info!("waiting until {} has the {} commands of the warm-up", place.name, stands.0);
         wait_for(progress, stands)?;
@@ -233,7 +233,7 @@ impl Written {
     /// Writes the history of the log from its beginning, and measures from the end of the warm-up on.
     fn read(&self, place: &Place) -> Result<Alone, Error> {
         let end = self.live.position();
-        let keeper = Keeper::start(&place.database, source(self.folder.path(), end)?, self.live.clone())?;
+        let keeper = Keeper::start(&place.database, source(self.folder.path(), end)?, self.live.clone(), fatal)?;
         let progress = keeper.progress();
         let mut shown = Shown::begin(format!("{}, nobody trades", place.name), end.0);
         wait_for(progress, self.warmup)?;

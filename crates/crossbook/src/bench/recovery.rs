@@ -25,7 +25,7 @@ use crate::command::bench::Recovery;
 use crate::config::{Config, SnapshotOptions};
 use crate::folded::Folded;
 use crate::report::{Report, Section, Table, Verdict, write_json};
-use crate::venue::{log_folder, restore, snapshot_folder};
+use crate::venue::{Accepted, log_folder, restore, snapshot_folder};
 
 /// What a replay must do at least, in commands a second.
 const REPLAY_PER_SECOND_MIN: f64 = 1e6;
@@ -141,7 +141,7 @@ fn replays(data: &Path, commands: u64) -> Result<Measured, Error> {
 
     let replayed = |commands: u64| -> Result<Replayed, Error> {
         let started = Instant::now();
-        let restored = restore(&config, |_| ())?;
+        let restored = restore(&config, Accepted::default(), |_| ())?;
         let replayed = Replayed::new(started, commands);
         drop(restored); // Taking it apart is not part of a start.
         Ok(replayed)

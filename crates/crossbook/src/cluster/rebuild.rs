@@ -27,7 +27,7 @@ pub fn rebuild(site: &Site, database: &Database, discard: bool) -> Result<Result
     let own = format!("{:016x}", site.identity);
     let mut trimmed = Vec::new();
     for partition in site.routing.all() {
-        let owner = runtime.block_on(crossbook_store::owner(database, partition))?;
+        let owner = runtime.block_on(crossbook_store::standing(database, partition))?.map(|standing| standing.log);
         if let Some(owner) = owner.filter(|owner| !discard && *owner != own) {
             return Ok(Err(Kept::Foreign(owner)));
         }

@@ -16,7 +16,7 @@ use crossbook_log::streams::{self, Link, Servers};
 use crossbook_node::cluster::moment::Kept as _;
 use crossbook_node::embedded::guarded;
 use crossbook_node::snapshot::{self, Objects, Saved};
-use crossbook_store::{Activity, Database, Live, Progress, Status};
+use crossbook_store::{Activity, Database, Live, Progress, Refusal, Status};
 use crossbook_types::{PartitionId, Sequence};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -122,7 +122,10 @@ impl Writer {
             let snapshots = Aside(site.snapshots(partition)?);
             let source = ToldSource::new(site.which(partition), stream, snapshots, live.clone());
             let failed = |_: &Progress| venue::fatal("the history was told what cannot be".to_owned());
-            let recording = Recording::start((database, partition), source, live, || (), failed);
+            let refused = |refusal| match refusal {
+                Refusal::Newer(reason) | Refusal::Contradicted(reason) => venue::fatal(reason),
+            };
+            let recording = Recording::start((database, partition), source, live, || (), failed, refused);
             parts.push(Part { partition, reading, recording: recording.map_err(Error::Thread)? });
         }
         let (stop_marks, stopped) = bounded(1);
@@ -169,7 +172,7 @@ fn readiness(parts: &[Part]) -> (bool, Value) {
     let partitions: Vec<_> = parts
         .iter()
         .map(|part| {
-            let Status { position, activity } = part.recording.progress().status();
+            let Status { position, activity, .. } = part.recording.progress().status();
             ready &= match activity {
                 Activity::Following | Activity::Waiting => true,
                 Activity::Replaying => position.is_some(),
@@ -215,7 +218,7 @@ impl Marks {
         loop {
             let ended = !matches!(stopped.recv_timeout(every), Err(RecvTimeoutError::Timeout));
             for ((partition, progress), (link, noted)) in self.progress.iter().zip(&mut self.noted) {
-                let Status { position, activity } = progress.status();
+                let Status { position, activity, .. } = progress.status();
                 let (Some(position), Activity::Following | Activity::Stopped) = (position, activity) else {
                     // Another one may write now, and note how far that is.
                     *noted = None;

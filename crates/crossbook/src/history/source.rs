@@ -6,8 +6,8 @@ use crossbook_engine::{Events, Partition};
 use crossbook_log::{FileReader, Reader, Record, Until};
 use crossbook_node::recovery::{self, Recovered, Which};
 use crossbook_node::snapshot::{Folder, Saved as _, UpTo};
-use crossbook_store::{Position, Projection, Source, SourceError};
-use crossbook_types::Sequence;
+use crossbook_store::{Contradiction, Position, Projection, Source, SourceError};
+use crossbook_types::{Sequence, Timestamp};
 use crossbook_views::Limits;
 
 use super::{PARTITION, everything};
@@ -18,8 +18,8 @@ use crate::folded::Folded;
 pub enum Error {
     /// The tables tell of commands that the log does not have.
     #[error(
-        "the history stands at command {history}, but the log ends at {log}: the log was restored from an older copy; make the history \
-         anew with `crossbook store rebuild`"
+        "the history stands at command {history}, but the log ends at {log}: commands are missing in the log; restore it from a backup that has \
+         them, or give them up with --discard-newer"
     )]
     Ahead {
         /// Where the tables stand.
@@ -29,8 +29,9 @@ pub enum Error {
     },
     /// The tables tell of other commands than the log.
     #[error(
-        "command {position} of the history is not the one in the log: the data folder was restored, or copied, and has gone another way \
-         since; make the history anew with `crossbook store rebuild`, or give this venue a database of its own"
+        "command {position} of the history is not the one in the log: the log was restored, or copied, and has gone another way since; restore \
+         the one that the history was made from, give this venue a database of its own, or give up what only the history has with \
+         --discard-newer"
     )]
     Diverged {
         /// Where the tables stand.
@@ -144,16 +145,28 @@ impl LogSource {
 }
 
 impl Source for LogSource {
+    fn time_after(&mut self, position: Sequence) -> Result<Option<Timestamp>, SourceError> {
+        let mut next = position.next();
+        loop {
+            match FileReader::open(&self.log, next).next(Until::Durable(next)) {
+                Ok(record) => return Ok(record.map(|record| record.time)),
+                Err(crossbook_log::Error::Trimmed { first, .. }) if first > next => next = first,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     fn seek(&mut self, position: Position, interrupted: &dyn Fn() -> bool) -> Result<Projection, SourceError> {
         if position.sequence == Sequence(0) {
             return Ok(self.begin(interrupted)?);
         }
         if position.sequence > self.durable {
-            return Err(Error::Ahead { history: position.sequence, log: self.durable }.into());
+            let error = Error::Ahead { history: position.sequence, log: self.durable };
+            return Err(Contradiction(error.to_string()).into());
         }
         let views = self.go_to(position.sequence, Projection::limits(), interrupted)?;
         if self.partition.time() != position.time {
-            return Err(Error::Diverged { position: position.sequence }.into());
+            return Err(Contradiction(Error::Diverged { position: position.sequence }.to_string()).into());
         }
         Ok(Projection::resume(PARTITION, views.0, position.complete_from))
     }

@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use crossbook_engine::{Cause, Event, Partition};
 use crossbook_node::recovery::Which;
 use crossbook_node::snapshot::{self, Image, Saved, UpTo};
-use crossbook_store::{Live, Position, Projection, Source, SourceError};
-use crossbook_types::{PartitionId, Sequence};
+use crossbook_store::{Contradiction, Live, Position, Projection, Source, SourceError};
+use crossbook_types::{PartitionId, Sequence, Timestamp};
 use crossbook_views::{Limits, State, Views};
 
 use super::everything;
@@ -36,8 +36,9 @@ pub trait Told {
 pub enum Error {
     /// The tables are ahead of what was told.
     #[error(
-        "the history stands at command {history} of partition {partition}, but the partition has only told of those up to {told}: wait until \
-         it has caught up; if it has lost them, make the history anew"
+        "the history stands at command {history} of partition {partition}, but the partition's stream ends at {told}: commands are \
+         missing in it; restore the store from a backup or a replica that has them, or give them up with `crossbook store rebuild --cluster \
+         --discard-newer`"
     )]
     Ahead {
         /// Of which partition.
@@ -49,8 +50,9 @@ pub enum Error {
     },
     /// The tables tell of other commands.
     #[error(
-        "command {position} of the history is not the one that partition {partition} told of, which has gone another way; make the history \
-         anew, or give this venue a database of its own"
+        "command {position} of the history is not the one that partition {partition} told of, which has gone another way: restore the store \
+         that the history was made from, give this venue a database of its own, or give up what only the history has with `crossbook store \
+         rebuild --cluster --discard-newer`"
     )]
     Diverged {
         /// Of which partition.
@@ -185,7 +187,8 @@ impl<T: Told, S: Saved> ToldSource<T, S> {
             let found = self.read_on(at, left.min(COMMANDS_AT_ONCE))?;
             if found.is_empty() {
                 let partition = self.which.partition;
-                return Err(Error::Ahead { partition, history: position, told: at }.into());
+                let error = Error::Ahead { partition, history: position, told: at };
+                return Err(Contradiction(error.to_string()).into());
             }
             for (cause, events) in &found {
                 views.apply_all(*cause, events);
@@ -216,6 +219,11 @@ impl<T: Told, S: Saved> ToldSource<T, S> {
 }
 
 impl<T: Told, S: Saved> Source for ToldSource<T, S> {
+    fn time_after(&mut self, position: Sequence) -> Result<Option<Timestamp>, SourceError> {
+        let found = self.read(position, 1)?.unwrap_or_default();
+        Ok(found.first().map(|(cause, _)| cause.time))
+    }
+
     fn seek(&mut self, position: Position, interrupted: &dyn Fn() -> bool) -> Result<Projection, SourceError> {
         self.ahead.clear();
         if position.sequence == Sequence(0) {
@@ -224,7 +232,8 @@ impl<T: Told, S: Saved> Source for ToldSource<T, S> {
         let partition = self.which.partition;
         let views = self.views_at(position.sequence, &Projection::limits(), interrupted)?;
         if views.position().is_some_and(|cause| cause.time != position.time) {
-            return Err(Error::Diverged { partition, position: position.sequence }.into());
+            let error = Error::Diverged { partition, position: position.sequence };
+            return Err(Contradiction(error.to_string()).into());
         }
         Ok(Projection::resume(partition, views, position.complete_from))
     }

@@ -254,6 +254,14 @@ pub fn refusal_with(data: &Path, settings: &[(&str, &str)]) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
+/// What a command that must not succeed says, with its exit status.
+pub fn refused(arguments: &[&str], data: &Path, settings: &[(&str, &str)]) -> (Option<i32>, String) {
+    let output = binary().args(arguments).arg("--data").arg(data).envs(settings.iter().copied()).output().unwrap();
+    assert!(!output.status.success(), "{arguments:?} succeeded");
+    let [said, error] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    (output.status.code(), said + &error)
+}
+
 /// Where a venue says that it listens: the client API, then the admin API.
 pub fn addresses(child: &mut Child) -> (String, String) {
     let addresses = Addresses::read(child);

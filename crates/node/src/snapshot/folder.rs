@@ -13,6 +13,8 @@ use super::{Error, Needed, Saved, Snapshots};
 
 /// How the name of a file ends that is not a snapshot yet.
 const UNFINISHED: &str = ".unfinished";
+/// How the name of a file ends that is a snapshot no more; see [`Folder::set_aside`].
+const DISCARDED: &str = ".discarded";
 /// How much the disk is given to do at a time.
 const PIECE_BYTES: usize = 256 << 10;
 /// How much of a file is given up at a time, which is cheaper.
@@ -68,6 +70,22 @@ impl<S: Storage> Folder<S> {
     fn failed(&self, action: &'static str, name: &str) -> impl FnOnce(io::Error) -> Error {
         let place = self.storage.describe(name);
         move |source| Error { action, place, source: source.into() }
+    }
+
+    /// Takes its name from every snapshot of a later command than `after`, so that nothing starts from it any more. The file stays, under
+    /// a name that ends in `.discarded`. How many there were.
+    ///
+    /// # Errors
+    /// When one cannot be renamed.
+    pub fn set_aside(&mut self, after: Sequence) -> Result<usize, Error> {
+        let later: Vec<Sequence> = self.list()?.into_iter().filter(|&sequence| sequence > after).collect();
+        for &sequence in &later {
+            let name = super::name(sequence);
+            let renamed = self.storage.rename(&name, &format!("{name}{DISCARDED}"));
+            renamed.map_err(self.failed("set aside", &name))?;
+        }
+        self.storage.sync_names().map_err(self.failed("sync", ""))?;
+        Ok(later.len())
     }
 
     /// Removes what a crash in the middle of a write, or a full disk, has left. To be called by the one writer only.
@@ -218,6 +236,19 @@ mod tests {
         }
         fs::write(dir.path().join("snapshot-00000000000000000400.unfinished"), b"half").unwrap();
         assert_eq!(folder.list().unwrap(), [Sequence(300), Sequence(20)]);
+    }
+
+    #[test]
+    fn what_is_set_aside_is_kept_and_no_snapshot() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::open(dir.path()).unwrap();
+        for at in [1, 20] {
+            folder.save(Sequence(at), b"x").unwrap();
+        }
+        assert_eq!(folder.set_aside(Sequence(20)).unwrap(), 0);
+        assert_eq!(folder.set_aside(Sequence(1)).unwrap(), 1);
+        assert_eq!(folder.list().unwrap(), [Sequence(1)]);
+        assert!(dir.path().join(format!("{}.discarded", name(Sequence(20)))).is_file());
     }
 
     #[test]

@@ -1,0 +1,502 @@
+//! What proves that a log once had a command: the snapshots beside it, its mark, and the history in SQL. Each was made
+//! from commands that were durable, so a log that ends before one of them, or has another command there, has lost
+//! something. Nobody may trade on it: what the lost commands did would be done again, for others. [`Evidence::examine`]
+//! finds that out before anything is opened or changed, and says it in the same words wherever the folder is looked at.
+//!
+//! The mark is a small file beside the log: which log it is, and how far it reached when the venue last started,
+//! stopped or was exported. It is what is left where the whole log folder is lost, or another has taken its place.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use crossbook_log::{FileReader, Reader as _, Until};
+use crossbook_node::snapshot::{self, Folder, Saved as _};
+use crossbook_store::{Database, Dialect, Standing};
+use crossbook_types::{Sequence, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::data_folder::{self, DataFolder};
+use crate::history::PARTITION;
+
+/// Why it cannot be found out what proves anything.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data folder cannot be looked at.
+    #[error(transparent)]
+    Folder(#[from] data_folder::Error),
+    /// The snapshots cannot be listed.
+    #[error(transparent)]
+    Snapshots(#[from] snapshot::Error),
+    /// The mark cannot be read or written.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Mark {
+        /// What was tried.
+        doing: &'static str,
+        /// Where it is.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The mark is something else.
+    #[error(
+        "{} should say how far the log had reached, but cannot be understood: {source}. Restore it from a backup; if there is none, and you know that \
+         the log is whole, remove it",
+        path.display()
+    )]
+    Unclear {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// The history cannot be asked, though it is on this machine, or refuses this program.
+    #[error(
+        "the history cannot be asked which commands it has: {0}. Put that right; or, if it is a file of no use any more, move it away: it is then made \
+         anew from the log"
+    )]
+    History(crossbook_store::Error),
+    /// The system gives no thread.
+    #[error("the system refused: {0}")]
+    System(#[from] std::io::Error),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] crossbook_log::Error),
+}
+
+/// Who proves that there was a command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Witness {
+    /// A snapshot, by its name: it got that when it was whole, whatever has become of it.
+    Snapshot(PathBuf),
+    /// The mark beside the log.
+    Mark(PathBuf),
+    /// The tables.
+    History(String),
+}
+
+impl fmt::Display for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Snapshot(path) => write!(f, "the snapshot {}", path.display()),
+            Self::Mark(path) => write!(f, "the mark {}", path.display()),
+            Self::History(place) => write!(f, "the history in {place}"),
+        }
+    }
+}
+
+/// That a log had a command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Claim {
+    witness: Witness,
+    /// Which log, as hexadecimal digits, where the witness knows that.
+    log: Option<String>,
+    command: Sequence,
+    /// The command's time, where the witness knows that.
+    time: Option<Timestamp>,
+}
+
+/// What a claim has against a log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Objection {
+    /// The log ends before the command.
+    Missing,
+    /// The log has another command there.
+    Other,
+    /// It was another log.
+    OtherLog(String),
+}
+
+/// How far a log had reached.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mark {
+    /// The log's identity, as hexadecimal digits.
+    log: String,
+    /// Its last command then.
+    command: u64,
+    /// The time of that, in microseconds since the Unix epoch.
+    time: u64,
+}
+
+/// All that is known of a log from elsewhere.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Evidence {
+    claims: Vec<Claim>,
+    /// Why the history could not be asked, if it could not.
+    silent: Option<String>,
+}
+
+/// A log that is behind what is known of it, in words for the operator.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Contradiction {
+    log: PathBuf,
+    end: Sequence,
+    objections: Vec<(Claim, Objection)>,
+}
+
+impl std::error::Error for Contradiction {}
+
+impl Evidence {
+    /// What the snapshots, the mark and the history of a data folder prove. A database that is not on this machine may
+    /// be unreachable, which must not keep a venue from trading: it then proves nothing yet, see [`Evidence::silent`].
+    ///
+    /// # Errors
+    /// When what is on this machine cannot be asked.
+    pub fn gather(data: &DataFolder, database: Option<&Database>) -> Result<Self, Error> {
+        let mut evidence = Self::default();
+        if data_folder::is_folder(&data.snapshots())? {
+            let newest = Folder::at(&data.snapshots()).list()?.first().copied();
+            evidence.claims.extend(newest.map(|command| Claim {
+                witness: Witness::Snapshot(data.snapshots().join(snapshot::name(command))),
+                log: None,
+                command,
+                time: None,
+            }));
+        }
+        let path = data.log_mark();
+        if let Some(Mark { log, command, time }) = read_mark(&path)? {
+            let (command, time) = (Sequence(command), Some(Timestamp(time)));
+            evidence.claims.push(Claim { witness: Witness::Mark(path), log: Some(log), command, time });
+        }
+        if let Some(database) = database {
+            evidence.ask(database)?;
+        }
+        Ok(evidence)
+    }
+
+    fn ask(&mut self, database: &Database) -> Result<(), Error> {
+        match on_a_thread(|| crossbook_store::standing(database, PARTITION))? {
+            Ok(Some(Standing { log, position })) => {
+                let file = database.file().map(|file| file.display().to_string());
+                let witness = Witness::History(file.unwrap_or_else(|| database.options().database.redacted()));
+                let (command, time) = (position.sequence, Some(position.time));
+                self.claims.push(Claim { witness, log: Some(log), command, time });
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) if is_of_no_account(database, &error) => {
+                self.silent = Some(error.to_string());
+                Ok(())
+            }
+            Err(error) => Err(Error::History(error)),
+        }
+    }
+
+    /// Why the history could not be asked, if it could not.
+    #[must_use]
+    pub fn silent(&self) -> Option<&str> {
+        self.silent.as_deref()
+    }
+
+    /// The last command that the log had for certain.
+    #[must_use]
+    pub fn durable(&self) -> Sequence {
+        self.claims.iter().map(|claim| claim.command).max().unwrap_or_default()
+    }
+
+    /// Holds the log in a folder against all that is known of it. Changes nothing, and may be done beside whoever
+    /// writes the log.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or is damaged where it is looked at.
+    pub fn examine(&self, log: &Path) -> Result<Option<Contradiction>, Error> {
+        let mut objections = Vec::new();
+        for claim in self.claims.iter().filter(|claim| claim.command > Sequence(0)) {
+            objections.extend(object(log, claim)?.map(|objection| (claim.clone(), objection)));
+        }
+        if objections.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Contradiction { log: log.to_owned(), end: end(log)?, objections }))
+    }
+}
+
+impl Contradiction {
+    /// The log's last command.
+    #[must_use]
+    pub fn end(&self) -> Sequence {
+        self.end
+    }
+
+    /// How many commands are missing at its end, at least.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        let last = self.objections.iter().map(|(claim, _)| claim.command).max().unwrap_or_default();
+        last.0.saturating_sub(self.end.0)
+    }
+
+    /// Whether the history alone contradicts the log, because it is that of another one.
+    #[must_use]
+    pub fn foreign_history(&self) -> Option<&str> {
+        match &self.objections[..] {
+            [(Claim { witness: Witness::History(_), log: Some(log), .. }, Objection::OtherLog(_))] => Some(log),
+            _ => None,
+        }
+    }
+
+    /// Whether the history contradicts the log.
+    #[must_use]
+    pub fn is_of_history(&self) -> bool {
+        self.objections.iter().any(|(claim, _)| matches!(claim.witness, Witness::History(_)))
+    }
+
+    /// Whether the snapshots in the folder may be another log's.
+    #[must_use]
+    pub fn is_another_log(&self) -> bool {
+        let of_mark = |claim: &Claim| matches!(claim.witness, Witness::Mark(_));
+        self.objections.iter().any(|(claim, objection)| of_mark(claim) && *objection != Objection::Missing)
+    }
+}
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let log = self.log.display();
+        match (self.end, self.missing()) {
+            (Sequence(0), missing) if missing > 0 => {
+                writeln!(
+                    f,
+                    "the log in {log} has no command, but had {missing}: the log is lost, or a new one has taken its place."
+                )?;
+            }
+            (end, 0) => {
+                writeln!(f, "the log in {log} ends at command {end}, but is not the one that was here before.")?
+            }
+            (end, 1) => writeln!(
+                f,
+                "the log in {log} ends at command {end}, but had another: command {} is missing.",
+                end.next()
+            )?,
+            (end, missing) => {
+                let last = end.0 + missing;
+                writeln!(
+                    f,
+                    "the log in {log} ends at command {end}, but had more: commands {} to {last} are missing.",
+                    end.next()
+                )?;
+            }
+        }
+        for (Claim { witness, command, .. }, objection) in &self.objections {
+            match objection {
+                Objection::Missing => writeln!(f, "  - {witness} is from command {command}")?,
+                Objection::Other => writeln!(f, "  - {witness} is from another command {command} than the log has")?,
+                Objection::OtherLog(found) if found.is_empty() => {
+                    writeln!(f, "  - {witness} is from command {command} of a log that is not there")?;
+                }
+                Objection::OtherLog(found) => {
+                    writeln!(f, "  - {witness} is from command {command} of another log than this one ({found})")?;
+                }
+            }
+        }
+        write!(
+            f,
+            "Put the whole log back, from a backup or from wherever it went. If there is none that has these commands, `crossbook serve \
+             --discard-newer` gives them up for good: snapshots that the log does not reach are set aside, and the history is made anew from the log. Whoever was told of what they did \
+             then has to be told otherwise.{}",
+            match self.is_of_history() {
+                true => " If the history is another venue's, name a database of its own in `history.database` instead.",
+                false => "",
+            }
+        )
+    }
+}
+
+/// Gives up what contradicts a log that ends at `end`, for good: snapshots that it does not reach are set aside, and
+/// the history will be made anew. Each step can be done again.
+///
+/// # Errors
+/// When one cannot be done.
+pub fn give_up(
+    contradiction: &Contradiction,
+    (snapshots, end): (&mut Folder, Sequence),
+    database: Option<&Database>,
+) -> Result<(), Error> {
+    tracing::warn!(%contradiction, "given up, as --discard-newer says");
+    let after = if contradiction.is_another_log() { Sequence(0) } else { end };
+    let aside = snapshots.set_aside(after)?;
+    if aside > 0 {
+        tracing::warn!(snapshots = aside, "set aside: the log does not reach them, or is another one");
+    }
+    if let Some(database) = database.filter(|_| contradiction.is_of_history()) {
+        on_a_thread(|| crossbook_store::give_up(database, PARTITION))?.map_err(Error::History)?;
+        tracing::warn!("the history is given up; it is made anew from the log");
+    }
+    Ok(())
+}
+
+/// What a claim has against the log in a folder.
+fn object(log: &Path, claim: &Claim) -> Result<Option<Objection>, Error> {
+    let mut reader = FileReader::open(log, claim.command);
+    let found = match reader.next(Until::End) {
+        Ok(record) => record.map(|record| record.time),
+        Err(crossbook_log::Error::Trimmed { first, .. }) => {
+            // It had the command, if it is the log.
+            reader = FileReader::open(log, first);
+            reader.next(Until::End)?;
+            claim.time
+        }
+        Err(crossbook_log::Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(error.into()),
+    };
+    let identity = reader.identity().map(|identity| format!("{identity:016x}"));
+    if let Some(of) = &claim.log
+        && identity.as_ref() != Some(of)
+    {
+        return Ok(Some(Objection::OtherLog(identity.unwrap_or_default())));
+    }
+    Ok(match (found, claim.time) {
+        (None, _) => Some(Objection::Missing),
+        (Some(found), Some(time)) if found != time => Some(Objection::Other),
+        (Some(_), _) => None,
+    })
+}
+
+/// The last command of the log in a folder.
+fn end(log: &Path) -> Result<Sequence, Error> {
+    let entries = match std::fs::read_dir(log) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Sequence(0)),
+        Err(source) => return Err(data_folder::Error::Io { doing: "list", path: log.to_owned(), source }.into()),
+    };
+    let segments =
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".log")?.parse::<u64>().ok());
+    let Some(first) = segments.max().filter(|&first| first > 0) else { return Ok(Sequence(0)) };
+    let mut reader = FileReader::open(log, Sequence(first));
+    let mut last = Sequence(first - 1);
+    while let Some(record) = reader.next(Until::End)? {
+        last = record.sequence;
+    }
+    Ok(last)
+}
+
+/// Whether a database that does not answer may be passed over: whether it can be asked at all depends on others.
+fn is_of_no_account(database: &Database, error: &crossbook_store::Error) -> bool {
+    use crossbook_store::Error;
+    database.dialect() != Dialect::Sqlite && matches!(error, Error::Database(_) | Error::Slow(_))
+}
+
+/// Waits for a database on a thread of its own: who asks may be on a runtime, or have none.
+pub fn on_a_thread<T: Send, F: Future<Output = T>>(ask: impl FnOnce() -> F + Send) -> Result<T, std::io::Error> {
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            Ok(runtime.block_on(ask()))
+        });
+        asking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn read_mark(path: &Path) -> Result<Option<Mark>, Error> {
+    match std::fs::read(path) {
+        Ok(text) => {
+            let mark = serde_json::from_slice(&text);
+            mark.map(Some).map_err(|source| Error::Unclear { path: path.to_owned(), source })
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::Mark { doing: "read", path: path.to_owned(), source }),
+    }
+}
+
+/// Notes durably how far the log of a data folder has reached.
+///
+/// # Errors
+/// When that cannot be written.
+pub fn note(data: &DataFolder, log: u64, command: Sequence, time: Timestamp) -> Result<(), Error> {
+    let path = data.log_mark();
+    let mark = Mark { log: format!("{log:016x}"), command: command.0, time: time.0 };
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".unfinished");
+    let unfinished = PathBuf::from(unfinished);
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&unfinished)?;
+        serde_json::to_writer(&mut file, &mark)?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, &path)?;
+        File::open(data.path())?.sync_all()
+    };
+    write().map_err(|source| Error::Mark { doing: "write", path: path.clone(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbook_log::{Files, Log as _, Record, files};
+
+    use super::*;
+
+    fn venue(commands: u64) -> (tempfile::TempDir, DataFolder, u64) {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataFolder::new(&folder.path().join("venue")).unwrap();
+        let (mut log, _) = Files::open(&data.log(), files::Options::default()).unwrap();
+        for at in 1..=commands {
+            log.append(Record { sequence: Sequence(at), time: Timestamp(10 * at), payload: b"command" }).unwrap();
+        }
+        log.sync().unwrap();
+        let identity = log.identity();
+        (folder, data, identity)
+    }
+
+    fn contradiction(data: &DataFolder) -> Option<Contradiction> {
+        Evidence::gather(data, None).unwrap().examine(&data.log()).unwrap()
+    }
+
+    #[test]
+    fn a_log_that_has_all_that_is_known_of_it_is_not_contradicted() {
+        let (_folder, data, identity) = venue(5);
+        assert_eq!(contradiction(&data), None, "nothing is known");
+        for at in 1..=5 {
+            note(&data, identity, Sequence(at), Timestamp(10 * at)).unwrap();
+            assert_eq!(contradiction(&data), None);
+        }
+        assert_eq!(Evidence::gather(&data, None).unwrap().durable(), Sequence(5));
+        std::fs::create_dir(data.snapshots()).unwrap();
+        std::fs::write(data.snapshots().join(snapshot::name(Sequence(4))), "damaged").unwrap();
+        assert_eq!(contradiction(&data), None);
+    }
+
+    #[test]
+    fn the_mark_knows_the_log_and_the_command() {
+        let (_folder, data, identity) = venue(5);
+        note(&data, identity, Sequence(8), Timestamp(80)).unwrap();
+        let found = contradiction(&data).unwrap();
+        assert_eq!((found.end(), found.missing(), found.is_another_log()), (Sequence(5), 3, false));
+        let said = found.to_string();
+        assert!(said.contains("commands 6 to 8 are missing") && said.contains("--discard-newer"), "{said}");
+        note(&data, identity, Sequence(3), Timestamp(31)).unwrap();
+        let found = contradiction(&data).unwrap();
+        assert!(found.is_another_log() && found.to_string().contains("another command 3"), "{found}");
+        note(&data, identity + 1, Sequence(3), Timestamp(30)).unwrap();
+        let found = contradiction(&data).unwrap();
+        assert!(found.is_another_log() && found.to_string().contains("another log than this one"), "{found}");
+    }
+
+    #[test]
+    fn a_log_that_is_gone_or_empty_is_behind_a_snapshot_of_it_whatever_that_holds() {
+        let (_folder, data, _) = venue(0);
+        std::fs::create_dir(data.snapshots()).unwrap();
+        std::fs::write(data.snapshots().join(snapshot::name(Sequence(7))), "").unwrap();
+        for _ in 0..2 {
+            let found = contradiction(&data).unwrap();
+            assert_eq!((found.end(), found.missing()), (Sequence(0), 7));
+            assert!(found.to_string().contains("the log is lost"), "{found}");
+            let _ = std::fs::remove_dir_all(data.log());
+        }
+    }
+
+    #[test]
+    fn a_mark_that_cannot_be_understood_is_not_none() {
+        let (_folder, data, identity) = venue(1);
+        for text in ["", "{}", "{\"log\":1}"] {
+            std::fs::write(data.log_mark(), text).unwrap();
+            assert!(matches!(Evidence::gather(&data, None), Err(Error::Unclear { .. })), "{text}");
+        }
+        std::fs::remove_file(data.log_mark()).unwrap();
+        std::fs::create_dir(data.log_mark()).unwrap();
+        assert!(matches!(Evidence::gather(&data, None), Err(Error::Mark { .. })));
+        std::fs::remove_dir(data.log_mark()).unwrap();
+        note(&data, identity, Sequence(1), Timestamp(10)).unwrap();
+        assert_eq!(contradiction(&data), None);
+        assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 2, "nothing unfinished is left");
+    }
+}
