@@ -60,8 +60,10 @@ pub enum Error {
 /// When there is no log, nothing in it, or it cannot be read.
 pub fn run(options: &command::Audit) -> Result<(String, bool), Error> {
     if options.cluster {
-        let site = Site::find(&Config::load(options.config.as_deref(), Flags::default())?).map_err(Box::new)?;
-        let report = cluster::audit::audit(&site).map_err(Box::new)?;
+        let config = Config::load(options.config.as_deref(), Flags::default())?;
+        let site = Site::find(&config).map_err(Box::new)?;
+        let database = site.database(&config).map_err(Box::new)?;
+        let report = cluster::audit::audit(&site, database.as_ref()).map_err(Box::new)?;
         let text = if options.json { format!("{}\n", report.as_json()) } else { report.as_text() };
         return Ok((text, report.adds_up()));
     }

@@ -5,6 +5,7 @@
 
 pub mod audit;
 mod books;
+mod evidence;
 pub mod gateway;
 pub mod import;
 pub mod local;
@@ -54,6 +55,9 @@ pub enum Error {
     /// A partition cannot be brought to where it stood.
     #[error(transparent)]
     Moment(#[from] moment::Error),
+    /// Streams are behind what was made of them.
+    #[error(transparent)]
+    Behind(#[from] evidence::Behind),
     /// The parts of a process cannot be put together.
     #[error(transparent)]
     Venue(#[from] venue::Error),

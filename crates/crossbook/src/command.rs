@@ -196,6 +196,9 @@ pub struct Serve {
     /// Start even if the log lacks commands that snapshots, its mark or the history prove it had, and give these commands up for good.
     #[arg(long)]
     pub discard_newer: bool,
+    /// Start even if the machine's clock is long before the log's last command.
+    #[arg(long)]
+    pub accept_clock: bool,
     /// Print the settings that these options, the file and the environment come to, and exit.
     #[arg(long)]
     pub print_config: bool,

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cluster::{ClusterOptions, WriterOptions};
 
+use crate::clock;
 use crate::logging;
 
 /// What every environment variable with a setting begins with.
@@ -40,6 +41,8 @@ pub struct Config {
     pub log: LogOptions,
     /// Snapshots.
     pub snapshots: SnapshotOptions,
+    /// How far the machine's clock may be off.
+    pub clock: clock::Options,
     /// The partition thread and its queues.
     pub node: crossbook_node::embedded::Options,
     /// What the read side keeps in memory.
@@ -138,6 +141,7 @@ impl Default for Config {
             logging: logging::Options::default(),
             log: LogOptions::default(),
             snapshots: SnapshotOptions::default(),
+            clock: clock::Options::default(),
             node: crossbook_node::embedded::Options::default(),
             views: crossbook_views::Limits::default(),
             history: crossbook_store::Options::default(),

@@ -117,7 +117,9 @@ impl DataFolder {
     pub fn of_venue(given: &Path) -> Result<Self, Error> {
         let folder = Self::new(given)?;
         folder.check_restored()?;
-        if is_folder(&folder.log())? || is_folder(&folder.snapshots())? || folder.log_mark().is_file() {
+        let mark = folder.log_mark();
+        let marked = mark.try_exists().map_err(|source| Error::Io { doing: "look for", path: mark, source })?;
+        if marked || is_folder(&folder.log())? || is_folder(&folder.snapshots())? {
             return Ok(folder);
         }
         Err(Error::NoLog(folder.log()))

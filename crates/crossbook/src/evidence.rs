@@ -230,8 +230,13 @@ impl Contradiction {
     /// Whether the history alone contradicts the log, because it is that of another one.
     #[must_use]
     pub fn foreign_history(&self) -> Option<&str> {
+        // Without a command, the log may be what has taken the place of the one that is lost.
         match &self.objections[..] {
-            [(Claim { witness: Witness::History(_), log: Some(log), .. }, Objection::OtherLog(_))] => Some(log),
+            [(Claim { witness: Witness::History(_), log: Some(log), .. }, Objection::OtherLog(_))]
+                if self.end > Sequence(0) =>
+            {
+                Some(log)
+            }
             _ => None,
         }
     }
@@ -359,9 +364,13 @@ fn end(log: &Path) -> Result<Sequence, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Sequence(0)),
         Err(source) => return Err(data_folder::Error::Io { doing: "list", path: log.to_owned(), source }.into()),
     };
-    let segments =
-        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".log")?.parse::<u64>().ok());
-    let Some(first) = segments.max().filter(|&first| first > 0) else { return Ok(Sequence(0)) };
+    let listed = |source| data_folder::Error::Io { doing: "list", path: log.to_owned(), source };
+    let mut segments = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(listed)?.file_name();
+        segments.extend(name.to_str().and_then(|name| name.strip_suffix(".log")?.parse::<u64>().ok()));
+    }
+    let Some(first) = segments.into_iter().max().filter(|&first| first > 0) else { return Ok(Sequence(0)) };
     let mut reader = FileReader::open(log, Sequence(first));
     let mut last = Sequence(first - 1);
     while let Some(record) = reader.next(Until::End)? {

@@ -7,6 +7,7 @@ mod audit;
 mod backup;
 mod bench;
 mod checking;
+mod clock;
 mod cluster;
 mod command;
 mod config;

@@ -31,7 +31,11 @@ pub fn run(options: command::Serve) -> Result<(), Failure> {
         let stop = stop_requested(|| ())?;
         let upkeep = metrics.clone().keep_up(Some(config.data.clone()));
         spawn_vital("the task that keeps the metrics up", upkeep);
-        let accepted = Accepted { lost_keys: options.revoke_lost_keys, discard_newer: options.discard_newer };
+        let accepted = Accepted {
+            lost_keys: options.revoke_lost_keys,
+            discard_newer: options.discard_newer,
+            clock: options.accept_clock,
+        };
         let venue = Venue::start(&config, token, accepted, metrics)?;
         if accepted.lost_keys {
             venue.revoke_lost_keys().await?;

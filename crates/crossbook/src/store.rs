@@ -120,13 +120,15 @@ fn rebuild_cluster(options: &StoreRebuild) -> Result<(), Error> {
     let config = Config::load(options.config.as_deref(), Flags::default())?;
     let site = Site::find(&config).map_err(Box::new)?;
     let database = site.database(&config).map_err(Box::new)?.ok_or_else(|| Box::new(cluster::Error::NoHistory))?;
-    match cluster::rebuild::rebuild(&site, &database, options.discard).map_err(Box::new)? {
+    let discard = (options.discard, options.discard_newer);
+    match cluster::rebuild::rebuild(&site, &database, discard).map_err(Box::new)? {
         Ok(()) => {
             let told = "The history of all partitions is given up. The writer notices within seconds and fills the tables again; /readyz on \
                         its admin address shows how far it is. If no writer runs, start one.\n";
             Ok(tell(told)?)
         }
         Err(Kept::Foreign(owner)) => Err(Error::Foreign(owner)),
+        Err(Kept::Behind(behind)) => Err(Box::new(cluster::Error::Behind(behind)).into()),
         Err(Kept::NotWhole(partitions)) => {
             let partitions: Vec<String> = partitions.iter().map(ToString::to_string).collect();
             Err(Error::PartitionsNotWhole(partitions.join(", ")))
@@ -139,9 +141,6 @@ fn found(data: &Path, config: Option<&Path>) -> Result<(Config, DataFolder, Data
     let flags = Flags { data: Some(data.to_owned()), ..Flags::default() };
     let config = Config::load(config, flags)?;
     let data = DataFolder::of_venue(data)?;
-    if !data_folder::is_folder(&data.log())? {
-        return Err(data_folder::Error::NoLog(data.log()).into());
-    }
     let database = venue::database(&config, &data)?.ok_or(Error::NoHistory)?;
     Ok((config, data, database))
 }

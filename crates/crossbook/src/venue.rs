@@ -31,6 +31,7 @@ use crossbook_views::Registry;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
+use crate::clock;
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
 use crate::evidence::{self, Evidence};
@@ -69,6 +70,9 @@ pub enum Error {
     /// What is known of the log cannot be found out.
     #[error(transparent)]
     Evidence(#[from] evidence::Error),
+    /// The clock cannot be right, or the log's last time cannot.
+    #[error(transparent)]
+    Clock(#[from] clock::Behind),
     /// The state cannot be rebuilt.
     #[error("cannot restore the venue: {0}")]
     Recovery(#[from] recovery::Error),
@@ -140,6 +144,8 @@ pub struct Accepted {
     pub lost_keys: bool,
     /// Commands that the log had once and does not have now are given up; see [`evidence`].
     pub discard_newer: bool,
+    /// The clock is long before the log's last command.
+    pub clock: bool,
 }
 
 /// The secret key of the data folder, which opens what `registry` has. One is made only where nothing is lost by that.
@@ -231,6 +237,7 @@ pub(crate) fn restore(config: &Config, accepted: Accepted, enter: impl Fn(Phase)
     )?;
     shown.end();
     let snapshot = snapshot.unwrap_or_default();
+    clock::check(config.clock, clock::now(), partition.time(), accepted.clock)?;
     evidence::note(&data, log.identity(), partition.sequence(), partition.time())?;
     tracing::info!(command = partition.sequence().0, snapshot = snapshot.0, replayed, "the venue is restored");
     Ok(Restored { partition, views: follower, log, found, snapshots_lock, snapshots, snapshot, hash_seed })
@@ -322,12 +329,7 @@ impl Venue {
     ///
     /// # Errors
     /// When the data cannot be read, the secret key does not open what it should, or an address cannot be listened on.
-    pub fn start(
-        config: &Config,
-        token: SecretString,
-        accepted: Accepted,
-        metrics: Exposition,
-    ) -> Result<Self, Error> {
+    pub fn start(config: &Config, token: SecretString, accepted: Accepted, metrics: Exposition) -> Result<Self, Error> {
         if config.data.as_os_str().is_empty() {
             return Err(Error::NoData);
         }
@@ -351,6 +353,11 @@ impl Venue {
         let http_address = http.local_addr().unwrap_or(config.http);
 
         let board = Arc::new(Board::single(views.0));
+        let clock = {
+            let board = Arc::clone(&board);
+            let last = move || board.of(PARTITION).read().position().map(|cause| cause.time);
+            clock::Monitor::start(config.clock, Box::new(last))
+        };
         let (pending, hub) = (Arc::new(Pending::new(config.gateway.in_flight_max)), Arc::new(Hub::new()));
         let (sender, feed) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), fatal).map_err(Error::Thread)?;
         let publisher = Publisher::new(PARTITION, &board, Arc::clone(&pending), Arc::clone(&hub), sender);
@@ -390,7 +397,11 @@ impl Venue {
         let rest = Arc::new(Rest::new(Arc::clone(&app), pages::all()));
         let clients = Server::start("the client API", http, bounds, rest);
         let admin = Admin::new(Arc::clone(&app), token, Box::new(move || metrics.render()));
-        front.open(admin.with_detail("log", Box::new(move || health.as_json())));
+        front.open(
+            admin
+                .with_detail("log", Box::new(move || health.as_json()))
+                .with_detail("clock", Box::new(move || clock.status())),
+        );
         tracing::info!(http = %http_address, admin = %admin_address, "the venue is open");
         Ok(Self {
             data,

@@ -200,6 +200,19 @@ impl Stage {
         .await;
     }
 
+    /// The same where the streams are behind the tables.
+    async fn rebuild_behind(&mut self) {
+        let mut command = binary();
+        command
+            .args(["store", "rebuild", "--cluster", "--discard", "--discard-newer", "--config"])
+            .arg(self.cluster.config());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self.cluster.tend().unwrap();
+        self.cluster.wait_until_ready("writer-0").unwrap();
+        self.wait_until_written().await;
+    }
+
     /// One column of what the database answers.
     fn select(&self, statement: &str) -> Vec<String> {
         let url = self.cluster.mariadb.as_ref().unwrap().url("crossbook");
@@ -248,6 +261,63 @@ impl Stage {
         let trades: usize = self.trades.values().map(BTreeSet::len).sum();
         assert_eq!(sides, 2 * trades, "each trade has two sides, and nobody trades with himself");
     }
+}
+
+/// What a role of the cluster says that must not start.
+fn refusal(config: &Path, role: &str) -> String {
+    let mut command = binary();
+    command.args([role, "--admin", "127.0.0.1:0", "--config"]).arg(config).env("CROSSBOOK_ADMIN_TOKEN", venue::TOKEN);
+    if role == "gateway" {
+        command.args(["--http", "127.0.0.1:0"]);
+    }
+    let output = command.env("CROSSBOOK_SECRET_KEY", "ab".repeat(32)).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{role}");
+    [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat()
+}
+
+/// Streams that end before their snapshots or the history: nobody goes on from there, and all say why.
+async fn behind(stage: &mut Stage, folder: &Path) {
+    let config = stage.cluster.config().to_owned();
+    let told = say(&config, &["audit", "--cluster", "--json"]).0["partitions"][1]["sequence"].as_u64().unwrap();
+    let refused = |arguments: &[&str], status: i32| {
+        let output = binary().args(arguments).arg("--config").arg(&config).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {said}");
+        said
+    };
+    let everybody = |witness: &str| {
+        let all = [
+            refusal(&config, "worker"),
+            refusal(&config, "gateway"),
+            refused(&["audit", "--cluster"], 3),
+            refused(&["store", "verify", "--cluster"], 1),
+            refused(&["store", "rebuild", "--cluster"], 1),
+        ];
+        for said in all {
+            let end = format!("the streams of partition 1 end at command {told}, but its {witness}");
+            assert!(said.contains(&end) && said.contains("--discard-newer"), "{said}");
+        }
+    };
+    // A snapshot proves by its name alone, however damaged.
+    let own = std::fs::read_dir(folder.join("snapshots")).unwrap().next().unwrap().unwrap().path().join("p1");
+    let snapshot = own.join(format!("snapshot-{:020}.bin", told + 1_000));
+    std::fs::write(&snapshot, "damaged").unwrap();
+    everybody("last snapshot");
+    std::fs::remove_file(&snapshot).unwrap();
+    // Nobody writes who would put it right.
+    stage.cluster.kill("writer-0");
+    stage.select("UPDATE projection SET sequence = sequence + 1000 WHERE partition_id = 1");
+    everybody("history in SQL");
+    stage.rebuild_behind().await;
+    std::fs::write(&snapshot, "damaged").unwrap();
+    let mut command = binary();
+    command.args(["worker", "--discard-newer", "--admin", "127.0.0.1:0", "--config"]).arg(&config);
+    let mut worker = command.spawn().unwrap();
+    let aside = own.join(format!("snapshot-{:020}.bin.discarded", told + 1_000));
+    eventually("the snapshot is set aside", async || aside.is_file().then_some(())).await;
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    stage.verify();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -311,5 +381,6 @@ async fn the_history_of_a_cluster_is_whole_whoever_writes_it() {
     stage.rebuild(&["--discard"]).await;
     stage.wait_until_written().await;
     stage.verify();
+    behind(&mut stage, folder.path()).await;
     eprintln!("{} orders, {} trades", stage.placed, stage.trades.values().map(BTreeSet::len).sum::<usize>());
 }

@@ -8,8 +8,12 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crossbook_engine::Body;
+use crossbook_engine::command::OpenAccount;
+use crossbook_log::{Files, Log as _, Record, files};
+use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use venue::{Venue, binary, eventually};
 
 #[tokio::test]
@@ -445,4 +449,47 @@ async fn a_venue_that_is_asked_to_stop_serves_on_until_it_has_drained() {
     eventually("it drains", async || (status(&venue.http, "readyz").await.unwrap() == 503).then_some(())).await;
     venue.signal(rustix::process::Signal::TERM);
     assert_eq!(venue.ended().await, Some(1));
+}
+
+/// A clock that was a day ahead when the last command was taken, and is right again.
+#[tokio::test]
+async fn a_clock_before_the_last_command_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("venue");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let time = Timestamp(u64::try_from(now.as_micros()).unwrap() + 86_400_000_000);
+    {
+        let (mut log, _) = Files::open(&data.join("log"), files::Options::default()).unwrap();
+        let (mut payload, body) = (Vec::new(), Body::OpenAccount(OpenAccount { label: "early".to_owned() }));
+        crossbook_wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(1), &body, &mut payload);
+        log.append(Record { sequence: Sequence(1), time, payload: &payload }).unwrap();
+        log.sync().unwrap();
+    }
+    let said = venue::refusal(&data);
+    assert!(said.contains("--accept-clock") && said.contains("later. One of the two was wrong"), "{said}");
+    let venue = Venue::serve_as(&data, &[], &["--accept-clock"]).await;
+    let ready = async |venue: &Venue| {
+        let url = format!("http://{}/readyz", venue.admin);
+        venue.client.get(url).send().await.unwrap().json::<Value>().await.unwrap()["clock"].clone()
+    };
+    let clock = eventually("the clock is looked at", async || {
+        let clock = ready(&venue).await;
+        (clock["state"] == "behindLog").then_some(clock)
+    })
+    .await;
+    let behind = clock["behindLogMillis"].as_u64().unwrap();
+    assert!((80_000_000..=86_400_000).contains(&behind), "{clock}");
+    let account = venue.operate(Method::POST, "accounts", None).await["accountId"].as_u64().unwrap();
+    let opened = venue.operate(Method::GET, &format!("accounts/{account}"), None).await["opened"].as_u64().unwrap();
+    assert_eq!(opened, time.0 / 1_000, "a command carries the log's last time");
+    let metrics =
+        venue.client.get(format!("http://{}/metrics", venue.admin)).send().await.unwrap().text().await.unwrap();
+    let gauge = metrics.lines().find_map(|line| line.strip_prefix("crossbook_clock_behind_log_seconds ")).unwrap();
+    assert!(gauge.parse::<f64>().unwrap() > 80_000.0, "{gauge}");
+    assert!(venue.says()("is before the last command").is_some());
+    assert_eq!(venue.stop().await, Some(0));
+
+    let venue = Venue::serve(&folder.path().join("other")).await;
+    let clock = ready(&venue).await;
+    assert_eq!((&clock["state"], &clock["jumps"], &clock["behindLogMillis"]), (&json!("ok"), &json!(0), &json!(0)));
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbook_engine::{Body, Event, Events, Partition, Routing};
 use crossbook_loadtest::redis::{RedisCluster, RedisServer};
-use crossbook_log::streams::{Options as StreamOptions, Servers};
+use crossbook_log::streams::{Keys, Options as StreamOptions, Servers};
 use crossbook_node::cluster::gate::{self, Start};
 use crossbook_node::cluster::worker::{self, Worker};
 use crossbook_node::{NotTaken, Outlet, Request};
@@ -196,6 +196,62 @@ fn orders_cross_partitions_and_workers_change_places() {
     audit(&workers);
     gateway.running.stop();
     workers.into_iter().for_each(Worker::stop);
+}
+
+/// A shard that was restored from an older copy than the others.
+#[test]
+fn a_partition_that_lost_what_another_has_heard_is_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path()).unwrap();
+    let servers = Servers::new(options(vec![server.url()], 0)).unwrap();
+    servers.claim_venue(PARTITIONS, b"").unwrap();
+    let worker = work(&servers, "one");
+    let mut gateway = Gateway::open(&servers);
+    set_up(&mut gateway);
+    let lost = routing().of_account(venue::BOB);
+    let keys = Keys::new(&options(Vec::new(), 0).venue, lost);
+    let keys = [&keys.input, &keys.output, &keys.log];
+    let copy = |from: &str, to: &str| {
+        let copied: u32 = server.ask(&["COPY", from, to, "REPLACE"]).unwrap();
+        assert_eq!(copied, 1, "{from}");
+    };
+    for key in keys {
+        copy(key, &format!("{key}:old"));
+    }
+    for n in 0..100 {
+        gateway.send(venue::traffic(n));
+    }
+    gateway.all_answered();
+    audit_alone(&worker);
+    gateway.running.stop();
+    worker.stop();
+    // As it is, another worker goes on with it.
+    let again = work(&servers, "again");
+    audit_alone(&again);
+    again.stop();
+    for key in keys {
+        copy(&format!("{key}:old"), key);
+    }
+    let (say, said) = std::sync::mpsc::channel();
+    let begin = |partition, _| Ok(Partition::new(partition, routing(), 7));
+    let all = worker::Options { takeover_ms: 100, ..worker::Options::default() };
+    let fatal = move |reason| drop(say.send(reason));
+    let worker = Worker::start(&servers, PARTITIONS, "refused", &all, begin, fatal).unwrap();
+    let reason = said.recv_timeout(PATIENCE).unwrap();
+    assert!(
+        reason.contains(&format!("partition {lost}: partition ")) && reason.contains("messages from it"),
+        "{reason}"
+    );
+    worker.stop();
+}
+
+/// Waits until a worker is where the logs end, as far as it knows, and holds it against zero.
+fn audit_alone(worker: &Worker) {
+    let deadline = Instant::now() + PATIENCE;
+    while worker.partitions().any(|(_, status)| status.told() == Sequence(0) || status.applied() < status.told()) {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 
 use crossbook_node::cluster::Moment;
 use crossbook_node::embedded::{self, AuditReport};
+use crossbook_store::Database;
 use crossbook_types::{AccountId, Amount, Decimal, PartitionId, Sequence};
 use serde_json::{Map, Value, json};
 
-use super::{Error, Site};
+use super::{Error, Site, evidence};
 use crate::folded::Folded;
 
 /// What there is of an asset, in its smallest unit, in all partitions.
@@ -49,8 +50,17 @@ pub struct Report {
 ///
 /// # Errors
 /// When a partition cannot be restored, also not after reading again what was trimmed away meanwhile.
-pub fn audit(site: &Site) -> Result<Report, Error> {
-    Ok(add_up(&Moment::now(site, &site.routing, || Folded::new(site.limits.clone()))?))
+pub fn audit(site: &Site, database: Option<&Database>) -> Result<Report, Error> {
+    let mut findings = Vec::new();
+    for partition in site.routing.all() {
+        match evidence::check(site, database, partition) {
+            Err(Error::Behind(behind)) => findings.push(behind.to_string()),
+            checked => drop(checked?),
+        }
+    }
+    let mut report = add_up(&Moment::now(site, &site.routing, || Folded::new(site.limits.clone()))?);
+    findings.append(&mut report.findings);
+    Ok(Report { findings, ..report })
 }
 
 pub(super) fn add_up(moment: &Moment<Folded>) -> Report {

@@ -20,12 +20,13 @@ use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::recovery::Recovered;
 use crossbook_node::{NotTaken, Request};
 use crossbook_store::{History, Progress};
-use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
+use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 use crossbook_views::Views;
 use secrecy::SecretString;
 
 use super::books::Books;
-use super::{Error, Site};
+use super::{Error, Site, evidence};
+use crate::clock;
 use crate::config::{Config, Flags};
 use crate::folded::Folded;
 use crate::metrics::Exposition;
@@ -42,7 +43,7 @@ const WATCH_EVERY_MIN: std::time::Duration = std::time::Duration::from_millis(20
 /// # Errors
 /// When it cannot start.
 pub fn run(options: command::cluster::Gateway) -> Result<(), Failure> {
-    let command::cluster::Role { config, admin, log_format, print_config } = options.role;
+    let command::cluster::Role { config, admin, log_format, accept_clock, print_config } = options.role;
     let flags = Flags { http: options.http, admin, log_format, ..Flags::default() };
     let config = Config::load(config.as_deref(), flags)?;
     if print_config {
@@ -56,7 +57,7 @@ pub fn run(options: command::cluster::Gateway) -> Result<(), Failure> {
     serve::runtime()?.block_on(async {
         let stop = serve::stop_requested(|| ())?;
         serve::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
-        let gateway = Gateway::start(&config, &site, token, recorder)?;
+        let gateway = Gateway::start(&config, &site, token, recorder, accept_clock)?;
         gateway.stop(stop.await.drain(&config)).await?;
         Ok(())
     })
@@ -77,6 +78,8 @@ struct Begun {
     from: Sequence,
     sent: Vec<RequestNumber>,
     heard: Vec<RequestNumber>,
+    /// The time of its last command.
+    time: Timestamp,
 }
 
 /// A partition and its views at the last command that it has told of, and which that is.
@@ -98,6 +101,7 @@ fn begin(site: &Site) -> Result<Vec<Begun>, Error> {
             from: told,
             sent: site.routing.all().map(|to| state.sent(to)).collect(),
             heard: site.routing.all().map(|from| state.heard(from)).collect(),
+            time: state.time(),
         })
     };
     std::thread::scope(|scope| {
@@ -107,7 +111,13 @@ fn begin(site: &Site) -> Result<Vec<Begun>, Error> {
 }
 
 impl Gateway {
-    fn start(config: &Config, site: &Site, token: SecretString, recorder: Exposition) -> Result<Self, Error> {
+    fn start(
+        config: &Config,
+        site: &Site,
+        token: SecretString,
+        recorder: Exposition,
+        accept_clock: bool,
+    ) -> Result<Self, Error> {
         // Also what listens last is told at once.
         let certificate = venue::certificate("gateway.tls", &config.gateway.tls)?;
         let bounds = &config.gateway.server;
@@ -119,19 +129,33 @@ impl Gateway {
         let clients = Server::start("the client API", http, bounds, Arc::clone(&opening));
 
         let source = site.servers.next_gateway()?;
-        let begun = tokio::task::block_in_place(|| begin(site))?;
+        let database = site.database(config)?;
+        let begun = tokio::task::block_in_place(|| {
+            for partition in site.routing.all() {
+                evidence::check(site, database.as_ref(), partition)?;
+            }
+            begin(site)
+        })?;
+        let last = begun.iter().map(|begun| begun.time).max().unwrap_or_default();
+        clock::check(config.clock, clock::now(), last, accept_clock).map_err(venue::Error::from)?;
         let registry = begun.first().map(|begun| begun.views.registry().clone()).unwrap_or_default();
         let key = secrets::secret_key(&config.data, Absent::Refuse).map_err(venue::Error::from)?;
         if auth::has_sealed_keys(&registry) {
             auth::check_master_key(&registry, &key).map_err(venue::Error::from)?;
         }
         let (mut views, mut starts) = (Vec::new(), Vec::new());
-        for Begun { views: folded, from, sent, heard } in begun {
+        for Begun { views: folded, from, sent, heard, .. } in begun {
             views.push(folded);
             starts.push((from, sent, heard));
         }
         let board = Board::new_checked(site.routing.clone(), views).ok_or(venue::Error::Disorder)?;
         let board = Arc::new(board);
+        let clock = {
+            let board = Arc::clone(&board);
+            let times =
+                move || board.standings().filter_map(|standing| standing.position).map(|cause| cause.time).max();
+            clock::Monitor::start(config.clock, Box::new(times))
+        };
         let (pending, hub) = (Arc::new(Pending::new(config.gateway.in_flight_max)), Arc::new(Hub::new()));
         let (sender, feed) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), venue::fatal).map_err(Error::Thread)?;
         let starts = starts.into_iter().zip(site.routing.all()).map(|((from, sent, heard), partition)| {
@@ -156,7 +180,10 @@ impl Gateway {
         };
         let running = gate::start(place, config.cluster.gate.clone(), starts, refuse, venue::fatal);
         let running = running.map_err(Error::Thread)?;
-        let history = site.database(config)?.map(|database| {
+        if let Some(database) = database.clone() {
+            evidence::watch(site.clone(), database, venue::fatal).map_err(Error::Thread)?;
+        }
+        let history = database.map(|database| {
             let progress: Vec<_> = site.routing.all().map(|_| Arc::new(Progress::default())).collect();
             let history = History::of_partitions(&database, progress.clone());
             // No row is there sooner after another.
@@ -171,7 +198,8 @@ impl Gateway {
         let app = App::new(config.gateway.clone(), board, pending, hub, Box::new(entrance), key, history);
         let app = Arc::new(app);
         opening.open(Rest::new(Arc::clone(&app), pages::all()));
-        front.open(Admin::new(Arc::clone(&app), token, Box::new(move || recorder.render())));
+        let admin = Admin::new(Arc::clone(&app), token, Box::new(move || recorder.render()));
+        front.open(admin.with_detail("clock", Box::new(move || clock.status())));
         tracing::info!(http = %config.http, admin = %config.admin, source = source.0, "the gateway is open");
         Ok(Self { app, running, feed, clients, operator })
     }

@@ -14,15 +14,22 @@ use super::{Error, Site};
 pub enum Kept {
     /// The tables are those of another venue's log, which this names.
     Foreign(String),
+    /// The streams of a partition are behind what was made of them.
+    Behind(super::evidence::Behind),
     /// These partitions no longer have all that they have told.
     NotWhole(Vec<PartitionId>),
 }
 
-/// Gives the history of all partitions up; if it is another venue's, or the logs cannot give all of it back, only with `discard`.
+/// Gives the history of all partitions up; if it is another venue's, or the logs cannot give all of it back, only with `discard`; if the
+/// logs are behind it, only with `discard_newer`.
 ///
 /// # Errors
 /// When the store or the database fails. What was given up by then is filled again; begin anew for the rest.
-pub fn rebuild(site: &Site, database: &Database, discard: bool) -> Result<Result<(), Kept>, Error> {
+pub fn rebuild(
+    site: &Site,
+    database: &Database,
+    (discard, discard_newer): (bool, bool),
+) -> Result<Result<(), Kept>, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
     let own = format!("{:016x}", site.identity);
     let mut trimmed = Vec::new();
@@ -30,6 +37,12 @@ pub fn rebuild(site: &Site, database: &Database, discard: bool) -> Result<Result
         let owner = runtime.block_on(crossbook_store::standing(database, partition))?.map(|standing| standing.log);
         if let Some(owner) = owner.filter(|owner| !discard && *owner != own) {
             return Ok(Err(Kept::Foreign(owner)));
+        }
+        match super::evidence::check(site, Some(database), partition) {
+            Err(Error::Behind(behind)) if !discard_newer => return Ok(Err(Kept::Behind(behind))),
+            // That it is another venue's was decided above.
+            Ok(_) | Err(Error::Behind(_) | Error::History(crossbook_store::Error::Foreign { .. })) => {}
+            Err(error) => return Err(error),
         }
         if Link::connect(&site.servers, partition)?.ends()?.out_first > Sequence(1) {
             trimmed.push(partition);

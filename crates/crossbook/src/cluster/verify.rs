@@ -14,7 +14,7 @@ use crossbook_store::{Database, Position};
 use crossbook_types::{PartitionId, Sequence};
 use serde_json::{Value, json};
 
-use super::{Error, Site};
+use super::{Error, Site, evidence};
 use crate::checking::Checking;
 
 /// How many times, and how often, the tables are read to find them with nothing under way.
@@ -40,6 +40,9 @@ pub struct Verdict {
 /// When the database cannot be read, or a partition not restored.
 pub fn verify(site: &Site, database: &Database) -> Result<Verdict, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
+    for partition in site.routing.all() {
+        evidence::check(site, Some(database), partition)?;
+    }
     let mut tries = 0;
     loop {
         tries += 1;

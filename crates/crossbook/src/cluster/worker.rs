@@ -15,7 +15,8 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::snapshots::Snapshotter;
-use super::{Error, Site};
+use super::{Error, Site, evidence};
+use crate::clock;
 use crate::config::{Config, Flags};
 use crate::{Failure, command, logging, metrics, output, serve, venue};
 
@@ -39,21 +40,38 @@ pub fn run(options: command::cluster::Worker) -> Result<(), Failure> {
     logging::start(&config.logging)?;
     let recorder = metrics::install(metrics::Role::Worker)?;
     let site = Site::find(&config)?;
+    let database = site.database(&config)?;
+    if options.discard_newer {
+        evidence::give_up(&site, database.as_ref())?;
+    }
     let name = options.name.unwrap_or_else(|| format!("{}-{}", hostname(), std::process::id()));
     serve::runtime()?.block_on(async {
         let stop = serve::stop_requested(|| ())?;
         serve::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
         let begin = {
-            let site = site.clone();
+            let (site, database) = (site.clone(), database.clone());
+            let (options, accepted) = (config.clock, options.role.accept_clock);
             move |partition, _| {
+                let asked = evidence::check(&site, database.as_ref(), partition).map_err(|error| error.to_string())?;
+                if !asked {
+                    tracing::warn!(
+                        partition = partition.0,
+                        "the history cannot be asked how far it is; it is asked when it answers"
+                    );
+                }
                 let restored = site.at_last_snapshot(partition).map_err(|error| error.to_string())?;
+                clock::check(options, clock::now(), restored.partition.time(), accepted)
+                    .map_err(|error| error.to_string())?;
                 Ok(restored.partition)
             }
         };
         let partitions = config.cluster.partitions;
         let worker = Worker::start(&site.servers, partitions, &name, &config.cluster.worker, begin, venue::fatal);
         let worker = Arc::new(worker.map_err(Error::Thread)?);
-        let history = site.database(&config)?.is_some();
+        let history = database.is_some();
+        if let Some(database) = database {
+            evidence::watch(site.clone(), database, venue::fatal).map_err(Error::Thread)?;
+        }
         let every = config.cluster.snapshot_every_commands;
         let snapshotter = Snapshotter::start(site, Arc::clone(&worker), every, history, venue::fatal);
         let snapshotter = snapshotter.map_err(Error::Thread)?;
@@ -61,7 +79,12 @@ pub fn run(options: command::cluster::Worker) -> Result<(), Failure> {
         let listener = venue::listen_for_admin(&config)?;
         let (stop_server, stopped) = watch::channel(false);
         let (watched, audited) = (Arc::clone(&worker), Arc::clone(&worker));
-        let probe = Probe::new(Box::new(move || recorder.render()), move || readiness(&watched));
+        let clock = clock::Monitor::start(config.clock, Box::new(|| None));
+        let probe = Probe::new(Box::new(move || recorder.render()), move || {
+            let (ready, mut detail) = readiness(&watched);
+            detail["clock"] = clock.status();
+            (ready, detail)
+        });
         let probe = Arc::new(probe.with_partitions(Arc::new(move || standing(&audited))));
         let server = serve::spawn_vital(
             "the admin address",

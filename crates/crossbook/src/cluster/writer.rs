@@ -23,6 +23,7 @@ use tokio::sync::watch;
 
 use super::told::{self, Reading};
 use super::{Error, Site};
+use crate::clock;
 use crate::config::{Config, Flags};
 use crate::history::Recording;
 use crate::history::told::ToldSource;
@@ -33,7 +34,8 @@ use crate::{Failure, command, logging, metrics as recording, output, serve, venu
 /// # Errors
 /// When it cannot start.
 pub fn run(options: command::cluster::Writer) -> Result<(), Failure> {
-    let command::cluster::Role { config, admin, log_format, print_config } = options.role;
+    // The times in the rows are the log's; this machine's clock is only watched.
+    let command::cluster::Role { config, admin, log_format, print_config, .. } = options.role;
     let config = Config::load(config.as_deref(), Flags { admin, log_format, ..Flags::default() })?;
     if print_config {
         output::tell(&config.render()?)?;
@@ -53,11 +55,16 @@ pub fn run(options: command::cluster::Writer) -> Result<(), Failure> {
         let writer = Writer::start(&config, &site, &database)?;
         let (stop_server, stopped) = watch::channel(false);
         let (watched, measured) = (Arc::clone(&writer.parts), Arc::clone(&writer.parts));
+        let clock = clock::Monitor::start(config.clock, Box::new(|| None));
         let render = move || {
             measure(&measured);
             recorder.render()
         };
-        let probe = Arc::new(Probe::new(Box::new(render), move || readiness(&watched)));
+        let probe = Arc::new(Probe::new(Box::new(render), move || {
+            let (ready, mut detail) = readiness(&watched);
+            detail["clock"] = clock.status();
+            (ready, detail)
+        }));
         let server = serve::spawn_vital(
             "the admin address",
             server::serve(listener, config.gateway.server.clone(), probe, stopped),

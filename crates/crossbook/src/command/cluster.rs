@@ -44,6 +44,9 @@ pub struct Role {
     /// How log lines look [default: human on a terminal, else json].
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<Format>,
+    /// Start even if the machine's clock is long before a log's last command.
+    #[arg(long)]
+    pub accept_clock: bool,
     /// Print the settings that these options, the file and the environment come to, and exit.
     #[arg(long)]
     pub print_config: bool,
@@ -69,6 +72,9 @@ pub struct Worker {
     /// The worker's name, which no other one has [default: the machine's name and the process's number].
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+    /// Give up for good the commands that the streams lack and that snapshots or the history prove there were.
+    #[arg(long)]
+    pub discard_newer: bool,
     /// The partitions that it runs, such as 0,3,6 [default: all].
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     pub partitions: Vec<u16>,

@@ -46,6 +46,16 @@ const WORDS: &[(&str, &str)] = &[
         "snapshots.trim_log",
         "Whether the log gives up what two snapshots stand for. Then `crossbook audit` can no longer replay it whole.",
     ),
+    ("clock", "The machine's clock, whose time every command carries. What is wrong with it is told; trading goes on."),
+    (
+        "clock.jump_max_ms",
+        "By how much the clock may be set, or be behind the last command, before log lines, /readyz and metrics say so.",
+    ),
+    (
+        "clock.behind_max_ms",
+        "A start whose clock is behind the log's last command by more than that is refused without --accept-clock.",
+    ),
+    ("clock.look_every_ms", "How often the clock is looked at."),
     ("node", "The thread that matches, and its queues."),
     ("node.queue_requests_max", "Requests that may wait for it; further ones are refused with -1008."),
     (

@@ -158,11 +158,16 @@ pub const FAMILIES: &[Family] = &[
     family("crossbook_history_rows_total", Counter, "rows", &["partition"], HISTORY, "Rows written to the SQL history; the label exists in a cluster only."),
     family("crossbook_history_connected", Gauge, "0 or 1", &["partition"], HISTORY, "Whether the last attempt to write to the history's database succeeded; the label exists in a cluster only."),
     family("crossbook_history_failures_total", Counter, "attempts", &["partition"], HISTORY, "Failed attempts to write to the SQL history; the label exists in a cluster only."),
+    family("crossbook_history_files_lost_total", Counter, "files", &[], SERVE, "Times that the history's SQLite file was removed or replaced while it was written to; the history is then made anew."),
     family("crossbook_history_write_seconds", Histogram, "seconds", &["partition"], HISTORY, "Time of a transaction that writes to the SQL history."),
     family("crossbook_history_batch_rows", Histogram, "rows", &["partition"], HISTORY, "Rows in a transaction that writes to the SQL history."),
     family("crossbook_history_query_seconds", Histogram, "seconds", &[], API, "Time of a query for what memory no longer has."),
     family("crossbook_history_query_failures_total", Counter, "queries", &[], API, "Queries that the history's database failed to answer (-1001)."),
     family("crossbook_history_behind_total", Counter, "requests", &[], API, "Answers refused with -1008 because the history lacked what memory had forgotten."),
+
+    family("crossbook_clock_jumps_total", Counter, "jumps", &["direction"], EVERY, "Times that the machine's clock was set by more than clock.jump_max_ms, forward or back."),
+    family("crossbook_clock_deviation_seconds", Gauge, "seconds", &[], EVERY, "By how much the machine's clock has been set since the start of the process; negative: back."),
+    family("crossbook_clock_behind_log_seconds", Gauge, "seconds", &[], EVERY, "By how much the machine's clock is before the last command that the process knows of."),
 
     family("crossbook_append_batch_requests", Histogram, "requests", &[], GATEWAY, "Requests that shared a round trip to the store."),
     family("crossbook_append_failures_total", Counter, "round trips", &[], GATEWAY, "Failed round trips to the store."),

@@ -123,7 +123,8 @@ pub enum Error {
     },
     /// `out` ends before the state that this replica starts from.
     #[error(
-        "what the partition has told ends at {told}, before the snapshot at {snapshot}: the store has lost its end"
+        "what the partition has told ends at {told}, before the snapshot at {snapshot}: the store has lost its end. Restore it from a backup or a \
+         replica that has it; `crossbook worker --discard-newer` gives up for good what is missing"
     )]
     Behind {
         /// Where `out` ends.

@@ -128,6 +128,24 @@ pub enum Error {
         /// Where.
         sequence: Sequence,
     },
+    /// The log has lost commands whose messages another partition has heard.
+    #[error(
+        "partition {partition}: partition {to} has heard {heard} messages from it, but all of its log, up to command {end}, makes only {sent}: \
+         commands are missing at its end. Restore the store from a backup or a replica that has them; there is no way to go on without them, \
+         for what they moved has arrived"
+    )]
+    Behind {
+        /// Which.
+        partition: PartitionId,
+        /// Where its log ends.
+        end: Sequence,
+        /// Who has heard more.
+        to: PartitionId,
+        /// How much.
+        heard: RequestNumber,
+        /// How much there is.
+        sent: RequestNumber,
+    },
     /// Another partition has lost messages.
     #[error("messages from partition {from} to {to}: {source}")]
     Forgotten {
@@ -308,6 +326,13 @@ enum Mail {
     Standing { from: PartitionId, active: bool },
 }
 
+/// What others had heard from a partition when its worker started.
+struct Heard {
+    /// Where the log ended when that was known: all of it comes from commands up to here.
+    end: Sequence,
+    by: Vec<(PartitionId, RequestNumber)>,
+}
+
 /// The thread of one partition.
 struct Run<'a> {
     shared: &'a Shared,
@@ -319,10 +344,10 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn run(self, begin: &dyn Fn(PartitionId, Sequence) -> Result<Partition, String>) -> Result<(), Error> {
-        let mut replica = None;
+        let (mut replica, mut unproved) = (None, None);
         let mut tries = 0;
         while !self.shared.is_stopping() {
-            let ended = self.session(&mut replica, begin, &mut tries);
+            let ended = self.session(&mut replica, &mut unproved, begin, &mut tries);
             self.status.connected.store(false, Ordering::Relaxed);
             match ended {
                 Ok(()) => {}
@@ -341,6 +366,7 @@ impl Run<'_> {
     fn session(
         &self,
         replica: &mut Option<Replica>,
+        unproved: &mut Option<Heard>,
         begin: &dyn Fn(PartitionId, Sequence) -> Result<Partition, String>,
         tries: &mut u32,
     ) -> Result<(), Error> {
@@ -361,6 +387,7 @@ impl Run<'_> {
                 link.make_durable().map_err(stream)?;
                 let told = link.ends().map_err(stream)?.told;
                 let state = begin(partition, told).map_err(|reason| Error::Start { partition, reason })?;
+                *unproved = Some(self.heard(&mut link).map_err(stream)?);
                 tracing::info!(
                     partition = partition.0,
                     from = state.sequence().0,
@@ -393,7 +420,9 @@ impl Run<'_> {
             link.turn(&turn, &mut pulled).map_err(stream)?;
             self.status.connected.store(true, Ordering::Relaxed);
             *tries = 0;
-            let records = pulled.records.iter().map(|record| Record {
+            // Nothing new is taken before the log is known to have made all that others have heard; it is read again then.
+            let end = unproved.as_ref().map_or(Sequence(u64::MAX), |heard| heard.end);
+            let records = pulled.records.iter().take_while(|record| record.sequence <= end).map(|record| Record {
                 sequence: record.sequence,
                 time: record.time,
                 payload: &record.payload,
@@ -404,6 +433,11 @@ impl Run<'_> {
                 .map_err(|source| self.broken(source))?;
             if let Some(standing) = step.turned {
                 self.turned(standing);
+            }
+            if replica.partition().sequence() >= end
+                && let Some(heard) = unproved.take()
+            {
+                self.prove(&heard, replica.partition())?;
             }
             self.status.applied.store(replica.partition().sequence().0, Ordering::Relaxed);
             self.status.told.store(pulled.told.0, Ordering::Relaxed);
@@ -417,6 +451,34 @@ impl Run<'_> {
             }
             if replica.standing() == Standing::Standby && !pulled.records.is_empty() {
                 std::thread::sleep(STANDBY_REST);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the other partitions have heard from this one. One that cannot be asked now is left out: this one must not depend on it.
+    fn heard(&self, link: &mut Link) -> Result<Heard, StreamError> {
+        let mut by = Vec::new();
+        for &to in self.couriers.keys().filter(|&&to| to != self.partition) {
+            let ask = |mut link: Link| link.deliver(self.partition, RequestNumber(1), &[]);
+            match Link::connect(&self.shared.servers, to).and_then(ask) {
+                Ok(heard) => by.push((to, heard)),
+                Err(error) if error.is_passing() => {
+                    tracing::warn!(partition = self.partition.0, to = to.0, %error, "it cannot be asked now what it has heard");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Heard { end: link.ends()?.tail, by })
+    }
+
+    /// Holds a partition that has come to where its log ended against what others had heard from it.
+    fn prove(&self, heard: &Heard, state: &Partition) -> Result<(), Error> {
+        for &(to, heard_there) in &heard.by {
+            let sent = state.sent(to);
+            if sent < heard_there {
+                let (partition, end) = (self.partition, heard.end);
+                return Err(Error::Behind { partition, end, to, heard: heard_there, sent });
             }
         }
         Ok(())

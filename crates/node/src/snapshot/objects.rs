@@ -171,6 +171,25 @@ impl Objects {
         Ok(Self { store, prefix, place, part_bytes, needed: Needed::Nothing, runtime: Arc::new(runtime) })
     }
 
+    /// Takes its name from every snapshot of a later command than `after`, so that nothing starts from it any more. The object stays, under
+    /// a name that ends in `.discarded`. How many there were.
+    ///
+    /// # Errors
+    /// When one cannot be renamed.
+    pub fn set_aside(&mut self, after: Sequence) -> Result<usize, Error> {
+        let later: Vec<Sequence> = self.list()?.into_iter().filter(|&sequence| sequence > after).collect();
+        for &sequence in &later {
+            let object = self.object(sequence);
+            let aside = Path::from(format!("{object}.discarded"));
+            match self.runtime.run(self.store.rename(&object, &aside)) {
+                // Another process has been quicker.
+                Err(object_store::Error::NotFound { .. }) => {}
+                done => done.map_err(self.failed("set a snapshot aside at"))?,
+            }
+        }
+        Ok(later.len())
+    }
+
     fn object(&self, sequence: Sequence) -> Path {
         self.prefix.clone().join(super::name(sequence))
     }

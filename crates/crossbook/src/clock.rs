@@ -1,0 +1,290 @@
+//! The machine's clock, watched while a process runs and judged when it starts. What is found is told in log lines,
+//! metrics and on the admin address; trading goes on, for nobody here knows which time is the right one.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use chrono::{DateTime, SecondsFormat};
+use crossbook_node::clock::{Clocks, Jump, Reading, Watch};
+use crossbook_types::Timestamp;
+use parking_lot::Mutex;
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::serve;
+
+/// How far the clock may be off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// By how much the clock may be set, or be behind the log's last command, before that is told.
+    pub jump_max_ms: u64,
+    /// By how much it may be behind the log's last command when a process starts.
+    pub behind_max_ms: u64,
+    /// How often it is looked at.
+    pub look_every_ms: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { jump_max_ms: 1_000, behind_max_ms: 10_000, look_every_ms: 1_000 }
+    }
+}
+
+/// The clock shows a time long before the log's last command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "this machine's clock says {}, but the last command in the log is of {}, {} later. One of the two was wrong. Set the clock right and start \
+     again. If it is right, start with --accept-clock: until it has passed the log's last time, every command carries that time instead of its own",
+    shown(*clock),
+    shown(*log),
+    length(log.0.saturating_sub(clock.0))
+)]
+pub struct Behind {
+    /// What the clock shows.
+    pub clock: Timestamp,
+    /// The time of the log's last command.
+    pub log: Timestamp,
+}
+
+/// Holds the clock against the last command of a log, at a start.
+///
+/// # Errors
+/// When it is behind by more than it may, unless that is `accepted`.
+pub fn check(options: Options, clock: Timestamp, log: Timestamp, accepted: bool) -> Result<(), Behind> {
+    if log.0.saturating_sub(clock.0) <= options.behind_max_ms.saturating_mul(1_000) {
+        return Ok(());
+    }
+    let behind = Behind { clock, log };
+    if !accepted {
+        return Err(behind);
+    }
+    tracing::warn!(
+        clock = shown(clock),
+        log = shown(log),
+        "the clock is before the log's last command, as --accept-clock says; commands carry the log's last time until it has passed that"
+    );
+    Ok(())
+}
+
+/// The clocks of this machine.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClocks;
+
+impl Clocks for SystemClocks {
+    fn read(&self) -> Reading {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        // Goes on while the machine sleeps, so that waking up is no jump.
+        let steady = clock_gettime(ClockId::Boottime);
+        let seconds = Duration::from_secs(u64::try_from(steady.tv_sec).unwrap_or_default());
+        Reading {
+            wall: Timestamp(u64::try_from(wall.as_micros()).unwrap_or(u64::MAX)),
+            steady: seconds + Duration::from_nanos(u64::try_from(steady.tv_nsec).unwrap_or_default()),
+        }
+    }
+}
+
+/// The time on this machine's clock.
+#[must_use]
+pub fn now() -> Timestamp {
+    SystemClocks.read().wall
+}
+
+/// Tells the time of the last command that is known here, if one is.
+pub type LogTime = Box<dyn Fn() -> Option<Timestamp> + Send + Sync>;
+
+/// Watches the clock of this machine.
+pub struct Monitor {
+    clocks: Box<dyn Clocks>,
+    log_time: LogTime,
+    options: Options,
+    state: Mutex<State>,
+}
+
+struct State {
+    watch: Watch,
+    /// By how many microseconds the clock was behind the log when it was last looked at.
+    behind: u64,
+    /// Whether it was told that this is too much.
+    told_behind: bool,
+}
+
+impl Monitor {
+    /// A monitor that looks at these clocks, and holds them against the last command known.
+    #[must_use]
+    pub fn new(options: Options, clocks: impl Clocks + 'static, log_time: LogTime) -> Self {
+        let watch = Watch::new(Duration::from_millis(options.jump_max_ms));
+        let state = Mutex::new(State { watch, behind: 0, told_behind: false });
+        Self { clocks: Box::new(clocks), log_time, options, state }
+    }
+
+    /// Watches the clocks of this machine for as long as the runtime runs.
+    pub fn start(options: Options, log_time: LogTime) -> Arc<Self> {
+        let monitor = Arc::new(Self::new(options, SystemClocks, log_time));
+        let watching = Arc::clone(&monitor);
+        serve::spawn_vital("the watch of the clock", async move {
+            let mut interval = tokio::time::interval(Duration::from_millis(options.look_every_ms.max(1)));
+            loop {
+                interval.tick().await;
+                watching.look();
+            }
+        });
+        monitor
+    }
+
+    /// Looks at the clocks once, and tells what is wrong with them.
+    pub fn look(&self) {
+        let reading = self.clocks.read();
+        let log = (self.log_time)();
+        let mut state = self.state.lock();
+        if let Some(Jump { by, at }) = state.watch.look(reading) {
+            let direction = if by < 0 { "back" } else { "forward" };
+            metrics::counter!("crossbook_clock_jumps_total", "direction" => direction).increment(1);
+            tracing::error!(
+                direction,
+                by = length(by.unsigned_abs()),
+                now = shown(at),
+                "the machine's clock was set; commands carry its time, and never an earlier one than the command before"
+            );
+        }
+        state.behind = log.map_or(0, |log| log.0.saturating_sub(reading.wall.0));
+        let too_much = self.is_too_much(state.behind);
+        if too_much != std::mem::replace(&mut state.told_behind, too_much) {
+            match log.filter(|_| too_much) {
+                Some(log) => tracing::error!(
+                    by = length(state.behind),
+                    "the machine's clock is before the last command: until it shows {}, every command carries that time",
+                    shown(log)
+                ),
+                None => tracing::info!("the machine's clock is no longer before the last command"),
+            }
+        }
+        metrics::gauge!("crossbook_clock_deviation_seconds").set(state.watch.deviation() as f64 / 1e6);
+        metrics::gauge!("crossbook_clock_behind_log_seconds").set(state.behind as f64 / 1e6);
+    }
+
+    fn is_too_much(&self, behind: u64) -> bool {
+        behind > self.options.jump_max_ms.saturating_mul(1_000)
+    }
+
+    /// What is known of the clock, for the admin address.
+    #[must_use]
+    pub fn status(&self) -> Value {
+        let state = self.state.lock();
+        let watch = &state.watch;
+        let name = match (self.is_too_much(state.behind), watch.is_off()) {
+            (true, _) => "behindLog",
+            (false, true) => "jumped",
+            (false, false) => "ok",
+        };
+        let last = watch.last_jump().map(|jump| json!({ "byMillis": jump.by / 1_000, "at": jump.at.0 / 1_000 }));
+        json!({
+            "state": name,
+            "jumps": watch.jumps(),
+            "lastJump": last,
+            "deviationMillis": watch.deviation() / 1_000,
+            "behindLogMillis": state.behind / 1_000,
+        })
+    }
+}
+
+/// A time for people.
+fn shown(time: Timestamp) -> String {
+    let micros = i64::try_from(time.0).unwrap_or(i64::MAX);
+    DateTime::from_timestamp_micros(micros)
+        .map_or_else(|| format!("{} µs", time.0), |time| time.to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+/// A length of time for people.
+fn length(micros: u64) -> String {
+    let exact = if micros < 1_000_000 { micros } else { micros / 1_000_000 * 1_000_000 };
+    humantime::format_duration(Duration::from_micros(exact)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+    use super::*;
+
+    const NOW: u64 = 1_790_000_000_000_000;
+    const DAY: u64 = 86_400_000_000;
+
+    /// Clocks that a test sets.
+    #[derive(Default)]
+    struct Hands {
+        passed: AtomicU64,
+        set_by: AtomicI64,
+        log: AtomicU64,
+    }
+
+    impl Clocks for &'static Hands {
+        fn read(&self) -> Reading {
+            let passed = self.passed.load(Ordering::Relaxed);
+            let wall = (NOW + passed).saturating_add_signed(self.set_by.load(Ordering::Relaxed));
+            Reading { wall: Timestamp(wall), steady: Duration::from_micros(passed) }
+        }
+    }
+
+    #[test]
+    fn a_day_ahead_and_back_is_told_and_so_is_the_day_that_follows() {
+        let hands: &Hands = Box::leak(Box::default());
+        let log_time: LogTime = Box::new(|| Some(Timestamp(hands.log.load(Ordering::Relaxed))));
+        let monitor = Monitor::new(Options::default(), hands, log_time);
+        let look = |state: &str, deviation: i64, behind: u64| {
+            hands.passed.fetch_add(1_000_000, Ordering::Relaxed);
+            // A venue that trades: its last command is of now, or of the last time there was.
+            let wall = hands.read().wall.0;
+            monitor.look();
+            hands.log.fetch_max(wall, Ordering::Relaxed);
+            let told = monitor.status();
+            assert_eq!(
+                (told["state"].as_str(), told["deviationMillis"].as_i64()),
+                (Some(state), Some(deviation)),
+                "{told}"
+            );
+            assert_eq!(told["behindLogMillis"], behind, "{told}");
+            told
+        };
+        look("ok", 0, 0);
+        look("ok", 0, 0);
+        let day = i64::try_from(DAY).unwrap();
+        hands.set_by.store(day, Ordering::Relaxed);
+        let told = look("jumped", day / 1_000, 0);
+        assert_eq!((&told["jumps"], &told["lastJump"]["byMillis"]), (&json!(1), &json!(day / 1_000)));
+        look("jumped", day / 1_000, 0);
+        hands.set_by.store(0, Ordering::Relaxed);
+        look("behindLog", 0, DAY / 1_000 - 1_000);
+        let told = look("behindLog", 0, DAY / 1_000 - 2_000);
+        assert_eq!((&told["jumps"], &told["lastJump"]["byMillis"]), (&json!(2), &json!(-day / 1_000)));
+        hands.passed.fetch_add(DAY, Ordering::Relaxed);
+        look("ok", 0, 0);
+    }
+
+    #[test]
+    fn a_start_before_the_last_command_is_refused_unless_that_is_accepted() {
+        let options = Options::default();
+        let ahead = |micros| check(options, Timestamp(NOW), Timestamp(NOW + micros), false);
+        assert_eq!((ahead(0), ahead(10_000_000)), (Ok(()), Ok(())));
+        assert_eq!(check(options, Timestamp(NOW), Timestamp(0), false), Ok(()), "an empty log");
+        let refused = ahead(DAY + 1).unwrap_err();
+        let said = refused.to_string();
+        assert!(
+            said.contains("--accept-clock")
+                && said.contains("2026-09-21T14:13:20.000Z, but")
+                && said.contains("1day later"),
+            "{said}"
+        );
+        assert_eq!(check(options, Timestamp(NOW), Timestamp(NOW + DAY), true), Ok(()));
+        assert!(check(options, Timestamp(0), Timestamp(u64::MAX), false).is_err());
+    }
+
+    #[test]
+    fn the_clocks_of_this_machine_agree() {
+        let mut watch = Watch::new(Duration::from_millis(500));
+        for _ in 0..3 {
+            assert_eq!(watch.look(SystemClocks.read()), None);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What proves that a partition's streams once went further: its snapshots, and the history in SQL. Streams that end
+//! before them have lost commands that clients were told of, so no worker and no gateway goes on from there. What the
+//! other partitions have heard is a proof, too; a worker looks at that by itself.
+
+use std::time::Duration;
+
+use crossbook_node::cluster::moment::Kept as _;
+use crossbook_node::snapshot::Saved as _;
+use crossbook_store::{Database, Standing};
+use crossbook_types::{PartitionId, Sequence};
+
+use super::{Error, Site};
+use crate::evidence::on_a_thread;
+
+/// How often a database that could not be asked is asked again.
+const ASK_EVERY: Duration = Duration::from_secs(5);
+
+/// Streams that are behind what was made of them.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "the streams of partition {partition} end at command {told}, but {} is from command {command}: commands are missing. Restore the store from a backup or \
+     a replica that has them. If there is none, `crossbook worker --discard-newer` gives them up for good: snapshots that the streams do not reach are set \
+     aside, and the partition's history is made anew. Whoever was told of what they did then has to be told otherwise",
+    witness
+)]
+pub struct Behind {
+    partition: PartitionId,
+    told: Sequence,
+    command: Sequence,
+    witness: String,
+}
+
+/// What is known of a partition from elsewhere.
+struct Known {
+    snapshot: Sequence,
+    /// `None`: the database cannot be asked now.
+    history: Option<Sequence>,
+}
+
+/// Asks what there is for a partition. The history of another venue is refused.
+fn known(site: &Site, database: Option<&Database>, partition: PartitionId) -> Result<Known, Error> {
+    let snapshot = site.snapshots(partition)?.list()?.first().copied().unwrap_or_default();
+    let Some(database) = database else { return Ok(Known { snapshot, history: Some(Sequence(0)) }) };
+    let history = match on_a_thread(|| crossbook_store::standing(database, partition)).map_err(Error::Thread)? {
+        Ok(None) => Some(Sequence(0)),
+        Ok(Some(Standing { log, position })) => {
+            let expected = format!("{:016x}", site.identity);
+            if log != expected {
+                return Err(crossbook_store::Error::Foreign { expected, found: log }.into());
+            }
+            Some(position.sequence)
+        }
+        // A database out of reach keeps nobody from trading.
+        Err(crossbook_store::Error::Database(_) | crossbook_store::Error::Slow(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Known { snapshot, history })
+}
+
+/// Holds the streams of a partition against what is known of them. Whether all of it could be asked.
+///
+/// # Errors
+/// [`Error::Behind`], and when snapshots or streams cannot be read.
+pub fn check(site: &Site, database: Option<&Database>, partition: PartitionId) -> Result<bool, Error> {
+    let known = known(site, database, partition)?;
+    // Asked afterwards: what is known was told by then.
+    let told = site.told(partition)?;
+    let behind = |command: Sequence, witness: &str| {
+        let witness = witness.to_owned();
+        (command > told).then_some(Behind { partition, told, command, witness })
+    };
+    let history = known.history.unwrap_or_default();
+    let found = behind(known.snapshot, "its last snapshot").or_else(|| behind(history, "its history in SQL"));
+    found.map_or(Ok(known.history.is_some()), |behind| Err(behind.into()))
+}
+
+/// Gives up, for good, what the streams of all partitions do not reach: snapshots are set aside, histories are made
+/// anew.
+///
+/// # Errors
+/// When that cannot be done, or the database cannot be asked.
+pub fn give_up(site: &Site, database: Option<&Database>) -> Result<(), Error> {
+    for partition in site.routing.all() {
+        let Err(Error::Behind(behind)) = check(site, database, partition) else { continue };
+        tracing::warn!(%behind, "given up, as --discard-newer says");
+        let told = site.told(partition)?;
+        site.snapshots(partition)?.set_aside(told)?;
+        if let Some(database) = database
+            && known(site, Some(database), partition)?.history.is_some_and(|history| history > told)
+        {
+            on_a_thread(|| crossbook_store::give_up(database, partition)).map_err(Error::Thread)??;
+        }
+        // What cannot be asked is not given up, and shows when it can.
+        check(site, database, partition)?;
+    }
+    Ok(())
+}
+
+/// Asks the database until it has answered for all partitions; `contradicted` is called if the streams of one are
+/// behind it.
+pub fn watch(site: Site, database: Database, contradicted: impl Fn(String) + Send + 'static) -> std::io::Result<()> {
+    std::thread::Builder::new().name("evidence".to_owned()).spawn(move || {
+        let mut left: Vec<PartitionId> = site.routing.all().collect();
+        loop {
+            left.retain(|&partition| match check(&site, Some(&database), partition) {
+                Ok(asked) => !asked,
+                Err(Error::Behind(behind)) => {
+                    contradicted(behind.to_string());
+                    false
+                }
+                Err(Error::History(error)) => {
+                    contradicted(error.to_string());
+                    false
+                }
+                Err(error) => {
+                    tracing::debug!(partition = partition.0, %error, "what proves the streams cannot be asked now");
+                    true
+                }
+            });
+            if left.is_empty() {
+                return;
+            }
+            std::thread::sleep(ASK_EVERY);
+        }
+    })?;
+    Ok(())
+}
