@@ -208,6 +208,7 @@ mod tests {
         "cluster.redis.trim_entries_max",
         // No bound.
         "gateway.server.compression_bytes_min",
+        "log.verify_bytes_per_second",
         "node.batch_interval_us",
         "node.queue_wait_max_ms",
         "node.queue_wait_standing_ms",
