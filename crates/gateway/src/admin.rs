@@ -348,9 +348,9 @@ impl Service for Admin {
             _ => self.route(request).await,
         };
         match answer {
-            Ok(value) => respond(JSON, value.to_string()),
+            Ok(value) => respond(JSON, line(&value)),
             Err(error) => {
-                let mut response = server::respond(&error);
+                let mut response = refusal(&error);
                 if error.status == StatusCode::UNAUTHORIZED {
                     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
                 }
@@ -358,6 +358,18 @@ impl Service for Admin {
             }
         }
     }
+}
+
+/// An answer as people see it in a terminal: whatever is printed next begins on a line of its own.
+pub(crate) fn line(value: &Value) -> String {
+    format!("{value}\n")
+}
+
+/// The same of an error.
+fn refusal(error: &ApiError) -> Response<ResponseBody> {
+    let mut response = server::respond(error);
+    *response.body_mut() = (error.to_json() + "\n").into();
+    response
 }
 
 /// A partition as this gateway sees it.

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::admin::Metrics;
+use crate::admin::{Metrics, line};
 use crate::error::JSON;
 use crate::rest::respond;
 use crate::server::Service;
@@ -44,7 +44,7 @@ impl<R: Fn() -> (bool, Value) + Send + Sync + 'static> Probe<R> {
         let Some(partitions) = self.partitions.clone() else { return nothing_here() };
         let Ok(_turn) = self.adding_up.acquire().await else { return failed() };
         match tokio::task::spawn_blocking(move || partitions()).await {
-            Ok(told) => respond(JSON, told.to_string()),
+            Ok(told) => respond(JSON, line(&told)),
             Err(_) => failed(),
         }
     }
@@ -59,7 +59,7 @@ fn nothing_here() -> Response<ResponseBody> {
 }
 
 fn refuse(status: StatusCode, message: &str) -> Response<ResponseBody> {
-    let mut response = respond(JSON, json!({ "msg": message }).to_string());
+    let mut response = respond(JSON, line(&json!({ "msg": message })));
     *response.status_mut() = status;
     response
 }
@@ -69,10 +69,10 @@ impl<R: Fn() -> (bool, Value) + Send + Sync + 'static> Service for Probe<R> {
 
     async fn answer(&self, _: IpAddr, request: Request<Incoming>) -> Response<ResponseBody> {
         match (request.method(), request.uri().path()) {
-            (&Method::GET, "/healthz") => respond(JSON, json!({ "status": "ok" }).to_string()),
+            (&Method::GET, "/healthz") => respond(JSON, line(&json!({ "status": "ok" }))),
             (&Method::GET, "/readyz") => {
                 let (ready, detail) = (self.readiness)();
-                let mut response = respond(JSON, json!({ "ready": ready, "detail": detail }).to_string());
+                let mut response = respond(JSON, line(&json!({ "ready": ready, "detail": detail })));
                 if !ready {
                     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
                 }

@@ -92,14 +92,36 @@ impl Listener {
 /// # Errors
 /// When the address cannot be listened at.
 pub fn listen(address: SocketAddr) -> std::io::Result<Listener> {
+    bind(address)?.listen()
+}
+
+/// An address that is kept from other processes, at which connections are still refused.
+#[derive(Debug)]
+pub struct Bound(socket2::Socket);
+
+impl Bound {
+    /// Takes connections from now on.
+    ///
+    /// # Errors
+    /// When the address cannot be listened at.
+    pub fn listen(self) -> std::io::Result<Listener> {
+        self.0.listen(BACKLOG)?;
+        Ok(Listener { tcp: TcpListener::from_std(self.0.into())?, tls: None })
+    }
+}
+
+/// Keeps an address until it is listened at.
+///
+/// # Errors
+/// When somebody else listens there, or the address is not of this machine.
+pub fn bind(address: SocketAddr) -> std::io::Result<Bound> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted venue takes over its address at once.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(Listener { tcp: TcpListener::from_std(socket.into())?, tls: None })
+    Ok(Bound(socket))
 }
 
 /// Accepts and serves connections until `stop` turns true. Then it serves those that were waiting to be accepted, closes what is idle, lets

@@ -47,6 +47,7 @@ pub use files::{Files, Trimmer};
 pub use reader::FileReader;
 pub use record::PAYLOAD_BYTES_MAX;
 pub use recovery::{Recovery, Torn};
+pub use segment::VERSION as SEGMENT_VERSION;
 pub use verifier::{Verified, Verifier};
 
 /// One command's bytes at its place in the log.

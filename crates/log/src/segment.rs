@@ -21,7 +21,7 @@ use crate::storage::{File, Storage};
 use crate::{Damage, Error, Record};
 
 /// The version of the format, in every header.
-pub(crate) const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 /// Bytes of a segment's header.
 pub(crate) const HEADER_BYTES: usize = 32;
 

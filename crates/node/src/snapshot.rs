@@ -31,6 +31,8 @@ pub use objects::{Address, Objects, Options};
 
 /// Counts the versions of the image; one of another version is passed over like a bad one.
 const MAGIC: &[u8; 8] = b"CBSNAP05";
+/// The version that the first bytes of a snapshot name.
+pub const VERSION: u32 = (MAGIC[6] - b'0') as u32 * 10 + (MAGIC[7] - b'0') as u32;
 const HEADER_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 32;
 /// How many snapshots are kept: the last, and one in case it goes bad.

@@ -40,6 +40,9 @@ const MIGRATIONS: [(i64, &str, &str, &str); 2] = [
 /// Changes whose statements can be made once more where a crash left some of them made and some not.
 const REPEATABLE: [i64; 1] = [3];
 
+/// The version of the tables: the number of their last change.
+pub const SCHEMA_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+
 /// Where it is noted which migrations were made. That it is there tells that the other tables are the history's.
 const MIGRATIONS_TABLE: &str = "crossbook_migrations";
 /// How long a server keeps the session of a writer from which it hears nothing.

@@ -46,7 +46,7 @@ mod watch;
 mod writer;
 
 pub use batch::Batch;
-pub use database::{Database, Error};
+pub use database::{Database, Error, SCHEMA_VERSION};
 pub use file::Loss;
 pub use history::{Counted, History, Holding};
 pub use options::{Address, Dialect, Options};

@@ -12,10 +12,10 @@ use hyper::body::Incoming;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::Admin;
+use super::{Admin, line, refusal};
 use crate::error::{ApiError, JSON};
 use crate::rest::respond;
-use crate::server::{self, Service};
+use crate::server::Service;
 
 /// What a start is at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -47,13 +47,13 @@ impl Front {
 
     fn answer_while_starting(&self, request: &Request<Incoming>) -> Response<ResponseBody> {
         match (request.method(), request.uri().path()) {
-            (&Method::GET, "/healthz") => respond(JSON, json!({ "status": "ok" }).to_string()),
+            (&Method::GET, "/healthz") => respond(JSON, line(&json!({ "status": "ok" }))),
             (&Method::GET, "/readyz") => {
-                let mut response = respond(JSON, readiness(*self.phase.lock()).to_string());
+                let mut response = respond(JSON, line(&readiness(*self.phase.lock())));
                 *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
                 response
             }
-            _ => server::respond(&ApiError::starting()),
+            _ => refusal(&ApiError::starting()),
         }
     }
 }
