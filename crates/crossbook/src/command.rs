@@ -1,9 +1,14 @@
 //! The command line. Every subcommand says what it does, what it needs, and shows lines that can be typed as they are.
 
+pub mod admin;
 pub mod backup;
 pub mod bench;
 pub mod cluster;
+pub mod help;
+pub mod information;
 pub mod moving;
+#[cfg(test)]
+mod snippets;
 pub mod soak;
 
 use std::net::SocketAddr;
@@ -11,6 +16,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::address;
 use crate::logging::Format;
 
 const ABOUT: &str = "A spot exchange in one process";
@@ -36,15 +42,13 @@ Examples:
     export CROSSBOOK_ADMIN_TOKEN=$(openssl rand -hex 32)
     crossbook serve --data ./venue
 
-  List what a first trade needs:
-    admin() { curl -sS -H \"Authorization: Bearer $CROSSBOOK_ADMIN_TOKEN\" -H 'Content-Type: application/json' \\
-                   http://127.0.0.1:8081/admin/v1/\"$1\" -d \"$2\"; }
-    admin assets   '{\"asset\":\"BTC\",\"decimals\":8}'
-    admin assets   '{\"asset\":\"USDT\",\"decimals\":8}'
-    admin markets  '{\"symbol\":\"BTCUSDT\",\"baseAsset\":\"BTC\",\"quoteAsset\":\"USDT\",\"tickSize\":\"0.01\",\"stepSize\":\"0.00001\"}'
-    admin accounts '{\"label\":\"alice\"}'
-    admin accounts/1001/deposits '{\"asset\":\"USDT\",\"amount\":\"100000\",\"transferId\":\"first\"}'
-    admin accounts/1001/api-keys '{\"permissions\":[\"READ\",\"TRADE\"]}'
+  Add what a first trade needs, in another shell with the same token:
+    crossbook admin assets add BTC --decimals 8
+    crossbook admin assets add USDT --decimals 8
+    crossbook admin markets add BTCUSDT --base BTC --quote USDT --tick-size 0.01 --step-size 0.00001
+    crossbook admin accounts open --label alice
+    crossbook admin deposit 1001 USDT 100000 --transfer-id first
+    crossbook admin keys issue 1001 --permissions READ,TRADE
 
   Every setting, with what it means and what it is now:
     crossbook serve --data ./venue --print-config > crossbook.toml
@@ -114,8 +118,8 @@ Examples:
 
 /// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "crossbook", version, about = ABOUT, long_about = LONG_ABOUT, after_long_help = EXAMPLES,
-          max_term_width = 110, disable_help_subcommand = true)]
+#[command(name = "crossbook", version = information::SHORT_VERSION, long_version = information::long_version(), about = ABOUT,
+          long_about = LONG_ABOUT, after_long_help = EXAMPLES, max_term_width = 110)]
 pub struct CommandLine {
     /// What to do.
     #[command(subcommand)]
@@ -131,6 +135,9 @@ pub enum Command {
     /// Run a venue with four markets, two funded accounts and simulated traders.
     #[command(after_long_help = DEMO_EXAMPLES)]
     Demo(Demo),
+    /// Operate a running venue: assets, markets, accounts, keys, deposits, withdrawals, halts, the audit.
+    #[command(after_long_help = admin::EXAMPLES)]
+    Admin(Box<admin::Admin>),
     /// Run a gateway of a cluster: the client API and the admin API. Any number of them may run.
     #[command(after_long_help = cluster::EXAMPLES)]
     Gateway(cluster::Gateway),
@@ -170,6 +177,12 @@ pub enum Command {
     /// Print the complete configuration as TOML, with a comment on every key.
     #[command(after_long_help = CONFIG_EXAMPLES)]
     Config(Config),
+    /// Print the script that completes commands and options in a shell.
+    #[command(after_long_help = information::COMPLETIONS_EXAMPLES)]
+    Completions(information::Completions),
+    /// Print the manual, or write one page for each command.
+    #[command(after_long_help = information::MAN_EXAMPLES)]
+    Man(information::Man),
 }
 
 /// `crossbook serve`.
@@ -182,10 +195,10 @@ pub struct Serve {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Address of the client API [default: 127.0.0.1:8080].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     pub http: Option<SocketAddr>,
     /// Address of the admin API, metrics and health [default: 127.0.0.1:8081].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     pub admin: Option<SocketAddr>,
     /// How log lines look [default: human on a terminal, else json].
     #[arg(long, value_name = "FORMAT")]
@@ -214,10 +227,10 @@ pub struct Demo {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Address of the client API and the page [default: 127.0.0.1:8080].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     pub http: Option<SocketAddr>,
     /// Address of the admin API, metrics and health [default: 127.0.0.1:8081].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     pub admin: Option<SocketAddr>,
     /// How log lines look [default: human on a terminal, else json].
     #[arg(long, value_name = "FORMAT")]
@@ -225,6 +238,9 @@ pub struct Demo {
     /// Seed of the simulated traders: the same seed wants the same things at the same steps.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
+    /// Keep the history in SQL too, in a SQLite file in the folder. It grows as long as the demo runs; without it the demo's size is bounded.
+    #[arg(long)]
+    pub history: bool,
 }
 
 /// `crossbook audit`.
@@ -340,6 +356,11 @@ mod tests {
         let Command::Serve(serve) = line.command else { panic!("not serve") };
         assert_eq!(serve.data.as_deref(), Some(std::path::Path::new("d")));
         assert_eq!(serve.http.unwrap().port(), 1);
+        let port =
+            CommandLine::try_parse_from(["crossbook", "serve", "--http", "9080", "--admin", "localhost:9081"]).unwrap();
+        let Command::Serve(serve) = port.command else { panic!("not serve") };
+        assert_eq!(serve.http.map(|http| http.to_string()).as_deref(), Some("127.0.0.1:9080"));
+        assert_eq!(serve.admin.map(|admin| admin.to_string()).as_deref(), Some("127.0.0.1:9081"));
         assert!(CommandLine::try_parse_from(["crossbook", "serve", "--http", "nowhere"]).is_err());
         assert!(CommandLine::try_parse_from(["crossbook", "audit"]).is_err(), "audit needs a folder");
     }

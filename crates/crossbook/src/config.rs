@@ -4,8 +4,10 @@
 //! overriding the one before: the defaults, a TOML file, the environment, the command line. A key that no part knows is
 //! refused, because a misspelt limit that is silently ignored is worse than none.
 
+pub mod address;
 mod bounds;
 mod cluster;
+pub mod environment;
 mod reference;
 
 use std::fmt::Write as _;
@@ -32,8 +34,10 @@ pub struct Config {
     /// The data folder. Empty: it must be given on the command line.
     pub data: PathBuf,
     /// Where the client API listens.
+    #[serde(deserialize_with = "address::deserialize")]
     pub http: SocketAddr,
     /// Where the admin API listens.
+    #[serde(deserialize_with = "address::deserialize")]
     pub admin: SocketAddr,
     /// Log lines.
     pub logging: logging::Options,
@@ -427,6 +431,20 @@ mod tests {
             assert_eq!(config.logging.filter, "trace");
             assert_eq!(config.logging.format, logging::Format::Json);
             assert_eq!(config.views.trades_per_market, 12);
+            jail.set_env("CROSSBOOK_HTTP", "9080");
+            jail.set_env("CROSSBOOK_ADMIN", "localhost:9081");
+            let config = Config::load(None, Flags::default()).unwrap();
+            assert_eq!(
+                (config.http.to_string(), config.admin.to_string()),
+                ("127.0.0.1:9080".into(), "127.0.0.1:9081".into())
+            );
+            jail.set_env("CROSSBOOK_ADMIN", ":9081");
+            let error = Config::load(None, Flags::default()).unwrap_err().to_string();
+            assert!(
+                error.contains("127.0.0.1:9081 for this machine only") && error.ends_with("which CROSSBOOK_ADMIN sets"),
+                "{error}"
+            );
+            jail.set_env("CROSSBOOK_ADMIN", "9081");
             jail.set_env("CROSSBOOK_VIEWS__TRADES_PER_MARKET", "many");
             let error = Config::load(None, Flags::default()).unwrap_err().to_string();
             assert!(

@@ -8,12 +8,17 @@ use std::path::{Component, Path, PathBuf};
 
 use crossbook_node::backup::Target;
 
+use crate::access::{self, Need};
+
 /// How the name of a file with a secret key ends.
 const SECRET_KEY_SUFFIX: &str = ".secret-key";
 
 /// Why a folder cannot be a venue's.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// It is somebody else's.
+    #[error(transparent)]
+    Access(#[from] access::Error),
     /// The operating system does not let us look at it.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
@@ -115,6 +120,7 @@ impl DataFolder {
     /// # Errors
     /// As for [`DataFolder::new`], and [`Error::NoLog`] when neither log nor snapshots are there.
     pub fn of_venue(given: &Path) -> Result<Self, Error> {
+        access::check(given, Need::Read)?;
         let folder = Self::new(given)?;
         folder.check_restored()?;
         let mark = folder.log_mark();

@@ -8,6 +8,7 @@ mod crowd;
 mod instructions;
 mod listing;
 mod maker;
+mod past;
 mod price;
 mod random;
 mod traders;
@@ -15,12 +16,30 @@ mod traders;
 use std::path::Path;
 use std::sync::Arc;
 
+use crossbook_gateway::app::now;
+
+use crate::access::{self, Need};
 use crate::config::{Config, Flags};
+use crate::data_folder::DataFolder;
 use crate::secrets::Absent;
 use crate::venue::{Accepted, Venue};
 use crate::{Failure, command, logging, metrics, output, secrets, serve};
 
 use traders::Traders;
+
+/// The most bytes that the log and the snapshots of a demo take.
+const DISK_MAX: u64 = 256 << 20;
+/// The most bytes of a segment of its log. The log is deleted by whole segments.
+const SEGMENT_BYTES_MAX: u64 = 16 << 20;
+/// Commands from one snapshot to the next. What two of them stand for is deleted.
+const SNAPSHOT_EVERY: u64 = 100_000;
+
+/// What a command takes in the log on average, rounded up.
+#[cfg(test)]
+const COMMAND_BYTES: u64 = 160;
+/// What a snapshot of the demo takes at most.
+#[cfg(test)]
+const SNAPSHOT_BYTES: u64 = 40 << 20;
 
 /// Why the demo cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +49,9 @@ pub enum Error {
         "the demo speaks in the clear, and the lines that it prints say so; leave out [gateway.tls] and [gateway.admin_tls], or use `crossbook serve`"
     )]
     Tls,
+    /// The day before it cannot be written.
+    #[error(transparent)]
+    Past(#[from] past::Error),
     /// Its markets, accounts or keys cannot be made.
     #[error("the demo cannot be set up: {0}")]
     Listing(#[from] listing::Error),
@@ -55,6 +77,14 @@ pub fn run(options: command::Demo) -> Result<(), Failure> {
     } else {
         None
     };
+    bound(&mut config, options.history);
+    let folder = DataFolder::new(&config.data).map_err(crate::venue::Error::from)?;
+    if !folder.log().exists() {
+        access::check(&config.data, Need::Run).map_err(crate::venue::Error::from)?;
+        let began = std::time::Instant::now();
+        let end = past::write(&folder.log(), config.log.files(), options.seed, now()).map_err(Error::Past)?;
+        tracing::info!(commands = end.0, seconds = began.elapsed().as_secs_f64(), "made a day of trades");
+    }
     let token = match std::env::var_os(secrets::ADMIN_TOKEN_VARIABLE) {
         Some(_) => secrets::admin_token()?,
         None => secrets::new_admin_token()?,
@@ -79,13 +109,36 @@ pub fn run(options: command::Demo) -> Result<(), Failure> {
             Some(_) => format!("{} (deleted at the end)", config.data.display()),
             None => config.data.display().to_string(),
         };
-        let text = instructions::text(venue.http(), venue.admin(), &token, &people, &data);
+        let disk = if config.history.database.is_none() {
+            format!(
+                "{} MB at most: old log segments and snapshots are deleted, SQL history is off (--history)",
+                DISK_MAX >> 20
+            )
+        } else {
+            format!("{} MB at most, and the SQL history, which grows as long as the demo runs", DISK_MAX >> 20)
+        };
+        let text = instructions::text(venue.http(), venue.admin(), &token, &people, &data, &disk);
         output::tell(&format!("\n{text}\n"))?;
         venue.stop(stop.await.drain(&config)).await?;
         // It saw that the venue is stopping; a panic in it would have shown on the terminal.
         let _ = trading.await;
         Ok(())
     })
+}
+
+/// Settings under which a demo that runs for weeks takes no more than [`DISK_MAX`], where the operator has not set others.
+fn bound(config: &mut Config, history: bool) {
+    let defaults = Config::default();
+    if config.log == defaults.log {
+        config.log.segment_bytes_max = SEGMENT_BYTES_MAX;
+    }
+    if config.snapshots == defaults.snapshots {
+        config.snapshots.every_commands = SNAPSHOT_EVERY;
+        config.snapshots.trim_log = true;
+    }
+    if !history && config.history.database == defaults.history.database {
+        config.history.database = crossbook_store::Address::new("none");
+    }
 }
 
 /// Deletes a folder in which threads of this process may still be making files.
@@ -97,4 +150,28 @@ fn remove(folder: &Path) {
         }
     }
     tracing::warn!(folder = %folder.display(), "the temporary folder could not be deleted");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_demo_is_bounded_unless_its_operator_says_otherwise() {
+        let mut config = Config::default();
+        bound(&mut config, false);
+        assert!(config.snapshots.trim_log && config.snapshots.every_commands == SNAPSHOT_EVERY);
+        assert!(config.history.database.is_none());
+        // Two snapshots stand for what is deleted, a third is under way, and a segment is deleted only whole.
+        let commands = 3 * SNAPSHOT_EVERY * COMMAND_BYTES;
+        let log = commands + 3 * config.log.segment_bytes_max;
+        assert!(log + 3 * SNAPSHOT_BYTES < DISK_MAX, "{log}");
+
+        let mut kept = Config::default();
+        kept.snapshots.every_commands = 7;
+        kept.log.segment_bytes_max = 32 << 20;
+        let before = kept.clone();
+        bound(&mut kept, true);
+        assert_eq!(kept, before);
+    }
 }

@@ -7,6 +7,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::config::environment;
+
 /// How log lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -73,5 +75,10 @@ pub fn start(options: &Options) -> Result<(), Error> {
         let lines = tracing_subscriber::fmt::layer().with_ansi(terminal).with_writer(std::io::stderr);
         registry.with(lines).try_init()
     };
-    started.map_err(|_| Error::Started)
+    started.map_err(|_| Error::Started)?;
+    // What was passed over before there was a log.
+    for warning in environment::warnings() {
+        tracing::warn!("{warning}");
+    }
+    Ok(())
 }

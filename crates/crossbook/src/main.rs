@@ -3,6 +3,8 @@
 //! [`serve`] runs a venue ([`venue`] puts it together), [`demo`] runs one with simulated traders, [`audit`] proves a log. What can
 //! be set is in [`config`], what must be kept secret in [`secrets`].
 
+mod access;
+mod admin;
 mod audit;
 mod backup;
 mod bench;
@@ -17,6 +19,7 @@ mod evidence;
 mod export;
 mod folded;
 mod history;
+mod information;
 mod logging;
 mod memory;
 mod metrics;
@@ -36,9 +39,7 @@ mod verification;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use command::{Command, CommandLine};
+use command::Command;
 use config::{Config, Flags};
 
 #[global_allocator]
@@ -77,6 +78,8 @@ enum Failure {
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error(transparent)]
+    Manual(#[from] information::Error),
+    #[error(transparent)]
     Bench(#[from] bench::Error),
     #[error(transparent)]
     Soak(#[from] soak::Error),
@@ -88,7 +91,7 @@ enum Failure {
 
 fn main() -> ExitCode {
     report::watch_the_host();
-    match run(CommandLine::parse().command) {
+    match run(command::help::parse().command) {
         Ok(status) => status,
         Err(failure) => {
             eprintln!("crossbook: {failure}");
@@ -98,9 +101,16 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<ExitCode, Failure> {
+    // The others log, and warn there.
+    if let Command::Audit(_) | Command::Store(_) | Command::Export(_) | Command::Import(_) | Command::Config(_) =
+        command
+    {
+        config::environment::warnings().iter().for_each(|warning| eprintln!("crossbook: warning: {warning}"));
+    }
     match command {
         Command::Serve(options) => serve::run(options)?,
         Command::Demo(options) => demo::run(options)?,
+        Command::Admin(options) => return Ok(admin::run(&options)),
         Command::Gateway(options) => cluster::gateway::run(options)?,
         Command::Worker(options) => cluster::worker::run(options)?,
         Command::Cluster(options) => cluster::local::run(&options)?,
@@ -140,6 +150,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Config(options) => {
             output::tell(&Config::load(options.config.as_deref(), Flags::default())?.render()?)?;
         }
+        Command::Completions(options) => output::tell(&information::completions(&options))?,
+        Command::Man(options) => output::tell(&information::manual(&options)?)?,
     }
     Ok(ExitCode::SUCCESS)
 }

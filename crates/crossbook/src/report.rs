@@ -208,6 +208,14 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// The table on a terminal.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        text::table(&mut out, self);
+        out
+    }
+
     /// Whether a column holds numbers.
     fn is_numeric(&self, column: usize) -> bool {
         let numeric = |cell: &String| {

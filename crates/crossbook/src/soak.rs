@@ -52,8 +52,8 @@ pub enum Error {
     #[error("{0}: the soak speaks in the clear; give it an address behind whatever ends TLS")]
     Tls(String),
     /// It is no address.
-    #[error("`{0}` is no address that can be resolved; give http://HOST:PORT")]
-    Address(String),
+    #[error("`{0}` is no address that can be reached: {1}; give http://HOST:PORT")]
+    Address(String, String),
     /// There is no venue of its own.
     #[error(transparent)]
     Venue(#[from] crossbook_loadtest::venue::Error),
@@ -161,7 +161,10 @@ pub fn run(options: &Soak) -> Result<bool, Error> {
     let report = Report::begin("Soak", summary(options), folder.as_deref());
     // Ended, and its folder deleted, when everything has been asked.
     let local = match &folder {
-        Some(folder) => Some(LocalVenue::start(folder, &std::env::current_exe()?, &[])?),
+        Some(folder) => {
+            eprintln!("starting a venue in {}, whose log is {}", folder.display(), folder.join("venue.log").display());
+            Some(LocalVenue::start(folder, &std::env::current_exe()?, &[])?)
+        }
         None => None,
     };
     let (access, database) = match (&local, &options.url, &options.admin) {
@@ -174,10 +177,11 @@ pub fn run(options: &Soak) -> Result<bool, Error> {
             (Access { http: venue::address(url)?, admin: venue::address(admin)?, token }, options.database.clone())
         }
         // The command line lets nobody through with one of the two.
-        _ => return Err(Error::Address(String::new())),
+        _ => return Err(Error::Address(String::new(), "it is missing".to_owned())),
     };
     // One thread costs the least.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    eprintln!("asking the venue at {} whether it can be loaded", access.http);
     let soaked = runtime.block_on(soak(options, &access, database.as_deref()))?;
     // Connections to the database end with it.
     drop(runtime);
@@ -238,6 +242,7 @@ async fn soak(options: &Soak, access: &Access, database: Option<&str>) -> Result
     };
 
     let shared: Shared = Arc::new(Mutex::new(Course::new(accounts)));
+    eprintln!("sending {} orders a second for {}", options.rate, humantime::format_duration(options.duration));
     let (load, timeline, processors) = load(options, access, &made, &shared, &stop).await?;
     let ended_early = stop.at().is_some();
     let Ok(course) = Arc::try_unwrap(shared).map(Mutex::into_inner) else { unreachable!("the accounts have ended") };

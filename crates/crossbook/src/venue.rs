@@ -1,5 +1,6 @@
 //! A whole venue in this process: log, partition, views, gateway and listeners, put together and taken apart in order.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crossbook_views::Registry;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
+use crate::access::{self, Need};
 use crate::clock;
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
@@ -98,9 +100,17 @@ pub enum Error {
         /// Why.
         source: Box<ApiError>,
     },
+    /// The folder is somebody else's.
+    #[error(transparent)]
+    Access(#[from] access::Error),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {source}; is another venue running? Choose another address")]
+    #[error(
+        "cannot listen on {address}: {source}; {}. Give another address with --{setting}, or as `{setting}` in the settings",
+        refused_because(source)
+    )]
     Listen {
+        /// The setting, whose option has the same name.
+        setting: &'static str,
         /// Which.
         address: SocketAddr,
         /// Why.
@@ -123,6 +133,16 @@ pub enum Error {
     /// A thread ended that should not have.
     #[error("the venue did not stop in order; the log is whole, and the next start replays it")]
     Disorder,
+}
+
+/// What is in the way of listening.
+fn refused_because(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::AddrInUse => "another process listens there, perhaps another venue",
+        ErrorKind::AddrNotAvailable => "this machine has no such address",
+        ErrorKind::PermissionDenied => "ports below 1024 are for root, or for a process with CAP_NET_BIND_SERVICE",
+        _ => "the system refuses it",
+    }
 }
 
 /// The folder of a venue's log.
@@ -180,6 +200,7 @@ pub(crate) struct Restored {
 /// # Errors
 /// When the log cannot be opened or read, is behind what is known of it, or the snapshots cannot be read.
 pub(crate) fn restore(config: &Config, accepted: Accepted, enter: impl Fn(Phase)) -> Result<Restored, Error> {
+    access::check(&config.data, Need::Run)?;
     let data = DataFolder::new(&config.data)?;
     data.check_restored()?;
     let path = data.log();
@@ -255,12 +276,50 @@ pub fn database(config: &Config, data: &DataFolder) -> Result<Option<Database>, 
     Ok(database)
 }
 
-/// Listens at an address.
+/// Keeps the address of the client API from others until [`Reserved::listen`]; connections are refused meanwhile. A client in the clear from
+/// elsewhere than this machine is warned of.
 ///
 /// # Errors
-/// When somebody else does.
-pub fn listen(address: SocketAddr) -> Result<Listener, Error> {
-    server::listen(address).map_err(|source| Error::Listen { address, source })
+/// When somebody else listens there.
+pub fn reserve_http(config: &Config) -> Result<Reserved, Error> {
+    let tls = certificate("gateway.tls", &config.gateway.tls)?;
+    warn_if_in_the_clear("http", config.http, tls.is_none());
+    let bound = server::bind(config.http).map_err(|source| refused("http", config.http, source))?;
+    Ok(Reserved { bound, address: config.http, tls })
+}
+
+/// See [`reserve_http`].
+pub struct Reserved {
+    bound: server::Bound,
+    address: SocketAddr,
+    tls: Option<Handshakes>,
+}
+
+impl Reserved {
+    /// Listens.
+    ///
+    /// # Errors
+    /// When somebody else has begun to listen there.
+    pub fn listen(self) -> Result<Listener, Error> {
+        let listener = self.bound.listen().map_err(|source| refused("http", self.address, source))?;
+        Ok(listener.secured(self.tls))
+    }
+}
+
+fn refused(setting: &'static str, address: SocketAddr, source: std::io::Error) -> Error {
+    Error::Listen { setting, address, source }
+}
+
+/// Whoever is on the way reads keys and tokens there.
+fn warn_if_in_the_clear(setting: &'static str, address: SocketAddr, in_the_clear: bool) {
+    if in_the_clear && !address.ip().is_loopback() {
+        let section = if setting == "admin" { "gateway.admin_tls" } else { "gateway.tls" };
+        tracing::warn!(
+            %address,
+            "`{setting}` is reached from other machines, and speaks in the clear: set a certificate in [{section}], or let only a proxy \
+             that ends TLS reach it"
+        );
+    }
 }
 
 /// Listens at the admin address of whatever process this is, with the certificate that is shown there, if one is.
@@ -268,8 +327,10 @@ pub fn listen(address: SocketAddr) -> Result<Listener, Error> {
 /// # Errors
 /// When somebody else does, or the certificate cannot be shown.
 pub fn listen_for_admin(config: &Config) -> Result<Listener, Error> {
-    let certificate = certificate("gateway.admin_tls", &config.gateway.admin_tls)?;
-    Ok(listen(config.admin)?.secured(certificate))
+    let tls = certificate("gateway.admin_tls", &config.gateway.admin_tls)?;
+    warn_if_in_the_clear("admin", config.admin, tls.is_none());
+    let listener = server::listen(config.admin).map_err(|source| refused("admin", config.admin, source))?;
+    Ok(listener.secured(tls))
 }
 
 /// The certificate that a section of the configuration names, if it names one.
@@ -333,10 +394,11 @@ impl Venue {
         if config.data.as_os_str().is_empty() {
             return Err(Error::NoData);
         }
+        access::check(&config.data, Need::Run)?;
         // Found before anything is made: a key in the wrong place, a folder that is none.
         let data = DataFolder::new(&config.data)?;
-        // Also what listens last is told at once.
-        let certificate = certificate("gateway.tls", &config.gateway.tls)?;
+        // Also what is wrong with what listens last is told before a replay.
+        let http = reserve_http(config)?;
         let bounds = &config.gateway.server;
         // Should the start fail, the servers go, too.
         let admin = listen_for_admin(config)?;
@@ -349,7 +411,7 @@ impl Venue {
         let restored = restore(config, accepted, |phase| front.enter(phase))?;
         let Restored { partition, views, log, found, snapshots_lock, snapshots, snapshot, hash_seed } = restored;
         let key = secret_key(&config.data, views.0.registry(), accepted)?;
-        let http = listen(config.http)?.secured(certificate);
+        let http = http.listen()?;
         let http_address = http.local_addr().unwrap_or(config.http);
 
         let board = Arc::new(Board::single(views.0));

@@ -72,15 +72,29 @@ async fn prices_move_books_are_deep_and_the_printed_order_trades() {
     let candles = get("klines?symbol=BTCUSDT&interval=1s").await;
     assert!(!candles.as_array().unwrap().is_empty());
 
+    // The day before it began is there, minute by minute, and the page's first chart shows it.
+    let day = get("klines?symbol=BTCUSDT&interval=1m&limit=1000").await;
+    let day = day.as_array().unwrap();
+    let traded = day.iter().filter(|candle| candle[8].as_u64().unwrap() > 0).count();
+    assert!(day.len() == 1_000 && traded > 990, "{} candles, {traded} with trades", day.len());
+    let ticker = get("ticker/24hr?symbol=ETHBTC").await;
+    assert!(ticker["count"].as_u64().unwrap() > 5_000, "{ticker}");
+
     // Exactly the lines that it printed, in a shell.
-    let script: Vec<&str> = demo.said.lines().skip_while(|line| !line.starts_with("QUERY=")).take(3).collect();
+    let printed = |start: &'static str, count: usize| {
+        demo.said.lines().skip_while(move |line| !line.starts_with(start)).take(count)
+    };
+    let script: Vec<&str> = printed("export KEY=", 1).chain(printed("QUERY=", 3)).collect();
     let output = Command::new("sh").args(["-c", &script.join("\n")]).output().unwrap();
     let order: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     assert_eq!(order["status"], "FILLED", "{output:?}");
 
-    let audit = client.get(format!("{}/audit", demo.told("Admin API "))).bearer_auth(demo.told("Admin token "));
-    let audit: Value = audit.send().await.unwrap().json().await.unwrap();
-    assert_eq!(audit["ok"], true, "{audit}");
+    let operate: Vec<&str> = printed("export CROSSBOOK_ADMIN_URL=", 1).collect();
+    let crossbook = env!("CARGO_BIN_EXE_crossbook");
+    let script = format!("{}\n{crossbook} admin --json audit", operate[0]);
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let audit: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    assert_eq!(audit["ok"], true, "{output:?}");
 
     let folder = demo.told("Data folder ").to_owned();
     assert!(std::path::Path::new(&folder).is_dir());

@@ -113,6 +113,37 @@ fn links_between_documents_lead_somewhere() {
     }
 }
 
+/// `make build` does this with the release binary; here it is done with a copy of this one.
+#[test]
+fn debug_information_is_kept_beside_the_binary() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("crossbook");
+    std::fs::copy(env!("CARGO_BIN_EXE_crossbook"), &copy).unwrap();
+    let size = |path: &Path| std::fs::metadata(path).unwrap().len();
+    let before = size(&copy);
+    let sections = |path: &Path| {
+        let output = Command::new("readelf").arg("-SW").arg(path).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let split = || {
+        let mut make = Command::new("make");
+        make.args(["--silent", "--directory"]).arg(repository()).arg("split").arg(format!("BINARY={}", copy.display()));
+        assert!(make.status().unwrap().success());
+        size(&copy)
+    };
+    let after = split();
+    assert!(after < before * 3 / 4, "{before} bytes, then {after}");
+    let (here, beside) = (sections(&copy), sections(&copy.with_extension("debug")));
+    assert!(here.contains(".gnu_debuglink") && here.contains(".symtab") && !here.contains(".debug_line"), "{here}");
+    assert!(beside.contains(".debug_line"), "{beside}");
+    assert_eq!(split(), after, "there is nothing left to split");
+    assert!(sections(&copy.with_extension("debug")).contains(".debug_line"), "it is kept");
+    assert!(Command::new(&copy).arg("--version").output().unwrap().status.success());
+}
+
 /// The page's own tests run where there is Node.js, which the client suite needs anyway.
 #[test]
 fn the_page_keeps_its_copy_of_the_book_right() {

@@ -135,7 +135,75 @@ fn it_refuses_to_start_without_what_it_needs_and_says_what_to_do() {
     assert!(small.contains("set it to 66560 or more"), "{small}");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    assert!(refused(&["--data", "venue", "--http", &address], Some(venue::TOKEN)).contains("cannot listen"));
+    for option in ["--http", "--admin"] {
+        let told = refused(&["--data", "unused", option, &address], Some(venue::TOKEN));
+        assert!(
+            told.contains(&format!("cannot listen on {address}")) && told.contains("another process listens there"),
+            "{told}"
+        );
+        assert!(told.contains(&format!("with {option}, or as `{}`", &option[2..])), "{told}");
+        assert!(!told.contains("the venue is restored"), "it was found behind the replay: {told}");
+    }
+    let elsewhere = refused(&["--data", "unused", "--http", "192.0.2.1:1"], Some(venue::TOKEN));
+    assert!(elsewhere.contains("this machine has no such address"), "{elsewhere}");
+}
+
+/// What a start says about settings, with one that keeps it from starting.
+#[test]
+fn misspelt_variables_and_listening_in_the_clear_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |arguments: &[&str]| {
+        let mut command = binary();
+        command.args(["serve", "--data", "venue", "--log-format", "human", "--http", "0"]).args(arguments);
+        command.current_dir(folder.path()).env("CROSSBOOK_ADMIN_TOKEN", venue::TOKEN);
+        command.env("CROSSBOOK_GATEWAY__LIMITS__ORDER_10S", "500").env("CROSSBOOK_SERVICE_PORT", "80");
+        command.env("CROSSBOOK_HISTORY__DATABASE", "nothing");
+        String::from_utf8(command.output().unwrap().stderr).unwrap()
+    };
+    // The history's database is none, which is found when the admin address is listened at.
+    let here = told(&["--admin", "localhost:0"]);
+    assert!(here.contains("did you mean CROSSBOOK_GATEWAY__LIMITS__ORDERS_10S?"), "{here}");
+    assert!(!here.contains("SERVICE_PORT") && !here.contains("in the clear"), "{here}");
+    let everywhere = told(&["--admin", "0.0.0.0:0"]);
+    assert!(
+        everywhere.contains("`admin` is reached from other machines") && everywhere.contains("[gateway.admin_tls]"),
+        "{everywhere}"
+    );
+}
+
+/// Root may do everything, so there the venue is started as nobody.
+#[test]
+fn a_folder_of_somebody_else_says_who_needs_what() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt as _;
+    let nobody = 65_534;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("venue");
+    std::fs::create_dir(&data).unwrap();
+    let is_root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&data).unwrap()) == 0;
+    let refused = |mode: u32, path: &std::path::Path| {
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(&data, PermissionsExt::from_mode(mode)).unwrap();
+        let mut command = binary();
+        command.args(["serve", "--http", "0", "--admin", "0", "--data"]).arg(path);
+        command.env("CROSSBOOK_ADMIN_TOKEN", venue::TOKEN).current_dir("/");
+        if is_root {
+            command.uid(nobody).gid(nobody);
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let told = refused(0o500, &data);
+    assert!(
+        told.contains("may not read and write") && told.contains("(mode 0500)") && told.contains("chown -R"),
+        "{told}"
+    );
+    if is_root {
+        assert!(told.contains(&format!("user nobody ({nobody})")) && told.contains("belongs to root (0)"), "{told}");
+        let above = refused(0o755, &data.join("below"));
+        assert!(above.contains("may not make a folder in"), "{above}");
+    }
 }
 
 /// A start is held up in its middle by a snapshot that is a pipe: who reads it waits for somebody to write.

@@ -130,3 +130,20 @@ async fn steal(file: &Path) -> Option<u64> {
     let done = connection.execute(sqlx::AssertSqlSafe(statement)).await.ok()?;
     (done.rows_affected() > 0).then(|| done.rows_affected())
 }
+
+/// What is waited for is said at once, not when it is given up.
+#[test]
+fn a_soak_says_what_it_waits_for() {
+    use std::io::{BufRead as _, BufReader};
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut command = venue::binary();
+    command.args(["soak", "--url", &nobody, "--admin", &nobody]).env("CROSSBOOK_ADMIN_TOKEN", venue::TOKEN);
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let asking = said.next().unwrap();
+    assert!(asking.contains(&format!("asking the venue at {nobody}")), "{asking}");
+    let waiting = said.next().unwrap();
+    assert!(waiting.starts_with("waiting for /api/v3/exchangeInfo, for 30 s at most: "), "{waiting}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

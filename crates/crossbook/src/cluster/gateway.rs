@@ -118,14 +118,14 @@ impl Gateway {
         recorder: Exposition,
         accept_clock: bool,
     ) -> Result<Self, Error> {
-        // Also what listens last is told at once.
-        let certificate = venue::certificate("gateway.tls", &config.gateway.tls)?;
+        // Also what is wrong with what listens last is told at once.
+        let http = venue::reserve_http(config)?;
         let bounds = &config.gateway.server;
         // Should the start fail, the servers go, too.
         let front = Arc::new(Front::default());
         let operator = Server::start("the admin API", venue::listen_for_admin(config)?, bounds, Arc::clone(&front));
         let opening = Arc::new(Opening::new(Box::new(Books::of(site))));
-        let http = venue::listen(config.http)?.secured(certificate);
+        let http = http.listen()?;
         let clients = Server::start("the client API", http, bounds, Arc::clone(&opening));
 
         let source = site.servers.next_gateway()?;

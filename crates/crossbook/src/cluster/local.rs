@@ -82,6 +82,7 @@ pub fn run(options: &Local) -> Result<(), Failure> {
 fn instructions(cluster: &LocalCluster) -> String {
     use std::fmt::Write as _;
     let (http, admin, token) = (cluster.http(), cluster.admin(), cluster.token());
+    let program = std::env::args().next().unwrap_or_else(|| "crossbook".to_owned());
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "The cluster runs.\n");
@@ -100,16 +101,14 @@ fn instructions(cluster: &LocalCluster) -> String {
     }
     let _ = writeln!(
         text,
-        "\nList a market and fund an account (each line as it is):\n\n  \
-         export CROSSBOOK_ADMIN_TOKEN={token}\n  \
-         admin() {{ curl -sS -H \"Authorization: Bearer $CROSSBOOK_ADMIN_TOKEN\" -H 'Content-Type: application/json' \\\n           \
-         http://{admin}/admin/v1/\"$1\" -d \"$2\"; }}\n  \
-         admin assets   '{{\"asset\":\"BTC\",\"decimals\":8}}'\n  \
-         admin assets   '{{\"asset\":\"USDT\",\"decimals\":8}}'\n  \
-         admin markets  '{{\"symbol\":\"BTCUSDT\",\"baseAsset\":\"BTC\",\"quoteAsset\":\"USDT\",\"tickSize\":\"0.01\",\"stepSize\":\"0.00001\"}}'\n  \
-         admin accounts '{{\"label\":\"alice\"}}'\n  \
-         admin accounts/1001/deposits '{{\"asset\":\"USDT\",\"amount\":\"100000\",\"transferId\":\"first\"}}'\n  \
-         admin accounts/1001/api-keys '{{\"permissions\":[\"READ\",\"TRADE\"]}}'\n\n\
+        "\nAdd a market and fund an account:\n\n  \
+         export CROSSBOOK_ADMIN_TOKEN={token} CROSSBOOK_ADMIN_URL=http://{admin}\n  \
+         {program} admin assets add BTC --decimals 8\n  \
+         {program} admin assets add USDT --decimals 8\n  \
+         {program} admin markets add BTCUSDT --base BTC --quote USDT --tick-size 0.01 --step-size 0.00001\n  \
+         {program} admin accounts open --label alice\n  \
+         {program} admin deposit 1001 USDT 100000 --transfer-id first\n  \
+         {program} admin keys issue 1001 --permissions READ,TRADE\n\n\
          Kill any of these processes and watch: it is started again, and nothing is lost. Ctrl-C stops everything."
     );
     text

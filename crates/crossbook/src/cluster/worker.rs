@@ -48,6 +48,8 @@ pub fn run(options: command::cluster::Worker) -> Result<(), Failure> {
     serve::runtime()?.block_on(async {
         let stop = serve::stop_requested(|| ())?;
         serve::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
+        let address = config.admin;
+        let listener = venue::listen_for_admin(&config)?;
         let begin = {
             let (site, database) = (site.clone(), database.clone());
             let (options, accepted) = (config.clock, options.role.accept_clock);
@@ -75,8 +77,6 @@ pub fn run(options: command::cluster::Worker) -> Result<(), Failure> {
         let every = config.cluster.snapshot_every_commands;
         let snapshotter = Snapshotter::start(site, Arc::clone(&worker), every, history, venue::fatal);
         let snapshotter = snapshotter.map_err(Error::Thread)?;
-        let address = config.admin;
-        let listener = venue::listen_for_admin(&config)?;
         let (stop_server, stopped) = watch::channel(false);
         let (watched, audited) = (Arc::clone(&worker), Arc::clone(&worker));
         let clock = clock::Monitor::start(config.clock, Box::new(|| None));

@@ -1,12 +1,14 @@
 //! The options of `crossbook bench`.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
 use crossbook_loadtest::workload::{GroundTruth, LIVE_MAX};
+
+use crate::config::address;
 
 const STORE_EXAMPLES: &str = "\
 Examples:
@@ -358,8 +360,7 @@ impl FromStr for Address {
             return Err("the load does not speak TLS; give the address of a listener without it".to_owned());
         }
         let place = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
-        let found = place.to_socket_addrs().map_err(|error| format!("{error}; expected HOST:PORT"))?.next();
-        found.map(Self).ok_or_else(|| "the name has no address".to_owned())
+        address::parse(place).map(Self)
     }
 }
 

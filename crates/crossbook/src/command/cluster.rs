@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::config::address;
 use crate::logging::Format;
 
 pub(super) const EXAMPLES: &str = "\
@@ -39,7 +40,7 @@ pub struct Role {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Address of health and metrics, and of a gateway's admin API [default: 127.0.0.1:8081].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     pub admin: Option<SocketAddr>,
     /// How log lines look [default: human on a terminal, else json].
     #[arg(long, value_name = "FORMAT")]
@@ -59,7 +60,7 @@ pub struct Gateway {
     #[command(flatten)]
     pub role: Role,
     /// Address of the client API [default: 127.0.0.1:8080].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     pub http: Option<SocketAddr>,
 }
 

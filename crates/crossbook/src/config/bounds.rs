@@ -171,6 +171,7 @@ mod tests {
         "history.batch_delay_ms",
         "history.stop_timeout_ms",
         "snapshots.every_commands",
+        "metrics.markets_max",
         "views.closed_orders_per_account",
         "views.closed_orders_per_market",
         "views.own_trades_per_account",

@@ -12,7 +12,7 @@ use crossbook_types::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// Decimals of every asset here.
-const DECIMALS: u8 = 8;
+pub const DECIMALS: u8 = 8;
 /// Assets, and what each simulated account is endowed with.
 pub const ASSETS: [(&str, u64); 4] = [("BTC", 400), ("ETH", 8_000), ("SOL", 120_000), ("USDT", 40_000_000)];
 /// What each of the two accounts for people gets.
@@ -121,7 +121,8 @@ pub async fn list(app: &App) -> Result<(), Error> {
     Ok(())
 }
 
-fn describe(listing: &Listing, base: Asset, quote: Asset) -> Result<market::Description, Error> {
+/// A market as it is listed.
+pub fn describe(listing: &Listing, base: Asset, quote: Asset) -> Result<market::Description, Error> {
     let decimal = |text| Decimal::parse(text).map_err(|_| Error::Description(listing.symbol));
     let (tick_size, step_size) = (decimal(listing.tick)?, decimal(listing.step)?);
     let whole = |value: Option<i128>| {

@@ -36,11 +36,16 @@ const SECONDS_MAX: f64 = 1.0;
 const CROSS_PULL: f64 = 0.5;
 
 /// The makers: label, and how each quotes. The finest grid is nearest to the price and the smallest.
-const MAKERS: [(&str, Style); 3] = [
+pub const MAKERS: [(&str, Style); 3] = [
     ("maker-near", Style { grid: 0.000_03, half_spread: 0.000_02, notional: 1.0, salt: 11 }),
     ("maker-middle", Style { grid: 0.000_1, half_spread: 0.000_06, notional: 3.0, salt: 22 }),
     ("maker-far", Style { grid: 0.000_25, half_spread: 0.000_2, notional: 8.0, salt: 33 }),
 ];
+
+/// The label of the account that takes.
+pub const CROWD: &str = "crowd";
+/// The label of the account that keeps the cross market's price.
+pub const ARBITRAGEUR: &str = "arbitrageur";
 
 /// What is believed about one market, and who takes in it.
 struct Arena {
@@ -72,8 +77,8 @@ impl Traders {
         for (label, style) in MAKERS {
             makers.push((listing::account(&app, label).await?, style));
         }
-        let crowd = listing::account(&app, "crowd").await?;
-        let arbitrageur = listing::account(&app, "arbitrageur").await?;
+        let crowd = listing::account(&app, CROWD).await?;
+        let arbitrageur = listing::account(&app, ARBITRAGEUR).await?;
         let mut arenas = Vec::new();
         for listing in &MARKETS {
             let (symbol, last) = app

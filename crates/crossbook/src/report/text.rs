@@ -37,7 +37,7 @@ pub(super) fn verdicts(list: &[Verdict]) -> Table {
     table
 }
 
-fn table(out: &mut String, table: &Table) {
+pub(super) fn table(out: &mut String, table: &Table) {
     let lines = || std::iter::once(&table.header).chain(&table.rows);
     let columns: Vec<(usize, bool)> = (0..table.header.len())
         .map(|column| {

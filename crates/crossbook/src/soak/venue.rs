@@ -1,6 +1,6 @@
 //! The venue under soak: who reaches it, what is made there before, and what it says of itself.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crossbook_loadtest::http::{Answer, Credentials, Method, Session};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Error;
 use super::market::{ASSETS, DECIMALS, MAKER_FEE, MARKETS, Names, QUOTE, TAKER_FEE};
 use super::trader::OPEN_MAX;
+use crate::config::address as listen_address;
 
 /// How long an answer may take, which the venue itself gives up sooner.
 pub const PATIENCE: Duration = Duration::from_secs(15);
@@ -59,8 +60,7 @@ pub fn address(url: &str) -> Result<SocketAddr, Error> {
         return Err(Error::Tls(url.to_owned()));
     }
     let place = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
-    let resolved = place.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
-    resolved.ok_or_else(|| Error::Address(url.to_owned()))
+    listen_address::parse(place).map_err(|why| Error::Address(url.to_owned(), why))
 }
 
 impl Access {
@@ -157,6 +157,9 @@ impl Asker {
         let mut why = String::new();
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
+                if attempt == 1 {
+                    eprintln!("waiting for {target}, for {} s at most: {why}", (PAUSE * ATTEMPTS).as_secs());
+                }
                 tokio::time::sleep(PAUSE).await;
             }
             let asked = self.0.ask(|outgoing| match query {
@@ -233,11 +236,11 @@ mod tests {
 
     #[test]
     fn addresses_are_read_as_people_give_them() {
-        for url in ["127.0.0.1:80", "http://127.0.0.1:80", "http://127.0.0.1:80/"] {
+        for url in ["80", "localhost:80", "127.0.0.1:80", "http://127.0.0.1:80", "http://127.0.0.1:80/"] {
             assert_eq!(address(url).unwrap(), SocketAddr::from(([127, 0, 0, 1], 80)));
         }
         assert!(matches!(address("https://127.0.0.1:80"), Err(Error::Tls(_))));
-        assert!(matches!(address("127.0.0.1"), Err(Error::Address(_))));
+        assert!(matches!(address("127.0.0.1"), Err(Error::Address(..))));
     }
 
     #[test]

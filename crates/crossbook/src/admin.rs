@@ -1,0 +1,306 @@
+//! `crossbook admin`: the operator's side of a running venue, on the command line. It speaks the admin API (`docs/admin-api.md`) and shows what is
+//! answered, as tables for people or as JSON for programs. Numbers of money are passed on as they are typed and shown as they are answered.
+
+mod client;
+mod shown;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+use crate::command::admin::{Accounts, Admin, Assets, Keys, Markets, Rules, Transfer, Venue, What, Which};
+use crate::{OFF, output, secrets};
+use client::Client;
+
+/// Exit status when the venue refuses.
+const REFUSED: u8 = 4;
+/// Entries that are asked for at once.
+const PAGE: u64 = 1_000;
+
+/// Why something was not done; each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no token.
+    #[error(transparent)]
+    Secrets(#[from] secrets::Error),
+    /// The address is none.
+    #[error(
+        "--url {url}: {why}; write it as http://HOST:PORT, or https://HOST:PORT where the venue shows a certificate"
+    )]
+    Url {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {}: {why}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Nothing answers there.
+    #[error(
+        "nothing answers at {url} ({why}). Is the venue running, and is this its admin address? `--url` names another, and \
+         --ca the authority of its certificate"
+    )]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// Why.
+        why: String,
+    },
+    /// The answer did not come.
+    #[error(
+        "no whole answer from {url} ({why}). It may have been done all the same: look before you ask again, but for a deposit or a \
+         withdrawal, which takes effect once under its --transfer-id"
+    )]
+    Unknown {
+        /// Where.
+        url: String,
+        /// Why.
+        why: String,
+    },
+    /// Something else answers.
+    #[error(
+        "what answers at {url} is no admin API ({what}); `--url` must name the venue's admin address, which is not that of its clients"
+    )]
+    Other {
+        /// Where.
+        url: String,
+        /// What it answered.
+        what: String,
+    },
+    /// The token is another.
+    #[error(
+        "the venue does not know this token; {} must be the one that it was started with",
+        secrets::ADMIN_TOKEN_VARIABLE
+    )]
+    Token,
+    /// The venue cannot do it now.
+    #[error("not now: {message} ({code}). Nothing was done; try again")]
+    Busy {
+        /// Its code.
+        code: i64,
+        /// Its words.
+        message: String,
+    },
+    /// The venue does not do it.
+    #[error("refused: {message} ({code})")]
+    Refused {
+        /// Its code.
+        code: i64,
+        /// Its words.
+        message: String,
+    },
+    /// The system refused.
+    #[error("the system refused: {0}")]
+    System(#[from] std::io::Error),
+}
+
+impl Error {
+    fn status(&self) -> u8 {
+        if matches!(self, Self::Refused { .. } | Self::Token) { REFUSED } else { crate::FAILED }
+    }
+}
+
+/// Does what the command line says and shows what came of it.
+#[must_use]
+pub fn run(options: &Admin) -> ExitCode {
+    let done = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::System);
+    match done.and_then(|runtime| runtime.block_on(carry_out(options))) {
+        Ok(is_well) if is_well => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(OFF),
+        Err(error) => {
+            eprintln!("crossbook admin: {error}");
+            ExitCode::from(error.status())
+        }
+    }
+}
+
+/// Whether all is well, which only an audit can deny.
+async fn carry_out(options: &Admin) -> Result<bool, Error> {
+    let client = Client::new(&options.url, options.ca.as_deref(), options.timeout, &secrets::admin_token()?)?;
+    let mut is_well = true;
+    let (answer, text) = match &options.what {
+        What::Assets { action: None | Some(Assets::List) } => list(&client, "assets", shown::assets).await?,
+        What::Assets { action: Some(Assets::Add { asset, decimals }) } => {
+            let body = json!({ "asset": asset, "decimals": decimals });
+            told(client.ask(Method::POST, "assets", Some(body)).await?, shown::assets)
+        }
+        What::Markets { action: None | Some(Markets::List) } => list(&client, "markets", shown::markets).await?,
+        What::Markets { action: Some(Markets::Add { symbol, base, quote, tick_size, step_size, rules }) } => {
+            let mut body = fields(rules);
+            for (name, value) in [
+                ("symbol", symbol),
+                ("baseAsset", base),
+                ("quoteAsset", quote),
+                ("tickSize", tick_size),
+                ("stepSize", step_size),
+            ] {
+                body.insert(name.to_owned(), json!(value));
+            }
+            told(client.ask(Method::POST, "markets", Some(body.into())).await?, shown::markets)
+        }
+        What::Markets { action: Some(Markets::Change { symbol, rules }) } => {
+            let path = format!("markets/{}", client::part(symbol));
+            told(client.ask(Method::PATCH, &path, Some(fields(rules).into())).await?, shown::markets)
+        }
+        What::Accounts { action: None | Some(Accounts::List) } => list(&client, "accounts", shown::accounts).await?,
+        What::Accounts { action: Some(Accounts::Open { label }) } => {
+            told(client.ask(Method::POST, "accounts", Some(json!({ "label": label }))).await?, shown::accounts)
+        }
+        What::Accounts { action: Some(Accounts::Show { account }) } => {
+            let answer = client.ask(Method::GET, &format!("accounts/{account}"), None).await?;
+            let text = shown::account(&answer);
+            (answer, text)
+        }
+        What::Keys { action } => keys(&client, action).await?,
+        What::Deposit(transfer) => move_money(&client, transfer, "deposits").await?,
+        What::Withdraw(transfer) => move_money(&client, transfer, "withdrawals").await?,
+        What::Halt(which) => set_status(&client, which, "HALT").await?,
+        What::Resume(which) => set_status(&client, which, "TRADING").await?,
+        What::Venue { action: Venue::Balances } => {
+            let answer = client.ask(Method::GET, "venue/balances", None).await?;
+            let text = shown::venue(&answer);
+            (answer, text)
+        }
+        What::Venue { action: Venue::Withdraw { asset, amount, transfer_id, partition } } => {
+            let mut body = json!({ "asset": asset, "amount": amount, "transferId": transfer_id });
+            if let Some(partition) = partition {
+                body["partition"] = json!(partition);
+            }
+            told(client.ask(Method::POST, "venue/withdrawals", Some(body)).await?, shown::payouts)
+        }
+        What::Audit => {
+            let answer = client.ask(Method::GET, "audit", None).await?;
+            is_well = answer["ok"] == true;
+            let text = shown::audit(&answer);
+            (answer, text)
+        }
+    };
+    output::tell(&if options.json { format!("{answer}\n") } else { text })?;
+    Ok(is_well)
+}
+
+/// An answer about one thing, shown as a table of one row.
+fn told(answer: Value, show: fn(&[Value]) -> String) -> (Value, String) {
+    let text = show(std::slice::from_ref(&answer));
+    (answer, text)
+}
+
+/// All pages of a list as one.
+async fn list(client: &Client, name: &str, show: fn(&[Value]) -> String) -> Result<(Value, String), Error> {
+    let entries = all(client, name).await?;
+    let text = show(&entries);
+    Ok((json!({ name: entries }), text))
+}
+
+/// All entries of a list.
+async fn all(client: &Client, name: &str) -> Result<Vec<Value>, Error> {
+    let (mut entries, mut from) = (Vec::new(), 0);
+    loop {
+        let mut page = client.ask(Method::GET, &format!("{name}?limit={PAGE}&from={from}"), None).await?;
+        if let Value::Array(page) = page[name].take() {
+            entries.extend(page);
+        }
+        match page["next"].as_u64() {
+            // A page that does not lead on would be asked for without end.
+            Some(next) if next > from => from = next,
+            _ => return Ok(entries),
+        }
+    }
+}
+
+/// The rules that were given, as the API names them.
+fn fields(rules: &Rules) -> Map<String, Value> {
+    let texts = [
+        ("status", &rules.status),
+        ("minPrice", &rules.min_price),
+        ("maxPrice", &rules.max_price),
+        ("minQty", &rules.min_qty),
+        ("maxQty", &rules.max_qty),
+        ("marketMaxQty", &rules.market_max_qty),
+        ("minNotional", &rules.min_notional),
+        ("maxNotional", &rules.max_notional),
+        ("multiplierUp", &rules.multiplier_up),
+        ("multiplierDown", &rules.multiplier_down),
+        ("makerFee", &rules.maker_fee),
+        ("takerFee", &rules.taker_fee),
+    ];
+    let numbers = [("maxNumOrders", rules.max_num_orders), ("maxNumAlgoOrders", rules.max_num_algo_orders)];
+    let texts = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text.as_ref()?))));
+    let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), json!(number?))));
+    texts.chain(numbers).collect()
+}
+
+async fn keys(client: &Client, action: &Keys) -> Result<(Value, String), Error> {
+    match action {
+        Keys::List { account } => {
+            let mut answer = client.ask(Method::GET, &format!("accounts/{account}"), None).await?;
+            let keys = answer["apiKeys"].take();
+            let text = shown::keys(keys.as_array().map_or(&[], Vec::as_slice));
+            Ok((json!({ "apiKeys": keys }), text))
+        }
+        Keys::Issue { account, permissions, public_key, allowed_ips, export } => {
+            let mut body = json!({ "permissions": permissions, "allowedIps": allowed_ips });
+            if let Some(path) = public_key {
+                let pem = std::fs::read_to_string(path)
+                    .map_err(|error| Error::File { path: path.clone(), why: error.to_string() })?;
+                body["publicKey"] = pem.into();
+            }
+            let answer = client.ask(Method::POST, &format!("accounts/{account}/api-keys"), Some(body)).await?;
+            let text = if *export { shown::exported(&answer) } else { shown::issued(&answer) };
+            Ok((answer, text))
+        }
+        Keys::Revoke { account, key } => {
+            let path = format!("accounts/{account}/api-keys/{}", client::part(key));
+            let answer = client.ask(Method::DELETE, &path, None).await?;
+            Ok((answer, format!("{key} is revoked\n")))
+        }
+    }
+}
+
+async fn move_money(client: &Client, transfer: &Transfer, way: &str) -> Result<(Value, String), Error> {
+    let Transfer { account, asset, amount, transfer_id } = transfer;
+    let body = json!({ "asset": asset, "amount": amount, "transferId": transfer_id });
+    Ok(told(client.ask(Method::POST, &format!("accounts/{account}/{way}"), Some(body)).await?, shown::transfers))
+}
+
+/// Gives markets a status, one after the other.
+async fn set_status(client: &Client, which: &Which, status: &str) -> Result<(Value, String), Error> {
+    let symbols = if which.all {
+        let markets = all(client, "markets").await?;
+        let others = markets.iter().filter(|market| market["status"] != status);
+        others.filter_map(|market| market["symbol"].as_str().map(str::to_owned)).collect()
+    } else {
+        which.symbols.clone()
+    };
+    let mut markets: Vec<Value> = Vec::new();
+    for symbol in symbols {
+        let path = format!("markets/{}", client::part(&symbol));
+        match client.ask(Method::PATCH, &path, Some(json!({ "status": status }))).await {
+            Ok(market) => markets.push(market),
+            Err(error) => {
+                let done: Vec<_> = markets.iter().filter_map(|market| market["symbol"].as_str()).collect();
+                if !done.is_empty() {
+                    eprintln!(
+                        "crossbook admin: {status} now: {}; not {symbol} and what comes after it",
+                        done.join(", ")
+                    );
+                }
+                return Err(error);
+            }
+        }
+    }
+    let text = shown::markets(&markets);
+    Ok((json!({ "markets": markets }), text))
+}
+
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,194 @@
+//! Answers of the admin API as tables.
+
+use serde_json::Value;
+
+use crate::report::Table;
+
+/// A value as people read it.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+/// A time in milliseconds, in UTC.
+fn time(value: &Value) -> String {
+    let time = value.as_i64().and_then(chrono::DateTime::from_timestamp_millis);
+    time.map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
+}
+
+/// One row an entry, one column a field.
+fn table(entries: &[Value], columns: &[(&str, fn(&Value) -> String)]) -> String {
+    let mut table = Table::new(columns.iter().map(|(heading, _)| *heading));
+    for entry in entries {
+        table.row(columns.iter().map(|(_, cell)| cell(entry)));
+    }
+    table.text()
+}
+
+pub(super) fn assets(entries: &[Value]) -> String {
+    table(entries, &[("asset", |a| text(&a["asset"])), ("decimals", |a| text(&a["decimals"]))])
+}
+
+/// What a filter of a market says.
+fn rule(market: &Value, filter: &str, field: &str) -> String {
+    let filters = market["filters"].as_array().map_or(&[][..], Vec::as_slice);
+    let found = filters.iter().find(|known| known["filterType"] == filter);
+    found.map(|filter| short(&text(&filter[field]))).unwrap_or_default()
+}
+
+/// A decimal without the zeros at its end.
+fn short(decimal: &str) -> String {
+    let trimmed = if decimal.contains('.') { decimal.trim_end_matches('0').trim_end_matches('.') } else { decimal };
+    trimmed.to_owned()
+}
+
+pub(super) fn markets(entries: &[Value]) -> String {
+    table(
+        entries,
+        &[
+            ("market", |m| text(&m["symbol"])),
+            ("status", |m| text(&m["status"])),
+            ("base", |m| text(&m["baseAsset"])),
+            ("quote", |m| text(&m["quoteAsset"])),
+            ("tick", |m| rule(m, "PRICE_FILTER", "tickSize")),
+            ("step", |m| rule(m, "LOT_SIZE", "stepSize")),
+            ("min notional", |m| rule(m, "NOTIONAL", "minNotional")),
+            ("maker fee", |m| short(&text(&m["makerFee"]))),
+            ("taker fee", |m| short(&text(&m["takerFee"]))),
+        ],
+    )
+}
+
+pub(super) fn accounts(entries: &[Value]) -> String {
+    table(
+        entries,
+        &[
+            ("account", |a| text(&a["accountId"])),
+            ("label", |a| text(&a["label"])),
+            ("opened (UTC)", |a| time(&a["opened"])),
+        ],
+    )
+}
+
+pub(super) fn transfers(entries: &[Value]) -> String {
+    table(
+        entries,
+        &[
+            ("account", |t| text(&t["accountId"])),
+            ("asset", |t| text(&t["asset"])),
+            ("amount", |t| text(&t["amount"])),
+            ("transfer", |t| text(&t["transferId"])),
+            ("time (UTC)", |t| time(&t["time"])),
+        ],
+    )
+}
+
+pub(super) fn payouts(entries: &[Value]) -> String {
+    table(
+        entries,
+        &[
+            ("asset", |t| text(&t["asset"])),
+            ("amount", |t| text(&t["amount"])),
+            ("transfer", |t| text(&t["transferId"])),
+            ("partition", |t| text(&t["partition"])),
+            ("time (UTC)", |t| time(&t["time"])),
+        ],
+    )
+}
+
+/// The venue's own accounts, of all partitions together and of each where there are several.
+pub(super) fn venue(venue: &Value) -> String {
+    let columns: &[(&str, fn(&Value) -> String)] = &[
+        ("asset", |b| text(&b["asset"])),
+        ("fees", |b| text(&b["fees"])),
+        ("outside", |b| text(&b["external"])),
+        ("on its way", |b| text(&b["clearing"])),
+    ];
+    let of = |venue: &Value| table(venue["balances"].as_array().map_or(&[], Vec::as_slice), columns);
+    let mut out = of(venue);
+    for partition in venue["partitions"].as_array().into_iter().flatten() {
+        out.push_str(&format!("\npartition {}\n{}", text(&partition["partition"]), of(partition)));
+    }
+    out
+}
+
+pub(super) fn keys(entries: &[Value]) -> String {
+    table(
+        entries,
+        &[
+            ("API key", |k| text(&k["apiKey"])),
+            ("type", |k| text(&k["type"])),
+            ("permissions", |k| text(&k["permissions"])),
+            ("allowed from", |k| text(&k["allowedIps"])),
+            ("issued (UTC)", |k| time(&k["issued"])),
+        ],
+    )
+}
+
+pub(super) fn issued(key: &Value) -> String {
+    let mut out = format!("API key  {}\n", text(&key["apiKey"]));
+    if !key["secretKey"].is_null() {
+        out.push_str(&format!(
+            "secret   {}\n\nThe secret is shown this one time; keep it where it is safe.\n",
+            text(&key["secretKey"])
+        ));
+    }
+    out
+}
+
+/// For a shell. Keys and secrets are letters and digits.
+pub(super) fn exported(key: &Value) -> String {
+    format!("export KEY={}\nexport SECRET={}\n", text(&key["apiKey"]), text(&key["secretKey"]))
+}
+
+pub(super) fn account(account: &Value) -> String {
+    let entries = |name: &str| account[name].as_array().map_or(&[][..], Vec::as_slice);
+    let mut out = accounts(std::slice::from_ref(account));
+    let balances: &[(&str, fn(&Value) -> String)] =
+        &[("asset", |b| text(&b["asset"])), ("free", |b| text(&b["free"])), ("locked", |b| text(&b["locked"]))];
+    let orders: &[(&str, fn(&Value) -> String)] = &[
+        ("order", |o| text(&o["orderId"])),
+        ("market", |o| text(&o["symbol"])),
+        ("side", |o| text(&o["side"])),
+        ("type", |o| text(&o["type"])),
+        ("price", |o| text(&o["price"])),
+        ("quantity", |o| text(&o["origQty"])),
+        ("executed", |o| text(&o["executedQty"])),
+    ];
+    let parts = [
+        ("balances", table(entries("balances"), balances)),
+        ("open orders", table(entries("openOrders"), orders)),
+        ("API keys", keys(entries("apiKeys"))),
+    ];
+    for ((heading, text), name) in parts.into_iter().zip(["balances", "openOrders", "apiKeys"]) {
+        let text = if entries(name).is_empty() { format!("no {heading}\n") } else { text };
+        out.push_str(&format!("\n{text}"));
+    }
+    out
+}
+
+pub(super) fn audit(audit: &Value) -> String {
+    let mut sums = Table::new(["asset", "sum over all accounts"]);
+    for (asset, row) in audit["assets"].as_object().into_iter().flatten() {
+        sums.row([asset.clone(), text(&row["sum"])]);
+    }
+    let mut out = sums.text();
+    let stands = match audit["partitions"].as_array() {
+        Some(partitions) => partitions.as_slice(),
+        None => std::slice::from_ref(audit),
+    };
+    out.push('\n');
+    for (at, stand) in stands.iter().enumerate() {
+        let of = if stands.len() > 1 { format!("partition {at}: ") } else { String::new() };
+        out.push_str(&format!("{of}at command {}, state {}\n", text(&stand["sequence"]), text(&stand["stateHash"])));
+        for violation in stand["violations"].as_array().into_iter().flatten() {
+            out.push_str(&format!("{of}WRONG: {}\n", text(violation)));
+        }
+    }
+    out.push_str(if audit["ok"] == true { "everything adds up\n" } else { "SOMETHING IS OFF\n" });
+    out
+}

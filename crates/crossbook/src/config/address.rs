@@ -1,0 +1,93 @@
+//! Addresses to listen at, as people write them: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, or a port alone, which is one of this machine.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
+
+use serde::de::{Deserializer, Error as _, Visitor};
+
+/// Reads an address.
+///
+/// # Errors
+/// With what is wrong, and how to write it.
+pub fn parse(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    if let Ok(port) = text.parse::<u16>() {
+        return Ok(here(port));
+    }
+    if let Some(port) = text.strip_prefix(':') {
+        return Err(format!("write 127.0.0.1:{port} for this machine only, or 0.0.0.0:{port} for all of its networks"));
+    }
+    if text.parse::<IpAddr>().is_ok() || !text.contains(':') {
+        return Err(format!("the port is missing; write it as {text}:8080"));
+    }
+    let found: Vec<SocketAddr> =
+        text.to_socket_addrs().map_err(|error| format!("{error}; write it as 127.0.0.1:8080"))?.collect();
+    // `localhost` has two; clients that are told no more than a port mostly try the older kind first.
+    let chosen = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    chosen.copied().ok_or_else(|| "the name has no address; write it as 127.0.0.1:8080".to_owned())
+}
+
+fn here(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// Reads an address from settings, where a port may be a number.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    struct Written;
+
+    impl Visitor<'_> for Written {
+        type Value = SocketAddr;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an address such as \"127.0.0.1:8080\", or a port")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SocketAddr, E> {
+            parse(text).map_err(|why| E::custom(format!("{text:?} is no address to listen at: {why}")))
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, port: u64) -> Result<SocketAddr, E> {
+            u16::try_from(port).map(here).map_err(|_| E::custom(format!("{port} is no port; the highest is 65535")))
+        }
+
+        fn visit_i64<E: serde::de::Error>(self, port: i64) -> Result<SocketAddr, E> {
+            u64::try_from(port)
+                .map_err(|_| E::custom(format!("{port} is no port")))
+                .and_then(|port| self.visit_u64(port))
+        }
+    }
+
+    from.deserialize_any(Written).map_err(D::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_people_write_them() {
+        for (text, address) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            ("0.0.0.0:0", "0.0.0.0:0"),
+            ("[::1]:8080", "[::1]:8080"),
+            ("localhost:8080", "127.0.0.1:8080"),
+            ("8080", "127.0.0.1:8080"),
+        ] {
+            assert_eq!(parse(text), Ok(address.parse().unwrap()), "{text}");
+        }
+        for (text, advice) in [
+            (":8080", "127.0.0.1:8080 for this machine only, or 0.0.0.0:8080"),
+            ("127.0.0.1", "write it as 127.0.0.1:8080"),
+            ("localhost", "write it as localhost:8080"),
+            ("65536", "write it as 65536:8080"),
+            ("localhost:http-or-so", "write it as 127.0.0.1:8080"),
+        ] {
+            let why = parse(text).unwrap_err();
+            assert!(why.contains(advice), "{text}: {why}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Variables of the environment that look like settings and are none. They are passed over, because platforms set such variables by themselves
+//! (Kubernetes sets CROSSBOOK_SERVICE_PORT where a Service is called so), but two underscores between section and key are ours: a misspelt setting
+//! that is silently ignored may be a limit that is not there.
+
+use figment::value::{Dict, Value};
+
+use super::{Config, ENVIRONMENT_PREFIX, FromSerialised as _, lookup, similarity};
+
+/// Warnings about such variables, one sentence each.
+#[must_use]
+pub fn warnings() -> Vec<String> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    Dict::from_serialised(&Config::default()).map(|known| of(names, &known)).unwrap_or_default()
+}
+
+fn of(names: impl Iterator<Item = String>, known: &Dict) -> Vec<String> {
+    let mut settings = Vec::new();
+    walk(known, "", &mut settings);
+    let mut warnings: Vec<String> = names.filter_map(|name| warning(&name, known, &settings)).collect();
+    warnings.sort();
+    warnings
+}
+
+fn warning(name: &str, known: &Dict, settings: &[String]) -> Option<String> {
+    let key = name.strip_prefix(ENVIRONMENT_PREFIX).filter(|key| key.contains("__"))?;
+    let path = key.to_lowercase().replace("__", ".");
+    if lookup(known, &path).is_some() {
+        return None;
+    }
+    // As alike as possible, and of those the one that is as long.
+    let nearest = settings.iter().map(|setting| (similarity(setting, &path), -length(setting, &path), setting)).max();
+    let hint = nearest.filter(|&(shared, ..)| shared * 2 >= path.len()).map_or_else(
+        || "`crossbook config` prints all settings".to_owned(),
+        |(.., setting)| format!("did you mean {ENVIRONMENT_PREFIX}{}?", setting.replace('.', "__").to_uppercase()),
+    );
+    Some(format!("{name} is set, which is not a setting; {hint}"))
+}
+
+/// By how much two names differ in length.
+fn length(one: &str, other: &str) -> i64 {
+    one.len().abs_diff(other.len()).try_into().unwrap_or(i64::MAX)
+}
+
+/// The paths of all settings that are no sections.
+fn walk(known: &Dict, prefix: &str, found: &mut Vec<String>) {
+    for (key, value) in known {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            Value::Dict(_, section) => walk(section, &path, found),
+            _ => found.push(path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_that_are_nearly_settings_are_told_with_the_nearest_one() {
+        let known = Dict::from_serialised(&Config::default()).unwrap();
+        let names = [
+            "PATH",
+            "CROSSBOOK_ADMIN_TOKEN",
+            "CROSSBOOK_SERVICE_PORT",
+            "CROSSBOOK_PORT_8080_TCP",
+            "CROSSBOOK_HISTORY__DATABASE",
+            "CROSSBOOK_GATEWAY__LIMITS__ORDER_10S",
+            "CROSSBOOK_LOGING__FILTER",
+            "CROSSBOOK_VIEWS__TRADES_PER_MARKT",
+            "CROSSBOOK_COMPLETELY__DIFFERENT",
+        ];
+        let told = of(names.into_iter().map(str::to_owned), &known);
+        assert_eq!(
+            told,
+            [
+                "CROSSBOOK_COMPLETELY__DIFFERENT is set, which is not a setting; `crossbook config` prints all settings",
+                "CROSSBOOK_GATEWAY__LIMITS__ORDER_10S is set, which is not a setting; did you mean CROSSBOOK_GATEWAY__LIMITS__ORDERS_10S?",
+                "CROSSBOOK_LOGING__FILTER is set, which is not a setting; did you mean CROSSBOOK_LOGGING__FILTER?",
+                "CROSSBOOK_VIEWS__TRADES_PER_MARKT is set, which is not a setting; did you mean CROSSBOOK_VIEWS__TRADES_PER_MARKET?",
+            ]
+        );
+    }
+}
