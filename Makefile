@@ -49,13 +49,22 @@ CLUSTER_ARGS ?=
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help bench-growth recorded build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue soak deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy fuzz require-cxx require-promtool guard guard-renew require-valgrind peers bench-log bench-structures
+.PHONY: help split bench-growth recorded build demo cluster chaos test lint format unit bugs simulate torture page clients bench bench-cluster bench-engine bench-store bench-venue soak deny clean require-rust require-python require-node require-mariadb require-redis require-haproxy fuzz require-cxx require-promtool guard guard-renew require-valgrind peers bench-log bench-structures
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
-build: require-rust ## Build the release binary, target/release/crossbook
+build: require-rust ## Build the release binary, target/release/crossbook, and its debug information beside it
 	$(CARGO) build --release --locked -p crossbook
+	@$(MAKE) --no-print-directory split BINARY=$(BINARY)
+
+# Backtraces name files and lines as long as BINARY.debug is beside BINARY, and functions in any case. Cargo's own splitting leaves the tables of
+# lines in the binary. Cargo puts the whole binary back whenever it is asked to build it.
+split:
+	@if command -v objcopy >/dev/null && readelf -SW $(BINARY) 2>/dev/null | grep -q '\.debug_line'; then \
+	  objcopy --only-keep-debug --compress-debug-sections=zlib $(BINARY) $(BINARY).debug && \
+	  objcopy --strip-debug --add-gnu-debuglink=$(BINARY).debug $(BINARY) $(BINARY).stripped && \
+	  mv $(BINARY).stripped $(BINARY); fi
 
 demo: build ## Build, then start a live venue with simulated traders in a fresh folder
 	$(BINARY) demo
