@@ -48,8 +48,8 @@ fn address(place: &str) -> Result<Address, Error> {
 pub fn run(options: &Backup) -> Result<String, Error> {
     let data = DataFolder::of_venue(&options.data)?;
     let address = address(&options.out)?;
-    if !options.out.contains("://") {
-        data.check_outside("the backup", options.out.as_ref())?;
+    if let Some(folder) = address.folder() {
+        data.check_outside("the backup", &folder)?;
     }
     let place = Place::to_write(address, &Options::default())?;
     let mut run = [0; 4];

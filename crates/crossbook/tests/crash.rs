@@ -363,6 +363,9 @@ async fn a_backup_of_a_venue_under_load_has_everything_that_was_acknowledged_bef
     let half = folder.path().join("half");
     std::fs::create_dir_all(half.join("log.restoring")).unwrap();
     assert!(refusal(&half).contains("was not restored to its end"));
+    let inside = format!("file://{}", restored.join("backup").display());
+    let output = binary().args(["backup", "--out", &inside, "--data"]).arg(&restored).output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("name a place outside of it"));
     for place in ["s3://", "http://somewhere/else"] {
         let output = binary().args(["backup", "--out", place, "--data"]).arg(&restored).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();

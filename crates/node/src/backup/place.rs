@@ -209,9 +209,8 @@ impl Place {
 
     /// Whether the data folder to be restored is in this place, or this place in it.
     pub(super) fn is_within(&self, target: &Target) -> bool {
-        let Some(folder) = self.told.strip_prefix("file://") else { return false };
-        let (folder, data) = (std::path::Path::new(folder), target.data.as_path());
-        folder.starts_with(data) || data.starts_with(folder)
+        let Some(folder) = Address::new(&self.told).folder() else { return false };
+        folder.starts_with(&target.data) || target.data.starts_with(&folder)
     }
 }
 

@@ -87,6 +87,15 @@ impl Address {
     }
 }
 
+impl Address {
+    /// The folder of this machine that it names, if it does.
+    #[must_use]
+    pub fn folder(&self) -> Option<std::path::PathBuf> {
+        let url = Url::parse(&self.0).ok().filter(|url| url.scheme() == "file")?;
+        url.to_file_path().ok()
+    }
+}
+
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
