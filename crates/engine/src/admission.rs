@@ -37,6 +37,9 @@ pub fn check(order: &NewOrder, market: &Market) -> Result<(), Refusal> {
     if !shape {
         return Err(Refusal::MalformedOrder);
     }
+    if !market.self_trade.allows(order.self_trade_prevention) {
+        return Err(Refusal::SelfTradeMode);
+    }
     for price in [order.price, order.stop_price].into_iter().flatten() {
         if !market.allows_price(price) {
             return Err(Refusal::Filter(Filter::Price));

@@ -2,9 +2,9 @@
 //! asks. Whatever a command needs to have its effect is in it; nothing is looked up outside the state it is applied to.
 
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, AssetId, AssetName, CancelRestriction, ClientOrderId, OrderId, OrderType, Price,
-    Quantity, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, SymbolId, TimeInForce, Timestamp,
-    TransferId, market,
+    AccountId, Amount, ApiKeyId, AssetId, AssetName, CancelRestriction, ClientOrderId, OrderId, OrderType, PartitionId,
+    Price, Quantity, RequestNumber, SelfTradePrevention, SelfTradeRules, Sequence, Side, SourceId, SymbolId,
+    TimeInForce, Timestamp, TransferId, market,
 };
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +66,27 @@ pub enum Body {
     Peer(PeerMessage),
     /// Take over a piece of a venue that moves in. See [`crate::moving`].
     MoveIn(Box<Piece>),
+    /// Report what a partition's ledger has in the venue's own accounts. It changes nothing; that it stands in the log makes the report one
+    /// of a moment that everybody can find again.
+    ReportVenue {
+        /// Which partition's.
+        partition: PartitionId,
+    },
+    /// Pay out fees that a partition has collected.
+    PayOutFees(FeePayout),
+}
+
+/// See [`Body::PayOutFees`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FeePayout {
+    /// The partition that has collected them: that of the accounts that paid.
+    pub partition: PartitionId,
+    /// Which asset.
+    pub asset: AssetId,
+    /// How much, in the asset's smallest unit; above zero.
+    pub amount: Amount,
+    /// The operator's name for it, among the payouts of that partition. The same name again with the same content has no second effect.
+    pub transfer: TransferId,
 }
 
 /// See [`Body::ListAsset`].
@@ -95,6 +116,8 @@ pub struct ChangeMarket {
     pub fees: Option<market::Fees>,
     /// New status.
     pub status: Option<market::MarketStatus>,
+    /// New modes of self-trade prevention; orders placed before keep theirs.
+    pub self_trade: Option<SelfTradeRules>,
 }
 
 /// See [`Body::OpenAccount`].

@@ -12,16 +12,18 @@
 //! of a partition knows all that there is.
 
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, Market, OrderId, OrderType, Price, Quantity,
-    RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, SymbolId, TimeInForce, Timestamp, TradeId,
+    AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, Market, OrderId, OrderType, PreventedMatchId, Price,
+    Quantity, RejectReason, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, SymbolId, TimeInForce,
+    Timestamp, TradeId,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::command::Size;
+use crate::command::{NewOrder, Size};
 use crate::ledger::Transfer;
 use crate::peer::Origin;
 use crate::refusal::Refusal;
 use crate::registry::{Account, ApiKey};
+use crate::rules::Rules;
 
 /// The command that events come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -106,6 +108,17 @@ pub enum Event {
     },
     /// Money came in or went out before the venue moved in; until [`Event::MoneyMovedIn`] hands it out it stands in the clearing account.
     TransferMovedIn(Box<Transfer>),
+    /// Two orders of one account would have traded, and self-trade prevention kept them from it. What ends because of it follows.
+    MatchPrevented(PreventedMatch),
+    /// The matching engine refused an order whose form is right. Only refusals that clients know a reason for.
+    OrderRefused {
+        /// The order as it was sent. It has no number.
+        order: NewOrder,
+        /// Why.
+        reason: RejectReason,
+    },
+    /// Collected fees were paid out: the transfer's account is [`AccountId::FEES`], its amount is below zero.
+    FeesPaidOut(Box<Transfer>),
 }
 
 /// Where a market stood.
@@ -121,6 +134,8 @@ pub struct MarketMovedIn {
     pub aggregate_trades: u64,
     /// The number of the last depth update.
     pub depth_update: u64,
+    /// The number that its next prevented match gets.
+    pub next_prevented: PreventedMatchId,
 }
 
 /// The last trade of a market before it moved.
@@ -227,6 +242,35 @@ pub struct Party {
     pub fee: Amount,
 }
 
+/// A match that self-trade prevention prevented.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PreventedMatch {
+    /// The market.
+    pub symbol: SymbolId,
+    /// Its number there.
+    pub id: PreventedMatchId,
+    /// Whose both orders are.
+    pub account: AccountId,
+    /// Which side the incoming order was on.
+    pub taker_side: Side,
+    /// The incoming order.
+    pub taker: OrderId,
+    /// The resting order.
+    pub maker: OrderId,
+    /// The incoming order's mode, which decided.
+    pub mode: SelfTradePrevention,
+    /// At which price they would have traded: the resting order's.
+    pub price: Price,
+    /// How much would have traded.
+    pub quantity: Quantity,
+    /// What that would have been worth, in the quote asset's smallest unit.
+    pub quote: Amount,
+    /// How much of the incoming order expires; zero if it goes on.
+    pub taker_prevented: Quantity,
+    /// How much of the resting order expires; zero if it stays.
+    pub maker_prevented: Quantity,
+}
+
 /// The end of an order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OrderClosed {
@@ -250,10 +294,12 @@ pub enum CloseReason {
         /// The client's name for the cancel.
         cancel_id: ClientOrderId,
     },
-    /// Its own terms ended it: IOC or FOK, a market order without liquidity, funds used up by a triggered buy.
+    /// Its own terms ended it: IOC or FOK, a market order without liquidity.
     Expired,
     /// Self-trade prevention ended it.
     SelfTradePrevented,
+    /// It was triggered, and what was held for it is used up, or buys no lot.
+    Unaffordable,
 }
 
 /// A change of a book's depth.
@@ -313,6 +359,22 @@ pub enum Answer {
     Refused(Refusal),
     /// The piece of a venue that moves in was taken over.
     MovedIn,
+    /// What the partition's ledger has in the venue's own accounts.
+    VenueAccounts(Vec<VenueAccount>),
+}
+
+/// What a partition's ledger has of an asset in the venue's own accounts. With what clients have they add up to zero, as far as nothing is
+/// on its way between partitions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct VenueAccount {
+    /// The asset.
+    pub asset: AssetId,
+    /// The world outside: the negative of what came in and has not gone out.
+    pub external: Amount,
+    /// Collected fees that were not paid out.
+    pub fees: Amount,
+    /// On its way between partitions.
+    pub clearing: Amount,
 }
 
 /// The events of consecutive commands, in order, in two flat vectors that are filled and emptied again and again.
@@ -398,6 +460,17 @@ impl Events {
     #[inline]
     pub(crate) fn refuse(&mut self, origin: Origin, refusal: Refusal) {
         self.answer(origin, || Answer::Refused(refusal));
+    }
+
+    /// The same of an order. The owner of the account learns of it too, where clients know a reason for it.
+    #[inline]
+    pub(crate) fn refuse_order(&mut self, order: &NewOrder, origin: Origin, refusal: Refusal, rules: Rules) {
+        if rules >= Rules::V2
+            && let Some(reason) = refusal.reject_reason()
+        {
+            self.add(|| Event::OrderRefused { order: *order, reason });
+        }
+        self.refuse(origin, refusal);
     }
 
     /// Ends the command being applied.

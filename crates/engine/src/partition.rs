@@ -4,8 +4,8 @@ use crossbook_ledger::{Ledger, TransferError};
 use crossbook_types::{AccountId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 
 use crate::admission;
-use crate::command::{Body, CancelAll, CancelOrder, Command, NewOrder, TransferRequest};
-use crate::event::{Answer, Cause, Event, Events};
+use crate::command::{Body, CancelAll, CancelOrder, Command, FeePayout, NewOrder, TransferRequest};
+use crate::event::{Answer, Cause, Event, Events, VenueAccount};
 use crate::matching::Matcher;
 use crate::outbox::{Accounts, Outbox};
 use crate::peer::{Admitted, Origin, Outgoing, PeerMessage, Terms};
@@ -145,6 +145,8 @@ impl Partition {
             Body::Cancel(request) => self.cancel(request, origin, events).map(|()| None),
             Body::CancelAll(request) => self.cancel_all(request, origin, events).map(|()| None),
             Body::Transfer(request) => self.transfer(request, events).map(Some),
+            Body::ReportVenue { partition } => self.report_venue(*partition).map(Some),
+            Body::PayOutFees(request) => self.pay_out_fees(request, events).map(Some),
             registry => self.change_registry(registry, events).map(Some),
         };
         match answer {
@@ -157,7 +159,13 @@ impl Partition {
     #[inline]
     fn place(&mut self, order: &NewOrder, origin: Origin, events: &mut Events) -> Result<(), Refusal> {
         let market = self.registry.market(order.symbol).ok_or(Refusal::UnknownSymbol)?;
-        let terms = admission::admit(&mut self.ledger, market, order)?;
+        let terms = match admission::admit(&mut self.ledger, market, order) {
+            Ok(terms) => terms,
+            Err(refusal) => {
+                events.refuse_order(order, origin, refusal, self.rules);
+                return Ok(());
+            }
+        };
         match self.elsewhere(order.symbol) {
             None => self.market_admit(order, terms, origin, events),
             Some(partition) => {
@@ -204,15 +212,42 @@ impl Partition {
         self.registry.asset(request.asset).ok_or(Refusal::UnknownAsset)?;
         let TransferRequest { account, asset, amount, transfer } = *request;
         let moved = self.ledger.transfer(account, asset, amount, transfer, self.time);
-        let (record, fresh) = moved.map_err(|error| match error {
-            TransferError::UnknownAccount => Refusal::UnknownAccount,
-            TransferError::Amount => Refusal::TransferAmount,
-            TransferError::Insufficient => Refusal::InsufficientBalance,
-            TransferError::Conflict => Refusal::TransferConflict,
-        })?;
+        let (record, fresh) = moved.map_err(refused)?;
         let record = Box::new(record);
         if fresh {
             events.push(Event::Transferred(record.clone()));
+        }
+        Ok(Answer::Transferred(record))
+    }
+
+    /// What this partition's ledger has in the venue's own accounts, by asset number.
+    fn report_venue(&self, partition: PartitionId) -> Result<Answer, Refusal> {
+        if partition != self.id {
+            return Err(Refusal::OtherPartition);
+        }
+        let assets = self.registry.assets().iter().map(|asset| asset.id);
+        let accounts = assets.map(|asset| {
+            let of = |account| self.ledger.venue_balance(account, asset);
+            VenueAccount {
+                asset,
+                external: of(AccountId::EXTERNAL),
+                fees: of(AccountId::FEES),
+                clearing: of(AccountId::CLEARING),
+            }
+        });
+        Ok(Answer::VenueAccounts(accounts.collect()))
+    }
+
+    fn pay_out_fees(&mut self, request: &FeePayout, events: &mut Events) -> Result<Answer, Refusal> {
+        let &FeePayout { partition, asset, amount, transfer } = request;
+        if partition != self.id {
+            return Err(Refusal::OtherPartition);
+        }
+        self.registry.asset(asset).ok_or(Refusal::UnknownAsset)?;
+        let (record, fresh) = self.ledger.pay_out_fees(asset, amount, transfer, self.time).map_err(refused)?;
+        let record = Box::new(record);
+        if fresh {
+            events.push(Event::FeesPaidOut(record.clone()));
         }
         Ok(Answer::Transferred(record))
     }
@@ -269,6 +304,8 @@ impl Partition {
             | Body::Cancel(_)
             | Body::CancelAll(_)
             | Body::Peer(_)
+            | Body::ReportVenue { .. }
+            | Body::PayOutFees(_)
             | Body::MoveIn(_) => {
                 unreachable!("`run` handles these itself")
             }
@@ -363,5 +400,15 @@ impl Partition {
                 events.push(Event::AccountOpened(account));
             }
         }
+    }
+}
+
+/// Why money does not move, as its sender is answered.
+fn refused(error: TransferError) -> Refusal {
+    match error {
+        TransferError::UnknownAccount => Refusal::UnknownAccount,
+        TransferError::Amount => Refusal::TransferAmount,
+        TransferError::Insufficient => Refusal::InsufficientBalance,
+        TransferError::Conflict => Refusal::TransferConflict,
     }
 }

@@ -1,7 +1,7 @@
 //! Why a partition does not do what it was asked. A refusal changes nothing and tells the sender what to do instead; the
 //! gateway turns it into the code and text that clients of the API know.
 
-use crossbook_types::{Filter, MarketStatus, market};
+use crossbook_types::{Filter, MarketStatus, RejectReason, market};
 use serde::{Deserialize, Serialize};
 
 /// A reason to change nothing.
@@ -88,4 +88,25 @@ pub enum Refusal {
     /// A piece of a venue that moves in does not fit what came before it.
     #[error("a piece of the import does not fit what came before; empty the store and begin the import anew")]
     MisfitPiece,
+    /// The market does not allow orders of that mode of self-trade prevention.
+    #[error(
+        "the market does not allow this mode of self-trade prevention; choose one of those that exchangeInfo lists"
+    )]
+    SelfTradeMode,
+    /// A command about a partition's own accounts came to another partition.
+    #[error("this is not the partition that was named")]
+    OtherPartition,
+}
+
+impl Refusal {
+    /// What the owner of a refused order is sent as the reason; `None` for refusals that only the sender learns of.
+    #[must_use]
+    pub fn reject_reason(self) -> Option<RejectReason> {
+        match self {
+            Self::InsufficientBalance => Some(RejectReason::InsufficientBalances),
+            Self::WouldTake => Some(RejectReason::WouldMatch),
+            Self::WouldTrigger => Some(RejectReason::WouldTrigger),
+            _ => None,
+        }
+    }
 }

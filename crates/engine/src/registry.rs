@@ -183,7 +183,8 @@ impl Registry {
                 request.fees.unwrap_or(market.fees),
                 request.status.unwrap_or(market.status),
             )
-            .map_err(Refusal::Market)?;
+            .map_err(Refusal::Market)?
+            .with_self_trade(request.self_trade.unwrap_or(market.self_trade));
         self.markets[request.symbol.0 as usize] = market;
         Ok(market)
     }

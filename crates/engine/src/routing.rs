@@ -117,6 +117,8 @@ impl Routing {
             Body::Cancel(request) => self.of_account(request.account),
             Body::CancelAll(request) => self.of_account(request.account),
             Body::Transfer(request) => self.of_account(request.account),
+            Body::ReportVenue { partition } => self.existing(*partition),
+            Body::PayOutFees(request) => self.existing(request.partition),
             Body::ListAsset(_)
             | Body::ListMarket(_)
             | Body::ChangeMarket(_)
@@ -126,6 +128,11 @@ impl Routing {
             | Body::Peer(_)
             | Body::MoveIn(_) => Self::REGISTRY,
         }
+    }
+
+    /// A partition that is named from outside; the registry's if it does not exist, which refuses what is not for it.
+    fn existing(&self, partition: PartitionId) -> PartitionId {
+        if partition.0 < self.partitions { partition } else { Self::REGISTRY }
     }
 
     /// Spreads ids that were counted up, so that neighbours part.

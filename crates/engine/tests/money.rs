@@ -4,10 +4,10 @@
 
 mod kit;
 
-use crossbook_engine::command::{Body, NewOrder, Target};
-use crossbook_engine::event::{Event, Trade};
+use crossbook_engine::command::{Body, FeePayout, NewOrder, Target};
+use crossbook_engine::event::{Event, Trade, VenueAccount};
 use crossbook_engine::{Answer, Partition, Refusal, Routing};
-use crossbook_types::{AccountId, Amount, MarketStatus, OrderType, PartitionId, Side, TimeInForce};
+use crossbook_types::{AccountId, Amount, AssetId, MarketStatus, OrderType, PartitionId, Side, TimeInForce};
 use kit::*;
 
 fn only_trade(events: &[Event]) -> Trade {
@@ -175,4 +175,48 @@ fn two_markets_share_an_account_s_funds() {
     assert_eq!(venue.refused(sell(trader, 100, 401)), Refusal::InsufficientBalance);
     venue.rest(sell(trader, 100, 400));
     assert_eq!(venue.free(trader, BTC), 0);
+}
+
+fn pay_out(venue: &mut Venue, asset: AssetId, amount: i128, id: &str) -> (Answer, usize) {
+    let transfer = crossbook_types::TransferId::new_checked(id).unwrap();
+    let request = FeePayout { partition: PartitionId(0), asset, amount: Amount(amount), transfer };
+    let events = venue.apply(Body::PayOutFees(request));
+    (answer(&events).clone(), events.len())
+}
+
+fn reported(venue: &mut Venue, asset: AssetId) -> VenueAccount {
+    let events = venue.apply(Body::ReportVenue { partition: PartitionId(0) });
+    match answer(&events) {
+        Answer::VenueAccounts(accounts) => *accounts.iter().find(|account| account.asset == asset).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn collected_fees_are_reported_and_paid_out_once() {
+    let mut venue = Venue::with(open_filters(), fees("0.001", "0.002"));
+    let (maker, taker) = (venue.trader(10, 0), venue.trader(0, 100_000));
+    venue.rest(sell(maker, 1_000, 10));
+    venue.place(buy(taker, 1_000, 10));
+    let collected = venue.fees_of(BTC);
+    assert_eq!(collected, 10 * LOT * 2 / 1_000);
+    let before = reported(&mut venue, BTC);
+    assert_eq!((before.fees, before.external, before.clearing), (Amount(collected), Amount(-10 * LOT), Amount(0)));
+
+    let refused = |refusal| (Answer::Refused(refusal), 1);
+    assert_eq!(pay_out(&mut venue, BTC, collected + 1, "all"), refused(Refusal::InsufficientBalance));
+    assert_eq!(pay_out(&mut venue, BTC, 0, "all"), refused(Refusal::TransferAmount));
+    assert_eq!(pay_out(&mut venue, BTC, -5, "all"), refused(Refusal::TransferAmount));
+    assert_eq!(pay_out(&mut venue, AssetId(99), 5, "all"), refused(Refusal::UnknownAsset));
+    let (first, events) = pay_out(&mut venue, BTC, 5, "all");
+    let Answer::Transferred(record) = &first else { panic!("{first:?}") };
+    assert_eq!((record.account, record.amount, events), (AccountId::FEES, Amount(-5), 2));
+    assert_eq!(pay_out(&mut venue, BTC, 5, "all"), (first, 1), "a repetition moves nothing");
+    assert_eq!(pay_out(&mut venue, BTC, 6, "all"), refused(Refusal::TransferConflict));
+    let after = reported(&mut venue, BTC);
+    assert_eq!((after.fees, after.external), (Amount(collected - 5), Amount(-10 * LOT + 5)));
+    // The audit of the venue, which sums to zero, is taken after every command.
+
+    let elsewhere = Body::ReportVenue { partition: PartitionId(1) };
+    assert_eq!(*answer(&venue.apply(elsewhere)), Answer::Refused(Refusal::OtherPartition));
 }

@@ -7,12 +7,14 @@ mod kit;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crossbook_engine::command::{Body, OpenAccount};
+use crossbook_engine::command::{Body, FeePayout, OpenAccount};
 use crossbook_engine::moving::{Inventory, Past, Piece};
 use crossbook_engine::{Answer, Command, Event, Events, Partition, Refusal, Routing};
 use crossbook_loadtest::model::Model;
 use crossbook_loadtest::workload::SplitMix64;
-use crossbook_types::{AccountId, AssetId, PartitionId, RequestNumber, Sequence, SourceId, SymbolName, Timestamp};
+use crossbook_types::{
+    AccountId, Amount, AssetId, PartitionId, RequestNumber, Sequence, SourceId, SymbolName, Timestamp, TransferId,
+};
 use crossbook_views::{Limits, Order, Views};
 use kit::steps::{self, Step};
 use kit::{GATEWAY, fees, listings};
@@ -209,6 +211,11 @@ fn both_go_on_the_same_way(seed: u64, before: usize, after: usize) -> (usize, us
         let body = steps::body(&step, &old.model);
         old.apply(body);
     }
+    // The exchange that is the model knows nothing of what the venue does with its fees.
+    let transfer = TransferId::new_checked("earned").unwrap();
+    let payout = FeePayout { partition: PartitionId(0), asset: AssetId(1), amount: Amount(1), transfer };
+    let paid = old.venue.apply(Body::PayOutFees(payout), false);
+    assert!(before == 0 || matches!(paid[0], Event::FeesPaidOut(_)), "{paid:?}");
     let inventory = old.venue.inventory();
 
     let mut new = Venue::new(three());

@@ -4,9 +4,14 @@
 
 mod kit;
 
-use crossbook_engine::Refusal;
-use crossbook_engine::event::CloseReason::{Expired, Filled};
-use crossbook_types::{Filter, OrderType, Side, TimeInForce};
+use crossbook_engine::command::{Body, ChangeMarket};
+use crossbook_engine::event::CloseReason::{Expired, Filled, SelfTradePrevented};
+use crossbook_engine::event::{CloseReason, PreventedMatch};
+use crossbook_engine::{Answer, Event, Refusal, Rules};
+use crossbook_types::{
+    Amount, Filter, OrderType, PreventedMatchId, Price, Quantity, SelfTradePrevention, SelfTradeRules, Side,
+    TimeInForce,
+};
 use kit::*;
 
 #[test]
@@ -263,7 +268,7 @@ fn a_triggered_market_buy_spends_no_more_than_its_margin() {
     venue.rest(sell(maker, 200, 9));
     let (_, events) = venue.place(buy(taker, 110, 1));
     assert_eq!(trades(&events), [(110, 1), (200, 5)]);
-    assert_eq!(*closed(&events).last().unwrap(), (id, Expired));
+    assert_eq!(*closed(&events).last().unwrap(), (id, CloseReason::Unaffordable));
     assert_eq!((venue.free(owner, USDT), venue.held(owner, USDT)), (100 * TICK_LOT, 0));
 }
 
@@ -286,4 +291,120 @@ fn fields_that_do_not_go_together_are_refused() {
     ] {
         assert_eq!(venue.refused(order), Refusal::MalformedOrder, "{order:?}");
     }
+}
+
+fn prevented(events: &[Event]) -> Vec<PreventedMatch> {
+    let prevented = |event: &Event| match event {
+        Event::MatchPrevented(prevented) => Some(*prevented),
+        _ => None,
+    };
+    events.iter().filter_map(prevented).collect()
+}
+
+#[test]
+fn a_prevented_match_says_what_would_have_traded_and_what_expires() {
+    use SelfTradePrevention::{ExpireBoth, ExpireMaker, ExpireTaker};
+    // Mode, what of the taker and of the maker expires, how the taker and the maker stand then.
+    for (mode, taker_ends, maker_ends) in [(ExpireTaker, 30, 0), (ExpireMaker, 0, 12), (ExpireBoth, 30, 12)] {
+        let mut venue = Venue::new();
+        let (own, other) = (venue.rich(), venue.rich());
+        venue.rest(sell(other, 1_000, 5));
+        let maker = venue.rest(sell(own, 1_001, 12));
+        let (taker, events) = venue.place(buy(own, 1_001, 35).preventing(mode));
+        assert_eq!(trades(&events), [(1_000, 5)], "{mode:?}: orders of others are met first");
+        let expected = PreventedMatch {
+            symbol: BTCUSDT,
+            id: PreventedMatchId::FIRST,
+            account: own,
+            taker_side: Side::Buy,
+            taker,
+            maker,
+            mode,
+            price: Price(1_001),
+            quantity: Quantity(12),
+            quote: Amount(12 * 1_001 * TICK_LOT),
+            taker_prevented: Quantity(taker_ends),
+            maker_prevented: Quantity(maker_ends),
+        };
+        assert_eq!(prevented(&events), [expected]);
+        let ended: Vec<_> = closed(&events).into_iter().filter(|(_, why)| *why == SelfTradePrevented).collect();
+        let due = [(maker, maker_ends), (taker, taker_ends)];
+        let due: Vec<_> =
+            due.into_iter().filter(|&(_, lots)| lots > 0).map(|(id, _)| (id, SelfTradePrevented)).collect();
+        assert_eq!(ended, due);
+        // The next one has the next number.
+        venue.rest(sell(own, 1_002, 1));
+        let (_, events) = venue.place(buy(own, 1_002, 1).preventing(ExpireTaker));
+        assert_eq!(prevented(&events)[0].id.number(), 2);
+    }
+}
+
+#[test]
+fn a_prevented_order_by_worth_counts_the_lots_that_it_could_still_have_had() {
+    let mut venue = Venue::new();
+    let own = venue.rich();
+    venue.rest(sell(own, 1_000, 12));
+    let order = market(own, Side::Buy, worth(7_500)).preventing(SelfTradePrevention::ExpireTaker);
+    let (_, events) = venue.place(order);
+    let PreventedMatch { quantity, taker_prevented, .. } = prevented(&events)[0];
+    assert_eq!((quantity, taker_prevented), (Quantity(7), Quantity(7)));
+}
+
+#[test]
+fn a_triggered_order_that_cannot_pay_says_so() {
+    let mut venue = Venue::new();
+    let (own, other) = (venue.trader(0, 1_200), venue.rich());
+    let waiting = venue.rest(stop(own, Side::Buy, OrderType::StopLoss, 1_000, 1));
+    venue.rest(sell(other, 1_000, 1));
+    venue.rest(sell(other, 1_200, 1));
+    let taker = venue.rich();
+    let (_, events) = venue.place(buy(taker, 1_000, 1));
+    assert!(closed(&events).contains(&(waiting, CloseReason::Unaffordable)), "1,100 are held: {events:?}");
+}
+
+/// What is in a log from before must give what it gave, to the last event.
+#[test]
+fn old_rules_publish_nothing_new() {
+    let told = |rules| {
+        let mut venue = Venue::new();
+        venue.rules = rules;
+        let (own, other) = (venue.trader(20, 2_000), venue.rich());
+        venue.rest(sell(own, 1_000, 5));
+        let mut all = venue.place(buy(own, 1_000, 1).preventing(SelfTradePrevention::ExpireBoth)).1;
+        for order in [
+            // Too dear; would trade at once; would trigger at once.
+            buy(own, 1_000, 500),
+            sell(own, 1_000, 1).maker_only(),
+            stop(own, Side::Sell, OrderType::StopLoss, 1_000, 1),
+        ] {
+            venue.rest(buy(other, 1_000, 1));
+            venue.place(sell(other, 1_000, 1));
+            venue.rest(buy(other, 1_000, 1));
+            let events = venue.apply(Body::Place(order.named("refused")));
+            assert!(matches!(answer(&events), Answer::Refused(_)), "{events:?}");
+            all.extend(events);
+        }
+        all
+    };
+    let is_new = |event: &Event| matches!(event, Event::MatchPrevented(_) | Event::OrderRefused { .. });
+    assert_eq!(told(Rules::V1).iter().filter(|event| is_new(event)).count(), 0);
+    let mut new = told(Rules::V2);
+    assert_eq!(new.iter().filter(|event| is_new(event)).count(), 4);
+    new.retain(|event| !is_new(event));
+    assert_eq!(new, told(Rules::V1), "nothing else is different");
+}
+
+#[test]
+fn a_mode_that_the_market_does_not_allow_is_refused() {
+    use SelfTradePrevention::{ExpireBoth, ExpireMaker, ExpireTaker, None as Free};
+    let mut venue = Venue::new();
+    let own = venue.rich();
+    let rules = SelfTradeRules::new_checked(ExpireTaker, [ExpireTaker, ExpireMaker]);
+    let change = ChangeMarket { symbol: BTCUSDT, filters: None, fees: None, status: None, self_trade: rules };
+    venue.apply(Body::ChangeMarket(Box::new(change)));
+    for refused in [Free, ExpireBoth] {
+        assert_eq!(venue.refused(sell(own, 1_000, 1).preventing(refused)), Refusal::SelfTradeMode, "{refused:?}");
+    }
+    venue.rest(sell(own, 1_000, 1).preventing(ExpireMaker));
+    assert_eq!(SelfTradeRules::new_checked(Free, [ExpireTaker]), None, "the default is one of the allowed modes");
 }

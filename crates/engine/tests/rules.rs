@@ -284,7 +284,7 @@ fn what_does_not_exist_is_named() {
             assert_eq!(*answer(&venue.apply(body)), Answer::Refused(refusal));
         }
     }
-    let change = ChangeMarket { symbol: nowhere, filters: None, fees: None, status: None };
+    let change = ChangeMarket { symbol: nowhere, filters: None, fees: None, status: None, self_trade: None };
     let events = venue.apply(Body::ChangeMarket(Box::new(change)));
     assert_eq!(*answer(&events), Answer::Refused(Refusal::UnknownSymbol));
 }

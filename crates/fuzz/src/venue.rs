@@ -145,6 +145,7 @@ pub fn commands() -> Vec<Body> {
             },
             fees: Fees { maker: rate("0.001"), taker: rate("0.002") },
             status: MarketStatus::Trading,
+            self_trade: crossbook_types::SelfTradeRules::ALL,
         };
         bodies.push(Body::ListMarket(Box::new(ListMarket { description })));
     }

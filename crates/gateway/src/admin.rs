@@ -7,6 +7,7 @@ pub mod front;
 mod listing;
 mod market;
 mod request;
+mod venue;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -20,7 +21,7 @@ use crossbook_engine::{Answer, Refusal};
 use crossbook_node::cluster::gate::LaneState;
 use crossbook_node::embedded::AuditReport;
 use crossbook_store::{Activity, History, Status};
-use crossbook_types::{AccountId, Amount, ApiKeyId, AssetId};
+use crossbook_types::{AccountId, Amount, ApiKeyId, Asset, AssetId};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -28,7 +29,7 @@ use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::app::{App, not_taken};
+use crate::app::{App, Reply, not_taken};
 use crate::auth;
 use crate::board::Standing;
 use crate::entrance::Subject;
@@ -39,7 +40,7 @@ use crate::rest::respond;
 use crate::secret::{KEY_CHARACTERS, random_text};
 use crate::server::{self, Service};
 use crate::time_unit::TimeUnit;
-use request::{NewAccount, NewAsset, NewKey, NewTransfer, read};
+use request::{NewAccount, NewAsset, NewKey, NewTransfer, Number, read};
 
 /// Gives what `/readyz` says of a part of the venue that the gateway does not know.
 pub type Detail = Box<dyn Fn() -> Value + Send + Sync>;
@@ -91,6 +92,8 @@ impl Admin {
             (&Method::DELETE, ["accounts", id, "api-keys", key]) => self.revoke_key(id, key).await,
             (&Method::POST, ["accounts", id, "deposits"]) => self.transfer(id, &body, 1).await,
             (&Method::POST, ["accounts", id, "withdrawals"]) => self.transfer(id, &body, -1).await,
+            (&Method::GET, ["venue", "balances"]) => venue::balances(&self.app).await,
+            (&Method::POST, ["venue", "withdrawals"]) => venue::withdraw(&self.app, &body).await,
             (&Method::GET, ["audit"]) => self.audit().await,
             _ => Err(not_found("There is no such operation; docs/admin-api.md has them all.")),
         }
@@ -208,13 +211,7 @@ impl Admin {
         let NewTransfer { asset, amount, transfer_id } = read(body)?;
         let listed = self.app.board.registry().asset_named(asset.as_str()).copied();
         let asset = listed.ok_or_else(|| not_found("There is no such asset; list it first."))?;
-        let units = amount
-            .decimal("amount")?
-            .rescale(asset.decimals)
-            .filter(|units| (1..=Amount::MAX.0).contains(units))
-            .ok_or_else(|| {
-                invalid(format!("amount must be above zero, with at most {} digits after the point.", asset.decimals))
-            })?;
+        let units = amount_above_zero(&amount, &asset)?.0;
         let request = TransferRequest { account, asset: asset.id, amount: Amount(sign * units), transfer: transfer_id };
         match submit(&self.app, Body::Transfer(request)).await? {
             Answer::Transferred(done) => Ok(json!({
@@ -399,6 +396,11 @@ fn rank(activity: &Activity) -> u8 {
 
 /// Sends a command and tells a refusal from any other answer.
 async fn submit(app: &App, body: Body) -> Result<Answer, ApiError> {
+    submit_for_reply(app, body).await?.outcome.map_err(|_| ApiError::internal())
+}
+
+/// The same, with all that is known of what the command has done.
+async fn submit_for_reply(app: &App, body: Body) -> Result<Reply, ApiError> {
     let reply = app.submit(body, None).await?;
     match reply.outcome {
         Ok(Answer::Refused(refusal)) => Err(match refusal {
@@ -407,9 +409,17 @@ async fn submit(app: &App, body: Body) -> Result<Answer, ApiError> {
             }
             _ => invalid(refusal.to_string()),
         }),
-        Ok(answer) => Ok(answer),
+        Ok(_) => Ok(reply),
         Err(_) => Err(ApiError::internal()),
     }
+}
+
+/// An amount of an asset in its smallest unit.
+fn amount_above_zero(amount: &Number, asset: &Asset) -> Result<Amount, ApiError> {
+    let units = amount.decimal("amount")?.rescale(asset.decimals);
+    units.filter(|units| (1..=Amount::MAX.0).contains(units)).map(Amount).ok_or_else(|| {
+        invalid(format!("amount must be above zero, with at most {} digits after the point.", asset.decimals))
+    })
 }
 
 fn invalid(message: String) -> ApiError {

@@ -10,16 +10,17 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crossbook_engine::Event;
 use crossbook_engine::command::Body;
-use crossbook_engine::event::{Answer, Trade};
+use crossbook_engine::event::{Answer, OrderClosed, PreventedMatch, Trade};
 use crossbook_node::{NotTaken, Request};
 use crossbook_store::History;
-use crossbook_types::{AccountId, RequestNumber, SourceId, Timestamp};
-use crossbook_views::Order;
+use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, RequestNumber, SourceId, SymbolId, Timestamp};
+use crossbook_views::{Order, Views};
 use metrics::Counter;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
@@ -39,7 +40,7 @@ const ORDERS_BACK_FOR_MAKERS: u64 = 5;
 /// And when one trades for the first time as a taker.
 pub(crate) const ORDERS_BACK_FOR_TAKERS: u64 = 1;
 
-/// The outcome of a request, as its sender sees it.
+/// The outcome of a request, as its sender sees it: made of the events of its command, since the views may not keep what has ended.
 #[derive(Debug)]
 pub struct Reply {
     /// When the command was taken.
@@ -50,15 +51,58 @@ pub struct Reply {
     pub order: Option<Order>,
     /// The trades in which the placed order was the taker, in order.
     pub fills: Vec<Trade>,
-    /// The orders that a cancel of all orders ended, by number.
-    pub closed: Vec<Order>,
+    /// The matches of the placed order that self-trade prevention prevented, in order.
+    pub prevented: Vec<PreventedMatch>,
+    /// The market that was listed or changed, as it is after the command.
+    pub market: Option<Box<Market>>,
 }
 
 impl Reply {
+    /// An answer at that time, of which nothing else is known yet.
+    pub(crate) fn to(time: Timestamp, answer: Answer) -> Self {
+        Self { time, outcome: Ok(answer), order: None, fills: Vec::new(), prevented: Vec::new(), market: None }
+    }
+
     /// To a request that was not taken.
     #[must_use]
     pub fn not_taken(why: NotTaken) -> Self {
-        Self { time: now(), outcome: Err(why), order: None, fills: Vec::new(), closed: Vec::new() }
+        Self { time: now(), outcome: Err(why), order: None, fills: Vec::new(), prevented: Vec::new(), market: None }
+    }
+
+    /// The order that was placed or cancelled.
+    fn subject(&self) -> Option<(SymbolId, OrderId)> {
+        match &self.outcome {
+            Ok(Answer::Placed { symbol, order } | Answer::Canceled { symbol, order }) => Some((*symbol, *order)),
+            _ => None,
+        }
+    }
+
+    /// Whether it tells of the order that has ended.
+    pub(crate) fn is_about(&self, closed: &OrderClosed) -> bool {
+        self.subject() == Some((closed.symbol, closed.order))
+    }
+
+    /// Takes down what an event of the command means for it.
+    pub(crate) fn take_in(&mut self, event: &Event) {
+        match event {
+            Event::Traded(trade) if self.subject() == Some((trade.symbol, trade.taker.order)) => {
+                self.fills.push(*trade);
+            }
+            Event::MatchPrevented(prevented) if self.subject() == Some((prevented.symbol, prevented.taker)) => {
+                self.prevented.push(*prevented);
+            }
+            Event::MarketListed(market) | Event::MarketChanged(market) => self.market = Some(market.clone()),
+            _ => {}
+        }
+    }
+
+    /// Reads the order that is still open after the command; the views always keep open orders.
+    pub(crate) fn complete(&mut self, views: &Views) {
+        if self.order.is_none()
+            && let Some((symbol, order)) = self.subject()
+        {
+            self.order = views.market(symbol).and_then(|market| market.order(order)).cloned();
+        }
     }
 }
 
@@ -70,6 +114,10 @@ pub struct Pending {
     last: AtomicU64,
     waiting: Mutex<HashMap<RequestNumber, oneshot::Sender<Reply>>>,
     capacity: usize,
+    /// Orders that cancels of all orders have ended, by the name of the cancel, while somebody waits for them.
+    gathered: Mutex<HashMap<ClientOrderId, Vec<Order>>>,
+    /// How many cancels are gathered for.
+    gathering: AtomicUsize,
 }
 
 impl Pending {
@@ -82,6 +130,8 @@ impl Pending {
             last: AtomicU64::new(0),
             waiting: Mutex::default(),
             capacity,
+            gathered: Mutex::default(),
+            gathering: AtomicUsize::new(0),
         }
     }
 
@@ -135,6 +185,27 @@ impl Pending {
         self.len() == 0
     }
 
+    /// From now on, and until the result is dropped, the orders are gathered that a cancel of this name ends: one command may end them, or
+    /// several, one after the other. They are as many as the account has open in a market.
+    pub(crate) fn gather(&self, cancel_id: ClientOrderId) -> Gathering<'_> {
+        if self.gathered.lock().insert(cancel_id, Vec::new()).is_none() {
+            self.gathering.fetch_add(1, Ordering::Relaxed);
+        }
+        Gathering { pending: self, cancel_id }
+    }
+
+    /// Whether somebody waits for the orders that a cancel of this name ends.
+    pub(crate) fn gathers(&self, cancel_id: &ClientOrderId) -> bool {
+        self.gathering.load(Ordering::Relaxed) != 0 && self.gathered.lock().contains_key(cancel_id)
+    }
+
+    /// Adds an order that a cancel of this name has ended.
+    pub(crate) fn gather_one(&self, cancel_id: &ClientOrderId, order: &Order) {
+        if let Some(orders) = self.gathered.lock().get_mut(cancel_id) {
+            orders.push(order.clone());
+        }
+    }
+
     /// A new number, and where its reply will arrive; `None` if too many wait already.
     fn open(&self) -> Option<Ticket<'_>> {
         let (sender, receiver) = oneshot::channel();
@@ -145,6 +216,27 @@ impl Pending {
         let number = RequestNumber(self.last.fetch_add(1, Ordering::Relaxed) + 1);
         waiting.insert(number, sender);
         Some(Ticket { pending: self, number, receiver })
+    }
+}
+
+/// Orders that a cancel of all orders has ended so far. See [`Pending::gather`].
+pub(crate) struct Gathering<'a> {
+    pending: &'a Pending,
+    cancel_id: ClientOrderId,
+}
+
+impl Gathering<'_> {
+    /// The orders, in the order in which they ended.
+    pub(crate) fn take(&self) -> Vec<Order> {
+        self.pending.gathered.lock().get_mut(&self.cancel_id).map(std::mem::take).unwrap_or_default()
+    }
+}
+
+impl Drop for Gathering<'_> {
+    fn drop(&mut self) {
+        if self.pending.gathered.lock().remove(&self.cancel_id).is_some() {
+            self.pending.gathering.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 

@@ -301,6 +301,9 @@ impl ApiError {
             Refusal::CancelRestricted => Self::bad_request(-2011, "Order was not canceled due to cancel restrictions."),
             Refusal::MarketClosed(_) => Self::order_rejected("Market is closed."),
             Refusal::Filter(filter) => Self::filter(filter),
+            Refusal::SelfTradeMode => {
+                Self::bad_request(-1013, "This symbol does not allow the specified self-trade prevention mode.")
+            }
             Refusal::MalformedOrder => Self::bad_request(-1014, "Unsupported order combination."),
             Refusal::InsufficientBalance => {
                 Self::order_rejected("Account has insufficient balance for requested action.")

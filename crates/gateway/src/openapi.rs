@@ -184,6 +184,7 @@ fn answer(name: &str) -> Value {
         "ticker.price" => one_or_all(&["PriceTicker"]),
         "ticker.book" => one_or_all(&["BookTicker"]),
         "myTrades" => list("OwnTrade"),
+        "myPreventedMatches" => list("PreventedMatch"),
         "account.status" => reference("Account"),
         "system.status" => reference("SystemStatus"),
         "asset.tradeFee" => list("TradeFee"),

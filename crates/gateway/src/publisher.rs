@@ -14,8 +14,8 @@
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed, Party, Trade};
-use crossbook_engine::{Answer, Cause, Event, Events, Routing};
+use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed, Party, PreventedMatch, Trade};
+use crossbook_engine::{Cause, Event, Events, Routing};
 use crossbook_node::{NotTaken, Outlet};
 use crossbook_types::{OrderId, OrderStatus, PartitionId, RequestNumber, SymbolId, SymbolName};
 use crossbook_views::{AggregateTrade, Balance, BookTicker, Order, PublicTrade, Views};
@@ -44,6 +44,8 @@ pub struct Publisher {
     notes: Notes,
     touched: Vec<Touched>,
     listed: Vec<(SymbolName, SymbolId)>,
+    /// The match of the running command that self-trade prevention prevented last.
+    prevented: Option<PreventedMatch>,
     replies: Vec<(RequestNumber, Reply)>,
 }
 
@@ -83,19 +85,27 @@ impl Publisher {
             notes: Notes::default(),
             touched: Vec::new(),
             listed: Vec::new(),
+            prevented: None,
             replies: Vec::new(),
         }
     }
 
     /// Folds one command.
     fn fold(&mut self, views: &mut Views, interest: &Interest, cause: Cause, events: &[Event]) {
+        let mut reply = self.reply_to(cause, events);
         for (at, event) in events.iter().enumerate() {
+            let mut ended = None;
             match event {
                 Event::Traded(Trade { symbol, .. }) | Event::DepthChanged(DepthChanged { symbol, .. }) => {
                     self.touch(views, interest.market(*symbol), *symbol);
                 }
                 // Each partition says so, since its trades may be folded before the registry's partition has listed the market here.
                 Event::MarketListed(market) => self.listed.push((market.symbol, market.id)),
+                Event::OrderClosed(closed) => {
+                    let reply = reply.as_mut().map(|(_, reply)| reply);
+                    ended = self.end(views, interest, cause, closed, reply);
+                }
+                Event::MatchPrevented(prevented) => self.prevented = Some(*prevented),
                 _ => {}
             }
             views.apply(cause, event);
@@ -112,20 +122,71 @@ impl Publisher {
                 }
             }
             self.note_public(interest, cause, event);
-            self.note_private(views, interest, cause, event, &events[at + 1..]);
+            match ended {
+                Some(order) => self.note_end(cause, event, order),
+                None => self.note_private(views, interest, cause, event, &events[at + 1..]),
+            }
+            if let Some((_, reply)) = &mut reply {
+                reply.take_in(event);
+            }
         }
         views.end_of_command(cause);
+        self.prevented = None;
         self.note_changes(views);
         self.notes.finish(cause.time, &mut self.batch.private);
+        if let Some((number, mut reply)) = reply {
+            reply.complete(views);
+            self.replies.push((number, reply));
+        }
+    }
+
+    /// A reply to the command, if it was sent from here and is answered now. What it says is filled in while its events are folded.
+    fn reply_to(&self, cause: Cause, events: &[Event]) -> Option<(RequestNumber, Reply)> {
+        let source = self.pending.source()?;
         // Behind the answer only changed balances follow, so it is soon found from the end.
         let answered = events.iter().rev().find_map(|event| match event {
             Event::Answered { source, number, answer } => Some((*source, *number, answer)),
             _ => None,
         });
-        if let Some((source, number, answer)) = answered
-            && Some(source) == self.pending.source()
-        {
-            self.replies.push((number, reply(views, cause, events, answer)));
+        let (_, number, answer) = answered.filter(|&(by, ..)| by == source)?;
+        Some((number, Reply::to(cause.time, answer.clone())))
+    }
+
+    /// The order that `closed` is about to end, as it will be then, for whoever is to learn of it: its owner, the sender of the command, or
+    /// who waits for the end of a cancel of all orders. The views may keep no ended orders, so it is made before they fold its end.
+    fn end(
+        &self,
+        views: &Views,
+        interest: &Interest,
+        cause: Cause,
+        closed: &OrderClosed,
+        reply: Option<&mut Reply>,
+    ) -> Option<Order> {
+        let heard = interest.account(closed.account);
+        let reply = reply.filter(|reply| reply.is_about(closed));
+        let gathered = match closed.reason {
+            CloseReason::Canceled { cancel_id } => Some(cancel_id).filter(|cancel_id| self.pending.gathers(cancel_id)),
+            _ => None,
+        };
+        if !heard && reply.is_none() && gathered.is_none() {
+            return None;
+        }
+        let order = views.closing(cause, closed)?;
+        if let Some(reply) = reply {
+            reply.order = Some(order.clone());
+        }
+        if let Some(cancel_id) = gathered {
+            self.pending.gather_one(&cancel_id, &order);
+        }
+        heard.then_some(order)
+    }
+
+    /// Takes down what the owner of an order is told of its end.
+    fn note_end(&mut self, cause: Cause, event: &Event, order: Order) {
+        let Event::OrderClosed(closed) = event else { return };
+        let prevented = self.prevented.filter(|prevented| prevented.symbol == closed.symbol);
+        if let Some(step) = Step::of_close(closed, prevented.as_ref()) {
+            self.notes.report(self.number(cause), cause.time, order, step);
         }
     }
 
@@ -195,10 +256,9 @@ impl Publisher {
                     }
                 }
             }
-            Event::OrderClosed(closed) if interest.account(closed.account) => {
-                if let Some(step) = Step::of_close(closed.reason) {
-                    self.report(views, cause, closed.symbol, closed.order, step);
-                }
+            Event::OrderRefused { order, reason } if interest.account(order.account) => {
+                let refused = Order::refused(order, cause.time);
+                self.notes.report(self.number(cause), cause.time, refused, Step::Refused(*reason));
             }
             Event::BalanceChanged { account, asset, free, held } if interest.account(*account) => {
                 self.notes.balance(*account, Balance { asset: *asset, free: *free, held: *held });
@@ -306,41 +366,14 @@ fn with_final_status(mut order: Order, later: &[Event]) -> Order {
     order
 }
 
-/// What the sender of a command is told: its answer, and what else it will want to say of it.
-fn reply(views: &Views, cause: Cause, events: &[Event], answer: &Answer) -> Reply {
-    let mut reply =
-        Reply { time: cause.time, outcome: Ok(answer.clone()), order: None, fills: Vec::new(), closed: Vec::new() };
-    match answer {
-        Answer::Placed { symbol, order: id } => {
-            reply.order = order(views, *symbol, *id);
-            reply.fills = events
-                .iter()
-                .filter_map(|event| match event {
-                    Event::Traded(trade) if trade.symbol == *symbol && trade.taker.order == *id => Some(*trade),
-                    _ => None,
-                })
-                .collect();
-        }
-        Answer::Canceled { symbol, order: id } => reply.order = order(views, *symbol, *id),
-        Answer::CanceledAll { symbol, .. } => {
-            reply.closed = events
-                .iter()
-                .filter_map(|event| match event {
-                    Event::OrderClosed(OrderClosed { order: id, reason: CloseReason::Canceled { .. }, .. }) => {
-                        order(views, *symbol, *id)
-                    }
-                    _ => None,
-                })
-                .collect();
-        }
-        _ => {}
-    }
-    reply
-}
-
 #[cfg(test)]
 mod tests {
-    use crossbook_types::{Sequence, Timestamp};
+    use crossbook_engine::command::Size;
+    use crossbook_engine::event::OrderPlaced;
+    use crossbook_types::{
+        AccountId, ClientOrderId, OrderType, Price, Quantity, SelfTradePrevention, Sequence, Side, TimeInForce,
+        Timestamp,
+    };
     use crossbook_views::Limits;
 
     use super::*;
@@ -364,5 +397,49 @@ mod tests {
         let mut member = hub.connect(ConnectionKind::Streams, [127, 0, 0, 1].into(), hub.budget.outbox(1_000, false));
         member.subscribe(Topic::parse("btcusdt@trade").unwrap(), "btcusdt@trade");
         assert!(hub.interest().market(market.id).any(Wanted::TRADES));
+    }
+
+    /// A cancel of very many orders may take several commands, of which the last is answered.
+    #[test]
+    fn the_orders_of_a_cancel_are_gathered_over_all_its_commands() {
+        let limits = Limits { closed_orders_per_account: 0, ..Limits::default() };
+        let board = Arc::new(Board::single(Views::new(limits)));
+        let pending = Arc::new(Pending::new(1));
+        let (feed, _waiting) = crossbeam_channel::bounded(10);
+        let hub = Arc::new(Hub::new());
+        let mut publisher = Publisher::new(PartitionId(0), &board, Arc::clone(&pending), hub, feed);
+        let market = btcusdt();
+        let (account, name) = (AccountId(1001), |text: &str| ClientOrderId::new_checked(text).unwrap());
+        let placed = |order| {
+            Event::OrderPlaced(OrderPlaced {
+                order: OrderId(order),
+                symbol: market.id,
+                account,
+                client_order_id: name(&format!("n{order}")),
+                side: Side::Buy,
+                order_type: OrderType::Limit,
+                time_in_force: TimeInForce::Gtc,
+                price: Some(Price(100)),
+                size: Size::Base(Quantity(1)),
+                stop_price: None,
+                self_trade_prevention: SelfTradePrevention::None,
+            })
+        };
+        let closed = |order, cancel_id: &str| {
+            let reason = CloseReason::Canceled { cancel_id: name(cancel_id) };
+            Event::OrderClosed(OrderClosed { symbol: market.id, order: OrderId(order), account, reason })
+        };
+        let cause = |sequence| Cause { sequence: Sequence(sequence), time: Timestamp(sequence) };
+        let gathering = pending.gather(name("all"));
+        let mut events = Events::new();
+        let listed = [market.base, market.quote].map(Event::AssetListed).into_iter();
+        events.tell(cause(1), listed.chain([Event::MarketListed(Box::new(market))]).chain((1..=5).map(placed)));
+        events.tell(cause(2), [closed(1, "all"), closed(2, "all")]);
+        events.tell(cause(3), [closed(3, "other"), closed(4, "all")]);
+        publisher.publish(&mut events);
+        let ids: Vec<_> = gathering.take().iter().map(|order| (order.order.0, order.status)).collect();
+        assert_eq!(ids, [1, 2, 4].map(|id| (id, OrderStatus::Canceled)));
+        drop(gathering);
+        assert!(!pending.gathers(&name("all")));
     }
 }

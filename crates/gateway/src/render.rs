@@ -11,5 +11,5 @@ pub use kept::{kept_book_ticker, kept_depth};
 pub use market::{
     aggregate_trade, average_price, book_ticker, candle, depth, mini_ticker, price_ticker, ticker, trade,
 };
-pub use order::{Detail, cancelled, order, own_trade, placed};
+pub use order::{Detail, cancelled, order, own_trade, placed, prevented_match};
 pub use venue::{RateLimits, account, commission_rates, exchange_info};

@@ -2,9 +2,10 @@
 //! takes the facts down as they happen ([`UserEvent`]); the text is written later, on the feed's thread, and only for accounts that
 //! somebody listens for.
 
-use crossbook_engine::event::{CloseReason, Trade};
+use crossbook_engine::event::{CloseReason, OrderClosed, PreventedMatch, Trade};
 use crossbook_types::{
-    AccountId, Amount, Asset, ClientOrderId, Market, OrderType, Price, Quantity, Side, TimeInForce, Timestamp, TradeId,
+    AccountId, Amount, Asset, ClientOrderId, Market, OrderId, PreventedMatchId, Price, Quantity, RejectReason, Side,
+    Timestamp, TradeId,
 };
 use crossbook_views::{Balance, Order};
 
@@ -58,8 +59,40 @@ pub enum Step {
     Canceled(ClientOrderId),
     /// It ended by its own terms.
     Expired,
-    /// It ended because it would have traded with another of its owner's.
-    Prevented,
+    /// It ended because it would have traded with another of its owner's. How is not known of what older programs published.
+    Prevented(Option<Prevention>),
+    /// It was refused.
+    Refused(RejectReason),
+}
+
+/// An order's part in a match that self-trade prevention prevented.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Prevention {
+    /// The match.
+    pub id: PreventedMatchId,
+    /// How much of the order expired because of it.
+    pub last: Quantity,
+    /// The other order.
+    pub counter_order: OrderId,
+    /// How much would have traded.
+    pub quantity: Quantity,
+    /// At which price.
+    pub price: Price,
+    /// Price x quantity.
+    pub quote: Amount,
+}
+
+impl Prevention {
+    /// The part of `order` in a match, if it has one.
+    fn of(prevented: &PreventedMatch, order: OrderId) -> Option<Self> {
+        let &PreventedMatch { id, taker, maker, quantity, price, quote, .. } = prevented;
+        let (last, counter_order) = match order {
+            _ if order == taker => (prevented.taker_prevented, maker),
+            _ if order == maker => (prevented.maker_prevented, taker),
+            _ => return None,
+        };
+        Some(Self { id, last, counter_order, quantity, price, quote })
+    }
 }
 
 /// An order's part in a trade.
@@ -90,14 +123,17 @@ impl Fill {
 }
 
 impl Step {
-    /// What an order's end is to its owner; `None` if the last trade has told it already.
+    /// What an order's end is to its owner; `None` if the last trade has told it already. `prevented` is the last match of the command
+    /// that self-trade prevention prevented.
     #[must_use]
-    pub fn of_close(reason: CloseReason) -> Option<Self> {
-        match reason {
+    pub fn of_close(closed: &OrderClosed, prevented: Option<&PreventedMatch>) -> Option<Self> {
+        match closed.reason {
             CloseReason::Filled => None,
             CloseReason::Canceled { cancel_id } => Some(Self::Canceled(cancel_id)),
-            CloseReason::Expired => Some(Self::Expired),
-            CloseReason::SelfTradePrevented => Some(Self::Prevented),
+            CloseReason::Expired | CloseReason::Unaffordable => Some(Self::Expired),
+            CloseReason::SelfTradePrevented => {
+                Some(Self::Prevented(prevented.and_then(|prevented| Prevention::of(prevented, closed.order))))
+            }
         }
     }
 
@@ -106,7 +142,9 @@ impl Step {
             Self::New => "NEW",
             Self::Trade(_) => "TRADE",
             Self::Canceled(_) => "CANCELED",
-            Self::Expired | Self::Prevented => "EXPIRED",
+            Self::Expired => "EXPIRED",
+            Self::Prevented(_) => "TRADE_PREVENTION",
+            Self::Refused(_) => "REJECTED",
         }
     }
 }
@@ -146,7 +184,8 @@ fn execution(report: &Report, unit: TimeUnit, market: &Market) -> String {
     o.name("f", order.time_in_force.as_str()).quantity("q", market, order.original_quantity());
     o.price("p", market, order.price.unwrap_or_default()).price("P", market, order.stop_price.unwrap_or_default());
     o.quantity("F", market, Quantity::ZERO).minus_one("g").name("C", original);
-    o.name("x", step.as_str()).name("X", order.status.as_str()).name("r", "NONE").number("i", order.order.0);
+    let reason = if let Step::Refused(reason) = step { reason.as_str() } else { "NONE" };
+    o.name("x", step.as_str()).name("X", order.status.as_str()).name("r", reason).number("i", order.order.0);
     match step {
         Step::Trade(fill) => {
             o.quantity("l", market, fill.quantity).quantity("z", market, order.executed);
@@ -164,28 +203,34 @@ fn execution(report: &Report, unit: TimeUnit, market: &Market) -> String {
         Step::Trade(fill) => (fill.maker, fill.quote, true),
         _ => (false, Amount::ZERO, false),
     };
-    o.number("I", *execution).flag("w", order.is_working()).flag("m", maker).flag("M", traded);
+    o.number("I", *execution).flag("w", order.is_working() && order.may_rest()).flag("m", maker).flag("M", traded);
     o.number("O", unit.of(order.placed)).amount("Z", &market.quote, order.executed_quote);
     o.amount("Y", &market.quote, last_quote).amount("Q", &market.quote, order.original_quote());
     if let Some(since) = order.working_since {
         o.number("W", unit.of(since));
     }
     o.name("V", order.self_trade_prevention.as_str());
-    if *step == Step::Expired {
-        o.name("eR", expiry_reason(order));
+    match step {
+        Step::Expired => {
+            if let Some(reason) = order.expiry {
+                o.name("eR", reason.as_str());
+            }
+        }
+        Step::Prevented(Some(prevention)) => write_prevention(&mut o, market, order, prevention),
+        _ => {}
     }
     o.close();
     text
 }
 
-/// The clients' word for why an order expired.
-fn expiry_reason(order: &Order) -> &'static str {
-    match (order.order_type, order.time_in_force) {
-        (OrderType::Market | OrderType::StopLoss | OrderType::TakeProfit, _) => "INSUFFICIENT_LIQUIDITY",
-        (_, TimeInForce::Ioc) => "UNFILLED_IOC_QUANTITY_EXPIRED",
-        (_, TimeInForce::Fok) => "UNFILLED_FOK_ORDER_EXPIRED",
-        (_, TimeInForce::Gtc) => "REJECTED",
-    }
+fn write_prevention(o: &mut Object<'_>, market: &Market, order: &Order, prevention: &Prevention) {
+    o.number("v", prevention.id.number());
+    let so_far = order.prevention.as_ref().map_or(Quantity::ZERO, |prevention| prevention.quantity);
+    o.quantity("A", market, so_far).quantity("B", market, prevention.last);
+    // Accounts here are in no trade groups, and both orders are in one market.
+    o.minus_one("u").number("U", prevention.counter_order.0).name("Cs", market.symbol.as_str());
+    o.quantity("pl", market, prevention.quantity).price("pL", market, prevention.price);
+    o.amount("pY", &market.quote, prevention.quote);
 }
 
 fn position(time: Timestamp, unit: TimeUnit, balances: &[Balance], names: &impl Names) -> String {

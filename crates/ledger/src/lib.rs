@@ -307,6 +307,41 @@ impl Ledger {
         Ok((record, true))
     }
 
+    /// Pays out collected fees to the world outside, once per transfer id. The record is one of the venue's account for fees, with an amount
+    /// below zero. The second value tells whether it moved now.
+    ///
+    /// # Errors
+    /// When the amount is out of range or more than was collected, or the id was used for another payout.
+    pub fn pay_out_fees(
+        &mut self,
+        asset: AssetId,
+        amount: Amount,
+        transfer: TransferId,
+        time: Timestamp,
+    ) -> Result<(Transfer, bool), TransferError> {
+        let account = AccountId::FEES;
+        if let Some(known) = self.transfers.get(account, transfer) {
+            return if known.asset == asset && known.amount == amount.negated() {
+                Ok((known.clone(), false))
+            } else {
+                Err(TransferError::Conflict)
+            };
+        }
+        if amount.is_zero() || amount.is_negative() || amount > Amount::MAX {
+            return Err(TransferError::Amount);
+        }
+        let at = self.venue.cover(asset);
+        if self.venue.fees[at] < amount {
+            return Err(TransferError::Insufficient);
+        }
+        // What was collected came in before, so this cannot leave more outside than there ever was.
+        self.venue.fees[at] = self.venue.fees[at].minus(amount);
+        self.venue.external[at] = self.venue.external[at].plus(amount);
+        let record = Transfer { account, asset, amount: amount.negated(), transfer, time };
+        self.transfers.record(record.clone());
+        Ok((record, true))
+    }
+
     /// Writes down a transfer that took place elsewhere, before the account moved here: what came in then stands in the clearing account
     /// until [`Ledger::move_in`] hands it out.
     ///
@@ -314,7 +349,7 @@ impl Ledger {
     /// When the account is unknown, or the transfer is known or cannot have been; nothing changes then.
     pub fn move_transfer_in(&mut self, transfer: Transfer) -> Result<(), MoveError> {
         let Transfer { account, asset, amount, transfer: id, .. } = transfer;
-        if !self.has(account) {
+        if account != AccountId::FEES && !self.has(account) {
             return Err(MoveError::UnknownAccount);
         }
         if self.transfers.get(account, id).is_some() {

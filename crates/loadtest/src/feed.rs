@@ -140,6 +140,7 @@ fn description([base, quote]: [Asset; 2]) -> market::Description {
         },
         fees: Fees { maker: rate, taker: rate },
         status: MarketStatus::Trading,
+        self_trade: crossbook_types::SelfTradeRules::ALL,
     }
 }
 

@@ -62,6 +62,7 @@ struct Book {
     orders: Vec<Order>,
     placed: u64,
     traded: u64,
+    prevented: u64,
     updates: u64,
     clock: u64,
     last: Option<u64>,
@@ -177,6 +178,7 @@ impl Model {
             orders: Vec::new(),
             placed: 0,
             traded: 0,
+            prevented: 0,
             updates: 0,
             clock: 0,
             last: None,
@@ -220,6 +222,7 @@ impl Model {
                 description.status = request.status.unwrap_or(description.status);
                 description.fees = request.fees.unwrap_or(description.fees);
                 description.filters = request.filters.unwrap_or(description.filters);
+                description.self_trade = request.self_trade.unwrap_or(description.self_trade);
                 book.market = match Market::new_checked(description) {
                     Ok(market) => market,
                     Err(error) => break 'change Err(Refusal::Market(error)),

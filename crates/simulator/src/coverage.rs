@@ -59,6 +59,8 @@ impl Coverage {
             Body::CancelAll(_) => "command CancelAll",
             Body::Peer(_) => "command Peer",
             Body::MoveIn(_) => "command MoveIn",
+            Body::ReportVenue { .. } => "command ReportVenue",
+            Body::PayOutFees(_) => "command PayOutFees",
         });
     }
 
@@ -72,11 +74,14 @@ impl Coverage {
             }
             Event::OrderTriggered { .. } => self.count("triggered"),
             Event::Traded(_) => self.count("traded"),
+            Event::MatchPrevented(_) => self.count("match prevented"),
+            Event::FeesPaidOut(_) => self.count("fees paid out"),
             Event::OrderClosed(closed) => self.count(match closed.reason {
                 CloseReason::Filled => "closed Filled",
                 CloseReason::Canceled { .. } => "closed Canceled",
                 CloseReason::Expired => "closed Expired",
                 CloseReason::SelfTradePrevented => "closed SelfTradePrevented",
+                CloseReason::Unaffordable => "closed Unaffordable",
             }),
             Event::Answered { answer: Answer::Refused(refusal), .. } => self.count(&format!("refused {refusal:?}")),
             _ => {}

@@ -5,14 +5,14 @@
 
 use crossbook_engine::Body;
 use crossbook_engine::command::{
-    CancelAll, CancelOrder, ChangeMarket, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, RevokeApiKey,
-    Size, Target, TransferRequest,
+    CancelAll, CancelOrder, ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount,
+    RevokeApiKey, Size, Target, TransferRequest,
 };
 use crossbook_engine::registry::{Credential, LABEL_BYTES_MAX, Permissions};
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees,
-    Filters, MarketStatus, OrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId, SymbolName,
-    TimeInForce, TransferId, market,
+    Filters, MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, SelfTradePrevention, SelfTradeRules, Side,
+    SymbolId, SymbolName, TimeInForce, TransferId, market,
 };
 
 use crate::dice::Dice;
@@ -86,6 +86,7 @@ fn description(n: usize) -> market::Description {
         filters: filters(),
         fees: fees("0.001", "0.01234567"),
         status: MarketStatus::Trading,
+        self_trade: crossbook_types::SelfTradeRules::ALL,
     }
 }
 
@@ -121,8 +122,9 @@ pub struct Own {
 pub struct Workload {
     /// Place, cancel, cancel all, transfer.
     of_clients: [u64; 4],
-    /// Change a market, list an asset, list a market, open an account, issue a key, revoke a key.
-    of_operator: [u64; 6],
+    /// Change a market, list an asset, list a market, open an account, issue a key, revoke a key, pay fees out, have the venue's own accounts
+    /// reported.
+    of_operator: [u64; 8],
     /// As [`OrderType::ALL`].
     order_types: Vec<u64>,
     named: u64,
@@ -133,7 +135,7 @@ impl Workload {
     pub fn new(dice: &mut Dice) -> Self {
         Self {
             of_clients: [dice.between(60, 120), dice.between(3, 20), dice.between(1, 4), dice.between(3, 10)],
-            of_operator: [dice.between(5, 20), 1, 1, dice.between(1, 3), dice.between(1, 3), dice.between(1, 3)],
+            of_operator: [dice.between(5, 20), 1, 1, dice.between(1, 3), dice.between(1, 3), dice.between(1, 3), 3, 1],
             order_types: OrderType::ALL.iter().map(|_| dice.between(1, 10)).collect(),
             named: 0,
         }
@@ -173,8 +175,19 @@ impl Workload {
                 credential: Credential::Hmac { sealed: vec![7; 32] },
                 allowed_ips: Vec::new(),
             })),
-            _ => Body::RevokeApiKey(RevokeApiKey { account, key: key(dice) }),
+            5 => Body::RevokeApiKey(RevokeApiKey { account, key: key(dice) }),
+            6 => Body::PayOutFees(self.payout(dice)),
+            _ => Body::ReportVenue { partition: partition(dice) },
         }
+    }
+
+    fn payout(&mut self, dice: &mut Dice) -> FeePayout {
+        self.named += 1;
+        let back = if dice.one_in(6) { dice.below(self.named.min(4)) } else { 0 };
+        let known = u64::from(ASSETS) + u64::from(dice.one_in(8));
+        let asset = AssetId(dice.below(known) as u32);
+        let (partition, amount) = (partition(dice), Amount(i128::from(dice.below(30))));
+        FeePayout { partition, asset, amount, transfer: transfer_id(&format!("f{}", self.named - back)) }
     }
 
     /// A name for an order, mostly a new one.
@@ -232,6 +245,11 @@ impl Workload {
     }
 }
 
+/// A partition, which need not be there.
+fn partition(dice: &mut Dice) -> PartitionId {
+    PartitionId(dice.below(3) as u16)
+}
+
 fn symbol(dice: &mut Dice) -> SymbolId {
     SymbolId(if dice.one_in(100) { MARKETS } else { dice.below(u64::from(MARKETS)) as u32 })
 }
@@ -277,5 +295,14 @@ fn change(dice: &mut Dice) -> ChangeMarket {
         filters: dice.one_in(2).then(|| Filters { orders_max, algo_orders_max, ..filters() }),
         fees: dice.one_in(2).then(|| fees(dice.pick(&RATES), dice.pick(&RATES))),
         status: Some(status),
+        self_trade: dice.one_in(4).then(|| self_trade(dice)),
     }
+}
+
+/// Mostly every mode; now and then all but one.
+fn self_trade(dice: &mut Dice) -> SelfTradeRules {
+    let refused = dice.pick(SelfTradePrevention::ALL);
+    let default = dice.pick(SelfTradePrevention::ALL);
+    let allowed = SelfTradePrevention::ALL.iter().copied().filter(|&mode| mode != refused);
+    SelfTradeRules::new_checked(default, allowed).unwrap_or(SelfTradeRules::ALL)
 }

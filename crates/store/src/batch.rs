@@ -15,7 +15,7 @@ use crossbook_types::{
     AccountId, Amount, Asset, AssetId, Decimal, FeeRate, Market, OrderId, PartitionId, Price, Quantity, Sequence,
     SymbolId, Timestamp, TradeId, TransferId,
 };
-use crossbook_views::{AggregateTradeId, Balance, Candle, Interval, Order};
+use crossbook_views::{AggregateTradeId, Balance, Candle, Interval, Order, Prevented};
 
 use crate::schema::{self, Table};
 
@@ -107,6 +107,8 @@ pub struct Batch {
     pub(crate) ledger_entries: Vec<(Place, LedgerEntry)>,
     pub(crate) transfers: Vec<(Transfer, Sequence)>,
     pub(crate) candles: BTreeMap<(SymbolId, Interval, Timestamp), Candle>,
+    pub(crate) prevented: Vec<Prevented>,
+    pub(crate) payouts: Vec<(Transfer, Sequence)>,
 }
 
 impl Batch {
@@ -128,6 +130,8 @@ impl Batch {
             ledger_entries: Vec::new(),
             transfers: Vec::new(),
             candles: BTreeMap::new(),
+            prevented: Vec::new(),
+            payouts: Vec::new(),
         }
     }
 
@@ -150,6 +154,8 @@ impl Batch {
             + self.ledger_entries.len()
             + self.transfers.len()
             + self.candles.len()
+            + self.prevented.len()
+            + self.payouts.len()
     }
 
     /// Whether it stands for no command.
@@ -179,6 +185,8 @@ impl Batch {
             ),
             (&schema::TRANSFERS, self.transfers.iter().map(transfer).collect()),
             (&schema::CANDLES, self.candles.iter().map(candle).collect()),
+            (&schema::PREVENTED_MATCHES, self.prevented.iter().map(prevented).collect()),
+            (&schema::FEE_PAYOUTS, self.payouts.iter().map(|row| payout(self.partition, row)).collect()),
         ];
         tables.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
     }
@@ -281,6 +289,9 @@ fn order(order: &Order) -> Vec<Value> {
         integer(order.updated.0),
         maybe_integer(order.working_since.map(|time| time.0)),
         order.cancel_id.map_or(Value::Null, |name| text(name.as_str())),
+        order.expiry.map_or(Value::Null, |reason| word(reason.as_str())),
+        maybe_integer(order.prevention.as_ref().map(|prevention| prevention.quantity.0)),
+        maybe_integer(order.prevention.as_ref().map(|prevention| prevention.id.number())),
     ]
 }
 
@@ -355,6 +366,35 @@ fn transfer((transfer, sequence): &(Transfer, Sequence)) -> Vec<Value> {
         text(transfer.transfer.as_str()),
         integer(transfer.asset.0.into()),
         amount(transfer.amount),
+        integer(transfer.time.0),
+        integer(sequence.0),
+    ]
+}
+
+fn prevented(Prevented { prevented, time }: &Prevented) -> Vec<Value> {
+    vec![
+        integer(prevented.symbol.0.into()),
+        integer(prevented.id.number()),
+        integer(prevented.account.0),
+        integer(time.0),
+        word(prevented.taker_side.as_str()),
+        integer(prevented.taker.0),
+        integer(prevented.maker.0),
+        word(prevented.mode.as_str()),
+        integer(prevented.price.0),
+        integer(prevented.quantity.0),
+        amount(prevented.quote),
+        integer(prevented.taker_prevented.0),
+        integer(prevented.maker_prevented.0),
+    ]
+}
+
+fn payout(partition: PartitionId, (transfer, sequence): &(Transfer, Sequence)) -> Vec<Value> {
+    vec![
+        integer(partition.0.into()),
+        text(transfer.transfer.as_str()),
+        integer(transfer.asset.0.into()),
+        amount(transfer.amount.negated()),
         integer(transfer.time.0),
         integer(sequence.0),
     ]

@@ -27,10 +27,13 @@ pub(crate) async fn clear(
     partition: PartitionId,
 ) -> Result<(), Error> {
     let mut clearing = Clearing { database, connection, removed: 0 };
-    clearing.delete(&schema::LEDGER_ENTRIES, "partition_id = ?", &[partition.0.into()]).await?;
+    for table in [&schema::LEDGER_ENTRIES, &schema::FEE_PAYOUTS] {
+        clearing.delete(table, "partition_id = ?", &[partition.0.into()]).await?;
+    }
     let limit = database.options().query_timeout();
     let names = within(limit, market_names(clearing.connection)).await?;
-    for table in [&schema::ORDER_EVENTS, &schema::ORDERS, &schema::TRADES, &schema::CANDLES] {
+    for table in [&schema::ORDER_EVENTS, &schema::ORDERS, &schema::TRADES, &schema::CANDLES, &schema::PREVENTED_MATCHES]
+    {
         // A step along the key for each market, however many rows it has.
         let mut next = clearing.first(table, "symbol_id", -1).await?;
         while let Some(symbol) = next {

@@ -36,6 +36,7 @@ const TEXTS: &[&str] = &[
     "time_in_force",
     "self_trade_prevention",
     "cancel_id",
+    "expiry_reason",
     "kind",
     "taker_side",
     "transfer_id",

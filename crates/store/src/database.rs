@@ -22,12 +22,18 @@ use crate::schema::{PROJECTION, TABLES};
 const STATEMENTS_CACHED: usize = 300;
 
 /// The changes of the tables, oldest first: number, what it does, for SQLite, for MySQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 3] = [
     (
         1,
         "history",
         include_str!("../migrations/sqlite/0001_history.sql"),
         include_str!("../migrations/mysql/0001_history.sql"),
+    ),
+    (
+        2,
+        "prevention",
+        include_str!("../migrations/sqlite/0002_prevention.sql"),
+        include_str!("../migrations/mysql/0002_prevention.sql"),
     ),
     (
         3,
@@ -38,7 +44,10 @@ const MIGRATIONS: [(i64, &str, &str, &str); 2] = [
 ];
 
 /// Changes whose statements can be made once more where a crash left some of them made and some not.
-const REPEATABLE: [i64; 1] = [3];
+const REPEATABLE: [i64; 2] = [2, 3];
+
+/// Of these, those whose last statement cannot: it adds this column, so that the change is whole once the column is there.
+const ENDS_WITH_COLUMN: [(i64, &str, &str); 1] = [(2, "orders", "expiry_reason")];
 
 /// The version of the tables: the number of their last change.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
@@ -375,12 +384,28 @@ impl Database {
                 run(connection).await
             }
             Err(Error::Migration(MigrateError::Dirty(version))) if REPEATABLE.contains(&version) => {
-                let forget = format!("DELETE FROM {MIGRATIONS_TABLE} WHERE version = {version}");
-                within(limit, connection.execute(AssertSqlSafe(forget))).await?;
+                let mend = if self.is_whole(connection, version).await? {
+                    format!("UPDATE {MIGRATIONS_TABLE} SET success = TRUE WHERE version = {version}")
+                } else {
+                    format!("DELETE FROM {MIGRATIONS_TABLE} WHERE version = {version}")
+                };
+                within(limit, connection.execute(AssertSqlSafe(mend))).await?;
                 run(connection).await
             }
             done => done,
         }
+    }
+
+    /// Whether the last statement of a change was made, so that all were.
+    async fn is_whole(&self, connection: &mut AnyConnection, version: i64) -> Result<bool, Error> {
+        let Some((_, table, column)) = ENDS_WITH_COLUMN.iter().find(|(ends, ..)| *ends == version) else {
+            return Ok(false);
+        };
+        let statement = "SELECT COUNT(*) FROM information_schema.columns \
+                         WHERE table_schema = DATABASE() AND table_name = ? AND column_name = ?";
+        let query = sqlx::query_scalar(statement).bind(*table).bind(*column);
+        let found: i64 = within(self.options.query_timeout(), query.fetch_one(connection)).await?;
+        Ok(found > 0)
     }
 
     /// The tables in the database.

@@ -10,9 +10,12 @@ mod census;
 
 use std::sync::Arc;
 
-use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, PartitionId, SymbolId, Timestamp, TradeId};
+use crossbook_types::{
+    AccountId, ClientOrderId, Market, OrderId, PartitionId, PreventedMatchId, SymbolId, Timestamp, TradeId,
+};
 use crossbook_views::{
-    AggregateTrade, AggregateTradeId, Candle, Interval, Order, OwnTrade, PublicTrade, Window, keep_first, keep_last,
+    AggregateTrade, AggregateTradeId, Candle, Interval, Order, OwnTrade, Prevented, PublicTrade, Window, keep_first,
+    keep_last,
 };
 use futures_util::TryStreamExt as _;
 use sqlx::AssertSqlSafe;
@@ -23,7 +26,7 @@ use crate::database::{Database, Error, within};
 use crate::options::Dialect;
 use crate::progress::{Progress, Status};
 use crate::rows::Fields;
-use crate::schema::{CANDLES, ORDERS, TRADES};
+use crate::schema::{CANDLES, ORDERS, PREVENTED_MATCHES, TRADES};
 use crate::writer::bind;
 
 pub use census::{Counted, Holding};
@@ -124,19 +127,66 @@ impl History {
         rows.iter().map(|row| Fields(row).order()).collect()
     }
 
-    /// The orders of an account that were placed in a stretch of time, by number.
+    /// The orders of an account that ended in a stretch of time, by that time and their number.
     ///
     /// # Errors
     /// See [`History::order`].
-    pub async fn orders(&self, account: AccountId, symbol: SymbolId, window: Window) -> Result<Vec<Order>, Error> {
-        let by_account = self.along("orders", "orders_by_account");
-        let condition = "account_id = ? AND symbol_id = ? AND placed >= ? AND placed <= ?";
+    pub async fn ended_orders(
+        &self,
+        account: AccountId,
+        symbol: SymbolId,
+        window: Window,
+    ) -> Result<Vec<Order>, Error> {
+        let by_update = self.along("orders", "orders_by_update");
+        let condition = "account_id = ? AND symbol_id = ? AND updated >= ? AND updated <= ? \
+                         AND status NOT IN ('NEW', 'PARTIALLY_FILLED')";
         let (start, end, which) = bounds(window);
         let values = [account.0, symbol.0.into(), start, end];
         let rows = self
-            .list(&ORDERS.selection(), &by_account, condition, values, "placed, order_id", which, window.limit)
+            .list(&ORDERS.selection(), &by_update, condition, values, "updated, order_id", which, window.limit)
             .await?;
         rows.iter().map(|row| Fields(row).order()).collect()
+    }
+
+    /// A prevented match, whoever's it is.
+    ///
+    /// # Errors
+    /// See [`History::order`].
+    pub async fn prevented_match(&self, symbol: SymbolId, id: PreventedMatchId) -> Result<Option<Prevented>, Error> {
+        let condition = "symbol_id = ? AND prevented_match_id = ?";
+        let values = [symbol.0.into(), id.number()];
+        let rows = self.select(&PREVENTED_MATCHES.selection(), "prevented_matches", condition, values).await?;
+        rows.first().map(|row| Fields(row).prevented()).transpose()
+    }
+
+    /// The first `limit` prevented matches of an order of an account, from number `from` on.
+    ///
+    /// # Errors
+    /// See [`History::order`].
+    pub async fn prevented_matches(
+        &self,
+        account: AccountId,
+        symbol: SymbolId,
+        order: OrderId,
+        from: Option<PreventedMatchId>,
+        limit: usize,
+    ) -> Result<Vec<Prevented>, Error> {
+        let from = from.map_or(0, PreventedMatchId::number);
+        let mut found = Vec::new();
+        for (index, column) in [("prevented_by_taker", "taker_order_id"), ("prevented_by_maker", "maker_order_id")] {
+            let side = self.along("prevented_matches", index);
+            let condition = format!("symbol_id = ? AND {column} = ? AND account_id = ? AND prevented_match_id >= ?");
+            let values = [symbol.0.into(), order.0, account.0, from];
+            let selection = PREVENTED_MATCHES.selection();
+            let rows =
+                self.list(&selection, &side, &condition, values, "prevented_match_id", Which::First, limit).await?;
+            for row in &rows {
+                found.push(Fields(row).prevented()?);
+            }
+        }
+        found.sort_by_key(|prevented| prevented.prevented.id);
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// The first `limit` trades of an account from number `from` on. A trade of the account with itself is there twice, and both are

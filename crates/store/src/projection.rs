@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use crossbook_engine::event::{CloseReason, OrderClosed, Party, Trade};
 use crossbook_engine::{Cause, Event, Partition, Routing};
 use crossbook_types::{AccountId, Amount, AssetId, OrderId, PartitionId, Sequence, Side, SymbolId, Timestamp};
-use crossbook_views::{Balance, Interval, Limits, Offset, Views};
+use crossbook_views::{Balance, Interval, Limits, Offset, Prevented, Views};
 
 use crate::batch::{Batch, Fill, LedgerEntry, OrderEvent, Reason};
 
@@ -39,6 +39,7 @@ impl Projection {
             own_trades_per_account: 0,
             own_trades_per_market: 0,
             trades_per_market: 0,
+            prevented_matches_per_market: 0,
             aggregate_trades_per_market: 1,
             candles_per_interval: Limits::CANDLES_MIN,
         }
@@ -202,7 +203,7 @@ impl Projection {
                 let kind = match reason {
                     CloseReason::Filled => "FILLED",
                     CloseReason::Canceled { .. } => "CANCELED",
-                    CloseReason::Expired => "EXPIRED",
+                    CloseReason::Expired | CloseReason::Unaffordable => "EXPIRED",
                     CloseReason::SelfTradePrevented => "EXPIRED_IN_MATCH",
                 };
                 self.order_changed(cause, ordinal, *symbol, *order, kind, None);
@@ -222,8 +223,25 @@ impl Projection {
                     (AccountId::CLEARING, *asset, amount.negated(), Reason::Opening),
                 ],
             ),
+            Event::MatchPrevented(prevented) => self.batch.prevented.push(Prevented { prevented: *prevented, time }),
+            Event::FeesPaidOut(payout) => {
+                self.batch.payouts.push(((**payout).clone(), sequence));
+                let reason = Reason::Transfer(payout.transfer);
+                self.post(
+                    cause,
+                    ordinal,
+                    [
+                        (AccountId::FEES, payout.asset, payout.amount, reason.clone()),
+                        (AccountId::EXTERNAL, payout.asset, payout.amount.negated(), reason),
+                    ],
+                );
+            }
             Event::TransferMovedIn(transfer) => {
-                self.batch.transfers.push(((**transfer).clone(), sequence));
+                let rows = match transfer.account {
+                    AccountId::FEES => &mut self.batch.payouts,
+                    _ => &mut self.batch.transfers,
+                };
+                rows.push(((**transfer).clone(), sequence));
                 let reason = Reason::Transfer(transfer.transfer);
                 self.post(
                     cause,
@@ -236,8 +254,13 @@ impl Projection {
             }
             // Of a market that moved in, the tables know what has traded since.
             Event::MarketMovedIn(_) => {}
-            // Keys are secrets of the registry, depth is derived from orders, answers are between the venue and who asked.
-            Event::ApiKeyIssued(_) | Event::ApiKeyRevoked { .. } | Event::DepthChanged(_) | Event::Answered { .. } => {}
+            // Keys are secrets of the registry, depth is derived from orders, answers are between the venue and who asked, and so are
+            // orders that never were.
+            Event::ApiKeyIssued(_)
+            | Event::ApiKeyRevoked { .. }
+            | Event::DepthChanged(_)
+            | Event::OrderRefused { .. }
+            | Event::Answered { .. } => {}
         }
     }
 

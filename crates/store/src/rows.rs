@@ -2,11 +2,14 @@
 //! tables by hand must not change what clients are told unnoticed.
 
 use crossbook_engine::command::Size;
+use crossbook_engine::event::PreventedMatch;
 use crossbook_types::{
-    AccountId, Amount, ClientOrderId, Market, OrderId, OrderStatus, OrderType, Price, Quantity, SelfTradePrevention,
-    Side, SymbolId, TimeInForce, Timestamp, TradeId,
+    AccountId, Amount, ClientOrderId, ExpiryReason, Market, OrderId, OrderStatus, OrderType, PreventedMatchId, Price,
+    Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TradeId,
 };
-use crossbook_views::{AggregateTradeId, Candle, Interval, Offset, Order, OwnTrade, PublicTrade};
+use crossbook_views::{
+    AggregateTradeId, Candle, Interval, Offset, Order, OwnTrade, Prevented, Prevention, PublicTrade,
+};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
@@ -67,6 +70,23 @@ impl Fields<'_> {
             (None, Some(quote)) => Size::Quote(quote),
             _ => return Err(self.nonsense("quantity")),
         };
+        let order_type = self.name("order_type", OrderType::from_name)?;
+        let time_in_force = self.name("time_in_force", TimeInForce::from_name)?;
+        let status = self.name("status", OrderStatus::from_name)?;
+        let expiry = match self.maybe_text("expiry_reason")? {
+            Some(reason) => Some(ExpiryReason::from_name(&reason).ok_or_else(|| self.nonsense("expiry_reason"))?),
+            // Written before the tables had the column.
+            None if status == OrderStatus::Expired => Some(ExpiryReason::of_terms(order_type, time_in_force)),
+            None => None,
+        };
+        let prevention = match (self.maybe_number("prevented")?, self.maybe_number("prevented_match_id")?) {
+            (None, None) => None,
+            (Some(quantity), Some(id)) => {
+                let id = PreventedMatchId::new_checked(id).ok_or_else(|| self.nonsense("prevented_match_id"))?;
+                Some(Box::new(Prevention { quantity: Quantity(quantity), id }))
+            }
+            _ => return Err(self.nonsense("prevented")),
+        };
         Ok(Order {
             order: OrderId(self.number("order_id")?),
             symbol: self.symbol()?,
@@ -75,19 +95,21 @@ impl Fields<'_> {
                 .client_order_id("client_order_id")?
                 .ok_or_else(|| self.nonsense("client_order_id"))?,
             side: self.name("side", Side::from_name)?,
-            order_type: self.name("order_type", OrderType::from_name)?,
-            time_in_force: self.name("time_in_force", TimeInForce::from_name)?,
+            order_type,
+            time_in_force,
             price: self.maybe_number("price")?.map(Price),
             size,
             stop_price: self.maybe_number("stop_price")?.map(Price),
             self_trade_prevention: self.name("self_trade_prevention", SelfTradePrevention::from_name)?,
-            status: self.name("status", OrderStatus::from_name)?,
+            status,
             executed: Quantity(self.number("executed")?),
             executed_quote: self.amount("executed_quote")?,
             placed: Timestamp(self.number("placed")?),
             updated: Timestamp(self.number("updated")?),
             working_since: self.maybe_number("working_since")?.map(Timestamp),
             cancel_id: self.client_order_id("cancel_id")?,
+            expiry,
+            prevention,
         })
     }
 
@@ -122,6 +144,26 @@ impl Fields<'_> {
             maker,
             time: trade.time,
         })
+    }
+
+    /// A row of `prevented_matches`.
+    pub(crate) fn prevented(&self) -> Result<Prevented, Error> {
+        let id = PreventedMatchId::new_checked(self.number("prevented_match_id")?);
+        let prevented = PreventedMatch {
+            symbol: self.symbol()?,
+            id: id.ok_or_else(|| self.nonsense("prevented_match_id"))?,
+            account: AccountId(self.number("account_id")?),
+            taker_side: self.name("taker_side", Side::from_name)?,
+            taker: OrderId(self.number("taker_order_id")?),
+            maker: OrderId(self.number("maker_order_id")?),
+            mode: self.name("self_trade_prevention", SelfTradePrevention::from_name)?,
+            price: Price(self.number("price")?),
+            quantity: Quantity(self.number("quantity")?),
+            quote: self.amount("quote")?,
+            taker_prevented: Quantity(self.number("taker_prevented")?),
+            maker_prevented: Quantity(self.number("maker_prevented")?),
+        };
+        Ok(Prevented { prevented, time: Timestamp(self.number("time")?) })
     }
 
     /// A row of `candles`.

@@ -68,6 +68,9 @@ pub(crate) const ORDERS: Table = Table {
         "updated",
         "working_since",
         "cancel_id",
+        "expiry_reason",
+        "prevented",
+        "prevented_match_id",
     ],
     changes: true,
 };
@@ -141,6 +144,34 @@ pub(crate) const TRANSFERS: Table = Table {
     changes: false,
 };
 
+pub(crate) const PREVENTED_MATCHES: Table = Table {
+    name: "prevented_matches",
+    key: 2,
+    columns: &[
+        "symbol_id",
+        "prevented_match_id",
+        "account_id",
+        "time",
+        "taker_side",
+        "taker_order_id",
+        "maker_order_id",
+        "self_trade_prevention",
+        "price",
+        "quantity",
+        "quote",
+        "taker_prevented",
+        "maker_prevented",
+    ],
+    changes: false,
+};
+
+pub(crate) const FEE_PAYOUTS: Table = Table {
+    name: "fee_payouts",
+    key: 2,
+    columns: &["partition_id", "transfer_id", "asset_id", "amount", "time", "sequence"],
+    changes: false,
+};
+
 pub(crate) const CANDLES: Table = Table {
     name: "candles",
     key: 3,
@@ -164,7 +195,7 @@ pub(crate) const CANDLES: Table = Table {
 };
 
 /// All tables.
-pub(crate) const TABLES: [&Table; 11] = [
+pub(crate) const TABLES: [&Table; 13] = [
     &PROJECTION,
     &ASSETS,
     &MARKETS,
@@ -176,6 +207,8 @@ pub(crate) const TABLES: [&Table; 11] = [
     &LEDGER_ENTRIES,
     &TRANSFERS,
     &CANDLES,
+    &PREVENTED_MATCHES,
+    &FEE_PAYOUTS,
 ];
 
 /// Columns that hold amounts. They are read as text, since no database driver has 128-bit integers.

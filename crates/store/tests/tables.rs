@@ -305,6 +305,15 @@ async fn tables_that_were_left_half_made_are_made_anew_and_those_with_rows_are_n
     // A change that can be made again is, with rows or without.
     connection.execute("UPDATE crossbook_migrations SET success = 0 WHERE version = 3").await.unwrap();
     Writer::open(&empty.database, PARTITION).await.unwrap().close().await;
+    // One that ends with a column is whole if the column is there, and is made again if not.
+    connection.execute("UPDATE crossbook_migrations SET success = 0 WHERE version = 2").await.unwrap();
+    Writer::open(&empty.database, PARTITION).await.unwrap().close().await;
+    connection.execute("UPDATE crossbook_migrations SET success = 0 WHERE version = 2").await.unwrap();
+    let undo = "ALTER TABLE orders DROP KEY orders_by_update, DROP COLUMN expiry_reason, DROP COLUMN prevented, \
+                DROP COLUMN prevented_match_id";
+    connection.execute(undo).await.unwrap();
+    connection.execute("DROP TABLE fee_payouts").await.unwrap();
+    Writer::open(&empty.database, PARTITION).await.unwrap().close().await;
     connection.execute("UPDATE crossbook_migrations SET success = 0").await.unwrap();
     connection.execute("DROP TABLE candles").await.unwrap();
     fill(&empty.database, &venue.log, 100).await;

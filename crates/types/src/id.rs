@@ -1,6 +1,8 @@
 //! Identifiers and positions. Each is its own type, so that an order id can never be passed where a trade id is meant,
 //! nor a log position where a request number is.
 
+use std::num::NonZeroU64;
+
 use serde::{Deserialize, Serialize};
 
 macro_rules! identifier {
@@ -74,6 +76,46 @@ identifier! {
 identifier! {
     /// Microseconds since the Unix epoch, UTC. Time in the core is always a field of a command, never read from a clock.
     Timestamp(u64)
+}
+
+/// A match that self-trade prevention prevented; counts from 1 in each market.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+#[repr(transparent)]
+pub struct PreventedMatchId(NonZeroU64);
+
+impl PreventedMatchId {
+    /// The first of a market.
+    pub const FIRST: Self = Self(NonZeroU64::MIN);
+
+    /// The identifier of that number; `None` for 0, which none has.
+    #[must_use]
+    pub fn new_checked(number: u64) -> Option<Self> {
+        NonZeroU64::new(number).map(Self)
+    }
+
+    /// Its number.
+    #[must_use]
+    #[inline]
+    pub fn number(self) -> u64 {
+        self.0.get()
+    }
+
+    /// The identifier after this one.
+    ///
+    /// # Panics
+    /// When the numbers are used up, after 2^64 prevented matches in one market.
+    #[must_use]
+    #[inline]
+    pub fn next(self) -> Self {
+        Self(self.0.checked_add(1).expect("PreventedMatchId exhausted"))
+    }
+}
+
+impl std::fmt::Display for PreventedMatchId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 impl AccountId {

@@ -28,9 +28,13 @@ pub mod text;
 
 pub use decimal::Decimal;
 pub use id::{
-    AccountId, AssetId, HoldId, OrderId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp, TradeId,
+    AccountId, AssetId, HoldId, OrderId, PartitionId, PreventedMatchId, RequestNumber, Sequence, SourceId, SymbolId,
+    Timestamp, TradeId,
 };
 pub use market::{Asset, FeeRate, Fees, Filter, Filters, Market, MarketStatus};
 pub use number::{Amount, Price, Quantity};
-pub use order::{CancelRestriction, OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
+pub use order::{
+    CancelRestriction, ExpiryReason, OrderStatus, OrderType, RejectReason, SelfTradePrevention, SelfTradeRules, Side,
+    TimeInForce,
+};
 pub use text::{ApiKeyId, AssetName, ClientOrderId, SymbolName, TransferId};

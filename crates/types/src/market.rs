@@ -7,7 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::order::words;
-use crate::{Amount, AssetId, AssetName, Decimal, OrderType, Price, Quantity, Side, SymbolId, SymbolName};
+use crate::{
+    Amount, AssetId, AssetName, Decimal, OrderType, Price, Quantity, SelfTradeRules, Side, SymbolId, SymbolName,
+};
 
 /// An asset that accounts can hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -196,6 +198,8 @@ pub struct Market {
     pub fees: Fees,
     /// What clients may do now.
     pub status: MarketStatus,
+    /// What orders may ask for where they meet others of their account.
+    pub self_trade: SelfTradeRules,
     /// Smallest units of the base asset in one lot.
     base_per_lot: i128,
     /// Smallest units of the quote asset in one lot at a price of one tick.
@@ -217,6 +221,7 @@ pub struct Description {
     pub filters: Filters,
     pub fees: Fees,
     pub status: MarketStatus,
+    pub self_trade: SelfTradeRules,
 }
 
 impl Market {
@@ -225,7 +230,8 @@ impl Market {
     /// # Errors
     /// When some order that the filters allow would be worth a fraction of a smallest unit, or more than fits.
     pub fn new_checked(description: Description) -> Result<Self, Error> {
-        let Description { id, symbol, base, quote, tick_size, step_size, filters, fees, status } = description;
+        let Description { id, symbol, base, quote, tick_size, step_size, filters, fees, status, self_trade } =
+            description;
         if base.id == quote.id {
             return Err(Error::SameAsset);
         }
@@ -279,6 +285,7 @@ impl Market {
             filters,
             fees,
             status,
+            self_trade,
             base_per_lot,
             quote_per_tick_lot,
             largest,
@@ -297,7 +304,8 @@ impl Market {
         quote_per_tick_lot: i128,
         largest: (Price, Quantity),
     ) -> Self {
-        let Description { id, symbol, base, quote, tick_size, step_size, filters, fees, status } = description;
+        let Description { id, symbol, base, quote, tick_size, step_size, filters, fees, status, self_trade } =
+            description;
         Self {
             id,
             symbol,
@@ -308,6 +316,7 @@ impl Market {
             filters,
             fees,
             status,
+            self_trade,
             base_per_lot,
             quote_per_tick_lot,
             largest,
@@ -326,6 +335,12 @@ impl Market {
         Ok(market)
     }
 
+    /// The market with other rules for orders that meet others of their account.
+    #[must_use]
+    pub fn with_self_trade(self, self_trade: SelfTradeRules) -> Self {
+        Self { self_trade, ..self }
+    }
+
     /// Whether the largest order at the highest price is worth an amount that fits.
     fn check_largest(&self) -> Result<(), Error> {
         let (price, quantity) = (i128::from(self.largest.0.0), i128::from(self.largest.1.0));
@@ -338,8 +353,8 @@ impl Market {
     /// What the market is made of.
     #[must_use]
     pub fn description(&self) -> Description {
-        let &Self { id, symbol, base, quote, tick_size, step_size, filters, fees, status, .. } = self;
-        Description { id, symbol, base, quote, tick_size, step_size, filters, fees, status }
+        let &Self { id, symbol, base, quote, tick_size, step_size, filters, fees, status, self_trade, .. } = self;
+        Description { id, symbol, base, quote, tick_size, step_size, filters, fees, status, self_trade }
     }
 
     /// The worth of `quantity` in the base asset's smallest units.
@@ -497,6 +512,7 @@ pub(crate) mod tests {
             },
             fees: Fees::default(),
             status: MarketStatus::Trading,
+            self_trade: SelfTradeRules::ALL,
         }
     }
 

@@ -124,6 +124,80 @@ words! {
     }
 }
 
+impl SelfTradePrevention {
+    /// Whether the taker's rest expires when it meets an order of its own account.
+    #[must_use]
+    #[inline]
+    pub fn expires_taker(self) -> bool {
+        matches!(self, Self::ExpireTaker | Self::ExpireBoth)
+    }
+
+    /// Whether the resting order expires when it meets an order of its own account.
+    #[must_use]
+    #[inline]
+    pub fn expires_maker(self) -> bool {
+        matches!(self, Self::ExpireMaker | Self::ExpireBoth)
+    }
+
+    fn bit(self) -> u8 {
+        match self {
+            Self::None => 1,
+            Self::ExpireTaker => 2,
+            Self::ExpireMaker => 4,
+            Self::ExpireBoth => 8,
+        }
+    }
+}
+
+/// Which modes of self-trade prevention a market's orders may have, and which one those have that name none. The default is always
+/// one of the allowed ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SelfTradeRules {
+    default: SelfTradePrevention,
+    /// A bit for each mode.
+    allowed: u8,
+}
+
+impl SelfTradeRules {
+    /// Every mode is allowed, and orders that name none have none.
+    pub const ALL: Self = Self { default: SelfTradePrevention::None, allowed: 0b1111 };
+
+    /// These modes, and `default` for orders that name none; `None` if `default` is not among them.
+    #[must_use]
+    pub fn new_checked(
+        default: SelfTradePrevention,
+        allowed: impl IntoIterator<Item = SelfTradePrevention>,
+    ) -> Option<Self> {
+        let allowed = allowed.into_iter().fold(0, |bits, mode| bits | mode.bit());
+        let rules = Self { default, allowed };
+        rules.allows(default).then_some(rules)
+    }
+
+    /// The mode of orders that name none.
+    #[must_use]
+    pub fn default_mode(self) -> SelfTradePrevention {
+        self.default
+    }
+
+    /// Whether an order may have that mode.
+    #[must_use]
+    #[inline]
+    pub fn allows(self, mode: SelfTradePrevention) -> bool {
+        self.allowed & mode.bit() != 0
+    }
+
+    /// The modes that an order may have, in order of declaration.
+    pub fn allowed(self) -> impl Iterator<Item = SelfTradePrevention> {
+        SelfTradePrevention::ALL.iter().copied().filter(move |&mode| self.allows(mode))
+    }
+}
+
+impl Default for SelfTradeRules {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
 words! {
     /// What must be true of an order for its cancel to be wanted.
     CancelRestriction {
@@ -160,6 +234,45 @@ words! {
         Expired = "EXPIRED",
         /// Ended by self-trade prevention.
         ExpiredInMatch = "EXPIRED_IN_MATCH",
+    }
+}
+
+words! {
+    /// Why the matching engine refused an order, as far as its owner is sent a report of it.
+    RejectReason {
+        /// The account has too little of what the order pays.
+        InsufficientBalances = "INSUFFICIENT_BALANCES",
+        /// The stop price is reached already.
+        WouldTrigger = "STOP_PRICE_WOULD_TRIGGER_IMMEDIATELY",
+        /// A maker-only order would trade at once.
+        WouldMatch = "WOULD_MATCH_IMMEDIATELY",
+    }
+}
+
+words! {
+    /// Why an order expired.
+    ExpiryReason {
+        /// It was triggered, and could not be carried out: what was held for it did not suffice.
+        Rejected = "REJECTED",
+        /// The rest of an IOC order.
+        UnfilledIoc = "UNFILLED_IOC_QUANTITY_EXPIRED",
+        /// A FOK order that could not be filled whole.
+        UnfilledFok = "UNFILLED_FOK_ORDER_EXPIRED",
+        /// The book had too few orders for a market order.
+        InsufficientLiquidity = "INSUFFICIENT_LIQUIDITY",
+    }
+}
+
+impl ExpiryReason {
+    /// Why an order of these terms expires by its own terms.
+    #[must_use]
+    pub fn of_terms(order_type: OrderType, time_in_force: TimeInForce) -> Self {
+        match (order_type, time_in_force) {
+            (OrderType::Market | OrderType::StopLoss | OrderType::TakeProfit, _) => Self::InsufficientLiquidity,
+            (_, TimeInForce::Ioc) => Self::UnfilledIoc,
+            (_, TimeInForce::Fok) => Self::UnfilledFok,
+            (_, TimeInForce::Gtc) => Self::Rejected,
+        }
     }
 }
 

@@ -20,6 +20,7 @@ pub mod market;
 mod moving;
 pub mod order;
 mod own;
+pub mod prevented;
 pub mod registry;
 pub mod state;
 pub mod ticker;
@@ -32,7 +33,8 @@ pub use depth::{Depth, Level};
 pub use interval::{Interval, Offset};
 pub use limits::{Forgotten, Limits, Window, keep_first, keep_last};
 pub use market::MarketData;
-pub use order::{Order, OwnTrade};
+pub use order::{Order, OwnTrade, Prevention};
+pub use prevented::{Prevented, PreventedMatches};
 pub use registry::Registry;
 pub use state::{Error, State};
 pub use ticker::{AveragePrice, BookTicker, Ticker};
@@ -120,10 +122,27 @@ impl Views {
             }
             Event::MarketMovedIn(market) => self.market_mut(market.symbol).move_in(market),
             Event::OrderMovedIn(order) => self.market_mut(order.placed.symbol).move_order_in(order),
-            // What moved stands in the balances, what was answered in the other events.
-            Event::Transferred(_) | Event::TransferMovedIn(_) | Event::MoneyMovedIn { .. } | Event::Answered { .. } => {
+            Event::MatchPrevented(prevented) => {
+                let market = self.markets.get_mut(prevented.symbol.0 as usize);
+                market.expect("a market is listed before it trades").prevent(prevented, time, &self.limits);
             }
+            // What moved stands in the balances, what was answered in the other events; what was refused is nowhere.
+            Event::Transferred(_)
+            | Event::TransferMovedIn(_)
+            | Event::MoneyMovedIn { .. }
+            | Event::FeesPaidOut(_)
+            | Event::OrderRefused { .. }
+            | Event::Answered { .. } => {}
         }
+    }
+
+    /// An order that is about to end, as it will be when [`Views::apply`] has folded its end. So it is known even where no ended orders are
+    /// kept. `None` if there is no such open order.
+    #[must_use]
+    pub fn closing(&self, cause: Cause, closed: &OrderClosed) -> Option<Order> {
+        let mut order = self.market(closed.symbol)?.open_order(closed.order)?.clone();
+        order.close(closed.reason, cause.time);
+        Some(order)
     }
 
     /// Ends a command: call it after the last of its events, also if there were none.

@@ -1,7 +1,9 @@
 //! One market: its public data, and the orders and trades of the accounts in it.
 
 use crossbook_engine::Cause;
-use crossbook_engine::event::{CloseReason, DepthChanged, LastTrade, MarketMovedIn, OrderMovedIn, OrderPlaced, Trade};
+use crossbook_engine::event::{
+    CloseReason, DepthChanged, LastTrade, MarketMovedIn, OrderMovedIn, OrderPlaced, PreventedMatch, Trade,
+};
 use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, Price, Timestamp, TradeId};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +12,7 @@ use crate::depth::{Depth, DepthState};
 use crate::limits::{Forgotten, Limits, Window};
 use crate::order::{Order, OwnTrade};
 use crate::own::{Owned, OwnedState};
+use crate::prevented::PreventedMatches;
 use crate::state::Error;
 use crate::ticker::{AveragePrice, BookTicker, Ticker};
 use crate::trades::{AggregateTradeId, AggregateTrades, PublicTrade, Trades};
@@ -25,6 +28,7 @@ pub struct MarketData {
     candles: Candles,
     last: Option<PublicTrade>,
     owned: Owned,
+    prevented: PreventedMatches,
     coming: Coming,
 }
 
@@ -37,6 +41,7 @@ pub(crate) struct MarketState {
     candles: Candles,
     last: Option<PublicTrade>,
     owned: OwnedState,
+    prevented: PreventedMatches,
 }
 
 impl MarketData {
@@ -101,6 +106,17 @@ impl MarketData {
         self.owned.order(order)
     }
 
+    /// An order that has not ended; it may have traded whole already.
+    pub(crate) fn open_order(&self, order: OrderId) -> Option<&Order> {
+        self.owned.open_order(order)
+    }
+
+    /// Its recent prevented matches.
+    #[must_use]
+    pub fn prevented_matches(&self) -> &PreventedMatches {
+        &self.prevented
+    }
+
     /// All orders that are remembered, open and ended, in no order that means anything.
     pub fn all_orders(&self) -> impl Iterator<Item = &Order> {
         self.owned.all_orders()
@@ -123,14 +139,14 @@ impl MarketData {
         self.owned.orders_from(account, from, limit)
     }
 
-    /// The orders of an account that were placed in a stretch of time, open and ended, by number.
+    /// The orders of an account that were last updated in a stretch of time, open and ended, by that time and their number.
     #[must_use]
     pub fn orders(&self, account: AccountId, window: Window) -> Vec<&Order> {
         self.owned.orders(account, window)
     }
 
-    /// The highest number, and the latest time of placing, of the account's orders that memory no longer holds, if any.
-    /// Orders are dropped in the order in which they ended, so some older ones may still be here.
+    /// The highest number, and the latest time of placing, of the account's orders that memory no longer holds, if any. Orders are
+    /// dropped in the order in which they ended: some with lower numbers may still be here, but none that ended before those that were dropped.
     #[must_use]
     pub fn forgotten_orders(&self, account: AccountId) -> Option<Forgotten<OrderId>> {
         self.owned.forgotten_orders(account)
@@ -177,6 +193,7 @@ impl MarketData {
             candles: Candles::default(),
             last: None,
             owned: Owned::default(),
+            prevented: PreventedMatches::default(),
             coming: Coming::default(),
         }
     }
@@ -242,6 +259,11 @@ impl MarketData {
         self.last = Some(PublicTrade::of(trade, time));
     }
 
+    pub(crate) fn prevent(&mut self, prevented: &PreventedMatch, time: Timestamp, limits: &Limits) {
+        self.owned.prevent(prevented, time);
+        self.prevented.record(*prevented, time, limits.prevented_matches_per_market);
+    }
+
     pub(crate) fn change_depth(&mut self, change: &DepthChanged) {
         self.depth.apply(change);
     }
@@ -259,11 +281,12 @@ impl MarketData {
             candles: self.candles.clone(),
             last: self.last,
             owned: self.owned.state(),
+            prevented: self.prevented.clone(),
         }
     }
 
     pub(crate) fn restore(market: Market, state: MarketState, limits: &Limits) -> Result<Self, Error> {
-        let MarketState { depth, trades, aggregate_trades, candles, last, owned } = state;
+        let MarketState { depth, trades, aggregate_trades, candles, last, owned, prevented } = state;
         if owned.orders().any(|order| order.symbol != market.id) {
             return Err(Error("an order of another market"));
         }
@@ -275,6 +298,7 @@ impl MarketData {
             candles: candles.restored(limits.candles_per_interval)?,
             last,
             owned: Owned::restore(owned, limits)?,
+            prevented: prevented.restored(limits.prevented_matches_per_market)?,
             coming: Coming::default(),
         })
     }

@@ -1,10 +1,10 @@
 //! An order as its owner sees it, from the moment it is accepted to long after it has ended.
 
-use crossbook_engine::command::Size;
+use crossbook_engine::command::{NewOrder, Size};
 use crossbook_engine::event::{CloseReason, OrderMovedIn, OrderPlaced, Trade};
 use crossbook_types::{
-    AccountId, Amount, AssetId, ClientOrderId, OrderId, OrderStatus, OrderType, Price, Quantity, SelfTradePrevention,
-    Side, SymbolId, TimeInForce, Timestamp, TradeId,
+    AccountId, Amount, AssetId, ClientOrderId, ExpiryReason, OrderId, OrderStatus, OrderType, PreventedMatchId, Price,
+    Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TradeId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +47,23 @@ pub struct Order {
     pub working_since: Option<Timestamp>,
     /// The client's name for the cancel that ended it.
     pub cancel_id: Option<ClientOrderId>,
+    /// Why it expired.
+    pub expiry: Option<ExpiryReason>,
+    /// What of it expired because it would have traded with another of its account. Rare, so it lies elsewhere.
+    pub prevention: Option<Box<Prevention>>,
 }
+
+/// What self-trade prevention did to an order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Prevention {
+    /// How much of the order expired.
+    pub quantity: Quantity,
+    /// The last match because of which some of it did.
+    pub id: PreventedMatchId,
+}
+
+/// With more, an order and what finds it would need a line of memory more.
+const _: () = assert!(size_of::<Order>() <= 240);
 
 impl Order {
     pub(crate) fn placed(placed: &OrderPlaced, time: Timestamp) -> Self {
@@ -71,6 +87,36 @@ impl Order {
             updated: time,
             working_since,
             cancel_id: None,
+            expiry: None,
+            prevention: None,
+        }
+    }
+
+    /// An order that was refused. It has no number: that is 0, which none has.
+    #[must_use]
+    pub fn refused(order: &NewOrder, time: Timestamp) -> Self {
+        let &NewOrder { account, symbol, client_order_id, side, order_type, time_in_force, .. } = order;
+        Self {
+            order: OrderId(0),
+            symbol,
+            account,
+            client_order_id,
+            side,
+            order_type,
+            time_in_force,
+            price: order.price,
+            size: order.size,
+            stop_price: order.stop_price,
+            self_trade_prevention: order.self_trade_prevention,
+            status: OrderStatus::Rejected,
+            executed: Quantity::ZERO,
+            executed_quote: Amount::ZERO,
+            placed: time,
+            updated: time,
+            working_since: None,
+            cancel_id: None,
+            expiry: None,
+            prevention: None,
         }
     }
 
@@ -123,6 +169,12 @@ impl Order {
         }
     }
 
+    /// Whether it may rest in the book, by its terms.
+    #[must_use]
+    pub fn may_rest(&self) -> bool {
+        self.order_type.has_limit_price() && self.time_in_force == TimeInForce::Gtc
+    }
+
     /// How much has not traded; nothing of an order by quote amount.
     #[must_use]
     pub fn remaining(&self) -> Quantity {
@@ -160,6 +212,13 @@ impl Order {
         }
     }
 
+    /// Folds that some of it does not trade with another of its account.
+    pub(crate) fn prevent(&mut self, id: PreventedMatchId, quantity: Quantity, time: Timestamp) {
+        let before = self.prevention.as_ref().map_or(Quantity::ZERO, |before| before.quantity);
+        self.prevention = Some(Box::new(Prevention { quantity: before.plus(quantity), id }));
+        self.updated = time;
+    }
+
     pub(crate) fn close(&mut self, reason: CloseReason, time: Timestamp) {
         self.updated = time;
         self.status = match reason {
@@ -172,7 +231,14 @@ impl Order {
                 self.cancel_id = Some(cancel_id);
                 OrderStatus::Canceled
             }
-            CloseReason::Expired => OrderStatus::Expired,
+            CloseReason::Expired => {
+                self.expiry = Some(ExpiryReason::of_terms(self.order_type, self.time_in_force));
+                OrderStatus::Expired
+            }
+            CloseReason::Unaffordable => {
+                self.expiry = Some(ExpiryReason::Rejected);
+                OrderStatus::Expired
+            }
             CloseReason::SelfTradePrevented => OrderStatus::ExpiredInMatch,
         };
     }

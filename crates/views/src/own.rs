@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
 use std::hint::black_box;
 
-use crossbook_engine::event::{CloseReason, OrderMovedIn, OrderPlaced, Party, Trade};
+use crossbook_engine::event::{CloseReason, OrderMovedIn, OrderPlaced, Party, PreventedMatch, Trade};
 use crossbook_types::{AccountId, AssetId, ClientOrderId, OrderId, Side, Timestamp, TradeId};
 use hashbrown::{HashMap, HashTable};
 use serde::{Deserialize, Serialize};
@@ -88,6 +88,11 @@ impl Owned {
         self.place_of(order).map(|at| &self.orders.get(at).order)
     }
 
+    /// An order that has not ended.
+    pub(crate) fn open_order(&self, order: OrderId) -> Option<&Order> {
+        self.by_number.get_open(order).map(|at| &self.orders.get(at).order)
+    }
+
     /// Where an order is kept.
     pub(crate) fn place_of(&self, order: OrderId) -> Option<u32> {
         self.by_number.get(order)
@@ -134,14 +139,23 @@ impl Owned {
 
     pub(crate) fn orders(&self, account: AccountId, window: Window) -> Vec<&Order> {
         let Some(own) = self.accounts.get(&account) else { return Vec::new() };
-        let orders = own.orders.iter().filter_map(|number| self.order(number));
         let (earliest, latest) = (window.start.unwrap_or_default(), window.end.unwrap_or(Timestamp(u64::MAX)));
-        if window.start.is_some() {
-            let within = orders.skip_while(|order| order.placed < earliest).take_while(|order| order.placed <= latest);
-            return within.take(window.limit).collect();
+        let within = |order: &&Order| (earliest..=latest).contains(&order.updated);
+        // Those that have ended stand in the order in which they did, which is that of their last updates.
+        let ended_at = |at: u32| self.orders.get(at).order.updated;
+        let from = partition_point(own.closed.len(), |at| ended_at(own.closed[at]) < earliest);
+        let to = partition_point(own.closed.len(), |at| ended_at(own.closed[at]) <= latest).max(from);
+        let (from, to) = match window.start {
+            Some(_) => (from, first_of_next(from, to, window.limit, |at| ended_at(own.closed[at]))),
+            None => (last_of_before(from, to, window.limit, |at| ended_at(own.closed[at])), to),
+        };
+        let ended = own.closed.range(from..to).map(|&at| &self.orders.get(at).order);
+        let mut found: Vec<&Order> = ended.chain(self.open_orders(account).filter(within)).collect();
+        found.sort_unstable_by_key(|order| (order.updated, order.order));
+        match window.start {
+            Some(_) => found.truncate(window.limit),
+            None => drop(found.drain(..found.len().saturating_sub(window.limit))),
         }
-        let mut found: Vec<_> = orders.rev().skip_while(|order| order.placed > latest).take(window.limit).collect();
-        found.reverse();
         found
     }
 
@@ -238,6 +252,17 @@ impl Owned {
     pub(crate) fn trigger(&mut self, order: OrderId, time: Timestamp) {
         let at = self.place_of(order).expect("an order that is triggered is known");
         self.orders.get_mut(at).order.trigger(time);
+    }
+
+    /// Folds what a prevented match does to its orders.
+    pub(crate) fn prevent(&mut self, prevented: &PreventedMatch, time: Timestamp) {
+        let &PreventedMatch { id, taker, maker, taker_prevented, maker_prevented, .. } = prevented;
+        for (order, quantity) in [(taker, taker_prevented), (maker, maker_prevented)] {
+            let at = self.place_of(order).expect("an order that would trade is known");
+            if !quantity.is_zero() {
+                self.orders.get_mut(at).order.prevent(id, quantity, time);
+            }
+        }
     }
 
     pub(crate) fn close(&mut self, order: OrderId, reason: CloseReason, time: Timestamp, limits: &Limits) {
@@ -408,4 +433,18 @@ impl Owned {
             }
         }
     }
+}
+
+/// Of the places `from..to`, sorted by time, where the first `limit` end, and with them all of the time of the last of these.
+fn first_of_next(from: usize, to: usize, limit: usize, time: impl Fn(usize) -> Timestamp) -> usize {
+    let end = from.saturating_add(limit).min(to);
+    let more = (end..to).take_while(|&at| end > from && time(at) == time(end - 1)).count();
+    end + more
+}
+
+/// Of the places `from..to`, sorted by time, where the last `limit` begin, and with them all of the time of the first of these.
+fn last_of_before(from: usize, to: usize, limit: usize, time: impl Fn(usize) -> Timestamp) -> usize {
+    let start = to.saturating_sub(limit).max(from);
+    let more = (from..start).rev().take_while(|&at| start < to && time(at) == time(start)).count();
+    start - more
 }

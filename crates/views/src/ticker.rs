@@ -229,6 +229,7 @@ mod tests {
             },
             fees: Fees::default(),
             status: MarketStatus::Trading,
+            self_trade: crossbook_types::SelfTradeRules::ALL,
         })
         .unwrap()
     }

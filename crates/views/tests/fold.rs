@@ -13,7 +13,7 @@ use crossbook_types::{
     AccountId, Amount, AssetId, OrderId, Price, Quantity, Sequence, Side, SymbolId, Timestamp, TradeId,
 };
 use crossbook_views::{
-    AggregateTradeId, Candle, CandleQuery, Interval, Limits, MarketData, Offset, OwnTrade, Views, Window,
+    AggregateTradeId, Candle, CandleQuery, Interval, Limits, MarketData, Offset, OwnTrade, Prevented, Views, Window,
 };
 use venue::{ACCOUNTS, Draw, MARKETS, Venue, everything};
 
@@ -34,6 +34,7 @@ fn tight() -> Limits {
         closed_orders_per_market: 50,
         own_trades_per_account: 15,
         own_trades_per_market: 40,
+        prevented_matches_per_market: 10,
         trades_per_market: 30,
         aggregate_trades_per_market: 10,
         candles_per_interval: 0,
@@ -330,7 +331,7 @@ fn orders_and_own_trades_are_found_in_every_way() {
                 })
                 .collect();
 
-            let all = data.orders(account, Window::last(usize::MAX));
+            let all = data.orders_from(account, OrderId(0), usize::MAX);
             assert_eq!(
                 all.iter().map(|order| order.order).collect::<Vec<_>>(),
                 placed.iter().map(|(_, p)| p.order).collect::<Vec<_>>()
@@ -382,15 +383,43 @@ fn orders_and_own_trades_are_found_in_every_way() {
             assert!(from.iter().all(|trade| trade.trade >= half));
             let from = data.orders_from(account, all[all.len() / 2].order, 10);
             assert_eq!(from, all[all.len() / 2..][..10]);
-            let window = Window { start: Some(all[5].placed), end: Some(all[30].placed), limit: 10 };
-            let expected: Vec<_> = all.iter().filter(|order| order.placed >= all[5].placed).take(10).copied().collect();
-            assert_eq!(data.orders(account, window), expected);
-            let window = Window { start: None, ..window };
-            let mut expected: Vec<_> =
-                all.iter().rev().filter(|order| order.placed <= all[30].placed).take(10).copied().collect();
-            expected.reverse();
-            assert_eq!(data.orders(account, window), expected);
+            let mut by_update = all.clone();
+            by_update.sort_by_key(|order| (order.updated, order.order));
+            assert_eq!(data.orders(account, Window::last(usize::MAX)), by_update);
+            let (start, end) = (by_update[5].updated, by_update[30].updated);
+            let window = Window { start: Some(start), end: Some(end), limit: 10 };
+            let within = by_update.iter().filter(|order| (start..=end).contains(&order.updated));
+            assert_eq!(data.orders(account, window), within.take(10).copied().collect::<Vec<_>>());
+            let until: Vec<_> = by_update.iter().filter(|order| order.updated <= end).copied().collect();
+            assert_eq!(data.orders(account, Window { start: None, ..window }), until[until.len() - 10..]);
         }
+        let prevented: Vec<_> = venue
+            .events()
+            .filter_map(|(cause, event)| match event {
+                Event::MatchPrevented(prevented) if prevented.symbol.0 == symbol => Some((cause.time, *prevented)),
+                _ => None,
+            })
+            .collect();
+        assert!(prevented.len() > 20);
+        let matches = data.prevented_matches();
+        for (time, prevented) in &prevented {
+            let kept = Prevented { prevented: *prevented, time: *time };
+            assert_eq!(matches.get(prevented.id), Some(&kept));
+            for (order, lots) in
+                [(prevented.taker, prevented.taker_prevented), (prevented.maker, prevented.maker_prevented)]
+            {
+                assert!(matches.of_order(prevented.account, order, None, usize::MAX).contains(&kept));
+                assert!(matches.of_order(AccountId(1), order, None, usize::MAX).is_empty(), "another's");
+                let from = matches.of_order(prevented.account, order, Some(prevented.id), 1);
+                assert_eq!(from, [kept]);
+                let prevention = data.order(order).unwrap().prevention.as_deref();
+                assert_eq!(
+                    prevention.filter(|prevention| prevention.id == prevented.id).map(|prevention| prevention.quantity),
+                    Some(lots).filter(|lots| !lots.is_zero())
+                );
+            }
+        }
+        assert_eq!(matches.forgotten(), None);
     }
     let everywhere: Vec<_> = accounts().flat_map(|account| views.open_orders(account)).collect();
     let by_market =
@@ -440,13 +469,30 @@ fn memory_is_bounded_and_says_what_it_dropped() {
         assert!(seen.len() < full.len() && seen[0].open_time > dropped);
         assert_eq!(seen[..], full[full.len() - seen.len()..]);
 
+        let (some, every) = (data.prevented_matches(), all.prevented_matches());
+        let dropped = some.forgotten().unwrap();
+        assert_eq!((some.get(dropped.id), some.get(dropped.id.next())), (None, every.get(dropped.id.next())));
+        assert_eq!(every.get(dropped.id).unwrap().time, dropped.settled);
+
         let (mut closed, mut trades) = (0, 0);
         for account in accounts() {
             let orders = data.orders(account, Window::last(usize::MAX));
             let ended = orders.iter().filter(|order| !order.status.is_open()).count();
             assert!(ended <= limits.closed_orders_per_account);
             assert!(data.open_orders(account).eq(all.open_orders(account)), "open orders are never dropped");
+            let shown = all.orders(account, Window::last(usize::MAX)).into_iter();
+            let shown: Vec<_> = shown.filter(|order| data.order(order.order).is_some()).collect();
+            assert_eq!(orders, shown);
+            for limit in [1, 7] {
+                let start = shown[shown.len() / 2].updated;
+                let window = Window { start: Some(start), end: None, limit };
+                let expected: Vec<_> =
+                    shown.iter().filter(|order| order.updated >= start).take(limit).copied().collect();
+                assert_eq!(data.orders(account, window), expected);
+                assert_eq!(data.orders(account, Window::last(limit)), shown[shown.len() - limit..]);
+            }
             let dropped = data.forgotten_orders(account).unwrap();
+            assert!(orders.iter().all(|order| order.status.is_open() || order.updated >= dropped.settled));
             for order in all.orders_from(account, dropped.id.next(), usize::MAX) {
                 assert_eq!(data.order(order.order), Some(order), "newer than what was dropped: still here");
             }

@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | 1 | |
 //! | 2 | a cancel has a restriction; a state knows of each order whether any of it has traded |
-//! | 3 | the [`Rules`] of a command: those of version 3 are [`Rules::V2`], those of versions 1 and 2 [`Rules::V1`] |
+//! | 3 | the [`Rules`] of a command: those of version 3 are [`Rules::V2`], those of versions 1 and 2 [`Rules::V1`]; prevented matches, refused orders and modes of self-trade prevention; the venue's own accounts |
 //!
 //! States need no decoder of an old version: what cannot be read is made again from the log. Inventories, which an export holds, do: see
 //! [`decode_export`].

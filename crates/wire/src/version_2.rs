@@ -8,8 +8,8 @@ pub(crate) mod moving;
 use crossbook_engine::{command, peer, registry};
 use crossbook_types::{
     self as types, AccountId, Amount, ApiKeyId, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate,
-    HoldId, MarketStatus, OrderId, OrderType, Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId,
-    SymbolId, SymbolName, TimeInForce, Timestamp, TransferId,
+    HoldId, MarketStatus, OrderId, OrderType, Price, Quantity, RequestNumber, SelfTradePrevention, SelfTradeRules,
+    Side, SourceId, SymbolId, SymbolName, TimeInForce, Timestamp, TransferId,
 };
 use serde::Deserialize;
 
@@ -75,7 +75,8 @@ frozen_structs! {
         symbol: SymbolId,
         filters: Option<Filters>,
         fees: Option<Fees>,
-        status: Option<MarketStatus>,
+        status: Option<MarketStatus>;
+        self_trade = None,
     }
 
     struct OpenAccount => command::OpenAccount { label: String }
@@ -182,7 +183,8 @@ frozen_structs! {
         step_size: Decimal,
         filters: Filters,
         fees: Fees,
-        status: MarketStatus,
+        status: MarketStatus;
+        self_trade = SelfTradeRules::ALL,
     }
 }
 

@@ -85,6 +85,10 @@ const WORDS: &[(&str, &str)] = &[
     ("views.closed_orders_per_market", "Ended orders of all accounts in one market."),
     ("views.own_trades_per_account", "Trades that one account took part in, in one market."),
     ("views.own_trades_per_market", "Trades kept for accounts, in one market; each counts once for both its sides."),
+    (
+        "views.prevented_matches_per_market",
+        "Matches in one market that self-trade prevention prevented, of all accounts; older ones are in the history.",
+    ),
     ("views.trades_per_market", "Public trades of one market."),
     ("views.aggregate_trades_per_market", "Aggregate trades of one market."),
     ("views.candles_per_interval", "Candles of each interval of one market; at least a day of minutes is always kept."),

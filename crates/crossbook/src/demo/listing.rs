@@ -154,6 +154,7 @@ pub fn describe(listing: &Listing, base: Asset, quote: Asset) -> Result<market::
         },
         fees: Fees { maker: rate, taker: rate },
         status: MarketStatus::Trading,
+        self_trade: crossbook_types::SelfTradeRules::ALL,
     })
 }
 

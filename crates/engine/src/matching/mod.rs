@@ -16,7 +16,8 @@ pub use state::Inconsistent;
 pub(crate) use state::MatcherState;
 
 use crossbook_types::{
-    AccountId, Amount, Filter, HoldId, Market, MarketStatus, OrderId, OrderType, Price, Quantity, Side, TradeId,
+    AccountId, Amount, Filter, HoldId, Market, MarketStatus, OrderId, OrderType, PreventedMatchId, Price, Quantity,
+    Side, TradeId,
 };
 
 use crate::admission;
@@ -35,6 +36,7 @@ pub(crate) struct Matcher {
     open: OpenOrders,
     next_order: OrderId,
     next_trade: TradeId,
+    next_prevented: PreventedMatchId,
     last_price: Option<Price>,
     /// Number of the last depth update.
     depth_update: u64,
@@ -65,6 +67,7 @@ impl Matcher {
             open: OpenOrders::new(hash_seed),
             next_order: OrderId(1),
             next_trade: TradeId(1),
+            next_prevented: PreventedMatchId::FIRST,
             last_price: None,
             depth_update: 0,
             cancelling: Vec::new(),
@@ -101,7 +104,7 @@ impl Matcher {
         let applicant = self.open.applicant(order.account, order.client_order_id);
         if let Err(refusal) = self.check(order, terms.budget, applicant) {
             accounts.release(order.account, terms.hold);
-            return events.refuse(origin, refusal);
+            return events.refuse_order(order, origin, refusal, accounts.rules);
         }
         let id = self.place(order, terms, applicant, accounts, events);
         events.answer(origin, || Answer::Placed { symbol: order.symbol, order: id });

@@ -26,6 +26,7 @@ impl Matcher {
         self.next_trade = next_trade(market.last.as_ref());
         self.last_price = market.last.map(|last| last.price);
         self.depth_update = market.depth_update;
+        self.next_prevented = market.next_prevented;
         true
     }
 

@@ -1,6 +1,6 @@
 //! A market's orders in their canonical form: in the order in which they trade or trigger.
 
-use crossbook_types::{Market, OrderId, Price, Quantity, Side, TradeId};
+use crossbook_types::{Market, OrderId, PreventedMatchId, Price, Quantity, Side, TradeId};
 use serde::{Deserialize, Serialize};
 
 use super::Matcher;
@@ -16,6 +16,7 @@ pub struct Inconsistent;
 pub(crate) struct MatcherState {
     pub(crate) next_order: OrderId,
     pub(crate) next_trade: TradeId,
+    pub(crate) next_prevented: PreventedMatchId,
     pub(crate) last_price: Option<Price>,
     pub(crate) depth_update: u64,
     /// The last value: whether any of the order has traded.
@@ -33,6 +34,7 @@ impl Matcher {
         MatcherState {
             next_order: self.next_order,
             next_trade: self.next_trade,
+            next_prevented: self.next_prevented,
             last_price: self.last_price,
             depth_update: self.depth_update,
             working,
@@ -47,6 +49,7 @@ impl Matcher {
         let mut matcher = Self::new(market, hash_seed);
         matcher.next_order = state.next_order;
         matcher.next_trade = state.next_trade;
+        matcher.next_prevented = state.next_prevented;
         matcher.last_price = state.last_price;
         matcher.depth_update = state.depth_update;
         let sane = |price: Price, quantity: Quantity, order: &Order| {

@@ -6,9 +6,10 @@ use super::open::{Applicant, Filled, Handle, Order, Owner, Removed, Top};
 use super::{Matcher, Traded, base, crosses};
 use crate::admission::prevents;
 use crate::command::Size;
-use crate::event::{CloseReason, Event, Events, Party, Trade};
+use crate::event::{CloseReason, Event, Events, Party, PreventedMatch, Trade};
 use crate::outbox::Accounts;
 use crate::peer::Settlement;
+use crate::rules::Rules;
 
 /// An order that works now.
 #[derive(Debug)]
@@ -66,6 +67,9 @@ impl Matcher {
             }
             (Stop::Satisfied, _) if traded.is_some() => CloseReason::Filled,
             (Stop::Prevented, _) => CloseReason::SelfTradePrevented,
+            (Stop::Unaffordable, _) if order.order_type.is_conditional() && accounts.rules >= Rules::V2 => {
+                CloseReason::Unaffordable
+            }
             _ => CloseReason::Expired,
         };
         let owner = Owner { order: order.id, account: order.account, hold: order.hold };
@@ -100,22 +104,29 @@ impl Matcher {
             if let Some((before, left)) = level.take_if(|&mut (before, _)| before != price) {
                 self.depth_changed(opposite, before, left, events);
             }
-            let mode = taker.order.self_trade_prevention;
-            if prevents(mode, same_account) {
-                if mode != SelfTradePrevention::ExpireTaker {
-                    let Removed { owner, level: at } = self.open.remove(Handle::working(top.slot));
-                    level = at.map(|at| (at.price, at.left));
-                    self.close(owner, CloseReason::SelfTradePrevented, accounts, events);
-                }
-                if mode != SelfTradePrevention::ExpireMaker {
-                    break Stop::Prevented;
-                }
-                continue;
-            }
             let wanted = match taker.left {
                 Size::Base(quantity) => quantity,
                 Size::Quote(amount) => self.market.affordable(price, amount),
             };
+            // An order that buys no further lot would not have traded. The first rules did not see that.
+            if wanted.is_zero() && accounts.rules >= Rules::V2 {
+                break Stop::Satisfied;
+            }
+            let mode = taker.order.self_trade_prevention;
+            if prevents(mode, same_account) {
+                if accounts.rules >= Rules::V2 {
+                    self.tell_prevented(&taker.order, wanted, &top, events);
+                }
+                if mode.expires_maker() {
+                    let Removed { owner, level: at } = self.open.remove(Handle::working(top.slot));
+                    level = at.map(|at| (at.price, at.left));
+                    self.close(owner, CloseReason::SelfTradePrevented, accounts, events);
+                }
+                if mode.expires_taker() {
+                    break Stop::Prevented;
+                }
+                continue;
+            }
             if wanted.is_zero() {
                 break Stop::Satisfied;
             }
@@ -131,6 +142,30 @@ impl Matcher {
             self.depth_changed(opposite, price, left, events);
         }
         stop
+    }
+
+    /// Publishes that a taker, which still wants that much, does not trade with the resting order that it has come to.
+    #[cold]
+    fn tell_prevented(&mut self, order: &Order, wanted: Quantity, top: &Top, events: &mut Events) {
+        let price = top.price;
+        let quantity = wanted.min(top.quantity);
+        let mode = order.self_trade_prevention;
+        let id = self.next_prevented;
+        self.next_prevented = id.next();
+        events.push(Event::MatchPrevented(PreventedMatch {
+            symbol: self.market.id,
+            id,
+            account: order.account,
+            taker_side: order.side,
+            taker: order.id,
+            maker: top.owner.order,
+            mode,
+            price,
+            quantity,
+            quote: self.market.quote_amount(price, quantity),
+            taker_prevented: if mode.expires_taker() { wanted } else { Quantity::ZERO },
+            maker_prevented: if mode.expires_maker() { top.quantity } else { Quantity::ZERO },
+        }));
     }
 
     /// Whether what is left of a quote amount, after it traded until the book was empty, is worth less than a lot. (While the

@@ -290,7 +290,7 @@ fn book(
     let matcher = partition.matchers.get(symbol.0 as usize).and_then(Option::as_ref).ok_or(Error::Market(symbol))?;
     let state = matcher.state();
     let MarketPast { last, aggregate_trades } = past.market(symbol).ok_or(Error::Market(symbol))?;
-    let MatcherState { next_order, last_price, depth_update, .. } = state;
+    let MatcherState { next_order, last_price, depth_update, next_prevented, .. } = state;
     if last.map(|last| last.price) != last_price || next_trade(last.as_ref()) != state.next_trade {
         return Err(Error::Market(symbol));
     }
@@ -328,5 +328,6 @@ fn book(
         }
         orders.push(standing);
     }
-    Ok(Book { market: MarketMovedIn { symbol, next_order, last, aggregate_trades, depth_update }, orders })
+    let market = MarketMovedIn { symbol, next_order, last, aggregate_trades, depth_update, next_prevented };
+    Ok(Book { market, orders })
 }

@@ -1,7 +1,7 @@
 //! An inventory, cut into pieces for the partitions of another venue.
 
-use crossbook_ledger::hold_of_empty;
-use crossbook_types::{PartitionId, SymbolId};
+use crossbook_ledger::{Transfer, hold_of_empty};
+use crossbook_types::{AccountId, PartitionId, SymbolId};
 
 use super::inventory::{Inventory, Owned};
 use super::{ExportId, Held, Piece, Placed};
@@ -23,7 +23,11 @@ impl Inventory {
         for partition in routing.all() {
             let own = |account| routing.of_account(account) == partition;
             let pieces = &mut all[usize::from(partition.0)];
-            let transfers: Vec<_> = self.transfers.iter().filter(|transfer| own(transfer.account)).cloned().collect();
+            let here = |transfer: &&Transfer| match transfer.account {
+                AccountId::FEES => partition == Routing::REGISTRY,
+                account => own(account),
+            };
+            let transfers: Vec<_> = self.transfers.iter().filter(here).cloned().collect();
             cut(&transfers, Piece::Transfers, pieces);
             let fees = self.fees.iter().filter(|_| partition == Routing::REGISTRY);
             let money: Vec<Owned> =

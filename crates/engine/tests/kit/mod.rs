@@ -12,7 +12,7 @@ use crossbook_engine::command::{
     TransferRequest,
 };
 use crossbook_engine::event::CloseReason;
-use crossbook_engine::{Answer, Command, Event, Events, Partition, Refusal, Routing};
+use crossbook_engine::{Answer, Command, Event, Events, Partition, Refusal, Routing, Rules};
 use crossbook_types::{
     AccountId, Amount, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees, Filters,
     MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side,
@@ -82,6 +82,7 @@ pub fn listings(filters: Filters, fees: Fees) -> Vec<Body> {
             filters,
             fees,
             status: MarketStatus::Trading,
+            self_trade: crossbook_types::SelfTradeRules::ALL,
         };
         bodies.push(Body::ListMarket(Box::new(ListMarket { description })));
     }
@@ -160,6 +161,8 @@ impl Order for NewOrder {
 pub struct Venue {
     pub partition: Partition,
     pub mirror: Mirror,
+    /// Under which commands are applied.
+    pub rules: Rules,
     number: u64,
     named: u64,
 }
@@ -172,7 +175,7 @@ impl Venue {
 
     pub fn with(filters: Filters, fees: Fees) -> Self {
         let partition = Partition::new(PartitionId(0), Routing::single(), 7);
-        let mut venue = Self { partition, mirror: Mirror::default(), number: 0, named: 0 };
+        let mut venue = Self { partition, mirror: Mirror::default(), rules: Rules::CURRENT, number: 0, named: 0 };
         for body in listings(filters, fees) {
             venue.apply(body);
         }
@@ -187,7 +190,8 @@ impl Venue {
 
     pub fn apply_as(&mut self, source: SourceId, number: RequestNumber, body: Body) -> Vec<Event> {
         let sequence = self.partition.sequence().next();
-        let command = Command::new(sequence, Timestamp(1_000_000 + sequence.0), source, number, body);
+        let mut command = Command::new(sequence, Timestamp(1_000_000 + sequence.0), source, number, body);
+        command.rules = self.rules;
         let mut events = Events::new();
         self.partition.apply(&command, &mut events);
         let audit = self.partition.audit();
@@ -261,10 +265,20 @@ impl Venue {
     pub fn refused(&mut self, order: NewOrder) -> Refusal {
         let before = self.mirror.clone();
         let (answer, events) = self.try_place(order);
-        assert_eq!(events.len(), 1, "a refusal is one event: {events:?}");
         assert_eq!(self.mirror, before);
+        let told = match &events[..] {
+            [Event::Answered { .. }] => None,
+            [Event::OrderRefused { order: refused, reason }, Event::Answered { .. }] => {
+                assert_eq!((refused.account, refused.price, refused.size), (order.account, order.price, order.size));
+                Some(*reason)
+            }
+            more => panic!("a refusal changes nothing: {more:?}"),
+        };
         match answer {
-            Answer::Refused(refusal) => refusal,
+            Answer::Refused(refusal) => {
+                assert_eq!(told, refusal.reject_reason());
+                refusal
+            }
             other => panic!("{order:?} was answered {other:?}"),
         }
     }
@@ -311,7 +325,7 @@ impl Venue {
     }
 
     pub fn change(&mut self, filters: Option<Filters>, fees: Option<Fees>, status: Option<MarketStatus>) {
-        let request = ChangeMarket { symbol: BTCUSDT, filters, fees, status };
+        let request = ChangeMarket { symbol: BTCUSDT, filters, fees, status, self_trade: None };
         let events = self.apply(Body::ChangeMarket(Box::new(request)));
         assert_eq!(*answer(&events), Answer::MarketChanged(BTCUSDT));
     }

@@ -5,7 +5,7 @@ use crossbook_engine::command::{Body, CancelAll, CancelOrder, ChangeMarket, NewO
 use crossbook_loadtest::model::Model;
 use crossbook_types::{
     AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, Filters, MarketStatus, OrderId, OrderType, Price,
-    Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, TransferId,
+    Quantity, SelfTradePrevention, SelfTradeRules, Side, SymbolId, TimeInForce, TransferId,
 };
 
 use super::{fees, name};
@@ -100,6 +100,15 @@ pub fn body(step: &Step, model: &Model) -> Body {
                 filters: (side < 128).then_some(filters),
                 fees: (time < 128).then(|| fees(rate(price), rate(stop))),
                 status: (quantity < 160 || status == MarketStatus::Trading).then_some(status),
+                // Now and then one mode is refused, until the next change.
+                self_trade: Some(match SelfTradePrevention::ALL.get(usize::from(more) / 8) {
+                    Some(&refused) => SelfTradeRules::new_checked(
+                        SelfTradePrevention::ExpireTaker,
+                        SelfTradePrevention::ALL.iter().copied().filter(|&mode| mode != refused),
+                    )
+                    .unwrap_or_default(),
+                    None => SelfTradeRules::ALL,
+                }),
             }))
         }
     }

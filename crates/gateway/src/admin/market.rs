@@ -1,17 +1,17 @@
 //! Listing and changing markets: decimals into ticks and lots, and rules where the operator gave none.
 
 use bytes::Bytes;
-use crossbook_engine::Answer;
 use crossbook_engine::command::{Body, ChangeMarket, ListMarket};
 use crossbook_types::market::{self, Description};
 use crossbook_types::{
-    Amount, Decimal, FeeRate, Fees, Filters, Market, MarketStatus, Price, Quantity, SymbolId, SymbolName,
+    Amount, Decimal, FeeRate, Fees, Filters, Market, MarketStatus, Price, Quantity, SelfTradePrevention,
+    SelfTradeRules, SymbolId, SymbolName,
 };
 use serde_json::Value;
 
 use super::defaults;
 use super::request::{NewMarket, Number, Rules, new_name, read};
-use super::{invalid, not_found, submit};
+use super::{invalid, not_found, submit_for_reply};
 use crate::app::{App, now};
 use crate::error::ApiError;
 use crate::render;
@@ -54,17 +54,14 @@ pub(super) async fn list(app: &App, body: &Bytes) -> Result<Value, ApiError> {
         },
         fees: Fees::default(),
         status: MarketStatus::Trading,
+        self_trade: SelfTradeRules::ALL,
     };
     fit_defaults(&mut description);
     let steps = Steps { description };
     let rules = request.rules();
     let mut given = steps.apply(&rules)?;
     make_room(&mut given.filters, &rules);
-    let body = Body::ListMarket(Box::new(ListMarket { description: given }));
-    match submit(app, body).await? {
-        Answer::MarketListed(id) => shown(app, id),
-        _ => Err(ApiError::internal()),
-    }
+    shown(app, Body::ListMarket(Box::new(ListMarket { description: given }))).await
 }
 
 pub(super) async fn change(app: &App, symbol: &str, body: &Bytes) -> Result<Value, ApiError> {
@@ -80,15 +77,14 @@ pub(super) async fn change(app: &App, symbol: &str, body: &Bytes) -> Result<Valu
         filters: (after.filters != before.filters).then_some(after.filters),
         fees: (after.fees != before.fees).then_some(after.fees),
         status: (after.status != before.status).then_some(after.status),
+        self_trade: (after.self_trade != before.self_trade).then_some(after.self_trade),
     };
-    match submit(app, Body::ChangeMarket(Box::new(change))).await? {
-        Answer::MarketChanged(id) => shown(app, id),
-        _ => Err(ApiError::internal()),
-    }
+    shown(app, Body::ChangeMarket(Box::new(change))).await
 }
 
-fn shown(app: &App, id: SymbolId) -> Result<Value, ApiError> {
-    let market = app.board.registry().market(id).copied().ok_or_else(ApiError::internal)?;
+/// Sends a command that lists or changes a market, and describes the market as that command has made it.
+async fn shown(app: &App, body: Body) -> Result<Value, ApiError> {
+    let market = submit_for_reply(app, body).await?.market.ok_or_else(ApiError::internal)?;
     described(app, &market)
 }
 
@@ -172,6 +168,7 @@ impl Steps {
                 invalid(format!("status is {name:?}; there are {}.", names.join(", ")))
             })?;
         }
+        after.self_trade = self_trade(rules, after.self_trade)?;
         Ok(after)
     }
 
@@ -196,6 +193,33 @@ impl Steps {
         })?;
         Ok(())
     }
+}
+
+/// The modes of self-trade prevention that orders may have.
+fn self_trade(rules: &Rules, before: SelfTradeRules) -> Result<SelfTradeRules, ApiError> {
+    let mode = |field: &str, name: &str| {
+        SelfTradePrevention::from_name(name).ok_or_else(|| {
+            let names: Vec<_> = SelfTradePrevention::ALL.iter().map(|mode| mode.as_str()).collect();
+            invalid(format!("{field} has {name:?}; there are {}.", names.join(", ")))
+        })
+    };
+    let default = match &rules.default_self_trade_prevention_mode {
+        Some(name) => mode("defaultSelfTradePreventionMode", name)?,
+        None => before.default_mode(),
+    };
+    let allowed = match &rules.allowed_self_trade_prevention_modes {
+        Some(names) => {
+            let modes = names.iter().map(|name| mode("allowedSelfTradePreventionModes", name));
+            modes.collect::<Result<Vec<_>, _>>()?
+        }
+        None => before.allowed().collect(),
+    };
+    SelfTradeRules::new_checked(default, allowed).ok_or_else(|| {
+        invalid(format!(
+            "allowedSelfTradePreventionModes must have the default mode, {}; give defaultSelfTradePreventionMode too.",
+            default.as_str()
+        ))
+    })
 }
 
 fn steps(name: &str, given: &Option<Number>, step: Decimal, of: &str, max: u64) -> Result<Option<u64>, ApiError> {

@@ -1,7 +1,7 @@
 //! What the operator sends.
 
 use bytes::Bytes;
-use crossbook_types::{AssetName, Decimal, SymbolName, TransferId};
+use crossbook_types::{AssetName, Decimal, PartitionId, SymbolName, TransferId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -68,6 +68,17 @@ pub(super) struct NewTransfer {
     pub(super) transfer_id: TransferId,
 }
 
+/// Fees that are to be paid out.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewPayout {
+    pub(super) asset: AssetName,
+    pub(super) amount: Number,
+    pub(super) transfer_id: TransferId,
+    /// Needed where there are several.
+    pub(super) partition: Option<PartitionId>,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewMarket {
@@ -91,6 +102,8 @@ pub(super) struct NewMarket {
     maker_fee: Option<Number>,
     taker_fee: Option<Number>,
     status: Option<String>,
+    default_self_trade_prevention_mode: Option<String>,
+    allowed_self_trade_prevention_modes: Option<Vec<String>>,
 }
 
 impl NewMarket {
@@ -111,6 +124,8 @@ impl NewMarket {
             maker_fee: self.maker_fee,
             taker_fee: self.taker_fee,
             status: self.status,
+            default_self_trade_prevention_mode: self.default_self_trade_prevention_mode,
+            allowed_self_trade_prevention_modes: self.allowed_self_trade_prevention_modes,
         }
     }
 }
@@ -133,6 +148,8 @@ pub(super) struct Rules {
     pub(super) maker_fee: Option<Number>,
     pub(super) taker_fee: Option<Number>,
     pub(super) status: Option<String>,
+    pub(super) default_self_trade_prevention_mode: Option<String>,
+    pub(super) allowed_self_trade_prevention_modes: Option<Vec<String>>,
 }
 
 /// A decimal as a JSON string, or as a JSON number, which is then read digit by digit and never becomes a float.

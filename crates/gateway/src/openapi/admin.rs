@@ -44,6 +44,8 @@ const OPERATIONS: &[Operation] = &[
     operation("delete", "/admin/v1/accounts/{accountId}/api-keys/{apiKey}", "deleteApiKey", "Revokes an API key at once.", None, "RevokedApiKey"),
     operation("post", "/admin/v1/accounts/{accountId}/deposits", "createDeposit", "Brings money in; once for each transferId.", Some("NewTransfer"), "Transfer"),
     operation("post", "/admin/v1/accounts/{accountId}/withdrawals", "createWithdrawal", "Takes free money out; once for each transferId.", Some("NewTransfer"), "Transfer"),
+    operation("get", "/admin/v1/venue/balances", "getVenueBalances", "Collected fees, the world outside, and what is between partitions.", None, "VenueBalances"),
+    operation("post", "/admin/v1/venue/withdrawals", "createVenueWithdrawal", "Pays collected fees out; once for each transferId.", Some("NewPayout"), "Payout"),
     operation("get", "/admin/v1/audit", "audit", "Adds up the running venue.", None, "Audit"),
 ];
 

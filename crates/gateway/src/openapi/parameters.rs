@@ -41,10 +41,23 @@ fn words(operation: &Operation, name: &str) -> &'static str {
         "symbol" => "A market.",
         "symbols" => "Markets, as a JSON array of names.",
         "limit" => "How many entries at most; more than the maximum counts as the maximum.",
+        "symbolStatus" => "Only markets with this status.",
+        "orderId" if operation.name == "allOrders" => {
+            "Orders from this number on; without effect where a time is given."
+        }
+        "orderId" if operation.name == "myPreventedMatches" => {
+            "Matches of this order; it or preventedMatchId is needed."
+        }
+        "preventedMatchId" => "The match of this number.",
+        "fromPreventedMatchId" => "Matches of the order from this number on.",
+        "startTime" if operation.name == "allOrders" => {
+            "Nothing that was last updated earlier than this, in milliseconds or microseconds of Unix time."
+        }
+        "endTime" if operation.name == "allOrders" => {
+            "Nothing that was last updated later than this, in milliseconds or microseconds of Unix time."
+        }
         "startTime" => "Nothing earlier than this, in milliseconds or microseconds of Unix time.",
         "endTime" => "Nothing later than this, in milliseconds or microseconds of Unix time.",
-        "symbolStatus" => "Only markets with this status.",
-        "orderId" if operation.name == "allOrders" => "Orders from this number on.",
         "orderId" if operation.name == "myTrades" => "Only trades of this order.",
         "orderId" => "The venue's number of the order; it or origClientOrderId is needed.",
         "origClientOrderId" => "The client's name of the order; it or orderId is needed.",

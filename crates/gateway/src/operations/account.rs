@@ -1,11 +1,13 @@
 //! What an account sees of itself. A client that has got an answer to a command finds its effect here.
 
-use crossbook_types::{AccountId, OrderId, Timestamp};
-use crossbook_views::{MarketData, Order, OwnTrade};
+use std::collections::BTreeSet;
+
+use crossbook_types::{AccountId, OrderId, PreventedMatchId, Timestamp};
+use crossbook_views::{Forgotten, MarketData, Order, OwnTrade};
 
 use super::Request;
 use super::market_data::{ROWS_DEFAULT, ROWS_MAX, day_window, from_trade};
-use super::recall::{self, Question, Recalled};
+use super::recall::{self, End, Question, Recalled};
 use crate::error::ApiError;
 use crate::render::{self, json};
 
@@ -78,32 +80,108 @@ pub(super) fn all_orders<'a>(request: &'a Request<'a>) -> Recalled<'a> {
         let p = request.parameters;
         let limit = p.limit(ROWS_DEFAULT, ROWS_MAX)?;
         let window = day_window(p, limit)?;
-        let question = match p.integer("orderId")?.map(OrderId) {
-            Some(from) => Question::From(from, limit),
-            None => Question::Within(window),
-        };
+        // Times win over a number.
+        let from = p.integer("orderId")?.map(OrderId).filter(|_| window.start.is_none() && window.end.is_none());
+        let question = from.map_or(Question::Within(window), |from| Question::From(from, limit));
         let (market, recent, gap) = request.read_market(|data, live| {
-            let recent = match question {
-                Question::From(from, limit) => data.orders_from(account, from, limit),
-                Question::Within(window) => data.orders(account, window),
+            let forgotten = data.forgotten_orders(account);
+            let (recent, gap) = match question {
+                Question::From(from, limit) => {
+                    let recent = data.orders_from(account, from, limit);
+                    let oldest = recent.first().map(|order| order.order);
+                    let gap = question.gap(oldest, recent.len(), forgotten, live);
+                    (recent, gap)
+                }
+                Question::Within(window) => {
+                    let recent = data.orders(account, window);
+                    let oldest = recent.first().map(|order| order.updated);
+                    let gap = Question::gap_by_update(window, oldest, recent.len(), forgotten, live);
+                    (recent, gap)
+                }
             };
-            let oldest = recent.first().map(|order| order.order);
-            let gap = question.gap(oldest, recent.len(), data.forgotten_orders(account), live);
             (*data.market(), recent.into_iter().cloned().collect::<Vec<Order>>(), gap)
         })?;
         let mut orders = recent;
         if let Some(gap) = gap
             && let Some(past) = gap.open(request.app).await?
         {
-            let older = match gap.question {
+            orders = match gap.question {
                 Question::From(from, limit) => {
-                    past.ask(past.history.orders_from(account, market.id, from, limit)).await?
+                    let older = past.ask(past.history.orders_from(account, market.id, from, limit)).await?;
+                    gap.fill(orders, older, |order| order.order, recall::apart)
                 }
-                Question::Within(window) => past.ask(past.history.orders(account, market.id, window)).await?,
+                Question::Within(window) => {
+                    let mut older = past.ask(past.history.ended_orders(account, market.id, window)).await?;
+                    let known: BTreeSet<OrderId> = orders.iter().map(|order| order.order).collect();
+                    older.retain(|order| !known.contains(&order.order));
+                    gap.fill(orders, older, |order| (order.updated, order.order), recall::apart)
+                }
             };
-            orders = gap.fill(orders, older, |order| order.order, recall::apart);
         }
         Ok(json::array(orders.iter(), |order, out| render::order(&market, request.caller.unit, order, out)))
+    })
+}
+
+/// Which prevented matches are asked for.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// The one of that number; none has the number 0.
+    Match(Option<PreventedMatchId>),
+    /// Those of an order, from a number on.
+    Order(OrderId, Option<PreventedMatchId>),
+}
+
+/// The matches of the account's orders that self-trade prevention prevented.
+pub(super) fn prevented_matches<'a>(request: &'a Request<'a>) -> Recalled<'a> {
+    Box::pin(async move {
+        let account = request.account()?;
+        let p = request.parameters;
+        let number = |name| p.integer(name).map(|number| number.map(PreventedMatchId::new_checked));
+        let (id, from) = (number("preventedMatchId")?, number("fromPreventedMatchId")?);
+        let order = p.integer("orderId")?.map(OrderId);
+        let limit = p.limit(ROWS_DEFAULT, ROWS_MAX)?;
+        let asked = match (id, order) {
+            (Some(id), None) if from.is_none() && !p.has("limit") => Asked::Match(id),
+            (None, Some(order)) if from.is_some() || !p.has("limit") => Asked::Order(order, from.flatten()),
+            _ => return Err(ApiError::combination()),
+        };
+        let (market, mut found, gap) = request.read_market(|data, live| {
+            let matches = data.prevented_matches();
+            let forgotten = matches.forgotten();
+            let (found, gap) = match asked {
+                Asked::Match(id) => {
+                    let found = id.and_then(|id| matches.get(id)).copied();
+                    let gap = forgotten.filter(|forgotten| id.is_some_and(|id| id <= forgotten.id));
+                    (found.into_iter().collect(), gap)
+                }
+                Asked::Order(order, from) => {
+                    let found = matches.of_order(account, order, from, limit);
+                    let placed = data.order(order).map(|order| order.placed);
+                    let may_be = |forgotten: &Forgotten<PreventedMatchId>| {
+                        from.is_none_or(|from| from <= forgotten.id)
+                            && placed.is_none_or(|placed| placed <= forgotten.time)
+                    };
+                    (found, forgotten.filter(may_be))
+                }
+            };
+            (*data.market(), found, gap.map(|forgotten| (forgotten.settled, live)))
+        })?;
+        if let Some((settled, live)) = gap
+            && let Some(past) = recall::open(request.app, settled, live).await?
+        {
+            let older = match asked {
+                Asked::Match(Some(id)) => {
+                    past.ask(past.history.prevented_match(market.id, id)).await?.into_iter().collect()
+                }
+                Asked::Match(None) => Vec::new(),
+                Asked::Order(order, from) => {
+                    past.ask(past.history.prevented_matches(account, market.id, order, from, limit)).await?
+                }
+            };
+            found = recall::merge(found, older, |kept| kept.prevented.id, recall::apart, End::First, limit);
+        }
+        found.retain(|kept| kept.prevented.account == account);
+        Ok(json::array(found.iter(), |kept, out| render::prevented_match(&market, request.caller.unit, kept, out)))
     })
 }
 

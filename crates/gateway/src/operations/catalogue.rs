@@ -118,6 +118,10 @@ fn my_trades_weight(parameters: &Parameters<'_>) -> u64 {
     if parameters.has("orderId") { 5 } else { 20 }
 }
 
+fn prevented_weight(parameters: &Parameters<'_>) -> u64 {
+    if parameters.has("orderId") { 20 } else { 2 }
+}
+
 fn test_weight(parameters: &Parameters<'_>) -> u64 {
     if parameters.boolean("computeCommissionRates").unwrap_or(false) { 20 } else { 1 }
 }
@@ -130,10 +134,11 @@ const TICKER_WEIGHT: Weight = Varies(ticker_weight, "2 for up to 20 symbols, 40 
 const PRICE_WEIGHT: Weight = Varies(price_weight, "2 with symbol, else 4");
 const OPEN_ORDERS_WEIGHT: Weight = Varies(open_orders_weight, "6 with symbol, else 80");
 const MY_TRADES_WEIGHT: Weight = Varies(my_trades_weight, "5 with orderId, else 20");
+const PREVENTED_WEIGHT: Weight = Varies(prevented_weight, "2 with preventedMatchId, 20 with orderId");
 const TEST_WEIGHT: Weight = Varies(test_weight, "20 with computeCommissionRates, else 1");
 
 /// All operations; those that are asked for most come first.
-pub static OPERATIONS: [Operation; 28] = [
+pub static OPERATIONS: [Operation; 29] = [
     trade(
         "order.place",
         Verb::Post,
@@ -299,6 +304,14 @@ pub static OPERATIONS: [Operation; 28] = [
         "The account's trades in a market.",
         &[SYMBOL, ORDER_ID, START, END, may("fromId", Kind::Integer), LIMIT],
         Recall(account::my_trades),
+    ),
+    private(
+        "myPreventedMatches",
+        "/api/v3/myPreventedMatches",
+        PREVENTED_WEIGHT,
+        "Matches of the account's orders with each other that self-trade prevention prevented, by number or by order.",
+        &[SYMBOL, may("preventedMatchId", Kind::Integer), ORDER_ID, may("fromPreventedMatchId", Kind::Integer), LIMIT],
+        Recall(account::prevented_matches),
     ),
     private(
         "account.status",

@@ -79,8 +79,10 @@ pub(super) async fn cancel_all(request: &Request<'_>) -> Result<Outcome, ApiErro
     let (account, market) = (request.account()?, request.market()?);
     let cancel_id = given_or_made_up(None)?;
     let body = Body::CancelAll(CancelAll { account, symbol: market.id, cancel_id });
-    let reply = request.app.submit(body, request.caller.deadline).await.and_then(accepted)?;
-    let json = render::json::array(reply.closed.iter(), |order, out| {
+    let gathering = request.app.pending.gather(cancel_id);
+    request.app.submit(body, request.caller.deadline).await.and_then(accepted)?;
+    let closed = gathering.take();
+    let json = render::json::array(closed.iter(), |order, out| {
         render::cancelled(&market, request.caller.unit, order, out)
     });
     Ok(Outcome { json, orders: None, free: true })
@@ -149,7 +151,7 @@ fn new_order(request: &Request<'_>) -> Result<(NewOrder, Market), ApiError> {
         }
     };
     let self_trade_prevention = match p.get("selfTradePreventionMode") {
-        None => SelfTradePrevention::None,
+        None => market.self_trade.default_mode(),
         Some(name) => {
             SelfTradePrevention::from_name(name).ok_or_else(|| ApiError::invalid("selfTradePreventionMode"))?
         }

@@ -86,6 +86,27 @@ impl<I: Copy + Ord> Question<I> {
         Some(Gap { question, forgotten, live })
     }
 
+    /// The same where the times that are asked about are those at which entries last changed, and entries are dropped in the order in which
+    /// they ended: all that was dropped is [settled](Forgotten::settled), and what is in memory and has ended is no older. `oldest` is the time
+    /// of the first that was found.
+    pub(super) fn gap_by_update(
+        window: Window,
+        oldest: Option<Timestamp>,
+        count: usize,
+        forgotten: Option<Forgotten<I>>,
+        live: Standing,
+    ) -> Option<Gap<I>> {
+        let forgotten = forgotten?;
+        let Window { start, end, limit } = window;
+        let settled = forgotten.settled;
+        let is_whole = match start {
+            Some(start) => start > settled || end.is_some_and(|end| end < start),
+            None => count >= limit && oldest.is_none_or(|oldest| oldest > settled),
+        };
+        let question = Self::Within(Window { end: Some(end.map_or(settled, |end| end.min(settled))), ..window });
+        (!is_whole).then_some(Gap { question, forgotten, live })
+    }
+
     fn end(self) -> End {
         match self {
             Self::Within(Window { start: None, .. }) => End::Last,

@@ -1,7 +1,8 @@
 //! Orders and trades as their owner sees them.
 
+use crossbook_engine::event::PreventedMatch;
 use crossbook_types::{Amount, Market, Price, Side};
-use crossbook_views::{Order, OwnTrade};
+use crossbook_views::{Order, OwnTrade, Prevented};
 
 use super::json::{self, Object};
 use crate::app::Reply;
@@ -34,7 +35,12 @@ pub fn placed(market: &Market, unit: TimeUnit, reply: &Reply, detail: Detail) ->
         o.name("selfTradePreventionMode", order.self_trade_prevention.as_str());
         if detail == Detail::Full {
             fills(o, market, reply);
+            prevented_matches(o, market, reply);
         }
+        if let Some(prevention) = &order.prevention {
+            o.quantity("preventedQuantity", market, prevention.quantity);
+        }
+        expiry_reason(o, order);
     });
     Some(out)
 }
@@ -54,6 +60,52 @@ fn fills(o: &mut Object<'_>, market: &Market, reply: &Reply) {
         });
     }
     out.push(']');
+}
+
+/// The matches in which the order did not trade; absent if there are none.
+fn prevented_matches(o: &mut Object<'_>, market: &Market, reply: &Reply) {
+    if reply.prevented.is_empty() {
+        return;
+    }
+    let matches = json::array(reply.prevented.iter(), |prevented, out| {
+        json::object(out, |o| {
+            o.number("preventedMatchId", prevented.id.number()).name("makerSymbol", market.symbol.as_str());
+            o.number("makerOrderId", prevented.maker.0).price("price", market, prevented.price);
+            prevented_quantities(o, market, prevented);
+        });
+    });
+    o.key("preventedMatches").push_str(&matches);
+}
+
+/// How much of each order expired; absent where its mode does not make it expire.
+fn prevented_quantities(o: &mut Object<'_>, market: &Market, prevented: &PreventedMatch) {
+    if prevented.mode.expires_taker() {
+        o.quantity("takerPreventedQuantity", market, prevented.taker_prevented);
+    }
+    if prevented.mode.expires_maker() {
+        o.quantity("makerPreventedQuantity", market, prevented.maker_prevented);
+    }
+}
+
+/// A prevented match as the owner of its orders sees it.
+pub fn prevented_match(market: &Market, unit: TimeUnit, kept: &Prevented, out: &mut String) {
+    let Prevented { prevented, time } = kept;
+    json::object(out, |o| {
+        o.name("symbol", market.symbol.as_str()).number("preventedMatchId", prevented.id.number());
+        o.number("takerOrderId", prevented.taker.0).name("makerSymbol", market.symbol.as_str());
+        // Accounts here are in no trade groups.
+        o.number("makerOrderId", prevented.maker.0).minus_one("tradeGroupId");
+        o.name("selfTradePreventionMode", prevented.mode.as_str()).price("price", market, prevented.price);
+        prevented_quantities(o, market, prevented);
+        o.number("transactTime", unit.of(*time));
+    });
+}
+
+/// Why an order expired; absent if it did not.
+fn expiry_reason(o: &mut Object<'_>, order: &Order) {
+    if let Some(reason) = order.expiry {
+        o.name("expiryReason", reason.as_str());
+    }
 }
 
 /// What answers about a single command have in common.
@@ -98,6 +150,11 @@ pub fn order(market: &Market, unit: TimeUnit, order: &Order, out: &mut String) {
         json::time(o, unit, "workingTime", order.working_since);
         o.amount("origQuoteOrderQty", &market.quote, order.original_quote());
         o.name("selfTradePreventionMode", order.self_trade_prevention.as_str());
+        if let Some(prevention) = &order.prevention {
+            o.number("preventedMatchId", prevention.id.number());
+            o.quantity("preventedQuantity", market, prevention.quantity);
+        }
+        expiry_reason(o, order);
     });
 }
 

@@ -1,9 +1,7 @@
 //! The venue's rules, and what an account has.
 
 use crossbook_types::decimal::power_of_ten;
-use crossbook_types::{
-    AccountId, Amount, Decimal, FeeRate, Market, OrderType, Price, Quantity, SelfTradePrevention, Timestamp,
-};
+use crossbook_types::{AccountId, Amount, Decimal, FeeRate, Market, OrderType, Price, Quantity, Timestamp};
 use crossbook_views::{Holdings, Registry};
 
 use super::json::{self, Object};
@@ -85,8 +83,8 @@ fn market(market: &Market, with_sets: bool, out: &mut String) {
         filters(o.key("filters"), market);
         o.key("permissions").push_str("[]");
         o.key("permissionSets").push_str(if with_sets { "[[\"SPOT\"]]" } else { "[]" });
-        o.name("defaultSelfTradePreventionMode", SelfTradePrevention::None.as_str());
-        let modes = SelfTradePrevention::ALL.iter().map(|mode| mode.as_str());
+        o.name("defaultSelfTradePreventionMode", market.self_trade.default_mode().as_str());
+        let modes = market.self_trade.allowed().map(|mode| mode.as_str());
         words(o.key("allowedSelfTradePreventionModes"), modes);
     });
 }

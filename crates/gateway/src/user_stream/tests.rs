@@ -1,7 +1,7 @@
 use super::*;
 use crate::streams::payload::tests::btcusdt;
 use crossbook_engine::command::Size;
-use crossbook_types::{AssetId, OrderId, OrderStatus, SelfTradePrevention, SymbolId};
+use crossbook_types::{AssetId, ExpiryReason, OrderStatus, OrderType, SelfTradePrevention, SymbolId, TimeInForce};
 use serde_json::{Value, json};
 
 struct OneMarket(Market);
@@ -40,6 +40,8 @@ fn order() -> Order {
         updated: Timestamp::from_millis(100),
         working_since: Some(Timestamp::from_millis(100)),
         cancel_id: None,
+        expiry: None,
+        prevention: None,
     }
 }
 
@@ -112,10 +114,13 @@ fn a_cancel_goes_under_its_own_name() {
 
 #[test]
 fn ends_of_other_kinds_say_why() {
-    let ioc = Order { status: OrderStatus::Expired, time_in_force: TimeInForce::Ioc, ..order() };
+    let ioc = Order {
+        status: OrderStatus::Expired,
+        time_in_force: TimeInForce::Ioc,
+        expiry: Some(ExpiryReason::UnfilledIoc),
+        ..order()
+    };
     assert_eq!(written(ioc, Step::Expired)["eR"], json!("UNFILLED_IOC_QUANTITY_EXPIRED"));
-    let prevented = written(Order { status: OrderStatus::ExpiredInMatch, ..order() }, Step::Prevented);
-    assert_eq!((&prevented["x"], &prevented["X"]), (&json!("EXPIRED"), &json!("EXPIRED_IN_MATCH")));
     let waiting = Order {
         order_type: OrderType::StopLossLimit,
         stop_price: Some(Price(4_900_000)),
@@ -124,6 +129,78 @@ fn ends_of_other_kinds_say_why() {
     };
     let waiting = written(waiting, Step::New);
     assert_eq!((&waiting["w"], &waiting["P"], waiting.get("W")), (&json!(false), &json!("49000.00000000"), None));
+}
+
+#[test]
+fn an_order_that_cannot_rest_is_not_on_the_book() {
+    let at_market = Order { order_type: OrderType::Market, price: None, ..order() };
+    let ioc = Order { time_in_force: TimeInForce::Ioc, ..order() };
+    let fok = Order { time_in_force: TimeInForce::Fok, ..order() };
+    let stop = Order { order_type: OrderType::StopLoss, price: None, stop_price: Some(Price(1)), ..order() };
+    for order in [at_market, ioc, fok, stop] {
+        let kind = (order.order_type, order.time_in_force);
+        assert_eq!(written(order, Step::New)["w"], json!(false), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_prevented_match_has_its_fields() {
+    let prevented = PreventedMatch {
+        symbol: SymbolId(0),
+        id: PreventedMatchId::FIRST,
+        account: AccountId(1001),
+        taker_side: Side::Sell,
+        taker: OrderId(5),
+        maker: OrderId(4),
+        mode: SelfTradePrevention::ExpireBoth,
+        price: Price(5_000_000),
+        quantity: Quantity(10),
+        quote: Amount(500_000_000),
+        taker_prevented: Quantity(30),
+        maker_prevented: Quantity(10),
+    };
+    let closed = |order| OrderClosed {
+        symbol: SymbolId(0),
+        order: OrderId(order),
+        account: AccountId(1001),
+        reason: CloseReason::SelfTradePrevented,
+    };
+    let ended = |id, prevented: u64| Order {
+        order: OrderId(id),
+        status: OrderStatus::ExpiredInMatch,
+        prevention: Some(Box::new(crossbook_views::Prevention {
+            quantity: Quantity(prevented),
+            id: PreventedMatchId::FIRST,
+        })),
+        ..order()
+    };
+    let maker = written(ended(4, 10), Step::of_close(&closed(4), Some(&prevented)).unwrap());
+    let expected = json!({
+        "x": "TRADE_PREVENTION", "X": "EXPIRED_IN_MATCH", "r": "NONE", "l": "0.00000000", "t": -1, "w": false,
+        "v": 1, "A": "0.00010000", "B": "0.00010000", "u": -1, "U": 5, "Cs": "BTCUSDT",
+        "pl": "0.00010000", "pL": "50000.00000000", "pY": "5.00000000",
+    });
+    for (field, value) in expected.as_object().unwrap() {
+        assert_eq!(&maker[field], value, "{field}");
+    }
+    let taker = written(ended(5, 30), Step::of_close(&closed(5), Some(&prevented)).unwrap());
+    assert_eq!((&taker["A"], &taker["B"], &taker["U"]), (&json!("0.00030000"), &json!("0.00030000"), &json!(4)));
+    let other = Step::of_close(&closed(6), Some(&prevented)).unwrap();
+    assert_eq!(other, Step::Prevented(None), "an order that has no part in it");
+}
+
+#[test]
+fn a_refused_order_says_why_and_has_no_number() {
+    let refused = Order { order: OrderId(0), status: OrderStatus::Rejected, working_since: None, ..order() };
+    let report = written(refused, Step::Refused(RejectReason::WouldMatch));
+    let expected = json!({
+        "x": "REJECTED", "X": "REJECTED", "r": "WOULD_MATCH_IMMEDIATELY", "i": 0, "c": "mine", "w": false,
+        "q": "0.00010000", "z": "0.00000000",
+    });
+    for (field, value) in expected.as_object().unwrap() {
+        assert_eq!(&report[field], value, "{field}");
+    }
+    assert_eq!(report.get("W"), None);
 }
 
 #[test]

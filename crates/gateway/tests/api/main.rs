@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod admin;
+mod answers;
 mod bursts;
 mod draining;
 mod goodbyes;

@@ -22,6 +22,7 @@ fn nothing() -> Limits {
         closed_orders_per_market: 0,
         own_trades_per_account: 0,
         own_trades_per_market: 0,
+        prevented_matches_per_market: 0,
         trades_per_market: 0,
         aggregate_trades_per_market: 0,
         candles_per_interval: 0,
@@ -34,6 +35,7 @@ fn little() -> Limits {
         closed_orders_per_market: 200,
         own_trades_per_account: 70,
         own_trades_per_market: 200,
+        prevented_matches_per_market: 20,
         trades_per_market: 200,
         aggregate_trades_per_market: 100,
         candles_per_interval: 0,
@@ -54,6 +56,7 @@ fn settled(views: &Views) -> Timestamp {
         let public = [
             data.trades().forgotten().map(|forgotten| forgotten.settled),
             data.aggregate_trades().forgotten().map(|forgotten| forgotten.settled),
+            data.prevented_matches().forgotten().map(|forgotten| forgotten.settled),
         ];
         candles.chain(own.chain(public).flatten()).max()
     };
@@ -137,7 +140,8 @@ impl<'a> Asker<'a> {
         let (trades, aggregates) = (data.trades().forgotten(), data.aggregate_trades().forgotten());
         let newest = data.trades().newest().map_or(3_000, |newest| newest.trade.0);
         let mut text = format!("symbol={}", SYMBOLS[symbol as usize]);
-        let asked = match self.draw.below(12) {
+        let prevented = data.prevented_matches().forgotten().map(|forgotten| forgotten.id.number());
+        let asked = match self.draw.below(13) {
             0 => {
                 let number = self.number(orders.map(|forgotten| forgotten.id.0), self.orders);
                 text += &format!("&orderId={number}");
@@ -156,7 +160,10 @@ impl<'a> Asker<'a> {
                 (Some(account), "allOrders")
             }
             3 => {
-                text += &self.stretch(orders.map(|forgotten| forgotten.time.0), 600 * MINUTE);
+                text += &self.stretch(orders.map(|forgotten| forgotten.settled.0), 600 * MINUTE);
+                if self.draw.below(8) == 0 {
+                    text += "&orderId=7";
+                }
                 text += &self.limit(1_000);
                 (Some(account), "allOrders")
             }
@@ -197,6 +204,19 @@ impl<'a> Asker<'a> {
                 }
                 text += &self.limit(1_000);
                 (None, "aggTrades")
+            }
+            12 => {
+                if self.draw.below(3) == 0 {
+                    text += &format!("&preventedMatchId={}", self.number(prevented, prevented.unwrap_or(100)));
+                } else {
+                    let number = self.number(orders.map(|forgotten| forgotten.id.0), self.orders);
+                    text += &format!("&orderId={number}");
+                    if self.draw.below(2) == 0 {
+                        text += &format!("&fromPreventedMatchId={}", self.number(prevented, 100));
+                        text += &self.limit(1_000);
+                    }
+                }
+                (Some(account), "myPreventedMatches")
             }
             candles => {
                 let interval = Interval::ALL[self.draw.below(Interval::ALL.len() as u64) as usize];
@@ -303,7 +323,7 @@ async fn answers_are_those_of_a_venue_that_never_forgets() {
     for _ in 0..300 {
         let (account, path, parameters) = asker.question();
         // From a number on, or from a time on, there may be more already; without either, the last ones are memory's.
-        if ["startTime", "fromId", "orderId", "origClient"].iter().all(|name| !parameters.contains(name)) {
+        if ["startTime", "fromId", "orderId", "origClient", "prevented"].iter().all(|name| !parameters.contains(name)) {
             let expected = oracle.ask(account, path, &parameters).await;
             assert_eq!(desk.ask(account, path, &parameters).await, expected, "{path}?{parameters}");
         }

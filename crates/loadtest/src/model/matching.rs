@@ -1,11 +1,11 @@
 //! What becomes of an order: whether it is taken, what it meets, and what it does to others.
 
 use crossbook_engine::command::{NewOrder, Size};
-use crossbook_engine::event::{CloseReason, Event, OrderPlaced, Party, Trade};
+use crossbook_engine::event::{CloseReason, Event, OrderPlaced, Party, PreventedMatch, Trade};
 use crossbook_engine::{Answer, Refusal};
 use crossbook_types::{
-    Amount, Filter, MarketStatus, OrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId,
-    TimeInForce, TradeId,
+    Amount, Filter, MarketStatus, OrderId, OrderType, PreventedMatchId, Price, Quantity, RejectReason,
+    SelfTradePrevention, Side, SymbolId, TimeInForce, TradeId,
 };
 
 use super::{Left, Model, Order, fee, other};
@@ -28,6 +28,9 @@ impl Model {
             || (order.time_in_force != TimeInForce::Gtc && !timed)
         {
             return Err(Refusal::MalformedOrder);
+        }
+        if !book.market.self_trade.allowed().any(|mode| mode == order.self_trade_prevention) {
+            return Err(Refusal::SelfTradeMode);
         }
         for price in [order.price, order.stop_price].into_iter().flatten() {
             if price < f.price_min || price > f.price_max {
@@ -166,6 +169,18 @@ impl Model {
     }
 
     pub(super) fn place(&mut self, new: &NewOrder) -> Result<Answer, Refusal> {
+        let placed = self.try_to_place(new);
+        let reason = match placed {
+            Err(Refusal::InsufficientBalance) => Some(RejectReason::InsufficientBalances),
+            Err(Refusal::WouldTake) => Some(RejectReason::WouldMatch),
+            Err(Refusal::WouldTrigger) => Some(RejectReason::WouldTrigger),
+            _ => None,
+        };
+        self.events.extend(reason.map(|reason| Event::OrderRefused { order: *new, reason }));
+        placed
+    }
+
+    fn try_to_place(&mut self, new: &NewOrder) -> Result<Answer, Refusal> {
         let symbol = new.symbol;
         if symbol.0 as usize >= self.books.len() {
             return Err(Refusal::UnknownSymbol);
@@ -253,7 +268,16 @@ impl Model {
                 if order.wants_nothing() {
                     break;
                 }
+                let wanted = match order.left {
+                    Left::Lots(lots) => lots,
+                    Left::Worth(worth) => (worth / self.books[at].quote(price, 1)) as u64,
+                };
+                if wanted == 0 {
+                    ended = Some(if traded { CloseReason::Filled } else { CloseReason::Expired });
+                    break;
+                }
                 if maker.account == order.account && order.mode != SelfTradePrevention::None {
+                    self.tell_prevented(symbol, &order, &maker, price);
                     if matches!(order.mode, SelfTradePrevention::ExpireMaker | SelfTradePrevention::ExpireBoth) {
                         let maker = self.books[at].take_out(maker.id);
                         self.end(symbol, &maker, CloseReason::SelfTradePrevented);
@@ -266,20 +290,17 @@ impl Model {
                     continue;
                 }
                 let book = &self.books[at];
-                let wanted = match order.left {
-                    Left::Lots(lots) => lots,
-                    Left::Worth(worth) => (worth / book.quote(price, 1)) as u64,
-                };
-                if wanted == 0 {
-                    ended = Some(if traded { CloseReason::Filled } else { CloseReason::Expired });
-                    break;
-                }
                 let payable = match order.side {
                     Side::Buy => order.held / book.quote(price, 1),
                     Side::Sell => order.held / book.base(1),
                 };
+                // A waiting order may find that what is held for it does not suffice.
+                let unaffordable = match order.stop {
+                    Some(_) => CloseReason::Unaffordable,
+                    None => CloseReason::Expired,
+                };
                 if payable == 0 {
-                    ended = Some(CloseReason::Expired);
+                    ended = Some(unaffordable);
                     break;
                 }
                 let lots = wanted.min(maker.lots()).min(u64::try_from(payable).unwrap());
@@ -288,7 +309,7 @@ impl Model {
                 (traded, changed) = (true, true);
                 if lots < maker.lots() {
                     // Done, or it cannot pay for more.
-                    ended = Some(if lots == wanted { CloseReason::Filled } else { CloseReason::Expired });
+                    ended = Some(if lots == wanted { CloseReason::Filled } else { unaffordable });
                     break;
                 }
             }
@@ -316,6 +337,37 @@ impl Model {
             let reason = if filled { CloseReason::Filled } else { ended.unwrap_or(CloseReason::Expired) };
             self.end(symbol, &order, reason);
         }
+    }
+
+    fn tell_prevented(&mut self, symbol: SymbolId, taker: &Order, maker: &Order, price: u64) {
+        let book = &mut self.books[symbol.0 as usize];
+        book.prevented += 1;
+        let wanted = match taker.left {
+            Left::Lots(lots) => lots,
+            Left::Worth(worth) => (worth / book.quote(price, 1)) as u64,
+        };
+        let lots = wanted.min(maker.lots());
+        let (taker_ends, maker_ends) = match taker.mode {
+            SelfTradePrevention::None => (false, false),
+            SelfTradePrevention::ExpireTaker => (true, false),
+            SelfTradePrevention::ExpireMaker => (false, true),
+            SelfTradePrevention::ExpireBoth => (true, true),
+        };
+        let (id, quote) = (PreventedMatchId::new_checked(book.prevented).unwrap(), book.quote(price, lots));
+        self.events.push(Event::MatchPrevented(PreventedMatch {
+            symbol,
+            id,
+            account: taker.account,
+            taker_side: taker.side,
+            taker: OrderId(taker.id),
+            maker: OrderId(maker.id),
+            mode: taker.mode,
+            price: Price(price),
+            quantity: Quantity(lots),
+            quote: Amount(quote),
+            taker_prevented: Quantity(if taker_ends { wanted } else { 0 }),
+            maker_prevented: Quantity(if maker_ends { maker.lots() } else { 0 }),
+        }));
     }
 
     fn could_fill(&self, symbol: SymbolId, order: &Order) -> bool {

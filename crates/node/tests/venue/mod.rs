@@ -39,6 +39,7 @@ pub fn setup() -> Vec<Body> {
         },
         fees: Fees::default(),
         status: MarketStatus::Trading,
+        self_trade: crossbook_types::SelfTradeRules::ALL,
     };
     let deposit = |account, asset| {
         let transfer = TransferId::new_checked("first").unwrap();

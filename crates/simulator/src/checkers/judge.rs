@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_engine::command::Size;
-use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed, OrderPlaced, Party, Trade};
+use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed, OrderPlaced, Party, PreventedMatch, Trade};
 use crossbook_engine::{Cause, Event, Partition};
 use crossbook_types::{
     AccountId, AssetId, Fees, Market, OrderId, OrderType, PartitionId, Price, Quantity, SelfTradePrevention, Side,
@@ -45,6 +45,7 @@ struct Book {
     closed: u64,
     placed: u64,
     traded: u64,
+    prevented: u64,
     updates: u64,
     clock: u64,
     depth: BTreeMap<(Side, Price), u64>,
@@ -64,6 +65,8 @@ struct Running {
     /// The order that works now, and where.
     worker: Option<(SymbolId, OrderId)>,
     traded: Option<(SymbolId, Price, Price)>,
+    /// The last match that self-trade prevention prevented.
+    prevented: Option<PreventedMatch>,
     touched: BTreeSet<(SymbolId, Side, Price)>,
     balances: BTreeSet<(AccountId, AssetId)>,
 }
@@ -173,6 +176,7 @@ impl Judge {
             }
             Event::Traded(trade) => return self.traded(trade, running),
             Event::OrderClosed(closed) => return self.closed(closed, running),
+            Event::MatchPrevented(prevented) => return self.prevented(prevented, running),
             Event::DepthChanged(change) => return self.depth_changed(change, running),
             Event::BalanceChanged { account, asset, free, held } => {
                 ensure!(
@@ -200,6 +204,7 @@ impl Judge {
             closed: 0,
             placed: 0,
             traded: 0,
+            prevented: 0,
             updates: 0,
             clock: 0,
             depth: BTreeMap::new(),
@@ -306,6 +311,28 @@ impl Judge {
         Ok(())
     }
 
+    fn prevented(&mut self, prevented: &PreventedMatch, running: &mut Running) -> Result<(), Violation> {
+        let &PreventedMatch { symbol, id, account, taker_side, taker, maker, mode, price, .. } = prevented;
+        let book = self.book(symbol)?;
+        book.prevented += 1;
+        ensure!(id.number() == book.prevented, Market, "prevented match {id} is numbered, {} was due", book.prevented);
+        ensure!(running.worker == Some((symbol, taker)), Market, "order {taker} is kept from trading out of turn");
+        let best = book.best(taker_side.opposite());
+        ensure!(best == Some((maker, price)), Market, "order {maker} is not the next to trade at {price:?}");
+        for order in [taker, maker] {
+            let owner = book.open.get(&order).map(|open| open.placed.account);
+            ensure!(owner == Some(account), Market, "order {order} is another's in prevented match {id}");
+        }
+        let due = book.open.get(&taker).map(|open| open.placed.self_trade_prevention);
+        ensure!(
+            due == Some(mode) && mode != SelfTradePrevention::None,
+            Market,
+            "match {id} is prevented by {mode:?}, the order has {due:?}"
+        );
+        running.prevented = Some(*prevented);
+        Ok(())
+    }
+
     fn closed(&mut self, closed: &OrderClosed, running: &mut Running) -> Result<(), Violation> {
         let &OrderClosed { symbol, order, account, reason } = closed;
         let book = self.book(symbol)?;
@@ -316,6 +343,19 @@ impl Judge {
                 format!("order {order} ends, and is not open"),
             ));
         };
+        if reason == CloseReason::SelfTradePrevented {
+            let due = running.prevented.filter(|prevented| prevented.symbol == symbol);
+            let ends = due.map_or(Quantity::ZERO, |prevented| match order {
+                _ if order == prevented.taker => prevented.taker_prevented,
+                _ if order == prevented.maker => prevented.maker_prevented,
+                _ => Quantity::ZERO,
+            });
+            let all = match open.left {
+                Left::Lots(lots) => ends == Quantity(lots),
+                Left::Worth(_) => true,
+            };
+            ensure!(all && !ends.is_zero(), Market, "order {order} ends because of {due:?}, with {:?} left", open.left);
+        }
         let whole = open.left == Left::Lots(0) || matches!(open.left, Left::Worth(_));
         ensure!(reason != CloseReason::Filled || whole, Market, "order {order} is filled with {:?} left", open.left);
         ensure!(

@@ -56,6 +56,7 @@ pub struct Observer {
     subscriber: Subscriber,
     answered: BTreeMap<(SourceId, RequestNumber), Answer>,
     transferred: BTreeSet<(AccountId, TransferId)>,
+    paid_out: BTreeSet<(PartitionId, TransferId)>,
     events: Events,
     /// What all this came to.
     pub coverage: Coverage,
@@ -78,6 +79,7 @@ impl Observer {
             subscriber: Subscriber::default(),
             answered: BTreeMap::new(),
             transferred: BTreeSet::new(),
+            paid_out: BTreeSet::new(),
             events: Events::new(),
             coverage: Coverage::default(),
         }
@@ -167,6 +169,10 @@ impl Observer {
                 Event::Transferred(transfer) => {
                     let first = self.transferred.insert((transfer.account, transfer.transfer));
                     ensure!(first, Once, "transfer {} is made twice", transfer.transfer.as_str());
+                }
+                Event::FeesPaidOut(payout) => {
+                    let first = self.paid_out.insert((partition, payout.transfer));
+                    ensure!(first, Once, "payout {} of {partition} is made twice", payout.transfer.as_str());
                 }
                 _ => {}
             }

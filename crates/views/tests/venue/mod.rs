@@ -1,7 +1,8 @@
 //! A small venue that trades at random but repeatably, and the plain list of all that it said.
 
 use crossbook_engine::command::{
-    Body, CancelAll, CancelOrder, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
+    Body, CancelAll, CancelOrder, FeePayout, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target,
+    TransferRequest,
 };
 use crossbook_engine::{Cause, Command, Event, Events, Partition, Routing};
 use crossbook_types::{
@@ -38,6 +39,7 @@ pub fn everything() -> Limits {
         closed_orders_per_market: all,
         own_trades_per_account: all,
         own_trades_per_market: all,
+        prevented_matches_per_market: all,
         trades_per_market: all,
         aggregate_trades_per_market: all,
         candles_per_interval: all,
@@ -80,6 +82,7 @@ pub fn description(id: u32) -> market::Description {
             taker: FeeRate::from_decimal(Decimal::parse("0.002").unwrap()).unwrap(),
         },
         status: MarketStatus::Trading,
+        self_trade: crossbook_types::SelfTradeRules::ALL,
     }
 }
 
@@ -154,6 +157,13 @@ impl Venue {
                     restriction: None,
                 })
             }
+            // Once so much has been collected that it is there however the venue is cut.
+            61 if self.asked.len() > 500 => Body::PayOutFees(FeePayout {
+                partition: PartitionId(0),
+                asset: AssetId(self.draw.below(u64::from(MARKETS) + 1) as u32),
+                amount: Amount(1 + i128::from(self.draw.below(10))),
+                transfer: TransferId::new_checked(&format!("payout-{}", self.asked.len())).unwrap(),
+            }),
             _ => Body::Place(self.order(account, symbol)),
         }
     }

@@ -48,6 +48,7 @@ fn description() -> Description {
         filters: filters(),
         fees: fees(),
         status: MarketStatus::Break,
+        self_trade: crossbook_types::SelfTradeRules::ALL,
     }
 }
 
@@ -124,6 +125,7 @@ fn market_moved_in() -> MarketMovedIn {
         }),
         aggregate_trades: 1,
         depth_update: 2,
+        next_prevented: crossbook_types::PreventedMatchId::FIRST,
     }
 }
 
@@ -250,6 +252,7 @@ fn commands() -> Vec<Body> {
             filters: Some(filters()),
             fees: Some(fees()),
             status: Some(MarketStatus::Halt),
+            self_trade: None,
         })),
         Body::OpenAccount(OpenAccount { label: "desk".to_owned() }),
         Body::IssueApiKey(Box::new(IssueApiKey {

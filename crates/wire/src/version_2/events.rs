@@ -2,8 +2,9 @@
 
 use crossbook_engine::{Cause, Refusal, event, ledger};
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, AssetId, ClientOrderId, OrderId, OrderType, PartitionId, Price, Quantity,
-    RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId, TimeInForce, Timestamp, TradeId, TransferId,
+    AccountId, Amount, ApiKeyId, AssetId, ClientOrderId, OrderId, OrderType, PartitionId, PreventedMatchId, Price,
+    Quantity, RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId, TimeInForce, Timestamp, TradeId,
+    TransferId,
 };
 use serde::Deserialize;
 
@@ -111,7 +112,8 @@ frozen_structs! {
         next_order: OrderId,
         last: Option<LastTrade>,
         aggregate_trades: u64,
-        depth_update: u64,
+        depth_update: u64;
+        next_prevented = PreventedMatchId::FIRST,
     }
 
     struct LastTrade => event::LastTrade {

@@ -279,5 +279,6 @@ fn description(number: u32, levels: u64, [base, quote]: [Asset; 2]) -> Descripti
         },
         fees: Fees { maker: rate, taker: rate },
         status: MarketStatus::Trading,
+        self_trade: crossbook_types::SelfTradeRules::ALL,
     }
 }

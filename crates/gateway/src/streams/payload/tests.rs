@@ -29,6 +29,7 @@ pub(crate) fn btcusdt() -> Market {
         },
         fees: Fees::default(),
         status: MarketStatus::Trading,
+        self_trade: crossbook_types::SelfTradeRules::ALL,
     })
     .unwrap()
 }

@@ -192,8 +192,13 @@ impl Venue {
     }
 
     pub async fn start_in(partitions: u16, config: Config) -> Self {
+        Self::start_keeping(partitions, Limits::default(), config).await
+    }
+
+    /// With views that keep no more than that.
+    pub async fn start_keeping(partitions: u16, limits: Limits, config: Config) -> Self {
         let routing = routing(partitions);
-        let views = routing.all().map(|_| Views::new(Limits::default())).collect();
+        let views = routing.all().map(|_| Views::new(limits.clone())).collect();
         let board = Arc::new(Board::new_checked(routing.clone(), views).unwrap());
         let (pending, hub) = (Arc::new(Pending::new(config.in_flight_max)), Arc::new(Hub::new()));
         let fatal = |reason| eprintln!("the venue failed: {reason}");

@@ -105,6 +105,7 @@ impl Venue {
             },
             fees: Fees::default(),
             status: MarketStatus::Trading,
+            self_trade: crossbook_types::SelfTradeRules::ALL,
         };
         self.submit(Body::ListMarket(Box::new(ListMarket { description }))).await;
         for at in 0..self.accounts.len() {
