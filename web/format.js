@@ -49,3 +49,13 @@ export function time(millis) {
 export function direction(value) {
   return value > 0 ? "up" : value < 0 ? "down" : "";
 }
+
+/** The market that the fragment of an address names; browsers percent-encode what is not ASCII in it. */
+export function marketIn(fragment) {
+  const name = fragment.slice(1);
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}

@@ -4,7 +4,7 @@
 import * as api from "./api.js";
 import { Book } from "./book.js";
 import { Chart } from "./chart.js";
-import { digitsOf } from "./format.js";
+import { digitsOf, marketIn } from "./format.js";
 import { Headline, Ladder, MarketList, Tape } from "./panels.js";
 import { Stream } from "./stream.js";
 
@@ -145,7 +145,7 @@ async function choose(symbol) {
   state.market = market;
   state.interval = state.chosen ?? "1m";
   store("symbol", symbol);
-  history.replaceState(null, "", `#${symbol}`);
+  history.replaceState(null, "", `#${encodeURIComponent(symbol)}`);
   list.select(symbol);
   headline.show(market);
   ladder.show(market);
@@ -257,7 +257,7 @@ stream.addEventListener("restart", async () => {
   await insist(loadMarkets);
   if (state.market) await refresh();
   else {
-    const wanted = [location.hash.slice(1), stored("symbol"), ...state.markets.keys()];
+    const wanted = [marketIn(location.hash), stored("symbol"), ...state.markets.keys()];
     const symbol = wanted.find((name) => state.markets.has(name));
     if (symbol) await choose(symbol);
   }
@@ -290,7 +290,7 @@ for (const [name] of INTERVALS) {
 
 byId("grouping").addEventListener("change", drawBook);
 addEventListener("resize", drawBook);
-addEventListener("hashchange", () => choose(location.hash.slice(1)));
+addEventListener("hashchange", () => choose(marketIn(location.hash)));
 // What fails here is asked again in a moment; the stream tells whether the venue is there.
 setInterval(() => document.hidden || refreshMarkets().catch(() => {}), MARKETS_EVERY_MILLIS);
 stream.follow([TICKERS]);

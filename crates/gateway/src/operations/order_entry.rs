@@ -56,7 +56,7 @@ pub(super) async fn cancel(request: &Request<'_>) -> Result<Outcome, ApiError> {
         None => None,
         Some(name) => {
             let known = CancelRestriction::from_name(name);
-            Some(known.ok_or_else(|| cancel_restrictions())?)
+            Some(known.ok_or_else(cancel_restrictions)?)
         }
     };
     let target = match (p.integer("orderId")?.map(OrderId), p.client_order_id("origClientOrderId")?) {
