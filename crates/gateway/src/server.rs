@@ -8,8 +8,8 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -220,11 +220,9 @@ pub async fn connection<S: Service>(
     service: &S,
     stop: &mut watch::Receiver<bool>,
 ) {
-    let (asked, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let stopping = stop.clone();
+    let (is_new, stopping) = (AtomicBool::new(true), stop.clone());
     let answer = service_fn(|request: Request<Incoming>| {
-        asked.fetch_add(1, Relaxed);
-        let (answered, stopping) = (&answered, &stopping);
+        let (is_new, stopping) = (&is_new, &stopping);
         async move {
             let mut response = checked(request, ip, config, service).await;
             let leaves = service.asks_to_leave() || *stopping.borrow();
@@ -234,7 +232,7 @@ pub async fn connection<S: Service>(
             {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            answered.fetch_add(1, Relaxed);
+            is_new.store(false, Relaxed);
             Ok::<_, Infallible>(response)
         }
     });
@@ -251,18 +249,14 @@ pub async fn connection<S: Service>(
         () = stopped(stop) => {}
     }
     // From here on each answer ends the connection. A request may be on its way, and on a new connection surely is.
-    let patience = if answered.load(Relaxed) == 0 { FIRST_REQUEST } else { QUIET };
+    let patience = if is_new.load(Relaxed) { FIRST_REQUEST } else { QUIET };
     if timeout(patience, connection.as_mut()).await.is_ok() {
         return;
     }
-    if asked.load(Relaxed) > answered.load(Relaxed) {
-        let rest = Duration::from_millis(config.shutdown_timeout_ms).saturating_sub(patience);
-        if timeout(rest, connection.as_mut()).await.is_ok() {
-            return;
-        }
-    }
+    // What is idle ends at once, and the rest when its answer is written.
     connection.as_mut().graceful_shutdown();
-    let _ = timeout(QUIET, connection).await;
+    let rest = Duration::from_millis(config.shutdown_timeout_ms).saturating_sub(patience);
+    let _ = timeout(rest, connection).await;
 }
 
 /// Answers a request that is not too long.

@@ -14,12 +14,14 @@ use tungstenite::Message;
 
 use crate::rest_venue::{Client, Venue, millis};
 
-const DRAIN: Duration = Duration::from_millis(700);
+/// Time is what this is about, and machines are busy at times.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// What became of a connection of its own.
 #[derive(Debug)]
 struct Tried {
     at: Instant,
+    ended: Instant,
     /// The whole answer, or why there is none.
     answer: Result<String, std::io::Error>,
 }
@@ -44,7 +46,7 @@ async fn come_and_go(http: SocketAddr, end: Arc<AtomicBool>) -> Vec<Tried> {
         let at = Instant::now();
         let answer = ask(http, "/api/v3/ping").await;
         let refused = answer.is_err();
-        tried.push(Tried { at, answer });
+        tried.push(Tried { at, ended: Instant::now(), answer });
         if refused {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -66,6 +68,7 @@ fn order(client: &Client, name: &str) -> String {
 async fn place_over_http(client: Client, name: &'static str) -> usize {
     let mut answered = 0;
     while let Ok(mut stream) = TcpStream::connect(client.http).await {
+        let mut is_new = true;
         loop {
             let request = format!(
                 "POST /api/v3/order?{} HTTP/1.1\r\nHost: venue\r\nX-MBX-APIKEY: {}\r\nContent-Length: 0\r\n\r\n",
@@ -79,9 +82,12 @@ async fn place_over_http(client: Client, name: &'static str) -> usize {
             while !answer.ends_with(b"}") {
                 match stream.read_buf(&mut answer).await {
                     Ok(1..) => {}
+                    // A connection that came just when no more are accepted.
+                    _ if answer.is_empty() && is_new => return answered,
                     ended => panic!("an order without its answer: {ended:?}, {:?}", String::from_utf8_lossy(&answer)),
                 }
             }
+            is_new = false;
             let answer = String::from_utf8(answer).unwrap();
             assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
             answered += 1;
@@ -182,16 +188,13 @@ async fn a_gateway_that_is_replaced_turns_nobody_away_and_answers_all_that_it_to
 
     let (mut served, mut told, mut turned_away) = (0, 0, 0);
     for visitor in visitors {
-        for Tried { at, answer } in visitor.await.unwrap() {
+        for Tried { at, ended, answer } in visitor.await.unwrap() {
             match answer {
                 Ok(answer) => {
                     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
                     served += 1;
                     if answer.contains("\r\nconnection: close\r\n") {
-                        assert!(
-                            at + Duration::from_millis(100) > begun + DRAIN,
-                            "asked to leave before the drain is over"
-                        );
+                        assert!(ended > begun + DRAIN, "asked to leave before the drain is over");
                         told += 1;
                     }
                 }
