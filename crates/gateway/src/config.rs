@@ -72,6 +72,8 @@ pub struct ServerConfig {
     pub body_bytes_max: usize,
     /// Longest path and query in bytes; beyond it the answer is 414.
     pub uri_bytes_max: usize,
+    /// Bytes that the system is asked to hold for a connection until its client has read them; 0: as the system chooses.
+    pub send_buffer_bytes: usize,
     /// Milliseconds a client has to make the TLS handshake, where there is one.
     pub handshake_timeout_ms: u64,
     /// Milliseconds until the next request on a connection must have arrived with its head; idle connections end then too.
@@ -97,6 +99,7 @@ impl Default for ServerConfig {
             connections_per_ip_max: 2_000,
             body_bytes_max: 64 * 1024,
             uri_bytes_max: 16 * 1024,
+            send_buffer_bytes: 512 * 1024,
             handshake_timeout_ms: 10_000,
             header_read_timeout_ms: 60_000,
             body_read_timeout_ms: 10_000,

@@ -22,6 +22,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -139,6 +140,11 @@ pub async fn serve<S: Service>(listener: Listener, config: ServerConfig, service
         let Some(place) = Open::enter(&open, ip) else { return };
         // Answers are small and awaited; none should wait for another to fill a packet.
         let _ = stream.set_nodelay(true);
+        if config.send_buffer_bytes > 0 {
+            // The system's own choice grows to megabytes, takes nothing more before a third of it is free, and makes a client that reads slowly
+            // look like one that does not read. It may give less.
+            let _ = SockRef::from(&stream).set_send_buffer_size(config.send_buffer_bytes);
+        }
         let (config, service, mut stop, tls) = (Arc::clone(&config), Arc::clone(&service), stop.clone(), tls.clone());
         tokio::spawn(async move {
             match tls {

@@ -187,6 +187,7 @@ mod tests {
         "gateway.limits.ban_after",
         "gateway.history_wait_ms",
         "gateway.server.drain_ms",
+        "gateway.server.send_buffer_bytes",
         "gateway.server.shutdown_timeout_ms",
         "cluster.gate.retry_ms",
         "cluster.gate.retry_delay_max_ms",

@@ -132,6 +132,10 @@ const WORDS: &[(&str, &str)] = &[
     ("gateway.server.connections_per_ip_max", "Connections of one address."),
     ("gateway.server.body_bytes_max", "Largest request body; beyond it the answer is 413."),
     ("gateway.server.uri_bytes_max", "Longest path and query; beyond it the answer is 414."),
+    (
+        "gateway.server.send_buffer_bytes",
+        "What the system is asked to hold for a connection until its client has read it. 0: as the system chooses.",
+    ),
     ("gateway.server.handshake_timeout_ms", "How long a client has to make the TLS handshake, where there is one."),
     (
         "gateway.server.header_read_timeout_ms",

@@ -46,6 +46,8 @@ const API_READ_BYTES: usize = 16 * 1024;
 const READ_BEFORE_WRITING_MAX: usize = 8;
 /// Requests that were sent before the connection is closed, and are still taken.
 const READ_AT_END_MAX: usize = 1_024;
+/// A writing that takes so long had to wait for the client.
+const BLOCKED: Duration = Duration::from_millis(100);
 /// A client that says nothing for so long has nothing more on its way.
 const QUIET: Duration = Duration::from_millis(50);
 
@@ -383,10 +385,15 @@ async fn converse<S: Session>(
         let message = match received {
             None => {
                 read = 0;
-                match write_some(socket, &outbox, limits).await {
-                    Ok(()) => continue,
-                    Err(end) => return end,
+                let began = Instant::now();
+                if let Err(end) = write_some(socket, &outbox, limits).await {
+                    return end;
                 }
+                if began.elapsed() >= BLOCKED {
+                    // The client reads, and has much to read before it comes to a ping.
+                    heartbeat.wait_on(Instant::now());
+                }
+                continue;
             }
             Some(Some(Ok(message))) => message,
             Some(Some(Err(error))) => return End::of_error(&error),
@@ -457,6 +464,11 @@ impl Heartbeat {
         }
     }
 
+    /// Counts the time of the pings that have not come back from `now` on.
+    fn wait_on(&mut self, now: Instant) {
+        self.outstanding.iter_mut().for_each(|(sent, _)| *sent = now);
+    }
+
     fn is_overdue(&self, now: Instant, pong_timeout: Duration) -> bool {
         self.outstanding.front().is_some_and(|(sent, _)| now.duration_since(*sent) >= pong_timeout)
     }
@@ -500,6 +512,8 @@ mod tests {
         heartbeat.pong(&Bytes::new());
         assert!(!heartbeat.is_overdue(after(59), minute));
         assert!(heartbeat.is_overdue(after(60), minute));
+        heartbeat.wait_on(after(70));
+        assert!(!heartbeat.is_overdue(after(129), minute) && heartbeat.is_overdue(after(130), minute));
         heartbeat.pong(&second);
         assert!(!heartbeat.is_overdue(after(600), minute));
     }
