@@ -82,9 +82,8 @@ pub(super) async fn cancel_all(request: &Request<'_>) -> Result<Outcome, ApiErro
     let gathering = request.app.pending.gather(cancel_id);
     request.app.submit(body, request.caller.deadline).await.and_then(accepted)?;
     let closed = gathering.take();
-    let json = render::json::array(closed.iter(), |order, out| {
-        render::cancelled(&market, request.caller.unit, order, out)
-    });
+    let json =
+        render::json::array(closed.iter(), |order, out| render::cancelled(&market, request.caller.unit, order, out));
     Ok(Outcome { json, orders: None, free: true })
 }
 
