@@ -18,8 +18,8 @@ use crate::file::{Loss, Watched};
 use crate::options::{Dialect, Options};
 use crate::schema::{PROJECTION, TABLES};
 
-/// Statements that a connection keeps ready: 25 lengths for each of ten tables, and some.
-const STATEMENTS_CACHED: usize = 300;
+/// Statements that a connection keeps ready: 25 lengths for each of twelve tables, and some.
+const STATEMENTS_CACHED: usize = 350;
 
 /// The changes of the tables, oldest first: number, what it does, for SQLite, for MySQL.
 const MIGRATIONS: [(i64, &str, &str, &str); 3] = [
