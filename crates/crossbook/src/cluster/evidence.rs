@@ -74,6 +74,21 @@ pub fn check(site: &Site, database: Option<&Database>, partition: PartitionId) -
     found.map_or(Ok(known.history.is_some()), |behind| Err(behind.into()))
 }
 
+/// Holds the streams of all partitions against what is known of them. A database that does not answer once is not asked again.
+///
+/// # Errors
+/// As for [`check`].
+pub fn check_all(site: &Site, database: Option<&Database>) -> Result<(), Error> {
+    let mut asked = database;
+    for partition in site.routing.all() {
+        if !check(site, asked, partition)? {
+            tracing::warn!("the history cannot be asked how far it is; it is asked when it answers");
+            asked = None;
+        }
+    }
+    Ok(())
+}
+
 /// Gives up, for good, what the streams of all partitions do not reach: snapshots are set aside, histories are made
 /// anew.
 ///

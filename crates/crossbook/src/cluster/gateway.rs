@@ -131,9 +131,7 @@ impl Gateway {
         let source = site.servers.next_gateway()?;
         let database = site.database(config)?;
         let begun = tokio::task::block_in_place(|| {
-            for partition in site.routing.all() {
-                evidence::check(site, database.as_ref(), partition)?;
-            }
+            evidence::check_all(site, database.as_ref())?;
             begin(site)
         })?;
         let last = begun.iter().map(|begun| begun.time).max().unwrap_or_default();

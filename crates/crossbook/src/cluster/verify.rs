@@ -40,9 +40,7 @@ pub struct Verdict {
 /// When the database cannot be read, or a partition not restored.
 pub fn verify(site: &Site, database: &Database) -> Result<Verdict, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
-    for partition in site.routing.all() {
-        evidence::check(site, Some(database), partition)?;
-    }
+    evidence::check_all(site, Some(database))?;
     let mut tries = 0;
     loop {
         tries += 1;
