@@ -330,6 +330,7 @@ impl Service for Admin {
     const NAME: &'static str = "admin";
 
     async fn answer(&self, _: IpAddr, request: Request<Incoming>) -> Response<ResponseBody> {
+        let request = server::head_as_get(request);
         let answer = match (request.method(), request.uri().path()) {
             (&Method::GET, "/healthz") => Ok(json!({ "status": "ok" })),
             (&Method::GET, "/readyz") if self.app.is_draining() => Err(ApiError::shutting_down()),

@@ -15,7 +15,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -284,6 +284,15 @@ async fn checked<S: Service>(
 /// Waits until it is time to stop, or nobody is left who could say so.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// A request for the head of an answer, as one for the whole answer: where it is written, its body is left out.
+#[must_use]
+pub fn head_as_get(mut request: Request<Incoming>) -> Request<Incoming> {
+    if request.method() == Method::HEAD {
+        *request.method_mut() = Method::GET;
+    }
+    request
 }
 
 /// An error as an answer.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{Admin, line, refusal};
 use crate::error::{ApiError, JSON};
 use crate::rest::respond;
-use crate::server::Service;
+use crate::server::{self, Service};
 
 /// What a start is at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -71,7 +71,7 @@ impl Service for Front {
     async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<ResponseBody> {
         match self.admin.get() {
             Some(admin) => admin.answer(from, request).await,
-            None => self.answer_while_starting(&request),
+            None => self.answer_while_starting(&server::head_as_get(request)),
         }
     }
 }

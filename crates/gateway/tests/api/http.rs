@@ -54,6 +54,12 @@ async fn head_is_get_without_the_body() {
         assert!(path.contains("exchangeInfo") || head.contains(&length), "{path}: {head}, not {length}");
         assert!(head.contains(get.header("content-type")), "{path}: {head}");
     }
+    // Monitors look at the admin address, too.
+    for path in ["healthz", "readyz", "metrics"] {
+        let url = format!("http://{}/{path}", venue.admin);
+        let response = reqwest::Client::new().head(url).send().await.unwrap();
+        assert!(response.status() == 200 && response.bytes().await.unwrap().is_empty(), "{path}");
+    }
     let missing = ask(&venue, Method::HEAD, "/nothing", &[]).await;
     assert_eq!(missing.status, 404);
     // What changes something is not asked with HEAD.
@@ -188,5 +194,42 @@ async fn who_takes_nothing_but_the_binary_encoding_gets_nothing() {
     let refused = tokio_tungstenite::connect_async(format!("ws://{}/ws-api/v3?responseFormat=sbe", venue.http)).await;
     let Err(tokio_tungstenite::tungstenite::Error::Http(response)) = refused else { panic!("{refused:?}") };
     assert_eq!(response.status(), 400);
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_transport_tells_the_limits_that_are_in_force_on_it() {
+    let limits = async |venue: &Venue| {
+        let over_http = venue.get("/api/v3/exchangeInfo").await.body["rateLimits"].take();
+        let mut socket = tokio_tungstenite::connect_async(format!("ws://{}/ws-api/v3", venue.http)).await.unwrap().0;
+        crate::streams::send_text(&mut socket, r#"{"id":1,"method":"exchangeInfo"}"#).await;
+        let mut answer = crate::streams::next(&mut socket).await;
+        (over_http, answer["result"]["rateLimits"].take(), answer["rateLimits"].take())
+    };
+    let kinds = |limits: &Value| -> Vec<String> {
+        let limits = limits.as_array().unwrap().iter();
+        limits.map(|limit| format!("{} {}", limit["rateLimitType"].as_str().unwrap(), limit["limit"])).collect()
+    };
+    let venue = Venue::start().await;
+    let (over_http, over_websocket, used) = limits(&venue).await;
+    let common = ["REQUEST_WEIGHT 6000", "ORDERS 100", "ORDERS 200000"];
+    assert_eq!(kinds(&over_http), [&common[..], &["RAW_REQUESTS 300000"]].concat());
+    assert_eq!(kinds(&over_websocket), [&common[..], &["CONNECTIONS 300"]].concat());
+    assert_eq!((&over_websocket[3]["interval"], &over_websocket[3]["intervalNum"]), (&json!("MINUTE"), &json!(5)));
+    assert_eq!(kinds(&used), common[..1]);
+    let account = venue.alice.get("/api/v3/account", "").await.body;
+    assert_eq!((&account["canDeposit"], &account["canWithdraw"]), (&json!(true), &json!(true)));
+    venue.stop().await;
+
+    // What is switched off is no limit of nothing.
+    let mut config = Config::default();
+    (config.limits.orders_10s, config.limits.orders_1d, config.limits.request_weight_1m) = (0, 0, 0);
+    let venue = Venue::start_with(config).await;
+    let (over_http, over_websocket, used) = limits(&venue).await;
+    assert_eq!(
+        (kinds(&over_http), kinds(&over_websocket)),
+        (vec!["RAW_REQUESTS 300000".into()], vec!["CONNECTIONS 300".into()])
+    );
+    assert_eq!(used, json!([]));
     venue.stop().await;
 }
