@@ -75,11 +75,22 @@ def test_the_documents_of_the_admin_api(fresh, tmp_path):
     # The section on the command line comes first and halts a market that later sections list.
     halts = [block for block in pasted if "halt" in block]
     assert len(halts) == 1
-    told = shell(fresh, "\n".join([block for block in pasted if block not in halts] + halts), tmp_path)
-    assert '"decimals":8' in told and "everything adds up" in told and "HALT" in told, told
+    pasted = [block for block in pasted if block not in halts] + halts
+    # Fees are paid out once there are some.
+    payout = next(at for at, block in enumerate(pasted) if "venue withdraw" in block)
+    told = shell(fresh, "\n".join(pasted[:payout]), tmp_path)
+    seller, buyer = fresh.make_account("seller"), Account(fresh, 1001, KeyPair.hmac())
+    seller.deposit("BTC", 10, "stock")
+    buyer.key = buyer.make_key(KeyPair.hmac())
+    RawClient.of(seller).limit("BTCUSDT", "SELL", "2", "100")
+    assert RawClient.of(buyer).limit("BTCUSDT", "BUY", "2", "100")["status"] == "FILLED"
+    told += shell(fresh, "\n".join(pasted[payout:]), tmp_path)
+    assert '"decimals":8' in told and "everything adds up" in told and "HALT" in told and "march" in told, told
     account = fresh.admin("GET", "accounts/1001")
-    assert [row["free"] for row in account["balances"] if row["asset"] == "USDT"] == ["99974.50000000"], account
-    assert len(account["apiKeys"]) == 1, "the second key was revoked"
+    assert [row["free"] for row in account["balances"] if row["asset"] == "USDT"] == ["99774.50000000"], account
+    assert len(account["apiKeys"]) == 2, "one of three was revoked"
+    [paid] = [row["fees"] for row in fresh.admin("GET", "venue/balances")["balances"] if row["asset"] == "BTC"]
+    assert paid == "0.00060000", paid
     assert fresh.admin("GET", "markets")["markets"][0]["status"] == "TRADING"
 
 
