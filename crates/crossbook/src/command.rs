@@ -8,7 +8,7 @@ pub mod help;
 pub mod information;
 pub mod moving;
 #[cfg(test)]
-mod snippets;
+pub(crate) mod snippets;
 pub mod soak;
 
 use std::net::SocketAddr;

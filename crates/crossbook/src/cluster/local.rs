@@ -99,17 +99,33 @@ fn instructions(cluster: &LocalCluster) -> String {
         let process = process.map_or_else(|| "-".to_owned(), |process| process.to_string());
         let _ = writeln!(text, "  {name:<21} http://{probe}   process {process}");
     }
+    let steps = first_steps(&program, admin, token);
     let _ = writeln!(
         text,
-        "\nAdd a market and fund an account:\n\n  \
-         export CROSSBOOK_ADMIN_TOKEN={token} CROSSBOOK_ADMIN_URL=http://{admin}\n  \
+        "\nAdd a market and fund an account:\n\n{steps}\n\
+         Kill any of these processes and watch: it is started again, and nothing is lost. Ctrl-C stops everything."
+    );
+    text
+}
+
+/// Lines to paste.
+fn first_steps(program: &str, admin: impl std::fmt::Display, token: &str) -> String {
+    format!(
+        "  export CROSSBOOK_ADMIN_TOKEN={token} CROSSBOOK_ADMIN_URL=http://{admin}\n  \
          {program} admin assets add BTC --decimals 8\n  \
          {program} admin assets add USDT --decimals 8\n  \
          {program} admin markets add BTCUSDT --base BTC --quote USDT --tick-size 0.01 --step-size 0.00001\n  \
          {program} admin accounts open --label alice\n  \
          {program} admin deposit 1001 USDT 100000 --transfer-id first\n  \
-         {program} admin keys issue 1001 --permissions READ,TRADE\n\n\
-         Kill any of these processes and watch: it is started again, and nothing is lost. Ctrl-C stops everything."
-    );
-    text
+         {program} admin keys issue 1001 --permissions READ,TRADE\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_first_steps_are_commands() {
+        let steps = super::first_steps("crossbook", "127.0.0.1:8081", "a-token");
+        assert_eq!(crate::command::snippets::check_printed(&steps), 6);
+    }
 }

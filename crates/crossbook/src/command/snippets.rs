@@ -125,32 +125,45 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
+/// Pastes a snippet and holds what it calls to what there is; how often it calls `crossbook`.
+fn check(snippet: &Snippet, folder: &Path, makefile: &str) -> usize {
+    let mut called = 0;
+    for command in paste(snippet, folder) {
+        match command[0].as_str() {
+            "crossbook" => {
+                called += 1;
+                let read = CommandLine::try_parse_from(&command).map(drop);
+                let is_shown = |error: &clap::Error| {
+                    matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
+                };
+                let refused = read.err().filter(|error| !is_shown(error));
+                assert!(refused.is_none(), "{}: {}\n{}", snippet.place, command.join(" "), refused.unwrap());
+            }
+            "make" => {
+                for target in command[1..].iter().filter(|word| !word.contains('=')) {
+                    let is_there = makefile.contains(&format!("\n{target}:"));
+                    assert!(is_there, "{}: there is no target {target}", snippet.place);
+                }
+            }
+            _ => {}
+        }
+    }
+    called
+}
+
+/// Holds lines that the program prints for people to paste to what there is; how often they call `crossbook`.
+pub(crate) fn check_printed(text: &str) -> usize {
+    let snippet = Snippet { place: "printed".to_owned(), text: text.to_owned() };
+    check(&snippet, folder().path(), "")
+}
+
 #[test]
 fn every_snippet_is_read_by_a_shell_and_calls_what_there_is() {
     let (folder, makefile) = (folder(), std::fs::read_to_string(repository().join("Makefile")).unwrap());
     let (mut pasted, mut called) = (0, 0);
     for snippet in all() {
         pasted += 1;
-        for command in paste(&snippet, folder.path()) {
-            match command[0].as_str() {
-                "crossbook" => {
-                    called += 1;
-                    let read = CommandLine::try_parse_from(&command).map(drop);
-                    let is_shown = |error: &clap::Error| {
-                        matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
-                    };
-                    let refused = read.err().filter(|error| !is_shown(error));
-                    assert!(refused.is_none(), "{}: {}\n{}", snippet.place, command.join(" "), refused.unwrap());
-                }
-                "make" => {
-                    for target in command[1..].iter().filter(|word| !word.contains('=')) {
-                        let is_there = makefile.contains(&format!("\n{target}:"));
-                        assert!(is_there, "{}: there is no target {target}", snippet.place);
-                    }
-                }
-                _ => {}
-            }
-        }
+        called += check(&snippet, folder.path(), &makefile);
     }
     assert!(pasted > 50 && called > 60, "{pasted} snippets, {called} calls");
 }
