@@ -122,6 +122,7 @@ def test_the_readme_from_an_empty_folder_to_an_order(tmp_path):
     leave = "trap 'jobs -p | xargs -r kill; wait' EXIT"
     script = "\n".join([leave, "make() { :; }", start, ready, prepare, sell, 'echo "[$KEY] [$SECRET]"', curl.replace(":8080", f":{http}"), "echo", end])
     addresses = {"CROSSBOOK_HTTP": str(http), "CROSSBOOK_ADMIN": f"localhost:{admin}", "CROSSBOOK_ADMIN_URL": str(admin)}
+    addresses["CROSSBOOK_GATEWAY__SERVER__DRAIN_MS"] = "0"
     told = shell(None, script, tmp_path, **addresses)
     assert re.search(r"\[\w{64}\] \[\w{64}\]", told), told
     # Nobody sells, so the order is either refused for that or expires; that it was understood is what counts.

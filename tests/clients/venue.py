@@ -159,6 +159,8 @@ class Venue:
 
     def start(self) -> Venue:
         environment = {"PATH": os.environ["PATH"], "CROSSBOOK_ADMIN_TOKEN": ADMIN_TOKEN, "CROSSBOOK_SECRET_KEY": SECRET_KEY}
+        # No load balancer has to notice that it stops.
+        environment["CROSSBOOK_GATEWAY__SERVER__DRAIN_MS"] = "0"
         command = [str(BINARY), "serve", "--data", str(self.data), "--config", str(self.config)]
         command += ["--http", self.host, "--admin", f"127.0.0.1:{self.admin_port}"]
         log = open(self.folder / "crossbook.log", "ab")
