@@ -87,7 +87,6 @@ fn every_error_code_is_documented_and_every_documented_one_is_sent() {
     }
     assert!(sent.len() > 30, "{sent:?}");
     let text = std::fs::read_to_string(repository().join("docs/compatibility.md")).unwrap();
-    // The first table of this form is that of WebSocket close codes.
     let table = text.split("| code | when |").last().unwrap().split("##").next().unwrap();
     assert_eq!(codes(table), sent);
 }
