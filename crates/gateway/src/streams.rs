@@ -92,7 +92,7 @@ impl Default for Config {
             ping_interval_ms: 20_000,
             pong_timeout_ms: 60_000,
             lifetime_ms: 24 * 60 * 60 * 1_000,
-            unread_timeout_ms: 30_000,
+            unread_timeout_ms: 60_000,
             unread_bytes_max: 256 * 1024 * 1024,
             unread_bytes_total_max: 512 * 1024 * 1024,
             connections_max: 10_000,
