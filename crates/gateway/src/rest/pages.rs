@@ -14,7 +14,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-use super::compression::{Effort, Encoding, vary};
+use super::compression::{Encoding, vary};
 
 /// A page that is served as it is.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ impl Served {
             Encoding::Brotli => &self.brotli,
         };
         let made = kept.get_or_init(|| {
-            let smaller = encoding.compress(&self.page.content, Effort::Much).map(Bytes::from);
+            let smaller = encoding.compress(&self.page.content).map(Bytes::from);
             smaller.filter(|smaller| smaller.len() < self.page.content.len())
         });
         made.as_ref()
