@@ -56,7 +56,9 @@ def test_deposits_are_the_balance(trader, ledger):
     assert_balances(trader, ledger)
 
 
-def test_market_data(trader, market, counterparty):
+def test_market_data(trader, market, counterparty, venue):
+    # Nothing has traded, so there is no price to value a market order by quantity.
+    venue.admin("PATCH", f"markets/{market.symbol}", {"minNotional": "0"})
     counterparty.limit(market.symbol, "BUY", "2", "99.50")
     counterparty.limit(market.symbol, "BUY", "1", "99.00")
     counterparty.limit(market.symbol, "SELL", "3", "100.50")
@@ -147,7 +149,8 @@ def test_fill_or_kill_takes_all_or_nothing(trader, market, ledger, counterparty)
     assert_balances(trader, ledger)
 
 
-def test_market_order_by_quantity_walks_the_book(trader, market, ledger, counterparty):
+def test_market_order_by_quantity_walks_the_book(trader, market, ledger, counterparty, venue):
+    venue.admin("PATCH", f"markets/{market.symbol}", {"minNotional": "0"})
     for quantity, price in (("0.1", "100"), ("0.2", "101"), ("5", "102")):
         counterparty.limit(market.symbol, "SELL", quantity, price)
     order = trader.place(market, "BUY", "MARKET", quantity=D("0.5"))

@@ -6,18 +6,19 @@
 //! | order | held | if that is more than is free |
 //! | --- | --- | --- |
 //! | sell | its quantity of base | refused |
-//! | sell at market for a quote amount | all free base, at most the largest order | goes as far as it can; refused by the market if that is not enough |
+//! | sell at market for a quote amount | all free base, at most the largest market order | goes as far as it can; refused by the market if that is not enough |
 //! | buy with a limit price | limit x quantity | refused |
-//! | buy at market by quantity | all free quote, at most the highest price x quantity | as above |
+//! | buy at market by quantity | all free quote, at most the highest price that there ever was x quantity | as above |
 //! | buy at market for a quote amount | that amount | refused |
 //! | buy that becomes a market order at its stop price | stop x quantity and [`TRIGGERED_BUY_MARGIN_PERCENT`] more | refused |
 
 use crossbook_ledger::{HoldError, Ledger};
-use crossbook_types::{Amount, Filter, Market, OrderType, Quantity, SelfTradePrevention, Side, TimeInForce};
+use crossbook_types::{Amount, Filter, Market, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};
 
 use crate::command::{NewOrder, Size};
 use crate::peer::Terms;
 use crate::refusal::Refusal;
+use crate::rules::Rules;
 
 /// How much more than stop price x quantity is held for a buy that will run at market. It may pay that much more than its
 /// stop price; what then is still unbought expires.
@@ -27,7 +28,7 @@ pub const TRIGGERED_BUY_MARGIN_PERCENT: i128 = 10;
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check(order: &NewOrder, market: &Market) -> Result<(), Refusal> {
+pub fn check(order: &NewOrder, market: &Market, rules: Rules) -> Result<(), Refusal> {
     let kind = order.order_type;
     let shape = order.price.is_some() == kind.has_limit_price()
         && order.stop_price.is_some() == kind.is_conditional()
@@ -49,14 +50,23 @@ pub fn check(order: &NewOrder, market: &Market) -> Result<(), Refusal> {
         Size::Base(quantity) => {
             market.check_quantity(kind, quantity).map_err(Refusal::Filter)?;
             if let Some(price) = order.price.or(order.stop_price) {
-                market.check_notional(market.quote_amount(price, quantity)).map_err(Refusal::Filter)?;
+                check_notional(kind, market, market.quote_amount(price, quantity), rules)?;
             }
         }
         // Whatever the market's minimum: nothing cannot be bought for.
         Size::Quote(Amount::ZERO) => return Err(Refusal::Filter(Filter::Notional)),
-        Size::Quote(amount) => market.check_notional(amount).map_err(Refusal::Filter)?,
+        Size::Quote(amount) => check_notional(kind, market, amount, rules)?,
     }
     Ok(())
+}
+
+/// Of a kind that runs at market only the smallest worth is checked; under the first rules the largest was, too.
+fn check_notional(kind: OrderType, market: &Market, worth: Amount, rules: Rules) -> Result<(), Refusal> {
+    let checked = match kind.has_limit_price() || rules < Rules::V2 {
+        true => market.check_notional(worth),
+        false => market.check_notional_min(worth),
+    };
+    checked.map_err(Refusal::Filter)
 }
 
 /// Admits an order: checks it and holds its funds.
@@ -64,16 +74,17 @@ pub fn check(order: &NewOrder, market: &Market) -> Result<(), Refusal> {
 /// # Errors
 /// Why not; nothing is held then.
 #[inline]
-pub(crate) fn admit(ledger: &mut Ledger, market: &Market, order: &NewOrder) -> Result<Terms, Refusal> {
-    check(order, market)?;
+pub(crate) fn admit(ledger: &mut Ledger, market: &Market, order: &NewOrder, rules: Rules) -> Result<Terms, Refusal> {
+    check(order, market, rules)?;
     let asset = market.pays(order.side);
-    let budget = match need(order, market) {
+    let budget = match need(order, market, rules) {
         Need::Exactly(amount) => amount,
         Need::AtMost(amount) => amount.min(ledger.balance(order.account, asset).free),
     };
     let hold = ledger.hold(order.account, asset, budget).map_err(|error| match error {
         HoldError::UnknownAccount => Refusal::UnknownAccount,
         HoldError::Insufficient => Refusal::InsufficientBalance,
+        HoldError::UsedUp => Refusal::NumbersUsedUp,
     })?;
     Ok(Terms { hold, budget, fees: market.fees })
 }
@@ -86,8 +97,13 @@ enum Need {
     AtMost(Amount),
 }
 
-fn need(order: &NewOrder, market: &Market) -> Need {
-    let largest = market.filters.quantity_max.max(market.filters.market_quantity_max);
+/// What market orders can meet is bounded by what the filters ever allowed, and what they trade by what they allow now. The first rules
+/// looked at the present filters alone, and refused who met an order from before as one who had too little.
+fn need(order: &NewOrder, market: &Market, rules: Rules) -> Need {
+    let (largest, highest) = match rules {
+        Rules::V1 => (market.filters.quantity_max.max(market.filters.market_quantity_max), market.filters.price_max),
+        Rules::V2 => (market.market_lots_max(), market.highest_price()),
+    };
     match (order.side, order.size) {
         (Side::Sell, Size::Base(quantity)) => Need::Exactly(market.base_amount(quantity)),
         (Side::Sell, Size::Quote(_)) => Need::AtMost(market.base_amount(largest)),
@@ -95,7 +111,7 @@ fn need(order: &NewOrder, market: &Market) -> Need {
         (Side::Buy, Size::Base(quantity)) => match (order.price, order.stop_price) {
             (Some(limit), _) => Need::Exactly(market.quote_amount(limit, quantity)),
             (None, Some(stop)) => Need::Exactly(with_margin(market.quote_amount(stop, quantity))),
-            (None, None) => Need::AtMost(market.quote_amount(market.filters.price_max, quantity)),
+            (None, None) => Need::AtMost(market.quote_amount(highest, quantity)),
         },
     }
 }
@@ -105,16 +121,20 @@ fn with_margin(amount: Amount) -> Amount {
     amount.plus(Amount(margin))
 }
 
-/// Whether `quantity` at market, as far as the last price tells its worth, is above the market's minimum.
+/// Whether `quantity` at market is worth the market's minimum at the last price. Where nothing has traded there is no price to value it, so
+/// it is not; under the first rules it was.
 pub(crate) fn check_market_notional(
     market: &Market,
-    reference: crossbook_types::Price,
+    last: Option<Price>,
     quantity: Quantity,
+    rules: Rules,
 ) -> Result<(), Refusal> {
-    if market.quote_amount(reference, quantity) < market.filters.notional_min {
-        return Err(Refusal::Filter(Filter::Notional));
-    }
-    Ok(())
+    let valued = last.map(|last| market.check_notional_min(market.quote_amount(last, quantity)));
+    let unvalued = || match rules < Rules::V2 || market.filters.notional_min.is_zero() {
+        true => Ok(()),
+        false => Err(Filter::Notional),
+    };
+    valued.unwrap_or_else(unvalued).map_err(Refusal::Filter)
 }
 
 /// Whether two orders of these accounts must not trade with each other.

@@ -28,6 +28,7 @@ mod depth;
 pub mod event;
 mod matching;
 pub mod moving;
+mod numbers;
 mod outbox;
 mod partition;
 pub mod peer;

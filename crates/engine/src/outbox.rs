@@ -7,6 +7,7 @@
 use crossbook_ledger::Ledger;
 use crossbook_types::{AccountId, HoldId, Market, PartitionId, RequestNumber};
 
+use crate::numbers::NUMBERS_END;
 use crate::peer::{Outgoing, PeerMessage, Settlement};
 use crate::routing::Routing;
 use crate::rules::Rules;
@@ -19,18 +20,20 @@ pub(crate) struct Outbox {
     outward: Vec<Outgoing>,
     /// By partition, the number of the last message to it.
     sent: Vec<RequestNumber>,
+    used_up: bool,
 }
 
 impl Outbox {
     pub(crate) fn new(own: PartitionId, routing: Routing) -> Self {
         let sent = vec![RequestNumber(0); usize::from(routing.partitions())];
-        Self { own, routing, outward: Vec::new(), sent }
+        Self { own, routing, outward: Vec::new(), sent, used_up: false }
     }
 
     /// With the counts of an earlier one.
     pub(crate) fn restore(own: PartitionId, routing: Routing, sent: Vec<RequestNumber>) -> Option<Self> {
         let outbox = Self::new(own, routing);
-        (sent.len() == outbox.sent.len()).then_some(Self { sent, ..outbox })
+        let used_up = sent.iter().any(|sent| sent.0 >= NUMBERS_END);
+        (sent.len() == outbox.sent.len()).then_some(Self { sent, used_up, ..outbox })
     }
 
     /// By partition, the number of the last message to it.
@@ -41,6 +44,12 @@ impl Outbox {
     #[inline]
     pub(crate) fn routing(&self) -> &Routing {
         &self.routing
+    }
+
+    /// Whether messages have used up so many numbers that nothing new is to be begun.
+    #[inline]
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.used_up
     }
 
     /// Learns of a market. Whether it is this partition's.
@@ -63,6 +72,7 @@ impl Outbox {
         assert_ne!(to, self.own, "a partition sends nothing to itself");
         let sent = &mut self.sent[usize::from(to.0)];
         *sent = sent.next();
+        self.used_up |= sent.0 >= NUMBERS_END;
         self.outward.push(Outgoing { to, number: *sent, message });
     }
 
@@ -79,7 +89,6 @@ pub(crate) struct Accounts<'a> {
     pub(crate) ledger: &'a mut Ledger,
     pub(crate) outbox: &'a mut Outbox,
     /// The rules of the command that is being applied.
-    #[allow(dead_code, reason = "until a rule differs")]
     pub(crate) rules: Rules,
 }
 

@@ -141,6 +141,7 @@ impl Partition {
                 Ok(None)
             }
             _ if self.moving => Err(Refusal::MovingIn),
+            _ if self.outbox.is_used_up() => Err(Refusal::NumbersUsedUp),
             Body::Place(order) => self.place(order, origin, events).map(|()| None),
             Body::Cancel(request) => self.cancel(request, origin, events).map(|()| None),
             Body::CancelAll(request) => self.cancel_all(request, origin, events).map(|()| None),
@@ -159,7 +160,7 @@ impl Partition {
     #[inline]
     fn place(&mut self, order: &NewOrder, origin: Origin, events: &mut Events) -> Result<(), Refusal> {
         let market = self.registry.market(order.symbol).ok_or(Refusal::UnknownSymbol)?;
-        let terms = match admission::admit(&mut self.ledger, market, order) {
+        let terms = match admission::admit(&mut self.ledger, market, order, self.rules) {
             Ok(terms) => terms,
             Err(refusal) => {
                 events.refuse_order(order, origin, refusal, self.rules);
@@ -267,14 +268,14 @@ impl Partition {
                 Ok(Answer::AssetListed(asset.id))
             }
             Body::ListMarket(request) => {
-                let market = self.registry.list_market(request)?;
+                let market = self.registry.list_market(request, self.rules)?;
                 events.push(Event::MarketListed(Box::new(market)));
                 self.adopt_market(market);
                 self.spread(Change::Market(Box::new(market)));
                 Ok(Answer::MarketListed(market.id))
             }
             Body::ChangeMarket(request) => {
-                let market = self.registry.change_market(request)?;
+                let market = self.registry.change_market(request, self.rules)?;
                 events.push(Event::MarketChanged(Box::new(market)));
                 self.adopt_market(market);
                 self.spread(Change::Market(Box::new(market)));
@@ -359,6 +360,10 @@ impl Partition {
     fn market_admit(&mut self, order: &NewOrder, terms: Terms, origin: Origin, events: &mut Events) {
         let mut accounts = Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules };
         match self.matchers.get_mut(order.symbol.0 as usize) {
+            Some(Some(_)) if accounts.outbox.is_used_up() => {
+                accounts.release(order.account, terms.hold);
+                events.refuse(origin, Refusal::NumbersUsedUp);
+            }
             Some(Some(matcher)) => matcher.admit(order, terms, origin, &mut accounts, events),
             // Another partition may learn of a market before this one does.
             _ => {

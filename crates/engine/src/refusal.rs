@@ -96,6 +96,17 @@ pub enum Refusal {
     /// A command about a partition's own accounts came to another partition.
     #[error("this is not the partition that was named")]
     OtherPartition,
+    /// A market order for a quote amount finds nobody in the book.
+    #[error("there are no orders on the other side of the book; wait, or place a limit order")]
+    EmptyBook,
+    /// A market order for a quote amount finds less in the book than the smallest order.
+    #[error(
+        "there is less on the other side of the book than the filter LOT_SIZE demands; wait, or place a limit order"
+    )]
+    ThinBook,
+    /// All numbers of a kind are used up: of orders, trades, holds, accounts, assets, markets, or messages to another partition.
+    #[error("the venue has used up its numbers for this; nothing new can be made of this kind, what there is goes on")]
+    NumbersUsedUp,
 }
 
 impl Refusal {

@@ -7,12 +7,16 @@ use crossbook_types::{AccountId, ApiKeyId, Asset, AssetId, AssetName, Market, Sy
 use serde::{Deserialize, Serialize};
 
 use crate::command::{ChangeMarket, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey};
+use crate::numbers::NUMBERS_END;
 use crate::refusal::Refusal;
+use crate::rules::Rules;
 
 /// The longest label of an account, in bytes.
 pub const LABEL_BYTES_MAX: usize = 200;
 /// The most API keys one account can have.
 pub const API_KEYS_PER_ACCOUNT_MAX: usize = 100;
+/// The most accounts of a venue: ledgers count them with 32 bits.
+const ACCOUNTS_MAX: usize = if cfg!(test) { 8 } else { u32::MAX as usize };
 /// The most decimals of an asset.
 pub const DECIMALS_MAX: u8 = 18;
 
@@ -152,13 +156,13 @@ impl Registry {
         if let Some(asset) = self.asset_named(request.name) {
             return if asset.decimals == request.decimals { Ok((*asset, false)) } else { Err(Refusal::AssetExists) };
         }
-        let asset = Asset { id: AssetId(count(self.assets.len())), name: request.name, decimals: request.decimals };
+        let asset = Asset { id: AssetId(number(self.assets.len())?), name: request.name, decimals: request.decimals };
         self.assets.push(asset);
         Ok((asset, true))
     }
 
     /// Opens a market.
-    pub(crate) fn list_market(&mut self, request: &ListMarket) -> Result<Market, Refusal> {
+    pub(crate) fn list_market(&mut self, request: &ListMarket, rules: Rules) -> Result<Market, Refusal> {
         let mut description = request.description;
         if self.market_named(description.symbol).is_some() {
             return Err(Refusal::MarketExists);
@@ -168,14 +172,17 @@ impl Registry {
                 return Err(Refusal::UnknownAsset);
             }
         }
-        description.id = SymbolId(count(self.markets.len()));
+        description.id = SymbolId(number(self.markets.len())?);
         let market = Market::new_checked(description).map_err(Refusal::Market)?;
+        if rules >= Rules::V2 {
+            market.check_fees().map_err(Refusal::Market)?;
+        }
         self.markets.push(market);
         Ok(market)
     }
 
     /// Changes a market.
-    pub(crate) fn change_market(&mut self, request: &ChangeMarket) -> Result<Market, Refusal> {
+    pub(crate) fn change_market(&mut self, request: &ChangeMarket, rules: Rules) -> Result<Market, Refusal> {
         let market = self.market(request.symbol).ok_or(Refusal::UnknownSymbol)?;
         let market = market
             .changed(
@@ -185,6 +192,10 @@ impl Registry {
             )
             .map_err(Refusal::Market)?
             .with_self_trade(request.self_trade.unwrap_or(market.self_trade));
+        // The status of a market that was listed under the first rules can always be changed.
+        if rules >= Rules::V2 && (request.filters.is_some() || request.fees.is_some()) {
+            market.check_fees().map_err(Refusal::Market)?;
+        }
         self.markets[request.symbol.0 as usize] = market;
         Ok(market)
     }
@@ -195,6 +206,9 @@ impl Registry {
             return Err(Refusal::LabelTooLong);
         }
         let id = self.accounts.last_key_value().map_or(AccountId::FIRST_CLIENT, |(last, _)| last.next());
+        if self.accounts.len() >= ACCOUNTS_MAX || id.0 >= NUMBERS_END {
+            return Err(Refusal::NumbersUsedUp);
+        }
         let account = Account { id, label: request.label.clone(), opened: time };
         self.accounts.insert(id, account.clone());
         Ok(account)
@@ -295,7 +309,9 @@ impl Registry {
                     && self.market_named(market.symbol).is_none()
                     && [market.base, market.quote].iter().all(|asset| self.asset(asset.id) == Some(asset))
             }
-            Change::Account(account) => !account.id.is_system() && !self.has_account(account.id),
+            Change::Account(account) => {
+                !account.id.is_system() && account.id.0 < NUMBERS_END && !self.has_account(account.id)
+            }
         };
         fits && self.follow(change)
     }
@@ -308,6 +324,11 @@ impl Registry {
         self.api_keys.insert(key.key, key.clone());
         true
     }
+}
+
+/// The number of the next asset or market, if there is one.
+fn number(length: usize) -> Result<u32, Refusal> {
+    u32::try_from(length).ok().filter(|&number| number < u32::MAX).ok_or(Refusal::NumbersUsedUp)
 }
 
 /// A count as an id's number.
@@ -330,5 +351,25 @@ mod tests {
         assert!(!Registry { assets: vec![other], ..sound.clone() }.is_sound());
         let misplaced = BTreeMap::from([(account.id.next(), account)]);
         assert!(!Registry { accounts: misplaced, ..sound }.is_sound());
+    }
+
+    #[test]
+    fn what_there_is_no_number_for_is_refused() {
+        assert_eq!(number(u32::MAX as usize - 1), Ok(u32::MAX - 1));
+        assert_eq!(number(u32::MAX as usize), Err(Refusal::NumbersUsedUp));
+        assert_eq!(number(1 << 40), Err(Refusal::NumbersUsedUp));
+        let mut registry = Registry::default();
+        let request = OpenAccount { label: String::new() };
+        for _ in 0..ACCOUNTS_MAX {
+            registry.open_account(&request, Timestamp(1)).unwrap();
+        }
+        assert_eq!(registry.open_account(&request, Timestamp(1)), Err(Refusal::NumbersUsedUp));
+        // Whatever moves in, its account with the highest number leaves one for the next.
+        let mut registry = Registry::default();
+        let account =
+            |id| Change::Account(Box::new(Account { id: AccountId(id), label: String::new(), opened: Timestamp(1) }));
+        assert!(!registry.move_in(account(u64::MAX)) && !registry.move_in(account(NUMBERS_END)));
+        assert!(registry.move_in(account(NUMBERS_END - 1)));
+        assert_eq!(registry.open_account(&request, Timestamp(1)), Err(Refusal::NumbersUsedUp));
     }
 }

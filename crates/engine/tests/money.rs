@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod kit;
+#[path = "money/fees.rs"]
+mod order_fees;
 
 use crossbook_engine::command::{Body, FeePayout, NewOrder, Target};
 use crossbook_engine::event::{Event, Trade, VenueAccount};

@@ -164,6 +164,8 @@ fn every_event_is_what_the_plain_exchange_says() {
         "Refused(Market(OrderLimits))",
         "Refused(InsufficientBalance)",
         "Refused(DuplicateClientOrderId)",
+        "Refused(EmptyBook)",
+        "Refused(ThinBook)",
         "Refused(WouldTake)",
         "Refused(WouldTrigger)",
         "Refused(TransferConflict)",

@@ -125,8 +125,11 @@ fn a_market_buy_by_quote_amount_spends_at_most_that() {
     assert_eq!(*closed(&events).last().unwrap(), (id, Filled), "the remaining 10 buy no lot");
     assert_eq!(venue.free(taker, USDT), (1_000 - 440) * TICK_LOT);
     assert_eq!(venue.refused(market(taker, Side::Buy, worth(561))), Refusal::InsufficientBalance);
-    let (id, events) = venue.place(market(taker, Side::Buy, worth(119)));
-    assert_eq!((trades(&events), closed(&events)), (vec![], vec![(id, Expired)]), "not worth one lot");
+    assert_eq!(
+        venue.refused(market(taker, Side::Buy, worth(119))),
+        Refusal::Filter(Filter::LotSize),
+        "less than a lot"
+    );
 }
 
 #[test]

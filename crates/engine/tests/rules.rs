@@ -4,6 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod kit;
+#[path = "rules/market_orders.rs"]
+mod market_orders;
+#[path = "rules/numbers.rs"]
+mod numbers;
 
 use crossbook_engine::command::{Body, CancelAll, CancelOrder, ChangeMarket, Target};
 use crossbook_engine::event::CloseReason::{Canceled, Expired, Filled, SelfTradePrevented};

@@ -299,7 +299,8 @@ impl ApiError {
             Refusal::UnknownSymbol => Self::symbol(),
             Refusal::UnknownOrder => Self::unknown_order(),
             Refusal::CancelRestricted => Self::bad_request(-2011, "Order was not canceled due to cancel restrictions."),
-            Refusal::MarketClosed(_) => Self::order_rejected("Market is closed."),
+            // What there is can be cancelled.
+            Refusal::MarketClosed(_) | Refusal::NumbersUsedUp => Self::order_rejected("Market is closed."),
             Refusal::Filter(filter) => Self::filter(filter),
             Refusal::SelfTradeMode => {
                 Self::bad_request(-1013, "This symbol does not allow the specified self-trade prevention mode.")
@@ -309,6 +310,10 @@ impl ApiError {
                 Self::order_rejected("Account has insufficient balance for requested action.")
             }
             Refusal::DuplicateClientOrderId => Self::order_rejected("Duplicate order sent."),
+            Refusal::EmptyBook => Self::order_rejected("Order book liquidity is less than symbol minimum quantity."),
+            Refusal::ThinBook => {
+                Self::order_rejected("Order book liquidity is less than LOT_SIZE filter minimum quantity.")
+            }
             Refusal::WouldTake => Self::order_rejected("Order would immediately match and take."),
             Refusal::WouldTrigger => Self::order_rejected("Order would trigger immediately."),
             // Both pass.
@@ -347,5 +352,16 @@ mod tests {
         let error = ApiError::from_refusal(Refusal::MalformedOrder);
         assert_eq!((error.status.as_u16(), error.code), (400, -1014));
         assert_eq!(error.message, "Unsupported order combination.");
+    }
+
+    #[test]
+    fn a_book_that_has_too_little_has_its_documented_texts() {
+        for (refusal, text) in [
+            (Refusal::EmptyBook, "Order book liquidity is less than symbol minimum quantity."),
+            (Refusal::ThinBook, "Order book liquidity is less than LOT_SIZE filter minimum quantity."),
+        ] {
+            let error = ApiError::from_refusal(refusal);
+            assert_eq!((error.status.as_u16(), error.code, &*error.message), (400, -2010, text));
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Funds set aside for orders.
 //!
 //! Holds stand in a slab. A [`HoldId`] names a slot and how often the slot has been used, so a hold is found without a search, and
-//! the id of one that has ended finds nothing.
+//! the id of one that has ended finds nothing. A slot that has been used as often as can be counted is retired: no hold stands there
+//! again, and another slot takes its place. Slots are used last in, first out, so a slot lasts for 2^32 orders at the least.
 
 use crossbook_types::{AccountId, Amount, AssetId, HoldId};
 
@@ -10,6 +11,10 @@ use crate::account::Position;
 
 /// Bits of a [`HoldId`] that name the slot; those above count its uses, from 1.
 const SLOT_BITS: u32 = 32;
+/// How many slots there can be, retired ones included.
+const SLOTS_MAX: usize = if cfg!(test) { 1 << 12 } else { 1 << SLOT_BITS };
+/// How often a slot is used.
+const USES_MAX: u32 = u32::MAX;
 
 /// Funds set aside for one order, in the slot that its id names.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +35,8 @@ pub(crate) struct Holds {
     /// Slots without a hold; the last is used next. There is always room here for all of them, so that only a new slot can be a
     /// reason to ask for memory.
     free: Vec<u32>,
+    /// How many slots are retired.
+    retired: usize,
 }
 
 #[inline]
@@ -61,18 +68,22 @@ impl Hold {
 }
 
 impl Holds {
+    /// Places a hold, if there is a slot for it.
     #[inline]
-    pub(crate) fn place(&mut self, position: Position, remaining: Amount) -> HoldId {
+    pub(crate) fn place(&mut self, position: Position, remaining: Amount) -> Option<HoldId> {
         if let Some(at) = self.free.pop() {
             let slot = &mut self.slots[at as usize];
-            let uses = slot.uses.checked_add(1).expect("a slot is used fewer than 2^32 times");
+            let uses = slot.uses.checked_add(1).expect("a slot that is used up is not free");
             *slot = Hold { remaining, position, uses, used: true };
-            return id_of(at as usize, uses);
+            return Some(id_of(at as usize, uses));
         }
-        let at = u32::try_from(self.slots.len()).expect("fewer than 2^32 holds at a time");
+        let at = self.slots.len();
+        if at >= SLOTS_MAX {
+            return None;
+        }
         self.slots.push(Hold { remaining, position, uses: 1, used: true });
         self.make_room();
-        first_use(at)
+        Some(id_of(at, 1))
     }
 
     #[inline]
@@ -91,12 +102,16 @@ impl Holds {
         let slot = self.slots.get_mut(at).filter(|slot| slot.is(id))?;
         slot.used = false;
         let hold = *slot;
-        self.free.push(at as u32);
+        if hold.uses < USES_MAX {
+            self.free.push(at as u32);
+        } else {
+            self.retired += 1;
+        }
         Some(hold)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots.len() - self.free.len() - self.retired
     }
 
     /// Holds by slot. `describe` gives the account and asset of a position.
@@ -117,13 +132,31 @@ impl Holds {
         self.free.iter().map(|&at| id_of(at as usize, self.slots[at as usize].uses)).collect()
     }
 
-    /// The holds of [`Holds::canonical`] and [`Holds::free`].
-    pub(crate) fn restore(holds: Vec<(HoldId, Position, Amount)>, free: &[HoldId]) -> Result<Self, Inconsistent> {
-        let count = holds.len() + free.len();
+    /// The last ids of the slots that are retired, by slot.
+    pub(crate) fn retired(&self) -> Vec<HoldId> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter(|(_, slot)| !slot.used && slot.uses == USES_MAX).map(|(at, slot)| id_of(at, slot.uses)).collect()
+    }
+
+    /// The holds of [`Holds::canonical`], [`Holds::free`] and [`Holds::retired`].
+    pub(crate) fn restore(
+        holds: Vec<(HoldId, Position, Amount)>,
+        free: &[HoldId],
+        retired: &[HoldId],
+    ) -> Result<Self, Inconsistent> {
+        let count = holds.len() + free.len() + retired.len();
+        if count > SLOTS_MAX
+            || !retired.is_sorted()
+            || free.iter().any(|&id| use_of(id) == USES_MAX)
+            || retired.iter().any(|&id| use_of(id) != USES_MAX)
+        {
+            return Err(Inconsistent);
+        }
         let mut slots: Vec<Option<Hold>> = vec![None; count];
         let nothing = Position { slot: 0, holding: 0 };
         let all = holds.into_iter().map(|(id, position, remaining)| (id, position, remaining, true));
-        for (id, position, remaining, used) in all.chain(free.iter().map(|&id| (id, nothing, Amount::ZERO, false))) {
+        let unused = free.iter().chain(retired).map(|&id| (id, nothing, Amount::ZERO, false));
+        for (id, position, remaining, used) in all.chain(unused) {
             let place = slots.get_mut(slot_of(id)).ok_or(Inconsistent)?;
             let uses = use_of(id);
             if uses == 0 || place.replace(Hold { remaining, position, uses, used }).is_some() {
@@ -132,7 +165,7 @@ impl Holds {
         }
         let slots: Vec<Hold> = slots.into_iter().collect::<Option<_>>().ok_or(Inconsistent)?;
         let free = free.iter().map(|&id| slot_of(id) as u32).collect();
-        let mut holds = Self { slots, free };
+        let mut holds = Self { slots, free, retired: retired.len() };
         holds.make_room();
         Ok(holds)
     }

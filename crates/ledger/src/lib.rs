@@ -44,6 +44,9 @@ pub enum HoldError {
     /// Less is free than would have to be held.
     #[error("insufficient free balance")]
     Insufficient,
+    /// There are as many holds as can be numbered, or were.
+    #[error("all numbers of holds are used up")]
+    UsedUp,
 }
 
 /// Why what an account had elsewhere is not taken over.
@@ -178,7 +181,7 @@ impl Ledger {
     /// Sets `amount` of an account's free balance aside.
     ///
     /// # Errors
-    /// When there is less; nothing is held then.
+    /// When there is less, or no number for a hold; nothing is held then.
     ///
     /// # Panics
     /// When `amount` is negative.
@@ -191,10 +194,11 @@ impl Ledger {
         if balance.free < amount {
             return Err(HoldError::Insufficient);
         }
+        let id = self.holds.place(position, amount).ok_or(HoldError::UsedUp)?;
         balance.free = balance.free.minus(amount);
         balance.held = balance.held.plus(amount);
         self.change(position);
-        Ok(self.holds.place(position, amount))
+        Ok(id)
     }
 
     /// Settles one side of a trade.
@@ -465,6 +469,8 @@ pub struct State {
     holds: Vec<(HoldId, AccountId, AssetId, Amount)>,
     /// The last ids of the places that no hold has now, the next to be used last.
     holds_free: Vec<HoldId>,
+    /// The last ids of the places that no hold will have again, by place.
+    holds_retired: Vec<HoldId>,
     transfers: Vec<Transfer>,
 }
 
@@ -488,6 +494,7 @@ impl Ledger {
             clearing: self.venue.clearing.clone(),
             holds: self.holds.canonical(|position| self.accounts.describe(position)),
             holds_free: self.holds.free(),
+            holds_retired: self.holds.retired(),
             transfers: self.transfers.canonical(),
         }
     }
@@ -517,7 +524,7 @@ impl Ledger {
             let position = ledger.accounts.position(slot, asset);
             holds.push((id, position, remaining));
         }
-        ledger.holds = Holds::restore(holds, &state.holds_free)?;
+        ledger.holds = Holds::restore(holds, &state.holds_free, &state.holds_retired)?;
         for transfer in state.transfers {
             ledger.transfers.record(transfer);
         }

@@ -175,3 +175,49 @@ fn what_is_held_and_released_again_is_not_told() {
     restored.hold(account, asset, Amount(3)).unwrap();
     assert_eq!(told(&mut restored).len(), 1);
 }
+
+/// A slot is used last in, first out, and 2^32 times; then it is retired, and the next hold has another.
+#[test]
+fn a_slot_that_is_used_up_is_retired() {
+    let mut ledger = funded();
+    let first = ledger.hold(ALICE, USDT, Amount(1)).unwrap();
+    ledger.release(ALICE, first);
+    ledger.drain_changes(|_, _, _| {});
+    let near = |uses: u64| HoldId(uses << 32);
+    let mut ledger =
+        Ledger::restore(State { holds_free: vec![near(u64::from(u32::MAX) - 2)], ..ledger.state() }).unwrap();
+    for expected in [near(u64::from(u32::MAX) - 1), near(u64::from(u32::MAX)), HoldId(1 << 32 | 1), HoldId(2 << 32 | 1)]
+    {
+        let hold = ledger.hold(ALICE, USDT, Amount(1)).unwrap();
+        assert_eq!((hold, ledger.holds()), (expected, 1));
+        ledger.release(ALICE, hold);
+        assert_eq!((ledger.held_under(hold), ledger.holds()), (None, 0));
+        ledger.drain_changes(|_, _, _| {});
+        let state = ledger.state();
+        ledger = Ledger::restore(state.clone()).unwrap();
+        assert_eq!(ledger.state(), state);
+    }
+    let state = ledger.state();
+    assert_eq!(
+        (&state.holds_free, &state.holds_retired),
+        (&vec![HoldId(2 << 32 | 1)], &vec![near(u64::from(u32::MAX))])
+    );
+    // Neither is a slot free that is used up, nor retired that is not.
+    let (free, retired) = (state.holds_free.clone(), state.holds_retired.clone());
+    assert!(Ledger::restore(State { holds_free: retired, holds_retired: Vec::new(), ..state.clone() }).is_err());
+    assert!(Ledger::restore(State { holds_free: Vec::new(), holds_retired: free, ..state }).is_err());
+}
+
+#[test]
+fn a_hold_for_which_there_is_no_number_is_refused() {
+    let mut ledger = funded();
+    let mut last = None;
+    for _ in 0..1 << 12 {
+        last = Some(ledger.hold(ALICE, USDT, Amount(0)).unwrap());
+    }
+    let before = ledger.balance(ALICE, USDT);
+    assert_eq!(ledger.hold(ALICE, USDT, Amount(1)), Err(HoldError::UsedUp));
+    assert_eq!(ledger.balance(ALICE, USDT), before);
+    ledger.release(ALICE, last.unwrap());
+    assert!(ledger.hold(ALICE, USDT, Amount(1)).is_ok());
+}

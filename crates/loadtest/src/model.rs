@@ -15,8 +15,8 @@ use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed};
 use crossbook_engine::ledger::Transfer;
 use crossbook_engine::{Answer, Command, Event, Refusal};
 use crossbook_types::{
-    AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, Fees, Market, OrderId, OrderType, Price, Quantity,
-    SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TransferId,
+    AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, FeeRate, Fees, Market, OrderId, OrderType, Price,
+    Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TransferId,
 };
 
 /// An open order.
@@ -41,8 +41,14 @@ pub struct Order {
     size: Left,
     /// Lots left, or quote units left.
     left: Left,
+    /// The most lots that it may still trade, of an order by worth.
+    most: u64,
     /// What is still held for it.
     held: i128,
+    /// What it was charged in fees.
+    charged: i128,
+    /// The exact fee on all that it received, in hundred-millionths of the smallest unit.
+    exact_fee: i128,
     /// When it took its place; earlier is first.
     since: u64,
 }
@@ -66,6 +72,8 @@ struct Book {
     updates: u64,
     clock: u64,
     last: Option<u64>,
+    /// The highest price that the filters ever allowed.
+    highest: u64,
 }
 
 /// The exchange. It knows the markets and accounts that it was made with, and no changes of the registry but those of a market's rules.
@@ -80,11 +88,6 @@ pub struct Model {
     /// Balances that the present command touched, with what they were before.
     touched: Vec<((AccountId, AssetId), (i128, i128))>,
     events: Vec<Event>,
-}
-
-fn fee(rate: crossbook_types::FeeRate, amount: i128) -> i128 {
-    let product = amount * i128::from(rate.units());
-    product / 100_000_000 + i128::from(product % 100_000_000 != 0)
 }
 
 fn other(side: Side) -> Side {
@@ -146,6 +149,15 @@ impl Order {
         }
     }
 
+    /// What it is charged for receiving so much more: what its exact fee comes to then, rounded up, less what it was charged before.
+    fn charge(&mut self, rate: FeeRate, received: i128) -> i128 {
+        self.exact_fee += received * i128::from(rate.units());
+        let whole = self.exact_fee / 100_000_000 + i128::from(self.exact_fee % 100_000_000 != 0);
+        let fee = whole - self.charged;
+        self.charged = whole;
+        fee
+    }
+
     fn wants_nothing(&self) -> bool {
         matches!(self.left, Left::Lots(0) | Left::Worth(0))
     }
@@ -172,7 +184,8 @@ impl Model {
     /// quote asset's in a lot at a price of one tick.
     #[must_use]
     pub fn new(markets: Vec<(Market, (i128, i128))>, accounts: impl IntoIterator<Item = AccountId>) -> Self {
-        let book = |(market, units)| Book {
+        let book = |(market, units): (Market, (i128, i128))| Book {
+            highest: market.filters.price_max.0,
             market,
             units,
             orders: Vec::new(),
@@ -218,15 +231,21 @@ impl Model {
             Body::Transfer(request) => self.transfer(request, command.time),
             Body::ChangeMarket(request) => 'change: {
                 let book = &mut self.books[request.symbol.0 as usize];
-                let mut description = book.market.description();
-                description.status = request.status.unwrap_or(description.status);
-                description.fees = request.fees.unwrap_or(description.fees);
-                description.filters = request.filters.unwrap_or(description.filters);
-                description.self_trade = request.self_trade.unwrap_or(description.self_trade);
-                book.market = match Market::new_checked(description) {
+                let old = book.market;
+                let filters = request.filters.unwrap_or(old.filters);
+                let fees = request.fees.unwrap_or(old.fees);
+                let self_trade = request.self_trade.unwrap_or(old.self_trade);
+                let market = old.changed(filters, fees, request.status.unwrap_or(old.status));
+                let market = market.map(|market| market.with_self_trade(self_trade));
+                let market = market.and_then(|market| {
+                    let changed = request.filters.is_some() || request.fees.is_some();
+                    if changed { market.check_fees().map(|()| market) } else { Ok(market) }
+                });
+                book.market = match market {
                     Ok(market) => market,
                     Err(error) => break 'change Err(Refusal::Market(error)),
                 };
+                book.highest = book.highest.max(book.market.filters.price_max.0);
                 self.events.push(Event::MarketChanged(Box::new(book.market)));
                 Ok(Answer::MarketChanged(request.symbol))
             }

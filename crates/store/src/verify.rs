@@ -44,9 +44,9 @@ impl TradeSums {
     fn add(&mut self, quantity: u64, quote: Amount, taker_fee: Amount, maker_fee: Amount) {
         self.count += 1;
         self.quantity += u128::from(quantity);
-        self.quote = self.quote.plus(quote);
-        self.taker_fees = self.taker_fees.plus(taker_fee);
-        self.maker_fees = self.maker_fees.plus(maker_fee);
+        self.quote = self.quote.saturating_add(quote);
+        self.taker_fees = self.taker_fees.saturating_add(taker_fee);
+        self.maker_fees = self.maker_fees.saturating_add(maker_fee);
     }
 }
 
@@ -153,7 +153,7 @@ impl Facts {
             }
             let (count, quote) = facts.candles.entry((symbol, row.text("candle_interval")?)).or_default();
             *count += row.number("trades")?;
-            *quote = quote.plus(row.amount("quote_volume")?);
+            *quote = quote.saturating_add(row.amount("quote_volume")?);
             Ok(())
         })
         .await?;

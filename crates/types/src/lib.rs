@@ -31,7 +31,7 @@ pub use id::{
     AccountId, AssetId, HoldId, OrderId, PartitionId, PreventedMatchId, RequestNumber, Sequence, SourceId, SymbolId,
     Timestamp, TradeId,
 };
-pub use market::{Asset, FeeRate, Fees, Filter, Filters, Market, MarketStatus};
+pub use market::{Asset, FeeCredit, FeeRate, Fees, Filter, Filters, Market, MarketStatus};
 pub use number::{Amount, Price, Quantity};
 pub use order::{
     CancelRestriction, ExpiryReason, OrderStatus, OrderType, RejectReason, SelfTradePrevention, SelfTradeRules, Side,

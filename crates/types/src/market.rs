@@ -52,24 +52,85 @@ impl FeeRate {
     #[must_use]
     #[inline]
     pub fn fee_on(self, amount: Amount) -> Amount {
+        self.charge(amount, FeeCredit::NONE).0
+    }
+
+    /// The fee on `amount` for an order that was charged `credit` more than its exact fee before, and what it is charged more than that
+    /// with this fee. So an order is charged its exact fee, rounded up once, however many trades it has.
+    ///
+    /// # Panics
+    /// When `amount` is negative.
+    #[must_use]
+    #[inline]
+    pub fn charge(self, amount: Amount, credit: FeeCredit) -> (Amount, FeeCredit) {
         if self.0 == 0 {
-            return Amount::ZERO;
+            return (Amount::ZERO, credit);
         }
         let amount = u128::try_from(amount.0).expect("fee on a negative amount");
         #[cfg(crossbook_bugs)]
         if crate::bugs::is_planted(crate::bugs::Bug::FeeRoundedDown) {
-            return Amount(i128::try_from(amount * u128::from(self.0) / u128::from(Self::ONE)).unwrap_or(0));
+            let fee = amount * u128::from(self.0) / u128::from(Self::ONE);
+            return (Amount(i128::try_from(fee).unwrap_or(0)), credit);
         }
         let (rate, one) = (u64::from(self.0), u64::from(Self::ONE));
         if let Ok(small) = u64::try_from(amount)
-            && let Some(product) = small.checked_mul(rate)
+            && let Some(exact) = small.checked_mul(rate)
         {
-            return Amount(i128::from(product.div_ceil(one)));
+            let (fee, credit) = round_up(exact, credit);
+            return (Amount(i128::from(fee)), credit);
         }
-        let (rate, one) = (u128::from(rate), u128::from(one));
-        // amount = q * one + r, so the fee is q * rate + ceil(r * rate / one); no intermediate exceeds the amount.
-        let fee = (amount / one) * rate + ((amount % one) * rate).div_ceil(one);
-        Amount(i128::try_from(fee).expect("a fee is less than its amount"))
+        // amount = q * one + r, so the exact fee is q * rate whole units and r * rate hundred-millionths; no intermediate exceeds the amount.
+        let (whole, rest) = (amount / u128::from(one), (amount % u128::from(one)) as u64);
+        let (fee, credit) = round_up(rest * rate, credit);
+        let fee = whole * u128::from(rate) + u128::from(fee);
+        (Amount(i128::try_from(fee).expect("a fee is less than its amount")), credit)
+    }
+}
+
+/// Of an exact fee in hundred-millionths of a smallest unit, the whole units that are still due, and what they are too much.
+#[inline]
+fn round_up(exact: u64, credit: FeeCredit) -> (u64, FeeCredit) {
+    let one = u64::from(FeeRate::ONE);
+    let Some(due) = exact.checked_sub(u64::from(credit.0)) else {
+        return (0, FeeCredit(credit.0 - exact as u32)); // less than the credit
+    };
+    let (whole, rest) = (due / one, (due % one) as u32);
+    if rest == 0 { (whole, FeeCredit::NONE) } else { (whole + 1, FeeCredit(FeeRate::ONE - rest)) }
+}
+
+/// What an order was charged beyond its exact fee, because fees are whole smallest units: in hundred-millionths of one, less than a
+/// whole one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct FeeCredit(u32);
+
+impl FeeCredit {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+
+    /// The credit in hundred-millionths of a smallest unit.
+    #[must_use]
+    pub fn units(self) -> u32 {
+        self.0
+    }
+}
+
+impl From<FeeCredit> for u32 {
+    fn from(credit: FeeCredit) -> Self {
+        credit.0
+    }
+}
+
+/// A credit of a whole smallest unit or more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a fee credit is less than a smallest unit")]
+pub struct WholeUnit;
+
+impl TryFrom<u32> for FeeCredit {
+    type Error = WholeUnit;
+
+    fn try_from(units: u32) -> Result<Self, WholeUnit> {
+        if units < FeeRate::ONE { Ok(Self(units)) } else { Err(WholeUnit) }
     }
 }
 
@@ -175,6 +236,11 @@ pub enum Error {
     /// Price bands make no sense.
     #[error("multiplierUp must be at least 1 and multiplierDown at most 1; 0 switches a band off")]
     Band,
+    /// The fee on a lot, or on the worth of the smallest order, would be all that is received.
+    #[error(
+        "the fee on one stepSize, or on the smallest order's worth, would be all that is received; use a coarser stepSize, a higher minNotional or minPrice, assets with more decimals, or no fee"
+    )]
+    FeeTakesAll,
 }
 
 /// A market: what trades for what, in which steps, under which rules.
@@ -341,6 +407,21 @@ impl Market {
         Self { self_trade, ..self }
     }
 
+    /// Whether each side receives more than its fee: who buys, of one lot; who sells, of the order of the smallest worth.
+    ///
+    /// # Errors
+    /// [`Error::FeeTakesAll`] if not.
+    pub fn check_fees(&self) -> Result<(), Error> {
+        let Filters { price_min, quantity_min, notional_min, .. } = self.filters;
+        let smallest = [self.base_amount(Quantity(1)), self.quote_amount(price_min, quantity_min).max(notional_min)];
+        let highest = self.fees.maker.max(self.fees.taker);
+        if smallest.iter().all(|&received| highest.fee_on(received) < received) {
+            Ok(())
+        } else {
+            Err(Error::FeeTakesAll)
+        }
+    }
+
     /// Whether the largest order at the highest price is worth an amount that fits.
     fn check_largest(&self) -> Result<(), Error> {
         let (price, quantity) = (i128::from(self.largest.0.0), i128::from(self.largest.1.0));
@@ -450,6 +531,28 @@ impl Market {
             return Err(Filter::Notional);
         }
         Ok(())
+    }
+
+    /// Whether an order's worth is at least what the filters allow. The largest worth is not applied to orders that run at market
+    /// (`applyMaxToMarket` is false).
+    ///
+    /// # Errors
+    /// [`Filter::Notional`] if not.
+    pub fn check_notional_min(&self, notional: Amount) -> Result<(), Filter> {
+        if notional < self.filters.notional_min { Err(Filter::Notional) } else { Ok(()) }
+    }
+
+    /// The largest quantity of an order that runs as a market order.
+    #[must_use]
+    #[inline]
+    pub fn market_lots_max(&self) -> Quantity {
+        self.filters.quantity_max.min(self.filters.market_quantity_max)
+    }
+
+    /// The highest price that the filters ever allowed: orders from then may still rest.
+    #[must_use]
+    pub fn highest_price(&self) -> Price {
+        self.largest.0
     }
 
     /// The asset that a trade takes from an order of `side`.
@@ -581,5 +684,60 @@ pub(crate) mod tests {
         assert!(market.within_band(Price(5_000), last) && !market.within_band(Price(5_001), last));
         assert!(market.within_band(Price(200), last) && !market.within_band(Price(199), last));
         assert!(market.within_band(Price(1), None));
+    }
+
+    #[test]
+    fn a_market_whose_smallest_trade_is_all_fee_is_found() {
+        let fees = |text| {
+            let rate = FeeRate::from_decimal(Decimal::parse(text).unwrap()).unwrap();
+            Fees { maker: FeeRate::default(), taker: rate }
+        };
+        let check = |d: Description| Market::new_checked(d).unwrap().check_fees();
+        let sound = Description { fees: fees("0.001"), ..btcusdt() };
+        assert_eq!(check(sound), Ok(()));
+        // A lot is the base asset's smallest unit.
+        let whole = Description { base: Asset { decimals: 5, ..sound.base }, ..sound };
+        assert_eq!(check(whole), Err(Error::FeeTakesAll));
+        assert_eq!(check(Description { fees: fees("0"), ..whole }), Ok(()));
+        // A lot at one tick is the quote asset's smallest unit; a higher price, a larger order or one of more worth is more than its fee.
+        let mut whole = Description { quote: Asset { decimals: 7, ..sound.quote }, ..sound };
+        whole.filters.notional_min = Amount(1);
+        assert_eq!(check(whole), Err(Error::FeeTakesAll));
+        for more in [
+            Filters { price_min: Price(2), ..whole.filters },
+            Filters { quantity_min: Quantity(2), ..whole.filters },
+            Filters { notional_min: Amount(2), ..whole.filters },
+        ] {
+            assert_eq!(check(Description { filters: more, ..whole }), Ok(()));
+        }
+        whole.filters.price_min = Price(2);
+        // Of two units a rate above a half takes both.
+        assert_eq!(check(Description { fees: fees("0.50000001"), ..whole }), Err(Error::FeeTakesAll));
+    }
+
+    proptest::proptest! {
+        /// However an order's trades are cut, at whatever rates, it is charged its exact fee, rounded up once.
+        #[test]
+        fn an_order_s_fee_is_rounded_once(
+            trades in proptest::collection::vec((0u32..3, 0i128..1 << 90, proptest::bool::ANY, 0u32..100_000_000), 1..50),
+        ) {
+            let (mut credit, mut charged, mut exact) = (FeeCredit::NONE, 0i128, 0u128);
+            for (kind, amount, maker, rate) in trades {
+                let amount = match kind {
+                    0 => amount % 3,
+                    1 => amount % 1_000_000,
+                    _ => amount,
+                };
+                let rate = if maker { FeeRate(75_000) } else { FeeRate(rate) };
+                let (fee, after) = rate.charge(Amount(amount), credit);
+                proptest::prop_assert!(!fee.is_negative() && fee.0 <= amount);
+                credit = after;
+                charged += fee.0;
+                // As hundred-millionths: 2^90 x 10^8 x 50 is below 2^128.
+                exact += amount as u128 * u128::from(rate.0);
+                proptest::prop_assert_eq!(charged as u128, exact.div_ceil(100_000_000));
+                proptest::prop_assert_eq!(u128::from(credit.units()), charged as u128 * 100_000_000 - exact);
+            }
+        }
     }
 }

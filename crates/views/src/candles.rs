@@ -29,7 +29,7 @@ pub struct Candle {
     pub low: Price,
     /// The last price.
     pub close: Price,
-    /// What traded, in the base asset's smallest unit.
+    /// What traded, in the base asset's smallest unit. This and the other volumes stop at the largest number there is.
     pub volume: Amount,
     /// What traded, in the quote asset's smallest unit.
     pub quote_volume: Amount,
@@ -74,11 +74,11 @@ impl Candle {
         self.high = self.high.max(trade.price);
         self.low = self.low.min(trade.price);
         self.close = trade.price;
-        self.volume = self.volume.plus(base);
-        self.quote_volume = self.quote_volume.plus(trade.quote);
+        self.volume = self.volume.saturating_add(base);
+        self.quote_volume = self.quote_volume.saturating_add(trade.quote);
         if trade.taker_side == Side::Buy {
-            self.taker_buy_volume = self.taker_buy_volume.plus(base);
-            self.taker_buy_quote_volume = self.taker_buy_quote_volume.plus(trade.quote);
+            self.taker_buy_volume = self.taker_buy_volume.saturating_add(base);
+            self.taker_buy_quote_volume = self.taker_buy_quote_volume.saturating_add(trade.quote);
         }
         self.trades += 1;
         self.last_trade = trade.trade;
@@ -96,10 +96,10 @@ impl Candle {
         self.high = self.high.max(later.high);
         self.low = self.low.min(later.low);
         self.close = later.close;
-        self.volume = self.volume.plus(later.volume);
-        self.quote_volume = self.quote_volume.plus(later.quote_volume);
-        self.taker_buy_volume = self.taker_buy_volume.plus(later.taker_buy_volume);
-        self.taker_buy_quote_volume = self.taker_buy_quote_volume.plus(later.taker_buy_quote_volume);
+        self.volume = self.volume.saturating_add(later.volume);
+        self.quote_volume = self.quote_volume.saturating_add(later.quote_volume);
+        self.taker_buy_volume = self.taker_buy_volume.saturating_add(later.taker_buy_volume);
+        self.taker_buy_quote_volume = self.taker_buy_quote_volume.saturating_add(later.taker_buy_quote_volume);
         self.trades += later.trades;
         self.last_trade = later.last_trade;
     }
@@ -333,5 +333,43 @@ impl Candles {
             series.shorten(limit.max(Limits::CANDLES_MIN));
         }
         Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbook_engine::event::Party;
+    use crossbook_types::{AccountId, OrderId, Quantity, SymbolId};
+
+    use super::*;
+
+    /// Two accounts can trade the same money back and forth as often as they like.
+    #[test]
+    fn volumes_stop_at_the_largest_number() {
+        let party = Party { order: OrderId(1), account: AccountId(1001), fee: Amount::ZERO };
+        let trade = Trade {
+            symbol: SymbolId(0),
+            trade: TradeId(1),
+            price: Price(7),
+            quantity: Quantity(1),
+            quote: Amount::MAX,
+            taker_side: Side::Buy,
+            taker: party,
+            maker: party,
+        };
+        let mut candle = Candle::empty(Timestamp(0), Timestamp(60), Price(1));
+        let mut day = candle;
+        for _ in 0..1 << 15 {
+            candle.record(&trade, Amount::MAX);
+        }
+        for _ in 0..3 {
+            day.append(&candle);
+        }
+        let largest = Amount(i128::MAX);
+        for candle in [candle, day] {
+            assert_eq!((candle.volume, candle.quote_volume), (largest, largest));
+            assert_eq!((candle.taker_buy_volume, candle.taker_buy_quote_volume), (largest, largest));
+        }
+        assert_eq!(day.trades, 3 << 15);
     }
 }

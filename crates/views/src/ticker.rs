@@ -143,8 +143,8 @@ impl AveragePrice {
         let from = Timestamp(second.0.saturating_sub((AVERAGE_MINUTES * 60 - 1) * SECOND));
         let (mut quote, mut base) = (Amount::ZERO, Amount::ZERO);
         for part in candles.stored(Interval::Second1, from, Timestamp(u64::MAX)) {
-            quote = quote.plus(part.quote_volume);
-            base = base.plus(part.volume);
+            quote = quote.saturating_add(part.quote_volume);
+            base = base.saturating_add(part.volume);
         }
         let of_last = || {
             let (units, scale) = market.price_decimal(last?.price);

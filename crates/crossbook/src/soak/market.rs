@@ -18,10 +18,11 @@ pub const DECIMALS: u8 = 8;
 pub const PRICE_DIGITS: u8 = 2;
 /// Digits after the point of a quantity, of which one lot is the last.
 pub const QUANTITY_DIGITS: u8 = 3;
-/// What the maker of a trade pays. With it, fees have to be rounded.
-pub const MAKER_FEE: &str = "0.00075";
-/// What the taker of a trade pays.
-pub const TAKER_FEE: &str = "0.001";
+/// What the maker of a trade pays: a whole number of smallest units of any trade, since an order's fee is rounded once, and whoever is told
+/// of a trade does not know which order it was with.
+pub const MAKER_FEE: &str = "0.001";
+/// What the taker of a trade pays; a whole number too, or an order that takes and rests would pay less for the rest.
+pub const TAKER_FEE: &str = "0.002";
 /// Smallest units of the base asset in a lot.
 const BASE_OF_LOT: i128 = 10i128.pow((DECIMALS - QUANTITY_DIGITS) as u32);
 /// Smallest units of the quote asset in a lot at one tick.
@@ -93,7 +94,7 @@ impl Worth {
     }
 }
 
-/// The fee of a rate on an amount: rounded up, as the venue promises.
+/// The fee of a rate on an amount; see [`MAKER_FEE`].
 pub fn fee(rate: &str, amount: i128) -> i128 {
     let rate = Decimal::parse(rate).ok().and_then(FeeRate::from_decimal).unwrap_or_default();
     rate.fee_on(Amount(amount)).0
@@ -132,11 +133,11 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_whole_and_fees_round_up() {
+    fn amounts_and_fees_are_whole() {
         // 0.003 at 10,000.01 is 30.00003.
         assert_eq!(Worth::of(1_000_001, 3), Worth { base: 300_000, quote: 3_000_003_000 });
-        assert_eq!(fee(MAKER_FEE, 3_000_003_000), 2_250_003, "2250002.25 units, rounded up");
-        assert_eq!(fee(TAKER_FEE, 300_000), 300);
+        assert_eq!(fee(MAKER_FEE, 3_000_003_000), 3_000_003);
+        assert_eq!(fee(TAKER_FEE, 300_000), 600);
         assert_eq!(
             (count("10000.01", PRICE_DIGITS), count("-1", 0), count("0.1234", 3)),
             (Some(1_000_001), None, None)

@@ -16,16 +16,18 @@ pub use state::Inconsistent;
 pub(crate) use state::MatcherState;
 
 use crossbook_types::{
-    AccountId, Amount, Filter, HoldId, Market, MarketStatus, OrderId, OrderType, PreventedMatchId, Price, Quantity,
-    Side, TradeId,
+    AccountId, Amount, FeeCredit, Filter, HoldId, Market, MarketStatus, OrderId, OrderType, PreventedMatchId, Price,
+    Quantity, Side, TradeId,
 };
 
 use crate::admission;
 use crate::command::{CancelAll, CancelOrder, NewOrder, Size};
 use crate::event::{Answer, CloseReason, DepthChanged, Event, Events, OrderClosed, OrderPlaced};
+use crate::numbers::NUMBERS_END;
 use crate::outbox::Accounts;
 use crate::peer::{Origin, Terms};
 use crate::refusal::Refusal;
+use crate::rules::Rules;
 use open::{Applicant, Handle, Level, OpenOrders, Order, Owner, Removed, Waiting};
 use taker::Taker;
 
@@ -102,7 +104,7 @@ impl Matcher {
         events: &mut Events,
     ) {
         let applicant = self.open.applicant(order.account, order.client_order_id);
-        if let Err(refusal) = self.check(order, terms.budget, applicant) {
+        if let Err(refusal) = self.check(order, terms.budget, applicant, accounts.rules) {
             accounts.release(order.account, terms.hold);
             return events.refuse_order(order, origin, refusal, accounts.rules);
         }
@@ -112,13 +114,17 @@ impl Matcher {
 
     /// What only the market can check.
     #[inline]
-    fn check(&self, order: &NewOrder, budget: Amount, applicant: Applicant) -> Result<(), Refusal> {
+    fn check(&self, order: &NewOrder, budget: Amount, applicant: Applicant, rules: Rules) -> Result<(), Refusal> {
         let filters = &self.market.filters;
         if self.market.status != MarketStatus::Trading {
             return Err(Refusal::MarketClosed(self.market.status));
         }
         if self.open.is_full() {
             return Err(Refusal::BookFull);
+        }
+        // One comparison for all of them: the end is a power of two.
+        if self.next_order.0 | self.next_trade.0 | self.next_prevented.number() | self.depth_update >= NUMBERS_END {
+            return Err(Refusal::NumbersUsedUp);
         }
         if self.open.has_named(applicant, order.client_order_id) {
             return Err(Refusal::DuplicateClientOrderId);
@@ -142,12 +148,14 @@ impl Matcher {
                 let crosses = opposite.zip(order.price).is_some_and(|(best, limit)| crosses(order.side, limit, best));
                 if crosses { Err(Refusal::WouldTake) } else { Ok(()) }
             }
-            OrderType::Market => {
-                if let (Size::Base(quantity), Some(last)) = (order.size, self.last_price) {
-                    admission::check_market_notional(&self.market, last, quantity)?;
+            OrderType::Market => match order.size {
+                Size::Base(quantity) => {
+                    admission::check_market_notional(&self.market, self.last_price, quantity, rules)?;
+                    self.check_budget(order, budget)
                 }
-                self.check_budget(order, budget)
-            }
+                Size::Quote(amount) if rules >= Rules::V2 => self.check_quote_amount(order.side, amount, budget),
+                Size::Quote(_) => self.check_budget(order, budget),
+            },
             OrderType::StopLoss | OrderType::StopLossLimit | OrderType::TakeProfit | OrderType::TakeProfitLimit => {
                 let on_rise = order.order_type.triggers_on_rise(order.side);
                 let reached = self
@@ -185,6 +193,40 @@ impl Matcher {
             };
         }
         if budget.is_zero() { Err(Refusal::InsufficientBalance) } else { Ok(()) }
+    }
+
+    /// Whether a market order for a quote amount can have what it would find in the book now: at most the largest market order, at least
+    /// the smallest order, and no more than it can pay for.
+    fn check_quote_amount(&self, side: Side, amount: Amount, budget: Amount) -> Result<(), Refusal> {
+        if budget.is_zero() {
+            return Err(Refusal::InsufficientBalance);
+        }
+        let most = self.market.market_lots_max();
+        let (mut lots, mut needed, mut left) = (Quantity::ZERO, Amount::ZERO, amount);
+        let mut everything = true;
+        for (price, available) in self.open.depth(side.opposite()) {
+            let quantity = self.market.affordable(price, left).min(available).min(most.minus(lots));
+            let quote = self.market.quote_amount(price, quantity);
+            lots = lots.plus(quantity);
+            left = left.minus(quote);
+            needed = match side {
+                Side::Buy => needed.plus(quote),
+                Side::Sell => self.market.base_amount(lots),
+            };
+            if needed > budget {
+                return Err(Refusal::InsufficientBalance);
+            }
+            if quantity < available {
+                everything = false;
+                break;
+            }
+        }
+        match (everything, lots) {
+            (_, lots) if lots >= self.market.filters.quantity_min => Ok(()),
+            (true, Quantity::ZERO) => Err(Refusal::EmptyBook),
+            (true, _) => Err(Refusal::ThinBook),
+            (false, _) => Err(Refusal::Filter(Filter::LotSize)),
+        }
     }
 
     /// Gives a checked order its number and lets it wait, or match and rest.
@@ -230,7 +272,18 @@ impl Matcher {
                 self.open.wait(stop, quantity, Waiting { order, limit: new.price, budget: terms.budget }, applicant);
             }
             _ => {
-                let taker = Taker { order, applicant, limit: new.price, left: new.size, budget: terms.budget };
+                let taker = Taker {
+                    order,
+                    applicant,
+                    limit: new.price,
+                    left: new.size,
+                    budget: terms.budget,
+                    credit: FeeCredit::NONE,
+                    most: match new.size {
+                        Size::Quote(_) if accounts.rules >= Rules::V2 => self.market.market_lots_max(),
+                        _ => Quantity::MAX,
+                    },
+                };
                 let traded = self.execute(taker, accounts, events);
                 self.trigger(traded, accounts, events);
             }
@@ -252,7 +305,9 @@ impl Matcher {
             let Some((quantity, waiting, applicant)) = self.open.pop_waiting(on_rise) else { return };
             let Waiting { order, limit, budget } = waiting;
             events.push(Event::OrderTriggered { symbol: self.market.id, order: order.id, account: order.account });
-            let taker = Taker { order, applicant, limit, left: Size::Base(quantity), budget };
+            let credit = FeeCredit::NONE;
+            let (left, most) = (Size::Base(quantity), Quantity::MAX);
+            let taker = Taker { order, applicant, limit, left, budget, credit, most };
             if let Some(more) = self.execute(taker, accounts, events) {
                 traded = Some(Traded { low: range.low.min(more.low), high: range.high.max(more.high) });
             }

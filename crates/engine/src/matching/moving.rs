@@ -7,6 +7,8 @@ use super::Matcher;
 use super::open::{Order, Waiting};
 use crate::event::{LastTrade, MarketMovedIn, OrderPlaced};
 use crate::moving::Placed;
+use crate::numbers::NUMBERS_END;
+use crate::rules::Rules;
 
 /// The number of the trade after the last one.
 pub(crate) fn next_trade(last: Option<&LastTrade>) -> TradeId {
@@ -15,11 +17,15 @@ pub(crate) fn next_trade(last: Option<&LastTrade>) -> TradeId {
 
 impl Matcher {
     /// Counts on from where the market stood. False if anything has happened here already; nothing changes then.
-    pub(crate) fn move_in(&mut self, market: &MarketMovedIn) -> bool {
+    pub(crate) fn move_in(&mut self, market: &MarketMovedIn, rules: Rules) -> bool {
         let untouched = self.next_order == OrderId(1) && self.next_trade == TradeId(1) && self.depth_update == 0;
         let sane = market.next_order >= OrderId(1)
             && market.last.is_none_or(|last| last.price <= Price::MAX && last.trade.0 < u64::MAX);
-        if !untouched || !sane {
+        // Each aggregate trade is one trade or several.
+        let numbers = market.next_order.0 | market.next_prevented.number() | market.depth_update;
+        let counted = numbers | next_trade(market.last.as_ref()).0 < NUMBERS_END
+            && market.aggregate_trades <= market.last.map_or(0, |last| last.trade.0);
+        if !untouched || !sane || (rules >= Rules::V2 && !counted) {
             return false;
         }
         self.next_order = market.next_order;
@@ -60,7 +66,7 @@ impl Matcher {
             self.open.wait(at, left, Waiting { order, limit: price, budget: moved.budget }, applicant);
             return Ok(None);
         }
-        self.open.rest(at, left, &order, applicant, !moved.order.executed.is_zero());
+        self.open.rest(at, left, &order, applicant, (!moved.order.executed.is_zero()).then_some(moved.fee_credit));
         Ok(Some((side, at)))
     }
 }

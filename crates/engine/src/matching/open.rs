@@ -9,8 +9,8 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use crossbook_book::{Book, Slot};
 use crossbook_ledger::CountingHash;
 use crossbook_types::{
-    AccountId, Amount, ClientOrderId, Fees, HoldId, OrderId, OrderType, Price, Quantity, SelfTradePrevention, Side,
-    TimeInForce,
+    AccountId, Amount, ClientOrderId, FeeCredit, Fees, HoldId, OrderId, OrderType, Price, Quantity,
+    SelfTradePrevention, Side, TimeInForce,
 };
 use foldhash::quality::FixedState;
 use hashbrown::{HashMap, HashTable};
@@ -120,6 +120,8 @@ pub(crate) struct Top {
     pub(crate) quantity: Quantity,
     pub(crate) owner: Owner,
     pub(crate) fees: Fees,
+    /// Whether any of it has traded.
+    pub(crate) traded: bool,
 }
 
 /// An order that was taken out of the books.
@@ -166,12 +168,24 @@ impl<T> BySlot<T> {
     }
 }
 
+impl<T: Default> BySlot<T> {
+    /// Makes a place for the slot, if it has none. What stands there is not looked at.
+    #[inline]
+    fn cover(&mut self, slot: Slot) {
+        if slot.index() as usize >= self.0.len() {
+            self.put(slot, T::default());
+        }
+    }
+}
+
 /// All open orders of a market.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenOrders {
     working: Book<Known>,
     waiting: Book<Known>,
     working_names: BySlot<ClientOrderId>,
+    /// Of orders of which some has traded. Orders that trade whole and at once never touch it.
+    fee_credits: BySlot<FeeCredit>,
     waiting_orders: BySlot<Waiting>,
     by_id: HashTable<Handle>,
     /// By account and client order id. Clients choose these, so the hash is seeded.
@@ -189,6 +203,7 @@ impl OpenOrders {
             working: Book::new(),
             waiting: Book::new(),
             working_names: BySlot(Vec::new()),
+            fee_credits: BySlot(Vec::new()),
             waiting_orders: BySlot(Vec::new()),
             by_id: HashTable::new(),
             by_client: HashTable::new(),
@@ -240,7 +255,8 @@ impl OpenOrders {
     pub(crate) fn top(&self, side: Side) -> Option<Top> {
         let entry = self.working.top(side)?;
         let owner = self.owner(entry.data);
-        Some(Top { slot: entry.slot, price: entry.price, quantity: entry.quantity, owner, fees: entry.data.fees })
+        let Known { fees, traded, .. } = *entry.data;
+        Some(Top { slot: entry.slot, price: entry.price, quantity: entry.quantity, owner, fees, traded })
     }
 
     #[inline]
@@ -252,8 +268,9 @@ impl OpenOrders {
         self.working.depth(side)
     }
 
-    /// Working orders of a side in the order in which they trade: price, what is left, the order, whether any of it has traded.
-    pub(crate) fn working(&self, side: Side) -> impl Iterator<Item = (Price, Quantity, Order, bool)> {
+    /// Working orders of a side in the order in which they trade: price, what is left, the order, and, if any of it has traded, its fee
+    /// credit.
+    pub(crate) fn working(&self, side: Side) -> impl Iterator<Item = (Price, Quantity, Order, Option<FeeCredit>)> {
         self.working.orders(side).map(|entry| {
             let Known { hold, fees, order_type, time_in_force, self_trade_prevention, traded, .. } = *entry.data;
             let Owner { order: id, account, .. } = self.owner(entry.data);
@@ -269,7 +286,7 @@ impl OpenOrders {
                 time_in_force,
                 self_trade_prevention,
             };
-            (entry.price, entry.quantity, order, traded)
+            (entry.price, entry.quantity, order, traded.then(|| self.fee_credit(entry.slot)))
         })
     }
 
@@ -299,7 +316,13 @@ impl OpenOrders {
         Some((quantity, *self.waiting_orders.get(slot), Applicant { trader: Some(trader), name }))
     }
 
-    /// Lets an order work at a price. `traded` says whether any of it has traded before. What rests there now.
+    /// The fee credit of a working order of which some has traded.
+    #[inline]
+    pub(crate) fn fee_credit(&self, slot: Slot) -> FeeCredit {
+        *self.fee_credits.get(slot)
+    }
+
+    /// Lets an order work at a price. `traded` is its fee credit, if any of it has traded before. What rests there now.
     #[inline]
     pub(crate) fn rest(
         &mut self,
@@ -307,11 +330,15 @@ impl OpenOrders {
         quantity: Quantity,
         order: &Order,
         applicant: Applicant,
-        traded: bool,
+        traded: Option<FeeCredit>,
     ) -> Quantity {
-        let known = self.known(order, applicant, traded);
+        let known = self.known(order, applicant, traded.is_some());
         let slot = self.working.rest(order.side, price, quantity, known);
         self.working_names.put(slot, order.client_order_id);
+        match traded {
+            Some(credit) => self.fee_credits.put(slot, credit),
+            None => self.fee_credits.cover(slot),
+        }
         self.remember(Handle::working(slot), known);
         self.working.depth_around(slot)
     }
@@ -328,14 +355,15 @@ impl OpenOrders {
         self.remember(Handle::waiting(slot), known);
     }
 
-    /// Takes `quantity` from a working order.
+    /// Takes `quantity` from a working order, which has this fee credit then.
     #[inline]
-    pub(crate) fn fill(&mut self, slot: Slot, quantity: Quantity) -> Filled {
+    pub(crate) fn fill(&mut self, slot: Slot, quantity: Quantity, credit: FeeCredit) -> Filled {
         let left = self.working.depth_around(slot).minus(quantity);
         if self.working.get(slot).quantity == quantity {
             self.forget(Handle::working(slot));
         } else {
             self.working.data_mut(slot).traded = true;
+            self.fee_credits.put(slot, credit);
         }
         Filled { gone: self.working.reduce(slot, quantity).is_some(), left }
     }

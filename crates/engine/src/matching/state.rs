@@ -1,6 +1,6 @@
 //! A market's orders in their canonical form: in the order in which they trade or trigger.
 
-use crossbook_types::{Market, OrderId, PreventedMatchId, Price, Quantity, Side, TradeId};
+use crossbook_types::{FeeCredit, Market, OrderId, PreventedMatchId, Price, Quantity, Side, TradeId};
 use serde::{Deserialize, Serialize};
 
 use super::Matcher;
@@ -19,8 +19,8 @@ pub(crate) struct MatcherState {
     pub(crate) next_prevented: PreventedMatchId,
     pub(crate) last_price: Option<Price>,
     pub(crate) depth_update: u64,
-    /// The last value: whether any of the order has traded.
-    pub(crate) working: Vec<(Price, Quantity, Order, bool)>,
+    /// The last value: the fee credit of an order of which some has traded.
+    pub(crate) working: Vec<(Price, Quantity, Order, Option<FeeCredit>)>,
     pub(crate) waiting: Vec<(Price, Quantity, Waiting)>,
 }
 

@@ -1,6 +1,6 @@
 //! An order meets the book.
 
-use crossbook_types::{Amount, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};
+use crossbook_types::{Amount, FeeCredit, FeeRate, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};
 
 use super::open::{Applicant, Filled, Handle, Order, Owner, Removed, Top};
 use super::{Matcher, Traded, base, crosses};
@@ -22,6 +22,10 @@ pub(super) struct Taker {
     pub(super) left: Size,
     /// What it can still pay.
     pub(super) budget: Amount,
+    /// What it was charged beyond its exact fee.
+    pub(super) credit: FeeCredit,
+    /// The most that it may still trade, whatever its quote amount buys.
+    pub(super) most: Quantity,
 }
 
 /// Why a taker stops taking.
@@ -32,6 +36,8 @@ enum Stop {
     NoneLeft,
     /// What it can pay is used up.
     Unaffordable,
+    /// It has traded as much as a market order may.
+    Largest,
     /// It met another order of its account.
     Prevented,
 }
@@ -52,7 +58,7 @@ impl Matcher {
         } else {
             self.take(&mut taker, &mut traded, accounts, events)
         };
-        let Taker { ref order, applicant, limit, left, .. } = taker;
+        let Taker { ref order, applicant, limit, left, credit, .. } = taker;
         let may_rest = order.time_in_force == TimeInForce::Gtc
             && matches!(
                 order.order_type,
@@ -61,7 +67,7 @@ impl Matcher {
         let reason = match (stop, limit) {
             (Stop::NoneLeft, Some(limit)) if may_rest => {
                 let side = order.side;
-                let there = self.open.rest(limit, base(left), order, applicant, traded.is_some());
+                let there = self.open.rest(limit, base(left), order, applicant, traded.map(|_| credit));
                 self.depth_changed(side, limit, there, events);
                 return traded;
             }
@@ -112,6 +118,10 @@ impl Matcher {
             if wanted.is_zero() && accounts.rules >= Rules::V2 {
                 break Stop::Satisfied;
             }
+            if taker.most.is_zero() {
+                break Stop::Largest;
+            }
+            let wanted = wanted.min(taker.most);
             let mode = taker.order.self_trade_prevention;
             if prevents(mode, same_account) {
                 if accounts.rules >= Rules::V2 {
@@ -208,17 +218,22 @@ impl Matcher {
             (Side::Buy, Some(limit)) => market.quote_amount(limit, quantity).minus(quote),
             _ => Amount::ZERO,
         };
-        let taker_fee = taker.order.fees.taker.fee_on(taker_gets);
+        let rules = accounts.rules;
+        let (taker_fee, credit) = charge(rules, taker.order.fees.taker, taker_gets, taker.credit);
+        taker.credit = credit;
         taker.left = match taker.left {
             Size::Base(left) => Size::Base(left.minus(quantity)),
-            Size::Quote(left) => Size::Quote(left.minus(quote)),
+            Size::Quote(left) => {
+                taker.most = taker.most.minus(quantity);
+                Size::Quote(left.minus(quote))
+            }
         };
         taker.budget = taker.budget.minus(taker_pays.plus(improvement));
         assert!(!taker.budget.is_negative(), "an order spends no more than is held for it");
 
         let maker = top.owner;
-        let maker_fee = top.fees.maker.fee_on(taker_pays);
-
+        let credit = if top.traded { self.open.fee_credit(top.slot) } else { FeeCredit::NONE };
+        let (maker_fee, maker_credit) = charge(rules, top.fees.maker, taker_pays, credit);
         let trade = self.next_trade;
         events.add(|| {
             Event::Traded(Trade {
@@ -259,7 +274,7 @@ impl Matcher {
             fee: maker_fee,
         };
         accounts.settle(&settle);
-        let Filled { gone, left } = self.open.fill(top.slot, quantity);
+        let Filled { gone, left } = self.open.fill(top.slot, quantity, maker_credit);
         if gone {
             self.close(maker, CloseReason::Filled, accounts, events);
         }
@@ -295,4 +310,10 @@ impl Matcher {
         }
         false
     }
+}
+
+/// The fee on what an order receives in a trade, and its credit afterwards. Under the first rules each trade's fee was rounded up by itself.
+#[inline]
+fn charge(rules: Rules, rate: FeeRate, receives: Amount, credit: FeeCredit) -> (Amount, FeeCredit) {
+    if rules >= Rules::V2 { rate.charge(receives, credit) } else { (rate.fee_on(receives), credit) }
 }

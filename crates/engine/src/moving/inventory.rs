@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crossbook_ledger::Transfer;
 use crossbook_types::{
-    AccountId, Amount, Asset, AssetId, Fees, Market, OrderId, PartitionId, Price, Quantity, SymbolId,
+    AccountId, Amount, Asset, AssetId, FeeCredit, Fees, Market, OrderId, PartitionId, Price, Quantity, SymbolId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,8 @@ pub struct Standing {
     pub held: Amount,
     /// The fee rates that it was accepted with.
     pub fees: Fees,
+    /// What it was charged beyond its exact fee.
+    pub fee_credit: FeeCredit,
 }
 
 /// What a partition's state does not say of the past, but whoever follows its events knows.
@@ -294,35 +296,36 @@ fn book(
     if last.map(|last| last.price) != last_price || next_trade(last.as_ref()) != state.next_trade {
         return Err(Error::Market(symbol));
     }
-    let find = |order: &Order, price: Price, left: Quantity, waits: bool, limit: Option<Price>, traded: bool| {
-        let wrong = Error::Order { symbol, order: order.id };
-        let told = past.order(symbol, order.id).ok_or_else(|| wrong.clone())?;
-        let placed = &told.placed;
-        let same = placed.order == order.id
-            && placed.account == order.account
-            && placed.client_order_id == order.client_order_id
-            && placed.side == order.side
-            && placed.order_type == order.order_type
-            && placed.time_in_force == order.time_in_force
-            && placed.self_trade_prevention == order.self_trade_prevention
-            && placed.price == limit
-            && (if waits { placed.stop_price } else { placed.price }) == Some(price)
-            && told.working_since.is_none() == waits
-            && told.left() == Some(left)
-            && told.executed.is_zero() != traded;
-        if !same {
-            return Err(wrong);
-        }
-        let (owner, _) = parts[usize::from(partition.routing().of_account(order.account).0)];
-        let held = owner.ledger().held_under(order.hold).ok_or(Error::InTransit)?;
-        Ok(Standing { order: told, held, fees: order.fees })
-    };
+    let find =
+        |order: &Order, price: Price, left: Quantity, waits: bool, limit: Option<Price>, traded: Option<FeeCredit>| {
+            let wrong = Error::Order { symbol, order: order.id };
+            let told = past.order(symbol, order.id).ok_or_else(|| wrong.clone())?;
+            let placed = &told.placed;
+            let same = placed.order == order.id
+                && placed.account == order.account
+                && placed.client_order_id == order.client_order_id
+                && placed.side == order.side
+                && placed.order_type == order.order_type
+                && placed.time_in_force == order.time_in_force
+                && placed.self_trade_prevention == order.self_trade_prevention
+                && placed.price == limit
+                && (if waits { placed.stop_price } else { placed.price }) == Some(price)
+                && told.working_since.is_none() == waits
+                && told.left() == Some(left)
+                && told.executed.is_zero() == traded.is_none();
+            if !same {
+                return Err(wrong);
+            }
+            let (owner, _) = parts[usize::from(partition.routing().of_account(order.account).0)];
+            let held = owner.ledger().held_under(order.hold).ok_or(Error::InTransit)?;
+            Ok(Standing { order: told, held, fees: order.fees, fee_credit: traded.unwrap_or_default() })
+        };
     let mut orders = Vec::with_capacity(state.working.len() + state.waiting.len());
     for (price, left, order, traded) in &state.working {
         orders.push(find(order, *price, *left, false, Some(*price), *traded)?);
     }
     for (stop, left, waiting) in &state.waiting {
-        let standing = find(&waiting.order, *stop, *left, true, waiting.limit, false)?;
+        let standing = find(&waiting.order, *stop, *left, true, waiting.limit, None)?;
         if standing.held != waiting.budget {
             return Err(Error::Order { symbol, order: waiting.order.id });
         }

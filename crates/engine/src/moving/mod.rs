@@ -24,7 +24,7 @@ mod taking;
 
 pub use inventory::{Book, Error, Inventory, MarketPast, Owned, Past, Standing};
 
-use crossbook_types::{AccountId, Amount, Asset, AssetId, Fees, HoldId, Market, SourceId};
+use crossbook_types::{AccountId, Amount, Asset, AssetId, FeeCredit, Fees, HoldId, Market, SourceId};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{MarketMovedIn, OrderMovedIn};
@@ -90,6 +90,8 @@ pub struct Placed {
     pub budget: Amount,
     /// The fee rates that it was accepted with.
     pub fees: Fees,
+    /// What it was charged beyond its exact fee.
+    pub fee_credit: FeeCredit,
 }
 
 impl Piece {

@@ -45,7 +45,13 @@ impl Inventory {
                 let count = u32::try_from(holds.len()).expect("a venue holds for fewer than 2^32 orders");
                 let (hold, amount) = (hold_of_empty(count), standing.held);
                 holds.push(Held { hold, account, asset: market.pays(standing.order.placed.side), amount });
-                orders.push(Placed { order: standing.order.clone(), hold, budget: amount, fees: standing.fees });
+                orders.push(Placed {
+                    order: standing.order.clone(),
+                    hold,
+                    budget: amount,
+                    fees: standing.fees,
+                    fee_credit: standing.fee_credit,
+                });
             }
             placed.push((market.id, orders));
         }

@@ -144,7 +144,7 @@ impl Partition {
         let Some(Some(matcher)) = self.matchers.get_mut(market.symbol.0 as usize) else {
             return Err(Refusal::MisfitPiece);
         };
-        if !matcher.move_in(market) {
+        if !matcher.move_in(market, self.rules) {
             return Err(Refusal::MisfitPiece);
         }
         events.push(Event::MarketMovedIn(Box::new(*market)));

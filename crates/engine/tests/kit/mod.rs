@@ -174,12 +174,22 @@ impl Venue {
     }
 
     pub fn with(filters: Filters, fees: Fees) -> Self {
-        let partition = Partition::new(PartitionId(0), Routing::single(), 7);
-        let mut venue = Self { partition, mirror: Mirror::default(), rules: Rules::CURRENT, number: 0, named: 0 };
+        let mut venue = Self::empty();
         for body in listings(filters, fees) {
             venue.apply(body);
         }
         venue
+    }
+
+    /// Without assets and markets.
+    pub fn empty() -> Self {
+        let partition = Partition::new(PartitionId(0), Routing::single(), 7);
+        Self { partition, mirror: Mirror::default(), rules: Rules::CURRENT, number: 0, named: 0 }
+    }
+
+    /// Goes on from the written-down state.
+    pub fn restart(&mut self) {
+        self.partition = Partition::restore(self.partition.state(), 8).unwrap();
     }
 
     /// Applies a command under its own number and checks whatever holds for every command.

@@ -93,8 +93,14 @@ pub fn body(step: &Step, model: &Model) -> Body {
             };
             let rates = ["0", "0.001", "0.01234567", "0.5"];
             let rate = |byte: u8| rates[usize::from(byte) % rates.len()];
-            let filters =
-                Filters { orders_max: 3 + u32::from(more % 8), algo_orders_max: 1 + u32::from(more % 5), ..filters() };
+            let filters = Filters {
+                orders_max: 3 + u32::from(more % 8),
+                algo_orders_max: 1 + u32::from(more % 5),
+                quantity_min: Quantity(1 + u64::from(time % 3)),
+                market_quantity_max: Quantity(4 + u64::from(more % 7)),
+                price_max: Price(100 + u64::from(stop % 13)),
+                ..filters()
+            };
             Body::ChangeMarket(Box::new(ChangeMarket {
                 symbol: SymbolId(u32::from(market) % 2),
                 filters: (side < 128).then_some(filters),

@@ -2,7 +2,7 @@
 //! reaches the node.
 
 use crossbook_engine::command::{Body, CancelAll, CancelOrder, NewOrder, Size, Target};
-use crossbook_engine::{Answer, admission};
+use crossbook_engine::{Answer, Rules, admission};
 use crossbook_types::{
     Amount, CancelRestriction, ClientOrderId, Decimal, Filter, Market, MarketStatus, OrderId, OrderType, Price,
     Quantity, SelfTradePrevention, Side, TimeInForce,
@@ -167,7 +167,7 @@ fn new_order(request: &Request<'_>) -> Result<(NewOrder, Market), ApiError> {
         stop_price: p.decimal("stopPrice")?.map(|price| form.price("stopPrice", price)).transpose()?,
         self_trade_prevention,
     };
-    admission::check(&order, &market).map_err(ApiError::from_refusal)?;
+    admission::check(&order, &market, Rules::CURRENT).map_err(ApiError::from_refusal)?;
     if market.status != MarketStatus::Trading {
         return Err(ApiError::order_rejected("Market is closed."));
     }

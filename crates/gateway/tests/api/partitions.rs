@@ -86,7 +86,7 @@ impl Side {
         for (symbol, base, quote, _) in &MARKETS[1..] {
             let market = json!({
                 "symbol": symbol, "baseAsset": base, "quoteAsset": quote, "tickSize": "0.00001", "stepSize": "0.001",
-                "makerFee": "0.001", "takerFee": "0.002",
+                "makerFee": "0.001", "takerFee": "0.002", "minNotional": "0.00000002",
             });
             venue.operator_does("markets", market).await;
         }

@@ -27,6 +27,7 @@ fn sorted(mut names: Vec<&str>) -> Vec<&str> {
 async fn a_trade_is_told_alike_everywhere() {
     let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     let (alice, bob) = (&venue.alice, &venue.bob);
+    venue.values_nothing().await;
     let resting = alice.limit("SELL", "0.5", "20000").await;
     assert_eq!(
         keys(&resting),
@@ -186,6 +187,9 @@ async fn every_order_type_is_answered_as_asked() {
     assert_eq!(all[0]["status"], "CANCELED");
     let none = alice.delete("/api/v3/openOrders", "symbol=BTCUSDT").await;
     assert_eq!((none.code(), none.text()), ((400, -2011), "Unknown order sent."));
+    let nobody = bob.order("symbol=BTCUSDT&side=BUY&type=MARKET&quoteOrderQty=100").await;
+    let text = "Order book liquidity is less than symbol minimum quantity.";
+    assert_eq!((nobody.code(), nobody.text()), ((400, -2010), text));
     venue.audit().await;
     venue.stop().await;
 }
@@ -651,6 +655,7 @@ async fn weights_and_orders_are_counted_and_limited() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_makes_the_market_may_place_more() {
     let venue = Venue::start_in(PARTITIONS, Config::default()).await;
+    venue.values_nothing().await;
     let sell = "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=1&price=20000";
     for count in 1..=7 {
         assert_eq!(venue.alice.order(sell).await.header("x-mbx-order-count-1d"), count);

@@ -8,7 +8,7 @@ use crossbook_types::{
     SelfTradePrevention, Side, SymbolId, TimeInForce, TradeId,
 };
 
-use super::{Left, Model, Order, fee, other};
+use super::{Left, Model, Order, other};
 
 impl Model {
     /// What an order must not be, whatever the book.
@@ -38,6 +38,7 @@ impl Model {
             }
         }
         let worth = match order.size {
+            Size::Quote(Amount(0)) => return Err(Refusal::Filter(Filter::Notional)),
             Size::Quote(amount) => Some(amount.0),
             Size::Base(quantity) => {
                 if quantity < f.quantity_min || quantity > f.quantity_max {
@@ -50,7 +51,8 @@ impl Model {
             }
         };
         match worth {
-            Some(worth) if worth < f.notional_min.0 || worth > f.notional_max.0 => {
+            // The largest worth is that of orders with a limit.
+            Some(worth) if worth < f.notional_min.0 || (priced && worth > f.notional_max.0) => {
                 Err(Refusal::Filter(Filter::Notional))
             }
             _ => Ok(()),
@@ -61,14 +63,14 @@ impl Model {
     fn worst_cost(&self, order: &NewOrder) -> (i128, bool) {
         let book = &self.books[order.symbol.0 as usize];
         let f = book.market.filters;
-        let largest = f.quantity_max.0.max(f.market_quantity_max.0);
+        let largest = f.quantity_max.0.min(f.market_quantity_max.0);
         match (order.side, order.size, order.price, order.stop_price) {
             (Side::Sell, Size::Base(quantity), ..) => (book.base(quantity.0), false),
             (Side::Sell, Size::Quote(_), ..) => (book.base(largest), true),
             (Side::Buy, Size::Quote(amount), ..) => (amount.0, false),
             (Side::Buy, Size::Base(quantity), Some(price), _) => (book.quote(price.0, quantity.0), false),
             (Side::Buy, Size::Base(quantity), None, Some(stop)) => (book.quote(stop.0, quantity.0) * 110 / 100, false),
-            (Side::Buy, Size::Base(quantity), None, None) => (book.quote(f.price_max.0, quantity.0), true),
+            (Side::Buy, Size::Base(quantity), None, None) => (book.quote(book.highest, quantity.0), true),
         }
     }
 
@@ -109,23 +111,32 @@ impl Model {
             return Err(Refusal::WouldTake);
         }
         if order.order_type == OrderType::Market {
-            if let (Size::Base(quantity), Some(last)) = (order.size, book.last)
-                && book.quote(last, quantity.0) < f.notional_min.0
+            if let Size::Base(quantity) = order.size
+                && book.last.map_or(0, |last| book.quote(last, quantity.0)) < f.notional_min.0
             {
                 return Err(Refusal::Filter(Filter::Notional));
             }
-            if budget == 0 || self.sweep_cost(order) > budget {
+            let (cost, lots) = self.sweep(order);
+            if budget == 0 || cost > budget {
                 return Err(Refusal::InsufficientBalance);
+            }
+            if matches!(order.size, Size::Quote(_)) && lots < f.quantity_min.0 {
+                let there: u64 = book.prices(facing).into_iter().map(|price| book.resting(facing, price)).sum();
+                return Err(match there {
+                    0 => Refusal::EmptyBook,
+                    there if there < f.quantity_min.0 && there == lots => Refusal::ThinBook,
+                    _ => Refusal::Filter(Filter::LotSize),
+                });
             }
         }
         Ok(())
     }
 
-    /// What a market order would pay for all that it could take now.
-    fn sweep_cost(&self, order: &NewOrder) -> i128 {
+    /// What a market order would pay for all that it could take now, and how much that is.
+    fn sweep(&self, order: &NewOrder) -> (i128, u64) {
         let book = &self.books[order.symbol.0 as usize];
-        let mut left = self.sketch(order).left;
-        let mut cost = 0;
+        let Order { mut left, most, .. } = self.sketch(order);
+        let (mut cost, mut taken) = (0, 0);
         for price in book.prices(other(order.side)) {
             let wanted = match left {
                 Left::Lots(lots) => lots,
@@ -134,20 +145,31 @@ impl Model {
             if wanted == 0 {
                 break;
             }
-            let lots = wanted.min(book.resting(other(order.side), price));
+            let there = book.resting(other(order.side), price);
+            let lots = wanted.min(most - taken).min(there);
+            taken += lots;
             cost += if order.side == Side::Buy { book.quote(price, lots) } else { book.base(lots) };
             left = match left {
                 Left::Lots(some) => Left::Lots(some - lots),
                 Left::Worth(worth) => Left::Worth(worth - book.quote(price, lots)),
             };
+            // It does not go on to a worse price at which the rest of its amount would be another lot.
+            if lots < there {
+                break;
+            }
         }
-        cost
+        (cost, taken)
     }
 
     fn sketch(&self, order: &NewOrder) -> Order {
         let size = match order.size {
             Size::Base(quantity) => Left::Lots(quantity.0),
             Size::Quote(amount) => Left::Worth(amount.0),
+        };
+        let f = &self.books[order.symbol.0 as usize].market.filters;
+        let most = match size {
+            Left::Lots(lots) => lots,
+            Left::Worth(_) => f.quantity_max.0.min(f.market_quantity_max.0),
         };
         Order {
             id: 0,
@@ -163,7 +185,10 @@ impl Model {
             waits: order.stop_price.is_some(),
             size,
             left: size,
+            most,
             held: 0,
+            charged: 0,
+            exact_fee: 0,
             since: 0,
         }
     }
@@ -276,6 +301,10 @@ impl Model {
                     ended = Some(if traded { CloseReason::Filled } else { CloseReason::Expired });
                     break;
                 }
+                if order.most == 0 {
+                    ended = Some(CloseReason::Expired);
+                    break;
+                }
                 if maker.account == order.account && order.mode != SelfTradePrevention::None {
                     self.tell_prevented(symbol, &order, &maker, price);
                     if matches!(order.mode, SelfTradePrevention::ExpireMaker | SelfTradePrevention::ExpireBoth) {
@@ -303,7 +332,7 @@ impl Model {
                     ended = Some(unaffordable);
                     break;
                 }
-                let lots = wanted.min(maker.lots()).min(u64::try_from(payable).unwrap());
+                let lots = wanted.min(order.most).min(maker.lots()).min(u64::try_from(payable).unwrap());
                 self.trade(symbol, &mut order, maker.id, price, lots);
                 prices.push(price);
                 (traded, changed) = (true, true);
@@ -346,6 +375,7 @@ impl Model {
             Left::Lots(lots) => lots,
             Left::Worth(worth) => (worth / book.quote(price, 1)) as u64,
         };
+        let wanted = wanted.min(taker.most);
         let lots = wanted.min(maker.lots());
         let (taker_ends, maker_ends) = match taker.mode {
             SelfTradePrevention::None => (false, false),
@@ -400,15 +430,18 @@ impl Model {
         let order = book.order(maker);
         order.left = Left::Lots(order.lots() - lots);
         order.held -= if order.side == Side::Buy { quote } else { base };
+        let received = |side| if side == Side::Buy { base } else { quote };
+        let maker_fee = order.charge(order.fees.maker, received(order.side));
         let maker = order.clone();
+        let taker_fee = taker.charge(taker.fees.taker, received(taker.side));
+        if matches!(taker.left, Left::Worth(_)) {
+            taker.most -= lots;
+        }
         taker.left = match taker.left {
             Left::Lots(some) => Left::Lots(some - lots),
             Left::Worth(worth) => Left::Worth(worth - quote),
         };
         taker.held -= if taker.side == Side::Buy { at_limit } else { base };
-        let rate = |order: &Order| if order.id == maker.id { order.fees.maker } else { order.fees.taker };
-        let fee_of = |order: &Order| fee(rate(order), if order.side == Side::Buy { base } else { quote });
-        let (taker_fee, maker_fee) = (fee_of(taker), fee_of(&maker));
         self.events.push(Event::Traded(Trade {
             symbol,
             trade,

@@ -27,6 +27,9 @@ struct Open {
     waits: bool,
     /// When it took its place in the book; not yet, while it works or waits.
     since: Option<u64>,
+    /// What it received as a maker and as a taker, and what it paid for that.
+    received: (i128, i128),
+    paid: i128,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,12 +121,11 @@ impl Book {
         }
     }
 
-    fn fee_is_right(&self, paid: i128, received: i128, maker: bool) -> bool {
+    /// Whether an order has paid the fee on all that it received so far, rounded up once.
+    fn fees_are_right(&self, open: &Open) -> bool {
         self.fees.iter().any(|&(of_maker, of_taker)| {
-            let rate = i128::from(if maker { of_maker } else { of_taker });
-            let product = received * rate;
-            // Up, to the next smallest unit.
-            paid == product / 100_000_000 + i128::from(product % 100_000_000 > 0)
+            let product = open.received.0 * i128::from(of_maker) + open.received.1 * i128::from(of_taker);
+            open.paid == product / 100_000_000 + i128::from(product % 100_000_000 > 0)
         })
     }
 
@@ -221,7 +223,8 @@ impl Judge {
             Size::Quote(amount) => Left::Worth(amount.0),
         };
         let waits = placed.stop_price.is_some();
-        book.open.insert(placed.order, Open { placed: placed.clone(), left, waits, since: None });
+        book.open
+            .insert(placed.order, Open { placed: placed.clone(), left, waits, since: None, received: (0, 0), paid: 0 });
         if !waits {
             running.worker = Some((placed.symbol, placed.order));
         }
@@ -273,12 +276,6 @@ impl Judge {
             let Party { order, account, fee } = party;
             let side = if of_maker { taker_side.opposite() } else { taker_side };
             let received = if side == Side::Buy { base } else { quote.0 };
-            ensure!(
-                book.fee_is_right(fee.0, received, of_maker),
-                Market,
-                "a fee of {} on {received} in trade {id}",
-                fee.0
-            );
             let Some(open) = book.open.get_mut(&order).filter(|open| !open.waits) else {
                 return Err(Violation::new(
                     crate::violation::Check::Market,
@@ -298,6 +295,16 @@ impl Judge {
                 Left::Worth(worth) => Left::Worth(worth - quote.0),
             };
             ensure!(!matches!(open.left, Left::Worth(..0)), Market, "order {order} trades more than it is for");
+            let so_far = if of_maker { &mut open.received.0 } else { &mut open.received.1 };
+            *so_far += received;
+            open.paid += fee.0;
+            let open = open.clone();
+            ensure!(
+                !fee.is_negative() && book.fees_are_right(&open),
+                Market,
+                "a fee of {} on {received} in trade {id}, of {open:?}",
+                fee.0
+            );
         }
         let prevented = book.open.get(&taker.order).map(|open| open.placed.self_trade_prevention);
         let same = taker.account == maker.account;

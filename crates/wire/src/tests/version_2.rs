@@ -233,7 +233,8 @@ fn commands() -> Vec<Body> {
         PeerMessage::Release { account: AccountId(1001), hold },
     ];
     let held = Held { hold, account: AccountId(1001), asset: AssetId(1), amount: Amount(45) };
-    let standing = Placed { order: order_moved_in(), hold, budget: Amount(46), fees: fees() };
+    let standing =
+        Placed { order: order_moved_in(), hold, budget: Amount(46), fees: fees(), fee_credit: FeeCredit::NONE };
     let pieces = [
         Piece::Assets(vec![asset(0, "BTC"), asset(1, "USDT")]),
         Piece::Markets(vec![market()]),
@@ -280,7 +281,12 @@ fn inventory() -> Inventory {
         fees: vec![owned(AccountId::FEES, 48)],
         books: vec![Book {
             market: market_moved_in(),
-            orders: vec![Standing { order: order_moved_in(), held: Amount(49), fees: fees() }],
+            orders: vec![Standing {
+                order: order_moved_in(),
+                held: Amount(49),
+                fees: fees(),
+                fee_credit: FeeCredit::NONE,
+            }],
         }],
     }
 }

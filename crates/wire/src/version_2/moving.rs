@@ -1,7 +1,7 @@
 //! A venue that moves, in version 2: its inventory in an export, and the pieces of it in logs.
 
 use crossbook_engine::moving;
-use crossbook_types::{AccountId, Amount, AssetId, HoldId};
+use crossbook_types::{AccountId, Amount, AssetId, FeeCredit, HoldId};
 use serde::Deserialize;
 
 use super::events::{MarketMovedIn, OrderMovedIn, Transfer};
@@ -27,7 +27,14 @@ frozen_enums! {
 frozen_structs! {
     struct Held => moving::Held { hold: HoldId, account: AccountId, asset: AssetId, amount: Amount }
 
-    struct Placed => moving::Placed { order: OrderMovedIn, hold: HoldId, budget: Amount, fees: Fees }
+    struct Placed => moving::Placed {
+        order: OrderMovedIn,
+        hold: HoldId,
+        budget: Amount,
+        fees: Fees;
+        // Each fee was rounded by itself.
+        fee_credit = FeeCredit::NONE,
+    }
 
     struct Inventory => moving::Inventory {
         assets: Vec<Asset>,
@@ -44,5 +51,10 @@ frozen_structs! {
 
     struct Book => moving::Book { market: MarketMovedIn, orders: Vec<Standing> }
 
-    struct Standing => moving::Standing { order: OrderMovedIn, held: Amount, fees: Fees }
+    struct Standing => moving::Standing {
+        order: OrderMovedIn,
+        held: Amount,
+        fees: Fees;
+        fee_credit = FeeCredit::NONE,
+    }
 }

@@ -301,6 +301,12 @@ impl Venue {
         reply.body
     }
 
+    /// From now on orders need have no worth. Where nothing has traded yet, there is no price to value a market order by quantity.
+    pub async fn values_nothing(&self) {
+        let reply = self.operator(Method::PATCH, "markets/BTCUSDT", Some(json!({"minNotional": "0"}))).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+
     /// A public request.
     pub async fn get(&self, path_and_query: &str) -> Reply {
         self.request(Method::GET, path_and_query).await

@@ -1,0 +1,173 @@
+//! The bounds of market orders: what they may trade, what they must be worth, and what the book must have for them.
+
+use crossbook_engine::command::Body;
+use crossbook_engine::event::CloseReason::{Expired, Filled};
+use crossbook_engine::{Answer, Refusal, Rules};
+use crossbook_types::{Amount, Filter, Filters, OrderType, Price, Quantity, Side};
+
+use crate::kit::*;
+
+/// From 3 to 20 lots, market orders up to 10.
+fn bounded() -> Filters {
+    Filters {
+        quantity_min: Quantity(3),
+        quantity_max: Quantity(20),
+        market_quantity_max: Quantity(10),
+        ..open_filters()
+    }
+}
+
+fn venue(filters: Filters) -> Venue {
+    Venue::with(filters, fees("0", "0"))
+}
+
+const LOT_SIZE: Refusal = Refusal::Filter(Filter::LotSize);
+const NOTIONAL: Refusal = Refusal::Filter(Filter::Notional);
+
+#[test]
+fn an_order_for_a_quote_amount_trades_no_more_than_a_market_order_may() {
+    for (filters, most) in [(bounded(), 10), (Filters { quantity_max: Quantity(7), ..bounded() }, 7)] {
+        for side in [Side::Buy, Side::Sell] {
+            let mut venue = venue(filters);
+            let (maker, taker) = (venue.rich(), venue.rich());
+            for _ in 0..4 {
+                venue.rest(limit(maker, side.opposite(), 100, 6));
+            }
+            let (id, events) = venue.place(market(taker, side, worth(100_000)));
+            assert_eq!(trades(&events).iter().map(|&(_, lots)| lots).sum::<u64>(), most);
+            assert_eq!(*closed(&events).last().unwrap(), (id, Expired), "some of the amount is left");
+            let (id, events) = venue.place(market(taker, side, worth(i128::from(most) * 100 + 99)));
+            assert_eq!(trades(&events).iter().map(|&(_, lots)| lots).sum::<u64>(), most);
+            assert_eq!(*closed(&events).last().unwrap(), (id, Filled), "what is left of the amount is no lot");
+            assert_eq!((venue.held(taker, USDT), venue.held(taker, BTC)), (0, 0));
+        }
+    }
+    // Under the first rules it traded all that it could pay for.
+    let mut venue = venue(bounded());
+    let (maker, taker) = (venue.rich(), venue.rich());
+    venue.rest(sell(maker, 100, 20));
+    venue.rules = Rules::V1;
+    let (_, events) = venue.place(market(taker, Side::Buy, worth(100_000)));
+    assert_eq!(trades(&events), [(100, 20)]);
+}
+
+#[test]
+fn an_order_for_a_quote_amount_that_is_less_than_the_smallest_order_is_refused() {
+    for side in [Side::Buy, Side::Sell] {
+        let mut venue = venue(bounded());
+        let (maker, taker) = (venue.rich(), venue.rich());
+        venue.rest(limit(maker, side.opposite(), 100, 20));
+        assert_eq!(venue.refused(market(taker, side, worth(299))), LOT_SIZE);
+        let (id, events) = venue.place(market(taker, side, worth(300)));
+        assert_eq!((trades(&events), closed(&events)), (vec![(100, 3)], vec![(id, Filled)]));
+        venue.rules = Rules::V1;
+        let (_, events) = venue.place(market(taker, side, worth(100)));
+        assert_eq!(trades(&events), [(100, 1)]);
+    }
+}
+
+#[test]
+fn an_order_for_a_quote_amount_is_refused_where_the_book_is_empty_or_too_thin() {
+    for side in [Side::Buy, Side::Sell] {
+        let mut venue = venue(Filters { quantity_min: Quantity(1), ..bounded() });
+        let (maker, taker) = (venue.rich(), venue.rich());
+        assert_eq!(venue.refused(market(taker, side, worth(100_000))), Refusal::EmptyBook);
+        venue.rest(limit(maker, side.opposite(), 100, 1));
+        venue.rest(limit(maker, side.opposite(), 100, 1));
+        venue.change(Some(bounded()), None, None);
+        assert_eq!(venue.refused(market(taker, side, worth(100_000))), Refusal::ThinBook);
+        assert_eq!(venue.refused(market(taker, side, worth(100))), LOT_SIZE, "there would be more");
+        // Three lots are enough, and it has all that there is.
+        venue.rest(limit(maker, side.opposite(), 100, 3));
+        let (id, events) = venue.place(market(taker, side, worth(100_000)));
+        assert_eq!(trades(&events), [(100, 1), (100, 1), (100, 3)]);
+        assert_eq!(*closed(&events).last().unwrap(), (id, Expired));
+        // By quantity it expires, and by quote amount it did, too.
+        let (id, events) = venue.place(market(taker, side, lots(3)));
+        assert_eq!(closed(&events), [(id, Expired)]);
+        venue.rules = Rules::V1;
+        let (id, events) = venue.place(market(taker, side, worth(1_000)));
+        assert_eq!(closed(&events), [(id, Expired)]);
+    }
+}
+
+#[test]
+fn the_largest_worth_is_not_applied_to_orders_that_run_at_market() {
+    let mut venue = venue(Filters { notional_max: Amount(500 * TICK_LOT), ..open_filters() });
+    let (maker, taker) = (venue.rich(), venue.rich());
+    venue.trade_at(100);
+    for _ in 0..4 {
+        venue.rest(sell(maker, 100, 5));
+    }
+    assert_eq!(venue.refused(buy(taker, 100, 6)), NOTIONAL);
+    let limited = crossbook_engine::command::NewOrder {
+        order_type: OrderType::StopLossLimit,
+        price: Some(Price(120)),
+        ..stop(taker, Side::Buy, OrderType::StopLoss, 120, 5)
+    };
+    assert_eq!(venue.refused(limited), NOTIONAL);
+    let (_, events) = venue.place(market(taker, Side::Buy, worth(800)));
+    assert_eq!(trades(&events), [(100, 5), (100, 3)]);
+    let (_, events) = venue.place(market(taker, Side::Buy, lots(6)));
+    assert_eq!(trades(&events), [(100, 2), (100, 4)]);
+    venue.rest(stop(taker, Side::Buy, OrderType::StopLoss, 120, 10));
+    // Under the first rules it was.
+    venue.rules = Rules::V1;
+    assert_eq!(venue.refused(market(taker, Side::Buy, worth(501))), NOTIONAL);
+    assert_eq!(venue.refused(stop(taker, Side::Buy, OrderType::StopLoss, 120, 10)), NOTIONAL);
+}
+
+#[test]
+fn whoever_can_pay_for_orders_from_before_the_bounds_were_lowered_has_them() {
+    for (rules, traded) in [(Rules::V1, false), (Rules::V2, true)] {
+        let mut venue = venue(open_filters());
+        let (maker, taker) = (venue.rich(), venue.rich());
+        venue.rest(sell(maker, 1_000, 5));
+        venue.rest(buy(maker, 10, 50));
+        venue.change(Some(Filters { price_max: Price(500), ..bounded() }), None, None);
+        venue.rules = rules;
+        if !traded {
+            // Of the base asset twenty lots were held, and fifty would have been sold.
+            for order in [market(taker, Side::Buy, lots(5)), market(taker, Side::Sell, worth(500))] {
+                let events = venue.apply(Body::Place(order));
+                assert_eq!(*answer(&events), Answer::Refused(Refusal::InsufficientBalance));
+            }
+            continue;
+        }
+        let (id, events) = venue.place(market(taker, Side::Buy, lots(5)));
+        assert_eq!((trades(&events), *closed(&events).last().unwrap()), (vec![(1_000, 5)], (id, Filled)));
+        let (id, events) = venue.place(market(taker, Side::Sell, worth(500)));
+        assert_eq!((trades(&events), *closed(&events).last().unwrap()), (vec![(10, 10)], (id, Expired)));
+        // Who cannot is told so.
+        let poor = venue.trader(9, 4_999);
+        venue.change(Some(open_filters()), None, None);
+        venue.rest(sell(maker, 1_000, 5));
+        venue.change(Some(Filters { price_max: Price(500), ..bounded() }), None, None);
+        assert_eq!(venue.refused(market(poor, Side::Buy, lots(5))), Refusal::InsufficientBalance);
+        assert_eq!(venue.refused(market(poor, Side::Sell, worth(500))), Refusal::InsufficientBalance);
+    }
+}
+
+#[test]
+fn what_has_no_price_to_value_it_is_not_worth_the_smallest_order() {
+    let mut venue = venue(Filters { notional_min: Amount(500 * TICK_LOT), ..open_filters() });
+    let (maker, taker) = (venue.rich(), venue.rich());
+    venue.rest(sell(maker, 100, 50));
+    assert_eq!(venue.refused(market(taker, Side::Buy, lots(6))), NOTIONAL);
+    let (_, events) = venue.place(market(taker, Side::Buy, worth(500)));
+    assert_eq!(trades(&events), [(100, 5)], "a quote amount is its own worth");
+    assert_eq!(venue.refused(market(taker, Side::Buy, lots(4))), NOTIONAL);
+    let (_, events) = venue.place(market(taker, Side::Buy, lots(5)));
+    assert_eq!(trades(&events), [(100, 5)]);
+    // Without a smallest worth there is nothing to value, and under the first rules it was let through.
+    for (filters, rules) in
+        [(open_filters(), Rules::V2), (Filters { notional_min: Amount(500 * TICK_LOT), ..open_filters() }, Rules::V1)]
+    {
+        let mut venue = Venue::with(filters, fees("0", "0"));
+        let (maker, taker) = (venue.rich(), venue.rich());
+        venue.rest(sell(maker, 100, 50));
+        venue.rules = rules;
+        let (_, events) = venue.place(market(taker, Side::Buy, lots(1)));
+        assert_eq!(trades(&events), [(100, 1)]);
+    }
+}
