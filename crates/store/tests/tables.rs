@@ -8,12 +8,14 @@ mod venue;
 
 mod kit;
 
+use std::sync::Arc;
+
 use crossbook_engine::command::{Body, ListAsset, ListMarket};
 use crossbook_store::contents::contents;
 use crossbook_store::measure::{Cut, Rows};
 use crossbook_store::verify::{Facts, Witness};
-use crossbook_store::{Database, Dialect, Error, Options, Projection, Writer};
-use crossbook_types::{Asset, AssetId, AssetName, Sequence, SymbolName, market};
+use crossbook_store::{Database, Dialect, Error, History, Options, Progress, Projection, Writer};
+use crossbook_types::{Asset, AssetId, AssetName, ExpiryReason, OrderStatus, Sequence, SymbolName, market};
 use crossbook_views::{Limits, Views};
 use kit::{PARTITION, databases, empty, fill, fresh, options};
 use sqlx::{Connection as _, Executor as _};
@@ -273,6 +275,34 @@ async fn names_that_are_not_ascii_are_kept() {
         let markets: Vec<String> = found("symbol", "markets").fetch_all(&mut connection).await.unwrap();
         assert!(markets.iter().any(|market| market == symbol.as_str()), "{markets:?}");
         connection.close().await.unwrap();
+    }
+}
+
+/// Programs from before wrote no reason; then the kind of the order tells it, as they did.
+#[tokio::test]
+async fn orders_from_before_reasons_were_kept_have_one_all_the_same() {
+    let venue = traded(4, 1_000);
+    let mut views = Views::new(venue::everything());
+    venue.log.iter().for_each(|(cause, events)| views.apply_all(*cause, events));
+    let orders: Vec<_> = views.markets().flat_map(|market| market.all_orders()).collect();
+    for empty in databases() {
+        fill(&empty.database, &venue.log, 500).await;
+        let history = History::new(&empty.database, Arc::new(Progress::default()));
+        for order in orders.iter().filter(|order| !order.status.is_open()).take(200) {
+            let kept = history.order(order.symbol, order.order).await.unwrap();
+            assert_eq!(kept.as_ref(), Some(*order), "{:?}", empty.dialect);
+        }
+        let mut connection = sqlx::AnyConnection::connect(&empty.address()).await.unwrap();
+        connection.execute("UPDATE orders SET expiry_reason = NULL").await.unwrap();
+        connection.close().await.unwrap();
+        let expired = orders.iter().filter(|order| order.status == OrderStatus::Expired);
+        let mut seen = 0;
+        for order in expired.take(50) {
+            let kept = history.order(order.symbol, order.order).await.unwrap().unwrap();
+            assert_eq!(kept.expiry, Some(ExpiryReason::of_terms(order.order_type, order.time_in_force)));
+            seen += 1;
+        }
+        assert!(seen > 10, "{seen}");
     }
 }
 
