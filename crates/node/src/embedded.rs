@@ -97,6 +97,7 @@ pub type AuditReply = Box<dyn FnOnce(AuditReport) + Send>;
 /// Audits that may wait to be answered; more are refused as busy.
 pub const AUDITS_WAITING_MAX: usize = 16;
 
+#[expect(clippy::large_enum_variant, reason = "all but one are requests")]
 enum Inbound {
     Request(Request),
     Stop,

@@ -61,7 +61,7 @@ impl Target {
         let begun = unfinished[0].exists();
         for entry in entries.into_iter().flatten() {
             let path = entry.map_err(failed("list"))?.path();
-            if !unfinished.contains(&path) && !(begun && path == self.snapshots) {
+            if !(unfinished.contains(&path) || begun && path == self.snapshots) {
                 return Err(Error::Occupied(self.data.clone()));
             }
         }

@@ -46,7 +46,7 @@ impl World {
     fn try_start(&mut self) -> Result<bool, Violation> {
         // Every other start begins with what its snapshot stands for, as the venue does. What the others find must be the same.
         let known = Folder::on(self.shelf.clone()).list().unwrap_or_default().first().copied().unwrap_or_default();
-        let verify_from = if self.starts % 2 == 0 { Sequence(0) } else { known };
+        let verify_from = if self.starts.is_multiple_of(2) { Sequence(0) } else { known };
         let options = Options { durable_at_least: known, verify_from, ..self.options };
         let (log, report) = match Files::open_in(self.disk.clone(), options) {
             Ok(opened) => opened,
