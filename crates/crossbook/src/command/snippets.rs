@@ -133,9 +133,8 @@ fn check(snippet: &Snippet, folder: &Path, makefile: &str) -> usize {
             "crossbook" => {
                 called += 1;
                 let read = CommandLine::try_parse_from(&command).map(drop);
-                let is_shown = |error: &clap::Error| {
-                    matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
-                };
+                let is_shown =
+                    |error: &clap::Error| matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
                 let refused = read.err().filter(|error| !is_shown(error));
                 assert!(refused.is_none(), "{}: {}\n{}", snippet.place, command.join(" "), refused.unwrap());
             }

@@ -78,6 +78,7 @@ async fn answers_and_reports_need_no_memory_of_ended_orders() {
         let venue = Venue::start_keeping(partitions, nothing(), Config::default()).await;
         let (alice, bob) = (&venue.alice, &venue.bob);
         let mut stream = session(&venue, bob).await;
+        venue.values_nothing().await;
         alice.limit("SELL", "0.5", "20000").await;
         let taken = bob.order("symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.2").await;
         assert_eq!((taken.status, &taken.body["status"]), (200, &json!("FILLED")), "{taken:?}");
@@ -148,6 +149,7 @@ async fn a_prevented_match_is_told_everywhere() {
     for partitions in [1, 3] {
         let venue = Venue::start_in(partitions, Config::default()).await;
         let (alice, bob) = (&venue.alice, &venue.bob);
+        venue.values_nothing().await;
         let mut stream = session(&venue, alice).await;
         let maker = alice.limit("BUY", "0.1", "20000").await;
         let sell = |mode: &str, kind: &str| {
