@@ -15,7 +15,7 @@ use rustix::fs::{Access, access};
      runs as: chown -R {name} {}",
     path.display(), root.display()
 )]
-pub struct Error {
+pub struct Denied {
     user: String,
     name: String,
     what: &'static str,
@@ -24,6 +24,11 @@ pub struct Error {
     mode: u32,
     root: PathBuf,
 }
+
+/// See [`Denied`], which is large.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(#[from] Box<Denied>);
 
 /// What a folder is needed for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,7 +79,7 @@ fn may(path: &Path, rights: Access, what: &'static str, root: &Path) -> Result<(
 fn described(path: &Path, what: &'static str, root: &Path) -> Error {
     let metadata = fs::metadata(path).ok();
     let me = rustix::process::geteuid().as_raw();
-    Error {
+    Error(Box::new(Denied {
         user: user(me),
         name: name(me).unwrap_or_else(|| me.to_string()),
         what,
@@ -82,7 +87,7 @@ fn described(path: &Path, what: &'static str, root: &Path) -> Error {
         owner: metadata.as_ref().map_or_else(|| "somebody else".to_owned(), |metadata| user(metadata.uid())),
         mode: metadata.as_ref().map_or(0, Metadata::mode) & 0o7777,
         root: root.to_owned(),
-    }
+    }))
 }
 
 /// A user by name and number.
@@ -106,7 +111,7 @@ mod tests {
 
     #[test]
     fn it_says_who_needs_what() {
-        let error = Error {
+        let error = Denied {
             user: "crossbook (990)".to_owned(),
             name: "crossbook".to_owned(),
             what: "read and write",

@@ -102,8 +102,12 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode, Failure> {
     // The others log, and warn there.
-    if let Command::Audit(_) | Command::Store(_) | Command::Export(_) | Command::Import(_) | Command::Config(_) =
-        command
+    if let Command::Audit(_)
+    | Command::Store(_)
+    | Command::Export(_)
+    | Command::Import(_)
+    | Command::Config(_)
+    | Command::Backup(_) = command
     {
         config::environment::warnings().iter().for_each(|warning| eprintln!("crossbook: warning: {warning}"));
     }

@@ -4,6 +4,9 @@ use serde_json::Value;
 
 use crate::report::Table;
 
+/// A heading, and what stands under it for an entry.
+type Column = (&'static str, fn(&Value) -> String);
+
 /// A value as people read it.
 fn text(value: &Value) -> String {
     match value {
@@ -21,7 +24,7 @@ fn time(value: &Value) -> String {
 }
 
 /// One row an entry, one column a field.
-fn table(entries: &[Value], columns: &[(&str, fn(&Value) -> String)]) -> String {
+fn table(entries: &[Value], columns: &[Column]) -> String {
     let mut table = Table::new(columns.iter().map(|(heading, _)| *heading));
     for entry in entries {
         table.row(columns.iter().map(|(_, cell)| cell(entry)));
@@ -102,7 +105,7 @@ pub(super) fn payouts(entries: &[Value]) -> String {
 
 /// The venue's own accounts, of all partitions together and of each where there are several.
 pub(super) fn venue(venue: &Value) -> String {
-    let columns: &[(&str, fn(&Value) -> String)] = &[
+    let columns: &[Column] = &[
         ("asset", |b| text(&b["asset"])),
         ("fees", |b| text(&b["fees"])),
         ("outside", |b| text(&b["external"])),
@@ -148,9 +151,9 @@ pub(super) fn exported(key: &Value) -> String {
 pub(super) fn account(account: &Value) -> String {
     let entries = |name: &str| account[name].as_array().map_or(&[][..], Vec::as_slice);
     let mut out = accounts(std::slice::from_ref(account));
-    let balances: &[(&str, fn(&Value) -> String)] =
+    let balances: &[Column] =
         &[("asset", |b| text(&b["asset"])), ("free", |b| text(&b["free"])), ("locked", |b| text(&b["locked"]))];
-    let orders: &[(&str, fn(&Value) -> String)] = &[
+    let orders: &[Column] = &[
         ("order", |o| text(&o["orderId"])),
         ("market", |o| text(&o["symbol"])),
         ("side", |o| text(&o["side"])),
