@@ -31,7 +31,7 @@ async fn ask(http: SocketAddr, path: &str) -> Result<String, std::io::Error> {
     let mut stream = TcpStream::connect(http).await?;
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: venue\r\n\r\n").as_bytes()).await?;
     let mut answer = Vec::new();
-    while !answer.ends_with(b"}") {
+    while !answer.trim_ascii_end().ends_with(b"}") {
         if stream.read_buf(&mut answer).await? == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
