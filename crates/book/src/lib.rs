@@ -240,6 +240,11 @@ impl<T: Copy> Book<T> {
         self.ladder(side).get(price).map_or(Quantity::ZERO, |level| self.queues.total(level))
     }
 
+    /// The orders at one price of a side in the order in which they would trade.
+    pub fn orders_at(&self, side: Side, price: Price) -> impl Iterator<Item = Entry<'_, T>> {
+        self.ladder(side).get(price).into_iter().flat_map(|level| self.queues.orders(level))
+    }
+
     /// The price levels of a side with their totals, best first.
     #[must_use]
     pub fn depth(&self, side: Side) -> Depth<'_, T> {

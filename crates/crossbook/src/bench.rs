@@ -1,6 +1,7 @@
 //! `crossbook bench`: measures on this machine what the documents claim.
 
 mod api;
+mod bursts;
 mod cluster;
 mod databases;
 mod follow;
@@ -120,6 +121,7 @@ pub fn run(options: &Bench) -> Result<bool, Error> {
         What::Engine(options) => return matching::run(matching::What::Engine, options),
         What::Structures(options) => return structures::run(options),
         What::Growth(options) => return growth::run(options),
+        What::Bursts(options) => return bursts::run(options),
         What::Log(options) => return log::run(options),
         What::Api(options) => return api::run(options),
         What::Overload(options) => return overload::run(options, &runtime()?),

@@ -18,7 +18,7 @@ pub mod writer;
 
 use std::time::Duration;
 
-use crossbook_engine::{Partition, Routing};
+use crossbook_engine::{Partition, Routing, Work};
 use crossbook_log::Until;
 use crossbook_log::streams::{self, Link, Servers, StreamReader};
 use crossbook_node::cluster::moment::{self, Kept};
@@ -195,7 +195,7 @@ impl Kept for Site {
     type Snapshots = Objects;
 
     fn which(&self, partition: PartitionId) -> Which {
-        Which { partition, routing: self.routing.clone(), hash_seed: hash_seed() }
+        Which { partition, routing: self.routing.clone(), hash_seed: hash_seed(), work: Work::RULES }
     }
 
     fn told(&self, partition: PartitionId) -> Result<Sequence, moment::Error> {

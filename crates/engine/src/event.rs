@@ -2,7 +2,8 @@
 //!
 //! The events of one command stand together behind a [`Cause`]. They are facts, not instructions: amounts are final,
 //! balances are what they are after the command, depth is absolute. A client's command ends with exactly one
-//! [`Event::Answered`], the last event that bears its source and number.
+//! [`Event::Answered`], the last event that bears its source and number. It is among the events of the command itself, except where
+//! the work of a cancel of all orders goes on in later commands ([`crate::work`]): then it is among those of the last of these.
 //!
 //! Every partition tells of assets, markets and accounts, each when it learns of them: partition 0, which keeps the registry, when
 //! they change, the others when they follow. Of API keys only partition 0 tells. All else is told by one partition: of an account's
@@ -119,6 +120,20 @@ pub enum Event {
     },
     /// Collected fees were paid out: the transfer's account is [`AccountId::FEES`], its amount is below zero.
     FeesPaidOut(Box<Transfer>),
+    /// The open orders that an account has in a market are being cancelled, more of them than one command cancels. Each ends with an
+    /// [`OrderClosed`] of this `cancel_id`, in this command and later ones; the last of these commands answers.
+    CancelAllBegun {
+        /// The market.
+        symbol: SymbolId,
+        /// Whose.
+        account: AccountId,
+        /// The client's name for the cancel.
+        cancel_id: ClientOrderId,
+        /// Who asked.
+        source: SourceId,
+        /// As which of its commands.
+        number: RequestNumber,
+    },
 }
 
 /// Where a market stood.
@@ -348,7 +363,8 @@ pub enum Answer {
         /// The order.
         order: OrderId,
     },
-    /// All open orders of the account in the market were cancelled; one [`Event::OrderClosed`] each.
+    /// All open orders that the account had in the market were cancelled; one [`Event::OrderClosed`] each, in this command or, after
+    /// [`Event::CancelAllBegun`], in those since that one.
     CanceledAll {
         /// The market.
         symbol: SymbolId,

@@ -39,6 +39,7 @@ mod rules;
 pub mod sources;
 mod state;
 mod warming;
+pub mod work;
 
 pub use crossbook_ledger as ledger;
 
@@ -50,3 +51,4 @@ pub use refusal::Refusal;
 pub use routing::Routing;
 pub use rules::Rules;
 pub use state::{Audit, Error, State};
+pub use work::Work;

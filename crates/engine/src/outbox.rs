@@ -11,6 +11,7 @@ use crate::numbers::NUMBERS_END;
 use crate::peer::{Outgoing, PeerMessage, Settlement};
 use crate::routing::Routing;
 use crate::rules::Rules;
+use crate::work::Work;
 
 /// Messages on their way.
 #[derive(Clone, Debug)]
@@ -90,6 +91,8 @@ pub(crate) struct Accounts<'a> {
     pub(crate) outbox: &'a mut Outbox,
     /// The rules of the command that is being applied.
     pub(crate) rules: Rules,
+    /// How much the command does.
+    pub(crate) work: Work,
 }
 
 impl Accounts<'_> {

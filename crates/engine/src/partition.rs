@@ -1,5 +1,7 @@
 //! The state machine: one command in, its events out.
 
+use std::collections::VecDeque;
+
 use crossbook_ledger::{Ledger, TransferError};
 use crossbook_types::{AccountId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 
@@ -15,6 +17,7 @@ use crate::routing::Routing;
 use crate::rules::Rules;
 use crate::sources::Sources;
 use crate::warming::Warming;
+use crate::work::Work;
 
 /// One partition of the venue.
 #[derive(Clone, Debug)]
@@ -34,6 +37,9 @@ pub struct Partition {
     pub(crate) moving: bool,
     /// The rules of the command that is being applied.
     pub(crate) rules: Rules,
+    /// The markets that have work to go on with, in the order in which they do. See [`crate::work`].
+    pub(crate) unfinished: VecDeque<SymbolId>,
+    pub(crate) work: Work,
 }
 
 impl Partition {
@@ -54,7 +60,17 @@ impl Partition {
             warming: Warming::default(),
             moving: false,
             rules: Rules::CURRENT,
+            unfinished: VecDeque::new(),
+            work: Work::RULES,
         }
+    }
+
+    /// The same with other bounds than those of the rules. What a log replays to depends on them, so this is for worlds that are to go
+    /// through what takes a hundred thousand orders elsewhere.
+    #[must_use]
+    pub fn with_work(mut self, work: Work) -> Self {
+        self.work = work;
+        self
     }
 
     /// Which partition it is.
@@ -124,6 +140,20 @@ impl Partition {
     #[must_use]
     pub fn heard(&self, from: PartitionId) -> RequestNumber {
         self.sources.highest(SourceId::partition(from))
+    }
+
+    /// The number of the message by which the partition is to go on with what commands have left, if they have; see [`crate::work`]. It is
+    /// [`PeerMessage::Continue`], from the partition itself. The same until that message was applied.
+    #[must_use]
+    #[inline]
+    pub fn continuation(&self) -> Option<RequestNumber> {
+        (!self.unfinished.is_empty()).then(|| self.heard(self.id).next())
+    }
+
+    /// A market in which something is left, be it that it waits for the market to open.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<SymbolId> {
+        self.matchers.iter().flatten().find(|matcher| matcher.has_pending()).map(|matcher| matcher.market().id)
     }
 
     /// Messages that the last commands left for other partitions, in order.
@@ -329,7 +359,10 @@ impl Partition {
             return;
         }
         match &mut self.matchers[at] {
-            Some(matcher) => matcher.change(market),
+            Some(matcher) => {
+                matcher.change(market);
+                self.note_work(market.id);
+            }
             empty => *empty = Some(Box::new(Matcher::new(market, self.hash_seed))),
         }
     }
@@ -353,18 +386,23 @@ impl Partition {
             }
             PeerMessage::Release { account, hold } => self.ledger.release(*account, *hold),
             PeerMessage::Registry(change) => self.follow(change.clone(), events),
+            PeerMessage::Continue => self.go_on(events),
         }
     }
 
     #[inline]
     fn market_admit(&mut self, order: &NewOrder, terms: Terms, origin: Origin, events: &mut Events) {
-        let mut accounts = Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules };
+        let mut accounts =
+            Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules, work: self.work };
         match self.matchers.get_mut(order.symbol.0 as usize) {
             Some(Some(_)) if accounts.outbox.is_used_up() => {
                 accounts.release(order.account, terms.hold);
                 events.refuse(origin, Refusal::NumbersUsedUp);
             }
-            Some(Some(matcher)) => matcher.admit(order, terms, origin, &mut accounts, events),
+            Some(Some(matcher)) => {
+                matcher.admit(order, terms, origin, &mut accounts, events);
+                self.note_work(order.symbol);
+            }
             // Another partition may learn of a market before this one does.
             _ => {
                 accounts.release(order.account, terms.hold);
@@ -375,7 +413,8 @@ impl Partition {
 
     #[inline]
     fn market_cancel(&mut self, request: &CancelOrder, origin: Origin, events: &mut Events) {
-        let mut accounts = Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules };
+        let mut accounts =
+            Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules, work: self.work };
         match self.matchers.get_mut(request.symbol.0 as usize) {
             Some(Some(matcher)) => matcher.cancel(request, origin, &mut accounts, events),
             _ => events.refuse(origin, Refusal::UnknownSymbol),
@@ -383,10 +422,35 @@ impl Partition {
     }
 
     fn market_cancel_all(&mut self, request: &CancelAll, origin: Origin, events: &mut Events) {
-        let mut accounts = Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules };
+        let mut accounts =
+            Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules, work: self.work };
         match self.matchers.get_mut(request.symbol.0 as usize) {
-            Some(Some(matcher)) => matcher.cancel_all(request, origin, &mut accounts, events),
+            Some(Some(matcher)) => {
+                matcher.cancel_all(request, origin, &mut accounts, events);
+                self.note_work(request.symbol);
+            }
             _ => events.refuse(origin, Refusal::UnknownSymbol),
+        }
+    }
+
+    /// Puts a market in which a command has left work behind those that have some already.
+    #[inline]
+    fn note_work(&mut self, symbol: SymbolId) {
+        if let Some(Some(matcher)) = self.matchers.get_mut(symbol.0 as usize)
+            && matcher.must_be_listed()
+        {
+            self.unfinished.push_back(symbol);
+        }
+    }
+
+    /// Does the next part of what commands have left, in the market whose turn it is.
+    fn go_on(&mut self, events: &mut Events) {
+        let Some(symbol) = self.unfinished.pop_front() else { return };
+        let mut accounts =
+            Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules, work: self.work };
+        if let Some(Some(matcher)) = self.matchers.get_mut(symbol.0 as usize) {
+            matcher.go_on(&mut accounts, events);
+            self.note_work(symbol);
         }
     }
 

@@ -65,6 +65,8 @@ pub enum PeerMessage {
         /// What was held for it.
         hold: HoldId,
     },
+    /// Go on with what earlier commands have left. The one message that a partition sends itself; see [`crate::work`].
+    Continue,
 }
 
 /// An order on its way to its market.

@@ -107,6 +107,9 @@ pub enum Refusal {
     /// All numbers of a kind are used up: of orders, trades, holds, accounts, assets, markets, or messages to another partition.
     #[error("the venue has used up its numbers for this; nothing new can be made of this kind, what there is goes on")]
     NumbersUsedUp,
+    /// A cancel of all orders of the account in this market has not come to its end.
+    #[error("a cancel of all orders of this account in this market is under way; wait for its answer")]
+    CancelingAll,
 }
 
 impl Refusal {

@@ -1,6 +1,6 @@
 //! A partition written down: the canonical form for snapshots and hashes, and the audit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crossbook_ledger as ledger;
 use crossbook_types::{Amount, AssetId, PartitionId, RequestNumber, Sequence, SymbolId, Timestamp};
@@ -13,6 +13,7 @@ use crate::registry::Registry;
 use crate::routing::Routing;
 use crate::rules::Rules;
 use crate::sources::Sources;
+use crate::work::Work;
 
 /// A partition in its canonical form. Two partitions that have applied the same commands have the same state, whatever
 /// process, machine or restart they went through.
@@ -27,6 +28,8 @@ pub struct State {
     sent: Vec<RequestNumber>,
     ledger: ledger::State,
     matchers: Vec<(SymbolId, MatcherState)>,
+    /// The markets that have work to go on with, in the order in which they do; see [`crate::work`].
+    unfinished: VecDeque<SymbolId>,
 }
 
 impl State {
@@ -83,6 +86,9 @@ pub enum Error {
     /// Its registry has something under another number or name than its own.
     #[error("the state's registry contradicts itself")]
     Registry,
+    /// It does not say which markets have work to go on with.
+    #[error("the state contradicts itself in what is left to go on with")]
+    Unfinished,
     /// It counts messages to other partitions than its routing knows.
     #[error("the state counts messages to other partitions than there are")]
     Outbox,
@@ -112,6 +118,7 @@ impl Partition {
             sent: self.outbox.sent().to_vec(),
             ledger: self.ledger.state(),
             matchers: matchers.map(|matcher| (matcher.market().id, matcher.state())).collect(),
+            unfinished: self.unfinished.clone(),
         }
     }
 
@@ -132,6 +139,15 @@ impl Partition {
             let market = *state.registry.market(symbol).ok_or(Error::UnknownMarket)?;
             matchers[symbol.0 as usize] = Some(Box::new(Matcher::restore(orders, market, hash_seed)?));
         }
+        for &symbol in &state.unfinished {
+            let matcher = matchers.get_mut(symbol.0 as usize).and_then(Option::as_mut).ok_or(Error::UnknownMarket)?;
+            if !matcher.list() {
+                return Err(Error::Unfinished);
+            }
+        }
+        if matchers.iter_mut().flatten().any(|matcher| matcher.must_be_listed()) {
+            return Err(Error::Unfinished);
+        }
         let moving = state.sources.is_moving();
         Ok(Self {
             id: state.id,
@@ -142,6 +158,8 @@ impl Partition {
             sources: state.sources,
             ledger: ledger::Ledger::restore(state.ledger)?,
             matchers,
+            unfinished: state.unfinished,
+            work: Work::RULES,
             outbox: Outbox::restore(state.id, state.routing, state.sent).ok_or(Error::Outbox)?,
             hash_seed,
             warming: crate::warming::Warming::default(),

@@ -7,8 +7,9 @@ mod kit;
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::command::{Body, OpenAccount};
-use crossbook_engine::{Command, Event, Events, Partition, Routing};
+use crossbook_engine::command::{Body, CancelAll, OpenAccount};
+use crossbook_engine::peer::PeerMessage;
+use crossbook_engine::{Command, Event, Events, Partition, Routing, Work};
 use crossbook_loadtest::model::Model;
 use crossbook_loadtest::workload::SplitMix64;
 use crossbook_types::{
@@ -37,11 +38,21 @@ struct Pair {
     model: Model,
     number: u64,
     events: Events,
+    work: Work,
+}
+
+/// Bounds of what one command does that are met all the time.
+const TIGHT: Work = Work { triggers: 2, cancels: 2, continued: 3 };
+
+/// The message by which a partition is to go on.
+fn next_part(partition: &Partition) -> Option<(SourceId, RequestNumber, Body)> {
+    let number = partition.continuation()?;
+    Some((SourceId::partition(partition.id()), number, Body::Peer(PeerMessage::Continue)))
 }
 
 impl Pair {
-    fn new() -> Self {
-        let mut partition = Partition::new(PartitionId(0), Routing::single(), 1);
+    fn new(work: Work) -> Self {
+        let mut partition = Partition::new(PartitionId(0), Routing::single(), 1).with_work(work);
         let (mut mirror, mut events) = (Mirror::default(), Events::new());
         let mut number = 0;
         for body in setup() {
@@ -51,8 +62,8 @@ impl Pair {
         }
         events.clear();
         mirror.check(&partition);
-        let model = model_of(partition.registry().markets());
-        let mut pair = Self { partition, mirror: std::mem::take(&mut mirror), model, number, events };
+        let model = model_of(partition.registry().markets()).with_work(work);
+        let mut pair = Self { partition, mirror: std::mem::take(&mut mirror), model, number, events, work };
         for body in steps::endowments() {
             pair.apply(body, false);
         }
@@ -62,8 +73,22 @@ impl Pair {
     /// Applies a command to both; the events must be the same, and the books true.
     fn apply(&mut self, body: Body, repeat: bool) -> usize {
         self.number += u64::from(!repeat);
+        self.apply_as(GATEWAY, RequestNumber(self.number), body)
+    }
+
+    /// Goes on with what is left, if anything is; `again` appends the message a second time, which has no effect.
+    fn go_on(&mut self, again: bool) -> bool {
+        let Some((source, number, body)) = next_part(&self.partition) else { return false };
+        self.apply_as(source, number, body.clone());
+        if again {
+            assert_eq!(self.apply_as(source, number, body), 0);
+        }
+        true
+    }
+
+    fn apply_as(&mut self, source: SourceId, number: RequestNumber, body: Body) -> usize {
         let sequence = self.partition.sequence().next();
-        let command = Command::new(sequence, Timestamp(sequence.0), GATEWAY, RequestNumber(self.number), body);
+        let command = Command::new(sequence, Timestamp(sequence.0), source, number, body);
         self.events.clear();
         self.partition.apply(&command, &mut self.events);
         let expected = self.model.apply(&command);
@@ -86,7 +111,7 @@ impl Pair {
     /// Goes on from the written-down state, as after a restart with another hash seed.
     fn restart(&mut self, hash_seed: u64) {
         let state = self.partition.state();
-        self.partition = Partition::restore(state.clone(), hash_seed).unwrap();
+        self.partition = Partition::restore(state.clone(), hash_seed).unwrap().with_work(self.work);
         assert_eq!(self.partition.state(), state);
     }
 }
@@ -105,6 +130,10 @@ fn stream(seed: u64, length: usize) -> impl Iterator<Item = Step> {
 struct Census(BTreeMap<String, u64>);
 
 impl Census {
+    fn add(&mut self, word: &str) {
+        *self.0.entry(word.to_owned()).or_default() += 1;
+    }
+
     fn count(&mut self, events: &[Event]) {
         for event in events {
             let key = match event {
@@ -124,10 +153,22 @@ impl Census {
 fn every_event_is_what_the_plain_exchange_says() {
     let mut census = Census::default();
     for seed in 0..60 {
-        let mut pair = Pair::new();
+        let mut pair = Pair::new(if seed % 2 == 0 { Work::RULES } else { TIGHT });
         for (at, step) in stream(seed, 4_000).enumerate() {
-            if at % 500 == 499 {
+            if at % 500 == 499 || (at % 20 == 0 && pair.partition.unfinished().is_some()) {
                 pair.restart(seed);
+            }
+            // Between the parts of what is left, others have their say.
+            if step[8] < 80 && pair.go_on(step[7] == 0) {
+                census.count(pair.events.all());
+                census.add("went on");
+            }
+            // Somebody who is not at an end with it cancels all once more.
+            if step[6] < 192 && pair.partition.unfinished().is_some() {
+                let account = AccountId(AccountId::FIRST_CLIENT.0 + u64::from(step[5]) % steps::ACCOUNTS);
+                let symbol = SymbolId(u32::from(step[4]) % 2);
+                pair.apply(Body::CancelAll(CancelAll { account, symbol, cancel_id: kit::name("again") }), false);
+                census.count(pair.events.all());
             }
             pair.step(&step);
             census.count(pair.events.all());
@@ -168,6 +209,9 @@ fn every_event_is_what_the_plain_exchange_says() {
         "Refused(ThinBook)",
         "Refused(WouldTake)",
         "Refused(WouldTrigger)",
+        "Refused(CancelingAll)",
+        "CancelAllBegun",
+        "went on",
         "Refused(TransferConflict)",
     ] {
         let count = census.0.get(outcome).copied().unwrap_or(0);
@@ -181,10 +225,13 @@ proptest! {
     /// As above, with streams that shrink to a short one when they fail.
     #[test]
     fn any_stream_is_what_the_plain_exchange_says(steps in prop::collection::vec(any::<Step>(), 1..200), cut in 0usize..200) {
-        let mut pair = Pair::new();
+        let mut pair = Pair::new(if cut % 2 == 0 { Work::RULES } else { TIGHT });
         for (at, step) in steps.iter().enumerate() {
             if at == cut {
                 pair.restart(99);
+            }
+            if at % 3 == 0 {
+                pair.go_on(at % 2 == 0);
             }
             pair.step(step);
         }
@@ -209,7 +256,8 @@ fn is_of_registry(event: &Event) -> bool {
 
 impl Cluster {
     fn new(routing: Routing, repeats: bool) -> Self {
-        let partitions = routing.all().map(|id| Partition::new(id, routing.clone(), u64::from(id.0))).collect();
+        let new = |id: PartitionId| Partition::new(id, routing.clone(), u64::from(id.0)).with_work(TIGHT);
+        let partitions = routing.all().map(new).collect();
         let of_registry = routing.all().map(|_| Vec::new()).collect();
         Self { routing, partitions, number: 0, of_registry, repeats }
     }
@@ -239,6 +287,12 @@ impl Cluster {
                     queue.push_back(message.clone());
                 }
                 queue.push_back(message);
+            }
+            if queue.is_empty() {
+                let next = |partition: &Partition| {
+                    next_part(partition).map(|(source, number, body)| (partition.id(), source, number, body))
+                };
+                queue.extend(self.partitions.iter().find_map(next));
             }
         }
         told

@@ -8,6 +8,8 @@ mod kit;
 mod market_orders;
 #[path = "rules/numbers.rs"]
 mod numbers;
+#[path = "rules/unfinished.rs"]
+mod unfinished;
 
 use crossbook_engine::command::{Body, CancelAll, CancelOrder, ChangeMarket, Target};
 use crossbook_engine::event::CloseReason::{Canceled, Expired, Filled, SelfTradePrevented};

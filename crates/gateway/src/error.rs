@@ -298,6 +298,7 @@ impl ApiError {
         match refusal {
             Refusal::UnknownSymbol => Self::symbol(),
             Refusal::UnknownOrder => Self::unknown_order(),
+            Refusal::CancelingAll => Self::bad_request(-2011, "A cancel of all open orders is under way."),
             Refusal::CancelRestricted => Self::bad_request(-2011, "Order was not canceled due to cancel restrictions."),
             // What there is can be cancelled.
             Refusal::MarketClosed(_) | Refusal::NumbersUsedUp => Self::order_rejected("Market is closed."),

@@ -106,6 +106,13 @@ impl Publisher {
                     ended = self.end(views, interest, cause, closed, reply);
                 }
                 Event::MatchPrevented(prevented) => self.prevented = Some(*prevented),
+                // Work that several commands have left may come to its end in one: each of them is answered.
+                Event::Answered { source, number, answer }
+                    if Some(*source) == self.pending.source()
+                        && reply.as_ref().is_none_or(|(last, _)| last != number) =>
+                {
+                    self.replies.push((*number, Reply::to(cause.time, answer.clone())));
+                }
                 _ => {}
             }
             views.apply(cause, event);

@@ -7,17 +7,20 @@
 #![allow(clippy::unwrap_used, reason = "a model that is wrong has nothing to go on with")]
 
 mod matching;
+mod unfinished;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crossbook_engine::command::{Body, CancelAll, CancelOrder, Target, TransferRequest};
 use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed};
 use crossbook_engine::ledger::Transfer;
-use crossbook_engine::{Answer, Command, Event, Refusal};
+use crossbook_engine::peer::PeerMessage;
+use crossbook_engine::{Answer, Command, Event, Refusal, Work};
 use crossbook_types::{
     AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, FeeRate, Fees, Market, OrderId, OrderType, Price,
     Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TransferId,
 };
+use unfinished::Canceling;
 
 /// An open order.
 #[derive(Clone, Debug)]
@@ -74,6 +77,9 @@ struct Book {
     last: Option<u64>,
     /// The highest price that the filters ever allowed.
     highest: u64,
+    /// The lowest and the highest price of trades that those who wait for them have yet to hear of.
+    reached: Option<(u64, u64)>,
+    canceling: Vec<Canceling>,
 }
 
 /// The exchange. It knows the markets and accounts that it was made with, and no changes of the registry but those of a market's rules.
@@ -88,6 +94,11 @@ pub struct Model {
     /// Balances that the present command touched, with what they were before.
     touched: Vec<((AccountId, AssetId), (i128, i128))>,
     events: Vec<Event>,
+    bounds: Work,
+    /// Of the present command.
+    steps: u32,
+    /// The markets that have something to go on with.
+    unfinished: VecDeque<SymbolId>,
 }
 
 fn other(side: Side) -> Side {
@@ -195,6 +206,8 @@ impl Model {
             updates: 0,
             clock: 0,
             last: None,
+            reached: None,
+            canceling: Vec::new(),
         };
         Self {
             books: markets.into_iter().map(book).collect(),
@@ -204,7 +217,16 @@ impl Model {
             commands: BTreeSet::new(),
             touched: Vec::new(),
             events: Vec::new(),
+            bounds: Work::RULES,
+            steps: 0,
+            unfinished: VecDeque::new(),
         }
+    }
+
+    /// The same with other bounds of what one command does.
+    #[must_use]
+    pub fn with_work(self, bounds: Work) -> Self {
+        Self { bounds, ..self }
     }
 
     /// All open orders of a market, in no order.
@@ -227,7 +249,16 @@ impl Model {
         let answer = match &command.body {
             Body::Place(order) => self.place(order),
             Body::Cancel(request) => self.cancel(request),
-            Body::CancelAll(request) => self.cancel_all(request),
+            Body::CancelAll(request) => {
+                if self.begin_canceling(request, command) {
+                    return self.finish();
+                }
+                self.cancel_all(request)
+            }
+            Body::Peer(PeerMessage::Continue) => {
+                self.go_on();
+                return self.finish();
+            }
             Body::Transfer(request) => self.transfer(request, command.time),
             Body::ChangeMarket(request) => 'change: {
                 let book = &mut self.books[request.symbol.0 as usize];
@@ -247,12 +278,18 @@ impl Model {
                 };
                 book.highest = book.highest.max(book.market.filters.price_max.0);
                 self.events.push(Event::MarketChanged(Box::new(book.market)));
+                self.note_work(request.symbol);
                 Ok(Answer::MarketChanged(request.symbol))
             }
             body => panic!("the model knows no {body:?}"),
         };
         let answer = answer.unwrap_or_else(Answer::Refused);
         self.events.push(Event::Answered { source: command.source, number: command.number, answer });
+        self.finish()
+    }
+
+    /// The events of the present command, at last those of the balances that it changed.
+    fn finish(&mut self) -> Vec<Event> {
         for ((account, asset), before) in std::mem::take(&mut self.touched) {
             let (free, held) = self.balances[&(account, asset)];
             if (free, held) != before {
@@ -332,6 +369,7 @@ impl Model {
             _ => {}
         }
         self.cancel_one(request.symbol, id, request.cancel_id);
+        self.forget_reached(request.symbol);
         Ok(Answer::Canceled { symbol: request.symbol, order: OrderId(id) })
     }
 
@@ -347,6 +385,7 @@ impl Model {
         for &id in &ids {
             self.cancel_one(request.symbol, id, request.cancel_id);
         }
+        self.forget_reached(request.symbol);
         Ok(Answer::CanceledAll { symbol: request.symbol, count: ids.len() as u32 })
     }
 

@@ -319,7 +319,14 @@ fn run_partition<L: Log>(
     let mut pace = Pace { interval: Duration::from_micros(options.batch_interval_us), last: None };
     while !stopping {
         let was_empty = requests.is_empty();
-        // One message is waited for; whatever else is there by then goes into the same batch.
+        // One message is waited for; whatever else is there by then goes into the same batch. While the partition has something to go
+        // on with, it does not wait.
+        if was_empty && node.has_work() {
+            thread::sleep(pace.pause(Instant::now()));
+            pace.last = Some(Instant::now());
+            turn_once(&mut node, backlog, pace.interval)?;
+            continue;
+        }
         let Ok(mut message) = requests.recv() else { break };
         if was_empty {
             backlog.emptied();
@@ -376,16 +383,26 @@ fn turn_all<L: Log>(
     at_least: Duration,
 ) -> Result<(), crate::node::Error> {
     while node.queued() > 0 {
-        let began = Instant::now();
-        let turn = node.turn()?;
-        backlog.turned(began.elapsed().max(at_least), turn.commands as u64);
-        let (records, bytes) = {
-            let batch = node.log().last_batch();
-            (batch.records, batch.bytes)
-        };
-        histogram!("crossbook_log_batch_commands").record(records as f64);
-        counter!("crossbook_log_bytes_total").increment(bytes);
+        turn_once(node, backlog, at_least)?;
     }
+    Ok(())
+}
+
+/// Turns once, and measures what came of it.
+fn turn_once<L: Log>(
+    node: &mut Node<L, SystemClock, Relay>,
+    backlog: &Backlog,
+    at_least: Duration,
+) -> Result<(), crate::node::Error> {
+    let began = Instant::now();
+    let turn = node.turn()?;
+    backlog.turned(began.elapsed().max(at_least), turn.commands as u64);
+    let (records, bytes) = {
+        let batch = node.log().last_batch();
+        (batch.records, batch.bytes)
+    };
+    histogram!("crossbook_log_batch_commands").record(records as f64);
+    counter!("crossbook_log_bytes_total").increment(bytes);
     Ok(())
 }
 

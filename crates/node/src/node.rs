@@ -10,12 +10,14 @@
 //!                                                                 (nothing leaves before this is done) ^
 //! ```
 //!
+//! What commands have left ([`crossbook_engine::work`]) goes on at the beginning of each turn, by a command of the partition's own.
+//!
 //! Group commit needs no timer: while one turn waits for the disk, requests gather, and the next turn takes them all.
 
 use std::collections::VecDeque;
 
-use crossbook_engine::peer::Outgoing;
-use crossbook_engine::{Command, Events, Partition};
+use crossbook_engine::peer::{Outgoing, PeerMessage};
+use crossbook_engine::{Body, Command, Events, Partition};
 use crossbook_log::{Log, Record};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -199,7 +201,9 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
         let now = clock.max(self.partition.time());
         let mut turn = Turn::default();
         self.stage(Stage::Taken(self.queue.len().min(self.limits.batch_requests_max)));
-        while self.batch.len() < self.limits.batch_requests_max
+        self.go_on(now)?;
+        let most = self.limits.batch_requests_max + self.batch.len();
+        while self.batch.len() < most
             && let Some(request) = self.queue.pop_front()
         {
             if request.deadline.is_some_and(|deadline| clock > deadline) {
@@ -207,7 +211,7 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
                 self.outlet.not_taken(request.number, NotTaken::Late);
                 continue;
             }
-            if self.append(&request, now)? {
+            if self.append(self.source, request.number, &request.body, now)? {
                 let sequence = self.log.tail();
                 let Request { number, body, .. } = request;
                 self.batch.push(Command::new(sequence, now, self.source, number, body));
@@ -242,10 +246,27 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
         Ok(turn)
     }
 
-    /// Appends a request's bytes; `false` if the log must be synced first.
-    fn append(&mut self, request: &Request, time: Timestamp) -> Result<bool, Error> {
+    /// Begins a batch with the next part of what earlier commands have left, if they have: one part in each batch, so that others are
+    /// served in between.
+    fn go_on(&mut self, now: Timestamp) -> Result<(), Error> {
+        let Some(number) = self.partition.continuation() else { return Ok(()) };
+        let (source, body) = (SourceId::partition(self.partition.id()), Body::Peer(PeerMessage::Continue));
+        if self.append(source, number, &body, now)? {
+            self.batch.push(Command::new(self.log.tail(), now, source, number, body));
+        }
+        Ok(())
+    }
+
+    /// Whether the next turn has something to do though no request waits: to go on with what commands have left.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.partition.continuation().is_some()
+    }
+
+    /// Appends a command's bytes; `false` if the log must be synced first.
+    fn append(&mut self, source: SourceId, number: RequestNumber, body: &Body, time: Timestamp) -> Result<bool, Error> {
         self.bytes.clear();
-        crossbook_wire::encode_command(self.source, request.number, &request.body, &mut self.bytes);
+        crossbook_wire::encode_command(source, number, body, &mut self.bytes);
         let record = Record { sequence: self.log.tail().next(), time, payload: &self.bytes };
         match self.log.append(record) {
             Ok(()) => Ok(true),

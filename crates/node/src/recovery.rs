@@ -12,7 +12,7 @@ use std::thread;
 
 use crossbeam_channel::bounded;
 use crossbook_engine::peer::Outgoing;
-use crossbook_engine::{Cause, Event, Events, Partition, Routing, State};
+use crossbook_engine::{Cause, Event, Events, Partition, Routing, State, Work};
 use crossbook_log::{Reader, Until};
 use crossbook_types::{PartitionId, Sequence};
 use serde::Serialize;
@@ -80,13 +80,15 @@ pub struct Which {
     pub routing: Routing,
     /// See [`Partition::new`].
     pub hash_seed: u64,
+    /// [`Work::RULES`], or in a simulated world other bounds of what one command does; see [`Partition::with_work`].
+    pub work: Work,
 }
 
 impl Which {
     /// The only partition of a venue that has one.
     #[must_use]
     pub fn single(hash_seed: u64) -> Self {
-        Self { partition: Routing::REGISTRY, routing: Routing::single(), hash_seed }
+        Self { partition: Routing::REGISTRY, routing: Routing::single(), hash_seed, work: Work::RULES }
     }
 
     /// Whether that is a state of this partition, under this routing.
@@ -244,8 +246,8 @@ pub(crate) fn restore<F: Follower>(
     until: Until,
     mut follower: F,
 ) -> Result<Restored<F>, Error> {
-    let &Which { partition: id, ref routing, hash_seed } = which;
-    let mut partition = Partition::new(id, routing.clone(), hash_seed);
+    let &Which { partition: id, ref routing, hash_seed, work } = which;
+    let mut partition = Partition::new(id, routing.clone(), hash_seed).with_work(work);
     let mut from = None;
     for sequence in snapshots.list()? {
         if let Until::Durable(end) = until
@@ -266,7 +268,8 @@ pub(crate) fn restore<F: Follower>(
             let (expected, expected_partitions) = (id, routing.partitions());
             return Err(Error::Foreign { sequence, found, partitions, expected, expected_partitions });
         }
-        partition = Partition::restore(image.partition, hash_seed).map_err(|error| inconsistent(error.to_string()))?;
+        let restored = Partition::restore(image.partition, hash_seed);
+        partition = restored.map_err(|error| inconsistent(error.to_string()))?.with_work(work);
         follower.load(image.follower).map_err(inconsistent)?;
         from = Some(sequence);
         break;

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use crossbook_engine::peer::{Outgoing, PeerMessage};
-use crossbook_engine::{Body, Command, Events, Partition, Routing};
+use crossbook_engine::{Body, Command, Events, Partition, Routing, Work};
 use crossbook_log::{Error as LogError, Reader, Record, Until};
 use crossbook_node::cluster::moment::{Error, Kept, Moment, READS_MAX};
 use crossbook_node::recovery::{self, Which};
@@ -99,7 +99,7 @@ impl Kept for Venue {
     type Snapshots = Shelf;
 
     fn which(&self, partition: PartitionId) -> Which {
-        Which { partition, routing: self.routing.clone(), hash_seed: 9 }
+        Which { partition, routing: self.routing.clone(), hash_seed: 9, work: Work::RULES }
     }
 
     fn told(&self, partition: PartitionId) -> Result<Sequence, Error> {

@@ -1,32 +1,54 @@
-//! Records the logs of a simulated cluster, for releases to come to replay: `tests/recorded.rs` does, and says what is done with a recording.
+//! Records the logs of a simulated cluster, for releases to come to replay; or writes the hashes of a recording anew, where the canonical
+//! form of a state has changed on purpose. `tests/recorded.rs` says when which is done.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Args, Parser};
 use crossbook_engine::{Events, Partition, Routing};
 use crossbook_log::files::Options;
-use crossbook_log::{Files, Log as _, Record};
+use crossbook_log::{FileReader, Files, Log as _, Reader as _, Record, Until};
+use crossbook_simulator::WORK;
 use crossbook_simulator::cluster::World;
 use crossbook_simulator::dice::Dice;
-use crossbook_types::Sequence;
+use crossbook_types::{PartitionId, Sequence, Timestamp};
 
 /// After so many commands the state is hashed.
 const HASH_EVERY: u64 = 1_000;
+/// How many partitions a recorded venue has.
+const PARTITIONS: u16 = 3;
 
 /// Records the logs of a cluster world.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Its seed.
-    #[arg(long)]
-    seed: u64,
+    #[command(flatten)]
+    what: What,
     /// A folder that does not exist yet.
-    #[arg(long)]
-    to: PathBuf,
+    #[arg(long, required_unless_present = "hashes_of")]
+    to: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// The seed of the world to record.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// A recording whose hashes are written anew, from the logs that it has.
+    #[arg(long)]
+    hashes_of: Option<PathBuf>,
+}
+
+type Failure = Box<dyn std::error::Error>;
+
 fn main() -> ExitCode {
-    match record(&Arguments::parse()) {
+    let arguments = Arguments::parse();
+    let done = match (&arguments.what, &arguments.to) {
+        (What { seed: Some(seed), .. }, Some(to)) => record(*seed, to),
+        (What { hashes_of: Some(recording), .. }, _) => write_hashes(recording, &every_record(recording)),
+        _ => Err("--seed SEED --to FOLDER, or --hashes-of FOLDER".into()),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("nothing was recorded: {error}");
@@ -35,22 +57,55 @@ fn main() -> ExitCode {
     }
 }
 
-fn record(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let mut world = World::new(Dice::new(arguments.seed));
+/// Reads the records of a partition of a recording.
+fn every_record(recording: &Path) -> impl Fn(PartitionId) -> Result<Vec<(Timestamp, Vec<u8>)>, Failure> {
+    let recording = recording.to_owned();
+    move |id| {
+        let mut reader = FileReader::open(&recording.join(id.to_string()), Sequence(1));
+        let mut records = Vec::new();
+        while let Some(record) = reader.next(Until::End)? {
+            records.push((record.time, record.payload.to_vec()));
+        }
+        Ok(records)
+    }
+}
+
+fn record(seed: u64, to: &Path) -> Result<(), Failure> {
+    let mut world = World::new(Dice::new(seed));
     world.live()?;
-    let routing = Routing::new_checked(world.routing().partitions(), std::collections::BTreeMap::new());
-    let routing = routing.filter(|plain| plain == world.routing());
-    let routing = routing.ok_or("its markets do not go where their numbers say; take another seed")?;
-    std::fs::create_dir(&arguments.to)?;
-    let mut hashes = String::new();
-    for id in routing.all() {
-        let mut partition = Partition::new(id, routing.clone(), 1);
+    let plain = routing()?;
+    if plain != *world.routing() {
+        return Err("its markets do not go where their numbers say; take another seed".into());
+    }
+    std::fs::create_dir(to)?;
+    for id in plain.all() {
         let options = Options { preallocate: false, ..Options::default() };
-        let (mut log, _) = Files::open(&arguments.to.join(id.to_string()), options)?;
-        let records = world.log(id);
-        for (sequence, (time, payload)) in (1..).map(Sequence).zip(records) {
+        let (mut log, _) = Files::open(&to.join(id.to_string()), options)?;
+        for (sequence, (time, payload)) in (1..).map(Sequence).zip(world.log(id)) {
             log.append(Record { sequence, time: *time, payload })?;
             log.sync()?;
+        }
+        std::fs::remove_file(to.join(id.to_string()).join("lock"))?;
+    }
+    println!("{} commands", world.commands());
+    write_hashes(to, &|id| Ok(world.log(id).to_vec()))
+}
+
+fn routing() -> Result<Routing, Failure> {
+    let routing = Routing::new_checked(PARTITIONS, std::collections::BTreeMap::new());
+    routing.ok_or_else(|| "no venue has so many partitions".into())
+}
+
+fn write_hashes(
+    to: &Path,
+    records: &dyn Fn(PartitionId) -> Result<Vec<(Timestamp, Vec<u8>)>, Failure>,
+) -> Result<(), Failure> {
+    let routing = routing()?;
+    let mut hashes = String::new();
+    for id in routing.all() {
+        let mut partition = Partition::new(id, routing.clone(), 1).with_work(WORK);
+        let records = records(id)?;
+        for (sequence, (time, payload)) in (1..).map(Sequence).zip(&records) {
             let command = crossbook_wire::decode_command(sequence, *time, payload)?;
             partition.apply(&command, &mut Events::new());
             partition.drain_outgoing().for_each(drop);
@@ -60,9 +115,7 @@ fn record(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
                 hashes.push_str(&format!("{id} {sequence} {hash}\n"));
             }
         }
-        std::fs::remove_file(arguments.to.join(id.to_string()).join("lock"))?;
     }
-    std::fs::write(arguments.to.join("hashes"), hashes)?;
-    println!("{} commands", world.commands());
+    std::fs::write(to.join("hashes"), hashes)?;
     Ok(())
 }

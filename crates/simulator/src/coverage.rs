@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crossbook_engine::command::Size;
 use crossbook_engine::event::CloseReason;
+use crossbook_engine::peer::PeerMessage;
 use crossbook_engine::{Answer, Body, Event};
 
 /// How often each thing came up.
@@ -57,6 +58,7 @@ impl Coverage {
             Body::Place(_) => "command Place",
             Body::Cancel(_) => "command Cancel",
             Body::CancelAll(_) => "command CancelAll",
+            Body::Peer(PeerMessage::Continue) => "command Continue",
             Body::Peer(_) => "command Peer",
             Body::MoveIn(_) => "command MoveIn",
             Body::ReportVenue { .. } => "command ReportVenue",
@@ -73,6 +75,7 @@ impl Coverage {
                 self.count(&format!("order {kind} {time}{worth}"));
             }
             Event::OrderTriggered { .. } => self.count("triggered"),
+            Event::CancelAllBegun { .. } => self.count("cancel of all begun"),
             Event::Traded(_) => self.count("traded"),
             Event::MatchPrevented(_) => self.count("match prevented"),
             Event::FeesPaidOut(_) => self.count("fees paid out"),
@@ -101,6 +104,7 @@ impl Coverage {
 
 /// How often each thing must come up in a hundred seeds, at the very least: a sixth of what is usual.
 pub const LEAST: &[(&str, u64)] = &[
+    ("cancel of all begun", 100),
     ("clean restart", 40),
     ("client waited too long", 70),
     ("closed Canceled", 500),
@@ -110,6 +114,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("command Cancel", 1000),
     ("command CancelAll", 200),
     ("command ChangeMarket", 1000),
+    ("command Continue", 500),
     ("command IssueApiKey", 200),
     ("command ListAsset", 100),
     ("command ListMarket", 100),

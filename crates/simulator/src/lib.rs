@@ -29,4 +29,6 @@ mod shelf;
 pub mod violation;
 mod workload;
 
+pub use workload::WORK;
+
 pub use runner::{Outcome, Which, simulate};

@@ -3,12 +3,12 @@
 //!
 //! How often each kind comes is drawn anew for every world: what is rare in one is frequent in another.
 
-use crossbook_engine::Body;
 use crossbook_engine::command::{
     CancelAll, CancelOrder, ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount,
     RevokeApiKey, Size, Target, TransferRequest,
 };
 use crossbook_engine::registry::{Credential, LABEL_BYTES_MAX, Permissions};
+use crossbook_engine::{Body, Work};
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees,
     Filters, MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, SelfTradePrevention, SelfTradeRules, Side,
@@ -29,6 +29,8 @@ pub const UNITS: [(i128, i128); MARKETS as usize] = [(1_000, 10), (100_000, 100)
 const LISTED: [(&str, usize, usize, &str, &str); MARKETS as usize] =
     [("BTCUSDT", 0, 1, "0.01", "0.00001"), ("ETHBTC", 2, 0, "0.001", "0.001"), ("ETHUSDT", 2, 1, "0.001", "0.001")];
 const ASSET_NAMES: [&str; ASSETS as usize] = ["BTC", "USDT", "ETH"];
+/// What one command does in every world, so that what takes a hundred thousand orders elsewhere takes a few here.
+pub const WORK: Work = Work { triggers: 2, cancels: 2, continued: 3 };
 /// An account that nobody opened.
 const NOBODY: AccountId = AccountId(9_999);
 /// Fee rates that need rounding, and some that do not.

@@ -3,7 +3,7 @@
 //! thousandth command, and after the last.
 //!
 //! A recording stays as it is. Where the canonical form of a state changes on purpose (never that of a command), its hashes are made anew
-//! from the same log; where commands get more to say, another recording is made beside it:
+//! from the same log (`--example record -- --hashes-of crates/simulator/tests/recorded/NAME`); where commands get more to say, another recording is made beside it:
 //! `cargo run -p crossbook-simulator --example record -- --seed N --to crates/simulator/tests/recorded/NAME`.
 
 #![cfg(not(crossbook_bugs))]

@@ -260,7 +260,8 @@ impl Projection {
             | Event::ApiKeyRevoked { .. }
             | Event::DepthChanged(_)
             | Event::OrderRefused { .. }
-            | Event::Answered { .. } => {}
+            | Event::Answered { .. }
+            | Event::CancelAllBegun { .. } => {}
         }
     }
 

@@ -132,7 +132,8 @@ impl Views {
             | Event::MoneyMovedIn { .. }
             | Event::FeesPaidOut(_)
             | Event::OrderRefused { .. }
-            | Event::Answered { .. } => {}
+            | Event::Answered { .. }
+            | Event::CancelAllBegun { .. } => {}
         }
     }
 

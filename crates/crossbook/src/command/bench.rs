@@ -94,6 +94,16 @@ Examples:
 
 The exit status is 3 when a venue's books do not add up in the end.";
 
+const BURSTS_EXAMPLES: &str = "\
+Examples:
+  What others notice while 100,000 stop orders trigger, as many are cancelled, and as many are taken:
+    crossbook bench bursts
+
+  The same with a million, while others send 500 requests a second:
+    crossbook bench bursts --orders 1000000 --rate 500
+
+The exit status is 3 when others had to wait for more than 20 ms at p99.9 while stops triggered or orders were cancelled.";
+
 const LOG_EXAMPLES: &str = "\
 Examples:
   Files against the bare disk, and Redis streams on servers of their own:
@@ -125,6 +135,9 @@ pub enum What {
     /// What a command costs as a venue grows: open orders, book depth, accounts, markets.
     #[command(after_long_help = GROWTH_EXAMPLES)]
     Growth(Growth),
+    /// What others notice while one command sets off a great deal: stops that trigger, a cancel of all orders, a sweep of the book.
+    #[command(after_long_help = BURSTS_EXAMPLES)]
+    Bursts(Bursts),
     /// The durable log: files and Redis streams, by size of the batch and by how many append; push against poll.
     #[command(after_long_help = LOG_EXAMPLES)]
     Log(Log),
@@ -434,6 +447,26 @@ pub struct Recovery {
     /// its disk for ten seconds.
     #[arg(long, value_name = "NUMBER", default_value_t = 15, value_parser = clap::value_parser!(u32).range(0..=600))]
     pub warm_up_seconds: u32,
+    /// Write what was measured to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// And to this one as a page.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// `crossbook bench bursts`.
+#[derive(Debug, Args)]
+pub struct Bursts {
+    /// Orders that are triggered, cancelled, and taken.
+    #[arg(long, value_name = "NUMBER", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..=2_000_000))]
+    pub orders: u64,
+    /// Requests a second that others send.
+    #[arg(long, value_name = "NUMBER", default_value = "1000")]
+    pub rate: NonZeroU64,
+    /// How long they do before each burst.
+    #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub seconds: u32,
     /// Write what was measured to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

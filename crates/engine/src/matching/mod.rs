@@ -3,11 +3,13 @@
 //! A [`Matcher`] is one market. It receives orders whose funds are held, matches them by price-time priority, and sends back
 //! what is to be paid. It never looks at a balance. Conditional orders trigger inside the command whose trades reached their
 //! stop price, nearest stop first, those that wait for a rise before those that wait for a fall; what they trade can
-//! trigger others, and as each triggers once, that ends.
+//! trigger others, and as each triggers once, that ends. A command does a bounded part of that, and of the cancel of all orders of
+//! an account; the rest is [`pending`].
 
 mod lists;
 mod moving;
 pub(crate) mod open;
+mod pending;
 mod state;
 mod taker;
 
@@ -29,6 +31,7 @@ use crate::peer::{Origin, Terms};
 use crate::refusal::Refusal;
 use crate::rules::Rules;
 use open::{Applicant, Handle, Level, OpenOrders, Order, Owner, Removed, Waiting};
+use pending::Pending;
 use taker::Taker;
 
 /// One market's orders.
@@ -44,6 +47,10 @@ pub(crate) struct Matcher {
     depth_update: u64,
     /// Scratch for [`Matcher::cancel_all`].
     cancelling: Vec<(OrderId, Handle)>,
+    /// What commands have left to go on with.
+    pending: Pending,
+    /// Steps that the present command has taken; see [`crate::work::Work`].
+    steps: u32,
 }
 
 /// The prices at which one command traded so far.
@@ -60,6 +67,10 @@ impl Traded {
             Some(Self { low, high }) => Self { low: low.min(price), high: high.max(price) },
         }
     }
+
+    fn and(self, other: Self) -> Self {
+        Self { low: self.low.min(other.low), high: self.high.max(other.high) }
+    }
 }
 
 impl Matcher {
@@ -73,6 +84,8 @@ impl Matcher {
             last_price: None,
             depth_update: 0,
             cancelling: Vec::new(),
+            pending: Pending::default(),
+            steps: 0,
         }
     }
 
@@ -162,6 +175,7 @@ impl Matcher {
                     .last_price
                     .zip(order.stop_price)
                     .is_some_and(|(last, stop)| if on_rise { last >= stop } else { last <= stop });
+                let reached = reached || order.stop_price.is_some_and(|stop| self.is_reached(on_rise, stop));
                 if reached { Err(Refusal::WouldTrigger) } else { Ok(()) }
             }
         }
@@ -284,32 +298,25 @@ impl Matcher {
                         _ => Quantity::MAX,
                     },
                 };
+                self.steps = 0;
                 let traded = self.execute(taker, accounts, events);
-                self.trigger(traded, accounts, events);
+                if accounts.rules >= Rules::V2 {
+                    self.trigger(traded, accounts, events);
+                } else {
+                    self.trigger_all(traded, accounts, events);
+                }
             }
         }
         id
     }
 
-    /// Lets every waiting order work whose stop price a trade of this command has reached.
-    #[inline]
-    fn trigger(&mut self, mut traded: Option<Traded>, accounts: &mut Accounts<'_>, events: &mut Events) {
-        while let Some(range) = traded {
-            let on_rise = if self.open.next_stop(true).is_some_and(|stop| stop <= range.high) {
-                true
-            } else if self.open.next_stop(false).is_some_and(|stop| stop >= range.low) {
-                false
-            } else {
-                return;
-            };
-            let Some((quantity, waiting, applicant)) = self.open.pop_waiting(on_rise) else { return };
-            let Waiting { order, limit, budget } = waiting;
-            events.push(Event::OrderTriggered { symbol: self.market.id, order: order.id, account: order.account });
-            let credit = FeeCredit::NONE;
-            let (left, most) = (Size::Base(quantity), Quantity::MAX);
-            let taker = Taker { order, applicant, limit, left, budget, credit, most };
-            if let Some(more) = self.execute(taker, accounts, events) {
-                traded = Some(Traded { low: range.low.min(more.low), high: range.high.max(more.high) });
+    /// As version 1 of the rules has it: lets every waiting order work whose stop price a trade of this command has reached.
+    fn trigger_all(&mut self, mut traded: Option<Traded>, accounts: &mut Accounts<'_>, events: &mut Events) {
+        while let Some(range) = traded
+            && let Some(on_rise) = self.next_reached(range)
+        {
+            if let Some(more) = self.trigger_next(on_rise, accounts, events) {
+                traded = Some(range.and(more));
             }
         }
     }
@@ -331,10 +338,11 @@ impl Matcher {
         }
         let reason = CloseReason::Canceled { cancel_id: request.cancel_id };
         let order = self.close_open(handle, reason, accounts, events);
+        self.canceled();
         events.answer(origin, || Answer::Canceled { symbol: self.market.id, order });
     }
 
-    /// Cancels all orders of an account, oldest first, and answers.
+    /// Cancels all orders of an account, oldest first, and answers; or begins to, if there are more than one command cancels.
     pub(crate) fn cancel_all(
         &mut self,
         request: &CancelAll,
@@ -342,6 +350,9 @@ impl Matcher {
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) {
+        if accounts.rules >= Rules::V2 && self.open.count_of(request.account) > accounts.work.cancels as usize {
+            return self.begin_canceling(request, origin, accounts, events);
+        }
         let mut list = std::mem::take(&mut self.cancelling);
         self.open.of_account(request.account, &mut list);
         for &(_, handle) in &list {
@@ -352,6 +363,7 @@ impl Matcher {
             count => events.answer(origin, || Answer::CanceledAll { symbol: self.market.id, count }),
         }
         self.cancelling = list;
+        self.canceled();
     }
 
     /// Takes an open order out and tells of it.

@@ -295,6 +295,24 @@ impl OpenOrders {
         self.working.orders(side).map(|entry| (entry.price, entry.quantity, self.owner(entry.data)))
     }
 
+    /// The orders at one price of a side in the order in which they trade: what is left, whose it is.
+    pub(crate) fn owners_at(&self, side: Side, price: Price) -> impl Iterator<Item = (Quantity, AccountId)> {
+        self.working.orders_at(side, price).map(|entry| (entry.quantity, self.owner(entry.data).account))
+    }
+
+    /// The working orders that an account has on a side, in no order: price, what is left.
+    pub(crate) fn own(&self, account: AccountId, side: Side) -> impl Iterator<Item = (Price, Quantity)> {
+        let trader = self.trader_of.get(&account).map(|&at| &self.traders[at as usize]);
+        let handles = trader.into_iter().flat_map(|trader| self.lists.iter(&trader.orders));
+        let working = handles.filter(|handle| !handle.is_waiting()).map(|handle| self.working.get(handle.slot()));
+        working.filter(move |entry| entry.side == side).map(|entry| (entry.price, entry.quantity))
+    }
+
+    /// How many open orders an account has.
+    pub(crate) fn count_of(&self, account: AccountId) -> usize {
+        self.trader_of.get(&account).map_or(0, |&at| self.traders[at as usize].orders.len())
+    }
+
     /// Waiting orders that trigger on a rise (or on a fall) in the order in which they do: stop price, quantity, the order.
     pub(crate) fn waiting(&self, on_rise: bool) -> impl Iterator<Item = (Price, Quantity, &Waiting)> {
         let waiting = |slot| self.waiting_orders.get(slot);
@@ -410,6 +428,12 @@ impl OpenOrders {
                 self.by_client.find(hash.spread(), |_| true).copied()
             }
         }
+    }
+
+    /// The open order of that number, whosever it is.
+    #[inline]
+    pub(crate) fn handle_of(&self, id: OrderId) -> Option<Handle> {
+        self.find_id(id)
     }
 
     #[inline]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Matcher;
 use super::open::{Applicant, Order, Waiting};
+use super::pending::PendingState;
 
 /// Why a state is not one of a market.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -22,6 +23,7 @@ pub(crate) struct MatcherState {
     /// The last value: the fee credit of an order of which some has traded.
     pub(crate) working: Vec<(Price, Quantity, Order, Option<FeeCredit>)>,
     pub(crate) waiting: Vec<(Price, Quantity, Waiting)>,
+    pub(crate) pending: PendingState,
 }
 
 impl Matcher {
@@ -42,6 +44,7 @@ impl Matcher {
                 .flat_map(|rise| self.open.waiting(rise))
                 .map(|(stop, quantity, waiting)| (stop, quantity, *waiting))
                 .collect(),
+            pending: self.pending_state(),
         }
     }
 
@@ -70,6 +73,7 @@ impl Matcher {
             }
             matcher.open.wait(stop, quantity, waiting, applicant);
         }
+        matcher.restore_pending(state.pending)?;
         Ok(matcher)
     }
 

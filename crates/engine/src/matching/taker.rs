@@ -11,6 +11,9 @@ use crate::outbox::Accounts;
 use crate::peer::Settlement;
 use crate::rules::Rules;
 
+/// How many orders of a price level a fill-or-kill order may have to pass before it meets one of its own account, to be filled all the same.
+pub(super) const AHEAD_MAX: usize = 1_024;
+
 /// An order that works now.
 #[derive(Debug)]
 pub(super) struct Taker {
@@ -53,7 +56,7 @@ impl Matcher {
     ) -> Option<Traded> {
         let mut traded = None;
         let fill_or_kill = taker.order.time_in_force == TimeInForce::Fok;
-        let stop = if fill_or_kill && !self.can_fill(&taker) {
+        let stop = if fill_or_kill && !self.can_fill(&taker, accounts.rules) {
             Stop::NoneLeft
         } else {
             self.take(&mut taker, &mut traded, accounts, events)
@@ -130,6 +133,7 @@ impl Matcher {
                 if mode.expires_maker() {
                     let Removed { owner, level: at } = self.open.remove(Handle::working(top.slot));
                     level = at.map(|at| (at.price, at.left));
+                    self.steps = self.steps.saturating_add(1);
                     self.close(owner, CloseReason::SelfTradePrevented, accounts, events);
                 }
                 if mode.expires_taker() {
@@ -248,6 +252,7 @@ impl Matcher {
             })
         });
         self.next_trade = self.next_trade.next();
+        self.steps = self.steps.saturating_add(1);
         self.last_price = Some(price);
         let (pays, gets) = (market.pays(taker.order.side), market.receives(taker.order.side));
         let settle = Settlement {
@@ -281,8 +286,67 @@ impl Matcher {
         left
     }
 
-    /// Whether an order would be filled whole.
-    fn can_fill(&self, taker: &Taker) -> bool {
+    /// Whether an order would be filled whole. It walks the price levels up to its limit, not the orders there; where it must not meet those
+    /// of its own account, it walks these, and of the level with the first of them the orders before it, at most [`AHEAD_MAX`]: an
+    /// order that would have to pass more of them is not filled.
+    fn can_fill(&self, taker: &Taker, rules: Rules) -> bool {
+        if rules < Rules::V2 {
+            return self.can_fill_by_orders(taker);
+        }
+        let wanted = base(taker.left);
+        let (side, account) = (taker.order.side.opposite(), taker.order.account);
+        let within = |price| taker.limit.is_none_or(|limit| crosses(taker.order.side, limit, price));
+        let own = || self.open.own(account, side).filter(|&(price, _)| within(price));
+        match taker.order.self_trade_prevention {
+            SelfTradePrevention::None => self.rests(side, within, wanted),
+            // Its own orders make way.
+            SelfTradePrevention::ExpireMaker => {
+                let own = own().fold(Quantity::ZERO, |sum, (_, quantity)| sum.plus(quantity));
+                self.rests(side, within, wanted.plus(own))
+            }
+            SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth => {
+                let prices = own().map(|(price, _)| price);
+                let first = match side {
+                    Side::Sell => prices.min(),
+                    Side::Buy => prices.max(),
+                };
+                let Some(first) = first else { return self.rests(side, within, wanted) };
+                let mut left = wanted;
+                for (_, quantity) in self.open.depth(side).take_while(|&(price, _)| price != first) {
+                    left = left.minus(quantity.min(left));
+                    if left.is_zero() {
+                        return true;
+                    }
+                }
+                if self.open.depth_at(side, first) < left {
+                    return false;
+                }
+                let ahead = self.open.owners_at(side, first).take(AHEAD_MAX).take_while(|&(_, owner)| owner != account);
+                for (quantity, _) in ahead {
+                    left = left.minus(quantity.min(left));
+                    if left.is_zero() {
+                        return true;
+                    }
+                }
+                false
+            }
+        }
+    }
+
+    /// Whether so much rests on a side at prices that are within a limit.
+    fn rests(&self, side: Side, within: impl Fn(Price) -> bool, wanted: Quantity) -> bool {
+        let mut left = wanted;
+        for (_, quantity) in self.open.depth(side).take_while(|&(price, _)| within(price)) {
+            left = left.minus(quantity.min(left));
+            if left.is_zero() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The same as version 1 of the rules has it, order by order.
+    fn can_fill_by_orders(&self, taker: &Taker) -> bool {
         let wanted = base(taker.left);
         let within = |price| taker.limit.is_none_or(|limit| crosses(taker.order.side, limit, price));
         let opposite = taker.order.side.opposite();

@@ -101,6 +101,12 @@ pub enum Error {
     /// Money or messages are on their way between partitions.
     #[error("something is on its way between partitions; stop all traffic and try again")]
     InTransit,
+    /// A market has not gone on with all that its commands have left.
+    #[error(
+        "market {0} has yet to go on with what was triggered or is being cancelled there; open the market if it is halted, and let the venue \
+         run until it has"
+    )]
+    Unfinished(SymbolId),
     /// The partitions do not know the same assets, markets and accounts.
     #[error("partition {0} has not yet heard of all assets, markets and accounts")]
     Registry(PartitionId),
@@ -162,6 +168,9 @@ impl Inventory {
         let id = partition.id();
         if let Some(finding) = partition.audit().violations.into_iter().next() {
             return Err(Error::Audit { partition: id, finding });
+        }
+        if let Some(symbol) = partition.unfinished() {
+            return Err(Error::Unfinished(symbol));
         }
         let registry = partition.registry();
         let same = registry.assets() == self.assets

@@ -1,10 +1,12 @@
 //! The venue as its events tell it: what a reader of the event stream knows, and what must hold of every command.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_engine::command::{Body, Size};
 use crossbook_engine::{Command, Event, Partition};
-use crossbook_types::{AccountId, Amount, AssetId, OrderId, OrderType, Price, Quantity, Side, SymbolId};
+use crossbook_types::{
+    AccountId, Amount, AssetId, OrderId, OrderType, Price, Quantity, RequestNumber, Side, SourceId, SymbolId,
+};
 
 /// An open order as its events tell it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,6 +29,8 @@ pub struct Mirror {
     updates: BTreeMap<SymbolId, u64>,
     trades: BTreeMap<SymbolId, u64>,
     placed: BTreeMap<SymbolId, u64>,
+    /// Cancels of all orders that are still to be answered.
+    canceling: BTreeSet<(SourceId, RequestNumber)>,
 }
 
 impl Mirror {
@@ -53,7 +57,9 @@ impl Mirror {
     pub fn fold(&mut self, command: &Command, events: &[Event]) {
         let client = !matches!(command.body, Body::Peer(_));
         let answers = events.iter().filter(|event| matches!(event, Event::Answered { .. })).count();
-        assert!(answers == usize::from(client) || events.is_empty(), "one answer, or a repetition: {events:?}");
+        let later = events.iter().any(|event| matches!(event, Event::CancelAllBegun { .. }));
+        let due = !client || answers == 1 || later || events.is_empty();
+        assert!(due, "one answer, at once or later, or a repetition: {events:?}");
         let mut balances_began = false;
         let mut told = std::collections::BTreeSet::new();
         for (at, event) in events.iter().enumerate() {
@@ -119,7 +125,11 @@ impl Mirror {
                     assert_ne!(before.unwrap_or_default(), (*free, *held), "a change changes");
                 }
                 Event::Answered { source, number, .. } => {
-                    assert_eq!((*source, *number), (command.source, command.number));
+                    let begun = self.canceling.remove(&(*source, *number));
+                    assert!(begun || (*source, *number) == (command.source, command.number), "{events:?}");
+                }
+                Event::CancelAllBegun { source, number, .. } => {
+                    assert!(self.canceling.insert((*source, *number)), "it begins once: {events:?}");
                 }
                 _ => {}
             }

@@ -12,7 +12,8 @@ use crossbook_engine::command::{
     TransferRequest,
 };
 use crossbook_engine::event::CloseReason;
-use crossbook_engine::{Answer, Command, Event, Events, Partition, Refusal, Routing, Rules};
+use crossbook_engine::peer::PeerMessage;
+use crossbook_engine::{Answer, Command, Event, Events, Partition, Refusal, Routing, Rules, Work};
 use crossbook_types::{
     AccountId, Amount, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees, Filters,
     MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side,
@@ -190,6 +191,25 @@ impl Venue {
     /// Goes on from the written-down state.
     pub fn restart(&mut self) {
         self.partition = Partition::restore(self.partition.state(), 8).unwrap();
+    }
+
+    /// The same with other bounds of what one command does.
+    pub fn with_work(mut self, work: Work) -> Self {
+        self.partition = self.partition.with_work(work);
+        self
+    }
+
+    /// The next part of what commands have left; `None` if they have left nothing.
+    pub fn go_on(&mut self) -> Option<Vec<Event>> {
+        let number = self.partition.continuation()?;
+        Some(self.apply_as(SourceId::partition(self.partition.id()), number, Body::Peer(PeerMessage::Continue)))
+    }
+
+    /// Goes on from the written-down state.
+    pub fn restart_with(&mut self, work: Work) {
+        let state = self.partition.state();
+        self.partition = Partition::restore(state.clone(), 99).unwrap().with_work(work);
+        assert_eq!(self.partition.state(), state);
     }
 
     /// Applies a command under its own number and checks whatever holds for every command.

@@ -103,6 +103,9 @@ impl Model {
             if (rises && last >= stop) || (!rises && last <= stop) {
                 return Err(Refusal::WouldTrigger);
             }
+            if book.reached.is_some_and(|(low, high)| if rises { high >= stop } else { low <= stop }) {
+                return Err(Refusal::WouldTrigger);
+            }
         }
         let facing = other(order.side);
         if order.order_type == OrderType::LimitMaker
@@ -247,37 +250,21 @@ impl Model {
             order.since = book.clock;
             book.orders.push(order);
         } else {
+            self.steps = 0;
             let mut prices = Vec::new();
             self.work(symbol, order, &mut prices);
-            while let Some(next) = self.next_to_trigger(symbol, &prices) {
-                let mut order = self.books[symbol.0 as usize].take_out(next);
-                order.waits = false;
-                self.events.push(Event::OrderTriggered { symbol, order: OrderId(order.id), account: order.account });
-                self.work(symbol, order, &mut prices);
+            let others_first = self.books[symbol.0 as usize].reached.is_some();
+            self.reach(symbol, &prices);
+            if !others_first {
+                self.trigger(symbol, self.bounds.triggers);
             }
+            self.note_work(symbol);
         }
         Ok(Answer::Placed { symbol, order: id })
     }
 
-    /// Of the waiting orders whose stop one of these trades reached: those that wait for a rise first, the nearest stop
-    /// first, the oldest first.
-    fn next_to_trigger(&self, symbol: SymbolId, prices: &[u64]) -> Option<u64> {
-        let (high, low) = (*prices.iter().max()?, *prices.iter().min()?);
-        let waiting = self.books[symbol.0 as usize].orders.iter().filter(|order| order.waits);
-        let reached = waiting.filter(|order| {
-            let stop = order.stop.unwrap();
-            if order.rises() { stop <= high } else { stop >= low }
-        });
-        let rank = |order: &&Order| {
-            let stop = order.stop.unwrap();
-            let near = if order.rises() { stop } else { u64::MAX - stop };
-            (!order.rises(), near, order.since)
-        };
-        reached.min_by_key(rank).map(|order| order.id)
-    }
-
     /// An order takes what it can; the rest of it rests or ends.
-    fn work(&mut self, symbol: SymbolId, mut order: Order, prices: &mut Vec<u64>) {
+    pub(super) fn work(&mut self, symbol: SymbolId, mut order: Order, prices: &mut Vec<u64>) {
         let at = symbol.0 as usize;
         let mut traded = false;
         // Ended for another reason than that nothing was left at its price.
@@ -310,6 +297,7 @@ impl Model {
                     if matches!(order.mode, SelfTradePrevention::ExpireMaker | SelfTradePrevention::ExpireBoth) {
                         let maker = self.books[at].take_out(maker.id);
                         self.end(symbol, &maker, CloseReason::SelfTradePrevented);
+                        self.steps += 1;
                         changed = true;
                     }
                     if matches!(order.mode, SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth) {
@@ -420,6 +408,7 @@ impl Model {
     }
 
     fn trade(&mut self, symbol: SymbolId, taker: &mut Order, maker: u64, price: u64, lots: u64) {
+        self.steps += 1;
         let book = &mut self.books[symbol.0 as usize];
         book.traded += 1;
         book.last = Some(price);

@@ -24,10 +24,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crossbook_engine::peer::Outgoing;
+use crossbook_engine::peer::{Outgoing, PeerMessage};
 use crossbook_engine::{Events, Partition};
 use crossbook_log::Record;
-use crossbook_types::{Sequence, Timestamp};
+use crossbook_types::{RequestNumber, Sequence, Timestamp};
 
 use super::depth::{self, Depths};
 
@@ -167,6 +167,8 @@ pub struct Replica {
     contested: u32,
     events: Events,
     outgoing: Vec<Outgoing>,
+    /// The last message that the partition was given for itself, to go on with what commands have left.
+    continued: RequestNumber,
     depths: Depths,
 }
 
@@ -196,6 +198,7 @@ impl Replica {
             contested: 0,
             events: Events::new(),
             outgoing: Vec::new(),
+            continued: RequestNumber(0),
             depths: Depths::default(),
         })
     }
@@ -328,6 +331,8 @@ impl Replica {
             self.held.push_back(Held { sequence, time, payload: payload.to_vec() });
         }
         let mut applied = 0;
+        // A state that it began with may have left something.
+        self.go_on(&mut post);
         // A barrier confirms everything that was read on its connection. What `out` tells of was confirmed to whoever told it.
         let confirmed = durable;
         #[cfg(crossbook_bugs)]
@@ -378,9 +383,21 @@ impl Replica {
         crossbook_wire::encode_told(&command, &self.outgoing, self.events.all(), &mut bytes);
         self.depths.note(self.events.all());
         self.outputs.push_back(bytes);
-        self.outgoing.drain(..).for_each(post);
+        self.outgoing.drain(..).for_each(&mut *post);
+        self.go_on(post);
         self.last = Some(held);
         Ok(())
+    }
+
+    /// Posts the message by which the partition goes on with what commands have left, each once: every worker has the same one, and it
+    /// takes effect once.
+    fn go_on(&mut self, post: &mut impl FnMut(Outgoing)) {
+        if let Some(number) = self.partition.continuation()
+            && number > self.continued
+        {
+            self.continued = number;
+            post(Outgoing { to: self.partition.id(), number, message: PeerMessage::Continue });
+        }
     }
 
     /// `out` is confirmed as far as it goes: what it has is not needed here any more.
@@ -412,7 +429,7 @@ impl Replica {
 mod tests {
     use crossbook_engine::Routing;
     use crossbook_engine::command::{Body, ListAsset};
-    use crossbook_types::{AssetName, PartitionId, RequestNumber, SourceId};
+    use crossbook_types::{AssetName, PartitionId, SourceId};
 
     use super::*;
 

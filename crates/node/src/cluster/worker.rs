@@ -6,6 +6,8 @@
 //!                                   +--(queue for q)--> courier to q --> in(q)
 //! ```
 //!
+//! A partition has messages for itself too, while commands have left something to go on with ([`crossbook_engine::work`]).
+//!
 //! A thread owns its connections. When one breaks, the thread connects to whoever is the master now, makes sure that the log is still the
 //! one it knows, and goes on; everything it says may be said twice. What cannot be healed by trying again (a log that has forked, a
 //! command that cannot be read) ends the worker: `fatal` is called with the reason, and should end the process.
@@ -270,7 +272,7 @@ impl Worker {
             .filter(|partition| options.partitions.is_empty() || options.partitions.contains(&partition.0))
             .collect();
         let mut couriers = BTreeMap::new();
-        for to in (0..all).map(PartitionId).filter(|_| all > 1) {
+        for to in (0..all).map(PartitionId) {
             let (sender, mail) = bounded(options.courier_queue_max);
             couriers.insert(to, sender);
             let (shared, fatal) = (Arc::clone(&shared), Arc::clone(&fatal));

@@ -8,13 +8,13 @@ use crossbook_engine::command::Size;
 use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed, OrderPlaced, Party, PreventedMatch, Trade};
 use crossbook_engine::{Cause, Event, Partition};
 use crossbook_types::{
-    AccountId, AssetId, Fees, Market, OrderId, OrderType, PartitionId, Price, Quantity, SelfTradePrevention, Side,
-    SymbolId, TimeInForce,
+    AccountId, AssetId, Fees, Market, MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity,
+    SelfTradePrevention, Side, SymbolId, TimeInForce,
 };
 use crossbook_views::Views;
 
 use crate::violation::{Violation, ensure};
-use crate::workload::UNITS;
+use crate::workload::{UNITS, WORK};
 
 /// How much more than its worth at the stop price is held for a buy that will run at market, in percent.
 const MARGIN_PERCENT: i128 = 10;
@@ -52,6 +52,10 @@ struct Book {
     updates: u64,
     clock: u64,
     depth: BTreeMap<(Side, Price), u64>,
+    /// The lowest and the highest price of trades, while an order waits that one of them has reached.
+    reached: Option<(Price, Price)>,
+    /// Whether one did before this command.
+    was_reached: bool,
 }
 
 /// See the module.
@@ -67,7 +71,10 @@ pub struct Judge {
 struct Running {
     /// The order that works now, and where.
     worker: Option<(SymbolId, OrderId)>,
-    traded: Option<(SymbolId, Price, Price)>,
+    traded: Option<SymbolId>,
+    /// How many orders were triggered, and how many steps that and all trades were.
+    triggered: u32,
+    steps: u32,
     /// The last match that self-trade prevention prevented.
     prevented: Option<PreventedMatch>,
     touched: BTreeSet<(SymbolId, Side, Price)>,
@@ -105,6 +112,15 @@ impl Book {
     fn resting_at(&self, side: Side, price: Price) -> u64 {
         let here = |open: &&Open| open.since.is_some() && open.placed.side == side && open.placed.price == Some(price);
         self.open.values().filter(here).map(Open::lots).sum()
+    }
+
+    /// The waiting orders whose stop price trades have reached.
+    fn reached_orders(&self) -> impl Iterator<Item = &Open> {
+        self.open.values().filter(|open| {
+            let stop = open.placed.stop_price.unwrap_or_default();
+            let reached = |(low, high)| if rises(&open.placed) { stop <= high } else { stop >= low };
+            open.waits && self.reached.is_some_and(reached)
+        })
     }
 
     /// What must be held for an open order.
@@ -210,8 +226,12 @@ impl Judge {
             updates: 0,
             clock: 0,
             depth: BTreeMap::new(),
+            reached: None,
+            was_reached: false,
         });
         book.fees.insert(rates(market.fees));
+        // Of each change the registry's partition tells first, and the market's follows.
+        book.market = *market;
     }
 
     fn placed(&mut self, placed: &OrderPlaced, running: &mut Running) -> Result<(), Violation> {
@@ -249,12 +269,21 @@ impl Judge {
             ));
         };
         let stop = open.placed.stop_price.unwrap_or_default();
-        let reached = running.traded.is_some_and(|(of, low, high)| {
-            of == symbol && if rises(&open.placed) { high >= stop } else { low <= stop }
-        });
-        ensure!(reached, Market, "order {order} triggers at {stop:?} though trades were at {:?}", running.traded);
         open.waits = false;
+        let (rises, placed) = (rises(&open.placed), open.placed.order);
+        let reached = book.reached.is_some_and(|(low, high)| if rises { high >= stop } else { low <= stop });
+        ensure!(reached, Market, "order {order} triggers at {stop:?} though trades were at {:?}", book.reached);
+        // Those that wait for a rise come first, of each kind the nearest.
+        let sooner = book.reached_orders().find(|other| match (rises, self::rises(&other.placed)) {
+            (true, false) => false,
+            (false, true) => true,
+            (true, true) => other.placed.stop_price.unwrap_or_default() < stop,
+            (false, false) => other.placed.stop_price.unwrap_or_default() > stop,
+        });
+        ensure!(sooner.is_none(), Market, "order {placed} triggers before {sooner:?}");
         running.worker = Some((symbol, order));
+        running.triggered += 1;
+        running.steps += 1;
         Ok(())
     }
 
@@ -313,8 +342,10 @@ impl Judge {
             Market,
             "trade {id} is one account's with itself"
         );
-        let (low, high) = running.traded.map_or((price, price), |(_, low, high)| (low.min(price), high.max(price)));
-        running.traded = Some((symbol, low, high));
+        let (low, high) = book.reached.map_or((price, price), |(low, high)| (low.min(price), high.max(price)));
+        book.reached = Some((low, high));
+        running.traded = Some(symbol);
+        running.steps += 1;
         Ok(())
     }
 
@@ -370,6 +401,7 @@ impl Judge {
             Market,
             "order {order} is filled, and {reason:?}"
         );
+        running.steps += u32::from(reason == CloseReason::SelfTradePrevented);
         if running.worker == Some((symbol, order)) {
             running.worker = None;
         }
@@ -402,13 +434,36 @@ impl Judge {
             let crossed = bid.zip(ask).is_some_and(|((_, bid), (_, ask))| bid >= ask);
             ensure!(!crossed, Market, "market {symbol} is crossed: {bid:?} and {ask:?}");
         }
-        if let Some((symbol, low, high)) = running.traded {
-            let reached = |open: &&Open| {
-                let stop = open.placed.stop_price.unwrap_or_default();
-                open.waits && if rises(&open.placed) { stop <= high } else { stop >= low }
-            };
-            let missed = self.book(symbol)?.open.values().find(reached);
-            ensure!(missed.is_none(), Market, "an order still waits though its stop was reached: {missed:?}");
+        if let Some(symbol) = running.traded {
+            let book = self.book(symbol)?;
+            // A command leaves those that it has reached only where others come first, or when it has done enough.
+            let missed = book.reached_orders().next();
+            let may = book.was_reached || running.steps >= WORK.triggers;
+            ensure!(missed.is_none() || may, Market, "an order still waits though its stop was reached: {missed:?}");
+        }
+        for book in self.books.values_mut().filter(|book| book.reached.is_some()) {
+            if book.reached_orders().next().is_none() {
+                book.reached = None;
+            }
+            book.was_reached = book.reached.is_some();
+        }
+        ensure!(
+            running.triggered <= WORK.triggers.max(WORK.continued),
+            Market,
+            "{} orders are triggered by one command",
+            running.triggered
+        );
+        Ok(())
+    }
+
+    /// Whether no order waits in an open market though its stop was reached.
+    ///
+    /// # Errors
+    /// When one does.
+    pub fn check_triggered(&self) -> Result<(), Violation> {
+        for book in self.books.values().filter(|book| book.market.status == MarketStatus::Trading) {
+            let missed = book.reached_orders().next();
+            ensure!(missed.is_none(), Liveness, "an order still waits though its stop was reached: {missed:?}");
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use crossbook_views::{Limits, Views};
 
 use crate::coverage::Coverage;
 use crate::violation::{Violation, ensure};
+use crate::workload::WORK;
 use depth::Subscriber;
 use judge::Judge;
 use money::Money;
@@ -67,7 +68,7 @@ impl Observer {
     #[must_use]
     pub fn new(routing: &Routing, limits: &Limits) -> Self {
         let watch = |id: PartitionId| Watched {
-            reference: Partition::new(id, routing.clone(), 0xC0FFEE),
+            reference: Partition::new(id, routing.clone(), 0xC0FFEE).with_work(WORK),
             told: Vec::new(),
             views: Views::new(limits.clone()),
             recording: Recording::new(id),
@@ -218,6 +219,7 @@ impl Observer {
         self.check_together()?;
         ensure!(self.money.in_transit() == 0, Liveness, "{} messages were never heard", self.money.in_transit());
         self.judge.check_holds()?;
+        self.judge.check_triggered()?;
         self.judge.check_balances(self.watched.iter().map(|watched| &watched.reference))?;
         let open = self.judge.open_orders();
         let holds: usize = self.watched.iter().map(|watched| watched.reference.ledger().holds()).sum();

@@ -38,7 +38,15 @@ impl Money {
     /// # Errors
     /// When it brings another message than the one that was sent under its number.
     pub fn take(&mut self, to: PartitionId, command: &Command, outgoing: &[Outgoing]) -> Result<(), Violation> {
-        if let Body::Peer(message) = &command.body {
+        if let Body::Peer(PeerMessage::Continue) = &command.body {
+            // No command leaves it: whoever runs the partition sees that it is due.
+            ensure!(
+                command.source == SourceId::partition(to),
+                Once,
+                "{to} is to go on, by a message of {:?}",
+                command.source
+            );
+        } else if let Body::Peer(message) = &command.body {
             ensure!(command.source < SourceId::FIRST_GATEWAY, Once, "a gateway sends what only partitions send");
             let from = PartitionId(u16::try_from(command.source.0).unwrap_or(u16::MAX));
             let (way, number) = ((from, to), command.number);

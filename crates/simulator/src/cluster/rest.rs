@@ -42,6 +42,9 @@ impl World {
                     ));
                 }
             }
+            if self.observer.reference(id(partition)).continuation().is_some() {
+                return Some(format!("partition {partition} has something to go on with"));
+            }
             let written = self.observer.recording_mut(id(partition)).0.position();
             if written < told {
                 return Some(format!("the tables of partition {partition} stay at {written}"));

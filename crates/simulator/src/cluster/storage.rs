@@ -12,6 +12,7 @@ use super::shard::Shard;
 use super::{World, id};
 use crate::shelf::{Folded, Shelf};
 use crate::violation::{Check, Violation};
+use crate::workload::WORK;
 
 /// The logs and the snapshots, as a process reads them.
 struct Storage<'a> {
@@ -49,7 +50,7 @@ impl<'a> Kept for Storage<'a> {
     type Snapshots = Shelf;
 
     fn which(&self, partition: PartitionId) -> Which {
-        Which { partition, routing: self.routing.clone(), hash_seed: self.hash_seed }
+        Which { partition, routing: self.routing.clone(), hash_seed: self.hash_seed, work: WORK }
     }
 
     fn told(&self, partition: PartitionId) -> Result<Sequence, Error> {

@@ -163,7 +163,7 @@ impl World {
                 if let Some(standing) = step.turned {
                     let active = standing == Standing::Active;
                     self.observer.coverage.count(if active { "worker became active" } else { "worker stood back" });
-                    for to in (0..PARTITIONS).filter(|&to| to != partition) {
+                    for to in 0..PARTITIONS {
                         self.workers[worker].couriers[to].boxes.entry(from).or_default().set_sends(active);
                         self.plan(0, Event::Wake(Actor::Courier { worker, to }));
                     }

@@ -372,6 +372,7 @@ impl World {
         let mut snapshots = Folder::on(self.shelf.clone());
         // Durable, since it was told.
         let durable = position.sequence;
+        let which = Which { work: workload::WORK, ..Which::single(11) };
         let followed = match run.shadow.take() {
             Some(shadow) => {
                 self.observer.coverage.count("snapshot of a copy that was there");
@@ -379,7 +380,7 @@ impl World {
             }
             None => {
                 let empty = Folded::new(self.view_limits.clone());
-                Shadow::begin(&Which::single(11), &snapshots, reader, durable, empty, || ())
+                Shadow::begin(&which, &snapshots, reader, durable, empty, || ())
             }
         };
         let taken = followed.and_then(|shadow| run.shadow.insert(shadow).save(&mut snapshots, || ()));

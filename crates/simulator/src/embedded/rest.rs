@@ -33,6 +33,8 @@ impl World {
             self.write_tables()?;
         }
         ensure!(self.starts == starts, Liveness, "the venue ended though nothing failed");
+        let work = self.run.as_ref().is_some_and(|run| run.node.has_work());
+        ensure!(!work, Liveness, "the partition has not gone on with what was left");
         let asked = self.run.as_ref().map_or(0, |run| run.asked.len());
         ensure!(asked == 0, Liveness, "{asked} requests were never answered");
         ensure!(self.setup.is_empty(), Liveness, "the venue was never made");

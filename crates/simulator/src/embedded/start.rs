@@ -61,7 +61,7 @@ impl World {
         let end = log.durable();
         let told = Sequence(self.told.len() as u64);
         ensure!(end >= told, Durable, "command {told} was told, and the log ends at {end}");
-        let which = Which::single(self.dice.any());
+        let which = Which { work: workload::WORK, ..Which::single(self.dice.any()) };
         let snapshots = Folder::on(self.shelf.clone());
         let disk = self.disk.clone();
         let reader = |from| FileReader::open_in(disk, from);
@@ -154,7 +154,12 @@ impl World {
             let plain = match (&mut self.oracle, &command.body) {
                 (
                     Some(oracle),
-                    Body::Place(_) | Body::Cancel(_) | Body::CancelAll(_) | Body::Transfer(_) | Body::ChangeMarket(_),
+                    Body::Place(_)
+                    | Body::Cancel(_)
+                    | Body::CancelAll(_)
+                    | Body::Transfer(_)
+                    | Body::ChangeMarket(_)
+                    | Body::Peer(_),
                 ) => Some(oracle.apply(&command)),
                 _ => None,
             };
@@ -169,7 +174,8 @@ impl World {
             let registry = self.observer.reference(PARTITION).registry();
             if self.oracle.is_none() && registry.markets().len() == workload::MARKETS as usize {
                 let markets = registry.markets().iter().copied().zip(workload::UNITS).collect();
-                self.oracle = Some(Model::new(markets, (0..workload::ACCOUNTS).map(workload::account)));
+                self.oracle =
+                    Some(Model::new(markets, (0..workload::ACCOUNTS).map(workload::account)).with_work(workload::WORK));
             }
         }
         Ok(())

@@ -1,11 +1,14 @@
 //! Replays recorded logs and holds every thousandth state to what it was when they were recorded. The test of the debug build and the program
 //! of the release build (`recorded` of `crossbook-guard`) do the same with it.
 
-use crossbook_engine::{Body, Events, Partition, Routing};
+use crossbook_engine::{Body, Events, Partition, Routing, Work};
 use crossbook_log::{FileReader, Reader as _, Until};
 use crossbook_types::{PartitionId, Sequence};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+
+/// What one command does in the worlds that are recorded; the same as `crossbook_simulator::WORK`, which this does not depend on.
+const WORK: Work = Work { triggers: 2, cancels: 2, continued: 3 };
 
 /// The kind of a command, by its name.
 fn kind(body: &Body) -> String {
@@ -32,7 +35,7 @@ pub fn replay(folder: &Path) -> u64 {
         let mut kinds = BTreeSet::new();
         for (id, mut hashes) in due {
             // Any seed of the hash tables gives the same.
-            let mut partition = Partition::new(id, routing.clone(), 0x5EED + u64::from(id.0));
+            let mut partition = Partition::new(id, routing.clone(), 0x5EED + u64::from(id.0)).with_work(WORK);
             let mut reader = FileReader::open(&recording.join(id.to_string()), Sequence(1));
             let mut events = Events::new();
             while let Some(record) = reader.next(Until::End).unwrap() {

@@ -1,0 +1,247 @@
+//! What commands have left of a market's work, and how it goes on. See [`crate::work`].
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crossbook_types::{AccountId, ClientOrderId, FeeCredit, MarketStatus, OrderId, Price, Quantity};
+use serde::{Deserialize, Serialize};
+
+use super::{Inconsistent, Matcher, Traded};
+use crate::command::{CancelAll, Size};
+use crate::event::{Answer, CloseReason, Event, Events};
+use crate::matching::open::Waiting;
+use crate::matching::taker::Taker;
+use crate::outbox::Accounts;
+use crate::peer::Origin;
+use crate::refusal::Refusal;
+
+/// A cancel of all orders that has not come to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Canceling {
+    account: AccountId,
+    cancel_id: ClientOrderId,
+    origin: Origin,
+    /// Orders from this number on came later, and stay.
+    before: OrderId,
+    /// How many it has cancelled so far.
+    count: u32,
+}
+
+/// What is left of a market's work, in its canonical form.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct PendingState {
+    /// The lowest and the highest price that trades have reached while orders that wait for one of these are yet to be triggered.
+    reached: Option<(Price, Price)>,
+    /// In the order in which they are gone on with.
+    cancels: Vec<Canceling>,
+}
+
+/// What is left of a market's work.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pending {
+    /// The prices that trades have reached. There is an order that waits for one of them, or it is `None`.
+    reached: Option<Traded>,
+    /// At most one of each account.
+    cancels: VecDeque<Canceling>,
+    /// The orders that the first of `cancels` is yet to cancel, the oldest last, and some that have ended otherwise; none before
+    /// they were looked for. It follows from the rest, so it is not written down.
+    orders: Option<Vec<OrderId>>,
+    /// Whether the market stands in the partition's list of those that have work.
+    pub(super) is_listed: bool,
+}
+
+impl Matcher {
+    /// Whether there is work to go on with now.
+    #[inline]
+    pub(crate) fn has_work(&self) -> bool {
+        let triggers = self.pending.reached.is_some() && self.market().status == MarketStatus::Trading;
+        triggers || !self.pending.cancels.is_empty()
+    }
+
+    /// Whether anything is left, though it may have to wait for the market to open.
+    pub(crate) fn has_pending(&self) -> bool {
+        self.pending.reached.is_some() || !self.pending.cancels.is_empty()
+    }
+
+    /// Whether the market has to be put into the partition's list of those that have work. It is, then.
+    #[inline]
+    pub(crate) fn must_be_listed(&mut self) -> bool {
+        let must = !self.pending.is_listed && self.has_work();
+        self.pending.is_listed |= must;
+        must
+    }
+
+    /// Puts the market into the list, as a state says; false if it stands there.
+    pub(crate) fn list(&mut self) -> bool {
+        !std::mem::replace(&mut self.pending.is_listed, true)
+    }
+
+    /// Takes the market out of the list, and does the next part of its work.
+    pub(crate) fn go_on(&mut self, accounts: &mut Accounts<'_>, events: &mut Events) {
+        self.pending.is_listed = false;
+        self.steps = 0;
+        self.go_on_canceling(accounts.work.continued, accounts, events);
+        if self.market().status == MarketStatus::Trading {
+            self.go_on_triggering(accounts.work.continued, accounts, events);
+        }
+    }
+
+    /// Whether a trade has reached a price, and those who wait for it are yet to be triggered.
+    #[inline]
+    pub(super) fn is_reached(&self, on_rise: bool, stop: Price) -> bool {
+        self.pending.reached.is_some_and(|range| if on_rise { stop <= range.high } else { stop >= range.low })
+    }
+
+    /// Triggers what the trades of a command have reached, as far as one command does.
+    #[inline]
+    pub(super) fn trigger(&mut self, traded: Option<Traded>, accounts: &mut Accounts<'_>, events: &mut Events) {
+        let Some(range) = traded else { return };
+        match &mut self.pending.reached {
+            // Those who were reached before come first.
+            Some(reached) => *reached = reached.and(range),
+            none => {
+                *none = Some(range);
+                self.go_on_triggering(accounts.work.triggers, accounts, events);
+            }
+        }
+    }
+
+    /// Triggers one order after the other that waits for a price that was reached, until the command has taken so many steps.
+    fn go_on_triggering(&mut self, steps_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {
+        while let Some(range) = self.pending.reached {
+            let Some(on_rise) = self.next_reached(range) else {
+                self.pending.reached = None;
+                return;
+            };
+            if self.steps >= steps_max {
+                return;
+            }
+            self.steps += 1;
+            if let Some(traded) = self.trigger_next(on_rise, accounts, events) {
+                self.pending.reached = Some(range.and(traded));
+            }
+        }
+    }
+
+    /// Whether the next order that a range of prices triggers waits for a rise; `None` if it triggers none.
+    #[inline]
+    pub(super) fn next_reached(&self, range: Traded) -> Option<bool> {
+        if self.open.next_stop(true).is_some_and(|stop| stop <= range.high) {
+            Some(true)
+        } else if self.open.next_stop(false).is_some_and(|stop| stop >= range.low) {
+            Some(false)
+        } else {
+            None
+        }
+    }
+
+    /// Lets the next order work that waits for a rise, or for a fall. The prices at which it traded.
+    pub(super) fn trigger_next(
+        &mut self,
+        on_rise: bool,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) -> Option<Traded> {
+        let (quantity, waiting, applicant) = self.open.pop_waiting(on_rise)?;
+        let Waiting { order, limit, budget } = waiting;
+        events.push(Event::OrderTriggered { symbol: self.market.id, order: order.id, account: order.account });
+        let (left, most) = (Size::Base(quantity), Quantity::MAX);
+        let taker = Taker { order, applicant, limit, left, budget, credit: FeeCredit::NONE, most };
+        self.execute(taker, accounts, events)
+    }
+
+    /// Orders have been cancelled: perhaps nobody is left who waits for a price that was reached.
+    #[inline]
+    pub(super) fn canceled(&mut self) {
+        if self.pending.reached.is_some_and(|range| self.next_reached(range).is_none()) {
+            self.pending.reached = None;
+        }
+    }
+
+    /// Begins a cancel of more orders than one command cancels.
+    pub(super) fn begin_canceling(
+        &mut self,
+        request: &CancelAll,
+        origin: Origin,
+        accounts: &mut Accounts<'_>,
+        events: &mut Events,
+    ) {
+        let &CancelAll { account, symbol, cancel_id } = request;
+        if self.pending.cancels.iter().any(|other| other.account == account) {
+            return events.refuse(origin, Refusal::CancelingAll);
+        }
+        let Origin { source, number } = origin;
+        events.push(Event::CancelAllBegun { symbol, account, cancel_id, source, number });
+        self.pending.cancels.push_back(Canceling { account, cancel_id, origin, before: self.next_order, count: 0 });
+        if self.pending.cancels.len() == 1 {
+            self.go_on_canceling(accounts.work.cancels, accounts, events);
+        }
+    }
+
+    /// Cancels the next orders, at most so many, and answers those whose cancel is at its end.
+    fn go_on_canceling(&mut self, orders_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {
+        let mut left = orders_max;
+        while left > 0
+            && let Some(&Canceling { account, cancel_id, before, .. }) = self.pending.cancels.front()
+        {
+            let mut orders = self.pending.orders.take().unwrap_or_else(|| self.orders_before(account, before));
+            let mut count = 0;
+            while let Some(&order) = orders.last() {
+                // Those that have ended meanwhile cost nothing but the look.
+                if let Some(handle) = self.open.handle_of(order) {
+                    if count == left {
+                        break;
+                    }
+                    self.close_open(handle, CloseReason::Canceled { cancel_id }, accounts, events);
+                    count += 1;
+                }
+                orders.pop();
+            }
+            left -= count;
+            let Some(first) = self.pending.cancels.front_mut() else { break };
+            first.count += count;
+            if !orders.is_empty() {
+                self.pending.orders = Some(orders);
+                break;
+            }
+            let &mut Canceling { origin, count, .. } = first;
+            self.pending.cancels.pop_front();
+            match count {
+                0 => events.refuse(origin, Refusal::UnknownOrder),
+                count => events.answer(origin, || Answer::CanceledAll { symbol: self.market.id, count }),
+            }
+        }
+        self.canceled();
+    }
+
+    /// The open orders of an account with lower numbers than `before`, the oldest last. The cost is in proportion to all that it has
+    /// open in this market, which the market's filter bounds.
+    fn orders_before(&mut self, account: AccountId, before: OrderId) -> Vec<OrderId> {
+        let mut list = std::mem::take(&mut self.cancelling);
+        self.open.of_account(account, &mut list);
+        let orders = list.iter().rev().map(|&(id, _)| id).filter(|&id| id < before).collect();
+        self.cancelling = list;
+        orders
+    }
+
+    pub(super) fn pending_state(&self) -> PendingState {
+        PendingState {
+            reached: self.pending.reached.map(|range| (range.low, range.high)),
+            cancels: self.pending.cancels.iter().copied().collect(),
+        }
+    }
+
+    /// Goes on with what a state has left. The orders are there already.
+    pub(super) fn restore_pending(&mut self, state: PendingState) -> Result<(), Inconsistent> {
+        let reached = state.reached.map(|(low, high)| Traded { low, high });
+        if reached.is_some_and(|range| range.low > range.high || self.next_reached(range).is_none()) {
+            return Err(Inconsistent);
+        }
+        let accounts: BTreeSet<AccountId> = state.cancels.iter().map(|cancel| cancel.account).collect();
+        if accounts.len() < state.cancels.len() || state.cancels.iter().any(|cancel| cancel.before > self.next_order) {
+            return Err(Inconsistent);
+        }
+        self.pending.reached = reached;
+        self.pending.cancels = state.cancels.into();
+        Ok(())
+    }
+}

@@ -1,0 +1,215 @@
+//! What is more than one command does: it is remembered, and goes on, whatever comes between.
+
+use crossbook_engine::command::{Body, CancelAll, Target};
+use crossbook_engine::event::CloseReason::Canceled;
+use crossbook_engine::{Answer, Command, Event, Events, Refusal, Rules, Work};
+use crossbook_types::{AccountId, MarketStatus, OrderId, OrderType, RequestNumber, Side, SourceId, Timestamp};
+
+use crate::kit::*;
+
+const WORK: Work = Work { triggers: 3, cancels: 2, continued: 4 };
+
+fn market_is(venue: &mut Venue, status: MarketStatus) {
+    venue.change(None, None, Some(status));
+}
+
+/// Ten sell stops at 95, buyers for all of them, and the trade at 95 that reaches them. Who owns the stops, and their numbers in order.
+fn ten_stops(venue: &mut Venue) -> (AccountId, Vec<OrderId>) {
+    let (owner, maker) = (venue.rich(), venue.rich());
+    venue.trade_at(100);
+    let stops = (0..10).map(|_| venue.rest(stop(owner, Side::Sell, OrderType::StopLoss, 95, 1))).collect();
+    venue.rest(buy(maker, 95, 1));
+    venue.rest(buy(maker, 90, 100));
+    (owner, stops)
+}
+
+fn answers(events: &[Event]) -> Vec<(RequestNumber, Answer)> {
+    let answer = |event: &Event| match event {
+        Event::Answered { number, answer, .. } => Some((*number, answer.clone())),
+        _ => None,
+    };
+    events.iter().filter_map(answer).collect()
+}
+
+#[test]
+fn a_stop_that_was_reached_is_triggered_whatever_the_price_does_meanwhile() {
+    let mut venue = Venue::new().with_work(WORK);
+    let (owner, stops) = ten_stops(&mut venue);
+    let (buyer, seller) = (venue.rich(), venue.rich());
+    // One trade is one step, and two orders with a trade each are the next four.
+    let (_, events) = venue.place(sell(seller, 95, 1));
+    assert_eq!(triggered(&events), stops[..1]);
+    // The price goes back to where no stop is reached.
+    venue.rest(sell(seller, 100, 1));
+    let (_, events) = venue.place(buy(buyer, 100, 1));
+    assert_eq!((trades(&events), triggered(&events)), (vec![(100, 1)], vec![]), "others come first");
+    // Whoever comes now to wait for what was reached would trigger at once, though the last price is 100.
+    let late = stop(seller, Side::Sell, OrderType::StopLoss, 95, 1);
+    assert_eq!(venue.refused(late), Refusal::WouldTrigger);
+    let elsewhere = venue.rest(stop(seller, Side::Sell, OrderType::StopLoss, 89, 1));
+    venue.cancel(owner, Target::Order(stops[4])).unwrap();
+    let mut seen = vec![stops[0]];
+    while let Some(events) = venue.go_on() {
+        assert!(triggered(&events).len() <= 2);
+        seen.extend(triggered(&events));
+        venue.restart_with(WORK);
+    }
+    let due: Vec<_> = stops.iter().copied().filter(|&id| id != stops[4]).collect();
+    assert_eq!(seen, due);
+    assert!(venue.mirror.order(BTCUSDT, elsewhere).unwrap().waits, "nobody traded at 89");
+    assert_eq!(venue.partition.unfinished(), None);
+    venue.trade_at(100);
+    venue.rest(late);
+}
+
+#[test]
+fn what_was_reached_waits_while_the_market_is_halted() {
+    let mut venue = Venue::new().with_work(WORK);
+    let (_, stops) = ten_stops(&mut venue);
+    let seller = venue.rich();
+    venue.place(sell(seller, 95, 1));
+    market_is(&mut venue, MarketStatus::Halt);
+    let events = venue.go_on().expect("it was due when the market was halted");
+    assert_eq!(events, []);
+    assert_eq!(venue.go_on(), None, "there is nothing to do before the market opens");
+    assert_eq!(venue.partition.unfinished(), Some(BTCUSDT));
+    venue.restart_with(WORK);
+    market_is(&mut venue, MarketStatus::Trading);
+    let mut seen = Vec::new();
+    while let Some(events) = venue.go_on() {
+        seen.extend(triggered(&events));
+    }
+    assert_eq!(seen, stops[1..]);
+}
+
+#[test]
+fn those_who_cancel_what_was_reached_leave_nothing() {
+    let mut venue = Venue::new().with_work(WORK);
+    let (owner, stops) = ten_stops(&mut venue);
+    let seller = venue.rich();
+    venue.place(sell(seller, 95, 1));
+    market_is(&mut venue, MarketStatus::Halt);
+    for &stop in &stops[1..] {
+        venue.cancel(owner, Target::Order(stop)).unwrap();
+    }
+    assert_eq!(venue.partition.unfinished(), None, "nobody is left who waits for it");
+    market_is(&mut venue, MarketStatus::Trading);
+    venue.trade_at(100);
+    venue.rest(stop(owner, Side::Sell, OrderType::StopLoss, 95, 1));
+}
+
+#[test]
+fn a_cancel_of_all_is_answered_when_none_of_them_is_left() {
+    let mut venue = Venue::new().with_work(WORK);
+    let (owner, other, taker) = (venue.rich(), venue.rich(), venue.rich());
+    let orders: Vec<_> = (0..9).map(|at| venue.rest(buy(owner, 90 + at, 1))).collect();
+    let others: Vec<_> = (0..3).map(|_| venue.rest(buy(other, 50, 1))).collect();
+    let all = |account, cancel_id| Body::CancelAll(CancelAll { account, symbol: BTCUSDT, cancel_id: name(cancel_id) });
+    let begun = venue.apply_as(GATEWAY, RequestNumber(5_000), all(owner, "all"));
+    assert!(
+        matches!(begun[0], Event::CancelAllBegun { account, number: RequestNumber(5_000), .. } if account == owner)
+    );
+    assert_eq!(closed(&begun).iter().map(|(id, _)| *id).collect::<Vec<_>>(), orders[..2]);
+    assert_eq!(answers(&begun), []);
+    // Sent again, it has no effect; asked once more, it is refused.
+    assert_eq!(venue.apply_as(GATEWAY, RequestNumber(5_000), all(owner, "all")), []);
+    let again = venue.apply_as(GATEWAY, RequestNumber(5_001), all(owner, "again"));
+    assert_eq!(answers(&again), [(RequestNumber(5_001), Answer::Refused(Refusal::CancelingAll))]);
+    // What somebody else cancels waits its turn.
+    let begun = venue.apply_as(GATEWAY, RequestNumber(5_002), all(other, "theirs"));
+    assert_eq!((closed(&begun), answers(&begun)), (vec![], vec![]));
+    // Meanwhile one trades, one is cancelled by itself, one is new.
+    venue.place(sell(taker, 98, 1));
+    venue.cancel(owner, Target::Order(orders[7])).unwrap();
+    let new = venue.rest(buy(owner, 99, 1));
+    market_is(&mut venue, MarketStatus::Halt);
+    venue.restart_with(WORK);
+    let events = venue.go_on().unwrap();
+    assert_eq!(closed(&events).iter().map(|(id, _)| *id).collect::<Vec<_>>(), orders[2..6]);
+    assert_eq!(answers(&events), []);
+    let events = venue.go_on().unwrap();
+    let ended: Vec<_> = closed(&events).into_iter().map(|(id, reason)| (id, reason)).collect();
+    let mine = (orders[6], Canceled { cancel_id: name("all") });
+    let theirs = others.iter().map(|&id| (id, Canceled { cancel_id: name("theirs") }));
+    assert_eq!(ended, [mine].into_iter().chain(theirs).collect::<Vec<_>>());
+    let done = |count| Answer::CanceledAll { symbol: BTCUSDT, count };
+    assert_eq!(answers(&events), [(RequestNumber(5_000), done(7)), (RequestNumber(5_002), done(3))]);
+    assert_eq!(venue.go_on(), None);
+    assert!(venue.mirror.order(BTCUSDT, new).is_some(), "it came later");
+    assert_eq!(venue.mirror.open_orders().len(), 1);
+}
+
+#[test]
+fn a_cancel_of_all_that_finds_none_left_says_so() {
+    let mut venue = Venue::new().with_work(WORK);
+    let (owner, other) = (venue.rich(), venue.rich());
+    let orders: Vec<_> = (0..3).map(|_| venue.rest(buy(owner, 50, 1))).collect();
+    for _ in 0..9 {
+        venue.rest(buy(other, 50, 1));
+    }
+    let all = |account| Body::CancelAll(CancelAll { account, symbol: BTCUSDT, cancel_id: name("all") });
+    venue.apply_as(GATEWAY, RequestNumber(5_000), all(other));
+    venue.apply_as(GATEWAY, RequestNumber(5_001), all(owner));
+    for order in orders {
+        venue.cancel(owner, Target::Order(order)).unwrap();
+    }
+    let mut told = Vec::new();
+    while let Some(events) = venue.go_on() {
+        told.extend(answers(&events));
+    }
+    let due = [
+        (RequestNumber(5_000), Answer::CanceledAll { symbol: BTCUSDT, count: 9 }),
+        (RequestNumber(5_001), Answer::Refused(Refusal::UnknownOrder)),
+    ];
+    assert_eq!(told, due);
+}
+
+#[test]
+fn markets_take_turns() {
+    let mut venue = Venue::new().with_work(WORK);
+    let owner = venue.rich();
+    venue.transfer(owner, ETH, 1_000_000_000, "eth").unwrap();
+    let elsewhere = |order| crossbook_engine::command::NewOrder { symbol: ETHBTC, ..order };
+    for _ in 0..9 {
+        venue.rest(buy(owner, 50, 1));
+        venue.rest(elsewhere(sell(owner, 50, 1)));
+    }
+    for (number, symbol) in [(5_000, BTCUSDT), (5_001, ETHBTC)] {
+        let all = Body::CancelAll(CancelAll { account: owner, symbol, cancel_id: name("all") });
+        venue.apply_as(GATEWAY, RequestNumber(number), all);
+    }
+    let mut turns = Vec::new();
+    while let Some(events) = venue.go_on() {
+        let market = |event: &Event| match event {
+            Event::OrderClosed(closed) => Some(closed.symbol),
+            _ => None,
+        };
+        turns.extend(events.iter().find_map(market));
+    }
+    assert_eq!(turns, [BTCUSDT, ETHBTC, BTCUSDT, ETHBTC]);
+}
+
+/// The order commands of a log that was written under the first rules do all at once, as they did.
+#[test]
+fn under_the_first_rules_one_command_does_it_all() {
+    let mut venue = Venue::new().with_work(WORK);
+    let (owner, stops) = ten_stops(&mut venue);
+    let seller = venue.rich();
+    let mut apply = |number, body| {
+        let sequence = venue.partition.sequence().next();
+        let time = Timestamp(venue.partition.time().0 + 1);
+        let source = SourceId(GATEWAY.0 + 1);
+        let command = Command { rules: Rules::V1, ..Command::new(sequence, time, source, RequestNumber(number), body) };
+        let mut events = Events::new();
+        venue.partition.apply(&command, &mut events);
+        assert_eq!(venue.partition.continuation(), None);
+        events.all().to_vec()
+    };
+    let order = sell(seller, 95, 1).named("first");
+    assert_eq!(triggered(&apply(1, Body::Place(order))), stops);
+    for at in 0..9 {
+        apply(10 + at, Body::Place(buy(owner, 50, 1).named(&format!("b{at}"))));
+    }
+    let events = apply(2, Body::CancelAll(CancelAll { account: owner, symbol: BTCUSDT, cancel_id: name("all") }));
+    assert_eq!(*answer(&events), Answer::CanceledAll { symbol: BTCUSDT, count: 9 });
+}

@@ -1,0 +1,143 @@
+//! What is more than one command does, and is done by the next ones.
+
+use crossbook_engine::command::CancelAll;
+use crossbook_engine::{Answer, Command, Event, Refusal};
+use crossbook_types::{AccountId, ClientOrderId, MarketStatus, OrderId, RequestNumber, SourceId, SymbolId};
+
+use super::Model;
+
+/// A cancel of all orders of an account that is not at its end.
+#[derive(Clone, Debug)]
+pub(super) struct Canceling {
+    account: AccountId,
+    name: ClientOrderId,
+    asked: (SourceId, RequestNumber),
+    /// Orders of higher numbers stay.
+    newest: u64,
+    done: u32,
+}
+
+impl Model {
+    /// Whether there are more orders to be cancelled than one command cancels. Then it begins, or is refused.
+    pub(super) fn begin_canceling(&mut self, request: &CancelAll, command: &Command) -> bool {
+        let &CancelAll { account, symbol, cancel_id } = request;
+        let Some(book) = self.books.get_mut(symbol.0 as usize) else { return false };
+        let open = book.orders.iter().filter(|order| order.account == account).count();
+        if open <= self.bounds.cancels as usize {
+            return false;
+        }
+        let (source, number) = (command.source, command.number);
+        if book.canceling.iter().any(|other| other.account == account) {
+            let answer = Answer::Refused(Refusal::CancelingAll);
+            self.events.push(Event::Answered { source, number, answer });
+            return true;
+        }
+        let alone = book.canceling.is_empty();
+        let newest = book.placed;
+        book.canceling.push(Canceling { account, name: cancel_id, asked: (source, number), newest, done: 0 });
+        self.events.push(Event::CancelAllBegun { symbol, account, cancel_id, source, number });
+        if alone {
+            self.cancel_some(symbol, self.bounds.cancels);
+        }
+        self.note_work(symbol);
+        true
+    }
+
+    /// Does the next part of what is left in the market whose turn it is.
+    pub(super) fn go_on(&mut self) {
+        let Some(symbol) = self.unfinished.pop_front() else { return };
+        self.steps = 0;
+        self.cancel_some(symbol, self.bounds.continued);
+        if self.books[symbol.0 as usize].market.status == MarketStatus::Trading {
+            self.trigger(symbol, self.bounds.continued);
+        }
+        self.note_work(symbol);
+    }
+
+    /// Puts a market behind those that have something to go on with, if it has.
+    pub(super) fn note_work(&mut self, symbol: SymbolId) {
+        let book = &self.books[symbol.0 as usize];
+        let triggers = book.reached.is_some() && book.market.status == MarketStatus::Trading;
+        if (triggers || !book.canceling.is_empty()) && !self.unfinished.contains(&symbol) {
+            self.unfinished.push_back(symbol);
+        }
+    }
+
+    fn cancel_some(&mut self, symbol: SymbolId, most: u32) {
+        let at = symbol.0 as usize;
+        let mut more = most;
+        while more > 0 && !self.books[at].canceling.is_empty() {
+            let Canceling { account, name, newest, .. } = self.books[at].canceling[0];
+            let due = |book: &super::Book| {
+                let own = book.orders.iter().filter(|order| order.account == account && order.id <= newest);
+                own.map(|order| order.id).min()
+            };
+            while more > 0
+                && let Some(oldest) = due(&self.books[at])
+            {
+                self.cancel_one(symbol, oldest, name);
+                self.books[at].canceling[0].done += 1;
+                more -= 1;
+            }
+            if due(&self.books[at]).is_none() {
+                let Canceling { asked: (source, number), done, .. } = self.books[at].canceling.remove(0);
+                let answer = match done {
+                    0 => Answer::Refused(Refusal::UnknownOrder),
+                    count => Answer::CanceledAll { symbol, count },
+                };
+                self.events.push(Event::Answered { source, number, answer });
+            }
+        }
+        self.forget_reached(symbol);
+    }
+
+    /// Trades were made at these prices.
+    pub(super) fn reach(&mut self, symbol: SymbolId, prices: &[u64]) {
+        let reached = &mut self.books[symbol.0 as usize].reached;
+        for &price in prices {
+            let (low, high) = reached.unwrap_or((price, price));
+            *reached = Some((low.min(price), high.max(price)));
+        }
+    }
+
+    /// Triggers those who wait for a price that was reached, until the command has done enough.
+    pub(super) fn trigger(&mut self, symbol: SymbolId, most: u32) {
+        while let Some(next) = self.next_to_trigger(symbol) {
+            if self.steps >= most {
+                return;
+            }
+            self.steps += 1;
+            let mut order = self.books[symbol.0 as usize].take_out(next);
+            order.waits = false;
+            self.events.push(Event::OrderTriggered { symbol, order: OrderId(order.id), account: order.account });
+            let mut prices = Vec::new();
+            self.work(symbol, order, &mut prices);
+            self.reach(symbol, &prices);
+        }
+        self.books[symbol.0 as usize].reached = None;
+    }
+
+    /// Nobody waits any more for the prices that were reached.
+    pub(super) fn forget_reached(&mut self, symbol: SymbolId) {
+        if self.next_to_trigger(symbol).is_none() {
+            self.books[symbol.0 as usize].reached = None;
+        }
+    }
+
+    /// Of the waiting orders whose stop was reached: those that wait for a rise first, the nearest stop first, the oldest first.
+    fn next_to_trigger(&self, symbol: SymbolId) -> Option<u64> {
+        let book = &self.books[symbol.0 as usize];
+        let (low, high) = book.reached?;
+        let waiting = book.orders.iter().filter(|order| order.waits);
+        let reached = waiting.filter(|order| {
+            let stop = order.stop.unwrap();
+            if order.rises() { stop <= high } else { stop >= low }
+        });
+        let rank = |order: &&super::Order| {
+            let stop = order.stop.unwrap();
+            let near = if order.rises() { stop } else { u64::MAX - stop };
+            (!order.rises(), near, order.since)
+        };
+        reached.min_by_key(rank).map(|order| order.id)
+    }
+}
