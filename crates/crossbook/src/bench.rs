@@ -148,6 +148,12 @@ fn beginning(what: &What) -> String {
                 options.runs, options.commands
             )
         }
+        What::Bursts(options) => {
+            format!(
+                "filling three venues with {} orders each, {} s of others' requests before",
+                options.orders, options.seconds
+            )
+        }
         What::Log(options) => format!(
             "appending to {:?}, {} s for each size of a batch and each number of appenders",
             options.providers, options.seconds

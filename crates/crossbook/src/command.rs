@@ -100,6 +100,16 @@ Examples:
   In another database than the configured one:
     CROSSBOOK_HISTORY__DATABASE='mysql://venue:secret@db/crossbook' crossbook store rebuild --data /var/lib/crossbook";
 
+const SKIP_EXAMPLES: &str = "\
+Examples:
+  A venue whose start ends with \"command 4711 of partition 0 cannot be applied\"; it must not run:
+    crossbook skip --data /var/lib/crossbook --sequence 4711
+
+  A cluster whose workers end with \"command 4711 of partition 3 cannot be applied\":
+    crossbook skip --cluster --config cluster.toml --partition 3 --sequence 4711
+
+See \"A command that cannot be applied\" in docs/operations.md before you do.";
+
 const BENCH_EXAMPLES: &str = "\
 Examples:
   How fast the history is written to SQL:
@@ -165,6 +175,9 @@ pub enum Command {
     /// Replay a venue's log offline and prove that its books balance.
     #[command(after_long_help = AUDIT_EXAMPLES)]
     Audit(Audit),
+    /// Pass over a command that cannot be applied, and at which every start ends.
+    #[command(after_long_help = SKIP_EXAMPLES)]
+    Skip(Skip),
     /// Verify the history in SQL, or make it anew.
     #[command(after_long_help = STORE_EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
     Store(Store),
@@ -258,6 +271,29 @@ pub struct Audit {
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `crossbook skip`.
+#[derive(Debug, Args)]
+pub struct Skip {
+    /// Folder with the venue's log.
+    #[arg(long, value_name = "DIR", required_unless_present = "cluster", conflicts_with = "cluster")]
+    pub data: Option<PathBuf>,
+    /// A command of a cluster.
+    #[arg(long)]
+    pub cluster: bool,
+    /// TOML file with the cluster's settings.
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    pub config: Option<PathBuf>,
+    /// Which partition's.
+    #[arg(long, value_name = "NUMBER", requires = "cluster", required_if_eq("cluster", "true"))]
+    pub partition: Option<u16>,
+    /// The number of the command in its partition's log, as the process that ended has said.
+    #[arg(long, value_name = "NUMBER")]
+    pub sequence: u64,
+    /// Pass it over even if another partition relies on it, so that money or an account is missing for ever.
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `crossbook store`.

@@ -30,6 +30,7 @@ mod progress;
 mod report;
 mod secrets;
 mod serve;
+mod skip;
 mod snapshots;
 mod soak;
 mod store;
@@ -75,6 +76,8 @@ enum Failure {
     Export(#[from] export::Error),
     #[error(transparent)]
     Import(#[from] cluster::import::Error),
+    #[error(transparent)]
+    Skip(#[from] skip::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error(transparent)]
@@ -136,6 +139,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
                 return Ok(ExitCode::from(OFF));
             }
         }
+        Command::Skip(options) => output::tell(&skip::run(&options)?)?,
         Command::Store(options) => {
             if !store::run(options.action)? {
                 return Ok(ExitCode::from(OFF));

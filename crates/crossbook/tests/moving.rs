@@ -170,7 +170,7 @@ fn cut_short(stage: &Stage, venue: &str, file: &Path, partition: PartitionId, pi
     assert!(all.len() > pieces);
     let encoded = (1..).zip(&all).map(|(number, piece): (u64, &Piece)| {
         let (mut bytes, body) = (Vec::new(), Body::MoveIn(Box::new(piece.clone())));
-        crossbook_wire::encode_command(SourceId::MOVING, RequestNumber(number), &body, &mut bytes);
+        crossbook_wire::encode_command(SourceId::MOVING, RequestNumber(number), None, &body, &mut bytes);
         bytes
     });
     let encoded: Vec<Vec<u8>> = encoded.take(pieces).collect();

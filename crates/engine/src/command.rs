@@ -26,6 +26,12 @@ pub struct Command {
     pub number: RequestNumber,
     /// The rules under which it is applied, now and in every replay.
     pub rules: Rules,
+    /// When its sender no longer wants it: at a later time it is refused. Only what comes from clients has one, so whoever has admitted
+    /// a request for another partition has judged it; what that partition is sent for it has none.
+    pub deadline: Option<Timestamp>,
+    /// Whether the operator has marked it in the log as passed over, because it cannot be applied. It has no effect then but that its sender is
+    /// told so.
+    pub skipped: bool,
     /// What it asks.
     pub body: Body,
 }
@@ -35,7 +41,20 @@ impl Command {
     #[must_use]
     #[inline]
     pub fn new(sequence: Sequence, time: Timestamp, source: SourceId, number: RequestNumber, body: Body) -> Self {
-        Self { sequence, time, source, number, rules: Rules::CURRENT, body }
+        Self { sequence, time, source, number, rules: Rules::CURRENT, deadline: None, skipped: false, body }
+    }
+
+    /// The same, wanted until then.
+    #[must_use]
+    #[inline]
+    pub fn until(self, deadline: Option<Timestamp>) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// Whether it has come too late.
+    #[inline]
+    pub(crate) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| self.time > deadline)
     }
 }
 

@@ -119,7 +119,11 @@ impl Partition {
         assert!(command.time >= self.time, "time does not go back");
         (self.sequence, self.time, self.rules) = (command.sequence, command.time, command.rules);
         if self.sources.is_new(command.source, command.number, command.sequence) {
-            self.run(command, events);
+            if command.skipped {
+                self.skip(command, events);
+            } else {
+                self.run(command, events);
+            }
             self.ledger.drain_changes(|account, asset, balance| {
                 events.add(|| Event::BalanceChanged { account, asset, free: balance.free, held: balance.held });
             });
@@ -161,6 +165,30 @@ impl Partition {
         self.outbox.drain_outward()
     }
 
+    /// Passes a command over. Who sent it is told; of an order that came from another partition the funds are free again.
+    #[cold]
+    fn skip(&mut self, command: &Command, events: &mut Events) {
+        let origin = match &command.body {
+            Body::Peer(PeerMessage::Admit(admitted)) => {
+                let (account, hold) = (admitted.order.account, admitted.hold);
+                // The ledger of an account of another partition is not here, and a hold that is not there would end the process again.
+                let elsewhere = self.outbox.routing().of_account(account) != self.id;
+                if elsewhere || self.ledger.held_under(hold).is_some() {
+                    self.accounts().release(account, hold);
+                }
+                admitted.origin
+            }
+            Body::Peer(PeerMessage::Cancel { origin, .. } | PeerMessage::CancelAll { origin, .. }) => *origin,
+            Body::Peer(_) => return,
+            _ => Origin { source: command.source, number: command.number },
+        };
+        events.refuse(origin, Refusal::Skipped);
+    }
+
+    fn accounts(&mut self) -> Accounts<'_> {
+        Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules, work: self.work }
+    }
+
     #[inline]
     fn run(&mut self, command: &Command, events: &mut Events) {
         let origin = Origin { source: command.source, number: command.number };
@@ -170,6 +198,7 @@ impl Partition {
                 self.receive(message, events);
                 Ok(None)
             }
+            _ if command.is_late() => Err(Refusal::Late),
             _ if self.moving => Err(Refusal::MovingIn),
             _ if self.outbox.is_used_up() => Err(Refusal::NumbersUsedUp),
             Body::Place(order) => self.place(order, origin, events).map(|()| None),

@@ -110,6 +110,12 @@ pub enum Refusal {
     /// A cancel of all orders of the account in this market has not come to its end.
     #[error("a cancel of all orders of this account in this market is under way; wait for its answer")]
     CancelingAll,
+    /// The command came into the log after the time up to which its sender wanted it.
+    #[error("the request's deadline passed before it was in the log; send it again with the present time")]
+    Late,
+    /// The command could not be applied, and the operator has passed it over.
+    #[error("the venue could not carry this out, and its operator has passed it over; nothing was changed")]
+    Skipped,
 }
 
 impl Refusal {

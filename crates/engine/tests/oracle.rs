@@ -215,7 +215,9 @@ fn every_event_is_what_the_plain_exchange_says() {
         "Refused(TransferConflict)",
     ] {
         let count = census.0.get(outcome).copied().unwrap_or(0);
-        assert!(count >= 20, "{outcome} came up {count} times: {:#?}", census.0);
+        // Two things have to come together for this one.
+        let least = if outcome == "Refused(CancelingAll)" { 5 } else { 20 };
+        assert!(count >= least, "{outcome} came up {count} times: {:#?}", census.0);
     }
 }
 

@@ -13,14 +13,67 @@ mod unfinished;
 
 use crossbook_engine::command::{Body, CancelAll, CancelOrder, ChangeMarket, Target};
 use crossbook_engine::event::CloseReason::{Canceled, Expired, Filled, SelfTradePrevented};
-use crossbook_engine::{Answer, Refusal};
+use crossbook_engine::peer::{Admitted, Origin, PeerMessage};
+use crossbook_engine::{Answer, Command, Event, Events, Refusal};
 use crossbook_types::{
-    AccountId, Amount, CancelRestriction, Filter, Filters, MarketStatus, OrderId, OrderType, Price, Quantity,
-    RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId, TimeInForce,
+    AccountId, Amount, CancelRestriction, Filter, Filters, HoldId, MarketStatus, OrderId, OrderType, Price, Quantity,
+    RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId, TimeInForce, Timestamp,
 };
 use kit::*;
 
 use SelfTradePrevention::{ExpireBoth, ExpireMaker, ExpireTaker};
+
+#[test]
+fn what_comes_into_the_log_after_its_deadline_is_refused() {
+    let mut venue = Venue::new();
+    let trader = venue.rich();
+    let mut place = |name: &str, late: u64| {
+        let (sequence, time) = (venue.partition.sequence().next(), Timestamp(venue.partition.time().0 + 10));
+        let body = Body::Place(buy(trader, 100, 1).named(name));
+        let command = Command::new(sequence, time, SourceId(GATEWAY.0 + 1), RequestNumber(sequence.0), body);
+        let mut events = Events::new();
+        venue.partition.apply(&command.until(Some(Timestamp(time.0 - late))), &mut events);
+        answer(events.all()).clone()
+    };
+    assert!(matches!(place("in-time", 0), Answer::Placed { .. }), "its last microsecond");
+    assert_eq!(place("late", 1), Answer::Refused(Refusal::Late));
+    assert_eq!(venue.partition.ledger().holds(), 1, "nothing is held for what is refused");
+}
+
+/// A command that the operator has passed over has no effect but an answer, be it of a client or one that another partition sent on.
+#[test]
+fn what_is_passed_over_is_answered_and_changes_nothing() {
+    let mut venue = Venue::new();
+    let trader = venue.rich();
+    let order = buy(trader, 100, 1).named("o");
+    let mut apply = |source, number, body, skipped| {
+        let (sequence, time) = (venue.partition.sequence().next(), venue.partition.time());
+        let number = RequestNumber(number);
+        let command = Command { skipped, ..Command::new(sequence, time, source, number, body) };
+        let mut events = Events::new();
+        venue.partition.apply(&command, &mut events);
+        (events.all().to_vec(), venue.partition.ledger().holds())
+    };
+    let gateway = SourceId(GATEWAY.0 + 1);
+    let refused = |number| {
+        let number = RequestNumber(number);
+        vec![Event::Answered { source: gateway, number, answer: Answer::Refused(Refusal::Skipped) }]
+    };
+    assert_eq!(apply(gateway, 1, Body::Place(order), true), (refused(1), 0));
+    assert_eq!(apply(gateway, 1, Body::Place(order), false), (vec![], 0), "its number was used");
+    let origin = Origin { source: gateway, number: RequestNumber(2) };
+    let request = CancelAll { account: trader, symbol: BTCUSDT, cancel_id: name("all") };
+    assert_eq!(apply(SourceId(1), 1, Body::Peer(PeerMessage::CancelAll { request, origin }), true), (refused(2), 0));
+    let settled = Body::Peer(PeerMessage::Release { account: trader, hold: HoldId(77) });
+    assert_eq!(apply(SourceId(1), 2, settled, true), (vec![], 0));
+    // The funds of an order that another partition has admitted are free again, if they are held here.
+    let (events, holds) = apply(gateway, 3, Body::Place(order), false);
+    assert_eq!((events.len(), holds), (4, 1), "{events:?}");
+    let hold = crossbook_engine::ledger::hold_of_empty(0);
+    let admitted = Admitted { order, hold, budget: Amount(0), fees: fees("0", "0"), origin };
+    let (events, holds) = apply(SourceId(1), 3, Body::Peer(PeerMessage::Admit(admitted)), true);
+    assert_eq!((&events[..1], holds), (&refused(2)[..], 0), "{events:?}");
+}
 
 #[test]
 fn without_prevention_an_account_trades_with_itself() {

@@ -24,7 +24,7 @@ fn main() -> std::io::Result<()> {
     let mut views = Views::new(Limits::default());
     for (number, body) in (1..).zip(venue::commands()) {
         let mut bytes = Vec::new();
-        crossbook_wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(number), &body, &mut bytes);
+        crossbook_wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(number), None, &body, &mut bytes);
         write("command", &format!("made-{number:02}"), &bytes)?;
         let (sequence, time) = (partition.sequence().next(), Timestamp(BEGIN + number));
         let command = Command::new(sequence, time, SourceId::FIRST_GATEWAY, RequestNumber(number), body);

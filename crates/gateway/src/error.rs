@@ -298,6 +298,9 @@ impl ApiError {
         match refusal {
             Refusal::UnknownSymbol => Self::symbol(),
             Refusal::UnknownOrder => Self::unknown_order(),
+            // Nothing was done, and the same again may end the same way.
+            Refusal::Skipped => Self::internal(),
+            Refusal::Late => Self::outside_recv_window(),
             Refusal::CancelingAll => Self::bad_request(-2011, "A cancel of all open orders is under way."),
             Refusal::CancelRestricted => Self::bad_request(-2011, "Order was not canceled due to cancel restrictions."),
             // What there is can be cancelled.

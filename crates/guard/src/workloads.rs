@@ -212,7 +212,13 @@ impl Told {
         measured(|| {
             for command in &self.commands {
                 bytes.clear();
-                crossbook_wire::encode_command(command.source, command.number, &command.body, &mut bytes);
+                crossbook_wire::encode_command(
+                    command.source,
+                    command.number,
+                    command.deadline,
+                    &command.body,
+                    &mut bytes,
+                );
                 let read = crossbook_wire::decode_command(command.sequence, command.time, &bytes);
                 assert!(read.is_ok_and(|read| read.number == command.number), "a command comes back");
             }

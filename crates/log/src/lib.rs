@@ -35,6 +35,7 @@ mod reader;
 mod record;
 mod recovery;
 mod segment;
+pub mod skip;
 pub mod storage;
 pub mod streams;
 mod verifier;

@@ -283,6 +283,11 @@ impl<F: File> Cursor<F> {
         self.batch
     }
 
+    /// Where the last record begins, and what was durable when it was written.
+    pub(crate) fn place(&self) -> Option<(u64, Sequence)> {
+        self.current.map(|(offset, head)| (offset, head.durable))
+    }
+
     /// Walks over the next record. `false` when there is no whole record here.
     pub(crate) fn advance(&mut self) -> Result<bool, Error> {
         // What the window holds may have been read before the writer got here, so a bad record is read again.

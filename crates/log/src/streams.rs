@@ -41,6 +41,7 @@ mod reader;
 #[doc(hidden)]
 pub mod reply;
 mod servers;
+mod skip;
 mod tls;
 mod venue;
 mod writer;

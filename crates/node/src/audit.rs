@@ -14,6 +14,7 @@ use crossbook_log::{Reader, Until};
 use crossbook_types::{AccountId, Amount, AssetId, PartitionId, Sequence, SymbolId};
 
 use crate::recovery::{Error, Follower, Progress};
+use crate::skip::naming;
 use crate::snapshot::{self, Image, Saved};
 
 /// After how many commands everything is added up from nothing.
@@ -206,7 +207,7 @@ pub fn replay(
         let sequence = record.sequence;
         let command = crossbook_wire::decode_command(sequence, record.time, record.payload)
             .map_err(|source| Error::Command { sequence, source })?;
-        partition.apply(&command, &mut events);
+        naming(&mut partition, |partition| partition.apply(&command, &mut events));
         for (cause, events) in events.iter() {
             trades += events.iter().filter(|event| matches!(event, Event::Traded(_))).count() as u64;
             conservation.follow(cause, events).map(&mut note);

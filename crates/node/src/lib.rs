@@ -17,6 +17,7 @@ pub mod outlet;
 pub mod recovery;
 pub mod request;
 pub mod shadow;
+pub mod skip;
 pub mod snapshot;
 
 pub use embedded::{AuditReport, Handle};

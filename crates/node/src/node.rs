@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::outlet::Outlet;
 use crate::request::{NotTaken, Request};
+use crate::skip::naming;
 
 /// Tells the time.
 pub trait Clock {
@@ -223,7 +224,7 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
         }
         self.stage(Stage::Appended);
         turn.commands = self.batch.len();
-        self.partition.apply_all(&self.batch, &mut self.events);
+        naming(&mut self.partition, |partition| partition.apply_all(&self.batch, &mut self.events));
         self.batch.clear();
         self.stage(Stage::Applied);
         let expected = self.partition.sequence();
@@ -266,7 +267,7 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
     /// Appends a command's bytes; `false` if the log must be synced first.
     fn append(&mut self, source: SourceId, number: RequestNumber, body: &Body, time: Timestamp) -> Result<bool, Error> {
         self.bytes.clear();
-        crossbook_wire::encode_command(source, number, body, &mut self.bytes);
+        crossbook_wire::encode_command(source, number, None, body, &mut self.bytes);
         let record = Record { sequence: self.log.tail().next(), time, payload: &self.bytes };
         match self.log.append(record) {
             Ok(()) => Ok(true),

@@ -18,6 +18,7 @@ use crossbook_types::{PartitionId, Sequence};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::skip::naming;
 use crate::snapshot::{self, Image, Saved, Snapshots};
 
 /// How many commands are applied between two reports of progress.
@@ -294,7 +295,7 @@ impl<R: Reader, P: FnMut(Progress)> Replay<R, P> {
             let sequence = record.sequence;
             let command = crossbook_wire::decode_command(sequence, record.time, record.payload)
                 .map_err(|source| Error::Command { sequence, source })?;
-            self.partition.apply(&command, &mut batch.events);
+            naming(&mut self.partition, |partition| partition.apply(&command, &mut batch.events));
             let cause = Cause { sequence, time: command.time };
             batch.sent.extend(self.partition.drain_outgoing().map(|message| (cause, message)));
             self.replayed += 1;

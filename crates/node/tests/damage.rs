@@ -63,7 +63,7 @@ fn commands() -> Vec<Command> {
 }
 
 fn encode(command: &Command, bytes: &mut Vec<u8>) {
-    crossbook_wire::encode_command(command.source, command.number, &command.body, bytes);
+    crossbook_wire::encode_command(command.source, command.number, command.deadline, &command.body, bytes);
 }
 
 /// Writes the commands, each as `payload` makes it.

@@ -6,19 +6,24 @@ mod backup;
 mod venue;
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crossbook_engine::command::{Body, CancelOrder, Target};
+use crossbook_engine::command::{Body, CancelAll, CancelOrder, NewOrder, Target};
+use crossbook_engine::peer::{Admitted, Origin, PeerMessage};
 use crossbook_engine::{Answer, Event, Events, Partition, Routing};
 use crossbook_log::{BatchStats, FileReader, Files, Log, Record, Until, files};
 use crossbook_node::audit::Proof;
 use crossbook_node::embedded::{self, AuditReport, Options, Running};
 use crossbook_node::recovery::Which;
 use crossbook_node::shadow::Shadow;
-use crossbook_node::{NotTaken, Outlet, Request, audit, recovery, snapshot};
-use crossbook_types::{AccountId, ClientOrderId, OrderId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId};
-use venue::{setup, traffic};
+use crossbook_node::{NotTaken, Outlet, Request, audit, recovery, skip, snapshot};
+use crossbook_types::{
+    AccountId, Amount, ClientOrderId, Fees, HoldId, OrderId, PartitionId, RequestNumber, Sequence, Side, SourceId,
+    SymbolId, TimeInForce, Timestamp,
+};
+use venue::{ALICE, BOB, order, setup, traffic};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -402,4 +407,130 @@ fn nothing_that_was_taken_is_left_behind_a_stop() {
         answered.sort_unstable();
         assert_eq!(answered, taken);
     }
+}
+
+fn cancel_all(account: AccountId) -> Body {
+    let cancel_id = ClientOrderId::new_checked("all").unwrap();
+    Body::CancelAll(CancelAll { account, symbol: SymbolId(0), cancel_id })
+}
+
+/// A cancel of more orders than one command cancels goes on by itself, and others are served in between.
+#[test]
+fn what_is_more_than_one_command_does_goes_on_between_the_requests_of_others() {
+    const ORDERS: u64 = 2_000;
+    let dir = tempfile::tempdir().unwrap();
+    let venue = start(dir.path(), Options { queue_wait_max_ms: 0, ..Options::default() });
+    for (number, body) in (1..).zip(setup()) {
+        ask(&venue, number, body);
+    }
+    let submit = |number, body| {
+        venue.0.handle().submit(Request { number: RequestNumber(number), body, deadline: None }).unwrap();
+    };
+    (0..ORDERS).for_each(|n| submit(100 + n, order(ALICE, Side::Buy, n)));
+    (0..ORDERS).for_each(|_| drop(venue.1.recv_timeout(DEADLINE).unwrap()));
+    submit(5_000, cancel_all(ALICE));
+    // Each is answered before the next is sent, so it is in a batch of its own.
+    let mut between = 0;
+    for number in 6_000.. {
+        submit(number, order(BOB, Side::Sell, number));
+        let mut told = venue.1.recv_timeout(DEADLINE).unwrap();
+        let done = told.1 == RequestNumber(5_000);
+        if done {
+            assert!(matches!(told.2, Ok(Answer::CanceledAll { count: 1_700..=2_000, .. })), "{:?}", told.2);
+            told = venue.1.recv_timeout(DEADLINE).unwrap();
+        }
+        assert_eq!(told.1, RequestNumber(number));
+        if done {
+            break;
+        }
+        between += 1;
+    }
+    assert!(between >= 4, "{between} requests of others were answered before it was done");
+    let stopped = venue.0.stop().unwrap();
+    let expected = stopped.partition.state();
+    drop(stopped);
+    let venue = start(dir.path(), Options::default());
+    assert_eq!(venue.0.stop().unwrap().partition.state(), expected, "a replay gives the same");
+}
+
+/// A venue that is killed in the middle goes on when it is started, without anybody asking for anything.
+#[test]
+fn what_was_left_goes_on_after_a_start() {
+    const ORDERS: u64 = 600;
+    let dir = tempfile::tempdir().unwrap();
+    let log_dir = dir.path().join("log");
+    let (mut log, _) = Files::open(&log_dir, files::Options::default()).unwrap();
+    let bodies = setup().into_iter().chain((0..ORDERS).map(|n| order(ALICE, Side::Buy, n))).chain([cancel_all(ALICE)]);
+    for (number, body) in (1..).zip(bodies) {
+        append(&mut log, number, &body);
+    }
+    drop(log);
+    let venue = start(dir.path(), Options::default());
+    let (source, number, answer) = venue.1.recv_timeout(DEADLINE).unwrap();
+    assert_eq!((source, number), (SourceId(1 << 40), RequestNumber(7 + ORDERS + 1)));
+    assert!(matches!(answer, Ok(Answer::CanceledAll { count, .. }) if u64::from(count) == ORDERS), "{answer:?}");
+    venue.0.stop().unwrap();
+}
+
+fn append(log: &mut Files, number: u64, body: &Body) {
+    let mut payload = Vec::new();
+    crossbook_wire::encode_command(SourceId(1 << 40), RequestNumber(number), None, body, &mut payload);
+    let sequence = log.tail().next();
+    log.append(Record { sequence, time: Timestamp(1_000_000 + sequence.0), payload: &payload }).unwrap();
+    log.sync().unwrap();
+}
+
+/// An order that finds nobody, with funds that nobody holds for it: no partition can apply it.
+fn poison(origin: Origin) -> Body {
+    let Body::Place(order) = order(ALICE, Side::Buy, 1) else { panic!("not an order") };
+    let order = NewOrder { time_in_force: TimeInForce::Ioc, ..order };
+    let fees = Fees::default();
+    Body::Peer(PeerMessage::Admit(Admitted { order, hold: HoldId(77), budget: Amount(1 << 40), fees, origin }))
+}
+
+#[test]
+fn a_command_that_cannot_be_applied_is_passed_over_by_the_operator() {
+    let dir = tempfile::tempdir().unwrap();
+    let log_dir = dir.path().join("log");
+    let mut folder = snapshot::Folder::open(&dir.path().join("snapshots")).unwrap();
+    let (mut log, _) = Files::open(&log_dir, files::Options::default()).unwrap();
+    (1..).zip(setup()).for_each(|(number, body)| append(&mut log, number, &body));
+    let origin = Origin { source: SourceId(1 << 40), number: RequestNumber(8) };
+    append(&mut log, 8, &poison(origin));
+    append(&mut log, 9, &traffic(1));
+    let settled = Body::Peer(PeerMessage::Release { account: ALICE, hold: HoldId(77) });
+    append(&mut log, 10, &settled);
+    let held = skip::of_files(&log_dir, &folder, Sequence(8), false);
+    assert!(matches!(held, Err(skip::Error::Log(crossbook_log::Error::Locked { .. }))), "{held:?}");
+    drop(log);
+    let recover = |until| {
+        let reader = |from| FileReader::open(&log_dir, from);
+        recovery::recover(&Which::single(5), &folder, reader, Until::Durable(Sequence(until)), (), |_| ())
+    };
+    assert!(catch_unwind(AssertUnwindSafe(|| recover(10).map(drop))).is_err(), "it cannot be applied");
+    let skipped = skip::of_files(&log_dir, &folder, Sequence(8), false).unwrap();
+    assert_eq!((skipped.before, skipped.command.body), (false, poison(origin)));
+    assert!(skip::of_files(&log_dir, &folder, Sequence(8), false).unwrap().before, "once more changes nothing");
+    let partition = recover(9).unwrap().partition;
+    assert_eq!((partition.ledger().holds(), partition.audit().violations), (1, vec![]));
+    // Its neighbour is what another partition relies on.
+    assert!(catch_unwind(AssertUnwindSafe(|| recover(10).map(drop))).is_err());
+    let relied = skip::of_files(&log_dir, &folder, Sequence(10), false);
+    assert!(matches!(relied, Err(skip::Error::ReliedOn { .. })), "{relied:?}");
+    skip::of_files(&log_dir, &folder, Sequence(10), true).unwrap();
+    // Everybody who reads the log passes over the same: a start, and an audit.
+    let venue = start(dir.path(), Options::default());
+    assert!(matches!(ask(&venue, 1, traffic(3)), Answer::Placed { .. }));
+    let stopped = venue.0.stop().unwrap();
+    let state = stopped.partition.state();
+    drop(stopped);
+    let mut reader = FileReader::open(&log_dir, Sequence(1));
+    let report = audit::replay(&mut reader, Until::End, &Proof::default(), |_| ()).unwrap();
+    assert_eq!((report.findings, report.state_hash), (vec![], crossbook_wire::state_hash(&state)));
+    // What was applied cannot be undone so, and what is not there cannot be passed over.
+    recovery::save(&mut folder, state, ()).unwrap();
+    let applied = skip::of_files(&log_dir, &folder, Sequence(9), true);
+    assert!(matches!(applied, Err(skip::Error::Applied { .. })), "{applied:?}");
+    let missing = skip::of_files(&log_dir, &folder, Sequence(99), true);
+    assert!(matches!(missing, Err(skip::Error::NoCommand { .. })), "{missing:?}");
 }

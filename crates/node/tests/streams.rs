@@ -5,16 +5,21 @@
 mod venue;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use crossbook_engine::{Body, Event, Events, Partition, Routing};
+use crossbook_engine::command::{CancelAll, NewOrder};
+use crossbook_engine::peer::{Admitted, Origin, PeerMessage};
+use crossbook_engine::{Answer, Body, Event, Events, Partition, Refusal, Routing};
 use crossbook_loadtest::redis::{RedisCluster, RedisServer};
-use crossbook_log::streams::{Keys, Options as StreamOptions, Servers};
+use crossbook_log::streams::{Keys, Link, Options as StreamOptions, Servers};
 use crossbook_node::cluster::gate::{self, Start};
 use crossbook_node::cluster::worker::{self, Worker};
-use crossbook_node::{NotTaken, Outlet, Request};
-use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
+use crossbook_node::{NotTaken, Outlet, Request, skip};
+use crossbook_types::{
+    AccountId, Amount, ClientOrderId, Fees, HoldId, PartitionId, Price, RequestNumber, Sequence, Side, SourceId,
+    SymbolId, TimeInForce, Timestamp,
+};
 use parking_lot::{Condvar, Mutex};
 
 const PARTITIONS: u16 = 3;
@@ -25,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Heard {
     answered: BTreeMap<RequestNumber, usize>,
     refused: BTreeSet<RequestNumber>,
+    /// Answered as too late.
+    late: BTreeSet<RequestNumber>,
 }
 
 #[derive(Clone, Default)]
@@ -49,9 +56,12 @@ impl Outlet for Listening {
     fn publish(&mut self, events: &mut Events) {
         let mut heard = self.ear.0.0.lock();
         for event in events.all() {
-            if let Event::Answered { source, number, .. } = event
+            if let Event::Answered { source, number, answer } = event
                 && *source == self.source
             {
+                if *answer == Answer::Refused(Refusal::Late) {
+                    heard.late.insert(*number);
+                }
                 *heard.answered.entry(*number).or_default() += 1;
             }
         }
@@ -357,4 +367,115 @@ fn a_master_is_killed_under_load() {
     audit(&workers);
     gateway.running.stop();
     workers.into_iter().for_each(Worker::stop);
+}
+
+/// A command that no worker can apply ends each of them; the operator passes it over, and its sender is told.
+#[test]
+fn a_command_that_cannot_be_applied_is_passed_over_by_the_operator() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path()).unwrap();
+    let servers = Servers::new(options(vec![server.url()], 0)).unwrap();
+    servers.claim_venue(PARTITIONS, b"").unwrap();
+    let market = routing().of_symbol(SymbolId(0));
+    let start = |name: &str| {
+        let (sender, ended) = mpsc::channel();
+        let options = worker::Options { takeover_ms: 100, ..worker::Options::default() };
+        let begin = |partition, _| Ok(Partition::new(partition, routing(), 7));
+        let fatal = move |reason| drop(sender.send(reason));
+        (Worker::start(&servers, PARTITIONS, name, &options, begin, fatal).unwrap(), ended)
+    };
+    let (first, first_ended) = start("first");
+    let mut gateway = Gateway::open(&servers);
+    set_up(&mut gateway);
+    // An order of an account of the market's own partition, with funds that nobody holds for it.
+    let account = (5_000..).map(AccountId).find(|&account| routing().of_account(account) == market).unwrap();
+    let Body::Place(order) = venue::order(account, Side::Buy, 1) else { panic!("not an order") };
+    let order = NewOrder { time_in_force: TimeInForce::Ioc, price: Some(Price(1)), ..order };
+    let origin = Origin { source: gateway.running.gate().source(), number: RequestNumber(1 << 40) };
+    let admitted = Admitted { order, hold: HoldId(77), budget: Amount(1 << 40), fees: Fees::default(), origin };
+    let (body, mut bytes) = (Body::Peer(PeerMessage::Admit(admitted)), Vec::new());
+    crossbook_wire::encode_command(SourceId(1 << 50), RequestNumber(1), None, &body, &mut bytes);
+    let mut link = Link::connect(&servers, market).unwrap();
+    let sequence = link.append(&[&bytes], 1 << 20).unwrap().last;
+    let reason = first_ended.recv_timeout(PATIENCE).unwrap();
+    assert!(reason.contains("a hold is released once"), "{reason}");
+    first.stop();
+    let (second, second_ended) = start("second");
+    second_ended.recv_timeout(PATIENCE).unwrap();
+    second.stop();
+
+    let before = Sequence(sequence.0 - 1);
+    let applied = skip::of_stream(&servers, market, before, true);
+    assert!(matches!(applied, Err(skip::Error::Applied { .. })), "{applied:?}");
+    let missing = skip::of_stream(&servers, market, Sequence(1 << 40), true);
+    assert!(matches!(missing, Err(skip::Error::NoCommand { .. })), "{missing:?}");
+    assert_eq!(skip::of_stream(&servers, market, sequence, false).unwrap().command.body, body);
+    assert!(skip::of_stream(&servers, market, sequence, false).unwrap().before);
+    let workers = vec![work(&servers, "third"), work(&servers, "fourth")];
+    gateway.ear.wait(|heard| heard.answered.contains_key(&origin.number));
+    for n in 0..50 {
+        gateway.ask(venue::traffic(n));
+    }
+    audit(&workers);
+    gateway.running.stop();
+    workers.into_iter().for_each(Worker::stop);
+}
+
+/// A cancel of more orders than one command cancels goes on by itself, from worker to worker, and is answered once.
+#[test]
+fn what_is_more_than_one_command_does_goes_on_whoever_dies() {
+    const ORDERS: u64 = 1_500;
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path()).unwrap();
+    let servers = Servers::new(options(vec![server.url()], 0)).unwrap();
+    servers.claim_venue(PARTITIONS, b"").unwrap();
+    let mut workers = vec![work(&servers, "one"), work(&servers, "two")];
+    let mut gateway = Gateway::open(&servers);
+    set_up(&mut gateway);
+    for n in 0..ORDERS {
+        gateway.send(venue::order(venue::ALICE, Side::Buy, n));
+    }
+    gateway.all_answered();
+    let cancel_id = ClientOrderId::new_checked("all").unwrap();
+    gateway.send(Body::CancelAll(CancelAll { account: venue::ALICE, symbol: SymbolId(0), cancel_id }));
+    workers.remove(0).stop();
+    gateway.all_answered();
+    workers.push(work(&servers, "three"));
+    gateway.ask(venue::traffic(1));
+    audit(&workers);
+    gateway.running.stop();
+    workers.into_iter().for_each(Worker::stop);
+}
+
+/// What is appended later than its sender wanted it is refused by the log's time, once, wherever it was appended before.
+#[test]
+fn the_time_of_the_log_judges_deadlines() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path()).unwrap();
+    let servers = Servers::new(options(vec![server.url()], 0)).unwrap();
+    servers.claim_venue(PARTITIONS, b"").unwrap();
+    let worker = work(&servers, "one");
+    let mut gateway = Gateway::open(&servers);
+    set_up(&mut gateway);
+    let home = routing().of_account(venue::ALICE);
+    // As a gateway whose connection broke would append it: again, and seconds too late.
+    let body = venue::order(venue::ALICE, Side::Buy, 1);
+    let (source, number) = (gateway.running.gate().source(), RequestNumber(1 << 40));
+    let mut link = Link::connect(&servers, home).unwrap();
+    let now = link.append(&[], 1).unwrap().time;
+    let mut append = |number, deadline| {
+        let mut bytes = Vec::new();
+        crossbook_wire::encode_command(source, number, Some(deadline), &body, &mut bytes);
+        link.append(&[&bytes], 1 << 20).unwrap();
+    };
+    append(number, Timestamp(now.0 - 1));
+    append(number, Timestamp(now.0 - 1));
+    append(number.next(), Timestamp(now.0 + 60_000_000));
+    gateway.ear.wait(|heard| heard.answered.contains_key(&number.next()));
+    let heard = gateway.ear.0.0.lock();
+    assert_eq!((heard.answered[&number], heard.answered[&number.next()]), (1, 1), "each is answered once");
+    assert_eq!(heard.late, BTreeSet::from([number]));
+    drop(heard);
+    gateway.running.stop();
+    worker.stop();
 }

@@ -204,6 +204,7 @@ pub const LEAST: &[(&str, u64)] = &[
     ("refused Filter(Price)", 200),
     ("refused InsufficientBalance", 50),
     ("refused LabelTooLong", 50),
+    ("refused Late", 50),
     ("refused MalformedOrder", 100),
     ("refused Market(OrderLimits)", 90),
     ("refused MarketClosed(Break)", 200),

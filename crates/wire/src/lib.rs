@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | 1 | |
 //! | 2 | a cancel has a restriction; a state knows of each order whether any of it has traded |
-//! | 3 | the [`Rules`] of a command: those of version 3 are [`Rules::V2`], those of versions 1 and 2 [`Rules::V1`]; prevented matches, refused orders and modes of self-trade prevention; the venue's own accounts |
+//! | 3 | a command has a deadline; the [`Rules`] of a command: those of version 3 are [`Rules::V2`], those of versions 1 and 2 [`Rules::V1`]; prevented matches, refused orders and modes of self-trade prevention; the venue's own accounts |
 //!
 //! States need no decoder of an old version: what cannot be read is made again from the log. Inventories, which an export holds, do: see
 //! [`decode_export`].
@@ -46,6 +46,10 @@ use frozen::Upgrade as _;
 /// The version of the vocabulary that is written.
 pub const VERSION: u8 = 3;
 
+/// The bit of the version by which the operator has marked a command in its log as passed over; see [`Command::skipped`]. No version
+/// has it.
+pub const SKIPPED: u8 = 0x80;
+
 /// Why bytes cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
@@ -67,6 +71,7 @@ pub enum Error {
 struct CommandRef<'a> {
     source: SourceId,
     number: RequestNumber,
+    deadline: Option<Timestamp>,
     body: &'a Body,
 }
 
@@ -74,12 +79,19 @@ struct CommandRef<'a> {
 struct CommandOwned {
     source: SourceId,
     number: RequestNumber,
+    deadline: Option<Timestamp>,
     body: Body,
 }
 
-/// Appends a command's bytes to `out`.
-pub fn encode_command(source: SourceId, number: RequestNumber, body: &Body, out: &mut Vec<u8>) {
-    encode(&CommandRef { source, number, body }, out);
+/// Appends a command's bytes to `out`. `deadline` is when its sender no longer wants it; see [`Command::deadline`].
+pub fn encode_command(
+    source: SourceId,
+    number: RequestNumber,
+    deadline: Option<Timestamp>,
+    body: &Body,
+    out: &mut Vec<u8>,
+) {
+    encode(&CommandRef { source, number, deadline, body }, out);
 }
 
 /// Reads a command from its record.
@@ -87,20 +99,32 @@ pub fn encode_command(source: SourceId, number: RequestNumber, body: &Body, out:
 /// # Errors
 /// When the bytes are not exactly one command of a known version.
 pub fn decode_command(sequence: Sequence, time: Timestamp, bytes: &[u8]) -> Result<Command, Error> {
-    let old = |source, number, body| Command { sequence, time, source, number, rules: Rules::V1, body };
-    Ok(match bytes.split_first() {
-        Some((1, rest)) => {
+    let (&version, rest) = bytes.split_first().ok_or(Error::Malformed)?;
+    let skipped = version & SKIPPED != 0;
+    let old = |source, number, body| Command {
+        sequence,
+        time,
+        source,
+        number,
+        rules: Rules::V1,
+        deadline: None,
+        skipped,
+        body,
+    };
+    Ok(match version & !SKIPPED {
+        1 => {
             let version_2::Command::<version_1::Body> { source, number, body } = read(rest)?;
             old(source, number, body.upgrade())
         }
-        Some((2, rest)) => {
+        2 => {
             let version_2::Command::<version_2::Body> { source, number, body } = read(rest)?;
             old(source, number, body.upgrade())
         }
-        _ => {
-            let CommandOwned { source, number, body } = decode(bytes)?;
-            Command { sequence, time, source, number, rules: Rules::V2, body }
+        VERSION => {
+            let CommandOwned { source, number, deadline, body } = read(rest)?;
+            Command { sequence, time, source, number, rules: Rules::V2, deadline, skipped, body }
         }
+        version => return Err(Error::Version(version)),
     })
 }
 

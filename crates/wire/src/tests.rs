@@ -48,14 +48,14 @@ fn sent_on(request: CancelOrder) -> Body {
 /// The bytes of a command, which `source` sent as its seventh.
 fn written(source: SourceId, body: &Body) -> Vec<u8> {
     let mut bytes = Vec::new();
-    encode_command(source, RequestNumber(7), body, &mut bytes);
+    encode_command(source, RequestNumber(7), None, body, &mut bytes);
     bytes
 }
 
 /// What was written in an old version is read as that command under that version's rules, for ever.
 fn is_read(bytes: &str, source: SourceId, rules: Rules, body: Body) {
     let (sequence, time, number) = (Sequence(3), Timestamp(4), RequestNumber(7));
-    let expected = Command { sequence, time, source, number, rules, body };
+    let expected = Command { sequence, time, source, number, rules, deadline: None, skipped: false, body };
     assert_eq!(decode_command(sequence, time, &unhex(bytes)).unwrap(), expected);
 }
 
@@ -104,15 +104,29 @@ fn the_bytes_of_version_2() {
 fn the_bytes_of_version_3() {
     let only = |restriction| cancel(Some(restriction));
     for (body, bytes) in [
-        (order("ab", 4), "0381800407 07e907 0202616201040101ac02000401ad0203"),
-        (transfer(), "0381800407 06e90701090174"),
-        (Body::Cancel(cancel(None)), "0381800407 08e9070200ac02016300"),
-        (Body::Cancel(only(CancelRestriction::OnlyNew)), "0381800407 08e9070200ac0201630100"),
-        (sent_on(only(CancelRestriction::OnlyPartiallyFilled)), "0381800407 0a02e9070200ac020163010181800409"),
+        (order("ab", 4), "038180040700 07e907 0202616201040101ac02000401ad0203"),
+        (transfer(), "038180040700 06e90701090174"),
+        (Body::Cancel(cancel(None)), "038180040700 08e9070200ac02016300"),
+        (Body::Cancel(only(CancelRestriction::OnlyNew)), "038180040700 08e9070200ac0201630100"),
+        (sent_on(only(CancelRestriction::OnlyPartiallyFilled)), "038180040700 0a02e9070200ac020163010181800409"),
     ] {
         assert_eq!(written(GATEWAY, &body), unhex(bytes), "{body:?}");
         is_read(bytes, GATEWAY, Rules::V2, body);
     }
+}
+
+/// A mark of the operator, and nothing else, makes of a command one that is passed over.
+#[test]
+fn a_marked_command_is_the_same_one_passed_over() {
+    for mut bytes in
+        [written(GATEWAY, &order("ab", 4)), unhex("0181800407 06e90701090174"), unhex("0281800407 06e90701090174")]
+    {
+        let read = |bytes: &[u8]| decode_command(Sequence(3), Timestamp(4), bytes).unwrap();
+        let plain = read(&bytes);
+        bytes[0] |= SKIPPED;
+        assert_eq!(read(&bytes), Command { skipped: true, ..plain });
+    }
+    assert_eq!(decode_command(Sequence(3), Timestamp(4), &[0xff]), Err(Error::Version(0x7f)));
 }
 
 /// Whoever appends in the version that is written applies under the rules of that version.
@@ -133,7 +147,7 @@ fn unhex(text: &str) -> Vec<u8> {
 #[test]
 fn what_is_not_a_command_is_refused() {
     let mut bytes = Vec::new();
-    encode_command(SourceId(1), RequestNumber(1), &order("x", 1), &mut bytes);
+    encode_command(SourceId(1), RequestNumber(1), None, &order("x", 1), &mut bytes);
     let read = |bytes: &[u8]| decode_command(Sequence(1), Timestamp(1), bytes).map(|_| ());
     assert_eq!(read(&bytes), Ok(()));
     for length in 0..bytes.len() {
@@ -157,7 +171,7 @@ proptest! {
         });
         for body in [order(&name, quantity), cancel] {
             let mut bytes = Vec::new();
-            encode_command(SourceId(source), RequestNumber(number), &body, &mut bytes);
+            encode_command(SourceId(source), RequestNumber(number), None, &body, &mut bytes);
             let command = decode_command(Sequence(3), Timestamp(4), &bytes).unwrap();
             let sent = Command::new(Sequence(3), Timestamp(4), SourceId(source), RequestNumber(number), body);
             prop_assert_eq!(command, sent);

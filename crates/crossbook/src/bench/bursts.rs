@@ -22,8 +22,8 @@ use crossbook_node::embedded::{self, Handle, Running};
 use crossbook_node::{NotTaken, Outlet, Request};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, Fees, Filters, MarketStatus, OrderType,
-    PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Side, SymbolId, SymbolName, TimeInForce,
-    TransferId, market,
+    PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, SelfTradeRules, Side, SymbolId, SymbolName,
+    TimeInForce, TransferId, market,
 };
 use crossbook_views::{Limits, Views};
 use serde::Serialize;
@@ -219,7 +219,8 @@ impl Outlet for Publisher {
                         if let Some(due) = locked(&self.told.under_way).remove(&number.0) {
                             locked(&self.told.latency).record(due.elapsed());
                         }
-                        if matches!(answer, Answer::Refused(_)) {
+                        if let Answer::Refused(refusal) = answer {
+                            tracing::error!("request {number} was refused: {refusal}");
                             self.told.refused.fetch_add(1, Ordering::AcqRel);
                         }
                         &self.told.answered
@@ -393,13 +394,14 @@ fn opening() -> Vec<Body> {
             market_quantity_max: Quantity(100_000_000),
             notional_min: Amount(0),
             notional_max: Amount(1 << 100),
-            orders_max: 2_000_000,
-            algo_orders_max: 2_000_000,
+            orders_max: 1_000_000,
+            algo_orders_max: 1_000_000,
             band_up_percent: 0,
             band_down_percent: 0,
         },
         fees: Fees::default(),
         status: MarketStatus::Trading,
+        self_trade: SelfTradeRules::ALL,
     };
     let list = |asset: Asset| Body::ListAsset(ListAsset { name: asset.name, decimals: asset.decimals });
     let mut bodies = vec![list(base), list(quote), Body::ListMarket(Box::new(ListMarket { description }))];

@@ -324,7 +324,7 @@ fn sender(source: SourceId) -> PartitionId {
 
 fn encoded(number: RequestNumber, piece: &Piece) -> Vec<u8> {
     let mut bytes = Vec::new();
-    crossbook_wire::encode_command(piece.source(), number, &Body::MoveIn(Box::new(piece.clone())), &mut bytes);
+    crossbook_wire::encode_command(piece.source(), number, None, &Body::MoveIn(Box::new(piece.clone())), &mut bytes);
     bytes
 }
 

@@ -99,8 +99,8 @@ Examples:
   What others notice while 100,000 stop orders trigger, as many are cancelled, and as many are taken:
     crossbook bench bursts
 
-  The same with a million, while others send 500 requests a second:
-    crossbook bench bursts --orders 1000000 --rate 500
+  The same with half a million, while others send 500 requests a second:
+    crossbook bench bursts --orders 500000 --rate 500
 
 The exit status is 3 when others had to wait for more than 20 ms at p99.9 while stops triggered or orders were cancelled.";
 
@@ -459,7 +459,7 @@ pub struct Recovery {
 #[derive(Debug, Args)]
 pub struct Bursts {
     /// Orders that are triggered, cancelled, and taken.
-    #[arg(long, value_name = "NUMBER", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..=2_000_000))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..=900_000))]
     pub orders: u64,
     /// Requests a second that others send.
     #[arg(long, value_name = "NUMBER", default_value = "1000")]

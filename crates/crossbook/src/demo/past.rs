@@ -88,7 +88,7 @@ impl Past {
         let sequence = self.log.tail().next();
         self.bytes.clear();
         let number = RequestNumber(sequence.0);
-        crossbook_wire::encode_command(self.source, number, &body, &mut self.bytes);
+        crossbook_wire::encode_command(self.source, number, None, &body, &mut self.bytes);
         let record = Record { sequence, time: self.time, payload: &self.bytes };
         match self.log.append(record) {
             Err(crossbook_log::Error::BatchFull { .. }) => {

@@ -15,9 +15,10 @@ pub(super) fn command(bytes: &[u8]) {
     let Ok(mut command) = crossbook_wire::decode_command(Sequence(1), Timestamp(1), bytes) else { return };
     // What is written again is written in today's version.
     command.rules = Rules::CURRENT;
-    let Command { source, number, body, .. } = &command;
+    command.skipped = false;
+    let Command { source, number, deadline, body, .. } = &command;
     let mut again = Vec::new();
-    crossbook_wire::encode_command(*source, *number, body, &mut again);
+    crossbook_wire::encode_command(*source, *number, *deadline, body, &mut again);
     assert_eq!(crossbook_wire::decode_command(Sequence(1), Timestamp(1), &again).as_ref(), Ok(&command));
     if bytes[0] == crossbook_wire::VERSION {
         // There are longer ways to write a number; they mean the same.

@@ -175,6 +175,22 @@ pub enum Error {
         stored: Vec<u8>,
     },
 
+    /// There is no such entry.
+    #[error("stream in has no entry {0}")]
+    NoEntry(Sequence),
+
+    /// A mark says that an entry is passed over, and another entry stands there, or the mark is of a newer program.
+    #[error(
+        "entry {sequence} of stream in is marked as passed over ({mark}), but the mark is of another entry, or of a newer program than this; use \
+         the program that wrote it, or remove the field {sequence} from the hash of the marks if the store was restored from a backup"
+    )]
+    ForeignMark {
+        /// Which entry.
+        sequence: Sequence,
+        /// What the mark says.
+        mark: String,
+    },
+
     /// The system gives no random bytes.
     #[error("the system gives no random bytes for the venue's identity: {0}")]
     Random(std::io::Error),

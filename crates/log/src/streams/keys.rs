@@ -16,6 +16,8 @@ pub struct Keys {
     pub log: String,
     /// What a barrier writes, a string.
     pub barrier: String,
+    /// Which commands the operator has marked as passed over, a hash.
+    pub skipped: String,
     /// What the names of its books' depths begin with; the market's name follows. Each is a hash.
     depth: String,
     slot: u16,
@@ -32,6 +34,7 @@ impl Keys {
             output: key("out"),
             log: key("log"),
             barrier: key("barrier"),
+            skipped: key("skipped"),
             depth: key("depth:"),
             slot: slot_of_tag(tag.as_bytes()),
         }

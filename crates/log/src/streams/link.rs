@@ -8,6 +8,7 @@ use redis::{Cmd, Value};
 
 use super::barrier::{Replicas, WAIT_SLICE};
 use super::connection::{Connection, Script};
+use super::skip::Marks;
 use super::{Error, Keys, Options, Servers, Stream, reply};
 
 /// Where commands were appended.
@@ -96,6 +97,8 @@ pub struct Link {
     pub(super) keys: Keys,
     /// As the last barrier saw them.
     pub(super) replicas: Replicas,
+    /// Which entries of `in` are passed over; read before the first of them is.
+    pub(super) marks: Option<Marks>,
 }
 
 impl Link {
@@ -108,7 +111,7 @@ impl Link {
         let connection = servers.connect(partition)?;
         let keys = servers.keys(partition);
         let replicas = Replicas::expecting(servers.replicas_noted(connection.server()));
-        Ok(Self { connection, servers: servers.clone(), partition, keys, replicas })
+        Ok(Self { connection, servers: servers.clone(), partition, keys, replicas, marks: None })
     }
 
     /// The partition.
@@ -205,6 +208,7 @@ impl Link {
     pub fn turn(&mut self, turn: &Turn<'_>, pulled: &mut Pulled) -> Result<(), Error> {
         pulled.records.clear();
         pulled.durable = false;
+        self.marks()?;
         let keys = [self.keys.output.as_str(), &self.keys.log];
         self.connection.script(Script::Publish, &keys, |command| {
             let command = command.arg(turn.publish_after.0);
@@ -257,6 +261,7 @@ impl Link {
     /// # Errors
     /// [`Error::Trimmed`] when the command at `from` is gone, [`Error::Gap`], and failures of the server or the connection.
     pub fn read(&mut self, from: Sequence, records_max: usize) -> Result<Vec<PulledRecord>, Error> {
+        self.marks()?;
         self.connection.command(|command| {
             let command = command.arg("XRANGE").arg(self.keys.input.as_str()).arg(id(from)).arg("+");
             command.arg("COUNT").arg(records_max)
@@ -426,7 +431,11 @@ impl Link {
             let command = reply::entry(entry).and_then(|(place, fields)| Some((place, reply::command(fields)?)));
             let (sequence, (time, payload)) = command.ok_or_else(|| self.connection.unclear("an entry of in"))?;
             check_order(Stream::In, into.is_empty(), expected, sequence)?;
-            into.push(PulledRecord { sequence, time, payload });
+            let mut record = PulledRecord { sequence, time, payload };
+            if let Some(marks) = &self.marks {
+                marks.put(&mut record)?;
+            }
+            into.push(record);
             expected = sequence.next();
         }
         Ok(())

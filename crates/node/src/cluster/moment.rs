@@ -18,6 +18,7 @@ use crossbook_log::{Reader, Until, streams};
 use crossbook_types::{Amount, AssetId, PartitionId, RequestNumber, Sequence};
 
 use crate::recovery::{self, Follower, Recovered, Which};
+use crate::skip::naming;
 use crate::snapshot::{self, Saved, UpTo};
 
 /// The last messages to one partition that are kept; the others are waited for until they are heard.
@@ -223,7 +224,7 @@ impl<F: Follower> Part<F> {
                 let (sequence, time) = (record.sequence, record.time);
                 let command = crossbook_wire::decode_command(sequence, time, record.payload)
                     .map_err(|source| failed(recovery::Error::Command { sequence, source }))?;
-                self.state.apply(&command, &mut events);
+                naming(&mut self.state, |state| state.apply(&command, &mut events));
                 let cause = Cause { sequence, time };
                 for message in self.state.drain_outgoing() {
                     self.beside.sent(cause, message);

@@ -30,6 +30,7 @@ use crossbook_log::Record;
 use crossbook_types::{RequestNumber, Sequence, Timestamp};
 
 use super::depth::{self, Depths};
+use crate::skip::naming;
 
 /// Whether a replica publishes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -377,7 +378,7 @@ impl Replica {
         let command = crossbook_wire::decode_command(sequence, held.time, &held.payload)
             .map_err(|source| Error::Command { sequence, source })?;
         self.events.clear();
-        self.partition.apply(&command, &mut self.events);
+        naming(&mut self.partition, |partition| partition.apply(&command, &mut self.events));
         self.outgoing.extend(self.partition.drain_outgoing());
         let mut bytes = Vec::new();
         crossbook_wire::encode_told(&command, &self.outgoing, self.events.all(), &mut bytes);
@@ -451,7 +452,7 @@ mod tests {
         replica.suspect(suspected_until);
         let body = Body::ListAsset(ListAsset { name: AssetName::new_checked("BTC").unwrap(), decimals: 8 });
         let mut payload = Vec::new();
-        crossbook_wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(1), &body, &mut payload);
+        crossbook_wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(1), None, &body, &mut payload);
         let begun = 1_000_000;
         let record = Record { sequence: Sequence(1), time: Timestamp(begun), payload: &payload };
         let mut now = begun;
@@ -481,7 +482,7 @@ mod tests {
         let name = AssetName::new_checked("BTC").unwrap();
         let mut payload = Vec::new();
         let body = Body::ListAsset(ListAsset { name, decimals: 8 });
-        crossbook_wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(1), &body, &mut payload);
+        crossbook_wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(1), None, &body, &mut payload);
         let record = Record { sequence: Sequence(1), time: Timestamp(1), payload: &payload };
         let partition = Partition::new(PartitionId(0), Routing::single(), 1);
         let mut replica = Replica::new(partition, Sequence(0), LIMITS).unwrap();

@@ -10,7 +10,7 @@ pub mod tables;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_engine::peer::Outgoing;
-use crossbook_engine::{Answer, Body, Cause, Command, Event, Events, Partition, Routing};
+use crossbook_engine::{Answer, Body, Cause, Command, Event, Events, Partition, Refusal, Routing};
 use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, TransferId};
 use crossbook_views::{Limits, Views};
 
@@ -155,6 +155,7 @@ impl Observer {
             self.coverage.command(&command.body);
         }
         self.coverage.count(&format!("commands of partition {partition}"));
+        self.check_deadline(command, &events)?;
         for event in &events {
             self.coverage.event(event);
             match event {
@@ -189,6 +190,16 @@ impl Observer {
         if self.watched.len() == 1 {
             self.judge.check_holds()?;
         }
+        Ok(())
+    }
+
+    /// What is in the log too late is refused for that and nothing else, and nothing else is.
+    fn check_deadline(&self, command: &Command, events: &[Event]) -> Result<(), Violation> {
+        let refused = |event: &Event| matches!(event, Event::Answered { answer: Answer::Refused(Refusal::Late), .. });
+        let late = command.deadline.is_some_and(|deadline| command.time > deadline);
+        let due = if late { events.len() <= 1 && events.iter().all(refused) } else { !events.iter().any(refused) };
+        let Command { sequence, time, deadline, .. } = command;
+        ensure!(due, Once, "command {sequence} of {time:?}, wanted until {deadline:?}, brings {events:?}");
         Ok(())
     }
 

@@ -9,12 +9,13 @@ use crossbook_engine::{Answer, Body, Event as Fact, Routing};
 use crossbook_node::NotTaken;
 use crossbook_node::cluster::gate::fence::{Fence, Folded};
 use crossbook_node::cluster::gate::flights::{Due, Flights, Patience};
-use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId};
+use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 use crossbook_views::Views;
 
 use super::call::{Actor, Link, Process, Reply, Request};
 use super::{Event, PARTITIONS, World, id};
 use crate::client;
+use crate::clock::BEGINNING_US;
 use crate::violation::{Check, Violation, ensure};
 
 /// How often a lane looks after its requests, in microseconds.
@@ -29,7 +30,7 @@ const FOLLOW_MAX: usize = 64;
 /// The way of a gateway to one partition, and back.
 #[derive(Debug)]
 pub(super) struct Lane {
-    pub(super) queue: VecDeque<(RequestNumber, Body)>,
+    pub(super) queue: VecDeque<(RequestNumber, Body, Option<Timestamp>)>,
     /// Questions that want to know where the log ends.
     ends: Vec<u64>,
     pub(super) flights: Flights,
@@ -224,9 +225,14 @@ impl World {
         if this.lanes[home].queue.len() >= self.gate.queue_requests_max {
             return Err(NotTaken::Busy);
         }
+        let wanted = matches!(body, Body::Place(_) | Body::Cancel(_) | Body::CancelAll(_)) && self.dice.one_in(3);
+        let deadline = wanted.then(|| {
+            let window = self.dice.between(1_000, 2_000_000);
+            Timestamp(BEGINNING_US + self.time.now() + window)
+        });
         let number = this.next;
         this.next = number.next();
-        this.lanes[home].queue.push_back((number, body.clone()));
+        this.lanes[home].queue.push_back((number, body.clone(), deadline));
         this.waiting.insert(number, (client, body));
         self.plan(0, Event::Wake(Actor::Appender { gateway, partition: home }));
         Ok(number)
@@ -265,10 +271,10 @@ impl World {
         let lane = &mut this.lanes[partition];
         let mut fresh = Vec::new();
         while fresh.len() < batch
-            && let Some((number, body)) = lane.queue.pop_front()
+            && let Some((number, body, deadline)) = lane.queue.pop_front()
         {
             let mut bytes = Vec::new();
-            crossbook_wire::encode_command(source, number, &body, &mut bytes);
+            crossbook_wire::encode_command(source, number, deadline, &body, &mut bytes);
             lane.flights.begin(number, Arc::from(bytes), now);
             fresh.push(number);
         }

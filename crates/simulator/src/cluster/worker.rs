@@ -154,7 +154,13 @@ impl World {
                 let mut woken = BTreeSet::new();
                 for Outgoing { to, number, message } in posted {
                     let mut bytes = Vec::new();
-                    crossbook_wire::encode_command(SourceId::partition(from), number, &Body::Peer(message), &mut bytes);
+                    crossbook_wire::encode_command(
+                        SourceId::partition(from),
+                        number,
+                        None,
+                        &Body::Peer(message),
+                        &mut bytes,
+                    );
                     let to = usize::from(to.0);
                     this.couriers[to].boxes.entry(from).or_default().post(number, bytes);
                     woken.insert(Actor::Courier { worker, to });

@@ -88,7 +88,7 @@ impl<'a> Appender<'a> {
                         continue;
                     }
                     let mut bytes = Vec::new();
-                    crossbook_wire::encode_command(self.shared.source, number, &body, &mut bytes);
+                    crossbook_wire::encode_command(self.shared.source, number, deadline, &body, &mut bytes);
                     flights.begin(number, bytes.into(), self.begun.elapsed());
                     fresh.push(number);
                 }

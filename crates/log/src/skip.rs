@@ -1,0 +1,90 @@
+//! A record that is passed over: what the operator decides about one that cannot be applied.
+//!
+//! The record stays where it is, with the top bit of its first byte set, so whoever reads the log finds the same mark: every start, every
+//! copy of the log, every reader beside it. What the bit means is for whoever reads payloads to say; no payload begins with it set
+//! otherwise. In segment files the record is written anew, in a copy of its segment that then takes the segment's name in one step. In
+//! streams, whose entries cannot change, the mark stands beside the stream (`streams::Link::mark_skipped`) and is put on as the entry is read.
+
+use std::io;
+
+use crossbook_types::Sequence;
+
+use crate::record::{self, HEAD_BYTES, Seed};
+use crate::segment::{self, Cursor, Opened};
+use crate::storage::{File as _, Storage};
+use crate::{Damage, Error, Record};
+
+/// The bit of a payload's first byte that says that the record is passed over.
+pub const SKIPPED: u8 = 0x80;
+/// What the copy of a segment is called until it is whole.
+const COPY_SUFFIX: &str = ".marked";
+/// Bytes that are copied at a time.
+const COPY_BYTES: usize = 1 << 20;
+
+/// Marks a record of a log in files as passed over. Nobody may have the log open to write. Nothing changes if it is marked already.
+///
+/// # Errors
+/// [`Error::Locked`] when a process has the log; [`Error::Trimmed`] or [`Error::Corrupt`] when the record is not there; failures of the
+/// storage. The log is unchanged then.
+pub fn mark<S: Storage>(storage: &S, sequence: Sequence) -> Result<(), Error> {
+    let folder = storage.describe("");
+    let _lock = storage.lock().map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Error::Locked { folder: folder.clone(), holder: error.to_string() },
+        _ => Error::io("lock", &folder)(error),
+    })?;
+    let firsts = segment::list(storage)?;
+    let oldest = firsts.first().copied().unwrap_or(Sequence(1));
+    let Some(first) = firsts.into_iter().rev().find(|first| *first <= sequence) else {
+        return Err(Error::Trimmed { asked: sequence, first: oldest });
+    };
+    let path = storage.describe(&segment::name(first));
+    let missing =
+        |offset| Error::Corrupt { file: path.clone(), offset, damage: Damage::Missing { expected: sequence } };
+    let Some(Opened::Good(mut cursor)) = Cursor::open(storage, first, None)? else { return Err(missing(0)) };
+    while cursor.last() < sequence {
+        if !cursor.advance()? {
+            return Err(missing(cursor.offset()));
+        }
+    }
+    let header = cursor.header();
+    let Some((offset, durable)) = cursor.place() else { return Err(missing(0)) };
+    let Some(Record { time, payload, .. }) = cursor.record()? else { return Err(missing(offset)) };
+    let mut payload = payload.to_vec();
+    match payload.first_mut() {
+        Some(byte) if *byte & SKIPPED == 0 => *byte |= SKIPPED,
+        _ => return Ok(()),
+    }
+    let mut frame = Vec::new();
+    record::encode(&mut frame, Seed::of(header.identity), durable, Record { sequence, time, payload: &payload });
+    debug_assert_eq!(frame.len(), record::frame_bytes(payload.len()));
+    replace(storage, first, offset, &frame)
+}
+
+/// Writes a segment anew with other bytes at one place of it.
+fn replace<S: Storage>(storage: &S, first: Sequence, at: u64, bytes: &[u8]) -> Result<(), Error> {
+    assert!(bytes.len() >= HEAD_BYTES, "a whole record is replaced");
+    let name = segment::name(first);
+    let copy_name = format!("{name}{COPY_SUFFIX}");
+    let (path, copy_path) = (storage.describe(&name), storage.describe(&copy_name));
+    // Left by one who did not come to the end.
+    match storage.remove(&copy_name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &copy_path)(error)),
+        _ => {}
+    }
+    let from = storage.open_to_read(&name).map_err(Error::io("open", &path))?;
+    let mut to = storage.create(&copy_name).map_err(Error::io("create", &copy_path))?;
+    let mut buffer = vec![0; COPY_BYTES];
+    let mut offset = 0;
+    loop {
+        let read = from.read_at(&mut buffer, offset).map_err(Error::io("read", &path))?;
+        if read == 0 {
+            break;
+        }
+        to.write_at(&buffer[..read], offset).map_err(Error::io("write", &copy_path))?;
+        offset += read as u64;
+    }
+    to.write_at(bytes, at).map_err(Error::io("write", &copy_path))?;
+    to.sync_all().map_err(Error::io("sync", &copy_path))?;
+    storage.rename(&copy_name, &name).map_err(Error::io("rename", &copy_path))?;
+    storage.sync_names().map_err(Error::io("sync", &storage.describe("")))
+}

@@ -1,0 +1,155 @@
+//! A command that cannot be applied: who says which it was, and how it is passed over.
+//!
+//! A panic while a command is applied ends the process, and since the command is in the log, every start after it, and in a cluster every
+//! worker. [`naming`] has whoever panics say which command it was. An operator who has decided that the venue goes on without it marks it
+//! in the log ([`of_files`], [`of_stream`]): from then on whoever reads the log finds it marked, and it is applied as refused
+//! ([`crossbook_engine::Refusal::Skipped`]), so its sender has an answer and every copy of the venue the same state.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
+
+use crossbook_engine::peer::PeerMessage;
+use crossbook_engine::{Body, Command, Partition};
+use crossbook_log::storage::Disk;
+use crossbook_log::streams::{Link, Servers};
+use crossbook_log::{FileReader, Reader as _, Record, Until, skip};
+use crossbook_types::{PartitionId, Sequence};
+
+use crate::snapshot::{self, Saved};
+
+// What the log marks and what the decoder takes for a mark is the same bit.
+const _: () = assert!(skip::SKIPPED == crossbook_wire::SKIPPED);
+
+/// Applies commands to a partition. If it panics, the log lines say at which command; the panic goes on.
+pub fn naming<T>(partition: &mut Partition, apply: impl FnOnce(&mut Partition) -> T) -> T {
+    match catch_unwind(AssertUnwindSafe(|| apply(partition))) {
+        Ok(applied) => applied,
+        Err(panic) => {
+            let (id, sequence) = (partition.id(), partition.sequence());
+            tracing::error!(
+                partition = id.0,
+                sequence = sequence.0,
+                "command {sequence} of partition {id} cannot be applied: the program found that it must not go on. Every start will end here. \
+                 Report it; a newer program may apply it. To pass it over: `crossbook skip --sequence {sequence}`, see \"A command that cannot be applied\" in docs/operations.md"
+            );
+            resume_unwind(panic)
+        }
+    }
+}
+
+/// Why a command is not passed over.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log cannot be read or marked.
+    #[error(transparent)]
+    Log(#[from] crossbook_log::Error),
+    /// The store of the logs cannot be read or marked.
+    #[error("the store of the logs: {0}")]
+    Streams(#[from] crossbook_log::streams::Error),
+    /// Snapshots cannot be listed.
+    #[error(transparent)]
+    Snapshots(#[from] snapshot::Error),
+    /// There is no such command.
+    #[error(
+        "the log of partition {partition} has no command {sequence}; the number is in the log lines of the process that ended"
+    )]
+    NoCommand {
+        /// Of which partition.
+        partition: PartitionId,
+        /// Which.
+        sequence: Sequence,
+    },
+    /// The record is no command.
+    #[error("record {sequence} is not a command that this program can read: {source}")]
+    Command {
+        /// Which.
+        sequence: Sequence,
+        /// Why.
+        source: crossbook_wire::Error,
+    },
+    /// It was applied.
+    #[error(
+        "command {sequence} was applied: {proof} has what came of it. Only a command that no process could apply can be passed over"
+    )]
+    Applied {
+        /// Which.
+        sequence: Sequence,
+        /// What proves it.
+        proof: String,
+    },
+    /// Other partitions rely on it.
+    #[error(
+        "command {sequence} is {kind}, by which another partition settles what it has done already: without it money or an account is missing \
+         here, and an audit will say so for ever. Find a program that applies it; if there is none, --force passes it over"
+    )]
+    ReliedOn {
+        /// Which.
+        sequence: Sequence,
+        /// What it is.
+        kind: &'static str,
+    },
+}
+
+/// A command that is passed over from now on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Skipped {
+    /// The command.
+    pub command: Command,
+    /// Whether it was before.
+    pub before: bool,
+}
+
+/// Marks a command of an embedded venue that does not run. `force` also where another partition relies on it.
+///
+/// # Errors
+/// [`Error`]; nothing has changed then.
+pub fn of_files(log: &Path, snapshots: &impl Saved, sequence: Sequence, force: bool) -> Result<Skipped, Error> {
+    let partition = PartitionId(0);
+    let mut reader = FileReader::open(log, sequence.max(Sequence(1)));
+    let Some(record) = reader.next(Until::End)?.filter(|record| record.sequence == sequence) else {
+        return Err(Error::NoCommand { partition, sequence });
+    };
+    let skipped = look_at(record, force)?;
+    if let Some(last) = snapshots.list()?.first().filter(|last| **last >= sequence) {
+        return Err(Error::Applied { sequence, proof: format!("the snapshot at command {last}") });
+    }
+    skip::mark(&Disk::at(log), sequence)?;
+    Ok(skipped)
+}
+
+/// Marks a command of a partition of a cluster. Workers find the mark when they start.
+///
+/// # Errors
+/// [`Error`]; nothing has changed then.
+pub fn of_stream(servers: &Servers, partition: PartitionId, sequence: Sequence, force: bool) -> Result<Skipped, Error> {
+    let mut link = Link::connect(servers, partition)?;
+    let found = if sequence == Sequence(0) { None } else { link.read(sequence, 1)?.into_iter().next() };
+    let Some(found) = found else { return Err(Error::NoCommand { partition, sequence }) };
+    let skipped = look_at(Record { sequence, time: found.time, payload: &found.payload }, force)?;
+    let told = link.ends()?.told;
+    if told >= sequence && !skipped.before {
+        return Err(Error::Applied {
+            sequence,
+            proof: format!("what the partition has published, up to command {told},"),
+        });
+    }
+    link.mark_skipped(sequence)?;
+    Ok(skipped)
+}
+
+fn look_at(record: Record<'_>, force: bool) -> Result<Skipped, Error> {
+    let sequence = record.sequence;
+    let before = record.payload.first().is_some_and(|byte| byte & skip::SKIPPED != 0);
+    let command = crossbook_wire::decode_command(sequence, record.time, record.payload)
+        .map_err(|source| Error::Command { sequence, source })?;
+    let kind = match &command.body {
+        Body::Peer(PeerMessage::Settle(_)) => Some("the settlement of a trade"),
+        Body::Peer(PeerMessage::Release { .. }) => Some("the release of an order's funds"),
+        Body::Peer(PeerMessage::Registry(_)) => Some("news of an asset, a market or an account"),
+        _ => None,
+    };
+    match kind.filter(|_| !force) {
+        Some(kind) => Err(Error::ReliedOn { sequence, kind }),
+        None => Ok(Skipped { command, before }),
+    }
+}
