@@ -96,10 +96,10 @@ fn routing() -> Result<Routing, Failure> {
     routing.ok_or_else(|| "no venue has so many partitions".into())
 }
 
-fn write_hashes(
-    to: &Path,
-    records: &dyn Fn(PartitionId) -> Result<Vec<(Timestamp, Vec<u8>)>, Failure>,
-) -> Result<(), Failure> {
+/// A log as its records' times and payloads, from the first on.
+type Records = Vec<(Timestamp, Vec<u8>)>;
+
+fn write_hashes(to: &Path, records: &dyn Fn(PartitionId) -> Result<Records, Failure>) -> Result<(), Failure> {
     let routing = routing()?;
     let mut hashes = String::new();
     for id in routing.all() {

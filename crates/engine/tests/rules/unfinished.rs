@@ -128,7 +128,7 @@ fn a_cancel_of_all_is_answered_when_none_of_them_is_left() {
     assert_eq!(closed(&events).iter().map(|(id, _)| *id).collect::<Vec<_>>(), orders[2..6]);
     assert_eq!(answers(&events), []);
     let events = venue.go_on().unwrap();
-    let ended: Vec<_> = closed(&events).into_iter().map(|(id, reason)| (id, reason)).collect();
+    let ended = closed(&events);
     let mine = (orders[6], Canceled { cancel_id: name("all") });
     let theirs = others.iter().map(|&id| (id, Canceled { cancel_id: name("theirs") }));
     assert_eq!(ended, [mine].into_iter().chain(theirs).collect::<Vec<_>>());
