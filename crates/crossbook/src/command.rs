@@ -31,10 +31,10 @@ Examples:
 
   The real thing:
     export CROSSBOOK_ADMIN_TOKEN=$(openssl rand -hex 32)
-    crossbook serve --data /var/lib/crossbook
+    crossbook serve --data /var/lib/crossbook/venue
 
   Prove that its log adds up, to the last unit, also while the venue runs:
-    crossbook audit --data /var/lib/crossbook";
+    crossbook audit --data /var/lib/crossbook/venue";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -75,10 +75,10 @@ Examples:
 const AUDIT_EXAMPLES: &str = "\
 Examples:
   For people:
-    crossbook audit --data /var/lib/crossbook
+    crossbook audit --data /var/lib/crossbook/venue
 
   For programs (exit status 0: everything adds up; 3: something is off or missing; 1: no log to read):
-    crossbook audit --data /var/lib/crossbook --json | jq .ok
+    crossbook audit --data /var/lib/crossbook/venue --json | jq .ok
 
   A running cluster, from its snapshots and logs:
     crossbook audit --cluster --config cluster.toml";
@@ -86,24 +86,24 @@ Examples:
 const STORE_EXAMPLES: &str = "\
 Examples:
   Hold the history against the engine, also while the venue runs (exit status 0: equal; 3: something is off):
-    crossbook store verify --data /var/lib/crossbook
+    crossbook store verify --data /var/lib/crossbook/venue
 
   The same of a cluster:
     crossbook store verify --cluster --config cluster.toml
 
   Make it anew from the log:
-    crossbook store rebuild --data /var/lib/crossbook
+    crossbook store rebuild --data /var/lib/crossbook/venue
 
   The same of a cluster, whose writer does it; trading goes on:
     crossbook store rebuild --cluster --config cluster.toml
 
   In another database than the configured one:
-    CROSSBOOK_HISTORY__DATABASE='mysql://venue:secret@db/crossbook' crossbook store rebuild --data /var/lib/crossbook";
+    CROSSBOOK_HISTORY__DATABASE='mysql://venue:secret@db/crossbook' crossbook store rebuild --data /var/lib/crossbook/venue";
 
 const SKIP_EXAMPLES: &str = "\
 Examples:
   A venue whose start ends with \"command 4711 of partition 0 cannot be applied\"; it must not run:
-    crossbook skip --data /var/lib/crossbook --sequence 4711
+    crossbook skip --data /var/lib/crossbook/venue --sequence 4711
 
   A cluster whose workers end with \"command 4711 of partition 3 cannot be applied\":
     crossbook skip --cluster --config cluster.toml --partition 3 --sequence 4711

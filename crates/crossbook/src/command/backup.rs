@@ -7,14 +7,14 @@ use clap::Args;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   Back up a venue, running or not, into a folder, for instance every hour; each run copies what is new since the one before:
-    crossbook backup --data /var/lib/crossbook --out /mnt/backup/venue
+    crossbook backup --data /var/lib/crossbook/venue --out /mnt/backup/venue
 
   The same into S3:
-    AWS_REGION=eu-central-1 crossbook backup --data /var/lib/crossbook --out s3://my-bucket/venue
+    AWS_REGION=eu-central-1 crossbook backup --data /var/lib/crossbook/venue --out s3://my-bucket/venue
 
   Make a data folder of it, and see that its books balance:
-    crossbook restore --from /mnt/backup/venue --data /var/lib/crossbook-restored
-    crossbook audit --data /var/lib/crossbook-restored
+    crossbook restore --from /mnt/backup/venue --data /var/lib/crossbook/restored
+    crossbook audit --data /var/lib/crossbook/restored
 
 A backup has the log and the newest snapshot. It does not have the history in SQL, which the venue makes anew from the log; the secret
 key, without which the API secrets in the log cannot be opened (keep a copy of it apart); and the settings.

@@ -7,12 +7,12 @@ use clap::Args;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   Move a venue from a data folder into a new cluster. Stop it first; from then on it must not be started again:
-    crossbook export --data /var/lib/crossbook --out venue.export
+    crossbook export --data /var/lib/crossbook/venue --out venue.export
     crossbook import --config cluster.toml venue.export
 
   Before, behind or beside the import, in any order: workers, gateways and the writer of the cluster:
     crossbook worker  --config cluster.toml --admin 0.0.0.0:8082
-    CROSSBOOK_SECRET_KEY=$(cat /var/lib/crossbook.secret-key) \\
+    CROSSBOOK_SECRET_KEY=$(cat /var/lib/crossbook/venue.secret-key) \\
     crossbook gateway --config cluster.toml --http 0.0.0.0:8080 --admin 127.0.0.1:8081
 
   Afterwards, as at any time:
