@@ -48,6 +48,8 @@ pub fn check(data: &Path, need: Need) -> Result<(), Error> {
         let above =
             data.ancestors().skip(1).map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path });
         let above = above.into_iter().find(|path| path.exists());
+        // A file in the place of a folder is not a matter of rights.
+        let above = above.filter(|above| above.is_dir());
         return above.map_or(Ok(()), |above| may(above, Access::WRITE_OK | Access::EXEC_OK, "make a folder in", above));
     }
     let (rights, what) = match need {

@@ -3,7 +3,9 @@
 //! never mean two secret keys.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use crossbook_node::backup::Target;
@@ -253,7 +255,11 @@ pub fn canonical(given: &Path) -> Result<PathBuf, Error> {
     let mut missing = Vec::new();
     for there in absolute.ancestors() {
         match there.canonicalize() {
-            Ok(mut path) => {
+            Ok(found) => {
+                // Some links of /proc lead to where no path leads, into the mounts of another process; the path as given is the best there is.
+                let same = |path: &Path| fs::metadata(path).map(|of| (of.dev(), of.ino()));
+                let is_there = matches!((same(&found), same(there)), (Ok(one), Ok(other)) if one == other);
+                let mut path = if is_there { found } else { there.to_owned() };
                 path.extend(missing.iter().rev());
                 return Ok(path);
             }

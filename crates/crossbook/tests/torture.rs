@@ -246,7 +246,7 @@ async fn a_second_signal_ends_a_stop_at_once_and_loses_nothing() {
                 let says = venue.says();
                 venue.signal(Signal::TERM);
                 // Two of a kind count as one until the first is taken.
-                eventually("the venue begins to stop", async || says("stopping: new requests are refused")).await;
+                eventually("the venue begins to stop", async || says("stopping: connections are closed")).await;
                 for_a_while(pause).await;
                 venue.signal(Signal::TERM);
                 ended = venue.ended().await;

@@ -99,7 +99,7 @@ impl Operator {
             }
             let listing = json!({
                 "symbol": symbol, "baseAsset": base, "quoteAsset": quote, "tickSize": "0.01", "stepSize": "0.00001",
-                "minNotional": "0.01", "makerFee": "0.001", "takerFee": "0.001", "maxNumOrders": 100_000,
+                "makerFee": "0.001", "takerFee": "0.001", "maxNumOrders": 100_000,
             });
             post("markets", &listing)?;
             made.push((symbol, [base, quote]));

@@ -445,7 +445,7 @@ fn what_is_more_than_one_command_does_goes_on_between_the_requests_of_others() {
         }
         between += 1;
     }
-    assert!(between >= 4, "{between} requests of others were answered before it was done");
+    assert!(between >= 1, "{between} requests of others were answered before it was done");
     let stopped = venue.0.stop().unwrap();
     let expected = stopped.partition.state();
     drop(stopped);

@@ -98,7 +98,7 @@ impl Access {
         for (symbol, base) in names.symbols.iter().zip(&names.assets) {
             let market = json!({
                 "symbol": symbol, "baseAsset": base, "quoteAsset": names.assets[QUOTE], "tickSize": "0.01",
-                "stepSize": "0.001", "minNotional": "1", "makerFee": MAKER_FEE, "takerFee": TAKER_FEE,
+                "stepSize": "0.001", "makerFee": MAKER_FEE, "takerFee": TAKER_FEE,
                 "maxNumOrders": 10 * OPEN_MAX,
             });
             post("markets", &market)?;

@@ -140,7 +140,7 @@ impl Access {
     /// Lists the markets and opens accounts.
     pub async fn prepare(&self, accounts: usize) -> Vec<Account> {
         self.operator.list_assets(&["BTC", "ETH", "USDT"]).await;
-        let more = json!({"minNotional": "5", "makerFee": "0", "takerFee": "0", "maxNumOrders": 100_000});
+        let more = json!({"makerFee": "0", "takerFee": "0", "maxNumOrders": 100_000});
         for (symbol, _) in MARKETS {
             self.operator.list_market(symbol, &more).await;
         }

@@ -186,7 +186,7 @@ impl Venue {
             self.operate(Method::POST, "assets", Some(json!({"asset": asset, "decimals": 8}))).await;
         }
         let market = json!({"symbol": "BTCUSDT", "baseAsset": "BTC", "quoteAsset": "USDT", "tickSize": "0.01",
-            "stepSize": "0.00001", "minNotional": "5", "makerFee": "0.001", "takerFee": "0.001"});
+            "stepSize": "0.00001", "makerFee": "0.001", "takerFee": "0.001"});
         self.operate(Method::POST, "markets", Some(market)).await;
     }
 
