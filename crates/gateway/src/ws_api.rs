@@ -239,6 +239,7 @@ impl ApiSession {
 
     /// Answers a request that is about the connection itself.
     fn of_session(&mut self, request: &Request, envelope: &Envelope, now: Timestamp) {
+        self.membership.forget_ended();
         let answered = self.app.limits.charge(self.ip, SESSION_WEIGHT, now).and_then(|_| match &*request.method {
             "session.logon" => self.log_on(request, now).map(Some),
             "session.status" => Ok(Some(self.status(now))),

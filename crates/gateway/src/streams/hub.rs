@@ -423,20 +423,33 @@ impl Membership {
         &self.accounts
     }
 
-    /// Ends the subscription of that number. Returns whether there was one.
+    /// Forgets the subscriptions to accounts that have ended because their key was revoked.
+    pub fn forget_ended(&mut self) {
+        if self.accounts.is_empty() {
+            return;
+        }
+        let (id, directory) = (self.id, self.hub.directory.lock());
+        self.accounts.retain(|(subscription, account)| {
+            let listeners = directory.accounts.get(account).map_or(&[][..], Vec::as_slice);
+            listeners.iter().any(|listener| listener.connection == id && listener.subscription == *subscription)
+        });
+    }
+
+    /// Ends the subscription of that number. Returns whether there was one; one that a revoked key has ended is none.
     pub fn unsubscribe_account(&mut self, subscription: u32) -> bool {
         let Some(at) = self.accounts.iter().position(|(number, _)| *number == subscription) else { return false };
         let (_, account) = self.accounts.remove(at);
-        self.leave_account(subscription, account);
-        true
+        self.leave_account(subscription, account)
     }
 
-    fn leave_account(&self, subscription: u32, account: AccountId) {
+    fn leave_account(&self, subscription: u32, account: AccountId) -> bool {
         let mut directory = self.hub.directory.lock();
-        let Some(listeners) = directory.accounts.get_mut(&account) else { return };
+        let Some(listeners) = directory.accounts.get_mut(&account) else { return false };
         let before = listeners.len();
         listeners.retain(|listener| listener.connection != self.id || listener.subscription != subscription);
+        let has_left = listeners.len() < before;
         self.hub.left(&mut directory, account, before);
+        has_left
     }
 }
 
@@ -567,6 +580,14 @@ mod tests {
         let ended = r#"{"subscriptionId":0,"event":{"e":"eventStreamTerminated","E":5}}"#;
         assert_eq!(received(&member), ["answer", "answer", ended, r#"{"subscriptionId":1,"event":{}}"#]);
         assert!(hub.interest().account(AccountId(1001)));
+        assert!(!member.unsubscribe_account(0), "it has ended before");
+        hub.key_revoked(AccountId(1001), key("new"), Timestamp::from_millis(6));
+        assert_eq!(member.accounts(), [(1, AccountId(1001))]);
+        member.subscribe_account(AccountId(1002), key("other"), 2, "answer".into());
+        member.subscribe_account(AccountId(1001), key("newest"), 3, "answer".into());
+        member.forget_ended();
+        assert_eq!(member.accounts(), [(2, AccountId(1002)), (3, AccountId(1001))]);
+        assert!(member.unsubscribe_account(2));
         drop(member);
         assert!(!hub.interest().account(AccountId(1001)));
     }

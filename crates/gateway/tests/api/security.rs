@@ -331,6 +331,37 @@ async fn a_revoked_key_is_worth_nothing_at_once() {
     venue.stop().await;
 }
 
+/// A subscription that a revocation has ended is not listed, does not stand in the way of another one, and does not end a second time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_that_a_revocation_ended_is_gone_from_its_session() {
+    let venue = Venue::start_with(config()).await;
+    let account = venue.alice.account;
+    let doomed = venue.key(account, json!({"permissions": ["READ", "TRADE"]})).await;
+    let mut session = Session::logged_on(&venue, &doomed).await;
+    assert_eq!(session.ask("userDataStream.subscribe", json!({})).await["result"]["subscriptionId"], 0);
+    let path = format!("accounts/{account}/api-keys/{}", doomed.key);
+    assert_eq!(venue.operator(Method::DELETE, &path, None).await.status, 200);
+    let ended = session.event().await;
+    assert_eq!((&ended["subscriptionId"], &ended["event"]["e"]), (&json!(0), &json!("eventStreamTerminated")));
+
+    assert_eq!(session.ask("session.subscriptions", json!({})).await["result"], json!([]));
+    assert_eq!(session.ask("session.status", json!({})).await["result"]["userDataStream"], false);
+    let unsubscribed = session.ask("userDataStream.unsubscribe", json!({"subscriptionId": 0})).await;
+    assert_eq!(code(&unsubscribed), (400, -2036), "{unsubscribed}");
+    let again =
+        session.ask("userDataStream.subscribe.signature", signed_at(&venue.alice, &Pairs::new(), millis())).await;
+    assert_eq!(again["result"]["subscriptionId"], 1, "{again}");
+    assert_eq!(session.ask("session.subscriptions", json!({})).await["result"], json!([{"subscriptionId": 1}]));
+    // The other one does not belong to the logon.
+    assert_eq!(session.ask("session.logout", json!({})).await["result"]["userDataStream"], true);
+    assert!(session.events.is_empty(), "{:?}", session.events);
+    assert_eq!(session.ask("userDataStream.unsubscribe", json!({})).await["status"], 200);
+    assert_eq!(session.event().await["subscriptionId"], 1);
+    assert_eq!(session.ask("session.status", json!({})).await["result"]["userDataStream"], false);
+    assert!(session.events.is_empty(), "{:?}", session.events);
+    venue.stop().await;
+}
+
 /// The signature and its time belong together: one that was seen once must not open a stream later, whoever sends it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_signature_opens_nothing() {
