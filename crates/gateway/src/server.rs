@@ -227,8 +227,11 @@ pub async fn connection<S: Service>(
     stop: &mut watch::Receiver<bool>,
 ) {
     let (is_new, stopping) = (AtomicBool::new(true), stop.clone());
+    // Whether a request has come with its whole head.
+    let asked = AtomicBool::new(false);
     let answer = service_fn(|request: Request<Incoming>| {
         let (is_new, stopping) = (&is_new, &stopping);
+        asked.store(true, Relaxed);
         async move {
             let mut response = checked(request, ip, config, service).await;
             let leaves = service.asks_to_leave() || *stopping.borrow();
@@ -261,6 +264,13 @@ pub async fn connection<S: Service>(
     }
     // What is idle ends at once, and the rest when its answer is written.
     connection.as_mut().graceful_shutdown();
+    if !asked.load(Relaxed) {
+        // A part of a head is no request, and has no answer to wait for.
+        let ended = timeout(QUIET, connection.as_mut()).await.is_ok();
+        if ended || !asked.load(Relaxed) {
+            return;
+        }
+    }
     let rest = Duration::from_millis(config.shutdown_timeout_ms).saturating_sub(patience);
     let _ = timeout(rest, connection).await;
 }

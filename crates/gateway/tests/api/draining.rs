@@ -244,3 +244,29 @@ async fn without_a_drain_connections_are_closed_at_once_and_politely() {
     }
     stopping.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_of_a_head_does_not_hold_up_the_end() {
+    let mut config = crossbook_gateway::Config::default();
+    (config.server.shutdown_timeout_ms, config.server.header_read_timeout_ms) = (60_000, 60_000);
+    let venue = Venue::start_with(config).await;
+    let mut halves = Vec::new();
+    for before in ["", "GET /api/v3/ping HTTP/1.1\r\nHost: venue\r\n\r\n"] {
+        let mut half = TcpStream::connect(venue.http).await.unwrap();
+        half.write_all(before.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !before.is_empty() && !answer.ends_with(b"{}") {
+            half.read_buf(&mut answer).await.unwrap();
+        }
+        half.write_all(b"GET /api/v3/time HTTP/1.1\r\nHost: ve").await.unwrap();
+        halves.push(half);
+    }
+    let begun = Instant::now();
+    venue.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    for mut half in halves {
+        let mut rest = Vec::new();
+        half.read_to_end(&mut rest).await.expect("an end, and no reset");
+        assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
+    }
+}
