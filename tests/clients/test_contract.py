@@ -47,6 +47,12 @@ def test_the_asyncapi_document_is_valid(documents):
     assert not errors, errors[:5]
 
 
+def test_every_channel_says_what_its_url_takes(documents):
+    channels = documents["streams"]["channels"]
+    queries = {name: set(channel["bindings"]["ws"]["query"]["properties"]) for name, channel in channels.items()}
+    assert queries == {"stream": {"timeUnit"}, "combined": {"streams", "timeUnit"}, "api": {"returnRateLimits", "timeUnit"}}
+
+
 def test_every_operation_answers_as_described(venue, market, alice, counterparty):
     """Each operation is asked once, with what it needs; RawClient holds the answer to the description."""
     trader, symbol = RawClient.of(alice), market.symbol
@@ -100,8 +106,10 @@ def test_every_admin_operation_answers_as_described(venue, market, alice):
     assert described <= venue.admin_contract.seen, f"never asked: {described - venue.admin_contract.seen}"
 
 
-def kind_of(message: dict) -> str:
+def kind_of(message: dict | list) -> str:
     """The schema of a message of a market stream."""
+    if isinstance(message, list):
+        return f"{kind_of(message[0])}s"
     by_event = {
         "trade": "Trade", "aggTrade": "AggregateTrade", "depthUpdate": "DepthUpdate", "kline": "Kline",
         "24hrMiniTicker": "MiniTicker", "24hrTicker": "Ticker", "avgPrice": "AveragePrice",
@@ -115,8 +123,10 @@ def test_every_stream_sends_what_is_described(venue, market, alice, counterparty
     contract, trader, symbol = Contract(documents["streams"]), RawClient.of(alice), market.symbol
     names = ["trade", "aggTrade", "bookTicker", "depth@100ms", "depth5@100ms", "kline_1m", "miniTicker", "ticker", "avgPrice"]
     wanted = {"Trade", "AggregateTrade", "BookTicker", "DepthUpdate", "PartialDepth", "Kline", "MiniTicker", "Ticker", "AveragePrice"}
+    wanted |= {"MiniTickers", "Tickers"}
     with RawSocket(f"{venue.ws}/stream") as streams, RawSocket(f"{venue.ws}/ws-api/v3") as api:
         streams.send({"method": "SUBSCRIBE", "params": [f"{symbol.lower()}@{name}" for name in names], "id": 7})
+        streams.send({"method": "SUBSCRIBE", "params": ["!miniTicker@arr", "!ticker@arr"], "id": 8})
         answer = api.ask("userDataStream.subscribe.signature", signed(alice.key))
         contract.check_named("Answer", answer)
         counterparty.limit(symbol, "SELL", "1", "100")

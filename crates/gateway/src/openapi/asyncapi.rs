@@ -16,8 +16,10 @@ const MARKET: &[(&str, &str, &str)] = &[
     ("depthUpdate", "<symbol>@depth, <symbol>@depth@100ms", "DepthUpdate"),
     ("partialDepth", "<symbol>@depth5, @depth10, @depth20, each also @100ms", "PartialDepth"),
     ("kline", "<symbol>@kline_<interval>, also with an offset: @kline_1d@+08:00", "Kline"),
-    ("miniTicker", "<symbol>@miniTicker; !miniTicker@arr sends arrays of them", "MiniTicker"),
-    ("ticker", "<symbol>@ticker; !ticker@arr sends arrays of them", "Ticker"),
+    ("miniTicker", "<symbol>@miniTicker", "MiniTicker"),
+    ("miniTickers", "!miniTicker@arr", "MiniTickers"),
+    ("ticker", "<symbol>@ticker", "Ticker"),
+    ("tickers", "!ticker@arr", "Tickers"),
     ("averagePrice", "<symbol>@avgPrice", "AveragePrice"),
     ("serverShutdown", "every connection, before the venue stops", "ServerShutdown"),
     ("streamAnswer", "every connection that sent a request", "StreamAnswer"),
@@ -33,6 +35,20 @@ const SESSION_METHODS: &[&str] = &[
     "userDataStream.subscribe.signature",
     "userDataStream.unsubscribe",
 ];
+
+/// What a connection's URL may say in its query: the unit of times, and `more`.
+fn bindings(more: &[(&str, Value)]) -> Value {
+    let mut properties = Map::new();
+    properties.extend(more.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())));
+    let unit = json!({
+        "type": "string",
+        "enum": ["MILLISECOND", "MICROSECOND", "millisecond", "microsecond"],
+        "default": "MILLISECOND",
+        "description": "The unit in which times are sent.",
+    });
+    properties.insert("timeUnit".to_owned(), unit);
+    json!({ "ws": { "method": "GET", "query": { "type": "object", "properties": properties }, "bindingVersion": "0.1.0" } })
+}
 
 /// The streams and the WebSocket API as an AsyncAPI 3.0 document.
 #[must_use]
@@ -66,6 +82,10 @@ pub fn document() -> Value {
         let channel = json!({ "$ref": format!("#/channels/{channel}") });
         json!({ "action": action, "channel": channel, "summary": summary, "messages": messages })
     };
+    let names = json!({ "type": "string", "description": "Names of streams, with slashes between.",
+        "examples": ["btcusdt@trade/ethusdt@depth"] });
+    let limits = json!({ "type": "boolean", "default": true,
+        "description": "Whether answers say how much of the limits is used; a request may say otherwise for itself." });
     let sent: Vec<_> = MARKET.iter().map(|(name, ..)| *name).collect();
     json!({
         "asyncapi": "3.0.0",
@@ -82,16 +102,19 @@ pub fn document() -> Value {
                 "address": "/ws/{stream}",
                 "description": "One stream, and more by request.",
                 "parameters": { "stream": stream },
+                "bindings": bindings(&[]),
                 "messages": of_channel(&market),
             },
             "combined": {
                 "address": "/stream",
                 "description": "Streams by request or by ?streams=a/b; each message bears the name of its stream.",
+                "bindings": bindings(&[("streams", names)]),
                 "messages": of_channel(&["combined", "streamRequest", "streamAnswer", "serverShutdown"]),
             },
             "api": {
                 "address": "/ws-api/v3",
                 "description": "Requests and answers, and the user data stream.",
+                "bindings": bindings(&[("returnRateLimits", limits)]),
                 "messages": of_channel(&["request", "answer", "userEvent", "serverShutdown"]),
             },
         },
