@@ -103,26 +103,26 @@ fn describe(operation: &Operation) -> Value {
     };
     let content = json!({ "application/json": { "schema": reference("Error") } });
     let error = |description: &str| json!({ "description": description, "content": content });
+    let parameters = parameters.map(|parameter| parameters::describe(operation, parameter));
     let mut described = json!({
         "operationId": operation_id(operation.name),
         "summary": operation.summary,
         "tags": [tag(operation)],
         "x-weight": weight,
         "x-permission": permission,
-        "parameters": parameters.map(|parameter| parameters::describe(operation, parameter)).collect::<Vec<_>>(),
+        "parameters": parameters.chain([parameters::time_unit()]).collect::<Vec<_>>(),
         "responses": {
             "200": {
                 "description": "Done.",
-                "headers": {
-                    "X-MBX-USED-WEIGHT-1M": {
-                        "description": "Request weight that the address has used in this minute.",
-                        "schema": { "type": "integer" },
-                    },
-                },
+                "headers": headers(operation),
                 "content": { "application/json": { "schema": answer(operation.name) } },
             },
             "400": error("The request is malformed or refused."),
             "401": error("The key or the signature is not valid."),
+            "406": error("The client takes nothing but SBE."),
+            "408": error("The body did not arrive in time."),
+            "413": error("The body is too large."),
+            "414": error("The path and query are too long."),
             "418": error("The address is banned."),
             "429": error("A limit is exceeded; Retry-After says for how long."),
             "500": error("Something is broken at the venue."),
@@ -137,6 +137,20 @@ fn describe(operation: &Operation) -> Value {
         described["security"] = json!([{ "apiKey": [], "signature": [] }]);
     }
     described
+}
+
+/// The headers of an answer that tell how much of the limits is used.
+fn headers(operation: &Operation) -> Value {
+    let header = |description: &str| json!({ "description": description, "schema": { "type": "integer" } });
+    let mut headers = json!({
+        "X-MBX-USED-WEIGHT": header("The same as X-MBX-USED-WEIGHT-1M."),
+        "X-MBX-USED-WEIGHT-1M": header("Request weight that the address has used in this minute."),
+    });
+    if operation.name == "order.place" {
+        headers["X-MBX-ORDER-COUNT-10S"] = header("Orders that the account has placed in these ten seconds.");
+        headers["X-MBX-ORDER-COUNT-1D"] = header("Orders that the account has placed on this day.");
+    }
+    headers
 }
 
 /// An operation's name as an identifier: `order.place` is `orderPlace`.
@@ -222,7 +236,20 @@ mod tests {
             let described = &document["paths"][operation.path][operation.verb.as_str().to_ascii_lowercase()];
             let signed = if operation.security == Security::Public { 0 } else { SIGNED.len() - 1 };
             let parameters = described["parameters"].as_array().unwrap();
-            assert_eq!(parameters.len(), operation.parameters.len() + signed, "{}", operation.path);
+            // One more is the header for the unit of times.
+            assert_eq!(parameters.len(), operation.parameters.len() + signed + 1, "{}", operation.path);
+            let unit = parameters.last().unwrap();
+            assert_eq!((&unit["name"], &unit["in"]), (&json!("X-MBX-TIME-UNIT"), &json!("header")));
+            let window = parameters.iter().find(|parameter| parameter["name"] == "recvWindow");
+            assert!(window.is_none_or(|window| window["schema"]["examples"] == json!(["5000"])));
+            for status in ["406", "408", "413", "414"] {
+                assert!(described["responses"][status]["content"].is_object(), "{} {status}", operation.path);
+            }
+            let headers = described["responses"]["200"]["headers"].as_object().unwrap();
+            assert!(headers.contains_key("X-MBX-USED-WEIGHT") && headers.contains_key("X-MBX-USED-WEIGHT-1M"));
+            for name in ["X-MBX-ORDER-COUNT-10S", "X-MBX-ORDER-COUNT-1D"] {
+                assert_eq!(headers.contains_key(name), operation.name == "order.place", "{}", operation.name);
+            }
             for parameter in parameters {
                 let words = parameter["description"].as_str().unwrap_or_default();
                 assert!(words.ends_with('.'), "{} has no words for {}", operation.name, parameter["name"]);

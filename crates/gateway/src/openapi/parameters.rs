@@ -9,6 +9,9 @@ pub(super) fn describe(operation: &Operation, parameter: &Parameter) -> Value {
     let schema = match parameter.kind {
         Kind::Symbol => json!({ "type": "string", "maxLength": 50, "examples": ["BTCUSDT"] }),
         Kind::Names => json!({ "type": "string", "examples": ["[\"BTCUSDT\",\"ETHUSDT\"]"] }),
+        Kind::Decimal if parameter.name == "recvWindow" => {
+            json!({ "type": "string", "format": "decimal", "examples": ["5000"] })
+        }
         Kind::Decimal => json!({ "type": "string", "format": "decimal", "examples": ["0.01"] }),
         Kind::Integer if parameter.name == "limit" => limit(operation),
         Kind::Integer => json!({ "type": "integer", "format": "int64", "minimum": 0 }),
@@ -26,6 +29,17 @@ pub(super) fn describe(operation: &Operation, parameter: &Parameter) -> Value {
         "required": parameter.required,
         "description": words(operation, parameter.name),
         "schema": schema,
+    })
+}
+
+/// The header by which a client chooses the unit of times.
+pub(super) fn time_unit() -> Value {
+    json!({
+        "name": "X-MBX-TIME-UNIT",
+        "in": "header",
+        "required": false,
+        "description": "The unit in which the answer tells times; MILLISECOND is the default.",
+        "schema": super::reference("TimeUnit"),
     })
 }
 
