@@ -129,7 +129,7 @@ impl Service for Opening {
     async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<Body> {
         match self.rest.get() {
             Some(rest) => rest.answer(from, request).await,
-            None => self.answer_while_starting(&server::head_as_get(request)).await,
+            None => rest::guarded(self.answer_while_starting(&server::head_as_get(request)).await),
         }
     }
 }

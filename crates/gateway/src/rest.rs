@@ -64,7 +64,8 @@ impl Rest {
         let path = request.uri().path();
         let page = self.pages.iter().find(|page| page.is_at(path));
         let is_read = [Method::GET, Method::HEAD].contains(request.method());
-        if (path_known || page.is_some()) && !(page.is_some() && is_read) {
+        let is_served = page.is_some() || ["/healthz", "/readyz"].contains(&path);
+        if (path_known || is_served) && !(is_served && is_read) {
             let mut response = server::respond(&ApiError::with_status(
                 StatusCode::METHOD_NOT_ALLOWED,
                 -1020,
@@ -180,15 +181,12 @@ impl Rest {
                 let start = Instant::now();
                 let answer = self.operation(from, operation, request).await;
                 self.latencies.record(index, start.elapsed());
-                let mut answer = answer.unwrap_or_else(|error| {
+                answer.unwrap_or_else(|error| {
                     let mut response = self.refused(operation, &error);
                     let used = self.app.limits.used_weight(from, self.app.now());
                     tell_weight(&mut response, used);
                     response
-                });
-                answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                answer.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-                answer
+                })
             }
             Err(_) if wants_websocket(&request) => streams::upgrade(&self.app, from, request),
             Err(path_known) => self.page(&request, path_known),
@@ -213,11 +211,20 @@ impl Service for Rest {
         let mut response = if request.method() == Method::OPTIONS {
             self.options(&request, allowed.as_ref())
         } else {
-            self.route(from, request).await
+            guarded(self.route(from, request).await)
         };
         self.cors.tell(&mut response, allowed);
         response
     }
+}
+
+/// The answer, which is neither to be kept nor guessed at, unless it is a page, which says itself how long it may be kept.
+pub(crate) fn guarded(mut answer: Response<Body>) -> Response<Body> {
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS && !answer.headers().contains_key(CACHE_CONTROL) {
+        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        answer.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
+    answer
 }
 
 /// The methods that a path has.

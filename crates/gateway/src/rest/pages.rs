@@ -41,7 +41,8 @@ pub(super) struct Served {
 impl Served {
     pub(super) fn new(page: Page) -> Self {
         let tag = hex::encode(&digest::digest(&digest::SHA256, &page.content).as_ref()[..16]);
-        let tag = HeaderValue::try_from(format!("\"{tag}\"")).unwrap_or(HeaderValue::from_static("\"\""));
+        // Weak, as it names what the page says and not its bytes, which differ by encoding.
+        let tag = HeaderValue::try_from(format!("W/\"{tag}\"")).unwrap_or(HeaderValue::from_static("W/\"\""));
         let is_document = page.content_type.starts_with("text/html");
         let policy = is_document.then(|| HeaderValue::try_from(policy(&page.content)).ok()).flatten();
         Self { page, tag, policy, gzip: OnceLock::new(), brotli: OnceLock::new() }
@@ -57,8 +58,9 @@ impl Served {
         let mut response = Response::new(Body::empty());
         let known = request.get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
         let is_known = known.is_some_and(|tags| {
-            let mut tags = tags.split(',').map(|tag| tag.trim().trim_start_matches("W/"));
-            tags.any(|tag| tag == "*" || tag.as_bytes() == self.tag.as_bytes())
+            let opaque = self.tag.as_bytes().strip_prefix(b"W/");
+            let mut tags = tags.split(',').map(str::trim);
+            tags.any(|tag| tag == "*" || Some(tag.strip_prefix("W/").unwrap_or(tag).as_bytes()) == opaque)
         });
         if is_known {
             *response.status_mut() = StatusCode::NOT_MODIFIED;

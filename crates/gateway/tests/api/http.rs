@@ -159,17 +159,30 @@ async fn pages_are_kept_and_guarded_and_answers_are_neither_kept_nor_guessed_at(
         assert!(policy.contains(part) && !policy.contains("unsafe"), "{policy}");
     }
     // Who has it already is told so.
-    for tags in [page.header("etag").to_owned(), format!("\"x\", W/{}", page.header("etag")), "*".into()] {
+    let opaque = page.header("etag").strip_prefix("W/").expect("the same tag for all encodings, so a weak one");
+    let encoded = ask(&venue, Method::GET, "/docs", &[("accept-encoding", "br")]).await;
+    assert_eq!((encoded.header("content-encoding"), encoded.header("etag")), ("br", page.header("etag")));
+    for tags in [page.header("etag").to_owned(), format!("\"x\", {opaque}"), "*".into()] {
         let again = ask(&venue, Method::GET, "/docs", &[("if-none-match", &tags)]).await;
         assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, page.header("etag")), "{tags}");
     }
     assert_eq!(ask(&venue, Method::GET, "/docs", &[("if-none-match", "\"x\"")]).await.status, 200);
-    for (path, status) in [("/api/v3/time", 200), ("/api/v3/account", 401)] {
-        let answer = ask(&venue, Method::GET, path, &[]).await;
-        assert_eq!((answer.status, answer.header("cache-control")), (status, "no-store"));
-        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    for (method, path, status) in [
+        (Method::GET, "/api/v3/time", 200),
+        (Method::GET, "/api/v3/account", 401),
+        (Method::GET, "/healthz", 200),
+        (Method::GET, "/readyz", 200),
+        (Method::GET, "/docs/x", 404),
+        (Method::POST, "/healthz", 405),
+        (Method::DELETE, "/readyz", 405),
+        (Method::POST, "/docs", 405),
+        (Method::POST, "/nothing", 404),
+    ] {
+        let answer = ask(&venue, method, path, &[]).await;
+        assert_eq!((answer.status, answer.header("cache-control")), (status, "no-store"), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("allow"), if status == 405 { "GET, HEAD, OPTIONS" } else { "" }, "{path}");
     }
-    assert_eq!(ask(&venue, Method::GET, "/docs/x", &[]).await.status, 404);
     venue.stop().await;
 }
 
