@@ -74,6 +74,9 @@ def test_every_operation_answers_as_described(venue, market, alice, counterparty
     for path in ("allOrders", "myTrades"):
         assert trader.call("GET", path, symbol=symbol)
     trader.call("GET", "account")
+    own = trader.limit(symbol, "SELL", "0.1", "100.5")
+    trader.limit(symbol, "BUY", "0.1", "100.5", selfTradePreventionMode="EXPIRE_MAKER")
+    assert trader.call("GET", "myPreventedMatches", symbol=symbol, orderId=own["orderId"])
     for path in ("trades", "historicalTrades", "aggTrades", "depth", "avgPrice"):
         assert trader.public(path, symbol=symbol)
     for path in ("klines", "uiKlines"):
@@ -93,13 +96,19 @@ def test_every_operation_answers_as_described(venue, market, alice, counterparty
     assert described <= contract.seen, f"never asked: {described - contract.seen}"
 
 
-def test_every_admin_operation_answers_as_described(venue, market, alice):
+def test_every_admin_operation_answers_as_described(venue, market, alice, counterparty):
     """`Venue.admin` holds each answer to the description."""
     key = alice.make_key(type(alice.key).hmac())
     alice.revoke(key)
     alice.deposit(market.base, 1, f"{market.symbol}-in")
     alice.withdraw(market.base, 1, f"{market.symbol}-out")
     venue.admin("PATCH", f"markets/{market.symbol}", {"status": "TRADING"})
+    # What the trade brings the venue in fees is paid out.
+    counterparty.limit(market.symbol, "SELL", "1", "100")
+    RawClient.of(alice).limit(market.symbol, "BUY", "1", "100")
+    [earned] = [row["fees"] for row in venue.admin("GET", "venue/balances")["balances"] if row["asset"] == market.base]
+    payout = {"asset": market.base, "amount": earned, "transferId": f"{market.symbol}-payout"}
+    venue.admin("POST", "venue/withdrawals", payout)
     for path in ("assets", "markets", "accounts", f"accounts/{alice.id}", "audit"):
         venue.admin("GET", path)
     described = {operation["operationId"] for _, _, operation in venue.admin_contract.routes}
