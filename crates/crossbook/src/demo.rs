@@ -81,6 +81,7 @@ pub fn run(options: command::Demo) -> Result<(), Failure> {
     let folder = DataFolder::new(&config.data).map_err(crate::venue::Error::from)?;
     if !folder.log().exists() {
         access::check(&config.data, Need::Run).map_err(crate::venue::Error::from)?;
+        secrets::check_new(&config.data, &folder)?;
         let began = std::time::Instant::now();
         let end = past::write(&folder.log(), config.log.files(), options.seed, now()).map_err(Error::Past)?;
         tracing::info!(commands = end.0, seconds = began.elapsed().as_secs_f64(), "made a day of trades");

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crossbook_gateway::secret::MasterKey;
 use secrecy::SecretString;
 
+use crate::access;
 use crate::data_folder::{self, DataFolder};
 
 /// Environment variable with the admin token.
@@ -31,6 +32,9 @@ pub enum Error {
          export {ADMIN_TOKEN_VARIABLE}=$(openssl rand -hex 32)"
     )]
     NoAdminToken,
+    /// No admin token of a venue that runs already.
+    #[error("{ADMIN_TOKEN_VARIABLE} is not set; it must be the token that the venue was started with")]
+    NoTokenOfVenue,
     /// An admin token that can be guessed.
     #[error("{ADMIN_TOKEN_VARIABLE} must have at least {ADMIN_TOKEN_LENGTH_MIN} printable ASCII characters, no blanks")]
     WeakAdminToken,
@@ -72,6 +76,9 @@ pub enum Error {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// The key may not be made.
+    #[error(transparent)]
+    Access(#[from] access::Error),
     /// There is no key, but there are secrets that need the one they were sealed under.
     #[error(
         "the log holds secrets of API keys, but there is no key to open them: set {SECRET_KEY_VARIABLE}, or put back {}. If the key \
@@ -96,6 +103,14 @@ pub enum Error {
 /// When there is none, or one that is short or unusable in a header.
 pub fn admin_token() -> Result<SecretString, Error> {
     check_admin_token(variable(ADMIN_TOKEN_VARIABLE)?.ok_or(Error::NoAdminToken)?)
+}
+
+/// The admin token of a venue that runs already, from the environment.
+///
+/// # Errors
+/// As [`admin_token`].
+pub fn admin_token_of_venue() -> Result<SecretString, Error> {
+    admin_token().map_err(|error| if matches!(error, Error::NoAdminToken) { Error::NoTokenOfVenue } else { error })
 }
 
 fn check_admin_token(token: String) -> Result<SecretString, Error> {
@@ -149,6 +164,21 @@ pub fn secret_key(data: &Path, absent: Absent) -> Result<MasterKey, Error> {
     key_in_file(&place, absent)
 }
 
+/// Whether the secret key of a data folder without a log is there or can be made. Nothing is made.
+///
+/// # Errors
+/// When it can neither be had nor made, or is in another place.
+pub fn check_new(data: &Path, folder: &DataFolder) -> Result<(), Error> {
+    let place = folder.secret_key();
+    if variable(SECRET_KEY_VARIABLE)?.is_some() || place.exists() || folder.log().exists() {
+        return Ok(());
+    }
+    if let Some(found) = beside_link(data, &place)? {
+        return Err(Error::BesideLink { found, place });
+    }
+    Ok(access::check_new_key(&place)?)
+}
+
 /// A key beside `data` where that is a link to the folder whose key belongs at `place`, and there is none.
 fn beside_link(data: &Path, place: &Path) -> Result<Option<PathBuf>, Error> {
     let there = |path: &Path| {
@@ -182,6 +212,7 @@ fn key_in_file(path: &Path, absent: Absent) -> Result<MasterKey, Error> {
             if absent == Absent::Refuse {
                 return Err(Error::Lost(path.to_owned()));
             }
+            access::check_new_key(path)?;
             let digits = hex(&random()?);
             write_durably(path, digits.as_bytes()).map_err(failed("make"))?;
             tracing::warn!(

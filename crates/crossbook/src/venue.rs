@@ -397,6 +397,7 @@ impl Venue {
         access::check(&config.data, Need::Run)?;
         // Found before anything is made: a key in the wrong place, a folder that is none.
         let data = DataFolder::new(&config.data)?;
+        secrets::check_new(&config.data, &data)?;
         // Also what is wrong with what listens last is told before a replay.
         let http = reserve_http(config)?;
         let bounds = &config.gateway.server;
