@@ -125,7 +125,7 @@ pub fn run(options: &Admin) -> ExitCode {
 
 /// Whether all is well, which only an audit can deny.
 async fn carry_out(options: &Admin) -> Result<bool, Error> {
-    let client = Client::new(&options.url, options.ca.as_deref(), options.timeout, &secrets::admin_token()?)?;
+    let client = Client::new(&options.url, options.ca.as_deref(), options.timeout, &secrets::admin_token_of_venue()?)?;
     let mut is_well = true;
     let (answer, text) = match &options.what {
         What::Assets { action: None | Some(Assets::List) } => list(&client, "assets", shown::assets).await?,
@@ -232,11 +232,14 @@ fn fields(rules: &Rules) -> Map<String, Value> {
         ("multiplierDown", &rules.multiplier_down),
         ("makerFee", &rules.maker_fee),
         ("takerFee", &rules.taker_fee),
+        ("defaultSelfTradePreventionMode", &rules.default_self_trade_prevention_mode),
     ];
     let numbers = [("maxNumOrders", rules.max_num_orders), ("maxNumAlgoOrders", rules.max_num_algo_orders)];
     let texts = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text.as_ref()?))));
     let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), json!(number?))));
-    texts.chain(numbers).collect()
+    let modes = &rules.allowed_self_trade_prevention_modes;
+    let modes = (!modes.is_empty()).then(|| ("allowedSelfTradePreventionModes".to_owned(), json!(modes)));
+    texts.chain(numbers).chain(modes).collect()
 }
 
 async fn keys(client: &Client, action: &Keys) -> Result<(Value, String), Error> {
@@ -261,7 +264,7 @@ async fn keys(client: &Client, action: &Keys) -> Result<(Value, String), Error> 
         Keys::Revoke { account, key } => {
             let path = format!("accounts/{account}/api-keys/{}", client::part(key));
             let answer = client.ask(Method::DELETE, &path, None).await?;
-            Ok((answer, format!("{key} is revoked\n")))
+            Ok((answer, format!("{} is revoked\n", shown::visible(key))))
         }
     }
 }

@@ -173,7 +173,7 @@ pub fn run(options: &Soak) -> Result<bool, Error> {
             (access, Some(format!("sqlite://{}", local.history().display())))
         }
         (None, Some(url), Some(admin)) => {
-            let token = secrets::admin_token()?.expose_secret().to_owned();
+            let token = secrets::admin_token_of_venue()?.expose_secret().to_owned();
             (Access { http: venue::address(url)?, admin: venue::address(admin)?, token }, options.database.clone())
         }
         // The command line lets nobody through with one of the two.

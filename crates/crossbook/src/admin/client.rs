@@ -42,7 +42,7 @@ impl Client {
             return Err(bad("it is no address of a server".to_owned()));
         }
         let http = builder.build().map_err(|error| bad(innermost(&error)))?;
-        Ok(Self { http, url: full.trim_end_matches('/').to_owned(), token: token.clone() })
+        Ok(Self { http, url: venue(&full).to_owned(), token: token.clone() })
     }
 
     /// One request; the path is that after `/admin/v1/`.
@@ -84,6 +84,12 @@ impl Client {
     }
 }
 
+/// Where the venue is: the address, also where it is written with the path of the admin API.
+fn venue(url: &str) -> &str {
+    let url = url.trim_end_matches('/');
+    url.strip_suffix("/admin/v1").unwrap_or(url).trim_end_matches('/')
+}
+
 /// An address without a scheme: a port alone is one of this machine.
 fn bare(url: &str) -> String {
     if url.bytes().all(|byte| byte.is_ascii_digit()) { format!("127.0.0.1:{url}") } else { url.to_owned() }
@@ -116,4 +122,17 @@ fn innermost(error: &reqwest::Error) -> String {
         next = source.source();
     }
     at.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_have_the_path_of_the_api() {
+        for url in ["", "/", "/admin/v1", "/admin/v1/", "//admin/v1//"] {
+            assert_eq!(venue(&format!("http://h:1{url}")), "http://h:1", "{url}");
+        }
+        assert_eq!(venue("http://h:1/venue/admin/v1"), "http://h:1/venue");
+    }
 }

@@ -11,10 +11,26 @@ type Column = (&'static str, fn(&Value) -> String);
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => visible(text),
         Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(","),
         other => other.to_string(),
     }
+}
+
+/// A text of somebody else's, which must not steer the terminal: control characters, and those that turn the direction of writing, are
+/// escaped.
+pub(super) fn visible(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if steers(c) {
+            out.extend(c.escape_default())
+        } else {
+            out.push(c)
+        }
+        out
+    })
 }
 
 /// A time in milliseconds, in UTC.
@@ -177,7 +193,7 @@ pub(super) fn account(account: &Value) -> String {
 pub(super) fn audit(audit: &Value) -> String {
     let mut sums = Table::new(["asset", "sum over all accounts"]);
     for (asset, row) in audit["assets"].as_object().into_iter().flatten() {
-        sums.row([asset.clone(), text(&row["sum"])]);
+        sums.row([visible(asset), text(&row["sum"])]);
     }
     let mut out = sums.text();
     let stands = match audit["partitions"].as_array() {
@@ -194,4 +210,18 @@ pub(super) fn audit(audit: &Value) -> String {
     }
     out.push_str(if audit["ok"] == true { "everything adds up\n" } else { "SOMETHING IS OFF\n" });
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_would_steer_a_terminal_is_escaped() {
+        let shown = accounts(&[json!({"accountId": 1, "label": "a\u{1b}[2Jb\nc\u{202e}d é", "opened": 0})]);
+        assert!(shown.contains(r"a\u{1b}[2Jb\nc\u{202e}d é"), "{shown}");
+        assert_eq!(shown.lines().count(), 2);
+    }
 }

@@ -78,7 +78,7 @@ pub fn run(options: &Api) -> Result<bool, Error> {
 
 fn place(options: &Api) -> Result<Place, Error> {
     if let (Some(http), Some(admin)) = (options.url, options.admin) {
-        let token = secrets::admin_token()?;
+        let token = secrets::admin_token_of_venue()?;
         let operator = Operator::new(admin.0, token.expose_secret());
         return Ok(Place { http: http.0, operator, own: None });
     }

@@ -112,7 +112,7 @@ pub enum Assets {
     List,
     /// Add an asset. Once more with the same decimals changes nothing.
     Add {
-        /// Its name: up to 16 capitals and digits.
+        /// Its name: letters and digits of any script, at most 24 bytes.
         asset: String,
         /// Digits after the point of its smallest unit, 0 to 18; never to change.
         #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(0..=18))]
@@ -200,6 +200,12 @@ pub struct Rules {
     /// What takers pay: 0.001 is a tenth of a percent.
     #[arg(long, value_name = "DECIMAL")]
     pub taker_fee: Option<String>,
+    /// Modes of self-trade prevention that orders may have: NONE, EXPIRE_TAKER and so on.
+    #[arg(long, value_name = "MODES", value_delimiter = ',')]
+    pub allowed_self_trade_prevention_modes: Vec<String>,
+    /// The mode of orders that name none.
+    #[arg(long, value_name = "MODE")]
+    pub default_self_trade_prevention_mode: Option<String>,
 }
 
 /// What to do with accounts.
