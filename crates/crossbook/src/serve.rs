@@ -1,7 +1,7 @@
 //! `crossbook serve`: a venue until it is told to stop.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -88,8 +88,11 @@ impl Asked {
     }
 }
 
-/// Ends when the process is first asked to stop, by SIGTERM or Ctrl-C, and tells which. Asked a second time the process ends at once, after
-/// `at_last`; the log is whole then too, only the next start takes longer.
+/// For so long after a signal another one is the same: `timeout` and some supervisors send theirs to the process and to its group.
+const SAME_SIGNAL: Duration = Duration::from_millis(500);
+
+/// Ends when the process is first asked to stop, by SIGTERM or Ctrl-C, and tells which. Asked a second time, [`SAME_SIGNAL`] later or more, the
+/// process ends at once, after `at_last`; the log is whole then too, only the next start takes longer.
 ///
 /// # Errors
 /// When signals cannot be listened for.
@@ -98,21 +101,19 @@ pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Resul
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (sender, receiver) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
-        let mut first = Some(sender);
+        let (mut sender, mut first) = (Some(sender), None);
         loop {
             let asked = tokio::select! {
                 _ = terminate.recv() => Asked::Terminate,
                 _ = interrupt.recv() => Asked::Interrupt,
             };
-            match first.take() {
-                Some(sender) => {
-                    let _ = sender.send(asked);
-                }
-                None => {
-                    tracing::warn!("asked to stop a second time; ending at once");
-                    at_last();
-                    std::process::exit(crate::FAILED.into());
-                }
+            if let Some(sender) = sender.take() {
+                first = Some(Instant::now());
+                let _ = sender.send(asked);
+            } else if first.is_none_or(|first| first.elapsed() >= SAME_SIGNAL) {
+                tracing::warn!("asked to stop a second time; ending at once");
+                at_last();
+                std::process::exit(crate::FAILED.into());
             }
         }
     });
