@@ -35,9 +35,11 @@ Examples:
     crossbook completions bash > ~/.local/share/bash-completion/completions/crossbook
 
   For zsh, in a folder that is in $fpath:
+    mkdir -p ~/.zfunc
     crossbook completions zsh > ~/.zfunc/_crossbook
 
   For fish:
+    mkdir -p ~/.config/fish/completions
     crossbook completions fish > ~/.config/fish/completions/crossbook.fish";
 
 /// Examples for the help text.

@@ -108,7 +108,7 @@ fn paste(snippet: &Snippet, folder: &Path) -> Vec<Vec<String>> {
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let here = |name: &str| folder.path().join(name);
-    for made in ["bin", "venv/bin", "target/release", ".zfunc", ".config/fish/completions"] {
+    for made in ["bin", "venv/bin", "target/release"] {
         std::fs::create_dir_all(here(made)).unwrap();
     }
     for program in PROGRAMS {

@@ -15,6 +15,19 @@ pub fn parse(text: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = text.parse::<u16>() {
         return Ok(here(port));
     }
+    if text.is_empty() {
+        return Err("it is empty; write it as 127.0.0.1:8080".to_owned());
+    }
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(no_port(text));
+    }
+    if let Ok(IpAddr::V6(ip)) = text.trim_matches(['[', ']']).parse() {
+        return Err(format!("the port is missing; write it as [{ip}]:8080"));
+    }
+    if let Some(port) = text.strip_prefix("*:") {
+        return Err(format!("write 0.0.0.0:{port} for all networks of this machine"));
+    }
     if let Some(port) = text.strip_prefix(':') {
         return Err(format!("write 127.0.0.1:{port} for this machine only, or 0.0.0.0:{port} for all of its networks"));
     }
@@ -26,6 +39,10 @@ pub fn parse(text: &str) -> Result<SocketAddr, String> {
     // `localhost` has two; clients that are told no more than a port mostly try the older kind first.
     let chosen = found.iter().find(|address| address.is_ipv4()).or(found.first());
     chosen.copied().ok_or_else(|| "the name has no address; write it as 127.0.0.1:8080".to_owned())
+}
+
+fn no_port(number: impl std::fmt::Display) -> String {
+    format!("{number} is no port; the highest is 65535")
 }
 
 fn here(port: u16) -> SocketAddr {
@@ -51,13 +68,11 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAd
         }
 
         fn visit_u64<E: serde::de::Error>(self, port: u64) -> Result<SocketAddr, E> {
-            u16::try_from(port).map(here).map_err(|_| E::custom(format!("{port} is no port; the highest is 65535")))
+            u16::try_from(port).map(here).map_err(|_| E::custom(no_port(port)))
         }
 
         fn visit_i64<E: serde::de::Error>(self, port: i64) -> Result<SocketAddr, E> {
-            u64::try_from(port)
-                .map_err(|_| E::custom(format!("{port} is no port")))
-                .and_then(|port| self.visit_u64(port))
+            u64::try_from(port).map_err(|_| E::custom(no_port(port))).and_then(|port| self.visit_u64(port))
         }
     }
 
@@ -83,7 +98,12 @@ mod tests {
             (":8080", "127.0.0.1:8080 for this machine only, or 0.0.0.0:8080"),
             ("127.0.0.1", "write it as 127.0.0.1:8080"),
             ("localhost", "write it as localhost:8080"),
-            ("65536", "write it as 65536:8080"),
+            ("65536", "65536 is no port; the highest is 65535"),
+            ("-1", "-1 is no port; the highest is 65535"),
+            ("::1", "write it as [::1]:8080"),
+            ("[::1]", "write it as [::1]:8080"),
+            ("", "write it as 127.0.0.1:8080"),
+            ("*:9080", "write 0.0.0.0:9080 for all networks of this machine"),
             ("localhost:http-or-so", "write it as 127.0.0.1:8080"),
         ] {
             let why = parse(text).unwrap_err();
