@@ -195,14 +195,23 @@ fn a_folder_of_somebody_else_says_who_needs_what() {
         String::from_utf8(output.stderr).unwrap()
     };
     let told = refused(0o500, &data);
-    assert!(
-        told.contains("may not read and write") && told.contains("(mode 0500)") && told.contains("chown -R"),
-        "{told}"
-    );
+    assert!(told.contains("may not read and write") && told.contains("(mode 0500)"), "{told}");
+    assert!(!told.contains("chown"), "no venue has been there: {told}");
     if is_root {
         assert!(told.contains(&format!("user nobody ({nobody})")) && told.contains("belongs to root (0)"), "{told}");
         let above = refused(0o755, &data.join("below"));
-        assert!(above.contains("may not make a folder in"), "{above}");
+        assert!(
+            above.contains("may not make a folder in") && above.contains("install -d -m 700 -o nobody '"),
+            "{above}"
+        );
+        std::os::unix::fs::chown(&data, Some(nobody), None).unwrap();
+        let key = refused(0o700, &data);
+        assert!(key.contains("may not make the secret key") && key.contains("CROSSBOOK_SECRET_KEY"), "{key}");
+        assert_eq!(std::fs::read_dir(&data).unwrap().count(), 0, "nothing is made");
+        std::os::unix::fs::chown(&data, Some(0), None).unwrap();
+        std::fs::create_dir(data.join("log")).unwrap();
+        let owned = refused(0o755, &data);
+        assert!(owned.contains(&format!("chown -R nobody '{}'", data.display())), "{owned}");
     }
 }
 
