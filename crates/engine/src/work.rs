@@ -20,11 +20,22 @@
 //! - A cancel of all orders covers those that were open when it was taken. Until their turn comes they can still trade, trigger, or
 //!   be cancelled one by one. It is answered once, when none of them is left.
 //!
+//! - Cancels of all orders take turns in a market: one that is not at its end after a command's share goes behind the others.
+//!
+//! The check of a fill-or-kill order walks price levels, and of its own account's orders those in this market (`Matcher::can_fill`). What
+//! it walks counts: each [`Work::looks_per_step`] levels or orders are a step more. So triggered orders of that kind that walk far are
+//! spread over more commands; one of them is not divided.
+//!
+//! Whether a market order can pay is checked at the first [`Work::levels_checked`] price levels only. Whoever can pay for these is let in;
+//! where its money ends beyond them, the order ends too, and the rest of it expires. A market order for a quote amount looks further
+//! only until it has found the smallest order.
+//!
 //! What is *not* bounded here: one order may trade with as many resting orders as it is large, since a part of it cannot be left for later;
-//! the market's filters bound how large an order is and how many orders an account may have. The check of a fill-or-kill order walks
-//! price levels, and of its own account's orders those in this market; see `Matcher::can_fill`.
+//! the market's filters bound how large an order is and how many orders an account may have. That bounds one fill-or-kill check, and the
+//! look at its own orders of a market order for a quote amount for which these make way.
 
-/// The bounds of what one command does. A step is an order triggered, a trade, or an order that self-trade prevention ended.
+/// The bounds of what one command does. A step is an order triggered, a trade, an order that self-trade prevention ended, or so many looks
+/// of the check of a fill-or-kill order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Work {
     /// A client's order triggers no further waiting order once its command has taken so many steps.
@@ -33,11 +44,16 @@ pub struct Work {
     pub cancels: u32,
     /// A command by which the partition goes on takes so many steps with triggers, and cancels so many orders.
     pub continued: u32,
+    /// The check whether a market order can pay looks at so many price levels.
+    pub levels_checked: u32,
+    /// So many price levels or orders that the check of a fill-or-kill order looks at are one step more. At least 1.
+    pub looks_per_step: u32,
 }
 
 impl Work {
     /// The bounds of the rules. They decide what a log replays to, so they are the same for the whole life of a venue.
-    pub const RULES: Self = Self { triggers: 64, cancels: 256, continued: 256 };
+    pub const RULES: Self =
+        Self { triggers: 64, cancels: 256, continued: 256, levels_checked: 1_024, looks_per_step: 64 };
 }
 
 impl Default for Work {

@@ -30,7 +30,7 @@ const LISTED: [(&str, usize, usize, &str, &str); MARKETS as usize] =
     [("BTCUSDT", 0, 1, "0.01", "0.00001"), ("ETHBTC", 2, 0, "0.001", "0.001"), ("ETHUSDT", 2, 1, "0.001", "0.001")];
 const ASSET_NAMES: [&str; ASSETS as usize] = ["BTC", "USDT", "ETH"];
 /// What one command does in every world, so that what takes a hundred thousand orders elsewhere takes a few here.
-pub const WORK: Work = Work { triggers: 2, cancels: 2, continued: 3 };
+pub const WORK: Work = Work { triggers: 2, cancels: 2, continued: 3, ..Work::RULES };
 /// An account that nobody opened.
 const NOBODY: AccountId = AccountId(9_999);
 /// Fee rates that need rounding, and some that do not.

@@ -17,9 +17,11 @@ pub(crate) use moving::next_trade;
 pub use state::Inconsistent;
 pub(crate) use state::MatcherState;
 
+use std::collections::BTreeMap;
+
 use crossbook_types::{
     AccountId, Amount, FeeCredit, Filter, HoldId, Market, MarketStatus, OrderId, OrderType, PreventedMatchId, Price,
-    Quantity, Side, TradeId,
+    Quantity, SelfTradePrevention, Side, TradeId,
 };
 
 use crate::admission;
@@ -117,7 +119,7 @@ impl Matcher {
         events: &mut Events,
     ) {
         let applicant = self.open.applicant(order.account, order.client_order_id);
-        if let Err(refusal) = self.check(order, terms.budget, applicant, accounts.rules) {
+        if let Err(refusal) = self.check(order, terms.budget, applicant, accounts) {
             accounts.release(order.account, terms.hold);
             return events.refuse_order(order, origin, refusal, accounts.rules);
         }
@@ -127,7 +129,15 @@ impl Matcher {
 
     /// What only the market can check.
     #[inline]
-    fn check(&self, order: &NewOrder, budget: Amount, applicant: Applicant, rules: Rules) -> Result<(), Refusal> {
+    fn check(
+        &self,
+        order: &NewOrder,
+        budget: Amount,
+        applicant: Applicant,
+        accounts: &Accounts<'_>,
+    ) -> Result<(), Refusal> {
+        let rules = accounts.rules;
+        let levels_max = if rules >= Rules::V2 { accounts.work.levels_checked as usize } else { usize::MAX };
         let filters = &self.market.filters;
         if self.market.status != MarketStatus::Trading {
             return Err(Refusal::MarketClosed(self.market.status));
@@ -164,10 +174,10 @@ impl Matcher {
             OrderType::Market => match order.size {
                 Size::Base(quantity) => {
                     admission::check_market_notional(&self.market, self.last_price, quantity, rules)?;
-                    self.check_budget(order, budget)
+                    self.check_budget(order, budget, levels_max)
                 }
-                Size::Quote(amount) if rules >= Rules::V2 => self.check_quote_amount(order.side, amount, budget),
-                Size::Quote(_) => self.check_budget(order, budget),
+                Size::Quote(amount) if rules >= Rules::V2 => self.check_quote_amount(order, amount, budget, levels_max),
+                Size::Quote(_) => self.check_budget(order, budget, levels_max),
             },
             OrderType::StopLoss | OrderType::StopLossLimit | OrderType::TakeProfit | OrderType::TakeProfitLimit => {
                 let on_rise = order.order_type.triggers_on_rise(order.side);
@@ -181,12 +191,12 @@ impl Matcher {
         }
     }
 
-    /// Whether a market order can pay for what it would find in the book now. Its budget is what its account has, which may
-    /// be less than that.
-    fn check_budget(&self, order: &NewOrder, budget: Amount) -> Result<(), Refusal> {
+    /// Whether a market order can pay for what it would find in the book now, at so many price levels. Its budget is what its account
+    /// has, which may be less than that.
+    fn check_budget(&self, order: &NewOrder, budget: Amount, levels_max: usize) -> Result<(), Refusal> {
         let mut needed = Amount::ZERO;
         let mut left = order.size;
-        for (price, available) in self.open.depth(order.side.opposite()) {
+        for (price, available) in self.open.depth(order.side.opposite()).take(levels_max) {
             let quantity = match left {
                 Size::Base(quantity) => quantity.min(available),
                 Size::Quote(amount) => self.market.affordable(price, amount).min(available),
@@ -210,16 +220,37 @@ impl Matcher {
     }
 
     /// Whether a market order for a quote amount can have what it would find in the book now: at most the largest market order, at least
-    /// the smallest order, and no more than it can pay for.
-    fn check_quote_amount(&self, side: Side, amount: Amount, budget: Amount) -> Result<(), Refusal> {
+    /// the smallest order, and no more than it can pay for. Orders of its own account that would make way for it are not there for it. Of
+    /// the book it looks at so many price levels, and at more only until they have the smallest order.
+    fn check_quote_amount(
+        &self,
+        order: &NewOrder,
+        amount: Amount,
+        budget: Amount,
+        levels_max: usize,
+    ) -> Result<(), Refusal> {
         if budget.is_zero() {
             return Err(Refusal::InsufficientBalance);
+        }
+        let (side, least) = (order.side, self.market.filters.quantity_min);
+        let mut own = BTreeMap::new();
+        if order.self_trade_prevention == SelfTradePrevention::ExpireMaker {
+            for (price, quantity) in self.open.own(order.account, side.opposite()) {
+                let sum: &mut Quantity = own.entry(price).or_default();
+                *sum = sum.plus(quantity);
+            }
         }
         let most = self.market.market_lots_max();
         let (mut lots, mut needed, mut left) = (Quantity::ZERO, Amount::ZERO, amount);
         let mut everything = true;
-        for (price, available) in self.open.depth(side.opposite()) {
-            let quantity = self.market.affordable(price, left).min(available).min(most.minus(lots));
+        for (at, (price, available)) in self.open.depth(side.opposite()).enumerate() {
+            if at >= levels_max && lots >= least {
+                break;
+            }
+            let own = own.get(&price).copied().unwrap_or_default();
+            let available = available.minus(own);
+            let wanted = self.market.affordable(price, left).min(most.minus(lots));
+            let quantity = wanted.min(available);
             let quote = self.market.quote_amount(price, quantity);
             lots = lots.plus(quantity);
             left = left.minus(quote);
@@ -230,13 +261,15 @@ impl Matcher {
             if needed > budget {
                 return Err(Refusal::InsufficientBalance);
             }
-            if quantity < available {
+            // An own order that is left at this price when nothing more is wanted at it ends the order, though at a worse price the rest of
+            // its amount might be another lot.
+            if quantity < available || wanted.is_zero() || (quantity == wanted && !own.is_zero()) {
                 everything = false;
                 break;
             }
         }
         match (everything, lots) {
-            (_, lots) if lots >= self.market.filters.quantity_min => Ok(()),
+            (_, lots) if lots >= least => Ok(()),
             (true, Quantity::ZERO) => Err(Refusal::EmptyBook),
             (true, _) => Err(Refusal::ThinBook),
             (false, _) => Err(Refusal::Filter(Filter::LotSize)),

@@ -31,20 +31,21 @@ pub(crate) struct Canceling {
 pub(crate) struct PendingState {
     /// The lowest and the highest price that trades have reached while orders that wait for one of these are yet to be triggered.
     reached: Option<(Price, Price)>,
-    /// In the order in which they are gone on with.
+    /// In the order in which they are gone on with next.
     cancels: Vec<Canceling>,
 }
+
+/// The orders that a cancel of all is yet to cancel, the oldest last, and some that have ended otherwise; none before they were looked for.
+/// It follows from the rest of the state, so it is not written down.
+type Due = Option<Vec<OrderId>>;
 
 /// What is left of a market's work.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
     /// The prices that trades have reached. There is an order that waits for one of them, or it is `None`.
     reached: Option<Traded>,
-    /// At most one of each account.
-    cancels: VecDeque<Canceling>,
-    /// The orders that the first of `cancels` is yet to cancel, the oldest last, and some that have ended otherwise; none before
-    /// they were looked for. It follows from the rest, so it is not written down.
-    orders: Option<Vec<OrderId>>,
+    /// At most one of each account; the first has its turn next.
+    cancels: VecDeque<(Canceling, Due)>,
     /// Whether the market stands in the partition's list of those that have work.
     pub(super) is_listed: bool,
 }
@@ -166,24 +167,26 @@ impl Matcher {
         events: &mut Events,
     ) {
         let &CancelAll { account, symbol, cancel_id } = request;
-        if self.pending.cancels.iter().any(|other| other.account == account) {
+        if self.pending.cancels.iter().any(|(other, _)| other.account == account) {
             return events.refuse(origin, Refusal::CancelingAll);
         }
         let Origin { source, number } = origin;
         events.push(Event::CancelAllBegun { symbol, account, cancel_id, source, number });
-        self.pending.cancels.push_back(Canceling { account, cancel_id, origin, before: self.next_order, count: 0 });
+        let canceling = Canceling { account, cancel_id, origin, before: self.next_order, count: 0 };
+        self.pending.cancels.push_back((canceling, None));
         if self.pending.cancels.len() == 1 {
             self.go_on_canceling(accounts.work.cancels, accounts, events);
         }
     }
 
-    /// Cancels the next orders, at most so many, and answers those whose cancel is at its end.
+    /// Cancels the next orders, at most so many, and answers those whose cancel is at its end. One that is not goes behind the others.
     fn go_on_canceling(&mut self, orders_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {
         let mut left = orders_max;
         while left > 0
-            && let Some(&Canceling { account, cancel_id, before, .. }) = self.pending.cancels.front()
+            && let Some((mut canceling, due)) = self.pending.cancels.pop_front()
         {
-            let mut orders = self.pending.orders.take().unwrap_or_else(|| self.orders_before(account, before));
+            let Canceling { account, cancel_id, origin, before, .. } = canceling;
+            let mut orders = due.unwrap_or_else(|| self.orders_before(account, before));
             let mut count = 0;
             while let Some(&order) = orders.last() {
                 // Those that have ended meanwhile cost nothing but the look.
@@ -197,15 +200,12 @@ impl Matcher {
                 orders.pop();
             }
             left -= count;
-            let Some(first) = self.pending.cancels.front_mut() else { break };
-            first.count += count;
+            canceling.count += count;
             if !orders.is_empty() {
-                self.pending.orders = Some(orders);
+                self.pending.cancels.push_back((canceling, Some(orders)));
                 break;
             }
-            let &mut Canceling { origin, count, .. } = first;
-            self.pending.cancels.pop_front();
-            match count {
+            match canceling.count {
                 0 => events.refuse(origin, Refusal::UnknownOrder),
                 count => events.answer(origin, || Answer::CanceledAll { symbol: self.market.id, count }),
             }
@@ -226,7 +226,7 @@ impl Matcher {
     pub(super) fn pending_state(&self) -> PendingState {
         PendingState {
             reached: self.pending.reached.map(|range| (range.low, range.high)),
-            cancels: self.pending.cancels.iter().copied().collect(),
+            cancels: self.pending.cancels.iter().map(|&(canceling, _)| canceling).collect(),
         }
     }
 
@@ -241,7 +241,7 @@ impl Matcher {
             return Err(Inconsistent);
         }
         self.pending.reached = reached;
-        self.pending.cancels = state.cancels.into();
+        self.pending.cancels = state.cancels.into_iter().map(|canceling| (canceling, None)).collect();
         Ok(())
     }
 }

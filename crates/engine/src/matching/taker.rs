@@ -56,7 +56,7 @@ impl Matcher {
     ) -> Option<Traded> {
         let mut traded = None;
         let fill_or_kill = taker.order.time_in_force == TimeInForce::Fok;
-        let stop = if fill_or_kill && !self.can_fill(&taker, accounts.rules) {
+        let stop = if fill_or_kill && !self.may_fill(&taker, accounts) {
             Stop::NoneLeft
         } else {
             self.take(&mut taker, &mut traded, accounts, events)
@@ -286,23 +286,36 @@ impl Matcher {
         left
     }
 
-    /// Whether an order would be filled whole. It walks the price levels up to its limit, not the orders there; where it must not meet those
-    /// of its own account, it walks these, and of the level with the first of them the orders before it, at most [`AHEAD_MAX`]: an
-    /// order that would have to pass more of them is not filled.
-    fn can_fill(&self, taker: &Taker, rules: Rules) -> bool {
-        if rules < Rules::V2 {
+    /// Whether a fill-or-kill order would be filled whole. What it walks to find that out counts as steps of the command.
+    fn may_fill(&mut self, taker: &Taker, accounts: &Accounts<'_>) -> bool {
+        if accounts.rules < Rules::V2 {
             return self.can_fill_by_orders(taker);
         }
+        let mut looks = 0;
+        let can_fill = self.can_fill(taker, &mut looks);
+        self.steps = self.steps.saturating_add(looks / accounts.work.looks_per_step);
+        can_fill
+    }
+
+    /// Whether an order would be filled whole. It walks the price levels up to its limit, not the orders there; where it must not meet those
+    /// of its own account, it walks these, and of the level with the first of them the orders before it, at most [`AHEAD_MAX`]: an
+    /// order that would have to pass more of them is not filled. `looks` counts the levels and orders that it walked: of its own account
+    /// all that are open in this market.
+    fn can_fill(&self, taker: &Taker, looks: &mut u32) -> bool {
         let wanted = base(taker.left);
         let (side, account) = (taker.order.side.opposite(), taker.order.account);
         let within = |price| taker.limit.is_none_or(|limit| crosses(taker.order.side, limit, price));
         let own = || self.open.own(account, side).filter(|&(price, _)| within(price));
-        match taker.order.self_trade_prevention {
-            SelfTradePrevention::None => self.rests(side, within, wanted),
+        let mode = taker.order.self_trade_prevention;
+        if mode != SelfTradePrevention::None {
+            *looks = u32::try_from(self.open.count_of(account)).expect("a book holds fewer than 2^32 orders");
+        }
+        match mode {
+            SelfTradePrevention::None => self.rests(side, within, wanted, looks),
             // Its own orders make way.
             SelfTradePrevention::ExpireMaker => {
                 let own = own().fold(Quantity::ZERO, |sum, (_, quantity)| sum.plus(quantity));
-                self.rests(side, within, wanted.plus(own))
+                self.rests(side, within, wanted.plus(own), looks)
             }
             SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth => {
                 let prices = own().map(|(price, _)| price);
@@ -310,9 +323,10 @@ impl Matcher {
                     Side::Sell => prices.min(),
                     Side::Buy => prices.max(),
                 };
-                let Some(first) = first else { return self.rests(side, within, wanted) };
+                let Some(first) = first else { return self.rests(side, within, wanted, looks) };
                 let mut left = wanted;
                 for (_, quantity) in self.open.depth(side).take_while(|&(price, _)| price != first) {
+                    *looks += 1;
                     left = left.minus(quantity.min(left));
                     if left.is_zero() {
                         return true;
@@ -323,6 +337,7 @@ impl Matcher {
                 }
                 let ahead = self.open.owners_at(side, first).take(AHEAD_MAX).take_while(|&(_, owner)| owner != account);
                 for (quantity, _) in ahead {
+                    *looks += 1;
                     left = left.minus(quantity.min(left));
                     if left.is_zero() {
                         return true;
@@ -333,10 +348,11 @@ impl Matcher {
         }
     }
 
-    /// Whether so much rests on a side at prices that are within a limit.
-    fn rests(&self, side: Side, within: impl Fn(Price) -> bool, wanted: Quantity) -> bool {
+    /// Whether so much rests on a side at prices that are within a limit; `looks` counts the levels walked.
+    fn rests(&self, side: Side, within: impl Fn(Price) -> bool, wanted: Quantity, looks: &mut u32) -> bool {
         let mut left = wanted;
         for (_, quantity) in self.open.depth(side).take_while(|&(price, _)| within(price)) {
+            *looks += 1;
             left = left.minus(quantity.min(left));
             if left.is_zero() {
                 return true;

@@ -2,8 +2,8 @@
 
 use crossbook_engine::command::Body;
 use crossbook_engine::event::CloseReason::{Expired, Filled};
-use crossbook_engine::{Answer, Refusal, Rules};
-use crossbook_types::{Amount, Filter, Filters, OrderType, Price, Quantity, Side};
+use crossbook_engine::{Answer, Refusal, Rules, Work};
+use crossbook_types::{Amount, Filter, Filters, OrderType, Price, Quantity, SelfTradePrevention, Side};
 
 use crate::kit::*;
 
@@ -170,4 +170,77 @@ fn what_has_no_price_to_value_it_is_not_worth_the_smallest_order() {
         let (_, events) = venue.place(market(taker, Side::Buy, lots(1)));
         assert_eq!(trades(&events), [(100, 1)]);
     }
+}
+
+/// A refused order costs no walk of a whole book: whoever can pay for the first price levels is let in, and what it cannot pay for expires.
+#[test]
+fn whether_a_market_order_can_pay_is_checked_at_the_first_price_levels() {
+    let looks = Work { levels_checked: 3, ..Work::RULES };
+    for by_worth in [false, true] {
+        // Sells by worth may be short of lots, buys by quantity of the quote asset.
+        let side = if by_worth { Side::Sell } else { Side::Buy };
+        let mut venue = venue(open_filters()).with_work(looks);
+        let maker = venue.rich();
+        for level in 0..6 {
+            let price = if by_worth { 100 - level } else { 100 + level };
+            venue.rest(limit(maker, side.opposite(), price, 1));
+        }
+        let size = if by_worth { worth(585) } else { lots(6) };
+        let poor = if by_worth { venue.trader(2, 0) } else { venue.trader(0, 302) };
+        assert_eq!(venue.refused(market(poor, side, size)), Refusal::InsufficientBalance);
+        let taker = if by_worth { venue.trader(4, 0) } else { venue.trader(0, 407) };
+        venue.rules = Rules::V1;
+        let events = venue.apply(Body::Place(market(taker, side, size).named("first-rules")));
+        assert_eq!(*answer(&events), Answer::Refused(Refusal::InsufficientBalance));
+        venue.rules = Rules::V2;
+        let (id, events) = venue.place(market(taker, side, size));
+        assert_eq!(trades(&events).len(), 4, "all that it could pay for");
+        assert_eq!(*closed(&events).last().unwrap(), (id, Expired));
+        assert_eq!((venue.held(taker, USDT), venue.held(taker, BTC)), (0, 0));
+    }
+    assert_eq!(Work::RULES.levels_checked, 1_024);
+}
+
+/// The smallest order is looked for beyond these levels.
+#[test]
+fn a_quote_amount_finds_the_smallest_order_at_however_many_prices() {
+    let mut venue = venue(Filters { quantity_min: Quantity(1), ..bounded() });
+    venue = venue.with_work(Work { levels_checked: 2, ..Work::RULES });
+    let (maker, taker) = (venue.rich(), venue.rich());
+    for level in 0..4 {
+        venue.rest(sell(maker, 100 + level, 1));
+    }
+    venue.change(Some(Filters { quantity_min: Quantity(4), ..bounded() }), None, None);
+    assert_eq!(venue.refused(market(taker, Side::Buy, worth(405))), LOT_SIZE);
+    let (_, events) = venue.place(market(taker, Side::Buy, worth(406)));
+    assert_eq!(trades(&events).len(), 4);
+}
+
+/// Orders that would make way for an order are not there for it.
+#[test]
+fn a_quote_amount_does_not_count_orders_of_its_own_that_make_way() {
+    let mode = SelfTradePrevention::ExpireMaker;
+    for side in [Side::Buy, Side::Sell] {
+        let mut venue = venue(bounded());
+        let (maker, taker) = (venue.rich(), venue.rich());
+        let order = |amount| market(taker, side, worth(amount)).preventing(mode);
+        venue.rest(limit(taker, side.opposite(), 100, 20));
+        assert_eq!(venue.refused(order(1_000)), Refusal::EmptyBook);
+        venue.rest(limit(maker, side.opposite(), 100, 4));
+        venue.place(limit(maker, side, 100, 3).within(crossbook_types::TimeInForce::Ioc));
+        assert_eq!(venue.depth(side.opposite()), [(100, 21)]);
+        assert_eq!(venue.refused(order(299)), LOT_SIZE);
+        let (id, events) = venue.place(order(300));
+        assert_eq!(trades(&events), [(100, 3)]);
+        assert_eq!(*closed(&events).last().unwrap(), (id, Filled));
+    }
+    // What others left there is less than the smallest order.
+    let mut venue = venue(Filters { quantity_min: Quantity(1), ..bounded() });
+    let (maker, taker) = (venue.rich(), venue.rich());
+    venue.rest(sell(taker, 100, 5));
+    venue.rest(sell(maker, 100, 2));
+    venue.change(Some(bounded()), None, None);
+    let order = market(taker, Side::Buy, worth(1_000)).preventing(mode);
+    assert_eq!(venue.refused(order), Refusal::ThinBook);
+    assert_eq!(venue.depth(Side::Sell), [(100, 7)]);
 }

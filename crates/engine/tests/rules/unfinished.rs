@@ -1,13 +1,15 @@
 //! What is more than one command does: it is remembered, and goes on, whatever comes between.
 
-use crossbook_engine::command::{Body, CancelAll, Target};
+use crossbook_engine::command::{Body, CancelAll, NewOrder, Target};
 use crossbook_engine::event::CloseReason::Canceled;
 use crossbook_engine::{Answer, Command, Event, Events, Refusal, Rules, Work};
-use crossbook_types::{AccountId, MarketStatus, OrderId, OrderType, RequestNumber, Side, SourceId, Timestamp};
+use crossbook_types::{
+    AccountId, MarketStatus, OrderId, OrderType, Price, RequestNumber, Side, SourceId, TimeInForce, Timestamp,
+};
 
 use crate::kit::*;
 
-const WORK: Work = Work { triggers: 3, cancels: 2, continued: 4 };
+const WORK: Work = Work { triggers: 3, cancels: 2, continued: 4, levels_checked: 3, looks_per_step: 4 };
 
 fn market_is(venue: &mut Venue, status: MarketStatus) {
     venue.change(None, None, Some(status));
@@ -129,11 +131,12 @@ fn a_cancel_of_all_is_answered_when_none_of_them_is_left() {
     assert_eq!(answers(&events), []);
     let events = venue.go_on().unwrap();
     let ended = closed(&events);
+    // They take turns.
     let mine = (orders[6], Canceled { cancel_id: name("all") });
     let theirs = others.iter().map(|&id| (id, Canceled { cancel_id: name("theirs") }));
-    assert_eq!(ended, [mine].into_iter().chain(theirs).collect::<Vec<_>>());
+    assert_eq!(ended, theirs.chain([mine]).collect::<Vec<_>>());
     let done = |count| Answer::CanceledAll { symbol: BTCUSDT, count };
-    assert_eq!(answers(&events), [(RequestNumber(5_000), done(7)), (RequestNumber(5_002), done(3))]);
+    assert_eq!(answers(&events), [(RequestNumber(5_002), done(3)), (RequestNumber(5_000), done(7))]);
     assert_eq!(venue.go_on(), None);
     assert!(venue.mirror.order(BTCUSDT, new).is_some(), "it came later");
     assert_eq!(venue.mirror.open_orders().len(), 1);
@@ -158,10 +161,61 @@ fn a_cancel_of_all_that_finds_none_left_says_so() {
         told.extend(answers(&events));
     }
     let due = [
-        (RequestNumber(5_000), Answer::CanceledAll { symbol: BTCUSDT, count: 9 }),
         (RequestNumber(5_001), Answer::Refused(Refusal::UnknownOrder)),
+        (RequestNumber(5_000), Answer::CanceledAll { symbol: BTCUSDT, count: 9 }),
     ];
     assert_eq!(told, due);
+}
+
+/// A small cancel of all orders does not wait until a large one in the same market is at its end.
+#[test]
+fn cancels_of_all_take_turns() {
+    let mut venue = Venue::new().with_work(WORK);
+    let (large, small) = (venue.rich(), venue.rich());
+    for _ in 0..40 {
+        venue.rest(buy(large, 50, 1));
+    }
+    for _ in 0..6 {
+        venue.rest(buy(small, 50, 1));
+    }
+    let all = |account| Body::CancelAll(CancelAll { account, symbol: BTCUSDT, cancel_id: name("all") });
+    venue.apply_as(GATEWAY, RequestNumber(5_000), all(large));
+    venue.apply_as(GATEWAY, RequestNumber(5_001), all(small));
+    let mut parts = Vec::new();
+    while let Some(events) = venue.go_on() {
+        parts.push((closed(&events).len(), answers(&events).iter().map(|(number, _)| number.0).collect::<Vec<_>>()));
+        venue.restart_with(WORK);
+    }
+    // Four of the large one, four of the small one, four of the large one, two of the small one and two more of the large one.
+    assert_eq!(parts[..4], [(4, vec![]), (4, vec![]), (4, vec![]), (4, vec![5_001])]);
+    assert_eq!(*parts.last().unwrap(), (4, vec![5_000]));
+    assert_eq!(parts.iter().map(|(count, _)| count).sum::<usize>(), 44);
+}
+
+/// Triggered fill-or-kill orders that walk many price levels are spread over more commands.
+#[test]
+fn what_a_fill_or_kill_check_walks_counts() {
+    for (levels, in_a_part) in [(3, 4), (16, 1)] {
+        let mut venue = Venue::new().with_work(WORK);
+        let (owner, maker, seller) = (venue.rich(), venue.rich(), venue.rich());
+        venue.trade_at(100);
+        let order = NewOrder { price: Some(Price(1)), ..stop(owner, Side::Sell, OrderType::StopLossLimit, 95, 50) };
+        let stops: Vec<_> = (0..9).map(|_| venue.rest(order.within(TimeInForce::Fok))).collect();
+        venue.rest(buy(maker, 95, 1));
+        for level in 0..levels {
+            venue.rest(buy(maker, 90 - level, 1));
+        }
+        let (_, events) = venue.place(sell(seller, 95, 1));
+        let mut seen = triggered(&events);
+        assert!(seen.len() <= in_a_part);
+        while let Some(events) = venue.go_on() {
+            let part = triggered(&events);
+            assert!(trades(&events).is_empty(), "none is filled");
+            assert!(part.len() == in_a_part || seen.len() + part.len() == stops.len(), "{levels}: {part:?}");
+            seen.extend(part);
+        }
+        assert_eq!(seen, stops);
+    }
 }
 
 #[test]

@@ -119,37 +119,49 @@ impl Model {
             {
                 return Err(Refusal::Filter(Filter::Notional));
             }
-            let (cost, lots) = self.sweep(order);
+            let (cost, lots, everything) = self.sweep(order);
             if budget == 0 || cost > budget {
                 return Err(Refusal::InsufficientBalance);
             }
             if matches!(order.size, Size::Quote(_)) && lots < f.quantity_min.0 {
-                let there: u64 = book.prices(facing).into_iter().map(|price| book.resting(facing, price)).sum();
-                return Err(match there {
-                    0 => Refusal::EmptyBook,
-                    there if there < f.quantity_min.0 && there == lots => Refusal::ThinBook,
-                    _ => Refusal::Filter(Filter::LotSize),
+                return Err(match (everything, lots) {
+                    (true, 0) => Refusal::EmptyBook,
+                    (true, _) => Refusal::ThinBook,
+                    (false, _) => Refusal::Filter(Filter::LotSize),
                 });
             }
         }
         Ok(())
     }
 
-    /// What a market order would pay for all that it could take now, and how much that is.
-    fn sweep(&self, order: &NewOrder) -> (i128, u64) {
+    /// What a market order would pay for all that it could take now, how much that is, and whether that is all there is for it. Of a book
+    /// of many prices it sees the first ones.
+    fn sweep(&self, order: &NewOrder) -> (i128, u64, bool) {
+        let seen = self.bounds.levels_checked as usize;
+        let by_worth = matches!(order.size, Size::Quote(_));
         let book = &self.books[order.symbol.0 as usize];
         let Order { mut left, most, .. } = self.sketch(order);
         let (mut cost, mut taken) = (0, 0);
-        for price in book.prices(other(order.side)) {
+        for (at, price) in book.prices(other(order.side)).into_iter().enumerate() {
+            if at >= seen && (!by_worth || taken >= book.market.filters.quantity_min.0) {
+                break;
+            }
             let wanted = match left {
                 Left::Lots(lots) => lots,
                 Left::Worth(worth) => (worth / book.quote(price, 1)) as u64,
             };
+            let wanted = wanted.min(most - taken);
             if wanted == 0 {
-                break;
+                return (cost, taken, false);
             }
-            let there = book.resting(other(order.side), price);
-            let lots = wanted.min(most - taken).min(there);
+            let mut there = book.resting(other(order.side), price);
+            let mut makes_way = 0;
+            if by_worth && order.self_trade_prevention == SelfTradePrevention::ExpireMaker {
+                let queue = book.queue(other(order.side), price);
+                makes_way = queue.iter().filter(|maker| maker.account == order.account).map(Order::lots).sum();
+                there -= makes_way;
+            }
+            let lots = wanted.min(there);
             taken += lots;
             cost += if order.side == Side::Buy { book.quote(price, lots) } else { book.base(lots) };
             left = match left {
@@ -157,11 +169,11 @@ impl Model {
                 Left::Worth(worth) => Left::Worth(worth - book.quote(price, lots)),
             };
             // It does not go on to a worse price at which the rest of its amount would be another lot.
-            if lots < there {
-                break;
+            if lots < there || (lots == wanted && makes_way > 0) {
+                return (cost, taken, false);
             }
         }
-        (cost, taken)
+        (cost, taken, true)
     }
 
     fn sketch(&self, order: &NewOrder) -> Order {
@@ -269,6 +281,9 @@ impl Model {
         let mut traded = false;
         // Ended for another reason than that nothing was left at its price.
         let mut ended: Option<CloseReason> = None;
+        if order.tif == TimeInForce::Fok {
+            self.steps += self.looks(symbol, &order) / self.bounds.looks_per_step;
+        }
         let kill = order.tif == TimeInForce::Fok && !self.could_fill(symbol, &order);
         let levels = if kill { Vec::new() } else { self.books[at].prices(other(order.side)) };
         'levels: for price in levels {
@@ -386,6 +401,49 @@ impl Model {
             taker_prevented: Quantity(if taker_ends { wanted } else { 0 }),
             maker_prevented: Quantity(if maker_ends { maker.lots() } else { 0 }),
         }));
+    }
+
+    /// How many price levels and orders are looked at to see whether an order would be filled whole: if it must not meet its own account's
+    /// orders, all of these, then the price levels within its limit until there is enough, and of a level that has an order which would
+    /// end it, if enough is there, the orders before that.
+    fn looks(&self, symbol: SymbolId, order: &Order) -> u32 {
+        let book = &self.books[symbol.0 as usize];
+        let own = |open: &&Order| open.account == order.account;
+        let mut looks = match order.mode {
+            SelfTradePrevention::None => 0,
+            _ => book.orders.iter().filter(own).count() as u32,
+        };
+        let mut left = order.lots();
+        for price in book.prices(other(order.side)).into_iter().filter(|&price| order.reaches(price)) {
+            let queue = book.queue(other(order.side), price);
+            let there: u64 = queue.iter().map(Order::lots).sum();
+            let before = match (order.mode, queue.iter().position(|maker| maker.account == order.account)) {
+                (SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth, Some(before)) => before,
+                (mode, _) => {
+                    looks += 1;
+                    let makes_way = match mode {
+                        SelfTradePrevention::ExpireMaker => queue.iter().filter(own).map(Order::lots).sum(),
+                        _ => 0,
+                    };
+                    left = left.saturating_sub(there - makes_way);
+                    if left == 0 {
+                        break;
+                    }
+                    continue;
+                }
+            };
+            if there >= left {
+                for maker in &queue[..before] {
+                    looks += 1;
+                    left = left.saturating_sub(maker.lots());
+                    if left == 0 {
+                        break;
+                    }
+                }
+            }
+            break;
+        }
+        looks
     }
 
     fn could_fill(&self, symbol: SymbolId, order: &Order) -> bool {

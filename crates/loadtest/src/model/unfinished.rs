@@ -86,6 +86,10 @@ impl Model {
                     count => Answer::CanceledAll { symbol, count },
                 };
                 self.events.push(Event::Answered { source, number, answer });
+            } else {
+                // The others have their turns first.
+                let unfinished = self.books[at].canceling.remove(0);
+                self.books[at].canceling.push(unfinished);
             }
         }
         self.forget_reached(symbol);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What one command does in the worlds that are recorded; the same as `crossbook_simulator::WORK`, which this does not depend on.
-const WORK: Work = Work { triggers: 2, cancels: 2, continued: 3 };
+const WORK: Work = Work { triggers: 2, cancels: 2, continued: 3, ..Work::RULES };
 
 /// The kind of a command, by its name.
 fn kind(body: &Body) -> String {
