@@ -277,8 +277,9 @@ pub struct Notes {
     reports: u64,
 }
 
-/// Bits of a report's number that count the reports of one command.
-const REPORT_BITS: u32 = 16;
+/// Bits of a report's number that count the reports of one command. A book holds at most 2^21 orders and each trade with one of them has two
+/// reports, so no command has more. Numbers stay below 2^53, where clients that read them as floats lose none, for 2^31 commands.
+const REPORT_BITS: u32 = 22;
 
 impl Notes {
     /// A step of an order. `command` is a number of the command that no other has.

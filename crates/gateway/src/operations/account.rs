@@ -62,11 +62,10 @@ pub(super) fn order<'a>(request: &'a Request<'a>) -> Recalled<'a> {
 pub(super) fn open_orders(request: &Request<'_>) -> Result<String, ApiError> {
     let account = request.account()?;
     if request.parameters.has("symbol") {
-        return request.read_market(|data, _| {
-            json::array(data.open_orders(account), |order, out| {
-                render::order(data.market(), request.caller.unit, order, out)
-            })
-        });
+        // There may be very many: they are copied while nobody else can read, and written afterwards.
+        let (market, orders) = request
+            .read_market(|data, _| (*data.market(), data.open_orders(account).cloned().collect::<Vec<Order>>()))?;
+        return Ok(json::array(orders.iter(), |order, out| render::order(&market, request.caller.unit, order, out)));
     }
     let orders = request.app.board.open_orders(account);
     let registry = request.app.board.registry();

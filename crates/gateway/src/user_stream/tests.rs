@@ -204,6 +204,26 @@ fn a_refused_order_says_why_and_has_no_number() {
 }
 
 #[test]
+fn no_two_reports_of_a_large_command_have_the_same_number() {
+    let mut notes = Notes::default();
+    let time = Timestamp::from_millis(200);
+    let mut events = Vec::new();
+    for command in [3, 4] {
+        for _ in 0..70_000 {
+            notes.report(command, time, order(), Step::New);
+        }
+        notes.finish(time, &mut events);
+    }
+    let number = |event: &UserEvent| match event {
+        UserEvent::Execution(report) => report.execution,
+        other => panic!("{other:?}"),
+    };
+    let numbers: Vec<u64> = events.iter().map(|(_, event)| number(event)).collect();
+    assert_eq!(numbers.len(), 140_000);
+    assert!(numbers.is_sorted_by(|a, b| a < b), "each is new");
+}
+
+#[test]
 fn balances_of_a_command_come_once_and_after_its_orders() {
     let mut notes = Notes::default();
     let time = Timestamp::from_millis(200);
@@ -219,7 +239,7 @@ fn balances_of_a_command_come_once_and_after_its_orders() {
         UserEvent::Execution(report) => Some(report.execution),
         _ => None,
     });
-    assert!(numbers.eq([3 << 16, (3 << 16) + 1]));
+    assert!(numbers.eq([3 << 22, (3 << 22) + 1]));
     let text = write(&events[2].1, TimeUnit::Milliseconds, &OneMarket(btcusdt())).unwrap();
     assert_eq!(
         text,
