@@ -76,9 +76,16 @@ impl Proof {
         let named = snapshots.list()?;
         let mut proof = Self { durable: named.first().copied().unwrap_or_default(), ..Self::default() };
         for sequence in named {
-            let Some(bytes) = snapshots.load(sequence)? else {
-                tracing::warn!(%sequence, "snapshot is damaged; looking at the one before");
-                continue;
+            let bytes = match snapshots.load(sequence) {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => {
+                    tracing::warn!(%sequence, "snapshot is damaged; looking at the one before");
+                    continue;
+                }
+                Err(error) => {
+                    tracing::warn!(%sequence, %error, "snapshot cannot be read; looking at the one before");
+                    continue;
+                }
             };
             let image: Result<Image<F::Saved>, _> = snapshot::decode(&bytes);
             match image {

@@ -11,7 +11,10 @@
 //!
 //! Only what the manifest names is the backup, and it is replaced as a whole, after everything that it names was written and read back. So a run that is cut short
 //! leaves the backup before it as it was. A segment that had been finished is copied once, by whichever run meets it first; the last one is copied anew each time,
-//! since it goes on. What a new manifest does not name any more is removed after it was written.
+//! since it goes on. What a new manifest does not name any more stays until the run after it, for whoever is reading it, and is removed then.
+//!
+//! One run at a time: a folder is locked while one is at work in it, and everywhere a run that finds another manifest than the one that it began with gives up.
+//! A backup never gets shorter, nor goes another way: the log must have the last record of the backup before, with the time that it had.
 //!
 //! The log is read as a reader beside its writer does ([`Until::End`](crossbook_log::Until::End)): each record is verified, and the copy ends with
 //! the last whole one. What was acknowledged before the run began is in it. A record that is written, but not yet synced, may be too: it is the beginning of what
@@ -146,6 +149,14 @@ pub enum Error {
         /// The last record of the backup that is to be there for good.
         last: Sequence,
     },
+    /// Another run is at work in the same place.
+    #[error("another `crossbook backup` is at work in {0}; let it end, or give another place")]
+    Busy(String),
+    /// Another run has replaced the backup meanwhile.
+    #[error(
+        "another `crossbook backup` has replaced the backup in {0} while this one ran; that one stands, and this one has changed nothing. Run one at a time"
+    )]
+    Overtaken(String),
     /// The log has lost its beginning, and nothing stands for it.
     #[error(
         "the log begins at record {first}, and no good snapshot leads there, so a backup of it would not open; see what is wrong with the snapshots"

@@ -256,9 +256,16 @@ pub(crate) fn restore<F: Follower>(
         {
             return Err(Error::LogBehind { end, snapshot: sequence });
         }
-        let Some(bytes) = snapshots.load(sequence)? else {
-            tracing::warn!(%sequence, "snapshot is damaged or of another version; falling back to the one before");
-            continue;
+        let bytes = match snapshots.load(sequence) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => {
+                tracing::warn!(%sequence, "snapshot is damaged or of another version; falling back to the one before");
+                continue;
+            }
+            Err(error) => {
+                tracing::warn!(%sequence, %error, "snapshot cannot be read; falling back to the one before");
+                continue;
+            }
         };
         let inconsistent = |reason: String| Error::Inconsistent { sequence, reason };
         let image: Image<F::Saved> = snapshot::decode(&bytes).map_err(|error| inconsistent(error.to_string()))?;
@@ -356,6 +363,18 @@ pub fn save<S: Serialize>(snapshots: &mut impl Snapshots, partition: State, foll
 
 /// Whether there is something to be kept at that position, and no good snapshot of it yet.
 pub(crate) fn is_due(snapshots: &impl Snapshots, sequence: Sequence) -> Result<bool, Error> {
-    let there = snapshots.list()?.first() == Some(&sequence) && snapshots.load(sequence)?.is_some();
-    Ok(sequence != Sequence(0) && !there)
+    if sequence == Sequence(0) {
+        return Ok(false);
+    }
+    if snapshots.list()?.first() != Some(&sequence) {
+        return Ok(true);
+    }
+    match snapshots.load(sequence) {
+        Ok(loaded) => Ok(loaded.is_none()),
+        Err(error) => {
+            // What cannot be read may not be replaceable, either; the next one has another name.
+            tracing::warn!(%sequence, %error, "snapshot cannot be read; it is left as it is");
+            Ok(false)
+        }
+    }
 }

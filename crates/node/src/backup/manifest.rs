@@ -22,10 +22,16 @@ pub struct Manifest {
     pub log: String,
     /// The last record in it. What was acknowledged before the run began is at or before it.
     pub last: Sequence,
+    /// The time of that, in microseconds since the Unix epoch; manifests of older programs do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_time: Option<u64>,
     /// The segments of the log, each of which goes on where the one before ends.
     pub segments: Vec<Segment>,
     /// The newest snapshot, at that record.
     pub snapshot: Option<(Sequence, Stored)>,
+    /// Objects of the backup before that are not in this one. The next run removes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub superseded: Vec<String>,
 }
 
 /// A segment of the log.
@@ -65,7 +71,17 @@ impl Manifest {
     /// The manifest of a first backup, which has nothing in it yet.
     pub(super) fn new(log: String, begun_at: u64) -> Self {
         let program = concat!("crossbook ", env!("CARGO_PKG_VERSION")).to_owned();
-        Self { format: FORMAT, program, begun_at, log, last: Sequence(0), segments: Vec::new(), snapshot: None }
+        Self {
+            format: FORMAT,
+            program,
+            begun_at,
+            log,
+            last: Sequence(0),
+            last_time: None,
+            segments: Vec::new(),
+            snapshot: None,
+            superseded: Vec::new(),
+        }
     }
 
     /// All objects that it names.

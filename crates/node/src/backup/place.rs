@@ -170,18 +170,44 @@ impl Place {
         Upload { place: self, object, parts: None, part: Vec::new(), bytes: 0, hash: Sha256::new() }
     }
 
-    /// Removes parts that do not belong to the backup `now`: those of the manifest before, what this run has left, and what was left by runs that were cut
-    /// short long ago.
-    pub(super) fn remove_stray(
-        &self,
-        run: u32,
-        before: Option<&Manifest>,
-        now: Option<&Manifest>,
-    ) -> Result<(), Error> {
-        for (object, (_, age)) in self.parts()? {
+    /// Keeps other runs out while one is at work, where the place is a folder of a file system that can do that.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when another is at work.
+    pub(super) fn lock(&self) -> Result<Option<std::fs::File>, Error> {
+        let Some(folder) = Address::new(&self.told).folder() else { return Ok(None) };
+        let failed =
+            |source: std::io::Error| Error::Place { action: "open", place: self.told.clone(), source: source.into() };
+        let file = std::fs::File::open(folder).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(std::fs::TryLockError::WouldBlock) => Err(Error::Busy(self.told.clone())),
+            Err(std::fs::TryLockError::Error(error)) => {
+                tracing::warn!(place = %self.told, %error, "the place of the backup cannot be locked against other runs");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Removes parts that belong neither to the backup `now` nor to the one before: those that the one before superseded, what this run has left, and what was
+    /// left by runs that were cut short long ago.
+    pub(super) fn remove_stray(&self, run: u32, before: Option<&Manifest>, now: &Manifest) -> Result<(), Error> {
+        self.remove(|object, age| {
             let named = |manifest: &Manifest| manifest.objects().any(|stored| stored.object == object);
-            let own = object.contains(&mark(run));
-            if now.is_some_and(named) || !(own || before.is_some_and(named) || age >= STRAY_AFTER) {
+            let superseded = |before: &Manifest| before.superseded.iter().any(|superseded| superseded == object);
+            let kept = named(now) || before.is_some_and(named);
+            !kept && (object.contains(&mark(run)) || before.is_some_and(superseded) || age >= STRAY_AFTER)
+        })
+    }
+
+    /// Removes the parts that a run has written.
+    pub(super) fn remove_own(&self, run: u32) -> Result<(), Error> {
+        self.remove(|object, _| object.contains(&mark(run)))
+    }
+
+    fn remove(&self, is_stray: impl Fn(&str, Duration) -> bool) -> Result<(), Error> {
+        for (object, (_, age)) in self.parts()? {
+            if !is_stray(&object, age) {
                 continue;
             }
             let path = self.path(&object);

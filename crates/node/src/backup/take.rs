@@ -58,14 +58,20 @@ pub fn take(
     options: &Options,
     mut progress: impl FnMut(Progress),
 ) -> Result<Taken, Error> {
+    let _lock = place.lock()?;
     let before = place.manifest()?;
     let run = Run { source, place, options, before: before.as_ref() };
-    let taken = run.take(&mut progress).inspect_err(|_| {
-        // What the manifest before names stays, and so does the manifest. The failure that is told is the first one.
-        let _ = place.remove_stray(options.run, None, before.as_ref());
+    let copied = run.take(&mut progress).and_then(|taken| match place.manifest()? == before {
+        true => Ok(taken),
+        false => Err(Error::Overtaken(place.told().to_owned())),
+    });
+    let taken = copied.inspect_err(|_| {
+        // What any manifest names stays, and so does the manifest. The failure that is told is the first one.
+        let _ = place.remove_own(options.run);
     })?;
     place.put_manifest(&taken.manifest)?;
-    place.remove_stray(options.run, before.as_ref(), Some(&taken.manifest))?;
+    place.check_parts(&taken.manifest)?;
+    place.remove_stray(options.run, before.as_ref(), &taken.manifest)?;
     Ok(taken)
 }
 
@@ -129,6 +135,8 @@ impl Run<'_> {
         if at > manifest.last {
             return Err(Error::LogBehind { end: manifest.last, snapshot: at });
         }
+        self.check_goes_on(manifest.last)?;
+        manifest.last_time = self.time_of(manifest.last)?;
         let same = |at| self.before.and_then(|before| before.snapshot.clone()).filter(|(kept, _)| *kept == at);
         let mut snapshot_copied = false;
         manifest.snapshot = match snapshot {
@@ -143,8 +151,38 @@ impl Run<'_> {
                 }
             },
         };
+        let superseded = self.before.iter().flat_map(|before| before.objects());
+        let superseded = superseded.filter(|stored| !manifest.objects().any(|kept| kept.object == stored.object));
+        let superseded: Vec<String> = superseded.map(|stored| stored.object.clone()).collect();
+        manifest.superseded = superseded;
         self.verify(&manifest)?;
         Ok(Some(Taken { manifest, segments_copied, bytes_copied, segments_dropped: dropped, snapshot_copied }))
+    }
+
+    /// Refuses a log that ends before the backup does that it is to replace, or has another record there. The bytes may differ: a command
+    /// that is passed over is marked.
+    fn check_goes_on(&self, end: Sequence) -> Result<(), Error> {
+        let Some(before) = self.before else { return Ok(()) };
+        let diverged = || Err(Error::Diverged { place: self.place.told().to_owned(), last: before.last });
+        if before.last > end {
+            return diverged();
+        }
+        match (before.last_time, self.time_of(before.last)?) {
+            (Some(had), Some(has)) if had != has => diverged(),
+            _ => Ok(()),
+        }
+    }
+
+    /// The time of a record of the log, unless it was trimmed.
+    fn time_of(&self, at: Sequence) -> Result<Option<u64>, Error> {
+        if at == Sequence(0) {
+            return Ok(None);
+        }
+        match FileReader::open(self.source.log, at).next(Until::End) {
+            Ok(record) => Ok(record.map(|record| record.time.0)),
+            Err(LogError::Trimmed { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The newest good snapshot.
@@ -159,7 +197,7 @@ impl Run<'_> {
                 // One that is being removed looks damaged; there is a newer one then, which came before it in the list.
                 Ok(None) => {}
                 Err(error) if error.is_gone() => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => tracing::warn!(%error, "a snapshot cannot be read; the one before is taken"),
             }
         }
         Ok(None)

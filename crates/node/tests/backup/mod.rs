@@ -369,6 +369,81 @@ fn what_another_log_or_another_course_of_it_is_to_be_added_to_is_refused() {
     assert_eq!(stage.restored("restored").1, Sequence(2_000));
 }
 
+/// A folder put back to an older copy, in whose only segment a record more or less makes no difference to the finished ones.
+#[test]
+fn a_shorter_log_or_one_that_went_another_way_never_replaces_the_backup() {
+    let mut stage = Stage::new();
+    let mut log = stage.open();
+    write(&mut log, 5);
+    drop(log);
+    copy(&stage.path("venue"), &stage.path("older"));
+    write(&mut stage.open(), 5);
+    let taken = stage.take();
+    assert_eq!((taken.manifest.last, taken.manifest.last_time), (Sequence(10), Some(10)));
+    let kept = stage.objects();
+    let back = |stage: &Stage| {
+        fs::remove_dir_all(stage.path("venue")).unwrap();
+        copy(&stage.path("older"), &stage.path("venue"));
+    };
+
+    back(&stage);
+    let error = stage.try_take(false).unwrap_err();
+    assert!(matches!(error, Error::Diverged { last: Sequence(10), .. }), "{error}");
+    let mut log = stage.open();
+    for _ in 0..9 {
+        let sequence = log.tail().next();
+        log.append(Record { sequence, time: Timestamp(sequence.0 + 1), payload: &payload(sequence) }).unwrap();
+        log.sync().unwrap();
+    }
+    drop(log);
+    let error = stage.try_take(false).unwrap_err();
+    assert!(matches!(error, Error::Diverged { last: Sequence(10), .. }), "{error}");
+    fs::remove_dir_all(stage.log()).unwrap();
+    fs::create_dir_all(stage.log()).unwrap();
+    let error = stage.try_take(false).unwrap_err();
+    assert!(matches!(error, Error::Diverged { last: Sequence(10), .. }), "{error}");
+    assert_eq!(stage.objects(), kept, "the backup is as it was");
+
+    back(&stage);
+    write(&mut stage.open(), 7);
+    assert_eq!(stage.take().manifest.last, Sequence(12), "the same commands again are no other course");
+    assert_eq!(stage.restored("restored").1, Sequence(12));
+}
+
+#[test]
+fn two_runs_at_once_are_refused_and_what_was_superseded_stays_for_one_run() {
+    let mut stage = Stage::new();
+    write(&mut stage.open(), 2_000);
+    // One that begins while another is at work.
+    let (log, snapshots) = (stage.log(), stage.snapshots());
+    let mut second = None;
+    let options = Options { verify_all: false, now: 1_700_000_000_000, run: 77 };
+    let first = take(Source { log: &log, snapshots: &snapshots }, &stage.place(), &options, |_| {
+        second.get_or_insert_with(|| stage.try_take(false));
+    });
+    assert!(matches!(second, Some(Err(Error::Busy(_)))), "{second:?}");
+    first.unwrap();
+    let manifest = stage.path("backup/manifest.json");
+    let text = fs::read(&manifest).unwrap();
+    let before = stage.objects();
+
+    write(&mut stage.open(), 10);
+    let taken = stage.take();
+    assert!(!taken.manifest.superseded.is_empty());
+    assert!(before.keys().all(|object| stage.objects().contains_key(object)), "whoever reads it can go on");
+
+    // One whose manifest is replaced, by a run that the lock did not keep out.
+    write(&mut stage.open(), 10);
+    let kept = stage.objects();
+    let options = Options { run: 78, ..options };
+    let overtaken = take(Source { log: &log, snapshots: &snapshots }, &stage.place(), &options, |_| {
+        fs::write(&manifest, &text).unwrap();
+    });
+    assert!(matches!(overtaken, Err(Error::Overtaken(_))), "{overtaken:?}");
+    assert_eq!(stage.objects(), kept, "only its own parts are gone");
+    assert_eq!(stage.restored("restored").1, Sequence(2_000), "the other's stands");
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to.join("log")).unwrap();
     for entry in fs::read_dir(from.join("log")).unwrap() {
@@ -396,7 +471,8 @@ fn a_log_that_was_trimmed_past_the_backup_before_begins_it_anew() {
     let (first, last, snapshot) = stage.restored("after");
     assert!(first > Sequence(1_000) && first <= Sequence(2_501));
     assert_eq!((last, snapshot), (Sequence(4_000), Some(Sequence(2_500))));
-    assert_eq!(stage.objects().len(), taken.manifest.objects().count());
+    let parts = taken.manifest.objects().count() + taken.manifest.superseded.len();
+    assert_eq!(stage.objects().len(), parts);
     // The damage of a record is found while it is copied.
     drop(log);
     let segment = stage.log().join(crossbook_log::files::segment_name(segments(&stage.log()).unwrap()[1]));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use crossbook_log::streams::{Error as StreamError, Link, Servers};
-use crossbook_types::{RequestNumber, Sequence};
+use crossbook_types::{RequestNumber, Sequence, Timestamp};
 use tokio::sync::oneshot;
 
 use super::flights::{Due, Patience};
@@ -17,6 +17,19 @@ use crate::request::{NotTaken, Request};
 
 /// How often a lane looks after its requests.
 const TICK: Duration = Duration::from_millis(50);
+
+/// How far the log's time may be ahead of this gateway's clock before a request's deadline counts from the log's time: more is no spread of clocks, but
+/// a clock of the store that was set ahead.
+const AHEAD_MAX_MICROS: u64 = 1_000_000;
+
+/// The deadline by which the partition judges a request: it compares with the log's time, which never goes back. Where a clock of the store was ahead once,
+/// every deadline by the gateway's clock would have passed until clocks catch up.
+fn by_the_log(deadline: Timestamp, log: Timestamp, now: Timestamp) -> Timestamp {
+    match log.0.saturating_sub(now.0) {
+        ahead if ahead > AHEAD_MAX_MICROS => Timestamp(deadline.0.saturating_add(ahead)),
+        _ => deadline,
+    }
+}
 
 /// The thread that appends.
 pub(super) struct Appender<'a> {
@@ -29,6 +42,8 @@ pub(super) struct Appender<'a> {
     ends: Vec<oneshot::Sender<Sequence>>,
     begun: Instant,
     patience: Patience,
+    /// The log's time, as the last append gave it.
+    log_time: Timestamp,
 }
 
 impl<'a> Appender<'a> {
@@ -41,11 +56,24 @@ impl<'a> Appender<'a> {
     ) -> Self {
         let patience = Patience::new(Sequence(lane.told.load(Ordering::Acquire)));
         let begun = Instant::now();
-        Self { shared, lane, servers, requests, refuse, link: None, ends: Vec::new(), begun, patience }
+        Self {
+            shared,
+            lane,
+            servers,
+            requests,
+            refuse,
+            link: None,
+            ends: Vec::new(),
+            begun,
+            patience,
+            log_time: Timestamp(0),
+        }
     }
 
     pub(super) fn run(mut self) -> Result<(), Error> {
         let mut tries = 0;
+        // The log's time is known before the first request, if the store answers; else the first round fails in its turn.
+        let _ = self.round(&[]);
         while !self.shared.is_stopping() {
             let fresh = self.gather();
             match self.round(&fresh) {
@@ -87,6 +115,7 @@ impl<'a> Appender<'a> {
                         (self.refuse)(number, NotTaken::Late);
                         continue;
                     }
+                    let deadline = deadline.map(|deadline| by_the_log(deadline, self.log_time, now));
                     let mut bytes = Vec::new();
                     crossbook_wire::encode_command(self.shared.source, number, deadline, &body, &mut bytes);
                     flights.begin(number, bytes.into(), self.begun.elapsed());
@@ -125,6 +154,7 @@ impl<'a> Appender<'a> {
         };
         metrics::histogram!("crossbook_append_batch_requests").record(due.len() as f64);
         self.lane.tail.store(appended.last.0, Ordering::Release);
+        self.log_time = appended.time;
         let mut flights = self.lane.flights.lock();
         let count = (appended.last.0 + 1).saturating_sub(appended.first.0);
         let placed = usize::try_from(count).unwrap_or(usize::MAX).min(due.len());
@@ -174,5 +204,23 @@ fn give_back(lane: &Lane, refuse: &Refuse, numbers: &[RequestNumber], why: NotTa
         if flights.give_up(number) {
             refuse(number, why);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_counts_from_the_time_of_a_log_that_is_far_ahead() {
+        const DAY: u64 = 86_400_000_000;
+        let (now, window) = (Timestamp(5 * DAY), 5_000_000);
+        let deadline = Timestamp(now.0 + window);
+        let judged = |log| by_the_log(deadline, Timestamp(log), now);
+        assert_eq!(judged(now.0 + DAY), Timestamp(now.0 + DAY + window));
+        for log in [0, now.0 - DAY, now.0, now.0 + AHEAD_MAX_MICROS] {
+            assert_eq!(judged(log), deadline, "{log}: clocks differ that much");
+        }
+        assert_eq!(judged(now.0 + AHEAD_MAX_MICROS + 1), Timestamp(deadline.0 + AHEAD_MAX_MICROS + 1));
     }
 }
