@@ -9,8 +9,11 @@ use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::command::backup::{Backup, Restore};
+use crate::config::{self, Config, Flags};
 use crate::data_folder::{self, DataFolder};
+use crate::evidence::{self, Contradiction, Evidence};
 use crate::secrets::SECRET_KEY_VARIABLE;
+use crate::venue;
 
 /// Time between two lines that say how far it is, where there is no terminal.
 const TELL_EVERY: Duration = Duration::from_secs(5);
@@ -21,6 +24,18 @@ pub enum Error {
     /// The data folder cannot be one.
     #[error(transparent)]
     Folder(#[from] data_folder::Error),
+    /// The settings are wrong.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The history cannot be named.
+    #[error(transparent)]
+    Venue(#[from] Box<venue::Error>),
+    /// What is known of the log cannot be found out.
+    #[error(transparent)]
+    Evidence(#[from] evidence::Error),
+    /// The log is behind what is known of it.
+    #[error("nothing is backed up, and the backup that there may be is as it was: {0}")]
+    Behind(Contradiction),
     /// It did not work.
     #[error(transparent)]
     Backup(#[from] backup::Error),
@@ -50,6 +65,13 @@ pub fn run(options: &Backup) -> Result<String, Error> {
     let address = address(&options.out)?;
     if let Some(folder) = address.folder() {
         data.check_outside("the backup", &folder)?;
+    }
+    let flags = Flags { data: Some(options.data.clone()), ..Flags::default() };
+    let config = Config::load(options.config.as_deref(), flags)?;
+    let database = venue::database(&config, &data).map_err(Box::new)?;
+    let evidence = Evidence::gather(&data, database.as_ref())?;
+    if let Some(contradiction) = evidence.examine(&data.log())? {
+        return Err(Error::Behind(contradiction));
     }
     let place = Place::to_write(address, &Options::default())?;
     let mut run = [0; 4];

@@ -282,8 +282,8 @@ pub struct Skip {
     /// A command of a cluster.
     #[arg(long)]
     pub cluster: bool,
-    /// TOML file with the cluster's settings.
-    #[arg(long, value_name = "FILE", requires = "cluster")]
+    /// TOML file with settings: where the cluster is, or the history that is asked what was applied.
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Which partition's.
     #[arg(long, value_name = "NUMBER", requires = "cluster", required_if_eq("cluster", "true"))]
@@ -291,7 +291,7 @@ pub struct Skip {
     /// The number of the command in its partition's log, as the process that ended has said.
     #[arg(long, value_name = "NUMBER")]
     pub sequence: u64,
-    /// Pass it over even if another partition relies on it, so that money or an account is missing for ever.
+    /// Pass it over even if it can be applied, or another partition relies on it, so that money or an account is missing for ever.
     #[arg(long)]
     pub force: bool,
 }

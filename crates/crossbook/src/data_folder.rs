@@ -61,11 +61,9 @@ pub enum Error {
     },
     /// The key is where it does not protect anything.
     #[error(
-        "{} is a secret key inside the data folder that it protects, so every copy of the folder carries the key along: move it out, \
-         `mv '{}' '{}'`, and start again",
+        "{} is a secret key inside the data folder that it protects, so every copy of the folder carries the key along: {}",
         found.display(),
-        found.display(),
-        place.display()
+        way_out(found, place)
     )]
     KeyInside {
         /// Where it is.
@@ -100,11 +98,24 @@ pub struct DataFolder {
     path: PathBuf,
 }
 
+/// How a key gets out of a data folder, without another one being lost by it.
+fn way_out(found: &Path, place: &Path) -> String {
+    let there = std::fs::symlink_metadata(place);
+    let (found, place) = (found.display(), place.display());
+    match there {
+        Ok(_) => format!(
+            "move it out. Something has the name {place} already, the key of this venue or a link: find out which of the two opens the API secrets in the log, \
+             and lose neither"
+        ),
+        Err(_) => format!("move it out, `mv -n '{found}' '{place}'`, and start again"),
+    }
+}
+
 impl DataFolder {
     /// The data folder that `given` names. Nothing is made.
     ///
     /// # Errors
-    /// When it cannot be a data folder, or a secret key is in it; see [`Error`].
+    /// When it cannot be a data folder, is in another one, or a secret key is in it; see [`Error`].
     pub fn new(given: &Path) -> Result<Self, Error> {
         let path = canonical(given)?;
         if path.file_name().is_none() {
@@ -113,6 +124,13 @@ impl DataFolder {
         let folder = Self { path };
         if is_folder(&folder.path)? {
             folder.check_contents()?;
+        }
+        folder.check_nowhere_inside()?;
+        let place = folder.secret_key();
+        if let Ok(found) = place.canonicalize()
+            && found.starts_with(&folder.path)
+        {
+            return Err(Error::KeyInside { found, place });
         }
         Ok(folder)
     }
@@ -207,6 +225,18 @@ impl DataFolder {
     fn check_not_in(&self, what: &'static str, path: &Path, folder: &Path) -> Result<(), Error> {
         if canonical(path)?.starts_with(folder) {
             return Err(Error::Inside { what, path: path.to_owned(), folder: folder.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Refuses a folder in another venue's: its key would be there, too.
+    fn check_nowhere_inside(&self) -> Result<(), Error> {
+        for above in self.path.ancestors().skip(1) {
+            let has_log = || names(&above.join("log")).is_ok_and(|names| names.iter().any(|name| is_segment(name)));
+            if above.join("log-mark.json").is_file() || has_log() {
+                let (path, folder) = (self.path.clone(), above.to_owned());
+                return Err(Error::Inside { what: "the data folder", path, folder });
+            }
         }
         Ok(())
     }
@@ -357,11 +387,36 @@ mod tests {
         for name in ["data.secret-key", "log/venue.secret-key"] {
             std::fs::write(venue.join(name), "").unwrap();
             let refused = DataFolder::new(&venue).unwrap_err().to_string();
-            let line = format!("mv '{}' '{}'", venue.join(name).display(), outer.join("venue.secret-key").display());
+            let line = format!("mv -n '{}' '{}'", venue.join(name).display(), outer.join("venue.secret-key").display());
             assert!(refused.contains(&line), "{refused}");
             std::fs::remove_file(venue.join(name)).unwrap();
         }
         assert!(DataFolder::new(&venue).is_ok());
+        // A command that would overwrite the venue's own key is none to give.
+        let own = outer.join("venue.secret-key");
+        std::fs::write(&own, "").unwrap();
+        std::fs::write(venue.join("data.secret-key"), "").unwrap();
+        let refused = DataFolder::new(&venue).unwrap_err().to_string();
+        assert!(!refused.contains("mv ") && refused.contains("already"), "{refused}");
+        std::fs::remove_file(&own).unwrap();
+        std::fs::rename(venue.join("data.secret-key"), venue.join("key")).unwrap();
+        symlink(venue.join("key"), &own).unwrap();
+        let refused = DataFolder::new(&venue).unwrap_err();
+        assert!(matches!(&refused, Error::KeyInside { found, .. } if *found == venue.join("key")), "{refused}");
+    }
+
+    #[test]
+    fn a_data_folder_in_another_is_refused() {
+        let outer = tempfile::tempdir().unwrap();
+        let venue = outer.path().join("venue");
+        std::fs::create_dir_all(venue.join("log")).unwrap();
+        for (mark, inner) in [("log/00000000000000000001.log", "inner"), ("log-mark.json", "deep/inner")] {
+            assert!(DataFolder::new(&venue.join(inner)).is_ok(), "nothing says yet that it is a venue's");
+            std::fs::write(venue.join(mark), "").unwrap();
+            let refused = DataFolder::new(&venue.join(inner)).unwrap_err();
+            assert!(matches!(&refused, Error::Inside { .. }), "{refused}");
+            std::fs::remove_file(venue.join(mark)).unwrap();
+        }
     }
 
     #[test]

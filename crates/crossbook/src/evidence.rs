@@ -60,6 +60,16 @@ pub enum Error {
     /// The system gives no thread.
     #[error("the system refused: {0}")]
     System(#[from] std::io::Error),
+    /// The history is another venue's.
+    #[error(
+        "the history is of log {log}, of which neither the mark nor the snapshots in this data folder know: it may be another venue's, so --discard-newer does \
+         not touch it. Name a database of its own in `history.database`; or, if that history is of no use to anybody, `crossbook store rebuild --discard` \
+         replaces it"
+    )]
+    Strange {
+        /// Which log.
+        log: String,
+    },
     /// The log cannot be read.
     #[error(transparent)]
     Log(#[from] crossbook_log::Error),
@@ -190,6 +200,12 @@ impl Evidence {
         self.silent.as_deref()
     }
 
+    /// Who knows that a command was in the log and applied, if anybody does.
+    #[must_use]
+    pub fn witness(&self, command: Sequence) -> Option<&Witness> {
+        self.claims.iter().find(|claim| claim.command >= command).map(|claim| &claim.witness)
+    }
+
     /// The last command that the log had for certain.
     #[must_use]
     pub fn durable(&self) -> Sequence {
@@ -239,6 +255,21 @@ impl Contradiction {
             }
             _ => None,
         }
+    }
+
+    /// The log that the history is of, where that is another one and nothing else in the data folder knows of it.
+    fn strange_history(&self) -> Option<&str> {
+        let foreign = self.objections.iter().find_map(|(claim, objection)| match (claim, objection) {
+            (Claim { witness: Witness::History(_), log: Some(log), .. }, Objection::OtherLog(_)) => Some(log),
+            _ => None,
+        })?;
+        let known = self.objections.iter().any(|(claim, _)| match &claim.witness {
+            Witness::Mark(_) => claim.log.as_ref() == Some(foreign),
+            // Of which log it is, its name does not say; but it is of another than the one that is there.
+            Witness::Snapshot(_) => true,
+            Witness::History(_) => false,
+        });
+        (!known).then_some(foreign)
     }
 
     /// Whether the history contradicts the log.
@@ -311,12 +342,15 @@ impl fmt::Display for Contradiction {
 /// the history will be made anew. Each step can be done again.
 ///
 /// # Errors
-/// When one cannot be done.
+/// When one cannot be done, or the history is most likely another venue's; nothing has changed then.
 pub fn give_up(
     contradiction: &Contradiction,
     (snapshots, end): (&mut Folder, Sequence),
     database: Option<&Database>,
 ) -> Result<(), Error> {
+    if let Some(log) = contradiction.strange_history().filter(|_| database.is_some()) {
+        return Err(Error::Strange { log: log.to_owned() });
+    }
     tracing::warn!(%contradiction, "given up, as --discard-newer says");
     let after = if contradiction.is_another_log() { Sequence(0) } else { end };
     let aside = snapshots.set_aside(after)?;
@@ -478,6 +512,28 @@ mod tests {
         note(&data, identity + 1, Sequence(3), Timestamp(30)).unwrap();
         let found = contradiction(&data).unwrap();
         assert!(found.is_another_log() && found.to_string().contains("another log than this one"), "{found}");
+    }
+
+    #[test]
+    fn a_history_of_which_nothing_else_in_the_folder_knows_is_not_given_up() {
+        let claim = |witness, log: &str| {
+            let claim = Claim { witness, log: Some(log.to_owned()), command: Sequence(9), time: None };
+            (claim, Objection::OtherLog("1".to_owned()))
+        };
+        let history = || claim(Witness::History("mysql://elsewhere".to_owned()), "2");
+        let mark = |log| claim(Witness::Mark(PathBuf::from("log-mark.json")), log);
+        let snapshot = || claim(Witness::Snapshot(PathBuf::from("snapshot")), "");
+        let cases = [
+            (vec![history()], Some("2")),
+            (vec![mark("3"), history()], Some("2")),
+            (vec![mark("2"), history()], None),
+            (vec![snapshot(), history()], None),
+            (vec![mark("3")], None),
+        ];
+        for (objections, strange) in cases {
+            let found = Contradiction { log: PathBuf::from("log"), end: Sequence(5), objections };
+            assert_eq!(found.strange_history(), strange, "{found}");
+        }
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! `crossbook skip`: passes over a command that cannot be applied.
 
 use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crossbook_log::{FileReader, Until};
+use crossbook_node::recovery::{self, Which};
 use crossbook_node::skip::{self, Skipped};
 use crossbook_node::snapshot::Folder;
 use crossbook_types::{PartitionId, Sequence};
@@ -10,6 +13,9 @@ use crate::cluster::{self, Site};
 use crate::command;
 use crate::config::{self, Config, Flags};
 use crate::data_folder::{self, DataFolder};
+use crate::evidence::{self, Evidence};
+use crate::folded::Folded;
+use crate::venue;
 
 /// Why a command is not passed over.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +32,21 @@ pub enum Error {
     /// There is no such partition.
     #[error("there is no partition {0}; the venue has partitions 0 to {1}")]
     Partition(u16, u16),
+    /// The history cannot be named.
+    #[error(transparent)]
+    Venue(#[from] Box<venue::Error>),
+    /// What is known of the log cannot be found out.
+    #[error(transparent)]
+    Evidence(#[from] evidence::Error),
+    /// The commands before it cannot be replayed.
+    #[error("the log cannot be replayed up to command {0}: {1}")]
+    Replay(Sequence, Box<recovery::Error>),
+    /// It is not the one.
+    #[error(
+        "command {0} can be applied: a replay passes it, so whoever sent it may have been told that it was done. Give the number that the log line of the process \
+         that ended names; --force passes this one over all the same, and with it what it did"
+    )]
+    Applies(Sequence),
     /// It cannot be passed over.
     #[error(transparent)]
     Skip(#[from] skip::Error),
@@ -49,6 +70,16 @@ pub fn run(options: &command::Skip) -> Result<String, Error> {
     } else {
         let data = DataFolder::of_venue(&options.data.clone().unwrap_or_default())?;
         let snapshots = Folder::at(&data.snapshots());
+        let flags = Flags { data: options.data.clone(), ..Flags::default() };
+        let config = Config::load(options.config.as_deref(), flags)?;
+        let database = venue::database(&config, &data).map_err(Box::new)?;
+        let evidence = Evidence::gather(&data, database.as_ref())?;
+        if let Some(witness) = evidence.witness(sequence) {
+            return Err(skip::Error::Applied { sequence, proof: witness.to_string() }.into());
+        }
+        if !options.force && applies(&config, &data, &snapshots, sequence)? {
+            return Err(Error::Applies(sequence));
+        }
         (skip::of_files(&data.log(), &snapshots, sequence, options.force)?, "Start the venue.")
     };
     let Skipped { command, before } = skipped;
@@ -58,4 +89,25 @@ pub fn run(options: &command::Skip) -> Result<String, Error> {
     let _ = writeln!(text, "Command {sequence} {how}; whoever sent it is told that the operator did. {next}");
     let _ = writeln!(text, "It was number {} of source {}: {:?}", command.number, command.source, command.body);
     Ok(text)
+}
+
+/// Whether a replay passes a command that no snapshot holds. One that the log does not have, or that is passed over already, is none.
+fn applies(config: &Config, data: &DataFolder, snapshots: &Folder, sequence: Sequence) -> Result<bool, Error> {
+    let log = data.log();
+    let mut until = FileReader::open(&log, sequence.max(Sequence(1)));
+    let record = crossbook_log::Reader::next(&mut until, Until::End).map_err(skip::Error::Log)?;
+    let marked = |payload: &[u8]| payload.first().is_some_and(|byte| byte & crossbook_log::skip::SKIPPED != 0);
+    if record.is_none_or(|record| record.sequence != sequence || marked(record.payload)) {
+        return Ok(false);
+    }
+    let replayed = catch_unwind(AssertUnwindSafe(|| {
+        let open = |from| FileReader::open(&log, from);
+        let views = Folded::new(config.views.clone());
+        recovery::recover(&Which::single(0), snapshots, open, Until::Durable(sequence), views, |_| ()).map(drop)
+    }));
+    match replayed {
+        Ok(Ok(())) => Ok(true),
+        Ok(Err(error)) => Err(Error::Replay(sequence, Box::new(error))),
+        Err(_) => Ok(false),
+    }
 }

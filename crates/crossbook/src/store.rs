@@ -342,7 +342,6 @@ async fn rebuild(options: &StoreRebuild) -> Result<(), Error> {
     let owner = standing(&database, PARTITION).await?.map(|standing| standing.log);
     if let (Some(contradiction), Some(_)) = (&contradiction, &log) {
         evidence::give_up(contradiction, (&mut snapshots, durable), None)?;
-        evidence::note(&folder, identity, durable, time_of(&path, durable)?)?;
     }
     let source = LogSource::new(&path, snapshots, durable, 0);
     if !options.discard {
@@ -360,5 +359,9 @@ async fn rebuild(options: &StoreRebuild) -> Result<(), Error> {
         return Ok(tell(told)?);
     }
     let reached = fill(source, &database.for_log(identity), durable, &config, "filling the history").await?;
+    if contradiction.is_some() {
+        // Only what was applied may be noted: a command at which the replay ends can still be passed over.
+        evidence::note(&folder, identity, reached, time_of(&path, reached)?)?;
+    }
     Ok(tell(&format!("The history is made anew, up to command {reached}.\n"))?)
 }

@@ -443,7 +443,7 @@ async fn every_name_of_the_data_folder_finds_the_key_beside_it_and_a_key_inside_
     std::fs::rename(&key, &inside).unwrap();
     for name in [&data, &link] {
         let said = venue::refusal(name);
-        assert!(said.contains("inside the data folder") && said.contains("mv '"), "{said}");
+        assert!(said.contains("inside the data folder") && said.contains("mv -n '"), "{said}");
     }
     std::fs::rename(&inside, outer.path().join("link.secret-key")).unwrap();
     let said = venue::refusal(&link);
@@ -465,9 +465,9 @@ async fn every_name_of_the_data_folder_finds_the_key_beside_it_and_a_key_inside_
     assert!(venue::refusal(&data.join("log")).contains("is the folder of a venue's log"));
 }
 
-/// What cannot be read is neither absent nor damaged.
+/// What cannot be read is passed over like what is damaged, and named.
 #[tokio::test]
-async fn a_snapshot_that_cannot_be_read_stops_the_start() {
+async fn a_snapshot_that_cannot_be_read_is_named_and_passed_over() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("venue");
     let venue = Venue::serve(&data).await;
@@ -477,8 +477,15 @@ async fn a_snapshot_that_cannot_be_read_stops_the_start() {
     let aside = folder.path().join("aside");
     std::fs::rename(&snapshot, &aside).unwrap();
     std::fs::create_dir(&snapshot).unwrap();
-    let said = venue::refusal(&data);
-    assert!(said.contains(snapshot.to_str().unwrap()) && said.contains("directory"), "{said}");
+    for command in [["audit", "--data"], ["export", "--data"]] {
+        let output = binary().args(command).arg(&data).current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let venue = Venue::serve(&data).await;
+    let said = venue.says();
+    let line = said("falling back").unwrap();
+    assert!(line.contains(snapshot.to_str().unwrap()) && line.contains("directory"), "{line}");
+    assert_eq!(venue.stop().await, Some(0));
     std::fs::remove_dir(&snapshot).unwrap();
     std::fs::rename(&aside, &snapshot).unwrap();
     assert_eq!(Venue::serve(&data).await.stop().await, Some(0));
@@ -569,4 +576,56 @@ async fn a_clock_before_the_last_command_is_told_of() {
     let venue = Venue::serve(&folder.path().join("other")).await;
     let clock = ready(&venue).await;
     assert_eq!((&clock["state"], &clock["jumps"], &clock["behindLogMillis"]), (&json!("ok"), &json!(0), &json!(0)));
+}
+
+/// What was acknowledged is passed over by nobody: not what the mark knows of, nor what a replay passes.
+#[tokio::test]
+async fn a_command_that_was_applied_is_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("venue");
+    let none = [("CROSSBOOK_HISTORY__DATABASE", "none")];
+    let venue = Venue::serve_with(&data, &none).await;
+    venue.list_market().await;
+    venue.open_account("alice").await;
+    venue.kill();
+    let skip = |more: &[&str]| {
+        let command = binary().args(["skip", "--sequence", "2", "--data"]).arg(&data).args(more).envs(none).output();
+        let output = command.unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, said) = skip(&[]);
+    assert!(status == Some(1) && said.contains("command 2 can be applied"), "{said}");
+    Venue::serve_with(&data, &none).await.kill();
+    for force in [&[][..], &["--force"]] {
+        let (status, said) = skip(force);
+        assert!(status == Some(1) && said.contains("was applied") && said.contains("log-mark.json"), "{said}");
+    }
+    assert_eq!(Venue::serve_with(&data, &none).await.stop().await, Some(0));
+}
+
+/// A log that was put back to an older copy does not cost the backup that has more.
+#[tokio::test]
+async fn a_log_that_is_behind_is_not_backed_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("venue");
+    let venue = Venue::serve(&data).await;
+    venue.list_market().await;
+    assert_eq!(venue.stop().await, Some(0));
+    let out = folder.path().join("backup");
+    let backup = || {
+        let output = binary().args(["backup", "--out"]).arg(&out).arg("--data").arg(&data).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, said) = backup();
+    assert!(status == Some(0), "{said}");
+    let manifest = std::fs::read(out.join("manifest.json")).unwrap();
+    for segment in std::fs::read_dir(data.join("log")).unwrap() {
+        let path = segment.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let (status, said) = backup();
+    assert!(status == Some(1) && said.contains("nothing is backed up") && said.contains("the mark"), "{said}");
+    assert_eq!(std::fs::read(out.join("manifest.json")).unwrap(), manifest);
 }

@@ -33,6 +33,9 @@ pub struct Backup {
     /// Where the backup is kept: a folder, file:///PATH, or s3://BUCKET/PREFIX. Its first run copies everything, later ones what is new.
     #[arg(long, value_name = "PLACE")]
     pub out: String,
+    /// TOML file with settings: the history that is asked how far the log had reached.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Read back everything that the backup consists of, not only what this run has copied.
     #[arg(long)]
     pub verify_all: bool,

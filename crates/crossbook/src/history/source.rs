@@ -133,8 +133,13 @@ impl LogSource {
         let snapshots = self.snapshots.list().map_err(recovery::Error::from)?;
         // The oldest one that is good: the more of the past, the better.
         for &snapshot in snapshots.iter().rev() {
-            if self.snapshots.load(snapshot).map_err(recovery::Error::from)?.is_none() {
-                continue;
+            match self.snapshots.load(snapshot) {
+                Ok(Some(_)) => {}
+                Ok(None) => continue,
+                Err(error) => {
+                    tracing::warn!(command = snapshot.0, %error, "snapshot cannot be read; it is passed over");
+                    continue;
+                }
             }
             tracing::warn!(command = snapshot.0, "the log has lost its beginning; the history begins with a snapshot");
             let views = self.go_to(snapshot, everything(), interrupted)?;

@@ -220,13 +220,15 @@ fn a_later_run_copies_only_what_is_new() {
         assert_eq!(before[&path], after[&path], "written once");
     }
     let tail = &first.manifest.segments.last().unwrap().stored.object;
-    assert!(!after.contains_key(&stage.path("backup").join(tail)), "what went on is replaced");
-    assert_eq!(after.len(), second.manifest.objects().count(), "nothing is left over");
+    assert_eq!(second.manifest.superseded, [tail.clone()], "what went on is replaced");
+    assert!(after.contains_key(&stage.path("backup").join(tail)), "whoever reads the first can end");
+    assert_eq!(after.len(), second.manifest.objects().count() + 1, "nothing else is left over");
     assert_eq!(stage.restored("restored"), (Sequence(1), Sequence(2_400), Some(Sequence(2_100))));
 
     // With nothing new, only what goes on is copied again.
     let third = stage.take();
     assert_eq!((third.segments_copied, third.snapshot_copied), (1, false));
+    assert!(!stage.objects().contains_key(&stage.path("backup").join(tail)), "the run after the next removes it");
     // Of a stopped venue it is the same, and the restored one can be backed up in its turn.
     drop(log);
     assert_eq!(stage.take().manifest.last, Sequence(2_400));
