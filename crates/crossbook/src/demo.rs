@@ -13,10 +13,14 @@ mod price;
 mod random;
 mod traders;
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
 use crossbook_gateway::app::now;
+use crossbook_log::files;
+use crossbook_types::Sequence;
 
 use crate::access::{self, Need};
 use crate::config::{Config, Flags};
@@ -29,6 +33,8 @@ use traders::Traders;
 
 /// The most bytes that the log and the snapshots of a demo take.
 const DISK_MAX: u64 = 256 << 20;
+/// The name of its log until that is whole.
+const MAKING: &str = "log.making";
 /// The most bytes of a segment of its log. The log is deleted by whole segments.
 const SEGMENT_BYTES_MAX: u64 = 16 << 20;
 /// Commands from one snapshot to the next. What two of them stand for is deleted.
@@ -57,6 +63,26 @@ pub enum Error {
     Listing(#[from] listing::Error),
 }
 
+/// Makes the log with the day before. It gets its name when it is whole: the next start takes what has it for the demo's log, and throws away what
+/// has not. `None` where another process made it meanwhile.
+fn make_past(folder: &DataFolder, options: files::Options, seed: u64) -> Result<Option<Sequence>, Failure> {
+    std::fs::create_dir_all(folder.path())?;
+    let data = File::open(folder.path())?;
+    data.lock()?;
+    if folder.log().exists() {
+        return Ok(None);
+    }
+    let making = folder.path().join(MAKING);
+    match std::fs::remove_dir_all(&making) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let end = past::write(&making, options, seed, now()).map_err(Error::Past)?;
+    std::fs::rename(&making, folder.log())?;
+    data.sync_all()?;
+    Ok(Some(end))
+}
+
 /// Runs the demo as the command line says.
 ///
 /// # Errors
@@ -83,8 +109,9 @@ pub fn run(options: command::Demo) -> Result<(), Failure> {
         access::check(&config.data, Need::Run).map_err(crate::venue::Error::from)?;
         secrets::check_new(&config.data, &folder)?;
         let began = std::time::Instant::now();
-        let end = past::write(&folder.log(), config.log.files(), options.seed, now()).map_err(Error::Past)?;
-        tracing::info!(commands = end.0, seconds = began.elapsed().as_secs_f64(), "made a day of trades");
+        if let Some(end) = make_past(&folder, config.log.files(), options.seed)? {
+            tracing::info!(commands = end.0, seconds = began.elapsed().as_secs_f64(), "made a day of trades");
+        }
     }
     let token = match std::env::var_os(secrets::ADMIN_TOKEN_VARIABLE) {
         Some(_) => secrets::admin_token()?,
@@ -156,6 +183,20 @@ fn remove(folder: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_that_was_cut_short_is_made_anew() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = DataFolder::new(&outer.path().join("venue")).unwrap();
+        let making = folder.path().join(MAKING);
+        // What a kill leaves: the beginning of a log.
+        std::fs::create_dir_all(&making).unwrap();
+        std::fs::write(making.join("00000000000000000001.log"), "cut").unwrap();
+        assert!(make_past(&folder, files::Options::default(), 7).unwrap().is_some_and(|end| end > Sequence(1_000)));
+        assert!(folder.log().exists() && !making.exists());
+        assert!(DataFolder::of_venue(folder.path()).is_ok());
+        assert_eq!(make_past(&folder, files::Options::default(), 7).unwrap(), None, "it is made once");
+    }
 
     #[test]
     fn a_demo_is_bounded_unless_its_operator_says_otherwise() {

@@ -285,11 +285,24 @@ pub fn reserve_http(config: &Config) -> Result<Reserved, Error> {
     let tls = certificate("gateway.tls", &config.gateway.tls)?;
     warn_if_in_the_clear("http", config.http, tls.is_none());
     let bound = server::bind(config.http).map_err(|source| refused("http", config.http, source))?;
-    Ok(Reserved { bound, address: config.http, tls })
+    Ok(Reserved { setting: "http", bound, address: config.http, tls })
 }
 
-/// See [`reserve_http`].
+/// Keeps the admin address of whatever process this is from others until [`Reserved::listen`], where something is waited for before that. Takes
+/// no connections: a probe of a process that waits is refused.
+///
+/// # Errors
+/// When somebody else listens there, or the certificate cannot be shown.
+pub fn reserve_admin(config: &Config) -> Result<Reserved, Error> {
+    let tls = certificate("gateway.admin_tls", &config.gateway.admin_tls)?;
+    warn_if_in_the_clear("admin", config.admin, tls.is_none());
+    let bound = server::bind(config.admin).map_err(|source| refused("admin", config.admin, source))?;
+    Ok(Reserved { setting: "admin", bound, address: config.admin, tls })
+}
+
+/// See [`reserve_http`] and [`reserve_admin`].
 pub struct Reserved {
+    setting: &'static str,
     bound: server::Bound,
     address: SocketAddr,
     tls: Option<Handshakes>,
@@ -301,7 +314,7 @@ impl Reserved {
     /// # Errors
     /// When somebody else has begun to listen there.
     pub fn listen(self) -> Result<Listener, Error> {
-        let listener = self.bound.listen().map_err(|source| refused("http", self.address, source))?;
+        let listener = self.bound.listen().map_err(|source| refused(self.setting, self.address, source))?;
         Ok(listener.secured(self.tls))
     }
 }
@@ -327,10 +340,7 @@ fn warn_if_in_the_clear(setting: &'static str, address: SocketAddr, in_the_clear
 /// # Errors
 /// When somebody else does, or the certificate cannot be shown.
 pub fn listen_for_admin(config: &Config) -> Result<Listener, Error> {
-    let tls = certificate("gateway.admin_tls", &config.gateway.admin_tls)?;
-    warn_if_in_the_clear("admin", config.admin, tls.is_none());
-    let listener = server::listen(config.admin).map_err(|source| refused("admin", config.admin, source))?;
-    Ok(listener.secured(tls))
+    reserve_admin(config)?.listen()
 }
 
 /// The certificate that a section of the configuration names, if it names one.

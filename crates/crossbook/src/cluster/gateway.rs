@@ -32,7 +32,7 @@ use crate::folded::Folded;
 use crate::metrics::Exposition;
 use crate::secrets::{self, Absent};
 use crate::tally::Tally;
-use crate::venue::Server;
+use crate::venue::{Reserved, Server};
 use crate::{Failure, command, logging, metrics, output, pages, serve, venue};
 
 /// How often the tables are asked at most how far they have come.
@@ -53,11 +53,13 @@ pub fn run(options: command::cluster::Gateway) -> Result<(), Failure> {
     let token = secrets::admin_token()?;
     logging::start(&config.logging)?;
     let recorder = metrics::install(metrics::Role::Gateway)?;
+    // What is wrong with the addresses is said before the store is waited for.
+    let (http, operator) = (venue::reserve_http(&config)?, venue::reserve_admin(&config)?);
     let site = Site::find(&config)?;
     serve::runtime()?.block_on(async {
         let stop = serve::stop_requested(|| ())?;
         serve::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
-        let gateway = Gateway::start(&config, &site, token, recorder, accept_clock)?;
+        let gateway = Gateway::start(&config, &site, (http, operator), token, recorder, accept_clock)?;
         gateway.stop(stop.await.drain(&config)).await?;
         Ok(())
     })
@@ -114,16 +116,15 @@ impl Gateway {
     fn start(
         config: &Config,
         site: &Site,
+        (http, operator): (Reserved, Reserved),
         token: SecretString,
         recorder: Exposition,
         accept_clock: bool,
     ) -> Result<Self, Error> {
-        // Also what is wrong with what listens last is told at once.
-        let http = venue::reserve_http(config)?;
         let bounds = &config.gateway.server;
         // Should the start fail, the servers go, too.
         let front = Arc::new(Front::default());
-        let operator = Server::start("the admin API", venue::listen_for_admin(config)?, bounds, Arc::clone(&front));
+        let operator = Server::start("the admin API", operator.listen()?, bounds, Arc::clone(&front));
         let opening = Arc::new(Opening::new(Box::new(Books::of(site))));
         let http = http.listen()?;
         let clients = Server::start("the client API", http, bounds, Arc::clone(&opening));

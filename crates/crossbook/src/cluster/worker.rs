@@ -39,6 +39,8 @@ pub fn run(options: command::cluster::Worker) -> Result<(), Failure> {
     }
     logging::start(&config.logging)?;
     let recorder = metrics::install(metrics::Role::Worker)?;
+    // What is wrong with the address is said before the store is waited for.
+    let operator = venue::reserve_admin(&config)?;
     let site = Site::find(&config)?;
     let database = site.database(&config)?;
     if options.discard_newer {
@@ -49,7 +51,7 @@ pub fn run(options: command::cluster::Worker) -> Result<(), Failure> {
         let stop = serve::stop_requested(|| ())?;
         serve::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
         let address = config.admin;
-        let listener = venue::listen_for_admin(&config)?;
+        let listener = operator.listen()?;
         let begin = {
             let (site, database) = (site.clone(), database.clone());
             let (options, accepted) = (config.clock, options.role.accept_clock);

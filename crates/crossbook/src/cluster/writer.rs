@@ -45,13 +45,14 @@ pub fn run(options: command::cluster::Writer) -> Result<(), Failure> {
     let recorder = recording::install(recording::Role::Writer)?;
     // Said before the store is waited for.
     super::shared_database(&config)?.ok_or(Error::NoHistory)?;
+    let operator = venue::reserve_admin(&config)?;
     let site = Site::find(&config)?;
     let database = site.database(&config)?.ok_or(Error::NoHistory)?;
     serve::runtime()?.block_on(async {
         let stop = serve::stop_requested(|| ())?;
         serve::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
         let address = config.admin;
-        let listener = venue::listen_for_admin(&config)?;
+        let listener = operator.listen()?;
         let writer = Writer::start(&config, &site, &database)?;
         let (stop_server, stopped) = watch::channel(false);
         let (watched, measured) = (Arc::clone(&writer.parts), Arc::clone(&writer.parts));
