@@ -220,7 +220,7 @@ fn a_later_run_copies_only_what_is_new() {
         assert_eq!(before[&path], after[&path], "written once");
     }
     let tail = &first.manifest.segments.last().unwrap().stored.object;
-    assert_eq!(second.manifest.superseded, [tail.clone()], "what went on is replaced");
+    assert_eq!(second.manifest.superseded, std::slice::from_ref(tail), "what went on is replaced");
     assert!(after.contains_key(&stage.path("backup").join(tail)), "whoever reads the first can end");
     assert_eq!(after.len(), second.manifest.objects().count() + 1, "nothing else is left over");
     assert_eq!(stage.restored("restored"), (Sequence(1), Sequence(2_400), Some(Sequence(2_100))));
