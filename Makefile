@@ -83,7 +83,7 @@ format: require-rust ## Format the Rust sources
 	$(CARGO) fmt --all
 
 unit: require-rust require-mariadb require-redis require-haproxy require-promtool ## Tests of the Rust workspace, with real MariaDB and Redis servers and a cluster behind HAProxy
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --no-fail-fast
 
 simulate: require-rust ## Simulated worlds in which everything fails, SEEDS of them that nobody has seen; a failure prints its seed
 	$(CARGO) run --locked -p crossbook-simulator --bin simulate -- --seeds $(SEEDS) $(SIMULATE_ARGS)

@@ -530,7 +530,11 @@ async fn a_venue_that_is_asked_to_stop_serves_on_until_it_has_drained() {
     assert_eq!(venue.ended().await, Some(0));
     let venue = Venue::serve_with(&data, &[("CROSSBOOK_GATEWAY__SERVER__DRAIN_MS", "600000")]).await;
     venue.signal(rustix::process::Signal::TERM);
+    let first = std::time::Instant::now();
     eventually("it drains", async || (status(&venue.http, "readyz").await.unwrap() == 503).then_some(())).await;
+    // One that comes within half a second is the first once more.
+    let later = std::time::Duration::from_millis(700);
+    eventually("the second is one of its own", async || (first.elapsed() > later).then_some(())).await;
     venue.signal(rustix::process::Signal::TERM);
     assert_eq!(venue.ended().await, Some(1));
 }
