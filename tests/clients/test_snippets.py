@@ -143,7 +143,7 @@ def test_exit_statuses_and_errors_of_admin(venue):
         (["markets", "change", "NOSUCH", "--status", "HALT"], {}, 4, "list it first"),
         (["deposit", "987654321", "USDT", "1", "--transfer-id", "x"], {}, 4, "account"),
         (["audit"], {"CROSSBOOK_ADMIN_TOKEN": "another-token-than-that"}, 4, "CROSSBOOK_ADMIN_TOKEN must be the one that it was started with"),
-        (["audit"], {"CROSSBOOK_ADMIN_TOKEN": ""}, 1, "export CROSSBOOK_ADMIN_TOKEN"),
+        (["audit"], {"CROSSBOOK_ADMIN_TOKEN": ""}, 1, "the token that the venue was started with"),
         (["audit"], {"CROSSBOOK_ADMIN_URL": f"http://127.0.0.1:{free_port()}"}, 1, "Is the venue running"),
         (["audit"], {"CROSSBOOK_ADMIN_URL": venue.http}, 1, "no admin API"),
         (["audit"], {"CROSSBOOK_ADMIN_URL": venue.admin_url.replace("http:", "ftp:")}, 1, "http://HOST:PORT"),
