@@ -19,7 +19,7 @@ const COMMAND: char = '\u{1e}';
 
 /// Writes down what is called in its place.
 const RECORDER: &str = r#"
-record() { printf '%s\037' "$@" >> "$RECORD"; printf '\036' >> "$RECORD"; }
+record() { local IFS=$'\037'; printf '%s\037\036' "$*" >> "$RECORD"; }
 command_not_found_handle() { record "$@"; }
 kill() { record kill "$@"; }
 cat() { if [ $# = 0 ]; then command cat; else record cat "$@"; printf 'contents\n'; fi; }
