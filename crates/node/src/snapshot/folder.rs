@@ -160,7 +160,10 @@ impl<S: Storage> Snapshots for Folder<S> {
         self.write(&name, image).map_err(self.failed("write", &name))?;
         for old in self.needed.let_go(self.list()?) {
             let name = super::name(old);
-            self.remove(&name).map_err(self.failed("remove", &name))?;
+            // What cannot be opened is no snapshot: it must not hold back saving, and with it trimming, for ever.
+            let removed = self.remove(&name).or_else(|_| self.storage.remove(&name));
+            let removed = removed.or_else(|_| self.storage.rename(&name, &format!("{name}{DISCARDED}")));
+            removed.map_err(self.failed("remove", &name))?;
         }
         Ok(())
     }
@@ -238,6 +241,18 @@ mod tests {
         }
         fs::write(dir.path().join("snapshot-00000000000000000400.unfinished"), b"half").unwrap();
         assert_eq!(folder.list().unwrap(), [Sequence(300), Sequence(20)]);
+    }
+
+    #[test]
+    fn what_cannot_be_opened_does_not_hold_back_those_behind_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::open(dir.path()).unwrap();
+        folder.save(Sequence(5), b"x").unwrap();
+        fs::create_dir(dir.path().join(name(Sequence(7)))).unwrap();
+        for at in [8, 9] {
+            folder.save(Sequence(at), b"x").unwrap();
+        }
+        assert_eq!(folder.list().unwrap(), [Sequence(9), Sequence(8)]);
     }
 
     #[test]
