@@ -17,7 +17,7 @@ use crossbeam_channel::Sender;
 use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed, Party, PreventedMatch, Trade};
 use crossbook_engine::{Cause, Event, Events, Routing};
 use crossbook_node::{NotTaken, Outlet};
-use crossbook_types::{OrderId, OrderStatus, PartitionId, RequestNumber, SymbolId, SymbolName};
+use crossbook_types::{OrderId, OrderStatus, PartitionId, RequestNumber, Sequence, SymbolId, SymbolName};
 use crossbook_views::{AggregateTrade, Balance, BookTicker, Order, PublicTrade, Views};
 use parking_lot::RwLock;
 
@@ -193,7 +193,7 @@ impl Publisher {
         let Event::OrderClosed(closed) = event else { return };
         let prevented = self.prevented.filter(|prevented| prevented.symbol == closed.symbol);
         if let Some(step) = Step::of_close(closed, prevented.as_ref()) {
-            self.notes.report(self.number(cause), cause.time, order, step);
+            self.notes.report(self.place(cause), cause.time, order, step);
         }
     }
 
@@ -259,13 +259,13 @@ impl Publisher {
                         && let Some(order) = order(views, trade.symbol, party.order)
                     {
                         let order = with_final_status(order, later);
-                        self.notes.report(self.number(cause), cause.time, order, Step::Trade(Fill::of(trade, maker)));
+                        self.notes.report(self.place(cause), cause.time, order, Step::Trade(Fill::of(trade, maker)));
                     }
                 }
             }
             Event::OrderRefused { order, reason } if interest.account(order.account) => {
                 let refused = Order::refused(order, cause.time);
-                self.notes.report(self.number(cause), cause.time, refused, Step::Refused(*reason));
+                self.notes.report(self.place(cause), cause.time, refused, Step::Refused(*reason));
             }
             Event::BalanceChanged { account, asset, free, held } if interest.account(*account) => {
                 self.notes.balance(*account, Balance { asset: *asset, free: *free, held: *held });
@@ -281,13 +281,13 @@ impl Publisher {
 
     fn report(&mut self, views: &Views, cause: Cause, symbol: SymbolId, id: OrderId, step: Step) {
         if let Some(order) = order(views, symbol, id) {
-            self.notes.report(self.number(cause), cause.time, order, step);
+            self.notes.report(self.place(cause), cause.time, order, step);
         }
     }
 
-    /// A number for a command that no other command of the venue has, in whatever partition.
-    fn number(&self, cause: Cause) -> u64 {
-        cause.sequence.0 * u64::from(self.board.routing().partitions()) + u64::from(self.partition.0)
+    /// Where a command stands: its place in the log, of which partition, of how many.
+    fn place(&self, cause: Cause) -> (Sequence, PartitionId, u16) {
+        (cause.sequence, self.partition, self.board.routing().partitions())
     }
 
     /// Takes down what only shows when the command is over.

@@ -4,8 +4,8 @@
 
 use crossbook_engine::event::{CloseReason, OrderClosed, PreventedMatch, Trade};
 use crossbook_types::{
-    AccountId, Amount, Asset, ClientOrderId, Market, OrderId, PreventedMatchId, Price, Quantity, RejectReason, Side,
-    Timestamp, TradeId,
+    AccountId, Amount, Asset, ClientOrderId, Market, OrderId, PartitionId, PreventedMatchId, Price, Quantity,
+    RejectReason, Sequence, Side, Timestamp, TradeId,
 };
 use crossbook_views::{Balance, Order};
 
@@ -274,18 +274,27 @@ pub fn terminated(unit: TimeUnit, now: Timestamp) -> String {
 pub struct Notes {
     events: Vec<(AccountId, UserEvent)>,
     positions: Vec<(AccountId, Vec<Balance>)>,
-    reports: u64,
+    /// The number before the scaling by partitions that the next report has at least.
+    next: u64,
 }
 
-/// Bits of a report's number that count the reports of one command. A book holds at most 2^21 orders and each trade with one of them has two
-/// reports, so no command has more. Numbers stay below 2^53, where clients that read them as floats lose none, for 2^31 commands.
-const REPORT_BITS: u32 = 22;
+/// Numbers of reports that each command has for itself: 2^10. A command with more takes those of the commands behind it, which then begin
+/// later, so numbers rise and none comes twice. With one partition they stay below 2^53, where clients that read them as floats lose none, for 2^43
+/// commands.
+const REPORT_BITS: u32 = 10;
 
 impl Notes {
-    /// A step of an order. `command` is a number of the command that no other has.
-    pub fn report(&mut self, command: u64, time: Timestamp, order: Order, step: Step) {
-        let execution = (command << REPORT_BITS) | self.reports.min((1 << REPORT_BITS) - 1);
-        self.reports += 1;
+    /// A step of an order, which the command at that place of the log of `partition`, one of `partitions`, brought about.
+    pub fn report(
+        &mut self,
+        (sequence, partition, partitions): (Sequence, PartitionId, u16),
+        time: Timestamp,
+        order: Order,
+        step: Step,
+    ) {
+        self.next = self.next.max(sequence.0.saturating_mul(1 << REPORT_BITS));
+        let execution = self.next.saturating_mul(partitions.into()).saturating_add(partition.0.into());
+        self.next = self.next.saturating_add(1);
         self.events.push((order.account, UserEvent::Execution(Box::new(Report { order, step, time, execution }))));
     }
 
@@ -304,7 +313,6 @@ impl Notes {
 
     /// Moves everything to `out` and is empty again.
     pub fn finish(&mut self, time: Timestamp, out: &mut Vec<(AccountId, UserEvent)>) {
-        self.reports = 0;
         out.append(&mut self.events);
         out.extend(
             self.positions.drain(..).map(|(account, balances)| (account, UserEvent::Position { time, balances })),

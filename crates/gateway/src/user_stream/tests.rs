@@ -210,7 +210,7 @@ fn no_two_reports_of_a_large_command_have_the_same_number() {
     let mut events = Vec::new();
     for command in [3, 4] {
         for _ in 0..70_000 {
-            notes.report(command, time, order(), Step::New);
+            notes.report((Sequence(command), PartitionId(1), 3), time, order(), Step::New);
         }
         notes.finish(time, &mut events);
     }
@@ -221,6 +221,18 @@ fn no_two_reports_of_a_large_command_have_the_same_number() {
     let numbers: Vec<u64> = events.iter().map(|(_, event)| number(event)).collect();
     assert_eq!(numbers.len(), 140_000);
     assert!(numbers.is_sorted_by(|a, b| a < b), "each is new");
+    assert!(numbers.iter().all(|number| number % 3 == 1), "no other partition has it");
+}
+
+/// At 10,000 commands a second 2^42 take 13 years.
+#[test]
+fn numbers_of_reports_stay_within_what_a_float_holds_for_years() {
+    let mut notes = Notes::default();
+    let mut events = Vec::new();
+    notes.report((Sequence(1 << 42), PartitionId(0), 1), Timestamp(1), order(), Step::New);
+    notes.finish(Timestamp(1), &mut events);
+    let UserEvent::Execution(report) = &events[0].1 else { panic!("a report") };
+    assert!(report.execution < 1 << 53, "{}", report.execution);
 }
 
 #[test]
@@ -229,8 +241,9 @@ fn balances_of_a_command_come_once_and_after_its_orders() {
     let time = Timestamp::from_millis(200);
     let balance = |asset, free| Balance { asset: AssetId(asset), free: Amount(free), held: Amount(1) };
     notes.balance(AccountId(1001), balance(0, 5));
-    notes.report(3, time, order(), Step::New);
-    notes.report(3, time, order(), Step::Expired);
+    let place = (Sequence(3), PartitionId(0), 1);
+    notes.report(place, time, order(), Step::New);
+    notes.report(place, time, order(), Step::Expired);
     notes.balance(AccountId(1001), balance(1, 6));
     let mut events = Vec::new();
     notes.finish(time, &mut events);
@@ -239,7 +252,7 @@ fn balances_of_a_command_come_once_and_after_its_orders() {
         UserEvent::Execution(report) => Some(report.execution),
         _ => None,
     });
-    assert!(numbers.eq([3 << 22, (3 << 22) + 1]));
+    assert!(numbers.eq([3 << 10, (3 << 10) + 1]));
     let text = write(&events[2].1, TimeUnit::Milliseconds, &OneMarket(btcusdt())).unwrap();
     assert_eq!(
         text,
