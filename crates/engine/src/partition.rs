@@ -179,6 +179,7 @@ impl Partition {
                 admitted.origin
             }
             Body::Peer(PeerMessage::Cancel { origin, .. } | PeerMessage::CancelAll { origin, .. }) => *origin,
+            Body::Peer(PeerMessage::Continue) => return self.give_up(events),
             Body::Peer(_) => return,
             _ => Origin { source: command.source, number: command.number },
         };
@@ -480,6 +481,15 @@ impl Partition {
         if let Some(Some(matcher)) = self.matchers.get_mut(symbol.0 as usize) {
             matcher.go_on(&mut accounts, events);
             self.note_work(symbol);
+        }
+    }
+
+    /// Gives up what commands have left in the market whose turn it is: the next message to go on would meet what this one met.
+    #[cold]
+    fn give_up(&mut self, events: &mut Events) {
+        let Some(symbol) = self.unfinished.pop_front() else { return };
+        if let Some(Some(matcher)) = self.matchers.get_mut(symbol.0 as usize) {
+            matcher.give_up(events);
         }
     }
 

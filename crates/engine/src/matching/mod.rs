@@ -352,6 +352,8 @@ impl Matcher {
                 traded = Some(range.and(more));
             }
         }
+        // A command of newer rules may have left a range here, for which perhaps nobody waits any more.
+        self.canceled();
     }
 
     /// Cancels one order and answers.

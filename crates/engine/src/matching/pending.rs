@@ -86,6 +86,16 @@ impl Matcher {
         }
     }
 
+    /// Takes the market out of the list, and gives its work up. Orders that were reached wait for the next trade at their price; who cancelled
+    /// all orders is refused, though some may be cancelled.
+    pub(crate) fn give_up(&mut self, events: &mut Events) {
+        self.pending.is_listed = false;
+        self.pending.reached = None;
+        for (Canceling { origin, .. }, _) in self.pending.cancels.drain(..) {
+            events.refuse(origin, Refusal::Skipped);
+        }
+    }
+
     /// Whether a trade has reached a price, and those who wait for it are yet to be triggered.
     #[inline]
     pub(super) fn is_reached(&self, on_rise: bool, stop: Price) -> bool {

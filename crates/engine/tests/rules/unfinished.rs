@@ -2,6 +2,7 @@
 
 use crossbook_engine::command::{Body, CancelAll, NewOrder, Target};
 use crossbook_engine::event::CloseReason::Canceled;
+use crossbook_engine::peer::PeerMessage;
 use crossbook_engine::{Answer, Command, Event, Events, Refusal, Rules, Work};
 use crossbook_types::{
     AccountId, MarketStatus, OrderId, OrderType, Price, RequestNumber, Side, SourceId, TimeInForce, Timestamp,
@@ -62,6 +63,28 @@ fn a_stop_that_was_reached_is_triggered_whatever_the_price_does_meanwhile() {
     assert_eq!(venue.partition.unfinished(), None);
     venue.trade_at(100);
     venue.rest(late);
+}
+
+/// A message to go on that ends the process is passed over by the operator. The next one would meet the same order, so there is none.
+#[test]
+fn what_is_left_is_given_up_with_the_message_that_is_passed_over() {
+    let mut venue = Venue::new().with_work(WORK);
+    let (owner, stops) = ten_stops(&mut venue);
+    let seller = venue.rich();
+    venue.place(sell(seller, 95, 1));
+    let request = CancelAll { account: owner, symbol: BTCUSDT, cancel_id: name("all") };
+    venue.apply_as(GATEWAY, RequestNumber(5_000), Body::CancelAll(request));
+    let number = venue.partition.continuation().unwrap();
+    let (sequence, time) = (venue.partition.sequence().next(), venue.partition.time());
+    let body = Body::Peer(PeerMessage::Continue);
+    let source = SourceId::partition(venue.partition.id());
+    let command = Command { skipped: true, ..Command::new(sequence, time, source, number, body) };
+    let mut events = Events::new();
+    venue.partition.apply(&command, &mut events);
+    assert_eq!(answers(events.all()), [(RequestNumber(5_000), Answer::Refused(Refusal::Skipped))]);
+    assert_eq!((venue.partition.continuation(), venue.partition.unfinished()), (None, None));
+    assert_eq!(venue.partition.audit().violations, Vec::<String>::new());
+    assert!(venue.partition.ledger().holds() >= stops.len() - 3, "what was not reached in time still waits");
 }
 
 #[test]
