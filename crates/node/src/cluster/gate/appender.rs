@@ -22,13 +22,18 @@ const TICK: Duration = Duration::from_millis(50);
 /// a clock of the store that was set ahead.
 const AHEAD_MAX_MICROS: u64 = 1_000_000;
 
-/// The deadline by which the partition judges a request: it compares with the log's time, which never goes back. Where a clock of the store was ahead once,
-/// every deadline by the gateway's clock would have passed until clocks catch up.
-fn by_the_log(deadline: Timestamp, log: Timestamp, now: Timestamp) -> Timestamp {
-    match log.0.saturating_sub(now.0) {
-        ahead if ahead > AHEAD_MAX_MICROS => Timestamp(deadline.0.saturating_add(ahead)),
-        _ => deadline,
-    }
+/// The deadline by which the partition judges a request: it compares with the log's time, which never goes back. Where a
+/// clock of the store was ahead once, every deadline by the gateway's clock would have passed until clocks catch up.
+fn by_the_log(deadline: Timestamp, ahead_micros: u64) -> Timestamp {
+    if ahead_micros > AHEAD_MAX_MICROS { Timestamp(deadline.0.saturating_add(ahead_micros)) } else { deadline }
+}
+
+/// How far the log's time is ahead of `now`, after an answer of the store that bears the time `log`. Where commands were
+/// appended, `log` is the store's clock. Otherwise it is the time of the last command, which says the less the older that
+/// is, so it only ever adds.
+fn ahead_of(now: Timestamp, log: Timestamp, appended: bool, known: u64) -> u64 {
+    let ahead = log.0.saturating_sub(now.0);
+    if appended { ahead } else { ahead.max(known) }
 }
 
 /// The thread that appends.
@@ -42,8 +47,8 @@ pub(super) struct Appender<'a> {
     ends: Vec<oneshot::Sender<Sequence>>,
     begun: Instant,
     patience: Patience,
-    /// The log's time, as the last append gave it.
-    log_time: Timestamp,
+    /// How far the log's time is ahead of this gateway's clock, as far as is known.
+    ahead_micros: u64,
 }
 
 impl<'a> Appender<'a> {
@@ -56,18 +61,7 @@ impl<'a> Appender<'a> {
     ) -> Self {
         let patience = Patience::new(Sequence(lane.told.load(Ordering::Acquire)));
         let begun = Instant::now();
-        Self {
-            shared,
-            lane,
-            servers,
-            requests,
-            refuse,
-            link: None,
-            ends: Vec::new(),
-            begun,
-            patience,
-            log_time: Timestamp(0),
-        }
+        Self { shared, lane, servers, requests, refuse, link: None, ends: Vec::new(), begun, patience, ahead_micros: 0 }
     }
 
     pub(super) fn run(mut self) -> Result<(), Error> {
@@ -115,7 +109,7 @@ impl<'a> Appender<'a> {
                         (self.refuse)(number, NotTaken::Late);
                         continue;
                     }
-                    let deadline = deadline.map(|deadline| by_the_log(deadline, self.log_time, now));
+                    let deadline = deadline.map(|deadline| by_the_log(deadline, self.ahead_micros));
                     let mut bytes = Vec::new();
                     crossbook_wire::encode_command(self.shared.source, number, deadline, &body, &mut bytes);
                     flights.begin(number, bytes.into(), self.begun.elapsed());
@@ -154,7 +148,7 @@ impl<'a> Appender<'a> {
         };
         metrics::histogram!("crossbook_append_batch_requests").record(due.len() as f64);
         self.lane.tail.store(appended.last.0, Ordering::Release);
-        self.log_time = appended.time;
+        self.ahead_micros = ahead_of(SystemClock.now(), appended.time, !due.is_empty(), self.ahead_micros);
         let mut flights = self.lane.flights.lock();
         let count = (appended.last.0 + 1).saturating_sub(appended.first.0);
         let placed = usize::try_from(count).unwrap_or(usize::MAX).min(due.len());
@@ -211,16 +205,28 @@ fn give_back(lane: &Lane, refuse: &Refuse, numbers: &[RequestNumber], why: NotTa
 mod tests {
     use super::*;
 
+    const DAY: u64 = 86_400_000_000;
+
     #[test]
     fn a_deadline_counts_from_the_time_of_a_log_that_is_far_ahead() {
-        const DAY: u64 = 86_400_000_000;
         let (now, window) = (Timestamp(5 * DAY), 5_000_000);
         let deadline = Timestamp(now.0 + window);
-        let judged = |log| by_the_log(deadline, Timestamp(log), now);
+        let judged = |log| by_the_log(deadline, ahead_of(now, Timestamp(log), true, 0));
         assert_eq!(judged(now.0 + DAY), Timestamp(now.0 + DAY + window));
         for log in [0, now.0 - DAY, now.0, now.0 + AHEAD_MAX_MICROS] {
             assert_eq!(judged(log), deadline, "{log}: clocks differ that much");
         }
         assert_eq!(judged(now.0 + AHEAD_MAX_MICROS + 1), Timestamp(deadline.0 + AHEAD_MAX_MICROS + 1));
+    }
+
+    #[test]
+    fn a_quiet_lane_does_not_forget_that_the_log_is_ahead() {
+        let (begun, log) = (5 * DAY, Timestamp(6 * DAY));
+        let ahead = ahead_of(Timestamp(begun), log, true, 0);
+        assert_eq!(ahead, DAY);
+        // An hour without commands: the log's last time is nearer, the store's clock is not.
+        assert_eq!(ahead_of(Timestamp(begun + 3_600_000_000), log, false, ahead), DAY);
+        // The store's clock was put right.
+        assert_eq!(ahead_of(Timestamp(begun + DAY), Timestamp(begun + DAY), true, ahead), 0);
     }
 }
