@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbook_node::backup::{self, Manifest, Place, Progress, Restored, Source, Taken};
 use crossbook_node::snapshot::{Address, Options};
+use crossbook_store::Database;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -69,10 +70,7 @@ pub fn run(options: &Backup) -> Result<String, Error> {
     let flags = Flags { data: Some(options.data.clone()), ..Flags::default() };
     let config = Config::load(options.config.as_deref(), flags)?;
     let database = venue::database(&config, &data).map_err(Box::new)?;
-    let evidence = Evidence::gather(&data, database.as_ref())?;
-    if let Some(contradiction) = evidence.examine(&data.log())? {
-        return Err(Error::Behind(contradiction));
-    }
+    check_not_behind(&data, database.as_ref())?;
     let place = Place::to_write(address, &Options::default())?;
     let mut run = [0; 4];
     aws_lc_rs::rand::fill(&mut run).map_err(|_| Error::NoRandomness)?;
@@ -92,6 +90,25 @@ pub fn run(options: &Backup) -> Result<String, Error> {
     } else {
         taken_as_text(&taken, place.told(), &data)
     })
+}
+
+/// Refuses a log that is behind what is known of it. Damage where it is looked at, and a history that cannot be asked, are
+/// only said: a backup verifies what it copies, and is what such a venue needs most.
+fn check_not_behind(data: &DataFolder, database: Option<&Database>) -> Result<(), Error> {
+    let evidence = match Evidence::gather(data, database) {
+        Err(evidence::Error::History(error)) => {
+            eprintln!("crossbook backup: the history cannot be asked how far the log had reached: {error}");
+            Evidence::gather(data, None)?
+        }
+        gathered => gathered?,
+    };
+    match evidence.examine(&data.log()) {
+        Err(evidence::Error::Log(error)) => {
+            eprintln!("crossbook backup: the log cannot be held against what is known of it: {error}");
+            Ok(())
+        }
+        examined => examined?.map_or(Ok(()), |contradiction| Err(Error::Behind(contradiction))),
+    }
 }
 
 /// Restores as the command line says. The outcome in words.

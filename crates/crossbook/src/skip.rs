@@ -47,6 +47,12 @@ pub enum Error {
          that ended names; --force passes this one over all the same, and with it what it did"
     )]
     Applies(Sequence),
+    /// A replay ends before the command.
+    #[error(
+        "a command before {0} cannot be applied, so nothing is known of {0}. Give the number that the log line of the process that ended names; --force passes \
+         {0} over all the same"
+    )]
+    Earlier(Sequence),
     /// It cannot be passed over.
     #[error(transparent)]
     Skip(#[from] skip::Error),
@@ -100,14 +106,21 @@ fn applies(config: &Config, data: &DataFolder, snapshots: &Folder, sequence: Seq
     if record.is_none_or(|record| record.sequence != sequence || marked(record.payload)) {
         return Ok(false);
     }
-    let replayed = catch_unwind(AssertUnwindSafe(|| {
-        let open = |from| FileReader::open(&log, from);
-        let views = Folded::new(config.views.clone());
-        recovery::recover(&Which::single(0), snapshots, open, Until::Durable(sequence), views, |_| ()).map(drop)
-    }));
-    match replayed {
-        Ok(Ok(())) => Ok(true),
-        Ok(Err(error)) => Err(Error::Replay(sequence, Box::new(error))),
-        Err(_) => Ok(false),
+    let passes = |until: Sequence| {
+        let replayed = catch_unwind(AssertUnwindSafe(|| {
+            let open = |from| FileReader::open(&log, from);
+            let views = Folded::new(config.views.clone());
+            recovery::recover(&Which::single(0), snapshots, open, Until::Durable(until), views, |_| ()).map(drop)
+        }));
+        match replayed {
+            Ok(Ok(())) => Ok(true),
+            Ok(Err(error)) => Err(Error::Replay(until, Box::new(error))),
+            Err(_) => Ok(false),
+        }
+    };
+    if passes(sequence)? {
+        return Ok(true);
     }
+    // The replay may have ended before it came here, and then nothing is known of this command.
+    if passes(Sequence(sequence.0.saturating_sub(1)))? { Ok(false) } else { Err(Error::Earlier(sequence)) }
 }
