@@ -258,6 +258,23 @@ fn a_turn_publishes_reads_and_waits() {
 }
 
 #[test]
+fn what_is_passed_over_is_published_by_nobody_who_does_not_know_it() {
+    let (_folder, _server, servers) = alone();
+    let (mut worker, mut operator) = (Link::connect(&servers, P1).unwrap(), Link::connect(&servers, P1).unwrap());
+    append(&mut operator, &["1", "2", "3"]);
+    assert_eq!(publish(&mut worker, 0, &["a"]), 1);
+    assert_eq!(operator.mark_skipped(Sequence(1)).unwrap(), Some(Sequence(1)), "what it caused is published");
+    assert_eq!(operator.mark_skipped(Sequence(2)).unwrap(), None);
+    // It has read command 2 without the mark.
+    let refused = worker.turn(&turn(1, &[b"b"], PLENTY), &mut Pulled::default()).unwrap_err();
+    assert!(matches!(refused, Error::Marked(_)) && !refused.is_passing(), "{refused}");
+    assert_eq!(operator.ends().unwrap().told, Sequence(1));
+    let mut anew = Link::connect(&servers, P1).unwrap();
+    assert_eq!(publish(&mut anew, 1, &["refused"]), 2);
+    assert_eq!(operator.mark_skipped(Sequence(2)).unwrap(), None, "once more does no harm");
+}
+
+#[test]
 fn nothing_untold_is_trimmed_and_nothing_trimmed_is_read() {
     let (_folder, _server, servers) = alone();
     let mut link = Link::connect(&servers, P1).unwrap();

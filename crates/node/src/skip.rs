@@ -117,7 +117,8 @@ pub fn of_files(log: &Path, snapshots: &impl Saved, sequence: Sequence, force: b
     Ok(skipped)
 }
 
-/// Marks a command of a partition of a cluster. Workers find the mark when they start.
+/// Marks a command of a partition of a cluster. Workers find the mark when they start; those that run end, and have published nothing
+/// that the mark takes back.
 ///
 /// # Errors
 /// [`Error`]; nothing has changed then.
@@ -126,15 +127,13 @@ pub fn of_stream(servers: &Servers, partition: PartitionId, sequence: Sequence, 
     let found = if sequence == Sequence(0) { None } else { link.read(sequence, 1)?.into_iter().next() };
     let Some(found) = found else { return Err(Error::NoCommand { partition, sequence }) };
     let skipped = look_at(Record { sequence, time: found.time, payload: &found.payload }, force)?;
-    let told = link.ends()?.told;
-    if told >= sequence && !skipped.before {
-        return Err(Error::Applied {
-            sequence,
-            proof: format!("what the partition has published, up to command {told},"),
-        });
+    match link.mark_skipped(sequence)? {
+        None => Ok(skipped),
+        Some(told) => {
+            let proof = format!("what the partition has published, up to command {told},");
+            Err(Error::Applied { sequence, proof })
+        }
     }
-    link.mark_skipped(sequence)?;
-    Ok(skipped)
 }
 
 fn look_at(record: Record<'_>, force: bool) -> Result<Skipped, Error> {

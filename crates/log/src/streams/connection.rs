@@ -15,18 +15,20 @@ pub(super) enum Script {
     Depth,
     Ends,
     Extend,
+    Mark,
     Publish,
     Trim,
 }
 
 /// In the order of [`Script`].
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     include_str!("lua/append.lua"),
     include_str!("lua/claim.lua"),
     include_str!("lua/deliver.lua"),
     include_str!("lua/depth.lua"),
     include_str!("lua/ends.lua"),
     include_str!("lua/extend.lua"),
+    include_str!("lua/mark.lua"),
     include_str!("lua/publish.lua"),
     include_str!("lua/trim.lua"),
 ];

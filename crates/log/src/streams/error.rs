@@ -140,6 +140,10 @@ pub enum Error {
     )]
     Forked(String),
 
+    /// The operator has passed commands over since this connection was made, and whoever used it may have applied them.
+    #[error("{0}; start it anew: it then applies them as refused")]
+    Marked(String),
+
     /// Another process appends to a log that has one writer.
     #[error(
         "another writer appends to this log: it ends at {found} instead of {expected}; see that only one process runs"
@@ -246,6 +250,7 @@ impl Error {
                 Self::Unready { server, said }
             }
             "FORKED" => Self::Forked(said),
+            "MARKED" => Self::Marked(said),
             _ => Self::Refused { server, said },
         }
     }

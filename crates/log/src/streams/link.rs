@@ -204,14 +204,14 @@ impl Link {
     ///
     /// # Errors
     /// [`Error::Trimmed`] when the command after `read_after` is gone, [`Error::Forked`] when `in` ends before what is to be
-    /// published, and failures of the server or the connection.
+    /// published, [`Error::Marked`] when commands were passed over since the link was made, and failures of the server or the connection.
     pub fn turn(&mut self, turn: &Turn<'_>, pulled: &mut Pulled) -> Result<(), Error> {
         pulled.records.clear();
         pulled.durable = false;
-        self.marks()?;
-        let keys = [self.keys.output.as_str(), &self.keys.log];
+        let marks = self.marks()?.count();
+        let keys = [self.keys.output.as_str(), &self.keys.log, &self.keys.skipped];
         self.connection.script(Script::Publish, &keys, |command| {
-            let command = command.arg(turn.publish_after.0);
+            let command = command.arg(turn.publish_after.0).arg(marks);
             turn.entries.iter().fold(command, |command, entry| command.arg(*entry))
         });
         let (after, wait) = (turn.read_after, turn.wait);

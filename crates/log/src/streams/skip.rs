@@ -9,6 +9,7 @@ use std::time::Duration;
 use crossbook_types::Sequence;
 use redis::Value;
 
+use super::connection::Script;
 use super::{Error, Link, PulledRecord, reply};
 use crate::skip::SKIPPED;
 
@@ -24,6 +25,11 @@ fn mark_of(payload: &[u8]) -> String {
 }
 
 impl Marks {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Puts the mark on an entry that has one.
     pub(super) fn put(&self, record: &mut PulledRecord) -> Result<(), Error> {
         let Some(mark) = self.0.get(&record.sequence) else { return Ok(()) };
@@ -38,23 +44,28 @@ impl Marks {
 }
 
 impl Link {
-    /// Marks an entry of `in` as passed over, for everybody who reads it on a connection that is made from now on. The mark is durable when
-    /// this returns.
+    /// Marks an entry of `in` as passed over, for everybody who reads it on a connection that is made from now on; on the others
+    /// [`Link::turn`] fails. The mark is durable when this returns. If what the command caused is published, nothing is marked, and
+    /// the last command of which that is true comes back.
     ///
     /// # Errors
     /// [`Error::Trimmed`] when the entry is not there, [`Error::NotDurable`], and failures of the server or the connection.
-    pub fn mark_skipped(&mut self, sequence: Sequence) -> Result<(), Error> {
+    pub fn mark_skipped(&mut self, sequence: Sequence) -> Result<Option<Sequence>, Error> {
         let Some(record) = self.read(sequence, 1)?.into_iter().next() else {
             return Err(Error::NoEntry(sequence));
         };
         if record.payload.first().is_none_or(|byte| byte & SKIPPED != 0) {
-            return Ok(());
+            return Ok(None);
         }
-        let (key, mark) = (self.keys.skipped.clone(), mark_of(&record.payload));
-        self.ask(|command| command.arg("HSET").arg(key).arg(sequence.0).arg(mark));
-        let [_] = self.exchange(Duration::ZERO)?;
+        let mark = mark_of(&record.payload);
+        let keys = [self.keys.log.as_str(), &self.keys.skipped];
+        self.connection.script(Script::Mark, &keys, |command| command.arg(sequence.0).arg(&mark));
+        let [answer] = self.exchange(Duration::ZERO)?;
         self.marks = None;
-        self.make_durable()
+        match answer {
+            Value::Int(-1) => self.make_durable().map(|()| None),
+            told => reply::place(&told).map(Some).ok_or_else(|| self.connection.unclear("a mark")),
+        }
     }
 
     /// The marks, read once on a connection.
