@@ -1,4 +1,5 @@
-//! Records which compiler builds the program and from which commit, for `--version`, the metrics and the reports of measurements.
+//! Records which compiler builds the program and from which commit, for `--version`, the metrics and the reports of
+//! measurements.
 
 use std::process::Command;
 
@@ -12,8 +13,8 @@ fn main() {
     println!("cargo::rustc-env=CROSSBOOK_COMMIT={}", commit());
 }
 
-/// The commit that is built: what the environment says, for builds outside a checkout, or what git says. Debug builds do not name one,
-/// so that a commit does not compile the program anew.
+/// The commit that is built: what the environment says, for builds outside a checkout, or what git says. Debug builds
+/// do not name one, so that a commit does not compile the program anew.
 fn commit() -> String {
     if let Ok(commit) = std::env::var("CROSSBOOK_COMMIT") {
         return commit;

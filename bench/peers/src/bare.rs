@@ -1,6 +1,7 @@
-//! Ceilings: about as fast as this workload can be matched at all. The book knows the range of prices beforehand, has a level for each and
-//! a bitmap over them, numbers of 32 bits, and neither accounts nor events. With [`Dense`] ids are places in an array, as no venue
-//! may assume; with [`Hashed`] they are looked up, as everyone must who takes ids as they come.
+//! Ceilings: about as fast as this workload can be matched at all. The book knows the range of prices beforehand, has a
+//! level for each and a bitmap over them, numbers of 32 bits, and neither accounts nor events. With [`Dense`] ids are
+//! places in an array, as no venue may assume; with [`Hashed`] they are looked up, as everyone must who takes ids as
+//! they come.
 
 use crossbook_loadtest::workload::{Command, Op, Tally};
 use crossbook_types::Side;

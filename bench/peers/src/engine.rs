@@ -4,8 +4,8 @@ use crossbook_loadtest::workload::{Command, Tally};
 
 /// An order book, or more than one, that can be given the commands of mix A.
 ///
-/// What an adapter does besides calling the book is part of the time: it is little, and each does the same, adding every trade to
-/// the tally as soon as the book tells of it.
+/// What an adapter does besides calling the book is part of the time: it is little, and each does the same, adding
+/// every trade to the tally as soon as the book tells of it.
 pub trait Engine {
     /// How many commands are taken at a time.
     const BATCH: usize = usize::MAX;

@@ -1,5 +1,5 @@
-//! Mix A of the standard workload through Crossbook and through the order books on crates.io, in one process, on one thread, with the
-//! trades of every run held against the ground truth. See README.md.
+//! Mix A of the standard workload through Crossbook and through the order books on crates.io, in one process, on one
+//! thread, with the trades of every run held against the ground truth. See README.md.
 
 mod bare;
 mod engine;

@@ -1,8 +1,9 @@
 //! Running the workload, and what is measured of it.
 //!
-//! Throughput is taken over the whole stream after the warm-up, by the time that the thread had the processor, so that what else runs on
-//! the machine counts only by the caches that it takes. Service times are taken in a run of their own, by the clock on the wall around each
-//! command; that adds what reading the clock takes, some 30 ns. Each run makes a book of its own.
+//! Throughput is taken over the whole stream after the warm-up, by the time that the thread had the processor, so that
+//! what else runs on the machine counts only by the caches that it takes. Service times are taken in a run of their
+//! own, by the clock on the wall around each command; that adds what reading the clock takes, some 30 ns. Each run
+//! makes a book of its own.
 
 use std::time::{Duration, Instant};
 

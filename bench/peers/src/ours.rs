@@ -1,4 +1,5 @@
-//! Crossbook: its book alone, with an index of ids, and the whole engine, with accounts, holds, fees, double entry and events.
+//! Crossbook: its book alone, with an index of ids, and the whole engine, with accounts, holds, fees, double entry and
+//! events.
 
 use crossbook_engine::command::Body;
 use crossbook_engine::{self as venue, Events, Partition, Routing};

@@ -1,4 +1,5 @@
-//! Order books from crates.io, each used as its documents say, with room made beforehand where that can be, in a way that tells every trade.
+//! Order books from crates.io, each used as its documents say, with room made beforehand where that can be, in a way
+//! that tells every trade.
 
 mod lobster;
 mod matchcore;

@@ -1,5 +1,5 @@
-//! The book that most people would write first, from the standard library: a sorted map of prices, each with a queue, and a hash
-//! map that tells where an order rests.
+//! The book that most people would write first, from the standard library: a sorted map of prices, each with a queue,
+//! and a hash map that tells where an order rests.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 

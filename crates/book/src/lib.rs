@@ -1,15 +1,15 @@
 //! One symbol's order book: who is first at which price.
 //!
-//! A [`Book`] keeps orders in price-time priority and knows nothing else: no accounts, no money, no rules. Whoever matches
-//! looks at the [`Book::top`] of a side, decides, and [`Book::reduce`]s or [`Book::remove`]s it; what an order carries besides
-//! its quantity is the caller's (`T`). The same structure, keyed by stop price, holds conditional orders until the price
-//! gets there.
+//! A [`Book`] keeps orders in price-time priority and knows nothing else: no accounts, no money, no rules. Whoever
+//! matches looks at the [`Book::top`] of a side, decides, and [`Book::reduce`]s or [`Book::remove`]s it; what an order
+//! carries besides its quantity is the caller's (`T`). The same structure, keyed by stop price, holds conditional
+//! orders until the price gets there.
 //!
 //! Three parts, each in its module. Orders stand in a slab and are chained, first in first out, into price levels
-//! ([`queue`]). Levels hang in a [`ladder`], a trie over the bits of the price with 64 ways at each node, so that insertion,
-//! removal and the step to the next best price cost a handful of bit operations at any depth of book, and prices far from
-//! the market cost nothing to those near it. All storage is recycled: once a book has been as large as it gets, no
-//! operation allocates.
+//! ([`queue`]). Levels hang in a [`ladder`], a trie over the bits of the price with 64 ways at each node, so that
+//! insertion, removal and the step to the next best price cost a handful of bit operations at any depth of book, and
+//! prices far from the market cost nothing to those near it. All storage is recycled: once a book has been as large as
+//! it gets, no operation allocates.
 
 // Pure: see the rules in ARCHITECTURE.md, and what is meant by them in clippy.toml.
 #![cfg_attr(
@@ -143,8 +143,8 @@ impl<T: Copy> Book<T> {
     /// Puts an order last in the queue of its price.
     ///
     /// # Panics
-    /// When the book is full, the quantity is zero or above [`Quantity::MAX`], or the price above [`Price::MAX`]; the caller
-    /// has checked all of these.
+    /// When the book is full, the quantity is zero or above [`Quantity::MAX`], or the price above [`Price::MAX`]; the
+    /// caller has checked all of these.
     #[inline]
     pub fn rest(&mut self, side: Side, price: Price, quantity: Quantity, data: T) -> Slot {
         assert!(!self.is_full(), "the book is full");
@@ -177,7 +177,8 @@ impl<T: Copy> Book<T> {
         self.queues.data(slot)
     }
 
-    /// What rests in all at the price of the order at a slot, which is in it. Cheaper than [`Book::depth_at`], which searches for the price.
+    /// What rests in all at the price of the order at a slot, which is in it. Cheaper than [`Book::depth_at`], which
+    /// searches for the price.
     ///
     /// # Panics
     /// When none stands there.
@@ -206,7 +207,8 @@ impl<T: Copy> Book<T> {
         self.queues.data_mut(slot)
     }
 
-    /// Takes `quantity` from an order, which keeps its place. Gives back its data if nothing is left of it; it is gone then.
+    /// Takes `quantity` from an order, which keeps its place. Gives back its data if nothing is left of it; it is gone
+    /// then.
     ///
     /// # Panics
     /// When no order stands there or less is left of it.

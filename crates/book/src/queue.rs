@@ -11,8 +11,8 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct LevelSlot(pub(crate) u32);
 
-/// An order in its queue. With up to 40 bytes of the caller's data it is one cache line, so whatever is done to an order touches
-/// one line for itself and one for each neighbour.
+/// An order in its queue. With up to 40 bytes of the caller's data it is one cache line, so whatever is done to an
+/// order touches one line for itself and one for each neighbour.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 struct Node<T> {

@@ -1,5 +1,6 @@
-//! `crossbook admin`: the operator's side of a running venue, on the command line. It speaks the admin API (`docs/admin-api.md`) and shows what is
-//! answered, as tables for people or as JSON for programs. Numbers of money are passed on as they are typed and shown as they are answered.
+//! `crossbook admin`: the operator's side of a running venue, on the command line. It speaks the admin API
+//! (`docs/admin-api.md`) and shows what is answered, as tables for people or as JSON for programs. Numbers of money are
+//! passed on as they are typed and shown as they are answered.
 
 mod client;
 mod shown;

@@ -92,8 +92,8 @@ pub fn run(options: &Backup) -> Result<String, Error> {
     })
 }
 
-/// Refuses a log that is behind what is known of it. Damage where it is looked at, and a history that cannot be asked, are
-/// only said: a backup verifies what it copies, and is what such a venue needs most.
+/// Refuses a log that is behind what is known of it. Damage where it is looked at, and a history that cannot be asked,
+/// are only said: a backup verifies what it copies, and is what such a venue needs most.
 fn check_not_behind(data: &DataFolder, database: Option<&Database>) -> Result<(), Error> {
     let evidence = match Evidence::gather(data, database) {
         Err(evidence::Error::History(error)) => {

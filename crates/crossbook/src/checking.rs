@@ -1,5 +1,5 @@
-//! What a history is held against, as a follower of the log: the views, and what the events add up to. The same for a venue in a folder
-//! and for each partition of a cluster.
+//! What a history is held against, as a follower of the log: the views, and what the events add up to. The same for a
+//! venue in a folder and for each partition of a cluster.
 
 use crossbook_engine::{Cause, Event};
 use crossbook_node::recovery::Follower;

@@ -1,7 +1,7 @@
 //! A venue of many processes: the roles of `crossbook gateway`, `crossbook worker` and `crossbook writer`.
 //!
-//! All of them read the same configuration and find each other through the store alone, so any number of each may run, started in any
-//! order. [`Site`] is what they have in common.
+//! All of them read the same configuration and find each other through the store alone, so any number of each may run,
+//! started in any order. [`Site`] is what they have in common.
 
 pub mod audit;
 mod books;
@@ -134,8 +134,8 @@ impl Site {
         Ok(shared_database(config)?.map(|database| database.for_log(self.identity).routed(self.routing.clone())))
     }
 
-    /// A partition and its views, restored to where the last snapshot stands; later commands are not replayed. Messages that it has sent
-    /// by then were heard, so none has to be sent again.
+    /// A partition and its views, restored to where the last snapshot stands; later commands are not replayed. Messages
+    /// that it has sent by then were heard, so none has to be sent again.
     ///
     /// # Errors
     /// When the snapshot is not good, and the log does not reach back to the one before.
@@ -221,7 +221,8 @@ fn beside_trimming<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<T, E
     })?
 }
 
-/// The database of the history, if there is one that all processes share; a file in the folder of one of them would be none.
+/// The database of the history, if there is one that all processes share; a file in the folder of one of them would be
+/// none.
 fn shared_database(config: &Config) -> Result<Option<Database>, Error> {
     let database = Database::new(&config.history, &config.data)?;
     Ok(database.filter(|database| database.dialect() != Dialect::Sqlite))

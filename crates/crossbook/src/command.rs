@@ -216,10 +216,12 @@ pub struct Serve {
     /// How log lines look [default: human on a terminal, else json].
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<Format>,
-    /// Start even if the secret key is lost, and revoke the API keys whose secrets it would open; they have to be issued anew.
+    /// Start even if the secret key is lost, and revoke the API keys whose secrets it would open; they have to be
+    /// issued anew.
     #[arg(long)]
     pub revoke_lost_keys: bool,
-    /// Start even if the log lacks commands that snapshots, its mark or the history prove it had, and give these commands up for good.
+    /// Start even if the log lacks commands that snapshots, its mark or the history prove it had, and give these
+    /// commands up for good.
     #[arg(long)]
     pub discard_newer: bool,
     /// Start even if the machine's clock is long before the log's last command.
@@ -251,7 +253,8 @@ pub struct Demo {
     /// Seed of the simulated traders: the same seed wants the same things at the same steps.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
-    /// Keep the history in SQL too, in a SQLite file in the folder. It grows as long as the demo runs; without it the demo's size is bounded.
+    /// Keep the history in SQL too, in a SQLite file in the folder. It grows as long as the demo runs; without it the
+    /// demo's size is bounded.
     #[arg(long)]
     pub history: bool,
 }
@@ -291,7 +294,8 @@ pub struct Skip {
     /// The number of the command in its partition's log, as the process that ended has said.
     #[arg(long, value_name = "NUMBER")]
     pub sequence: u64,
-    /// Pass it over even if it can be applied, or another partition relies on it, so that money or an account is missing for ever.
+    /// Pass it over even if it can be applied, or another partition relies on it, so that money or an account is
+    /// missing for ever.
     #[arg(long)]
     pub force: bool,
 }
@@ -307,7 +311,8 @@ pub struct Store {
 /// What to do with the history.
 #[derive(Debug, Subcommand)]
 pub enum StoreAction {
-    /// Compare balances, open orders, trades, candles and ledger entries with the engine's state where the history stands.
+    /// Compare balances, open orders, trades, candles and ledger entries with the engine's state where the history
+    /// stands.
     #[command(after_long_help = STORE_EXAMPLES)]
     Verify(StoreVerify),
     /// Empty the tables and fill them again from the log, or from a snapshot where the log has lost its beginning.
@@ -330,8 +335,8 @@ pub struct StoreVerify {
     /// Also tell how many rows each table has, and a hash of them.
     #[arg(long)]
     pub contents: bool,
-    /// Also compare every row of every table with a history that is made from the log for the purpose, in a temporary file. Needs
-    /// the whole log, and as much time and room as a rebuild.
+    /// Also compare every row of every table with a history that is made from the log for the purpose, in a temporary
+    /// file. Needs the whole log, and as much time and room as a rebuild.
     #[arg(long)]
     pub rows: bool,
     /// Print one JSON object instead of text.
@@ -354,7 +359,8 @@ pub struct StoreRebuild {
     /// Go on even if that gives up what the log cannot give back, or the history of another venue.
     #[arg(long)]
     pub discard: bool,
-    /// Go on even if the log lacks commands that snapshots, its mark or the history prove it had, and give these commands up for good.
+    /// Go on even if the log lacks commands that snapshots, its mark or the history prove it had, and give these
+    /// commands up for good.
     #[arg(long)]
     pub discard_newer: bool,
 }

@@ -1,8 +1,8 @@
 //! The settings of a venue: the options of every part, in one tree.
 //!
-//! The tree is made of the parts' own option structs, so a setting exists exactly where it is used. Values come from, each
-//! overriding the one before: the defaults, a TOML file, the environment, the command line. A key that no part knows is
-//! refused, because a misspelt limit that is silently ignored is worse than none.
+//! The tree is made of the parts' own option structs, so a setting exists exactly where it is used. Values come from,
+//! each overriding the one before: the defaults, a TOML file, the environment, the command line. A key that no part
+//! knows is refused, because a misspelt limit that is silently ignored is worse than none.
 
 pub mod address;
 mod bounds;
@@ -226,7 +226,8 @@ impl Config {
     /// Gathers the settings from all sources.
     ///
     /// # Errors
-    /// When the file is missing or not TOML, a key is unknown, a value is not what its setting can have, or two do not go together.
+    /// When the file is missing or not TOML, a key is unknown, a value is not what its setting can have, or two do not
+    /// go together.
     pub fn load(file: Option<&Path>, flags: Flags) -> Result<Self, Error> {
         let known = Dict::from_serialised(&Self::default())?;
         let mut figment = Figment::from(Serialized::defaults(Self::default()));

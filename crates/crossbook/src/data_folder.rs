@@ -286,7 +286,8 @@ pub fn canonical(given: &Path) -> Result<PathBuf, Error> {
     for there in absolute.ancestors() {
         match there.canonicalize() {
             Ok(found) => {
-                // Some links of /proc lead to where no path leads, into the mounts of another process; the path as given is the best there is.
+                // Some links of /proc lead to where no path leads, into the mounts of another process; the path as
+                // given is the best there is.
                 let same = |path: &Path| fs::metadata(path).map(|of| (of.dev(), of.ino()));
                 let is_there = matches!((same(&found), same(there)), (Ok(one), Ok(other)) if one == other);
                 let mut path = if is_there { found } else { there.to_owned() };

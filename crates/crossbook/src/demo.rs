@@ -1,7 +1,8 @@
 //! `crossbook demo`: a venue that looks alive, for whoever wants to see one or try a client on it.
 //!
-//! The venue is the real thing, with a log on disk, and is run like any other. Only its traders are simulated: [`traders`]
-//! gives them their turns, [`maker`], [`crowd`] and [`arbitrage`] say what they want, and [`price`] what they believe.
+//! The venue is the real thing, with a log on disk, and is run like any other. Only its traders are simulated:
+//! [`traders`] gives them their turns, [`maker`], [`crowd`] and [`arbitrage`] say what they want, and [`price`] what
+//! they believe.
 
 mod arbitrage;
 mod crowd;
@@ -63,8 +64,8 @@ pub enum Error {
     Listing(#[from] listing::Error),
 }
 
-/// Makes the log with the day before. It gets its name when it is whole: the next start takes what has it for the demo's log, and throws away what
-/// has not. `None` where another process made it meanwhile.
+/// Makes the log with the day before. It gets its name when it is whole: the next start takes what has it for the
+/// demo's log, and throws away what has not. `None` where another process made it meanwhile.
 fn make_past(folder: &DataFolder, options: files::Options, seed: u64) -> Result<Option<Sequence>, Failure> {
     std::fs::create_dir_all(folder.path())?;
     let data = File::open(folder.path())?;
@@ -154,7 +155,8 @@ pub fn run(options: command::Demo) -> Result<(), Failure> {
     })
 }
 
-/// Settings under which a demo that runs for weeks takes no more than [`DISK_MAX`], where the operator has not set others.
+/// Settings under which a demo that runs for weeks takes no more than [`DISK_MAX`], where the operator has not set
+/// others.
 fn bound(config: &mut Config, history: bool) {
     let defaults = Config::default();
     if config.log == defaults.log {

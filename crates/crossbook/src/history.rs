@@ -1,8 +1,9 @@
 //! The thread that keeps the tables of a partition up with it, and what it reads.
 //!
-//! Of a venue in one process, it reads the log behind the venue's back. It has a partition of its own, which it takes through the same commands. That costs a second copy of the state, and
-//! buys that trading never waits for a database: between the two there is only the log, which is on disk anyway. The thread runs at
-//! the lowest priority, so on a machine that is short of processors it is the history that falls behind.
+//! Of a venue in one process, it reads the log behind the venue's back. It has a partition of its own, which it takes
+//! through the same commands. That costs a second copy of the state, and buys that trading never waits for a database:
+//! between the two there is only the log, which is on disk anyway. The thread runs at the lowest priority, so on a
+//! machine that is short of processors it is the history that falls behind.
 //!
 //! Of a cluster, it reads what the partitions told ([`told`]), in a process of its own.
 
@@ -79,8 +80,9 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Starts the thread, which does `first` before anything else. Should it find that what it reads cannot be, it does `failed` last. Should
-    /// the tables refuse it, or prove that what it reads is not what it was, it does `refused`, and ends.
+    /// Starts the thread, which does `first` before anything else. Should it find that what it reads cannot be, it does
+    /// `failed` last. Should the tables refuse it, or prove that what it reads is not what it was, it does `refused`,
+    /// and ends.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -145,8 +147,8 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread. `contradicted` is called with the reason if a database that could not be asked before proves that the log is not
-    /// what it was.
+    /// Starts the thread. `contradicted` is called with the reason if a database that could not be asked before proves
+    /// that the log is not what it was.
     ///
     /// # Errors
     /// When the system gives no thread.

@@ -1,7 +1,7 @@
 //! The program: a command line over the crates that do the work.
 //!
-//! [`serve`] runs a venue ([`venue`] puts it together), [`demo`] runs one with simulated traders, [`audit`] proves a log. What can
-//! be set is in [`config`], what must be kept secret in [`secrets`].
+//! [`serve`] runs a venue ([`venue`] puts it together), [`demo`] runs one with simulated traders, [`audit`] proves a
+//! log. What can be set is in [`config`], what must be kept secret in [`secrets`].
 
 mod access;
 mod admin;

@@ -1,16 +1,19 @@
 //! Which memory lies on large pages, and whose must not; and that none is given back.
 //!
-//! Orders live in tables of many megabytes that are read here and there. On pages of two megabytes, which the allocator asks for, most of these reads find
-//! their address at once. But a large page is cleared as a whole when it is first touched. On a virtual machine, whose host may first have to find
-//! that memory, this was seen to take 4 milliseconds and up to 50, in which nothing else ran on that processor, where a page of four
-//! kilobytes takes microseconds. The venue's own tables pay this as they grow. The copy of it of which snapshots are taken is as large, and made
-//! while others trade: on large pages it would have them stand still again and again. So what works behind a venue's back has an arena of the allocator to itself,
-//! whose memory is on small pages. Only what is freed by another thread than had it may be had again by that one.
+//! Orders live in tables of many megabytes that are read here and there. On pages of two megabytes, which the allocator
+//! asks for, most of these reads find their address at once. But a large page is cleared as a whole when it is first
+//! touched. On a virtual machine, whose host may first have to find that memory, this was seen to take 4 milliseconds
+//! and up to 50, in which nothing else ran on that processor, where a page of four kilobytes takes microseconds. The
+//! venue's own tables pay this as they grow. The copy of it of which snapshots are taken is as large, and made while
+//! others trade: on large pages it would have them stand still again and again. So what works behind a venue's back has
+//! an arena of the allocator to itself, whose memory is on small pages. Only what is freed by another thread than had
+//! it may be had again by that one.
 //!
-//! What the venue has freed it keeps, for what it needs next: the next snapshot is made in the memory of the last. To give it back and have it
-//! again would cost a fault of the page each time, and on a virtual machine more than that: many give what is free to their host, as a whole and some seconds
-//! later, and a host that is busy taking it back was seen not to write to the disk meanwhile, for 10 to 21 milliseconds. So
-//! a process stays as large as it has been at most, which is what has to be there for it anyway.
+//! What the venue has freed it keeps, for what it needs next: the next snapshot is made in the memory of the last. To
+//! give it back and have it again would cost a fault of the page each time, and on a virtual machine more than that:
+//! many give what is free to their host, as a whole and some seconds later, and a host that is busy taking it back was
+//! seen not to write to the disk meanwhile, for 10 to 21 milliseconds. So a process stays as large as it has been at
+//! most, which is what has to be there for it anyway.
 
 use std::ffi::{CStr, c_uint, c_void};
 use std::ptr::{null_mut, without_provenance_mut};
@@ -45,8 +48,8 @@ pub fn on_small_pages() -> Result<(), Error> {
     unsafe { set(c"thread.arena", &mut arena) }
 }
 
-/// As [`on_small_pages`], for what asks a venue in another process: should it hold up the machine that both share, it would see the venue wait. If
-/// that cannot be had, it does without.
+/// As [`on_small_pages`], for what asks a venue in another process: should it hold up the machine that both share, it
+/// would see the venue wait. If that cannot be had, it does without.
 pub fn clients_on_small_pages() {
     if let Err(error) = on_small_pages() {
         tracing::warn!(%error, "the clients are on large pages, whose clearing may hold up the venue");
@@ -55,7 +58,8 @@ pub fn clients_on_small_pages() {
 
 fn small_arena() -> Result<c_uint, Error> {
     let mut usual: *mut extent_hooks_s = null_mut();
-    // SAFETY: these are the hooks of the first arena, a pointer to them, which is valid for as long as the program runs.
+    // SAFETY: these are the hooks of the first arena, a pointer to them, which is valid for as long as the program
+    // runs.
     let usual = unsafe {
         get(c"arena.0.extent_hooks", &mut usual)?;
         *usual
@@ -64,8 +68,8 @@ fn small_arena() -> Result<c_uint, Error> {
     let (mut hooks, mut arena): (*const extent_hooks_s, c_uint) = (hooks, 0);
     let mut size = size_of::<c_uint>();
     let setting = c"arenas.create";
-    // SAFETY: it takes a pointer to hooks, which are of a static and so outlive the arena, and gives an arena's number, for which
-    // there is room, as its size says.
+    // SAFETY: it takes a pointer to hooks, which are of a static and so outlive the arena, and gives an arena's number,
+    // for which there is room, as its size says.
     let status = unsafe {
         let (old, new) = ((&raw mut arena).cast(), (&raw mut hooks).cast());
         mallctl(setting.as_ptr(), old, &raw mut size, new, size_of::<*const extent_hooks_s>())
@@ -114,8 +118,8 @@ unsafe extern "C" fn allocate(
     let memory = unsafe { usual(hooks, at, bytes, alignment, zero, commit, arena) };
     #[cfg(target_os = "linux")]
     if !memory.is_null() {
-        // SAFETY: these bytes are new, and nobody's yet. The advice changes neither what they contain nor whether they are there, and where it is not
-        // understood, nothing.
+        // SAFETY: these bytes are new, and nobody's yet. The advice changes neither what they contain nor whether they
+        // are there, and where it is not understood, nothing.
         let _ = unsafe { rustix::mm::madvise(memory, bytes, rustix::mm::Advice::LinuxNoHugepage) };
     }
     memory

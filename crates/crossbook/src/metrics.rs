@@ -1,4 +1,5 @@
-//! What the venue measures of itself, for Prometheus: the recorder, its histograms' buckets, and the text that `/metrics` answers.
+//! What the venue measures of itself, for Prometheus: the recorder, its histograms' buckets, and the text that
+//! `/metrics` answers.
 
 mod catalogue;
 mod process;
@@ -62,8 +63,8 @@ impl Exposition {
         text
     }
 
-    /// Keeps the recorder tidy, since raw samples of histograms would pile up between two scrapes, and measures the file system of
-    /// `log`, the folder of the log, where there is one. Ends never.
+    /// Keeps the recorder tidy, since raw samples of histograms would pile up between two scrapes, and measures the
+    /// file system of `log`, the folder of the log, where there is one. Ends never.
     pub async fn keep_up(self, log: Option<PathBuf>) {
         let mut interval = tokio::time::interval(UPKEEP_EVERY);
         loop {

@@ -14,13 +14,15 @@ pub enum Background {
 }
 
 impl Background {
-    /// Has the thread that calls this work on small pages of memory, and lowers its priority, and of those that it will start: Linux counts priority by thread, and SQLite's
-    /// inherit it. Where that cannot be had, the thread competes with trading like any other.
+    /// Has the thread that calls this work on small pages of memory, and lowers its priority, and of those that it will
+    /// start: Linux counts priority by thread, and SQLite's inherit it. Where that cannot be had, the thread competes
+    /// with trading like any other.
     pub fn step_back(self) {
         if let Err(error) = crate::memory::on_small_pages() {
             tracing::warn!(%error, work = ?self, "what is done behind the venue's back is on large pages, whose clearing may hold it up");
         }
-        // 19 is the lowest priority there is, 0 the usual one. At 10 a thread still has a tenth of a processor that others want too.
+        // 19 is the lowest priority there is, 0 the usual one. At 10 a thread still has a tenth of a processor that
+        // others want too.
         let nice = match self {
             Self::History | Self::Verification => 19,
             Self::Snapshots => 10,
@@ -31,10 +33,12 @@ impl Background {
     }
 }
 
-/// Has a thread rest for as long as it has worked, so that it takes half of a processor at most, even where nobody else has a use for the rest.
+/// Has a thread rest for as long as it has worked, so that it takes half of a processor at most, even where nobody else
+/// has a use for the rest.
 ///
-/// A low priority does not do that: what nobody wants at the moment is still used, and where processors are counted by time, as in a container
-/// with a limit or on a virtual machine, a venue that has used up its share stands still for the rest of a tenth of a second.
+/// A low priority does not do that: what nobody wants at the moment is still used, and where processors are counted by
+/// time, as in a container with a limit or on a virtual machine, a venue that has used up its share stands still for
+/// the rest of a tenth of a second.
 #[derive(Debug)]
 pub struct Rests {
     /// When it last rested, by the clock of this thread's work.

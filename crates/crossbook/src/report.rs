@@ -1,9 +1,9 @@
-//! What a measurement or a trial has to show: tables, charts, verdicts, and where they were made. The same [`Report`] is printed
-//! on the terminal ([`Report::text`]) and kept as one page that needs nothing else ([`Report::write_html`]): its styles and charts are
-//! in it, so it can be sent to anybody and be read without a network.
+//! What a measurement or a trial has to show: tables, charts, verdicts, and where they were made. The same [`Report`]
+//! is printed on the terminal ([`Report::text`]) and kept as one page that needs nothing else ([`Report::write_html`]):
+//! its styles and charts are in it, so it can be sent to anybody and be read without a network.
 //!
-//! Numbers are in a report as they are; [`Unit`] says how they are shown. What belongs to a program is written apart, by
-//! [`write_json`], in whatever form that program wants.
+//! Numbers are in a report as they are; [`Unit`] says how they are shown. What belongs to a program is written apart,
+//! by [`write_json`], in whatever form that program wants.
 
 mod chart;
 mod latency;
@@ -39,15 +39,15 @@ pub struct Report {
     sections: Vec<Section>,
 }
 
-/// From now on it is counted how much of the processors' time this machine's host takes. At the start of whatever will be reported on, as
-/// many a report begins when all is measured.
+/// From now on it is counted how much of the processors' time this machine's host takes. At the start of whatever will
+/// be reported on, as many a report begins when all is measured.
 pub fn watch_the_host() {
     let _ = machine::watch();
 }
 
 impl Report {
-    /// An empty report of this process, which begins now. `folder` is where its files are, if the disk matters: the page then tells
-    /// what it is.
+    /// An empty report of this process, which begins now. `folder` is where its files are, if the disk matters: the
+    /// page then tells what it is.
     #[must_use]
     pub fn begin(title: impl Into<String>, summary: impl Into<String>, folder: Option<&Path>) -> Self {
         Self {
@@ -187,7 +187,8 @@ enum Block {
     Verdicts(Vec<Verdict>),
 }
 
-/// Rows under a header. The first column names the row; a column in which everything begins with a digit is set to the right.
+/// Rows under a header. The first column names the row; a column in which everything begins with a digit is set to the
+/// right.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     header: Vec<String>,
@@ -277,7 +278,8 @@ impl Chart {
         Self { title: title.into(), x, y, figure: Figure::Lines(series) }
     }
 
-    /// Latency curves: how long (on a logarithmic axis) what share of the requests took at most. The further to the right, the rarer.
+    /// Latency curves: how long (on a logarithmic axis) what share of the requests took at most. The further to the
+    /// right, the rarer.
     #[must_use]
     pub fn percentiles<'a>(title: impl Into<String>, curves: impl IntoIterator<Item = (&'a str, &'a Latency)>) -> Self {
         let series = curves.into_iter().map(|(name, latency)| latency::curve(name, latency)).collect();

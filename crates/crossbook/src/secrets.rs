@@ -147,11 +147,12 @@ fn variable(name: &'static str) -> Result<Option<String>, Error> {
     }
 }
 
-/// The secret key: from the environment, else from the file beside the data folder, as which `data` names it; empty: there is none.
+/// The secret key: from the environment, else from the file beside the data folder, as which `data` names it; empty:
+/// there is none.
 ///
 /// # Errors
-/// When the key is malformed, the file cannot be read or made, others can read it, it is absent and must not be, or it is in the data
-/// folder.
+/// When the key is malformed, the file cannot be read or made, others can read it, it is absent and must not be, or it
+/// is in the data folder.
 pub fn secret_key(data: &Path, absent: Absent) -> Result<MasterKey, Error> {
     let folder = if data.as_os_str().is_empty() { None } else { Some(DataFolder::new(data)?) };
     if let Some(text) = variable(SECRET_KEY_VARIABLE)? {
@@ -225,15 +226,16 @@ fn key_in_file(path: &Path, absent: Absent) -> Result<MasterKey, Error> {
     }
 }
 
-/// Writes a new file that only its owner can read. A key that was used but lost by a power cut would make every secret in
-/// the log useless, so it is on disk before anything is encrypted under it.
+/// Writes a new file that only its owner can read. A key that was used but lost by a power cut would make every secret
+/// in the log useless, so it is on disk before anything is encrypted under it.
 fn write_durably(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     std::fs::create_dir_all(folder)?;
-    // Written under another name first: a crash in between must not leave half a key where the next start looks for a whole.
+    // Written under another name first: a crash in between must not leave half a key where the next start looks for a
+    // whole.
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(format!(".unfinished-{}", std::process::id()));
     let unfinished = PathBuf::from(unfinished);

@@ -45,8 +45,9 @@ pub fn run(options: command::Serve) -> Result<(), Failure> {
     })
 }
 
-/// A thread of the gateway that is busy with connections looks after so many steps whether there are answers from the partition to take on. Left to itself
-/// the runtime does so some thousand times a second and takes one, so that under load answers that are ready wait behind requests that are new.
+/// A thread of the gateway that is busy with connections looks after so many steps whether there are answers from the
+/// partition to take on. Left to itself the runtime does so some thousand times a second and takes one, so that under
+/// load answers that are ready wait behind requests that are new.
 const HEARD_EVERY: u32 = 4;
 
 /// The runtime of the gateway.
@@ -59,8 +60,8 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .global_queue_interval(HEARD_EVERY)
         .enable_all()
         .build()?;
-    // A write past the limit of a file's size would end the process without a word. Once listened for, for good, the signal does
-    // nothing, and the write fails with an error that names the file.
+    // A write past the limit of a file's size would end the process without a word. Once listened for, for good, the
+    // signal does nothing, and the write fails with an error that names the file.
     let entered = runtime.enter();
     drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
     drop(entered);
@@ -77,8 +78,8 @@ pub enum Asked {
 }
 
 impl Asked {
-    /// How long clients are served on. Only a supervisor has a load balancer that must see that this gateway is going; who sits at a terminal
-    /// waits.
+    /// How long clients are served on. Only a supervisor has a load balancer that must see that this gateway is going;
+    /// who sits at a terminal waits.
     #[must_use]
     pub fn drain(self, config: &Config) -> Duration {
         match self {
@@ -88,11 +89,13 @@ impl Asked {
     }
 }
 
-/// For so long after a signal another one is the same: `timeout` and some supervisors send theirs to the process and to its group.
+/// For so long after a signal another one is the same: `timeout` and some supervisors send theirs to the process and to
+/// its group.
 const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
-/// Ends when the process is first asked to stop, by SIGTERM or Ctrl-C, and tells which. Asked a second time, [`SAME_SIGNAL`] later or more, the
-/// process ends at once, after `at_last`; the log is whole then too, only the next start takes longer.
+/// Ends when the process is first asked to stop, by SIGTERM or Ctrl-C, and tells which. Asked a second time,
+/// [`SAME_SIGNAL`] later or more, the process ends at once, after `at_last`; the log is whole then too, only the next
+/// start takes longer.
 ///
 /// # Errors
 /// When signals cannot be listened for.
@@ -121,8 +124,8 @@ pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Resul
     Ok(async { receiver.await.unwrap_or(Asked::Interrupt) })
 }
 
-/// Runs a task for as long as the process lives, or is told to end. Should it panic, the process ends, for nobody would notice otherwise: a listener
-/// whose task is gone, for instance, lets connections wait for ever.
+/// Runs a task for as long as the process lives, or is told to end. Should it panic, the process ends, for nobody would
+/// notice otherwise: a listener whose task is gone, for instance, lets connections wait for ever.
 pub fn spawn_vital(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
     spawn_watched(name, work, crate::venue::fatal)
 }

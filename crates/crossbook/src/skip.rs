@@ -97,7 +97,8 @@ pub fn run(options: &command::Skip) -> Result<String, Error> {
     Ok(text)
 }
 
-/// Whether a replay passes a command that no snapshot holds. One that the log does not have, or that is passed over already, is none.
+/// Whether a replay passes a command that no snapshot holds. One that the log does not have, or that is passed over
+/// already, is none.
 fn applies(config: &Config, data: &DataFolder, snapshots: &Folder, sequence: Sequence) -> Result<bool, Error> {
     let log = data.log();
     let mut until = FileReader::open(&log, sequence.max(Sequence(1)));

@@ -1,5 +1,6 @@
-//! Takes snapshots while the venue runs, and adds it up when the operator asks: a thread that has a second copy of the venue follow the log, writes it
-//! down every so many commands, and gives up what the log need not keep any more. Trading does not wait for any of it.
+//! Takes snapshots while the venue runs, and adds it up when the operator asks: a thread that has a second copy of the
+//! venue follow the log, writes it down every so many commands, and gives up what the log need not keep any more.
+//! Trading does not wait for any of it.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -54,8 +55,8 @@ pub struct Work {
 }
 
 impl Snapshotter {
-    /// Starts the thread. `fatal` is called with the reason should it end before it is told to: without snapshots the next start takes ever longer,
-    /// and a log that is to be trimmed fills the disk.
+    /// Starts the thread. `fatal` is called with the reason should it end before it is told to: without snapshots the
+    /// next start takes ever longer, and a log that is to be trimmed fills the disk.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -114,7 +115,8 @@ impl Work {
         self.folder
     }
 
-    /// Has the copy follow to where the venue stands, and adds it up. Where no snapshots are taken, the copy is made for the purpose.
+    /// Has the copy follow to where the venue stands, and adds it up. Where no snapshots are taken, the copy is made
+    /// for the purpose.
     fn audit(&self, options: &SnapshotOptions, shadow: &mut Option<Shadow<Folded>>, reply: AuditReply) {
         let started = Instant::now();
         let limits = self.views.read().limits().clone();
@@ -163,7 +165,8 @@ impl Work {
         }
     }
 
-    /// Has the shadow follow to `position`, which was published and so is durable, and takes a snapshot of it. Where that stands.
+    /// Has the shadow follow to `position`, which was published and so is durable, and takes a snapshot of it. Where
+    /// that stands.
     fn take(
         &mut self,
         shadow: &mut Option<Shadow<Folded>>,
@@ -205,7 +208,8 @@ impl Work {
         }
     }
 
-    /// Lets go what all kept snapshots stand for, a segment at a time: should the newest be damaged, the one before it still leads on.
+    /// Lets go what all kept snapshots stand for, a segment at a time: should the newest be damaged, the one before it
+    /// still leads on.
     fn trim(&mut self, stopped: &Receiver<()>) {
         let kept = match self.folder.list() {
             Ok(kept) => kept,

@@ -1,11 +1,12 @@
 //! `crossbook soak`: a venue under a steady load, and whether it kept its word.
 //!
-//! Orders fall due at a fixed rate whether or not the venue keeps up, and latency counts from then. The soak keeps an [account](record) of its own of
-//! every acknowledgement. At the end it cancels what is open, waits for the history, and holds the venue to that account: every acknowledged order
-//! exactly once over the API and in SQL, every balance as the fills have it, and the venue's own audit.
+//! Orders fall due at a fixed rate whether or not the venue keeps up, and latency counts from then. The soak keeps an
+//! [account](record) of its own of every acknowledgement. At the end it cancels what is open, waits for the history,
+//! and holds the venue to that account: every acknowledged order exactly once over the API and in SQL, every balance as
+//! the fills have it, and the venue's own audit.
 //!
-//! [`venue`] makes markets and accounts, [`trader`] is an account at work, [`shown`] reads what the venue shows, [`reconcile`] compares, [`verdict`]
-//! tells what came of it.
+//! [`venue`] makes markets and accounts, [`trader`] is an account at work, [`shown`] reads what the venue shows,
+//! [`reconcile`] compares, [`verdict`] tells what came of it.
 
 mod acknowledged;
 mod market;
@@ -38,7 +39,8 @@ use timeline::Timeline;
 use trader::{Course, Figures, Shared, Trader};
 use venue::{Access, Made, Vitals};
 
-/// How long the history may stand still on its way to where the venue is. It may be far behind after a long load on a busy machine.
+/// How long the history may stand still on its way to where the venue is. It may be far behind after a long load on a
+/// busy machine.
 const STANDSTILL_MAX: Duration = Duration::from_secs(600);
 /// Between two looks whether it has.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

@@ -1,7 +1,7 @@
 //! `crossbook store`: the history held against the engine, and made anew.
 //!
-//! Both work on the data folder and the database alone. Verifying needs nothing stopped: rows are written after the log is durable, so
-//! wherever the tables stand, the log can be replayed to there.
+//! Both work on the data folder and the database alone. Verifying needs nothing stopped: rows are written after the log
+//! is durable, so wherever the tables stand, the log can be replayed to there.
 
 use std::path::Path;
 

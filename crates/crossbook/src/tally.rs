@@ -39,8 +39,9 @@ pub struct Tally<O> {
 }
 
 impl<O> Tally<O> {
-    /// Counts what goes to `inner`. Each of the first `markets_max` markets of the venue has counters of its own, the rest has two together:
-    /// every label is a time series for as long as the process lives. `known` are the markets that were listed before.
+    /// Counts what goes to `inner`. Each of the first `markets_max` markets of the venue has counters of its own, the
+    /// rest has two together: every label is a time series for as long as the process lives. `known` are the markets
+    /// that were listed before.
     #[must_use]
     pub fn new(inner: O, known: impl IntoIterator<Item = (SymbolId, SymbolName)>, markets_max: u32) -> Self {
         let trades = counter!("crossbook_trades_total");

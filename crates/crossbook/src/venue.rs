@@ -224,8 +224,8 @@ pub(crate) fn restore(config: &Config, accepted: Accepted, enter: impl Fn(Phase)
         Some(_) if accepted.discard_newer => Sequence(0),
         Some(contradiction) => return Err(contradiction.clone().into()),
     };
-    // Nor does a start need what is before the last snapshot, which is verified later, beside the venue. Where no snapshot is good after all, the
-    // replay verifies what it reads.
+    // Nor does a start need what is before the last snapshot, which is verified later, beside the venue. Where no
+    // snapshot is good after all, the replay verifies what it reads.
     let verify_from = match contradiction {
         None => snapshots.list()?.first().copied().unwrap_or_default(),
         Some(_) => Sequence(0),
@@ -276,8 +276,8 @@ pub fn database(config: &Config, data: &DataFolder) -> Result<Option<Database>, 
     Ok(database)
 }
 
-/// Keeps the address of the client API from others until [`Reserved::listen`]; connections are refused meanwhile. A client in the clear from
-/// elsewhere than this machine is warned of.
+/// Keeps the address of the client API from others until [`Reserved::listen`]; connections are refused meanwhile. A
+/// client in the clear from elsewhere than this machine is warned of.
 ///
 /// # Errors
 /// When somebody else listens there.
@@ -288,8 +288,8 @@ pub fn reserve_http(config: &Config) -> Result<Reserved, Error> {
     Ok(Reserved { setting: "http", bound, address: config.http, tls })
 }
 
-/// Keeps the admin address of whatever process this is from others until [`Reserved::listen`], where something is waited for before that. Takes
-/// no connections: a probe of a process that waits is refused.
+/// Keeps the admin address of whatever process this is from others until [`Reserved::listen`], where something is
+/// waited for before that. Takes no connections: a probe of a process that waits is refused.
 ///
 /// # Errors
 /// When somebody else listens there, or the certificate cannot be shown.
@@ -394,9 +394,9 @@ pub struct Venue {
 }
 
 impl Venue {
-    /// Restores the venue of the configured data folder, starts it, and listens. The admin address answers from the beginning, and
-    /// says that the venue is not ready. Needs a tokio runtime with several threads around it and may block for as long as
-    /// the replay takes. `token` guards the admin API.
+    /// Restores the venue of the configured data folder, starts it, and listens. The admin address answers from the
+    /// beginning, and says that the venue is not ready. Needs a tokio runtime with several threads around it and may
+    /// block for as long as the replay takes. `token` guards the admin API.
     ///
     /// # Errors
     /// When the data cannot be read, the secret key does not open what it should, or an address cannot be listened on.
@@ -525,8 +525,9 @@ impl Venue {
         self.admin
     }
 
-    /// Stops in order: clients are served for as long as it `drain`s, then asked to leave; what they have asked is answered, their connections
-    /// end, and a snapshot is written, so that the next start has nothing to replay. The admin address answers until then.
+    /// Stops in order: clients are served for as long as it `drain`s, then asked to leave; what they have asked is
+    /// answered, their connections end, and a snapshot is written, so that the next start has nothing to replay. The
+    /// admin address answers until then.
     ///
     /// # Errors
     /// When a part had failed, or the snapshot cannot be written. The log is whole in any case.

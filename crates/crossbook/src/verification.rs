@@ -1,7 +1,8 @@
 //! Verifies, beside trading, what a start did not read: the log before the snapshot that it began from.
 //!
-//! A damaged record there changes nothing for those who trade, since the snapshot stands for it. But an audit, a history that is made anew, and a fallback to an
-//! older snapshot need it, so whoever runs the venue is to know while a backup still has it.
+//! A damaged record there changes nothing for those who trade, since the snapshot stands for it. But an audit, a
+//! history that is made anew, and a fallback to an older snapshot need it, so whoever runs the venue is to know while a
+//! backup still has it.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -74,8 +75,8 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Starts the thread for the log in `folder`, of that identity, after its opening found this. It reads `bytes_per_second` at most; 0: as much as its
-    /// rests allow. `fatal` is called with the reason should it die.
+    /// Starts the thread for the log in `folder`, of that identity, after its opening found this. It reads
+    /// `bytes_per_second` at most; 0: as much as its rests allow. `fatal` is called with the reason should it die.
     ///
     /// # Errors
     /// When the system gives no thread.

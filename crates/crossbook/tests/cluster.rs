@@ -1,9 +1,9 @@
-//! A cluster of real processes on real Redis servers behind HAProxy, whose parts are killed and paused one after the other while accounts
-//! trade through it. After each fault the venue is held to what the accounts were told, everything adds up, and workers that run
-//! the same partition have the same state.
+//! A cluster of real processes on real Redis servers behind HAProxy, whose parts are killed and paused one after the
+//! other while accounts trade through it. After each fault the venue is held to what the accounts were told, everything
+//! adds up, and workers that run the same partition have the same state.
 //!
-//! The short form runs with all tests. The long one (`make chaos`) has more faults, once with one replica of each Redis master and once with
-//! two, and prints a table.
+//! The short form runs with all tests. The long one (`make chaos`) has more faults, once with one replica of each Redis
+//! master and once with two, and prints a table.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
@@ -64,7 +64,8 @@ impl Stage {
         Self { cluster, access, accounts, rows: Vec::new() }
     }
 
-    /// Lets something fail while the accounts trade, and holds the venue to what they were told. `fail` leaves nothing broken behind.
+    /// Lets something fail while the accounts trade, and holds the venue to what they were told. `fail` leaves nothing
+    /// broken behind.
     async fn fault(&mut self, name: &str, fail: impl AsyncFnOnce(&mut LocalCluster, &Access, &Trading)) {
         let trading = Trading::begin(&self.access, std::mem::take(&mut self.accounts)).await;
         let begun = Instant::now();
@@ -79,8 +80,8 @@ impl Stage {
         self.rows.push((name.to_owned(), report, unknown));
     }
 
-    /// Nothing is under way: what was acknowledged is there, and all who know the state agree. How many of the orders whose fate was unknown
-    /// were placed after all.
+    /// Nothing is under way: what was acknowledged is there, and all who know the state agree. How many of the orders
+    /// whose fate was unknown were placed after all.
     async fn check(&mut self) -> usize {
         self.cluster.redis.wait_until_whole().unwrap();
         let names: Vec<String> = self.cluster.programs().map(|(name, ..)| name.to_owned()).collect();
@@ -296,12 +297,14 @@ async fn orders_outlive_whatever_part_of_a_cluster_fails() {
     stage.table("Redis masters with one replica each");
 }
 
-/// A master that stands still is replaced; when it goes on it still takes itself for the master, until it hears of the other.
+/// A master that stands still is replaced; when it goes on it still takes itself for the master, until it hears of the
+/// other.
 async fn pause_a_master(cluster: &mut LocalCluster, _: &Access, _: &Trading) {
     let before = master(cluster).unwrap();
     cluster.redis.pause(before).unwrap();
     let port = format!(":{}@", cluster.redis.urls()[before].rsplit(':').next().unwrap());
-    // It cannot be asked itself. To the others it has no slots any more once another has them: its line ends before them.
+    // It cannot be asked itself. To the others it has no slots any more once another has them: its line ends before
+    // them.
     let replaced =
         |nodes: String| nodes.lines().any(|line| line.contains(&port) && line.split_whitespace().count() == 8);
     let others: Vec<usize> = (0..cluster.redis.nodes()).filter(|node| *node != before).collect();
@@ -313,7 +316,8 @@ async fn pause_a_master(cluster: &mut LocalCluster, _: &Access, _: &Trading) {
     cluster.redis.resume(before).unwrap();
 }
 
-/// Two more workers on all partitions, so impatient that they publish whatever is not told at once: all are active, all the time.
+/// Two more workers on all partitions, so impatient that they publish whatever is not told at once: all are active, all
+/// the time.
 async fn crowd(cluster: &mut LocalCluster, _: &Access, trading: &Trading) {
     let impatient = || vec![("CROSSBOOK_CLUSTER__WORKER__TAKEOVER_MS", "1".to_owned())];
     for name in ["worker-x", "worker-y"] {
@@ -373,8 +377,8 @@ fn say(cluster: &LocalCluster, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {error}"))
 }
 
-/// The database of the history is away for a minute while the accounts trade. They notice nothing, and in the end the tables say the same
-/// as the partitions, at the same places.
+/// The database of the history is away for a minute while the accounts trade. They notice nothing, and in the end the
+/// tables say the same as the partitions, at the same places.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes; make chaos runs it"]
 async fn a_database_that_is_away_for_a_minute() {

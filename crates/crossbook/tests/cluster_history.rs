@@ -1,5 +1,6 @@
-//! The history of a cluster of real processes: written by one of two writers while accounts trade, which are killed in turn, as is the
-//! database. In the end every order and every trade is there, in SQL and through the API, and the tables are what the partitions say.
+//! The history of a cluster of real processes: written by one of two writers while accounts trade, which are killed in
+//! turn, as is the database. In the end every order and every trade is there, in SQL and through the API, and the
+//! tables are what the partitions say.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
@@ -84,7 +85,8 @@ impl Drop for Writer {
     }
 }
 
-/// What a command says that reads snapshots and logs, beside workers that trim them, and whether it found nothing wrong.
+/// What a command says that reads snapshots and logs, beside workers that trim them, and whether it found nothing
+/// wrong.
 fn say(config: &Path, arguments: &[&str]) -> (Value, bool) {
     let output = binary().args(arguments).arg("--config").arg(config).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);

@@ -1,5 +1,5 @@
-//! The history of the real binary: killed together with its database, cut off from it, emptied, trimmed. In the end the tables are
-//! what a rebuild from the log gives, row for row, and what the engine says.
+//! The history of the real binary: killed together with its database, cut off from it, emptied, trimmed. In the end the
+//! tables are what a rebuild from the log gives, row for row, and what the engine says.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
@@ -29,7 +29,8 @@ fn settings<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     [SETTINGS, more].concat()
 }
 
-/// Two traders who trade with each other; ends when the venue is gone, or after so many orders. How many were acknowledged.
+/// Two traders who trade with each other; ends when the venue is gone, or after so many orders. How many were
+/// acknowledged.
 async fn trade(client: reqwest::Client, http: String, traders: [Trader; 2], orders: u64) -> u64 {
     let mut acknowledged = 0;
     for at in 0..orders {
@@ -186,7 +187,8 @@ async fn sqlite_is_what_a_rebuild_gives_after_kills_too_and_fills_again_when_it_
     let before = failures(&venue).await;
     let said = rebuild(&data, "sqlite", &[]).unwrap();
     assert!(said.contains("fills the tables again"), "{said}");
-    // Nobody trades; the venue notices all the same. It may be at work again before anybody has seen it at anything else.
+    // Nobody trades; the venue notices all the same. It may be at work again before anybody has seen it at anything
+    // else.
     eventually("it notices", async || (failures(&venue).await > before).then_some(())).await;
     wait_until_written(&venue).await;
     assert_eq!(verify(&data, "sqlite")["ok"], true);

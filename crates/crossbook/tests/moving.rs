@@ -1,4 +1,5 @@
-//! A venue moves from a data folder into a cluster: the real binary, a real Redis server, and clients who notice nothing but a new address.
+//! A venue moves from a data folder into a cluster: the real binary, a real Redis server, and clients who notice
+//! nothing but a new address.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
@@ -325,7 +326,8 @@ async fn a_venue_moves_into_a_running_cluster_that_loses_a_master_meanwhile() {
     assert_eq!(everything(&new, &traders).await, seen);
 }
 
-/// The numbers go on, orders of before are traded with in their order, can be found and cancelled, and a transfer is not made twice.
+/// The numbers go on, orders of before are traded with in their order, can be found and cancelled, and a transfer is
+/// not made twice.
 async fn goes_on(new: &Venue, traders: &[(u64, Trader)], trades: &Value, before: &mut BTreeMap<String, Value>) {
     let newest = trades.as_array().unwrap().iter().map(|trade| trade["id"].as_u64().unwrap()).max().unwrap();
     let taker = &traders[5].1;

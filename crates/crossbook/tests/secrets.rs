@@ -1,5 +1,6 @@
-//! Secrets stay where they belong. The real binary trades, fails, is killed, stops and is exported, logging all that it can; then
-//! everything that it said and wrote is searched for the secret of an API key, the admin token and the key that secrets are encrypted under.
+//! Secrets stay where they belong. The real binary trades, fails, is killed, stops and is exported, logging all that it
+//! can; then everything that it said and wrote is searched for the secret of an API key, the admin token and the key
+//! that secrets are encrypted under.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
@@ -160,7 +161,8 @@ async fn go_wrong(venue: &Venue, trader: &Trader, answers: &mut Answers) {
     }
 }
 
-/// Lives through a venue's life and searches what is left of it. `secret_key` is given by the environment, or kept in its file.
+/// Lives through a venue's life and searches what is left of it. `secret_key` is given by the environment, or kept in
+/// its file.
 async fn nothing_tells_a_secret(secret_key: Option<&str>) {
     let folder = tempfile::tempdir().unwrap();
     let (data, said) = (folder.path().join("venue"), folder.path().join("said"));
@@ -228,7 +230,8 @@ async fn nothing_tells_a_secret(secret_key: Option<&str>) {
     let everything = files(folder.path());
     let in_folder = |folder: &Path| everything.iter().filter(|(path, _)| path.starts_with(folder)).count();
     assert!(in_folder(&data.join("log")) > 0 && in_folder(&data.join("snapshots")) > 0 && export.exists());
-    // The search sees what is there: keys' names are no secret, and stand in the log, the snapshots, the export and the answers.
+    // The search sees what is there: keys' names are no secret, and stand in the log, the snapshots, the export and the
+    // answers.
     for place in [data.join("log"), data.join("snapshots"), export, said.join("answers")] {
         let seen = |(path, bytes): &(PathBuf, Vec<u8>)| {
             path.starts_with(&place) && memmem::find(bytes, alice.key.as_bytes()).is_some()

@@ -1,4 +1,5 @@
-//! The real binary under TLS: REST, WebSocket and the admin address with a certificate, as a client sees them who knows the authority.
+//! The real binary under TLS: REST, WebSocket and the admin address with a certificate, as a client sees them who knows
+//! the authority.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 

@@ -1,10 +1,12 @@
-//! The real binary while the worst happens under full load: it is killed at random moments, also as it starts and as it writes a
-//! snapshot; its files reach a limit, its disk fills up, it is told to stop twice. The accounts keep lists of what they were told, and after
-//! every restart the venue is held to all of them: every acknowledged order there exactly once, cancels too, nothing that was refused,
-//! balances that follow from the orders, an audit of the log that ends where the venue stands.
+//! The real binary while the worst happens under full load: it is killed at random moments, also as it starts and as it
+//! writes a snapshot; its files reach a limit, its disk fills up, it is told to stop twice. The accounts keep lists of
+//! what they were told, and after every restart the venue is held to all of them: every acknowledged order there
+//! exactly once, cancels too, nothing that was refused, balances that follow from the orders, an audit of the log that
+//! ends where the venue stands.
 //!
-//! `CROSSBOOK_TORTURE_ROUNDS` says how many kills there are (10; `make torture` asks for 100), `CROSSBOOK_TORTURE_SEED` which moments
-//! are drawn. Both are printed. The same seed draws the same moments; what the machine is at by then is its own.
+//! `CROSSBOOK_TORTURE_ROUNDS` says how many kills there are (10; `make torture` asks for 100), `CROSSBOOK_TORTURE_SEED`
+//! which moments are drawn. Both are printed. The same seed draws the same moments; what the machine is at by then is
+//! its own.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
@@ -32,8 +34,8 @@ const ROUNDS: u64 = 10;
 const MOMENT_MS_MAX: u64 = 400;
 /// The size of a segment here.
 const SEGMENT_BYTES: u64 = 65_536;
-/// No limits of rate, segments that are soon full, and a snapshot under way most of the time, so that kills hit these as well. Every order
-/// can be asked for.
+/// No limits of rate, segments that are soon full, and a snapshot under way most of the time, so that kills hit these
+/// as well. Every order can be asked for.
 const SETTINGS: &[(&str, &str)] = &[
     ("CROSSBOOK_GATEWAY__LIMITS__ORDERS_10S", "0"),
     ("CROSSBOOK_GATEWAY__LIMITS__ORDERS_1D", "0"),
@@ -187,7 +189,8 @@ async fn every_acknowledgement_outlives_kills_at_random_moments() {
             })
             .await;
         half_written += u64::from(half_a_snapshot(&stage.data));
-        // Now and then it is killed again while it opens its log, replays, or has just opened; that must cost nothing either.
+        // Now and then it is killed again while it opens its log, replays, or has just opened; that must cost nothing
+        // either.
         for _ in 0..draw.below(3) {
             let starting = Venue::begin(&stage.data, SETTINGS);
             for_a_while(draw.below(30)).await;
@@ -210,7 +213,8 @@ async fn every_acknowledgement_outlives_kills_at_random_moments() {
     );
 }
 
-/// A kill with half a snapshot written: the next start uses the one before, and the half one is gone with the next that is made.
+/// A kill with half a snapshot written: the next start uses the one before, and the half one is gone with the next that
+/// is made.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_while_a_snapshot_is_written_leaves_the_one_before() {
     let folder = tempfile::tempdir().unwrap();
@@ -267,8 +271,8 @@ async fn a_second_signal_ends_a_stop_at_once_and_loses_nothing() {
     }
 }
 
-/// Every file that the venue writes may not grow past a drawn size, from one moment on. Wherever the log is then, its write is torn there or
-/// its next segment is not given its room.
+/// Every file that the venue writes may not grow past a drawn size, from one moment on. Wherever the log is then, its
+/// write is torn there or its next segment is not given its room.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_limit_of_file_sizes_ends_the_venue_with_a_word_and_loses_nothing() {
     let mut draw = Draw::begin("limits");
@@ -308,8 +312,8 @@ async fn a_limit_of_file_sizes_ends_the_venue_with_a_word_and_loses_nothing() {
     assert_eq!(venue.stop().await, Some(0));
 }
 
-/// A file system of a few megabytes that only the tests' own processes see. It is mounted in a namespace of its own, for which no privilege
-/// is needed where the system allows that, and gone with the process that holds it.
+/// A file system of a few megabytes that only the tests' own processes see. It is mounted in a namespace of its own,
+/// for which no privilege is needed where the system allows that, and gone with the process that holds it.
 struct SmallDisk {
     holder: Child,
     path: PathBuf,
@@ -371,7 +375,8 @@ async fn a_full_disk_ends_the_venue_with_a_word_and_loses_nothing() {
                 for_a_while(moment).await;
                 let says = venue.says();
                 let mut file = std::fs::File::create(&filling).unwrap();
-                // The venue itself gives room back, by old snapshots that it removes, until nothing is left of that either.
+                // The venue itself gives room back, by old snapshots that it removes, until nothing is left of that
+                // either.
                 said = eventually("the venue finds the disk full", async || {
                     while file.write_all(&[1; 4_096]).is_ok() {}
                     says("the log failed")

@@ -1,5 +1,5 @@
-//! The account's side of an order: is it well formed, does it keep the market's fixed rules, and are there funds? They are
-//! held before the order goes to its market.
+//! The account's side of an order: is it well formed, does it keep the market's fixed rules, and are there funds? They
+//! are held before the order goes to its market.
 //!
 //! What is held is the most that the order can cost:
 //!
@@ -20,8 +20,8 @@ use crate::peer::Terms;
 use crate::refusal::Refusal;
 use crate::rules::Rules;
 
-/// How much more than stop price x quantity is held for a buy that will run at market. It may pay that much more than its
-/// stop price; what then is still unbought expires.
+/// How much more than stop price x quantity is held for a buy that will run at market. It may pay that much more than
+/// its stop price; what then is still unbought expires.
 pub const TRIGGERED_BUY_MARGIN_PERCENT: i128 = 10;
 
 /// Checks an order against what needs no book: its form, and the market's fixed filters.
@@ -97,8 +97,9 @@ enum Need {
     AtMost(Amount),
 }
 
-/// What market orders can meet is bounded by what the filters ever allowed, and what they trade by what they allow now. The first rules
-/// looked at the present filters alone, and refused who met an order from before as one who had too little.
+/// What market orders can meet is bounded by what the filters ever allowed, and what they trade by what they allow now.
+/// The first rules looked at the present filters alone, and refused who met an order from before as one who had too
+/// little.
 fn need(order: &NewOrder, market: &Market, rules: Rules) -> Need {
     let (largest, highest) = match rules {
         Rules::V1 => (market.filters.quantity_max.max(market.filters.market_quantity_max), market.filters.price_max),
@@ -121,8 +122,8 @@ fn with_margin(amount: Amount) -> Amount {
     amount.plus(Amount(margin))
 }
 
-/// Whether `quantity` at market is worth the market's minimum at the last price. Where nothing has traded there is no price to value it, so
-/// it is not; under the first rules it was.
+/// Whether `quantity` at market is worth the market's minimum at the last price. Where nothing has traded there is no
+/// price to value it, so it is not; under the first rules it was.
 pub(crate) fn check_market_notional(
     market: &Market,
     last: Option<Price>,

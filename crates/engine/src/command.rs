@@ -26,11 +26,11 @@ pub struct Command {
     pub number: RequestNumber,
     /// The rules under which it is applied, now and in every replay.
     pub rules: Rules,
-    /// When its sender no longer wants it: at a later time it is refused. Only what comes from clients has one, so whoever has admitted
-    /// a request for another partition has judged it; what that partition is sent for it has none.
+    /// When its sender no longer wants it: at a later time it is refused. Only what comes from clients has one, so
+    /// whoever has admitted a request for another partition has judged it; what that partition is sent for it has none.
     pub deadline: Option<Timestamp>,
-    /// Whether the operator has marked it in the log as passed over, because it cannot be applied. It has no effect then but that its sender is
-    /// told so.
+    /// Whether the operator has marked it in the log as passed over, because it cannot be applied. It has no effect
+    /// then but that its sender is told so.
     pub skipped: bool,
     /// What it asks.
     pub body: Body,
@@ -85,8 +85,8 @@ pub enum Body {
     Peer(PeerMessage),
     /// Take over a piece of a venue that moves in. See [`crate::moving`].
     MoveIn(Box<Piece>),
-    /// Report what a partition's ledger has in the venue's own accounts. It changes nothing; that it stands in the log makes the report one
-    /// of a moment that everybody can find again.
+    /// Report what a partition's ledger has in the venue's own accounts. It changes nothing; that it stands in the log
+    /// makes the report one of a moment that everybody can find again.
     ReportVenue {
         /// Which partition's.
         partition: PartitionId,
@@ -104,7 +104,8 @@ pub struct FeePayout {
     pub asset: AssetId,
     /// How much, in the asset's smallest unit; above zero.
     pub amount: Amount,
-    /// The operator's name for it, among the payouts of that partition. The same name again with the same content has no second effect.
+    /// The operator's name for it, among the payouts of that partition. The same name again with the same content has
+    /// no second effect.
     pub transfer: TransferId,
 }
 

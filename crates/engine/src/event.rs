@@ -2,15 +2,16 @@
 //!
 //! The events of one command stand together behind a [`Cause`]. They are facts, not instructions: amounts are final,
 //! balances are what they are after the command, depth is absolute. A client's command ends with exactly one
-//! [`Event::Answered`], the last event that bears its source and number. It is among the events of the command itself, except where
-//! the work of a cancel of all orders goes on in later commands ([`crate::work`]): then it is among those of the last of these.
+//! [`Event::Answered`], the last event that bears its source and number. It is among the events of the command itself,
+//! except where the work of a cancel of all orders goes on in later commands ([`crate::work`]): then it is among those
+//! of the last of these.
 //!
-//! Every partition tells of assets, markets and accounts, each when it learns of them: partition 0, which keeps the registry, when
-//! they change, the others when they follow. Of API keys only partition 0 tells. All else is told by one partition: of an account's
-//! money the account's, of orders, trades and depth the market's.
+//! Every partition tells of assets, markets and accounts, each when it learns of them: partition 0, which keeps the
+//! registry, when they change, the others when they follow. Of API keys only partition 0 tells. All else is told by one
+//! partition: of an account's money the account's, of orders, trades and depth the market's.
 //!
-//! When a venue moves in ([`crate::moving`]), what was there before is told as events of that: a reader who begins at the first command
-//! of a partition knows all that there is.
+//! When a venue moves in ([`crate::moving`]), what was there before is told as events of that: a reader who begins at
+//! the first command of a partition knows all that there is.
 
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, Market, OrderId, OrderType, PreventedMatchId, Price,
@@ -107,9 +108,11 @@ pub enum Event {
         /// How much.
         amount: Amount,
     },
-    /// Money came in or went out before the venue moved in; until [`Event::MoneyMovedIn`] hands it out it stands in the clearing account.
+    /// Money came in or went out before the venue moved in; until [`Event::MoneyMovedIn`] hands it out it stands in the
+    /// clearing account.
     TransferMovedIn(Box<Transfer>),
-    /// Two orders of one account would have traded, and self-trade prevention kept them from it. What ends because of it follows.
+    /// Two orders of one account would have traded, and self-trade prevention kept them from it. What ends because of
+    /// it follows.
     MatchPrevented(PreventedMatch),
     /// The matching engine refused an order whose form is right. Only refusals that clients know a reason for.
     OrderRefused {
@@ -120,8 +123,9 @@ pub enum Event {
     },
     /// Collected fees were paid out: the transfer's account is [`AccountId::FEES`], its amount is below zero.
     FeesPaidOut(Box<Transfer>),
-    /// The open orders that an account has in a market are being cancelled, more of them than one command cancels. Each ends with an
-    /// [`OrderClosed`] of this `cancel_id`, in this command and later ones; the last of these commands answers.
+    /// The open orders that an account has in a market are being cancelled, more of them than one command cancels. Each
+    /// ends with an [`OrderClosed`] of this `cancel_id`, in this command and later ones; the last of these commands
+    /// answers.
     CancelAllBegun {
         /// The market.
         symbol: SymbolId,
@@ -363,8 +367,8 @@ pub enum Answer {
         /// The order.
         order: OrderId,
     },
-    /// All open orders that the account had in the market were cancelled; one [`Event::OrderClosed`] each, in this command or, after
-    /// [`Event::CancelAllBegun`], in those since that one.
+    /// All open orders that the account had in the market were cancelled; one [`Event::OrderClosed`] each, in this
+    /// command or, after [`Event::CancelAllBegun`], in those since that one.
     CanceledAll {
         /// The market.
         symbol: SymbolId,
@@ -379,8 +383,8 @@ pub enum Answer {
     VenueAccounts(Vec<VenueAccount>),
 }
 
-/// What a partition's ledger has of an asset in the venue's own accounts. With what clients have they add up to zero, as far as nothing is
-/// on its way between partitions.
+/// What a partition's ledger has of an asset in the venue's own accounts. With what clients have they add up to zero,
+/// as far as nothing is on its way between partitions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct VenueAccount {
     /// The asset.
@@ -459,8 +463,8 @@ impl Events {
         self.events.push(event);
     }
 
-    /// The same, with the fact made where it belongs once there is room: on its way through the stack it would be copied whole, however
-    /// little of that is its own.
+    /// The same, with the fact made where it belongs once there is room: on its way through the stack it would be
+    /// copied whole, however little of that is its own.
     #[inline]
     pub(crate) fn add(&mut self, make: impl FnOnce() -> Event) {
         self.events.extend(std::iter::once_with(make));

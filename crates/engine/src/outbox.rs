@@ -1,8 +1,8 @@
 //! What a partition has to say to others, and how a market reaches the accounts of its orders wherever they are.
 //!
-//! Messages to other partitions are the node's to deliver. What this partition would say to itself is done at once: a market's
-//! settlements and releases go to the ledger here in the order in which they would have come as messages, and nothing that
-//! a market does depends on a balance, so it makes no difference but the time that it takes.
+//! Messages to other partitions are the node's to deliver. What this partition would say to itself is done at once: a
+//! market's settlements and releases go to the ledger here in the order in which they would have come as messages, and
+//! nothing that a market does depends on a balance, so it makes no difference but the time that it takes.
 
 use crossbook_ledger::Ledger;
 use crossbook_types::{AccountId, HoldId, Market, PartitionId, RequestNumber};
@@ -83,8 +83,8 @@ impl Outbox {
     }
 }
 
-/// The accounts of a market's orders: those of this partition, whose money is moved at once, and those of others, which are
-/// sent a message.
+/// The accounts of a market's orders: those of this partition, whose money is moved at once, and those of others, which
+/// are sent a message.
 #[derive(Debug)]
 pub(crate) struct Accounts<'a> {
     pub(crate) ledger: &'a mut Ledger,

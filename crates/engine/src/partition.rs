@@ -43,8 +43,8 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// An empty partition. `hash_seed` protects its tables against clients who choose names that collide; it shows in nothing
-    /// that the partition says or keeps, and every process may draw its own.
+    /// An empty partition. `hash_seed` protects its tables against clients who choose names that collide; it shows in
+    /// nothing that the partition says or keeps, and every process may draw its own.
     #[must_use]
     pub fn new(id: PartitionId, routing: Routing, hash_seed: u64) -> Self {
         Self {
@@ -65,8 +65,8 @@ impl Partition {
         }
     }
 
-    /// The same with other bounds than those of the rules. What a log replays to depends on them, so this is for worlds that are to go
-    /// through what takes a hundred thousand orders elsewhere.
+    /// The same with other bounds than those of the rules. What a log replays to depends on them, so this is for worlds
+    /// that are to go through what takes a hundred thousand orders elsewhere.
     #[must_use]
     pub fn with_work(mut self, work: Work) -> Self {
         self.work = work;
@@ -109,11 +109,12 @@ impl Partition {
         &self.ledger
     }
 
-    /// Applies the next command and adds its events to `events`. A command whose source and number were seen before has none.
+    /// Applies the next command and adds its events to `events`. A command whose source and number were seen before has
+    /// none.
     ///
     /// # Panics
-    /// When it is not the next command, goes back in time, or an invariant does not hold: a partition that is no longer sure of its
-    /// state must not go on.
+    /// When it is not the next command, goes back in time, or an invariant does not hold: a partition that is no longer
+    /// sure of its state must not go on.
     pub fn apply(&mut self, command: &Command, events: &mut Events) {
         assert_eq!(command.sequence, self.sequence.next(), "commands are applied in order");
         assert!(command.time >= self.time, "time does not go back");
@@ -146,8 +147,9 @@ impl Partition {
         self.sources.highest(SourceId::partition(from))
     }
 
-    /// The number of the message by which the partition is to go on with what commands have left, if they have; see [`crate::work`]. It is
-    /// [`PeerMessage::Continue`], from the partition itself. The same until that message was applied.
+    /// The number of the message by which the partition is to go on with what commands have left, if they have; see
+    /// [`crate::work`]. It is [`PeerMessage::Continue`], from the partition itself. The same until that message was
+    /// applied.
     #[must_use]
     #[inline]
     pub fn continuation(&self) -> Option<RequestNumber> {
@@ -165,13 +167,15 @@ impl Partition {
         self.outbox.drain_outward()
     }
 
-    /// Passes a command over. Who sent it is told; of an order that came from another partition the funds are free again.
+    /// Passes a command over. Who sent it is told; of an order that came from another partition the funds are free
+    /// again.
     #[cold]
     fn skip(&mut self, command: &Command, events: &mut Events) {
         let origin = match &command.body {
             Body::Peer(PeerMessage::Admit(admitted)) => {
                 let (account, hold) = (admitted.order.account, admitted.hold);
-                // The ledger of an account of another partition is not here, and a hold that is not there would end the process again.
+                // The ledger of an account of another partition is not here, and a hold that is not there would end the
+                // process again.
                 let elsewhere = self.outbox.routing().of_account(account) != self.id;
                 if elsewhere || self.ledger.held_under(hold).is_some() {
                     self.accounts().release(account, hold);
@@ -484,7 +488,8 @@ impl Partition {
         }
     }
 
-    /// Gives up what commands have left in the market whose turn it is: the next message to go on would meet what this one met.
+    /// Gives up what commands have left in the market whose turn it is: the next message to go on would meet what this
+    /// one met.
     #[cold]
     fn give_up(&mut self, events: &mut Events) {
         let Some(symbol) = self.unfinished.pop_front() else { return };
@@ -493,8 +498,8 @@ impl Partition {
         }
     }
 
-    /// Follows a change that partition 0 made, and tells of it too: what is folded from this partition's events alone shall be
-    /// whole in itself.
+    /// Follows a change that partition 0 made, and tells of it too: what is folded from this partition's events alone
+    /// shall be whole in itself.
     fn follow(&mut self, change: Change, events: &mut Events) {
         let new = self.registry.follow(change.clone());
         match change {

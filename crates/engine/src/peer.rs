@@ -1,12 +1,12 @@
 //! What partitions say to each other.
 //!
-//! An order of an account in partition *a* for a market in partition *b* crosses twice: *a* checks the account, holds the
-//! funds and sends [`PeerMessage::Admit`]; *b* matches and answers with one [`PeerMessage::Settle`] per side of each trade and
-//! one [`PeerMessage::Release`] when an order ends. When both are the same partition nothing is sent: what the message would ask is
-//! done at once, by the same code.
+//! An order of an account in partition *a* for a market in partition *b* crosses twice: *a* checks the account, holds
+//! the funds and sends [`PeerMessage::Admit`]; *b* matches and answers with one [`PeerMessage::Settle`] per side of
+//! each trade and one [`PeerMessage::Release`] when an order ends. When both are the same partition nothing is sent:
+//! what the message would ask is done at once, by the same code.
 //!
-//! Only *a* knows money; only *b* knows the book. What *b* needs of the account travels with the order (its budget, its fee
-//! rates, the number of its hold), and what *a* needs of a trade travels back as finished amounts.
+//! Only *a* knows money; only *b* knows the book. What *b* needs of the account travels with the order (its budget, its
+//! fee rates, the number of its hold), and what *a* needs of a trade travels back as finished amounts.
 
 use crossbook_ledger::Leg;
 use crossbook_types::{AccountId, Amount, AssetId, Fees, HoldId, PartitionId, RequestNumber, SourceId, SymbolId};

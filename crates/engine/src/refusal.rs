@@ -1,5 +1,5 @@
-//! Why a partition does not do what it was asked. A refusal changes nothing and tells the sender what to do instead; the
-//! gateway turns it into the code and text that clients of the API know.
+//! Why a partition does not do what it was asked. A refusal changes nothing and tells the sender what to do instead;
+//! the gateway turns it into the code and text that clients of the API know.
 
 use crossbook_types::{Filter, MarketStatus, RejectReason, market};
 use serde::{Deserialize, Serialize};
@@ -104,7 +104,8 @@ pub enum Refusal {
         "there is less on the other side of the book than the filter LOT_SIZE demands; wait, or place a limit order"
     )]
     ThinBook,
-    /// All numbers of a kind are used up: of orders, trades, holds, accounts, assets, markets, or messages to another partition.
+    /// All numbers of a kind are used up: of orders, trades, holds, accounts, assets, markets, or messages to another
+    /// partition.
     #[error("the venue has used up its numbers for this; nothing new can be made of this kind, what there is goes on")]
     NumbersUsedUp,
     /// A cancel of all orders of the account in this market has not come to its end.

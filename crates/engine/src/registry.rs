@@ -1,5 +1,5 @@
-//! What exists at the venue: assets, markets, accounts and API keys. Partition 0 keeps the original and tells every other
-//! partition of each change, so that all of them can check an order without asking.
+//! What exists at the venue: assets, markets, accounts and API keys. Partition 0 keeps the original and tells every
+//! other partition of each change, so that all of them can check an order without asking.
 
 use std::collections::BTreeMap;
 
@@ -276,8 +276,8 @@ impl Registry {
 }
 
 impl Registry {
-    /// Whether everything is found under its own number or name, and markets trade assets that are listed. What was read from bytes need
-    /// not be so.
+    /// Whether everything is found under its own number or name, and markets trade assets that are listed. What was
+    /// read from bytes need not be so.
     pub(crate) fn is_sound(&self) -> bool {
         let counted = |ids: &mut dyn Iterator<Item = u32>| (0..).zip(ids).all(|(at, id)| id == at);
         counted(&mut self.assets.iter().map(|asset| asset.id.0))

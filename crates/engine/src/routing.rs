@@ -1,7 +1,8 @@
 //! Which partition owns what. Fixed when a venue is created; every process of it must agree.
 //!
-//! Accounts and markets go where their number says. A market may be given to a partition, by number or, since numbers are
-//! only given when it is listed, by name. Its name is looked up once, when the market is listed; from then on the number tells.
+//! Accounts and markets go where their number says. A market may be given to a partition, by number or, since numbers
+//! are only given when it is listed, by name. Its name is looked up once, when the market is listed; from then on the
+//! number tells.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,8 @@ impl Routing {
     /// The registry's partition.
     pub const REGISTRY: PartitionId = PartitionId(0);
 
-    /// The most partitions there can be: the numbers above them are sources with a meaning of their own, see [`crate::moving`].
+    /// The most partitions there can be: the numbers above them are sources with a meaning of their own, see
+    /// [`crate::moving`].
     pub const PARTITIONS_MAX: u16 = u16::MAX - 2;
 
     /// One partition that owns all.
@@ -41,21 +43,23 @@ impl Routing {
         routing.is_sound().then_some(routing)
     }
 
-    /// The same, but the markets of these names go to these partitions. Names that are never listed do no harm. `None` if one is
-    /// given to a partition that does not exist.
+    /// The same, but the markets of these names go to these partitions. Names that are never listed do no harm. `None`
+    /// if one is given to a partition that does not exist.
     #[must_use]
     pub fn with_names(mut self, names: BTreeMap<SymbolName, PartitionId>) -> Option<Self> {
         self.names = names;
         self.is_sound().then_some(self)
     }
 
-    /// Whether there are partitions, not too many, and all that is given to one is given to one that exists. What was read from bytes need not be so.
+    /// Whether there are partitions, not too many, and all that is given to one is given to one that exists. What was
+    /// read from bytes need not be so.
     pub(crate) fn is_sound(&self) -> bool {
         (1..=Self::PARTITIONS_MAX).contains(&self.partitions)
             && self.names.values().chain(self.symbols.values()).all(|partition| partition.0 < self.partitions)
     }
 
-    /// Takes note of the number of a market that is listed. Must happen before anything is sent to it; again changes nothing.
+    /// Takes note of the number of a market that is listed. Must happen before anything is sent to it; again changes
+    /// nothing.
     pub(crate) fn adopt(&mut self, market: &Market) {
         if let Some(&partition) = self.names.get(&market.symbol) {
             self.symbols.insert(market.id, partition);
@@ -108,8 +112,8 @@ impl Routing {
         self.symbols.get(&symbol).copied().unwrap_or_else(|| self.spread(u64::from(symbol.0)))
     }
 
-    /// Where a client's or operator's command is sent: to the partition of the account that it is about, or to the registry's.
-    /// What partitions send one another says itself where it goes.
+    /// Where a client's or operator's command is sent: to the partition of the account that it is about, or to the
+    /// registry's. What partitions send one another says itself where it goes.
     #[must_use]
     pub fn home(&self, body: &Body) -> PartitionId {
         match body {

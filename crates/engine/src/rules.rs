@@ -1,8 +1,8 @@
 //! Which rules of the state machine a command is applied under.
 //!
-//! A log gives the same states for ever, so a rule that changes must not change for commands that are in a log already. The record of
-//! a command names the version of the vocabulary that it was written in, and the version decides the rules. Code that behaves
-//! differently from one set of rules to the next asks `rules >= Rules::V2`.
+//! A log gives the same states for ever, so a rule that changes must not change for commands that are in a log already.
+//! The record of a command names the version of the vocabulary that it was written in, and the version decides the
+//! rules. Code that behaves differently from one set of rules to the next asks `rules >= Rules::V2`.
 
 use serde::{Deserialize, Serialize};
 

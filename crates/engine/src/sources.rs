@@ -1,11 +1,11 @@
 //! Exactly once in effect: which numbers of which sources have been seen.
 //!
-//! A gateway that hears no answer sends its command again, under the same number; appends may also be lost or overtake each
-//! other. So of each gateway the last [`WINDOW`] numbers are remembered one by one, and older ones count as seen. A
-//! partition sends to another strictly in order and repeats from the first that was lost, so of it only the next number is
-//! taken, and that is remembered for as long as the venue lives. Of at most [`GATEWAYS_MAX`] gateways anything is remembered; the
-//! one that has been silent for longest makes room. (A gateway waits for an answer for seconds; a thousand gateway starts take
-//! longer than that.)
+//! A gateway that hears no answer sends its command again, under the same number; appends may also be lost or overtake
+//! each other. So of each gateway the last [`WINDOW`] numbers are remembered one by one, and older ones count as seen.
+//! A partition sends to another strictly in order and repeats from the first that was lost, so of it only the next
+//! number is taken, and that is remembered for as long as the venue lives. Of at most [`GATEWAYS_MAX`] gateways
+//! anything is remembered; the one that has been silent for longest makes room. (A gateway waits for an answer for
+//! seconds; a thousand gateway starts take longer than that.)
 
 use std::collections::BTreeMap;
 
@@ -70,8 +70,8 @@ impl Sources {
         self.sources.remove(&source);
     }
 
-    /// Forgets the gateway that has been silent for longest, if there is no room for another. A partition is never forgotten: it
-    /// goes on counting where it was, and would not be heard again.
+    /// Forgets the gateway that has been silent for longest, if there is no room for another. A partition is never
+    /// forgotten: it goes on counting where it was, and would not be heard again.
     fn make_room(&mut self) {
         let gateways = || self.sources.range(SourceId::FIRST_GATEWAY..);
         if gateways().count() < GATEWAYS_MAX {
@@ -96,8 +96,8 @@ impl Seen {
             return false;
         }
         if number > self.highest {
-            // The numbers skipped over have not been seen; their bits still tell of numbers a window earlier. (Nothing is added to
-            // the number: it may be the last there is.)
+            // The numbers skipped over have not been seen; their bits still tell of numbers a window earlier. (Nothing
+            // is added to the number: it may be the last there is.)
             let skipped = (number - self.highest).min(WINDOW);
             for missing in number - (skipped - 1)..=number {
                 self.window[(missing % WINDOW / 64) as usize] &= !(1 << (missing % 64));

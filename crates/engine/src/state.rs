@@ -167,8 +167,8 @@ impl Partition {
         })
     }
 
-    /// Adds everything up and checks every invariant from the balances and orders themselves. The cost is in proportion to
-    /// all of them.
+    /// Adds everything up and checks every invariant from the balances and orders themselves. The cost is in proportion
+    /// to all of them.
     #[must_use]
     pub fn audit(&self) -> Audit {
         let ledger::Audit { sums, violations, .. } = self.ledger.audit();

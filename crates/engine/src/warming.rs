@@ -1,9 +1,10 @@
 //! Memory is far away, and a busy partition knows what it will need next.
 //!
-//! A cancel touches an order that may have rested for hours: its entry in the index, its place in the book, its neighbours, its
-//! hold. Each is a cache miss that waits for the one before. Over a batch of commands these chains are independent, so [`Partition::warm`]
-//! walks them side by side, one step for all, and the processor overlaps the misses. Then the commands find everything in the
-//! cache. It only reads: what is found is used for nothing else, and may be stale by the time its command is applied.
+//! A cancel touches an order that may have rested for hours: its entry in the index, its place in the book, its
+//! neighbours, its hold. Each is a cache miss that waits for the one before. Over a batch of commands these chains are
+//! independent, so [`Partition::warm`] walks them side by side, one step for all, and the processor overlaps the
+//! misses. Then the commands find everything in the cache. It only reads: what is found is used for nothing else, and
+//! may be stale by the time its command is applied.
 
 use std::hint::black_box;
 

@@ -1,5 +1,5 @@
-//! A venue of one partition moves into three, after any stream of random commands, and from then on both tell the same story: the same
-//! trades at the same prices between the same orders, the same refusals, the same balances.
+//! A venue of one partition moves into three, after any stream of random commands, and from then on both tell the same
+//! story: the same trades at the same prices between the same orders, the same refusals, the same balances.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -48,7 +48,8 @@ impl Venue {
         events.all().to_vec()
     }
 
-    /// Applies a client's command and all that follows from it, wherever. What clients are told, but for balances, which come in parts.
+    /// Applies a client's command and all that follows from it, wherever. What clients are told, but for balances,
+    /// which come in parts.
     fn apply(&mut self, body: Body, repeat: bool) -> Vec<Event> {
         self.number += u64::from(!repeat);
         let mut queue = VecDeque::from([(self.routing.home(&body), GATEWAY, RequestNumber(self.number), body)]);

@@ -240,8 +240,8 @@ proptest! {
     }
 }
 
-/// Several partitions and the simplest transport between them that keeps its promises: every message arrives, those of one
-/// sender in order.
+/// Several partitions and the simplest transport between them that keeps its promises: every message arrives, those of
+/// one sender in order.
 struct Cluster {
     routing: Routing,
     partitions: Vec<Partition>,
@@ -264,8 +264,8 @@ impl Cluster {
         Self { routing, partitions, number: 0, of_registry, repeats }
     }
 
-    /// Applies a command and all that follows from it, wherever. All events but those of balances, which come in parts, and but
-    /// those of others than partition 0 who follow the registry.
+    /// Applies a command and all that follows from it, wherever. All events but those of balances, which come in parts,
+    /// and but those of others than partition 0 who follow the registry.
     fn apply(&mut self, body: Body, repeat: bool) -> Vec<Event> {
         self.number += u64::from(!repeat);
         let first = (self.routing.home(&body), GATEWAY, RequestNumber(self.number), body);

@@ -40,7 +40,8 @@ fn what_comes_into_the_log_after_its_deadline_is_refused() {
     assert_eq!(venue.partition.ledger().holds(), 1, "nothing is held for what is refused");
 }
 
-/// A command that the operator has passed over has no effect but an answer, be it of a client or one that another partition sent on.
+/// A command that the operator has passed over has no effect but an answer, be it of a client or one that another
+/// partition sent on.
 #[test]
 fn what_is_passed_over_is_answered_and_changes_nothing() {
     let mut venue = Venue::new();

@@ -1,6 +1,6 @@
-//! The operator's API: listing, accounts, keys, deposits and withdrawals, the audit. It has an address of its own and one bearer
-//! token. Requests and answers are JSON; decimals are strings; `docs/admin-api.md` describes them all. Until the venue is up,
-//! [`front`] answers in its place.
+//! The operator's API: listing, accounts, keys, deposits and withdrawals, the audit. It has an address of its own and
+//! one bearer token. Requests and answers are JSON; decimals are strings; `docs/admin-api.md` describes them all. Until
+//! the venue is up, [`front`] answers in its place.
 
 mod defaults;
 pub mod front;
@@ -274,8 +274,8 @@ impl Admin {
         (commands, micros)
     }
 
-    /// The venue is open. How its history and its partitions do is told beside: trading needs no history, and while a partition is silent
-    /// the others trade on.
+    /// The venue is open. How its history and its partitions do is told beside: trading needs no history, and while a
+    /// partition is silent the others trade on.
     fn ready(&self) -> Value {
         let mut told = json!({ "status": "ready" });
         for (name, detail) in &self.details {

@@ -1,12 +1,14 @@
-//! What every part of the gateway works with: the views, the way into the venue, and the requests that wait for their answers.
+//! What every part of the gateway works with: the views, the way into the venue, and the requests that wait for their
+//! answers.
 //!
-//! A request that changes something goes to its partition under a number of its own. Its outcome comes back with the durable events of
-//! the partition that answers, on the thread of that one's publisher, which first folds them into the views and then completes the
-//! request in [`Pending`]. So whoever has got an answer finds there what this partition has done.
+//! A request that changes something goes to its partition under a number of its own. Its outcome comes back with the
+//! durable events of the partition that answers, on the thread of that one's publisher, which first folds them into the
+//! views and then completes the request in [`Pending`]. So whoever has got an answer finds there what this partition
+//! has done.
 //!
-//! What others do because of it shows a moment later in theirs: the market's partition answers an order, the account's settles its
-//! trades. Whoever asks about an account therefore first waits until all of that shows ([`App::caught_up`]); in a venue of one
-//! partition there is nothing to wait for.
+//! What others do because of it shows a moment later in theirs: the market's partition answers an order, the account's
+//! settles its trades. Whoever asks about an account therefore first waits until all of that shows
+//! ([`App::caught_up`]); in a venue of one partition there is nothing to wait for.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -40,7 +42,8 @@ const ORDERS_BACK_FOR_MAKERS: u64 = 5;
 /// And when one trades for the first time as a taker.
 pub(crate) const ORDERS_BACK_FOR_TAKERS: u64 = 1;
 
-/// The outcome of a request, as its sender sees it: made of the events of its command, since the views may not keep what has ended.
+/// The outcome of a request, as its sender sees it: made of the events of its command, since the views may not keep
+/// what has ended.
 #[derive(Debug)]
 pub struct Reply {
     /// When the command was taken.
@@ -135,7 +138,8 @@ impl Pending {
         }
     }
 
-    /// The source under which this gateway sends; none before it has a way into the venue. Answers to others are not ours.
+    /// The source under which this gateway sends; none before it has a way into the venue. Answers to others are not
+    /// ours.
     #[must_use]
     pub fn source(&self) -> Option<SourceId> {
         self.source.get().copied()
@@ -146,12 +150,14 @@ impl Pending {
         self.give_back(account, ORDERS_BACK_FOR_MAKERS);
     }
 
-    /// Tells that an order that was triggered, by a later command than the one that placed it, has traded for the first time, as a taker.
+    /// Tells that an order that was triggered, by a later command than the one that placed it, has traded for the first
+    /// time, as a taker.
     pub fn took_when_triggered(&self, account: AccountId) {
         self.give_back(account, ORDERS_BACK_FOR_TAKERS);
     }
 
-    /// By the gateway's own clock: fills count when they are heard of, and the clock of whoever made them may be another one.
+    /// By the gateway's own clock: fills count when they are heard of, and the clock of whoever made them may be
+    /// another one.
     fn give_back(&self, account: AccountId, orders: u64) {
         if let Some(limits) = self.limits.get() {
             limits.order_traded(account, orders, now());
@@ -185,8 +191,8 @@ impl Pending {
         self.len() == 0
     }
 
-    /// From now on, and until the result is dropped, the orders are gathered that a cancel of this name ends: one command may end them, or
-    /// several, one after the other. They are as many as the account has open in a market.
+    /// From now on, and until the result is dropped, the orders are gathered that a cancel of this name ends: one
+    /// command may end them, or several, one after the other. They are as many as the account has open in a market.
     pub(crate) fn gather(&self, cancel_id: ClientOrderId) -> Gathering<'_> {
         if self.gathered.lock().insert(cancel_id, Vec::new()).is_none() {
             self.gathering.fetch_add(1, Ordering::Relaxed);
@@ -305,8 +311,8 @@ enum Stage {
 }
 
 impl App {
-    /// Connects the parts. `board`, `pending` and `hub` are those of the publishers that the partitions report to. Metrics go to the recorder
-    /// that is installed now.
+    /// Connects the parts. `board`, `pending` and `hub` are those of the publishers that the partitions report to.
+    /// Metrics go to the recorder that is installed now.
     #[must_use]
     pub fn new(
         config: Config,
@@ -353,12 +359,12 @@ impl App {
         now()
     }
 
-    /// Sends a request to its partition and waits for its durable outcome. Past `deadline` it is not taken. A change of the registry has
-    /// reached every partition when this returns.
+    /// Sends a request to its partition and waits for its durable outcome. Past `deadline` it is not taken. A change of
+    /// the registry has reached every partition when this returns.
     ///
     /// # Errors
-    /// -1008 if too much is under way or the partition is known not to answer, -1016 if the venue is stopping, -1021 if the deadline passed first, and -1007 if no outcome
-    /// came in time: only then the request may still take effect.
+    /// -1008 if too much is under way or the partition is known not to answer, -1016 if the venue is stopping, -1021 if
+    /// the deadline passed first, and -1007 if no outcome came in time: only then the request may still take effect.
     pub async fn submit(&self, body: Body, deadline: Option<Timestamp>) -> Result<Reply, ApiError> {
         if self.is_stopping() {
             return Err(ApiError::shutting_down());
@@ -384,11 +390,13 @@ impl App {
         }
     }
 
-    /// Refuses what can be refused before it is read: new orders when there are too many. Whoever sends more than can be done then costs little, and
-    /// those that are admitted do not wait for it. It counts all the same: whoever goes on for long enough is banned.
+    /// Refuses what can be refused before it is read: new orders when there are too many. Whoever sends more than can
+    /// be done then costs little, and those that are admitted do not wait for it. It counts all the same: whoever goes
+    /// on for long enough is banned.
     ///
     /// # Errors
-    /// If this operation is to be refused now: -1003 if the sender is at its limit, else -1016 if the venue is stopping, else -1008.
+    /// If this operation is to be refused now: -1003 if the sender is at its limit, else -1016 if the venue is
+    /// stopping, else -1008.
     pub(crate) fn admit(&self, operation: &Operation, ip: IpAddr, now: Timestamp) -> Result<(), ApiError> {
         if !operation.is_order() || !self.entrance.refuses_orders() {
             return Ok(());

@@ -1,5 +1,5 @@
-//! Who sends a request. An API key names an account; a signature over what was sent proves that the sender has the key's secret
-//! half; a timestamp bounds for how long the request can be replayed.
+//! Who sends a request. An API key names an account; a signature over what was sent proves that the sender has the
+//! key's secret half; a timestamp bounds for how long the request can be replayed.
 //!
 //! What is checked, in order: the form of the key, that it exists and may be used from this address, the signature, the
 //! permission. Whether a key exists cannot be told from whether it may be used.
@@ -71,14 +71,15 @@ impl Identity {
     }
 }
 
-/// Who somebody says to be, before it is proved. It holds what the proof needs, so that signatures, which can take long, are
-/// checked without holding the registry.
+/// Who somebody says to be, before it is proved. It holds what the proof needs, so that signatures, which can take
+/// long, are checked without holding the registry.
 pub struct Claim(Arc<Verifier>);
 
 /// Looks up a key.
 ///
 /// # Errors
-/// -2014 if it has not the form of an API key, -2015 if there is none of that name, -1001 if its secret cannot be opened.
+/// -2014 if it has not the form of an API key, -2015 if there is none of that name, -1001 if its secret cannot be
+/// opened.
 pub fn claim(board: &Board, keyring: &Keyring, key: Option<&str>) -> Result<Claim, ApiError> {
     let key = key.and_then(well_formed).ok_or_else(ApiError::key_format)?;
     keyring.verifier(board, &key).map(Claim)
@@ -161,9 +162,10 @@ pub fn signed_payload(query: &str, body: &str) -> String {
     payload
 }
 
-/// The same text as [`signed_payload`] gives, with what is no ASCII in it written in the other way: percent-encoded where it came raw, raw where
-/// it came percent-encoded. Some clients sign before they encode, others the other way round. ASCII stays as it was sent, encoded or not, so
-/// no parameter can turn into two. `None` if there is nothing but ASCII.
+/// The same text as [`signed_payload`] gives, with what is no ASCII in it written in the other way: percent-encoded
+/// where it came raw, raw where it came percent-encoded. Some clients sign before they encode, others the other way
+/// round. ASCII stays as it was sent, encoded or not, so no parameter can turn into two. `None` if there is nothing but
+/// ASCII.
 #[must_use]
 pub fn otherwise_encoded(payload: &str) -> Option<String> {
     if !payload.is_ascii() {
@@ -243,8 +245,8 @@ impl Verifier {
         match &self.method {
             Method::Hmac(key) => {
                 let mut tag = [0; 32];
-                // Decoding takes a time that depends on what was sent, and on no secret; `hmac::verify` takes the same wherever the two
-                // differ.
+                // Decoding takes a time that depends on what was sent, and on no secret; `hmac::verify` takes the same
+                // wherever the two differ.
                 hex::decode_to_slice(signature, &mut tag).is_ok() && hmac::verify(key, payload, &tag).is_ok()
             }
             Method::PublicKey(key) => {
@@ -262,8 +264,8 @@ pub fn network(text: &str) -> Option<IpNet> {
     text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
-/// API keys ready to check signatures, so that a secret is not opened again for each request. This is a cache, never the truth: whenever
-/// any key has been revoked, each is looked up in the registry once more before it is used.
+/// API keys ready to check signatures, so that a secret is not opened again for each request. This is a cache, never
+/// the truth: whenever any key has been revoked, each is looked up in the registry once more before it is used.
 pub struct Keyring {
     master: MasterKey,
     ready: RwLock<HashMap<ApiKeyId, Arc<Verifier>>>,
@@ -335,7 +337,8 @@ pub fn lost_keys(registry: &Registry, master: &MasterKey) -> Vec<(AccountId, Api
 /// Checks that `master` is what the secrets of these API keys were sealed under. One that opens proves it.
 ///
 /// # Errors
-/// When there are sealed secrets and none can be opened: started so, the venue would turn away every client with an HMAC key.
+/// When there are sealed secrets and none can be opened: started so, the venue would turn away every client with an
+/// HMAC key.
 pub fn check_master_key(registry: &Registry, master: &MasterKey) -> Result<(), secret::Error> {
     let mut opened = sealed(registry).map(|(key, sealed)| master.open(&key.key, sealed).map(drop));
     let Some(first) = opened.next() else { return Ok(()) };

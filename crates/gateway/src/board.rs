@@ -1,15 +1,17 @@
 //! What clients read, of all partitions.
 //!
-//! Each partition has [`Views`] of its own, folded from its events alone, behind a lock of its own: one publisher writes, everybody
-//! reads. A question is asked of the partition that owns what it is about. Assets, markets, accounts and API keys are those of
-//! partition 0, which keeps the registry; balances those of the account's partition; orders, trades, depth and candles those of the
-//! market's. What spans partitions is put together from one after the other; no two locks are ever held at once. So such an answer
-//! is not of one moment, no more than the same questions asked one by one.
+//! Each partition has [`Views`] of its own, folded from its events alone, behind a lock of its own: one publisher
+//! writes, everybody reads. A question is asked of the partition that owns what it is about. Assets, markets, accounts
+//! and API keys are those of partition 0, which keeps the registry; balances those of the account's partition; orders,
+//! trades, depth and candles those of the market's. What spans partitions is put together from one after the other; no
+//! two locks are ever held at once. So such an answer is not of one moment, no more than the same questions asked one
+//! by one.
 //!
-//! An order needs its market and its sender's API key, and no more, before it is sent on. For these two it need not stand in line behind the
-//! publisher of the registry's partition, which holds its lock most of the time on a busy day: markets are kept here once more, under
-//! a lock of their own, and of API keys it is counted how often one was revoked, so that who has looked a key up knows whether that
-//! still holds. Both change before the command that changes them is answered.
+//! An order needs its market and its sender's API key, and no more, before it is sent on. For these two it need not
+//! stand in line behind the publisher of the registry's partition, which holds its lock most of the time on a busy day:
+//! markets are kept here once more, under a lock of their own, and of API keys it is counted how often one was revoked,
+//! so that who has looked a key up knows whether that still holds. Both change before the command that changes them is
+//! answered.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,8 +47,8 @@ impl Board {
         Self::of_views(Routing::single(), vec![views])
     }
 
-    /// A board of a venue that is cut in this way, with the views of each partition by number. `None` if there are not as many views
-    /// as partitions.
+    /// A board of a venue that is cut in this way, with the views of each partition by number. `None` if there are not
+    /// as many views as partitions.
     #[must_use]
     pub fn new_checked(routing: Routing, views: Vec<Views>) -> Option<Self> {
         (views.len() == usize::from(routing.partitions())).then(|| Self::of_views(routing, views))
@@ -59,8 +61,8 @@ impl Board {
         Self { routing, views, markets, revocations: AtomicU64::new(0) }
     }
 
-    /// Takes down what an event of the registry's partition means for orders. The publisher calls this with each event that it folds,
-    /// while it has that partition's views locked.
+    /// Takes down what an event of the registry's partition means for orders. The publisher calls this with each event
+    /// that it folds, while it has that partition's views locked.
     pub(crate) fn note(&self, event: &Event) {
         match event {
             Event::MarketListed(market) | Event::MarketChanged(market) => {
@@ -73,8 +75,8 @@ impl Board {
         }
     }
 
-    /// How many API keys have been revoked since this gateway started. What was found out about a key holds while this is the same as
-    /// it was before.
+    /// How many API keys have been revoked since this gateway started. What was found out about a key holds while this
+    /// is the same as it was before.
     #[must_use]
     pub fn revocations(&self) -> u64 {
         self.revocations.load(Ordering::Acquire)
@@ -118,7 +120,8 @@ impl Board {
         self.routing.all().zip(&self.views)
     }
 
-    /// Assets, markets, accounts and API keys, as the partition has them that keeps them. Nothing is folded there while this is held.
+    /// Assets, markets, accounts and API keys, as the partition has them that keeps them. Nothing is folded there while
+    /// this is held.
     pub fn registry(&self) -> MappedRwLockReadGuard<'_, Registry> {
         RwLockReadGuard::map(self.of(Routing::REGISTRY).read(), Views::registry)
     }

@@ -23,7 +23,8 @@ pub struct Config {
     pub in_flight_max: usize,
     /// Milliseconds to wait for a command's outcome before saying that it is unknown (-1007).
     pub reply_timeout_ms: u64,
-    /// Most requests that ask the history at once, because they reach further back than memory; beyond it clients get -1008.
+    /// Most requests that ask the history at once, because they reach further back than memory; beyond it clients get
+    /// -1008.
     pub history_queries_max: usize,
     /// Milliseconds such a request waits for a history that is behind what memory has forgotten, before it gets -1008.
     pub history_wait_ms: u64,
@@ -31,12 +32,13 @@ pub struct Config {
     pub cached_keys_max: usize,
 }
 
-/// What a command has beside what came in a request's body: names, numbers, a sealed secret; and all there is to an order.
+/// What a command has beside what came in a request's body: names, numbers, a sealed secret; and all there is to an
+/// order.
 const COMMAND_BYTES_BESIDE_BODY: usize = 1_024;
 
 impl Config {
-    /// The most bytes that a command made here has in the log. Everything without a bound of its own arrives in a body, and takes
-    /// more bytes there as JSON than it does in the log.
+    /// The most bytes that a command made here has in the log. Everything without a bound of its own arrives in a body,
+    /// and takes more bytes there as JSON than it does in the log.
     #[must_use]
     pub fn command_bytes_max(&self) -> usize {
         self.server.body_bytes_max.saturating_add(COMMAND_BYTES_BESIDE_BODY)
@@ -72,19 +74,23 @@ pub struct ServerConfig {
     pub body_bytes_max: usize,
     /// Longest path and query in bytes; beyond it the answer is 414.
     pub uri_bytes_max: usize,
-    /// Bytes that the system is asked to hold for a connection until its client has read them; 0: as the system chooses.
+    /// Bytes that the system is asked to hold for a connection until its client has read them; 0: as the system
+    /// chooses.
     pub send_buffer_bytes: usize,
     /// Milliseconds a client has to make the TLS handshake, where there is one.
     pub handshake_timeout_ms: u64,
-    /// Milliseconds until the next request on a connection must have arrived with its head; idle connections end then too.
+    /// Milliseconds until the next request on a connection must have arrived with its head; idle connections end then
+    /// too.
     pub header_read_timeout_ms: u64,
     /// Milliseconds a client has to send the body of a request.
     pub body_read_timeout_ms: u64,
     /// Networks of proxies that are believed when they say, in `X-Forwarded-For`, for whom they ask.
     pub trusted_proxies: Vec<ipnet::IpNet>,
-    /// Milliseconds from when a gateway that is to stop says, at `/readyz`, that it is not ready, until it asks clients to leave.
+    /// Milliseconds from when a gateway that is to stop says, at `/readyz`, that it is not ready, until it asks clients
+    /// to leave.
     pub drain_ms: u64,
-    /// Origins of pages that may use the client API with a browser, such as `https://example.org`; `*` for all. None: only the venue's own page.
+    /// Origins of pages that may use the client API with a browser, such as `https://example.org`; `*` for all. None:
+    /// only the venue's own page.
     pub cors_origins: Vec<String>,
     /// Fewest bytes of an answer that is compressed for a client who takes gzip or br; 0: none is.
     pub compression_bytes_min: usize,

@@ -1,7 +1,8 @@
 //! Where requests enter the venue: the one thing that is different for the gateway when the partitions run elsewhere.
 //!
-//! In the embedded venue it is the [`Handle`] of the only partition. In a cluster it is what appends to the partitions' logs. Either way
-//! a request is given up here, and its outcome comes back with the events, through the [`Publisher`](crate::publisher::Publisher).
+//! In the embedded venue it is the [`Handle`] of the only partition. In a cluster it is what appends to the partitions'
+//! logs. Either way a request is given up here, and its outcome comes back with the events, through the
+//! [`Publisher`](crate::publisher::Publisher).
 
 use std::pin::Pin;
 
@@ -28,20 +29,21 @@ pub trait Entrance: Send + Sync + 'static {
     /// The source under which requests from here are logged, in whichever partition. It never changes.
     fn source(&self) -> SourceId;
 
-    /// Sends a request to the partition that it belongs to; see [`Routing::home`](crossbook_engine::Routing::home). Never waits.
+    /// Sends a request to the partition that it belongs to; see [`Routing::home`](crossbook_engine::Routing::home).
+    /// Never waits.
     ///
     /// # Errors
     /// When the partition does not take it; the request has no effect then.
     fn submit(&self, request: Request) -> Result<(), NotTaken>;
 
-    /// Whether a new order would be refused as busy now, whatever it says and whoever sends it. Asked before an order is read, which costs more
-    /// than to refuse it. A way that leads to several partitions does not know before.
+    /// Whether a new order would be refused as busy now, whatever it says and whoever sends it. Asked before an order
+    /// is read, which costs more than to refuse it. A way that leads to several partitions does not know before.
     fn refuses_orders(&self) -> bool {
         false
     }
 
-    /// Takes note that an order was refused for this reason, and for no other: what comes from somebody who may send nothing more is no sign of
-    /// there being too much.
+    /// Takes note that an order was refused for this reason, and for no other: what comes from somebody who may send
+    /// nothing more is no sign of there being too much.
     fn refused_order(&self) {}
 
     /// Has each partition added up as it stands; by number.
@@ -53,7 +55,8 @@ pub trait Entrance: Send + Sync + 'static {
     /// Requests that wait for their partition.
     fn queued(&self) -> usize;
 
-    /// How each partition stands as seen from here, by number; none where the partition is in this process, and answers as long as it lives.
+    /// How each partition stands as seen from here, by number; none where the partition is in this process, and answers
+    /// as long as it lives.
     fn lanes(&self) -> Vec<LaneState> {
         Vec::new()
     }
@@ -61,8 +64,8 @@ pub trait Entrance: Send + Sync + 'static {
     /// Whether the venue is stopping.
     fn is_stopping(&self) -> bool;
 
-    /// Waits until the views of all partitions show everything of `subject` that anyone was told before this was called. `None` if
-    /// they always do, which costs nothing.
+    /// Waits until the views of all partitions show everything of `subject` that anyone was told before this was
+    /// called. `None` if they always do, which costs nothing.
     fn caught_up(&self, subject: Subject) -> Option<Soon<'_>>;
 }
 

@@ -1,5 +1,5 @@
-//! Every way in which the API says no: HTTP status, code and text. Clients match on codes and texts, so they are kept to the
-//! letter.
+//! Every way in which the API says no: HTTP status, code and text. Clients match on codes and texts, so they are kept
+//! to the letter.
 
 use std::borrow::Cow;
 

@@ -1,8 +1,10 @@
-//! The edge of the venue: an API compatible with the Binance Spot API over HTTP and WebSocket, and the operator's admin API.
+//! The edge of the venue: an API compatible with the Binance Spot API over HTTP and WebSocket, and the operator's admin
+//! API.
 //!
-//! A request is read, its sender authenticated, its limits counted and its parameters checked here; whatever is wrong with it is
-//! answered here, and only a well-formed command reaches the node. Queries are answered from the views of all partitions ([`Board`]), and
-//! from the history where they end. The operations themselves ([`operations`]) know nothing of how a request travelled, so HTTP and WebSocket share them.
+//! A request is read, its sender authenticated, its limits counted and its parameters checked here; whatever is wrong
+//! with it is answered here, and only a well-formed command reaches the node. Queries are answered from the views of
+//! all partitions ([`Board`]), and from the history where they end. The operations themselves ([`operations`]) know
+//! nothing of how a request travelled, so HTTP and WebSocket share them.
 
 pub mod admin;
 pub mod app;

@@ -1,8 +1,9 @@
-//! How much a client may ask. Request weight and the number of requests count per address, orders per account, each in windows
-//! aligned to the clock. Whoever goes on after a 429 is banned for a while, longer each time.
+//! How much a client may ask. Request weight and the number of requests count per address, orders per account, each in
+//! windows aligned to the clock. Whoever goes on after a 429 is banned for a while, longer each time.
 //!
-//! The caller says what the machine's clock shows; what counts is a time made from that which never goes back ([`clock`]), so no window is
-//! begun twice. All tables are bounded; when one is full, what is oldest in effect goes first.
+//! The caller says what the machine's clock shows; what counts is a time made from that which never goes back
+//! ([`clock`]), so no window is begun twice. All tables are bounded; when one is full, what is oldest in effect goes
+//! first.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -70,8 +71,8 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    /// The count, after going on to the window that `now` is in. A time of an earlier window, as a slower thread may still have it, counts
-    /// in the newest.
+    /// The count, after going on to the window that `now` is in. A time of an earlier window, as a slower thread may
+    /// still have it, counts in the newest.
     pub(crate) fn at(&mut self, now: Timestamp, length: u64) -> &mut u64 {
         let window = now.0 / length;
         if window > self.window {
@@ -228,7 +229,8 @@ impl Limits {
         }
     }
 
-    /// Gives back weight that [`Limits::charge`] counted when the clock showed `charged`; gives the weight used in this minute.
+    /// Gives back weight that [`Limits::charge`] counted when the clock showed `charged`; gives the weight used in this
+    /// minute.
     pub fn refund(&self, ip: IpAddr, weight: u64, charged: Timestamp, now: Timestamp) -> u64 {
         let (then, now) = self.then_and_now(charged, now);
         self.addresses.with(client(ip), now, |address| {
@@ -262,8 +264,8 @@ impl Limits {
         })
     }
 
-    /// Takes back the count of an order that was counted when the clock showed `counted`, and was never placed. Where a window has ended since,
-    /// it ended with that order in it.
+    /// Takes back the count of an order that was counted when the clock showed `counted`, and was never placed. Where a
+    /// window has ended since, it ended with that order in it.
     pub fn order_not_placed(&self, account: AccountId, counted: Timestamp, now: Timestamp) {
         let (then, now) = self.then_and_now(counted, now);
         self.accounts.with(account, now, |counts| {
@@ -272,7 +274,8 @@ impl Limits {
         });
     }
 
-    /// Gives back up to `orders`, because one of the account's traded for the first time: from the current counts, whenever it was placed.
+    /// Gives back up to `orders`, because one of the account's traded for the first time: from the current counts,
+    /// whenever it was placed.
     pub fn order_traded(&self, account: AccountId, orders: u64, now: Timestamp) -> OrderCount {
         let now = self.clock.read(now);
         self.accounts.with(account, now, |counts| {

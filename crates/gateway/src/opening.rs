@@ -1,7 +1,7 @@
-//! The client address of a gateway from the first moment on. A start restores and replays, which may take a while; the depth of every
-//! book lies in the store ready to be read ([`KeptBooks`]). So a gateway that is starting answers what it can answer truly: that it is
-//! there, what time it is, and the books. `/readyz` says no, so a load balancer sends nobody here; whoever comes with anything else is told
-//! to come back. When the venue is open, [`Rest`] takes over.
+//! The client address of a gateway from the first moment on. A start restores and replays, which may take a while; the
+//! depth of every book lies in the store ready to be read ([`KeptBooks`]). So a gateway that is starting answers what
+//! it can answer truly: that it is there, what time it is, and the books. `/readyz` says no, so a load balancer sends
+//! nobody here; whoever comes with anything else is told to come back. When the venue is open, [`Rest`] takes over.
 //!
 //! A book from the store is some tenths of a second old, and says by its `lastUpdateId` which it is.
 

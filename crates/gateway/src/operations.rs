@@ -1,5 +1,6 @@
-//! What clients can ask for, whichever way they ask. The table [`OPERATIONS`] says of each operation where it is found, what it
-//! needs, what it weighs and which parameters it has; routing, checks and the published description of the API all read it.
+//! What clients can ask for, whichever way they ask. The table [`OPERATIONS`] says of each operation where it is found,
+//! what it needs, what it weighs and which parameters it has; routing, checks and the published description of the API
+//! all read it.
 
 mod account;
 mod candles;
@@ -205,8 +206,8 @@ impl Operation {
         matches!(self.run, Run::Place)
     }
 
-    /// Checks that all required parameters were sent, none without a value, each well formed, and no unknown ones. `extra` tells of a
-    /// name whether the transport has read it itself.
+    /// Checks that all required parameters were sent, none without a value, each well formed, and no unknown ones.
+    /// `extra` tells of a name whether the transport has read it itself.
     ///
     /// # Errors
     /// -1102, -1105, the error of a malformed value, -1101 or -1104, in this order.
@@ -292,8 +293,8 @@ pub fn by_method(name: &str) -> Option<(usize, &'static Operation)> {
     OPERATIONS.iter().enumerate().find(|(_, operation)| operation.over_websocket && operation.name == name)
 }
 
-/// How long requests over one transport took, from receipt to answer, by operation. Each histogram is looked up once, and not anew, by name and
-/// labels, for each request.
+/// How long requests over one transport took, from receipt to answer, by operation. Each histogram is looked up once,
+/// and not anew, by name and labels, for each request.
 pub struct Latencies(Vec<Histogram>);
 
 impl std::fmt::Debug for Latencies {

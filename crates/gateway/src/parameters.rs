@@ -1,5 +1,5 @@
-//! What a client sends with a request: names and texts, and how texts become values. Each check fails with the code and text
-//! that the API documents for it.
+//! What a client sends with a request: names and texts, and how texts become values. Each check fails with the code and
+//! text that the API documents for it.
 
 use std::borrow::Cow;
 
@@ -164,7 +164,8 @@ impl<'a> Parameters<'a> {
         self.read(name, names)
     }
 
-    /// The value of `limit`, `default` if it was not sent, `max` if it is more: who asks for more than an answer holds gets as much as it does.
+    /// The value of `limit`, `default` if it was not sent, `max` if it is more: who asks for more than an answer holds
+    /// gets as much as it does.
     ///
     /// # Errors
     /// -1130 if it is 0.

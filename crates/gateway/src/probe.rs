@@ -1,5 +1,5 @@
-//! The admin address of a process that has no API: whether it lives, whether it is ready, what it measures, and how its partitions
-//! stand, if it runs some.
+//! The admin address of a process that has no API: whether it lives, whether it is ready, what it measures, and how its
+//! partitions stand, if it runs some.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,15 +1,18 @@
-//! The end of an order's way through the venue, where its effects become visible. A publisher takes each durable batch of its partition,
-//! brings the partition's views up to date, tells the hub of new markets, answers those who wait, and hands the feed what somebody wants to
-//! hear. In this order: so whoever has an answer or a message can read at once what it speaks of, and subscribe to it.
+//! The end of an order's way through the venue, where its effects become visible. A publisher takes each durable batch
+//! of its partition, brings the partition's views up to date, tells the hub of new markets, answers those who wait, and
+//! hands the feed what somebody wants to hear. In this order: so whoever has an answer or a message can read at once
+//! what it speaks of, and subscribe to it.
 //!
-//! In a venue of several partitions each has a publisher, and they share what is behind them: requests that wait are answered by the one
-//! whose partition answers, the feed is told by all. What one of them tells is in order. Between two of them there is none: of an order
-//! whose market is in another partition than its account, the market's tells the steps (`executionReport`) and the account's the balances
-//! (`outboundAccountPosition`), each as soon as it knows. So a client may see the funds of a new order held before or after it sees the order
-//! accepted, and as a rule sees a trade before the balances that it brings. Every such message bears the time of its own partition's command. Where both are one, and always in the embedded venue, the balances follow
-//! the steps of the same command.
+//! In a venue of several partitions each has a publisher, and they share what is behind them: requests that wait are
+//! answered by the one whose partition answers, the feed is told by all. What one of them tells is in order. Between
+//! two of them there is none: of an order whose market is in another partition than its account, the market's tells the
+//! steps (`executionReport`) and the account's the balances (`outboundAccountPosition`), each as soon as it knows. So a
+//! client may see the funds of a new order held before or after it sees the order accepted, and as a rule sees a trade
+//! before the balances that it brings. Every such message bears the time of its own partition's command. Where both are
+//! one, and always in the embedded venue, the balances follow the steps of the same command.
 //!
-//! The views are locked for a few commands at a time, and under the lock nothing is written or sent; facts are only taken down.
+//! The views are locked for a few commands at a time, and under the lock nothing is written or sent; facts are only
+//! taken down.
 
 use std::sync::Arc;
 
@@ -61,8 +64,8 @@ struct Touched {
 }
 
 impl Publisher {
-    /// A publisher for that partition of the board. It answers what waits in `pending`; these, the hub and the feed are shared by the
-    /// publishers of all partitions.
+    /// A publisher for that partition of the board. It answers what waits in `pending`; these, the hub and the feed are
+    /// shared by the publishers of all partitions.
     ///
     /// # Panics
     /// When the board has no such partition.
@@ -99,7 +102,8 @@ impl Publisher {
                 Event::Traded(Trade { symbol, .. }) | Event::DepthChanged(DepthChanged { symbol, .. }) => {
                     self.touch(views, interest.market(*symbol), *symbol);
                 }
-                // Each partition says so, since its trades may be folded before the registry's partition has listed the market here.
+                // Each partition says so, since its trades may be folded before the registry's partition has listed the
+                // market here.
                 Event::MarketListed(market) => self.listed.push((market.symbol, market.id)),
                 Event::OrderClosed(closed) => {
                     let reply = reply.as_mut().map(|(_, reply)| reply);
@@ -147,7 +151,8 @@ impl Publisher {
         }
     }
 
-    /// A reply to the command, if it was sent from here and is answered now. What it says is filled in while its events are folded.
+    /// A reply to the command, if it was sent from here and is answered now. What it says is filled in while its events
+    /// are folded.
     fn reply_to(&self, cause: Cause, events: &[Event]) -> Option<(RequestNumber, Reply)> {
         let source = self.pending.source()?;
         // Behind the answer only changed balances follow, so it is soon found from the end.
@@ -159,8 +164,9 @@ impl Publisher {
         Some((number, Reply::to(cause.time, answer.clone())))
     }
 
-    /// The order that `closed` is about to end, as it will be then, for whoever is to learn of it: its owner, the sender of the command, or
-    /// who waits for the end of a cancel of all orders. The views may keep no ended orders, so it is made before they fold its end.
+    /// The order that `closed` is about to end, as it will be then, for whoever is to learn of it: its owner, the
+    /// sender of the command, or who waits for the end of a cancel of all orders. The views may keep no ended orders,
+    /// so it is made before they fold its end.
     fn end(
         &self,
         views: &Views,
@@ -213,8 +219,8 @@ impl Publisher {
         });
     }
 
-    /// Takes down the aggregate trade that a trade has ended, if somebody wants to hear of it. The views may forget it before the command is
-    /// over.
+    /// Takes down the aggregate trade that a trade has ended, if somebody wants to hear of it. The views may forget it
+    /// before the command is over.
     fn note_aggregate(&mut self, views: &Views, symbol: SymbolId) {
         let touched = self.touched.iter_mut().find(|touched| touched.symbol == symbol && touched.aggregates);
         let (Some(touched), Some(market)) = (touched, views.market(symbol)) else { return };
@@ -243,8 +249,8 @@ impl Publisher {
         self.batch.public.push(fact);
     }
 
-    /// Takes down what owners are told of an event, with their orders as they are right after it. `later` is what else the
-    /// command brings.
+    /// Takes down what owners are told of an event, with their orders as they are right after it. `later` is what else
+    /// the command brings.
     fn note_private(&mut self, views: &Views, interest: &Interest, cause: Cause, event: &Event, later: &[Event]) {
         match event {
             Event::OrderPlaced(placed) if interest.account(placed.account) => {
@@ -318,7 +324,8 @@ impl Outlet for Publisher {
                     self.batch.time = cause.time;
                 }
             }
-            // Not left to the feed: what whoever listed a market then subscribes to must be gathered from the next command on.
+            // Not left to the feed: what whoever listed a market then subscribes to must be gathered from the next
+            // command on.
             for (name, symbol) in self.listed.drain(..) {
                 hub.market_listed(name, symbol);
             }
@@ -347,15 +354,15 @@ fn is_first_fill(views: &Views, trade: &Trade, party: &Party) -> bool {
     order.is_some_and(|order| order.executed == trade.quantity)
 }
 
-/// Whether the taker of a trade is an order that waited for its stop price. Other takers' trades are counted with the answers to whoever
-/// placed them.
+/// Whether the taker of a trade is an order that waited for its stop price. Other takers' trades are counted with the
+/// answers to whoever placed them.
 fn was_triggered(views: &Views, trade: &Trade) -> bool {
     let taker = views.market(trade.symbol).and_then(|market| market.order(trade.taker.order));
     taker.is_some_and(|taker| taker.stop_price.is_some())
 }
 
-/// The order with the status that its last trade gives it. An order by quote amount is known to be filled only when it ends, right
-/// after its last trade; that trade's report says so already.
+/// The order with the status that its last trade gives it. An order by quote amount is known to be filled only when it
+/// ends, right after its last trade; that trade's report says so already.
 fn with_final_status(mut order: Order, later: &[Event]) -> Order {
     if order.status != OrderStatus::PartiallyFilled || order.original_quote().is_zero() {
         return order;

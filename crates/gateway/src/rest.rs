@@ -33,7 +33,8 @@ pub use pages::Page;
 
 const API_KEY: &str = "x-mbx-apikey";
 const TIME_UNIT: &str = "x-mbx-time-unit";
-/// The weight used in the minute: under the name of its interval, and under the one that it had before there were several.
+/// The weight used in the minute: under the name of its interval, and under the one that it had before there were
+/// several.
 const USED_WEIGHT: [HeaderName; 2] =
     [HeaderName::from_static("x-mbx-used-weight-1m"), HeaderName::from_static("x-mbx-used-weight")];
 const ORDERS_SHORT: HeaderName = HeaderName::from_static("x-mbx-order-count-10s");
@@ -48,7 +49,8 @@ pub struct Rest {
 }
 
 impl Rest {
-    /// Serves the operations of `app`, its own documentation, and `pages` besides. Metrics go to the recorder that is installed now.
+    /// Serves the operations of `app`, its own documentation, and `pages` besides. Metrics go to the recorder that is
+    /// installed now.
     #[must_use]
     pub fn new(app: Arc<App>, mut pages: Vec<Page>) -> Self {
         let page = |path, content_type, content| Page { path, content_type, content };
@@ -218,7 +220,8 @@ impl Service for Rest {
     }
 }
 
-/// The answer, which is neither to be kept nor guessed at, unless it is a page, which says itself how long it may be kept.
+/// The answer, which is neither to be kept nor guessed at, unless it is a page, which says itself how long it may be
+/// kept.
 pub(crate) fn guarded(mut answer: Response<Body>) -> Response<Body> {
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS && !answer.headers().contains_key(CACHE_CONTROL) {
         answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,5 +1,6 @@
-//! Secrets at rest. The secret half of an HMAC key is kept in the venue's log, so it is sealed with AES-256-GCM under a key that
-//! only the operator has. The name of the API key is bound into the seal: a sealed secret cannot be moved to another key.
+//! Secrets at rest. The secret half of an HMAC key is kept in the venue's log, so it is sealed with AES-256-GCM under a
+//! key that only the operator has. The name of the API key is bound into the seal: a sealed secret cannot be moved to
+//! another key.
 
 use std::cell::RefCell;
 
@@ -85,8 +86,8 @@ impl MasterKey {
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// A letter or digit out of a random byte; none for those above the largest multiple of 62, with which some would come more often than
-/// others.
+/// A letter or digit out of a random byte; none for those above the largest multiple of 62, with which some would come
+/// more often than others.
 fn character(byte: u8) -> Option<char> {
     (byte < 248).then(|| char::from(ALPHABET[usize::from(byte % 62)]))
 }
@@ -106,8 +107,8 @@ pub fn random_text(characters: usize) -> Result<String, Error> {
     Ok(text)
 }
 
-/// Random bytes that were drawn ahead, for names that must not repeat but need not be secret: the generator asks the processor for
-/// fresh randomness with every draw, however small, which takes longer than all else about a name.
+/// Random bytes that were drawn ahead, for names that must not repeat but need not be secret: the generator asks the
+/// processor for fresh randomness with every draw, however small, which takes longer than all else about a name.
 struct Ahead {
     bytes: [u8; Self::BYTES],
     used: usize,
@@ -126,8 +127,8 @@ impl Ahead {
     }
 }
 
-/// A name of so many random letters and digits. It lies about in memory before and after it is used, so it is not for secrets; those
-/// are [`random_text`].
+/// A name of so many random letters and digits. It lies about in memory before and after it is used, so it is not for
+/// secrets; those are [`random_text`].
 ///
 /// # Errors
 /// When the system has no randomness.

@@ -1,7 +1,7 @@
 //! Listeners and their bounds: how many connections, how long a client may take, how much it may send.
 //!
-//! HTTP/1.1 by hyper, one task for each connection, no layers in between: the way of an order from socket to node and back is a
-//! handful of function calls.
+//! HTTP/1.1 by hyper, one task for each connection, no layers in between: the way of an order from socket to node and
+//! back is a handful of function calls.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -125,8 +125,8 @@ pub fn bind(address: SocketAddr) -> std::io::Result<Bound> {
     Ok(Bound(socket))
 }
 
-/// Accepts and serves connections until `stop` turns true. Then it serves those that were waiting to be accepted, closes what is idle, lets
-/// requests under way end within `shutdown_timeout_ms`, and returns.
+/// Accepts and serves connections until `stop` turns true. Then it serves those that were waiting to be accepted,
+/// closes what is idle, lets requests under way end within `shutdown_timeout_ms`, and returns.
 pub async fn serve<S: Service>(listener: Listener, config: ServerConfig, service: Arc<S>, stop: watch::Receiver<bool>) {
     let open = Arc::new(Open::new(S::NAME, &config));
     let config = Arc::new(config);
@@ -141,8 +141,8 @@ pub async fn serve<S: Service>(listener: Listener, config: ServerConfig, service
         // Answers are small and awaited; none should wait for another to fill a packet.
         let _ = stream.set_nodelay(true);
         if config.send_buffer_bytes > 0 {
-            // The system's own choice grows to megabytes, takes nothing more before a third of it is free, and makes a client that reads slowly
-            // look like one that does not read. It may give less.
+            // The system's own choice grows to megabytes, takes nothing more before a third of it is free, and makes a
+            // client that reads slowly look like one that does not read. It may give less.
             let _ = SockRef::from(&stream).set_send_buffer_size(config.send_buffer_bytes);
         }
         let (config, service, mut stop, tls) = (Arc::clone(&config), Arc::clone(&service), stop.clone(), tls.clone());

@@ -1,6 +1,7 @@
-//! How a gateway ends without anybody being turned away at its door. First it only says, at `/readyz`, that it wants no new clients, and serves
-//! everybody as before: a load balancer needs time to see that. Then clients are asked to leave, by `Connection: close` on answers and the event
-//! `serverShutdown` on WebSockets, and have a moment to do so; then what is still open is closed. What was asked by then is answered.
+//! How a gateway ends without anybody being turned away at its door. First it only says, at `/readyz`, that it wants no
+//! new clients, and serves everybody as before: a load balancer needs time to see that. Then clients are asked to
+//! leave, by `Connection: close` on answers and the event `serverShutdown` on WebSockets, and have a moment to do so;
+//! then what is still open is closed. What was asked by then is answered.
 
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// How often it is looked whether the last WebSocket is closed.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// Waits until clients have had the time to go elsewhere: `drain` from when `/readyz` says so, and then a moment from when they are told
-/// themselves. Everybody is served meanwhile.
+/// Waits until clients have had the time to go elsewhere: `drain` from when `/readyz` says so, and then a moment from
+/// when they are told themselves. Everybody is served meanwhile.
 pub async fn drain(app: &App, drain: Duration) {
     app.drain();
     if !drain.is_zero() {
@@ -28,8 +29,9 @@ pub async fn drain(app: &App, drain: Duration) {
     sleep(FAREWELL.min(drain)).await;
 }
 
-/// Closes the connections of clients: no new ones are accepted by `server`, which `stop` ends, and those that are open end when what was asked is
-/// answered, or after `gateway.server.shutdown_timeout_ms`. Requests can still be carried out until this returns.
+/// Closes the connections of clients: no new ones are accepted by `server`, which `stop` ends, and those that are open
+/// end when what was asked is answered, or after `gateway.server.shutdown_timeout_ms`. Requests can still be carried
+/// out until this returns.
 ///
 /// # Errors
 /// When the server panicked.

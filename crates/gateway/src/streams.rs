@@ -5,9 +5,9 @@
 //!                 (bounded)      via the hub     (bounded each)
 //! ```
 //!
-//! The publisher takes down what somebody listens for ([`interest`]), the [`feed`] writes each message once, as the [`frames`] that go over
-//! the wire, and puts it into the [`outbox`] of every subscriber that the [`hub`] knows, and each connection ([`socket`]) empties its own.
-//! Only the last step can be slow, and what it holds up is one client.
+//! The publisher takes down what somebody listens for ([`interest`]), the [`feed`] writes each message once, as the
+//! [`frames`] that go over the wire, and puts it into the [`outbox`] of every subscriber that the [`hub`] knows, and
+//! each connection ([`socket`]) empties its own. Only the last step can be slow, and what it holds up is one client.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -55,7 +55,8 @@ const FULL_RETRY_SECONDS: u64 = 10;
 pub struct Config {
     /// Most streams of one connection.
     pub streams_max: usize,
-    /// Most messages a second, pings and pongs among them, that a stream's client may send; beyond it the connection is closed.
+    /// Most messages a second, pings and pongs among them, that a stream's client may send; beyond it the connection is
+    /// closed.
     pub messages_per_second_max: usize,
     /// Largest message that a client may send, in bytes; a larger one closes the connection.
     pub message_bytes_max: usize,
@@ -69,7 +70,8 @@ pub struct Config {
     pub unread_timeout_ms: u64,
     /// Most bytes that wait for one client; beyond it the client is cut off.
     pub unread_bytes_max: usize,
-    /// Most bytes that wait for all clients together, each message counted once; beyond it those are cut off who have not read for longest.
+    /// Most bytes that wait for all clients together, each message counted once; beyond it those are cut off who have
+    /// not read for longest.
     pub unread_bytes_total_max: usize,
     /// Most connections at once.
     pub connections_max: usize,
@@ -104,8 +106,8 @@ impl Default for Config {
     }
 }
 
-/// Changes a request's connection to WebSocket, if there is something to talk to at its path: streams at `/ws`, `/ws/<stream>` and
-/// `/stream?streams=<stream>/<stream>`, the API at `/ws-api/v3`.
+/// Changes a request's connection to WebSocket, if there is something to talk to at its path: streams at `/ws`,
+/// `/ws/<stream>` and `/stream?streams=<stream>/<stream>`, the API at `/ws-api/v3`.
 pub fn upgrade(app: &Arc<App>, ip: IpAddr, request: Request<Incoming>) -> Response {
     let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
     let upgrade = match Upgrade::asked_by(request) {
@@ -137,7 +139,8 @@ pub fn upgrade(app: &Arc<App>, ip: IpAddr, request: Request<Incoming>) -> Respon
     ApiError::with_status(StatusCode::NOT_FOUND, -1020, message).into_response()
 }
 
-/// The names between slashes, percent-decoded. What is no stream is left out: some clients open `/ws/0` and subscribe later.
+/// The names between slashes, percent-decoded. What is no stream is left out: some clients open `/ws/0` and subscribe
+/// later.
 fn names_in(text: &str) -> Vec<String> {
     let text = percent_decode_str(text).decode_utf8_lossy();
     text.split('/').filter(|name| Topic::parse(name).is_some()).map(str::to_owned).collect()
@@ -149,8 +152,9 @@ fn query_value(query: &str, name: &str) -> Option<String> {
     pairs.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
 }
 
-/// Opens a stream connection that begins with the named streams, and on which times are told in that unit. `combined` wraps each message with the name of its stream.
-/// Subscriptions hold before the client learns that it is connected, so it misses nothing from then on.
+/// Opens a stream connection that begins with the named streams, and on which times are told in that unit. `combined`
+/// wraps each message with the name of its stream. Subscriptions hold before the client learns that it is connected, so
+/// it misses nothing from then on.
 pub fn open(
     app: &Arc<App>,
     ip: IpAddr,

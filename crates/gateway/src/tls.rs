@@ -1,8 +1,8 @@
-//! TLS on a listener: a certificate and its key, read once when the process starts. Who shows no certificate of his own is let in as before;
-//! who may do what is a matter of signatures and tokens.
+//! TLS on a listener: a certificate and its key, read once when the process starts. Who shows no certificate of his own
+//! is let in as before; who may do what is a matter of signatures and tokens.
 //!
-//! A handshake is made on the task of its connection, within `gateway.server.handshake_timeout_ms`, and counts among the connections that are
-//! open. So a client that never ends its handshake keeps nobody else waiting.
+//! A handshake is made on the task of its connection, within `gateway.server.handshake_timeout_ms`, and counts among
+//! the connections that are open. So a client that never ends its handshake keeps nobody else waiting.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -62,7 +62,8 @@ pub enum Error {
 #[derive(Clone)]
 pub struct Handshakes {
     pub(crate) acceptor: TlsAcceptor,
-    /// When the certificate expires, in seconds of Unix time; `None` if it does not say so in a form that is understood.
+    /// When the certificate expires, in seconds of Unix time; `None` if it does not say so in a form that is
+    /// understood.
     pub(crate) expires: Option<i64>,
 }
 

@@ -1,6 +1,6 @@
-//! What the owner of an account is told about it: each step of its orders, and its balances whenever they change. The publisher
-//! takes the facts down as they happen ([`UserEvent`]); the text is written later, on the feed's thread, and only for accounts that
-//! somebody listens for.
+//! What the owner of an account is told about it: each step of its orders, and its balances whenever they change. The
+//! publisher takes the facts down as they happen ([`UserEvent`]); the text is written later, on the feed's thread, and
+//! only for accounts that somebody listens for.
 
 use crossbook_engine::event::{CloseReason, OrderClosed, PreventedMatch, Trade};
 use crossbook_types::{
@@ -59,7 +59,8 @@ pub enum Step {
     Canceled(ClientOrderId),
     /// It ended by its own terms.
     Expired,
-    /// It ended because it would have traded with another of its owner's. How is not known of what older programs published.
+    /// It ended because it would have traded with another of its owner's. How is not known of what older programs
+    /// published.
     Prevented(Option<Prevention>),
     /// It was refused.
     Refused(RejectReason),
@@ -123,8 +124,8 @@ impl Fill {
 }
 
 impl Step {
-    /// What an order's end is to its owner; `None` if the last trade has told it already. `prevented` is the last match of the command
-    /// that self-trade prevention prevented.
+    /// What an order's end is to its owner; `None` if the last trade has told it already. `prevented` is the last match
+    /// of the command that self-trade prevention prevented.
     #[must_use]
     pub fn of_close(closed: &OrderClosed, prevented: Option<&PreventedMatch>) -> Option<Self> {
         match closed.reason {
@@ -268,8 +269,8 @@ pub fn terminated(unit: TimeUnit, now: Timestamp) -> String {
     format!("{{\"e\":\"eventStreamTerminated\",\"E\":{}}}", unit.of(now))
 }
 
-/// Takes down the events of one command for the accounts that somebody listens for, in the order in which they are sent:
-/// the steps of orders as they happen, then what they did to the balances.
+/// Takes down the events of one command for the accounts that somebody listens for, in the order in which they are
+/// sent: the steps of orders as they happen, then what they did to the balances.
 #[derive(Debug, Default)]
 pub struct Notes {
     events: Vec<(AccountId, UserEvent)>,
@@ -278,13 +279,14 @@ pub struct Notes {
     next: u64,
 }
 
-/// Numbers of reports that each command has for itself: 2^10. A command with more takes those of the commands behind it, which then begin
-/// later, so numbers rise and none comes twice. With one partition they stay below 2^53, where clients that read them as floats lose none, for 2^43
-/// commands.
+/// Numbers of reports that each command has for itself: 2^10. A command with more takes those of the commands behind
+/// it, which then begin later, so numbers rise and none comes twice. With one partition they stay below 2^53, where
+/// clients that read them as floats lose none, for 2^43 commands.
 const REPORT_BITS: u32 = 10;
 
 impl Notes {
-    /// A step of an order, which the command at that place of the log of `partition`, one of `partitions`, brought about.
+    /// A step of an order, which the command at that place of the log of `partition`, one of `partitions`, brought
+    /// about.
     pub fn report(
         &mut self,
         (sequence, partition, partitions): (Sequence, PartitionId, u16),

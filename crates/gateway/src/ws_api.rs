@@ -1,8 +1,8 @@
-//! The API over WebSocket: the same operations as over HTTP, with answers matched to requests by an id, and beside them the
-//! events of accounts.
+//! The API over WebSocket: the same operations as over HTTP, with answers matched to requests by an id, and beside them
+//! the events of accounts.
 //!
-//! Requests of one connection are taken in the order in which they come, but an order does not wait for the answer to the one before
-//! it: answers come as they are ready.
+//! Requests of one connection are taken in the order in which they come, but an order does not wait for the answer to
+//! the one before it: answers come as they are ready.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -40,8 +40,8 @@ const SUBSCRIPTIONS_PER_LIFE_MAX: u32 = 65_535;
 /// Parameters of requests that are read here, not by the operations.
 const READ_HERE: &[&str] = &["apiKey", "returnRateLimits"];
 
-/// Opens a connection to the API, on which times are told in that unit. `return_rate_limits` is the query parameter of that name, if it
-/// was given.
+/// Opens a connection to the API, on which times are told in that unit. `return_rate_limits` is the query parameter of
+/// that name, if it was given.
 pub fn open(
     app: &Arc<App>,
     ip: IpAddr,
@@ -257,7 +257,8 @@ impl ApiSession {
                     None => return Err(ApiError::key_format()),
                 };
                 if request.is_signed() {
-                    // A signature never counts without its time: one that was seen long ago would open the stream for ever.
+                    // A signature never counts without its time: one that was seen long ago would open the stream for
+                    // ever.
                     auth::timing(&request.parameters()?, now)?;
                 }
                 self.logon_subscription = Some(self.subscribe(&identity, envelope)?);
@@ -280,8 +281,8 @@ impl ApiSession {
         }
     }
 
-    /// Answers with an error. Where the key of the logon has been revoked, that is what the answer is about, and not the request, so it has
-    /// no id; whoever is banned is disconnected.
+    /// Answers with an error. Where the key of the logon has been revoked, that is what the answer is about, and not
+    /// the request, so it has no id; whoever is banned is disconnected.
     fn refuse(&mut self, envelope: &Envelope, error: &ApiError, usage: &Usage, now: Timestamp) {
         let text = if std::mem::take(&mut self.revoked) {
             envelope.without_id().error(error, usage, now)
@@ -344,8 +345,8 @@ impl ApiSession {
         let usage = Usage::of(&self.app, self.ip, None);
         let answer = envelope.result(&json!({"subscriptionId": number}).to_string(), &usage);
         self.membership.subscribe_account(identity.account, identity.key, number, answer.into());
-        // The key may have been revoked since it was looked up, and those who listened with it told so before this one was among them.
-        // If it still is in the registry now, a revocation finds this subscription.
+        // The key may have been revoked since it was looked up, and those who listened with it told so before this one
+        // was among them. If it still is in the registry now, a revocation finds this subscription.
         if self.app.board.registry().api_key(identity.key.as_str()).is_none() {
             self.end_subscription(number, self.app.now());
         }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tikv_jemallocator::Jemalloc;
 
-/// The allocator reads its options from a symbol of this name. It never gives memory back here: when it does depends on the clock.
+/// The allocator reads its options from a symbol of this name. It never gives memory back here: when it does depends on
+/// the clock.
 #[unsafe(export_name = "_rjem_malloc_conf")]
 pub static ALLOCATOR_OPTIONS: &[u8] = b"narenas:1,dirty_decay_ms:-1,muzzy_decay_ms:-1\0";
 

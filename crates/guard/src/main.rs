@@ -1,14 +1,14 @@
-//! A guard against getting slower that does not depend on the machine: it counts. Fixed workloads run under valgrind's callgrind, which
-//! counts the instructions that they execute, and over an allocator that counts how often it is asked for memory. Both are the same on
-//! every run and on every machine of an architecture, where time is not.
+//! A guard against getting slower that does not depend on the machine: it counts. Fixed workloads run under valgrind's
+//! callgrind, which counts the instructions that they execute, and over an allocator that counts how often it is asked
+//! for memory. Both are the same on every run and on every machine of an architecture, where time is not.
 //!
 //! ```text
 //! make guard          hold the counts against those in counts.toml
 //! make guard-renew    write down the counts of today
 //! ```
 //!
-//! Other compilers make other instructions, so a tenth more or less is let pass. What only shows in memory that is further away, or in
-//! what waits for what, does not show here; that is what the benchmarks are for.
+//! Other compilers make other instructions, so a tenth more or less is let pass. What only shows in memory that is
+//! further away, or in what waits for what, does not show here; that is what the benchmarks are for.
 
 mod allocations;
 mod counts;
@@ -35,8 +35,8 @@ const COMMANDS: usize = 60_000;
 /// The file of the workload, in the folder that is passed on.
 const WORKLOAD_FILE: &str = "mix_a";
 
-/// No processor has anything that others of its architecture may lack: the C library then takes the same routines everywhere, and so
-/// does the cryptographic one. Valgrind hides what is newer than AVX2 by itself.
+/// No processor has anything that others of its architecture may lack: the C library then takes the same routines
+/// everywhere, and so does the cryptographic one. Valgrind hides what is newer than AVX2 by itself.
 const PLAIN_PROCESSOR: [(&str, &str); 2] = [
     ("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX2,-AVX,-ERMS,-FSRM,-SSE4_2,-SSE4_1,-SSSE3,-BMI1,-BMI2,-LZCNT,-MOVBE"),
     ("OPENSSL_ia32cap", "0"),

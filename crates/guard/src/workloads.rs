@@ -1,4 +1,5 @@
-//! The workloads. Each is prepared first, which is not counted, and then runs within [`measured`], where callgrind counts.
+//! The workloads. Each is prepared first, which is not counted, and then runs within [`measured`], where callgrind
+//! counts.
 
 use std::hint::black_box;
 use std::path::Path;

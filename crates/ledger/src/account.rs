@@ -33,9 +33,9 @@ pub(crate) struct Accounts {
     accounts: Vec<(AccountId, Vec<Holding>)>,
 }
 
-/// Hashes ids that the venue itself counts, which nobody outside can choose. The low bits, which choose the bucket, are those of
-/// the id: ids given out one after the other go to neighbouring buckets, so that entering a new one finds its cache line
-/// where the one before left it. The high bits, which tell entries of a group apart, are mixed.
+/// Hashes ids that the venue itself counts, which nobody outside can choose. The low bits, which choose the bucket, are
+/// those of the id: ids given out one after the other go to neighbouring buckets, so that entering a new one finds its
+/// cache line where the one before left it. The high bits, which tell entries of a group apart, are mixed.
 pub type CountingHash = BuildHasherDefault<CountingHasher>;
 
 /// The bits of a hash that are mixed.

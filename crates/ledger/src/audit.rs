@@ -9,8 +9,8 @@ use crate::Ledger;
 /// What an audit found.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Audit {
-    /// Per asset, the sum over all accounts, the venue's own included. Zero, or something is wrong. A partition of several sums
-    /// to zero too: what is in transit stands in its clearing account.
+    /// Per asset, the sum over all accounts, the venue's own included. Zero, or something is wrong. A partition of
+    /// several sums to zero too: what is in transit stands in its clearing account.
     pub sums: BTreeMap<AssetId, Amount>,
     /// Per asset, what clients have, free and held together.
     pub clients: BTreeMap<AssetId, Amount>,

@@ -1,8 +1,9 @@
 //! Funds set aside for orders.
 //!
-//! Holds stand in a slab. A [`HoldId`] names a slot and how often the slot has been used, so a hold is found without a search, and
-//! the id of one that has ended finds nothing. A slot that has been used as often as can be counted is retired: no hold stands there
-//! again, and another slot takes its place. Slots are used last in, first out, so a slot lasts for 2^32 orders at the least.
+//! Holds stand in a slab. A [`HoldId`] names a slot and how often the slot has been used, so a hold is found without a
+//! search, and the id of one that has ended finds nothing. A slot that has been used as often as can be counted is
+//! retired: no hold stands there again, and another slot takes its place. Slots are used last in, first out, so a slot
+//! lasts for 2^32 orders at the least.
 
 use crossbook_types::{AccountId, Amount, AssetId, HoldId};
 
@@ -32,8 +33,8 @@ pub(crate) struct Hold {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holds {
     slots: Vec<Hold>,
-    /// Slots without a hold; the last is used next. There is always room here for all of them, so that only a new slot can be a
-    /// reason to ask for memory.
+    /// Slots without a hold; the last is used next. There is always room here for all of them, so that only a new slot
+    /// can be a reason to ask for memory.
     free: Vec<u32>,
     /// How many slots are retired.
     retired: usize,

@@ -2,11 +2,12 @@
 //!
 //! The ledger is double entry. Whatever moves leaves one account and reaches another: deposits come from
 //! [`AccountId::EXTERNAL`], withdrawals go to it, fees go to [`AccountId::FEES`], and a trade moves through
-//! [`AccountId::CLEARING`], because the other side's ledger may be another partition's. So per asset the sum over all accounts
-//! is zero at all times, and [`Ledger::audit`] proves it. Clearing itself is zero whenever no trade is half settled.
+//! [`AccountId::CLEARING`], because the other side's ledger may be another partition's. So per asset the sum over all
+//! accounts is zero at all times, and [`Ledger::audit`] proves it. Clearing itself is zero whenever no trade is half
+//! settled.
 //!
-//! Funds are never only checked. An order's funds move from free to held, under a [`HoldId`], before the order goes anywhere, and
-//! a hold is the only thing that a trade can be paid from. So a trade cannot fail for want of money.
+//! Funds are never only checked. An order's funds move from free to held, under a [`HoldId`], before the order goes
+//! anywhere, and a hold is the only thing that a trade can be paid from. So a trade cannot fail for want of money.
 
 // Pure: see the rules in ARCHITECTURE.md, and what is meant by them in clippy.toml.
 #![cfg_attr(
@@ -204,8 +205,8 @@ impl Ledger {
     /// Settles one side of a trade.
     ///
     /// # Panics
-    /// When the hold is not that account's, does not hold that much, or the fee is more than what is received: the books
-    /// would no longer be true, and a venue that goes on then is worse than one that stops.
+    /// When the hold is not that account's, does not hold that much, or the fee is more than what is received: the
+    /// books would no longer be true, and a venue that goes on then is worse than one that stops.
     #[inline]
     pub fn settle(&mut self, account: AccountId, hold: HoldId, leg: &Leg) {
         let Leg { pay_asset, pay, improvement, receive_asset, receive, fee } = *leg;
@@ -270,11 +271,12 @@ impl Ledger {
         self.holds.get(hold).map(|entry| entry.remaining)
     }
 
-    /// Brings money in (`amount` above zero) or takes it out (below), once per account and transfer id. The second value
-    /// tells whether it moved now.
+    /// Brings money in (`amount` above zero) or takes it out (below), once per account and transfer id. The second
+    /// value tells whether it moved now.
     ///
     /// # Errors
-    /// When the account is unknown, the amount is out of range, too little is free, or the id was used for something else.
+    /// When the account is unknown, the amount is out of range, too little is free, or the id was used for something
+    /// else.
     pub fn transfer(
         &mut self,
         account: AccountId,
@@ -311,8 +313,8 @@ impl Ledger {
         Ok((record, true))
     }
 
-    /// Pays out collected fees to the world outside, once per transfer id. The record is one of the venue's account for fees, with an amount
-    /// below zero. The second value tells whether it moved now.
+    /// Pays out collected fees to the world outside, once per transfer id. The record is one of the venue's account for
+    /// fees, with an amount below zero. The second value tells whether it moved now.
     ///
     /// # Errors
     /// When the amount is out of range or more than was collected, or the id was used for another payout.
@@ -346,8 +348,8 @@ impl Ledger {
         Ok((record, true))
     }
 
-    /// Writes down a transfer that took place elsewhere, before the account moved here: what came in then stands in the clearing account
-    /// until [`Ledger::move_in`] hands it out.
+    /// Writes down a transfer that took place elsewhere, before the account moved here: what came in then stands in the
+    /// clearing account until [`Ledger::move_in`] hands it out.
     ///
     /// # Errors
     /// When the account is unknown, or the transfer is known or cannot have been; nothing changes then.
@@ -371,7 +373,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Gives an account, or the venue's account for fees, what it had elsewhere, out of the clearing account. All of it is free.
+    /// Gives an account, or the venue's account for fees, what it had elsewhere, out of the clearing account. All of it
+    /// is free.
     ///
     /// # Errors
     /// When the account is unknown, already has something of that asset, or cannot have had that; nothing changes then.
@@ -412,8 +415,8 @@ impl Ledger {
         self.transfers.iter()
     }
 
-    /// Every balance that is not what it was at the last call, each once, in the order of its first change. What was held
-    /// and released again is not told.
+    /// Every balance that is not what it was at the last call, each once, in the order of its first change. What was
+    /// held and released again is not told.
     pub fn drain_changes(&mut self, mut each: impl FnMut(AccountId, AssetId, Balance)) {
         for &position in &self.changed {
             let id = self.accounts.id(position.slot);
@@ -459,7 +462,8 @@ pub fn hold_of_empty(count: u32) -> HoldId {
     hold::first_use(count)
 }
 
-/// A ledger in its canonical form: the same for every ledger that the same commands made, whatever restarts it went through.
+/// A ledger in its canonical form: the same for every ledger that the same commands made, whatever restarts it went
+/// through.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     accounts: Vec<(AccountId, Vec<(AssetId, Balance)>)>,

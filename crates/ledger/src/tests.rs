@@ -114,8 +114,8 @@ fn the_audit_sees_money_that_appears() {
 }
 
 proptest! {
-    /// Whatever is held, settled and released in whatever order: nothing appears, nothing vanishes, nothing is negative,
-    /// and the state survives being written down.
+    /// Whatever is held, settled and released in whatever order: nothing appears, nothing vanishes, nothing is
+    /// negative, and the state survives being written down.
     #[test]
     fn money_is_conserved(steps in prop::collection::vec((0u8..4, 0usize..8, 1i128..200, 0i128..3), 1..200)) {
         let mut ledger = funded();

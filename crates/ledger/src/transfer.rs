@@ -1,5 +1,5 @@
-//! Deposits and withdrawals, remembered for ever: a transfer id must mean the same on its thousandth repetition. They are
-//! rare beside orders; each costs some 150 bytes.
+//! Deposits and withdrawals, remembered for ever: a transfer id must mean the same on its thousandth repetition. They
+//! are rare beside orders; each costs some 150 bytes.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,9 @@
-//! A whole venue of many processes on this machine, as an operator would run it on many: Redis in a cluster with replicas, MariaDB, workers,
-//! gateways, a writer, and HAProxy in front. Nothing in it is mocked; each part can be killed, paused and started again by itself.
+//! A whole venue of many processes on this machine, as an operator would run it on many: Redis in a cluster with
+//! replicas, MariaDB, workers, gateways, a writer, and HAProxy in front. Nothing in it is mocked; each part can be
+//! killed, paused and started again by itself.
 //!
-//! [`LocalCluster::tend`] does what an orchestrator does: it starts again what has died. All processes end with the one that started them.
+//! [`LocalCluster::tend`] does what an orchestrator does: it starts again what has died. All processes end with the one
+//! that started them.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -174,8 +176,8 @@ pub struct LocalCluster {
 }
 
 impl LocalCluster {
-    /// Starts everything in `folder`, which is empty or does not exist, with `binary` as the program of all roles, and waits until
-    /// orders can be placed. `shown` is told what is being started.
+    /// Starts everything in `folder`, which is empty or does not exist, with `binary` as the program of all roles, and
+    /// waits until orders can be placed. `shown` is told what is being started.
     ///
     /// # Errors
     /// When a part is not installed, or does not become ready.
@@ -248,7 +250,8 @@ impl LocalCluster {
         Ok(cluster)
     }
 
-    /// Starts a further worker, which runs all partitions, with settings of its own from the environment, and waits until it is ready.
+    /// Starts a further worker, which runs all partitions, with settings of its own from the environment, and waits
+    /// until it is ready.
     ///
     /// # Errors
     /// When it does not become so.
@@ -268,7 +271,8 @@ impl LocalCluster {
         self.programs.retain(|program| program.name != name);
     }
 
-    /// Kills everything at once, as a power cut would, and starts it again on the same files. Waits until all of it is ready.
+    /// Kills everything at once, as a power cut would, and starts it again on the same files. Waits until all of it is
+    /// ready.
     ///
     /// # Errors
     /// When a part does not start again.
@@ -436,7 +440,8 @@ fn role(role: &str, config: &Path, admin: SocketAddr) -> Vec<String> {
     [role, "--config", &config, "--admin", &admin, "--log-format", "human"].map(str::to_owned).to_vec()
 }
 
-/// The partitions that a worker runs: its share of them, and perhaps the share of the one before it, for which it stands by.
+/// The partitions that a worker runs: its share of them, and perhaps the share of the one before it, for which it
+/// stands by.
 fn partitions_of(worker: usize, plan: &Plan) -> String {
     let before = (worker + plan.workers - 1) % plan.workers;
     let own = (0..plan.partitions).filter(|partition| {
@@ -464,7 +469,8 @@ fn settings(folder: &Path, redis: &RedisCluster, plan: &Plan, database: Option<&
     Ok(text)
 }
 
-/// HAProxy's configuration: requests go to whichever gateway is ready; one that is not is left out within half a second.
+/// HAProxy's configuration: requests go to whichever gateway is ready; one that is not is left out within half a
+/// second.
 fn balancing(http: SocketAddr, admin: SocketAddr, gateways: &[(SocketAddr, SocketAddr)]) -> String {
     let mut text = String::from(
         "global\n  maxconn 4000\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 1h\n  timeout server 30s\n  \

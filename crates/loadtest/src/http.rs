@@ -2,9 +2,9 @@
 //! and what it takes, the venue lacks. Requests are written straight into a buffer with their constant parts ready
 //! made, answers are read only as far as needed to count them, and each connection has one request under way.
 //!
-//! A [`Client`] is one connection with a key and a [`Flow`]: what decides, request by request, what to send, and hears what came of it. [`run()`]
-//! drives many clients at once, in a closed loop or at a fixed rate, and returns a [`Report`]. A [`Session`] asks one thing after the
-//! other, for what is to be known before and after.
+//! A [`Client`] is one connection with a key and a [`Flow`]: what decides, request by request, what to send, and hears
+//! what came of it. [`run()`] drives many clients at once, in a closed loop or at a fixed rate, and returns a
+//! [`Report`]. A [`Session`] asks one thing after the other, for what is to be known before and after.
 
 pub mod connection;
 pub mod request;

@@ -1,5 +1,5 @@
-//! The venue's book with an index of ids in front, and nothing else of the venue: what benchmarks drive where accounts and events are
-//! not what is measured.
+//! The venue's book with an index of ids in front, and nothing else of the venue: what benchmarks drive where accounts
+//! and events are not what is measured.
 
 use crossbook_book::{Book, Slot};
 use crossbook_ledger::CountingHash;

@@ -79,8 +79,8 @@ impl Latency {
         }
     }
 
-    /// The record as a curve: quantiles from 0 to below 1, ever closer to it, and the nanoseconds that so large a share did not
-    /// exceed. The last point is the longest latency. Empty when the record is.
+    /// The record as a curve: quantiles from 0 to below 1, ever closer to it, and the nanoseconds that so large a share
+    /// did not exceed. The last point is the longest latency. Empty when the record is.
     #[must_use]
     pub fn curve(&self) -> Vec<(f64, u64)> {
         let count = self.histogram.len();
@@ -143,7 +143,8 @@ impl Schedule {
     #[must_use]
     pub fn due_by(&self, now: Instant) -> u64 {
         let Some(elapsed) = now.checked_duration_since(self.start) else { return 0 };
-        // Request n is due after floor(n x 10^9 / rate) ns, so the first that is not is ceil((elapsed + 1) x rate / 10^9).
+        // Request n is due after floor(n x 10^9 / rate) ns, so the first that is not is ceil((elapsed + 1) x rate /
+        // 10^9).
         let due = ((elapsed.as_nanos() + 1) * u128::from(self.per_second.get())).div_ceil(NANOSECONDS);
         u64::try_from(due).unwrap_or(u64::MAX)
     }

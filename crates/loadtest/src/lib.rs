@@ -1,6 +1,6 @@
-//! Load, and what is learned from it: one standard stream of orders on which every engine must agree, a book and an exchange too plain
-//! to be wrong that say what agreement is, the venue's own book by itself, clocks that do not flatter, and a client that drives a venue over HTTP at
-//! little cost to the machine they share.
+//! Load, and what is learned from it: one standard stream of orders on which every engine must agree, a book and an
+//! exchange too plain to be wrong that say what agreement is, the venue's own book by itself, clocks that do not
+//! flatter, and a client that drives a venue over HTTP at little cost to the machine they share.
 
 pub mod certificates;
 pub mod cluster;

@@ -1,5 +1,5 @@
-//! A MariaDB server of one's own, to test and to measure against: the real program, in a folder and on a port that nobody else uses, with
-//! the durability that it has in production (every commit is synced).
+//! A MariaDB server of one's own, to test and to measure against: the real program, in a folder and on a port that
+//! nobody else uses, with the durability that it has in production (every commit is synced).
 //!
 //! The server dies with the process that started it, also when that is killed, so nothing is left behind.
 
@@ -48,7 +48,8 @@ pub struct MariaDb {
 }
 
 impl MariaDb {
-    /// Makes a server's files in `folder`, which is empty or does not exist, and starts it on a free port of the loopback address.
+    /// Makes a server's files in `folder`, which is empty or does not exist, and starts it on a free port of the
+    /// loopback address.
     ///
     /// # Errors
     /// When MariaDB is not installed, or does not start.

@@ -82,7 +82,8 @@ struct Book {
     canceling: Vec<Canceling>,
 }
 
-/// The exchange. It knows the markets and accounts that it was made with, and no changes of the registry but those of a market's rules.
+/// The exchange. It knows the markets and accounts that it was made with, and no changes of the registry but those of a
+/// market's rules.
 #[derive(Clone, Debug)]
 pub struct Model {
     books: Vec<Book>,
@@ -160,7 +161,8 @@ impl Order {
         }
     }
 
-    /// What it is charged for receiving so much more: what its exact fee comes to then, rounded up, less what it was charged before.
+    /// What it is charged for receiving so much more: what its exact fee comes to then, rounded up, less what it was
+    /// charged before.
     fn charge(&mut self, rate: FeeRate, received: i128) -> i128 {
         self.exact_fee += received * i128::from(rate.units());
         let whole = self.exact_fee / 100_000_000 + i128::from(self.exact_fee % 100_000_000 != 0);
@@ -191,8 +193,8 @@ impl Order {
 }
 
 impl Model {
-    /// One with these markets and accounts, in which nothing has happened. With each market: the base asset's smallest units in a lot, and the
-    /// quote asset's in a lot at a price of one tick.
+    /// One with these markets and accounts, in which nothing has happened. With each market: the base asset's smallest
+    /// units in a lot, and the quote asset's in a lot at a price of one tick.
     #[must_use]
     pub fn new(markets: Vec<(Market, (i128, i128))>, accounts: impl IntoIterator<Item = AccountId>) -> Self {
         let book = |(market, units): (Market, (i128, i128))| Book {

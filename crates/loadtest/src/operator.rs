@@ -1,5 +1,6 @@
-//! What a load needs of a venue before it can begin: markets of its own, and accounts with funds and keys. They are made through the
-//! admin API, so a load runs against any venue whose token it has. Everything gets names that carry the moment, so that a venue can be loaded twice.
+//! What a load needs of a venue before it can begin: markets of its own, and accounts with funds and keys. They are
+//! made through the admin API, so a load runs against any venue whose token it has. Everything gets names that carry
+//! the moment, so that a venue can be loaded twice.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -144,8 +145,8 @@ impl Trader {
         Decimal::new_checked(100, 5).unwrap_or_else(|| unreachable!("five decimals"))
     }
 
-    /// A client that buys and sells in turn at one price. Over all traders of a market about every second order trades with
-    /// one before it, and the book stays small.
+    /// A client that buys and sells in turn at one price. Over all traders of a market about every second order trades
+    /// with one before it, and the book stays small.
     #[must_use]
     pub fn client(&self) -> Client<impl FnMut(u64, Outgoing<'_>) -> Option<Prepared> + Send + 'static> {
         let (price, quantity) = (Self::price(), Self::quantity());

@@ -1,5 +1,5 @@
-//! Server programs that tests and benchmarks start for themselves. Each dies with the process that started it, also when that is
-//! killed, so nothing is left behind.
+//! Server programs that tests and benchmarks start for themselves. Each dies with the process that started it, also
+//! when that is killed, so nothing is left behind.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,7 +13,8 @@ const END_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two looks whether it has.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// A running program, and the thread that started it. Linux ends a process with the thread that started it, so that one stays.
+/// A running program, and the thread that started it. Linux ends a process with the thread that started it, so that one
+/// stays.
 #[derive(Debug)]
 pub(crate) struct Running {
     process: u32,
@@ -66,7 +67,8 @@ impl Running {
     }
 }
 
-/// Ends the program. One that was made to stand still is let go on, or it would never end in order; one that does not end is killed.
+/// Ends the program. One that was made to stand still is let go on, or it would never end in order; one that does not
+/// end is killed.
 fn end(mut child: Child, how: Stop) {
     if let Stop::Terminate = how {
         let process = child.id().to_string();

@@ -1,9 +1,9 @@
-//! Redis servers of one's own, to test and to measure against: the real program, in a folder and on ports that nobody else uses,
-//! with the durability that it has in production (every write is synced before it is answered). One server alone, or a cluster
-//! of masters and replicas whose servers can be killed, paused and started again one by one.
+//! Redis servers of one's own, to test and to measure against: the real program, in a folder and on ports that nobody
+//! else uses, with the durability that it has in production (every write is synced before it is answered). One server
+//! alone, or a cluster of masters and replicas whose servers can be killed, paused and started again one by one.
 //!
-//! The servers die with the process that started them, also when that is killed, so nothing is left behind. `REDIS_SERVER` in
-//! the environment names another program to run, a Valkey server for one.
+//! The servers die with the process that started them, also when that is killed, so nothing is left behind.
+//! `REDIS_SERVER` in the environment names another program to run, a Valkey server for one.
 
 use std::fs::{self, File};
 use std::io;
@@ -25,8 +25,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long a server has to answer us.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Below the ports that systems give to outgoing connections, one of which could else have a killed server's port when it is
-/// started again.
+/// Below the ports that systems give to outgoing connections, one of which could else have a killed server's port when
+/// it is started again.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// How often other ports are tried when somebody took those that had been free.
 const ATTEMPTS_MAX: usize = 5;
@@ -71,7 +71,8 @@ pub enum Error {
 pub struct RedisServer(Node);
 
 impl RedisServer {
-    /// Starts a server whose files are in `folder`, which is empty or does not exist, on a free port of the loopback address.
+    /// Starts a server whose files are in `folder`, which is empty or does not exist, on a free port of the loopback
+    /// address.
     ///
     /// # Errors
     /// When Redis is not installed, or does not start.
@@ -130,7 +131,8 @@ pub struct RedisCluster {
 }
 
 impl RedisCluster {
-    /// Starts a cluster of `masters` with `replicas_per_master` each, whose files are in `folder`, and waits until it is whole.
+    /// Starts a cluster of `masters` with `replicas_per_master` each, whose files are in `folder`, and waits until it
+    /// is whole.
     ///
     /// # Errors
     /// When Redis is not installed, does not start, or the cluster does not come together.
@@ -157,8 +159,8 @@ impl RedisCluster {
         Self::start_as(folder, masters, replicas_per_master, node_timeout_ms, None)
     }
 
-    /// The same as [`RedisCluster::start`], of servers that speak TLS and nothing else: with their clients, their replicas and each other.
-    /// They let in whoever shows the same certificate as they.
+    /// The same as [`RedisCluster::start`], of servers that speak TLS and nothing else: with their clients, their
+    /// replicas and each other. They let in whoever shows the same certificate as they.
     ///
     /// # Errors
     /// As for [`RedisCluster::start`]; [`Error::NoTls`] when the program cannot do that.
@@ -171,7 +173,8 @@ impl RedisCluster {
         replicas_per_master: usize,
         tls: &Certificates,
     ) -> Result<Self, Error> {
-        // Another provider of cryptography is not meant, whoever else is compiled in; no failure if that is known already.
+        // Another provider of cryptography is not meant, whoever else is compiled in; no failure if that is known
+        // already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         Self::start_as(folder, masters, replicas_per_master, NODE_TIMEOUT_MS, Some(tls))
     }
@@ -198,7 +201,8 @@ impl RedisCluster {
         })
     }
 
-    /// Makes one cluster of servers that know nothing of each other. By hand: `redis-cli --cluster create` takes seconds longer.
+    /// Makes one cluster of servers that know nothing of each other. By hand: `redis-cli --cluster create` takes
+    /// seconds longer.
     fn join(&self, masters: usize, replicas_per_master: usize) -> Result<(), Error> {
         for (number, node) in self.nodes.iter().enumerate() {
             node.ask::<()>(&["CLUSTER", "SET-CONFIG-EPOCH", &(number + 1).to_string()])?;
@@ -229,7 +233,8 @@ impl RedisCluster {
         self.wait_until_whole()
     }
 
-    /// Waits until all servers that run agree that the cluster is whole, and every one is a master or a replica that is online.
+    /// Waits until all servers that run agree that the cluster is whole, and every one is a master or a replica that is
+    /// online.
     ///
     /// # Errors
     /// [`Error::Slow`] after a minute.

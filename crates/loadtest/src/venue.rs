@@ -1,4 +1,5 @@
-//! A venue in one process, in a folder and on ports of its own, to be measured: no limits of rate, a token that nobody else knows.
+//! A venue in one process, in a folder and on ports of its own, to be measured: no limits of rate, a token that nobody
+//! else knows.
 
 use std::fs::{self, File};
 use std::io;
@@ -46,7 +47,8 @@ pub struct LocalVenue {
 }
 
 impl LocalVenue {
-    /// Starts `binary` as a venue in `folder`, with further settings from the environment, and waits until orders can be placed.
+    /// Starts `binary` as a venue in `folder`, with further settings from the environment, and waits until orders can
+    /// be placed.
     ///
     /// # Errors
     /// When it does not become ready.

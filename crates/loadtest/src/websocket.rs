@@ -1,5 +1,5 @@
-//! Load over WebSocket: orders over the WebSocket API, many under way on each connection ([`run`]), and an [`Audience`] that listens to
-//! market streams while others trade.
+//! Load over WebSocket: orders over the WebSocket API, many under way on each connection ([`run`]), and an [`Audience`]
+//! that listens to market streams while others trade.
 
 mod audience;
 mod heads;
@@ -31,18 +31,19 @@ const READ_BYTES: usize = 16 * 1024;
 /// The most requests under way on one connection.
 pub const PIPELINE_MAX: usize = 1_024;
 
-/// Places the orders of these traders over the WebSocket API, each on a connection of its own with up to `pipeline` requests under way. The
-/// plan means the same as for [`http::run`](crate::http::run()), and the orders are the same as those of [`Trader::client`]. Must be called within a
-/// Tokio runtime with network and time.
+/// Places the orders of these traders over the WebSocket API, each on a connection of its own with up to `pipeline`
+/// requests under way. The plan means the same as for [`http::run`](crate::http::run()), and the orders are the same as
+/// those of [`Trader::client`]. Must be called within a Tokio runtime with network and time.
 ///
 /// # Errors
-/// When the plan is out of bounds or not every trader can connect. What goes wrong later is counted in the report; a connection
-/// that is lost stays lost.
+/// When the plan is out of bounds or not every trader can connect. What goes wrong later is counted in the report; a
+/// connection that is lost stays lost.
 pub async fn run(plan: Plan, pipeline: usize, traders: &[Trader]) -> Result<Report, Error> {
     run_watched(plan, pipeline, traders, |_, _| ()).await
 }
 
-/// The same, telling of each answer how long it took from when its order was sent, which may be later than when it was due, and whether it is a success.
+/// The same, telling of each answer how long it took from when its order was sent, which may be later than when it was
+/// due, and whether it is a success.
 ///
 /// # Errors
 /// As [`run`].

@@ -8,25 +8,28 @@
 //!     00000000000000000010.log   records 10 and on; room taken ahead, zeros to the end
 //! ```
 //!
-//! A batch never spans two segments. When the next one does not fit, the segment is left as it is, its rest being zeros,
-//! and a new one is begun: created, given its room and header, synced, its name synced. Only then is the batch written
-//! into it. Nothing of a finished segment is ever written again, and trimming removes whole files from the front.
+//! A batch never spans two segments. When the next one does not fit, the segment is left as it is, its rest being
+//! zeros, and a new one is begun: created, given its room and header, synced, its name synced. Only then is the batch
+//! written into it. Nothing of a finished segment is ever written again, and trimming removes whole files from the
+//! front.
 //!
-//! Room is taken ahead because a file that grows makes every `fdatasync` write the file's size as well. A full disk then also
-//! shows when a segment is begun, rather than in the middle of one. Room that was never written is still dear: the first sync of
-//! each of its blocks notes in the file's own books that the block is in use, a second write to the disk that has to be waited
-//! for. So zeros are written over the next quarter of a megabyte ([`ZEROED_AHEAD`]) whenever the last such stretch is used up, with
-//! the batch that used it up and under the same sync. To whoever reads the file nothing is different, for room reads as zeros
-//! either way. Measured on ext4, medians of 1,500 syncs: batches of 9,000 bytes 106 and 108 µs, against 224 and 189 µs in room
-//! never written; batches of 600 bytes, most of which stay within a block that is in use, 114 and 116 against 117 and 128 µs.
+//! Room is taken ahead because a file that grows makes every `fdatasync` write the file's size as well. A full disk
+//! then also shows when a segment is begun, rather than in the middle of one. Room that was never written is still
+//! dear: the first sync of each of its blocks notes in the file's own books that the block is in use, a second write to
+//! the disk that has to be waited for. So zeros are written over the next quarter of a megabyte ([`ZEROED_AHEAD`])
+//! whenever the last such stretch is used up, with the batch that used it up and under the same sync. To whoever reads
+//! the file nothing is different, for room reads as zeros either way. Measured on ext4, medians of 1,500 syncs: batches
+//! of 9,000 bytes 106 and 108 µs, against 224 and 189 µs in room never written; batches of 600 bytes, most of which
+//! stay within a block that is in use, 114 and 116 against 117 and 128 µs.
 //!
-//! One process has a log, whatever happens to names: it locks the folder itself and the segment that it writes to, and before a batch counts as durable
-//! it looks whether the segment's path still leads to the file that it wrote. So removing the file `lock` lets nobody in, and a segment or a folder
-//! that was moved away stops the writer before it acknowledges anything into it.
+//! One process has a log, whatever happens to names: it locks the folder itself and the segment that it writes to, and
+//! before a batch counts as durable it looks whether the segment's path still leads to the file that it wrote. So
+//! removing the file `lock` lets nobody in, and a segment or a folder that was moved away stops the writer before it
+//! acknowledges anything into it.
 //!
-//! What opening does to a torn tail, and what it refuses, is told in [`crate::Recovery`]'s module: in short, a bad record
-//! that anything proves to have been durable is damage, and refused; one that nothing proves is the trace of a crash, and
-//! cut. After any failed write or sync the log is poisoned (see [`crate::Log`]).
+//! What opening does to a torn tail, and what it refuses, is told in [`crate::Recovery`]'s module: in short, a bad
+//! record that anything proves to have been durable is damage, and refused; one that nothing proves is the trace of a
+//! crash, and cut. After any failed write or sync the log is poisoned (see [`crate::Log`]).
 
 use std::io;
 use std::path::Path;
@@ -42,8 +45,8 @@ use crate::segment::{self, HEADER_BYTES, Header};
 use crate::storage::{Disk, File, Storage};
 use crate::{Error, Log, Record};
 
-/// How far past a batch zeros are written when the stretch before is used up: the syncs that carry them, one in some thirty of a
-/// busy venue, take about twice as long as the others.
+/// How far past a batch zeros are written when the stretch before is used up: the syncs that carry them, one in some
+/// thirty of a busy venue, take about twice as long as the others.
 const ZEROED_AHEAD: usize = 256 << 10;
 /// Stretches end with a block of the file system.
 const BLOCK: u64 = 4_096;
@@ -60,11 +63,11 @@ pub struct Options {
     pub record_bytes_max: usize,
     /// Whether a segment takes its room ahead. Off, every sync also writes the file's new size.
     pub preallocate: bool,
-    /// A record known from elsewhere (a snapshot, a database, an acknowledgement) to have been durable. Opening refuses a
-    /// log that ends before it, which the log alone could take for a torn tail.
+    /// A record known from elsewhere (a snapshot, a database, an acknowledgement) to have been durable. Opening refuses
+    /// a log that ends before it, which the log alone could take for a torn tail.
     pub durable_at_least: Sequence,
-    /// Opening verifies the segments from the one that holds this record. What is before it need not be read at once, because a snapshot stands for it;
-    /// a [`Verifier`](crate::Verifier) makes up for that later. 0: the whole log.
+    /// Opening verifies the segments from the one that holds this record. What is before it need not be read at once,
+    /// because a snapshot stands for it; a [`Verifier`](crate::Verifier) makes up for that later. 0: the whole log.
     pub verify_from: Sequence,
 }
 
@@ -133,7 +136,8 @@ impl Files<Disk> {
     /// Opens the log in `folder`, which is created if need be, and recovers it.
     ///
     /// # Errors
-    /// [`Error::Locked`], [`Error::Linked`], [`Error::Corrupt`], [`Error::Version`], [`Error::Options`], or a failure of the storage.
+    /// [`Error::Locked`], [`Error::Linked`], [`Error::Corrupt`], [`Error::Version`], [`Error::Options`], or a failure
+    /// of the storage.
     pub fn open(folder: &Path, options: Options) -> Result<(Self, Recovery), Error> {
         let disk = Disk::create(folder).map_err(Error::io("create", &folder.display().to_string()))?;
         Self::open_in(disk, options)
@@ -285,8 +289,8 @@ pub fn segment_name(first: Sequence) -> String {
 
 /// Gives up segments of a log beside its writer, one at a time.
 ///
-/// It leaves one segment more than [`Log::trim`] does: the last one may have just been begun, and until its header is durable, the one before it must
-/// stay.
+/// It leaves one segment more than [`Log::trim`] does: the last one may have just been begun, and until its header is
+/// durable, the one before it must stay.
 #[derive(Debug)]
 pub struct Trimmer<S: Storage = Disk> {
     storage: S,
@@ -295,7 +299,8 @@ pub struct Trimmer<S: Storage = Disk> {
 }
 
 impl<S: Storage> Trimmer<S> {
-    /// Removes the first segment, if all its records are at or before `up_to`, for which a snapshot stands. Whether there was one.
+    /// Removes the first segment, if all its records are at or before `up_to`, for which a snapshot stands. Whether
+    /// there was one.
     ///
     /// # Errors
     /// A failure of the storage; the log can still be written, but is not trimmed any more ([`Error::Poisoned`]).

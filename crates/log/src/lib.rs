@@ -2,8 +2,9 @@
 //!
 //! Every change to a partition is a command in its log, and everything else is a fold over it. So this crate makes few
 //! promises and keeps them under every failure it can think of. [`Log`] is the writing end and its contract; [`Reader`]
-//! is the reading end; [`files`] keeps a log in segment files in a folder, [`streams`] in streams of Redis; `conformance` (a
-//! feature) is the suite that every provider must pass, with a storage in memory that loses power, fills up and rots on request.
+//! is the reading end; [`files`] keeps a log in segment files in a folder, [`streams`] in streams of Redis;
+//! `conformance` (a feature) is the suite that every provider must pass, with a storage in memory that loses power,
+//! fills up and rots on request.
 //!
 //! ```text
 //!            first                       durable          tail
@@ -84,8 +85,8 @@ pub trait Log {
     /// order the venue's history wrongly.
     fn append(&mut self, record: Record<'_>) -> Result<(), Error>;
 
-    /// Makes everything appended durable, in one write and one sync, and returns the last durable sequence. With nothing
-    /// buffered it touches nothing and returns what is durable.
+    /// Makes everything appended durable, in one write and one sync, and returns the last durable sequence. With
+    /// nothing buffered it touches nothing and returns what is durable.
     ///
     /// # Errors
     /// A failure of the storage; the log is then poisoned. Nothing of the batch may be acknowledged.
@@ -100,8 +101,8 @@ pub trait Log {
     /// The first record still kept; one past [`Log::durable`] when there is none.
     fn first(&self) -> Sequence;
 
-    /// Gives up records up to and including `up_to`, once a snapshot stands for them. The log drops what is cheap to drop
-    /// (whole segments) and may keep the rest; it never drops a record after `up_to`.
+    /// Gives up records up to and including `up_to`, once a snapshot stands for them. The log drops what is cheap to
+    /// drop (whole segments) and may keep the rest; it never drops a record after `up_to`.
     ///
     /// # Errors
     /// A failure of the storage; the log is then poisoned.

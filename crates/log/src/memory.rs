@@ -1,8 +1,8 @@
-//! A disk in memory, and a worse one than most: it keeps apart what was written and what was synced, forgets any part of
-//! the difference when the power goes, fails a chosen operation in the way real disks do, fills up, and rots.
+//! A disk in memory, and a worse one than most: it keeps apart what was written and what was synced, forgets any part
+//! of the difference when the power goes, fails a chosen operation in the way real disks do, fills up, and rots.
 //!
-//! [`Memory`] is a handle to the disk as one boot of the machine sees it. [`Memory::crash`] cuts the power and gives the
-//! handle of the next boot; whatever the old one had open is dead.
+//! [`Memory`] is a handle to the disk as one boot of the machine sees it. [`Memory::crash`] cuts the power and gives
+//! the handle of the next boot; whatever the old one had open is dead.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -54,7 +54,8 @@ struct State {
     /// Operations of this boot that change something or make it durable.
     operations: u64,
     faults: BTreeMap<u64, Fault>,
-    /// Names as programs see them, names on disk, and the changes between the two in order, each of which the disk knows wholly or not.
+    /// Names as programs see them, names on disk, and the changes between the two in order, each of which the disk
+    /// knows wholly or not.
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
     changes: Vec<Vec<(String, Option<usize>)>>,
@@ -178,7 +179,8 @@ impl State {
 }
 
 impl Memory {
-    /// An empty disk with sectors of this many bytes: the unit that a crash keeps or loses. Small ones tear small records.
+    /// An empty disk with sectors of this many bytes: the unit that a crash keeps or loses. Small ones tear small
+    /// records.
     ///
     /// # Panics
     /// When `sector_bytes` is 0.
@@ -239,8 +241,8 @@ impl Memory {
         self.state().faults.insert(operation, fault);
     }
 
-    /// Cuts the power. `keep` is asked of every change of a name, a size or a sector that was not synced whether it is on
-    /// the disk all the same. Returns the disk as the next boot sees it; this handle, and all it opened, is dead.
+    /// Cuts the power. `keep` is asked of every change of a name, a size or a sector that was not synced whether it is
+    /// on the disk all the same. Returns the disk as the next boot sees it; this handle, and all it opened, is dead.
     #[must_use]
     pub fn crash(&self, keep: &mut dyn FnMut() -> bool) -> Self {
         let mut state = self.state();

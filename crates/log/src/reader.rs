@@ -1,10 +1,10 @@
 //! Reading a log in segment files, beside its writer or long after it.
 //!
 //! A reader takes no lock and writes nothing. Beside a live writer it never looks past the bound it is given, because
-//! what lies behind may be half written, or written and then lost. Without a bound ([`Until::End`]) it goes up to the last whole record: what is
-//! not durable yet is the beginning of what may become so. A record that was not there at first, but is proven by what lies behind it, is looked for
-//! again before it is called damage, since the writer may have come past in between. It walks by the same steps as recovery, so it refuses what
-//! recovery would refuse.
+//! what lies behind may be half written, or written and then lost. Without a bound ([`Until::End`]) it goes up to the
+//! last whole record: what is not durable yet is the beginning of what may become so. A record that was not there at
+//! first, but is proven by what lies behind it, is looked for again before it is called damage, since the writer may
+//! have come past in between. It walks by the same steps as recovery, so it refuses what recovery would refuse.
 
 use std::path::Path;
 
@@ -126,7 +126,8 @@ impl<S: Storage> FileReader<S> {
         Err(self.missing(&self.storage.describe(""), self.from))
     }
 
-    /// Decides what it means that the current segment holds no further record. `true` when there may be one by now, or the next segment is open.
+    /// Decides what it means that the current segment holds no further record. `true` when there may be one by now, or
+    /// the next segment is open.
     fn turn(&mut self, until: Until) -> Result<bool, Error> {
         for _ in 0..LOCATE_ATTEMPTS_MAX {
             let Some(cursor) = &mut self.cursor else { return Ok(false) };

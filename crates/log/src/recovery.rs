@@ -3,10 +3,10 @@
 //! # Torn or damaged
 //!
 //! A bad record is either the trace of a write that a crash interrupted, and then nobody was ever told about it, or it
-//! is the ruin of something that was durable. The first is cut off without a word to anyone but the operator. The second
-//! must stop the venue. Both look the same: bytes that fail their checksum. "Is there a good record behind it?" does not
-//! tell them apart either: a batch is one write of many sectors, the disk may write them in any order, so the end of an
-//! interrupted batch may be whole and its beginning missing.
+//! is the ruin of something that was durable. The first is cut off without a word to anyone but the operator. The
+//! second must stop the venue. Both look the same: bytes that fail their checksum. "Is there a good record behind it?"
+//! does not tell them apart either: a batch is one write of many sectors, the disk may write them in any order, so the
+//! end of an interrupted batch may be whole and its beginning missing.
 //!
 //! So every record carries what was durable when it was written. Say record `n` is bad:
 //!
@@ -27,8 +27,9 @@
 //!
 //! # Where verifying begins
 //!
-//! A start that read the whole log would take the longer the older the venue. Whoever has a snapshot starts from there, and reads nothing before it. So opening
-//! begins with the segment that holds [`Options::verify_from`](crate::files::Options::verify_from); what lies before it is left to a
+//! A start that read the whole log would take the longer the older the venue. Whoever has a snapshot starts from there,
+//! and reads nothing before it. So opening begins with the segment that holds
+//! [`Options::verify_from`](crate::files::Options::verify_from); what lies before it is left to a
 //! [`Verifier`](crate::Verifier), which goes through it beside the venue.
 //!
 //! # What is seen must last
@@ -93,8 +94,8 @@ fn walk<F: File>(mut cursor: Cursor<F>) -> Result<Walked<F>, Error> {
     Ok(Walked { cursor, tail })
 }
 
-/// Verifies the segments from the one that holds `verify_from`, cuts what is torn, and makes what is left durable. `room` is what a segment takes up
-/// front.
+/// Verifies the segments from the one that holds `verify_from`, cuts what is torn, and makes what is left durable.
+/// `room` is what a segment takes up front.
 pub(crate) fn recover<S: Storage>(
     storage: &S,
     room: Option<u64>,

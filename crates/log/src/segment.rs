@@ -116,8 +116,8 @@ pub(crate) fn open_to_write<S: Storage>(storage: &S, first: Sequence) -> Result<
     }
 }
 
-/// Removes the first segment, if one after it, which is followed by `kept_behind` further ones at least, begins no later than one past `up_to`. The first
-/// record that is left then; `None` if nothing is to be removed.
+/// Removes the first segment, if one after it, which is followed by `kept_behind` further ones at least, begins no
+/// later than one past `up_to`. The first record that is left then; `None` if nothing is to be removed.
 pub(crate) fn remove_first<S: Storage>(
     storage: &S,
     up_to: Sequence,
@@ -349,7 +349,8 @@ impl<F: File> Cursor<F> {
         Ok(Some(Record { sequence: head.sequence, time: head.time, payload }))
     }
 
-    /// Looks at everything from the offset to the end of the file. To be called where [`Cursor::advance`] found nothing.
+    /// Looks at everything from the offset to the end of the file. To be called where [`Cursor::advance`] found
+    /// nothing.
     pub(crate) fn tail(&mut self) -> Result<Tail, Error> {
         let expected = self.last.next();
         let mut window = Window::default();

@@ -1,9 +1,10 @@
 //! A record that is passed over: what the operator decides about one that cannot be applied.
 //!
-//! The record stays where it is, with the top bit of its first byte set, so whoever reads the log finds the same mark: every start, every
-//! copy of the log, every reader beside it. What the bit means is for whoever reads payloads to say; no payload begins with it set
-//! otherwise. In segment files the record is written anew, in a copy of its segment that then takes the segment's name in one step. In
-//! streams, whose entries cannot change, the mark stands beside the stream (`streams::Link::mark_skipped`) and is put on as the entry is read.
+//! The record stays where it is, with the top bit of its first byte set, so whoever reads the log finds the same mark:
+//! every start, every copy of the log, every reader beside it. What the bit means is for whoever reads payloads to say;
+//! no payload begins with it set otherwise. In segment files the record is written anew, in a copy of its segment that
+//! then takes the segment's name in one step. In streams, whose entries cannot change, the mark stands beside the
+//! stream (`streams::Link::mark_skipped`) and is put on as the entry is read.
 
 use std::io;
 
@@ -21,11 +22,12 @@ const COPY_SUFFIX: &str = ".marked";
 /// Bytes that are copied at a time.
 const COPY_BYTES: usize = 1 << 20;
 
-/// Marks a record of a log in files as passed over. Nobody may have the log open to write. Nothing changes if it is marked already.
+/// Marks a record of a log in files as passed over. Nobody may have the log open to write. Nothing changes if it is
+/// marked already.
 ///
 /// # Errors
-/// [`Error::Locked`] when a process has the log; [`Error::Trimmed`] or [`Error::Corrupt`] when the record is not there; failures of the
-/// storage. The log is unchanged then.
+/// [`Error::Locked`] when a process has the log; [`Error::Trimmed`] or [`Error::Corrupt`] when the record is not there;
+/// failures of the storage. The log is unchanged then.
 pub fn mark<S: Storage>(storage: &S, sequence: Sequence) -> Result<(), Error> {
     let folder = storage.describe("");
     let _lock = storage.lock().map_err(|error| match error.kind() {

@@ -1,5 +1,5 @@
-//! The few things that a log, and snapshots beside it, ask of a disk, as a trait, so that tests and simulators can put a worse disk under
-//! them.
+//! The few things that a log, and snapshots beside it, ask of a disk, as a trait, so that tests and simulators can put
+//! a worse disk under them.
 //!
 //! The real one is [`Disk`]. The one that tears writes, fails syncs, fills up and rots is `memory::Memory`, behind the
 //! feature `conformance`. The log believes this of any of them:
@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, fadvise, fallocate, flock};
 use rustix::io::{Errno, retry_on_intr};
 
-/// The file in a folder that names the process which has the folder locked. Its own lock keeps out programs that know no other.
+/// The file in a folder that names the process which has the folder locked. Its own lock keeps out programs that know
+/// no other.
 const LOCK_NAME: &str = "lock";
 
 /// The most of the lock file that is read to tell who holds it.
@@ -30,13 +31,15 @@ pub trait Storage {
     /// Keeps everyone else out until dropped.
     type Lock;
 
-    /// Takes the folder for the one writer. The lock is on the folder itself, not on a name in it that somebody could remove.
+    /// Takes the folder for the one writer. The lock is on the folder itself, not on a name in it that somebody could
+    /// remove.
     ///
     /// # Errors
     /// `WouldBlock` when someone else has it, with a message that says who; else what the operating system says.
     fn lock(&self) -> io::Result<Self::Lock>;
 
-    /// Whether the folder's path still leads to the folder that was locked. It may have been moved away, or removed and made anew.
+    /// Whether the folder's path still leads to the folder that was locked. It may have been moved away, or removed and
+    /// made anew.
     ///
     /// # Errors
     /// What the operating system says.
@@ -126,10 +129,12 @@ pub trait File {
     /// What the operating system says.
     fn names(&self) -> io::Result<u64>;
 
-    /// Tells that what was read of it will not be read again soon, so that it need not stay in memory. Where that is not understood, it stays.
+    /// Tells that what was read of it will not be read again soon, so that it need not stay in memory. Where that is
+    /// not understood, it stays.
     fn forget_read(&self) {}
 
-    /// Tells that no more of it is to be read from the disk at a time than is asked for. Where that is not understood, more is.
+    /// Tells that no more of it is to be read from the disk at a time than is asked for. Where that is not understood,
+    /// more is.
     fn read_sparingly(&self) {}
 
     /// Writes all of `bytes` at `offset`.
@@ -224,8 +229,9 @@ impl Disk {
 
 /// Holds the lock of a folder.
 ///
-/// Locked are the folder itself, which no removed name can undo, and the file `lock` in it, which says who holds the lock and
-/// keeps out older versions of this program, which know only that file. Locks belong to open files (`flock`), so they end with the process.
+/// Locked are the folder itself, which no removed name can undo, and the file `lock` in it, which says who holds the
+/// lock and keeps out older versions of this program, which know only that file. Locks belong to open files (`flock`),
+/// so they end with the process.
 #[derive(Debug)]
 pub struct DiskLock {
     folder: fs::File,

@@ -1,8 +1,8 @@
 //! Verifying what opening passed over, beside the writer.
 //!
-//! A start begins with the segment that its snapshot is in. The segments before it hold what nobody needs at the moment, and what an audit, a
-//! history made anew or a fallback to an older snapshot will need some day. So they are read too, but later, a little at a time, by whoever has
-//! time for it. What was trimmed away meanwhile is passed over.
+//! A start begins with the segment that its snapshot is in. The segments before it hold what nobody needs at the
+//! moment, and what an audit, a history made anew or a fallback to an older snapshot will need some day. So they are
+//! read too, but later, a little at a time, by whoever has time for it. What was trimmed away meanwhile is passed over.
 
 use std::path::Path;
 
@@ -84,7 +84,8 @@ impl<S: Storage> Verifier<S> {
         Ok(Some(step))
     }
 
-    /// Opens the segment that begins with the record that is due. `None` if all that was to be verified has been trimmed away.
+    /// Opens the segment that begins with the record that is due. `None` if all that was to be verified has been
+    /// trimmed away.
     fn open(&mut self) -> Result<Option<Cursor<S::File>>, Error> {
         for _ in 0..LOCATE_ATTEMPTS_MAX {
             match Cursor::open(&self.storage, self.next, Some(self.identity))? {

@@ -1,4 +1,5 @@
-//! What only a real folder shows: the lock, a reader in another thread, folders made on the way, and how much of it a start reads.
+//! What only a real folder shows: the lock, a reader in another thread, folders made on the way, and how much of it a
+//! start reads.
 
 #![allow(clippy::unwrap_used)] // a test says what failed by failing
 

@@ -1,5 +1,5 @@
-//! The provider in streams, on real Redis servers of its own: the suite that every provider must pass, what each script does, and
-//! what is left when servers die.
+//! The provider in streams, on real Redis servers of its own: the suite that every provider must pass, what each script
+//! does, and what is left when servers die.
 
 #![allow(clippy::unwrap_used)] // a test says what failed by failing
 
@@ -444,7 +444,8 @@ fn what_a_barrier_confirmed_survives_a_master_of_two_replicas_and_goes_on_withou
     survives_the_master(2);
 }
 
-/// Kills a master under load. With one replica nothing is confirmed until it is back, as a replica; with two it can stay away.
+/// Kills a master under load. With one replica nothing is confirmed until it is back, as a replica; with two it can
+/// stay away.
 fn survives_the_master(replicas: usize) {
     let folder = tempfile::tempdir().unwrap();
     let mut cluster = RedisCluster::start(folder.path(), 3, replicas).unwrap();

@@ -1,11 +1,13 @@
 //! The proof on a whole log: replay it and hold every sequence number to account.
 //!
-//! Two witnesses are heard. The first is the state itself, added up from nothing by [`Partition::audit`] at the end and every
-//! [`FULL_EVERY`] commands. The second is independent of it: [`Conservation`] knows only what the events said (balances,
-//! trades, fees, transfers) and checks after every single command that what it was told sums to zero per asset.
+//! Two witnesses are heard. The first is the state itself, added up from nothing by [`Partition::audit`] at the end and
+//! every [`FULL_EVERY`] commands. The second is independent of it: [`Conservation`] knows only what the events said
+//! (balances, trades, fees, transfers) and checks after every single command that what it was told sums to zero per
+//! asset.
 //!
-//! Neither can know of commands that are no longer in the log. A snapshot beside it can: what it stands for was durable. So the
-//! log must reach at least as far, and pass through the very state that the snapshot holds. That is a [`Proof`].
+//! Neither can know of commands that are no longer in the log. A snapshot beside it can: what it stands for was
+//! durable. So the log must reach at least as far, and pass through the very state that the snapshot holds. That is a
+//! [`Proof`].
 
 use std::collections::BTreeMap;
 
@@ -59,7 +61,8 @@ pub struct Totals {
 /// What the snapshots beside a log prove about it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Proof {
-    /// Commands up to here were durable once: a snapshot has this name. Its name is enough, for it got it when it was whole.
+    /// Commands up to here were durable once: a snapshot has this name. Its name is enough, for it got it when it was
+    /// whole.
     pub durable: Sequence,
     /// The newest good snapshot, and the hash of its partition. See [`crossbook_wire::state_hash`].
     pub snapshot: Option<(Sequence, [u8; 32])>,

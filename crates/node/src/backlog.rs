@@ -1,18 +1,22 @@
 //! How long a request would wait for its turn, and whether that is too long.
 //!
-//! A queue that is bounded by its length alone is as long as that when more comes than can be done, and everybody then waits for all of it: what
-//! is admitted is answered late, and nothing is gained. So the queue is also bounded by time. The partition tells how long its turns take;
-//! whoever submits multiplies. A request that would wait longer is refused at once, which costs next to nothing.
+//! A queue that is bounded by its length alone is as long as that when more comes than can be done, and everybody then
+//! waits for all of it: what is admitted is answered late, and nothing is gained. So the queue is also bounded by time.
+//! The partition tells how long its turns take; whoever submits multiplies. A request that would wait longer is refused
+//! at once, which costs next to nothing.
 //!
-//! How long is too long depends on why there is a queue. One that a burst left behind goes away by itself, and nobody should be refused because of
-//! it. One that stays, because more comes than can be done, only makes everybody late: letting it be long admits no more than keeping it short. So there are
-//! two bounds, as in the CoDel discipline for queues of packets (Nichols and Jacobson, "Controlling Queue Delay", ACM Queue 2012) and what services have made
-//! of it (Maurer, "Fail at Scale", ACM Queue 2015): the longer one, `wait_max`, always holds; the shorter one, `standing_max`, holds for new
-//! orders while the queue stands. It does so once it has not been empty for as long as the longer bound, until for that long next to nobody had to be
-//! refused, or all that came, refused or not, was clearly less than can be done; that it is empty for a moment does not end it, as senders that are held
-//! up for a moment all come at once then. The second of these ends it where a disk or a processor stands still now and then: what comes
-//! after each pause is too much for a moment, and would be refused for ever, though most of the time there is nothing to do. Cancels take
-//! risk off a book and are what everybody sends when something is wrong, so that only the longer bound holds for them.
+//! How long is too long depends on why there is a queue. One that a burst left behind goes away by itself, and nobody
+//! should be refused because of it. One that stays, because more comes than can be done, only makes everybody late:
+//! letting it be long admits no more than keeping it short. So there are two bounds, as in the CoDel discipline for
+//! queues of packets (Nichols and Jacobson, "Controlling Queue Delay", ACM Queue 2012) and what services have made of
+//! it (Maurer, "Fail at Scale", ACM Queue 2015): the longer one, `wait_max`, always holds; the shorter one,
+//! `standing_max`, holds for new orders while the queue stands. It does so once it has not been empty for as long as
+//! the longer bound, until for that long next to nobody had to be refused, or all that came, refused or not, was
+//! clearly less than can be done; that it is empty for a moment does not end it, as senders that are held up for a
+//! moment all come at once then. The second of these ends it where a disk or a processor stands still now and then:
+//! what comes after each pause is too much for a moment, and would be refused for ever, though most of the time there
+//! is nothing to do. Cancels take risk off a book and are what everybody sends when something is wrong, so that only
+//! the longer bound holds for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,8 +27,8 @@ use parking_lot::Mutex;
 
 /// The newest turn counts for one part in so many of the mean.
 const MEMORY: u64 = 8;
-/// A turn counts for no more than so many times the mean, unless the one before it took as long. A disk that stands still for a moment says little
-/// of the turns to come; one that has become slow shows it twice.
+/// A turn counts for no more than so many times the mean, unless the one before it took as long. A disk that stands
+/// still for a moment says little of the turns to come; one that has become slow shows it twice.
 const SLOWER_AT_ONCE: u64 = 4;
 /// A queue stands for as long as one order is refused for so many requests that are taken.
 const TAKEN_FOR_ONE_REFUSED: u64 = 16;

@@ -9,20 +9,24 @@
 //!   states/00000000000000100000-8be2d7f3.bin         the newest snapshot
 //! ```
 //!
-//! Only what the manifest names is the backup, and it is replaced as a whole, after everything that it names was written and read back. So a run that is cut short
-//! leaves the backup before it as it was. A segment that had been finished is copied once, by whichever run meets it first; the last one is copied anew each time,
-//! since it goes on. What a new manifest does not name any more stays until the run after it, for whoever is reading it, and is removed then.
+//! Only what the manifest names is the backup, and it is replaced as a whole, after everything that it names was
+//! written and read back. So a run that is cut short leaves the backup before it as it was. A segment that had been
+//! finished is copied once, by whichever run meets it first; the last one is copied anew each time, since it goes on.
+//! What a new manifest does not name any more stays until the run after it, for whoever is reading it, and is removed
+//! then.
 //!
-//! One run at a time: a folder is locked while one is at work in it, and everywhere a run that finds another manifest than the one that it began with gives up.
-//! A backup never gets shorter, nor goes another way: the log must have the last record of the backup before, with the time that it had.
+//! One run at a time: a folder is locked while one is at work in it, and everywhere a run that finds another manifest
+//! than the one that it began with gives up. A backup never gets shorter, nor goes another way: the log must have the
+//! last record of the backup before, with the time that it had.
 //!
-//! The log is read as a reader beside its writer does ([`Until::End`](crossbook_log::Until::End)): each record is verified, and the copy ends with
-//! the last whole one. What was acknowledged before the run began is in it. A record that is written, but not yet synced, may be too: it is the beginning of what
-//! may yet be acknowledged, so the copy is a prefix of the log like any other. A segment counts as finished only when the next one has begun, and that is only
+//! The log is read as a reader beside its writer does ([`Until::End`](crossbook_log::Until::End)): each record is
+//! verified, and the copy ends with the last whole one. What was acknowledged before the run began is in it. A record
+//! that is written, but not yet synced, may be too: it is the beginning of what may yet be acknowledged, so the copy is
+//! a prefix of the log like any other. A segment counts as finished only when the next one has begun, and that is only
 //! once all of it is durable.
 //!
-//! The snapshot is read before the log, so the log reaches at least as far. It lets a restored venue start quickly, and where the log was trimmed it
-//! stands for what the log no longer has.
+//! The snapshot is read before the log, so the log reaches at least as far. It lets a restored venue start quickly, and
+//! where the log was trimmed it stands for what the log no longer has.
 
 mod manifest;
 mod place;

@@ -4,12 +4,13 @@
 //!   gateway threads --(queue)--> partition thread: log, apply, sync --(queue)--> publisher thread: the outlet
 //! ```
 //!
-//! Both queues are bounded, the first one also by the time that its last request would wait. When the publisher falls behind, the partition waits for it; when the partition falls behind, its
-//! queue fills, and gateways are told that the venue is busy. If either thread fails, the process must end: the caller's
-//! `fatal` is called, once, with the reason.
+//! Both queues are bounded, the first one also by the time that its last request would wait. When the publisher falls
+//! behind, the partition waits for it; when the partition falls behind, its queue fills, and gateways are told that the
+//! venue is busy. If either thread fails, the process must end: the caller's `fatal` is called, once, with the reason.
 //!
-//! What would hold trading up is not done here: an audit is asked for through the [`Handle`] and answered by whoever has a second copy of the partition
-//! ([`Running::take_audits`]), and segments of the log are given up by a [`Trimmer`](crossbook_log::Trimmer).
+//! What would hold trading up is not done here: an audit is asked for through the [`Handle`] and answered by whoever
+//! has a second copy of the partition ([`Running::take_audits`]), and segments of the log are given up by a
+//! [`Trimmer`](crossbook_log::Trimmer).
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -40,15 +41,16 @@ use crate::request::{NotTaken, Request};
 pub struct Options {
     /// Requests that may wait for the partition; more are refused as busy.
     pub queue_requests_max: usize,
-    /// Milliseconds that a request may have to wait for its turn; one that would wait longer is refused as busy. 0: no bound, nor the next one.
+    /// Milliseconds that a request may have to wait for its turn; one that would wait longer is refused as busy. 0: no
+    /// bound, nor the next one.
     pub queue_wait_max_ms: u64,
-    /// The same for new orders while the queue stands: once it has not been empty for `queue_wait_max_ms`, until for that long next to nobody was
-    /// refused, or all that came was clearly less than can be done. 0: no such bound.
+    /// The same for new orders while the queue stands: once it has not been empty for `queue_wait_max_ms`, until for
+    /// that long next to nobody was refused, or all that came was clearly less than can be done. 0: no such bound.
     pub queue_wait_standing_ms: u64,
     /// Requests in one batch, which share one sync of the disk.
     pub batch_requests_max: usize,
-    /// Microseconds from the beginning of one batch to that of the next, at least; what comes meanwhile shares the next sync. For disks whose
-    /// operations are limited or paid for. 0: as soon as the disk is done.
+    /// Microseconds from the beginning of one batch to that of the next, at least; what comes meanwhile shares the next
+    /// sync. For disks whose operations are limited or paid for. 0: as soon as the disk is done.
     pub batch_interval_us: u64,
     /// Batches that may wait for the publisher; the partition waits when there are more.
     pub publish_batches_max: usize,
@@ -139,8 +141,8 @@ impl Handle {
         self.send(&self.inbound, Inbound::Request(request))
     }
 
-    /// Whether a new order would be refused now, whatever it says. Asking costs less than reading one. Whoever then refuses one says so, by
-    /// [`Handle::refused_order`].
+    /// Whether a new order would be refused now, whatever it says. Asking costs less than reading one. Whoever then
+    /// refuses one says so, by [`Handle::refused_order`].
     #[must_use]
     pub fn refuses_orders(&self) -> bool {
         // A queue that is full is asked about its time, too: it may stand, and then those that it refuses count.
@@ -148,14 +150,14 @@ impl Handle {
         is_too_long || self.inbound.is_full()
     }
 
-    /// Takes note that an order was refused because of what [`Handle::refuses_orders`] said, and would have been sent otherwise: while there are
-    /// many of them, orders go on being refused.
+    /// Takes note that an order was refused because of what [`Handle::refuses_orders`] said, and would have been sent
+    /// otherwise: while there are many of them, orders go on being refused.
     pub fn refused_order(&self) {
         self.backlog.refused_order();
     }
 
-    /// Has the venue added up where it stands now, or later, on a second copy of it: trading does not wait. Whoever has the copy answers; see
-    /// [`Running::take_audits`].
+    /// Has the venue added up where it stands now, or later, on a second copy of it: trading does not wait. Whoever has
+    /// the copy answers; see [`Running::take_audits`].
     ///
     /// # Errors
     /// When too many audits wait, or the venue is stopping.
@@ -220,8 +222,9 @@ impl<L: Log, O> Running<L, O> {
         &self.handle
     }
 
-    /// The audits that are asked for, for whoever has a second copy of the partition and answers them. Who answers must have followed the log to
-    /// [`Handle::durable`]. `None` if somebody has taken them already; where nobody does, nobody is answered.
+    /// The audits that are asked for, for whoever has a second copy of the partition and answers them. Who answers must
+    /// have followed the log to [`Handle::durable`]. `None` if somebody has taken them already; where nobody does,
+    /// nobody is answered.
     #[must_use]
     pub fn take_audits(&mut self) -> Option<Receiver<AuditReply>> {
         self.audits.take()
@@ -245,8 +248,8 @@ pub fn source_of_run(end: Sequence) -> SourceId {
     SourceId(SourceId::FIRST_GATEWAY.0.saturating_add(end.0))
 }
 
-/// Starts a node where `partition` stands, which must be the end of `log`. `fatal` is called with the reason when it cannot go
-/// on; it should end the process.
+/// Starts a node where `partition` stands, which must be the end of `log`. `fatal` is called with the reason when it
+/// cannot go on; it should end the process.
 pub fn start<L, O>(
     partition: Partition,
     log: L,
@@ -259,8 +262,8 @@ where
     O: Outlet,
 {
     let (inbound, requests) = bounded(options.queue_requests_max);
-    // Woken once for each batch. The other kind of channel first yields the processor a few times, in the hope that there is more,
-    // and on a machine that is short of processors that costs the gateway a twentieth of its time.
+    // Woken once for each batch. The other kind of channel first yields the processor a few times, in the hope that
+    // there is more, and on a machine that is short of processors that costs the gateway a twentieth of its time.
     let (publish, published) = mpsc::channel(options.publish_batches_max);
     let (recycle, recycled) = bounded(options.publish_batches_max);
     let (audits, audits_asked) = bounded(AUDITS_WAITING_MAX);
@@ -319,8 +322,8 @@ fn run_partition<L: Log>(
     let mut pace = Pace { interval: Duration::from_micros(options.batch_interval_us), last: None };
     while !stopping {
         let was_empty = requests.is_empty();
-        // One message is waited for; whatever else is there by then goes into the same batch. While the partition has something to go
-        // on with, it does not wait.
+        // One message is waited for; whatever else is there by then goes into the same batch. While the partition has
+        // something to go on with, it does not wait.
         if was_empty && node.has_work() {
             thread::sleep(pace.pause(Instant::now()));
             pace.last = Some(Instant::now());
@@ -376,7 +379,8 @@ impl Pace {
     }
 }
 
-/// Turns as long as something waits in the node. `at_least`: what a turn takes for those who wait behind it, even if it is done sooner.
+/// Turns as long as something waits in the node. `at_least`: what a turn takes for those who wait behind it, even if it
+/// is done sooner.
 fn turn_all<L: Log>(
     node: &mut Node<L, SystemClock, Relay>,
     backlog: &Backlog,
@@ -438,8 +442,8 @@ fn stage_metrics() -> impl FnMut(Stage) + Send {
                 commands.increment(requests as u64);
             }
             Stage::Appended => append.record(elapsed),
-            // A batch is matched in one go, without looking at the clock in between. One command's share is a mean and says
-            // nothing of the slowest; the whole is what no command took longer than.
+            // A batch is matched in one go, without looking at the clock in between. One command's share is a mean and
+            // says nothing of the slowest; the whole is what no command took longer than.
             Stage::Applied if taken > 0 => {
                 apply.record(elapsed / taken as f64);
                 apply_batch.record(elapsed);

@@ -1,9 +1,10 @@
 //! Runs partitions on logs.
 //!
-//! [`node`] is the heart: batching, durability before telling, in one struct without I/O of its own. [`recovery`] brings a partition
-//! back from snapshot and log, [`snapshot`] keeps the snapshots, which are taken of a [`shadow`], [`audit`] replays a log and proves that it adds up. [`export`] writes a venue down
-//! that moves, [`backup`] copies one that runs, [`clock`] watches whether the time can be believed. [`embedded`] puts a
-//! node on threads, for the venue in one process. [`cluster`] runs partitions whose logs live in a store that several processes share.
+//! [`node`] is the heart: batching, durability before telling, in one struct without I/O of its own. [`recovery`]
+//! brings a partition back from snapshot and log, [`snapshot`] keeps the snapshots, which are taken of a [`shadow`],
+//! [`audit`] replays a log and proves that it adds up. [`export`] writes a venue down that moves, [`backup`] copies one
+//! that runs, [`clock`] watches whether the time can be believed. [`embedded`] puts a node on threads, for the venue in
+//! one process. [`cluster`] runs partitions whose logs live in a store that several processes share.
 
 pub mod audit;
 mod backlog;

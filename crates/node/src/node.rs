@@ -1,16 +1,17 @@
 //! One partition on its log: takes requests, gives each its place, makes them durable, and only then tells what came of
 //! them.
 //!
-//! A [`Node`] has no threads, no clock and no disk of its own; it is given a [`Log`], a [`Clock`] and an [`Outlet`], and someone who
-//! calls [`Node::turn`] again and again. The embedded venue calls it from a thread with the real things; a simulation may
-//! call many of them from one thread with time of its own making. A turn is one batch:
+//! A [`Node`] has no threads, no clock and no disk of its own; it is given a [`Log`], a [`Clock`] and an [`Outlet`],
+//! and someone who calls [`Node::turn`] again and again. The embedded venue calls it from a thread with the real
+//! things; a simulation may call many of them from one thread with time of its own making. A turn is one batch:
 //!
 //! ```text
 //!   offered requests --> drop the late --> sequence, time --> append to log --> apply --> sync --> publish
 //!                                                                 (nothing leaves before this is done) ^
 //! ```
 //!
-//! What commands have left ([`crossbook_engine::work`]) goes on at the beginning of each turn, by a command of the partition's own.
+//! What commands have left ([`crossbook_engine::work`]) goes on at the beginning of each turn, by a command of the
+//! partition's own.
 //!
 //! Group commit needs no timer: while one turn waits for the disk, requests gather, and the next turn takes them all.
 
@@ -197,7 +198,8 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
     /// # Panics
     /// When an invariant of the partition does not hold.
     pub fn turn(&mut self) -> Result<Turn, Error> {
-        // Deadlines are read off the same clock, which may have been set back; only the time of commands never goes back.
+        // Deadlines are read off the same clock, which may have been set back; only the time of commands never goes
+        // back.
         let clock = self.clock.now();
         let now = clock.max(self.partition.time());
         let mut turn = Turn::default();
@@ -247,8 +249,8 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
         Ok(turn)
     }
 
-    /// Begins a batch with the next part of what earlier commands have left, if they have: one part in each batch, so that others are
-    /// served in between.
+    /// Begins a batch with the next part of what earlier commands have left, if they have: one part in each batch, so
+    /// that others are served in between.
     fn go_on(&mut self, now: Timestamp) -> Result<(), Error> {
         let Some(number) = self.partition.continuation() else { return Ok(()) };
         let (source, body) = (SourceId::partition(self.partition.id()), Body::Peer(PeerMessage::Continue));

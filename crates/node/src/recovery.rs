@@ -1,11 +1,11 @@
 //! From what is on disk to where a partition stood: the last good snapshot, then the log.
 //!
-//! A replay makes again what the partition once sent to others. The [`Follower`] is shown these messages, with the numbers they had then, for
-//! whoever cannot know that all of them arrived. Those of commands before the snapshot are not made again, so where there are others,
-//! a snapshot must only be taken of commands whose messages the others have.
+//! A replay makes again what the partition once sent to others. The [`Follower`] is shown these messages, with the
+//! numbers they had then, for whoever cannot know that all of them arrived. Those of commands before the snapshot are
+//! not made again, so where there are others, a snapshot must only be taken of commands whose messages the others have.
 //!
-//! Where there is much to replay, the follower has a thread of its own: the partition goes ahead by a few batches, and both take about as long. Who is not to
-//! take two processors has a [`Shadow`](crate::shadow::Shadow).
+//! Where there is much to replay, the follower has a thread of its own: the partition goes ahead by a few batches, and
+//! both take about as long. Who is not to take two processors has a [`Shadow`](crate::shadow::Shadow).
 
 use std::collections::VecDeque;
 use std::thread;
@@ -35,13 +35,15 @@ pub trait Follower: Send {
     /// How it is written down.
     type Saved: Serialize + DeserializeOwned;
 
-    /// Takes a message that the next command has for another partition; called before [`Follower::follow`] for that command, in order.
+    /// Takes a message that the next command has for another partition; called before [`Follower::follow`] for that
+    /// command, in order.
     fn sent(&mut self, cause: Cause, message: Outgoing) {
         // Whoever does not deliver messages has no use for them.
         let _ = (cause, message);
     }
 
-    /// Is shown events that it is to take next, those of several commands, for whoever can make use of knowing them together. May be of nothing.
+    /// Is shown events that it is to take next, those of several commands, for whoever can make use of knowing them
+    /// together. May be of nothing.
     fn ahead(&mut self, events: &[Event]) {
         let _ = events;
     }
@@ -178,8 +180,8 @@ pub struct Recovered<F> {
     pub replayed: u64,
 }
 
-/// Builds partition and follower from the last good snapshot and the log up to `until`. `reader` opens the log from a position;
-/// `follower` is an empty one.
+/// Builds partition and follower from the last good snapshot and the log up to `until`. `reader` opens the log from a
+/// position; `follower` is an empty one.
 ///
 /// # Errors
 /// When the log is damaged, or ends before the snapshot, or the snapshot is of another partition or routing.

@@ -1,9 +1,10 @@
 //! A second copy of a venue, for whoever takes its snapshots and audits it while it trades.
 //!
-//! A snapshot is not taken of the partition that trades: to write down a million orders takes seconds, and nobody could trade meanwhile. A shadow
-//! is begun as a venue is, from the last snapshot and the log, and follows the log from then on. So all that trading notices of it is what they share:
-//! the processors, of which it takes one at most and rests as its owner says; the disk; and memory, of which there must be enough for the venue twice. It
-//! is kept from one snapshot to the next, since to make it anew would cost far more than to let it follow, and nothing that takes as
+//! A snapshot is not taken of the partition that trades: to write down a million orders takes seconds, and nobody could
+//! trade meanwhile. A shadow is begun as a venue is, from the last snapshot and the log, and follows the log from then
+//! on. So all that trading notices of it is what they share: the processors, of which it takes one at most and rests as
+//! its owner says; the disk; and memory, of which there must be enough for the venue twice. It is kept from one
+//! snapshot to the next, since to make it anew would cost far more than to let it follow, and nothing that takes as
 //! much memory for a moment is good for those who trade on the same machine.
 
 use crossbook_engine::Partition;
@@ -24,8 +25,9 @@ pub struct Shadow<F> {
 }
 
 impl<F: Follower> Shadow<F> {
-    /// A venue as it stood at `durable`, from the last good snapshot and the log. `reader` opens the log from a position, `follower` is an empty one. All of it is done on
-    /// this thread, which calls `rest` whenever it has worked for a while.
+    /// A venue as it stood at `durable`, from the last good snapshot and the log. `reader` opens the log from a
+    /// position, `follower` is an empty one. All of it is done on this thread, which calls `rest` whenever it has
+    /// worked for a while.
     ///
     /// # Errors
     /// As [`recovery::recover`].
@@ -73,8 +75,8 @@ impl<F: Follower> Shadow<F> {
         self.partition.sequence()
     }
 
-    /// Adds it up. It has followed the log to where the venue stood, so what is found of it is true of the venue, as far as both do the same with a
-    /// command; and that they do is what snapshots and restarts show.
+    /// Adds it up. It has followed the log to where the venue stood, so what is found of it is true of the venue, as
+    /// far as both do the same with a command; and that they do is what snapshots and restarts show.
     #[must_use]
     pub fn audit(&self) -> AuditReport {
         embedded::audit(&self.partition)

@@ -1,9 +1,10 @@
 //! A command that cannot be applied: who says which it was, and how it is passed over.
 //!
-//! A panic while a command is applied ends the process, and since the command is in the log, every start after it, and in a cluster every
-//! worker. [`naming`] has whoever panics say which command it was. An operator who has decided that the venue goes on without it marks it
-//! in the log ([`of_files`], [`of_stream`]): from then on whoever reads the log finds it marked, and it is applied as refused
-//! ([`crossbook_engine::Refusal::Skipped`]), so its sender has an answer and every copy of the venue the same state.
+//! A panic while a command is applied ends the process, and since the command is in the log, every start after it, and
+//! in a cluster every worker. [`naming`] has whoever panics say which command it was. An operator who has decided that
+//! the venue goes on without it marks it in the log ([`of_files`], [`of_stream`]): from then on whoever reads the log
+//! finds it marked, and it is applied as refused ([`crossbook_engine::Refusal::Skipped`]), so its sender has an answer
+//! and every copy of the venue the same state.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
@@ -117,8 +118,8 @@ pub fn of_files(log: &Path, snapshots: &impl Saved, sequence: Sequence, force: b
     Ok(skipped)
 }
 
-/// Marks a command of a partition of a cluster. Workers find the mark when they start; those that run end, and have published nothing
-/// that the mark takes back.
+/// Marks a command of a partition of a cluster. Workers find the mark when they start; those that run end, and have
+/// published nothing that the mark takes back.
 ///
 /// # Errors
 /// [`Error`]; nothing has changed then.

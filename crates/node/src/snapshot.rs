@@ -1,9 +1,10 @@
 //! States written down, so that a start need not replay everything.
 //!
-//! A snapshot is an [`Image`]: the partition, and what followed it (the views), at one sequence number. It is written beside, and
-//! never instead of, the log; each can be thrown away and made again from the log. They are kept in a [`Folder`], or among the
-//! [`Objects`] of a store that several machines share; in either, a snapshot is there and complete or not there. The checksum at
-//! the end catches what becomes of it later; a bad snapshot is passed over for the one before.
+//! A snapshot is an [`Image`]: the partition, and what followed it (the views), at one sequence number. It is written
+//! beside, and never instead of, the log; each can be thrown away and made again from the log. They are kept in a
+//! [`Folder`], or among the [`Objects`] of a store that several machines share; in either, a snapshot is there and
+//! complete or not there. The checksum at the end catches what becomes of it later; a bad snapshot is passed over for
+//! the one before.
 //!
 //! ```text
 //!   "CBSNAP05" | length of the image, 8 bytes | image (wire) | SHA-256 of all before
@@ -57,7 +58,8 @@ pub struct Error {
 }
 
 impl Error {
-    /// Whether a snapshot that had been listed is not there any more: whoever takes them has removed it, and there are newer ones.
+    /// Whether a snapshot that had been listed is not there any more: whoever takes them has removed it, and there are
+    /// newer ones.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         let object =
@@ -90,8 +92,8 @@ pub trait Snapshots: Saved {
     /// When it cannot be written; those before are untouched.
     fn save(&mut self, sequence: Sequence, image: &[u8]) -> Result<(), Error>;
 
-    /// From now on the last snapshot at or before `position` is kept too, however old: something else follows the log from there. `None`:
-    /// it is not known from where, and all are kept.
+    /// From now on the last snapshot at or before `position` is kept too, however old: something else follows the log
+    /// from there. `None`: it is not known from where, and all are kept.
     fn keep_for(&mut self, position: Option<Sequence>);
 }
 
@@ -160,8 +162,8 @@ pub fn encode<S: Serialize>(image: &Image<S>) -> Vec<u8> {
     bytes
 }
 
-/// Appends the bytes of the [`Image`] of a partition and its follower to `bytes`. Each is put into the form in which it is written down only when it is its turn, because that
-/// is as large as itself, and `rest` is called between.
+/// Appends the bytes of the [`Image`] of a partition and its follower to `bytes`. Each is put into the form in which it
+/// is written down only when it is its turn, because that is as large as itself, and `rest` is called between.
 pub(crate) fn encode_in_parts<F: Follower>(
     partition: &Partition,
     follower: &F,

@@ -1,6 +1,7 @@
-//! A venue's log with any byte flipped and any length cut, all the way to the state: recovery gives exactly what a durable prefix of
-//! the commands gives, or refuses and says where. It never shows a state that no prefix has, and never panics. Which of the two it must
-//! be for the log by itself is in that crate's tests; here nothing that was durable may be missing from what comes back.
+//! A venue's log with any byte flipped and any length cut, all the way to the state: recovery gives exactly what a
+//! durable prefix of the commands gives, or refuses and says where. It never shows a state that no prefix has, and
+//! never panics. Which of the two it must be for the log by itself is in that crate's tests; here nothing that was
+//! durable may be missing from what comes back.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -91,7 +92,8 @@ fn write(mut payload: impl FnMut(&Command, &mut Vec<u8>)) -> Written {
     Written { disk: memory.files(), hashes, proven }
 }
 
-/// Opens the log and restores the partition from it: the last command, once the state is seen to be the one that it led to.
+/// Opens the log and restores the partition from it: the last command, once the state is seen to be the one that it led
+/// to.
 fn restore(written: &Written, disk: Disk, options: files::Options, what: &str) -> Result<u64, Error> {
     let memory = Memory::holding(disk, SECTOR_BYTES);
     let (log, _) = Files::open_in(memory.clone(), options)?;
@@ -173,7 +175,8 @@ fn a_cut_log_gives_the_state_of_a_prefix_and_what_a_snapshot_has_seen_is_not_let
     }
 }
 
-/// Records that the log vouches for, and that are no commands: written by another version, or damaged before they were written.
+/// Records that the log vouches for, and that are no commands: written by another version, or damaged before they were
+/// written.
 #[test]
 fn a_record_that_is_no_command_is_refused_with_its_number_and_never_panics() {
     let mut refused = 0;

@@ -256,7 +256,8 @@ impl Log for Gated {
     }
 }
 
-/// A node that takes one request a turn, each of which lasts until it is told to go on; and what tells of each turn's end.
+/// A node that takes one request a turn, each of which lasts until it is told to go on; and what tells of each turn's
+/// end.
 fn gated(dir: &std::path::Path, bounds: Options) -> (Running<Gated, Told>, mpsc::Sender<()>, mpsc::Receiver<()>) {
     let (log, _) = Files::open(&dir.join("log"), files::Options::default()).unwrap();
     let (go_on, gate) = mpsc::channel();
@@ -361,7 +362,8 @@ impl Outlet for Told {
     fn not_taken(&mut self, _: RequestNumber, _: NotTaken) {}
 }
 
-/// Whoever sends while the venue stops is refused, or is ahead of the stop and answered; nothing is left behind it in the queue.
+/// Whoever sends while the venue stops is refused, or is ahead of the stop and answered; nothing is left behind it in
+/// the queue.
 #[test]
 fn nothing_that_was_taken_is_left_behind_a_stop() {
     for round in 0..20 {

@@ -1,6 +1,6 @@
-//! A venue of three partitions, read at one moment while orders and money are on their way between them: the partitions are caught at
-//! different places, messages wait, snapshots are taken and logs trimmed meanwhile. Per asset everything adds up to zero over all partitions, and
-//! what is missing on one side is what the messages under way will move.
+//! A venue of three partitions, read at one moment while orders and money are on their way between them: the partitions
+//! are caught at different places, messages wait, snapshots are taken and logs trimmed meanwhile. Per asset everything
+//! adds up to zero over all partitions, and what is missing on one side is what the messages under way will move.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -283,7 +283,8 @@ fn what_is_in_transit_is_what_the_messages_under_way_will_move() {
         in_transit > 50 && apart > 50,
         "{in_transit} times money was under way, {apart} times the end was not read"
     );
-    // What was read last is not the end: a settlement waits in an outbox there too, and is known though it was not delivered.
+    // What was read last is not the end: a settlement waits in an outbox there too, and is known though it was not
+    // delivered.
     while venue.settlements_waiting() == 0 {
         number += 1;
         venue.submit(number, traffic(number));
@@ -320,7 +321,8 @@ fn what_is_trimmed_meanwhile_is_read_again_and_not_for_ever() {
     let said = error.to_string();
     assert!(said.starts_with("partition 0 cannot be restored: record 1 is no longer in the log"), "{said}");
     assert!(said.contains("5 times") && said.contains("snapshot_every_commands"), "{said}");
-    // The same for a snapshot that is removed after it was listed: it is passed over, and the log alone no longer begins at its start.
+    // The same for a snapshot that is removed after it was listed: it is passed over, and the log alone no longer
+    // begins at its start.
     venue.stale.borrow_mut().clear();
     *venue.vanishing.borrow_mut() = READS_MAX - 1;
     add_up(&venue.moment().unwrap());

@@ -208,8 +208,9 @@ impl Outlet for Silent {
     fn not_taken(&mut self, _: RequestNumber, _: NotTaken) {}
 }
 
-/// Runs a venue on a log in memory, cuts the power at any point, and expects what was acknowledged to be there, the same
-/// from the log alone, from each snapshot and the rest of the log, and from the older snapshot when the newer is bad.
+/// Runs a venue on a log in memory, cuts the power at any point, and expects what was acknowledged to be there, the
+/// same from the log alone, from each snapshot and the rest of the log, and from the older snapshot when the newer is
+/// bad.
 #[test]
 fn what_was_durable_comes_back_however_it_is_recovered() {
     let storage = Memory::new(512);

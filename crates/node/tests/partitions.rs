@@ -1,4 +1,5 @@
-//! Partitions of a venue that has several, brought back one by one: each as it stood, with the messages that it had for the others.
+//! Partitions of a venue that has several, brought back one by one: each as it stood, with the messages that it had for
+//! the others.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 

@@ -1,4 +1,5 @@
-//! Workers and a gateway over real Redis servers: requests are answered, each once, whichever worker or master is killed.
+//! Workers and a gateway over real Redis servers: requests are answered, each once, whichever worker or master is
+//! killed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -313,7 +314,8 @@ fn who_would_wait_too_long_for_a_partition_is_refused_at_once() {
     let room = bounds.queue_requests_max;
     let mut gateway = Gateway::open_with(&servers, bounds);
     set_up(&mut gateway);
-    // More than can be done in a millisecond, but never so many that there is no room for them, until a partition is known to be so slow.
+    // More than can be done in a millisecond, but never so many that there is no room for them, until a partition is
+    // known to be so slow.
     let submit = |number| {
         let request = Request { number: RequestNumber(number), body: venue::traffic(number), deadline: None };
         gateway.running.gate().submit(request)
@@ -328,7 +330,8 @@ fn who_would_wait_too_long_for_a_partition_is_refused_at_once() {
         assert!(sent < 1 << 20, "nobody is refused, however many come");
     };
     assert_eq!(why, NotTaken::Busy);
-    // Those that were admitted are answered, each once, and then there is room again: soon, as an answer is heard before it is counted.
+    // Those that were admitted are answered, each once, and then there is room again: soon, as an answer is heard
+    // before it is counted.
     gateway.number = sent;
     gateway.all_answered();
     let deadline = Instant::now() + PATIENCE;
@@ -447,7 +450,8 @@ fn what_is_more_than_one_command_does_goes_on_whoever_dies() {
     workers.into_iter().for_each(Worker::stop);
 }
 
-/// What is appended later than its sender wanted it is refused by the log's time, once, wherever it was appended before.
+/// What is appended later than its sender wanted it is refused by the log's time, once, wherever it was appended
+/// before.
 #[test]
 fn the_time_of_the_log_judges_deadlines() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Who asks: a client with one account, or the operator. It remembers what it was told, believes it, and looks whether what it reads
-//! afterwards agrees.
+//! Who asks: a client with one account, or the operator. It remembers what it was told, believes it, and looks whether
+//! what it reads afterwards agrees.
 
 use std::collections::VecDeque;
 

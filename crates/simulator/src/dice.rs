@@ -19,7 +19,8 @@ impl Dice {
         self.0.next_u64()
     }
 
-    /// A number below `bound`, which is above 0. (That some come up a little more often than others does not matter here.)
+    /// A number below `bound`, which is above 0. (That some come up a little more often than others does not matter
+    /// here.)
     pub fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "nothing is below 0");
         self.any() % bound

@@ -110,8 +110,8 @@ fn verdict(live: impl FnOnce() -> Result<(), Violation>) -> Option<Violation> {
     }
 }
 
-/// Lives through the worlds of many seeds, each on one of as many threads as the machine runs at once. `each` hears of every outcome, in
-/// the order in which the worlds end; once it says false, no new ones begin.
+/// Lives through the worlds of many seeds, each on one of as many threads as the machine runs at once. `each` hears of
+/// every outcome, in the order in which the worlds end; once it says false, no new ones begin.
 pub fn simulate_all(seeds: &[u64], mut each: impl FnMut(Outcome) -> bool) {
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(seeds.len().max(1));

@@ -1,4 +1,5 @@
-//! Where a simulated cluster keeps the snapshots of a partition, in a store that does not fail, and what follows a log into them.
+//! Where a simulated cluster keeps the snapshots of a partition, in a store that does not fail, and what follows a log
+//! into them.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! What clients and the operator ask: few accounts with tight funds, three markets with few prices, filters that are often met. So
-//! much trades, much is refused, and orders of one account often meet.
+//! What clients and the operator ask: few accounts with tight funds, three markets with few prices, filters that are
+//! often met. So much trades, much is refused, and orders of one account often meet.
 //!
 //! How often each kind comes is drawn anew for every world: what is rare in one is frequent in another.
 
@@ -124,8 +124,8 @@ pub struct Own {
 pub struct Workload {
     /// Place, cancel, cancel all, transfer.
     of_clients: [u64; 4],
-    /// Change a market, list an asset, list a market, open an account, issue a key, revoke a key, pay fees out, have the venue's own accounts
-    /// reported.
+    /// Change a market, list an asset, list a market, open an account, issue a key, revoke a key, pay fees out, have
+    /// the venue's own accounts reported.
     of_operator: [u64; 8],
     /// As [`OrderType::ALL`].
     order_types: Vec<u64>,

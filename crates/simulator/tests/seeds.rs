@@ -10,8 +10,8 @@ use crossbook_simulator::runner::{Which, fresh_seed, simulate, simulate_all};
 /// How many worlds.
 const SEEDS: u64 = 400;
 
-/// Worlds that have found a bug, each with what it was. They go on being lived through; what they find is another matter once the worlds
-/// change, so each bug has a test of its own besides.
+/// Worlds that have found a bug, each with what it was. They go on being lived through; what they find is another
+/// matter once the worlds change, so each bug has a test of its own besides.
 const FOUND: &[(u64, &str)] = &[(739, "a standby whose clock was set back waited for as long as it had been set back")];
 
 #[test]

@@ -1,9 +1,10 @@
 //! Clearing away what one of several partitions has written, and leaving what the others have.
 //!
-//! Rows of the ledger name their partition. All others belong to a market or an account, and so to the partition that owns it.
-//! Assets, markets and accounts stay: they are the same however often they are written.
+//! Rows of the ledger name their partition. All others belong to a market or an account, and so to the partition that
+//! owns it. Assets, markets and accounts stay: they are the same however often they are written.
 //!
-//! Whatever the number of rows, no statement removes more of them than one transaction may have. If it is cut short, it can be begun again.
+//! Whatever the number of rows, no statement removes more of them than one transaction may have. If it is cut short, it
+//! can be begun again.
 
 use std::collections::BTreeMap;
 

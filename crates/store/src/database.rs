@@ -46,7 +46,8 @@ const MIGRATIONS: [(i64, &str, &str, &str); 3] = [
 /// Changes whose statements can be made once more where a crash left some of them made and some not.
 const REPEATABLE: [i64; 2] = [2, 3];
 
-/// Of these, those whose last statement cannot: it adds this column, so that the change is whole once the column is there.
+/// Of these, those whose last statement cannot: it adds this column, so that the change is whole once the column is
+/// there.
 const ENDS_WITH_COLUMN: [(i64, &str, &str); 1] = [(2, "orders", "expiry_reason")];
 
 /// The version of the tables: the number of their last change.
@@ -61,8 +62,8 @@ const LOCK_NAME: &str = "CONCAT('crossbook-history-', MD5(DATABASE()), ?)";
 /// How long a writer waits for another one that is at the tables themselves.
 const TABLES_SECONDS: u32 = 10;
 
-/// Held by whoever opens a SQLite file to write: the writers of several partitions in one process must not make its tables at the
-/// same time. A server has locks of its own for that.
+/// Held by whoever opens a SQLite file to write: the writers of several partitions in one process must not make its
+/// tables at the same time. A server has locks of its own for that.
 static OPENING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Why the database did not do what was asked.
@@ -167,7 +168,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// The database of these options; `None` if none is to be kept. Nothing is connected yet. `data` is the venue's data folder.
+    /// The database of these options; `None` if none is to be kept. Nothing is connected yet. `data` is the venue's
+    /// data folder.
     ///
     /// # Errors
     /// When the address names no database.
@@ -178,7 +180,8 @@ impl Database {
         install_default_drivers();
         let unknown = || Error::Address(options.database.redacted());
         let (dialect, address) = options.database.resolve(data).ok_or_else(unknown)?;
-        // The writer's statements, of which a server's driver would otherwise forget the longest before they come again.
+        // The writer's statements, of which a server's driver would otherwise forget the longest before they come
+        // again.
         let address = match dialect {
             Dialect::MySql if !address.contains("statement-cache-capacity") => {
                 let separator = if address.contains('?') { '&' } else { '?' };
@@ -205,21 +208,22 @@ impl Database {
         Ok(Some(Self { dialect, address, reading, file, options, log_identity: 0, synced: false, routing, queries }))
     }
 
-    /// The same database for the history of the log with that identity; that of another one is refused. Where a venue has several
-    /// partitions, their logs have one identity, the venue's.
+    /// The same database for the history of the log with that identity; that of another one is refused. Where a venue
+    /// has several partitions, their logs have one identity, the venue's.
     #[must_use]
     pub fn for_log(self, identity: u64) -> Self {
         Self { log_identity: identity, ..self }
     }
 
-    /// The same database, whose file is on disk after each transaction, so that what the history has need not be in the log. A server
-    /// sees to that by its own settings.
+    /// The same database, whose file is on disk after each transaction, so that what the history has need not be in the
+    /// log. A server sees to that by its own settings.
     #[must_use]
     pub fn synced(self, synced: bool) -> Self {
         Self { synced, ..self }
     }
 
-    /// The same database for a venue of several partitions, each of which has a writer. Not said, there is one partition.
+    /// The same database for a venue of several partitions, each of which has a writer. Not said, there is one
+    /// partition.
     #[must_use]
     pub fn routed(self, routing: Routing) -> Self {
         Self { routing, ..self }
@@ -302,19 +306,21 @@ impl Database {
     fn writer_settings(&self) -> String {
         let settings = self.settings(None);
         match self.dialect {
-            // As long as the log has everything, a power cut may cost the last transactions, but never their order: WAL with
-            // synchronous NORMAL promises that, and what is missing is projected again.
+            // As long as the log has everything, a power cut may cost the last transactions, but never their order: WAL
+            // with synchronous NORMAL promises that, and what is missing is projected again.
             Dialect::Sqlite => {
                 let synchronous = if self.synced { "FULL" } else { "NORMAL" };
-                // Checkpoints stay small (SQLite's own 1,000 pages): each syncs the disk that the log needs, and a large one holds it up for
-                // long. With 16,384 pages, p99 of orders at 5,000 a second rose from 5 to over 20 ms.
+                // Checkpoints stay small (SQLite's own 1,000 pages): each syncs the disk that the log needs, and a
+                // large one holds it up for long. With 16,384 pages, p99 of orders at 5,000 a second rose from 5 to
+                // over 20 ms.
                 format!("{settings}; PRAGMA synchronous = {synchronous}; PRAGMA cache_size = -65536")
             }
-            // A server keeps the session, and with it the claim, of a host that has vanished for only so long. The recorder asks for
-            // the position far more often.
+            // A server keeps the session, and with it the claim, of a host that has vanished for only so long. The
+            // recorder asks for the position far more often.
             Dialect::MySql => {
-                // Where writers of several partitions are side by side, one must not lock the gaps into which another one writes: they would
-                // be in each other's way, now and then for good. Each reads only what is its own.
+                // Where writers of several partitions are side by side, one must not lock the gaps into which another
+                // one writes: they would be in each other's way, now and then for good. Each reads only what is its
+                // own.
                 let level = if self.is_of_one() { "REPEATABLE READ" } else { "READ COMMITTED" };
                 format!(
                     "{settings}; SET SESSION wait_timeout = {SESSION_SECONDS}; \
@@ -332,7 +338,8 @@ impl Database {
         }
     }
 
-    /// Makes the tables, if they are not there, while no other writer is at them; if `anew`, without anything that was in them.
+    /// Makes the tables, if they are not there, while no other writer is at them; if `anew`, without anything that was
+    /// in them.
     pub(crate) async fn make_tables(&self, connection: &mut AnyConnection, anew: bool) -> Result<(), Error> {
         const LOCK: &str = "tables";
         if !self.lock(connection, LOCK, TABLES_SECONDS).await? {
@@ -376,8 +383,8 @@ impl Database {
             };
         self.check_ownership(connection).await?;
         match run(connection).await {
-            // MySQL commits each statement of a migration by itself, so a crash can leave half of the tables. They are made anew as
-            // long as nothing has been written to them.
+            // MySQL commits each statement of a migration by itself, so a crash can leave half of the tables. They are
+            // made anew as long as nothing has been written to them.
             Err(Error::Migration(MigrateError::Dirty(1))) if !self.is_written(connection).await? => {
                 tracing::warn!("the history's tables were left half made; they are made anew");
                 self.drop_tables(connection).await?;
@@ -419,7 +426,8 @@ impl Database {
         within(self.options.query_timeout(), sqlx::query_scalar(statement).fetch_all(connection)).await
     }
 
-    /// Refuses a database in which a table has the name of one of the history's, but nothing tells that the history made it.
+    /// Refuses a database in which a table has the name of one of the history's, but nothing tells that the history
+    /// made it.
     pub(crate) async fn check_ownership(&self, connection: &mut AnyConnection) -> Result<(), Error> {
         let mut tables = self.tables(connection).await?;
         if tables.iter().any(|table| table == MIGRATIONS_TABLE) {
@@ -479,7 +487,8 @@ impl Database {
         self.queries.lock().get_or_insert_with(|| self.new_pool()).clone()
     }
 
-    /// Ends the connections for queries, which have the file open that was there when they were made; the next query has new ones.
+    /// Ends the connections for queries, which have the file open that was there when they were made; the next query
+    /// has new ones.
     pub(crate) async fn renew_pool(&self) {
         const PATIENCE: Duration = Duration::from_secs(5);
         let pool = self.queries.lock().take();
@@ -515,7 +524,8 @@ impl Database {
     /// Waits so long for a server's lock by name, which lasts as long as the connection. Whether it was had.
     async fn lock(&self, connection: &mut AnyConnection, part: &str, seconds: u32) -> Result<bool, Error> {
         if self.dialect == Dialect::Sqlite {
-            // A file has no locks by name. Two writers are found out by the position, which each checks in every transaction.
+            // A file has no locks by name. Two writers are found out by the position, which each checks in every
+            // transaction.
             return Ok(true);
         }
         let statement = AssertSqlSafe(format!("SELECT COALESCE(GET_LOCK({LOCK_NAME}, {seconds}), 0)"));
@@ -534,7 +544,8 @@ impl Database {
     }
 }
 
-/// The file of a SQLite address, as the library takes it: what stands before the options; nothing where the tables are in memory.
+/// The file of a SQLite address, as the library takes it: what stands before the options; nothing where the tables are
+/// in memory.
 fn file_of(address: &str) -> Option<PathBuf> {
     let path = address.strip_prefix("sqlite://")?.split('?').next()?;
     let is_file = !path.is_empty() && path != ":memory:" && !address.contains("mode=memory");
@@ -549,7 +560,8 @@ pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result
     }
 }
 
-/// Ends a connection in order, so that the server lets go of its locks at once. What fails now does not matter any more.
+/// Ends a connection in order, so that the server lets go of its locks at once. What fails now does not matter any
+/// more.
 pub(crate) async fn close(connection: AnyConnection) {
     const PATIENCE: Duration = Duration::from_secs(1);
     let _ = tokio::time::timeout(PATIENCE, connection.close()).await;

@@ -1,10 +1,11 @@
-//! What the tables know, in the words of the views. Each query is one or two look-ups along an index; none takes longer than it may.
+//! What the tables know, in the words of the views. Each query is one or two look-ups along an index; none takes longer
+//! than it may.
 //!
-//! Numbers of orders and trades grow with time within a market. So a stretch of time is a stretch of numbers, and one index serves
-//! both ways of asking.
+//! Numbers of orders and trades grow with time within a market. So a stretch of time is a stretch of numbers, and one
+//! index serves both ways of asking.
 //!
-//! The tables lag behind the venue, and memory forgets. A caller puts both together: what memory still has, and from here what it has
-//! forgotten, once [`Progress::covers`] says that all of it is here.
+//! The tables lag behind the venue, and memory forgets. A caller puts both together: what memory still has, and from
+//! here what it has forgotten, once [`Progress::covers`] says that all of it is here.
 
 mod census;
 
@@ -47,7 +48,8 @@ enum Which {
 }
 
 impl History {
-    /// A history in that database, of a venue of one partition, whose writer tells its progress. Nothing is connected yet.
+    /// A history in that database, of a venue of one partition, whose writer tells its progress. Nothing is connected
+    /// yet.
     #[must_use]
     pub fn new(database: &Database, progress: Arc<Progress>) -> Self {
         Self::of_partitions(database, [progress])
@@ -189,8 +191,8 @@ impl History {
         Ok(found)
     }
 
-    /// The first `limit` trades of an account from number `from` on. A trade of the account with itself is there twice, and both are
-    /// given even if only one would fit.
+    /// The first `limit` trades of an account from number `from` on. A trade of the account with itself is there twice,
+    /// and both are given even if only one would fit.
     ///
     /// # Errors
     /// See [`History::order`].
@@ -317,8 +319,8 @@ impl History {
         self.aggregate_trades_between(symbol, range, window.limit, which).await
     }
 
-    /// The candles of an interval, by UTC, that had trades and begin at `from` or later and before `to`; at most `limit`, the oldest
-    /// first.
+    /// The candles of an interval, by UTC, that had trades and begin at `from` or later and before `to`; at most
+    /// `limit`, the oldest first.
     ///
     /// # Errors
     /// See [`History::order`].
@@ -481,8 +483,8 @@ impl History {
         Ok(found)
     }
 
-    /// A table, to be read along that index. Without being told, a planner that knows nothing of the rows takes the primary key, and
-    /// reads a whole market for the few orders or trades of one account.
+    /// A table, to be read along that index. Without being told, a planner that knows nothing of the rows takes the
+    /// primary key, and reads a whole market for the few orders or trades of one account.
     fn along(&self, table: &str, index: &str) -> String {
         match self.database.dialect() {
             Dialect::Sqlite => format!("{table} INDEXED BY {index}"),
@@ -525,7 +527,8 @@ impl History {
         self.rows(format!("SELECT {selection} FROM {table} WHERE {condition}"), values.map(number)).await
     }
 
-    /// All rows of a statement, which is made of this crate's own words; whatever comes from outside is among the values.
+    /// All rows of a statement, which is made of this crate's own words; whatever comes from outside is among the
+    /// values.
     async fn rows(&self, statement: String, values: impl IntoIterator<Item = Value>) -> Result<Vec<AnyRow>, Error> {
         let query = bind(sqlx::query(AssertSqlSafe(statement)), values);
         within(self.database.options().query_timeout(), query.fetch_all(&self.database.pool())).await

@@ -1,8 +1,8 @@
 //! The venue's long memory: everything that ever happened, in SQL.
 //!
-//! The tables are a fold of the log, as the views are. They can be thrown away and made again, and they are never in the way of
-//! trading: what is durable is read, folded into rows, and written in batches by a loop of its own, however slow or absent the
-//! database is.
+//! The tables are a fold of the log, as the views are. They can be thrown away and made again, and they are never in
+//! the way of trading: what is durable is read, folded into rows, and written in batches by a loop of its own, however
+//! slow or absent the database is.
 //!
 //! ```text
 //!   Source --events--> Projection --Batch--> Writer --one transaction--> SQLite or MySQL
@@ -12,19 +12,20 @@
 //! ```
 //!
 //! - [`Projection`] turns events into rows. Pure.
-//! - [`Writer`] writes a batch and the position that it reaches in one transaction, so that dying at any point repeats nothing and loses
-//!   nothing.
+//! - [`Writer`] writes a batch and the position that it reaches in one transaction, so that dying at any point repeats
+//!   nothing and loses nothing.
 //! - [`Recorder`] is the loop around both.
-//! - [`History`] answers queries, in the words of the views; [`watch`](watch()) tells it how far the tables are when another process
-//!   writes them.
+//! - [`History`] answers queries, in the words of the views; [`watch`](watch()) tells it how far the tables are when
+//!   another process writes them.
 //! - [`measure`] tells what it is worth to write rows together.
-//! - [`verify`] holds the tables against the engine's own state; [`contents`] says what is in them, to compare two histories.
+//! - [`verify`] holds the tables against the engine's own state; [`contents`] says what is in them, to compare two
+//!   histories.
 //!
-//! Where a venue has several partitions, each has a recorder of its own, and all write into one database: every row has one partition that
-//! writes it, and every partition a position. Assets, markets and accounts are partition 0's.
+//! Where a venue has several partitions, each has a recorder of its own, and all write into one database: every row has
+//! one partition that writes it, and every partition a position. Assets, markets and accounts are partition 0's.
 //!
-//! There is one schema in two dialects, see `migrations/`. Amounts are whole numbers of smallest units; nothing is rounded, and
-//! nothing is ever a floating-point number.
+//! There is one schema in two dialects, see `migrations/`. Amounts are whole numbers of smallest units; nothing is
+//! rounded, and nothing is ever a floating-point number.
 
 mod batch;
 mod clearing;

@@ -1,7 +1,8 @@
 //! The same rows, written one at a time and many at a time: what batches are worth.
 //!
-//! A program that writes each row by itself, as soon as it has it, pays for a transaction with each. [`Rows`] are written in that way
-//! too, as well as in transactions of any length, by the writer that the venue has. Every transaction is on disk when it ends.
+//! A program that writes each row by itself, as soon as it has it, pays for a transaction with each. [`Rows`] are
+//! written in that way too, as well as in transactions of any length, by the writer that the venue has. Every
+//! transaction is on disk when it ends.
 
 use std::collections::BTreeMap;
 
@@ -114,7 +115,8 @@ fn step(number: u64) -> Step {
     Step { partition: PartitionId(0), after: Sequence(number), until, complete_from: Sequence(0) }
 }
 
-/// Each table's rows together, sorted by their keys as those of a [`Batch`] are. Of several with one key, the last stays the last.
+/// Each table's rows together, sorted by their keys as those of a [`Batch`] are. Of several with one key, the last
+/// stays the last.
 fn by_table(rows: &[(&'static Table, Vec<Value>)]) -> Vec<TableRows> {
     let mut tables: Vec<TableRows> = Vec::new();
     for (table, row) in rows {

@@ -74,8 +74,8 @@ impl Options {
     }
 }
 
-/// Where the database is: `sqlite` for a file in the data folder, `sqlite://PATH`, `mysql://USER:PASSWORD@HOST/DATABASE` (MySQL and
-/// MariaDB), or `none`. It is shown without its password.
+/// Where the database is: `sqlite` for a file in the data folder, `sqlite://PATH`,
+/// `mysql://USER:PASSWORD@HOST/DATABASE` (MySQL and MariaDB), or `none`. It is shown without its password.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Address(String);

@@ -1,5 +1,5 @@
-//! How far the history of a partition has come, as its writer tells it and everybody else reads it. Where the writer is in another process,
-//! [`crate::watch`] tells it from the tables.
+//! How far the history of a partition has come, as its writer tells it and everybody else reads it. Where the writer is
+//! in another process, [`crate::watch`] tells it from the tables.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -115,8 +115,8 @@ impl Progress {
         }
     }
 
-    /// Commands by which the tables are behind the venue, and how much older than its last command the oldest is that they lack, in
-    /// microseconds. As long as it is not known where they stand, the time is that for which it is not.
+    /// Commands by which the tables are behind the venue, and how much older than its last command the oldest is that
+    /// they lack, in microseconds. As long as it is not known where they stand, the time is that for which it is not.
     #[must_use]
     pub fn lag(&self, live: Cause) -> (u64, u64) {
         let position = self.status.lock().position;

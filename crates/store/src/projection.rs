@@ -1,11 +1,13 @@
-//! From events to rows. A [`Projection`] folds the events of a partition, in order, into the batch that is written next.
+//! From events to rows. A [`Projection`] folds the events of a partition, in order, into the batch that is written
+//! next.
 //!
-//! It keeps views of its own, with nothing in them but what the next row may need (open orders, the candles that are growing),
-//! and reads each row from them right after the event that changed it. So the rows are folds of the same code that answers clients
-//! from memory. It knows no clock and no database: the same events give the same rows, however they are cut into batches.
+//! It keeps views of its own, with nothing in them but what the next row may need (open orders, the candles that are
+//! growing), and reads each row from them right after the event that changed it. So the rows are folds of the same code
+//! that answers clients from memory. It knows no clock and no database: the same events give the same rows, however
+//! they are cut into batches.
 //!
-//! Every partition tells of assets, markets and accounts. Their rows come from partition 0 alone, which knows them first, so that
-//! one that lags does not write over what is newer.
+//! Every partition tells of assets, markets and accounts. Their rows come from partition 0 alone, which knows them
+//! first, so that one that lags does not write over what is newer.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +18,8 @@ use crossbook_views::{Balance, Interval, Limits, Offset, Prevented, Views};
 
 use crate::batch::{Batch, Fill, LedgerEntry, OrderEvent, Reason};
 
-/// How much of the venue's time a batch may span: far less than the candles that the views keep of the shortest interval.
+/// How much of the venue's time a batch may span: far less than the candles that the views keep of the shortest
+/// interval.
 const SPAN_MICROS_MAX: u64 = 60_000_000;
 
 /// Turns a partition's events into rows. See the module.
@@ -45,7 +48,8 @@ impl Projection {
         }
     }
 
-    /// A projection that goes on where `views` stand. `complete_from` is the command up to which the tables have nothing.
+    /// A projection that goes on where `views` stand. `complete_from` is the command up to which the tables have
+    /// nothing.
     #[must_use]
     pub fn resume(partition: PartitionId, views: Views, complete_from: Sequence) -> Self {
         let stands = views.position().unwrap_or(Cause { sequence: Sequence(0), time: Timestamp(0) });
@@ -53,8 +57,9 @@ impl Projection {
         Self { views, batch, complete_from, traded: BTreeMap::new() }
     }
 
-    /// A projection for empty tables where the log no longer has its beginning. The first batch describes what `partition` and
-    /// `views` have: accounts with what is theirs as opening entries, the orders and candles that are remembered.
+    /// A projection for empty tables where the log no longer has its beginning. The first batch describes what
+    /// `partition` and `views` have: accounts with what is theirs as opening entries, the orders and candles that are
+    /// remembered.
     #[must_use]
     pub fn open(partition: &Partition, id: PartitionId, views: &Views) -> Self {
         let stands = Cause { sequence: partition.sequence(), time: partition.time() };
@@ -254,8 +259,8 @@ impl Projection {
             }
             // Of a market that moved in, the tables know what has traded since.
             Event::MarketMovedIn(_) => {}
-            // Keys are secrets of the registry, depth is derived from orders, answers are between the venue and who asked, and so are
-            // orders that never were.
+            // Keys are secrets of the registry, depth is derived from orders, answers are between the venue and who
+            // asked, and so are orders that never were.
             Event::ApiKeyIssued(_)
             | Event::ApiKeyRevoked { .. }
             | Event::DepthChanged(_)

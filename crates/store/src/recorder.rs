@@ -1,12 +1,13 @@
 //! The loop that keeps the tables up with the venue: fold, wait for company, write, again.
 //!
-//! Trading never waits for it. It reads what is durable from a [`Source`] of its own, at its own pace, and holds at most
-//! one batch. When the database fails, the batch is kept, the connection is thrown away, and after a pause that grows to a bound the
-//! next connection is asked where the tables stand: at the end of the batch (the commit had worked), at its beginning (it had not,
-//! and the batch is written again), or elsewhere (somebody restored or emptied the tables, and the source goes back to there).
+//! Trading never waits for it. It reads what is durable from a [`Source`] of its own, at its own pace, and holds at
+//! most one batch. When the database fails, the batch is kept, the connection is thrown away, and after a pause that
+//! grows to a bound the next connection is asked where the tables stand: at the end of the batch (the commit had
+//! worked), at its beginning (it had not, and the batch is written again), or elsewhere (somebody restored or emptied
+//! the tables, and the source goes back to there).
 //!
-//! Of several partitions each has a recorder, which knows nothing of the others. Several processes may have one for the same partition: the
-//! database lets one of them write, and the next one goes on when it is gone.
+//! Of several partitions each has a recorder, which knows nothing of the others. Several processes may have one for the
+//! same partition: the database lets one of them write, and the next one goes on when it is gone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,14 +25,15 @@ use crate::progress::{Activity, Progress};
 use crate::projection::Projection;
 use crate::writer::{Position, Writer};
 
-/// How often a venue at rest asks whether the tables are still where it left them, and lets the server know that it lives.
+/// How often a venue at rest asks whether the tables are still where it left them, and lets the server know that it
+/// lives.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// So many commands behind the venue, SQLite does not rest any more.
 const UNRESTING_BEHIND: u64 = 100_000;
 
-/// How far a venue is durable: the last command whose events may be written. Telling it costs the venue one store; who reads it looks
-/// again and again, so that the two never wait for each other.
+/// How far a venue is durable: the last command whose events may be written. Telling it costs the venue one store; who
+/// reads it looks again and again, so that the two never wait for each other.
 #[derive(Clone, Debug, Default)]
 pub struct Live(Arc<AtomicU64>);
 
@@ -57,8 +59,8 @@ impl Live {
 /// Why events cannot be had.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The tables know of commands that the log they were made from does not have, or has others for. Nothing that is written now would be
-/// right, and nothing that is traded now either.
+/// The tables know of commands that the log they were made from does not have, or has others for. Nothing that is
+/// written now would be right, and nothing that is traded now either.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Contradiction(pub String);
@@ -83,11 +85,12 @@ pub trait Source {
         Ok(None)
     }
 
-    /// Goes to right behind the command that the tables stand at, and gives a projection that goes on from there. May take as
-    /// long as a replay of the log; `interrupted` tells whether to give up.
+    /// Goes to right behind the command that the tables stand at, and gives a projection that goes on from there. May
+    /// take as long as a replay of the log; `interrupted` tells whether to give up.
     ///
     /// # Errors
-    /// When there is no way to get there: the log no longer has what lies between. A [`Contradiction`] when it never was there.
+    /// When there is no way to get there: the log no longer has what lies between. A [`Contradiction`] when it never
+    /// was there.
     fn seek(&mut self, position: Position, interrupted: &dyn Fn() -> bool) -> Result<Projection, SourceError>;
 
     /// Folds durable commands up to `until` into the projection, as long as it is not full with `rows_max` rows.
@@ -127,7 +130,8 @@ pub struct Recorder<S> {
 }
 
 impl<S: Source> Recorder<S> {
-    /// A recorder of what `source` tells. `live` is the last command that may be read; `progress` is told how far it comes.
+    /// A recorder of what `source` tells. `live` is the last command that may be read; `progress` is told how far it
+    /// comes.
     #[must_use]
     pub fn new(
         database: Database,
@@ -145,15 +149,15 @@ impl<S: Source> Recorder<S> {
         Self { database, partition, source, live, stop, progress, projection, batch, labels, was_there, refused }
     }
 
-    /// Calls `refused` if what it first sees of the tables proves that the log is not what it was, or they are a newer program's, and ends
-    /// then. Without this, only the latter ends it.
+    /// Calls `refused` if what it first sees of the tables proves that the log is not what it was, or they are a newer
+    /// program's, and ends then. Without this, only the latter ends it.
     #[must_use]
     pub fn on_refusal(self, refused: impl FnOnce(Refusal) + Send + 'static) -> Self {
         Self { refused: Some(Box::new(refused)), ..self }
     }
 
-    /// Runs until the venue stops, and then until everything is written or the database fails. Needs a runtime of its own, since
-    /// reading the source may block for long.
+    /// Runs until the venue stops, and then until everything is written or the database fails. Needs a runtime of its
+    /// own, since reading the source may block for long.
     pub async fn run(mut self) {
         let longest = Duration::from_millis(self.database.options().retry_delay_max_ms.max(1));
         let shortest = (longest / 100).max(Duration::from_millis(1));
@@ -212,7 +216,8 @@ impl<S: Source> Recorder<S> {
     fn refusal(&self, failure: &Failure) -> Option<Refusal> {
         match failure {
             Failure::Database(Error::Newer { .. }) => Some(Refusal::Newer(failure.to_string())),
-            // Where the tables were followed before, somebody has exchanged them meanwhile, which says nothing of the log.
+            // Where the tables were followed before, somebody has exchanged them meanwhile, which says nothing of the
+            // log.
             _ if self.was_there || self.refused.is_none() => None,
             Failure::Database(Error::Foreign { .. }) => Some(Refusal::Contradicted(failure.to_string())),
             Failure::Source(error) => {
@@ -238,7 +243,8 @@ impl<S: Source> Recorder<S> {
         }
     }
 
-    /// Whether that is no failure: where a venue has several partitions, any number of processes may offer to write, and one does.
+    /// Whether that is no failure: where a venue has several partitions, any number of processes may offer to write,
+    /// and one does.
     fn is_another_at_work(&mut self, failure: &Failure) -> bool {
         if self.database.is_of_one() || !matches!(failure, Failure::Database(Error::Claimed)) {
             return false;
@@ -385,9 +391,9 @@ impl<S: Source> Recorder<S> {
     }
 }
 
-/// How long SQLite rests after a batch. It works on the venue's own processors and disk, so it rests for as long as it has worked, and half of
-/// the time belongs to trading alone. The further it is behind, the less it rests: a venue that trades day and night must not leave its
-/// history ever further behind.
+/// How long SQLite rests after a batch. It works on the venue's own processors and disk, so it rests for as long as it
+/// has worked, and half of the time belongs to trading alone. The further it is behind, the less it rests: a venue that
+/// trades day and night must not leave its history ever further behind.
 fn rest(worked: Duration, behind: u64) -> Duration {
     let share = UNRESTING_BEHIND.saturating_sub(behind) as f64 / UNRESTING_BEHIND as f64;
     worked.mul_f64(share)

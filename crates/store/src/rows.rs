@@ -1,5 +1,5 @@
-//! From rows back to what the venue calls them. A row that the venue cannot have written is refused with its name: whoever changes the
-//! tables by hand must not change what clients are told unnoticed.
+//! From rows back to what the venue calls them. A row that the venue cannot have written is refused with its name:
+//! whoever changes the tables by hand must not change what clients are told unnoticed.
 
 use crossbook_engine::command::Size;
 use crossbook_engine::event::PreventedMatch;

@@ -1,5 +1,5 @@
-//! The tables, as the writer and the readers see them. Their definitions stand in `migrations/`, once for each database; a test
-//! holds all three together.
+//! The tables, as the writer and the readers see them. Their definitions stand in `migrations/`, once for each
+//! database; a test holds all three together.
 
 /// A table and how its rows are written.
 #[derive(Debug)]
@@ -8,7 +8,8 @@ pub(crate) struct Table {
     /// The columns of the primary key; they are the first ones of `columns`.
     pub(crate) key: usize,
     pub(crate) columns: &'static [&'static str],
-    /// Whether a row may be written again with other content. A row of the other tables is a fact: to write one twice is an error.
+    /// Whether a row may be written again with other content. A row of the other tables is a fact: to write one twice
+    /// is an error.
     pub(crate) changes: bool,
 }
 

@@ -1,9 +1,9 @@
-//! The tables held against the engine. [`Facts`] are what the tables say, read in one transaction; a [`Witness`] is what the engine says
-//! at the same command, after a replay of the log. Neither knows how the other came to it.
+//! The tables held against the engine. [`Facts`] are what the tables say, read in one transaction; a [`Witness`] is
+//! what the engine says at the same command, after a replay of the log. Neither knows how the other came to it.
 //!
-//! Where a venue has several partitions, each is held against its own rows. One thing is in no partition alone: a trade is posted where
-//! its market is, and the money moves where the accounts are. So what an account's entries add up to is compared over all partitions at
-//! once, by [`compare_entries`], when no message is under way between them.
+//! Where a venue has several partitions, each is held against its own rows. One thing is in no partition alone: a trade
+//! is posted where its market is, and the money moves where the accounts are. So what an account's entries add up to is
+//! compared over all partitions at once, by [`compare_entries`], when no message is under way between them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,15 +65,16 @@ pub struct Facts {
     pub entries: BTreeMap<(AccountId, AssetId), Amount>,
     /// Of all candles: trades and quote volume, by market and interval.
     pub candles: BTreeMap<(SymbolId, String), (u64, Amount)>,
-    /// Markets that have rows but no name yet, which another partition writes. Until [`Facts::settle`], it is not known whose they are,
-    /// and they are counted above.
+    /// Markets that have rows but no name yet, which another partition writes. Until [`Facts::settle`], it is not known
+    /// whose they are, and they are counted above.
     pub unnamed: BTreeSet<SymbolId>,
     /// What is in every table, if that was asked for.
     pub contents: Vec<TableContents>,
 }
 
 impl Facts {
-    /// Reads a partition's rows as they are at one moment; all rows of all tables, if their contents are to be told too.
+    /// Reads a partition's rows as they are at one moment; all rows of all tables, if their contents are to be told
+    /// too.
     ///
     /// # Errors
     /// When the database fails, or a row makes no sense.
@@ -166,8 +167,8 @@ impl Facts {
         Ok(facts)
     }
 
-    /// Leaves the rows of unnamed markets to whoever they are of. `partition` stands where these rows do, so it knows every market of its
-    /// own that can have any.
+    /// Leaves the rows of unnamed markets to whoever they are of. `partition` stands where these rows do, so it knows
+    /// every market of its own that can have any.
     pub fn settle(&mut self, partition: &Partition) {
         let routing = partition.routing();
         let mut foreign = std::mem::take(&mut self.unnamed);
@@ -216,13 +217,14 @@ impl Witness {
         }
     }
 
-    /// Takes the trades as the tables tell them: the log no longer has them all, so there is nothing to hold against them.
+    /// Takes the trades as the tables tell them: the log no longer has them all, so there is nothing to hold against
+    /// them.
     pub fn trust_trades(&mut self, facts: &Facts) {
         self.trades.clone_from(&facts.trades);
     }
 
-    /// Everything in which the tables, of which every row is settled, differ from the engine, which stands where they do; empty if
-    /// nothing does.
+    /// Everything in which the tables, of which every row is settled, differ from the engine, which stands where they
+    /// do; empty if nothing does.
     #[must_use]
     pub fn compare(&self, facts: &Facts, partition: &Partition, views: &Views) -> Vec<String> {
         let mut findings = Vec::new();
@@ -277,8 +279,8 @@ impl Witness {
     }
 }
 
-/// Everything in which the ledger entries of all partitions differ from the engine, where both are complete and stand still: each
-/// account's add up to what it has. `facts` and `partitions` are of all of them, in any order.
+/// Everything in which the ledger entries of all partitions differ from the engine, where both are complete and stand
+/// still: each account's add up to what it has. `facts` and `partitions` are of all of them, in any order.
 #[must_use]
 pub fn compare_entries(facts: &[Facts], partitions: &[&Partition]) -> Vec<String> {
     let mut entries = BTreeMap::<(AccountId, AssetId), Amount>::new();

@@ -1,4 +1,5 @@
-//! How far the tables have come, for a process that reads them and does not write them: asked of the tables themselves, now and then.
+//! How far the tables have come, for a process that reads them and does not write them: asked of the tables themselves,
+//! now and then.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,8 @@ use crate::database::{self, Database, Error, within};
 use crate::progress::{Activity, Progress};
 use crate::writer::Position;
 
-/// Keeps the progress of each partition, by number, where the tables say it is, asking every so often, until `stop` becomes true. A failure
-/// shows in the progress, and is tried again.
+/// Keeps the progress of each partition, by number, where the tables say it is, asking every so often, until `stop`
+/// becomes true. A failure shows in the progress, and is tried again.
 pub async fn watch(database: Database, progress: Vec<Arc<Progress>>, every: Duration, mut stop: watch::Receiver<bool>) {
     let mut connection = None;
     // A sender that is gone is a process that ends.

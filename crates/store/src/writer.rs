@@ -1,10 +1,11 @@
 //! Writing a batch: one transaction that moves the position and brings the rows, or does neither.
 //!
-//! The position moves first, and only from where the batch begins. So a batch that was written already, by this writer before it
-//! lost its connection or by another one, is found out before a row is touched, and nothing is ever written twice.
+//! The position moves first, and only from where the batch begins. So a batch that was written already, by this writer
+//! before it lost its connection or by another one, is found out before a row is touched, and nothing is ever written
+//! twice.
 //!
-//! Statements come in few lengths ([`length`]), so each is parsed once and then reused, and any number of rows is two or three of
-//! them. While the database is at work on one, the values of the next are laid out.
+//! Statements come in few lengths ([`length`]), so each is parsed once and then reused, and any number of rows is two
+//! or three of them. While the database is at work on one, the values of the next are laid out.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -57,8 +58,8 @@ impl Writer {
         Self::connect(database, partition, false).await
     }
 
-    /// Connects to tables in which a partition's rows are to be made anew. Where there is one partition, the tables that are there need
-    /// not be whole, only the history's own.
+    /// Connects to tables in which a partition's rows are to be made anew. Where there is one partition, the tables
+    /// that are there need not be whole, only the history's own.
     ///
     /// # Errors
     /// As for [`Writer::open`]; and where there are several partitions, when the tables are of another venue's.
@@ -134,8 +135,8 @@ impl Writer {
         found.map_or(Ok(()), |found| Err(Error::Foreign { expected, found }))
     }
 
-    /// Writes a batch. If this fails, nothing of it was written, except when the connection broke in the very end: the position
-    /// tells.
+    /// Writes a batch. If this fails, nothing of it was written, except when the connection broke in the very end: the
+    /// position tells.
     ///
     /// # Errors
     /// When the database fails, or does not stand where the batch begins.
@@ -193,7 +194,8 @@ impl Writer {
             Dialect::MySql => "BEGIN",
         };
         let rows_max = self.database.options().batch_rows_max.max(1);
-        // The limit is one statement's: a transaction of very many rows must come to its end some time, however slow the server.
+        // The limit is one statement's: a transaction of very many rows must come to its end some time, however slow
+        // the server.
         let limit = self.database.options().write_timeout();
         let mut transaction = within(limit, self.connection.begin_with(begin)).await?;
         let identity = Value::Text(self.database.log_identity());
@@ -254,7 +256,8 @@ pub struct Standing {
     pub position: Position,
 }
 
-/// Where the tables of a partition stand, and of which log; `None` while there is no position, or no table. Makes nothing.
+/// Where the tables of a partition stand, and of which log; `None` while there is no position, or no table. Makes
+/// nothing.
 ///
 /// # Errors
 /// When the database cannot be reached, is somebody else's, or a newer program has changed the tables.
@@ -282,8 +285,8 @@ pub async fn standing(database: &Database, partition: PartitionId) -> Result<Opt
     standing
 }
 
-/// Gives up a partition's part of a history that another process may be writing: it will notice that there is no position any more,
-/// clear away the rows, and write them anew.
+/// Gives up a partition's part of a history that another process may be writing: it will notice that there is no
+/// position any more, clear away the rows, and write them anew.
 ///
 /// # Errors
 /// When the database fails.
@@ -307,8 +310,8 @@ pub(crate) async fn position(connection: &mut AnyConnection, partition: Partitio
     Ok(Position { sequence: Sequence(number(0)?), time: Timestamp(number(1)?), complete_from: Sequence(number(2)?) })
 }
 
-/// How many of `rows` the next statement takes, at most `most`: a multiple of 128, or else of 16, or else the rest. So there are at
-/// most 25 lengths below 512, and 511 rows are three statements.
+/// How many of `rows` the next statement takes, at most `most`: a multiple of 128, or else of 16, or else the rest. So
+/// there are at most 25 lengths below 512, and 511 rows are three statements.
 fn length(rows: usize, most: usize) -> usize {
     let rows = rows.min(most);
     let step = [128, 16].into_iter().find(|&step| rows >= step).unwrap_or(1);

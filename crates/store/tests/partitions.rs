@@ -1,5 +1,5 @@
-//! Several partitions that write one history: together it is what one partition writes for the same commands, and none touches
-//! what another has written.
+//! Several partitions that write one history: together it is what one partition writes for the same commands, and none
+//! touches what another has written.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
@@ -25,7 +25,8 @@ use kit::{Told, databases, empty, fill, fill_part, options};
 use sqlx::{Connection as _, Executor as _};
 use venue::Venue;
 
-/// The tables that must be the same, row for row. In the others, rows are numbered by where in which log they come from.
+/// The tables that must be the same, row for row. In the others, rows are numbered by where in which log they come
+/// from.
 const SAME: [&str; 7] = ["assets", "markets", "accounts", "balances", "orders", "trades", "candles"];
 
 /// Partitions that deliver to each other at once.

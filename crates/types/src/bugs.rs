@@ -1,5 +1,5 @@
-//! Bugs that are planted on purpose, to show that the simulator finds them. They exist only in a build made with `--cfg crossbook_bugs`,
-//! and there each sleeps until a thread wakes it for itself.
+//! Bugs that are planted on purpose, to show that the simulator finds them. They exist only in a build made with `--cfg
+//! crossbook_bugs`, and there each sleeps until a thread wakes it for itself.
 
 use std::cell::Cell;
 

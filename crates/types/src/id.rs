@@ -74,7 +74,8 @@ identifier! {
     RequestNumber(u64)
 }
 identifier! {
-    /// Microseconds since the Unix epoch, UTC. Time in the core is always a field of a command, never read from a clock.
+    /// Microseconds since the Unix epoch, UTC. Time in the core is always a field of a command, never read from a
+    /// clock.
     Timestamp(u64)
 }
 
@@ -119,7 +120,8 @@ impl std::fmt::Display for PreventedMatchId {
 }
 
 impl AccountId {
-    /// The world outside: deposits come from it, withdrawals go to it. Its balances are the negative of what the venue holds.
+    /// The world outside: deposits come from it, withdrawals go to it. Its balances are the negative of what the venue
+    /// holds.
     pub const EXTERNAL: Self = Self(1);
     /// Where fees go.
     pub const FEES: Self = Self(2);
@@ -144,7 +146,8 @@ impl SourceId {
 
     /// The first number a gateway can have.
     pub const FIRST_GATEWAY: Self = Self(1 << 16);
-    /// Under which the pieces of a venue that moves in are sent, numbered like a partition's messages. No partition has this number.
+    /// Under which the pieces of a venue that moves in are sent, numbered like a partition's messages. No partition has
+    /// this number.
     pub const MOVING: Self = Self((1 << 16) - 1);
     /// Under which is sent, as its only command, that the venue has moved in. No partition has this number.
     pub const MOVED: Self = Self((1 << 16) - 2);

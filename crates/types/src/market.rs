@@ -55,8 +55,9 @@ impl FeeRate {
         self.charge(amount, FeeCredit::NONE).0
     }
 
-    /// The fee on `amount` for an order that was charged `credit` more than its exact fee before, and what it is charged more than that
-    /// with this fee. So an order is charged its exact fee, rounded up once, however many trades it has.
+    /// The fee on `amount` for an order that was charged `credit` more than its exact fee before, and what it is
+    /// charged more than that with this fee. So an order is charged its exact fee, rounded up once, however many trades
+    /// it has.
     ///
     /// # Panics
     /// When `amount` is negative.
@@ -79,7 +80,8 @@ impl FeeRate {
             let (fee, credit) = round_up(exact, credit);
             return (Amount(i128::from(fee)), credit);
         }
-        // amount = q * one + r, so the exact fee is q * rate whole units and r * rate hundred-millionths; no intermediate exceeds the amount.
+        // amount = q * one + r, so the exact fee is q * rate whole units and r * rate hundred-millionths; no
+        // intermediate exceeds the amount.
         let (whole, rest) = (amount / u128::from(one), (amount % u128::from(one)) as u64);
         let (fee, credit) = round_up(rest * rate, credit);
         let fee = whole * u128::from(rate) + u128::from(fee);
@@ -87,7 +89,8 @@ impl FeeRate {
     }
 }
 
-/// Of an exact fee in hundred-millionths of a smallest unit, the whole units that are still due, and what they are too much.
+/// Of an exact fee in hundred-millionths of a smallest unit, the whole units that are still due, and what they are too
+/// much.
 #[inline]
 fn round_up(exact: u64, credit: FeeCredit) -> (u64, FeeCredit) {
     let one = u64::from(FeeRate::ONE);
@@ -98,8 +101,8 @@ fn round_up(exact: u64, credit: FeeCredit) -> (u64, FeeCredit) {
     if rest == 0 { (whole, FeeCredit::NONE) } else { (whole + 1, FeeCredit(FeeRate::ONE - rest)) }
 }
 
-/// What an order was charged beyond its exact fee, because fees are whole smallest units: in hundred-millionths of one, less than a
-/// whole one.
+/// What an order was charged beyond its exact fee, because fees are whole smallest units: in hundred-millionths of one,
+/// less than a whole one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub struct FeeCredit(u32);
@@ -360,9 +363,10 @@ impl Market {
         Ok(market)
     }
 
-    /// A market as it stands in a record of an older version: its description, the smallest units of the base asset in one lot, those of the
-    /// quote asset in one lot at a price of one tick, and the highest price and largest quantity that its filters ever allowed. Like
-    /// a market that is deserialized it is taken as it was written, and nothing is checked.
+    /// A market as it stands in a record of an older version: its description, the smallest units of the base asset in
+    /// one lot, those of the quote asset in one lot at a price of one tick, and the highest price and largest quantity
+    /// that its filters ever allowed. Like a market that is deserialized it is taken as it was written, and nothing is
+    /// checked.
     #[must_use]
     pub fn from_record(
         description: Description,
@@ -392,8 +396,8 @@ impl Market {
     /// The market under other rules.
     ///
     /// # Errors
-    /// As for [`Market::new_checked`], and when an order that rests from before could meet one that is allowed from now on
-    /// and be worth more than fits.
+    /// As for [`Market::new_checked`], and when an order that rests from before could meet one that is allowed from now
+    /// on and be worth more than fits.
     pub fn changed(&self, filters: Filters, fees: Fees, status: MarketStatus) -> Result<Self, Error> {
         let mut market = Self::new_checked(Description { filters, fees, status, ..self.description() })?;
         market.largest = (market.largest.0.max(self.largest.0), market.largest.1.max(self.largest.1));
@@ -407,7 +411,8 @@ impl Market {
         Self { self_trade, ..self }
     }
 
-    /// Whether each side receives more than its fee: who buys, of one lot; who sells, of the order of the smallest worth.
+    /// Whether each side receives more than its fee: who buys, of one lot; who sells, of the order of the smallest
+    /// worth.
     ///
     /// # Errors
     /// [`Error::FeeTakesAll`] if not.
@@ -533,8 +538,8 @@ impl Market {
         Ok(())
     }
 
-    /// Whether an order's worth is at least what the filters allow. The largest worth is not applied to orders that run at market
-    /// (`applyMaxToMarket` is false).
+    /// Whether an order's worth is at least what the filters allow. The largest worth is not applied to orders that run
+    /// at market (`applyMaxToMarket` is false).
     ///
     /// # Errors
     /// [`Filter::Notional`] if not.
@@ -699,7 +704,8 @@ pub(crate) mod tests {
         let whole = Description { base: Asset { decimals: 5, ..sound.base }, ..sound };
         assert_eq!(check(whole), Err(Error::FeeTakesAll));
         assert_eq!(check(Description { fees: fees("0"), ..whole }), Ok(()));
-        // A lot at one tick is the quote asset's smallest unit; a higher price, a larger order or one of more worth is more than its fee.
+        // A lot at one tick is the quote asset's smallest unit; a higher price, a larger order or one of more worth is
+        // more than its fee.
         let mut whole = Description { quote: Asset { decimals: 7, ..sound.quote }, ..sound };
         whole.filters.notional_min = Amount(1);
         assert_eq!(check(whole), Err(Error::FeeTakesAll));

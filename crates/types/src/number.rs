@@ -92,8 +92,8 @@ impl Amount {
         self.checked_add(other).expect("amount overflow")
     }
 
-    /// The sum, or the largest number there is. For statistics such as volumes: unlike balances they add up the same money again and again,
-    /// and 2^15 trades of the largest amount already do not fit.
+    /// The sum, or the largest number there is. For statistics such as volumes: unlike balances they add up the same
+    /// money again and again, and 2^15 trades of the largest amount already do not fit.
     #[must_use]
     #[inline]
     pub fn saturating_add(self, other: Self) -> Self {

@@ -86,7 +86,8 @@ impl OrderType {
         matches!(self, Self::Limit | Self::LimitMaker | Self::StopLossLimit | Self::TakeProfitLimit)
     }
 
-    /// For a conditional order, whether it triggers when the last price rises to its stop price (otherwise: falls to it).
+    /// For a conditional order, whether it triggers when the last price rises to its stop price (otherwise: falls to
+    /// it).
     #[must_use]
     #[inline]
     pub fn triggers_on_rise(self, side: Side) -> bool {
@@ -149,8 +150,8 @@ impl SelfTradePrevention {
     }
 }
 
-/// Which modes of self-trade prevention a market's orders may have, and which one those have that name none. The default is always
-/// one of the allowed ones.
+/// Which modes of self-trade prevention a market's orders may have, and which one those have that name none. The
+/// default is always one of the allowed ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SelfTradeRules {
     default: SelfTradePrevention,

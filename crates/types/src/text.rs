@@ -69,8 +69,9 @@ macro_rules! name {
     };
 }
 
-/// What is no ASCII in the name of an asset or a market. Logs are read with this, so it must never take less than it did: which letters
-/// there are, and which of them are capitals, is a matter of the Unicode version, and is asked only of names that are new.
+/// What is no ASCII in the name of an asset or a market. Logs are read with this, so it must never take less than it
+/// did: which letters there are, and which of them are capitals, is a matter of the Unicode version, and is asked only
+/// of names that are new.
 fn is_beyond_ascii(c: char) -> bool {
     !c.is_ascii() && !c.is_control()
 }

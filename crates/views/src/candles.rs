@@ -125,8 +125,8 @@ impl CandleQuery {
         self.interval.unit(self.offset)
     }
 
-    /// When the first candle of the answer begins, and up to when the last one may. The first candle that there is begins at
-    /// `earliest`, the newest stored one at `newest`. If the first is after the last, the answer is empty.
+    /// When the first candle of the answer begins, and up to when the last one may. The first candle that there is
+    /// begins at `earliest`, the newest stored one at `newest`. If the first is after the last, the answer is empty.
     #[must_use]
     pub fn span(&self, earliest: Timestamp, newest: Timestamp) -> (Timestamp, Timestamp) {
         let &Self { interval, offset, window, now } = self;
@@ -151,8 +151,8 @@ impl CandleQuery {
         (first, last)
     }
 
-    /// The candles of a span, put together from the stored ones of the [unit](CandleQuery::unit) that begin in it, the oldest
-    /// first. `price` is the last one before the span; it stands where nothing has traded.
+    /// The candles of a span, put together from the stored ones of the [unit](CandleQuery::unit) that begin in it, the
+    /// oldest first. `price` is the last one before the span; it stands where nothing has traded.
     #[must_use]
     pub fn fold<'a>(
         &self,
@@ -253,8 +253,8 @@ impl Candles {
         first >= earliest || first > last
     }
 
-    /// The candle, by UTC, that contains `time`; an empty one if nothing traded in it. `None` before the first trade that
-    /// is kept.
+    /// The candle, by UTC, that contains `time`; an empty one if nothing traded in it. `None` before the first trade
+    /// that is kept.
     #[must_use]
     pub fn at(&self, interval: Interval, time: Timestamp) -> Option<Candle> {
         let series = self.series(interval);

@@ -173,14 +173,15 @@ impl Interval {
         if self == Self::Week1 { FIRST_MONDAY } else { 0 }
     }
 
-    /// The longest interval whose UTC candles, put together, make this one's candles in the time zone. The interval itself
-    /// where the time zone does not move its grid.
+    /// The longest interval whose UTC candles, put together, make this one's candles in the time zone. The interval
+    /// itself where the time zone does not move its grid.
     pub(crate) fn unit(self, offset: Offset) -> Self {
         let shift = offset.micros();
         if self.length().map_or(shift == 0, |length| shift % length == 0) {
             return self;
         }
-        // Days, weeks and months are whole numbers of days; the grids of the shorter intervals all pass through the epoch.
+        // Days, weeks and months are whole numbers of days; the grids of the shorter intervals all pass through the
+        // epoch.
         let span = self.length().map_or(DAY, |length| if length > DAY { DAY } else { length });
         let fits = |unit: &&Self| {
             unit.length().is_some_and(|length| length <= DAY && span % length == 0 && shift % length == 0)
@@ -198,8 +199,8 @@ fn utc(local: i64, offset: Offset) -> Timestamp {
     Timestamp(u64::try_from(local - offset.micros()).unwrap_or(0))
 }
 
-/// Year and month (1 to 12) of a day counted from the epoch, in the Gregorian calendar. Counts in eras of 400 years and in
-/// years that begin in March, so that the leap day comes last.
+/// Year and month (1 to 12) of a day counted from the epoch, in the Gregorian calendar. Counts in eras of 400 years and
+/// in years that begin in March, so that the leap day comes last.
 fn month_of(day: i64) -> (i64, i64) {
     let shifted = day + 719_468;
     let era = shifted.div_euclid(146_097);

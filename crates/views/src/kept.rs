@@ -1,5 +1,5 @@
-//! A place for things that are found by a number and dropped by age. Numbers are reused; nothing moves when it grows, so
-//! that no event ever pays for copying all that is there.
+//! A place for things that are found by a number and dropped by age. Numbers are reused; nothing moves when it grows,
+//! so that no event ever pays for copying all that is there.
 
 use std::ops::{Index, IndexMut};
 

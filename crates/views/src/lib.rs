@@ -1,9 +1,10 @@
 //! What clients read: balances, orders, trades, depth, candles and tickers, folded from a partition's events.
 //!
 //! [`Views`] take one event at a time and are then what the venue was right after it. They never look at a clock: time
-//! comes with the events, or, for what depends on the present, from whoever asks. They keep a bounded stretch of the past
-//! ([`Limits`]); each list can tell the newest entry that it dropped, so that a caller knows when an answer needs the
-//! history. The same events always give the same [`State`], and views restored from one go on as if never interrupted.
+//! comes with the events, or, for what depends on the present, from whoever asks. They keep a bounded stretch of the
+//! past ([`Limits`]); each list can tell the newest entry that it dropped, so that a caller knows when an answer needs
+//! the history. The same events always give the same [`State`], and views restored from one go on as if never
+//! interrupted.
 //!
 //! What cannot be is not passed over: an order that trades more than it was for, a gap in the numbers of a market's
 //! trades or depth changes, a book that is crossed after a command. Each of these panics, since it means that events
@@ -137,8 +138,8 @@ impl Views {
         }
     }
 
-    /// An order that is about to end, as it will be when [`Views::apply`] has folded its end. So it is known even where no ended orders are
-    /// kept. `None` if there is no such open order.
+    /// An order that is about to end, as it will be when [`Views::apply`] has folded its end. So it is known even where
+    /// no ended orders are kept. `None` if there is no such open order.
     #[must_use]
     pub fn closing(&self, cause: Cause, closed: &OrderClosed) -> Option<Order> {
         let mut order = self.market(closed.symbol)?.open_order(closed.order)?.clone();
@@ -210,8 +211,8 @@ impl Views {
         self.markets.iter().flat_map(move |market| market.open_orders(account))
     }
 
-    /// Everything, in one value. Take it between commands: within one, an order may have traded whole and not have ended
-    /// yet, which [`Views::restore`] refuses.
+    /// Everything, in one value. Take it between commands: within one, an order may have traded whole and not have
+    /// ended yet, which [`Views::restore`] refuses.
     #[must_use]
     pub fn state(&self) -> State {
         State {

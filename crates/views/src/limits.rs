@@ -55,14 +55,14 @@ pub struct Forgotten<I> {
     pub id: I,
     /// Its time: of a trade when it took place, of an order when it was placed.
     pub time: Timestamp,
-    /// Since when nothing dropped has changed: the latest time at which a dropped order ended, or a dropped trade took place. A
-    /// history that is complete up to here has all of it as it will stay.
+    /// Since when nothing dropped has changed: the latest time at which a dropped order ended, or a dropped trade took
+    /// place. A history that is complete up to here has all of it as it will stay.
     pub settled: Timestamp,
 }
 
 impl<I: Ord> Forgotten<I> {
-    /// Takes note of one more dropped thing. Number and times each only move forward, since orders are not dropped in the
-    /// order in which they were placed.
+    /// Takes note of one more dropped thing. Number and times each only move forward, since orders are not dropped in
+    /// the order in which they were placed.
     pub(crate) fn note(known: &mut Option<Self>, id: I, time: Timestamp, settled: Timestamp) {
         *known = Some(match known.take() {
             Some(before) => {
@@ -73,8 +73,8 @@ impl<I: Ord> Forgotten<I> {
     }
 }
 
-/// A stretch of time to list, ends included. With a `start` it gives the first `limit` entries from there, otherwise the
-/// last `limit` up to the `end`. Either way the oldest comes first.
+/// A stretch of time to list, ends included. With a `start` it gives the first `limit` entries from there, otherwise
+/// the last `limit` up to the `end`. Either way the oldest comes first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Window {
     /// The earliest time, if there is one.
@@ -103,8 +103,8 @@ impl Window {
     }
 }
 
-/// Cuts a sorted list to its first `limit` entries, and as many more as belong together with the last of them. A reader who goes on
-/// behind the number of that one misses nothing.
+/// Cuts a sorted list to its first `limit` entries, and as many more as belong together with the last of them. A reader
+/// who goes on behind the number of that one misses nothing.
 pub fn keep_first<T>(entries: &mut Vec<T>, limit: usize, together: impl Fn(&T, &T) -> bool) {
     let mut end = limit.min(entries.len());
     while 0 < end && end < entries.len() && together(&entries[end - 1], &entries[end]) {

@@ -139,28 +139,30 @@ impl MarketData {
         self.owned.orders_from(account, from, limit)
     }
 
-    /// The orders of an account that were last updated in a stretch of time, open and ended, by that time and their number.
+    /// The orders of an account that were last updated in a stretch of time, open and ended, by that time and their
+    /// number.
     #[must_use]
     pub fn orders(&self, account: AccountId, window: Window) -> Vec<&Order> {
         self.owned.orders(account, window)
     }
 
-    /// The highest number, and the latest time of placing, of the account's orders that memory no longer holds, if any. Orders are
-    /// dropped in the order in which they ended: some with lower numbers may still be here, but none that ended before those that were dropped.
+    /// The highest number, and the latest time of placing, of the account's orders that memory no longer holds, if any.
+    /// Orders are dropped in the order in which they ended: some with lower numbers may still be here, but none that
+    /// ended before those that were dropped.
     #[must_use]
     pub fn forgotten_orders(&self, account: AccountId) -> Option<Forgotten<OrderId>> {
         self.owned.forgotten_orders(account)
     }
 
-    /// The first `limit` trades of an account from number `from` on. A trade of the account with itself is there twice, and both are
-    /// given even if only one would fit.
+    /// The first `limit` trades of an account from number `from` on. A trade of the account with itself is there twice,
+    /// and both are given even if only one would fit.
     #[must_use]
     pub fn own_trades_from(&self, account: AccountId, from: TradeId, limit: usize) -> Vec<&OwnTrade> {
         self.owned.trades_from(account, from, limit)
     }
 
-    /// The trades of an account in a stretch of time. Both sides of a trade of the account with itself are given even if only one would
-    /// fit.
+    /// The trades of an account in a stretch of time. Both sides of a trade of the account with itself are given even
+    /// if only one would fit.
     #[must_use]
     pub fn own_trades(&self, account: AccountId, window: Window) -> Vec<&OwnTrade> {
         self.owned.trades(account, window)

@@ -36,7 +36,8 @@ struct Own {
     forgotten_trades: Option<Forgotten<TradeId>>,
 }
 
-/// An order, and what is needed to find it in the lists of its account. It fills lines of memory whole, as each is one to wait for.
+/// An order, and what is needed to find it in the lists of its account. It fills lines of memory whole, as each is one
+/// to wait for.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 struct Known {
@@ -111,7 +112,8 @@ impl Owned {
         black_box((self.by_number.get(order.order), own.and_then(|own| own.named.find(*name, |&named| named == at))));
     }
 
-    /// Where the orders are kept that are forgotten when so many more end, as far as it is because of the market's bound.
+    /// Where the orders are kept that are forgotten when so many more end, as far as it is because of the market's
+    /// bound.
     pub(crate) fn forgotten_next(&self, ending: usize, limits: &Limits) -> impl Iterator<Item = u32> {
         let above = (self.orders.ageing() + ending).saturating_sub(limits.closed_orders_per_market);
         self.orders.places_by_age().take(above.min(ending))
@@ -233,7 +235,8 @@ impl Owned {
         self.accounts.entry(account).or_default().open.insert(number);
     }
 
-    /// Enters an order where all are found, open or ended; the caller enters it among the open ones, or by its age among the others.
+    /// Enters an order where all are found, open or ended; the caller enters it among the open ones, or by its age
+    /// among the others.
     fn take_in(&mut self, order: Order, is_open: bool) -> u32 {
         let (number, account, client_order_id) = (order.order, order.account, order.client_order_id);
         let name = self.names.hash_one(client_order_id);
@@ -393,7 +396,8 @@ impl Owned {
         {
             return Err(Error("an order's status does not go with its place"));
         }
-        // By number, so that of several orders of one name the newest is found by it. What is closed is named by its age.
+        // By number, so that of several orders of one name the newest is found by it. What is closed is named by its
+        // age.
         let closed = state.closed.iter().enumerate().map(|(age, order)| (Some(age), order));
         let mut orders: Vec<_> = closed.chain(state.open.iter().map(|order| (None, order))).collect();
         orders.sort_unstable_by_key(|(_, order)| order.order);
@@ -435,14 +439,16 @@ impl Owned {
     }
 }
 
-/// Of the places `from..to`, sorted by time, where the first `limit` end, and with them all of the time of the last of these.
+/// Of the places `from..to`, sorted by time, where the first `limit` end, and with them all of the time of the last of
+/// these.
 fn first_of_next(from: usize, to: usize, limit: usize, time: impl Fn(usize) -> Timestamp) -> usize {
     let end = from.saturating_add(limit).min(to);
     let more = (end..to).take_while(|&at| end > from && time(at) == time(end - 1)).count();
     end + more
 }
 
-/// Of the places `from..to`, sorted by time, where the last `limit` begin, and with them all of the time of the first of these.
+/// Of the places `from..to`, sorted by time, where the last `limit` begin, and with them all of the time of the first
+/// of these.
 fn last_of_before(from: usize, to: usize, limit: usize, time: impl Fn(usize) -> Timestamp) -> usize {
     let start = to.saturating_sub(limit).max(from);
     let more = (from..start).rev().take_while(|&at| start < to && time(at) == time(start)).count();

@@ -1,5 +1,6 @@
-//! Statistics over a moving stretch of time that ends now: the last 24 hours, in steps of a minute, and the average price
-//! of the last five minutes, in steps of a second. Both are read off the candles; nothing more is stored for them.
+//! Statistics over a moving stretch of time that ends now: the last 24 hours, in steps of a minute, and the average
+//! price of the last five minutes, in steps of a second. Both are read off the candles; nothing more is stored for
+//! them.
 
 use crossbook_types::{Amount, Decimal, Market, Price, Quantity, Timestamp, TradeId};
 
@@ -18,9 +19,9 @@ pub const AVERAGE_MINUTES: u64 = 5;
 const SECOND: u64 = 1_000_000;
 const DAY: u64 = 24 * 60 * 60 * SECOND;
 
-/// A market's last 24 hours, which are 86,400,000 milliseconds. What traded is counted in steps of a minute: the one in which the 24 hours
-/// begin counts whole. Where nothing traded in them, the prices are the last one and the rest is zero; where nothing ever traded, the
-/// prices are zero too.
+/// A market's last 24 hours, which are 86,400,000 milliseconds. What traded is counted in steps of a minute: the one in
+/// which the 24 hours begin counts whole. Where nothing traded in them, the prices are the last one and the rest is
+/// zero; where nothing ever traded, the prices are zero too.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ticker {
     /// 24 hours before now.
@@ -98,8 +99,8 @@ impl Ticker {
         self.last.0 as i64 - self.open.0 as i64
     }
 
-    /// The change in percent of the first price, rounded to the nearest of [`PERCENT_SCALE`] digits, halves away from zero; zero if nothing
-    /// ever traded.
+    /// The change in percent of the first price, rounded to the nearest of [`PERCENT_SCALE`] digits, halves away from
+    /// zero; zero if nothing ever traded.
     #[must_use]
     pub fn change_percent(&self) -> Decimal {
         let thousandths = match i128::from(self.open.0) {
@@ -129,8 +130,8 @@ pub struct BookTicker {
 pub struct AveragePrice {
     /// How many minutes: [`AVERAGE_MINUTES`].
     pub minutes: u64,
-    /// Quote volume by base volume, rounded to the nearest of [`AVERAGE_SCALE`] digits. Where nothing traded in these minutes, the
-    /// last price; `None` if nothing ever did.
+    /// Quote volume by base volume, rounded to the nearest of [`AVERAGE_SCALE`] digits. Where nothing traded in these
+    /// minutes, the last price; `None` if nothing ever did.
     pub price: Option<Decimal>,
     /// When the last trade was; 0 if there never was one.
     pub last_trade_time: Timestamp,
@@ -158,8 +159,8 @@ impl AveragePrice {
     }
 }
 
-/// Quote by base as a price, rounded to the nearest of [`AVERAGE_SCALE`] digits, halves up; `None` if there is nothing to divide by, or the
-/// price has more digits than a decimal holds.
+/// Quote by base as a price, rounded to the nearest of [`AVERAGE_SCALE`] digits, halves up; `None` if there is nothing
+/// to divide by, or the price has more digits than a decimal holds.
 fn average(market: &Market, quote: Amount, base: Amount) -> Option<Decimal> {
     let (quote, base) = (u128::try_from(quote.0).ok()?, u128::try_from(base.0).ok()?);
     if base == 0 {
@@ -188,7 +189,8 @@ fn average(market: &Market, quote: Amount, base: Amount) -> Option<Decimal> {
         rest = sum;
     }
     if up < down {
-        // The last digits are left out. Half of what they count is a whole number, so what is behind the point makes no difference.
+        // The last digits are left out. Half of what they count is a whole number, so what is behind the point makes no
+        // difference.
         let divisor = 10_u128.checked_pow(u32::from(down - up))?;
         (units, rest) = (units / divisor, units % divisor);
         units = units.checked_add(u128::from(rest >= divisor / 2))?;

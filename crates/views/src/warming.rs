@@ -1,9 +1,9 @@
 //! Memory is far away, and whoever has a batch of events knows what they will touch.
 //!
-//! An order that ends may have rested for hours, and the one that is forgotten for it ended long before: the entry in the index, the
-//! order itself, its name. Each is a cache miss that waits for the one before. Over a batch these chains are
-//! independent, so [`Views::warm`] walks them side by side, one step for all, and the processor overlaps the misses. It only reads: what is found is
-//! used for nothing else, and may be stale by the time its event is folded.
+//! An order that ends may have rested for hours, and the one that is forgotten for it ended long before: the entry in
+//! the index, the order itself, its name. Each is a cache miss that waits for the one before. Over a batch these chains
+//! are independent, so [`Views::warm`] walks them side by side, one step for all, and the processor overlaps the
+//! misses. It only reads: what is found is used for nothing else, and may be stale by the time its event is folded.
 
 use crossbook_engine::Event;
 use crossbook_types::OrderId;
@@ -27,8 +27,8 @@ impl Coming {
 }
 
 impl Views {
-    /// Has what these events will touch brought near; they are to be folded next. Changes nothing that can be seen. A few hundred events
-    /// fit the nearest caches; of those of a single command nothing is gained.
+    /// Has what these events will touch brought near; they are to be folded next. Changes nothing that can be seen. A
+    /// few hundred events fit the nearest caches; of those of a single command nothing is gained.
     pub fn warm(&mut self, events: &[Event]) {
         for event in events {
             let symbol = match event {

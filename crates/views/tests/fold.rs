@@ -199,7 +199,8 @@ fn naive_candles(data: &MarketData, trades: &[(Sequence, Timestamp, Trade)], que
 
 #[test]
 fn candles_equal_a_fold_over_the_trades() {
-    // At paces from several trades a second to several a week, so that every interval has full, empty and running candles.
+    // At paces from several trades a second to several a week, so that every interval has full, empty and running
+    // candles.
     for (seed, pause, span) in [(4, SECOND / 2, 0..5), (5, 5 * MINUTE, 3..12), (6, 8 * 60 * MINUTE, 10..16)] {
         let mut venue = Venue::open(seed);
         venue.trade(800, pause);

@@ -1,8 +1,8 @@
-//! How the shapes of an old version are written down: as types of their own, which stay what they were when today's change, and become
-//! today's by [`Upgrade`].
+//! How the shapes of an old version are written down: as types of their own, which stay what they were when today's
+//! change, and become today's by [`Upgrade`].
 //!
-//! What is only ever added to at its end (identifiers, numbers, names, and enums without fields) is shared with today's vocabulary; it is in the
-//! list of [`unchanged`] values below.
+//! What is only ever added to at its end (identifiers, numbers, names, and enums without fields) is shared with today's
+//! vocabulary; it is in the list of [`unchanged`] values below.
 
 use crossbook_engine::{Cause, Refusal};
 use crossbook_types::{
@@ -71,8 +71,8 @@ impl<A: Upgrade, B: Upgrade> Upgrade for (A, B) {
     }
 }
 
-/// `struct Name => path::of::Today { field: Type, ...; new_field = value, ... }`: a frozen struct, and what the fields are today that it had
-/// not.
+/// `struct Name => path::of::Today { field: Type, ...; new_field = value, ... }`: a frozen struct, and what the fields
+/// are today that it had not.
 macro_rules! frozen_structs {
     ($($(#[$doc:meta])* struct $name:ident => $($today:ident)::+ {
         $($field:ident: $type:ty),* $(,)? $(; $($new:ident = $value:expr),+ $(,)?)?
@@ -92,7 +92,8 @@ macro_rules! frozen_structs {
     )+ };
 }
 
-/// The same for an enum. A variant is `Unit`, `Tuple(name: Type)`, or `Struct { field: Type, ...; new_field = value, ... }`.
+/// The same for an enum. A variant is `Unit`, `Tuple(name: Type)`, or `Struct { field: Type, ...; new_field = value,
+/// ... }`.
 macro_rules! frozen_enums {
     ($($(#[$doc:meta])* enum $name:ident => $($today:ident)::+ {
         $($variant:ident

@@ -1,9 +1,9 @@
 //! The binary form of commands, events and states.
 //!
-//! Everything is encoded by serde in the postcard format (a published, stable specification: little varints, enum variants by
-//! number) behind one byte that names the version of the vocabulary. What has been written must be readable for ever, so
-//! the vocabulary changes in one way only: new variants go to the end of their enum; anything else is a new
-//! [`VERSION`], and the decoder of the old one stays. `tests` hold the bytes of each version fast.
+//! Everything is encoded by serde in the postcard format (a published, stable specification: little varints, enum
+//! variants by number) behind one byte that names the version of the vocabulary. What has been written must be readable
+//! for ever, so the vocabulary changes in one way only: new variants go to the end of their enum; anything else is a
+//! new [`VERSION`], and the decoder of the old one stays. `tests` hold the bytes of each version fast.
 //!
 //! | version | what it brought |
 //! | --- | --- |
@@ -11,8 +11,8 @@
 //! | 2 | a cancel has a restriction; a state knows of each order whether any of it has traded |
 //! | 3 | a command has a deadline; the [`Rules`] of a command: those of version 3 are [`Rules::V2`], those of versions 1 and 2 [`Rules::V1`]; prevented matches, refused orders and modes of self-trade prevention; the venue's own accounts |
 //!
-//! States need no decoder of an old version: what cannot be read is made again from the log. Inventories, which an export holds, do: see
-//! [`decode_export`].
+//! States need no decoder of an old version: what cannot be read is made again from the log. Inventories, which an
+//! export holds, do: see [`decode_export`].
 //!
 //! Sequence and time of a command are not in its bytes: the log's record has them.
 
@@ -46,8 +46,8 @@ use frozen::Upgrade as _;
 /// The version of the vocabulary that is written.
 pub const VERSION: u8 = 3;
 
-/// The bit of the version by which the operator has marked a command in its log as passed over; see [`Command::skipped`]. No version
-/// has it.
+/// The bit of the version by which the operator has marked a command in its log as passed over; see
+/// [`Command::skipped`]. No version has it.
 pub const SKIPPED: u8 = 0x80;
 
 /// Why bytes cannot be read.
@@ -172,7 +172,8 @@ struct ToldRef<'a> {
     events: &'a [Event],
 }
 
-/// Appends the bytes of what a partition tells of `command` to `out`. `outgoing` are the messages that the command left, in order.
+/// Appends the bytes of what a partition tells of `command` to `out`. `outgoing` are the messages that the command
+/// left, in order.
 pub fn encode_told(command: &Command, outgoing: &[Outgoing], events: &[Event], out: &mut Vec<u8>) {
     let &Command { sequence, time, source, number, .. } = command;
     let mut sent: Vec<(PartitionId, RequestNumber)> = Vec::new();
@@ -196,8 +197,8 @@ pub fn decode_told(bytes: &[u8]) -> Result<Told, Error> {
     }
 }
 
-/// Reads a value that ends in an inventory: `(head, inventory)`, or a struct whose last field the inventory is. An export is kept for longer
-/// than a version lasts.
+/// Reads a value that ends in an inventory: `(head, inventory)`, or a struct whose last field the inventory is. An
+/// export is kept for longer than a version lasts.
 ///
 /// # Errors
 /// When the bytes are not exactly that, of a known version.
@@ -238,7 +239,8 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     }
 }
 
-/// A number that two partitions share when, and practically only when, their states are equal: SHA-256 over the canonical form.
+/// A number that two partitions share when, and practically only when, their states are equal: SHA-256 over the
+/// canonical form.
 #[must_use]
 pub fn state_hash(state: &State) -> [u8; 32] {
     let hash = Hashing { hasher: Sha256::new(), buffer: Vec::with_capacity(Hashing::BUFFER) };

@@ -1,4 +1,5 @@
-//! The vocabulary of version 1, as far as it differs from that of version 2: a cancel had no restriction, and no venue moved in.
+//! The vocabulary of version 1, as far as it differs from that of version 2: a cancel had no restriction, and no venue
+//! moved in.
 
 use crossbook_engine::{command, peer};
 use crossbook_types::{AccountId, ClientOrderId, HoldId, SymbolId};

@@ -1,4 +1,5 @@
-//! The pure crates are kept pure by lints that they deny, and by having next to no dependencies. Here is the proof that the lints bite.
+//! The pure crates are kept pure by lints that they deny, and by having next to no dependencies. Here is the proof that
+//! the lints bite.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -37,7 +38,8 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// What clippy says of a crate with these lines, under the workspace's own configuration. `None` if it says that all is well.
+/// What clippy says of a crate with these lines, under the workspace's own configuration. `None` if it says that all is
+/// well.
 fn clippy(source: &str, folder: &Path) -> Option<String> {
     let file = folder.join("lib.rs");
     std::fs::write(&file, source).unwrap();

@@ -21,7 +21,8 @@ impl Client {
     /// Speaks with the venue at `url`. `ca` is a file with the authority of its certificate.
     pub(super) fn new(url: &str, ca: Option<&Path>, timeout: Duration, token: &SecretString) -> Result<Self, Error> {
         let mut builder = reqwest::Client::builder()
-            // The token goes to the venue and to nobody else: not to a proxy that the environment names, nor where an answer leads.
+            // The token goes to the venue and to nobody else: not to a proxy that the environment names, nor where an
+            // answer leads.
             .no_proxy()
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)

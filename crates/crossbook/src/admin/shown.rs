@@ -17,8 +17,8 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// A text of somebody else's, which must not steer the terminal: control characters, and those that turn the direction of writing, are
-/// escaped.
+/// A text of somebody else's, which must not steer the terminal: control characters, and those that turn the direction
+/// of writing, are escaped.
 pub(super) fn visible(text: &str) -> String {
     let steers = |c: char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

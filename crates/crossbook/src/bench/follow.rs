@@ -1,6 +1,6 @@
-//! `crossbook bench store --follow`: the history behind a venue that trades. A partition takes the standard workload at a steady rate,
-//! through a real log, and the thread that the venue has for it keeps the tables up. Then the same log once more, with nobody trading:
-//! how fast the tables could be written.
+//! `crossbook bench store --follow`: the history behind a venue that trades. A partition takes the standard workload at
+//! a steady rate, through a real log, and the thread that the venue has for it keeps the tables up. Then the same log
+//! once more, with nobody trading: how fast the tables could be written.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -29,7 +29,8 @@ use crate::history::{Announcing, Keeper};
 use crate::report::{Axis, Chart, Section, Series, Table, Unit, Verdict, write_json};
 use crate::venue::{fatal, log_folder, snapshot_folder};
 
-/// The most by which a history may be behind the venue that keeps up with it: ten times as long as rows wait for others.
+/// The most by which a history may be behind the venue that keeps up with it: ten times as long as rows wait for
+/// others.
 const LAG_MAX: Duration = Duration::from_secs(1);
 /// How much of the commands asked for must have been taken, or it was the venue that did not keep up.
 const TAKEN_MIN: f64 = 0.99;

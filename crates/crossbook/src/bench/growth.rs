@@ -1,13 +1,14 @@
 //! `crossbook bench growth`: what a command costs as a venue grows.
 //!
-//! A venue can grow in four directions: more open orders, deeper books, more accounts, more markets. Each is measured at several sizes,
-//! while the others stay as they are, so that what a size costs is its own. The work is the same at every size: an open order drawn by chance is
-//! cancelled and another one comes in its place, at a price drawn by chance, and now and then one trades with the best. So as many orders
-//! are open in the end as in the beginning.
+//! A venue can grow in four directions: more open orders, deeper books, more accounts, more markets. Each is measured
+//! at several sizes, while the others stay as they are, so that what a size costs is its own. The work is the same at
+//! every size: an open order drawn by chance is cancelled and another one comes in its place, at a price drawn by
+//! chance, and now and then one trades with the best. So as many orders are open in the end as in the beginning.
 //!
-//! The cost is the thread's processor time a command, of the partition and, apart from it, of the views that answer clients, which follow every event.
-//! Nothing in either looks through anything for longer because there is more of it, but by a logarithm here and there. What grows is the memory in which
-//! a command's few places are drawn by chance, and so how many of them are in a cache: a venue whose clients are all equally busy is the worst case of that.
+//! The cost is the thread's processor time a command, of the partition and, apart from it, of the views that answer
+//! clients, which follow every event. Nothing in either looks through anything for longer because there is more of it,
+//! but by a logarithm here and there. What grows is the memory in which a command's few places are drawn by chance, and
+//! so how many of them are in a cache: a venue whose clients are all equally busy is the worst case of that.
 
 mod report;
 mod venue;

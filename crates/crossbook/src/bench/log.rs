@@ -1,9 +1,10 @@
 //! `crossbook bench log`: how long it takes until a record is durable, and how many can be made so.
 //!
-//! In files, against what the disk can do: the same bytes written and synced by nothing but the system's own calls. In streams of a Redis
-//! cluster of one master and one replica on this machine, every write synced on both. A sync costs the same for one
-//! record as for a thousand, so what counts is how many share one: by the size of a batch, and by how many append at once, each waiting for
-//! its own record. Then what it takes to hear of a record in a stream: pushed, or asked for now and then.
+//! In files, against what the disk can do: the same bytes written and synced by nothing but the system's own calls. In
+//! streams of a Redis cluster of one master and one replica on this machine, every write synced on both. A sync costs
+//! the same for one record as for a thousand, so what counts is how many share one: by the size of a batch, and by how
+//! many append at once, each waiting for its own record. Then what it takes to hear of a record in a stream: pushed, or
+//! asked for now and then.
 
 mod files;
 mod report;

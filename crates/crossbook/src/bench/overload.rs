@@ -1,9 +1,11 @@
 //! `crossbook bench overload`: what becomes of a venue that is asked for ten times its normal load.
 //!
-//! A venue of its own is made slow on purpose, one order to a sync of the disk, so that there is something that this machine can send ten times as much
-//! of as it can take; over REST, where a request costs both sides many times as much, as slow as a disk with a thousand syncs a second. First it is asked for as much as it can do, then for less and less of that, until all is done and nothing refused: that is what it
-//! sustains, its normal load. Then it is asked for ten times that; then for the normal load again. Whoever is admitted must hardly notice, whoever is not
-//! must hear so at once, and it must be over when it is over.
+//! A venue of its own is made slow on purpose, one order to a sync of the disk, so that there is something that this
+//! machine can send ten times as much of as it can take; over REST, where a request costs both sides many times as
+//! much, as slow as a disk with a thousand syncs a second. First it is asked for as much as it can do, then for less
+//! and less of that, until all is done and nothing refused: that is what it sustains, its normal load. Then it is asked
+//! for ten times that; then for the normal load again. Whoever is admitted must hardly notice, whoever is not must hear
+//! so at once, and it must be over when it is over.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -48,8 +50,8 @@ const BATCH: &str = "1";
 const INTERVAL_OVER_REST: u64 = 1_000;
 /// Orders under way on a WebSocket connection.
 const PIPELINE: usize = 64;
-/// Orders under way while it is asked for as much as it can do: always one that waits, and none that waits for so long that it is refused. Where batches
-/// are held apart, one that waits behind another would.
+/// Orders under way while it is asked for as much as it can do: always one that waits, and none that waits for so long
+/// that it is refused. Where batches are held apart, one that waits behind another would.
 const FEW: usize = 4;
 const FEW_HELD_APART: usize = 2;
 

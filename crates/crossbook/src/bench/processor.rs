@@ -29,7 +29,8 @@ impl Used {
         Self(used)
     }
 
-    /// What these processes have used so far; those with the same name are added up. One that has ended counts for nothing.
+    /// What these processes have used so far; those with the same name are added up. One that has ended counts for
+    /// nothing.
     pub fn of(processes: impl Iterator<Item = (String, u32)>) -> Self {
         let mut used = BTreeMap::<String, f64>::new();
         for (name, process) in processes {
@@ -39,7 +40,8 @@ impl Used {
         Self(used)
     }
 
-    /// How many processors each has had on average since `before`, `elapsed` seconds ago. A thread that has ended is left out.
+    /// How many processors each has had on average since `before`, `elapsed` seconds ago. A thread that has ended is
+    /// left out.
     pub fn since(&self, before: &Self, elapsed: f64) -> BTreeMap<String, f64> {
         let share = |(name, now): (&String, &f64)| {
             let before = before.0.get(name).copied().unwrap_or_default();

@@ -1,11 +1,12 @@
 //! `crossbook bench structures`: what orders can be kept in, and how many can be inserted and matched a second.
 //!
-//! The same orders go into each structure, one by one, until as many rest as are asked for; then the best of both sides trade until one
-//! side is empty. All keep price-time priority, so all must make the same trades, and that is checked. What is not measured is what sets them
-//! apart most in a venue, a cancel: a heap has to look through all orders for it, and a book has not.
+//! The same orders go into each structure, one by one, until as many rest as are asked for; then the best of both sides
+//! trade until one side is empty. All keep price-time priority, so all must make the same trades, and that is checked.
+//! What is not measured is what sets them apart most in a venue, a cancel: a heap has to look through all orders for
+//! it, and a book has not.
 //!
-//! At 10,000 orders, binary heaps over an array that is sorted again at each insertion is the comparison that has been made elsewhere, with
-//! factors of 427 to 478.
+//! At 10,000 orders, binary heaps over an array that is sorted again at each insertion is the comparison that has been
+//! made elsewhere, with factors of 427 to 478.
 
 mod report;
 mod side;
@@ -61,7 +62,8 @@ pub fn run(options: &Structures) -> Result<bool, Error> {
     report::tell(options, &rows)
 }
 
-/// Orders that rest, half of them bids. The sides overlap by their prices, so that in the end they trade with one another.
+/// Orders that rest, half of them bids. The sides overlap by their prices, so that in the end they trade with one
+/// another.
 fn draw(seed: u64, count: usize) -> Vec<Order> {
     let mut random = SplitMix64::new(seed);
     let order = |id| {

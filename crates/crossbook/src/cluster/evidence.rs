@@ -74,7 +74,8 @@ pub fn check(site: &Site, database: Option<&Database>, partition: PartitionId) -
     found.map_or(Ok(known.history.is_some()), |behind| Err(behind.into()))
 }
 
-/// Holds the streams of all partitions against what is known of them. A database that does not answer once is not asked again.
+/// Holds the streams of all partitions against what is known of them. A database that does not answer once is not asked
+/// again.
 ///
 /// # Errors
 /// As for [`check`].

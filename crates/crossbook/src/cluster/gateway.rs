@@ -1,5 +1,5 @@
-//! `crossbook gateway`: the client API and the admin API of a cluster. It keeps nothing: what clients read is folded from what the partitions
-//! tell, and whatever it knew it can be told again.
+//! `crossbook gateway`: the client API and the admin API of a cluster. It keeps nothing: what clients read is folded
+//! from what the partitions tell, and whatever it knew it can be told again.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -203,8 +203,8 @@ impl Gateway {
         Ok(Self { app, running, feed, clients, operator })
     }
 
-    /// Stops in order: clients are served for as long as it `drain`s, then asked to leave; what they have asked is answered, and their connections
-    /// end. The admin address answers until then.
+    /// Stops in order: clients are served for as long as it `drain`s, then asked to leave; what they have asked is
+    /// answered, and their connections end. The admin address answers until then.
     async fn stop(self, drain: std::time::Duration) -> Result<(), Error> {
         shutdown::drain(&self.app, drain).await;
         tracing::info!("stopping: connections are closed");

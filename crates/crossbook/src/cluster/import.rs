@@ -1,12 +1,13 @@
 //! `crossbook import`: moves a venue that was exported into the partitions of a new cluster.
 //!
-//! The export is cut into pieces, which are delivered to the partitions' logs like the messages of a partition: numbered, in order, each
-//! once, and durable before the next. So an import that is cut short goes on where it stopped, and whether workers run meanwhile makes
-//! no difference. In order:
+//! The export is cut into pieces, which are delivered to the partitions' logs like the messages of a partition:
+//! numbered, in order, each once, and durable before the next. So an import that is cut short goes on where it stopped,
+//! and whether workers run meanwhile makes no difference. In order:
 //!
 //! 1. Every partition is told to begin. One that has anything refuses; from then on the others do nothing else.
 //! 2. Every partition gets its pieces.
-//! 3. All partitions are restored from their logs, apart from whoever runs them, and what they have together is compared with the export.
+//! 3. All partitions are restored from their logs, apart from whoever runs them, and what they have together is
+//!    compared with the export.
 //! 4. Only if that is the same, every partition is told that it may open.
 
 use std::path::PathBuf;
@@ -266,15 +267,16 @@ impl Importing<'_> {
         }
     }
 
-    /// Tells a partition that the venue moves in. Which export it is stands beside its log before that: the log may have been trimmed by the
-    /// time that somebody asks.
+    /// Tells a partition that the venue moves in. Which export it is stands beside its log before that: the log may
+    /// have been trimmed by the time that somebody asks.
     fn begin(&mut self, partition: PartitionId, begin: &Piece) -> Result<(), Error> {
         let name = hex::encode(self.name);
         self.with_link(partition, |link| link.note_export(&name))?;
         self.deliver(partition, std::slice::from_ref(begin), |_| ())
     }
 
-    /// Delivers pieces, which are the first of all that a partition gets, but for those that it has. `shown` is told how many it has.
+    /// Delivers pieces, which are the first of all that a partition gets, but for those that it has. `shown` is told
+    /// how many it has.
     fn deliver(&mut self, partition: PartitionId, pieces: &[Piece], mut shown: impl FnMut(u64)) -> Result<(), Error> {
         let from = sender(SourceId::MOVING);
         let mut heard = self.with_link(partition, |link| link.deliver(from, RequestNumber(1), &[]))?;

@@ -1,4 +1,5 @@
-//! `crossbook cluster`: all roles and their servers on this machine, for whoever wants to see a cluster, or to break one.
+//! `crossbook cluster`: all roles and their servers on this machine, for whoever wants to see a cluster, or to break
+//! one.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! `crossbook store rebuild --cluster`: has the history of a cluster made anew, by whoever writes it.
 //!
-//! Each partition's part is given up: its position goes. The writer notices within seconds, clears the partition's rows away, and fills them
-//! again from what the partition has told, or from a snapshot where that has lost its beginning. Trading does not notice.
+//! Each partition's part is given up: its position goes. The writer notices within seconds, clears the partition's rows
+//! away, and fills them again from what the partition has told, or from a snapshot where that has lost its beginning.
+//! Trading does not notice.
 
 use crossbook_log::streams::Link;
 use crossbook_store::Database;
@@ -20,8 +21,8 @@ pub enum Kept {
     NotWhole(Vec<PartitionId>),
 }
 
-/// Gives the history of all partitions up; if it is another venue's, or the logs cannot give all of it back, only with `discard`; if the
-/// logs are behind it, only with `discard_newer`.
+/// Gives the history of all partitions up; if it is another venue's, or the logs cannot give all of it back, only with
+/// `discard`; if the logs are behind it, only with `discard_newer`.
 ///
 /// # Errors
 /// When the store or the database fails. What was given up by then is filled again; begin anew for the rest.
@@ -52,7 +53,8 @@ pub fn rebuild(
         return Ok(Err(Kept::NotWhole(trimmed)));
     }
     for partition in site.routing.all() {
-        // What the tables will need must not be trimmed meanwhile. Said again afterwards: the writer may have noted its old place in between.
+        // What the tables will need must not be trimmed meanwhile. Said again afterwards: the writer may have noted its
+        // old place in between.
         let keep_all = || Link::connect(&site.servers, partition)?.mark_written(Sequence(0));
         keep_all()?;
         runtime.block_on(crossbook_store::give_up(database, partition))?;

@@ -1,8 +1,9 @@
-//! Snapshots of a cluster's partitions, taken by whichever worker is active for them, beside trading: from the last snapshot and the log,
-//! on a thread of its own.
+//! Snapshots of a cluster's partitions, taken by whichever worker is active for them, beside trading: from the last
+//! snapshot and the log, on a thread of its own.
 //!
-//! A snapshot is only kept once every other partition has heard what this one had sent by then. So a worker that starts from it
-//! need not send anything again that is older. What two snapshots stand for, and the history has, is trimmed from the logs.
+//! A snapshot is only kept once every other partition has heard what this one had sent by then. So a worker that starts
+//! from it need not send anything again that is older. What two snapshots stand for, and the history has, is trimmed
+//! from the logs.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

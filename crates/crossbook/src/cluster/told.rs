@@ -1,7 +1,8 @@
 //! What a partition told, as its stream `out` keeps it, for the history.
 //!
-//! A thread reads ahead of whoever folds: it waits in the store for the next entry, so that what is told arrives by itself, and it stops
-//! reading when enough is there. Where to read from is what the tables say, so it begins, and begins anew elsewhere, when it is asked.
+//! A thread reads ahead of whoever folds: it waits in the store for the next entry, so that what is told arrives by
+//! itself, and it stops reading when enough is there. Where to read from is what the tables say, so it begins, and
+//! begins anew elsewhere, when it is asked.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -204,8 +205,8 @@ impl Shared {
         }
     }
 
-    /// Waits until there is something to read and room for it: the round, after which command, how much room, and where `out` ends if
-    /// that is known. `None` when it is time to end.
+    /// Waits until there is something to read and room for it: the round, after which command, how much room, and where
+    /// `out` ends if that is known. `None` when it is time to end.
     fn next_place(&self) -> Option<(u64, Sequence, usize, Option<Sequence>)> {
         let mut state = self.state.lock();
         loop {

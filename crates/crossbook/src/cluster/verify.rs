@@ -1,9 +1,10 @@
 //! `crossbook store verify --cluster`: holds a cluster's history against its partitions.
 //!
-//! Each partition is restored to where its rows stand, and held against them. What the entries of an account add up to is a matter of all
-//! partitions, and can be compared where no message was on its way between those places; it is tried a few times to find the tables so. Where a
-//! partition's rows begin with a snapshot, its accounts' opening entries are of another moment than those of the others, and what was traded
-//! between the two is in both or in neither; then it cannot be compared at all.
+//! Each partition is restored to where its rows stand, and held against them. What the entries of an account add up to
+//! is a matter of all partitions, and can be compared where no message was on its way between those places; it is tried
+//! a few times to find the tables so. Where a partition's rows begin with a snapshot, its accounts' opening entries are
+//! of another moment than those of the others, and what was traded between the two is in both or in neither; then it
+//! cannot be compared at all.
 
 use std::time::Duration;
 

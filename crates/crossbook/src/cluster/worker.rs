@@ -20,7 +20,8 @@ use crate::clock;
 use crate::config::{Config, Flags};
 use crate::{Failure, command, logging, metrics, output, serve, venue};
 
-/// How long all partitions have to add themselves up. One that is silent is between two round trips about once a second.
+/// How long all partitions have to add themselves up. One that is silent is between two round trips about once a
+/// second.
 const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs a worker as the command line says, until it is told to stop.
@@ -125,7 +126,8 @@ fn readiness(worker: &Worker) -> (bool, serde_json::Value) {
     (worker.partitions().all(|(_, status)| status.is_connected()), json!({ "partitions": partitions }))
 }
 
-/// How each partition stands, so that those of two workers can be compared. One that does not answer in time has no hash.
+/// How each partition stands, so that those of two workers can be compared. One that does not answer in time has no
+/// hash.
 fn standing(worker: &Worker) -> serde_json::Value {
     let deadline = Instant::now() + AUDIT_PATIENCE;
     let asked: Vec<_> = worker

@@ -1,8 +1,8 @@
 //! `crossbook writer`: keeps the history in SQL up with what the partitions tell.
 //!
-//! For each partition there is a thread that reads its stream `out`, and one that folds and writes. Any number of writers may run: the
-//! database lets one of them write a partition's rows, and the others wait until it is gone. How far the tables have come is noted
-//! beside the logs, which keep what is not in the tables yet.
+//! For each partition there is a thread that reads its stream `out`, and one that folds and writes. Any number of
+//! writers may run: the database lets one of them write a partition's rows, and the others wait until it is gone. How
+//! far the tables have come is noted beside the logs, which keep what is not in the tables yet.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -30,7 +30,8 @@ pub struct Backup {
     /// Folder with the log and snapshots of a venue.
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// Where the backup is kept: a folder, file:///PATH, or s3://BUCKET/PREFIX. Its first run copies everything, later ones what is new.
+    /// Where the backup is kept: a folder, file:///PATH, or s3://BUCKET/PREFIX. Its first run copies everything, later
+    /// ones what is new.
     #[arg(long, value_name = "PLACE")]
     pub out: String,
     /// TOML file with settings: the history that is asked how far the log had reached.

@@ -135,7 +135,8 @@ pub enum What {
     /// What a command costs as a venue grows: open orders, book depth, accounts, markets.
     #[command(after_long_help = GROWTH_EXAMPLES)]
     Growth(Growth),
-    /// What others notice while one command sets off a great deal: stops that trigger, a cancel of all orders, a sweep of the book.
+    /// What others notice while one command sets off a great deal: stops that trigger, a cancel of all orders, a sweep
+    /// of the book.
     #[command(after_long_help = BURSTS_EXAMPLES)]
     Bursts(Bursts),
     /// The durable log: files and Redis streams, by size of the batch and by how many append; push against poll.
@@ -147,13 +148,15 @@ pub enum What {
     /// How fast the history is written to SQL: rows one by one and in batches, or behind a venue that trades.
     #[command(after_long_help = STORE_EXAMPLES)]
     Store(Store),
-    /// What becomes of a venue that is asked for ten times what it can do: who is admitted, who is refused, and when it is over.
+    /// What becomes of a venue that is asked for ten times what it can do: who is admitted, who is refused, and when it
+    /// is over.
     #[command(after_long_help = OVERLOAD_EXAMPLES)]
     Overload(Overload),
     /// How long a venue takes to be back where it stood, and what snapshots cost those who trade meanwhile.
     #[command(after_long_help = RECOVERY_EXAMPLES)]
     Recovery(Recovery),
-    /// Orders through a whole cluster on this machine: how many, how fast, and what each costs in processor time, by role.
+    /// Orders through a whole cluster on this machine: how many, how fast, and what each costs in processor time, by
+    /// role.
     #[command(after_long_help = CLUSTER_EXAMPLES)]
     Cluster(Cluster),
 }
@@ -391,11 +394,12 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 /// `crossbook bench overload`.
 #[derive(Debug, Args)]
 pub struct Overload {
-    /// How long an order may have to wait for its turn while there are too many, in milliseconds; the venue refuses those that would wait longer.
+    /// How long an order may have to wait for its turn while there are too many, in milliseconds; the venue refuses
+    /// those that would wait longer.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub queue_wait_ms: u64,
-    /// From one order to the next, at least, in microseconds; 0: as soon as the disk is done. 1000 over REST and 0 over WebSocket unless told
-    /// otherwise.
+    /// From one order to the next, at least, in microseconds; 0: as soon as the disk is done. 1000 over REST and 0 over
+    /// WebSocket unless told otherwise.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(0..=50_000))]
     pub batch_interval_us: Option<u64>,
     /// Which way orders go.
@@ -424,7 +428,8 @@ pub enum Over {
     /// The WebSocket API, many under way on each connection.
     #[default]
     Websocket,
-    /// REST, one under way on each connection. Ten times of what the disk can do is then more than two processors can send and refuse.
+    /// REST, one under way on each connection. Ten times of what the disk can do is then more than two processors can
+    /// send and refuse.
     Rest,
 }
 
@@ -443,8 +448,8 @@ pub struct Recovery {
     /// How long in each of six runs.
     #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
-    /// How long it is sent orders before they count. The memory of the run before goes back to the machine meanwhile, and may hold up
-    /// its disk for ten seconds.
+    /// How long it is sent orders before they count. The memory of the run before goes back to the machine meanwhile,
+    /// and may hold up its disk for ten seconds.
     #[arg(long, value_name = "NUMBER", default_value_t = 15, value_parser = clap::value_parser!(u32).range(0..=600))]
     pub warm_up_seconds: u32,
     /// Write what was measured to this file, as JSON.

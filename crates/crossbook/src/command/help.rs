@@ -1,8 +1,9 @@
-//! Help texts as they are shown. Examples hold lines that people paste into a shell, so they are never wrapped: a terminal folds a line that
-//! is too long for it without breaking what is copied, while a break that we put into a line would end a command in its middle.
+//! Help texts as they are shown. Examples hold lines that people paste into a shell, so they are never wrapped: a
+//! terminal folds a line that is too long for it without breaking what is copied, while a break that we put into a line
+//! would end a command in its middle.
 //!
-//! clap wraps whatever it shows. So while it lays out a help text, a word that it cannot break stands in the place of each text that must stay as it
-//! is, and is replaced when the layout is done.
+//! clap wraps whatever it shows. So while it lays out a help text, a word that it cannot break stands in the place of
+//! each text that must stay as it is, and is replaced when the layout is done.
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -16,7 +17,8 @@ use crate::output;
 /// Stands before and after the number of a text. It is a character for private use, which no text of ours has.
 const MARK: char = '\u{e000}';
 
-/// The command line of this process. Where it asks for help or the version, or is wrong, that is shown and the process ends.
+/// The command line of this process. Where it asks for help or the version, or is wrong, that is shown and the process
+/// ends.
 #[must_use]
 pub fn parse() -> CommandLine {
     match read(std::env::args_os()) {

@@ -31,8 +31,8 @@ pub struct Soak {
     /// Admin API of the venue, as http://HOST:PORT. Its token is expected in CROSSBOOK_ADMIN_TOKEN.
     #[arg(long, value_name = "URL", requires = "url")]
     pub admin: Option<String>,
-    /// The venue's history (sqlite://PATH or mysql://USER:PASSWORD@HOST/DATABASE), in which every order is to be found too; without it,
-    /// SQL is asked only through the API.
+    /// The venue's history (sqlite://PATH or mysql://USER:PASSWORD@HOST/DATABASE), in which every order is to be found
+    /// too; without it, SQL is asked only through the API.
     #[arg(long, value_name = "URL", requires = "url")]
     pub database: Option<String>,
     /// Folder for the venue of its own, which stays; without it, a temporary one that is deleted at the end.

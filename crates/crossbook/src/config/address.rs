@@ -1,4 +1,5 @@
-//! Addresses to listen at, as people write them: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, or a port alone, which is one of this machine.
+//! Addresses to listen at, as people write them: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, or a port alone,
+//! which is one of this machine.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 

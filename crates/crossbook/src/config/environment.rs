@@ -1,6 +1,6 @@
-//! Variables of the environment that look like settings and are none. They are passed over, because platforms set such variables by themselves
-//! (Kubernetes sets CROSSBOOK_SERVICE_PORT where a Service is called so), but two underscores between section and key are ours: a misspelt setting
-//! that is silently ignored may be a limit that is not there.
+//! Variables of the environment that look like settings and are none. They are passed over, because platforms set such
+//! variables by themselves (Kubernetes sets CROSSBOOK_SERVICE_PORT where a Service is called so), but two underscores
+//! between section and key are ours: a misspelt setting that is silently ignored may be a limit that is not there.
 
 use figment::value::{Dict, Value};
 

@@ -54,8 +54,8 @@ curl -sS -X POST -H \"X-MBX-APIKEY: $KEY\" \"http://{http}/api/v3/order?$QUERY&s
     )
 }
 
-/// An order by ccxt, in Python. Every URL that ccxt knows is replaced: one that is left alone would send these keys to the
-/// exchange that ccxt knows.
+/// An order by ccxt, in Python. Every URL that ccxt knows is replaced: one that is left alone would send these keys to
+/// the exchange that ccxt knows.
 fn ccxt(http: SocketAddr) -> String {
     format!(
         "\

@@ -84,7 +84,8 @@ impl Grid {
         Self { step, offset: mix_ticks(style.salt, step), salt: style.salt }
     }
 
-    /// The price at a point of the grid. A few ticks off, always the same for the same point, so that it does not look ruled.
+    /// The price at a point of the grid. A few ticks off, always the same for the same point, so that it does not look
+    /// ruled.
     fn price(&self, point: u64) -> u64 {
         let jitter = mix_ticks(self.salt ^ point.rotate_left(17), self.step.div_ceil(3));
         point * self.step + self.offset + jitter

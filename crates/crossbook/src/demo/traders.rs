@@ -114,8 +114,9 @@ impl Traders {
         join_all(cancels).await;
     }
 
-    /// Fills every account up to its endowment where it has less than half of it: fees only ever flow out, and a demo that
-    /// runs for weeks must not run dry. Nothing is created in secret: these are deposits, and the audit counts them.
+    /// Fills every account up to its endowment where it has less than half of it: fees only ever flow out, and a demo
+    /// that runs for weeks must not run dry. Nothing is created in secret: these are deposits, and the audit counts
+    /// them.
     async fn endow(&self) -> Result<(), Error> {
         let mut due: Vec<(AccountId, Asset, Amount)> = Vec::new();
         for account in self.accounts() {
@@ -244,8 +245,8 @@ impl Traders {
         legs.into_iter().zip(actions).map(|((market, _), action)| (self.arbitrageur, market.id, action)).collect()
     }
 
-    /// Sends everything at once, so that it shares few syncs of the disk. What the venue refuses (a quote that would take by
-    /// now, funds that are short for a moment) is looked at afresh in the next turn.
+    /// Sends everything at once, so that it shares few syncs of the disk. What the venue refuses (a quote that would
+    /// take by now, funds that are short for a moment) is looked at afresh in the next turn.
     async fn send(&mut self, wishes: Vec<Wish>) {
         let random = &mut self.random;
         let bodies: Vec<Body> = wishes.into_iter().map(|wish| body(wish, random)).collect();

@@ -1,8 +1,8 @@
-//! Events of a partition as it told them, for the history: there is no need of a partition beside the live one where the events
-//! themselves are kept for whoever reads.
+//! Events of a partition as it told them, for the history: there is no need of a partition beside the live one where
+//! the events themselves are kept for whoever reads.
 //!
-//! What is kept need not reach back to the first command. A snapshot holds the views that followed the events; from the last one at or
-//! before the tables' place, the events lead on.
+//! What is kept need not reach back to the first command. A snapshot holds the views that followed the events; from the
+//! last one at or before the tables' place, the events lead on.
 
 use std::collections::VecDeque;
 
@@ -23,8 +23,8 @@ pub type Entry = (Cause, Vec<Event>);
 
 /// Keeps what a partition told, in order, once it is durable.
 pub trait Told {
-    /// The events of the next commands after `after`, at most of `max` of them; empty if there is nothing more yet, `None` if what comes
-    /// next is no longer kept.
+    /// The events of the next commands after `after`, at most of `max` of them; empty if there is nothing more yet,
+    /// `None` if what comes next is no longer kept.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -114,8 +114,8 @@ pub struct ToldSource<T, S> {
 }
 
 impl<T: Told, S: Saved> ToldSource<T, S> {
-    /// The events that `told` keeps of a partition, with the snapshots that were made of it and its views. `live` is told how far they
-    /// reach; the recorder is to have the same.
+    /// The events that `told` keeps of a partition, with the snapshots that were made of it and its views. `live` is
+    /// told how far they reach; the recorder is to have the same.
     #[must_use]
     pub fn new(which: Which, told: T, snapshots: S, live: Live) -> Self {
         Self { which, told, snapshots, live, ahead: VecDeque::new() }

@@ -1,5 +1,5 @@
-//! Every metric family of the program: name, kind, unit, labels, who records it, and its help text. What the program records and what
-//! docs/metrics.md lists are held to this table by tests.
+//! Every metric family of the program: name, kind, unit, labels, who records it, and its help text. What the program
+//! records and what docs/metrics.md lists are held to this table by tests.
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
@@ -74,8 +74,8 @@ impl Family {
     }
 }
 
-/// Describes every family to the recorder, and lets the counters without labels begin at zero: a rate of a counter that appears with
-/// its first event misses that event.
+/// Describes every family to the recorder, and lets the counters without labels begin at zero: a rate of a counter that
+/// appears with its first event misses that event.
 pub fn describe(role: Role) {
     for family in FAMILIES {
         family.describe();

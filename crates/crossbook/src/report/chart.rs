@@ -1,5 +1,5 @@
-//! A chart as SVG within the page. Every value can be pointed at, and all of them stand in a table below that opens, for those who do
-//! not see the drawing and those who want the numbers.
+//! A chart as SVG within the page. Every value can be pointed at, and all of them stand in a table below that opens,
+//! for those who do not see the drawing and those who want the numbers.
 
 mod scale;
 

@@ -1,5 +1,5 @@
-//! Holds what a venue shows to the soak's own account. Where it shows it, over the API or in SQL, is not known here: both give
-//! [`Shown`] orders by number, and what accounts have.
+//! Holds what a venue shows to the soak's own account. Where it shows it, over the API or in SQL, is not known here:
+//! both give [`Shown`] orders by number, and what accounts have.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -154,8 +154,8 @@ pub struct Balance {
     pub held: i128,
 }
 
-/// Holds what an account is shown to have, by the assets' names, to what it was given and what its fills come to. No order is open any more,
-/// so nothing may be held.
+/// Holds what an account is shown to have, by the assets' names, to what it was given and what its fills come to. No
+/// order is open any more, so nothing may be held.
 pub fn balances(
     place: &str,
     record: &Record,

@@ -1,8 +1,8 @@
-//! The soak's own account: which orders it was told of, what must have traded, and what everybody must have by that. It knows only the
-//! answers to orders and cancels, never what the venue shows afterwards.
+//! The soak's own account: which orders it was told of, what must have traded, and what everybody must have by that. It
+//! knows only the answers to orders and cancels, never what the venue shows afterwards.
 //!
-//! The answer to an order tells its trades. Whoever was on the other side of one is known by its [price](super::market); what that side
-//! paid follows from the fee that its market charges makers.
+//! The answer to an order tells its trades. Whoever was on the other side of one is known by its
+//! [price](super::market); what that side paid follows from the fee that its market charges makers.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! How a soak goes, while it goes: a line each second, and points for charts. However long it takes, there are only so many points.
+//! How a soak goes, while it goes: a line each second, and points for charts. However long it takes, there are only so
+//! many points.
 
 use std::convert::Infallible;
 use std::io::{IsTerminal as _, Write as _};

@@ -1,8 +1,8 @@
 //! An account at work: what it orders next, and what it makes of the answers.
 //!
-//! Of a hundred orders, 55 are limits that rest, 5 limits that cross, 15 are IOC that trade, 15 IOC at a price that is mostly gone, and 10 market
-//! orders. About a quarter of what rests is traded; of the rest, each account cancels its oldest as soon as it has more than
-//! [`OPEN_MAX`] open in a market, on top of the orders that are due. Prices wander.
+//! Of a hundred orders, 55 are limits that rest, 5 limits that cross, 15 are IOC that trade, 15 IOC at a price that is
+//! mostly gone, and 10 market orders. About a quarter of what rests is traded; of the rest, each account cancels its
+//! oldest as soon as it has more than [`OPEN_MAX`] open in a market, on top of the orders that are due. Prices wander.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write as _;
@@ -58,7 +58,8 @@ impl Course {
     fn trade_resting(&mut self, maker: usize, market: usize, ticks: u64, mut lots: u64) {
         let open = &mut self.open[maker][market];
         while lots > 0 {
-            // An order whose own answer is not here yet is not found. It is then cancelled too late one day, which does no harm.
+            // An order whose own answer is not here yet is not found. It is then cancelled too late one day, which does
+            // no harm.
             let Some(at) = open.iter().position(|open| open.ticks == ticks) else { return };
             let taken = lots.min(open[at].lots);
             lots -= taken;

@@ -207,7 +207,8 @@ impl Vitals {
     }
 }
 
-/// What the venue's limits lack for a soak of `orders` orders at `rate` a second; `None` if they are in the way of nothing.
+/// What the venue's limits lack for a soak of `orders` orders at `rate` a second; `None` if they are in the way of
+/// nothing.
 pub fn limit_in_the_way(information: &Value, rate: u64, orders: u64, accounts: u64) -> Option<String> {
     /// Of `allOrders` and `account`.
     const READING: u64 = 20;

@@ -1,6 +1,6 @@
-//! Accounts that trade at a steady rate, or as fast as they are answered, while something fails, each with its own list of what it was told; and the check that holds
-//! a venue to these lists: every acknowledged order there exactly once, nothing that was refused, and balances that follow from the
-//! orders to the last unit.
+//! Accounts that trade at a steady rate, or as fast as they are answered, while something fails, each with its own list
+//! of what it was told; and the check that holds a venue to these lists: every acknowledged order there exactly once,
+//! nothing that was refused, and balances that follow from the orders to the last unit.
 
 #![allow(dead_code, reason = "each test file uses some of it")]
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
@@ -231,8 +231,8 @@ impl Trading {
 }
 
 impl Account {
-    /// Places orders and cancels some, one request at a time. It buys in one market and sells in the other, so that it never trades with
-    /// itself.
+    /// Places orders and cancels some, one request at a time. It buys in one market and sells in the other, so that it
+    /// never trades with itself.
     async fn trade(mut self, access: Access, watch: Arc<Watch>) -> Self {
         let mut pace = Pace::of(&access);
         while !watch.stop.load(Ordering::Acquire) {

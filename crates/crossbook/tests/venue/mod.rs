@@ -105,7 +105,8 @@ impl Venue {
         venue
     }
 
-    /// Starts a gateway of a cluster and waits until it is ready. `key` is what the secrets of its API keys are encrypted under.
+    /// Starts a gateway of a cluster and waits until it is ready. `key` is what the secrets of its API keys are
+    /// encrypted under.
     pub async fn gateway(config: &Path, key: &str) -> Self {
         let [http, admin] = [free_address(), free_address()];
         let mut command = binary();

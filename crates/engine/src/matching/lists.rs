@@ -1,9 +1,9 @@
 //! Each trader's open orders, as lists that share one slab.
 //!
-//! A list is a chain of chunks, of which only the last may have room left, and a chunk is one cache line: the way to the chunk
-//! before and fifteen handles. Who is struck from a list gives its place to the last one. So a list takes and gives by whole
-//! chunks, which all lists have in common, and one that is longer than ever is not a reason to ask for memory: that happens only
-//! when all of them together are, or when there are more of them than ever.
+//! A list is a chain of chunks, of which only the last may have room left, and a chunk is one cache line: the way to
+//! the chunk before and fifteen handles. Who is struck from a list gives its place to the last one. So a list takes and
+//! gives by whole chunks, which all lists have in common, and one that is longer than ever is not a reason to ask for
+//! memory: that happens only when all of them together are, or when there are more of them than ever.
 
 use super::open::Handle;
 
@@ -102,7 +102,8 @@ impl Lists {
         self.chunks[place.chunk()].handles[place.at()] = handle;
     }
 
-    /// Strikes the handle at a place from its list. The second is the one that has this place from now on, if there is one.
+    /// Strikes the handle at a place from its list. The second is the one that has this place from now on, if there is
+    /// one.
     #[inline]
     pub(super) fn strike(&mut self, list: &mut List, place: Place) -> (Handle, Option<Handle>) {
         let end = Place::new(list.last, list.filled - 1);
@@ -157,8 +158,8 @@ impl Lists {
         at
     }
 
-    /// Room for all the chunks that so many handles in so many lists can take, however they are spread: each list has at most
-    /// one that is not full.
+    /// Room for all the chunks that so many handles in so many lists can take, however they are spread: each list has
+    /// at most one that is not full.
     #[inline]
     fn make_room(&mut self) {
         let most = self.handles_most / ROOM as usize + self.lists;

@@ -1,10 +1,10 @@
 //! The market's side of an order: matching, resting, waiting, cancelling.
 //!
-//! A [`Matcher`] is one market. It receives orders whose funds are held, matches them by price-time priority, and sends back
-//! what is to be paid. It never looks at a balance. Conditional orders trigger inside the command whose trades reached their
-//! stop price, nearest stop first, those that wait for a rise before those that wait for a fall; what they trade can
-//! trigger others, and as each triggers once, that ends. A command does a bounded part of that, and of the cancel of all orders of
-//! an account; the rest is [`pending`].
+//! A [`Matcher`] is one market. It receives orders whose funds are held, matches them by price-time priority, and sends
+//! back what is to be paid. It never looks at a balance. Conditional orders trigger inside the command whose trades
+//! reached their stop price, nearest stop first, those that wait for a rise before those that wait for a fall; what
+//! they trade can trigger others, and as each triggers once, that ends. A command does a bounded part of that, and of
+//! the cancel of all orders of an account; the rest is [`pending`].
 
 mod lists;
 mod moving;
@@ -191,8 +191,8 @@ impl Matcher {
         }
     }
 
-    /// Whether a market order can pay for what it would find in the book now, at so many price levels. Its budget is what its account
-    /// has, which may be less than that.
+    /// Whether a market order can pay for what it would find in the book now, at so many price levels. Its budget is
+    /// what its account has, which may be less than that.
     fn check_budget(&self, order: &NewOrder, budget: Amount, levels_max: usize) -> Result<(), Refusal> {
         let mut needed = Amount::ZERO;
         let mut left = order.size;
@@ -219,9 +219,10 @@ impl Matcher {
         if budget.is_zero() { Err(Refusal::InsufficientBalance) } else { Ok(()) }
     }
 
-    /// Whether a market order for a quote amount can have what it would find in the book now: at most the largest market order, at least
-    /// the smallest order, and no more than it can pay for. Orders of its own account that would make way for it are not there for it. Of
-    /// the book it looks at so many price levels, and at more only until they have the smallest order.
+    /// Whether a market order for a quote amount can have what it would find in the book now: at most the largest
+    /// market order, at least the smallest order, and no more than it can pay for. Orders of its own account that would
+    /// make way for it are not there for it. Of the book it looks at so many price levels, and at more only until they
+    /// have the smallest order.
     fn check_quote_amount(
         &self,
         order: &NewOrder,
@@ -261,8 +262,8 @@ impl Matcher {
             if needed > budget {
                 return Err(Refusal::InsufficientBalance);
             }
-            // An own order that is left at this price when nothing more is wanted at it ends the order, though at a worse price the rest of
-            // its amount might be another lot.
+            // An own order that is left at this price when nothing more is wanted at it ends the order, though at a
+            // worse price the rest of its amount might be another lot.
             if quantity < available || wanted.is_zero() || (quantity == wanted && !own.is_zero()) {
                 everything = false;
                 break;
@@ -343,7 +344,8 @@ impl Matcher {
         id
     }
 
-    /// As version 1 of the rules has it: lets every waiting order work whose stop price a trade of this command has reached.
+    /// As version 1 of the rules has it: lets every waiting order work whose stop price a trade of this command has
+    /// reached.
     fn trigger_all(&mut self, mut traded: Option<Traded>, accounts: &mut Accounts<'_>, events: &mut Events) {
         while let Some(range) = traded
             && let Some(on_rise) = self.next_reached(range)
@@ -377,7 +379,8 @@ impl Matcher {
         events.answer(origin, || Answer::Canceled { symbol: self.market.id, order });
     }
 
-    /// Cancels all orders of an account, oldest first, and answers; or begins to, if there are more than one command cancels.
+    /// Cancels all orders of an account, oldest first, and answers; or begins to, if there are more than one command
+    /// cancels.
     pub(crate) fn cancel_all(
         &mut self,
         request: &CancelAll,

@@ -36,7 +36,8 @@ impl Matcher {
         true
     }
 
-    /// Takes an open order in, behind those that are here already, and gives where it rests; nowhere, if it waits for its stop price.
+    /// Takes an open order in, behind those that are here already, and gives where it rests; nowhere, if it waits for
+    /// its stop price.
     ///
     /// # Errors
     /// When there cannot be such an order; it is not taken then.

@@ -1,8 +1,8 @@
 //! Every open order of a market, and the ways to find one: by its number, by its client's name, by its account.
 //!
-//! Orders that work rest in one [`Book`]; orders that wait for their stop price stand in another, keyed by that price, in which
-//! the "asks" are those that trigger when the price rises and the "bids" those that trigger when it falls: the best of each is
-//! the one that triggers first.
+//! Orders that work rest in one [`Book`]; orders that wait for their stop price stand in another, keyed by that price,
+//! in which the "asks" are those that trigger when the price rises and the "bids" those that trigger when it falls: the
+//! best of each is the one that triggers first.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 
@@ -41,8 +41,8 @@ pub(crate) struct Waiting {
     pub(crate) budget: Amount,
 }
 
-/// What there is to an order besides its price, side and quantity. It stands in the book itself, on the order's one cache line; only
-/// its client's name, which nobody reads but who looks for it, lies elsewhere by slot.
+/// What there is to an order besides its price, side and quantity. It stands in the book itself, on the order's one
+/// cache line; only its client's name, which nobody reads but who looks for it, lies elsewhere by slot.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     id: OrderId,
@@ -268,8 +268,8 @@ impl OpenOrders {
         self.working.depth(side)
     }
 
-    /// Working orders of a side in the order in which they trade: price, what is left, the order, and, if any of it has traded, its fee
-    /// credit.
+    /// Working orders of a side in the order in which they trade: price, what is left, the order, and, if any of it has
+    /// traded, its fee credit.
     pub(crate) fn working(&self, side: Side) -> impl Iterator<Item = (Price, Quantity, Order, Option<FeeCredit>)> {
         self.working.orders(side).map(|entry| {
             let Known { hold, fees, order_type, time_in_force, self_trade_prevention, traded, .. } = *entry.data;
@@ -313,7 +313,8 @@ impl OpenOrders {
         self.trader_of.get(&account).map_or(0, |&at| self.traders[at as usize].orders.len())
     }
 
-    /// Waiting orders that trigger on a rise (or on a fall) in the order in which they do: stop price, quantity, the order.
+    /// Waiting orders that trigger on a rise (or on a fall) in the order in which they do: stop price, quantity, the
+    /// order.
     pub(crate) fn waiting(&self, on_rise: bool) -> impl Iterator<Item = (Price, Quantity, &Waiting)> {
         let waiting = |slot| self.waiting_orders.get(slot);
         self.waiting.orders(trigger_side(on_rise)).map(move |entry| (entry.price, entry.quantity, waiting(entry.slot)))
@@ -418,7 +419,8 @@ impl OpenOrders {
         (self.owner(self.known_at(handle)).account == account).then_some(handle)
     }
 
-    /// Most likely the open order of that name, whosever it is; for [`crate::warming`]. It reads the index alone, not the order itself.
+    /// Most likely the open order of that name, whosever it is; for [`crate::warming`]. It reads the index alone, not
+    /// the order itself.
     #[inline]
     pub(crate) fn guess(&self, account: AccountId, target: Target) -> Option<Handle> {
         match target {
@@ -453,8 +455,8 @@ impl OpenOrders {
         self.by_client.find(hash.spread(), same).copied()
     }
 
-    /// The hold of an order, and the orders whose cache lines its removal will touch: its neighbours, what its place in its trader's
-    /// list says, and who gets that place; for [`crate::warming`]. `handle` was found a moment ago.
+    /// The hold of an order, and the orders whose cache lines its removal will touch: its neighbours, what its place in
+    /// its trader's list says, and who gets that place; for [`crate::warming`]. `handle` was found a moment ago.
     #[inline]
     pub(crate) fn surroundings(&self, handle: Handle) -> (HoldId, [Option<Handle>; 4]) {
         let known = self.known_at(handle);
@@ -533,7 +535,8 @@ impl OpenOrders {
         })
     }
 
-    /// Enters an order that now stands in its book into every index. No other has its number or, of its account, its name.
+    /// Enters an order that now stands in its book into every index. No other has its number or, of its account, its
+    /// name.
     #[inline]
     fn remember(&mut self, handle: Handle, known: Known) {
         let (working, waiting) = (&self.working, &self.waiting);

@@ -29,14 +29,15 @@ pub(crate) struct Canceling {
 /// What is left of a market's work, in its canonical form.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct PendingState {
-    /// The lowest and the highest price that trades have reached while orders that wait for one of these are yet to be triggered.
+    /// The lowest and the highest price that trades have reached while orders that wait for one of these are yet to be
+    /// triggered.
     reached: Option<(Price, Price)>,
     /// In the order in which they are gone on with next.
     cancels: Vec<Canceling>,
 }
 
-/// The orders that a cancel of all is yet to cancel, the oldest last, and some that have ended otherwise; none before they were looked for.
-/// It follows from the rest of the state, so it is not written down.
+/// The orders that a cancel of all is yet to cancel, the oldest last, and some that have ended otherwise; none before
+/// they were looked for. It follows from the rest of the state, so it is not written down.
 type Due = Option<Vec<OrderId>>;
 
 /// What is left of a market's work.
@@ -86,8 +87,8 @@ impl Matcher {
         }
     }
 
-    /// Takes the market out of the list, and gives its work up. Orders that were reached wait for the next trade at their price; who cancelled
-    /// all orders is refused, though some may be cancelled.
+    /// Takes the market out of the list, and gives its work up. Orders that were reached wait for the next trade at
+    /// their price; who cancelled all orders is refused, though some may be cancelled.
     pub(crate) fn give_up(&mut self, events: &mut Events) {
         self.pending.is_listed = false;
         self.pending.reached = None;
@@ -116,7 +117,8 @@ impl Matcher {
         }
     }
 
-    /// Triggers one order after the other that waits for a price that was reached, until the command has taken so many steps.
+    /// Triggers one order after the other that waits for a price that was reached, until the command has taken so many
+    /// steps.
     fn go_on_triggering(&mut self, steps_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {
         while let Some(range) = self.pending.reached {
             let Some(on_rise) = self.next_reached(range) else {
@@ -189,7 +191,8 @@ impl Matcher {
         }
     }
 
-    /// Cancels the next orders, at most so many, and answers those whose cancel is at its end. One that is not goes behind the others.
+    /// Cancels the next orders, at most so many, and answers those whose cancel is at its end. One that is not goes
+    /// behind the others.
     fn go_on_canceling(&mut self, orders_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {
         let mut left = orders_max;
         while left > 0
@@ -223,8 +226,8 @@ impl Matcher {
         self.canceled();
     }
 
-    /// The open orders of an account with lower numbers than `before`, the oldest last. The cost is in proportion to all that it has
-    /// open in this market, which the market's filter bounds.
+    /// The open orders of an account with lower numbers than `before`, the oldest last. The cost is in proportion to
+    /// all that it has open in this market, which the market's filter bounds.
     fn orders_before(&mut self, account: AccountId, before: OrderId) -> Vec<OrderId> {
         let mut list = std::mem::take(&mut self.cancelling);
         self.open.of_account(account, &mut list);

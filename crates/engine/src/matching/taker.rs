@@ -11,7 +11,8 @@ use crate::outbox::Accounts;
 use crate::peer::Settlement;
 use crate::rules::Rules;
 
-/// How many orders of a price level a fill-or-kill order may have to pass before it meets one of its own account, to be filled all the same.
+/// How many orders of a price level a fill-or-kill order may have to pass before it meets one of its own account, to be
+/// filled all the same.
 pub(super) const AHEAD_MAX: usize = 1_024;
 
 /// An order that works now.
@@ -182,8 +183,8 @@ impl Matcher {
         }));
     }
 
-    /// Whether what is left of a quote amount, after it traded until the book was empty, is worth less than a lot. (While the
-    /// book is not empty, its next price tells.)
+    /// Whether what is left of a quote amount, after it traded until the book was empty, is worth less than a lot.
+    /// (While the book is not empty, its next price tells.)
     fn is_small_change(&self, left: Size, traded: Option<Traded>) -> bool {
         match (left, traded.and(self.last_price)) {
             (Size::Quote(amount), Some(last)) => self.market.affordable(last, amount).is_zero(),
@@ -286,7 +287,8 @@ impl Matcher {
         left
     }
 
-    /// Whether a fill-or-kill order would be filled whole. What it walks to find that out counts as steps of the command.
+    /// Whether a fill-or-kill order would be filled whole. What it walks to find that out counts as steps of the
+    /// command.
     fn may_fill(&mut self, taker: &Taker, accounts: &Accounts<'_>) -> bool {
         if accounts.rules < Rules::V2 {
             return self.can_fill_by_orders(taker);
@@ -297,10 +299,10 @@ impl Matcher {
         can_fill
     }
 
-    /// Whether an order would be filled whole. It walks the price levels up to its limit, not the orders there; where it must not meet those
-    /// of its own account, it walks these, and of the level with the first of them the orders before it, at most [`AHEAD_MAX`]: an
-    /// order that would have to pass more of them is not filled. `looks` counts the levels and orders that it walked: of its own account
-    /// all that are open in this market.
+    /// Whether an order would be filled whole. It walks the price levels up to its limit, not the orders there; where
+    /// it must not meet those of its own account, it walks these, and of the level with the first of them the orders
+    /// before it, at most [`AHEAD_MAX`]: an order that would have to pass more of them is not filled. `looks` counts
+    /// the levels and orders that it walked: of its own account all that are open in this market.
     fn can_fill(&self, taker: &Taker, looks: &mut u32) -> bool {
         let wanted = base(taker.left);
         let (side, account) = (taker.order.side.opposite(), taker.order.account);
@@ -392,7 +394,8 @@ impl Matcher {
     }
 }
 
-/// The fee on what an order receives in a trade, and its credit afterwards. Under the first rules each trade's fee was rounded up by itself.
+/// The fee on what an order receives in a trade, and its credit afterwards. Under the first rules each trade's fee was
+/// rounded up by itself.
 #[inline]
 fn charge(rules: Rules, rate: FeeRate, receives: Amount, credit: FeeCredit) -> (Amount, FeeCredit) {
     if rules >= Rules::V2 { rate.charge(receives, credit) } else { (rate.fee_on(receives), credit) }

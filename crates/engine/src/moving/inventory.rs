@@ -14,7 +14,8 @@ use crate::matching::{MatcherState, next_trade};
 use crate::partition::Partition;
 use crate::registry::{Account, ApiKey};
 
-/// Everything that a venue has. Two venues with the same inventory go on the same way, however each is cut into partitions.
+/// Everything that a venue has. Two venues with the same inventory go on the same way, however each is cut into
+/// partitions.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Inventory {
     /// Assets, by number.
@@ -51,8 +52,8 @@ pub struct Owned {
 pub struct Book {
     /// Its counters and its last trade.
     pub market: MarketMovedIn,
-    /// Its open orders: bids, asks, those that wait for a rise, those that wait for a fall; each in the order in which they trade or
-    /// trigger.
+    /// Its open orders: bids, asks, those that wait for a rise, those that wait for a fall; each in the order in which
+    /// they trade or trigger.
     pub orders: Vec<Standing>,
 }
 
@@ -127,7 +128,8 @@ pub enum Error {
 }
 
 impl Inventory {
-    /// Draws up what the partitions of a venue have together: all of them, by number, each with whoever followed its events.
+    /// Draws up what the partitions of a venue have together: all of them, by number, each with whoever followed its
+    /// events.
     ///
     /// # Errors
     /// When they do not add up, or something is under way between them.
@@ -236,8 +238,8 @@ impl Inventory {
         sums
     }
 
-    /// Everything in which another venue differs from this one, as far as anybody who trades there could tell; empty if nothing does.
-    /// Depth is counted on where a venue moves in, so its numbers are not compared.
+    /// Everything in which another venue differs from this one, as far as anybody who trades there could tell; empty if
+    /// nothing does. Depth is counted on where a venue moves in, so its numbers are not compared.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let mut found = Vec::new();

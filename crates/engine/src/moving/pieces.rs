@@ -8,13 +8,15 @@ use super::{ExportId, Held, Piece, Placed};
 use crate::registry::{ApiKey, Credential};
 use crate::routing::Routing;
 
-/// The most entries of a piece. One is some hundred bytes, and so is what is told of it, so a thousand pieces still fit in one round trip.
+/// The most entries of a piece. One is some hundred bytes, and so is what is told of it, so a thousand pieces still fit
+/// in one round trip.
 const ENTRIES_MAX: usize = 64;
 /// The most bytes of API keys in a piece, unless one alone is more: a key may bear a long list of addresses.
 const KEY_BYTES_MAX: usize = 1 << 16;
 
 impl Inventory {
-    /// The pieces of each partition, by number. [`Piece::Open`] is not among them: it is sent when every partition has all of these.
+    /// The pieces of each partition, by number. [`Piece::Open`] is not among them: it is sent when every partition has
+    /// all of these.
     #[must_use]
     pub fn pieces(&self, routing: &Routing, export: ExportId) -> Vec<Vec<Piece>> {
         let mut routing = routing.clone();

@@ -1,7 +1,7 @@
 //! How a partition takes a piece over.
 //!
-//! Whoever has cut the pieces has seen that they fit, and looks again when all of them are taken. So a piece that does not fit is told in its
-//! answer and otherwise left as far as it came; such a partition is never opened.
+//! Whoever has cut the pieces has seen that they fit, and looks again when all of them are taken. So a piece that does
+//! not fit is told in its answer and otherwise left as far as it came; such a partition is never opened.
 
 use crossbook_types::{AccountId, Price, RequestNumber, Side, SourceId, SymbolId};
 
@@ -35,8 +35,8 @@ impl Partition {
     pub(crate) fn move_in(&mut self, piece: &Piece, source: SourceId, events: &mut Events) -> Result<Answer, Refusal> {
         let taken = self.take(piece, source, events);
         if taken.is_err() {
-            // What counts the pieces also says whether a venue is moving in ([`crate::sources::Sources::is_moving`]). A piece that was
-            // refused must not begin or end that.
+            // What counts the pieces also says whether a venue is moving in ([`crate::sources::Sources::is_moving`]). A
+            // piece that was refused must not begin or end that.
             let begins = source == SourceId::MOVING && !self.moving && !self.has_moved_in();
             let ends = source == SourceId::MOVED && self.sources.highest(source) == RequestNumber(1);
             if begins || ends {

@@ -1,4 +1,5 @@
-//! An order pays its exact fee, rounded up once; and markets in which a fee could be all that is received are not listed.
+//! An order pays its exact fee, rounded up once; and markets in which a fee could be all that is received are not
+//! listed.
 
 use crossbook_engine::command::{Body, ChangeMarket, ListAsset, ListMarket};
 use crossbook_engine::{Answer, Event, Refusal, Rules};
@@ -147,7 +148,8 @@ fn a_trade_of_the_first_rules_leaves_an_order_s_credit_as_it_was() {
 fn a_market_whose_smallest_trade_would_be_all_fee_is_neither_listed_nor_made() {
     let refused = Answer::Refused(Refusal::Market(market::Error::FeeTakesAll));
     assert_eq!(whole_units("1", Rules::V2).1, refused);
-    // Under the first rules it was listed. It can be closed, and opened again, but not be changed so that it stays as it is.
+    // Under the first rules it was listed. It can be closed, and opened again, but not be changed so that it stays as
+    // it is.
     let (mut venue, listed) = whole_units("1", Rules::V1);
     assert_eq!(listed, Answer::MarketListed(BTCUSDT));
     venue.rules = Rules::V2;

@@ -172,7 +172,8 @@ fn what_has_no_price_to_value_it_is_not_worth_the_smallest_order() {
     }
 }
 
-/// A refused order costs no walk of a whole book: whoever can pay for the first price levels is let in, and what it cannot pay for expires.
+/// A refused order costs no walk of a whole book: whoever can pay for the first price levels is let in, and what it
+/// cannot pay for expires.
 #[test]
 fn whether_a_market_order_can_pay_is_checked_at_the_first_price_levels() {
     let looks = Work { levels_checked: 3, ..Work::RULES };

@@ -1,5 +1,5 @@
-//! What the venue counts comes to its end in a refusal, or goes on elsewhere; never in a panic. Each count is brought near its end by a
-//! state that says so.
+//! What the venue counts comes to its end in a refusal, or goes on elsewhere; never in a panic. Each count is brought
+//! near its end by a state that says so.
 
 use std::collections::BTreeMap;
 

@@ -16,7 +16,8 @@ fn market_is(venue: &mut Venue, status: MarketStatus) {
     venue.change(None, None, Some(status));
 }
 
-/// Ten sell stops at 95, buyers for all of them, and the trade at 95 that reaches them. Who owns the stops, and their numbers in order.
+/// Ten sell stops at 95, buyers for all of them, and the trade at 95 that reaches them. Who owns the stops, and their
+/// numbers in order.
 fn ten_stops(venue: &mut Venue) -> (AccountId, Vec<OrderId>) {
     let (owner, maker) = (venue.rich(), venue.rich());
     venue.trade_at(100);
@@ -65,7 +66,8 @@ fn a_stop_that_was_reached_is_triggered_whatever_the_price_does_meanwhile() {
     venue.rest(late);
 }
 
-/// A message to go on that ends the process is passed over by the operator. The next one would meet the same order, so there is none.
+/// A message to go on that ends the process is passed over by the operator. The next one would meet the same order, so
+/// there is none.
 #[test]
 fn what_is_left_is_given_up_with_the_message_that_is_passed_over() {
     let mut venue = Venue::new().with_work(WORK);
@@ -209,7 +211,8 @@ fn cancels_of_all_take_turns() {
         parts.push((closed(&events).len(), answers(&events).iter().map(|(number, _)| number.0).collect::<Vec<_>>()));
         venue.restart_with(WORK);
     }
-    // Four of the large one, four of the small one, four of the large one, two of the small one and two more of the large one.
+    // Four of the large one, four of the small one, four of the large one, two of the small one and two more of the
+    // large one.
     assert_eq!(parts[..4], [(4, vec![]), (4, vec![]), (4, vec![]), (4, vec![5_001])]);
     assert_eq!(*parts.last().unwrap(), (4, vec![5_000]));
     assert_eq!(parts.iter().map(|(count, _)| count).sum::<usize>(), 44);

@@ -1,7 +1,8 @@
-//! The fuzzer: has LLVM's libFuzzer look for inputs that a target does not survive, guided by the ways that they take through the code.
+//! The fuzzer: has LLVM's libFuzzer look for inputs that a target does not survive, guided by the ways that they take
+//! through the code.
 //!
-//! Made by `make fuzz`; without `rustc-with-coverage` it would be blind. Each target is a process of its own, which is this program again
-//! with [`TARGET_VARIABLE`] set; then all arguments are libFuzzer's.
+//! Made by `make fuzz`; without `rustc-with-coverage` it would be blind. Each target is a process of its own, which is
+//! this program again with [`TARGET_VARIABLE`] set; then all arguments are libFuzzer's.
 
 use std::ffi::{CString, c_char, c_int};
 use std::io::{BufRead, BufReader};
@@ -29,8 +30,8 @@ struct Arguments {
     /// Targets at a time.
     #[arg(long, default_value_t = std::thread::available_parallelism().map_or(1, usize::from))]
     jobs: usize,
-    /// Adds what was found in earlier runs, and covers something that the corpus in the repository does not, to that corpus; looks for
-    /// nothing new.
+    /// Adds what was found in earlier runs, and covers something that the corpus in the repository does not, to that
+    /// corpus; looks for nothing new.
     #[arg(long)]
     keep: bool,
     /// Lists the targets.

@@ -1,5 +1,5 @@
-//! A bug to be found, which shows that coverage guides: no input without the right bytes in several places gets to it, one comparison
-//! behind the other, and chance alone would need more than 2^60 inputs.
+//! A bug to be found, which shows that coverage guides: no input without the right bytes in several places gets to it,
+//! one comparison behind the other, and chance alone would need more than 2^60 inputs.
 
 use super::{Target, target};
 

@@ -1,5 +1,5 @@
-//! What is written beside the log: snapshots, and a venue written down to be moved. The first byte chooses what the rest is; the
-//! checksums around it are put right, or the fuzzer would never get past them.
+//! What is written beside the log: snapshots, and a venue written down to be moved. The first byte chooses what the
+//! rest is; the checksums around it are put right, or the fuzzer would never get past them.
 
 use crossbook_engine::command::{Body, CancelAll};
 use crossbook_engine::{Command, Events, Partition, Routing, State};

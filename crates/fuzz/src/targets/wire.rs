@@ -10,7 +10,8 @@ use crossbook_views::{Limits, Views};
 use crate::input;
 use crate::venue::Furnished;
 
-/// The input is a record. What is a command is encoded again, and, if it is one that clients and operators can send, carried out.
+/// The input is a record. What is a command is encoded again, and, if it is one that clients and operators can send,
+/// carried out.
 pub(super) fn command(bytes: &[u8]) {
     let Ok(mut command) = crossbook_wire::decode_command(Sequence(1), Timestamp(1), bytes) else { return };
     // What is written again is written in today's version.

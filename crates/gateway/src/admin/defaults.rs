@@ -1,8 +1,8 @@
 //! The largest price, quantity and worth of an order in a market whose operator gave none.
 //!
-//! Clients read these out of `exchangeInfo` before they trade, into types of their own: 64-bit floats, fixed-point numbers of 64 or 128 bits.
-//! So the defaults are of the size that markets elsewhere have. None is above 9,000,000,000, which the narrowest of those types (18 digits,
-//! 9 of them after the point) still holds.
+//! Clients read these out of `exchangeInfo` before they trade, into types of their own: 64-bit floats, fixed-point
+//! numbers of 64 or 128 bits. So the defaults are of the size that markets elsewhere have. None is above 9,000,000,000,
+//! which the narrowest of those types (18 digits, 9 of them after the point) still holds.
 
 use crossbook_types::{Amount, Decimal, Price, Quantity};
 
@@ -36,7 +36,8 @@ pub(super) fn quantity_max(step: Decimal) -> Quantity {
     }))
 }
 
-/// 9,000,000, and more where ticks are coarser than 0.01, as they are in currencies of small worth: 900 million ticks, up to [`LARGEST`].
+/// 9,000,000, and more where ticks are coarser than 0.01, as they are in currencies of small worth: 900 million ticks,
+/// up to [`LARGEST`].
 pub(super) fn notional_max(tick: Decimal, quote_decimals: u8) -> Amount {
     let of_ticks = tick.units().saturating_mul(900_000_000) / power(tick.scale());
     let worth = of_ticks.clamp(9_000_000, LARGEST);

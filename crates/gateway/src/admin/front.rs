@@ -1,6 +1,6 @@
-//! The admin address of a venue from the first moment on. A start may replay for minutes; whoever watches the process must be
-//! able to tell that from a process that is stuck or gone. So the address answers before there is a venue: alive, not ready, and how
-//! far it is. When the venue is up, its [`Admin`] takes over.
+//! The admin address of a venue from the first moment on. A start may replay for minutes; whoever watches the process
+//! must be able to tell that from a process that is stuck or gone. So the address answers before there is a venue:
+//! alive, not ready, and how far it is. When the venue is up, its [`Admin`] takes over.
 
 use std::net::IpAddr;
 use std::sync::OnceLock;

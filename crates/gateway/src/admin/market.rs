@@ -105,8 +105,8 @@ fn rate(rate: FeeRate) -> String {
     text
 }
 
-/// Lowers the default largest quantity until the worth of the largest order fits. If something else is wrong, the partition
-/// will say what.
+/// Lowers the default largest quantity until the worth of the largest order fits. If something else is wrong, the
+/// partition will say what.
 fn fit_defaults(description: &mut Description) {
     while Market::new_checked(*description).err() == Some(market::Error::TooLarge)
         && description.filters.quantity_max.0 > 10

@@ -22,8 +22,8 @@ pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|error| invalid(format!("The body is not as expected: {error}.")))
 }
 
-/// Checks the name of something new. Beyond ASCII it has letters and digits, and no letter that has a capital: clients put names into lower
-/// case to subscribe to a market's streams, and each must lead back to one market.
+/// Checks the name of something new. Beyond ASCII it has letters and digits, and no letter that has a capital: clients
+/// put names into lower case to subscribe to a market's streams, and each must lead back to one market.
 ///
 /// # Errors
 /// 400 that says which character is not allowed.

@@ -1,7 +1,7 @@
 //! The venue's own accounts: what it has earned, and paying that out.
 //!
-//! Each partition has a ledger, and fees are collected in that of the account that pays them. So in a cluster every partition is asked, by a
-//! command in its log: what it answers is exact, of one moment of that partition.
+//! Each partition has a ledger, and fees are collected in that of the account that pays them. So in a cluster every
+//! partition is asked, by a command in its log: what it answers is exact, of one moment of that partition.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,8 @@ use super::{amount_above_zero, amount_text, invalid, not_found, submit};
 use crate::app::App;
 use crate::error::ApiError;
 
-/// Collected fees, the world outside and what is on its way, by asset; of all partitions together, and of each where there are several.
+/// Collected fees, the world outside and what is on its way, by asset; of all partitions together, and of each where
+/// there are several.
 pub(super) async fn balances(app: &App) -> Result<Value, ApiError> {
     let mut partitions = Vec::new();
     for partition in app.board.routing().all() {

@@ -228,7 +228,8 @@ pub(super) fn my_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
                 }
                 (None, Question::Within(window)) => past.ask(history.own_trades(account, &market, window)).await?,
             };
-            // Of a trade of the account with itself there are two sides, and no page parts them: the next one begins behind its number.
+            // Of a trade of the account with itself there are two sides, and no page parts them: the next one begins
+            // behind its number.
             trades = gap.fill(trades, older, |trade| (trade.trade, trade.maker), |one, other| one.trade == other.trade);
         }
         Ok(json::array(trades.iter(), |trade, out| render::own_trade(&market, request.caller.unit, trade, out)))

@@ -1,5 +1,5 @@
-//! Candles of any age. Memory and the history keep the same candles, by UTC and only those with trades; [`CandleQuery::fold`] makes of
-//! both together what was asked for.
+//! Candles of any age. Memory and the history keep the same candles, by UTC and only those with trades;
+//! [`CandleQuery::fold`] makes of both together what was asked for.
 
 use crossbook_types::{Market, Sequence, Timestamp};
 use crossbook_views::{Candle, CandleQuery, Interval, Offset};
@@ -11,8 +11,9 @@ use crate::board::Standing;
 use crate::error::ApiError;
 use crate::render::{self, json};
 
-/// The most stored candles that are fetched for one answer. Only long candles in a time zone that is not a whole number of hours from
-/// UTC, which are put together from thousands of short ones, can need more; then there are fewer in the answer, all of them whole.
+/// The most stored candles that are fetched for one answer. Only long candles in a time zone that is not a whole number
+/// of hours from UTC, which are put together from thousands of short ones, can need more; then there are fewer in the
+/// answer, all of them whole.
 const STORED_MAX: usize = 50_000;
 
 pub(super) fn candles<'a>(request: &'a Request<'a>) -> Recalled<'a> {
@@ -69,8 +70,8 @@ struct Seam {
     live: Standing,
 }
 
-/// The answer, made of stored candles up to the seam from the history, and of the others from memory. `None` if the history has
-/// none up to the seam: it was made anew when the log no longer had its beginning.
+/// The answer, made of stored candles up to the seam from the history, and of the others from memory. `None` if the
+/// history has none up to the seam: it was made anew when the log no longer had its beginning.
 async fn whole(
     past: &Past<'_>,
     market: &Market,
@@ -112,8 +113,8 @@ async fn whole(
     Ok(Some(query.fold(span, price, &stored)))
 }
 
-/// Shortens a span to what is surely whole when there may be more of the stored candles than were fetched. What then lies before the
-/// span is taken away; gives the last of it.
+/// Shortens a span to what is surely whole when there may be more of the stored candles than were fetched. What then
+/// lies before the span is taken away; gives the last of it.
 fn leave_out_parts(
     query: &CandleQuery,
     stored: &mut Vec<Candle>,

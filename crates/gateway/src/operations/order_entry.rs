@@ -1,5 +1,5 @@
-//! Orders in and out. What can be known to be wrong with an order without its book and its balance is found out here, and never
-//! reaches the node.
+//! Orders in and out. What can be known to be wrong with an order without its book and its balance is found out here,
+//! and never reaches the node.
 
 use crossbook_engine::command::{Body, CancelAll, CancelOrder, NewOrder, Size, Target};
 use crossbook_engine::{Answer, Rules, admission};

@@ -1,9 +1,10 @@
 //! Answers that reach further back than memory.
 //!
-//! Memory knows the newest of everything, and what it has forgotten. So an answer is made in three steps: memory is asked, under the
-//! lock of the views that have it; if it may have forgotten part of the answer, there is a [`Gap`]; and what is in the gap is asked of the history, without
-//! the lock, and [merged] with what memory had. The history lags behind the venue, but what memory has forgotten does not change any
-//! more, so it need not be up to date: it must only have come past the point from which the gap is [settled](Forgotten::settled).
+//! Memory knows the newest of everything, and what it has forgotten. So an answer is made in three steps: memory is
+//! asked, under the lock of the views that have it; if it may have forgotten part of the answer, there is a [`Gap`];
+//! and what is in the gap is asked of the history, without the lock, and [merged] with what memory had. The history
+//! lags behind the venue, but what memory has forgotten does not change any more, so it need not be up to date: it must
+//! only have come past the point from which the gap is [settled](Forgotten::settled).
 //!
 //! [merged]: merge
 
@@ -54,8 +55,8 @@ pub(super) struct Gap<I> {
 }
 
 impl<I: Copy + Ord> Question<I> {
-    /// What may be missing where memory has found `count` entries, of which `oldest` is the first, and has forgotten others.
-    /// `None` if what it has found is the whole answer.
+    /// What may be missing where memory has found `count` entries, of which `oldest` is the first, and has forgotten
+    /// others. `None` if what it has found is the whole answer.
     pub(super) fn gap(
         self,
         oldest: Option<I>,
@@ -86,9 +87,9 @@ impl<I: Copy + Ord> Question<I> {
         Some(Gap { question, forgotten, live })
     }
 
-    /// The same where the times that are asked about are those at which entries last changed, and entries are dropped in the order in which
-    /// they ended: all that was dropped is [settled](Forgotten::settled), and what is in memory and has ended is no older. `oldest` is the time
-    /// of the first that was found.
+    /// The same where the times that are asked about are those at which entries last changed, and entries are dropped
+    /// in the order in which they ended: all that was dropped is [settled](Forgotten::settled), and what is in memory
+    /// and has ended is no older. `oldest` is the time of the first that was found.
     pub(super) fn gap_by_update(
         window: Window,
         oldest: Option<Timestamp>,
@@ -127,8 +128,8 @@ impl<I: Copy + Ord> Gap<I> {
         open(app, self.forgotten.settled, self.live).await
     }
 
-    /// The whole answer, from what memory had and what the history has, each of them sorted by `key`. Entries that are `together` are
-    /// on one page.
+    /// The whole answer, from what memory had and what the history has, each of them sorted by `key`. Entries that are
+    /// `together` are on one page.
     pub(super) fn fill<T, K: Ord>(
         &self,
         recent: Vec<T>,
@@ -145,11 +146,11 @@ pub(super) fn apart<T>(_: &T, _: &T) -> bool {
     false
 }
 
-/// The first or last `limit` of two lists that are sorted by `key`, and what is `together` with the outermost of them. What is in both is
-/// taken from the recent one.
+/// The first or last `limit` of two lists that are sorted by `key`, and what is `together` with the outermost of them.
+/// What is in both is taken from the recent one.
 ///
-/// If each list has the first `limit` of a part of all entries, and the parts cover them, this gives the first `limit` of all; and
-/// so with the last.
+/// If each list has the first `limit` of a part of all entries, and the parts cover them, this gives the first `limit`
+/// of all; and so with the last.
 pub(super) fn merge<T, K: Ord>(
     recent: Vec<T>,
     past: Vec<T>,
@@ -175,8 +176,8 @@ pub(super) struct Past<'a> {
     _place: SemaphorePermit<'a>,
 }
 
-/// The history, once everything that was last changed at `settled` is there; `None` if none is kept. `live` is where memory stands, of
-/// the partition whose past is asked for.
+/// The history, once everything that was last changed at `settled` is there; `None` if none is kept. `live` is where
+/// memory stands, of the partition whose past is asked for.
 ///
 /// # Errors
 /// -1008 if too many ask at once, or it does not come so far within the time that the options allow.
@@ -250,8 +251,8 @@ mod tests {
         assert_eq!(merged(&[1], &[1], End::First, 0), []);
     }
 
-    /// Every way to deal out six entries to two lists, each cut to the limit as its source would: the merge is as if there had
-    /// been one list.
+    /// Every way to deal out six entries to two lists, each cut to the limit as its source would: the merge is as if
+    /// there had been one list.
     #[test]
     fn two_cut_lists_make_one_cut_list() {
         let of = |bits: u64| (0..6).filter(|at| bits >> at & 1 == 1).collect::<Vec<u64>>();

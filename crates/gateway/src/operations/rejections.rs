@@ -1,4 +1,5 @@
-//! How many requests got which error. A venue that is asked for too much refuses most of what it gets, so that counting must cost next to nothing.
+//! How many requests got which error. A venue that is asked for too much refuses most of what it gets, so that counting
+//! must cost next to nothing.
 
 use std::collections::HashMap;
 
@@ -8,8 +9,8 @@ use parking_lot::RwLock;
 use super::Operation;
 use crate::error::ApiError;
 
-/// Counts requests that got an error, by operation and code. Each counter is looked up once, and not anew, by name and labels, for each
-/// request; there are as many as operations have errors.
+/// Counts requests that got an error, by operation and code. Each counter is looked up once, and not anew, by name and
+/// labels, for each request; there are as many as operations have errors.
 #[derive(Default)]
 pub struct Rejections(RwLock<HashMap<(&'static str, i32), Counters>>);
 

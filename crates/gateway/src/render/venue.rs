@@ -36,8 +36,8 @@ pub fn exchange_info<'a>(
 pub struct RateLimits<'a> {
     /// What counts for all.
     pub requests: &'a LimitsConfig,
-    /// How often an address may connect, and within which time, where connections are what is counted beside requests; `None` where it is
-    /// requests of whatever weight.
+    /// How often an address may connect, and within which time, where connections are what is counted beside requests;
+    /// `None` where it is requests of whatever weight.
     pub connections: Option<(u32, RateInterval)>,
 }
 
@@ -155,7 +155,8 @@ fn filters(out: &mut String, market: &Market) {
     out.push(']');
 }
 
-/// Maxima above this many whole units are not shown as they are: fixed-point numbers of 128 bits with 16 digits after the point end there.
+/// Maxima above this many whole units are not shown as they are: fixed-point numbers of 128 bits with 16 digits after
+/// the point end there.
 const READABLE_BELOW: i128 = 17_000_000_000_000;
 /// What is shown instead: who keeps to less breaks no rule.
 const READABLE: i128 = 9_000_000_000;

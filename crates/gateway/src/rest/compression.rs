@@ -1,5 +1,5 @@
-//! Answers in fewer bytes, for clients who ask for it. Most answers are too small to gain anything: whether one is worth it is the first
-//! question, and an order's never is.
+//! Answers in fewer bytes, for clients who ask for it. Most answers are too small to gain anything: whether one is
+//! worth it is the first question, and an order's never is.
 
 use std::io::Write as _;
 
@@ -18,7 +18,8 @@ const ON_THE_SPOT_BYTES_MAX: u64 = 32 * 1024;
 const BROTLI_BUFFER_BYTES: usize = 4 * 1024;
 /// The window of the brotli encoder, as an exponent of two.
 const BROTLI_WINDOW: u32 = 18;
-/// The next quality of the encoder took a hundred times as long for a seventh less, when a list of 1,500 markets was measured.
+/// The next quality of the encoder took a hundred times as long for a seventh less, when a list of 1,500 markets was
+/// measured.
 const BROTLI_QUALITY: u32 = 1;
 
 /// A way to compress.
@@ -92,8 +93,8 @@ pub(super) fn vary(headers: &mut HeaderMap) {
     headers.append(VARY, HeaderValue::from_static("accept-encoding"));
 }
 
-/// The answer, compressed if it has at least `bytes_min` bytes and the client takes that. Of two ways that the client likes as much, the
-/// one that costs less: who compresses for one client serves others meanwhile.
+/// The answer, compressed if it has at least `bytes_min` bytes and the client takes that. Of two ways that the client
+/// likes as much, the one that costs less: who compresses for one client serves others meanwhile.
 pub(super) async fn compressed(response: Response<Body>, request: &HeaderMap, bytes_min: usize) -> Response<Body> {
     let size = response.body().size_hint().exact().unwrap_or(0);
     if bytes_min == 0 || size < bytes_min as u64 {

@@ -1,5 +1,6 @@
-//! Which pages of other origins may ask this API with a browser. By itself a browser lets none; a venue whose operator names origins says so
-//! to the browser, before the request and in the answer. Programs other than browsers do not care.
+//! Which pages of other origins may ask this API with a browser. By itself a browser lets none; a venue whose operator
+//! names origins says so to the browser, before the request and in the answer. Programs other than browsers do not
+//! care.
 
 use axum::body::Body;
 use http::header::{

@@ -1,5 +1,5 @@
-//! Files that are served as they are: the venue's page, its documentation. Each is compressed once, when it is first asked for so, and
-//! browsers are told to ask whether it has changed, which costs a few bytes.
+//! Files that are served as they are: the venue's page, its documentation. Each is compressed once, when it is first
+//! asked for so, and browsers are told to ask whether it has changed, which costs a few bytes.
 
 use std::sync::OnceLock;
 
@@ -101,8 +101,8 @@ impl Served {
     }
 }
 
-/// What a document may load: scripts, styles and data of the venue, and the scripts and styles that it carries itself, which are named by what
-/// they hold. It is shown in no frame of another page.
+/// What a document may load: scripts, styles and data of the venue, and the scripts and styles that it carries itself,
+/// which are named by what they hold. It is shown in no frame of another page.
 fn policy(document: &[u8]) -> String {
     let text = std::str::from_utf8(document).unwrap_or_default();
     let carried = |begin: &str, end: &str| {

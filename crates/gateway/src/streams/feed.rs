@@ -1,10 +1,12 @@
-//! The thread that turns facts into messages, one for all partitions. Their publishers hand it what somebody wants to hear; real-time streams go out at
-//! once, the others when their time comes, drawn from the views. It never waits for a client: a message is put into the outboxes of
-//! its subscribers, and who does not read is cut off. So what limits it is only its own work, and if that is ever too
-//! slow the publishers wait for it, and orders queue up where their number is bounded and refused where it is reached.
+//! The thread that turns facts into messages, one for all partitions. Their publishers hand it what somebody wants to
+//! hear; real-time streams go out at once, the others when their time comes, drawn from the views. It never waits for a
+//! client: a message is put into the outboxes of its subscribers, and who does not read is cut off. So what limits it
+//! is only its own work, and if that is ever too slow the publishers wait for it, and orders queue up where their
+//! number is bounded and refused where it is reached.
 //!
-//! What waits for it is told in one go: the messages of one stream are framed together and put into each outbox once. So the busier it is, the
-//! less each message costs. Within a stream they keep their order; between streams there is none to keep.
+//! What waits for it is told in one go: the messages of one stream are framed together and put into each outbox once.
+//! So the busier it is, the less each message costs. Within a stream they keep their order; between streams there is
+//! none to keep.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -63,8 +65,8 @@ pub enum Fact {
     Asset(Asset),
     /// A market exists, or is now this. Told by the registry's partition.
     Market(Box<Market>),
-    /// Another partition has learnt that a market exists. Its facts may come before those of the registry's, but what it knows of the
-    /// market may be older.
+    /// Another partition has learnt that a market exists. Its facts may come before those of the registry's, but what
+    /// it knows of the market may be older.
     MarketFollowed(Box<Market>),
     /// An API key is not valid any more.
     KeyRevoked(AccountId, ApiKeyId),
@@ -78,8 +80,8 @@ pub enum Fact {
     Depth(DepthChanged),
 }
 
-/// Starts the feed. It ends when the sender is dropped. `fatal` is called with the reason when it cannot go on; it should end the
-/// process, as otherwise all streams would fall silent without a word.
+/// Starts the feed. It ends when the sender is dropped. `fatal` is called with the reason when it cannot go on; it
+/// should end the process, as otherwise all streams would fall silent without a word.
 ///
 /// # Errors
 /// When the system gives no thread.
@@ -294,7 +296,8 @@ impl Feed {
     }
 }
 
-/// Puts a thing at its number. Each partition tells of them in order, so what would leave a gap is told again by one that is behind.
+/// Puts a thing at its number. Each partition tells of them in order, so what would leave a gap is told again by one
+/// that is behind.
 fn place<T>(things: &mut Vec<T>, number: u32, thing: T) {
     match number as usize {
         at if at < things.len() => things[at] = thing,

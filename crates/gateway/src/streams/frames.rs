@@ -1,5 +1,6 @@
-//! Messages as they go over the wire. A message to a thousand subscribers is framed once and shared, and so are several that follow each
-//! other on one stream: what each connection then has to do for all of them is to hand the same bytes to the system.
+//! Messages as they go over the wire. A message to a thousand subscribers is framed once and shared, and so are several
+//! that follow each other on one stream: what each connection then has to do for all of them is to hand the same bytes
+//! to the system.
 
 use std::sync::{Arc, OnceLock};
 
@@ -44,7 +45,8 @@ impl Frames {
         Self(Arc::new(Shared { bytes: bytes.into(), messages, held: OnceLock::new() }))
     }
 
-    /// These messages, in this order, in as many parts as they need to be [`TOGETHER_BYTES_MAX`] long at most, or a single message.
+    /// These messages, in this order, in as many parts as they need to be [`TOGETHER_BYTES_MAX`] long at most, or a
+    /// single message.
     #[must_use]
     pub fn parts_of(texts: &[String]) -> Vec<Self> {
         let mut parts = Vec::new();

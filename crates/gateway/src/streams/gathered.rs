@@ -1,5 +1,5 @@
-//! The changes of a book since it was last told: each price level once, with its newest quantity, and the range of updates they
-//! stand for. The range never has a gap, and each begins where the last ended.
+//! The changes of a book since it was last told: each price level once, with its newest quantity, and the range of
+//! updates they stand for. The range never has a gap, and each begins where the last ended.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ pub struct Gathered {
 }
 
 impl Gathered {
-    /// Takes a change in. One that does not follow on the last means that for a while nobody listened; what was gathered before
-    /// is then of no use to those who listen now, and is dropped.
+    /// Takes a change in. One that does not follow on the last means that for a while nobody listened; what was
+    /// gathered before is then of no use to those who listen now, and is dropped.
     pub fn add(&mut self, change: &DepthChanged) {
         match &mut self.range {
             Some((_, last)) if last.checked_add(1) == Some(change.update) => *last = change.update,

@@ -1,8 +1,8 @@
 //! Who is subscribed to what. Connections enter and leave their subscriptions here; the feed asks here whom to tell.
 //!
-//! Two locks, always taken in this order: the directory of subscribers, which the feed holds while it hands a message to all of
-//! them (a copy of a pointer each), and the [`Interest`] drawn from it, which is all that the publisher reads, so that the path of an
-//! order never waits for a message to many subscribers.
+//! Two locks, always taken in this order: the directory of subscribers, which the feed holds while it hands a message
+//! to all of them (a copy of a pointer each), and the [`Interest`] drawn from it, which is all that the publisher
+//! reads, so that the path of an order never waits for a message to many subscribers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -179,7 +179,8 @@ impl Hub {
         }
     }
 
-    /// Tells all connections, also those that open from now on, that the venue is about to stop. A second time changes nothing.
+    /// Tells all connections, also those that open from now on, that the venue is about to stop. A second time changes
+    /// nothing.
     pub fn announce_shutdown(&self, now: Timestamp) {
         let mut directory = self.directory.lock();
         if directory.announced.is_none() {
@@ -188,7 +189,8 @@ impl Hub {
         }
     }
 
-    /// Asks all connections to close, once they have been told that the venue is about to stop and what they asked is answered.
+    /// Asks all connections to close, once they have been told that the venue is about to stop and what they asked is
+    /// answered.
     pub fn shut_down(&self, now: Timestamp) {
         self.announce_shutdown(now);
         let mut directory = self.directory.lock();
@@ -220,7 +222,8 @@ impl Hub {
         TimeUnit::ALL.into_iter().filter(move |unit| both || *unit == TimeUnit::Milliseconds)
     }
 
-    /// Gives a payload to every subscriber of the stream, written in the unit that each wants. It is not written for nobody. Returns how many got it.
+    /// Gives a payload to every subscriber of the stream, written in the unit that each wants. It is not written for
+    /// nobody. Returns how many got it.
     pub fn tell(&self, topic: &Topic, payload: impl Fn(TimeUnit) -> String) -> usize {
         let directory = self.directory.lock();
         let told = TimeUnit::ALL.into_iter().map(|unit| {
@@ -230,7 +233,8 @@ impl Hub {
         told.sum()
     }
 
-    /// Gives these messages, in this order, to every subscriber of the stream in that unit. Returns how many messages that made.
+    /// Gives these messages, in this order, to every subscriber of the stream in that unit. Returns how many messages
+    /// that made.
     pub fn tell_all(&self, topic: &Topic, unit: TimeUnit, payloads: &[String]) -> usize {
         let directory = self.directory.lock();
         directory.topics.get(&(*topic, unit)).map_or(0, |listeners| share(listeners, payloads))
@@ -288,7 +292,8 @@ impl Hub {
         }
     }
 
-    /// Draws what is wanted of a market anew. The directory's lock is held, so that the last to draw has seen the last change.
+    /// Draws what is wanted of a market anew. The directory's lock is held, so that the last to draw has seen the last
+    /// change.
     fn redraw(&self, directory: &Directory, name: SymbolName) {
         let Some(&symbol) = directory.symbols.get(&name) else { return };
         let wanted = [
@@ -308,8 +313,8 @@ impl Hub {
     }
 }
 
-/// Frames messages once, and once more for each name that they are wrapped under, and puts them into the outboxes of all listeners.
-/// Returns how many messages that made.
+/// Frames messages once, and once more for each name that they are wrapped under, and puts them into the outboxes of
+/// all listeners. Returns how many messages that made.
 fn share(listeners: &[Listener], payloads: &[String]) -> usize {
     let mut raw: Option<Vec<Frames>> = None;
     let mut combined: Vec<(&str, Vec<Frames>)> = Vec::new();
@@ -399,8 +404,8 @@ impl Membership {
         subscriptions("market").decrement(1.0);
     }
 
-    /// Subscribes to an account's events under a number of the client's session. `answer` goes out before any event, and every
-    /// command whose effect is published after this returns has its events sent.
+    /// Subscribes to an account's events under a number of the client's session. `answer` goes out before any event,
+    /// and every command whose effect is published after this returns has its events sent.
     pub fn subscribe_account(&mut self, account: AccountId, key: ApiKeyId, subscription: u32, answer: Frames) {
         self.accounts.push((subscription, account));
         let mut directory = self.hub.directory.lock();

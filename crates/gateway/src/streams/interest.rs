@@ -1,5 +1,5 @@
-//! Who listens, told in a few bits. The publisher looks here, once for each batch, to see which facts anyone wants to hear; the
-//! rest costs it nothing.
+//! Who listens, told in a few bits. The publisher looks here, once for each batch, to see which facts anyone wants to
+//! hear; the rest costs it nothing.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,9 @@
-//! What waits to be sent to one connection. Whoever has something to tell puts it in and goes on; nobody waits for a client.
+//! What waits to be sent to one connection. Whoever has something to tell puts it in and goes on; nobody waits for a
+//! client.
 //!
-//! A burst may be long, and a client that reads gets all of it. What waits for one that does not is bounded twice, by a number of bytes for
-//! each and by one for all together ([`Budget`]); past either the client is cut off. That it has not read for too long, its connection
-//! finds out while it writes.
+//! A burst may be long, and a client that reads gets all of it. What waits for one that does not is bounded twice, by a
+//! number of bytes for each and by one for all together ([`Budget`]); past either the client is cut off. That it has
+//! not read for too long, its connection finds out while it writes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -73,8 +74,8 @@ impl Outbox {
         self.combined.store(combined, Ordering::Relaxed);
     }
 
-    /// Puts messages in. If they do not fit, everything that waits is dropped and the connection will be closed. After that,
-    /// messages are dropped.
+    /// Puts messages in. If they do not fit, everything that waits is dropped and the connection will be closed. After
+    /// that, messages are dropped.
     pub fn push(&self, frames: impl Into<Frames>) {
         self.push_all(&[frames.into()]);
     }
@@ -140,8 +141,8 @@ impl Outbox {
         waiting.in_hand_since.or_else(|| waiting.frames.front().map(|(since, _)| *since))
     }
 
-    /// Begins to write: gives the next messages, `bytes_max` at most, or one message that is longer. They count as waiting until
-    /// [`Outbox::written`]. There are none when nothing waits.
+    /// Begins to write: gives the next messages, `bytes_max` at most, or one message that is longer. They count as
+    /// waiting until [`Outbox::written`]. There are none when nothing waits.
     #[must_use]
     pub fn begin(&self, bytes_max: usize) -> Bytes {
         let mut guard = self.waiting.lock();

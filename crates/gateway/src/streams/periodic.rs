@@ -1,6 +1,6 @@
-//! The streams that speak at intervals: the top of the book, candles, tickers, average prices. What they say is read from the
-//! views when their time comes, and only if it is something new. A lock of the views is held for one market at a time (for the tickers of
-//! all markets: for those of one partition), and nothing is written under it.
+//! The streams that speak at intervals: the top of the book, candles, tickers, average prices. What they say is read
+//! from the views when their time comes, and only if it is something new. A lock of the views is held for one market at
+//! a time (for the tickers of all markets: for those of one partition), and nothing is written under it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use super::topic::{Kind, Pace, Topic};
 use crate::board::{Board, Standing};
 use crate::time_unit::TimeUnit;
 
-/// How long after its end a candle is closed at the latest. Trades reach the views a moment after they are made, so a candle is
-/// closed when a later command has been seen, or when this has passed without any.
+/// How long after its end a candle is closed at the latest. Trades reach the views a moment after they are made, so a
+/// candle is closed when a later command has been seen, or when this has passed without any.
 const CLOSING_GRACE_MICROS: u64 = 1_000_000;
 /// Candles that are made up for at once, after a stall.
 const CANDLES_MAX: usize = 60;
@@ -44,7 +44,8 @@ impl Periodic {
         Self { hub, board, shown: HashMap::new() }
     }
 
-    /// Tells what is due; `second` is a count of the seconds if a whole one is over. Returns how many messages were made.
+    /// Tells what is due; `second` is a count of the seconds if a whole one is over. Returns how many messages were
+    /// made.
     pub fn tick(&mut self, now: Timestamp, second: Option<u64>) -> usize {
         for topic in self.hub.take_fresh() {
             // Who has just subscribed is told at the next turn, whether or not anything has changed since others were.

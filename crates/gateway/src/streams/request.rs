@@ -1,5 +1,5 @@
-//! What a client of the streams can say: subscribe, unsubscribe, and ask what it is subscribed to. The refusals' codes and texts are
-//! those that clients know.
+//! What a client of the streams can say: subscribe, unsubscribe, and ask what it is subscribed to. The refusals' codes
+//! and texts are those that clients know.
 
 use serde::Deserialize;
 use serde_json::{Value, json};

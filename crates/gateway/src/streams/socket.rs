@@ -1,11 +1,13 @@
-//! A WebSocket connection, from the upgrade to its end: reads the client's messages, writes what waits in the outbox, keeps the
-//! connection alive with pings, and ends it when the client does not read, is too loud, silent, or simply has been there for a day.
+//! A WebSocket connection, from the upgrade to its end: reads the client's messages, writes what waits in the outbox,
+//! keeps the connection alive with pings, and ends it when the client does not read, is too loud, silent, or simply has
+//! been there for a day.
 //!
-//! One task does all of it. Work that a message starts (a request to the venue) goes on beside the reading of the next, up to a
-//! bound; then reading pauses, and the client feels it. A burst is written in parts, and between them the client is listened to.
+//! One task does all of it. Work that a message starts (a request to the venue) goes on beside the reading of the next,
+//! up to a bound; then reading pauses, and the client feels it. A burst is written in parts, and between them the
+//! client is listened to.
 //!
-//! However a connection ends, but for a client that is gone or does not read, what was asked before is answered, and then each side has
-//! the other's close frame.
+//! However a connection ends, but for a client that is gone or does not read, what was asked before is answered, and
+//! then each side has the other's close frame.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -37,8 +39,9 @@ use crate::error::ApiError;
 const GOODBYE: Duration = Duration::from_secs(1);
 /// How long it may take at the end to write what still waits.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-/// Bytes that are read at a time from a client of streams, which says little. The library fills its buffer with zeros before every reading, also
-/// when there is nothing to read; with its own choice, 128 KiB, that took three tenths of the gateway's time with a thousand subscribers.
+/// Bytes that are read at a time from a client of streams, which says little. The library fills its buffer with zeros
+/// before every reading, also when there is nothing to read; with its own choice, 128 KiB, that took three tenths of
+/// the gateway's time with a thousand subscribers.
 const STREAMS_READ_BYTES: usize = 4 * 1024;
 /// And from a client of the API: some dozens of requests.
 const API_READ_BYTES: usize = 16 * 1024;
@@ -59,8 +62,8 @@ pub trait Session: Send + 'static {
     /// What waits to be sent.
     fn outbox(&self) -> &Arc<Outbox>;
 
-    /// Takes a message. What it returns is run beside the messages that follow; its first steps are taken in the order in which the
-    /// messages came.
+    /// Takes a message. What it returns is run beside the messages that follow; its first steps are taken in the order
+    /// in which the messages came.
     fn receive(&mut self, text: Utf8Bytes) -> Option<Self::Work>;
 }
 
@@ -99,8 +102,8 @@ impl Limits {
         }
     }
 
-    /// Those of connections to the WebSocket API: requests are bounded by their weight instead of their number. Every request has
-    /// its answer within `reply_timeout_ms`.
+    /// Those of connections to the WebSocket API: requests are bounded by their weight instead of their number. Every
+    /// request has its answer within `reply_timeout_ms`.
     #[must_use]
     pub fn of_api(config: &Config, reply_timeout_ms: u64) -> Self {
         Self {
@@ -154,10 +157,12 @@ impl Upgrade {
     }
 }
 
-/// A WebSocket connection. The library reads, and writes what the protocol says by itself; messages are framed already and go past it.
+/// A WebSocket connection. The library reads, and writes what the protocol says by itself; messages are framed already
+/// and go past it.
 struct Socket {
     stream: WebSocketStream<TokioIo<Upgraded>>,
-    /// What is being written. Its beginning may be the middle of a message, and then the library must not be asked for anything.
+    /// What is being written. Its beginning may be the middle of a message, and then the library must not be asked for
+    /// anything.
     unsent: Bytes,
 }
 
@@ -174,7 +179,8 @@ impl Socket {
         self.finish(patience).await
     }
 
-    /// Writes messages ahead of what the library has to say, which is its answer to a client's goodbye: nothing may come after that.
+    /// Writes messages ahead of what the library has to say, which is its answer to a client's goodbye: nothing may
+    /// come after that.
     async fn write_ahead(&mut self, frames: Bytes, patience: Duration) -> Result<(), End> {
         self.unsent = frames;
         self.finish(patience).await
@@ -197,8 +203,9 @@ impl Socket {
         within(patience, self.stream.send(message)).await
     }
 
-    /// Ends the connection below the protocol. What the client still sends is read and thrown away, because the system takes back what was
-    /// written, the close frame with it, where a connection is closed on bytes that nobody has read.
+    /// Ends the connection below the protocol. What the client still sends is read and thrown away, because the system
+    /// takes back what was written, the close frame with it, where a connection is closed on bytes that nobody has
+    /// read.
     async fn hang_up(&mut self) {
         let stream = self.stream.get_mut();
         let _ = stream.shutdown().await;
@@ -298,7 +305,8 @@ async fn run<S: Session>(mut socket: Socket, mut session: S, limits: Limits) {
     let _ = timeout(GOODBYE, goodbye).await;
 }
 
-/// Takes the requests that were sent before the client could know that the connection is closed: until it has been quiet for a moment.
+/// Takes the requests that were sent before the client could know that the connection is closed: until it has been
+/// quiet for a moment.
 async fn take_what_was_sent<S: Session>(
     socket: &mut Socket,
     session: &mut S,

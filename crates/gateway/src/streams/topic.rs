@@ -1,5 +1,5 @@
-//! What a client can subscribe to, and the names by which it asks. A name such as `btcusdt@depth5@100ms` is read once, when
-//! the client subscribes; from then on the stream is a [`Topic`], which is cheap to compare and to look up.
+//! What a client can subscribe to, and the names by which it asks. A name such as `btcusdt@depth5@100ms` is read once,
+//! when the client subscribes; from then on the stream is a [`Topic`], which is cheap to compare and to look up.
 
 use crossbook_types::SymbolName;
 use crossbook_views::{Interval, Offset};
@@ -83,7 +83,8 @@ impl Topic {
         if symbol.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return None;
         }
-        // Some clients put all letters into lower case, others only those of ASCII. No name of a market has both, so either finds it.
+        // Some clients put all letters into lower case, others only those of ASCII. No name of a market has both, so
+        // either finds it.
         let symbol = SymbolName::new_checked(&symbol.to_uppercase()).ok()?;
         Some(Self::Market(symbol, Kind::parse(kind)?))
     }

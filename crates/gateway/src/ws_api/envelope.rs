@@ -1,4 +1,5 @@
-//! The frame around every answer: the request's id, a status, the result or the error, and how much of the limits is used.
+//! The frame around every answer: the request's id, a status, the result or the error, and how much of the limits is
+//! used.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;

@@ -1,8 +1,8 @@
-//! A request over WebSocket, read: its id, its method, and its parameters as the texts that the operations work with and that
-//! signatures are made over.
+//! A request over WebSocket, read: its id, its method, and its parameters as the texts that the operations work with
+//! and that signatures are made over.
 //!
-//! Numbers are never converted: a number's literal is its text, so a quantity keeps every digit that the client sent, a signature is checked
-//! over what was signed, and an id is sent back as it came.
+//! Numbers are never converted: a number's literal is its text, so a quantity keeps every digit that the client sent, a
+//! signature is checked over what was signed, and an id is sent back as it came.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -127,8 +127,8 @@ impl Request {
         Parameters::from_pairs(self.pairs.iter().map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))))
     }
 
-    /// Whether a parameter is only another word for one that was sent beside it. Some clients translate the words that they have for all
-    /// exchanges into those of this API, and send both.
+    /// Whether a parameter is only another word for one that was sent beside it. Some clients translate the words that
+    /// they have for all exchanges into those of this API, and send both.
     #[must_use]
     pub fn says_twice(&self, name: &str) -> bool {
         match name {
@@ -140,7 +140,8 @@ impl Request {
         }
     }
 
-    /// What the signature may be made over: the parameters sorted by name, as they are, and percent-encoded as some clients do.
+    /// What the signature may be made over: the parameters sorted by name, as they are, and percent-encoded as some
+    /// clients do.
     pub fn signed_payloads(&self) -> impl Iterator<Item = String> {
         let join = |encode: for<'a> fn(&'a str) -> Cow<'a, str>| {
             let mut payload = String::with_capacity(PAYLOAD_BYTES);
@@ -161,7 +162,8 @@ impl Request {
     }
 }
 
-/// A request as it comes. What is not of the form that it should have is taken too, so that it can be refused under its id.
+/// A request as it comes. What is not of the form that it should have is taken too, so that it can be refused under its
+/// id.
 #[derive(serde::Deserialize)]
 struct Frame<'a> {
     #[serde(borrow, default)]
@@ -249,8 +251,8 @@ fn append(text: &mut String, more: &str) -> Place {
     (begin, text.len())
 }
 
-/// Appends a value as it is signed: a text without its quotes, a list or an object without the blanks between its parts, and anything else,
-/// numbers above all, exactly as it was sent.
+/// Appends a value as it is signed: a text without its quotes, a list or an object without the blanks between its
+/// parts, and anything else, numbers above all, exactly as it was sent.
 fn append_value(out: &mut String, literal: &str) -> Result<(), serde_json::Error> {
     match literal.as_bytes().first() {
         Some(b'"') => append_text(out, literal),
@@ -273,7 +275,8 @@ fn append_text(out: &mut String, literal: &str) -> Result<(), serde_json::Error>
     Ok(())
 }
 
-/// Appends a list or an object without blanks and needless escapes. It does not go down into what is nested, so depth costs nothing.
+/// Appends a list or an object without blanks and needless escapes. It does not go down into what is nested, so depth
+/// costs nothing.
 fn append_compact(out: &mut String, literal: &str) -> Result<(), serde_json::Error> {
     let mut rest = literal;
     while let Some(at) = rest.find(['"', ' ', '\t', '\r', '\n']) {

@@ -1,5 +1,5 @@
-//! Answers and reports say what a command did, whatever memory still has of it; and what prevented matches, refusals and ends of orders
-//! leave behind.
+//! Answers and reports say what a command did, whatever memory still has of it; and what prevented matches, refusals
+//! and ends of orders leave behind.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Much at once. Whoever reads gets all of it; whoever does not is cut off after a time, or when what waits is more than may.
+//! Much at once. Whoever reads gets all of it; whoever does not is cut off after a time, or when what waits is more
+//! than may.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

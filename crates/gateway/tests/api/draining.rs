@@ -1,5 +1,5 @@
-//! A gateway that is replaced while clients come and go: nobody is turned away at its door before its drain ends, and whatever it took is
-//! answered.
+//! A gateway that is replaced while clients come and go: nobody is turned away at its door before its drain ends, and
+//! whatever it took is answered.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -63,8 +63,8 @@ fn order(client: &Client, name: &str) -> String {
     format!("{payload}&signature={}", client.sign(&payload))
 }
 
-/// Places orders one after the other on one connection, and on another one when that is closed, until there is none to be had. Gives how many were
-/// answered.
+/// Places orders one after the other on one connection, and on another one when that is closed, until there is none to
+/// be had. Gives how many were answered.
 async fn place_over_http(client: Client, name: &'static str) -> usize {
     let mut answered = 0;
     while let Ok(mut stream) = TcpStream::connect(client.http).await {

@@ -1,4 +1,5 @@
-//! HTTP as browsers and monitors use it: HEAD, OPTIONS, pages of other origins, compression, caches, and what an answer may be.
+//! HTTP as browsers and monitors use it: HEAD, OPTIONS, pages of other origins, compression, caches, and what an answer
+//! may be.
 
 use std::io::Read as _;
 

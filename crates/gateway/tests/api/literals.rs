@@ -1,4 +1,5 @@
-//! Numbers in JSON are what was sent, to the last digit: of orders over the WebSocket API, and of the operator's requests.
+//! Numbers in JSON are what was sent, to the last digit: of orders over the WebSocket API, and of the operator's
+//! requests.
 
 use reqwest::Method;
 use serde_json::{Value, json};

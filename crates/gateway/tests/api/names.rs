@@ -1,4 +1,5 @@
-//! Assets and markets whose names are not ASCII: listed, traded, signed for in every way in which clients sign, and streamed.
+//! Assets and markets whose names are not ASCII: listed, traded, signed for in every way in which clients sign, and
+//! streamed.
 
 use futures_util::SinkExt as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};

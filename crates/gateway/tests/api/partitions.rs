@@ -1,5 +1,5 @@
-//! A venue of three partitions answers its clients as one of a single partition does: the tests of the API once more, and one long
-//! random day at both venues, answer by answer.
+//! A venue of three partitions answers its clients as one of a single partition does: the tests of the API once more,
+//! and one long random day at both venues, answer by answer.
 
 #[path = "rest.rs"]
 #[allow(clippy::duplicate_mod, reason = "the same tests, in a venue of several partitions")]
@@ -202,7 +202,8 @@ async fn three_partitions_answer_as_one() {
     three.venue.stop().await;
 }
 
-/// A change of the rules holds for every order that is sent after it was answered, wherever the account and the market are.
+/// A change of the rules holds for every order that is sent after it was answered, wherever the account and the market
+/// are.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_operator_changes_holds_everywhere_at_once() {
     let venue = Venue::start_in(PARTITIONS, Config::default()).await;
@@ -241,8 +242,8 @@ async fn next(socket: &mut Socket) -> Value {
     tokio::time::timeout(Duration::from_secs(20), message).await.expect("a message in time")
 }
 
-/// Everything that a client and the public are told of a few orders: the steps of the client's orders in order, its last
-/// balances, the trades, and the book as its changes make it.
+/// Everything that a client and the public are told of a few orders: the steps of the client's orders in order, its
+/// last balances, the trades, and the book as its changes make it.
 async fn told_over_sockets(side: &Side) -> Value {
     let (mine, other) = (&side.clients[1], &side.clients[2]);
     let mut user = open(&side.venue, "/ws-api/v3").await;

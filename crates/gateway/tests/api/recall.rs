@@ -1,5 +1,5 @@
-//! Answers that reach further back than memory: with little memory and a history they are, byte for byte, those of a venue that never
-//! forgets.
+//! Answers that reach further back than memory: with little memory and a history they are, byte for byte, those of a
+//! venue that never forgets.
 
 use std::time::{Duration, Instant};
 
@@ -249,8 +249,8 @@ async fn compare(asker: &mut Asker<'_>, desk: &Desk, oracle: &Desk, questions: u
     answered.buffered(ASKED_AT_ONCE).fold(0, async |sum, one| sum + one).await
 }
 
-/// Reads the trades of every account in pages, each from behind the last number of the one before, and holds them against the whole list.
-/// Accounts trade with themselves, so two rows have the same number now and then.
+/// Reads the trades of every account in pages, each from behind the last number of the one before, and holds them
+/// against the whole list. Accounts trade with themselves, so two rows have the same number now and then.
 async fn pages_lose_nothing(desk: &Desk, oracle: &Desk) {
     let rows = async |desk: &Desk, account: usize, parameters: String| {
         let (status, body) = desk.ask(Some(account), "myTrades", &parameters).await;

@@ -1,6 +1,6 @@
-//! Who may do what, held against the table of operations: each signed operation, by each way it can be reached, with each kind of
-//! key that must not get through. An operation that is added to [`OPERATIONS`] is tried here without another word; one with a required
-//! parameter that is not known here fails until [`parameters`] says what to send.
+//! Who may do what, held against the table of operations: each signed operation, by each way it can be reached, with
+//! each kind of key that must not get through. An operation that is added to [`OPERATIONS`] is tried here without
+//! another word; one with a required parameter that is not known here fails until [`parameters`] says what to send.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -331,7 +331,8 @@ async fn a_revoked_key_is_worth_nothing_at_once() {
     venue.stop().await;
 }
 
-/// A subscription that a revocation has ended is not listed, does not stand in the way of another one, and does not end a second time.
+/// A subscription that a revocation has ended is not listed, does not stand in the way of another one, and does not end
+/// a second time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscription_that_a_revocation_ended_is_gone_from_its_session() {
     let venue = Venue::start_with(config()).await;

@@ -1,5 +1,5 @@
-//! One kept-alive HTTP/1.1 connection with one request under way at a time. It understands what the venue sends, a status
-//! line, headers with a content length, a body, and refuses everything else.
+//! One kept-alive HTTP/1.1 connection with one request under way at a time. It understands what the venue sends, a
+//! status line, headers with a content length, a body, and refuses everything else.
 
 use std::net::SocketAddr;
 

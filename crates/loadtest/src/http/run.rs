@@ -29,7 +29,8 @@ pub const TIMELINE_STEP: Duration = Duration::from_millis(250);
 /// A timeline ends here, after an hour.
 const TIMELINE_STEPS_MAX: usize = 14_400;
 
-/// Between two attempts to connect again; with [`MAX_FAILURES_IN_A_ROW`] some ten seconds, longer than a failover takes.
+/// Between two attempts to connect again; with [`MAX_FAILURES_IN_A_ROW`] some ten seconds, longer than a failover
+/// takes.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 /// The shortest sleep of the pacer. At high rates it releases a few requests at once rather than wake for each.
 const PACER_PAUSE_MIN: Duration = Duration::from_micros(100);
@@ -58,8 +59,8 @@ pub enum Error {
 pub enum Pace {
     /// As soon as it has the answer to the last. Latency counts from sending.
     Closed,
-    /// When it is due, at this rate per second over all clients, whether or not the venue keeps up. A request that finds
-    /// no client free waits for one, and its latency counts from when it was due all the same.
+    /// When it is due, at this rate per second over all clients, whether or not the venue keeps up. A request that
+    /// finds no client free waits for one, and its latency counts from when it was due all the same.
     Open(NonZeroU64),
 }
 
@@ -87,7 +88,8 @@ pub struct Client<F> {
     pub flow: F,
 }
 
-/// What a client sends, request by request. A closure that writes the next request is one that does not look at answers.
+/// What a client sends, request by request. A closure that writes the next request is one that does not look at
+/// answers.
 pub trait Flow: Send + 'static {
     /// Writes the next request, given its number over all clients, counted from 0; `None` ends this client's part.
     fn next(&mut self, number: u64, outgoing: Outgoing<'_>) -> Option<Prepared>;
@@ -97,8 +99,8 @@ pub trait Flow: Send + 'static {
         let _ = (answer, latency);
     }
 
-    /// Writes a request that follows from the last answer, and is sent at once on top of those that are due. The report knows nothing of
-    /// it; [`Flow::answered`] hears of it as of any other.
+    /// Writes a request that follows from the last answer, and is sent at once on top of those that are due. The report
+    /// knows nothing of it; [`Flow::answered`] hears of it as of any other.
     fn follow_up(&mut self, outgoing: Outgoing<'_>) -> Option<Prepared> {
         let _ = outgoing;
         None
@@ -170,8 +172,8 @@ pub struct Report {
     pub sent: u64,
     /// Requests answered with a status of 2xx.
     pub succeeded: u64,
-    /// Requests of an open loop that were due but found no client in time. Above zero, the venue or the clients were too
-    /// few or too slow for the rate, and the latencies do not tell the whole story.
+    /// Requests of an open loop that were due but found no client in time. Above zero, the venue or the clients were
+    /// too few or too slow for the rate, and the latencies do not tell the whole story.
     pub unsent: u64,
     /// What went wrong, by kind.
     pub errors: Vec<ErrorCount>,
@@ -264,8 +266,8 @@ struct Open {
     due: Arc<Semaphore>,
 }
 
-/// What all clients of a run share: when the next request is due, and what came of those that were made. How a request travels, it does
-/// not know.
+/// What all clients of a run share: when the next request is due, and what came of those that were made. How a request
+/// travels, it does not know.
 pub(crate) struct Course {
     pub(crate) plan: Plan,
     start: Instant,
@@ -404,7 +406,8 @@ impl Pacer {
                 std::thread::sleep(pause.clamp(PACER_PAUSE_MIN, PACER_PAUSE_MAX));
             }
         }
-        // What had become due when the run was ended early, and one more for each client, which finds nothing left and ends.
+        // What had become due when the run was ended early, and one more for each client, which finds nothing left and
+        // ends.
         let last = self.stop.at().map_or(self.total, |at| self.schedule.due_by(at).min(self.total));
         if let Some(semaphore) = self.due.upgrade() {
             semaphore.add_permits(last.saturating_sub(released) as usize + self.connections);
@@ -465,7 +468,8 @@ impl<F: Flow> Part<F> {
         }
     }
 
-    /// Sends the request in the buffer, and counts what comes of it if it is `counted`. Tells whether the connection can be used again.
+    /// Sends the request in the buffer, and counts what comes of it if it is `counted`. Tells whether the connection
+    /// can be used again.
     async fn exchange(&mut self, connection: &mut Connection, since: Instant, counted: bool) -> bool {
         let answer = timeout(self.course.plan.timeout, connection.exchange(&self.buffer)).await;
         let latency = since.elapsed();

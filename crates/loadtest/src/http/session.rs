@@ -1,4 +1,5 @@
-//! One client that asks one thing after the other and reads the answers: what is needed around a run. It connects when it has to.
+//! One client that asks one thing after the other and reads the answers: what is needed around a run. It connects when
+//! it has to.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -25,7 +26,8 @@ impl Session {
         Self { address, timeout, template, buffer: Vec::new(), connection: None }
     }
 
-    /// Sends what `write` writes, and waits for the answer. Whether the venue carried out a request that has none is not known.
+    /// Sends what `write` writes, and waits for the answer. Whether the venue carried out a request that has none is
+    /// not known.
     ///
     /// # Errors
     /// When there is no answer in time, or none at all.

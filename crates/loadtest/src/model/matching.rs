@@ -134,8 +134,8 @@ impl Model {
         Ok(())
     }
 
-    /// What a market order would pay for all that it could take now, how much that is, and whether that is all there is for it. Of a book
-    /// of many prices it sees the first ones.
+    /// What a market order would pay for all that it could take now, how much that is, and whether that is all there is
+    /// for it. Of a book of many prices it sees the first ones.
     fn sweep(&self, order: &NewOrder) -> (i128, u64, bool) {
         let seen = self.bounds.levels_checked as usize;
         let by_worth = matches!(order.size, Size::Quote(_));
@@ -403,9 +403,9 @@ impl Model {
         }));
     }
 
-    /// How many price levels and orders are looked at to see whether an order would be filled whole: if it must not meet its own account's
-    /// orders, all of these, then the price levels within its limit until there is enough, and of a level that has an order which would
-    /// end it, if enough is there, the orders before that.
+    /// How many price levels and orders are looked at to see whether an order would be filled whole: if it must not
+    /// meet its own account's orders, all of these, then the price levels within its limit until there is enough, and
+    /// of a level that has an order which would end it, if enough is there, the orders before that.
     fn looks(&self, symbol: SymbolId, order: &Order) -> u32 {
         let book = &self.books[symbol.0 as usize];
         let own = |open: &&Order| open.account == order.account;

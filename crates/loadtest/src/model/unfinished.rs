@@ -128,7 +128,8 @@ impl Model {
         }
     }
 
-    /// Of the waiting orders whose stop was reached: those that wait for a rise first, the nearest stop first, the oldest first.
+    /// Of the waiting orders whose stop was reached: those that wait for a rise first, the nearest stop first, the
+    /// oldest first.
     fn next_to_trigger(&self, symbol: SymbolId) -> Option<u64> {
         let book = &self.books[symbol.0 as usize];
         let (low, high) = book.reached?;

@@ -50,8 +50,8 @@ pub struct Received {
     pub lost: usize,
 }
 
-/// Subscribers of the same streams, each on a connection of its own. They read on a thread of their own, all together, so that they take
-/// as little as they can from whoever places orders.
+/// Subscribers of the same streams, each on a connection of its own. They read on a thread of their own, all together,
+/// so that they take as little as they can from whoever places orders.
 #[derive(Debug)]
 pub struct Audience {
     ears: Arc<[Ear]>,

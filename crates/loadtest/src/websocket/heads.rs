@@ -1,5 +1,5 @@
-//! Messages counted by the heads of their frames, without looking into them, so that subscribers take as little as they can from the venue
-//! that they share a machine with.
+//! Messages counted by the heads of their frames, without looking into them, so that subscribers take as little as they
+//! can from the venue that they share a machine with.
 
 use std::io::{self, Cursor};
 
@@ -54,7 +54,8 @@ impl Heads {
         Ok(())
     }
 
-    /// Takes the next head, and what follows it if that matters; `None` if it is not all there. Returns how many bytes that took.
+    /// Takes the next head, and what follows it if that matters; `None` if it is not all there. Returns how many bytes
+    /// that took.
     fn frame(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
         let mut cursor = Cursor::new(bytes);
         let Some((head, length)) = FrameHeader::parse(&mut cursor).map_err(io::Error::other)? else { return Ok(None) };

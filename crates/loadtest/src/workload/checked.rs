@@ -1,6 +1,6 @@
-//! Streams from elsewhere. A file of records can be well-formed and still not mean what those of the generators do: use an id
-//! twice, or move what has long been filled. What runs a stream relies on it that it does not, so it goes through the reference
-//! book beforehand, which tells on the way what trades there must be.
+//! Streams from elsewhere. A file of records can be well-formed and still not mean what those of the generators do: use
+//! an id twice, or move what has long been filled. What runs a stream relies on it that it does not, so it goes through
+//! the reference book beforehand, which tells on the way what trades there must be.
 
 use crossbook_types::OrderId;
 
@@ -26,13 +26,13 @@ pub struct Invalid {
 }
 
 impl Workload {
-    /// Makes a stream from elsewhere one that everything here can run, and tallies the trades after the warm-up, by the reference
-    /// book. A cancel or a move of an order that no longer rests, or never did, does nothing, and becomes a cancel; a move
-    /// gets the side and the quantity that its order has.
+    /// Makes a stream from elsewhere one that everything here can run, and tallies the trades after the warm-up, by the
+    /// reference book. A cancel or a move of an order that no longer rests, or never did, does nothing, and becomes a
+    /// cancel; a move gets the side and the quantity that its order has.
     ///
     /// # Errors
-    /// When a command cannot be carried out: a new id that is not the next one, a number out of bounds, too many orders at
-    /// once; or when the warm-up is longer than the stream.
+    /// When a command cannot be carried out: a new id that is not the next one, a number out of bounds, too many orders
+    /// at once; or when the warm-up is longer than the stream.
     pub fn settled(mut self) -> Result<(Self, Tally), Invalid> {
         let (mut book, mut tally, mut next_id) = (naive::Book::new(), Tally::default(), 1);
         let (warmup, length) = (self.warmup, self.commands.len());

@@ -1,4 +1,5 @@
-//! One connection to one server: requests are gathered, sent at once, and answered in order; scripts are called by their hash.
+//! One connection to one server: requests are gathered, sent at once, and answered in order; scripts are called by
+//! their hash.
 
 use std::time::Duration;
 
@@ -124,8 +125,8 @@ impl Connection {
         self.due += 1;
     }
 
-    /// Sends what was gathered and waits for the answers, none of which is an error. The server itself may take `wait` for it.
-    /// Does it all once more if the server has lost the scripts: then none of them did anything.
+    /// Sends what was gathered and waits for the answers, none of which is an error. The server itself may take `wait`
+    /// for it. Does it all once more if the server has lost the scripts: then none of them did anything.
     pub(super) fn exchange(&mut self, wait: Duration) -> Result<Vec<Value>, Error> {
         let outcome = self.exchange_once(wait);
         self.request.clear();

@@ -1,12 +1,13 @@
-//! The depth of every book beside the partition's streams, for whoever wants it at once: a gateway that is starting, a script, a
-//! screen. It is a copy and says how far it has come; the truth is the log.
+//! The depth of every book beside the partition's streams, for whoever wants it at once: a gateway that is starting, a
+//! script, a screen. It is a copy and says how far it has come; the truth is the log.
 //!
-//! A book is a hash, `{venue:pN}:depth:SYMBOL`. Its field `u` is the number of the last change of the depth (the `lastUpdateId` of the
-//! client API); every other field is a side and a price, `b100.5` or `a100.6`, and its value what rests there. Decimals are written
-//! without trailing zeros. `HGETALL` reads all of it at one moment.
+//! A book is a hash, `{venue:pN}:depth:SYMBOL`. Its field `u` is the number of the last change of the depth (the
+//! `lastUpdateId` of the client API); every other field is a side and a price, `b100.5` or `a100.6`, and its value what
+//! rests there. Decimals are written without trailing zeros. `HGETALL` reads all of it at one moment.
 //!
-//! Workers write it a few times a second, in the same shard and after the outputs that it comes from, so a failover never leaves it ahead
-//! of them. Two workers may write the same book: a change names the one that it follows, and is refused when it does not.
+//! Workers write it a few times a second, in the same shard and after the outputs that it comes from, so a failover
+//! never leaves it ahead of them. Two workers may write the same book: a change names the one that it follows, and is
+//! refused when it does not.
 
 use std::time::Duration;
 
@@ -54,8 +55,8 @@ pub struct KeptDepth {
 }
 
 impl Link {
-    /// Writes changes of the depth of some books, in one round trip. For each it says whether the depth is now that far, or further;
-    /// if not, changes in between are missing, and the whole book is to be written.
+    /// Writes changes of the depth of some books, in one round trip. For each it says whether the depth is now that
+    /// far, or further; if not, changes in between are missing, and the whole book is to be written.
     ///
     /// # Errors
     /// Failures of the server or the connection.

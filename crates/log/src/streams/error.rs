@@ -20,8 +20,8 @@ impl std::fmt::Display for Stream {
     }
 }
 
-/// Why the streams refused. After any of these except [`Error::Full`], [`Error::RecordTooLarge`] and [`Error::BatchTooLarge`] the
-/// link is to be dropped; whether to connect anew is what [`Error::is_passing`] says.
+/// Why the streams refused. After any of these except [`Error::Full`], [`Error::RecordTooLarge`] and
+/// [`Error::BatchTooLarge`] the link is to be dropped; whether to connect anew is what [`Error::is_passing`] says.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The options contradict each other, or an address is none.
@@ -221,7 +221,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether connecting anew, and trying again, may help. The others need a person, except those that changed nothing.
+    /// Whether connecting anew, and trying again, may help. The others need a person, except those that changed
+    /// nothing.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(

@@ -44,8 +44,8 @@ pub struct Ends {
 pub struct Turn<'a> {
     /// Where `out` is to end now; otherwise nothing is published.
     pub publish_after: Sequence,
-    /// What the commands after that caused, one entry each. May be empty: then this only asks where `out` ends. Their size is
-    /// not checked: what a durable command caused must be told.
+    /// What the commands after that caused, one entry each. May be empty: then this only asks where `out` ends. Their
+    /// size is not checked: what a durable command caused must be told.
     pub entries: &'a [&'a [u8]],
     /// Commands after this one are wanted.
     pub read_after: Sequence,
@@ -64,7 +64,8 @@ pub struct Pulled {
     pub told: Sequence,
     /// The commands, in order, without gaps. None when the time was up.
     pub records: Vec<PulledRecord>,
-    /// Whether they are durable, and everything else that was in the streams by then. `false` without [`Turn::barrier`].
+    /// Whether they are durable, and everything else that was in the streams by then. `false` without
+    /// [`Turn::barrier`].
     pub durable: bool,
 }
 
@@ -88,8 +89,8 @@ pub struct Entry {
     pub payload: Vec<u8>,
 }
 
-/// One connection to the master of one partition. It blocks, and belongs to one thread. After an error the caller drops it and
-/// connects anew, except where [`Error`] says that nothing happened.
+/// One connection to the master of one partition. It blocks, and belongs to one thread. After an error the caller drops
+/// it and connects anew, except where [`Error`] says that nothing happened.
 pub struct Link {
     pub(super) connection: Connection,
     pub(super) servers: Servers,
@@ -126,13 +127,14 @@ impl Link {
         self.connection.server()
     }
 
-    /// Appends commands at the end, wherever that is. They get their places and their time there: the server's clock, or the last
-    /// command's time if that is later. They are not durable yet. With no commands it only asks where the end is.
+    /// Appends commands at the end, wherever that is. They get their places and their time there: the server's clock,
+    /// or the last command's time if that is later. They are not durable yet. With no commands it only asks where the
+    /// end is.
     ///
     /// # Errors
     /// [`Error::Full`] when more than `backlog_max` commands would then wait to be executed; [`Error::RecordTooLarge`],
-    /// [`Error::BatchTooLarge`]: nothing was appended, and the link can still be used. Otherwise it is not known whether
-    /// the commands were appended.
+    /// [`Error::BatchTooLarge`]: nothing was appended, and the link can still be used. Otherwise it is not known
+    /// whether the commands were appended.
     pub fn append(&mut self, payloads: &[&[u8]], backlog_max: u64) -> Result<Appended, Error> {
         self.check(payloads)?;
         let keys = [self.keys.input.as_str(), &self.keys.log];
@@ -154,9 +156,9 @@ impl Link {
         })
     }
 
-    /// Appends messages of another partition, numbered from `first`, leaving out those that it heard before. Returns the number
-    /// of the last message heard; that is durable then. If it is smaller than `first` minus one, messages are missing in
-    /// between, and nothing was appended. With no messages it only asks.
+    /// Appends messages of another partition, numbered from `first`, leaving out those that it heard before. Returns
+    /// the number of the last message heard; that is durable then. If it is smaller than `first` minus one, messages
+    /// are missing in between, and nothing was appended. With no messages it only asks.
     ///
     /// # Errors
     /// [`Error::NotDurable`], and as for [`Link::append`].
@@ -170,8 +172,8 @@ impl Link {
         heard.first().copied().ok_or_else(|| self.connection.unclear("a delivery"))
     }
 
-    /// The same for messages of several partitions, in one round trip. Without a `barrier` what was heard is not durable yet: a later
-    /// one confirms it.
+    /// The same for messages of several partitions, in one round trip. Without a `barrier` what was heard is not
+    /// durable yet: a later one confirms it.
     ///
     /// # Errors
     /// As for [`Link::deliver`].
@@ -199,12 +201,13 @@ impl Link {
         heard.ok_or_else(|| self.connection.unclear("a delivery"))
     }
 
-    /// One round trip of a worker: publishes what the last commands caused, reads the next ones, and finds out whether they are
-    /// durable. `pulled` is overwritten.
+    /// One round trip of a worker: publishes what the last commands caused, reads the next ones, and finds out whether
+    /// they are durable. `pulled` is overwritten.
     ///
     /// # Errors
-    /// [`Error::Trimmed`] when the command after `read_after` is gone, [`Error::Forked`] when `in` ends before what is to be
-    /// published, [`Error::Marked`] when commands were passed over since the link was made, and failures of the server or the connection.
+    /// [`Error::Trimmed`] when the command after `read_after` is gone, [`Error::Forked`] when `in` ends before what is
+    /// to be published, [`Error::Marked`] when commands were passed over since the link was made, and failures of the
+    /// server or the connection.
     pub fn turn(&mut self, turn: &Turn<'_>, pulled: &mut Pulled) -> Result<(), Error> {
         pulled.records.clear();
         pulled.durable = false;
@@ -229,11 +232,12 @@ impl Link {
         self.records(entries, after.next(), &mut pulled.records)
     }
 
-    /// Reads the entries of `out` after a place, waiting for one if there is none. `into` is overwritten, and stays empty when the
-    /// time is up.
+    /// Reads the entries of `out` after a place, waiting for one if there is none. `into` is overwritten, and stays
+    /// empty when the time is up.
     ///
     /// # Errors
-    /// [`Error::Trimmed`] when the entry after that place is gone, [`Error::Gap`], and failures of the server or the connection.
+    /// [`Error::Trimmed`] when the entry after that place is gone, [`Error::Gap`], and failures of the server or the
+    /// connection.
     pub fn follow(
         &mut self,
         after: Sequence,
@@ -259,7 +263,8 @@ impl Link {
     /// Reads commands from a place on, whether durable or not; none when `in` ends before it.
     ///
     /// # Errors
-    /// [`Error::Trimmed`] when the command at `from` is gone, [`Error::Gap`], and failures of the server or the connection.
+    /// [`Error::Trimmed`] when the command at `from` is gone, [`Error::Gap`], and failures of the server or the
+    /// connection.
     pub fn read(&mut self, from: Sequence, records_max: usize) -> Result<Vec<PulledRecord>, Error> {
         self.marks()?;
         self.connection.command(|command| {
@@ -279,11 +284,12 @@ impl Link {
         Ok(records)
     }
 
-    /// Whether `in` still holds this command, unchanged. If not, the log has forked from what the caller knew. `true` at 0, before
-    /// any command.
+    /// Whether `in` still holds this command, unchanged. If not, the log has forked from what the caller knew. `true`
+    /// at 0, before any command.
     ///
     /// # Errors
-    /// [`Error::Trimmed`] when it was trimmed away, so that nobody can say; and failures of the server or the connection.
+    /// [`Error::Trimmed`] when it was trimmed away, so that nobody can say; and failures of the server or the
+    /// connection.
     pub fn holds(&mut self, sequence: Sequence, time: Timestamp, payload: &[u8]) -> Result<bool, Error> {
         if sequence == Sequence(0) {
             return Ok(true);
@@ -313,8 +319,8 @@ impl Link {
         })
     }
 
-    /// Gives up both streams up to and including these places, but no command of which nothing was told yet. What is not cheap to
-    /// drop may stay.
+    /// Gives up both streams up to and including these places, but no command of which nothing was told yet. What is
+    /// not cheap to drop may stay.
     ///
     /// # Errors
     /// Failures of the server or the connection.
@@ -357,8 +363,8 @@ impl Link {
         }
     }
 
-    /// Writes what the venue is made of, once, and gives what is written: partitions, routing and identity. It is durable then. On
-    /// partition 0's link.
+    /// Writes what the venue is made of, once, and gives what is written: partitions, routing and identity. It is
+    /// durable then. On partition 0's link.
     pub(super) fn claim(
         &mut self,
         partitions: u16,

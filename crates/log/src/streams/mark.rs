@@ -1,5 +1,5 @@
-//! Notes beside a partition's streams: how far a history has come that is kept elsewhere, since what it does not have yet must not be
-//! trimmed away; and which export it is that moves in, since what would tell may have been trimmed.
+//! Notes beside a partition's streams: how far a history has come that is kept elsewhere, since what it does not have
+//! yet must not be trimmed away; and which export it is that moves in, since what would tell may have been trimmed.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ const WRITTEN: &str = "written";
 const EXPORT: &str = "export";
 
 impl Link {
-    /// Notes that the history has everything up to `place`. Should a failure take the note back, more is kept than needs be.
+    /// Notes that the history has everything up to `place`. Should a failure take the note back, more is kept than
+    /// needs be.
     ///
     /// # Errors
     /// Failures of the server or the connection.

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::Error;
 
-/// A stream is trimmed by whole nodes, of 100 entries in servers as they come; with a smaller bound nothing would ever go.
+/// A stream is trimmed by whole nodes, of 100 entries in servers as they come; with a smaller bound nothing would ever
+/// go.
 const TRIM_ENTRIES_MIN: u64 = 1_000;
 /// The longest name of a venue.
 const VENUE_BYTES_MAX: usize = 64;
@@ -17,8 +18,8 @@ const VENUE_BYTES_MAX: usize = 64;
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Servers to ask first, as `redis://USER:PASSWORD@HOST:PORT`, or `rediss://` for TLS; any one that answers is enough. User, password and
-    /// TLS are used for every server of the cluster.
+    /// Servers to ask first, as `redis://USER:PASSWORD@HOST:PORT`, or `rediss://` for TLS; any one that answers is
+    /// enough. User, password and TLS are used for every server of the cluster.
     #[serde(serialize_with = "redacted_servers")]
     pub servers: Vec<String>,
     /// A file of certificates (PEM) of those who vouch for the servers, in place of the system's; empty: the system's.
@@ -29,8 +30,8 @@ pub struct Options {
     pub client_key_file: PathBuf,
     /// The venue's name, with which all its keys begin: letters, digits, `.`, `_` and `-`.
     pub venue: String,
-    /// The fewest replicas that must have acknowledged what is called durable. 0 only where an answer of the server is itself
-    /// durable: then the barrier is a plain write, and no replica is waited for.
+    /// The fewest replicas that must have acknowledged what is called durable. 0 only where an answer of the server is
+    /// itself durable: then the barrier is a plain write, and no replica is waited for.
     pub replicas_min: u32,
     /// How long to wait for a connection, in milliseconds.
     pub connect_timeout_ms: u64,
@@ -38,9 +39,9 @@ pub struct Options {
     pub reply_timeout_ms: u64,
     /// How long a barrier waits for the replicas, in milliseconds.
     pub wait_timeout_ms: u64,
-    /// For how long a master must have been missing a replica, in milliseconds, before what the others acknowledged counts without
-    /// it: it may be missing because it was promoted, and the master not know it yet. More than servers of a healthy cluster
-    /// take to tell each other of that.
+    /// For how long a master must have been missing a replica, in milliseconds, before what the others acknowledged
+    /// counts without it: it may be missing because it was promoted, and the master not know it yet. More than servers
+    /// of a healthy cluster take to tell each other of that.
     pub replica_loss_ms: u64,
     /// The most bytes a command has.
     pub record_bytes_max: usize,

@@ -1,5 +1,5 @@
-//! Taking a server's answers apart. Whatever is not as expected is an error that says so, never a panic: the answer comes
-//! from outside.
+//! Taking a server's answers apart. Whatever is not as expected is an error that says so, never a panic: the answer
+//! comes from outside.
 //!
 //! Public for the fuzzer alone.
 

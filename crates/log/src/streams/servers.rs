@@ -1,4 +1,5 @@
-//! Which server is the master of a partition's slot: asked of any server that answers, and remembered until it is in doubt.
+//! Which server is the master of a partition's slot: asked of any server that answers, and remembered until it is in
+//! doubt.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -87,8 +88,8 @@ impl Servers {
         Keys::new(&self.0.options.venue, partition)
     }
 
-    /// The address (host and port) of the server that the map has as this partition's master, without a connection to it. For
-    /// logs and tests.
+    /// The address (host and port) of the server that the map has as this partition's master, without a connection to
+    /// it. For logs and tests.
     ///
     /// # Errors
     /// [`Error::Unreachable`].

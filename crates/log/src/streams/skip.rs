@@ -1,7 +1,8 @@
 //! Entries of `in` that are passed over; see [`crate::skip`].
 //!
-//! The marks of a partition are a hash, a field for each: the entry's place, and as its value a version, the CRC-32C and the length of
-//! the entry's bytes. So a mark is of one entry, and not of another that may stand there after a failure has taken the first away.
+//! The marks of a partition are a hash, a field for each: the entry's place, and as its value a version, the CRC-32C
+//! and the length of the entry's bytes. So a mark is of one entry, and not of another that may stand there after a
+//! failure has taken the first away.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,12 +45,13 @@ impl Marks {
 }
 
 impl Link {
-    /// Marks an entry of `in` as passed over, for everybody who reads it on a connection that is made from now on; on the others
-    /// [`Link::turn`] fails. The mark is durable when this returns. If what the command caused is published, nothing is marked, and
-    /// the last command of which that is true comes back.
+    /// Marks an entry of `in` as passed over, for everybody who reads it on a connection that is made from now on; on
+    /// the others [`Link::turn`] fails. The mark is durable when this returns. If what the command caused is published,
+    /// nothing is marked, and the last command of which that is true comes back.
     ///
     /// # Errors
-    /// [`Error::Trimmed`] when the entry is not there, [`Error::NotDurable`], and failures of the server or the connection.
+    /// [`Error::Trimmed`] when the entry is not there, [`Error::NotDurable`], and failures of the server or the
+    /// connection.
     pub fn mark_skipped(&mut self, sequence: Sequence) -> Result<Option<Sequence>, Error> {
         let Some(record) = self.read(sequence, 1)?.into_iter().next() else {
             return Err(Error::NoEntry(sequence));

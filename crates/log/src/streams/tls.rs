@@ -14,8 +14,8 @@ pub(super) fn certificates(options: &Options) -> Result<Option<TlsCertificates>,
     if !options.servers.iter().any(|server| options::is_secured(server)) {
         return Ok(None);
     }
-    // Said, not left to be found out: were another provider ever compiled in too, nobody could tell which one is meant. It is no failure if
-    // somebody has said so before.
+    // Said, not left to be found out: were another provider ever compiled in too, nobody could tell which one is meant.
+    // It is no failure if somebody has said so before.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let root_cert = read("ca_file", &options.ca_file)?;
     if let Some(pem) = &root_cert {
@@ -47,7 +47,8 @@ fn chain(key: &str, file: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'stati
     Ok(found)
 }
 
-/// A key of another certificate would else only show when a server is connected to, and be waited out like a server that is down.
+/// A key of another certificate would else only show when a server is connected to, and be waited out like a server
+/// that is down.
 fn belong_together(options: &Options, shown: &ClientTlsConfig) -> Result<(), Error> {
     let (certificate, key) = (&options.client_certificate_file, &options.client_key_file);
     let chain = chain("client_certificate_file", certificate, &shown.client_cert)?;

@@ -6,15 +6,15 @@ use super::{Error, Link, Servers};
 use crate::storage;
 
 impl Servers {
-    /// Writes how many partitions the venue has and how accounts and markets are routed to them, the first time. Later it sees
-    /// that they are still the same: with others, commands would go where their accounts and orders are not.
+    /// Writes how many partitions the venue has and how accounts and markets are routed to them, the first time. Later
+    /// it sees that they are still the same: with others, commands would go where their accounts and orders are not.
     ///
-    /// Gives the venue's identity, a random number that no other venue has, drawn the first time: what is kept elsewhere can tell by it
-    /// whose it is.
+    /// Gives the venue's identity, a random number that no other venue has, drawn the first time: what is kept
+    /// elsewhere can tell by it whose it is.
     ///
     /// # Errors
-    /// [`Error::Partitions`] or [`Error::Routing`] when they differ, [`Error::NotDurable`], [`Error::Random`], and failures of the
-    /// server or the connection.
+    /// [`Error::Partitions`] or [`Error::Routing`] when they differ, [`Error::NotDurable`], [`Error::Random`], and
+    /// failures of the server or the connection.
     pub fn claim_venue(&self, partitions: u16, routing: &[u8]) -> Result<u64, Error> {
         let drawn = storage::random().map_err(Error::Random)?;
         let (stored, route, identity) = Link::connect(self, PartitionId(0))?.claim(partitions, routing, drawn)?;

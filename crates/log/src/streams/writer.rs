@@ -10,8 +10,8 @@ use crate::{BatchStats, Error, Log, Record};
 /// What a record takes besides its payload: its place and its time.
 const FRAME_BYTES: usize = 16;
 
-/// A [`Log`] in the stream `in` of a partition. Appending buffers; syncing is one script and one barrier. Two writers would find
-/// each other out, for a script appends only where the writer believes that the log ends.
+/// A [`Log`] in the stream `in` of a partition. Appending buffers; syncing is one script and one barrier. Two writers
+/// would find each other out, for a script appends only where the writer believes that the log ends.
 pub struct StreamLog {
     link: Link,
     options: Options,

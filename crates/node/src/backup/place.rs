@@ -189,8 +189,8 @@ impl Place {
         }
     }
 
-    /// Removes parts that belong neither to the backup `now` nor to the one before: those that the one before superseded, what this run has left, and what was
-    /// left by runs that were cut short long ago.
+    /// Removes parts that belong neither to the backup `now` nor to the one before: those that the one before
+    /// superseded, what this run has left, and what was left by runs that were cut short long ago.
     pub(super) fn remove_stray(&self, run: u32, before: Option<&Manifest>, now: &Manifest) -> Result<(), Error> {
         self.remove(|object, age| {
             let named = |manifest: &Manifest| manifest.objects().any(|stored| stored.object == object);

@@ -78,10 +78,12 @@ impl Target {
     }
 }
 
-/// Restores the backup in `place`. Everything is verified before it gets the name under which a venue looks for it, the log last.
+/// Restores the backup in `place`. Everything is verified before it gets the name under which a venue looks for it, the
+/// log last.
 ///
 /// # Errors
-/// See [`Error`]. What was begun is removed; if not even that can be done, no venue starts on it, and the next restoration removes it.
+/// See [`Error`]. What was begun is removed; if not even that can be done, no venue starts on it, and the next
+/// restoration removes it.
 pub fn restore(place: &Place, target: &Target, progress: impl FnMut(Progress)) -> Result<Restored, Error> {
     let manifest = place.manifest()?.ok_or_else(|| place.absent())?;
     place.check_parts(&manifest)?;

@@ -159,8 +159,8 @@ impl Run<'_> {
         Ok(Some(Taken { manifest, segments_copied, bytes_copied, segments_dropped: dropped, snapshot_copied }))
     }
 
-    /// Refuses a log that ends before the backup does that it is to replace, or has another record there. The bytes may differ: a command
-    /// that is passed over is marked.
+    /// Refuses a log that ends before the backup does that it is to replace, or has another record there. The bytes may
+    /// differ: a command that is passed over is marked.
     fn check_goes_on(&self, end: Sequence) -> Result<(), Error> {
         let Some(before) = self.before else { return Ok(()) };
         let diverged = || Err(Error::Diverged { place: self.place.told().to_owned(), last: before.last });
@@ -203,7 +203,8 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// The finished segments of the backup before, as far as the log goes on from them. `None` if the log was trimmed meanwhile.
+    /// The finished segments of the backup before, as far as the log goes on from them. `None` if the log was trimmed
+    /// meanwhile.
     fn kept(&self, firsts: &[Sequence]) -> Result<Option<Vec<Segment>>, Error> {
         let Some(before) = self.before else { return Ok(Some(Vec::new())) };
         let kept: Vec<Segment> = before.segments.iter().filter(|segment| segment.finished).cloned().collect();
@@ -242,7 +243,8 @@ impl Run<'_> {
         if compared.is(&last.stored) { Ok(Some(kept)) } else { Err(diverged()) }
     }
 
-    /// Copies the log from record `from`, which begins a segment, to its end. The copied segments, and the identity of the log if there was a record.
+    /// Copies the log from record `from`, which begins a segment, to its end. The copied segments, and the identity of
+    /// the log if there was a record.
     fn copy_log(
         &self,
         from: Sequence,
@@ -267,7 +269,8 @@ impl Run<'_> {
                 if sequence != segment {
                     return Err(Error::Diverged { place: self.place.told().to_owned(), last: Sequence(from.0 - 1) });
                 }
-                // Whatever was acknowledged when the run began is copied by now. A venue that writes faster than this copies must not keep it busy for ever.
+                // Whatever was acknowledged when the run began is copied by now. A venue that writes faster than this
+                // copies must not keep it busy for ever.
                 if copied.len() >= to_copy.max(1) {
                     break;
                 }

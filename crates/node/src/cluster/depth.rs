@@ -1,9 +1,10 @@
-//! What a partition has to write to the depth of its books that is kept in the store ([`crossbook_log::streams`] tells its form).
+//! What a partition has to write to the depth of its books that is kept in the store ([`crossbook_log::streams`] tells
+//! its form).
 //!
-//! [`Depths`] does no I/O and knows no time. It takes down what changes, a price at most once however often it changed, and is told what
-//! the store made of it. Only the active replica writes. When it begins to, it knows nothing of what is there, and writes whole
-//! books; after that only what has changed. Should the store have lost some of that with a failed master, it says so, and gets
-//! that book whole again.
+//! [`Depths`] does no I/O and knows no time. It takes down what changes, a price at most once however often it changed,
+//! and is told what the store made of it. Only the active replica writes. When it begins to, it knows nothing of what
+//! is there, and writes whole books; after that only what has changed. Should the store have lost some of that with a
+//! failed master, it says so, and gets that book whole again.
 
 use std::collections::BTreeMap;
 

@@ -1,20 +1,21 @@
-//! The way of a gateway into a cluster and back: requests are appended to the logs of the partitions, and what the partitions tell is
-//! followed.
+//! The way of a gateway into a cluster and back: requests are appended to the logs of the partitions, and what the
+//! partitions tell is followed.
 //!
-//! Each partition has a *lane*: a thread that appends what is queued for it, many requests at a time, and a thread that reads its
-//! `out` and hands the events to an outlet. A lane remembers each request until the partition has taken it. The store may lose what it
-//! has not replicated, so a request that is no longer where it was appended is appended again, under the same number; the partition takes
-//! it once. Once a partition has taken it, it is durable and its answer follows by itself, from this partition or another.
+//! Each partition has a *lane*: a thread that appends what is queued for it, many requests at a time, and a thread that
+//! reads its `out` and hands the events to an outlet. A lane remembers each request until the partition has taken it.
+//! The store may lose what it has not replicated, so a request that is no longer where it was appended is appended
+//! again, under the same number; the partition takes it once. Once a partition has taken it, it is durable and its
+//! answer follows by itself, from this partition or another.
 //!
-//! A lane whose partition does not answer *opens* after a while: requests for it are refused at once, and the lanes of others do not
-//! notice. It closes by itself when the partition is heard again.
+//! A lane whose partition does not answer *opens* after a while: requests for it are refused at once, and the lanes of
+//! others do not notice. It closes by itself when the partition is heard again.
 //!
 //! # Reading what was told elsewhere
-//! A client may be told something by one gateway and ask another. So before a question about an account is answered, its gateway asks
-//! every partition's log where it ends, and waits until it has folded that much, and until the account's partition has heard what the
-//! others had sent it by then ([`Gate::caught_up`]). Partitions whose lanes are open are left out: an account is not to suffer because a
-//! partition that it has nothing to do with is down. The questions of the same moment share one round trip with each other and with the
-//! requests under way.
+//! A client may be told something by one gateway and ask another. So before a question about an account is answered,
+//! its gateway asks every partition's log where it ends, and waits until it has folded that much, and until the
+//! account's partition has heard what the others had sent it by then ([`Gate::caught_up`]). Partitions whose lanes are
+//! open are left out: an account is not to suffer because a partition that it has nothing to do with is down. The
+//! questions of the same moment share one round trip with each other and with the requests under way.
 
 mod appender;
 pub mod fence;
@@ -52,19 +53,21 @@ use crate::request::{NotTaken, Request};
 pub struct Options {
     /// Requests that may wait for one partition's lane; more are refused as busy.
     pub queue_requests_max: usize,
-    /// Milliseconds that a request may have to wait for its partition, as far as can be told from how fast that goes on; one that would wait
-    /// longer is refused as busy. 0: no bound.
+    /// Milliseconds that a request may have to wait for its partition, as far as can be told from how fast that goes
+    /// on; one that would wait longer is refused as busy. 0: no bound.
     pub queue_wait_max_ms: u64,
     /// Requests appended in one round trip.
     pub batch_requests_max: usize,
     /// Commands that may wait in one partition's log to be executed; more are refused as busy.
     pub backlog_max: u64,
-    /// After how long without progress a lane looks whether its requests are still where it appended them, in milliseconds.
+    /// After how long without progress a lane looks whether its requests are still where it appended them, in
+    /// milliseconds.
     pub retry_ms: u64,
-    /// After how long without an answer a lane is open, and requests for its partition are refused at once, in milliseconds.
+    /// After how long without an answer a lane is open, and requests for its partition are refused at once, in
+    /// milliseconds.
     pub breaker_ms: u64,
-    /// How long a request of a partition that does not answer is kept, to be appended again when it does; nobody waits for it any longer than
-    /// that. In milliseconds.
+    /// How long a request of a partition that does not answer is kept, to be appended again when it does; nobody waits
+    /// for it any longer than that. In milliseconds.
     pub keep_ms: u64,
     /// How long a question about an account waits for what was told elsewhere, in milliseconds.
     pub fence_ms: u64,
@@ -146,7 +149,8 @@ struct Lane {
 }
 
 impl Lane {
-    /// Commands in front of a request that is sent now, by whomever, as far as is known: those in the log, and those on their way there.
+    /// Commands in front of a request that is sent now, by whomever, as far as is known: those in the log, and those on
+    /// their way there.
     fn waiting(&self) -> u64 {
         let told = self.told.load(Ordering::Acquire);
         let logged = self.tail.load(Ordering::Acquire).saturating_sub(told);

@@ -1,14 +1,14 @@
 //! Messages of one partition to another, until the other has made them durable.
 //!
-//! The receiver counts what it has heard, beside its log and as durable as it, and takes only the next number. So the sender
-//! need not remember how far it came: it asks. It keeps every message until it is heard for good, and after any failure asks again and
-//! goes on from there.
+//! The receiver counts what it has heard, beside its log and as durable as it, and takes only the next number. So the
+//! sender need not remember how far it came: it asks. It keeps every message until it is heard for good, and after any
+//! failure asks again and goes on from there.
 //!
-//! What was sent is on its way until a barrier confirms it. Meanwhile the next messages are sent behind it, as long as the receiver takes
-//! what it is sent.
+//! What was sent is on its way until a barrier confirms it. Meanwhile the next messages are sent behind it, as long as
+//! the receiver takes what it is sent.
 //!
-//! Usually the active worker sends. One that stands by keeps the same messages and asks now and then, to let go of what was heard;
-//! what was not heard between two times it sends itself, since then nobody else seems to.
+//! Usually the active worker sends. One that stands by keeps the same messages and asks now and then, to let go of what
+//! was heard; what was not heard between two times it sends itself, since then nobody else seems to.
 
 use std::collections::VecDeque;
 
@@ -75,8 +75,8 @@ impl Mailbox {
         }
     }
 
-    /// The receiver has taken everything up to `taken`; it is not durable there yet. Where it has not taken what was sent, because
-    /// something before it is missing there, it must be asked how far it has come.
+    /// The receiver has taken everything up to `taken`; it is not durable there yet. Where it has not taken what was
+    /// sent, because something before it is missing there, it must be asked how far it has come.
     pub fn taken(&mut self, sent: RequestNumber, taken: RequestNumber) {
         if taken < sent {
             self.lost();
@@ -103,7 +103,8 @@ impl Mailbox {
         self.heard.is_none() && !self.messages.is_empty()
     }
 
-    /// The next messages to send, at most `most`, with the number of the first; `None` if there is nothing to send, or not from here.
+    /// The next messages to send, at most `most`, with the number of the first; `None` if there is nothing to send, or
+    /// not from here.
     #[must_use]
     pub fn next(&self, most: usize) -> Option<(RequestNumber, impl Iterator<Item = &[u8]>)> {
         if !(self.sends || self.overdue) || self.heard.is_none() {

@@ -1,13 +1,16 @@
 //! The whole venue at one moment, put together from snapshots and logs beside whoever trades.
 //!
-//! Each partition is restored to a place of its log that is told, and so durable. The places need not be of the same instant, only go
-//! together: no partition may have heard what another has not said yet. Where one has, the other is taken a little further.
+//! Each partition is restored to a place of its log that is told, and so durable. The places need not be of the same
+//! instant, only go together: no partition may have heard what another has not said yet. Where one has, the other is
+//! taken a little further.
 //!
-//! What is said and not heard is then known message by message. A partition's replay begins at a snapshot and makes only later messages
-//! again; but those before are in the log of whoever they are for, which is taken further until it has heard them.
+//! What is said and not heard is then known message by message. A partition's replay begins at a snapshot and makes
+//! only later messages again; but those before are in the log of whoever they are for, which is taken further until it
+//! has heard them.
 //!
-//! Workers take snapshots meanwhile, remove older ones and trim the logs. Who reads slower than that finds that what it was about to read
-//! is gone ([`Error::is_overtaken`]), and reads again from the newest snapshot; see [`beside_trimming`].
+//! Workers take snapshots meanwhile, remove older ones and trim the logs. Who reads slower than that finds that what it
+//! was about to read is gone ([`Error::is_overtaken`]), and reads again from the newest snapshot; see
+//! [`beside_trimming`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -65,7 +68,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether somebody has removed or trimmed away what was about to be read, so that reading again from the newest snapshot may go well.
+    /// Whether somebody has removed or trimmed away what was about to be read, so that reading again from the newest
+    /// snapshot may go well.
     #[must_use]
     pub fn is_overtaken(&self) -> bool {
         match self {
@@ -248,8 +252,8 @@ impl<F: Follower> Part<F> {
 pub struct Moment<F>(pub Vec<Part<F>>);
 
 impl<F: Follower> Moment<F> {
-    /// The venue as it is about now, with what follows each partition; `follower` gives an empty one. What is trimmed away meanwhile is read
-    /// again from the newest snapshot.
+    /// The venue as it is about now, with what follows each partition; `follower` gives an empty one. What is trimmed
+    /// away meanwhile is read again from the newest snapshot.
     ///
     /// # Errors
     /// When a partition cannot be restored, or does not go on though it should.
@@ -265,8 +269,9 @@ impl<F: Follower> Moment<F> {
         })
     }
 
-    /// Takes partitions further that are behind what others know of them, or have not heard what is no longer known otherwise. Whether
-    /// there was one. Each goes no further than it must, so this comes to an end however fast trading goes on.
+    /// Takes partitions further that are behind what others know of them, or have not heard what is no longer known
+    /// otherwise. Whether there was one. Each goes no further than it must, so this comes to an end however fast
+    /// trading goes on.
     fn bring_together(&mut self, kept: &impl Kept) -> Result<bool, Error> {
         let mut moved = false;
         let pairs = 0..self.0.len();

@@ -1,8 +1,8 @@
 //! A partition as one of several workers holds it: when it may apply a command, and whether it is the one to publish.
 //!
-//! A [`Replica`] has no connection and no clock. It says what the next round trip to the store should do ([`Plan`]), and is told what came
-//! of it. One round trip does everything: it appends the last outputs to `out`, reads on in `in`, and waits until what it read is on
-//! the replicas.
+//! A [`Replica`] has no connection and no clock. It says what the next round trip to the store should do ([`Plan`]),
+//! and is told what came of it. One round trip does everything: it appends the last outputs to `out`, reads on in `in`,
+//! and waits until what it read is on the replicas.
 //!
 //! ```text
 //!   in   ... | n-2 | n-1 |  n  | n+1 | n+2 |       read, and confirmed by a barrier: applied
@@ -11,15 +11,15 @@
 //!                     |     \_____________________ appended; outputs are kept until a barrier confirms them
 //! ```
 //!
-//! An active replica applies what a barrier has confirmed. A standby need not wait for barriers: what `out` tells of was confirmed to
-//! whoever told it, so the standby follows `out`. If there is something to tell and `out` stays where it is for
-//! [`Limits::takeover_us`], the standby becomes active; sooner if other partitions of its worker have just had to ([`Replica::suspect`]),
-//! for whoever died there was probably at work here too. An active that finds `out` further than it has come itself, or that again and
-//! again finds its outputs there already, becomes a standby: somebody else is at work. For a while two may both be active; that
-//! costs work and nothing else.
+//! An active replica applies what a barrier has confirmed. A standby need not wait for barriers: what `out` tells of
+//! was confirmed to whoever told it, so the standby follows `out`. If there is something to tell and `out` stays where
+//! it is for [`Limits::takeover_us`], the standby becomes active; sooner if other partitions of its worker have just
+//! had to ([`Replica::suspect`]), for whoever died there was probably at work here too. An active that finds `out`
+//! further than it has come itself, or that again and again finds its outputs there already, becomes a standby:
+//! somebody else is at work. For a while two may both be active; that costs work and nothing else.
 //!
-//! All it does with the time is to wait. The clock may be set meanwhile: a wait that began later than now begins now, so it is at most as long
-//! again.
+//! All it does with the time is to wait. The clock may be set meanwhile: a wait that began later than now begins now,
+//! so it is at most as long again.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -54,8 +54,8 @@ pub struct Limits {
     pub outputs_max: usize,
     /// How long `out` must be silent before a standby publishes, in microseconds.
     pub takeover_us: u64,
-    /// How often in a row an active finds that another one has published, before it stands by. Let it differ among workers, so that
-    /// not all give way to one another.
+    /// How often in a row an active finds that another one has published, before it stands by. Let it differ among
+    /// workers, so that not all give way to one another.
     pub contested_max: u32,
     /// How long a round trip waits for something to read, in microseconds.
     pub idle_us: u64,
@@ -291,8 +291,9 @@ impl Replica {
         self.outputs.iter().skip(skip).take(take).map(Vec::as_slice)
     }
 
-    /// Takes in what the round trip brought: `told` is where `out` ends now, `records` is what was read, `durable` whether a barrier has
-    /// confirmed everything. What applied commands leave for other partitions is given to `post`, each message once.
+    /// Takes in what the round trip brought: `told` is where `out` ends now, `records` is what was read, `durable`
+    /// whether a barrier has confirmed everything. What applied commands leave for other partitions is given to `post`,
+    /// each message once.
     ///
     /// # Errors
     /// When the log is not what it was.
@@ -334,7 +335,8 @@ impl Replica {
         let mut applied = 0;
         // A state that it began with may have left something.
         self.go_on(&mut post);
-        // A barrier confirms everything that was read on its connection. What `out` tells of was confirmed to whoever told it.
+        // A barrier confirms everything that was read on its connection. What `out` tells of was confirmed to whoever
+        // told it.
         let confirmed = durable;
         #[cfg(crossbook_bugs)]
         let confirmed = confirmed || crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::PublishedBeforeWait);
@@ -390,8 +392,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Posts the message by which the partition goes on with what commands have left, each once: every worker has the same one, and it
-    /// takes effect once.
+    /// Posts the message by which the partition goes on with what commands have left, each once: every worker has the
+    /// same one, and it takes effect once.
     fn go_on(&mut self, post: &mut impl FnMut(Outgoing)) {
         if let Some(number) = self.partition.continuation()
             && number > self.continued
@@ -445,7 +447,8 @@ mod tests {
         confirm_every_us: 200_000,
     };
 
-    /// A standby that reads a command of which nobody tells anything: when it goes on for whoever should, after so many microseconds.
+    /// A standby that reads a command of which nobody tells anything: when it goes on for whoever should, after so many
+    /// microseconds.
     fn takes_over_after(suspected_until: Timestamp) -> u64 {
         let partition = Partition::new(PartitionId(0), Routing::single(), 1);
         let mut replica = Replica::new(partition, Sequence(0), LIMITS).unwrap();

@@ -1,4 +1,5 @@
-//! A worker: some partitions of a cluster, each on a thread of its own, and the threads that carry their messages to other partitions.
+//! A worker: some partitions of a cluster, each on a thread of its own, and the threads that carry their messages to
+//! other partitions.
 //!
 //! ```text
 //!   in(p) --(blocking read)--> thread of p: apply --> out(p)
@@ -6,11 +7,13 @@
 //!                                   +--(queue for q)--> courier to q --> in(q)
 //! ```
 //!
-//! A partition has messages for itself too, while commands have left something to go on with ([`crossbook_engine::work`]).
+//! A partition has messages for itself too, while commands have left something to go on with
+//! ([`crossbook_engine::work`]).
 //!
-//! A thread owns its connections. When one breaks, the thread connects to whoever is the master now, makes sure that the log is still the
-//! one it knows, and goes on; everything it says may be said twice. What cannot be healed by trying again (a log that has forked, a
-//! command that cannot be read) ends the worker: `fatal` is called with the reason, and should end the process.
+//! A thread owns its connections. When one breaks, the thread connects to whoever is the master now, makes sure that
+//! the log is still the one it knows, and goes on; everything it says may be said twice. What cannot be healed by
+//! trying again (a log that has forked, a command that cannot be read) ends the worker: `fatal` is called with the
+//! reason, and should end the process.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -83,9 +86,11 @@ const CONFIRM_EVERY_US: u64 = 200_000;
 const ASK_EVERY: Duration = Duration::from_millis(500);
 /// How long what was delivered may wait for its barrier while there is more to deliver.
 const CONFIRM_DELIVERY_EVERY: Duration = Duration::from_millis(50);
-/// A partition that stands by rests so long after it has read something, so that it reads more at a time: nobody waits for it.
+/// A partition that stands by rests so long after it has read something, so that it reads more at a time: nobody waits
+/// for it.
 const STANDBY_REST: Duration = Duration::from_millis(10);
-/// For how long after a partition had to go on for another worker its other partitions are suspected too, in microseconds.
+/// For how long after a partition had to go on for another worker its other partitions are suspected too, in
+/// microseconds.
 const SUSPECT_FOR_US: u64 = 2_000_000;
 /// How many times in a row an active partition finds its outputs published by another, before it may give way.
 const CONTESTED_MIN: u32 = 4;
@@ -231,8 +236,8 @@ impl Shared {
 }
 
 impl Worker {
-    /// Starts the threads. `all` is how many partitions the venue has; `name` tells this worker from others; `begin` gives the state that a
-    /// partition goes on from, which `out` must have come to: a snapshot, or an empty partition.
+    /// Starts the threads. `all` is how many partitions the venue has; `name` tells this worker from others; `begin`
+    /// gives the state that a partition goes on from, which `out` must have come to: a snapshot, or an empty partition.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -422,7 +427,8 @@ impl Run<'_> {
             link.turn(&turn, &mut pulled).map_err(stream)?;
             self.status.connected.store(true, Ordering::Relaxed);
             *tries = 0;
-            // Nothing new is taken before the log is known to have made all that others have heard; it is read again then.
+            // Nothing new is taken before the log is known to have made all that others have heard; it is read again
+            // then.
             let end = unproved.as_ref().map_or(Sequence(u64::MAX), |heard| heard.end);
             let records = pulled.records.iter().take_while(|record| record.sequence <= end).map(|record| Record {
                 sequence: record.sequence,
@@ -458,7 +464,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What the other partitions have heard from this one. One that cannot be asked now is left out: this one must not depend on it.
+    /// What the other partitions have heard from this one. One that cannot be asked now is left out: this one must not
+    /// depend on it.
     fn heard(&self, link: &mut Link) -> Result<Heard, StreamError> {
         let mut by = Vec::new();
         for &to in self.couriers.keys().filter(|&&to| to != self.partition) {

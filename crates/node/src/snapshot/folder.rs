@@ -1,7 +1,7 @@
 //! Snapshots as files in a folder of this machine. They are written whole under another name, synced, and then renamed.
 //!
-//! They are read, synced and removed piece by piece: the log is most likely on the same disk, and what it has to sync for an order waits
-//! behind all that the disk has been given to do before.
+//! They are read, synced and removed piece by piece: the log is most likely on the same disk, and what it has to sync
+//! for an order waits behind all that the disk has been given to do before.
 
 use std::io;
 use std::path::Path;
@@ -28,8 +28,8 @@ pub struct Folder<S = Disk> {
 }
 
 impl Folder {
-    /// Keeps snapshots in `path`, which is made durably if it is not there: once the log is trimmed, a snapshot stands for
-    /// what it gave up, and so must last as long.
+    /// Keeps snapshots in `path`, which is made durably if it is not there: once the log is trimmed, a snapshot stands
+    /// for what it gave up, and so must last as long.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -72,8 +72,8 @@ impl<S: Storage> Folder<S> {
         move |source| Error { action, place, source: source.into() }
     }
 
-    /// Takes its name from every snapshot of a later command than `after`, so that nothing starts from it any more. The file stays, under
-    /// a name that ends in `.discarded`. How many there were.
+    /// Takes its name from every snapshot of a later command than `after`, so that nothing starts from it any more. The
+    /// file stays, under a name that ends in `.discarded`. How many there were.
     ///
     /// # Errors
     /// When one cannot be renamed.
@@ -141,7 +141,8 @@ impl<S: Storage> Folder<S> {
         Ok(bytes)
     }
 
-    /// Removes a file that may be large. Should that end in the middle, what is left of it is a snapshot that is damaged, and not the last.
+    /// Removes a file that may be large. Should that end in the middle, what is left of it is a snapshot that is
+    /// damaged, and not the last.
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut file = self.storage.open(name)?;
         let mut left = file.length()?;

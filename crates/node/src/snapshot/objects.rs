@@ -1,10 +1,11 @@
 //! Snapshots in an object store: S3 or what speaks like it, or a folder that several processes share.
 //!
-//! Each partition has a prefix of its own, `<venue>/p<N>/`. An object is put as a whole, so it is there and complete or not there. Several
-//! processes may write the snapshots of one partition: a snapshot is the same whoever makes it, and whoever removes an old one finds
-//! that it is gone just as well.
+//! Each partition has a prefix of its own, `<venue>/p<N>/`. An object is put as a whole, so it is there and complete or
+//! not there. Several processes may write the snapshots of one partition: a snapshot is the same whoever makes it, and
+//! whoever removes an old one finds that it is gone just as well.
 //!
-//! What is called here blocks, within the limits of [`Options`]: call it from a thread of its own, never from an asynchronous task.
+//! What is called here blocks, within the limits of [`Options`]: call it from a thread of its own, never from an
+//! asynchronous task.
 
 use std::path::Path as FilePath;
 use std::sync::Arc;
@@ -25,7 +26,8 @@ use super::{CHECKSUM_BYTES, Error, HEADER_BYTES, Needed, Saved, Snapshots};
 /// S3 takes parts of 5 MiB and more.
 pub(crate) const PART_BYTES_MIN: usize = 5 << 20;
 
-/// Where snapshots are kept that several machines share, and how long to wait for it. Every bound of this module is here.
+/// Where snapshots are kept that several machines share, and how long to wait for it. Every bound of this module is
+/// here.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
@@ -59,8 +61,9 @@ impl Default for Options {
     }
 }
 
-/// Where objects are: `file:///PATH`, an absolute path, or `s3://BUCKET/PREFIX`. Whatever else S3 needs comes from the environment, under its
-/// usual names: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT`, `AWS_ALLOW_HTTP`.
+/// Where objects are: `file:///PATH`, an absolute path, or `s3://BUCKET/PREFIX`. Whatever else S3 needs comes from the
+/// environment, under its usual names: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT`,
+/// `AWS_ALLOW_HTTP`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Address(String);
@@ -151,7 +154,8 @@ impl Drop for Blocking {
 }
 
 impl Objects {
-    /// The snapshots of a partition of the venue of that name. Nothing is asked of the store yet; a folder is made if it is not there.
+    /// The snapshots of a partition of the venue of that name. Nothing is asked of the store yet; a folder is made if
+    /// it is not there.
     ///
     /// # Errors
     /// When the address is none, or the environment does not say what else is needed.
@@ -180,8 +184,8 @@ impl Objects {
         Ok(Self { store, prefix, place, part_bytes, needed: Needed::Nothing, runtime: Arc::new(runtime) })
     }
 
-    /// Takes its name from every snapshot of a later command than `after`, so that nothing starts from it any more. The object stays, under
-    /// a name that ends in `.discarded`. How many there were.
+    /// Takes its name from every snapshot of a later command than `after`, so that nothing starts from it any more. The
+    /// object stays, under a name that ends in `.discarded`. How many there were.
     ///
     /// # Errors
     /// When one cannot be renamed.

@@ -77,8 +77,8 @@ fn objects_in_a_folder() {
     assert!(folder.join("venue/p12/snapshot-00000000000000000007.bin").is_file());
 }
 
-/// Runs where a server is named, with the bucket `crossbook`:
-/// `AWS_ENDPOINT=http://127.0.0.1:5000 AWS_ALLOW_HTTP=true AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=.. AWS_SECRET_ACCESS_KEY=..`
+/// Runs where a server is named, with the bucket `crossbook`: `AWS_ENDPOINT=http://127.0.0.1:5000 AWS_ALLOW_HTTP=true
+/// AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=.. AWS_SECRET_ACCESS_KEY=..`
 #[test]
 #[ignore = "needs a server that speaks S3, see above"]
 fn objects_of_a_server() {

@@ -1,4 +1,5 @@
-//! Backups of a log that is written, trimmed and snapshotted meanwhile; and what restoring makes of a backup that is not what it was.
+//! Backups of a log that is written, trimmed and snapshotted meanwhile; and what restoring makes of a backup that is
+//! not what it was.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -125,7 +126,8 @@ fn write(log: &mut Files, records: u64) {
     }
 }
 
-/// Backs up a venue at full speed again and again; each backup restores to a log that opens and has all that was durable before the run began.
+/// Backs up a venue at full speed again and again; each backup restores to a log that opens and has all that was
+/// durable before the run began.
 fn under_load(trims: bool) {
     let mut stage = Stage::new();
     let mut log = stage.open();
@@ -371,7 +373,8 @@ fn what_another_log_or_another_course_of_it_is_to_be_added_to_is_refused() {
     assert_eq!(stage.restored("restored").1, Sequence(2_000));
 }
 
-/// A folder put back to an older copy, in whose only segment a record more or less makes no difference to the finished ones.
+/// A folder put back to an older copy, in whose only segment a record more or less makes no difference to the finished
+/// ones.
 #[test]
 fn a_shorter_log_or_one_that_went_another_way_never_replaces_the_backup() {
     let mut stage = Stage::new();
@@ -486,8 +489,8 @@ fn a_log_that_was_trimmed_past_the_backup_before_begins_it_anew() {
     assert!(matches!(error, Error::Log(LogError::Corrupt { .. })), "{error}");
 }
 
-/// Runs where a server is named, with the bucket `crossbook`:
-/// `AWS_ENDPOINT=http://127.0.0.1:5000 AWS_ALLOW_HTTP=true AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=.. AWS_SECRET_ACCESS_KEY=..`
+/// Runs where a server is named, with the bucket `crossbook`: `AWS_ENDPOINT=http://127.0.0.1:5000 AWS_ALLOW_HTTP=true
+/// AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=.. AWS_SECRET_ACCESS_KEY=..`
 #[test]
 #[ignore = "needs a server that speaks S3, see above"]
 fn a_backup_among_the_objects_of_a_server() {

@@ -1,6 +1,6 @@
-//! A judge of the market who sees nothing but the events: who may trade with whom, at which price, at what fee, when a waiting order
-//! begins to work, and what each account must hold. It keeps lists that it searches from end to end, and shares no rule with the
-//! engine but the vocabulary.
+//! A judge of the market who sees nothing but the events: who may trade with whom, at which price, at what fee, when a
+//! waiting order begins to work, and what each account must hold. It keeps lists that it searches from end to end, and
+//! shares no rule with the engine but the vocabulary.
 
 use std::collections::{BTreeMap, BTreeSet};
 

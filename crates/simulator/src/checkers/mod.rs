@@ -1,6 +1,6 @@
-//! What must hold, whatever the faults. [`Observer`] is shown every command of every partition once, in order, with all that was told of it,
-//! and hands it to the checkers that know nothing of each other. The worlds themselves check what only they can see: that what was told
-//! survives, that replicas agree, and that everything comes to an end.
+//! What must hold, whatever the faults. [`Observer`] is shown every command of every partition once, in order, with all
+//! that was told of it, and hands it to the checkers that know nothing of each other. The worlds themselves check what
+//! only they can see: that what was told survives, that replicas agree, and that everything comes to an end.
 
 pub mod depth;
 pub mod judge;
@@ -131,8 +131,8 @@ impl Observer {
         &self.watched[usize::from(partition.0)]
     }
 
-    /// Takes the next command of a partition, works out what is to be told of it, and holds all rules against that. What the venue has
-    /// really told is compared by the caller, with [`Observer::told`].
+    /// Takes the next command of a partition, works out what is to be told of it, and holds all rules against that.
+    /// What the venue has really told is compared by the caller, with [`Observer::told`].
     ///
     /// # Errors
     /// When a rule is broken.

@@ -1,7 +1,8 @@
 //! All the money there is, in all partitions and between them.
 //!
-//! A trade is settled in two ledgers. Until the second has heard, the first one's clearing account stands for what is on its way. So
-//! at any moment the clearing accounts of all partitions, with the effect of every settlement that was sent and not yet heard, are zero.
+//! A trade is settled in two ledgers. Until the second has heard, the first one's clearing account stands for what is
+//! on its way. So at any moment the clearing accounts of all partitions, with the effect of every settlement that was
+//! sent and not yet heard, are zero.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,8 @@ type Way = (PartitionId, PartitionId);
 pub struct Money {
     /// What was sent and is not heard yet.
     sent: BTreeMap<(Way, RequestNumber), PeerMessage>,
-    /// What was heard, though its sender is not yet known to have sent it: partitions tell of what they do each in its own time.
+    /// What was heard, though its sender is not yet known to have sent it: partitions tell of what they do each in its
+    /// own time.
     ahead: BTreeMap<(Way, RequestNumber), PeerMessage>,
     heard: BTreeMap<Way, RequestNumber>,
 }

@@ -1,5 +1,5 @@
-//! Gateways: a lane for each partition, with the production code's book of the requests under way and its fence for questions, and views folded from what the
-//! partitions tell. Clients ask here, and read here.
+//! Gateways: a lane for each partition, with the production code's book of the requests under way and its fence for
+//! questions, and views folded from what the partitions tell. Clients ask here, and read here.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -146,8 +146,8 @@ impl Gateway {
 }
 
 impl World {
-    /// Starts a gateway, from snapshots and logs, up to what the partitions have told for good. Whether it could: not while one does not
-    /// say how far that is.
+    /// Starts a gateway, from snapshots and logs, up to what the partitions have told for good. Whether it could: not
+    /// while one does not say how far that is.
     ///
     /// # Errors
     /// When something is not as it must be.
@@ -506,7 +506,8 @@ impl World {
         let own = self.routing.of_account(question.account);
         for fact in &question.facts {
             let at = usize::from(fact.partition.0);
-            // A partition whose lane was open is left out: an account is not to suffer because another partition is down.
+            // A partition whose lane was open is left out: an account is not to suffer because another partition is
+            // down.
             if !question.ends.contains_key(&fact.partition) {
                 continue;
             }

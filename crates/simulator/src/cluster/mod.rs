@@ -1,14 +1,15 @@
-//! A venue of several partitions: two workers that run all of them, two gateways, a store of one shard for each partition, and a network
-//! between all of these. The replicas, the mailboxes between partitions and the gateways' book of requests are the production code;
-//! what moves them is an agenda of events instead of threads.
+//! A venue of several partitions: two workers that run all of them, two gateways, a store of one shard for each
+//! partition, and a network between all of these. The replicas, the mailboxes between partitions and the gateways' book
+//! of requests are the production code; what moves them is an agenda of events instead of threads.
 //!
 //! ```text
 //!   client --> gateway --append--> in(p) --> worker: replica --> out(p) --follow--> gateway: views, answers --> client
 //!                                               \--courier--> in(q)
 //! ```
 //!
-//! What any gateway has read of a partition counts as told. Each command is looked up in the log at that moment, applied to a partition that no
-//! fault ever touches, and must have been told in just these words, by whoever tells it, however often.
+//! What any gateway has read of a partition counts as told. Each command is looked up in the log at that moment,
+//! applied to a partition that no fault ever touches, and must have been told in just these words, by whoever tells it,
+//! however often.
 
 mod call;
 mod faults;

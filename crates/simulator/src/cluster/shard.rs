@@ -1,5 +1,5 @@
-//! One shard of the store: the two streams of a partition on a master, with replicas that follow it. It promises what a store with
-//! asynchronous replication and a barrier promises, and no more:
+//! One shard of the store: the two streams of a partition on a master, with replicas that follow it. It promises what a
+//! store with asynchronous replication and a barrier promises, and no more:
 //!
 //! - What is written stands in one order, and a replica has a prefix of it.
 //! - A barrier holds when every replica that is online, and at least one, has all that was written before it.
@@ -61,7 +61,8 @@ pub(super) struct Shard {
     writes: Vec<Write>,
     inbound: Vec<(Timestamp, Vec<u8>)>,
     out: Vec<Vec<u8>>,
-    /// How many entries of `in` and of `out` are gone. They stay in memory here, for those who hold what is told against them.
+    /// How many entries of `in` and of `out` are gone. They stay in memory here, for those who hold what is told
+    /// against them.
     trimmed: (u64, u64),
     heard: BTreeMap<PartitionId, RequestNumber>,
     pub(super) followers: Vec<Follower>,
@@ -95,7 +96,8 @@ impl Shard {
         }
     }
 
-    /// The calls that have begun to wait since this was last asked: whether for something to read, and for how long at most.
+    /// The calls that have begun to wait since this was last asked: whether for something to read, and for how long at
+    /// most.
     pub(super) fn waits(&mut self) -> Vec<(u64, bool, u64)> {
         std::mem::take(&mut self.waits)
     }
@@ -320,7 +322,8 @@ impl Shard {
         answered
     }
 
-    /// A call has waited long enough, for something to read or for a barrier. What it is told, if it still waits for that.
+    /// A call has waited long enough, for something to read or for a barrier. What it is told, if it still waits for
+    /// that.
     pub(super) fn expire(&mut self, call: u64, reading: bool) -> Option<Reply> {
         let waits = |pending: &Pending| pending.call == call && matches!(pending.stage, Stage::Reading) == reading;
         let at = self.pending.iter().position(waits)?;
@@ -340,8 +343,8 @@ impl Shard {
         self.pending.drain(..).map(|pending| pending.call).collect()
     }
 
-    /// A replica that was online takes the master's place; if there is none, the master comes back with all it had. Which replica
-    /// it was: it is one no longer.
+    /// A replica that was online takes the master's place; if there is none, the master comes back with all it had.
+    /// Which replica it was: it is one no longer.
     pub(super) fn promote(&mut self, dice: &mut Dice) -> Option<usize> {
         self.up = true;
         self.isolated = false;

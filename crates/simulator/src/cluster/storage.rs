@@ -1,5 +1,6 @@
-//! What outlives every process of a cluster: the logs in the shards, and the snapshots beside them. Processes start from these by the
-//! production code, snapshots are made as there, from the last one and the log, and what two snapshots stand for is trimmed.
+//! What outlives every process of a cluster: the logs in the shards, and the snapshots beside them. Processes start
+//! from these by the production code, snapshots are made as there, from the last one and the log, and what two
+//! snapshots stand for is trimmed.
 
 use crossbook_engine::{Partition, Routing};
 use crossbook_log::{Error as LogError, Reader, Record, Until};
@@ -96,8 +97,8 @@ impl World {
         Ok(recovered.partition)
     }
 
-    /// A worker takes a snapshot, which is kept only if every other partition has heard for good what was sent by then. What all kept
-    /// snapshots stand for is trimmed, but no entry of `out` that the tables do not have.
+    /// A worker takes a snapshot, which is kept only if every other partition has heard for good what was sent by then.
+    /// What all kept snapshots stand for is trimmed, but no entry of `out` that the tables do not have.
     pub(super) fn take_snapshot(&mut self, worker: usize, partition: usize) -> Result<(), Violation> {
         let this = &self.workers[worker];
         if !this.alive || this.paused || this.seats[partition].replica.is_none() || !self.shards[partition].up {

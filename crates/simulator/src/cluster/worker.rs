@@ -1,5 +1,5 @@
-//! Workers: the production replica and mailboxes, moved along by the world instead of by threads. A worker runs all partitions, and
-//! carries what they have to say to one another.
+//! Workers: the production replica and mailboxes, moved along by the world instead of by threads. A worker runs all
+//! partitions, and carries what they have to say to one another.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -120,8 +120,8 @@ impl World {
         self.disk.names().is_err() || self.shelf.names().is_err()
     }
 
-    /// A bit of the last snapshot flips, if there is a good one before it, without which nothing leads on where the log is trimmed. Whether
-    /// there was.
+    /// A bit of the last snapshot flips, if there is a good one before it, without which nothing leads on where the log
+    /// is trimmed. Whether there was.
     fn damage_snapshot(&mut self) -> bool {
         let folder = Folder::on(self.shelf.clone());
         let kept = folder.list().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! A venue in one process: the production node on the production log, over a disk in memory that tears, forgets, fills up and fails.
+//! A venue in one process: the production node on the production log, over a disk in memory that tears, forgets, fills
+//! up and fails.
 //!
 //! ```text
 //!   clients --requests--> node (log, apply, sync) --events--> publisher: views, answers --> clients
@@ -6,8 +7,8 @@
 //!                        the disk <-- faults: at any operation, at any moment
 //! ```
 //!
-//! Whatever the node hands to its outlet counts as told. After every start the world holds what was told against what the log has, and
-//! the partition and views that recovery gives back against a reference that no fault ever touched.
+//! Whatever the node hands to its outlet counts as told. After every start the world holds what was told against what
+//! the log has, and the partition and views that recovery gives back against a reference that no fault ever touched.
 
 mod faults;
 mod rest;

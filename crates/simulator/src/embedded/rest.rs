@@ -1,4 +1,5 @@
-//! When the faults of a venue in one process have ended: everything that was asked comes to its end, and at last the disk rots.
+//! When the faults of a venue in one process have ended: everything that was asked comes to its end, and at last the
+//! disk rots.
 
 use crossbook_log::files::Options;
 use crossbook_log::memory::Memory;

@@ -44,7 +44,8 @@ impl World {
 
     /// False if a fault came in between.
     fn try_start(&mut self) -> Result<bool, Violation> {
-        // Every other start begins with what its snapshot stands for, as the venue does. What the others find must be the same.
+        // Every other start begins with what its snapshot stands for, as the venue does. What the others find must be
+        // the same.
         let known = Folder::on(self.shelf.clone()).list().unwrap_or_default().first().copied().unwrap_or_default();
         let verify_from = if self.starts.is_multiple_of(2) { Sequence(0) } else { known };
         let options = Options { durable_at_least: known, verify_from, ..self.options };

@@ -1,5 +1,5 @@
-//! Replays recorded logs and holds every thousandth state to what it was when they were recorded. The test of the debug build and the program
-//! of the release build (`recorded` of `crossbook-guard`) do the same with it.
+//! Replays recorded logs and holds every thousandth state to what it was when they were recorded. The test of the debug
+//! build and the program of the release build (`recorded` of `crossbook-guard`) do the same with it.
 
 use crossbook_engine::{Body, Events, Partition, Routing, Work};
 use crossbook_log::{FileReader, Reader as _, Until};
@@ -7,7 +7,8 @@ use crossbook_types::{PartitionId, Sequence};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What one command does in the worlds that are recorded; the same as `crossbook_simulator::WORK`, which this does not depend on.
+/// What one command does in the worlds that are recorded; the same as `crossbook_simulator::WORK`, which this does not
+/// depend on.
 const WORK: Work = Work { triggers: 2, cancels: 2, continued: 3, ..Work::RULES };
 
 /// The kind of a command, by its name.

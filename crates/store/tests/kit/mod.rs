@@ -19,8 +19,8 @@ pub const PARTITION: PartitionId = PartitionId(0);
 /// Names a database of the shared server to each test.
 static SERVER: OnceLock<Mutex<(MariaDb, u32)>> = OnceLock::new();
 
-/// A folder for the shared server, which lives as long as the process: nobody is left to remove it. So each process first removes
-/// those of processes that have ended.
+/// A folder for the shared server, which lives as long as the process: nobody is left to remove it. So each process
+/// first removes those of processes that have ended.
 fn folder_of_the_process() -> PathBuf {
     const PREFIX: &str = "crossbook-tests-mariadb-";
     let temporary = std::env::temp_dir();

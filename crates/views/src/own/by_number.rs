@@ -1,8 +1,9 @@
 //! Where each order of a market is kept, by its number.
 //!
-//! A market counts its orders, and those that are remembered are mostly of one stretch of numbers. So numbers have pages of 64 neighbours,
-//! and only pages are hashed: few enough that their table stays near. That a number is not, or no longer, known is one bit of its page, as is whether the
-//! order is open, which is asked of many at once when an account's lists are gone through. A page whose last order is forgotten is given back.
+//! A market counts its orders, and those that are remembered are mostly of one stretch of numbers. So numbers have
+//! pages of 64 neighbours, and only pages are hashed: few enough that their table stays near. That a number is not, or
+//! no longer, known is one bit of its page, as is whether the order is open, which is asked of many at once when an
+//! account's lists are gone through. A page whose last order is forgotten is given back.
 
 use crossbook_types::OrderId;
 use hashbrown::HashMap;

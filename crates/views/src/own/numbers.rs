@@ -1,8 +1,10 @@
-//! An account's orders by number: a list to which numbers are appended, and from which they are struck without looking for them.
+//! An account's orders by number: a list to which numbers are appended, and from which they are struck without looking
+//! for them.
 //!
-//! Whoever lists the orders looks each number up anyway, and sees then whether it is still meant. So that an order is struck is only
-//! counted, which touches nothing; when more than half of a list may be struck, it is gone through once and those are dropped. Per
-//! order that is two lookups, none of which waits for another, where finding its place would be a search through memory that is far away.
+//! Whoever lists the orders looks each number up anyway, and sees then whether it is still meant. So that an order is
+//! struck is only counted, which touches nothing; when more than half of a list may be struck, it is gone through once
+//! and those are dropped. Per order that is two lookups, none of which waits for another, where finding its place would
+//! be a search through memory that is far away.
 
 use std::collections::VecDeque;
 

@@ -114,7 +114,8 @@ impl Venue {
         }
     }
 
-    /// Takes down which orders rest now, has others take the places of those that have traded, and tells how many trades there were.
+    /// Takes down which orders rest now, has others take the places of those that have traded, and tells how many
+    /// trades there were.
     pub fn settle(&mut self) -> u64 {
         let (mut trades, mut freed) = (0, Vec::new());
         for event in self.events.all() {

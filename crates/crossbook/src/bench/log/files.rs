@@ -54,7 +54,8 @@ fn append(log: &mut Files, payloads: &[&[u8]]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The same bytes by the system's own calls. With `room`, the file is that long and written before, and is gone through in circles.
+/// The same bytes by the system's own calls. With `room`, the file is that long and written before, and is gone through
+/// in circles.
 fn raw(options: &Log, who: &'static str, size: usize, path: &Path, room: usize) -> Result<Run, Error> {
     let file = File::create(path)?;
     file.write_all_at(&vec![0; room], 0)?;

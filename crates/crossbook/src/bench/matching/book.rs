@@ -8,7 +8,8 @@ use hashbrown::HashMap;
 
 use super::Subject;
 
-/// A book and the places of its orders. Tallying is part of what is timed, as it is the only trace that a command leaves.
+/// A book and the places of its orders. Tallying is part of what is timed, as it is the only trace that a command
+/// leaves.
 pub(super) struct BookAndIndex {
     book: Book<u32>,
     slots: HashMap<u32, Slot, CountingHash>,

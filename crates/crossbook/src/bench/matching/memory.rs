@@ -1,6 +1,7 @@
-//! What a resting order takes: the difference in what the allocator has given out, before and after so many came to rest.
-//! Everything is in it: the order's place in the book, its price level, the index of ids, and in the engine the hold, the list of its
-//! account and its name. So is the room that tables keep for more, which is why the number of orders matters.
+//! What a resting order takes: the difference in what the allocator has given out, before and after so many came to
+//! rest. Everything is in it: the order's place in the book, its price level, the index of ids, and in the engine the
+//! hold, the list of its account and its name. So is the room that tables keep for more, which is why the number of
+//! orders matters.
 
 use crossbook_loadtest::workload::{GroundTruth, mix_a};
 use serde::Serialize;
@@ -56,7 +57,8 @@ fn allocated() -> Result<usize, Error> {
         let new = (&raw mut epoch).cast();
         tikv_jemalloc_sys::mallctl(c"epoch".as_ptr(), none, std::ptr::null_mut(), new, size_of::<u64>())
     };
-    // SAFETY: the name ends with a zero byte; `stats.allocated` gives a size_t, for which there is room, as its size says.
+    // SAFETY: the name ends with a zero byte; `stats.allocated` gives a size_t, for which there is room, as its size
+    // says.
     let told = unsafe {
         let old = (&raw mut bytes).cast();
         tikv_jemalloc_sys::mallctl(c"stats.allocated".as_ptr(), old, &raw mut bytes_size, none, 0)

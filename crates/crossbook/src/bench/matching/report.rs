@@ -104,7 +104,8 @@ impl Measured {
     }
 }
 
-/// Everything in one object. The figures of the first stream stand in it by themselves too, since often there is only one.
+/// Everything in one object. The figures of the first stream stand in it by themselves too, since often there is only
+/// one.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Json<'a> {

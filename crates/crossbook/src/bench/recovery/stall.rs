@@ -1,5 +1,5 @@
-//! Orders at a steady rate through a venue with many resting orders, over its own API, each durable when it is answered: while it takes
-//! snapshots and while it takes none. The two take turns, so that both see the same machine.
+//! Orders at a steady rate through a venue with many resting orders, over its own API, each durable when it is
+//! answered: while it takes snapshots and while it takes none. The two take turns, so that both see the same machine.
 
 use std::num::NonZeroU64;
 use std::path::Path;
@@ -124,8 +124,8 @@ fn load(
         };
         runtime.block_on(http::run(plan, traders.iter().map(Trader::client).collect()))
     };
-    // The venue of the round before has just ended, and a virtual machine gives what was its memory to the host within the next ten seconds
-    // or so, while the disk stands still again and again.
+    // The venue of the round before has just ended, and a virtual machine gives what was its memory to the host within
+    // the next ten seconds or so, while the disk stands still again and again.
     if options.warm_up_seconds > 0 {
         go(options.warm_up_seconds)?;
     }
@@ -139,7 +139,8 @@ fn load(
     Ok(())
 }
 
-/// How many seconds each snapshot took, by the venue's own word. The last one of each run, at its stop, is not told of in this way.
+/// How many seconds each snapshot took, by the venue's own word. The last one of each run, at its stop, is not told of
+/// in this way.
 fn taken(log: &Path) -> Result<Vec<f64>, Error> {
     let lines = std::fs::read_to_string(log)?;
     let seconds = |line: &str| {

@@ -83,8 +83,8 @@ impl<H: Half> Structure for Pair<H> {
     }
 }
 
-/// An array with the best last, where it is cheapest to take away. `AGAIN`: sorted again at each insertion; else: each order is put
-/// where it belongs.
+/// An array with the best last, where it is cheapest to take away. `AGAIN`: sorted again at each insertion; else: each
+/// order is put where it belongs.
 #[derive(Default)]
 pub(super) struct Array<const AGAIN: bool>(Vec<Order>);
 

@@ -1,4 +1,5 @@
-//! A venue with a past: random trades that memory has mostly forgotten, their history in SQLite, and desks that answer from both.
+//! A venue with a past: random trades that memory has mostly forgotten, their history in SQLite, and desks that answer
+//! from both.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +28,8 @@ use crate::rest_venue::{Client, millis};
 use crate::venue::{ACCOUNTS, Venue};
 
 const SECRET: &str = "a secret that the tests know";
-/// Far ahead of the clock, so that the newest candle is the one of the last trade whenever the tests run: 1 January 2100.
+/// Far ahead of the clock, so that the newest candle is the one of the last trade whenever the tests run: 1 January
+/// 2100.
 const BEGIN: Timestamp = Timestamp(4_102_444_800_000_000);
 
 pub fn accounts() -> impl Iterator<Item = AccountId> {

@@ -1,5 +1,5 @@
-//! A venue in this process, furnished over its own admin API: one market, two accounts with money and keys. It has as many partitions
-//! as it is started with: one is the embedded venue, several stand behind a gateway that is the same.
+//! A venue in this process, furnished over its own admin API: one market, two accounts with money and keys. It has as
+//! many partitions as it is started with: one is the embedded venue, several stand behind a gateway that is the same.
 
 mod partitions;
 mod turnstile;
@@ -301,7 +301,8 @@ impl Venue {
         reply.body
     }
 
-    /// From now on orders need have no worth. Where nothing has traded yet, there is no price to value a market order by quantity.
+    /// From now on orders need have no worth. Where nothing has traded yet, there is no price to value a market order
+    /// by quantity.
     pub async fn values_nothing(&self) {
         let reply = self.operator(Method::PATCH, "markets/BTCUSDT", Some(json!({"minNotional": "0"}))).await;
         assert_eq!(reply.status, 200, "{reply:?}");
@@ -328,7 +329,8 @@ impl Venue {
         self.stop_after(Duration::ZERO).await;
     }
 
-    /// As a process does that is asked to stop: clients are served on for a while, then asked to leave, and the admin address goes last.
+    /// As a process does that is asked to stop: clients are served on for a while, then asked to leave, and the admin
+    /// address goes last.
     pub async fn stop_after(self, drain: Duration) {
         shutdown::drain(&self.app, drain).await;
         let [(clients, stop_clients), (operator, stop_operator)] = self.serving;

@@ -1,5 +1,5 @@
-//! The thread of a lane that appends: it gathers what is queued, appends it in one round trip, and looks after each request until the
-//! partition has taken it.
+//! The thread of a lane that appends: it gathers what is queued, appends it in one round trip, and looks after each
+//! request until the partition has taken it.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -18,19 +18,19 @@ use crate::request::{NotTaken, Request};
 /// How often a lane looks after its requests.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How far the log's time may be ahead of this gateway's clock before a request's deadline counts from the log's time: more is no spread of clocks, but
-/// a clock of the store that was set ahead.
+/// How far the log's time may be ahead of this gateway's clock before a request's deadline counts from the log's time:
+/// more is no spread of clocks, but a clock of the store that was set ahead.
 const AHEAD_MAX_MICROS: u64 = 1_000_000;
 
-/// The deadline by which the partition judges a request: it compares with the log's time, which never goes back. Where a
-/// clock of the store was ahead once, every deadline by the gateway's clock would have passed until clocks catch up.
+/// The deadline by which the partition judges a request: it compares with the log's time, which never goes back. Where
+/// a clock of the store was ahead once, every deadline by the gateway's clock would have passed until clocks catch up.
 fn by_the_log(deadline: Timestamp, ahead_micros: u64) -> Timestamp {
     if ahead_micros > AHEAD_MAX_MICROS { Timestamp(deadline.0.saturating_add(ahead_micros)) } else { deadline }
 }
 
-/// How far the log's time is ahead of `now`, after an answer of the store that bears the time `log`. Where commands were
-/// appended, `log` is the store's clock. Otherwise it is the time of the last command, which says the less the older that
-/// is, so it only ever adds.
+/// How far the log's time is ahead of `now`, after an answer of the store that bears the time `log`. Where commands
+/// were appended, `log` is the store's clock. Otherwise it is the time of the last command, which says the less the
+/// older that is, so it only ever adds.
 fn ahead_of(now: Timestamp, log: Timestamp, appended: bool, known: u64) -> u64 {
     let ahead = log.0.saturating_sub(now.0);
     if appended { ahead } else { ahead.max(known) }
@@ -66,7 +66,8 @@ impl<'a> Appender<'a> {
 
     pub(super) fn run(mut self) -> Result<(), Error> {
         let mut tries = 0;
-        // The log's time is known before the first request, if the store answers; else the first round fails in its turn.
+        // The log's time is known before the first request, if the store answers; else the first round fails in its
+        // turn.
         let _ = self.round(&[]);
         while !self.shared.is_stopping() {
             let fresh = self.gather();

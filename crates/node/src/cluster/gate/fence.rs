@@ -1,8 +1,9 @@
-//! When a question about an account may be answered: once what is folded here includes all that anybody was told before it was asked. No I/O,
-//! no threads.
+//! When a question about an account may be answered: once what is folded here includes all that anybody was told before
+//! it was asked. No I/O, no threads.
 //!
-//! Two steps, since an account's money follows what happens in its markets. First everything must be folded that stood in any log when
-//! the question was asked; then the account's partition must have heard what the others had sent to it by that time.
+//! Two steps, since an account's money follows what happens in its markets. First everything must be folded that stood
+//! in any log when the question was asked; then the account's partition must have heard what the others had sent to it
+//! by that time.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The requests of one lane that its partition has not taken yet, and whether the partition answers. No I/O, no clock: whoever has
-//! both says what came of a round trip, and how long it has been since the lane began.
+//! The requests of one lane that its partition has not taken yet, and whether the partition answers. No I/O, no clock:
+//! whoever has both says what came of a round trip, and how long it has been since the lane began.
 //!
 //! ```text
 //!   begin --> due --(appended)--> at its place --(taken)--> gone: the partition has it for good
@@ -56,8 +56,8 @@ impl Flights {
             .collect()
     }
 
-    /// What was due stands at `first` and the places after it. The partition may have been quicker than the store's answer, and have
-    /// taken some already.
+    /// What was due stands at `first` and the places after it. The partition may have been quicker than the store's
+    /// answer, and have taken some already.
     pub fn appended(&mut self, due: &[Due], first: Sequence) {
         for (at, Due { number, .. }) in (first.0..).map(Sequence).zip(due) {
             if let Some(flight) = self.0.get_mut(number) {
@@ -81,8 +81,8 @@ impl Flights {
         self.0.remove(&number);
     }
 
-    /// The partition has told of everything up to `told`: a request that was appended up to there and not taken was not what
-    /// it found there, and is lost. How many.
+    /// The partition has told of everything up to `told`: a request that was appended up to there and not taken was not
+    /// what it found there, and is lost. How many.
     pub fn told(&mut self, told: Sequence) -> u64 {
         let mut lost = 0;
         for flight in self.0.values_mut().filter(|flight| flight.at.is_some_and(|at| at <= told)) {

@@ -1,5 +1,5 @@
-//! The thread of a lane that reads: it follows what the partition tells, hands the events to the outlet, and takes note of how far this
-//! partition and the others have come with each other.
+//! The thread of a lane that reads: it follows what the partition tells, hands the events to the outlet, and takes note
+//! of how far this partition and the others have come with each other.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
