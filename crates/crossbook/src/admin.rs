@@ -40,9 +40,9 @@ pub enum Error {
     /// A file cannot be read.
     #[error("cannot read {}: {why}", path.display())]
     File {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// What went wrong, in words.
         why: String,
     },
     /// Nothing answers there.
@@ -51,9 +51,9 @@ pub enum Error {
          --ca the authority of its certificate"
     )]
     Unreachable {
-        /// Where.
+        /// The address that was asked.
         url: String,
-        /// Why.
+        /// What went wrong, in words.
         why: String,
     },
     /// The answer did not come.
@@ -62,9 +62,9 @@ pub enum Error {
          withdrawal, which takes effect once under its --transfer-id"
     )]
     Unknown {
-        /// Where.
+        /// The address that was asked.
         url: String,
-        /// Why.
+        /// What went wrong, in words.
         why: String,
     },
     /// Something else answers.
@@ -72,7 +72,7 @@ pub enum Error {
         "what answers at {url} is no admin API ({what}); `--url` must name the venue's admin address, which is not that of its clients"
     )]
     Other {
-        /// Where.
+        /// The address that was asked.
         url: String,
         /// What it answered.
         what: String,

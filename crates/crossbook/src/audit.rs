@@ -49,7 +49,7 @@ pub enum Error {
     Replay {
         /// Where it is.
         path: PathBuf,
-        /// Why.
+        /// What went wrong below.
         source: crossbook_node::recovery::Error,
     },
 }

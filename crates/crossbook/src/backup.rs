@@ -45,7 +45,7 @@ pub enum Error {
     Place {
         /// The place as given.
         place: String,
-        /// Why.
+        /// What went wrong below.
         source: std::io::Error,
     },
     /// The system gives no random bytes.

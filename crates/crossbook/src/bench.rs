@@ -84,9 +84,9 @@ pub enum Error {
     /// A file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     File {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// What went wrong below.
         source: std::io::Error,
     },
     /// A file is none of a workload.

@@ -165,9 +165,9 @@ pub enum Error {
     /// The file is there and cannot be read.
     #[error("cannot read the configuration file {}: {source}", path.display())]
     Unreadable {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// What went wrong below.
         source: std::io::Error,
     },
     /// A key that no part knows.

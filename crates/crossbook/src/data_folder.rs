@@ -76,7 +76,7 @@ pub enum Error {
     Inside {
         /// What is to be written.
         what: &'static str,
-        /// Where.
+        /// The file or folder.
         path: PathBuf,
         /// The folder that it is in.
         folder: PathBuf,

@@ -26,7 +26,7 @@ pub enum Error {
     /// It runs.
     #[error("the venue in {} is running ({holder}); stop it, and do not start it again afterwards", folder.display())]
     Running {
-        /// Where.
+        /// The folder.
         folder: PathBuf,
         /// Who has it.
         holder: String,
@@ -46,9 +46,9 @@ pub enum Error {
     /// The file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// What went wrong below.
         source: std::io::Error,
     },
 }

@@ -71,7 +71,7 @@ pub enum Error {
     File {
         /// What was tried.
         doing: &'static str,
-        /// Where.
+        /// The file or folder.
         path: PathBuf,
         /// Why it failed.
         source: std::io::Error,

@@ -61,9 +61,9 @@ pub enum Error {
     /// The log cannot be opened.
     #[error("cannot open the log in {}: {source}", path.display())]
     Log {
-        /// Where.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// What went wrong below.
         source: crossbook_log::Error,
     },
     /// The log is behind what is known of it.
@@ -95,9 +95,9 @@ pub enum Error {
     /// An API key cannot be revoked.
     #[error("the API key {key} cannot be revoked: {source}")]
     Revocation {
-        /// Which.
+        /// The public name of the API key.
         key: ApiKeyId,
-        /// Why.
+        /// What went wrong below.
         source: Box<ApiError>,
     },
     /// The folder is somebody else's.
@@ -111,9 +111,9 @@ pub enum Error {
     Listen {
         /// The setting, whose option has the same name.
         setting: &'static str,
-        /// Which.
+        /// The address of the listener.
         address: SocketAddr,
-        /// Why.
+        /// What went wrong below.
         source: std::io::Error,
     },
     /// A certificate cannot be shown.
@@ -121,7 +121,7 @@ pub enum Error {
     Tls {
         /// Where it is set.
         section: &'static str,
-        /// Why.
+        /// What went wrong below.
         source: Box<tls::Error>,
     },
     /// The system gives no thread.

@@ -150,7 +150,7 @@ pub struct OpenAccount {
 /// See [`Body::IssueApiKey`].
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct IssueApiKey {
-    /// Whose.
+    /// The account that it belongs to.
     pub account: AccountId,
     /// The public name of the credential; drawn at random by the gateway.
     pub key: ApiKeyId,
@@ -165,9 +165,9 @@ pub struct IssueApiKey {
 /// See [`Body::RevokeApiKey`].
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RevokeApiKey {
-    /// Whose.
+    /// The account that it belongs to.
     pub account: AccountId,
-    /// Which.
+    /// The public name of the API key.
     pub key: ApiKeyId,
 }
 

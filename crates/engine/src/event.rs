@@ -53,7 +53,7 @@ pub enum Event {
     ApiKeyRevoked {
         /// Whose it was.
         account: AccountId,
-        /// Which.
+        /// The public name of the API key.
         key: ApiKeyId,
     },
     /// Money came in or went out.
@@ -66,7 +66,7 @@ pub enum Event {
         symbol: SymbolId,
         /// The order.
         order: OrderId,
-        /// Whose.
+        /// The account that it belongs to.
         account: AccountId,
     },
     /// Two orders traded.
@@ -77,7 +77,7 @@ pub enum Event {
     DepthChanged(DepthChanged),
     /// What an account has of an asset is now this. At most one per account, asset and command.
     BalanceChanged {
-        /// Whose.
+        /// The account that it belongs to.
         account: AccountId,
         /// Of what.
         asset: AssetId,
@@ -118,7 +118,7 @@ pub enum Event {
     OrderRefused {
         /// The order as it was sent. It has no number.
         order: NewOrder,
-        /// Why.
+        /// Why the order was refused.
         reason: RejectReason,
     },
     /// Collected fees were paid out: the transfer's account is [`AccountId::FEES`], its amount is below zero.
@@ -129,7 +129,7 @@ pub enum Event {
     CancelAllBegun {
         /// The market.
         symbol: SymbolId,
-        /// Whose.
+        /// The account that it belongs to.
         account: AccountId,
         /// The client's name for the cancel.
         cancel_id: ClientOrderId,
@@ -209,7 +209,7 @@ pub struct OrderPlaced {
     pub order: OrderId,
     /// The market.
     pub symbol: SymbolId,
-    /// Whose.
+    /// The account that it belongs to.
     pub account: AccountId,
     /// The client's name for it.
     pub client_order_id: ClientOrderId,
@@ -255,7 +255,7 @@ pub struct Trade {
 pub struct Party {
     /// The order.
     pub order: OrderId,
-    /// Whose.
+    /// The account that it belongs to.
     pub account: AccountId,
     /// What it paid the venue, in the asset that it received.
     pub fee: Amount,
@@ -297,9 +297,9 @@ pub struct OrderClosed {
     pub symbol: SymbolId,
     /// The order.
     pub order: OrderId,
-    /// Whose.
+    /// The account that it belongs to.
     pub account: AccountId,
-    /// Why.
+    /// Why the order ended.
     pub reason: CloseReason,
 }
 

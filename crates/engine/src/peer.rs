@@ -60,7 +60,7 @@ pub enum PeerMessage {
     Settle(Settlement),
     /// An order has ended: free what it still holds.
     Release {
-        /// Whose.
+        /// The account that it belongs to.
         account: AccountId,
         /// What was held for it.
         hold: HoldId,
@@ -109,7 +109,7 @@ impl Admitted {
 /// One side of a trade, in finished amounts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Settlement {
-    /// Whose.
+    /// The account that it belongs to.
     pub account: AccountId,
     /// What holds the order's funds.
     pub hold: HoldId,

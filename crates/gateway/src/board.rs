@@ -34,7 +34,7 @@ pub struct Board {
 /// Where the views of a partition stand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Standing {
-    /// Whose.
+    /// The partition that it happened in.
     pub partition: PartitionId,
     /// The last command they have folded, if there was one.
     pub position: Option<Cause>,

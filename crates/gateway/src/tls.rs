@@ -40,7 +40,7 @@ pub enum Error {
         what: &'static str,
         /// Which file.
         file: PathBuf,
-        /// Why.
+        /// What went wrong below.
         source: pem::Error,
     },
     /// The certificate cannot be shown with that key.
@@ -53,7 +53,7 @@ pub enum Error {
         certificate: PathBuf,
         /// Where the key is.
         key: PathBuf,
-        /// Why.
+        /// What went wrong below.
         source: rustls::Error,
     },
 }

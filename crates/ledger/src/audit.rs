@@ -32,7 +32,7 @@ pub enum Violation {
     /// A client's balance is below zero.
     #[error("account {account} has a negative balance of asset {asset}")]
     Negative {
-        /// Whose.
+        /// The account that it belongs to.
         account: AccountId,
         /// Of what.
         asset: AssetId,
@@ -40,7 +40,7 @@ pub enum Violation {
     /// A client's held balance is not the sum of its holds.
     #[error("account {account} holds {} of asset {asset}, its orders need {}", held.0, needed.0)]
     HeldMismatch {
-        /// Whose.
+        /// The account that it belongs to.
         account: AccountId,
         /// Of what.
         asset: AssetId,

@@ -27,7 +27,7 @@ use unfinished::Canceling;
 pub struct Order {
     /// Its number in its market.
     pub id: u64,
-    /// Whose.
+    /// The account that it belongs to.
     pub account: AccountId,
     /// The client's name for it.
     pub client: ClientOrderId,

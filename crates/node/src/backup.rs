@@ -69,7 +69,7 @@ pub enum Error {
     Place {
         /// What was tried.
         action: &'static str,
-        /// Where.
+        /// The folder or the object-store URL.
         place: String,
         /// Why it failed.
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -95,7 +95,7 @@ pub enum Error {
          another backup"
     )]
     Unfinished {
-        /// Where.
+        /// The folder or the object-store URL.
         place: String,
         /// How many there are.
         objects: usize,
@@ -103,9 +103,9 @@ pub enum Error {
     /// The manifest is not what was written.
     #[error("the manifest of the backup in {place} cannot be used: {reason}; use another backup")]
     Manifest {
-        /// Where.
+        /// The folder or the object-store URL.
         place: String,
-        /// Why.
+        /// What went wrong, in words.
         reason: String,
     },
     /// A part of the backup is not what was written.
@@ -113,7 +113,7 @@ pub enum Error {
         "the backup in {place} is damaged: {object} {reason}; use another backup, and take a new one in another place"
     )]
     Damaged {
-        /// Where.
+        /// The folder or the object-store URL.
         place: String,
         /// Which part.
         object: String,
@@ -125,7 +125,7 @@ pub enum Error {
         "{object} in {place} does not read back as it was written ({reason}); the backup before this one is as it was. Do not trust this place"
     )]
     NotReadBack {
-        /// Where.
+        /// The folder or the object-store URL.
         place: String,
         /// Which part.
         object: String,
@@ -135,7 +135,7 @@ pub enum Error {
     /// The backup is of another log.
     #[error("{place} has a backup of another venue (log {found}, not {expected}); give another place")]
     Foreign {
-        /// Where.
+        /// The folder or the object-store URL.
         place: String,
         /// The log that is to be copied.
         expected: String,
@@ -148,7 +148,7 @@ pub enum Error {
          its end. Keep that backup, and give another place"
     )]
     Diverged {
-        /// Where.
+        /// The folder or the object-store URL.
         place: String,
         /// The last record of the backup that is to be there for good.
         last: Sequence,

@@ -116,17 +116,17 @@ pub enum Error {
     /// A record of the log is not a command.
     #[error("record {sequence} of the log cannot be understood: {source}")]
     Command {
-        /// Which.
+        /// The command's place in the log.
         sequence: Sequence,
-        /// Why.
+        /// What went wrong below.
         source: crossbook_wire::Error,
     },
     /// A snapshot is whole, but what it says cannot be.
     #[error("snapshot {sequence} contradicts itself: {reason}; remove it and start again, the log has everything")]
     Inconsistent {
-        /// Which.
+        /// The command's place in the log.
         sequence: Sequence,
-        /// Why.
+        /// What went wrong, in words.
         reason: String,
     },
     /// A snapshot is another partition's, or of a venue that spreads its accounts and markets in another way.
@@ -135,7 +135,7 @@ pub enum Error {
          {expected_partitions}: correct the configuration, which must say the same for the whole life of a venue, or the place of the snapshots"
     )]
     Foreign {
-        /// Which.
+        /// The command's place in the log.
         sequence: Sequence,
         /// Of which partition it is.
         found: PartitionId,

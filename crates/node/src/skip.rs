@@ -57,15 +57,15 @@ pub enum Error {
     NoCommand {
         /// Of which partition.
         partition: PartitionId,
-        /// Which.
+        /// The command's place in the log.
         sequence: Sequence,
     },
     /// The record is no command.
     #[error("record {sequence} is not a command that this program can read: {source}")]
     Command {
-        /// Which.
+        /// The command's place in the log.
         sequence: Sequence,
-        /// Why.
+        /// What went wrong below.
         source: crossbook_wire::Error,
     },
     /// It was applied.
@@ -73,7 +73,7 @@ pub enum Error {
         "command {sequence} was applied: {proof} has what came of it. Only a command that no process could apply can be passed over"
     )]
     Applied {
-        /// Which.
+        /// The command's place in the log.
         sequence: Sequence,
         /// What proves it.
         proof: String,
@@ -84,7 +84,7 @@ pub enum Error {
          here, and an audit will say so for ever. Find a program that applies it; if there is none, --force passes it over"
     )]
     ReliedOn {
-        /// Which.
+        /// The command's place in the log.
         sequence: Sequence,
         /// What it is.
         kind: &'static str,

@@ -125,7 +125,7 @@ pub enum Error {
     File {
         /// Which file.
         file: PathBuf,
-        /// Why.
+        /// What went wrong below.
         source: std::io::Error,
     },
     /// The tables are those of another log.

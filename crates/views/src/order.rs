@@ -15,7 +15,7 @@ pub struct Order {
     pub order: OrderId,
     /// The market.
     pub symbol: SymbolId,
-    /// Whose.
+    /// The account that it belongs to.
     pub account: AccountId,
     /// The client's name for it.
     pub client_order_id: ClientOrderId,

@@ -46,17 +46,17 @@ pub enum Error {
     /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// What went wrong below.
         source: std::io::Error,
     },
     /// The file is not an export.
     #[error("{}: {source}", path.display())]
     Export {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// What went wrong below.
         source: export::Error,
     },
     /// The cluster cannot be read.
@@ -79,7 +79,7 @@ pub enum Error {
          begin anew"
     )]
     Another {
-        /// Which.
+        /// The partition that it happened in.
         partition: PartitionId,
         /// What has begun there.
         found: String,
@@ -107,9 +107,9 @@ pub enum Error {
         "the import has stopped at partition {partition}: {source}. Run the same line again; it goes on from there"
     )]
     Interrupted {
-        /// Where.
+        /// The partition that it happened in.
         partition: PartitionId,
-        /// Why.
+        /// What went wrong below.
         source: StreamError,
     },
 }

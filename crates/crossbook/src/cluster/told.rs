@@ -33,19 +33,19 @@ pub enum Error {
     /// The store says something that trying again does not mend.
     #[error("partition {partition}: {source}")]
     Stream {
-        /// Which.
+        /// The partition that it happened in.
         partition: PartitionId,
-        /// Why.
+        /// What went wrong below.
         source: streams::Error,
     },
     /// An entry cannot be read.
     #[error("what partition {partition} tells of command {sequence} cannot be understood: {source}")]
     Entry {
-        /// Which.
+        /// The partition that it happened in.
         partition: PartitionId,
-        /// Where.
+        /// The command's place in the log.
         sequence: Sequence,
-        /// Why.
+        /// What went wrong below.
         source: crossbook_wire::Error,
     },
     /// The store does not answer.

@@ -87,7 +87,7 @@ pub enum Error {
     Snapshot {
         /// Of which partition it should be.
         partition: PartitionId,
-        /// Which.
+        /// The command's place in the log.
         sequence: Sequence,
         /// What is wrong.
         reason: String,

@@ -39,7 +39,7 @@ pub struct Inventory {
 /// What an account has of an asset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Owned {
-    /// Whose.
+    /// The account that it belongs to.
     pub account: AccountId,
     /// Of what.
     pub asset: AssetId,
@@ -94,7 +94,7 @@ pub enum Error {
     /// A partition's books do not balance.
     #[error("partition {partition} does not add up: {finding}; audit the venue before it moves")]
     Audit {
-        /// Which.
+        /// The partition that it happened in.
         partition: PartitionId,
         /// What is wrong.
         finding: String,

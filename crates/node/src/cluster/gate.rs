@@ -100,19 +100,19 @@ pub enum Error {
     /// The store says something that trying again does not mend.
     #[error("partition {partition}: {source}")]
     Stream {
-        /// Which.
+        /// The partition that it happened in.
         partition: PartitionId,
-        /// Why.
+        /// What went wrong below.
         source: StreamError,
     },
     /// An entry cannot be read.
     #[error("what partition {partition} tells of command {sequence} cannot be understood: {source}")]
     Entry {
-        /// Which.
+        /// The partition that it happened in.
         partition: PartitionId,
-        /// Where.
+        /// The command's place in the log.
         sequence: Sequence,
-        /// Why.
+        /// What went wrong below.
         source: crossbook_wire::Error,
     },
 }
@@ -166,7 +166,7 @@ impl Lane {
 /// How a partition stands, as seen from a gateway.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LaneState {
-    /// Which.
+    /// The partition that it happened in.
     pub partition: PartitionId,
     /// Whether it has not answered for so long that requests for it are refused at once.
     pub silent: bool,

@@ -44,9 +44,9 @@ pub enum Error {
     /// A partition cannot be brought to where it stood.
     #[error("partition {partition} cannot be restored: {source}")]
     Recovery {
-        /// Which.
+        /// The partition that it happened in.
         partition: PartitionId,
-        /// Why.
+        /// What went wrong below.
         source: recovery::Error,
     },
     /// A partition does not go on.

@@ -98,9 +98,9 @@ pub enum Error {
     /// A record is not a command.
     #[error("record {sequence} of the partition's log cannot be understood: {source}")]
     Command {
-        /// Which.
+        /// The command's place in the log.
         sequence: Sequence,
-        /// Why.
+        /// What went wrong below.
         source: crossbook_wire::Error,
     },
     /// The log has a gap, or goes back.

@@ -103,25 +103,25 @@ pub enum Error {
     /// The state to start from cannot be had.
     #[error("partition {partition} has no state to start from: {reason}")]
     Start {
-        /// Which.
+        /// The partition that it happened in.
         partition: PartitionId,
-        /// Why.
+        /// What went wrong, in words.
         reason: String,
     },
     /// The log is not what it was.
     #[error("partition {partition}: {source}")]
     Replica {
-        /// Which.
+        /// The partition that it happened in.
         partition: PartitionId,
-        /// Why.
+        /// What went wrong below.
         source: replica::Error,
     },
     /// The store says something that trying again does not mend.
     #[error("partition {partition}: {source}")]
     Stream {
-        /// Which.
+        /// The partition that it happened in.
         partition: PartitionId,
-        /// Why.
+        /// What went wrong below.
         source: StreamError,
     },
     /// The log has another command where the last one applied was.
@@ -130,9 +130,9 @@ pub enum Error {
          failures at once; restore the store, or make the node that has the command the master, and start the workers anew"
     )]
     Forked {
-        /// Which.
+        /// The partition that it happened in.
         partition: PartitionId,
-        /// Where.
+        /// The command's place in the log.
         sequence: Sequence,
     },
     /// The log has lost commands whose messages another partition has heard.
@@ -142,7 +142,7 @@ pub enum Error {
          for what they moved has arrived"
     )]
     Behind {
-        /// Which.
+        /// The partition that it happened in.
         partition: PartitionId,
         /// Where its log ends.
         end: Sequence,
