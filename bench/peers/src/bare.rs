@@ -3,7 +3,7 @@
 //! places in an array, as no venue may assume; with [`Hashed`] they are looked up, as everyone must who takes ids as
 //! they come.
 
-use crossbook_loadtest::workload::{Command, Op, Tally};
+use crossbook_oracle::workload::{Command, Op, Tally};
 use crossbook_types::Side;
 
 use crate::engine::Engine;

@@ -1,6 +1,6 @@
 //! What everything that is measured has in common.
 
-use crossbook_loadtest::workload::{Command, Tally};
+use crossbook_oracle::workload::{Command, Tally};
 
 /// An order book, or more than one, that can be given the commands of mix A.
 ///

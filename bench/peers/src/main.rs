@@ -12,8 +12,8 @@ mod report;
 use std::path::PathBuf;
 
 use clap::Parser;
-use crossbook_loadtest::indexed::IndexedBook;
-use crossbook_loadtest::workload::{GroundTruth, Workload};
+use crossbook_oracle::indexed::IndexedBook;
+use crossbook_oracle::workload::{GroundTruth, Workload};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use bare::{Bare, Dense, Hashed};

@@ -7,8 +7,8 @@
 
 use std::time::{Duration, Instant};
 
-use crossbook_loadtest::latency::Latency;
-use crossbook_loadtest::workload::{Tally, Workload};
+use crossbook_loadgen::latency::Latency;
+use crossbook_oracle::workload::{Tally, Workload};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::engine::Engine;

@@ -3,9 +3,9 @@
 
 use crossbook_engine::command::Body;
 use crossbook_engine::{self as venue, Events, Partition, Routing};
-use crossbook_loadtest::feed::Feed;
-use crossbook_loadtest::indexed::IndexedBook;
-use crossbook_loadtest::workload::{Command, Tally, Workload};
+use crossbook_oracle::feed::Feed;
+use crossbook_oracle::indexed::IndexedBook;
+use crossbook_oracle::workload::{Command, Tally, Workload};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 
 use crate::engine::Engine;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crossbook_loadtest::workload::{Command, Op, Tally};
+use crossbook_oracle::workload::{Command, Op, Tally};
 use crossbook_types::Side;
 
 use crate::engine::Engine;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crossbook_loadtest::latency::Summary;
-use crossbook_loadtest::workload::{GroundTruth, Tally};
+use crossbook_loadgen::latency::Summary;
+use crossbook_oracle::workload::{GroundTruth, Tally};
 use serde::Serialize;
 
 use crate::measure::Run;

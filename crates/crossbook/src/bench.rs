@@ -26,19 +26,19 @@ use crate::logging;
 pub enum Error {
     /// There is no server.
     #[error("{0}; or name a database with --mysql URL, or leave it out with --database sqlite")]
-    Server(#[from] crossbook_loadtest::mariadb::Error),
+    Server(#[from] crossbook_servers::mariadb::Error),
     /// The database failed.
     #[error(transparent)]
     Database(#[from] crossbook_store::Error),
     /// There is no cluster.
     #[error(transparent)]
-    Cluster(#[from] crossbook_loadtest::cluster::Error),
+    Cluster(#[from] crossbook_servers::cluster::Error),
     /// The venue does not let itself be loaded.
     #[error(transparent)]
-    Operator(#[from] crossbook_loadtest::operator::Error),
+    Operator(#[from] crossbook_loadgen::operator::Error),
     /// There is no venue.
     #[error(transparent)]
-    Own(#[from] crossbook_loadtest::venue::Error),
+    Own(#[from] crossbook_servers::venue::Error),
     /// The venue does not come back.
     #[error(transparent)]
     Restore(#[from] crate::venue::Error),
@@ -50,7 +50,7 @@ pub enum Error {
     Secrets(#[from] crate::secrets::Error),
     /// The load does not begin.
     #[error(transparent)]
-    Load(#[from] crossbook_loadtest::http::Error),
+    Load(#[from] crossbook_loadgen::http::Error),
     /// The address is none of a server.
     #[error("--mysql takes the address of a server: mysql://USER:PASSWORD@HOST/DATABASE")]
     Address,
@@ -65,7 +65,7 @@ pub enum Error {
     Streams(#[from] crossbook_log::streams::Error),
     /// There is no Redis.
     #[error("{0}; or leave it out with --providers files")]
-    Redis(#[from] crossbook_loadtest::redis::Error),
+    Redis(#[from] crossbook_servers::redis::Error),
     /// What was appended is not on the replica.
     #[error("the replica did not confirm what was appended")]
     NotReplicated,
@@ -91,10 +91,10 @@ pub enum Error {
     },
     /// A file is none of a workload.
     #[error("the file of --commands is no workload: {0}")]
-    Records(#[from] crossbook_loadtest::workload::Error),
+    Records(#[from] crossbook_oracle::workload::Error),
     /// A workload cannot be carried out.
     #[error("the workload cannot be carried out: {0}")]
-    Workload(#[from] crossbook_loadtest::workload::Invalid),
+    Workload(#[from] crossbook_oracle::workload::Invalid),
     /// The allocator does not tell what it has given out.
     #[error("the allocator does not tell how much memory is taken; leave that out with --resting 0")]
     Allocator,

@@ -67,7 +67,7 @@ enum Failure {
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
     #[error(transparent)]
-    Local(#[from] crossbook_loadtest::cluster::Error),
+    Local(#[from] crossbook_servers::cluster::Error),
     #[error(transparent)]
     Audit(#[from] audit::Error),
     #[error(transparent)]

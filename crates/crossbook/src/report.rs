@@ -14,7 +14,7 @@ mod unit;
 
 use std::path::{Path, PathBuf};
 
-use crossbook_loadtest::latency::Latency;
+use crossbook_loadgen::latency::Latency;
 
 pub use latency::{LATENCY_HEADER, latency_cells};
 pub use machine::Machine;

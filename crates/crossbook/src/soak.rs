@@ -22,8 +22,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossbook_loadtest::http::{Client, Pace, Plan, Stop, run_until};
-use crossbook_loadtest::venue::LocalVenue;
+use crossbook_loadgen::http::{Client, Pace, Plan, Stop, run_until};
+use crossbook_servers::venue::LocalVenue;
 use parking_lot::Mutex;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -58,10 +58,10 @@ pub enum Error {
     Address(String, String),
     /// There is no venue of its own.
     #[error(transparent)]
-    Venue(#[from] crossbook_loadtest::venue::Error),
+    Venue(#[from] crossbook_servers::venue::Error),
     /// The operator's side does not work.
     #[error(transparent)]
-    Operator(#[from] crossbook_loadtest::operator::Error),
+    Operator(#[from] crossbook_loadgen::operator::Error),
     /// Limits are in the way.
     #[error("the venue's limits are in the way: {0}")]
     Limited(String),
@@ -72,7 +72,7 @@ pub enum Error {
     NoHistory,
     /// The load cannot begin.
     #[error(transparent)]
-    Load(#[from] crossbook_loadtest::http::Error),
+    Load(#[from] crossbook_loadgen::http::Error),
     /// It does not answer.
     #[error("the venue gives no answer about {what}: {why}")]
     Silent {
@@ -324,7 +324,7 @@ async fn load(
     made: &Made,
     shared: &Shared,
     stop: &Stop,
-) -> Result<(crossbook_loadtest::http::Report, Timeline, Processors), Error> {
+) -> Result<(crossbook_loadgen::http::Report, Timeline, Processors), Error> {
     let names = Arc::new(made.names.clone());
     let trader = |(at, account): (usize, &venue::Account)| {
         let flow = Trader::new(at, made.accounts.len(), Arc::clone(&names), options.seed, Arc::clone(shared));
@@ -334,7 +334,7 @@ async fn load(
     let plan = Plan {
         address: access.http,
         pace: Pace::Open(options.rate),
-        requests: crossbook_loadtest::http::MAX_REQUESTS,
+        requests: crossbook_loadgen::http::MAX_REQUESTS,
         duration: options.duration,
         timeout: venue::PATIENCE,
     };

@@ -5,7 +5,7 @@
 
 use std::process::{Command, Output};
 
-use crossbook_loadtest::workload::{Op, mix_a, mix_b};
+use crossbook_oracle::workload::{Op, mix_a, mix_b};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crossbook_loadtest::cluster::{LocalCluster, Plan};
+use crossbook_servers::cluster::{LocalCluster, Plan};
 use operator::Operator;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ mod venue;
 
 use std::path::Path;
 
-use crossbook_loadtest::mariadb::MariaDb;
+use crossbook_servers::mariadb::MariaDb;
 use reqwest::Method;
 use serde_json::Value;
 use venue::{Trader, Venue, binary, eventually, refusal_with, refused};

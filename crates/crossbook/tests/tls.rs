@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbook_loadtest::certificates::Certificates;
+use crossbook_servers::certificates::Certificates;
 use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::Certificate;
 use rustls::pki_types::pem::PemObject as _;

@@ -11,8 +11,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbook_engine::Events;
-use crossbook_loadtest::feed::FedPartition;
-use crossbook_loadtest::workload::{GroundTruth, Tally};
+use crossbook_oracle::feed::FedPartition;
+use crossbook_oracle::workload::{GroundTruth, Tally};
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, VecDeque};
 use crossbook_engine::command::{Body, FeePayout, OpenAccount};
 use crossbook_engine::moving::{Inventory, Past, Piece};
 use crossbook_engine::{Answer, Command, Event, Events, Partition, Refusal, Routing};
-use crossbook_loadtest::model::Model;
-use crossbook_loadtest::workload::SplitMix64;
+use crossbook_oracle::model::Model;
+use crossbook_oracle::workload::SplitMix64;
 use crossbook_types::{
     AccountId, Amount, AssetId, PartitionId, RequestNumber, Sequence, SourceId, SymbolName, Timestamp, TransferId,
 };

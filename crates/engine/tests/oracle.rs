@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use crossbook_engine::command::{Body, CancelAll, OpenAccount};
 use crossbook_engine::peer::PeerMessage;
 use crossbook_engine::{Command, Event, Events, Partition, Routing, Work};
-use crossbook_loadtest::model::Model;
-use crossbook_loadtest::workload::SplitMix64;
+use crossbook_oracle::model::Model;
+use crossbook_oracle::workload::SplitMix64;
 use crossbook_types::{
     AccountId, Amount, AssetId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, SymbolName, Timestamp,
 };

@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use crossbook_engine::Events;
-use crossbook_loadtest::feed::FedPartition;
-use crossbook_loadtest::workload::{GroundTruth, Tally};
+use crossbook_oracle::feed::FedPartition;
+use crossbook_oracle::workload::{GroundTruth, Tally};
 
 fn holds(truth: &GroundTruth) {
     let workload = (truth.workload)();

@@ -16,7 +16,7 @@ use crossbook_gateway::secret::{KEY_CHARACTERS, MasterKey};
 use crossbook_gateway::streams::Hub;
 use crossbook_gateway::time_unit::TimeUnit;
 use crossbook_gateway::{ApiError, App, Board, Config, Entrance, Pending, Subject};
-use crossbook_loadtest::workload::Workload;
+use crossbook_oracle::workload::Workload;
 use crossbook_node::embedded::AuditReport;
 use crossbook_node::{NotTaken, Request};
 use crossbook_types::{AccountId, ApiKeyId, SourceId, Timestamp};

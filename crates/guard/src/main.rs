@@ -18,7 +18,7 @@ mod workloads;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use crossbook_loadtest::workload::{GroundTruth, mix_a};
+use crossbook_oracle::workload::{GroundTruth, mix_a};
 
 use counts::{Count, Counts, Measured};
 use workloads::Workloads;

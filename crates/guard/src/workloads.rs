@@ -7,9 +7,9 @@ use std::path::Path;
 use crossbook_engine::command::Body;
 use crossbook_engine::{Cause, Command, Event, Events, Partition, Routing};
 use crossbook_ledger::{Ledger, Leg};
-use crossbook_loadtest::feed::Feed;
-use crossbook_loadtest::indexed::IndexedBook;
-use crossbook_loadtest::workload::{self, Tally, Workload};
+use crossbook_oracle::feed::Feed;
+use crossbook_oracle::indexed::IndexedBook;
+use crossbook_oracle::workload::{self, Tally, Workload};
 use crossbook_types::{
     AccountId, Amount, AssetId, PartitionId, RequestNumber, Sequence, SourceId, Timestamp, TransferId,
 };

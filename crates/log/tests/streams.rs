@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbook_loadtest::redis::{RedisCluster, RedisServer};
+use crossbook_servers::redis::{RedisCluster, RedisServer};
 use crossbook_log::conformance::{Provider, run};
 use crossbook_log::streams::{
     Appended, DepthChange, DepthLevel, Ends, Error, Keys, Link, Options, Pulled, Servers, Stream, StreamLog,

@@ -4,8 +4,8 @@
 
 use std::path::PathBuf;
 
-use crossbook_loadtest::certificates::Certificates;
-use crossbook_loadtest::redis::{self, RedisCluster};
+use crossbook_servers::certificates::Certificates;
+use crossbook_servers::redis::{self, RedisCluster};
 use crossbook_log::streams::{Error, Link, Options, Servers};
 use crossbook_types::{PartitionId, Sequence};
 

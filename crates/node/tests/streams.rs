@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crossbook_engine::command::{CancelAll, NewOrder};
 use crossbook_engine::peer::{Admitted, Origin, PeerMessage};
 use crossbook_engine::{Answer, Body, Event, Events, Partition, Refusal, Routing};
-use crossbook_loadtest::redis::{RedisCluster, RedisServer};
+use crossbook_servers::redis::{RedisCluster, RedisServer};
 use crossbook_log::streams::{Keys, Link, Options as StreamOptions, Servers};
 use crossbook_node::cluster::gate::{self, Start};
 use crossbook_node::cluster::worker::{self, Worker};

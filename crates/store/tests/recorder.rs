@@ -10,7 +10,7 @@ mod kit;
 
 use std::sync::Arc;
 
-use crossbook_loadtest::mariadb::MariaDb;
+use crossbook_servers::mariadb::MariaDb;
 use crossbook_store::contents::contents;
 use crossbook_store::{Activity, Address, Database, Dialect, Options, give_up};
 use kit::running::Running;

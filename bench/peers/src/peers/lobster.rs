@@ -1,6 +1,6 @@
 //! lobster: a map of prices with queues of places in an arena, and a hash map of ids.
 
-use crossbook_loadtest::workload::{Command, Op, Tally};
+use crossbook_oracle::workload::{Command, Op, Tally};
 use crossbook_types::Side;
 use lobster::{FillMetadata, OrderBook, OrderEvent, OrderType};
 

@@ -1,6 +1,6 @@
 //! matchcore: maps of prices and slabs. It gives orders ids of its own: the number of the command that brought them.
 
-use crossbook_loadtest::workload::{self, Op, Tally};
+use crossbook_oracle::workload::{self, Op, Tally};
 use crossbook_types::Side;
 use matchcore::{
     CancelCmd, Command, CommandKind, CommandMeta, CommandOutcome, CommandReport, LimitOrder, MarketOrder, NewOrder,

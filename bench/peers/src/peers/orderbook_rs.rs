@@ -1,7 +1,7 @@
 //! orderbook-rs: skip lists of price levels and concurrent maps, made for many threads at once, measured on one. Trades
 //! come with the answer to an order; a listener would be told the same besides.
 
-use crossbook_loadtest::workload::{Command, Op, Tally};
+use crossbook_oracle::workload::{Command, Op, Tally};
 use crossbook_types::Side;
 use orderbook_rs::{Id, OrderBook, TimeInForce};
 use pricelevel::MatchResult;

@@ -1,6 +1,6 @@
 //! rust_ob: a sorted set of shared orders on each side and a hash map of ids, in decimals.
 
-use crossbook_loadtest::workload::{Command, Op, Tally};
+use crossbook_oracle::workload::{Command, Op, Tally};
 use crossbook_types::Side;
 use rust_ob::{Decimal, OrderBook};
 

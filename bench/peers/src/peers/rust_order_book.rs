@@ -1,7 +1,7 @@
 //! rust-order-book: maps of prices with queues of ids, and a hash map of orders. It gives orders ids of its own, and
 //! its reports have a list of fills, which stays empty.
 
-use crossbook_loadtest::workload::{Command, Op, Tally};
+use crossbook_oracle::workload::{Command, Op, Tally};
 use crossbook_types::Side;
 use rust_order_book::{ExecutionReport, LimitOrderOptions, MarketOrderOptions, OrderBook, OrderBookBuilder, OrderId};
 

@@ -15,10 +15,10 @@ mod report;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crossbook_loadtest::http::{self, Client, Outgoing, Pace, Plan, Prepared, Report};
-use crossbook_loadtest::operator::{Operator, Trader};
-use crossbook_loadtest::venue::LocalVenue;
-use crossbook_loadtest::websocket;
+use crossbook_loadgen::http::{self, Client, Outgoing, Pace, Plan, Prepared, Report};
+use crossbook_loadgen::operator::{Operator, Trader};
+use crossbook_servers::venue::LocalVenue;
+use crossbook_loadgen::websocket;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use tempfile::TempDir;

@@ -17,7 +17,7 @@ use crossbook_engine::command::{
 };
 use crossbook_engine::event::CloseReason;
 use crossbook_engine::{Answer, Event, Events, Partition, Routing};
-use crossbook_loadtest::latency::{Latency, Schedule, Summary};
+use crossbook_loadgen::latency::{Latency, Schedule, Summary};
 use crossbook_log::{Files, files};
 use crossbook_node::embedded::{self, Handle, Running};
 use crossbook_node::{NotTaken, Outlet, Request};

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use crossbook_loadtest::cluster::{LocalCluster, Plan};
-use crossbook_loadtest::http::{self, Pace, Report};
-use crossbook_loadtest::operator::{Operator, Trader};
+use crossbook_servers::cluster::{LocalCluster, Plan};
+use crossbook_loadgen::http::{self, Pace, Report};
+use crossbook_loadgen::operator::{Operator, Trader};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
 //! The databases to measure: empty, and nobody else's.
 
-use crossbook_loadtest::mariadb::MariaDb;
+use crossbook_servers::mariadb::MariaDb;
 use crossbook_store::{Address, Database, Options, Writer, standing};
 use tempfile::TempDir;
 

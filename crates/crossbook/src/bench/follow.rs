@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crossbook_engine::command::Body;
 use crossbook_engine::{Cause, Events, Partition, Routing};
-use crossbook_loadtest::feed::Feed;
-use crossbook_loadtest::workload::{GroundTruth, Workload, mix_a};
+use crossbook_oracle::feed::Feed;
+use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
 use crossbook_log::{Files, files};
 use crossbook_node::embedded::{self, Handle, SystemClock};
 use crossbook_node::node::Clock as _;

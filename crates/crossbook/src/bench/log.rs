@@ -13,7 +13,7 @@ mod streams;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crossbook_loadtest::latency::Latency;
+use crossbook_loadgen::latency::Latency;
 use tempfile::TempDir;
 
 use self::streams::Hearing;

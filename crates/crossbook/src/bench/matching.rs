@@ -16,8 +16,8 @@ mod streams;
 
 use std::time::{Duration, Instant};
 
-use crossbook_loadtest::latency::Latency;
-use crossbook_loadtest::workload::{Command, Tally, Workload};
+use crossbook_loadgen::latency::Latency;
+use crossbook_oracle::workload::{Command, Tally, Workload};
 
 use self::book::BookAndIndex;
 use self::engine::WholeEngine;
@@ -199,7 +199,7 @@ fn per_second(count: usize, time: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use crossbook_loadtest::workload::mix_a;
+    use crossbook_oracle::workload::mix_a;
 
     use super::*;
 

@@ -12,11 +12,11 @@ use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbook_loadtest::http::{self, Client, ErrorKind, Flow, Outgoing, Pace, Plan, Prepared, Response};
-use crossbook_loadtest::latency::Latency;
-use crossbook_loadtest::operator::{Operator, Trader};
-use crossbook_loadtest::venue::LocalVenue;
-use crossbook_loadtest::websocket;
+use crossbook_loadgen::http::{self, Client, ErrorKind, Flow, Outgoing, Pace, Plan, Prepared, Response};
+use crossbook_loadgen::latency::Latency;
+use crossbook_loadgen::operator::{Operator, Trader};
+use crossbook_servers::venue::LocalVenue;
+use crossbook_loadgen::websocket;
 use serde::Serialize;
 
 use super::Error;

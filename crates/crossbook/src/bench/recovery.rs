@@ -12,8 +12,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use crossbook_engine::command::Body;
-use crossbook_loadtest::feed::Feed;
-use crossbook_loadtest::workload::{GroundTruth, Workload, mix_a};
+use crossbook_oracle::feed::Feed;
+use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
 use crossbook_log::{FileReader, Files, Log as _, Record, Until, files};
 use crossbook_node::recovery::{self, Which};
 use crossbook_node::shadow::Shadow;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crossbook_loadtest::workload::{GroundTruth, mix_a};
+use crossbook_oracle::workload::{GroundTruth, mix_a};
 use crossbook_store::measure::{Cut, Rows};
 use serde::Serialize;
 

@@ -13,7 +13,7 @@ mod side;
 
 use std::time::Duration;
 
-use crossbook_loadtest::workload::{SplitMix64, Tally};
+use crossbook_oracle::workload::{SplitMix64, Tally};
 use crossbook_types::Side;
 
 use self::side::{Array, BookSides, Heaps, Order, Pair, Structure, Tree};

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crossbook_loadtest::cluster::{LocalCluster, Plan};
+use crossbook_servers::cluster::{LocalCluster, Plan};
 
 use crate::command::cluster::Local;
 use crate::{Failure, output, serve};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
-use crossbook_loadtest::workload::{GroundTruth, LIVE_MAX};
+use crossbook_oracle::workload::{GroundTruth, LIVE_MAX};
 
 use crate::config::address;
 

@@ -1,6 +1,6 @@
 //! Latencies as rows of a table and as lines of a chart.
 
-use crossbook_loadtest::latency::Latency;
+use crossbook_loadgen::latency::Latency;
 
 use super::{Series, Unit};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crossbook_loadtest::http::Method;
+use crossbook_loadgen::http::Method;
 use crossbook_store::{Address, Database, History, Options, Progress};
 use crossbook_types::{AccountId, OrderId, OrderStatus, Side, SymbolId};
 use serde::Deserialize;

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use crossbook_loadtest::latency::Latency;
+use crossbook_loadgen::latency::Latency;
 
 use super::trader::Shared;
 use super::venue::{Access, Vitals};

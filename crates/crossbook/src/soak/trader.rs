@@ -9,9 +9,9 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbook_loadtest::http::{ErrorKind, Flow, Method, Outgoing, Prepared, Response};
-use crossbook_loadtest::latency::Latency;
-use crossbook_loadtest::workload::SplitMix64;
+use crossbook_loadgen::http::{ErrorKind, Flow, Method, Outgoing, Prepared, Response};
+use crossbook_loadgen::latency::Latency;
+use crossbook_oracle::workload::SplitMix64;
 use crossbook_types::Side;
 use parking_lot::Mutex;
 use serde::Deserialize;

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crossbook_loadtest::http::{Answer, Credentials, Method, Session};
-use crossbook_loadtest::operator::{self, Operator};
+use crossbook_loadgen::http::{Answer, Credentials, Method, Session};
+use crossbook_loadgen::operator::{self, Operator};
 use serde_json::{Value, json};
 
 use super::Error;

@@ -96,7 +96,7 @@ pub fn verdicts(options: &Soak, soaked: &Soaked) -> Vec<Verdict> {
 /// The figures, for programs.
 pub fn json(soaked: &Soaked, report: &Report, pass: bool) -> Value {
     let figures = &soaked.figures;
-    let latency = |latency: &crossbook_loadtest::latency::Latency| {
+    let latency = |latency: &crossbook_loadgen::latency::Latency| {
         let summary = latency.summary();
         let ms = |ns: u64| ns as f64 / 1e6;
         json!({

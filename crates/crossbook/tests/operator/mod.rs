@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crossbook_loadtest::cluster::{LocalCluster, Plan};
+use crossbook_servers::cluster::{LocalCluster, Plan};
 use reqwest::Method;
 use serde_json::{Value, json};
 

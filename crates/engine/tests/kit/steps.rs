@@ -2,7 +2,7 @@
 //! so that much trades, much is refused, and orders of one account often meet.
 
 use crossbook_engine::command::{Body, CancelAll, CancelOrder, ChangeMarket, NewOrder, Size, Target, TransferRequest};
-use crossbook_loadtest::model::Model;
+use crossbook_oracle::model::Model;
 use crossbook_types::{
     AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, Filters, MarketStatus, OrderId, OrderType, Price,
     Quantity, SelfTradePrevention, SelfTradeRules, Side, SymbolId, TimeInForce, TransferId,

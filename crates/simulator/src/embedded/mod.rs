@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbook_engine::{Answer, Body, Cause, Event, Events, Routing};
-use crossbook_loadtest::model::Model;
+use crossbook_oracle::model::Model;
 use crossbook_log::files::Options;
 use crossbook_log::memory::Memory;
 use crossbook_log::{FileReader, Files, Log as _, Trimmer};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crossbook_engine::Body;
-use crossbook_loadtest::model::Model;
+use crossbook_oracle::model::Model;
 use crossbook_log::files::Options;
 use crossbook_log::memory::Memory;
 use crossbook_log::{FileReader, Files, Log as _, Reader as _, Recovery, Until, Verifier};

@@ -4,8 +4,8 @@
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use crossbook_loadtest::http::{Pace, Report};
-use crossbook_loadtest::websocket::{Audience, Received};
+use crossbook_loadgen::http::{Pace, Report};
+use crossbook_loadgen::websocket::{Audience, Received};
 
 use super::super::Error;
 use super::Load;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crossbook_loadtest::http::{Report as Run, TIMELINE_STEP};
+use crossbook_loadgen::http::{Report as Run, TIMELINE_STEP};
 use serde_json::{Value, json};
 
 use super::fanout::Heard;

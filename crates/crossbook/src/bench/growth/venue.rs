@@ -6,7 +6,7 @@ use crossbook_engine::command::{
     Body, CancelOrder, ListAsset, ListMarket, NewOrder, OpenAccount, Size as OrderSize, Target, TransferRequest,
 };
 use crossbook_engine::{Answer, Command, Event, Events, Partition, Refusal, Routing};
-use crossbook_loadtest::workload::SplitMix64;
+use crossbook_oracle::workload::SplitMix64;
 use crossbook_types::market::Description;
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, FeeRate, Fees, Filters, MarketStatus,

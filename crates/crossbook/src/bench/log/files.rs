@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use crossbook_loadtest::latency::Latency;
+use crossbook_loadgen::latency::Latency;
 use crossbook_log::{Files, Log as _, Record, files::Options};
 use crossbook_types::Timestamp;
 use tempfile::TempDir;

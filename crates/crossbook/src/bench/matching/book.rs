@@ -2,7 +2,7 @@
 
 use crossbook_book::{Book, Slot};
 use crossbook_ledger::CountingHash;
-use crossbook_loadtest::workload::{Command, IOC_BUY_PRICE, IOC_SELL_PRICE, Op, Tally, Workload};
+use crossbook_oracle::workload::{Command, IOC_BUY_PRICE, IOC_SELL_PRICE, Op, Tally, Workload};
 use crossbook_types::{Price, Quantity, Side};
 use hashbrown::HashMap;
 

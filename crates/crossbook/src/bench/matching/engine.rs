@@ -2,8 +2,8 @@
 //! cancel and a new order, as clients make it: two commands, timed as one.
 
 use crossbook_engine::{self as engine, Events};
-use crossbook_loadtest::feed::FedPartition;
-use crossbook_loadtest::workload::{Command, Tally, Workload};
+use crossbook_oracle::feed::FedPartition;
+use crossbook_oracle::workload::{Command, Tally, Workload};
 
 use super::Subject;
 

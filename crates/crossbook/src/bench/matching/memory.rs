@@ -3,7 +3,7 @@
 //! hold, the list of its account and its name. So is the room that tables keep for more, which is why the number of
 //! orders matters.
 
-use crossbook_loadtest::workload::{GroundTruth, mix_a};
+use crossbook_oracle::workload::{GroundTruth, mix_a};
 use serde::Serialize;
 
 use super::{Error, Subject};

@@ -1,7 +1,7 @@
 //! What was measured, for people and for programs.
 
-use crossbook_loadtest::latency::{Latency, Summary};
-use crossbook_loadtest::workload::Tally;
+use crossbook_loadgen::latency::{Latency, Summary};
+use crossbook_oracle::workload::Tally;
 use serde::Serialize;
 
 use super::memory::Taken;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crossbook_loadtest::workload::{GroundTruth, Tally, Workload, mix_a, mix_b};
+use crossbook_oracle::workload::{GroundTruth, Tally, Workload, mix_a, mix_b};
 
 use super::Error;
 use crate::command::bench::{Matching, Mix};

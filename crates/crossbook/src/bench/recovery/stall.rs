@@ -5,11 +5,11 @@ use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
 
-use crossbook_loadtest::http::{self, Pace};
-use crossbook_loadtest::latency::Latency;
-use crossbook_loadtest::operator::{Operator, Trader};
-use crossbook_loadtest::venue::LocalVenue;
-use crossbook_loadtest::workload::{GroundTruth, mix_a};
+use crossbook_loadgen::http::{self, Pace};
+use crossbook_loadgen::latency::Latency;
+use crossbook_loadgen::operator::{Operator, Trader};
+use crossbook_servers::venue::LocalVenue;
+use crossbook_oracle::workload::{GroundTruth, mix_a};
 use crossbook_node::recovery::Which;
 use crossbook_node::shadow::Shadow;
 use crossbook_node::snapshot::Folder;
