@@ -100,7 +100,7 @@ pub enum Error {
     Allocator,
     /// What was measured cannot be kept.
     #[error(transparent)]
-    Report(#[from] crate::report::Error),
+    Report(#[from] crossbook_report::Error),
     /// Logging cannot start.
     #[error(transparent)]
     Logging(#[from] logging::Error),

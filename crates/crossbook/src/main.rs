@@ -27,7 +27,6 @@ mod output;
 mod pages;
 mod priority;
 mod progress;
-mod report;
 mod secrets;
 mod serve;
 mod skip;
@@ -93,7 +92,7 @@ enum Failure {
 }
 
 fn main() -> ExitCode {
-    report::watch_the_host();
+    crossbook_report::watch_the_host();
     match run(command::help::parse().command) {
         Ok(status) => status,
         Err(failure) => {

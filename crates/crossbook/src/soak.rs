@@ -30,8 +30,8 @@ use serde_json::Value;
 
 use crate::command::soak::Soak;
 use crate::memory;
-use crate::report::{self, Report};
 use crate::{output, secrets};
+use crossbook_report::Report;
 
 use reconcile::Outcome;
 use shown::{Tables, Unanswered};
@@ -112,7 +112,7 @@ pub enum Error {
     Secrets(#[from] secrets::Error),
     /// A file cannot be written.
     #[error(transparent)]
-    Report(#[from] report::Error),
+    Report(#[from] crossbook_report::Error),
     /// The system refused.
     #[error("the system refused: {0}")]
     System(#[from] std::io::Error),
@@ -212,7 +212,7 @@ fn tell(options: &Soak, mut report: Report, soaked: &Soaked) -> Result<bool, Err
         Some(path) if path.as_os_str() == "-" => output::tell(&format!("{figures:#}\n"))?,
         json => {
             if let Some(path) = json {
-                report::write_json(path, &figures)?;
+                crossbook_report::write_json(path, &figures)?;
             }
             output::tell(&report.text())?;
         }

@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crossbook_servers::cluster::{LocalCluster, Plan};
 use crossbook_log::streams::{self, Link, Servers};
+use crossbook_servers::cluster::{LocalCluster, Plan};
 use crossbook_types::{Decimal, PartitionId};
 use load::{Access, Account, Report, Trading};
 use operator::Operator;

@@ -11,10 +11,10 @@ use std::process::{Output, Stdio};
 
 use crossbook_engine::moving::Piece;
 use crossbook_engine::{Body, Routing};
-use crossbook_servers::cluster::{LocalCluster, Plan};
-use crossbook_servers::redis::RedisServer;
 use crossbook_log::streams::{Link, Options, Servers};
 use crossbook_node::export;
+use crossbook_servers::cluster::{LocalCluster, Plan};
+use crossbook_servers::redis::RedisServer;
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -6,13 +6,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbook_servers::redis::{RedisCluster, RedisServer};
 use crossbook_log::conformance::{Provider, run};
 use crossbook_log::streams::{
     Appended, DepthChange, DepthLevel, Ends, Error, Keys, Link, Options, Pulled, Servers, Stream, StreamLog,
     StreamReader, Turn,
 };
 use crossbook_log::{Log, Record};
+use crossbook_servers::redis::{RedisCluster, RedisServer};
 use crossbook_types::{Decimal, PartitionId, RequestNumber, Sequence, Side, SourceId, Timestamp};
 
 const P0: PartitionId = PartitionId(0);

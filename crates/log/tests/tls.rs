@@ -4,9 +4,9 @@
 
 use std::path::PathBuf;
 
+use crossbook_log::streams::{Error, Link, Options, Servers};
 use crossbook_servers::certificates::Certificates;
 use crossbook_servers::redis::{self, RedisCluster};
-use crossbook_log::streams::{Error, Link, Options, Servers};
 use crossbook_types::{PartitionId, Sequence};
 
 const P0: PartitionId = PartitionId(0);

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use crossbook_engine::command::{CancelAll, NewOrder};
 use crossbook_engine::peer::{Admitted, Origin, PeerMessage};
 use crossbook_engine::{Answer, Body, Event, Events, Partition, Refusal, Routing};
-use crossbook_servers::redis::{RedisCluster, RedisServer};
 use crossbook_log::streams::{Keys, Link, Options as StreamOptions, Servers};
 use crossbook_node::cluster::gate::{self, Start};
 use crossbook_node::cluster::worker::{self, Worker};
 use crossbook_node::{NotTaken, Outlet, Request, skip};
+use crossbook_servers::redis::{RedisCluster, RedisServer};
 use crossbook_types::{
     AccountId, Amount, ClientOrderId, Fees, HoldId, PartitionId, Price, RequestNumber, Sequence, Side, SourceId,
     SymbolId, TimeInForce, Timestamp,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::report::Table;
+use crossbook_report::Table;
 
 /// A heading, and what stands under it for an entry.
 type Column = (&'static str, fn(&Value) -> String);

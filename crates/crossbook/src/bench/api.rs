@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use crossbook_loadgen::http::{self, Client, Outgoing, Pace, Plan, Prepared, Report};
 use crossbook_loadgen::operator::{Operator, Trader};
-use crossbook_servers::venue::LocalVenue;
 use crossbook_loadgen::websocket;
+use crossbook_servers::venue::LocalVenue;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use tempfile::TempDir;

@@ -32,7 +32,7 @@ use serde::Serialize;
 use super::Error;
 use super::shown::Shown;
 use crate::command::bench::Bursts;
-use crate::report::{Report, Section, Table, Verdict, write_json};
+use crossbook_report::{Report, Section, Table, Verdict, write_json};
 
 /// What the others may have to wait at p99.9 while stops trigger or orders are cancelled.
 const OTHERS_MAX: Duration = Duration::from_millis(20);

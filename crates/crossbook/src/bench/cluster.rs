@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use crossbook_servers::cluster::{LocalCluster, Plan};
 use crossbook_loadgen::http::{self, Pace, Report};
 use crossbook_loadgen::operator::{Operator, Trader};
+use crossbook_servers::cluster::{LocalCluster, Plan};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ use super::processor::Used;
 use crate::cluster::local::NO_LIMITS;
 use crate::command::bench::{Cluster, Rate};
 use crate::memory;
-use crate::report::write_json;
+use crossbook_report::write_json;
 
 /// An answer that takes longer is given up.
 const TIMEOUT: Duration = Duration::from_secs(10);

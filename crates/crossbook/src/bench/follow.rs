@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use crossbook_engine::command::Body;
 use crossbook_engine::{Cause, Events, Partition, Routing};
-use crossbook_oracle::feed::Feed;
-use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
 use crossbook_log::{Files, files};
 use crossbook_node::embedded::{self, Handle, SystemClock};
 use crossbook_node::node::Clock as _;
 use crossbook_node::snapshot::Folder;
 use crossbook_node::{NotTaken, Outlet, Request};
+use crossbook_oracle::feed::Feed;
+use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
 use crossbook_store::{Activity, Live, Progress};
 use crossbook_types::{RequestNumber, Sequence};
 use serde::Serialize;
@@ -26,8 +26,8 @@ use super::shown::Shown;
 use crate::command::bench::Store;
 use crate::history::source::LogSource;
 use crate::history::{Announcing, Keeper};
-use crate::report::{Axis, Chart, Section, Series, Table, Unit, Verdict, write_json};
 use crate::venue::{fatal, log_folder, snapshot_folder};
+use crossbook_report::{Axis, Chart, Section, Series, Table, Unit, Verdict, write_json};
 
 /// The most by which a history may be behind the venue that keeps up with it: ten times as long as rows wait for
 /// others.
@@ -295,13 +295,13 @@ impl Outlet for Nobody {
 }
 
 /// The results, to be looked at.
-fn page(report: &Report) -> crate::report::Report {
+fn page(report: &Report) -> crossbook_report::Report {
     let summary = format!(
         "A venue takes {} commands a second for {} seconds, and the history is written behind it; then the same log once more, with nobody \
          trading.",
         report.rate, report.seconds
     );
-    let mut page = crate::report::Report::begin("The history behind a venue", summary, Some(&std::env::temp_dir()));
+    let mut page = crossbook_report::Report::begin("The history behind a venue", summary, Some(&std::env::temp_dir()));
     let header = ["", "commands/s", "rows/s", "lag at most", "drained in", "alone: commands/s", "alone: rows/s"];
     let (mut table, mut verdicts) = (Table::new(header), Vec::new());
     let (mut processors, mut lag, mut rate) = (Table::new(["", "who", "trading", "alone"]), Vec::new(), Vec::new());

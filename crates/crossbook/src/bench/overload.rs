@@ -15,14 +15,14 @@ use std::time::{Duration, Instant};
 use crossbook_loadgen::http::{self, Client, ErrorKind, Flow, Outgoing, Pace, Plan, Prepared, Response};
 use crossbook_loadgen::latency::Latency;
 use crossbook_loadgen::operator::{Operator, Trader};
-use crossbook_servers::venue::LocalVenue;
 use crossbook_loadgen::websocket;
+use crossbook_servers::venue::LocalVenue;
 use serde::Serialize;
 
 use super::Error;
 use crate::command::bench::{Over, Overload};
 use crate::memory;
-use crate::report::{Chart, Report, Section, Table, Unit, Verdict, write_json};
+use crossbook_report::{Chart, Report, Section, Table, Unit, Verdict, write_json};
 
 /// Which parts of what it can do, in hundredths, are tried as its normal load, until one is sustained.
 const NORMAL_TRIED: [u32; 5] = [80, 70, 60, 50, 40];

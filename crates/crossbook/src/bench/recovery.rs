@@ -12,12 +12,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use crossbook_engine::command::Body;
-use crossbook_oracle::feed::Feed;
-use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
 use crossbook_log::{FileReader, Files, Log as _, Record, Until, files};
 use crossbook_node::recovery::{self, Which};
 use crossbook_node::shadow::Shadow;
 use crossbook_node::snapshot::Folder;
+use crossbook_oracle::feed::Feed;
+use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 use serde::Serialize;
 
@@ -26,8 +26,8 @@ use super::shown::Shown;
 use crate::command::bench::Recovery;
 use crate::config::{Config, SnapshotOptions};
 use crate::folded::Folded;
-use crate::report::{Report, Section, Table, Verdict, write_json};
 use crate::venue::{Accepted, log_folder, restore, snapshot_folder};
+use crossbook_report::{Report, Section, Table, Verdict, write_json};
 
 /// What a replay must do at least, in commands a second.
 const REPLAY_PER_SECOND_MIN: f64 = 1e6;

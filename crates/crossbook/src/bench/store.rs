@@ -11,7 +11,7 @@ use super::databases::{self, Place};
 use super::shown::Shown;
 use super::{Error, follow, rows};
 use crate::command::bench::Store;
-use crate::report::{Axis, Chart, Section, Table, Unit, write_json};
+use crossbook_report::{Axis, Chart, Section, Table, Unit, write_json};
 
 /// Rows in a transaction.
 const BATCHES: [usize; 5] = [10, 50, 100, 200, 500];
@@ -84,8 +84,8 @@ pub fn run(options: &Store) -> Result<(), Error> {
 }
 
 /// The results, to be looked at.
-fn page(report: &Report) -> crate::report::Report {
-    let mut page = crate::report::Report::begin(
+fn page(report: &Report) -> crossbook_report::Report {
+    let mut page = crossbook_report::Report::begin(
         "Writing the history to SQL",
         "The same rows by a statement each and in batches, into empty tables.",
         Some(&std::env::temp_dir()),

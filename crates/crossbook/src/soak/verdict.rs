@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Soaked;
 use crate::command::soak::Soak;
-use crate::report::{Axis, Chart, LATENCY_HEADER, Report, Section, Series, Table, Unit, Verdict, latency_cells};
+use crossbook_report::{Axis, Chart, LATENCY_HEADER, Report, Section, Series, Table, Unit, Verdict, latency_cells};
 
 /// p99 must be below this, in milliseconds.
 const P99_BELOW_MS: f64 = 10.0;

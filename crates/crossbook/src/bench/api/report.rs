@@ -9,7 +9,7 @@ use super::fanout::Heard;
 use super::{Error, Figures};
 use crate::command::bench::Api;
 use crate::output;
-use crate::report::{
+use crossbook_report::{
     Axis, Chart, LATENCY_HEADER, Report, Section, Series, Table, Unit, Verdict, latency_cells, write_json,
 };
 

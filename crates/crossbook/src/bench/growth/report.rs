@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Cost, Direction, Error, MIDDLE};
 use crate::command::bench::Growth;
 use crate::output;
-use crate::report::{Axis, Chart, Report, Section, Table, Unit, Verdict, write_json};
+use crossbook_report::{Axis, Chart, Report, Section, Table, Unit, Verdict, write_json};
 
 /// Prints and keeps the results. Tells whether every venue's books added up.
 ///

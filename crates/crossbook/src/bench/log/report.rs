@@ -8,7 +8,7 @@ use super::streams::{Hearing, RATE};
 use super::{Error, Figures, PAYLOAD_BYTES, Run};
 use crate::command::bench::Log;
 use crate::output;
-use crate::report::{Axis, Chart, LATENCY_HEADER, Report, Section, Table, Unit, latency_cells, write_json};
+use crossbook_report::{Axis, Chart, LATENCY_HEADER, Report, Section, Table, Unit, latency_cells, write_json};
 
 /// Prints and keeps the results.
 ///

@@ -9,7 +9,7 @@ use super::streams::Stream;
 use super::{Error, What};
 use crate::command::bench::Matching;
 use crate::output;
-use crate::report::{
+use crossbook_report::{
     Axis, Chart, LATENCY_HEADER, Machine, Report, Section, Series, Table, Unit, Verdict, latency_cells, write_json,
 };
 

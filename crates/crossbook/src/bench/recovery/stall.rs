@@ -8,18 +8,18 @@ use std::time::Duration;
 use crossbook_loadgen::http::{self, Pace};
 use crossbook_loadgen::latency::Latency;
 use crossbook_loadgen::operator::{Operator, Trader};
-use crossbook_servers::venue::LocalVenue;
-use crossbook_oracle::workload::{GroundTruth, mix_a};
 use crossbook_node::recovery::Which;
 use crossbook_node::shadow::Shadow;
 use crossbook_node::snapshot::Folder;
+use crossbook_oracle::workload::{GroundTruth, mix_a};
+use crossbook_servers::venue::LocalVenue;
 use serde::Serialize;
 
 use super::{Error, FileReader, Folded, log_folder, snapshot_folder, write};
 use crate::command::bench::Recovery;
 use crate::config::Config;
 use crate::memory;
-use crate::report::{Chart, LATENCY_HEADER, Section, Table, latency_cells};
+use crossbook_report::{Chart, LATENCY_HEADER, Section, Table, latency_cells};
 
 /// Connections, each with an account of its own.
 const CONNECTIONS: usize = 64;

@@ -6,7 +6,7 @@ use super::side::{Array, Half as _};
 use super::{Error, Row};
 use crate::command::bench::Structures;
 use crate::output;
-use crate::report::{Axis, Chart, Report, Section, Table, Unit, Verdict, write_json};
+use crossbook_report::{Axis, Chart, Report, Section, Table, Unit, Verdict, write_json};
 
 /// Prints and keeps the results. Tells whether all structures made the same trades.
 ///

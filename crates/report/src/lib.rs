@@ -351,5 +351,4 @@ impl Axis {
 }
 
 #[cfg(test)]
-#[path = "report/tests.rs"]
 mod tests;
