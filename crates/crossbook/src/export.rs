@@ -74,8 +74,8 @@ pub fn run(options: &command::moving::Export) -> Result<String, Error> {
         error => error.into(),
     })?;
     let (partition, views) = (&restored.partition, &restored.views.0);
-    let inventory = Inventory::gather(&[(partition, views)])?;
-    let state_hash = crossbook_wire::state_hash(&partition.state());
+    let inventory = crossbook_engine::moving::gather(&[(partition, views)])?;
+    let state_hash = crossbook_engine::state_hash(&partition.state());
     let export = Export { sequence: partition.sequence(), time: partition.time(), state_hash, inventory };
     let (bytes, name) = export::encode(&export);
     write(&options.out, &bytes)?;

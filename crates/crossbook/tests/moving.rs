@@ -167,11 +167,11 @@ fn cut_short(stage: &Stage, venue: &str, file: &Path, partition: PartitionId, pi
     let names = [("ETHUSDT", PartitionId(2))]
         .map(|(name, partition)| (crossbook_types::SymbolName::new_checked(name).unwrap(), partition));
     let routing = Routing::new_checked(PARTITIONS, BTreeMap::new()).unwrap().with_names(names.into()).unwrap();
-    let all = export.inventory.pieces(&routing, name).swap_remove(usize::from(partition.0));
+    let all = crossbook_engine::moving::pieces(&export.inventory, &routing, name).swap_remove(usize::from(partition.0));
     assert!(all.len() > pieces);
     let encoded = (1..).zip(&all).map(|(number, piece): (u64, &Piece)| {
         let (mut bytes, body) = (Vec::new(), Body::MoveIn(Box::new(piece.clone())));
-        crossbook_wire::encode_command(SourceId::MOVING, RequestNumber(number), None, &body, &mut bytes);
+        crossbook_protocol::wire::encode_command(SourceId::MOVING, RequestNumber(number), None, &body, &mut bytes);
         bytes
     });
     let encoded: Vec<Vec<u8>> = encoded.take(pieces).collect();

@@ -549,7 +549,7 @@ async fn a_clock_before_the_last_command_is_told_of() {
     {
         let (mut log, _) = Files::open(&data.join("log"), files::Options::default()).unwrap();
         let (mut payload, body) = (Vec::new(), Body::OpenAccount(OpenAccount { label: "early".to_owned() }));
-        crossbook_wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(1), None, &body, &mut payload);
+        crossbook_protocol::wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(1), None, &body, &mut payload);
         log.append(Record { sequence: Sequence(1), time, payload: &payload }).unwrap();
         log.sync().unwrap();
     }

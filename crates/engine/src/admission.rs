@@ -15,10 +15,10 @@
 use crossbook_ledger::{HoldError, Ledger};
 use crossbook_types::{Amount, Filter, Market, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};
 
-use crate::command::{NewOrder, Size};
-use crate::peer::Terms;
-use crate::refusal::Refusal;
-use crate::rules::Rules;
+use crossbook_protocol::command::{NewOrder, Size};
+use crossbook_protocol::peer::Terms;
+use crossbook_protocol::refusal::Refusal;
+use crossbook_protocol::rules::Rules;
 
 /// How much more than stop price x quantity is held for a buy that will run at market. It may pay that much more than
 /// its stop price; what then is still unbought expires.

@@ -16,7 +16,7 @@ impl<'a> BookDepth<'a> {
         self.0.market()
     }
 
-    /// The number of the last change, as [`DepthChanged::update`](crate::event::DepthChanged::update) counts them; 0
+    /// The number of the last change, as [`DepthChanged::update`](crossbook_protocol::event::DepthChanged::update) counts them; 0
     /// before the first.
     #[must_use]
     pub fn update(&self) -> u64 {

@@ -23,32 +23,24 @@
 )]
 
 pub mod admission;
-pub mod command;
 mod depth;
-pub mod event;
 mod matching;
 pub mod moving;
 mod numbers;
 mod outbox;
 mod partition;
-pub mod peer;
-pub mod refusal;
 pub mod registry;
-pub mod routing;
-mod rules;
 pub mod sources;
 mod state;
 mod warming;
 pub mod work;
 
 pub use crossbook_ledger as ledger;
+pub use crossbook_protocol::{
+    Answer, Body, Cause, Command, Event, Events, Refusal, Routing, Rules, command, event, peer, refusal, routing,
+};
 
-pub use command::{Body, Command};
 pub use depth::BookDepth;
-pub use event::{Answer, Cause, Event, Events};
 pub use partition::Partition;
-pub use refusal::Refusal;
-pub use routing::Routing;
-pub use rules::Rules;
-pub use state::{Audit, Error, State};
+pub use state::{Audit, Error, State, state_hash};
 pub use work::Work;

@@ -4,14 +4,14 @@
 //! market's settlements and releases go to the ledger here in the order in which they would have come as messages, and
 //! nothing that a market does depends on a balance, so it makes no difference but the time that it takes.
 
-use crossbook_ledger::Ledger;
+use crossbook_ledger::{Ledger, Leg};
 use crossbook_types::{AccountId, HoldId, Market, PartitionId, RequestNumber};
 
 use crate::numbers::NUMBERS_END;
-use crate::peer::{Outgoing, PeerMessage, Settlement};
-use crate::routing::Routing;
-use crate::rules::Rules;
 use crate::work::Work;
+use crossbook_protocol::peer::{Outgoing, PeerMessage, Settlement};
+use crossbook_protocol::routing::Routing;
+use crossbook_protocol::rules::Rules;
 
 /// Messages on their way.
 #[derive(Clone, Debug)]
@@ -100,7 +100,7 @@ impl Accounts<'_> {
     #[inline]
     pub(crate) fn settle(&mut self, settlement: &Settlement) {
         match self.elsewhere(settlement.account) {
-            None => self.ledger.settle(settlement.account, settlement.hold, &settlement.leg()),
+            None => self.ledger.settle(settlement.account, settlement.hold, &leg(settlement)),
             Some(partition) => self.outbox.post(partition, PeerMessage::Settle(*settlement)),
         }
     }
@@ -119,4 +119,11 @@ impl Accounts<'_> {
     fn elsewhere(&self, account: AccountId) -> Option<PartitionId> {
         Some(self.outbox.routing.of_account(account)).filter(|&owner| owner != self.outbox.own)
     }
+}
+
+/// What of one side of a trade is the ledger's.
+#[inline]
+pub(crate) fn leg(settlement: &Settlement) -> Leg {
+    let &Settlement { pay_asset, pay, improvement, receive_asset, receive, fee, .. } = settlement;
+    Leg { pay_asset, pay, improvement, receive_asset, receive, fee }
 }

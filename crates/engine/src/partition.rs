@@ -6,18 +6,19 @@ use crossbook_ledger::{Ledger, TransferError};
 use crossbook_types::{AccountId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 
 use crate::admission;
-use crate::command::{Body, CancelAll, CancelOrder, Command, FeePayout, NewOrder, TransferRequest};
-use crate::event::{Answer, Cause, Event, Events, VenueAccount};
 use crate::matching::Matcher;
-use crate::outbox::{Accounts, Outbox};
-use crate::peer::{Admitted, Origin, Outgoing, PeerMessage, Terms};
-use crate::refusal::Refusal;
-use crate::registry::{Change, Registry};
-use crate::routing::Routing;
-use crate::rules::Rules;
+use crate::outbox::{Accounts, Outbox, leg};
+use crate::registry::Registry;
 use crate::sources::Sources;
 use crate::warming::Warming;
 use crate::work::Work;
+use crossbook_protocol::command::{Body, CancelAll, CancelOrder, Command, FeePayout, NewOrder, TransferRequest};
+use crossbook_protocol::event::{Answer, Cause, Event, Events, VenueAccount};
+use crossbook_protocol::peer::{Admitted, Origin, Outgoing, PeerMessage, Terms};
+use crossbook_protocol::refusal::Refusal;
+use crossbook_protocol::registry::Change;
+use crossbook_protocol::routing::Routing;
+use crossbook_protocol::rules::Rules;
 
 /// One partition of the venue.
 #[derive(Clone, Debug)]
@@ -227,7 +228,7 @@ impl Partition {
         let terms = match admission::admit(&mut self.ledger, market, order, self.rules) {
             Ok(terms) => terms,
             Err(refusal) => {
-                events.refuse_order(order, origin, refusal, self.rules);
+                refuse_order(events, order, origin, refusal, self.rules);
                 return Ok(());
             }
         };
@@ -416,7 +417,7 @@ impl Partition {
             PeerMessage::Cancel { request, origin } => self.market_cancel(request, *origin, events),
             PeerMessage::CancelAll { request, origin } => self.market_cancel_all(request, *origin, events),
             PeerMessage::Settle(settlement) => {
-                self.ledger.settle(settlement.account, settlement.hold, &settlement.leg());
+                self.ledger.settle(settlement.account, settlement.hold, &leg(settlement));
             }
             PeerMessage::Release { account, hold } => self.ledger.release(*account, *hold),
             PeerMessage::Registry(change) => self.follow(change.clone(), events),
@@ -514,6 +515,17 @@ impl Partition {
             }
         }
     }
+}
+
+/// Refuses an order. The owner of the account learns of it too, where clients know a reason for it.
+#[inline]
+pub(crate) fn refuse_order(events: &mut Events, order: &NewOrder, origin: Origin, refusal: Refusal, rules: Rules) {
+    if rules >= Rules::V2
+        && let Some(reason) = refusal.reject_reason()
+    {
+        events.add(|| Event::OrderRefused { order: *order, reason });
+    }
+    events.refuse(origin, refusal);
 }
 
 /// Why money does not move, as its sender is answered.

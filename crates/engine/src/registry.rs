@@ -3,90 +3,17 @@
 
 use std::collections::BTreeMap;
 
+pub use crossbook_protocol::registry::*;
 use crossbook_types::{AccountId, ApiKeyId, Asset, AssetId, AssetName, Market, SymbolId, SymbolName, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::command::{ChangeMarket, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey};
 use crate::numbers::NUMBERS_END;
-use crate::refusal::Refusal;
-use crate::rules::Rules;
+use crossbook_protocol::command::{ChangeMarket, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey};
+use crossbook_protocol::refusal::Refusal;
+use crossbook_protocol::rules::Rules;
 
-/// The longest label of an account, in bytes.
-pub const LABEL_BYTES_MAX: usize = 200;
-/// The most API keys one account can have.
-pub const API_KEYS_PER_ACCOUNT_MAX: usize = 100;
 /// The most accounts of a venue: ledgers count them with 32 bits.
 const ACCOUNTS_MAX: usize = if cfg!(test) { 8 } else { u32::MAX as usize };
-/// The most decimals of an asset.
-pub const DECIMALS_MAX: u8 = 18;
-
-/// A client's account.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Account {
-    /// Its number.
-    pub id: AccountId,
-    /// The operator's words for it.
-    pub label: String,
-    /// When it was opened.
-    pub opened: Timestamp,
-}
-
-/// What an API key may do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Permissions {
-    /// See the account, its orders and trades.
-    pub read: bool,
-    /// Place and cancel orders.
-    pub trade: bool,
-}
-
-/// How the signatures of an API key are checked.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Credential {
-    /// HMAC-SHA256 under a secret, which is kept encrypted; the core never sees it in the clear.
-    Hmac {
-        /// The secret, sealed by the gateway under the operator's key.
-        sealed: Vec<u8>,
-    },
-    /// Ed25519; the raw public key.
-    Ed25519 {
-        /// 32 bytes.
-        public: Vec<u8>,
-    },
-    /// RSA, PKCS#1 v1.5 over SHA-256; the public key as DER (SubjectPublicKeyInfo).
-    Rsa {
-        /// The encoded key.
-        public: Vec<u8>,
-    },
-}
-
-/// An API credential of an account.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct ApiKey {
-    /// Its public name.
-    pub key: ApiKeyId,
-    /// Whose it is.
-    pub account: AccountId,
-    /// What it may do.
-    pub permissions: Permissions,
-    /// How its signatures are checked.
-    pub credential: Credential,
-    /// Addresses or networks it may be used from; empty: any.
-    pub allowed_ips: Vec<String>,
-    /// When it was issued.
-    pub issued: Timestamp,
-}
-
-/// A change of the registry, as partition 0 tells it to the others.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Change {
-    /// An asset is listed.
-    Asset(Asset),
-    /// A market is listed or changed.
-    Market(Box<Market>),
-    /// An account is open.
-    Account(Box<Account>),
-}
 
 /// Assets, markets, accounts and API keys.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

@@ -10,10 +10,10 @@ use crate::matching::{self, Matcher, MatcherState};
 use crate::outbox::Outbox;
 use crate::partition::Partition;
 use crate::registry::Registry;
-use crate::routing::Routing;
-use crate::rules::Rules;
 use crate::sources::Sources;
 use crate::work::Work;
+use crossbook_protocol::routing::Routing;
+use crossbook_protocol::rules::Rules;
 
 /// A partition in its canonical form. Two partitions that have applied the same commands have the same state, whatever
 /// process, machine or restart they went through.
@@ -66,6 +66,13 @@ impl State {
     pub fn time(&self) -> Timestamp {
         self.time
     }
+}
+
+/// A number that two partitions share when, and practically only when, their states are equal: SHA-256 over the
+/// canonical form.
+#[must_use]
+pub fn state_hash(state: &State) -> [u8; 32] {
+    crossbook_protocol::wire::hash(state)
 }
 
 /// Why a state cannot be one of a partition.
@@ -199,6 +206,7 @@ impl Partition {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crossbook_protocol::wire;
 
     #[test]
     fn a_state_of_a_partition_that_the_venue_has_not_is_refused() {
@@ -206,5 +214,14 @@ mod tests {
         assert!(Partition::restore(sound.clone(), 7).is_ok());
         let restored = Partition::restore(State { id: PartitionId(1), ..sound }, 7);
         assert_eq!(restored.map(drop), Err(Error::Routing));
+    }
+
+    proptest::proptest! {
+        /// Bytes from anywhere are read or refused, never a panic.
+        #[test]
+        fn any_bytes_are_safe(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let versioned = [&[wire::VERSION], &bytes[..]].concat();
+            let _ = wire::decode::<State>(&versioned);
+        }
     }
 }

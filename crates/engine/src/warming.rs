@@ -10,9 +10,9 @@ use std::hint::black_box;
 
 use crossbook_types::HoldId;
 
-use crate::command::{Body, Command};
 use crate::matching::open::Handle;
 use crate::partition::Partition;
+use crossbook_protocol::command::{Body, Command};
 
 /// Commands looked ahead at a time: what they touch stays in the nearest caches.
 const AHEAD: usize = 64;

@@ -70,7 +70,7 @@ impl Venue {
     fn inventory(&self) -> Inventory {
         let parts: Vec<(&Partition, &dyn Past)> =
             self.partitions.iter().zip(&self.views).map(|(partition, views)| (partition, views as &dyn Past)).collect();
-        Inventory::gather(&parts).unwrap()
+        crossbook_engine::moving::gather(&parts).unwrap()
     }
 
     /// Takes a piece over, and goes on as after a restart. The answer, if there is one.
@@ -92,7 +92,7 @@ impl Venue {
 
     /// Moves a venue in, as far as the last step, each piece twice.
     fn move_in(&mut self, inventory: &Inventory) {
-        let all = inventory.pieces(&self.routing, EXPORT);
+        let all = crossbook_engine::moving::pieces(&inventory, &self.routing, EXPORT);
         for (to, pieces) in self.routing.all().zip(all) {
             for (number, piece) in (1..).zip(pieces) {
                 assert_eq!(self.take(to, number, piece.clone()), Some(Answer::MovedIn), "{piece:?}");
@@ -357,5 +357,5 @@ fn what_is_under_way_cannot_be_drawn_up() {
         }
     };
     let parts: Vec<(&Partition, &dyn Past)> = parts.map(|(partition, views)| (partition, views as &dyn Past)).collect();
-    assert_eq!(Inventory::gather(&parts), Err(crossbook_engine::moving::Error::InTransit));
+    assert_eq!(crossbook_engine::moving::gather(&parts), Err(crossbook_engine::moving::Error::InTransit));
 }

@@ -24,7 +24,13 @@ fn main() -> std::io::Result<()> {
     let mut views = Views::new(Limits::default());
     for (number, body) in (1..).zip(venue::commands()) {
         let mut bytes = Vec::new();
-        crossbook_wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(number), None, &body, &mut bytes);
+        crossbook_protocol::wire::encode_command(
+            SourceId::FIRST_GATEWAY,
+            RequestNumber(number),
+            None,
+            &body,
+            &mut bytes,
+        );
         write("command", &format!("made-{number:02}"), &bytes)?;
         let (sequence, time) = (partition.sequence().next(), Timestamp(BEGIN + number));
         let command = Command::new(sequence, time, SourceId::FIRST_GATEWAY, RequestNumber(number), body);
@@ -32,15 +38,15 @@ fn main() -> std::io::Result<()> {
         partition.apply(&command, &mut events);
         for (cause, events) in events.iter() {
             let mut bytes = vec![0];
-            crossbook_wire::encode_events(cause, events, &mut bytes);
+            crossbook_protocol::wire::encode_events(cause, events, &mut bytes);
             write("told", &format!("events-{number:02}"), &bytes)?;
             let mut bytes = vec![1];
-            crossbook_wire::encode_told(&command, &[], events, &mut bytes);
+            crossbook_protocol::wire::encode_told(&command, &[], events, &mut bytes);
             write("told", &format!("told-{number:02}"), &bytes)?;
             views.apply_all(cause, events);
         }
     }
-    let past = crossbook_engine::moving::Inventory::gather(&[(&partition, &views)]);
+    let past = crossbook_engine::moving::gather(&[(&partition, &views)]);
     let inventory: Inventory = past.map_err(std::io::Error::other)?;
     let image = Image { partition: partition.state(), follower: views.state() };
     let chosen = |choice: u8, bytes: &[u8]| [&[choice], bytes].concat();
@@ -50,16 +56,16 @@ fn main() -> std::io::Result<()> {
         bytes
     };
     write("snapshot", "image", &chosen(0, &snapshot::encode(&image)))?;
-    let state = encoded(&|out| crossbook_wire::encode(&image.partition, out));
+    let state = encoded(&|out| crossbook_protocol::wire::encode(&image.partition, out));
     write("snapshot", "partition", &chosen(1, &state))?;
-    let follower = encoded(&|out| crossbook_wire::encode(&image.follower, out));
+    let follower = encoded(&|out| crossbook_protocol::wire::encode(&image.follower, out));
     write("snapshot", "views", &chosen(2, &follower))?;
     let export = Export {
         sequence: partition.sequence(),
         time: partition.time(),
-        state_hash: crossbook_wire::state_hash(&image.partition),
+        state_hash: crossbook_engine::state_hash(&image.partition),
         inventory,
     };
-    write("snapshot", "export", &chosen(3, &encoded(&|out| crossbook_wire::encode(&export, out))))?;
+    write("snapshot", "export", &chosen(3, &encoded(&|out| crossbook_protocol::wire::encode(&export, out))))?;
     write("snapshot", "export-whole", &chosen(3, &export::encode(&export).0))
 }

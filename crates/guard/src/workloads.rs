@@ -213,14 +213,14 @@ impl Told {
         measured(|| {
             for command in &self.commands {
                 bytes.clear();
-                crossbook_wire::encode_command(
+                crossbook_protocol::wire::encode_command(
                     command.source,
                     command.number,
                     command.deadline,
                     &command.body,
                     &mut bytes,
                 );
-                let read = crossbook_wire::decode_command(command.sequence, command.time, &bytes);
+                let read = crossbook_protocol::wire::decode_command(command.sequence, command.time, &bytes);
                 assert!(read.is_ok_and(|read| read.number == command.number), "a command comes back");
             }
         })
@@ -232,8 +232,8 @@ impl Told {
         measured(|| {
             for (cause, events) in self.events.iter() {
                 bytes.clear();
-                crossbook_wire::encode_events(cause, events, &mut bytes);
-                let read = crossbook_wire::decode_events(&bytes);
+                crossbook_protocol::wire::encode_events(cause, events, &mut bytes);
+                let read = crossbook_protocol::wire::decode_events(&bytes);
                 assert!(read.is_ok_and(|read| read.0 == cause && read.1.len() == events.len()), "events come back");
             }
         })

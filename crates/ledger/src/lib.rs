@@ -24,17 +24,18 @@
 mod account;
 mod audit;
 mod hold;
-mod transfer;
+mod transfers;
 
 pub use audit::{Audit, Violation};
-pub use transfer::{Transfer, TransferError};
+pub use crossbook_protocol::Transfer;
+pub use transfers::TransferError;
 
 pub use account::CountingHash;
 use account::{Accounts, Position};
 use crossbook_types::{AccountId, Amount, AssetId, HoldId, Timestamp, TransferId};
 use hold::Holds;
 use serde::{Deserialize, Serialize};
-use transfer::Transfers;
+use transfers::Transfers;
 
 /// Why funds cannot be held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

@@ -31,7 +31,7 @@ const PROGRESS_EVERY: u64 = 8_192;
 pub struct Report {
     /// The last command.
     pub sequence: Sequence,
-    /// See [`crossbook_wire::state_hash`].
+    /// See [`crossbook_engine::state_hash`].
     pub state_hash: [u8; 32],
     /// Per asset: its name, its sum over all accounts, and what clients have of it.
     pub assets: BTreeMap<String, Totals>,
@@ -64,7 +64,7 @@ pub struct Proof {
     /// Commands up to here were durable once: a snapshot has this name. Its name is enough, for it got it when it was
     /// whole.
     pub durable: Sequence,
-    /// The newest good snapshot, and the hash of its partition. See [`crossbook_wire::state_hash`].
+    /// The newest good snapshot, and the hash of its partition. See [`crossbook_engine::state_hash`].
     pub snapshot: Option<(Sequence, [u8; 32])>,
     /// Snapshots that are whole but cannot be understood, and why.
     pub unreadable: Vec<String>,
@@ -93,7 +93,7 @@ impl Proof {
             let image: Result<Image<F::Saved>, _> = snapshot::decode(&bytes);
             match image {
                 Ok(image) => {
-                    proof.snapshot = Some((sequence, crossbook_wire::state_hash(&image.partition)));
+                    proof.snapshot = Some((sequence, crossbook_engine::state_hash(&image.partition)));
                     break;
                 }
                 Err(error) => proof.unreadable.push(format!("snapshot {sequence} cannot be understood: {error}")),
@@ -215,7 +215,7 @@ pub fn replay(
     proof.unreadable.iter().cloned().for_each(&mut note);
     while let Some(record) = reader.next(until)? {
         let sequence = record.sequence;
-        let command = crossbook_wire::decode_command(sequence, record.time, record.payload)
+        let command = crossbook_protocol::wire::decode_command(sequence, record.time, record.payload)
             .map_err(|source| Error::Command { sequence, source })?;
         naming(&mut partition, |partition| partition.apply(&command, &mut events));
         for (cause, events) in events.iter() {
@@ -230,7 +230,7 @@ pub fn replay(
             && at == sequence
         {
             compared = Some(at);
-            if crossbook_wire::state_hash(&partition.state()) != state_hash {
+            if crossbook_engine::state_hash(&partition.state()) != state_hash {
                 note(format!("command {at}: the state is not the one that the snapshot there holds"));
             }
         }
@@ -264,6 +264,6 @@ pub fn replay(
             proof.durable
         ));
     }
-    let state_hash = crossbook_wire::state_hash(&partition.state());
+    let state_hash = crossbook_engine::state_hash(&partition.state());
     Ok(Report { sequence, state_hash, assets, trades, snapshot: compared, missing, findings })
 }

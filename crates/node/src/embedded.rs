@@ -85,7 +85,7 @@ impl Clock for SystemClock {
 pub struct AuditReport {
     /// The last command applied.
     pub sequence: Sequence,
-    /// See [`crossbook_wire::state_hash`].
+    /// See [`crossbook_engine::state_hash`].
     pub state_hash: [u8; 32],
     /// Per asset, the sum over all accounts: zero, or something is wrong.
     pub sums: BTreeMap<AssetId, Amount>,
@@ -416,7 +416,7 @@ pub fn audit(partition: &Partition) -> AuditReport {
     let found = partition.audit();
     AuditReport {
         sequence: partition.sequence(),
-        state_hash: crossbook_wire::state_hash(&partition.state()),
+        state_hash: crossbook_engine::state_hash(&partition.state()),
         sums: found.sums,
         violations: found.violations,
     }

@@ -4,7 +4,7 @@
 //!   "CBEXPORT" | version, 4 bytes | length of the body, 8 bytes | body (wire) | SHA-256 of all before
 //! ```
 //!
-//! Numbers are little-endian. The body is an [`Export`] in the vocabulary of [`crossbook_wire`], which begins with a
+//! Numbers are little-endian. The body is an [`Export`] in the vocabulary of [`crossbook_protocol::wire`], which begins with a
 //! version of its own. The checksum at the end also names the export: pieces of two are never mixed. It is there
 //! against damage, not against malice; whoever can write the file can write any venue into it.
 //!
@@ -30,7 +30,7 @@ pub struct Export {
     pub sequence: Sequence,
     /// The time of that command.
     pub time: Timestamp,
-    /// See [`crossbook_wire::state_hash`].
+    /// See [`crossbook_engine::state_hash`].
     pub state_hash: [u8; 32],
     /// All that it has.
     pub inventory: Inventory,
@@ -52,7 +52,7 @@ pub enum Error {
     Damaged,
     /// They are what was written, but say nothing that this program understands.
     #[error("the export cannot be understood: {0}")]
-    Body(#[from] crossbook_wire::Error),
+    Body(#[from] crossbook_protocol::wire::Error),
 }
 
 /// The bytes of an export, and its name.
@@ -61,7 +61,7 @@ pub fn encode(export: &Export) -> (Vec<u8>, ExportId) {
     let mut bytes = MAGIC.to_vec();
     bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&[0; 8]);
-    crossbook_wire::encode(export, &mut bytes);
+    crossbook_protocol::wire::encode(export, &mut bytes);
     let length = (bytes.len() - HEADER_BYTES) as u64;
     bytes[HEADER_BYTES - 8..HEADER_BYTES].copy_from_slice(&length.to_le_bytes());
     let name: ExportId = Sha256::digest(&bytes).into();
@@ -89,7 +89,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Export, ExportId), Error> {
     if body[HEADER_BYTES - 8..HEADER_BYTES] != length || name != checksum {
         return Err(Error::Damaged);
     }
-    let ((sequence, time, state_hash), inventory) = crossbook_wire::decode_export(&body[HEADER_BYTES..])?;
+    let ((sequence, time, state_hash), inventory) = crossbook_protocol::wire::decode_export(&body[HEADER_BYTES..])?;
     Ok((Export { sequence, time, state_hash, inventory }, name))
 }
 

@@ -269,7 +269,7 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
     /// Appends a command's bytes; `false` if the log must be synced first.
     fn append(&mut self, source: SourceId, number: RequestNumber, body: &Body, time: Timestamp) -> Result<bool, Error> {
         self.bytes.clear();
-        crossbook_wire::encode_command(source, number, None, body, &mut self.bytes);
+        crossbook_protocol::wire::encode_command(source, number, None, body, &mut self.bytes);
         let record = Record { sequence: self.log.tail().next(), time, payload: &self.bytes };
         match self.log.append(record) {
             Ok(()) => Ok(true),

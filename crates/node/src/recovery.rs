@@ -119,7 +119,7 @@ pub enum Error {
         /// The command's place in the log.
         sequence: Sequence,
         /// What went wrong below.
-        source: crossbook_wire::Error,
+        source: crossbook_protocol::wire::Error,
     },
     /// A snapshot is whole, but what it says cannot be.
     #[error("snapshot {sequence} contradicts itself: {reason}; remove it and start again, the log has everything")]
@@ -302,7 +302,7 @@ impl<R: Reader, P: FnMut(Progress)> Replay<R, P> {
         for _ in 0..BATCH_COMMANDS {
             let Some(record) = self.reader.next(self.until)? else { return Ok(false) };
             let sequence = record.sequence;
-            let command = crossbook_wire::decode_command(sequence, record.time, record.payload)
+            let command = crossbook_protocol::wire::decode_command(sequence, record.time, record.payload)
                 .map_err(|source| Error::Command { sequence, source })?;
             naming(&mut self.partition, |partition| partition.apply(&command, &mut batch.events));
             let cause = Cause { sequence, time: command.time };

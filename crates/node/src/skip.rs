@@ -19,7 +19,7 @@ use crossbook_types::{PartitionId, Sequence};
 use crate::snapshot::{self, Saved};
 
 // What the log marks and what the decoder takes for a mark is the same bit.
-const _: () = assert!(skip::SKIPPED == crossbook_wire::SKIPPED);
+const _: () = assert!(skip::SKIPPED == crossbook_protocol::wire::SKIPPED);
 
 /// Applies commands to a partition. If it panics, the log lines say at which command; the panic goes on.
 pub fn naming<T>(partition: &mut Partition, apply: impl FnOnce(&mut Partition) -> T) -> T {
@@ -66,7 +66,7 @@ pub enum Error {
         /// The command's place in the log.
         sequence: Sequence,
         /// What went wrong below.
-        source: crossbook_wire::Error,
+        source: crossbook_protocol::wire::Error,
     },
     /// It was applied.
     #[error(
@@ -140,7 +140,7 @@ pub fn of_stream(servers: &Servers, partition: PartitionId, sequence: Sequence, 
 fn look_at(record: Record<'_>, force: bool) -> Result<Skipped, Error> {
     let sequence = record.sequence;
     let before = record.payload.first().is_some_and(|byte| byte & skip::SKIPPED != 0);
-    let command = crossbook_wire::decode_command(sequence, record.time, record.payload)
+    let command = crossbook_protocol::wire::decode_command(sequence, record.time, record.payload)
         .map_err(|source| Error::Command { sequence, source })?;
     let kind = match &command.body {
         Body::Peer(PeerMessage::Settle(_)) => Some("the settlement of a trade"),

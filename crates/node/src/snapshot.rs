@@ -158,7 +158,7 @@ fn framed(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
 /// The bytes of an image.
 pub fn encode<S: Serialize>(image: &Image<S>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    crossbook_wire::encode(image, &mut bytes);
+    crossbook_protocol::wire::encode(image, &mut bytes);
     bytes
 }
 
@@ -170,7 +170,7 @@ pub(crate) fn encode_in_parts<F: Follower>(
     rest: &mut dyn FnMut(),
     bytes: &mut Vec<u8>,
 ) {
-    crossbook_wire::encode(&Parts { partition, follower, rest: RefCell::new(rest) }, bytes);
+    crossbook_protocol::wire::encode(&Parts { partition, follower, rest: RefCell::new(rest) }, bytes);
 }
 
 /// What is written like an [`Image`].
@@ -200,8 +200,8 @@ impl<F: Follower> Serialize for Parts<'_, F> {
 ///
 /// # Errors
 /// When they are not one of a known version.
-pub fn decode<S: DeserializeOwned>(bytes: &[u8]) -> Result<Image<S>, crossbook_wire::Error> {
-    crossbook_wire::decode(bytes)
+pub fn decode<S: DeserializeOwned>(bytes: &[u8]) -> Result<Image<S>, crossbook_protocol::wire::Error> {
+    crossbook_protocol::wire::decode(bytes)
 }
 
 /// The snapshots up to a position, for whoever starts from there.

@@ -64,7 +64,7 @@ fn commands() -> Vec<Command> {
 }
 
 fn encode(command: &Command, bytes: &mut Vec<u8>) {
-    crossbook_wire::encode_command(command.source, command.number, command.deadline, &command.body, bytes);
+    crossbook_protocol::wire::encode_command(command.source, command.number, command.deadline, &command.body, bytes);
 }
 
 /// Writes the commands, each as `payload` makes it.
@@ -73,7 +73,7 @@ fn write(mut payload: impl FnMut(&Command, &mut Vec<u8>)) -> Written {
     let (mut log, _) = Files::open_in(memory.clone(), OPTIONS).unwrap();
     let mut partition = Partition::new(PartitionId(0), Routing::single(), 7);
     let (mut events, mut bytes) = (Events::new(), Vec::new());
-    let mut hashes = vec![crossbook_wire::state_hash(&partition.state())];
+    let mut hashes = vec![crossbook_engine::state_hash(&partition.state())];
     let commands = commands();
     let mut proven = 0;
     for batch in commands.chunks(BATCH) {
@@ -84,7 +84,7 @@ fn write(mut payload: impl FnMut(&Command, &mut Vec<u8>)) -> Written {
             log.append(Record { sequence: command.sequence, time: command.time, payload: &bytes }).unwrap();
             partition.apply(command, &mut events);
             events.clear();
-            hashes.push(crossbook_wire::state_hash(&partition.state()));
+            hashes.push(crossbook_engine::state_hash(&partition.state()));
         }
         log.sync().unwrap();
     }
@@ -102,7 +102,7 @@ fn restore(written: &Written, disk: Disk, options: files::Options, what: &str) -
     let recovered = recovery::recover(&Which::single(3), &Nowhere, reader, until, (), |_| ())?;
     let last = recovered.partition.sequence();
     assert_eq!(last, log.durable(), "{what}");
-    let hash = crossbook_wire::state_hash(&recovered.partition.state());
+    let hash = crossbook_engine::state_hash(&recovered.partition.state());
     assert_eq!(hash, written.hashes[usize::try_from(last.0).unwrap()], "{what}: not the state at {last}");
     assert!(recovered.partition.audit().violations.is_empty(), "{what}");
     Ok(last.0)

@@ -117,7 +117,7 @@ fn trading_does_not_wait_for_an_audit() {
         assert_eq!((report.sequence, report.violations), (durable, vec![]));
     }
     let stopped = venue.0.stop().unwrap();
-    assert_eq!(crossbook_wire::state_hash(&stopped.partition.state()), copy.audit().state_hash);
+    assert_eq!(crossbook_engine::state_hash(&stopped.partition.state()), copy.audit().state_hash);
 }
 
 #[test]
@@ -476,7 +476,7 @@ fn what_was_left_goes_on_after_a_start() {
 
 fn append(log: &mut Files, number: u64, body: &Body) {
     let mut payload = Vec::new();
-    crossbook_wire::encode_command(SourceId(1 << 40), RequestNumber(number), None, body, &mut payload);
+    crossbook_protocol::wire::encode_command(SourceId(1 << 40), RequestNumber(number), None, body, &mut payload);
     let sequence = log.tail().next();
     log.append(Record { sequence, time: Timestamp(1_000_000 + sequence.0), payload: &payload }).unwrap();
     log.sync().unwrap();
@@ -528,7 +528,7 @@ fn a_command_that_cannot_be_applied_is_passed_over_by_the_operator() {
     drop(stopped);
     let mut reader = FileReader::open(&log_dir, Sequence(1));
     let report = audit::replay(&mut reader, Until::End, &Proof::default(), |_| ()).unwrap();
-    assert_eq!((report.findings, report.state_hash), (vec![], crossbook_wire::state_hash(&state)));
+    assert_eq!((report.findings, report.state_hash), (vec![], crossbook_engine::state_hash(&state)));
     // What was applied cannot be undone so, and what is not there cannot be passed over.
     recovery::save(&mut folder, state, ()).unwrap();
     let applied = skip::of_files(&log_dir, &folder, Sequence(9), true);

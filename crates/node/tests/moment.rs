@@ -159,7 +159,7 @@ impl Venue {
         let seat = &mut self.seats[usize::from(to.0)];
         let (sequence, time) = (seat.partition.sequence().next(), Timestamp(1_000 + seat.partition.sequence().0));
         let mut payload = Vec::new();
-        crossbook_wire::encode_command(source, number, None, &body, &mut payload);
+        crossbook_protocol::wire::encode_command(source, number, None, &body, &mut payload);
         seat.log.push_back((time, payload));
         seat.partition.apply(&Command::new(sequence, time, source, number, body), &mut Events::new());
         for message in seat.partition.drain_outgoing() {

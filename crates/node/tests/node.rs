@@ -265,7 +265,7 @@ fn what_was_durable_comes_back_however_it_is_recovered() {
     let from_log = recovery::recover(&Which::single(3), &none, reader, until, Count::default(), |_| ()).unwrap();
     assert_eq!((from_log.snapshot, from_log.replayed), (None, 3_007));
     assert_eq!(from_log.partition.state(), before);
-    assert_eq!(crossbook_wire::state_hash(&from_log.partition.state()), crossbook_wire::state_hash(&before));
+    assert_eq!(crossbook_engine::state_hash(&from_log.partition.state()), crossbook_engine::state_hash(&before));
 
     let audited = |proof: &Proof| audit::replay(&mut reader(Sequence(1)), Until::End, proof, |_| ()).unwrap();
     let proof = Proof::read::<Count>(&folder).unwrap();
@@ -278,7 +278,7 @@ fn what_was_durable_comes_back_however_it_is_recovered() {
     let lost = audited(&Proof { durable: Sequence(3_010), ..proof });
     assert_eq!(lost.missing, 3);
     assert!(lost.findings[0].contains("3 commands are lost"), "{lost:?}");
-    assert_eq!(report.state_hash, crossbook_wire::state_hash(&before));
+    assert_eq!(report.state_hash, crossbook_engine::state_hash(&before));
     assert!(report.trades > 1_000);
 
     assert!(matches!(

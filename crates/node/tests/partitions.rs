@@ -53,7 +53,7 @@ impl Venue {
             let partition = &mut self.partitions[at];
             let (sequence, time) = (partition.sequence().next(), Timestamp(1_000 + partition.sequence().0));
             let mut payload = Vec::new();
-            crossbook_wire::encode_command(source, number, None, &body, &mut payload);
+            crossbook_protocol::wire::encode_command(source, number, None, &body, &mut payload);
             self.logs[at].append(Record { sequence, time, payload: &payload }).unwrap();
             self.logs[at].sync().unwrap();
             partition.apply(&Command::new(sequence, time, source, number, body), &mut Events::new());

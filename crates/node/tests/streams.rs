@@ -397,7 +397,7 @@ fn a_command_that_cannot_be_applied_is_passed_over_by_the_operator() {
     let origin = Origin { source: gateway.running.gate().source(), number: RequestNumber(1 << 40) };
     let admitted = Admitted { order, hold: HoldId(77), budget: Amount(1 << 40), fees: Fees::default(), origin };
     let (body, mut bytes) = (Body::Peer(PeerMessage::Admit(admitted)), Vec::new());
-    crossbook_wire::encode_command(SourceId(1 << 50), RequestNumber(1), None, &body, &mut bytes);
+    crossbook_protocol::wire::encode_command(SourceId(1 << 50), RequestNumber(1), None, &body, &mut bytes);
     let mut link = Link::connect(&servers, market).unwrap();
     let sequence = link.append(&[&bytes], 1 << 20).unwrap().last;
     let reason = first_ended.recv_timeout(PATIENCE).unwrap();
@@ -469,7 +469,7 @@ fn the_time_of_the_log_judges_deadlines() {
     let now = link.append(&[], 1).unwrap().time;
     let mut append = |number, deadline| {
         let mut bytes = Vec::new();
-        crossbook_wire::encode_command(source, number, Some(deadline), &body, &mut bytes);
+        crossbook_protocol::wire::encode_command(source, number, Some(deadline), &body, &mut bytes);
         link.append(&[&bytes], 1 << 20).unwrap();
     };
     append(number, Timestamp(now.0 - 1));

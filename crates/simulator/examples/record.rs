@@ -106,11 +106,11 @@ fn write_hashes(to: &Path, records: &dyn Fn(PartitionId) -> Result<Records, Fail
         let mut partition = Partition::new(id, routing.clone(), 1).with_work(WORK);
         let records = records(id)?;
         for (sequence, (time, payload)) in (1..).map(Sequence).zip(&records) {
-            let command = crossbook_wire::decode_command(sequence, *time, payload)?;
+            let command = crossbook_protocol::wire::decode_command(sequence, *time, payload)?;
             partition.apply(&command, &mut Events::new());
             partition.drain_outgoing().for_each(drop);
             if sequence.0.is_multiple_of(HASH_EVERY) || sequence.0 == records.len() as u64 {
-                let hash = crossbook_wire::state_hash(&partition.state());
+                let hash = crossbook_engine::state_hash(&partition.state());
                 let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
                 hashes.push_str(&format!("{id} {sequence} {hash}\n"));
             }

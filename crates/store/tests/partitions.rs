@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbook_engine::moving::{Inventory, Past, Piece};
+use crossbook_engine::moving::{Past, Piece};
 use crossbook_engine::{Body, Cause, Command, Event, Events, Partition, Routing};
 use crossbook_store::contents::{TableContents, contents};
 use crossbook_store::verify::{Facts, Witness, compare_entries};
@@ -57,9 +57,9 @@ impl Cluster {
     fn moved(one: &Venue, then: &[(Timestamp, Body)]) -> Self {
         let mut views = Views::new(Limits::default());
         one.log.iter().for_each(|(cause, events)| views.apply_all(*cause, events));
-        let inventory = Inventory::gather(&[(&one.partition, &views as &dyn Past)]).unwrap();
+        let inventory = crossbook_engine::moving::gather(&[(&one.partition, &views as &dyn Past)]).unwrap();
         let mut cluster = Self::of(&[]);
-        let all = inventory.pieces(&cluster.routing, [3; 32]);
+        let all = crossbook_engine::moving::pieces(&inventory, &cluster.routing, [3; 32]);
         for (to, pieces) in cluster.routing.all().zip(all) {
             for (number, piece) in (1..).zip(pieces) {
                 cluster.command(to, one.now, piece.source(), RequestNumber(number), Body::MoveIn(Box::new(piece)));

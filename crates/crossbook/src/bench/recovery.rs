@@ -194,7 +194,7 @@ fn write(data: &Path, workload: &Workload, commands: u64) -> Result<Sequence, Er
 fn append(log: &mut Files, body: &Body, bytes: &mut Vec<u8>) -> Result<(), Error> {
     let sequence = log.tail().next();
     bytes.clear();
-    crossbook_wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(sequence.0), None, body, bytes);
+    crossbook_protocol::wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(sequence.0), None, body, bytes);
     let record = Record { sequence, time: Timestamp(START_MICROS + sequence.0 * STEP_MICROS), payload: bytes };
     match log.append(record) {
         Err(crossbook_log::Error::BatchFull { .. }) => {

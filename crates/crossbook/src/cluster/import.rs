@@ -165,7 +165,7 @@ struct Outcome {
 }
 
 fn import(site: &Site, export: &Export, name: ExportId) -> Result<Outcome, Error> {
-    let all = export.inventory.pieces(&site.routing, name);
+    let all = crossbook_engine::moving::pieces(&export.inventory, &site.routing, name);
     let mut importing = Importing { site, name, delivered: 0 };
     let mut opened = false;
     for partition in site.routing.all() {
@@ -202,7 +202,7 @@ fn import(site: &Site, export: &Export, name: ExportId) -> Result<Outcome, Error
         }
         let together: Vec<(&Partition, &dyn Past)> =
             parts.iter().map(|part| (&part.state, &part.follower().0 as &dyn Past)).collect();
-        outcome.differences = export.inventory.differences(&Inventory::gather(&together)?);
+        outcome.differences = export.inventory.differences(&crossbook_engine::moving::gather(&together)?);
         let report = audit::add_up(&Moment(parts));
         let wrong = !outcome.differences.is_empty() || !report.adds_up();
         outcome.report = Some(report);
@@ -326,7 +326,13 @@ fn sender(source: SourceId) -> PartitionId {
 
 fn encoded(number: RequestNumber, piece: &Piece) -> Vec<u8> {
     let mut bytes = Vec::new();
-    crossbook_wire::encode_command(piece.source(), number, None, &Body::MoveIn(Box::new(piece.clone())), &mut bytes);
+    crossbook_protocol::wire::encode_command(
+        piece.source(),
+        number,
+        None,
+        &Body::MoveIn(Box::new(piece.clone())),
+        &mut bytes,
+    );
     bytes
 }
 

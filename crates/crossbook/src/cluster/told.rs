@@ -46,7 +46,7 @@ pub enum Error {
         /// The command's place in the log.
         sequence: Sequence,
         /// What went wrong below.
-        source: crossbook_wire::Error,
+        source: crossbook_protocol::wire::Error,
     },
     /// The store does not answer.
     #[error("what partition {0} tells cannot be read now; it is tried again")]
@@ -255,7 +255,7 @@ impl Shared {
         let mut entries = Vec::new();
         link.follow(after, room, FOLLOW_WAIT, &mut entries).map_err(failed)?;
         let told = entries.into_iter().map(|streams::Entry { sequence, payload }| {
-            let told = crossbook_wire::decode_told(&payload);
+            let told = crossbook_protocol::wire::decode_told(&payload);
             let told = told.map_err(|source| Trouble::Failed(Error::Entry { partition, sequence, source }))?;
             Ok((told.cause, told.events))
         });

@@ -18,7 +18,7 @@ pub fn long_version() -> &'static str {
             env!("CARGO_PKG_VERSION"),
             env!("CROSSBOOK_COMMIT"),
             crossbook_log::SEGMENT_VERSION,
-            crossbook_wire::VERSION,
+            crossbook_protocol::wire::VERSION,
             crossbook_node::snapshot::VERSION,
             crossbook_node::export::VERSION,
             crossbook_store::SCHEMA_VERSION,

@@ -89,7 +89,7 @@ impl Past {
         let sequence = self.log.tail().next();
         self.bytes.clear();
         let number = RequestNumber(sequence.0);
-        crossbook_wire::encode_command(self.source, number, None, &body, &mut self.bytes);
+        crossbook_protocol::wire::encode_command(self.source, number, None, &body, &mut self.bytes);
         let record = Record { sequence, time: self.time, payload: &self.bytes };
         match self.log.append(record) {
             Err(crossbook_log::Error::BatchFull { .. }) => {
@@ -220,7 +220,8 @@ mod tests {
             let mut trades: BTreeMap<u32, (u64, u64, u64)> = BTreeMap::new();
             let mut reader = crossbook_log::FileReader::open(&path, Sequence(1));
             while let Some(record) = crossbook_log::Reader::next(&mut reader, crossbook_log::Until::End).unwrap() {
-                let command = crossbook_wire::decode_command(record.sequence, record.time, record.payload).unwrap();
+                let command =
+                    crossbook_protocol::wire::decode_command(record.sequence, record.time, record.payload).unwrap();
                 let mut events = Events::new();
                 partition.apply(&command, &mut events);
                 for event in events.all() {
@@ -232,7 +233,7 @@ mod tests {
             }
             assert_eq!(partition.sequence(), end);
             assert!(partition.time() < now && partition.time().0 > now.0 - 60_000_000);
-            (crossbook_wire::state_hash(&partition.state()), trades)
+            (crossbook_engine::state_hash(&partition.state()), trades)
         };
         let (hash, trades) = read("one");
         assert_eq!((hash, trades.clone()), read("two"));

@@ -182,7 +182,7 @@ impl Source for LogSource {
             // Whatever is behind `until` may be half written.
             let Some(record) = self.reader.next(Until::Durable(until))? else { break };
             let sequence = record.sequence;
-            let command = crossbook_wire::decode_command(sequence, record.time, record.payload)
+            let command = crossbook_protocol::wire::decode_command(sequence, record.time, record.payload)
                 .map_err(|source| recovery::Error::Command { sequence, source })?;
             crossbook_node::skip::naming(&mut self.partition, |partition| partition.apply(&command, &mut self.events));
             self.partition.drain_outgoing().for_each(drop);

@@ -25,13 +25,14 @@ use crossbook_types::{
 };
 
 use crate::admission;
-use crate::command::{CancelAll, CancelOrder, NewOrder, Size};
-use crate::event::{Answer, CloseReason, DepthChanged, Event, Events, OrderClosed, OrderPlaced};
 use crate::numbers::NUMBERS_END;
 use crate::outbox::Accounts;
-use crate::peer::{Origin, Terms};
-use crate::refusal::Refusal;
-use crate::rules::Rules;
+use crate::partition::refuse_order;
+use crossbook_protocol::command::{CancelAll, CancelOrder, NewOrder, Size};
+use crossbook_protocol::event::{Answer, CloseReason, DepthChanged, Event, Events, OrderClosed, OrderPlaced};
+use crossbook_protocol::peer::{Origin, Terms};
+use crossbook_protocol::refusal::Refusal;
+use crossbook_protocol::rules::Rules;
 use open::{Applicant, Handle, Level, OpenOrders, Order, Owner, Removed, Waiting};
 use pending::Pending;
 use taker::Taker;
@@ -121,7 +122,7 @@ impl Matcher {
         let applicant = self.open.applicant(order.account, order.client_order_id);
         if let Err(refusal) = self.check(order, terms.budget, applicant, accounts) {
             accounts.release(order.account, terms.hold);
-            return events.refuse_order(order, origin, refusal, accounts.rules);
+            return refuse_order(events, order, origin, refusal, accounts.rules);
         }
         let id = self.place(order, terms, applicant, accounts, events);
         events.answer(origin, || Answer::Placed { symbol: order.symbol, order: id });

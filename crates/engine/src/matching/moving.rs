@@ -5,10 +5,10 @@ use crossbook_types::{OrderId, Price, Quantity, Side, TradeId};
 use super::Inconsistent;
 use super::Matcher;
 use super::open::{Order, Waiting};
-use crate::event::{LastTrade, MarketMovedIn, OrderPlaced};
-use crate::moving::Placed;
 use crate::numbers::NUMBERS_END;
-use crate::rules::Rules;
+use crossbook_protocol::event::{LastTrade, MarketMovedIn, OrderPlaced};
+use crossbook_protocol::import::Placed;
+use crossbook_protocol::rules::Rules;
 
 /// The number of the trade after the last one.
 pub(crate) fn next_trade(last: Option<&LastTrade>) -> TradeId {

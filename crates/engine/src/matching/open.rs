@@ -17,7 +17,7 @@ use hashbrown::{HashMap, HashTable};
 use serde::{Deserialize, Serialize};
 
 use super::lists::{List, Lists, Place};
-use crate::command::Target;
+use crossbook_protocol::command::Target;
 
 /// An open order, whether it works or waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

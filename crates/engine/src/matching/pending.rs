@@ -6,13 +6,13 @@ use crossbook_types::{AccountId, ClientOrderId, FeeCredit, MarketStatus, OrderId
 use serde::{Deserialize, Serialize};
 
 use super::{Inconsistent, Matcher, Traded};
-use crate::command::{CancelAll, Size};
-use crate::event::{Answer, CloseReason, Event, Events};
 use crate::matching::open::Waiting;
 use crate::matching::taker::Taker;
 use crate::outbox::Accounts;
-use crate::peer::Origin;
-use crate::refusal::Refusal;
+use crossbook_protocol::command::{CancelAll, Size};
+use crossbook_protocol::event::{Answer, CloseReason, Event, Events};
+use crossbook_protocol::peer::Origin;
+use crossbook_protocol::refusal::Refusal;
 
 /// A cancel of all orders that has not come to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -5,11 +5,11 @@ use crossbook_types::{Amount, FeeCredit, FeeRate, OrderType, Price, Quantity, Se
 use super::open::{Applicant, Filled, Handle, Order, Owner, Removed, Top};
 use super::{Matcher, Traded, base, crosses};
 use crate::admission::prevents;
-use crate::command::Size;
-use crate::event::{CloseReason, Event, Events, Party, PreventedMatch, Trade};
 use crate::outbox::Accounts;
-use crate::peer::Settlement;
-use crate::rules::Rules;
+use crossbook_protocol::command::Size;
+use crossbook_protocol::event::{CloseReason, Event, Events, Party, PreventedMatch, Trade};
+use crossbook_protocol::peer::Settlement;
+use crossbook_protocol::rules::Rules;
 
 /// How many orders of a price level a fill-or-kill order may have to pass before it meets one of its own account, to be
 /// filled all the same.

@@ -3,10 +3,10 @@
 use crossbook_ledger::{Transfer, hold_of_empty};
 use crossbook_types::{AccountId, PartitionId, SymbolId};
 
-use super::inventory::{Inventory, Owned};
-use super::{ExportId, Held, Piece, Placed};
-use crate::registry::{ApiKey, Credential};
-use crate::routing::Routing;
+use crossbook_protocol::import::{ExportId, Held, Inventory, Owned, Piece, Placed};
+
+use crossbook_protocol::registry::{ApiKey, Credential};
+use crossbook_protocol::routing::Routing;
 
 /// The most entries of a piece. One is some hundred bytes, and so is what is told of it, so a thousand pieces still fit
 /// in one round trip.
@@ -14,86 +14,84 @@ const ENTRIES_MAX: usize = 64;
 /// The most bytes of API keys in a piece, unless one alone is more: a key may bear a long list of addresses.
 const KEY_BYTES_MAX: usize = 1 << 16;
 
-impl Inventory {
-    /// The pieces of each partition, by number. [`Piece::Open`] is not among them: it is sent when every partition has
-    /// all of these.
-    #[must_use]
-    pub fn pieces(&self, routing: &Routing, export: ExportId) -> Vec<Vec<Piece>> {
-        let mut routing = routing.clone();
-        self.markets.iter().for_each(|market| routing.adopt(market));
-        let mut all: Vec<Vec<Piece>> = routing.all().map(|partition| self.registry_for(partition)).collect();
-        for partition in routing.all() {
-            let own = |account| routing.of_account(account) == partition;
-            let pieces = &mut all[usize::from(partition.0)];
-            let here = |transfer: &&Transfer| match transfer.account {
-                AccountId::FEES => partition == Routing::REGISTRY,
-                account => own(account),
-            };
-            let transfers: Vec<_> = self.transfers.iter().filter(here).cloned().collect();
-            cut(&transfers, Piece::Transfers, pieces);
-            let fees = self.fees.iter().filter(|_| partition == Routing::REGISTRY);
-            let money: Vec<Owned> =
-                self.balances.iter().filter(|owned| own(owned.account)).chain(fees).copied().collect();
-            cut(&money, Piece::Money, pieces);
-        }
-        // Holds are numbered as they are placed, so this decides which number each order's has.
-        let mut holds: Vec<Vec<Held>> = routing.all().map(|_| Vec::new()).collect();
-        let mut placed: Vec<(SymbolId, Vec<Placed>)> = Vec::with_capacity(self.books.len());
-        for (book, market) in self.books.iter().zip(&self.markets) {
-            let mut orders = Vec::with_capacity(book.orders.len());
-            for standing in &book.orders {
-                let account = standing.order.placed.account;
-                let holds = &mut holds[usize::from(routing.of_account(account).0)];
-                let count = u32::try_from(holds.len()).expect("a venue holds for fewer than 2^32 orders");
-                let (hold, amount) = (hold_of_empty(count), standing.held);
-                holds.push(Held { hold, account, asset: market.pays(standing.order.placed.side), amount });
-                orders.push(Placed {
-                    order: standing.order.clone(),
-                    hold,
-                    budget: amount,
-                    fees: standing.fees,
-                    fee_credit: standing.fee_credit,
-                });
-            }
-            placed.push((market.id, orders));
-        }
-        for (pieces, holds) in all.iter_mut().zip(&holds) {
-            cut(holds, Piece::Holds, pieces);
-        }
-        for (book, (symbol, orders)) in self.books.iter().zip(&placed) {
-            let pieces = &mut all[usize::from(routing.of_symbol(*symbol).0)];
-            pieces.push(Piece::Market(book.market));
-            cut(orders, Piece::Orders, pieces);
-        }
-        for pieces in &mut all {
-            let count = pieces.len() as u64 + 1;
-            pieces.insert(0, Piece::Begin { export, pieces: count });
-        }
-        all
+/// The pieces of each partition, by number. [`Piece::Open`] is not among them: it is sent when every partition has
+/// all of these.
+#[must_use]
+pub fn pieces(inventory: &Inventory, routing: &Routing, export: ExportId) -> Vec<Vec<Piece>> {
+    let mut routing = routing.clone();
+    inventory.markets.iter().for_each(|market| routing.adopt(market));
+    let mut all: Vec<Vec<Piece>> = routing.all().map(|partition| registry_for(inventory, partition)).collect();
+    for partition in routing.all() {
+        let own = |account| routing.of_account(account) == partition;
+        let pieces = &mut all[usize::from(partition.0)];
+        let here = |transfer: &&Transfer| match transfer.account {
+            AccountId::FEES => partition == Routing::REGISTRY,
+            account => own(account),
+        };
+        let transfers: Vec<_> = inventory.transfers.iter().filter(here).cloned().collect();
+        cut(&transfers, Piece::Transfers, pieces);
+        let fees = inventory.fees.iter().filter(|_| partition == Routing::REGISTRY);
+        let money: Vec<Owned> =
+            inventory.balances.iter().filter(|owned| own(owned.account)).chain(fees).copied().collect();
+        cut(&money, Piece::Money, pieces);
     }
+    // Holds are numbered as they are placed, so this decides which number each order's has.
+    let mut holds: Vec<Vec<Held>> = routing.all().map(|_| Vec::new()).collect();
+    let mut placed: Vec<(SymbolId, Vec<Placed>)> = Vec::with_capacity(inventory.books.len());
+    for (book, market) in inventory.books.iter().zip(&inventory.markets) {
+        let mut orders = Vec::with_capacity(book.orders.len());
+        for standing in &book.orders {
+            let account = standing.order.placed.account;
+            let holds = &mut holds[usize::from(routing.of_account(account).0)];
+            let count = u32::try_from(holds.len()).expect("a venue holds for fewer than 2^32 orders");
+            let (hold, amount) = (hold_of_empty(count), standing.held);
+            holds.push(Held { hold, account, asset: market.pays(standing.order.placed.side), amount });
+            orders.push(Placed {
+                order: standing.order.clone(),
+                hold,
+                budget: amount,
+                fees: standing.fees,
+                fee_credit: standing.fee_credit,
+            });
+        }
+        placed.push((market.id, orders));
+    }
+    for (pieces, holds) in all.iter_mut().zip(&holds) {
+        cut(holds, Piece::Holds, pieces);
+    }
+    for (book, (symbol, orders)) in inventory.books.iter().zip(&placed) {
+        let pieces = &mut all[usize::from(routing.of_symbol(*symbol).0)];
+        pieces.push(Piece::Market(book.market));
+        cut(orders, Piece::Orders, pieces);
+    }
+    for pieces in &mut all {
+        let count = pieces.len() as u64 + 1;
+        pieces.insert(0, Piece::Begin { export, pieces: count });
+    }
+    all
+}
 
-    /// Assets, markets and accounts, which every partition knows, and API keys, which only partition 0 does.
-    fn registry_for(&self, partition: PartitionId) -> Vec<Piece> {
-        let mut pieces = Vec::new();
-        cut(&self.assets, Piece::Assets, &mut pieces);
-        cut(&self.markets, Piece::Markets, &mut pieces);
-        cut(&self.accounts, Piece::Accounts, &mut pieces);
-        if partition != Routing::REGISTRY {
-            return pieces;
-        }
-        let (mut keys, mut bytes) = (Vec::new(), 0);
-        for key in &self.api_keys {
-            let more = bytes_of(key);
-            if !keys.is_empty() && (bytes + more > KEY_BYTES_MAX || keys.len() == ENTRIES_MAX) {
-                pieces.push(Piece::ApiKeys(std::mem::take(&mut keys)));
-                bytes = 0;
-            }
-            bytes += more;
-            keys.push(key.clone());
-        }
-        cut(&keys, Piece::ApiKeys, &mut pieces);
-        pieces
+/// Assets, markets and accounts, which every partition knows, and API keys, which only partition 0 does.
+fn registry_for(inventory: &Inventory, partition: PartitionId) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    cut(&inventory.assets, Piece::Assets, &mut pieces);
+    cut(&inventory.markets, Piece::Markets, &mut pieces);
+    cut(&inventory.accounts, Piece::Accounts, &mut pieces);
+    if partition != Routing::REGISTRY {
+        return pieces;
     }
+    let (mut keys, mut bytes) = (Vec::new(), 0);
+    for key in &inventory.api_keys {
+        let more = bytes_of(key);
+        if !keys.is_empty() && (bytes + more > KEY_BYTES_MAX || keys.len() == ENTRIES_MAX) {
+            pieces.push(Piece::ApiKeys(std::mem::take(&mut keys)));
+            bytes = 0;
+        }
+        bytes += more;
+        keys.push(key.clone());
+    }
+    cut(&keys, Piece::ApiKeys, &mut pieces);
+    pieces
 }
 
 /// What of a key's size differs from key to key.

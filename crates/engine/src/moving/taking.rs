@@ -5,13 +5,13 @@
 
 use crossbook_types::{AccountId, Price, RequestNumber, Side, SourceId, SymbolId};
 
-use super::{Held, Owned, Piece, Placed};
-use crate::event::{Answer, Event, Events, MarketMovedIn};
-use crate::ledger::Transfer;
 use crate::partition::Partition;
-use crate::refusal::Refusal;
-use crate::registry::Change;
-use crate::routing::Routing;
+use crossbook_protocol::Transfer;
+use crossbook_protocol::event::{Answer, Event, Events, MarketMovedIn};
+use crossbook_protocol::import::{Held, Owned, Piece, Placed};
+use crossbook_protocol::refusal::Refusal;
+use crossbook_protocol::registry::Change;
+use crossbook_protocol::routing::Routing;
 
 impl Partition {
     /// Whether a venue is moving in, and not all of it is here: nothing else is done until it is.

@@ -57,8 +57,8 @@ fn decimal(text: &str) {
             let json = serde_json::to_string(&decimal).expect("a decimal is a string");
             assert_eq!(serde_json::from_str::<Decimal>(&json).ok(), Some(decimal));
             let mut bytes = Vec::new();
-            crossbook_wire::encode(&decimal, &mut bytes);
-            assert_eq!(crossbook_wire::decode(&bytes), Ok(decimal));
+            crossbook_protocol::wire::encode(&decimal, &mut bytes);
+            assert_eq!(crossbook_protocol::wire::decode(&bytes), Ok(decimal));
         }
         (expected, found) => panic!("{text:?} is {expected:?}, and was read as {found:?}"),
     }

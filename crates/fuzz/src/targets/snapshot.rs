@@ -15,12 +15,12 @@ pub(super) fn run(bytes: &[u8]) {
     match choice % 4 {
         0 => image(rest),
         1 => {
-            if let Ok(state) = crossbook_wire::decode::<State>(rest) {
+            if let Ok(state) = crossbook_protocol::wire::decode::<State>(rest) {
                 partition(state);
             }
         }
         2 => {
-            if let Ok(state) = crossbook_wire::decode::<crossbook_views::State>(rest) {
+            if let Ok(state) = crossbook_protocol::wire::decode::<crossbook_views::State>(rest) {
                 views(state);
             }
         }
@@ -40,7 +40,7 @@ fn image(bytes: &[u8]) {
 
 /// A partition goes on from its state, or refuses it.
 fn partition(state: State) {
-    let hash = crossbook_wire::state_hash(&state);
+    let hash = crossbook_engine::state_hash(&state);
     let Ok(mut restored) = Partition::restore(state, 7) else { return };
     let again = restored.state();
     let twice = Partition::restore(again.clone(), 9).expect("what a partition writes down it reads").state();
@@ -99,5 +99,5 @@ fn exported(bytes: &[u8]) {
     let Ok((read, _)) = export::decode(bytes) else { return };
     let (again, name) = export::encode(&read);
     assert_eq!(export::decode(&again).as_ref(), Ok(&(read.clone(), name)));
-    assert_eq!(read.inventory.pieces(&Routing::single(), name).len(), 1);
+    assert_eq!(crossbook_engine::moving::pieces(&read.inventory, &Routing::single(), name).len(), 1);
 }

@@ -13,15 +13,15 @@ use crate::venue::Furnished;
 /// The input is a record. What is a command is encoded again, and, if it is one that clients and operators can send,
 /// carried out.
 pub(super) fn command(bytes: &[u8]) {
-    let Ok(mut command) = crossbook_wire::decode_command(Sequence(1), Timestamp(1), bytes) else { return };
+    let Ok(mut command) = crossbook_protocol::wire::decode_command(Sequence(1), Timestamp(1), bytes) else { return };
     // What is written again is written in today's version.
     command.rules = Rules::CURRENT;
     command.skipped = false;
     let Command { source, number, deadline, body, .. } = &command;
     let mut again = Vec::new();
-    crossbook_wire::encode_command(*source, *number, *deadline, body, &mut again);
-    assert_eq!(crossbook_wire::decode_command(Sequence(1), Timestamp(1), &again).as_ref(), Ok(&command));
-    if bytes[0] == crossbook_wire::VERSION {
+    crossbook_protocol::wire::encode_command(*source, *number, *deadline, body, &mut again);
+    assert_eq!(crossbook_protocol::wire::decode_command(Sequence(1), Timestamp(1), &again).as_ref(), Ok(&command));
+    if bytes[0] == crossbook_protocol::wire::VERSION {
         // There are longer ways to write a number; they mean the same.
         assert!(again.len() <= bytes.len() && (again.len() < bytes.len() || again == bytes));
     }
@@ -36,8 +36,8 @@ fn carry_out(source: SourceId, number: RequestNumber, body: &Body) {
     let events = venue.apply(source, number, body.clone());
     for (cause, events) in events.iter() {
         let mut bytes = Vec::new();
-        crossbook_wire::encode_events(cause, events, &mut bytes);
-        assert_eq!(crossbook_wire::decode_events(&bytes), Ok((cause, events.to_vec())));
+        crossbook_protocol::wire::encode_events(cause, events, &mut bytes);
+        assert_eq!(crossbook_protocol::wire::decode_events(&bytes), Ok((cause, events.to_vec())));
         venue.views.apply_all(cause, events);
     }
     venue.audit();
@@ -56,11 +56,11 @@ pub(super) fn told(bytes: &[u8]) {
     let (choice, record) = input::choice(bytes);
     let mut again = Vec::new();
     if choice % 2 == 0 {
-        let Ok((cause, events)) = crossbook_wire::decode_events(record) else { return };
-        crossbook_wire::encode_events(cause, &events, &mut again);
-        assert_eq!(crossbook_wire::decode_events(&again), Ok((cause, events)));
+        let Ok((cause, events)) = crossbook_protocol::wire::decode_events(record) else { return };
+        crossbook_protocol::wire::encode_events(cause, &events, &mut again);
+        assert_eq!(crossbook_protocol::wire::decode_events(&again), Ok((cause, events)));
     } else {
-        let Ok(told) = crossbook_wire::decode_told(record) else { return };
+        let Ok(told) = crossbook_protocol::wire::decode_told(record) else { return };
         let message = |number| {
             let message = PeerMessage::Release { account: AccountId(1), hold: HoldId(1) };
             move |to| Outgoing { to, number, message: message.clone() }
@@ -73,16 +73,16 @@ pub(super) fn told(bytes: &[u8]) {
             told.number,
             Body::OpenAccount(crossbook_engine::command::OpenAccount { label: String::new() }),
         );
-        crossbook_wire::encode_told(&command, &outgoing, &told.events, &mut again);
+        crossbook_protocol::wire::encode_told(&command, &outgoing, &told.events, &mut again);
         let mut once = told.sent.clone();
         once.sort_unstable();
         once.dedup_by_key(|(to, _)| *to);
         if once.len() == told.sent.len() {
-            assert_eq!(crossbook_wire::decode_told(&again), Ok(told));
+            assert_eq!(crossbook_protocol::wire::decode_told(&again), Ok(told));
         }
     }
     assert!(
-        again.len() <= record.len() || record[0] != crossbook_wire::VERSION,
+        again.len() <= record.len() || record[0] != crossbook_protocol::wire::VERSION,
         "there are only longer ways to write it"
     );
 }

@@ -113,7 +113,7 @@ pub enum Error {
         /// The command's place in the log.
         sequence: Sequence,
         /// What went wrong below.
-        source: crossbook_wire::Error,
+        source: crossbook_protocol::wire::Error,
     },
 }
 

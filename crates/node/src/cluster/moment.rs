@@ -226,7 +226,7 @@ impl<F: Follower> Part<F> {
                 let record = reader.next(Until::Durable(told)).map_err(|error| failed(error.into()))?;
                 let Some(record) = record else { break };
                 let (sequence, time) = (record.sequence, record.time);
-                let command = crossbook_wire::decode_command(sequence, time, record.payload)
+                let command = crossbook_protocol::wire::decode_command(sequence, time, record.payload)
                     .map_err(|source| failed(recovery::Error::Command { sequence, source }))?;
                 naming(&mut self.state, |state| state.apply(&command, &mut events));
                 let cause = Cause { sequence, time };

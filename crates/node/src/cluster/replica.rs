@@ -101,7 +101,7 @@ pub enum Error {
         /// The command's place in the log.
         sequence: Sequence,
         /// What went wrong below.
-        source: crossbook_wire::Error,
+        source: crossbook_protocol::wire::Error,
     },
     /// The log has a gap, or goes back.
     #[error("the partition's log goes on with record {found} after {after}; it is not the log that was read before")]
@@ -377,13 +377,13 @@ impl Replica {
 
     fn apply(&mut self, held: Held, post: &mut impl FnMut(Outgoing)) -> Result<(), Error> {
         let sequence = held.sequence;
-        let command = crossbook_wire::decode_command(sequence, held.time, &held.payload)
+        let command = crossbook_protocol::wire::decode_command(sequence, held.time, &held.payload)
             .map_err(|source| Error::Command { sequence, source })?;
         self.events.clear();
         naming(&mut self.partition, |partition| partition.apply(&command, &mut self.events));
         self.outgoing.extend(self.partition.drain_outgoing());
         let mut bytes = Vec::new();
-        crossbook_wire::encode_told(&command, &self.outgoing, self.events.all(), &mut bytes);
+        crossbook_protocol::wire::encode_told(&command, &self.outgoing, self.events.all(), &mut bytes);
         self.depths.note(self.events.all());
         self.outputs.push_back(bytes);
         self.outgoing.drain(..).for_each(&mut *post);
@@ -455,7 +455,7 @@ mod tests {
         replica.suspect(suspected_until);
         let body = Body::ListAsset(ListAsset { name: AssetName::new_checked("BTC").unwrap(), decimals: 8 });
         let mut payload = Vec::new();
-        crossbook_wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(1), None, &body, &mut payload);
+        crossbook_protocol::wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(1), None, &body, &mut payload);
         let begun = 1_000_000;
         let record = Record { sequence: Sequence(1), time: Timestamp(begun), payload: &payload };
         let mut now = begun;
@@ -485,7 +485,7 @@ mod tests {
         let name = AssetName::new_checked("BTC").unwrap();
         let mut payload = Vec::new();
         let body = Body::ListAsset(ListAsset { name, decimals: 8 });
-        crossbook_wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(1), None, &body, &mut payload);
+        crossbook_protocol::wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(1), None, &body, &mut payload);
         let record = Record { sequence: Sequence(1), time: Timestamp(1), payload: &payload };
         let partition = Partition::new(PartitionId(0), Routing::single(), 1);
         let mut replica = Replica::new(partition, Sequence(0), LIMITS).unwrap();

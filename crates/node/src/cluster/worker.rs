@@ -536,7 +536,13 @@ impl Run<'_> {
         let Outgoing { to, number, message } = message;
         let from = self.partition;
         let mut bytes = Vec::new();
-        crossbook_wire::encode_command(SourceId::partition(from), number, None, &Body::Peer(message), &mut bytes);
+        crossbook_protocol::wire::encode_command(
+            SourceId::partition(from),
+            number,
+            None,
+            &Body::Peer(message),
+            &mut bytes,
+        );
         if let Some(courier) = self.couriers.get(&to) {
             let _ = courier.send(Mail::Message { from, number, bytes });
         }

@@ -142,7 +142,7 @@ impl Observer {
         watched.reference.apply(command, &mut self.events);
         let outgoing: Vec<Outgoing> = watched.reference.drain_outgoing().collect();
         let mut bytes = Vec::new();
-        crossbook_wire::encode_told(command, &outgoing, self.events.all(), &mut bytes);
+        crossbook_protocol::wire::encode_told(command, &outgoing, self.events.all(), &mut bytes);
         let cause = Cause { sequence: command.sequence, time: command.time };
         let events = self.events.all().to_vec();
         watched.views.apply_all(cause, &events);

@@ -274,7 +274,7 @@ impl World {
             && let Some((number, body, deadline)) = lane.queue.pop_front()
         {
             let mut bytes = Vec::new();
-            crossbook_wire::encode_command(source, number, deadline, &body, &mut bytes);
+            crossbook_protocol::wire::encode_command(source, number, deadline, &body, &mut bytes);
             lane.flights.begin(number, Arc::from(bytes), now);
             fresh.push(number);
         }
@@ -414,7 +414,7 @@ impl World {
     /// Folds what a partition tells of one command, and answers whoever waits for it.
     fn fold(&mut self, gateway: usize, partition: usize, sequence: Sequence, bytes: &[u8]) -> Result<(), Violation> {
         self.hear(partition, sequence, bytes)?;
-        let told = crossbook_wire::decode_told(bytes)
+        let told = crossbook_protocol::wire::decode_told(bytes)
             .map_err(|error| Violation::new(Check::Told, format!("entry {sequence} of {partition}: {error}")))?;
         let this = &mut self.gateways[gateway];
         let lane = &mut this.lanes[partition];

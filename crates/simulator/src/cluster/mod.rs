@@ -476,7 +476,7 @@ impl World {
                     format!("command {sequence} of partition {partition} was told, and is not in the log"),
                 ));
             };
-            let command = crossbook_wire::decode_command(sequence, time, &payload).map_err(|error| {
+            let command = crossbook_protocol::wire::decode_command(sequence, time, &payload).map_err(|error| {
                 Violation::new(crate::violation::Check::Durable, format!("record {sequence}: {error}"))
             })?;
             self.observer.take(at, &command)?;

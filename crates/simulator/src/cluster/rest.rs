@@ -64,10 +64,10 @@ impl World {
     pub(super) fn check(&mut self) -> Result<(), Violation> {
         for partition in 0..PARTITIONS {
             let reference = self.observer.reference(id(partition));
-            let hash = crossbook_wire::state_hash(&reference.state());
+            let hash = crossbook_engine::state_hash(&reference.state());
             for (at, worker) in self.workers.iter().enumerate() {
                 let Some(replica) = &worker.seats[partition].replica else { continue };
-                let same = crossbook_wire::state_hash(&replica.partition().state()) == hash;
+                let same = crossbook_engine::state_hash(&replica.partition().state()) == hash;
                 ensure!(same, Replicas, "worker {at} ends with another state of partition {partition}");
             }
             let views = self.observer.views(id(partition)).state();

@@ -154,7 +154,7 @@ impl World {
                 let mut woken = BTreeSet::new();
                 for Outgoing { to, number, message } in posted {
                     let mut bytes = Vec::new();
-                    crossbook_wire::encode_command(
+                    crossbook_protocol::wire::encode_command(
                         SourceId::partition(from),
                         number,
                         None,
@@ -203,7 +203,7 @@ impl World {
             return Ok(());
         }
         let Some(replica) = &self.workers[worker].seats[partition].replica else { return Ok(()) };
-        let hash = crossbook_wire::state_hash(&replica.partition().state());
+        let hash = crossbook_engine::state_hash(&replica.partition().state());
         let known = *self.hashes.entry((partition, at)).or_insert(hash);
         self.observer.coverage.count("replicas compared");
         ensure!(known == hash, Replicas, "worker {worker} has another state of partition {partition} at {at}");

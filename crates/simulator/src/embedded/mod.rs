@@ -317,7 +317,7 @@ impl World {
             let due = Sequence(self.told.len() as u64 + 1);
             ensure!(cause.sequence == due, Told, "command {} is told, {due} was due", cause.sequence);
             let mut bytes = Vec::new();
-            crossbook_wire::encode_events(cause, &events, &mut bytes);
+            crossbook_protocol::wire::encode_events(cause, &events, &mut bytes);
             self.told.push(bytes);
             if let Some(run) = &mut self.run {
                 run.publishing.push_back((cause, events));

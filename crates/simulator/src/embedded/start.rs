@@ -85,7 +85,7 @@ impl World {
         // What is in the log is told from now on, whoever may have heard it.
         for told in &self.observer.told(PARTITION)[self.told.len()..] {
             let mut bytes = Vec::new();
-            crossbook_wire::encode_events(told.cause, &told.events, &mut bytes);
+            crossbook_protocol::wire::encode_events(told.cause, &told.events, &mut bytes);
             self.told.push(bytes);
         }
         let reference = self.observer.reference(PARTITION).state();
@@ -142,14 +142,14 @@ impl World {
             Violation::new(Check::Durable, format!("command {from} was told, and cannot be read: {error}"))
         })? {
             let (sequence, time, payload) = (record.sequence, record.time, record.payload.to_vec());
-            let command = crossbook_wire::decode_command(sequence, time, &payload)
+            let command = crossbook_protocol::wire::decode_command(sequence, time, &payload)
                 .map_err(|error| Violation::new(Check::Durable, format!("record {sequence}: {error}")))?;
             self.records.push((time, payload));
             self.observer.take(PARTITION, &command)?;
             let watched = &self.observer.told(PARTITION)[self.records.len() - 1];
             if let Some(told) = self.told.get(self.records.len() - 1) {
                 let mut bytes = Vec::new();
-                crossbook_wire::encode_events(watched.cause, &watched.events, &mut bytes);
+                crossbook_protocol::wire::encode_events(watched.cause, &watched.events, &mut bytes);
                 ensure!(bytes == *told, Told, "what was told of command {sequence} does not follow from it");
             }
             let plain = match (&mut self.oracle, &command.body) {

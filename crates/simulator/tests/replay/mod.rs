@@ -40,14 +40,15 @@ pub fn replay(folder: &Path) -> u64 {
             let mut reader = FileReader::open(&recording.join(id.to_string()), Sequence(1));
             let mut events = Events::new();
             while let Some(record) = reader.next(Until::End).unwrap() {
-                let command = crossbook_wire::decode_command(record.sequence, record.time, record.payload).unwrap();
+                let command =
+                    crossbook_protocol::wire::decode_command(record.sequence, record.time, record.payload).unwrap();
                 commands += 1;
                 kinds.insert(kind(&command.body));
                 partition.apply(&command, &mut events);
                 partition.drain_outgoing().for_each(drop);
                 events.clear();
                 if let Some(due) = hashes.remove(&command.sequence) {
-                    let hash = crossbook_wire::state_hash(&partition.state());
+                    let hash = crossbook_engine::state_hash(&partition.state());
                     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
                     assert_eq!(hash, due, "{}, partition {id}, command {}", recording.display(), command.sequence);
                 }

@@ -112,7 +112,7 @@ impl<'a> Appender<'a> {
                     }
                     let deadline = deadline.map(|deadline| by_the_log(deadline, self.ahead_micros));
                     let mut bytes = Vec::new();
-                    crossbook_wire::encode_command(self.shared.source, number, deadline, &body, &mut bytes);
+                    crossbook_protocol::wire::encode_command(self.shared.source, number, deadline, &body, &mut bytes);
                     flights.begin(number, bytes.into(), self.begun.elapsed());
                     fresh.push(number);
                 }

@@ -73,7 +73,7 @@ impl<O: Outlet> Follower<'_, O> {
         self.events.clear();
         let (mut sent, mut heard, mut taken) = (Vec::new(), Vec::new(), Vec::new());
         for Entry { sequence, payload } in entries {
-            let told = crossbook_wire::decode_told(payload).map_err(|source| Error::Entry {
+            let told = crossbook_protocol::wire::decode_told(payload).map_err(|source| Error::Entry {
                 partition,
                 sequence: *sequence,
                 source,

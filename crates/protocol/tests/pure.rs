@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const PURE: [&str; 5] = ["types", "book", "ledger", "engine", "wire"];
+const PURE: [&str; 5] = ["types", "book", "protocol", "ledger", "engine"];
 const LINTS: [&str; 5] =
     ["disallowed_macros", "disallowed_methods", "disallowed_types", "float_arithmetic", "iter_over_hash_type"];
 /// What a pure crate may depend on, besides other pure crates.

@@ -5,7 +5,7 @@
 pub(crate) mod events;
 pub(crate) mod moving;
 
-use crossbook_engine::{command, peer, registry};
+use crate::{command, peer, registry};
 use crossbook_types::{
     self as types, AccountId, Amount, ApiKeyId, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate,
     HoldId, MarketStatus, OrderId, OrderType, Price, Quantity, RequestNumber, SelfTradePrevention, SelfTradeRules,
@@ -13,7 +13,7 @@ use crossbook_types::{
 };
 use serde::Deserialize;
 
-use crate::frozen::{Upgrade, frozen_enums, frozen_structs};
+use crate::wire::frozen::{Upgrade, frozen_enums, frozen_structs};
 
 /// A command without what the record around it says.
 #[derive(Deserialize)]

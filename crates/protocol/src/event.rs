@@ -3,14 +3,14 @@
 //! The events of one command stand together behind a [`Cause`]. They are facts, not instructions: amounts are final,
 //! balances are what they are after the command, depth is absolute. A client's command ends with exactly one
 //! [`Event::Answered`], the last event that bears its source and number. It is among the events of the command itself,
-//! except where the work of a cancel of all orders goes on in later commands ([`crate::work`]): then it is among those
+//! except where the work of a cancel of all orders goes on in later commands (`crossbook_engine::work`): then it is among those
 //! of the last of these.
 //!
 //! Every partition tells of assets, markets and accounts, each when it learns of them: partition 0, which keeps the
 //! registry, when they change, the others when they follow. Of API keys only partition 0 tells. All else is told by one
 //! partition: of an account's money the account's, of orders, trades and depth the market's.
 //!
-//! When a venue moves in ([`crate::moving`]), what was there before is told as events of that: a reader who begins at
+//! When a venue moves in ([`crate::import`]), what was there before is told as events of that: a reader who begins at
 //! the first command of a partition knows all that there is.
 
 use crossbook_types::{
@@ -21,11 +21,10 @@ use crossbook_types::{
 use serde::{Deserialize, Serialize};
 
 use crate::command::{NewOrder, Size};
-use crate::ledger::Transfer;
 use crate::peer::Origin;
 use crate::refusal::Refusal;
 use crate::registry::{Account, ApiKey};
-use crate::rules::Rules;
+use crate::transfer::Transfer;
 
 /// The command that events come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -459,42 +458,32 @@ impl Events {
 
     /// Adds a fact to the command being applied.
     #[inline]
-    pub(crate) fn push(&mut self, event: Event) {
+    pub fn push(&mut self, event: Event) {
         self.events.push(event);
     }
 
     /// The same, with the fact made where it belongs once there is room: on its way through the stack it would be
     /// copied whole, however little of that is its own.
     #[inline]
-    pub(crate) fn add(&mut self, make: impl FnOnce() -> Event) {
+    pub fn add(&mut self, make: impl FnOnce() -> Event) {
         self.events.extend(std::iter::once_with(make));
     }
 
     /// Adds the answer to a command.
     #[inline]
-    pub(crate) fn answer(&mut self, origin: Origin, answer: impl FnOnce() -> Answer) {
+    pub fn answer(&mut self, origin: Origin, answer: impl FnOnce() -> Answer) {
         self.add(|| Event::Answered { source: origin.source, number: origin.number, answer: answer() });
     }
 
     /// Adds that a command was refused.
     #[inline]
-    pub(crate) fn refuse(&mut self, origin: Origin, refusal: Refusal) {
+    pub fn refuse(&mut self, origin: Origin, refusal: Refusal) {
         self.answer(origin, || Answer::Refused(refusal));
     }
 
-    /// The same of an order. The owner of the account learns of it too, where clients know a reason for it.
-    #[inline]
-    pub(crate) fn refuse_order(&mut self, order: &NewOrder, origin: Origin, refusal: Refusal, rules: Rules) {
-        if rules >= Rules::V2
-            && let Some(reason) = refusal.reject_reason()
-        {
-            self.add(|| Event::OrderRefused { order: *order, reason });
-        }
-        self.refuse(origin, refusal);
-    }
-
     /// Ends the command being applied.
-    pub(crate) fn close(&mut self, cause: Cause) {
+    #[inline]
+    pub fn close(&mut self, cause: Cause) {
         self.causes.push((cause, self.events.len()));
     }
 }

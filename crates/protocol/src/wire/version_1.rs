@@ -1,12 +1,12 @@
 //! The vocabulary of version 1, as far as it differs from that of version 2: a cancel had no restriction, and no venue
 //! moved in.
 
-use crossbook_engine::{command, peer};
+use crate::{command, peer};
 use crossbook_types::{AccountId, ClientOrderId, HoldId, SymbolId};
 use serde::Deserialize;
 
-use crate::frozen::{Upgrade, frozen_enums, frozen_structs};
-use crate::version_2::{
+use crate::wire::frozen::{Upgrade, frozen_enums, frozen_structs};
+use crate::wire::version_2::{
     Admitted, CancelAll, Change, ChangeMarket, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, Origin,
     RevokeApiKey, Settlement, Target, TransferRequest,
 };

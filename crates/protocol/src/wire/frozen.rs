@@ -4,7 +4,7 @@
 //! What is only ever added to at its end (identifiers, numbers, names, and enums without fields) is shared with today's
 //! vocabulary; it is in the list of [`unchanged`] values below.
 
-use crossbook_engine::{Cause, Refusal};
+use crate::{Cause, Refusal};
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate, HoldId,
     MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side,

@@ -3,23 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_types::{AccountId, Amount, AssetId, Timestamp, TransferId};
-use serde::{Deserialize, Serialize};
-
-/// A deposit or withdrawal that took place.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Transfer {
-    /// Whose money.
-    pub account: AccountId,
-    /// Which asset.
-    pub asset: AssetId,
-    /// How much, in the asset's smallest unit; a withdrawal is below zero.
-    pub amount: Amount,
-    /// The operator's name for it.
-    pub transfer: TransferId,
-    /// When it took place.
-    pub time: Timestamp,
-}
+use crossbook_protocol::Transfer;
+use crossbook_types::{AccountId, TransferId};
 
 /// Why a transfer did not take place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

@@ -16,26 +16,15 @@
 //!
 //! Sequence and time of a command are not in its bytes: the log's record has them.
 
-// Pure: see the rules in ARCHITECTURE.md, and what is meant by them in clippy.toml.
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::disallowed_macros,
-        clippy::disallowed_methods,
-        clippy::disallowed_types,
-        clippy::float_arithmetic,
-        clippy::iter_over_hash_type
-    )
-)]
-
-use crossbook_engine::moving::Inventory;
-use crossbook_engine::peer::Outgoing;
-use crossbook_engine::{Body, Cause, Command, Event, Rules, State};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 use postcard::ser_flavors::Flavor;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::import::Inventory;
+use crate::peer::Outgoing;
+use crate::{Body, Cause, Command, Event, Rules};
 
 mod frozen;
 mod version_1;
@@ -239,12 +228,11 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     }
 }
 
-/// A number that two partitions share when, and practically only when, their states are equal: SHA-256 over the
-/// canonical form.
+/// SHA-256 over the canonical form of a value: two values share it when, and practically only when, they are equal.
 #[must_use]
-pub fn state_hash(state: &State) -> [u8; 32] {
+pub fn hash<T: Serialize>(value: &T) -> [u8; 32] {
     let hash = Hashing { hasher: Sha256::new(), buffer: Vec::with_capacity(Hashing::BUFFER) };
-    postcard::serialize_with_flavor(state, hash).expect("a hasher takes any value")
+    postcard::serialize_with_flavor(value, hash).expect("a hasher takes any value")
 }
 
 /// Writes at the end of a vector that is used again and again.

@@ -8,7 +8,7 @@ use crossbook_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::moving::Piece;
+use crate::import::Piece;
 use crate::peer::PeerMessage;
 use crate::registry::{Credential, Permissions};
 use crate::rules::Rules;
@@ -53,7 +53,8 @@ impl Command {
 
     /// Whether it has come too late.
     #[inline]
-    pub(crate) fn is_late(&self) -> bool {
+    #[must_use]
+    pub fn is_late(&self) -> bool {
         self.deadline.is_some_and(|deadline| self.time > deadline)
     }
 }
@@ -83,7 +84,7 @@ pub enum Body {
     CancelAll(CancelAll),
     /// What another partition asks as a consequence of a command of its own.
     Peer(PeerMessage),
-    /// Take over a piece of a venue that moves in. See [`crate::moving`].
+    /// Take over a piece of a venue that moves in. See [`crate::import`].
     MoveIn(Box<Piece>),
     /// Report what a partition's ledger has in the venue's own accounts. It changes nothing; that it stands in the log
     /// makes the report one of a moment that everybody can find again.

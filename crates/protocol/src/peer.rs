@@ -8,7 +8,6 @@
 //! Only *a* knows money; only *b* knows the book. What *b* needs of the account travels with the order (its budget, its
 //! fee rates, the number of its hold), and what *a* needs of a trade travels back as finished amounts.
 
-use crossbook_ledger::Leg;
 use crossbook_types::{AccountId, Amount, AssetId, Fees, HoldId, PartitionId, RequestNumber, SourceId, SymbolId};
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +64,7 @@ pub enum PeerMessage {
         /// What was held for it.
         hold: HoldId,
     },
-    /// Go on with what earlier commands have left. The one message that a partition sends itself; see [`crate::work`].
+    /// Go on with what earlier commands have left. The one message that a partition sends itself; see `crossbook_engine::work`.
     Continue,
 }
 
@@ -86,22 +85,28 @@ pub struct Admitted {
 
 /// What the account's side has settled about an order, for its market.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Terms {
+pub struct Terms {
     /// What holds its funds.
-    pub(crate) hold: HoldId,
+    pub hold: HoldId,
     /// How much it holds, in the asset that the order pays.
-    pub(crate) budget: Amount,
+    pub budget: Amount,
     /// The fee rates that hold for this order.
-    pub(crate) fees: Fees,
+    pub fees: Fees,
 }
 
 impl Admitted {
-    pub(crate) fn new(order: NewOrder, terms: Terms, origin: Origin) -> Self {
+    /// An order on its way to its market, with what the account's side has settled about it.
+    #[must_use]
+    #[inline]
+    pub fn new(order: NewOrder, terms: Terms, origin: Origin) -> Self {
         let Terms { hold, budget, fees } = terms;
         Self { order, hold, budget, fees, origin }
     }
 
-    pub(crate) fn terms(&self) -> Terms {
+    /// What the account's side has settled about it.
+    #[must_use]
+    #[inline]
+    pub fn terms(&self) -> Terms {
         Terms { hold: self.hold, budget: self.budget, fees: self.fees }
     }
 }
@@ -127,13 +132,4 @@ pub struct Settlement {
     pub receive: Amount,
     /// What of that goes to the venue.
     pub fee: Amount,
-}
-
-impl Settlement {
-    /// What of it is the ledger's.
-    #[inline]
-    pub(crate) fn leg(&self) -> Leg {
-        let &Self { pay_asset, pay, improvement, receive_asset, receive, fee, .. } = self;
-        Leg { pay_asset, pay, improvement, receive_asset, receive, fee }
-    }
 }

@@ -1,6 +1,6 @@
 //! Events of version 2, which version 1 wrote in the same way.
 
-use crossbook_engine::{Cause, Refusal, event, ledger};
+use crate::{Cause, Refusal, event, transfer};
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, AssetId, ClientOrderId, OrderId, OrderType, PartitionId, PreventedMatchId, Price,
     Quantity, RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId, TimeInForce, Timestamp, TradeId,
@@ -9,7 +9,7 @@ use crossbook_types::{
 use serde::Deserialize;
 
 use super::{Account, ApiKey, Asset, Market, Size};
-use crate::frozen::{Upgrade, frozen_enums, frozen_structs};
+use crate::wire::frozen::{Upgrade, frozen_enums, frozen_structs};
 
 frozen_enums! {
     enum Event => event::Event {
@@ -57,7 +57,7 @@ frozen_enums! {
 }
 
 frozen_structs! {
-    struct Transfer => ledger::Transfer {
+    struct Transfer => transfer::Transfer {
         account: AccountId,
         asset: AssetId,
         amount: Amount,
@@ -135,7 +135,7 @@ frozen_structs! {
     }
 
     /// What a partition of a cluster published of one command.
-    struct Told => crate::Told {
+    struct Told => crate::wire::Told {
         cause: Cause,
         source: SourceId,
         number: RequestNumber,

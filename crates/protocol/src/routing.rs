@@ -26,7 +26,7 @@ impl Routing {
     pub const REGISTRY: PartitionId = PartitionId(0);
 
     /// The most partitions there can be: the numbers above them are sources with a meaning of their own, see
-    /// [`crate::moving`].
+    /// [`crate::import`].
     pub const PARTITIONS_MAX: u16 = u16::MAX - 2;
 
     /// One partition that owns all.
@@ -53,14 +53,15 @@ impl Routing {
 
     /// Whether there are partitions, not too many, and all that is given to one is given to one that exists. What was
     /// read from bytes need not be so.
-    pub(crate) fn is_sound(&self) -> bool {
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
         (1..=Self::PARTITIONS_MAX).contains(&self.partitions)
             && self.names.values().chain(self.symbols.values()).all(|partition| partition.0 < self.partitions)
     }
 
     /// Takes note of the number of a market that is listed. Must happen before anything is sent to it; again changes
     /// nothing.
-    pub(crate) fn adopt(&mut self, market: &Market) {
+    pub fn adopt(&mut self, market: &Market) {
         if let Some(&partition) = self.names.get(&market.symbol) {
             self.symbols.insert(market.id, partition);
         }

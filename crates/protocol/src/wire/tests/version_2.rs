@@ -1,15 +1,15 @@
 //! Each kind of event and of registry command, and an inventory, as version 2 wrote them. The bytes never change.
 
 use super::*;
-use crossbook_engine::command::{ChangeMarket, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey};
-use crossbook_engine::event::{
+use crate::command::{ChangeMarket, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey};
+use crate::event::{
     CloseReason, DepthChanged, LastTrade, MarketMovedIn, OrderClosed, OrderMovedIn, OrderPlaced, Party, Trade,
 };
-use crossbook_engine::ledger::Transfer;
-use crossbook_engine::moving::{Book, Held, Placed, Standing};
-use crossbook_engine::peer::{Admitted, Settlement};
-use crossbook_engine::registry::{Account, ApiKey, Change, Credential, Permissions};
-use crossbook_engine::{Answer, Refusal};
+use crate::import::{Book, Held, Placed, Standing};
+use crate::peer::{Admitted, Settlement};
+use crate::registry::{Account, ApiKey, Change, Credential, Permissions};
+use crate::transfer::Transfer;
+use crate::{Answer, Refusal};
 use crossbook_types::market::Description;
 
 fn asset(id: u32, name: &str) -> Asset {
@@ -222,7 +222,7 @@ fn commands() -> Vec<Body> {
         PeerMessage::Registry(Change::Account(Box::new(account()))),
         PeerMessage::Admit(Admitted { order: new_order, hold, budget: Amount(44), fees: fees(), origin }),
         PeerMessage::CancelAll {
-            request: crossbook_engine::command::CancelAll {
+            request: crate::command::CancelAll {
                 account: AccountId(1001),
                 symbol: SymbolId(2),
                 cancel_id: ClientOrderId::new_checked("x").unwrap(),

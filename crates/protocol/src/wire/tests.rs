@@ -1,7 +1,7 @@
 use super::*;
-use crossbook_engine::command::{CancelOrder, NewOrder, Size, Target, TransferRequest};
-use crossbook_engine::moving::{Owned, Piece};
-use crossbook_engine::peer::{Origin, PeerMessage};
+use crate::command::{CancelOrder, NewOrder, Size, Target, TransferRequest};
+use crate::import::{Owned, Piece};
+use crate::peer::{Origin, PeerMessage};
 use crossbook_types::*;
 use proptest::prelude::*;
 
@@ -187,7 +187,6 @@ proptest! {
             let _ = decode_events(&versioned);
             let _ = decode_told(&versioned);
             let _ = decode_export::<Sequence>(&versioned);
-            let _ = decode::<State>(&versioned);
         }
     }
 }

@@ -1,15 +1,15 @@
 //! A venue that moves, in version 2: its inventory in an export, and the pieces of it in logs.
 
-use crossbook_engine::moving;
+use crate::import;
 use crossbook_types::{AccountId, Amount, AssetId, FeeCredit, HoldId};
 use serde::Deserialize;
 
 use super::events::{MarketMovedIn, OrderMovedIn, Transfer};
 use super::{Account, ApiKey, Asset, Fees, Market};
-use crate::frozen::{Upgrade, frozen_enums, frozen_structs};
+use crate::wire::frozen::{Upgrade, frozen_enums, frozen_structs};
 
 frozen_enums! {
-    enum Piece => moving::Piece {
+    enum Piece => import::Piece {
         Begin { export: [u8; 32], pieces: u64 },
         Assets(assets: Vec<Asset>),
         Markets(markets: Vec<Market>),
@@ -25,9 +25,9 @@ frozen_enums! {
 }
 
 frozen_structs! {
-    struct Held => moving::Held { hold: HoldId, account: AccountId, asset: AssetId, amount: Amount }
+    struct Held => import::Held { hold: HoldId, account: AccountId, asset: AssetId, amount: Amount }
 
-    struct Placed => moving::Placed {
+    struct Placed => import::Placed {
         order: OrderMovedIn,
         hold: HoldId,
         budget: Amount,
@@ -36,7 +36,7 @@ frozen_structs! {
         fee_credit = FeeCredit::NONE,
     }
 
-    struct Inventory => moving::Inventory {
+    struct Inventory => import::Inventory {
         assets: Vec<Asset>,
         markets: Vec<Market>,
         accounts: Vec<Account>,
@@ -47,11 +47,11 @@ frozen_structs! {
         books: Vec<Book>,
     }
 
-    struct Owned => moving::Owned { account: AccountId, asset: AssetId, amount: Amount }
+    struct Owned => import::Owned { account: AccountId, asset: AssetId, amount: Amount }
 
-    struct Book => moving::Book { market: MarketMovedIn, orders: Vec<Standing> }
+    struct Book => import::Book { market: MarketMovedIn, orders: Vec<Standing> }
 
-    struct Standing => moving::Standing {
+    struct Standing => import::Standing {
         order: OrderMovedIn,
         held: Amount,
         fees: Fees;

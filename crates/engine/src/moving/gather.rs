@@ -1,0 +1,215 @@
+//! The inventory of a venue, drawn up from its partitions.
+
+use std::collections::BTreeMap;
+
+use crossbook_protocol::import::{Book, Inventory, Owned, Standing};
+use crossbook_types::{AccountId, Amount, AssetId, FeeCredit, Market, OrderId, PartitionId, Price, Quantity, SymbolId};
+
+use crate::matching::open::Order;
+use crate::matching::{MatcherState, next_trade};
+use crate::partition::Partition;
+use crossbook_protocol::event::{LastTrade, MarketMovedIn, OrderMovedIn};
+
+/// What a partition's state does not say of the past, but whoever follows its events knows.
+pub trait Past {
+    /// An open order of a market of that partition; `None` if it is not known.
+    fn order(&self, symbol: SymbolId, order: OrderId) -> Option<OrderMovedIn>;
+
+    /// What there was in a market of that partition; `None` if it is not known.
+    fn market(&self, symbol: SymbolId) -> Option<MarketPast>;
+}
+
+/// What there was in a market.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct MarketPast {
+    /// The last trade, if there was one.
+    pub last: Option<LastTrade>,
+    /// How many aggregate trades there were.
+    pub aggregate_trades: u64,
+}
+
+/// Why the inventory of a venue cannot be drawn up.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Error {
+    /// A partition's books do not balance.
+    #[error("partition {partition} does not add up: {finding}; audit the venue before it moves")]
+    Audit {
+        /// The partition that it happened in.
+        partition: PartitionId,
+        /// What is wrong.
+        finding: String,
+    },
+    /// Money or messages are on their way between partitions.
+    #[error("something is on its way between partitions; stop all traffic and try again")]
+    InTransit,
+    /// A market has not gone on with all that its commands have left.
+    #[error(
+        "market {0} has yet to go on with what was triggered or is being cancelled there; open the market if it is halted, and let the venue \
+         run until it has"
+    )]
+    Unfinished(SymbolId),
+    /// The partitions do not know the same assets, markets and accounts.
+    #[error("partition {0} has not yet heard of all assets, markets and accounts")]
+    Registry(PartitionId),
+    /// What the outside world paid in is not what the transfers say.
+    #[error("the transfers of asset {0} do not add up to what came in")]
+    Transfers(AssetId),
+    /// State and views tell different things of a market.
+    #[error("market {0} is told in another way by the events than by the state")]
+    Market(SymbolId),
+    /// State and views tell different things of an order.
+    #[error("order {order} of market {symbol} is told in another way by the events than by the state")]
+    Order {
+        /// The market.
+        symbol: SymbolId,
+        /// The order.
+        order: OrderId,
+    },
+}
+
+/// Draws up what the partitions of a venue have together: all of them, by number, each with whoever followed its
+/// events.
+///
+/// # Errors
+/// When they do not add up, or something is under way between them.
+///
+/// # Panics
+/// When there are fewer partitions than their routing says.
+pub fn gather(parts: &[(&Partition, &dyn Past)]) -> Result<Inventory, Error> {
+    let Some(&(first, _)) = parts.first() else { return Ok(Inventory::default()) };
+    let registry = first.registry();
+    let mut inventory = Inventory {
+        assets: registry.assets().to_vec(),
+        markets: registry.markets().to_vec(),
+        accounts: registry.accounts().cloned().collect(),
+        api_keys: registry.api_keys().cloned().collect(),
+        ..Inventory::default()
+    };
+    for &(partition, _) in parts {
+        check(&inventory, partition, parts)?;
+    }
+    count_money(&mut inventory, parts)?;
+    let mut orders = 0;
+    for at in 0..inventory.markets.len() {
+        let market = inventory.markets[at];
+        let (partition, past) = parts[usize::from(first.routing().of_symbol(market.id).0)];
+        let book = book(&market, partition, past, parts)?;
+        orders += book.orders.len();
+        inventory.books.push(book);
+    }
+    // An order that is on its way has a hold and stands in no book.
+    if orders != parts.iter().map(|(partition, _)| partition.ledger().holds()).sum::<usize>() {
+        return Err(Error::InTransit);
+    }
+    Ok(inventory)
+}
+
+/// Whether a partition adds up, and knows and has heard all that there is.
+fn check(inventory: &Inventory, partition: &Partition, parts: &[(&Partition, &dyn Past)]) -> Result<(), Error> {
+    let id = partition.id();
+    if let Some(finding) = partition.audit().violations.into_iter().next() {
+        return Err(Error::Audit { partition: id, finding });
+    }
+    if let Some(symbol) = partition.unfinished() {
+        return Err(Error::Unfinished(symbol));
+    }
+    let registry = partition.registry();
+    let same = registry.assets() == inventory.assets
+        && registry.markets() == inventory.markets
+        && registry.accounts().eq(inventory.accounts.iter());
+    if !same {
+        return Err(Error::Registry(id));
+    }
+    let heard = |&(other, _): &(&Partition, &dyn Past)| other.heard(id) == partition.sent(other.id());
+    if parts.iter().filter(|(other, _)| other.id() != id).all(heard) { Ok(()) } else { Err(Error::InTransit) }
+}
+
+fn count_money(inventory: &mut Inventory, parts: &[(&Partition, &dyn Past)]) -> Result<(), Error> {
+    let mut balances = BTreeMap::new();
+    for &(partition, _) in parts {
+        let ledger = partition.ledger();
+        inventory.transfers.extend(ledger.transfers().cloned());
+        for (account, asset, balance) in ledger.balances() {
+            balances.insert((account, asset), balance.free.plus(balance.held));
+        }
+    }
+    inventory.transfers.sort_unstable_by_key(|transfer| (transfer.account, transfer.transfer));
+    inventory.balances =
+        balances.into_iter().map(|((account, asset), amount)| Owned { account, asset, amount }).collect();
+    let mut came_in = BTreeMap::<AssetId, Amount>::new();
+    for transfer in &inventory.transfers {
+        let sum = came_in.entry(transfer.asset).or_default();
+        *sum = sum.plus(transfer.amount);
+    }
+    for asset in inventory.assets.iter().map(|asset| asset.id) {
+        let of = |account| {
+            let each = parts.iter().map(|(partition, _)| partition.ledger().venue_balance(account, asset));
+            each.fold(Amount::ZERO, Amount::plus)
+        };
+        if !of(AccountId::CLEARING).is_zero() {
+            return Err(Error::InTransit);
+        }
+        if of(AccountId::EXTERNAL) != came_in.get(&asset).copied().unwrap_or_default().negated() {
+            return Err(Error::Transfers(asset));
+        }
+        let amount = of(AccountId::FEES);
+        if !amount.is_zero() {
+            inventory.fees.push(Owned { account: AccountId::FEES, asset, amount });
+        }
+    }
+    Ok(())
+}
+
+/// A market with its open orders, and what the accounts' partitions hold for them.
+fn book(
+    market: &Market,
+    partition: &Partition,
+    past: &dyn Past,
+    parts: &[(&Partition, &dyn Past)],
+) -> Result<Book, Error> {
+    let symbol = market.id;
+    let matcher = partition.matchers.get(symbol.0 as usize).and_then(Option::as_ref).ok_or(Error::Market(symbol))?;
+    let state = matcher.state();
+    let MarketPast { last, aggregate_trades } = past.market(symbol).ok_or(Error::Market(symbol))?;
+    let MatcherState { next_order, last_price, depth_update, next_prevented, .. } = state;
+    if last.map(|last| last.price) != last_price || next_trade(last.as_ref()) != state.next_trade {
+        return Err(Error::Market(symbol));
+    }
+    let find =
+        |order: &Order, price: Price, left: Quantity, waits: bool, limit: Option<Price>, traded: Option<FeeCredit>| {
+            let wrong = Error::Order { symbol, order: order.id };
+            let told = past.order(symbol, order.id).ok_or_else(|| wrong.clone())?;
+            let placed = &told.placed;
+            let same = placed.order == order.id
+                && placed.account == order.account
+                && placed.client_order_id == order.client_order_id
+                && placed.side == order.side
+                && placed.order_type == order.order_type
+                && placed.time_in_force == order.time_in_force
+                && placed.self_trade_prevention == order.self_trade_prevention
+                && placed.price == limit
+                && (if waits { placed.stop_price } else { placed.price }) == Some(price)
+                && told.working_since.is_none() == waits
+                && told.left() == Some(left)
+                && told.executed.is_zero() == traded.is_none();
+            if !same {
+                return Err(wrong);
+            }
+            let (owner, _) = parts[usize::from(partition.routing().of_account(order.account).0)];
+            let held = owner.ledger().held_under(order.hold).ok_or(Error::InTransit)?;
+            Ok(Standing { order: told, held, fees: order.fees, fee_credit: traded.unwrap_or_default() })
+        };
+    let mut orders = Vec::with_capacity(state.working.len() + state.waiting.len());
+    for (price, left, order, traded) in &state.working {
+        orders.push(find(order, *price, *left, false, Some(*price), *traded)?);
+    }
+    for (stop, left, waiting) in &state.waiting {
+        let standing = find(&waiting.order, *stop, *left, true, waiting.limit, None)?;
+        if standing.held != waiting.budget {
+            return Err(Error::Order { symbol, order: waiting.order.id });
+        }
+        orders.push(standing);
+    }
+    let market = MarketMovedIn { symbol, next_order, last, aggregate_trades, depth_update, next_prevented };
+    Ok(Book { market, orders })
+}

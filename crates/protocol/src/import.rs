@@ -1,0 +1,211 @@
+//! What a venue has, apart from where it runs, and the pieces in which the partitions of another venue import it.
+//!
+//! How an inventory is drawn up, cut and imported is the engine's (`crossbook_engine::moving`).
+
+use std::collections::BTreeMap;
+
+use crossbook_types::{AccountId, Amount, Asset, AssetId, FeeCredit, Fees, HoldId, Market, SourceId};
+use serde::{Deserialize, Serialize};
+
+use crate::event::{MarketMovedIn, OrderMovedIn};
+use crate::registry::{Account, ApiKey};
+use crate::transfer::Transfer;
+
+/// Everything that a venue has. Two venues with the same inventory go on the same way, however each is cut into
+/// partitions.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Inventory {
+    /// Assets, by number.
+    pub assets: Vec<Asset>,
+    /// Markets, by number.
+    pub markets: Vec<Market>,
+    /// Accounts, by number.
+    pub accounts: Vec<Account>,
+    /// API keys, by name. Secrets are as encrypted as they were.
+    pub api_keys: Vec<ApiKey>,
+    /// Deposits and withdrawals, by account and id.
+    pub transfers: Vec<Transfer>,
+    /// What everybody has, free and held together, by account and asset; what is nothing is left out.
+    pub balances: Vec<Owned>,
+    /// What the venue took in fees, by asset; what is nothing is left out.
+    pub fees: Vec<Owned>,
+    /// A book for each market, by number.
+    pub books: Vec<Book>,
+}
+
+/// What an account has of an asset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Owned {
+    /// The account that it belongs to.
+    pub account: AccountId,
+    /// Of what.
+    pub asset: AssetId,
+    /// How much, in the asset's smallest unit.
+    pub amount: Amount,
+}
+
+/// A market as it stands.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Book {
+    /// Its counters and its last trade.
+    pub market: MarketMovedIn,
+    /// Its open orders: bids, asks, those that wait for a rise, those that wait for a fall; each in the order in which
+    /// they trade or trigger.
+    pub orders: Vec<Standing>,
+}
+
+/// An open order, and what is held for it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Standing {
+    /// The order.
+    pub order: OrderMovedIn,
+    /// How much is held for it, in the asset that it pays.
+    pub held: Amount,
+    /// The fee rates that it was accepted with.
+    pub fees: Fees,
+    /// What it was charged beyond its exact fee.
+    pub fee_credit: FeeCredit,
+}
+
+impl Inventory {
+    /// How many orders are open.
+    #[must_use]
+    pub fn orders(&self) -> usize {
+        self.books.iter().map(|book| book.orders.len()).sum()
+    }
+
+    /// What clients have of each asset, all together.
+    #[must_use]
+    pub fn clients(&self) -> BTreeMap<AssetId, Amount> {
+        let mut sums = BTreeMap::<AssetId, Amount>::new();
+        for owned in &self.balances {
+            let sum = sums.entry(owned.asset).or_default();
+            *sum = sum.plus(owned.amount);
+        }
+        sums
+    }
+
+    /// Everything in which another venue differs from this one, as far as anybody who trades there could tell; empty if
+    /// nothing does. Depth is counted on where a venue moves in, so its numbers are not compared.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut differ = |what: String| found.push(what);
+        let mut compare = |what: &str, same: bool, here: usize, there: usize| {
+            if !same {
+                differ(format!("{what} are not the same: {here} here, {there} there"));
+            }
+        };
+        compare("assets", self.assets == other.assets, self.assets.len(), other.assets.len());
+        compare("markets", self.markets == other.markets, self.markets.len(), other.markets.len());
+        compare("accounts", self.accounts == other.accounts, self.accounts.len(), other.accounts.len());
+        compare("API keys", self.api_keys == other.api_keys, self.api_keys.len(), other.api_keys.len());
+        compare("transfers", self.transfers == other.transfers, self.transfers.len(), other.transfers.len());
+        compare("fees", self.fees == other.fees, self.fees.len(), other.fees.len());
+        compare("books", self.books.len() == other.books.len(), self.books.len(), other.books.len());
+        for (here, there) in self.books.iter().zip(&other.books) {
+            let symbol = here.market.symbol;
+            let there_market = MarketMovedIn { depth_update: here.market.depth_update, ..there.market };
+            if here.market != there_market {
+                differ(format!("market {symbol} stands elsewhere: {:?} here, {:?} there", here.market, there.market));
+            }
+            if here.orders != there.orders {
+                let at = here.orders.iter().zip(&there.orders).position(|(here, there)| here != there);
+                let at = at.unwrap_or_else(|| here.orders.len().min(there.orders.len()));
+                let id = |orders: &[Standing]| {
+                    orders.get(at).map_or_else(|| "none".to_owned(), |standing| standing.order.placed.order.to_string())
+                };
+                differ(format!(
+                    "open orders of market {symbol} differ from place {at} on: order {} here, {} there",
+                    id(&here.orders),
+                    id(&there.orders)
+                ));
+            }
+        }
+        let of = |inventory: &Self| -> BTreeMap<(AccountId, AssetId), Amount> {
+            inventory.balances.iter().map(|owned| ((owned.account, owned.asset), owned.amount)).collect()
+        };
+        let (here, there) = (of(self), of(other));
+        for (key, amount) in &here {
+            let other = there.get(key).copied().unwrap_or_default();
+            if other != *amount {
+                found.push(format!("account {} has {} of asset {} here, {} there", key.0, amount.0, key.1, other.0));
+            }
+        }
+        for (key, amount) in there.iter().filter(|(key, _)| !here.contains_key(key)) {
+            found.push(format!("account {} has nothing of asset {} here, {} there", key.0, key.1, amount.0));
+        }
+        found
+    }
+}
+
+/// Names an inventory, so that pieces of two are not mixed: a hash of all of it.
+pub type ExportId = [u8; 32];
+
+/// A part of an inventory, as one partition takes it over. The kinds come in this order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Piece {
+    /// The first: a venue moves in, if nothing is here yet.
+    Begin {
+        /// Which.
+        export: ExportId,
+        /// How many pieces this partition gets, this one included.
+        pieces: u64,
+    },
+    /// Assets, by number.
+    Assets(Vec<Asset>),
+    /// Markets, by number.
+    Markets(Vec<Market>),
+    /// Accounts.
+    Accounts(Vec<Account>),
+    /// API keys; only partition 0 keeps them.
+    ApiKeys(Vec<ApiKey>),
+    /// Deposits and withdrawals of this partition's accounts.
+    Transfers(Vec<Transfer>),
+    /// What this partition's accounts have, free and held together; and, in partition 0, the venue's fees.
+    Money(Vec<Owned>),
+    /// What of that is held for open orders, in the order in which the holds are numbered.
+    Holds(Vec<Held>),
+    /// Where a market of this partition stood.
+    Market(MarketMovedIn),
+    /// Open orders of a market of this partition, in the order in which they trade or trigger.
+    Orders(Vec<Placed>),
+    /// The last, from [`SourceId::MOVED`]: every partition has all of its pieces.
+    Open,
+}
+
+/// Funds held for an open order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Held {
+    /// The number that the hold gets.
+    pub hold: HoldId,
+    /// Whose funds.
+    pub account: AccountId,
+    /// Of what.
+    pub asset: AssetId,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// An open order, as its market's partition takes it over.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Placed {
+    /// The order.
+    pub order: OrderMovedIn,
+    /// What holds its funds, in its account's partition.
+    pub hold: HoldId,
+    /// Of an order that waits for its stop price: how much is held for it.
+    pub budget: Amount,
+    /// The fee rates that it was accepted with.
+    pub fees: Fees,
+    /// What it was charged beyond its exact fee.
+    pub fee_credit: FeeCredit,
+}
+
+impl Piece {
+    /// The source that sends it.
+    #[must_use]
+    pub fn source(&self) -> SourceId {
+        if matches!(self, Self::Open) { SourceId::MOVED } else { SourceId::MOVING }
+    }
+}
