@@ -1,7 +1,7 @@
 """What a venue says of its own API, and whether its answers keep to it.
 
-The descriptions leave room for fields that are not there yet. Here they have none: an answer with a field that its schema does not
-have is as wrong as one without a field that it must have.
+The descriptions leave room for fields that are not there yet. Here they have none: an answer with a field that its
+schema does not have is as wrong as one without a field that it must have.
 """
 
 from __future__ import annotations

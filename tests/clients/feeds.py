@@ -1,4 +1,6 @@
-"""User data and market data as each client's own machinery hands it over, collected into a list in the order of arrival."""
+"""User data and market data as each client's own machinery hands it over, collected into a list in the order of
+arrival.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,7 @@ class LoopFeed(Feed):
         asyncio.set_event_loop(None)
 
 
-# User data -----------------------------------------------------------------------------------------------------------------
+# User data ------------------------------------------------------------------------------------------------------------
 
 
 class RawUserFeed(RawFeed):
@@ -167,7 +169,7 @@ class SdkUserFeed(LoopFeed):
 USER_FEEDS = [RawUserFeed, RawSessionFeed, PythonBinanceUserFeed, SdkUserFeed]
 
 
-# Market data ---------------------------------------------------------------------------------------------------------------
+# Market data ----------------------------------------------------------------------------------------------------------
 
 
 class RawMarketFeed(RawFeed):

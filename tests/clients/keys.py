@@ -53,7 +53,9 @@ class KeyPair:
         if self.kind == "hmac":
             return hmac.new(self.secret.encode(), data, hashlib.sha256).hexdigest()
         private = _load(self.private_pem)
-        signed = private.sign(data) if self.kind == "ed25519" else private.sign(data, padding.PKCS1v15(), hashes.SHA256())
+        signed = (
+            private.sign(data) if self.kind == "ed25519" else private.sign(data, padding.PKCS1v15(), hashes.SHA256())
+        )
         return base64.b64encode(signed).decode()
 
 

@@ -1,7 +1,7 @@
 """What a trade must do to balances, worked out here from the rules alone, without a look at the venue's arithmetic.
 
-Who buys receives base, who sells receives quote; each pays its fee out of what it receives, rounded up to that asset's smallest
-unit. Every amount is exact.
+Who buys receives base, who sells receives quote; each pays its fee out of what it receives, rounded up to that asset's
+smallest unit. Every amount is exact.
 """
 
 from __future__ import annotations

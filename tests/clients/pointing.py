@@ -1,6 +1,7 @@
 """How each client is told to talk to another venue than the one it was written for.
 
-Every address that a client knows is replaced; those that the venue does not serve lead nowhere. `assert_local` makes sure.
+Every address that a client knows is replaced; those that the venue does not serve lead nowhere. `assert_local` makes
+sure.
 """
 
 from __future__ import annotations
@@ -92,8 +93,9 @@ def pointed_python_binance(venue: Venue):
 
 
 async def closed_python_binance(client) -> None:
-    """Closes an asynchronous python-binance client. Left alone it looks only every ten seconds whether it should end, unless
-    its connection ends first."""
+    """Closes an asynchronous python-binance client. Left alone it looks only every ten seconds whether it should end,
+    unless its connection ends first.
+    """
     closing = asyncio.ensure_future(client.close_connection())
     while not closing.done() and client.ws_api.ws_state != WSListenerState.EXITING:
         await asyncio.sleep(0.01)

@@ -1,5 +1,6 @@
-"""The API as bytes: signed requests put together by hand, for what no well-behaved client sends, and for the other side of
-the trades under test."""
+"""The API as bytes: signed requests put together by hand, for what no well-behaved client sends, and for the other side
+of the trades under test.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +52,9 @@ class RawClient:
         url = f"{self.venue.http}{path}" + (f"?{query}" if query else "")
         sent = {"X-MBX-APIKEY": self.key.api_key} if self.key else {}
         self.response = self.session.request(method, url, data=body, headers=sent | (headers or {}), timeout=10)
-        if path.startswith(("/api/", "/sapi/")) and self.response.headers.get("Content-Type", "").startswith("application/json"):
+        if path.startswith(("/api/", "/sapi/")) and self.response.headers.get("Content-Type", "").startswith(
+            "application/json"
+        ):
             self.venue.contract.check(method, path, self.response.status_code, self.response.json())
         return self.response
 
@@ -69,7 +72,14 @@ class RawClient:
         return response.json()
 
     def limit(self, symbol: str, side: str, quantity, price, tif: str = "GTC", **more) -> dict:
-        order = {"symbol": symbol, "side": side, "type": "LIMIT", "timeInForce": tif, "quantity": quantity, "price": price}
+        order = {
+            "symbol": symbol,
+            "side": side,
+            "type": "LIMIT",
+            "timeInForce": tif,
+            "quantity": quantity,
+            "price": price,
+        }
         return self.call("POST", "order", **(order | more))
 
 

@@ -65,12 +65,24 @@ def test_what_does_not_exist(venue, alice):
     assert_refused(404, lambda: venue.admin("PATCH", "markets/NOSUCH", {"status": "HALT"}))
     assert_refused(404, lambda: venue.admin("DELETE", f"accounts/{alice.id}/api-keys/nosuchkey"))
     assert_refused(404, lambda: venue.admin("POST", f"accounts/{alice.id}/deposits", deposit | {"asset": "NOSUCH"}))
-    market = {"symbol": "NOSUCHUSDT", "baseAsset": "NOSUCH", "quoteAsset": "USDT", "tickSize": "0.01", "stepSize": "0.01"}
+    market = {
+        "symbol": "NOSUCHUSDT",
+        "baseAsset": "NOSUCH",
+        "quoteAsset": "USDT",
+        "tickSize": "0.01",
+        "stepSize": "0.01",
+    }
     assert_refused(404, lambda: venue.admin("POST", "markets", market))
 
 
 def test_listing_twice(venue, market):
-    body = {"symbol": market.symbol, "baseAsset": market.base, "quoteAsset": market.quote, "tickSize": "0.01", "stepSize": "0.1"}
+    body = {
+        "symbol": market.symbol,
+        "baseAsset": market.base,
+        "quoteAsset": market.quote,
+        "tickSize": "0.01",
+        "stepSize": "0.1",
+    }
     assert_refused(400, lambda: venue.admin("POST", "markets", body))
     assert_refused(400, lambda: venue.admin("POST", "assets", {"asset": market.base, "decimals": 2}))
 
@@ -89,7 +101,13 @@ def test_listing_twice(venue, market):
     ids=str,
 )
 def test_markets_that_cannot_be(venue, market, wrong):
-    rules = {"symbol": f"N{market.symbol}", "baseAsset": market.base, "quoteAsset": market.quote, "tickSize": "0.01", "stepSize": "0.00001"}
+    rules = {
+        "symbol": f"N{market.symbol}",
+        "baseAsset": market.base,
+        "quoteAsset": market.quote,
+        "tickSize": "0.01",
+        "stepSize": "0.00001",
+    }
     listed = RawClient(venue).public("exchangeInfo")["symbols"]
     assert_refused(400, lambda: venue.admin("POST", "markets", rules | wrong))
     assert RawClient(venue).public("exchangeInfo")["symbols"] == listed

@@ -1,6 +1,6 @@
-"""Bad input: each parameter of a new order missing, empty, malformed, too long, beyond a filter or of the wrong type, and each way in
-which a request can fail to be its sender's. Each gets the documented status, code and text, and leaves no trace: the log's
-sequence, the state's hash and every balance are what they were.
+"""Bad input: each parameter of a new order missing, empty, malformed, too long, beyond a filter or of the wrong type,
+and each way in which a request can fail to be its sender's. Each gets the documented status, code and text, and leaves
+no trace: the log's sequence, the state's hash and every balance are what they were.
 """
 
 from __future__ import annotations
@@ -48,7 +48,14 @@ def filtered(name):
 
 LIMIT = {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "1", "price": "100"}
 MARKET = {"side": "BUY", "type": "MARKET", "quantity": "1"}
-STOP = {"side": "SELL", "type": "STOP_LOSS_LIMIT", "timeInForce": "GTC", "quantity": "1", "price": "90", "stopPrice": "91"}
+STOP = {
+    "side": "SELL",
+    "type": "STOP_LOSS_LIMIT",
+    "timeInForce": "GTC",
+    "quantity": "1",
+    "price": "90",
+    "stopPrice": "91",
+}
 EITHER_QUANTITY = (400, -1102, "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!")
 
 # An order that would be taken, what is changed in it (None: left out), and what must be answered.
@@ -99,14 +106,26 @@ ORDERS = [
     (LIMIT, {"newClientOrderId": "ü"}, illegal("newClientOrderId", CLIENT_ORDER_ID)),
     (LIMIT, {"newClientOrderId": "x" * 37}, illegal("newClientOrderId", CLIENT_ORDER_ID)),
     (LIMIT, {"newOrderRespType": ""}, empty("newOrderRespType")),
-    (LIMIT, {"newOrderRespType": "EVERYTHING"}, (400, -1130, "Data sent for parameter 'newOrderRespType' is not valid.")),
+    (
+        LIMIT,
+        {"newOrderRespType": "EVERYTHING"},
+        (400, -1130, "Data sent for parameter 'newOrderRespType' is not valid."),
+    ),
     (LIMIT, {"selfTradePreventionMode": ""}, empty("selfTradePreventionMode")),
-    (LIMIT, {"selfTradePreventionMode": "MAYBE"}, (400, -1130, "Data sent for parameter 'selfTradePreventionMode' is not valid.")),
+    (
+        LIMIT,
+        {"selfTradePreventionMode": "MAYBE"},
+        (400, -1130, "Data sent for parameter 'selfTradePreventionMode' is not valid."),
+    ),
     (LIMIT, {"quoteOrderQty": "100"}, needless("quoteOrderQty")),
     (LIMIT, {"stopPrice": "100"}, needless("stopPrice")),
     (LIMIT, {"recvWindow": ""}, empty("recvWindow")),
     (LIMIT, {"recvWindow": "long"}, illegal("recvWindow", DECIMAL)),
-    (LIMIT, {"recvWindow": "60001"}, (400, -1102, "'recvWindow' contains unexpected value. Cannot be greater than 60000.")),
+    (
+        LIMIT,
+        {"recvWindow": "60001"},
+        (400, -1102, "'recvWindow' contains unexpected value. Cannot be greater than 60000."),
+    ),
     (MARKET, {"quantity": ABSENT}, EITHER_QUANTITY),
     (MARKET, {"quoteOrderQty": "100"}, needless("quoteOrderQty")),
     (MARKET, {"quantity": ABSENT, "quoteOrderQty": ""}, empty("quoteOrderQty")),
@@ -163,12 +182,16 @@ def test_orders(stage, no_trace, case, place):
     if place == "query":
         response = client.send("POST", "/api/v3/order", query)
     else:
-        response = client.send("POST", "/api/v3/order", body=query, headers={"Content-Type": "application/x-www-form-urlencoded"})
+        response = client.send(
+            "POST", "/api/v3/order", body=query, headers={"Content-Type": "application/x-www-form-urlencoded"}
+        )
     assert_answer(response, expected)
 
 
 def identity_cases():
-    """Ways to be somebody else, or nobody, or too late: what is done to the signed query, to the headers, and what is answered."""
+    """Ways to be somebody else, or nobody, or too late: what is done to the signed query, to the headers, and what is
+    answered.
+    """
     signature = (400, -1022, "Signature for this request is not valid.")
     stale = (400, -1021, "Timestamp for this request is outside of the recvWindow.")
     ahead = (400, -1021, "Timestamp for this request was 1000ms ahead of the server's time.")
@@ -177,7 +200,10 @@ def identity_cases():
         return lambda client, order: (client.query(order | more, timestamp=now_ms() + offset), {})
 
     def cut(name):
-        return lambda client, order: ("&".join(p for p in client.query(order).split("&") if not p.startswith(name + "=")), {})
+        return lambda client, order: (
+            "&".join(p for p in client.query(order).split("&") if not p.startswith(name + "=")),
+            {},
+        )
 
     def with_signature(text):
         return lambda client, order: (client.query(order).rsplit("=", 1)[0] + "=" + text, {})
@@ -221,7 +247,9 @@ def identity_cases():
 IDENTITIES = list(identity_cases())
 
 
-@pytest.mark.parametrize(("change", "expected"), [case[1:] for case in IDENTITIES], ids=[case[0] for case in IDENTITIES])
+@pytest.mark.parametrize(
+    ("change", "expected"), [case[1:] for case in IDENTITIES], ids=[case[0] for case in IDENTITIES]
+)
 def test_senders(stage, no_trace, change, expected):
     market, alice = stage
     client = RawClient.of(alice)
@@ -280,7 +308,12 @@ def test_bodies_that_are_no_form(stage, no_trace, path):
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/api/v3/nosuch", 404), ("GET", "/api/v9/time", 404), ("PUT", "/api/v3/order", 405), ("POST", "/api/v3/time", 405)],
+    [
+        ("GET", "/api/v3/nosuch", 404),
+        ("GET", "/api/v9/time", 404),
+        ("PUT", "/api/v3/order", 405),
+        ("POST", "/api/v3/time", 405),
+    ],
 )
 def test_addresses_that_do_not_exist(stage, no_trace, method, path, status):
     response = RawClient.of(stage[1]).send(method, path)
@@ -313,7 +346,18 @@ def test_wrong_types_over_the_websocket_api(venue, stage, no_trace, change, code
 
 
 @pytest.mark.parametrize(
-    "message", ["not json", "[]", "17", "{}", '{"id":1}', '{"id":1,"method":5}', '{"id":1,"method":"order.dance"}', '{"id":1,"method":"ping","params":7}', '{"id":{"a":1},"method":"ping"}']
+    "message",
+    [
+        "not json",
+        "[]",
+        "17",
+        "{}",
+        '{"id":1}',
+        '{"id":1,"method":5}',
+        '{"id":1,"method":"order.dance"}',
+        '{"id":1,"method":"ping","params":7}',
+        '{"id":{"a":1},"method":"ping"}',
+    ],
 )
 def test_malformed_requests_over_the_websocket_api(venue, stage, no_trace, message):
     with RawSocket(f"{venue.ws}/ws-api/v3") as socket:

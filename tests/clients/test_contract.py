@@ -1,5 +1,6 @@
-"""The venue's descriptions of its own API: they are valid documents, answers and messages keep to them, and a client that a public
-generator makes of them trades."""
+"""The venue's descriptions of its own API: they are valid documents, answers and messages keep to them, and a client
+that a public generator makes of them trades.
+"""
 
 from __future__ import annotations
 
@@ -43,14 +44,21 @@ def test_openapi_documents_are_valid(documents, name):
 
 def test_the_asyncapi_document_is_valid(documents):
     schema = json.loads(ASYNCAPI_SCHEMA.read_text())
-    errors = [f"{error.json_path}: {error.message[:200]}" for error in Draft7Validator(schema).iter_errors(documents["streams"])]
+    errors = [
+        f"{error.json_path}: {error.message[:200]}"
+        for error in Draft7Validator(schema).iter_errors(documents["streams"])
+    ]
     assert not errors, errors[:5]
 
 
 def test_every_channel_says_what_its_url_takes(documents):
     channels = documents["streams"]["channels"]
     queries = {name: set(channel["bindings"]["ws"]["query"]["properties"]) for name, channel in channels.items()}
-    assert queries == {"stream": {"timeUnit"}, "combined": {"streams", "timeUnit"}, "api": {"returnRateLimits", "timeUnit"}}
+    assert queries == {
+        "stream": {"timeUnit"},
+        "combined": {"streams", "timeUnit"},
+        "api": {"returnRateLimits", "timeUnit"},
+    }
 
 
 def test_every_operation_answers_as_described(venue, market, alice, counterparty):
@@ -69,7 +77,14 @@ def test_every_operation_answers_as_described(venue, market, alice, counterparty
     trader.call("DELETE", "order", symbol=symbol, orderId=resting["orderId"])
     trader.call("DELETE", "openOrders", symbol=symbol)
     for rates in (None, "true"):
-        order = {"symbol": symbol, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "1", "price": "100"}
+        order = {
+            "symbol": symbol,
+            "side": "BUY",
+            "type": "LIMIT",
+            "timeInForce": "GTC",
+            "quantity": "1",
+            "price": "100",
+        }
         trader.call("POST", "order/test", **order, computeCommissionRates=rates)
     for path in ("allOrders", "myTrades"):
         assert trader.call("GET", path, symbol=symbol)
@@ -120,8 +135,13 @@ def kind_of(message: dict | list) -> str:
     if isinstance(message, list):
         return f"{kind_of(message[0])}s"
     by_event = {
-        "trade": "Trade", "aggTrade": "AggregateTrade", "depthUpdate": "DepthUpdate", "kline": "Kline",
-        "24hrMiniTicker": "MiniTicker", "24hrTicker": "Ticker", "avgPrice": "AveragePrice",
+        "trade": "Trade",
+        "aggTrade": "AggregateTrade",
+        "depthUpdate": "DepthUpdate",
+        "kline": "Kline",
+        "24hrMiniTicker": "MiniTicker",
+        "24hrTicker": "Ticker",
+        "avgPrice": "AveragePrice",
     }
     if "e" in message:
         return by_event[message["e"]]
@@ -130,8 +150,28 @@ def kind_of(message: dict | list) -> str:
 
 def test_every_stream_sends_what_is_described(venue, market, alice, counterparty, documents):
     contract, trader, symbol = Contract(documents["streams"]), RawClient.of(alice), market.symbol
-    names = ["trade", "aggTrade", "bookTicker", "depth@100ms", "depth5@100ms", "kline_1m", "miniTicker", "ticker", "avgPrice"]
-    wanted = {"Trade", "AggregateTrade", "BookTicker", "DepthUpdate", "PartialDepth", "Kline", "MiniTicker", "Ticker", "AveragePrice"}
+    names = [
+        "trade",
+        "aggTrade",
+        "bookTicker",
+        "depth@100ms",
+        "depth5@100ms",
+        "kline_1m",
+        "miniTicker",
+        "ticker",
+        "avgPrice",
+    ]
+    wanted = {
+        "Trade",
+        "AggregateTrade",
+        "BookTicker",
+        "DepthUpdate",
+        "PartialDepth",
+        "Kline",
+        "MiniTicker",
+        "Ticker",
+        "AveragePrice",
+    }
     wanted |= {"MiniTickers", "Tickers"}
     with RawSocket(f"{venue.ws}/stream") as streams, RawSocket(f"{venue.ws}/ws-api/v3") as api:
         streams.send({"method": "SUBSCRIBE", "params": [f"{symbol.lower()}@{name}" for name in names], "id": 7})
@@ -155,7 +195,11 @@ def test_every_stream_sends_what_is_described(venue, market, alice, counterparty
 
         wait_until(market_messages, "a message of every stream")
 
-        events = {"executionReport": "ExecutionReport", "outboundAccountPosition": "AccountPosition", "balanceUpdate": "BalanceUpdate"}
+        events = {
+            "executionReport": "ExecutionReport",
+            "outboundAccountPosition": "AccountPosition",
+            "balanceUpdate": "BalanceUpdate",
+        }
 
         def user_events():
             message = api.receive()
@@ -170,9 +214,17 @@ def test_a_generated_client_places_an_order(venue, market, alice, tmp_path):
     description = tmp_path / "openapi.json"
     description.write_text(requests.get(f"{venue.http}/openapi.json", timeout=10).text)
     # The generator tidies up with a formatter, which nobody reads here.
-    (tmp_path / "config.yml").write_text("project_name_override: generated\npackage_name_override: generated\npost_hooks: []\n")
+    (tmp_path / "config.yml").write_text(
+        "project_name_override: generated\npackage_name_override: generated\npost_hooks: []\n"
+    )
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--path", str(description), "--meta", "none"]
-    command += ["--config", str(tmp_path / "config.yml"), "--output-path", str(tmp_path / "generated"), "--fail-on-warning"]
+    command += [
+        "--config",
+        str(tmp_path / "config.yml"),
+        "--output-path",
+        str(tmp_path / "generated"),
+        "--fail-on-warning",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     sys.path.insert(0, str(tmp_path))
@@ -195,8 +247,14 @@ def test_a_generated_client_places_an_order(venue, market, alice, tmp_path):
     )
     now = requests.get(f"{venue.http}/api/v3/time", timeout=10).json()["serverTime"]
     order = place.sync(
-        client=client, symbol=market.symbol, side=models.OrderPlaceSide("BUY"), type_=models.OrderPlaceType("LIMIT"),
-        time_in_force=models.OrderPlaceTimeInForce("GTC"), quantity="0.5", price="99", timestamp=now,
+        client=client,
+        symbol=market.symbol,
+        side=models.OrderPlaceSide("BUY"),
+        type_=models.OrderPlaceType("LIMIT"),
+        time_in_force=models.OrderPlaceTimeInForce("GTC"),
+        quantity="0.5",
+        price="99",
+        timestamp=now,
     )
     assert isinstance(order, models.PlacedOrder), order
     assert (order.symbol, order.status, order.orig_qty) == (market.symbol, "NEW", "0.50000000")

@@ -111,7 +111,10 @@ def test_a_kill_under_load_loses_nothing_that_was_acknowledged(own_venue):
         worker.join()
 
     venue.start()
-    there = {row["orderId"]: row["clientOrderId"] for row in RawClient.of(alice).call("GET", "openOrders", symbol=market.symbol)}
+    there = {
+        row["orderId"]: row["clientOrderId"]
+        for row in RawClient.of(alice).call("GET", "openOrders", symbol=market.symbol)
+    }
     missing = [order for order in acknowledged if there.get(order["orderId"]) != order["clientOrderId"]]
     assert not missing
     # At most what was under way when it died may have been taken without its sender knowing.

@@ -1,4 +1,6 @@
-"""What `exchangeInfo` says of a market to whose rules the operator gave no bounds: every client must be able to read it."""
+"""What `exchangeInfo` says of a market to whose rules the operator gave no bounds: every client must be able to read
+it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from venue import Market
 
 HERE = Path(__file__).resolve().parent
 D = Decimal
-# Steps from an asset of whole units to one of 18 decimals, prices from a currency of small worth to a token of nearly none.
+# Steps from an asset of whole units to one of 18 decimals, prices from a currency of small worth to a token of nearly
+# none.
 SHAPES = [("0.01", "0.00001", 8), ("1", "1", 8), ("1000", "0.0001", 8), ("0.00000001", "1", 8), ("0.01", "0.001", 0)]
 
 
@@ -26,7 +29,11 @@ def bare(request, venue):
     base = f"T{venue.made:03}"
     venue.make_asset(base, decimals or 8)
     symbol = f"{base}USDT"
-    venue.admin("POST", "markets", {"symbol": symbol, "baseAsset": base, "quoteAsset": "USDT", "tickSize": tick, "stepSize": step})
+    venue.admin(
+        "POST",
+        "markets",
+        {"symbol": symbol, "baseAsset": base, "quoteAsset": "USDT", "tickSize": tick, "stepSize": step},
+    )
     return Market(symbol, base, "USDT", D(tick), D(step), D(0), D(0))
 
 
@@ -79,8 +86,9 @@ def test_ccxt_in_javascript_reads_them(venue, bare):
     assert D(str(limits["amount"]["max"])) == D(filters["LOT_SIZE"]["maxQty"])
 
 
-# What nautilus_trader (1.221, adapters/binance/spot/providers.py and model) asks of an instrument, in the tighter of its two builds: values are
-# 64-bit fixed-point numbers with at most 9 digits after the point. Its package is too large to be one of the clients here.
+# What nautilus_trader (1.221, adapters/binance/spot/providers.py and model) asks of an instrument, in the tighter of
+# its two builds: values are 64-bit fixed-point numbers with at most 9 digits after the point. Its package is too large
+# to be one of the clients here.
 NAUTILUS_PRECISION = 9
 NAUTILUS_SIGNED_MAX, NAUTILUS_UNSIGNED_MAX = D(9_223_372_036), D(18_446_744_073)
 

@@ -16,7 +16,9 @@ INVALID_KEY = (401, -2015, "Invalid API-key, IP, or permissions for action.")
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])
-@pytest.mark.parametrize("client", [CcxtRest, CcxtWs, PythonBinanceRest, PythonBinanceWs, SdkRest, SdkWs], ids=lambda kind: kind.name)
+@pytest.mark.parametrize(
+    "client", [CcxtRest, CcxtWs, PythonBinanceRest, PythonBinanceWs, SdkRest, SdkWs], ids=lambda kind: kind.name
+)
 def test_asymmetric_keys_trade(venue, market, alice, key_pairs, client, kind):
     key = alice.make_key(key_pairs[kind])
     trader = client(venue, key)
@@ -44,7 +46,10 @@ def test_a_key_that_may_only_read(venue, market, alice):
     assert reader.call("GET", "account")["balances"]
     assert_refused(lambda: reader.limit(market.symbol, "BUY", "1", "90"), INVALID_KEY)
     assert_refused(lambda: reader.call("DELETE", "openOrders", symbol=market.symbol), INVALID_KEY)
-    assert_refused(lambda: reader.call("POST", "order/test", symbol=market.symbol, side="BUY", type="MARKET", quantity=1), INVALID_KEY)
+    assert_refused(
+        lambda: reader.call("POST", "order/test", symbol=market.symbol, side="BUY", type="MARKET", quantity=1),
+        INVALID_KEY,
+    )
     with RawSocket(f"{venue.ws}/ws-api/v3") as socket:
         order = {"symbol": market.symbol, "side": "BUY", "type": "MARKET", "quantity": "1"}
         answer = socket.ask("order.place", signed(reader.key, **order))
@@ -71,8 +76,14 @@ def test_keys_of_one_account_do_not_see_another(venue, market, alice, bob):
     placed = RawClient.of(alice).limit(market.symbol, "BUY", "1", "90")
     other = RawClient.of(bob)
     assert other.call("GET", "openOrders", symbol=market.symbol) == []
-    assert_refused(lambda: other.call("GET", "order", symbol=market.symbol, orderId=placed["orderId"]), (400, -2013, "Order does not exist."))
-    assert_refused(lambda: other.call("DELETE", "order", symbol=market.symbol, orderId=placed["orderId"]), (400, -2011, "Unknown order sent."))
+    assert_refused(
+        lambda: other.call("GET", "order", symbol=market.symbol, orderId=placed["orderId"]),
+        (400, -2013, "Order does not exist."),
+    )
+    assert_refused(
+        lambda: other.call("DELETE", "order", symbol=market.symbol, orderId=placed["orderId"]),
+        (400, -2011, "Unknown order sent."),
+    )
 
 
 def test_the_admin_api_wants_its_token(venue):

@@ -1,4 +1,6 @@
-"""What a client may ask of the venue: request weights and order counts with their headers, and connections that take too much."""
+"""What a client may ask of the venue: request weights and order counts with their headers, and connections that take
+too much.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Public streams: depth that a book can be kept from, trades, candles and tickers, over the bare socket and through each client."""
+"""Public streams: depth that a book can be kept from, trades, candles and tickers, over the bare socket and through
+each client.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,12 @@ def test_every_kind(feed, market, alice, counterparty):
     assert trade["t"] == fill["tradeId"] and trade["T"] == order["transactTime"] and trade["E"] >= trade["T"]
 
     [aggregate] = feed.wait(lambda events: of(events, "aggTrade"), "an aggregate trade")
-    assert (D(aggregate["p"]), D(aggregate["q"]), aggregate["f"], aggregate["l"]) == (D(100), D("0.5"), trade["t"], trade["t"])
+    assert (D(aggregate["p"]), D(aggregate["q"]), aggregate["f"], aggregate["l"]) == (
+        D(100),
+        D("0.5"),
+        trade["t"],
+        trade["t"],
+    )
 
     candle = feed.wait(lambda events: (found := of(events, "kline")) and found[-1]["k"], "a candle")
     assert (candle["s"], candle["i"], D(candle["o"]), D(candle["c"]), D(candle["v"]), candle["n"]) == (
@@ -55,7 +62,9 @@ def test_every_kind(feed, market, alice, counterparty):
     assert (D(ticker["c"]), D(ticker["a"]), D(ticker["A"]), ticker["n"]) == (D(100), D(100), D("1.5"), 1)
 
     # The best prices come without a name, the small book without one too.
-    best = feed.wait(lambda events: [e for e in events if "e" not in e and "A" in e and D(e["b"] or 0) == 99], "best prices")[-1]
+    best = feed.wait(
+        lambda events: [e for e in events if "e" not in e and "A" in e and D(e["b"] or 0) == 99], "best prices"
+    )[-1]
     assert (best["s"], D(best["B"]), D(best["a"]), D(best["A"])) == (market.symbol, D(1), D(100), D("1.5"))
     small = feed.wait(lambda events: [e for e in events if e.get("bids")], "the small book")[-1]
     assert [[D(x) for x in row] for row in small["bids"]] == [[D(99), D(1)]]
@@ -75,7 +84,8 @@ def test_a_book_kept_from_the_stream_equals_the_book(feed, market, alice, counte
     final = public.public("depth", symbol=market.symbol, limit=1000)
     assert final["lastUpdateId"] > snapshot["lastUpdateId"]
     updates = feed.wait(
-        lambda events: (found := of(events, "depthUpdate")) and found[-1]["u"] >= final["lastUpdateId"] and found, "the last update"
+        lambda events: (found := of(events, "depthUpdate")) and found[-1]["u"] >= final["lastUpdateId"] and found,
+        "the last update",
     )
     for before, after in zip(updates, updates[1:], strict=False):
         assert after["U"] == before["u"] + 1, "a gap in the updates"

@@ -1,4 +1,5 @@
-"""What the README says under "Connect your client" is run as it stands there: only the address is put in. Key and secret are in the environment.
+"""What the README says under "Connect your client" is run as it stands there: only the address is put in. Key and
+secret are in the environment.
 
 Each snippet runs in a process of its own, as whoever pastes it would run it, and must print what it promises.
 """

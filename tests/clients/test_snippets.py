@@ -1,7 +1,9 @@
-"""What the README, the documents and the help texts tell an operator to paste is pasted, into a real shell and at a real venue.
+"""What the README, the documents and the help texts tell an operator to paste is pasted, into a real shell and at a
+real venue.
 
-That every snippet is read by a shell, and that every command line in it is one that the program takes, the program's own tests show. Here are those that
-need nothing but a venue. Addresses, ports and folders come from the environment, as they may for whoever pastes them; nothing is replaced in the text.
+That every snippet is read by a shell, and that every command line in it is one that the program takes, the program's
+own tests show. Here are those that need nothing but a venue. Addresses, ports and folders come from the environment, as
+they may for whoever pastes them; nothing is replaced in the text.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ def blocks(document: str, section: str | None = None) -> list[str]:
 def example(*command: str, heading: str, columns: int = 200) -> str:
     """The lines under a heading of the examples in a help text, as a terminal of that width gets them."""
     environment = {"PATH": os.environ["PATH"], "COLUMNS": str(columns)}
-    told = subprocess.run([str(BINARY), *command, "--help"], capture_output=True, text=True, check=True, env=environment)
+    told = subprocess.run(
+        [str(BINARY), *command, "--help"], capture_output=True, text=True, check=True, env=environment
+    )
     lines = told.stdout.split(heading, 1)[1].split("\n\n", 1)[0].splitlines()[1:]
     assert lines and all(line.startswith("    ") for line in lines), told.stdout
     return "\n".join(line[4:] for line in lines)
@@ -54,7 +58,11 @@ def shell(venue: Venue | None, script: str, folder: Path, **more: str) -> str:
     (folder / "bin").mkdir(exist_ok=True)
     if not (folder / "bin/crossbook").exists():
         (folder / "bin/crossbook").symlink_to(BINARY)
-    environment = {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "HOME": str(folder), "CROSSBOOK_ADMIN_TOKEN": ADMIN_TOKEN}
+    environment = {
+        "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "CROSSBOOK_ADMIN_TOKEN": ADMIN_TOKEN,
+    }
     if venue:
         environment["CROSSBOOK_ADMIN_URL"] = venue.admin_url
     done = subprocess.run(
@@ -104,12 +112,14 @@ def test_the_help_of_serve_and_admin(fresh, tmp_path, columns):
 
     told = shell(fresh, example("admin", heading="Stop trading in one market"), tmp_path)
     assert told.count("HALT") == 1 and told.count("TRADING") == 1, told
-    told = shell(fresh, example("admin", heading="The same account's balances").replace("| jq '.balances'", ""), tmp_path)
+    told = shell(
+        fresh, example("admin", heading="The same account's balances").replace("| jq '.balances'", ""), tmp_path
+    )
     assert "500.00000000" in told and json.loads(told.splitlines()[-1])["accountId"] == 1001, told
 
 
 def test_the_readme_from_an_empty_folder_to_an_order(tmp_path):
-    """The first block starts the venue, the second one makes what a trade needs; then the order of the curl snippet is placed."""
+    """Starts the venue with the first block, prepares a trade with the second, then places the curl snippet's order."""
     start, prepare = blocks("README.md", "Operate it")
     [curl] = [block for block in blocks("README.md", "Connect your client") if "curl" in block]
     (tmp_path / "target").mkdir()
@@ -120,8 +130,25 @@ def test_the_readme_from_an_empty_folder_to_an_order(tmp_path):
     end = "kill $!; wait $!"
     assert "127.0.0.1:8080" in curl and start.startswith("make build\n")
     leave = "trap 'jobs -p | xargs -r kill; wait' EXIT"
-    script = "\n".join([leave, "make() { :; }", start, ready, prepare, sell, 'echo "[$KEY] [$SECRET]"', curl.replace(":8080", f":{http}"), "echo", end])
-    addresses = {"CROSSBOOK_HTTP": str(http), "CROSSBOOK_ADMIN": f"localhost:{admin}", "CROSSBOOK_ADMIN_URL": str(admin)}
+    script = "\n".join(
+        [
+            leave,
+            "make() { :; }",
+            start,
+            ready,
+            prepare,
+            sell,
+            'echo "[$KEY] [$SECRET]"',
+            curl.replace(":8080", f":{http}"),
+            "echo",
+            end,
+        ]
+    )
+    addresses = {
+        "CROSSBOOK_HTTP": str(http),
+        "CROSSBOOK_ADMIN": f"localhost:{admin}",
+        "CROSSBOOK_ADMIN_URL": str(admin),
+    }
     addresses["CROSSBOOK_GATEWAY__SERVER__DRAIN_MS"] = "0"
     told = shell(None, script, tmp_path, **addresses)
     assert re.search(r"\[\w{64}\] \[\w{64}\]", told), told
@@ -131,7 +158,9 @@ def test_the_readme_from_an_empty_folder_to_an_order(tmp_path):
 
 def run(*arguments: str, **more: str) -> subprocess.CompletedProcess:
     environment = {"PATH": os.environ["PATH"], "CROSSBOOK_ADMIN_TOKEN": ADMIN_TOKEN} | more
-    return subprocess.run([str(BINARY), *arguments], capture_output=True, text=True, env=environment, timeout=PATIENCE_SECONDS)
+    return subprocess.run(
+        [str(BINARY), *arguments], capture_output=True, text=True, env=environment, timeout=PATIENCE_SECONDS
+    )
 
 
 def test_exit_statuses_and_errors_of_admin(venue):
@@ -142,7 +171,12 @@ def test_exit_statuses_and_errors_of_admin(venue):
     for arguments, more, status, words in [
         (["markets", "change", "NOSUCH", "--status", "HALT"], {}, 4, "list it first"),
         (["deposit", "987654321", "USDT", "1", "--transfer-id", "x"], {}, 4, "account"),
-        (["audit"], {"CROSSBOOK_ADMIN_TOKEN": "another-token-than-that"}, 4, "CROSSBOOK_ADMIN_TOKEN must be the one that it was started with"),
+        (
+            ["audit"],
+            {"CROSSBOOK_ADMIN_TOKEN": "another-token-than-that"},
+            4,
+            "CROSSBOOK_ADMIN_TOKEN must be the one that it was started with",
+        ),
         (["audit"], {"CROSSBOOK_ADMIN_TOKEN": ""}, 1, "the token that the venue was started with"),
         (["audit"], {"CROSSBOOK_ADMIN_URL": f"http://127.0.0.1:{free_port()}"}, 1, "Is the venue running"),
         (["audit"], {"CROSSBOOK_ADMIN_URL": venue.http}, 1, "no admin API"),
@@ -180,6 +214,8 @@ def test_completions_the_manual_and_the_version(tmp_path):
     pages = {path.name for path in (tmp_path / "man").iterdir()}
     assert {"crossbook.1", "crossbook-serve.1", "crossbook-store-verify.1"} <= pages, pages
     assert re.fullmatch(
-        r"crossbook \d+\.\d+\.\d+ \(commit \w+\)\nlog segments \d+, records \d+, snapshots \d+, exports \d+, history \d+\n", run("--version").stdout
+        r"crossbook \d+\.\d+\.\d+ \(commit \w+\)\n"
+        r"log segments \d+, records \d+, snapshots \d+, exports \d+, history \d+\n",
+        run("--version").stdout,
     ), run("--version").stdout
     assert re.fullmatch(r"crossbook \S+ \(commit \w+\)\n", run("-V").stdout)

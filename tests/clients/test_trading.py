@@ -1,7 +1,7 @@
 """The scenarios that every client must be able to play, each over every transport it has.
 
-Alice trades with the client under test; Bob is on the other side. Orders, fills, balances and fees are compared with what the
-rules of the market say, to the last unit.
+Alice trades with the client under test; Bob is on the other side. Orders, fills, balances and fees are compared with
+what the rules of the market say, to the last unit.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def assert_order(order, **expected):
     """Compares fields of an order: numbers as numbers, the rest as they are."""
     for name, value in expected.items():
         told = order[name]
-        assert (D(told) == value) if isinstance(value, Decimal) else (told == value), f"{name}: {told}, not {value}, in {order}"
+        assert (D(told) == value) if isinstance(value, Decimal) else (told == value), (
+            f"{name}: {told}, not {value}, in {order}"
+        )
 
 
 def assert_balances(trader, ledger):
@@ -67,7 +69,14 @@ def test_market_data(trader, market, counterparty, venue):
 
     assert trader.book(market) == ([(D("99.5"), D("1.75")), (D("99"), D("1"))], [(D("100.5"), D("2.5"))])
     ticker = trader.ticker(market)
-    expected = {"lastPrice": "99.5", "lastQty": "0.25", "bidPrice": "99.5", "bidQty": "1.75", "askPrice": "100.5", "askQty": "2.5"}
+    expected = {
+        "lastPrice": "99.5",
+        "lastQty": "0.25",
+        "bidPrice": "99.5",
+        "bidQty": "1.75",
+        "askPrice": "100.5",
+        "askQty": "2.5",
+    }
     expected |= {"openPrice": "100.5", "highPrice": "100.5", "lowPrice": "99.5", "volume": "0.75", "priceChange": "-1"}
     expected |= {"quoteVolume": D("0.5") * D("100.5") + D("0.25") * D("99.5")}
     assert_order(ticker, count=2, **{name: D(value) for name, value in expected.items()})
@@ -98,12 +107,16 @@ def test_limit_order_rests_fills_in_part_and_is_cancelled(trader, market, ledger
     assert_balances(trader, ledger)
 
     [trade] = trader.my_trades(market)
-    assert_order(trade, orderId=order_id, price=D(100), qty=D("0.33333"), quoteQty=D("33.333"), isBuyer=True, isMaker=True)
+    assert_order(
+        trade, orderId=order_id, price=D(100), qty=D("0.33333"), quoteQty=D("33.333"), isBuyer=True, isMaker=True
+    )
     assert_order(trade, commission=charged, commissionAsset=market.base)
 
     cancelled = trader.cancel(market, order_id)
     ledger.release("BUY", D("1.5") - D("0.33333"), "100")
-    assert_order(cancelled, orderId=order_id, status="CANCELED", executedQty=D("0.33333"), origClientOrderId="resting-1")
+    assert_order(
+        cancelled, orderId=order_id, status="CANCELED", executedQty=D("0.33333"), origClientOrderId="resting-1"
+    )
     assert_order(trader.order(market, order_id), status="CANCELED", executedQty=D("0.33333"))
     assert trader.open_orders(market) == []
     assert_balances(trader, ledger)
@@ -197,7 +210,9 @@ def test_post_only_rests_or_is_refused(trader, market, ledger, counterparty):
         ("TAKE_PROFIT_LIMIT", "BUY", "95", "95.50", "95"),
     ],
 )
-def test_conditional_orders_wait_trigger_and_fill(trader, market, ledger, bob, venue, counterparty, type, side, stop, limit, through):
+def test_conditional_orders_wait_trigger_and_fill(
+    trader, market, ledger, bob, venue, counterparty, type, side, stop, limit, through
+):
     counterparty.limit(market.symbol, "SELL", "1", "100")
     counterparty.limit(market.symbol, "BUY", "1", "100", "IOC", selfTradePreventionMode="NONE")
     # Liquidity that the triggered order takes, at the stop price: on the side that it will need.
@@ -222,7 +237,9 @@ def test_conditional_orders_wait_trigger_and_fill(trader, market, ledger, bob, v
     assert_balances(trader, ledger)
 
 
-def test_conditional_order_on_the_wrong_side_is_refused_and_a_waiting_one_can_be_cancelled(trader, market, ledger, counterparty):
+def test_conditional_order_on_the_wrong_side_is_refused_and_a_waiting_one_can_be_cancelled(
+    trader, market, ledger, counterparty
+):
     counterparty.limit(market.symbol, "SELL", "1", "100")
     counterparty.limit(market.symbol, "BUY", "1", "100", "IOC", selfTradePreventionMode="NONE")
     with refused(trader, "trigger", -2010, "Order would trigger immediately."):

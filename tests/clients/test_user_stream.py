@@ -36,7 +36,9 @@ def reports(events):
 def assert_fields(event, **expected):
     for name, value in expected.items():
         told = event[name]
-        assert (D(told) == value) if isinstance(value, Decimal) else (told == value), f"{name}: {told}, not {value}, in {event}"
+        assert (D(told) == value) if isinstance(value, Decimal) else (told == value), (
+            f"{name}: {told}, not {value}, in {event}"
+        )
 
 
 def assert_position(event, ledger, assets=None):
@@ -53,23 +55,45 @@ def test_the_life_of_a_maker(feed, market, alice, ledger, counterparty):
     ledger.hold("BUY", "1", "100")
     new, position = feed.wait(lambda events: len(events) >= 2 and events[:2])
     assert kinds([new, position]) == ["NEW NEW", "outboundAccountPosition"]
-    assert_fields(new, s=market.symbol, c="mine", S="BUY", o="LIMIT", f="GTC", q=D(1), p=D(100), P=D(0), g=-1, C="", r="NONE")
-    assert_fields(new, i=placed["orderId"], l=D(0), z=D(0), L=D(0), n=D(0), t=-1, w=True, m=False, Z=D(0), Y=D(0), Q=D(0), V="NONE")
+    assert_fields(
+        new, s=market.symbol, c="mine", S="BUY", o="LIMIT", f="GTC", q=D(1), p=D(100), P=D(0), g=-1, C="", r="NONE"
+    )
+    assert_fields(
+        new,
+        i=placed["orderId"],
+        l=D(0),
+        z=D(0),
+        L=D(0),
+        n=D(0),
+        t=-1,
+        w=True,
+        m=False,
+        Z=D(0),
+        Y=D(0),
+        Q=D(0),
+        V="NONE",
+    )
     assert_fields(new, T=placed["transactTime"], O=placed["transactTime"], W=placed["workingTime"], F=D(0))
     assert_position(position, ledger, [market.quote])
     if feed.name.startswith("by"):
-        assert EVERY_REPORT <= new.keys() and new["N"] is None and isinstance(new["E"], int) and isinstance(new["I"], int)
+        assert (
+            EVERY_REPORT <= new.keys() and new["N"] is None and isinstance(new["E"], int) and isinstance(new["I"], int)
+        )
 
     counterparty.limit(market.symbol, "SELL", "0.33333", "99", "IOC")
     charged = ledger.trade("BUY", "0.33333", "100", maker=True, from_hold=True)
     trade, position = feed.wait(lambda events: len(events) >= 4 and events[2:4])
     assert kinds([trade, position]) == ["TRADE PARTIALLY_FILLED", "outboundAccountPosition"]
-    assert_fields(trade, i=placed["orderId"], c="mine", l=D("0.33333"), z=D("0.33333"), L=D(100), n=charged, N=market.base)
+    assert_fields(
+        trade, i=placed["orderId"], c="mine", l=D("0.33333"), z=D("0.33333"), L=D(100), n=charged, N=market.base
+    )
     assert_fields(trade, m=True, w=True, Y=D("33.333"), Z=D("33.333"))
     assert trade["t"] >= 0
     assert_position(position, ledger, [market.base, market.quote])
 
-    cancelled = client.call("DELETE", "order", symbol=market.symbol, orderId=placed["orderId"], newClientOrderId="the-end")
+    cancelled = client.call(
+        "DELETE", "order", symbol=market.symbol, orderId=placed["orderId"], newClientOrderId="the-end"
+    )
     ledger.release("BUY", D("0.66667"), "100")
     ended, position = feed.wait(lambda events: len(events) >= 6 and events[4:6])
     assert kinds([ended, position]) == ["CANCELED CANCELED", "outboundAccountPosition"]
@@ -84,7 +108,13 @@ def test_the_life_of_a_taker(feed, market, alice, ledger, counterparty):
     order = RawClient.of(alice).limit(market.symbol, "BUY", "1", "101", "IOC")
     first, second = ledger.trade("BUY", "0.2", "100"), ledger.trade("BUY", "0.4", "101")
     events = feed.wait(lambda events: len(events) >= 5 and events)
-    expected = ["NEW NEW", "TRADE PARTIALLY_FILLED", "TRADE PARTIALLY_FILLED", "EXPIRED EXPIRED", "outboundAccountPosition"]
+    expected = [
+        "NEW NEW",
+        "TRADE PARTIALLY_FILLED",
+        "TRADE PARTIALLY_FILLED",
+        "EXPIRED EXPIRED",
+        "outboundAccountPosition",
+    ]
     assert kinds(events) == expected
     assert_fields(events[1], l=D("0.2"), z=D("0.2"), L=D(100), n=first, N=market.base, m=False)
     assert_fields(events[2], l=D("0.4"), z=D("0.6"), L=D(101), n=second, Z=D("60.4"), Y=D("40.4"))
@@ -106,7 +136,13 @@ def test_a_conditional_order(feed, market, alice, ledger, counterparty):
     counterparty.limit(market.symbol, "SELL", "0.1", "95", "IOC", selfTradePreventionMode="NONE")
     ledger.trade("SELL", "0.5", "95", from_hold=True)
     feed.wait(lambda events: len(events) >= 5)
-    assert kinds(feed.events) == ["NEW NEW", "outboundAccountPosition", "NEW NEW", "TRADE FILLED", "outboundAccountPosition"]
+    assert kinds(feed.events) == [
+        "NEW NEW",
+        "outboundAccountPosition",
+        "NEW NEW",
+        "TRADE FILLED",
+        "outboundAccountPosition",
+    ]
     assert_fields(feed.events[2], w=True, i=placed["orderId"])
     assert_fields(feed.events[3], z=D("0.5"), L=D(95), N=market.quote, m=False, w=False)
     assert_position(feed.events[-1], ledger, [market.base, market.quote])
@@ -116,7 +152,9 @@ def test_cancel_all(feed, market, alice, ledger):
     client = RawClient.of(alice)
     placed = [client.limit(market.symbol, "BUY", "1", price)["orderId"] for price in ("10", "11")]
     client.call("DELETE", "openOrders", symbol=market.symbol)
-    ended = feed.wait(lambda events: [e for e in reports(events) if e["x"] == "CANCELED"][:2] if len(reports(events)) >= 4 else None)
+    ended = feed.wait(
+        lambda events: [e for e in reports(events) if e["x"] == "CANCELED"][:2] if len(reports(events)) >= 4 else None
+    )
     assert sorted(event["i"] for event in ended) == placed
     feed.wait(lambda events: events[-1]["e"] == "outboundAccountPosition")
     assert_position(feed.events[-1], ledger, [market.quote])
@@ -161,7 +199,9 @@ async def test_ccxt_pro_watches_orders_balance_and_trades(venue, market, alice, 
         [order] = await patience(orders)
         assert (order["id"], order["status"], order["remaining"], order["price"]) == (placed["id"], "open", 1.0, 100.0)
         told = await patience(balance)
-        assert (told[market.quote]["free"], told[market.quote]["used"]) == tuple(float(x) for x in ledger.total[market.quote])
+        assert (told[market.quote]["free"], told[market.quote]["used"]) == tuple(
+            float(x) for x in ledger.total[market.quote]
+        )
 
         trades = asyncio.ensure_future(client.watch_my_trades(market.unified))
         orders = asyncio.ensure_future(client.watch_orders(market.unified))
@@ -169,7 +209,12 @@ async def test_ccxt_pro_watches_orders_balance_and_trades(venue, market, alice, 
         await asyncio.to_thread(counterparty.limit, market.symbol, "SELL", "0.4", "100", "IOC")
         charged = ledger.trade("BUY", "0.4", "100", maker=True, from_hold=True)
         [trade] = await patience(trades)
-        assert (trade["order"], trade["amount"], trade["price"], trade["takerOrMaker"]) == (placed["id"], 0.4, 100.0, "maker")
+        assert (trade["order"], trade["amount"], trade["price"], trade["takerOrMaker"]) == (
+            placed["id"],
+            0.4,
+            100.0,
+            "maker",
+        )
         assert trade["fee"] == {"cost": float(charged), "currency": market.base}
         [order] = await patience(orders)
         assert (order["status"], order["filled"], order["remaining"]) == ("open", 0.4, 0.6)

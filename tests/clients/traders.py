@@ -1,8 +1,8 @@
 """Eight ways to trade: three clients, each over what transports it has, behind one interface.
 
-A trader does one thing for each method and gives the venue's own fields as its client handed them over, so that one scenario
-can be told once and hold for all. What a client makes of an error is part of its interface: `classes` names the exception that
-each kind of refusal must become.
+A trader does one thing for each method and gives the venue's own fields as its client handed them over, so that one
+scenario can be told once and hold for all. What a client makes of an error is part of its interface: `classes` names
+the exception that each kind of refusal must become.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def plain(value) -> str | None:
     return None if value is None else format(Decimal(value), "f")
 
 
-# ccxt ----------------------------------------------------------------------------------------------------------------------
+# ccxt -----------------------------------------------------------------------------------------------------------------
 
 
 class CcxtRest(Trader):
@@ -105,7 +105,9 @@ class CcxtRest(Trader):
     def balances(self) -> dict:
         told = self.do(self.client.fetch_balance())
         for row in told["info"]["balances"]:
-            assert told[row["asset"]]["free"] == float(row["free"]) and told[row["asset"]]["used"] == float(row["locked"])
+            assert told[row["asset"]]["free"] == float(row["free"]) and told[row["asset"]]["used"] == float(
+                row["locked"]
+            )
         return {row["asset"]: (Decimal(row["free"]), Decimal(row["locked"])) for row in told["info"]["balances"]}
 
     def ticker(self, market):
@@ -124,7 +126,18 @@ class CcxtRest(Trader):
     def _call(self, method: str):
         return getattr(self.client, method)
 
-    def place(self, market, side, type, quantity=None, price=None, quote_quantity=None, stop_price=None, tif=None, client_id=None):
+    def place(
+        self,
+        market,
+        side,
+        type,
+        quantity=None,
+        price=None,
+        quote_quantity=None,
+        stop_price=None,
+        tif=None,
+        client_id=None,
+    ):
         kind, params = self.in_its_words(type, price, stop_price, client_id)
         if tif:
             params["timeInForce"] = tif
@@ -192,7 +205,9 @@ class CcxtWs(CcxtRest):
 
     @staticmethod
     def in_its_words(type, price, stop_price, client_id):
-        """Over the WebSocket API ccxt sends its own words along with their translation, which no venue knows: so the venue's."""
+        """Over the WebSocket API ccxt sends its own words along with their translation, which no venue knows: so the
+        venue's.
+        """
         params = {"newClientOrderId": client_id} if client_id else {}
         if stop_price is not None:
             params["stopPrice"] = float(stop_price)
@@ -222,7 +237,7 @@ class CcxtWs(CcxtRest):
         return [trade["info"] for trade in self.do(self.client.fetch_my_trades_ws(market.unified))]
 
 
-# python-binance ------------------------------------------------------------------------------------------------------------
+# python-binance -------------------------------------------------------------------------------------------------------
 
 
 class PythonBinanceRest(Trader):
@@ -263,13 +278,27 @@ class PythonBinanceRest(Trader):
         return book_of(self.do(self.client.get_order_book(symbol=market.symbol)))
 
     def candles(self, market):
-        return [[float(cell) for cell in row[1:6]] for row in self.do(self.client.get_klines(symbol=market.symbol, interval="1m"))]
+        return [
+            [float(cell) for cell in row[1:6]]
+            for row in self.do(self.client.get_klines(symbol=market.symbol, interval="1m"))
+        ]
 
     def market_trades(self, market):
         rows = self.do(self.client.get_recent_trades(symbol=market.symbol))
         return [(float(row["price"]), float(row["qty"])) for row in rows]
 
-    def place(self, market, side, type, quantity=None, price=None, quote_quantity=None, stop_price=None, tif=None, client_id=None):
+    def place(
+        self,
+        market,
+        side,
+        type,
+        quantity=None,
+        price=None,
+        quote_quantity=None,
+        stop_price=None,
+        tif=None,
+        client_id=None,
+    ):
         if tif is None and type in ("LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"):
             tif = "GTC"
         parameters = {
@@ -349,7 +378,7 @@ class PythonBinanceWs(PythonBinanceAsync):
         return self.do(self.client.ws_get_my_trades(symbol=market.symbol))
 
 
-# binance-sdk-spot ----------------------------------------------------------------------------------------------------------
+# binance-sdk-spot -----------------------------------------------------------------------------------------------------
 
 
 class SdkWsRefusal(Exception):
@@ -373,7 +402,7 @@ class SdkRest(Trader):
 
     @staticmethod
     def data(response):
-        """The answer's models as plain dictionaries; models that did not fit the answer have already failed the test."""
+        """The answer's models as plain dictionaries; models that do not fit the answer have already failed the test."""
         data = response.data()
         data = getattr(data, "actual_instance", None) or data
         if isinstance(data, list):
@@ -394,12 +423,28 @@ class SdkRest(Trader):
         return book_of(self.data(self.client.depth(symbol=market.symbol)))
 
     def candles(self, market):
-        return [[float(cell) for cell in row[1:6]] for row in self.data(self.client.klines(symbol=market.symbol, interval="1m"))]
+        return [
+            [float(cell) for cell in row[1:6]]
+            for row in self.data(self.client.klines(symbol=market.symbol, interval="1m"))
+        ]
 
     def market_trades(self, market):
-        return [(float(row["price"]), float(row["qty"])) for row in self.data(self.client.get_trades(symbol=market.symbol))]
+        return [
+            (float(row["price"]), float(row["qty"])) for row in self.data(self.client.get_trades(symbol=market.symbol))
+        ]
 
-    def place(self, market, side, type, quantity=None, price=None, quote_quantity=None, stop_price=None, tif=None, client_id=None):
+    def place(
+        self,
+        market,
+        side,
+        type,
+        quantity=None,
+        price=None,
+        quote_quantity=None,
+        stop_price=None,
+        tif=None,
+        client_id=None,
+    ):
         if tif is None and type in ("LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"):
             tif = "GTC"
         return self._create(
@@ -490,7 +535,7 @@ class SdkWs(SdkRest):
         return error.error["code"], error.error["msg"]
 
 
-# What several hand over in the same form -----------------------------------------------------------------------------------
+# What several hand over in the same form ------------------------------------------------------------------------------
 
 
 def rules_of(info: dict) -> dict:

@@ -1,7 +1,7 @@
 """A venue to test against: the binary in a process of its own, on free local ports, with a fresh data folder.
 
-`Venue` starts, stops and kills it, and speaks its admin API. `Account` is an account on it with its API keys. Nothing here
-knows how the venue works inside; it is what an operator has.
+`Venue` starts, stops and kills it, and speaks its admin API. `Account` is an account on it with its API keys. Nothing
+here knows how the venue works inside; it is what an operator has.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ SECRET_KEY = "5c" * 32
 START_DEADLINE_SECONDS = 20
 STOP_DEADLINE_SECONDS = 20
 
-# The suite sends in seconds what an account would send in hours. Limits have tests of their own, with limits of their own.
+# The suite sends in seconds what an account would send in hours. Limits have tests of their own, with limits of their
+# own.
 NO_LIMITS = """\
 [gateway.limits]
 request_weight_1m = 0
@@ -158,7 +159,11 @@ class Venue:
     # Its life.
 
     def start(self) -> Venue:
-        environment = {"PATH": os.environ["PATH"], "CROSSBOOK_ADMIN_TOKEN": ADMIN_TOKEN, "CROSSBOOK_SECRET_KEY": SECRET_KEY}
+        environment = {
+            "PATH": os.environ["PATH"],
+            "CROSSBOOK_ADMIN_TOKEN": ADMIN_TOKEN,
+            "CROSSBOOK_SECRET_KEY": SECRET_KEY,
+        }
         # No load balancer has to notice that it stops.
         environment["CROSSBOOK_GATEWAY__SERVER__DRAIN_MS"] = "0"
         command = [str(BINARY), "serve", "--data", str(self.data), "--config", str(self.config)]
@@ -245,7 +250,13 @@ class Venue:
         self.made += 1
         base = f"T{self.made:03}"
         self.make_asset(base)
-        rules = {"tickSize": "0.01", "stepSize": "0.00001", "minNotional": "5", "makerFee": "0.001", "takerFee": "0.001"} | rules
+        rules = {
+            "tickSize": "0.01",
+            "stepSize": "0.00001",
+            "minNotional": "5",
+            "makerFee": "0.001",
+            "takerFee": "0.001",
+        } | rules
         symbol = base + quote
         self.admin("POST", "markets", {"symbol": symbol, "baseAsset": base, "quoteAsset": quote} | rules)
         decimals = {name: Decimal(rules[name]) for name in ("tickSize", "stepSize", "makerFee", "takerFee")}
