@@ -1,8 +1,8 @@
 // A copy of a market's order book: a snapshot, and the changes since.
 //
 // Changes are numbered without gaps. Those that arrive before the snapshot are kept; when it comes, what it already has
-// is dropped, and the first change that counts must reach over the snapshot's number. A gap later on means that a change
-// was missed: then nothing here can be trusted and the copy must be made anew.
+// is dropped, and the first change that counts must reach over the snapshot's number. A gap later on means that a
+// change was missed: then nothing here can be trusted and the copy must be made anew.
 
 const WAITING_MAX = 2_000;
 
@@ -25,7 +25,9 @@ export class Book {
     this.#last = null;
   }
 
-  /** Takes a snapshot ({lastUpdateId, bids, asks}). False if it is older than the changes at hand and another is needed. */
+  /**
+   * Takes a snapshot ({lastUpdateId, bids, asks}). False if it is older than the changes at hand and another is needed.
+   */
   load(snapshot) {
     const waiting = this.#waiting.filter((change) => change.u > snapshot.lastUpdateId);
     if (waiting.length && waiting[0].U > snapshot.lastUpdateId + 1) return false;

@@ -36,7 +36,8 @@ test("a gap is noticed, a repetition is not one", () => {
 
 test("quantity zero deletes, and groups add up towards the outside", () => {
   const book = new Book();
-  book.load(snapshot(1, [["100.07", "1"], ["100.02", "2"], ["99.99", "4"]], [["100.11", "1"], ["100.19", "2"], ["100.21", "4"]]));
+  const bids = [["100.07", "1"], ["100.02", "2"], ["99.99", "4"]];
+  book.load(snapshot(1, bids, [["100.11", "1"], ["100.19", "2"], ["100.21", "4"]]));
   const round = (rows) => rows.map(([price, ...rest]) => [Number(price.toFixed(2)), ...rest]);
   assert.deepEqual(round(book.bids(9, 0.1)), [[100, 3, 3], [99.9, 4, 7]]);
   assert.deepEqual(round(book.asks(9, 0.1)), [[100.2, 3, 3], [100.3, 4, 7]]);

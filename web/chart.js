@@ -201,7 +201,8 @@ export class Chart {
     context.clip();
     const body = Math.max(1, Math.floor(this.#bar * 0.7));
     for (const rising of [true, false]) {
-      const [color, tint] = rising ? [this.#color("up"), this.#color("up-bar")] : [this.#color("down"), this.#color("down-bar")];
+      const name = rising ? "up" : "down";
+      const [color, tint] = [this.#color(name), this.#color(`${name}-bar`)];
       for (let at = view.from; at <= view.to; at += 1) {
         const candle = this.#candles[at];
         if (candle.close >= candle.open !== rising) continue;
@@ -211,7 +212,8 @@ export class Chart {
         context.fillStyle = tint;
         context.fillRect(left, view.height - tall, body, tall);
         context.fillStyle = color;
-        const [top, bottom] = [view.y(Math.max(candle.open, candle.close)), view.y(Math.min(candle.open, candle.close))];
+        const top = view.y(Math.max(candle.open, candle.close));
+        const bottom = view.y(Math.min(candle.open, candle.close));
         context.fillRect(left, Math.round(top), body, Math.max(1, Math.round(bottom - top)));
         const wick = left + (body - 1) / 2;
         context.fillRect(wick, view.y(candle.high), 1, view.y(candle.low) - view.y(candle.high));

@@ -1,5 +1,5 @@
-// The page: which market is looked at, and where its data comes from. Everything is asked of the public API, as any client
-// would; there is no other way in.
+// The page: which market is looked at, and where its data comes from. Everything is asked of the public API, as any
+// client would; there is no other way in.
 
 import * as api from "./api.js";
 import { Book } from "./book.js";
@@ -9,7 +9,8 @@ import { Headline, Ladder, MarketList, Tape } from "./panels.js";
 import { Stream } from "./stream.js";
 
 const INTERVALS = [
-  ["1s", 1_000], ["1m", 60_000], ["5m", 300_000], ["15m", 900_000], ["1h", 3_600_000], ["4h", 14_400_000], ["1d", 86_400_000],
+  ["1s", 1_000], ["1m", 60_000], ["5m", 300_000], ["15m", 900_000], ["1h", 3_600_000], ["4h", 14_400_000],
+  ["1d", 86_400_000],
 ];
 const CANDLES = 1_000;
 // A young market has few minutes but many seconds.
@@ -23,7 +24,9 @@ const byId = (id) => document.getElementById(id);
 const stream = new Stream(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/stream`);
 const chart = new Chart(byId("chart"), byId("legend"));
 const headline = new Headline(byId("headline"));
-const ladder = new Ladder({ asks: byId("asks"), bids: byId("bids"), spread: byId("spread"), grouping: byId("grouping") });
+const ladder = new Ladder({
+  asks: byId("asks"), bids: byId("bids"), spread: byId("spread"), grouping: byId("grouping"),
+});
 const tape = new Tape(byId("trades"));
 const list = new MarketList(byId("markets"), (symbol) => choose(symbol));
 
@@ -79,7 +82,10 @@ function marketOf(entry) {
 
 function tickerOf({ last, open, high, low, volume, turnover }) {
   const [l, o] = [Number(last), Number(open)];
-  return { last: l, open: o, high: Number(high), low: Number(low), volume: Number(volume), turnover: Number(turnover), change: o ? (l / o - 1) * 100 : 0 };
+  return {
+    last: l, open: o, high: Number(high), low: Number(low), volume: Number(volume), turnover: Number(turnover),
+    change: o ? (l / o - 1) * 100 : 0,
+  };
 }
 
 function takeTicker(symbol, ticker) {
@@ -99,7 +105,8 @@ function takeLast(price) {
 /** Takes the markets as they are now. One that is known stays the same object, which the panels hold. */
 function takeMarkets({ symbols }) {
   const known = state.markets;
-  state.markets = new Map(symbols.map((entry) => [entry.symbol, Object.assign(known.get(entry.symbol) ?? {}, marketOf(entry))]));
+  const updated = (entry) => Object.assign(known.get(entry.symbol) ?? {}, marketOf(entry));
+  state.markets = new Map(symbols.map((entry) => [entry.symbol, updated(entry)]));
   if (state.market) headline.status();
 }
 
@@ -108,7 +115,10 @@ async function loadMarkets() {
   takeMarkets(info);
   list.show([...state.markets.values()]);
   for (const t of tickers) {
-    const ticker = { last: t.lastPrice, open: t.openPrice, high: t.highPrice, low: t.lowPrice, volume: t.volume, turnover: t.quoteVolume };
+    const ticker = {
+      last: t.lastPrice, open: t.openPrice, high: t.highPrice, low: t.lowPrice, volume: t.volume,
+      turnover: t.quoteVolume,
+    };
     takeTicker(t.symbol, tickerOf(ticker));
   }
   list.select(state.market?.symbol);
@@ -186,12 +196,16 @@ async function syncBook(signal) {
 
 async function loadTrades(signal) {
   const trades = await insist(() => api.trades(state.market.symbol, signal), signal);
-  const rows = trades.map((t) => ({ id: t.id, price: Number(t.price), quantity: Number(t.qty), time: t.time, sell: t.isBuyerMaker }));
+  const rows = trades.map((t) => (
+    { id: t.id, price: Number(t.price), quantity: Number(t.qty), time: t.time, sell: t.isBuyerMaker }
+  ));
   tape.add(rows, false);
   if (rows.length) takeLast(rows.at(-1).price);
 }
 
-const candleOf = (k) => ({ time: k[0], open: Number(k[1]), high: Number(k[2]), low: Number(k[3]), close: Number(k[4]), volume: Number(k[5]) });
+const candleOf = (k) => (
+  { time: k[0], open: Number(k[1]), high: Number(k[2]), low: Number(k[3]), close: Number(k[4]), volume: Number(k[5]) }
+);
 
 async function loadCandles(signal) {
   const { symbol, priceDigits } = state.market;
@@ -225,7 +239,9 @@ function drawBook() {
 
 stream.addEventListener("data", ({ detail: { stream: name, data } }) => {
   if (name === TICKERS) {
-    for (const t of data) takeTicker(t.s, tickerOf({ last: t.c, open: t.o, high: t.h, low: t.l, volume: t.v, turnover: t.q }));
+    for (const t of data) {
+      takeTicker(t.s, tickerOf({ last: t.c, open: t.o, high: t.h, low: t.l, volume: t.v, turnover: t.q }));
+    }
     return;
   }
   if (data.s !== state.market?.symbol) return;
@@ -242,7 +258,9 @@ stream.addEventListener("data", ({ detail: { stream: name, data } }) => {
   } else if (data.e === "kline" && data.k.i === state.interval) {
     const { k } = data;
     byId("chart-empty").hidden = true;
-    chart.update({ time: k.t, open: Number(k.o), high: Number(k.h), low: Number(k.l), close: Number(k.c), volume: Number(k.v) });
+    chart.update({
+      time: k.t, open: Number(k.o), high: Number(k.h), low: Number(k.l), close: Number(k.c), volume: Number(k.v),
+    });
   }
 });
 
@@ -266,7 +284,9 @@ stream.addEventListener("restart", async () => {
 // Controls.
 
 function markInterval() {
-  for (const button of byId("intervals").children) button.setAttribute("aria-pressed", String(button.textContent === state.interval));
+  for (const button of byId("intervals").children) {
+    button.setAttribute("aria-pressed", String(button.textContent === state.interval));
+  }
 }
 
 for (const [name] of INTERVALS) {

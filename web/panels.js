@@ -64,7 +64,8 @@ export class MarketList {
     if (!row) return;
     const open = row.market.status === "TRADING";
     this.last(symbol, ticker.last);
-    setText(row.change, open ? (ticker.last ? percent(ticker.change) : "–") : row.market.status.toLowerCase().replaceAll("_", " "));
+    const change = ticker.last ? percent(ticker.change) : "–";
+    setText(row.change, open ? change : row.market.status.toLowerCase().replaceAll("_", " "));
     row.change.className = open ? direction(ticker.change) : "closed";
   }
 }
@@ -137,7 +138,8 @@ export class Ladder {
     this.mid.textContent = "–";
     this.spread.textContent = "";
     const tick = 10 ** -market.priceDigits;
-    const steps = [1, 10, 100, 1000].map((factor) => factor * tick).filter((step) => step < market.hint / 20 || step === tick);
+    const multiples = [1, 10, 100, 1000].map((factor) => factor * tick);
+    const steps = multiples.filter((step) => step < market.hint / 20 || step === tick);
     this.grouping.replaceChildren(
       ...steps.map((step) => {
         const option = document.createElement("option");
@@ -206,7 +208,8 @@ export class Tape {
     for (const trade of trades) {
       if (trade.id <= this.#newest) continue;
       this.#newest = trade.id;
-      const texts = [fixed(trade.price, this.market.priceDigits), quantity(trade.quantity, this.market.quantityDigits), time(trade.time)];
+      const { priceDigits, quantityDigits } = this.market;
+      const texts = [fixed(trade.price, priceDigits), quantity(trade.quantity, quantityDigits), time(trade.time)];
       const row = cells(fresh ? "columns fresh" : "columns", texts);
       row.firstElementChild.className = trade.sell ? "down" : "up";
       rows.unshift(row);

@@ -1,5 +1,5 @@
-// One WebSocket connection for everything the page shows. It comes back by itself, and tells when it does, because after
-// a gap whoever follows a stream must start again from a snapshot.
+// One WebSocket connection for everything the page shows. It comes back by itself, and tells when it does, because
+// after a gap whoever follows a stream must start again from a snapshot.
 
 const RETRY_MILLIS_MIN = 500;
 const RETRY_MILLIS_MAX = 10_000;

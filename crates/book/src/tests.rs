@@ -77,7 +77,10 @@ fn price() -> impl Strategy<Value = u64> {
 proptest! {
     #[test]
     fn agrees_with_the_naive_book(
-        steps in prop::collection::vec((0u8..4, any::<bool>(), price(), 1u64..50, any::<prop::sample::Index>()), 1..300),
+        steps in prop::collection::vec(
+            (0u8..4, any::<bool>(), price(), 1u64..50, any::<prop::sample::Index>()),
+            1..300,
+        ),
     ) {
         let mut book: Book<u32> = Book::new();
         let mut naive = Naive::default();
@@ -119,7 +122,8 @@ proptest! {
         }
         for side in [Side::Buy, Side::Sell] {
             for (price, total) in book.depth(side) {
-                let sum: u64 = naive.orders.iter().filter(|order| order.0 == side && order.1 == price.0).map(|order| order.3).sum();
+                let at_price = naive.orders.iter().filter(|order| order.0 == side && order.1 == price.0);
+                let sum: u64 = at_price.map(|order| order.3).sum();
                 prop_assert_eq!(total.0, sum);
                 prop_assert_eq!(book.depth_at(side, price), total);
             }

@@ -226,7 +226,10 @@ proptest! {
 
     /// As above, with streams that shrink to a short one when they fail.
     #[test]
-    fn any_stream_is_what_the_plain_exchange_says(steps in prop::collection::vec(any::<Step>(), 1..200), cut in 0usize..200) {
+    fn any_stream_is_what_the_plain_exchange_says(
+        steps in prop::collection::vec(any::<Step>(), 1..200),
+        cut in 0usize..200,
+    ) {
         let mut pair = Pair::new(if cut % 2 == 0 { Work::RULES } else { TIGHT });
         for (at, step) in steps.iter().enumerate() {
             if at == cut {

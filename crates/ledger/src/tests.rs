@@ -138,8 +138,11 @@ proptest! {
                         let get = ledger.held_under(y).unwrap();
                         let fee = Amount(fee);
                         if fee <= get && fee <= pay {
-                            ledger.settle(a, x, &Leg { pay_asset: asset, pay, improvement: Amount::ZERO, receive_asset: other, receive: get, fee });
-                            ledger.settle(b, y, &Leg { pay_asset: other, pay: get, improvement: Amount::ZERO, receive_asset: asset, receive: pay, fee });
+                            let leg = |pay_asset, pay, receive_asset, receive| {
+                                Leg { pay_asset, pay, improvement: Amount::ZERO, receive_asset, receive, fee }
+                            };
+                            ledger.settle(a, x, &leg(asset, pay, other, get));
+                            ledger.settle(b, y, &leg(other, get, asset, pay));
                         }
                     }
                 }

@@ -725,7 +725,10 @@ pub(crate) mod tests {
         /// However an order's trades are cut, at whatever rates, it is charged its exact fee, rounded up once.
         #[test]
         fn an_order_s_fee_is_rounded_once(
-            trades in proptest::collection::vec((0u32..3, 0i128..1 << 90, proptest::bool::ANY, 0u32..100_000_000), 1..50),
+            trades in proptest::collection::vec(
+                (0u32..3, 0i128..1 << 90, proptest::bool::ANY, 0u32..100_000_000),
+                1..50,
+            ),
         ) {
             let (mut credit, mut charged, mut exact) = (FeeCredit::NONE, 0i128, 0u128);
             for (kind, amount, maker, rate) in trades {

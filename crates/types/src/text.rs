@@ -82,7 +82,8 @@ name! {
 }
 name! {
     /// A market's name, such as `BTCUSDT`.
-    SymbolName, 50, |c| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.') || is_beyond_ascii(c)
+    SymbolName, 50,
+    |c| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.') || is_beyond_ascii(c)
 }
 name! {
     /// A client's own name for an order, unique among that account's open orders of a market.

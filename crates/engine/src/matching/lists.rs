@@ -178,7 +178,9 @@ mod tests {
     proptest! {
         /// Against plain vectors; and the slab grows only when there are more handles, or more lists, than ever.
         #[test]
-        fn lists_hold_what_was_put_and_not_struck(steps in prop::collection::vec((0usize..5, any::<u16>(), 0u8..5), 0..600)) {
+        fn lists_hold_what_was_put_and_not_struck(
+            steps in prop::collection::vec((0usize..5, any::<u16>(), 0u8..5), 0..600),
+        ) {
             let mut lists = Lists::new();
             let mut held: Vec<(List, Vec<(Handle, Place)>)> = (0..5).map(|_| (lists.list(), Vec::new())).collect();
             let mut most = 0;

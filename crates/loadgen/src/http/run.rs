@@ -396,7 +396,8 @@ impl Pacer {
             let due = self.schedule.due_by(now).min(self.total);
             if due > released {
                 let Some(semaphore) = self.due.upgrade() else { return };
-                semaphore.add_permits((due - released) as usize); // at most MAX_REQUESTS, far below the semaphore's limit
+                // At most MAX_REQUESTS, far below the semaphore's limit.
+                semaphore.add_permits((due - released) as usize);
                 released = due;
             } else {
                 if self.due.strong_count() == 0 {

@@ -2,8 +2,8 @@
 --
 -- KEYS: in, log
 -- ARGV: the partition they come from, the number of the first, then the messages
--- Gives: the number of the last message heard from that partition; when it is smaller than the first minus one, messages
--- are missing in between and nothing was appended
+-- Gives: the number of the last message heard from that partition; when it is smaller than the first minus one,
+-- messages are missing in between and nothing was appended
 local heard_from = 'heard:' .. ARGV[1]
 local state = redis.call('HMGET', KEYS[2], 'tail', 'time', heard_from)
 local tail = tonumber(state[1] or '0')

@@ -1,9 +1,9 @@
--- Brings the depth of a book forward. Changes say what rests at a price now, so they may be made twice; what was missed in between
--- may not.
+-- Brings the depth of a book forward. Changes say what rests at a price now, so they may be made twice; what was missed
+-- in between may not.
 --
 -- KEYS: depth
--- ARGV: the number of the change before the first of these, or -1 when these are the whole book; the number of the last;
--- then sides and prices as one ('b100.5', 'a100.6') and what rests there, '0' for nothing
+-- ARGV: the number of the change before the first of these, or -1 when these are the whole book; the number of the
+-- last; then sides and prices as one ('b100.5', 'a100.6') and what rests there, '0' for nothing
 -- Gives: the number of the last change that is in the depth now, or -1 when changes before these are missing
 local has = tonumber(redis.call('HGET', KEYS[1], 'u') or '-1')
 local since = tonumber(ARGV[1])

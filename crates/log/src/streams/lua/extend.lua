@@ -1,4 +1,5 @@
--- Appends the records of a log's only writer, which gives the times itself. Does nothing unless `in` ends where it believes.
+-- Appends the records of a log's only writer, which gives the times itself. Does nothing unless `in` ends where it
+-- believes.
 --
 -- KEYS: in, log
 -- ARGV: where `in` is to end now, then a time and a command for each record

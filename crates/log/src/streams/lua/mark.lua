@@ -1,5 +1,5 @@
--- Marks a command of `in` as passed over, unless what it caused is published. In one step with the look at what is published: a worker
--- that does not know of the mark publishes either before it or, by publish.lua, not at all.
+-- Marks a command of `in` as passed over, unless what it caused is published. In one step with the look at what is
+-- published: a worker that does not know of the mark publishes either before it or, by publish.lua, not at all.
 --
 -- KEYS: log, skipped
 -- ARGV: the command, the mark

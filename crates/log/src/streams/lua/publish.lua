@@ -1,6 +1,6 @@
--- Puts what commands caused at the end of `out`, each under its command's place. Does nothing unless `out` ends where the
--- publisher believes: a second publisher of the same has no effect, and no gap can arise. Who has read other marks than there are may have
--- applied what is passed over, and publishes nothing any more.
+-- Puts what commands caused at the end of `out`, each under its command's place. Does nothing unless `out` ends where
+-- the publisher believes: a second publisher of the same has no effect, and no gap can arise. Who has read other marks
+-- than there are may have applied what is passed over, and publishes nothing any more.
 --
 -- KEYS: out, log, skipped
 -- ARGV: where `out` is to end now, how many marks the publisher has read, then the entries
