@@ -16,8 +16,8 @@ impl<'a> BookDepth<'a> {
         self.0.market()
     }
 
-    /// The number of the last change, as [`DepthChanged::update`](crossbook_protocol::event::DepthChanged::update) counts them; 0
-    /// before the first.
+    /// The number of the last change, as [`DepthChanged::update`](crossbook_protocol::event::DepthChanged::update)
+    /// counts them; 0 before the first.
     #[must_use]
     pub fn update(&self) -> u64 {
         self.0.depth_update()

@@ -7,10 +7,11 @@
 //!
 //! While something is left, the partition has a message for itself
 //! ([`Partition::continuation`](crate::Partition::continuation)),
-//! [`PeerMessage::Continue`](crossbook_protocol::peer::PeerMessage::Continue). Whoever runs the partition appends it to the
-//! partition's own log, where it does the next part of one market's work; where several markets have some, they take
-//! turns. It is numbered like every message of a partition, so the same one appended twice, by two workers or after a
-//! failure, takes effect once, and a start from a snapshot or from the log alone has the same message to append.
+//! [`PeerMessage::Continue`](crossbook_protocol::peer::PeerMessage::Continue). Whoever runs the partition appends it to
+//! the partition's own log, where it does the next part of one market's work; where several markets have some, they
+//! take turns. It is numbered like every message of a partition, so the same one appended twice, by two workers or
+//! after a failure, takes effect once, and a start from a snapshot or from the log alone has the same message to
+//! append.
 //!
 //! What holds meanwhile:
 //!

@@ -4,8 +4,8 @@
 //!   "CBEXPORT" | version, 4 bytes | length of the body, 8 bytes | body (wire) | SHA-256 of all before
 //! ```
 //!
-//! Numbers are little-endian. The body is an [`Export`] in the vocabulary of [`crossbook_protocol::wire`], which begins with a
-//! version of its own. The checksum at the end also names the export: pieces of two are never mixed. It is there
+//! Numbers are little-endian. The body is an [`Export`] in the vocabulary of [`crossbook_protocol::wire`], which begins
+//! with a version of its own. The checksum at the end also names the export: pieces of two are never mixed. It is there
 //! against damage, not against malice; whoever can write the file can write any venue into it.
 //!
 //! The secrets of API keys are in it as they are in the log: encrypted, under the venue's secret key, which is not.

@@ -64,7 +64,8 @@ pub enum PeerMessage {
         /// What was held for it.
         hold: HoldId,
     },
-    /// Go on with what earlier commands have left. The one message that a partition sends itself; see `crossbook_engine::work`.
+    /// Go on with what earlier commands have left. The one message that a partition sends itself; see
+    /// `crossbook_engine::work`.
     Continue,
 }
 
