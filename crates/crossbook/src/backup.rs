@@ -3,8 +3,8 @@
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossbook_node::backup::{self, Manifest, Place, Progress, Restored, Source, Taken};
-use crossbook_node::snapshot::{Address, Options};
+use crossbook_object_store::backup::{self, Manifest, Place, Progress, Restored, Source, Taken};
+use crossbook_object_store::{Address, Options};
 use crossbook_store::Database;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};

@@ -62,7 +62,7 @@ pub enum Error {
     Log(#[from] crossbook_log::Error),
     /// The log in streams failed.
     #[error(transparent)]
-    Streams(#[from] crossbook_log::streams::Error),
+    Streams(#[from] crossbook_redis_store::Error),
     /// There is no Redis.
     #[error("{0}; or leave it out with --providers files")]
     Redis(#[from] crossbook_servers::redis::Error),

@@ -18,12 +18,13 @@ pub mod writer;
 
 use std::time::Duration;
 
+use crossbook_cluster::moment::{self, Kept};
 use crossbook_engine::{Partition, Routing, Work};
 use crossbook_log::Until;
-use crossbook_log::streams::{self, Link, Servers, StreamReader};
-use crossbook_node::cluster::moment::{self, Kept};
 use crossbook_node::recovery::{self, Recovered, Which};
-use crossbook_node::snapshot::{self, Objects, Saved as _};
+use crossbook_node::snapshot::{self, Saved as _};
+use crossbook_object_store::{Address, Objects};
+use crossbook_redis_store::{self as streams, Link, Servers, StreamReader};
 use crossbook_store::{Database, Dialect};
 use crossbook_types::{PartitionId, Sequence};
 use crossbook_views::Limits;
@@ -85,7 +86,7 @@ pub struct Site {
     pub identity: u64,
     /// What snapshots keep.
     limits: Limits,
-    snapshots: crossbook_node::snapshot::Options,
+    snapshots: crossbook_object_store::Options,
     venue: String,
 }
 
@@ -99,7 +100,7 @@ impl Site {
         let routing = options.routing()?;
         let mut markets = options.markets.clone();
         markets.sort_unstable();
-        if options.snapshots.address == snapshot::Address::default() {
+        if options.snapshots.address == Address::default() {
             return Err(Error::NoSnapshots);
         }
         let servers = Servers::new(options.redis.clone())?;

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use crossbook_node::backup::Target;
+use crossbook_object_store::backup::Target;
 
 use crate::access::{self, Need};
 

@@ -56,6 +56,9 @@ pub enum Error {
     /// It cannot be passed over.
     #[error(transparent)]
     Skip(#[from] skip::Error),
+    /// It cannot be passed over in a cluster.
+    #[error(transparent)]
+    InCluster(#[from] crossbook_cluster::skip::Error),
 }
 
 /// Marks the command that the command line names. What was done, in words.
@@ -71,7 +74,7 @@ pub fn run(options: &command::Skip) -> Result<String, Error> {
         if partition >= all {
             return Err(Error::Partition(partition, all - 1));
         }
-        let skipped = skip::of_stream(&site.servers, PartitionId(partition), sequence, options.force)?;
+        let skipped = crossbook_cluster::skip::mark(&site.servers, PartitionId(partition), sequence, options.force)?;
         (skipped, "Workers that ended with it go on when they are started again.")
     } else {
         let data = DataFolder::of_venue(&options.data.clone().unwrap_or_default())?;

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crossbook_log::streams::{self, Link, Servers};
+use crossbook_redis_store::{self as streams, Link, Servers};
 use crossbook_servers::cluster::{LocalCluster, Plan};
 use crossbook_types::{Decimal, PartitionId};
 use load::{Access, Account, Report, Trading};

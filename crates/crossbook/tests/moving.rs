@@ -11,8 +11,8 @@ use std::process::{Output, Stdio};
 
 use crossbook_engine::moving::Piece;
 use crossbook_engine::{Body, Routing};
-use crossbook_log::streams::{Link, Options, Servers};
 use crossbook_node::export;
+use crossbook_redis_store::{Link, Options, Servers};
 use crossbook_servers::cluster::{LocalCluster, Plan};
 use crossbook_servers::redis::RedisServer;
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};

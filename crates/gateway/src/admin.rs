@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use axum::body::Body as ResponseBody;
 use bytes::Bytes;
+use crossbook_cluster::gate::LaneState;
 use crossbook_engine::command::{Body, IssueApiKey, ListAsset, OpenAccount, RevokeApiKey, TransferRequest};
 use crossbook_engine::registry::{Credential, Permissions};
 use crossbook_engine::{Answer, Refusal};
-use crossbook_node::cluster::gate::LaneState;
 use crossbook_node::embedded::AuditReport;
 use crossbook_store::{Activity, History, Status};
 use crossbook_types::{AccountId, Amount, ApiKeyId, Asset, AssetId};

@@ -6,7 +6,7 @@
 
 use std::pin::Pin;
 
-use crossbook_node::cluster::gate::LaneState;
+use crossbook_cluster::gate::LaneState;
 use crossbook_node::embedded::AuditReport;
 use crossbook_node::{Handle, NotTaken, Request};
 use crossbook_types::{AccountId, SourceId};

@@ -121,9 +121,9 @@ pub enum Error {
     #[error("log options: {0}")]
     Options(&'static str),
 
-    /// The servers of a log in streams refused, or could not be reached.
+    /// The store that keeps the log elsewhere refused, or could not be reached.
     #[error(transparent)]
-    Streams(#[from] crate::streams::Error),
+    Store(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// What is wrong with bytes that should be good.

@@ -2,7 +2,7 @@
 //!
 //! Every change to a partition is a command in its log, and everything else is a fold over it. So this crate makes few
 //! promises and keeps them under every failure it can think of. [`Log`] is the writing end and its contract; [`Reader`]
-//! is the reading end; [`files`] keeps a log in segment files in a folder, [`streams`] in streams of Redis;
+//! is the reading end; [`files`] keeps a log in segment files in a folder;
 //! `conformance` (a feature) is the suite that every provider must pass, with a storage in memory that loses power,
 //! fills up and rots on request.
 //!
@@ -38,7 +38,6 @@ mod recovery;
 mod segment;
 pub mod skip;
 pub mod storage;
-pub mod streams;
 mod verifier;
 
 use crossbook_types::{Sequence, Timestamp};

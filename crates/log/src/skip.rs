@@ -4,7 +4,7 @@
 //! every start, every copy of the log, every reader beside it. What the bit means is for whoever reads payloads to say;
 //! no payload begins with it set otherwise. In segment files the record is written anew, in a copy of its segment that
 //! then takes the segment's name in one step. In streams, whose entries cannot change, the mark stands beside the
-//! stream (`streams::Link::mark_skipped`) and is put on as the entry is read.
+//! stream (`mark_skipped` of the store) and is put on as the entry is read.
 
 use std::io;
 

@@ -334,8 +334,11 @@ impl Storage for Disk {
     }
 }
 
-/// A number that nobody else has.
-pub(crate) fn random() -> io::Result<u64> {
+/// A random number from the system, for identities.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn random() -> io::Result<u64> {
     let mut bytes = [0; 8];
     fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))

@@ -2,15 +2,12 @@
 //!
 //! [`node`] is the heart: batching, durability before telling, in one struct without I/O of its own. [`recovery`]
 //! brings a partition back from snapshot and log, [`snapshot`] keeps the snapshots, which are taken of a [`shadow`],
-//! [`audit`] replays a log and proves that it adds up. [`export`] writes a venue down that moves, [`backup`] copies one
-//! that runs, [`clock`] watches whether the time can be believed. [`embedded`] puts a node on threads, for the venue in
-//! one process. [`cluster`] runs partitions whose logs live in a store that several processes share.
+//! [`audit`] replays a log and proves that it adds up. [`export`] writes a venue down that moves, [`clock`] watches
+//! whether the time can be believed. [`embedded`] puts a node on threads, for the venue in one process.
 
 pub mod audit;
 mod backlog;
-pub mod backup;
 pub mod clock;
-pub mod cluster;
 pub mod embedded;
 pub mod export;
 pub mod node;

@@ -2,8 +2,8 @@
 //!
 //! A panic while a command is applied ends the process, and since the command is in the log, every start after it, and
 //! in a cluster every worker. [`naming`] has whoever panics say which command it was. An operator who has decided that
-//! the venue goes on without it marks it in the log ([`of_files`], [`of_stream`]): from then on whoever reads the log
-//! finds it marked, and it is applied as refused ([`crossbook_engine::Refusal::Skipped`]), so its sender has an answer
+//! the venue goes on without it marks it in the log ([`of_files`]; in a cluster `crossbook_cluster::skip`): from then on
+//! whoever reads the log finds it marked, and it is applied as refused ([`crossbook_engine::Refusal::Skipped`]), so its sender has an answer
 //! and every copy of the venue the same state.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -12,7 +12,6 @@ use std::path::Path;
 use crossbook_engine::peer::PeerMessage;
 use crossbook_engine::{Body, Command, Partition};
 use crossbook_log::storage::Disk;
-use crossbook_log::streams::{Link, Servers};
 use crossbook_log::{FileReader, Reader as _, Record, Until, skip};
 use crossbook_types::{PartitionId, Sequence};
 
@@ -44,9 +43,6 @@ pub enum Error {
     /// The log cannot be read or marked.
     #[error(transparent)]
     Log(#[from] crossbook_log::Error),
-    /// The store of the logs cannot be read or marked.
-    #[error("the store of the logs: {0}")]
-    Streams(#[from] crossbook_log::streams::Error),
     /// Snapshots cannot be listed.
     #[error(transparent)]
     Snapshots(#[from] snapshot::Error),
@@ -118,26 +114,11 @@ pub fn of_files(log: &Path, snapshots: &impl Saved, sequence: Sequence, force: b
     Ok(skipped)
 }
 
-/// Marks a command of a partition of a cluster. Workers find the mark when they start; those that run end, and have
-/// published nothing that the mark takes back.
+/// What a record that is to be passed over is, and whether it may be; `force` also where another partition relies on it.
 ///
 /// # Errors
-/// [`Error`]; nothing has changed then.
-pub fn of_stream(servers: &Servers, partition: PartitionId, sequence: Sequence, force: bool) -> Result<Skipped, Error> {
-    let mut link = Link::connect(servers, partition)?;
-    let found = if sequence == Sequence(0) { None } else { link.read(sequence, 1)?.into_iter().next() };
-    let Some(found) = found else { return Err(Error::NoCommand { partition, sequence }) };
-    let skipped = look_at(Record { sequence, time: found.time, payload: &found.payload }, force)?;
-    match link.mark_skipped(sequence)? {
-        None => Ok(skipped),
-        Some(told) => {
-            let proof = format!("what the partition has published, up to command {told},");
-            Err(Error::Applied { sequence, proof })
-        }
-    }
-}
-
-fn look_at(record: Record<'_>, force: bool) -> Result<Skipped, Error> {
+/// [`Error::Command`], and [`Error::ReliedOn`] without `force`.
+pub fn look_at(record: Record<'_>, force: bool) -> Result<Skipped, Error> {
     let sequence = record.sequence;
     let before = record.payload.first().is_some_and(|byte| byte & skip::SKIPPED != 0);
     let command = crossbook_protocol::wire::decode_command(sequence, record.time, record.payload)

@@ -2,9 +2,9 @@
 //!
 //! A snapshot is an [`Image`]: the partition, and what followed it (the views), at one sequence number. It is written
 //! beside, and never instead of, the log; each can be thrown away and made again from the log. They are kept in a
-//! [`Folder`], or among the [`Objects`] of a store that several machines share; in either, a snapshot is there and
-//! complete or not there. The checksum at the end catches what becomes of it later; a bad snapshot is passed over for
-//! the one before.
+//! [`Folder`], or in an object store that several machines share (`crossbook-object-store`); in either, a snapshot is
+//! there and complete or not there. The checksum at the end catches what becomes of it later; a bad snapshot is passed
+//! over for the one before.
 //!
 //! ```text
 //!   "CBSNAP05" | length of the image, 8 bytes | image (wire) | SHA-256 of all before
@@ -13,7 +13,6 @@
 //! Trading never waits for a snapshot. They are taken of a [`crate::shadow::Shadow`], on a thread of its own.
 
 mod folder;
-pub(crate) mod objects;
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
@@ -28,14 +27,15 @@ use sha2::{Digest, Sha256};
 use crate::recovery::Follower;
 
 pub use folder::Folder;
-pub use objects::{Address, Objects, Options};
 
 /// Counts the versions of the image; one of another version is passed over like a bad one.
 const MAGIC: &[u8; 8] = b"CBSNAP05";
 /// The version that the first bytes of a snapshot name.
 pub const VERSION: u32 = (MAGIC[6] - b'0') as u32 * 10 + (MAGIC[7] - b'0') as u32;
-const HEADER_BYTES: usize = 16;
-const CHECKSUM_BYTES: usize = 32;
+/// Bytes that a stored snapshot has before its image.
+pub const HEADER_BYTES: usize = 16;
+/// Bytes that a stored snapshot has after its image.
+pub const CHECKSUM_BYTES: usize = 32;
 /// How many snapshots are kept: the last, and one in case it goes bad.
 pub const KEPT: usize = 2;
 
@@ -55,17 +55,34 @@ pub struct Error {
     action: &'static str,
     place: String,
     source: Box<dyn std::error::Error + Send + Sync>,
+    is_gone: bool,
 }
 
 impl Error {
+    /// A failure of the file system to do `action` (a verb and what it governs) at `place`.
+    #[must_use]
+    pub fn of_file(action: &'static str, place: String, source: std::io::Error) -> Self {
+        let is_gone = source.kind() == ErrorKind::NotFound;
+        Self { action, place, source: source.into(), is_gone }
+    }
+
+    /// A failure of another store to do `action` at `place`; `is_gone` when the store says that there is no such
+    /// object.
+    #[must_use]
+    pub fn of_store(
+        action: &'static str,
+        place: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+        is_gone: bool,
+    ) -> Self {
+        Self { action, place, source, is_gone }
+    }
+
     /// Whether a snapshot that had been listed is not there any more: whoever takes them has removed it, and there are
     /// newer ones.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        let object =
-            self.source.downcast_ref().is_some_and(|error| matches!(error, object_store::Error::NotFound { .. }));
-        let file = self.source.downcast_ref().is_some_and(|error: &std::io::Error| error.kind() == ErrorKind::NotFound);
-        object || file
+        self.is_gone
     }
 }
 
@@ -97,23 +114,26 @@ pub trait Snapshots: Saved {
     fn keep_for(&mut self, position: Option<Sequence>);
 }
 
-/// What else starts from a snapshot, beside the venue.
+/// Which snapshots are kept besides the last [`KEPT`], because something other than the venue starts from one.
 #[derive(Clone, Copy, Debug)]
-enum Needed {
+pub enum Retention {
+    /// None.
     Nothing,
-    /// Something that stands there.
+    /// The last one at or before this position, where the other reader of the log stands.
     From(Sequence),
-    /// Something of which it is not known where it stands.
+    /// All: there is another reader, and it is not known where it stands.
     Unknown,
 }
 
-impl Needed {
-    fn by(position: Option<Sequence>) -> Self {
+impl Retention {
+    /// For a reader of the log at this position; `None`: it is not known where it stands.
+    #[must_use]
+    pub fn by(position: Option<Sequence>) -> Self {
         position.map_or(Self::Unknown, Self::From)
     }
 
-    /// Which of all snapshots, last first, are needed no more.
-    fn let_go(self, kept: Vec<Sequence>) -> impl Iterator<Item = Sequence> {
+    /// Which of all snapshots, given last first, are to be removed.
+    pub fn removable(self, kept: Vec<Sequence>) -> impl Iterator<Item = Sequence> {
         let (room, needed) = match self {
             Self::Nothing => (KEPT, None),
             Self::From(position) => (KEPT, kept.iter().copied().find(|&sequence| sequence <= position)),
@@ -130,12 +150,14 @@ pub fn name(sequence: Sequence) -> String {
 }
 
 /// Which snapshot is called that, if any.
-fn named(name: &str) -> Option<Sequence> {
+#[must_use]
+pub fn named(name: &str) -> Option<Sequence> {
     name.strip_prefix("snapshot-")?.strip_suffix(".bin")?.parse().ok().map(Sequence)
 }
 
-/// What stands before an image, and what behind it.
-pub(crate) fn frame(image: &[u8]) -> ([u8; HEADER_BYTES], [u8; CHECKSUM_BYTES]) {
+/// What a stored snapshot has before its image, and what behind it.
+#[must_use]
+pub fn frame(image: &[u8]) -> ([u8; HEADER_BYTES], [u8; CHECKSUM_BYTES]) {
     let mut header = [0; HEADER_BYTES];
     header[..MAGIC.len()].copy_from_slice(MAGIC);
     header[MAGIC.len()..].copy_from_slice(&(image.len() as u64).to_le_bytes());
@@ -143,8 +165,9 @@ pub(crate) fn frame(image: &[u8]) -> ([u8; HEADER_BYTES], [u8; CHECKSUM_BYTES]) 
     (header, checksum.into())
 }
 
-/// The image within what was kept; `None` if that is damaged or of another version.
-fn framed(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+/// The image within a stored snapshot; `None` if that is damaged or of another version.
+#[must_use]
+pub fn unframe(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     let end = bytes.len().checked_sub(CHECKSUM_BYTES).filter(|&end| end >= HEADER_BYTES)?;
     let length = (end - HEADER_BYTES) as u64;
     let sound = bytes.starts_with(MAGIC)

@@ -1,13 +1,13 @@
 //! `crossbook audit --cluster`: adds a running cluster up.
 //!
 //! All partitions are restored from snapshots and logs, to places that go together (see
-//! [`crossbook_node::cluster::moment`]). Per asset, the sum over all accounts of each partition must be zero. What a
+//! [`crossbook_cluster::moment`]). Per asset, the sum over all accounts of each partition must be zero. What a
 //! trade has moved on one side and not yet on the other stands in the clearing accounts meanwhile; it must be exactly
 //! what the messages move that are on their way.
 
 use std::collections::BTreeMap;
 
-use crossbook_node::cluster::Moment;
+use crossbook_cluster::Moment;
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_store::Database;
 use crossbook_types::{AccountId, Amount, Decimal, PartitionId, Sequence};

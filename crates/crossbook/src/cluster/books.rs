@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crossbook_gateway::entrance::Soon;
 use crossbook_gateway::opening::{KeptBook, KeptBooks};
-use crossbook_log::streams::{Error, KeptDepth, Link, Servers};
 use crossbook_node::NotTaken;
+use crossbook_redis_store::{Error, KeptDepth, Link, Servers};
 use crossbook_types::PartitionId;
 use parking_lot::Mutex;
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crossbook_node::cluster::moment::Kept as _;
+use crossbook_cluster::moment::Kept as _;
 use crossbook_node::snapshot::Saved as _;
 use crossbook_store::{Database, Standing};
 use crossbook_types::{PartitionId, Sequence};

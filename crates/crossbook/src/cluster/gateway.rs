@@ -4,6 +4,9 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crossbook_cluster::Gate;
+use crossbook_cluster::gate::{self, Behind, LaneState, Running, Start, Venue as Place};
+use crossbook_cluster::moment::{self, Kept as _};
 use crossbook_gateway::admin::Admin;
 use crossbook_gateway::admin::front::Front;
 use crossbook_gateway::app::Reply;
@@ -13,9 +16,6 @@ use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::rest::Rest;
 use crossbook_gateway::streams::{Hub, feed};
 use crossbook_gateway::{App, Board, Pending, auth, shutdown};
-use crossbook_node::cluster::Gate;
-use crossbook_node::cluster::gate::{self, Behind, LaneState, Running, Start, Venue as Place};
-use crossbook_node::cluster::moment::{self, Kept as _};
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::recovery::Recovered;
 use crossbook_node::{NotTaken, Request};

@@ -13,13 +13,13 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crossbook_cluster::moment::{Kept as _, Moment, Part};
 use crossbook_engine::moving::{ExportId, Inventory, Past, Piece};
 use crossbook_engine::{Body, Partition};
-use crossbook_log::streams::{Error as StreamError, Link};
-use crossbook_node::cluster::moment::{Kept as _, Moment, Part};
 use crossbook_node::export::{self, Export};
 use crossbook_node::recovery;
 use crossbook_node::snapshot::Saved as _;
+use crossbook_redis_store::{Error as StreamError, Link};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
 use serde_json::{Value, json};
 

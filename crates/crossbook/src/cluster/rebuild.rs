@@ -4,7 +4,7 @@
 //! away, and fills them again from what the partition has told, or from a snapshot where that has lost its beginning.
 //! Trading does not notice.
 
-use crossbook_log::streams::Link;
+use crossbook_redis_store::Link;
 use crossbook_store::Database;
 use crossbook_types::{PartitionId, Sequence};
 

@@ -12,12 +12,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
-use crossbook_log::streams::Link;
-use crossbook_node::cluster::Worker;
-use crossbook_node::cluster::moment::{self, Kept as _};
+use crossbook_cluster::Worker;
+use crossbook_cluster::moment::{self, Kept as _};
 use crossbook_node::embedded::guarded;
 use crossbook_node::recovery::{self, Recovered};
 use crossbook_node::snapshot::{Saved as _, Snapshots as _};
+use crossbook_redis_store::Link;
 use crossbook_types::{PartitionId, Sequence};
 
 use super::{Error, Site};
@@ -156,7 +156,7 @@ impl Work {
     fn trim(
         &self,
         partition: PartitionId,
-        snapshots: &crossbook_node::snapshot::Objects,
+        snapshots: &crossbook_object_store::Objects,
         written: Option<Sequence>,
     ) -> Result<(), Error> {
         let kept = snapshots.list()?;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbook_engine::Cause;
-use crossbook_log::streams::{self, Link, Servers};
 use crossbook_node::embedded::guarded;
+use crossbook_redis_store::{self as streams, Link, Servers};
 use crossbook_store::{Live, SourceError};
 use crossbook_types::{PartitionId, Sequence};
 use parking_lot::{Condvar, Mutex};

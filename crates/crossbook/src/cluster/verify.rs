@@ -8,8 +8,8 @@
 
 use std::time::Duration;
 
-use crossbook_log::streams::Link;
-use crossbook_node::cluster::moment::{Moment, Part};
+use crossbook_cluster::moment::{Moment, Part};
+use crossbook_redis_store::Link;
 use crossbook_store::verify::{Facts, compare_entries};
 use crossbook_store::{Database, Position};
 use crossbook_types::{PartitionId, Sequence};

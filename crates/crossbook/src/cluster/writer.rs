@@ -10,12 +10,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbook_cluster::moment::Kept as _;
 use crossbook_gateway::probe::Probe;
 use crossbook_gateway::server;
-use crossbook_log::streams::{self, Link, Servers};
-use crossbook_node::cluster::moment::Kept as _;
 use crossbook_node::embedded::guarded;
-use crossbook_node::snapshot::{self, Objects, Saved};
+use crossbook_node::snapshot::{self, Saved};
+use crossbook_object_store::Objects;
+use crossbook_redis_store::{self as streams, Link, Servers};
 use crossbook_store::{Activity, Database, Live, Progress, Refusal, Status};
 use crossbook_types::{PartitionId, Sequence};
 use serde_json::{Value, json};

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crossbook_cluster::{gate, worker};
 use crossbook_engine::Routing;
-use crossbook_node::cluster::{gate, worker};
-use crossbook_node::snapshot;
 use crossbook_types::{PartitionId, SymbolName};
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +18,7 @@ pub struct ClusterOptions {
     /// Markets that do not go where their number says, each as `SYMBOL=PARTITION`.
     pub markets: Vec<String>,
     /// Where the logs are.
-    pub redis: crossbook_log::streams::Options,
+    pub redis: crossbook_redis_store::Options,
     /// How gateways speak with the partitions.
     pub gate: gate::Options,
     /// How workers run partitions.
@@ -27,7 +26,7 @@ pub struct ClusterOptions {
     /// How writers read what the partitions tell.
     pub writer: WriterOptions,
     /// Where snapshots are kept.
-    pub snapshots: snapshot::Options,
+    pub snapshots: crossbook_object_store::Options,
     /// Commands of a partition after which its next snapshot is taken.
     pub snapshot_every_commands: u64,
 }
@@ -37,11 +36,11 @@ impl Default for ClusterOptions {
         Self {
             partitions: 12,
             markets: Vec::new(),
-            redis: crossbook_log::streams::Options::default(),
+            redis: crossbook_redis_store::Options::default(),
             gate: gate::Options::default(),
             worker: worker::Options::default(),
             writer: WriterOptions::default(),
-            snapshots: snapshot::Options::default(),
+            snapshots: crossbook_object_store::Options::default(),
             snapshot_every_commands: 100_000,
         }
     }

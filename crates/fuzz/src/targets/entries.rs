@@ -1,6 +1,6 @@
 //! What Redis answers, in its protocol: the entries of a partition's streams.
 
-use crossbook_log::streams::reply;
+use crossbook_redis_store::reply;
 use redis::Value;
 
 pub(super) fn run(bytes: &[u8]) {

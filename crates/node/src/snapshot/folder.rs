@@ -9,7 +9,7 @@ use std::path::Path;
 use crossbook_log::storage::{Disk, DiskLock, File as _, Storage};
 use crossbook_types::Sequence;
 
-use super::{Error, Needed, Saved, Snapshots};
+use super::{Error, Retention, Saved, Snapshots};
 
 /// How the name of a file ends that is not a snapshot yet.
 const UNFINISHED: &str = ".unfinished";
@@ -24,7 +24,7 @@ const PIECE_REMOVED_BYTES: u64 = 4 << 20;
 #[derive(Clone, Debug)]
 pub struct Folder<S = Disk> {
     storage: S,
-    needed: Needed,
+    retention: Retention,
 }
 
 impl Folder {
@@ -34,8 +34,7 @@ impl Folder {
     /// # Errors
     /// When it cannot be made.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let failed =
-            |source: io::Error| Error { action: "create", place: path.display().to_string(), source: source.into() };
+        let failed = |source: io::Error| Error::of_file("create", path.display().to_string(), source);
         Ok(Self::on(Disk::create(path).map_err(failed)?))
     }
 
@@ -64,12 +63,12 @@ impl<S: Storage> Folder<S> {
     /// The snapshots on such a disk.
     #[must_use]
     pub fn on(storage: S) -> Self {
-        Self { storage, needed: Needed::Nothing }
+        Self { storage, retention: Retention::Nothing }
     }
 
     fn failed(&self, action: &'static str, name: &str) -> impl FnOnce(io::Error) -> Error {
         let place = self.storage.describe(name);
-        move |source| Error { action, place, source: source.into() }
+        move |source| Error::of_file(action, place, source)
     }
 
     /// Takes its name from every snapshot of a later command than `after`, so that nothing starts from it any more. The
@@ -159,7 +158,7 @@ impl<S: Storage> Snapshots for Folder<S> {
         self.clear_unfinished().map_err(self.failed("clear", ""))?;
         let name = super::name(sequence);
         self.write(&name, image).map_err(self.failed("write", &name))?;
-        for old in self.needed.let_go(self.list()?) {
+        for old in self.retention.removable(self.list()?) {
             let name = super::name(old);
             // What cannot be opened is no snapshot: it must not hold back saving, and with it trimming, for ever.
             let removed = self.remove(&name).or_else(|_| self.storage.remove(&name));
@@ -170,7 +169,7 @@ impl<S: Storage> Snapshots for Folder<S> {
     }
 
     fn keep_for(&mut self, position: Option<Sequence>) {
-        self.needed = Needed::by(position);
+        self.retention = Retention::by(position);
     }
 }
 
@@ -184,7 +183,7 @@ impl<S: Storage> Saved for Folder<S> {
 
     fn load(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, Error> {
         let name = super::name(sequence);
-        self.read(&name).map(super::framed).map_err(self.failed("read", &name))
+        self.read(&name).map(super::unframe).map_err(self.failed("read", &name))
     }
 }
 

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbook_cluster::gate::fence::{Fence, Folded};
+use crossbook_cluster::gate::flights::{Due, Flights, Patience};
 use crossbook_engine::{Answer, Body, Event as Fact, Routing};
 use crossbook_node::NotTaken;
-use crossbook_node::cluster::gate::fence::{Fence, Folded};
-use crossbook_node::cluster::gate::flights::{Due, Flights, Patience};
 use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 use crossbook_views::Views;
 

@@ -22,8 +22,8 @@ mod worker;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crossbook_cluster::gate;
 use crossbook_engine::{Body, Routing};
-use crossbook_node::cluster::gate;
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 
 use crate::agenda::Agenda;

@@ -2,9 +2,9 @@
 //! from these by the production code, snapshots are made as there, from the last one and the log, and what two
 //! snapshots stand for is trimmed.
 
+use crossbook_cluster::moment::{Error, Kept, Part};
 use crossbook_engine::{Partition, Routing};
 use crossbook_log::{Error as LogError, Reader, Record, Until};
-use crossbook_node::cluster::moment::{Error, Kept, Part};
 use crossbook_node::recovery::{self, Follower as _, Which};
 use crossbook_node::snapshot::{Saved as _, UpTo};
 use crossbook_types::{PartitionId, Sequence};

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crossbook_cluster::replica::{Limits, Standing};
+use crossbook_cluster::{Mailbox, Replica};
 use crossbook_engine::Body;
 use crossbook_engine::peer::Outgoing;
 use crossbook_log::Record;
-use crossbook_node::cluster::replica::{Limits, Standing};
-use crossbook_node::cluster::{Mailbox, Replica};
 use crossbook_node::node::Clock as _;
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbook_loadgen::latency::Latency;
-use crossbook_log::streams::{Link, Options, Pulled, Servers, Turn};
+use crossbook_redis_store::{Link, Options, Pulled, Servers, Turn};
 use crossbook_servers::redis::RedisCluster;
 use crossbook_types::{PartitionId, Sequence};
 use tempfile::TempDir;

@@ -1,0 +1,513 @@
+//! The way of a gateway into a cluster and back: requests are appended to the logs of the partitions, and what the
+//! partitions tell is followed.
+//!
+//! Each partition has a *lane*: a thread that appends what is queued for it, many requests at a time, and a thread that
+//! reads its `out` and hands the events to an outlet. A lane remembers each request until the partition has taken it.
+//! The store may lose what it has not replicated, so a request that is no longer where it was appended is appended
+//! again, under the same number; the partition takes it once. Once a partition has taken it, it is durable and its
+//! answer follows by itself, from this partition or another.
+//!
+//! A lane whose partition does not answer *opens* after a while: requests for it are refused at once, and the lanes of
+//! others do not notice. It closes by itself when the partition is heard again.
+//!
+//! # Reading what was told elsewhere
+//! A client may be told something by one gateway and ask another. So before a question about an account is answered,
+//! its gateway asks every partition's log where it ends, and waits until it has folded that much, and until the
+//! account's partition has heard what the others had sent it by then ([`Gate::caught_up`]). Partitions whose lanes are
+//! open are left out: an account is not to suffer because a partition that it has nothing to do with is down. The
+//! questions of the same moment share one round trip with each other and with the requests under way.
+
+mod appender;
+pub mod fence;
+pub mod flights;
+mod follower;
+mod pace;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, TrySendError, bounded};
+use crossbook_engine::{Body, Events, Routing};
+use crossbook_redis_store::{Error as StreamError, Servers};
+use crossbook_types::{AccountId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId};
+use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, oneshot};
+
+use appender::Appender;
+use fence::{Fence, Folded};
+use flights::Flights;
+use follower::Follower;
+use pace::{Pace, Readings};
+
+use crossbook_node::embedded::guarded;
+use crossbook_node::outlet::Outlet;
+use crossbook_node::request::{NotTaken, Request};
+
+/// How a gateway speaks with the partitions.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Requests that may wait for one partition's lane; more are refused as busy.
+    pub queue_requests_max: usize,
+    /// Milliseconds that a request may have to wait for its partition, as far as can be told from how fast that goes
+    /// on; one that would wait longer is refused as busy. 0: no bound.
+    pub queue_wait_max_ms: u64,
+    /// Requests appended in one round trip.
+    pub batch_requests_max: usize,
+    /// Commands that may wait in one partition's log to be executed; more are refused as busy.
+    pub backlog_max: u64,
+    /// After how long without progress a lane looks whether its requests are still where it appended them, in
+    /// milliseconds.
+    pub retry_ms: u64,
+    /// After how long without an answer a lane is open, and requests for its partition are refused at once, in
+    /// milliseconds.
+    pub breaker_ms: u64,
+    /// How long a request of a partition that does not answer is kept, to be appended again when it does; nobody waits
+    /// for it any longer than that. In milliseconds.
+    pub keep_ms: u64,
+    /// How long a question about an account waits for what was told elsewhere, in milliseconds.
+    pub fence_ms: u64,
+    /// Commands whose events are read in one round trip.
+    pub follow_commands_max: usize,
+    /// The longest pause between two tries to connect, in milliseconds.
+    pub retry_delay_max_ms: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            queue_requests_max: 8_192,
+            queue_wait_max_ms: 500,
+            batch_requests_max: 1_024,
+            backlog_max: 20_000,
+            retry_ms: 500,
+            breaker_ms: 2_000,
+            keep_ms: 10_000,
+            fence_ms: 1_000,
+            follow_commands_max: 1_024,
+            retry_delay_max_ms: 250,
+        }
+    }
+}
+
+/// Why a gateway cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store says something that trying again does not mend.
+    #[error("partition {partition}: {source}")]
+    Stream {
+        /// The partition that it happened in.
+        partition: PartitionId,
+        /// What went wrong below.
+        source: StreamError,
+    },
+    /// An entry cannot be read.
+    #[error("what partition {partition} tells of command {sequence} cannot be understood: {source}")]
+    Entry {
+        /// The partition that it happened in.
+        partition: PartitionId,
+        /// The command's place in the log.
+        sequence: Sequence,
+        /// What went wrong below.
+        source: crossbook_protocol::wire::Error,
+    },
+}
+
+/// A question about an account waited too long for what was told elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("not every partition answers; try again shortly")]
+pub struct Behind;
+
+/// Tells a request's sender that it was not taken.
+pub type Refuse = Arc<dyn Fn(RequestNumber, NotTaken) + Send + Sync>;
+
+enum Inbound {
+    Request(Request),
+    /// Wants to know where the log ends.
+    End(oneshot::Sender<Sequence>),
+}
+
+/// What the threads and the users of a lane share.
+#[derive(Debug)]
+struct Lane {
+    partition: PartitionId,
+    queue: Sender<Inbound>,
+    flights: Mutex<Flights>,
+    /// The last command whose events are folded here.
+    told: AtomicU64,
+    /// Where the log ends, as last heard.
+    tail: AtomicU64,
+    pace: Pace,
+    open: AtomicBool,
+    /// By partition, the last message that it has sent to this one, and that this one has heard of it, as folded here.
+    sent_by: Vec<AtomicU64>,
+    heard_of: Vec<AtomicU64>,
+}
+
+impl Lane {
+    /// Commands in front of a request that is sent now, by whomever, as far as is known: those in the log, and those on
+    /// their way there.
+    fn waiting(&self) -> u64 {
+        let told = self.told.load(Ordering::Acquire);
+        let logged = self.tail.load(Ordering::Acquire).saturating_sub(told);
+        logged + self.queue.len() as u64
+    }
+
+    /// Whether something is known to wait behind the command `told`, for the partition or for the way to it.
+    fn is_busy_behind(&self, told: Sequence) -> bool {
+        self.tail.load(Ordering::Acquire) > told.0 || !self.queue.is_empty()
+    }
+}
+
+/// How a partition stands, as seen from a gateway.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LaneState {
+    /// The partition that it happened in.
+    pub partition: PartitionId,
+    /// Whether it has not answered for so long that requests for it are refused at once.
+    pub silent: bool,
+    /// Requests that wait to be appended to its log.
+    pub queued: usize,
+    /// Requests that were appended, and that it has not taken yet.
+    pub under_way: usize,
+    /// The last command whose events are folded here.
+    pub told: Sequence,
+    /// Where its log ended when that was last heard; never before `told`.
+    pub end: Sequence,
+}
+
+/// The way into a cluster. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    source: SourceId,
+    routing: Routing,
+    options: Options,
+    lanes: Vec<Lane>,
+    /// By number, the partition of each market.
+    markets: RwLock<Vec<PartitionId>>,
+    folded: Notify,
+    stopping: AtomicBool,
+    /// Held while a request is sent to its lane.
+    sending: RwLock<()>,
+}
+
+/// A running gate.
+#[derive(Debug)]
+pub struct Running {
+    gate: Gate,
+    threads: Vec<JoinHandle<Option<()>>>,
+}
+
+impl Gate {
+    /// The source under which this gateway's requests are logged.
+    #[must_use]
+    pub fn source(&self) -> SourceId {
+        self.0.source
+    }
+
+    /// Sends a request to the partition that owns what it is about. Never waits.
+    ///
+    /// # Errors
+    /// When the partition's lane is full, too slow or open, or the gateway is stopping; the request has no effect then.
+    pub fn submit(&self, request: Request) -> Result<(), NotTaken> {
+        let shared = &*self.0;
+        let _sending = shared.sending.read();
+        if shared.stopping.load(Ordering::Acquire) {
+            return Err(NotTaken::Stopping);
+        }
+        let (to, market) = shared.owners(&request.body);
+        let open = |partition: PartitionId| shared.lane(partition).open.load(Ordering::Relaxed);
+        if open(to) || market.is_some_and(open) {
+            metrics::counter!("crossbook_breaker_refusals_total").increment(1);
+            return Err(NotTaken::Silent);
+        }
+        let lane = shared.lane(to);
+        if lane.pace.is_too_long(lane.waiting()) {
+            return Err(NotTaken::Busy);
+        }
+        lane.queue.try_send(Inbound::Request(request)).map_err(|error| match error {
+            TrySendError::Full(_) => NotTaken::Busy,
+            TrySendError::Disconnected(_) => NotTaken::Stopping,
+        })
+    }
+
+    /// Waits until what is read here about an account includes everything that anybody was told before this was called.
+    ///
+    /// # Errors
+    /// When that takes too long.
+    pub async fn caught_up(&self, account: AccountId) -> Result<(), Behind> {
+        let patience = Duration::from_millis(self.0.options.fence_ms);
+        tokio::time::timeout(patience, self.fence(account)).await.unwrap_or(Err(Behind))
+    }
+
+    async fn fence(&self, account: AccountId) -> Result<(), Behind> {
+        let shared = &*self.0;
+        let own = shared.lane(shared.routing.of_account(account));
+        if own.open.load(Ordering::Relaxed) {
+            return Err(Behind);
+        }
+        // What another partition said before it fell silent was folded long before its lane opened.
+        let asked: Vec<_> = shared
+            .lanes
+            .iter()
+            .filter(|lane| !lane.open.load(Ordering::Relaxed))
+            .map(|lane| {
+                let (sender, end) = oneshot::channel();
+                lane.queue.try_send(Inbound::End(sender)).map(|()| (lane, end)).map_err(|_| Behind)
+            })
+            .collect::<Result<_, _>>()?;
+        let mut ends = BTreeMap::new();
+        for (lane, end) in asked {
+            ends.insert(lane.partition, end.await.map_err(|_| Behind)?);
+        }
+        let mut fence = Fence::at(ends);
+        self.until(|| fence.is_passed(&Around { shared, own })).await;
+        Ok(())
+    }
+
+    /// Waits until every partition knows what the registry's partition has told up to now.
+    ///
+    /// # Errors
+    /// When that takes too long.
+    pub async fn registry_known(&self) -> Result<(), Behind> {
+        let patience = Duration::from_millis(self.0.options.fence_ms);
+        let registry = usize::from(Routing::REGISTRY.0);
+        let all = async {
+            for lane in &self.0.lanes {
+                let sent = lane.sent_by[registry].load(Ordering::Acquire);
+                self.until(|| lane.heard_of[registry].load(Ordering::Acquire) >= sent).await;
+            }
+        };
+        tokio::time::timeout(patience, all).await.map_err(|_| Behind)
+    }
+
+    async fn until(&self, mut holds: impl FnMut() -> bool) {
+        loop {
+            let folded = self.0.folded.notified();
+            if holds() {
+                return;
+            }
+            folded.await;
+        }
+    }
+
+    /// Requests that wait to be appended.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.0.lanes.iter().map(|lane| lane.queue.len()).sum()
+    }
+
+    /// Whether a partition's lane is open: it has not answered for too long.
+    #[must_use]
+    pub fn is_open(&self, partition: PartitionId) -> bool {
+        self.0.lane(partition).open.load(Ordering::Relaxed)
+    }
+
+    /// How each partition stands, by number.
+    #[must_use]
+    pub fn lanes(&self) -> Vec<LaneState> {
+        let of = |lane: &Lane| {
+            let told = lane.told.load(Ordering::Acquire);
+            LaneState {
+                partition: lane.partition,
+                silent: lane.open.load(Ordering::Relaxed),
+                queued: lane.queue.len(),
+                under_way: lane.flights.lock().len(),
+                told: Sequence(told),
+                end: Sequence(lane.tail.load(Ordering::Acquire).max(told)),
+            }
+        };
+        self.0.lanes.iter().map(of).collect()
+    }
+
+    /// Whether the gateway is stopping.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Acquire)
+    }
+}
+
+/// What is folded here, around an account's partition.
+struct Around<'a> {
+    shared: &'a Shared,
+    own: &'a Lane,
+}
+
+fn numbers(of: &[AtomicU64]) -> Vec<RequestNumber> {
+    of.iter().map(|number| RequestNumber(number.load(Ordering::Acquire))).collect()
+}
+
+impl Folded for Around<'_> {
+    fn told(&self, partition: PartitionId) -> Sequence {
+        Sequence(self.shared.lane(partition).told.load(Ordering::Acquire))
+    }
+
+    fn sent(&self) -> Vec<RequestNumber> {
+        numbers(&self.own.sent_by)
+    }
+
+    fn heard(&self) -> Vec<RequestNumber> {
+        numbers(&self.own.heard_of)
+    }
+}
+
+impl Shared {
+    fn lane(&self, partition: PartitionId) -> &Lane {
+        &self.lanes[usize::from(partition.0)]
+    }
+
+    /// The partition that takes a request, and the one of the market that it is about, if it is about one.
+    fn owners(&self, body: &Body) -> (PartitionId, Option<PartitionId>) {
+        let market = match body {
+            Body::Place(order) => Some(order.symbol),
+            Body::Cancel(cancel) => Some(cancel.symbol),
+            Body::CancelAll(cancel) => Some(cancel.symbol),
+            _ => None,
+        };
+        let owner = market.and_then(|symbol: SymbolId| self.markets.read().get(symbol.0 as usize).copied());
+        (self.routing.home(body), owner)
+    }
+
+    fn learn(&self, market: &Market) {
+        let mut markets = self.markets.write();
+        let at = market.id.0 as usize;
+        if markets.len() <= at {
+            markets.resize(at + 1, Routing::REGISTRY);
+        }
+        markets[at] = self.routing.of_market(market);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Waits before the next try, a little longer each time.
+    fn pause(&self, tries: &mut u32) {
+        let longest = Duration::from_millis(self.options.retry_delay_max_ms.max(1));
+        std::thread::sleep((Duration::from_millis(5) * 2_u32.saturating_pow(*tries)).min(longest));
+        *tries = (*tries + 1).min(16);
+    }
+}
+
+/// What a gate is started with, for each partition by number.
+pub struct Start<O> {
+    /// Where its events go.
+    pub outlet: O,
+    /// The last command that the outlet knows.
+    pub from: Sequence,
+    /// By partition, the last message that it had sent to each other one by then.
+    pub sent: Vec<RequestNumber>,
+    /// By partition, the last message that it had heard of each other one by then.
+    pub heard: Vec<RequestNumber>,
+}
+
+/// The venue that a gateway belongs to.
+#[derive(Debug)]
+pub struct Venue {
+    /// Where the logs are.
+    pub servers: Servers,
+    /// Which partition owns what.
+    pub routing: Routing,
+    /// The source under which this run of the gateway sends; nobody has had it before.
+    pub source: SourceId,
+    /// The markets that are listed already.
+    pub markets: Vec<Market>,
+}
+
+/// Starts the threads of a gateway. `fatal` is called with the reason when one cannot go on; it should end the process.
+///
+/// # Errors
+/// When the system gives no thread.
+///
+/// # Panics
+/// When there are not as many starts as partitions.
+pub fn start<O: Outlet>(
+    venue: Venue,
+    options: Options,
+    starts: Vec<Start<O>>,
+    refuse: Refuse,
+    fatal: impl Fn(String) + Send + Sync + 'static,
+) -> std::io::Result<Running> {
+    let Venue { servers, routing, source, markets } = venue;
+    assert_eq!(starts.len(), usize::from(routing.partitions()), "a start for each partition");
+    let mut queues = Vec::new();
+    let mut lanes = Vec::new();
+    for partition in routing.all() {
+        let at = usize::from(partition.0);
+        let (queue, requests) = bounded(options.queue_requests_max.max(1));
+        let from = AtomicU64::new(starts[at].from.0);
+        let number = |number: Option<&RequestNumber>| AtomicU64::new(number.map_or(0, |number| number.0));
+        lanes.push(Lane {
+            partition,
+            queue,
+            flights: Mutex::default(),
+            tail: AtomicU64::new(starts[at].from.0),
+            told: from,
+            pace: Pace::new(Duration::from_millis(options.queue_wait_max_ms)),
+            open: AtomicBool::new(false),
+            sent_by: starts.iter().map(|start| number(start.sent.get(at))).collect(),
+            heard_of: (0..starts.len()).map(|of| number(starts[at].heard.get(of))).collect(),
+        });
+        queues.push(requests);
+    }
+    let shared = Arc::new(Shared {
+        source,
+        routing,
+        options,
+        lanes,
+        markets: RwLock::default(),
+        folded: Notify::new(),
+        stopping: AtomicBool::new(false),
+        sending: RwLock::default(),
+    });
+    markets.iter().for_each(|market| shared.learn(market));
+    let fatal = Arc::new(fatal);
+    let mut threads = Vec::new();
+    for (at, (requests, start)) in queues.into_iter().zip(starts).enumerate() {
+        let (these, of, refuse) = (Arc::clone(&shared), Arc::clone(&fatal), Arc::clone(&refuse));
+        let servers_of = servers.clone();
+        threads.push(std::thread::Builder::new().name(format!("append-{at}")).spawn(move || {
+            let appender = Appender::new(&these, &these.lanes[at], servers_of, requests, refuse);
+            guarded("the thread that sends requests", &*of, move || appender.run())
+        })?);
+        let (these, of, servers) = (Arc::clone(&shared), Arc::clone(&fatal), servers.clone());
+        threads.push(std::thread::Builder::new().name(format!("follow-{at}")).spawn(move || {
+            let Start { outlet, from, .. } = start;
+            let lane = &these.lanes[at];
+            let (events, readings) = (Events::new(), Readings::default());
+            let follower = Follower { shared: &these, lane, outlet, after: from, events, readings };
+            guarded("the thread that reads events", &*of, move || follower.run(&servers))
+        })?);
+    }
+    Ok(Running { gate: Gate(shared), threads })
+}
+
+impl Running {
+    /// The way in.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// From now on requests are refused.
+    pub fn refuse(&self) {
+        self.gate.0.stopping.store(true, Ordering::Release);
+        // Whoever had not seen it yet has sent by the time that this is done.
+        drop(self.gate.0.sending.write());
+    }
+
+    /// Ends the threads. Requests that were appended take effect; nobody hears of it here.
+    pub fn stop(self) {
+        self.refuse();
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+    }
+}

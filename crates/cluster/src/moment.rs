@@ -1,0 +1,328 @@
+//! The whole venue at one moment, put together from snapshots and logs beside whoever trades.
+//!
+//! Each partition is restored to a place of its log that is told, and so durable. The places need not be of the same
+//! instant, only go together: no partition may have heard what another has not said yet. Where one has, the other is
+//! taken a little further.
+//!
+//! What is said and not heard is then known message by message. A partition's replay begins at a snapshot and makes
+//! only later messages again; but those before are in the log of whoever they are for, which is taken further until it
+//! has heard them.
+//!
+//! Workers take snapshots meanwhile, remove older ones and trim the logs. Who reads slower than that finds that what it
+//! was about to read is gone ([`Error::is_overtaken`]), and reads again from the newest snapshot; see
+//! [`beside_trimming`].
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crossbook_engine::peer::{Outgoing, PeerMessage, Settlement};
+use crossbook_engine::{Cause, Event, Events, Partition, Routing};
+use crossbook_log::{Reader, Until};
+use crossbook_redis_store as streams;
+use crossbook_types::{Amount, AssetId, PartitionId, RequestNumber, Sequence};
+
+use crossbook_node::recovery::{self, Follower, Recovered, Which};
+use crossbook_node::skip::naming;
+use crossbook_node::snapshot::{self, Saved, UpTo};
+
+/// The last messages to one partition that are kept; the others are waited for until they are heard.
+const MESSAGES_MAX: usize = 65_536;
+/// How often, and how many times, it looks whether a partition has come further.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOKS: u32 = 100;
+/// How many times snapshots and logs are read, each time from the newest snapshot, when they are trimmed meanwhile.
+pub const READS_MAX: u32 = 5;
+
+/// Why a moment cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store does not say how far a partition is.
+    #[error("the store of the logs: {0}")]
+    Store(#[from] streams::Error),
+    /// Snapshots cannot be had.
+    #[error(transparent)]
+    Snapshots(#[from] snapshot::Error),
+    /// A partition cannot be brought to where it stood.
+    #[error("partition {partition} cannot be restored: {source}")]
+    Recovery {
+        /// The partition that it happened in.
+        partition: PartitionId,
+        /// What went wrong below.
+        source: recovery::Error,
+    },
+    /// A partition does not go on.
+    #[error(
+        "partition {0} does not go on though it has messages to hear or to tell of; see that a worker runs it, and try again"
+    )]
+    StandsStill(PartitionId),
+    /// What was about to be read was gone each time.
+    #[error(
+        "{last}; it was read {reads} times, each time from the newest snapshot, and trimmed away meanwhile: try again when less is traded, or \
+         raise cluster.snapshot_every_commands"
+    )]
+    Overtaken {
+        /// How many times it was tried.
+        reads: u32,
+        /// What was found the last time.
+        last: Box<Error>,
+    },
+}
+
+impl Error {
+    /// Whether somebody has removed or trimmed away what was about to be read, so that reading again from the newest
+    /// snapshot may go well.
+    #[must_use]
+    pub fn is_overtaken(&self) -> bool {
+        match self {
+            Self::Recovery { source: recovery::Error::Log(crossbook_log::Error::Trimmed { .. }), .. } => true,
+            Self::Recovery { source: recovery::Error::Snapshot(error), .. } | Self::Snapshots(error) => error.is_gone(),
+            _ => false,
+        }
+    }
+}
+
+/// Reads snapshots and logs beside workers that trim them: again, from the beginning, when it was overtaken.
+///
+/// # Errors
+/// As `read`; [`Error::Overtaken`] when it was overtaken [`READS_MAX`] times.
+pub fn beside_trimming<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let mut reads = 0;
+    loop {
+        reads += 1;
+        match read() {
+            Err(last) if last.is_overtaken() => {
+                if reads == READS_MAX {
+                    return Err(Error::Overtaken { reads, last: Box::new(last) });
+                }
+                tracing::info!(%last, "trimmed away meanwhile; reading again from the newest snapshot");
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Where the partitions of a venue are kept.
+pub trait Kept {
+    /// Reads a log.
+    type Reader: Reader;
+    /// Has a partition's snapshots.
+    type Snapshots: Saved;
+
+    /// Which partition that is, and how it is restored.
+    fn which(&self, partition: PartitionId) -> Which;
+
+    /// Up to where a partition has told what it did, so that no failure takes it back.
+    ///
+    /// # Errors
+    /// When the store does not say.
+    fn told(&self, partition: PartitionId) -> Result<Sequence, Error>;
+
+    /// The snapshots of a partition.
+    ///
+    /// # Errors
+    /// When their place is none.
+    fn snapshots(&self, partition: PartitionId) -> Result<Self::Snapshots, Error>;
+
+    /// The log of a partition from a place on.
+    fn log(&self, partition: PartitionId, from: Sequence) -> Self::Reader;
+}
+
+/// A follower, and the messages that the partition made meanwhile.
+#[derive(Debug)]
+struct Beside<F> {
+    follower: F,
+    /// By partition, the last messages to it: their numbers, and what they settle.
+    made: BTreeMap<PartitionId, VecDeque<(RequestNumber, Option<Settlement>)>>,
+}
+
+impl<F: Follower> Follower for Beside<F> {
+    type Saved = F::Saved;
+
+    fn sent(&mut self, cause: Cause, outgoing: Outgoing) {
+        let made = self.made.entry(outgoing.to).or_default();
+        if made.len() == MESSAGES_MAX {
+            made.pop_front();
+        }
+        made.push_back(match outgoing.message {
+            PeerMessage::Settle(settlement) => (outgoing.number, Some(settlement)),
+            _ => (outgoing.number, None),
+        });
+        self.follower.sent(cause, outgoing);
+    }
+
+    fn follow(&mut self, cause: Cause, events: &[Event]) {
+        self.follower.follow(cause, events);
+    }
+
+    fn save(&self) -> F::Saved {
+        self.follower.save()
+    }
+
+    fn load(&mut self, saved: F::Saved) -> Result<(), String> {
+        self.follower.load(saved)
+    }
+}
+
+/// A partition at a place of its log.
+#[derive(Debug)]
+pub struct Part<F> {
+    /// The partition.
+    pub state: Partition,
+    /// The snapshot that it was restored from; 0 if none was.
+    pub snapshot: Sequence,
+    beside: Beside<F>,
+}
+
+impl<F: Follower> Part<F> {
+    /// Restores a partition to a place, which must be durable, from the last snapshot up to `snapshots_up_to`.
+    ///
+    /// # Errors
+    /// When neither snapshots nor the log lead there.
+    pub fn restore(
+        kept: &impl Kept,
+        partition: PartitionId,
+        place: Sequence,
+        snapshots_up_to: Sequence,
+        follower: F,
+    ) -> Result<Self, Error> {
+        let recovered = recovery::recover(
+            &kept.which(partition),
+            &UpTo(&kept.snapshots(partition)?, snapshots_up_to),
+            |from| kept.log(partition, from),
+            Until::Durable(place),
+            Beside { follower, made: BTreeMap::new() },
+            |_| (),
+        );
+        let Recovered { partition: state, follower: beside, snapshot, .. } =
+            recovered.map_err(|source| Error::Recovery { partition, source })?;
+        Ok(Self { state, beside, snapshot: snapshot.unwrap_or_default() })
+    }
+
+    /// What followed it.
+    #[must_use]
+    pub fn follower(&self) -> &F {
+        &self.beside.follower
+    }
+
+    /// The same, to be changed.
+    pub fn follower_mut(&mut self) -> &mut F {
+        &mut self.beside.follower
+    }
+
+    /// The last message to a partition that is not known any more.
+    fn forgotten(&self, to: PartitionId) -> RequestNumber {
+        let first = self.beside.made.get(&to).and_then(|made| made.front());
+        first.map_or_else(|| self.state.sent(to), |&(number, _)| RequestNumber(number.0.saturating_sub(1)))
+    }
+
+    /// Takes it further until something holds. Whether it came to hold before the partition stood still.
+    fn advance_until(&mut self, kept: &impl Kept, holds: impl Fn(&Partition) -> bool) -> Result<bool, Error> {
+        let partition = self.state.id();
+        let failed = |source: recovery::Error| Error::Recovery { partition, source };
+        let mut reader = kept.log(partition, self.state.sequence().next());
+        let mut events = Events::new();
+        for _ in 0..LOOKS {
+            let told = kept.told(partition)?;
+            while !holds(&self.state) {
+                let record = reader.next(Until::Durable(told)).map_err(|error| failed(error.into()))?;
+                let Some(record) = record else { break };
+                let (sequence, time) = (record.sequence, record.time);
+                let command = crossbook_protocol::wire::decode_command(sequence, time, record.payload)
+                    .map_err(|source| failed(recovery::Error::Command { sequence, source }))?;
+                naming(&mut self.state, |state| state.apply(&command, &mut events));
+                let cause = Cause { sequence, time };
+                for message in self.state.drain_outgoing() {
+                    self.beside.sent(cause, message);
+                }
+                for (cause, events) in events.iter() {
+                    self.beside.follow(cause, events);
+                }
+                events.clear();
+            }
+            if holds(&self.state) {
+                return Ok(true);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(false)
+    }
+}
+
+/// All partitions, by number, at places that go together.
+#[derive(Debug)]
+pub struct Moment<F>(pub Vec<Part<F>>);
+
+impl<F: Follower> Moment<F> {
+    /// The venue as it is about now, with what follows each partition; `follower` gives an empty one. What is trimmed
+    /// away meanwhile is read again from the newest snapshot.
+    ///
+    /// # Errors
+    /// When a partition cannot be restored, or does not go on though it should.
+    pub fn now(kept: &impl Kept, routing: &Routing, follower: impl Fn() -> F) -> Result<Self, Error> {
+        beside_trimming(|| {
+            let one = |partition| {
+                let told = kept.told(partition)?;
+                Part::restore(kept, partition, told, told, follower())
+            };
+            let mut moment = Self(routing.all().map(one).collect::<Result<_, Error>>()?);
+            while moment.bring_together(kept)? {}
+            Ok(moment)
+        })
+    }
+
+    /// Takes partitions further that are behind what others know of them, or have not heard what is no longer known
+    /// otherwise. Whether there was one. Each goes no further than it must, so this comes to an end however fast
+    /// trading goes on.
+    fn bring_together(&mut self, kept: &impl Kept) -> Result<bool, Error> {
+        let mut moved = false;
+        let pairs = 0..self.0.len();
+        for (sender, receiver) in pairs.clone().flat_map(|from| pairs.clone().map(move |to| (from, to))) {
+            if sender == receiver {
+                continue;
+            }
+            let (from, to) = (self.0[sender].state.id(), self.0[receiver].state.id());
+            let heard = self.0[receiver].state.heard(from);
+            if self.0[sender].state.sent(to) < heard {
+                moved = true;
+                if !self.0[sender].advance_until(kept, |state| state.sent(to) >= heard)? {
+                    return Err(Error::StandsStill(from));
+                }
+            }
+            let forgotten = self.0[sender].forgotten(to);
+            if heard < forgotten {
+                moved = true;
+                if !self.0[receiver].advance_until(kept, |state| state.heard(from) >= forgotten)? {
+                    return Err(Error::StandsStill(to));
+                }
+            }
+        }
+        Ok(moved)
+    }
+
+    /// How many messages were said and not heard.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        let pairs = self.0.iter().flat_map(|from| self.0.iter().map(move |to| (from, to)));
+        pairs.map(|(from, to)| from.state.sent(to.state.id()).0.saturating_sub(to.state.heard(from.state.id()).0)).sum()
+    }
+
+    /// What the messages that were said and not heard will move through the clearing accounts.
+    #[must_use]
+    pub fn to_settle(&self) -> BTreeMap<AssetId, Amount> {
+        let mut sums = BTreeMap::<AssetId, Amount>::new();
+        for to in &self.0 {
+            for from in &self.0 {
+                let heard = to.state.heard(from.state.id());
+                let made = from.beside.made.get(&to.state.id()).into_iter().flatten();
+                let waiting = made.filter(|(number, _)| *number > heard).filter_map(|(_, settles)| *settles);
+                for Settlement { pay_asset, pay, receive_asset, receive, .. } in waiting {
+                    let paid = sums.entry(pay_asset).or_default();
+                    *paid = paid.plus(pay);
+                    let received = sums.entry(receive_asset).or_default();
+                    *received = received.minus(receive);
+                }
+            }
+        }
+        sums
+    }
+}

@@ -1,0 +1,503 @@
+//! A partition as one of several workers holds it: when it may apply a command, and whether it is the one to publish.
+//!
+//! A [`Replica`] has no connection and no clock. It says what the next round trip to the store should do ([`Plan`]),
+//! and is told what came of it. One round trip does everything: it appends the last outputs to `out`, reads on in `in`,
+//! and waits until what it read is on the replicas.
+//!
+//! ```text
+//!   in   ... | n-2 | n-1 |  n  | n+1 | n+2 |       read, and confirmed by a barrier: applied
+//!                           |     \_________\_____ held: read, but not confirmed (active), or not yet told by the active (standby)
+//!   out  ... | n-2 | n-1 |  n  |
+//!                     |     \_____________________ appended; outputs are kept until a barrier confirms them
+//! ```
+//!
+//! An active replica applies what a barrier has confirmed. A standby need not wait for barriers: what `out` tells of
+//! was confirmed to whoever told it, so the standby follows `out`. If there is something to tell and `out` stays where
+//! it is for [`Limits::takeover_us`], the standby becomes active; sooner if other partitions of its worker have just
+//! had to ([`Replica::suspect`]), for whoever died there was probably at work here too. An active that finds `out`
+//! further than it has come itself, or that again and again finds its outputs there already, becomes a standby:
+//! somebody else is at work. For a while two may both be active; that costs work and nothing else.
+//!
+//! All it does with the time is to wait. The clock may be set meanwhile: a wait that began later than now begins now,
+//! so it is at most as long again.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crossbook_engine::peer::{Outgoing, PeerMessage};
+use crossbook_engine::{Events, Partition};
+use crossbook_log::Record;
+use crossbook_types::{RequestNumber, Sequence, Timestamp};
+
+use crate::depth::{self, Depths};
+use crossbook_node::skip::naming;
+
+/// Whether a replica publishes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It publishes.
+    Active,
+    /// It follows what another one publishes, ready to go on.
+    Standby,
+}
+
+/// How much a replica does at a time, and how patient it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Records read in one round trip.
+    pub records_max: usize,
+    /// Records read and not yet applied.
+    pub held_max: usize,
+    /// Outputs published in one round trip.
+    pub entries_max: usize,
+    /// Outputs that are not confirmed; with more, nothing is read.
+    pub outputs_max: usize,
+    /// How long `out` must be silent before a standby publishes, in microseconds.
+    pub takeover_us: u64,
+    /// How often in a row an active finds that another one has published, before it stands by. Let it differ among
+    /// workers, so that not all give way to one another.
+    pub contested_max: u32,
+    /// How long a round trip waits for something to read, in microseconds.
+    pub idle_us: u64,
+    /// How often a standby has its outputs confirmed, in microseconds.
+    pub confirm_every_us: u64,
+}
+
+/// A suspicion makes a standby this many times less patient.
+const SUSPICION: u64 = 4;
+
+/// What the next round trip should do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Plan {
+    /// Append outputs if `out` ends here.
+    pub publish_after: Sequence,
+    /// How many; see [`Replica::entries`].
+    pub entries: usize,
+    /// Read what follows this in `in`.
+    pub read_after: Sequence,
+    /// At most so many.
+    pub records_max: usize,
+    /// How long to wait for the first.
+    pub wait: Duration,
+    /// Whether to have all of it confirmed.
+    pub barrier: bool,
+}
+
+/// What a round trip brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// Commands applied.
+    pub applied: usize,
+    /// Whether the replica has changed its standing.
+    pub turned: Option<Standing>,
+}
+
+/// Why a replica must not go on. Its process must not run this partition any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Error {
+    /// A record is not a command.
+    #[error("record {sequence} of the partition's log cannot be understood: {source}")]
+    Command {
+        /// The command's place in the log.
+        sequence: Sequence,
+        /// What went wrong below.
+        source: crossbook_protocol::wire::Error,
+    },
+    /// The log has a gap, or goes back.
+    #[error("the partition's log goes on with record {found} after {after}; it is not the log that was read before")]
+    Gap {
+        /// The last record read.
+        after: Sequence,
+        /// What came.
+        found: Sequence,
+    },
+    /// `out` has lost entries that were confirmed.
+    #[error(
+        "what the partition has told ends at {told}, but up to {confirmed} it was confirmed on every replica: the log has forked, which \
+         takes two failures at once; restore the store from a backup, or make this shard's master the node that has the entries"
+    )]
+    Lost {
+        /// Where `out` ends.
+        told: Sequence,
+        /// Up to where it was confirmed.
+        confirmed: Sequence,
+    },
+    /// `out` ends before the state that this replica starts from.
+    #[error(
+        "what the partition has told ends at {told}, before the snapshot at {snapshot}: the store has lost its end. Restore it from a backup or a \
+         replica that has it; `crossbook worker --discard-newer` gives up for good what is missing"
+    )]
+    Behind {
+        /// Where `out` ends.
+        told: Sequence,
+        /// Where the state stands.
+        snapshot: Sequence,
+    },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Held {
+    sequence: Sequence,
+    time: Timestamp,
+    payload: Vec<u8>,
+}
+
+/// One worker's copy of a partition.
+#[derive(Debug)]
+pub struct Replica {
+    partition: Partition,
+    limits: Limits,
+    standing: Standing,
+    /// Read, not yet applied.
+    held: VecDeque<Held>,
+    /// The last record applied, to know the log again.
+    last: Option<Held>,
+    /// Where `out` ends, as far as is known.
+    told: Sequence,
+    /// What the commands after this brought is in `outputs`; `out` was confirmed up to here.
+    confirmed: Sequence,
+    outputs: VecDeque<Vec<u8>>,
+    /// The plan that is being carried out.
+    planned: Option<Plan>,
+    /// Since when there has been something to tell, and nobody told it.
+    silent_since: Option<Timestamp>,
+    /// Until when whoever is active is suspected to be gone.
+    suspected_until: Timestamp,
+    confirmed_at: Timestamp,
+    /// How often in a row another one has published.
+    contested: u32,
+    events: Events,
+    outgoing: Vec<Outgoing>,
+    /// The last message that the partition was given for itself, to go on with what commands have left.
+    continued: RequestNumber,
+    depths: Depths,
+}
+
+impl Replica {
+    /// A standby that goes on where `partition` stands; `told` is where `out` ends, confirmed by a barrier.
+    ///
+    /// # Errors
+    /// When `out` ends before that.
+    pub fn new(partition: Partition, told: Sequence, limits: Limits) -> Result<Self, Error> {
+        let snapshot = partition.sequence();
+        if told < snapshot {
+            return Err(Error::Behind { told, snapshot });
+        }
+        Ok(Self {
+            partition,
+            limits,
+            standing: Standing::Standby,
+            held: VecDeque::new(),
+            last: None,
+            told,
+            confirmed: snapshot,
+            outputs: VecDeque::new(),
+            planned: None,
+            silent_since: None,
+            suspected_until: Timestamp(0),
+            confirmed_at: Timestamp(0),
+            contested: 0,
+            events: Events::new(),
+            outgoing: Vec::new(),
+            continued: RequestNumber(0),
+            depths: Depths::default(),
+        })
+    }
+
+    /// The partition as it is now.
+    #[must_use]
+    pub fn partition(&self) -> &Partition {
+        &self.partition
+    }
+
+    /// Whether there may be something of its books to write to the store.
+    #[must_use]
+    pub fn has_depths(&self) -> bool {
+        self.depths.is_pending()
+    }
+
+    /// What of its books is to be written to the store.
+    #[must_use]
+    pub fn depths(&self) -> Vec<depth::Write> {
+        self.depths.writes(&self.partition)
+    }
+
+    /// Takes in what the store made of what was written of the books.
+    pub fn depths_written(&mut self, writes: &[depth::Write], kept: &[bool]) {
+        self.depths.written(writes, kept);
+    }
+
+    /// Whether it publishes.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// Where `out` ends, as far as is known.
+    #[must_use]
+    pub fn told(&self) -> Sequence {
+        self.told
+    }
+
+    /// Up to where `out` is known to be on every replica.
+    #[must_use]
+    pub fn confirmed(&self) -> Sequence {
+        self.confirmed
+    }
+
+    /// The last record applied since the start, if any. On a new connection it must still be there, unchanged.
+    #[must_use]
+    pub fn last(&self) -> Option<Record<'_>> {
+        self.last.as_ref().map(|last| Record { sequence: last.sequence, time: last.time, payload: &last.payload })
+    }
+
+    /// What the next round trip should do.
+    pub fn plan(&mut self, now: Timestamp) -> Plan {
+        self.silent_since = self.silent_since.map(|since| since.min(now));
+        self.confirmed_at = self.confirmed_at.min(now);
+        let active = self.standing == Standing::Active;
+        let unpublished = self.partition.sequence().0.saturating_sub(self.told.0);
+        let unpublished = usize::try_from(unpublished).unwrap_or(usize::MAX).min(self.outputs.len());
+        let entries = if active { unpublished.min(self.limits.entries_max) } else { 0 };
+        let full = self.outputs.len() >= self.limits.outputs_max;
+        let room = self.limits.held_max.saturating_sub(self.held.len()).min(self.limits.records_max);
+        let wait_us = if active && (entries < unpublished || !self.held.is_empty()) {
+            0
+        } else if let Some(since) = self.silent_since {
+            self.patience_us(now).saturating_sub(now.0.saturating_sub(since.0)).min(self.limits.idle_us)
+        } else {
+            self.limits.idle_us
+        };
+        let due = now.0.saturating_sub(self.confirmed_at.0) >= self.limits.confirm_every_us;
+        let plan = Plan {
+            publish_after: self.told,
+            entries,
+            read_after: self.held.back().map_or(self.partition.sequence(), |held| held.sequence),
+            records_max: if full { 0 } else { room },
+            wait: Duration::from_micros(wait_us),
+            barrier: active || full || (due && !self.outputs.is_empty()),
+        };
+        self.planned = Some(plan);
+        plan
+    }
+
+    /// The outputs to publish by the plan, in order.
+    pub fn entries(&self) -> impl Iterator<Item = &[u8]> {
+        let plan = self.planned.filter(|plan| plan.entries > 0);
+        let (skip, take) = plan.map_or((0, 0), |plan| {
+            let skip = plan.publish_after.0.saturating_sub(self.confirmed.0);
+            (usize::try_from(skip).unwrap_or(usize::MAX), plan.entries)
+        });
+        self.outputs.iter().skip(skip).take(take).map(Vec::as_slice)
+    }
+
+    /// Takes in what the round trip brought: `told` is where `out` ends now, `records` is what was read, `durable`
+    /// whether a barrier has confirmed everything. What applied commands leave for other partitions is given to `post`,
+    /// each message once.
+    ///
+    /// # Errors
+    /// When the log is not what it was.
+    ///
+    /// # Panics
+    /// When an invariant of the partition does not hold.
+    pub fn take<'r>(
+        &mut self,
+        told: Sequence,
+        records: impl IntoIterator<Item = Record<'r>>,
+        durable: bool,
+        now: Timestamp,
+        mut post: impl FnMut(Outgoing),
+    ) -> Result<Step, Error> {
+        let before = self.standing;
+        let plan = self.planned.take();
+        if told < self.confirmed {
+            return Err(Error::Lost { told, confirmed: self.confirmed });
+        }
+        if self.standing == Standing::Active {
+            let own = plan.map_or(self.told, |plan| Sequence(plan.publish_after.0 + plan.entries as u64));
+            // `out` may also end earlier, because a failure took its end away; that is published again.
+            let by_another = told > own || (told > self.told && told < own);
+            self.contested = if by_another { self.contested + 1 } else { 0 };
+            if told > self.partition.sequence() || self.contested >= self.limits.contested_max {
+                (self.standing, self.contested) = (Standing::Standby, 0);
+            }
+        }
+        let advanced = told > self.told;
+        self.told = told;
+        for record in records {
+            let after = self.held.back().map_or(self.partition.sequence(), |held| held.sequence);
+            if record.sequence != after.next() {
+                return Err(Error::Gap { after, found: record.sequence });
+            }
+            let Record { sequence, time, payload } = record;
+            self.held.push_back(Held { sequence, time, payload: payload.to_vec() });
+        }
+        let mut applied = 0;
+        // A state that it began with may have left something.
+        self.go_on(&mut post);
+        // A barrier confirms everything that was read on its connection. What `out` tells of was confirmed to whoever
+        // told it.
+        let confirmed = durable;
+        #[cfg(crossbook_bugs)]
+        let confirmed = confirmed || crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::PublishedBeforeWait);
+        while let Some(next) = self.held.front()
+            && (confirmed || next.sequence <= told)
+        {
+            let Some(next) = self.held.pop_front() else { break };
+            self.apply(next, &mut post)?;
+            applied += 1;
+        }
+        if durable {
+            self.confirm(now);
+        }
+        self.watch(advanced, now);
+        if self.standing != before {
+            self.depths.set_active(self.standing == Standing::Active);
+        }
+        Ok(Step { applied, turned: (self.standing != before).then_some(self.standing) })
+    }
+
+    /// Until then, whoever is active here is suspected to be gone. It costs work and nothing else if it is not.
+    pub fn suspect(&mut self, until: Timestamp) {
+        self.suspected_until = self.suspected_until.max(until);
+    }
+
+    /// How long `out` must be silent now.
+    fn patience_us(&self, now: Timestamp) -> u64 {
+        let less = if now < self.suspected_until { SUSPICION } else { 1 };
+        self.limits.takeover_us / less
+    }
+
+    /// The connection broke. What was read and not confirmed may be gone, and is read again.
+    pub fn disconnected(&mut self) {
+        self.held.clear();
+        self.planned = None;
+        self.depths.disconnected();
+    }
+
+    fn apply(&mut self, held: Held, post: &mut impl FnMut(Outgoing)) -> Result<(), Error> {
+        let sequence = held.sequence;
+        let command = crossbook_protocol::wire::decode_command(sequence, held.time, &held.payload)
+            .map_err(|source| Error::Command { sequence, source })?;
+        self.events.clear();
+        naming(&mut self.partition, |partition| partition.apply(&command, &mut self.events));
+        self.outgoing.extend(self.partition.drain_outgoing());
+        let mut bytes = Vec::new();
+        crossbook_protocol::wire::encode_told(&command, &self.outgoing, self.events.all(), &mut bytes);
+        self.depths.note(self.events.all());
+        self.outputs.push_back(bytes);
+        self.outgoing.drain(..).for_each(&mut *post);
+        self.go_on(post);
+        self.last = Some(held);
+        Ok(())
+    }
+
+    /// Posts the message by which the partition goes on with what commands have left, each once: every worker has the
+    /// same one, and it takes effect once.
+    fn go_on(&mut self, post: &mut impl FnMut(Outgoing)) {
+        if let Some(number) = self.partition.continuation()
+            && number > self.continued
+        {
+            self.continued = number;
+            post(Outgoing { to: self.partition.id(), number, message: PeerMessage::Continue });
+        }
+    }
+
+    /// `out` is confirmed as far as it goes: what it has is not needed here any more.
+    fn confirm(&mut self, now: Timestamp) {
+        let confirmed = self.told.min(self.partition.sequence());
+        let dropped = confirmed.0.saturating_sub(self.confirmed.0);
+        self.outputs.drain(..usize::try_from(dropped).unwrap_or(usize::MAX).min(self.outputs.len()));
+        self.confirmed = confirmed;
+        self.confirmed_at = now;
+    }
+
+    /// Becomes active when nobody has told for too long what there is to tell.
+    fn watch(&mut self, advanced: bool, now: Timestamp) {
+        let untold = !self.held.is_empty() || self.told < self.partition.sequence();
+        if self.standing == Standing::Active || !untold {
+            self.silent_since = None;
+            return;
+        }
+        let since = if advanced { now } else { self.silent_since.map_or(now, |since| since.min(now)) };
+        self.silent_since = Some(since);
+        if now.0.saturating_sub(since.0) >= self.patience_us(now) {
+            self.standing = Standing::Active;
+            self.silent_since = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbook_engine::Routing;
+    use crossbook_engine::command::{Body, ListAsset};
+    use crossbook_types::{AssetName, PartitionId, SourceId};
+
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        records_max: 10,
+        held_max: 10,
+        entries_max: 10,
+        outputs_max: 100,
+        takeover_us: 400_000,
+        contested_max: 4,
+        idle_us: 1_000_000,
+        confirm_every_us: 200_000,
+    };
+
+    /// A standby that reads a command of which nobody tells anything: when it goes on for whoever should, after so many
+    /// microseconds.
+    fn takes_over_after(suspected_until: Timestamp) -> u64 {
+        let partition = Partition::new(PartitionId(0), Routing::single(), 1);
+        let mut replica = Replica::new(partition, Sequence(0), LIMITS).unwrap();
+        replica.suspect(suspected_until);
+        let body = Body::ListAsset(ListAsset { name: AssetName::new_checked("BTC").unwrap(), decimals: 8 });
+        let mut payload = Vec::new();
+        crossbook_protocol::wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(1), None, &body, &mut payload);
+        let begun = 1_000_000;
+        let record = Record { sequence: Sequence(1), time: Timestamp(begun), payload: &payload };
+        let mut now = begun;
+        let mut records = Some(record);
+        while now < begun + 10_000_000 {
+            let plan = replica.plan(Timestamp(now));
+            if records.is_none() {
+                now += u64::try_from(plan.wait.as_micros()).unwrap();
+            }
+            let step = replica.take(Sequence(0), records.take(), false, Timestamp(now), |_| ()).unwrap();
+            if step.turned == Some(Standing::Active) {
+                return now - begun;
+            }
+        }
+        panic!("it never does");
+    }
+
+    #[test]
+    fn a_standby_is_patient_unless_the_active_is_suspected() {
+        assert_eq!(takes_over_after(Timestamp(0)), 400_000);
+        assert_eq!(takes_over_after(Timestamp(2_000_000)), 100_000);
+        assert_eq!(takes_over_after(Timestamp(1_000_000)), 400_000, "that suspicion is over");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_no_standby_from_stepping_forward() {
+        let name = AssetName::new_checked("BTC").unwrap();
+        let mut payload = Vec::new();
+        let body = Body::ListAsset(ListAsset { name, decimals: 8 });
+        crossbook_protocol::wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(1), None, &body, &mut payload);
+        let record = Record { sequence: Sequence(1), time: Timestamp(1), payload: &payload };
+        let partition = Partition::new(PartitionId(0), Routing::single(), 1);
+        let mut replica = Replica::new(partition, Sequence(0), LIMITS).unwrap();
+        let mut turn = |now, record: Option<Record<'_>>| {
+            let plan = replica.plan(Timestamp(now));
+            let step = replica.take(Sequence(0), record, false, Timestamp(now), |_| ()).unwrap();
+            (plan.wait.as_micros(), step.turned)
+        };
+        let hour = 3_600_000_000;
+        assert_eq!(turn(2 * hour, Some(record)), (1_000_000, None));
+        assert_eq!(turn(hour, None), (400_000, None), "the clock is set back, and the wait begins anew");
+        assert_eq!(turn(hour + 399_999, None), (1, None));
+        assert_eq!(turn(hour + 400_000, None), (0, Some(Standing::Active)));
+    }
+}

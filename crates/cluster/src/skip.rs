@@ -1,0 +1,36 @@
+//! Passing over a command of a cluster that cannot be applied; see [`crossbook_node::skip`] for what that means.
+
+use crossbook_log::Record;
+use crossbook_node::skip::{Error as Refused, Skipped, look_at};
+use crossbook_redis_store::{Link, Servers};
+use crossbook_types::{PartitionId, Sequence};
+
+/// Why a command is not passed over.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It must not be.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The store of the logs cannot be read or marked.
+    #[error("the store of the logs: {0}")]
+    Store(#[from] crossbook_redis_store::Error),
+}
+
+/// Marks a command of a partition of a cluster. Workers find the mark when they start; those that run end, and have
+/// published nothing that the mark takes back.
+///
+/// # Errors
+/// [`Error`]; nothing has changed then.
+pub fn mark(servers: &Servers, partition: PartitionId, sequence: Sequence, force: bool) -> Result<Skipped, Error> {
+    let mut link = Link::connect(servers, partition)?;
+    let found = if sequence == Sequence(0) { None } else { link.read(sequence, 1)?.into_iter().next() };
+    let Some(found) = found else { return Err(Refused::NoCommand { partition, sequence }.into()) };
+    let skipped = look_at(Record { sequence, time: found.time, payload: &found.payload }, force)?;
+    match link.mark_skipped(sequence)? {
+        None => Ok(skipped),
+        Some(told) => {
+            let proof = format!("what the partition has published, up to command {told},");
+            Err(Refused::Applied { sequence, proof }.into())
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Backups of a venue in one process, taken while it runs, and the way back.
+//!
+//! A backup is a prefix of an object store, or a folder:
+//!
+//! ```text
+//!   manifest.json                                    what belongs to the backup, written last
+//!   segments/00000000000000000001-5f0c9a1e.log       a segment of the log, without the zeros at its end
+//!   segments/00000000000000120345-8be2d7f3.log       the last one, up to the last whole record
+//!   states/00000000000000100000-8be2d7f3.bin         the newest snapshot
+//! ```
+//!
+//! Only what the manifest names is the backup, and it is replaced as a whole, after everything that it names was
+//! written and read back. So a run that is cut short leaves the backup before it as it was. A segment that had been
+//! finished is copied once, by whichever run meets it first; the last one is copied anew each time, since it goes on.
+//! What a new manifest does not name any more stays until the run after it, for whoever is reading it, and is removed
+//! then.
+//!
+//! One run at a time: a folder is locked while one is at work in it, and everywhere a run that finds another manifest
+//! than the one that it began with gives up. A backup never gets shorter, nor goes another way: the log must have the
+//! last record of the backup before, with the time that it had.
+//!
+//! The log is read as a reader beside its writer does ([`Until::End`](crossbook_log::Until::End)): each record is
+//! verified, and the copy ends with the last whole one. What was acknowledged before the run began is in it. A record
+//! that is written, but not yet synced, may be too: it is the beginning of what may yet be acknowledged, so the copy is
+//! a prefix of the log like any other. A segment counts as finished only when the next one has begun, and that is only
+//! once all of it is durable.
+//!
+//! The snapshot is read before the log, so the log reaches at least as far. It lets a restored venue start quickly, and
+//! where the log was trimmed it stands for what the log no longer has.
+
+mod manifest;
+mod place;
+mod restore;
+mod take;
+
+use std::path::PathBuf;
+
+use crossbook_types::Sequence;
+
+pub use manifest::{Manifest, Segment, Stored};
+pub use place::Place;
+pub use restore::{Restored, Target, UNFINISHED, restore};
+pub use take::{Options, Source, Taken, take};
+
+/// How far a backup or its restoration is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// The last record copied.
+    pub at: Sequence,
+    /// Segments copied.
+    pub segments: usize,
+    /// Segments that there are to copy, as far as is known.
+    pub segments_of: usize,
+    /// Bytes copied.
+    pub bytes: u64,
+}
+
+/// Why a backup cannot be taken or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log cannot be read, or what was restored does not open.
+    #[error(transparent)]
+    Log(#[from] crossbook_log::Error),
+    /// The snapshots cannot be read.
+    #[error(transparent)]
+    Snapshots(#[from] crossbook_node::snapshot::Error),
+    /// The place of the backup cannot be used.
+    #[error("cannot {action} {place}: {source}")]
+    Place {
+        /// What was tried.
+        action: &'static str,
+        /// The folder or the object-store URL.
+        place: String,
+        /// Why it failed.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A file of the target cannot be written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// There is no backup.
+    #[error(
+        "there is no backup in {0}: it has no manifest.json; give the place that `crossbook backup --out` was given"
+    )]
+    Absent(String),
+    /// There is the beginning of one.
+    #[error(
+        "the backup in {place} was never finished: there are {objects} objects of one, but no manifest.json; let `crossbook backup` run to its end there, or use \
+         another backup"
+    )]
+    Unfinished {
+        /// The folder or the object-store URL.
+        place: String,
+        /// How many there are.
+        objects: usize,
+    },
+    /// The manifest is not what was written.
+    #[error("the manifest of the backup in {place} cannot be used: {reason}; use another backup")]
+    Manifest {
+        /// The folder or the object-store URL.
+        place: String,
+        /// What went wrong, in words.
+        reason: String,
+    },
+    /// A part of the backup is not what was written.
+    #[error(
+        "the backup in {place} is damaged: {object} {reason}; use another backup, and take a new one in another place"
+    )]
+    Damaged {
+        /// The folder or the object-store URL.
+        place: String,
+        /// Which part.
+        object: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What was just written cannot be read back.
+    #[error(
+        "{object} in {place} does not read back as it was written ({reason}); the backup before this one is as it was. Do not trust this place"
+    )]
+    NotReadBack {
+        /// The folder or the object-store URL.
+        place: String,
+        /// Which part.
+        object: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The backup is of another log.
+    #[error("{place} has a backup of another venue (log {found}, not {expected}); give another place")]
+    Foreign {
+        /// The folder or the object-store URL.
+        place: String,
+        /// The log that is to be copied.
+        expected: String,
+        /// The log that the backup is of.
+        found: String,
+    },
+    /// The backup is of the same log, which has since gone another way.
+    #[error(
+        "{place} has a backup of this log up to record {last}, but the log does not go on from it: the data folder was restored from an older copy, or has lost \
+         its end. Keep that backup, and give another place"
+    )]
+    Diverged {
+        /// The folder or the object-store URL.
+        place: String,
+        /// The last record of the backup that is to be there for good.
+        last: Sequence,
+    },
+    /// Another run is at work in the same place.
+    #[error("another `crossbook backup` is at work in {0}; let it end, or give another place")]
+    Busy(String),
+    /// Another run has replaced the backup meanwhile.
+    #[error(
+        "another `crossbook backup` has replaced the backup in {0} while this one ran; that one stands, and this one has changed nothing. Run one at a time"
+    )]
+    Overtaken(String),
+    /// The log has lost its beginning, and nothing stands for it.
+    #[error(
+        "the log begins at record {first}, and no good snapshot leads there, so a backup of it would not open; see what is wrong with the snapshots"
+    )]
+    NoSnapshot {
+        /// Where the log begins.
+        first: Sequence,
+    },
+    /// A snapshot says that there were more records.
+    #[error(
+        "the log ends at record {end}, before the snapshot at {snapshot}: records are missing, so nothing is backed up over what there was"
+    )]
+    LogBehind {
+        /// Where the log ends.
+        end: Sequence,
+        /// Where the snapshot stands.
+        snapshot: Sequence,
+    },
+    /// The log is trimmed faster than it is copied.
+    #[error("the log was trimmed {0} times while it was copied; take backups more often, or snapshots less often")]
+    Trimmed(usize),
+    /// The target has something in it.
+    #[error("{} is not empty; restore into a folder that is not there yet, or has nothing in it. Nothing was changed", .0.display())]
+    Occupied(PathBuf),
+    /// What was restored is not what was backed up.
+    #[error(
+        "what was restored ends at record {found} of log {found_log}, not at {expected} of log {expected_log}: the backup is damaged; use another one"
+    )]
+    Other {
+        /// Where it should end.
+        expected: Sequence,
+        /// Which log it should be.
+        expected_log: String,
+        /// Where it ends.
+        found: Sequence,
+        /// Which log it is.
+        found_log: String,
+    },
+}

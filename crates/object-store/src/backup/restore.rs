@@ -1,0 +1,171 @@
+//! Restoring a backup into an empty folder.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use crossbook_log::{Files, Log as _, files};
+use crossbook_types::Sequence;
+
+use super::manifest::{Manifest, Stored};
+use super::place::Place;
+use super::{Error, Progress};
+use crossbook_node::snapshot;
+
+/// How the names of folders end that are not restored yet.
+pub const UNFINISHED: &str = ".restoring";
+
+/// Where a backup is restored to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// The data folder: not there, or empty.
+    pub data: PathBuf,
+    /// The folder of the log, in it.
+    pub log: PathBuf,
+    /// The folder of the snapshots, in it.
+    pub snapshots: PathBuf,
+}
+
+/// What was restored.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Restored {
+    /// What the backup consists of.
+    pub manifest: Manifest,
+    /// Bytes that were written.
+    pub bytes: u64,
+}
+
+impl Target {
+    /// A folder beside `folder`, for what is not whole yet.
+    fn unfinished(folder: &Path) -> PathBuf {
+        let mut name = folder.as_os_str().to_owned();
+        name.push(UNFINISHED);
+        name.into()
+    }
+
+    /// Whether a restoration into it was cut short.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        [&self.log, &self.snapshots].into_iter().any(|folder| Self::unfinished(folder).exists())
+    }
+
+    /// Makes the data folder, and removes what a restoration that was cut short has left in it.
+    fn clear(&self) -> Result<(), Error> {
+        let failed = |action| move |source| Error::File { action, path: self.data.clone(), source };
+        let unfinished = [&self.log, &self.snapshots].map(|folder| Self::unfinished(folder));
+        let entries = match fs::read_dir(&self.data) {
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            entries => Some(entries.map_err(failed("list"))?),
+        };
+        // Beside an unfinished log there may be snapshots, which get their name first.
+        let begun = unfinished[0].exists();
+        for entry in entries.into_iter().flatten() {
+            let path = entry.map_err(failed("list"))?.path();
+            if !(unfinished.contains(&path) || begun && path == self.snapshots) {
+                return Err(Error::Occupied(self.data.clone()));
+            }
+        }
+        fs::create_dir_all(&self.data).map_err(failed("create"))?;
+        // The log's last: as long as it is there, it is known what the others are.
+        let [log, snapshots] = &unfinished;
+        for left in [snapshots, &self.snapshots, log] {
+            match fs::remove_dir_all(left) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("clear")(error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Restores the backup in `place`. Everything is verified before it gets the name under which a venue looks for it, the
+/// log last.
+///
+/// # Errors
+/// See [`Error`]. What was begun is removed; if not even that can be done, no venue starts on it, and the next
+/// restoration removes it.
+pub fn restore(place: &Place, target: &Target, progress: impl FnMut(Progress)) -> Result<Restored, Error> {
+    let manifest = place.manifest()?.ok_or_else(|| place.absent())?;
+    place.check_parts(&manifest)?;
+    if place.is_within(target) {
+        return Err(Error::Occupied(target.data.clone()));
+    }
+    target.clear()?;
+    let written = write(place, &manifest, target, progress);
+    if written.is_err() {
+        // The failure that is told is the first one.
+        for folder in [&target.log, &target.snapshots] {
+            let _ = fs::remove_dir_all(Target::unfinished(folder));
+        }
+    }
+    let bytes = written?;
+    Ok(Restored { manifest, bytes })
+}
+
+fn write(
+    place: &Place,
+    manifest: &Manifest,
+    target: &Target,
+    mut progress: impl FnMut(Progress),
+) -> Result<u64, Error> {
+    let failed = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::File { action, path, source }
+    };
+    let [log, snapshots] = [&target.log, &target.snapshots].map(|folder| Target::unfinished(folder));
+    // The log first: as long as its unfinished folder is there, no venue starts.
+    for folder in [&log, &snapshots] {
+        fs::create_dir(folder).map_err(failed("create", folder))?;
+    }
+    let mut bytes = 0;
+    if let Some((at, stored)) = &manifest.snapshot {
+        copy(place, stored, &snapshots.join(snapshot::name(*at)))?;
+        bytes += stored.bytes;
+    }
+    for (at, segment) in manifest.segments.iter().enumerate() {
+        copy(place, &segment.stored, &log.join(files::segment_name(segment.first)))?;
+        bytes += segment.stored.bytes;
+        let (segments, segments_of) = (at + 1, manifest.segments.len());
+        progress(Progress { at: segment.last, segments, segments_of, bytes });
+    }
+    check(manifest, &log)?;
+    let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());
+    for folder in [&log, &snapshots] {
+        sync(folder).map_err(failed("sync", folder))?;
+    }
+    for (from, to) in [(&snapshots, &target.snapshots), (&log, &target.log)] {
+        fs::rename(from, to).map_err(failed("rename", from))?;
+        sync(&target.data).map_err(failed("sync", &target.data))?;
+    }
+    if let Some(parent) = target.data.parent() {
+        sync(parent).map_err(failed("sync", parent))?;
+    }
+    Ok(bytes)
+}
+
+/// Writes an object into a file, durably.
+fn copy(place: &Place, stored: &Stored, path: &Path) -> Result<(), Error> {
+    let failed = |action| {
+        let path = path.to_owned();
+        move |source| Error::File { action, path, source }
+    };
+    let mut file = File::create_new(path).map_err(failed("create"))?;
+    let found = place.read(stored, |part| file.write_all(part).map_err(failed("write")))?;
+    found.map_err(|reason| place.damaged(stored, reason))?;
+    file.sync_all().map_err(failed("sync"))
+}
+
+/// Opens the log as a venue does, and sees that it is the one that was backed up.
+fn check(manifest: &Manifest, folder: &Path) -> Result<(), Error> {
+    if manifest.segments.is_empty() {
+        return Ok(());
+    }
+    let options = files::Options { durable_at_least: manifest.last, ..files::Options::default() };
+    let (log, _) = Files::open(folder, options)?;
+    let (found, found_log) = (log.durable(), format!("{:016x}", log.identity()));
+    if found == manifest.last && found_log == manifest.log {
+        return Ok(());
+    }
+    let (expected, expected_log): (Sequence, String) = (manifest.last, manifest.log.clone());
+    Err(Error::Other { expected, expected_log, found, found_log })
+}

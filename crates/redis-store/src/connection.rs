@@ -1,0 +1,199 @@
+//! One connection to one server: requests are gathered, sent at once, and answered in order; scripts are called by
+//! their hash.
+
+use std::time::Duration;
+
+use redis::{Cmd, ConnectionInfo, ServerErrorKind, Value};
+
+use crate::{Error, Servers, reply};
+
+/// The scripts of this module. Each is one step that nobody sees half done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Script {
+    Append,
+    Claim,
+    Deliver,
+    Depth,
+    Ends,
+    Extend,
+    Mark,
+    Publish,
+    Trim,
+}
+
+/// In the order of [`Script`].
+const SOURCES: [&str; 9] = [
+    include_str!("lua/append.lua"),
+    include_str!("lua/claim.lua"),
+    include_str!("lua/deliver.lua"),
+    include_str!("lua/depth.lua"),
+    include_str!("lua/ends.lua"),
+    include_str!("lua/extend.lua"),
+    include_str!("lua/mark.lua"),
+    include_str!("lua/publish.lua"),
+    include_str!("lua/trim.lua"),
+];
+
+/// A buffer that a large request has made larger than this is not kept.
+const BUFFER_BYTES_KEPT: usize = 1 << 20;
+
+pub(crate) struct Connection {
+    inner: redis::Connection,
+    servers: Servers,
+    server: String,
+    /// The scripts' hashes, once they are loaded.
+    hashes: Vec<String>,
+    command: Cmd,
+    request: Vec<u8>,
+    /// Answers that the request will have.
+    due: usize,
+    read_timeout: Duration,
+}
+
+impl Connection {
+    /// Connects to this server.
+    pub(crate) fn open(servers: &Servers, info: &ConnectionInfo) -> Result<Self, Error> {
+        let server = info.addr().to_string();
+        let inner = match servers.open(info) {
+            Ok(inner) => inner,
+            Err(source) => return Err(Error::Lost { server, source }),
+        };
+        Ok(Self {
+            inner,
+            servers: servers.clone(),
+            server,
+            hashes: Vec::new(),
+            command: Cmd::new(),
+            request: Vec::new(),
+            due: 0,
+            read_timeout: servers.options().reply_timeout(),
+        })
+    }
+
+    /// Sees that the server is a master, and loads the scripts.
+    pub(crate) fn prepare(&mut self) -> Result<(), Error> {
+        self.command(|command| command.arg("ROLE"));
+        let [role] = self.answers()?;
+        if let Value::ServerError(error) = &role {
+            return Err(Error::of_server(&self.server, error));
+        }
+        match reply::online_replicas(&role) {
+            Some(Some(_)) => self.load(),
+            Some(None) => Err(self.no_master()),
+            None => Err(self.unclear("ROLE")),
+        }
+    }
+
+    fn load(&mut self) -> Result<(), Error> {
+        for source in SOURCES {
+            self.command(|command| command.arg("SCRIPT").arg("LOAD").arg(source));
+        }
+        let answers: [Value; SOURCES.len()] = self.answers()?;
+        self.hashes.clear();
+        for answer in &answers {
+            if let Value::ServerError(error) = answer {
+                return Err(Error::of_server(&self.server, error));
+            }
+            let Some(hash) = reply::text(answer) else { return Err(self.unclear("SCRIPT LOAD")) };
+            self.hashes.push(hash.to_owned());
+        }
+        Ok(())
+    }
+
+    /// The server's address.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Adds a command to the request.
+    pub(crate) fn command(&mut self, build: impl FnOnce(&mut Cmd) -> &mut Cmd) {
+        self.command.clear();
+        build(&mut self.command);
+        self.command.write_packed_command(&mut self.request);
+        self.due += 1;
+    }
+
+    /// Adds the call of a script to the request.
+    pub(crate) fn script(&mut self, script: Script, keys: &[&str], arguments: impl FnOnce(&mut Cmd) -> &mut Cmd) {
+        self.command.clear();
+        self.command.arg("EVALSHA").arg(self.hashes.get(script as usize)).arg(keys.len());
+        for key in keys {
+            self.command.arg(*key);
+        }
+        arguments(&mut self.command);
+        self.command.write_packed_command(&mut self.request);
+        self.due += 1;
+    }
+
+    /// Sends what was gathered and waits for the answers, none of which is an error. The server itself may take `wait`
+    /// for it. Does it all once more if the server has lost the scripts: then none of them did anything.
+    pub(crate) fn exchange(&mut self, wait: Duration) -> Result<Vec<Value>, Error> {
+        let outcome = self.exchange_once(wait);
+        self.request.clear();
+        self.request.shrink_to(BUFFER_BYTES_KEPT);
+        self.due = 0;
+        if let Err(error) = &outcome
+            && error.doubts_the_map()
+        {
+            self.servers.forget();
+        }
+        outcome
+    }
+
+    fn exchange_once(&mut self, wait: Duration) -> Result<Vec<Value>, Error> {
+        let mut answers = self.round(wait)?;
+        if answers.iter().any(lost_scripts) {
+            let (request, due) = (std::mem::take(&mut self.request), std::mem::take(&mut self.due));
+            self.load()?;
+            (self.request, self.due) = (request, due);
+            answers = self.round(wait)?;
+        }
+        for answer in &answers {
+            if let Value::ServerError(error) = answer {
+                return Err(Error::of_server(&self.server, error));
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Sends what was gathered and gives the answers as they are, errors among them.
+    pub(crate) fn answers<const N: usize>(&mut self) -> Result<[Value; N], Error> {
+        let answers = self.round(Duration::ZERO);
+        self.request.clear();
+        self.due = 0;
+        answers?.try_into().map_err(|_| self.unclear("a request"))
+    }
+
+    fn round(&mut self, wait: Duration) -> Result<Vec<Value>, Error> {
+        let timeout = self.servers.options().reply_timeout() + wait;
+        if timeout != self.read_timeout {
+            self.inner.set_read_timeout(Some(timeout)).map_err(|source| self.lost(source))?;
+            self.read_timeout = timeout;
+        }
+        self.inner.send_packed_command(&self.request).map_err(|source| self.lost(source))?;
+        let mut answers = Vec::with_capacity(self.due);
+        for _ in 0..self.due {
+            // The first that fails is the end: what is still under way would be taken for another answer.
+            answers.push(self.inner.recv_response().map_err(|source| self.lost(source))?);
+        }
+        Ok(answers)
+    }
+
+    fn lost(&self, source: redis::RedisError) -> Error {
+        Error::Lost { server: self.server.clone(), source }
+    }
+
+    /// The answer is not as expected.
+    pub(crate) fn unclear(&self, what: &'static str) -> Error {
+        Error::Answer { server: self.server.clone(), what }
+    }
+
+    /// The server is a replica.
+    pub(crate) fn no_master(&self) -> Error {
+        Error::Moved { server: self.server.clone(), said: "it is a replica".to_owned() }
+    }
+}
+
+fn lost_scripts(answer: &Value) -> bool {
+    matches!(answer, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript))
+}

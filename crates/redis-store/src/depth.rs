@@ -1,0 +1,179 @@
+//! The depth of every book beside the partition's streams, for whoever wants it at once: a gateway that is starting, a
+//! script, a screen. It is a copy and says how far it has come; the truth is the log.
+//!
+//! A book is a hash, `{venue:pN}:depth:SYMBOL`. Its field `u` is the number of the last change of the depth (the
+//! `lastUpdateId` of the client API); every other field is a side and a price, `b100.5` or `a100.6`, and its value what
+//! rests there. Decimals are written without trailing zeros. `HGETALL` reads all of it at one moment.
+//!
+//! Workers write it a few times a second, in the same shard and after the outputs that it comes from, so a failover
+//! never leaves it ahead of them. Two workers may write the same book: a change names the one that it follows, and is
+//! refused when it does not.
+
+use std::time::Duration;
+
+use crossbook_types::{Decimal, Side};
+
+use crate::connection::Script;
+use crate::{Error, Link, reply};
+
+/// The field with the number of the last change.
+const UPDATE: &[u8] = b"u";
+
+/// What rests at a price.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DepthLevel {
+    /// On which side.
+    pub side: Side,
+    /// At which price, in units of the quote asset.
+    pub price: Decimal,
+    /// How much, in units of the base asset; zero if nothing does any more.
+    pub quantity: Decimal,
+}
+
+/// Changes of the depth of one book.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DepthChange<'a> {
+    /// The market's name.
+    pub symbol: &'a str,
+    /// The number of the change before the first of these; `None` when these levels are the whole book.
+    pub since: Option<u64>,
+    /// The number of the last change.
+    pub last: u64,
+    /// What rests at each price that has changed.
+    pub levels: &'a [DepthLevel],
+}
+
+/// The depth of a book as it was kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptDepth {
+    /// The number of the last change in it.
+    pub last: u64,
+    /// Buyers' levels, the best first.
+    pub bids: Vec<(Decimal, Decimal)>,
+    /// Sellers' levels, the best first.
+    pub asks: Vec<(Decimal, Decimal)>,
+}
+
+impl Link {
+    /// Writes changes of the depth of some books, in one round trip. For each it says whether the depth is now that
+    /// far, or further; if not, changes in between are missing, and the whole book is to be written.
+    ///
+    /// # Errors
+    /// Failures of the server or the connection.
+    pub fn keep_depth(&mut self, changes: &[DepthChange<'_>]) -> Result<Vec<bool>, Error> {
+        for change in changes {
+            let key = self.keys.depth(change.symbol);
+            self.connection.script(Script::Depth, &[key.as_str()], |command| {
+                match change.since {
+                    Some(since) => command.arg(since),
+                    None => command.arg(-1),
+                };
+                let levels = change.levels.iter();
+                levels.fold(command.arg(change.last), |command, level| {
+                    command.arg(field(level)).arg(text(level.quantity))
+                })
+            });
+        }
+        let answers = self.connection.exchange(Duration::ZERO)?;
+        if answers.len() != changes.len() {
+            return Err(self.connection.unclear("the depth of books"));
+        }
+        Ok(answers.iter().map(|answer| reply::number(answer).is_some()).collect())
+    }
+
+    /// The depth of a market's book, if it is kept in this partition.
+    ///
+    /// # Errors
+    /// Failures of the server or the connection, and what is not a depth.
+    pub fn kept_depth(&mut self, symbol: &str) -> Result<Option<KeptDepth>, Error> {
+        let key = self.keys.depth(symbol);
+        self.ask(|command| command.arg("HGETALL").arg(key));
+        let [answer] = self.exchange(Duration::ZERO)?;
+        let fields = reply::fields(answer).ok_or_else(|| self.connection.unclear("the depth of a book"))?;
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        let depth = read(&fields).ok_or_else(|| self.connection.unclear("the depth of a book"))?;
+        Ok(Some(depth))
+    }
+}
+
+fn read(fields: &[(Vec<u8>, Vec<u8>)]) -> Option<KeptDepth> {
+    let mut depth = KeptDepth { last: 0, bids: Vec::new(), asks: Vec::new() };
+    for (field, value) in fields {
+        let value = std::str::from_utf8(value).ok()?;
+        if field == UPDATE {
+            depth.last = value.parse().ok()?;
+            continue;
+        }
+        let (side, price) = std::str::from_utf8(field).ok()?.split_at_checked(1)?;
+        let level = (Decimal::parse(price).ok()?, Decimal::parse(value).ok()?);
+        match side {
+            "b" => depth.bids.push(level),
+            "a" => depth.asks.push(level),
+            _ => return None,
+        }
+    }
+    // Every decimal has a value at the largest scale, or it is nobody's price.
+    let value = |level: &(Decimal, Decimal)| level.0.rescale(Decimal::SCALE_MAX);
+    if depth.bids.iter().chain(&depth.asks).any(|level| value(level).is_none()) {
+        return None;
+    }
+    depth.bids.sort_unstable_by_key(|level| std::cmp::Reverse(value(level)));
+    depth.asks.sort_unstable_by_key(value);
+    Some(depth)
+}
+
+fn field(level: &DepthLevel) -> String {
+    let side = match level.side {
+        Side::Buy => 'b',
+        Side::Sell => 'a',
+    };
+    format!("{side}{}", text(level.price))
+}
+
+/// The one form of a value, so that the same price is always the same field.
+fn text(value: Decimal) -> String {
+    let scale = value.precision();
+    let mut text = String::new();
+    Decimal::write(value.rescale(scale).unwrap_or_default(), scale, 0, &mut text);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(pairs: &[(&str, &str)]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        pairs.iter().map(|(field, value)| (field.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
+    }
+
+    #[test]
+    fn a_depth_is_read_best_first_and_by_value() {
+        let kept =
+            read(&fields(&[("b9", "1"), ("u", "7"), ("a10.5", "2.5"), ("b9.75", "3"), ("a10.25", "4")])).unwrap();
+        let shown = |levels: &[(Decimal, Decimal)]| levels.iter().map(|(p, q)| format!("{p} {q}")).collect::<Vec<_>>();
+        assert_eq!(kept.last, 7);
+        assert_eq!(shown(&kept.bids), ["9.75 3", "9 1"]);
+        assert_eq!(shown(&kept.asks), ["10.25 4", "10.5 2.5"]);
+        for bad in [
+            ("c1", "1"),
+            ("b", "1"),
+            ("bx", "1"),
+            ("b1", ""),
+            ("u", "-1"),
+            ("", "1"),
+            ("b99999999999999999999999", "1"),
+        ] {
+            assert!(read(&fields(&[bad])).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_has_one_text() {
+        for (given, expected) in [("1.50", "1.5"), ("100", "100"), ("100.000", "100"), ("0.000", "0"), ("0.01", "0.01")]
+        {
+            assert_eq!(text(Decimal::parse(given).unwrap()), expected);
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Everything that can go wrong between a venue and its streams, sorted by what to do about it.
+
+use crossbook_types::{PartitionId, Sequence};
+
+/// Which of a partition's streams.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stream {
+    /// Its commands.
+    In,
+    /// What they caused.
+    Out,
+}
+
+impl std::fmt::Display for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::In => "in",
+            Self::Out => "out",
+        })
+    }
+}
+
+/// Why the streams refused. After any of these except [`Error::Full`], [`Error::RecordTooLarge`] and
+/// [`Error::BatchTooLarge`] the link is to be dropped; whether to connect anew is what [`Error::is_passing`] says.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The options contradict each other, or an address is none.
+    #[error("stream options: {0}")]
+    Options(String),
+
+    /// No server that was asked knows a master for the partition. Passes when one is up.
+    #[error("no Redis server for partition {partition}: {tried}; see that the servers run and can be reached")]
+    Unreachable {
+        /// The partition.
+        partition: PartitionId,
+        /// Who was asked, and what came of it.
+        tried: String,
+    },
+
+    /// The connection is lost, or the answer did not come in time. What was asked may have been done or not.
+    #[error("lost Redis server {server}: {source}")]
+    Lost {
+        /// Which server.
+        server: String,
+        /// What happened.
+        source: redis::RedisError,
+    },
+
+    /// The server is not, or no longer, the master of this partition. Passes with a new connection.
+    #[error("Redis server {server} is not the master of this partition: {said}")]
+    Moved {
+        /// Which server.
+        server: String,
+        /// What it said.
+        said: String,
+    },
+
+    /// The server cannot serve at the moment. Passes by itself, or when the cluster is whole again.
+    #[error("Redis server {server} is not ready: {said}")]
+    Unready {
+        /// Which server.
+        server: String,
+        /// What it said.
+        said: String,
+    },
+
+    /// Too few replicas have acknowledged in time. Nothing of what the barrier was for may be told to anyone.
+    #[error(
+        "not durable: {acknowledged} replicas of Redis server {server} have acknowledged, {online} are online and {needed} are needed; bring a replica back"
+    )]
+    NotDurable {
+        /// The master.
+        server: String,
+        /// How many acknowledged.
+        acknowledged: u32,
+        /// How many are connected.
+        online: u32,
+        /// [`crate::Options::replicas_min`].
+        needed: u32,
+    },
+
+    /// So many commands wait for their answers that no more are taken. Nothing was appended.
+    #[error("{waiting} commands wait to be executed, the limit is {limit}; try again later")]
+    Full {
+        /// Commands that wait.
+        waiting: u64,
+        /// The most that may.
+        limit: u64,
+    },
+
+    /// A command is larger than the options allow. Nothing was appended.
+    #[error("a command of {bytes} bytes is larger than record_bytes_max, {limit}")]
+    RecordTooLarge {
+        /// Its bytes.
+        bytes: usize,
+        /// The most it may have.
+        limit: usize,
+    },
+
+    /// A batch is larger than the options allow. Nothing was appended.
+    #[error(
+        "a batch of {records} commands and {bytes} bytes is larger than batch_records_max or batch_bytes_max; append it in parts"
+    )]
+    BatchTooLarge {
+        /// Commands in it.
+        records: usize,
+        /// Bytes in them.
+        bytes: usize,
+    },
+
+    /// What was asked for has been trimmed away.
+    #[error(
+        "entry {asked} is no longer in stream {stream}, which begins at {first}; start from a snapshot at or after it"
+    )]
+    Trimmed {
+        /// Which stream.
+        stream: Stream,
+        /// What was asked for.
+        asked: Sequence,
+        /// The first entry still there.
+        first: Sequence,
+    },
+
+    /// An entry is missing in the middle of a stream, which nobody but an intruder can bring about.
+    #[error(
+        "stream {stream} has a gap: after {expected} was due, {found} came; stop, and restore the servers from a backup"
+    )]
+    Gap {
+        /// Which stream.
+        stream: Stream,
+        /// The entry that should be next.
+        expected: Sequence,
+        /// The entry that is next.
+        found: Sequence,
+    },
+
+    /// The log is not the one that was read before: what had been durable is not there any more.
+    #[error(
+        "the log has forked: {0}. Something durable was lost (two failures at once, or servers restored from a backup); stop, and see what every process last acknowledged"
+    )]
+    Forked(String),
+
+    /// The operator has passed commands over since this connection was made, and whoever used it may have applied them.
+    #[error("{0}; start it anew: it then applies them as refused")]
+    Marked(String),
+
+    /// Another process appends to a log that has one writer.
+    #[error(
+        "another writer appends to this log: it ends at {found} instead of {expected}; see that only one process runs"
+    )]
+    AnotherWriter {
+        /// Where it should end.
+        expected: Sequence,
+        /// Where it ends.
+        found: Sequence,
+    },
+
+    /// The venue was made with another number of partitions.
+    #[error(
+        "the venue {venue} was made with {stored} partitions, the configuration says {configured}; the number cannot be changed, correct the configuration or choose another venue name"
+    )]
+    Partitions {
+        /// The venue's name.
+        venue: String,
+        /// The number it was made with.
+        stored: u64,
+        /// The number in the configuration.
+        configured: u16,
+    },
+
+    /// The venue was made with another routing.
+    #[error(
+        "the venue {venue} was made with another routing of accounts and markets to partitions; give the routing it was made with, or choose another venue name"
+    )]
+    Routing {
+        /// The venue's name.
+        venue: String,
+        /// The routing it was made with.
+        stored: Vec<u8>,
+    },
+
+    /// There is no such entry.
+    #[error("stream in has no entry {0}")]
+    NoEntry(Sequence),
+
+    /// A mark says that an entry is passed over, and another entry stands there, or the mark is of a newer program.
+    #[error(
+        "entry {sequence} of stream in is marked as passed over ({mark}), but the mark is of another entry, or of a newer program than this; use \
+         the program that wrote it, or remove the field {sequence} from the hash of the marks if the store was restored from a backup"
+    )]
+    ForeignMark {
+        /// Which entry.
+        sequence: Sequence,
+        /// What the mark says.
+        mark: String,
+    },
+
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes for the venue's identity: {0}")]
+    Random(std::io::Error),
+
+    /// The server refused for a reason of its own: memory, permissions, a failing disk.
+    #[error("Redis server {server} refused: {said}")]
+    Refused {
+        /// Which server.
+        server: String,
+        /// What it said.
+        said: String,
+    },
+
+    /// The server's answer is not what this program understands.
+    #[error(
+        "Redis server {server} answered {what} in a way this program does not understand; is it Redis 7 or Valkey, and are the keys this venue's?"
+    )]
+    Answer {
+        /// Which server.
+        server: String,
+        /// Which answer.
+        what: &'static str,
+    },
+}
+
+impl From<Error> for crossbook_log::Error {
+    fn from(error: Error) -> Self {
+        Self::Store(Box::new(error))
+    }
+}
+
+impl Error {
+    /// Whether connecting anew, and trying again, may help. The others need a person, except those that changed
+    /// nothing.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Lost { .. }
+                | Self::Moved { .. }
+                | Self::Unready { .. }
+                | Self::NotDurable { .. }
+                | Self::Refused { .. }
+        )
+    }
+
+    /// Whether the map of the cluster may be out of date.
+    pub(crate) fn doubts_the_map(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Lost { .. } | Self::Moved { .. } | Self::Unready { .. })
+    }
+
+    /// Sorts what a server said.
+    pub(crate) fn of_server(server: &str, error: &redis::ServerError) -> Self {
+        let (server, said) = (server.to_owned(), said(error));
+        match error.code() {
+            // UNBLOCKED: the server was made a replica while we waited.
+            "MOVED" | "ASK" | "READONLY" | "UNBLOCKED" => Self::Moved { server, said },
+            "CLUSTERDOWN" | "LOADING" | "TRYAGAIN" | "MASTERDOWN" | "NOREPLICAS" | "BUSY" => {
+                Self::Unready { server, said }
+            }
+            "FORKED" => Self::Forked(said),
+            "MARKED" => Self::Marked(said),
+            _ => Self::Refused { server, said },
+        }
+    }
+}
+
+/// What a server said, as it said it.
+pub(crate) fn said(error: &redis::ServerError) -> String {
+    format!("{} {}", error.code(), error.details().unwrap_or_default()).trim_end().to_owned()
+}

@@ -1,0 +1,316 @@
+//! Which server is the master of a partition's slot: asked of any server that answers, and remembered until it is in
+//! doubt.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crossbook_types::PartitionId;
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, Value};
+
+use crate::connection::Connection;
+use crate::error::said;
+use crate::{Error, Keys, Options, options, reply, tls};
+
+/// The most servers that are remembered to be asked.
+const NODES_MAX: usize = 256;
+
+/// The servers of a venue. Cheap to clone; clones share what they learn.
+#[derive(Clone)]
+pub struct Servers(Arc<Inner>);
+
+struct Inner {
+    options: Options,
+    seeds: Vec<ConnectionInfo>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    map: Option<Arc<Map>>,
+    /// Servers of the last map, to be asked besides the seeds.
+    nodes: Vec<ConnectionAddr>,
+    /// Which is asked first; another each time, so that one with a stale map does not mislead for long.
+    turn: usize,
+    /// How many replicas each master has, as the last barrier saw it.
+    replicas: HashMap<String, u32>,
+}
+
+enum Map {
+    /// A server without cluster support has every slot.
+    Alone(Box<ConnectionInfo>),
+    Cluster(Vec<Range>),
+}
+
+/// Slots `from` to `to` have this master.
+struct Range {
+    from: u64,
+    to: u64,
+    master: ConnectionAddr,
+}
+
+impl Servers {
+    /// The servers that these options name. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// [`Error::Options`].
+    pub fn new(options: Options) -> Result<Self, Error> {
+        options.check()?;
+        let certificates = tls::certificates(&options)?;
+        let parse = |server: &String| {
+            server
+                .as_str()
+                .into_connection_info()
+                .and_then(|info| match &certificates {
+                    Some(certificates) => tls::secured(info, certificates),
+                    None => Ok(info),
+                })
+                .map(|info| {
+                    let settings = info.redis_settings().clone().set_skip_set_lib_name();
+                    let tcp = info.tcp_settings().clone().set_nodelay(true);
+                    info.set_redis_settings(settings).set_tcp_settings(tcp)
+                })
+                .map_err(|error| Error::Options(format!("server {}: {error}", options::redacted(server))))
+        };
+        let seeds = options.servers.iter().map(parse).collect::<Result<_, _>>()?;
+        Ok(Self(Arc::new(Inner { options, seeds, known: Mutex::default() })))
+    }
+
+    /// The options.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// The names of this partition's keys.
+    #[must_use]
+    pub fn keys(&self, partition: PartitionId) -> Keys {
+        Keys::new(&self.0.options.venue, partition)
+    }
+
+    /// The address (host and port) of the server that the map has as this partition's master, without a connection to
+    /// it. For logs and tests.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`].
+    pub fn master(&self, partition: PartitionId) -> Result<String, Error> {
+        self.find(partition).map(|info| info.addr().to_string())
+    }
+
+    /// Forgets the map: it may be out of date.
+    pub fn forget(&self) {
+        self.known().map = None;
+    }
+
+    /// How many replicas this master had when a link last saw it; 0 when none did.
+    pub(crate) fn replicas_noted(&self, server: &str) -> u32 {
+        self.known().replicas.get(server).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn note_replicas(&self, server: &str, replicas: u32) {
+        let mut known = self.known();
+        if known.replicas.len() >= NODES_MAX {
+            known.replicas.clear();
+        }
+        known.replicas.insert(server.to_owned(), replicas);
+    }
+
+    /// Connects to this partition's master.
+    pub(crate) fn connect(&self, partition: PartitionId) -> Result<Connection, Error> {
+        let mut connected = self.connect_once(partition);
+        if connected.as_ref().is_err_and(Error::doubts_the_map) {
+            // It may be that only the map was stale.
+            self.forget();
+            connected = self.connect_once(partition);
+        }
+        connected
+    }
+
+    fn connect_once(&self, partition: PartitionId) -> Result<Connection, Error> {
+        let info = self.find(partition)?;
+        let mut connection = Connection::open(self, &info)?;
+        connection.prepare()?;
+        Ok(connection)
+    }
+
+    /// The server that is this partition's master, as far as anyone knows.
+    fn find(&self, partition: PartitionId) -> Result<ConnectionInfo, Error> {
+        let slot = self.keys(partition).slot();
+        let mut tried = String::new();
+        let known = self.known().map.clone();
+        if let Some(info) = known.and_then(|map| self.master_in(&map, slot)) {
+            return Ok(info);
+        }
+        for info in self.to_ask() {
+            match self.ask(&info) {
+                Ok((map, nodes)) => {
+                    let found = self.master_in(&map, slot);
+                    let mut known = self.known();
+                    known.map = Some(Arc::new(map));
+                    if !nodes.is_empty() {
+                        known.nodes = nodes;
+                    }
+                    drop(known);
+                    if let Some(found) = found {
+                        return Ok(found);
+                    }
+                    self.forget();
+                    note(&mut tried, &info, "knows no master for its slot");
+                }
+                Err(why) => note(&mut tried, &info, &why),
+            }
+        }
+        Err(Error::Unreachable { partition, tried })
+    }
+
+    fn master_in(&self, map: &Map, slot: u16) -> Option<ConnectionInfo> {
+        match map {
+            Map::Alone(info) => Some(ConnectionInfo::clone(info)),
+            Map::Cluster(ranges) => ranges
+                .iter()
+                .find(|range| (range.from..=range.to).contains(&u64::from(slot)))
+                .and_then(|range| self.info(range.master.clone())),
+        }
+    }
+
+    /// Everyone who may know, in the order of asking.
+    fn to_ask(&self) -> Vec<ConnectionInfo> {
+        let mut known = self.known();
+        let mut infos = self.0.seeds.clone();
+        for node in &known.nodes {
+            if !infos.iter().any(|info| info.addr() == node) {
+                infos.extend(self.info(node.clone()));
+            }
+        }
+        let first = known.turn % infos.len();
+        known.turn = known.turn.wrapping_add(1);
+        infos.rotate_left(first);
+        infos
+    }
+
+    /// How to connect to a server of the cluster: as to the first that we were given.
+    fn info(&self, address: ConnectionAddr) -> Option<ConnectionInfo> {
+        let seed = self.0.seeds.iter().find(|seed| *seed.addr() == address).or(self.0.seeds.first())?;
+        Some(seed.clone().set_addr(address))
+    }
+
+    /// Asks one server for the map and for the servers of the cluster.
+    fn ask(&self, info: &ConnectionInfo) -> Result<(Map, Vec<ConnectionAddr>), String> {
+        let mut connection = Connection::open(self, info).map_err(|error| error.to_string())?;
+        connection.command(|command| command.arg("CLUSTER").arg("SLOTS"));
+        connection.command(|command| command.arg("ROLE"));
+        let [slots, role] = connection.answers().map_err(|error| error.to_string())?;
+        match slots {
+            Value::ServerError(error) if said(&error).contains("cluster support disabled") => {
+                match reply::online_replicas(&role) {
+                    Some(Some(_)) => Ok((Map::Alone(Box::new(info.clone())), Vec::new())),
+                    _ => Err("is a replica, and no cluster".to_owned()),
+                }
+            }
+            Value::ServerError(error) => Err(said(&error)),
+            slots => cluster(&slots, info.addr()).ok_or_else(|| "answered CLUSTER SLOTS in an unknown way".to_owned()),
+        }
+    }
+
+    pub(crate) fn open(&self, info: &ConnectionInfo) -> redis::RedisResult<redis::Connection> {
+        let options = &self.0.options;
+        let connection = Client::open(info.clone())?.get_connection_with_timeout(options.connect_timeout())?;
+        connection.set_write_timeout(Some(options.reply_timeout()))?;
+        connection.set_read_timeout(Some(options.reply_timeout()))?;
+        Ok(connection)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Whatever a panicking thread left here is a map, and a wrong map is found out.
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Servers").field("options", &self.0.options).finish_non_exhaustive()
+    }
+}
+
+fn note(tried: &mut String, info: &ConnectionInfo, what: &str) {
+    if !tried.is_empty() {
+        tried.push_str("; ");
+    }
+    tried.push_str(&format!("{} {what}", info.addr()));
+}
+
+/// The map in what CLUSTER SLOTS says, and everyone whom it names.
+fn cluster(slots: &Value, asked: &ConnectionAddr) -> Option<(Map, Vec<ConnectionAddr>)> {
+    let Value::Array(slots) = slots else { return None };
+    let mut ranges = Vec::with_capacity(slots.len());
+    let mut nodes = Vec::new();
+    for range in slots {
+        let Value::Array(range) = range else { return None };
+        let [from, to, servers @ ..] = range.as_slice() else { return None };
+        let addresses: Vec<_> = servers.iter().map(|server| address(server, asked)).collect::<Option<_>>()?;
+        for node in &addresses {
+            if nodes.len() < NODES_MAX && !nodes.contains(node) {
+                nodes.push(node.clone());
+            }
+        }
+        let master = addresses.into_iter().next()?;
+        ranges.push(Range { from: reply::number(from)?, to: reply::number(to)?, master });
+    }
+    Some((Map::Cluster(ranges), nodes))
+}
+
+/// A server's address. One that does not know its own is reached as we reached it.
+fn address(server: &Value, asked: &ConnectionAddr) -> Option<ConnectionAddr> {
+    let Value::Array(server) = server else { return None };
+    let host = match server.first()? {
+        Value::Nil => "",
+        host => reply::text(host)?,
+    };
+    let port = u16::try_from(reply::number(server.get(1)?)?).ok()?;
+    let unknown = host.is_empty() || host == "?";
+    Some(match asked {
+        // Over TLS a server names the ports for TLS, and the others are reached in the same way.
+        ConnectionAddr::TcpTls { host: own, insecure, tls_params, .. } => {
+            let host = if unknown { own } else { host };
+            let (insecure, tls_params) = (*insecure, tls_params.clone());
+            ConnectionAddr::TcpTls { host: host.to_owned(), port, insecure, tls_params }
+        }
+        ConnectionAddr::Tcp(own, _) if unknown => ConnectionAddr::Tcp(own.clone(), port),
+        _ => ConnectionAddr::Tcp(host.to_owned(), port),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(host: Value, port: i64) -> Value {
+        Value::Array(vec![host, Value::Int(port), Value::BulkString(b"id".to_vec()), Value::Array(Vec::new())])
+    }
+
+    #[test]
+    fn reads_the_map_of_a_cluster() {
+        let host = |name: &str| Value::BulkString(name.as_bytes().to_vec());
+        let slots = Value::Array(vec![
+            Value::Array(vec![Value::Int(0), Value::Int(99), node(host("a"), 1), node(host("b"), 2)]),
+            Value::Array(vec![Value::Int(100), Value::Int(16_383), node(Value::Nil, 3), node(host("a"), 4)]),
+        ]);
+        let (map, nodes) = cluster(&slots, &ConnectionAddr::Tcp("asked".to_owned(), 9)).unwrap();
+        let servers =
+            Servers::new(Options { servers: vec!["redis://:pw@seed".to_owned()], ..Options::default() }).unwrap();
+        let of = |slot| servers.master_in(&map, slot).unwrap();
+        assert_eq!(of(99).addr().to_string(), "a:1");
+        assert_eq!(of(100).addr().to_string(), "asked:3");
+        assert_eq!(of(100).redis_settings().password(), Some("pw"));
+        assert_eq!(nodes.len(), 4);
+        assert!(cluster(&Value::Array(vec![Value::Int(1)]), &ConnectionAddr::Tcp(String::new(), 9)).is_none());
+    }
+
+    #[test]
+    fn addresses_that_are_none_are_refused_without_their_password() {
+        for server in ["rediss://u:s3cret@host#insecure", "http://u:s3cret@host", "host"] {
+            let error = Servers::new(Options { servers: vec![server.to_owned()], ..Options::default() }).unwrap_err();
+            assert!(matches!(error, Error::Options(_)) && !error.to_string().contains("s3cret"), "{error}");
+        }
+    }
+}
