@@ -304,9 +304,9 @@ fn nothing_untold_is_trimmed_and_nothing_trimmed_is_read() {
     let kept = read(&mut link, ends.first.0);
     assert_eq!(kept, payloads[ends.first.0 as usize - 1..]);
     let refused = link.read(Sequence(ends.first.0 - 1), 1).unwrap_err();
-    let is = |error: &Error, of: Stream, expected: Sequence| {
+    fn is(error: &Error, of: Stream, expected: Sequence) -> bool {
         matches!(error, Error::Trimmed { stream, first, .. } if *stream == of && *first == expected)
-    };
+    }
     assert!(is(&refused, Stream::In, ends.first), "{refused}");
     let refused = link.turn(&turn(0, &[], 7), &mut Pulled::default()).unwrap_err();
     assert!(is(&refused, Stream::In, ends.first), "{refused}");
