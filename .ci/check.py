@@ -163,12 +163,14 @@ def mentioned(text: str) -> Iterator[tuple[str, str | None]]:
 def is_defined(name: str, source: str) -> bool:
     """Whether a source file defines a name; `Type::method` is defined where both are."""
     keywords = "fn|struct|enum|trait|type|const|static|mod|macro_rules!|def|function|class"
-    return all(
-        re.search(rf"\b(?:{keywords})\s+{re.escape(part)}\b", source)
-        or re.search(rf"^impl\b[^{{]*\b{re.escape(part)}\b", source, re.MULTILINE)
-        or re.search(rf"^\s+{re.escape(part)}\b\s*[,({{]", source, re.MULTILINE)
-        for part in name.split("::")
-    )
+
+    def is_there(part: str) -> bool:
+        item = rf"\b(?:{keywords})\s+{re.escape(part)}\b"
+        block = rf"^impl\b[^{{]*\b{re.escape(part)}\b"
+        variant = rf"^    {re.escape(part)}\b\s*[,({{]" if part[0].isupper() else r"(?!)"
+        return bool(re.search(f"{item}|{block}|{variant}", source, re.MULTILINE))
+
+    return all(is_there(part) for part in name.split("::"))
 
 
 def wrong_mentions(text: str) -> Iterator[str]:
