@@ -182,6 +182,7 @@ docs: require-rust $(TOOLS)/bin/mdbook ## Build the documents as a site: target/
 	rm -rf $(SITE)
 	.ci/site $(SITE)/source
 	$(TOOLS)/bin/mdbook build
+	.ci/check.py site
 
 clean: ## Remove what was built and installed here
 	$(CARGO) clean

@@ -5,6 +5,7 @@
     .ci/check.py links       relative links of the documents lead to a file, and to a heading of it
     .ci/check.py paths       files and names that the documents mention in code type exist
     .ci/check.py subjects    subjects of the commits that are not yet in origin/main
+    .ci/check.py site        links within the built site; only `make docs` runs this
     .ci/check.py             all of them
 
 `subjects` takes a revision to begin after: `.ci/check.py subjects HEAD~3`. Only the standard library is used. The exit
@@ -236,7 +237,33 @@ def check_subjects(base: str | None = None) -> Iterator[str]:
             yield f"{commit} {subject!r}: {wrong}"
 
 
-CHECKS = {"width": check_width, "links": check_links, "paths": check_paths, "subjects": check_subjects}
+# Site -------------------------------------------------------------------------------------------------------------
+
+
+def check_site(folder: str = "target/site/html") -> Iterator[str]:
+    built = REPOSITORY / folder
+    pages = {path: path.read_text(errors="replace") for path in sorted(built.rglob("*.html"))}
+    if not pages:
+        yield f"{folder} holds no pages"
+    for path, text in pages.items():
+        # The page for addresses that do not exist sets its own base.
+        if path.name == "404.html":
+            continue
+        for target in re.findall(r'(?:href|src)="([^"]*)"', text):
+            if re.match(r"[a-z]+:|//|#|$", target):
+                continue
+            found = (path.parent / target.partition("#")[0]).resolve()
+            if not found.exists():
+                yield f"{path.relative_to(built)}: {target} does not exist"
+
+
+CHECKS = {
+    "width": check_width,
+    "links": check_links,
+    "paths": check_paths,
+    "subjects": check_subjects,
+    "site": check_site,
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -244,7 +271,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     found = []
-    for name in arguments[:1] or CHECKS:
+    for name in arguments[:1] or [name for name in CHECKS if name != "site"]:
         found.extend(CHECKS[name](*arguments[1:]))
     for line in found:
         print(line, file=sys.stderr)
