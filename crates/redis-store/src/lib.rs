@@ -30,8 +30,8 @@
 //! begin with `rediss://` are asked under TLS; their certificates are always checked, against [`Options::ca_file`] or
 //! the system's authorities.
 //!
-//! [`StreamLog`] and [`StreamReader`] put the contract of [`crossbook_log::Log`] and [`crossbook_log::Reader`] over a partition's `in`,
-//! for one writer.
+//! [`StreamLog`] and [`StreamReader`] put the contract of [`crossbook_log::Log`] and [`crossbook_log::Reader`] over a
+//! partition's `in`, for one writer.
 
 mod barrier;
 mod connection;
