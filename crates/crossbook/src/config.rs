@@ -54,7 +54,7 @@ pub struct Config {
     /// The history in SQL.
     pub history: crossbook_store::Options,
     /// The client API.
-    pub gateway: crossbook_gateway::Config,
+    pub gateway: crossbook_api_binance::Config,
     /// What `/metrics` answers.
     pub metrics: MetricsOptions,
     /// A venue of many processes.
@@ -149,7 +149,7 @@ impl Default for Config {
             node: crossbook_node::embedded::Options::default(),
             views: crossbook_views::Limits::default(),
             history: crossbook_store::Options::default(),
-            gateway: crossbook_gateway::Config::default(),
+            gateway: crossbook_api_binance::Config::default(),
             metrics: MetricsOptions::default(),
             cluster: ClusterOptions::default(),
         }

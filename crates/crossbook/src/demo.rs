@@ -19,7 +19,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use crossbook_gateway::app::now;
+use crossbook_api_binance::app::now;
 use crossbook_log::files;
 use crossbook_types::Sequence;
 
@@ -91,7 +91,7 @@ fn make_past(folder: &DataFolder, options: files::Options, seed: u64) -> Result<
 pub fn run(options: command::Demo) -> Result<(), Failure> {
     let flags = Flags { data: options.data, http: options.http, admin: options.admin, log_format: options.log_format };
     let mut config = Config::load(options.config.as_deref(), flags)?;
-    let clear = crossbook_gateway::config::TlsConfig::default();
+    let clear = crossbook_api_binance::config::TlsConfig::default();
     if config.gateway.tls != clear || config.gateway.admin_tls != clear {
         return Err(Error::Tls.into());
     }

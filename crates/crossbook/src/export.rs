@@ -5,9 +5,9 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crossbook_api_binance::secret::MasterKey;
 use crossbook_engine::moving::{self, Inventory};
 use crossbook_engine::registry::Credential;
-use crossbook_gateway::secret::MasterKey;
 use crossbook_node::export::{self, Export};
 use crossbook_types::{Amount, Decimal};
 use serde_json::{Map, Value, json};

@@ -1,6 +1,6 @@
 //! The page at `/`, carried in the binary: it is served wherever the venue runs and needs nothing from elsewhere.
 
-use crossbook_gateway::rest::Page;
+use crossbook_api_binance::rest::Page;
 
 const SCRIPT: &str = "text/javascript;charset=UTF-8";
 

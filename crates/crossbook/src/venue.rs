@@ -8,19 +8,19 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::never;
+use crossbook_api_admin::Admin;
+use crossbook_api_admin::front::{Front, Phase};
+use crossbook_api_binance::config::ServerConfig;
+use crossbook_api_binance::error::ApiError;
+use crossbook_api_binance::publisher::Publisher;
+use crossbook_api_binance::rest::Rest;
+use crossbook_api_binance::secret::MasterKey;
+use crossbook_api_binance::server::{self, Listener};
+use crossbook_api_binance::streams::{Hub, feed};
+use crossbook_api_binance::tls::{self, Handshakes, TlsConfig};
+use crossbook_api_binance::{App, Board, Pending, auth, shutdown};
 use crossbook_engine::Partition;
 use crossbook_engine::command::{Body, RevokeApiKey};
-use crossbook_gateway::admin::Admin;
-use crossbook_gateway::admin::front::{Front, Phase};
-use crossbook_gateway::config::ServerConfig;
-use crossbook_gateway::error::ApiError;
-use crossbook_gateway::publisher::Publisher;
-use crossbook_gateway::rest::Rest;
-use crossbook_gateway::secret::MasterKey;
-use crossbook_gateway::server::{self, Listener};
-use crossbook_gateway::streams::{Hub, feed};
-use crossbook_gateway::tls::{self, Handshakes, TlsConfig};
-use crossbook_gateway::{App, Board, Pending, auth, shutdown};
 use crossbook_log::storage::DiskLock;
 use crossbook_log::{FileReader, Files, Log as _, Recovery, Until, files};
 use crossbook_node::embedded::{self, Running};
@@ -88,7 +88,7 @@ pub enum Error {
     #[error(
         "{0}. If that key is lost for good, `crossbook serve --revoke-lost-keys` starts anyway and revokes the API keys that need it"
     )]
-    Sealed(#[from] crossbook_gateway::secret::Error),
+    Sealed(#[from] crossbook_api_binance::secret::Error),
     /// There is no secret key.
     #[error(transparent)]
     Secrets(#[from] secrets::Error),

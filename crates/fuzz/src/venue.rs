@@ -8,19 +8,19 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use crossbeam_channel::Receiver;
+use crossbook_api_admin::Admin;
+use crossbook_api_binance::entrance::{Soon, Subject};
+use crossbook_api_binance::publisher::Publisher;
+use crossbook_api_binance::rest::Rest;
+use crossbook_api_binance::secret::MasterKey;
+use crossbook_api_binance::streams::Hub;
+use crossbook_api_binance::streams::feed::Batch;
+use crossbook_api_binance::{App, Board, Config, Entrance, Pending};
 use crossbook_engine::command::{
     Body, CancelOrder, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
 };
 use crossbook_engine::registry::{Credential, Permissions};
 use crossbook_engine::{Answer, Command, Events, Partition, Routing};
-use crossbook_gateway::admin::Admin;
-use crossbook_gateway::entrance::{Soon, Subject};
-use crossbook_gateway::publisher::Publisher;
-use crossbook_gateway::rest::Rest;
-use crossbook_gateway::secret::MasterKey;
-use crossbook_gateway::streams::Hub;
-use crossbook_gateway::streams::feed::Batch;
-use crossbook_gateway::{App, Board, Config, Entrance, Pending};
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::{NotTaken, Outlet as _, Request};
 use crossbook_types::{
@@ -216,7 +216,7 @@ pub fn commands() -> Vec<Body> {
 fn make() -> Furnished {
     let partition = Partition::new(PartitionId(0), Routing::single(), 7);
     let mut made = Furnished { partition, views: Views::new(Limits::default()) };
-    let mut now = crossbook_gateway::app::now();
+    let mut now = crossbook_api_binance::app::now();
     let mut events = Events::new();
     for (number, body) in (1..).zip(commands()) {
         now.0 += 1;

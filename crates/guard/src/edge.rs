@@ -5,17 +5,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::hmac;
+use crossbook_api_binance::auth::{self, Identity, Security};
+use crossbook_api_binance::entrance::Soon;
+use crossbook_api_binance::operations::{self, Caller, Transport};
+use crossbook_api_binance::parameters::Parameters;
+use crossbook_api_binance::secret::{KEY_CHARACTERS, MasterKey};
+use crossbook_api_binance::streams::Hub;
+use crossbook_api_binance::time_unit::TimeUnit;
+use crossbook_api_binance::{ApiError, App, Board, Config, Entrance, Pending, Subject};
 use crossbook_engine::Events;
 use crossbook_engine::command::{Body, IssueApiKey};
 use crossbook_engine::registry::{Credential, Permissions};
-use crossbook_gateway::auth::{self, Identity, Security};
-use crossbook_gateway::entrance::Soon;
-use crossbook_gateway::operations::{self, Caller, Transport};
-use crossbook_gateway::parameters::Parameters;
-use crossbook_gateway::secret::{KEY_CHARACTERS, MasterKey};
-use crossbook_gateway::streams::Hub;
-use crossbook_gateway::time_unit::TimeUnit;
-use crossbook_gateway::{ApiError, App, Board, Config, Entrance, Pending, Subject};
 use crossbook_node::embedded::AuditReport;
 use crossbook_node::{NotTaken, Request};
 use crossbook_oracle::workload::Workload;
@@ -124,7 +124,7 @@ impl Edge {
         if orders == self.queries.len() { Ok(()) } else { Err("not every request became an order".into()) }
     }
 
-    /// Authenticates a request as [`rest`](crossbook_gateway::rest) does.
+    /// Authenticates a request as [`rest`](crossbook_api_binance::rest) does.
     fn prove(&self, query: &str) -> Result<Identity, ApiError> {
         let parameters = Parameters::parse(query, "")?;
         let claim = auth::claim(&self.app.board, &self.app.keyring, Some(&self.key))?;
@@ -134,7 +134,7 @@ impl Edge {
         Ok(identity)
     }
 
-    /// Takes a request as [`rest`](crossbook_gateway::rest) does once its sender is known.
+    /// Takes a request as [`rest`](crossbook_api_binance::rest) does once its sender is known.
     fn take(&self, query: &str, identity: Identity) -> Result<(), ApiError> {
         let (app, now) = (&self.app, Timestamp(NOW * 1_000));
         let (_, operation) = operations::by_route("POST", "/api/v3/order").map_err(|_| ApiError::internal())?;

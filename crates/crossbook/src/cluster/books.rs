@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crossbook_gateway::entrance::Soon;
-use crossbook_gateway::opening::{KeptBook, KeptBooks};
+use crossbook_api_binance::entrance::Soon;
+use crossbook_api_binance::opening::{KeptBook, KeptBooks};
 use crossbook_node::NotTaken;
 use crossbook_redis_store::{Error, KeptDepth, Link, Servers};
 use crossbook_types::PartitionId;

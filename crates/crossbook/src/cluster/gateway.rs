@@ -4,18 +4,18 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crossbook_api_admin::Admin;
+use crossbook_api_admin::front::Front;
+use crossbook_api_binance::app::Reply;
+use crossbook_api_binance::entrance::{Entrance, Soon, Subject};
+use crossbook_api_binance::opening::Opening;
+use crossbook_api_binance::publisher::Publisher;
+use crossbook_api_binance::rest::Rest;
+use crossbook_api_binance::streams::{Hub, feed};
+use crossbook_api_binance::{App, Board, Pending, auth, shutdown};
 use crossbook_cluster::Gate;
 use crossbook_cluster::gate::{self, Behind, LaneState, Running, Start, Venue as Place};
 use crossbook_cluster::moment::{self, Kept as _};
-use crossbook_gateway::admin::Admin;
-use crossbook_gateway::admin::front::Front;
-use crossbook_gateway::app::Reply;
-use crossbook_gateway::entrance::{Entrance, Soon, Subject};
-use crossbook_gateway::opening::Opening;
-use crossbook_gateway::publisher::Publisher;
-use crossbook_gateway::rest::Rest;
-use crossbook_gateway::streams::{Hub, feed};
-use crossbook_gateway::{App, Board, Pending, auth, shutdown};
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::recovery::Recovered;
 use crossbook_node::{NotTaken, Request};

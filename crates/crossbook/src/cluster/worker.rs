@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
+use crossbook_api_admin::probe::Probe;
+use crossbook_api_binance::server;
 use crossbook_cluster::Worker;
 use crossbook_cluster::worker::Status;
-use crossbook_gateway::probe::Probe;
-use crossbook_gateway::server;
 use crossbook_node::embedded::AuditReport;
 use crossbook_types::PartitionId;
 use serde_json::json;

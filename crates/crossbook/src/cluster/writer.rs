@@ -10,9 +10,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbook_api_admin::probe::Probe;
+use crossbook_api_binance::server;
 use crossbook_cluster::moment::Kept as _;
-use crossbook_gateway::probe::Probe;
-use crossbook_gateway::server;
 use crossbook_node::embedded::guarded;
 use crossbook_node::snapshot::{self, Saved};
 use crossbook_object_store::Objects;

@@ -1,10 +1,10 @@
 //! What exists at the demo venue: its assets, markets and accounts. Made once; a venue that has them is left as it is.
 
+use crossbook_api_binance::secret::{KEY_CHARACTERS, MasterKey, random_text};
+use crossbook_api_binance::{ApiError, App};
 use crossbook_engine::command::{Body, IssueApiKey, ListAsset, ListMarket, OpenAccount, TransferRequest};
 use crossbook_engine::registry::{Credential, Permissions};
 use crossbook_engine::{Answer, Refusal};
-use crossbook_gateway::secret::{KEY_CHARACTERS, MasterKey, random_text};
-use crossbook_gateway::{ApiError, App};
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Asset, AssetName, Decimal, FeeRate, Fees, Filters, MarketStatus, Price, Quantity,
     SymbolId, SymbolName, TransferId, decimal::power_of_ten, market,
@@ -75,7 +75,7 @@ pub enum Error {
     Description(&'static str),
     /// The cryptographic library failed, or an earlier key was sealed under another secret key.
     #[error(transparent)]
-    Secret(#[from] crossbook_gateway::secret::Error),
+    Secret(#[from] crossbook_api_binance::secret::Error),
 }
 
 /// Credentials of an account for people.

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossbook_api_binance::{App, Board};
 use crossbook_engine::command::{Body, CancelAll, CancelOrder, NewOrder, Size, Target};
-use crossbook_gateway::{App, Board};
 use crossbook_types::{
     AccountId, Amount, Asset, ClientOrderId, Market, OrderType, SelfTradePrevention, SymbolId, TimeInForce,
 };
@@ -130,7 +130,7 @@ impl Traders {
             }
         }
         for (account, asset, amount) in due {
-            let name = format!("endowment-{}-{}", asset.name, crossbook_gateway::app::now().0);
+            let name = format!("endowment-{}-{}", asset.name, crossbook_api_binance::app::now().0);
             listing::deposit(&self.app, account, &asset, amount, &name).await?;
         }
         Ok(())

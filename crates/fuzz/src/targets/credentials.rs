@@ -3,8 +3,8 @@
 use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use crossbook_api_binance::auth;
 use crossbook_engine::registry::Credential;
-use crossbook_gateway::auth;
 
 use crate::input;
 use crate::venue::{CLIENT, ED25519_KEY, HMAC_KEY, Venue, ed25519, sign};

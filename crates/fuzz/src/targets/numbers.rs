@@ -1,8 +1,8 @@
 //! The smallest things that clients send: numbers, times, names.
 
-use crossbook_gateway::error::ApiError;
-use crossbook_gateway::parameters;
-use crossbook_gateway::streams::topic::{Kind, Topic};
+use crossbook_api_binance::error::ApiError;
+use crossbook_api_binance::parameters;
+use crossbook_api_binance::streams::topic::{Kind, Topic};
 use crossbook_types::decimal::Error;
 use crossbook_types::{AssetName, ClientOrderId, Decimal, SymbolName};
 use crossbook_views::{Interval, Offset};

@@ -1,7 +1,7 @@
 //! Query strings and forms. The input is a query, and behind the first line break a form.
 
-use crossbook_gateway::auth;
-use crossbook_gateway::parameters::{PARAMETERS_MAX, Parameters};
+use crossbook_api_binance::auth;
+use crossbook_api_binance::parameters::{PARAMETERS_MAX, Parameters};
 
 use crate::input;
 

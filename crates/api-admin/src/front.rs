@@ -1,0 +1,77 @@
+//! The admin address of a venue from the first moment on. A start may replay for minutes; whoever watches the process
+//! must be able to tell that from a process that is stuck or gone. So the address answers before there is a venue:
+//! alive, not ready, and how far it is. When the venue is up, its [`Admin`] takes over.
+
+use std::net::IpAddr;
+use std::sync::OnceLock;
+
+use axum::body::Body as ResponseBody;
+use crossbook_types::Sequence;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use super::{Admin, line, refusal};
+use crossbook_api_binance::error::{ApiError, JSON};
+use crossbook_api_binance::rest::respond;
+use crossbook_api_binance::server::{self, Service};
+
+/// What a start is at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Phase {
+    /// The log is opened and checked.
+    #[default]
+    Opening,
+    /// The log is replayed; this is the last command that was.
+    Replaying(Sequence),
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Front {
+    phase: Mutex<Phase>,
+    admin: OnceLock<Admin>,
+}
+
+impl Front {
+    /// Tells what the start is at.
+    pub fn enter(&self, phase: Phase) {
+        *self.phase.lock() = phase;
+    }
+
+    /// The venue is up: from now on `admin` answers. A second one changes nothing.
+    pub fn open(&self, admin: Admin) {
+        let _ = self.admin.set(admin);
+    }
+
+    fn answer_while_starting(&self, request: &Request<Incoming>) -> Response<ResponseBody> {
+        match (request.method(), request.uri().path()) {
+            (&Method::GET, "/healthz") => respond(JSON, line(&json!({ "status": "ok" }))),
+            (&Method::GET, "/readyz") => {
+                let mut response = respond(JSON, line(&readiness(*self.phase.lock())));
+                *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                response
+            }
+            _ => refusal(&ApiError::starting()),
+        }
+    }
+}
+
+fn readiness(phase: Phase) -> Value {
+    match phase {
+        Phase::Opening => json!({ "ready": false, "phase": "opening" }),
+        Phase::Replaying(sequence) => json!({ "ready": false, "phase": "replaying", "sequence": sequence }),
+    }
+}
+
+impl Service for Front {
+    const NAME: &'static str = Admin::NAME;
+
+    async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<ResponseBody> {
+        match self.admin.get() {
+            Some(admin) => admin.answer(from, request).await,
+            None => self.answer_while_starting(&server::head_as_get(request)),
+        }
+    }
+}

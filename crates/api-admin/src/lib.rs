@@ -1,0 +1,463 @@
+//! The operator's API: listing, accounts, keys, deposits and withdrawals, the audit. It has an address of its own and
+//! one bearer token. Requests and answers are JSON; decimals are strings; `docs/admin-api.md` describes them all. Until
+//! the venue is up, [`front`] answers in its place.
+
+mod defaults;
+pub mod front;
+mod listing;
+mod market;
+mod openapi;
+pub mod probe;
+mod request;
+mod venue;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::body::Body as ResponseBody;
+use bytes::Bytes;
+use crossbook_cluster::gate::LaneState;
+use crossbook_engine::command::{Body, IssueApiKey, ListAsset, OpenAccount, RevokeApiKey, TransferRequest};
+use crossbook_engine::registry::{Credential, Permissions};
+use crossbook_engine::{Answer, Refusal};
+use crossbook_node::embedded::AuditReport;
+use crossbook_store::{Activity, History, Status};
+use crossbook_types::{AccountId, Amount, ApiKeyId, Asset, AssetId};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use crossbook_api_binance::app::{App, Reply, not_taken};
+use crossbook_api_binance::auth;
+use crossbook_api_binance::board::Standing;
+use crossbook_api_binance::entrance::Subject;
+use crossbook_api_binance::error::{ApiError, JSON};
+use crossbook_api_binance::render;
+use crossbook_api_binance::rest::respond;
+use crossbook_api_binance::secret::{KEY_CHARACTERS, random_text};
+use crossbook_api_binance::server::{self, Service};
+use crossbook_api_binance::time_unit::TimeUnit;
+use request::{NewAccount, NewAsset, NewKey, NewTransfer, Number, read};
+
+/// Gives what `/readyz` says of a part of the venue that the gateway does not know.
+pub type Detail = Box<dyn Fn() -> Value + Send + Sync>;
+
+/// Gives the metrics as text, for Prometheus.
+pub type Metrics = Box<dyn Fn() -> String + Send + Sync>;
+
+/// Answers the operator.
+pub struct Admin {
+    app: Arc<App>,
+    token: SecretString,
+    metrics: Metrics,
+    details: Vec<(&'static str, Detail)>,
+}
+
+impl Admin {
+    /// The same, whose `/readyz` also says under `name` what `detail` gives.
+    #[must_use]
+    pub fn with_detail(mut self, name: &'static str, detail: Detail) -> Self {
+        self.details.push((name, detail));
+        self
+    }
+
+    /// Serves the operator who knows `token`. `/healthz`, `/readyz` and `/metrics` need no token.
+    #[must_use]
+    pub fn new(app: Arc<App>, token: SecretString, metrics: Metrics) -> Self {
+        Self { app, token, metrics, details: Vec::new() }
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> Result<Value, ApiError> {
+        if !self.is_operator(&request) {
+            let message = "Send the header `Authorization: Bearer <token>` with the operator's token.";
+            return Err(ApiError::with_status(StatusCode::UNAUTHORIZED, -1002, message));
+        }
+        let (parts, body) = request.into_parts();
+        let body = server::read_body(body, &self.app.config.server).await?;
+        let path = parts.uri.path().strip_prefix("/admin/v1/").unwrap_or_default().split('/');
+        let path: Vec<_> = path.map(|segment| percent_decode_str(segment).decode_utf8_lossy()).collect();
+        match (&parts.method, path.iter().map(|segment| &**segment).collect::<Vec<_>>().as_slice()) {
+            (&Method::GET, ["assets"]) => listing::assets(&self.app, parts.uri.query()),
+            (&Method::POST, ["assets"]) => self.list_asset(&body).await,
+            (&Method::GET, ["markets"]) => listing::markets(&self.app, parts.uri.query()),
+            (&Method::POST, ["markets"]) => market::list(&self.app, &body).await,
+            (&Method::PATCH, ["markets", symbol]) => market::change(&self.app, symbol, &body).await,
+            (&Method::GET, ["accounts"]) => listing::accounts(&self.app, parts.uri.query()),
+            (&Method::POST, ["accounts"]) => self.open_account(&body).await,
+            (&Method::GET, ["accounts", id]) => self.account(id).await,
+            (&Method::POST, ["accounts", id, "api-keys"]) => self.issue_key(id, &body).await,
+            (&Method::DELETE, ["accounts", id, "api-keys", key]) => self.revoke_key(id, key).await,
+            (&Method::POST, ["accounts", id, "deposits"]) => self.transfer(id, &body, 1).await,
+            (&Method::POST, ["accounts", id, "withdrawals"]) => self.transfer(id, &body, -1).await,
+            (&Method::GET, ["venue", "balances"]) => venue::balances(&self.app).await,
+            (&Method::POST, ["venue", "withdrawals"]) => venue::withdraw(&self.app, &body).await,
+            (&Method::GET, ["audit"]) => self.audit().await,
+            _ => Err(not_found("There is no such operation; docs/admin-api.md has them all.")),
+        }
+    }
+
+    fn is_operator(&self, request: &Request<Incoming>) -> bool {
+        let header = request.headers().get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
+        let given = header.strip_prefix(b"Bearer ").unwrap_or_default();
+        auth::same_secret(given, self.token.expose_secret().as_bytes())
+    }
+
+    async fn list_asset(&self, body: &Bytes) -> Result<Value, ApiError> {
+        let NewAsset { asset, decimals } = read(body)?;
+        request::new_name("asset", asset.as_str())?;
+        match submit(&self.app, Body::ListAsset(ListAsset { name: asset, decimals })).await? {
+            Answer::AssetListed(id) => Ok(json!({ "asset": asset, "assetId": id, "decimals": decimals })),
+            _ => Err(ApiError::internal()),
+        }
+    }
+
+    async fn open_account(&self, body: &Bytes) -> Result<Value, ApiError> {
+        let NewAccount { label } = read(body)?;
+        match submit(&self.app, Body::OpenAccount(OpenAccount { label: label.clone() })).await? {
+            Answer::AccountOpened(id) => Ok(json!({ "accountId": id, "label": label })),
+            _ => Err(ApiError::internal()),
+        }
+    }
+
+    async fn account(&self, id: &str) -> Result<Value, ApiError> {
+        let id = account_id(id)?;
+        self.app.caught_up(Subject::Account(id)).await?;
+        let board = &self.app.board;
+        let holdings = board.of_account(id).read().holdings(id).cloned();
+        let orders = board.open_orders(id);
+        let registry = board.registry();
+        let (account, holdings) =
+            registry.account(id).zip(holdings).ok_or_else(|| not_found("There is no such account."))?;
+        let balances = holdings.balances().iter().filter_map(|balance| {
+            let asset = registry.asset(balance.asset)?;
+            let text = |amount: Amount| amount_text(amount, asset.decimals);
+            Some(json!({ "asset": asset.name, "free": text(balance.free), "locked": text(balance.held) }))
+        });
+        let open_orders = orders.iter().filter_map(|order| {
+            let mut text = String::new();
+            render::order(registry.market(order.symbol)?, TimeUnit::default(), order, &mut text);
+            serde_json::from_str::<Value>(&text).ok()
+        });
+        let api_keys = registry.api_keys(id).map(|key| {
+            let kind = match key.credential {
+                Credential::Hmac { .. } => "HMAC",
+                Credential::Ed25519 { .. } => "ED25519",
+                Credential::Rsa { .. } => "RSA",
+            };
+            json!({
+                "apiKey": key.key, "type": kind, "permissions": permission_names(key.permissions),
+                "allowedIps": key.allowed_ips, "issued": key.issued.millis(),
+            })
+        });
+        Ok(json!({
+            "accountId": id,
+            "label": account.label,
+            "opened": account.opened.millis(),
+            "balances": balances.collect::<Vec<_>>(),
+            "openOrders": open_orders.collect::<Vec<_>>(),
+            "apiKeys": api_keys.collect::<Vec<_>>(),
+        }))
+    }
+
+    async fn issue_key(&self, id: &str, body: &Bytes) -> Result<Value, ApiError> {
+        let account = account_id(id)?;
+        let NewKey { permissions, public_key, allowed_ips } = read(body)?;
+        let permissions = read_permissions(&permissions)?;
+        if let Some(bad) = allowed_ips.iter().find(|text| auth::network(text).is_none()) {
+            return Err(invalid(format!("allowedIps has {bad:?}; write addresses or networks such as 10.0.0.0/8.")));
+        }
+        let draw = || random_text(KEY_CHARACTERS).map_err(|_| ApiError::internal());
+        let key = ApiKeyId::new_checked(&draw()?).map_err(|_| ApiError::internal())?;
+        let (credential, secret) = match public_key {
+            Some(pem) => (auth::public_key(&pem).map_err(|error| invalid(error.to_string()))?, None),
+            None => {
+                let secret = SecretString::from(draw()?);
+                let sealed = self.app.keyring.master_key().seal(&key, &secret).map_err(|error| {
+                    tracing::error!(%error, "an API secret could not be sealed");
+                    ApiError::internal()
+                })?;
+                (Credential::Hmac { sealed }, Some(secret))
+            }
+        };
+        let body = Body::IssueApiKey(Box::new(IssueApiKey { account, key, permissions, credential, allowed_ips }));
+        match submit(&self.app, body).await? {
+            Answer::ApiKeyIssued(key) => {
+                let mut answer = json!({ "apiKey": key, "permissions": permission_names(permissions) });
+                if let Some(secret) = secret {
+                    // The one time that it is told.
+                    answer["secretKey"] = json!(secret.expose_secret());
+                }
+                Ok(answer)
+            }
+            _ => Err(ApiError::internal()),
+        }
+    }
+
+    async fn revoke_key(&self, id: &str, key: &str) -> Result<Value, ApiError> {
+        let account = account_id(id)?;
+        let key = ApiKeyId::new_checked(key).map_err(|_| not_found("There is no such API key."))?;
+        match submit(&self.app, Body::RevokeApiKey(RevokeApiKey { account, key })).await? {
+            Answer::ApiKeyRevoked(key) => Ok(json!({ "apiKey": key, "revoked": true })),
+            _ => Err(ApiError::internal()),
+        }
+    }
+
+    /// Brings money in (`sign` 1) or out (`sign` -1).
+    async fn transfer(&self, id: &str, body: &Bytes, sign: i128) -> Result<Value, ApiError> {
+        let account = account_id(id)?;
+        let NewTransfer { asset, amount, transfer_id } = read(body)?;
+        let listed = self.app.board.registry().asset_named(asset.as_str()).copied();
+        let asset = listed.ok_or_else(|| not_found("There is no such asset; list it first."))?;
+        let units = amount_above_zero(&amount, &asset)?.0;
+        let request = TransferRequest { account, asset: asset.id, amount: Amount(sign * units), transfer: transfer_id };
+        match submit(&self.app, Body::Transfer(request)).await? {
+            Answer::Transferred(done) => Ok(json!({
+                "accountId": account,
+                "asset": asset.name,
+                "amount": amount_text(Amount(done.amount.0 * sign), asset.decimals),
+                "transferId": done.transfer,
+                "time": done.time.millis(),
+            })),
+            _ => Err(ApiError::internal()),
+        }
+    }
+
+    async fn audit(&self) -> Result<Value, ApiError> {
+        let reports = self.app.entrance.audit().await.map_err(not_taken)?;
+        let mut sums = BTreeMap::<AssetId, Amount>::new();
+        for (&id, &sum) in reports.iter().flat_map(|report| &report.sums) {
+            let total = sums.entry(id).or_default();
+            *total = total.plus(sum);
+        }
+        let mut assets = serde_json::Map::new();
+        for (&id, &sum) in &sums {
+            let asset = self.app.board.registry().asset(id).copied();
+            let (name, decimals) =
+                asset.map_or_else(|| (id.to_string(), 0), |asset| (asset.name.to_string(), asset.decimals));
+            let sum = if sum.is_zero() { "0".to_owned() } else { amount_text(sum, decimals) };
+            assets.insert(name, json!({ "sum": sum }));
+        }
+        let ok = |report: &AuditReport| {
+            report.violations.is_empty() && report.sums.values().all(|sum: &Amount| sum.is_zero())
+        };
+        let mut told = json!({ "assets": assets, "ok": reports.iter().all(ok) });
+        let stand = |report: &AuditReport| {
+            json!({
+                "sequence": report.sequence,
+                "stateHash": hex::encode(report.state_hash),
+                "violations": report.violations,
+            })
+        };
+        match (reports.as_slice(), &mut told) {
+            ([report], Value::Object(told)) => {
+                if let Value::Object(mut stand) = stand(report) {
+                    told.append(&mut stand);
+                }
+            }
+            (reports, told) => told["partitions"] = reports.iter().map(stand).collect(),
+        }
+        Ok(told)
+    }
+}
+
+impl Admin {
+    /// By how many commands, in all partitions, and by how many microseconds at most the history is behind the venue.
+    fn history_lag(&self, history: &History) -> (u64, u64) {
+        let (mut commands, mut micros) = (0, 0);
+        for Standing { partition, position } in self.app.board.standings() {
+            let lag = position.map_or((0, 0), |live| history.progress(partition).lag(live));
+            (commands, micros) = (commands + lag.0, micros.max(lag.1));
+        }
+        (commands, micros)
+    }
+
+    /// The venue is open. How its history and its partitions do is told beside: trading needs no history, and while a
+    /// partition is silent the others trade on.
+    fn ready(&self) -> Value {
+        let mut told = json!({ "status": "ready" });
+        for (name, detail) in &self.details {
+            told[*name] = detail();
+        }
+        if let Some(history) = &self.app.history {
+            told["history"] = self.history(history);
+        }
+        let lanes = self.app.entrance.lanes();
+        if !lanes.is_empty() {
+            told["partitions"] = lanes.iter().map(partition).collect();
+        }
+        told
+    }
+
+    fn history(&self, history: &History) -> Value {
+        let (commands, micros) = self.history_lag(history);
+        // Where the rows of one partition are behind or failing, they are for the whole.
+        let statuses: Vec<Status> = history.statuses().collect();
+        let known = statuses.iter().all(|status| status.position.is_some());
+        let worst = statuses.iter().min_by_key(|status| rank(&status.activity));
+        let mut told = json!({
+            "state": worst.map(|status| status.activity.as_str()),
+            "lagCommands": commands,
+            "lagSeconds": known.then_some(micros / 1_000_000),
+        });
+        let lost: u64 = statuses.iter().map(|status| status.files_lost).sum();
+        if lost > 0 {
+            told["filesLost"] = lost.into();
+        }
+        if let [status] = statuses.as_slice() {
+            // Where the tables stand is not known before they were first looked at.
+            told["sequence"] = status.position.map(|position| position.sequence.0).into();
+        }
+        if let Some(Activity::Failing(error)) = worst.map(|status| &status.activity) {
+            told["error"] = error.as_str().into();
+        }
+        told
+    }
+
+    /// The lag grows while nobody writes, so it is measured when it is asked for.
+    fn measure_history(&self) {
+        if let Some(history) = &self.app.history {
+            let (commands, micros) = self.history_lag(history);
+            metrics::gauge!("crossbook_history_lag_commands").set(commands as f64);
+            metrics::gauge!("crossbook_history_lag_seconds").set(micros as f64 / 1e6);
+        }
+    }
+}
+
+impl Service for Admin {
+    const NAME: &'static str = "admin";
+
+    async fn answer(&self, _: IpAddr, request: Request<Incoming>) -> Response<ResponseBody> {
+        let request = server::head_as_get(request);
+        let answer = match (request.method(), request.uri().path()) {
+            (&Method::GET, "/healthz") => Ok(json!({ "status": "ok" })),
+            (&Method::GET, "/readyz") if self.app.is_draining() => Err(ApiError::shutting_down()),
+            (&Method::GET, "/readyz") => Ok(self.ready()),
+            (&Method::GET, "/admin/v1/openapi.json") => Ok(openapi::document()),
+            (&Method::GET, "/metrics") => {
+                self.measure_history();
+                let mut response = Response::new((self.metrics)().into());
+                let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+                response.headers_mut().insert(CONTENT_TYPE, kind);
+                return response;
+            }
+            _ => self.route(request).await,
+        };
+        match answer {
+            Ok(value) => respond(JSON, line(&value)),
+            Err(error) => {
+                let mut response = refusal(&error);
+                if error.status == StatusCode::UNAUTHORIZED {
+                    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                }
+                response
+            }
+        }
+    }
+}
+
+/// An answer as people see it in a terminal: whatever is printed next begins on a line of its own.
+pub(crate) fn line(value: &Value) -> String {
+    format!("{value}\n")
+}
+
+/// The same of an error.
+fn refusal(error: &ApiError) -> Response<ResponseBody> {
+    let mut response = server::respond(error);
+    *response.body_mut() = (error.to_json() + "\n").into();
+    response
+}
+
+/// A partition as this gateway sees it.
+fn partition(lane: &LaneState) -> Value {
+    let LaneState { partition, silent, queued, under_way, told, end } = *lane;
+    json!({
+        "partition": partition,
+        "state": if silent { "silent" } else { "answering" },
+        "queued": queued,
+        "underWay": under_way,
+        "told": told,
+        "logEnd": end,
+    })
+}
+
+/// How far a writer is from doing its work, the farthest first.
+fn rank(activity: &Activity) -> u8 {
+    match activity {
+        Activity::Failing(_) => 0,
+        Activity::Stopped => 1,
+        Activity::Connecting => 2,
+        Activity::Waiting => 3,
+        Activity::Replaying => 4,
+        Activity::Following => 5,
+    }
+}
+
+/// Sends a command and tells a refusal from any other answer.
+async fn submit(app: &App, body: Body) -> Result<Answer, ApiError> {
+    submit_for_reply(app, body).await?.outcome.map_err(|_| ApiError::internal())
+}
+
+/// The same, with all that is known of what the command has done.
+async fn submit_for_reply(app: &App, body: Body) -> Result<Reply, ApiError> {
+    let reply = app.submit(body, None).await?;
+    match reply.outcome {
+        Ok(Answer::Refused(refusal)) => Err(match refusal {
+            Refusal::UnknownAccount | Refusal::UnknownAsset | Refusal::UnknownSymbol | Refusal::UnknownApiKey => {
+                not_found(refusal.to_string())
+            }
+            _ => invalid(refusal.to_string()),
+        }),
+        Ok(_) => Ok(reply),
+        Err(_) => Err(ApiError::internal()),
+    }
+}
+
+/// An amount of an asset in its smallest unit.
+fn amount_above_zero(amount: &Number, asset: &Asset) -> Result<Amount, ApiError> {
+    let units = amount.decimal("amount")?.rescale(asset.decimals);
+    units.filter(|units| (1..=Amount::MAX.0).contains(units)).map(Amount).ok_or_else(|| {
+        invalid(format!("amount must be above zero, with at most {} digits after the point.", asset.decimals))
+    })
+}
+
+fn invalid(message: String) -> ApiError {
+    ApiError::bad_request(-1130, message)
+}
+
+fn not_found(message: impl Into<std::borrow::Cow<'static, str>>) -> ApiError {
+    ApiError::with_status(StatusCode::NOT_FOUND, -1020, message)
+}
+
+fn account_id(text: &str) -> Result<AccountId, ApiError> {
+    text.parse().map(AccountId).map_err(|_| not_found("There is no such account."))
+}
+
+fn amount_text(amount: Amount, decimals: u8) -> String {
+    let mut text = String::new();
+    crossbook_types::Decimal::write(amount.0, decimals, 0, &mut text);
+    text
+}
+
+fn read_permissions(names: &[String]) -> Result<Permissions, ApiError> {
+    let mut permissions = Permissions { read: false, trade: false };
+    for name in names {
+        match name.as_str() {
+            "READ" => permissions.read = true,
+            "TRADE" => permissions.trade = true,
+            _ => return Err(invalid(format!("permissions has {name:?}; there are READ and TRADE."))),
+        }
+    }
+    if names.is_empty() {
+        return Err(invalid("permissions must have READ, TRADE or both.".to_owned()));
+    }
+    Ok(permissions)
+}
+
+fn permission_names(permissions: Permissions) -> Vec<&'static str> {
+    let named = [("READ", permissions.read), ("TRADE", permissions.trade)];
+    named.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
+}

@@ -1,0 +1,249 @@
+//! Listing and changing markets: decimals into ticks and lots, and rules where the operator gave none.
+
+use bytes::Bytes;
+use crossbook_engine::command::{Body, ChangeMarket, ListMarket};
+use crossbook_types::market::{self, Description};
+use crossbook_types::{
+    Amount, Decimal, FeeRate, Fees, Filters, Market, MarketStatus, Price, Quantity, SelfTradePrevention,
+    SelfTradeRules, SymbolId, SymbolName,
+};
+use serde_json::Value;
+
+use super::defaults;
+use super::request::{NewMarket, Number, Rules, new_name, read};
+use super::{invalid, not_found, submit_for_reply};
+use crossbook_api_binance::app::{App, now};
+use crossbook_api_binance::error::ApiError;
+use crossbook_api_binance::render;
+use crossbook_api_binance::time_unit::TimeUnit;
+
+const BAND_UP_PERCENT: u32 = 500;
+const BAND_DOWN_PERCENT: u32 = 20;
+const ORDERS_MAX: u32 = 200;
+const ALGO_ORDERS_MAX: u32 = 5;
+
+pub(super) async fn list(app: &App, body: &Bytes) -> Result<Value, ApiError> {
+    let request: NewMarket = read(body)?;
+    new_name("symbol", request.symbol.as_str())?;
+    let asset = |name: &str| {
+        let listed = app.board.registry().asset_named(name).copied();
+        listed.ok_or_else(|| not_found(format!("There is no asset {name}; list it first.")))
+    };
+    let quote = asset(request.quote_asset.as_str())?;
+    let (tick_size, step_size) = (request.tick_size.decimal("tickSize")?, request.step_size.decimal("stepSize")?);
+    let quantity_max = defaults::quantity_max(step_size);
+    let mut description = Description {
+        id: SymbolId(0),
+        symbol: request.symbol,
+        base: asset(request.base_asset.as_str())?,
+        quote,
+        tick_size,
+        step_size,
+        filters: Filters {
+            price_min: Price(1),
+            price_max: defaults::price_max(tick_size),
+            quantity_min: Quantity(1),
+            quantity_max,
+            market_quantity_max: quantity_max,
+            notional_min: Amount::ZERO,
+            notional_max: defaults::notional_max(tick_size, quote.decimals),
+            band_up_percent: BAND_UP_PERCENT,
+            band_down_percent: BAND_DOWN_PERCENT,
+            orders_max: ORDERS_MAX,
+            algo_orders_max: ALGO_ORDERS_MAX,
+        },
+        fees: Fees::default(),
+        status: MarketStatus::Trading,
+        self_trade: SelfTradeRules::ALL,
+    };
+    fit_defaults(&mut description);
+    let steps = Steps { description };
+    let rules = request.rules();
+    let mut given = steps.apply(&rules)?;
+    make_room(&mut given.filters, &rules);
+    shown(app, Body::ListMarket(Box::new(ListMarket { description: given }))).await
+}
+
+pub(super) async fn change(app: &App, symbol: &str, body: &Bytes) -> Result<Value, ApiError> {
+    let rules: Rules = read(body)?;
+    let market = SymbolName::new_checked(symbol)
+        .ok()
+        .and_then(|name| app.board.registry().market_named(name.as_str()).copied())
+        .ok_or_else(|| not_found("There is no such market; list it first."))?;
+    let before = market.description();
+    let after = Steps { description: before }.apply(&rules)?;
+    let change = ChangeMarket {
+        symbol: market.id,
+        filters: (after.filters != before.filters).then_some(after.filters),
+        fees: (after.fees != before.fees).then_some(after.fees),
+        status: (after.status != before.status).then_some(after.status),
+        self_trade: (after.self_trade != before.self_trade).then_some(after.self_trade),
+    };
+    shown(app, Body::ChangeMarket(Box::new(change))).await
+}
+
+/// Sends a command that lists or changes a market, and describes the market as that command has made it.
+async fn shown(app: &App, body: Body) -> Result<Value, ApiError> {
+    let market = submit_for_reply(app, body).await?.market.ok_or_else(ApiError::internal)?;
+    described(app, &market)
+}
+
+/// The market as clients see it, and its fee rates.
+pub(super) fn described(app: &App, market: &Market) -> Result<Value, ApiError> {
+    let limits = render::RateLimits { requests: app.limits.config(), connections: None };
+    let text = render::exchange_info(now(), TimeUnit::default(), &limits, std::iter::once(market), true);
+    let mut info: Value = serde_json::from_str(&text).map_err(|_| ApiError::internal())?;
+    let mut shown = info["symbols"][0].take();
+    shown["makerFee"] = rate(market.fees.maker).into();
+    shown["takerFee"] = rate(market.fees.taker).into();
+    Ok(shown)
+}
+
+fn rate(rate: FeeRate) -> String {
+    let mut text = String::new();
+    Decimal::write(i128::from(rate.units()), FeeRate::SCALE, 0, &mut text);
+    text
+}
+
+/// Lowers the default largest quantity until the worth of the largest order fits. If something else is wrong, the
+/// partition will say what.
+fn fit_defaults(description: &mut Description) {
+    while Market::new_checked(*description).err() == Some(market::Error::TooLarge)
+        && description.filters.quantity_max.0 > 10
+    {
+        let quantity_max = Quantity(description.filters.quantity_max.0 / 10);
+        description.filters.quantity_max = quantity_max;
+        description.filters.market_quantity_max = quantity_max;
+    }
+}
+
+/// Raises default maxima that are below a minimum that the operator gave.
+fn make_room(filters: &mut Filters, rules: &Rules) {
+    /// A default maximum is at least this many times the minimum.
+    const ROOM: u64 = 1_000;
+    let f = filters;
+    if rules.max_price.is_none() && f.price_min > f.price_max {
+        f.price_max = Price(f.price_min.0.saturating_mul(ROOM)).min(Price::MAX);
+    }
+    if rules.max_qty.is_none() && f.quantity_min > f.quantity_max {
+        f.quantity_max = Quantity(f.quantity_min.0.saturating_mul(ROOM)).min(Quantity::MAX);
+        if rules.market_max_qty.is_none() {
+            f.market_quantity_max = f.quantity_max;
+        }
+    }
+    if rules.max_notional.is_none() && f.notional_min > f.notional_max {
+        f.notional_max = Amount(f.notional_min.0.saturating_mul(ROOM.into())).min(Amount::MAX);
+    }
+}
+
+/// Reads rules in the steps of a market.
+struct Steps {
+    description: Description,
+}
+
+impl Steps {
+    /// The description with the given rules instead of its own.
+    fn apply(&self, rules: &Rules) -> Result<Description, ApiError> {
+        let mut after = self.description;
+        let f = &mut after.filters;
+        self.price("minPrice", &rules.min_price, &mut f.price_min)?;
+        self.price("maxPrice", &rules.max_price, &mut f.price_max)?;
+        self.quantity("minQty", &rules.min_qty, &mut f.quantity_min)?;
+        self.quantity("maxQty", &rules.max_qty, &mut f.quantity_max)?;
+        if rules.max_qty.is_some() {
+            f.market_quantity_max = f.market_quantity_max.min(f.quantity_max);
+        }
+        self.quantity("marketMaxQty", &rules.market_max_qty, &mut f.market_quantity_max)?;
+        self.amount("minNotional", &rules.min_notional, &mut f.notional_min)?;
+        self.amount("maxNotional", &rules.max_notional, &mut f.notional_max)?;
+        percent("multiplierUp", &rules.multiplier_up, &mut f.band_up_percent)?;
+        percent("multiplierDown", &rules.multiplier_down, &mut f.band_down_percent)?;
+        f.orders_max = rules.max_num_orders.unwrap_or(f.orders_max);
+        f.algo_orders_max = rules.max_num_algo_orders.unwrap_or(f.algo_orders_max.min(f.orders_max));
+        fee("makerFee", &rules.maker_fee, &mut after.fees.maker)?;
+        fee("takerFee", &rules.taker_fee, &mut after.fees.taker)?;
+        if let Some(name) = &rules.status {
+            after.status = MarketStatus::from_name(name).ok_or_else(|| {
+                let names: Vec<_> = MarketStatus::ALL.iter().map(|status| status.as_str()).collect();
+                invalid(format!("status is {name:?}; there are {}.", names.join(", ")))
+            })?;
+        }
+        after.self_trade = self_trade(rules, after.self_trade)?;
+        Ok(after)
+    }
+
+    fn price(&self, name: &str, given: &Option<Number>, into: &mut Price) -> Result<(), ApiError> {
+        let step = self.description.tick_size;
+        *into = steps(name, given, step, "tickSize", Price::MAX.0)?.map_or(*into, Price);
+        Ok(())
+    }
+
+    fn quantity(&self, name: &str, given: &Option<Number>, into: &mut Quantity) -> Result<(), ApiError> {
+        let step = self.description.step_size;
+        *into = steps(name, given, step, "stepSize", Quantity::MAX.0)?.map_or(*into, Quantity);
+        Ok(())
+    }
+
+    fn amount(&self, name: &str, given: &Option<Number>, into: &mut Amount) -> Result<(), ApiError> {
+        let Some(given) = given else { return Ok(()) };
+        let decimals = self.description.quote.decimals;
+        let units = given.decimal(name)?.rescale(decimals);
+        *into = units.filter(|units| (0..=Amount::MAX.0).contains(units)).map(Amount).ok_or_else(|| {
+            invalid(format!("{name} must be positive, with at most {decimals} digits after the point."))
+        })?;
+        Ok(())
+    }
+}
+
+/// The modes of self-trade prevention that orders may have.
+fn self_trade(rules: &Rules, before: SelfTradeRules) -> Result<SelfTradeRules, ApiError> {
+    let mode = |field: &str, name: &str| {
+        SelfTradePrevention::from_name(name).ok_or_else(|| {
+            let names: Vec<_> = SelfTradePrevention::ALL.iter().map(|mode| mode.as_str()).collect();
+            invalid(format!("{field} has {name:?}; there are {}.", names.join(", ")))
+        })
+    };
+    let default = match &rules.default_self_trade_prevention_mode {
+        Some(name) => mode("defaultSelfTradePreventionMode", name)?,
+        None => before.default_mode(),
+    };
+    let allowed = match &rules.allowed_self_trade_prevention_modes {
+        Some(names) => {
+            let modes = names.iter().map(|name| mode("allowedSelfTradePreventionModes", name));
+            modes.collect::<Result<Vec<_>, _>>()?
+        }
+        None => before.allowed().collect(),
+    };
+    SelfTradeRules::new_checked(default, allowed).ok_or_else(|| {
+        invalid(format!(
+            "allowedSelfTradePreventionModes must have the default mode, {}; give defaultSelfTradePreventionMode too.",
+            default.as_str()
+        ))
+    })
+}
+
+fn steps(name: &str, given: &Option<Number>, step: Decimal, of: &str, max: u64) -> Result<Option<u64>, ApiError> {
+    let Some(given) = given else { return Ok(None) };
+    let steps = given.decimal(name)?.steps_of(step).and_then(|steps| u64::try_from(steps).ok());
+    steps.filter(|&steps| steps <= max).map(Some).ok_or_else(|| {
+        invalid(format!("{name} must be a whole number of steps of {of}, and at most 2^42 - 1 of them."))
+    })
+}
+
+fn percent(name: &str, given: &Option<Number>, into: &mut u32) -> Result<(), ApiError> {
+    let Some(given) = given else { return Ok(()) };
+    let percent = given.decimal(name)?.rescale(2).and_then(|percent| u32::try_from(percent).ok());
+    *into = percent
+        .ok_or_else(|| invalid(format!("{name} must be a multiple with at most two digits after the point.")))?;
+    Ok(())
+}
+
+fn fee(name: &str, given: &Option<Number>, into: &mut FeeRate) -> Result<(), ApiError> {
+    let Some(given) = given else { return Ok(()) };
+    *into = FeeRate::from_decimal(given.decimal(name)?).ok_or_else(|| {
+        invalid(format!(
+            "{name} must be from 0 to below 1, with at most 8 digits after the point; 0.001 is a tenth of a percent."
+        ))
+    })?;
+    Ok(())
+}

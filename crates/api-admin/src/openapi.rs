@@ -1,0 +1,169 @@
+//! The admin API as an OpenAPI document.
+
+use serde_json::{Map, Value, json};
+
+use crossbook_api_binance::openapi::{licence, reference, schemas};
+
+/// What its bodies and answers are made of.
+const SCHEMAS: &str = include_str!("openapi.json");
+
+/// An operation of the admin API.
+struct Operation {
+    method: &'static str,
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    /// The schema of its body, if it has one.
+    body: Option<&'static str>,
+    /// The schema of its answer.
+    answer: &'static str,
+}
+
+const fn operation(
+    method: &'static str,
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    body: Option<&'static str>,
+    answer: &'static str,
+) -> Operation {
+    Operation { method, path, id, summary, body, answer }
+}
+
+#[rustfmt::skip]
+const OPERATIONS: &[Operation] = &[
+    operation("get", "/admin/v1/assets", "listAssets", "The listed assets.", None, "Assets"),
+    operation("post", "/admin/v1/assets", "createAsset", "Lists an asset; it can be repeated.", Some("NewAsset"), "Asset"),
+    operation("get", "/admin/v1/markets", "listMarkets", "The markets.", None, "Markets"),
+    operation("post", "/admin/v1/markets", "createMarket", "Opens a market.", Some("NewMarket"), "Market"),
+    operation("patch", "/admin/v1/markets/{symbol}", "changeMarket", "Changes a market's status, filters or fees.", Some("MarketChange"), "Market"),
+    operation("get", "/admin/v1/accounts", "listAccounts", "The accounts.", None, "Accounts"),
+    operation("post", "/admin/v1/accounts", "createAccount", "Opens an account; each call opens another.", Some("NewAccount"), "OpenedAccount"),
+    operation("get", "/admin/v1/accounts/{accountId}", "getAccount", "An account with balances, open orders and keys.", None, "AccountDetails"),
+    operation("post", "/admin/v1/accounts/{accountId}/api-keys", "createApiKey", "Issues an API key.", Some("NewApiKey"), "IssuedApiKey"),
+    operation("delete", "/admin/v1/accounts/{accountId}/api-keys/{apiKey}", "deleteApiKey", "Revokes an API key at once.", None, "RevokedApiKey"),
+    operation("post", "/admin/v1/accounts/{accountId}/deposits", "createDeposit", "Brings money in; once for each transferId.", Some("NewTransfer"), "Transfer"),
+    operation("post", "/admin/v1/accounts/{accountId}/withdrawals", "createWithdrawal", "Takes free money out; once for each transferId.", Some("NewTransfer"), "Transfer"),
+    operation("get", "/admin/v1/venue/balances", "getVenueBalances", "Collected fees, the world outside, and what is between partitions.", None, "VenueBalances"),
+    operation("post", "/admin/v1/venue/withdrawals", "createVenueWithdrawal", "Pays collected fees out; once for each transferId.", Some("NewPayout"), "Payout"),
+    operation("get", "/admin/v1/audit", "audit", "Adds up the running venue.", None, "Audit"),
+];
+
+/// The admin API as an OpenAPI 3.1 document.
+#[must_use]
+pub fn document() -> Value {
+    let mut paths = Map::new();
+    for operation in OPERATIONS {
+        let path = paths.entry(operation.path).or_insert_with(|| json!({}));
+        path[operation.method] = describe(operation);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Crossbook admin API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "For the operator of a venue. Decimals are strings. What is answered with 200 is on disk.",
+            "license": licence(),
+        },
+        "servers": [{ "url": "/", "description": "The address that the document came from." }],
+        "security": [{ "token": [] }],
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "token": {
+                "type": "http", "scheme": "bearer",
+                "description": "The token that the venue was started with in CROSSBOOK_ADMIN_TOKEN.",
+            } },
+            "schemas": schemas(SCHEMAS),
+        },
+    })
+}
+
+fn describe(operation: &Operation) -> Value {
+    let in_path = operation.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+    let mut parameters: Vec<Value> = in_path
+        .map(|name| {
+            let (schema, words) = match name {
+                "accountId" => {
+                    (json!({ "type": "integer", "format": "int64", "minimum": 0 }), "Number of the account.")
+                }
+                "symbol" => (json!({ "type": "string", "maxLength": 50 }), "Name of the market."),
+                _ => (json!({ "type": "string", "minLength": 64, "maxLength": 64 }), "Name of the API key."),
+            };
+            json!({ "name": name, "in": "path", "required": true, "description": words, "schema": schema })
+        })
+        .collect();
+    if operation.id.starts_with("list") {
+        let page = json!({ "type": "integer", "minimum": 1, "maximum": 1_000, "default": 100 });
+        let from = json!({ "type": "integer", "format": "int64", "minimum": 0, "default": 0 });
+        for (name, words, schema) in
+            [("limit", "Entries of the page.", page), ("from", "Number of the first entry.", from)]
+        {
+            parameters.push(
+                json!({ "name": name, "in": "query", "required": false, "description": words, "schema": schema }),
+            );
+        }
+    }
+    let content = |schema: &str| json!({ "application/json": { "schema": reference(schema) } });
+    let error = |description: &str| json!({ "description": description, "content": content("Error") });
+    let mut described = json!({
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "parameters": parameters,
+        "responses": {
+            "200": { "description": "Done, and on disk.", "content": content(operation.answer) },
+            "400": error("A field is missing or malformed, or the venue refuses what it says."),
+            "401": error("No token, or a wrong one."),
+            "404": error("There is no such thing."),
+            "503": error("The venue is busy or stopping; nothing was done."),
+            "504": error("No outcome in time; it may still take effect."),
+        },
+    });
+    if let Some(body) = operation.body {
+        described["requestBody"] = json!({ "required": true, "content": content(body) });
+    }
+    described
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every name that a `$ref` of the document leads to.
+    fn references(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                if let Some(Value::String(target)) = fields.get("$ref") {
+                    found.insert(target.clone());
+                }
+                fields.values().for_each(|field| references(field, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn what_is_referred_to_is_there_and_nothing_else() {
+        let document = document();
+        let mut found = BTreeSet::new();
+        references(&document, &mut found);
+        for target in &found {
+            let place = target.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
+            assert!(place.is_some(), "{target} is not in the document");
+        }
+        for name in document["components"]["schemas"].as_object().unwrap().keys() {
+            assert!(found.contains(&format!("#/components/schemas/{name}")), "{name} is of no use");
+        }
+    }
+
+    #[test]
+    fn operation_ids_are_identifiers_and_no_two_operations_share_one() {
+        let mut seen = BTreeSet::new();
+        for Operation { id, .. } in OPERATIONS {
+            assert!(id.starts_with(|c: char| c.is_ascii_lowercase()) && id.chars().all(|c| c.is_ascii_alphanumeric()));
+            assert!(seen.insert(id), "{id} twice");
+        }
+    }
+}

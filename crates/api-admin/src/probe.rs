@@ -1,0 +1,86 @@
+//! The admin address of a process that has no API: whether it lives, whether it is ready, what it measures, and how its
+//! partitions stand, if it runs some.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::body::Body as ResponseBody;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::{Metrics, line};
+use crossbook_api_binance::error::JSON;
+use crossbook_api_binance::rest::respond;
+use crossbook_api_binance::server::Service;
+
+/// Adds up the partitions of a process and tells how they stand. It may block for a while.
+pub type Partitions = Arc<dyn Fn() -> Value + Send + Sync>;
+
+/// See the module.
+pub struct Probe<R> {
+    metrics: Metrics,
+    /// Whether the process is ready, and what else is to be said of it.
+    readiness: R,
+    partitions: Option<Partitions>,
+    /// Adding up holds trading up for a moment, so only one who asks is answered at a time.
+    adding_up: Semaphore,
+}
+
+impl<R: Fn() -> (bool, Value) + Send + Sync + 'static> Probe<R> {
+    /// A probe that answers with what `readiness` says.
+    pub fn new(metrics: Metrics, readiness: R) -> Self {
+        Self { metrics, readiness, partitions: None, adding_up: Semaphore::new(1) }
+    }
+
+    /// Answers `GET /partitions` with what `partitions` says, asked on a thread that may block.
+    #[must_use]
+    pub fn with_partitions(self, partitions: Partitions) -> Self {
+        Self { partitions: Some(partitions), ..self }
+    }
+
+    async fn partitions(&self) -> Response<ResponseBody> {
+        let Some(partitions) = self.partitions.clone() else { return nothing_here() };
+        let Ok(_turn) = self.adding_up.acquire().await else { return failed() };
+        match tokio::task::spawn_blocking(move || partitions()).await {
+            Ok(told) => respond(JSON, line(&told)),
+            Err(_) => failed(),
+        }
+    }
+}
+
+fn failed() -> Response<ResponseBody> {
+    refuse(StatusCode::INTERNAL_SERVER_ERROR, "the partitions could not be added up")
+}
+
+fn nothing_here() -> Response<ResponseBody> {
+    refuse(StatusCode::NOT_FOUND, "GET /healthz, /readyz or /metrics; of a worker also /partitions")
+}
+
+fn refuse(status: StatusCode, message: &str) -> Response<ResponseBody> {
+    let mut response = respond(JSON, line(&json!({ "msg": message })));
+    *response.status_mut() = status;
+    response
+}
+
+impl<R: Fn() -> (bool, Value) + Send + Sync + 'static> Service for Probe<R> {
+    const NAME: &'static str = "admin";
+
+    async fn answer(&self, _: IpAddr, request: Request<Incoming>) -> Response<ResponseBody> {
+        match (request.method(), request.uri().path()) {
+            (&Method::GET, "/healthz") => respond(JSON, line(&json!({ "status": "ok" }))),
+            (&Method::GET, "/readyz") => {
+                let (ready, detail) = (self.readiness)();
+                let mut response = respond(JSON, line(&json!({ "ready": ready, "detail": detail })));
+                if !ready {
+                    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                }
+                response
+            }
+            (&Method::GET, "/metrics") => respond("text/plain; version=0.0.4", (self.metrics)()),
+            (&Method::GET, "/partitions") => self.partitions().await,
+            _ => nothing_here(),
+        }
+    }
+}

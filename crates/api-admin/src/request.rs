@@ -1,0 +1,167 @@
+//! What the operator sends.
+
+use bytes::Bytes;
+use crossbook_types::{AssetName, Decimal, PartitionId, SymbolName, TransferId};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::invalid;
+use crossbook_api_binance::error::ApiError;
+
+/// Reads a JSON object; an absent body is an empty one.
+///
+/// # Errors
+/// 400 that says where and what.
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+    let body: &[u8] = if body.is_empty() { b"{}" } else { body };
+    // The library takes an array for an object without names, in the order in which the fields stand here.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(invalid("The body is not as expected: it must be a JSON object.".to_owned()));
+    }
+    serde_json::from_slice(body).map_err(|error| invalid(format!("The body is not as expected: {error}.")))
+}
+
+/// Checks the name of something new. Beyond ASCII it has letters and digits, and no letter that has a capital: clients
+/// put names into lower case to subscribe to a market's streams, and each must lead back to one market.
+///
+/// # Errors
+/// 400 that says which character is not allowed.
+pub(super) fn new_name(field: &str, name: &str) -> Result<(), ApiError> {
+    let leads_back = |c: char| c.to_uppercase().eq([c]) && c.to_lowercase().flat_map(char::to_uppercase).eq([c]);
+    match name.chars().find(|&c| !(c.is_ascii() || c.is_alphanumeric() && leads_back(c))) {
+        None => Ok(()),
+        Some(c) => Err(invalid(format!(
+            "{field} has the character {c:?}; beyond ASCII, letters without a capital of their own and digits are allowed."
+        ))),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewAsset {
+    pub(super) asset: AssetName,
+    pub(super) decimals: u8,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewAccount {
+    #[serde(default)]
+    pub(super) label: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewKey {
+    pub(super) permissions: Vec<String>,
+    pub(super) public_key: Option<String>,
+    #[serde(default)]
+    pub(super) allowed_ips: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewTransfer {
+    pub(super) asset: AssetName,
+    pub(super) amount: Number,
+    pub(super) transfer_id: TransferId,
+}
+
+/// Fees that are to be paid out.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewPayout {
+    pub(super) asset: AssetName,
+    pub(super) amount: Number,
+    pub(super) transfer_id: TransferId,
+    /// Needed where there are several.
+    pub(super) partition: Option<PartitionId>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewMarket {
+    pub(super) symbol: SymbolName,
+    pub(super) base_asset: AssetName,
+    pub(super) quote_asset: AssetName,
+    pub(super) tick_size: Number,
+    pub(super) step_size: Number,
+    // The rest is as for a change; `flatten` would lose the check for unknown fields.
+    min_price: Option<Number>,
+    max_price: Option<Number>,
+    min_qty: Option<Number>,
+    max_qty: Option<Number>,
+    market_max_qty: Option<Number>,
+    min_notional: Option<Number>,
+    max_notional: Option<Number>,
+    multiplier_up: Option<Number>,
+    multiplier_down: Option<Number>,
+    max_num_orders: Option<u32>,
+    max_num_algo_orders: Option<u32>,
+    maker_fee: Option<Number>,
+    taker_fee: Option<Number>,
+    status: Option<String>,
+    default_self_trade_prevention_mode: Option<String>,
+    allowed_self_trade_prevention_modes: Option<Vec<String>>,
+}
+
+impl NewMarket {
+    /// What was given beside the identity of the market.
+    pub(super) fn rules(self) -> Rules {
+        Rules {
+            min_price: self.min_price,
+            max_price: self.max_price,
+            min_qty: self.min_qty,
+            max_qty: self.max_qty,
+            market_max_qty: self.market_max_qty,
+            min_notional: self.min_notional,
+            max_notional: self.max_notional,
+            multiplier_up: self.multiplier_up,
+            multiplier_down: self.multiplier_down,
+            max_num_orders: self.max_num_orders,
+            max_num_algo_orders: self.max_num_algo_orders,
+            maker_fee: self.maker_fee,
+            taker_fee: self.taker_fee,
+            status: self.status,
+            default_self_trade_prevention_mode: self.default_self_trade_prevention_mode,
+            allowed_self_trade_prevention_modes: self.allowed_self_trade_prevention_modes,
+        }
+    }
+}
+
+/// What can be said about a market at any time.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Rules {
+    pub(super) min_price: Option<Number>,
+    pub(super) max_price: Option<Number>,
+    pub(super) min_qty: Option<Number>,
+    pub(super) max_qty: Option<Number>,
+    pub(super) market_max_qty: Option<Number>,
+    pub(super) min_notional: Option<Number>,
+    pub(super) max_notional: Option<Number>,
+    pub(super) multiplier_up: Option<Number>,
+    pub(super) multiplier_down: Option<Number>,
+    pub(super) max_num_orders: Option<u32>,
+    pub(super) max_num_algo_orders: Option<u32>,
+    pub(super) maker_fee: Option<Number>,
+    pub(super) taker_fee: Option<Number>,
+    pub(super) status: Option<String>,
+    pub(super) default_self_trade_prevention_mode: Option<String>,
+    pub(super) allowed_self_trade_prevention_modes: Option<Vec<String>>,
+}
+
+/// A decimal as a JSON string, or as a JSON number, which is then read digit by digit and never becomes a float.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Number(Box<RawValue>);
+
+impl Number {
+    /// Its value, for the field `name`.
+    pub(super) fn decimal(&self, name: &str) -> Result<Decimal, ApiError> {
+        let text = self.0.get();
+        let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+        Decimal::parse(text).map_err(|error| invalid(format!("{name} is {error}; write it as \"0.01\".")))
+    }
+}

@@ -1,0 +1,96 @@
+//! The venue's own accounts: what it has earned, and paying that out.
+//!
+//! Each partition has a ledger, and fees are collected in that of the account that pays them. So in a cluster every
+//! partition is asked, by a command in its log: what it answers is exact, of one moment of that partition.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use crossbook_engine::command::{Body, FeePayout};
+use crossbook_engine::event::VenueAccount;
+use crossbook_engine::{Answer, Routing};
+use crossbook_types::{Amount, AssetId, PartitionId};
+use serde_json::{Value, json};
+
+use super::request::{NewPayout, read};
+use super::{amount_above_zero, amount_text, invalid, not_found, submit};
+use crossbook_api_binance::app::App;
+use crossbook_api_binance::error::ApiError;
+
+/// Collected fees, the world outside and what is on its way, by asset; of all partitions together, and of each where
+/// there are several.
+pub(super) async fn balances(app: &App) -> Result<Value, ApiError> {
+    let mut partitions = Vec::new();
+    for partition in app.board.routing().all() {
+        match submit(app, Body::ReportVenue { partition }).await? {
+            Answer::VenueAccounts(accounts) => partitions.push((partition, accounts)),
+            _ => return Err(ApiError::internal()),
+        }
+    }
+    let mut sums = BTreeMap::<AssetId, VenueAccount>::new();
+    for &account in partitions.iter().flat_map(|(_, accounts)| accounts) {
+        let VenueAccount { asset, external, fees, clearing } = account;
+        let nothing = VenueAccount { asset, external: Amount::ZERO, fees: Amount::ZERO, clearing: Amount::ZERO };
+        let sum = sums.entry(asset).or_insert(nothing);
+        sum.external = sum.external.plus(external);
+        sum.fees = sum.fees.plus(fees);
+        sum.clearing = sum.clearing.plus(clearing);
+    }
+    let mut told = json!({ "balances": shown(app, sums.values()) });
+    if partitions.len() > 1 {
+        let each = partitions
+            .iter()
+            .map(|(partition, accounts)| json!({ "partition": partition, "balances": shown(app, accounts.iter()) }));
+        told["partitions"] = each.collect();
+    }
+    Ok(told)
+}
+
+fn shown<'a>(app: &App, accounts: impl Iterator<Item = &'a VenueAccount>) -> Value {
+    let registry = app.board.registry();
+    let shown = accounts.filter_map(|account| {
+        let asset = registry.asset(account.asset)?;
+        let text = |amount| amount_text(amount, asset.decimals);
+        Some(json!({
+            "asset": asset.name,
+            "fees": text(account.fees),
+            "external": text(account.external),
+            "clearing": text(account.clearing),
+        }))
+    });
+    shown.collect()
+}
+
+/// Pays collected fees out.
+pub(super) async fn withdraw(app: &App, body: &Bytes) -> Result<Value, ApiError> {
+    let NewPayout { asset, amount, transfer_id, partition } = read(body)?;
+    let listed = app.board.registry().asset_named(asset.as_str()).copied();
+    let asset = listed.ok_or_else(|| not_found("There is no such asset; list it first."))?;
+    let partition = match (partition, app.board.routing().partitions()) {
+        (None, 1) => Routing::REGISTRY,
+        (None, count) => {
+            return Err(invalid(format!(
+                "partition must say which of the {count} partitions pays; GET /admin/v1/venue/balances has what each has collected."
+            )));
+        }
+        (Some(PartitionId(number)), count) if number >= count => {
+            return Err(not_found(format!(
+                "There is no partition {number}; they are numbered from 0 to {}.",
+                count - 1
+            )));
+        }
+        (Some(partition), _) => partition,
+    };
+    let amount = amount_above_zero(&amount, &asset)?;
+    let request = FeePayout { partition, asset: asset.id, amount, transfer: transfer_id };
+    match submit(app, Body::PayOutFees(request)).await? {
+        Answer::Transferred(done) => Ok(json!({
+            "partition": partition,
+            "asset": asset.name,
+            "amount": amount_text(done.amount.negated(), asset.decimals),
+            "transferId": done.transfer,
+            "time": done.time.millis(),
+        })),
+        _ => Err(ApiError::internal()),
+    }
+}

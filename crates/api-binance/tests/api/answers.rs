@@ -1,0 +1,424 @@
+//! Answers and reports say what a command did, whatever memory still has of it; and what prevented matches, refusals
+//! and ends of orders leave behind.
+
+use std::time::Duration;
+
+use crossbook_engine::command::{Body, NewOrder, Size};
+use crossbook_types::{
+    AccountId, ClientOrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce,
+};
+use crossbook_views::Limits;
+use futures_util::future::join_all;
+use futures_util::{SinkExt as _, StreamExt as _};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tungstenite::Message;
+
+use crossbook_api_binance::Config;
+
+use crate::rest_venue::{Client, Venue, millis};
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// No ended orders and no trades.
+fn nothing() -> Limits {
+    Limits {
+        closed_orders_per_account: 0,
+        closed_orders_per_market: 0,
+        own_trades_per_account: 0,
+        own_trades_per_market: 0,
+        ..Limits::default()
+    }
+}
+
+async fn message(socket: &mut Socket) -> Value {
+    let message = async {
+        loop {
+            if let Message::Text(text) = socket.next().await.unwrap().unwrap() {
+                return serde_json::from_str(&text).unwrap();
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), message).await.expect("a message in time")
+}
+
+/// A session of the WebSocket API that is logged on and hears of the account.
+async fn session(venue: &Venue, client: &Client) -> Socket {
+    let (mut socket, _) = connect_async(format!("ws://{}/ws-api/v3?returnRateLimits=false", venue.http)).await.unwrap();
+    let now = millis();
+    let signature = client.sign(&format!("apiKey={}&timestamp={now}", client.key));
+    let params = json!({"apiKey": client.key, "timestamp": now, "signature": signature});
+    let subscribe = json!({"id": 1, "method": "userDataStream.subscribe.signature", "params": params});
+    socket.send(Message::text(subscribe.to_string())).await.unwrap();
+    assert_eq!(message(&mut socket).await["status"], 200);
+    socket
+}
+
+/// The next reports of orders.
+async fn reports(socket: &mut Socket, count: usize) -> Vec<Value> {
+    let mut found = Vec::new();
+    while found.len() < count {
+        let event = message(socket).await["event"].take();
+        if event["e"] == "executionReport" {
+            found.push(event);
+        }
+    }
+    found
+}
+
+fn steps(reports: &[Value]) -> Vec<(&str, &str)> {
+    reports.iter().map(|report| (report["x"].as_str().unwrap(), report["X"].as_str().unwrap())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_and_reports_need_no_memory_of_ended_orders() {
+    for partitions in [1, 3] {
+        let venue = Venue::start_keeping(partitions, nothing(), Config::default()).await;
+        let (alice, bob) = (&venue.alice, &venue.bob);
+        let mut stream = session(&venue, bob).await;
+        venue.values_nothing().await;
+        alice.limit("SELL", "0.5", "20000").await;
+        let taken = bob.order("symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.2").await;
+        assert_eq!((taken.status, &taken.body["status"]), (200, &json!("FILLED")), "{taken:?}");
+        assert_eq!(taken.body["fills"].as_array().unwrap().len(), 1);
+        let ioc = bob.order("symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=IOC&quantity=0.1&price=19000").await;
+        assert_eq!(
+            (&ioc.body["status"], &ioc.body["expiryReason"]),
+            (&json!("EXPIRED"), &json!("UNFILLED_IOC_QUANTITY_EXPIRED")),
+            "{ioc:?}"
+        );
+        let resting = bob.limit("BUY", "0.1", "19000").await;
+        let cancel = format!("symbol=BTCUSDT&orderId={}&newClientOrderId=gone", resting["orderId"]);
+        let canceled = bob.delete("/api/v3/order", &cancel).await;
+        assert_eq!(
+            json!([canceled.status, canceled.body["status"], canceled.body["origQty"], canceled.body["clientOrderId"]]),
+            json!([200, "CANCELED", "0.10000000", "gone"])
+        );
+        let told = reports(&mut stream, 6).await;
+        assert_eq!(
+            steps(&told),
+            [
+                ("NEW", "NEW"),
+                ("TRADE", "FILLED"),
+                ("NEW", "NEW"),
+                ("EXPIRED", "EXPIRED"),
+                ("NEW", "NEW"),
+                ("CANCELED", "CANCELED")
+            ]
+        );
+        assert_eq!(told[3]["eR"], "UNFILLED_IOC_QUANTITY_EXPIRED");
+        let on_the_book: Vec<_> = told.iter().map(|report| report["w"].as_bool().unwrap()).collect();
+        assert_eq!(on_the_book, [false, false, false, false, true, false], "only the last order ever rests");
+        venue.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_of_all_orders_lists_all_of_them() {
+    const ORDERS: u32 = 1_500;
+    let venue = Venue::start_keeping(1, nothing(), Config::default()).await;
+    let rules = json!({ "maxNumOrders": ORDERS });
+    assert_eq!(venue.operator(Method::PATCH, "markets/BTCUSDT", Some(rules)).await.status, 200);
+    let order = |n: u32| NewOrder {
+        account: AccountId(venue.alice.account),
+        symbol: SymbolId(0),
+        client_order_id: ClientOrderId::new_checked(&format!("n{n}")).unwrap(),
+        side: Side::Buy,
+        order_type: OrderType::Limit,
+        time_in_force: TimeInForce::Gtc,
+        price: Some(Price(1_000_000)),
+        size: Size::Base(Quantity(100)),
+        stop_price: None,
+        self_trade_prevention: SelfTradePrevention::None,
+    };
+    let placed = join_all((0..ORDERS).map(|n| venue.app.submit(Body::Place(order(n)), None))).await;
+    assert!(placed.iter().all(Result::is_ok));
+    let canceled = venue.alice.delete("/api/v3/openOrders", "symbol=BTCUSDT").await;
+    let listed = canceled.body.as_array().unwrap();
+    assert_eq!((canceled.status, listed.len()), (200, ORDERS as usize));
+    let ids: std::collections::BTreeSet<_> = listed.iter().map(|order| order["orderId"].as_u64().unwrap()).collect();
+    assert_eq!(ids.len(), ORDERS as usize);
+    assert!(listed.iter().all(|order| order["status"] == "CANCELED"));
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prevented_match_is_told_everywhere() {
+    for partitions in [1, 3] {
+        let venue = Venue::start_in(partitions, Config::default()).await;
+        let (alice, bob) = (&venue.alice, &venue.bob);
+        venue.values_nothing().await;
+        let mut stream = session(&venue, alice).await;
+        let maker = alice.limit("BUY", "0.1", "20000").await;
+        let sell = |mode: &str, kind: &str| {
+            format!("symbol=BTCUSDT&side=SELL&quantity=0.3&selfTradePreventionMode={mode}&{kind}")
+        };
+        let taker = alice.order(&sell("EXPIRE_BOTH", "type=LIMIT&timeInForce=GTC&price=20000")).await.body;
+        assert_eq!(
+            json!([taker["status"], taker["preventedQuantity"], taker["preventedMatches"], taker["expiryReason"]]),
+            json!([
+                "EXPIRED_IN_MATCH",
+                "0.30000000",
+                [{"preventedMatchId": 1, "makerSymbol": "BTCUSDT", "makerOrderId": maker["orderId"],
+                  "price": "20000.00000000", "takerPreventedQuantity": "0.30000000",
+                  "makerPreventedQuantity": "0.10000000"}],
+                null
+            ])
+        );
+        // A market order that meets nothing but its own account's order goes on, and finds no more.
+        alice.limit("BUY", "0.1", "20000").await;
+        let at_market = alice.order(&sell("EXPIRE_MAKER", "type=MARKET")).await.body;
+        assert_eq!(
+            json!([at_market["status"], at_market["preventedQuantity"], at_market["expiryReason"]]),
+            json!(["EXPIRED", null, "INSUFFICIENT_LIQUIDITY"])
+        );
+        assert_eq!(at_market["preventedMatches"][0].get("takerPreventedQuantity"), None);
+        let query = format!("symbol=BTCUSDT&orderId={}", maker["orderId"]);
+        let shown = alice.get("/api/v3/order", &query).await.body;
+        assert_eq!(
+            json!([shown["status"], shown["preventedMatchId"], shown["preventedQuantity"], shown["expiryReason"]]),
+            json!(["EXPIRED_IN_MATCH", 1, "0.10000000", null])
+        );
+        let told = reports(&mut stream, 8).await;
+        let expected = [
+            ("NEW", "NEW"),
+            ("NEW", "NEW"),
+            ("TRADE_PREVENTION", "EXPIRED_IN_MATCH"),
+            ("TRADE_PREVENTION", "EXPIRED_IN_MATCH"),
+            ("NEW", "NEW"),
+            ("NEW", "NEW"),
+            ("TRADE_PREVENTION", "EXPIRED_IN_MATCH"),
+            ("EXPIRED", "EXPIRED"),
+        ];
+        assert_eq!(steps(&told), expected);
+        assert_eq!(
+            json!([told[2]["i"], told[2]["v"], told[2]["A"], told[2]["B"], told[2]["U"], told[2]["pl"], told[2]["pL"]]),
+            json!([maker["orderId"], 1, "0.10000000", "0.10000000", taker["orderId"], "0.10000000", "20000.00000000"])
+        );
+
+        let matches = async |client: &Client, parameters: String| {
+            client.get("/api/v3/myPreventedMatches", &format!("symbol=BTCUSDT{parameters}")).await
+        };
+        let first = matches(alice, "&preventedMatchId=1".to_owned()).await;
+        let listed = &first.body[0];
+        assert_eq!(
+            json!([
+                listed["symbol"],
+                listed["takerOrderId"],
+                listed["makerSymbol"],
+                listed["makerOrderId"],
+                listed["tradeGroupId"],
+                listed["selfTradePreventionMode"],
+                listed["price"],
+                listed["takerPreventedQuantity"],
+                listed["makerPreventedQuantity"],
+                listed["transactTime"]
+            ]),
+            json!([
+                "BTCUSDT",
+                taker["orderId"],
+                "BTCUSDT",
+                maker["orderId"],
+                -1,
+                "EXPIRE_BOTH",
+                "20000.00000000",
+                "0.30000000",
+                "0.10000000",
+                taker["transactTime"]
+            ])
+        );
+        assert_eq!(first.header("x-mbx-used-weight-1m") + 20, {
+            let by_order = matches(alice, format!("&orderId={}", taker["orderId"])).await;
+            assert_eq!(by_order.body, first.body);
+            by_order.header("x-mbx-used-weight-1m")
+        });
+        let of_maker = matches(alice, format!("&orderId={}&fromPreventedMatchId=1&limit=5", maker["orderId"])).await;
+        assert_eq!(of_maker.body, first.body);
+        let later = matches(alice, format!("&orderId={}&fromPreventedMatchId=2", maker["orderId"])).await;
+        assert_eq!((later.status, later.body), (200, json!([])));
+        assert_eq!(matches(bob, "&preventedMatchId=1".to_owned()).await.body, json!([]), "another's");
+        for wrong in
+            ["", "&limit=5", "&preventedMatchId=1&orderId=1", "&orderId=1&limit=5", "&preventedMatchId=1&limit=5"]
+        {
+            let refused = matches(alice, wrong.to_owned()).await;
+            assert_eq!(refused.code(), (400, -1128), "{wrong}: {refused:?}");
+        }
+        venue.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_market_says_which_modes_of_self_trade_prevention_it_allows() {
+    let venue = Venue::start().await;
+    let rules = json!({
+        "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
+        "allowedSelfTradePreventionModes": ["EXPIRE_MAKER", "EXPIRE_TAKER"],
+    });
+    let changed = venue.operator(Method::PATCH, "markets/BTCUSDT", Some(rules)).await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    let info = venue.get("/api/v3/exchangeInfo").await.body;
+    for shown in [&changed.body, &info["symbols"][0]] {
+        assert_eq!(shown["defaultSelfTradePreventionMode"], "EXPIRE_MAKER");
+        assert_eq!(shown["allowedSelfTradePreventionModes"], json!(["EXPIRE_TAKER", "EXPIRE_MAKER"]));
+    }
+    let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.1&price=20000";
+    let refused = "This symbol does not allow the specified self-trade prevention mode.";
+    for path in ["/api/v3/order", "/api/v3/order/test"] {
+        let none = venue.alice.post(path, &format!("{order}&selfTradePreventionMode=NONE")).await;
+        assert_eq!((none.code(), none.text()), ((400, -1013), refused));
+    }
+    assert_eq!(venue.alice.order(order).await.body["selfTradePreventionMode"], "EXPIRE_MAKER");
+    for (wrong, why) in [
+        (json!({ "defaultSelfTradePreventionMode": "NONE" }), "must have the default mode"),
+        (json!({ "allowedSelfTradePreventionModes": ["EXPIRE_TAKER"] }), "must have the default mode"),
+        (json!({ "allowedSelfTradePreventionModes": ["DECREMENT"] }), "there are NONE, EXPIRE_TAKER"),
+    ] {
+        let reply = venue.operator(Method::PATCH, "markets/BTCUSDT", Some(wrong)).await;
+        assert!(reply.status == 400 && reply.text().contains(why), "{reply:?}");
+    }
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_the_matching_engine_refuses_is_reported() {
+    for partitions in [1, 3] {
+        let venue = Venue::start_in(partitions, Config::default()).await;
+        let (alice, bob) = (&venue.alice, &venue.bob);
+        let mut stream = session(&venue, bob).await;
+        alice.limit("SELL", "0.1", "20000").await;
+        alice.limit("SELL", "0.1", "20000").await;
+        bob.limit("BUY", "0.1", "20000").await;
+        reports(&mut stream, 2).await;
+        let kept = bob
+            .order("symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.1&price=15000&newClientOrderId=kept")
+            .await;
+        assert_eq!(kept.status, 200);
+        reports(&mut stream, 1).await;
+        let refused = [
+            ("poor", "side=BUY&type=LIMIT&timeInForce=GTC&quantity=90&price=20000", "INSUFFICIENT_BALANCES"),
+            ("takes", "side=BUY&type=LIMIT_MAKER&quantity=0.1&price=20000", "WOULD_MATCH_IMMEDIATELY"),
+            ("stops", "side=SELL&type=STOP_LOSS&quantity=0.1&stopPrice=20000", "STOP_PRICE_WOULD_TRIGGER_IMMEDIATELY"),
+        ];
+        for (name, order, _) in refused {
+            let reply = bob.order(&format!("symbol=BTCUSDT&newClientOrderId={name}&{order}")).await;
+            assert_eq!(reply.code(), (400, -2010), "{reply:?}");
+        }
+        // What the API refuses by itself, and refusals without a documented reason, are the sender's alone.
+        assert_eq!(
+            bob.order("symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.1&price=0").await.status,
+            400
+        );
+        let again = bob
+            .order("symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.1&price=15000&newClientOrderId=kept")
+            .await;
+        assert_eq!(again.text(), "Duplicate order sent.");
+        bob.limit("BUY", "0.1", "15000").await;
+        let mut told = reports(&mut stream, 4).await;
+        assert_eq!((&told[3]["x"], &told[3]["X"]), (&json!("NEW"), &json!("NEW")), "the others are not reported");
+        told.truncate(3);
+        // In a cluster, funds are refused by one partition and the rest by another.
+        told.sort_by_key(|report| refused.iter().position(|(name, ..)| report["c"] == *name));
+        for (report, (name, _, reason)) in told.iter().zip(refused) {
+            assert_eq!(
+                json!([report["c"], report["x"], report["X"], report["r"], report["i"], report["w"], report["z"]]),
+                json!([name, "REJECTED", "REJECTED", reason, 0, false, "0.00000000"])
+            );
+        }
+        venue.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_orders_are_those_that_were_last_updated_in_a_stretch_of_time() {
+    let venue = Venue::start().await;
+    let alice = &venue.alice;
+    let mut ids = Vec::new();
+    for price in ["10000", "10001", "10002"] {
+        ids.push(alice.limit("BUY", "0.1", price).await["orderId"].as_u64().unwrap());
+        next_millisecond().await;
+    }
+    let between = millis();
+    next_millisecond().await;
+    let canceled = alice.delete("/api/v3/order", &format!("symbol=BTCUSDT&orderId={}", ids[0])).await;
+    assert_eq!(canceled.status, 200);
+    let listed = async |parameters: String| -> Vec<u64> {
+        let body = alice.get("/api/v3/allOrders", &format!("symbol=BTCUSDT{parameters}")).await.body;
+        body.as_array().unwrap().iter().map(|order| order["orderId"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(listed(String::new()).await, [ids[1], ids[2], ids[0]], "by the time of their last update");
+    assert_eq!(listed(format!("&startTime={between}")).await, [ids[0]]);
+    assert_eq!(listed(format!("&endTime={between}")).await, [ids[1], ids[2]]);
+    assert_eq!(listed(format!("&orderId={}", ids[1])).await, [ids[1], ids[2]]);
+    assert_eq!(listed(format!("&orderId={}&startTime={between}", ids[1])).await, [ids[0]], "times win over a number");
+    venue.stop().await;
+}
+
+/// Waits until the clock shows another millisecond.
+async fn next_millisecond() {
+    let now = millis();
+    while millis() <= now + 1 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn collected_fees_can_be_seen_and_paid_out() {
+    for partitions in [1, 3] {
+        let venue = Venue::start_in(partitions, Config::default()).await;
+        venue.alice.limit("SELL", "1", "20000").await;
+        venue.bob.limit("BUY", "1", "20000").await;
+        venue.audit().await;
+        let balances = async || venue.operator(Method::GET, "venue/balances", None).await.body;
+        let of = |told: &Value, asset: &str| {
+            told["balances"].as_array().unwrap().iter().find(|shown| shown["asset"] == asset).unwrap().clone()
+        };
+        let told = balances().await;
+        assert_eq!(
+            of(&told, "BTC"),
+            json!({"asset": "BTC", "fees": "0.00200000", "external": "-20.00000000", "clearing": "0.00000000"})
+        );
+        assert_eq!(of(&told, "USDT")["fees"], "20.00000000");
+        assert_eq!(told["partitions"].is_array(), partitions > 1);
+
+        let pay = async |body: Value| venue.operator(Method::POST, "venue/withdrawals", Some(body)).await;
+        // Each partition has what its own accounts have paid.
+        let shares: Vec<(Value, String)> = match told["partitions"].as_array() {
+            None => vec![(json!(0), "0.00200000".to_owned())],
+            Some(each) => each
+                .iter()
+                .map(|each| (each["partition"].clone(), of(each, "BTC")["fees"].as_str().unwrap().to_owned()))
+                .filter(|(_, fees)| fees != "0.00000000")
+                .collect(),
+        };
+        assert!(!shares.is_empty());
+        for (partition, fees) in &shares {
+            let request = json!({"asset": "BTC", "amount": fees, "transferId": "earned", "partition": partition});
+            let paid = pay(request.clone()).await;
+            assert_eq!(
+                json!([paid.status, paid.body["amount"], paid.body["transferId"], paid.body["partition"]]),
+                json!([200, fees, "earned", partition])
+            );
+            assert_eq!(pay(request).await.body, paid.body, "a repetition has no second effect");
+            let more = json!({"asset": "BTC", "amount": "0.00000001", "transferId": "more", "partition": partition});
+            assert_eq!(pay(more).await.code(), (400, -1130));
+            let other = json!({"asset": "BTC", "amount": "0.00000001", "transferId": "earned", "partition": partition});
+            assert!(pay(other).await.text().contains("choose another id"));
+        }
+        let after = balances().await;
+        assert_eq!(
+            of(&after, "BTC"),
+            json!({"asset": "BTC", "fees": "0.00000000", "external": "-19.99800000", "clearing": "0.00000000"})
+        );
+        venue.audit().await;
+        let unnamed = pay(json!({"asset": "USDT", "amount": "1", "transferId": "unnamed"})).await;
+        match partitions {
+            1 => assert_eq!(unnamed.status, 200, "{unnamed:?}"),
+            _ => assert!(unnamed.text().contains("partition must say which of the 3 partitions"), "{unnamed:?}"),
+        }
+        let nowhere = json!({"asset": "USDT", "amount": "1", "transferId": "nowhere", "partition": 7});
+        assert_eq!(pay(nowhere).await.status, 404);
+        venue.stop().await;
+    }
+}

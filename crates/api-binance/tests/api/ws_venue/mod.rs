@@ -1,0 +1,204 @@
+//! A venue in this process, with one market, two rich accounts and a listener.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_lc_rs::hmac;
+use crossbook_api_binance::publisher::Publisher;
+use crossbook_api_binance::rest::Rest;
+use crossbook_api_binance::secret::MasterKey;
+use crossbook_api_binance::streams::{Hub, feed};
+use crossbook_api_binance::{App, Board, Config, Pending, server};
+use crossbook_engine::command::{
+    Body, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, RevokeApiKey, Size, TransferRequest,
+};
+use crossbook_engine::registry::{Credential, Permissions};
+use crossbook_engine::{Answer, Partition, routing::Routing};
+use crossbook_log::files::{Files, Options};
+use crossbook_log::memory::Memory;
+use crossbook_node::embedded::{self, Running};
+use crossbook_types::{
+    AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, ClientOrderId, Decimal, Fees, Filters, MarketStatus,
+    OrderType, PartitionId, Price, Quantity, SelfTradePrevention, Side, SymbolId, SymbolName, TimeInForce, TransferId,
+    market,
+};
+use crossbook_views::{Limits, Views};
+use futures_util::StreamExt as _;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+const SECRET: &str = "a secret that the tests know";
+
+pub struct Venue {
+    pub address: SocketAddr,
+    pub accounts: [AccountId; 2],
+    placed: AtomicU64,
+    app: Arc<App>,
+    running: Running<Files<Memory>, Publisher>,
+    stop: watch::Sender<bool>,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Venue {
+    pub async fn start() -> Self {
+        Self::start_with(Config::default()).await
+    }
+
+    pub async fn start_with(config: Config) -> Self {
+        let (log, _) = Files::open_in(Memory::new(512), Options::default()).unwrap();
+        let board = Arc::new(Board::single(Views::new(Limits::default())));
+        let (pending, hub) = (Arc::new(Pending::new(1_000)), Arc::new(Hub::new()));
+        let fatal = |reason| eprintln!("the venue failed: {reason}");
+        let (feed, _) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), fatal).unwrap();
+        let publisher = Publisher::new(PartitionId(0), &board, Arc::clone(&pending), Arc::clone(&hub), feed);
+        let partition = Partition::new(PartitionId(0), Routing::single(), 7);
+        let running = embedded::start(partition, log, publisher, embedded::Options::default(), fatal).unwrap();
+        let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
+        let node = Box::new(running.handle().clone());
+        let app = Arc::new(App::new(config.clone(), board, pending, hub, node, master, None));
+        let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let rest = Arc::new(Rest::new(Arc::clone(&app), Vec::new()));
+        let serving = tokio::spawn(server::serve(listener, config.server, rest, stopped));
+        let mut venue =
+            Self { address, accounts: [AccountId(0); 2], placed: AtomicU64::new(0), app, running, stop, serving };
+        venue.furnish().await;
+        venue
+    }
+
+    /// Lists the market, opens the accounts, and makes them rich.
+    async fn furnish(&mut self) {
+        let assets = [("BTC", 0), ("USDT", 1)].map(|(name, id)| Asset {
+            id: AssetId(id),
+            name: AssetName::new_checked(name).unwrap(),
+            decimals: 8,
+        });
+        for Asset { name, decimals, .. } in assets {
+            self.submit(Body::ListAsset(ListAsset { name, decimals })).await;
+        }
+        let description = market::Description {
+            id: SymbolId(0),
+            symbol: SymbolName::new_checked("BTCUSDT").unwrap(),
+            base: assets[0],
+            quote: assets[1],
+            tick_size: Decimal::parse("0.01").unwrap(),
+            step_size: Decimal::parse("0.001").unwrap(),
+            filters: Filters {
+                price_min: Price(1),
+                price_max: Price(1_000_000),
+                quantity_min: Quantity(1),
+                quantity_max: Quantity(1_000_000),
+                market_quantity_max: Quantity(1_000_000),
+                notional_min: Amount(1),
+                notional_max: Amount(1_000_000_000_000_000),
+                band_up_percent: 0,
+                band_down_percent: 0,
+                orders_max: 200_000,
+                algo_orders_max: 5,
+            },
+            fees: Fees::default(),
+            status: MarketStatus::Trading,
+            self_trade: crossbook_types::SelfTradeRules::ALL,
+        };
+        self.submit(Body::ListMarket(Box::new(ListMarket { description }))).await;
+        for at in 0..self.accounts.len() {
+            let opened = self.submit(Body::OpenAccount(OpenAccount { label: String::new() })).await;
+            let Answer::AccountOpened(account) = opened else { panic!("{opened:?}") };
+            self.accounts[at] = account;
+            for Asset { id: asset, .. } in assets {
+                let transfer = TransferId::new_checked(&format!("first-{asset}")).unwrap();
+                let amount = Amount(1_000_000_000_000_000);
+                self.submit(Body::Transfer(TransferRequest { account, asset, amount, transfer })).await;
+            }
+            let key = key_of(account);
+            let sealed = self.app.keyring.master_key().seal(&key, &SecretString::from(SECRET)).unwrap();
+            let permissions = Permissions { read: true, trade: true };
+            let credential = Credential::Hmac { sealed };
+            let issue = IssueApiKey { account, key, permissions, credential, allowed_ips: Vec::new() };
+            self.submit(Body::IssueApiKey(Box::new(issue))).await;
+        }
+    }
+
+    pub async fn revoke_key(&self, account: AccountId) {
+        self.submit(Body::RevokeApiKey(RevokeApiKey { account, key: key_of(account) })).await;
+    }
+
+    async fn submit(&self, body: Body) -> Answer {
+        let answer = self.app.submit(body, None).await.unwrap().outcome.unwrap();
+        assert!(!matches!(answer, Answer::Refused(_)), "{answer:?}");
+        answer
+    }
+
+    /// Places a limit order, at a price in ticks and for a quantity in lots.
+    pub async fn limit(&self, account: AccountId, side: Side, price: u64, quantity: u64) {
+        let number = self.placed.fetch_add(1, Ordering::Relaxed);
+        self.submit(Body::Place(NewOrder {
+            account,
+            symbol: SymbolId(0),
+            client_order_id: ClientOrderId::new_checked(&format!("test-{number}")).unwrap(),
+            side,
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::Gtc,
+            price: Some(Price(price)),
+            size: Size::Base(Quantity(quantity)),
+            stop_price: None,
+            self_trade_prevention: SelfTradePrevention::None,
+        }))
+        .await;
+    }
+
+    /// Places sell orders of one lot each, one at each price from that on, many at a time.
+    pub async fn ladder(&self, account: AccountId, from: u64, count: u64) {
+        const AT_A_TIME: usize = 500;
+        let orders = (from..from + count).map(|price| self.limit(account, Side::Sell, price, 1));
+        futures_util::stream::iter(orders).buffer_unordered(AT_A_TIME).collect::<Vec<()>>().await;
+    }
+
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    pub async fn connect(&self, path: &str) -> Socket {
+        connect_async(format!("ws://{}{path}", self.address)).await.unwrap().0
+    }
+
+    pub fn now_millis(&self) -> u64 {
+        self.app.now().millis()
+    }
+
+    /// Parameters with key, time and signature of an account.
+    pub fn signed(&self, account: AccountId, parameters: &[(&str, &str)]) -> Value {
+        let mut all: Vec<(String, String)> =
+            parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        all.push(("apiKey".into(), key_of(account).to_string()));
+        all.push(("timestamp".into(), self.now_millis().to_string()));
+        all.sort();
+        let payload: Vec<String> = all.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+        let signature = hex::encode(hmac::sign(&key, payload.join("&").as_bytes()).as_ref());
+        let mut object: serde_json::Map<String, Value> =
+            all.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
+        object.insert("signature".into(), json!(signature));
+        Value::Object(object)
+    }
+
+    /// Stops the venue; a venue that failed on the way fails the test.
+    pub async fn stop(self) {
+        self.app.hub.shut_down(self.app.now());
+        self.stop.send(true).unwrap();
+        self.serving.await.unwrap();
+        let stopped = tokio::task::spawn_blocking(move || self.running.stop().is_some()).await.unwrap();
+        assert!(stopped, "the venue failed");
+    }
+}
+
+fn key_of(account: AccountId) -> ApiKeyId {
+    ApiKeyId::new_checked(&format!("key{account:x>61}")).unwrap()
+}
