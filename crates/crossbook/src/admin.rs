@@ -6,14 +6,14 @@ mod client;
 mod shown;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
+use crossbook_venue::{process, secrets};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::command::admin::{Accounts, Admin, Assets, Keys, Markets, Rules, Transfer, Venue, What, Which};
-use crate::{OFF, output, secrets};
+use crate::{OFF, output};
 use client::Client;
 
 /// Exit status when the venue refuses.
@@ -106,20 +106,20 @@ pub enum Error {
 
 impl Error {
     fn status(&self) -> u8 {
-        if matches!(self, Self::Refused { .. } | Self::Token) { REFUSED } else { crate::FAILED }
+        if matches!(self, Self::Refused { .. } | Self::Token) { REFUSED } else { process::FAILED }
     }
 }
 
-/// Does what the command line says and shows what came of it.
+/// Does what the command line says and shows what came of it. The exit status.
 #[must_use]
-pub fn run(options: &Admin) -> ExitCode {
+pub fn run(options: &Admin) -> u8 {
     let done = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::System);
     match done.and_then(|runtime| runtime.block_on(carry_out(options))) {
-        Ok(is_well) if is_well => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(OFF),
+        Ok(true) => 0,
+        Ok(false) => OFF,
         Err(error) => {
             eprintln!("crossbook admin: {error}");
-            ExitCode::from(error.status())
+            error.status()
         }
     }
 }

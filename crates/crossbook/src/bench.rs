@@ -18,8 +18,9 @@ mod structures;
 
 use std::path::PathBuf;
 
+use crossbook_venue::logging;
+
 use crate::command::bench::{Bench, What};
-use crate::logging;
 
 /// Why nothing was measured.
 #[derive(Debug, thiserror::Error)]
@@ -41,13 +42,13 @@ pub enum Error {
     Own(#[from] crossbook_servers::venue::Error),
     /// The venue does not come back.
     #[error(transparent)]
-    Restore(#[from] crate::venue::Error),
+    Restore(#[from] crossbook_venue::venue::Error),
     /// A log cannot be replayed.
     #[error(transparent)]
     Recovery(#[from] crossbook_node::recovery::Error),
     /// There is no token.
     #[error(transparent)]
-    Secrets(#[from] crate::secrets::Error),
+    Secrets(#[from] crossbook_venue::secrets::Error),
     /// The load does not begin.
     #[error(transparent)]
     Load(#[from] crossbook_loadgen::http::Error),

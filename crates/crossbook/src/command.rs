@@ -15,9 +15,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-
-use crate::config::address;
-use crate::logging::Format;
+use crossbook_venue::config::address;
+use crossbook_venue::logging;
 
 const ABOUT: &str = "A spot exchange in one process";
 const LONG_ABOUT: &str = "\
@@ -125,6 +124,27 @@ Examples:
 
   What a file and the environment come to:
     CROSSBOOK_LOGGING__FORMAT=json crossbook config --config crossbook.toml";
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Format {
+    /// Human on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl From<Format> for logging::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Auto => Self::Auto,
+            Format::Human => Self::Human,
+            Format::Json => Self::Json,
+        }
+    }
+}
 
 /// The command line.
 #[derive(Debug, Parser)]

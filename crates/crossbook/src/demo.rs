@@ -22,13 +22,15 @@ use std::sync::Arc;
 use crossbook_api_binance::app::now;
 use crossbook_log::files;
 use crossbook_types::Sequence;
+use crossbook_venue::access::{self, Need};
+use crossbook_venue::config::{Config, Flags};
+use crossbook_venue::data_folder::DataFolder;
+use crossbook_venue::secrets::Absent;
+use crossbook_venue::venue::{Accepted, Venue};
+use crossbook_venue::{logging, metrics, process, secrets};
 
-use crate::access::{self, Need};
-use crate::config::{Config, Flags};
-use crate::data_folder::DataFolder;
-use crate::secrets::Absent;
-use crate::venue::{Accepted, Venue};
-use crate::{Failure, command, logging, metrics, output, secrets, serve};
+use crate::progress::Shown;
+use crate::{BUILD, Failure, command, output};
 
 use traders::Traders;
 
@@ -89,7 +91,12 @@ fn make_past(folder: &DataFolder, options: files::Options, seed: u64) -> Result<
 /// # Errors
 /// When it cannot start or does not stop in order.
 pub fn run(options: command::Demo) -> Result<(), Failure> {
-    let flags = Flags { data: options.data, http: options.http, admin: options.admin, log_format: options.log_format };
+    let flags = Flags {
+        data: options.data,
+        http: options.http,
+        admin: options.admin,
+        log_format: options.log_format.map(Into::into),
+    };
     let mut config = Config::load(options.config.as_deref(), flags)?;
     let clear = crossbook_api_binance::config::TlsConfig::default();
     if config.gateway.tls != clear || config.gateway.admin_tls != clear {
@@ -105,9 +112,9 @@ pub fn run(options: command::Demo) -> Result<(), Failure> {
         None
     };
     bound(&mut config, options.history);
-    let folder = DataFolder::new(&config.data).map_err(crate::venue::Error::from)?;
+    let folder = DataFolder::new(&config.data).map_err(crossbook_venue::venue::Error::from)?;
     if !folder.log().exists() {
-        access::check(&config.data, Need::Run).map_err(crate::venue::Error::from)?;
+        access::check(&config.data, Need::Run).map_err(crossbook_venue::venue::Error::from)?;
         secrets::check_new(&config.data, &folder)?;
         let began = std::time::Instant::now();
         if let Some(end) = make_past(&folder, config.log.files(), options.seed)? {
@@ -118,12 +125,12 @@ pub fn run(options: command::Demo) -> Result<(), Failure> {
         Some(_) => secrets::admin_token()?,
         None => secrets::new_admin_token()?,
     };
-    let metrics = metrics::install(metrics::Role::Serve)?;
-    serve::runtime()?.block_on(async {
+    let metrics = metrics::install(metrics::Role::Serve, &BUILD)?;
+    process::runtime()?.block_on(async {
         let folder = temporary.as_ref().map(|folder| folder.path().to_owned());
-        let stop = serve::stop_requested(move || folder.iter().for_each(|folder| remove(folder)))?;
+        let stop = process::stop_requested(move || folder.iter().for_each(|folder| remove(folder)))?;
         tokio::spawn(metrics.clone().keep_up(Some(config.data.clone())));
-        let venue = Venue::start(&config, token.clone(), Accepted::default(), metrics)?;
+        let venue = Venue::start(&config, token.clone(), Accepted::default(), metrics, &mut Shown::new())?;
         // The gateway keeps one to itself; this one makes and opens the printed keys.
         let demo_key = secrets::secret_key(&config.data, Absent::Refuse)?;
         let app = Arc::clone(venue.app());

@@ -1,84 +1,70 @@
 //! The program: a command line over the crates that do the work.
 //!
-//! [`serve`] runs a venue ([`venue`] puts it together), [`demo`] runs one with simulated traders, [`audit`] proves a
-//! log. What can be set is in [`config`], what must be kept secret in [`secrets`].
+//! [`command`] describes the command line, [`mod@run`] carries it out with `crossbook_venue`, [`shown`] and [`progress`]
+//! print. Exit status: 0 when all is well, 1 when something did not work, 3 when something is off.
 
-mod access;
 mod admin;
-mod audit;
-mod backup;
 mod bench;
-mod checking;
-mod clock;
-mod cluster;
 mod command;
-mod config;
-mod data_folder;
 mod demo;
-mod evidence;
-mod export;
-mod folded;
-mod history;
 mod information;
-mod logging;
-mod memory;
-mod metrics;
+mod local_cluster;
 mod output;
-mod pages;
-mod priority;
 mod progress;
-mod secrets;
-mod serve;
-mod skip;
-mod snapshots;
+mod run;
+mod shown;
 mod soak;
-mod store;
-mod tally;
-mod venue;
-mod verification;
 
 use std::process::ExitCode;
 
 use command::Command;
-use config::{Config, Flags};
+use crossbook_venue::config::environment;
+use crossbook_venue::metrics::Build;
+use crossbook_venue::process::FAILED;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Exit status when something did not work.
-const FAILED: u8 = 1;
 /// Exit status of an audit, or a soak, that found something.
 const OFF: u8 = 3;
+
+/// What this program was built from.
+const BUILD: Build =
+    Build { version: env!("CARGO_PKG_VERSION"), commit: env!("CROSSBOOK_COMMIT"), rustc: env!("CROSSBOOK_RUSTC") };
 
 /// Why a command failed; each says what to do about it.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
-    Config(#[from] config::Error),
+    Config(#[from] crossbook_venue::config::Error),
     #[error(transparent)]
-    Logging(#[from] logging::Error),
-    #[error("metrics cannot be recorded: {0}")]
-    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    Folder(#[from] crossbook_venue::data_folder::Error),
     #[error(transparent)]
-    Secrets(#[from] secrets::Error),
+    Logging(#[from] crossbook_venue::logging::Error),
     #[error(transparent)]
-    Venue(#[from] venue::Error),
+    Metrics(#[from] crossbook_venue::metrics::Error),
     #[error(transparent)]
-    Cluster(#[from] cluster::Error),
+    Secrets(#[from] crossbook_venue::secrets::Error),
+    #[error(transparent)]
+    Serve(#[from] crossbook_venue::serve::Error),
+    #[error(transparent)]
+    Venue(#[from] crossbook_venue::venue::Error),
+    #[error(transparent)]
+    Cluster(#[from] crossbook_venue::cluster::Error),
     #[error(transparent)]
     Local(#[from] crossbook_servers::cluster::Error),
     #[error(transparent)]
-    Audit(#[from] audit::Error),
+    Audit(#[from] crossbook_venue::audit::Error),
     #[error(transparent)]
-    Backup(#[from] backup::Error),
+    Backup(#[from] crossbook_venue::backup::Error),
     #[error(transparent)]
-    Export(#[from] export::Error),
+    Export(#[from] crossbook_venue::export::Error),
     #[error(transparent)]
-    Import(#[from] cluster::import::Error),
+    Import(#[from] crossbook_venue::cluster::import::Error),
     #[error(transparent)]
-    Skip(#[from] skip::Error),
+    Skip(#[from] crossbook_venue::skip::Error),
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(#[from] crossbook_venue::store::Error),
     #[error(transparent)]
     Manual(#[from] information::Error),
     #[error(transparent)]
@@ -94,7 +80,8 @@ enum Failure {
 fn main() -> ExitCode {
     crossbook_report::watch_the_host();
     match run(command::help::parse().command) {
-        Ok(status) => status,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(OFF),
         Err(failure) => {
             eprintln!("crossbook: {failure}");
             ExitCode::from(FAILED)
@@ -102,7 +89,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<ExitCode, Failure> {
+/// Carries out a command. Whether all is well; only what looks for what is wrong can find that it is not.
+fn run(command: Command) -> Result<bool, Failure> {
     // The others log, and warn there.
     if let Command::Audit(_)
     | Command::Store(_)
@@ -111,54 +99,28 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     | Command::Config(_)
     | Command::Backup(_) = command
     {
-        config::environment::warnings().iter().for_each(|warning| eprintln!("crossbook: warning: {warning}"));
+        environment::warnings().iter().for_each(|warning| eprintln!("crossbook: warning: {warning}"));
     }
     match command {
-        Command::Serve(options) => serve::run(options)?,
+        Command::Serve(options) => run::serve(options)?,
         Command::Demo(options) => demo::run(options)?,
-        Command::Admin(options) => return Ok(admin::run(&options)),
-        Command::Gateway(options) => cluster::gateway::run(options)?,
-        Command::Worker(options) => cluster::worker::run(options)?,
-        Command::Cluster(options) => cluster::local::run(&options)?,
-        Command::Writer(options) => cluster::writer::run(options)?,
-        Command::Backup(options) => output::tell(&backup::run(&options)?)?,
-        Command::Restore(options) => output::tell(&backup::restore(&options)?)?,
-        Command::Export(options) => output::tell(&export::run(&options)?)?,
-        Command::Import(options) => {
-            let (text, moved_in) = cluster::import::run(&options)?;
-            output::tell(&text)?;
-            if !moved_in {
-                return Ok(ExitCode::from(OFF));
-            }
-        }
-        Command::Audit(options) => {
-            let (text, adds_up) = audit::run(&options)?;
-            output::tell(&text)?;
-            if !adds_up {
-                return Ok(ExitCode::from(OFF));
-            }
-        }
-        Command::Skip(options) => output::tell(&skip::run(&options)?)?,
-        Command::Store(options) => {
-            if !store::run(options.action)? {
-                return Ok(ExitCode::from(OFF));
-            }
-        }
-        Command::Bench(options) => {
-            if !bench::run(&options)? {
-                return Ok(ExitCode::from(OFF));
-            }
-        }
-        Command::Soak(options) => {
-            if !soak::run(&options)? {
-                return Ok(ExitCode::from(OFF));
-            }
-        }
-        Command::Config(options) => {
-            output::tell(&Config::load(options.config.as_deref(), Flags::default())?.render()?)?;
-        }
+        Command::Admin(options) => std::process::exit(admin::run(&options).into()),
+        Command::Gateway(options) => run::gateway(options)?,
+        Command::Worker(options) => run::worker(options)?,
+        Command::Cluster(options) => local_cluster::run(&options)?,
+        Command::Writer(options) => run::writer(options)?,
+        Command::Backup(options) => run::backup(&options)?,
+        Command::Restore(options) => run::restore(&options)?,
+        Command::Export(options) => run::export(&options)?,
+        Command::Import(options) => return run::import(&options),
+        Command::Audit(options) => return run::audit(&options),
+        Command::Skip(options) => run::skip(&options)?,
+        Command::Store(options) => return run::store(&options.action),
+        Command::Bench(options) => return Ok(bench::run(&options)?),
+        Command::Soak(options) => return Ok(soak::run(&options)?),
+        Command::Config(options) => run::config(&options)?,
         Command::Completions(options) => output::tell(&information::completions(&options))?,
         Command::Man(options) => output::tell(&information::manual(&options)?)?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(true)
 }

@@ -4,7 +4,8 @@
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-use crossbook_node::recovery::Progress;
+use crossbook_node::recovery::Progress as Place;
+use crossbook_venue::progress::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How long a replay may take before anything is shown.
@@ -12,9 +13,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Time between two log lines.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// One replay's display.
+/// The display of operations on standard error.
 #[derive(Debug)]
-pub struct Replay {
+pub struct Shown {
     what: &'static str,
     started: Instant,
     logged: Instant,
@@ -22,39 +23,45 @@ pub struct Replay {
     terminal: bool,
 }
 
-impl Replay {
-    /// A display of `what` that begins now.
+impl Shown {
+    /// A display of no operation yet.
     #[must_use]
-    pub fn begin(what: &'static str) -> Self {
+    pub fn new() -> Self {
         let now = Instant::now();
-        Self { what, started: now, logged: now, bar: None, terminal: std::io::stderr().is_terminal() }
+        Self { what: "", started: now, logged: now, bar: None, terminal: std::io::stderr().is_terminal() }
+    }
+}
+
+impl Progress for Shown {
+    fn begin(&mut self, what: &'static str) {
+        self.end();
+        let now = Instant::now();
+        (self.what, self.started, self.logged) = (what, now, now);
     }
 
-    /// Shows where it is.
-    pub fn at(&mut self, progress: Progress) {
+    fn at(&mut self, place: Place) {
         if self.started.elapsed() < PATIENCE {
             return;
         }
         if self.terminal {
-            let bar = self.bar.get_or_insert_with(|| bar(self.what, progress));
-            bar.set_position(progress.at.0);
+            let bar = self.bar.get_or_insert_with(|| bar(self.what, place));
+            bar.set_position(place.at.0);
         } else if self.logged.elapsed() >= LOG_EVERY {
             self.logged = Instant::now();
-            let end = progress.end.map(|end| end.0);
-            tracing::info!(command = progress.at.0, end, "{}", self.what);
+            let end = place.end.map(|end| end.0);
+            tracing::info!(command = place.at.0, end, "{}", self.what);
         }
     }
 
-    /// Takes the display away.
-    pub fn end(self) {
-        if let Some(bar) = self.bar {
+    fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
     }
 }
 
-fn bar(what: &'static str, progress: Progress) -> ProgressBar {
-    let (bar, template) = match progress.end {
+fn bar(what: &'static str, place: Place) -> ProgressBar {
+    let (bar, template) = match place.end {
         Some(end) => {
             (ProgressBar::new(end.0), "{msg} {wide_bar} {human_pos}/{human_len} commands, {per_sec}, {eta} left")
         }

@@ -24,13 +24,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbook_loadgen::http::{Client, Pace, Plan, Stop, run_until};
 use crossbook_servers::venue::LocalVenue;
+use crossbook_venue::memory;
+use crossbook_venue::secrets;
 use parking_lot::Mutex;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use crate::command::soak::Soak;
-use crate::memory;
-use crate::{output, secrets};
+
+use crate::output;
 use crossbook_report::Report;
 
 use reconcile::Outcome;
@@ -295,7 +297,7 @@ fn listen_for_interrupts(stop: Stop) -> Result<(), Error> {
         loop {
             tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
             if stop.at().is_some() {
-                std::process::exit(crate::FAILED.into());
+                std::process::exit(crossbook_venue::process::FAILED.into());
             }
             stop.stop();
             eprintln!("ending the load early; what was acknowledged is reconciled. Once more ends at once");
@@ -364,12 +366,12 @@ async fn vitals(access: &Access) -> Vitals {
 
 /// Seconds that this process has had a processor.
 fn own_processor() -> Option<f64> {
-    crate::metrics::Process::read().map(|process| process.processor_seconds)
+    crossbook_venue::metrics::Process::read().map(|process| process.processor_seconds)
 }
 
 /// Bytes of memory that this process has now.
 fn own_memory() -> Option<f64> {
-    crate::metrics::Process::read().map(|process| process.resident_bytes)
+    crossbook_venue::metrics::Process::read().map(|process| process.resident_bytes)
 }
 
 /// Waits until the history has everything that the venue has done.

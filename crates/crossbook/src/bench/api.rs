@@ -19,6 +19,8 @@ use crossbook_loadgen::http::{self, Client, Outgoing, Pace, Plan, Prepared, Repo
 use crossbook_loadgen::operator::{Operator, Trader};
 use crossbook_loadgen::websocket;
 use crossbook_servers::venue::LocalVenue;
+use crossbook_venue::memory;
+use crossbook_venue::secrets;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -28,8 +30,6 @@ use self::fanout::Heard;
 use super::Error;
 use super::shown::Shown;
 use crate::command::bench::{Api, Part};
-use crate::memory;
-use crate::secrets;
 
 /// An answer that takes longer is given up.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 use crossbook_loadgen::http::{self, Pace, Report};
 use crossbook_loadgen::operator::{Operator, Trader};
 use crossbook_servers::cluster::{LocalCluster, Plan};
+use crossbook_venue::memory;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::Serialize;
 
 use super::Error;
 use super::processor::Used;
-use crate::cluster::local::NO_LIMITS;
 use crate::command::bench::{Cluster, Rate};
-use crate::memory;
+use crate::local_cluster::NO_LIMITS;
 use crossbook_report::write_json;
 
 /// An answer that takes longer is given up.

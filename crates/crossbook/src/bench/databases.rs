@@ -2,11 +2,11 @@
 
 use crossbook_servers::mariadb::MariaDb;
 use crossbook_store::{Address, Database, Options, Writer, standing};
+use crossbook_venue::history::PARTITION;
 use tempfile::TempDir;
 
 use super::Error;
 use crate::command::bench::{Databases, Store};
-use crate::history::PARTITION;
 
 /// The log that measured histories are said to be of. Tables of another one are left alone.
 const IDENTITY: u64 = u64::from_be_bytes(*b"measured");

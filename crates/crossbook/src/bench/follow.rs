@@ -16,6 +16,10 @@ use crossbook_oracle::feed::Feed;
 use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
 use crossbook_store::{Activity, Live, Progress};
 use crossbook_types::{RequestNumber, Sequence};
+use crossbook_venue::history::source::LogSource;
+use crossbook_venue::history::{Announcing, Keeper};
+use crossbook_venue::process::fatal;
+use crossbook_venue::venue::{log_folder, snapshot_folder};
 use serde::Serialize;
 use tempfile::TempDir;
 
@@ -24,9 +28,6 @@ use super::databases::{self, Place};
 use super::processor::Used;
 use super::shown::Shown;
 use crate::command::bench::Store;
-use crate::history::source::LogSource;
-use crate::history::{Announcing, Keeper};
-use crate::venue::{fatal, log_folder, snapshot_folder};
 use crossbook_report::{Axis, Chart, Section, Series, Table, Unit, Verdict, write_json};
 
 /// The most by which a history may be behind the venue that keeps up with it: ten times as long as rows wait for
@@ -139,7 +140,7 @@ impl<'a> Venue<'a> {
         let (log, _) = Files::open(&log_folder(folder.path()), files::Options::default())?;
         let live = Live::default();
         let outlet = Announcing::new(Nobody, live.clone());
-        let partition = Partition::new(crate::history::PARTITION, Routing::single(), 0);
+        let partition = Partition::new(crossbook_venue::history::PARTITION, Routing::single(), 0);
         let running = embedded::start(partition, log, outlet, embedded::Options::default(), fatal)?;
         let (feed, bodies) = (Feed::new(workload), Feed::opening());
         let mut venue = Self { folder, running, live, workload, feed, bodies, sent: 0 };

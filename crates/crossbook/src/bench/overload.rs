@@ -17,11 +17,11 @@ use crossbook_loadgen::latency::Latency;
 use crossbook_loadgen::operator::{Operator, Trader};
 use crossbook_loadgen::websocket;
 use crossbook_servers::venue::LocalVenue;
+use crossbook_venue::memory;
 use serde::Serialize;
 
 use super::Error;
 use crate::command::bench::{Over, Overload};
-use crate::memory;
 use crossbook_report::{Chart, Report, Section, Table, Unit, Verdict, write_json};
 
 /// Which parts of what it can do, in hundredths, are tried as its normal load, until one is sustained.

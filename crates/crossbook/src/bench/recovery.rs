@@ -19,14 +19,14 @@ use crossbook_node::snapshot::Folder;
 use crossbook_oracle::feed::Feed;
 use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
+use crossbook_venue::config::{Config, SnapshotOptions};
+use crossbook_venue::folded::Folded;
+use crossbook_venue::venue::{Accepted, log_folder, restore, snapshot_folder};
 use serde::Serialize;
 
 use super::Error;
 use super::shown::Shown;
 use crate::command::bench::Recovery;
-use crate::config::{Config, SnapshotOptions};
-use crate::folded::Folded;
-use crate::venue::{Accepted, log_folder, restore, snapshot_folder};
 use crossbook_report::{Report, Section, Table, Verdict, write_json};
 
 /// What a replay must do at least, in commands a second.
@@ -143,7 +143,7 @@ fn replays(data: &Path, commands: u64) -> Result<Measured, Error> {
 
     let replayed = |commands: u64| -> Result<Replayed, Error> {
         let started = Instant::now();
-        let restored = restore(&config, Accepted::default(), |_| ())?;
+        let restored = restore(&config, Accepted::default(), &mut (), |_| ())?;
         let replayed = Replayed::new(started, commands);
         drop(restored); // Taking it apart is not part of a start.
         Ok(replayed)

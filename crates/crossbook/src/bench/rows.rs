@@ -6,10 +6,10 @@ use crossbook_oracle::workload::Workload;
 use crossbook_store::measure::Rows;
 use crossbook_store::{Options, Projection};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
+use crossbook_venue::history::PARTITION;
 use crossbook_views::Views;
 
 use super::Error;
-use crate::history::PARTITION;
 
 /// The first command is of 22 November 2026, and the others follow as they would at 10,000 a second.
 const START_MICROS: u64 = 1_795_305_600_000_000;

@@ -7,8 +7,7 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
 use crossbook_oracle::workload::{GroundTruth, LIVE_MAX};
-
-use crate::config::address;
+use crossbook_venue::config::address;
 
 const STORE_EXAMPLES: &str = "\
 Examples:

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use crossbook_venue::config::address;
 
-use crate::config::address;
-use crate::logging::Format;
+use super::Format;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crossbook_loadgen::http::{Answer, Credentials, Method, Session};
 use crossbook_loadgen::operator::{self, Operator};
+use crossbook_venue::config::address as listen_address;
 use serde_json::{Value, json};
 
 use super::Error;
 use super::market::{ASSETS, DECIMALS, MAKER_FEE, MARKETS, Names, QUOTE, TAKER_FEE};
 use super::trader::OPEN_MAX;
-use crate::config::address as listen_address;
 
 /// How long an answer may take, which the venue itself gives up sooner.
 pub const PATIENCE: Duration = Duration::from_secs(15);

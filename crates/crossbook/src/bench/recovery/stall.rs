@@ -13,12 +13,12 @@ use crossbook_node::shadow::Shadow;
 use crossbook_node::snapshot::Folder;
 use crossbook_oracle::workload::{GroundTruth, mix_a};
 use crossbook_servers::venue::LocalVenue;
+use crossbook_venue::config::Config;
+use crossbook_venue::memory;
 use serde::Serialize;
 
 use super::{Error, FileReader, Folded, log_folder, snapshot_folder, write};
 use crate::command::bench::Recovery;
-use crate::config::Config;
-use crate::memory;
 use crossbook_report::{Chart, LATENCY_HEADER, Section, Table, latency_cells};
 
 /// Connections, each with an account of its own.

@@ -27,40 +27,34 @@ use secrecy::SecretString;
 use super::books::Books;
 use super::{Error, Site, evidence};
 use crate::clock;
-use crate::config::{Config, Flags};
+use crate::config::Config;
 use crate::folded::Folded;
-use crate::metrics::Exposition;
+use crate::metrics::{Build, Exposition};
 use crate::secrets::{self, Absent};
 use crate::tally::Tally;
 use crate::venue::{Reserved, Server};
-use crate::{Failure, command, logging, metrics, output, pages, serve, venue};
+use crate::{logging, metrics, pages, process, venue};
 
 /// How often the tables are asked at most how far they have come.
 const WATCH_EVERY_MIN: std::time::Duration = std::time::Duration::from_millis(20);
 
-/// Runs a gateway as the command line says, until it is told to stop.
+/// Runs a gateway until SIGTERM or Ctrl-C. With `accept_clock` it starts even if the clock is long before the logs'
+/// last command.
 ///
 /// # Errors
-/// When it cannot start.
-pub fn run(options: command::cluster::Gateway) -> Result<(), Failure> {
-    let command::cluster::Role { config, admin, log_format, accept_clock, print_config } = options.role;
-    let flags = Flags { http: options.http, admin, log_format, ..Flags::default() };
-    let config = Config::load(config.as_deref(), flags)?;
-    if print_config {
-        output::tell(&config.render()?)?;
-        return Ok(());
-    }
+/// When it cannot start or does not stop in order.
+pub fn run(config: &Config, accept_clock: bool, build: &Build) -> Result<(), Error> {
     let token = secrets::admin_token()?;
     logging::start(&config.logging)?;
-    let recorder = metrics::install(metrics::Role::Gateway)?;
+    let recorder = metrics::install(metrics::Role::Gateway, build)?;
     // What is wrong with the addresses is said before the store is waited for.
-    let (http, operator) = (venue::reserve_http(&config)?, venue::reserve_admin(&config)?);
-    let site = Site::find(&config)?;
-    serve::runtime()?.block_on(async {
-        let stop = serve::stop_requested(|| ())?;
-        serve::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
-        let gateway = Gateway::start(&config, &site, (http, operator), token, recorder, accept_clock)?;
-        gateway.stop(stop.await.drain(&config)).await?;
+    let (http, operator) = (venue::reserve_http(config)?, venue::reserve_admin(config)?);
+    let site = Site::find(config)?;
+    process::runtime()?.block_on(async {
+        let stop = process::stop_requested(|| ())?;
+        process::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
+        let gateway = Gateway::start(config, &site, (http, operator), token, recorder, accept_clock)?;
+        gateway.stop(stop.await.drain(config)).await?;
         Ok(())
     })
 }
@@ -156,7 +150,8 @@ impl Gateway {
             clock::Monitor::start(config.clock, Box::new(times))
         };
         let (pending, hub) = (Arc::new(Pending::new(config.gateway.in_flight_max)), Arc::new(Hub::new()));
-        let (sender, feed) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), venue::fatal).map_err(Error::Thread)?;
+        let (sender, feed) =
+            feed::spawn(Arc::clone(&hub), Arc::clone(&board), process::fatal).map_err(Error::Thread)?;
         let starts = starts.into_iter().zip(site.routing.all()).map(|((from, sent, heard), partition)| {
             let publisher = Publisher::new(partition, &board, Arc::clone(&pending), Arc::clone(&hub), sender.clone());
             let outlet = Tally::new(
@@ -177,17 +172,17 @@ impl Gateway {
             source,
             markets: registry.markets().to_vec(),
         };
-        let running = gate::start(place, config.cluster.gate.clone(), starts, refuse, venue::fatal);
+        let running = gate::start(place, config.cluster.gate.clone(), starts, refuse, process::fatal);
         let running = running.map_err(Error::Thread)?;
         if let Some(database) = database.clone() {
-            evidence::watch(site.clone(), database, venue::fatal).map_err(Error::Thread)?;
+            evidence::watch(site.clone(), database, process::fatal).map_err(Error::Thread)?;
         }
         let history = database.map(|database| {
             let progress: Vec<_> = site.routing.all().map(|_| Arc::new(Progress::default())).collect();
             let history = History::of_partitions(&database, progress.clone());
             // No row is there sooner after another.
             let every = config.history.batch_delay().max(WATCH_EVERY_MIN);
-            serve::spawn_vital(
+            process::spawn_vital(
                 "the task that watches the history",
                 crossbook_store::watch(database, progress, every, operator.stop.subscribe()),
             );

@@ -17,45 +17,48 @@ use tokio::sync::watch;
 use super::snapshots::Snapshotter;
 use super::{Error, Site, evidence};
 use crate::clock;
-use crate::config::{Config, Flags};
-use crate::{Failure, command, logging, metrics, output, serve, venue};
+use crate::config::Config;
+use crate::metrics::Build;
+use crate::{logging, metrics, process, venue};
 
 /// How long all partitions have to add themselves up. One that is silent is between two round trips about once a
 /// second.
 const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Runs a worker as the command line says, until it is told to stop.
+/// What a worker takes besides the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Its name, which no other worker has; without one, the machine's name and the number of the process.
+    pub name: Option<String>,
+    /// Whether commands that the streams lack, and that snapshots or the history prove there were, are given up.
+    pub discard_newer: bool,
+    /// Whether it starts even if the clock is long before a log's last command.
+    pub accept_clock: bool,
+}
+
+/// Runs a worker until SIGTERM or Ctrl-C.
 ///
 /// # Errors
 /// When it cannot start.
-pub fn run(options: command::cluster::Worker) -> Result<(), Failure> {
-    let flags = Flags { admin: options.role.admin, log_format: options.role.log_format, ..Flags::default() };
-    let mut config = Config::load(options.role.config.as_deref(), flags)?;
-    if !options.partitions.is_empty() {
-        config.cluster.worker.partitions = options.partitions;
-    }
-    if options.role.print_config {
-        output::tell(&config.render()?)?;
-        return Ok(());
-    }
+pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error> {
     logging::start(&config.logging)?;
-    let recorder = metrics::install(metrics::Role::Worker)?;
+    let recorder = metrics::install(metrics::Role::Worker, build)?;
     // What is wrong with the address is said before the store is waited for.
-    let operator = venue::reserve_admin(&config)?;
-    let site = Site::find(&config)?;
-    let database = site.database(&config)?;
+    let operator = venue::reserve_admin(config)?;
+    let site = Site::find(config)?;
+    let database = site.database(config)?;
     if options.discard_newer {
         evidence::give_up(&site, database.as_ref())?;
     }
     let name = options.name.unwrap_or_else(|| format!("{}-{}", hostname(), std::process::id()));
-    serve::runtime()?.block_on(async {
-        let stop = serve::stop_requested(|| ())?;
-        serve::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
+    process::runtime()?.block_on(async {
+        let stop = process::stop_requested(|| ())?;
+        process::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
         let address = config.admin;
         let listener = operator.listen()?;
         let begin = {
             let (site, database) = (site.clone(), database.clone());
-            let (options, accepted) = (config.clock, options.role.accept_clock);
+            let (clock, accepted) = (config.clock, options.accept_clock);
             move |partition, _| {
                 let asked = evidence::check(&site, database.as_ref(), partition).map_err(|error| error.to_string())?;
                 if !asked {
@@ -65,20 +68,20 @@ pub fn run(options: command::cluster::Worker) -> Result<(), Failure> {
                     );
                 }
                 let restored = site.at_last_snapshot(partition).map_err(|error| error.to_string())?;
-                clock::check(options, clock::now(), restored.partition.time(), accepted)
+                clock::check(clock, clock::now(), restored.partition.time(), accepted)
                     .map_err(|error| error.to_string())?;
                 Ok(restored.partition)
             }
         };
         let partitions = config.cluster.partitions;
-        let worker = Worker::start(&site.servers, partitions, &name, &config.cluster.worker, begin, venue::fatal);
+        let worker = Worker::start(&site.servers, partitions, &name, &config.cluster.worker, begin, process::fatal);
         let worker = Arc::new(worker.map_err(Error::Thread)?);
         let history = database.is_some();
         if let Some(database) = database {
-            evidence::watch(site.clone(), database, venue::fatal).map_err(Error::Thread)?;
+            evidence::watch(site.clone(), database, process::fatal).map_err(Error::Thread)?;
         }
         let every = config.cluster.snapshot_every_commands;
-        let snapshotter = Snapshotter::start(site, Arc::clone(&worker), every, history, venue::fatal);
+        let snapshotter = Snapshotter::start(site, Arc::clone(&worker), every, history, process::fatal);
         let snapshotter = snapshotter.map_err(Error::Thread)?;
         let (stop_server, stopped) = watch::channel(false);
         let (watched, audited) = (Arc::clone(&worker), Arc::clone(&worker));
@@ -89,7 +92,7 @@ pub fn run(options: command::cluster::Worker) -> Result<(), Failure> {
             (ready, detail)
         });
         let probe = Arc::new(probe.with_partitions(Arc::new(move || standing(&audited))));
-        let server = serve::spawn_vital(
+        let server = process::spawn_vital(
             "the admin address",
             server::serve(listener, config.gateway.server.clone(), probe, stopped),
         );

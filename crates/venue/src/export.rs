@@ -1,4 +1,4 @@
-//! `crossbook export`: writes down everything that a stopped venue has, to be moved into a cluster.
+//! Writes down everything that a stopped venue has, to be moved into a cluster.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -6,16 +6,16 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crossbook_api_binance::secret::MasterKey;
-use crossbook_engine::moving::{self, Inventory};
+use crossbook_engine::moving::{self, ExportId, Inventory};
 use crossbook_engine::registry::Credential;
 use crossbook_node::export::{self, Export};
 use crossbook_types::{Amount, Decimal};
-use serde_json::{Map, Value, json};
 
-use crate::config::{self, Config, Flags};
+use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
+use crate::progress::Progress;
 use crate::secrets::{self, Absent};
-use crate::{command, venue};
+use crate::venue;
 
 /// Why a venue cannot be exported.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +31,6 @@ pub enum Error {
         /// Who has it.
         holder: String,
     },
-    /// The settings are wrong.
-    #[error(transparent)]
-    Config(#[from] config::Error),
     /// It cannot be restored.
     #[error(transparent)]
     Venue(#[from] venue::Error),
@@ -53,39 +50,50 @@ pub enum Error {
     },
 }
 
-/// Exports as the command line says. The outcome in words.
+/// An export that was written.
+#[derive(Debug)]
+pub struct Exported {
+    /// What it has.
+    pub export: Export,
+    /// The hash by which it is known.
+    pub name: ExportId,
+    /// What is known of the key that its secrets need.
+    pub secret_key: SecretKey,
+}
+
+/// Writes everything that a stopped venue has to the file `out`, which must not be there yet. `config` must name the
+/// data folder.
 ///
 /// # Errors
 /// When there is no venue, it runs, it cannot be restored, or the file cannot be written.
-pub fn run(options: &command::moving::Export) -> Result<String, Error> {
-    let data = &options.data;
+pub fn write(config: &Config, out: &Path, progress: &mut dyn Progress) -> Result<Exported, Error> {
+    let data = &config.data;
     let folder = DataFolder::of_venue(data)?;
-    folder.check_outside("the export", &options.out)?;
-    let exists = options.out.try_exists();
-    if exists.map_err(|source| Error::Write { path: options.out.clone(), source })? {
-        return Err(Error::Exists(options.out.clone()));
+    folder.check_outside("the export", out)?;
+    let exists = out.try_exists();
+    if exists.map_err(|source| Error::Write { path: out.to_owned(), source })? {
+        return Err(Error::Exists(out.to_owned()));
     }
-    let config = Config::load(options.config.as_deref(), Flags { data: Some(data.clone()), ..Flags::default() })?;
     // The log keeps the folder locked until the file is there: nothing happens at the venue meanwhile.
-    let restored = venue::restore(&config, venue::Accepted::default(), |_| ()).map_err(|error| match error {
-        venue::Error::Log { source: crossbook_log::Error::Locked { holder, .. }, .. } => {
-            Error::Running { folder: data.clone(), holder }
-        }
-        error => error.into(),
-    })?;
+    let restored =
+        venue::restore(config, venue::Accepted::default(), progress, |_| ()).map_err(|error| match error {
+            venue::Error::Log { source: crossbook_log::Error::Locked { holder, .. }, .. } => {
+                Error::Running { folder: data.clone(), holder }
+            }
+            error => error.into(),
+        })?;
     let (partition, views) = (&restored.partition, &restored.views.0);
     let inventory = crossbook_engine::moving::gather(&[(partition, views)])?;
     let state_hash = crossbook_engine::state_hash(&partition.state());
     let export = Export { sequence: partition.sequence(), time: partition.time(), state_hash, inventory };
     let (bytes, name) = export::encode(&export);
-    write(&options.out, &bytes)?;
+    write_file(out, &bytes)?;
     let secret_key = secret_key(&folder, &export);
-    let told = Told { export: &export, name: hex::encode(name), file: &options.out, secret_key };
-    Ok(if options.json { format!("{}\n", told.as_json()) } else { told.as_text() })
+    Ok(Exported { export, name, secret_key })
 }
 
 /// Writes a file that was not there, and only whole: what is left of one that was cut short has another name.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let failed = |source: std::io::Error| match source.kind() {
         ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
         _ => Error::Write { path: path.to_owned(), source },
@@ -106,7 +114,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 
 /// What is known of the key that the secrets in an export need.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum SecretKey {
+pub enum SecretKey {
     /// Nothing is encrypted.
     NotNeeded,
     /// It is there, and opens them.
@@ -151,14 +159,6 @@ pub fn has_secrets(inventory: &Inventory) -> bool {
     sealed(inventory).next().is_some()
 }
 
-/// What is said of an export.
-struct Told<'a> {
-    export: &'a Export,
-    name: String,
-    file: &'a Path,
-    secret_key: SecretKey,
-}
-
 /// What there is of each kind, for people and programs.
 #[must_use]
 pub fn counts(inventory: &Inventory) -> [(&'static str, usize); 6] {
@@ -172,9 +172,10 @@ pub fn counts(inventory: &Inventory) -> [(&'static str, usize); 6] {
     ]
 }
 
-impl Told<'_> {
+impl Exported {
     /// By asset: its name, what clients have of it, and what the venue took in fees.
-    fn sums(&self) -> Vec<(String, String, String)> {
+    #[must_use]
+    pub fn sums(&self) -> Vec<(String, String, String)> {
         let inventory = &self.export.inventory;
         let clients = inventory.clients();
         let line = |asset: &crossbook_types::Asset| {
@@ -188,65 +189,5 @@ impl Told<'_> {
             (asset.name.to_string(), text(clients.get(&asset.id).copied().unwrap_or_default()), text(fees))
         };
         inventory.assets.iter().map(line).collect()
-    }
-
-    fn as_json(&self) -> Value {
-        let assets: Map<String, Value> = self
-            .sums()
-            .into_iter()
-            .map(|(name, clients, fees)| (name, json!({ "clients": clients, "fees": fees })))
-            .collect();
-        let counts: Map<String, Value> =
-            counts(&self.export.inventory).into_iter().map(|(what, count)| (what.to_owned(), count.into())).collect();
-        json!({
-            "export": self.name,
-            "file": self.file.display().to_string(),
-            "sequence": self.export.sequence.0,
-            "stateHash": hex::encode(self.export.state_hash),
-            "assets": assets,
-            "counts": counts,
-            "secretKeyNeeded": self.secret_key != SecretKey::NotNeeded,
-            "secretKeyAtHand": matches!(self.secret_key, SecretKey::At(_)),
-        })
-    }
-
-    fn as_text(&self) -> String {
-        use std::fmt::Write as _;
-        let mut out = String::new();
-        // Writing to a string cannot fail.
-        let _ = writeln!(out, "file          {}", self.file.display());
-        let _ = writeln!(out, "export        {}", self.name);
-        let _ = writeln!(out, "last command  {}", self.export.sequence);
-        let _ = writeln!(out, "state hash    {}", hex::encode(self.export.state_hash));
-        let [assets, markets, accounts, keys, transfers, orders] =
-            counts(&self.export.inventory).map(|(_, count)| count);
-        let _ = writeln!(
-            out,
-            "what there is {assets} assets, {markets} markets, {accounts} accounts, {keys} API keys, {transfers} transfers, {orders} open orders"
-        );
-        let _ = writeln!(out, "\n{:<10} {:>32} {:>28}", "asset", "clients", "fees");
-        for (name, clients, fees) in self.sums() {
-            let _ = writeln!(out, "{name:<10} {clients:>32} {fees:>28}");
-        }
-        out.push('\n');
-        let _ = match &self.secret_key {
-            SecretKey::NotNeeded => writeln!(out, "No API key needs the secret key."),
-            SecretKey::At(place) => writeln!(
-                out,
-                "The secrets of API keys are encrypted in the file. Every gateway of the cluster needs the key to them as {}; it is {place}.",
-                secrets::SECRET_KEY_VARIABLE
-            ),
-            SecretKey::Missing(why) => writeln!(
-                out,
-                "WARNING: the secrets of API keys are encrypted in the file, and the key to them is not at hand ({why}). Without it, no \
-                 gateway of the cluster starts."
-            ),
-        };
-        let _ = writeln!(
-            out,
-            "Do not start this venue again: what it did from now on would not move. Next: crossbook import --config CLUSTER.toml {}",
-            self.file.display()
-        );
-        out
     }
 }

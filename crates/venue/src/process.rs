@@ -1,4 +1,4 @@
-//! `crossbook serve`: a venue until it is told to stop.
+//! A process of the venue: its runtime, its end when somebody asks for it, and its end when a part must not go on.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -6,44 +6,10 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{Config, Flags};
-use crate::venue::{Accepted, Venue};
-use crate::{Failure, command, logging, metrics, output, secrets};
+use crate::config::Config;
 
-/// Runs a venue as the command line says.
-///
-/// # Errors
-/// When it cannot start or does not stop in order.
-pub fn run(options: command::Serve) -> Result<(), Failure> {
-    let flags = Flags { data: options.data, http: options.http, admin: options.admin, log_format: options.log_format };
-    let config = Config::load(options.config.as_deref(), flags)?;
-    if options.print_config {
-        output::tell(&config.render()?)?;
-        return Ok(());
-    }
-    if config.data.as_os_str().is_empty() {
-        return Err(crate::venue::Error::NoData.into());
-    }
-    let token = secrets::admin_token()?;
-    logging::start(&config.logging)?;
-    let metrics = metrics::install(metrics::Role::Serve)?;
-    runtime()?.block_on(async {
-        let stop = stop_requested(|| ())?;
-        let upkeep = metrics.clone().keep_up(Some(config.data.clone()));
-        spawn_vital("the task that keeps the metrics up", upkeep);
-        let accepted = Accepted {
-            lost_keys: options.revoke_lost_keys,
-            discard_newer: options.discard_newer,
-            clock: options.accept_clock,
-        };
-        let venue = Venue::start(&config, token, accepted, metrics)?;
-        if accepted.lost_keys {
-            venue.revoke_lost_keys().await?;
-        }
-        venue.stop(stop.await.drain(&config)).await?;
-        Ok(())
-    })
-}
+/// Exit status of a process that did not do what it was started for.
+pub const FAILED: u8 = 1;
 
 /// A thread of the gateway that is busy with connections looks after so many steps whether there are answers from the
 /// partition to take on. Left to itself the runtime does so some thousand times a second and takes one, so that under
@@ -116,7 +82,7 @@ pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Resul
             } else if first.is_none_or(|first| first.elapsed() >= SAME_SIGNAL) {
                 tracing::warn!("asked to stop a second time; ending at once");
                 at_last();
-                std::process::exit(crate::FAILED.into());
+                std::process::exit(FAILED.into());
             }
         }
     });
@@ -124,10 +90,16 @@ pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Resul
     Ok(async { receiver.await.unwrap_or(Asked::Interrupt) })
 }
 
+/// Ends the process: what it holds in memory may differ from what is on disk, and only a restart can tell.
+pub fn fatal(reason: String) {
+    tracing::error!("{reason}; the venue ends now, and the next start recovers from the log");
+    std::process::exit(FAILED.into());
+}
+
 /// Runs a task for as long as the process lives, or is told to end. Should it panic, the process ends, for nobody would
 /// notice otherwise: a listener whose task is gone, for instance, lets connections wait for ever.
 pub fn spawn_vital(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
-    spawn_watched(name, work, crate::venue::fatal)
+    spawn_watched(name, work, fatal)
 }
 
 fn spawn_watched(

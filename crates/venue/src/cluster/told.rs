@@ -18,7 +18,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::config::WriterOptions;
 use crate::history::told::{Entry, Told};
-use crate::venue;
+use crate::process;
 
 /// How long a reading waits in the store for an entry.
 const FOLLOW_WAIT: Duration = Duration::from_secs(1);
@@ -108,7 +108,7 @@ pub fn start(
     let shared = Arc::new(Shared { partition, options, live, state, changed: Condvar::new() });
     let (these, servers) = (Arc::clone(&shared), servers.clone());
     std::thread::Builder::new().name(format!("told-{partition}")).spawn(move || {
-        guarded("the thread that reads events", &venue::fatal, || {
+        guarded("the thread that reads events", &process::fatal, || {
             these.run(&servers);
             Ok::<_, Infallible>(())
         });

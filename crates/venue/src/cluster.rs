@@ -5,10 +5,9 @@
 
 pub mod audit;
 mod books;
-mod evidence;
+pub mod evidence;
 pub mod gateway;
 pub mod import;
-pub mod local;
 pub mod rebuild;
 pub mod snapshots;
 mod told;
@@ -31,7 +30,7 @@ use crossbook_views::Limits;
 
 use crate::config::{self, Config};
 use crate::folded::Folded;
-use crate::venue;
+use crate::{logging, metrics, secrets, venue};
 
 /// How long to wait before the store is asked again whether it is there.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
@@ -70,9 +69,21 @@ pub enum Error {
         "there is no history to write: set `history.database` to a database that all processes share, such as mysql://USER:PASSWORD@HOST/DATABASE"
     )]
     NoHistory,
+    /// There is no admin token.
+    #[error(transparent)]
+    Secrets(#[from] secrets::Error),
+    /// Log lines cannot be written.
+    #[error(transparent)]
+    Logging(#[from] logging::Error),
+    /// Metrics cannot be recorded.
+    #[error(transparent)]
+    Metrics(#[from] metrics::Error),
     /// The system gives no thread.
     #[error("the system gives no thread: {0}")]
     Thread(std::io::Error),
+    /// The system gives no runtime, or no signals.
+    #[error("the system refused: {0}")]
+    System(#[from] std::io::Error),
 }
 
 /// A venue's logs and snapshots, and how it is cut.

@@ -77,18 +77,30 @@ impl Exposition {
     }
 }
 
+/// What the program was built from, for `crossbook_build_info`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Build {
+    /// The version of the program.
+    pub version: &'static str,
+    /// The commit.
+    pub commit: &'static str,
+    /// The compiler, as it names itself.
+    pub rustc: &'static str,
+}
+
+/// Metrics cannot be recorded.
+#[derive(Debug, thiserror::Error)]
+#[error("metrics cannot be recorded: {0}")]
+pub struct Error(#[from] BuildError);
+
 /// Records all metrics of this process from now on, as a process of that role does.
 ///
 /// # Errors
 /// When a recorder is installed already.
-pub fn install(role: Role) -> Result<Exposition, BuildError> {
+pub fn install(role: Role, build: &Build) -> Result<Exposition, Error> {
     let recorder = builder()?.install_recorder()?;
     catalogue::describe(role);
-    let labels = [
-        ("version", env!("CARGO_PKG_VERSION")),
-        ("commit", env!("CROSSBOOK_COMMIT")),
-        ("rustc", env!("CROSSBOOK_RUSTC")),
-    ];
+    let labels = [("version", build.version), ("commit", build.commit), ("rustc", build.rustc)];
     metrics::gauge!("crossbook_build_info", &labels).set(1.0);
     Ok(Exposition { recorder })
 }

@@ -1,4 +1,4 @@
-//! `crossbook import`: moves a venue that was exported into the partitions of a new cluster.
+//! Moves a venue that was exported into the partitions of a new cluster.
 //!
 //! The export is cut into pieces, which are delivered to the partitions' logs like the messages of a partition:
 //! numbered, in order, each once, and durable before the next. So an import that is cut short goes on where it stopped,
@@ -10,7 +10,7 @@
 //!    compared with the export.
 //! 4. Only if that is the same, every partition is told that it may open.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crossbook_cluster::moment::{Kept as _, Moment, Part};
@@ -21,15 +21,14 @@ use crossbook_node::recovery;
 use crossbook_node::snapshot::Saved as _;
 use crossbook_redis_store::{Error as StreamError, Link};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
-use serde_json::{Value, json};
 
 use super::audit::{self, Report};
 use super::{Error as SiteError, Site};
-use crate::config::{Config, Flags};
+use crate::config::Config;
+use crate::export as exporting;
 use crate::folded::Folded;
-use crate::progress::Replay;
+use crate::progress::Progress;
 use crate::secrets::{self, Absent};
-use crate::{Failure, command, export as exporting, logging};
 
 /// The most pieces, and the most bytes of them, that are delivered in one round trip.
 const BATCH_PIECES_MAX: usize = 64;
@@ -37,8 +36,6 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 /// For how long a store that does not answer is tried again, and how often.
 const PATIENCE: Duration = Duration::from_secs(60);
 const TRY_EVERY: Duration = Duration::from_millis(200);
-/// How many differences are told.
-const DIFFERENCES_MAX: usize = 100;
 
 /// Why a venue does not move in.
 #[derive(Debug, thiserror::Error)]
@@ -114,32 +111,41 @@ pub enum Error {
     },
 }
 
-/// Imports as the command line says. The outcome in words, and whether the venue has moved in.
+/// Moves the venue in the file `path` into the cluster of a configuration.
 ///
 /// # Errors
 /// When it cannot, or not at once: then the message says what to do.
-pub fn run(options: &command::moving::Import) -> Result<(String, bool), Failure> {
-    let config = Config::load(options.config.as_deref(), Flags::default())?;
-    logging::start(&config.logging)?;
-    let path = &options.export;
-    let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+pub fn run(config: &Config, path: &Path, progress: &mut dyn Progress) -> Result<Imported, Error> {
+    let path = path.to_owned();
+    let bytes = std::fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
     let (export, name) = export::decode(&bytes).map_err(|source| Error::Export { path: path.clone(), source })?;
     drop(bytes);
-    let secrets = check_secret_key(&config, &export.inventory)?;
-    let site = Site::find(&config)?;
-    let outcome = import(&site, &export, name)?;
-    let text = match options.json {
-        true => format!("{}\n", outcome.as_json(&export, name)),
-        false => outcome.as_text(&export, name, secrets),
-    };
-    Ok((text, outcome.has_moved_in()))
+    let secrets = check_secret_key(config, &export.inventory)?;
+    let site = Site::find(config)?;
+    let outcome = import(&site, &export, name, progress)?;
+    Ok(Imported { export, name, secrets, outcome })
+}
+
+/// What an import has done.
+pub struct Imported {
+    /// The export that was moved in.
+    pub export: Export,
+    /// The hash by which it is known.
+    pub name: ExportId,
+    /// What can be said of the key that its secrets need.
+    pub secrets: Secrets,
+    /// What came of it.
+    pub outcome: Outcome,
 }
 
 /// What can be said of the key that the secrets of an export need.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Secrets {
+pub enum Secrets {
+    /// It has none that need a key.
     None,
+    /// The key in the environment opens them.
     Open,
+    /// There is no key in the environment.
     Unchecked,
 }
 
@@ -155,16 +161,16 @@ fn check_secret_key(config: &Config, inventory: &Inventory) -> Result<Secrets, E
 }
 
 /// What came of an import.
-struct Outcome {
+pub struct Outcome {
     /// Differences between the export and what the partitions have; empty if there are none.
-    differences: Vec<String>,
+    pub differences: Vec<String>,
     /// The partitions, added up; `None` if they were opened before this import.
-    report: Option<Report>,
+    pub report: Option<Report>,
     /// Pieces that this import has delivered.
-    delivered: u64,
+    pub delivered: u64,
 }
 
-fn import(site: &Site, export: &Export, name: ExportId) -> Result<Outcome, Error> {
+fn import(site: &Site, export: &Export, name: ExportId, progress: &mut dyn Progress) -> Result<Outcome, Error> {
     let all = crossbook_engine::moving::pieces(&export.inventory, &site.routing, name);
     let mut importing = Importing { site, name, delivered: 0 };
     let mut opened = false;
@@ -183,14 +189,15 @@ fn import(site: &Site, export: &Export, name: ExportId) -> Result<Outcome, Error
         }
     }
     let total = all.iter().map(|pieces| pieces.len() as u64).sum();
-    let (mut shown, mut before) = (Replay::begin("moving in"), 0);
+    progress.begin("moving in");
+    let mut before = 0;
     for (partition, pieces) in site.routing.all().zip(&all) {
         importing.deliver(partition, pieces, |done| {
-            shown.at(recovery::Progress { at: Sequence(before + done), end: Some(Sequence(total)) });
+            progress.at(recovery::Progress { at: Sequence(before + done), end: Some(Sequence(total)) });
         })?;
         before += pieces.len() as u64;
     }
-    shown.end();
+    progress.end();
     let mut outcome = Outcome { differences: Vec::new(), report: None, delivered: importing.delivered };
     if !opened {
         let parts: Vec<Part<Folded>> =
@@ -337,65 +344,9 @@ fn encoded(number: RequestNumber, piece: &Piece) -> Vec<u8> {
 }
 
 impl Outcome {
-    fn has_moved_in(&self) -> bool {
+    /// Whether the venue has moved in.
+    #[must_use]
+    pub fn has_moved_in(&self) -> bool {
         self.differences.is_empty() && self.report.as_ref().is_none_or(Report::adds_up)
-    }
-
-    fn as_json(&self, export: &Export, name: ExportId) -> Value {
-        let counts: serde_json::Map<String, Value> = exporting::counts(&export.inventory)
-            .into_iter()
-            .map(|(what, count)| (what.to_owned(), count.into()))
-            .collect();
-        json!({
-            "export": hex::encode(name),
-            "sequence": export.sequence.0,
-            "stateHash": hex::encode(export.state_hash),
-            "counts": counts,
-            "delivered": self.delivered,
-            "compared": self.report.is_some(),
-            "differences": self.differences,
-            "audit": self.report.as_ref().map(Report::as_json),
-            "ok": self.has_moved_in(),
-        })
-    }
-
-    fn as_text(&self, export: &Export, name: ExportId, secrets: Secrets) -> String {
-        use std::fmt::Write as _;
-        let mut out = String::new();
-        // Writing to a string cannot fail.
-        let _ = writeln!(out, "export        {}", hex::encode(name));
-        let _ = writeln!(out, "last command  {}", export.sequence);
-        let [assets, markets, accounts, keys, transfers, orders] =
-            exporting::counts(&export.inventory).map(|(_, count)| count);
-        let _ = writeln!(
-            out,
-            "what there is {assets} assets, {markets} markets, {accounts} accounts, {keys} API keys, {transfers} transfers, {orders} open orders\n"
-        );
-        let Some(report) = &self.report else {
-            out.push_str(
-                "This export had moved in before, and what has happened since is untouched. The cluster is open.\n",
-            );
-            return out;
-        };
-        out.push_str(&report.as_text());
-        for difference in self.differences.iter().take(DIFFERENCES_MAX) {
-            let _ = writeln!(out, "WRONG: {difference}");
-        }
-        if !self.has_moved_in() {
-            out.push_str("The cluster does not have what the export has, and was not opened. Empty the store and import again.\n");
-            return out;
-        }
-        out.push_str(
-            "Balances are equal account by account, open orders place by place, and so is all else. The cluster is open: it trades as soon as \
-             workers and gateways run.\n",
-        );
-        if secrets == Secrets::Unchecked {
-            let _ = writeln!(
-                out,
-                "Every gateway needs the old venue's key as {}; `crossbook export` said where it is.",
-                crate::secrets::SECRET_KEY_VARIABLE
-            );
-        }
-        out
     }
 }

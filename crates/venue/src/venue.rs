@@ -42,9 +42,9 @@ use crate::history::source::LogSource;
 use crate::history::{Announcing, Keeper, PARTITION};
 use crate::metrics::Exposition;
 use crate::pages;
-use crate::progress::Replay;
+use crate::process::{fatal, spawn_vital};
+use crate::progress::Progress;
 use crate::secrets::{self, Absent};
-use crate::serve::spawn_vital;
 use crate::snapshots::{Snapshotter, Work};
 use crate::tally::Tally;
 use crate::verification::Verification;
@@ -179,11 +179,11 @@ fn secret_key(data: &Path, registry: &Registry, accepted: Accepted) -> Result<Ma
 }
 
 /// What came back from disk.
-pub(crate) struct Restored {
+pub struct Restored {
     /// The partition.
-    pub(crate) partition: Partition,
+    pub partition: Partition,
     /// Its views.
-    pub(crate) views: Folded,
+    pub views: Folded,
     /// The log, open; as long as it is, nobody else can open it.
     log: Files,
     /// What opening it found.
@@ -199,7 +199,12 @@ pub(crate) struct Restored {
 ///
 /// # Errors
 /// When the log cannot be opened or read, is behind what is known of it, or the snapshots cannot be read.
-pub(crate) fn restore(config: &Config, accepted: Accepted, enter: impl Fn(Phase)) -> Result<Restored, Error> {
+pub fn restore(
+    config: &Config,
+    accepted: Accepted,
+    progress: &mut dyn Progress,
+    enter: impl Fn(Phase),
+) -> Result<Restored, Error> {
     access::check(&config.data, Need::Run)?;
     let data = DataFolder::new(&config.data)?;
     data.check_restored()?;
@@ -243,7 +248,7 @@ pub(crate) fn restore(config: &Config, accepted: Accepted, enter: impl Fn(Phase)
     let mut seed = [0; 8];
     aws_lc_rs::rand::fill(&mut seed).map_err(|_| Error::NoRandomness)?;
     let hash_seed = u64::from_le_bytes(seed);
-    let mut shown = Replay::begin("replaying the log");
+    progress.begin("replaying the log");
     enter(Phase::Replaying(Sequence(0)));
     let Recovered { partition, follower, snapshot, replayed } = recovery::recover(
         &Which::single(hash_seed),
@@ -251,12 +256,12 @@ pub(crate) fn restore(config: &Config, accepted: Accepted, enter: impl Fn(Phase)
         |from| FileReader::open(&path, from),
         Until::Durable(log.durable()),
         Folded::new(config.views.clone()),
-        |progress| {
-            enter(Phase::Replaying(progress.at));
-            shown.at(progress);
+        |place| {
+            enter(Phase::Replaying(place.at));
+            progress.at(place);
         },
     )?;
-    shown.end();
+    progress.end();
     let snapshot = snapshot.unwrap_or_default();
     clock::check(config.clock, clock::now(), partition.time(), accepted.clock)?;
     evidence::note(&data, log.identity(), partition.sequence(), partition.time())?;
@@ -352,14 +357,16 @@ pub fn certificate(section: &'static str, config: &TlsConfig) -> Result<Option<H
 }
 
 /// A listener that is served, and what ends that.
-pub(crate) struct Server {
-    pub(crate) serving: tokio::task::JoinHandle<()>,
-    pub(crate) stop: watch::Sender<bool>,
+pub struct Server {
+    /// The task that serves.
+    pub serving: tokio::task::JoinHandle<()>,
+    /// Ends it when `true` is sent.
+    pub stop: watch::Sender<bool>,
 }
 
 impl Server {
     /// Serves a listener. When what is returned is dropped, it ends too.
-    pub(crate) fn start<S: server::Service>(
+    pub fn start<S: server::Service>(
         name: &'static str,
         listener: Listener,
         bounds: &ServerConfig,
@@ -370,7 +377,10 @@ impl Server {
     }
 
     /// Ends it, once what was asked is answered.
-    pub(crate) async fn stop(self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// When the task has panicked.
+    pub async fn stop(self) -> Result<(), Error> {
         let _ = self.stop.send(true);
         self.serving.await.map_err(|_| Error::Disorder)
     }
@@ -400,7 +410,13 @@ impl Venue {
     ///
     /// # Errors
     /// When the data cannot be read, the secret key does not open what it should, or an address cannot be listened on.
-    pub fn start(config: &Config, token: SecretString, accepted: Accepted, metrics: Exposition) -> Result<Self, Error> {
+    pub fn start(
+        config: &Config,
+        token: SecretString,
+        accepted: Accepted,
+        metrics: Exposition,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, Error> {
         if config.data.as_os_str().is_empty() {
             return Err(Error::NoData);
         }
@@ -419,7 +435,7 @@ impl Venue {
         tracing::info!(admin = %admin_address, "starting; the admin address answers");
 
         let history = database(config, &data)?;
-        let restored = restore(config, accepted, |phase| front.enter(phase))?;
+        let restored = restore(config, accepted, progress, |phase| front.enter(phase))?;
         let Restored { partition, views, log, found, snapshots_lock, snapshots, snapshot, hash_seed } = restored;
         let key = secret_key(&config.data, views.0.registry(), accepted)?;
         let http = http.listen()?;
@@ -569,10 +585,4 @@ impl Venue {
         tracing::info!(command = sequence.0, "stopped; a snapshot is written");
         Ok(())
     }
-}
-
-/// Ends the process: what it holds in memory may differ from what is on disk, and only a restart can tell.
-pub fn fatal(reason: String) {
-    tracing::error!("{reason}; the venue ends now, and the next start recovers from the log");
-    std::process::exit(crate::FAILED.into());
 }

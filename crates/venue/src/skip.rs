@@ -1,6 +1,5 @@
-//! `crossbook skip`: passes over a command that cannot be applied.
+//! Passes over a command that cannot be applied.
 
-use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crossbook_log::{FileReader, Until};
@@ -10,9 +9,8 @@ use crossbook_node::snapshot::Folder;
 use crossbook_types::{PartitionId, Sequence};
 
 use crate::cluster::{self, Site};
-use crate::command;
-use crate::config::{self, Config, Flags};
-use crate::data_folder::{self, DataFolder};
+use crate::config::Config;
+use crate::data_folder::DataFolder;
 use crate::evidence::{self, Evidence};
 use crate::folded::Folded;
 use crate::venue;
@@ -20,12 +18,6 @@ use crate::venue;
 /// Why a command is not passed over.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The data folder is none.
-    #[error(transparent)]
-    Folder(#[from] data_folder::Error),
-    /// The settings are wrong.
-    #[error(transparent)]
-    Config(#[from] config::Error),
     /// The cluster cannot be reached.
     #[error(transparent)]
     Cluster(#[from] Box<cluster::Error>),
@@ -61,43 +53,38 @@ pub enum Error {
     InCluster(#[from] crossbook_cluster::skip::Error),
 }
 
-/// Marks the command that the command line names. What was done, in words.
+/// Marks a command of a partition of a cluster as passed over; with `force`, whatever relies on it.
 ///
 /// # Errors
 /// See [`Error`]; nothing has changed then.
-pub fn run(options: &command::Skip) -> Result<String, Error> {
-    let sequence = Sequence(options.sequence);
-    let (skipped, next) = if options.cluster {
-        let site = Site::find(&Config::load(options.config.as_deref(), Flags::default())?).map_err(Box::new)?;
-        let all = site.routing.partitions();
-        let partition = options.partition.unwrap_or_default();
-        if partition >= all {
-            return Err(Error::Partition(partition, all - 1));
-        }
-        let skipped = crossbook_cluster::skip::mark(&site.servers, PartitionId(partition), sequence, options.force)?;
-        (skipped, "Workers that ended with it go on when they are started again.")
-    } else {
-        let data = DataFolder::of_venue(&options.data.clone().unwrap_or_default())?;
-        let snapshots = Folder::at(&data.snapshots());
-        let flags = Flags { data: options.data.clone(), ..Flags::default() };
-        let config = Config::load(options.config.as_deref(), flags)?;
-        let database = venue::database(&config, &data).map_err(Box::new)?;
-        let evidence = Evidence::gather(&data, database.as_ref())?;
-        if let Some(witness) = evidence.witness(sequence) {
-            return Err(skip::Error::Applied { sequence, proof: witness.to_string() }.into());
-        }
-        if !options.force && applies(&config, &data, &snapshots, sequence)? {
-            return Err(Error::Applies(sequence));
-        }
-        (skip::of_files(&data.log(), &snapshots, sequence, options.force)?, "Start the venue.")
-    };
-    let Skipped { command, before } = skipped;
-    let mut text = String::new();
-    let how = if before { "is passed over already" } else { "is passed over from now on" };
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "Command {sequence} {how}; whoever sent it is told that the operator did. {next}");
-    let _ = writeln!(text, "It was number {} of source {}: {:?}", command.number, command.source, command.body);
-    Ok(text)
+pub fn of_cluster(
+    config: &Config,
+    (partition, sequence): (PartitionId, Sequence),
+    force: bool,
+) -> Result<Skipped, Error> {
+    let site = Site::find(config).map_err(Box::new)?;
+    let all = site.routing.partitions();
+    if partition.0 >= all {
+        return Err(Error::Partition(partition.0, all - 1));
+    }
+    Ok(crossbook_cluster::skip::mark(&site.servers, partition, sequence, force)?)
+}
+
+/// Marks a command of the venue in a data folder as passed over; with `force`, even if it can be applied.
+///
+/// # Errors
+/// See [`Error`]; nothing has changed then.
+pub fn of_venue(data: &DataFolder, config: &Config, sequence: Sequence, force: bool) -> Result<Skipped, Error> {
+    let snapshots = Folder::at(&data.snapshots());
+    let database = venue::database(config, data).map_err(Box::new)?;
+    let evidence = Evidence::gather(data, database.as_ref())?;
+    if let Some(witness) = evidence.witness(sequence) {
+        return Err(skip::Error::Applied { sequence, proof: witness.to_string() }.into());
+    }
+    if !force && applies(config, data, &snapshots, sequence)? {
+        return Err(Error::Applies(sequence));
+    }
+    Ok(skip::of_files(&data.log(), &snapshots, sequence, force)?)
 }
 
 /// Whether a replay passes a command that no snapshot holds. One that the log does not have, or that is passed over

@@ -12,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::serve;
+use crate::process;
 
 /// How far the clock may be off.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -123,7 +123,7 @@ impl Monitor {
     pub fn start(options: Options, log_time: LogTime) -> Arc<Self> {
         let monitor = Arc::new(Self::new(options, SystemClocks, log_time));
         let watching = Arc::clone(&monitor);
-        serve::spawn_vital("the watch of the clock", async move {
+        process::spawn_vital("the watch of the clock", async move {
             let mut interval = tokio::time::interval(Duration::from_millis(options.look_every_ms.max(1)));
             loop {
                 interval.tick().await;

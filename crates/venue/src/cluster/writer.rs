@@ -25,36 +25,30 @@ use tokio::sync::watch;
 use super::told::{self, Reading};
 use super::{Error, Site};
 use crate::clock;
-use crate::config::{Config, Flags};
+use crate::config::Config;
 use crate::history::Recording;
 use crate::history::told::ToldSource;
-use crate::{Failure, command, logging, metrics as recording, output, serve, venue};
+use crate::metrics::{self as recording, Build};
+use crate::{logging, process, venue};
 
-/// Runs a writer as the command line says, until it is told to stop.
+/// Runs a writer until SIGTERM or Ctrl-C. The times in the rows are the log's; this machine's clock is only watched.
 ///
 /// # Errors
 /// When it cannot start.
-pub fn run(options: command::cluster::Writer) -> Result<(), Failure> {
-    // The times in the rows are the log's; this machine's clock is only watched.
-    let command::cluster::Role { config, admin, log_format, print_config, .. } = options.role;
-    let config = Config::load(config.as_deref(), Flags { admin, log_format, ..Flags::default() })?;
-    if print_config {
-        output::tell(&config.render()?)?;
-        return Ok(());
-    }
+pub fn run(config: &Config, build: &Build) -> Result<(), Error> {
     logging::start(&config.logging)?;
-    let recorder = recording::install(recording::Role::Writer)?;
+    let recorder = recording::install(recording::Role::Writer, build)?;
     // Said before the store is waited for.
-    super::shared_database(&config)?.ok_or(Error::NoHistory)?;
-    let operator = venue::reserve_admin(&config)?;
-    let site = Site::find(&config)?;
-    let database = site.database(&config)?.ok_or(Error::NoHistory)?;
-    serve::runtime()?.block_on(async {
-        let stop = serve::stop_requested(|| ())?;
-        serve::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
+    super::shared_database(config)?.ok_or(Error::NoHistory)?;
+    let operator = venue::reserve_admin(config)?;
+    let site = Site::find(config)?;
+    let database = site.database(config)?.ok_or(Error::NoHistory)?;
+    process::runtime()?.block_on(async {
+        let stop = process::stop_requested(|| ())?;
+        process::spawn_vital("the task that keeps the metrics up", recorder.clone().keep_up(None));
         let address = config.admin;
         let listener = operator.listen()?;
-        let writer = Writer::start(&config, &site, &database)?;
+        let writer = Writer::start(config, &site, &database)?;
         let (stop_server, stopped) = watch::channel(false);
         let (watched, measured) = (Arc::clone(&writer.parts), Arc::clone(&writer.parts));
         let clock = clock::Monitor::start(config.clock, Box::new(|| None));
@@ -67,7 +61,7 @@ pub fn run(options: command::cluster::Writer) -> Result<(), Failure> {
             detail["clock"] = clock.status();
             (ready, detail)
         }));
-        let server = serve::spawn_vital(
+        let server = process::spawn_vital(
             "the admin address",
             server::serve(listener, config.gateway.server.clone(), probe, stopped),
         );
@@ -130,9 +124,9 @@ impl Writer {
                 told::start(&site.servers, partition, &config.cluster.writer, live.clone()).map_err(Error::Thread)?;
             let snapshots = Aside(site.snapshots(partition)?);
             let source = ToldSource::new(site.which(partition), stream, snapshots, live.clone());
-            let failed = |_: &Progress| venue::fatal("the history was told what cannot be".to_owned());
+            let failed = |_: &Progress| process::fatal("the history was told what cannot be".to_owned());
             let refused = |refusal| match refusal {
-                Refusal::Newer(reason) | Refusal::Contradicted(reason) => venue::fatal(reason),
+                Refusal::Newer(reason) | Refusal::Contradicted(reason) => process::fatal(reason),
             };
             let recording = Recording::start((database, partition), source, live, || (), failed, refused);
             parts.push(Part { partition, reading, recording: recording.map_err(Error::Thread)? });
@@ -142,7 +136,7 @@ impl Writer {
         let marks = Marks { servers: site.servers.clone(), progress, noted: Vec::new() };
         let every = Duration::from_millis(config.cluster.writer.mark_every_ms);
         let marks = std::thread::Builder::new().name("marks".to_owned()).spawn(move || {
-            guarded("the thread that notes how far the history is", &venue::fatal, || {
+            guarded("the thread that notes how far the history is", &process::fatal, || {
                 marks.run(every, &stopped);
                 Ok::<_, Infallible>(())
             });

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crossbook_servers::cluster::{LocalCluster, Plan};
+use crossbook_venue::{process, venue};
 
 use crate::command::cluster::Local;
-use crate::{Failure, output, serve};
+use crate::{Failure, output};
 
 /// How often it looks whether something has died.
 const TEND_EVERY: Duration = Duration::from_millis(200);
@@ -37,8 +38,8 @@ pub fn run(options: &Local) -> Result<(), Failure> {
         ..Plan::default()
     };
     let binary = std::env::current_exe()?;
-    serve::runtime()?.block_on(async {
-        let stop = serve::stop_requested(|| ())?;
+    process::runtime()?.block_on(async {
+        let stop = process::stop_requested(|| ())?;
         let shown = indicatif::ProgressBar::new_spinner();
         shown.enable_steady_tick(Duration::from_millis(100));
         let start = {
@@ -69,7 +70,7 @@ pub fn run(options: &Local) -> Result<(), Failure> {
         match started {
             Ok(Ok(text)) => output::tell(&text)?,
             Ok(Err(error)) => return Err(error.into()),
-            Err(_) => return Err(crate::venue::Error::Disorder.into()),
+            Err(_) => return Err(venue::Error::Disorder.into()),
         }
         stop.await;
         eprintln!("stopping");

@@ -1,0 +1,213 @@
+//! Carries commands out: settings from the options, the work in `crossbook_venue`, the outcome on standard output.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crossbook_types::{PartitionId, Sequence};
+use crossbook_venue::cluster::{self, gateway, worker, writer};
+use crossbook_venue::config::{Config, Flags};
+use crossbook_venue::data_folder::DataFolder;
+use crossbook_venue::logging;
+use crossbook_venue::store::{Discard, Extent, Rebuilt};
+use crossbook_venue::venue::Accepted;
+
+use crate::command::cluster::{Gateway, Role, Worker, Writer};
+use crate::command::moving::{Export, Import};
+use crate::command::{self, StoreAction, StoreRebuild, StoreVerify};
+use crate::output::tell;
+use crate::progress::Shown;
+use crate::shown::{self, either};
+use crate::{BUILD, Failure};
+
+/// The settings for work on a data folder.
+fn of_folder(data: &Path, config: Option<&Path>) -> Result<Config, Failure> {
+    Ok(Config::load(config, Flags { data: Some(data.to_owned()), ..Flags::default() })?)
+}
+
+/// The settings of a cluster.
+fn of_cluster(config: Option<&Path>) -> Result<Config, Failure> {
+    Ok(Config::load(config, Flags::default())?)
+}
+
+/// The data folder of an option that is only absent where the work is on a cluster.
+fn folder(data: Option<&PathBuf>) -> PathBuf {
+    data.cloned().unwrap_or_default()
+}
+
+/// `crossbook config`.
+pub fn config(options: &command::Config) -> Result<(), Failure> {
+    Ok(tell(&of_cluster(options.config.as_deref())?.render()?)?)
+}
+
+/// `crossbook serve`.
+pub fn serve(options: command::Serve) -> Result<(), Failure> {
+    let log_format = options.log_format.map(Into::into);
+    let flags = Flags { data: options.data, http: options.http, admin: options.admin, log_format };
+    let config = Config::load(options.config.as_deref(), flags)?;
+    if options.print_config {
+        return Ok(tell(&config.render()?)?);
+    }
+    let accepted = Accepted {
+        lost_keys: options.revoke_lost_keys,
+        discard_newer: options.discard_newer,
+        clock: options.accept_clock,
+    };
+    Ok(crossbook_venue::serve::run(&config, accepted, &BUILD, &mut Shown::new())?)
+}
+
+/// The settings of a role of a cluster, changed by `change`; printed instead, if that is asked for.
+fn of_role(role: &Role, http: Option<SocketAddr>, change: impl FnOnce(&mut Config)) -> Result<Option<Config>, Failure> {
+    let log_format = role.log_format.map(Into::into);
+    let mut config = Config::load(role.config.as_deref(), Flags { data: None, http, admin: role.admin, log_format })?;
+    change(&mut config);
+    if role.print_config {
+        tell(&config.render()?)?;
+        return Ok(None);
+    }
+    Ok(Some(config))
+}
+
+/// `crossbook gateway`.
+pub fn gateway(Gateway { role, http }: Gateway) -> Result<(), Failure> {
+    let Some(config) = of_role(&role, http, |_| ())? else { return Ok(()) };
+    Ok(gateway::run(&config, role.accept_clock, &BUILD)?)
+}
+
+/// `crossbook worker`.
+pub fn worker(options: Worker) -> Result<(), Failure> {
+    let Worker { role, name, discard_newer, partitions } = options;
+    let run_only = |config: &mut Config| {
+        if !partitions.is_empty() {
+            config.cluster.worker.partitions = partitions;
+        }
+    };
+    let Some(config) = of_role(&role, None, run_only)? else { return Ok(()) };
+    Ok(worker::run(&config, worker::Options { name, discard_newer, accept_clock: role.accept_clock }, &BUILD)?)
+}
+
+/// `crossbook writer`.
+pub fn writer(Writer { role }: Writer) -> Result<(), Failure> {
+    let Some(config) = of_role(&role, None, |_| ())? else { return Ok(()) };
+    Ok(writer::run(&config, &BUILD)?)
+}
+
+/// `crossbook backup`.
+pub fn backup(options: &command::backup::Backup) -> Result<(), Failure> {
+    let data = DataFolder::of_venue(&options.data)?;
+    let config = of_folder(&options.data, options.config.as_deref())?;
+    let mut bar = shown::backup::Shown::begin("backing up");
+    let warn = |warning| eprintln!("crossbook backup: {warning}");
+    let what = (options.out.as_str(), options.verify_all);
+    let made = crossbook_venue::backup::make(&data, &config, what, warn, |progress| bar.at(progress))?;
+    bar.end();
+    let (as_json, as_text) = (shown::backup::taken_as_json, shown::backup::taken_as_text);
+    Ok(tell(&either(options.json, || as_json(&made), || as_text(&made, &data)))?)
+}
+
+/// `crossbook restore`.
+pub fn restore(options: &command::backup::Restore) -> Result<(), Failure> {
+    let data = DataFolder::new(&options.data)?;
+    let mut bar = shown::backup::Shown::begin("restoring");
+    let restored = crossbook_venue::backup::restore(&data, &options.from, |progress| bar.at(progress))?;
+    bar.end();
+    let (as_json, as_text) = (shown::backup::restored_as_json, shown::backup::restored_as_text);
+    Ok(tell(&either(options.json, || as_json(&restored, &data), || as_text(&restored, &data)))?)
+}
+
+/// `crossbook export`.
+pub fn export(options: &Export) -> Result<(), Failure> {
+    let config = of_folder(&options.data, options.config.as_deref())?;
+    let file = &options.out;
+    let exported = crossbook_venue::export::write(&config, file, &mut Shown::new())?;
+    let (as_json, as_text) = (shown::export::as_json, shown::export::as_text);
+    Ok(tell(&either(options.json, || as_json(&exported, file), || as_text(&exported, file)))?)
+}
+
+/// `crossbook import`. Whether the venue has moved in.
+pub fn import(options: &Import) -> Result<bool, Failure> {
+    let config = of_cluster(options.config.as_deref())?;
+    logging::start(&config.logging)?;
+    let imported = cluster::import::run(&config, &options.export, &mut Shown::new())?;
+    let (as_json, as_text) = (shown::import::as_json, shown::import::as_text);
+    tell(&either(options.json, || as_json(&imported), || as_text(&imported)))?;
+    Ok(imported.outcome.has_moved_in())
+}
+
+/// `crossbook audit`. Whether everything adds up.
+pub fn audit(options: &command::Audit) -> Result<bool, Failure> {
+    if options.cluster {
+        let report = crossbook_venue::audit::cluster(&of_cluster(options.config.as_deref())?)?;
+        tell(&either(options.json, || report.as_json(), || report.as_text()))?;
+        return Ok(report.adds_up());
+    }
+    let path = folder(options.data.as_ref());
+    let data = DataFolder::of_venue(&path)?;
+    let config = of_folder(&path, options.config.as_deref())?;
+    let outcome = crossbook_venue::audit::log(&data, &config, &mut Shown::new())?;
+    if let Some(reason) = &outcome.unasked {
+        eprintln!("crossbook: the history could not be asked whether the log has all its commands: {reason}");
+    }
+    let (report, torn) = (&outcome.report, outcome.torn_bytes);
+    let (as_json, as_text) = (shown::audit::as_json, shown::audit::as_text);
+    tell(&either(options.json, || as_json(report, torn), || as_text(report, torn)))?;
+    Ok(outcome.adds_up())
+}
+
+/// `crossbook skip`.
+pub fn skip(options: &command::Skip) -> Result<(), Failure> {
+    let sequence = Sequence(options.sequence);
+    let (skipped, next) = if options.cluster {
+        let config = of_cluster(options.config.as_deref())?;
+        let partition = PartitionId(options.partition.unwrap_or_default());
+        let skipped = crossbook_venue::skip::of_cluster(&config, (partition, sequence), options.force)?;
+        (skipped, "Workers that ended with it go on when they are started again.")
+    } else {
+        let path = folder(options.data.as_ref());
+        let data = DataFolder::of_venue(&path)?;
+        let config = of_folder(&path, options.config.as_deref())?;
+        (crossbook_venue::skip::of_venue(&data, &config, sequence, options.force)?, "Start the venue.")
+    };
+    Ok(tell(&shown::skip::as_text(sequence, &skipped, next))?)
+}
+
+/// `crossbook store`. Whether all is well.
+pub fn store(action: &StoreAction) -> Result<bool, Failure> {
+    match action {
+        StoreAction::Verify(options) => verify(options),
+        StoreAction::Rebuild(options) => rebuild(options).map(|()| true),
+    }
+}
+
+fn verify(options: &StoreVerify) -> Result<bool, Failure> {
+    if options.cluster {
+        let verdict = crossbook_venue::store::verify_cluster(&of_cluster(options.config.as_deref())?)?;
+        tell(&either(options.json, || verdict.as_json(), || verdict.as_text()))?;
+        return Ok(verdict.agrees());
+    }
+    let config = of_folder(&folder(options.data.as_ref()), options.config.as_deref())?;
+    let extent = Extent { contents: options.contents, rows: options.rows };
+    let verdict = crossbook_venue::store::verify(&config, extent, &mut Shown::new())?;
+    let (as_json, as_text) = (shown::store::as_json, shown::store::as_text);
+    tell(&either(options.json, || as_json(&verdict), || as_text(&verdict)))?;
+    Ok(verdict.agrees())
+}
+
+fn rebuild(options: &StoreRebuild) -> Result<(), Failure> {
+    if options.cluster {
+        let config = of_cluster(options.config.as_deref())?;
+        crossbook_venue::store::rebuild_cluster(&config, (options.discard, options.discard_newer))?;
+        return Ok(tell(
+            "The history of all partitions is given up. The writer notices within seconds and fills the tables again; /readyz on \
+             its admin address shows how far it is. If no writer runs, start one.\n",
+        )?);
+    }
+    let config = of_folder(&folder(options.data.as_ref()), options.config.as_deref())?;
+    let discard = Discard { history: options.discard, newer: options.discard_newer };
+    let text = match crossbook_venue::store::rebuild(&config, discard, &mut Shown::new())? {
+        Rebuilt::Filled(reached) => format!("The history is made anew, up to command {reached}.\n"),
+        Rebuilt::GivenUp => "The history is given up. The venue is running: if it keeps its history there, it notices within seconds and fills the \
+                             tables again; /readyz on its admin address shows how far it is.\n"
+            .to_owned(),
+    };
+    Ok(tell(&text)?)
+}

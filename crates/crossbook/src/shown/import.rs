@@ -1,0 +1,73 @@
+//! What came of an import, for people and programs.
+
+use crossbook_venue::cluster::audit::Report;
+use crossbook_venue::cluster::import::{Imported, Secrets};
+use crossbook_venue::export::counts;
+use crossbook_venue::secrets::SECRET_KEY_VARIABLE;
+use serde_json::{Value, json};
+
+/// How many differences are told.
+const DIFFERENCES_MAX: usize = 100;
+
+/// For programs.
+#[must_use]
+pub fn as_json(imported: &Imported) -> Value {
+    let Imported { export, name, outcome, .. } = imported;
+    let counts: serde_json::Map<String, Value> =
+        counts(&export.inventory).into_iter().map(|(what, count)| (what.to_owned(), count.into())).collect();
+    json!({
+        "export": hex::encode(name),
+        "sequence": export.sequence.0,
+        "stateHash": hex::encode(export.state_hash),
+        "counts": counts,
+        "delivered": outcome.delivered,
+        "compared": outcome.report.is_some(),
+        "differences": outcome.differences,
+        "audit": outcome.report.as_ref().map(Report::as_json),
+        "ok": outcome.has_moved_in(),
+    })
+}
+
+/// For people.
+#[must_use]
+pub fn as_text(imported: &Imported) -> String {
+    let Imported { export, name, secrets, outcome } = imported;
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "export        {}", hex::encode(name));
+    let _ = writeln!(out, "last command  {}", export.sequence);
+    let [assets, markets, accounts, keys, transfers, orders] = counts(&export.inventory).map(|(_, count)| count);
+    let _ = writeln!(
+        out,
+        "what there is {assets} assets, {markets} markets, {accounts} accounts, {keys} API keys, {transfers} transfers, {orders} open orders\n"
+    );
+    let Some(report) = &outcome.report else {
+        out.push_str(
+            "This export had moved in before, and what has happened since is untouched. The cluster is open.\n",
+        );
+        return out;
+    };
+    out.push_str(&report.as_text());
+    for difference in outcome.differences.iter().take(DIFFERENCES_MAX) {
+        let _ = writeln!(out, "WRONG: {difference}");
+    }
+    if !outcome.has_moved_in() {
+        out.push_str(
+            "The cluster does not have what the export has, and was not opened. Empty the store and import again.\n",
+        );
+        return out;
+    }
+    out.push_str(
+        "Balances are equal account by account, open orders place by place, and so is all else. The cluster is open: it trades as soon as \
+         workers and gateways run.\n",
+    );
+    if *secrets == Secrets::Unchecked {
+        let _ = writeln!(
+            out,
+            "Every gateway needs the old venue's key as {}; `crossbook export` said where it is.",
+            SECRET_KEY_VARIABLE
+        );
+    }
+    out
+}

@@ -1,0 +1,110 @@
+//! Replays a log offline and says whether everything adds up.
+
+use std::path::PathBuf;
+
+use crossbook_log::{FileReader, Until};
+use crossbook_node::audit::{Proof, Report, replay};
+use crossbook_node::snapshot::{self, Folder};
+use crossbook_types::Sequence;
+
+use crate::cluster::{self, Site};
+use crate::config::Config;
+use crate::data_folder::{self, DataFolder};
+use crate::evidence::{self, Contradiction, Evidence};
+use crate::folded::Folded;
+use crate::progress::Progress;
+use crate::venue;
+
+/// Why a log cannot be audited.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data folder is none.
+    #[error(transparent)]
+    Folder(#[from] data_folder::Error),
+    /// There is none, but there was.
+    #[error(transparent)]
+    LogLost(#[from] Contradiction),
+    /// What is known of the log cannot be found out.
+    #[error(transparent)]
+    Evidence(#[from] evidence::Error),
+    /// The history cannot be named.
+    #[error(transparent)]
+    Venue(#[from] venue::Error),
+    /// There is one, without a single command.
+    #[error("there is nothing to audit: the log in {} holds no command, and no snapshot says that it ever did", .0.display())]
+    Nothing(PathBuf),
+    /// The snapshots beside it cannot be read.
+    #[error(transparent)]
+    Snapshots(#[from] snapshot::Error),
+    /// It cannot be read.
+    #[error("the log in {} cannot be replayed: {source}", path.display())]
+    Replay {
+        /// Where it is.
+        path: PathBuf,
+        /// What went wrong below.
+        source: crossbook_node::recovery::Error,
+    },
+}
+
+/// What the audit of a log found.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What the replay adds up to, and what is off.
+    pub report: Report,
+    /// Bytes at the end of the log of a write that did not end.
+    pub torn_bytes: u64,
+    /// Why the history could not be asked whether the log has all its commands.
+    pub unasked: Option<String>,
+}
+
+impl Outcome {
+    /// Whether everything adds up.
+    #[must_use]
+    pub fn adds_up(&self) -> bool {
+        self.report.findings.is_empty()
+    }
+}
+
+/// Audits a cluster, also while it runs, from its snapshots and logs.
+///
+/// # Errors
+/// When the cluster cannot be read.
+pub fn cluster(config: &Config) -> Result<cluster::audit::Report, cluster::Error> {
+    let site = Site::find(config)?;
+    let database = site.database(config)?;
+    cluster::audit::audit(&site, database.as_ref())
+}
+
+/// Audits the log in a data folder, also while the venue runs.
+///
+/// # Errors
+/// When there is no log, nothing in it, or it cannot be read.
+pub fn log(data: &DataFolder, config: &Config, progress: &mut dyn Progress) -> Result<Outcome, Error> {
+    let (path, snapshots) = (data.log(), data.snapshots());
+    let database = venue::database(config, data)?;
+    // Read before the log: beside a running venue, what is made meanwhile may stand for more than was read of the log.
+    let evidence = Evidence::gather(data, database.as_ref())?;
+    let mut proof = if data_folder::is_folder(&snapshots)? {
+        Proof::read::<Folded>(&Folder::at(&snapshots))?
+    } else {
+        Proof::default()
+    };
+    // What is missing is said once, by all that know it.
+    proof.durable = Sequence(0);
+    if !data_folder::is_folder(&path)? {
+        return Err(evidence.examine(&path)?.map_or(data_folder::Error::NoLog(path).into(), Error::LogLost));
+    }
+    let mut reader = FileReader::open(&path, Sequence(1));
+    progress.begin("auditing");
+    let mut report = replay(&mut reader, Until::End, &proof, |place| progress.at(place))
+        .map_err(|source| Error::Replay { path: path.clone(), source })?;
+    progress.end();
+    if let Some(contradiction) = evidence.examine(&path)? {
+        report.missing = contradiction.missing();
+        report.findings.push(contradiction.to_string());
+    }
+    if report.sequence == Sequence(0) && report.findings.is_empty() {
+        return Err(Error::Nothing(path));
+    }
+    Ok(Outcome { report, torn_bytes: reader.torn_bytes(), unasked: evidence.silent().map(str::to_owned) })
+}

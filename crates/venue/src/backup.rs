@@ -1,0 +1,117 @@
+//! A copy of a venue that runs, and the way back.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crossbook_object_store::backup::{self, Place, Progress, Restored, Source, Taken};
+use crossbook_object_store::{Address, Options};
+use crossbook_store::Database;
+
+use crate::config::Config;
+use crate::data_folder::{self, DataFolder};
+use crate::evidence::{self, Contradiction, Evidence};
+use crate::venue;
+
+/// Why a venue cannot be backed up or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data folder cannot be one.
+    #[error(transparent)]
+    Folder(#[from] data_folder::Error),
+    /// The history cannot be named.
+    #[error(transparent)]
+    Venue(#[from] Box<venue::Error>),
+    /// What is known of the log cannot be found out.
+    #[error(transparent)]
+    Evidence(#[from] evidence::Error),
+    /// The log is behind what is known of it.
+    #[error("nothing is backed up, and the backup that there may be is as it was: {0}")]
+    Behind(Contradiction),
+    /// It did not work.
+    #[error(transparent)]
+    Backup(#[from] backup::Error),
+    /// The system does not say where it is.
+    #[error("cannot find {place}: {source}")]
+    Place {
+        /// The place as given.
+        place: String,
+        /// What went wrong below.
+        source: std::io::Error,
+    },
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes")]
+    NoRandomness,
+}
+
+fn address(place: &str) -> Result<Address, Error> {
+    Address::of_place(place).map_err(|source| Error::Place { place: place.to_owned(), source })
+}
+
+/// A backup that was made.
+#[derive(Debug)]
+pub struct Made {
+    /// What was copied, and what the backup has now.
+    pub taken: Taken,
+    /// The place of the backup, as people name it.
+    pub place: String,
+}
+
+/// Backs a venue up to a folder or an object store. With `verify_all`, all that the backup has is read back. `warn` is
+/// told what could not be looked at beforehand.
+///
+/// # Errors
+/// When the venue cannot be read, is behind what is known of it, or the place of the backup cannot be used.
+pub fn make(
+    data: &DataFolder,
+    config: &Config,
+    (out, verify_all): (&str, bool),
+    warn: impl FnMut(String),
+    shown: impl FnMut(Progress),
+) -> Result<Made, Error> {
+    let address = address(out)?;
+    if let Some(folder) = address.folder() {
+        data.check_outside("the backup", &folder)?;
+    }
+    let database = venue::database(config, data).map_err(Box::new)?;
+    check_not_behind(data, database.as_ref(), warn)?;
+    let place = Place::to_write(address, &Options::default())?;
+    let mut run = [0; 4];
+    aws_lc_rs::rand::fill(&mut run).map_err(|_| Error::NoRandomness)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let taking = backup::Options {
+        verify_all,
+        now: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+        run: u32::from_le_bytes(run),
+    };
+    let (log, snapshots) = (data.log(), data.snapshots());
+    let source = Source { log: &log, snapshots: &snapshots };
+    let taken = backup::take(source, &place, &taking, shown)?;
+    Ok(Made { taken, place: place.told().to_owned() })
+}
+
+/// Refuses a log that is behind what is known of it. Damage where it is looked at, and a history that cannot be asked,
+/// are only said: a backup verifies what it copies, and is what such a venue needs most.
+fn check_not_behind(data: &DataFolder, database: Option<&Database>, mut warn: impl FnMut(String)) -> Result<(), Error> {
+    let evidence = match Evidence::gather(data, database) {
+        Err(evidence::Error::History(error)) => {
+            warn(format!("the history cannot be asked how far the log had reached: {error}"));
+            Evidence::gather(data, None)?
+        }
+        gathered => gathered?,
+    };
+    match evidence.examine(&data.log()) {
+        Err(evidence::Error::Log(error)) => {
+            warn(format!("the log cannot be held against what is known of it: {error}"));
+            Ok(())
+        }
+        examined => examined?.map_or(Ok(()), |contradiction| Err(Error::Behind(contradiction))),
+    }
+}
+
+/// Makes a data folder of a backup.
+///
+/// # Errors
+/// When there is no backup, or it is damaged, or the target is not empty.
+pub fn restore(data: &DataFolder, from: &str, shown: impl FnMut(Progress)) -> Result<Restored, Error> {
+    let place = Place::to_read(address(from)?, &Options::default())?;
+    Ok(backup::restore(&place, &data.target(), shown)?)
+}

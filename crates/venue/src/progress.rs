@@ -1,0 +1,25 @@
+//! How far a long operation is, for whoever shows it.
+
+use crossbook_node::recovery;
+
+/// Receives how far a long operation is. Operations come one after another, each between [`begin`](Self::begin) and
+/// [`end`](Self::end); one that fails has no end.
+pub trait Progress {
+    /// An operation begins; `what` says which, for people.
+    fn begin(&mut self, what: &'static str);
+
+    /// It has come to a place.
+    fn at(&mut self, progress: recovery::Progress);
+
+    /// It is done.
+    fn end(&mut self);
+}
+
+/// Shows nothing.
+impl Progress for () {
+    fn begin(&mut self, _: &'static str) {}
+
+    fn at(&mut self, _: recovery::Progress) {}
+
+    fn end(&mut self) {}
+}

@@ -1,0 +1,52 @@
+//! A venue in one process, from its start until somebody asks it to stop.
+
+use crate::config::Config;
+use crate::metrics::{self, Build};
+use crate::process::{runtime, spawn_vital, stop_requested};
+use crate::progress::Progress;
+use crate::venue::{self, Accepted, Venue};
+use crate::{logging, secrets};
+
+/// Why a venue did not start, or did not stop in order.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no admin token.
+    #[error(transparent)]
+    Secrets(#[from] secrets::Error),
+    /// Log lines cannot be written.
+    #[error(transparent)]
+    Logging(#[from] logging::Error),
+    /// Metrics cannot be recorded.
+    #[error(transparent)]
+    Metrics(#[from] metrics::Error),
+    /// The venue cannot be put together or taken apart.
+    #[error(transparent)]
+    Venue(#[from] venue::Error),
+    /// The system gives no threads, or no signals.
+    #[error("the system refused: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Runs a venue until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When it cannot start or does not stop in order.
+pub fn run(config: &Config, accepted: Accepted, build: &Build, progress: &mut dyn Progress) -> Result<(), Error> {
+    if config.data.as_os_str().is_empty() {
+        return Err(venue::Error::NoData.into());
+    }
+    let token = secrets::admin_token()?;
+    logging::start(&config.logging)?;
+    let metrics = metrics::install(metrics::Role::Serve, build)?;
+    runtime()?.block_on(async {
+        let stop = stop_requested(|| ())?;
+        let upkeep = metrics.clone().keep_up(Some(config.data.clone()));
+        spawn_vital("the task that keeps the metrics up", upkeep);
+        let venue = Venue::start(config, token, accepted, metrics, progress)?;
+        if accepted.lost_keys {
+            venue.revoke_lost_keys().await?;
+        }
+        venue.stop(stop.await.drain(config)).await?;
+        Ok(())
+    })
+}
