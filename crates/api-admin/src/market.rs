@@ -19,8 +19,12 @@ use crossbook_api_binance::time_unit::TimeUnit;
 
 const BAND_UP_PERCENT: u32 = 500;
 const BAND_DOWN_PERCENT: u32 = 20;
-const ORDERS_MAX: u32 = 200;
+const ORDERS_MAX_DEFAULT: u32 = 200;
 const ALGO_ORDERS_MAX: u32 = 5;
+
+/// The largest `maxNumOrders`. A cancel of all orders, and some orders with self-trade prevention, look at all open
+/// orders of their account in the market within one command, so this bounds how long one command can take.
+const ORDERS_MAX: u32 = 100_000;
 
 pub(super) async fn list(app: &App, body: &Bytes) -> Result<Value, ApiError> {
     let request: NewMarket = read(body)?;
@@ -49,7 +53,7 @@ pub(super) async fn list(app: &App, body: &Bytes) -> Result<Value, ApiError> {
             notional_max: defaults::notional_max(tick_size, quote.decimals),
             band_up_percent: BAND_UP_PERCENT,
             band_down_percent: BAND_DOWN_PERCENT,
-            orders_max: ORDERS_MAX,
+            orders_max: ORDERS_MAX_DEFAULT,
             algo_orders_max: ALGO_ORDERS_MAX,
         },
         fees: Fees::default(),
@@ -158,7 +162,7 @@ impl Steps {
         self.amount("maxNotional", &rules.max_notional, &mut f.notional_max)?;
         percent("multiplierUp", &rules.multiplier_up, &mut f.band_up_percent)?;
         percent("multiplierDown", &rules.multiplier_down, &mut f.band_down_percent)?;
-        f.orders_max = rules.max_num_orders.unwrap_or(f.orders_max);
+        f.orders_max = orders_max(rules.max_num_orders, f.orders_max)?;
         f.algo_orders_max = rules.max_num_algo_orders.unwrap_or(f.algo_orders_max.min(f.orders_max));
         fee("makerFee", &rules.maker_fee, &mut after.fees.maker)?;
         fee("takerFee", &rules.taker_fee, &mut after.fees.taker)?;
@@ -220,6 +224,17 @@ fn self_trade(rules: &Rules, before: SelfTradeRules) -> Result<SelfTradeRules, A
             default.as_str()
         ))
     })
+}
+
+/// The most open orders that an account may have in a market, at most [`ORDERS_MAX`].
+fn orders_max(given: Option<u32>, before: u32) -> Result<u32, ApiError> {
+    let Some(given) = given else { return Ok(before) };
+    if given == 0 || given > ORDERS_MAX {
+        return Err(invalid(format!(
+            "maxNumOrders must be from 1 to {ORDERS_MAX}: one command may look at all open orders of an account in a market."
+        )));
+    }
+    Ok(given)
 }
 
 fn steps(name: &str, given: &Option<Number>, step: Decimal, of: &str, max: u64) -> Result<Option<u64>, ApiError> {

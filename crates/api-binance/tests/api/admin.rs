@@ -93,6 +93,8 @@ async fn markets_are_listed_and_changed() {
         (json!({"makerFee": "1"}), "from 0 to below 1"),
         (json!({"tickSize": "0.1"}), "tickSize"),
         (json!({"multiplierUp": "0.5"}), "multiplierUp"),
+        (json!({"maxNumOrders": 0}), "from 1 to 100000"),
+        (json!({"maxNumOrders": 100_001}), "from 1 to 100000"),
     ] {
         let reply = venue.operator(Method::PATCH, "markets/ETHBTC", Some(body.clone())).await;
         assert!(reply.status == 400 && reply.text().contains(text), "{body} {reply:?}");
