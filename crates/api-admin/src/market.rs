@@ -1,7 +1,7 @@
 //! Listing and changing markets: decimals into ticks and lots, and rules where the operator gave none.
 
 use bytes::Bytes;
-use crossbook_engine::command::{Body, ChangeMarket, ListMarket};
+use crossbook_protocol::command::{Body, ChangeMarket, ListMarket};
 use crossbook_types::market::{self, Description};
 use crossbook_types::{
     Amount, Decimal, FeeRate, Fees, Filters, Market, MarketStatus, Price, Quantity, SelfTradePrevention,

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use crossbook_engine::command::{Body, FeePayout};
-use crossbook_engine::event::VenueAccount;
-use crossbook_engine::{Answer, Routing};
+use crossbook_protocol::command::{Body, FeePayout};
+use crossbook_protocol::event::VenueAccount;
+use crossbook_protocol::{Answer, Routing};
 use crossbook_types::{Amount, AssetId, PartitionId};
 use serde_json::{Value, json};
 

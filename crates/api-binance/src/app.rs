@@ -16,10 +16,10 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crossbook_engine::Event;
-use crossbook_engine::command::Body;
-use crossbook_engine::event::{Answer, OrderClosed, PreventedMatch, Trade};
 use crossbook_node::{NotTaken, Request};
+use crossbook_protocol::Event;
+use crossbook_protocol::command::Body;
+use crossbook_protocol::event::{Answer, OrderClosed, PreventedMatch, Trade};
 use crossbook_store::History;
 use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, RequestNumber, SourceId, SymbolId, Timestamp};
 use crossbook_views::{Order, Views};

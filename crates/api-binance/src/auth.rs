@@ -12,7 +12,7 @@ use aws_lc_rs::signature::{ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256}
 use aws_lc_rs::{constant_time, digest, hmac, rsa};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use crossbook_engine::registry::{ApiKey, Credential, Permissions};
+use crossbook_protocol::registry::{ApiKey, Credential, Permissions};
 use crossbook_types::{AccountId, ApiKeyId, Timestamp};
 use crossbook_views::Registry;
 use ipnet::IpNet;

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbook_engine::{Cause, Event, Routing};
+use crossbook_protocol::{Cause, Event, Routing};
 use crossbook_types::{AccountId, Market, PartitionId, SymbolName};
 use crossbook_views::{MarketData, Order, Registry, Views};
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};

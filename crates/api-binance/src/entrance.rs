@@ -29,7 +29,7 @@ pub trait Entrance: Send + Sync + 'static {
     /// The source under which requests from here are logged, in whichever partition. It never changes.
     fn source(&self) -> SourceId;
 
-    /// Sends a request to the partition that it belongs to; see [`Routing::home`](crossbook_engine::Routing::home).
+    /// Sends a request to the partition that it belongs to; see [`Routing::home`](crossbook_protocol::Routing::home).
     /// Never waits.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crossbook_engine::Refusal;
+use crossbook_protocol::Refusal;
 use crossbook_types::Filter;
 use http::StatusCode;
 use serde_json::Value;
@@ -321,7 +321,7 @@ impl ApiError {
             Refusal::WouldTake => Self::order_rejected("Order would immediately match and take."),
             Refusal::WouldTrigger => Self::order_rejected("Order would trigger immediately."),
             // Both pass.
-            Refusal::BookFull | Refusal::MovingIn => Self::busy(),
+            Refusal::BookFull | Refusal::Importing => Self::busy(),
             Refusal::UnknownAccount => Self::key_rejected(),
             // The rest answers commands of the operator, which clients cannot send.
             _ => Self::internal(),

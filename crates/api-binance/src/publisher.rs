@@ -17,9 +17,9 @@
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed, Party, PreventedMatch, Trade};
-use crossbook_engine::{Cause, Event, Events, Routing};
 use crossbook_node::{NotTaken, Outlet};
+use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed, Party, PreventedMatch, Trade};
+use crossbook_protocol::{Cause, Event, Events, Routing};
 use crossbook_types::{OrderId, OrderStatus, PartitionId, RequestNumber, Sequence, SymbolId, SymbolName};
 use crossbook_views::{AggregateTrade, Balance, BookTicker, Order, PublicTrade, Views};
 use parking_lot::RwLock;
@@ -382,8 +382,8 @@ fn with_final_status(mut order: Order, later: &[Event]) -> Order {
 
 #[cfg(test)]
 mod tests {
-    use crossbook_engine::command::Size;
-    use crossbook_engine::event::OrderPlaced;
+    use crossbook_protocol::command::Size;
+    use crossbook_protocol::event::OrderPlaced;
     use crossbook_types::{
         AccountId, ClientOrderId, OrderType, Price, Quantity, SelfTradePrevention, Sequence, Side, TimeInForce,
         Timestamp,
@@ -406,7 +406,7 @@ mod tests {
         let mut events = Events::new();
         let cause = Cause { sequence: Sequence(1), time: Timestamp(1) };
         let listed = [market.base, market.quote].map(Event::AssetListed).into_iter();
-        events.tell(cause, listed.chain([Event::MarketListed(Box::new(market))]));
+        events.add_command(cause, listed.chain([Event::MarketListed(Box::new(market))]));
         publisher.publish(&mut events);
         let mut member = hub.connect(ConnectionKind::Streams, [127, 0, 0, 1].into(), hub.budget.outbox(1_000, false));
         member.subscribe(Topic::parse("btcusdt@trade").unwrap(), "btcusdt@trade");
@@ -447,9 +447,9 @@ mod tests {
         let gathering = pending.gather(name("all"));
         let mut events = Events::new();
         let listed = [market.base, market.quote].map(Event::AssetListed).into_iter();
-        events.tell(cause(1), listed.chain([Event::MarketListed(Box::new(market))]).chain((1..=5).map(placed)));
-        events.tell(cause(2), [closed(1, "all"), closed(2, "all")]);
-        events.tell(cause(3), [closed(3, "other"), closed(4, "all")]);
+        events.add_command(cause(1), listed.chain([Event::MarketListed(Box::new(market))]).chain((1..=5).map(placed)));
+        events.add_command(cause(2), [closed(1, "all"), closed(2, "all")]);
+        events.add_command(cause(3), [closed(3, "other"), closed(4, "all")]);
         publisher.publish(&mut events);
         let ids: Vec<_> = gathering.take().iter().map(|order| (order.order.0, order.status)).collect();
         assert_eq!(ids, [1, 2, 4].map(|id| (id, OrderStatus::Canceled)));

@@ -2,7 +2,7 @@
 //! publisher takes the facts down as they happen ([`UserEvent`]); the text is written later, on the feed's thread, and
 //! only for accounts that somebody listens for.
 
-use crossbook_engine::event::{CloseReason, OrderClosed, PreventedMatch, Trade};
+use crossbook_protocol::event::{CloseReason, OrderClosed, PreventedMatch, Trade};
 use crossbook_types::{
     AccountId, Amount, Asset, ClientOrderId, Market, OrderId, PartitionId, PreventedMatchId, Price, Quantity,
     RejectReason, Sequence, Side, Timestamp, TradeId,

@@ -8,8 +8,9 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::event::DepthChanged;
-use crossbook_engine::{BookDepth, Event, Partition};
+use crossbook_engine::{BookDepth, Partition};
+use crossbook_protocol::Event;
+use crossbook_protocol::event::DepthChanged;
 use crossbook_redis_store::DepthLevel;
 use crossbook_types::{Decimal, Price, Quantity, Side, SymbolId, SymbolName};
 

@@ -30,7 +30,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
-use crossbook_engine::{Body, Events, Routing};
+use crossbook_protocol::{Body, Events, Routing};
 use crossbook_redis_store::{Error as StreamError, Servers};
 use crossbook_types::{AccountId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId};
 use parking_lot::{Mutex, RwLock};

@@ -15,9 +15,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crossbook_engine::peer::{Outgoing, PeerMessage, Settlement};
-use crossbook_engine::{Cause, Event, Events, Partition, Routing};
+use crossbook_engine::Partition;
 use crossbook_log::{Reader, Until};
+use crossbook_protocol::peer::{Outgoing, PeerMessage, Settlement};
+use crossbook_protocol::{Cause, Event, Events, Routing};
 use crossbook_redis_store as streams;
 use crossbook_types::{Amount, AssetId, PartitionId, RequestNumber, Sequence};
 

@@ -24,9 +24,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crossbook_engine::peer::{Outgoing, PeerMessage};
-use crossbook_engine::{Events, Partition};
+use crossbook_engine::Partition;
 use crossbook_log::Record;
+use crossbook_protocol::Events;
+use crossbook_protocol::peer::{Outgoing, PeerMessage};
 use crossbook_types::{RequestNumber, Sequence, Timestamp};
 
 use crate::depth::{self, Depths};
@@ -383,7 +384,7 @@ impl Replica {
         naming(&mut self.partition, |partition| partition.apply(&command, &mut self.events));
         self.outgoing.extend(self.partition.drain_outgoing());
         let mut bytes = Vec::new();
-        crossbook_protocol::wire::encode_told(&command, &self.outgoing, self.events.all(), &mut bytes);
+        crossbook_protocol::wire::encode_published(&command, &self.outgoing, self.events.all(), &mut bytes);
         self.depths.note(self.events.all());
         self.outputs.push_back(bytes);
         self.outgoing.drain(..).for_each(&mut *post);
@@ -430,8 +431,8 @@ impl Replica {
 
 #[cfg(test)]
 mod tests {
-    use crossbook_engine::Routing;
-    use crossbook_engine::command::{Body, ListAsset};
+    use crossbook_protocol::Routing;
+    use crossbook_protocol::command::{Body, ListAsset};
     use crossbook_types::{AssetName, PartitionId, SourceId};
 
     use super::*;

@@ -22,9 +22,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use crossbook_engine::peer::Outgoing;
-use crossbook_engine::{Body, Partition};
+use crossbook_engine::Partition;
 use crossbook_log::Record;
+use crossbook_protocol::Body;
+use crossbook_protocol::peer::Outgoing;
 use crossbook_redis_store::{DepthChange, Error as StreamError, Link, Pulled, Servers, Turn};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 use serde::{Deserialize, Serialize};

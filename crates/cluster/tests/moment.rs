@@ -12,11 +12,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use crossbook_cluster::moment::{Error, Kept, Moment, READS_MAX};
-use crossbook_engine::peer::{Outgoing, PeerMessage};
-use crossbook_engine::{Body, Command, Events, Partition, Routing, Work};
+use crossbook_engine::{Partition, Work};
 use crossbook_log::{Error as LogError, Reader, Record, Until};
 use crossbook_node::recovery::{self, Which};
 use crossbook_node::snapshot::{self, Folder, Saved};
+use crossbook_protocol::peer::{Outgoing, PeerMessage};
+use crossbook_protocol::{Body, Command, Events, Routing};
 use crossbook_types::{
     AccountId, Amount, AssetId, Decimal, FeeRate, Fees, PartitionId, RequestNumber, Sequence, SourceId, SymbolName,
     Timestamp,

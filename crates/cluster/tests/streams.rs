@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 use crossbook_cluster::gate::{self, Start};
 use crossbook_cluster::skip;
 use crossbook_cluster::worker::{self, Worker};
-use crossbook_engine::command::{CancelAll, NewOrder};
-use crossbook_engine::peer::{Admitted, Origin, PeerMessage};
-use crossbook_engine::{Answer, Body, Event, Events, Partition, Refusal, Routing};
+use crossbook_engine::Partition;
 use crossbook_node::skip::Error as Refused;
 use crossbook_node::{NotTaken, Outlet, Request};
+use crossbook_protocol::command::{CancelAll, NewOrder};
+use crossbook_protocol::peer::{Admitted, Origin, PeerMessage};
+use crossbook_protocol::{Answer, Body, Event, Events, Refusal, Routing};
 use crossbook_redis_store::{Keys, Link, Options as StreamOptions, Servers};
 use crossbook_servers::redis::{RedisCluster, RedisServer};
 use crossbook_types::{

@@ -130,7 +130,7 @@ pub fn import(options: &Import) -> Result<bool, Failure> {
     let imported = cluster::import::run(&config, &options.export, &mut Shown::new())?;
     let (as_json, as_text) = (shown::import::as_json, shown::import::as_text);
     tell(&either(options.json, || as_json(&imported), || as_text(&imported)))?;
-    Ok(imported.outcome.has_moved_in())
+    Ok(imported.outcome.has_imported())
 }
 
 /// `crossbook audit`. Whether everything adds up.

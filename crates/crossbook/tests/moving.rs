@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use crossbook_engine::moving::Piece;
-use crossbook_engine::{Body, Routing};
 use crossbook_node::export;
+use crossbook_protocol::import::Piece;
+use crossbook_protocol::{Body, Routing};
 use crossbook_redis_store::{Link, Options, Servers};
 use crossbook_servers::cluster::{LocalCluster, Plan};
 use crossbook_servers::redis::RedisServer;
@@ -167,16 +167,16 @@ fn cut_short(stage: &Stage, venue: &str, file: &Path, partition: PartitionId, pi
     let names = [("ETHUSDT", PartitionId(2))]
         .map(|(name, partition)| (crossbook_types::SymbolName::new_checked(name).unwrap(), partition));
     let routing = Routing::new_checked(PARTITIONS, BTreeMap::new()).unwrap().with_names(names.into()).unwrap();
-    let all = crossbook_engine::moving::pieces(&export.inventory, &routing, name).swap_remove(usize::from(partition.0));
+    let all = crossbook_engine::import::pieces(&export.inventory, &routing, name).swap_remove(usize::from(partition.0));
     assert!(all.len() > pieces);
     let encoded = (1..).zip(&all).map(|(number, piece): (u64, &Piece)| {
-        let (mut bytes, body) = (Vec::new(), Body::MoveIn(Box::new(piece.clone())));
-        crossbook_protocol::wire::encode_command(SourceId::MOVING, RequestNumber(number), None, &body, &mut bytes);
+        let (mut bytes, body) = (Vec::new(), Body::Import(Box::new(piece.clone())));
+        crossbook_protocol::wire::encode_command(SourceId::IMPORT, RequestNumber(number), None, &body, &mut bytes);
         bytes
     });
     let encoded: Vec<Vec<u8>> = encoded.take(pieces).collect();
     let payloads: Vec<&[u8]> = encoded.iter().map(Vec::as_slice).collect();
-    let sender = PartitionId(u16::try_from(SourceId::MOVING.0).unwrap());
+    let sender = PartitionId(u16::try_from(SourceId::IMPORT.0).unwrap());
     let mut link = Link::connect(&servers, partition).unwrap();
     link.note_export(&hex::encode(name)).unwrap();
     assert_eq!(link.deliver(sender, RequestNumber(1), &payloads).unwrap(), RequestNumber(pieces as u64));

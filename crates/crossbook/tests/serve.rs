@@ -8,9 +8,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crossbook_engine::Body;
-use crossbook_engine::command::OpenAccount;
 use crossbook_log::{Files, Log as _, Record, files};
+use crossbook_protocol::Body;
+use crossbook_protocol::command::OpenAccount;
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -13,12 +13,11 @@
 //! | buy that becomes a market order at its stop price | stop x quantity and [`TRIGGERED_BUY_MARGIN_PERCENT`] more | refused |
 
 use crossbook_ledger::{HoldError, Ledger};
-use crossbook_types::{Amount, Filter, Market, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};
-
 use crossbook_protocol::command::{NewOrder, Size};
 use crossbook_protocol::peer::Terms;
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
+use crossbook_types::{Amount, Filter, Market, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};
 
 /// How much more than stop price x quantity is held for a buy that will run at market. It may pay that much more than
 /// its stop price; what then is still unbought expires.

@@ -24,8 +24,8 @@
 
 pub mod admission;
 mod depth;
+pub mod import;
 mod matching;
-pub mod moving;
 mod numbers;
 mod outbox;
 mod partition;
@@ -34,11 +34,6 @@ pub mod sources;
 mod state;
 mod warming;
 pub mod work;
-
-pub use crossbook_ledger as ledger;
-pub use crossbook_protocol::{
-    Answer, Body, Cause, Command, Event, Events, Refusal, Routing, Rules, command, event, peer, refusal, routing,
-};
 
 pub use depth::BookDepth;
 pub use partition::Partition;

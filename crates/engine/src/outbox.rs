@@ -5,13 +5,13 @@
 //! nothing that a market does depends on a balance, so it makes no difference but the time that it takes.
 
 use crossbook_ledger::{Ledger, Leg};
+use crossbook_protocol::peer::{Outgoing, PeerMessage, Settlement};
+use crossbook_protocol::routing::Routing;
+use crossbook_protocol::rules::Rules;
 use crossbook_types::{AccountId, HoldId, Market, PartitionId, RequestNumber};
 
 use crate::numbers::NUMBERS_END;
 use crate::work::Work;
-use crossbook_protocol::peer::{Outgoing, PeerMessage, Settlement};
-use crossbook_protocol::routing::Routing;
-use crossbook_protocol::rules::Rules;
 
 /// Messages on their way.
 #[derive(Clone, Debug)]

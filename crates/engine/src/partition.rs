@@ -1,5 +1,12 @@
 //! The state machine: one command in, its events out.
 
+use crossbook_protocol::command::{Body, CancelAll, CancelOrder, Command, FeePayout, NewOrder, TransferRequest};
+use crossbook_protocol::event::{Answer, Cause, Event, Events, VenueAccount};
+use crossbook_protocol::peer::{Admitted, Origin, Outgoing, PeerMessage, Terms};
+use crossbook_protocol::refusal::Refusal;
+use crossbook_protocol::registry::Change;
+use crossbook_protocol::routing::Routing;
+use crossbook_protocol::rules::Rules;
 use std::collections::VecDeque;
 
 use crossbook_ledger::{Ledger, TransferError};
@@ -12,13 +19,6 @@ use crate::registry::Registry;
 use crate::sources::Sources;
 use crate::warming::Warming;
 use crate::work::Work;
-use crossbook_protocol::command::{Body, CancelAll, CancelOrder, Command, FeePayout, NewOrder, TransferRequest};
-use crossbook_protocol::event::{Answer, Cause, Event, Events, VenueAccount};
-use crossbook_protocol::peer::{Admitted, Origin, Outgoing, PeerMessage, Terms};
-use crossbook_protocol::refusal::Refusal;
-use crossbook_protocol::registry::Change;
-use crossbook_protocol::routing::Routing;
-use crossbook_protocol::rules::Rules;
 
 /// One partition of the venue.
 #[derive(Clone, Debug)]
@@ -34,8 +34,8 @@ pub struct Partition {
     pub(crate) outbox: Outbox,
     pub(crate) hash_seed: u64,
     pub(crate) warming: Warming,
-    /// Whether a venue is moving in: until all of it is here, nothing else is done. See [`crate::moving`].
-    pub(crate) moving: bool,
+    /// Whether a venue is being imported: until all of it is here, nothing else is done. See [`crate::import`].
+    pub(crate) importing: bool,
     /// The rules of the command that is being applied.
     pub(crate) rules: Rules,
     /// The markets that have work to go on with, in the order in which they do. See [`crate::work`].
@@ -59,7 +59,7 @@ impl Partition {
             outbox: Outbox::new(id, routing),
             hash_seed,
             warming: Warming::default(),
-            moving: false,
+            importing: false,
             rules: Rules::CURRENT,
             unfinished: VecDeque::new(),
             work: Work::RULES,
@@ -129,7 +129,7 @@ impl Partition {
             self.ledger.drain_changes(|account, asset, balance| {
                 events.add(|| Event::BalanceChanged { account, asset, free: balance.free, held: balance.held });
             });
-            if self.outbox.routing().partitions() == 1 && !self.moving {
+            if self.outbox.routing().partitions() == 1 && !self.importing {
                 assert!(!self.ledger.in_transit(), "between commands nothing is in transit");
             }
         }
@@ -199,13 +199,13 @@ impl Partition {
     fn run(&mut self, command: &Command, events: &mut Events) {
         let origin = Origin { source: command.source, number: command.number };
         let answer = match &command.body {
-            Body::MoveIn(piece) => self.move_in(piece, origin.source, events).map(Some),
+            Body::Import(piece) => self.move_in(piece, origin.source, events).map(Some),
             Body::Peer(message) => {
                 self.receive(message, events);
                 Ok(None)
             }
             _ if command.is_late() => Err(Refusal::Late),
-            _ if self.moving => Err(Refusal::MovingIn),
+            _ if self.importing => Err(Refusal::Importing),
             _ if self.outbox.is_used_up() => Err(Refusal::NumbersUsedUp),
             Body::Place(order) => self.place(order, origin, events).map(|()| None),
             Body::Cancel(request) => self.cancel(request, origin, events).map(|()| None),
@@ -372,7 +372,7 @@ impl Partition {
             | Body::Peer(_)
             | Body::ReportVenue { .. }
             | Body::PayOutFees(_)
-            | Body::MoveIn(_) => {
+            | Body::Import(_) => {
                 unreachable!("`run` handles these itself")
             }
         }

@@ -1,16 +1,16 @@
 //! What exists at the venue: assets, markets, accounts and API keys. Partition 0 keeps the original and tells every
 //! other partition of each change, so that all of them can check an order without asking.
 
+use crossbook_protocol::command::{ChangeMarket, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey};
+use crossbook_protocol::refusal::Refusal;
+use crossbook_protocol::registry::{API_KEYS_PER_ACCOUNT_MAX, Account, ApiKey, Change, DECIMALS_MAX, LABEL_BYTES_MAX};
+use crossbook_protocol::rules::Rules;
 use std::collections::BTreeMap;
 
-pub use crossbook_protocol::registry::*;
 use crossbook_types::{AccountId, ApiKeyId, Asset, AssetId, AssetName, Market, SymbolId, SymbolName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::numbers::NUMBERS_END;
-use crossbook_protocol::command::{ChangeMarket, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey};
-use crossbook_protocol::refusal::Refusal;
-use crossbook_protocol::rules::Rules;
 
 /// The most accounts of a venue: ledgers count them with 32 bits.
 const ACCOUNTS_MAX: usize = if cfg!(test) { 8 } else { u32::MAX as usize };

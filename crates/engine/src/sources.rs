@@ -61,8 +61,8 @@ impl Sources {
     }
 
     /// Whether pieces of a venue that moves in have come, and not that all of them have.
-    pub(crate) fn is_moving(&self) -> bool {
-        self.highest(SourceId::MOVING) > RequestNumber(0) && self.highest(SourceId::MOVED) == RequestNumber(0)
+    pub(crate) fn is_importing(&self) -> bool {
+        self.highest(SourceId::IMPORT) > RequestNumber(0) && self.highest(SourceId::IMPORT_END) == RequestNumber(0)
     }
 
     /// Forgets a source altogether.

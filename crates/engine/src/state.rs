@@ -1,5 +1,7 @@
 //! A partition written down: the canonical form for snapshots and hashes, and the audit.
 
+use crossbook_protocol::routing::Routing;
+use crossbook_protocol::rules::Rules;
 use std::collections::{BTreeMap, VecDeque};
 
 use crossbook_ledger as ledger;
@@ -12,8 +14,6 @@ use crate::partition::Partition;
 use crate::registry::Registry;
 use crate::sources::Sources;
 use crate::work::Work;
-use crossbook_protocol::routing::Routing;
-use crossbook_protocol::rules::Rules;
 
 /// A partition in its canonical form. Two partitions that have applied the same commands have the same state, whatever
 /// process, machine or restart they went through.
@@ -155,10 +155,10 @@ impl Partition {
         if matchers.iter_mut().flatten().any(|matcher| matcher.must_be_listed()) {
             return Err(Error::Unfinished);
         }
-        let moving = state.sources.is_moving();
+        let importing = state.sources.is_importing();
         Ok(Self {
             id: state.id,
-            moving,
+            importing,
             sequence: state.sequence,
             time: state.time,
             registry: state.registry,
@@ -185,7 +185,7 @@ impl Partition {
             let held = |account, hold| self.ledger.has(account).then(|| self.ledger.held_under(hold)).flatten();
             matcher.audit(held, &mut violations);
         }
-        if self.outbox.routing().partitions() == 1 && !self.moving {
+        if self.outbox.routing().partitions() == 1 && !self.importing {
             let held: Vec<_> = self.matchers.iter().flatten().flat_map(|matcher| matcher.holds()).collect();
             for &(account, hold) in &held {
                 if self.ledger.held_under(hold).is_none() {

@@ -6,13 +6,13 @@
 //! misses. Then the commands find everything in the cache. It only reads: what is found is used for nothing else, and
 //! may be stale by the time its command is applied.
 
+use crossbook_protocol::command::{Body, Command};
 use std::hint::black_box;
 
 use crossbook_types::HoldId;
 
 use crate::matching::open::Handle;
 use crate::partition::Partition;
-use crossbook_protocol::command::{Body, Command};
 
 /// Commands looked ahead at a time: what they touch stays in the nearest caches.
 const AHEAD: usize = 64;
@@ -29,7 +29,7 @@ impl Partition {
     ///
     /// # Panics
     /// As [`Partition::apply`].
-    pub fn apply_all(&mut self, commands: &[Command], events: &mut crate::Events) {
+    pub fn apply_all(&mut self, commands: &[Command], events: &mut crossbook_protocol::Events) {
         for batch in commands.chunks(AHEAD) {
             if batch.len() > 1 {
                 self.warm(batch);

@@ -10,9 +10,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbook_engine::Events;
 use crossbook_oracle::feed::FedPartition;
 use crossbook_oracle::workload::{GroundTruth, Tally};
+use crossbook_protocol::Events;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 

@@ -6,9 +6,10 @@ mod kit;
 #[path = "money/fees.rs"]
 mod order_fees;
 
-use crossbook_engine::command::{Body, FeePayout, NewOrder, Target};
-use crossbook_engine::event::{Event, Trade, VenueAccount};
-use crossbook_engine::{Answer, Partition, Refusal, Routing};
+use crossbook_engine::Partition;
+use crossbook_protocol::command::{Body, FeePayout, NewOrder, Target};
+use crossbook_protocol::event::{Event, Trade, VenueAccount};
+use crossbook_protocol::{Answer, Refusal, Routing};
 use crossbook_types::{AccountId, Amount, AssetId, MarketStatus, OrderType, PartitionId, Side, TimeInForce};
 use kit::*;
 
@@ -158,11 +159,11 @@ fn amounts_at_the_edge_of_what_fits_stop_nothing() {
 fn the_registry_is_kept_by_partition_0_alone() {
     let routing = Routing::new_checked(2, std::collections::BTreeMap::new()).unwrap();
     let mut partition = Partition::new(PartitionId(1), routing, 0);
-    let mut events = crossbook_engine::Events::new();
-    let body = Body::OpenAccount(crossbook_engine::command::OpenAccount { label: String::new() });
+    let mut events = crossbook_protocol::Events::new();
+    let body = Body::OpenAccount(crossbook_protocol::command::OpenAccount { label: String::new() });
     let (sequence, number) = (partition.sequence().next(), crossbook_types::RequestNumber(1));
     let time = crossbook_types::Timestamp(1);
-    partition.apply(&crossbook_engine::Command::new(sequence, time, GATEWAY, number, body), &mut events);
+    partition.apply(&crossbook_protocol::Command::new(sequence, time, GATEWAY, number, body), &mut events);
     assert_eq!(*answer(events.all()), Answer::Refused(Refusal::NotTheRegistry));
 }
 

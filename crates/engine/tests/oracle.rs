@@ -7,11 +7,12 @@ mod kit;
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::command::{Body, CancelAll, OpenAccount};
-use crossbook_engine::peer::PeerMessage;
-use crossbook_engine::{Command, Event, Events, Partition, Routing, Work};
+use crossbook_engine::{Partition, Work};
 use crossbook_oracle::model::Model;
 use crossbook_oracle::workload::SplitMix64;
+use crossbook_protocol::command::{Body, CancelAll, OpenAccount};
+use crossbook_protocol::peer::PeerMessage;
+use crossbook_protocol::{Command, Event, Events, Routing};
 use crossbook_types::{
     AccountId, Amount, AssetId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, SymbolName, Timestamp,
 };

@@ -4,10 +4,10 @@
 
 mod kit;
 
-use crossbook_engine::command::{Body, ChangeMarket};
-use crossbook_engine::event::CloseReason::{Expired, Filled, SelfTradePrevented};
-use crossbook_engine::event::{CloseReason, PreventedMatch};
-use crossbook_engine::{Answer, Event, Refusal, Rules};
+use crossbook_protocol::command::{Body, ChangeMarket};
+use crossbook_protocol::event::CloseReason::{Expired, Filled, SelfTradePrevented};
+use crossbook_protocol::event::{CloseReason, PreventedMatch};
+use crossbook_protocol::{Answer, Event, Refusal, Rules};
 use crossbook_types::{
     Amount, Filter, OrderType, PreventedMatchId, Price, Quantity, SelfTradePrevention, SelfTradeRules, Side,
     TimeInForce,
@@ -213,8 +213,11 @@ fn stops_and_take_profits_trigger_on_their_side() {
     }
 }
 
-fn kind_of(order: crossbook_engine::command::NewOrder, order_type: OrderType) -> crossbook_engine::command::NewOrder {
-    crossbook_engine::command::NewOrder { order_type, ..order }
+fn kind_of(
+    order: crossbook_protocol::command::NewOrder,
+    order_type: OrderType,
+) -> crossbook_protocol::command::NewOrder {
+    crossbook_protocol::command::NewOrder { order_type, ..order }
 }
 
 #[test]
@@ -281,8 +284,8 @@ fn fields_that_do_not_go_together_are_refused() {
     let trader = venue.rich();
     let limit_order = buy(trader, 100, 1);
     for order in [
-        crossbook_engine::command::NewOrder { price: None, ..limit_order },
-        crossbook_engine::command::NewOrder { size: worth(100), ..limit_order },
+        crossbook_protocol::command::NewOrder { price: None, ..limit_order },
+        crossbook_protocol::command::NewOrder { size: worth(100), ..limit_order },
         kind_of(limit_order, OrderType::Market),
         kind_of(limit_order, OrderType::StopLoss),
         kind_of(limit_order, OrderType::StopLossLimit),

@@ -11,10 +11,10 @@ mod numbers;
 #[path = "rules/unfinished.rs"]
 mod unfinished;
 
-use crossbook_engine::command::{Body, CancelAll, CancelOrder, ChangeMarket, Target};
-use crossbook_engine::event::CloseReason::{Canceled, Expired, Filled, SelfTradePrevented};
-use crossbook_engine::peer::{Admitted, Origin, PeerMessage};
-use crossbook_engine::{Answer, Command, Event, Events, Refusal};
+use crossbook_protocol::command::{Body, CancelAll, CancelOrder, ChangeMarket, Target};
+use crossbook_protocol::event::CloseReason::{Canceled, Expired, Filled, SelfTradePrevented};
+use crossbook_protocol::peer::{Admitted, Origin, PeerMessage};
+use crossbook_protocol::{Answer, Command, Event, Events, Refusal};
 use crossbook_types::{
     AccountId, Amount, CancelRestriction, Filter, Filters, HoldId, MarketStatus, OrderId, OrderType, Price, Quantity,
     RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId, TimeInForce, Timestamp,
@@ -70,7 +70,7 @@ fn what_is_passed_over_is_answered_and_changes_nothing() {
     // The funds of an order that another partition has admitted are free again, if they are held here.
     let (events, holds) = apply(gateway, 3, Body::Place(order), false);
     assert_eq!((events.len(), holds), (4, 1), "{events:?}");
-    let hold = crossbook_engine::ledger::hold_of_empty(0);
+    let hold = crossbook_ledger::hold_of_empty(0);
     let admitted = Admitted { order, hold, budget: Amount(0), fees: fees("0", "0"), origin };
     let (events, holds) = apply(SourceId(1), 3, Body::Peer(PeerMessage::Admit(admitted)), true);
     assert_eq!((&events[..1], holds), (&refused(2)[..], 0), "{events:?}");
@@ -239,7 +239,7 @@ fn a_client_order_id_is_taken_while_its_order_is_open() {
     let id = venue.rest(sell(a, 100, 2).named("mine"));
     assert_eq!(venue.refused(buy(a, 50, 1).named("mine")), Refusal::DuplicateClientOrderId);
     venue.rest(buy(b, 50, 1).named("mine"));
-    venue.rest(crossbook_engine::command::NewOrder { symbol: ETHBTC, ..limit(a, Side::Buy, 1, 1).named("mine") });
+    venue.rest(crossbook_protocol::command::NewOrder { symbol: ETHBTC, ..limit(a, Side::Buy, 1, 1).named("mine") });
     venue.place(buy(b, 100, 1));
     assert_eq!(venue.refused(buy(a, 50, 1).named("mine")), Refusal::DuplicateClientOrderId, "partly filled is open");
     venue.place(buy(b, 100, 1));
@@ -317,7 +317,7 @@ fn cancel_all_takes_the_account_s_orders_of_that_market_oldest_first() {
     let others = venue.rest(sell(b, 104, 1));
     let second = venue.rest(stop(a, Side::Buy, OrderType::StopLoss, 500, 1));
     let third = venue.rest(buy(a, 90, 1));
-    let elsewhere = crossbook_engine::command::NewOrder { symbol: ETHBTC, ..limit(a, Side::Buy, 1, 1) };
+    let elsewhere = crossbook_protocol::command::NewOrder { symbol: ETHBTC, ..limit(a, Side::Buy, 1, 1) };
     venue.rest(elsewhere);
     assert_eq!(venue.cancel_all(a).unwrap(), [first, second, third]);
     assert!(venue.mirror.order(BTCUSDT, others).is_some());
@@ -332,7 +332,7 @@ fn what_does_not_exist_is_named() {
     assert_eq!(venue.refused(buy(nobody, 100, 1)), Refusal::UnknownAccount);
     assert_eq!(venue.refused(buy(AccountId::FEES, 100, 1)), Refusal::UnknownAccount);
     let nowhere = SymbolId(7);
-    let order = crossbook_engine::command::NewOrder { symbol: nowhere, ..buy(trader, 100, 1) };
+    let order = crossbook_protocol::command::NewOrder { symbol: nowhere, ..buy(trader, 100, 1) };
     assert_eq!(venue.refused(order), Refusal::UnknownSymbol);
     let (target, cancel_id) = (Target::Order(OrderId(1)), name("c"));
     for (account, symbol, refusal) in

@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
-use crossbook_engine::Events;
 use crossbook_oracle::feed::FedPartition;
 use crossbook_oracle::workload::{GroundTruth, Tally};
+use crossbook_protocol::Events;
 
 fn holds(truth: &GroundTruth) {
     let workload = (truth.workload)();

@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
-use crossbook_engine::moving::Inventory;
-use crossbook_engine::{Command, Events, Partition, Routing};
+use crossbook_engine::Partition;
 use crossbook_fuzz::venue;
 use crossbook_node::export::{self, Export};
 use crossbook_node::snapshot::{self, Image};
+use crossbook_protocol::import::Inventory;
+use crossbook_protocol::{Command, Events, Routing};
 use crossbook_types::{PartitionId, RequestNumber, SourceId, Timestamp};
 use crossbook_views::{Limits, Views};
 
@@ -41,12 +42,12 @@ fn main() -> std::io::Result<()> {
             crossbook_protocol::wire::encode_events(cause, events, &mut bytes);
             write("told", &format!("events-{number:02}"), &bytes)?;
             let mut bytes = vec![1];
-            crossbook_protocol::wire::encode_told(&command, &[], events, &mut bytes);
+            crossbook_protocol::wire::encode_published(&command, &[], events, &mut bytes);
             write("told", &format!("told-{number:02}"), &bytes)?;
             views.apply_all(cause, events);
         }
     }
-    let past = crossbook_engine::moving::gather(&[(&partition, &views)]);
+    let past = crossbook_engine::import::gather(&[(&partition, &views)]);
     let inventory: Inventory = past.map_err(std::io::Error::other)?;
     let image = Image { partition: partition.state(), follower: views.state() };
     let chosen = |choice: u8, bytes: &[u8]| [&[choice], bytes].concat();

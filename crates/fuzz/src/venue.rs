@@ -16,13 +16,14 @@ use crossbook_api_binance::secret::MasterKey;
 use crossbook_api_binance::streams::Hub;
 use crossbook_api_binance::streams::feed::Batch;
 use crossbook_api_binance::{App, Board, Config, Entrance, Pending};
-use crossbook_engine::command::{
-    Body, CancelOrder, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
-};
-use crossbook_engine::registry::{Credential, Permissions};
-use crossbook_engine::{Answer, Command, Events, Partition, Routing};
+use crossbook_engine::Partition;
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::{NotTaken, Outlet as _, Request};
+use crossbook_protocol::command::{
+    Body, CancelOrder, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
+};
+use crossbook_protocol::registry::{Credential, Permissions};
+use crossbook_protocol::{Answer, Command, Events, Routing};
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, ClientOrderId, Decimal, FeeRate, Fees, Filters,
     MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId,
@@ -225,7 +226,8 @@ fn make() -> Furnished {
         made.partition.apply(&command, &mut events);
     }
     for (cause, events) in events.iter() {
-        let refused = |event: &_| matches!(event, crossbook_engine::Event::Answered { answer: Answer::Refused(_), .. });
+        let refused =
+            |event: &_| matches!(event, crossbook_protocol::Event::Answered { answer: Answer::Refused(_), .. });
         assert!(!events.iter().any(refused), "the venue is made of what it takes: {events:?}");
         made.views.apply_all(cause, events);
     }

@@ -4,12 +4,13 @@
 use std::hint::black_box;
 use std::path::Path;
 
-use crossbook_engine::command::Body;
-use crossbook_engine::{Cause, Command, Event, Events, Partition, Routing};
+use crossbook_engine::Partition;
 use crossbook_ledger::{Ledger, Leg};
 use crossbook_oracle::feed::Feed;
 use crossbook_oracle::indexed::IndexedBook;
 use crossbook_oracle::workload::{self, Tally, Workload};
+use crossbook_protocol::command::Body;
+use crossbook_protocol::{Cause, Command, Event, Events, Routing};
 use crossbook_types::{
     AccountId, Amount, AssetId, PartitionId, RequestNumber, Sequence, SourceId, Timestamp, TransferId,
 };

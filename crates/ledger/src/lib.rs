@@ -27,11 +27,11 @@ mod hold;
 mod transfers;
 
 pub use audit::{Audit, Violation};
-pub use crossbook_protocol::Transfer;
 pub use transfers::TransferError;
 
 pub use account::CountingHash;
 use account::{Accounts, Position};
+use crossbook_protocol::Transfer;
 use crossbook_types::{AccountId, Amount, AssetId, HoldId, Timestamp, TransferId};
 use hold::Holds;
 use serde::{Deserialize, Serialize};

@@ -11,8 +11,9 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::{Cause, Event, Events, Partition, Routing};
+use crossbook_engine::Partition;
 use crossbook_log::{Reader, Until};
+use crossbook_protocol::{Cause, Event, Events, Routing};
 use crossbook_types::{AccountId, Amount, AssetId, PartitionId, Sequence, SymbolId};
 
 use crate::recovery::{Error, Follower, Progress};
@@ -142,14 +143,14 @@ impl Conservation {
                     }
                 }
                 // What moves in comes out of the clearing account, and of the outside world into it.
-                Event::TransferMovedIn(transfer) => {
+                Event::TransferImported(transfer) => {
                     let external = self.external.entry(transfer.asset).or_default();
                     *external = external.minus(transfer.amount);
                     let clearing = self.clearing.entry(transfer.asset).or_default();
                     *clearing = clearing.plus(transfer.amount);
                     self.touched.push(transfer.asset);
                 }
-                Event::MoneyMovedIn { account, asset, amount } => {
+                Event::MoneyImported { account, asset, amount } => {
                     let clearing = self.clearing.entry(*asset).or_default();
                     *clearing = clearing.minus(*amount);
                     if *account == AccountId::FEES {

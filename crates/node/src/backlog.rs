@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbook_engine::command::Body;
+use crossbook_protocol::command::Body;
 use parking_lot::Mutex;
 
 /// The newest turn counts for one part in so many of the mean.

@@ -22,8 +22,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use crossbook_engine::{Events, Partition};
+use crossbook_engine::Partition;
 use crossbook_log::Log;
+use crossbook_protocol::Events;
 use crossbook_types::{Amount, AssetId, RequestNumber, Sequence, SourceId, Timestamp};
 use metrics::{counter, gauge, histogram};
 use parking_lot::RwLock;

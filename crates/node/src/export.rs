@@ -10,7 +10,7 @@
 //!
 //! The secrets of API keys are in it as they are in the log: encrypted, under the venue's secret key, which is not.
 
-use crossbook_engine::moving::{ExportId, Inventory};
+use crossbook_protocol::import::{ExportId, Inventory};
 use crossbook_types::{Sequence, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

@@ -17,9 +17,10 @@
 
 use std::collections::VecDeque;
 
-use crossbook_engine::peer::{Outgoing, PeerMessage};
-use crossbook_engine::{Body, Command, Events, Partition};
+use crossbook_engine::Partition;
 use crossbook_log::{Log, Record};
+use crossbook_protocol::peer::{Outgoing, PeerMessage};
+use crossbook_protocol::{Body, Command, Events};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! Where a partition's durable events go.
 
-use crossbook_engine::Events;
+use crossbook_protocol::Events;
 use crossbook_types::RequestNumber;
 
 use crate::request::NotTaken;

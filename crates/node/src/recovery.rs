@@ -11,9 +11,10 @@ use std::collections::VecDeque;
 use std::thread;
 
 use crossbeam_channel::bounded;
-use crossbook_engine::peer::Outgoing;
-use crossbook_engine::{Cause, Event, Events, Partition, Routing, State, Work};
+use crossbook_engine::{Partition, State, Work};
 use crossbook_log::{Reader, Until};
+use crossbook_protocol::peer::Outgoing;
+use crossbook_protocol::{Cause, Event, Events, Routing};
 use crossbook_types::{PartitionId, Sequence};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

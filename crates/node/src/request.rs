@@ -1,6 +1,6 @@
 //! What a gateway gives to a partition, and what becomes of it when it does not reach the log.
 
-use crossbook_engine::command::Body;
+use crossbook_protocol::command::Body;
 use crossbook_types::{RequestNumber, Timestamp};
 
 /// A command that is yet to get its place in the log.

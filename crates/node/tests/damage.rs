@@ -10,11 +10,12 @@ mod venue;
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::{Command, Events, Partition, Routing};
+use crossbook_engine::Partition;
 use crossbook_log::memory::Memory;
 use crossbook_log::{Damage, Error as LogError, FileReader, Files, Log, Record, Until, files};
 use crossbook_node::recovery::{self, Error, Which};
 use crossbook_node::snapshot::{self, Saved};
+use crossbook_protocol::{Command, Events, Routing};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 use venue::{setup, traffic};
 

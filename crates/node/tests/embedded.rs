@@ -9,15 +9,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crossbook_engine::command::{Body, CancelAll, CancelOrder, NewOrder, Target};
-use crossbook_engine::peer::{Admitted, Origin, PeerMessage};
-use crossbook_engine::{Answer, Event, Events, Partition, Routing};
+use crossbook_engine::Partition;
 use crossbook_log::{BatchStats, FileReader, Files, Log, Record, Until, files};
 use crossbook_node::audit::Proof;
 use crossbook_node::embedded::{self, AuditReport, Options, Running};
 use crossbook_node::recovery::Which;
 use crossbook_node::shadow::Shadow;
 use crossbook_node::{NotTaken, Outlet, Request, audit, recovery, skip, snapshot};
+use crossbook_protocol::command::{Body, CancelAll, CancelOrder, NewOrder, Target};
+use crossbook_protocol::peer::{Admitted, Origin, PeerMessage};
+use crossbook_protocol::{Answer, Event, Events, Routing};
 use crossbook_types::{
     AccountId, Amount, ClientOrderId, Fees, HoldId, OrderId, PartitionId, RequestNumber, Sequence, Side, SourceId,
     SymbolId, TimeInForce, Timestamp,
@@ -59,7 +60,7 @@ fn start(dir: &std::path::Path, options: Options) -> Venue {
     (running, receiver)
 }
 
-fn ask(venue: &Venue, number: u64, body: crossbook_engine::Body) -> Answer {
+fn ask(venue: &Venue, number: u64, body: crossbook_protocol::Body) -> Answer {
     let request = Request { number: RequestNumber(number), body, deadline: None };
     venue.0.handle().submit(request).unwrap();
     let (source, answered, answer) = venue.1.recv_timeout(DEADLINE).unwrap();
@@ -382,7 +383,7 @@ fn nothing_that_was_taken_is_left_behind_a_stop() {
                     let mut taken = Vec::new();
                     loop {
                         let number = numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                        let body = crossbook_engine::Body::OpenAccount(crossbook_engine::command::OpenAccount {
+                        let body = crossbook_protocol::Body::OpenAccount(crossbook_protocol::command::OpenAccount {
                             label: String::new(),
                         });
                         match handle.submit(Request { number: RequestNumber(number), body, deadline: None }) {

@@ -6,7 +6,7 @@ mod venue;
 
 use std::sync::{Arc, Mutex};
 
-use crossbook_engine::{Answer, Event, Events, Partition, Routing};
+use crossbook_engine::Partition;
 use crossbook_log::memory::Memory;
 use crossbook_log::{BatchStats, FileReader, Files, Log, Record, Until, files};
 use crossbook_node::audit::{self, Proof};
@@ -15,6 +15,7 @@ use crossbook_node::recovery::{self, Follower, Which};
 use crossbook_node::shadow::Shadow;
 use crossbook_node::snapshot::{self, Saved as _};
 use crossbook_node::{NotTaken, Outlet, Request};
+use crossbook_protocol::{Answer, Event, Events, Routing};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 use venue::{setup, traffic};
 
@@ -181,7 +182,7 @@ struct Count(u64);
 impl Follower for Count {
     type Saved = u64;
 
-    fn follow(&mut self, _: crossbook_engine::Cause, events: &[Event]) {
+    fn follow(&mut self, _: crossbook_protocol::Cause, events: &[Event]) {
         self.0 += events.iter().filter(|event| matches!(event, Event::Answered { .. })).count() as u64;
     }
 

@@ -8,13 +8,14 @@ mod venue;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crossbook_engine::peer::Outgoing;
-use crossbook_engine::{Body, Cause, Command, Event, Events, Partition, Routing, Work};
+use crossbook_engine::{Partition, Work};
 use crossbook_log::memory::Memory;
 use crossbook_log::{FileReader, Files, Log as _, Record, Until, files};
 use crossbook_node::recovery::{self, Error, Follower, Recovered, Which};
 use crossbook_node::shadow::Shadow;
 use crossbook_node::snapshot::Folder;
+use crossbook_protocol::peer::Outgoing;
+use crossbook_protocol::{Body, Cause, Command, Event, Events, Routing};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, SymbolName, Timestamp};
 use venue::{setup, traffic};
 

@@ -5,10 +5,10 @@ mod partition;
 
 use std::io::Write as _;
 
-use crossbook_engine::command::{
+use crossbook_protocol::command::{
     Body, CancelOrder, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
 };
-use crossbook_engine::{Answer, Event, Events, Refusal};
+use crossbook_protocol::{Answer, Event, Events, Refusal};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, FeeRate, Fees, Filters, MarketStatus,
     OrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId, SymbolName, TimeInForce, TransferId,

@@ -11,11 +11,12 @@ mod unfinished;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crossbook_engine::command::{Body, CancelAll, CancelOrder, Target, TransferRequest};
-use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed};
-use crossbook_engine::ledger::Transfer;
-use crossbook_engine::peer::PeerMessage;
-use crossbook_engine::{Answer, Command, Event, Refusal, Work};
+use crossbook_engine::Work;
+use crossbook_protocol::Transfer;
+use crossbook_protocol::command::{Body, CancelAll, CancelOrder, Target, TransferRequest};
+use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed};
+use crossbook_protocol::peer::PeerMessage;
+use crossbook_protocol::{Answer, Command, Event, Refusal};
 use crossbook_types::{
     AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, FeeRate, Fees, Market, OrderId, OrderType, Price,
     Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TransferId,

@@ -85,7 +85,7 @@ pub enum Body {
     /// What another partition asks as a consequence of a command of its own.
     Peer(PeerMessage),
     /// Take over a piece of a venue that moves in. See [`crate::import`].
-    MoveIn(Box<Piece>),
+    Import(Box<Piece>),
     /// Report what a partition's ledger has in the venue's own accounts. It changes nothing; that it stands in the log
     /// makes the report one of a moment that everybody can find again.
     ReportVenue {

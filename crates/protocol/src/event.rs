@@ -95,11 +95,11 @@ pub enum Event {
         answer: Answer,
     },
     /// A market goes on where it stood in the venue that moves in.
-    MarketMovedIn(Box<MarketMovedIn>),
+    MarketImported(Box<MarketImported>),
     /// An order is open that was placed before the venue moved in.
-    OrderMovedIn(Box<OrderMovedIn>),
+    OrderImported(Box<OrderImported>),
     /// An account, or the venue's for fees, has what it had before the venue moved in, out of the clearing account.
-    MoneyMovedIn {
+    MoneyImported {
         /// Whose it is.
         account: AccountId,
         /// Of what.
@@ -107,9 +107,9 @@ pub enum Event {
         /// How much.
         amount: Amount,
     },
-    /// Money came in or went out before the venue moved in; until [`Event::MoneyMovedIn`] hands it out it stands in the
+    /// Money came in or went out before the venue moved in; until [`Event::MoneyImported`] hands it out it stands in the
     /// clearing account.
-    TransferMovedIn(Box<Transfer>),
+    TransferImported(Box<Transfer>),
     /// Two orders of one account would have traded, and self-trade prevention kept them from it. What ends because of
     /// it follows.
     MatchPrevented(PreventedMatch),
@@ -141,7 +141,7 @@ pub enum Event {
 
 /// Where a market stood.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct MarketMovedIn {
+pub struct MarketImported {
     /// The market.
     pub symbol: SymbolId,
     /// The number that its next order gets.
@@ -175,7 +175,7 @@ pub struct LastTrade {
 
 /// An open order as it stood.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct OrderMovedIn {
+pub struct OrderImported {
     /// As it was accepted.
     pub placed: OrderPlaced,
     /// How much of it has traded.
@@ -190,7 +190,7 @@ pub struct OrderMovedIn {
     pub working_since: Option<Timestamp>,
 }
 
-impl OrderMovedIn {
+impl OrderImported {
     /// How much has not traded; `None` if it has traded more than it was for, or names no quantity.
     #[must_use]
     pub fn left(&self) -> Option<Quantity> {
@@ -377,7 +377,7 @@ pub enum Answer {
     /// Nothing was changed, because of this.
     Refused(Refusal),
     /// The piece of a venue that moves in was taken over.
-    MovedIn,
+    Imported,
     /// What the partition's ledger has in the venue's own accounts.
     VenueAccounts(Vec<VenueAccount>),
 }
@@ -451,7 +451,7 @@ impl Events {
     }
 
     /// Adds a command that another process has applied, with all that came of it.
-    pub fn tell(&mut self, cause: Cause, events: impl IntoIterator<Item = Event>) {
+    pub fn add_command(&mut self, cause: Cause, events: impl IntoIterator<Item = Event>) {
         self.events.extend(events);
         self.close(cause);
     }

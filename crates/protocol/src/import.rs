@@ -1,13 +1,13 @@
 //! What a venue has, apart from where it runs, and the pieces in which the partitions of another venue import it.
 //!
-//! How an inventory is drawn up, cut and imported is the engine's (`crossbook_engine::moving`).
+//! How an inventory is drawn up, cut and imported is the engine's (`crossbook_engine::import`).
 
 use std::collections::BTreeMap;
 
 use crossbook_types::{AccountId, Amount, Asset, AssetId, FeeCredit, Fees, HoldId, Market, SourceId};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{MarketMovedIn, OrderMovedIn};
+use crate::event::{MarketImported, OrderImported};
 use crate::registry::{Account, ApiKey};
 use crate::transfer::Transfer;
 
@@ -48,7 +48,7 @@ pub struct Owned {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Book {
     /// Its counters and its last trade.
-    pub market: MarketMovedIn,
+    pub market: MarketImported,
     /// Its open orders: bids, asks, those that wait for a rise, those that wait for a fall; each in the order in which
     /// they trade or trigger.
     pub orders: Vec<Standing>,
@@ -58,7 +58,7 @@ pub struct Book {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Standing {
     /// The order.
-    pub order: OrderMovedIn,
+    pub order: OrderImported,
     /// How much is held for it, in the asset that it pays.
     pub held: Amount,
     /// The fee rates that it was accepted with.
@@ -105,7 +105,7 @@ impl Inventory {
         compare("books", self.books.len() == other.books.len(), self.books.len(), other.books.len());
         for (here, there) in self.books.iter().zip(&other.books) {
             let symbol = here.market.symbol;
-            let there_market = MarketMovedIn { depth_update: here.market.depth_update, ..there.market };
+            let there_market = MarketImported { depth_update: here.market.depth_update, ..there.market };
             if here.market != there_market {
                 differ(format!("market {symbol} stands elsewhere: {:?} here, {:?} there", here.market, there.market));
             }
@@ -167,10 +167,10 @@ pub enum Piece {
     /// What of that is held for open orders, in the order in which the holds are numbered.
     Holds(Vec<Held>),
     /// Where a market of this partition stood.
-    Market(MarketMovedIn),
+    Market(MarketImported),
     /// Open orders of a market of this partition, in the order in which they trade or trigger.
     Orders(Vec<Placed>),
-    /// The last, from [`SourceId::MOVED`]: every partition has all of its pieces.
+    /// The last, from [`SourceId::IMPORT_END`]: every partition has all of its pieces.
     Open,
 }
 
@@ -191,7 +191,7 @@ pub struct Held {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Placed {
     /// The order.
-    pub order: OrderMovedIn,
+    pub order: OrderImported,
     /// What holds its funds, in its account's partition.
     pub hold: HoldId,
     /// Of an order that waits for its stop price: how much is held for it.
@@ -206,6 +206,6 @@ impl Piece {
     /// The source that sends it.
     #[must_use]
     pub fn source(&self) -> SourceId {
-        if matches!(self, Self::Open) { SourceId::MOVED } else { SourceId::MOVING }
+        if matches!(self, Self::Open) { SourceId::IMPORT_END } else { SourceId::IMPORT }
     }
 }

@@ -79,9 +79,9 @@ pub enum Refusal {
     /// The order is open, but what its cancel asks of it is not true of it.
     #[error("the order does not meet the restriction of its cancel")]
     CancelRestricted,
-    /// A venue is moving in, and has not come to its end.
-    #[error("the venue is moving in; try again when its import has ended")]
-    MovingIn,
+    /// A venue is being imported, and its import has not ended.
+    #[error("the venue is being imported; try again when its import has ended")]
+    Importing,
     /// A venue can only move in where nothing is yet.
     #[error("there is something here already; a venue moves only into a new cluster")]
     NotEmpty,

@@ -131,7 +131,7 @@ impl Routing {
             | Body::IssueApiKey(_)
             | Body::RevokeApiKey(_)
             | Body::Peer(_)
-            | Body::MoveIn(_) => Self::REGISTRY,
+            | Body::Import(_) => Self::REGISTRY,
         }
     }
 

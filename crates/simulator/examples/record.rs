@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser};
-use crossbook_engine::{Events, Partition, Routing};
+use crossbook_engine::Partition;
 use crossbook_log::files::Options;
 use crossbook_log::{FileReader, Files, Log as _, Reader as _, Record, Until};
+use crossbook_protocol::{Events, Routing};
 use crossbook_simulator::WORK;
 use crossbook_simulator::cluster::World;
 use crossbook_simulator::dice::Dice;

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crossbook_engine::{Answer, Body};
+use crossbook_protocol::{Answer, Body};
 use crossbook_types::{AccountId, OrderStatus, PartitionId, Sequence, SymbolId};
 use crossbook_views::Views;
 

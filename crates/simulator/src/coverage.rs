@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::command::Size;
-use crossbook_engine::event::CloseReason;
-use crossbook_engine::peer::PeerMessage;
-use crossbook_engine::{Answer, Body, Event};
+use crossbook_protocol::command::Size;
+use crossbook_protocol::event::CloseReason;
+use crossbook_protocol::peer::PeerMessage;
+use crossbook_protocol::{Answer, Body, Event};
 
 /// How often each thing came up.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -60,7 +60,7 @@ impl Coverage {
             Body::CancelAll(_) => "command CancelAll",
             Body::Peer(PeerMessage::Continue) => "command Continue",
             Body::Peer(_) => "command Peer",
-            Body::MoveIn(_) => "command MoveIn",
+            Body::Import(_) => "command Import",
             Body::ReportVenue { .. } => "command ReportVenue",
             Body::PayOutFees(_) => "command PayOutFees",
         });

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::{Cause, Event};
 use crossbook_node::recovery::Follower;
 use crossbook_node::snapshot::{Error, KEPT, Saved, Snapshots};
+use crossbook_protocol::{Cause, Event};
 use crossbook_types::Sequence;
 use crossbook_views::{Limits, State, Views};
 

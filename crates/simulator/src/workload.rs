@@ -3,12 +3,13 @@
 //!
 //! How often each kind comes is drawn anew for every world: what is rare in one is frequent in another.
 
-use crossbook_engine::command::{
+use crossbook_engine::Work;
+use crossbook_protocol::Body;
+use crossbook_protocol::command::{
     CancelAll, CancelOrder, ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount,
     RevokeApiKey, Size, Target, TransferRequest,
 };
-use crossbook_engine::registry::{Credential, LABEL_BYTES_MAX, Permissions};
-use crossbook_engine::{Body, Work};
+use crossbook_protocol::registry::{Credential, LABEL_BYTES_MAX, Permissions};
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees,
     Filters, MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, SelfTradePrevention, SelfTradeRules, Side,

@@ -7,11 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::Cause;
-use crossbook_engine::command::Size;
-use crossbook_engine::event::Trade;
-use crossbook_engine::ledger::Transfer;
-use crossbook_engine::registry::Account;
+use crossbook_protocol::Cause;
+use crossbook_protocol::Transfer;
+use crossbook_protocol::command::Size;
+use crossbook_protocol::event::Trade;
+use crossbook_protocol::registry::Account;
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, Decimal, FeeRate, Market, OrderId, PartitionId, Price, Quantity, Sequence,
     SymbolId, Timestamp, TradeId, TransferId,

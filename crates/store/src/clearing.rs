@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::Routing;
+use crossbook_protocol::Routing;
 use crossbook_types::{AccountId, PartitionId, SymbolId, SymbolName};
 use sqlx::{AnyConnection, AssertSqlSafe};
 

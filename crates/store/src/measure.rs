@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::Cause;
+use crossbook_protocol::Cause;
 use crossbook_types::{PartitionId, Sequence, Timestamp};
 use sqlx::{AssertSqlSafe, Executor as _};
 

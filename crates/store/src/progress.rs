@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crossbook_engine::Cause;
+use crossbook_protocol::Cause;
 use crossbook_types::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Notify;

@@ -11,8 +11,9 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::event::{CloseReason, OrderClosed, Party, Trade};
-use crossbook_engine::{Cause, Event, Partition, Routing};
+use crossbook_engine::Partition;
+use crossbook_protocol::event::{CloseReason, OrderClosed, Party, Trade};
+use crossbook_protocol::{Cause, Event, Routing};
 use crossbook_types::{AccountId, Amount, AssetId, OrderId, PartitionId, Sequence, Side, SymbolId, Timestamp};
 use crossbook_views::{Balance, Interval, Limits, Offset, Prevented, Views};
 
@@ -217,10 +218,10 @@ impl Projection {
                 let balance = Balance { asset: *asset, free: *free, held: *held };
                 self.batch.balances.insert((*account, *asset), (balance, time));
             }
-            Event::OrderMovedIn(moved) => {
+            Event::OrderImported(moved) => {
                 self.order_changed(cause, ordinal, moved.placed.symbol, moved.placed.order, "MOVED_IN", None);
             }
-            Event::MoneyMovedIn { account, asset, amount } => self.post(
+            Event::MoneyImported { account, asset, amount } => self.post(
                 cause,
                 ordinal,
                 [
@@ -241,7 +242,7 @@ impl Projection {
                     ],
                 );
             }
-            Event::TransferMovedIn(transfer) => {
+            Event::TransferImported(transfer) => {
                 let rows = match transfer.account {
                     AccountId::FEES => &mut self.batch.payouts,
                     _ => &mut self.batch.transfers,
@@ -258,7 +259,7 @@ impl Projection {
                 );
             }
             // Of a market that moved in, the tables know what has traded since.
-            Event::MarketMovedIn(_) => {}
+            Event::MarketImported(_) => {}
             // Keys are secrets of the registry, depth is derived from orders, answers are between the venue and who
             // asked, and so are orders that never were.
             Event::ApiKeyIssued(_)

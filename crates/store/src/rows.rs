@@ -1,8 +1,8 @@
 //! From rows back to what the venue calls them. A row that the venue cannot have written is refused with its name:
 //! whoever changes the tables by hand must not change what clients are told unnoticed.
 
-use crossbook_engine::command::Size;
-use crossbook_engine::event::PreventedMatch;
+use crossbook_protocol::command::Size;
+use crossbook_protocol::event::PreventedMatch;
 use crossbook_types::{
     AccountId, Amount, ClientOrderId, ExpiryReason, Market, OrderId, OrderStatus, OrderType, PreventedMatchId, Price,
     Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TradeId,

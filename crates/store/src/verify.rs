@@ -7,8 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crossbook_engine::event::Trade;
-use crossbook_engine::{Cause, Event, Partition};
+use crossbook_engine::Partition;
+use crossbook_protocol::event::Trade;
+use crossbook_protocol::{Cause, Event};
 use crossbook_types::{AccountId, Amount, AssetId, OrderId, PartitionId, Sequence, SymbolId};
 use crossbook_views::{Interval, Order, Views};
 use futures_util::TryStreamExt as _;

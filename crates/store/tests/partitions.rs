@@ -13,8 +13,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbook_engine::moving::{Past, Piece};
-use crossbook_engine::{Body, Cause, Command, Event, Events, Partition, Routing};
+use crossbook_engine::Partition;
+use crossbook_engine::import::Past;
+use crossbook_protocol::import::Piece;
+use crossbook_protocol::{Body, Cause, Command, Event, Events, Routing};
 use crossbook_store::contents::{TableContents, contents};
 use crossbook_store::verify::{Facts, Witness, compare_entries};
 use crossbook_store::{Activity, Database, Dialect, Error, Progress, Writer, give_up, watch};
@@ -57,16 +59,16 @@ impl Cluster {
     fn moved(one: &Venue, then: &[(Timestamp, Body)]) -> Self {
         let mut views = Views::new(Limits::default());
         one.log.iter().for_each(|(cause, events)| views.apply_all(*cause, events));
-        let inventory = crossbook_engine::moving::gather(&[(&one.partition, &views as &dyn Past)]).unwrap();
+        let inventory = crossbook_engine::import::gather(&[(&one.partition, &views as &dyn Past)]).unwrap();
         let mut cluster = Self::of(&[]);
-        let all = crossbook_engine::moving::pieces(&inventory, &cluster.routing, [3; 32]);
+        let all = crossbook_engine::import::pieces(&inventory, &cluster.routing, [3; 32]);
         for (to, pieces) in cluster.routing.all().zip(all) {
             for (number, piece) in (1..).zip(pieces) {
-                cluster.command(to, one.now, piece.source(), RequestNumber(number), Body::MoveIn(Box::new(piece)));
+                cluster.command(to, one.now, piece.source(), RequestNumber(number), Body::Import(Box::new(piece)));
             }
         }
         for to in cluster.routing.all() {
-            let open = Body::MoveIn(Box::new(Piece::Open));
+            let open = Body::Import(Box::new(Piece::Open));
             cluster.command(to, one.now, Piece::Open.source(), RequestNumber(1), open);
         }
         for (number, (time, body)) in (1..).zip(then) {

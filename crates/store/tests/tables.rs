@@ -10,7 +10,7 @@ mod kit;
 
 use std::sync::Arc;
 
-use crossbook_engine::command::{Body, ListAsset, ListMarket};
+use crossbook_protocol::command::{Body, ListAsset, ListMarket};
 use crossbook_store::contents::contents;
 use crossbook_store::measure::{Cut, Rows};
 use crossbook_store::verify::{Facts, Witness};

@@ -148,9 +148,9 @@ impl SourceId {
     pub const FIRST_GATEWAY: Self = Self(1 << 16);
     /// Under which the pieces of a venue that moves in are sent, numbered like a partition's messages. No partition has
     /// this number.
-    pub const MOVING: Self = Self((1 << 16) - 1);
+    pub const IMPORT: Self = Self((1 << 16) - 1);
     /// Under which is sent, as its only command, that the venue has moved in. No partition has this number.
-    pub const MOVED: Self = Self((1 << 16) - 2);
+    pub const IMPORT_END: Self = Self((1 << 16) - 2);
 }
 
 impl Timestamp {

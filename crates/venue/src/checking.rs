@@ -1,8 +1,8 @@
 //! What a history is held against, as a follower of the log: the views, and what the events add up to. The same for a
 //! venue in a folder and for each partition of a cluster.
 
-use crossbook_engine::{Cause, Event};
 use crossbook_node::recovery::Follower;
+use crossbook_protocol::{Cause, Event};
 use crossbook_store::verify::Witness;
 use crossbook_types::Sequence;
 use crossbook_views::{Limits, State};

@@ -18,11 +18,12 @@ pub mod writer;
 use std::time::Duration;
 
 use crossbook_cluster::moment::{self, Kept};
-use crossbook_engine::{Partition, Routing, Work};
+use crossbook_engine::{Partition, Work};
 use crossbook_log::Until;
 use crossbook_node::recovery::{self, Recovered, Which};
 use crossbook_node::snapshot::{self, Saved as _};
 use crossbook_object_store::{Address, Objects};
+use crossbook_protocol::Routing;
 use crossbook_redis_store::{self as streams, Link, Servers, StreamReader};
 use crossbook_store::{Database, Dialect};
 use crossbook_types::{PartitionId, Sequence};

@@ -6,9 +6,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crossbook_api_binance::secret::MasterKey;
-use crossbook_engine::moving::{self, ExportId, Inventory};
-use crossbook_engine::registry::Credential;
+use crossbook_engine::import;
 use crossbook_node::export::{self, Export};
+use crossbook_protocol::import::{ExportId, Inventory};
+use crossbook_protocol::registry::Credential;
 use crossbook_types::{Amount, Decimal};
 
 use crate::config::Config;
@@ -36,7 +37,7 @@ pub enum Error {
     Venue(#[from] venue::Error),
     /// What it has cannot be drawn up.
     #[error("the venue cannot be exported: {0}")]
-    Inventory(#[from] moving::Error),
+    Inventory(#[from] import::Error),
     /// There is a file already.
     #[error("{} is there already; choose another name with --out, or move it away", .0.display())]
     Exists(PathBuf),
@@ -83,7 +84,7 @@ pub fn write(config: &Config, out: &Path, progress: &mut dyn Progress) -> Result
             error => error.into(),
         })?;
     let (partition, views) = (&restored.partition, &restored.views.0);
-    let inventory = crossbook_engine::moving::gather(&[(partition, views)])?;
+    let inventory = crossbook_engine::import::gather(&[(partition, views)])?;
     let state_hash = crossbook_engine::state_hash(&partition.state());
     let export = Export { sequence: partition.sequence(), time: partition.time(), state_hash, inventory };
     let (bytes, name) = export::encode(&export);

@@ -1,7 +1,7 @@
 //! The views as a follower of the log, so that snapshots carry them and a start needs no old commands.
 
-use crossbook_engine::{Cause, Event};
 use crossbook_node::recovery::Follower;
+use crossbook_protocol::{Cause, Event};
 use crossbook_views::{Limits, State, Views};
 
 /// [`Views`] that follow a log.

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
-use crossbook_engine::Events;
 use crossbook_node::{NotTaken, Outlet};
+use crossbook_protocol::Events;
 use crossbook_store::{Database, History, Live, Progress, Recorder, Refusal, Source};
 use crossbook_types::{PartitionId, RequestNumber};
 use crossbook_views::Limits;

@@ -1,7 +1,7 @@
 //! Counts published orders and trades, in all and by market, on their way to the publisher.
 
-use crossbook_engine::{Event, Events};
 use crossbook_node::{NotTaken, Outlet};
+use crossbook_protocol::{Event, Events};
 use crossbook_types::{RequestNumber, SymbolId, SymbolName};
 use metrics::{Counter, counter};
 

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use crossbook_engine::event::Trade;
+use crossbook_protocol::event::Trade;
 use crossbook_types::{Amount, Price, Side, Timestamp, TradeId};
 use serde::{Deserialize, Serialize};
 
@@ -338,7 +338,7 @@ impl Candles {
 
 #[cfg(test)]
 mod tests {
-    use crossbook_engine::event::Party;
+    use crossbook_protocol::event::Party;
     use crossbook_types::{AccountId, OrderId, Quantity, SymbolId};
 
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::event::DepthChanged;
+use crossbook_protocol::event::DepthChanged;
 use crossbook_types::{Price, Quantity, Side, SymbolId};
 use serde::{Deserialize, Serialize};
 

@@ -14,11 +14,11 @@ pub mod account;
 pub mod candles;
 pub mod depth;
 mod hash;
+mod import;
 pub mod interval;
 mod kept;
 pub mod limits;
 pub mod market;
-mod moving;
 pub mod order;
 mod own;
 pub mod prevented;
@@ -42,8 +42,8 @@ pub use ticker::{AveragePrice, BookTicker, Ticker};
 pub use trades::{AggregateTrade, AggregateTradeId, AggregateTrades, PublicTrade, Trades};
 
 use account::Accounts;
-use crossbook_engine::event::OrderClosed;
-use crossbook_engine::{Cause, Event};
+use crossbook_protocol::event::OrderClosed;
+use crossbook_protocol::{Cause, Event};
 use crossbook_types::{AccountId, SymbolId};
 
 /// Everything that clients can ask for, as of one event.
@@ -121,16 +121,16 @@ impl Views {
                 let balance = Balance { asset: *asset, free: *free, held: *held };
                 self.accounts.change(*account, balance, time);
             }
-            Event::MarketMovedIn(market) => self.market_mut(market.symbol).move_in(market),
-            Event::OrderMovedIn(order) => self.market_mut(order.placed.symbol).move_order_in(order),
+            Event::MarketImported(market) => self.market_mut(market.symbol).move_in(market),
+            Event::OrderImported(order) => self.market_mut(order.placed.symbol).move_order_in(order),
             Event::MatchPrevented(prevented) => {
                 let market = self.markets.get_mut(prevented.symbol.0 as usize);
                 market.expect("a market is listed before it trades").prevent(prevented, time, &self.limits);
             }
             // What moved stands in the balances, what was answered in the other events; what was refused is nowhere.
             Event::Transferred(_)
-            | Event::TransferMovedIn(_)
-            | Event::MoneyMovedIn { .. }
+            | Event::TransferImported(_)
+            | Event::MoneyImported { .. }
             | Event::FeesPaidOut(_)
             | Event::OrderRefused { .. }
             | Event::Answered { .. }

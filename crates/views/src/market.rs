@@ -1,8 +1,8 @@
 //! One market: its public data, and the orders and trades of the accounts in it.
 
-use crossbook_engine::Cause;
-use crossbook_engine::event::{
-    CloseReason, DepthChanged, LastTrade, MarketMovedIn, OrderMovedIn, OrderPlaced, PreventedMatch, Trade,
+use crossbook_protocol::Cause;
+use crossbook_protocol::event::{
+    CloseReason, DepthChanged, LastTrade, MarketImported, OrderImported, OrderPlaced, PreventedMatch, Trade,
 };
 use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, Price, Timestamp, TradeId};
 use serde::{Deserialize, Serialize};
@@ -208,7 +208,7 @@ impl MarketData {
     ///
     /// # Panics
     /// When anything has happened here already.
-    pub(crate) fn move_in(&mut self, moved: &MarketMovedIn) {
+    pub(crate) fn move_in(&mut self, moved: &MarketImported) {
         self.depth.count_on(self.market.id, moved.depth_update);
         self.aggregate_trades.count_on(AggregateTradeId(moved.aggregate_trades));
         assert!(self.last.is_none(), "market {} has traded before it moved in", self.market.id);
@@ -218,7 +218,7 @@ impl MarketData {
         self.last = Some(PublicTrade { trade, price, quantity, quote, taker_side, time });
     }
 
-    pub(crate) fn move_order_in(&mut self, moved: &OrderMovedIn) {
+    pub(crate) fn move_order_in(&mut self, moved: &OrderImported) {
         self.owned.move_in(moved);
     }
 

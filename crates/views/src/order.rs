@@ -1,7 +1,7 @@
 //! An order as its owner sees it, from the moment it is accepted to long after it has ended.
 
-use crossbook_engine::command::{NewOrder, Size};
-use crossbook_engine::event::{CloseReason, OrderMovedIn, OrderPlaced, Trade};
+use crossbook_protocol::command::{NewOrder, Size};
+use crossbook_protocol::event::{CloseReason, OrderImported, OrderPlaced, Trade};
 use crossbook_types::{
     AccountId, Amount, AssetId, ClientOrderId, ExpiryReason, OrderId, OrderStatus, OrderType, PreventedMatchId, Price,
     Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TradeId,
@@ -121,15 +121,15 @@ impl Order {
     }
 
     /// An open order as it stood where it comes from.
-    pub(crate) fn moved_in(moved: &OrderMovedIn) -> Self {
-        let &OrderMovedIn { ref placed, executed, executed_quote, placed_at, updated, working_since } = moved;
+    pub(crate) fn moved_in(moved: &OrderImported) -> Self {
+        let &OrderImported { ref placed, executed, executed_quote, placed_at, updated, working_since } = moved;
         let status = if executed.is_zero() { OrderStatus::New } else { OrderStatus::PartiallyFilled };
         Self { status, executed, executed_quote, updated, working_since, ..Self::placed(placed, placed_at) }
     }
 
     /// An open order as it goes elsewhere.
-    pub(crate) fn to_move(&self) -> OrderMovedIn {
-        OrderMovedIn {
+    pub(crate) fn to_move(&self) -> OrderImported {
+        OrderImported {
             placed: OrderPlaced {
                 order: self.order,
                 symbol: self.symbol,

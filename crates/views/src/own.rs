@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
 use std::hint::black_box;
 
-use crossbook_engine::event::{CloseReason, OrderMovedIn, OrderPlaced, Party, PreventedMatch, Trade};
+use crossbook_protocol::event::{CloseReason, OrderImported, OrderPlaced, Party, PreventedMatch, Trade};
 use crossbook_types::{AccountId, AssetId, ClientOrderId, OrderId, Side, Timestamp, TradeId};
 use hashbrown::{HashMap, HashTable};
 use serde::{Deserialize, Serialize};
@@ -225,7 +225,7 @@ impl Owned {
     }
 
     /// Enters an order that was placed elsewhere.
-    pub(crate) fn move_in(&mut self, moved: &OrderMovedIn) {
+    pub(crate) fn move_in(&mut self, moved: &OrderImported) {
         self.take_in_open(Order::moved_in(moved));
     }
 

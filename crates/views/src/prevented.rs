@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crossbook_engine::event::PreventedMatch;
+use crossbook_protocol::event::PreventedMatch;
 use crossbook_types::{AccountId, OrderId, PreventedMatchId, Timestamp};
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crossbook_engine::registry::{Account, ApiKey};
+use crossbook_protocol::registry::{Account, ApiKey};
 use crossbook_types::{AccountId, ApiKeyId, Asset, AssetId, AssetName, Market, SymbolId, SymbolName};
 use serde::{Deserialize, Serialize};
 

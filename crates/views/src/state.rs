@@ -1,7 +1,7 @@
 //! Everything the views hold, in one canonical value: the same events give the same [`State`], whatever the order of
 //! any hash map, so that two of them can be compared and a restart need not fold the whole log again.
 
-use crossbook_engine::Cause;
+use crossbook_protocol::Cause;
 use crossbook_types::AccountId;
 use serde::{Deserialize, Serialize};
 

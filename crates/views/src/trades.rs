@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crossbook_engine::event::Trade;
+use crossbook_protocol::event::Trade;
 use crossbook_types::{Amount, OrderId, Price, Quantity, Sequence, Side, Timestamp, TradeId};
 use serde::{Deserialize, Serialize};
 

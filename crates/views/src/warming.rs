@@ -5,7 +5,7 @@
 //! are independent, so [`Views::warm`] walks them side by side, one step for all, and the processor overlaps the
 //! misses. It only reads: what is found is used for nothing else, and may be stale by the time its event is folded.
 
-use crossbook_engine::Event;
+use crossbook_protocol::Event;
 use crossbook_types::OrderId;
 
 use crate::Views;

@@ -7,8 +7,8 @@ mod venue;
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::Event;
-use crossbook_engine::event::{DepthChanged, Trade};
+use crossbook_protocol::Event;
+use crossbook_protocol::event::{DepthChanged, Trade};
 use crossbook_types::{
     AccountId, Amount, AssetId, OrderId, Price, Quantity, Sequence, Side, SymbolId, Timestamp, TradeId,
 };

@@ -5,10 +5,10 @@
 #[allow(dead_code, reason = "the events here are made by hand")]
 mod venue;
 
-use crossbook_engine::command::Size;
-use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed, OrderPlaced, Party, Trade};
-use crossbook_engine::registry::{Account, ApiKey, Credential, Permissions};
-use crossbook_engine::{Cause, Event};
+use crossbook_protocol::command::Size;
+use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed, OrderPlaced, Party, Trade};
+use crossbook_protocol::registry::{Account, ApiKey, Credential, Permissions};
+use crossbook_protocol::{Cause, Event};
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Market, MarketStatus, OrderId, OrderStatus, OrderType, Price, Quantity,
     SelfTradePrevention, Side, SymbolId, TimeInForce, TradeId,

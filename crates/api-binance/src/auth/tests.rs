@@ -2,7 +2,7 @@ use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
-use crossbook_engine::event::{Cause, Event};
+use crossbook_protocol::event::{Cause, Event};
 use crossbook_types::Sequence;
 use crossbook_views::{Limits, Views};
 use secrecy::SecretString;
@@ -39,9 +39,9 @@ impl Fixture {
 
     fn apply(&mut self, time: u64, event: &Event) {
         let cause = Cause { sequence: Sequence(time), time: Timestamp(time) };
-        let mut views = self.board.of(crossbook_engine::Routing::REGISTRY).write();
+        let mut views = self.board.of(crossbook_protocol::Routing::REGISTRY).write();
         if views.registry().account(AccountId::FIRST_CLIENT).is_none() {
-            let account = crossbook_engine::registry::Account {
+            let account = crossbook_protocol::registry::Account {
                 id: AccountId::FIRST_CLIENT,
                 label: String::new(),
                 opened: cause.time,

@@ -1,8 +1,9 @@
 //! Orders in and out. What can be known to be wrong with an order without its book and its balance is found out here,
 //! and never reaches the node.
 
-use crossbook_engine::command::{Body, CancelAll, CancelOrder, NewOrder, Size, Target};
-use crossbook_engine::{Answer, Rules, admission};
+use crossbook_engine::admission;
+use crossbook_protocol::command::{Body, CancelAll, CancelOrder, NewOrder, Size, Target};
+use crossbook_protocol::{Answer, Rules};
 use crossbook_types::{
     Amount, CancelRestriction, ClientOrderId, Decimal, Filter, Market, MarketStatus, OrderId, OrderType, Price,
     Quantity, SelfTradePrevention, Side, TimeInForce,

@@ -1,6 +1,6 @@
 //! Orders and trades as their owner sees them.
 
-use crossbook_engine::event::PreventedMatch;
+use crossbook_protocol::event::PreventedMatch;
 use crossbook_types::{Amount, Market, Price, Side};
 use crossbook_views::{Order, OwnTrade, Prevented};
 

@@ -15,8 +15,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use crossbook_engine::event::DepthChanged;
 use crossbook_node::embedded::guarded;
+use crossbook_protocol::event::DepthChanged;
 use crossbook_types::{AccountId, ApiKeyId, Asset, Market, SymbolId, Timestamp};
 use crossbook_views::{AggregateTrade, Balance, BookTicker, Order, PublicTrade};
 

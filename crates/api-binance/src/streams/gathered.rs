@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::event::DepthChanged;
+use crossbook_protocol::event::DepthChanged;
 use crossbook_types::{Price, Quantity, Side};
 
 /// Changes gathered for one stream of a market.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::streams::payload::tests::btcusdt;
-use crossbook_engine::command::Size;
+use crossbook_protocol::command::Size;
 use crossbook_types::{AssetId, ExpiryReason, OrderStatus, OrderType, SelfTradePrevention, SymbolId, TimeInForce};
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crossbook_engine::command::{Body, NewOrder, Size};
+use crossbook_protocol::command::{Body, NewOrder, Size};
 use crossbook_types::{
     AccountId, ClientOrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce,
 };

@@ -75,7 +75,7 @@ struct Asker<'a> {
 impl<'a> Asker<'a> {
     fn new(seed: u64, told: &Told, views: &'a Views) -> Self {
         let orders = told.0.iter().flat_map(|(_, events)| events).filter_map(|event| match event {
-            crossbook_engine::Event::OrderPlaced(placed) => Some(placed.order.0),
+            crossbook_protocol::Event::OrderPlaced(placed) => Some(placed.order.0),
             _ => None,
         });
         let begin = told.0[told.0.len() - told.0.len() * 99 / 100].0.time.0;

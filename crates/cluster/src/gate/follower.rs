@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbook_engine::{Event, Events, Routing};
+use crossbook_protocol::{Event, Events, Routing};
 use crossbook_redis_store::{Entry, Link, Servers};
 use crossbook_types::{Sequence, SourceId};
 
@@ -73,7 +73,7 @@ impl<O: Outlet> Follower<'_, O> {
         self.events.clear();
         let (mut sent, mut heard, mut taken) = (Vec::new(), Vec::new(), Vec::new());
         for Entry { sequence, payload } in entries {
-            let told = crossbook_protocol::wire::decode_told(payload).map_err(|source| Error::Entry {
+            let told = crossbook_protocol::wire::decode_published(payload).map_err(|source| Error::Entry {
                 partition,
                 sequence: *sequence,
                 source,
@@ -91,7 +91,7 @@ impl<O: Outlet> Follower<'_, O> {
                 heard.push((told.source, told.number));
             }
             sent.extend(told.sent);
-            self.events.tell(told.cause, told.events);
+            self.events.add_command(told.cause, told.events);
             self.after = *sequence;
         }
         {

@@ -12,15 +12,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbook_engine::command::{
-    Body, CancelAll, CancelOrder, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
-};
-use crossbook_engine::event::CloseReason;
-use crossbook_engine::{Answer, Event, Events, Partition, Routing};
+use crossbook_engine::Partition;
 use crossbook_loadgen::latency::{Latency, Schedule, Summary};
 use crossbook_log::{Files, files};
 use crossbook_node::embedded::{self, Handle, Running};
 use crossbook_node::{NotTaken, Outlet, Request};
+use crossbook_protocol::command::{
+    Body, CancelAll, CancelOrder, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
+};
+use crossbook_protocol::event::CloseReason;
+use crossbook_protocol::{Answer, Event, Events, Routing};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, Fees, Filters, MarketStatus, OrderType,
     PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, SelfTradeRules, Side, SymbolId, SymbolName,

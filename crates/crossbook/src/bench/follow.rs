@@ -5,8 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crossbook_engine::command::Body;
-use crossbook_engine::{Cause, Events, Partition, Routing};
+use crossbook_engine::Partition;
 use crossbook_log::{Files, files};
 use crossbook_node::embedded::{self, Handle, SystemClock};
 use crossbook_node::node::Clock as _;
@@ -14,6 +13,8 @@ use crossbook_node::snapshot::Folder;
 use crossbook_node::{NotTaken, Outlet, Request};
 use crossbook_oracle::feed::Feed;
 use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
+use crossbook_protocol::command::Body;
+use crossbook_protocol::{Cause, Events, Routing};
 use crossbook_store::{Activity, Live, Progress};
 use crossbook_types::{RequestNumber, Sequence};
 use crossbook_venue::history::source::LogSource;

@@ -11,13 +11,13 @@ mod stall;
 use std::path::Path;
 use std::time::Instant;
 
-use crossbook_engine::command::Body;
 use crossbook_log::{FileReader, Files, Log as _, Record, Until, files};
 use crossbook_node::recovery::{self, Which};
 use crossbook_node::shadow::Shadow;
 use crossbook_node::snapshot::Folder;
 use crossbook_oracle::feed::Feed;
 use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
+use crossbook_protocol::command::Body;
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 use crossbook_venue::config::{Config, SnapshotOptions};
 use crossbook_venue::folded::Folded;

@@ -1,8 +1,9 @@
 //! Rows as real trading makes them: the standard workload through the engine and the projection.
 
-use crossbook_engine::{Command, Events, Partition, Routing};
+use crossbook_engine::Partition;
 use crossbook_oracle::feed::Feed;
 use crossbook_oracle::workload::Workload;
+use crossbook_protocol::{Command, Events, Routing};
 use crossbook_store::measure::Rows;
 use crossbook_store::{Options, Projection};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};

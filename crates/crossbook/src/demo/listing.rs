@@ -2,9 +2,9 @@
 
 use crossbook_api_binance::secret::{KEY_CHARACTERS, MasterKey, random_text};
 use crossbook_api_binance::{ApiError, App};
-use crossbook_engine::command::{Body, IssueApiKey, ListAsset, ListMarket, OpenAccount, TransferRequest};
-use crossbook_engine::registry::{Credential, Permissions};
-use crossbook_engine::{Answer, Refusal};
+use crossbook_protocol::command::{Body, IssueApiKey, ListAsset, ListMarket, OpenAccount, TransferRequest};
+use crossbook_protocol::registry::{Credential, Permissions};
+use crossbook_protocol::{Answer, Refusal};
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Asset, AssetName, Decimal, FeeRate, Fees, Filters, MarketStatus, Price, Quantity,
     SymbolId, SymbolName, TransferId, decimal::power_of_ten, market,

@@ -7,11 +7,12 @@
 
 use std::path::Path;
 
-use crossbook_engine::command::{Body, Command, ListAsset, ListMarket, NewOrder, OpenAccount, Size, TransferRequest};
-use crossbook_engine::event::{Event, Events};
-use crossbook_engine::{Answer, Partition, Routing};
+use crossbook_engine::Partition;
 use crossbook_log::{Files, Log as _, Record, files};
 use crossbook_node::embedded::source_of_run;
+use crossbook_protocol::command::{Body, Command, ListAsset, ListMarket, NewOrder, OpenAccount, Size, TransferRequest};
+use crossbook_protocol::event::{Event, Events};
+use crossbook_protocol::{Answer, Routing};
 use crossbook_types::{
     AccountId, AssetName, ClientOrderId, Market, OrderType, PartitionId, Price, RequestNumber, SelfTradePrevention,
     Sequence, Side, SourceId, TimeInForce, Timestamp, TransferId,

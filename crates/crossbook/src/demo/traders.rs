@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbook_api_binance::{App, Board};
-use crossbook_engine::command::{Body, CancelAll, CancelOrder, NewOrder, Size, Target};
+use crossbook_protocol::command::{Body, CancelAll, CancelOrder, NewOrder, Size, Target};
 use crossbook_types::{
     AccountId, Amount, Asset, ClientOrderId, Market, OrderType, SelfTradePrevention, SymbolId, TimeInForce,
 };

@@ -24,7 +24,7 @@ pub fn as_json(imported: &Imported) -> Value {
         "compared": outcome.report.is_some(),
         "differences": outcome.differences,
         "audit": outcome.report.as_ref().map(Report::as_json),
-        "ok": outcome.has_moved_in(),
+        "ok": outcome.has_imported(),
     })
 }
 
@@ -52,7 +52,7 @@ pub fn as_text(imported: &Imported) -> String {
     for difference in outcome.differences.iter().take(DIFFERENCES_MAX) {
         let _ = writeln!(out, "WRONG: {difference}");
     }
-    if !outcome.has_moved_in() {
+    if !outcome.has_imported() {
         out.push_str(
             "The cluster does not have what the export has, and was not opened. Empty the store and import again.\n",
         );

@@ -6,17 +6,22 @@
 //! they trade can trigger others, and as each triggers once, that ends. A command does a bounded part of that, and of
 //! the cancel of all orders of an account; the rest is [`pending`].
 
+mod import;
 mod lists;
-mod moving;
 pub(crate) mod open;
 mod pending;
 mod state;
 mod taker;
 
-pub(crate) use moving::next_trade;
+pub(crate) use import::next_trade;
 pub use state::Inconsistent;
 pub(crate) use state::MatcherState;
 
+use crossbook_protocol::command::{CancelAll, CancelOrder, NewOrder, Size};
+use crossbook_protocol::event::{Answer, CloseReason, DepthChanged, Event, Events, OrderClosed, OrderPlaced};
+use crossbook_protocol::peer::{Origin, Terms};
+use crossbook_protocol::refusal::Refusal;
+use crossbook_protocol::rules::Rules;
 use std::collections::BTreeMap;
 
 use crossbook_types::{
@@ -28,11 +33,6 @@ use crate::admission;
 use crate::numbers::NUMBERS_END;
 use crate::outbox::Accounts;
 use crate::partition::refuse_order;
-use crossbook_protocol::command::{CancelAll, CancelOrder, NewOrder, Size};
-use crossbook_protocol::event::{Answer, CloseReason, DepthChanged, Event, Events, OrderClosed, OrderPlaced};
-use crossbook_protocol::peer::{Origin, Terms};
-use crossbook_protocol::refusal::Refusal;
-use crossbook_protocol::rules::Rules;
 use open::{Applicant, Handle, Level, OpenOrders, Order, Owner, Removed, Waiting};
 use pending::Pending;
 use taker::Taker;

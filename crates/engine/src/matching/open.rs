@@ -4,6 +4,7 @@
 //! in which the "asks" are those that trigger when the price rises and the "bids" those that trigger when it falls: the
 //! best of each is the one that triggers first.
 
+use crossbook_protocol::command::Target;
 use std::hash::{BuildHasher, Hash, Hasher};
 
 use crossbook_book::{Book, Slot};
@@ -17,7 +18,6 @@ use hashbrown::{HashMap, HashTable};
 use serde::{Deserialize, Serialize};
 
 use super::lists::{List, Lists, Place};
-use crossbook_protocol::command::Target;
 
 /// An open order, whether it works or waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

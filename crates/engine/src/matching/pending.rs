@@ -1,5 +1,9 @@
 //! What commands have left of a market's work, and how it goes on. See [`crate::work`].
 
+use crossbook_protocol::command::{CancelAll, Size};
+use crossbook_protocol::event::{Answer, CloseReason, Event, Events};
+use crossbook_protocol::peer::Origin;
+use crossbook_protocol::refusal::Refusal;
 use std::collections::{BTreeSet, VecDeque};
 
 use crossbook_types::{AccountId, ClientOrderId, FeeCredit, MarketStatus, OrderId, Price, Quantity};
@@ -9,10 +13,6 @@ use super::{Inconsistent, Matcher, Traded};
 use crate::matching::open::Waiting;
 use crate::matching::taker::Taker;
 use crate::outbox::Accounts;
-use crossbook_protocol::command::{CancelAll, Size};
-use crossbook_protocol::event::{Answer, CloseReason, Event, Events};
-use crossbook_protocol::peer::Origin;
-use crossbook_protocol::refusal::Refusal;
 
 /// A cancel of all orders that has not come to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -1,15 +1,15 @@
 //! An order meets the book.
 
+use crossbook_protocol::command::Size;
+use crossbook_protocol::event::{CloseReason, Event, Events, Party, PreventedMatch, Trade};
+use crossbook_protocol::peer::Settlement;
+use crossbook_protocol::rules::Rules;
 use crossbook_types::{Amount, FeeCredit, FeeRate, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};
 
 use super::open::{Applicant, Filled, Handle, Order, Owner, Removed, Top};
 use super::{Matcher, Traded, base, crosses};
 use crate::admission::prevents;
 use crate::outbox::Accounts;
-use crossbook_protocol::command::Size;
-use crossbook_protocol::event::{CloseReason, Event, Events, Party, PreventedMatch, Trade};
-use crossbook_protocol::peer::Settlement;
-use crossbook_protocol::rules::Rules;
 
 /// How many orders of a price level a fill-or-kill order may have to pass before it meets one of its own account, to be
 /// filled all the same.

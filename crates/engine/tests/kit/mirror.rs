@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crossbook_engine::command::{Body, Size};
-use crossbook_engine::{Command, Event, Partition};
+use crossbook_engine::Partition;
+use crossbook_protocol::command::{Body, Size};
+use crossbook_protocol::{Command, Event};
 use crossbook_types::{
     AccountId, Amount, AssetId, OrderId, OrderType, Price, Quantity, RequestNumber, Side, SourceId, SymbolId,
 };

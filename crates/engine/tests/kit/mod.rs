@@ -7,13 +7,14 @@
 pub mod mirror;
 pub mod steps;
 
-use crossbook_engine::command::{
+use crossbook_engine::{Partition, Work};
+use crossbook_protocol::command::{
     Body, CancelAll, CancelOrder, ChangeMarket, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target,
     TransferRequest,
 };
-use crossbook_engine::event::CloseReason;
-use crossbook_engine::peer::PeerMessage;
-use crossbook_engine::{Answer, Command, Event, Events, Partition, Refusal, Routing, Rules, Work};
+use crossbook_protocol::event::CloseReason;
+use crossbook_protocol::peer::PeerMessage;
+use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing, Rules};
 use crossbook_types::{
     AccountId, Amount, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees, Filters,
     MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side,

@@ -1,8 +1,10 @@
 //! Random commands, made from bytes so that a failing stream can be shrunk: few accounts with tight funds, few prices,
 //! so that much trades, much is refused, and orders of one account often meet.
 
-use crossbook_engine::command::{Body, CancelAll, CancelOrder, ChangeMarket, NewOrder, Size, Target, TransferRequest};
 use crossbook_oracle::model::Model;
+use crossbook_protocol::command::{
+    Body, CancelAll, CancelOrder, ChangeMarket, NewOrder, Size, Target, TransferRequest,
+};
 use crossbook_types::{
     AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, Filters, MarketStatus, OrderId, OrderType, Price,
     Quantity, SelfTradePrevention, SelfTradeRules, Side, SymbolId, TimeInForce, TransferId,

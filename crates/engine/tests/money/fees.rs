@@ -1,8 +1,8 @@
 //! An order pays its exact fee, rounded up once; and markets in which a fee could be all that is received are not
 //! listed.
 
-use crossbook_engine::command::{Body, ChangeMarket, ListAsset, ListMarket};
-use crossbook_engine::{Answer, Event, Refusal, Rules};
+use crossbook_protocol::command::{Body, ChangeMarket, ListAsset, ListMarket};
+use crossbook_protocol::{Answer, Event, Refusal, Rules};
 use crossbook_types::{
     AccountId, Asset, AssetName, Decimal, Filters, MarketStatus, OrderId, Price, SymbolId, SymbolName, market,
 };

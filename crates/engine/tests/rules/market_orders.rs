@@ -1,8 +1,9 @@
 //! The bounds of market orders: what they may trade, what they must be worth, and what the book must have for them.
 
-use crossbook_engine::command::Body;
-use crossbook_engine::event::CloseReason::{Expired, Filled};
-use crossbook_engine::{Answer, Refusal, Rules, Work};
+use crossbook_engine::Work;
+use crossbook_protocol::command::Body;
+use crossbook_protocol::event::CloseReason::{Expired, Filled};
+use crossbook_protocol::{Answer, Refusal, Rules};
 use crossbook_types::{Amount, Filter, Filters, OrderType, Price, Quantity, SelfTradePrevention, Side};
 
 use crate::kit::*;
@@ -100,7 +101,7 @@ fn the_largest_worth_is_not_applied_to_orders_that_run_at_market() {
         venue.rest(sell(maker, 100, 5));
     }
     assert_eq!(venue.refused(buy(taker, 100, 6)), NOTIONAL);
-    let limited = crossbook_engine::command::NewOrder {
+    let limited = crossbook_protocol::command::NewOrder {
         order_type: OrderType::StopLossLimit,
         price: Some(Price(120)),
         ..stop(taker, Side::Buy, OrderType::StopLoss, 120, 5)

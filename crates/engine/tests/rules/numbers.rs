@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::command::{Body, CancelOrder, NewOrder, OpenAccount, Target};
-use crossbook_engine::event::{LastTrade, MarketMovedIn};
-use crossbook_engine::moving::Piece;
-use crossbook_engine::{Answer, Command, Events, Partition, Refusal, Routing, State};
+use crossbook_engine::{Partition, State};
+use crossbook_protocol::command::{Body, CancelOrder, NewOrder, OpenAccount, Target};
+use crossbook_protocol::event::{LastTrade, MarketImported};
+use crossbook_protocol::import::Piece;
+use crossbook_protocol::{Answer, Command, Events, Refusal, Routing};
 use crossbook_types::{
     AccountId, Amount, Filters, HoldId, OrderId, OrderType, PartitionId, PreventedMatchId, Price, Quantity,
     RequestNumber, SelfTradePrevention, Side, SourceId, TimeInForce, Timestamp, TradeId,
@@ -46,7 +47,7 @@ fn apply(partition: &mut Partition, source: SourceId, body: Body) -> Option<Answ
     partition.apply(&Command::new(sequence, Timestamp(10_000_000 + sequence.0), source, number, body), &mut events);
     assert_eq!(partition.audit().violations, Vec::<String>::new());
     events.all().iter().find_map(|event| match event {
-        crossbook_engine::Event::Answered { answer, .. } => Some(answer.clone()),
+        crossbook_protocol::Event::Answered { answer, .. } => Some(answer.clone()),
         _ => None,
     })
 }
@@ -54,7 +55,7 @@ fn apply(partition: &mut Partition, source: SourceId, body: Body) -> Option<Answ
 /// The next number of a source that is heard strictly in order.
 fn partition_heard(partition: &Partition, source: SourceId) -> RequestNumber {
     match source {
-        SourceId::MOVING => partition.pieces().next(),
+        SourceId::IMPORT => partition.pieces().next(),
         peer => partition.heard(PartitionId(u16::try_from(peer.0).unwrap())).next(),
     }
 }
@@ -143,7 +144,7 @@ fn a_market_that_has_counted_to_its_end_does_not_move_in() {
         taker_side: Side::Buy,
         time: Timestamp(1),
     };
-    let sound = MarketMovedIn {
+    let sound = MarketImported {
         symbol: BTCUSDT,
         next_order: OrderId(END - 1),
         last: Some(last(END - 2)),
@@ -152,16 +153,16 @@ fn a_market_that_has_counted_to_its_end_does_not_move_in() {
         next_prevented: PreventedMatchId::new_checked(END - 1).unwrap(),
     };
     for (market, moved) in [
-        (sound, Answer::MovedIn),
-        (MarketMovedIn { next_order: OrderId(END), ..sound }, Answer::Refused(Refusal::MisfitPiece)),
-        (MarketMovedIn { last: Some(last(END - 1)), ..sound }, Answer::Refused(Refusal::MisfitPiece)),
-        (MarketMovedIn { depth_update: END, ..sound }, Answer::Refused(Refusal::MisfitPiece)),
-        (MarketMovedIn { aggregate_trades: END - 1, ..sound }, Answer::Refused(Refusal::MisfitPiece)),
+        (sound, Answer::Imported),
+        (MarketImported { next_order: OrderId(END), ..sound }, Answer::Refused(Refusal::MisfitPiece)),
+        (MarketImported { last: Some(last(END - 1)), ..sound }, Answer::Refused(Refusal::MisfitPiece)),
+        (MarketImported { depth_update: END, ..sound }, Answer::Refused(Refusal::MisfitPiece)),
+        (MarketImported { aggregate_trades: END - 1, ..sound }, Answer::Refused(Refusal::MisfitPiece)),
         (
-            MarketMovedIn { next_prevented: PreventedMatchId::new_checked(END).unwrap(), ..sound },
+            MarketImported { next_prevented: PreventedMatchId::new_checked(END).unwrap(), ..sound },
             Answer::Refused(Refusal::MisfitPiece),
         ),
-        (MarketMovedIn { last: None, ..sound }, Answer::Refused(Refusal::MisfitPiece)),
+        (MarketImported { last: None, ..sound }, Answer::Refused(Refusal::MisfitPiece)),
     ] {
         let registry = venue();
         let (assets, markets) =
@@ -169,10 +170,10 @@ fn a_market_that_has_counted_to_its_end_does_not_move_in() {
         let mut partition = Partition::new(PartitionId(0), Routing::single(), 7);
         let begin = Piece::Begin { export: [1; 32], pieces: 4 };
         for piece in [begin, Piece::Assets(assets), Piece::Markets(markets)] {
-            let taken = apply(&mut partition, SourceId::MOVING, Body::MoveIn(Box::new(piece)));
-            assert_eq!(taken, Some(Answer::MovedIn));
+            let taken = apply(&mut partition, SourceId::IMPORT, Body::Import(Box::new(piece)));
+            assert_eq!(taken, Some(Answer::Imported));
         }
-        let taken = apply(&mut partition, SourceId::MOVING, Body::MoveIn(Box::new(Piece::Market(market))));
+        let taken = apply(&mut partition, SourceId::IMPORT, Body::Import(Box::new(Piece::Market(market))));
         assert_eq!(taken, Some(moved), "{market:?}");
     }
 }

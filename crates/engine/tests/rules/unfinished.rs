@@ -1,9 +1,10 @@
 //! What is more than one command does: it is remembered, and goes on, whatever comes between.
 
-use crossbook_engine::command::{Body, CancelAll, NewOrder, Target};
-use crossbook_engine::event::CloseReason::Canceled;
-use crossbook_engine::peer::PeerMessage;
-use crossbook_engine::{Answer, Command, Event, Events, Refusal, Rules, Work};
+use crossbook_engine::Work;
+use crossbook_protocol::command::{Body, CancelAll, NewOrder, Target};
+use crossbook_protocol::event::CloseReason::Canceled;
+use crossbook_protocol::peer::PeerMessage;
+use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Rules};
 use crossbook_types::{
     AccountId, MarketStatus, OrderId, OrderType, Price, RequestNumber, Side, SourceId, TimeInForce, Timestamp,
 };
@@ -249,7 +250,7 @@ fn markets_take_turns() {
     let mut venue = Venue::new().with_work(WORK);
     let owner = venue.rich();
     venue.transfer(owner, ETH, 1_000_000_000, "eth").unwrap();
-    let elsewhere = |order| crossbook_engine::command::NewOrder { symbol: ETHBTC, ..order };
+    let elsewhere = |order| crossbook_protocol::command::NewOrder { symbol: ETHBTC, ..order };
     for _ in 0..9 {
         venue.rest(buy(owner, 50, 1));
         venue.rest(elsewhere(sell(owner, 50, 1)));

@@ -4,7 +4,7 @@ use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use crossbook_api_binance::auth;
-use crossbook_engine::registry::Credential;
+use crossbook_protocol::registry::Credential;
 
 use crate::input;
 use crate::venue::{CLIENT, ED25519_KEY, HMAC_KEY, Venue, ed25519, sign};

@@ -1,9 +1,10 @@
 //! What is written beside the log: snapshots, and a venue written down to be moved. The first byte chooses what the
 //! rest is; the checksums around it are put right, or the fuzzer would never get past them.
 
-use crossbook_engine::command::{Body, CancelAll};
-use crossbook_engine::{Command, Events, Partition, Routing, State};
+use crossbook_engine::{Partition, State};
 use crossbook_node::{export, snapshot};
+use crossbook_protocol::command::{Body, CancelAll};
+use crossbook_protocol::{Command, Events, Routing};
 use crossbook_types::{AccountId, ClientOrderId, RequestNumber, SourceId, SymbolId};
 use crossbook_views::{Limits, Views};
 use sha2::{Digest as _, Sha256};
@@ -99,5 +100,5 @@ fn exported(bytes: &[u8]) {
     let Ok((read, _)) = export::decode(bytes) else { return };
     let (again, name) = export::encode(&read);
     assert_eq!(export::decode(&again).as_ref(), Ok(&(read.clone(), name)));
-    assert_eq!(crossbook_engine::moving::pieces(&read.inventory, &Routing::single(), name).len(), 1);
+    assert_eq!(crossbook_engine::import::pieces(&read.inventory, &Routing::single(), name).len(), 1);
 }

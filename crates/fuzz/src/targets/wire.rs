@@ -1,9 +1,10 @@
 //! Records of the log, and what partitions tell.
 
-use crossbook_engine::command::Body;
-use crossbook_engine::peer::{Outgoing, PeerMessage};
-use crossbook_engine::{Command, Partition, Rules};
+use crossbook_engine::Partition;
 use crossbook_node::snapshot::{self, Image};
+use crossbook_protocol::command::Body;
+use crossbook_protocol::peer::{Outgoing, PeerMessage};
+use crossbook_protocol::{Command, Rules};
 use crossbook_types::{AccountId, HoldId, RequestNumber, Sequence, SourceId, Timestamp};
 use crossbook_views::{Limits, Views};
 
@@ -60,7 +61,7 @@ pub(super) fn told(bytes: &[u8]) {
         crossbook_protocol::wire::encode_events(cause, &events, &mut again);
         assert_eq!(crossbook_protocol::wire::decode_events(&again), Ok((cause, events)));
     } else {
-        let Ok(told) = crossbook_protocol::wire::decode_told(record) else { return };
+        let Ok(told) = crossbook_protocol::wire::decode_published(record) else { return };
         let message = |number| {
             let message = PeerMessage::Release { account: AccountId(1), hold: HoldId(1) };
             move |to| Outgoing { to, number, message: message.clone() }
@@ -71,14 +72,14 @@ pub(super) fn told(bytes: &[u8]) {
             told.cause.time,
             told.source,
             told.number,
-            Body::OpenAccount(crossbook_engine::command::OpenAccount { label: String::new() }),
+            Body::OpenAccount(crossbook_protocol::command::OpenAccount { label: String::new() }),
         );
-        crossbook_protocol::wire::encode_told(&command, &outgoing, &told.events, &mut again);
+        crossbook_protocol::wire::encode_published(&command, &outgoing, &told.events, &mut again);
         let mut once = told.sent.clone();
         once.sort_unstable();
         once.dedup_by_key(|(to, _)| *to);
         if once.len() == told.sent.len() {
-            assert_eq!(crossbook_protocol::wire::decode_told(&again), Ok(told));
+            assert_eq!(crossbook_protocol::wire::decode_published(&again), Ok(told));
         }
     }
     assert!(

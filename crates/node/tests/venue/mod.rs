@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
-use crossbook_engine::Body;
-use crossbook_engine::command::{ListAsset, ListMarket, NewOrder, OpenAccount, Size, TransferRequest};
+use crossbook_protocol::Body;
+use crossbook_protocol::command::{ListAsset, ListMarket, NewOrder, OpenAccount, Size, TransferRequest};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, Fees, Filters, MarketStatus, OrderType,
     Price, Quantity, SelfTradePrevention, Side, SymbolId, SymbolName, TimeInForce, TransferId, market,

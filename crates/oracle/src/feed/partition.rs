@@ -1,7 +1,8 @@
 //! A whole partition under a workload.
 
-use crossbook_engine::command::Body;
-use crossbook_engine::{Answer, Command, Event, Events, Partition, Routing};
+use crossbook_engine::Partition;
+use crossbook_protocol::command::Body;
+use crossbook_protocol::{Answer, Command, Event, Events, Routing};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 
 use super::Feed;

@@ -1,8 +1,8 @@
 //! What becomes of an order: whether it is taken, what it meets, and what it does to others.
 
-use crossbook_engine::command::{NewOrder, Size};
-use crossbook_engine::event::{CloseReason, Event, OrderPlaced, Party, PreventedMatch, Trade};
-use crossbook_engine::{Answer, Refusal};
+use crossbook_protocol::command::{NewOrder, Size};
+use crossbook_protocol::event::{CloseReason, Event, OrderPlaced, Party, PreventedMatch, Trade};
+use crossbook_protocol::{Answer, Refusal};
 use crossbook_types::{
     Amount, Filter, MarketStatus, OrderId, OrderType, PreventedMatchId, Price, Quantity, RejectReason,
     SelfTradePrevention, Side, SymbolId, TimeInForce, TradeId,

@@ -1,7 +1,7 @@
 //! What is more than one command does, and is done by the next ones.
 
-use crossbook_engine::command::CancelAll;
-use crossbook_engine::{Answer, Command, Event, Refusal};
+use crossbook_protocol::command::CancelAll;
+use crossbook_protocol::{Answer, Command, Event, Refusal};
 use crossbook_types::{AccountId, ClientOrderId, MarketStatus, OrderId, RequestNumber, SourceId, SymbolId};
 
 use super::Model;

@@ -139,7 +139,7 @@ pub fn decode_events(bytes: &[u8]) -> Result<(Cause, Vec<Event>), Error> {
 
 /// What a partition of a cluster tells of one command: its events, and what ties them to other partitions.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-pub struct Told {
+pub struct Published {
     /// The command.
     pub cause: Cause,
     /// Who sent it, a gateway or another partition.
@@ -153,7 +153,7 @@ pub struct Told {
 }
 
 #[derive(Serialize)]
-struct ToldRef<'a> {
+struct PublishedRef<'a> {
     cause: Cause,
     source: SourceId,
     number: RequestNumber,
@@ -163,7 +163,7 @@ struct ToldRef<'a> {
 
 /// Appends the bytes of what a partition tells of `command` to `out`. `outgoing` are the messages that the command
 /// left, in order.
-pub fn encode_told(command: &Command, outgoing: &[Outgoing], events: &[Event], out: &mut Vec<u8>) {
+pub fn encode_published(command: &Command, outgoing: &[Outgoing], events: &[Event], out: &mut Vec<u8>) {
     let &Command { sequence, time, source, number, .. } = command;
     let mut sent: Vec<(PartitionId, RequestNumber)> = Vec::new();
     for message in outgoing {
@@ -172,16 +172,16 @@ pub fn encode_told(command: &Command, outgoing: &[Outgoing], events: &[Event], o
             None => sent.push((message.to, message.number)),
         }
     }
-    encode(&ToldRef { cause: Cause { sequence, time }, source, number, sent: &sent, events }, out);
+    encode(&PublishedRef { cause: Cause { sequence, time }, source, number, sent: &sent, events }, out);
 }
 
 /// Reads what a partition tells of one command.
 ///
 /// # Errors
 /// When the bytes are not exactly that, of a known version.
-pub fn decode_told(bytes: &[u8]) -> Result<Told, Error> {
+pub fn decode_published(bytes: &[u8]) -> Result<Published, Error> {
     match bytes.split_first() {
-        Some((2, rest)) => read::<version_2::events::Told>(rest).map(version_2::events::Told::upgrade),
+        Some((2, rest)) => read::<version_2::events::Published>(rest).map(version_2::events::Published::upgrade),
         _ => decode(bytes),
     }
 }
@@ -194,7 +194,7 @@ pub fn decode_told(bytes: &[u8]) -> Result<Told, Error> {
 pub fn decode_export<H: DeserializeOwned>(bytes: &[u8]) -> Result<(H, Inventory), Error> {
     match bytes.split_first() {
         Some((2, rest)) => {
-            let (head, inventory): (H, version_2::moving::Inventory) = read(rest)?;
+            let (head, inventory): (H, version_2::import::Inventory) = read(rest)?;
             Ok((head, inventory.upgrade()))
         }
         _ => decode(bytes),

@@ -95,7 +95,7 @@ fn the_bytes_of_version_2() {
         ),
         (Piece::Open, "02ffff0307 0b0a".to_owned()),
     ] {
-        is_read(&bytes, SourceId::MOVING, Rules::V1, Body::MoveIn(Box::new(piece)));
+        is_read(&bytes, SourceId::IMPORT, Rules::V1, Body::Import(Box::new(piece)));
     }
 }
 
@@ -185,7 +185,7 @@ proptest! {
             let versioned = [&[version], &bytes[..]].concat();
             let _ = decode_command(Sequence(1), Timestamp(1), &versioned);
             let _ = decode_events(&versioned);
-            let _ = decode_told(&versioned);
+            let _ = decode_published(&versioned);
             let _ = decode_export::<Sequence>(&versioned);
         }
     }

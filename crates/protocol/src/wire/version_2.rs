@@ -1,9 +1,9 @@
-//! The vocabulary of version 2: commands here, [`events`] and what is [`moving`] beside.
+//! The vocabulary of version 2: commands here, [`events`] and what is [`import`] beside.
 //!
 //! Field by field and variant by variant in the order in which version 2 wrote them.
 
 pub(crate) mod events;
-pub(crate) mod moving;
+pub(crate) mod import;
 
 use crate::{command, peer, registry};
 use crossbook_types::{
@@ -36,7 +36,7 @@ frozen_enums! {
         Cancel(request: CancelOrder),
         CancelAll(request: CancelAll),
         Peer(message: PeerMessage),
-        MoveIn(piece: Box<moving::Piece>),
+        Import(piece: Box<import::Piece>),
     }
 
     enum Size => command::Size {

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::Event;
-use crossbook_engine::event::DepthChanged;
+use crossbook_protocol::Event;
+use crossbook_protocol::event::DepthChanged;
 use crossbook_types::{Price, Quantity, Side, SymbolId};
 use crossbook_views::Depth;
 

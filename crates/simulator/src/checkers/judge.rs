@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crossbook_engine::command::Size;
-use crossbook_engine::event::{CloseReason, DepthChanged, OrderClosed, OrderPlaced, Party, PreventedMatch, Trade};
-use crossbook_engine::{Cause, Event, Partition};
+use crossbook_engine::Partition;
+use crossbook_protocol::command::Size;
+use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed, OrderPlaced, Party, PreventedMatch, Trade};
+use crossbook_protocol::{Cause, Event};
 use crossbook_types::{
     AccountId, AssetId, Fees, Market, MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity,
     SelfTradePrevention, Side, SymbolId, TimeInForce,

@@ -9,8 +9,9 @@ pub mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crossbook_engine::peer::Outgoing;
-use crossbook_engine::{Answer, Body, Cause, Command, Event, Events, Partition, Refusal, Routing};
+use crossbook_engine::Partition;
+use crossbook_protocol::peer::Outgoing;
+use crossbook_protocol::{Answer, Body, Cause, Command, Event, Events, Refusal, Routing};
 use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, TransferId};
 use crossbook_views::{Limits, Views};
 
@@ -142,7 +143,7 @@ impl Observer {
         watched.reference.apply(command, &mut self.events);
         let outgoing: Vec<Outgoing> = watched.reference.drain_outgoing().collect();
         let mut bytes = Vec::new();
-        crossbook_protocol::wire::encode_told(command, &outgoing, self.events.all(), &mut bytes);
+        crossbook_protocol::wire::encode_published(command, &outgoing, self.events.all(), &mut bytes);
         let cause = Cause { sequence: command.sequence, time: command.time };
         let events = self.events.all().to_vec();
         watched.views.apply_all(cause, &events);

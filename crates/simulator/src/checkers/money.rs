@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_engine::peer::{Outgoing, PeerMessage, Settlement};
-use crossbook_engine::{Body, Command, Partition};
+use crossbook_engine::Partition;
+use crossbook_protocol::peer::{Outgoing, PeerMessage, Settlement};
+use crossbook_protocol::{Body, Command};
 use crossbook_types::{AccountId, Amount, AssetId, PartitionId, RequestNumber, SourceId};
 
 use crate::violation::{Check, Violation, ensure};

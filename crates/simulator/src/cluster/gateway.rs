@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crossbook_cluster::gate::fence::{Fence, Folded};
 use crossbook_cluster::gate::flights::{Due, Flights, Patience};
-use crossbook_engine::{Answer, Body, Event as Fact, Routing};
 use crossbook_node::NotTaken;
+use crossbook_protocol::Event as Fact;
+use crossbook_protocol::{Answer, Body, Routing};
 use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 use crossbook_views::Views;
 
@@ -414,7 +415,7 @@ impl World {
     /// Folds what a partition tells of one command, and answers whoever waits for it.
     fn fold(&mut self, gateway: usize, partition: usize, sequence: Sequence, bytes: &[u8]) -> Result<(), Violation> {
         self.hear(partition, sequence, bytes)?;
-        let told = crossbook_protocol::wire::decode_told(bytes)
+        let told = crossbook_protocol::wire::decode_published(bytes)
             .map_err(|error| Violation::new(Check::Told, format!("entry {sequence} of {partition}: {error}")))?;
         let this = &mut self.gateways[gateway];
         let lane = &mut this.lanes[partition];

@@ -23,7 +23,7 @@ mod worker;
 use std::collections::{BTreeMap, VecDeque};
 
 use crossbook_cluster::gate;
-use crossbook_engine::{Body, Routing};
+use crossbook_protocol::{Body, Routing};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 
 use crate::agenda::Agenda;

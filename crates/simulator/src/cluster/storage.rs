@@ -3,10 +3,11 @@
 //! snapshots stand for is trimmed.
 
 use crossbook_cluster::moment::{Error, Kept, Part};
-use crossbook_engine::{Partition, Routing};
+use crossbook_engine::Partition;
 use crossbook_log::{Error as LogError, Reader, Record, Until};
 use crossbook_node::recovery::{self, Follower as _, Which};
 use crossbook_node::snapshot::{Saved as _, UpTo};
+use crossbook_protocol::Routing;
 use crossbook_types::{PartitionId, Sequence};
 
 use super::shard::Shard;

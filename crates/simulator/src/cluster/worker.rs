@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_cluster::replica::{Limits, Standing};
 use crossbook_cluster::{Mailbox, Replica};
-use crossbook_engine::Body;
-use crossbook_engine::peer::Outgoing;
 use crossbook_log::Record;
 use crossbook_node::node::Clock as _;
+use crossbook_protocol::Body;
+use crossbook_protocol::peer::Outgoing;
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
 
 use super::call::{Actor, Letter, Link, Process, Reply, Request};

@@ -17,7 +17,6 @@ mod start;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crossbook_engine::{Answer, Body, Cause, Event, Events, Routing};
 use crossbook_log::files::Options;
 use crossbook_log::memory::Memory;
 use crossbook_log::{FileReader, Files, Log as _, Trimmer};
@@ -27,6 +26,7 @@ use crossbook_node::shadow::Shadow;
 use crossbook_node::snapshot::{Folder, KEPT, Saved as _};
 use crossbook_node::{NotTaken, Outlet, Request};
 use crossbook_oracle::model::Model;
+use crossbook_protocol::{Answer, Body, Cause, Event, Events, Routing};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 use crossbook_views::Views;
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crossbook_engine::Body;
 use crossbook_log::files::Options;
 use crossbook_log::memory::Memory;
 use crossbook_log::{FileReader, Files, Log as _, Reader as _, Recovery, Until, Verifier};
@@ -11,6 +10,7 @@ use crossbook_node::node::Node;
 use crossbook_node::recovery::{self, Which};
 use crossbook_node::snapshot::{Folder, Saved as _};
 use crossbook_oracle::model::Model;
+use crossbook_protocol::Body;
 use crossbook_types::{RequestNumber, Sequence};
 
 use super::{PARTITION, Run, World};

@@ -1,8 +1,9 @@
 //! Replays recorded logs and holds every thousandth state to what it was when they were recorded. The test of the debug
 //! build and the program of the release build (`recorded` of `crossbook-guard`) do the same with it.
 
-use crossbook_engine::{Body, Events, Partition, Routing, Work};
+use crossbook_engine::{Partition, Work};
 use crossbook_log::{FileReader, Reader as _, Until};
+use crossbook_protocol::{Body, Events, Routing};
 use crossbook_types::{PartitionId, Sequence};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

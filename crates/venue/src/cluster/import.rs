@@ -14,11 +14,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crossbook_cluster::moment::{Kept as _, Moment, Part};
-use crossbook_engine::moving::{ExportId, Inventory, Past, Piece};
-use crossbook_engine::{Body, Partition};
+use crossbook_engine::Partition;
+use crossbook_engine::import::Past;
 use crossbook_node::export::{self, Export};
 use crossbook_node::recovery;
 use crossbook_node::snapshot::Saved as _;
+use crossbook_protocol::Body;
+use crossbook_protocol::import::{ExportId, Inventory, Piece};
 use crossbook_redis_store::{Error as StreamError, Link};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
 
@@ -98,7 +100,7 @@ pub enum Error {
     Secrets(#[from] secrets::Error),
     /// What the partitions have is not a venue.
     #[error("what has moved in does not add up: {0}. Nothing was opened; empty the store and begin the import anew")]
-    Inventory(#[from] crossbook_engine::moving::Error),
+    Inventory(#[from] crossbook_engine::import::Error),
     /// The store does not answer.
     #[error(
         "the import has stopped at partition {partition}: {source}. Run the same line again; it goes on from there"
@@ -171,7 +173,7 @@ pub struct Outcome {
 }
 
 fn import(site: &Site, export: &Export, name: ExportId, progress: &mut dyn Progress) -> Result<Outcome, Error> {
-    let all = crossbook_engine::moving::pieces(&export.inventory, &site.routing, name);
+    let all = crossbook_engine::import::pieces(&export.inventory, &site.routing, name);
     let mut importing = Importing { site, name, delivered: 0 };
     let mut opened = false;
     for partition in site.routing.all() {
@@ -183,7 +185,7 @@ fn import(site: &Site, export: &Export, name: ExportId, progress: &mut dyn Progr
         }
         // Before anybody is given anything: all of them have let the venue in.
         for partition in site.routing.all() {
-            if !importing.restored(partition)?.state.is_moving_in() {
+            if !importing.restored(partition)?.state.is_importing() {
                 return Err(Error::Refused(partition));
             }
         }
@@ -203,13 +205,13 @@ fn import(site: &Site, export: &Export, name: ExportId, progress: &mut dyn Progr
         let parts: Vec<Part<Folded>> =
             site.routing.all().map(|partition| importing.restored(partition)).collect::<Result<_, Error>>()?;
         for (part, pieces) in parts.iter().zip(&all) {
-            if !part.state.is_moving_in() || part.state.pieces().0 != pieces.len() as u64 {
+            if !part.state.is_importing() || part.state.pieces().0 != pieces.len() as u64 {
                 return Err(Error::Refused(part.state.id()));
             }
         }
         let together: Vec<(&Partition, &dyn Past)> =
             parts.iter().map(|part| (&part.state, &part.follower().0 as &dyn Past)).collect();
-        outcome.differences = export.inventory.differences(&crossbook_engine::moving::gather(&together)?);
+        outcome.differences = export.inventory.differences(&crossbook_engine::import::gather(&together)?);
         let report = audit::add_up(&Moment(parts));
         let wrong = !outcome.differences.is_empty() || !report.adds_up();
         outcome.report = Some(report);
@@ -254,8 +256,8 @@ impl Importing<'_> {
     /// Looks what a partition has, and whether it was opened. Only what this export has brought may be there.
     fn look(&self, partition: PartitionId) -> Result<bool, Error> {
         let (heard, opened, tail, noted) = self.with_link(partition, |link| {
-            let heard = link.deliver(sender(SourceId::MOVING), RequestNumber(1), &[])?;
-            let opened = link.deliver(sender(SourceId::MOVED), RequestNumber(1), &[])?;
+            let heard = link.deliver(sender(SourceId::IMPORT), RequestNumber(1), &[])?;
+            let opened = link.deliver(sender(SourceId::IMPORT_END), RequestNumber(1), &[])?;
             Ok((heard, opened, link.ends()?.tail, link.noted_export()?))
         })?;
         if heard == RequestNumber(0) {
@@ -285,7 +287,7 @@ impl Importing<'_> {
     /// Delivers pieces, which are the first of all that a partition gets, but for those that it has. `shown` is told
     /// how many it has.
     fn deliver(&mut self, partition: PartitionId, pieces: &[Piece], mut shown: impl FnMut(u64)) -> Result<(), Error> {
-        let from = sender(SourceId::MOVING);
+        let from = sender(SourceId::IMPORT);
         let mut heard = self.with_link(partition, |link| link.deliver(from, RequestNumber(1), &[]))?;
         while (heard.0 as usize) < pieces.len() {
             let first = heard.next();
@@ -311,7 +313,7 @@ impl Importing<'_> {
 
     fn open(&self, partition: PartitionId) -> Result<(), Error> {
         let open = encoded(RequestNumber(1), &Piece::Open);
-        let from = sender(SourceId::MOVED);
+        let from = sender(SourceId::IMPORT_END);
         self.with_link(partition, |link| link.deliver(from, RequestNumber(1), &[&open])).map(drop)
     }
 
@@ -337,7 +339,7 @@ fn encoded(number: RequestNumber, piece: &Piece) -> Vec<u8> {
         piece.source(),
         number,
         None,
-        &Body::MoveIn(Box::new(piece.clone())),
+        &Body::Import(Box::new(piece.clone())),
         &mut bytes,
     );
     bytes
@@ -346,7 +348,7 @@ fn encoded(number: RequestNumber, piece: &Piece) -> Vec<u8> {
 impl Outcome {
     /// Whether the venue has moved in.
     #[must_use]
-    pub fn has_moved_in(&self) -> bool {
+    pub fn has_imported(&self) -> bool {
         self.differences.is_empty() && self.report.as_ref().is_none_or(Report::adds_up)
     }
 }

@@ -9,8 +9,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbook_engine::Cause;
 use crossbook_node::embedded::guarded;
+use crossbook_protocol::Cause;
 use crossbook_redis_store::{self as streams, Link, Servers};
 use crossbook_store::{Live, SourceError};
 use crossbook_types::{PartitionId, Sequence};
@@ -255,7 +255,7 @@ impl Shared {
         let mut entries = Vec::new();
         link.follow(after, room, FOLLOW_WAIT, &mut entries).map_err(failed)?;
         let told = entries.into_iter().map(|streams::Entry { sequence, payload }| {
-            let told = crossbook_protocol::wire::decode_told(&payload);
+            let told = crossbook_protocol::wire::decode_published(&payload);
             let told = told.map_err(|source| Trouble::Failed(Error::Entry { partition, sequence, source }))?;
             Ok((told.cause, told.events))
         });

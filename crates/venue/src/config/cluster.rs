@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crossbook_cluster::{gate, worker};
-use crossbook_engine::Routing;
+use crossbook_protocol::Routing;
 use crossbook_types::{PartitionId, SymbolName};
 use serde::{Deserialize, Serialize};
 

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crossbook_engine::{Events, Partition};
+use crossbook_engine::Partition;
 use crossbook_log::{FileReader, Reader, Record, Until};
 use crossbook_node::recovery::{self, Recovered, Which};
 use crossbook_node::snapshot::{Folder, Saved as _, UpTo};
+use crossbook_protocol::Events;
 use crossbook_store::{Contradiction, Position, Projection, Source, SourceError};
 use crossbook_types::{Sequence, Timestamp};
 use crossbook_views::Limits;
@@ -79,7 +80,7 @@ impl LogSource {
             snapshots,
             durable,
             hash_seed,
-            partition: Partition::new(PARTITION, crossbook_engine::Routing::single(), hash_seed),
+            partition: Partition::new(PARTITION, crossbook_protocol::Routing::single(), hash_seed),
             reader: FileReader::open(log, Sequence(1)),
             events: Events::new(),
         }

@@ -6,9 +6,10 @@
 
 use std::collections::VecDeque;
 
-use crossbook_engine::{Cause, Event, Partition};
+use crossbook_engine::Partition;
 use crossbook_node::recovery::Which;
 use crossbook_node::snapshot::{self, Image, Saved, UpTo};
+use crossbook_protocol::{Cause, Event};
 use crossbook_store::{Contradiction, Live, Position, Projection, Source, SourceError};
 use crossbook_types::{PartitionId, Sequence, Timestamp};
 use crossbook_views::{Limits, State, Views};

@@ -1,10 +1,11 @@
 //! A small venue that trades at random but repeatably, and the plain list of all that it said.
 
-use crossbook_engine::command::{
+use crossbook_engine::Partition;
+use crossbook_protocol::command::{
     Body, CancelAll, CancelOrder, FeePayout, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target,
     TransferRequest,
 };
-use crossbook_engine::{Cause, Command, Event, Events, Partition, Routing};
+use crossbook_protocol::{Cause, Command, Event, Events, Routing};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, FeeRate, Fees, Filters, MarketStatus,
     OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId,

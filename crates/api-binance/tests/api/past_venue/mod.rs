@@ -9,12 +9,13 @@ use crossbook_api_binance::rest::Rest;
 use crossbook_api_binance::secret::MasterKey;
 use crossbook_api_binance::streams::{Hub, feed};
 use crossbook_api_binance::{App, Board, Config, Pending, server};
-use crossbook_engine::command::{Body, IssueApiKey};
-use crossbook_engine::registry::{Credential, Permissions};
-use crossbook_engine::{Cause, Event, Partition, Routing};
+use crossbook_engine::Partition;
 use crossbook_log::files::{Files, Options as LogOptions};
 use crossbook_log::memory::Memory;
 use crossbook_node::embedded::{self, Running};
+use crossbook_protocol::command::{Body, IssueApiKey};
+use crossbook_protocol::registry::{Credential, Permissions};
+use crossbook_protocol::{Cause, Event, Routing};
 use crossbook_store::{
     Address, Database, History, Live, Options, Position, Progress, Projection, Recorder, Source, SourceError,
 };

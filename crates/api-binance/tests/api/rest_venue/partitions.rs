@@ -10,10 +10,11 @@ use std::time::Duration;
 use crossbook_api_binance::entrance::Soon;
 use crossbook_api_binance::publisher::Publisher;
 use crossbook_api_binance::{Entrance, Subject};
-use crossbook_engine::command::Body;
-use crossbook_engine::{Command, Event, Events, Partition, Routing};
+use crossbook_engine::Partition;
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::{NotTaken, Outlet, Request};
+use crossbook_protocol::command::Body;
+use crossbook_protocol::{Command, Event, Events, Routing};
 use crossbook_types::{PartitionId, RequestNumber, SourceId};
 use tokio::sync::oneshot;
 

@@ -10,14 +10,16 @@ use crossbook_api_binance::rest::Rest;
 use crossbook_api_binance::secret::MasterKey;
 use crossbook_api_binance::streams::{Hub, feed};
 use crossbook_api_binance::{App, Board, Config, Pending, server};
-use crossbook_engine::command::{
-    Body, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, RevokeApiKey, Size, TransferRequest,
-};
-use crossbook_engine::registry::{Credential, Permissions};
-use crossbook_engine::{Answer, Partition, routing::Routing};
+use crossbook_engine::Partition;
 use crossbook_log::files::{Files, Options};
 use crossbook_log::memory::Memory;
 use crossbook_node::embedded::{self, Running};
+use crossbook_protocol::Answer;
+use crossbook_protocol::command::{
+    Body, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, RevokeApiKey, Size, TransferRequest,
+};
+use crossbook_protocol::registry::{Credential, Permissions};
+use crossbook_protocol::routing::Routing;
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, ClientOrderId, Decimal, Fees, Filters, MarketStatus,
     OrderType, PartitionId, Price, Quantity, SelfTradePrevention, Side, SymbolId, SymbolName, TimeInForce, TransferId,

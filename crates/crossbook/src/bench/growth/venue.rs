@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 
-use crossbook_engine::command::{
+use crossbook_engine::Partition;
+use crossbook_oracle::workload::SplitMix64;
+use crossbook_protocol::command::{
     Body, CancelOrder, ListAsset, ListMarket, NewOrder, OpenAccount, Size as OrderSize, Target, TransferRequest,
 };
-use crossbook_engine::{Answer, Command, Event, Events, Partition, Refusal, Routing};
-use crossbook_oracle::workload::SplitMix64;
+use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing};
 use crossbook_types::market::Description;
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, FeeRate, Fees, Filters, MarketStatus,

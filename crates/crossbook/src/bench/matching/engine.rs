@@ -1,16 +1,16 @@
 //! The whole partition: 400 accounts, holds, fees, events, and an audit in the end. It offers no move, so a move is a
 //! cancel and a new order, as clients make it: two commands, timed as one.
 
-use crossbook_engine::{self as engine, Events};
 use crossbook_oracle::feed::FedPartition;
 use crossbook_oracle::workload::{Command, Tally, Workload};
+use crossbook_protocol::Events;
 
 use super::Subject;
 
 /// A partition that is fed.
 pub(super) struct WholeEngine {
     fed: FedPartition,
-    commands: Vec<engine::Command>,
+    commands: Vec<crossbook_protocol::Command>,
     events: Events,
     tally: Tally,
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::command::{ChangeMarket, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey};
 use crate::event::{
-    CloseReason, DepthChanged, LastTrade, MarketMovedIn, OrderClosed, OrderMovedIn, OrderPlaced, Party, Trade,
+    CloseReason, DepthChanged, LastTrade, MarketImported, OrderClosed, OrderImported, OrderPlaced, Party, Trade,
 };
 use crate::import::{Book, Held, Placed, Standing};
 use crate::peer::{Admitted, Settlement};
@@ -100,8 +100,8 @@ fn placed(size: Size) -> OrderPlaced {
     }
 }
 
-fn order_moved_in() -> OrderMovedIn {
-    OrderMovedIn {
+fn order_moved_in() -> OrderImported {
+    OrderImported {
         placed: placed(Size::Base(Quantity(9))),
         executed: Quantity(4),
         executed_quote: Amount(40),
@@ -111,8 +111,8 @@ fn order_moved_in() -> OrderMovedIn {
     }
 }
 
-fn market_moved_in() -> MarketMovedIn {
-    MarketMovedIn {
+fn market_moved_in() -> MarketImported {
+    MarketImported {
         symbol: SymbolId(2),
         next_order: OrderId(300),
         last: Some(LastTrade {
@@ -188,15 +188,15 @@ fn events() -> Vec<Event> {
         answered(Answer::Placed { symbol, order }),
         answered(Answer::Canceled { symbol, order }),
         answered(Answer::CanceledAll { symbol, count: 30 }),
-        answered(Answer::Refused(Refusal::MovingIn)),
+        answered(Answer::Refused(Refusal::Importing)),
         answered(Answer::Refused(Refusal::Filter(Filter::MaxAlgoOrders))),
         answered(Answer::Refused(Refusal::Market(market::Error::Band))),
         answered(Answer::Refused(Refusal::MisfitPiece)),
-        answered(Answer::MovedIn),
-        Event::MarketMovedIn(Box::new(market_moved_in())),
-        Event::OrderMovedIn(Box::new(order_moved_in())),
-        Event::MoneyMovedIn { account: account_id, asset: AssetId(1), amount: Amount(31) },
-        Event::TransferMovedIn(Box::new(moved_transfer())),
+        answered(Answer::Imported),
+        Event::MarketImported(Box::new(market_moved_in())),
+        Event::OrderImported(Box::new(order_moved_in())),
+        Event::MoneyImported { account: account_id, asset: AssetId(1), amount: Amount(31) },
+        Event::TransferImported(Box::new(moved_transfer())),
     ]
 }
 
@@ -265,7 +265,7 @@ fn commands() -> Vec<Body> {
         })),
         Body::RevokeApiKey(RevokeApiKey { account: AccountId(1001), key }),
     ];
-    let pieces = pieces.map(|piece| Body::MoveIn(Box::new(piece)));
+    let pieces = pieces.map(|piece| Body::Import(Box::new(piece)));
     registry.into_iter().chain(peer.map(Body::Peer)).chain(pieces).collect()
 }
 
@@ -322,14 +322,14 @@ fn events_of_versions_1_and_2_are_read() {
 
 #[test]
 fn what_a_partition_published_in_version_2_is_read() {
-    let told = Told {
+    let told = Published {
         cause: Cause { sequence: Sequence(3), time: Timestamp(4) },
         source: GATEWAY,
         number: RequestNumber(7),
         sent: vec![(PartitionId(2), RequestNumber(50))],
         events: events(),
     };
-    assert_eq!(decode_told(&lines("told ")[0]), Ok(told));
+    assert_eq!(decode_published(&lines("told ")[0]), Ok(told));
 }
 
 #[test]

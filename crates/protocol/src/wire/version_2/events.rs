@@ -27,10 +27,10 @@ frozen_enums! {
         DepthChanged(changed: DepthChanged),
         BalanceChanged { account: AccountId, asset: AssetId, free: Amount, held: Amount },
         Answered { source: SourceId, number: RequestNumber, answer: Answer },
-        MarketMovedIn(market: Box<MarketMovedIn>),
-        OrderMovedIn(order: Box<OrderMovedIn>),
-        MoneyMovedIn { account: AccountId, asset: AssetId, amount: Amount },
-        TransferMovedIn(transfer: Box<Transfer>),
+        MarketImported(market: Box<MarketImported>),
+        OrderImported(order: Box<OrderImported>),
+        MoneyImported { account: AccountId, asset: AssetId, amount: Amount },
+        TransferImported(transfer: Box<Transfer>),
     }
 
     enum CloseReason => event::CloseReason {
@@ -52,7 +52,7 @@ frozen_enums! {
         Canceled { symbol: SymbolId, order: OrderId },
         CanceledAll { symbol: SymbolId, count: u32 },
         Refused(refusal: Refusal),
-        MovedIn,
+        Imported,
     }
 }
 
@@ -107,7 +107,7 @@ frozen_structs! {
         update: u64,
     }
 
-    struct MarketMovedIn => event::MarketMovedIn {
+    struct MarketImported => event::MarketImported {
         symbol: SymbolId,
         next_order: OrderId,
         last: Option<LastTrade>,
@@ -125,7 +125,7 @@ frozen_structs! {
         time: Timestamp,
     }
 
-    struct OrderMovedIn => event::OrderMovedIn {
+    struct OrderImported => event::OrderImported {
         placed: OrderPlaced,
         executed: Quantity,
         executed_quote: Amount,
@@ -135,7 +135,7 @@ frozen_structs! {
     }
 
     /// What a partition of a cluster published of one command.
-    struct Told => crate::wire::Told {
+    struct Published => crate::wire::Published {
         cause: Cause,
         source: SourceId,
         number: RequestNumber,

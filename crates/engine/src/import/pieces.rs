@@ -1,12 +1,11 @@
 //! An inventory, cut into pieces for the partitions of another venue.
 
-use crossbook_ledger::{Transfer, hold_of_empty};
-use crossbook_types::{AccountId, PartitionId, SymbolId};
-
+use crossbook_ledger::hold_of_empty;
+use crossbook_protocol::Transfer;
 use crossbook_protocol::import::{ExportId, Held, Inventory, Owned, Piece, Placed};
-
 use crossbook_protocol::registry::{ApiKey, Credential};
 use crossbook_protocol::routing::Routing;
+use crossbook_types::{AccountId, PartitionId, SymbolId};
 
 /// The most entries of a piece. One is some hundred bytes, and so is what is told of it, so a thousand pieces still fit
 /// in one round trip.

@@ -1,19 +1,19 @@
 //! The inventory of a venue, drawn up from its partitions.
 
+use crossbook_protocol::event::{LastTrade, MarketImported, OrderImported};
+use crossbook_protocol::import::{Book, Inventory, Owned, Standing};
 use std::collections::BTreeMap;
 
-use crossbook_protocol::import::{Book, Inventory, Owned, Standing};
 use crossbook_types::{AccountId, Amount, AssetId, FeeCredit, Market, OrderId, PartitionId, Price, Quantity, SymbolId};
 
 use crate::matching::open::Order;
 use crate::matching::{MatcherState, next_trade};
 use crate::partition::Partition;
-use crossbook_protocol::event::{LastTrade, MarketMovedIn, OrderMovedIn};
 
 /// What a partition's state does not say of the past, but whoever follows its events knows.
 pub trait Past {
     /// An open order of a market of that partition; `None` if it is not known.
-    fn order(&self, symbol: SymbolId, order: OrderId) -> Option<OrderMovedIn>;
+    fn order(&self, symbol: SymbolId, order: OrderId) -> Option<OrderImported>;
 
     /// What there was in a market of that partition; `None` if it is not known.
     fn market(&self, symbol: SymbolId) -> Option<MarketPast>;
@@ -210,6 +210,6 @@ fn book(
         }
         orders.push(standing);
     }
-    let market = MarketMovedIn { symbol, next_order, last, aggregate_trades, depth_update, next_prevented };
+    let market = MarketImported { symbol, next_order, last, aggregate_trades, depth_update, next_prevented };
     Ok(Book { market, orders })
 }

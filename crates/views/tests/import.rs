@@ -5,8 +5,10 @@
 #[allow(dead_code, reason = "made for the test of the folds")]
 mod venue;
 
-use crossbook_engine::moving::{Past, Piece};
-use crossbook_engine::{Body, Command, Events, Partition, Routing};
+use crossbook_engine::Partition;
+use crossbook_engine::import::Past;
+use crossbook_protocol::import::Piece;
+use crossbook_protocol::{Body, Command, Events, Routing};
 use crossbook_types::{AccountId, PartitionId, Price, RequestNumber, SymbolId, Timestamp};
 use crossbook_views::{AggregateTradeId, CandleQuery, Interval, Limits, Offset, Views, Window};
 use venue::{ACCOUNTS, MARKETS, Venue};
@@ -23,11 +25,11 @@ fn fold(venue: &Venue) -> Views {
 
 /// The same venue, moved at that time.
 fn moved(venue: &Venue, views: &Views, now: Timestamp) -> (Venue, Views) {
-    let inventory = crossbook_engine::moving::gather(&[(&venue.partition, views as &dyn Past)]).unwrap();
+    let inventory = crossbook_engine::import::gather(&[(&venue.partition, views as &dyn Past)]).unwrap();
     let mut new = Venue::open(1);
     new.partition = Partition::new(PartitionId(0), Routing::single(), 5);
     new.log.clear();
-    let mut pieces = crossbook_engine::moving::pieces(&inventory, &Routing::single(), [1; 32]).swap_remove(0);
+    let mut pieces = crossbook_engine::import::pieces(&inventory, &Routing::single(), [1; 32]).swap_remove(0);
     pieces.push(Piece::Open);
     for (number, piece) in (1..).zip(pieces) {
         let number = if matches!(piece, Piece::Open) { 1 } else { number };
@@ -36,7 +38,7 @@ fn moved(venue: &Venue, views: &Views, now: Timestamp) -> (Venue, Views) {
             now,
             piece.source(),
             RequestNumber(number),
-            Body::MoveIn(Box::new(piece)),
+            Body::Import(Box::new(piece)),
         );
         let mut events = Events::new();
         new.partition.apply(&command, &mut events);

@@ -22,13 +22,12 @@
 //! which may be another partition's, rely on them.
 
 //!
-//! [`MOVING`]: crossbook_types::SourceId::MOVING
-//! [`MOVED`]: crossbook_types::SourceId::MOVED
+//! [`MOVING`]: crossbook_types::SourceId::IMPORT
+//! [`MOVED`]: crossbook_types::SourceId::IMPORT_END
 
 mod gather;
 mod pieces;
-mod taking;
+mod take;
 
-pub use crossbook_protocol::import::*;
 pub use gather::{Error, MarketPast, Past, gather};
 pub use pieces::pieces;

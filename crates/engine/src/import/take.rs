@@ -3,42 +3,42 @@
 //! Whoever has cut the pieces has seen that they fit, and looks again when all of them are taken. So a piece that does
 //! not fit is told in its answer and otherwise left as far as it came; such a partition is never opened.
 
-use crossbook_types::{AccountId, Price, RequestNumber, Side, SourceId, SymbolId};
-
-use crate::partition::Partition;
 use crossbook_protocol::Transfer;
-use crossbook_protocol::event::{Answer, Event, Events, MarketMovedIn};
+use crossbook_protocol::event::{Answer, Event, Events, MarketImported};
 use crossbook_protocol::import::{Held, Owned, Piece, Placed};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::registry::Change;
 use crossbook_protocol::routing::Routing;
+use crossbook_types::{AccountId, Price, RequestNumber, Side, SourceId, SymbolId};
+
+use crate::partition::Partition;
 
 impl Partition {
-    /// Whether a venue is moving in, and not all of it is here: nothing else is done until it is.
+    /// Whether a venue is being imported, and not all of it is here: nothing else is done until it is.
     #[must_use]
-    pub fn is_moving_in(&self) -> bool {
-        self.moving
+    pub fn is_importing(&self) -> bool {
+        self.importing
     }
 
     /// How many pieces of a venue that moves in have come.
     #[must_use]
     pub fn pieces(&self) -> RequestNumber {
-        self.sources.highest(SourceId::MOVING)
+        self.sources.highest(SourceId::IMPORT)
     }
 
     /// Whether a venue has moved in here and all of it is.
     #[must_use]
-    pub fn has_moved_in(&self) -> bool {
-        self.sources.highest(SourceId::MOVED) > RequestNumber(0)
+    pub fn has_imported(&self) -> bool {
+        self.sources.highest(SourceId::IMPORT_END) > RequestNumber(0)
     }
 
     pub(crate) fn move_in(&mut self, piece: &Piece, source: SourceId, events: &mut Events) -> Result<Answer, Refusal> {
         let taken = self.take(piece, source, events);
         if taken.is_err() {
-            // What counts the pieces also says whether a venue is moving in ([`crate::sources::Sources::is_moving`]). A
+            // What counts the pieces also says whether a venue is being imported ([`crate::sources::Sources::is_importing`]). A
             // piece that was refused must not begin or end that.
-            let begins = source == SourceId::MOVING && !self.moving && !self.has_moved_in();
-            let ends = source == SourceId::MOVED && self.sources.highest(source) == RequestNumber(1);
+            let begins = source == SourceId::IMPORT && !self.importing && !self.has_imported();
+            let ends = source == SourceId::IMPORT_END && self.sources.highest(source) == RequestNumber(1);
             if begins || ends {
                 self.sources.forget(source);
             }
@@ -51,11 +51,11 @@ impl Partition {
             return Err(Refusal::MisfitPiece);
         }
         match piece {
-            Piece::Begin { .. } if self.moving || !self.is_empty() => return Err(Refusal::NotEmpty),
-            Piece::Begin { .. } => self.moving = true,
-            Piece::Open if !self.moving || self.is_half_settled() => return Err(Refusal::MisfitPiece),
-            Piece::Open => self.moving = false,
-            _ if !self.moving => return Err(Refusal::MisfitPiece),
+            Piece::Begin { .. } if self.importing || !self.is_empty() => return Err(Refusal::NotEmpty),
+            Piece::Begin { .. } => self.importing = true,
+            Piece::Open if !self.importing || self.is_half_settled() => return Err(Refusal::MisfitPiece),
+            Piece::Open => self.importing = false,
+            _ if !self.importing => return Err(Refusal::MisfitPiece),
             Piece::Assets(assets) => {
                 for asset in assets {
                     self.fits(|partition| partition.registry.move_in(Change::Asset(*asset)))?;
@@ -89,7 +89,7 @@ impl Partition {
             Piece::Market(market) => self.take_market(market, events)?,
             Piece::Orders(orders) => self.take_orders(orders, events)?,
         }
-        Ok(Answer::MovedIn)
+        Ok(Answer::Imported)
     }
 
     fn fits(&mut self, taken: impl FnOnce(&mut Self) -> bool) -> Result<(), Refusal> {
@@ -112,7 +112,7 @@ impl Partition {
         for transfer in transfers {
             self.registry.asset(transfer.asset).ok_or(Refusal::MisfitPiece)?;
             self.ledger.move_transfer_in(transfer.clone()).map_err(|_| Refusal::MisfitPiece)?;
-            events.push(Event::TransferMovedIn(Box::new(transfer.clone())));
+            events.push(Event::TransferImported(Box::new(transfer.clone())));
         }
         Ok(())
     }
@@ -124,7 +124,7 @@ impl Partition {
                 return Err(Refusal::MisfitPiece);
             }
             self.ledger.move_in(account, asset, amount).map_err(|_| Refusal::MisfitPiece)?;
-            events.push(Event::MoneyMovedIn { account, asset, amount });
+            events.push(Event::MoneyImported { account, asset, amount });
         }
         Ok(())
     }
@@ -140,14 +140,14 @@ impl Partition {
         Ok(())
     }
 
-    fn take_market(&mut self, market: &MarketMovedIn, events: &mut Events) -> Result<(), Refusal> {
+    fn take_market(&mut self, market: &MarketImported, events: &mut Events) -> Result<(), Refusal> {
         let Some(Some(matcher)) = self.matchers.get_mut(market.symbol.0 as usize) else {
             return Err(Refusal::MisfitPiece);
         };
         if !matcher.move_in(market, self.rules) {
             return Err(Refusal::MisfitPiece);
         }
-        events.push(Event::MarketMovedIn(Box::new(*market)));
+        events.push(Event::MarketImported(Box::new(*market)));
         Ok(())
     }
 
@@ -162,7 +162,7 @@ impl Partition {
                 return Err(Refusal::MisfitPiece);
             };
             let rests_at = matcher.move_order_in(placed).map_err(|_| Refusal::MisfitPiece)?;
-            events.push(Event::OrderMovedIn(Box::new(placed.order.clone())));
+            events.push(Event::OrderImported(Box::new(placed.order.clone())));
             let now = rests_at.map(|(side, price)| (symbol, side, price));
             if now != level {
                 self.tell_depth(level, events);

@@ -1,14 +1,14 @@
 //! A market that goes on where it stood elsewhere.
 
+use crossbook_protocol::event::{LastTrade, MarketImported, OrderPlaced};
+use crossbook_protocol::import::Placed;
+use crossbook_protocol::rules::Rules;
 use crossbook_types::{OrderId, Price, Quantity, Side, TradeId};
 
 use super::Inconsistent;
 use super::Matcher;
 use super::open::{Order, Waiting};
 use crate::numbers::NUMBERS_END;
-use crossbook_protocol::event::{LastTrade, MarketMovedIn, OrderPlaced};
-use crossbook_protocol::import::Placed;
-use crossbook_protocol::rules::Rules;
 
 /// The number of the trade after the last one.
 pub(crate) fn next_trade(last: Option<&LastTrade>) -> TradeId {
@@ -17,7 +17,7 @@ pub(crate) fn next_trade(last: Option<&LastTrade>) -> TradeId {
 
 impl Matcher {
     /// Counts on from where the market stood. False if anything has happened here already; nothing changes then.
-    pub(crate) fn move_in(&mut self, market: &MarketMovedIn, rules: Rules) -> bool {
+    pub(crate) fn move_in(&mut self, market: &MarketImported, rules: Rules) -> bool {
         let untouched = self.next_order == OrderId(1) && self.next_trade == TradeId(1) && self.depth_update == 0;
         let sane = market.next_order >= OrderId(1)
             && market.last.is_none_or(|last| last.price <= Price::MAX && last.trade.0 < u64::MAX);

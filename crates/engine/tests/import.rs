@@ -7,11 +7,13 @@ mod kit;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crossbook_engine::command::{Body, FeePayout, OpenAccount};
-use crossbook_engine::moving::{Inventory, Past, Piece};
-use crossbook_engine::{Answer, Command, Event, Events, Partition, Refusal, Routing};
+use crossbook_engine::Partition;
+use crossbook_engine::import::Past;
 use crossbook_oracle::model::Model;
 use crossbook_oracle::workload::SplitMix64;
+use crossbook_protocol::command::{Body, FeePayout, OpenAccount};
+use crossbook_protocol::import::{Inventory, Piece};
+use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing};
 use crossbook_types::{
     AccountId, Amount, AssetId, PartitionId, RequestNumber, Sequence, SourceId, SymbolName, Timestamp, TransferId,
 };
@@ -70,12 +72,12 @@ impl Venue {
     fn inventory(&self) -> Inventory {
         let parts: Vec<(&Partition, &dyn Past)> =
             self.partitions.iter().zip(&self.views).map(|(partition, views)| (partition, views as &dyn Past)).collect();
-        crossbook_engine::moving::gather(&parts).unwrap()
+        crossbook_engine::import::gather(&parts).unwrap()
     }
 
     /// Takes a piece over, and goes on as after a restart. The answer, if there is one.
     fn take(&mut self, to: PartitionId, number: u64, piece: Piece) -> Option<Answer> {
-        let events = self.command(to, piece.source(), RequestNumber(number), Body::MoveIn(Box::new(piece)));
+        let events = self.command(to, piece.source(), RequestNumber(number), Body::Import(Box::new(piece)));
         let at = usize::from(to.0);
         let state = self.partitions[at].state();
         self.partitions[at] = Partition::restore(state.clone(), number).unwrap();
@@ -92,23 +94,23 @@ impl Venue {
 
     /// Moves a venue in, as far as the last step, each piece twice.
     fn move_in(&mut self, inventory: &Inventory) {
-        let all = crossbook_engine::moving::pieces(&inventory, &self.routing, EXPORT);
+        let all = crossbook_engine::import::pieces(&inventory, &self.routing, EXPORT);
         for (to, pieces) in self.routing.all().zip(all) {
             for (number, piece) in (1..).zip(pieces) {
-                assert_eq!(self.take(to, number, piece.clone()), Some(Answer::MovedIn), "{piece:?}");
+                assert_eq!(self.take(to, number, piece.clone()), Some(Answer::Imported), "{piece:?}");
                 assert_eq!(self.take(to, number, piece), None, "a piece that comes again has no effect");
                 assert_eq!(self.partitions[usize::from(to.0)].pieces(), RequestNumber(number));
             }
             let refused = self.command(to, SourceId(GATEWAY.0 + 1), RequestNumber(1), open_account());
-            assert_eq!(answer(&refused), &Answer::Refused(Refusal::MovingIn), "nothing else is done meanwhile");
+            assert_eq!(answer(&refused), &Answer::Refused(Refusal::Importing), "nothing else is done meanwhile");
         }
     }
 
     fn open(&mut self) {
         for to in self.routing.all() {
-            assert!(self.partitions[usize::from(to.0)].is_moving_in());
-            assert_eq!(self.take(to, 1, Piece::Open), Some(Answer::MovedIn));
-            assert!(self.partitions[usize::from(to.0)].has_moved_in());
+            assert!(self.partitions[usize::from(to.0)].is_importing());
+            assert_eq!(self.take(to, 1, Piece::Open), Some(Answer::Imported));
+            assert!(self.partitions[usize::from(to.0)].has_imported());
         }
     }
 
@@ -299,7 +301,7 @@ fn a_venue_moves_only_where_nothing_is() {
     // Something is here already, and goes on.
     new.apply(open_account(), false);
     assert_eq!(new.take(registry, 1, begin()), Some(Answer::Refused(Refusal::NotEmpty)));
-    assert!(!new.partitions[0].is_moving_in());
+    assert!(!new.partitions[0].is_importing());
     assert_eq!(new.partitions[0].pieces(), RequestNumber(0));
     let next = AccountId(AccountId::FIRST_CLIENT.0 + 1);
     assert_eq!(answer(&new.apply(open_account(), false)), &Answer::AccountOpened(next));
@@ -309,15 +311,15 @@ fn a_venue_moves_only_where_nothing_is() {
     let misfit = Some(Answer::Refused(Refusal::MisfitPiece));
     assert_eq!(new.take(registry, 1, Piece::Assets(inventory.assets.clone())), misfit);
     assert_eq!(new.take(registry, 1, Piece::Open), misfit);
-    assert!(!new.partitions[0].has_moved_in());
+    assert!(!new.partitions[0].has_imported());
     let mut new = Venue::new(three());
-    let events = new.command(registry, GATEWAY, RequestNumber(1), Body::MoveIn(Box::new(begin())));
+    let events = new.command(registry, GATEWAY, RequestNumber(1), Body::Import(Box::new(begin())));
     assert_eq!(answer(&events), &Answer::Refused(Refusal::MisfitPiece));
-    assert_eq!(new.take(registry, 1, begin()), Some(Answer::MovedIn));
+    assert_eq!(new.take(registry, 1, begin()), Some(Answer::Imported));
     assert_eq!(new.take(registry, 2, begin()), Some(Answer::Refused(Refusal::NotEmpty)));
-    assert!(new.partitions[0].is_moving_in(), "a second beginning does not end the first");
+    assert!(new.partitions[0].is_importing(), "a second beginning does not end the first");
     assert_eq!(new.take(registry, 3, Piece::Markets(inventory.markets.clone())), misfit, "before its assets");
-    assert_eq!(new.take(registry, 4, Piece::Accounts(inventory.accounts.clone())), Some(Answer::MovedIn));
+    assert_eq!(new.take(registry, 4, Piece::Accounts(inventory.accounts.clone())), Some(Answer::Imported));
     assert_eq!(new.take(registry, 5, Piece::Accounts(inventory.accounts.clone())), misfit, "twice");
     assert_eq!(new.take(registry, 6, Piece::Money(inventory.balances.clone())), misfit, "of assets that are not there");
     assert_eq!(new.partitions[0].sequence(), Sequence(7));
@@ -330,7 +332,7 @@ fn a_venue_moves_only_where_nothing_is() {
     assert_eq!(new.take(registry, 2, Piece::Open), misfit);
     assert_eq!(new.take(registry, pieces + 1, Piece::Assets(Vec::new())), misfit);
     assert_eq!(new.take(registry, pieces + 2, begin()), Some(Answer::Refused(Refusal::NotEmpty)));
-    assert!(new.partitions[0].has_moved_in() && !new.partitions[0].is_moving_in());
+    assert!(new.partitions[0].has_imported() && !new.partitions[0].is_importing());
 }
 
 #[test]
@@ -357,5 +359,5 @@ fn what_is_under_way_cannot_be_drawn_up() {
         }
     };
     let parts: Vec<(&Partition, &dyn Past)> = parts.map(|(partition, views)| (partition, views as &dyn Past)).collect();
-    assert_eq!(crossbook_engine::moving::gather(&parts), Err(crossbook_engine::moving::Error::InTransit));
+    assert_eq!(crossbook_engine::import::gather(&parts), Err(crossbook_engine::import::Error::InTransit));
 }

@@ -1,14 +1,14 @@
 //! What the views know of a venue that moves house, and its state does not.
 
-use crossbook_engine::event::{LastTrade, OrderMovedIn};
-use crossbook_engine::moving::{MarketPast, Past};
+use crossbook_engine::import::{MarketPast, Past};
+use crossbook_protocol::event::{LastTrade, OrderImported};
 use crossbook_types::{OrderId, SymbolId};
 
 use crate::Views;
 use crate::trades::PublicTrade;
 
 impl Past for Views {
-    fn order(&self, symbol: SymbolId, order: OrderId) -> Option<OrderMovedIn> {
+    fn order(&self, symbol: SymbolId, order: OrderId) -> Option<OrderImported> {
         let order = self.market(symbol)?.order(order).filter(|order| order.status.is_open())?;
         Some(order.to_move())
     }

@@ -4,7 +4,7 @@ use crate::import;
 use crossbook_types::{AccountId, Amount, AssetId, FeeCredit, HoldId};
 use serde::Deserialize;
 
-use super::events::{MarketMovedIn, OrderMovedIn, Transfer};
+use super::events::{MarketImported, OrderImported, Transfer};
 use super::{Account, ApiKey, Asset, Fees, Market};
 use crate::wire::frozen::{Upgrade, frozen_enums, frozen_structs};
 
@@ -18,7 +18,7 @@ frozen_enums! {
         Transfers(transfers: Vec<Transfer>),
         Money(money: Vec<Owned>),
         Holds(holds: Vec<Held>),
-        Market(market: MarketMovedIn),
+        Market(market: MarketImported),
         Orders(orders: Vec<Placed>),
         Open,
     }
@@ -28,7 +28,7 @@ frozen_structs! {
     struct Held => import::Held { hold: HoldId, account: AccountId, asset: AssetId, amount: Amount }
 
     struct Placed => import::Placed {
-        order: OrderMovedIn,
+        order: OrderImported,
         hold: HoldId,
         budget: Amount,
         fees: Fees;
@@ -49,10 +49,10 @@ frozen_structs! {
 
     struct Owned => import::Owned { account: AccountId, asset: AssetId, amount: Amount }
 
-    struct Book => import::Book { market: MarketMovedIn, orders: Vec<Standing> }
+    struct Book => import::Book { market: MarketImported, orders: Vec<Standing> }
 
     struct Standing => import::Standing {
-        order: OrderMovedIn,
+        order: OrderImported,
         held: Amount,
         fees: Fees;
         fee_credit = FeeCredit::NONE,
