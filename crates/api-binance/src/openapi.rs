@@ -1,5 +1,5 @@
-//! The API described for machines: the REST API as an OpenAPI document, drawn from the table of operations; the streams and the WebSocket API as an AsyncAPI document; and a page to read the first in a
-//! browser.
+//! The API described for machines: the REST API as an OpenAPI document, drawn from the table of operations; the streams
+//! and the WebSocket API as an AsyncAPI document; and a page to read the first in a browser.
 //!
 //! What answers look like stands in `openapi/schemas.json`. The client suite holds every answer that it gets to these
 //! schemas.

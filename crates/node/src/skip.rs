@@ -3,8 +3,8 @@
 //! A panic while a command is applied ends the process, and since the command is in the log, every start after it, and
 //! in a cluster every worker. [`naming`] has whoever panics say which command it was. An operator who has decided that
 //! the venue goes on without it marks it in the log ([`of_files`]; in a cluster `crossbook_cluster::skip`): from then
-//! on whoever reads the log finds it marked, and it is applied as refused ([`crossbook_protocol::Refusal::Skipped`]), so
-//! its sender has an answer and every copy of the venue the same state.
+//! on whoever reads the log finds it marked, and it is applied as refused ([`crossbook_protocol::Refusal::Skipped`]),
+//! so its sender has an answer and every copy of the venue the same state.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;

@@ -107,8 +107,8 @@ pub enum Event {
         /// How much.
         amount: Amount,
     },
-    /// Money came in or went out before the venue moved in; until [`Event::MoneyImported`] hands it out it stands in the
-    /// clearing account.
+    /// Money came in or went out before the venue moved in; until [`Event::MoneyImported`] hands it out it stands in
+    /// the clearing account.
     TransferImported(Box<Transfer>),
     /// Two orders of one account would have traded, and self-trade prevention kept them from it. What ends because of
     /// it follows.

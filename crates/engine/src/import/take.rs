@@ -35,8 +35,8 @@ impl Partition {
     pub(crate) fn move_in(&mut self, piece: &Piece, source: SourceId, events: &mut Events) -> Result<Answer, Refusal> {
         let taken = self.take(piece, source, events);
         if taken.is_err() {
-            // What counts the pieces also says whether a venue is being imported ([`crate::sources::Sources::is_importing`]). A
-            // piece that was refused must not begin or end that.
+            // What counts the pieces also says whether a venue is being imported
+            // ([`crate::sources::Sources::is_importing`]). A piece that was refused must not begin or end that.
             let begins = source == SourceId::IMPORT && !self.importing && !self.has_imported();
             let ends = source == SourceId::IMPORT_END && self.sources.highest(source) == RequestNumber(1);
             if begins || ends {
