@@ -2,7 +2,8 @@
 
 use crossbook_loadgen::latency::Latency;
 
-use super::{Series, Unit};
+use crate::chart::{Axis, Chart, Series};
+use crate::unit::Unit;
 
 /// What [`latency_cells`] are called.
 pub const LATENCY_HEADER: [&str; 5] = ["p50", "p99", "p99.9", "p99.99", "longest"];
@@ -15,8 +16,19 @@ pub fn latency_cells(latency: &Latency) -> [String; 5] {
         .map(|nanoseconds| Unit::Nanoseconds.show(nanoseconds as f64))
 }
 
+impl Chart {
+    /// Latency curves: how long (on a logarithmic axis) what share of the requests took at most. The further to the
+    /// right, the rarer.
+    #[must_use]
+    pub fn percentiles<'a>(title: impl Into<String>, curves: impl IntoIterator<Item = (&'a str, &'a Latency)>) -> Self {
+        let series = curves.into_iter().map(|(name, latency)| curve(name, latency)).collect();
+        let (x, y) = (Axis::percentiles("percentile"), Axis::logarithmic("latency", Unit::Nanoseconds));
+        Self::lines(title, x, y, series)
+    }
+}
+
 /// The line of a record in a chart of percentiles.
-pub(super) fn curve(name: &str, latency: &Latency) -> Series {
+fn curve(name: &str, latency: &Latency) -> Series {
     Series::new(
         name,
         latency.curve().into_iter().map(|(quantile, nanoseconds)| (quantile, nanoseconds as f64)).collect(),

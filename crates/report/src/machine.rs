@@ -48,7 +48,7 @@ impl Machine {
     pub(super) fn facts(&self) -> Vec<(&'static str, String)> {
         let mut facts = vec![
             ("Processor", format!("{}, {} available", self.processor, self.cores)),
-            ("Memory", super::Unit::Bytes.show(self.memory_bytes as f64)),
+            ("Memory", crate::unit::Unit::Bytes.show(self.memory_bytes as f64)),
             ("System", self.kernel.clone()),
         ];
         if let Some(disk) = &self.disk {

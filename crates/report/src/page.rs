@@ -2,12 +2,21 @@
 
 use std::fmt::Write as _;
 
-use super::{Block, Report, Table, Verdict, chart};
+use crate::document::{Block, Report, Verdict};
+use crate::html::{escape, table};
+use crate::svg;
 
 const STYLES: &str = include_str!("page.css");
 
-/// The page.
-pub(super) fn render(report: &Report) -> String {
+impl Report {
+    /// The report as one HTML page that refers to nothing outside itself.
+    #[must_use]
+    pub fn html(&self) -> String {
+        render(self)
+    }
+}
+
+fn render(report: &Report) -> String {
     let title = escape(&report.title);
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -25,29 +34,13 @@ pub(super) fn render(report: &Report) -> String {
             match block {
                 Block::Text(text) => paragraph(&mut out, text),
                 Block::Table(rows) => table(&mut out, rows),
-                Block::Chart(drawn) => chart::render(&mut out, drawn),
+                Block::Chart(drawn) => svg::render(&mut out, drawn),
                 Block::Verdicts(list) => verdicts(&mut out, list),
             }
         }
         out.push_str("</section>\n");
     }
     out.push_str("</main>\n</body>\n</html>\n");
-    out
-}
-
-/// Text that is no markup, whatever is in it.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
     out
 }
 
@@ -66,28 +59,6 @@ fn facts(out: &mut String, report: &Report) {
         let _ = writeln!(out, "<div><dt>{name}</dt><dd>{text}</dd></div>");
     }
     out.push_str("</dl>\n");
-}
-
-/// A table that scrolls by itself where it is wider than the page.
-pub(super) fn table(out: &mut String, table: &Table) {
-    let class = |column| if table.is_numeric(column) { " class=\"number\"" } else { "" };
-    out.push_str("<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr>");
-    for (column, name) in table.header.iter().enumerate() {
-        let _ = write!(out, "<th scope=\"col\"{}>{}</th>", class(column), escape(name));
-    }
-    out.push_str("</tr></thead>\n<tbody>\n");
-    for row in &table.rows {
-        out.push_str("<tr>");
-        for (column, cell) in row.iter().enumerate() {
-            let cell = escape(cell);
-            let _ = match column {
-                0 => write!(out, "<th scope=\"row\">{cell}</th>"),
-                _ => write!(out, "<td{}>{cell}</td>", class(column)),
-            };
-        }
-        out.push_str("</tr>\n");
-    }
-    out.push_str("</tbody>\n</table></div>\n");
 }
 
 fn verdicts(out: &mut String, list: &[Verdict]) {

@@ -2,10 +2,27 @@
 
 use std::fmt::Write as _;
 
-use super::{Block, Report, Table, Verdict};
+use crate::document::{Block, Report, Table, Verdict};
 
-/// The report as text.
-pub(super) fn render(report: &Report) -> String {
+impl Report {
+    /// The report as text for a terminal, without its charts.
+    #[must_use]
+    pub fn text(&self) -> String {
+        render(self)
+    }
+}
+
+impl Table {
+    /// The table as text for a terminal.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        table(&mut out, self);
+        out
+    }
+}
+
+fn render(report: &Report) -> String {
     let mut out = format!("{}\n{}\n", report.title, "=".repeat(report.title.chars().count()));
     if !report.summary.is_empty() {
         let _ = writeln!(out, "{}", report.summary);
@@ -29,7 +46,7 @@ pub(super) fn render(report: &Report) -> String {
 }
 
 /// Verdicts as rows.
-pub(super) fn verdicts(list: &[Verdict]) -> Table {
+fn verdicts(list: &[Verdict]) -> Table {
     let mut table = Table::new(["", "wanted", "found", "verdict"]);
     for verdict in list {
         table.row([&verdict.what[..], &verdict.wanted, &verdict.found, verdict.word()]);
@@ -37,7 +54,7 @@ pub(super) fn verdicts(list: &[Verdict]) -> Table {
     table
 }
 
-pub(super) fn table(out: &mut String, table: &Table) {
+fn table(out: &mut String, table: &Table) {
     let lines = || std::iter::once(&table.header).chain(&table.rows);
     let columns: Vec<(usize, bool)> = (0..table.header.len())
         .map(|column| {

@@ -1,6 +1,6 @@
 //! From values to places on an axis, and the round values that are written along it.
 
-use super::super::{Axis, Scale};
+use crate::chart::{Axis, Scale};
 
 /// How many values there are along an axis that has room for them.
 const TICKS: f64 = 5.0;
@@ -126,8 +126,8 @@ impl<'a> Mapping<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Unit;
     use super::*;
+    use crate::unit::Unit;
 
     fn ticks(axis: &Axis, values: &[f64]) -> Vec<f64> {
         Mapping::over(axis, values.iter().copied()).map(|mapping| mapping.rounded().ticks()).unwrap_or_default()

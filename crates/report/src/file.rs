@@ -1,0 +1,35 @@
+//! Reports and figures as files.
+
+use std::path::{Path, PathBuf};
+
+use crate::document::Report;
+
+/// A file cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: {source}; choose another file or make room", path.display())]
+pub struct Error {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+impl Report {
+    /// Writes the HTML page to a file.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_html(&self, path: &Path) -> Result<(), Error> {
+        std::fs::write(path, self.html()).map_err(|source| Error { path: path.to_owned(), source })
+    }
+}
+
+/// Writes a value to a file as JSON, for programs to read.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Error> {
+    let written = serde_json::to_vec_pretty(value).map_err(std::io::Error::from).and_then(|mut json| {
+        json.push(b'\n');
+        std::fs::write(path, json)
+    });
+    written.map_err(|source| Error { path: path.to_owned(), source })
+}
