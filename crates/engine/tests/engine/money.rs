@@ -1,17 +1,13 @@
 //! Money to the last unit: holds, fees, price improvement, transfers.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-
-mod kit;
-#[path = "money/fees.rs"]
 mod order_fees;
 
+use crate::kit::*;
 use crossbook_engine::Partition;
 use crossbook_protocol::command::{Body, FeePayout, NewOrder, Target};
 use crossbook_protocol::event::{Event, Trade, VenueAccount};
 use crossbook_protocol::{Answer, Refusal, Routing};
 use crossbook_types::{AccountId, Amount, AssetId, MarketStatus, OrderType, PartitionId, Side, TimeInForce};
-use kit::*;
 
 fn only_trade(events: &[Event]) -> Trade {
     let mut all = events.iter().filter_map(|event| match event {

@@ -2,8 +2,6 @@
 //! sentences. Every command that goes through it is audited, and folded into a [`Mirror`] that knows the partition only
 //! from its events.
 
-#![allow(dead_code, reason = "each test binary uses its part of the kit")]
-
 pub mod mirror;
 pub mod steps;
 
@@ -232,10 +230,6 @@ impl Venue {
         self.mirror.fold(&command, list);
         self.mirror.check(&self.partition);
         list.to_vec()
-    }
-
-    pub fn sequence(&self) -> Sequence {
-        self.partition.sequence()
     }
 
     pub fn account(&mut self) -> AccountId {

@@ -1,12 +1,10 @@
 //! A venue of one partition moves into three, after any stream of random commands, and from then on both tell the same
 //! story: the same trades at the same prices between the same orders, the same refusals, the same balances.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-
-mod kit;
-
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::kit::steps::{self, Step};
+use crate::kit::{GATEWAY, fees, listings};
 use crossbook_engine::Partition;
 use crossbook_engine::import::Past;
 use crossbook_oracle::model::Model;
@@ -18,8 +16,6 @@ use crossbook_types::{
     AccountId, Amount, AssetId, PartitionId, RequestNumber, Sequence, SourceId, SymbolName, Timestamp, TransferId,
 };
 use crossbook_views::{Limits, Order, Views};
-use kit::steps::{self, Step};
-use kit::{GATEWAY, fees, listings};
 
 const EXPORT: [u8; 32] = [7; 32];
 

@@ -1,12 +1,11 @@
 //! The engine against an exchange that is too plain to be wrong: random commands go to both, and every event must be
 //! equal. The same streams go through a venue of one partition and one of three, which must tell the same story.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-
-mod kit;
-
 use std::collections::BTreeMap;
 
+use crate::kit::mirror::Mirror;
+use crate::kit::steps::{self, Step};
+use crate::kit::{GATEWAY, fees, listings};
 use crossbook_engine::{Partition, Work};
 use crossbook_oracle::model::Model;
 use crossbook_oracle::workload::SplitMix64;
@@ -16,9 +15,6 @@ use crossbook_protocol::{Command, Event, Events, Routing};
 use crossbook_types::{
     AccountId, Amount, AssetId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, SymbolName, Timestamp,
 };
-use kit::mirror::Mirror;
-use kit::steps::{self, Step};
-use kit::{GATEWAY, fees, listings};
 use proptest::prelude::*;
 
 fn setup() -> Vec<Body> {
@@ -168,7 +164,7 @@ fn every_event_is_what_the_plain_exchange_says() {
             if step[6] < 192 && pair.partition.unfinished().is_some() {
                 let account = AccountId(AccountId::FIRST_CLIENT.0 + u64::from(step[5]) % steps::ACCOUNTS);
                 let symbol = SymbolId(u32::from(step[4]) % 2);
-                pair.apply(Body::CancelAll(CancelAll { account, symbol, cancel_id: kit::name("again") }), false);
+                pair.apply(Body::CancelAll(CancelAll { account, symbol, cancel_id: crate::kit::name("again") }), false);
                 census.count(pair.events.all());
             }
             pair.step(&step);

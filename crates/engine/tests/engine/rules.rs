@@ -1,16 +1,11 @@
 //! The rules around orders: self-trade prevention, filters, market status, names, cancelling, and commands that are
 //! sent twice.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-
-mod kit;
-#[path = "rules/market_orders.rs"]
 mod market_orders;
-#[path = "rules/numbers.rs"]
 mod numbers;
-#[path = "rules/unfinished.rs"]
 mod unfinished;
 
+use crate::kit::*;
 use crossbook_protocol::command::{Body, CancelAll, CancelOrder, ChangeMarket, Target};
 use crossbook_protocol::event::CloseReason::{Canceled, Expired, Filled, SelfTradePrevented};
 use crossbook_protocol::peer::{Admitted, Origin, PeerMessage};
@@ -19,7 +14,6 @@ use crossbook_types::{
     AccountId, Amount, CancelRestriction, Filter, Filters, HoldId, MarketStatus, OrderId, OrderType, Price, Quantity,
     RequestNumber, SelfTradePrevention, Side, SourceId, SymbolId, TimeInForce, Timestamp,
 };
-use kit::*;
 
 use SelfTradePrevention::{ExpireBoth, ExpireMaker, ExpireTaker};
 

@@ -1,12 +1,8 @@
 //! The views of a venue that trades at random, against plain folds over the list of all events.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
-#[allow(dead_code, reason = "the events here are made by the engine")]
-mod venue;
-
 use std::collections::BTreeMap;
 
+use crate::venue::{ACCOUNTS, Draw, MARKETS, Venue, everything};
 use crossbook_protocol::Event;
 use crossbook_protocol::event::{DepthChanged, Trade};
 use crossbook_types::{
@@ -15,7 +11,6 @@ use crossbook_types::{
 use crossbook_views::{
     AggregateTradeId, Candle, CandleQuery, Interval, Limits, MarketData, Offset, OwnTrade, Prevented, Views, Window,
 };
-use venue::{ACCOUNTS, Draw, MARKETS, Venue, everything};
 
 const SECOND: u64 = 1_000_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -142,9 +137,9 @@ fn trades_are_listed_and_aggregated() {
 
     // Windows, against a filter over the whole list.
     let mut draw = Draw(33);
-    let span = venue.now.0 - venue::START.0;
+    let span = venue.now.0 - crate::venue::START.0;
     for _ in 0..300 {
-        let mut bound = || (draw.below(3) > 0).then(|| Timestamp(venue::START.0 + draw.below(span)));
+        let mut bound = || (draw.below(3) > 0).then(|| Timestamp(crate::venue::START.0 + draw.below(span)));
         let (start, end) = (bound(), bound());
         let limit = draw.below(40) as usize;
         let all: Vec<_> = (trades.iter().map(|(_, time, t)| (*time, t.trade)))
@@ -207,7 +202,7 @@ fn candles_equal_a_fold_over_the_trades() {
         let views = fold(&venue, everything());
         let data = market(&views, 1);
         let trades = trades(&venue, 1);
-        let length = venue.now.0 - venue::START.0;
+        let length = venue.now.0 - crate::venue::START.0;
         let mut draw = Draw(seed);
         for &interval in &Interval::ALL[span] {
             for zone in ["0", "8", "-5:30", "5:45"] {
@@ -216,7 +211,7 @@ fn candles_equal_a_fold_over_the_trades() {
                 for limit in [1, 7, 100, 100_000] {
                     let mut bound = || {
                         (draw.below(2) > 0)
-                            .then(|| Timestamp(venue::START.0 - length / 10 + draw.below(length * 12 / 10)))
+                            .then(|| Timestamp(crate::venue::START.0 - length / 10 + draw.below(length * 12 / 10)))
                     };
                     let query =
                         CandleQuery { interval, offset, window: Window { start: bound(), end: bound(), limit }, now };
@@ -556,7 +551,7 @@ fn a_snapshot_goes_on_as_if_never_interrupted() {
             assert_eq!(restored.position(), Some(venue.log.last().unwrap().0));
             assert_eq!(postcard::to_stdvec(&restored.state()).unwrap(), postcard::to_stdvec(&whole).unwrap());
             for (account, name) in accounts().flat_map(|account| (0..40).map(move |n| (account, format!("name-{n}")))) {
-                let found = |views| market(views, 0).order_named(account, &venue::name(&name)).cloned();
+                let found = |views| market(views, 0).order_named(account, &crate::venue::name(&name)).cloned();
                 assert_eq!(found(&restored), found(&straight));
             }
         }

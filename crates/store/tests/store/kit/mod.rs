@@ -1,7 +1,5 @@
 //! Both databases, each test with an empty one of its own, and a venue's events to fill it with.
 
-#![allow(dead_code, reason = "each test binary uses its part of the kit")]
-
 pub mod running;
 
 use std::path::{Path, PathBuf};

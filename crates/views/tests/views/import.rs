@@ -1,17 +1,12 @@
 //! What clients read of a venue that moved in: the present as it was, and a past that begins with the last price.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
-#[allow(dead_code, reason = "made for the test of the folds")]
-mod venue;
-
+use crate::venue::{ACCOUNTS, MARKETS, Venue};
 use crossbook_engine::Partition;
 use crossbook_engine::import::Past;
 use crossbook_protocol::import::Piece;
 use crossbook_protocol::{Body, Command, Events, Routing};
 use crossbook_types::{AccountId, PartitionId, Price, RequestNumber, SymbolId, Timestamp};
 use crossbook_views::{AggregateTradeId, CandleQuery, Interval, Limits, Offset, Views, Window};
-use venue::{ACCOUNTS, MARKETS, Venue};
 
 const DAY: u64 = 24 * 60 * 60 * 1_000_000;
 

@@ -1,21 +1,13 @@
 //! The loop that writes, with a database that is killed, absent or emptied: nothing is lost, nothing is written twice.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
-
-#[path = "../../views/tests/venue/mod.rs"]
-#[allow(dead_code, reason = "made for the tests of the views")]
-mod venue;
-
-mod kit;
-
 use std::sync::Arc;
 
+use crate::kit::running::Running;
+use crate::kit::{PARTITION, Told, databases, empty, fill, options};
+use crate::venue::Venue;
 use crossbook_servers::mariadb::MariaDb;
 use crossbook_store::contents::contents;
 use crossbook_store::{Activity, Address, Database, Dialect, Options, give_up};
-use kit::running::Running;
-use kit::{PARTITION, Told, databases, empty, fill, options};
-use venue::Venue;
 
 fn traded(seed: u64, commands: usize) -> Told {
     let mut venue = Venue::open(seed);

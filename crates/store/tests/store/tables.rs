@@ -1,15 +1,9 @@
 //! What is in the tables, on both databases: the same, however it got there, and what the engine says.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
-
-#[path = "../../views/tests/venue/mod.rs"]
-#[allow(dead_code, reason = "made for the tests of the views")]
-mod venue;
-
-mod kit;
-
 use std::sync::Arc;
 
+use crate::kit::{PARTITION, databases, empty, fill, fresh, options};
+use crate::venue::Venue;
 use crossbook_protocol::command::{Body, ListAsset, ListMarket};
 use crossbook_store::contents::contents;
 use crossbook_store::measure::{Cut, Rows};
@@ -17,9 +11,7 @@ use crossbook_store::verify::{Facts, Witness};
 use crossbook_store::{Database, Dialect, Error, History, Options, Progress, Projection, Writer};
 use crossbook_types::{Asset, AssetId, AssetName, ExpiryReason, OrderStatus, Sequence, SymbolName, market};
 use crossbook_views::{Limits, Views};
-use kit::{PARTITION, databases, empty, fill, fresh, options};
 use sqlx::{Connection as _, Executor as _};
-use venue::Venue;
 
 fn traded(seed: u64, commands: usize) -> Venue {
     let mut venue = Venue::open(seed);
@@ -68,7 +60,7 @@ async fn the_tables_are_what_the_engine_says_and_the_same_in_every_database_howe
     assert!(all.iter().all(|contents| *contents == all[0]));
 }
 
-fn empty_like(other: &kit::Empty) -> kit::Empty {
+fn empty_like(other: &crate::kit::Empty) -> crate::kit::Empty {
     empty(other.dialect, options())
 }
 
@@ -260,7 +252,7 @@ async fn names_that_are_not_ascii_are_kept() {
     }
     let symbol = SymbolName::new_checked(&format!("{}{}", names[0], names[1])).unwrap();
     let asset = |at: u32| Asset { id: AssetId(at), name: names[at as usize - 3], decimals: 8 };
-    let described = market::Description { symbol, base: asset(3), quote: asset(4), ..venue::description(0) };
+    let described = market::Description { symbol, base: asset(3), quote: asset(4), ..crate::venue::description(0) };
     venue.command(Body::ListMarket(Box::new(ListMarket { description: described })));
     for empty in databases() {
         fill(&empty.database, &venue.log, 100).await;
@@ -282,7 +274,7 @@ async fn names_that_are_not_ascii_are_kept() {
 #[tokio::test]
 async fn orders_from_before_reasons_were_kept_have_one_all_the_same() {
     let venue = traded(4, 1_000);
-    let mut views = Views::new(venue::everything());
+    let mut views = Views::new(crate::venue::everything());
     venue.log.iter().for_each(|(cause, events)| views.apply_all(*cause, events));
     let orders: Vec<_> = views.markets().flat_map(|market| market.all_orders()).collect();
     for empty in databases() {
@@ -354,6 +346,6 @@ async fn tables_that_were_left_half_made_are_made_anew_and_those_with_rows_are_n
     assert_eq!(contents(&empty.database).await.unwrap(), before);
 }
 
-fn create(empty: &kit::Empty) -> &'static str {
+fn create(empty: &crate::kit::Empty) -> &'static str {
     if empty.dialect == Dialect::Sqlite { "?mode=rwc" } else { "" }
 }

@@ -1,8 +1,6 @@
 //! The standard workload through the whole engine, with accounts, holds and fees: the trades must be those on which
 //! independent engines agree.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-
 use crossbook_oracle::feed::FedPartition;
 use crossbook_oracle::workload::{GroundTruth, Tally};
 use crossbook_protocol::Events;

@@ -1,9 +1,6 @@
 //! What every kind of order does: as seen by clients, through commands and events alone.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-
-mod kit;
-
+use crate::kit::*;
 use crossbook_protocol::command::{Body, ChangeMarket};
 use crossbook_protocol::event::CloseReason::{Expired, Filled, SelfTradePrevented};
 use crossbook_protocol::event::{CloseReason, PreventedMatch};
@@ -12,7 +9,6 @@ use crossbook_types::{
     Amount, Filter, OrderType, PreventedMatchId, Price, Quantity, SelfTradePrevention, SelfTradeRules, Side,
     TimeInForce,
 };
-use kit::*;
 
 #[test]
 fn a_limit_order_rests_and_trades_by_price_then_time() {

@@ -1,18 +1,13 @@
 //! Several partitions that write one history: together it is what one partition writes for the same commands, and none
 //! touches what another has written.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
-
-#[path = "../../views/tests/venue/mod.rs"]
-#[allow(dead_code, reason = "made for the tests of the views")]
-mod venue;
-
-mod kit;
-
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::kit::running::Running;
+use crate::kit::{Told, databases, empty, fill, fill_part, options};
+use crate::venue::Venue;
 use crossbook_engine::Partition;
 use crossbook_engine::import::Past;
 use crossbook_protocol::import::Piece;
@@ -22,10 +17,7 @@ use crossbook_store::verify::{Facts, Witness, compare_entries};
 use crossbook_store::{Activity, Database, Dialect, Error, Progress, Writer, give_up, watch};
 use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, SymbolName, Timestamp};
 use crossbook_views::{Limits, Views};
-use kit::running::Running;
-use kit::{Told, databases, empty, fill, fill_part, options};
 use sqlx::{Connection as _, Executor as _};
-use venue::Venue;
 
 /// The tables that must be the same, row for row. In the others, rows are numbered by where in which log they come
 /// from.
@@ -185,8 +177,9 @@ async fn three_partitions_write_what_one_writes() {
         every.push(found);
     }
     assert_eq!(every[0], every[1], "both databases have the same");
-    let homes: BTreeSet<_> =
-        (0..venue::ACCOUNTS).map(|at| three.routing.of_account(AccountId(AccountId::FIRST_CLIENT.0 + at))).collect();
+    let homes: BTreeSet<_> = (0..crate::venue::ACCOUNTS)
+        .map(|at| three.routing.of_account(AccountId(AccountId::FIRST_CLIENT.0 + at)))
+        .collect();
     assert!(homes.len() > 1, "accounts are apart: {homes:?}");
 }
 
@@ -219,7 +212,7 @@ async fn the_tables_of_a_venue_that_moved_in_are_true_from_its_first_command() {
         for table in ["assets", "markets", "accounts", "balances", "transfers"] {
             assert_eq!(found[table], expected[table], "{table}");
         }
-        let stay = Facts::read(&alone.database, kit::PARTITION, false).await.unwrap();
+        let stay = Facts::read(&alone.database, crate::kit::PARTITION, false).await.unwrap();
         let mut balances = BTreeMap::new();
         for partition in three.routing.all() {
             balances.extend(Facts::read(&database, partition, false).await.unwrap().balances);

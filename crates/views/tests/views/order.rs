@@ -1,10 +1,6 @@
 //! The life of single orders, and events that cannot be.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
-#[allow(dead_code, reason = "the events here are made by hand")]
-mod venue;
-
+use crate::venue::{asset, cause, description, name};
 use crossbook_protocol::command::Size;
 use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed, OrderPlaced, Party, Trade};
 use crossbook_protocol::registry::{Account, ApiKey, Credential, Permissions};
@@ -14,7 +10,6 @@ use crossbook_types::{
     SelfTradePrevention, Side, SymbolId, TimeInForce, TradeId,
 };
 use crossbook_views::{Limits, Order, Views};
-use venue::{asset, cause, description, name};
 
 const ANN: AccountId = AccountId(1001);
 const BOB: AccountId = AccountId(1002);

@@ -1,0 +1,13 @@
+//! The engine from outside: commands in, events and states out.
+//!
+//! One program, because each further one is linked again. Only `allocation` is separate, which counts what its whole process
+//! allocates.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod kit;
+mod money;
+mod oracle;
+mod orders;
+mod rules;
+mod workload;
