@@ -15,8 +15,8 @@ use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing, Rules};
 use crossbook_types::{
     AccountId, Amount, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees, Filters,
-    MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Sequence, Side,
-    SourceId, SymbolId, SymbolName, TimeInForce, Timestamp, TransferId, market,
+    MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId,
+    SymbolId, SymbolName, TimeInForce, Timestamp, TransferId, market,
 };
 use mirror::Mirror;
 
