@@ -13,6 +13,16 @@ pub struct Error {
 }
 
 impl Report {
+    /// Writes the report to a file: as Markdown if its name ends in `.md`, as one HTML page otherwise.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), Error> {
+        let is_markdown = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("md"));
+        let text = if is_markdown { self.markdown() } else { self.html() };
+        std::fs::write(path, text).map_err(|source| Error { path: path.to_owned(), source })
+    }
+
     /// Writes the HTML page to a file.
     ///
     /// # Errors

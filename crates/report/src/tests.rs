@@ -79,6 +79,42 @@ fn the_terminal_has_the_same_tables() {
 }
 
 #[test]
+fn markdown_has_the_same_tables_and_takes_no_text_for_markup() {
+    let text = report().markdown();
+    assert!(
+        text.starts_with("# Orders & pings\n\nWhat a \\<client\\> waits for.\n\n|  |  |\n| --- | --- |\n"),
+        "{text}"
+    );
+    let table = "|  | orders/s | note |\n| --- | ---: | --- |\n| REST | 12,345 | a \\< b & \"c\" |\n";
+    assert!(text.contains(table), "{text}");
+    assert!(text.contains("\n## Throughput\n\nEach order is on disk before it is answered.\n\n"), "{text}");
+    assert!(text.contains("| trades | the same | 2 differ | **FAIL** |\n"), "{text}");
+    assert!(text.replace("\\<", "").find('<').is_none(), "{text}");
+}
+
+#[test]
+fn paragraphs_in_markdown_are_wrapped() {
+    let words = "word ".repeat(60);
+    let mut report = Report::begin("", words, None);
+    report.push(Section::new("").text("a".repeat(200)));
+    let text = report.markdown();
+    let lines: Vec<usize> = text.lines().filter(|line| line.starts_with("word")).map(str::len).collect();
+    assert_eq!(lines, [119, 119, 59], "{text}");
+    assert!(text.ends_with(&format!("\n\n{}\n", "a".repeat(200))), "{text}");
+}
+
+#[test]
+fn the_name_of_a_file_says_how_it_is_written() {
+    let folder = std::env::temp_dir().join(format!("crossbook-report-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, begins) in [("report.md", "# Orders"), ("report.html", "<!doctype html>")] {
+        report().write(&folder.join(name)).unwrap();
+        assert!(std::fs::read_to_string(folder.join(name)).unwrap().starts_with(begins), "{name}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn nothing_measured_is_said() {
     let empty = Chart::lines("Nothing", Axis::linear("", Unit::Count), Axis::linear("", Unit::Count), Vec::new());
     let mut report = Report::begin("", "", None);
