@@ -14,7 +14,8 @@
 //! and publish when `out` falls silent. [`replica`] decides all that, without I/O; [`mailbox`] keeps what is on its way
 //! to other partitions; [`depth`] what is to be written to the books' depth in the store. [`worker`] puts all of it on
 //! threads; [`gate`] is a gateway's way to the partitions, and back. [`moment`] restores all of them beside those who
-//! trade, to places that go together.
+//! trade, to places that go together. [`snapshots`] says when a partition's snapshot is kept and its streams are
+//! trimmed.
 
 pub mod depth;
 pub mod gate;
@@ -22,6 +23,7 @@ pub mod mailbox;
 pub mod moment;
 pub mod replica;
 pub mod skip;
+pub mod snapshots;
 pub mod worker;
 
 pub use gate::Gate;

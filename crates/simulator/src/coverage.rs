@@ -169,6 +169,8 @@ pub const LEAST: &[(&str, u64)] = &[
     ("gateway overtaken by trimming", 8),
     ("lane closed", 20),
     ("lane opened", 20),
+    ("log kept for the history", 12),
+    ("log kept: a snapshot is damaged", 10),
     ("master came back", 2),
     ("match prevented", 150),
     ("not taken Busy", 500),

@@ -1,25 +1,20 @@
-//! Where a simulated cluster keeps the snapshots of a partition, in a store that does not fail, and what follows a log
-//! into them.
+//! Where a simulated cluster keeps the snapshots of a partition: a store that does not fail.
 
 use std::collections::BTreeMap;
 
-use crossbook_node::recovery::Follower;
-use crossbook_node::snapshot::{Error, KEPT, Saved, Snapshots};
-use crossbook_protocol::{Cause, Event};
+use crossbook_node::snapshot::{Error, Retention, Saved, Snapshots};
 use crossbook_types::Sequence;
-use crossbook_views::{Limits, State, Views};
 
 /// Snapshots, each whole or not there.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Shelf {
     kept: BTreeMap<Sequence, Vec<u8>>,
+    retention: Retention,
 }
 
-impl Shelf {
-    /// From where a start may have to read the log: what follows the oldest snapshot.
-    #[must_use]
-    pub fn oldest(&self) -> Option<Sequence> {
-        (self.kept.len() >= KEPT).then(|| self.kept.keys().next().copied()).flatten()
+impl Default for Shelf {
+    fn default() -> Self {
+        Self { kept: BTreeMap::new(), retention: Retention::Nothing }
     }
 }
 
@@ -36,41 +31,13 @@ impl Saved for Shelf {
 impl Snapshots for Shelf {
     fn save(&mut self, sequence: Sequence, image: &[u8]) -> Result<(), Error> {
         self.kept.insert(sequence, image.to_vec());
-        while self.kept.len() > KEPT {
-            self.kept.pop_first();
+        for removed in self.retention.removable(self.list()?) {
+            self.kept.remove(&removed);
         }
         Ok(())
     }
 
-    fn keep_for(&mut self, _: Option<Sequence>) {}
-}
-
-/// Views that follow a log.
-#[derive(Debug)]
-pub struct Folded(pub Views);
-
-impl Folded {
-    /// Of an empty log.
-    #[must_use]
-    pub fn new(limits: Limits) -> Self {
-        Self(Views::new(limits))
-    }
-}
-
-impl Follower for Folded {
-    type Saved = State;
-
-    fn follow(&mut self, cause: Cause, events: &[Event]) {
-        self.0.apply_all(cause, events);
-    }
-
-    fn save(&self) -> State {
-        self.0.state()
-    }
-
-    fn load(&mut self, saved: State) -> Result<(), String> {
-        let limits = self.0.limits().clone();
-        self.0 = Views::restore(saved, limits).map_err(|error| error.to_string())?;
-        Ok(())
+    fn keep_for(&mut self, position: Option<Sequence>) {
+        self.retention = Retention::by(position);
     }
 }

@@ -6,12 +6,12 @@ use crossbook_log::{FileReader, Until};
 use crossbook_node::audit::{Proof, Report, replay};
 use crossbook_node::snapshot::{self, Folder};
 use crossbook_types::Sequence;
+use crossbook_views::Views;
 
 use crate::cluster::{self, Site};
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
 use crate::evidence::{self, Contradiction, Evidence};
-use crate::folded::Folded;
 use crate::progress::Progress;
 use crate::venue;
 
@@ -85,7 +85,7 @@ pub fn log(data: &DataFolder, config: &Config, progress: &mut dyn Progress) -> R
     // Read before the log: beside a running venue, what is made meanwhile may stand for more than was read of the log.
     let evidence = Evidence::gather(data, database.as_ref())?;
     let mut proof = if data_folder::is_folder(&snapshots)? {
-        Proof::read::<Folded>(&Folder::at(&snapshots))?
+        Proof::read::<Views>(&Folder::at(&snapshots))?
     } else {
         Proof::default()
     };

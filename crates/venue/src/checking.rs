@@ -5,15 +5,13 @@ use crossbook_node::recovery::Follower;
 use crossbook_protocol::{Cause, Event};
 use crossbook_store::verify::Witness;
 use crossbook_types::Sequence;
-use crossbook_views::{Limits, State};
-
-use crate::folded::Folded;
+use crossbook_views::{Limits, State, Views};
 
 /// Views, and the sums of what happened after a place.
 #[derive(Debug)]
 pub struct Checking {
     /// The views.
-    pub views: Folded,
+    pub views: Views,
     /// What the events add up to.
     pub witness: Witness,
     /// Of events up to here, nothing is added up.
@@ -24,7 +22,7 @@ impl Checking {
     /// Of an empty log; what happened up to `complete_from` is not added up.
     #[must_use]
     pub fn new(limits: Limits, complete_from: Sequence) -> Self {
-        Self { views: Folded::new(limits), witness: Witness::default(), complete_from }
+        Self { views: Views::new(limits), witness: Witness::default(), complete_from }
     }
 }
 

@@ -18,7 +18,7 @@ pub mod writer;
 use std::time::Duration;
 
 use crossbook_cluster::moment::{self, Kept};
-use crossbook_engine::{Partition, Work};
+use crossbook_engine::Work;
 use crossbook_log::Until;
 use crossbook_node::recovery::{self, Recovered, Which};
 use crossbook_node::snapshot::{self, Saved as _};
@@ -26,11 +26,10 @@ use crossbook_object_store::{Address, Objects};
 use crossbook_protocol::Routing;
 use crossbook_redis_store::{self as streams, Link, Servers, StreamReader};
 use crossbook_store::{Database, Dialect};
-use crossbook_types::{PartitionId, Sequence};
-use crossbook_views::Limits;
+use crossbook_types::{PartitionId, RequestNumber, Sequence};
+use crossbook_views::{Limits, Views};
 
 use crate::config::{self, Config};
-use crate::folded::Folded;
 use crate::{logging, metrics, secrets, venue};
 
 /// How long to wait before the store is asked again whether it is there.
@@ -97,7 +96,7 @@ pub struct Site {
     /// A number that no other venue has.
     pub identity: u64,
     /// What snapshots keep.
-    limits: Limits,
+    pub(crate) limits: Limits,
     snapshots: crossbook_object_store::Options,
     venue: String,
 }
@@ -152,7 +151,7 @@ impl Site {
     ///
     /// # Errors
     /// When the snapshot is not good, and the log does not reach back to the one before.
-    pub fn at_last_snapshot(&self, partition: PartitionId) -> Result<Recovered<Folded>, moment::Error> {
+    pub fn at_last_snapshot(&self, partition: PartitionId) -> Result<Recovered<Views>, moment::Error> {
         moment::beside_trimming(|| {
             let snapshots = self.snapshots(partition)?;
             let last = snapshots.list()?.first().copied().unwrap_or_default();
@@ -164,7 +163,7 @@ impl Site {
     ///
     /// # Errors
     /// When neither snapshots nor the log lead there.
-    pub fn at(&self, partition: PartitionId, place: Sequence) -> Result<Recovered<Folded>, moment::Error> {
+    pub fn at(&self, partition: PartitionId, place: Sequence) -> Result<Recovered<Views>, moment::Error> {
         self.restore(partition, &self.snapshots(partition)?, place)
     }
 
@@ -173,33 +172,24 @@ impl Site {
         partition: PartitionId,
         snapshots: &Objects,
         place: Sequence,
-    ) -> Result<Recovered<Folded>, moment::Error> {
+    ) -> Result<Recovered<Views>, moment::Error> {
         let recovered = recovery::recover(
             &self.which(partition),
             &snapshot::UpTo(snapshots, place),
             |from| self.log(partition, from),
             Until::Durable(place),
-            Folded::new(self.limits.clone()),
+            Views::new(self.limits.clone()),
             |_| (),
         );
         recovered.map_err(|source| moment::Error::Recovery { partition, source })
     }
 
-    /// Whether every other partition has heard all that this one has sent.
+    /// Up to which message of `from` a partition has heard for good.
     ///
     /// # Errors
-    /// When a shard does not answer, or its replicas do not.
-    pub fn is_heard(&self, state: &Partition) -> Result<bool, Error> {
-        for to in self.routing.all().filter(|&to| to != state.id()) {
-            if state.sent(to).0 == 0 {
-                continue;
-            }
-            let mut link = Link::connect(&self.servers, to)?;
-            if link.deliver(state.id(), crossbook_types::RequestNumber(1), &[])? < state.sent(to) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    /// When its shard does not answer, or the replicas do not.
+    pub fn heard(&self, to: PartitionId, from: PartitionId) -> Result<RequestNumber, Error> {
+        Ok(Link::connect(&self.servers, to)?.deliver(from, RequestNumber(1), &[])?)
     }
 }
 

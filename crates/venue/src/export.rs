@@ -83,7 +83,7 @@ pub fn write(config: &Config, out: &Path, progress: &mut dyn Progress) -> Result
             }
             error => error.into(),
         })?;
-    let (partition, views) = (&restored.partition, &restored.views.0);
+    let (partition, views) = (&restored.partition, &restored.views);
     let inventory = crossbook_engine::import::gather(&[(partition, views)])?;
     let state_hash = crossbook_engine::state_hash(&partition.state());
     let export = Export { sequence: partition.sequence(), time: partition.time(), state_hash, inventory };

@@ -15,7 +15,6 @@ pub mod config;
 pub mod data_folder;
 pub mod evidence;
 pub mod export;
-pub mod folded;
 pub mod history;
 pub mod logging;
 pub mod memory;

@@ -7,12 +7,12 @@ use crossbook_node::recovery::{self, Which};
 use crossbook_node::skip::{self, Skipped};
 use crossbook_node::snapshot::Folder;
 use crossbook_types::{PartitionId, Sequence};
+use crossbook_views::Views;
 
 use crate::cluster::{self, Site};
 use crate::config::Config;
 use crate::data_folder::DataFolder;
 use crate::evidence::{self, Evidence};
-use crate::folded::Folded;
 use crate::venue;
 
 /// Why a command is not passed over.
@@ -100,7 +100,7 @@ fn applies(config: &Config, data: &DataFolder, snapshots: &Folder, sequence: Seq
     let passes = |until: Sequence| {
         let replayed = catch_unwind(AssertUnwindSafe(|| {
             let open = |from| FileReader::open(&log, from);
-            let views = Folded::new(config.views.clone());
+            let views = Views::new(config.views.clone());
             recovery::recover(&Which::single(0), snapshots, open, Until::Durable(until), views, |_| ()).map(drop)
         }));
         match replayed {

@@ -1,6 +1,7 @@
-//! Takes snapshots while the venue runs, and adds it up when the operator asks: a thread that has a second copy of the
-//! venue follow the log, writes it down every so many commands, and gives up what the log need not keep any more.
-//! Trading does not wait for any of it.
+//! The thread that takes snapshots while a venue in one process runs, trims its log, and audits it when the operator
+//! asks. It works on a second copy of the venue that follows the log, so trading does not wait for it. When a snapshot
+//! is due and what may be trimmed is decided by [`crossbook_node::snapshotter`]; here are the thread, the clock and the
+//! metrics.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -12,20 +13,22 @@ use crossbeam_channel::{Receiver, Sender, after, bounded, never, select};
 use crossbook_log::{FileReader, Trimmer};
 use crossbook_node::Handle;
 use crossbook_node::embedded::{AuditReply, guarded};
-use crossbook_node::recovery::{Error, Which};
-use crossbook_node::shadow::Shadow;
-use crossbook_node::snapshot::{Folder, Saved as _, Snapshots as _};
+use crossbook_node::recovery::Which;
+use crossbook_node::snapshot::Folder;
+use crossbook_node::snapshotter::{Schedule, Snapshotter as Taker, Trimmable};
 use crossbook_store::Progress;
 use crossbook_types::Sequence;
-use crossbook_views::{Limits, Views};
+use crossbook_views::Views;
 use parking_lot::RwLock;
 
 use crate::config::SnapshotOptions;
-use crate::folded::Folded;
 use crate::priority::{Background, Rests};
 
 /// Between two segments of the log that are removed, the disk is left to those who trade.
 const TRIM_PAUSE: Duration = Duration::from_millis(20);
+
+/// What takes the snapshots.
+type Taking = Taker<Views, Folder>;
 
 /// The thread, until it is stopped.
 #[derive(Debug)]
@@ -92,7 +95,8 @@ impl Snapshotter {
 
 impl Work {
     fn run(mut self, options: &SnapshotOptions, stopped: &Receiver<()>) -> Folder {
-        let mut shadow = None;
+        let schedule = Schedule::new(options.every_commands, self.last);
+        let mut taking = Taking::new(Which::single(0), self.folder.clone(), schedule, options.trim_log);
         let look_every = Duration::from_millis(options.look_every_ms);
         let mut audits = self.audits.clone();
         let mut look_at = Instant::now() + look_every;
@@ -100,54 +104,53 @@ impl Work {
             select! {
                 recv(stopped) -> _ => break,
                 recv(audits) -> asked => match asked {
-                    Ok(reply) => self.audit(options, &mut shadow, reply),
+                    Ok(reply) => self.audit(options, &mut taking, reply),
                     Err(_) => audits = never(),
                 },
                 recv(after(look_at.saturating_duration_since(Instant::now()))) -> _ => {
-                    if options.every_commands > 0 {
-                        self.look(options, &mut shadow, stopped);
-                    }
+                    self.look(&mut taking, stopped);
                     look_at = Instant::now() + look_every;
                 }
             }
         }
-        self.keep_for_history(options);
-        self.folder
+        self.keep_for_history(&mut taking);
+        taking.into_snapshots()
     }
 
     /// Has the copy follow to where the venue stands, and adds it up. Where no snapshots are taken, the copy is made
     /// for the purpose.
-    fn audit(&self, options: &SnapshotOptions, shadow: &mut Option<Shadow<Folded>>, reply: AuditReply) {
+    fn audit(&self, options: &SnapshotOptions, taking: &mut Taking, reply: AuditReply) {
         let started = Instant::now();
-        let limits = self.views.read().limits().clone();
-        match self.follow(shadow, self.node.durable(), limits) {
+        let empty = Views::new(self.views.read().limits().clone());
+        let mut rests = Rests::begin();
+        match taking.follow(|from| self.reader(from), self.node.durable(), empty, || rests.rest()) {
             Ok(copy) => {
                 let report = copy.audit();
                 tracing::info!(command = report.sequence.0, seconds = started.elapsed().as_secs_f64(), "audited");
                 reply(report);
             }
-            // Whoever asked is told that there is no answer.
+            // Whoever asked gets no answer, which says that there is none.
             Err(error) => tracing::error!(%error, "no audit could be made; trading goes on"),
         }
         if options.every_commands == 0 {
-            *shadow = None;
+            taking.drop_copy();
         }
     }
 
-    /// Takes a snapshot if it is time for one.
-    fn look(&mut self, options: &SnapshotOptions, shadow: &mut Option<Shadow<Folded>>, stopped: &Receiver<()>) {
-        let (position, limits) = {
+    /// Takes a snapshot if one is due.
+    fn look(&mut self, taking: &mut Taking, stopped: &Receiver<()>) {
+        let (published, limits) = {
             let views = self.views.read();
             (views.position().map_or(Sequence(0), |cause| cause.sequence), views.limits().clone())
         };
-        if position.0 < self.last.0.saturating_add(options.every_commands) {
+        if !taking.is_due(published) {
             return;
         }
-        self.keep_for_history(options);
+        self.keep_for_history(taking);
         let started = Instant::now();
-        match self.take(shadow, position, limits) {
+        let mut rests = Rests::begin();
+        match taking.take(|from| self.reader(from), published, Views::new(limits), || rests.rest()) {
             Ok(at) => {
-                self.last = at;
                 metrics::gauge!("crossbook_snapshot_sequence").set(at.0 as f64);
                 metrics::gauge!("crossbook_snapshot_timestamp_seconds").set(crate::metrics::unix_seconds());
                 tracing::info!(command = at.0, seconds = started.elapsed().as_secs_f64(), "snapshot taken");
@@ -156,81 +159,35 @@ impl Work {
                 // The log has everything; a venue without snapshots only starts more slowly.
                 metrics::counter!("crossbook_snapshot_failures_total").increment(1);
                 tracing::error!(%error, "no snapshot could be taken; trading goes on, but the next start takes longer");
-                self.last = position;
                 return;
             }
         }
-        if options.trim_log {
-            self.trim(stopped);
-        }
-    }
-
-    /// Has the shadow follow to `position`, which was published and so is durable, and takes a snapshot of it. Where
-    /// that stands.
-    fn take(
-        &mut self,
-        shadow: &mut Option<Shadow<Folded>>,
-        position: Sequence,
-        limits: Limits,
-    ) -> Result<Sequence, Error> {
-        let here = self.follow(shadow, position, limits)?;
-        let mut rests = Rests::begin();
-        here.save(&mut self.folder, || rests.rest())?;
-        Ok(here.sequence())
-    }
-
-    /// Has the shadow follow to `position`, which is durable. It is begun if there is none.
-    fn follow<'a>(
-        &self,
-        shadow: &'a mut Option<Shadow<Folded>>,
-        position: Sequence,
-        limits: Limits,
-    ) -> Result<&'a mut Shadow<Folded>, Error> {
-        let reader = |from| FileReader::open(&self.log, from);
-        let mut rests = Rests::begin();
-        let mut rest = || rests.rest();
-        let here = match shadow.take() {
-            Some(shadow) => shadow.advance(reader, position, &mut rest)?,
-            None => {
-                let empty = Folded::new(limits);
-                Shadow::begin(&Which::single(0), &self.folder, reader, position, empty, &mut rest)?
+        match taking.trimmable(self.history.as_ref().map(|history| history.position().sequence)) {
+            Ok(None | Some(Trimmable::Nothing)) => {}
+            Ok(Some(Trimmable::UpTo(oldest))) => self.trim(oldest, stopped),
+            Ok(Some(Trimmable::HistoryBehind)) => {
+                tracing::warn!("the log is not trimmed, because the history still needs it");
             }
-        };
-        Ok(shadow.insert(here))
-    }
-
-    /// Once the log is trimmed, the history can only go on from a snapshot at or before its place.
-    fn keep_for_history(&mut self, options: &SnapshotOptions) {
-        if options.trim_log
-            && let Some(history) = &self.history
-        {
-            self.folder.keep_for(history.status().position.map(|position| position.sequence));
+            Ok(Some(Trimmable::OldestDamaged(oldest))) => {
+                tracing::error!(command = oldest.0, "the oldest snapshot is damaged; the log is not trimmed");
+            }
+            Err(error) => tracing::error!(%error, "the snapshots cannot be read; the log is not trimmed"),
         }
     }
 
-    /// Lets go what all kept snapshots stand for, a segment at a time: should the newest be damaged, the one before it
-    /// still leads on.
-    fn trim(&mut self, stopped: &Receiver<()>) {
-        let kept = match self.folder.list() {
-            Ok(kept) => kept,
-            Err(error) => return tracing::error!(%error, "snapshots cannot be listed; the log is not trimmed"),
-        };
-        if let (Some(history), Some(&oldest)) = (&self.history, kept.last())
-            && history.position().sequence < oldest
-        {
-            return tracing::warn!("the log is not trimmed, because the history still needs it");
+    fn reader(&self, from: Sequence) -> FileReader {
+        FileReader::open(&self.log, from)
+    }
+
+    /// Keeps the snapshot from which the history would start again, if one is kept.
+    fn keep_for_history(&self, taking: &mut Taking) {
+        if let Some(history) = &self.history {
+            taking.keep_for_history(history.status().position.map(|position| position.sequence));
         }
-        // It must lead on indeed: a damaged one would be trusted only when it is too late.
-        let [_, .., oldest] = kept[..] else { return };
-        match self.folder.load(oldest) {
-            Ok(Some(_)) => {}
-            Ok(None) => {
-                return tracing::error!(command = oldest.0, "the oldest snapshot is damaged; the log is not trimmed");
-            }
-            Err(error) => {
-                return tracing::error!(%error, "the oldest snapshot cannot be read; the log is not trimmed");
-            }
-        }
+    }
+
+    /// Removes the segments of the log that have nothing after `oldest`, one at a time.
+    fn trim(&mut self, oldest: Sequence, stopped: &Receiver<()>) {
         loop {
             match self.trimmer.trim_one(oldest) {
                 Ok(true) => {}
@@ -240,7 +197,7 @@ impl Work {
                     return tracing::error!(%error, "the log is not trimmed any more, until the venue is started anew; trading goes on");
                 }
             }
-            // Told to stop, it leaves the rest to the next time.
+            // Asked to stop, it leaves the rest to the next time.
             select! {
                 recv(stopped) -> _ => return,
                 default(TRIM_PAUSE) => {}

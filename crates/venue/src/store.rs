@@ -226,7 +226,7 @@ async fn verify_in(config: &Config, extent: Extent, progress: &mut dyn Progress)
     if since > complete_from {
         witness.trust_trades(&facts);
     }
-    let mut findings = witness.compare(&facts, &partition, &views.0);
+    let mut findings = witness.compare(&facts, &partition, &views);
     if extent.rows {
         if since.max(complete_from) > Sequence(0) {
             return Err(Error::NoComparison);

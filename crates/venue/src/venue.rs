@@ -28,7 +28,7 @@ use crossbook_node::snapshot::{Folder, Saved as _};
 use crossbook_protocol::command::{Body, RevokeApiKey};
 use crossbook_store::{Database, Live};
 use crossbook_types::{ApiKeyId, Sequence};
-use crossbook_views::Registry;
+use crossbook_views::{Registry, Views};
 use secrecy::SecretString;
 use tokio::sync::watch;
 
@@ -37,7 +37,6 @@ use crate::clock;
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
 use crate::evidence::{self, Evidence};
-use crate::folded::Folded;
 use crate::history::source::LogSource;
 use crate::history::{Announcing, Keeper, PARTITION};
 use crate::metrics::Exposition;
@@ -183,7 +182,7 @@ pub struct Restored {
     /// The partition.
     pub partition: Partition,
     /// Its views.
-    pub views: Folded,
+    pub views: Views,
     /// The log, open; as long as it is, nobody else can open it.
     log: Files,
     /// What opening it found.
@@ -255,7 +254,7 @@ pub fn restore(
         &snapshots,
         |from| FileReader::open(&path, from),
         Until::Durable(log.durable()),
-        Folded::new(config.views.clone()),
+        Views::new(config.views.clone()),
         |place| {
             enter(Phase::Replaying(place.at));
             progress.at(place);
@@ -437,11 +436,11 @@ impl Venue {
         let history = database(config, &data)?;
         let restored = restore(config, accepted, progress, |phase| front.enter(phase))?;
         let Restored { partition, views, log, found, snapshots_lock, snapshots, snapshot, hash_seed } = restored;
-        let key = secret_key(&config.data, views.0.registry(), accepted)?;
+        let key = secret_key(&config.data, views.registry(), accepted)?;
         let http = http.listen()?;
         let http_address = http.local_addr().unwrap_or(config.http);
 
-        let board = Arc::new(Board::single(views.0));
+        let board = Arc::new(Board::single(views));
         let clock = {
             let board = Arc::clone(&board);
             let last = move || board.of(PARTITION).read().position().map(|cause| cause.time);

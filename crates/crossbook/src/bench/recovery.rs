@@ -19,8 +19,8 @@ use crossbook_oracle::feed::Feed;
 use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
 use crossbook_protocol::command::Body;
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
+use crossbook_views::Views;
 use crossbook_venue::config::{Config, SnapshotOptions};
-use crossbook_venue::folded::Folded;
 use crossbook_venue::venue::{Accepted, log_folder, restore, snapshot_folder};
 use serde::Serialize;
 
@@ -150,7 +150,7 @@ fn replays(data: &Path, commands: u64) -> Result<Measured, Error> {
     };
     let whole = replayed(end.0)?;
     let snapshot = |at: Sequence| -> Result<(), Error> {
-        let (mut folder, empty) = (folder()?, Folded::new(config.views.clone()));
+        let (mut folder, empty) = (folder()?, Views::new(config.views.clone()));
         Ok(Shadow::begin(&Which::single(0), &folder, read, at, empty, || ())?.save(&mut folder, || ())?)
     };
     let behind = SnapshotOptions::default().every_commands.min(end.0 / 2);

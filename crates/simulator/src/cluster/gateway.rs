@@ -170,7 +170,7 @@ impl World {
                 let bytes = self.shards[partition].out()[sequence.0 as usize - 1].clone();
                 self.hear(partition, sequence, &bytes)?;
             }
-            let views = &part.follower().0;
+            let views = &part.follower();
             if self.observer.position(id(partition)) == told {
                 let same = views.state() == self.observer.views(id(partition)).state();
                 self.observer.coverage.count("views restored and compared");

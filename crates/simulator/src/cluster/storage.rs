@@ -1,18 +1,21 @@
 //! What outlives every process of a cluster: the logs in the shards, and the snapshots beside them. Processes start
-//! from these by the production code, snapshots are made as there, from the last one and the log, and what two
-//! snapshots stand for is trimmed.
+//! from these by the production code, which also takes the snapshots and decides what is trimmed.
+
+use std::convert::Infallible;
 
 use crossbook_cluster::moment::{Error, Kept, Part};
+use crossbook_cluster::snapshots::{self, Due, Taken, Trim};
 use crossbook_engine::Partition;
 use crossbook_log::{Error as LogError, Reader, Record, Until};
-use crossbook_node::recovery::{self, Follower as _, Which};
+use crossbook_node::recovery::{self, Which};
 use crossbook_node::snapshot::{Saved as _, UpTo};
 use crossbook_protocol::Routing;
 use crossbook_types::{PartitionId, Sequence};
+use crossbook_views::Views;
 
 use super::shard::Shard;
 use super::{World, id};
-use crate::shelf::{Folded, Shelf};
+use crate::shelf::Shelf;
 use crate::violation::{Check, Violation};
 use crate::workload::WORK;
 
@@ -75,15 +78,15 @@ impl World {
     }
 
     /// A partition and its views where they were told for good, from the last snapshot and the log.
-    pub(super) fn restored(&mut self, partition: usize, told: Sequence) -> Result<Part<Folded>, Violation> {
-        let empty = Folded::new(self.view_limits.clone());
+    pub(super) fn restored(&mut self, partition: usize, told: Sequence) -> Result<Part<Views>, Violation> {
+        let empty = Views::new(self.view_limits.clone());
         let storage = self.storage();
         Part::restore(&storage, id(partition), told, told, empty).map_err(|error| broken(partition, &error))
     }
 
     /// A partition as the last snapshot up to `told` has it, or an empty one.
     pub(super) fn begin(&mut self, partition: usize, told: Sequence) -> Result<Partition, Violation> {
-        let empty = Folded::new(self.view_limits.clone());
+        let empty = Views::new(self.view_limits.clone());
         let storage = self.storage();
         let shelf = &storage.shelves[partition];
         let up_to = UpTo(shelf, told);
@@ -98,32 +101,36 @@ impl World {
         Ok(recovered.partition)
     }
 
-    /// A worker takes a snapshot, which is kept only if every other partition has heard for good what was sent by then.
-    /// What all kept snapshots stand for is trimmed, but no entry of `out` that the tables do not have.
+    /// A worker takes a snapshot and trims the streams, as [`snapshots`] decides.
     pub(super) fn take_snapshot(&mut self, worker: usize, partition: usize) -> Result<(), Violation> {
         let this = &self.workers[worker];
         if !this.alive || this.paused || this.seats[partition].replica.is_none() || !self.shards[partition].up {
             return Ok(());
         }
-        let Some(told) = self.shards[partition].told_for_good() else { return Ok(()) };
-        let last = self.shelves[partition].list().unwrap_or_default();
-        if told <= last.first().copied().unwrap_or_default() {
+        if self.shards[partition].told_for_good().is_none() {
             return Ok(());
         }
-        let part = self.restored(partition, told)?;
         let own = id(partition);
-        let heard = Routing::all(&self.routing)
-            .filter(|&to| to != own)
-            .all(|to| self.shards[usize::from(to.0)].heard_for_good(own) >= part.state.sent(to));
+        let recorded = self.observer.recording_mut(own).0.position();
+        let empty = Views::new(self.view_limits.clone());
+        let storage = self.storage();
+        // How often it is looked is up to chance, so it is due whenever there is something new.
+        let begun = snapshots::begin(&storage, own, 1, || Ok(Some(recorded)), empty);
+        let candidate = match begun.map_err(|error| broken(partition, &error))? {
+            Due::NotYet(_) => return Ok(()),
+            Due::Now(candidate) => candidate,
+        };
+        let heard = candidate
+            .is_heard(|to| Ok::<_, Infallible>(self.shards[usize::from(to.0)].heard_for_good(own)))
+            .unwrap_or_else(|never| match never {});
         if !heard {
             return Ok(());
         }
-        let saved = recovery::save(&mut self.shelves[partition], part.state.state(), part.follower().save());
-        saved.map_err(|error| broken(partition, &error))?;
+        let (Taken { trim, .. }, shelf) = candidate.keep().map_err(|error| broken(partition, &error))?;
+        self.shelves[partition] = shelf;
         self.observer.coverage.count("worker snapshot");
-        if let Some(oldest) = self.shelves[partition].oldest() {
-            let written = self.observer.recording_mut(own).0.position();
-            if self.shards[partition].trim(oldest, oldest.min(written)) {
+        if let Trim::UpTo { commands, events } = trim {
+            if self.shards[partition].trim(commands, events) {
                 self.observer.coverage.count("trimmed beside a worker");
             }
             self.settle(partition);

@@ -21,9 +21,8 @@ use crossbook_log::files::Options;
 use crossbook_log::memory::Memory;
 use crossbook_log::{FileReader, Files, Log as _, Trimmer};
 use crossbook_node::node::{Clock as _, Limits, Node};
-use crossbook_node::recovery::Which;
-use crossbook_node::shadow::Shadow;
-use crossbook_node::snapshot::{Folder, KEPT, Saved as _};
+use crossbook_node::snapshot::Folder;
+use crossbook_node::snapshotter::{Snapshotter, Trimmable};
 use crossbook_node::{NotTaken, Outlet, Request};
 use crossbook_oracle::model::Model;
 use crossbook_protocol::{Answer, Body, Cause, Event, Events, Routing};
@@ -35,7 +34,6 @@ use crate::client::Client;
 use crate::clock::{Time, WallClock};
 use crate::coverage::Coverage;
 use crate::dice::Dice;
-use crate::shelf::Folded;
 use crate::violation::{Violation, ensure};
 use crate::workload;
 
@@ -83,8 +81,8 @@ struct Run {
     publishing: VecDeque<(Cause, Vec<Event>)>,
     views: Views,
     asked: BTreeMap<RequestNumber, (usize, Body)>,
-    /// Of whom snapshots are taken, since the first of this run.
-    shadow: Option<Shadow<Folded>>,
+    /// Takes the snapshots.
+    snapshotter: Snapshotter<Views, Folder<Memory>>,
 }
 
 /// How often each thing happens in this world.
@@ -364,54 +362,54 @@ impl World {
         Ok(())
     }
 
-    /// Another thread has its copy follow the log, and takes a snapshot of it.
+    /// Another thread has its copy follow the log, takes a snapshot of it, and trims the log, as in a venue.
     fn snapshot(&mut self) -> Result<(), Violation> {
         let Some(run) = &mut self.run else { return Ok(()) };
-        let Some(position) = run.views.position() else { return Ok(()) };
+        // Durable, since it was published.
+        let Some(published) = run.views.position().map(|cause| cause.sequence) else { return Ok(()) };
+        if !run.snapshotter.is_due(published) {
+            return Ok(());
+        }
+        let recorded = self.observer.recording_mut(PARTITION).0.position();
+        run.snapshotter.keep_for_history(Some(recorded));
+        if run.snapshotter.has_copy() {
+            self.observer.coverage.count("snapshot of a copy that was there");
+        }
         let disk = self.disk.clone();
         let reader = |from| FileReader::open_in(disk, from);
-        let mut snapshots = Folder::on(self.shelf.clone());
-        // Durable, since it was told.
-        let durable = position.sequence;
-        let which = Which { work: workload::WORK, ..Which::single(11) };
-        let followed = match run.shadow.take() {
-            Some(shadow) => {
-                self.observer.coverage.count("snapshot of a copy that was there");
-                shadow.advance(reader, durable, || ())
+        match run.snapshotter.take(reader, published, Views::new(self.view_limits.clone()), || ()) {
+            Ok(_) => {
+                self.observer.coverage.count("snapshot");
+                self.trim(recorded)?;
             }
-            None => {
-                let empty = Folded::new(self.view_limits.clone());
-                Shadow::begin(&which, &snapshots, reader, durable, empty, || ())
-            }
-        };
-        let taken = followed.and_then(|shadow| run.shadow.insert(shadow).save(&mut snapshots, || ()));
-        match taken {
-            Ok(()) => self.observer.coverage.count("snapshot"),
             Err(error) => {
                 ensure!(self.faults, Alive, "no snapshot can be made: {error}");
                 self.observer.coverage.count("snapshot failed");
             }
         }
-        let Ok(kept) = snapshots.list() else {
-            // The power is gone.
-            ensure!(self.faults, Alive, "the snapshots cannot be listed");
-            return self.crash();
-        };
-        // It must lead on indeed, should the newest be damaged.
-        let oldest = kept
-            .last()
-            .copied()
-            .filter(|&oldest| self.rates.trims && kept.len() >= KEPT && matches!(snapshots.load(oldest), Ok(Some(_))));
-        if let (Some(oldest), Some(run)) = (oldest, &mut self.run) {
-            // The thread of the snapshots trims, a segment at a time, while the partition's goes on.
-            self.observer.coverage.count("trim");
-            if let Err(error) = run.trimmer.trim_one(oldest) {
-                ensure!(self.faults, Alive, "the log cannot be trimmed: {error}");
-                // Trading goes on, unless the power is gone.
-                self.observer.coverage.count("trim failed");
-            }
-        }
         if self.is_dark() { self.crash() } else { Ok(()) }
+    }
+
+    /// The thread of the snapshots trims: a segment, while the partition's thread goes on, and the next one some other
+    /// time.
+    fn trim(&mut self, recorded: Sequence) -> Result<(), Violation> {
+        let Some(run) = &mut self.run else { return Ok(()) };
+        match run.snapshotter.trimmable(Some(recorded)) {
+            Ok(Some(Trimmable::UpTo(oldest))) => {
+                self.observer.coverage.count("trim");
+                if let Err(error) = run.trimmer.trim_one(oldest) {
+                    ensure!(self.faults, Alive, "the log cannot be trimmed: {error}");
+                    // Trading goes on, unless the power is gone.
+                    self.observer.coverage.count("trim failed");
+                }
+            }
+            Ok(Some(Trimmable::HistoryBehind)) => self.observer.coverage.count("log kept for the history"),
+            Ok(Some(Trimmable::OldestDamaged(_))) => self.observer.coverage.count("log kept: a snapshot is damaged"),
+            Ok(None | Some(Trimmable::Nothing)) => {}
+            // The power is gone.
+            Err(error) => ensure!(self.faults, Alive, "the snapshots cannot be read: {error}"),
+        }
+        Ok(())
     }
 
     fn follow_depth(&mut self) -> Result<(), Violation> {

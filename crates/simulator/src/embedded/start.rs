@@ -9,12 +9,13 @@ use crossbook_node::embedded::source_of_run;
 use crossbook_node::node::Node;
 use crossbook_node::recovery::{self, Which};
 use crossbook_node::snapshot::{Folder, Saved as _};
+use crossbook_node::snapshotter::{Schedule, Snapshotter};
 use crossbook_oracle::model::Model;
 use crossbook_protocol::Body;
 use crossbook_types::{RequestNumber, Sequence};
+use crossbook_views::Views;
 
 use super::{PARTITION, Run, World};
-use crate::shelf::Folded;
 use crate::violation::{Check, Violation, ensure};
 use crate::workload;
 
@@ -66,7 +67,7 @@ impl World {
         let snapshots = Folder::on(self.shelf.clone());
         let disk = self.disk.clone();
         let reader = |from| FileReader::open_in(disk, from);
-        let follower = Folded::new(self.view_limits.clone());
+        let follower = Views::new(self.view_limits.clone());
         let until = Until::Durable(end);
         let recovered = match recovery::recover(&which, &snapshots, reader, until, follower, |_| ()) {
             Ok(recovered) => recovered,
@@ -90,15 +91,18 @@ impl World {
         }
         let reference = self.observer.reference(PARTITION).state();
         ensure!(recovered.partition.state() == reference, Replicas, "recovery gives another state at {end}");
-        let views = recovered.follower.0;
+        let views = recovered.follower;
         let due = self.observer.views(PARTITION).state();
         ensure!(views.state() == due, Views, "recovery gives other views at {end}");
         let source = source_of_run(end);
         let trimmer = log.trimmer();
+        // As often as there is something new: how often it is looked is up to chance.
+        let schedule = Schedule::new(1, recovered.snapshot.unwrap_or_default());
+        let snapshotter = Snapshotter::new(which, snapshots, schedule, self.rates.trims);
         let node = Node::new(recovered.partition, log, self.clock.clone(), self.hatch.clone(), source, self.limits);
         let publishing = VecDeque::new();
         let (next, asked) = (RequestNumber(1), BTreeMap::new());
-        self.run = Some(Run { node, trimmer, source, next, publishing, views, asked, shadow: None });
+        self.run = Some(Run { node, trimmer, source, next, publishing, views, asked, snapshotter });
         Ok(true)
     }
 

@@ -11,10 +11,10 @@ use crossbook_cluster::Moment;
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_store::Database;
 use crossbook_types::{AccountId, Amount, Decimal, PartitionId, Sequence};
+use crossbook_views::Views;
 use serde_json::{Map, Value, json};
 
 use super::{Error, Site, evidence};
-use crate::folded::Folded;
 
 /// What there is of an asset, in its smallest unit, in all partitions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,12 +61,12 @@ pub fn audit(site: &Site, database: Option<&Database>) -> Result<Report, Error> 
             checked => drop(checked?),
         }
     }
-    let mut report = add_up(&Moment::now(site, &site.routing, || Folded::new(site.limits.clone()))?);
+    let mut report = add_up(&Moment::now(site, &site.routing, || Views::new(site.limits.clone()))?);
     findings.append(&mut report.findings);
     Ok(Report { findings, ..report })
 }
 
-pub(super) fn add_up(moment: &Moment<Folded>) -> Report {
+pub(super) fn add_up(moment: &Moment<Views>) -> Report {
     let (mut partitions, mut findings) = (Vec::new(), Vec::new());
     let mut totals: BTreeMap<_, Totals> = BTreeMap::new();
     let mut names = BTreeMap::new();

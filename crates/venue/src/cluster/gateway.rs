@@ -28,7 +28,6 @@ use super::books::Books;
 use super::{Error, Site, evidence};
 use crate::clock;
 use crate::config::Config;
-use crate::folded::Folded;
 use crate::metrics::{Build, Exposition};
 use crate::secrets::{self, Absent};
 use crate::tally::Tally;
@@ -79,7 +78,7 @@ struct Begun {
 }
 
 /// A partition and its views at the last command that it has told of, and which that is.
-fn up_to_now(site: &Site, partition: PartitionId) -> Result<(Sequence, Recovered<Folded>), Error> {
+fn up_to_now(site: &Site, partition: PartitionId) -> Result<(Sequence, Recovered<Views>), Error> {
     let restored = moment::beside_trimming(|| {
         let told = site.told(partition)?;
         Ok((told, site.at(partition, told)?))
@@ -91,7 +90,7 @@ fn up_to_now(site: &Site, partition: PartitionId) -> Result<(Sequence, Recovered
 fn begin(site: &Site) -> Result<Vec<Begun>, Error> {
     let one = |partition: PartitionId| -> Result<Begun, Error> {
         let (told, recovered) = up_to_now(site, partition)?;
-        let Recovered { partition: state, follower: Folded(views), .. } = recovered;
+        let Recovered { partition: state, follower: views, .. } = recovered;
         Ok(Begun {
             views,
             from: told,

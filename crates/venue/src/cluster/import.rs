@@ -23,12 +23,12 @@ use crossbook_protocol::Body;
 use crossbook_protocol::import::{ExportId, Inventory, Piece};
 use crossbook_redis_store::{Error as StreamError, Link};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
+use crossbook_views::Views;
 
 use super::audit::{self, Report};
 use super::{Error as SiteError, Site};
 use crate::config::Config;
 use crate::export as exporting;
-use crate::folded::Folded;
 use crate::progress::Progress;
 use crate::secrets::{self, Absent};
 
@@ -202,7 +202,7 @@ fn import(site: &Site, export: &Export, name: ExportId, progress: &mut dyn Progr
     progress.end();
     let mut outcome = Outcome { differences: Vec::new(), report: None, delivered: importing.delivered };
     if !opened {
-        let parts: Vec<Part<Folded>> =
+        let parts: Vec<Part<Views>> =
             site.routing.all().map(|partition| importing.restored(partition)).collect::<Result<_, Error>>()?;
         for (part, pieces) in parts.iter().zip(&all) {
             if !part.state.is_importing() || part.state.pieces().0 != pieces.len() as u64 {
@@ -210,7 +210,7 @@ fn import(site: &Site, export: &Export, name: ExportId, progress: &mut dyn Progr
             }
         }
         let together: Vec<(&Partition, &dyn Past)> =
-            parts.iter().map(|part| (&part.state, &part.follower().0 as &dyn Past)).collect();
+            parts.iter().map(|part| (&part.state, part.follower() as &dyn Past)).collect();
         outcome.differences = export.inventory.differences(&crossbook_engine::import::gather(&together)?);
         let report = audit::add_up(&Moment(parts));
         let wrong = !outcome.differences.is_empty() || !report.adds_up();
@@ -318,12 +318,12 @@ impl Importing<'_> {
     }
 
     /// A partition as its log makes it, whether anybody runs it or not.
-    fn restored(&self, partition: PartitionId) -> Result<Part<Folded>, Error> {
+    fn restored(&self, partition: PartitionId) -> Result<Part<Views>, Error> {
         let tail = self.with_link(partition, |link| {
             link.make_durable()?;
             Ok(link.ends()?.tail)
         })?;
-        let follower = Folded::new(self.site.limits.clone());
+        let follower = Views::new(self.site.limits.clone());
         Ok(Part::restore(self.site, partition, tail, tail, follower).map_err(SiteError::from)?)
     }
 }

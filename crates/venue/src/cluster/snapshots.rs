@@ -1,9 +1,6 @@
 //! Snapshots of a cluster's partitions, taken by whichever worker is active for them, beside trading: from the last
-//! snapshot and the log, on a thread of its own.
-//!
-//! A snapshot is only kept once every other partition has heard what this one had sent by then. So a worker that starts
-//! from it need not send anything again that is older. What two snapshots stand for, and the history has, is trimmed
-//! from the logs.
+//! snapshot and the log, on a thread of its own. When one is due, when it may be kept and what is trimmed after it is
+//! decided by [`crossbook_cluster::snapshots`]; here are the thread, the waiting and the metrics.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -12,13 +9,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
-use crossbook_cluster::Worker;
-use crossbook_cluster::moment::{self, Kept as _};
+use crossbook_cluster::snapshots::{self, Due, Taken, Trim};
+use crossbook_cluster::{Worker, moment};
 use crossbook_node::embedded::guarded;
-use crossbook_node::recovery::{self, Recovered};
-use crossbook_node::snapshot::{Saved as _, Snapshots as _};
 use crossbook_redis_store::Link;
 use crossbook_types::{PartitionId, Sequence};
+use crossbook_views::Views;
 
 use super::{Error, Site};
 use crate::priority::Background;
@@ -48,9 +44,10 @@ struct Work {
 impl Snapshotter {
     /// Starts the thread.
     ///
+    /// Starts the thread. `fatal` is called with the reason should it end before it is asked to.
+    ///
     /// # Errors
     /// When the system gives no thread.
-    /// `fatal` is called with the reason should the thread end before it is told to.
     pub fn start(
         site: Site,
         worker: Arc<Worker>,
@@ -105,72 +102,54 @@ impl Work {
         }
     }
 
-    /// Takes a snapshot, if it is time for one. Where the last one stands.
+    /// Takes a snapshot, if one is due, and trims the streams after it. Where the last one stands.
     fn take(&self, partition: PartitionId) -> Result<Sequence, Error> {
-        let mut snapshots = self.site.snapshots(partition)?;
-        let last = snapshots.list()?.first().copied().unwrap_or_default();
-        let told = self.site.told(partition)?;
-        if told.0 < last.0.saturating_add(self.every_commands) {
-            return Ok(last);
-        }
         let started = Instant::now();
-        let written = self.written(partition)?;
-        if let Some(written) = written {
-            snapshots.keep_for(Some(written));
-        }
-        let Recovered { partition: state, follower, .. } = self.site.at(partition, told)?;
+        let recorded = || self.recorded(partition);
+        let empty = Views::new(self.site.limits.clone());
+        let candidate = match snapshots::begin(&self.site, partition, self.every_commands, recorded, empty)? {
+            Due::NotYet(last) => return Ok(last),
+            Due::Now(candidate) => candidate,
+        };
         let mut tries = 0;
-        while !self.site.is_heard(&state)? {
+        while !candidate.is_heard(|to| self.site.heard(to, partition))? {
             tries += 1;
             if tries == HEARD_TRIES {
                 tracing::warn!(partition = partition.0, "messages are not heard; the snapshot has to wait");
-                return Ok(last);
+                return Ok(candidate.last());
             }
             std::thread::sleep(HEARD_EVERY);
         }
-        recovery::save(&mut snapshots, state.state(), recovery::Follower::save(&follower))
-            .map_err(|source| moment::Error::Recovery { partition, source })?;
+        let (Taken { at, trim }, _) = candidate.keep()?;
         let label = partition.0.to_string();
-        metrics::gauge!("crossbook_snapshot_sequence", "partition" => label.clone()).set(told.0 as f64);
+        metrics::gauge!("crossbook_snapshot_sequence", "partition" => label.clone()).set(at.0 as f64);
         metrics::gauge!("crossbook_snapshot_timestamp_seconds", "partition" => label)
             .set(crate::metrics::unix_seconds());
         tracing::info!(
             partition = partition.0,
-            command = told.0,
+            command = at.0,
             seconds = started.elapsed().as_secs_f64(),
             "snapshot taken"
         );
-        self.trim(partition, &snapshots, written)?;
-        Ok(told)
+        match trim {
+            Trim::Nothing => {}
+            Trim::UpTo { commands, events } => {
+                Link::connect(&self.site.servers, partition)?.trim(commands, events)?;
+            }
+            Trim::OldestDamaged(oldest) => tracing::error!(
+                partition = partition.0,
+                command = oldest.0,
+                "the oldest snapshot is damaged; nothing is trimmed"
+            ),
+        }
+        Ok(at)
     }
 
-    /// Up to where the history has what the partition told; `None` if none is kept.
-    fn written(&self, partition: PartitionId) -> Result<Option<Sequence>, Error> {
+    /// Up to where the history has what the partition published; `None` if none is kept.
+    fn recorded(&self, partition: PartitionId) -> Result<Option<Sequence>, moment::Error> {
         if !self.history {
             return Ok(None);
         }
         Ok(Some(Link::connect(&self.site.servers, partition)?.written()?))
-    }
-
-    /// Lets go what all kept snapshots stand for: should the newest be damaged, the one before it still leads on.
-    fn trim(
-        &self,
-        partition: PartitionId,
-        snapshots: &crossbook_object_store::Objects,
-        written: Option<Sequence>,
-    ) -> Result<(), Error> {
-        let kept = snapshots.list()?;
-        let [_, .., oldest] = kept[..] else { return Ok(()) };
-        if snapshots.load(oldest)?.is_none() {
-            tracing::error!(
-                partition = partition.0,
-                command = oldest.0,
-                "the oldest snapshot is damaged; nothing is trimmed"
-            );
-            return Ok(());
-        }
-        let out = written.map_or(oldest, |written| written.min(oldest));
-        Link::connect(&self.site.servers, partition)?.trim(oldest, out)?;
-        Ok(())
     }
 }

@@ -78,7 +78,7 @@ fn compare(site: &Site, mut facts: Vec<Facts>) -> Result<Verdict, Error> {
             trusted.push(partition);
         }
         let Checking { views, witness, .. } = part.follower();
-        let found = witness.compare(facts, &part.state, &views.0);
+        let found = witness.compare(facts, &part.state, &views);
         findings.extend(found.into_iter().map(|found| format!("partition {partition}: {found}")));
         parts.push(part);
     }

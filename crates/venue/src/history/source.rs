@@ -9,10 +9,9 @@ use crossbook_node::snapshot::{Folder, Saved as _, UpTo};
 use crossbook_protocol::Events;
 use crossbook_store::{Contradiction, Position, Projection, Source, SourceError};
 use crossbook_types::{Sequence, Timestamp};
-use crossbook_views::Limits;
+use crossbook_views::{Limits, Views};
 
 use super::{PARTITION, everything};
-use crate::folded::Folded;
 
 /// Why the history has no way on.
 #[derive(Debug, thiserror::Error)]
@@ -103,14 +102,14 @@ impl LogSource {
     }
 
     /// Takes the partition to a position, and gives the views that go with it.
-    fn go_to(&mut self, position: Sequence, limits: Limits, interrupted: &dyn Fn() -> bool) -> Result<Folded, Error> {
+    fn go_to(&mut self, position: Sequence, limits: Limits, interrupted: &dyn Fn() -> bool) -> Result<Views, Error> {
         let log = &self.log;
         let recovered = recovery::recover(
             &Which::single(self.hash_seed),
             &UpTo(&self.snapshots, position),
             |from| Interruptible { reader: FileReader::open(log, from), interrupted },
             Until::Durable(position),
-            Folded::new(limits),
+            Views::new(limits),
             |_| (),
         );
         let Recovered { partition, follower, .. } = match recovered {
@@ -129,7 +128,7 @@ impl LogSource {
     fn begin(&mut self, interrupted: &dyn Fn() -> bool) -> Result<Projection, Error> {
         if self.is_whole()? {
             let views = self.go_to(Sequence(0), Projection::limits(), interrupted)?;
-            return Ok(Projection::resume(PARTITION, views.0, Sequence(0)));
+            return Ok(Projection::resume(PARTITION, views, Sequence(0)));
         }
         let snapshots = self.snapshots.list().map_err(recovery::Error::from)?;
         // The oldest one that is good: the more of the past, the better.
@@ -144,7 +143,7 @@ impl LogSource {
             }
             tracing::warn!(command = snapshot.0, "the log has lost its beginning; the history begins with a snapshot");
             let views = self.go_to(snapshot, everything(), interrupted)?;
-            return Ok(Projection::open(&self.partition, PARTITION, &views.0));
+            return Ok(Projection::open(&self.partition, PARTITION, &views));
         }
         Err(Error::NoBeginning)
     }
@@ -174,7 +173,7 @@ impl Source for LogSource {
         if self.partition.time() != position.time {
             return Err(Contradiction(Error::Diverged { position: position.sequence }.to_string()).into());
         }
-        Ok(Projection::resume(PARTITION, views.0, position.complete_from))
+        Ok(Projection::resume(PARTITION, views, position.complete_from))
     }
 
     fn pull(&mut self, projection: &mut Projection, until: Sequence, rows_max: usize) -> Result<(), SourceError> {

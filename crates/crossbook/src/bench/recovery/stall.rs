@@ -17,7 +17,7 @@ use crossbook_venue::config::Config;
 use crossbook_venue::memory;
 use serde::Serialize;
 
-use super::{Error, FileReader, Folded, log_folder, snapshot_folder, write};
+use super::{Error, FileReader, Views, log_folder, snapshot_folder, write};
 use crate::command::bench::Recovery;
 use crossbook_report::{Chart, LATENCY_HEADER, Section, Table, latency_cells};
 
@@ -66,7 +66,7 @@ pub fn measure(folder: &Path, options: &Recovery, runtime: &tokio::runtime::Runt
     let end = write(&data, &mix_a(GroundTruth::SEED_A, resting, 0), u64::MAX)?;
     let read = |from| FileReader::open(&log_folder(&data), from);
     let mut snapshots = Folder::open(&snapshot_folder(&data))?;
-    let empty = Folded::new(Config::default().views);
+    let empty = Views::new(Config::default().views);
     Shadow::begin(&Which::single(0), &snapshots, read, end, empty, || ())?.save(&mut snapshots, || ())?;
 
     // Several snapshots in each run, one after the other.

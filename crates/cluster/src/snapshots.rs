@@ -1,0 +1,160 @@
+//! A snapshot of a partition that others follow, taken beside trading: when it may be kept, and what of the partition's
+//! streams may be trimmed after it. Without a thread or a clock, so that the simulator runs the same decisions as a
+//! worker.
+//!
+//! A worker that starts from a snapshot sends nothing again that the partition had sent by then. So a snapshot is kept
+//! only once every other partition has durably heard what was sent ([`Candidate::is_heard`]). What is trimmed after it
+//! says [`crossbook_node::snapshotter`] for the commands; of the events, which the history reads, nothing goes that it
+//! has not written.
+
+use crossbook_engine::Partition;
+use crossbook_log::Until;
+use crossbook_node::recovery::{self, Follower, Recovered};
+use crossbook_node::snapshot::{Saved as _, Snapshots, UpTo};
+use crossbook_node::snapshotter::{Schedule, Trimmable, trimmable};
+use crossbook_protocol::Routing;
+use crossbook_types::{PartitionId, RequestNumber, Sequence};
+
+use crate::moment::{Error, Kept};
+
+/// A partition restored to the last command that it has published, which may become its next snapshot.
+#[derive(Debug)]
+pub struct Candidate<F, S> {
+    partition: PartitionId,
+    snapshots: S,
+    state: Partition,
+    follower: F,
+    last: Sequence,
+    /// Up to where the history has the partition's events; `None` if none is kept.
+    recorded: Option<Sequence>,
+}
+
+/// Whether it is time for a snapshot.
+#[derive(Debug)]
+pub enum Due<F, S> {
+    /// Not yet; the last snapshot stands here.
+    NotYet(Sequence),
+    /// It is, and this is what it would be of.
+    Now(Box<Candidate<F, S>>),
+}
+
+/// A snapshot that was kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Taken {
+    /// Its command.
+    pub at: Sequence,
+    /// What of the partition's streams may be trimmed now.
+    pub trim: Trim,
+}
+
+/// What of a partition's streams may be trimmed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trim {
+    /// Nothing yet: fewer than two snapshots are kept.
+    Nothing,
+    /// Nothing: the oldest snapshot, this one, is damaged.
+    OldestDamaged(Sequence),
+    /// All commands and all events up to and including these.
+    UpTo {
+        /// Of the stream `in`.
+        commands: Sequence,
+        /// Of the stream `out`.
+        events: Sequence,
+    },
+}
+
+/// Restores a partition to where it has published, if its next snapshot is due: one every `every_commands`. `recorded`
+/// is up to where the history has its events, where one is kept; the snapshot from which the history would start again
+/// is kept, too.
+///
+/// # Errors
+/// When the store does not answer, or neither snapshots nor the log lead to there.
+pub fn begin<K, F>(
+    kept: &K,
+    partition: PartitionId,
+    every_commands: u64,
+    recorded: impl FnOnce() -> Result<Option<Sequence>, Error>,
+    empty: F,
+) -> Result<Due<F, K::Snapshots>, Error>
+where
+    K: Kept<Snapshots: Snapshots>,
+    F: Follower,
+{
+    let mut snapshots = kept.snapshots(partition)?;
+    let last = snapshots.list()?.first().copied().unwrap_or_default();
+    let published = kept.told(partition)?;
+    if !Schedule::new(every_commands, last).is_due(published) {
+        return Ok(Due::NotYet(last));
+    }
+    let recorded = recorded()?;
+    if recorded.is_some() {
+        snapshots.keep_for(recorded);
+    }
+    let recovered = recovery::recover(
+        &kept.which(partition),
+        &UpTo(&snapshots, published),
+        |from| kept.log(partition, from),
+        Until::Durable(published),
+        empty,
+        |_| (),
+    );
+    let Recovered { partition: state, follower, .. } =
+        recovered.map_err(|source| Error::Recovery { partition, source })?;
+    Ok(Due::Now(Box::new(Candidate { partition, snapshots, state, follower, last, recorded })))
+}
+
+impl<F: Follower, S: Snapshots> Candidate<F, S> {
+    /// Where the last snapshot before it stands.
+    #[must_use]
+    pub fn last(&self) -> Sequence {
+        self.last
+    }
+
+    /// Whether every other partition has durably heard all that this one had sent. `heard` says up to which message one
+    /// has.
+    ///
+    /// # Errors
+    /// As `heard`.
+    pub fn is_heard<E>(&self, heard: impl FnMut(PartitionId) -> Result<RequestNumber, E>) -> Result<bool, E> {
+        is_heard(&self.state, self.state.routing(), heard)
+    }
+
+    /// Keeps the snapshot; call it only once [`is_heard`](Self::is_heard). Returns the snapshots, too, for whoever goes
+    /// on with them.
+    ///
+    /// # Errors
+    /// When it cannot be written, or those before cannot be read.
+    pub fn keep(self) -> Result<(Taken, S), Error> {
+        let Self { partition, mut snapshots, state, follower, recorded, .. } = self;
+        let at = state.sequence();
+        recovery::save(&mut snapshots, state.state(), follower.save())
+            .map_err(|source| Error::Recovery { partition, source })?;
+        // The history reads the events, not the commands.
+        let trim = match trimmable(&snapshots, None)? {
+            Trimmable::Nothing | Trimmable::HistoryBehind => Trim::Nothing,
+            Trimmable::OldestDamaged(oldest) => Trim::OldestDamaged(oldest),
+            Trimmable::UpTo(oldest) => {
+                Trim::UpTo { commands: oldest, events: recorded.map_or(oldest, |recorded| recorded.min(oldest)) }
+            }
+        };
+        Ok((Taken { at, trim }, snapshots))
+    }
+}
+
+/// Whether every other partition has heard all that this one has sent. `heard` says up to which message one has.
+///
+/// # Errors
+/// As `heard`.
+pub fn is_heard<E>(
+    state: &Partition,
+    routing: &Routing,
+    mut heard: impl FnMut(PartitionId) -> Result<RequestNumber, E>,
+) -> Result<bool, E> {
+    for to in routing.all().filter(|&to| to != state.id()) {
+        let sent = state.sent(to);
+        if sent > RequestNumber(0) && heard(to)? < sent {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
