@@ -12,8 +12,8 @@ use crossbook_venue::{process, secrets};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use crate::OFF;
 use crate::command::admin::{Accounts, Admin, Assets, Keys, Markets, Rules, Transfer, Venue, What, Which};
-use crate::{OFF, output};
 use client::Client;
 
 /// Exit status when the venue refuses.
@@ -185,7 +185,7 @@ async fn carry_out(options: &Admin) -> Result<bool, Error> {
             (answer, text)
         }
     };
-    output::tell(&if options.json { format!("{answer}\n") } else { text })?;
+    crossbook_report::print(&if options.json { format!("{answer}\n") } else { text })?;
     Ok(is_well)
 }
 

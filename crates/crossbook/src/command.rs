@@ -2,14 +2,12 @@
 
 pub mod admin;
 pub mod backup;
-pub mod bench;
 pub mod cluster;
 pub mod help;
 pub mod information;
 pub mod moving;
 #[cfg(test)]
-pub(crate) mod snippets;
-pub mod soak;
+mod snippets;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -203,10 +201,10 @@ pub enum Command {
     Store(Store),
     /// Measure on this machine what the documents claim.
     #[command(after_long_help = BENCH_EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
-    Bench(bench::Bench),
+    Bench(crossbook_bench::Bench),
     /// Load a venue at a steady rate, then hold it to everything that it acknowledged.
-    #[command(after_long_help = soak::EXAMPLES)]
-    Soak(soak::Soak),
+    #[command(after_long_help = crossbook_soak::EXAMPLES)]
+    Soak(crossbook_soak::Soak),
     /// Print the complete configuration as TOML, with a comment on every key.
     #[command(after_long_help = CONFIG_EXAMPLES)]
     Config(Config),

@@ -4,16 +4,11 @@
 //! [`progress`] print. Exit status: 0 when all is well, 1 when something did not work, 3 when something is off.
 
 mod admin;
-mod bench;
 mod command;
-mod demo;
 mod information;
-mod local_cluster;
-mod output;
 mod progress;
 mod run;
 mod shown;
-mod soak;
 
 use std::process::ExitCode;
 
@@ -52,7 +47,7 @@ enum Failure {
     #[error(transparent)]
     Cluster(#[from] crossbook_venue::cluster::Error),
     #[error(transparent)]
-    Local(#[from] crossbook_servers::cluster::Error),
+    Local(#[from] crossbook_demo::cluster::Error),
     #[error(transparent)]
     Audit(#[from] crossbook_venue::audit::Error),
     #[error(transparent)]
@@ -68,11 +63,11 @@ enum Failure {
     #[error(transparent)]
     Manual(#[from] information::Error),
     #[error(transparent)]
-    Bench(#[from] bench::Error),
+    Bench(#[from] crossbook_bench::Error),
     #[error(transparent)]
-    Soak(#[from] soak::Error),
+    Soak(#[from] crossbook_soak::Error),
     #[error(transparent)]
-    Demo(#[from] demo::Error),
+    Demo(#[from] crossbook_demo::Error),
     #[error("the system refused: {0}")]
     System(#[from] std::io::Error),
 }
@@ -103,11 +98,11 @@ fn run(command: Command) -> Result<bool, Failure> {
     }
     match command {
         Command::Serve(options) => run::serve(options)?,
-        Command::Demo(options) => demo::run(options)?,
+        Command::Demo(options) => run::demo(options)?,
         Command::Admin(options) => std::process::exit(admin::run(&options).into()),
         Command::Gateway(options) => run::gateway(options)?,
         Command::Worker(options) => run::worker(options)?,
-        Command::Cluster(options) => local_cluster::run(&options)?,
+        Command::Cluster(options) => run::local_cluster(&options)?,
         Command::Writer(options) => run::writer(options)?,
         Command::Backup(options) => run::backup(&options)?,
         Command::Restore(options) => run::restore(&options)?,
@@ -116,11 +111,11 @@ fn run(command: Command) -> Result<bool, Failure> {
         Command::Audit(options) => return run::audit(&options),
         Command::Skip(options) => run::skip(&options)?,
         Command::Store(options) => return run::store(&options.action),
-        Command::Bench(options) => return Ok(bench::run(&options)?),
-        Command::Soak(options) => return Ok(soak::run(&options)?),
+        Command::Bench(options) => return Ok(crossbook_bench::run(&options)?),
+        Command::Soak(options) => return Ok(crossbook_soak::run(&options)?),
         Command::Config(options) => run::config(&options)?,
-        Command::Completions(options) => output::tell(&information::completions(&options))?,
-        Command::Man(options) => output::tell(&information::manual(&options)?)?,
+        Command::Completions(options) => crossbook_report::print(&information::completions(&options))?,
+        Command::Man(options) => crossbook_report::print(&information::manual(&options)?)?,
     }
     Ok(true)
 }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crossbook_report::print;
+use crossbook_servers::cluster::{NO_LIMITS, Plan};
 use crossbook_types::{PartitionId, Sequence};
 use crossbook_venue::cluster::{self, gateway, worker, writer};
 use crossbook_venue::config::{Config, Flags};
@@ -11,10 +13,9 @@ use crossbook_venue::logging;
 use crossbook_venue::store::{Discard, Extent, Rebuilt};
 use crossbook_venue::venue::Accepted;
 
-use crate::command::cluster::{Gateway, Role, Worker, Writer};
+use crate::command::cluster::{Gateway, Local, Role, Worker, Writer};
 use crate::command::moving::{Export, Import};
 use crate::command::{self, StoreAction, StoreRebuild, StoreVerify};
-use crate::output::tell;
 use crate::progress::Shown;
 use crate::shown::{self, either};
 use crate::{BUILD, Failure};
@@ -36,7 +37,7 @@ fn folder(data: Option<&PathBuf>) -> PathBuf {
 
 /// `crossbook config`.
 pub fn config(options: &command::Config) -> Result<(), Failure> {
-    Ok(tell(&of_cluster(options.config.as_deref())?.render()?)?)
+    Ok(print(&of_cluster(options.config.as_deref())?.render()?)?)
 }
 
 /// `crossbook serve`.
@@ -45,7 +46,7 @@ pub fn serve(options: command::Serve) -> Result<(), Failure> {
     let flags = Flags { data: options.data, http: options.http, admin: options.admin, log_format };
     let config = Config::load(options.config.as_deref(), flags)?;
     if options.print_config {
-        return Ok(tell(&config.render()?)?);
+        return Ok(print(&config.render()?)?);
     }
     let accepted = Accepted {
         lost_keys: options.revoke_lost_keys,
@@ -55,13 +56,38 @@ pub fn serve(options: command::Serve) -> Result<(), Failure> {
     Ok(crossbook_venue::serve::run(&config, accepted, &BUILD, &mut Shown::new())?)
 }
 
+/// `crossbook demo`.
+pub fn demo(options: command::Demo) -> Result<(), Failure> {
+    let log_format = options.log_format.map(Into::into);
+    let flags = Flags { data: options.data, http: options.http, admin: options.admin, log_format };
+    let config = Config::load(options.config.as_deref(), flags)?;
+    let (seed, history) = (options.seed, options.history);
+    Ok(crossbook_demo::run(config, crossbook_demo::Options { seed, history }, &BUILD, &mut Shown::new())?)
+}
+
+/// `crossbook cluster`.
+pub fn local_cluster(options: &Local) -> Result<(), Failure> {
+    let plan = Plan {
+        shards: options.shards.into(),
+        replicas: options.replicas.into(),
+        partitions: options.partitions,
+        workers: options.workers.into(),
+        standby: !options.no_standby,
+        gateways: options.gateways.into(),
+        history: !options.no_history,
+        settings: if options.no_limits { NO_LIMITS.to_owned() } else { String::new() },
+        ..Plan::default()
+    };
+    Ok(crossbook_demo::cluster::run(options.data.as_deref(), plan)?)
+}
+
 /// The settings of a role of a cluster, changed by `change`; printed instead, if that is asked for.
 fn of_role(role: &Role, http: Option<SocketAddr>, change: impl FnOnce(&mut Config)) -> Result<Option<Config>, Failure> {
     let log_format = role.log_format.map(Into::into);
     let mut config = Config::load(role.config.as_deref(), Flags { data: None, http, admin: role.admin, log_format })?;
     change(&mut config);
     if role.print_config {
-        tell(&config.render()?)?;
+        print(&config.render()?)?;
         return Ok(None);
     }
     Ok(Some(config))
@@ -101,7 +127,7 @@ pub fn backup(options: &command::backup::Backup) -> Result<(), Failure> {
     let made = crossbook_venue::backup::make(&data, &config, what, warn, |progress| bar.at(progress))?;
     bar.end();
     let (as_json, as_text) = (shown::backup::taken_as_json, shown::backup::taken_as_text);
-    Ok(tell(&either(options.json, || as_json(&made), || as_text(&made, &data)))?)
+    Ok(print(&either(options.json, || as_json(&made), || as_text(&made, &data)))?)
 }
 
 /// `crossbook restore`.
@@ -111,7 +137,7 @@ pub fn restore(options: &command::backup::Restore) -> Result<(), Failure> {
     let restored = crossbook_venue::backup::restore(&data, &options.from, |progress| bar.at(progress))?;
     bar.end();
     let (as_json, as_text) = (shown::backup::restored_as_json, shown::backup::restored_as_text);
-    Ok(tell(&either(options.json, || as_json(&restored, &data), || as_text(&restored, &data)))?)
+    Ok(print(&either(options.json, || as_json(&restored, &data), || as_text(&restored, &data)))?)
 }
 
 /// `crossbook export`.
@@ -120,7 +146,7 @@ pub fn export(options: &Export) -> Result<(), Failure> {
     let file = &options.out;
     let exported = crossbook_venue::export::write(&config, file, &mut Shown::new())?;
     let (as_json, as_text) = (shown::export::as_json, shown::export::as_text);
-    Ok(tell(&either(options.json, || as_json(&exported, file), || as_text(&exported, file)))?)
+    Ok(print(&either(options.json, || as_json(&exported, file), || as_text(&exported, file)))?)
 }
 
 /// `crossbook import`. Whether the venue has moved in.
@@ -129,7 +155,7 @@ pub fn import(options: &Import) -> Result<bool, Failure> {
     logging::start(&config.logging)?;
     let imported = cluster::import::run(&config, &options.export, &mut Shown::new())?;
     let (as_json, as_text) = (shown::import::as_json, shown::import::as_text);
-    tell(&either(options.json, || as_json(&imported), || as_text(&imported)))?;
+    print(&either(options.json, || as_json(&imported), || as_text(&imported)))?;
     Ok(imported.outcome.has_imported())
 }
 
@@ -137,7 +163,7 @@ pub fn import(options: &Import) -> Result<bool, Failure> {
 pub fn audit(options: &command::Audit) -> Result<bool, Failure> {
     if options.cluster {
         let report = crossbook_venue::audit::cluster(&of_cluster(options.config.as_deref())?)?;
-        tell(&either(options.json, || report.as_json(), || report.as_text()))?;
+        print(&either(options.json, || report.as_json(), || report.as_text()))?;
         return Ok(report.adds_up());
     }
     let path = folder(options.data.as_ref());
@@ -149,7 +175,7 @@ pub fn audit(options: &command::Audit) -> Result<bool, Failure> {
     }
     let (report, torn) = (&outcome.report, outcome.torn_bytes);
     let (as_json, as_text) = (shown::audit::as_json, shown::audit::as_text);
-    tell(&either(options.json, || as_json(report, torn), || as_text(report, torn)))?;
+    print(&either(options.json, || as_json(report, torn), || as_text(report, torn)))?;
     Ok(outcome.adds_up())
 }
 
@@ -167,7 +193,7 @@ pub fn skip(options: &command::Skip) -> Result<(), Failure> {
         let config = of_folder(&path, options.config.as_deref())?;
         (crossbook_venue::skip::of_venue(&data, &config, sequence, options.force)?, "Start the venue.")
     };
-    Ok(tell(&shown::skip::as_text(sequence, &skipped, next))?)
+    Ok(print(&shown::skip::as_text(sequence, &skipped, next))?)
 }
 
 /// `crossbook store`. Whether all is well.
@@ -181,14 +207,14 @@ pub fn store(action: &StoreAction) -> Result<bool, Failure> {
 fn verify(options: &StoreVerify) -> Result<bool, Failure> {
     if options.cluster {
         let verdict = crossbook_venue::store::verify_cluster(&of_cluster(options.config.as_deref())?)?;
-        tell(&either(options.json, || verdict.as_json(), || verdict.as_text()))?;
+        print(&either(options.json, || verdict.as_json(), || verdict.as_text()))?;
         return Ok(verdict.agrees());
     }
     let config = of_folder(&folder(options.data.as_ref()), options.config.as_deref())?;
     let extent = Extent { contents: options.contents, rows: options.rows };
     let verdict = crossbook_venue::store::verify(&config, extent, &mut Shown::new())?;
     let (as_json, as_text) = (shown::store::as_json, shown::store::as_text);
-    tell(&either(options.json, || as_json(&verdict), || as_text(&verdict)))?;
+    print(&either(options.json, || as_json(&verdict), || as_text(&verdict)))?;
     Ok(verdict.agrees())
 }
 
@@ -196,7 +222,7 @@ fn rebuild(options: &StoreRebuild) -> Result<(), Failure> {
     if options.cluster {
         let config = of_cluster(options.config.as_deref())?;
         crossbook_venue::store::rebuild_cluster(&config, (options.discard, options.discard_newer))?;
-        return Ok(tell(
+        return Ok(print(
             "The history of all partitions is given up. The writer notices within seconds and fills the tables again; /readyz on \
              its admin address shows how far it is. If no writer runs, start one.\n",
         )?);
@@ -209,5 +235,5 @@ fn rebuild(options: &StoreRebuild) -> Result<(), Failure> {
                              tables again; /readyz on its admin address shows how far it is.\n"
             .to_owned(),
     };
-    Ok(tell(&text)?)
+    Ok(print(&text)?)
 }

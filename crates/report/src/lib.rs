@@ -12,6 +12,7 @@ mod html;
 mod latency;
 mod machine;
 mod markdown;
+mod output;
 mod page;
 mod svg;
 mod text;
@@ -22,6 +23,7 @@ pub use document::{Report, Section, Table, Verdict};
 pub use file::{Error, write_json};
 pub use latency::{LATENCY_HEADER, latency_cells};
 pub use machine::Machine;
+pub use output::print;
 pub use unit::Unit;
 
 /// Begins to count how much processor time the host of this machine gives to other guests. Call it at the start of a

@@ -26,6 +26,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long a probe may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Settings without limits of weights and orders.
+pub const NO_LIMITS: &str =
+    "[gateway.limits]\nrequest_weight_1m = 0\nraw_requests_5m = 0\norders_10s = 0\norders_1d = 0\n";
+
 /// Why there is no cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -12,7 +12,6 @@ use clap::error::ErrorKind;
 use clap::{Command, CommandFactory as _, FromArgMatches as _};
 
 use super::CommandLine;
-use crate::output;
 
 /// Stands before and after the number of a text. It is a character for private use, which no text of ours has.
 const MARK: char = '\u{e000}';
@@ -28,7 +27,7 @@ pub fn parse() -> CommandLine {
                 eprint!("{}", shown.text);
             } else {
                 // A reader that has left is no failure, and there is nobody to tell of another one.
-                let _ = output::tell(&shown.text);
+                let _ = crossbook_report::print(&shown.text);
             }
             std::process::exit(shown.status);
         }

@@ -151,10 +151,11 @@ fn check(snippet: &Snippet, folder: &Path, makefile: &str) -> usize {
     called
 }
 
-/// Holds lines that the program prints for people to paste to what there is; how often they call `crossbook`.
-pub(crate) fn check_printed(text: &str) -> usize {
-    let snippet = Snippet { place: "printed".to_owned(), text: text.to_owned() };
-    check(&snippet, folder().path(), "")
+#[test]
+fn the_first_steps_on_a_cluster_are_commands() {
+    let text = crossbook_demo::cluster::first_steps("crossbook", "127.0.0.1:8081", "a-token");
+    let snippet = Snippet { place: "printed".to_owned(), text };
+    assert_eq!(check(&snippet, folder().path(), ""), 6);
 }
 
 #[test]

@@ -1,0 +1,93 @@
+//! Why a measurement could not be made.
+
+use std::path::PathBuf;
+
+use crossbook_venue::logging;
+
+/// Why nothing was measured.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no server.
+    #[error("{0}; or name a database with --mysql URL, or leave it out with --database sqlite")]
+    Server(#[from] crossbook_servers::mariadb::Error),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] crossbook_store::Error),
+    /// There is no cluster.
+    #[error(transparent)]
+    Cluster(#[from] crossbook_servers::cluster::Error),
+    /// The venue does not let itself be loaded.
+    #[error(transparent)]
+    Operator(#[from] crossbook_loadgen::operator::Error),
+    /// There is no venue.
+    #[error(transparent)]
+    Own(#[from] crossbook_servers::venue::Error),
+    /// The venue does not come back.
+    #[error(transparent)]
+    Restore(#[from] crossbook_venue::venue::Error),
+    /// A log cannot be replayed.
+    #[error(transparent)]
+    Recovery(#[from] crossbook_node::recovery::Error),
+    /// There is no token.
+    #[error(transparent)]
+    Secrets(#[from] crossbook_venue::secrets::Error),
+    /// The load does not begin.
+    #[error(transparent)]
+    Load(#[from] crossbook_loadgen::http::Error),
+    /// The address is none of a server.
+    #[error("--mysql takes the address of a server: mysql://USER:PASSWORD@HOST/DATABASE")]
+    Address,
+    /// It is a venue's.
+    #[error("there is the history of a venue in this database; give the benchmark an empty one")]
+    Taken,
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] crossbook_log::Error),
+    /// The log in streams failed.
+    #[error(transparent)]
+    Streams(#[from] crossbook_redis_store::Error),
+    /// There is no Redis.
+    #[error("{0}; or leave it out with --providers files")]
+    Redis(#[from] crossbook_servers::redis::Error),
+    /// What was appended is not on the replica.
+    #[error("the replica did not confirm what was appended")]
+    NotReplicated,
+    /// Snapshots cannot be had.
+    #[error(transparent)]
+    Snapshots(#[from] crossbook_node::snapshot::Error),
+    /// The workload is too short for what was asked.
+    #[error("the workload has {0} commands; ask for less")]
+    TooLong(usize),
+    /// The venue failed.
+    #[error("the venue that was measured has failed")]
+    Venue,
+    /// The history came to a stop.
+    #[error("the history is not being written: {0}")]
+    Stuck(String),
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What went wrong below.
+        source: std::io::Error,
+    },
+    /// A file is none of a workload.
+    #[error("the file of --commands is no workload: {0}")]
+    Records(#[from] crossbook_oracle::workload::Error),
+    /// A workload cannot be carried out.
+    #[error("the workload cannot be carried out: {0}")]
+    Workload(#[from] crossbook_oracle::workload::Invalid),
+    /// The allocator does not tell what it has given out.
+    #[error("the allocator does not tell how much memory is taken; leave that out with --resting 0")]
+    Allocator,
+    /// What was measured cannot be kept.
+    #[error(transparent)]
+    Report(#[from] crossbook_report::Error),
+    /// Logging cannot start.
+    #[error(transparent)]
+    Logging(#[from] logging::Error),
+    /// The system refused.
+    #[error("the system refused: {0}")]
+    System(#[from] std::io::Error),
+}

@@ -1,0 +1,160 @@
+//! `crossbook bench growth`: what a command costs as a venue grows.
+//!
+//! A venue can grow in four directions: more open orders, deeper books, more accounts, more markets. Each is measured
+//! at several sizes, while the others stay as they are, so that what a size costs is its own. The work is the same at
+//! every size: an open order drawn by chance is cancelled and another one comes in its place, at a price drawn by
+//! chance, and now and then one trades with the best. So as many orders are open in the end as in the beginning.
+//!
+//! The cost is the thread's processor time a command, of the partition and, apart from it, of the views that answer
+//! clients, which follow every event. Nothing in either looks through anything for longer because there is more of it,
+//! but by a logarithm here and there. What grows is the memory in which a command's few places are drawn by chance, and
+//! so how many of them are in a cache: a venue whose clients are all equally busy is the worst case of that.
+
+mod report;
+mod venue;
+
+use std::time::Duration;
+
+use self::venue::Venue;
+use super::Error;
+use super::matching::processor_time;
+use super::shown::Shown;
+use crate::options::Growth;
+
+/// Commands between two looks at the clock, about what a busy node takes at once.
+const BATCH: usize = 128;
+
+/// How large a venue is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Size {
+    open_orders: usize,
+    /// Prices of each side of a book.
+    levels: usize,
+    accounts: usize,
+    markets: usize,
+}
+
+/// The venue from which each direction departs.
+const MIDDLE: Size = Size { open_orders: 100_000, levels: 1_000, accounts: 1_000, markets: 1 };
+
+/// One way to grow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Direction {
+    OpenOrders,
+    Levels,
+    Accounts,
+    Markets,
+}
+
+impl Direction {
+    const ALL: [Self; 4] = [Self::OpenOrders, Self::Levels, Self::Accounts, Self::Markets];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::OpenOrders => "open orders",
+            Self::Levels => "prices of each side of a book",
+            Self::Accounts => "accounts",
+            Self::Markets => "markets",
+        }
+    }
+
+    fn sizes(self, options: &Growth) -> &[usize] {
+        match self {
+            Self::OpenOrders => &options.open_orders.0,
+            Self::Levels => &options.levels.0,
+            Self::Accounts => &options.accounts.0,
+            Self::Markets => &options.markets.0,
+        }
+    }
+
+    fn at(self, number: usize) -> Size {
+        match self {
+            Self::OpenOrders => Size { open_orders: number, ..MIDDLE },
+            Self::Levels => Size { levels: number, ..MIDDLE },
+            Self::Accounts => Size { accounts: number, ..MIDDLE },
+            Self::Markets => Size { markets: number, ..MIDDLE },
+        }
+    }
+}
+
+/// What a command costs at one size.
+struct Cost {
+    direction: Direction,
+    size: Size,
+    /// The number that is varied.
+    number: usize,
+    commands: u64,
+    trades: u64,
+    /// The median of the runs, in nanoseconds a command.
+    partition_ns: f64,
+    views_ns: f64,
+    faults: Vec<String>,
+}
+
+/// Measures what the command line says. Tells whether every venue's books added up in the end.
+///
+/// # Errors
+/// When the results cannot be written.
+pub fn run(options: &Growth) -> Result<bool, Error> {
+    let mut costs = Vec::new();
+    for direction in Direction::ALL {
+        for &number in direction.sizes(options) {
+            costs.push(measure(direction, number, options));
+        }
+    }
+    report::tell(options, &costs)
+}
+
+fn measure(direction: Direction, number: usize, options: &Growth) -> Cost {
+    let size = direction.at(number);
+    let what = format!("{number} {}", direction.name());
+    let mut shown = Shown::begin(format!("{what}: opening"), size.open_orders as u64);
+    let mut venue = Venue::open(size, options.seed, |orders| shown.at(orders as u64));
+    shown.end();
+    let commands = options.commands.max(BATCH);
+    let runs = options.runs.max(1);
+    let mut shown = Shown::begin(what, (commands * (runs + 1)) as u64);
+    let (mut partition, mut views) = (Vec::new(), Vec::new());
+    let mut trades = 0;
+    // The first run warms the caches, and does not count.
+    for run in 0..=runs {
+        let (mut applying, mut following, mut done) = (Duration::ZERO, Duration::ZERO, 0);
+        while done < commands {
+            done += venue.prepare(BATCH);
+            let start = processor_time();
+            venue.apply();
+            let applied = processor_time();
+            venue.follow();
+            following += processor_time() - applied;
+            applying += applied - start;
+            let traded = venue.settle();
+            trades += if run > 0 { traded } else { 0 };
+            shown.at((run * commands + done) as u64);
+        }
+        if run > 0 {
+            let each = |time: Duration| time.as_nanos() as f64 / done as f64;
+            partition.push(each(applying));
+            views.push(each(following));
+        }
+    }
+    shown.end();
+    let mut faults = venue.faults();
+    if venue.open_orders() != size.open_orders {
+        faults.push(format!("{} orders are open instead of {}", venue.open_orders(), size.open_orders));
+    }
+    Cost {
+        direction,
+        size,
+        number,
+        commands: (commands * runs) as u64,
+        trades,
+        partition_ns: median(&mut partition),
+        views_ns: median(&mut views),
+        faults,
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}

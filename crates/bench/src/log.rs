@@ -1,0 +1,107 @@
+//! `crossbook bench log`: how long it takes until a record is durable, and how many can be made so.
+//!
+//! In files, against what the disk can do: the same bytes written and synced by nothing but the system's own calls. In
+//! streams of a Redis cluster of one master and one replica on this machine, every write synced on both. A sync costs
+//! the same for one record as for a thousand, so what counts is how many share one: by the size of a batch, and by how
+//! many append at once, each waiting for its own record. Then what it takes to hear of a record in a stream: pushed, or
+//! asked for now and then.
+
+mod files;
+mod report;
+mod streams;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crossbook_loadgen::latency::Latency;
+use tempfile::TempDir;
+
+use self::streams::Hearing;
+use super::Error;
+use super::shown::Shown;
+use crate::options::{Log, Provider};
+
+/// Bytes of a record: about what an order has.
+const PAYLOAD_BYTES: usize = 120;
+
+/// Records that were made durable.
+struct Run {
+    /// Whose: a provider, or the bare system.
+    who: &'static str,
+    /// Records in a batch, or who append at once.
+    size: usize,
+    records: u64,
+    elapsed: Duration,
+    /// From before the first byte was handed over until all was durable.
+    latency: Latency,
+}
+
+impl Run {
+    fn per_second(&self) -> f64 {
+        self.records as f64 / self.elapsed.as_secs_f64()
+    }
+}
+
+/// What was measured; what was not asked for is empty.
+#[derive(Default)]
+struct Figures {
+    batches: Vec<Run>,
+    appenders: Vec<Run>,
+    hearing: Vec<Hearing>,
+}
+
+/// Measures what the command line says.
+///
+/// # Errors
+/// When a disk or a server fails, or is not there.
+pub fn run(options: &Log) -> Result<bool, Error> {
+    let folder = match &options.folder {
+        Some(folder) => {
+            std::fs::create_dir_all(folder)?;
+            tempfile::Builder::new().prefix("bench-log").tempdir_in(folder)?
+        }
+        None => tempfile::tempdir()?,
+    };
+    let asked = |provider| options.providers.contains(&provider);
+    let mut figures = Figures::default();
+    if asked(Provider::Files) {
+        files::measure(options, &folder, &mut figures)?;
+    }
+    if asked(Provider::Redis) {
+        streams::measure(options, &folder, &mut figures)?;
+    }
+    report::tell(options, &figures, folder.path())
+}
+
+/// Appends batches, one after the other, for as long as is asked. `append` makes one durable.
+fn batches(
+    options: &Log,
+    who: &'static str,
+    size: usize,
+    mut append: impl FnMut(&[&[u8]]) -> Result<(), Error>,
+) -> Result<Run, Error> {
+    let payload = [7_u8; PAYLOAD_BYTES];
+    let payloads = vec![&payload[..]; size];
+    let time = each(options);
+    let mut shown = Shown::begin(format!("{who}, {size} records a batch"), time.as_millis() as u64);
+    let (mut latency, mut records, started) = (Latency::new(), 0, Instant::now());
+    while started.elapsed() < time {
+        let sent = Instant::now();
+        append(&payloads)?;
+        latency.record(sent.elapsed());
+        records += size as u64;
+        shown.at(started.elapsed().as_millis() as u64);
+    }
+    let elapsed = started.elapsed();
+    shown.end();
+    Ok(Run { who, size, records, elapsed, latency })
+}
+
+fn each(options: &Log) -> Duration {
+    Duration::from_secs(options.seconds.into())
+}
+
+/// A folder of its own for one measurement.
+fn place(folder: &TempDir, name: &str) -> PathBuf {
+    folder.path().join(name)
+}

@@ -1,0 +1,158 @@
+//! The log in streams of Redis, and how a record is heard of there.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossbook_loadgen::latency::Latency;
+use crossbook_redis_store::{Link, Options, Pulled, Servers, Turn};
+use crossbook_servers::redis::RedisCluster;
+use crossbook_types::{PartitionId, Sequence};
+use tempfile::TempDir;
+
+use super::super::processor::Used;
+use super::{Error, Figures, PAYLOAD_BYTES, batches, each, place};
+use crate::matching::processor_time;
+use crate::options::Log;
+use crate::shown::Shown;
+
+/// The provider, with what one connection appends and confirms.
+const REDIS: &str = "Redis streams";
+/// No limit on how long the stream may be.
+const LENGTH_MAX: u64 = u64::MAX >> 16;
+/// Commands a second, for the readers to hear of.
+pub(super) const RATE: u32 = 200;
+/// How long a pushed read waits; shorter than a measurement, so that it ends.
+const WAIT: Duration = Duration::from_millis(100);
+/// The partitions of the readers come after those of the batches.
+const FIRST_READER: u16 = 100;
+
+/// How a reader learns of records.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum How {
+    /// A read that blocks until there is something.
+    Push,
+    /// A read each 200 ms.
+    Poll,
+    /// A read after 1 to 50 ms, the longer the longer nothing came.
+    Adapt,
+}
+
+impl How {
+    const ALL: [Self; 3] = [Self::Push, Self::Poll, Self::Adapt];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Push => "push: a blocking read",
+            Self::Poll => "poll, each 200 ms",
+            Self::Adapt => "poll, after 1 to 50 ms",
+        }
+    }
+}
+
+/// How long records took from before they were appended until they were read, and how busy both ends were.
+pub(super) struct Hearing {
+    pub name: &'static str,
+    pub latency: Latency,
+    /// Shares of a processor.
+    pub reader: f64,
+    pub server: f64,
+}
+
+/// Measures the provider by size of the batch, and the ways of hearing of a record.
+///
+/// # Errors
+/// When there is no Redis, or it fails.
+pub(super) fn measure(options: &Log, folder: &TempDir, figures: &mut Figures) -> Result<(), Error> {
+    tracing::info!("starting a Redis master and its replica");
+    let cluster = RedisCluster::start(&place(folder, "redis"), 1, 1)?;
+    let servers = Servers::new(Options { servers: cluster.urls(), ..Options::default() })?;
+    for (partition, &size) in (0..FIRST_READER).zip(&options.batches) {
+        let mut link = Link::connect(&servers, PartitionId(partition))?;
+        let run = batches(options, REDIS, size, |payloads| {
+            link.append(payloads, LENGTH_MAX)?;
+            if link.barrier()? { Ok(()) } else { Err(Error::NotReplicated) }
+        })?;
+        figures.batches.push(run);
+    }
+    let master = cluster.process(0).unwrap_or_default();
+    for (partition, how) in (FIRST_READER..).zip(How::ALL) {
+        figures.hearing.push(hear(options, &servers, PartitionId(partition), how, master)?);
+    }
+    Ok(())
+}
+
+fn hear(options: &Log, servers: &Servers, partition: PartitionId, how: How, master: u32) -> Result<Hearing, Error> {
+    let (time, started) = (each(options), Instant::now());
+    let mut shown = Shown::begin(how.name().to_owned(), time.as_millis() as u64);
+    let done = AtomicBool::new(false);
+    let hearing = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| read(servers, partition, how, &done, master));
+        let sent = send(servers, partition, time, |at| shown.at(at.as_millis() as u64));
+        done.store(true, Relaxed);
+        let heard = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        sent.and(heard)
+    });
+    tracing::debug!(how = how.name(), seconds = started.elapsed().as_secs_f64(), "heard");
+    shown.end();
+    hearing
+}
+
+/// Appends records that carry the time, at a steady rate.
+fn send(
+    servers: &Servers,
+    partition: PartitionId,
+    time: Duration,
+    mut shown: impl FnMut(Duration),
+) -> Result<(), Error> {
+    let mut link = Link::connect(servers, partition)?;
+    let started = Instant::now();
+    for number in 1.. {
+        let mut payload = [0_u8; PAYLOAD_BYTES];
+        payload[..8].copy_from_slice(&micros().to_le_bytes());
+        link.append(&[&payload], LENGTH_MAX)?;
+        let due = started + Duration::from_secs(1) / RATE * number;
+        if due > started + time {
+            break;
+        }
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        shown(started.elapsed());
+    }
+    Ok(())
+}
+
+fn read(servers: &Servers, partition: PartitionId, how: How, done: &AtomicBool, master: u32) -> Result<Hearing, Error> {
+    let mut link = Link::connect(servers, partition)?;
+    let (mut pulled, mut read_after, mut latency) = (Pulled::default(), Sequence(0), Latency::new());
+    let mut pause = Duration::from_millis(1);
+    let server = || Used::of([("server".to_owned(), master)].into_iter());
+    let (started, thread, before) = (Instant::now(), processor_time(), server());
+    while !done.load(Relaxed) {
+        let wait = if how == How::Push { WAIT } else { Duration::ZERO };
+        let turn =
+            Turn { publish_after: Sequence(0), entries: &[], read_after, records_max: 1_000, wait, barrier: false };
+        link.turn(&turn, &mut pulled)?;
+        let now = micros();
+        for record in &pulled.records {
+            let sent = record.payload.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+            latency.record(Duration::from_micros(now.saturating_sub(sent)));
+            read_after = record.sequence;
+        }
+        match how {
+            How::Push => continue,
+            How::Poll => pause = Duration::from_millis(200),
+            How::Adapt if pulled.records.is_empty() => pause = (pause * 2).min(Duration::from_millis(50)),
+            How::Adapt => pause = Duration::from_millis(1),
+        }
+        std::thread::sleep(pause);
+    }
+    let elapsed = started.elapsed().as_secs_f64();
+    let reader = (processor_time() - thread).as_secs_f64() / elapsed;
+    let server = server().since(&before, elapsed).into_values().sum();
+    Ok(Hearing { name: how.name(), latency, reader, server })
+}
+
+/// The clock that both ends share.
+fn micros() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
