@@ -1,22 +1,25 @@
-//! What every setting means, and the TOML that says so.
+//! The meaning of every setting, and the settings as commented TOML.
 //!
-//! Names and values come from the option structs themselves; only the words stand here. A test holds the two together:
-//! every key has words, and there are no words for keys that are gone.
+//! Names and values come from the option structs; this module has only their descriptions. A test checks that every key
+//! has a description, and that no description is left of a key that no longer exists.
 
 use std::fmt::Write as _;
 
 use toml::{Table, Value};
 
 const PREAMBLE: &str = "\
-# Settings of a Crossbook venue. Every key is shown with its value; a file needs only those that differ from the defaults.
-# The environment overrides this file: CROSSBOOK_LOG__PREALLOCATE=false stands for `preallocate` of [log].
+# Settings of a Crossbook venue. Every key is shown with its value; a file needs only those that differ from the
+# defaults. The environment overrides this file: CROSSBOOK_LOG__PREALLOCATE=false sets `preallocate` of [log].
 # The admin token and the secret key are not settings: see CROSSBOOK_ADMIN_TOKEN and CROSSBOOK_SECRET_KEY.
 ";
 
-/// Dotted path of a key or section, and what it means.
-const WORDS: &[(&str, &str)] = &[
-    ("data", "Folder with the venue's log and snapshots. Empty: given by --data."),
-    ("http", "Address of the client API: REST, WebSocket, and the page at /."),
+/// Comments are wrapped at this width.
+const COLUMNS: usize = 120;
+
+/// Dotted path of a key or section, and its meaning.
+const DESCRIPTIONS: &[(&str, &str)] = &[
+    ("data", "Folder of the venue's log and snapshots. Empty: given by --data."),
+    ("http", "Address of the client API: REST, WebSocket, and the web page at /."),
     ("admin", "Address of the admin API, /metrics, /healthz and /readyz. Keep it away from clients."),
     ("logging", "Log lines, on standard error."),
     ("logging.format", "auto (human on a terminal, else json), human, or json."),
@@ -24,241 +27,261 @@ const WORDS: &[(&str, &str)] = &[
         "logging.filter",
         "A level (error, warn, info, debug, trace), or levels by module: \"info,crossbook_gateway=debug\".",
     ),
-    ("log", "Files of the durable log. Sizes can change from one start to the next."),
-    ("log.segment_bytes_max", "The most bytes of a segment file. Snapshots let whole segments be deleted."),
-    ("log.batch_bytes_max", "The most bytes that wait for one fdatasync."),
-    ("log.record_bytes_max", "The most bytes of one command: at least gateway.server.body_bytes_max and 1024 more."),
+    ("log", "Files of the durable log. Sizes may be changed between starts."),
+    ("log.segment_bytes_max", "Maximum size of a segment file. Whole segments are trimmed after snapshots."),
+    ("log.batch_bytes_max", "Maximum bytes that one fdatasync makes durable."),
+    ("log.record_bytes_max", "Maximum size of one command: at least gateway.server.body_bytes_max and 1024 more."),
     (
         "log.preallocate",
-        "Whether a segment takes its room on disk ahead; without it, each sync also writes the file's size.",
+        "Whether segments are preallocated on disk; without it, each sync also writes the file's size.",
     ),
     (
         "log.verify_bytes_per_second",
-        "Bytes a second that are read at most to verify, after a start, the log before its snapshot; 0: no such bound.",
+        "Maximum bytes per second that are read after a start to verify the log before its snapshot; 0: no limit.",
     ),
     ("snapshots", "Snapshots shorten the next start. One is always taken at a clean stop."),
     (
         "snapshots.every_commands",
-        "Commands after which one is taken while trading goes on, of a second copy that stays in memory from then on; 0: never.",
+        "Commands between two snapshots while trading goes on. They are taken of a second copy of the venue, which \
+         stays in memory from the first one on; 0: none.",
     ),
-    ("snapshots.look_every_ms", "How often it is looked whether so many have come."),
+    ("snapshots.look_every_ms", "Interval at which the number of commands since the last snapshot is checked."),
     (
         "snapshots.trim_log",
-        "Whether the log gives up what two snapshots stand for. Then `crossbook audit` can no longer replay it whole.",
+        "Whether the log is trimmed up to what two snapshots cover. `crossbook audit` can then no longer replay all \
+         of it.",
     ),
-    ("clock", "The machine's clock, whose time every command carries. What is wrong with it is told; trading goes on."),
+    ("clock", "The machine's clock, which timestamps every command. Problems are reported; trading continues."),
     (
         "clock.jump_max_ms",
-        "By how much the clock may be set, or be behind the last command, before log lines, /readyz and metrics say so.",
+        "How far the clock may be set, or be behind the last command, before log lines, /readyz and metrics report \
+         it.",
     ),
     (
         "clock.behind_max_ms",
-        "A start whose clock is behind the log's last command by more than that is refused without --accept-clock.",
+        "A start whose clock is further behind the log's last command than this is refused without --accept-clock.",
     ),
-    ("clock.look_every_ms", "How often the clock is looked at."),
-    ("node", "The thread that matches, and its queues."),
-    ("node.queue_requests_max", "Requests that may wait for it; further ones are refused with -1008."),
+    ("clock.look_every_ms", "Interval at which the clock is checked."),
+    ("node", "The matching thread and its queues."),
+    ("node.queue_requests_max", "Requests that may wait for the matching thread; further ones are refused with -1008."),
     (
         "node.queue_wait_max_ms",
-        "How long a request may have to wait for it, as far as can be told; one that would wait longer is refused with -1008 at once. 0: no bound.",
+        "Maximum estimated time that a request waits for the matching thread; a request that would wait longer is \
+         refused with -1008 at once. 0: no limit.",
     ),
     (
         "node.queue_wait_standing_ms",
-        "The same for new orders, not cancels, while more comes than can be done. 0, here or above: no such bound.",
+        "The same for new orders, not for cancels, while demand exceeds capacity. 0, here or above: no limit.",
     ),
     ("node.batch_requests_max", "Requests in one batch, which share one fdatasync."),
     (
         "node.batch_interval_us",
-        "From one batch to the next, at least, for disks whose operations are limited or paid for. 0: as soon as the disk is done.",
+        "Minimum time between two batches, for disks whose operations are limited or charged. 0: a batch begins as \
+         soon as the disk is ready.",
     ),
     (
         "node.publish_batches_max",
-        "Durable batches that may wait to be published; the matching thread waits when there are more.",
+        "Durable batches that may wait to be published; with more, the matching thread waits.",
     ),
     ("metrics", "What /metrics on the admin address answers: see docs/metrics.md."),
     (
         "metrics.markets_max",
-        "Markets with series of their own, the first that were listed; all others are counted together as symbol=\"other\".",
+        "Markets with time series of their own, in the order of listing; all others share symbol=\"other\".",
     ),
-    ("views", "What the read side keeps in memory to answer queries. Each counts entries; 0 keeps none."),
+    ("views", "What the read model retains in memory to answer queries. Each setting counts entries; 0 retains none."),
     ("views.closed_orders_per_account", "Ended orders of one account in one market."),
     ("views.closed_orders_per_market", "Ended orders of all accounts in one market."),
-    ("views.own_trades_per_account", "Trades that one account took part in, in one market."),
-    ("views.own_trades_per_market", "Trades kept for accounts, in one market; each counts once for both its sides."),
+    ("views.own_trades_per_account", "Trades of one account in one market."),
+    ("views.own_trades_per_market", "Trades of all accounts in one market; each trade counts once for each side."),
     (
         "views.prevented_matches_per_market",
-        "Matches in one market that self-trade prevention prevented, of all accounts; older ones are in the history.",
+        "Matches prevented by self-trade prevention in one market, of all accounts; older ones are in the history.",
     ),
     ("views.trades_per_market", "Public trades of one market."),
     ("views.aggregate_trades_per_market", "Aggregate trades of one market."),
-    ("views.candles_per_interval", "Candles of each interval of one market; at least a day of minutes is always kept."),
-    ("history", "Everything that ever happened, in SQL. It is written behind, in batches; trading never waits for it."),
+    (
+        "views.candles_per_interval",
+        "Candles of each interval of one market; at least a day of minutes is always retained.",
+    ),
+    ("history", "All data in SQL. It is written asynchronously, in batches; trading never waits for it."),
     (
         "history.database",
-        "sqlite (a file in the data folder), sqlite://PATH, mysql://USER:PASSWORD@HOST/DATABASE (also MariaDB), or none.",
+        "sqlite (a file in the data folder), sqlite://PATH, mysql://USER:PASSWORD@HOST/DATABASE (also MariaDB), or \
+         none.",
     ),
-    ("history.batch_rows_max", "Rows in one statement; as soon as so many wait, they are written."),
-    ("history.batch_delay_ms", "How long a row waits for others."),
-    ("history.transaction_rows_max", "Rows in one transaction when there is much to catch up with; bounds the memory."),
-    ("history.connections_max", "Connections to the database, the one that writes included."),
-    ("history.connect_timeout_ms", "How long to wait for a connection."),
-    ("history.write_timeout_ms", "How long one statement that writes may take."),
-    ("history.query_timeout_ms", "How long a query may take."),
+    ("history.batch_rows_max", "Rows in one statement; a batch is written as soon as it has that many."),
+    ("history.batch_delay_ms", "Maximum time that a row waits for its batch to fill."),
+    ("history.transaction_rows_max", "Rows in one transaction while the history catches up; bounds the memory."),
+    ("history.connections_max", "Connections to the database, the writer's included."),
+    ("history.connect_timeout_ms", "Timeout of a connection attempt."),
+    ("history.write_timeout_ms", "Timeout of one statement that writes."),
+    ("history.query_timeout_ms", "Timeout of a query."),
     (
         "history.retry_delay_max_ms",
-        "The longest pause before a failed write is tried again; the first is a hundredth of it.",
+        "Maximum delay before a failed write is retried; the first delay is a hundredth of it.",
     ),
     (
         "history.stop_timeout_ms",
-        "How long a clean stop waits for the last rows; the next start writes what is missing.",
+        "Maximum time that a clean stop waits for the last rows; the next start writes missing ones.",
     ),
     ("gateway", "The client API."),
-    ("gateway.in_flight_max", "Requests that wait for their outcome at once; further ones are refused with -1008."),
+    (
+        "gateway.in_flight_max",
+        "Requests that may wait for their answer at the same time; further ones are refused with -1008.",
+    ),
     (
         "gateway.reply_timeout_ms",
-        "How long a command's outcome is waited for before a client is told that it is unknown (-1007).",
+        "Time after which a client is told that the execution status of its command is unknown (-1007).",
     ),
     (
         "gateway.history_queries_max",
-        "Requests that ask the history at once, because they reach further back than memory; further ones are refused with -1008.",
+        "Concurrent queries to the history for data that is no longer in memory; further ones are refused with \
+         -1008.",
     ),
     (
         "gateway.history_wait_ms",
-        "How long such a request waits for a history that is behind what memory has forgotten, before it is refused with -1008.",
+        "Maximum time that such a query waits for a history that lags behind what memory has evicted, before it is \
+         refused with -1008.",
     ),
-    ("gateway.cached_keys_max", "API keys whose secrets are kept ready in memory."),
+    ("gateway.cached_keys_max", "API keys whose secrets are cached in memory."),
     ("gateway.server", "Bounds of the HTTP listeners."),
-    ("gateway.server.connections_max", "Connections at once; further ones are closed at once."),
-    ("gateway.server.connections_per_ip_max", "Connections of one address."),
-    ("gateway.server.body_bytes_max", "Largest request body; beyond it the answer is 413."),
-    ("gateway.server.uri_bytes_max", "Longest path and query; beyond it the answer is 414."),
+    ("gateway.server.connections_max", "Concurrent connections; further ones are closed at once."),
+    ("gateway.server.connections_per_ip_max", "Concurrent connections of one address."),
+    ("gateway.server.body_bytes_max", "Maximum request body; a larger one is answered with 413."),
+    ("gateway.server.uri_bytes_max", "Maximum length of path and query; a longer one is answered with 414."),
     (
         "gateway.server.send_buffer_bytes",
-        "What the system is asked to hold for a connection until its client has read it. 0: as the system chooses.",
+        "Send buffer that the system is asked for, per connection. 0: the system's default.",
     ),
-    ("gateway.server.handshake_timeout_ms", "How long a client has to make the TLS handshake, where there is one."),
+    ("gateway.server.handshake_timeout_ms", "Timeout of a TLS handshake."),
     (
         "gateway.server.header_read_timeout_ms",
-        "Until the next request must have arrived with its head; idle connections end then too.",
+        "Timeout for the head of the next request; idle connections are closed then too.",
     ),
-    ("gateway.server.body_read_timeout_ms", "How long a client has to send the body of a request."),
-    (
-        "gateway.server.trusted_proxies",
-        "Networks of proxies that are believed when they say in X-Forwarded-For for whom they ask.",
-    ),
+    ("gateway.server.body_read_timeout_ms", "Timeout for the body of a request."),
+    ("gateway.server.trusted_proxies", "Networks of proxies whose X-Forwarded-For is trusted."),
     (
         "gateway.server.drain_ms",
-        "After SIGTERM, how long /readyz says no before clients are asked to leave; for a load balancer to see it. 0: at once.",
+        "How long after SIGTERM /readyz answers 503 before clients are asked to leave, for a load balancer to \
+         notice. 0: not at all.",
     ),
     (
         "gateway.server.cors_origins",
-        "Origins of pages that may use the client API in a browser, such as \"https://example.org\"; \"*\" for all. None: only the venue's own page.",
+        "Origins of pages that may use the client API in a browser, such as \"https://example.org\"; \"*\" for all. \
+         Empty: only the venue's own page.",
     ),
     (
         "gateway.server.compression_bytes_min",
-        "Fewest bytes of an answer that is compressed for a client who takes gzip or br; 0: none is.",
+        "Minimum size of an answer that is compressed for a client that accepts gzip or br; 0: no compression.",
     ),
-    ("gateway.server.shutdown_timeout_ms", "How long requests under way get when the server stops."),
+    ("gateway.server.shutdown_timeout_ms", "How long requests in flight may take after the server stops accepting."),
     ("gateway.tls", "TLS on the client API, HTTPS and WSS. Read once, when the process starts."),
-    (
-        "gateway.tls.certificate_file",
-        "A PEM file with the certificate, and behind it those that lead to the authority; empty: no TLS.",
-    ),
-    ("gateway.tls.key_file", "A PEM file with the certificate's private key."),
-    ("gateway.admin_tls", "The same on the admin address, also of workers and writers."),
+    ("gateway.tls.certificate_file", "PEM file with the certificate, followed by its chain; empty: no TLS."),
+    ("gateway.tls.key_file", "PEM file with the certificate's private key."),
+    ("gateway.admin_tls", "TLS on the admin address, also of workers and writers."),
     ("gateway.admin_tls.certificate_file", "As gateway.tls.certificate_file."),
     ("gateway.admin_tls.key_file", "As gateway.tls.key_file."),
-    ("gateway.limits", "How much clients may ask. 0 switches a limit off; the headers still count."),
-    ("gateway.limits.request_weight_1m", "Request weight of an address in a minute."),
-    ("gateway.limits.raw_requests_5m", "Requests of an address in five minutes."),
-    ("gateway.limits.orders_10s", "New orders of an account in ten seconds."),
-    ("gateway.limits.orders_1d", "New orders of an account in a day."),
+    ("gateway.limits", "Rate limits of clients. 0 disables a limit; the headers still count."),
+    ("gateway.limits.request_weight_1m", "Request weight of an address per minute."),
+    ("gateway.limits.raw_requests_5m", "Requests of an address per five minutes."),
+    ("gateway.limits.orders_10s", "New orders of an account per ten seconds."),
+    ("gateway.limits.orders_1d", "New orders of an account per day."),
     (
         "gateway.limits.ban_after",
         "Requests over the limit within a minute after which an address is banned (418); 0: never.",
     ),
-    ("gateway.limits.tracked_max", "Addresses, and accounts, that are kept track of."),
+    ("gateway.limits.tracked_max", "Addresses, and accounts, whose limits are tracked."),
     ("gateway.streams", "Bounds of WebSocket connections."),
-    ("gateway.streams.connections_max", "WebSocket connections at once; further ones are refused."),
+    ("gateway.streams.connections_max", "Concurrent WebSocket connections; further ones are refused."),
     ("gateway.streams.streams_max", "Streams of one connection."),
     (
         "gateway.streams.messages_per_second_max",
-        "Messages that a stream's client may send in a second, pings and pongs among them.",
+        "Messages per second that a client of the streams may send, pings and pongs included.",
     ),
-    ("gateway.streams.message_bytes_max", "Largest message that a client may send."),
-    ("gateway.streams.ping_interval_ms", "Time between two pings to the client."),
-    ("gateway.streams.pong_timeout_ms", "Time after which a ping without its pong closes the connection."),
+    ("gateway.streams.message_bytes_max", "Maximum size of a message from a client."),
+    ("gateway.streams.ping_interval_ms", "Interval between pings to the client."),
+    ("gateway.streams.pong_timeout_ms", "Time without a pong after which the connection is closed."),
     ("gateway.streams.lifetime_ms", "Time after which any connection is closed."),
     (
         "gateway.streams.unread_timeout_ms",
-        "How long a client may leave all that waits for it unread; then it is cut off.",
+        "Time without reading after which a client with waiting messages is disconnected.",
     ),
-    ("gateway.streams.unread_bytes_max", "Bytes that wait for one client; beyond it the client is cut off."),
+    (
+        "gateway.streams.unread_bytes_max",
+        "Maximum bytes in the send queue of one client; with more, it is disconnected.",
+    ),
     (
         "gateway.streams.unread_bytes_total_max",
-        "Bytes that wait for all clients, each message counted once; beyond it whoever is furthest behind is cut off.",
+        "Maximum bytes in the send queues of all clients, each message counted once; with more, the clients \
+         furthest behind are disconnected.",
     ),
     ("gateway.streams.attempts_max", "Connections that one address may try to open within attempts_window_ms."),
-    ("gateway.streams.attempts_window_ms", "Time over which attempts are counted."),
+    ("gateway.streams.attempts_window_ms", "Window in which attempts are counted."),
     (
         "gateway.streams.requests_in_flight_max",
-        "Requests of one WebSocket API connection that are under way; further ones wait to be read.",
+        "Requests in flight of one WebSocket API connection; further ones are not read yet.",
     ),
     (
         "gateway.streams.account_subscriptions_max",
-        "Subscriptions of one WebSocket API connection to the events of accounts.",
+        "Subscriptions of one WebSocket API connection to user data streams.",
     ),
     (
         "cluster",
-        "A venue of many processes: `crossbook gateway`, `worker` and `writer`. All need the same settings here. `serve` and `demo` need none.",
+        "A venue of several processes: `crossbook gateway`, `worker` and `writer`. All of them need the same \
+         settings here; `serve` and `demo` need none.",
     ),
-    ("cluster.partitions", "Into how many partitions the venue is cut. Fixed when it is made."),
+    ("cluster.partitions", "Number of partitions. Fixed when the venue is created."),
     (
         "cluster.markets",
-        "Markets that do not go where their number says, each as \"SYMBOL=PARTITION\". Fixed when the venue is made.",
+        "Markets assigned to a partition by name, each as \"SYMBOL=PARTITION\"; others are assigned by their id. \
+         Fixed when the venue is created.",
     ),
-    ("cluster.snapshot_every_commands", "Commands of a partition after which its next snapshot is taken."),
+    ("cluster.snapshot_every_commands", "Commands of a partition between two snapshots."),
     (
         "cluster.redis",
-        "The store of the logs: Redis 7 or Valkey, a cluster or a single server, with `appendonly yes` and `appendfsync always`.",
+        "The store of the logs: Redis 7 or Valkey, a cluster or a single server, with `appendonly yes` and \
+         `appendfsync always`.",
     ),
     (
         "cluster.redis.servers",
-        "Servers to ask first, as redis://USER:PASSWORD@HOST:PORT, or rediss:// for TLS; any one that answers is enough.",
+        "Servers to contact first, as redis://USER:PASSWORD@HOST:PORT, or rediss:// for TLS; one that answers is \
+         enough.",
     ),
     (
         "cluster.redis.ca_file",
-        "For rediss://: a PEM file of those who vouch for the servers, in place of the system's authorities.",
+        "For rediss://: PEM file with the authorities of the servers' certificates, in place of the system's.",
     ),
     (
         "cluster.redis.client_certificate_file",
-        "For rediss://: a PEM file with the certificates to show to servers that ask for them (tls-auth-clients).",
+        "For rediss://: PEM file with the client certificate, for servers that ask for one (tls-auth-clients).",
     ),
-    ("cluster.redis.client_key_file", "For rediss://: a PEM file with the key of client_certificate_file."),
-    ("cluster.redis.venue", "The venue's name, with which all its keys begin."),
+    ("cluster.redis.client_key_file", "For rediss://: PEM file with the key of client_certificate_file."),
+    ("cluster.redis.venue", "The venue's name: the prefix of all its keys."),
     (
         "cluster.redis.replicas_min",
-        "The fewest replicas that must have what is called durable. 0 only where an answer of the server is itself durable, as in MemoryDB.",
+        "Minimum number of replicas that must have a command before it counts as durable. 0 only if an answer of \
+         the server is itself durable, as in MemoryDB.",
     ),
-    ("cluster.redis.connect_timeout_ms", "How long a connection may take to be made."),
-    ("cluster.redis.reply_timeout_ms", "How long an answer may take, beyond what its request waits."),
-    ("cluster.redis.wait_timeout_ms", "How long a barrier waits for the replicas."),
+    ("cluster.redis.connect_timeout_ms", "Timeout of a connection attempt."),
+    ("cluster.redis.reply_timeout_ms", "Timeout of an answer, in addition to the time that its request waits."),
+    ("cluster.redis.wait_timeout_ms", "Maximum time that a barrier waits for the replicas."),
     (
         "cluster.redis.replica_loss_ms",
-        "How long a replica must have been missing before nothing waits for it any more: it may have been promoted.",
+        "Time after which a missing replica counts as lost; before that it may have been promoted.",
     ),
-    ("cluster.redis.record_bytes_max", "The most bytes of one command."),
-    ("cluster.redis.batch_records_max", "The most commands in one append."),
-    ("cluster.redis.batch_bytes_max", "The most bytes of commands in one append."),
-    ("cluster.redis.trim_entries_max", "Entries that one trimming drops; the server answers nobody else meanwhile."),
-    ("cluster.gate", "How gateways speak with the partitions."),
+    ("cluster.redis.record_bytes_max", "Maximum size of one command."),
+    ("cluster.redis.batch_records_max", "Maximum number of commands in one append."),
+    ("cluster.redis.batch_bytes_max", "Maximum bytes of commands in one append."),
+    ("cluster.redis.trim_entries_max", "Entries removed by one trim; the server blocks meanwhile."),
+    ("cluster.gate", "How gateways append to and read from the partitions' logs."),
     (
         "cluster.gate.queue_requests_max",
-        "Requests that may wait for one partition's lane; further ones are refused with -1008.",
+        "Requests that may wait to be appended to one partition; further ones are refused with -1008.",
     ),
     (
         "cluster.gate.queue_wait_max_ms",
-        "How long a request may have to wait for its partition; one that would wait longer gets -1008 at once. 0: no bound.",
+        "Maximum estimated time that a request waits for its partition; a request that would wait longer is refused \
+         with -1008 at once. 0: no limit.",
     ),
     ("cluster.gate.batch_requests_max", "Requests appended in one round trip."),
     (
@@ -267,64 +290,66 @@ const WORDS: &[(&str, &str)] = &[
     ),
     (
         "cluster.gate.retry_ms",
-        "After how long without progress a lane looks whether its requests are still where it appended them.",
+        "Time without progress after which the gateway checks whether its requests are still in the log.",
     ),
-    ("cluster.gate.breaker_ms", "After how long without an answer requests for a partition are refused at once."),
+    ("cluster.gate.breaker_ms", "Time without an answer after which requests for a partition are refused at once."),
     (
         "cluster.gate.keep_ms",
-        "How long a request of a partition that does not answer is kept to be sent again: as long as gateway.reply_timeout_ms.",
+        "How long a request of a partition that does not answer is retained to be sent again: as long as \
+         gateway.reply_timeout_ms.",
     ),
-    ("cluster.gate.fence_ms", "How long a question about an account waits for what was told elsewhere."),
-    ("cluster.gate.follow_commands_max", "Commands whose events are read in one round trip."),
-    ("cluster.gate.retry_delay_max_ms", "The longest pause between two tries to connect."),
-    ("cluster.worker", "How workers run partitions."),
-    ("cluster.worker.partitions", "The partitions that this worker runs; none named: all of them. Also: --partitions."),
-    ("cluster.worker.batch_commands_max", "Commands read, and published, in one round trip."),
-    ("cluster.worker.held_commands_max", "Commands read and not yet applied."),
-    ("cluster.worker.outputs_max", "Outputs that no barrier has confirmed yet; with more, nothing is read."),
     (
-        "cluster.worker.takeover_ms",
-        "How long a partition must be silent before a worker that stands by goes on for it.",
+        "cluster.gate.fence_ms",
+        "Maximum time that a query about an account waits until the gateway has read everything published before.",
     ),
+    ("cluster.gate.follow_commands_max", "Commands whose events are read in one round trip."),
+    ("cluster.gate.retry_delay_max_ms", "Maximum delay between two connection attempts."),
+    ("cluster.worker", "How workers run partitions."),
+    ("cluster.worker.partitions", "Partitions that this worker runs; empty: all. Also: --partitions."),
+    ("cluster.worker.batch_commands_max", "Commands read, and published, in one round trip."),
+    ("cluster.worker.held_commands_max", "Commands that may be read and not yet applied."),
+    ("cluster.worker.outputs_max", "Outputs that may be unconfirmed by a barrier; with more, nothing is read."),
+    ("cluster.worker.takeover_ms", "Time without published output after which a standby takes over a partition."),
     ("cluster.worker.idle_ms", "How long a round trip waits for a command."),
     (
         "cluster.worker.courier_queue_max",
-        "Messages to one partition that wait for their courier; with more, their partition waits.",
+        "Messages to one partition that may wait to be sent; with more, the sending partition waits.",
     ),
-    ("cluster.worker.courier_messages_max", "Messages to one partition that are kept until it has heard them."),
-    ("cluster.worker.courier_batch_max", "Messages delivered in one round trip."),
+    (
+        "cluster.worker.courier_messages_max",
+        "Messages to one partition that are retained until it has acknowledged them.",
+    ),
+    ("cluster.worker.courier_batch_max", "Messages sent in one round trip."),
     (
         "cluster.worker.depth_every_ms",
-        "Time between two writes to the depth of books that is kept in the store; 0 keeps none there.",
+        "Interval between two updates of the books' depth in the store; 0: no depth in the store.",
     ),
-    ("cluster.worker.retry_delay_max_ms", "The longest pause between two tries to connect."),
-    ("cluster.writer", "How writers read what the partitions tell; what they write is set in [history]."),
+    ("cluster.worker.retry_delay_max_ms", "Maximum delay between two connection attempts."),
+    ("cluster.writer", "How writers read published events; what they write is set in [history]."),
     ("cluster.writer.follow_commands_max", "Commands whose events are read in one round trip."),
     (
         "cluster.writer.ahead_commands_max",
-        "Commands of one partition whose events are read and not yet written; with more, no more are read.",
+        "Commands of one partition whose events may be read and not yet written; with more, none are read.",
     ),
     (
         "cluster.writer.mark_every_ms",
-        "Time between two notes in the store of how far the history has come, up to which logs may be trimmed.",
+        "Interval between two updates of the history's position in the store, up to which logs may be trimmed.",
     ),
-    ("cluster.writer.retry_delay_max_ms", "The longest pause between two tries to connect."),
-    ("cluster.snapshots", "Where the partitions' snapshots are kept; a place that all processes share."),
+    ("cluster.writer.retry_delay_max_ms", "Maximum delay between two connection attempts."),
+    ("cluster.snapshots", "Where the partitions' snapshots are stored; all processes share it."),
     (
         "cluster.snapshots.address",
-        "file:///PATH, or s3://BUCKET/PREFIX with the usual AWS_ variables in the environment. A cluster needs one.",
+        "file:///PATH, or s3://BUCKET/PREFIX with the usual AWS_ variables in the environment. Required in a \
+         cluster.",
     ),
-    ("cluster.snapshots.connect_timeout_ms", "How long a connection to the store may take to be made."),
-    ("cluster.snapshots.request_timeout_ms", "How long one request may take, its whole content included."),
-    ("cluster.snapshots.retries_max", "How often a request that failed is made again; 0: never."),
-    ("cluster.snapshots.retry_pause_max_ms", "The longest pause before a request is made again."),
-    (
-        "cluster.snapshots.retry_timeout_ms",
-        "After that time, counted from its first attempt, a request is not made again.",
-    ),
+    ("cluster.snapshots.connect_timeout_ms", "Timeout of a connection attempt."),
+    ("cluster.snapshots.request_timeout_ms", "Timeout of one request, including its content."),
+    ("cluster.snapshots.retries_max", "How often a failed request is retried; 0: never."),
+    ("cluster.snapshots.retry_pause_max_ms", "Maximum delay before a request is retried."),
+    ("cluster.snapshots.retry_timeout_ms", "Time after the first attempt from which on a request is not retried."),
     (
         "cluster.snapshots.part_bytes_max",
-        "The most bytes in one request, at least 5 MiB; a larger snapshot travels in parts.",
+        "Maximum bytes in one request, at least 5 MiB; a larger snapshot is sent in parts.",
     ),
 ];
 
@@ -357,9 +382,17 @@ fn section(table: &Table, path: &str, out: &mut String) {
 }
 
 fn comment(path: &str, out: &mut String) {
-    if let Some((_, words)) = WORDS.iter().find(|(known, _)| *known == path) {
-        let _ = writeln!(out, "# {words}");
+    let Some((_, text)) = DESCRIPTIONS.iter().find(|(known, _)| *known == path) else { return };
+    let mut line = String::from("#");
+    for word in text.split(' ') {
+        if line.chars().count() + 1 + word.chars().count() > COLUMNS {
+            let _ = writeln!(out, "{line}");
+            line.truncate(1);
+        }
+        line.push(' ');
+        line.push_str(word);
     }
+    let _ = writeln!(out, "{line}");
 }
 
 #[cfg(test)]
@@ -380,13 +413,13 @@ mod tests {
     }
 
     #[test]
-    fn every_key_has_words_and_all_words_have_a_key() {
+    fn every_key_has_a_description_and_every_description_a_key() {
         let mut keys = BTreeSet::new();
         paths(&Table::try_from(Config::default()).unwrap(), "", &mut keys);
-        let words: BTreeSet<String> = WORDS.iter().map(|(path, _)| (*path).to_owned()).collect();
-        assert_eq!(words.len(), WORDS.len(), "a key is described twice");
-        assert_eq!(keys.difference(&words).collect::<Vec<_>>(), Vec::<&String>::new(), "keys without words");
-        assert_eq!(words.difference(&keys).collect::<Vec<_>>(), Vec::<&String>::new(), "words without a key");
+        let described: BTreeSet<String> = DESCRIPTIONS.iter().map(|(path, _)| (*path).to_owned()).collect();
+        assert_eq!(described.len(), DESCRIPTIONS.len(), "a key is described twice");
+        assert_eq!(keys.difference(&described).collect::<Vec<_>>(), Vec::<&String>::new(), "keys without description");
+        assert_eq!(described.difference(&keys).collect::<Vec<_>>(), Vec::<&String>::new(), "descriptions without key");
     }
 
     #[test]
@@ -397,6 +430,6 @@ mod tests {
         for (at, line) in settings {
             assert!(at > 0 && lines[at - 1].starts_with("# "), "no comment above {line:?}");
         }
-        assert!(lines.iter().all(|line| line.len() <= 140), "a line too long to read");
+        assert!(lines.iter().all(|line| line.chars().count() <= COLUMNS), "a line too long to read");
     }
 }
