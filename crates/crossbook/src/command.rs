@@ -1,11 +1,11 @@
-//! The command line. Every subcommand says what it does, what it needs, and shows lines that can be typed as they are.
+//! The command line. The help of every subcommand says what it does and needs, with examples that can be pasted.
 
 pub mod admin;
 pub mod backup;
 pub mod cluster;
 pub mod help;
+pub mod import_export;
 pub mod information;
-pub mod moving;
 #[cfg(test)]
 mod snippets;
 
@@ -16,21 +16,21 @@ use clap::{Args, Parser, Subcommand};
 use crossbook_venue::config::address;
 use crossbook_venue::logging;
 
-const ABOUT: &str = "A spot exchange in one process";
+const ABOUT: &str = "A spot exchange, in one process or as a cluster";
 const LONG_ABOUT: &str = "\
-A spot exchange in one process: price-time matching, exact balances, a durable log, and an API that Binance Spot clients speak \
-once their base URL is changed. An API compatible with the Binance Spot API; not affiliated with or endorsed by Binance.";
+A spot exchange: price-time matching, exact balances, a durable log, and an API that Binance Spot clients speak once \
+their base URL is changed. An API compatible with the Binance Spot API; not affiliated with or endorsed by Binance.";
 
 const EXAMPLES: &str = "\
 Examples:
-  A live venue with simulated traders, to look at and to try a client on:
+  Start a venue with simulated traders, to explore and to try a client on:
     crossbook demo
 
-  The real thing:
+  Start a venue of your own:
     export CROSSBOOK_ADMIN_TOKEN=$(openssl rand -hex 32)
     crossbook serve --data /var/lib/crossbook/venue
 
-  Prove that its log adds up, to the last unit, also while the venue runs:
+  Prove that all balances reconcile with its log, also while the venue runs:
     crossbook audit --data /var/lib/crossbook/venue";
 
 const SERVE_EXAMPLES: &str = "\
@@ -47,90 +47,90 @@ Examples:
     crossbook admin deposit 1001 USDT 100000 --transfer-id first
     crossbook admin keys issue 1001 --permissions READ,TRADE
 
-  Every setting, with what it means and what it is now:
+  Print every setting with its meaning and value:
     crossbook serve --data ./venue --print-config > crossbook.toml
 
-Settings come from, each overriding the one before: the defaults, the file given by --config, the environment
-(CROSSBOOK_SECTION__KEY for the key `key` of `[section]`), and the options below.
+Settings come from these sources, each overriding the previous one: the defaults, the file of --config, the environment
+(CROSSBOOK_SECTION__KEY for the key `key` of `[section]`), and the options above.
 
 Environment:
-  CROSSBOOK_ADMIN_TOKEN  what the admin API demands as bearer token, at least 16 characters; required
-  CROSSBOOK_SECRET_KEY   64 hex digits under which API secrets are encrypted in the log. Absent, one is made once and
-                         kept beside the data folder, in DIR.secret-key";
+  CROSSBOOK_ADMIN_TOKEN  the bearer token of the admin API, at least 16 characters; required
+  CROSSBOOK_SECRET_KEY   64 hexadecimal digits: the key that encrypts API secrets in the log. Without it, one is generated
+                         and stored beside the data folder, in DIR.secret-key";
 
 const DEMO_EXAMPLES: &str = "\
 Examples:
-  In a folder that is deleted at the end:
+  Use a temporary folder, which is deleted at the end:
     crossbook demo
 
-  In a folder that stays, so that the next start goes on from there:
+  Use a folder of your own; the next start continues from there:
     crossbook demo --data ./demo-venue
 
-  On other ports:
+  Use other ports:
     crossbook demo --http 127.0.0.1:9080 --admin 127.0.0.1:9081";
 
 const AUDIT_EXAMPLES: &str = "\
 Examples:
-  For people:
+  Print a table:
     crossbook audit --data /var/lib/crossbook/venue
 
-  For programs (exit status 0: everything adds up; 3: something is off or missing; 1: no log to read):
+  Print JSON (exit status 0: all balances reconcile; 3: something does not or is missing; 1: no readable log):
     crossbook audit --data /var/lib/crossbook/venue --json | jq .ok
 
-  A running cluster, from its snapshots and logs:
+  Audit a running cluster, from its snapshots and logs:
     crossbook audit --cluster --config cluster.toml";
 
 const STORE_EXAMPLES: &str = "\
 Examples:
-  Hold the history against the engine, also while the venue runs (exit status 0: equal; 3: something is off):
+  Compare the history with the engine, also while the venue runs (exit status 0: equal; 3: something differs):
     crossbook store verify --data /var/lib/crossbook/venue
 
-  The same of a cluster:
+  The same for a cluster:
     crossbook store verify --cluster --config cluster.toml
 
-  Make it anew from the log:
+  Rebuild it from the log:
     crossbook store rebuild --data /var/lib/crossbook/venue
 
-  The same of a cluster, whose writer does it; trading goes on:
+  The same for a cluster, whose writer does it; trading continues:
     crossbook store rebuild --cluster --config cluster.toml
 
-  In another database than the configured one:
+  Use another database than the configured one:
     CROSSBOOK_HISTORY__DATABASE='mysql://venue:secret@db/crossbook' crossbook store rebuild --data /var/lib/crossbook/venue";
 
 const SKIP_EXAMPLES: &str = "\
 Examples:
-  A venue whose start ends with \"command 4711 of partition 0 cannot be applied\"; it must not run:
+  Skip a command of a venue whose start ends with \"command 4711 of partition 0 cannot be applied\"; the venue must not run:
     crossbook skip --data /var/lib/crossbook/venue --sequence 4711
 
-  A cluster whose workers end with \"command 4711 of partition 3 cannot be applied\":
+  Skip a command of a cluster whose workers end with \"command 4711 of partition 3 cannot be applied\":
     crossbook skip --cluster --config cluster.toml --partition 3 --sequence 4711
 
-See \"A command that cannot be applied\" in docs/operations.md before you do.";
+First read \"A command that cannot be applied\" in docs/operations.md.";
 
 const BENCH_EXAMPLES: &str = "\
 Examples:
-  How fast the history is written to SQL:
+  Measure how fast the history is written to SQL:
     crossbook bench store
 
-  What can be measured, and how:
+  Print the options of one measurement:
     crossbook bench store --help";
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:
-  The defaults, as a file to start from:
+  Write the defaults to a file to start from:
     crossbook config > crossbook.toml
 
-  What a file and the environment come to:
+  Print the settings that result from a file and the environment:
     CROSSBOOK_LOGGING__FORMAT=json crossbook config --config crossbook.toml";
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Format {
-    /// Human on a terminal, JSON otherwise.
+    /// Human-readable on a terminal, JSON otherwise.
     Auto,
-    /// For people.
+    /// Human-readable.
     Human,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -149,12 +149,12 @@ impl From<Format> for logging::Format {
 #[command(name = "crossbook", version = information::SHORT_VERSION, long_version = information::long_version(), about = ABOUT,
           long_about = LONG_ABOUT, after_long_help = EXAMPLES, max_term_width = 110)]
 pub struct CommandLine {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a venue on a data folder until SIGTERM or Ctrl-C.
@@ -163,52 +163,52 @@ pub enum Command {
     /// Run a venue with four markets, two funded accounts and simulated traders.
     #[command(after_long_help = DEMO_EXAMPLES)]
     Demo(Demo),
-    /// Operate a running venue: assets, markets, accounts, keys, deposits, withdrawals, halts, the audit.
+    /// Operate a running venue: assets, markets, accounts, keys, deposits, withdrawals, halts, audits.
     #[command(after_long_help = admin::EXAMPLES)]
     Admin(Box<admin::Admin>),
-    /// Run a gateway of a cluster: the client API and the admin API. Any number of them may run.
+    /// Run a gateway of a cluster: the client API and the admin API. Any number may run.
     #[command(after_long_help = cluster::EXAMPLES)]
     Gateway(cluster::Gateway),
-    /// Run a worker of a cluster: it matches, or stands by for those that do. Any number of them may run.
+    /// Run a worker of a cluster, active or standby. Any number may run.
     #[command(after_long_help = cluster::EXAMPLES)]
     Worker(cluster::Worker),
-    /// Run the writer of a cluster: it keeps the history in SQL up with the partitions.
+    /// Run the writer of a cluster, which writes the history in SQL.
     #[command(after_long_help = cluster::EXAMPLES)]
     Writer(cluster::Writer),
     /// Run a whole cluster on this machine, with Redis, MariaDB and HAProxy, until Ctrl-C.
     #[command(after_long_help = cluster::LOCAL_EXAMPLES)]
     Cluster(cluster::Local),
-    /// Copy a venue's log and newest snapshot, also while it runs: consistent, verified, and only what is new.
+    /// Back up a venue's log and newest snapshot, also while it runs: consistent, verified and incremental.
     #[command(after_long_help = backup::EXAMPLES)]
     Backup(backup::Backup),
-    /// Make a data folder of a backup.
+    /// Restore a backup into a data folder.
     #[command(after_long_help = backup::EXAMPLES)]
     Restore(backup::Restore),
-    /// Write down everything that a stopped venue has, to move it into a cluster.
-    #[command(after_long_help = moving::EXAMPLES)]
-    Export(moving::Export),
-    /// Move a venue that was exported into a new cluster.
-    #[command(after_long_help = moving::EXAMPLES)]
-    Import(moving::Import),
+    /// Export a stopped venue, to import it into a cluster.
+    #[command(after_long_help = import_export::EXAMPLES)]
+    Export(import_export::Export),
+    /// Import an exported venue into a new cluster.
+    #[command(after_long_help = import_export::EXAMPLES)]
+    Import(import_export::Import),
     /// Replay a venue's log offline and prove that its books balance.
     #[command(after_long_help = AUDIT_EXAMPLES)]
     Audit(Audit),
-    /// Pass over a command that cannot be applied, and at which every start ends.
+    /// Skip a command that cannot be applied and ends every start.
     #[command(after_long_help = SKIP_EXAMPLES)]
     Skip(Skip),
-    /// Verify the history in SQL, or make it anew.
+    /// Verify the history in SQL, or rebuild it.
     #[command(after_long_help = STORE_EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
     Store(Store),
-    /// Measure on this machine what the documents claim.
+    /// Measure the performance on this machine.
     #[command(after_long_help = BENCH_EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
     Bench(crossbook_bench::Bench),
-    /// Load a venue at a steady rate, then hold it to everything that it acknowledged.
+    /// Load a venue at a steady rate, then verify everything that it acknowledged.
     #[command(after_long_help = crossbook_soak::EXAMPLES)]
     Soak(crossbook_soak::Soak),
     /// Print the complete configuration as TOML, with a comment on every key.
     #[command(after_long_help = CONFIG_EXAMPLES)]
     Config(Config),
-    /// Print the script that completes commands and options in a shell.
+    /// Print the completion script for a shell.
     #[command(after_long_help = information::COMPLETIONS_EXAMPLES)]
     Completions(information::Completions),
     /// Print the manual, or write one page for each command.
@@ -219,7 +219,7 @@ pub enum Command {
 /// `crossbook serve`.
 #[derive(Debug, Default, Args)]
 pub struct Serve {
-    /// Folder with the venue's log and snapshots; made if absent.
+    /// Folder of the venue's log and snapshots; created if absent.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// TOML file with settings.
@@ -231,21 +231,20 @@ pub struct Serve {
     /// Address of the admin API, metrics and health [default: 127.0.0.1:8081].
     #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     pub admin: Option<SocketAddr>,
-    /// How log lines look [default: human on a terminal, else json].
+    /// Format of log lines [default: human on a terminal, else json].
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<Format>,
-    /// Start even if the secret key is lost, and revoke the API keys whose secrets it would open; they have to be
-    /// issued anew.
+    /// Start even if the secret key is lost, and revoke the API keys whose secrets it would decrypt; issue them again.
     #[arg(long)]
     pub revoke_lost_keys: bool,
-    /// Start even if the log lacks commands that snapshots, its mark or the history prove it had, and give these
-    /// commands up for good.
+    /// Start even if snapshots, checkpoint or history prove that the log has lost commands, and give these commands up
+    /// for good.
     #[arg(long)]
     pub discard_newer: bool,
-    /// Start even if the machine's clock is long before the log's last command.
+    /// Start even if the machine's clock is far behind the log's last command.
     #[arg(long)]
     pub accept_clock: bool,
-    /// Print the settings that these options, the file and the environment come to, and exit.
+    /// Print the settings that result from options, file and environment, and exit.
     #[arg(long)]
     pub print_config: bool,
 }
@@ -253,26 +252,26 @@ pub struct Serve {
 /// `crossbook demo`.
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Folder for the demo venue; without it, a temporary one that is deleted at the end.
+    /// Folder of the demo venue; without it, a temporary one, which is deleted at the end.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// TOML file with settings.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Address of the client API and the page [default: 127.0.0.1:8080].
+    /// Address of the client API and the web page [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     pub http: Option<SocketAddr>,
     /// Address of the admin API, metrics and health [default: 127.0.0.1:8081].
     #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     pub admin: Option<SocketAddr>,
-    /// How log lines look [default: human on a terminal, else json].
+    /// Format of log lines [default: human on a terminal, else json].
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<Format>,
-    /// Seed of the simulated traders: the same seed wants the same things at the same steps.
+    /// Seed of the simulated traders; the same seed makes the same decisions at the same steps.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
-    /// Keep the history in SQL too, in a SQLite file in the folder. It grows as long as the demo runs; without it the
-    /// demo's size is bounded.
+    /// Also write the history, to a SQLite file in the folder. It grows as long as the demo runs; without it the demo's
+    /// size is bounded.
     #[arg(long)]
     pub history: bool,
 }
@@ -280,13 +279,13 @@ pub struct Demo {
 /// `crossbook audit`.
 #[derive(Debug, Args)]
 pub struct Audit {
-    /// Folder with the venue's log.
+    /// Folder of the venue's log.
     #[arg(long, value_name = "DIR", required_unless_present = "cluster", conflicts_with = "cluster")]
     pub data: Option<PathBuf>,
     /// Audit a running cluster, from its snapshots and logs.
     #[arg(long)]
     pub cluster: bool,
-    /// TOML file with settings: where the cluster is, or the history that is asked how far the log had reached.
+    /// TOML file with settings: the cluster, or the history that tells how far the log once reached.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Print one JSON object instead of a table.
@@ -297,23 +296,23 @@ pub struct Audit {
 /// `crossbook skip`.
 #[derive(Debug, Args)]
 pub struct Skip {
-    /// Folder with the venue's log.
+    /// Folder of the venue's log.
     #[arg(long, value_name = "DIR", required_unless_present = "cluster", conflicts_with = "cluster")]
     pub data: Option<PathBuf>,
-    /// A command of a cluster.
+    /// Skip a command of a cluster.
     #[arg(long)]
     pub cluster: bool,
-    /// TOML file with settings: where the cluster is, or the history that is asked what was applied.
+    /// TOML file with settings: the cluster, or the history that tells what was applied.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Which partition's.
+    /// Partition of the command.
     #[arg(long, value_name = "NUMBER", requires = "cluster", required_if_eq("cluster", "true"))]
     pub partition: Option<u16>,
-    /// The number of the command in its partition's log, as the process that ended has said.
+    /// Sequence number of the command, as the last log line of the ended process says.
     #[arg(long, value_name = "NUMBER")]
     pub sequence: u64,
-    /// Pass it over even if it can be applied, or another partition relies on it, so that money or an account is
-    /// missing for ever.
+    /// Skip it even if it can be applied or another partition relies on it, so that money or an account will be missing
+    /// for ever.
     #[arg(long)]
     pub force: bool,
 }
@@ -321,19 +320,18 @@ pub struct Skip {
 /// `crossbook store`.
 #[derive(Debug, Args)]
 pub struct Store {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub action: StoreAction,
 }
 
-/// What to do with the history.
+/// Actions on the history.
 #[derive(Debug, Subcommand)]
 pub enum StoreAction {
-    /// Compare balances, open orders, trades, candles and ledger entries with the engine's state where the history
-    /// stands.
+    /// Compare balances, open orders, trades, candles and ledger entries with the engine's state at the same command.
     #[command(after_long_help = STORE_EXAMPLES)]
     Verify(StoreVerify),
-    /// Empty the tables and fill them again from the log, or from a snapshot where the log has lost its beginning.
+    /// Delete all rows and rebuild them from the log, or from a snapshot if the log was trimmed.
     #[command(after_long_help = STORE_EXAMPLES)]
     Rebuild(StoreRebuild),
 }
@@ -341,7 +339,7 @@ pub enum StoreAction {
 /// `crossbook store verify`.
 #[derive(Debug, Args)]
 pub struct StoreVerify {
-    /// Folder with the venue's log and snapshots.
+    /// Folder of the venue's log and snapshots.
     #[arg(long, value_name = "DIR", required_unless_present = "cluster", conflicts_with = "cluster")]
     pub data: Option<PathBuf>,
     /// Verify the history of a cluster, from its snapshots and logs.
@@ -350,11 +348,11 @@ pub struct StoreVerify {
     /// TOML file with settings.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Also tell how many rows each table has, and a hash of them.
+    /// Also print the number of rows of each table, and a hash of them.
     #[arg(long)]
     pub contents: bool,
-    /// Also compare every row of every table with a history that is made from the log for the purpose, in a temporary
-    /// file. Needs the whole log, and as much time and room as a rebuild.
+    /// Also compare every row of every table with a temporary history that is built from the log. Needs the whole log,
+    /// and the time and disk space of a rebuild.
     #[arg(long)]
     pub rows: bool,
     /// Print one JSON object instead of text.
@@ -365,20 +363,20 @@ pub struct StoreVerify {
 /// `crossbook store rebuild`.
 #[derive(Debug, Args)]
 pub struct StoreRebuild {
-    /// Folder with the venue's log and snapshots.
+    /// Folder of the venue's log and snapshots.
     #[arg(long, value_name = "DIR", required_unless_present = "cluster", conflicts_with = "cluster")]
     pub data: Option<PathBuf>,
-    /// Have the history of a cluster made anew by its writer.
+    /// Have the writer of a cluster rebuild its history.
     #[arg(long)]
     pub cluster: bool,
     /// TOML file with settings.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Go on even if that gives up what the log cannot give back, or the history of another venue.
+    /// Continue even if that deletes data that the log cannot restore, or the history of another venue.
     #[arg(long)]
     pub discard: bool,
-    /// Go on even if the log lacks commands that snapshots, its mark or the history prove it had, and give these
-    /// commands up for good.
+    /// Continue even if snapshots, checkpoint or history prove that the log has lost commands, and give these commands
+    /// up for good.
     #[arg(long)]
     pub discard_newer: bool,
 }

@@ -14,7 +14,7 @@ use crossbook_venue::store::{Discard, Extent, Rebuilt};
 use crossbook_venue::venue::Accepted;
 
 use crate::command::cluster::{Gateway, Local, Role, Worker, Writer};
-use crate::command::moving::{Export, Import};
+use crate::command::import_export::{Export, Import};
 use crate::command::{self, StoreAction, StoreRebuild, StoreVerify};
 use crate::progress::Shown;
 use crate::shown::{self, either};

@@ -1,6 +1,6 @@
 //! Reports of measurements and acceptance runs: tables, charts and verdicts, and the machine that they were made on. A
-//! [`Report`] is printed on a terminal ([`Report::text`]) and written to a file ([`Report::write`]), as Markdown or as one
-//! HTML page. The page holds its styles and charts, so it can be sent to anybody and read without a network.
+//! [`Report`] is printed on a terminal ([`Report::text`]) and written to a file ([`Report::write`]), as Markdown or as
+//! one HTML page. The page holds its styles and charts, so it can be sent to anybody and read without a network.
 //!
 //! A report holds numbers as they are; [`Unit`] says how they are shown. Figures that programs read are written
 //! separately, by [`write_json`].

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-/// Where the admin API is unless told otherwise.
+/// Default address of the admin API.
 const URL: &str = "http://127.0.0.1:8081";
 
 /// Examples for the help text.
 pub const EXAMPLES: &str = "\
 Examples:
-  What a first trade needs (the token is the one that the venue was started with):
+  Add what a first trade needs (the token is that of the running venue):
     export CROSSBOOK_ADMIN_TOKEN=...
     crossbook admin assets add BTC --decimals 8
     crossbook admin assets add USDT --decimals 8
@@ -20,142 +20,142 @@ Examples:
     crossbook admin deposit 1001 USDT 100000 --transfer-id first
     crossbook admin keys issue 1001 --permissions READ,TRADE
 
-  The same account's balances, for people and for programs:
+  The same account's balances, as a table and as JSON:
     crossbook admin accounts show 1001
     crossbook admin --json accounts show 1001 | jq '.balances'
 
-  Stop trading in one market, in all of them, and go on:
+  Stop trading in one market, in all of them, and resume:
     crossbook admin halt BTCUSDT
     crossbook admin halt --all
     crossbook admin resume --all
 
-  A venue elsewhere:
+  Audit a venue on another machine:
     crossbook admin --url https://venue.example:8081 --ca authority.pem audit
 
-Exit status 0: done; 1: the venue could not be asked, or nobody knows whether it did it; 2: the command line is wrong; 3: the audit has
-found something; 4: the venue refuses.
+Exit status 0: done; 1: the venue could not be reached, or the execution status is unknown; 2: the command line is wrong;
+3: the audit has found a violation; 4: the venue refuses.
 
 Environment:
-  CROSSBOOK_ADMIN_TOKEN  the token that the venue was started with
-  CROSSBOOK_ADMIN_URL    what --url says, unless it says otherwise";
+  CROSSBOOK_ADMIN_TOKEN  the venue's admin token
+  CROSSBOOK_ADMIN_URL    the default of --url";
 
 /// `crossbook admin`.
 #[derive(Debug, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Admin {
-    /// The venue's admin API: http://HOST:PORT, or https://HOST:PORT where it shows a certificate.
+    /// Address of the admin API: http://HOST:PORT, or https://HOST:PORT with TLS.
     #[arg(long, value_name = "URL", env = "CROSSBOOK_ADMIN_URL", default_value = URL, global = true)]
     pub url: String,
-    /// PEM file with the authority that has signed the venue's certificate [default: those that the system trusts].
+    /// PEM file with the authority of the venue's certificate [default: the system's authorities].
     #[arg(long, value_name = "FILE", global = true)]
     pub ca: Option<PathBuf>,
-    /// How long to wait for an answer, as 30s or 5m.
+    /// Timeout for an answer, such as 30s or 5m.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration, global = true)]
     pub timeout: Duration,
     /// Print JSON instead of a table.
     #[arg(long, global = true)]
     pub json: bool,
-    /// What to do.
+    /// The operation.
     #[command(subcommand)]
     pub what: What,
 }
 
-/// What to do.
+/// Operations.
 #[derive(Debug, Subcommand)]
 pub enum What {
     /// List assets, or add one.
     Assets {
-        /// What to do with them; to list them if it is not said.
+        /// The action; without one, list them.
         #[command(subcommand)]
         action: Option<Assets>,
     },
     /// List markets, add one, or change its rules, fees and status.
     Markets {
-        /// What to do with them; to list them if it is not said.
+        /// The action; without one, list them.
         #[command(subcommand)]
         action: Option<Markets>,
     },
-    /// List accounts, open one, or show what one has.
+    /// List accounts, open one, or show one.
     Accounts {
-        /// What to do with them; to list them if it is not said.
+        /// The action; without one, list them.
         #[command(subcommand)]
         action: Option<Accounts>,
     },
     /// List an account's API keys, issue one, or revoke one.
     Keys {
-        /// What to do with them.
+        /// The action.
         #[command(subcommand)]
         action: Keys,
     },
-    /// Bring money into an account.
+    /// Credit an account.
     Deposit(Transfer),
-    /// Take money out of an account.
+    /// Debit an account.
     Withdraw(Transfer),
-    /// Stop trading: cancels are taken, new orders are not.
+    /// Halt markets: cancels are accepted, new orders are not.
     Halt(Which),
-    /// Let markets trade again.
+    /// Resume trading in markets.
     Resume(Which),
-    /// The venue's own accounts: what it has earned, and paying that out.
+    /// Show the venue's own accounts, or pay out collected fees.
     Venue {
-        /// What to do with them.
+        /// The action.
         #[command(subcommand)]
         action: Venue,
     },
-    /// Add up the running venue. The exit status is 3 if something is off.
+    /// Audit the running venue. The exit status is 3 if it finds a violation.
     Audit,
 }
 
-/// What to do with assets.
+/// Actions on assets.
 #[derive(Debug, Subcommand)]
 pub enum Assets {
-    /// All assets.
+    /// List all assets.
     List,
-    /// Add an asset. Once more with the same decimals changes nothing.
+    /// Add an asset. Repeating it with the same decimals changes nothing.
     Add {
-        /// Its name: letters and digits of any script, at most 24 bytes.
+        /// Name: letters and digits of any script, at most 24 bytes.
         asset: String,
-        /// Digits after the point of its smallest unit, 0 to 18; never to change.
+        /// Decimals of the smallest unit, 0 to 18; cannot be changed.
         #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(0..=18))]
         decimals: u8,
     },
 }
 
-/// What to do with markets.
+/// Actions on markets.
 #[derive(Debug, Subcommand)]
 pub enum Markets {
-    /// All markets.
+    /// List all markets.
     List,
     /// Add a market.
     Add {
-        /// Its name, such as BTCUSDT.
+        /// Name of the market, such as BTCUSDT.
         symbol: String,
-        /// What is bought and sold: a listed asset.
+        /// Base asset, which is bought and sold.
         #[arg(long, value_name = "ASSET")]
         base: String,
-        /// What it is paid in: a listed asset.
+        /// Quote asset, in which prices are.
         #[arg(long, value_name = "ASSET")]
         quote: String,
         /// Step of prices.
         #[arg(long, value_name = "DECIMAL")]
         tick_size: String,
-        /// Step of quantities. Tick times step must be whole smallest units of the quote asset.
+        /// Step of quantities. Tick x step must be a whole number of the quote asset's smallest units.
         #[arg(long, value_name = "DECIMAL")]
         step_size: String,
-        /// Its rules.
+        /// Rules of the market.
         #[command(flatten)]
         rules: Box<Rules>,
     },
-    /// Change a market; what is not given stays as it is. New fee rates hold for orders placed from then on.
+    /// Change a market; options that are not given keep their value. New fees apply to orders placed afterwards.
     Change {
-        /// Its name.
+        /// Name of the market.
         symbol: String,
-        /// Its new rules.
+        /// New rules of the market.
         #[command(flatten)]
         rules: Box<Rules>,
     },
 }
 
-/// Rules of a market. Decimals are passed on as they are typed.
+/// Rules of a market. Decimals are passed on unchanged.
 #[derive(Debug, Default, Args)]
 pub struct Rules {
     /// TRADING, HALT, BREAK or CANCEL_ONLY.
@@ -176,128 +176,128 @@ pub struct Rules {
     /// Largest quantity of a market order.
     #[arg(long, value_name = "DECIMAL")]
     pub market_max_qty: Option<String>,
-    /// Smallest worth of an order, in the quote asset.
+    /// Smallest notional value of an order, in the quote asset.
     #[arg(long, value_name = "DECIMAL")]
     pub min_notional: Option<String>,
-    /// Largest worth of an order, in the quote asset.
+    /// Largest notional value of an order, in the quote asset.
     #[arg(long, value_name = "DECIMAL")]
     pub max_notional: Option<String>,
-    /// How many times the average price a bid may be at most.
+    /// Highest price of a bid, as a multiple of the average price.
     #[arg(long, value_name = "DECIMAL")]
     pub multiplier_up: Option<String>,
-    /// How many times the average price an ask must be at least.
+    /// Lowest price of an ask, as a multiple of the average price.
     #[arg(long, value_name = "DECIMAL")]
     pub multiplier_down: Option<String>,
-    /// Open orders of an account.
+    /// Maximum number of open orders of an account.
     #[arg(long, value_name = "NUMBER")]
     pub max_num_orders: Option<u32>,
-    /// Conditional orders of an account.
+    /// Maximum number of stop orders of an account.
     #[arg(long, value_name = "NUMBER")]
     pub max_num_algo_orders: Option<u32>,
-    /// What makers pay: 0.001 is a tenth of a percent.
+    /// Fee rate of makers: 0.001 is 0.1 percent.
     #[arg(long, value_name = "DECIMAL")]
     pub maker_fee: Option<String>,
-    /// What takers pay: 0.001 is a tenth of a percent.
+    /// Fee rate of takers: 0.001 is 0.1 percent.
     #[arg(long, value_name = "DECIMAL")]
     pub taker_fee: Option<String>,
-    /// Modes of self-trade prevention that orders may have: NONE, EXPIRE_TAKER and so on.
+    /// Allowed modes of self-trade prevention: NONE, EXPIRE_TAKER, EXPIRE_MAKER, EXPIRE_BOTH.
     #[arg(long, value_name = "MODES", value_delimiter = ',')]
     pub allowed_self_trade_prevention_modes: Vec<String>,
-    /// The mode of orders that name none.
+    /// Default mode of self-trade prevention.
     #[arg(long, value_name = "MODE")]
     pub default_self_trade_prevention_mode: Option<String>,
 }
 
-/// What to do with accounts.
+/// Actions on accounts.
 #[derive(Debug, Subcommand)]
 pub enum Accounts {
-    /// All accounts.
+    /// List all accounts.
     List,
-    /// Open an account. Once more opens another one.
+    /// Open an account. Repeating it opens another one.
     Open {
-        /// Your own words for it, at most 200 bytes.
+        /// A text of yours, at most 200 bytes.
         #[arg(long, value_name = "TEXT", default_value = "")]
         label: String,
     },
-    /// Balances, open orders and API keys of an account.
+    /// Show balances, open orders and API keys of an account.
     Show {
-        /// Its number.
+        /// Id of the account.
         account: u64,
     },
 }
 
-/// What to do with API keys.
+/// Actions on API keys.
 #[derive(Debug, Subcommand)]
 pub enum Keys {
-    /// All keys of an account.
+    /// List all keys of an account.
     List {
-        /// The account's number.
+        /// Id of the account.
         account: u64,
     },
-    /// Issue a key. An HMAC secret is shown this one time.
+    /// Issue a key. An HMAC secret is shown only once.
     Issue {
-        /// The account's number.
+        /// Id of the account.
         account: u64,
         /// READ, TRADE or both.
         #[arg(long, value_name = "NAMES", value_delimiter = ',', required = true)]
         permissions: Vec<String>,
-        /// PEM file with the public half of an Ed25519 or RSA key; without it, an HMAC secret is drawn.
+        /// PEM file with an Ed25519 or RSA public key; without it, an HMAC secret is generated.
         #[arg(long, value_name = "FILE")]
         public_key: Option<PathBuf>,
         /// Addresses and networks that may use the key [default: all].
         #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
         allowed_ips: Vec<String>,
-        /// Print `export KEY=…` and `export SECRET=…`, for a shell to read.
+        /// Print `export KEY=…` and `export SECRET=…`, for `eval` in a shell.
         #[arg(long, conflicts_with_all = ["json", "public_key"])]
         export: bool,
     },
-    /// Revoke a key, at once. Streams that were opened with it end.
+    /// Revoke a key immediately. Streams opened with it end.
     Revoke {
-        /// The account's number.
+        /// Id of the account.
         account: u64,
-        /// The key.
+        /// The API key.
         key: String,
     },
 }
 
-/// What to do with the venue's own accounts.
+/// Actions on the venue's own accounts.
 #[derive(Debug, Subcommand)]
 pub enum Venue {
-    /// Collected fees, what came in from outside, and what is on its way between partitions.
+    /// Show collected fees, the external account, and amounts in flight between partitions.
     Balances,
-    /// Pay collected fees out.
+    /// Pay out collected fees.
     Withdraw {
         /// The asset.
         asset: String,
-        /// How much, above zero.
+        /// Amount, above zero.
         amount: String,
-        /// Your own name for it. Of one name a payment takes effect once, however often it is sent.
+        /// Your id for the payout. A payout with one id takes effect once, however often it is sent.
         #[arg(long, value_name = "NAME")]
         transfer_id: String,
-        /// Which partition of a cluster pays; a venue in one process has one.
+        /// Partition of a cluster that pays; not needed for a venue in one process.
         #[arg(long, value_name = "NUMBER")]
         partition: Option<u16>,
     },
 }
 
-/// Money that comes in or goes out.
+/// A deposit or withdrawal.
 #[derive(Debug, Args)]
 pub struct Transfer {
-    /// The account's number.
+    /// Id of the account.
     pub account: u64,
     /// The asset.
     pub asset: String,
-    /// How much, above zero.
+    /// Amount, above zero.
     pub amount: String,
-    /// Your own name for it. Of one name a transfer takes effect once, however often it is sent.
+    /// Your id for the transfer. A transfer with one id takes effect once, however often it is sent.
     #[arg(long, value_name = "NAME")]
     pub transfer_id: String,
 }
 
-/// Which markets.
+/// A choice of markets.
 #[derive(Debug, Args)]
 pub struct Which {
-    /// Their names.
+    /// Names of the markets.
     #[arg(value_name = "SYMBOL", required_unless_present = "all", conflicts_with = "all")]
     pub symbols: Vec<String>,
     /// All markets of the venue.

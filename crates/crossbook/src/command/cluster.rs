@@ -10,7 +10,7 @@ use super::Format;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  One file for all processes of the cluster:
+  Write one file for all processes of the cluster:
     cat > cluster.toml <<'END'
     [cluster.redis]
     servers = [\"redis://10.0.0.1:6379\", \"redis://10.0.0.2:6379\"]
@@ -20,20 +20,20 @@ Examples:
     database = \"mysql://crossbook:secret@db/crossbook\"
     END
 
-  Two workers, each ready to go on for the other; a gateway; the writer of the history:
+  Start two workers, each the standby of the other; a gateway; the writer of the history:
     crossbook worker  --config cluster.toml --admin 0.0.0.0:8082
     crossbook worker  --config cluster.toml --admin 0.0.0.0:8083
     crossbook gateway --config cluster.toml --http 0.0.0.0:8080 --admin 127.0.0.1:8081
     crossbook writer  --config cluster.toml --admin 0.0.0.0:8084
 
-  All of it on this machine, with servers of its own:
+  Start a whole cluster on this machine, with servers of its own:
     make cluster
 
 Environment:
-  CROSSBOOK_ADMIN_TOKEN  what a gateway's admin API demands as bearer token, at least 16 characters
-  CROSSBOOK_SECRET_KEY   64 hex digits under which API secrets are encrypted in the log; every gateway needs the same";
+  CROSSBOOK_ADMIN_TOKEN  the bearer token of a gateway's admin API, at least 16 characters
+  CROSSBOOK_SECRET_KEY   64 hexadecimal digits: the key that encrypts API secrets; every gateway needs the same";
 
-/// What every role takes.
+/// Options of all roles.
 #[derive(Debug, Args)]
 pub struct Role {
     /// TOML file with settings, the same for all processes of the cluster.
@@ -42,13 +42,13 @@ pub struct Role {
     /// Address of health and metrics, and of a gateway's admin API [default: 127.0.0.1:8081].
     #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     pub admin: Option<SocketAddr>,
-    /// How log lines look [default: human on a terminal, else json].
+    /// Format of log lines [default: human on a terminal, else json].
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<Format>,
-    /// Start even if the machine's clock is long before a log's last command.
+    /// Start even if the machine's clock is far behind a log's last command.
     #[arg(long)]
     pub accept_clock: bool,
-    /// Print the settings that these options, the file and the environment come to, and exit.
+    /// Print the settings that result from options, file and environment, and exit.
     #[arg(long)]
     pub print_config: bool,
 }
@@ -56,7 +56,7 @@ pub struct Role {
 /// `crossbook gateway`.
 #[derive(Debug, Args)]
 pub struct Gateway {
-    /// What every role takes.
+    /// Options of all roles.
     #[command(flatten)]
     pub role: Role,
     /// Address of the client API [default: 127.0.0.1:8080].
@@ -67,16 +67,17 @@ pub struct Gateway {
 /// `crossbook worker`.
 #[derive(Debug, Args)]
 pub struct Worker {
-    /// What every role takes.
+    /// Options of all roles.
     #[command(flatten)]
     pub role: Role,
-    /// The worker's name, which no other one has [default: the machine's name and the process's number].
+    /// Unique name of the worker [default: the host name and the process id].
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Give up for good the commands that the streams lack and that snapshots or the history prove there were.
+    /// Start even if snapshots or history prove that the streams have lost commands, and give these commands up for
+    /// good.
     #[arg(long)]
     pub discard_newer: bool,
-    /// The partitions that it runs, such as 0,3,6 [default: all].
+    /// Partitions to run, such as 0,3,6 [default: all].
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     pub partitions: Vec<u16>,
 }
@@ -84,17 +85,17 @@ pub struct Worker {
 /// `crossbook writer`.
 #[derive(Debug, Args)]
 pub struct Writer {
-    /// What every role takes.
+    /// Options of all roles.
     #[command(flatten)]
     pub role: Role,
 }
 
 pub(super) const LOCAL_EXAMPLES: &str = "\
 Examples:
-  Three Redis masters with a replica each, MariaDB, three workers, two gateways, a writer and HAProxy, in a temporary folder:
+  Three Redis masters with a replica each, MariaDB, 3 workers, 2 gateways, a writer and HAProxy, in a temporary folder:
     crossbook cluster
 
-  Two replicas each, in a folder whose logs can be read afterwards:
+  Two replicas each, in a folder that remains afterwards:
     crossbook cluster --replicas 2 --data ./cluster
 
 It needs redis-server, mariadbd and haproxy; `make cluster` installs them.";
@@ -102,31 +103,31 @@ It needs redis-server, mariadbd and haproxy; `make cluster` installs them.";
 /// `crossbook cluster`.
 #[derive(Debug, Args)]
 pub struct Local {
-    /// Folder for everything, empty or not there yet; without it, a temporary one that is deleted at the end.
+    /// Folder for all files, missing or empty; without it, a temporary one, which is deleted at the end.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Redis masters.
+    /// Number of Redis masters.
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub shards: u8,
-    /// Replicas of each master; with none, nothing outlives a master.
+    /// Replicas of each master; with 0, the loss of a master loses its data.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=4))]
     pub replicas: u8,
-    /// Partitions of the venue.
+    /// Number of partitions.
     #[arg(long, value_name = "NUMBER", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub partitions: u16,
-    /// Workers; each partition runs on two of them.
+    /// Number of workers; each partition runs on two of them.
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub workers: u8,
-    /// Run each partition on one worker only; nothing goes on for a worker that dies until it is started again.
+    /// Run each partition on one worker only; a worker that dies has no standby.
     #[arg(long)]
     pub no_standby: bool,
-    /// Gateways.
+    /// Number of gateways.
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub gateways: u8,
-    /// Keep no history: no MariaDB, no writer.
+    /// Without a history: no MariaDB, no writer.
     #[arg(long)]
     pub no_history: bool,
-    /// Lift the limits of weights and orders, to measure.
+    /// Without rate limits, to measure.
     #[arg(long)]
     pub no_limits: bool,
 }

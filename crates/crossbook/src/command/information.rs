@@ -1,4 +1,4 @@
-//! The options of `crossbook completions` and `crossbook man`, and what `crossbook --version` says.
+//! The options of `crossbook completions` and `crossbook man`, and the text of `crossbook --version`.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 use clap::Args;
 use clap_complete::Shell;
 
-/// The version in a line: of the program, and the commit that it was built from.
+/// The version in one line: that of the program, and the commit that it was built from.
 pub const SHORT_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("CROSSBOOK_COMMIT"), ")");
 
-/// The version, and those of everything that the program writes and reads.
+/// The version, with those of the formats that the program writes and reads.
 #[must_use]
 pub fn long_version() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
@@ -45,16 +45,16 @@ Examples:
 /// Examples for the help text.
 pub const MAN_EXAMPLES: &str = "\
 Examples:
-  Read it:
+  Read the manual:
     crossbook man | man -l -
 
-  Install a page for each command, for `man crossbook` and `man crossbook-serve`:
+  Install one page for each command, for `man crossbook` and `man crossbook-serve`:
     crossbook man --out /usr/local/share/man/man1";
 
 /// `crossbook completions`.
 #[derive(Debug, Args)]
 pub struct Completions {
-    /// Which shell.
+    /// The shell.
     #[arg(value_name = "SHELL")]
     pub shell: Shell,
 }
@@ -62,7 +62,7 @@ pub struct Completions {
 /// `crossbook man`.
 #[derive(Debug, Args)]
 pub struct Man {
-    /// Folder for one page of each command, which is made if absent; without it, the page of `crossbook` is printed.
+    /// Folder for one page per command, created if absent; without it, the page of `crossbook` is printed.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
