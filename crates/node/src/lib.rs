@@ -2,8 +2,9 @@
 //!
 //! [`node`] is the heart: batching, durability before telling, in one struct without I/O of its own. [`recovery`]
 //! brings a partition back from snapshot and log, [`snapshot`] keeps the snapshots, which are taken of a [`shadow`]
-//! when [`snapshotter`] says so, [`audit`] replays a log and proves that it adds up. [`export`] writes a venue down that moves, [`clock`] watches
-//! whether the time can be believed. [`embedded`] puts a node on threads, for the venue in one process.
+//! when [`snapshotter`] says so, [`audit`] replays a log and proves that it adds up. [`export`] writes a venue down
+//! that moves, [`clock`] watches whether the time can be believed. [`embedded`] puts a node on threads, for the venue
+//! in one process.
 
 pub mod audit;
 mod backlog;

@@ -1,7 +1,7 @@
 //! The modules of a crate: none depends on another in a circle.
 //!
-//! A module and those within it are one thing: that a child uses what its parent declares is no circle. What is compared
-//! are modules with the same parent, each with everything below it.
+//! A module and those within it are one thing: that a child uses what its parent declares is no circle. What is
+//! compared are modules with the same parent, each with everything below it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +9,8 @@ use crate::circles::{Graph, circles};
 use crate::metadata::Metadata;
 use crate::source::{self, Module};
 
-/// Circles that are to go: the crate, the parent, and the modules of the circle. It may become smaller. Once it has gone,
-/// it must be deleted here.
+/// Circles that are to go: the crate, the parent, and the modules of the circle. It may become smaller. Once it has
+/// gone, it must be deleted here.
 const CIRCLES_LEFT: &[(&str, &str, &[&str])] = &[
     (
         "crossbook-api-binance",

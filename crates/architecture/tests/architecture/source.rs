@@ -131,7 +131,8 @@ fn raw_string(chars: &[char]) -> Option<(usize, usize)> {
     (chars.get(prefix + hashes) == Some(&'"')).then_some((hashes, prefix + hashes + 1))
 }
 
-/// Reads the tokens of a module whose files of children are in `folder`; those of its `#[path]`s are beside its own file.
+/// Reads the tokens of a module whose files of children are in `folder`; those of its `#[path]`s are beside its own
+/// file.
 fn parse(tokens: &[Token], folder: &Path, beside: &Path) -> Module {
     let mut module = Module::default();
     let (mut at, mut path_attribute) = (0, None);
