@@ -19,9 +19,9 @@ use crossbook_oracle::feed::Feed;
 use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
 use crossbook_protocol::command::Body;
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
-use crossbook_views::Views;
 use crossbook_venue::config::{Config, SnapshotOptions};
 use crossbook_venue::venue::{Accepted, log_folder, restore, snapshot_folder};
+use crossbook_views::Views;
 use serde::Serialize;
 
 use super::Error;

@@ -10,6 +10,7 @@ use crossbook_venue::cluster::{self, gateway, worker, writer};
 use crossbook_venue::config::{Config, Flags};
 use crossbook_venue::data_folder::DataFolder;
 use crossbook_venue::logging;
+use crossbook_venue::outcome::Outcome;
 use crossbook_venue::store::{Discard, Extent, Rebuilt};
 use crossbook_venue::venue::Accepted;
 
@@ -17,8 +18,12 @@ use crate::command::cluster::{Gateway, Local, Role, Worker, Writer};
 use crate::command::import_export::{Export, Import};
 use crate::command::{self, StoreAction, StoreRebuild, StoreVerify};
 use crate::progress::Shown;
-use crate::shown::{self, either};
-use crate::{BUILD, Failure};
+use crate::{BUILD, Failure, backup_progress};
+
+/// Prints an outcome: a text for people, or one line of JSON.
+fn print_outcome(json: bool, outcome: &impl Outcome) -> Result<(), Failure> {
+    Ok(print(&if json { format!("{}\n", outcome.as_json()) } else { outcome.as_text() })?)
+}
 
 /// The settings for work on a data folder.
 fn of_folder(data: &Path, config: Option<&Path>) -> Result<Config, Failure> {
@@ -121,32 +126,28 @@ pub fn writer(Writer { role }: Writer) -> Result<(), Failure> {
 pub fn backup(options: &command::backup::Backup) -> Result<(), Failure> {
     let data = DataFolder::of_venue(&options.data)?;
     let config = of_folder(&options.data, options.config.as_deref())?;
-    let mut bar = shown::backup::Shown::begin("backing up");
+    let mut bar = backup_progress::Shown::begin("backing up");
     let warn = |warning| eprintln!("crossbook backup: {warning}");
     let what = (options.out.as_str(), options.verify_all);
     let made = crossbook_venue::backup::make(&data, &config, what, warn, |progress| bar.at(progress))?;
     bar.end();
-    let (as_json, as_text) = (shown::backup::taken_as_json, shown::backup::taken_as_text);
-    Ok(print(&either(options.json, || as_json(&made), || as_text(&made, &data)))?)
+    print_outcome(options.json, &made)
 }
 
 /// `crossbook restore`.
 pub fn restore(options: &command::backup::Restore) -> Result<(), Failure> {
     let data = DataFolder::new(&options.data)?;
-    let mut bar = shown::backup::Shown::begin("restoring");
-    let restored = crossbook_venue::backup::restore(&data, &options.from, |progress| bar.at(progress))?;
+    let mut bar = backup_progress::Shown::begin("restoring");
+    let restored = crossbook_venue::backup::restore(data, &options.from, |progress| bar.at(progress))?;
     bar.end();
-    let (as_json, as_text) = (shown::backup::restored_as_json, shown::backup::restored_as_text);
-    Ok(print(&either(options.json, || as_json(&restored, &data), || as_text(&restored, &data)))?)
+    print_outcome(options.json, &restored)
 }
 
 /// `crossbook export`.
 pub fn export(options: &Export) -> Result<(), Failure> {
     let config = of_folder(&options.data, options.config.as_deref())?;
-    let file = &options.out;
-    let exported = crossbook_venue::export::write(&config, file, &mut Shown::new())?;
-    let (as_json, as_text) = (shown::export::as_json, shown::export::as_text);
-    Ok(print(&either(options.json, || as_json(&exported, file), || as_text(&exported, file)))?)
+    let exported = crossbook_venue::export::write(&config, &options.out, &mut Shown::new())?;
+    print_outcome(options.json, &exported)
 }
 
 /// `crossbook import`. Whether the venue has moved in.
@@ -154,8 +155,7 @@ pub fn import(options: &Import) -> Result<bool, Failure> {
     let config = of_cluster(options.config.as_deref())?;
     logging::start(&config.logging)?;
     let imported = cluster::import::run(&config, &options.export, &mut Shown::new())?;
-    let (as_json, as_text) = (shown::import::as_json, shown::import::as_text);
-    print(&either(options.json, || as_json(&imported), || as_text(&imported)))?;
+    print_outcome(options.json, &imported)?;
     Ok(imported.outcome.has_imported())
 }
 
@@ -163,7 +163,7 @@ pub fn import(options: &Import) -> Result<bool, Failure> {
 pub fn audit(options: &command::Audit) -> Result<bool, Failure> {
     if options.cluster {
         let report = crossbook_venue::audit::cluster(&of_cluster(options.config.as_deref())?)?;
-        print(&either(options.json, || report.as_json(), || report.as_text()))?;
+        print_outcome(options.json, &report)?;
         return Ok(report.adds_up());
     }
     let path = folder(options.data.as_ref());
@@ -173,27 +173,24 @@ pub fn audit(options: &command::Audit) -> Result<bool, Failure> {
     if let Some(reason) = &outcome.unasked {
         eprintln!("crossbook: the history could not be asked whether the log has all its commands: {reason}");
     }
-    let (report, torn) = (&outcome.report, outcome.torn_bytes);
-    let (as_json, as_text) = (shown::audit::as_json, shown::audit::as_text);
-    print(&either(options.json, || as_json(report, torn), || as_text(report, torn)))?;
+    print_outcome(options.json, &outcome)?;
     Ok(outcome.adds_up())
 }
 
 /// `crossbook skip`.
 pub fn skip(options: &command::Skip) -> Result<(), Failure> {
     let sequence = Sequence(options.sequence);
-    let (skipped, next) = if options.cluster {
+    let passed = if options.cluster {
         let config = of_cluster(options.config.as_deref())?;
         let partition = PartitionId(options.partition.unwrap_or_default());
-        let skipped = crossbook_venue::skip::of_cluster(&config, (partition, sequence), options.force)?;
-        (skipped, "Workers that ended with it go on when they are started again.")
+        crossbook_venue::skip::of_cluster(&config, (partition, sequence), options.force)?
     } else {
         let path = folder(options.data.as_ref());
         let data = DataFolder::of_venue(&path)?;
         let config = of_folder(&path, options.config.as_deref())?;
-        (crossbook_venue::skip::of_venue(&data, &config, sequence, options.force)?, "Start the venue.")
+        crossbook_venue::skip::of_venue(&data, &config, sequence, options.force)?
     };
-    Ok(print(&shown::skip::as_text(sequence, &skipped, next))?)
+    print_outcome(false, &passed)
 }
 
 /// `crossbook store`. Whether all is well.
@@ -207,14 +204,13 @@ pub fn store(action: &StoreAction) -> Result<bool, Failure> {
 fn verify(options: &StoreVerify) -> Result<bool, Failure> {
     if options.cluster {
         let verdict = crossbook_venue::store::verify_cluster(&of_cluster(options.config.as_deref())?)?;
-        print(&either(options.json, || verdict.as_json(), || verdict.as_text()))?;
+        print_outcome(options.json, &verdict)?;
         return Ok(verdict.agrees());
     }
     let config = of_folder(&folder(options.data.as_ref()), options.config.as_deref())?;
     let extent = Extent { contents: options.contents, rows: options.rows };
     let verdict = crossbook_venue::store::verify(&config, extent, &mut Shown::new())?;
-    let (as_json, as_text) = (shown::store::as_json, shown::store::as_text);
-    print(&either(options.json, || as_json(&verdict), || as_text(&verdict)))?;
+    print_outcome(options.json, &verdict)?;
     Ok(verdict.agrees())
 }
 

@@ -132,7 +132,7 @@ fn described(me: u32, path: &Path, step: Step<'_>) -> Denied {
         Step::MakeKey(key) => format!(
             "As root: openssl rand -hex 32 | install -m 600 -o {name} /dev/stdin {}, or set {}",
             quoted(key),
-            crate::secrets::SECRET_KEY_VARIABLE
+            crate::variables::SECRET_KEY_VARIABLE
         ),
         _ if owner == Some(me) => {
             format!("Its owner needs more rights: chmod u+rwX {}", quoted(holder.unwrap_or(path)))

@@ -48,7 +48,7 @@ pub enum Error {
 
 /// What the audit of a log found.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct LogAudit {
     /// What the replay adds up to, and what is off.
     pub report: Report,
     /// Bytes at the end of the log of a write that did not end.
@@ -57,7 +57,7 @@ pub struct Outcome {
     pub unasked: Option<String>,
 }
 
-impl Outcome {
+impl LogAudit {
     /// Whether everything adds up.
     #[must_use]
     pub fn adds_up(&self) -> bool {
@@ -79,7 +79,7 @@ pub fn cluster(config: &Config) -> Result<cluster::audit::Report, cluster::Error
 ///
 /// # Errors
 /// When there is no log, nothing in it, or it cannot be read.
-pub fn log(data: &DataFolder, config: &Config, progress: &mut dyn Progress) -> Result<Outcome, Error> {
+pub fn log(data: &DataFolder, config: &Config, progress: &mut dyn Progress) -> Result<LogAudit, Error> {
     let (path, snapshots) = (data.log(), data.snapshots());
     let database = venue::database(config, data)?;
     // Read before the log: beside a running venue, what is made meanwhile may stand for more than was read of the log.
@@ -106,5 +106,5 @@ pub fn log(data: &DataFolder, config: &Config, progress: &mut dyn Progress) -> R
     if report.sequence == Sequence(0) && report.findings.is_empty() {
         return Err(Error::Nothing(path));
     }
-    Ok(Outcome { report, torn_bytes: reader.torn_bytes(), unasked: evidence.silent().map(str::to_owned) })
+    Ok(LogAudit { report, torn_bytes: reader.torn_bytes(), unasked: evidence.silent().map(str::to_owned) })
 }

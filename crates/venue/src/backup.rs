@@ -53,6 +53,17 @@ pub struct Made {
     pub taken: Taken,
     /// The place of the backup, as people name it.
     pub place: String,
+    /// The data folder.
+    pub data: DataFolder,
+}
+
+/// A data folder that was made of a backup.
+#[derive(Debug)]
+pub struct RestoredFolder {
+    /// What was restored.
+    pub restored: Restored,
+    /// The data folder.
+    pub data: DataFolder,
 }
 
 /// Backs a venue up to a folder or an object store. With `verify_all`, all that the backup has is read back. `warn` is
@@ -85,7 +96,7 @@ pub fn make(
     let (log, snapshots) = (data.log(), data.snapshots());
     let source = Source { log: &log, snapshots: &snapshots };
     let taken = backup::take(source, &place, &taking, shown)?;
-    Ok(Made { taken, place: place.told().to_owned() })
+    Ok(Made { taken, place: place.told().to_owned(), data: data.clone() })
 }
 
 /// Refuses a log that is behind what is known of it. Damage where it is looked at, and a history that cannot be asked,
@@ -111,7 +122,8 @@ fn check_not_behind(data: &DataFolder, database: Option<&Database>, mut warn: im
 ///
 /// # Errors
 /// When there is no backup, or it is damaged, or the target is not empty.
-pub fn restore(data: &DataFolder, from: &str, shown: impl FnMut(Progress)) -> Result<Restored, Error> {
+pub fn restore(data: DataFolder, from: &str, shown: impl FnMut(Progress)) -> Result<RestoredFolder, Error> {
     let place = Place::to_read(address(from)?, &Options::default())?;
-    Ok(backup::restore(&place, &data.target(), shown)?)
+    let restored = backup::restore(&place, &data.target(), shown)?;
+    Ok(RestoredFolder { restored, data })
 }

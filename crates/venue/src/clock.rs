@@ -9,28 +9,12 @@ use crossbook_node::clock::{Clocks, Jump, Reading, Watch};
 use crossbook_types::Timestamp;
 use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::process;
 
 /// How far the clock may be off.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Options {
-    /// By how much the clock may be set, or be behind the log's last command, before that is told.
-    pub jump_max_ms: u64,
-    /// By how much it may be behind the log's last command when a process starts.
-    pub behind_max_ms: u64,
-    /// How often it is looked at.
-    pub look_every_ms: u64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { jump_max_ms: 1_000, behind_max_ms: 10_000, look_every_ms: 1_000 }
-    }
-}
+pub use crate::config::ClockOptions as Options;
 
 /// The clock shows a time long before the log's last command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

@@ -6,8 +6,10 @@
 
 pub mod address;
 mod bounds;
+mod clock;
 mod cluster;
 pub mod environment;
+mod logging;
 mod reference;
 
 use std::fmt::Write as _;
@@ -19,10 +21,9 @@ use figment::providers::{Env, Format as _, Serialized, Toml};
 use figment::value::{Dict, Value};
 use serde::{Deserialize, Serialize};
 
+pub use clock::ClockOptions;
 pub use cluster::{ClusterOptions, WriterOptions};
-
-use crate::clock;
-use crate::logging;
+pub use logging::{LogFormat, LoggingOptions};
 
 /// What every environment variable with a setting begins with.
 pub const ENVIRONMENT_PREFIX: &str = "CROSSBOOK_";
@@ -40,13 +41,13 @@ pub struct Config {
     #[serde(deserialize_with = "address::deserialize")]
     pub admin: SocketAddr,
     /// Log lines.
-    pub logging: logging::Options,
+    pub logging: LoggingOptions,
     /// Files of the durable log.
     pub log: LogOptions,
     /// Snapshots.
     pub snapshots: SnapshotOptions,
     /// How far the machine's clock may be off.
-    pub clock: clock::Options,
+    pub clock: ClockOptions,
     /// The partition thread and its queues.
     pub node: crossbook_node::embedded::Options,
     /// What the read side keeps in memory.
@@ -142,10 +143,10 @@ impl Default for Config {
             data: PathBuf::new(),
             http: SocketAddr::from(([127, 0, 0, 1], 8080)),
             admin: SocketAddr::from(([127, 0, 0, 1], 8081)),
-            logging: logging::Options::default(),
+            logging: LoggingOptions::default(),
             log: LogOptions::default(),
             snapshots: SnapshotOptions::default(),
-            clock: clock::Options::default(),
+            clock: ClockOptions::default(),
             node: crossbook_node::embedded::Options::default(),
             views: crossbook_views::Limits::default(),
             history: crossbook_store::Options::default(),
@@ -219,7 +220,7 @@ pub struct Flags {
     /// `--admin`
     pub admin: Option<SocketAddr>,
     /// `--log-format`
-    pub log_format: Option<logging::Format>,
+    pub log_format: Option<LogFormat>,
 }
 
 impl Config {
@@ -402,7 +403,7 @@ mod tests {
         let mut other = Config::default();
         other.http.set_port(1);
         other.data = "with \"quotes\"".into();
-        other.logging.format = logging::Format::Json;
+        other.logging.format = LogFormat::Json;
         other.views.trades_per_market = 7;
         assert_eq!(load(&other.render().unwrap()).unwrap(), other);
     }
@@ -430,7 +431,7 @@ mod tests {
             jail.set_env("CROSSBOOK_SERVICE_PORT", "80");
             let config = Config::load(Some(Path::new("c.toml")), Flags::default()).unwrap();
             assert_eq!(config.logging.filter, "trace");
-            assert_eq!(config.logging.format, logging::Format::Json);
+            assert_eq!(config.logging.format, LogFormat::Json);
             assert_eq!(config.views.trades_per_market, 12);
             jail.set_env("CROSSBOOK_HTTP", "9080");
             jail.set_env("CROSSBOOK_ADMIN", "localhost:9081");

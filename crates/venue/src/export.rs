@@ -58,6 +58,8 @@ pub struct Exported {
     pub export: Export,
     /// The hash by which it is known.
     pub name: ExportId,
+    /// The file.
+    pub file: PathBuf,
     /// What is known of the key that its secrets need.
     pub secret_key: SecretKey,
 }
@@ -90,7 +92,7 @@ pub fn write(config: &Config, out: &Path, progress: &mut dyn Progress) -> Result
     let (bytes, name) = export::encode(&export);
     write_file(out, &bytes)?;
     let secret_key = secret_key(&folder, &export);
-    Ok(Exported { export, name, secret_key })
+    Ok(Exported { export, name, file: out.to_owned(), secret_key })
 }
 
 /// Writes a file that was not there, and only whole: what is left of one that was cut short has another name.

@@ -19,6 +19,7 @@ pub mod history;
 pub mod logging;
 pub mod memory;
 pub mod metrics;
+pub mod outcome;
 pub mod pages;
 pub mod priority;
 pub mod process;
@@ -29,6 +30,7 @@ pub mod skip;
 pub mod snapshots;
 pub mod store;
 pub mod tally;
+mod variables;
 pub mod venue;
 pub mod verification;
 

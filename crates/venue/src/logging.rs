@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal as _;
 
-use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -10,33 +9,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::config::environment;
 
 /// How log lines look.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// Human on a terminal, JSON otherwise.
-    #[default]
-    Auto,
-    /// For people.
-    Human,
-    /// One JSON object a line.
-    Json,
-}
-
+pub use crate::config::LogFormat as Format;
 /// What is logged, and how.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Options {
-    /// How lines look.
-    pub format: Format,
-    /// Which lines there are: a level, or levels by module, such as `info,crossbook_gateway=debug`.
-    pub filter: String,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { format: Format::Auto, filter: "info".into() }
-    }
-}
+pub use crate::config::LoggingOptions as Options;
 
 /// Why logging cannot start.
 #[derive(Debug, thiserror::Error)]

@@ -13,10 +13,8 @@ use secrecy::SecretString;
 use crate::access;
 use crate::data_folder::{self, DataFolder};
 
-/// Environment variable with the admin token.
-pub const ADMIN_TOKEN_VARIABLE: &str = "CROSSBOOK_ADMIN_TOKEN";
-/// Environment variable with the secret key.
-pub const SECRET_KEY_VARIABLE: &str = "CROSSBOOK_SECRET_KEY";
+pub use crate::variables::{ADMIN_TOKEN_VARIABLE, SECRET_KEY_VARIABLE};
+
 /// The fewest characters of an admin token.
 pub const ADMIN_TOKEN_LENGTH_MIN: usize = 16;
 

@@ -53,6 +53,17 @@ pub enum Error {
     InCluster(#[from] crossbook_cluster::skip::Error),
 }
 
+/// A command that is passed over.
+#[derive(Debug)]
+pub struct Passed {
+    /// Its place in the log.
+    pub sequence: Sequence,
+    /// What it was, and whether it was passed over before.
+    pub skipped: Skipped,
+    /// What the operator does next.
+    pub next: &'static str,
+}
+
 /// Marks a command of a partition of a cluster as passed over; with `force`, whatever relies on it.
 ///
 /// # Errors
@@ -61,20 +72,22 @@ pub fn of_cluster(
     config: &Config,
     (partition, sequence): (PartitionId, Sequence),
     force: bool,
-) -> Result<Skipped, Error> {
+) -> Result<Passed, Error> {
     let site = Site::find(config).map_err(Box::new)?;
     let all = site.routing.partitions();
     if partition.0 >= all {
         return Err(Error::Partition(partition.0, all - 1));
     }
-    Ok(crossbook_cluster::skip::mark(&site.servers, partition, sequence, force)?)
+    let skipped = crossbook_cluster::skip::mark(&site.servers, partition, sequence, force)?;
+    let next = "Workers that ended with it go on when they are started again.";
+    Ok(Passed { sequence, skipped, next })
 }
 
 /// Marks a command of the venue in a data folder as passed over; with `force`, even if it can be applied.
 ///
 /// # Errors
 /// See [`Error`]; nothing has changed then.
-pub fn of_venue(data: &DataFolder, config: &Config, sequence: Sequence, force: bool) -> Result<Skipped, Error> {
+pub fn of_venue(data: &DataFolder, config: &Config, sequence: Sequence, force: bool) -> Result<Passed, Error> {
     let snapshots = Folder::at(&data.snapshots());
     let database = venue::database(config, data).map_err(Box::new)?;
     let evidence = Evidence::gather(data, database.as_ref())?;
@@ -84,7 +97,8 @@ pub fn of_venue(data: &DataFolder, config: &Config, sequence: Sequence, force: b
     if !force && applies(config, data, &snapshots, sequence)? {
         return Err(Error::Applies(sequence));
     }
-    Ok(skip::of_files(&data.log(), &snapshots, sequence, force)?)
+    let skipped = skip::of_files(&data.log(), &snapshots, sequence, force)?;
+    Ok(Passed { sequence, skipped, next: "Start the venue." })
 }
 
 /// Whether a replay passes a command that no snapshot holds. One that the log does not have, or that is passed over

@@ -41,8 +41,6 @@ const CIRCLES_LEFT: &[(&str, &str, &[&str])] = &[
     ("crossbook-redis-store", "crate", &["barrier", "link", "skip"]),
     ("crossbook-redis-store", "crate", &["connection", "servers"]),
     ("crossbook-store", "crate", &["clearing", "writer"]),
-    ("crossbook-venue", "crate", &["access", "data_folder", "secrets"]),
-    ("crossbook-venue", "crate", &["clock", "config", "logging", "process"]),
     (
         "crossbook-views",
         "crate",

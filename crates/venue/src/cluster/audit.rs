@@ -10,40 +10,52 @@ use std::collections::BTreeMap;
 use crossbook_cluster::Moment;
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_store::Database;
-use crossbook_types::{AccountId, Amount, Decimal, PartitionId, Sequence};
+use crossbook_types::{AccountId, Amount, PartitionId, Sequence};
 use crossbook_views::Views;
-use serde_json::{Map, Value, json};
 
 use super::{Error, Site, evidence};
 
 /// What there is of an asset, in its smallest unit, in all partitions.
 #[derive(Clone, Copy, Debug, Default)]
-struct Totals {
-    sum: Amount,
-    clients: Amount,
-    fees: Amount,
-    clearing: Amount,
+pub struct Totals {
+    /// Of all accounts; must be zero.
+    pub sum: Amount,
+    /// Of the clients' accounts.
+    pub clients: Amount,
+    /// Of the venue's account of fees.
+    pub fees: Amount,
+    /// Of the clearing accounts: in transit between partitions.
+    pub clearing: Amount,
     /// What the messages under way will move through the clearing accounts.
-    to_settle: Amount,
-    decimals: u8,
+    pub to_settle: Amount,
+    /// Decimals of the asset.
+    pub decimals: u8,
 }
 
 /// How a partition stands.
 #[derive(Debug)]
-struct Standing {
-    partition: PartitionId,
-    sequence: Sequence,
-    snapshot: Sequence,
-    state_hash: [u8; 32],
+pub struct Standing {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// The command at which it was added up.
+    pub sequence: Sequence,
+    /// The snapshot that it was restored from; 0 if none was.
+    pub snapshot: Sequence,
+    /// The hash of its state there.
+    pub state_hash: [u8; 32],
 }
 
 /// What an audit found.
 #[derive(Debug)]
 pub struct Report {
-    partitions: Vec<Standing>,
-    assets: BTreeMap<String, Totals>,
-    messages: u64,
-    findings: Vec<String>,
+    /// The partitions, at places of their logs that go together.
+    pub partitions: Vec<Standing>,
+    /// By name of the asset, what there is of it.
+    pub assets: BTreeMap<String, Totals>,
+    /// Messages between partitions that are on their way.
+    pub messages: u64,
+    /// What is off.
+    pub findings: Vec<String>,
 }
 
 /// Audits a cluster.
@@ -114,87 +126,10 @@ pub(super) fn add_up(moment: &Moment<Views>) -> Report {
     Report { partitions, assets, messages: moment.messages(), findings }
 }
 
-fn amount(amount: Amount, totals: &Totals) -> String {
-    // Zero is "0" whatever the asset's decimals, so that programs can compare without parsing.
-    if amount.is_zero() {
-        return "0".to_owned();
-    }
-    let mut text = String::new();
-    Decimal::write(amount.0, totals.decimals, 0, &mut text);
-    text
-}
-
 impl Report {
     /// Whether everything adds up.
     #[must_use]
     pub fn adds_up(&self) -> bool {
         self.findings.is_empty()
-    }
-
-    /// For programs.
-    #[must_use]
-    pub fn as_json(&self) -> Value {
-        let partitions: Vec<Value> = self
-            .partitions
-            .iter()
-            .map(|standing| {
-                json!({
-                    "partition": standing.partition.0,
-                    "sequence": standing.sequence.0,
-                    "snapshot": standing.snapshot.0,
-                    "stateHash": hex::encode(standing.state_hash),
-                })
-            })
-            .collect();
-        let assets: Map<String, Value> = self
-            .assets
-            .iter()
-            .map(|(name, totals)| {
-                let entry = json!({
-                    "sum": amount(totals.sum, totals),
-                    "clients": amount(totals.clients, totals),
-                    "fees": amount(totals.fees, totals),
-                    "inTransit": amount(totals.clearing, totals),
-                });
-                (name.clone(), entry)
-            })
-            .collect();
-        json!({
-            "partitions": partitions,
-            "assets": assets,
-            "messagesInTransit": self.messages,
-            "findings": self.findings,
-            "ok": self.adds_up(),
-        })
-    }
-
-    /// For people.
-    #[must_use]
-    pub fn as_text(&self) -> String {
-        use std::fmt::Write as _;
-        let mut out = String::new();
-        // Writing to a string cannot fail.
-        let _ = writeln!(out, "{:<10} {:>12} {:>12}  state hash", "partition", "command", "snapshot");
-        for Standing { partition, sequence, snapshot, state_hash } in &self.partitions {
-            let _ =
-                writeln!(out, "{:<10} {:>12} {:>12}  {}", partition.0, sequence.0, snapshot.0, hex::encode(state_hash));
-        }
-        let _ = writeln!(out, "\n{:<10} {:>32} {:>28} {:>20} {:>12}", "asset", "clients", "fees", "in transit", "sum");
-        for (name, totals) in &self.assets {
-            let [clients, fees, clearing, sum] =
-                [totals.clients, totals.fees, totals.clearing, totals.sum].map(|value| amount(value, totals));
-            let _ = writeln!(out, "{name:<10} {clients:>32} {fees:>28} {clearing:>20} {sum:>12}");
-        }
-        let _ = writeln!(out, "\n{} messages between partitions are on their way.\n", self.messages);
-        for finding in &self.findings {
-            let _ = writeln!(out, "WRONG: {finding}");
-        }
-        let verdict = if self.adds_up() {
-            "Everything adds up: the sum of every asset over all partitions is zero, and what is in transit is what these messages move."
-        } else {
-            "Something is off. Keep logs and snapshots as they are and find out why before trading goes on."
-        };
-        let _ = writeln!(out, "{verdict}");
-        out
     }
 }

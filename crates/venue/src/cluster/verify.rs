@@ -13,7 +13,6 @@ use crossbook_redis_store::Link;
 use crossbook_store::verify::{Facts, compare_entries};
 use crossbook_store::{Database, Position};
 use crossbook_types::{PartitionId, Sequence};
-use serde_json::{Value, json};
 
 use super::{Error, Site, evidence};
 use crate::checking::Checking;
@@ -25,14 +24,16 @@ const TRY_EVERY: Duration = Duration::from_millis(500);
 /// What a verification found.
 #[derive(Debug)]
 pub struct Verdict {
-    positions: Vec<(PartitionId, Position)>,
+    /// By partition, where the tables stand.
+    pub positions: Vec<(PartitionId, Position)>,
     /// Messages that were under way where the tables stand: then the entries of accounts were not compared.
-    under_way: u64,
+    pub under_way: u64,
     /// Partitions whose rows begin with a snapshot: then they were not compared either.
-    begun_late: Vec<PartitionId>,
+    pub begun_late: Vec<PartitionId>,
     /// Partitions of which the trades could not be added up, since the log no longer has them all.
-    trusted: Vec<PartitionId>,
-    findings: Vec<String>,
+    pub trusted: Vec<PartitionId>,
+    /// What is off.
+    pub findings: Vec<String>,
 }
 
 /// Verifies the history of a cluster.
@@ -101,73 +102,5 @@ impl Verdict {
     #[must_use]
     pub fn agrees(&self) -> bool {
         self.findings.is_empty()
-    }
-
-    /// For programs.
-    #[must_use]
-    pub fn as_json(&self) -> Value {
-        let partitions: Vec<Value> = self
-            .positions
-            .iter()
-            .map(|(partition, position)| {
-                json!({
-                    "partition": partition.0,
-                    "sequence": position.sequence.0,
-                    "since": position.complete_from.0,
-                    "tradesAddedUp": !self.trusted.contains(partition),
-                })
-            })
-            .collect();
-        json!({
-            "partitions": partitions,
-            "messagesInTransit": self.under_way,
-            "entriesCompared": self.under_way == 0 && self.begun_late.is_empty(),
-            "findings": self.findings,
-            "ok": self.agrees(),
-        })
-    }
-
-    /// For people.
-    #[must_use]
-    pub fn as_text(&self) -> String {
-        use std::fmt::Write as _;
-        let mut out = String::new();
-        // Writing to a string cannot fail.
-        for (partition, position) in &self.positions {
-            let _ =
-                writeln!(out, "partition {:<6} last command in the history {:>12}", partition.0, position.sequence.0);
-        }
-        for partition in &self.trusted {
-            let _ = writeln!(
-                out,
-                "The trades of partition {partition} could not be added up: the log no longer has them all."
-            );
-        }
-        if self.under_way > 0 {
-            let _ = writeln!(
-                out,
-                "What ledger entries add up to by account was not compared: {} messages were on their way where the tables stand. Try \
-                 again when less is traded.",
-                self.under_way
-            );
-        }
-        if !self.begun_late.is_empty() {
-            let partitions: Vec<String> = self.begun_late.iter().map(ToString::to_string).collect();
-            let _ = writeln!(
-                out,
-                "What ledger entries add up to by account was not compared: the rows of partitions {} begin with a snapshot.",
-                partitions.join(", ")
-            );
-        }
-        for finding in &self.findings {
-            let _ = writeln!(out, "WRONG: {finding}");
-        }
-        let verdict = if self.agrees() {
-            "The history agrees with the engine: balances, open orders, the sums of trades, candles and ledger entries."
-        } else {
-            "The history differs from the engine, which is right. Find out who wrote to it before it is relied on."
-        };
-        let _ = writeln!(out, "{verdict}");
-        out
     }
 }

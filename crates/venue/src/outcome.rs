@@ -1,0 +1,21 @@
+//! What commands have done or found, as a text for people and as JSON for programs.
+
+mod audit;
+mod backup;
+mod cluster_audit;
+mod cluster_verify;
+mod export;
+mod import;
+mod skip;
+mod store;
+
+use serde_json::Value;
+
+/// What a command has done or found.
+pub trait Outcome {
+    /// For programs.
+    fn as_json(&self) -> Value;
+
+    /// For people; ends with a line end.
+    fn as_text(&self) -> String;
+}

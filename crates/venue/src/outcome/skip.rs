@@ -1,0 +1,25 @@
+//! What was done with a command that cannot be applied.
+
+use std::fmt::Write as _;
+
+use crossbook_node::skip::Skipped;
+use serde_json::{Value, json};
+
+use super::Outcome;
+use crate::skip::Passed;
+
+impl Outcome for Passed {
+    fn as_json(&self) -> Value {
+        json!({ "sequence": self.sequence.0, "before": self.skipped.before })
+    }
+
+    fn as_text(&self) -> String {
+        let Self { sequence, skipped: Skipped { command, before }, next } = self;
+        let mut text = String::new();
+        let how = if *before { "is passed over already" } else { "is passed over from now on" };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "Command {sequence} {how}; whoever sent it is told that the operator did. {next}");
+        let _ = writeln!(text, "It was number {} of source {}: {:?}", command.number, command.source, command.body);
+        text
+    }
+}

@@ -1,0 +1,7 @@
+//! The environment variables that hold the secrets of a venue. They are no settings: what a configuration file says may
+//! be read by others.
+
+/// The admin token.
+pub const ADMIN_TOKEN_VARIABLE: &str = "CROSSBOOK_ADMIN_TOKEN";
+/// The key under which the secrets of API keys are encrypted in the log.
+pub const SECRET_KEY_VARIABLE: &str = "CROSSBOOK_SECRET_KEY";
