@@ -113,12 +113,12 @@ fuzz: require-rust require-cxx ## Fuzz every decoder of outside input for FUZZ_S
 
 # One test at a time, so that the printed times are comparable.
 chaos: require-rust require-mariadb require-redis require-haproxy ## Kill and pause every part of a cluster under load; print a table
-	$(CARGO) test --release --locked -p crossbook --test cluster -- --ignored --nocapture --test-threads=1
+	$(CARGO) test --release --locked -p crossbook --test program cluster:: -- --ignored --nocapture --test-threads=1
 
 # The same seed kills at the same times: make torture TORTURE_SEED=7
 torture: require-rust ## Kill the venue TORTURE_ROUNDS times under full load, fill its disk, limit its files; print the seed
 	CROSSBOOK_TORTURE_ROUNDS=$(TORTURE_ROUNDS) CROSSBOOK_TORTURE_SEED=$(TORTURE_SEED) \
-	  $(CARGO) test --release --locked -p crossbook --test torture -- --nocapture --test-threads=1
+	  $(CARGO) test --release --locked -p crossbook --test program torture:: -- --nocapture --test-threads=1
 
 page: require-node ## Run the tests of the web page's JavaScript
 	$(NODE) --test web/*.test.js
@@ -134,7 +134,7 @@ recorded: require-rust ## Replay recorded logs with a release build; the states 
 
 # Uses the binary that `unit` has compiled: with one of its tests, because tests want some libraries with more features.
 clients: require-rust $(VENV)/.installed $(MODULES)/.installed ## Run real, unmodified exchange clients against the binary
-	$(CARGO) build --locked --workspace --bin crossbook --test documents
+	$(CARGO) build --locked --workspace --bin crossbook --test program
 	CROSSBOOK_BINARY=$(abspath $(CROSSBOOK_BINARY)) $(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
 
 bench: bench-engine bench-growth bench-structures bench-log bench-venue bench-store ## Run the benchmarks of book, engine, growth, structures, log, API and history

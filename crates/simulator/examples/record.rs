@@ -1,5 +1,5 @@
 //! Records the logs of a simulated cluster, for releases to come to replay; or writes the hashes of a recording anew,
-//! where the canonical form of a state has changed on purpose. `tests/recorded.rs` says when which is done.
+//! where the canonical form of a state has changed on purpose. `tests/simulator/recorded.rs` says when which is done.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "ends where a state is not what it was")]
 
-#[path = "../../../simulator/tests/replay/mod.rs"]
+#[path = "../../../simulator/tests/simulator/replay/mod.rs"]
 mod replay;
 
 use std::path::Path;

@@ -1,0 +1,484 @@
+//! Workers and a gateway over real Redis servers: requests are answered, each once, whichever worker or master is
+//! killed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use crossbook_cluster::gate::{self, Start};
+use crossbook_cluster::skip;
+use crossbook_cluster::worker::{self, Worker};
+use crossbook_engine::Partition;
+use crossbook_node::skip::Error as Refused;
+use crossbook_node::{NotTaken, Outlet, Request};
+use crossbook_protocol::command::{CancelAll, NewOrder};
+use crossbook_protocol::peer::{Admitted, Origin, PeerMessage};
+use crossbook_protocol::{Answer, Body, Event, Events, Refusal, Routing};
+use crossbook_redis_store::{Keys, Link, Options as StreamOptions, Servers};
+use crossbook_servers::redis::{RedisCluster, RedisServer};
+use crossbook_types::{
+    AccountId, Amount, ClientOrderId, Fees, HoldId, PartitionId, Price, RequestNumber, Sequence, Side, SourceId,
+    SymbolId, TimeInForce, Timestamp,
+};
+use parking_lot::{Condvar, Mutex};
+
+const PARTITIONS: u16 = 3;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a gateway hears.
+#[derive(Default)]
+struct Heard {
+    answered: BTreeMap<RequestNumber, usize>,
+    refused: BTreeSet<RequestNumber>,
+    /// Answered as too late.
+    late: BTreeSet<RequestNumber>,
+}
+
+#[derive(Clone, Default)]
+struct Ear(Arc<(Mutex<Heard>, Condvar)>);
+
+impl Ear {
+    fn wait(&self, holds: impl Fn(&Heard) -> bool) {
+        let mut heard = self.0.0.lock();
+        let deadline = Instant::now() + PATIENCE;
+        while !holds(&heard) {
+            assert!(!self.0.1.wait_until(&mut heard, deadline).timed_out(), "{} answered", heard.answered.len());
+        }
+    }
+}
+
+struct Listening {
+    source: SourceId,
+    ear: Ear,
+}
+
+impl Outlet for Listening {
+    fn publish(&mut self, events: &mut Events) {
+        let mut heard = self.ear.0.0.lock();
+        for event in events.all() {
+            if let Event::Answered { source, number, answer } = event
+                && *source == self.source
+            {
+                if *answer == Answer::Refused(Refusal::Late) {
+                    heard.late.insert(*number);
+                }
+                *heard.answered.entry(*number).or_default() += 1;
+            }
+        }
+        self.ear.0.1.notify_all();
+    }
+
+    fn not_taken(&mut self, _: RequestNumber, _: NotTaken) {}
+}
+
+struct Gateway {
+    running: gate::Running,
+    ear: Ear,
+    number: u64,
+}
+
+fn routing() -> Routing {
+    Routing::new_checked(PARTITIONS, BTreeMap::new()).unwrap()
+}
+
+fn fatal(reason: String) {
+    panic!("{reason}");
+}
+
+fn work(servers: &Servers, name: &str) -> Worker {
+    work_on(servers, name, Vec::new())
+}
+
+fn work_on(servers: &Servers, name: &str, partitions: Vec<u16>) -> Worker {
+    let options = worker::Options { partitions, takeover_ms: 100, ..worker::Options::default() };
+    let begin = |partition, _| Ok(Partition::new(partition, routing(), 7));
+    Worker::start(servers, PARTITIONS, name, &options, begin, fatal).unwrap()
+}
+
+impl Gateway {
+    fn open(servers: &Servers) -> Self {
+        Self::open_with(servers, gate::Options::default())
+    }
+
+    fn open_with(servers: &Servers, options: gate::Options) -> Self {
+        let source = servers.next_gateway().unwrap();
+        let ear = Ear::default();
+        let starts = (0..PARTITIONS).map(|_| Start {
+            outlet: Listening { source, ear: ear.clone() },
+            from: Sequence(0),
+            sent: Vec::new(),
+            heard: Vec::new(),
+        });
+        let told = ear.clone();
+        let refuse: gate::Refuse = Arc::new(move |number, _| {
+            told.0.0.lock().refused.insert(number);
+            told.0.1.notify_all();
+        });
+        let place = gate::Venue { servers: servers.clone(), routing: routing(), source, markets: Vec::new() };
+        let running = gate::start(place, options, starts.collect(), refuse, fatal).unwrap();
+        Self { running, ear, number: 0 }
+    }
+
+    fn send(&mut self, body: Body) -> RequestNumber {
+        self.number += 1;
+        let number = RequestNumber(self.number);
+        let deadline = Instant::now() + PATIENCE;
+        // A lane that was open, because its partition had been silent, closes soon after it is heard again.
+        while let Err(why) = self.running.gate().submit(Request { number, body: body.clone(), deadline: None }) {
+            assert!(why == NotTaken::Silent && Instant::now() < deadline, "{why}");
+            std::thread::yield_now();
+        }
+        number
+    }
+
+    fn ask(&mut self, body: Body) {
+        let number = self.send(body);
+        self.ear.wait(|heard| heard.answered.contains_key(&number));
+    }
+
+    fn all_answered(&self) {
+        let all = self.number as usize;
+        self.ear.wait(|heard| heard.answered.len() == all);
+        assert!(self.ear.0.0.lock().answered.values().all(|&times| times == 1));
+    }
+}
+
+/// Sets the venue up, so that every partition knows of everything.
+fn set_up(gateway: &mut Gateway) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    for body in crate::venue::setup() {
+        gateway.ask(body);
+        runtime.block_on(gateway.running.gate().registry_known()).unwrap();
+    }
+}
+
+/// Waits until both workers are where the logs end, and holds them against each other and against zero.
+fn audit(workers: &[Worker]) {
+    let deadline = Instant::now() + PATIENCE;
+    for partition in (0..PARTITIONS).map(PartitionId) {
+        let (first, second) = loop {
+            let [first, second] = [&workers[0], &workers[1]].map(|worker| {
+                let (sender, receiver) = std::sync::mpsc::channel();
+                assert!(worker.audit(partition, Box::new(move |report| drop(sender.send(report)))));
+                receiver.recv_timeout(PATIENCE).unwrap()
+            });
+            if first.sequence == second.sequence {
+                break (first, second);
+            }
+            assert!(Instant::now() < deadline, "{} {}", first.sequence, second.sequence);
+        };
+        assert_eq!(first.state_hash, second.state_hash, "partition {partition}");
+        assert_eq!(first.violations, Vec::<String>::new());
+        assert!(first.sums.values().all(|sum| sum.is_zero()));
+    }
+}
+
+fn options(servers: Vec<String>, replicas_min: u32) -> StreamOptions {
+    StreamOptions { servers, replicas_min, ..StreamOptions::default() }
+}
+
+#[test]
+fn orders_cross_partitions_and_workers_change_places() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path()).unwrap();
+    let servers = Servers::new(options(vec![server.url()], 0)).unwrap();
+    servers.claim_venue(PARTITIONS, b"").unwrap();
+    let mut workers = vec![work(&servers, "one"), work(&servers, "two")];
+    let mut gateway = Gateway::open(&servers);
+    set_up(&mut gateway);
+    for n in 0..300 {
+        gateway.send(crate::venue::traffic(n));
+    }
+    gateway.all_answered();
+    audit(&workers);
+
+    workers.remove(0).stop();
+    for n in 300..600 {
+        gateway.send(crate::venue::traffic(n));
+    }
+    gateway.all_answered();
+    // It has to catch up from the first command.
+    workers.push(work(&servers, "three"));
+    for n in 600..700 {
+        gateway.send(crate::venue::traffic(n));
+    }
+    gateway.all_answered();
+    audit(&workers);
+    gateway.running.stop();
+    workers.into_iter().for_each(Worker::stop);
+}
+
+/// A shard that was restored from an older copy than the others.
+#[test]
+fn a_partition_that_lost_what_another_has_heard_is_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path()).unwrap();
+    let servers = Servers::new(options(vec![server.url()], 0)).unwrap();
+    servers.claim_venue(PARTITIONS, b"").unwrap();
+    let worker = work(&servers, "one");
+    let mut gateway = Gateway::open(&servers);
+    set_up(&mut gateway);
+    let lost = routing().of_account(crate::venue::BOB);
+    let keys = Keys::new(&options(Vec::new(), 0).venue, lost);
+    let keys = [&keys.input, &keys.output, &keys.log];
+    let copy = |from: &str, to: &str| {
+        let copied: u32 = server.ask(&["COPY", from, to, "REPLACE"]).unwrap();
+        assert_eq!(copied, 1, "{from}");
+    };
+    for key in keys {
+        copy(key, &format!("{key}:old"));
+    }
+    for n in 0..100 {
+        gateway.send(crate::venue::traffic(n));
+    }
+    gateway.all_answered();
+    audit_alone(&worker);
+    gateway.running.stop();
+    worker.stop();
+    // As it is, another worker goes on with it.
+    let again = work(&servers, "again");
+    audit_alone(&again);
+    again.stop();
+    for key in keys {
+        copy(&format!("{key}:old"), key);
+    }
+    let (say, said) = std::sync::mpsc::channel();
+    let begin = |partition, _| Ok(Partition::new(partition, routing(), 7));
+    let all = worker::Options { takeover_ms: 100, ..worker::Options::default() };
+    let fatal = move |reason| drop(say.send(reason));
+    let worker = Worker::start(&servers, PARTITIONS, "refused", &all, begin, fatal).unwrap();
+    let reason = said.recv_timeout(PATIENCE).unwrap();
+    assert!(
+        reason.contains(&format!("partition {lost}: partition ")) && reason.contains("messages from it"),
+        "{reason}"
+    );
+    worker.stop();
+}
+
+/// Waits until a worker is where the logs end, as far as it knows, and holds it against zero.
+fn audit_alone(worker: &Worker) {
+    let deadline = Instant::now() + PATIENCE;
+    while worker.partitions().any(|(_, status)| status.told() == Sequence(0) || status.applied() < status.told()) {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_partition_without_a_worker_fails_fast_and_leaves_the_others_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path()).unwrap();
+    let servers = Servers::new(options(vec![server.url()], 0)).unwrap();
+    servers.claim_venue(PARTITIONS, b"").unwrap();
+    let silent = routing().of_account(crate::venue::BOB);
+    assert_ne!(silent, routing().of_account(crate::venue::ALICE), "the accounts are to be in different partitions");
+    let (others, own): (Vec<u16>, Vec<u16>) = (0..PARTITIONS).partition(|&partition| partition != silent.0);
+    let rest = work_on(&servers, "rest", others);
+    let dies = work_on(&servers, "dies", own.clone());
+    let mut gateway = Gateway::open(&servers);
+    set_up(&mut gateway);
+    dies.stop();
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let waits = gateway.send(crate::venue::traffic(1));
+    let deadline = Instant::now() + PATIENCE;
+    while !gateway.running.gate().is_open(silent) {
+        assert!(Instant::now() < deadline, "the lane of a silent partition stays closed");
+        std::thread::yield_now();
+    }
+    for lane in gateway.running.gate().lanes() {
+        assert_eq!(lane.silent, lane.partition == silent, "{lane:?}");
+        assert!(!lane.silent || lane.told < lane.end, "{lane:?}");
+    }
+    let request = Request { number: RequestNumber(1 << 40), body: crate::venue::traffic(3), deadline: None };
+    assert_eq!(gateway.running.gate().submit(request), Err(NotTaken::Silent));
+    assert!(runtime.block_on(gateway.running.gate().caught_up(crate::venue::BOB)).is_err());
+    runtime.block_on(gateway.running.gate().caught_up(crate::venue::ALICE)).expect("another partition is not touched");
+
+    let again = work_on(&servers, "again", own);
+    gateway.ear.wait(|heard| heard.answered.contains_key(&waits));
+    gateway.ask(crate::venue::traffic(5));
+    gateway.running.stop();
+    [rest, again].into_iter().for_each(Worker::stop);
+}
+
+#[test]
+fn who_would_wait_too_long_for_a_partition_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path()).unwrap();
+    let servers = Servers::new(options(vec![server.url()], 0)).unwrap();
+    servers.claim_venue(PARTITIONS, b"").unwrap();
+    let worker = work(&servers, "one");
+    let bounds = gate::Options { queue_wait_max_ms: 1, backlog_max: 1 << 20, ..gate::Options::default() };
+    let room = bounds.queue_requests_max;
+    let mut gateway = Gateway::open_with(&servers, bounds);
+    set_up(&mut gateway);
+    // More than can be done in a millisecond, but never so many that there is no room for them, until a partition is
+    // known to be so slow.
+    let submit = |number| {
+        let request = Request { number: RequestNumber(number), body: crate::venue::traffic(number), deadline: None };
+        gateway.running.gate().submit(request)
+    };
+    let mut sent = gateway.number;
+    let why = loop {
+        gateway.ear.wait(|heard| sent as usize - heard.answered.len() < room);
+        match submit(sent + 1) {
+            Ok(()) => sent += 1,
+            Err(why) => break why,
+        }
+        assert!(sent < 1 << 20, "nobody is refused, however many come");
+    };
+    assert_eq!(why, NotTaken::Busy);
+    // Those that were admitted are answered, each once, and then there is room again: soon, as an answer is heard
+    // before it is counted.
+    gateway.number = sent;
+    gateway.all_answered();
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(why) = submit(sent + 1) {
+        assert!(why == NotTaken::Busy && Instant::now() < deadline, "{why}");
+        std::thread::yield_now();
+    }
+    gateway.number = sent + 1;
+    gateway.all_answered();
+    gateway.running.stop();
+    worker.stop();
+}
+
+#[test]
+fn a_master_is_killed_under_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cluster = RedisCluster::start(folder.path(), 3, 1).unwrap();
+    let servers = Servers::new(options(cluster.urls(), 1)).unwrap();
+    servers.claim_venue(PARTITIONS, b"").unwrap();
+    let workers = vec![work(&servers, "one"), work(&servers, "two")];
+    let mut gateway = Gateway::open(&servers);
+    set_up(&mut gateway);
+    for n in 0..200 {
+        gateway.send(crate::venue::traffic(n));
+    }
+    let key = servers.keys(PartitionId(0)).input;
+    let master = cluster.master_of(&key).unwrap();
+    cluster.kill(master);
+    // The promoted replica has none of its own, so nothing is confirmed before one is back.
+    cluster.restart(master).unwrap();
+    gateway.all_answered();
+    for n in 200..300 {
+        gateway.send(crate::venue::traffic(n));
+    }
+    gateway.all_answered();
+    audit(&workers);
+    gateway.running.stop();
+    workers.into_iter().for_each(Worker::stop);
+}
+
+/// A command that no worker can apply ends each of them; the operator passes it over, and its sender is told.
+#[test]
+fn a_command_that_cannot_be_applied_is_passed_over_by_the_operator() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path()).unwrap();
+    let servers = Servers::new(options(vec![server.url()], 0)).unwrap();
+    servers.claim_venue(PARTITIONS, b"").unwrap();
+    let market = routing().of_symbol(SymbolId(0));
+    let start = |name: &str| {
+        let (sender, ended) = mpsc::channel();
+        let options = worker::Options { takeover_ms: 100, ..worker::Options::default() };
+        let begin = |partition, _| Ok(Partition::new(partition, routing(), 7));
+        let fatal = move |reason| drop(sender.send(reason));
+        (Worker::start(&servers, PARTITIONS, name, &options, begin, fatal).unwrap(), ended)
+    };
+    let (first, first_ended) = start("first");
+    let mut gateway = Gateway::open(&servers);
+    set_up(&mut gateway);
+    // An order of an account of the market's own partition, with funds that nobody holds for it.
+    let account = (5_000..).map(AccountId).find(|&account| routing().of_account(account) == market).unwrap();
+    let Body::Place(order) = crate::venue::order(account, Side::Buy, 1) else { panic!("not an order") };
+    let order = NewOrder { time_in_force: TimeInForce::Ioc, price: Some(Price(1)), ..order };
+    let origin = Origin { source: gateway.running.gate().source(), number: RequestNumber(1 << 40) };
+    let admitted = Admitted { order, hold: HoldId(77), budget: Amount(1 << 40), fees: Fees::default(), origin };
+    let (body, mut bytes) = (Body::Peer(PeerMessage::Admit(admitted)), Vec::new());
+    crossbook_protocol::wire::encode_command(SourceId(1 << 50), RequestNumber(1), None, &body, &mut bytes);
+    let mut link = Link::connect(&servers, market).unwrap();
+    let sequence = link.append(&[&bytes], 1 << 20).unwrap().last;
+    let reason = first_ended.recv_timeout(PATIENCE).unwrap();
+    assert!(reason.contains("a hold is released once"), "{reason}");
+    first.stop();
+    let (second, second_ended) = start("second");
+    second_ended.recv_timeout(PATIENCE).unwrap();
+    second.stop();
+
+    let before = Sequence(sequence.0 - 1);
+    let applied = skip::mark(&servers, market, before, true);
+    assert!(matches!(applied, Err(skip::Error::Refused(Refused::Applied { .. }))), "{applied:?}");
+    let missing = skip::mark(&servers, market, Sequence(1 << 40), true);
+    assert!(matches!(missing, Err(skip::Error::Refused(Refused::NoCommand { .. }))), "{missing:?}");
+    assert_eq!(skip::mark(&servers, market, sequence, false).unwrap().command.body, body);
+    assert!(skip::mark(&servers, market, sequence, false).unwrap().before);
+    let workers = vec![work(&servers, "third"), work(&servers, "fourth")];
+    gateway.ear.wait(|heard| heard.answered.contains_key(&origin.number));
+    for n in 0..50 {
+        gateway.ask(crate::venue::traffic(n));
+    }
+    audit(&workers);
+    gateway.running.stop();
+    workers.into_iter().for_each(Worker::stop);
+}
+
+/// A cancel of more orders than one command cancels goes on by itself, from worker to worker, and is answered once.
+#[test]
+fn what_is_more_than_one_command_does_goes_on_whoever_dies() {
+    const ORDERS: u64 = 1_500;
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path()).unwrap();
+    let servers = Servers::new(options(vec![server.url()], 0)).unwrap();
+    servers.claim_venue(PARTITIONS, b"").unwrap();
+    let mut workers = vec![work(&servers, "one"), work(&servers, "two")];
+    let mut gateway = Gateway::open(&servers);
+    set_up(&mut gateway);
+    for n in 0..ORDERS {
+        gateway.send(crate::venue::order(crate::venue::ALICE, Side::Buy, n));
+    }
+    gateway.all_answered();
+    let cancel_id = ClientOrderId::new_checked("all").unwrap();
+    gateway.send(Body::CancelAll(CancelAll { account: crate::venue::ALICE, symbol: SymbolId(0), cancel_id }));
+    workers.remove(0).stop();
+    gateway.all_answered();
+    workers.push(work(&servers, "three"));
+    gateway.ask(crate::venue::traffic(1));
+    audit(&workers);
+    gateway.running.stop();
+    workers.into_iter().for_each(Worker::stop);
+}
+
+/// What is appended later than its sender wanted it is refused by the log's time, once, wherever it was appended
+/// before.
+#[test]
+fn the_time_of_the_log_judges_deadlines() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path()).unwrap();
+    let servers = Servers::new(options(vec![server.url()], 0)).unwrap();
+    servers.claim_venue(PARTITIONS, b"").unwrap();
+    let worker = work(&servers, "one");
+    let mut gateway = Gateway::open(&servers);
+    set_up(&mut gateway);
+    let home = routing().of_account(crate::venue::ALICE);
+    // As a gateway whose connection broke would append it: again, and seconds too late.
+    let body = crate::venue::order(crate::venue::ALICE, Side::Buy, 1);
+    let (source, number) = (gateway.running.gate().source(), RequestNumber(1 << 40));
+    let mut link = Link::connect(&servers, home).unwrap();
+    let now = link.append(&[], 1).unwrap().time;
+    let mut append = |number, deadline| {
+        let mut bytes = Vec::new();
+        crossbook_protocol::wire::encode_command(source, number, Some(deadline), &body, &mut bytes);
+        link.append(&[&bytes], 1 << 20).unwrap();
+    };
+    append(number, Timestamp(now.0 - 1));
+    append(number, Timestamp(now.0 - 1));
+    append(number.next(), Timestamp(now.0 + 60_000_000));
+    gateway.ear.wait(|heard| heard.answered.contains_key(&number.next()));
+    let heard = gateway.ear.0.0.lock();
+    assert_eq!((heard.answered[&number], heard.answered[&number.next()]), (1, 1), "each is answered once");
+    assert_eq!(heard.late, BTreeSet::from([number]));
+    drop(heard);
+    gateway.running.stop();
+    worker.stop();
+}

@@ -1,0 +1,24 @@
+//! The program, as processes of its own.
+//!
+//! One test program, because each further one is linked against the whole venue again. `make torture` and `make chaos` run
+//! modules of it.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
+mod bench;
+mod bench_cluster;
+mod cluster;
+mod cluster_history;
+mod crash;
+mod demo;
+mod documents;
+mod history;
+mod load;
+mod moving;
+mod operator;
+mod secrets;
+mod serve;
+mod soak;
+mod tls;
+mod torture;
+mod venue;

@@ -1,0 +1,9 @@
+//! The embedded runtime: batches, recovery, snapshots, damage, several partitions in one process.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod damage;
+mod embedded;
+mod node;
+mod partitions;
+mod venue;
