@@ -3,9 +3,10 @@
 use crossbook_engine::Partition;
 use crossbook_oracle::feed::Feed;
 use crossbook_oracle::workload::Workload;
+use crossbook_projection::Projection;
 use crossbook_protocol::{Command, Events, Routing};
+use crossbook_store::Options;
 use crossbook_store::measure::Rows;
-use crossbook_store::{Options, Projection};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 use crossbook_venue::history::PARTITION;
 use crossbook_views::Views;

@@ -12,11 +12,11 @@ use crossbook_protocol::Routing;
 use crossbook_types::{AccountId, PartitionId, SymbolId, SymbolName};
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use crate::batch::Value;
 use crate::database::{Database, Error, within};
 use crate::options::Dialect;
-use crate::schema::{self, Table};
 use crate::writer::bind;
+use crossbook_projection::batch::Value;
+use crossbook_projection::schema::{self, Table};
 
 /// Accounts that are looked at together.
 const ACCOUNTS_AT_ONCE: usize = 100;

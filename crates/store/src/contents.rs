@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
 use crate::database::{self, Database, Error};
-use crate::schema::{AMOUNTS, TABLES};
+use crossbook_projection::schema::{AMOUNTS, TABLES};
 
 /// What is in a table.
 #[derive(Clone, PartialEq, Eq, Debug)]

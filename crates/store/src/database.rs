@@ -16,7 +16,7 @@ use sqlx::{
 
 use crate::file::{Loss, Watched};
 use crate::options::{Dialect, Options};
-use crate::schema::{PROJECTION, TABLES};
+use crossbook_projection::schema::{PROJECTION, TABLES};
 
 /// Statements that a connection keeps ready: 25 lengths for each of twelve tables, and some.
 const STATEMENTS_CACHED: usize = 350;

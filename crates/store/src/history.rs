@@ -22,13 +22,13 @@ use futures_util::TryStreamExt as _;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use crate::batch::Value;
 use crate::database::{Database, Error, within};
 use crate::options::Dialect;
 use crate::progress::{Progress, Status};
 use crate::rows::Fields;
-use crate::schema::{CANDLES, ORDERS, PREVENTED_MATCHES, TRADES};
 use crate::writer::bind;
+use crossbook_projection::batch::Value;
+use crossbook_projection::schema::{CANDLES, ORDERS, PREVENTED_MATCHES, TRADES};
 
 pub use census::{Counted, Holding};
 

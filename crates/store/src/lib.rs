@@ -11,7 +11,7 @@
 //!                                                              History <-- queries of the API
 //! ```
 //!
-//! - [`Projection`] turns events into rows. Pure.
+//! - [`Projection`](crossbook_projection::Projection) turns events into rows. Pure, and a crate of its own.
 //! - [`Writer`] writes a batch and the position that it reaches in one transaction, so that dying at any point repeats
 //!   nothing and loses nothing.
 //! - [`Recorder`] is the loop around both.
@@ -27,32 +27,25 @@
 //! There is one schema in two dialects, see `migrations/`. Amounts are whole numbers of smallest units; nothing is
 //! rounded, and nothing is ever a floating-point number.
 
-mod batch;
 mod clearing;
 pub mod contents;
 mod database;
 mod file;
 mod history;
 pub mod measure;
-#[cfg(feature = "model")]
-pub mod model;
 mod options;
 mod progress;
-mod projection;
 mod recorder;
 mod rows;
-mod schema;
 pub mod verify;
 mod watch;
 mod writer;
 
-pub use batch::Batch;
 pub use database::{Database, Error, SCHEMA_VERSION};
 pub use file::Loss;
 pub use history::{Counted, History, Holding};
 pub use options::{Address, Dialect, Options};
 pub use progress::{Activity, Progress, Status};
-pub use projection::Projection;
 pub use recorder::{Contradiction, Live, Recorder, Refusal, Source, SourceError};
 pub use watch::watch;
 pub use writer::{Position, Standing, Writer, give_up, standing};

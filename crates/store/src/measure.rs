@@ -10,11 +10,11 @@ use crossbook_protocol::Cause;
 use crossbook_types::{PartitionId, Sequence, Timestamp};
 use sqlx::{AssertSqlSafe, Executor as _};
 
-use crate::batch::{Batch, Step, TableRows, Value};
 use crate::database::Error;
 use crate::options::Dialect;
-use crate::schema::Table;
 use crate::writer::{Writer, bind, upsert};
+use crossbook_projection::batch::{Batch, Step, TableRows, Value};
+use crossbook_projection::schema::Table;
 
 /// Rows in the order in which they are to be written.
 #[derive(Debug, Default)]

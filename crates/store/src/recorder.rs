@@ -18,12 +18,12 @@ use metrics::Label;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::batch::Batch;
 use crate::database::{Database, Error};
 use crate::options::Dialect;
 use crate::progress::{Activity, Progress};
-use crate::projection::Projection;
 use crate::writer::{Position, Writer};
+use crossbook_projection::batch::Step;
+use crossbook_projection::{Batch, Projection};
 
 /// How often a venue at rest asks whether the tables are still where it left them, and lets the server know that it
 /// lives.
@@ -297,7 +297,7 @@ impl<S: Source> Recorder<S> {
                 metrics::histogram!("crossbook_history_batch_rows", self.labels.clone()).record(batch.rows() as f64);
                 metrics::counter!("crossbook_history_rows_total", self.labels.clone()).increment(batch.rows() as u64);
                 self.progress.wrote(batch.rows() as u64);
-                let Batch { until, complete_from, .. } = *batch;
+                let Step { until, complete_from, .. } = batch.step();
                 self.progress.reach(Position { sequence: until.sequence, time: until.time, complete_from });
                 metrics::gauge!("crossbook_history_sequence", self.labels.clone()).set(until.sequence.0 as f64);
                 self.batch = None;
@@ -323,12 +323,12 @@ impl<S: Source> Recorder<S> {
     /// Has batch and projection go on from where the tables stand.
     fn find_place(&mut self, position: Position) -> Result<(), Failure> {
         let next = match &self.batch {
-            Some(batch) if batch.until.sequence == position.sequence => {
-                let until = batch.until.sequence;
+            Some(batch) if batch.until().sequence == position.sequence => {
+                let until = batch.until().sequence;
                 self.batch = None;
                 Some(until)
             }
-            Some(batch) => Some(batch.after),
+            Some(batch) => Some(batch.step().after),
             None => self.projection.as_ref().map(Projection::written),
         };
         if next == Some(position.sequence) {

@@ -20,8 +20,8 @@ use crate::clearing::market_names;
 use crate::contents::{self, TableContents};
 use crate::database::{self, Database, Error};
 use crate::rows::Fields;
-use crate::schema::ORDERS;
 use crate::writer::{Position, position};
+use crossbook_projection::schema::ORDERS;
 
 /// How many findings are kept; more change nothing about the verdict.
 pub const FINDINGS_MAX: usize = 100;

@@ -15,12 +15,12 @@ use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
-use crate::batch::{Batch, Step, TableRows, Value};
 use crate::clearing;
 use crate::database::{self, Database, Error, within};
 use crate::file::Watched;
 use crate::options::Dialect;
-use crate::schema::{self, Table};
+use crossbook_projection::batch::{Batch, Step, TableRows, Value};
+use crossbook_projection::schema::{self, Table};
 
 /// Takes a partition's position away.
 const GIVE_UP: &str = "DELETE FROM projection WHERE partition_id = ?";

@@ -1,8 +1,8 @@
 //! The history in tables: two processes that offer to write a partition's rows, and a database that fails before it has
 //! written, or after. The rows are the production code's; only the database is a model.
 
-use crossbook_store::Projection;
-use crossbook_store::model::{Refused, Tables};
+use crossbook_projection::Projection;
+use crossbook_projection::model::{Refused, Tables};
 use crossbook_types::{PartitionId, Sequence};
 use crossbook_views::Views;
 

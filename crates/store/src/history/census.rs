@@ -4,9 +4,9 @@
 use crossbook_types::{AccountId, Amount, OrderId, OrderStatus, Quantity, Side, SymbolId};
 
 use super::{History, Which, number};
-use crate::batch::Value;
 use crate::database::Error;
 use crate::rows::Fields;
+use crossbook_projection::batch::Value;
 
 /// An order, as far as it takes to account for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

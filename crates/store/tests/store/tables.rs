@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::kit::{PARTITION, databases, empty, fill, fresh, options};
 use crate::venue::Venue;
+use crossbook_projection::Projection;
 use crossbook_protocol::command::{Body, ListAsset, ListMarket};
 use crossbook_store::contents::contents;
 use crossbook_store::measure::{Cut, Rows};
 use crossbook_store::verify::{Facts, Witness};
-use crossbook_store::{Database, Dialect, Error, History, Options, Progress, Projection, Writer};
+use crossbook_store::{Database, Dialect, Error, History, Options, Progress, Writer};
 use crossbook_types::{Asset, AssetId, AssetName, ExpiryReason, OrderStatus, Sequence, SymbolName, market};
 use crossbook_views::{Limits, Views};
 use sqlx::{Connection as _, Executor as _};

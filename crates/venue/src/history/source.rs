@@ -6,8 +6,9 @@ use crossbook_engine::Partition;
 use crossbook_log::{FileReader, Reader, Record, Until};
 use crossbook_node::recovery::{self, Recovered, Which};
 use crossbook_node::snapshot::{Folder, Saved as _, UpTo};
+use crossbook_projection::Projection;
 use crossbook_protocol::Events;
-use crossbook_store::{Contradiction, Position, Projection, Source, SourceError};
+use crossbook_store::{Contradiction, Position, Source, SourceError};
 use crossbook_types::{Sequence, Timestamp};
 use crossbook_views::{Limits, Views};
 

@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 use crossbook_engine::Partition;
 use crossbook_node::recovery::Which;
 use crossbook_node::snapshot::{self, Image, Saved, UpTo};
+use crossbook_projection::Projection;
 use crossbook_protocol::{Cause, Event};
-use crossbook_store::{Contradiction, Live, Position, Projection, Source, SourceError};
+use crossbook_store::{Contradiction, Live, Position, Source, SourceError};
 use crossbook_types::{PartitionId, Sequence, Timestamp};
 use crossbook_views::{Limits, State, Views};
 

@@ -13,12 +13,11 @@ use crossbook_engine::Partition;
 use crossbook_log::files::{Files, Options as LogOptions};
 use crossbook_log::memory::Memory;
 use crossbook_node::embedded::{self, Running};
+use crossbook_projection::Projection;
 use crossbook_protocol::command::{Body, IssueApiKey};
 use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::{Cause, Event, Routing};
-use crossbook_store::{
-    Address, Database, History, Live, Options, Position, Progress, Projection, Recorder, Source, SourceError,
-};
+use crossbook_store::{Address, Database, History, Live, Options, Position, Progress, Recorder, Source, SourceError};
 use crossbook_types::{AccountId, ApiKeyId, PartitionId, Sequence, Timestamp};
 use crossbook_views::{Limits, Views};
 use secrecy::SecretString;

@@ -5,9 +5,10 @@ pub mod running;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use crossbook_projection::Projection;
 use crossbook_protocol::{Cause, Event};
 use crossbook_servers::mariadb::MariaDb;
-use crossbook_store::{Address, Database, Dialect, Options, Position, Projection, Source, SourceError, Writer};
+use crossbook_store::{Address, Database, Dialect, Options, Position, Source, SourceError, Writer};
 use crossbook_types::{PartitionId, Sequence};
 use crossbook_views::Views;
 use tempfile::TempDir;

@@ -1,5 +1,5 @@
 //! The tables in memory, and how they are written, as plainly as it can be said. For tests and simulators: it takes and
-//! refuses batches as [`Writer`](crate::Writer) does on a database, and can be told to fail.
+//! refuses batches as the writer of the store does on a database, and can be told to fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 

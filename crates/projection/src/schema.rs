@@ -1,29 +1,33 @@
-//! The tables, as the writer and the readers see them. Their definitions stand in `migrations/`, once for each
-//! database; a test holds all three together.
+//! The tables of the history, as writers and readers see them. Their definitions are in the store's `migrations/`, once
+//! for each database; a test of the store holds all three together.
 
 /// A table and how its rows are written.
 #[derive(Debug)]
-pub(crate) struct Table {
-    pub(crate) name: &'static str,
+pub struct Table {
+    /// The name of the table.
+    pub name: &'static str,
     /// The columns of the primary key; they are the first ones of `columns`.
-    pub(crate) key: usize,
-    pub(crate) columns: &'static [&'static str],
+    pub key: usize,
+    /// The names of all columns.
+    pub columns: &'static [&'static str],
     /// Whether a row may be written again with other content. A row of the other tables is a fact: to write one twice
     /// is an error.
-    pub(crate) changes: bool,
+    pub changes: bool,
 }
 
-pub(crate) const PROJECTION: Table = Table {
+/// How far the tables of each partition have come.
+pub const PROJECTION: Table = Table {
     name: "projection",
     key: 1,
     columns: &["partition_id", "sequence", "time", "complete_from", "log_identity"],
     changes: true,
 };
 
-pub(crate) const ASSETS: Table =
-    Table { name: "assets", key: 1, columns: &["asset_id", "name", "decimals"], changes: true };
+/// Assets, by id.
+pub const ASSETS: Table = Table { name: "assets", key: 1, columns: &["asset_id", "name", "decimals"], changes: true };
 
-pub(crate) const MARKETS: Table = Table {
+/// Markets, by id.
+pub const MARKETS: Table = Table {
     name: "markets",
     key: 1,
     columns: &[
@@ -40,13 +44,16 @@ pub(crate) const MARKETS: Table = Table {
     changes: true,
 };
 
-pub(crate) const ACCOUNTS: Table =
+/// Accounts, by id.
+pub const ACCOUNTS: Table =
     Table { name: "accounts", key: 1, columns: &["account_id", "label", "opened"], changes: true };
 
-pub(crate) const BALANCES: Table =
+/// Balances, by account and asset.
+pub const BALANCES: Table =
     Table { name: "balances", key: 2, columns: &["account_id", "asset_id", "free", "held", "updated"], changes: true };
 
-pub(crate) const ORDERS: Table = Table {
+/// Orders as they are now, by market and id.
+pub const ORDERS: Table = Table {
     name: "orders",
     key: 2,
     columns: &[
@@ -76,7 +83,8 @@ pub(crate) const ORDERS: Table = Table {
     changes: true,
 };
 
-pub(crate) const ORDER_EVENTS: Table = Table {
+/// What happened to each order.
+pub const ORDER_EVENTS: Table = Table {
     name: "order_events",
     key: 4,
     columns: &[
@@ -97,7 +105,8 @@ pub(crate) const ORDER_EVENTS: Table = Table {
     changes: false,
 };
 
-pub(crate) const TRADES: Table = Table {
+/// Trades, by market and id.
+pub const TRADES: Table = Table {
     name: "trades",
     key: 2,
     columns: &[
@@ -119,7 +128,8 @@ pub(crate) const TRADES: Table = Table {
     changes: false,
 };
 
-pub(crate) const LEDGER_ENTRIES: Table = Table {
+/// Postings to accounts.
+pub const LEDGER_ENTRIES: Table = Table {
     name: "ledger_entries",
     key: 3,
     columns: &[
@@ -138,14 +148,16 @@ pub(crate) const LEDGER_ENTRIES: Table = Table {
     changes: false,
 };
 
-pub(crate) const TRANSFERS: Table = Table {
+/// Deposits and withdrawals.
+pub const TRANSFERS: Table = Table {
     name: "transfers",
     key: 2,
     columns: &["account_id", "transfer_id", "asset_id", "amount", "time", "sequence"],
     changes: false,
 };
 
-pub(crate) const PREVENTED_MATCHES: Table = Table {
+/// Trades of an account with itself that were prevented.
+pub const PREVENTED_MATCHES: Table = Table {
     name: "prevented_matches",
     key: 2,
     columns: &[
@@ -166,14 +178,16 @@ pub(crate) const PREVENTED_MATCHES: Table = Table {
     changes: false,
 };
 
-pub(crate) const FEE_PAYOUTS: Table = Table {
+/// Payments of collected fees.
+pub const FEE_PAYOUTS: Table = Table {
     name: "fee_payouts",
     key: 2,
     columns: &["partition_id", "transfer_id", "asset_id", "amount", "time", "sequence"],
     changes: false,
 };
 
-pub(crate) const CANDLES: Table = Table {
+/// Candles, by market, interval and open time.
+pub const CANDLES: Table = Table {
     name: "candles",
     key: 3,
     columns: &[
@@ -196,7 +210,7 @@ pub(crate) const CANDLES: Table = Table {
 };
 
 /// All tables.
-pub(crate) const TABLES: [&Table; 13] = [
+pub const TABLES: [&Table; 13] = [
     &PROJECTION,
     &ASSETS,
     &MARKETS,
@@ -213,7 +227,7 @@ pub(crate) const TABLES: [&Table; 13] = [
 ];
 
 /// Columns that hold amounts. They are read as text, since no database driver has 128-bit integers.
-pub(crate) const AMOUNTS: &[&str] = &[
+pub const AMOUNTS: &[&str] = &[
     "free",
     "held",
     "quote_quantity",
@@ -231,7 +245,8 @@ pub(crate) const AMOUNTS: &[&str] = &[
 
 impl Table {
     /// The columns as a select list, amounts as text.
-    pub(crate) fn selection(&self) -> String {
+    #[must_use]
+    pub fn selection(&self) -> String {
         let table = self.name;
         let column = |name: &&str| match AMOUNTS.contains(name) {
             true => format!("CAST({table}.{name} AS CHAR(41)) AS {name}"),

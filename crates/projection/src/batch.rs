@@ -22,16 +22,19 @@ use crate::schema::{self, Table};
 
 /// One value of a row.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Value {
+pub enum Value {
+    /// No value.
     Null,
+    /// An id, a time, ticks or lots.
     Integer(i64),
+    /// A text, or an amount as text.
     Text(String),
     /// One of the words that an enumeration is made of.
     Word(&'static str),
 }
 
 /// Rows of one table.
-pub(crate) type TableRows = (&'static Table, Vec<Vec<Value>>);
+pub type TableRows = (&'static Table, Vec<Vec<Value>>);
 
 /// What happened to an order.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -79,11 +82,15 @@ pub(crate) type Place = (Sequence, u32);
 
 /// From where to where the tables of a partition are taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Step {
-    pub(crate) partition: PartitionId,
-    pub(crate) after: Sequence,
-    pub(crate) until: Cause,
-    pub(crate) complete_from: Sequence,
+pub struct Step {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The command after which they begin; they stood there before.
+    pub after: Sequence,
+    /// The last command, and its time.
+    pub until: Cause,
+    /// Up to which command the history has no rows.
+    pub complete_from: Sequence,
 }
 
 /// Rows of consecutive commands.
@@ -165,13 +172,16 @@ impl Batch {
         self.after == self.until.sequence && self.rows() == 0
     }
 
-    pub(crate) fn step(&self) -> Step {
+    /// From where to where this batch takes the tables.
+    #[must_use]
+    pub fn step(&self) -> Step {
         let Self { partition, after, until, complete_from, .. } = *self;
         Step { partition, after, until, complete_from }
     }
 
     /// Gives the rows of each table that has some.
-    pub(crate) fn tables(&self) -> Vec<TableRows> {
+    #[must_use]
+    pub fn tables(&self) -> Vec<TableRows> {
         let tables = [
             (&schema::ASSETS, self.assets.values().map(asset).collect::<Vec<_>>()),
             (&schema::MARKETS, self.markets.values().map(market).collect()),
@@ -195,7 +205,8 @@ impl Batch {
 
 impl Step {
     /// The row that says how far the tables have come, but for the log's identity.
-    pub(crate) fn position(&self) -> [Value; 4] {
+    #[must_use]
+    pub fn position(&self) -> [Value; 4] {
         [
             integer(self.partition.0.into()),
             integer(self.until.sequence.0),
