@@ -20,7 +20,7 @@ CROSSBOOK_BINARY ?= target/debug/crossbook
 # Arguments of the client suite; make clients PYTEST_ARGS="-k ccxt -x" runs a part of it.
 PYTEST_ARGS ?=
 
-# Arguments of the benchmarks: make bench-venue BENCH_ARGS="--rate 2000 --html venue.html"
+# Arguments of the benchmarks: make bench-venue BENCH_ARGS="--rate 2000 --report venue.html"
 BENCH_ARGS ?=
 BENCH_STORE_ARGS ?=
 BENCH_CLUSTER_ARGS ?=
@@ -52,7 +52,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help build split demo cluster test lint format unit simulate bugs fuzz chaos torture page guard guard-renew \
   recorded clients bench bench-engine bench-growth bench-structures bench-log bench-venue bench-store bench-cluster \
-  peers soak deny docs clean require-all
+  measure peers soak deny docs clean require-all
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -155,6 +155,13 @@ bench-log: build require-redis
 # Starts a venue without rate limits in a temporary folder.
 bench-venue: build
 	$(BINARY) bench api $(BENCH_ARGS)
+
+# Reports of today, for the documents to cite. Run it on an idle machine, and add the files to docs/SUMMARY.md.
+MEASUREMENT = docs/measurements/$(shell date +%F)
+measure: build require-redis require-mariadb ## Run all benchmarks and write their reports to docs/measurements
+	for what in book engine growth structures log api store recovery overload bursts; do \
+	  $(BINARY) bench $$what --report $(MEASUREMENT)-$$what.md || exit; done
+	$(BINARY) bench store --follow --report $(MEASUREMENT)-history-lag.md
 
 # A workspace of its own; the dependencies that it shares with the venue are built once.
 # make peers PEERS_ARGS="--json peers.json --only lobster"

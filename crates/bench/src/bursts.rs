@@ -124,10 +124,10 @@ pub fn run(options: &Bursts) -> Result<bool, Error> {
     let heading = format!("{} requests a second of others", options.rate);
     report.push(Section::new(heading).table(table).verdicts(verdicts.collect()));
     print!("{}", report.text());
-    if let Some(path) = &options.html {
-        report.write_html(path)?;
+    if let Some(path) = &options.output.report {
+        report.write(path)?;
     }
-    if let Some(path) = &options.json {
+    if let Some(path) = &options.output.json {
         write_json(path, &measured)?;
     }
     Ok(report.passed())

@@ -110,10 +110,10 @@ pub fn run(options: &Store, runtime: &tokio::runtime::Runtime) -> Result<(), Err
         runtime.block_on(place.clear())?;
         report.databases.push(Measured { database: place.name, followed, alone });
     }
-    if let Some(path) = &options.html {
-        page(&report).write_html(path)?;
+    if let Some(path) = &options.output.report {
+        page(&report).write(path)?;
     }
-    options.json.as_deref().map_or(Ok(()), |path| Ok(write_json(path, &report)?))
+    options.output.json.as_deref().map_or(Ok(()), |path| Ok(write_json(path, &report)?))
 }
 
 /// A venue without a gateway.

@@ -11,159 +11,168 @@ use crossbook_venue::config::address;
 
 const STORE_EXAMPLES: &str = "\
 Examples:
-  Rows one by one against rows in batches, on SQLite and on a MariaDB server that is started for the purpose:
+  Compare single rows with batches, on SQLite and on a MariaDB server that is started for it:
     crossbook bench store
 
-  On a server that is there, in a database with no history in it:
+  Use a running server, with a database that contains no history:
     crossbook bench store --database mysql --mysql mysql://bench:secret@db/bench
 
-  Whether the history keeps up with a venue that takes 10,000 commands a second, and how many it could:
+  Measure the lag behind a venue at 10,000 commands per second, and the limit:
     crossbook bench store --follow --rate 10000 --seconds 30";
 
 const CLUSTER_EXAMPLES: &str = "\
 Examples:
-  One and three Redis shards, one partition and three, at 1,000, 2,500 and 5,000 orders a second and at the most there is:
+  One and three Redis shards, one and three partitions, at 1,000, 2,500 and 5,000 orders per second and at the maximum:
     crossbook bench cluster
 
-  Whether an order costs the same on one worker and on eight, each partition on one of them:
+  Compare the cost of an order with one to eight workers, each partition on one of them:
     crossbook bench cluster --shards 1 --partitions 8 --workers 1,2,4,8 --no-standby --rates 1000
 
 It needs redis-server and haproxy, and mariadbd with --history; `make cluster` installs them.";
 
 const OVERLOAD_EXAMPLES: &str = "\
 Examples:
-  A minute of it, with a page of the latencies:
-    crossbook bench overload --html overload.html
+  Overload a venue for a minute, and write a report:
+    crossbook bench overload --report overload.html
 
-Exit status 0: the venue stood it; 3: it did not; 1: it could not be measured.";
+Exit status 0: all targets are met; 3: one is not; 1: it could not be measured.";
 
 const RECOVERY_EXAMPLES: &str = "\
 Examples:
-  Back from ten million commands, with a snapshot and without; and what snapshots of a million resting orders cost:
-    crossbook bench recovery --html recovery.html
+  Replay ten million commands, with and without a snapshot; measure snapshots of a million resting orders:
+    crossbook bench recovery --report recovery.html
 
-  The first half only, of a million:
+  Only the replay, of a million commands:
     crossbook bench recovery --commands 1000000 --resting 0
 
-It writes some 100 bytes a command into a temporary folder (TMPDIR says where), and deletes them.";
+It writes some 100 bytes per command into a temporary folder (TMPDIR), and deletes them.";
 
 const BOOK_EXAMPLES: &str = "\
 Examples:
   Both mixes of the standard workload, verified against the published trades:
     crossbook bench book
 
-  A page to send to somebody, and figures for a program:
-    crossbook bench book --html book.html --json book.json
+  Write a report and figures for programs:
+    crossbook bench book --report book.html --json book.json
 
-  Another stream of the same kind, or a file of records of 16 bytes, whose first 100,000 commands fill the book:
+  Run another stream of the same kind, or a file, whose first 100,000 commands fill the book:
     crossbook bench book --mix a --seed 7
     crossbook bench book --commands mix-a.bin --warmup 100000
 
-The exit status is 3 when trades are not what they must be. The form of a file: docs/performance.md.";
+The exit status is 3 if the trades are wrong. docs/performance.md describes the format of a file.";
 
 const API_EXAMPLES: &str = "\
 Examples:
-  A scratch venue in a temporary folder, loaded over its own API:
-    crossbook bench api --html api.html
+  Start a venue in a temporary folder, and load it over its API:
+    crossbook bench api --report api.html
 
-  The same on a disk that is not that of temporary files:
+  The same on another disk:
     TMPDIR=/mnt/disk crossbook bench api
 
-  A venue that runs elsewhere, whose limits are lifted; markets and accounts are made on it:
+  Load a running venue without rate limits; markets and accounts are created on it:
     export CROSSBOOK_ADMIN_TOKEN=...
     crossbook bench api --url 10.0.0.5:8080 --admin 10.0.0.5:8081 --parts rest,websocket
 
-The exit status is 3 when the venue's books do not add up in the end.";
+The exit status is 3 if the final audit fails.";
 
 const STRUCTURES_EXAMPLES: &str = "\
 Examples:
-  A sorted array, heaps, a tree and the book at 100 to 1,000,000 orders:
-    crossbook bench structures --html structures.html
+  Compare sorted arrays, heaps, a tree and the book, at 100 to 1,000,000 orders:
+    crossbook bench structures --report structures.html
 
-  At one size:
+  At one size only:
     crossbook bench structures --orders 10000";
 
 const GROWTH_EXAMPLES: &str = "\
 Examples:
-  Four directions, three sizes each:
-    crossbook bench growth --html growth.html
+  Grow in four directions, to three sizes each:
+    crossbook bench growth --report growth.html
 
-  Ten million open orders, and nothing else (it takes some 8 GB):
+  Only open orders, ten million (needs some 8 GB):
     crossbook bench growth --open-orders 10000000 --levels '' --accounts '' --markets ''
 
-The exit status is 3 when a venue's books do not add up in the end.";
+The exit status is 3 if a final audit fails.";
 
 const BURSTS_EXAMPLES: &str = "\
 Examples:
-  What others notice while 100,000 stop orders trigger, as many are cancelled, and as many are taken:
+  Measure other requests while 100,000 stop orders trigger, are cancelled, and are taken:
     crossbook bench bursts
 
-  The same with half a million, while others send 500 requests a second:
+  The same with half a million orders, at 500 other requests per second:
     crossbook bench bursts --orders 500000 --rate 500
 
-The exit status is 3 when others had to wait for more than 20 ms at p99.9 while stops triggered or orders were cancelled.";
+The exit status is 3 if p99.9 of other requests exceeds 20 ms while stop orders trigger or orders are cancelled.";
 
 const LOG_EXAMPLES: &str = "\
 Examples:
-  Files against the bare disk, and Redis streams on servers of their own:
-    crossbook bench log --html log.html
+  Compare files with the bare disk; measure Redis streams on servers that are started for it:
+    crossbook bench log --report log.html
 
-  On the disk where the venue will be, without Redis:
+  On the disk of the venue, without Redis:
     crossbook bench log --folder /var/lib/crossbook --providers files";
 
 /// `crossbook bench`.
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// What to measure.
+    /// The benchmark.
     #[command(subcommand)]
     pub what: What,
 }
 
-/// What to measure.
+/// The benchmarks.
 #[derive(Debug, Subcommand)]
 pub enum What {
-    /// The order book on one thread: commands a second, service time, bytes a resting order.
+    /// Measure the order book on one thread: throughput, service time, bytes per resting order.
     #[command(after_long_help = BOOK_EXAMPLES)]
     Book(Matching),
-    /// The same of the whole engine, with accounts, holds, fees and events.
+    /// Measure the whole engine on one thread, with accounts, holds, fees and events.
     #[command(after_long_help = BOOK_EXAMPLES.replace("bench book", "bench engine"))]
     Engine(Matching),
-    /// What orders can be kept in: sorted arrays, heaps, a tree, and the book.
+    /// Compare data structures for orders: sorted arrays, heaps, a tree, and the book.
     #[command(after_long_help = STRUCTURES_EXAMPLES)]
     Structures(Structures),
-    /// What a command costs as a venue grows: open orders, book depth, accounts, markets.
+    /// Measure the cost of a command as a venue grows: open orders, book depth, accounts, markets.
     #[command(after_long_help = GROWTH_EXAMPLES)]
     Growth(Growth),
-    /// What others notice while one command sets off a great deal: stops that trigger, a cancel of all orders, a sweep
-    /// of the book.
+    /// Measure other requests while one command causes much work: triggered stop orders, a cancel of all orders, a
+    /// sweep of the book.
     #[command(after_long_help = BURSTS_EXAMPLES)]
     Bursts(Bursts),
-    /// The durable log: files and Redis streams, by size of the batch and by how many append; push against poll.
+    /// Measure the durable log: files and Redis streams, by batch size and number of appenders; push and poll.
     #[command(after_long_help = LOG_EXAMPLES)]
     Log(Log),
-    /// A venue over its API: ping, orders over REST and WebSocket, market data to many.
+    /// Measure a venue over its API: ping, orders over REST and WebSocket, market data to many subscribers.
     #[command(after_long_help = API_EXAMPLES)]
     Api(Api),
-    /// How fast the history is written to SQL: rows one by one and in batches, or behind a venue that trades.
+    /// Measure the history in SQL: single rows and batches, or the lag behind a trading venue.
     #[command(after_long_help = STORE_EXAMPLES)]
     Store(Store),
-    /// What becomes of a venue that is asked for ten times what it can do: who is admitted, who is refused, and when it
-    /// is over.
+    /// Measure a venue at ten times its normal load: admitted and refused orders, and the recovery.
     #[command(after_long_help = OVERLOAD_EXAMPLES)]
     Overload(Overload),
-    /// How long a venue takes to be back where it stood, and what snapshots cost those who trade meanwhile.
+    /// Measure how long a restart takes, and the effect of snapshots on trading.
     #[command(after_long_help = RECOVERY_EXAMPLES)]
     Recovery(Recovery),
-    /// Orders through a whole cluster on this machine: how many, how fast, and what each costs in processor time, by
-    /// role.
+    /// Measure a cluster on this machine: throughput, latency, and the CPU time of an order by role.
     #[command(after_long_help = CLUSTER_EXAMPLES)]
     Cluster(Cluster),
+}
+
+/// Files that a result is written to, besides standard output.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Output {
+    /// Write the figures to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a report to this file: as Markdown if its name ends in .md, else as one HTML page with charts.
+    #[arg(long, value_name = "FILE", alias = "html")]
+    pub report: Option<PathBuf>,
 }
 
 /// `crossbook bench book` and `crossbook bench engine`.
 #[derive(Debug, Args)]
 pub struct Matching {
-    /// Mixes of the standard workload: a, like a venue, half orders and half cancels; b, mostly moves.
+    /// Mixes of the standard workload: a is like a venue, half orders and half cancels; b is mostly moves.
     #[arg(long, value_name = "MIXES", default_value = "a,b", value_delimiter = ',')]
     pub mix: Vec<Mix>,
     /// Seed of the mixes [default: those of the published figures].
@@ -172,7 +181,7 @@ pub struct Matching {
     /// Commands after the warm-up.
     #[arg(long, value_name = "NUMBER", default_value_t = GroundTruth::COUNT, conflicts_with = "commands")]
     pub count: usize,
-    /// Orders that mix b keeps live; its warm-up has as many commands.
+    /// Resting orders of mix b; its warm-up has as many commands.
     #[arg(
         long,
         value_name = "NUMBERS",
@@ -184,27 +193,24 @@ pub struct Matching {
     /// Run the records of this file instead.
     #[arg(long, value_name = "FILE", conflicts_with = "mix")]
     pub commands: Option<PathBuf>,
-    /// How many commands fill the book and do not count [default: 100000 in mix a, 0 in a file].
+    /// Commands that fill the book and are not counted [default: 100000 in mix a, 0 in a file].
     #[arg(long, value_name = "NUMBER")]
     pub warmup: Option<usize>,
-    /// Passes for throughput; the median counts.
+    /// Passes for throughput, of which the median is reported.
     #[arg(long, value_name = "NUMBER", default_value_t = 5)]
     pub runs: usize,
     /// Resting orders whose memory is measured.
     #[arg(long, value_name = "NUMBERS", default_value = "100000,1000000", value_delimiter = ',')]
     pub resting: Vec<usize>,
-    /// Write what was measured to this file, as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Write a page with tables and charts to this file.
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
+    /// Where the result is written.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// A mix of the standard workload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Mix {
-    /// Like a venue.
+    /// Half orders and half cancels, like a venue.
     A,
     /// Mostly moves.
     B,
@@ -213,50 +219,44 @@ pub enum Mix {
 /// `crossbook bench structures`.
 #[derive(Debug, Args)]
 pub struct Structures {
-    /// How many orders.
+    /// Numbers of orders.
     #[arg(long, value_name = "NUMBERS", default_value = "100,1000,5000,10000,1000000", value_delimiter = ',', value_parser = orders_in_a_book)]
     pub orders: Vec<usize>,
     /// Seed of the orders.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
-    /// Write what was measured to this file, as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Write a page with tables and charts to this file.
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
+    /// Where the result is written.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// `crossbook bench growth`. An empty list leaves a direction out.
 #[derive(Debug, Args)]
 pub struct Growth {
-    /// Open orders.
+    /// Numbers of open orders.
     #[arg(long, value_name = "NUMBERS", default_value = "10000,100000,1000000", value_parser = Sizes::parse)]
     pub open_orders: Sizes,
-    /// Prices of each side of the book.
+    /// Numbers of price levels per side.
     #[arg(long, value_name = "NUMBERS", default_value = "10,1000,50000", value_parser = Sizes::parse)]
     pub levels: Sizes,
-    /// Accounts.
+    /// Numbers of accounts.
     #[arg(long, value_name = "NUMBERS", default_value = "100,10000,1000000", value_parser = Sizes::parse)]
     pub accounts: Sizes,
-    /// Markets.
+    /// Numbers of markets.
     #[arg(long, value_name = "NUMBERS", default_value = "1,100,10000", value_parser = Sizes::parse)]
     pub markets: Sizes,
-    /// Commands in a run.
+    /// Commands per run.
     #[arg(long, value_name = "NUMBER", default_value_t = 500_000)]
     pub commands: usize,
-    /// Runs of each; the median counts.
+    /// Runs at each size, of which the median is reported.
     #[arg(long, value_name = "NUMBER", default_value_t = 5)]
     pub runs: usize,
-    /// Seed of the work.
+    /// Seed of the workload.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
-    /// Write what was measured to this file, as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Write a page with tables and charts to this file.
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
+    /// Where the result is written.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// Numbers with commas between them, or none.
@@ -279,27 +279,24 @@ impl Sizes {
 /// `crossbook bench log`.
 #[derive(Debug, Args)]
 pub struct Log {
-    /// Which providers.
+    /// Log providers.
     #[arg(long, value_name = "PROVIDERS", default_value = "files,redis", value_delimiter = ',')]
     pub providers: Vec<Provider>,
-    /// Where the files go, in a folder of their own that is deleted at the end [default: where temporary files are].
+    /// Where a temporary folder for the files is created [default: the system's folder for temporary files].
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,
-    /// Records in a batch.
+    /// Records per batch.
     #[arg(long, value_name = "NUMBERS", default_value = "1,10,100,1000", value_delimiter = ',', value_parser = at_least_one)]
     pub batches: Vec<usize>,
-    /// How many append at once, to files.
+    /// Numbers of concurrent appenders, to files.
     #[arg(long, value_name = "NUMBERS", default_value = "1,4,16,64,256", value_delimiter = ',', value_parser = at_least_one)]
     pub appenders: Vec<usize>,
-    /// How long each measurement takes.
+    /// Seconds of each measurement.
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub seconds: u32,
-    /// Write what was measured to this file, as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Write a page with tables and charts to this file.
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
+    /// Where the result is written.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// Where a log lives.
@@ -307,20 +304,20 @@ pub struct Log {
 pub enum Provider {
     /// Segment files.
     Files,
-    /// Streams of a Redis cluster of one master and one replica, started for the purpose.
+    /// Redis streams, on a master and a replica that are started for it.
     Redis,
 }
 
 /// `crossbook bench api`.
 #[derive(Debug, Args)]
 pub struct Api {
-    /// The client API of a venue that runs, instead of one that is started for the purpose.
+    /// Client API of a running venue; without it, a venue is started.
     #[arg(long, value_name = "ADDR", requires = "admin")]
     pub url: Option<Address>,
-    /// Its admin API; CROSSBOOK_ADMIN_TOKEN has the token.
+    /// Admin API of the running venue; its token is in CROSSBOOK_ADMIN_TOKEN.
     #[arg(long, value_name = "ADDR", requires = "url")]
     pub admin: Option<Address>,
-    /// What to measure.
+    /// Parts to measure.
     #[arg(long, value_name = "PARTS", default_value = "rest,websocket,fanout", value_delimiter = ',')]
     pub parts: Vec<Part>,
     /// Connections over REST, each with an account of its own.
@@ -329,35 +326,32 @@ pub struct Api {
     /// Connections over WebSocket, of the same accounts.
     #[arg(long, value_name = "NUMBER", default_value_t = 8, value_parser = at_least_one)]
     pub sockets: usize,
-    /// Requests under way on each of these.
+    /// Requests in flight on each WebSocket connection.
     #[arg(long, value_name = "NUMBER", default_value_t = 32, value_parser = at_least_one)]
     pub pipeline: usize,
-    /// How long each measurement takes.
+    /// Seconds of each measurement.
     #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub seconds: u32,
-    /// How many times ping and orders are measured in turn.
+    /// Rounds in which pings and orders are measured alternately.
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = at_least_one)]
     pub rounds: usize,
-    /// Orders a second in the open loop.
+    /// Orders per second in the open loop.
     #[arg(long, value_name = "NUMBER", default_value = "5000")]
     pub rate: NonZeroU64,
-    /// Subscribers of market data.
+    /// Numbers of market data subscribers.
     #[arg(long, value_name = "NUMBERS", default_value = "0,1,100,1000", value_delimiter = ',')]
     pub subscribers: Vec<usize>,
-    /// Write what was measured to this file, as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Write a page with tables and charts to this file.
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
+    /// Where the result is written.
+    #[command(flatten)]
+    pub output: Output,
 }
 
-/// What of the API to measure.
+/// Parts of the API to measure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Part {
     /// Ping and orders over REST.
     Rest,
-    /// Orders over the WebSocket API, many under way on a connection.
+    /// Orders over the WebSocket API, with many in flight per connection.
     Websocket,
     /// Market data to many subscribers.
     Fanout,
@@ -393,137 +387,126 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 /// `crossbook bench overload`.
 #[derive(Debug, Args)]
 pub struct Overload {
-    /// How long an order may have to wait for its turn while there are too many, in milliseconds; the venue refuses
-    /// those that would wait longer.
+    /// Maximum wait of an admitted order during the overload, in milliseconds; the venue refuses orders that would wait
+    /// longer.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub queue_wait_ms: u64,
-    /// From one order to the next, at least, in microseconds; 0: as soon as the disk is done. 1000 over REST and 0 over
-    /// WebSocket unless told otherwise.
+    /// Minimum time between two batches, in microseconds; 0: none [default: 1000 over REST, 0 over WebSocket].
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(0..=50_000))]
     pub batch_interval_us: Option<u64>,
-    /// Which way orders go.
+    /// API for the orders.
     #[arg(long, value_enum, default_value_t)]
     pub over: Over,
-    /// Connections, each with an account of its own; 256 over REST and 8 over WebSocket unless told otherwise.
+    /// Connections, each with an account of its own [default: 256 over REST, 8 over WebSocket].
     #[arg(long, value_name = "NUMBER")]
     pub connections: Option<usize>,
-    /// How long each phase of normal load lasts.
+    /// Seconds of each phase of normal load.
     #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
-    /// How long the overload lasts.
+    /// Seconds of the overload.
     #[arg(long, value_name = "NUMBER", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub overload_seconds: u32,
-    /// Write what was measured to this file, as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// And to this one as a page.
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
+    /// Where the result is written.
+    #[command(flatten)]
+    pub output: Output,
 }
 
-/// Which API orders go to.
+/// An API for orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
 pub enum Over {
-    /// The WebSocket API, many under way on each connection.
+    /// The WebSocket API, with many orders in flight per connection.
     #[default]
     Websocket,
-    /// REST, one under way on each connection. Ten times of what the disk can do is then more than two processors can
-    /// send and refuse.
+    /// REST, with one order in flight per connection. Two CPUs cannot send and refuse ten times what the disk can do.
     Rest,
 }
 
 /// `crossbook bench recovery`.
 #[derive(Debug, Args)]
 pub struct Recovery {
-    /// Commands in the log that is replayed.
+    /// Commands in the log to replay.
     #[arg(long, value_name = "NUMBER", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(10_000..=1_000_000_000))]
     pub commands: u64,
-    /// Resting orders of the venue that takes snapshots; 0 leaves that half out.
+    /// Resting orders of the venue that takes snapshots; 0: skip this part.
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
     pub resting: u64,
-    /// Orders a second that it is sent.
+    /// Orders per second while snapshots are taken.
     #[arg(long, value_name = "NUMBER", default_value = "2000")]
     pub rate: NonZeroU64,
-    /// How long in each of six runs.
+    /// Seconds of each of six runs.
     #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
-    /// How long it is sent orders before they count. The memory of the run before goes back to the machine meanwhile,
-    /// and may hold up its disk for ten seconds.
+    /// Seconds of warm-up before each run. The memory of the previous run returns to the machine meanwhile, which may
+    /// stall its disk for ten seconds.
     #[arg(long, value_name = "NUMBER", default_value_t = 15, value_parser = clap::value_parser!(u32).range(0..=600))]
     pub warm_up_seconds: u32,
-    /// Write what was measured to this file, as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// And to this one as a page.
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
+    /// Where the result is written.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// `crossbook bench bursts`.
 #[derive(Debug, Args)]
 pub struct Bursts {
-    /// Orders that are triggered, cancelled, and taken.
+    /// Orders that are triggered, cancelled and taken.
     #[arg(long, value_name = "NUMBER", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..=900_000))]
     pub orders: u64,
-    /// Requests a second that others send.
+    /// Other requests per second.
     #[arg(long, value_name = "NUMBER", default_value = "1000")]
     pub rate: NonZeroU64,
-    /// How long they do before each burst.
+    /// Seconds of other requests before each burst.
     #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
-    /// Write what was measured to this file, as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// And to this one as a page.
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
+    /// Where the result is written.
+    #[command(flatten)]
+    pub output: Output,
 }
 
-/// `crossbook bench cluster`. Everything that takes several numbers is measured with each of them.
+/// `crossbook bench cluster`. Options with several numbers are measured with each of them.
 #[derive(Debug, Args)]
 pub struct Cluster {
-    /// Redis masters.
+    /// Numbers of Redis masters.
     #[arg(long, value_name = "NUMBERS", default_value = "1,3", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=16))]
     pub shards: Vec<u8>,
     /// Replicas of each master.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=4))]
     pub replicas: u8,
-    /// Partitions of the venue. With one, an order takes one hop; with more, most take two.
+    /// Numbers of partitions. With one, an order takes one hop; with more, most take two.
     #[arg(long, value_name = "NUMBERS", default_value = "1,3", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=256))]
     pub partitions: Vec<u16>,
-    /// Workers.
+    /// Numbers of workers.
     #[arg(long, value_name = "NUMBERS", default_value = "2", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=64))]
     pub workers: Vec<u8>,
-    /// Run each partition on one worker only, so that all numbers of workers do the same work.
+    /// Without standbys, so that any number of workers does the same work.
     #[arg(long)]
     pub no_standby: bool,
-    /// Gateways.
+    /// Number of gateways.
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub gateways: u8,
-    /// Keep a history, with MariaDB and a writer.
+    /// With a history: MariaDB and a writer.
     #[arg(long)]
     pub history: bool,
-    /// Orders a second, sent when each is due; or max, as many as can be.
+    /// Orders per second in an open loop; max: as many as possible.
     #[arg(long, value_name = "RATES", default_value = "1000,2500,5000,max", value_delimiter = ',')]
     pub rates: Vec<Rate>,
     /// Connections, each with an account of its own.
     #[arg(long, value_name = "NUMBER", default_value_t = 64)]
     pub connections: usize,
-    /// Markets that the accounts trade on [default: as many as partitions].
+    /// Number of markets [default: as many as partitions].
     #[arg(long, value_name = "NUMBER")]
     pub markets: Option<usize>,
-    /// How long each rate is kept up.
+    /// Seconds at each rate.
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     pub seconds: u32,
-    /// How long orders are sent before anything is measured.
+    /// Seconds of warm-up.
     #[arg(long, value_name = "NUMBER", default_value_t = 3)]
     pub warmup_seconds: u32,
-    /// Write what was measured to this file, as JSON.
+    /// Write the figures to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 }
 
-/// Orders a second; none: as many as can be.
+/// Orders per second; `None`: as many as possible.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rate(pub Option<NonZeroU64>);
 
@@ -534,7 +517,7 @@ impl FromStr for Rate {
         if text == "max" {
             return Ok(Self(None));
         }
-        let rate = text.parse().map_err(|_| "a number of orders a second above zero, or max".to_owned())?;
+        let rate = text.parse().map_err(|_| "expected a number of orders per second above zero, or max".to_owned())?;
         Ok(Self(Some(rate)))
     }
 }
@@ -542,42 +525,39 @@ impl FromStr for Rate {
 /// `crossbook bench store`.
 #[derive(Debug, Args)]
 pub struct Store {
-    /// Which databases.
+    /// Databases to measure.
     #[arg(long, value_name = "WHICH", default_value = "both")]
     pub database: Databases,
-    /// A MySQL or MariaDB database without a history, instead of a server that is started for the purpose.
+    /// Address of a MySQL or MariaDB database that contains no history; without it, a server is started.
     #[arg(long, value_name = "URL")]
     pub mysql: Option<String>,
     /// Rows to write in batches.
     #[arg(long, value_name = "NUMBER", default_value_t = 200_000)]
     pub rows: usize,
-    /// Rows to write one by one; the first of the same.
+    /// Rows to write one by one: the first of the same rows.
     #[arg(long, value_name = "NUMBER", default_value_t = 5_000)]
     pub single_rows: usize,
-    /// Follow a venue that trades instead of writing rows that are there.
+    /// Follow a trading venue instead of writing prepared rows.
     #[arg(long)]
     pub follow: bool,
-    /// Commands a second that the venue is sent.
+    /// Commands per second that the venue gets.
     #[arg(long, value_name = "NUMBER", default_value_t = 10_000, requires = "follow")]
     pub rate: u32,
-    /// How long it is sent them.
+    /// Seconds for which it gets them.
     #[arg(long, value_name = "NUMBER", default_value_t = 30, requires = "follow")]
     pub seconds: u32,
-    /// Write what was measured to this file, as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Write a page with tables and charts to this file.
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
+    /// Where the result is written.
+    #[command(flatten)]
+    pub output: Output,
 }
 
-/// Which databases to measure.
+/// A choice of databases.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Databases {
     /// SQLite, in a temporary folder.
     Sqlite,
     /// MySQL or MariaDB.
     Mysql,
-    /// One after the other.
+    /// Both, one after the other.
     Both,
 }

@@ -187,10 +187,10 @@ pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool
     show(&measured, options, interval, &mut report);
     measured.pass = report.passed();
     println!("{}", report.text());
-    if let Some(path) = &options.html {
-        report.write_html(path)?;
+    if let Some(path) = &options.output.report {
+        report.write(path)?;
     }
-    if let Some(path) = &options.json {
+    if let Some(path) = &options.output.json {
         write_json(path, &measured)?;
     }
     Ok(measured.pass)

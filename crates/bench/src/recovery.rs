@@ -86,10 +86,10 @@ pub fn run(options: &Recovery, runtime: &tokio::runtime::Runtime) -> Result<(), 
     }
     show(&measured, &mut report);
     println!("{}", report.text());
-    if let Some(path) = &options.html {
-        report.write_html(path)?;
+    if let Some(path) = &options.output.report {
+        report.write(path)?;
     }
-    options.json.as_deref().map_or(Ok(()), |path| Ok(write_json(path, &measured)?))
+    options.output.json.as_deref().map_or(Ok(()), |path| Ok(write_json(path, &measured)?))
 }
 
 fn show(measured: &Measured, report: &mut Report) {

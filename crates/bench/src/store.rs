@@ -77,10 +77,10 @@ pub fn run(options: &Store) -> Result<(), Error> {
         }
         report.databases.push(Measured { database: place.name, runs });
     }
-    if let Some(path) = &options.html {
-        page(&report).write_html(path)?;
+    if let Some(path) = &options.output.report {
+        page(&report).write(path)?;
     }
-    options.json.as_deref().map_or(Ok(()), |path| Ok(write_json(path, &report)?))
+    options.output.json.as_deref().map_or(Ok(()), |path| Ok(write_json(path, &report)?))
 }
 
 /// The results, to be looked at.

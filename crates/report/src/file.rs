@@ -22,14 +22,6 @@ impl Report {
         let text = if is_markdown { self.markdown() } else { self.html() };
         std::fs::write(path, text).map_err(|source| Error { path: path.to_owned(), source })
     }
-
-    /// Writes the HTML page to a file.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn write_html(&self, path: &Path) -> Result<(), Error> {
-        std::fs::write(path, self.html()).map_err(|source| Error { path: path.to_owned(), source })
-    }
 }
 
 /// Writes a value to a file as JSON, for programs to read.

@@ -220,8 +220,8 @@ fn tell(options: &Soak, mut report: Report, soaked: &Soaked) -> Result<bool, Err
         }
     }
     findings.iter().for_each(|finding| eprintln!("{finding}"));
-    if let Some(path) = &options.html {
-        report.write_html(path)?;
+    if let Some(path) = &options.report {
+        report.write(path)?;
     }
     Ok(pass)
 }

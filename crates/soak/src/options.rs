@@ -9,53 +9,53 @@ use clap::Args;
 /// Examples for the help text.
 pub const EXAMPLES: &str = "\
 Examples:
-  A minute at 5,000 orders a second, on a venue of its own that is deleted at the end:
+  Load a temporary venue with 5,000 orders per second for a minute:
     crossbook soak
 
-  An hour of it, with a report:
-    crossbook soak --duration 1h --json soak.json --html soak.html
+  The same for an hour, with a report:
+    crossbook soak --duration 1h --json soak.json --report soak.html
 
-  A running venue, without limits of rate, and its history:
+  Load a running venue without rate limits, and read its history directly:
     CROSSBOOK_ADMIN_TOKEN=... crossbook soak --url http://127.0.0.1:8080 --admin http://127.0.0.1:8081 \\
       --database sqlite:///var/lib/crossbook/venue/history.sqlite --duration 10m
 
-  In a script (exit status 0: every target is met; 3: one is not; 1: it could not be done):
+  In a script (exit status 0: all targets are met; 3: one is not; 1: the test could not run):
     crossbook soak --json - | jq .pass";
 
 /// `crossbook soak`.
 #[derive(Debug, Args)]
 pub struct Soak {
-    /// Client API of the venue, as http://HOST:PORT; without it, a venue of its own is started, without limits of rate.
+    /// Client API of a running venue, as http://HOST:PORT; without it, a venue without rate limits is started.
     #[arg(long, value_name = "URL", requires = "admin")]
     pub url: Option<String>,
-    /// Admin API of the venue, as http://HOST:PORT. Its token is expected in CROSSBOOK_ADMIN_TOKEN.
+    /// Admin API of the running venue, as http://HOST:PORT. Its token is in CROSSBOOK_ADMIN_TOKEN.
     #[arg(long, value_name = "URL", requires = "url")]
     pub admin: Option<String>,
-    /// The venue's history (sqlite://PATH or mysql://USER:PASSWORD@HOST/DATABASE), in which every order is to be found
-    /// too; without it, SQL is asked only through the API.
+    /// History of the running venue (sqlite://PATH or mysql://USER:PASSWORD@HOST/DATABASE), to look up every order
+    /// directly; without it, the history is queried only through the API.
     #[arg(long, value_name = "URL", requires = "url")]
     pub database: Option<String>,
-    /// Folder for the venue of its own, which stays; without it, a temporary one that is deleted at the end.
+    /// Folder of the started venue, which remains; without it, a temporary one, which is deleted at the end.
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     pub data: Option<PathBuf>,
-    /// Orders a second. Cancels come on top.
+    /// Orders per second, without cancels.
     #[arg(long, value_name = "NUMBER", default_value = "5000")]
     pub rate: NonZeroU64,
-    /// For how long, as 90s, 10m or 1h.
+    /// Duration of the load, such as 90s, 10m or 1h.
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration)]
     pub duration: Duration,
     /// Accounts, each with a connection of its own.
     #[arg(long, value_name = "NUMBER", default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..=1_000))]
     pub accounts: u16,
-    /// Seed of what is ordered.
+    /// Seed of the orders.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
-    /// Write the figures to this file, as JSON; `-` is standard output, in place of the table.
+    /// Write the figures to this file, as JSON; `-`: to standard output, instead of the table.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write a report to this file, as one page with charts.
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
+    /// Write a report to this file: as Markdown if its name ends in .md, else as one HTML page with charts.
+    #[arg(long, value_name = "FILE", alias = "html")]
+    pub report: Option<PathBuf>,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

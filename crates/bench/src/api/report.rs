@@ -34,10 +34,10 @@ pub(super) fn tell(options: &Api, figures: &Figures, folder: Option<&Path>) -> R
     let what = format!("the audit at command {}", figures.audit["sequence"]);
     report.push(Section::new("Verdict").verdicts(vec![Verdict::new(what, "everything adds up", found, ok)]));
     crossbook_report::print(&report.text())?;
-    if let Some(path) = &options.html {
-        report.write_html(path)?;
+    if let Some(path) = &options.output.report {
+        report.write(path)?;
     }
-    if let Some(path) = &options.json {
+    if let Some(path) = &options.output.json {
         write_json(path, &json_of(options, figures, &report))?;
     }
     Ok(report.passed())

@@ -21,10 +21,10 @@ pub(super) fn tell(options: &Growth, costs: &[Cost]) -> Result<bool, Error> {
     }
     report.push(Section::new("Verdict").verdicts(costs.iter().map(verdict).collect()));
     crossbook_report::print(&report.text())?;
-    if let Some(path) = &options.html {
-        report.write_html(path)?;
+    if let Some(path) = &options.output.report {
+        report.write(path)?;
     }
-    if let Some(path) = &options.json {
+    if let Some(path) = &options.output.json {
         write_json(path, &json_of(costs, &report))?;
     }
     Ok(report.passed())

@@ -27,10 +27,10 @@ pub(super) fn tell(options: &Log, figures: &Figures, folder: &Path) -> Result<bo
         report.push(hearing(&figures.hearing));
     }
     crossbook_report::print(&report.text())?;
-    if let Some(path) = &options.html {
-        report.write_html(path)?;
+    if let Some(path) = &options.output.report {
+        report.write(path)?;
     }
-    if let Some(path) = &options.json {
+    if let Some(path) = &options.output.json {
         write_json(path, &json_of(figures, &report))?;
     }
     Ok(report.passed())

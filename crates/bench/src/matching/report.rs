@@ -145,10 +145,10 @@ pub(super) fn tell(what: What, options: &Matching, measured: &[Measured], memory
         report.push(bytes(memory));
     }
     crossbook_report::print(&report.text())?;
-    if let Some(path) = &options.html {
-        report.write_html(path)?;
+    if let Some(path) = &options.output.report {
+        report.write(path)?;
     }
-    if let Some(path) = &options.json {
+    if let Some(path) = &options.output.json {
         let json = Json {
             what: name,
             first: measured.first(),

@@ -21,10 +21,10 @@ pub(super) fn tell(options: &Structures, rows: &[Row]) -> Result<bool, Error> {
     report.push(section(options, rows, &MATCHING, |row| row.matches_per_second));
     report.push(Section::new("Verdict").verdicts(verdicts(options, rows)));
     crossbook_report::print(&report.text())?;
-    if let Some(path) = &options.html {
-        report.write_html(path)?;
+    if let Some(path) = &options.output.report {
+        report.write(path)?;
     }
-    if let Some(path) = &options.json {
+    if let Some(path) = &options.output.json {
         write_json(path, &json_of(rows, &report))?;
     }
     Ok(report.passed())
