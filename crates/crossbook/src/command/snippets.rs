@@ -65,11 +65,23 @@ fn of_help(place: &str, text: &str) -> Vec<Snippet> {
     found
 }
 
+/// All documents in a folder and in those below it.
+fn documents_in(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(documents_in(&path));
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+    found
+}
+
 fn all() -> Vec<Snippet> {
-    let mut documents: Vec<PathBuf> =
-        std::fs::read_dir(repository().join("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    documents.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
-    documents.extend(["README.md", "ARCHITECTURE.md"].map(|name| repository().join(name)));
+    let mut documents = documents_in(&repository().join("docs"));
+    documents.extend(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| repository().join(name)));
     documents.sort();
     let mut found: Vec<Snippet> = documents.iter().flat_map(|path| of_document(path)).collect();
     fn walk(command: &clap::Command, place: &str, found: &mut Vec<Snippet>) {
