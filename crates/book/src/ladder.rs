@@ -1,8 +1,8 @@
 //! The price levels of one side, sorted: a trie over the bits of the price.
 //!
-//! Each node covers six bits and says in one 64-bit word which of its 64 children exist, so the lowest or highest child
-//! is one machine instruction away. The trie is only as high as the highest price needs (three nodes for 262,143 ticks,
-//! four for 16 million) and grows a new root when a higher price comes. The best price is kept at hand.
+//! Each node covers six bits and records in one 64-bit word which of its 64 children exist, so the lowest or highest
+//! child takes one machine instruction. The trie is as high as the highest price needs (three nodes for 262,143 ticks,
+//! four for 16 million) and gets a new root for a higher price. The best price is cached.
 //!
 //! ```text
 //!     price    0b 000001 100001 101010        height 3

@@ -1,15 +1,14 @@
-//! One symbol's order book: who is first at which price.
+//! The order book of one symbol, in price-time priority.
 //!
-//! A [`Book`] keeps orders in price-time priority and knows nothing else: no accounts, no money, no rules. Whoever
-//! matches looks at the [`Book::top`] of a side, decides, and [`Book::reduce`]s or [`Book::remove`]s it; what an order
-//! carries besides its quantity is the caller's (`T`). The same structure, keyed by stop price, holds conditional
-//! orders until the price gets there.
+//! A [`Book`] holds orders in price-time priority and knows nothing else: no accounts, no money, no rules. The matcher
+//! reads the [`Book::top`] of a side, decides, and calls [`Book::reduce`] or [`Book::remove`]. What an order carries
+//! besides its quantity (`T`) belongs to the caller. The same structure, keyed by stop price, holds pending stop
+//! orders.
 //!
-//! Three parts, each in its module. Orders stand in a slab and are chained, first in first out, into price levels
-//! ([`queue`]). Levels hang in a [`ladder`], a trie over the bits of the price with 64 ways at each node, so that
-//! insertion, removal and the step to the next best price cost a handful of bit operations at any depth of book, and
-//! prices far from the market cost nothing to those near it. All storage is recycled: once a book has been as large as
-//! it gets, no operation allocates.
+//! Orders are in a slab, chained first in, first out into price levels ([`queue`]). The levels are in a [`ladder`], a
+//! trie over the bits of the price with 64 children per node: insertion, removal and the step to the next best price
+//! cost a few bit operations at any depth of book, and prices far from the market cost nothing to those near it. All
+//! storage is recycled: once a book has reached its largest size, no operation allocates.
 
 // Pure: see the rules in ARCHITECTURE.md, and what is meant by them in clippy.toml.
 #![cfg_attr(
@@ -33,8 +32,8 @@ use queue::Queues;
 /// The most orders that one book holds. With [`Quantity::MAX`] it bounds the total of any level to 64 bits.
 pub const ORDERS_MAX: usize = 1 << 21;
 
-/// Where an order stands in its book. Valid until the order is removed; the book checks no more than that some order
-/// stands there, so callers keep slots beside what they know of the order.
+/// The slot of an order in its book. Valid until the order is removed. The book checks only that the slot is occupied,
+/// so callers store slots with what identifies the order.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Slot(u32);
 
@@ -54,18 +53,18 @@ impl Slot {
     }
 }
 
-/// An order in its place.
+/// A resting order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry<'a, T> {
-    /// Where it stands.
+    /// Its slot.
     pub slot: Slot,
-    /// On which side.
+    /// Its side.
     pub side: Side,
-    /// At which price.
+    /// Its price.
     pub price: Price,
-    /// What is left of it.
+    /// Its remaining quantity.
     pub quantity: Quantity,
-    /// What the caller gave with it.
+    /// The caller's data.
     pub data: &'a T,
 }
 
@@ -90,13 +89,13 @@ impl<T: Copy> Book<T> {
         Self { queues: Queues::new(), bids: Ladder::new(Side::Buy), asks: Ladder::new(Side::Sell) }
     }
 
-    /// How many orders there are.
+    /// The number of orders.
     #[must_use]
     pub fn len(&self) -> usize {
         self.queues.len()
     }
 
-    /// Whether there are none.
+    /// Whether the book has no orders.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -140,11 +139,11 @@ impl<T: Copy> Book<T> {
         Some(self.get(self.queues.first(level)))
     }
 
-    /// Puts an order last in the queue of its price.
+    /// Adds an order at the end of the queue of its price level.
     ///
     /// # Panics
-    /// When the book is full, the quantity is zero or above [`Quantity::MAX`], or the price above [`Price::MAX`]; the
-    /// caller has checked all of these.
+    /// When the book is full, the quantity is zero or above [`Quantity::MAX`], or the price above [`Price::MAX`]. The
+    /// caller has to check these before.
     #[inline]
     pub fn rest(&mut self, side: Side, price: Price, quantity: Quantity, data: T) -> Slot {
         assert!(!self.is_full(), "the book is full");
@@ -160,28 +159,28 @@ impl<T: Copy> Book<T> {
     /// The order at a slot.
     ///
     /// # Panics
-    /// When none stands there.
+    /// When the slot is empty.
     #[must_use]
     #[inline]
     pub fn get(&self, slot: Slot) -> Entry<'_, T> {
         self.queues.entry(slot)
     }
 
-    /// What the caller gave with the order at a slot. Cheaper than [`Book::get`], which also looks up its place.
+    /// The caller's data of the order at a slot. Cheaper than [`Book::get`], which also looks up its price level.
     ///
     /// # Panics
-    /// When none stands there.
+    /// When the slot is empty.
     #[must_use]
     #[inline]
     pub fn data(&self, slot: Slot) -> &T {
         self.queues.data(slot)
     }
 
-    /// What rests in all at the price of the order at a slot, which is in it. Cheaper than [`Book::depth_at`], which
-    /// searches for the price.
+    /// The total quantity of the price level of the order at a slot, that order included. Cheaper than
+    /// [`Book::depth_at`], which searches for the price.
     ///
     /// # Panics
-    /// When none stands there.
+    /// When the slot is empty.
     #[must_use]
     #[inline]
     pub fn depth_around(&self, slot: Slot) -> Quantity {
@@ -191,27 +190,27 @@ impl<T: Copy> Book<T> {
     /// The orders before and after one in its queue.
     ///
     /// # Panics
-    /// When none stands there.
+    /// When the slot is empty.
     #[must_use]
     #[inline]
     pub fn neighbours(&self, slot: Slot) -> (Option<Slot>, Option<Slot>) {
         self.queues.neighbours(slot)
     }
 
-    /// What the caller gave with the order at a slot, to change it.
+    /// The caller's data of the order at a slot, mutable.
     ///
     /// # Panics
-    /// When none stands there.
+    /// When the slot is empty.
     #[inline]
     pub fn data_mut(&mut self, slot: Slot) -> &mut T {
         self.queues.data_mut(slot)
     }
 
-    /// Takes `quantity` from an order, which keeps its place. Gives back its data if nothing is left of it; it is gone
-    /// then.
+    /// Reduces an order by `quantity`; it keeps its queue position. If nothing remains, the order is removed and its
+    /// data returned.
     ///
     /// # Panics
-    /// When no order stands there or less is left of it.
+    /// When the slot is empty or less than `quantity` remains.
     #[inline]
     pub fn reduce(&mut self, slot: Slot, quantity: Quantity) -> Option<T> {
         if self.queues.entry(slot).quantity == quantity {
@@ -221,10 +220,10 @@ impl<T: Copy> Book<T> {
         None
     }
 
-    /// Takes an order out of the book, whatever is left of it.
+    /// Removes an order from the book.
     ///
     /// # Panics
-    /// When none stands there.
+    /// When the slot is empty.
     #[inline]
     pub fn remove(&mut self, slot: Slot) -> T {
         let (data, emptied) = self.queues.remove(slot);
@@ -235,14 +234,14 @@ impl<T: Copy> Book<T> {
         data
     }
 
-    /// What rests at a price in all.
+    /// The total quantity at a price.
     #[must_use]
     #[inline]
     pub fn depth_at(&self, side: Side, price: Price) -> Quantity {
         self.ladder(side).get(price).map_or(Quantity::ZERO, |level| self.queues.total(level))
     }
 
-    /// The orders at one price of a side in the order in which they would trade.
+    /// The orders at one price of a side, by time priority.
     pub fn orders_at(&self, side: Side, price: Price) -> impl Iterator<Item = Entry<'_, T>> {
         self.ladder(side).get(price).into_iter().flat_map(|level| self.queues.orders(level))
     }
@@ -253,7 +252,7 @@ impl<T: Copy> Book<T> {
         Depth { book: self, levels: self.ladder(side).levels() }
     }
 
-    /// The orders of a side in the order in which they would trade.
+    /// The orders of a side, by price-time priority.
     pub fn orders(&self, side: Side) -> impl Iterator<Item = Entry<'_, T>> {
         self.ladder(side).levels().flat_map(|(_, level)| self.queues.orders(level))
     }

@@ -1,4 +1,4 @@
-//! Accounts and their holdings: a slot per account, in it a short list of the assets that it ever had.
+//! Accounts and their balances: one slot per account, with a short list of the assets that it ever had.
 
 use std::hash::{BuildHasherDefault, Hasher};
 

@@ -1,4 +1,4 @@
-//! The proof that the books are true: computed from the balances themselves, from nothing that was kept along the way.
+//! The audit of a ledger, computed from the balances alone and from no running totals.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,8 @@
-//! Funds set aside for orders.
+//! Funds held for orders.
 //!
-//! Holds stand in a slab. A [`HoldId`] names a slot and how often the slot has been used, so a hold is found without a
-//! search, and the id of one that has ended finds nothing. A slot that has been used as often as can be counted is
-//! retired: no hold stands there again, and another slot takes its place. Slots are used last in, first out, so a slot
-//! lasts for 2^32 orders at the least.
+//! Holds are in a slab. A [`HoldId`] consists of a slot and the number of uses of the slot, so a hold is found without
+//! a search, and the id of a hold that has ended finds nothing. A slot whose use counter is exhausted is retired and
+//! replaced by another. Slots are reused last in, first out, so a slot lasts for at least 2^32 orders.
 
 use crossbook_types::{AccountId, Amount, AssetId, HoldId};
 

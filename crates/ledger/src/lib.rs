@@ -1,13 +1,13 @@
 //! The money of one partition: what every account has free, what its orders hold, and where every unit came from.
 //!
-//! The ledger is double entry. Whatever moves leaves one account and reaches another: deposits come from
-//! [`AccountId::EXTERNAL`], withdrawals go to it, fees go to [`AccountId::FEES`], and a trade moves through
-//! [`AccountId::CLEARING`], because the other side's ledger may be another partition's. So per asset the sum over all
-//! accounts is zero at all times, and [`Ledger::audit`] proves it. Clearing itself is zero whenever no trade is half
+//! The ledger is double entry. Every amount leaves one account and reaches another: deposits come from
+//! [`AccountId::EXTERNAL`], withdrawals go to it, fees go to [`AccountId::FEES`], and a trade passes through
+//! [`AccountId::CLEARING`], because the ledger of the other side may be in another partition. So per asset the sum over
+//! all accounts is always zero, and [`Ledger::audit`] proves it. The clearing account is zero whenever no trade is half
 //! settled.
 //!
-//! Funds are never only checked. An order's funds move from free to held, under a [`HoldId`], before the order goes
-//! anywhere, and a hold is the only thing that a trade can be paid from. So a trade cannot fail for want of money.
+//! Funds are never only checked. An order's funds move from free to held, under a [`HoldId`], before the order goes to
+//! its market, and a trade can be paid only from a hold. So a trade cannot fail for lack of funds.
 
 // Pure: see the rules in ARCHITECTURE.md, and what is meant by them in clippy.toml.
 #![cfg_attr(

@@ -1,5 +1,5 @@
-//! Deposits and withdrawals, remembered for ever: a transfer id must mean the same on its thousandth repetition. They
-//! are rare beside orders; each costs some 150 bytes.
+//! Deposits and withdrawals. They are never forgotten, because a repeated transfer id must have no second effect. They
+//! are rare compared with orders; each takes some 150 bytes.
 
 use std::collections::BTreeMap;
 

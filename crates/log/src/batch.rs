@@ -1,7 +1,7 @@
-//! The records gathered between two syncs, already in the form they will have on disk.
+//! The records appended since the last sync, already in their format on disk.
 //!
-//! One buffer serves for the life of the log: it grows to the largest batch seen, never past its limit, and is reused,
-//! so that appending allocates nothing once the venue is warm.
+//! One buffer serves for the life of the log. It grows to the largest batch, never beyond its limit, and is reused, so
+//! that in steady state appending allocates nothing.
 
 use crossbook_types::Sequence;
 

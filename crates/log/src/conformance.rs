@@ -1,7 +1,7 @@
-//! What every log must do, whatever it is kept in, as one suite: [`run`] it over a [`Provider`].
+//! The conformance suite of logs: call [`run`] with a [`Provider`].
 //!
-//! The suite knows nothing of files or streams. It only opens, appends, syncs, reads, trims and crashes, and compares
-//! with what it remembers. How a provider breaks its storage apart is tested beside that provider.
+//! The suite knows nothing of files or streams. It opens, appends, syncs, reads, trims and crashes, and compares the
+//! log with its own record of what it did. Tests of a provider's storage failures are beside the provider.
 
 use crossbook_types::{Sequence, Timestamp};
 

@@ -1,5 +1,5 @@
-//! Everything that can go wrong with a log, and what its reader should do about it. A message names the file and the
-//! byte wherever there is one, because whoever meets it at three in the morning has nothing else to go by.
+//! The errors of a log, and what to do about each. A message names the file and the byte wherever there is one, because
+//! an operator in the middle of the night has nothing else to go by.
 
 use std::io;
 

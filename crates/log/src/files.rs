@@ -2,34 +2,33 @@
 //!
 //! ```text
 //!   folder/
-//!     lock                       held by the process that writes
+//!     lock                       held by the writing process
 //!     00000000000000000001.log   records 1 to 3, finished
 //!     00000000000000000004.log   records 4 to 9, finished
-//!     00000000000000000010.log   records 10 and on; room taken ahead, zeros to the end
+//!     00000000000000000010.log   records 10 and on; preallocated, zeros to the end
 //! ```
 //!
-//! A batch never spans two segments. When the next one does not fit, the segment is left as it is, its rest being
-//! zeros, and a new one is begun: created, given its room and header, synced, its name synced. Only then is the batch
-//! written into it. Nothing of a finished segment is ever written again, and trimming removes whole files from the
-//! front.
+//! A batch never spans two segments. If the next batch does not fit, the segment is finished with zeros at its end, and
+//! a new one is begun: created, preallocated, given its header, synced, its name synced. Only then is the batch written
+//! into it. A finished segment is never written again, and trimming removes whole files from the front.
 //!
-//! Room is taken ahead because a file that grows makes every `fdatasync` write the file's size as well. A full disk
-//! then also shows when a segment is begun, rather than in the middle of one. Room that was never written is still
-//! dear: the first sync of each of its blocks notes in the file's own books that the block is in use, a second write to
-//! the disk that has to be waited for. So zeros are written over the next quarter of a megabyte ([`ZEROED_AHEAD`])
-//! whenever the last such stretch is used up, with the batch that used it up and under the same sync. To whoever reads
-//! the file nothing is different, for room reads as zeros either way. Measured on ext4, medians of 1,500 syncs: batches
-//! of 9,000 bytes 106 and 108 µs, against 224 and 189 µs in room never written; batches of 600 bytes, most of which
-//! stay within a block that is in use, 114 and 116 against 117 and 128 µs.
+//! Segments are preallocated because with a growing file every `fdatasync` also writes the file's size; and a full disk
+//! then shows when a segment is begun, not in the middle of one. Preallocated space that was never written is still
+//! expensive: the first sync of each of its blocks marks the block as used in the file's metadata, a second write that
+//! has to be waited for. So zeros are written over the next quarter of a megabyte ([`ZEROED_AHEAD`]) whenever the
+//! previous stretch is used up, with the batch that used it up and under the same sync. Readers see no difference,
+//! because preallocated space reads as zeros. Measured on ext4, medians of 1,500 syncs: batches of 9,000 bytes took 106
+//! and 108 µs, against 224 and 189 µs in unwritten space; batches of 600 bytes, most of which stay within a used block,
+//! 114 and 116 against 117 and 128 µs.
 //!
-//! One process has a log, whatever happens to names: it locks the folder itself and the segment that it writes to, and
-//! before a batch counts as durable it looks whether the segment's path still leads to the file that it wrote. So
-//! removing the file `lock` lets nobody in, and a segment or a folder that was moved away stops the writer before it
-//! acknowledges anything into it.
+//! One process writes a log, whatever happens to file names: it locks the folder itself and the segment that it writes,
+//! and before a batch counts as durable it checks that the segment's path still leads to the file that it wrote. So
+//! removing the file `lock` lets no second process in, and a segment or folder that was moved away stops the writer
+//! before it acknowledges anything.
 //!
-//! What opening does to a torn tail, and what it refuses, is told in [`crate::Recovery`]'s module: in short, a bad
-//! record that anything proves to have been durable is damage, and refused; one that nothing proves is the trace of a
-//! crash, and cut. After any failed write or sync the log is poisoned (see [`crate::Log`]).
+//! [`crate::Recovery`]'s module describes what opening does to a torn tail and what it refuses: a bad record that is
+//! known to have been durable is damage and is refused; another one is the trace of a crash and is cut. After any
+//! failed write or sync the log is poisoned (see [`crate::Log`]).
 
 use std::io;
 use std::path::Path;

@@ -1,10 +1,8 @@
-//! The durable log: the one place where the venue's truth lives.
+//! The durable log, from which all state of a venue derives.
 //!
-//! Every change to a partition is a command in its log, and everything else is a fold over it. So this crate makes few
-//! promises and keeps them under every failure it can think of. [`Log`] is the writing end and its contract; [`Reader`]
-//! is the reading end; [`files`] keeps a log in segment files in a folder;
-//! `conformance` (a feature) is the suite that every provider must pass, with a storage in memory that loses power,
-//! fills up and rots on request.
+//! Every change to a partition is a command in its log. [`Log`] is the writing end and its contract, [`Reader`] the
+//! reading end; [`files`] implements both with segment files in a folder. `conformance` (a feature) is the suite that
+//! every provider must pass, with an in-memory storage that loses power, fills up and rots on request.
 //!
 //! ```text
 //!            first                       durable          tail
@@ -14,14 +12,14 @@
 //!   - - - -+-------+-------+-------+----+-------+-------+-------+
 //!    trimmed          safe: survives            buffered: a crash may
 //!    away             any crash, and may        keep none of it, all of it,
-//!                     be told to anyone         or its beginning
+//!                     be published             or its beginning
 //! ```
 //!
 //! - `append` moves `tail` to the right. Nothing is promised about the record yet.
-//! - `sync` moves `durable` to `tail`. What lies at or left of `durable` is there after any crash.
+//! - `sync` moves `durable` to `tail`. Records at or left of `durable` survive any crash.
 //! - `trim` moves `first` to the right, by whole segments, never past `durable`.
-//! - A crash moves `tail` to the left, never past `durable`. Recovery then makes what is left durable: a record seen
-//!   once after a restart is never lost in the next.
+//! - A crash moves `tail` to the left, never past `durable`. Recovery then makes the rest durable: a record that was
+//!   read once after a restart is never lost later.
 //!
 //! An empty log has `first` 1, `durable` 0 and `tail` 0.
 

@@ -1,8 +1,8 @@
-//! A disk in memory, and a worse one than most: it keeps apart what was written and what was synced, forgets any part
-//! of the difference when the power goes, fails a chosen operation in the way real disks do, fills up, and rots.
+//! An in-memory disk with the failures of real ones: it separates what was written from what was synced, loses any part
+//! of the difference when the power fails, fails a chosen operation, fills up, and rots.
 //!
-//! [`Memory`] is a handle to the disk as one boot of the machine sees it. [`Memory::crash`] cuts the power and gives
-//! the handle of the next boot; whatever the old one had open is dead.
+//! [`Memory`] is a handle to the disk for one boot of the machine. [`Memory::crash`] cuts the power and returns the
+//! handle of the next boot; open files of the old one are dead.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

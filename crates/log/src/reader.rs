@@ -1,10 +1,10 @@
-//! Reading a log in segment files, beside its writer or long after it.
+//! Reading a log in segment files, beside its writer or later.
 //!
-//! A reader takes no lock and writes nothing. Beside a live writer it never looks past the bound it is given, because
-//! what lies behind may be half written, or written and then lost. Without a bound ([`Until::End`]) it goes up to the
-//! last whole record: what is not durable yet is the beginning of what may become so. A record that was not there at
-//! first, but is proven by what lies behind it, is looked for again before it is called damage, since the writer may
-//! have come past in between. It walks by the same steps as recovery, so it refuses what recovery would refuse.
+//! A reader takes no lock and writes nothing. Beside a live writer it never reads beyond the given bound, because
+//! records behind it may be half written, or written and then lost. Without a bound ([`Until::End`]) it reads up to the
+//! last complete record, although that may not be durable yet. If a record is missing but proven by what is behind it,
+//! the reader looks for it again before it reports damage, because the writer may have passed in between. It reads by
+//! the same steps as recovery, so it refuses what recovery would refuse.
 
 use std::path::Path;
 

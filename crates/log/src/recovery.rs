@@ -1,42 +1,42 @@
-//! What opening a log does before anything is appended: prove the records, and decide what a bad one means.
+//! Opening a log: verifies the records, and decides what a bad one means.
 //!
 //! # Torn or damaged
 //!
-//! A bad record is either the trace of a write that a crash interrupted, and then nobody was ever told about it, or it
-//! is the ruin of something that was durable. The first is cut off without a word to anyone but the operator. The
-//! second must stop the venue. Both look the same: bytes that fail their checksum. "Is there a good record behind it?"
-//! does not tell them apart either: a batch is one write of many sectors, the disk may write them in any order, so the
-//! end of an interrupted batch may be whole and its beginning missing.
+//! A bad record is either the trace of a write that a crash interrupted, which was never acknowledged, or a damaged
+//! record that was durable. The first is cut off, and only the operator is informed. The second must stop the venue.
+//! Both look the same: bytes that fail their checksum. A good record behind it does not tell them apart either: a batch
+//! is one write of many sectors, which the disk may write in any order, so the end of an interrupted batch may be
+//! complete and its beginning missing.
 //!
-//! So every record carries what was durable when it was written. Say record `n` is bad:
+//! So every record carries the last durable sequence number when it was written. Say record `n` is bad:
 //!
 //! - A good record behind it says that `n` or more was durable: `n` had been acknowledged. This is damage.
-//! - A later segment exists: segments begin only when all before them is durable. This is damage.
+//! - A later segment exists: segments begin only when everything before them is durable. This is damage.
 //! - The caller knows, from a snapshot or another store, that `n` was durable
 //!   ([`Options::durable_at_least`](crate::files::Options::durable_at_least)). This is damage.
-//! - All good records behind it were written when less than `n` was durable. They are of the same batch as `n`, because
-//!   the next batch is written only when this one is durable. The batch was never acknowledged: its torn rest is cut,
-//!   from `n` on.
+//! - All good records behind it were written when less than `n` was durable. They belong to the same batch as `n`,
+//!   because the next batch is written only when this one is durable. The batch was never acknowledged: it is cut from
+//!   `n` on.
 //!
-//! One case stays open, and no log of this kind can close it from its own bytes: when the very last batch was
-//! acknowledged and later rots, with nothing written after it, it looks torn. Whoever holds an acknowledgement, a
-//! snapshot or a row in the database beyond the recovered end has the proof, and should pass it as `durable_at_least`.
+//! One case remains open, and no log of this kind can close it from its own bytes: if the very last batch was
+//! acknowledged and rots later, with nothing written after it, it looks torn. A caller with evidence beyond the
+//! recovered end, a snapshot or a row in the database, should pass it as `durable_at_least`.
 //!
-//! A last segment without a readable header is an interrupted beginning if nothing but zeros follows, since records are
-//! written only behind a durable header. Then it is removed. With anything behind it, it is damage.
+//! A last segment without a readable header is an interrupted beginning if only zeros follow, because records are
+//! written only behind a durable header; it is removed. With anything behind it, it is damage.
 //!
-//! # Where verifying begins
+//! # Where verification begins
 //!
-//! A start that read the whole log would take the longer the older the venue. Whoever has a snapshot starts from there,
-//! and reads nothing before it. So opening begins with the segment that holds
-//! [`Options::verify_from`](crate::files::Options::verify_from); what lies before it is left to a
-//! [`Verifier`](crate::Verifier), which goes through it beside the venue.
+//! If a start read the whole log, it would take longer as the venue grows older. A start with a snapshot needs nothing
+//! before it. So opening begins with the segment that holds
+//! [`Options::verify_from`](crate::files::Options::verify_from); a [`Verifier`](crate::Verifier) verifies the segments
+//! before it in the background.
 //!
-//! # What is seen must last
+//! # What was read must last
 //!
 //! After a process was killed, or a sync failed, the operating system may show records that the disk does not have, and
-//! it may believe them written. So recovery writes the last batch, the only one that can be in that state, once more,
-//! and syncs, before it calls anything durable.
+//! may consider them written. So recovery writes the last batch, the only one that can be in that state, again, and
+//! syncs, before it calls anything durable.
 
 use crossbook_types::Sequence;
 

@@ -1,17 +1,17 @@
-//! One segment file: its name, its header, and the walk from record to record that recovery and readers share.
+//! One segment file: its name, its header, and the record iteration that recovery and readers share.
 //!
 //! ```text
 //!   00000000000000000004.log
 //!   +--------+----------+----------+---------+----------+--------+--------+- - - -+-----------------+
 //!   | magic  |  first   | identity | version | checksum | rec. 4 | rec. 5 |       | zeros, up to    |
-//!   | 8 bytes| sequence |  of log  | 4 bytes | 4 bytes  |        |        |       | the room taken  |
+//!   | 8 bytes| sequence |  of log  | 4 bytes | 4 bytes  |        |        |       | the file size   |
 //!   +--------+----------+----------+---------+----------+--------+--------+- - - -+-----------------+
 //!   0        8          16         24        28         32
 //! ```
 //!
-//! A segment is named by its first record, so its name and its header alone prove that every record before it was
-//! durable: a segment is begun only after all before it has been synced, and written to only after its header and name
-//! have been.
+//! A segment is named by its first record. Its name and header alone prove that every record before it was durable: a
+//! segment is begun only after everything before it has been synced, and written to only after its header and name have
+//! been.
 
 use crossbook_types::Sequence;
 use std::io;

@@ -1,10 +1,10 @@
-//! A record that is passed over: what the operator decides about one that cannot be applied.
+//! Skipped records: commands that cannot be applied and that the operator has marked.
 //!
-//! The record stays where it is, with the top bit of its first byte set, so whoever reads the log finds the same mark:
-//! every start, every copy of the log, every reader beside it. What the bit means is for whoever reads payloads to say;
-//! no payload begins with it set otherwise. In segment files the record is written anew, in a copy of its segment that
-//! then takes the segment's name in one step. In streams, whose entries cannot change, the mark stands beside the
-//! stream (`mark_skipped` of the store) and is put on as the entry is read.
+//! A skipped record stays in the log, with the top bit of its first byte set, so every start, every copy of the log and
+//! every reader finds the same mark. Readers of payloads decide what it means; no payload begins with this bit set
+//! otherwise. In segment files the record is rewritten in a copy of its segment, which then takes the segment's name in
+//! one step. In streams, whose entries cannot change, the mark is stored beside the stream (`mark_skipped` of the
+//! store) and added when the entry is read.
 
 use std::io;
 

@@ -1,13 +1,13 @@
-//! The few things that a log, and snapshots beside it, ask of a disk, as a trait, so that tests and simulators can put
-//! a worse disk under them.
+//! The operations of a disk that a log and its snapshots need, as a trait, so that tests and simulators can use a worse
+//! disk.
 //!
-//! The real one is [`Disk`]. The one that tears writes, fails syncs, fills up and rots is `memory::Memory`, behind the
-//! feature `conformance`. The log believes this of any of them:
+//! [`Disk`] is the real one. `memory::Memory`, behind the feature `conformance`, tears writes, fails syncs, fills up
+//! and rots. The log assumes of each of them:
 //!
-//! - What was written may reach the disk in any order, sector by sector, until a sync returns.
-//! - A sector is written wholly or not at all, and writing one does not harm its neighbours.
-//! - A file's name lasts only once the folder has been synced, its bytes and size only once the file has been.
-//! - After a failed sync nothing is known about what was written since the last good one.
+//! - Written data may reach the disk in any order, sector by sector, until a sync returns.
+//! - A sector is written wholly or not at all, and writing it does not harm its neighbours.
+//! - A file's name is durable only once the folder has been synced, its bytes and size only once the file has been.
+//! - After a failed sync nothing is known about what was written since the last successful one.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};

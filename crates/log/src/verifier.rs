@@ -1,8 +1,8 @@
-//! Verifying what opening passed over, beside the writer.
+//! Verification of the segments that opening did not read, beside the writer.
 //!
-//! A start begins with the segment that its snapshot is in. The segments before it hold what nobody needs at the
-//! moment, and what an audit, a history made anew or a fallback to an older snapshot will need some day. So they are
-//! read too, but later, a little at a time, by whoever has time for it. What was trimmed away meanwhile is passed over.
+//! A start begins with the segment of its snapshot. The segments before it are not needed for trading, but for an
+//! audit, a rebuild of the history or a fallback to an older snapshot. So a background thread verifies them later, a
+//! little at a time. Segments that were trimmed meanwhile are skipped.
 
 use std::path::Path;
 

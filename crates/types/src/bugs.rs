@@ -1,5 +1,5 @@
-//! Bugs that are planted on purpose, to show that the simulator finds them. They exist only in a build made with `--cfg
-//! crossbook_bugs`, and there each sleeps until a thread wakes it for itself.
+//! Planted bugs, to show that the simulator finds them. They exist only in a build with `--cfg crossbook_bugs`, and are
+//! inactive there until a thread activates one for itself.
 
 use std::cell::Cell;
 

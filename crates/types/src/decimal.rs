@@ -1,4 +1,4 @@
-//! Exact decimal text. `"0.00100"` is 100 units at scale 5, and nothing is ever rounded on the way in or out.
+//! Exact decimal text. `"0.00100"` is 100 units at scale 5; parsing and formatting never round.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,5 @@
-//! Identifiers and positions. Each is its own type, so that an order id can never be passed where a trade id is meant,
-//! nor a log position where a request number is.
+//! Identifiers and positions. Each is a type of its own, so that an order id cannot be passed as a trade id, nor a log
+//! position as a request number.
 
 use std::num::NonZeroU64;
 

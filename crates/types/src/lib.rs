@@ -1,9 +1,9 @@
-//! The vocabulary of the venue: identifiers, exact numbers, assets and markets.
+//! The basic types of the venue: identifiers, exact numbers, assets and markets.
 //!
-//! Everything else in the workspace speaks in these types. Nothing here knows what an order book, a ledger or a network
-//! is, and nothing here can lose precision: a price is a whole number of ticks, a quantity a whole number of lots, an
-//! amount a whole number of an asset's smallest unit. Decimal text becomes one of these at the edge of the venue
-//! ([`Decimal`], [`Market::price`], [`Market::quantity`]) and becomes text again only when it leaves.
+//! All other crates use these types. This crate knows no order book, ledger or network, and nothing in it can lose
+//! precision: a price is a whole number of ticks, a quantity a whole number of lots, an amount a whole number of an
+//! asset's smallest units. Decimal text is parsed into these types at the edge of the venue ([`Decimal`],
+//! [`Market::price`], [`Market::quantity`]) and formatted only when it leaves.
 
 // Pure: see the rules in ARCHITECTURE.md, and what is meant by them in clippy.toml.
 #![cfg_attr(

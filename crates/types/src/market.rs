@@ -1,8 +1,8 @@
-//! Assets, markets and the rules of a market: its tick and lot, its filters, its fees.
+//! Assets, markets and the rules of a market: tick and lot, filters, fees.
 //!
-//! A [`Market`] is made only by [`Market::new_checked`], which refuses any combination in which some price times some
-//! quantity would not be a whole number of the quote asset's smallest unit, or would not fit. So everything downstream
-//! can multiply without asking.
+//! A [`Market`] is created only by [`Market::new_checked`], which refuses every combination in which some price times
+//! some quantity would not be a whole number of the quote asset's smallest units, or would overflow. So all other code
+//! can multiply without checks.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Whole numbers with a meaning: ticks, lots, and an asset's smallest units.
+//! Whole numbers with a unit: ticks, lots, and an asset's smallest units.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,4 @@
-//! The words of an order: which side, which kind, how long, and what has become of it. `as_str` gives the name that the
-//! client API uses.
+//! The enums of an order: side, type, time in force, status. `as_str` returns the name in the client API.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Short names that travel in commands and events: fixed capacity, stored inline, checked when made.
+//! Short names in commands and events: fixed capacity, stored inline, validated on construction.
 
 use arrayvec::ArrayString;
 use serde::{Deserialize, Serialize};

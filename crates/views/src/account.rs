@@ -1,4 +1,4 @@
-//! What accounts have: for each asset what is free and what open orders hold.
+//! Balances: for each account and asset, what is free and what open orders hold.
 
 use crossbook_types::{AccountId, Amount, AssetId, Timestamp};
 use hashbrown::HashMap;

@@ -1,8 +1,8 @@
-//! Candles: for each interval, the trades of one stretch of time folded into one line. Only candles that had trades are
-//! stored; those between them repeat the price before and are made when asked for.
+//! Candles: for each interval, the trades of one period as open, high, low, close and volume. Only candles with trades
+//! are stored; the ones between repeat the previous price and are generated on request.
 //!
-//! Candles are stored by UTC. For a time zone that moves an interval's grid they are put together from shorter ones, as
-//! far back as those are kept: a day in +08:00 from eight hours, in +05:30 from half hours.
+//! Candles are stored by UTC. For a time zone that shifts an interval's grid they are assembled from shorter ones, as
+//! far back as those are retained: a day in +08:00 from eight hours, in +05:30 from half hours.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
-//! Hashing of ids that the venue itself counts. Nobody outside can choose them, and they come one after the other, so
-//! they are left in that order: neighbours in time are neighbours in the table, where they share cache lines, and none
-//! is in another's place. Only the highest bits, by which the table tells apart what lies in one group, are mixed.
-//! Names that clients choose are hashed with the standard library's keyed hash instead.
+//! Hashing of ids that the venue assigns itself, consecutively, so that no client can choose them. They are hashed to
+//! themselves: ids that follow each other are neighbours in the table, where they share cache lines, and do not
+//! collide. Only the highest bits, by which the table distinguishes the entries of a group, are mixed. Names that
+//! clients choose are hashed with the standard library's keyed hash instead.
 
 use std::hash::{BuildHasherDefault, Hasher};
 

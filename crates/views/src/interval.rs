@@ -1,5 +1,5 @@
-//! The sixteen lengths of candles, and where in time each candle begins. Most lie on a grid from the epoch; weeks begin
-//! on Monday, months by the calendar. A time zone moves the grid.
+//! The sixteen candle intervals and their grids. Most are aligned to the epoch; weeks begin on Monday, months by the
+//! calendar. A time zone shifts the grid.
 
 use crossbook_types::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! A place for things that are found by a number and dropped by age. Numbers are reused; nothing moves when it grows,
-//! so that no event ever pays for copying all that is there.
+//! A slab whose entries are found by index and evicted by age. Indexes are reused. Growing moves nothing, so that no
+//! event pays for copying all entries.
 
 use std::ops::{Index, IndexMut};
 

@@ -1,14 +1,13 @@
-//! What clients read: balances, orders, trades, depth, candles and tickers, folded from a partition's events.
+//! The read model: balances, orders, trades, depth, candles and tickers, derived from a partition's events.
 //!
-//! [`Views`] take one event at a time and are then what the venue was right after it. They never look at a clock: time
-//! comes with the events, or, for what depends on the present, from whoever asks. They keep a bounded stretch of the
-//! past ([`Limits`]); each list can tell the newest entry that it dropped, so that a caller knows when an answer needs
-//! the history. The same events always give the same [`State`], and views restored from one go on as if never
-//! interrupted.
+//! [`Views`] apply one event at a time and are then the state of the venue after it. They never read a clock: time
+//! comes with the events or from the caller. They retain a bounded part of the past ([`Limits`]); each list knows the
+//! newest entry that it evicted, so that a caller knows when an answer needs the history. The same events always give
+//! the same [`State`], and views restored from it continue as if never interrupted.
 //!
-//! What cannot be is not passed over: an order that trades more than it was for, a gap in the numbers of a market's
-//! trades or depth changes, a book that is crossed after a command. Each of these panics, since it means that events
-//! were lost or made wrongly, and that nothing read from here could be trusted.
+//! Impossible events panic: an order that trades more than its quantity, a gap in the ids of a market's trades or depth
+//! updates, a book that is crossed after a command. They mean that events were lost or wrong, so that nothing in the
+//! read model could be trusted.
 
 pub mod account;
 pub mod candles;

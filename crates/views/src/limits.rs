@@ -1,5 +1,5 @@
-//! How much memory keeps. Every list of a view has its bound here; what falls off the end of a list is older history,
-//! which a query can tell from what never was (see [`Forgotten`]).
+//! The bounds of the read model. Every list is bounded; a query can tell evicted entries from those that never existed
+//! (see [`Forgotten`]).
 
 use crossbook_types::Timestamp;
 use serde::{Deserialize, Serialize};

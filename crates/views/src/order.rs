@@ -1,4 +1,4 @@
-//! An order as its owner sees it, from the moment it is accepted to long after it has ended.
+//! An order as its owner sees it, from its acceptance until after its end.
 
 use crossbook_protocol::command::{NewOrder, Size};
 use crossbook_protocol::event::{CloseReason, OrderImported, OrderPlaced, Trade};

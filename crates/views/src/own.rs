@@ -1,5 +1,5 @@
-//! Orders and trades of one market, as their owners look them up: by number, by name, open ones, by time. Open orders
-//! stay; ended ones and trades age and fall off, first within their account, then in the market.
+//! Orders and trades of one market, for queries of their owners: by id, by client order id, open orders, by time. Open
+//! orders stay; ended orders and trades are evicted by age, first within their account, then in the market.
 
 mod by_number;
 mod numbers;

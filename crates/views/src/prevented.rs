@@ -1,5 +1,5 @@
-//! Matches of one market that self-trade prevention prevented, as the owner of both orders looks them up: by number, or
-//! by one of the orders. The newest are kept, of all accounts together.
+//! Matches of one market that self-trade prevention prevented, for queries of their owner: by id, or by one of the
+//! orders. The newest of all accounts are retained.
 
 use std::collections::VecDeque;
 

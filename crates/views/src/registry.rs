@@ -1,4 +1,4 @@
-//! Assets, markets, accounts and API keys, as clients and the operator look them up: by number and by name.
+//! Assets, markets, accounts and API keys, for queries of clients and the operator: by id and by name.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! Everything the views hold, in one canonical value: the same events give the same [`State`], whatever the order of
-//! any hash map, so that two of them can be compared and a restart need not fold the whole log again.
+//! The whole read model as one canonical value: the same events give the same [`State`], whatever the order of any hash
+//! map, so that states can be compared and a restart does not need to process the whole log.
 
 use crossbook_protocol::Cause;
 use crossbook_types::AccountId;

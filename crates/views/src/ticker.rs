@@ -1,6 +1,5 @@
-//! Statistics over a moving stretch of time that ends now: the last 24 hours, in steps of a minute, and the average
-//! price of the last five minutes, in steps of a second. Both are read off the candles; nothing more is stored for
-//! them.
+//! Statistics over a sliding window: the last 24 hours, in steps of a minute, and the average price of the last five
+//! minutes, in steps of a second. Both are computed from the candles.
 
 use crossbook_types::{Amount, Decimal, Market, Price, Quantity, Timestamp, TradeId};
 

@@ -1,5 +1,5 @@
-//! The public trades of a market, one by one and aggregated: the trades of one incoming order at one price, next to
-//! each other, count as one.
+//! The public trades of a market, single and aggregated. The consecutive trades of one taker at one price form one
+//! aggregate trade.
 
 use std::collections::VecDeque;
 

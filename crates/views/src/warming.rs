@@ -1,9 +1,9 @@
-//! Memory is far away, and whoever has a batch of events knows what they will touch.
+//! Prefetch for a batch of events.
 //!
-//! An order that ends may have rested for hours, and the one that is forgotten for it ended long before: the entry in
-//! the index, the order itself, its name. Each is a cache miss that waits for the one before. Over a batch these chains
-//! are independent, so [`Views::warm`] walks them side by side, one step for all, and the processor overlaps the
-//! misses. It only reads: what is found is used for nothing else, and may be stale by the time its event is folded.
+//! An order that ends may have rested for hours, and the order that is evicted for it ended long before: the index
+//! entry, the order itself and its name are cache misses, each of which waits for the previous one. Over a batch these
+//! chains are independent, so [`Views::warm`] walks them in parallel, one step for all, and the CPU overlaps the
+//! misses. It only reads; the results are not used and may be stale when the event is applied.
 
 use crossbook_protocol::Event;
 use crossbook_types::OrderId;

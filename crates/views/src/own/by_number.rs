@@ -1,9 +1,9 @@
-//! Where each order of a market is kept, by its number.
+//! The index of a market's orders by id.
 //!
-//! A market counts its orders, and those that are remembered are mostly of one stretch of numbers. So numbers have
-//! pages of 64 neighbours, and only pages are hashed: few enough that their table stays near. That a number is not, or
-//! no longer, known is one bit of its page, as is whether the order is open, which is asked of many at once when an
-//! account's lists are gone through. A page whose last order is forgotten is given back.
+//! Order ids are consecutive, and the retained ones are mostly of one range. So the index has pages of 64 consecutive
+//! ids, and only pages are hashed: few enough that their table stays in the cache. One bit of the page says whether an
+//! id is known, another whether the order is open, which is asked for many ids when an account's lists are scanned. A
+//! page without known ids is freed.
 
 use crossbook_types::OrderId;
 use hashbrown::HashMap;

@@ -1,10 +1,9 @@
-//! An account's orders by number: a list to which numbers are appended, and from which they are struck without looking
-//! for them.
+//! An account's order ids: a list to which ids are appended, and from which they are removed without a search.
 //!
-//! Whoever lists the orders looks each number up anyway, and sees then whether it is still meant. So that an order is
-//! struck is only counted, which touches nothing; when more than half of a list may be struck, it is gone through once
-//! and those are dropped. Per order that is two lookups, none of which waits for another, where finding its place would
-//! be a search through memory that is far away.
+//! A reader of the list looks each id up anyway, and so finds out whether it still belongs to the list. So a removal is
+//! only counted, which touches no memory of the list; when more than half of a list may be removed, it is scanned once
+//! and compacted. Per order that costs two independent lookups, where a search for its position would walk memory that
+//! is not in the cache.
 
 use std::collections::VecDeque;
 
