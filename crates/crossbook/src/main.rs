@@ -1,7 +1,8 @@
 //! The program: a command line over the crates that do the work.
 //!
 //! [`command`] describes the command line, [`mod@run`] carries it out with `crossbook_venue` and prints the outcome,
-//! [`progress`] shows how far it is. Exit status: 0 when all is well, 1 when something did not work, 3 when something is off.
+//! [`progress`] shows how far it is. Exit status: 0 when all is well, 1 when something did not work, 3 when something
+//! is off.
 
 mod admin;
 mod backup_progress;

@@ -1,7 +1,7 @@
 //! The program, as processes of its own.
 //!
-//! One test program, because each further one is linked against the whole venue again. `make torture` and `make chaos` run
-//! modules of it.
+//! One test program, because each further one is linked against the whole venue again. `make torture` and `make chaos`
+//! run modules of it.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
