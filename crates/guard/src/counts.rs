@@ -1,4 +1,4 @@
-//! What was counted, what is written down of it, and what it means when the two differ.
+//! Measured counts, accepted counts, and the comparison of both.
 
 use std::collections::BTreeMap;
 use std::fmt;

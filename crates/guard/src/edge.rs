@@ -1,5 +1,5 @@
-//! The way of a signed order from what the client sent to the command: everything that the gateway does between the
-//! HTTP library and the partition, and nothing of either.
+//! The path of a signed order through the gateway, from the client's bytes to the command, without the HTTP library and
+//! the partition.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};

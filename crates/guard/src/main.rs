@@ -1,14 +1,14 @@
-//! A guard against getting slower that does not depend on the machine: it counts. Fixed workloads run under valgrind's
-//! callgrind, which counts the instructions that they execute, and over an allocator that counts how often it is asked
-//! for memory. Both are the same on every run and on every machine of an architecture, where time is not.
+//! A guard against slowdowns that does not depend on the machine. Fixed workloads run under valgrind's callgrind, which
+//! counts their instructions, and over an allocator that counts allocations. Unlike time, both are the same on every
+//! run and every machine of an architecture.
 //!
 //! ```text
-//! make guard          hold the counts against those in counts.toml
-//! make guard-renew    write down the counts of today
+//! make guard          compare the counts with those in counts.toml
+//! make guard-renew    accept the present counts
 //! ```
 //!
-//! Other compilers make other instructions, so a tenth more or less is let pass. What only shows in memory that is
-//! further away, or in what waits for what, does not show here; that is what the benchmarks are for.
+//! Other compilers generate other instructions, so 10 % more or less is accepted. Slowdowns by cache misses or by
+//! waiting do not show here; the benchmarks measure those.
 
 mod allocations;
 mod counts;

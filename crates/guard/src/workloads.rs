@@ -1,5 +1,4 @@
-//! The workloads. Each is prepared first, which is not counted, and then runs within [`measured`], where callgrind
-//! counts.
+//! The workloads. Each is prepared first, uncounted, and then runs within [`measured`], where callgrind counts.
 
 use std::hint::black_box;
 use std::path::Path;

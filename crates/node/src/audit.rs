@@ -1,12 +1,11 @@
-//! The proof on a whole log: replay it and hold every sequence number to account.
+//! The audit of a whole log: replay it and account for every sequence number.
 //!
-//! Two witnesses are heard. The first is the state itself, added up from nothing by [`Partition::audit`] at the end and
-//! every [`FULL_EVERY`] commands. The second is independent of it: [`Conservation`] knows only what the events said
-//! (balances, trades, fees, transfers) and checks after every single command that what it was told sums to zero per
-//! asset.
+//! There are two independent checks. [`Partition::audit`] computes the sums from the state, at the end and every
+//! [`FULL_EVERY`] commands. [`Conservation`] knows only the events (balances, trades, fees, transfers) and checks after
+//! every command that they sum to zero per asset.
 //!
-//! Neither can know of commands that are no longer in the log. A snapshot beside it can: what it stands for was
-//! durable. So the log must reach at least as far, and pass through the very state that the snapshot holds. That is a
+//! Neither can know of commands that are missing at the end of the log. A snapshot beside it can: its commands were
+//! durable. So the log must reach at least as far, and its replay must pass through the snapshot's state. That is a
 //! [`Proof`].
 
 use std::collections::BTreeMap;

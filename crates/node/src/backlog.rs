@@ -1,22 +1,21 @@
-//! How long a request would wait for its turn, and whether that is too long.
+//! Admission: how long a request would wait in the partition's queue, and whether that is too long.
 //!
-//! A queue that is bounded by its length alone is as long as that when more comes than can be done, and everybody then
-//! waits for all of it: what is admitted is answered late, and nothing is gained. So the queue is also bounded by time.
-//! The partition tells how long its turns take; whoever submits multiplies. A request that would wait longer is refused
-//! at once, which costs next to nothing.
+//! A queue that is bounded only by its length is full whenever demand exceeds capacity, and everybody waits for all of
+//! it: admitted requests are answered late, and nothing is gained. So the queue is also bounded by time. The partition
+//! reports how long its batches take, and a submitter multiplies. A request that would wait longer is refused at once,
+//! which costs next to nothing.
 //!
-//! How long is too long depends on why there is a queue. One that a burst left behind goes away by itself, and nobody
-//! should be refused because of it. One that stays, because more comes than can be done, only makes everybody late:
-//! letting it be long admits no more than keeping it short. So there are two bounds, as in the CoDel discipline for
-//! queues of packets (Nichols and Jacobson, "Controlling Queue Delay", ACM Queue 2012) and what services have made of
-//! it (Maurer, "Fail at Scale", ACM Queue 2015): the longer one, `wait_max`, always holds; the shorter one,
-//! `standing_max`, holds for new orders while the queue stands. It does so once it has not been empty for as long as
-//! the longer bound, until for that long next to nobody had to be refused, or all that came, refused or not, was
-//! clearly less than can be done; that it is empty for a moment does not end it, as senders that are held up for a
-//! moment all come at once then. The second of these ends it where a disk or a processor stands still now and then:
-//! what comes after each pause is too much for a moment, and would be refused for ever, though most of the time there
-//! is nothing to do. Cancels take risk off a book and are what everybody sends when something is wrong, so that only
-//! the longer bound holds for them.
+//! How long is too long depends on why there is a queue. A queue after a burst goes away by itself, and nobody should
+//! be refused because of it. A queue that persists because demand exceeds capacity only delays everybody: a long one
+//! admits no more than a short one. So there are two bounds, as in the CoDel discipline for packet queues (Nichols and
+//! Jacobson, "Controlling Queue Delay", ACM Queue 2012) and its use in services (Maurer, "Fail at Scale", ACM Queue
+//! 2015). The longer one, `wait_max`, always applies. The shorter one, `standing_max`, applies to new orders while the
+//! queue stands: from when it has not been empty for as long as the longer bound, until for that long almost nobody had
+//! to be refused, or all demand, refused or not, was clearly below capacity. A short empty period does not end it,
+//! because delayed senders then all arrive together. The second condition ends it where a disk or CPU stalls now and
+//! then: the burst after each stall exceeds capacity briefly and would be refused for ever, although most of the time
+//! there is nothing to do. Cancels reduce risk and are what everybody sends when something is wrong, so only the longer
+//! bound applies to them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,8 +1,8 @@
-//! Whether the machine's clock can be believed. Every command carries the clock's time, and the log's time never goes
-//! back: a clock that was a day ahead for a moment leaves its mark on all that is traded for a day.
+//! Watching the machine's clock. Every command carries its time, and the log's time never goes back, so a clock that
+//! was a day ahead for a second affects everything that is traded for a day.
 //!
-//! A clock that only counts ([`Reading::steady`]) shows when the other one was set. Neither is read here; [`Watch`] is
-//! given what whoever reads them found.
+//! A monotonic clock ([`Reading::steady`]) shows when the other one was set. This module reads neither; [`Watch`] gets
+//! the readings of its caller.
 
 use std::time::Duration;
 

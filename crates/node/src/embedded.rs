@@ -4,12 +4,12 @@
 //!   gateway threads --(queue)--> partition thread: log, apply, sync --(queue)--> publisher thread: the outlet
 //! ```
 //!
-//! Both queues are bounded, the first one also by the time that its last request would wait. When the publisher falls
-//! behind, the partition waits for it; when the partition falls behind, its queue fills, and gateways are told that the
-//! venue is busy. If either thread fails, the process must end: the caller's `fatal` is called, once, with the reason.
+//! Both queues are bounded, the first also by the time that its last request would wait. If the publisher falls behind,
+//! the partition waits for it; if the partition falls behind, its queue fills, and gateways are told that the venue is
+//! overloaded. If either thread fails, the process must end: the caller's `fatal` is called once, with the reason.
 //!
-//! What would hold trading up is not done here: an audit is asked for through the [`Handle`] and answered by whoever
-//! has a second copy of the partition ([`Running::take_audits`]), and segments of the log are given up by a
+//! Work that would delay trading is done elsewhere: an audit is requested through the [`Handle`] and answered by the
+//! owner of a second copy of the partition ([`Running::take_audits`]), and log segments are trimmed by a
 //! [`Trimmer`](crossbook_log::Trimmer).
 
 use std::collections::BTreeMap;

@@ -1,14 +1,14 @@
-//! A venue written down to be moved: what `crossbook export` makes and `crossbook import` reads.
+//! The file of a venue's export: `crossbook export` writes it and `crossbook import` reads it.
 //!
 //! ```text
 //!   "CBEXPORT" | version, 4 bytes | length of the body, 8 bytes | body (wire) | SHA-256 of all before
 //! ```
 //!
-//! Numbers are little-endian. The body is an [`Export`] in the vocabulary of [`crossbook_protocol::wire`], which begins
-//! with a version of its own. The checksum at the end also names the export: pieces of two are never mixed. It is there
-//! against damage, not against malice; whoever can write the file can write any venue into it.
+//! Numbers are little-endian. The body is an [`Export`] in the wire form of [`crossbook_protocol::wire`], which begins
+//! with a version of its own. The checksum at the end also identifies the export: chunks of two exports are never
+//! mixed. It protects against damage, not against forgery; whoever can write the file can write any venue into it.
 //!
-//! The secrets of API keys are in it as they are in the log: encrypted, under the venue's secret key, which is not.
+//! The secrets of API keys are in it as in the log: encrypted under the venue's secret key, which is not in it.
 
 use crossbook_protocol::import::{ExportId, Inventory};
 use crossbook_types::{Sequence, Timestamp};

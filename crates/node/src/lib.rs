@@ -1,10 +1,10 @@
 //! Runs partitions on logs.
 //!
-//! [`node`] is the heart: batching, durability before telling, in one struct without I/O of its own. [`recovery`]
-//! brings a partition back from snapshot and log, [`snapshot`] keeps the snapshots, which are taken of a [`shadow`]
-//! when [`snapshotter`] says so, [`audit`] replays a log and proves that it adds up. [`export`] writes a venue down
-//! that moves, [`clock`] watches whether the time can be believed. [`embedded`] puts a node on threads, for the venue
-//! in one process.
+//! [`node`] is the core: it batches commands and publishes events once they are durable, in one struct without I/O of
+//! its own. [`recovery`] restores a partition from snapshot and log; [`snapshot`] stores snapshots, which are taken of
+//! a [`shadow`] when [`snapshotter`] says so; [`audit`] replays a log and proves that all balances reconcile.
+//! [`export`] writes a venue's export, [`clock`] watches the machine's clock. [`embedded`] runs a node on threads, for
+//! the venue in one process.
 
 pub mod audit;
 mod backlog;

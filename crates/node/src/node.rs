@@ -1,19 +1,20 @@
-//! One partition on its log: takes requests, gives each its place, makes them durable, and only then tells what came of
-//! them.
+//! One partition on its log: accepts requests, assigns sequence numbers, makes commands durable, and only then
+//! publishes their events.
 //!
-//! A [`Node`] has no threads, no clock and no disk of its own; it is given a [`Log`], a [`Clock`] and an [`Outlet`],
-//! and someone who calls [`Node::turn`] again and again. The embedded venue calls it from a thread with the real
-//! things; a simulation may call many of them from one thread with time of its own making. A turn is one batch:
+//! A [`Node`] has no threads, clock or disk of its own; it gets a [`Log`], a [`Clock`] and an [`Outlet`], and a caller
+//! that calls [`Node::turn`] again and again. The embedded venue calls it on a thread with the real ones; a simulation
+//! may run many nodes on one thread in simulated time. A turn is one batch:
 //!
 //! ```text
 //!   offered requests --> drop the late --> sequence, time --> append to log --> apply --> sync --> publish
 //!                                                                 (nothing leaves before this is done) ^
 //! ```
 //!
-//! What commands have left ([`crossbook_engine::work`]) goes on at the beginning of each turn, by a command of the
-//! partition's own.
+//! Work that commands have left ([`crossbook_engine::work`]) continues at the beginning of each turn, by a command of
+//! the partition's own.
 //!
-//! Group commit needs no timer: while one turn waits for the disk, requests gather, and the next turn takes them all.
+//! Group commit needs no timer: while one turn waits for the disk, requests queue up, and the next turn takes all of
+//! them.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! Where a partition's durable events go.
+//! The receiver of a partition's durable events.
 
 use crossbook_protocol::Events;
 use crossbook_types::RequestNumber;

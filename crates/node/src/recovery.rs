@@ -1,11 +1,12 @@
-//! From what is on disk to where a partition stood: the last good snapshot, then the log.
+//! Recovery of a partition from disk: the newest valid snapshot, then the log.
 //!
-//! A replay makes again what the partition once sent to others. The [`Follower`] is shown these messages, with the
-//! numbers they had then, for whoever cannot know that all of them arrived. Those of commands before the snapshot are
-//! not made again, so where there are others, a snapshot must only be taken of commands whose messages the others have.
+//! A replay produces again the messages that the partition sent to others. The [`Follower`] gets these messages, with
+//! their original numbers, for callers that cannot know that all of them arrived. Messages of commands before the
+//! snapshot are not produced again, so a partition with peers must take a snapshot only of commands whose messages the
+//! peers have received.
 //!
-//! Where there is much to replay, the follower has a thread of its own: the partition goes ahead by a few batches, and
-//! both take about as long. Who is not to take two processors has a [`Shadow`](crate::shadow::Shadow).
+//! In a long replay the follower has a thread of its own: the partition runs a few batches ahead, and both take about
+//! as long. A caller that must not use two CPUs uses a [`Shadow`](crate::shadow::Shadow).
 
 use std::collections::VecDeque;
 use std::thread;

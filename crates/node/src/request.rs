@@ -1,4 +1,4 @@
-//! What a gateway gives to a partition, and what becomes of it when it does not reach the log.
+//! A request of a gateway to a partition, and what happens if it does not reach the log.
 
 use crossbook_protocol::command::Body;
 use crossbook_types::{RequestNumber, Timestamp};

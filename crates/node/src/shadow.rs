@@ -1,11 +1,11 @@
-//! A second copy of a venue, for whoever takes its snapshots and audits it while it trades.
+//! A second copy of a venue, of which snapshots are taken and which is audited while the venue trades.
 //!
-//! A snapshot is not taken of the partition that trades: to write down a million orders takes seconds, and nobody could
-//! trade meanwhile. A shadow is begun as a venue is, from the last snapshot and the log, and follows the log from then
-//! on. So all that trading notices of it is what they share: the processors, of which it takes one at most and rests as
-//! its owner says; the disk; and memory, of which there must be enough for the venue twice. It is kept from one
-//! snapshot to the next, since to make it anew would cost far more than to let it follow, and nothing that takes as
-//! much memory for a moment is good for those who trade on the same machine.
+//! A snapshot is not taken of the partition that trades: serialising a million orders takes seconds, during which
+//! nobody could trade. A shadow starts as a venue does, from the last snapshot and the log, and then follows the log.
+//! It shares with trading only the CPUs, of which it uses at most one and rests as its owner says; the disk; and
+//! memory, of which there must be enough for two copies. It stays from one snapshot to the next, because creating it
+//! each time costs far more than following the log, and allocating that much memory for a short time disturbs trading
+//! on the same machine.
 
 use crossbook_engine::Partition;
 use crossbook_log::{Reader, Until};

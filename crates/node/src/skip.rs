@@ -1,10 +1,10 @@
-//! A command that cannot be applied: who says which it was, and how it is passed over.
+//! A command that cannot be applied: naming it, and skipping it.
 //!
-//! A panic while a command is applied ends the process, and since the command is in the log, every start after it, and
-//! in a cluster every worker. [`naming`] has whoever panics say which command it was. An operator who has decided that
-//! the venue goes on without it marks it in the log ([`of_files`]; in a cluster `crossbook_cluster::skip`): from then
-//! on whoever reads the log finds it marked, and it is applied as refused ([`crossbook_protocol::Refusal::Skipped`]),
-//! so its sender has an answer and every copy of the venue the same state.
+//! A panic while a command is applied ends the process, and because the command is in the log, every later start and,
+//! in a cluster, every worker. [`naming`] makes the panic name the command. An operator who decides that the venue
+//! continues without it marks it in the log ([`of_files`]; in a cluster `crossbook_cluster::skip`). From then on every
+//! reader of the log finds the mark, and the command is applied as a refusal
+//! ([`crossbook_protocol::Refusal::Skipped`]), so its sender gets an answer and every copy of the venue the same state.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;

@@ -1,10 +1,9 @@
-//! States written down, so that a start need not replay everything.
+//! Snapshots, so that a start does not need to replay the whole log.
 //!
-//! A snapshot is an [`Image`]: the partition, and what followed it (the views), at one sequence number. It is written
-//! beside, and never instead of, the log; each can be thrown away and made again from the log. They are kept in a
-//! [`Folder`], or in an object store that several machines share (`crossbook-object-store`); in either, a snapshot is
-//! there and complete or not there. The checksum at the end catches what becomes of it later; a bad snapshot is passed
-//! over for the one before.
+//! A snapshot is an [`Image`]: the partition and its follower (the read model) at one sequence number. It never
+//! replaces the log; each can be deleted and rebuilt from the log. Snapshots are stored in a [`Folder`], or in an
+//! object store that several machines share (`crossbook-object-store`); in either, a snapshot is complete or does not
+//! exist. The checksum at the end detects later damage; a damaged snapshot is skipped for the previous one.
 //!
 //! ```text
 //!   "CBSNAP05" | length of the image, 8 bytes | image (wire) | SHA-256 of all before

@@ -1,4 +1,4 @@
-//! The views as a follower of the log: snapshots carry them, so a start needs no old commands.
+//! The read model as a follower of the log, so that snapshots contain it and a start needs no old commands.
 
 use crossbook_protocol::{Cause, Event};
 use crossbook_views::{State, Views};

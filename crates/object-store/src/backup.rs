@@ -1,32 +1,31 @@
-//! Backups of a venue in one process, taken while it runs, and the way back.
+//! Backups of a venue in one process, taken while it runs, and their restoration.
 //!
 //! A backup is a prefix of an object store, or a folder:
 //!
 //! ```text
 //!   manifest.json                                    what belongs to the backup, written last
 //!   segments/00000000000000000001-5f0c9a1e.log       a segment of the log, without the zeros at its end
-//!   segments/00000000000000120345-8be2d7f3.log       the last one, up to the last whole record
+//!   segments/00000000000000120345-8be2d7f3.log       the last one, up to the last complete record
 //!   states/00000000000000100000-8be2d7f3.bin         the newest snapshot
 //! ```
 //!
-//! Only what the manifest names is the backup, and it is replaced as a whole, after everything that it names was
-//! written and read back. So a run that is cut short leaves the backup before it as it was. A segment that had been
-//! finished is copied once, by whichever run meets it first; the last one is copied anew each time, since it goes on.
-//! What a new manifest does not name any more stays until the run after it, for whoever is reading it, and is removed
-//! then.
+//! Only what the manifest names belongs to the backup. The manifest is replaced as a whole, after everything that it
+//! names was written and read back, so an interrupted run leaves the previous backup intact. A finished segment is
+//! copied once, by the first run that finds it; the last one is copied by each run, because it grows. Objects that a
+//! new manifest no longer names stay until the next run, for readers, and are removed then.
 //!
-//! One run at a time: a folder is locked while one is at work in it, and everywhere a run that finds another manifest
-//! than the one that it began with gives up. A backup never gets shorter, nor goes another way: the log must have the
-//! last record of the backup before, with the time that it had.
+//! One run at a time: a folder is locked during a run, and everywhere a run gives up if it finds another manifest than
+//! the one that it began with. A backup never becomes shorter or diverges: the log must have the last record of the
+//! previous backup, with the same time.
 //!
-//! The log is read as a reader beside its writer does ([`Until::End`](crossbook_log::Until::End)): each record is
-//! verified, and the copy ends with the last whole one. What was acknowledged before the run began is in it. A record
-//! that is written, but not yet synced, may be too: it is the beginning of what may yet be acknowledged, so the copy is
-//! a prefix of the log like any other. A segment counts as finished only when the next one has begun, and that is only
-//! once all of it is durable.
+//! The log is read as by any reader beside its writer ([`Until::End`](crossbook_log::Until::End)): each record is
+//! verified, and the copy ends with the last complete one. Everything acknowledged before the run began is in it. A
+//! record that is written but not yet synced may be too; it may still be acknowledged, so the copy is a prefix of the
+//! log like any other. A segment counts as finished only when the next one has begun, which happens only once all of it
+//! is durable.
 //!
-//! The snapshot is read before the log, so the log reaches at least as far. It lets a restored venue start quickly, and
-//! where the log was trimmed it stands for what the log no longer has.
+//! The snapshot is read before the log, so the log reaches at least as far. It lets a restored venue start quickly and,
+//! if the log was trimmed, replaces the missing beginning.
 
 mod manifest;
 mod place;

@@ -1,10 +1,10 @@
-//! Snapshots in an object store: S3 or what speaks like it, or a folder that several processes share.
+//! Snapshots in an object store: S3 or a compatible store, or a folder that several processes share.
 //!
-//! Each partition has a prefix of its own, `<venue>/p<N>/`. An object is put as a whole, so it is there and complete or
-//! not there. Several processes may write the snapshots of one partition: a snapshot is the same whoever makes it, and
-//! whoever removes an old one finds that it is gone just as well.
+//! Each partition has a prefix of its own, `<venue>/p<N>/`. An object is written as a whole, so it is complete or does
+//! not exist. Several processes may write the snapshots of one partition: a snapshot is the same whoever takes it, and
+//! removing an old one that is already gone succeeds.
 //!
-//! What is called here blocks, within the limits of [`Options`]: call it from a thread of its own, never from an
+//! All functions block, within the limits of [`Options`]: call them from a thread of their own, never from an
 //! asynchronous task.
 
 use std::io::ErrorKind;

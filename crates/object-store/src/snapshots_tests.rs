@@ -1,4 +1,4 @@
-//! Snapshots among objects: in memory, in a shared folder, and against a server of one's own.
+//! Snapshots in memory, in a shared folder, and on a test server.
 
 use std::net::TcpListener;
 use std::time::Instant;

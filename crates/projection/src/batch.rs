@@ -1,9 +1,9 @@
-//! What is to be written next: rows of all tables, gathered from the events of consecutive commands.
+//! The next batch to write: rows of all tables, gathered from the events of consecutive commands.
 //!
 //! Rows that change (orders, balances, candles) are gathered by key, so that an order that is placed, traded and ended
-//! within one batch is written once, as it is at its end. They are sorted, so that every writer locks rows in the same
-//! order. Rows are kept in their own terms and become values of the database only when they are written, by the table's
-//! own function here.
+//! within one batch is written once, in its final state. They are sorted, so that every writer locks rows in the same
+//! order. Rows are typed structs here and become database values only when they are written, by the table's function in
+//! this module.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
-//! The history of a venue as rows: which rows the events of a partition are. No database is in here; the store writes
-//! the rows, and a simulated venue keeps them in memory.
+//! The history of a venue as rows: turns the events of a partition into rows. It knows no database; the store writes
+//! the rows, and a simulated venue holds them in memory.
 //!
-//! [`Projection`] follows events and gathers a [`Batch`] of rows, [`schema`] names the tables and their columns,
-//! [`model`] is the tables in memory.
+//! [`Projection`] follows events and gathers a [`Batch`] of rows, [`schema`] describes the tables and their columns,
+//! [`model`] holds tables in memory.
 
 pub mod batch;
 pub mod model;

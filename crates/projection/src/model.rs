@@ -1,5 +1,5 @@
-//! The tables in memory, and how they are written, as plainly as it can be said. For tests and simulators: it takes and
-//! refuses batches as the writer of the store does on a database, and can be told to fail.
+//! The tables in memory, as simply as possible. For tests and simulators: it accepts and refuses batches as the store's
+//! writer does on a database, and can be made to fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,13 +1,11 @@
-//! From events to rows. A [`Projection`] folds the events of a partition, in order, into the batch that is written
-//! next.
+//! From events to rows. A [`Projection`] turns the events of a partition, in order, into the next batch to write.
 //!
-//! It keeps views of its own, with nothing in them but what the next row may need (open orders, the candles that are
-//! growing), and reads each row from them right after the event that changed it. So the rows are folds of the same code
-//! that answers clients from memory. It knows no clock and no database: the same events give the same rows, however
-//! they are cut into batches.
+//! It has views of its own, which contain only what the next row may need (open orders, growing candles), and reads
+//! each row from them right after the event that changed it. So rows come from the same code that answers clients. It
+//! knows no clock and no database: the same events give the same rows, however they are divided into batches.
 //!
-//! Every partition tells of assets, markets and accounts. Their rows come from partition 0 alone, which knows them
-//! first, so that one that lags does not write over what is newer.
+//! Every partition publishes assets, markets and accounts. Their rows come from partition 0 alone, which knows them
+//! first, so that a lagging partition does not overwrite newer rows.
 
 use std::collections::BTreeMap;
 

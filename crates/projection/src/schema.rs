@@ -1,5 +1,5 @@
-//! The tables of the history, as writers and readers see them. Their definitions are in the store's `migrations/`, once
-//! for each database; a test of the store holds all three together.
+//! The tables of the history, as writers and readers see them. Their definitions are in the store's `migrations/`, one
+//! for each database; a test of the store compares all three.
 
 /// A table and how its rows are written.
 #[derive(Debug)]

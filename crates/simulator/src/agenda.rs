@@ -1,4 +1,4 @@
-//! What is going to happen, and when. Of two things at the same moment, the one that was planned first comes first.
+//! The events of a simulated world, by time. Events at the same time happen in the order in which they were scheduled.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! How many worlds it takes to find a bug that is planted on purpose. Only in a build with `--cfg crossbook_bugs`.
+//! How many worlds it takes to find a planted bug. Only in a build with `--cfg crossbook_bugs`.
 
 use crossbook_types::bugs::{Bug, plant};
 

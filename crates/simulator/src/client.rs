@@ -1,5 +1,5 @@
-//! Who asks: a client with one account, or the operator. It remembers what it was told, believes it, and looks whether
-//! what it reads afterwards agrees.
+//! A client with one account, or the operator. It remembers its answers and checks that what it reads later agrees with
+//! them.
 
 use std::collections::VecDeque;
 

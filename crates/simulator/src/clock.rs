@@ -1,4 +1,4 @@
-//! Clocks as processes see them: they show the world's time and an error of their own, which may jump.
+//! Clocks of processes: the world's time with an error of their own, which may jump.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

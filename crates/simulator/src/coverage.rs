@@ -1,5 +1,5 @@
-//! What the worlds have been through. A simulator that never reaches what it is meant to test finds nothing, so every
-//! kind of command, order, answer and fault is counted, and a run of many seeds must have seen each.
+//! What the worlds have covered. A simulator that never reaches what it should test finds nothing, so every kind of
+//! command, order, answer and fault is counted, and a run of many seeds must have seen each.
 
 use std::collections::BTreeMap;
 

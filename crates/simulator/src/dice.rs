@@ -1,4 +1,4 @@
-//! All the chance there is in a simulated world: one stream of numbers from one seed.
+//! The randomness of a simulated world: one generator from one seed.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};

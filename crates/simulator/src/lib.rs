@@ -1,19 +1,18 @@
-//! The venue in a world where everything fails, on one thread, from one seed.
+//! A venue in a simulated world in which everything fails, on one thread, from one seed.
 //!
-//! A world is made of production code (the engine, the node, the log or the logic of a cluster, wire, views, the rows
-//! of the history) and of a make-believe machine around it: disks, a store of streams, a network, clocks, clients, the
-//! power supply. All chance comes from one stream of numbers, and time passes only when the world says so, so a seed is
-//! all it takes to live through the same world again, to the last bit.
+//! A world consists of production code (engine, node, log or the logic of a cluster, wire form, views, rows of the
+//! history) and a simulated machine around it: disks, a store of streams, a network, clocks, clients, power supply. All
+//! randomness comes from one generator, and time advances only when the world says so, so a seed reproduces a world bit
+//! for bit.
 //!
 //! ```text
-//!   seed --> dice --> embedded: clients, node, log, disk          \  watched by the checkers, which believe
-//!                 \-> cluster:  clients, gateways, workers, shards /  nothing that they have not worked out themselves
+//!   seed --> dice --> embedded: clients, node, log, disk          \  checked by the checkers, which trust
+//!                 \-> cluster:  clients, gateways, workers, shards /  nothing that they have not computed
 //! ```
 //!
-//! Each world has two phases. In the first everything may fail; in the second nothing does, and all that was asked must
-//! come to its end. What must hold at every step and at the end is in [`checkers`]; that the worlds reach what they are
-//! meant to test is counted in [`coverage`]; that the checkers see what is wrong is shown by bugs that are planted on
-//! purpose.
+//! Each world has two phases. In the first everything may fail; in the second nothing does, and every request must
+//! complete. [`checkers`] has the properties that must hold at every step and at the end; [`coverage`] counts whether
+//! the worlds reach what they should test; planted bugs show that the checkers find what is wrong.
 
 mod agenda;
 #[cfg(crossbook_bugs)]

@@ -1,4 +1,4 @@
-//! Lives through worlds: one, and as many as wanted.
+//! Runs simulated worlds: one, or many.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What a simulated world can do wrong.
+//! The violations that a simulated world reports.
 
 use std::fmt;
 

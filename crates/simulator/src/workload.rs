@@ -1,7 +1,7 @@
-//! What clients and the operator ask: few accounts with tight funds, three markets with few prices, filters that are
-//! often met. So much trades, much is refused, and orders of one account often meet.
+//! The requests of clients and operator: few accounts with tight funds, three markets with few prices, and filters that
+//! are often hit. So much trades, much is refused, and orders of one account often match each other.
 //!
-//! How often each kind comes is drawn anew for every world: what is rare in one is frequent in another.
+//! The frequency of each kind is drawn anew for every world: what is rare in one is frequent in another.
 
 use crossbook_engine::Work;
 use crossbook_protocol::Body;

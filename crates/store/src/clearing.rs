@@ -1,10 +1,9 @@
-//! Clearing away what one of several partitions has written, and leaving what the others have.
+//! Deletes the rows that one of several partitions has written, and keeps those of the others.
 //!
-//! Rows of the ledger name their partition. All others belong to a market or an account, and so to the partition that
-//! owns it. Assets, markets and accounts stay: they are the same however often they are written.
+//! Ledger rows name their partition. All other rows belong to a market or an account, and so to the partition that owns
+//! it. Assets, markets and accounts stay: they are the same however often they are written.
 //!
-//! Whatever the number of rows, no statement removes more of them than one transaction may have. If it is cut short, it
-//! can be begun again.
+//! No statement deletes more rows than one transaction may have. An interrupted deletion can be repeated.
 
 use std::collections::BTreeMap;
 

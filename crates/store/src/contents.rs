@@ -1,5 +1,5 @@
-//! What is in the tables, as one number for each of them. Two histories of the same commands have the same contents,
-//! whichever database they are in and however their writers were interrupted.
+//! A digest of each table. Two histories of the same commands have the same digests, whichever database they are in and
+//! however their writers were interrupted.
 
 use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};

@@ -1,4 +1,4 @@
-//! Connections to the database, set up alike: strict types, bounded waiting, the tables as the migrations make them.
+//! Database connections with common settings: strict types, bounded waiting, tables from the migrations.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

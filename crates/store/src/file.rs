@@ -1,5 +1,5 @@
-//! The file of a SQLite database, watched: who has it open goes on writing into it after its name has been removed or
-//! given to another file, and nobody else would ever see these rows.
+//! Watches the file of a SQLite database: a process that has it open continues to write into it after its name was
+//! removed or given to another file, and nobody else would ever see these rows.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;

@@ -1,11 +1,9 @@
-//! What the tables know, in the words of the views. Each query is one or two look-ups along an index; none takes longer
-//! than it may.
+//! Queries of the history, with the types of the views. Each query is one or two index lookups with a timeout.
 //!
-//! Numbers of orders and trades grow with time within a market. So a stretch of time is a stretch of numbers, and one
-//! index serves both ways of asking.
+//! Ids of orders and trades grow with time within a market. So a time range is an id range, and one index serves both.
 //!
-//! The tables lag behind the venue, and memory forgets. A caller puts both together: what memory still has, and from
-//! here what it has forgotten, once [`Progress::covers`] says that all of it is here.
+//! The tables lag behind the venue, and memory evicts entries. A caller combines both: what memory still has, and from
+//! here what it has evicted, once [`Progress::covers`] says that all of it is here.
 
 mod census;
 

@@ -1,8 +1,8 @@
-//! The venue's long memory: everything that ever happened, in SQL.
+//! The history of a venue in SQL.
 //!
-//! The tables are a fold of the log, as the views are. They can be thrown away and made again, and they are never in
-//! the way of trading: what is durable is read, folded into rows, and written in batches by a loop of its own, however
-//! slow or absent the database is.
+//! The tables derive from the log, as the views do. They can be deleted and rebuilt, and they never delay trading: a
+//! loop of its own reads durable events, turns them into rows, and writes them in batches, however slow or absent the
+//! database is.
 //!
 //! ```text
 //!   Source --events--> Projection --Batch--> Writer --one transaction--> SQLite or MySQL
@@ -11,21 +11,20 @@
 //!                                                              History <-- queries of the API
 //! ```
 //!
-//! - [`Projection`](crossbook_projection::Projection) turns events into rows. Pure, and a crate of its own.
-//! - [`Writer`] writes a batch and the position that it reaches in one transaction, so that dying at any point repeats
-//!   nothing and loses nothing.
+//! - [`Projection`](crossbook_projection::Projection) turns events into rows. It is pure, and a crate of its own.
+//! - [`Writer`] writes a batch and the position that it reaches in one transaction, so that a crash at any point
+//!   repeats and loses nothing.
 //! - [`Recorder`] is the loop around both.
-//! - [`History`] answers queries, in the words of the views; [`watch`](watch()) tells it how far the tables are when
-//!   another process writes them.
-//! - [`measure`] tells what it is worth to write rows together.
-//! - [`verify`] holds the tables against the engine's own state; [`contents`] says what is in them, to compare two
-//!   histories.
+//! - [`History`] answers queries, with the types of the views; [`watch`](watch()) reports its position if another
+//!   process writes it.
+//! - [`measure`] measures the gain of writing rows in batches.
+//! - [`verify`] compares the tables with the engine's state; [`contents`] computes digests, to compare two histories.
 //!
-//! Where a venue has several partitions, each has a recorder of its own, and all write into one database: every row has
-//! one partition that writes it, and every partition a position. Assets, markets and accounts are partition 0's.
+//! With several partitions, each has a recorder, and all write into one database: every row belongs to one partition,
+//! and every partition has a position. Assets, markets and accounts belong to partition 0.
 //!
 //! There is one schema in two dialects, see `migrations/`. Amounts are whole numbers of smallest units; nothing is
-//! rounded, and nothing is ever a floating-point number.
+//! rounded or a floating-point number.
 
 mod clearing;
 pub mod contents;

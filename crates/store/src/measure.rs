@@ -1,8 +1,7 @@
-//! The same rows, written one at a time and many at a time: what batches are worth.
+//! Writes the same rows one at a time and in batches, to measure the difference.
 //!
-//! A program that writes each row by itself, as soon as it has it, pays for a transaction with each. [`Rows`] are
-//! written in that way too, as well as in transactions of any length, by the writer that the venue has. Every
-//! transaction is on disk when it ends.
+//! A program that writes each row at once pays for one transaction per row. [`Rows`] are written in that way, and in
+//! transactions of any length, by the production writer. Every transaction is on disk when it ends.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! How far the history of a partition has come, as its writer tells it and everybody else reads it. Where the writer is
-//! in another process, [`crate::watch`] tells it from the tables.
+//! The position of a partition's history, as its writer reports it to readers. If the writer is in another process,
+//! [`crate::watch`] reports it from the tables.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;

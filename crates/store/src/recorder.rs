@@ -1,13 +1,13 @@
-//! The loop that keeps the tables up with the venue: fold, wait for company, write, again.
+//! The loop that writes the history: read events, wait for more, write, repeat.
 //!
-//! Trading never waits for it. It reads what is durable from a [`Source`] of its own, at its own pace, and holds at
-//! most one batch. When the database fails, the batch is kept, the connection is thrown away, and after a pause that
-//! grows to a bound the next connection is asked where the tables stand: at the end of the batch (the commit had
-//! worked), at its beginning (it had not, and the batch is written again), or elsewhere (somebody restored or emptied
-//! the tables, and the source goes back to there).
+//! Trading never waits for it. It reads durable events from a [`Source`] at its own pace, and holds at most one batch.
+//! When the database fails, the batch is retained and the connection closed; after a delay that grows to a bound, the
+//! next connection is asked for the tables' position: at the end of the batch (the commit succeeded), at its beginning
+//! (it did not, and the batch is written again), or elsewhere (the tables were restored or emptied, and the source goes
+//! back to there).
 //!
-//! Of several partitions each has a recorder, which knows nothing of the others. Several processes may have one for the
-//! same partition: the database lets one of them write, and the next one goes on when it is gone.
+//! With several partitions, each has a recorder that knows nothing of the others. Several processes may have one for
+//! the same partition: the database admits one writer, and the next one takes over when it is gone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,5 +1,5 @@
-//! From rows back to what the venue calls them. A row that the venue cannot have written is refused with its name:
-//! whoever changes the tables by hand must not change what clients are told unnoticed.
+//! From rows back to domain types. A row that the venue cannot have written is refused by name, so that manual changes
+//! to the tables do not reach clients unnoticed.
 
 use crossbook_protocol::command::Size;
 use crossbook_protocol::event::PreventedMatch;

@@ -1,9 +1,9 @@
-//! The tables held against the engine. [`Facts`] are what the tables say, read in one transaction; a [`Witness`] is
-//! what the engine says at the same command, after a replay of the log. Neither knows how the other came to it.
+//! Compares the tables with the engine. [`Facts`] are read from the tables in one transaction; a [`Witness`] is the
+//! engine's state at the same command, after a replay of the log.
 //!
-//! Where a venue has several partitions, each is held against its own rows. One thing is in no partition alone: a trade
-//! is posted where its market is, and the money moves where the accounts are. So what an account's entries add up to is
-//! compared over all partitions at once, by [`compare_entries`], when no message is under way between them.
+//! With several partitions, each is compared with its own rows. One thing is in no partition alone: a trade is posted
+//! in its market's partition, and the money moves in the accounts' partitions. So the sums of an account's entries are
+//! compared over all partitions at once, by [`compare_entries`], when no message is in flight between them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,4 @@
-//! How far the tables have come, for a process that reads them and does not write them: asked of the tables themselves,
-//! now and then.
+//! Polls the tables' position, for a process that reads the history and does not write it.
 
 use std::sync::Arc;
 use std::time::Duration;

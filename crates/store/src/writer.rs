@@ -1,11 +1,11 @@
-//! Writing a batch: one transaction that moves the position and brings the rows, or does neither.
+//! Writes a batch: one transaction that moves the position and writes the rows, or does neither.
 //!
-//! The position moves first, and only from where the batch begins. So a batch that was written already, by this writer
-//! before it lost its connection or by another one, is found out before a row is touched, and nothing is ever written
-//! twice.
+//! The position moves first, and only from the beginning of the batch. So a batch that was written already, by this
+//! writer before it lost its connection or by another one, is recognised before a row is touched, and nothing is
+//! written twice.
 //!
-//! Statements come in few lengths ([`length`]), so each is parsed once and then reused, and any number of rows is two
-//! or three of them. While the database is at work on one, the values of the next are laid out.
+//! Statements have few lengths ([`length`]), so each is parsed once and reused, and any number of rows takes two or
+//! three of them. While the database executes one, the values of the next are prepared.
 
 use std::collections::HashMap;
 use std::path::Path;

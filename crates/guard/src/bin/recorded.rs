@@ -1,5 +1,5 @@
-//! The recorded logs once more, by a release build, whose optimiser must not change what a log means. `make recorded`
-//! runs it; in a debug build a test of the simulator does.
+//! Replays the recorded logs with a release build, whose optimiser must not change what a log means. `make recorded`
+//! runs it; a test of the simulator does the same with a debug build.
 
 #![allow(clippy::unwrap_used, reason = "ends where a state is not what it was")]
 

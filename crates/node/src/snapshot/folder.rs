@@ -1,7 +1,7 @@
-//! Snapshots as files in a folder of this machine. They are written whole under another name, synced, and then renamed.
+//! Snapshots as files in a local folder. A snapshot is written under a temporary name, synced, and then renamed.
 //!
-//! They are read, synced and removed piece by piece: the log is most likely on the same disk, and what it has to sync
-//! for an order waits behind all that the disk has been given to do before.
+//! Files are read, synced and removed piece by piece: the log is probably on the same disk, and its syncs wait behind
+//! everything that the disk has been given before.
 
 use std::io;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What belongs to a backup, as JSON with a checksum.
+//! The manifest of a backup: JSON with a checksum.
 
 use crossbook_types::Sequence;
 use serde::{Deserialize, Serialize};

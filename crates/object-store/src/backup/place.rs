@@ -1,4 +1,4 @@
-//! Where a backup is kept: objects that are put as a whole, read back, listed and removed.
+//! The target of a backup: objects that are written as a whole, read back, listed and removed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Restoring a backup into an empty folder.
+//! Restores a backup into an empty folder.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};

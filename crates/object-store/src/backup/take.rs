@@ -1,4 +1,4 @@
-//! Taking a backup beside a venue that runs, or of one that does not.
+//! Takes a backup of a running or stopped venue.
 
 use std::path::Path;
 

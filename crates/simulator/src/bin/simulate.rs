@@ -1,4 +1,4 @@
-//! Lives through simulated worlds, and says what went wrong in which, so that it can be lived through again.
+//! Runs simulated worlds, and prints what went wrong in which, so that it can be reproduced.
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! A client of the depth streams, as clients are told to do it: it subscribes, keeps the changes that come, takes a
-//! snapshot of the book that may be older or newer than they are, and goes on from there without gaps.
+//! A client of the depth streams, by the documented procedure: it subscribes, buffers updates, takes a snapshot of the
+//! book that may be older or newer than they are, and continues from there without gaps.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
-//! A judge of the market who sees nothing but the events: who may trade with whom, at which price, at what fee, when a
-//! waiting order begins to work, and what each account must hold. It keeps lists that it searches from end to end, and
-//! shares no rule with the engine but the vocabulary.
+//! An independent check of the market from the events alone: who may trade with whom, at which price, at what fee, when
+//! a stop order triggers, and what each account must hold. It searches plain lists, and shares no rule with the engine
+//! but the types.
 
 use std::collections::{BTreeMap, BTreeSet};
 

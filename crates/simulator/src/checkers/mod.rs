@@ -1,6 +1,6 @@
-//! What must hold, whatever the faults. [`Observer`] is shown every command of every partition once, in order, with all
-//! that was told of it, and hands it to the checkers that know nothing of each other. The worlds themselves check what
-//! only they can see: that what was told survives, that replicas agree, and that everything comes to an end.
+//! The properties that must hold whatever the faults. [`Observer`] gets every command of every partition once, in
+//! order, with its published events, and passes it to independent checkers. The worlds themselves check what only they
+//! can see: that published events survive, that replicas agree, and that every request completes.
 
 pub mod depth;
 pub mod judge;

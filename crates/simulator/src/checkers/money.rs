@@ -1,8 +1,8 @@
-//! All the money there is, in all partitions and between them.
+//! Conservation of money over all partitions and the messages between them.
 //!
-//! A trade is settled in two ledgers. Until the second has heard, the first one's clearing account stands for what is
-//! on its way. So at any moment the clearing accounts of all partitions, with the effect of every settlement that was
-//! sent and not yet heard, are zero.
+//! A trade is settled in two ledgers. Until the second has received the settlement, the first one's clearing account
+//! holds the amount in flight. So at any time the clearing accounts of all partitions, with the effect of every
+//! settlement that was sent and not yet received, are zero.
 
 use std::collections::BTreeMap;
 

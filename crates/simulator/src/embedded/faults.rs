@@ -1,4 +1,4 @@
-//! What goes wrong with a venue in one process, and what its operator does to it.
+//! Faults of a venue in one process, and actions of its operator.
 
 use crossbook_log::Log as _;
 use crossbook_log::memory::Fault;

@@ -1,5 +1,4 @@
-//! When the faults of a venue in one process have ended: everything that was asked comes to its end, and at last the
-//! disk rots.
+//! The phase after the faults of a venue in one process: every request completes, and at last the disk rots.
 
 use crossbook_log::files::Options;
 use crossbook_log::memory::Memory;

@@ -1,4 +1,4 @@
-//! A start of a venue in one process, and what must be true after it.
+//! A start of a venue in one process, and the checks after it.
 
 use std::collections::{BTreeMap, VecDeque};
 

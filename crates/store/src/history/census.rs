@@ -1,5 +1,5 @@
-//! What the tables have, for whoever has kept an account of his own and holds the two together: every order of a market
-//! with what became of it, and what an account has.
+//! Dumps of the tables, for callers that compare them with a record of their own: every order of a market with its
+//! outcome, and what an account has.
 
 use crossbook_types::{AccountId, Amount, OrderId, OrderStatus, Quantity, Side, SymbolId};
 
