@@ -1,6 +1,5 @@
 //! The command line. The help of every subcommand says what it does and needs, with examples that can be pasted.
 
-pub mod admin;
 pub mod backup;
 pub mod cluster;
 pub mod help;
@@ -164,8 +163,8 @@ pub enum Command {
     #[command(after_long_help = DEMO_EXAMPLES)]
     Demo(Demo),
     /// Operate a running venue: assets, markets, accounts, keys, deposits, withdrawals, halts, audits.
-    #[command(after_long_help = admin::EXAMPLES)]
-    Admin(Box<admin::Admin>),
+    #[command(after_long_help = crossbook_operator::options::EXAMPLES)]
+    Admin(Box<crossbook_operator::Admin>),
     /// Run a gateway of a cluster: the client API and the admin API. Any number may run.
     #[command(after_long_help = cluster::EXAMPLES)]
     Gateway(cluster::Gateway),

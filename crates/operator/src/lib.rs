@@ -1,9 +1,10 @@
-//! `crossbook admin`: the operator's side of a running venue, on the command line. It speaks the admin API
-//! (`docs/admin-api.md`) and shows what is answered, as tables for people or as JSON for programs. Numbers of money are
-//! passed on as they are typed and shown as they are answered.
+//! `crossbook admin`: a client of the admin API (`docs/admin-api.md`) for the command line of an operator. Answers are
+//! printed as tables for people or as JSON for programs; amounts are sent as they are typed and printed as they are
+//! answered.
 
 mod client;
-mod shown;
+pub mod options;
+mod tables;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,10 +13,13 @@ use crossbook_venue::{process, secrets};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use crate::OFF;
-use crate::command::admin::{Accounts, Admin, Assets, Keys, Markets, Rules, Transfer, Venue, What, Which};
-use client::Client;
+pub use options::Admin;
 
+use client::Client;
+use options::{Accounts, Assets, Keys, Markets, Rules, Transfer, Venue, What, Which};
+
+/// Exit status of an audit that found something.
+const OFF: u8 = 3;
 /// Exit status when the venue refuses.
 const REFUSED: u8 = 4;
 /// Entries that are asked for at once.
@@ -129,12 +133,12 @@ async fn carry_out(options: &Admin) -> Result<bool, Error> {
     let client = Client::new(&options.url, options.ca.as_deref(), options.timeout, &secrets::admin_token_of_venue()?)?;
     let mut is_well = true;
     let (answer, text) = match &options.what {
-        What::Assets { action: None | Some(Assets::List) } => list(&client, "assets", shown::assets).await?,
+        What::Assets { action: None | Some(Assets::List) } => list(&client, "assets", tables::assets).await?,
         What::Assets { action: Some(Assets::Add { asset, decimals }) } => {
             let body = json!({ "asset": asset, "decimals": decimals });
-            told(client.ask(Method::POST, "assets", Some(body)).await?, shown::assets)
+            one(client.ask(Method::POST, "assets", Some(body)).await?, tables::assets)
         }
-        What::Markets { action: None | Some(Markets::List) } => list(&client, "markets", shown::markets).await?,
+        What::Markets { action: None | Some(Markets::List) } => list(&client, "markets", tables::markets).await?,
         What::Markets { action: Some(Markets::Add { symbol, base, quote, tick_size, step_size, rules }) } => {
             let mut body = fields(rules);
             for (name, value) in [
@@ -146,19 +150,19 @@ async fn carry_out(options: &Admin) -> Result<bool, Error> {
             ] {
                 body.insert(name.to_owned(), json!(value));
             }
-            told(client.ask(Method::POST, "markets", Some(body.into())).await?, shown::markets)
+            one(client.ask(Method::POST, "markets", Some(body.into())).await?, tables::markets)
         }
         What::Markets { action: Some(Markets::Change { symbol, rules }) } => {
             let path = format!("markets/{}", client::part(symbol));
-            told(client.ask(Method::PATCH, &path, Some(fields(rules).into())).await?, shown::markets)
+            one(client.ask(Method::PATCH, &path, Some(fields(rules).into())).await?, tables::markets)
         }
-        What::Accounts { action: None | Some(Accounts::List) } => list(&client, "accounts", shown::accounts).await?,
+        What::Accounts { action: None | Some(Accounts::List) } => list(&client, "accounts", tables::accounts).await?,
         What::Accounts { action: Some(Accounts::Open { label }) } => {
-            told(client.ask(Method::POST, "accounts", Some(json!({ "label": label }))).await?, shown::accounts)
+            one(client.ask(Method::POST, "accounts", Some(json!({ "label": label }))).await?, tables::accounts)
         }
         What::Accounts { action: Some(Accounts::Show { account }) } => {
             let answer = client.ask(Method::GET, &format!("accounts/{account}"), None).await?;
-            let text = shown::account(&answer);
+            let text = tables::account(&answer);
             (answer, text)
         }
         What::Keys { action } => keys(&client, action).await?,
@@ -168,7 +172,7 @@ async fn carry_out(options: &Admin) -> Result<bool, Error> {
         What::Resume(which) => set_status(&client, which, "TRADING").await?,
         What::Venue { action: Venue::Balances } => {
             let answer = client.ask(Method::GET, "venue/balances", None).await?;
-            let text = shown::venue(&answer);
+            let text = tables::venue(&answer);
             (answer, text)
         }
         What::Venue { action: Venue::Withdraw { asset, amount, transfer_id, partition } } => {
@@ -176,12 +180,12 @@ async fn carry_out(options: &Admin) -> Result<bool, Error> {
             if let Some(partition) = partition {
                 body["partition"] = json!(partition);
             }
-            told(client.ask(Method::POST, "venue/withdrawals", Some(body)).await?, shown::payouts)
+            one(client.ask(Method::POST, "venue/withdrawals", Some(body)).await?, tables::payouts)
         }
         What::Audit => {
             let answer = client.ask(Method::GET, "audit", None).await?;
             is_well = answer["ok"] == true;
-            let text = shown::audit(&answer);
+            let text = tables::audit(&answer);
             (answer, text)
         }
     };
@@ -190,7 +194,7 @@ async fn carry_out(options: &Admin) -> Result<bool, Error> {
 }
 
 /// An answer about one thing, shown as a table of one row.
-fn told(answer: Value, show: fn(&[Value]) -> String) -> (Value, String) {
+fn one(answer: Value, show: fn(&[Value]) -> String) -> (Value, String) {
     let text = show(std::slice::from_ref(&answer));
     (answer, text)
 }
@@ -248,7 +252,7 @@ async fn keys(client: &Client, action: &Keys) -> Result<(Value, String), Error> 
         Keys::List { account } => {
             let mut answer = client.ask(Method::GET, &format!("accounts/{account}"), None).await?;
             let keys = answer["apiKeys"].take();
-            let text = shown::keys(keys.as_array().map_or(&[], Vec::as_slice));
+            let text = tables::keys(keys.as_array().map_or(&[], Vec::as_slice));
             Ok((json!({ "apiKeys": keys }), text))
         }
         Keys::Issue { account, permissions, public_key, allowed_ips, export } => {
@@ -259,13 +263,13 @@ async fn keys(client: &Client, action: &Keys) -> Result<(Value, String), Error> 
                 body["publicKey"] = pem.into();
             }
             let answer = client.ask(Method::POST, &format!("accounts/{account}/api-keys"), Some(body)).await?;
-            let text = if *export { shown::exported(&answer) } else { shown::issued(&answer) };
+            let text = if *export { tables::exported(&answer) } else { tables::issued(&answer) };
             Ok((answer, text))
         }
         Keys::Revoke { account, key } => {
             let path = format!("accounts/{account}/api-keys/{}", client::part(key));
             let answer = client.ask(Method::DELETE, &path, None).await?;
-            Ok((answer, format!("{} is revoked\n", shown::visible(key))))
+            Ok((answer, format!("{} is revoked\n", tables::visible(key))))
         }
     }
 }
@@ -273,7 +277,7 @@ async fn keys(client: &Client, action: &Keys) -> Result<(Value, String), Error> 
 async fn move_money(client: &Client, transfer: &Transfer, way: &str) -> Result<(Value, String), Error> {
     let Transfer { account, asset, amount, transfer_id } = transfer;
     let body = json!({ "asset": asset, "amount": amount, "transferId": transfer_id });
-    Ok(told(client.ask(Method::POST, &format!("accounts/{account}/{way}"), Some(body)).await?, shown::transfers))
+    Ok(one(client.ask(Method::POST, &format!("accounts/{account}/{way}"), Some(body)).await?, tables::transfers))
 }
 
 /// Gives markets a status, one after the other.
@@ -302,7 +306,7 @@ async fn set_status(client: &Client, which: &Which, status: &str) -> Result<(Val
             }
         }
     }
-    let text = shown::markets(&markets);
+    let text = tables::markets(&markets);
     Ok((json!({ "markets": markets }), text))
 }
 
