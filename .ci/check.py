@@ -4,6 +4,7 @@
     .ci/check.py width       lines of source, scripts and documents are at most 120 columns wide
     .ci/check.py links       relative links of the documents lead to a file, and to a heading of it
     .ci/check.py paths       files and names that the documents mention in code type exist
+    .ci/check.py comments    documentation of Rust items says more than one word
     .ci/check.py subjects    subjects of the commits that are not yet in origin/main
     .ci/check.py site        links within the built site; only `make docs` runs this
     .ci/check.py             all of them
@@ -196,6 +197,26 @@ def check_paths() -> Iterator[str]:
         yield f"ARCHITECTURE.md has {lines} lines, at most {ARCHITECTURE_LINES} are allowed; use docs/internals/"
 
 
+# Comments ---------------------------------------------------------------------------------------------------------
+
+
+def one_word_comments(text: str) -> Iterator[int]:
+    """The numbers of the lines that document an item with a single word."""
+    lines = text.splitlines()
+    is_comment = [line.lstrip().startswith("///") for line in lines]
+    for at, line in enumerate(lines):
+        is_alone = not any(is_comment[max(at - 1, 0) : at] + is_comment[at + 1 : at + 2])
+        if is_alone and re.fullmatch(r"\s*/// \S+", line):
+            yield at + 1
+
+
+def check_comments() -> Iterator[str]:
+    for name in tracked():
+        if name.endswith(".rs"):
+            for number in one_word_comments((REPOSITORY / name).read_text()):
+                yield f"{name}:{number}: one word documents nothing; say what it is, or make the item private"
+
+
 # Subjects ---------------------------------------------------------------------------------------------------------
 
 
@@ -259,6 +280,7 @@ def check_site(folder: str = "target/site/html") -> Iterator[str]:
 
 CHECKS = {
     "width": check_width,
+    "comments": check_comments,
     "links": check_links,
     "paths": check_paths,
     "subjects": check_subjects,

@@ -54,6 +54,14 @@ class Paths(unittest.TestCase):
         self.assertFalse(check.is_defined("Node::other", source))
 
 
+class Comments(unittest.TestCase):
+    def test_one_word_is_too_little(self):
+        text = (
+            "/// When.\npub time: u64,\n/// Time of the trade.\npub at: u64,\n/// Reads:\n/// everything.\nfn f() {}\n"
+        )
+        self.assertEqual(list(check.one_word_comments(text)), [1])
+
+
 class Subjects(unittest.TestCase):
     def test_orders_with_an_area(self):
         for right in ["engine: bound the work of one command", "log, node: process skips once", "docs: wrap prose"]:

@@ -37,7 +37,7 @@ const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
 /// What an operation asks of its sender.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Security {
-    /// Nothing.
+    /// No key and no signature.
     Public,
     /// A key that may read.
     Read,

@@ -170,7 +170,7 @@ impl ApiError {
         Self::bad_request(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
     }
 
-    /// -1022.
+    /// -1022: the signature is not valid.
     #[must_use]
     pub fn signature() -> Self {
         Self::bad_request(-1022, "Signature for this request is not valid.")
@@ -188,7 +188,7 @@ impl ApiError {
         Self::with_status(StatusCode::UNAUTHORIZED, -2015, "Invalid API-key, IP, or permissions for action.")
     }
 
-    /// -1100.
+    /// -1100: a parameter has illegal characters.
     #[must_use]
     pub fn illegal_characters(name: &str, range: &str) -> Self {
         let message = format!("Illegal characters found in parameter '{name}'; legal range is '{range}'.");
@@ -207,7 +207,7 @@ impl ApiError {
         Self::bad_request(-1101, format!("Duplicate values for parameter '{}' detected.", printable(name)))
     }
 
-    /// -1102.
+    /// -1102: a mandatory parameter is missing.
     #[must_use]
     pub fn mandatory(name: &str) -> Self {
         Self::bad_request(-1102, format!("Mandatory parameter '{name}' was not sent, was empty/null, or malformed."))
@@ -219,50 +219,50 @@ impl ApiError {
         Self::bad_request(-1102, format!("Param '{one}' or '{other}' must be sent, but both were empty/null!"))
     }
 
-    /// -1104.
+    /// -1104: parameters that the operation does not have.
     #[must_use]
     pub fn unread(read: usize, sent: usize) -> Self {
         let message = format!("Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}'.");
         Self::bad_request(-1104, message)
     }
 
-    /// -1105.
+    /// -1105: a parameter has no value.
     #[must_use]
     pub fn empty(name: &str) -> Self {
         Self::bad_request(-1105, format!("Parameter '{name}' was empty."))
     }
 
-    /// -1106.
+    /// -1106: a parameter that this type of order does not have.
     #[must_use]
     pub fn not_required(name: &str) -> Self {
         Self::bad_request(-1106, format!("Parameter '{name}' sent when not required."))
     }
 
-    /// -1108.
+    /// -1108: a number is too large.
     #[must_use]
     pub fn overflow(name: &str) -> Self {
         Self::bad_request(-1108, format!("Parameter '{name}' overflowed."))
     }
 
-    /// -1111.
+    /// -1111: a number has too many decimals.
     #[must_use]
     pub fn precision(name: &str) -> Self {
         Self::bad_request(-1111, format!("Parameter '{name}' has too much precision."))
     }
 
-    /// -1121.
+    /// -1121: there is no such symbol.
     #[must_use]
     pub fn symbol() -> Self {
         Self::bad_request(-1121, "Invalid symbol.")
     }
 
-    /// -1128.
+    /// -1128: an unsupported combination of optional parameters.
     #[must_use]
     pub fn combination() -> Self {
         Self::bad_request(-1128, "Combination of optional parameters invalid.")
     }
 
-    /// -1130.
+    /// -1130: the value of a parameter is not valid.
     #[must_use]
     pub fn invalid(name: &str) -> Self {
         Self::bad_request(-1130, format!("Data sent for parameter '{name}' is not valid."))
@@ -274,7 +274,7 @@ impl ApiError {
         Self::bad_request(-1013, format!("Filter failure: {}", filter.as_str()))
     }
 
-    /// -2010.
+    /// -2010: the engine refused a new order.
     #[must_use]
     pub fn order_rejected(message: &'static str) -> Self {
         Self::bad_request(-2010, message)
@@ -286,7 +286,7 @@ impl ApiError {
         Self::bad_request(-2011, "Unknown order sent.")
     }
 
-    /// -2013.
+    /// -2013: there is no such order.
     #[must_use]
     pub fn no_such_order() -> Self {
         Self::bad_request(-2013, "Order does not exist.")

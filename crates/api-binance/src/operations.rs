@@ -37,7 +37,7 @@ pub use rejections::Rejections;
 /// Over what a request came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transport {
-    /// HTTP.
+    /// The REST API, over HTTP.
     Rest,
     /// A connection to the WebSocket API.
     WebSocket,
@@ -80,9 +80,9 @@ impl Outcome {
 /// An HTTP method.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verb {
-    /// Reads.
+    /// Queries; changes nothing.
     Get,
-    /// Makes.
+    /// Creates something, such as an order.
     Post,
     /// Takes away.
     Delete,

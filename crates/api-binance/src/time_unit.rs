@@ -15,7 +15,7 @@ pub enum TimeUnit {
 }
 
 impl TimeUnit {
-    /// Both.
+    /// All units.
     pub const ALL: [Self; 2] = [Self::Milliseconds, Self::Microseconds];
 
     /// The unit of that name; milliseconds if none was given.

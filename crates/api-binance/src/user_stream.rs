@@ -42,7 +42,7 @@ pub struct Report {
     pub order: Order,
     /// What happened.
     pub step: Step,
-    /// When.
+    /// Time of the command that caused the event.
     pub time: Timestamp,
     /// A number for this report that no other has.
     pub execution: u64,

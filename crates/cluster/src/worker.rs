@@ -161,7 +161,7 @@ pub enum Error {
         from: PartitionId,
         /// Who has lost.
         to: PartitionId,
-        /// What.
+        /// The reason.
         source: Forgotten,
     },
 }

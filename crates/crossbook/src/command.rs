@@ -127,7 +127,7 @@ Examples:
 pub enum Format {
     /// Human-readable on a terminal, JSON otherwise.
     Auto,
-    /// Human-readable.
+    /// Lines that people read.
     Human,
     /// One JSON object per line.
     Json,

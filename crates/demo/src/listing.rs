@@ -23,7 +23,7 @@ pub const PEOPLE: [&str; 2] = ["alice", "bob"];
 /// A market of the demo.
 #[derive(Clone, Copy, Debug)]
 pub struct Listing {
-    /// Its name.
+    /// Name of the market.
     pub symbol: &'static str,
     /// What is bought and sold.
     pub base: &'static str,
@@ -81,9 +81,9 @@ pub enum Error {
 /// Credentials of an account for people.
 #[derive(Debug)]
 pub struct Person {
-    /// Its label.
+    /// Label of the account.
     pub name: &'static str,
-    /// Its account.
+    /// Id of the account.
     pub account: AccountId,
     /// Its API key.
     pub api_key: String,

@@ -37,11 +37,11 @@ pub struct Style {
 /// An order of the maker's that is in the book.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Resting {
-    /// Its number.
+    /// Id of the order.
     pub order: OrderId,
-    /// Its side.
+    /// Side of the order.
     pub side: Side,
-    /// Its price.
+    /// Price of the order.
     pub price: Price,
     /// What it was for.
     pub original: Quantity,

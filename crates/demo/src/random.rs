@@ -16,7 +16,7 @@ impl Random {
         Self(self.next())
     }
 
-    /// Any number.
+    /// Any number of 64 bits.
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)

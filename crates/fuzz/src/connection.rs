@@ -48,9 +48,9 @@ pub async fn exchange(mut connection: DuplexStream, bytes: &[u8]) -> Vec<u8> {
 /// An answer over HTTP.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Its status.
+    /// HTTP status.
     pub status: u16,
-    /// Its body.
+    /// Body of the response.
     pub body: String,
     /// Whether it says that this is JSON.
     pub is_json: bool,

@@ -22,7 +22,7 @@ const PREAMBLE: &str = "\
 /// What a workload came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Count {
-    /// Instructions executed.
+    /// Number of executed instructions.
     pub instructions: u64,
     /// How often memory was asked for.
     pub allocations: u64,
@@ -31,7 +31,7 @@ pub struct Count {
 /// A workload, counted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Measured {
-    /// Its name.
+    /// Name of the workload.
     pub name: String,
     /// How many operations it had.
     pub operations: u64,

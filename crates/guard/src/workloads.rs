@@ -136,7 +136,7 @@ fn ledger() -> u64 {
 
 /// A partition that is fed the workload.
 pub struct Venue {
-    /// The partition.
+    /// The partition under test.
     pub partition: Partition,
     feed: Feed,
     number: u64,

@@ -111,7 +111,7 @@ pub struct Summary {
     pub p999_ns: u64,
     /// 99.99 % were no longer than this.
     pub p9999_ns: u64,
-    /// The longest.
+    /// Longest latency, in nanoseconds.
     pub max_ns: u64,
 }
 

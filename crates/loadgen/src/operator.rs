@@ -24,14 +24,14 @@ pub enum Error {
     /// It cannot be reached.
     #[error("the admin API at {0} does not answer: {1}")]
     Unreachable(SocketAddr, #[source] io::Error),
-    /// It refuses.
+    /// The venue refuses the request.
     #[error("the admin API answers {status} to {request}: {body}")]
     Refused {
         /// Method and path.
         request: String,
         /// What it says, such as 401.
         status: String,
-        /// And why.
+        /// Body of the refusal.
         body: String,
     },
     /// What it answers is not what it should.

@@ -62,7 +62,7 @@ pub enum Error {
          (cp -p {file} {file}.own && mv {file}.own {file}), then start again"
     )]
     Linked {
-        /// The segment.
+        /// Path of the segment.
         file: String,
         /// How many names it has.
         names: u64,
@@ -84,7 +84,7 @@ pub enum Error {
     /// The segment is of a format this program does not know.
     #[error("{file} has log format {found}, this program reads format {known}; start the version that wrote it")]
     Version {
-        /// The segment.
+        /// Path of the segment.
         file: String,
         /// The version in its header.
         found: u32,

@@ -35,7 +35,7 @@ pub struct Report {
     pub state_hash: [u8; 32],
     /// Per asset: its name, its sum over all accounts, and what clients have of it.
     pub assets: BTreeMap<String, Totals>,
-    /// Trades counted.
+    /// Number of trades in the log.
     pub trades: u64,
     /// The snapshot that was compared with the state at its command, if there was one.
     pub snapshot: Option<Sequence>,

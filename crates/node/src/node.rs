@@ -104,11 +104,11 @@ pub enum Stage {
     Taken(usize),
     /// Encoded and appended.
     Appended,
-    /// Applied.
+    /// The batch has been applied to the partition.
     Applied,
-    /// Durable.
+    /// The batch is durable.
     Synced,
-    /// Published.
+    /// The events of the batch have been published.
     Published,
 }
 
@@ -147,7 +147,7 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
         &self.partition
     }
 
-    /// The log.
+    /// The log of the partition.
     #[must_use]
     pub fn log(&self) -> &L {
         &self.log
@@ -158,7 +158,7 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
         &mut self.log
     }
 
-    /// The outlet.
+    /// The receiver of events.
     pub fn outlet_mut(&mut self) -> &mut O {
         &mut self.outlet
     }

@@ -63,7 +63,7 @@ pub trait Follower: Send {
     fn load(&mut self, saved: Self::Saved) -> Result<(), String>;
 }
 
-/// Follows nothing.
+/// A follower that ignores all events.
 impl Follower for () {
     type Saved = ();
 
@@ -79,7 +79,7 @@ impl Follower for () {
 /// Which partition of which venue is restored, and how.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Which {
-    /// Its number.
+    /// Id of the partition.
     pub partition: PartitionId,
     /// Which partition owns what, as configured.
     pub routing: Routing,
@@ -172,7 +172,7 @@ pub struct Progress {
 /// A venue as it stood.
 #[derive(Debug)]
 pub struct Recovered<F> {
-    /// The partition.
+    /// The recovered partition.
     pub partition: Partition,
     /// What followed it.
     pub follower: F,

@@ -91,7 +91,7 @@ pub enum Error {
 /// A command that is passed over from now on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Skipped {
-    /// The command.
+    /// The skipped command.
     pub command: Command,
     /// Whether it was before.
     pub before: bool,

@@ -41,7 +41,7 @@ pub const KEPT: usize = 2;
 /// A partition and its follower at one sequence number.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Image<S> {
-    /// The partition.
+    /// State of the partition.
     pub partition: State,
     /// What followed its events.
     pub follower: S,
@@ -85,7 +85,7 @@ impl Error {
     }
 }
 
-/// Has snapshots.
+/// Reads stored snapshots.
 pub trait Saved {
     /// The positions of all snapshots, last first.
     ///
@@ -100,7 +100,7 @@ pub trait Saved {
     fn load(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, Error>;
 }
 
-/// Keeps snapshots.
+/// Reads, stores and removes snapshots.
 pub trait Snapshots: Saved {
     /// Keeps a snapshot, and forgets all but the last [`KEPT`]. When this returns, it is durable.
     ///
@@ -116,7 +116,7 @@ pub trait Snapshots: Saved {
 /// Which snapshots are kept besides the last [`KEPT`], because something other than the venue starts from one.
 #[derive(Clone, Copy, Debug)]
 pub enum Retention {
-    /// None.
+    /// There is no snapshot.
     Nothing,
     /// The last one at or before this position, where the other reader of the log stands.
     From(Sequence),

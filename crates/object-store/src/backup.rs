@@ -46,11 +46,11 @@ pub use take::{Options, Source, Taken, take};
 pub struct Progress {
     /// The last record copied.
     pub at: Sequence,
-    /// Segments copied.
+    /// Number of segments copied.
     pub segments: usize,
     /// Segments that there are to copy, as far as is known.
     pub segments_of: usize,
-    /// Bytes copied.
+    /// Number of bytes copied.
     pub bytes: u64,
 }
 
@@ -78,7 +78,7 @@ pub enum Error {
     File {
         /// What was tried.
         action: &'static str,
-        /// With what.
+        /// Path of the file.
         path: PathBuf,
         /// Why it failed.
         source: std::io::Error,
@@ -114,7 +114,7 @@ pub enum Error {
     Damaged {
         /// The folder or the object-store URL.
         place: String,
-        /// Which part.
+        /// Name of the object.
         object: String,
         /// What is wrong with it.
         reason: String,
@@ -126,7 +126,7 @@ pub enum Error {
     NotReadBack {
         /// The folder or the object-store URL.
         place: String,
-        /// Which part.
+        /// Name of the object.
         object: String,
         /// What is wrong with it.
         reason: String,

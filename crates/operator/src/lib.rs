@@ -90,17 +90,17 @@ pub enum Error {
     /// The venue cannot do it now.
     #[error("not now: {message} ({code}). Nothing was done; try again")]
     Busy {
-        /// Its code.
+        /// Error code.
         code: i64,
-        /// Its words.
+        /// Error text.
         message: String,
     },
     /// The venue does not do it.
     #[error("refused: {message} ({code})")]
     Refused {
-        /// Its code.
+        /// Error code.
         code: i64,
-        /// Its words.
+        /// Error text.
         message: String,
     },
     /// The system refused.

@@ -60,7 +60,7 @@ pub struct Admin {
     pub what: What,
 }
 
-/// Operations.
+/// Operations of the admin API.
 #[derive(Debug, Subcommand)]
 pub enum What {
     /// List assets, or add one.

@@ -27,11 +27,11 @@ pub struct Fill {
 /// A resting order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Resting {
-    /// The order.
+    /// Id of the order.
     pub id: OrderId,
-    /// Its side.
+    /// Side of the order.
     pub side: Side,
-    /// Its limit.
+    /// Limit price of the order.
     pub price: Price,
     /// What is left of it.
     pub quantity: Quantity,
@@ -40,7 +40,7 @@ pub struct Resting {
 /// One price on one side, as a depth listing shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Level {
-    /// The price.
+    /// Price of the level.
     pub price: Price,
     /// What is left of all orders at this price.
     pub quantity: Quantity,

@@ -23,7 +23,7 @@ use crate::schema::{self, Table};
 /// One value of a row.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Value {
-    /// No value.
+    /// SQL NULL.
     Null,
     /// An id, a time, ticks or lots.
     Integer(i64),
@@ -57,7 +57,7 @@ pub(crate) struct Fill {
     pub(crate) maker: bool,
 }
 
-/// A posting.
+/// A posting to an account.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct LedgerEntry {
     pub(crate) account: AccountId,
@@ -83,7 +83,7 @@ pub(crate) type Place = (Sequence, u32);
 /// From where to where the tables of a partition are taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// The partition.
+    /// Id of the partition.
     pub partition: PartitionId,
     /// The command after which they begin; they stood there before.
     pub after: Sequence,

@@ -21,7 +21,7 @@ pub enum Refused {
     /// A row that never changes is there already.
     #[error("a row of {table} is written twice: {key}")]
     Twice {
-        /// The table.
+        /// Name of the table.
         table: &'static str,
         /// The row's key.
         key: String,

@@ -169,7 +169,7 @@ pub struct LastTrade {
     pub quote: Amount,
     /// Which side the incoming order was on.
     pub taker_side: Side,
-    /// When.
+    /// Time of the command.
     pub time: Timestamp,
 }
 

@@ -147,7 +147,7 @@ pub type ExportId = [u8; 32];
 pub enum Piece {
     /// The first: a venue moves in, if nothing is here yet.
     Begin {
-        /// Which.
+        /// The export that it belongs to.
         export: ExportId,
         /// How many pieces this partition gets, this one included.
         pieces: u64,
@@ -156,7 +156,7 @@ pub enum Piece {
     Assets(Vec<Asset>),
     /// Markets, by number.
     Markets(Vec<Market>),
-    /// Accounts.
+    /// Accounts with their keys.
     Accounts(Vec<Account>),
     /// API keys; only partition 0 keeps them.
     ApiKeys(Vec<ApiKey>),

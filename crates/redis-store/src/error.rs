@@ -75,7 +75,7 @@ pub enum Error {
         acknowledged: u32,
         /// How many are connected.
         online: u32,
-        /// [`crate::Options::replicas_min`].
+        /// How many are needed: [`crate::Options::replicas_min`].
         needed: u32,
     },
 

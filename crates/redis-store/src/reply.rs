@@ -32,7 +32,7 @@ pub fn numbers<const N: usize>(value: &Value) -> Option<[u64; N]> {
     numbers.try_into().ok()
 }
 
-/// Text.
+/// The reply as UTF-8 text, if it is a string.
 pub fn text(value: &Value) -> Option<&str> {
     match value {
         Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),

@@ -47,7 +47,7 @@ pub struct Series {
 }
 
 impl Series {
-    /// A line.
+    /// A line of points.
     #[must_use]
     pub fn new(name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
         Self { name: name.into(), points }

@@ -164,9 +164,9 @@ impl Table {
 pub struct Verdict {
     /// What it is about.
     pub what: String,
-    /// What must be.
+    /// The target.
     pub wanted: String,
-    /// What is.
+    /// The measured value.
     pub found: String,
     /// Whether the two go together.
     pub passed: bool,

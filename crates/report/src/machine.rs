@@ -77,7 +77,7 @@ pub(super) struct Ticks {
 }
 
 impl Ticks {
-    /// Until now.
+    /// Ticks since the machine started.
     pub(super) fn now() -> Option<Self> {
         Self::parse(&fs::read_to_string("/proc/stat").ok()?)
     }

@@ -9,7 +9,7 @@ pub enum Unit {
     PerSecond,
     /// Nanoseconds; shown as ns, µs, ms or s.
     Nanoseconds,
-    /// Seconds.
+    /// Seconds, with three significant digits.
     Seconds,
     /// Bytes; shown as B, KiB, MiB or GiB.
     Bytes,

@@ -45,7 +45,7 @@ pub enum Error {
     /// A part is not ready in time.
     #[error("not ready within a minute: {name}; see {}", .log.display())]
     Slow {
-        /// Which.
+        /// Name of the process.
         name: String,
         /// Where its log is.
         log: PathBuf,
@@ -58,7 +58,7 @@ pub enum Error {
 /// What a cluster is made of.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Redis masters.
+    /// Number of Redis masters.
     pub shards: usize,
     /// Replicas of each master.
     pub replicas: usize,
@@ -66,11 +66,11 @@ pub struct Plan {
     pub node_timeout_ms: u64,
     /// Partitions of the venue.
     pub partitions: u16,
-    /// Workers.
+    /// Number of workers.
     pub workers: usize,
     /// Whether each partition runs on two of them, the one ready for the other.
     pub standby: bool,
-    /// Gateways.
+    /// Number of gateways.
     pub gateways: usize,
     /// Whether there is a history, with MariaDB and a writer.
     pub history: bool,

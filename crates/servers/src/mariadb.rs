@@ -26,7 +26,7 @@ pub enum Error {
     /// A program failed.
     #[error("{program} failed: {output}")]
     Failed {
-        /// Which.
+        /// Name of the program.
         program: &'static str,
         /// What it said.
         output: String,

@@ -27,7 +27,7 @@ pub(crate) struct Running {
 pub(crate) enum Stop {
     /// As a crash would.
     Kill,
-    /// In order.
+    /// SIGTERM: the process stops in order.
     Terminate,
 }
 
@@ -48,7 +48,7 @@ impl Running {
         Ok(Self { process, stop, thread })
     }
 
-    /// The process.
+    /// Id of the process.
     pub(crate) fn process(&self) -> u32 {
         self.process
     }

@@ -8,7 +8,7 @@ use crate::violation::Violation;
 /// What is expected of the simulator.
 #[derive(Clone, Copy, Debug)]
 pub struct Hunt {
-    /// The bug.
+    /// The planted bug.
     pub bug: Bug,
     /// Within how many worlds it must be found.
     pub budget: u64,

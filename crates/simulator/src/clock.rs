@@ -14,13 +14,13 @@ pub const BEGINNING_US: u64 = 1_700_000_000_000_000;
 pub struct Time(Arc<AtomicU64>);
 
 impl Time {
-    /// Now.
+    /// The time that the clock shows, in microseconds.
     #[must_use]
     pub fn now(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// It passes.
+    /// Advances the time.
     pub fn pass(&self, micros: u64) {
         self.0.fetch_add(micros, Ordering::Relaxed);
     }

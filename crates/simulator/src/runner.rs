@@ -42,7 +42,7 @@ impl fmt::Display for Which {
 /// What came of a world.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// Its seed.
+    /// Seed of the world.
     pub seed: u64,
     /// A number in which everything that happened shows.
     pub digest: u64,

@@ -51,7 +51,7 @@ impl fmt::Display for Check {
 pub struct Violation {
     /// Which rule was broken.
     pub check: Check,
-    /// How.
+    /// Details of the violation.
     pub detail: String,
 }
 

@@ -112,11 +112,11 @@ pub fn setup() -> Vec<Body> {
 /// An order that a client knows of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Own {
-    /// Its market.
+    /// Market of the order.
     pub symbol: SymbolId,
-    /// Its number.
+    /// Id of the order.
     pub order: OrderId,
-    /// Its name.
+    /// Client order id.
     pub name: ClientOrderId,
 }
 

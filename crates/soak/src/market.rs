@@ -33,9 +33,9 @@ const MIDDLE: u64 = 1_000_000;
 /// Names of what a soak has made for itself.
 #[derive(Clone, Debug)]
 pub struct Names {
-    /// The markets'.
+    /// Names of the markets.
     pub symbols: [String; MARKETS],
-    /// The assets'.
+    /// Names of the assets.
     pub assets: [String; ASSETS],
 }
 

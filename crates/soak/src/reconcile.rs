@@ -13,7 +13,7 @@ use super::record::{Findings, Part, Record, Traded};
 /// An order as the venue shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shown {
-    /// Its number.
+    /// Id of the order.
     pub order: u64,
     /// Buy or sell.
     pub side: Side,

@@ -113,7 +113,7 @@ pub struct Record {
     unanswered_count: usize,
     /// Answers that contradict themselves or one another.
     pub contradictions: Findings,
-    /// Trades.
+    /// Number of trades.
     pub trades: u64,
 }
 

@@ -30,7 +30,7 @@ const QUERY_TIMEOUT_MS: u64 = 60_000;
 pub struct Unanswered {
     /// Found by their names, with what they traded.
     pub found: u64,
-    /// Not there.
+    /// Acknowledged orders that do not exist.
     pub absent: u64,
 }
 

@@ -82,11 +82,11 @@ struct Open {
 /// Counts and times.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
-    /// Orders sent.
+    /// Number of orders sent.
     pub sent: u64,
-    /// Orders acknowledged.
+    /// Number of acknowledged orders.
     pub acknowledged: u64,
-    /// Cancels sent.
+    /// Number of cancels sent.
     pub cancels: u64,
     /// Cancels whose order had ended before.
     pub too_late: u64,
@@ -103,12 +103,12 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// All errors.
+    /// Number of errors of all kinds.
     pub fn failed(&self) -> u64 {
         self.errors.values().sum()
     }
 
-    /// Counts one.
+    /// Counts an error.
     pub fn fail(&mut self, what: &str) {
         let known = self.errors.len() < ERROR_KINDS_MAX || self.errors.contains_key(what);
         *self.errors.entry(if known { what } else { "other" }.to_owned()).or_default() += 1;

@@ -36,7 +36,7 @@ pub struct Access {
 pub struct Account {
     /// Its number at the venue.
     pub number: u64,
-    /// Its key.
+    /// Credentials of the account.
     pub credentials: Credentials,
 }
 
@@ -45,7 +45,7 @@ pub struct Account {
 pub struct Made {
     /// What it is called.
     pub names: Names,
-    /// The accounts.
+    /// Accounts of the test.
     pub accounts: Vec<Account>,
     /// What each account was given, by asset, in smallest units.
     pub given: [i128; ASSETS],

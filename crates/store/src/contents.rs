@@ -11,7 +11,7 @@ use crossbook_projection::schema::{AMOUNTS, TABLES};
 /// What is in a table.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TableContents {
-    /// Its name.
+    /// Name of the table.
     pub table: &'static str,
     /// How many rows.
     pub rows: u64,

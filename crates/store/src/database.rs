@@ -115,7 +115,7 @@ pub enum Error {
         file.display()
     )]
     FileLost {
-        /// Which file.
+        /// Path of the file.
         file: PathBuf,
         /// What has become of it.
         loss: Loss,
@@ -123,7 +123,7 @@ pub enum Error {
     /// The file of the tables cannot be looked at.
     #[error("cannot look at the history's file {}: {source}", file.display())]
     File {
-        /// Which file.
+        /// Path of the file.
         file: PathBuf,
         /// What went wrong below.
         source: std::io::Error,
@@ -257,7 +257,7 @@ impl Database {
         self.dialect
     }
 
-    /// The options.
+    /// The settings of the history.
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.options

@@ -34,7 +34,7 @@ pub use census::{Counted, Holding};
 #[derive(Clone, Debug)]
 pub struct History {
     database: Database,
-    /// By partition.
+    /// The position of each partition.
     progress: Arc<[Arc<Progress>]>,
 }
 

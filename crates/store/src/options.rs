@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Which database.
+    /// Address of the database.
     pub database: Address,
     /// Rows in one statement, and rows that are written without waiting for more.
     pub batch_rows_max: usize,
@@ -49,13 +49,13 @@ impl Default for Options {
 }
 
 impl Options {
-    /// [`Options::batch_delay_ms`].
+    /// [`Options::batch_delay_ms`] as a duration.
     #[must_use]
     pub fn batch_delay(&self) -> Duration {
         Duration::from_millis(self.batch_delay_ms)
     }
 
-    /// [`Options::stop_timeout_ms`].
+    /// [`Options::stop_timeout_ms`] as a duration.
     #[must_use]
     pub fn stop_timeout(&self) -> Duration {
         Duration::from_millis(self.stop_timeout_ms)

@@ -29,9 +29,9 @@ pub const FINDINGS_MAX: usize = 100;
 /// What the trades of a market add up to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TradeSums {
-    /// How many.
+    /// Number of trades.
     pub count: u64,
-    /// Lots.
+    /// Sum of their quantities, in lots.
     pub quantity: u128,
     /// In the quote asset's smallest unit.
     pub quote: Amount,

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-/// A bug.
+/// A planted bug.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bug {
     /// The node hands out what came of a batch before the disk has it.

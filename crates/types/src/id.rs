@@ -95,7 +95,7 @@ impl PreventedMatchId {
         NonZeroU64::new(number).map(Self)
     }
 
-    /// Its number.
+    /// The id as a number.
     #[must_use]
     #[inline]
     pub fn number(self) -> u64 {

@@ -14,9 +14,9 @@ use crate::{
 /// An asset that accounts can hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Asset {
-    /// Its number.
+    /// Id, assigned in the order of listing.
     pub id: AssetId,
-    /// Its name.
+    /// Name, such as `BTC`.
     pub name: AssetName,
     /// Digits after the point: the smallest unit is 10^-decimals.
     pub decimals: u8,
@@ -108,7 +108,7 @@ fn round_up(exact: u64, credit: FeeCredit) -> (u64, FeeCredit) {
 pub struct FeeCredit(u32);
 
 impl FeeCredit {
-    /// Nothing.
+    /// No credit.
     pub const NONE: Self = Self(0);
 
     /// The credit in hundred-millionths of a smallest unit.
@@ -149,7 +149,7 @@ pub struct Fees {
 words! {
     /// What a market lets its clients do.
     MarketStatus {
-        /// Everything.
+        /// New orders and cancels are accepted.
         Trading = "TRADING",
         /// Nothing but cancelling: stopped, usually for trouble.
         Halt = "HALT",
@@ -249,9 +249,9 @@ pub enum Error {
 /// A market: what trades for what, in which steps, under which rules.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Market {
-    /// Its number.
+    /// Id, assigned in the order of listing.
     pub id: SymbolId,
-    /// Its name.
+    /// Name, such as `BTCUSDT`.
     pub symbol: SymbolName,
     /// What is bought and sold.
     pub base: Asset,

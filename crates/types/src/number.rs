@@ -27,7 +27,7 @@ impl Price {
 }
 
 impl Quantity {
-    /// Nothing.
+    /// The quantity zero.
     pub const ZERO: Self = Self(0);
     /// The largest quantity of one order, in lots. With at most 2^21 orders in a book, the total of a price level
     /// always fits in 64 bits.
@@ -62,7 +62,7 @@ impl Quantity {
 }
 
 impl Amount {
-    /// Nothing.
+    /// The amount zero.
     pub const ZERO: Self = Self(0);
     /// The largest amount one transfer can move or one order can be worth: 2^112, some 5 x 10^15 units of an asset with
     /// 18 decimals. Sums of very many such amounts still fit in 128 bits.

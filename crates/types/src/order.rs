@@ -113,13 +113,13 @@ words! {
 words! {
     /// What happens when an order would trade with another of the same account. The taker's choice decides.
     SelfTradePrevention {
-        /// They trade.
+        /// The orders trade.
         None = "NONE",
         /// The taker's rest expires.
         ExpireTaker = "EXPIRE_TAKER",
         /// The resting order expires and the taker goes on.
         ExpireMaker = "EXPIRE_MAKER",
-        /// Both expire.
+        /// Both orders expire.
         ExpireBoth = "EXPIRE_BOTH",
     }
 }
@@ -228,7 +228,7 @@ words! {
         Filled = "FILLED",
         /// Ended by its owner or the operator.
         Canceled = "CANCELED",
-        /// Never accepted.
+        /// The order was never accepted.
         Rejected = "REJECTED",
         /// Ended by its own terms: time in force, or no liquidity.
         Expired = "EXPIRED",

@@ -44,7 +44,7 @@ pub struct Config {
     pub logging: LoggingOptions,
     /// Files of the durable log.
     pub log: LogOptions,
-    /// Snapshots.
+    /// When snapshots are taken.
     pub snapshots: SnapshotOptions,
     /// How far the machine's clock may be off.
     pub clock: ClockOptions,
@@ -213,13 +213,13 @@ pub enum Error {
 /// What the command line says; it overrides everything else.
 #[derive(Debug, Default)]
 pub struct Flags {
-    /// `--data`
+    /// The option `--data`.
     pub data: Option<PathBuf>,
-    /// `--http`
+    /// The option `--http`.
     pub http: Option<SocketAddr>,
-    /// `--admin`
+    /// The option `--admin`.
     pub admin: Option<SocketAddr>,
-    /// `--log-format`
+    /// The option `--log-format`.
     pub log_format: Option<LogFormat>,
 }
 

@@ -77,7 +77,7 @@ intervals! {
 pub struct Offset(i16);
 
 impl Offset {
-    /// UTC.
+    /// The time zone of UTC.
     pub const UTC: Self = Self(0);
 
     /// From minutes ahead of UTC; `None` unless from -12 to +14 hours.

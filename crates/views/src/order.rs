@@ -267,6 +267,6 @@ pub struct OwnTrade {
     pub side: Side,
     /// Whether its order was the resting one.
     pub maker: bool,
-    /// When.
+    /// Time of the trade.
     pub time: Timestamp,
 }

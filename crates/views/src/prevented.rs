@@ -15,7 +15,7 @@ use crate::state::Error;
 pub struct Prevented {
     /// What would have traded.
     pub prevented: PreventedMatch,
-    /// When.
+    /// Time at which the match was prevented.
     pub time: Timestamp,
 }
 

@@ -25,7 +25,7 @@ const DAY: u64 = 24 * 60 * 60 * SECOND;
 pub struct Ticker {
     /// 24 hours before now.
     pub open_time: Timestamp,
-    /// Now.
+    /// End of the window: the time of the query.
     pub close_time: Timestamp,
     /// The last price before; zero if there was no trade.
     pub previous_close: Price,

@@ -23,7 +23,7 @@ pub struct PublicTrade {
     pub quote: Amount,
     /// Which side the incoming order was on. If it sold, the buyer was the maker.
     pub taker_side: Side,
-    /// When.
+    /// Time of the trade.
     pub time: Timestamp,
 }
 
@@ -67,7 +67,7 @@ pub struct AggregateTrade {
     pub last: TradeId,
     /// Which side the incoming order was on.
     pub taker_side: Side,
-    /// When.
+    /// Time of the trade.
     pub time: Timestamp,
 }
 

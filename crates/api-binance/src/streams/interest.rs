@@ -10,7 +10,7 @@ use crossbook_types::{AccountId, SymbolId};
 pub struct Wanted(u8);
 
 impl Wanted {
-    /// Nothing.
+    /// No subscription at all.
     pub const NOTHING: Self = Self(0);
     /// Each trade.
     pub const TRADES: Self = Self(1);

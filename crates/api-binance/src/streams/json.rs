@@ -63,7 +63,7 @@ impl<'a> Object<'a> {
         self
     }
 
-    /// Nothing.
+    /// Writes a field whose value is null.
     pub fn null(&mut self, key: &'static str) -> &mut Self {
         self.key(key).push_str("null");
         self

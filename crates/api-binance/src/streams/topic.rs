@@ -50,11 +50,11 @@ pub enum Pace {
 /// How many price levels of a side a stream of depth shows.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Levels {
-    /// Five.
+    /// The best five levels.
     Five,
-    /// Ten.
+    /// The best ten levels.
     Ten,
-    /// Twenty.
+    /// The best twenty levels.
     Twenty,
 }
 

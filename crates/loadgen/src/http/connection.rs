@@ -33,7 +33,7 @@ pub enum Error {
 pub struct Response<'a> {
     /// The HTTP status.
     pub status: u16,
-    /// The body.
+    /// Body of the response.
     pub body: &'a [u8],
     /// Whether the venue will close the connection now.
     pub closes: bool,

@@ -23,7 +23,7 @@ impl Credentials {
         Self { api_key: api_key.to_owned(), secret: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()) }
     }
 
-    /// The key.
+    /// The API key.
     pub(crate) fn api_key(&self) -> &str {
         &self.api_key
     }
@@ -50,18 +50,18 @@ impl std::fmt::Debug for Credentials {
 /// The verb of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Method {
-    /// Reads.
+    /// Queries; changes nothing.
     Get,
-    /// Creates.
+    /// Creates something.
     Post,
-    /// Replaces.
+    /// Replaces something.
     Put,
-    /// Removes.
+    /// Deletes something.
     Delete,
 }
 
 impl Method {
-    /// The verb.
+    /// The method as HTTP writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -82,7 +82,7 @@ pub struct Plan {
 /// One connection's part in a run.
 #[derive(Debug)]
 pub struct Client<F> {
-    /// Signs requests.
+    /// Credentials that sign the requests; none: unsigned.
     pub credentials: Option<Credentials>,
     /// Decides what to send.
     pub flow: F,
@@ -159,16 +159,16 @@ pub enum ErrorKind {
 /// How often something went wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct ErrorCount {
-    /// What.
+    /// The kind of error.
     pub kind: ErrorKind,
-    /// How often.
+    /// Number of errors of this kind.
     pub count: u64,
 }
 
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Requests sent.
+    /// Number of requests sent.
     pub sent: u64,
     /// Requests answered with a status of 2xx.
     pub succeeded: u64,

@@ -60,7 +60,7 @@ pub struct Answer {
     pub status: u16,
     /// The code in the body of a refusal; -1013, for instance.
     pub code: Option<i32>,
-    /// The body.
+    /// Body of the response.
     pub body: Vec<u8>,
 }
 

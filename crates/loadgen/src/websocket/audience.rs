@@ -40,7 +40,7 @@ struct Ear {
 pub struct Received {
     /// Messages, over all subscribers.
     pub messages: u64,
-    /// Their bytes.
+    /// Bytes of these messages.
     pub bytes: u64,
     /// Messages of the subscriber that heard the least, of those that are still there.
     pub least: u64,

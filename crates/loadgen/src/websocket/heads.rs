@@ -12,7 +12,7 @@ const MASK: [u8; 4] = [1, 2, 3, 4];
 /// What arrived on one connection, as far as it is known.
 #[derive(Debug, Default)]
 pub(super) struct Heads {
-    /// Whole messages.
+    /// Number of complete messages.
     pub messages: u64,
     /// Bytes in messages, without the heads.
     pub bytes: u64,

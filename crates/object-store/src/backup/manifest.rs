@@ -54,7 +54,7 @@ pub struct Segment {
 pub struct Stored {
     /// What it is called.
     pub object: String,
-    /// Its bytes.
+    /// Size of the object.
     pub bytes: u64,
     /// The SHA-256 of all of them, in hexadecimal digits.
     pub sha256: String,
@@ -95,7 +95,7 @@ impl Manifest {
         self.segments.first().map_or(self.last.next(), |segment| segment.first)
     }
 
-    /// Its text.
+    /// The manifest as JSON with its checksum.
     pub(super) fn encode(&self) -> Vec<u8> {
         // Of strings and numbers, which have a form in JSON.
         let manifest = serde_json::value::to_raw_value(self).expect("a manifest is JSON");

@@ -33,7 +33,7 @@ pub struct Told {
     pub cause: Cause,
     /// The bytes in which it was told.
     pub bytes: Vec<u8>,
-    /// Its events.
+    /// Events of the command.
     pub events: Vec<Event>,
     /// By partition, the last message that it left for it.
     pub sent: Vec<(PartitionId, RequestNumber)>,

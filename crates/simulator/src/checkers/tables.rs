@@ -35,7 +35,7 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Empty tables.
+    /// Tables without rows.
     #[must_use]
     pub fn new(partition: PartitionId) -> Self {
         Self { partition, tables: Tables::default(), writers: [None, None] }

@@ -11,7 +11,7 @@ use crossbook_projection::batch::Value;
 /// An order, as far as it takes to account for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Counted {
-    /// Its number.
+    /// Id of the order.
     pub order: OrderId,
     /// Whose it is.
     pub account: AccountId,
