@@ -14,7 +14,7 @@ use crate::measure::Run;
 pub enum Kind {
     /// As fast as it can be.
     Ceiling,
-    /// Crossbook.
+    /// The book or the engine of Crossbook.
     Ours,
     /// What anybody would write.
     Plain,

@@ -334,7 +334,7 @@ impl App {
         let stage = AtomicU8::new(Stage::Open as u8);
         let ws_api_latencies = Latencies::over("ws_api");
         let orders_accepted = metrics::counter!("crossbook_orders_accepted_total");
-        let busy_at_node = metrics::counter!("crossbook_busy_total", "at" => "node");
+        let busy_at_node = metrics::counter!("crossbook_overload_rejections_total", "stage" => "node");
         Self {
             config,
             board,
@@ -370,7 +370,7 @@ impl App {
             return Err(ApiError::shutting_down());
         }
         let Some(mut ticket) = self.pending.open() else {
-            metrics::counter!("crossbook_busy_total", "at" => "gateway").increment(1);
+            metrics::counter!("crossbook_overload_rejections_total", "stage" => "gateway").increment(1);
             return Err(ApiError::busy());
         };
         self.entrance.submit(Request { number: ticket.number, body, deadline }).map_err(not_taken)?;
@@ -478,11 +478,11 @@ fn is_spread(answer: &Answer) -> bool {
 pub fn not_taken(why: NotTaken) -> ApiError {
     match why {
         NotTaken::Busy => {
-            metrics::counter!("crossbook_busy_total", "at" => "node").increment(1);
+            metrics::counter!("crossbook_overload_rejections_total", "stage" => "node").increment(1);
             ApiError::busy()
         }
         NotTaken::Silent => {
-            metrics::counter!("crossbook_busy_total", "at" => "partition").increment(1);
+            metrics::counter!("crossbook_overload_rejections_total", "stage" => "partition").increment(1);
             ApiError::busy()
         }
         NotTaken::Stopping => ApiError::shutting_down(),

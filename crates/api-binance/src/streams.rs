@@ -194,7 +194,7 @@ pub fn admit(app: &App, ip: IpAddr) -> Result<(), ApiError> {
     if app.hub.connections() >= config.connections_max {
         admitted = Err(ApiError::too_many_connections(config.connections_max, FULL_RETRY_SECONDS));
     }
-    admitted.inspect_err(|_| metrics::counter!("crossbook_websockets_refused_total").increment(1))
+    admitted.inspect_err(|_| metrics::counter!("crossbook_websocket_connections_refused_total").increment(1))
 }
 
 #[cfg(test)]

@@ -225,7 +225,7 @@ impl Gate {
         let (to, market) = shared.owners(&request.body);
         let open = |partition: PartitionId| shared.lane(partition).open.load(Ordering::Relaxed);
         if open(to) || market.is_some_and(open) {
-            metrics::counter!("crossbook_breaker_refusals_total").increment(1);
+            metrics::counter!("crossbook_circuit_breaker_rejections_total").increment(1);
             return Err(NotTaken::Silent);
         }
         let lane = shared.lane(to);

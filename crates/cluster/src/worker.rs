@@ -522,7 +522,7 @@ impl Run<'_> {
         let active = standing == Standing::Active;
         tracing::info!(partition = self.partition.0, active, "this worker's part has changed");
         self.status.active.store(active, Ordering::Relaxed);
-        metrics::counter!("crossbook_partition_turns_total").increment(1);
+        metrics::counter!("crossbook_partition_role_changes_total").increment(1);
         if active {
             let until = SystemClock.now().0.saturating_add(SUSPECT_FOR_US);
             self.shared.suspected_until.fetch_max(until, Ordering::Relaxed);
@@ -634,7 +634,7 @@ impl<'a> Courier<'a> {
                 self.asked = Instant::now();
             }
             self.kept = self.boxes.values().map(Mailbox::len).sum();
-            metrics::gauge!("crossbook_courier_messages", "to" => to.0.to_string()).set(self.kept as f64);
+            metrics::gauge!("crossbook_messages_unacknowledged", "to" => to.0.to_string()).set(self.kept as f64);
         }
     }
 

@@ -184,13 +184,13 @@ pub(super) struct Past<'a> {
 pub(super) async fn open<'a>(app: &'a App, settled: Timestamp, live: Standing) -> Result<Option<Past<'a>>, ApiError> {
     let Some(history) = &app.history else { return Ok(None) };
     let Ok(place) = app.recalls.try_acquire() else {
-        metrics::counter!("crossbook_busy_total", "at" => "history").increment(1);
+        metrics::counter!("crossbook_overload_rejections_total", "stage" => "history").increment(1);
         return Err(ApiError::busy());
     };
     let patience = Duration::from_millis(app.config.history_wait_ms);
     let covering = history.progress(live.partition).covering(settled, live.position);
     if tokio::time::timeout(patience, covering).await.is_err() {
-        metrics::counter!("crossbook_history_behind_total").increment(1);
+        metrics::counter!("crossbook_history_lag_rejections_total").increment(1);
         return Err(ApiError::busy());
     }
     Ok(Some(Past { history, _place: place }))

@@ -162,7 +162,7 @@ impl Hub {
             }
             directory.connections.insert(id, connection);
         }
-        metrics::gauge!("crossbook_connections_open", "kind" => kind.as_str()).increment(1.0);
+        metrics::gauge!("crossbook_websocket_connections", "kind" => kind.as_str()).increment(1.0);
         Membership { hub: Arc::clone(self), id, kind, unit, outbox, topics: Vec::new(), accounts: Vec::new() }
     }
 
@@ -470,7 +470,7 @@ impl Drop for Membership {
         if self.unit == TimeUnit::Microseconds {
             self.hub.in_microseconds.fetch_sub(1, Ordering::AcqRel);
         }
-        metrics::gauge!("crossbook_connections_open", "kind" => self.kind.as_str()).decrement(1.0);
+        metrics::gauge!("crossbook_websocket_connections", "kind" => self.kind.as_str()).decrement(1.0);
     }
 }
 

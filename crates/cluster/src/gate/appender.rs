@@ -141,7 +141,7 @@ impl<'a> Appender<'a> {
         let appended = match link.append(&payloads, self.shared.options.backlog_max) {
             Ok(appended) => appended,
             Err(StreamError::Full { .. }) => {
-                metrics::counter!("crossbook_busy_total", "at" => "log").increment(1);
+                metrics::counter!("crossbook_overload_rejections_total", "stage" => "log").increment(1);
                 give_back(self.lane, &self.refuse, fresh, NotTaken::Busy);
                 link.append(&[], self.shared.options.backlog_max)?
             }
@@ -176,14 +176,14 @@ impl<'a> Appender<'a> {
         let waiting = {
             let mut flights = self.lane.flights.lock();
             let repeated = flights.told(Sequence(told));
-            metrics::counter!("crossbook_requests_repeated_total").increment(repeated);
+            metrics::counter!("crossbook_append_retries_total").increment(repeated);
             !flights.is_empty() || self.lane.tail.load(Ordering::Acquire) > told || self.link.is_none()
         };
         self.patience.look(Sequence(told), waiting, now);
         let open = self.patience.is_over(Duration::from_millis(self.shared.options.breaker_ms), now);
         if self.lane.open.swap(open, Ordering::Relaxed) != open {
             tracing::warn!(partition = self.lane.partition.0, open, "the partition's lane has changed");
-            metrics::gauge!("crossbook_lane_open", "partition" => self.lane.partition.0.to_string())
+            metrics::gauge!("crossbook_circuit_breaker_open", "partition" => self.lane.partition.0.to_string())
                 .set(f64::from(u8::from(open)));
         }
         if open {

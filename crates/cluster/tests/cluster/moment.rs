@@ -19,7 +19,7 @@ use crossbook_types::{
 };
 use tempfile::TempDir;
 
-/// splitmix64.
+/// The generator splitmix64.
 struct Draw(u64);
 
 impl Draw {

@@ -135,12 +135,12 @@ pub const FAMILIES: &[Family] = &[
     family("crossbook_log_trim_failures_total", Counter, "segments", &[], SERVE, "Segments of the log that could not be removed; trimming stops then."),
     family("crossbook_publish_wait_seconds", Histogram, "seconds", &[], SERVE, "Time that the matching thread waited for room in the publisher's queue."),
     family("crossbook_queue_depth", Gauge, "requests or batches", &["stage"], SERVE, "Entries in the queue of the partition or the publisher."),
-    family("crossbook_busy_total", Counter, "requests", &["at"], API, "Requests refused with -1008 as overload, by the stage that refused them."),
+    family("crossbook_overload_rejections_total", Counter, "requests", &["stage"], API, "Requests refused with -1008 as overload, by the stage that refused them."),
 
     family("crossbook_connections", Gauge, "connections", &["listener"], EVERY, "Open TCP connections of a listener."),
     family("crossbook_connections_refused_total", Counter, "connections", &["listener"], EVERY, "Connections refused because of a listener's limits."),
-    family("crossbook_connections_open", Gauge, "connections", &["kind"], API, "Open WebSocket connections by kind."),
-    family("crossbook_websockets_refused_total", Counter, "connections", &[], API, "WebSocket connections refused because of too many attempts of an address."),
+    family("crossbook_websocket_connections", Gauge, "connections", &["kind"], API, "Open WebSocket connections by kind."),
+    family("crossbook_websocket_connections_refused_total", Counter, "connections", &[], API, "WebSocket connections refused because of too many attempts of an address."),
     family("crossbook_tls_handshakes_failed_total", Counter, "connections", &[], API, "Connections that ended before a TLS handshake was complete."),
     family("crossbook_tls_certificate_expiry_timestamp_seconds", Gauge, "seconds", &["listener"], API, "Unix time at which a listener's certificate expires."),
     family("crossbook_stream_lag_seconds", Histogram, "seconds", &[], API, "Time from a command to its message on a market stream."),
@@ -163,7 +163,7 @@ pub const FAMILIES: &[Family] = &[
     family("crossbook_history_batch_rows", Histogram, "rows", &["partition"], HISTORY, "Rows in a transaction that writes to the SQL history."),
     family("crossbook_history_query_seconds", Histogram, "seconds", &[], API, "Time of a query for data that is no longer in memory."),
     family("crossbook_history_query_failures_total", Counter, "queries", &[], API, "Queries that the history's database failed to answer (-1001)."),
-    family("crossbook_history_behind_total", Counter, "requests", &[], API, "Queries refused with -1008 because the history lagged behind what memory has evicted."),
+    family("crossbook_history_lag_rejections_total", Counter, "requests", &[], API, "Queries refused with -1008 because the history lagged behind what memory has evicted."),
 
     family("crossbook_clock_jumps_total", Counter, "jumps", &["direction"], EVERY, "Times that the machine's clock was set by more than clock.jump_max_ms, forward or back."),
     family("crossbook_clock_deviation_seconds", Gauge, "seconds", &[], EVERY, "By how much the machine's clock has been set since the start of the process; negative if back."),
@@ -171,12 +171,12 @@ pub const FAMILIES: &[Family] = &[
 
     family("crossbook_append_batch_requests", Histogram, "requests", &[], GATEWAY, "Requests that shared a round trip to the store."),
     family("crossbook_append_failures_total", Counter, "round trips", &[], GATEWAY, "Failed round trips to the store."),
-    family("crossbook_requests_repeated_total", Counter, "requests", &[], GATEWAY, "Requests appended again because the store lost them."),
-    family("crossbook_lane_open", Gauge, "0 or 1", &["partition"], GATEWAY, "1 while a partition does not answer and its requests are refused."),
-    family("crossbook_breaker_refusals_total", Counter, "requests", &[], GATEWAY, "Requests refused because their partition does not answer."),
-    family("crossbook_partition_turns_total", Counter, "turns", &[], WORKER, "Times that this worker became active or standby for a partition."),
+    family("crossbook_append_retries_total", Counter, "requests", &[], GATEWAY, "Requests appended again because the store lost them."),
+    family("crossbook_circuit_breaker_open", Gauge, "0 or 1", &["partition"], GATEWAY, "1 while a partition does not answer and its requests are refused."),
+    family("crossbook_circuit_breaker_rejections_total", Counter, "requests", &[], GATEWAY, "Requests refused because their partition does not answer."),
+    family("crossbook_partition_role_changes_total", Counter, "turns", &[], WORKER, "Times that this worker became active or standby for a partition."),
     family("crossbook_partition_disconnects_total", Counter, "connections", &[], WORKER, "Broken connections to the store."),
-    family("crossbook_courier_messages", Gauge, "messages", &["to"], WORKER, "Messages that another partition has not acknowledged yet."),
+    family("crossbook_messages_unacknowledged", Gauge, "messages", &["to"], WORKER, "Messages that another partition has not acknowledged yet."),
 ];
 
 #[cfg(test)]

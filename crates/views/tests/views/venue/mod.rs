@@ -18,7 +18,7 @@ pub const START: Timestamp = Timestamp(1_795_382_334_000_000);
 pub const ACCOUNTS: u64 = 4;
 pub const MARKETS: u32 = 2;
 
-/// splitmix64.
+/// The generator splitmix64.
 pub struct Draw(pub u64);
 
 impl Draw {
