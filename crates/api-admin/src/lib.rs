@@ -1,14 +1,14 @@
 //! The operator's API: listing, accounts, keys, deposits and withdrawals, the audit. It has an address of its own and
 //! one bearer token. Requests and answers are JSON; decimals are strings; `docs/admin-api.md` describes them all. Until
-//! the venue is up, [`front`] answers in its place.
+//! the venue is up, [`startup`] answers in its place.
 
 mod defaults;
-pub mod front;
 mod listing;
 mod market;
 mod openapi;
 pub mod probe;
 mod request;
+pub mod startup;
 mod venue;
 
 use std::collections::BTreeMap;
@@ -17,12 +17,13 @@ use std::sync::Arc;
 
 use axum::body::Body as ResponseBody;
 use bytes::Bytes;
-use crossbook_cluster::gate::LaneState;
+use crossbook_gateway::command_port::PartitionStatus;
+use crossbook_gateway::past::{Activity, History, Status};
+use crossbook_http::ServerConfig;
 use crossbook_node::embedded::AuditReport;
 use crossbook_protocol::command::{Body, IssueApiKey, ListAsset, OpenAccount, RevokeApiKey, TransferRequest};
 use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::{Answer, Refusal};
-use crossbook_store::{Activity, History, Status};
 use crossbook_types::{AccountId, Amount, ApiKeyId, Asset, AssetId};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -31,16 +32,16 @@ use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crossbook_api_binance::app::{App, Reply, not_taken};
-use crossbook_api_binance::auth;
-use crossbook_api_binance::board::Standing;
-use crossbook_api_binance::entrance::Subject;
-use crossbook_api_binance::error::{ApiError, JSON};
+use crossbook_api_binance::error::{self, ApiError, JSON};
 use crossbook_api_binance::render;
-use crossbook_api_binance::rest::respond;
-use crossbook_api_binance::secret::{KEY_CHARACTERS, random_text};
-use crossbook_api_binance::server::{self, Service};
 use crossbook_api_binance::time_unit::TimeUnit;
+use crossbook_gateway::auth;
+use crossbook_gateway::command_port::Subject;
+use crossbook_gateway::gateway::not_taken;
+use crossbook_gateway::read_model::Standing;
+use crossbook_gateway::secret::{KEY_CHARACTERS, random_text};
+use crossbook_gateway::{Error, Gateway, Reply};
+use crossbook_http::server::{self, RequestError, Service, respond};
 use request::{NewAccount, NewAsset, NewKey, NewTransfer, Number, read};
 
 /// Gives what `/readyz` says of a part of the venue that the gateway does not know.
@@ -51,7 +52,8 @@ pub type Metrics = Box<dyn Fn() -> String + Send + Sync>;
 
 /// Answers the operator.
 pub struct Admin {
-    app: Arc<App>,
+    gateway: Arc<Gateway>,
+    bounds: ServerConfig,
     token: SecretString,
     metrics: Metrics,
     details: Vec<(&'static str, Detail)>,
@@ -65,10 +67,10 @@ impl Admin {
         self
     }
 
-    /// Serves the operator who knows `token`. `/healthz`, `/readyz` and `/metrics` need no token.
+    /// Serves the operator who knows `token`, within these bounds. `/healthz`, `/readyz` and `/metrics` need no token.
     #[must_use]
-    pub fn new(app: Arc<App>, token: SecretString, metrics: Metrics) -> Self {
-        Self { app, token, metrics, details: Vec::new() }
+    pub fn new(gateway: Arc<Gateway>, bounds: ServerConfig, token: SecretString, metrics: Metrics) -> Self {
+        Self { gateway, bounds, token, metrics, details: Vec::new() }
     }
 
     async fn route(&self, request: Request<Incoming>) -> Result<Value, ApiError> {
@@ -77,24 +79,24 @@ impl Admin {
             return Err(ApiError::with_status(StatusCode::UNAUTHORIZED, -1002, message));
         }
         let (parts, body) = request.into_parts();
-        let body = server::read_body(body, &self.app.config.server).await?;
+        let body = server::read_body(body, &self.bounds).await?;
         let path = parts.uri.path().strip_prefix("/admin/v1/").unwrap_or_default().split('/');
         let path: Vec<_> = path.map(|segment| percent_decode_str(segment).decode_utf8_lossy()).collect();
         match (&parts.method, path.iter().map(|segment| &**segment).collect::<Vec<_>>().as_slice()) {
-            (&Method::GET, ["assets"]) => listing::assets(&self.app, parts.uri.query()),
+            (&Method::GET, ["assets"]) => listing::assets(&self.gateway, parts.uri.query()),
             (&Method::POST, ["assets"]) => self.list_asset(&body).await,
-            (&Method::GET, ["markets"]) => listing::markets(&self.app, parts.uri.query()),
-            (&Method::POST, ["markets"]) => market::list(&self.app, &body).await,
-            (&Method::PATCH, ["markets", symbol]) => market::change(&self.app, symbol, &body).await,
-            (&Method::GET, ["accounts"]) => listing::accounts(&self.app, parts.uri.query()),
+            (&Method::GET, ["markets"]) => listing::markets(&self.gateway, parts.uri.query()),
+            (&Method::POST, ["markets"]) => market::list(&self.gateway, &body).await,
+            (&Method::PATCH, ["markets", symbol]) => market::change(&self.gateway, symbol, &body).await,
+            (&Method::GET, ["accounts"]) => listing::accounts(&self.gateway, parts.uri.query()),
             (&Method::POST, ["accounts"]) => self.open_account(&body).await,
             (&Method::GET, ["accounts", id]) => self.account(id).await,
             (&Method::POST, ["accounts", id, "api-keys"]) => self.issue_key(id, &body).await,
             (&Method::DELETE, ["accounts", id, "api-keys", key]) => self.revoke_key(id, key).await,
             (&Method::POST, ["accounts", id, "deposits"]) => self.transfer(id, &body, 1).await,
             (&Method::POST, ["accounts", id, "withdrawals"]) => self.transfer(id, &body, -1).await,
-            (&Method::GET, ["venue", "balances"]) => venue::balances(&self.app).await,
-            (&Method::POST, ["venue", "withdrawals"]) => venue::withdraw(&self.app, &body).await,
+            (&Method::GET, ["venue", "balances"]) => venue::balances(&self.gateway).await,
+            (&Method::POST, ["venue", "withdrawals"]) => venue::withdraw(&self.gateway, &body).await,
             (&Method::GET, ["audit"]) => self.audit().await,
             _ => Err(not_found("There is no such operation; docs/admin-api.md has them all.")),
         }
@@ -109,7 +111,7 @@ impl Admin {
     async fn list_asset(&self, body: &Bytes) -> Result<Value, ApiError> {
         let NewAsset { asset, decimals } = read(body)?;
         request::new_name("asset", asset.as_str())?;
-        match submit(&self.app, Body::ListAsset(ListAsset { name: asset, decimals })).await? {
+        match submit(&self.gateway, Body::ListAsset(ListAsset { name: asset, decimals })).await? {
             Answer::AssetListed(id) => Ok(json!({ "asset": asset, "assetId": id, "decimals": decimals })),
             _ => Err(ApiError::internal()),
         }
@@ -117,7 +119,7 @@ impl Admin {
 
     async fn open_account(&self, body: &Bytes) -> Result<Value, ApiError> {
         let NewAccount { label } = read(body)?;
-        match submit(&self.app, Body::OpenAccount(OpenAccount { label: label.clone() })).await? {
+        match submit(&self.gateway, Body::OpenAccount(OpenAccount { label: label.clone() })).await? {
             Answer::AccountOpened(id) => Ok(json!({ "accountId": id, "label": label })),
             _ => Err(ApiError::internal()),
         }
@@ -125,11 +127,11 @@ impl Admin {
 
     async fn account(&self, id: &str) -> Result<Value, ApiError> {
         let id = account_id(id)?;
-        self.app.caught_up(Subject::Account(id)).await?;
-        let board = &self.app.board;
-        let holdings = board.of_account(id).read().holdings(id).cloned();
-        let orders = board.open_orders(id);
-        let registry = board.registry();
+        self.gateway.caught_up(Subject::Account(id)).await?;
+        let read_model = &self.gateway.read_model;
+        let holdings = read_model.of_account(id).read().holdings(id).cloned();
+        let orders = read_model.open_orders(id);
+        let registry = read_model.registry();
         let (account, holdings) =
             registry.account(id).zip(holdings).ok_or_else(|| not_found("There is no such account."))?;
         let balances = holdings.balances().iter().filter_map(|balance| {
@@ -176,7 +178,7 @@ impl Admin {
             Some(pem) => (auth::public_key(&pem).map_err(|error| invalid(error.to_string()))?, None),
             None => {
                 let secret = SecretString::from(draw()?);
-                let sealed = self.app.keyring.master_key().seal(&key, &secret).map_err(|error| {
+                let sealed = self.gateway.keyring.master_key().seal(&key, &secret).map_err(|error| {
                     tracing::error!(%error, "an API secret could not be sealed");
                     ApiError::internal()
                 })?;
@@ -184,7 +186,7 @@ impl Admin {
             }
         };
         let body = Body::IssueApiKey(Box::new(IssueApiKey { account, key, permissions, credential, allowed_ips }));
-        match submit(&self.app, body).await? {
+        match submit(&self.gateway, body).await? {
             Answer::ApiKeyIssued(key) => {
                 let mut answer = json!({ "apiKey": key, "permissions": permission_names(permissions) });
                 if let Some(secret) = secret {
@@ -200,7 +202,7 @@ impl Admin {
     async fn revoke_key(&self, id: &str, key: &str) -> Result<Value, ApiError> {
         let account = account_id(id)?;
         let key = ApiKeyId::new_checked(key).map_err(|_| not_found("There is no such API key."))?;
-        match submit(&self.app, Body::RevokeApiKey(RevokeApiKey { account, key })).await? {
+        match submit(&self.gateway, Body::RevokeApiKey(RevokeApiKey { account, key })).await? {
             Answer::ApiKeyRevoked(key) => Ok(json!({ "apiKey": key, "revoked": true })),
             _ => Err(ApiError::internal()),
         }
@@ -210,11 +212,11 @@ impl Admin {
     async fn transfer(&self, id: &str, body: &Bytes, sign: i128) -> Result<Value, ApiError> {
         let account = account_id(id)?;
         let NewTransfer { asset, amount, transfer_id } = read(body)?;
-        let listed = self.app.board.registry().asset_named(asset.as_str()).copied();
+        let listed = self.gateway.read_model.registry().asset_named(asset.as_str()).copied();
         let asset = listed.ok_or_else(|| not_found("There is no such asset; list it first."))?;
         let units = amount_above_zero(&amount, &asset)?.0;
         let request = TransferRequest { account, asset: asset.id, amount: Amount(sign * units), transfer: transfer_id };
-        match submit(&self.app, Body::Transfer(request)).await? {
+        match submit(&self.gateway, Body::Transfer(request)).await? {
             Answer::Transferred(done) => Ok(json!({
                 "accountId": account,
                 "asset": asset.name,
@@ -227,7 +229,7 @@ impl Admin {
     }
 
     async fn audit(&self) -> Result<Value, ApiError> {
-        let reports = self.app.entrance.audit().await.map_err(not_taken)?;
+        let reports = self.gateway.commands.audit().await.map_err(not_taken)?;
         let mut sums = BTreeMap::<AssetId, Amount>::new();
         for (&id, &sum) in reports.iter().flat_map(|report| &report.sums) {
             let total = sums.entry(id).or_default();
@@ -235,7 +237,7 @@ impl Admin {
         }
         let mut assets = serde_json::Map::new();
         for (&id, &sum) in &sums {
-            let asset = self.app.board.registry().asset(id).copied();
+            let asset = self.gateway.read_model.registry().asset(id).copied();
             let (name, decimals) =
                 asset.map_or_else(|| (id.to_string(), 0), |asset| (asset.name.to_string(), asset.decimals));
             let sum = if sum.is_zero() { "0".to_owned() } else { amount_text(sum, decimals) };
@@ -266,10 +268,10 @@ impl Admin {
 
 impl Admin {
     /// By how many commands, in all partitions, and by how many microseconds at most the history is behind the venue.
-    fn history_lag(&self, history: &History) -> (u64, u64) {
+    fn history_lag(&self, history: &dyn History) -> (u64, u64) {
         let (mut commands, mut micros) = (0, 0);
-        for Standing { partition, position } in self.app.board.standings() {
-            let lag = position.map_or((0, 0), |live| history.progress(partition).lag(live));
+        for Standing { partition, position } in self.gateway.read_model.standings() {
+            let lag = position.map_or((0, 0), |live| history.lag(partition, live));
             (commands, micros) = (commands + lag.0, micros.max(lag.1));
         }
         (commands, micros)
@@ -282,20 +284,20 @@ impl Admin {
         for (name, detail) in &self.details {
             told[*name] = detail();
         }
-        if let Some(history) = &self.app.history {
+        if let Some(history) = self.gateway.past.history() {
             told["history"] = self.history(history);
         }
-        let lanes = self.app.entrance.lanes();
-        if !lanes.is_empty() {
-            told["partitions"] = lanes.iter().map(partition).collect();
+        let partitions = self.gateway.commands.partitions();
+        if !partitions.is_empty() {
+            told["partitions"] = partitions.iter().map(partition).collect();
         }
         told
     }
 
-    fn history(&self, history: &History) -> Value {
+    fn history(&self, history: &dyn History) -> Value {
         let (commands, micros) = self.history_lag(history);
         // Where the rows of one partition are behind or failing, they are for the whole.
-        let statuses: Vec<Status> = history.statuses().collect();
+        let statuses: Vec<Status> = history.statuses();
         let known = statuses.iter().all(|status| status.position.is_some());
         let worst = statuses.iter().min_by_key(|status| rank(&status.activity));
         let mut told = json!({
@@ -309,7 +311,7 @@ impl Admin {
         }
         if let [status] = statuses.as_slice() {
             // Where the tables stand is not known before they were first looked at.
-            told["sequence"] = status.position.map(|position| position.sequence.0).into();
+            told["sequence"] = status.position.map(|position| position.0).into();
         }
         if let Some(Activity::Failing(error)) = worst.map(|status| &status.activity) {
             told["error"] = error.as_str().into();
@@ -319,7 +321,7 @@ impl Admin {
 
     /// The lag grows while nobody writes, so it is measured when it is asked for.
     fn measure_history(&self) {
-        if let Some(history) = &self.app.history {
+        if let Some(history) = self.gateway.past.history() {
             let (commands, micros) = self.history_lag(history);
             metrics::gauge!("crossbook_history_lag_commands").set(commands as f64);
             metrics::gauge!("crossbook_history_lag_seconds").set(micros as f64 / 1e6);
@@ -330,11 +332,15 @@ impl Admin {
 impl Service for Admin {
     const NAME: &'static str = "admin";
 
+    fn refuse(&self, error: RequestError) -> Response<ResponseBody> {
+        refusal(&error.into())
+    }
+
     async fn answer(&self, _: IpAddr, request: Request<Incoming>) -> Response<ResponseBody> {
         let request = server::head_as_get(request);
         let answer = match (request.method(), request.uri().path()) {
             (&Method::GET, "/healthz") => Ok(json!({ "status": "ok" })),
-            (&Method::GET, "/readyz") if self.app.is_draining() => Err(ApiError::shutting_down()),
+            (&Method::GET, "/readyz") if self.gateway.is_draining() => Err(ApiError::shutting_down()),
             (&Method::GET, "/readyz") => Ok(self.ready()),
             (&Method::GET, "/admin/v1/openapi.json") => Ok(openapi::document()),
             (&Method::GET, "/metrics") => {
@@ -366,21 +372,21 @@ pub(crate) fn line(value: &Value) -> String {
 
 /// The same of an error.
 fn refusal(error: &ApiError) -> Response<ResponseBody> {
-    let mut response = server::respond(error);
+    let mut response = error::respond(error);
     *response.body_mut() = (error.to_json() + "\n").into();
     response
 }
 
 /// A partition as this gateway sees it.
-fn partition(lane: &LaneState) -> Value {
-    let LaneState { partition, silent, queued, under_way, told, end } = *lane;
+fn partition(status: &PartitionStatus) -> Value {
+    let PartitionStatus { partition, silent, queued, under_way, published, log_end } = *status;
     json!({
         "partition": partition,
         "state": if silent { "silent" } else { "answering" },
         "queued": queued,
         "underWay": under_way,
-        "told": told,
-        "logEnd": end,
+        "told": published,
+        "logEnd": log_end,
     })
 }
 
@@ -396,24 +402,23 @@ fn rank(activity: &Activity) -> u8 {
     }
 }
 
-/// Sends a command and tells a refusal from any other answer.
-async fn submit(app: &App, body: Body) -> Result<Answer, ApiError> {
-    submit_for_reply(app, body).await?.outcome.map_err(|_| ApiError::internal())
+/// Sends a command and waits for its answer.
+async fn submit(gateway: &Gateway, body: Body) -> Result<Answer, ApiError> {
+    submit_for_reply(gateway, body).await?.outcome.map_err(|_| ApiError::internal())
 }
 
 /// The same, with all that is known of what the command has done.
-async fn submit_for_reply(app: &App, body: Body) -> Result<Reply, ApiError> {
-    let reply = app.submit(body, None).await?;
-    match reply.outcome {
-        Ok(Answer::Refused(refusal)) => Err(match refusal {
-            Refusal::UnknownAccount | Refusal::UnknownAsset | Refusal::UnknownSymbol | Refusal::UnknownApiKey => {
-                not_found(refusal.to_string())
-            }
-            _ => invalid(refusal.to_string()),
-        }),
-        Ok(_) => Ok(reply),
-        Err(_) => Err(ApiError::internal()),
-    }
+async fn submit_for_reply(gateway: &Gateway, body: Body) -> Result<Reply, ApiError> {
+    gateway.submit(body, None).await.map_err(|error| match error {
+        Error::Refused(
+            refusal @ (Refusal::UnknownAccount
+            | Refusal::UnknownAsset
+            | Refusal::UnknownSymbol
+            | Refusal::UnknownApiKey),
+        ) => not_found(refusal.to_string()),
+        Error::Refused(refusal) => invalid(refusal.to_string()),
+        other => other.into(),
+    })
 }
 
 /// An amount of an asset in its smallest unit.

@@ -7,9 +7,9 @@ use crossbook_types::AccountId;
 use serde_json::{Value, json};
 
 use super::{invalid, market};
-use crossbook_api_binance::app::App;
 use crossbook_api_binance::error::ApiError;
 use crossbook_api_binance::parameters::Parameters;
+use crossbook_gateway::Gateway;
 
 /// Entries of a page that does not say.
 const PAGE_DEFAULT: usize = 100;
@@ -39,27 +39,27 @@ impl Page {
     }
 }
 
-pub(super) fn assets(app: &App, query: Option<&str>) -> Result<Value, ApiError> {
+pub(super) fn assets(gateway: &Gateway, query: Option<&str>) -> Result<Value, ApiError> {
     let page = Page::read(query)?;
-    let registry = app.board.registry();
+    let registry = gateway.read_model.registry();
     let (assets, next) = page.cut(registry.assets().iter(), |asset| u64::from(asset.id.0));
     let shown = assets.iter().map(|a| json!({ "asset": a.name, "assetId": a.id, "decimals": a.decimals }));
     Ok(json!({ "assets": shown.collect::<Vec<_>>(), "next": next }))
 }
 
-pub(super) fn markets(app: &App, query: Option<&str>) -> Result<Value, ApiError> {
+pub(super) fn markets(gateway: &Gateway, query: Option<&str>) -> Result<Value, ApiError> {
     let page = Page::read(query)?;
     let (markets, next) = {
-        let registry = app.board.registry();
+        let registry = gateway.read_model.registry();
         page.cut(registry.markets().iter().copied(), |market| u64::from(market.id.0))
     };
-    let shown = markets.iter().map(|market| market::described(app, market)).collect::<Result<Vec<_>, _>>()?;
+    let shown = markets.iter().map(|market| market::described(gateway, market)).collect::<Result<Vec<_>, _>>()?;
     Ok(json!({ "markets": shown, "next": next }))
 }
 
-pub(super) fn accounts(app: &App, query: Option<&str>) -> Result<Value, ApiError> {
+pub(super) fn accounts(gateway: &Gateway, query: Option<&str>) -> Result<Value, ApiError> {
     let page = Page::read(query)?;
-    let registry = app.board.registry();
+    let registry = gateway.read_model.registry();
     let (accounts, next) = page.cut(registry.accounts_from(AccountId(page.from)), |account| account.id.0);
     let shown = accounts.iter().map(|a| json!({ "accountId": a.id, "label": a.label, "opened": a.opened.millis() }));
     Ok(json!({ "accounts": shown.collect::<Vec<_>>(), "next": next }))

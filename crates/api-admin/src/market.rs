@@ -12,25 +12,25 @@ use serde_json::Value;
 use super::defaults;
 use super::request::{NewMarket, Number, Rules, new_name, read};
 use super::{invalid, not_found, submit_for_reply};
-use crossbook_api_binance::app::{App, now};
 use crossbook_api_binance::error::ApiError;
 use crossbook_api_binance::render;
 use crossbook_api_binance::time_unit::TimeUnit;
+use crossbook_gateway::Gateway;
+use crossbook_gateway::clock::now;
 
 const BAND_UP_PERCENT: u32 = 500;
 const BAND_DOWN_PERCENT: u32 = 20;
 const ORDERS_MAX_DEFAULT: u32 = 200;
 const ALGO_ORDERS_MAX: u32 = 5;
-
 /// The largest `maxNumOrders`. A cancel of all orders, and some orders with self-trade prevention, look at all open
 /// orders of their account in the market within one command, so this bounds how long one command can take.
 const ORDERS_MAX: u32 = 100_000;
 
-pub(super) async fn list(app: &App, body: &Bytes) -> Result<Value, ApiError> {
+pub(super) async fn list(gateway: &Gateway, body: &Bytes) -> Result<Value, ApiError> {
     let request: NewMarket = read(body)?;
     new_name("symbol", request.symbol.as_str())?;
     let asset = |name: &str| {
-        let listed = app.board.registry().asset_named(name).copied();
+        let listed = gateway.read_model.registry().asset_named(name).copied();
         listed.ok_or_else(|| not_found(format!("There is no asset {name}; list it first.")))
     };
     let quote = asset(request.quote_asset.as_str())?;
@@ -65,14 +65,14 @@ pub(super) async fn list(app: &App, body: &Bytes) -> Result<Value, ApiError> {
     let rules = request.rules();
     let mut given = steps.apply(&rules)?;
     make_room(&mut given.filters, &rules);
-    shown(app, Body::ListMarket(Box::new(ListMarket { description: given }))).await
+    shown(gateway, Body::ListMarket(Box::new(ListMarket { description: given }))).await
 }
 
-pub(super) async fn change(app: &App, symbol: &str, body: &Bytes) -> Result<Value, ApiError> {
+pub(super) async fn change(gateway: &Gateway, symbol: &str, body: &Bytes) -> Result<Value, ApiError> {
     let rules: Rules = read(body)?;
     let market = SymbolName::new_checked(symbol)
         .ok()
-        .and_then(|name| app.board.registry().market_named(name.as_str()).copied())
+        .and_then(|name| gateway.read_model.registry().market_named(name.as_str()).copied())
         .ok_or_else(|| not_found("There is no such market; list it first."))?;
     let before = market.description();
     let after = Steps { description: before }.apply(&rules)?;
@@ -83,18 +83,18 @@ pub(super) async fn change(app: &App, symbol: &str, body: &Bytes) -> Result<Valu
         status: (after.status != before.status).then_some(after.status),
         self_trade: (after.self_trade != before.self_trade).then_some(after.self_trade),
     };
-    shown(app, Body::ChangeMarket(Box::new(change))).await
+    shown(gateway, Body::ChangeMarket(Box::new(change))).await
 }
 
 /// Sends a command that lists or changes a market, and describes the market as that command has made it.
-async fn shown(app: &App, body: Body) -> Result<Value, ApiError> {
-    let market = submit_for_reply(app, body).await?.market.ok_or_else(ApiError::internal)?;
-    described(app, &market)
+async fn shown(gateway: &Gateway, body: Body) -> Result<Value, ApiError> {
+    let market = submit_for_reply(gateway, body).await?.market.ok_or_else(ApiError::internal)?;
+    described(gateway, &market)
 }
 
 /// The market as clients see it, and its fee rates.
-pub(super) fn described(app: &App, market: &Market) -> Result<Value, ApiError> {
-    let limits = render::RateLimits { requests: app.limits.config(), connections: None };
+pub(super) fn described(gateway: &Gateway, market: &Market) -> Result<Value, ApiError> {
+    let limits = render::RateLimits { requests: gateway.limits.config(), connections: None };
     let text = render::exchange_info(now(), TimeUnit::default(), &limits, std::iter::once(market), true);
     let mut info: Value = serde_json::from_str(&text).map_err(|_| ApiError::internal())?;
     let mut shown = info["symbols"][0].take();
@@ -226,17 +226,6 @@ fn self_trade(rules: &Rules, before: SelfTradeRules) -> Result<SelfTradeRules, A
     })
 }
 
-/// The most open orders that an account may have in a market, at most [`ORDERS_MAX`].
-fn orders_max(given: Option<u32>, before: u32) -> Result<u32, ApiError> {
-    let Some(given) = given else { return Ok(before) };
-    if given == 0 || given > ORDERS_MAX {
-        return Err(invalid(format!(
-            "maxNumOrders must be from 1 to {ORDERS_MAX}: one command may look at all open orders of an account in a market."
-        )));
-    }
-    Ok(given)
-}
-
 fn steps(name: &str, given: &Option<Number>, step: Decimal, of: &str, max: u64) -> Result<Option<u64>, ApiError> {
     let Some(given) = given else { return Ok(None) };
     let steps = given.decimal(name)?.steps_of(step).and_then(|steps| u64::try_from(steps).ok());
@@ -261,4 +250,15 @@ fn fee(name: &str, given: &Option<Number>, into: &mut FeeRate) -> Result<(), Api
         ))
     })?;
     Ok(())
+}
+
+/// The most open orders that an account may have in a market, at most [`ORDERS_MAX`].
+fn orders_max(given: Option<u32>, before: u32) -> Result<u32, ApiError> {
+    let Some(given) = given else { return Ok(before) };
+    if given == 0 || given > ORDERS_MAX {
+        return Err(invalid(format!(
+            "maxNumOrders must be from 1 to {ORDERS_MAX}: one command may look at all open orders of an account in a market."
+        )));
+    }
+    Ok(given)
 }

@@ -12,8 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::{Metrics, line};
 use crossbook_api_binance::error::JSON;
-use crossbook_api_binance::rest::respond;
-use crossbook_api_binance::server::Service;
+use crossbook_http::server::{RequestError, Service, respond};
 
 /// Adds up the partitions of a process and tells how they stand. It may block for a while.
 pub type Partitions = Arc<dyn Fn() -> Value + Send + Sync>;
@@ -66,6 +65,10 @@ fn refuse(status: StatusCode, message: &str) -> Response<ResponseBody> {
 
 impl<R: Fn() -> (bool, Value) + Send + Sync + 'static> Service for Probe<R> {
     const NAME: &'static str = "admin";
+
+    fn refuse(&self, error: RequestError) -> Response<ResponseBody> {
+        refuse(error.status(), &error.to_string())
+    }
 
     async fn answer(&self, _: IpAddr, request: Request<Incoming>) -> Response<ResponseBody> {
         match (request.method(), request.uri().path()) {

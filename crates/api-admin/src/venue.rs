@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 
 use super::request::{NewPayout, read};
 use super::{amount_above_zero, amount_text, invalid, not_found, submit};
-use crossbook_api_binance::app::App;
 use crossbook_api_binance::error::ApiError;
+use crossbook_gateway::Gateway;
 
 /// Collected fees, the world outside and what is on its way, by asset; of all partitions together, and of each where
 /// there are several.
-pub(super) async fn balances(app: &App) -> Result<Value, ApiError> {
+pub(super) async fn balances(gateway: &Gateway) -> Result<Value, ApiError> {
     let mut partitions = Vec::new();
-    for partition in app.board.routing().all() {
-        match submit(app, Body::ReportVenue { partition }).await? {
+    for partition in gateway.read_model.routing().all() {
+        match submit(gateway, Body::ReportVenue { partition }).await? {
             Answer::VenueAccounts(accounts) => partitions.push((partition, accounts)),
             _ => return Err(ApiError::internal()),
         }
@@ -36,18 +36,18 @@ pub(super) async fn balances(app: &App) -> Result<Value, ApiError> {
         sum.fees = sum.fees.plus(fees);
         sum.clearing = sum.clearing.plus(clearing);
     }
-    let mut told = json!({ "balances": shown(app, sums.values()) });
+    let mut told = json!({ "balances": shown(gateway, sums.values()) });
     if partitions.len() > 1 {
-        let each = partitions
-            .iter()
-            .map(|(partition, accounts)| json!({ "partition": partition, "balances": shown(app, accounts.iter()) }));
+        let each = partitions.iter().map(
+            |(partition, accounts)| json!({ "partition": partition, "balances": shown(gateway, accounts.iter()) }),
+        );
         told["partitions"] = each.collect();
     }
     Ok(told)
 }
 
-fn shown<'a>(app: &App, accounts: impl Iterator<Item = &'a VenueAccount>) -> Value {
-    let registry = app.board.registry();
+fn shown<'a>(gateway: &Gateway, accounts: impl Iterator<Item = &'a VenueAccount>) -> Value {
+    let registry = gateway.read_model.registry();
     let shown = accounts.filter_map(|account| {
         let asset = registry.asset(account.asset)?;
         let text = |amount| amount_text(amount, asset.decimals);
@@ -62,11 +62,11 @@ fn shown<'a>(app: &App, accounts: impl Iterator<Item = &'a VenueAccount>) -> Val
 }
 
 /// Pays collected fees out.
-pub(super) async fn withdraw(app: &App, body: &Bytes) -> Result<Value, ApiError> {
+pub(super) async fn withdraw(gateway: &Gateway, body: &Bytes) -> Result<Value, ApiError> {
     let NewPayout { asset, amount, transfer_id, partition } = read(body)?;
-    let listed = app.board.registry().asset_named(asset.as_str()).copied();
+    let listed = gateway.read_model.registry().asset_named(asset.as_str()).copied();
     let asset = listed.ok_or_else(|| not_found("There is no such asset; list it first."))?;
-    let partition = match (partition, app.board.routing().partitions()) {
+    let partition = match (partition, gateway.read_model.routing().partitions()) {
         (None, 1) => Routing::REGISTRY,
         (None, count) => {
             return Err(invalid(format!(
@@ -83,7 +83,7 @@ pub(super) async fn withdraw(app: &App, body: &Bytes) -> Result<Value, ApiError>
     };
     let amount = amount_above_zero(&amount, &asset)?;
     let request = FeePayout { partition, asset: asset.id, amount, transfer: transfer_id };
-    match submit(app, Body::PayOutFees(request)).await? {
+    match submit(gateway, Body::PayOutFees(request)).await? {
         Answer::Transferred(done) => Ok(json!({
             "partition": partition,
             "asset": asset.name,

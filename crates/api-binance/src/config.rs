@@ -1,9 +1,8 @@
-//! The gateway's options. Every bound that the gateway keeps to has its name and default here.
+//! The options of `[gateway]`: of the core, of this API and of the listeners. Every bound has its name and default here.
 
+pub use crossbook_gateway::config::LimitsConfig;
+pub use crossbook_http::{ServerConfig, TlsConfig};
 use serde::{Deserialize, Serialize};
-
-pub use crate::limits::LimitsConfig;
-pub use crate::tls::TlsConfig;
 
 /// Options of the gateway. What is absent takes its default.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -18,7 +17,7 @@ pub struct Config {
     /// Request weights and order counts.
     pub limits: LimitsConfig,
     /// WebSocket connections.
-    pub streams: crate::streams::Config,
+    pub streams: StreamsConfig,
     /// Most requests that wait for the node at once; beyond it clients get -1008.
     pub in_flight_max: usize,
     /// Milliseconds to wait for a command's outcome before saying that it is unknown (-1007).
@@ -37,6 +36,19 @@ pub struct Config {
 const COMMAND_BYTES_BESIDE_BODY: usize = 1_024;
 
 impl Config {
+    /// The options of the core.
+    #[must_use]
+    pub fn core(&self) -> crossbook_gateway::Config {
+        crossbook_gateway::Config {
+            limits: self.limits.clone(),
+            in_flight_max: self.in_flight_max,
+            reply_timeout_ms: self.reply_timeout_ms,
+            history_queries_max: self.history_queries_max,
+            history_wait_ms: self.history_wait_ms,
+            cached_keys_max: self.cached_keys_max,
+        }
+    }
+
     /// The most bytes that a command made here has in the log. Everything without a bound of its own arrives in a body,
     /// and takes more bytes there as JSON than it does in the log.
     #[must_use]
@@ -52,7 +64,7 @@ impl Default for Config {
             tls: TlsConfig::default(),
             admin_tls: TlsConfig::default(),
             limits: LimitsConfig::default(),
-            streams: crate::streams::Config::default(),
+            streams: StreamsConfig::default(),
             in_flight_max: 20_000,
             reply_timeout_ms: 10_000,
             history_queries_max: 100,
@@ -62,58 +74,59 @@ impl Default for Config {
     }
 }
 
-/// Bounds of a listener.
+/// Bounds of WebSocket connections.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct ServerConfig {
-    /// Most connections at once; further ones are closed at once.
+pub struct StreamsConfig {
+    /// Most streams of one connection.
+    pub streams_max: usize,
+    /// Most messages a second, pings and pongs among them, that a stream's client may send; beyond it the connection is
+    /// closed.
+    pub messages_per_second_max: usize,
+    /// Largest message that a client may send, in bytes; a larger one closes the connection.
+    pub message_bytes_max: usize,
+    /// Milliseconds between two pings to the client.
+    pub ping_interval_ms: u64,
+    /// Milliseconds after which a ping without its pong closes the connection.
+    pub pong_timeout_ms: u64,
+    /// Milliseconds after which any connection is closed.
+    pub lifetime_ms: u64,
+    /// Milliseconds that a client may leave what waits for it unread; then it is cut off.
+    pub unread_timeout_ms: u64,
+    /// Most bytes that wait for one client; beyond it the client is cut off.
+    pub unread_bytes_max: usize,
+    /// Most bytes that wait for all clients together, each message counted once; beyond it those are cut off who have
+    /// not read for longest.
+    pub unread_bytes_total_max: usize,
+    /// Most connections at once.
     pub connections_max: usize,
-    /// Most connections of one address.
-    pub connections_per_ip_max: usize,
-    /// Largest request body in bytes; beyond it the answer is 413.
-    pub body_bytes_max: usize,
-    /// Longest path and query in bytes; beyond it the answer is 414.
-    pub uri_bytes_max: usize,
-    /// Bytes that the system is asked to hold for a connection until its client has read them; 0: as the system
-    /// chooses.
-    pub send_buffer_bytes: usize,
-    /// Milliseconds a client has to make the TLS handshake, where there is one.
-    pub handshake_timeout_ms: u64,
-    /// Milliseconds until the next request on a connection must have arrived with its head; idle connections end then
-    /// too.
-    pub header_read_timeout_ms: u64,
-    /// Milliseconds a client has to send the body of a request.
-    pub body_read_timeout_ms: u64,
-    /// Networks of proxies that are believed when they say, in `X-Forwarded-For`, for whom they ask.
-    pub trusted_proxies: Vec<ipnet::IpNet>,
-    /// Milliseconds from when a gateway that is to stop says, at `/readyz`, that it is not ready, until it asks clients
-    /// to leave.
-    pub drain_ms: u64,
-    /// Origins of pages that may use the client API with a browser, such as `https://example.org`; `*` for all. None:
-    /// only the venue's own page.
-    pub cors_origins: Vec<String>,
-    /// Fewest bytes of an answer that is compressed for a client who takes gzip or br; 0: none is.
-    pub compression_bytes_min: usize,
-    /// Milliseconds that requests under way get when the server stops.
-    pub shutdown_timeout_ms: u64,
+    /// Most attempts of one address to open a connection, within `attempts_window_ms`.
+    pub attempts_max: u32,
+    /// Milliseconds over which attempts are counted.
+    pub attempts_window_ms: u64,
+    /// Most requests of one WebSocket API connection that are under way; further ones wait to be read.
+    pub requests_in_flight_max: usize,
+    /// Most subscriptions of one WebSocket API connection to the events of accounts.
+    pub account_subscriptions_max: usize,
 }
 
-impl Default for ServerConfig {
+impl Default for StreamsConfig {
     fn default() -> Self {
         Self {
+            streams_max: 1_024,
+            messages_per_second_max: 5,
+            message_bytes_max: 64 * 1024,
+            ping_interval_ms: 20_000,
+            pong_timeout_ms: 60_000,
+            lifetime_ms: 24 * 60 * 60 * 1_000,
+            unread_timeout_ms: 60_000,
+            unread_bytes_max: 256 * 1024 * 1024,
+            unread_bytes_total_max: 512 * 1024 * 1024,
             connections_max: 10_000,
-            connections_per_ip_max: 2_000,
-            body_bytes_max: 64 * 1024,
-            uri_bytes_max: 16 * 1024,
-            send_buffer_bytes: 512 * 1024,
-            handshake_timeout_ms: 10_000,
-            header_read_timeout_ms: 60_000,
-            body_read_timeout_ms: 10_000,
-            trusted_proxies: Vec::new(),
-            drain_ms: 5_000,
-            cors_origins: Vec::new(),
-            compression_bytes_min: 4 * 1024,
-            shutdown_timeout_ms: 10_000,
+            attempts_max: 300,
+            attempts_window_ms: 5 * 60 * 1_000,
+            requests_in_flight_max: 128,
+            account_subscriptions_max: 1_000,
         }
     }
 }

@@ -1,14 +1,19 @@
 //! Every way in which the API says no: HTTP status, code and text. Clients match on codes and texts, so they are kept
-//! to the letter.
+//! to the letter. What the gateway's errors become stands in one table: `From<Error> for ApiError`, and the functions that
+//! it calls.
 
 use std::borrow::Cow;
 
+use axum::body::Body;
+use crossbook_gateway::Error;
+use crossbook_gateway::auth::{AuthError, StampError};
+use crossbook_gateway::error::{Field, OrderError};
+use crossbook_gateway::limits::{LimitError, OrderCount};
+use crossbook_http::RequestError;
 use crossbook_protocol::Refusal;
 use crossbook_types::Filter;
-use http::StatusCode;
+use http::{Response, StatusCode};
 use serde_json::Value;
-
-use crate::limits::OrderCount;
 
 /// An error as a client gets it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -26,6 +31,8 @@ pub struct ApiError {
     pub orders: Option<OrderCount>,
 }
 
+/// The code of an error after which the command may still take effect.
+pub const OUTCOME_UNKNOWN: i32 = -1007;
 /// The content type of all answers.
 pub const JSON: &str = "application/json;charset=UTF-8";
 /// The characters a client's own order name may have.
@@ -52,8 +59,13 @@ impl RateInterval {
     /// An interval of so many milliseconds, rounded up to whole seconds.
     #[must_use]
     pub fn of_millis(millis: u64) -> Self {
+        Self::of_seconds(millis.div_ceil(1_000))
+    }
+
+    /// An interval of so many seconds.
+    #[must_use]
+    pub fn of_seconds(seconds: u64) -> Self {
         const UNITS: [(u64, &str); 2] = [(24 * 60 * 60, "DAY"), (60, "MINUTE")];
-        let seconds = millis.div_ceil(1_000);
         let whole = UNITS.into_iter().find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length));
         let (length, unit) = whole.unwrap_or((1, "SECOND"));
         Self { count: seconds / length, unit }
@@ -83,24 +95,6 @@ impl ApiError {
         format!(r#"{{"code":{},"msg":{}}}"#, self.code, Value::from(&*self.message))
     }
 
-    /// -1003 with 429: over the request weight or the number of requests.
-    #[must_use]
-    pub fn too_much_weight(limit: u64, window: &str, retry_after: u64) -> Self {
-        let message = format!(
-            "Too much request weight used; current limit is {limit} request weight per {window}. Please use WebSocket Streams for live updates to avoid polling the API."
-        );
-        Self { retry_after: Some(retry_after), ..Self::with_status(StatusCode::TOO_MANY_REQUESTS, -1003, message) }
-    }
-
-    /// -1003 with 418: banned until a time in milliseconds.
-    #[must_use]
-    pub fn banned(until_millis: u64, retry_after: u64) -> Self {
-        let message = format!(
-            "Way too much request weight used; IP banned until {until_millis}. Please use WebSocket Streams for live updates to avoid bans."
-        );
-        Self { retry_after: Some(retry_after), ..Self::with_status(StatusCode::IM_A_TEAPOT, -1003, message) }
-    }
-
     /// -1034 with 429: too many connections at once.
     #[must_use]
     pub fn too_many_connections(limit: usize, retry_after: u64) -> Self {
@@ -115,27 +109,11 @@ impl ApiError {
         Self { retry_after: Some(retry_after), ..Self::with_status(StatusCode::TOO_MANY_REQUESTS, -1034, message) }
     }
 
-    /// -1015 with 429: too many orders.
-    #[must_use]
-    pub fn too_many_orders(limit: u64, window: &str, retry_after: u64, counted: OrderCount) -> Self {
-        let message = format!("Too many new orders; current limit is {limit} orders per {window}.");
-        let (retry_after, orders) = (Some(retry_after), Some(counted));
-        Self { retry_after, orders, ..Self::with_status(StatusCode::TOO_MANY_REQUESTS, -1015, message) }
-    }
-
     /// -1001: something here is broken.
     #[must_use]
     pub fn internal() -> Self {
         let message = "Internal error; unable to process your request. Please try again.";
         Self::with_status(StatusCode::INTERNAL_SERVER_ERROR, -1001, message)
-    }
-
-    /// -1007: the outcome is not known.
-    #[must_use]
-    pub fn timeout() -> Self {
-        let message =
-            "Timeout waiting for response from backend server. Send status unknown; execution status unknown.";
-        Self::with_status(StatusCode::GATEWAY_TIMEOUT, -1007, message)
     }
 
     /// -1008: too much under way. Nothing was done.
@@ -158,34 +136,10 @@ impl ApiError {
         Self::with_status(StatusCode::SERVICE_UNAVAILABLE, -1016, "This service is no longer available.")
     }
 
-    /// -1021: too old.
-    #[must_use]
-    pub fn outside_recv_window() -> Self {
-        Self::bad_request(-1021, "Timestamp for this request is outside of the recvWindow.")
-    }
-
-    /// -1021: too far ahead.
-    #[must_use]
-    pub fn ahead_of_time() -> Self {
-        Self::bad_request(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
-    }
-
-    /// -1022: the signature is not valid.
-    #[must_use]
-    pub fn signature() -> Self {
-        Self::bad_request(-1022, "Signature for this request is not valid.")
-    }
-
     /// -2014: not the shape of an API key.
     #[must_use]
     pub fn key_format() -> Self {
         Self::with_status(StatusCode::UNAUTHORIZED, -2014, "API-key format invalid.")
-    }
-
-    /// -2015: no such key, or not from here, or not for this.
-    #[must_use]
-    pub fn key_rejected() -> Self {
-        Self::with_status(StatusCode::UNAUTHORIZED, -2015, "Invalid API-key, IP, or permissions for action.")
     }
 
     /// -1100: a parameter has illegal characters.
@@ -267,79 +221,161 @@ impl ApiError {
     pub fn invalid(name: &str) -> Self {
         Self::bad_request(-1130, format!("Data sent for parameter '{name}' is not valid."))
     }
+}
 
-    /// -1013 for a filter.
-    #[must_use]
-    pub fn filter(filter: Filter) -> Self {
-        Self::bad_request(-1013, format!("Filter failure: {}", filter.as_str()))
-    }
-
-    /// -2010: the engine refused a new order.
-    #[must_use]
-    pub fn order_rejected(message: &'static str) -> Self {
-        Self::bad_request(-2010, message)
-    }
-
-    /// -2011 for an order that is not open.
-    #[must_use]
-    pub fn unknown_order() -> Self {
-        Self::bad_request(-2011, "Unknown order sent.")
-    }
-
-    /// -2013: there is no such order.
-    #[must_use]
-    pub fn no_such_order() -> Self {
-        Self::bad_request(-2013, "Order does not exist.")
-    }
-
-    /// What a client is told when the engine refuses a new order or a cancel.
-    #[must_use]
-    pub fn from_refusal(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::UnknownSymbol => Self::symbol(),
-            Refusal::UnknownOrder => Self::unknown_order(),
-            // Nothing was done, and the same again may end the same way.
-            Refusal::Skipped => Self::internal(),
-            Refusal::Late => Self::outside_recv_window(),
-            Refusal::CancelingAll => Self::bad_request(-2011, "A cancel of all open orders is under way."),
-            Refusal::CancelRestricted => Self::bad_request(-2011, "Order was not canceled due to cancel restrictions."),
-            // What there is can be cancelled.
-            Refusal::MarketClosed(_) | Refusal::NumbersUsedUp => Self::order_rejected("Market is closed."),
-            Refusal::Filter(filter) => Self::filter(filter),
-            Refusal::SelfTradeMode => {
-                Self::bad_request(-1013, "This symbol does not allow the specified self-trade prevention mode.")
+/// What the gateway's errors are to clients of this API: HTTP status, code and text, all in this one table.
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Busy => Self::busy(),
+            Error::Stopping => Self::shutting_down(),
+            Error::Internal | Error::HistoryFailed => Self::internal(),
+            Error::OutcomeUnknown => Self::with_status(
+                StatusCode::GATEWAY_TIMEOUT,
+                OUTCOME_UNKNOWN,
+                "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
+            ),
+            Error::Late | Error::Stamp(StampError::Expired) => {
+                Self::bad_request(-1021, "Timestamp for this request is outside of the recvWindow.")
             }
-            Refusal::MalformedOrder => Self::bad_request(-1014, "Unsupported order combination."),
-            Refusal::InsufficientBalance => {
-                Self::order_rejected("Account has insufficient balance for requested action.")
+            Error::Stamp(StampError::Ahead) => {
+                Self::bad_request(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
             }
-            Refusal::DuplicateClientOrderId => Self::order_rejected("Duplicate order sent."),
-            Refusal::EmptyBook => Self::order_rejected("Order book liquidity is less than symbol minimum quantity."),
-            Refusal::ThinBook => {
-                Self::order_rejected("Order book liquidity is less than LOT_SIZE filter minimum quantity.")
+            Error::Auth(AuthError::KeyFormat) => Self::key_format(),
+            Error::Auth(AuthError::KeyRejected) => {
+                let message = "Invalid API-key, IP, or permissions for action.";
+                Self::with_status(StatusCode::UNAUTHORIZED, -2015, message)
             }
-            Refusal::WouldTake => Self::order_rejected("Order would immediately match and take."),
-            Refusal::WouldTrigger => Self::order_rejected("Order would trigger immediately."),
-            // Both pass.
-            Refusal::BookFull | Refusal::Importing => Self::busy(),
-            Refusal::UnknownAccount => Self::key_rejected(),
-            // The rest answers commands of the operator, which clients cannot send.
-            _ => Self::internal(),
+            Error::Auth(AuthError::Signature) => Self::bad_request(-1022, "Signature for this request is not valid."),
+            Error::Auth(AuthError::Unusable) => Self::internal(),
+            Error::UnknownSymbol => Self::symbol(),
+            Error::NoSuchOrder => Self::bad_request(-2013, "Order does not exist."),
+            Error::OtherClientOrderId => Self::bad_request(-2039, "Client order ID is not correct for this order ID."),
+            Error::Limit(error) => of_limit(error),
+            Error::Order(error) => of_order(error),
+            Error::Refused(refusal) => of_refusal(refusal),
         }
     }
 }
 
-impl axum::response::IntoResponse for ApiError {
-    fn into_response(self) -> axum::response::Response {
-        let mut response = http::Response::new(axum::body::Body::from(self.to_json()));
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(JSON));
-        if let Some(seconds) = self.retry_after {
-            headers.insert(http::header::RETRY_AFTER, seconds.into());
+/// -1003 and -1015: a client asks for too much.
+fn of_limit(error: LimitError) -> ApiError {
+    let window = |seconds: u64| RateInterval::of_seconds(seconds);
+    match error {
+        LimitError::Requests { limit, window_seconds, retry_after } => {
+            let message = format!(
+                "Too much request weight used; current limit is {limit} request weight per {}. Please use WebSocket Streams for live updates to avoid polling the API.",
+                window(window_seconds)
+            );
+            let error = ApiError::with_status(StatusCode::TOO_MANY_REQUESTS, -1003, message);
+            ApiError { retry_after: Some(retry_after), ..error }
         }
-        response
+        LimitError::Banned { until, retry_after } => {
+            let message = format!(
+                "Way too much request weight used; IP banned until {}. Please use WebSocket Streams for live updates to avoid bans.",
+                until.millis()
+            );
+            let error = ApiError::with_status(StatusCode::IM_A_TEAPOT, -1003, message);
+            ApiError { retry_after: Some(retry_after), ..error }
+        }
+        LimitError::Orders { limit, window_seconds, retry_after, counted } => {
+            let message =
+                format!("Too many new orders; current limit is {limit} orders per {}.", window(window_seconds));
+            let error = ApiError::with_status(StatusCode::TOO_MANY_REQUESTS, -1015, message);
+            ApiError { retry_after: Some(retry_after), orders: Some(counted), ..error }
+        }
     }
+}
+
+/// An order that is wrong before its book and its balance are looked at.
+fn of_order(error: OrderError) -> ApiError {
+    let parameter = |field: Field| match field {
+        Field::TimeInForce => "timeInForce",
+        Field::Quantity => "quantity",
+        Field::QuoteAmount => "quoteOrderQty",
+        Field::Price => "price",
+        Field::StopPrice => "stopPrice",
+    };
+    match error {
+        OrderError::Missing(field) => ApiError::mandatory(parameter(field)),
+        OrderError::NotAllowed(field) => ApiError::not_required(parameter(field)),
+        OrderError::NoSize => ApiError::mandatory_either("quantity", "quoteOrderQty"),
+        OrderError::TooPrecise(field) => ApiError::precision(parameter(field)),
+        OrderError::Filter(filter) => of_filter(filter),
+        OrderError::MarketClosed => ApiError::bad_request(-2010, "Market is closed."),
+    }
+}
+
+/// -1013: a number outside what a filter allows.
+fn of_filter(filter: Filter) -> ApiError {
+    ApiError::bad_request(-1013, format!("Filter failure: {}", filter.as_str()))
+}
+
+/// -2010, -2011 and others: the venue's rules refuse a new order or a cancel.
+fn of_refusal(refusal: Refusal) -> ApiError {
+    let rejected = |message: &'static str| ApiError::bad_request(-2010, message);
+    match refusal {
+        Refusal::UnknownSymbol => ApiError::symbol(),
+        Refusal::UnknownOrder => ApiError::bad_request(-2011, "Unknown order sent."),
+        Refusal::CancelingAll => ApiError::bad_request(-2011, "A cancel of all open orders is under way."),
+        Refusal::CancelRestricted => ApiError::bad_request(-2011, "Order was not canceled due to cancel restrictions."),
+        Refusal::Late => Error::Late.into(),
+        // There is still something that can be cancelled.
+        Refusal::MarketClosed(_) | Refusal::NumbersUsedUp => rejected("Market is closed."),
+        Refusal::InsufficientBalance => rejected("Account has insufficient balance for requested action."),
+        Refusal::DuplicateClientOrderId => rejected("Duplicate order sent."),
+        Refusal::EmptyBook => rejected("Order book liquidity is less than symbol minimum quantity."),
+        Refusal::ThinBook => rejected("Order book liquidity is less than LOT_SIZE filter minimum quantity."),
+        Refusal::WouldTake => rejected("Order would immediately match and take."),
+        Refusal::WouldTrigger => rejected("Order would trigger immediately."),
+        Refusal::Filter(filter) => of_filter(filter),
+        Refusal::SelfTradeMode => {
+            ApiError::bad_request(-1013, "This symbol does not allow the specified self-trade prevention mode.")
+        }
+        Refusal::MalformedOrder => ApiError::bad_request(-1014, "Unsupported order combination."),
+        // Both pass.
+        Refusal::BookFull | Refusal::Importing => ApiError::busy(),
+        Refusal::UnknownAccount => Error::Auth(AuthError::KeyRejected).into(),
+        // `Skipped`: nothing was done, and the same again may end the same way. The others answer commands of the
+        // operator, which clients cannot send.
+        _ => ApiError::internal(),
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        Error::Auth(error).into()
+    }
+}
+
+impl From<StampError> for ApiError {
+    fn from(error: StampError) -> Self {
+        Error::Stamp(error).into()
+    }
+}
+
+impl From<LimitError> for ApiError {
+    fn from(error: LimitError) -> Self {
+        Error::Limit(error).into()
+    }
+}
+
+/// -1000: what is wrong with the request as HTTP.
+impl From<RequestError> for ApiError {
+    fn from(error: RequestError) -> Self {
+        Self::with_status(error.status(), -1000, error.to_string())
+    }
+}
+
+/// An error as an answer over HTTP.
+#[must_use]
+pub fn respond(error: &ApiError) -> Response<Body> {
+    let mut response = crossbook_http::server::respond(JSON, error.to_json());
+    *response.status_mut() = error.status;
+    if let Some(seconds) = error.retry_after {
+        response.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());
+    }
+    response
 }
 
 /// A name from outside, fit to stand in a message.
@@ -349,11 +385,13 @@ fn printable(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crossbook_types::Timestamp;
+
     use super::*;
 
     #[test]
     fn an_order_of_no_known_shape_has_its_documented_code() {
-        let error = ApiError::from_refusal(Refusal::MalformedOrder);
+        let error = ApiError::from(Error::Refused(Refusal::MalformedOrder));
         assert_eq!((error.status.as_u16(), error.code), (400, -1014));
         assert_eq!(error.message, "Unsupported order combination.");
     }
@@ -364,8 +402,28 @@ mod tests {
             (Refusal::EmptyBook, "Order book liquidity is less than symbol minimum quantity."),
             (Refusal::ThinBook, "Order book liquidity is less than LOT_SIZE filter minimum quantity."),
         ] {
-            let error = ApiError::from_refusal(refusal);
+            let error = ApiError::from(Error::Refused(refusal));
             assert_eq!((error.status.as_u16(), error.code, &*error.message), (400, -2010, text));
+        }
+    }
+
+    #[test]
+    fn limits_say_what_the_limit_is_and_when_to_come_back() {
+        let requests = |limit, window_seconds| LimitError::Requests { limit, window_seconds, retry_after: 40 };
+        let over = ApiError::from(requests(10, 60));
+        assert_eq!((over.status.as_u16(), over.code, over.retry_after), (429, -1003, Some(40)));
+        let text = "Too much request weight used; current limit is 10 request weight per 1 MINUTE.";
+        assert!(over.message.starts_with(text), "{}", over.message);
+        assert!(ApiError::from(requests(9, 300)).message.contains("9 request weight per 5 MINUTE."));
+        let banned = ApiError::from(LimitError::Banned { until: Timestamp(120_000_000), retry_after: 7 });
+        assert_eq!((banned.status.as_u16(), banned.code, banned.retry_after), (418, -1003, Some(7)));
+        assert!(banned.message.contains("IP banned until 120000."), "{}", banned.message);
+        let counted = OrderCount { short: 2, day: 3 };
+        for (window_seconds, window) in [(10, "10 SECOND"), (86_400, "1 DAY")] {
+            let over = ApiError::from(LimitError::Orders { limit: 2, window_seconds, retry_after: 9, counted });
+            assert_eq!((over.status.as_u16(), over.code, over.retry_after), (429, -1015, Some(9)));
+            assert_eq!(over.message, format!("Too many new orders; current limit is 2 orders per {window}."));
+            assert_eq!(over.orders, Some(counted));
         }
     }
 }

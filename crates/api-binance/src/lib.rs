@@ -1,36 +1,27 @@
-//! The edge of the venue: an API compatible with the Binance Spot API over HTTP and WebSocket, and the operator's admin
-//! API.
+//! An API compatible with the Binance Spot API, over HTTP and WebSocket: its parameters, codes and texts, and what its
+//! answers and streams look like. What it does is the [gateway](crossbook_gateway)'s.
 //!
-//! A request is read, its sender authenticated, its limits counted and its parameters checked here; whatever is wrong
-//! with it is answered here, and only a well-formed command reaches the node. Queries are answered from the views of
-//! all partitions ([`Board`]), and from the history where they end. The operations themselves ([`operations`]) know
-//! nothing of how a request travelled, so HTTP and WebSocket share them.
+//! The operations ([`operations`]) do not depend on how a request travelled, so HTTP and WebSocket share them. Every
+//! error's code and text stands in [`error`].
 
 pub mod app;
-pub mod auth;
-pub mod board;
 pub mod config;
-pub mod entrance;
 pub mod error;
-pub mod limits;
+pub mod json;
 pub mod openapi;
-pub mod opening;
 pub mod operations;
 pub mod parameters;
-pub mod publisher;
 pub mod render;
 pub mod rest;
-pub mod secret;
-pub mod server;
 pub mod shutdown;
+pub mod signature;
+pub mod startup;
 pub mod streams;
 pub mod time_unit;
-pub mod tls;
 pub mod user_stream;
+mod websocket;
 pub mod ws_api;
 
-pub use app::{App, Pending, Reply};
-pub use board::Board;
+pub use app::App;
 pub use config::Config;
-pub use entrance::{Entrance, Subject};
 pub use error::ApiError;

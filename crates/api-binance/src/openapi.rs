@@ -9,8 +9,8 @@ mod parameters;
 
 use serde_json::{Map, Value, json};
 
-use crate::auth::Security;
 use crate::operations::{OPERATIONS, Operation, SIGNED, Weight};
+use crossbook_gateway::auth::Security;
 
 pub use asyncapi::document as stream_document;
 

@@ -3,33 +3,29 @@
 //! all read it.
 
 mod account;
-mod candles;
 mod catalogue;
 mod general;
 mod market_data;
 mod order_entry;
-mod recall;
 mod rejections;
 mod wallet;
 
 pub(crate) use market_data::{DEPTH_MAX, ROWS_DEFAULT, ROWS_MAX};
 
-use std::net::IpAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
+use crossbook_gateway::Gateway;
+use crossbook_gateway::auth::{AuthError, Identity, Security};
+use crossbook_gateway::limits::OrderCount;
+use crossbook_gateway::orders::Sender;
 use crossbook_types::{AccountId, Market, Timestamp};
-use crossbook_views::MarketData;
 use metrics::Histogram;
 
-use crate::app::App;
-use crate::auth::{Identity, Security};
-use crate::board::Standing;
-use crate::entrance::Subject;
+use crate::config::StreamsConfig;
 use crate::error::ApiError;
-use crate::limits::OrderCount;
 use crate::parameters::Parameters;
 use crate::time_unit::TimeUnit;
-use recall::Recalled;
 
 pub use catalogue::OPERATIONS;
 pub use rejections::Rejections;
@@ -50,8 +46,6 @@ pub struct Caller {
     pub transport: Transport,
     /// In which unit times are told.
     pub unit: TimeUnit,
-    /// From which address.
-    pub ip: IpAddr,
     /// As whom; `None` for public operations.
     pub identity: Option<Identity>,
     /// When the request stops being valid.
@@ -165,11 +159,14 @@ pub enum Weight {
     Varies(fn(&Parameters<'_>) -> u64, &'static str),
 }
 
+/// A query that may have to wait.
+type Recalled<'a> = Pin<Box<dyn Future<Output = Result<String, ApiError>> + Send + 'a>>;
+
 #[derive(Clone, Copy, Debug)]
 enum Run {
-    /// Answered from the views.
+    /// Answered at once.
     Query(fn(&Request<'_>) -> Result<String, ApiError>),
-    /// Answered from the views, and from the history where they end.
+    /// Answered from the read model, and from the history where it ends.
     Recall(for<'a> fn(&'a Request<'a>) -> Recalled<'a>),
     /// Goes to a partition.
     Place,
@@ -322,17 +319,13 @@ impl Latencies {
 /// # Errors
 /// Whatever a client can be told.
 pub async fn run(
-    app: &App,
+    gateway: &Gateway,
+    streams: &StreamsConfig,
     operation: &'static Operation,
     parameters: &Parameters<'_>,
     caller: &Caller,
 ) -> Result<Outcome, ApiError> {
-    let request = Request { app, parameters, caller };
-    if operation.security == Security::Read
-        && let Some(identity) = caller.identity
-    {
-        app.caught_up(Subject::Account(identity.account)).await?;
-    }
+    let request = Request { gateway, streams, parameters, caller };
     match operation.run {
         Run::Query(query) => query(&request).map(Outcome::of),
         Run::Recall(recall) => recall(&request).await.map(Outcome::of),
@@ -344,26 +337,36 @@ pub async fn run(
 
 /// A request that is being carried out.
 struct Request<'a> {
-    app: &'a App,
+    gateway: &'a Gateway,
+    streams: &'a StreamsConfig,
     parameters: &'a Parameters<'a>,
     caller: &'a Caller,
 }
 
 impl Request<'_> {
+    /// Who sends it.
+    fn identity(&self) -> Result<Identity, ApiError> {
+        self.caller.identity.ok_or_else(|| AuthError::KeyFormat.into())
+    }
+
     /// Whose account it is about.
     fn account(&self) -> Result<AccountId, ApiError> {
-        self.caller.identity.map(|identity| identity.account).ok_or_else(ApiError::key_format)
+        self.identity().map(|identity| identity.account)
+    }
+
+    /// Who sends it as a command, and until when it is valid.
+    fn sender(&self) -> Result<Sender, ApiError> {
+        let &Caller { now, deadline, .. } = self.caller;
+        Ok(Sender { identity: self.identity()?, now, deadline })
+    }
+
+    /// The name in the parameter `symbol`.
+    fn symbol(&self) -> Result<&str, ApiError> {
+        self.parameters.required("symbol")
     }
 
     /// The market that the parameter `symbol` names.
     fn market(&self) -> Result<Market, ApiError> {
-        let name = self.parameters.required("symbol")?;
-        self.app.board.market_named(name).ok_or_else(ApiError::symbol)
-    }
-
-    /// Reads from the market that the parameter `symbol` names.
-    fn read_market<T>(&self, read: impl FnOnce(&MarketData, Standing) -> T) -> Result<T, ApiError> {
-        let name = self.parameters.required("symbol")?;
-        self.app.board.market(name, read).ok_or_else(ApiError::symbol)
+        Ok(self.gateway.market(self.symbol()?)?)
     }
 }

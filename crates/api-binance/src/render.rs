@@ -2,14 +2,14 @@
 //! decimal strings; nothing passes through a float.
 
 pub mod json;
-mod kept;
 mod market;
 mod order;
+mod snapshot;
 mod venue;
 
-pub use kept::{kept_book_ticker, kept_depth};
 pub use market::{
     aggregate_trade, average_price, book_ticker, candle, depth, mini_ticker, price_ticker, ticker, trade,
 };
 pub use order::{Detail, cancelled, order, own_trade, placed, prevented_match};
+pub use snapshot::{snapshot_book_ticker, snapshot_depth};
 pub use venue::{RateLimits, account, commission_rates, exchange_info};

@@ -12,19 +12,21 @@ use std::time::Instant;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
+use crossbook_gateway::auth::{self, Identity, Security};
+use crossbook_gateway::clock::now;
+use crossbook_gateway::limits::OrderCount;
+use crossbook_http::server::{self, RequestError, Service, respond};
+
 use crate::app::App;
-use crate::auth::{self, Identity, Security};
-use crate::error::{ApiError, JSON};
-use crate::limits::OrderCount;
+use crate::error::{self, ApiError, JSON};
 use crate::operations::{self, Caller, Latencies, OPERATIONS, Operation, Outcome, Transport};
 use crate::parameters::Parameters;
-use crate::server::{self, Service};
 use crate::time_unit::TimeUnit;
-use crate::{openapi, streams};
+use crate::{openapi, signature, websocket};
 use compression::compressed;
 use cors::Cors;
 use pages::Served;
@@ -68,7 +70,7 @@ impl Rest {
         let is_read = [Method::GET, Method::HEAD].contains(request.method());
         let is_served = page.is_some() || ["/healthz", "/readyz"].contains(&path);
         if (path_known || is_served) && !(is_served && is_read) {
-            let mut response = server::respond(&ApiError::with_status(
+            let mut response = error::respond(&ApiError::with_status(
                 StatusCode::METHOD_NOT_ALLOWED,
                 -1020,
                 "This operation is not supported.",
@@ -79,9 +81,9 @@ impl Rest {
         match (page, path) {
             (Some(page), _) => page.answer(request.headers()),
             (None, "/healthz") => respond(JSON, r#"{"status":"ok"}"#),
-            (None, "/readyz") if self.app.is_draining() => server::respond(&ApiError::shutting_down()),
+            (None, "/readyz") if self.app.gateway.is_draining() => error::respond(&ApiError::shutting_down()),
             (None, "/readyz") => respond(JSON, r#"{"status":"ready"}"#),
-            (None, _) => server::respond(&ApiError::with_status(
+            (None, _) => error::respond(&ApiError::with_status(
                 StatusCode::NOT_FOUND,
                 -1020,
                 "There is nothing at this path; see /docs for what there is.",
@@ -98,32 +100,34 @@ impl Rest {
         let app = &*self.app;
         let (parts, body) = request.into_parts();
         let body = server::read_body(body, &app.config.server).await?;
-        let now = app.now();
-        app.admit(operation, ip, now)?;
+        let arrived = now();
+        if operation.is_order() {
+            app.gateway.admit_order(ip, arrived)?;
+        }
         let body = std::str::from_utf8(&body)
             .map_err(|_| ApiError::bad_request(-1100, "Illegal characters found in a parameter."))?;
         let query = parts.uri.query().unwrap_or_default();
         let parameters = Parameters::parse(query, body);
         let weight = parameters.as_ref().map_or(1, |parameters| operation.weight(parameters));
-        let mut used = app.limits.charge(ip, weight, now)?;
+        let mut used = app.gateway.limits.charge(ip, weight, arrived)?;
         let outcome = async {
             let parameters = parameters?;
             let key = parts.headers.get(API_KEY).map(|key| key.to_str().unwrap_or_default());
             accepts_json(&parts.headers)?;
             let (transport, unit) = (Transport::Rest, time_unit(&parts.headers)?);
-            let mut caller = Caller { transport, unit, ip, identity: None, deadline: None, now };
+            let mut caller = Caller { transport, unit, identity: None, deadline: None, now: arrived };
             if operation.security != Security::Public {
                 caller.identity = Some(self.sender(ip, key, query, body, &parameters, operation.security)?);
-                caller.deadline = Some(auth::timing(&parameters, now)?);
+                caller.deadline = Some(signature::timing(&parameters, arrived)?);
             }
             operation.check(&parameters, |_| false)?;
-            operations::run(app, operation, &parameters, &caller).await
+            operations::run(&app.gateway, &app.config.streams, operation, &parameters, &caller).await
         }
         .await;
         let mut response = match outcome {
             Ok(outcome) => {
                 if outcome.free {
-                    used = app.limits.refund(ip, weight, now, app.now());
+                    used = app.gateway.limits.refund(ip, weight, arrived, now());
                 }
                 answer(outcome)
             }
@@ -135,7 +139,7 @@ impl Rest {
 
     fn refused(&self, operation: &'static Operation, error: &ApiError) -> Response<Body> {
         self.app.rejections.count(operation, error);
-        with_orders(server::respond(error), error.orders)
+        with_orders(error::respond(error), error.orders)
     }
 
     fn sender(
@@ -149,14 +153,14 @@ impl Rest {
     ) -> Result<Identity, ApiError> {
         let app = &*self.app;
         // Whoever has no key need not be told which parameters are missing.
-        let claim = auth::claim(&app.board, &app.keyring, key)?;
+        let claim = auth::claim(&app.gateway.read_model, &app.gateway.keyring, key)?;
         parameters.required("timestamp")?;
-        let signature = parameters.required("signature")?;
-        let payload = auth::signed_payload(query, body);
+        let signed = signature::as_signed(parameters.required("signature")?);
+        let payload = signature::signed_payload(query, body);
         // Most signatures are right at the first.
-        let otherwise = iter::once_with(|| auth::otherwise_encoded(&payload)).flatten();
+        let otherwise = iter::once_with(|| signature::otherwise_encoded(&payload)).flatten();
         let ways = iter::once(Cow::Borrowed(payload.as_bytes())).chain(otherwise.map(|text| text.into_bytes().into()));
-        let identity = claim.prove(ip, ways, signature)?;
+        let identity = claim.prove(ip, ways, &signed)?;
         identity.require(security)?;
         Ok(identity)
     }
@@ -185,12 +189,12 @@ impl Rest {
                 self.latencies.record(index, start.elapsed());
                 answer.unwrap_or_else(|error| {
                     let mut response = self.refused(operation, &error);
-                    let used = self.app.limits.used_weight(from, self.app.now());
+                    let used = self.app.gateway.limits.used_weight(from, now());
                     tell_weight(&mut response, used);
                     response
                 })
             }
-            Err(_) if wants_websocket(&request) => streams::upgrade(&self.app, from, request),
+            Err(_) if wants_websocket(&request) => websocket::upgrade(&self.app, from, request),
             Err(path_known) => self.page(&request, path_known),
         }
     }
@@ -205,7 +209,11 @@ impl Service for Rest {
     }
 
     fn asks_to_leave(&self) -> bool {
-        self.app.is_leaving()
+        self.app.gateway.is_leaving()
+    }
+
+    fn refuse(&self, error: RequestError) -> Response<Body> {
+        error::respond(&error.into())
     }
 
     async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<Body> {
@@ -294,12 +302,5 @@ fn with_orders(mut response: Response<Body>, orders: Option<OrderCount>) -> Resp
         headers.insert(ORDERS_SHORT, orders.short.into());
         headers.insert(ORDERS_DAY, orders.day.into());
     }
-    response
-}
-
-/// A successful answer.
-pub fn respond(content_type: &'static str, content: impl Into<Body>) -> Response<Body> {
-    let mut response = Response::new(content.into());
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

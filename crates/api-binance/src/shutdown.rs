@@ -9,6 +9,8 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{sleep, timeout};
 
+use crossbook_gateway::clock::now;
+
 use crate::app::App;
 
 /// How long clients that were asked to leave have to do it by themselves; never longer than the gateway drained before.
@@ -19,13 +21,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Waits until clients have had the time to go elsewhere: `drain` from when `/readyz` says so, and then a moment from
 /// when they are told themselves. Everybody is served meanwhile.
 pub async fn drain(app: &App, drain: Duration) {
-    app.drain();
+    app.gateway.drain();
     if !drain.is_zero() {
         tracing::info!(drain_ms = drain.as_millis(), "draining: /readyz says no, and clients are served on");
         sleep(drain).await;
     }
-    app.ask_to_leave();
-    app.hub.announce_shutdown(app.now());
+    app.gateway.ask_to_leave();
+    app.hub.announce_shutdown(now());
     sleep(FAREWELL.min(drain)).await;
 }
 
@@ -36,9 +38,9 @@ pub async fn drain(app: &App, drain: Duration) {
 /// # Errors
 /// When the server panicked.
 pub async fn close(app: &App, stop: &watch::Sender<bool>, server: JoinHandle<()>) -> Result<(), JoinError> {
-    app.drain();
-    app.ask_to_leave();
-    app.hub.shut_down(app.now());
+    app.gateway.drain();
+    app.gateway.ask_to_leave();
+    app.hub.shut_down(now());
     let _ = stop.send(true);
     let websockets = async {
         while app.hub.connections() > 0 {

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use crossbook_types::{AccountId, ApiKeyId, Timestamp};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -20,16 +20,18 @@ mod envelope;
 mod request;
 
 use crate::app::App;
-use crate::auth::{self, Identity, Security};
-use crate::error::ApiError;
+use crate::error::{self, ApiError};
 use crate::operations::{self, Caller, Operation, Transport};
 use crate::parameters::Parameters;
+use crate::signature;
 use crate::streams::hub::{ConnectionKind, Membership, user_envelope};
 use crate::streams::outbox::{Closing, Outbox};
 use crate::streams::socket::{Session as _, Upgrade};
 use crate::streams::{self, socket};
 use crate::time_unit::TimeUnit;
 use crate::user_stream;
+use crossbook_gateway::auth::{self, AuthError, Identity, Security};
+use crossbook_gateway::clock::now;
 use envelope::{Envelope, Usage};
 use request::Request;
 
@@ -49,10 +51,11 @@ pub fn open(
     return_rate_limits: Option<bool>,
     unit: TimeUnit,
 ) -> Response {
-    let now = app.now();
-    let admitted = streams::admit(app, ip).and_then(|()| app.limits.charge(ip, SESSION_WEIGHT, now));
+    let now = now();
+    let charge = || app.gateway.limits.charge(ip, SESSION_WEIGHT, now).map_err(ApiError::from);
+    let admitted = streams::admit(app, ip).and_then(|()| charge());
     if let Err(refused) = admitted {
-        return refused.into_response();
+        return error::respond(&refused);
     }
     let config = &app.config.streams;
     let outbox = app.hub.budget.outbox(config.unread_bytes_max, false);
@@ -107,15 +110,15 @@ impl socket::Session for ApiSession {
             Ok(request) => request,
             Err((id, error)) => {
                 let envelope = Envelope::new(id, self.return_rate_limits, self.unit);
-                let now = self.app.now();
-                let error = self.app.limits.charge(self.ip, 1, now).err().unwrap_or(error);
+                let now = now();
+                let error = self.app.gateway.limits.charge(self.ip, 1, now).err().map_or(error, ApiError::from);
                 self.refuse(&envelope, &error, &Usage::default(), now);
                 return None;
             }
         };
         let with_limits = request.return_rate_limits.unwrap_or(self.return_rate_limits);
         let envelope = Envelope::new(request.id.clone(), with_limits, self.unit);
-        let now = self.app.now();
+        let now = now();
         match operations::by_method(&request.method) {
             Some(found) => self.operation(found, request, envelope, now),
             None => {
@@ -135,14 +138,15 @@ impl ApiSession {
         envelope: Envelope,
         now: Timestamp,
     ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
-        if let Err(error) = self.app.admit(operation, self.ip, now) {
+        let admitted = if operation.is_order() { self.app.gateway.admit_order(self.ip, now) } else { Ok(()) };
+        if let Err(error) = admitted.map_err(ApiError::from) {
             self.app.rejections.count(operation, &error);
             self.refuse(&envelope, &error, &Usage::of(&self.app, self.ip, None), now);
             return None;
         }
         let parameters = request.parameters();
         let weight = parameters.as_ref().map_or(1, |parameters| operation.weight(parameters));
-        let charged = self.app.limits.charge(self.ip, weight, now);
+        let charged = self.app.gateway.limits.charge(self.ip, weight, now).map_err(ApiError::from);
         let checked = charged.and(parameters).and_then(|parameters| self.check(operation, &request, &parameters, now));
         let (app, outbox, ip) = (Arc::clone(&self.app), Arc::clone(self.outbox()), self.ip);
         let caller = match checked {
@@ -156,15 +160,17 @@ impl ApiSession {
         let start = Instant::now();
         Some(Box::pin(async move {
             let outcome = match request.parameters() {
-                Ok(parameters) => operations::run(&app, operation, &parameters, &caller).await,
+                Ok(parameters) => {
+                    operations::run(&app.gateway, &app.config.streams, operation, &parameters, &caller).await
+                }
                 Err(error) => Err(error),
             };
             app.ws_api_latencies.record(index, start.elapsed());
-            let later = app.now();
+            let later = crossbook_gateway::clock::now();
             let text = match outcome {
                 Ok(outcome) => {
                     if outcome.free {
-                        app.limits.refund(ip, weight, now, later);
+                        app.gateway.limits.refund(ip, weight, now, later);
                     }
                     let usage = Usage { orders: outcome.orders, ..Usage::of(&app, ip, None) };
                     envelope.result(&outcome.json, &usage)
@@ -187,19 +193,13 @@ impl ApiSession {
         parameters: &Parameters<'_>,
         now: Timestamp,
     ) -> Result<Caller, ApiError> {
-        let mut caller = Caller {
-            transport: Transport::WebSocket,
-            unit: self.unit,
-            ip: self.ip,
-            identity: None,
-            deadline: None,
-            now,
-        };
+        let mut caller =
+            Caller { transport: Transport::WebSocket, unit: self.unit, identity: None, deadline: None, now };
         if operation.security != Security::Public {
             let identity = self.identity(request)?;
             identity.require(operation.security)?;
             caller.identity = Some(identity);
-            caller.deadline = Some(auth::timing(parameters, now)?);
+            caller.deadline = Some(signature::timing(parameters, now)?);
         }
         operation.check(parameters, |name| READ_HERE.contains(&name) || request.says_twice(name))?;
         Ok(caller)
@@ -216,7 +216,7 @@ impl ApiSession {
                 None => ApiError::mandatory("apiKey"),
             });
         };
-        let registry = self.app.board.registry();
+        let registry = self.app.gateway.read_model.registry();
         match registry.api_key(logon.key.as_str()) {
             Some(key) if key.account == logon.account => {
                 Ok(Identity { account: key.account, key: key.key, permissions: key.permissions })
@@ -224,7 +224,7 @@ impl ApiSession {
             _ => {
                 drop(registry);
                 (self.logon, self.revoked) = (None, true);
-                Err(ApiError::key_rejected())
+                Err(AuthError::KeyRejected.into())
             }
         }
     }
@@ -233,45 +233,48 @@ impl ApiSession {
     fn signer(&self, request: &Request) -> Result<Identity, ApiError> {
         let key = request.get("apiKey").map(str::to_owned).or_else(|| self.logon.map(|logon| logon.key.to_string()));
         let signature = request.get("signature").ok_or_else(|| ApiError::mandatory("signature"))?;
-        let claim = auth::claim(&self.app.board, &self.app.keyring, key.as_deref())?;
-        claim.prove(self.ip, request.signed_payloads(), signature)
+        let claim = auth::claim(&self.app.gateway.read_model, &self.app.gateway.keyring, key.as_deref())?;
+        Ok(claim.prove(self.ip, request.signed_payloads(), &signature::as_signed(signature))?)
     }
 
     /// Answers a request that is about the connection itself.
     fn of_session(&mut self, request: &Request, envelope: &Envelope, now: Timestamp) {
         self.membership.forget_ended();
-        let answered = self.app.limits.charge(self.ip, SESSION_WEIGHT, now).and_then(|_| match &*request.method {
-            "session.logon" => self.log_on(request, now).map(Some),
-            "session.status" => Ok(Some(self.status(now))),
-            "session.logout" => {
-                self.log_out(now);
-                Ok(Some(self.status(now)))
-            }
-            "session.subscriptions" => {
-                let numbers = self.membership.accounts().iter();
-                Ok(Some(numbers.map(|(number, _)| json!({"subscriptionId": number})).collect()))
-            }
-            "userDataStream.subscribe" => {
-                let identity = match self.logon {
-                    Some(_) => self.identity(request)?,
-                    None => return Err(ApiError::key_format()),
-                };
-                if request.is_signed() {
-                    // A signature never counts without its time: one that was seen long ago would open the stream for
-                    // ever.
-                    auth::timing(&request.parameters()?, now)?;
+        let answered =
+            self.app.gateway.limits.charge(self.ip, SESSION_WEIGHT, now).map_err(ApiError::from).and_then(|_| {
+                match &*request.method {
+                    "session.logon" => self.log_on(request, now).map(Some),
+                    "session.status" => Ok(Some(self.status(now))),
+                    "session.logout" => {
+                        self.log_out(now);
+                        Ok(Some(self.status(now)))
+                    }
+                    "session.subscriptions" => {
+                        let numbers = self.membership.accounts().iter();
+                        Ok(Some(numbers.map(|(number, _)| json!({"subscriptionId": number})).collect()))
+                    }
+                    "userDataStream.subscribe" => {
+                        let identity = match self.logon {
+                            Some(_) => self.identity(request)?,
+                            None => return Err(ApiError::key_format()),
+                        };
+                        if request.is_signed() {
+                            // A signature never counts without its time: one that was seen long ago would open the stream for
+                            // ever.
+                            signature::timing(&request.parameters()?, now)?;
+                        }
+                        self.logon_subscription = Some(self.subscribe(&identity, envelope)?);
+                        Ok(None)
+                    }
+                    "userDataStream.subscribe.signature" => {
+                        let identity = self.identity(request)?;
+                        signature::timing(&request.parameters()?, now)?;
+                        self.subscribe(&identity, envelope).map(|_| None)
+                    }
+                    "userDataStream.unsubscribe" => self.unsubscribe(request, now).map(Some),
+                    _ => Err(ApiError::bad_request(-1020, "This operation is not supported.")),
                 }
-                self.logon_subscription = Some(self.subscribe(&identity, envelope)?);
-                Ok(None)
-            }
-            "userDataStream.subscribe.signature" => {
-                let identity = self.identity(request)?;
-                auth::timing(&request.parameters()?, now)?;
-                self.subscribe(&identity, envelope).map(|_| None)
-            }
-            "userDataStream.unsubscribe" => self.unsubscribe(request, now).map(Some),
-            _ => Err(ApiError::bad_request(-1020, "This operation is not supported.")),
-        });
+            });
         let usage = Usage::of(&self.app, self.ip, None);
         match answered {
             Ok(Some(result)) => self.outbox().push(envelope.result(&result.to_string(), &usage)),
@@ -300,7 +303,7 @@ impl ApiSession {
             return Err(ApiError::mandatory("apiKey"));
         }
         let identity = self.signer(request)?;
-        auth::timing(&request.parameters()?, now)?;
+        signature::timing(&request.parameters()?, now)?;
         self.logon = Some(Logon { key: identity.key, account: identity.account, since: now });
         Ok(self.status(now))
     }
@@ -347,8 +350,8 @@ impl ApiSession {
         self.membership.subscribe_account(identity.account, identity.key, number, answer.into());
         // The key may have been revoked since it was looked up, and those who listened with it told so before this one
         // was among them. If it still is in the registry now, a revocation finds this subscription.
-        if self.app.board.registry().api_key(identity.key.as_str()).is_none() {
-            self.end_subscription(number, self.app.now());
+        if self.app.gateway.read_model.registry().api_key(identity.key.as_str()).is_none() {
+            self.end_subscription(number, now());
         }
         Ok(number)
     }

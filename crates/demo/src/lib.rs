@@ -20,7 +20,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use crossbook_api_binance::app::now;
+use crossbook_gateway::clock::now;
 use crossbook_log::files;
 use crossbook_types::Sequence;
 use crossbook_venue::access::{self, Need};
@@ -116,7 +116,7 @@ pub struct Options {
 /// # Errors
 /// When it cannot start or does not stop in order.
 pub fn run(mut config: Config, options: Options, build: &Build, progress: &mut impl Progress) -> Result<(), Error> {
-    let clear = crossbook_api_binance::config::TlsConfig::default();
+    let clear = crossbook_http::TlsConfig::default();
     if config.gateway.tls != clear || config.gateway.admin_tls != clear {
         return Err(Error::Tls);
     }
@@ -151,10 +151,10 @@ pub fn run(mut config: Config, options: Options, build: &Build, progress: &mut i
         let venue = Venue::start(&config, token.clone(), Accepted::default(), metrics, progress)?;
         // The gateway keeps one to itself; this one makes and opens the printed keys.
         let demo_key = secrets::secret_key(&config.data, Absent::Refuse)?;
-        let app = Arc::clone(venue.app());
-        listing::list(&app).await?;
-        let people = listing::people(&app, &demo_key).await?;
-        let mut traders = Traders::new(Arc::clone(&app), options.seed).await?;
+        let gateway = Arc::clone(venue.gateway());
+        listing::list(&gateway).await?;
+        let people = listing::people(&gateway, &demo_key).await?;
+        let mut traders = Traders::new(Arc::clone(&gateway), options.seed).await?;
         let trading = tokio::spawn(async move {
             traders.open().await;
             traders.run().await;

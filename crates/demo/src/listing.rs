@@ -1,7 +1,7 @@
 //! What exists at the demo venue: its assets, markets and accounts. Made once; a venue that has them is left as it is.
 
-use crossbook_api_binance::secret::{KEY_CHARACTERS, MasterKey, random_text};
-use crossbook_api_binance::{ApiError, App};
+use crossbook_gateway::secret::{KEY_CHARACTERS, MasterKey, random_text};
+use crossbook_gateway::{Error as GatewayError, Gateway};
 use crossbook_protocol::command::{Body, IssueApiKey, ListAsset, ListMarket, OpenAccount, TransferRequest};
 use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::{Answer, Refusal};
@@ -63,7 +63,7 @@ pub const MARKETS: [Listing; 4] = [
 pub enum Error {
     /// The gateway did not take a request.
     #[error("the venue did not take a request: {0:?}")]
-    Gateway(ApiError),
+    Gateway(GatewayError),
     /// The partition refused one.
     #[error("the venue refused: {0}")]
     Refused(Refusal),
@@ -75,7 +75,7 @@ pub enum Error {
     Description(&'static str),
     /// The cryptographic library failed, or an earlier key was sealed under another secret key.
     #[error(transparent)]
-    Secret(#[from] crossbook_api_binance::secret::Error),
+    Secret(#[from] crossbook_gateway::secret::Error),
 }
 
 /// Credentials of an account for people.
@@ -92,8 +92,8 @@ pub struct Person {
 }
 
 /// Asks the venue for something.
-pub async fn ask(app: &App, body: Body) -> Result<Answer, Error> {
-    let reply = app.submit(body, None).await.map_err(Error::Gateway)?;
+pub async fn ask(gateway: &Gateway, body: Body) -> Result<Answer, Error> {
+    let reply = gateway.submit(body, None).await.map_err(Error::Gateway)?;
     match reply.outcome {
         Ok(Answer::Refused(refusal)) => Err(Error::Refused(refusal)),
         Ok(answer) => Ok(answer),
@@ -102,21 +102,21 @@ pub async fn ask(app: &App, body: Body) -> Result<Answer, Error> {
 }
 
 /// Lists assets and markets.
-pub async fn list(app: &App) -> Result<(), Error> {
+pub async fn list(gateway: &Gateway) -> Result<(), Error> {
     for (name, _) in ASSETS {
         let name = AssetName::new_checked(name).map_err(|_| Error::Description(name))?;
-        ask(app, Body::ListAsset(ListAsset { name, decimals: DECIMALS })).await?;
+        ask(gateway, Body::ListAsset(ListAsset { name, decimals: DECIMALS })).await?;
     }
     for listing in &MARKETS {
         let description = {
-            let registry = app.board.registry();
+            let registry = gateway.read_model.registry();
             if registry.market_named(listing.symbol).is_some() {
                 continue;
             }
             let asset = |name| registry.asset_named(name).copied().ok_or(Error::Answer);
             describe(listing, asset(listing.base)?, asset(listing.quote)?)?
         };
-        ask(app, Body::ListMarket(Box::new(ListMarket { description }))).await?;
+        ask(gateway, Body::ListMarket(Box::new(ListMarket { description }))).await?;
     }
     Ok(())
 }
@@ -159,35 +159,42 @@ pub fn describe(listing: &Listing, base: Asset, quote: Asset) -> Result<market::
 }
 
 /// The account of that label; opened if there is none yet.
-pub async fn account(app: &App, label: &str) -> Result<AccountId, Error> {
-    let known = app.board.registry().accounts().find(|account| account.label == label).map(|account| account.id);
+pub async fn account(gateway: &Gateway, label: &str) -> Result<AccountId, Error> {
+    let known =
+        gateway.read_model.registry().accounts().find(|account| account.label == label).map(|account| account.id);
     if let Some(known) = known {
         return Ok(known);
     }
-    match ask(app, Body::OpenAccount(OpenAccount { label: label.to_owned() })).await? {
+    match ask(gateway, Body::OpenAccount(OpenAccount { label: label.to_owned() })).await? {
         Answer::AccountOpened(account) => Ok(account),
         _ => Err(Error::Answer),
     }
 }
 
 /// Brings money in. The same `name` again has no second effect.
-pub async fn deposit(app: &App, account: AccountId, asset: &Asset, amount: Amount, name: &str) -> Result<(), Error> {
+pub async fn deposit(
+    gateway: &Gateway,
+    account: AccountId,
+    asset: &Asset,
+    amount: Amount,
+    name: &str,
+) -> Result<(), Error> {
     let transfer = TransferId::new_checked(name).map_err(|_| Error::Description("a transfer"))?;
     let request = TransferRequest { account, asset: asset.id, amount, transfer };
-    ask(app, Body::Transfer(request)).await.map(|_| ())
+    ask(gateway, Body::Transfer(request)).await.map(|_| ())
 }
 
 /// Opens and funds the accounts for people, each with an API key.
-pub async fn people(app: &App, key: &MasterKey) -> Result<Vec<Person>, Error> {
+pub async fn people(gateway: &Gateway, key: &MasterKey) -> Result<Vec<Person>, Error> {
     let mut people = Vec::new();
     for name in PEOPLE {
-        let account = account(app, name).await?;
+        let account = account(gateway, name).await?;
         for (asset, whole) in GIFTS {
-            let asset = app.board.registry().asset_named(asset).copied().ok_or(Error::Answer)?;
-            deposit(app, account, &asset, whole_units(&asset, whole), &format!("gift-{}", asset.name)).await?;
+            let asset = gateway.read_model.registry().asset_named(asset).copied().ok_or(Error::Answer)?;
+            deposit(gateway, account, &asset, whole_units(&asset, whole), &format!("gift-{}", asset.name)).await?;
         }
         let known = {
-            let registry = app.board.registry();
+            let registry = gateway.read_model.registry();
             let mut keys = registry.api_keys(account);
             keys.find_map(|key| match &key.credential {
                 Credential::Hmac { sealed } => Some((key.key, sealed.clone())),
@@ -199,21 +206,21 @@ pub async fn people(app: &App, key: &MasterKey) -> Result<Vec<Person>, Error> {
                 let secret = key.open(&name, &sealed)?;
                 (name, String::from_utf8_lossy(secret.expose_secret()).into_owned())
             }
-            None => issue(app, key, account).await?,
+            None => issue(gateway, key, account).await?,
         };
         people.push(Person { name, account, api_key: api_key.to_string(), secret: SecretString::from(secret) });
     }
     Ok(people)
 }
 
-async fn issue(app: &App, key: &MasterKey, account: AccountId) -> Result<(ApiKeyId, String), Error> {
+async fn issue(gateway: &Gateway, key: &MasterKey, account: AccountId) -> Result<(ApiKeyId, String), Error> {
     let name = ApiKeyId::new_checked(&random_text(KEY_CHARACTERS)?).map_err(|_| Error::Answer)?;
     let secret = random_text(KEY_CHARACTERS)?;
     let sealed = key.seal(&name, &SecretString::from(secret.clone()))?;
     let permissions = Permissions { read: true, trade: true };
     let credential = Credential::Hmac { sealed };
     let request = IssueApiKey { account, key: name, permissions, credential, allowed_ips: Vec::new() };
-    ask(app, Body::IssueApiKey(Box::new(request))).await?;
+    ask(gateway, Body::IssueApiKey(Box::new(request))).await?;
     Ok((name, secret))
 }
 

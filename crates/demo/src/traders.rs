@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbook_api_binance::{App, Board};
+use crossbook_gateway::{Gateway, ReadModel};
 use crossbook_protocol::command::{Body, CancelAll, CancelOrder, NewOrder, Size, Target};
 use crossbook_types::{
     AccountId, Amount, Asset, ClientOrderId, Market, OrderType, SelfTradePrevention, SymbolId, TimeInForce,
@@ -57,7 +57,7 @@ struct Arena {
 
 /// All simulated traders.
 pub struct Traders {
-    app: Arc<App>,
+    gateway: Arc<Gateway>,
     arenas: Vec<Arena>,
     makers: Vec<(AccountId, Style)>,
     crowd: AccountId,
@@ -71,18 +71,18 @@ type Wish = (AccountId, SymbolId, Action);
 
 impl Traders {
     /// Opens and funds their accounts and takes down what they left in the books in an earlier run.
-    pub async fn new(app: Arc<App>, seed: u64) -> Result<Self, Error> {
+    pub async fn new(gateway: Arc<Gateway>, seed: u64) -> Result<Self, Error> {
         let mut random = Random::new(seed);
         let mut makers = Vec::new();
         for (label, style) in MAKERS {
-            makers.push((listing::account(&app, label).await?, style));
+            makers.push((listing::account(&gateway, label).await?, style));
         }
-        let crowd = listing::account(&app, CROWD).await?;
-        let arbitrageur = listing::account(&app, ARBITRAGEUR).await?;
+        let crowd = listing::account(&gateway, CROWD).await?;
+        let arbitrageur = listing::account(&gateway, ARBITRAGEUR).await?;
         let mut arenas = Vec::new();
         for listing in &MARKETS {
-            let (symbol, last) = app
-                .board
+            let (symbol, last) = gateway
+                .read_model
                 .market(listing.symbol, |data, _| {
                     let market = data.market();
                     (market.id, data.last_price().map(|last| market.price_decimal(last)))
@@ -93,7 +93,7 @@ impl Traders {
             let (fair, crowd) = (FairPrice::new(start, random.fork()), Crowd::new(listing.notional, random.fork()));
             arenas.push(Arena { listing, symbol, fair, crowd });
         }
-        let traders = Self { app, arenas, makers, crowd, arbitrageur, random, turn: 0 };
+        let traders = Self { gateway, arenas, makers, crowd, arbitrageur, random, turn: 0 };
         traders.clear().await;
         traders.endow().await?;
         Ok(traders)
@@ -108,7 +108,7 @@ impl Traders {
         let wishes = self.accounts().flat_map(|account| self.arenas.iter().map(move |arena| (account, arena.symbol)));
         let cancels = wishes.map(|(account, symbol)| {
             let cancel_id = ClientOrderId::new_checked("opening").unwrap_or_default();
-            self.app.submit(Body::CancelAll(CancelAll { account, symbol, cancel_id }), None)
+            self.gateway.submit(Body::CancelAll(CancelAll { account, symbol, cancel_id }), None)
         });
         // Refused where there is nothing to cancel.
         join_all(cancels).await;
@@ -121,17 +121,17 @@ impl Traders {
         let mut due: Vec<(AccountId, Asset, Amount)> = Vec::new();
         for account in self.accounts() {
             for (name, whole) in ASSETS {
-                let Some(asset) = self.app.board.registry().asset_named(name).copied() else { continue };
+                let Some(asset) = self.gateway.read_model.registry().asset_named(name).copied() else { continue };
                 let want = listing::whole_units(&asset, whole);
-                let have = total(&self.app.board, account, &asset);
+                let have = total(&self.gateway.read_model, account, &asset);
                 if have.0 * 2 < want.0 {
                     due.push((account, asset, want.minus(have)));
                 }
             }
         }
         for (account, asset, amount) in due {
-            let name = format!("endowment-{}-{}", asset.name, crossbook_api_binance::app::now().0);
-            listing::deposit(&self.app, account, &asset, amount, &name).await?;
+            let name = format!("endowment-{}-{}", asset.name, crossbook_gateway::clock::now().0);
+            listing::deposit(&self.gateway, account, &asset, amount, &name).await?;
         }
         Ok(())
     }
@@ -144,7 +144,7 @@ impl Traders {
             self.send(wishes).await;
         }
         for _ in 0..OPENING_SECONDS {
-            if self.app.is_stopping() {
+            if self.gateway.is_stopping() {
                 return;
             }
             self.step(1.0).await;
@@ -157,13 +157,13 @@ impl Traders {
         let mut clock = tokio::time::interval(TURN);
         clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut last = Instant::now();
-        while !self.app.is_stopping() {
+        while !self.gateway.is_stopping() {
             clock.tick().await;
             let seconds = last.elapsed().as_secs_f64().min(SECONDS_MAX);
             last = Instant::now();
             self.step(seconds).await;
             if self.turn.is_multiple_of(TREASURY_TURNS)
-                && !self.app.is_stopping()
+                && !self.gateway.is_stopping()
                 && let Err(error) = self.endow().await
             {
                 tracing::warn!(%error, "the simulated traders could not be funded; trying again later");
@@ -197,7 +197,7 @@ impl Traders {
 
     /// What the makers want whose turn it is.
     fn make(&mut self, is_due: impl Fn(usize, usize) -> bool) -> Vec<Wish> {
-        let board = &self.app.board;
+        let board = &self.gateway.read_model;
         let mut wishes = Vec::new();
         for (at, arena) in self.arenas.iter().enumerate() {
             for (number, &(account, style)) in self.makers.iter().enumerate() {
@@ -221,7 +221,7 @@ impl Traders {
 
     /// What the crowds want.
     fn take(&mut self, seconds: f64) -> Vec<Wish> {
-        let board = &self.app.board;
+        let board = &self.gateway.read_model;
         let mut wishes = Vec::new();
         for arena in &mut self.arenas {
             let Some((market, best)) = top(board, arena.listing.symbol) else { continue };
@@ -235,7 +235,7 @@ impl Traders {
 
     /// What the arbitrageur wants.
     fn arbitrage(&self) -> Vec<Wish> {
-        let top = |symbol| top(&self.app.board, symbol);
+        let top = |symbol| top(&self.gateway.read_model, symbol);
         let [Some(cross), Some(base), Some(quote)] = [top("ETHBTC"), top("ETHUSDT"), top("BTCUSDT")] else {
             return Vec::new();
         };
@@ -250,7 +250,7 @@ impl Traders {
     async fn send(&mut self, wishes: Vec<Wish>) {
         let random = &mut self.random;
         let bodies: Vec<Body> = wishes.into_iter().map(|wish| body(wish, random)).collect();
-        let sent = bodies.into_iter().map(|body| self.app.submit(body, None));
+        let sent = bodies.into_iter().map(|body| self.gateway.submit(body, None));
         for outcome in join_all(sent).await {
             if let Err(error) = outcome {
                 tracing::debug!(?error, "a simulated trader's request was not taken");
@@ -304,20 +304,20 @@ fn resting(data: &MarketData, account: AccountId) -> Vec<Resting> {
 }
 
 /// A market and its best prices, if both sides have any.
-fn top(board: &Board, symbol: &str) -> Option<(Market, Best)> {
+fn top(board: &ReadModel, symbol: &str) -> Option<(Market, Best)> {
     let (market, best) = board.market(symbol, |data, _| (*data.market(), data.book_ticker()))?;
     Some((market, Best { bid: best.bid?.price, ask: best.ask?.price }))
 }
 
 /// What an account has of the base asset beyond its endowment, as a fraction of it.
-fn inventory(board: &Board, account: AccountId, market: &Market) -> f64 {
+fn inventory(board: &ReadModel, account: AccountId, market: &Market) -> f64 {
     let whole = ASSETS.iter().find(|(name, _)| *name == market.base.name.as_str()).map_or(1, |&(_, whole)| whole);
     let want = listing::whole_units(&market.base, whole).0 as f64;
     // Half of the endowment away from the target is as one-sided as it may get.
     (total(board, account, &market.base).0 as f64 / want - 1.0) * 2.0
 }
 
-fn total(board: &Board, account: AccountId, asset: &Asset) -> Amount {
+fn total(board: &ReadModel, account: AccountId, asset: &Asset) -> Amount {
     let views = board.of_account(account).read();
     let balance = views.holdings(account).map(|holdings| holdings.balance(asset.id));
     balance.map_or(Amount::ZERO, |balance| balance.free.plus(balance.held))

@@ -9,14 +9,16 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use crossbeam_channel::Receiver;
 use crossbook_api_admin::Admin;
-use crossbook_api_binance::entrance::{Soon, Subject};
-use crossbook_api_binance::publisher::Publisher;
 use crossbook_api_binance::rest::Rest;
-use crossbook_api_binance::secret::MasterKey;
 use crossbook_api_binance::streams::Hub;
-use crossbook_api_binance::streams::feed::Batch;
-use crossbook_api_binance::{App, Board, Config, Entrance, Pending};
+use crossbook_api_binance::{App, Config};
 use crossbook_engine::Partition;
+use crossbook_gateway::command_port::{Soon, Subject};
+use crossbook_gateway::facts::Batch;
+use crossbook_gateway::facts::{StreamSubscriber as _, Subscribers};
+use crossbook_gateway::publisher::Publisher;
+use crossbook_gateway::secret::MasterKey;
+use crossbook_gateway::{CommandPort, Gateway, Limits, Pending, ReadModel};
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::{NotTaken, Outlet as _, Request};
 use crossbook_protocol::command::{
@@ -29,7 +31,7 @@ use crossbook_types::{
     MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, Side, SourceId,
     SymbolId, SymbolName, TimeInForce, TransferId, market,
 };
-use crossbook_views::{Limits, Views};
+use crossbook_views::{Limits as ViewLimits, Views};
 use parking_lot::Mutex;
 use secrecy::SecretString;
 
@@ -216,8 +218,8 @@ pub fn commands() -> Vec<Body> {
 
 fn make() -> Furnished {
     let partition = Partition::new(PartitionId(0), Routing::single(), 7);
-    let mut made = Furnished { partition, views: Views::new(Limits::default()) };
-    let mut now = crossbook_api_binance::app::now();
+    let mut made = Furnished { partition, views: Views::new(ViewLimits::default()) };
+    let mut now = crossbook_gateway::clock::now();
     let mut events = Events::new();
     for (number, body) in (1..).zip(commands()) {
         now.0 += 1;
@@ -246,7 +248,7 @@ struct Core {
 /// The way into the partition: it is done before it returns.
 struct Door(Arc<Mutex<Core>>);
 
-impl Entrance for Door {
+impl CommandPort for Door {
     fn source(&self) -> SourceId {
         SOURCE
     }
@@ -305,18 +307,22 @@ impl Venue {
         config.streams.messages_per_second_max = usize::MAX;
         config.server.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
         let venue = Furnished::new();
-        let board = Arc::new(Board::single(venue.views.clone()));
+        let board = Arc::new(ReadModel::single(venue.views.clone()));
         let (pending, hub) = (Arc::new(Pending::new(config.in_flight_max)), Arc::new(Hub::new()));
         for market in venue.partition.registry().markets() {
             hub.market_listed(market.symbol, market.id);
         }
         let (feed, told) = crossbeam_channel::unbounded();
-        let publisher = Publisher::new(PartitionId(0), &board, Arc::clone(&pending), Arc::clone(&hub), feed);
+        let limits = Arc::new(Limits::new(config.limits.clone()));
+        let subscribers = Subscribers { streams: hub.clone(), facts: feed, fills: vec![limits.clone()] };
+        let publisher = Publisher::new(PartitionId(0), &board, Arc::clone(&pending), subscribers);
         let core = Arc::new(Mutex::new(Core { venue, publisher, told, taken: Vec::new() }));
         let door = Box::new(Door(Arc::clone(&core)));
-        let app = Arc::new(App::new(config, board, pending, hub, door, master_key(), None));
+        let gateway = Arc::new(Gateway::new(config.core(), board, pending, limits, door, master_key(), None));
+        let bounds = config.server.clone();
+        let app = Arc::new(App::new(config, Arc::clone(&gateway), hub));
         let metrics = Box::new(String::new);
-        let admin = Admin::new(Arc::clone(&app), SecretString::from(TOKEN), metrics);
+        let admin = Admin::new(gateway, bounds, SecretString::from(TOKEN), metrics);
         Self { app, rest: OnceLock::new(), admin, core }
     }
 
@@ -331,7 +337,7 @@ impl Venue {
         let mut core = self.core.lock();
         core.venue = Furnished::new();
         core.taken.clear();
-        self.app.board.of(PartitionId(0)).write().clone_from(&core.venue.views);
+        self.app.gateway.read_model.of(PartitionId(0)).write().clone_from(&core.venue.views);
     }
 
     /// What has been asked of the partition since the last reset.

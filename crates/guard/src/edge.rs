@@ -5,14 +5,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::hmac;
-use crossbook_api_binance::auth::{self, Identity, Security};
-use crossbook_api_binance::entrance::Soon;
+use crossbook_api_binance::config::StreamsConfig;
 use crossbook_api_binance::operations::{self, Caller, Transport};
 use crossbook_api_binance::parameters::Parameters;
-use crossbook_api_binance::secret::{KEY_CHARACTERS, MasterKey};
-use crossbook_api_binance::streams::Hub;
 use crossbook_api_binance::time_unit::TimeUnit;
-use crossbook_api_binance::{ApiError, App, Board, Config, Entrance, Pending, Subject};
+use crossbook_api_binance::{ApiError, Config, signature};
+use crossbook_gateway::auth::{self, Identity, Security};
+use crossbook_gateway::command_port::Soon;
+use crossbook_gateway::secret::{KEY_CHARACTERS, MasterKey};
+use crossbook_gateway::{CommandPort, Gateway, Limits, Pending, ReadModel, Subject};
 use crossbook_node::embedded::AuditReport;
 use crossbook_node::{NotTaken, Request};
 use crossbook_oracle::workload::Workload;
@@ -20,7 +21,7 @@ use crossbook_protocol::Events;
 use crossbook_protocol::command::{Body, IssueApiKey};
 use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_types::{AccountId, ApiKeyId, SourceId, Timestamp};
-use crossbook_views::{Limits, Views};
+use crossbook_views::{Limits as ViewLimits, Views};
 use futures_util::FutureExt as _;
 use secrecy::SecretString;
 
@@ -40,7 +41,7 @@ struct Closed {
     asked: Arc<Mutex<Vec<Body>>>,
 }
 
-impl Entrance for Closed {
+impl CommandPort for Closed {
     fn source(&self) -> SourceId {
         SOURCE
     }
@@ -69,7 +70,8 @@ impl Entrance for Closed {
 
 /// A gateway, and requests for it.
 pub struct Edge {
-    app: App,
+    gateway: Gateway,
+    streams: StreamsConfig,
     key: String,
     queries: Vec<String>,
     asked: Arc<Mutex<Vec<Body>>>,
@@ -88,7 +90,7 @@ impl Edge {
             credential: Credential::Hmac { sealed: master.seal(&id, &SecretString::from(SECRET))? },
             allowed_ips: Vec::new(),
         }));
-        let (mut events, mut views) = (Events::new(), Views::new(Limits::default()));
+        let (mut events, mut views) = (Events::new(), Views::new(ViewLimits::default()));
         Venue::opened(&Workload { commands: Vec::new(), warmup: 0 }, vec![issued], &mut events);
         events.iter().for_each(|(cause, events)| views.apply_all(cause, events));
 
@@ -96,9 +98,10 @@ impl Edge {
         (config.limits.orders_10s, config.limits.orders_1d) = (0, 0);
         let asked = Arc::new(Mutex::new(Vec::with_capacity(requests)));
         let entrance = Box::new(Closed { asked: Arc::clone(&asked) });
-        let (board, pending) = (Arc::new(Board::single(views)), Arc::new(Pending::new(requests)));
-        let app = App::new(config, board, pending, Arc::new(Hub::new()), entrance, master, None);
-        let edge = Self { app, key, queries: (0..requests).map(query).collect(), asked };
+        let (read_model, pending) = (Arc::new(ReadModel::single(views)), Arc::new(Pending::new(requests)));
+        let limits = Arc::new(Limits::new(config.limits.clone()));
+        let gateway = Gateway::new(config.core(), read_model, pending, limits, entrance, master, None);
+        let edge = Self { gateway, streams: config.streams, key, queries: (0..requests).map(query).collect(), asked };
         // The key is opened once and kept.
         edge.prove(&query(requests)).map_err(refused)?;
         Ok(edge)
@@ -127,26 +130,27 @@ impl Edge {
     /// Authenticates a request as [`rest`](crossbook_api_binance::rest) does.
     fn prove(&self, query: &str) -> Result<Identity, ApiError> {
         let parameters = Parameters::parse(query, "")?;
-        let claim = auth::claim(&self.app.board, &self.app.keyring, Some(&self.key))?;
-        let payload = auth::signed_payload(query, "");
-        let identity = claim.prove(ADDRESS, &[payload.as_bytes()], parameters.required("signature")?)?;
+        let claim = auth::claim(&self.gateway.read_model, &self.gateway.keyring, Some(&self.key))?;
+        let payload = signature::signed_payload(query, "");
+        let identity =
+            claim.prove(ADDRESS, &[payload.as_bytes()], &signature::as_signed(parameters.required("signature")?))?;
         identity.require(Security::Trade)?;
         Ok(identity)
     }
 
     /// Takes a request as [`rest`](crossbook_api_binance::rest) does once its sender is known.
     fn take(&self, query: &str, identity: Identity) -> Result<(), ApiError> {
-        let (app, now) = (&self.app, Timestamp(NOW * 1_000));
+        let (gateway, now) = (&self.gateway, Timestamp(NOW * 1_000));
         let (_, operation) = operations::by_route("POST", "/api/v3/order").map_err(|_| ApiError::internal())?;
         let parameters = Parameters::parse(query, "")?;
         let weight = operation.weight(&parameters);
-        app.limits.charge(ADDRESS, weight, now)?;
-        let deadline = Some(auth::timing(&parameters, now)?);
+        gateway.limits.charge(ADDRESS, weight, now)?;
+        let deadline = Some(signature::timing(&parameters, now)?);
         let (transport, unit) = (Transport::Rest, TimeUnit::default());
-        let caller = Caller { transport, unit, ip: ADDRESS, identity: Some(identity), deadline, now };
+        let caller = Caller { transport, unit, identity: Some(identity), deadline, now };
         operation.check(&parameters, |_| false)?;
-        let outcome = operations::run(app, operation, &parameters, &caller).now_or_never();
-        app.limits.refund(ADDRESS, weight, now, now);
+        let outcome = operations::run(gateway, &self.streams, operation, &parameters, &caller).now_or_never();
+        gateway.limits.refund(ADDRESS, weight, now, now);
         outcome.unwrap_or_else(|| Err(ApiError::internal())).map(drop)
     }
 }

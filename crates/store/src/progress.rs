@@ -6,42 +6,11 @@ use std::time::Instant;
 
 use crossbook_protocol::Cause;
 use crossbook_types::Timestamp;
+pub use crossbook_views::history::Activity;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::writer::Position;
-
-/// What the writer is doing.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Activity {
-    /// Connecting to the database.
-    Connecting,
-    /// Another process writes; this one goes on when that ends.
-    Waiting,
-    /// Finding out what the next rows build upon, by replaying the log up to where the tables stand.
-    Replaying,
-    /// Writing what has happened.
-    Following,
-    /// Waiting before it tries again, for this reason.
-    Failing(String),
-    /// The venue has stopped.
-    Stopped,
-}
-
-impl Activity {
-    /// In a word.
-    #[must_use]
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Connecting => "connecting",
-            Self::Waiting => "waiting",
-            Self::Replaying => "replaying",
-            Self::Following => "following",
-            Self::Failing(_) => "failing",
-            Self::Stopped => "stopped",
-        }
-    }
-}
 
 /// How far the history has come.
 #[derive(Clone, PartialEq, Eq, Debug)]

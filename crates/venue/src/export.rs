@@ -5,8 +5,8 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crossbook_api_binance::secret::MasterKey;
 use crossbook_engine::import;
+use crossbook_gateway::secret::MasterKey;
 use crossbook_node::export::{self, Export};
 use crossbook_protocol::import::{ExportId, Inventory};
 use crossbook_protocol::registry::Credential;

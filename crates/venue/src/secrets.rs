@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crossbook_api_binance::secret::MasterKey;
+use crossbook_gateway::secret::MasterKey;
 use secrecy::SecretString;
 
 use crate::access;

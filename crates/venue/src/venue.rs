@@ -9,17 +9,18 @@ use std::time::Duration;
 
 use crossbeam_channel::never;
 use crossbook_api_admin::Admin;
-use crossbook_api_admin::front::{Front, Phase};
-use crossbook_api_binance::config::ServerConfig;
-use crossbook_api_binance::error::ApiError;
-use crossbook_api_binance::publisher::Publisher;
+use crossbook_api_admin::startup::{Phase, Startup as AdminStartup};
 use crossbook_api_binance::rest::Rest;
-use crossbook_api_binance::secret::MasterKey;
-use crossbook_api_binance::server::{self, Listener};
 use crossbook_api_binance::streams::{Hub, feed};
-use crossbook_api_binance::tls::{self, Handshakes, TlsConfig};
-use crossbook_api_binance::{App, Board, Pending, auth, shutdown};
+use crossbook_api_binance::{App, shutdown};
 use crossbook_engine::Partition;
+use crossbook_gateway::facts::Subscribers;
+use crossbook_gateway::publisher::Publisher;
+use crossbook_gateway::secret::MasterKey;
+use crossbook_gateway::{Gateway, Limits, Pending, ReadModel, auth};
+use crossbook_http::ServerConfig;
+use crossbook_http::server::{self, Listener};
+use crossbook_http::tls::{self, Handshakes, TlsConfig};
 use crossbook_log::storage::DiskLock;
 use crossbook_log::{FileReader, Files, Log as _, Recovery, Until, files};
 use crossbook_node::embedded::{self, Running};
@@ -87,7 +88,7 @@ pub enum Error {
     #[error(
         "{0}. If that key is lost for good, `crossbook serve --revoke-lost-keys` starts anyway and revokes the API keys that need it"
     )]
-    Sealed(#[from] crossbook_api_binance::secret::Error),
+    Sealed(#[from] crossbook_gateway::secret::Error),
     /// There is no secret key.
     #[error(transparent)]
     Secrets(#[from] secrets::Error),
@@ -97,7 +98,7 @@ pub enum Error {
         /// The public name of the API key.
         key: ApiKeyId,
         /// What went wrong below.
-        source: Box<ApiError>,
+        source: crossbook_gateway::Error,
     },
     /// The folder is somebody else's.
     #[error(transparent)]
@@ -429,7 +430,7 @@ impl Venue {
         // Should the start fail, the servers go, too.
         let admin = listen_for_admin(config)?;
         let admin_address = admin.local_addr().unwrap_or(config.admin);
-        let front = Arc::new(Front::default());
+        let front = Arc::new(AdminStartup::default());
         let operator = Server::start("the admin API", admin, bounds, Arc::clone(&front));
         tracing::info!(admin = %admin_address, "starting; the admin address answers");
 
@@ -440,17 +441,19 @@ impl Venue {
         let http = http.listen()?;
         let http_address = http.local_addr().unwrap_or(config.http);
 
-        let board = Arc::new(Board::single(views));
+        let read_model = Arc::new(ReadModel::single(views));
         let clock = {
-            let board = Arc::clone(&board);
-            let last = move || board.of(PARTITION).read().position().map(|cause| cause.time);
+            let read_model = Arc::clone(&read_model);
+            let last = move || read_model.of(PARTITION).read().position().map(|cause| cause.time);
             clock::Monitor::start(config.clock, Box::new(last))
         };
         let (pending, hub) = (Arc::new(Pending::new(config.gateway.in_flight_max)), Arc::new(Hub::new()));
-        let (sender, feed) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), fatal).map_err(Error::Thread)?;
-        let publisher = Publisher::new(PARTITION, &board, Arc::clone(&pending), Arc::clone(&hub), sender);
+        let limits = Arc::new(Limits::new(config.gateway.limits.clone()));
+        let (sender, feed) = feed::spawn(Arc::clone(&hub), Arc::clone(&read_model), fatal).map_err(Error::Thread)?;
+        let subscribers = Subscribers { streams: hub.clone(), facts: sender, fills: vec![limits.clone()] };
+        let publisher = Publisher::new(PARTITION, &read_model, Arc::clone(&pending), subscribers);
         let live = Live::new(partition.sequence());
-        let listed: Vec<_> = board.registry().markets().iter().map(|market| (market.id, market.symbol)).collect();
+        let listed: Vec<_> = read_model.registry().markets().iter().map(|market| (market.id, market.symbol)).collect();
         let counting = Tally::new(publisher, listed, config.metrics.markets_max);
         let outlet = Announcing::new(counting, live.clone());
         let (log_path, identity) = (data.log(), log.identity());
@@ -466,7 +469,7 @@ impl Venue {
         let work = Work {
             folder: snapshots,
             log: log_path,
-            views: Arc::clone(board.of(PARTITION)),
+            views: Arc::clone(read_model.of(PARTITION)),
             node: node.clone(),
             trimmer,
             audits: running.take_audits().unwrap_or_else(never),
@@ -479,12 +482,15 @@ impl Venue {
         let verification = verification.map_err(Error::Thread)?;
         let health = Arc::clone(verification.health());
         let snapshotter = Snapshotter::start(work, config.snapshots.clone(), fatal).map_err(Error::Thread)?;
-        let kept = history.as_ref().map(|keeper| keeper.history().clone());
-        let app = Arc::new(App::new(config.gateway.clone(), board, pending, hub, Box::new(node), key, kept));
+        let past =
+            history.as_ref().map(|keeper| Box::new(keeper.history().clone()) as Box<dyn crossbook_gateway::History>);
+        let core = config.gateway.core();
+        let gateway = Arc::new(Gateway::new(core, read_model, pending, limits, Box::new(node), key, past));
+        let app = Arc::new(App::new(config.gateway.clone(), Arc::clone(&gateway), hub));
 
         let rest = Arc::new(Rest::new(Arc::clone(&app), pages::all()));
         let clients = Server::start("the client API", http, bounds, rest);
-        let admin = Admin::new(Arc::clone(&app), token, Box::new(move || metrics.render()));
+        let admin = Admin::new(gateway, bounds.clone(), token, Box::new(move || metrics.render()));
         front.open(
             admin
                 .with_detail("log", Box::new(move || health.as_json()))
@@ -510,8 +516,8 @@ impl Venue {
 
     /// The gateway.
     #[must_use]
-    pub fn app(&self) -> &Arc<App> {
-        &self.app
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.app.gateway
     }
 
     /// Revokes the API keys whose secrets cannot be opened, by commands like the operator's.
@@ -519,10 +525,11 @@ impl Venue {
     /// # Errors
     /// When one is not revoked.
     pub async fn revoke_lost_keys(&self) -> Result<(), Error> {
-        let lost = auth::lost_keys(&self.app.board.registry(), self.app.keyring.master_key());
+        let gateway = &self.app.gateway;
+        let lost = auth::lost_keys(&gateway.read_model.registry(), gateway.keyring.master_key());
         for (account, key) in lost {
-            let revoked = self.app.submit(Body::RevokeApiKey(RevokeApiKey { account, key }), None).await;
-            revoked.map_err(|source| Error::Revocation { key, source: Box::new(source) })?;
+            let revoked = gateway.submit(Body::RevokeApiKey(RevokeApiKey { account, key }), None).await;
+            revoked.map_err(|source| Error::Revocation { key, source })?;
             tracing::warn!(%account, %key, "revoked: its secret cannot be opened");
         }
         Ok(())
@@ -551,7 +558,7 @@ impl Venue {
         tracing::info!("stopping: connections are closed");
         let Server { serving, stop } = self.clients;
         shutdown::close(&self.app, &stop, serving).await.map_err(|_| Error::Disorder)?;
-        self.app.stop();
+        self.app.gateway.stop();
         let (running, snapshotter, feed) = (self.running, self.snapshotter, self.feed);
         let (history, patience) = (self.history, self.history_patience);
         let (snapshots_lock, verification) = (self.snapshots_lock, self.verification);
@@ -573,7 +580,7 @@ impl Venue {
         let (time, identity) = (stopped.partition.time(), stopped.log.identity());
         let written = tokio::task::spawn_blocking(move || {
             let ended = feed.join();
-            let views = app.board.of(PARTITION).read().state();
+            let views = app.gateway.read_model.of(PARTITION).read().state();
             recovery::save(&mut folder, state, views)?;
             evidence::note(&data, identity, sequence, time)?;
             drop((stopped.log, snapshots_lock));

@@ -13,6 +13,7 @@ pub mod account;
 pub mod candles;
 pub mod depth;
 mod hash;
+pub mod history;
 mod import;
 pub mod interval;
 mod kept;

@@ -1,9 +1,9 @@
 //! The table of all operations.
 
 use super::{Kind, Operation, Parameter, Run, Verb, Weight};
-use super::{account, candles, general, market_data, order_entry, wallet};
-use crate::auth::Security;
+use super::{account, general, market_data, order_entry, wallet};
 use crate::parameters::Parameters;
+use crossbook_gateway::auth::Security;
 
 const fn needs(name: &'static str, kind: Kind) -> Parameter {
     Parameter { name, kind, required: true }
@@ -217,8 +217,8 @@ pub static OPERATIONS: [Operation; 29] = [
         &[SYMBOL, may("fromId", Kind::Integer), START, END, LIMIT],
         Recall(market_data::aggregate_trades),
     ),
-    public("klines", "/api/v3/klines", Fixed(2), "Candles.", CANDLES, Recall(candles::candles)),
-    public("uiKlines", "/api/v3/uiKlines", Fixed(2), "Candles, for charts.", CANDLES, Recall(candles::candles)),
+    public("klines", "/api/v3/klines", Fixed(2), "Candles.", CANDLES, Recall(market_data::candles)),
+    public("uiKlines", "/api/v3/uiKlines", Fixed(2), "Candles, for charts.", CANDLES, Recall(market_data::candles)),
     public(
         "avgPrice",
         "/api/v3/avgPrice",
@@ -279,7 +279,7 @@ pub static OPERATIONS: [Operation; 29] = [
         OPEN_ORDERS_WEIGHT,
         "The account's open orders.",
         &[ANY_SYMBOL],
-        Query(account::open_orders),
+        Recall(account::open_orders),
     ),
     trade(
         "openOrders.cancelAll",
@@ -319,7 +319,7 @@ pub static OPERATIONS: [Operation; 29] = [
         Fixed(20),
         "The account, its balances and its rates.",
         &[may("omitZeroBalances", Kind::Boolean)],
-        Query(account::account),
+        Recall(account::account),
     ),
     http_only(public(
         "system.status",

@@ -1,5 +1,6 @@
 //! Is the venue there, what time is it, and what trades under which rules.
 
+use crossbook_gateway::clock::now;
 use crossbook_types::{Market, MarketStatus};
 
 use super::{Request, Transport};
@@ -13,7 +14,7 @@ pub(super) fn ping(_: &Request<'_>) -> Result<String, ApiError> {
 pub(super) fn time(request: &Request<'_>) -> Result<String, ApiError> {
     let mut out = String::with_capacity(40);
     json::object(&mut out, |o| {
-        o.number("serverTime", request.caller.unit.of(request.app.now()));
+        o.number("serverTime", request.caller.unit.of(now()));
     });
     Ok(out)
 }
@@ -29,25 +30,23 @@ pub(super) fn exchange_info(request: &Request<'_>) -> Result<String, ApiError> {
     let with_sets = !p.has("showPermissionSets") || p.boolean("showPermissionSets")?;
     // All markets are spot markets, so the question is only whether spot is asked for.
     let spot = permissions.is_none_or(|text| text == "SPOT" || text.contains("\"SPOT\""));
-    let registry = request.app.board.registry();
-    let markets: Vec<&Market> = match (p.get("symbol"), p.names("symbols")?) {
-        (Some(name), _) => vec![registry.market_named(name).ok_or_else(ApiError::symbol)?],
-        (None, Some(names)) => {
-            let named = names.iter().map(|name| registry.market_named(name).ok_or_else(ApiError::symbol));
-            named.collect::<Result<_, _>>()?
-        }
+    let gateway = request.gateway;
+    let markets: Vec<Market> = match (p.get("symbol"), p.names("symbols")?) {
+        (Some(name), _) => vec![gateway.market(name)?],
+        (None, Some(names)) => names.iter().map(|name| gateway.market(name)).collect::<Result<_, _>>()?,
         (None, None) => {
-            let wanted = |market: &&Market| spot && status.is_none_or(|status| market.status == status);
-            registry.markets().iter().filter(wanted).collect()
+            let mut markets = gateway.markets();
+            markets.retain(|market| spot && status.is_none_or(|status| market.status == status));
+            markets
         }
     };
-    let config = &request.app.config.streams;
+    let config = request.streams;
     let limits = render::RateLimits {
-        requests: request.app.limits.config(),
+        requests: gateway.limits.config(),
         connections: match request.caller.transport {
             Transport::Rest => None,
             Transport::WebSocket => Some((config.attempts_max, RateInterval::of_millis(config.attempts_window_ms))),
         },
     };
-    Ok(render::exchange_info(request.app.now(), request.caller.unit, &limits, markets.into_iter(), with_sets))
+    Ok(render::exchange_info(now(), request.caller.unit, &limits, markets.iter(), with_sets))
 }

@@ -1,10 +1,12 @@
 //! Public data of markets.
 
+use crossbook_gateway::clock::now;
+use crossbook_gateway::past::Question;
+use crossbook_gateway::queries::MarketSelection;
 use crossbook_types::{Market, MarketStatus, Timestamp, TradeId};
-use crossbook_views::{AggregateTrade, AggregateTradeId, MarketData, PublicTrade, Window};
+use crossbook_views::{AggregateTradeId, CandleQuery, Interval, Offset, Window};
 
-use super::Request;
-use super::recall::{Question, Recalled, apart};
+use super::{Recalled, Request};
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::render::{self, json};
@@ -17,10 +19,9 @@ pub(crate) const ROWS_DEFAULT: usize = 500;
 
 pub(super) fn depth(request: &Request<'_>) -> Result<String, ApiError> {
     let limit = request.parameters.limit(100, DEPTH_MAX)?;
-    with_market(request, |market| {
-        check_status(request.parameters, market.market())?;
-        Ok(render::depth(market.market(), market.depth(), limit))
-    })
+    let depth = request.gateway.depth(request.symbol()?, limit)?;
+    check_status(request.parameters, &depth.market)?;
+    Ok(render::depth(&depth))
 }
 
 pub(super) fn trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
@@ -42,28 +43,7 @@ pub(super) fn historical_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
 }
 
 async fn public_trades(request: &Request<'_>, question: Question<TradeId>) -> Result<String, ApiError> {
-    let (market, recent, gap) = request.read_market(|data, live| {
-        let recent: Vec<PublicTrade> = match question {
-            Question::From(from, limit) => data.trades().from(from, limit).copied().collect(),
-            Question::Within(window) => data.trades().within(window).copied().collect(),
-        };
-        let oldest = recent.first().map(|trade| trade.trade);
-        let gap = question.gap(oldest, recent.len(), data.trades().forgotten(), live);
-        (*data.market(), recent, gap)
-    })?;
-    let mut trades = recent;
-    if let Some(gap) = gap
-        && let Some(past) = gap.open(request.app).await?
-    {
-        let older = match gap.question {
-            Question::From(from, limit) => past.ask(past.history.trades_from(market.id, from, limit)).await?,
-            // No other stretch of time is asked for than the last trades.
-            Question::Within(window) => {
-                past.ask(past.history.trades_until(market.id, gap.forgotten.id, window.limit)).await?
-            }
-        };
-        trades = gap.fill(trades, older, |trade| trade.trade, apart);
-    }
+    let (market, trades) = request.gateway.trades(request.symbol()?, question).await?;
     Ok(json::array(trades.iter(), |trade, out| render::trade(&market, request.caller.unit, trade, out)))
 }
 
@@ -80,56 +60,61 @@ pub(super) fn aggregate_trades<'a>(request: &'a Request<'a>) -> Recalled<'a> {
             Some(from) => Question::From(AggregateTradeId(from), limit),
             None => Question::Within(window),
         };
-        let (market, recent, gap) = request.read_market(|data, live| {
-            let known = data.aggregate_trades();
-            let recent: Vec<AggregateTrade> = match question {
-                Question::From(from, limit) => known.from(from, limit).copied().collect(),
-                Question::Within(window) => known.within(window).copied().collect(),
-            };
-            let oldest = recent.first().map(|trade| trade.id);
-            let gap = question.gap(oldest, recent.len(), known.forgotten(), live);
-            (*data.market(), recent, gap)
-        })?;
-        let mut trades = recent;
-        if let Some(gap) = gap
-            && let Some(past) = gap.open(request.app).await?
-        {
-            let older = match gap.question {
-                Question::From(from, limit) => {
-                    past.ask(past.history.aggregate_trades_from(market.id, from, limit)).await?
-                }
-                Question::Within(window) => past.ask(past.history.aggregate_trades(market.id, window)).await?,
-            };
-            trades = gap.fill(trades, older, |trade| trade.id, apart);
-        }
+        let (market, trades) = request.gateway.aggregate_trades(request.symbol()?, question).await?;
         Ok(json::array(trades.iter(), |trade, out| render::aggregate_trade(&market, request.caller.unit, trade, out)))
     })
 }
 
-pub(super) fn average_price(request: &Request<'_>) -> Result<String, ApiError> {
-    let now = request.app.now();
-    with_market(request, |data| Ok(render::average_price(request.caller.unit, &data.average_price(now))))
-}
-
-pub(super) fn ticker(request: &Request<'_>) -> Result<String, ApiError> {
-    let now = request.app.now();
-    let mini = request.parameters.get("type") == Some("MINI");
-    each(request, |data, out| {
-        let ticker = data.ticker(now);
-        if mini {
-            render::mini_ticker(data.market(), request.caller.unit, &ticker, out);
-        } else {
-            render::ticker(data.market(), request.caller.unit, &ticker, &data.book_ticker(), out);
-        }
+pub(super) fn candles<'a>(request: &'a Request<'a>) -> Recalled<'a> {
+    Box::pin(async move {
+        let p = request.parameters;
+        let interval = Interval::from_name(p.required("interval")?)
+            .ok_or_else(|| ApiError::bad_request(-1120, "Invalid interval."))?;
+        let offset = match p.text("timeZone")? {
+            None => Offset::UTC,
+            Some(text) => Offset::parse(text).ok_or_else(|| ApiError::invalid("timeZone"))?,
+        };
+        let window = window(p, p.limit(ROWS_DEFAULT, ROWS_MAX)?)?;
+        let query = CandleQuery { interval, offset, window, now: now() };
+        let (market, candles) = request.gateway.candles(request.symbol()?, &query).await?;
+        Ok(json::array(candles.iter(), |candle, out| render::candle(&market, request.caller.unit, candle, out)))
     })
 }
 
+pub(super) fn average_price(request: &Request<'_>) -> Result<String, ApiError> {
+    let average = request.gateway.average_price(request.symbol()?, now())?;
+    Ok(render::average_price(request.caller.unit, &average))
+}
+
+pub(super) fn ticker(request: &Request<'_>) -> Result<String, ApiError> {
+    let unit = request.caller.unit;
+    let mini = request.parameters.get("type") == Some("MINI");
+    let names = names(request)?;
+    let found = request.gateway.statistics(selection(request, names.as_deref())?, now())?;
+    each(
+        request,
+        &found,
+        |found| &found.market,
+        |found, out| {
+            if mini {
+                render::mini_ticker(&found.market, unit, &found.ticker, out);
+            } else {
+                render::ticker(&found.market, unit, &found.ticker, &found.best, out);
+            }
+        },
+    )
+}
+
 pub(super) fn price(request: &Request<'_>) -> Result<String, ApiError> {
-    each(request, |data, out| render::price_ticker(data.market(), data.last_price(), out))
+    let names = names(request)?;
+    let found = request.gateway.last_prices(selection(request, names.as_deref())?)?;
+    each(request, &found, |(market, _)| market, |(market, last), out| render::price_ticker(market, *last, out))
 }
 
 pub(super) fn book_ticker(request: &Request<'_>) -> Result<String, ApiError> {
-    each(request, |data, out| render::book_ticker(data.market(), &data.book_ticker(), out))
+    let names = names(request)?;
+    let found = request.gateway.book_tickers(selection(request, names.as_deref())?)?;
+    each(request, &found, |(market, _)| market, |(market, best), out| render::book_ticker(market, best, out))
 }
 
 /// The rows that `startTime` and `endTime` ask for. There are none where the end is before the start.
@@ -159,47 +144,39 @@ pub(super) fn from_trade(parameters: &Parameters<'_>) -> Result<Option<TradeId>,
     Ok(parameters.integer("fromId")?.map(TradeId))
 }
 
-fn with_market(
-    request: &Request<'_>,
-    answer: impl FnOnce(&MarketData) -> Result<String, ApiError>,
-) -> Result<String, ApiError> {
-    request.read_market(|data, _| answer(data))?
+/// The parameter `symbols`, which does not go with `symbol`.
+fn names(request: &Request<'_>) -> Result<Option<Vec<String>>, ApiError> {
+    let names = request.parameters.names("symbols")?;
+    if names.is_some() && request.parameters.has("symbol") { Err(ApiError::combination()) } else { Ok(names) }
+}
+
+/// The markets that `symbol`, `symbols` and `symbolStatus` ask for.
+fn selection<'a>(request: &'a Request<'_>, names: Option<&'a [String]>) -> Result<MarketSelection<'a>, ApiError> {
+    let status = request.parameters.get("symbolStatus").and_then(MarketStatus::from_name);
+    match names {
+        Some(names) => Ok(MarketSelection::Named(names)),
+        None if request.parameters.has("symbol") => Ok(MarketSelection::One(request.symbol()?)),
+        None => Ok(MarketSelection::All(status)),
+    }
 }
 
 /// One object for `symbol`; a list for `symbols`, or of all markets.
-fn each(request: &Request<'_>, write: impl Fn(&MarketData, &mut String)) -> Result<String, ApiError> {
+fn each<T>(
+    request: &Request<'_>,
+    found: &[T],
+    market: impl Fn(&T) -> &Market,
+    write: impl Fn(&T, &mut String),
+) -> Result<String, ApiError> {
     let p = request.parameters;
+    if let ([one], true) = (found, p.has("symbol")) {
+        check_status(p, market(one))?;
+        let mut out = String::with_capacity(512);
+        write(one, &mut out);
+        return Ok(out);
+    }
     let status = p.get("symbolStatus").and_then(MarketStatus::from_name);
-    let names = p.names("symbols")?;
-    if names.is_some() && p.has("symbol") {
-        return Err(ApiError::combination());
-    }
-    let board = &request.app.board;
-    if p.has("symbol") {
-        return with_market(request, |data| {
-            check_status(p, data.market())?;
-            let mut out = String::with_capacity(512);
-            write(data, &mut out);
-            Ok(out)
-        });
-    }
-    let mut text = String::new();
-    let mut read = |data: &MarketData| {
-        let start = text.len();
-        if status.is_none_or(|status| data.market().status == status) {
-            write(data, &mut text);
-        }
-        start..text.len()
-    };
-    let written = match names {
-        Some(names) => {
-            let read = names.iter().map(|name| board.market(name, |data, _| read(data)).ok_or_else(ApiError::symbol));
-            read.collect::<Result<Vec<_>, _>>()?
-        }
-        None => board.markets(read),
-    };
-    let wanted = written.into_iter().filter(|place| !place.is_empty());
-    Ok(json::array(wanted, |place, out| out.push_str(&text[place])))
+    let wanted = found.iter().filter(|found| status.is_none_or(|status| market(found).status == status));
+    Ok(json::array(wanted, write))
 }
 
 fn check_status(parameters: &Parameters<'_>, market: &Market) -> Result<(), ApiError> {

@@ -15,9 +15,8 @@ pub(super) fn nothing(_: &Request<'_>) -> Result<String, ApiError> {
 /// The rates as they are charged. Always a list, also for one market.
 pub(super) fn trade_fee(request: &Request<'_>) -> Result<String, ApiError> {
     let one = request.parameters.has("symbol").then(|| request.market()).transpose()?;
-    let registry = request.app.board.registry();
-    let markets = registry.markets().iter();
-    Ok(json::array(markets.filter(|market| one.is_none_or(|one| one.id == market.id)), |market, out| {
+    let markets = request.gateway.markets();
+    Ok(json::array(markets.iter().filter(|market| one.is_none_or(|one| one.id == market.id)), |market, out| {
         json::object(out, |o| {
             o.name("symbol", market.symbol.as_str());
             json::rate(o.key("makerCommission"), market.fees.maker);

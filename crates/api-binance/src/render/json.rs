@@ -2,7 +2,7 @@
 
 use crossbook_types::{Amount, Asset, Decimal, FeeRate, Timestamp};
 
-pub use crate::streams::json::{Object, levels};
+pub use crate::json::{Object, levels};
 use crate::time_unit::TimeUnit;
 
 /// Room for a typical element of a list.

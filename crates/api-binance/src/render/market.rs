@@ -1,20 +1,22 @@
 //! Public data of markets.
 
+use crossbook_gateway::queries::BookDepth;
 use crossbook_types::{Market, Price, Quantity, Side};
-use crossbook_views::{AggregateTrade, AveragePrice, BookTicker, Candle, Depth, Level, PublicTrade, Ticker};
+use crossbook_views::{AggregateTrade, AveragePrice, BookTicker, Candle, Level, PublicTrade, Ticker};
 
 use super::json::{self, Object};
 use crate::time_unit::TimeUnit;
 
-/// The best `limit` levels of each side.
+/// The best levels of each side.
 #[must_use]
-pub fn depth(market: &Market, depth: &Depth, limit: usize) -> String {
-    let pair = |level: Level| (level.price, level.quantity);
-    let mut out = String::with_capacity(limit.min(100) * 64 + 64);
+pub fn depth(depth: &BookDepth) -> String {
+    let BookDepth { market, last_update, bids, asks } = depth;
+    let pair = |level: &Level| (level.price, level.quantity);
+    let mut out = String::with_capacity(bids.len().max(asks.len()) * 64 + 64);
     json::object(&mut out, |o| {
-        o.number("lastUpdateId", depth.last_update());
-        json::levels(market, depth.bids().take(limit).map(pair), o.key("bids"));
-        json::levels(market, depth.asks().take(limit).map(pair), o.key("asks"));
+        o.number("lastUpdateId", *last_update);
+        json::levels(market, bids.iter().map(pair), o.key("bids"));
+        json::levels(market, asks.iter().map(pair), o.key("asks"));
     });
     out
 }
@@ -45,7 +47,7 @@ pub fn candle(market: &Market, unit: TimeUnit, candle: &Candle, out: &mut String
     out.push_str(buffer.format(unit.of(candle.open_time)));
     for price in [candle.open, candle.high, candle.low, candle.close] {
         out.push(',');
-        crate::streams::json::price(market, price, out);
+        crate::json::price(market, price, out);
     }
     out.push(',');
     json::amount(out, &market.base, candle.volume);

@@ -1,11 +1,12 @@
 //! Orders and trades as their owner sees them.
 
+use crossbook_gateway::Reply;
+use crossbook_gateway::orders::Placed;
 use crossbook_protocol::event::PreventedMatch;
 use crossbook_types::{Amount, Market, Price, Side};
 use crossbook_views::{Order, OwnTrade, Prevented};
 
 use super::json::{self, Object};
-use crate::app::Reply;
 use crate::time_unit::TimeUnit;
 
 /// How much the answer to a new order tells.
@@ -19,10 +20,10 @@ pub enum Detail {
     Full,
 }
 
-/// The answer to a new order; `None` if the reply has no order.
+/// The answer to a new order.
 #[must_use]
-pub fn placed(market: &Market, unit: TimeUnit, reply: &Reply, detail: Detail) -> Option<String> {
-    let order = reply.order.as_ref()?;
+pub fn placed(market: &Market, unit: TimeUnit, placed: &Placed, detail: Detail) -> String {
+    let Placed { order, reply, .. } = placed;
     let mut out = String::with_capacity(640 + reply.fills.len() * 160);
     json::object(&mut out, |o| {
         o.name("symbol", market.symbol.as_str()).number("orderId", order.order.0).minus_one("orderListId");
@@ -42,7 +43,7 @@ pub fn placed(market: &Market, unit: TimeUnit, reply: &Reply, detail: Detail) ->
         }
         expiry_reason(o, order);
     });
-    Some(out)
+    out
 }
 
 fn fills(o: &mut Object<'_>, market: &Market, reply: &Reply) {

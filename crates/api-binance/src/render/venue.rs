@@ -1,13 +1,13 @@
 //! The venue's rules, and what an account has.
 
+use crossbook_gateway::queries::AccountBalances;
 use crossbook_types::decimal::power_of_ten;
-use crossbook_types::{AccountId, Amount, Decimal, FeeRate, Market, OrderType, Price, Quantity, Timestamp};
-use crossbook_views::{Holdings, Registry};
+use crossbook_types::{Amount, Decimal, FeeRate, Fees, Market, OrderType, Price, Quantity, Timestamp};
 
 use super::json::{self, Object};
 use crate::error::RateInterval;
-use crate::limits::LimitsConfig;
 use crate::time_unit::TimeUnit;
+use crossbook_gateway::limits::LimitsConfig;
 
 /// A band that is switched off upwards is shown as this multiple.
 const NO_BAND_UP_PERCENT: u32 = 100_000_000;
@@ -192,16 +192,8 @@ fn multiplier(out: &mut String, percent: u32) {
 
 /// An account with its balances. Rates differ by market, so the rates of the account are the highest that it can meet.
 #[must_use]
-pub fn account(
-    registry: &Registry,
-    account: AccountId,
-    holdings: &Holdings,
-    unit: TimeUnit,
-    may_trade: bool,
-    omit_zero: bool,
-) -> String {
-    let highest = |rate: fn(&Market) -> FeeRate| registry.markets().iter().map(rate).max().unwrap_or_default();
-    let (maker, taker) = (highest(|market| market.fees.maker), highest(|market| market.fees.taker));
+pub fn account(account: &AccountBalances, unit: TimeUnit, may_trade: bool, omit_zero: bool) -> String {
+    let Fees { maker, taker } = account.highest_fees;
     // In the old fields rates are whole ten-thousandths.
     let basis_points = |rate: FeeRate| u64::from(rate.units()) / 10_000;
     let mut out = String::with_capacity(1_024);
@@ -216,9 +208,8 @@ pub fn account(
         });
         o.flag("canTrade", may_trade).flag("canWithdraw", true).flag("canDeposit", true).flag("brokered", false);
         o.flag("requireSelfTradePrevention", false).flag("preventSor", false);
-        o.number("updateTime", unit.of(holdings.updated())).name("accountType", "SPOT");
-        let assets = registry.assets().iter();
-        let balances = assets.map(|asset| (asset, holdings.balance(asset.id)));
+        o.number("updateTime", unit.of(account.updated)).name("accountType", "SPOT");
+        let balances = account.balances.iter();
         let shown = balances.filter(|(_, b)| !omit_zero || !b.free.is_zero() || !b.held.is_zero());
         let balances = json::array(shown, |(asset, balance), out| {
             json::object(out, |o| {
@@ -228,7 +219,7 @@ pub fn account(
         });
         o.key("balances").push_str(&balances);
         o.key("permissions").push_str("[\"SPOT\"]");
-        o.number("uid", account.0);
+        o.number("uid", account.account.0);
     });
     out
 }

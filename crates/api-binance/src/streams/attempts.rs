@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use crossbook_types::Timestamp;
 use parking_lot::Mutex;
 
-use crate::limits;
+use crossbook_gateway::limits;
 
 /// Most addresses counted in one window; beyond it new ones are refused until the next.
 const ADDRESSES_MAX: usize = 100_000;

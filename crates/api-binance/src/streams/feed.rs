@@ -15,20 +15,22 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbook_gateway::ReadModel;
+use crossbook_gateway::clock::now;
+use crossbook_gateway::facts::{Batch, Fact, StreamSubscriber as _};
+use crossbook_gateway::interest::Wanted;
 use crossbook_node::embedded::guarded;
 use crossbook_protocol::event::DepthChanged;
-use crossbook_types::{AccountId, ApiKeyId, Asset, Market, SymbolId, Timestamp};
-use crossbook_views::{AggregateTrade, Balance, BookTicker, Order, PublicTrade};
+use crossbook_types::{Asset, Market, SymbolId, Timestamp};
+use crossbook_views::{Balance, Order};
 
 use super::gathered::Gathered;
 use super::hub::Hub;
-use super::interest::Wanted;
 use super::payload;
 use super::periodic::Periodic;
 use super::topic::{Kind, Pace, Topic};
-use crate::board::Board;
 use crate::time_unit::TimeUnit;
-use crate::user_stream::{self, Names, UserEvent};
+use crate::user_stream::{self, Names};
 
 /// Batches that may wait for the feed.
 pub const BATCHES_MAX: usize = 256;
@@ -39,47 +41,6 @@ const TICK: Duration = Duration::from_millis(100);
 /// Ticks between two messages of the slow streams.
 const TICKS_PER_SECOND: u64 = 10;
 
-/// What the feed is told of one batch of commands.
-#[derive(Clone, Debug, Default)]
-pub struct Batch {
-    /// The time of its last command.
-    pub time: Timestamp,
-    /// Public facts, in order.
-    pub public: Vec<Fact>,
-    /// Facts for the owners of accounts, in order.
-    pub private: Vec<(AccountId, UserEvent)>,
-}
-
-impl Batch {
-    /// Whether there is nothing to tell.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.public.is_empty() && self.private.is_empty()
-    }
-}
-
-/// A public fact.
-#[derive(Clone, Debug)]
-pub enum Fact {
-    /// An asset can be held.
-    Asset(Asset),
-    /// A market exists, or is now this. Told by the registry's partition.
-    Market(Box<Market>),
-    /// Another partition has learnt that a market exists. Its facts may come before those of the registry's, but what
-    /// it knows of the market may be older.
-    MarketFollowed(Box<Market>),
-    /// An API key is not valid any more.
-    KeyRevoked(AccountId, ApiKeyId),
-    /// A trade.
-    Trade(SymbolId, PublicTrade),
-    /// An aggregate trade.
-    Aggregate(SymbolId, AggregateTrade),
-    /// The best bid and ask.
-    BookTicker(SymbolId, BookTicker),
-    /// A price level.
-    Depth(DepthChanged),
-}
-
 /// Starts the feed. It ends when the sender is dropped. `fatal` is called with the reason when it cannot go on; it
 /// should end the process, as otherwise all streams would fall silent without a word.
 ///
@@ -87,10 +48,10 @@ pub enum Fact {
 /// When the system gives no thread.
 pub fn spawn(
     hub: Arc<Hub>,
-    board: Arc<Board>,
+    read_model: Arc<ReadModel>,
     fatal: impl Fn(String) + Send + 'static,
 ) -> std::io::Result<(Sender<Batch>, JoinHandle<()>)> {
-    let mut feed = Feed::new(hub, board);
+    let mut feed = Feed::new(hub, read_model);
     on_thread(fatal, move |batches| feed.run(batches))
 }
 
@@ -158,15 +119,15 @@ impl Names for Catalogue {
 }
 
 impl Feed {
-    fn new(hub: Arc<Hub>, board: Arc<Board>) -> Self {
+    fn new(hub: Arc<Hub>, read_model: Arc<ReadModel>) -> Self {
         let catalogue = {
-            let registry = board.registry();
+            let registry = read_model.registry();
             Catalogue { assets: registry.assets().to_vec(), markets: registry.markets().to_vec() }
         };
         for market in &catalogue.markets {
             hub.market_listed(market.symbol, market.id);
         }
-        let periodic = Periodic::new(Arc::clone(&hub), board);
+        let periodic = Periodic::new(Arc::clone(&hub), read_model);
         Self { hub, catalogue, round: Round::default(), depth: Vec::new(), periodic, ticks: 0 }
     }
 
@@ -229,7 +190,7 @@ impl Feed {
                     place(&mut self.catalogue.markets, market.id.0, **market);
                 }
             }
-            Fact::KeyRevoked(account, key) => self.hub.key_revoked(*account, *key, crate::app::now()),
+            Fact::KeyRevoked(account, key) => self.hub.key_revoked(*account, *key, now()),
             Fact::Trade(symbol, trade) => {
                 self.add(*symbol, Kind::Trade, |market, unit| payload::trade(market, unit, trade))
             }
@@ -268,7 +229,7 @@ impl Feed {
 
     fn tick(&mut self) {
         self.ticks += 1;
-        let now = crate::app::now();
+        let now = now();
         let second = self.ticks.is_multiple_of(TICKS_PER_SECOND);
         let mut sent = self.tell_depth(Pace::Fast, now);
         if second {
@@ -314,7 +275,7 @@ fn count_sent(messages: usize) {
 
 /// Seconds from a command's time to now.
 fn lag(time: Timestamp) -> f64 {
-    Duration::from_micros(crate::app::now().0.saturating_sub(time.0)).as_secs_f64()
+    Duration::from_micros(now().0.saturating_sub(time.0)).as_secs_f64()
 }
 
 #[cfg(test)]
@@ -322,13 +283,19 @@ mod tests {
     use super::*;
     use crate::streams::hub::ConnectionKind;
     use crate::streams::payload::tests::btcusdt;
-    use crossbook_views::{Limits, Views};
+    use crossbook_gateway::Pending;
+    use crossbook_gateway::facts::Subscribers;
+    use crossbook_gateway::publisher::Publisher;
+    use crossbook_node::Outlet as _;
+    use crossbook_protocol::{Cause, Event, Events};
+    use crossbook_types::{PartitionId, Sequence};
+    use crossbook_views::{BookTicker, Limits, Views};
     use std::sync::mpsc;
 
     #[test]
     fn what_waits_is_told_in_one_go_and_each_stream_in_order() {
         let hub = Arc::new(Hub::new());
-        let mut feed = Feed::new(Arc::clone(&hub), Arc::new(Board::single(Views::new(Limits::default()))));
+        let mut feed = Feed::new(Arc::clone(&hub), Arc::new(ReadModel::single(Views::new(Limits::default()))));
         let market = btcusdt();
         let outbox = hub.budget.outbox(10_000, false);
         let mut member = hub.connect(ConnectionKind::Streams, [127, 0, 0, 1].into(), outbox);
@@ -359,11 +326,30 @@ mod tests {
         thread.join().unwrap();
         assert_eq!(fatal.recv().unwrap(), "the feed thread found that it must not go on: a batch of 0 facts");
 
-        let board = Arc::new(Board::single(Views::new(Limits::default())));
-        let (sender, thread) = spawn(Arc::new(Hub::new()), board, tell).unwrap();
+        let read_model = Arc::new(ReadModel::single(Views::new(Limits::default())));
+        let (sender, thread) = spawn(Arc::new(Hub::new()), read_model, tell).unwrap();
         sender.send(Batch::default()).unwrap();
         drop(sender);
         thread.join().unwrap();
         assert_eq!(fatal.recv(), Err(mpsc::RecvError), "nothing to tell, and nobody left who could");
+    }
+
+    #[test]
+    fn a_market_can_be_subscribed_to_before_the_feed_has_heard_of_it() {
+        let read_model = Arc::new(ReadModel::single(Views::new(Limits::default())));
+        let hub = Arc::new(Hub::new());
+        // Nobody takes out of it, so whatever works does not wait for the feed.
+        let (facts, _waiting) = crossbeam_channel::bounded(1);
+        let subscribers = Subscribers { streams: hub.clone(), facts, fills: Vec::new() };
+        let mut publisher = Publisher::new(PartitionId(0), &read_model, Arc::new(Pending::new(1)), subscribers);
+        let market = btcusdt();
+        let mut events = Events::new();
+        let cause = Cause { sequence: Sequence(1), time: Timestamp(1) };
+        let listed = [market.base, market.quote].map(Event::AssetListed).into_iter();
+        events.add_command(cause, listed.chain([Event::MarketListed(Box::new(market))]));
+        publisher.publish(&mut events);
+        let mut member = hub.connect(ConnectionKind::Streams, [127, 0, 0, 1].into(), hub.budget.outbox(1_000, false));
+        member.subscribe(Topic::parse("btcusdt@trade").unwrap(), "btcusdt@trade");
+        assert!(hub.interest().market(market.id).any(Wanted::TRADES));
     }
 }

@@ -15,12 +15,14 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use super::attempts::Attempts;
 use super::budget::Budget;
 use super::frames::Frames;
-use super::interest::{Interest, Wanted};
 use super::outbox::{Closing, Outbox};
 use super::payload;
 use super::topic::{Kind, Pace, Topic};
 use crate::time_unit::TimeUnit;
-use crate::{limits, user_stream};
+use crate::user_stream;
+use crossbook_gateway::facts::StreamSubscriber;
+use crossbook_gateway::interest::{Interest, Wanted};
+use crossbook_gateway::limits;
 
 /// A connection, for as long as it is open.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -119,18 +121,6 @@ impl Hub {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Tells the number of a market, so that subscriptions by its name reach it.
-    pub fn market_listed(&self, name: SymbolName, symbol: SymbolId) {
-        let mut directory = self.directory.lock();
-        directory.symbols.insert(name, symbol);
-        self.redraw(&directory, name);
-    }
-
-    /// What is listened for now. Subscriptions wait while this is held.
-    pub fn interest(&self) -> RwLockReadGuard<'_, Interest> {
-        self.interest.read()
     }
 
     /// A connection from that address is open, on which times are told in milliseconds.
@@ -310,6 +300,18 @@ impl Hub {
         })
         .fold(Wanted::NOTHING, |sum, (_, wanted)| sum.and(wanted));
         self.interest.write().set_market(symbol, wanted);
+    }
+}
+
+impl StreamSubscriber for Hub {
+    fn interest(&self) -> RwLockReadGuard<'_, Interest> {
+        self.interest.read()
+    }
+
+    fn market_listed(&self, name: SymbolName, symbol: SymbolId) {
+        let mut directory = self.directory.lock();
+        directory.symbols.insert(name, symbol);
+        self.redraw(&directory, name);
     }
 }
 

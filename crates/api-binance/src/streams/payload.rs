@@ -4,7 +4,7 @@
 use crossbook_types::{Decimal, Market, Price, Quantity, Side, Timestamp};
 use crossbook_views::{AggregateTrade, AveragePrice, BookTicker, Candle, Interval, Level, PublicTrade, Ticker};
 
-use super::json::{Object, levels};
+use crate::json::{Object, levels};
 use crate::time_unit::TimeUnit;
 
 /// Room for a typical message.

@@ -11,8 +11,9 @@ use crossbook_views::{BookTicker, Candle, CandleQuery, Interval, Level, MarketDa
 use super::hub::Hub;
 use super::payload;
 use super::topic::{Kind, Pace, Topic};
-use crate::board::{Board, Standing};
 use crate::time_unit::TimeUnit;
+use crossbook_gateway::ReadModel;
+use crossbook_gateway::read_model::Standing;
 
 /// How long after its end a candle is closed at the latest. Trades reach the views a moment after they are made, so a
 /// candle is closed when a later command has been seen, or when this has passed without any.
@@ -25,7 +26,7 @@ const CANDLE_SECONDS: u64 = 2;
 /// What the streams that speak at intervals have said.
 pub struct Periodic {
     hub: Arc<Hub>,
-    board: Arc<Board>,
+    read_model: Arc<ReadModel>,
     shown: HashMap<(Topic, SymbolName), Shown>,
 }
 
@@ -40,8 +41,8 @@ enum Shown {
 
 impl Periodic {
     /// Nothing said yet.
-    pub fn new(hub: Arc<Hub>, board: Arc<Board>) -> Self {
-        Self { hub, board, shown: HashMap::new() }
+    pub fn new(hub: Arc<Hub>, read_model: Arc<ReadModel>) -> Self {
+        Self { hub, read_model, shown: HashMap::new() }
     }
 
     /// Tells what is due; `second` is a count of the seconds if a whole one is over. Returns how many messages were
@@ -82,7 +83,7 @@ impl Periodic {
 
     /// Reads from a market's views; `None` if there is no such market.
     fn read<T>(&self, name: SymbolName, read: impl FnOnce(&MarketData, Standing) -> T) -> Option<T> {
-        self.board.market(name.as_str(), read)
+        self.read_model.market(name.as_str(), read)
     }
 
     /// Remembers what is told now. Returns whether it is something new.
@@ -115,7 +116,7 @@ impl Periodic {
     }
 
     fn tell_all(&mut self, topic: Topic, now: Timestamp) -> usize {
-        let all = self.board.markets(|data| statistics(data, now));
+        let all = self.read_model.markets(|data| statistics(data, now));
         let is_new = |(market, ticker, best): &&(Market, Ticker, BookTicker)| {
             self.is_new(topic, market.symbol, shown_statistics(topic, ticker, best))
         };

@@ -30,9 +30,9 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tungstenite::{Message, Utf8Bytes};
 
-use super::Config;
 use super::frames::TOGETHER_BYTES_MAX;
 use super::outbox::{Closing, Outbox};
+use crate::config::StreamsConfig;
 use crate::error::ApiError;
 
 /// How long a client gets to answer a close frame.
@@ -87,7 +87,7 @@ pub struct Limits {
 impl Limits {
     /// Those of stream connections.
     #[must_use]
-    pub fn of_streams(config: &Config) -> Self {
+    pub fn of_streams(config: &StreamsConfig) -> Self {
         Self {
             messages_per_second_max: Some(config.messages_per_second_max),
             message_bytes_max: config.message_bytes_max,
@@ -105,7 +105,7 @@ impl Limits {
     /// Those of connections to the WebSocket API: requests are bounded by their weight instead of their number. Every
     /// request has its answer within `reply_timeout_ms`.
     #[must_use]
-    pub fn of_api(config: &Config, reply_timeout_ms: u64) -> Self {
+    pub fn of_api(config: &StreamsConfig, reply_timeout_ms: u64) -> Self {
         Self {
             messages_per_second_max: None,
             in_flight_max: config.requests_in_flight_max.max(1),

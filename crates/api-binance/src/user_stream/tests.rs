@@ -1,7 +1,12 @@
 use super::*;
 use crate::streams::payload::tests::btcusdt;
+use crossbook_gateway::account_events::{AccountEvents, Fill};
 use crossbook_protocol::command::Size;
-use crossbook_types::{AssetId, ExpiryReason, OrderStatus, OrderType, SelfTradePrevention, SymbolId, TimeInForce};
+use crossbook_protocol::event::{CloseReason, OrderClosed, PreventedMatch};
+use crossbook_types::{
+    AccountId, AssetId, ClientOrderId, ExpiryReason, OrderId, OrderStatus, OrderType, PartitionId, PreventedMatchId,
+    RejectReason, SelfTradePrevention, Sequence, SymbolId, TimeInForce, TradeId,
+};
 use serde_json::{Value, json};
 
 struct OneMarket(Market);
@@ -47,7 +52,8 @@ fn order() -> Order {
 
 fn written(order: Order, step: Step) -> Value {
     let report = Report { order, step, time: Timestamp::from_millis(200), execution: 77 };
-    let text = write(&UserEvent::Execution(Box::new(report)), TimeUnit::Milliseconds, &OneMarket(btcusdt())).unwrap();
+    let text =
+        write(&AccountEvent::Execution(Box::new(report)), TimeUnit::Milliseconds, &OneMarket(btcusdt())).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
@@ -205,7 +211,7 @@ fn a_refused_order_says_why_and_has_no_number() {
 
 #[test]
 fn no_two_reports_of_a_large_command_have_the_same_number() {
-    let mut notes = Notes::default();
+    let mut notes = AccountEvents::default();
     let time = Timestamp::from_millis(200);
     let mut events = Vec::new();
     for command in [3, 4] {
@@ -214,8 +220,8 @@ fn no_two_reports_of_a_large_command_have_the_same_number() {
         }
         notes.finish(time, &mut events);
     }
-    let number = |event: &UserEvent| match event {
-        UserEvent::Execution(report) => report.execution,
+    let number = |event: &AccountEvent| match event {
+        AccountEvent::Execution(report) => report.execution,
         other => panic!("{other:?}"),
     };
     let numbers: Vec<u64> = events.iter().map(|(_, event)| number(event)).collect();
@@ -227,17 +233,17 @@ fn no_two_reports_of_a_large_command_have_the_same_number() {
 /// At 10,000 commands a second 2^42 take 13 years.
 #[test]
 fn numbers_of_reports_stay_within_what_a_float_holds_for_years() {
-    let mut notes = Notes::default();
+    let mut notes = AccountEvents::default();
     let mut events = Vec::new();
     notes.report((Sequence(1 << 42), PartitionId(0), 1), Timestamp(1), order(), Step::New);
     notes.finish(Timestamp(1), &mut events);
-    let UserEvent::Execution(report) = &events[0].1 else { panic!("a report") };
+    let AccountEvent::Execution(report) = &events[0].1 else { panic!("a report") };
     assert!(report.execution < 1 << 53, "{}", report.execution);
 }
 
 #[test]
 fn balances_of_a_command_come_once_and_after_its_orders() {
-    let mut notes = Notes::default();
+    let mut notes = AccountEvents::default();
     let time = Timestamp::from_millis(200);
     let balance = |asset, free| Balance { asset: AssetId(asset), free: Amount(free), held: Amount(1) };
     notes.balance(AccountId(1001), balance(0, 5));
@@ -249,7 +255,7 @@ fn balances_of_a_command_come_once_and_after_its_orders() {
     notes.finish(time, &mut events);
     assert_eq!(events.len(), 3);
     let numbers = events.iter().filter_map(|(_, event)| match event {
-        UserEvent::Execution(report) => Some(report.execution),
+        AccountEvent::Execution(report) => Some(report.execution),
         _ => None,
     });
     assert!(numbers.eq([3 << 10, (3 << 10) + 1]));
@@ -269,7 +275,7 @@ fn balances_of_a_command_come_once_and_after_its_orders() {
 #[test]
 fn transfers() {
     let market = btcusdt();
-    let event = UserEvent::Transfer { time: Timestamp::from_millis(5), asset: market.quote, amount: Amount(-150) };
+    let event = AccountEvent::Transfer { time: Timestamp::from_millis(5), asset: market.quote, amount: Amount(-150) };
     assert_eq!(
         write(&event, TimeUnit::Milliseconds, &OneMarket(market)).unwrap(),
         r#"{"e":"balanceUpdate","E":5,"a":"USDT","d":"-0.00000150","T":5}"#

@@ -7,9 +7,10 @@ use std::net::IpAddr;
 use super::request::RequestId;
 use crate::app::App;
 use crate::error::ApiError;
-use crate::limits::OrderCount;
-use crate::streams::json::Object;
+use crate::json::Object;
 use crate::time_unit::TimeUnit;
+use crossbook_gateway::clock::now;
+use crossbook_gateway::limits::OrderCount;
 use crossbook_types::{AccountId, Timestamp};
 
 /// What a frame with all limits takes, about.
@@ -38,11 +39,11 @@ impl Usage {
     /// What an address uses, and an account's orders if they matter.
     #[must_use]
     pub fn of(app: &App, ip: IpAddr, account: Option<AccountId>) -> Self {
-        let now = app.now();
-        let config = app.limits.config();
+        let now = now();
+        let config = app.gateway.limits.config();
         Self {
-            weight: Some((app.limits.used_weight(ip, now), config.request_weight_1m)),
-            orders: account.map(|account| app.limits.order_count(account, now)),
+            weight: Some((app.gateway.limits.used_weight(ip, now), config.request_weight_1m)),
+            orders: account.map(|account| app.gateway.limits.order_count(account, now)),
             order_limits: (config.orders_10s, config.orders_1d),
         }
     }
@@ -157,7 +158,11 @@ mod tests {
 
     #[test]
     fn errors_say_when_to_try_again() {
-        let error = ApiError::too_much_weight(6_000, "1 MINUTE", 30);
+        let error = ApiError::from(crossbook_gateway::limits::LimitError::Requests {
+            limit: 6_000,
+            window_seconds: 60,
+            retry_after: 30,
+        });
         let answer = parsed(&Envelope::new(id("1"), false, TimeUnit::default()).error(
             &error,
             &Usage::default(),

@@ -133,7 +133,7 @@ async fn a_cancel_of_all_orders_lists_all_of_them() {
         stop_price: None,
         self_trade_prevention: SelfTradePrevention::None,
     };
-    let placed = join_all((0..ORDERS).map(|n| venue.app.submit(Body::Place(order(n)), None))).await;
+    let placed = join_all((0..ORDERS).map(|n| venue.app.gateway.submit(Body::Place(order(n)), None))).await;
     assert!(placed.iter().all(Result::is_ok));
     let canceled = venue.alice.delete("/api/v3/openOrders", "symbol=BTCUSDT").await;
     let listed = canceled.body.as_array().unwrap();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbook_api_binance::Config;
+use crossbook_gateway::facts::StreamSubscriber as _;
 use crossbook_types::Side;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};

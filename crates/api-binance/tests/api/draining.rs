@@ -174,7 +174,7 @@ async fn a_gateway_that_is_replaced_turns_nobody_away_and_answers_all_that_it_to
     }
     let begun = Instant::now();
     let stopping = tokio::spawn(venue.stop_after(DRAIN));
-    while !app.is_draining() {
+    while !app.gateway.is_draining() {
         tokio::task::yield_now().await;
     }
     for address in [http, admin] {
@@ -210,8 +210,11 @@ async fn a_gateway_that_is_replaced_turns_nobody_away_and_answers_all_that_it_to
     for placing in placing {
         answered += placing.await.unwrap();
     }
-    let quantity: u64 =
-        app.board.market("BTCUSDT", |market, _| market.depth().bids().map(|level| level.quantity.0).sum()).unwrap();
+    let quantity: u64 = app
+        .gateway
+        .read_model
+        .market("BTCUSDT", |market, _| market.depth().bids().map(|level| level.quantity.0).sum())
+        .unwrap();
     // A step is a hundredth of an order.
     assert_eq!(quantity, 100 * answered as u64, "what was answered is what was done");
 }
@@ -230,7 +233,7 @@ async fn without_a_drain_connections_are_closed_at_once_and_politely() {
     let mut late = TcpStream::connect(venue.http).await.unwrap();
     let app = Arc::clone(&venue.app);
     let stopping = tokio::spawn(venue.stop());
-    while !app.is_leaving() {
+    while !app.gateway.is_leaving() {
         tokio::task::yield_now().await;
     }
     late.write_all(b"GET /api/v3/time HTTP/1.1\r\nHost: venue\r\n\r\n").await.unwrap();

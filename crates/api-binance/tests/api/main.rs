@@ -13,7 +13,6 @@ mod hostile;
 mod http;
 mod literals;
 mod names;
-mod opening;
 mod partitions;
 mod past_venue;
 mod rates;
@@ -21,6 +20,7 @@ mod recall;
 mod rest;
 mod rest_venue;
 mod security;
+mod startup;
 mod streams;
 mod time_units;
 #[path = "../../../views/tests/views/venue/mod.rs"]

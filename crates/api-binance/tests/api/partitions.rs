@@ -175,7 +175,8 @@ fn step(random: &mut Random, at: usize) -> (usize, Method, &'static str, String)
 async fn three_partitions_answer_as_one() {
     let (one, three) = (Side::open(1).await, Side::open(PARTITIONS).await);
     let accounts: Vec<u64> = three.clients.iter().map(|client| client.account).collect();
-    let homes = accounts.iter().map(|&account| three.venue.app.board.routing().of_account(AccountId(account)));
+    let homes =
+        accounts.iter().map(|&account| three.venue.app.gateway.read_model.routing().of_account(AccountId(account)));
     let homes: std::collections::BTreeSet<_> = homes.collect();
     assert!(homes.len() > 1, "accounts in more than one partition");
     let mut random = Random(4);

@@ -672,7 +672,7 @@ async fn whoever_makes_the_market_may_place_more() {
 async fn a_stopping_venue_refuses_commands_and_lets_requests_end() {
     let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     assert_eq!(venue.get("/readyz").await.status, 200);
-    venue.app.stop();
+    venue.app.gateway.stop();
     let refused = venue.alice.order(&changed(&[])).await;
     assert_eq!((refused.code(), refused.text()), ((503, -1016), "This service is no longer available."));
     venue.shut.store(true, Ordering::Relaxed);

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crossbook_api_binance::Config;
-use crossbook_api_binance::auth::Security;
 use crossbook_api_binance::operations::{OPERATIONS, Operation};
+use crossbook_gateway::auth::Security;
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
 use serde_json::{Map, Value, json};

@@ -38,7 +38,7 @@ pub(super) fn api(bytes: &[u8]) {
 
 /// Signs a message that asks for it.
 pub(super) fn completed(line: &str) -> String {
-    let now = crossbook_api_binance::app::now().millis().to_string();
+    let now = crossbook_gateway::clock::now().millis().to_string();
     let line = line.replace("\"NOW\"", &now);
     let Ok(mut message) = serde_json::from_str::<Value>(&line) else { return line };
     let Some(params) = message.get_mut("params").and_then(Value::as_object_mut) else { return line };

@@ -3,7 +3,8 @@
 use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use crossbook_api_binance::auth;
+use crossbook_api_binance::signature;
+use crossbook_gateway::auth::{self, AuthError};
 use crossbook_protocol::registry::Credential;
 
 use crate::input;
@@ -33,7 +34,7 @@ pub(super) fn run(bytes: &[u8]) {
             proved(HMAC_KEY, &sent, sent.to_ascii_lowercase() == right);
         }
         b'k' => VENUE.with(|venue| {
-            let claim = auth::claim(&venue.app.board, &venue.app.keyring, Some(text));
+            let claim = auth::claim(&venue.app.gateway.read_model, &venue.app.gateway.keyring, Some(text));
             assert_eq!(claim.is_ok(), text == HMAC_KEY || text == ED25519_KEY);
         }),
         _ => public_key(text),
@@ -42,11 +43,12 @@ pub(super) fn run(bytes: &[u8]) {
 
 fn proved(key: &str, signature: &str, expected: bool) {
     VENUE.with(|venue| {
-        let claim = auth::claim(&venue.app.board, &venue.app.keyring, Some(key));
-        let proof = claim.and_then(|claim| claim.prove(CLIENT, &[b"other", PAYLOAD.as_bytes()], signature));
+        let claim = auth::claim(&venue.app.gateway.read_model, &venue.app.gateway.keyring, Some(key));
+        let signature = signature::as_signed(signature);
+        let proof = claim.and_then(|claim| claim.prove(CLIENT, &[b"other", PAYLOAD.as_bytes()], &signature));
         match proof {
             Ok(identity) => assert!(expected && identity.key.as_str() == key),
-            Err(error) => assert_eq!((error.code, expected), (-1022, false)),
+            Err(error) => assert_eq!((error, expected), (AuthError::Signature, false)),
         }
     });
 }

@@ -1,13 +1,13 @@
 //! Query strings and forms. The input is a query, and behind the first line break a form.
 
-use crossbook_api_binance::auth;
 use crossbook_api_binance::parameters::{PARAMETERS_MAX, Parameters};
+use crossbook_api_binance::signature;
 
 use crate::input;
 
 pub(super) fn run(bytes: &[u8]) {
     let (query, form) = input::halves(input::text(bytes), '\n');
-    assert_eq!(auth::signed_payload(query, form), signed(query) + &signed(form));
+    assert_eq!(signature::signed_payload(query, form), signed(query) + &signed(form));
     let naive = naive(query, form);
     match Parameters::parse(query, form) {
         Ok(read) => {
@@ -79,7 +79,7 @@ fn auth_window(read: &Parameters<'_>) -> Option<i32> {
     let timed = [("timestamp".into(), "1800000000000".into())];
     let window = read.get("recvWindow").map(|window| ("recvWindow".into(), window.into()));
     let parameters = Parameters::from_pairs(timed.into_iter().chain(window)).expect("two names");
-    let deadline = match auth::timing(&parameters, now) {
+    let deadline = match signature::timing(&parameters, now) {
         Ok(deadline) => deadline,
         Err(error) => return Some(error.code),
     };

@@ -48,7 +48,7 @@ pub(super) fn completed<'a>(query: &'a str, body: &'a str) -> (Cow<'a, str>, Cow
     if !has("NOW") && !has("HMAC") {
         return (query.into(), body.into());
     }
-    let now = crossbook_api_binance::app::now().millis().to_string();
+    let now = crossbook_gateway::clock::now().millis().to_string();
     let (query, body) = (query.replace("NOW", &now), body.replace("NOW", &now));
     if !has("HMAC") {
         return (query.into(), body.into());

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_api_binance::auth::Security;
 use crossbook_api_binance::operations;
+use crossbook_gateway::auth::Security;
 use crossbook_protocol::command::Body;
 use crossbook_types::ClientOrderId;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crossbook_api_binance::entrance::Soon;
-use crossbook_api_binance::opening::{KeptBook, KeptBooks};
+use crossbook_gateway::book_snapshots::{BookSnapshot, BookSnapshots};
+use crossbook_gateway::command_port::Soon;
 use crossbook_node::NotTaken;
 use crossbook_redis_store::{Error, KeptDepth, Link, Servers};
 use crossbook_types::PartitionId;
@@ -26,15 +26,15 @@ impl Books {
     }
 }
 
-impl KeptBooks for Books {
-    fn book(&self, symbol: &str) -> Soon<'_, Option<KeptBook>> {
+impl BookSnapshots for Books {
+    fn book(&self, symbol: &str) -> Soon<'_, Option<BookSnapshot>> {
         let (servers, partitions, links) = (self.servers.clone(), self.partitions.clone(), Arc::clone(&self.links));
         let symbol = symbol.to_owned();
         Box::pin(async move {
             let asked = tokio::task::spawn_blocking(move || ask(&servers, &partitions, &mut links.lock(), &symbol));
             match asked.await {
                 Ok(Ok(found)) => {
-                    Ok(found.map(|KeptDepth { last, bids, asks }| KeptBook { last_update: last, bids, asks }))
+                    Ok(found.map(|KeptDepth { last, bids, asks }| BookSnapshot { last_update: last, bids, asks }))
                 }
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the depth of a book cannot be read");

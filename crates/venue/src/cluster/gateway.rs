@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbook_api_admin::Admin;
-use crossbook_api_admin::front::Front;
-use crossbook_api_binance::app::Reply;
-use crossbook_api_binance::entrance::{Entrance, Soon, Subject};
-use crossbook_api_binance::opening::Opening;
-use crossbook_api_binance::publisher::Publisher;
+use crossbook_api_admin::startup::Startup as AdminStartup;
 use crossbook_api_binance::rest::Rest;
+use crossbook_api_binance::startup::Startup;
 use crossbook_api_binance::streams::{Hub, feed};
-use crossbook_api_binance::{App, Board, Pending, auth, shutdown};
+use crossbook_api_binance::{App, shutdown};
 use crossbook_cluster::Gate;
 use crossbook_cluster::gate::{self, Behind, LaneState, Running, Start, Venue as Place};
 use crossbook_cluster::moment::{self, Kept as _};
+use crossbook_gateway::Reply;
+use crossbook_gateway::command_port::{CommandPort, PartitionStatus, Soon, Subject};
+use crossbook_gateway::facts::Subscribers;
+use crossbook_gateway::publisher::Publisher;
+use crossbook_gateway::{Gateway as Core, Limits, Pending, ReadModel, auth};
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::recovery::Recovered;
 use crossbook_node::{NotTaken, Request};
@@ -116,9 +118,9 @@ impl Gateway {
     ) -> Result<Self, Error> {
         let bounds = &config.gateway.server;
         // Should the start fail, the servers go, too.
-        let front = Arc::new(Front::default());
+        let front = Arc::new(AdminStartup::default());
         let operator = Server::start("the admin API", operator.listen()?, bounds, Arc::clone(&front));
-        let opening = Arc::new(Opening::new(Box::new(Books::of(site))));
+        let opening = Arc::new(Startup::new(Box::new(Books::of(site))));
         let http = http.listen()?;
         let clients = Server::start("the client API", http, bounds, Arc::clone(&opening));
 
@@ -140,19 +142,21 @@ impl Gateway {
             views.push(folded);
             starts.push((from, sent, heard));
         }
-        let board = Board::new_checked(site.routing.clone(), views).ok_or(venue::Error::Disorder)?;
-        let board = Arc::new(board);
+        let read_model = ReadModel::new_checked(site.routing.clone(), views).ok_or(venue::Error::Disorder)?;
+        let read_model = Arc::new(read_model);
         let clock = {
-            let board = Arc::clone(&board);
+            let read_model = Arc::clone(&read_model);
             let times =
-                move || board.standings().filter_map(|standing| standing.position).map(|cause| cause.time).max();
+                move || read_model.standings().filter_map(|standing| standing.position).map(|cause| cause.time).max();
             clock::Monitor::start(config.clock, Box::new(times))
         };
         let (pending, hub) = (Arc::new(Pending::new(config.gateway.in_flight_max)), Arc::new(Hub::new()));
+        let limits = Arc::new(Limits::new(config.gateway.limits.clone()));
         let (sender, feed) =
-            feed::spawn(Arc::clone(&hub), Arc::clone(&board), process::fatal).map_err(Error::Thread)?;
+            feed::spawn(Arc::clone(&hub), Arc::clone(&read_model), process::fatal).map_err(Error::Thread)?;
+        let subscribers = Subscribers { streams: hub.clone(), facts: sender, fills: vec![limits.clone()] };
         let starts = starts.into_iter().zip(site.routing.all()).map(|((from, sent, heard), partition)| {
-            let publisher = Publisher::new(partition, &board, Arc::clone(&pending), Arc::clone(&hub), sender.clone());
+            let publisher = Publisher::new(partition, &read_model, Arc::clone(&pending), subscribers.clone());
             let outlet = Tally::new(
                 publisher,
                 registry.markets().iter().map(|market| (market.id, market.symbol)),
@@ -162,7 +166,7 @@ impl Gateway {
         });
         let starts: Vec<_> = starts.collect();
         // The publishers have the senders; when they end, so does the feed.
-        drop(sender);
+        drop(subscribers);
         let refused = Arc::clone(&pending);
         let refuse: gate::Refuse = Arc::new(move |number, why| refused.complete(number, Reply::not_taken(why)));
         let place = Place {
@@ -187,11 +191,13 @@ impl Gateway {
             );
             history
         });
-        let entrance = Entry { gate: running.gate().clone(), site: site.clone() };
-        let app = App::new(config.gateway.clone(), board, pending, hub, Box::new(entrance), key, history);
-        let app = Arc::new(app);
+        let commands = Box::new(Entry { gate: running.gate().clone(), site: site.clone() });
+        let past = history.map(|history| Box::new(history) as Box<dyn crossbook_gateway::History>);
+        let core = config.gateway.core();
+        let gateway = Arc::new(Core::new(core, read_model, pending, limits, commands, key, past));
+        let app = Arc::new(App::new(config.gateway.clone(), Arc::clone(&gateway), hub));
         opening.open(Rest::new(Arc::clone(&app), pages::all()));
-        let admin = Admin::new(Arc::clone(&app), token, Box::new(move || recorder.render()));
+        let admin = Admin::new(gateway, bounds.clone(), token, Box::new(move || recorder.render()));
         front.open(admin.with_detail("clock", Box::new(move || clock.status())));
         tracing::info!(http = %config.http, admin = %config.admin, source = source.0, "the gateway is open");
         Ok(Self { app, running, feed, clients, operator })
@@ -204,10 +210,10 @@ impl Gateway {
         tracing::info!("stopping: connections are closed");
         let Server { serving, stop } = self.clients;
         shutdown::close(&self.app, &stop, serving).await.map_err(|_| venue::Error::Disorder)?;
-        self.app.stop();
+        self.app.gateway.stop();
         let patience = std::time::Duration::from_millis(self.app.config.reply_timeout_ms);
         let answered = async {
-            while !self.app.pending.is_empty() {
+            while !self.app.gateway.pending.is_empty() {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
         };
@@ -231,7 +237,7 @@ struct Entry {
     site: Site,
 }
 
-impl Entrance for Entry {
+impl CommandPort for Entry {
     fn source(&self) -> SourceId {
         self.gate.source()
     }
@@ -260,8 +266,16 @@ impl Entrance for Entry {
         self.gate.queued()
     }
 
-    fn lanes(&self) -> Vec<LaneState> {
-        self.gate.lanes()
+    fn partitions(&self) -> Vec<PartitionStatus> {
+        let status = |lane: LaneState| PartitionStatus {
+            partition: lane.partition,
+            silent: lane.silent,
+            queued: lane.queued,
+            under_way: lane.under_way,
+            published: lane.told,
+            log_end: lane.end,
+        };
+        self.gate.lanes().into_iter().map(status).collect()
     }
 
     fn is_stopping(&self) -> bool {

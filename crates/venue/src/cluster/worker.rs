@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 use crossbook_api_admin::probe::Probe;
-use crossbook_api_binance::server;
 use crossbook_cluster::Worker;
 use crossbook_cluster::worker::Status;
+use crossbook_http::server;
 use crossbook_node::embedded::AuditReport;
 use crossbook_types::PartitionId;
 use serde_json::json;

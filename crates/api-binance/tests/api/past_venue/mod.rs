@@ -4,12 +4,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crossbook_api_binance::publisher::Publisher;
 use crossbook_api_binance::rest::Rest;
-use crossbook_api_binance::secret::MasterKey;
 use crossbook_api_binance::streams::{Hub, feed};
-use crossbook_api_binance::{App, Board, Config, Pending, server};
+use crossbook_api_binance::{App, Config};
 use crossbook_engine::Partition;
+use crossbook_gateway::facts::Subscribers;
+use crossbook_gateway::publisher::Publisher;
+use crossbook_gateway::secret::MasterKey;
+use crossbook_gateway::{Gateway, Limits, Pending, ReadModel};
+use crossbook_http::server;
 use crossbook_log::files::{Files, Options as LogOptions};
 use crossbook_log::memory::Memory;
 use crossbook_node::embedded::{self, Running};
@@ -19,7 +22,7 @@ use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::{Cause, Event, Routing};
 use crossbook_store::{Address, Database, History, Live, Options, Position, Progress, Recorder, Source, SourceError};
 use crossbook_types::{AccountId, ApiKeyId, PartitionId, Sequence, Timestamp};
-use crossbook_views::{Limits, Views};
+use crossbook_views::{Limits as ViewLimits, Views};
 use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -65,7 +68,7 @@ impl Told {
         Self(Arc::new(venue.log))
     }
 
-    pub fn views(&self, limits: Limits) -> Views {
+    pub fn views(&self, limits: ViewLimits) -> Views {
         let mut views = Views::new(limits);
         for (cause, events) in self.0.iter() {
             views.apply_all(*cause, events);
@@ -186,15 +189,19 @@ impl Desk {
         config.limits.request_weight_1m = 0;
         config.limits.raw_requests_5m = 0;
         let (log, _) = Files::open_in(Memory::new(512), LogOptions::default()).unwrap();
-        let board = Arc::new(Board::single(views));
+        let board = Arc::new(ReadModel::single(views));
         let (pending, hub) = (Arc::new(Pending::new(config.in_flight_max)), Arc::new(Hub::new()));
         let fatal = |reason| eprintln!("the venue failed: {reason}");
         let (feed, _) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), fatal).unwrap();
-        let publisher = Publisher::new(PartitionId(0), &board, Arc::clone(&pending), Arc::clone(&hub), feed);
+        let limits = Arc::new(Limits::new(config.limits.clone()));
+        let subscribers = Subscribers { streams: hub.clone(), facts: feed, fills: vec![limits.clone()] };
+        let publisher = Publisher::new(PartitionId(0), &board, Arc::clone(&pending), subscribers);
         let partition = Partition::new(PartitionId(0), Routing::single(), 7);
         let running = embedded::start(partition, log, publisher, embedded::Options::default(), fatal).unwrap();
         let node = Box::new(running.handle().clone());
-        let app = Arc::new(App::new(config.clone(), board, pending, hub, node, master(), history));
+        let history = history.map(|history| Box::new(history) as Box<dyn crossbook_gateway::History>);
+        let gateway = Gateway::new(config.core(), board, pending, limits, node, master(), history);
+        let app = Arc::new(App::new(config.clone(), Arc::new(gateway), hub));
         let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let http = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
@@ -230,7 +237,7 @@ impl Desk {
     }
 
     pub async fn close(self) {
-        self.app.stop();
+        self.app.gateway.stop();
         self.stop.send(true).unwrap();
         self.serving.await.unwrap();
         let running = self.running;

@@ -13,12 +13,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_lc_rs::hmac;
 use crossbeam_channel::Receiver;
 use crossbook_api_admin::Admin;
-use crossbook_api_binance::publisher::Publisher;
 use crossbook_api_binance::rest::Rest;
-use crossbook_api_binance::secret::MasterKey;
 use crossbook_api_binance::streams::{Hub, feed};
-use crossbook_api_binance::{App, Board, Config, Entrance, Pending, server, shutdown};
+use crossbook_api_binance::{App, Config, shutdown};
 use crossbook_engine::Partition;
+use crossbook_gateway::facts::Subscribers;
+use crossbook_gateway::publisher::Publisher;
+use crossbook_gateway::secret::MasterKey;
+use crossbook_gateway::{CommandPort, Gateway, Limits, Pending, ReadModel};
+use crossbook_http::server;
 use crossbook_log::FileReader;
 use crossbook_log::files::{Files, Options};
 use crossbook_log::memory::Memory;
@@ -29,7 +32,7 @@ use crossbook_node::shadow::Shadow;
 use crossbook_node::snapshot::Folder;
 use crossbook_protocol::routing::Routing;
 use crossbook_types::{PartitionId, SymbolName};
-use crossbook_views::{Limits, Views};
+use crossbook_views::{Limits as ViewLimits, Views};
 use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -193,19 +196,21 @@ impl Venue {
     }
 
     pub async fn start_in(partitions: u16, config: Config) -> Self {
-        Self::start_keeping(partitions, Limits::default(), config).await
+        Self::start_keeping(partitions, ViewLimits::default(), config).await
     }
 
     /// With views that keep no more than that.
-    pub async fn start_keeping(partitions: u16, limits: Limits, config: Config) -> Self {
+    pub async fn start_keeping(partitions: u16, view_limits: ViewLimits, config: Config) -> Self {
         let routing = routing(partitions);
-        let views = routing.all().map(|_| Views::new(limits.clone())).collect();
-        let board = Arc::new(Board::new_checked(routing.clone(), views).unwrap());
+        let views = routing.all().map(|_| Views::new(view_limits.clone())).collect();
+        let board = Arc::new(ReadModel::new_checked(routing.clone(), views).unwrap());
         let (pending, hub) = (Arc::new(Pending::new(config.in_flight_max)), Arc::new(Hub::new()));
         let fatal = |reason| eprintln!("the venue failed: {reason}");
         let (feed, _) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), fatal).unwrap();
-        let publisher = |id| Publisher::new(id, &board, Arc::clone(&pending), Arc::clone(&hub), feed.clone());
-        let (behind, entrance): (_, Box<dyn Entrance>) = if partitions == 1 {
+        let limits = Arc::new(Limits::new(config.limits.clone()));
+        let subscribers = Subscribers { streams: hub.clone(), facts: feed, fills: vec![limits.clone()] };
+        let publisher = |id| Publisher::new(id, &board, Arc::clone(&pending), subscribers.clone());
+        let (behind, entrance): (_, Box<dyn CommandPort>) = if partitions == 1 {
             let memory = Memory::new(512);
             let (log, _) = Files::open_in(memory.clone(), Options::default()).unwrap();
             let (partition, publisher) = (Partition::new(PartitionId(0), routing, 7), publisher(PartitionId(0)));
@@ -218,18 +223,20 @@ impl Venue {
             let door = running.door();
             (Behind::Partitions(running), Box::new(door))
         };
-        drop(feed);
+        drop(subscribers);
         let (shut, turned_away) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let entrance =
             Box::new(Turnstile { inner: entrance, shut: Arc::clone(&shut), turned_away: Arc::clone(&turned_away) });
         let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
-        let app = Arc::new(App::new(config.clone(), board, pending, hub, entrance, master, None));
+        let gateway = Gateway::new(config.core(), board, pending, limits, entrance, master, None);
+        let app = Arc::new(App::new(config.clone(), Arc::new(gateway), hub));
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (http, admin) = (server::listen(any).unwrap(), server::listen(any).unwrap());
         let (http_at, admin_at) = (http.local_addr().unwrap(), admin.local_addr().unwrap());
         let rest = Arc::new(Rest::new(Arc::clone(&app), Vec::new()));
         let metrics = Box::new(|| "crossbook_up 1\n".to_owned());
-        let operator = Arc::new(Admin::new(Arc::clone(&app), SecretString::from(TOKEN.to_owned()), metrics));
+        let (gateway, bounds) = (Arc::clone(&app.gateway), config.server.clone());
+        let operator = Arc::new(Admin::new(gateway, bounds, SecretString::from(TOKEN.to_owned()), metrics));
         let ((stop_clients, clients), (stop_operator, operators)) = (watch::channel(false), watch::channel(false));
         let serving = [
             (tokio::spawn(server::serve(http, config.server.clone(), rest, clients)), stop_clients),
@@ -336,7 +343,7 @@ impl Venue {
         shutdown::drain(&self.app, drain).await;
         let [(clients, stop_clients), (operator, stop_operator)] = self.serving;
         shutdown::close(&self.app, &stop_clients, clients).await.unwrap();
-        self.app.stop();
+        self.app.gateway.stop();
         let behind = self.behind;
         let stopped = tokio::task::spawn_blocking(move || match behind {
             Behind::Node(running) => drop(running.stop().expect("the node had not failed")),

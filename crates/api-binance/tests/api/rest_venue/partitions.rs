@@ -7,10 +7,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbook_api_binance::entrance::Soon;
-use crossbook_api_binance::publisher::Publisher;
-use crossbook_api_binance::{Entrance, Subject};
 use crossbook_engine::Partition;
+use crossbook_gateway::command_port::Soon;
+use crossbook_gateway::publisher::Publisher;
+use crossbook_gateway::{CommandPort, Subject};
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::{NotTaken, Outlet, Request};
 use crossbook_protocol::command::Body;
@@ -43,7 +43,7 @@ impl Door {
     }
 }
 
-impl Entrance for Door {
+impl CommandPort for Door {
     fn source(&self) -> SourceId {
         SOURCE
     }
@@ -126,7 +126,7 @@ impl Venue {
     /// Has a request carried out as far as its answer.
     fn take(&mut self, Request { number, body, deadline }: Request) {
         let home = self.routing.home(&body);
-        if deadline.is_some_and(|deadline| deadline < crossbook_api_binance::app::now()) {
+        if deadline.is_some_and(|deadline| deadline < crossbook_gateway::clock::now()) {
             self.publishers[usize::from(home.0)].not_taken(number, NotTaken::Late);
             return;
         }
@@ -138,7 +138,7 @@ impl Venue {
     fn step(&mut self) -> Option<RequestNumber> {
         let (to, source, number, body) = self.under_way.pop_front().expect("every request is answered");
         let partition = &mut self.partitions[usize::from(to.0)];
-        let time = crossbook_api_binance::app::now().max(partition.time());
+        let time = crossbook_gateway::clock::now().max(partition.time());
         let command = Command::new(partition.sequence().next(), time, source, number, body);
         let mut events = Events::new();
         partition.apply(&command, &mut events);

@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crossbook_api_binance::entrance::Soon;
-use crossbook_api_binance::{Entrance, Subject};
+use crossbook_gateway::command_port::Soon;
+use crossbook_gateway::{CommandPort, Subject};
 use crossbook_node::embedded::AuditReport;
 use crossbook_node::{NotTaken, Request};
 use crossbook_types::SourceId;
 
 pub struct Turnstile {
-    pub inner: Box<dyn Entrance>,
+    pub inner: Box<dyn CommandPort>,
     pub shut: Arc<AtomicBool>,
     /// Orders that were refused because it was shut.
     pub turned_away: Arc<AtomicU64>,
 }
 
-impl Entrance for Turnstile {
+impl CommandPort for Turnstile {
     fn source(&self) -> SourceId {
         self.inner.source()
     }

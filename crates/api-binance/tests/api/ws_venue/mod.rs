@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::hmac;
-use crossbook_api_binance::publisher::Publisher;
 use crossbook_api_binance::rest::Rest;
-use crossbook_api_binance::secret::MasterKey;
 use crossbook_api_binance::streams::{Hub, feed};
-use crossbook_api_binance::{App, Board, Config, Pending, server};
+use crossbook_api_binance::{App, Config};
 use crossbook_engine::Partition;
+use crossbook_gateway::facts::Subscribers;
+use crossbook_gateway::publisher::Publisher;
+use crossbook_gateway::secret::MasterKey;
+use crossbook_gateway::{Gateway, Limits, Pending, ReadModel};
+use crossbook_http::server;
 use crossbook_log::files::{Files, Options};
 use crossbook_log::memory::Memory;
 use crossbook_node::embedded::{self, Running};
@@ -25,7 +28,7 @@ use crossbook_types::{
     OrderType, PartitionId, Price, Quantity, SelfTradePrevention, Side, SymbolId, SymbolName, TimeInForce, TransferId,
     market,
 };
-use crossbook_views::{Limits, Views};
+use crossbook_views::{Limits as ViewLimits, Views};
 use futures_util::StreamExt as _;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -54,16 +57,19 @@ impl Venue {
 
     pub async fn start_with(config: Config) -> Self {
         let (log, _) = Files::open_in(Memory::new(512), Options::default()).unwrap();
-        let board = Arc::new(Board::single(Views::new(Limits::default())));
+        let board = Arc::new(ReadModel::single(Views::new(ViewLimits::default())));
         let (pending, hub) = (Arc::new(Pending::new(1_000)), Arc::new(Hub::new()));
         let fatal = |reason| eprintln!("the venue failed: {reason}");
         let (feed, _) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), fatal).unwrap();
-        let publisher = Publisher::new(PartitionId(0), &board, Arc::clone(&pending), Arc::clone(&hub), feed);
+        let limits = Arc::new(Limits::new(config.limits.clone()));
+        let subscribers = Subscribers { streams: hub.clone(), facts: feed, fills: vec![limits.clone()] };
+        let publisher = Publisher::new(PartitionId(0), &board, Arc::clone(&pending), subscribers);
         let partition = Partition::new(PartitionId(0), Routing::single(), 7);
         let running = embedded::start(partition, log, publisher, embedded::Options::default(), fatal).unwrap();
         let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
         let node = Box::new(running.handle().clone());
-        let app = Arc::new(App::new(config.clone(), board, pending, hub, node, master, None));
+        let gateway = Gateway::new(config.core(), board, pending, limits, node, master, None);
+        let app = Arc::new(App::new(config.clone(), Arc::new(gateway), hub));
         let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
@@ -120,7 +126,7 @@ impl Venue {
                 self.submit(Body::Transfer(TransferRequest { account, asset, amount, transfer })).await;
             }
             let key = key_of(account);
-            let sealed = self.app.keyring.master_key().seal(&key, &SecretString::from(SECRET)).unwrap();
+            let sealed = self.app.gateway.keyring.master_key().seal(&key, &SecretString::from(SECRET)).unwrap();
             let permissions = Permissions { read: true, trade: true };
             let credential = Credential::Hmac { sealed };
             let issue = IssueApiKey { account, key, permissions, credential, allowed_ips: Vec::new() };
@@ -133,7 +139,7 @@ impl Venue {
     }
 
     async fn submit(&self, body: Body) -> Answer {
-        let answer = self.app.submit(body, None).await.unwrap().outcome.unwrap();
+        let answer = self.app.gateway.submit(body, None).await.unwrap().outcome.unwrap();
         assert!(!matches!(answer, Answer::Refused(_)), "{answer:?}");
         answer
     }
@@ -172,7 +178,7 @@ impl Venue {
     }
 
     pub fn now_millis(&self) -> u64 {
-        self.app.now().millis()
+        crossbook_gateway::clock::now().millis()
     }
 
     /// Parameters with key, time and signature of an account.
@@ -193,7 +199,7 @@ impl Venue {
 
     /// Stops the venue; a venue that failed on the way fails the test.
     pub async fn stop(self) {
-        self.app.hub.shut_down(self.app.now());
+        self.app.hub.shut_down(crossbook_gateway::clock::now());
         self.stop.send(true).unwrap();
         self.serving.await.unwrap();
         let stopped = tokio::task::spawn_blocking(move || self.running.stop().is_some()).await.unwrap();

@@ -18,14 +18,14 @@ const SIGNATURE: &str = "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2
 const BOTH: Permissions = Permissions { read: true, trade: true };
 
 struct Fixture {
-    board: Board,
+    read_model: ReadModel,
     keyring: Keyring,
 }
 
 impl Fixture {
     fn new() -> Self {
         let master = MasterKey::from_hex(&SecretString::from("5a".repeat(32))).unwrap();
-        Self { board: Board::single(Views::new(Limits::default())), keyring: Keyring::new(master, 2) }
+        Self { read_model: ReadModel::single(Views::new(Limits::default())), keyring: Keyring::new(master, 2) }
     }
 
     fn issue(&mut self, name: &str, credential: Credential, permissions: Permissions, allowed_ips: &[&str], time: u64) {
@@ -39,7 +39,7 @@ impl Fixture {
 
     fn apply(&mut self, time: u64, event: &Event) {
         let cause = Cause { sequence: Sequence(time), time: Timestamp(time) };
-        let mut views = self.board.of(crossbook_protocol::Routing::REGISTRY).write();
+        let mut views = self.read_model.of(crossbook_protocol::Routing::REGISTRY).write();
         if views.registry().account(AccountId::FIRST_CLIENT).is_none() {
             let account = crossbook_protocol::registry::Account {
                 id: AccountId::FIRST_CLIENT,
@@ -49,7 +49,7 @@ impl Fixture {
             views.apply(cause, &Event::AccountOpened(Box::new(account)));
         }
         views.apply(cause, event);
-        self.board.note(event);
+        self.read_model.apply(event);
         views.end_of_command(cause);
     }
 
@@ -59,16 +59,14 @@ impl Fixture {
         Credential::Hmac { sealed }
     }
 
-    fn check(&self, name: &str, ip: &str, payload: &str, signature: &str) -> Result<Identity, i32> {
+    fn check(&self, name: &str, ip: &str, payload: &str, signature: &str) -> Result<Identity, AuthError> {
         self.check_key(&named(name).to_string(), ip, payload, signature)
     }
 
-    fn check_key(&self, key: &str, ip: &str, payload: &str, signature: &str) -> Result<Identity, i32> {
+    fn check_key(&self, key: &str, ip: &str, payload: &str, signature: &str) -> Result<Identity, AuthError> {
         let ip = ip.parse().unwrap();
         let payloads: [&[u8]; 1] = [payload.as_bytes()];
-        claim(&self.board, &self.keyring, Some(key))
-            .and_then(|claim| claim.prove(ip, &payloads, signature))
-            .map_err(|error| error.code)
+        claim(&self.read_model, &self.keyring, Some(key)).and_then(|claim| claim.prove(ip, &payloads, signature))
     }
 }
 
@@ -91,9 +89,9 @@ fn the_documented_hmac_example_is_accepted_in_any_case() {
     assert_eq!(fixture.check("hmac", ip, PAYLOAD, SIGNATURE).unwrap().account, AccountId::FIRST_CLIENT);
     assert!(fixture.check("hmac", ip, PAYLOAD, &SIGNATURE.to_uppercase()).is_ok());
     for wrong in ["", "zz", &SIGNATURE[..62], &SIGNATURE.replace('c', "d"), &format!("{SIGNATURE}00")] {
-        assert_eq!(fixture.check("hmac", ip, PAYLOAD, wrong), Err(-1022), "{wrong:?}");
+        assert_eq!(fixture.check("hmac", ip, PAYLOAD, wrong), Err(AuthError::Signature), "{wrong:?}");
     }
-    assert_eq!(fixture.check("hmac", ip, &PAYLOAD.replace("=1&", "=2&"), SIGNATURE), Err(-1022));
+    assert_eq!(fixture.check("hmac", ip, &PAYLOAD.replace("=1&", "=2&"), SIGNATURE), Err(AuthError::Signature));
 }
 
 #[test]
@@ -103,14 +101,18 @@ fn keys_are_told_apart_by_form_existence_and_time_of_issue() {
     let ip = "127.0.0.1";
     assert!(fixture.check("key", ip, PAYLOAD, SIGNATURE).is_ok());
     for malformed in ["", "key", &"x".repeat(63), &"x".repeat(65), &format!("with blank{:0<54}", "")] {
-        assert_eq!(fixture.check_key(malformed, ip, PAYLOAD, SIGNATURE), Err(-2014), "{malformed:?}");
+        assert_eq!(fixture.check_key(malformed, ip, PAYLOAD, SIGNATURE), Err(AuthError::KeyFormat), "{malformed:?}");
     }
-    assert_eq!(fixture.check("unknown", ip, PAYLOAD, SIGNATURE), Err(-2015));
+    assert_eq!(fixture.check("unknown", ip, PAYLOAD, SIGNATURE), Err(AuthError::KeyRejected));
     let name = named("key");
     fixture.apply(2, &Event::ApiKeyRevoked { account: AccountId::FIRST_CLIENT, key: name });
-    assert_eq!(fixture.check("key", ip, PAYLOAD, SIGNATURE), Err(-2015), "revoked, though it was kept ready");
+    assert_eq!(
+        fixture.check("key", ip, PAYLOAD, SIGNATURE),
+        Err(AuthError::KeyRejected),
+        "revoked, though it was kept ready"
+    );
     fixture.issue("key", fixture.hmac("key", "another secret"), BOTH, &[], 3);
-    assert_eq!(fixture.check("key", ip, PAYLOAD, SIGNATURE), Err(-1022), "the old secret is gone");
+    assert_eq!(fixture.check("key", ip, PAYLOAD, SIGNATURE), Err(AuthError::Signature), "the old secret is gone");
 }
 
 #[test]
@@ -121,10 +123,10 @@ fn addresses_outside_the_list_are_refused() {
         assert!(fixture.check("key", ip, PAYLOAD, SIGNATURE).is_ok(), "{ip}");
     }
     for ip in ["10.2.0.1", "192.0.2.8", "2001:db9::5", "127.0.0.1"] {
-        assert_eq!(fixture.check("key", ip, PAYLOAD, SIGNATURE), Err(-2015), "{ip}");
+        assert_eq!(fixture.check("key", ip, PAYLOAD, SIGNATURE), Err(AuthError::KeyRejected), "{ip}");
     }
     fixture.issue("broken", fixture.hmac("broken", SECRET), BOTH, &["not a network"], 2);
-    assert_eq!(fixture.check("broken", "127.0.0.1", PAYLOAD, SIGNATURE), Err(-2015), "nobody gets in");
+    assert_eq!(fixture.check("broken", "127.0.0.1", PAYLOAD, SIGNATURE), Err(AuthError::KeyRejected), "nobody gets in");
 }
 
 #[test]
@@ -135,9 +137,9 @@ fn permissions_are_kept_apart() {
         permissions: Permissions { read, trade },
     };
     assert!(identity(true, false).require(Security::Read).is_ok());
-    assert_eq!(identity(true, false).require(Security::Trade).unwrap_err().code, -2015);
+    assert_eq!(identity(true, false).require(Security::Trade), Err(AuthError::KeyRejected));
     assert!(identity(false, true).require(Security::Trade).is_ok());
-    assert_eq!(identity(false, true).require(Security::Read).unwrap_err().code, -2015);
+    assert_eq!(identity(false, true).require(Security::Read), Err(AuthError::KeyRejected));
 }
 
 #[test]
@@ -159,12 +161,11 @@ fn ed25519_and_rsa_signatures_are_checked_with_keys_from_pem() {
     let ip = "127.0.0.1";
     for (key, signature) in [("ed25519", &ed25519_signature), ("rsa", &rsa_signature)] {
         assert!(fixture.check(key, ip, PAYLOAD, signature).is_ok(), "{key}");
-        assert!(fixture.check(key, ip, PAYLOAD, &signature.replace('+', " ")).is_ok(), "{key}, not encoded");
-        assert_eq!(fixture.check(key, ip, &PAYLOAD[1..], signature), Err(-1022), "{key}");
-        assert_eq!(fixture.check(key, ip, PAYLOAD, &signature[4..]), Err(-1022), "{key}");
+        assert_eq!(fixture.check(key, ip, &PAYLOAD[1..], signature), Err(AuthError::Signature), "{key}");
+        assert_eq!(fixture.check(key, ip, PAYLOAD, &signature[4..]), Err(AuthError::Signature), "{key}");
     }
-    assert_eq!(fixture.check("rsa", ip, PAYLOAD, &ed25519_signature), Err(-1022));
-    assert_eq!(fixture.check("ed25519", ip, PAYLOAD, SIGNATURE), Err(-1022));
+    assert_eq!(fixture.check("rsa", ip, PAYLOAD, &ed25519_signature), Err(AuthError::Signature));
+    assert_eq!(fixture.check("ed25519", ip, PAYLOAD, SIGNATURE), Err(AuthError::Signature));
 }
 
 #[test]
@@ -182,43 +183,14 @@ fn other_public_keys_are_refused() {
 }
 
 #[test]
-fn the_signature_is_cut_out_wherever_it_stands() {
-    for (query, body, payload) in [
-        ("a=1&b=2&signature=x", "", "a=1&b=2"),
-        ("signature=x&a=1", "", "a=1"),
-        ("a=1&signature=x&b=2", "", "a=1&b=2"),
-        ("a=1", "b=2&signature=x", "a=1b=2"),
-        ("", "signature=x&b=2", "b=2"),
-        ("a=1&signature=x", "b=2", "a=1b=2"),
-        ("signature=x", "", ""),
-        ("asignature=1&signature=x", "", "asignature=1"),
-        ("a=%20&b=é", "c=+", "a=%20&b=éc=+"),
-    ] {
-        assert_eq!(signed_payload(query, body), payload);
-    }
-}
-
-#[test]
 fn requests_are_valid_for_their_window() {
-    const NOW: u64 = 1_700_000_000_123_456;
-    let check = |query: &str| {
-        timing(&Parameters::parse(query, "").unwrap(), Timestamp(NOW)).map(|deadline| deadline.0).map_err(|e| e.code)
-    };
-    assert_eq!(check("timestamp=1700000000123"), Ok(1_700_000_005_123_000));
-    assert_eq!(check("timestamp=1700000000123456"), Ok(1_700_000_005_123_456));
-    assert_eq!(check("timestamp=1700000000123&recvWindow=0.457"), Ok(1_700_000_000_123_457));
-    assert_eq!(check("timestamp=1700000000123&recvWindow=0.455"), Err(-1021));
-    assert_eq!(check("timestamp=1699999995123"), Err(-1021), "456 microseconds too old");
-    assert_eq!(check("timestamp=1699999995124"), Ok(1_700_000_000_124_000));
-    assert_eq!(check("timestamp=1700000001123"), Ok(1_700_000_006_123_000), "less than a second ahead");
-    assert_eq!(check("timestamp=1700000001124"), Err(-1021), "more than a second ahead");
-    assert_eq!(check("timestamp=1700000000123&recvWindow=60000"), Ok(1_700_000_060_123_000));
-    assert_eq!(check("timestamp=1700000000123&recvWindow=60000.001"), Err(-1102));
-    assert_eq!(check("timestamp=1700000000123&recvWindow=1.0001"), Err(-1111));
-    assert_eq!(check("timestamp=1700000000123&recvWindow=-1"), Err(-1100));
-    assert_eq!(check("timestamp=now"), Err(-1100));
-    assert_eq!(check("timestamp="), Err(-1105));
-    assert_eq!(check(""), Err(-1102));
+    const NOW: Timestamp = Timestamp(1_700_000_000_123_456);
+    let of = |sent, window| deadline(Timestamp(sent), window, NOW);
+    assert_eq!(of(NOW.0 - 456, 5_000_000), Ok(Timestamp(NOW.0 - 456 + 5_000_000)));
+    assert_eq!(of(NOW.0 - 456, 456), Ok(NOW), "up to its last microsecond");
+    assert_eq!(of(NOW.0 - 456, 455), Err(StampError::Expired));
+    assert_eq!(of(NOW.0 + AHEAD_MAX - 1, 0), Ok(Timestamp(NOW.0 + AHEAD_MAX - 1)));
+    assert_eq!(of(NOW.0 + AHEAD_MAX, 0), Err(StampError::Ahead));
 }
 
 #[test]
@@ -233,7 +205,7 @@ fn secrets_are_compared_whole() {
 fn a_venue_is_told_that_it_starts_with_another_master_key() {
     let mut fixture = Fixture::new();
     let other = MasterKey::from_hex(&SecretString::from("a5".repeat(32))).unwrap();
-    let check = |fixture: &Fixture, master: &MasterKey| check_master_key(&fixture.board.registry(), master);
+    let check = |fixture: &Fixture, master: &MasterKey| check_master_key(&fixture.read_model.registry(), master);
     assert_eq!(check(&fixture, &other), Ok(()), "nothing is sealed yet");
     for (name, time) in [("one", 1), ("two", 2)] {
         fixture.issue(name, fixture.hmac(name, SECRET), BOTH, &[], time);
@@ -241,25 +213,9 @@ fn a_venue_is_told_that_it_starts_with_another_master_key() {
     assert_eq!(check(&fixture, fixture.keyring.master_key()), Ok(()));
     assert_eq!(check(&fixture, &other), Err(secret::Error::Sealed));
     let names = |master: &MasterKey| -> Vec<String> {
-        lost_keys(&fixture.board.registry(), master).iter().map(|(_, key)| key.to_string()).collect()
+        lost_keys(&fixture.read_model.registry(), master).iter().map(|(_, key)| key.to_string()).collect()
     };
-    assert!(has_sealed_keys(&fixture.board.registry()));
+    assert!(has_sealed_keys(&fixture.read_model.registry()));
     assert_eq!(names(&other), [named("one").to_string(), named("two").to_string()]);
     assert_eq!(names(fixture.keyring.master_key()), Vec::<String>::new());
-}
-
-#[test]
-fn what_is_no_ascii_may_be_signed_raw_or_encoded() {
-    for (sent, other) in [
-        ("symbol=%E5%B8%81USDT&a=%26b%3d", Some("symbol=币USDT&a=%26b%3d")),
-        ("symbol=币USDT&a=%26", Some("symbol=%E5%B8%81USDT&a=%26")),
-        ("symbol=%e5%b8%81USDT", Some("symbol=币USDT")),
-        ("symbols=%5B%22A%22%5D", None),
-        ("symbol=BTCUSDT", None),
-        ("a=%", None),
-        ("a=%e5", None),
-        ("a=%e5%b8%81%", Some("a=币%")),
-    ] {
-        assert_eq!(otherwise_encoded(sent).as_deref(), other, "{sent}");
-    }
 }

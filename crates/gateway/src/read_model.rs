@@ -1,17 +1,15 @@
-//! What clients read, of all partitions.
+//! The read model: what queries are answered from, of all partitions.
 //!
 //! Each partition has [`Views`] of its own, folded from its events alone, behind a lock of its own: one publisher
-//! writes, everybody reads. A question is asked of the partition that owns what it is about. Assets, markets, accounts
-//! and API keys are those of partition 0, which keeps the registry; balances those of the account's partition; orders,
-//! trades, depth and candles those of the market's. What spans partitions is put together from one after the other; no
-//! two locks are ever held at once. So such an answer is not of one moment, no more than the same questions asked one
-//! by one.
+//! writes, everybody reads. A query goes to the partition that owns what it asks for. Assets, markets, accounts and API
+//! keys are those of partition 0, which keeps the registry; balances those of the account's partition; orders, trades,
+//! depth and candles those of the market's. An answer that spans partitions reads one after the other; no two locks are
+//! ever held at once, so it is not of one instant.
 //!
-//! An order needs its market and its sender's API key, and no more, before it is sent on. For these two it need not
-//! stand in line behind the publisher of the registry's partition, which holds its lock most of the time on a busy day:
-//! markets are kept here once more, under a lock of their own, and of API keys it is counted how often one was revoked,
-//! so that who has looked a key up knows whether that still holds. Both change before the command that changes them is
-//! answered.
+//! An order needs its market and its sender's API key before it is sent on. For these two it does not wait for the
+//! registry partition's publisher, which holds its lock most of the time under load: markets are copied here under a
+//! lock of their own, and revocations of API keys are counted, so that a caller that looked a key up knows whether that
+//! still holds. Both change before the command that changes them is answered.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,31 +22,31 @@ use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 
 /// The views of all partitions.
 #[derive(Debug)]
-pub struct Board {
+pub struct ReadModel {
     routing: Routing,
     views: Vec<Arc<RwLock<Views>>>,
     markets: RwLock<BTreeMap<SymbolName, Market>>,
     revocations: AtomicU64,
 }
 
-/// Where the views of a partition stand.
+/// How far the views of a partition are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Standing {
-    /// The partition that it happened in.
+    /// The partition.
     pub partition: PartitionId,
-    /// The last command they have folded, if there was one.
+    /// The last command that they have folded, if there was one.
     pub position: Option<Cause>,
 }
 
-impl Board {
-    /// A board of a venue of one partition.
+impl ReadModel {
+    /// The read model of a venue of one partition.
     #[must_use]
     pub fn single(views: Views) -> Self {
         Self::of_views(Routing::single(), vec![views])
     }
 
-    /// A board of a venue that is cut in this way, with the views of each partition by number. `None` if there are not
-    /// as many views as partitions.
+    /// The read model of a venue of several partitions, with the views of each by number. `None` if there are not as
+    /// many views as partitions.
     #[must_use]
     pub fn new_checked(routing: Routing, views: Vec<Views>) -> Option<Self> {
         (views.len() == usize::from(routing.partitions())).then(|| Self::of_views(routing, views))
@@ -61,9 +59,9 @@ impl Board {
         Self { routing, views, markets, revocations: AtomicU64::new(0) }
     }
 
-    /// Takes down what an event of the registry's partition means for orders. The publisher calls this with each event
-    /// that it folds, while it has that partition's views locked.
-    pub(crate) fn note(&self, event: &Event) {
+    /// Applies an event of the registry's partition to the copies that orders need. The publisher calls this with each
+    /// event that it folds, while it has that partition's views locked.
+    pub(crate) fn apply(&self, event: &Event) {
         match event {
             Event::MarketListed(market) | Event::MarketChanged(market) => {
                 self.markets.write().insert(market.symbol, **market);

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::CONNECTION;
+use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
@@ -28,9 +28,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use crossbook_gateway::limits;
+
 use crate::config::ServerConfig;
-use crate::error::ApiError;
-use crate::limits;
 use crate::tls::Handshakes;
 
 /// How long to wait after the system could not give a connection, mostly for lack of file descriptors.
@@ -60,6 +60,9 @@ pub trait Service: Send + Sync + 'static {
     fn asks_to_leave(&self) -> bool {
         false
     }
+
+    /// The answer to a request that cannot be taken.
+    fn refuse(&self, error: RequestError) -> Response<Body>;
 
     /// Answers one request.
     fn answer(&self, from: IpAddr, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
@@ -284,8 +287,7 @@ async fn checked<S: Service>(
 ) -> Response<Body> {
     let most = if service.takes_long_uri(&request) { URI_BYTES_MAX } else { config.uri_bytes_max };
     if request.uri().path_and_query().is_some_and(|text| text.as_str().len() > most) {
-        let message = format!("The path and query may have at most {most} bytes.");
-        return respond(&ApiError::with_status(StatusCode::URI_TOO_LONG, -1000, message));
+        return service.refuse(RequestError::UriTooLong { bytes_max: most });
     }
     let from = client_ip(ip, &request, config);
     service.answer(from, request).await
@@ -305,36 +307,67 @@ pub fn head_as_get(mut request: Request<Incoming>) -> Request<Incoming> {
     request
 }
 
-/// An error as an answer.
-#[must_use]
-pub fn respond(error: &ApiError) -> Response<Body> {
-    axum::response::IntoResponse::into_response(error.clone())
+/// A successful answer.
+pub fn respond(content_type: &'static str, content: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(content.into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// Why a request cannot be taken as HTTP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RequestError {
+    /// Its path and query are too long.
+    #[error("The path and query may have at most {bytes_max} bytes.")]
+    UriTooLong {
+        /// The most bytes.
+        bytes_max: usize,
+    },
+    /// Its body is too large.
+    #[error("The body may have at most {bytes_max} bytes.")]
+    BodyTooLarge {
+        /// The most bytes.
+        bytes_max: usize,
+    },
+    /// Its body comes too slowly.
+    #[error("The body did not arrive in time.")]
+    BodyTooSlow,
+    /// Its body ends too early.
+    #[error("The body broke off.")]
+    BodyBroken,
+}
+
+impl RequestError {
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
+            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyBroken => StatusCode::BAD_REQUEST,
+        }
+    }
 }
 
 /// Reads a request's body within the bounds of size and time.
 ///
 /// # Errors
-/// 413 if it is too large, 408 if it comes too slowly, 400 if it breaks off.
-pub async fn read_body(body: Incoming, config: &ServerConfig) -> Result<Bytes, ApiError> {
+/// When it is too large, comes too slowly, or breaks off.
+pub async fn read_body(body: Incoming, config: &ServerConfig) -> Result<Bytes, RequestError> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    let too_large = || {
-        let message = format!("The body may have at most {} bytes.", config.body_bytes_max);
-        ApiError::with_status(StatusCode::PAYLOAD_TOO_LARGE, -1000, message)
-    };
+    let too_large = RequestError::BodyTooLarge { bytes_max: config.body_bytes_max };
     if body.size_hint().lower() > config.body_bytes_max as u64 {
-        return Err(too_large());
+        return Err(too_large);
     }
     let whole = Limited::new(body, config.body_bytes_max).collect();
     match timeout(Duration::from_millis(config.body_read_timeout_ms), whole).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(ApiError::bad_request(-1000, "The body broke off.")),
-        Err(_) => {
-            let message = "The body did not arrive in time.";
-            Err(ApiError::with_status(StatusCode::REQUEST_TIMEOUT, -1000, message))
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large),
+        Ok(Err(_)) => Err(RequestError::BodyBroken),
+        Err(_) => Err(RequestError::BodyTooSlow),
     }
 }
 

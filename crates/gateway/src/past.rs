@@ -1,36 +1,97 @@
-//! Answers that reach further back than memory.
+//! Queries that reach further back than memory.
 //!
-//! Memory knows the newest of everything, and what it has forgotten. So an answer is made in three steps: memory is
-//! asked, under the lock of the views that have it; if it may have forgotten part of the answer, there is a [`Gap`];
-//! and what is in the gap is asked of the history, without the lock, and [merged] with what memory had. The history
-//! lags behind the venue, but what memory has forgotten does not change any more, so it need not be up to date: it must
-//! only have come past the point from which the gap is [settled](Forgotten::settled).
+//! Memory has the newest of everything, and knows what it has dropped. So a query takes three steps: memory is read,
+//! under the lock of the views that have it; if it may have dropped part of the answer, there is a [`Gap`]; and what is
+//! in the gap is asked of the [`History`], without the lock, and [merged] with what memory had. The history lags behind
+//! the venue, but what memory has dropped does not change any more: the history need only have come past the point from
+//! which the gap is [settled](Forgotten::settled).
 //!
 //! [merged]: merge
 
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbook_store::History;
+pub use crossbook_views::history::{Activity, Answer, History, Status, Unavailable};
+
 use crossbook_types::Timestamp;
 use crossbook_views::{Forgotten, Window, keep_first, keep_last};
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::app::{App, now};
-use crate::board::Standing;
-use crate::error::ApiError;
-
-/// An answer that may have to wait for the history.
-pub(super) type Recalled<'a> = Pin<Box<dyn Future<Output = Result<String, ApiError>> + Send + 'a>>;
+use crate::clock::now;
+use crate::error::Error;
+use crate::read_model::Standing;
 
 /// Microseconds between two warnings that the history fails.
 const WARNING_EVERY: u64 = 10_000_000;
 
+/// Access to the history, for a bounded number of queries at a time.
+pub struct Past {
+    history: Option<Box<dyn History>>,
+    places: Semaphore,
+    patience: Duration,
+}
+
+impl Past {
+    /// At most `queries_max` queries at once; each waits at most `patience` for a history that is behind what memory has
+    /// dropped.
+    #[must_use]
+    pub fn new(history: Option<Box<dyn History>>, queries_max: usize, patience: Duration) -> Self {
+        Self { history, places: Semaphore::new(queries_max.min(Semaphore::MAX_PERMITS)), patience }
+    }
+
+    /// The history, if one is kept.
+    #[must_use]
+    pub fn history(&self) -> Option<&dyn History> {
+        self.history.as_deref()
+    }
+
+    /// The history, once everything that was last changed at `settled` is there; `None` if none is kept. `live` is how
+    /// far memory is, of the partition whose past is asked for.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if too many ask at once, or it does not come so far within the time that the options allow.
+    pub(crate) async fn open(&self, settled: Timestamp, live: Standing) -> Result<Option<OpenPast<'_>>, Error> {
+        let Some(history) = self.history() else { return Ok(None) };
+        let Ok(place) = self.places.try_acquire() else {
+            metrics::counter!("crossbook_overload_rejections_total", "stage" => "history").increment(1);
+            return Err(Error::Busy);
+        };
+        let covering = history.covering(live.partition, settled, live.position);
+        if tokio::time::timeout(self.patience, covering).await.is_err() {
+            metrics::counter!("crossbook_history_lag_rejections_total").increment(1);
+            return Err(Error::Busy);
+        }
+        Ok(Some(OpenPast { history, _place: place }))
+    }
+}
+
+/// The history, ready to be asked. Holds one of the places for those who ask at the same time.
+pub(crate) struct OpenPast<'a> {
+    pub(crate) history: &'a dyn History,
+    _place: SemaphorePermit<'a>,
+}
+
+impl OpenPast<'_> {
+    /// Waits for the answer to one question.
+    ///
+    /// # Errors
+    /// [`Error::HistoryFailed`] if the history does not answer.
+    pub(crate) async fn ask<T>(&self, answer: Answer<'_, T>) -> Result<T, Error> {
+        let started = Instant::now();
+        let answer = answer.await;
+        metrics::histogram!("crossbook_history_query_seconds").record(started.elapsed().as_secs_f64());
+        answer.map_err(|error| {
+            metrics::counter!("crossbook_history_query_failures_total").increment(1);
+            warn(&error);
+            Error::HistoryFailed
+        })
+    }
+}
+
 /// Which entries of a list are asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Question<I> {
-    /// So many, from a number on.
+pub enum Question<I> {
+    /// At most so many, from a number on.
     From(I, usize),
     /// Those of a stretch of time.
     Within(Window),
@@ -38,14 +99,14 @@ pub(super) enum Question<I> {
 
 /// Which end of a list counts when there is more than was asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum End {
+pub(crate) enum End {
     First,
     Last,
 }
 
 /// What memory may be missing of an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Gap<I> {
+pub(crate) struct Gap<I> {
     /// What to ask the history.
     pub question: Question<I>,
     /// The newest of what memory has dropped.
@@ -57,7 +118,7 @@ pub(super) struct Gap<I> {
 impl<I: Copy + Ord> Question<I> {
     /// What may be missing where memory has found `count` entries, of which `oldest` is the first, and has forgotten
     /// others. `None` if what it has found is the whole answer.
-    pub(super) fn gap(
+    pub(crate) fn gap(
         self,
         oldest: Option<I>,
         count: usize,
@@ -90,7 +151,7 @@ impl<I: Copy + Ord> Question<I> {
     /// The same where the times that are asked about are those at which entries last changed, and entries are dropped
     /// in the order in which they ended: all that was dropped is [settled](Forgotten::settled), and what is in memory
     /// and has ended is no older. `oldest` is the time of the first that was found.
-    pub(super) fn gap_by_update(
+    pub(crate) fn gap_by_update(
         window: Window,
         oldest: Option<Timestamp>,
         count: usize,
@@ -123,14 +184,14 @@ impl<I: Copy + Ord> Question<I> {
 }
 
 impl<I: Copy + Ord> Gap<I> {
-    /// The history, once all that memory has dropped is there; `None` if none is kept. See [`open`].
-    pub(super) async fn open<'a>(&self, app: &'a App) -> Result<Option<Past<'a>>, ApiError> {
-        open(app, self.forgotten.settled, self.live).await
+    /// The history, once all that memory has dropped is there; `None` if none is kept. See [`Past::open`].
+    pub(crate) async fn open<'a>(&self, past: &'a Past) -> Result<Option<OpenPast<'a>>, Error> {
+        past.open(self.forgotten.settled, self.live).await
     }
 
     /// The whole answer, from what memory had and what the history has, each of them sorted by `key`. Entries that are
     /// `together` are on one page.
-    pub(super) fn fill<T, K: Ord>(
+    pub(crate) fn fill<T, K: Ord>(
         &self,
         recent: Vec<T>,
         past: Vec<T>,
@@ -142,7 +203,7 @@ impl<I: Copy + Ord> Gap<I> {
 }
 
 /// Every entry is by itself.
-pub(super) fn apart<T>(_: &T, _: &T) -> bool {
+pub(crate) fn apart<T>(_: &T, _: &T) -> bool {
     false
 }
 
@@ -151,7 +212,7 @@ pub(super) fn apart<T>(_: &T, _: &T) -> bool {
 ///
 /// If each list has the first `limit` of a part of all entries, and the parts cover them, this gives the first `limit`
 /// of all; and so with the last.
-pub(super) fn merge<T, K: Ord>(
+pub(crate) fn merge<T, K: Ord>(
     recent: Vec<T>,
     past: Vec<T>,
     key: impl Fn(&T) -> K,
@@ -170,59 +231,13 @@ pub(super) fn merge<T, K: Ord>(
     merged
 }
 
-/// The history, ready to be asked. Holds one of the places for those who ask at the same time.
-pub(super) struct Past<'a> {
-    pub(super) history: &'a History,
-    _place: SemaphorePermit<'a>,
-}
-
-/// The history, once everything that was last changed at `settled` is there; `None` if none is kept. `live` is where
-/// memory stands, of the partition whose past is asked for.
-///
-/// # Errors
-/// -1008 if too many ask at once, or it does not come so far within the time that the options allow.
-pub(super) async fn open<'a>(app: &'a App, settled: Timestamp, live: Standing) -> Result<Option<Past<'a>>, ApiError> {
-    let Some(history) = &app.history else { return Ok(None) };
-    let Ok(place) = app.recalls.try_acquire() else {
-        metrics::counter!("crossbook_overload_rejections_total", "stage" => "history").increment(1);
-        return Err(ApiError::busy());
-    };
-    let patience = Duration::from_millis(app.config.history_wait_ms);
-    let covering = history.progress(live.partition).covering(settled, live.position);
-    if tokio::time::timeout(patience, covering).await.is_err() {
-        metrics::counter!("crossbook_history_lag_rejections_total").increment(1);
-        return Err(ApiError::busy());
-    }
-    Ok(Some(Past { history, _place: place }))
-}
-
-impl Past<'_> {
-    /// Waits for the answer to one question.
-    ///
-    /// # Errors
-    /// -1001 if the database fails.
-    pub(super) async fn ask<T>(
-        &self,
-        answer: impl Future<Output = Result<T, crossbook_store::Error>>,
-    ) -> Result<T, ApiError> {
-        let started = Instant::now();
-        let answer = answer.await;
-        metrics::histogram!("crossbook_history_query_seconds").record(started.elapsed().as_secs_f64());
-        answer.map_err(|error| {
-            metrics::counter!("crossbook_history_query_failures_total").increment(1);
-            warn(&error);
-            ApiError::internal()
-        })
-    }
-}
-
 /// Tells the operator what is wrong with the history; now and then, since every client may run into it.
-fn warn(error: &crossbook_store::Error) {
+fn warn(error: &Unavailable) {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let (now, last) = (now().0, LAST.load(Ordering::Relaxed));
     let is_due = now.saturating_sub(last) >= WARNING_EVERY;
     if is_due && LAST.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-        tracing::warn!(%error, "the history does not answer; clients get -1001 where they ask for more than memory has");
+        tracing::warn!(%error, "the history does not answer; clients get an error where they ask for more than memory has");
     }
 }
 

@@ -1,6 +1,6 @@
-//! The admin address of a venue from the first moment on. A start may replay for minutes; whoever watches the process
-//! must be able to tell that from a process that is stuck or gone. So the address answers before there is a venue:
-//! alive, not ready, and how far it is. When the venue is up, its [`Admin`] takes over.
+//! The admin address while the venue starts. A start may replay for minutes; whoever watches the process must be able to
+//! tell that from a process that hangs or is gone. So the address answers before there is a venue: alive, not ready, and
+//! how far the start is. When the venue is up, its [`Admin`] takes over.
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
@@ -14,8 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Admin, line, refusal};
 use crossbook_api_binance::error::{ApiError, JSON};
-use crossbook_api_binance::rest::respond;
-use crossbook_api_binance::server::{self, Service};
+use crossbook_http::server::{self, RequestError, Service, respond};
 
 /// What a start is at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,14 +26,14 @@ pub enum Phase {
     Replaying(Sequence),
 }
 
-/// See the module.
+/// Answers the operator while the venue starts, and hands over to [`Admin`] when it is up.
 #[derive(Default)]
-pub struct Front {
+pub struct Startup {
     phase: Mutex<Phase>,
     admin: OnceLock<Admin>,
 }
 
-impl Front {
+impl Startup {
     /// Tells what the start is at.
     pub fn enter(&self, phase: Phase) {
         *self.phase.lock() = phase;
@@ -65,8 +64,12 @@ fn readiness(phase: Phase) -> Value {
     }
 }
 
-impl Service for Front {
+impl Service for Startup {
     const NAME: &'static str = Admin::NAME;
+
+    fn refuse(&self, error: RequestError) -> Response<ResponseBody> {
+        refusal(&error.into())
+    }
 
     async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<ResponseBody> {
         match self.admin.get() {

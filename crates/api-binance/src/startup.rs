@@ -1,7 +1,7 @@
-//! The client address of a gateway from the first moment on. A start restores and replays, which may take a while; the
-//! depth of every book lies in the store ready to be read ([`KeptBooks`]). So a gateway that is starting answers what
-//! it can answer truly: that it is there, what time it is, and the books. `/readyz` says no, so a load balancer sends
-//! nobody here; whoever comes with anything else is told to come back. When the venue is open, [`Rest`] takes over.
+//! The client API while the venue starts. A start restores and replays, which may take a while; the depth of every book
+//! is kept in the store ([`BookSnapshots`]). So a gateway that is starting answers what it can answer truly: that it is
+//! there, what time it is, and the books. `/readyz` says no, so a load balancer sends nobody here; any other request is
+//! refused as too early. When the venue is open, [`Rest`] takes over.
 //!
 //! A book from the store is some tenths of a second old, and says by its `lastUpdateId` which it is.
 
@@ -9,54 +9,36 @@ use std::net::IpAddr;
 use std::sync::OnceLock;
 
 use axum::body::Body;
-use crossbook_types::Decimal;
+use crossbook_gateway::book_snapshots::{BookSnapshot, BookSnapshots};
+use crossbook_gateway::clock::now;
+use crossbook_http::server::{self, RequestError, Service, respond};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::app::now;
-use crate::entrance::Soon;
-use crate::error::{ApiError, JSON};
+use crate::error::{self, ApiError, JSON};
 use crate::operations::DEPTH_MAX;
 use crate::parameters::{self, Parameters};
 use crate::render;
-use crate::rest::{self, Rest, respond};
-use crate::server::{self, Service};
+use crate::rest::{self, Rest};
 
 /// Questions to the store at the same time; more are told that it is busy.
 const QUESTIONS_MAX: usize = 8;
 /// Levels of each side that are shown unless the client says otherwise.
 const DEPTH_DEFAULT: usize = 100;
 
-/// The depth of a book, as it was kept for whoever wants it at once.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct KeptBook {
-    /// The number of the last change in it.
-    pub last_update: u64,
-    /// Buyers' prices and quantities, the best first.
-    pub bids: Vec<(Decimal, Decimal)>,
-    /// Sellers' prices and quantities, the best first.
-    pub asks: Vec<(Decimal, Decimal)>,
-}
-
-/// Where the depth of every book is kept.
-pub trait KeptBooks: Send + Sync + 'static {
-    /// The depth of the book of that market; none if there is no such market.
-    fn book(&self, symbol: &str) -> Soon<'_, Option<KeptBook>>;
-}
-
-/// See the module.
-pub struct Opening {
-    books: Box<dyn KeptBooks>,
+/// Answers clients while the venue starts, and hands over to the API when it is open.
+pub struct Startup {
+    books: Box<dyn BookSnapshots>,
     questions: Semaphore,
     rest: OnceLock<Rest>,
 }
 
-impl Opening {
+impl Startup {
     /// Answers from these books until it is opened.
     #[must_use]
-    pub fn new(books: Box<dyn KeptBooks>) -> Self {
+    pub fn new(books: Box<dyn BookSnapshots>) -> Self {
         Self { books, questions: Semaphore::new(QUESTIONS_MAX), rest: OnceLock::new() }
     }
 
@@ -77,11 +59,11 @@ impl Opening {
             (&Method::GET, "/api/v3/ping") => respond(JSON, "{}"),
             (&Method::GET, "/api/v3/time") => match rest::time_unit(request.headers()) {
                 Ok(unit) => respond(JSON, json!({ "serverTime": unit.of(now()) }).to_string()),
-                Err(error) => server::respond(&error),
+                Err(error) => error::respond(&error),
             },
             (&Method::GET, "/api/v3/depth") => answered(self.depth(query).await),
             (&Method::GET, "/api/v3/ticker/bookTicker") => answered(self.book_ticker(query).await),
-            _ => server::respond(&ApiError::starting()),
+            _ => error::respond(&ApiError::starting()),
         }
     }
 
@@ -89,7 +71,7 @@ impl Opening {
         let parameters = Parameters::parse(query, "")?;
         let limit = parameters.limit(DEPTH_DEFAULT, DEPTH_MAX)?;
         let book = self.book(parameters.required("symbol")?).await?;
-        Ok(render::kept_depth(&book, limit))
+        Ok(render::snapshot_depth(&book, limit))
     }
 
     async fn book_ticker(&self, query: &str) -> Result<String, ApiError> {
@@ -97,10 +79,10 @@ impl Opening {
         // Of all markets at once it can only be told when they are known.
         let Some(symbol) = parameters.text("symbol")? else { return Err(ApiError::starting()) };
         let book = self.book(symbol).await?;
-        Ok(render::kept_book_ticker(symbol, &book))
+        Ok(render::snapshot_book_ticker(symbol, &book))
     }
 
-    async fn book(&self, symbol: &str) -> Result<KeptBook, ApiError> {
+    async fn book(&self, symbol: &str) -> Result<BookSnapshot, ApiError> {
         parameters::symbol("symbol", symbol)?;
         let _place = self.questions.try_acquire().map_err(|_| ApiError::busy())?;
         let book = self.books.book(symbol).await.map_err(|_| ApiError::starting())?;
@@ -111,11 +93,11 @@ impl Opening {
 fn answered(outcome: Result<String, ApiError>) -> Response<Body> {
     match outcome {
         Ok(json) => respond(JSON, json),
-        Err(error) => server::respond(&error),
+        Err(error) => error::respond(&error),
     }
 }
 
-impl Service for Opening {
+impl Service for Startup {
     const NAME: &'static str = Rest::NAME;
 
     fn takes_long_uri(&self, request: &Request<Incoming>) -> bool {
@@ -124,6 +106,10 @@ impl Service for Opening {
 
     fn asks_to_leave(&self) -> bool {
         self.rest.get().is_some_and(Service::asks_to_leave)
+    }
+
+    fn refuse(&self, error: RequestError) -> Response<Body> {
+        error::respond(&error.into())
     }
 
     async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<Body> {

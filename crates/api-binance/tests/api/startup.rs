@@ -3,10 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use crossbook_api_binance::config::ServerConfig;
-use crossbook_api_binance::entrance::Soon;
-use crossbook_api_binance::opening::{KeptBook, KeptBooks, Opening};
-use crossbook_api_binance::server;
+use crossbook_api_binance::startup::Startup;
+use crossbook_gateway::book_snapshots::{BookSnapshot, BookSnapshots};
+use crossbook_gateway::command_port::Soon;
+use crossbook_http::ServerConfig;
+use crossbook_http::server;
 use crossbook_node::NotTaken;
 use crossbook_types::Decimal;
 use serde_json::{Value, json};
@@ -15,11 +16,11 @@ use tokio::sync::watch;
 /// One market, one that is out of reach, and no other.
 struct Books;
 
-impl KeptBooks for Books {
-    fn book(&self, symbol: &str) -> Soon<'_, Option<KeptBook>> {
+impl BookSnapshots for Books {
+    fn book(&self, symbol: &str) -> Soon<'_, Option<BookSnapshot>> {
         let level = |price, quantity| (Decimal::parse(price).unwrap(), Decimal::parse(quantity).unwrap());
         let found = match symbol {
-            "BTCUSDT" => Ok(Some(KeptBook {
+            "BTCUSDT" => Ok(Some(BookSnapshot {
                 last_update: 12,
                 bids: vec![level("99.5", "1"), level("99", "2")],
                 asks: vec![level("100", "0.5")],
@@ -36,7 +37,7 @@ async fn a_gateway_that_is_starting_shows_the_books_and_turns_everything_else_aw
     let listener = server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
-    let opening = Arc::new(Opening::new(Box::new(Books)));
+    let opening = Arc::new(Startup::new(Box::new(Books)));
     let served = tokio::spawn(server::serve(listener, ServerConfig::default(), opening, stopped));
     let client = reqwest::Client::new();
     let ask = async |path: &str| -> (u16, Value) {

@@ -1,13 +1,13 @@
-//! Books that were kept elsewhere, in the same form as those of the views.
+//! Books from snapshots, in the same form as those of the read model.
 
 use crossbook_types::Decimal;
 
 use super::json;
-use crate::opening::KeptBook;
+use crossbook_gateway::book_snapshots::BookSnapshot;
 
 /// The best `limit` levels of each side.
 #[must_use]
-pub fn kept_depth(book: &KeptBook, limit: usize) -> String {
+pub fn snapshot_depth(book: &BookSnapshot, limit: usize) -> String {
     let mut out = String::with_capacity(limit.min(100) * 64 + 64);
     json::object(&mut out, |o| {
         o.number("lastUpdateId", book.last_update);
@@ -19,7 +19,7 @@ pub fn kept_depth(book: &KeptBook, limit: usize) -> String {
 
 /// The best level of each side. `symbol` is a checked name.
 #[must_use]
-pub fn kept_book_ticker(symbol: &str, book: &KeptBook) -> String {
+pub fn snapshot_book_ticker(symbol: &str, book: &BookSnapshot) -> String {
     let mut out = String::with_capacity(160);
     json::object(&mut out, |o| {
         o.name("symbol", symbol);
@@ -50,20 +50,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kept_book_looks_like_any_other() {
+    fn a_book_from_a_snapshot_looks_like_any_other() {
         let pair = |price, quantity| (Decimal::parse(price).unwrap(), Decimal::parse(quantity).unwrap());
-        let book = KeptBook {
+        let book = BookSnapshot {
             last_update: 7,
             bids: vec![pair("99.5", "1"), pair("99", "0.001")],
             asks: vec![pair("100.123456789", "2")],
         };
         assert_eq!(
-            kept_depth(&book, 5),
+            snapshot_depth(&book, 5),
             r#"{"lastUpdateId":7,"bids":[["99.50000000","1.00000000"],["99.00000000","0.00100000"]],"asks":[["100.123456789","2.00000000"]]}"#
         );
-        assert_eq!(kept_depth(&book, 1).matches("99").count(), 1, "only as many levels as were asked for");
+        assert_eq!(snapshot_depth(&book, 1).matches("99").count(), 1, "only as many levels as were asked for");
         assert_eq!(
-            kept_book_ticker("BTCUSDT", &KeptBook { asks: Vec::new(), ..book }),
+            snapshot_book_ticker("BTCUSDT", &BookSnapshot { asks: Vec::new(), ..book }),
             r#"{"symbol":"BTCUSDT","bidPrice":"99.50000000","bidQty":"1.00000000","askPrice":"0.00000000","askQty":"0.00000000"}"#
         );
     }

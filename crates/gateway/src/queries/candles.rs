@@ -2,60 +2,45 @@
 //! [`CandleQuery::fold`] makes of both together what was asked for.
 
 use crossbook_types::{Market, Sequence, Timestamp};
-use crossbook_views::{Candle, CandleQuery, Interval, Offset};
+use crossbook_views::{Candle, CandleQuery, Offset};
 
-use super::Request;
-use super::market_data::{ROWS_DEFAULT, ROWS_MAX, window};
-use super::recall::{self, Past, Recalled};
-use crate::board::Standing;
-use crate::error::ApiError;
-use crate::render::{self, json};
+use crate::error::Error;
+use crate::gateway::Gateway;
+use crate::past::OpenPast;
+use crate::read_model::Standing;
 
 /// The most stored candles that are fetched for one answer. Only long candles in a time zone that is not a whole number
 /// of hours from UTC, which are put together from thousands of short ones, can need more; then there are fewer in the
 /// answer, all of them whole.
 const STORED_MAX: usize = 50_000;
 
-pub(super) fn candles<'a>(request: &'a Request<'a>) -> Recalled<'a> {
-    Box::pin(async move {
-        let query = query(request)?;
+impl Gateway {
+    /// The candles of a market, the oldest first.
+    ///
+    /// # Errors
+    /// When there is no such market, or the history that is needed does not answer.
+    pub async fn candles(&self, market: &str, query: &CandleQuery) -> Result<(Market, Vec<Candle>), Error> {
         let unit = query.unit();
-        let (market, known, seam) = request.read_market(|data, live| {
+        let (market, known, seam) = self.read_market(market, |data, live| {
             let candles = data.candles();
-            let forgotten = if candles.is_complete(&query) { None } else { candles.forgotten(unit) };
+            let forgotten = if candles.is_complete(query) { None } else { candles.forgotten(unit) };
             let seam = forgotten.zip(candles.newest(unit)).map(|(forgotten, newest)| {
                 let (first, last) = query.span(Timestamp(0), newest.open_time);
                 let end = query.interval.next_open(last, query.offset);
                 let stored = candles.stored(unit, first, end).copied().collect();
                 Seam { forgotten, stored, newest: newest.open_time, live }
             });
-            (*data.market(), candles.query(&query), seam)
+            (*data.market(), candles.query(query), seam)
         })?;
-        let Some(seam) = seam else { return Ok(listed(request, &market, &known)) };
+        let Some(seam) = seam else { return Ok((market, known)) };
         // Nothing is added to a candle that is over.
         let settled = Timestamp(unit.next_open(seam.forgotten, Offset::UTC).0 - 1);
-        let candles = match recall::open(request.app, settled, seam.live).await? {
-            Some(past) => whole(&past, &market, &query, seam).await?.unwrap_or(known),
+        let candles = match self.past.open(settled, seam.live).await? {
+            Some(past) => whole(&past, &market, query, seam).await?.unwrap_or(known),
             None => known,
         };
-        Ok(listed(request, &market, &candles))
-    })
-}
-
-fn query(request: &Request<'_>) -> Result<CandleQuery, ApiError> {
-    let p = request.parameters;
-    let interval = Interval::from_name(p.required("interval")?)
-        .ok_or_else(|| ApiError::bad_request(-1120, "Invalid interval."))?;
-    let offset = match p.text("timeZone")? {
-        None => Offset::UTC,
-        Some(text) => Offset::parse(text).ok_or_else(|| ApiError::invalid("timeZone"))?,
-    };
-    let window = window(p, p.limit(ROWS_DEFAULT, ROWS_MAX)?)?;
-    Ok(CandleQuery { interval, offset, window, now: request.app.now() })
-}
-
-fn listed(request: &Request<'_>, market: &Market, candles: &[Candle]) -> String {
-    json::array(candles.iter(), |candle, out| render::candle(market, request.caller.unit, candle, out))
+        Ok((market, candles))
+    }
 }
 
 /// Where memory ends and the history takes over.
@@ -73,20 +58,18 @@ struct Seam {
 /// The answer, made of stored candles up to the seam from the history, and of the others from memory. `None` if the
 /// history has none up to the seam: it was made anew when the log no longer had its beginning.
 async fn whole(
-    past: &Past<'_>,
+    past: &OpenPast<'_>,
     market: &Market,
     query: &CandleQuery,
     seam: Seam,
-) -> Result<Option<Vec<Candle>>, ApiError> {
+) -> Result<Option<Vec<Candle>>, Error> {
     let (symbol, unit, history) = (market.id, query.unit(), past.history);
     let ever = (Timestamp(0), Timestamp(seam.forgotten.0 + 1));
     let oldest = past.ask(history.candles(symbol, unit, ever, 1)).await?;
     let Some(oldest) = oldest.first() else { return Ok(None) };
     let open_time = |stored: &Candle| query.interval.open_time(stored.open_time, query.offset);
     let mut earliest = open_time(oldest);
-    let status = history.progress(seam.live.partition).status();
-    let complete_from = status.position.map_or(Sequence(0), |position| position.complete_from);
-    if complete_from > Sequence(0) && earliest < oldest.open_time {
+    if history.complete_from(seam.live.partition) > Sequence(0) && earliest < oldest.open_time {
         // There may have been more of the first one.
         earliest = query.interval.next_open(earliest, query.offset);
     }
@@ -134,7 +117,7 @@ fn leave_out_parts(
 #[cfg(test)]
 mod tests {
     use crossbook_types::Price;
-    use crossbook_views::Window;
+    use crossbook_views::{Interval, Window};
 
     use super::*;
 

@@ -1,5 +1,5 @@
-//! Who listens, told in a few bits. The publisher looks here, once for each batch, to see which facts anyone wants to
-//! hear; the rest costs it nothing.
+//! Which facts are subscribed to, in a few bits each. The publisher reads this once per lock of the views and collects
+//! nothing that nobody wants.
 
 use std::collections::BTreeMap;
 

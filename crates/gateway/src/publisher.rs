@@ -1,22 +1,20 @@
-//! The end of an order's way through the venue, where its effects become visible. A publisher takes each durable batch
-//! of its partition, brings the partition's views up to date, tells the hub of new markets, answers those who wait, and
-//! hands the feed what somebody wants to hear. In this order: so whoever has an answer or a message can read at once
-//! what it speaks of, and subscribe to it.
+//! The last step of a command, where its effects become visible. A publisher takes each durable batch of its partition,
+//! folds it into the partition's views, and publishes: first fills, new markets, answers to those who wait, and facts to
+//! the streams. In this order: so whoever has an answer or a message can read at once what it is about, and subscribe to
+//! it.
 //!
-//! In a venue of several partitions each has a publisher, and they share what is behind them: requests that wait are
-//! answered by the one whose partition answers, the feed is told by all. What one of them tells is in order. Between
-//! two of them there is none: of an order whose market is in another partition than its account, the market's tells the
-//! steps (`executionReport`) and the account's the balances (`outboundAccountPosition`), each as soon as it knows. So a
-//! client may see the funds of a new order held before or after it sees the order accepted, and as a rule sees a trade
-//! before the balances that it brings. Every such message bears the time of its own partition's command. Where both are
-//! one, and always in the embedded venue, the balances follow the steps of the same command.
+//! In a venue of several partitions each has a publisher, and they share the subscribers and the requests that wait. What
+//! one publisher publishes is in order; between two of them there is no order. Of an order whose market is in another
+//! partition than its account, the market's partition publishes the steps and the account's the balances, each as soon as
+//! it knows. So a client may see the funds of a new order held before or after it sees the order accepted, and as a rule
+//! sees a trade before the balances that it brings. Every such message bears the time of its own partition's command.
+//! Where both are one partition, and always in the embedded venue, the balances follow the steps of the same command.
 //!
 //! The views are locked for a few commands at a time, and under the lock nothing is written or sent; facts are only
-//! taken down.
+//! collected.
 
 use std::sync::Arc;
 
-use crossbeam_channel::Sender;
 use crossbook_node::{NotTaken, Outlet};
 use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed, Party, PreventedMatch, Trade};
 use crossbook_protocol::{Cause, Event, Events, Routing};
@@ -24,27 +22,27 @@ use crossbook_types::{OrderId, OrderStatus, PartitionId, RequestNumber, Sequence
 use crossbook_views::{AggregateTrade, Balance, BookTicker, Order, PublicTrade, Views};
 use parking_lot::RwLock;
 
-use crate::app::{Pending, Reply};
-use crate::board::Board;
-use crate::streams::feed::{Batch, Fact};
-use crate::streams::hub::Hub;
-use crate::streams::interest::{Interest, Wanted};
-use crate::user_stream::{Fill, Notes, Step};
+use crate::account_events::{AccountEvents, Fill, Step};
+use crate::clock::now;
+use crate::facts::{Batch, Fact, FirstFill, Subscribers};
+use crate::interest::{Interest, Wanted};
+use crate::pending::{Pending, Reply};
+use crate::read_model::ReadModel;
 
 /// Commands folded under one lock of the views.
 const COMMANDS_PER_LOCK: usize = 64;
 
-/// Folds the durable events of one partition into its views and tells what came of them.
+/// Folds the durable events of one partition into its views and publishes what came of them.
 #[derive(Debug)]
 pub struct Publisher {
     partition: PartitionId,
-    board: Arc<Board>,
+    read_model: Arc<ReadModel>,
     views: Arc<RwLock<Views>>,
     pending: Arc<Pending>,
-    hub: Arc<Hub>,
-    feed: Sender<Batch>,
+    subscribers: Subscribers,
     batch: Batch,
-    notes: Notes,
+    account_events: AccountEvents,
+    first_fills: Vec<FirstFill>,
     touched: Vec<Touched>,
     listed: Vec<(SymbolName, SymbolId)>,
     /// The match of the running command that self-trade prevention prevented last.
@@ -64,28 +62,27 @@ struct Touched {
 }
 
 impl Publisher {
-    /// A publisher for that partition of the board. It answers what waits in `pending`; these, the hub and the feed are
-    /// shared by the publishers of all partitions.
+    /// A publisher for that partition of the read model. It answers what waits in `pending`; that and the subscribers
+    /// are shared by the publishers of all partitions.
     ///
     /// # Panics
-    /// When the board has no such partition.
+    /// When the read model has no such partition.
     #[must_use]
     pub fn new(
         partition: PartitionId,
-        board: &Arc<Board>,
+        read_model: &Arc<ReadModel>,
         pending: Arc<Pending>,
-        hub: Arc<Hub>,
-        feed: Sender<Batch>,
+        subscribers: Subscribers,
     ) -> Self {
         Self {
             partition,
-            board: Arc::clone(board),
-            views: Arc::clone(board.of(partition)),
+            read_model: Arc::clone(read_model),
+            views: Arc::clone(read_model.of(partition)),
             pending,
-            hub,
-            feed,
+            subscribers,
             batch: Batch::default(),
-            notes: Notes::default(),
+            account_events: AccountEvents::default(),
+            first_fills: Vec::new(),
             touched: Vec::new(),
             listed: Vec::new(),
             prevented: None,
@@ -121,15 +118,15 @@ impl Publisher {
             }
             views.apply(cause, event);
             if self.partition == Routing::REGISTRY {
-                self.board.note(event);
+                self.read_model.apply(event);
             }
             if let Event::Traded(trade) = event {
                 self.note_aggregate(views, trade.symbol);
                 if is_first_fill(views, trade, &trade.maker) {
-                    self.pending.made_a_market(trade.maker.account);
+                    self.first_fills.push(FirstFill { account: trade.maker.account, maker: true });
                 }
                 if was_triggered(views, trade) && is_first_fill(views, trade, &trade.taker) {
-                    self.pending.took_when_triggered(trade.taker.account);
+                    self.first_fills.push(FirstFill { account: trade.taker.account, maker: false });
                 }
             }
             self.note_public(interest, cause, event);
@@ -144,7 +141,7 @@ impl Publisher {
         views.end_of_command(cause);
         self.prevented = None;
         self.note_changes(views);
-        self.notes.finish(cause.time, &mut self.batch.private);
+        self.account_events.finish(cause.time, &mut self.batch.private);
         if let Some((number, mut reply)) = reply {
             reply.complete(views);
             self.replies.push((number, reply));
@@ -194,12 +191,12 @@ impl Publisher {
         heard.then_some(order)
     }
 
-    /// Takes down what the owner of an order is told of its end.
+    /// Collects what the owner of an order hears of its end.
     fn note_end(&mut self, cause: Cause, event: &Event, order: Order) {
         let Event::OrderClosed(closed) = event else { return };
         let prevented = self.prevented.filter(|prevented| prevented.symbol == closed.symbol);
         if let Some(step) = Step::of_close(closed, prevented.as_ref()) {
-            self.notes.report(self.place(cause), cause.time, order, step);
+            self.account_events.report(self.place(cause), cause.time, order, step);
         }
     }
 
@@ -219,7 +216,7 @@ impl Publisher {
         });
     }
 
-    /// Takes down the aggregate trade that a trade has ended, if somebody wants to hear of it. The views may forget it
+    /// Collects the aggregate trade that a trade has ended, if somebody wants it. The views may forget it
     /// before the command is over.
     fn note_aggregate(&mut self, views: &Views, symbol: SymbolId) {
         let touched = self.touched.iter_mut().find(|touched| touched.symbol == symbol && touched.aggregates);
@@ -249,7 +246,7 @@ impl Publisher {
         self.batch.public.push(fact);
     }
 
-    /// Takes down what owners are told of an event, with their orders as they are right after it. `later` is what else
+    /// Collects what owners hear of an event, with their orders as they are right after it. `later` is what else
     /// the command brings.
     fn note_private(&mut self, views: &Views, interest: &Interest, cause: Cause, event: &Event, later: &[Event]) {
         match event {
@@ -265,20 +262,25 @@ impl Publisher {
                         && let Some(order) = order(views, trade.symbol, party.order)
                     {
                         let order = with_final_status(order, later);
-                        self.notes.report(self.place(cause), cause.time, order, Step::Trade(Fill::of(trade, maker)));
+                        self.account_events.report(
+                            self.place(cause),
+                            cause.time,
+                            order,
+                            Step::Trade(Fill::of(trade, maker)),
+                        );
                     }
                 }
             }
             Event::OrderRefused { order, reason } if interest.account(order.account) => {
                 let refused = Order::refused(order, cause.time);
-                self.notes.report(self.place(cause), cause.time, refused, Step::Refused(*reason));
+                self.account_events.report(self.place(cause), cause.time, refused, Step::Refused(*reason));
             }
             Event::BalanceChanged { account, asset, free, held } if interest.account(*account) => {
-                self.notes.balance(*account, Balance { asset: *asset, free: *free, held: *held });
+                self.account_events.balance(*account, Balance { asset: *asset, free: *free, held: *held });
             }
             Event::Transferred(transfer) if interest.account(transfer.account) => {
                 if let Some(asset) = views.registry().asset(transfer.asset) {
-                    self.notes.transfer(transfer.account, cause.time, *asset, transfer.amount);
+                    self.account_events.transfer(transfer.account, cause.time, *asset, transfer.amount);
                 }
             }
             _ => {}
@@ -287,16 +289,27 @@ impl Publisher {
 
     fn report(&mut self, views: &Views, cause: Cause, symbol: SymbolId, id: OrderId, step: Step) {
         if let Some(order) = order(views, symbol, id) {
-            self.notes.report(self.place(cause), cause.time, order, step);
+            self.account_events.report(self.place(cause), cause.time, order, step);
         }
     }
 
     /// Where a command stands: its place in the log, of which partition, of how many.
     fn place(&self, cause: Cause) -> (Sequence, PartitionId, u16) {
-        (cause.sequence, self.partition, self.board.routing().partitions())
+        (cause.sequence, self.partition, self.read_model.routing().partitions())
     }
 
-    /// Takes down what only shows when the command is over.
+    /// Publishes the first fills of the last commands, once the views are unlocked.
+    fn publish_first_fills(&mut self) {
+        if self.first_fills.is_empty() {
+            return;
+        }
+        let now = now();
+        for fill in self.first_fills.drain(..) {
+            self.subscribers.fills.iter().for_each(|subscriber| subscriber.first_fill(fill, now));
+        }
+    }
+
+    /// Collects what only shows when the command is over.
     fn note_changes(&mut self, views: &Views) {
         for Touched { symbol, best, growing, .. } in self.touched.drain(..) {
             let Some(market) = views.market(symbol) else { continue };
@@ -313,28 +326,29 @@ impl Publisher {
 
 impl Outlet for Publisher {
     fn publish(&mut self, events: &mut Events) {
-        let (hub, views) = (Arc::clone(&self.hub), Arc::clone(&self.views));
+        let (streams, views) = (Arc::clone(&self.subscribers.streams), Arc::clone(&self.views));
         let mut commands = events.iter().peekable();
         while commands.peek().is_some() {
             {
-                let interest = hub.interest();
+                let interest = streams.interest();
                 let mut views = views.write();
                 for (cause, events) in commands.by_ref().take(COMMANDS_PER_LOCK) {
                     self.fold(&mut views, &interest, cause, events);
                     self.batch.time = cause.time;
                 }
             }
-            // Not left to the feed: what whoever listed a market then subscribes to must be gathered from the next
+            self.publish_first_fills();
+            // Not left to the streams' thread: what whoever listed a market then subscribes to must be gathered from the next
             // command on.
             for (name, symbol) in self.listed.drain(..) {
-                hub.market_listed(name, symbol);
+                streams.market_listed(name, symbol);
             }
             for (number, reply) in self.replies.drain(..) {
                 self.pending.complete(number, reply);
             }
             if !self.batch.is_empty() {
-                // A feed that has ended means that the venue is stopping; there is nobody left to tell.
-                let _ = self.feed.send(std::mem::take(&mut self.batch));
+                // Streams that have ended mean that the venue is stopping; nobody is subscribed any more.
+                let _ = self.subscribers.facts.send(std::mem::take(&mut self.batch));
             }
         }
     }
@@ -381,79 +395,4 @@ fn with_final_status(mut order: Order, later: &[Event]) -> Order {
 }
 
 #[cfg(test)]
-mod tests {
-    use crossbook_protocol::command::Size;
-    use crossbook_protocol::event::OrderPlaced;
-    use crossbook_types::{
-        AccountId, ClientOrderId, OrderType, Price, Quantity, SelfTradePrevention, Sequence, Side, TimeInForce,
-        Timestamp,
-    };
-    use crossbook_views::Limits;
-
-    use super::*;
-    use crate::streams::hub::ConnectionKind;
-    use crate::streams::payload::tests::btcusdt;
-    use crate::streams::topic::Topic;
-
-    #[test]
-    fn a_market_can_be_subscribed_to_before_the_feed_has_heard_of_it() {
-        let board = Arc::new(Board::single(Views::new(Limits::default())));
-        let hub = Arc::new(Hub::new());
-        // Nobody takes out of it, so whatever works does not wait for the feed.
-        let (feed, _waiting) = crossbeam_channel::bounded(1);
-        let mut publisher = Publisher::new(PartitionId(0), &board, Arc::new(Pending::new(1)), Arc::clone(&hub), feed);
-        let market = btcusdt();
-        let mut events = Events::new();
-        let cause = Cause { sequence: Sequence(1), time: Timestamp(1) };
-        let listed = [market.base, market.quote].map(Event::AssetListed).into_iter();
-        events.add_command(cause, listed.chain([Event::MarketListed(Box::new(market))]));
-        publisher.publish(&mut events);
-        let mut member = hub.connect(ConnectionKind::Streams, [127, 0, 0, 1].into(), hub.budget.outbox(1_000, false));
-        member.subscribe(Topic::parse("btcusdt@trade").unwrap(), "btcusdt@trade");
-        assert!(hub.interest().market(market.id).any(Wanted::TRADES));
-    }
-
-    /// A cancel of very many orders may take several commands, of which the last is answered.
-    #[test]
-    fn the_orders_of_a_cancel_are_gathered_over_all_its_commands() {
-        let limits = Limits { closed_orders_per_account: 0, ..Limits::default() };
-        let board = Arc::new(Board::single(Views::new(limits)));
-        let pending = Arc::new(Pending::new(1));
-        let (feed, _waiting) = crossbeam_channel::bounded(10);
-        let hub = Arc::new(Hub::new());
-        let mut publisher = Publisher::new(PartitionId(0), &board, Arc::clone(&pending), hub, feed);
-        let market = btcusdt();
-        let (account, name) = (AccountId(1001), |text: &str| ClientOrderId::new_checked(text).unwrap());
-        let placed = |order| {
-            Event::OrderPlaced(OrderPlaced {
-                order: OrderId(order),
-                symbol: market.id,
-                account,
-                client_order_id: name(&format!("n{order}")),
-                side: Side::Buy,
-                order_type: OrderType::Limit,
-                time_in_force: TimeInForce::Gtc,
-                price: Some(Price(100)),
-                size: Size::Base(Quantity(1)),
-                stop_price: None,
-                self_trade_prevention: SelfTradePrevention::None,
-            })
-        };
-        let closed = |order, cancel_id: &str| {
-            let reason = CloseReason::Canceled { cancel_id: name(cancel_id) };
-            Event::OrderClosed(OrderClosed { symbol: market.id, order: OrderId(order), account, reason })
-        };
-        let cause = |sequence| Cause { sequence: Sequence(sequence), time: Timestamp(sequence) };
-        let gathering = pending.gather(name("all"));
-        let mut events = Events::new();
-        let listed = [market.base, market.quote].map(Event::AssetListed).into_iter();
-        events.add_command(cause(1), listed.chain([Event::MarketListed(Box::new(market))]).chain((1..=5).map(placed)));
-        events.add_command(cause(2), [closed(1, "all"), closed(2, "all")]);
-        events.add_command(cause(3), [closed(3, "other"), closed(4, "all")]);
-        publisher.publish(&mut events);
-        let ids: Vec<_> = gathering.take().iter().map(|order| (order.order.0, order.status)).collect();
-        assert_eq!(ids, [1, 2, 4].map(|id| (id, OrderStatus::Canceled)));
-        drop(gathering);
-        assert!(!pending.gathers(&name("all")));
-    }
-}
+mod tests;

@@ -1,9 +1,8 @@
-//! How much a client may ask. Request weight and the number of requests count per address, orders per account, each in
-//! windows aligned to the clock. Whoever goes on after a 429 is banned for a while, longer each time.
+//! How much a client may ask. Request weight and the number of requests are counted per address, orders per account,
+//! each in windows aligned to the clock. An address that goes on after it was refused is banned, longer each time.
 //!
-//! The caller says what the machine's clock shows; what counts is a time made from that which never goes back
-//! ([`clock`]), so no window is begun twice. All tables are bounded; when one is full, what is oldest in effect goes
-//! first.
+//! The caller passes what the machine's clock shows. Counting uses a time derived from it that never goes back
+//! ([`clock`]), so no window begins twice. All tables are bounded; a full table drops its oldest entries first.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -15,7 +14,7 @@ use crossbook_types::{AccountId, Timestamp};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::error::ApiError;
+use crate::facts::{FillSubscriber, FirstFill};
 use clock::Clock;
 
 mod clock;
@@ -125,6 +124,46 @@ pub struct OrderCount {
     pub day: u64,
 }
 
+/// Why a client has to wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum LimitError {
+    /// Too much request weight, or too many requests.
+    #[error("an address may use {limit} in {window_seconds} s; send again in {retry_after} s")]
+    Requests {
+        /// The weight, or the number of requests, that the window allows.
+        limit: u64,
+        /// Length of the window in seconds.
+        window_seconds: u64,
+        /// Seconds until the window ends.
+        retry_after: u64,
+    },
+    /// The address went on after it was over its limit, and is banned.
+    #[error("the address is banned; send again in {retry_after} s")]
+    Banned {
+        /// When the ban ends, on the clock that clients see.
+        until: Timestamp,
+        /// Seconds until then.
+        retry_after: u64,
+    },
+    /// Too many new orders.
+    #[error("an account may place {limit} orders in {window_seconds} s; send again in {retry_after} s")]
+    Orders {
+        /// The orders that the window allows.
+        limit: u64,
+        /// Length of the window in seconds.
+        window_seconds: u64,
+        /// Seconds until the window ends.
+        retry_after: u64,
+        /// The orders that the account has placed.
+        counted: OrderCount,
+    },
+}
+
+/// Orders that an account gets back from its count when one of them trades for the first time while it rests.
+const ORDERS_BACK_FOR_MAKERS: u64 = 5;
+/// Orders that an account gets back from its count when one of them trades for the first time as a taker.
+pub(crate) const ORDERS_BACK_FOR_TAKERS: u64 = 1;
+
 /// What is done when an address is banned.
 type OnBan = Box<dyn Fn(IpAddr) + Send + Sync>;
 
@@ -176,8 +215,8 @@ impl Limits {
     /// Counts a request of `weight`; gives the weight used in this minute.
     ///
     /// # Errors
-    /// -1003 with 429 over a limit, with 418 while banned.
-    pub fn charge(&self, ip: IpAddr, weight: u64, now: Timestamp) -> Result<u64, ApiError> {
+    /// [`LimitError::Requests`] over a limit, [`LimitError::Banned`] while the address is banned.
+    pub fn charge(&self, ip: IpAddr, weight: u64, now: Timestamp) -> Result<u64, LimitError> {
         let (told, now) = (now, self.clock.read(now));
         let client = client(ip);
         let mut begins = false;
@@ -193,9 +232,9 @@ impl Limits {
             *used = used.saturating_add(weight);
             let used = *used;
             let (limit, window, left) = if exceeds(used, self.config.request_weight_1m) {
-                (self.config.request_weight_1m, "1 MINUTE", address.weight.seconds_left(now, MINUTE))
+                (self.config.request_weight_1m, MINUTE, address.weight.seconds_left(now, MINUTE))
             } else if exceeds(requests, self.config.raw_requests_5m) {
-                (self.config.raw_requests_5m, "5 MINUTE", address.requests.seconds_left(now, RAW_WINDOW))
+                (self.config.raw_requests_5m, RAW_WINDOW, address.requests.seconds_left(now, RAW_WINDOW))
             } else {
                 return Ok(used);
             };
@@ -209,7 +248,7 @@ impl Limits {
                 begins = true;
                 return Err(banned(address.banned_until, now, told));
             }
-            Err(ApiError::too_much_weight(limit, window, left))
+            Err(LimitError::Requests { limit, window_seconds: window / SECOND, retry_after: left })
         });
         if begins && let Some(act) = self.on_ban.get() {
             act(client);
@@ -220,8 +259,8 @@ impl Limits {
     /// Looks whether an address is banned, and counts nothing.
     ///
     /// # Errors
-    /// -1003 with 418 while it is.
-    pub fn check_ban(&self, ip: IpAddr, now: Timestamp) -> Result<(), ApiError> {
+    /// [`LimitError::Banned`] while it is.
+    pub fn check_ban(&self, ip: IpAddr, now: Timestamp) -> Result<(), LimitError> {
         let (told, now) = (now, self.clock.read(now));
         match self.addresses.get(&client(ip)) {
             Some(address) if now < address.banned_until => Err(banned(address.banned_until, now, told)),
@@ -243,8 +282,8 @@ impl Limits {
     /// Counts a new order.
     ///
     /// # Errors
-    /// -1015 with 429 over a limit; the order is not counted then.
-    pub fn count_order(&self, account: AccountId, now: Timestamp) -> Result<OrderCount, ApiError> {
+    /// [`LimitError::Orders`] over a limit; the order is not counted then.
+    pub fn count_order(&self, account: AccountId, now: Timestamp) -> Result<OrderCount, LimitError> {
         let now = self.clock.read(now);
         self.accounts.with(account, now, |counts| {
             counts.seen = now;
@@ -252,11 +291,11 @@ impl Limits {
             let counted = OrderCount { short, day };
             if exceeds(short + 1, self.config.orders_10s) {
                 let left = counts.short.seconds_left(now, ORDER_WINDOW);
-                return Err(ApiError::too_many_orders(self.config.orders_10s, "10 SECOND", left, counted));
+                return Err(too_many_orders(self.config.orders_10s, ORDER_WINDOW, left, counted));
             }
             if exceeds(day + 1, self.config.orders_1d) {
                 let left = counts.day.seconds_left(now, DAY);
-                return Err(ApiError::too_many_orders(self.config.orders_1d, "1 DAY", left, counted));
+                return Err(too_many_orders(self.config.orders_1d, DAY, left, counted));
             }
             counts.short.count = short + 1;
             counts.day.count = day + 1;
@@ -307,9 +346,22 @@ impl Limits {
 }
 
 /// Clients are told in the time of the machine's clock, which shows `told`.
-fn banned(until: Timestamp, now: Timestamp, told: Timestamp) -> ApiError {
+fn banned(until: Timestamp, now: Timestamp, told: Timestamp) -> LimitError {
     let left = until.0.saturating_sub(now.0);
-    ApiError::banned(Timestamp(told.0.saturating_add(left)).millis(), left.div_ceil(SECOND))
+    LimitError::Banned { until: Timestamp(told.0.saturating_add(left)), retry_after: left.div_ceil(SECOND) }
+}
+
+fn too_many_orders(limit: u64, window: u64, retry_after: u64, counted: OrderCount) -> LimitError {
+    LimitError::Orders { limit, window_seconds: window / SECOND, retry_after, counted }
+}
+
+/// The credit of orders that trade: whoever provides liquidity may place more. It counts by the gateway's own clock,
+/// when the fill is published here; the clock of the partition may be another one.
+impl FillSubscriber for Limits {
+    fn first_fill(&self, fill: FirstFill, now: Timestamp) {
+        let orders = if fill.maker { ORDERS_BACK_FOR_MAKERS } else { ORDERS_BACK_FOR_TAKERS };
+        self.order_traded(fill.account, orders, now);
+    }
 }
 
 /// Who is behind an address: of IPv6, the whole network of 64 bits, which one client has for itself.
@@ -407,6 +459,10 @@ mod tests {
         Limits::by(Clock::new(|| *BEGIN), config)
     }
 
+    fn is_ban(error: LimitError) -> bool {
+        matches!(error, LimitError::Banned { .. })
+    }
+
     fn ip(last: u8) -> IpAddr {
         IpAddr::from([10, 0, 0, last])
     }
@@ -418,10 +474,7 @@ mod tests {
         assert_eq!(limits.charge(ip(1), 6, START), Ok(6));
         assert_eq!(limits.charge(ip(2), 1, START), Ok(1));
         let over = limits.charge(ip(1), 5, later(20)).unwrap_err();
-        assert_eq!((over.status.as_u16(), over.code, over.retry_after), (429, -1003, Some(40)));
-        assert!(
-            over.message.starts_with("Too much request weight used; current limit is 10 request weight per 1 MINUTE.")
-        );
+        assert_eq!(over, LimitError::Requests { limit: 10, window_seconds: 60, retry_after: 40 });
         assert_eq!(limits.charge(ip(1), 5, later(60)), Ok(5));
         assert_eq!(limits.refund(ip(1), 5, later(60), later(61)), 0);
         assert_eq!(limits.charge(ip(1), 5, later(119)), Ok(5));
@@ -432,24 +485,24 @@ mod tests {
     fn requests_count_too() {
         let limits = limits(LimitsConfig { raw_requests_5m: 2, ..LimitsConfig::default() });
         assert!(limits.charge(ip(1), 0, START).is_ok() && limits.charge(ip(1), 0, START).is_ok());
-        assert_eq!(limits.charge(ip(1), 0, START).unwrap_err().status.as_u16(), 429);
+        let over = limits.charge(ip(1), 0, START).unwrap_err();
+        assert_eq!(over, LimitError::Requests { limit: 2, window_seconds: 300, retry_after: 60 });
     }
 
     #[test]
     fn going_on_after_429_is_a_ban_that_grows() {
         let limits = limits(LimitsConfig { request_weight_1m: 1, ban_after: 2, ..LimitsConfig::default() });
         let statuses = |at| std::iter::repeat_with(move || at).map(|at| limits.charge(ip(1), 1, at));
-        let first: Vec<_> = statuses(START).take(5).map(|r| r.map_or_else(|e| e.status.as_u16(), |_| 200)).collect();
-        assert_eq!(first, [200, 429, 429, 418, 418]);
+        let first: Vec<_> = statuses(START).take(5).map(|charged| charged.err().map(is_ban)).collect();
+        assert_eq!(first, [None, Some(false), Some(false), Some(true), Some(true)]);
         let still = limits.charge(ip(1), 1, later(119)).unwrap_err();
-        assert_eq!((still.status.as_u16(), still.retry_after), (418, Some(1)));
-        assert!(still.message.contains(&format!("IP banned until {}", later(120).millis())));
+        assert_eq!(still, LimitError::Banned { until: later(120), retry_after: 1 });
         assert_eq!(limits.charge(ip(1), 1, later(120)), Ok(1));
         for _ in 0..2 {
-            assert_eq!(limits.charge(ip(1), 1, later(120)).unwrap_err().status.as_u16(), 429);
+            assert!(!is_ban(limits.charge(ip(1), 1, later(120)).unwrap_err()));
         }
         let second = limits.charge(ip(1), 1, later(120)).unwrap_err();
-        assert_eq!(second.retry_after, Some(240), "twice as long");
+        assert_eq!(second, LimitError::Banned { until: later(360), retry_after: 240 }, "twice as long");
     }
 
     #[test]
@@ -459,11 +512,11 @@ mod tests {
         assert_eq!(limits.count_order(one, START), Ok(OrderCount { short: 1, day: 1 }));
         assert_eq!(limits.count_order(one, START), Ok(OrderCount { short: 2, day: 2 }));
         let over = limits.count_order(one, later(1)).unwrap_err();
-        assert_eq!((over.status.as_u16(), over.code, over.retry_after), (429, -1015, Some(9)));
-        assert_eq!(over.message, "Too many new orders; current limit is 2 orders per 10 SECOND.");
+        let counted = OrderCount { short: 2, day: 2 };
+        assert_eq!(over, LimitError::Orders { limit: 2, window_seconds: 10, retry_after: 9, counted });
         assert!(limits.count_order(other, later(1)).is_ok());
         assert_eq!(limits.count_order(one, later(10)), Ok(OrderCount { short: 1, day: 3 }));
-        assert!(limits.count_order(one, later(20)).unwrap_err().message.contains("per 1 DAY"));
+        assert!(matches!(limits.count_order(one, later(20)), Err(LimitError::Orders { window_seconds: 86_400, .. })));
         assert_eq!(limits.order_traded(one, 5, later(20)), OrderCount { short: 0, day: 0 }, "no credit beyond zero");
     }
 
@@ -499,12 +552,11 @@ mod tests {
     fn a_clock_that_is_set_back_does_not_lift_a_ban_or_make_it_longer() {
         let limits = limits(LimitsConfig { request_weight_1m: 1, ban_after: 1, ..LimitsConfig::default() });
         let refused = std::iter::repeat_with(|| limits.charge(ip(1), 1, START)).take(3).last();
-        assert_eq!(refused.unwrap().unwrap_err().retry_after, Some(120));
+        assert_eq!(refused.unwrap(), Err(LimitError::Banned { until: later(120), retry_after: 120 }));
         let earlier = Timestamp(START.0 - 3_600 * SECOND);
         let still = limits.charge(ip(1), 1, earlier).unwrap_err();
-        assert_eq!((still.status.as_u16(), still.retry_after), (418, Some(120)));
-        let until = still.message.split_once("until ").unwrap().1.split_once('.').unwrap().0.parse::<u64>().unwrap();
-        assert_eq!(until - earlier.millis(), 120_000, "told by the clock that clients see");
+        let until = Timestamp(earlier.0 + 120 * SECOND);
+        assert_eq!(still, LimitError::Banned { until, retry_after: 120 }, "by the clock that clients see");
         assert!(limits.check_ban(ip(1), earlier).is_err() && limits.check_ban(ip(2), earlier).is_ok());
     }
 
@@ -529,6 +581,19 @@ mod tests {
             let _ = limits.charge(ip(7), 1, START);
         }
         assert_eq!(bans.try_iter().collect::<Vec<_>>(), [ip(7)]);
+    }
+
+    #[test]
+    fn first_fills_give_orders_back() {
+        let limits = limits(LimitsConfig::default());
+        let one = AccountId(1001);
+        for _ in 0..10 {
+            assert!(limits.count_order(one, START).is_ok());
+        }
+        limits.first_fill(FirstFill { account: one, maker: true }, START);
+        assert_eq!(limits.order_count(one, START), OrderCount { short: 5, day: 5 });
+        limits.first_fill(FirstFill { account: one, maker: false }, START);
+        assert_eq!(limits.order_count(one, START), OrderCount { short: 4, day: 4 });
     }
 
     #[test]

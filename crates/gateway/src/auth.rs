@@ -1,8 +1,8 @@
-//! Who sends a request. An API key names an account; a signature over what was sent proves that the sender has the
-//! key's secret half; a timestamp bounds for how long the request can be replayed.
+//! Authentication: who sends a request. An API key names an account; a signature over the payload proves that the
+//! sender has the key's secret half; a time stamp bounds for how long the request can be replayed.
 //!
-//! What is checked, in order: the form of the key, that it exists and may be used from this address, the signature, the
-//! permission. Whether a key exists cannot be told from whether it may be used.
+//! The checks, in order: the form of the key, that it exists and may be used from this address, the signature, the
+//! permission. An error does not tell whether the key exists.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,22 +17,44 @@ use crossbook_types::{AccountId, ApiKeyId, Timestamp};
 use crossbook_views::Registry;
 use ipnet::IpNet;
 use parking_lot::RwLock;
-use percent_encoding::{CONTROLS, utf8_percent_encode};
 use secrecy::ExposeSecret;
 
-use crate::board::Board;
-use crate::error::ApiError;
-use crate::parameters::{self, Parameters};
+use crate::read_model::ReadModel;
 use crate::secret::{self, MasterKey};
 
-/// How long a request stays valid if it does not say, in microseconds.
-pub const RECV_WINDOW_DEFAULT: u64 = 5_000_000;
-/// The longest it can ask to stay valid, in microseconds.
-pub const RECV_WINDOW_MAX: u64 = 60_000_000;
 /// How far ahead of the venue a client's clock may be, in microseconds.
 pub const AHEAD_MAX: u64 = 1_000_000;
 /// Lengths of RSA keys, in bits.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
+
+/// Why a sender is not authenticated, or may not do what it asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AuthError {
+    /// No API key was sent, or what was sent has not the form of one.
+    #[error("this is not the form of an API key")]
+    KeyFormat,
+    /// There is no such API key, it may not be used from this address, or it lacks the permission. Which of them is not
+    /// said: whether a key exists is nobody else's business.
+    #[error("there is no such API key, or it may not be used from here or for this")]
+    KeyRejected,
+    /// The signature is not one of the key over the payload.
+    #[error("the signature is not valid for this request")]
+    Signature,
+    /// The key's secret cannot be opened, which is the operator's business.
+    #[error("the API key cannot be used at this venue")]
+    Unusable,
+}
+
+/// Why the time that a sender put on a request does not hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StampError {
+    /// It is ahead of the venue's clock by more than [`AHEAD_MAX`].
+    #[error("the time of the request is ahead of the venue's clock")]
+    Ahead,
+    /// The time for which the request is valid is over.
+    #[error("the request is no longer valid")]
+    Expired,
+}
 
 /// What an operation asks of its sender.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,29 +82,28 @@ impl Identity {
     /// Checks that the key may do what an operation needs.
     ///
     /// # Errors
-    /// -2015 if not.
-    pub fn require(&self, security: Security) -> Result<(), ApiError> {
+    /// [`AuthError::KeyRejected`] if not.
+    pub fn require(&self, security: Security) -> Result<(), AuthError> {
         let may = match security {
             Security::Public => true,
             Security::Read => self.permissions.read,
             Security::Trade => self.permissions.trade,
         };
-        if may { Ok(()) } else { Err(ApiError::key_rejected()) }
+        if may { Ok(()) } else { Err(AuthError::KeyRejected) }
     }
 }
 
-/// Who somebody says to be, before it is proved. It holds what the proof needs, so that signatures, which can take
-/// long, are checked without holding the registry.
+/// A sender's claim to be the owner of a key. It holds what the proof needs, so that signatures, which can take long,
+/// are checked without holding the registry's lock.
 pub struct Claim(Arc<Verifier>);
 
 /// Looks up a key.
 ///
 /// # Errors
-/// -2014 if it has not the form of an API key, -2015 if there is none of that name, -1001 if its secret cannot be
-/// opened.
-pub fn claim(board: &Board, keyring: &Keyring, key: Option<&str>) -> Result<Claim, ApiError> {
-    let key = key.and_then(well_formed).ok_or_else(ApiError::key_format)?;
-    keyring.verifier(board, &key).map(Claim)
+/// When it has not the form of an API key, there is none of that name, or its secret cannot be opened.
+pub fn claim(read_model: &ReadModel, keyring: &Keyring, key: Option<&str>) -> Result<Claim, AuthError> {
+    let key = key.and_then(well_formed).ok_or(AuthError::KeyFormat)?;
+    keyring.verifier(read_model, &key).map(Claim)
 }
 
 /// The text as an API key, if it could be one: those that are issued have all their characters.
@@ -94,47 +115,35 @@ impl Claim {
     /// Checks the address and the signature, which may be over any one of `payloads`.
     ///
     /// # Errors
-    /// -2015 if the key is not for this address, -1022 if the signature is wrong.
+    /// When the key is not for this address, or the signature is wrong.
     pub fn prove(
         self,
         ip: IpAddr,
         payloads: impl IntoIterator<Item: AsRef<[u8]>>,
         signature: &str,
-    ) -> Result<Identity, ApiError> {
+    ) -> Result<Identity, AuthError> {
         let Self(verifier) = self;
         if !verifier.allows(ip) {
-            return Err(ApiError::key_rejected());
+            return Err(AuthError::KeyRejected);
         }
         if !payloads.into_iter().any(|payload| verifier.verify(payload.as_ref(), signature)) {
-            return Err(ApiError::signature());
+            return Err(AuthError::Signature);
         }
         Ok(verifier.identity)
     }
 }
 
-/// Checks `timestamp` and `recvWindow`; gives the time after which the request must not take effect.
+/// The time after which a request must not take effect, which its sender has stamped `sent` and lets be valid for
+/// `window` microseconds.
 ///
 /// # Errors
-/// -1021 if it is too old or too far ahead, or the errors of the parameters.
-pub fn timing(parameters: &Parameters<'_>, now: Timestamp) -> Result<Timestamp, ApiError> {
-    // What has to be there is missed first, as it is over HTTP, where a signature is not even looked at without it.
-    let sent = parameters.required("timestamp")?;
-    let window = recv_window(parameters)?;
-    let (sent, _) = parameters::time("timestamp", sent)?;
+/// When it is too far ahead, or that time is over.
+pub fn deadline(sent: Timestamp, window: u64, now: Timestamp) -> Result<Timestamp, StampError> {
     if sent.0 >= now.0.saturating_add(AHEAD_MAX) {
-        return Err(ApiError::ahead_of_time());
+        return Err(StampError::Ahead);
     }
     let deadline = Timestamp(sent.0.saturating_add(window));
-    if now > deadline { Err(ApiError::outside_recv_window()) } else { Ok(deadline) }
-}
-
-/// `recvWindow` in microseconds.
-fn recv_window(parameters: &Parameters<'_>) -> Result<u64, ApiError> {
-    let Some(window) = parameters.decimal("recvWindow")? else { return Ok(RECV_WINDOW_DEFAULT) };
-    let micros = window.rescale(3).ok_or_else(|| ApiError::precision("recvWindow"))?;
-    u64::try_from(micros).ok().filter(|&micros| micros <= RECV_WINDOW_MAX).ok_or_else(|| {
-        ApiError::bad_request(-1102, "'recvWindow' contains unexpected value. Cannot be greater than 60000.")
-    })
+    if now > deadline { Err(StampError::Expired) } else { Ok(deadline) }
 }
 
 /// Whether two secrets are the same, in a time that does not tell where they differ or how long they are.
@@ -142,65 +151,6 @@ fn recv_window(parameters: &Parameters<'_>) -> Result<u64, ApiError> {
 pub fn same_secret(one: &[u8], other: &[u8]) -> bool {
     let digest = |text| digest::digest(&digest::SHA256, text);
     constant_time::verify_slices_are_equal(digest(one).as_ref(), digest(other).as_ref()).is_ok()
-}
-
-/// The signed text of an HTTP request: query and body as sent, each without its parameter `signature`.
-#[must_use]
-pub fn signed_payload(query: &str, body: &str) -> String {
-    let mut payload = String::with_capacity(query.len() + body.len());
-    for part in [query, body] {
-        match signature_range(part) {
-            None => payload.push_str(part),
-            Some((start, end)) => {
-                // The signature goes with one of the `&` around it.
-                let (before, after) = (&part[..start], &part[end..]);
-                payload.push_str(before.strip_suffix('&').unwrap_or(before));
-                payload.push_str(if before.is_empty() { after.strip_prefix('&').unwrap_or(after) } else { after });
-            }
-        }
-    }
-    payload
-}
-
-/// The same text as [`signed_payload`] gives, with what is no ASCII in it written in the other way: percent-encoded
-/// where it came raw, raw where it came percent-encoded. Some clients sign before they encode, others the other way
-/// round. ASCII stays as it was sent, encoded or not, so no parameter can turn into two. `None` if there is nothing but
-/// ASCII.
-#[must_use]
-pub fn otherwise_encoded(payload: &str) -> Option<String> {
-    if !payload.is_ascii() {
-        return Some(utf8_percent_encode(payload, CONTROLS).to_string());
-    }
-    let encoded = |at: &usize| matches!(payload.as_bytes().get(at + 1), Some(b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F'));
-    payload.match_indices('%').map(|(at, _)| at).find(encoded)?;
-    let mut raw = Vec::with_capacity(payload.len());
-    let mut rest = payload.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let decoded = (byte == b'%').then(|| hex::decode(after.get(..2)?).ok()).flatten();
-        match decoded.as_deref() {
-            Some(&[decoded]) if !decoded.is_ascii() => {
-                raw.push(decoded);
-                rest = &after[2..];
-            }
-            _ => {
-                raw.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(raw).ok()
-}
-
-/// Where `signature=...` stands in a query or form.
-fn signature_range(text: &str) -> Option<(usize, usize)> {
-    let mut start = 0;
-    for pair in text.split('&') {
-        if pair.starts_with("signature=") {
-            return Some((start, start + pair.len()));
-        }
-        start += pair.len() + 1;
-    }
-    None
 }
 
 enum Method {
@@ -250,9 +200,7 @@ impl Verifier {
                 hex::decode_to_slice(signature, &mut tag).is_ok() && hmac::verify(key, payload, &tag).is_ok()
             }
             Method::PublicKey(key) => {
-                // A plus sign that was not percent-encoded arrives as a blank.
-                let text = signature.replace(' ', "+");
-                BASE64.decode(text).is_ok_and(|bytes| key.verify_sig(payload, &bytes).is_ok())
+                BASE64.decode(signature).is_ok_and(|bytes| key.verify_sig(payload, &bytes).is_ok())
             }
         }
     }
@@ -285,20 +233,20 @@ impl Keyring {
         &self.master
     }
 
-    fn verifier(&self, board: &Board, key: &ApiKeyId) -> Result<Arc<Verifier>, ApiError> {
+    fn verifier(&self, read_model: &ReadModel, key: &ApiKeyId) -> Result<Arc<Verifier>, AuthError> {
         // Counted before the registry is asked: a revocation in between only means that it is asked again.
-        let revocations = board.revocations();
+        let revocations = read_model.revocations();
         if let Some(ready) = self.ready.read().get(key).filter(|ready| ready.revocations == revocations) {
             return Ok(Arc::clone(ready));
         }
-        let api_key = board.registry().api_key(key.as_str()).cloned();
+        let api_key = read_model.registry().api_key(key.as_str()).cloned();
         let Some(api_key) = api_key else {
             self.ready.write().remove(key);
-            return Err(ApiError::key_rejected());
+            return Err(AuthError::KeyRejected);
         };
         let verifier = Arc::new(Verifier::new(&api_key, revocations, &self.master).map_err(|error| {
             tracing::error!(api_key = %key, %error, "an API key cannot be used");
-            ApiError::internal()
+            AuthError::Unusable
         })?);
         let mut ready = self.ready.write();
         if ready.len() >= self.capacity && !ready.contains_key(key) {

@@ -1,31 +1,45 @@
-//! Where requests enter the venue: the one thing that is different for the gateway when the partitions run elsewhere.
-//!
-//! In the embedded venue it is the [`Handle`] of the only partition. In a cluster it is what appends to the partitions'
-//! logs. Either way a request is given up here, and its outcome comes back with the events, through the
+//! The port through which commands enter the venue. In the embedded venue it is the [`Handle`] of the only partition;
+//! in a cluster it appends to the partitions' logs. The outcome of a request comes back with the events, through the
 //! [`Publisher`](crate::publisher::Publisher).
 
 use std::pin::Pin;
 
-use crossbook_cluster::gate::LaneState;
 use crossbook_node::embedded::AuditReport;
 use crossbook_node::{Handle, NotTaken, Request};
-use crossbook_types::{AccountId, SourceId};
+use crossbook_types::{AccountId, PartitionId, Sequence, SourceId};
 use tokio::sync::oneshot;
 
-/// Something that may take a while. `Err` if a partition that has to answer does not.
+/// A future of the port. `Err` if a partition that has to answer does not.
 pub type Soon<'a, T = ()> = Pin<Box<dyn Future<Output = Result<T, NotTaken>> + Send + 'a>>;
 
-/// What somebody wants to see whole: with everything that has been told of it to anyone, through whichever gateway.
+/// What a caller wants to read up to date: including everything that any gateway has published of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Subject {
     /// An account, its orders and its trades, in all partitions.
     Account(AccountId),
-    /// Assets, markets and accounts: what the registry's partition has told of them, every other one has followed.
+    /// Assets, markets and accounts: every partition has followed what the registry's partition has published of them.
     Registry,
 }
 
-/// The way into the venue.
-pub trait Entrance: Send + Sync + 'static {
+/// The state of a partition, as seen from a gateway.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PartitionStatus {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Whether it has not answered for so long that requests for it are refused at once.
+    pub silent: bool,
+    /// Requests that wait to be appended to its log.
+    pub queued: usize,
+    /// Requests that are in its log, and that it has not applied yet.
+    pub under_way: usize,
+    /// The last command whose events are folded here.
+    pub published: Sequence,
+    /// The end of its log when that was last known; never before `published`.
+    pub log_end: Sequence,
+}
+
+/// Takes commands for the venue.
+pub trait CommandPort: Send + Sync + 'static {
     /// The source under which requests from here are logged, in whichever partition. It never changes.
     fn source(&self) -> SourceId;
 
@@ -36,17 +50,17 @@ pub trait Entrance: Send + Sync + 'static {
     /// When the partition does not take it; the request has no effect then.
     fn submit(&self, request: Request) -> Result<(), NotTaken>;
 
-    /// Whether a new order would be refused as busy now, whatever it says and whoever sends it. Asked before an order
-    /// is read, which costs more than to refuse it. A way that leads to several partitions does not know before.
+    /// Whether any new order would be refused as busy now. Asked before an order is parsed, which costs more than the
+    /// refusal. A port to several partitions does not know.
     fn refuses_orders(&self) -> bool {
         false
     }
 
-    /// Takes note that an order was refused for this reason, and for no other: what comes from somebody who may send
-    /// nothing more is no sign of there being too much.
+    /// Counts an order that was refused for this reason only: the load of a sender who is over its own limit does not
+    /// count.
     fn refused_order(&self) {}
 
-    /// Has each partition added up as it stands; by number.
+    /// Audits each partition as it stands; by number.
     ///
     /// # Errors
     /// When one cannot be asked.
@@ -55,22 +69,21 @@ pub trait Entrance: Send + Sync + 'static {
     /// Requests that wait for their partition.
     fn queued(&self) -> usize;
 
-    /// How each partition stands as seen from here, by number; none where the partition is in this process, and answers
-    /// as long as it lives.
-    fn lanes(&self) -> Vec<LaneState> {
+    /// The state of each partition as seen from here, by number; empty where the partition runs in this process.
+    fn partitions(&self) -> Vec<PartitionStatus> {
         Vec::new()
     }
 
     /// Whether the venue is stopping.
     fn is_stopping(&self) -> bool;
 
-    /// Waits until the views of all partitions show everything of `subject` that anyone was told before this was
-    /// called. `None` if they always do, which costs nothing.
+    /// Waits until the views of all partitions include everything of `subject` that was published before this call.
+    /// `None` if they always do.
     fn caught_up(&self, subject: Subject) -> Option<Soon<'_>>;
 }
 
 /// The embedded venue: one partition, whose publisher folds the views before it answers.
-impl Entrance for Handle {
+impl CommandPort for Handle {
     fn source(&self) -> SourceId {
         Self::source(self)
     }

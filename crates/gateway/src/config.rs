@@ -1,0 +1,36 @@
+//! The core's options. Every bound that it keeps to has its name and default here.
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::limits::LimitsConfig;
+
+/// Options of the core. What is absent takes its default.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Request weights and order counts.
+    pub limits: LimitsConfig,
+    /// Most requests that wait for their outcome at once; beyond it clients hear that the venue is busy.
+    pub in_flight_max: usize,
+    /// Milliseconds to wait for a command's outcome before it counts as unknown.
+    pub reply_timeout_ms: u64,
+    /// Most queries that ask the history at once; beyond it clients hear that the venue is busy.
+    pub history_queries_max: usize,
+    /// Milliseconds such a query waits for a history that is behind what memory has dropped.
+    pub history_wait_ms: u64,
+    /// Most API keys whose secrets are kept ready in memory.
+    pub cached_keys_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            limits: LimitsConfig::default(),
+            in_flight_max: 20_000,
+            reply_timeout_ms: 10_000,
+            history_queries_max: 100,
+            history_wait_ms: 1_000,
+            cached_keys_max: 10_000,
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The gateway: what the codecs of all APIs share. It checks and sends commands, answers queries from the read model, and
+//! knows nothing of how a request travelled or how its answer is written.
+//!
+//! A command is answered by the market's partition; the account's partition settles its trades a little later. A query
+//! about an account therefore first waits until the read model has all of that ([`Gateway::caught_up`]); in a venue of
+//! one partition there is nothing to wait for.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use crossbook_node::{NotTaken, Request};
+use crossbook_protocol::command::Body;
+use crossbook_protocol::event::Answer;
+use crossbook_types::{Market, Timestamp};
+use metrics::Counter;
+
+use crate::auth::Keyring;
+use crate::command_port::{CommandPort, Subject};
+use crate::config::Config;
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::past::{History, Past};
+use crate::pending::{Pending, Reply};
+use crate::read_model::ReadModel;
+use crate::secret::MasterKey;
+
+/// The gateway, shared by all APIs and their connections.
+pub struct Gateway {
+    /// The options it was started with.
+    pub config: Config,
+    /// What queries are answered from.
+    pub read_model: Arc<ReadModel>,
+    /// The requests that wait.
+    pub pending: Arc<Pending>,
+    /// Where commands go.
+    pub commands: Box<dyn CommandPort>,
+    /// Request weights, order counts and bans.
+    pub limits: Arc<Limits>,
+    /// What is older than memory.
+    pub past: Past,
+    /// Secrets of API keys, ready to check signatures with.
+    pub keyring: Keyring,
+    orders_accepted: Counter,
+    busy_at_node: Counter,
+    stage: AtomicU8,
+}
+
+/// How far a gateway is with its end. It only goes on from one to the next.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+enum Stage {
+    /// Open to all.
+    Open,
+    /// Whoever watches is told that no new clients are wanted; those that come are served.
+    Draining,
+    /// Clients are asked to leave, and served until they do.
+    Leaving,
+    /// What would change something is refused.
+    Stopping,
+}
+
+impl Gateway {
+    /// Connects the parts. `read_model`, `pending` and `limits` are those of the publishers that the partitions report
+    /// to. Metrics go to the recorder that is installed now.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        read_model: Arc<ReadModel>,
+        pending: Arc<Pending>,
+        limits: Arc<Limits>,
+        commands: Box<dyn CommandPort>,
+        master_key: MasterKey,
+        history: Option<Box<dyn History>>,
+    ) -> Self {
+        pending.set_source(commands.source());
+        let keyring = Keyring::new(master_key, config.cached_keys_max);
+        let past = Past::new(history, config.history_queries_max, Duration::from_millis(config.history_wait_ms));
+        let orders_accepted = metrics::counter!("crossbook_orders_accepted_total");
+        let busy_at_node = metrics::counter!("crossbook_overload_rejections_total", "stage" => "node");
+        let stage = AtomicU8::new(Stage::Open as u8);
+        Self { config, read_model, pending, commands, limits, past, keyring, orders_accepted, busy_at_node, stage }
+    }
+
+    /// The market of that name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn market(&self, name: &str) -> Result<Market, Error> {
+        self.read_model.market_named(name).ok_or(Error::UnknownSymbol)
+    }
+
+    /// All markets, by number.
+    #[must_use]
+    pub fn markets(&self) -> Vec<Market> {
+        self.read_model.registry().markets().to_vec()
+    }
+
+    /// Sends a command to its partition and waits for its durable outcome. Past `deadline` it is not taken. A change of
+    /// the registry has reached every partition when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if too much is under way or the partition is known not to answer, [`Error::Stopping`],
+    /// [`Error::Late`] if the deadline passed first, [`Error::Refused`], and [`Error::OutcomeUnknown`] if no outcome came
+    /// in time: only then the command may still take effect.
+    pub async fn submit(&self, body: Body, deadline: Option<Timestamp>) -> Result<Reply, Error> {
+        if self.is_stopping() {
+            return Err(Error::Stopping);
+        }
+        let Some(mut ticket) = self.pending.open() else {
+            metrics::counter!("crossbook_overload_rejections_total", "stage" => "gateway").increment(1);
+            return Err(Error::Busy);
+        };
+        self.commands.submit(Request { number: ticket.number, body, deadline }).map_err(not_taken)?;
+        let patience = Duration::from_millis(self.config.reply_timeout_ms);
+        let Ok(Ok(reply)) = tokio::time::timeout(patience, &mut ticket.receiver).await else {
+            return Err(Error::OutcomeUnknown);
+        };
+        match &reply.outcome {
+            Err(why) => Err(not_taken(*why)),
+            Ok(Answer::Refused(refusal)) => Err(Error::Refused(*refusal)),
+            Ok(answer) => {
+                if changes_registry(answer) {
+                    // It is done whether or not the other partitions have followed in time.
+                    let _ = self.caught_up(Subject::Registry).await;
+                }
+                Ok(reply)
+            }
+        }
+    }
+
+    /// Refuses a new order before it is parsed, when there are too many: a sender of more than can be done then costs
+    /// little, and the orders that are admitted do not wait for it. The request counts all the same, so a sender that
+    /// goes on for long enough is banned.
+    ///
+    /// # Errors
+    /// If a new order is to be refused now: [`Error::Limit`] if the sender is at its limit, else [`Error::Stopping`],
+    /// else [`Error::Busy`].
+    pub fn admit_order(&self, ip: IpAddr, now: Timestamp) -> Result<(), Error> {
+        if !self.commands.refuses_orders() {
+            return Ok(());
+        }
+        self.limits.charge(ip, 1, now)?;
+        if self.is_stopping() {
+            return Err(Error::Stopping);
+        }
+        self.commands.refused_order();
+        self.busy_at_node.increment(1);
+        Err(Error::Busy)
+    }
+
+    /// Counts an order that was taken.
+    pub(crate) fn count_accepted_order(&self) {
+        self.orders_accepted.increment(1);
+    }
+
+    /// Waits until the read model has everything of `subject` that anyone was answered or sent before.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if a partition that is asked does not answer in time.
+    pub async fn caught_up(&self, subject: Subject) -> Result<(), Error> {
+        let Some(caught_up) = self.commands.caught_up(subject) else { return Ok(()) };
+        let patience = Duration::from_millis(self.config.reply_timeout_ms);
+        match tokio::time::timeout(patience, caught_up).await {
+            Ok(caught_up) => caught_up.map_err(not_taken),
+            Err(_) => Err(not_taken(NotTaken::Silent)),
+        }
+    }
+
+    /// From now on the gateway is not ready for new clients, and serves all.
+    pub fn drain(&self) {
+        self.enter(Stage::Draining);
+    }
+
+    /// From now on each answer over HTTP ends its connection, so that clients go elsewhere.
+    pub fn ask_to_leave(&self) {
+        self.enter(Stage::Leaving);
+    }
+
+    /// From now on requests that would change something are refused; those under way are finished.
+    pub fn stop(&self) {
+        self.enter(Stage::Stopping);
+    }
+
+    /// Whether the gateway is on its way to its end, and not ready for new clients.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.has_come_to(Stage::Draining)
+    }
+
+    /// Whether clients are asked to leave.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.has_come_to(Stage::Leaving)
+    }
+
+    /// Whether the gateway is stopping.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.has_come_to(Stage::Stopping)
+    }
+
+    fn enter(&self, stage: Stage) {
+        self.stage.fetch_max(stage as u8, Ordering::Relaxed);
+    }
+
+    fn has_come_to(&self, stage: Stage) -> bool {
+        self.stage.load(Ordering::Relaxed) >= stage as u8
+    }
+}
+
+/// Whether an answer is about a change that every partition follows.
+fn changes_registry(answer: &Answer) -> bool {
+    matches!(
+        answer,
+        Answer::AssetListed(_) | Answer::MarketListed(_) | Answer::MarketChanged(_) | Answer::AccountOpened(_)
+    )
+}
+
+/// Why a request was not taken, as its sender hears it.
+#[must_use]
+pub fn not_taken(why: NotTaken) -> Error {
+    match why {
+        NotTaken::Busy => {
+            metrics::counter!("crossbook_overload_rejections_total", "stage" => "node").increment(1);
+            Error::Busy
+        }
+        NotTaken::Silent => {
+            metrics::counter!("crossbook_overload_rejections_total", "stage" => "partition").increment(1);
+            Error::Busy
+        }
+        NotTaken::Stopping => Error::Stopping,
+        NotTaken::Late => Error::Late,
+    }
+}

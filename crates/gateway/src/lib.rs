@@ -1,0 +1,36 @@
+//! The core of the gateway: orders in, queries, facts out. Codecs such as the APIs over HTTP and WebSocket stand on it;
+//! it knows no JSON, no HTTP, and no error codes.
+//!
+//! - [`Gateway`] ties it together: commands are sent to the [`CommandPort`] and waited for in [`Pending`].
+//! - [`orders`] checks and places orders, [`queries`] answers from the [`ReadModel`], and from the history ([`past`])
+//!   where memory ends.
+//! - [`publisher`] folds a partition's events into the read model and publishes [`facts`].
+//! - [`auth`] authenticates senders, [`limits`] counts what they use.
+
+pub mod account_events;
+pub mod auth;
+pub mod book_snapshots;
+pub mod clock;
+pub mod command_port;
+pub mod config;
+pub mod error;
+pub mod facts;
+pub mod gateway;
+pub mod interest;
+pub mod limits;
+pub mod orders;
+pub mod past;
+pub mod pending;
+pub mod publisher;
+pub mod queries;
+pub mod read_model;
+pub mod secret;
+
+pub use command_port::{CommandPort, Subject};
+pub use config::Config;
+pub use error::Error;
+pub use gateway::Gateway;
+pub use limits::Limits;
+pub use past::History;
+pub use pending::{Pending, Reply};
+pub use read_model::ReadModel;

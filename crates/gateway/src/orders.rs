@@ -1,0 +1,246 @@
+//! Orders in and out. What can be known to be wrong with an order without its book and its balance is found here, and
+//! never reaches a partition.
+
+use crossbook_engine::admission;
+use crossbook_protocol::Rules;
+use crossbook_protocol::command::{Body, CancelAll, CancelOrder, NewOrder, Size, Target};
+use crossbook_types::{
+    Amount, CancelRestriction, ClientOrderId, Decimal, Filter, Market, MarketStatus, OrderType, Price, Quantity,
+    SelfTradePrevention, Side, TimeInForce, Timestamp,
+};
+use crossbook_views::Order;
+
+use crate::auth::{Identity, Security};
+use crate::clock::now;
+use crate::error::{Error, Field, OrderError};
+use crate::gateway::Gateway;
+use crate::limits::{ORDERS_BACK_FOR_TAKERS, OrderCount};
+use crate::pending::Reply;
+use crate::secret::random_name;
+
+/// Characters of the names that are made up for orders and cancels without one.
+const MADE_UP_CHARACTERS: usize = 22;
+
+/// Who sends a command, and when.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sender {
+    /// Who it is, authenticated.
+    pub identity: Identity,
+    /// When the request arrived.
+    pub now: Timestamp,
+    /// When the request stops being valid.
+    pub deadline: Option<Timestamp>,
+}
+
+/// A new order as its sender describes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OrderRequest {
+    /// Buy or sell.
+    pub side: Side,
+    /// Of which kind.
+    pub order_type: OrderType,
+    /// How long it is good; only for kinds that may rest.
+    pub time_in_force: Option<TimeInForce>,
+    /// How much, in the base asset.
+    pub quantity: Option<Decimal>,
+    /// For how much, in the quote asset; instead of a quantity.
+    pub quote_amount: Option<Decimal>,
+    /// Limit price.
+    pub price: Option<Decimal>,
+    /// Price that triggers it.
+    pub stop_price: Option<Decimal>,
+    /// The client's name for it; made up if there is none.
+    pub client_order_id: Option<ClientOrderId>,
+    /// What happens instead of a trade with an order of the same account; the market's default if it is not said.
+    pub self_trade_prevention: Option<SelfTradePrevention>,
+}
+
+/// An order that was placed.
+#[derive(Debug)]
+pub struct Placed {
+    /// The order as it is after the command.
+    pub order: Order,
+    /// The command's time, its trades and its prevented matches.
+    pub reply: Reply,
+    /// The orders that the account has placed.
+    pub counted: OrderCount,
+}
+
+/// An order to be cancelled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CancelRequest {
+    /// Which order.
+    pub target: Target,
+    /// The client's name for the cancel; made up if there is none.
+    pub cancel_id: Option<ClientOrderId>,
+    /// In which state the order must be.
+    pub restriction: Option<CancelRestriction>,
+}
+
+impl Gateway {
+    /// Places an order and waits for its durable outcome. An order that is not placed does not count.
+    ///
+    /// # Errors
+    /// As [`check`] and [`Gateway::submit`]; [`Error::Limit`] if the account has placed too many orders.
+    pub async fn place(&self, sender: &Sender, market: &Market, request: &OrderRequest) -> Result<Placed, Error> {
+        sender.identity.require(Security::Trade)?;
+        let order = check(request, sender.identity, market)?;
+        let mut counted = self.limits.count_order(order.account, sender.now)?;
+        let mut reply = match self.submit(Body::Place(order), sender.deadline).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                // An order with an unknown outcome may be in the book, so it stays counted.
+                if error != Error::OutcomeUnknown {
+                    self.limits.order_not_placed(order.account, sender.now, now());
+                }
+                return Err(error);
+            }
+        };
+        if !reply.fills.is_empty() {
+            counted = self.limits.order_traded(order.account, ORDERS_BACK_FOR_TAKERS, now());
+        }
+        self.count_accepted_order();
+        let order = reply.order.take().ok_or(Error::Internal)?;
+        Ok(Placed { order, reply, counted })
+    }
+
+    /// Cancels an order; gives it as it is after that.
+    ///
+    /// # Errors
+    /// As [`Gateway::submit`].
+    pub async fn cancel(&self, sender: &Sender, market: &Market, request: &CancelRequest) -> Result<Order, Error> {
+        sender.identity.require(Security::Trade)?;
+        let &CancelRequest { target, cancel_id, restriction } = request;
+        let cancel_id = given_or_made_up(cancel_id)?;
+        let account = sender.identity.account;
+        let body = Body::Cancel(CancelOrder { account, symbol: market.id, target, cancel_id, restriction });
+        let reply = self.submit(body, sender.deadline).await?;
+        reply.order.ok_or(Error::Internal)
+    }
+
+    /// Cancels all open orders of the account in a market; gives them in the order in which they ended.
+    ///
+    /// # Errors
+    /// As [`Gateway::submit`].
+    pub async fn cancel_all(&self, sender: &Sender, market: &Market) -> Result<Vec<Order>, Error> {
+        sender.identity.require(Security::Trade)?;
+        let cancel_id = given_or_made_up(None)?;
+        let body = Body::CancelAll(CancelAll { account: sender.identity.account, symbol: market.id, cancel_id });
+        let gathering = self.pending.gather(cancel_id);
+        self.submit(body, sender.deadline).await?;
+        Ok(gathering.take())
+    }
+}
+
+/// The command that places the order, checked against all that needs neither book nor balance.
+///
+/// # Errors
+/// [`Error::Order`], or [`Error::Refused`] by the rules of admission.
+pub fn check(request: &OrderRequest, sender: Identity, market: &Market) -> Result<NewOrder, Error> {
+    let &OrderRequest { side, order_type, .. } = request;
+    check_fields(request)?;
+    let terms = Terms { market, order_type };
+    let quantity = request.quantity.map(|quantity| terms.quantity(quantity)).transpose()?;
+    let quote = request.quote_amount.map(|amount| terms.quote_amount(amount)).transpose()?;
+    let size = match (quantity, quote) {
+        (Some(quantity), None) => Size::Base(quantity),
+        (None, Some(amount)) => Size::Quote(amount),
+        (Some(_), Some(_)) => return Err(OrderError::NotAllowed(Field::QuoteAmount).into()),
+        (None, None) => return Err(OrderError::NoSize.into()),
+    };
+    let order = NewOrder {
+        account: sender.account,
+        symbol: market.id,
+        client_order_id: given_or_made_up(request.client_order_id)?,
+        side,
+        order_type,
+        time_in_force: request.time_in_force.unwrap_or(TimeInForce::Gtc),
+        price: request.price.map(|price| terms.price(Field::Price, price)).transpose()?,
+        size,
+        stop_price: request.stop_price.map(|price| terms.price(Field::StopPrice, price)).transpose()?,
+        self_trade_prevention: request.self_trade_prevention.unwrap_or_else(|| market.self_trade.default_mode()),
+    };
+    admission::check(&order, market, Rules::CURRENT).map_err(Error::Refused)?;
+    if market.status != MarketStatus::Trading {
+        return Err(OrderError::MarketClosed.into());
+    }
+    Ok(order)
+}
+
+fn given_or_made_up(given: Option<ClientOrderId>) -> Result<ClientOrderId, Error> {
+    let made_up = || {
+        let text = random_name(MADE_UP_CHARACTERS).map_err(|_| Error::Internal)?;
+        ClientOrderId::new_checked(&text).map_err(|_| Error::Internal)
+    };
+    given.map_or_else(made_up, Ok)
+}
+
+/// Whether an order type has a field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Presence {
+    Needed,
+    Optional,
+    Refused,
+}
+
+/// Checks that an order has the fields of its type, and no others, in the order in which clients expect the errors.
+fn check_fields(request: &OrderRequest) -> Result<(), OrderError> {
+    use Presence::{Needed, Optional, Refused};
+    let (time_in_force, quantity, quote, price, stop) = match request.order_type {
+        OrderType::Limit => (Needed, Needed, Refused, Needed, Refused),
+        OrderType::Market => (Refused, Optional, Optional, Refused, Refused),
+        OrderType::LimitMaker => (Refused, Needed, Refused, Needed, Refused),
+        OrderType::StopLoss | OrderType::TakeProfit => (Refused, Needed, Refused, Refused, Needed),
+        OrderType::StopLossLimit | OrderType::TakeProfitLimit => (Needed, Needed, Refused, Needed, Needed),
+    };
+    for (field, is_sent, presence) in [
+        (Field::TimeInForce, request.time_in_force.is_some(), time_in_force),
+        (Field::Quantity, request.quantity.is_some(), quantity),
+        (Field::QuoteAmount, request.quote_amount.is_some(), quote),
+        (Field::Price, request.price.is_some(), price),
+        (Field::StopPrice, request.stop_price.is_some(), stop),
+    ] {
+        match presence {
+            Needed if !is_sent => return Err(OrderError::Missing(field)),
+            Refused if is_sent => return Err(OrderError::NotAllowed(field)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Turns decimal numbers into the units of a market, for an order of that type.
+struct Terms<'a> {
+    market: &'a Market,
+    order_type: OrderType,
+}
+
+impl Terms<'_> {
+    fn quantity(&self, quantity: Decimal) -> Result<Quantity, OrderError> {
+        let market = self.market;
+        if quantity.precision() > market.base.decimals {
+            return Err(OrderError::TooPrecise(Field::Quantity));
+        }
+        market.quantity(quantity).ok_or_else(|| {
+            let at_market = !self.order_type.has_limit_price() && quantity.steps_of(market.step_size).is_some();
+            OrderError::Filter(if at_market { Filter::MarketLotSize } else { Filter::LotSize })
+        })
+    }
+
+    fn price(&self, field: Field, price: Decimal) -> Result<Price, OrderError> {
+        let market = self.market;
+        if price.precision() > market.quote.decimals.max(market.tick_size.precision()) {
+            return Err(OrderError::TooPrecise(field));
+        }
+        market.price(price).ok_or(OrderError::Filter(Filter::Price))
+    }
+
+    fn quote_amount(&self, amount: Decimal) -> Result<Amount, OrderError> {
+        let decimals = self.market.quote.decimals;
+        if amount.precision() > decimals {
+            return Err(OrderError::TooPrecise(Field::QuoteAmount));
+        }
+        let units = amount.rescale(decimals).filter(|&units| units <= Amount::MAX.0);
+        units.map(Amount).ok_or(OrderError::Filter(Filter::Notional))
+    }
+}

@@ -1,0 +1,24 @@
+//! Queries: typed questions with typed answers, from the read model, and from the history where memory ends.
+//!
+//! What an answer needs is copied while the views are locked; whoever writes it out does so when they are not. A query
+//! about an account first waits until everything is there that anyone was answered about that account.
+
+mod account;
+mod candles;
+mod market_data;
+
+pub use account::{AccountBalances, OwnTradesQuery, PreventedQuery};
+pub use market_data::{BookDepth, MarketSelection, Statistics};
+
+use crossbook_views::MarketData;
+
+use crate::error::Error;
+use crate::gateway::Gateway;
+use crate::read_model::Standing;
+
+impl Gateway {
+    /// Reads from the market of that name, while its views are locked.
+    fn read_market<T>(&self, name: &str, read: impl FnOnce(&MarketData, Standing) -> T) -> Result<T, Error> {
+        self.read_model.market(name, read).ok_or(Error::UnknownSymbol)
+    }
+}

@@ -1,0 +1,9 @@
+//! Serving HTTP: listeners with TLS and their bounds, for whatever [`Service`] answers behind them.
+
+mod config;
+pub mod server;
+pub mod tls;
+
+pub use config::ServerConfig;
+pub use server::{Listener, RequestError, Service};
+pub use tls::{Handshakes, TlsConfig};

@@ -1,0 +1,149 @@
+//! The tables behind the port through which the gateway asks what the views have dropped.
+
+use std::pin::Pin;
+
+use crossbook_protocol::Cause;
+use crossbook_types::{
+    AccountId, ClientOrderId, Market, OrderId, PartitionId, PreventedMatchId, Sequence, SymbolId, Timestamp, TradeId,
+};
+use crossbook_views::history::{Answer, History as Port, Status, Unavailable};
+use crossbook_views::{
+    AggregateTrade, AggregateTradeId, Candle, Interval, Order, OwnTrade, Prevented, PublicTrade, Window,
+};
+
+use super::History;
+use crate::database::Error;
+
+fn answered<'a, T>(query: impl Future<Output = Result<T, Error>> + Send + 'a) -> Answer<'a, T> {
+    Box::pin(async { query.await.map_err(Unavailable::new) })
+}
+
+impl Port for History {
+    fn covering(
+        &self,
+        partition: PartitionId,
+        time: Timestamp,
+        live: Option<Cause>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.progress(partition).covering(time, live))
+    }
+
+    fn complete_from(&self, partition: PartitionId) -> Sequence {
+        self.progress(partition).position().complete_from
+    }
+
+    fn lag(&self, partition: PartitionId, live: Cause) -> (u64, u64) {
+        self.progress(partition).lag(live)
+    }
+
+    fn statuses(&self) -> Vec<Status> {
+        let statuses = Self::statuses(self);
+        let described = statuses.map(|status| Status {
+            position: status.position.map(|position| position.sequence),
+            activity: status.activity,
+            files_lost: status.files_lost,
+        });
+        described.collect()
+    }
+
+    fn order(&self, symbol: SymbolId, order: OrderId) -> Answer<'_, Option<Order>> {
+        answered(Self::order(self, symbol, order))
+    }
+
+    fn order_named(&self, account: AccountId, symbol: SymbolId, name: ClientOrderId) -> Answer<'_, Option<Order>> {
+        answered(async move { Self::order_named(self, account, symbol, &name).await })
+    }
+
+    fn orders_from(&self, account: AccountId, symbol: SymbolId, from: OrderId, limit: usize) -> Answer<'_, Vec<Order>> {
+        answered(Self::orders_from(self, account, symbol, from, limit))
+    }
+
+    fn ended_orders(&self, account: AccountId, symbol: SymbolId, window: Window) -> Answer<'_, Vec<Order>> {
+        answered(Self::ended_orders(self, account, symbol, window))
+    }
+
+    fn prevented_match(&self, symbol: SymbolId, id: PreventedMatchId) -> Answer<'_, Option<Prevented>> {
+        answered(Self::prevented_match(self, symbol, id))
+    }
+
+    fn prevented_matches(
+        &self,
+        account: AccountId,
+        symbol: SymbolId,
+        order: OrderId,
+        from: Option<PreventedMatchId>,
+        limit: usize,
+    ) -> Answer<'_, Vec<Prevented>> {
+        answered(Self::prevented_matches(self, account, symbol, order, from, limit))
+    }
+
+    fn own_trades_from(
+        &self,
+        account: AccountId,
+        market: Market,
+        from: TradeId,
+        limit: usize,
+    ) -> Answer<'_, Vec<OwnTrade>> {
+        answered(async move { Self::own_trades_from(self, account, &market, from, limit).await })
+    }
+
+    fn own_trades(&self, account: AccountId, market: Market, window: Window) -> Answer<'_, Vec<OwnTrade>> {
+        answered(async move { Self::own_trades(self, account, &market, window).await })
+    }
+
+    fn own_trades_of_order(
+        &self,
+        account: AccountId,
+        market: Market,
+        order: OrderId,
+        from: TradeId,
+        limit: usize,
+    ) -> Answer<'_, Vec<OwnTrade>> {
+        answered(async move { Self::own_trades_of_order(self, account, &market, order, from, limit).await })
+    }
+
+    fn trades_from(&self, symbol: SymbolId, from: TradeId, limit: usize) -> Answer<'_, Vec<PublicTrade>> {
+        answered(Self::trades_from(self, symbol, from, limit))
+    }
+
+    fn trades_until(&self, symbol: SymbolId, until: TradeId, limit: usize) -> Answer<'_, Vec<PublicTrade>> {
+        answered(Self::trades_until(self, symbol, until, limit))
+    }
+
+    fn aggregate_trades_from(
+        &self,
+        symbol: SymbolId,
+        from: AggregateTradeId,
+        limit: usize,
+    ) -> Answer<'_, Vec<AggregateTrade>> {
+        answered(Self::aggregate_trades_from(self, symbol, from, limit))
+    }
+
+    fn aggregate_trades(&self, symbol: SymbolId, window: Window) -> Answer<'_, Vec<AggregateTrade>> {
+        answered(Self::aggregate_trades(self, symbol, window))
+    }
+
+    fn candles(
+        &self,
+        symbol: SymbolId,
+        interval: Interval,
+        range: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Answer<'_, Vec<Candle>> {
+        answered(Self::candles(self, symbol, interval, range, limit))
+    }
+
+    fn last_candles(
+        &self,
+        symbol: SymbolId,
+        interval: Interval,
+        range: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Answer<'_, Vec<Candle>> {
+        answered(Self::last_candles(self, symbol, interval, range, limit))
+    }
+
+    fn candle_before(&self, symbol: SymbolId, interval: Interval, time: Timestamp) -> Answer<'_, Option<Candle>> {
+        answered(Self::candle_before(self, symbol, interval, time))
+    }
+}

@@ -1,0 +1,192 @@
+//! The port to what the views have dropped: a longer history, kept elsewhere, and asked in the words of the views.
+//!
+//! Numbers of orders and trades grow with time within a market. The history lags behind the venue; what the views have
+//! dropped is [covered](History::covering) a moment later.
+
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+
+use crossbook_protocol::Cause;
+use crossbook_types::{
+    AccountId, ClientOrderId, Market, OrderId, PartitionId, PreventedMatchId, Sequence, SymbolId, Timestamp, TradeId,
+};
+
+use crate::{AggregateTrade, AggregateTradeId, Candle, Interval, Order, OwnTrade, Prevented, PublicTrade, Window};
+
+/// A future answer.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;
+
+/// The history did not answer, for a reason that concerns the operator.
+#[derive(Debug)]
+pub struct Unavailable(Box<dyn Error + Send + Sync>);
+
+impl Unavailable {
+    /// Because of that.
+    #[must_use]
+    pub fn new(reason: impl Error + Send + Sync + 'static) -> Self {
+        Self(Box::new(reason))
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Unavailable {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// What the writer of a history is doing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Activity {
+    /// Connecting to the database.
+    Connecting,
+    /// Another process writes; this one goes on when that ends.
+    Waiting,
+    /// Finding out what the next rows build upon, by replaying the log up to where the tables stand.
+    Replaying,
+    /// Writing what has happened.
+    Following,
+    /// Waiting before it tries again, for this reason.
+    Failing(String),
+    /// The venue has stopped.
+    Stopped,
+}
+
+impl Activity {
+    /// In a word.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Waiting => "waiting",
+            Self::Replaying => "replaying",
+            Self::Following => "following",
+            Self::Failing(_) => "failing",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// How far the history of a partition is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// The last command that is in it; `None` before that is known.
+    pub position: Option<Sequence>,
+    /// What the writer is doing.
+    pub activity: Activity,
+    /// How many times the file of the tables was removed or replaced while it was written to.
+    pub files_lost: u64,
+}
+
+/// A history that answers queries. Every query but those about progress fails with [`Unavailable`] when the history is
+/// too slow, cannot be reached, or is damaged.
+pub trait History: Send + Sync + 'static {
+    /// Waits, if need be forever, until everything that was last changed at `time` in a partition is here. `live` is the
+    /// last command that the views have folded.
+    fn covering(
+        &self,
+        partition: PartitionId,
+        time: Timestamp,
+        live: Option<Cause>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// The command from which on a partition's history has everything; 0 if it has all from the beginning.
+    fn complete_from(&self, partition: PartitionId) -> Sequence;
+
+    /// By how many commands the history of a partition is behind the last one, and by how many microseconds.
+    fn lag(&self, partition: PartitionId, live: Cause) -> (u64, u64);
+
+    /// The status of each partition's history, by number.
+    fn statuses(&self) -> Vec<Status>;
+
+    /// An order, whoever's it is.
+    fn order(&self, symbol: SymbolId, order: OrderId) -> Answer<'_, Option<Order>>;
+
+    /// The newest order to which its owner gave that name.
+    fn order_named(&self, account: AccountId, symbol: SymbolId, name: ClientOrderId) -> Answer<'_, Option<Order>>;
+
+    /// The first `limit` orders of an account from number `from` on.
+    fn orders_from(&self, account: AccountId, symbol: SymbolId, from: OrderId, limit: usize) -> Answer<'_, Vec<Order>>;
+
+    /// The orders of an account that ended in a stretch of time.
+    fn ended_orders(&self, account: AccountId, symbol: SymbolId, window: Window) -> Answer<'_, Vec<Order>>;
+
+    /// A prevented match, whoever's it is.
+    fn prevented_match(&self, symbol: SymbolId, id: PreventedMatchId) -> Answer<'_, Option<Prevented>>;
+
+    /// The first `limit` prevented matches of an order of an account, from number `from` on.
+    fn prevented_matches(
+        &self,
+        account: AccountId,
+        symbol: SymbolId,
+        order: OrderId,
+        from: Option<PreventedMatchId>,
+        limit: usize,
+    ) -> Answer<'_, Vec<Prevented>>;
+
+    /// The first `limit` trades of an account from number `from` on; both sides of a trade of the account with itself.
+    fn own_trades_from(
+        &self,
+        account: AccountId,
+        market: Market,
+        from: TradeId,
+        limit: usize,
+    ) -> Answer<'_, Vec<OwnTrade>>;
+
+    /// The trades of an account in a stretch of time.
+    fn own_trades(&self, account: AccountId, market: Market, window: Window) -> Answer<'_, Vec<OwnTrade>>;
+
+    /// The first `limit` trades of one order of an account, from number `from` on.
+    fn own_trades_of_order(
+        &self,
+        account: AccountId,
+        market: Market,
+        order: OrderId,
+        from: TradeId,
+        limit: usize,
+    ) -> Answer<'_, Vec<OwnTrade>>;
+
+    /// The first `limit` trades of a market from number `from` on.
+    fn trades_from(&self, symbol: SymbolId, from: TradeId, limit: usize) -> Answer<'_, Vec<PublicTrade>>;
+
+    /// The last `limit` trades of a market up to number `until`.
+    fn trades_until(&self, symbol: SymbolId, until: TradeId, limit: usize) -> Answer<'_, Vec<PublicTrade>>;
+
+    /// The first `limit` aggregate trades of a market from number `from` on.
+    fn aggregate_trades_from(
+        &self,
+        symbol: SymbolId,
+        from: AggregateTradeId,
+        limit: usize,
+    ) -> Answer<'_, Vec<AggregateTrade>>;
+
+    /// The aggregate trades of a market in a stretch of time.
+    fn aggregate_trades(&self, symbol: SymbolId, window: Window) -> Answer<'_, Vec<AggregateTrade>>;
+
+    /// The candles of an interval, by UTC, that had trades and begin within `range`; at most `limit`, the oldest first.
+    fn candles(
+        &self,
+        symbol: SymbolId,
+        interval: Interval,
+        range: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Answer<'_, Vec<Candle>>;
+
+    /// As [`History::candles`], but of more than `limit` the last.
+    fn last_candles(
+        &self,
+        symbol: SymbolId,
+        interval: Interval,
+        range: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Answer<'_, Vec<Candle>>;
+
+    /// The last candle of an interval with trades that begins before `time`.
+    fn candle_before(&self, symbol: SymbolId, interval: Interval, time: Timestamp) -> Answer<'_, Option<Candle>>;
+}
