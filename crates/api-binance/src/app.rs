@@ -23,8 +23,8 @@ pub struct App {
 }
 
 impl App {
-    /// Connects the API with the gateway. `hub` is the one that the publishers publish to. Metrics go to the recorder that
-    /// is installed now.
+    /// Connects the API with the gateway. `hub` is the one that the publishers publish to. Metrics go to the recorder
+    /// that is installed now.
     #[must_use]
     pub fn new(config: Config, gateway: Arc<Gateway>, hub: Arc<Hub>) -> Self {
         hub.budget.limit_to(config.streams.unread_bytes_total_max);

@@ -1,4 +1,5 @@
-//! The options of `[gateway]`: of the core, of this API and of the listeners. Every bound has its name and default here.
+//! The options of `[gateway]`: of the core, of this API and of the listeners. Every bound has its name and default
+//! here.
 
 pub use crossbook_gateway::config::LimitsConfig;
 pub use crossbook_http::{ServerConfig, TlsConfig};

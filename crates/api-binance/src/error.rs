@@ -1,6 +1,6 @@
 //! Every way in which the API says no: HTTP status, code and text. Clients match on codes and texts, so they are kept
-//! to the letter. What the gateway's errors become stands in one table: `From<Error> for ApiError`, and the functions that
-//! it calls.
+//! to the letter. What the gateway's errors become stands in one table: `From<Error> for ApiError`, and the functions
+//! that it calls.
 
 use std::borrow::Cow;
 

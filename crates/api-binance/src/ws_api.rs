@@ -259,8 +259,8 @@ impl ApiSession {
                             None => return Err(ApiError::key_format()),
                         };
                         if request.is_signed() {
-                            // A signature never counts without its time: one that was seen long ago would open the stream for
-                            // ever.
+                            // A signature never counts without its time: one that was seen long ago would open the
+                            // stream for ever.
                             signature::timing(&request.parameters()?, now)?;
                         }
                         self.logon_subscription = Some(self.subscribe(&identity, envelope)?);

@@ -121,8 +121,8 @@ impl Fill {
 }
 
 impl Step {
-    /// The step that an order's end is to its owner; `None` if its last trade was published as the end. `prevented` is the last match
-    /// of the command that self-trade prevention prevented.
+    /// The step that an order's end is to its owner; `None` if its last trade was published as the end. `prevented` is
+    /// the last match of the command that self-trade prevention prevented.
     #[must_use]
     pub fn of_close(closed: &OrderClosed, prevented: Option<&PreventedMatch>) -> Option<Self> {
         match closed.reason {

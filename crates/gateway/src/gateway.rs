@@ -1,5 +1,5 @@
-//! The gateway: what the codecs of all APIs share. It checks and sends commands, answers queries from the read model, and
-//! knows nothing of how a request travelled or how its answer is written.
+//! The gateway: what the codecs of all APIs share. It checks and sends commands, answers queries from the read model,
+//! and knows nothing of how a request travelled or how its answer is written.
 //!
 //! A command is answered by the market's partition; the account's partition settles its trades a little later. A query
 //! about an account therefore first waits until the read model has all of that ([`Gateway::caught_up`]); in a venue of
@@ -100,10 +100,9 @@ impl Gateway {
     /// Sends a command to its partition and waits for its durable outcome. Past `deadline` it is not taken. A change of
     /// the registry has reached every partition when this returns.
     ///
-    /// # Errors
-    /// [`Error::Busy`] if too much is under way or the partition is known not to answer, [`Error::Stopping`],
-    /// [`Error::Late`] if the deadline passed first, [`Error::Refused`], and [`Error::OutcomeUnknown`] if no outcome came
-    /// in time: only then the command may still take effect.
+    /// # Errors [`Error::Busy`] if too much is under way or the partition is known not to answer, [`Error::Stopping`],
+    /// [`Error::Late`] if the deadline passed first, [`Error::Refused`], and [`Error::OutcomeUnknown`] if no outcome
+    /// came in time: only then the command may still take effect.
     pub async fn submit(&self, body: Body, deadline: Option<Timestamp>) -> Result<Reply, Error> {
         if self.is_stopping() {
             return Err(Error::Stopping);

@@ -32,8 +32,8 @@ pub struct Past {
 }
 
 impl Past {
-    /// At most `queries_max` queries at once; each waits at most `patience` for a history that is behind what memory has
-    /// dropped.
+    /// At most `queries_max` queries at once; each waits at most `patience` for a history that is behind what memory
+    /// has dropped.
     #[must_use]
     pub fn new(history: Option<Box<dyn History>>, queries_max: usize, patience: Duration) -> Self {
         Self { history, places: Semaphore::new(queries_max.min(Semaphore::MAX_PERMITS)), patience }

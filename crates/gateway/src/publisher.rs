@@ -1,14 +1,15 @@
 //! The last step of a command, where its effects become visible. A publisher takes each durable batch of its partition,
-//! folds it into the partition's views, and publishes: first fills, new markets, answers to those who wait, and facts to
-//! the streams. In this order: so whoever has an answer or a message can read at once what it is about, and subscribe to
-//! it.
+//! folds it into the partition's views, and publishes: first fills, new markets, answers to those who wait, and facts
+//! to the streams. In this order: so whoever has an answer or a message can read at once what it is about, and
+//! subscribe to it.
 //!
-//! In a venue of several partitions each has a publisher, and they share the subscribers and the requests that wait. What
-//! one publisher publishes is in order; between two of them there is no order. Of an order whose market is in another
-//! partition than its account, the market's partition publishes the steps and the account's the balances, each as soon as
-//! it knows. So a client may see the funds of a new order held before or after it sees the order accepted, and as a rule
-//! sees a trade before the balances that it brings. Every such message bears the time of its own partition's command.
-//! Where both are one partition, and always in the embedded venue, the balances follow the steps of the same command.
+//! In a venue of several partitions each has a publisher, and they share the subscribers and the requests that wait.
+//! What one publisher publishes is in order; between two of them there is no order. Of an order whose market is in
+//! another partition than its account, the market's partition publishes the steps and the account's the balances, each
+//! as soon as it knows. So a client may see the funds of a new order held before or after it sees the order accepted,
+//! and as a rule sees a trade before the balances that it brings. Every such message bears the time of its own
+//! partition's command. Where both are one partition, and always in the embedded venue, the balances follow the steps
+//! of the same command.
 //!
 //! The views are locked for a few commands at a time, and under the lock nothing is written or sent; facts are only
 //! collected.
@@ -338,8 +339,8 @@ impl Outlet for Publisher {
                 }
             }
             self.publish_first_fills();
-            // Not left to the streams' thread: what whoever listed a market then subscribes to must be gathered from the next
-            // command on.
+            // Not left to the streams' thread: what whoever listed a market then subscribes to must be gathered from
+            // the next command on.
             for (name, symbol) in self.listed.drain(..) {
                 streams.market_listed(name, symbol);
             }

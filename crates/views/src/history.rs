@@ -87,8 +87,8 @@ pub struct Status {
 /// A history that answers queries. Every query but those about progress fails with [`Unavailable`] when the history is
 /// too slow, cannot be reached, or is damaged.
 pub trait History: Send + Sync + 'static {
-    /// Waits, if need be forever, until everything that was last changed at `time` in a partition is here. `live` is the
-    /// last command that the views have folded.
+    /// Waits, if need be forever, until everything that was last changed at `time` in a partition is here. `live` is
+    /// the last command that the views have folded.
     fn covering(
         &self,
         partition: PartitionId,

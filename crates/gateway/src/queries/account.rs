@@ -88,9 +88,8 @@ impl Gateway {
 
     /// An order of an account.
     ///
-    /// # Errors
-    /// [`Error::NoSuchOrder`], [`Error::OtherClientOrderId`] if its name is not the one that came with its number, or if
-    /// there is no such market, or the history that is needed does not answer.
+    /// # Errors [`Error::NoSuchOrder`], [`Error::OtherClientOrderId`] if its name is not the one that came with its
+    /// number, or if there is no such market, or the history that is needed does not answer.
     pub async fn order(&self, account: AccountId, market: &str, target: Target) -> Result<(Market, Order), Error> {
         self.account_caught_up(account).await?;
         let (number, name) = match target {
