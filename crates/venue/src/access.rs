@@ -1,5 +1,5 @@
-//! Whether this process may use a data folder. A folder that belongs to somebody else is found before anything is
-//! opened, and the message says which user needs what, which the system's own "permission denied" does not.
+//! Whether this process may use a data folder. It is checked before anything is opened, and the error says which user
+//! needs which permission, which the system's own "permission denied" does not.
 
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};

@@ -1,5 +1,5 @@
-//! What a history is held against, as a follower of the log: the views, and what the events add up to. The same for a
-//! venue in a folder and for each partition of a cluster.
+//! What a history is compared with: the views and the sums of the events, folded from the log. The same for a venue in a
+//! data folder and for each partition of a cluster.
 
 use crossbook_node::recovery::Follower;
 use crossbook_protocol::{Cause, Event};
@@ -7,19 +7,19 @@ use crossbook_store::verify::Witness;
 use crossbook_types::Sequence;
 use crossbook_views::{Limits, State, Views};
 
-/// Views, and the sums of what happened after a place.
+/// The views, and the sums of the events after a command.
 #[derive(Debug)]
 pub struct Checking {
     /// The views.
     pub views: Views,
-    /// What the events add up to.
+    /// The sums of the events.
     pub witness: Witness,
-    /// Of events up to here, nothing is added up.
+    /// The events up to this command are not part of the sums.
     pub complete_from: Sequence,
 }
 
 impl Checking {
-    /// Of an empty log; what happened up to `complete_from` is not added up.
+    /// For an empty log; events up to `complete_from` are not part of the sums.
     #[must_use]
     pub fn new(limits: Limits, complete_from: Sequence) -> Self {
         Self { views: Views::new(limits), witness: Witness::default(), complete_from }

@@ -1,5 +1,6 @@
-//! The machine's clock, watched while a process runs and judged when it starts. What is found is told in log lines,
-//! metrics and on the admin address; trading goes on, for nobody here knows which time is the right one.
+//! The machine's clock: checked against the log when a process starts, and monitored while it runs. Jumps are reported
+//! in log lines, metrics and on the admin address; trading continues, because the process cannot know which time is
+//! right.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -32,7 +33,7 @@ pub struct Behind {
     pub log: Timestamp,
 }
 
-/// Holds the clock against the last command of a log, at a start.
+/// Compares the clock with the last command of a log, at a start.
 ///
 /// # Errors
 /// When it is behind by more than it may, unless that is `accepted`.
@@ -75,7 +76,7 @@ pub fn now() -> Timestamp {
     SystemClocks.read().wall
 }
 
-/// Tells the time of the last command that is known here, if one is.
+/// Returns the time of the last command that this process knows, if any.
 pub type LogTime = Box<dyn Fn() -> Option<Timestamp> + Send + Sync>;
 
 /// Watches the clock of this machine.
@@ -88,18 +89,18 @@ pub struct Monitor {
 
 struct State {
     watch: Watch,
-    /// By how many microseconds the clock was behind the log when it was last looked at.
+    /// By how many microseconds the clock was behind the log at the last check.
     behind: u64,
-    /// Whether it was told that this is too much.
-    told_behind: bool,
+    /// Whether a warning said that this is too much.
+    warned_behind: bool,
 }
 
 impl Monitor {
-    /// A monitor that looks at these clocks, and holds them against the last command known.
+    /// A monitor of these clocks, which compares them with the last command known.
     #[must_use]
     pub fn new(options: Options, clocks: impl Clocks + 'static, log_time: LogTime) -> Self {
         let watch = Watch::new(Duration::from_millis(options.jump_max_ms));
-        let state = Mutex::new(State { watch, behind: 0, told_behind: false });
+        let state = Mutex::new(State { watch, behind: 0, warned_behind: false });
         Self { clocks: Box::new(clocks), log_time, options, state }
     }
 
@@ -134,7 +135,7 @@ impl Monitor {
         }
         state.behind = log.map_or(0, |log| log.0.saturating_sub(reading.wall.0));
         let too_much = self.is_too_much(state.behind);
-        if too_much != std::mem::replace(&mut state.told_behind, too_much) {
+        if too_much != std::mem::replace(&mut state.warned_behind, too_much) {
             match log.filter(|_| too_much) {
                 Some(log) => tracing::error!(
                     by = length(state.behind),

@@ -1,16 +1,16 @@
 //! A venue of many processes: the roles of `crossbook gateway`, `crossbook worker` and `crossbook writer`.
 //!
-//! All of them read the same configuration and find each other through the store alone, so any number of each may run,
-//! started in any order. [`Site`] is what they have in common.
+//! All of them read the same configuration and share nothing but the store of the logs, so any number of each may run,
+//! started in any order. [`Site`] is what they have in common: the store, the routing, and the snapshots.
 
 pub mod audit;
 mod books;
+mod event_reader;
 pub mod evidence;
 pub mod gateway;
 pub mod import;
 pub mod rebuild;
 pub mod snapshots;
-mod told;
 pub mod verify;
 pub mod worker;
 pub mod writer;
@@ -32,7 +32,7 @@ use crossbook_views::{Limits, Views};
 use crate::config::{self, Config};
 use crate::{logging, metrics, secrets, venue};
 
-/// How long to wait before the store is asked again whether it is there.
+/// The pause between two attempts to reach the store.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why a role cannot start or go on.
@@ -86,7 +86,7 @@ pub enum Error {
     System(#[from] std::io::Error),
 }
 
-/// A venue's logs and snapshots, and how it is cut.
+/// A venue's logs and snapshots, and its routing.
 #[derive(Clone, Debug)]
 pub struct Site {
     /// Where the logs are.
@@ -102,10 +102,10 @@ pub struct Site {
 }
 
 impl Site {
-    /// Finds the venue of a configuration, or makes it. Waits for the store for as long as it takes.
+    /// Finds the venue of a configuration, or creates it. Waits until the store can be reached.
     ///
     /// # Errors
-    /// When the store holds a venue that is cut in another way, or does not let us in.
+    /// When the store holds a venue with another routing, or refuses the connection.
     pub fn find(config: &Config) -> Result<Self, Error> {
         let options = &config.cluster;
         let routing = options.routing()?;
@@ -115,12 +115,12 @@ impl Site {
             return Err(Error::NoSnapshots);
         }
         let servers = Servers::new(options.redis.clone())?;
-        let mut told = false;
+        let mut warned = false;
         let identity = loop {
             match servers.claim_venue(options.partitions, markets.join(" ").as_bytes()) {
                 Ok(identity) => break identity,
                 Err(error) if error.is_passing() => {
-                    if !std::mem::replace(&mut told, true) {
+                    if !std::mem::replace(&mut warned, true) {
                         tracing::warn!(%error, "waiting for the store");
                     }
                     std::thread::sleep(STORE_PAUSE);
@@ -146,8 +146,8 @@ impl Site {
         Ok(shared_database(config)?.map(|database| database.for_log(self.identity).routed(self.routing.clone())))
     }
 
-    /// A partition and its views, restored to where the last snapshot stands; later commands are not replayed. Messages
-    /// that it has sent by then were heard, so none has to be sent again.
+    /// A partition and its views, restored from the last snapshot; later commands are not replayed. Messages that it
+    /// had sent by then were received, so none has to be sent again.
     ///
     /// # Errors
     /// When the snapshot is not good, and the log does not reach back to the one before.
@@ -224,14 +224,13 @@ fn beside_trimming<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<T, E
     })?
 }
 
-/// The database of the history, if there is one that all processes share; a file in the folder of one of them would be
-/// none.
+/// The database of the history, if there is one that all processes share. SQLite in the folder of one process is not.
 fn shared_database(config: &Config) -> Result<Option<Database>, Error> {
     let database = Database::new(&config.history, &config.data)?;
     Ok(database.filter(|database| database.dialect() != Dialect::Sqlite))
 }
 
-/// What protects this process's tables against clients who choose names that collide.
+/// A random seed, so that clients cannot choose names that collide in the hash tables of this process.
 fn hash_seed() -> u64 {
     let mut seed = [0; 8];
     // Without random bytes the tables work just as well, only not against malice.

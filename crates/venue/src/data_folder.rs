@@ -1,6 +1,6 @@
-//! The data folder of a venue. Whatever path names it, it has one canonical path, and the place of everything in it and
-//! of the secret key beside it follows from that path. So two names of one folder, a symbolic link or `.` among them,
-//! never mean two secret keys.
+//! The data folder of a venue. Whatever path names it, its canonical path decides where everything in it is, and where
+//! the secret key beside it is. So two names of one folder, such as a symbolic link and its target, never lead to two
+//! secret keys.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,13 +15,13 @@ use crate::access::{self, Need};
 /// How the name of a file with a secret key ends.
 const SECRET_KEY_SUFFIX: &str = ".secret-key";
 
-/// Why a folder cannot be a venue's.
+/// Why a folder cannot be the data folder of a venue.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It is somebody else's.
+    /// It belongs to another user.
     #[error(transparent)]
     Access(#[from] access::Error),
-    /// The operating system does not let us look at it.
+    /// The operating system refuses an operation.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
         /// What was tried.

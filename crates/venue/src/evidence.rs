@@ -1,10 +1,10 @@
-//! What proves that a log once had a command: the snapshots beside it, its mark, and the history in SQL. Each was made
-//! from commands that were durable, so a log that ends before one of them, or has another command there, has lost
-//! something. Nobody may trade on it: what the lost commands did would be done again, for others. [`Evidence::examine`]
-//! finds that out before anything is opened or changed, and says it in the same words wherever the folder is looked at.
+//! Evidence that a log once had a command: the snapshots beside it, its mark, and the history in SQL. Each was made
+//! from durable commands, so a log that ends before one of them, or has another command there, has lost commands. The
+//! venue must not start on it, because their sequence numbers would be given to other commands.
+//! [`Evidence::examine`] finds that out before anything is opened or changed, for every command that reads a data folder.
 //!
-//! The mark is a small file beside the log: which log it is, and how far it reached when the venue last started,
-//! stopped or was exported. It is what is left where the whole log folder is lost, or another has taken its place.
+//! The mark is a small file beside the log: the identity of the log, and its last command when the venue last started,
+//! stopped or was exported. It remains when the whole log folder is lost or replaced.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -20,10 +20,10 @@ use serde::{Deserialize, Serialize};
 use crate::data_folder::{self, DataFolder};
 use crate::history::PARTITION;
 
-/// Why it cannot be found out what proves anything.
+/// Why the evidence cannot be gathered.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The data folder cannot be looked at.
+    /// The data folder cannot be read.
     #[error(transparent)]
     Folder(#[from] data_folder::Error),
     /// The snapshots cannot be listed.
@@ -39,7 +39,7 @@ pub enum Error {
         /// Why it failed.
         source: std::io::Error,
     },
-    /// The mark is something else.
+    /// The mark cannot be decoded.
     #[error(
         "{} should say how far the log had reached, but cannot be understood: {source}. Restore it from a backup; if there is none, and you know that \
          the log is whole, remove it",
@@ -51,7 +51,7 @@ pub enum Error {
         /// What is wrong.
         source: serde_json::Error,
     },
-    /// The history cannot be asked, though it is on this machine, or refuses this program.
+    /// The database of the history is on this machine and cannot be read, or refuses this program.
     #[error(
         "the history cannot be asked which commands it has: {0}. Put that right; or, if it is a file of no use any more, move it away: it is then made \
          anew from the log"

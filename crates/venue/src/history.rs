@@ -1,14 +1,14 @@
-//! The thread that keeps the tables of a partition up with it, and what it reads.
+//! The thread that writes the history of a partition to SQL, and the sources that it reads.
 //!
-//! Of a venue in one process, it reads the log behind the venue's back. It has a partition of its own, which it takes
-//! through the same commands. That costs a second copy of the state, and buys that trading never waits for a database:
-//! between the two there is only the log, which is on disk anyway. The thread runs at the lowest priority, so on a
-//! machine that is short of processors it is the history that falls behind.
+//! In a venue of one process the thread reads the log ([`source`]). It applies the same commands to a partition of its
+//! own, which costs a second copy of the state; in return trading never waits for a database, since the two share only
+//! the log on disk. The thread runs at the lowest priority: on a machine that is short of CPUs the history falls behind
+//! first.
 //!
-//! Of a cluster, it reads what the partitions told ([`told`]), in a process of its own.
+//! In a cluster the thread reads the events that the partitions have published ([`published`]), in a process of its own.
 
+pub mod published;
 pub mod source;
-pub mod told;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::priority::Background;
 /// The one partition of a venue in one process.
 pub const PARTITION: PartitionId = PartitionId(0);
 
-/// Limits of views that forget nothing, for a history that begins with all that they have.
+/// Limits of views that keep everything, for a history that begins with a snapshot of them.
 fn everything() -> Limits {
     Limits {
         closed_orders_per_account: usize::MAX,
@@ -43,7 +43,7 @@ fn everything() -> Limits {
     }
 }
 
-/// An outlet that tells how far the venue is durable, on the way to another one.
+/// An outlet that reports the last durable command to the history, and hands all events on to another outlet.
 #[derive(Debug)]
 pub struct Announcing<O> {
     inner: O,
@@ -51,7 +51,7 @@ pub struct Announcing<O> {
 }
 
 impl<O> Announcing<O> {
-    /// Tells `live` of what goes to `inner`.
+    /// Reports to `live`, and hands on to `inner`.
     pub fn new(inner: O, live: Live) -> Self {
         Self { inner, live }
     }
@@ -80,9 +80,8 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Starts the thread, which does `first` before anything else. Should it find that what it reads cannot be, it does
-    /// `failed` last. Should the tables refuse it, or prove that what it reads is not what it was, it does `refused`,
-    /// and ends.
+    /// Starts the thread. It calls `first` before anything else; `failed` at its end, if it has panicked because its
+    /// source contradicts itself; and `refused` at its end, if the tables refuse it or contradict the source.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -99,32 +98,32 @@ impl Recording {
         let recorder = Recorder::new(database.clone(), partition, source, live, stopped, Arc::clone(&progress));
         let recorder = recorder.on_refusal(refused);
         let (end, ended) = bounded(1);
-        let told = Arc::clone(&progress);
+        let shared = Arc::clone(&progress);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name(format!("history-{partition}")).spawn(move || {
             first();
             let work = AssertUnwindSafe(|| runtime.block_on(recorder.run()));
             if catch_unwind(work).is_err() {
                 metrics::counter!("crossbook_history_failures_total").increment(1);
-                failed(&told);
+                failed(&shared);
             }
             let _ = end.send(());
         })?;
         Ok(Self { progress, stop, ended })
     }
 
-    /// How far it has come.
+    /// The position of the tables, and what the thread is doing.
     #[must_use]
     pub fn progress(&self) -> &Arc<Progress> {
         &self.progress
     }
 
-    /// Tells it to write what is left, and then to end.
+    /// Asks the thread to write what is left, and then to end.
     pub fn ask_to_stop(&self) {
         let _ = self.stop.send(true);
     }
 
-    /// Has it write what is left, for at most `patience`. What is then still missing is written after the next start.
+    /// Lets the thread write what is left, for at most `patience`. The rest is written after the next start.
     pub fn stop(&self, patience: Duration) {
         self.ask_to_stop();
         match self.ended.recv_timeout(patience) {
@@ -139,7 +138,7 @@ impl Recording {
     }
 }
 
-/// The thread that writes behind a venue in one process.
+/// The thread that writes the history of a venue in one process.
 #[derive(Debug)]
 pub struct Keeper {
     history: History,
@@ -180,7 +179,7 @@ impl Keeper {
         &self.history
     }
 
-    /// How far it has come.
+    /// The position of the tables, and what the thread is doing.
     #[must_use]
     pub fn progress(&self) -> &Arc<Progress> {
         self.recording.progress()

@@ -1,4 +1,4 @@
-//! Which memory lies on large pages, and whose must not; and that none is given back.
+//! The allocator's settings: which threads get large pages, and that no memory is returned to the system.
 //!
 //! Orders live in tables of many megabytes that are read here and there. On pages of two megabytes, which the allocator
 //! asks for, most of these reads find their address at once. But a large page is cleared as a whole when it is first

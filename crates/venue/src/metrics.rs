@@ -1,5 +1,4 @@
-//! What the venue measures of itself, for Prometheus: the recorder, its histograms' buckets, and the text that
-//! `/metrics` answers.
+//! Metrics for Prometheus: the recorder, the buckets of its histograms, and the text of `/metrics`.
 
 mod catalogue;
 mod process;

@@ -1,22 +1,22 @@
-//! Threads that trading does not wait for, and how they stand back from it on a machine that is short of processors.
+//! Background threads, which trading does not wait for: how they give way to it on a machine that is short of CPUs.
 
 use std::time::Duration;
 
-/// What a thread of a venue works on behind its back.
+/// What a background thread works on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Background {
-    /// The history, which may fall behind: the log keeps for it what it has not written down.
+    /// The history, which may fall behind: the log keeps what it has not written yet.
     History,
-    /// Snapshots, which must come to an end some time, or the log grows without end.
+    /// Snapshots, which must be finished some time, or the log grows without bound.
     Snapshots,
     /// Verifying the log before the snapshot, which nobody waits for.
     Verification,
 }
 
 impl Background {
-    /// Has the thread that calls this work on small pages of memory, and lowers its priority, and of those that it will
-    /// start: Linux counts priority by thread, and SQLite's inherit it. Where that cannot be had, the thread competes
-    /// with trading like any other.
+    /// Puts the memory of the calling thread on small pages, and lowers the priority of it and of the threads that it
+    /// starts: Linux counts priority by thread, and those of SQLite inherit it. If the system refuses, the thread
+    /// competes with trading like any other.
     pub fn step_back(self) {
         if let Err(error) = crate::memory::on_small_pages() {
             tracing::warn!(%error, work = ?self, "what is done behind the venue's back is on large pages, whose clearing may hold it up");
@@ -33,12 +33,11 @@ impl Background {
     }
 }
 
-/// Has a thread rest for as long as it has worked, so that it takes half of a processor at most, even where nobody else
-/// has a use for the rest.
+/// Lets a thread sleep for as long as it has worked, so that it uses half of a CPU at most, even when the other half is
+/// idle.
 ///
-/// A low priority does not do that: what nobody wants at the moment is still used, and where processors are counted by
-/// time, as in a container with a limit or on a virtual machine, a venue that has used up its share stands still for
-/// the rest of a tenth of a second.
+/// A low priority does not achieve that: it still uses all idle time. Where CPU time is limited, as in a container or on
+/// a virtual machine, a venue that has used up its share is stopped for the rest of a period of 100 ms.
 #[derive(Debug)]
 pub struct Rests {
     /// When it last rested, by the clock of this thread's work.
@@ -46,16 +45,16 @@ pub struct Rests {
 }
 
 impl Rests {
-    /// Shorter work needs no rest yet.
+    /// Shorter work needs no sleep yet.
     const WORKED_MIN: Duration = Duration::from_millis(1);
 
-    /// The thread that calls this has rested.
+    /// Counts the work of the calling thread from now on.
     #[must_use]
     pub fn begin() -> Self {
         Self { rested: worked() }
     }
 
-    /// Sleeps for as long as this thread has worked since it last did, if that is worth it.
+    /// Sleeps for as long as this thread has worked since its last sleep, if that is worth it.
     pub fn rest(&mut self) {
         let worked = worked().saturating_sub(self.rested);
         if worked >= Self::WORKED_MIN {
@@ -65,7 +64,7 @@ impl Rests {
     }
 }
 
-/// How long this thread has worked, without the time in which it waited for a processor or anything else.
+/// The CPU time of this thread.
 fn worked() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()

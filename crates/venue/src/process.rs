@@ -11,9 +11,9 @@ use crate::config::Config;
 /// Exit status of a process that did not do what it was started for.
 pub const FAILED: u8 = 1;
 
-/// A thread of the gateway that is busy with connections looks after so many steps whether there are answers from the
-/// partition to take on. Left to itself the runtime does so some thousand times a second and takes one, so that under
-/// load answers that are ready wait behind requests that are new.
+/// After so many polls a runtime thread that is busy with connections checks the queue of tasks that other threads have
+/// woken, such as those with an answer from the partition. By default the runtime does so about a thousand times a
+/// second and takes one task, so under load answers that are ready wait behind new requests.
 const HEARD_EVERY: u32 = 4;
 
 /// The runtime of the gateway.
@@ -34,7 +34,7 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     Ok(runtime)
 }
 
-/// Who asks a process to stop.
+/// What has asked the process to stop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Asked {
     /// A supervisor, by SIGTERM.
@@ -44,8 +44,8 @@ pub enum Asked {
 }
 
 impl Asked {
-    /// How long clients are served on. Only a supervisor has a load balancer that must see that this gateway is going;
-    /// who sits at a terminal waits.
+    /// How long clients are served on. A supervisor usually has a load balancer that must notice that this gateway is
+    /// stopping; at a terminal nobody wants to wait for that.
     #[must_use]
     pub fn drain(self, config: &Config) -> Duration {
         match self {
@@ -59,7 +59,7 @@ impl Asked {
 /// its group.
 const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
-/// Ends when the process is first asked to stop, by SIGTERM or Ctrl-C, and tells which. Asked a second time,
+/// Waits until the process is first asked to stop, by SIGTERM or Ctrl-C, and returns which. Asked a second time,
 /// [`SAME_SIGNAL`] later or more, the process ends at once, after `at_last`; the log is whole then too, only the next
 /// start takes longer.
 ///
@@ -96,8 +96,8 @@ pub fn fatal(reason: String) {
     std::process::exit(FAILED.into());
 }
 
-/// Runs a task for as long as the process lives, or is told to end. Should it panic, the process ends, for nobody would
-/// notice otherwise: a listener whose task is gone, for instance, lets connections wait for ever.
+/// Spawns a task without which the process must not run. If it panics, the process ends: otherwise nobody would notice,
+/// and a listener whose task is gone, for instance, would let connections wait for ever.
 pub fn spawn_vital(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
     spawn_watched(name, work, fatal)
 }

@@ -1,8 +1,7 @@
-//! Verifies, beside trading, what a start did not read: the log before the snapshot that it began from.
+//! Verifies, while the venue trades, the part of the log that the start did not read: everything before the snapshot.
 //!
-//! A damaged record there changes nothing for those who trade, since the snapshot stands for it. But an audit, a
-//! history that is made anew, and a fallback to an older snapshot need it, so whoever runs the venue is to know while a
-//! backup still has it.
+//! A damaged record there does not affect trading, because the snapshot replaces it. But an audit, a rebuild of the
+//! history and a fallback to an older snapshot need it, so the operator must learn of it while a backup still has it.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -19,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::priority::{Background, Rests};
 
-/// Bytes that are verified between two rests.
+/// Bytes that are verified between two pauses.
 const STEP_BYTES: u64 = 256 << 10;
 
 /// How far the thread is.
@@ -30,7 +29,7 @@ enum State {
     Damaged(String),
 }
 
-/// What is known of the log.
+/// What the verification has found so far.
 #[derive(Debug)]
 pub struct Health {
     state: Mutex<(State, Sequence)>,
@@ -54,7 +53,7 @@ impl Health {
         *self.state.lock() = (state, last);
     }
 
-    /// The same for programs.
+    /// The state as JSON, for the admin address.
     #[must_use]
     pub fn as_json(&self) -> Value {
         let (state, last) = self.state.lock().clone();
@@ -75,8 +74,8 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Starts the thread for the log in `folder`, of that identity, after its opening found this. It reads
-    /// `bytes_per_second` at most; 0: as much as its rests allow. `fatal` is called with the reason should it die.
+    /// Starts the thread for the log in `folder`, of that identity; `found` is what opening it has found. It reads at
+    /// most `bytes_per_second`; 0: as much as its pauses allow. It calls `fatal` with the reason if it panics.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -90,18 +89,18 @@ impl Verification {
         let verifier = Verifier::new(folder, identity, found);
         let health = Arc::new(Health::new(verifier.end()));
         let (stop, stopped) = bounded(1);
-        let told = Arc::clone(&health);
+        let shared = Arc::clone(&health);
         let thread = std::thread::Builder::new().name("verification".into()).spawn(move || {
             guarded("the thread that verifies the log", &fatal, || {
                 Background::Verification.step_back();
-                verify(verifier, &told, bytes_per_second, &stopped);
+                verify(verifier, &shared, bytes_per_second, &stopped);
                 Ok::<_, Infallible>(())
             })
         })?;
         Ok(Self { health, stop, thread })
     }
 
-    /// What is known so far.
+    /// What it has found so far.
     #[must_use]
     pub fn health(&self) -> &Arc<Health> {
         &self.health
@@ -146,7 +145,7 @@ fn verify(mut verifier: Verifier, health: &Health, bytes_per_second: u64, stoppe
     }
 }
 
-/// Says that the log is damaged, wherever somebody may look.
+/// Reports the damage in a log line, a metric and on the admin address.
 fn report(health: &Health, last: Sequence, error: &Error) {
     metrics::gauge!("crossbook_log_damaged").set(1.0);
     tracing::error!(

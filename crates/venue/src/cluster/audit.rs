@@ -1,9 +1,9 @@
-//! `crossbook audit --cluster`: adds a running cluster up.
+//! `crossbook audit --cluster`: proves that the books of a running cluster balance.
 //!
-//! All partitions are restored from snapshots and logs, to places that go together (see
-//! [`crossbook_cluster::moment`]). Per asset, the sum over all accounts of each partition must be zero. What a
-//! trade has moved on one side and not yet on the other stands in the clearing accounts meanwhile; it must be exactly
-//! what the messages move that are on their way.
+//! All partitions are restored from snapshots and logs, to consistent positions (see
+//! [`crossbook_cluster::moment`]). Per asset, the sum over all accounts of each partition must be zero. The
+//! clearing accounts have what a trade has moved on one side and not yet on the other; that must be exactly what the
+//! messages in transit move.
 
 use std::collections::BTreeMap;
 

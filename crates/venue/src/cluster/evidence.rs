@@ -1,6 +1,6 @@
-//! What proves that a partition's streams once went further: its snapshots, and the history in SQL. Streams that end
-//! before them have lost commands that clients were told of, so no worker and no gateway goes on from there. What the
-//! other partitions have heard is a proof, too; a worker looks at that by itself.
+//! Evidence that the streams of a partition once had more commands: its snapshots, and the history in SQL. Streams that
+//! end before them have lost commands whose events were published, so no worker and no gateway starts from there. What
+//! the other partitions have received is evidence, too; a worker checks that by itself.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crossbook_types::{PartitionId, Sequence};
 use super::{Error, Site};
 use crate::evidence::on_a_thread;
 
-/// How often a database that could not be asked is asked again.
+/// The pause between two attempts to reach a database.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
 /// Streams that are behind what was made of them.

@@ -1,14 +1,14 @@
-//! Moves a venue that was exported into the partitions of a new cluster.
+//! Imports an exported venue into the partitions of a new cluster.
 //!
-//! The export is cut into pieces, which are delivered to the partitions' logs like the messages of a partition:
-//! numbered, in order, each once, and durable before the next. So an import that is cut short goes on where it stopped,
-//! and whether workers run meanwhile makes no difference. In order:
+//! The export is split into pieces, which are delivered to the partitions' logs like the messages of a partition:
+//! numbered, in order, each once, and durable before the next. So an interrupted import continues where it stopped, and
+//! it makes no difference whether workers run meanwhile. In order:
 //!
-//! 1. Every partition is told to begin. One that has anything refuses; from then on the others do nothing else.
+//! 1. Every partition gets the command to begin. One that is not empty refuses; the others take nothing but pieces now.
 //! 2. Every partition gets its pieces.
-//! 3. All partitions are restored from their logs, apart from whoever runs them, and what they have together is
-//!    compared with the export.
-//! 4. Only if that is the same, every partition is told that it may open.
+//! 3. All partitions are restored from their logs, independently of the workers, and their content is compared with the
+//!    export.
+//! 4. Only if the two are equal, every partition gets the command to open.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -32,14 +32,14 @@ use crate::export as exporting;
 use crate::progress::Progress;
 use crate::secrets::{self, Absent};
 
-/// The most pieces, and the most bytes of them, that are delivered in one round trip.
+/// The maximum number of pieces, and of their bytes, that are delivered in one round trip.
 const BATCH_PIECES_MAX: usize = 64;
 const BATCH_BYTES_MAX: usize = 1 << 20;
-/// For how long a store that does not answer is tried again, and how often.
+/// For how long, and how often, a store that does not answer is tried again.
 const PATIENCE: Duration = Duration::from_secs(60);
 const TRY_EVERY: Duration = Duration::from_millis(200);
 
-/// Why a venue does not move in.
+/// Why a venue cannot be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read.

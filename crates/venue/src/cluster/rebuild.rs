@@ -1,8 +1,8 @@
-//! `crossbook store rebuild --cluster`: has the history of a cluster made anew, by whoever writes it.
+//! `crossbook store rebuild --cluster`: makes the writer of a cluster rebuild the history.
 //!
-//! Each partition's part is given up: its position goes. The writer notices within seconds, clears the partition's rows
-//! away, and fills them again from what the partition has told, or from a snapshot where that has lost its beginning.
-//! Trading does not notice.
+//! The position of each partition in the tables is deleted. The writer notices within seconds, deletes the rows of the
+//! partition, and writes them again from the published events, or from a snapshot where the first events have been
+//! trimmed. Trading is not affected.
 
 use crossbook_redis_store::Link;
 use crossbook_store::Database;
@@ -10,14 +10,14 @@ use crossbook_types::{PartitionId, Sequence};
 
 use super::{Error, Site};
 
-/// Why a history is not given up; nothing was changed.
+/// Why a history is not rebuilt; nothing was changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Kept {
     /// The tables are those of another venue's log, which this names.
     Foreign(String),
-    /// The streams of a partition are behind what was made of them.
+    /// The streams of a partition lack commands.
     Behind(super::evidence::Behind),
-    /// These partitions no longer have all that they have told.
+    /// The first events of these partitions have been trimmed.
     NotWhole(Vec<PartitionId>),
 }
 

@@ -1,10 +1,10 @@
-//! `crossbook store verify --cluster`: holds a cluster's history against its partitions.
+//! `crossbook store verify --cluster`: compares a cluster's history with its partitions.
 //!
-//! Each partition is restored to where its rows stand, and held against them. What the entries of an account add up to
-//! is a matter of all partitions, and can be compared where no message was on its way between those places; it is tried
-//! a few times to find the tables so. Where a partition's rows begin with a snapshot, its accounts' opening entries are
-//! of another moment than those of the others, and what was traded between the two is in both or in neither; then it
-//! cannot be compared at all.
+//! Each partition is restored to the position of its rows, and compared with them. The sums of ledger entries by account
+//! concern all partitions, and can be compared only if no message was in transit between those positions; the tables are
+//! read a few times to find them so. Where the rows of a partition begin with a snapshot, the opening entries of its
+//! accounts are of another time than those of the others, and trades in between are counted twice or not at all; then
+//! these sums are not compared.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub struct Verdict {
     pub findings: Vec<String>,
 }
 
-/// Verifies the history of a cluster.
+/// Compares the history of a cluster with its partitions.
 ///
 /// # Errors
 /// When the database cannot be read, or a partition not restored.

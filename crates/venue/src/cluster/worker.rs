@@ -1,4 +1,4 @@
-//! `crossbook worker`: runs partitions, or stands by for those that run them.
+//! `crossbook worker`: runs partitions as the active worker, or as a standby.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,8 +21,7 @@ use crate::config::Config;
 use crate::metrics::Build;
 use crate::{logging, metrics, process, venue};
 
-/// How long all partitions have to add themselves up. One that is silent is between two round trips about once a
-/// second.
+/// How long the audits of all partitions may take together. A partition without traffic answers about once a second.
 const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a worker takes besides the configuration.
@@ -129,8 +128,8 @@ fn readiness(worker: &Worker) -> (bool, serde_json::Value) {
     (worker.partitions().all(|(_, status)| status.is_connected()), json!({ "partitions": partitions }))
 }
 
-/// How each partition stands, so that those of two workers can be compared. One that does not answer in time has no
-/// hash.
+/// The position and state hash of each partition, to compare those of two workers. A partition that does not answer in
+/// time has no hash.
 fn standing(worker: &Worker) -> serde_json::Value {
     let deadline = Instant::now() + AUDIT_PATIENCE;
     let asked: Vec<_> = worker
@@ -162,7 +161,7 @@ fn standing(worker: &Worker) -> serde_json::Value {
     json!({ "partitions": asked.into_iter().map(stand).collect::<Vec<_>>() })
 }
 
-/// What tells this machine from others, as far as it says so.
+/// The name of this machine.
 fn hostname() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "worker".to_owned(), |name| name.trim().to_owned())

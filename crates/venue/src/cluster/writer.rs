@@ -1,8 +1,8 @@
-//! `crossbook writer`: keeps the history in SQL up with what the partitions tell.
+//! `crossbook writer`: writes the events of all partitions to the history in SQL.
 //!
-//! For each partition there is a thread that reads its stream `out`, and one that folds and writes. Any number of
-//! writers may run: the database lets one of them write a partition's rows, and the others wait until it is gone. How
-//! far the tables have come is noted beside the logs, which keep what is not in the tables yet.
+//! For each partition one thread reads its stream `out`, and another folds and writes. Any number of writers may run:
+//! the database lets one of them write a partition's rows, and the others wait until it is gone. The position of the
+//! tables is stored beside the logs, so that no event is trimmed that is not in the tables yet.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -22,12 +22,12 @@ use crossbook_types::{PartitionId, Sequence};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::told::{self, Reading};
+use super::event_reader::{self, Reading};
 use super::{Error, Site};
 use crate::clock;
 use crate::config::Config;
 use crate::history::Recording;
-use crate::history::told::ToldSource;
+use crate::history::published::PublishedSource;
 use crate::metrics::{self as recording, Build};
 use crate::{logging, process, venue};
 
@@ -78,7 +78,7 @@ pub fn run(config: &Config, build: &Build) -> Result<(), Error> {
     })
 }
 
-/// Snapshots, asked on a thread of their own: who asks is on a runtime, and they block.
+/// Snapshots that are read on a thread of their own, because reads block and the caller is on a runtime.
 #[derive(Debug)]
 struct Aside(Objects);
 
@@ -120,10 +120,10 @@ impl Writer {
         let mut parts = Vec::new();
         for partition in site.routing.all() {
             let live = Live::default();
-            let (stream, reading) =
-                told::start(&site.servers, partition, &config.cluster.writer, live.clone()).map_err(Error::Thread)?;
+            let (stream, reading) = event_reader::start(&site.servers, partition, &config.cluster.writer, live.clone())
+                .map_err(Error::Thread)?;
             let snapshots = Aside(site.snapshots(partition)?);
-            let source = ToldSource::new(site.which(partition), stream, snapshots, live.clone());
+            let source = PublishedSource::new(site.which(partition), stream, snapshots, live.clone());
             let failed = |_: &Progress| process::fatal("the history was told what cannot be".to_owned());
             let refused = |refusal| match refusal {
                 Refusal::Newer(reason) | Refusal::Contradicted(reason) => process::fatal(reason),
@@ -144,7 +144,7 @@ impl Writer {
         Ok(Self { parts: parts.into(), stop_marks, marks: marks.map_err(Error::Thread)? })
     }
 
-    /// Has everything written that was read, for at most `patience`, and noted how far that is.
+    /// Writes everything that was read, for at most `patience`, and stores the position.
     fn stop(self, patience: Duration) {
         for part in &*self.parts {
             part.reading.read_no_further();
@@ -198,7 +198,7 @@ fn readiness(parts: &[Part]) -> (bool, Value) {
     (ready, json!({ "partitions": partitions }))
 }
 
-/// The lag grows while nobody writes, so it is measured when it is asked for.
+/// Updates the metrics of the lag when they are scraped: it grows while nothing is written.
 fn measure(parts: &[Part]) {
     for part in parts {
         let Some((commands, micros)) = part.lag() else { continue };
@@ -208,7 +208,7 @@ fn measure(parts: &[Part]) {
     }
 }
 
-/// Notes beside the logs how far the tables have come.
+/// Stores the position of the tables beside the logs.
 struct Marks {
     servers: Servers,
     progress: Vec<(PartitionId, Arc<Progress>)>,

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClockOptions {
-    /// By how much the clock may be set, or be behind the log's last command, before that is told.
+    /// Milliseconds by which the clock may jump, or be behind the log's last command, before a warning.
     pub jump_max_ms: u64,
-    /// By how much it may be behind the log's last command when a process starts.
+    /// Milliseconds by which it may be behind the log's last command when a process starts.
     pub behind_max_ms: u64,
-    /// How often it is looked at.
+    /// Milliseconds between two checks.
     pub look_every_ms: u64,
 }
 

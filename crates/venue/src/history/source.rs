@@ -1,4 +1,4 @@
-//! Events of the log, for the history: a partition beside the live one that is taken through the same commands.
+//! Events for the history, from the log: its commands, applied to a partition of the history's own.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ use crossbook_views::{Limits, Views};
 
 use super::{PARTITION, everything};
 
-/// Why the history has no way on.
+/// Why the history cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The tables tell of commands that the log does not have.
+    /// The tables have commands that the log does not have.
     #[error(
         "the history stands at command {history}, but the log ends at {log}: commands are missing in the log; restore it from a backup that has \
          them, or give them up with --discard-newer"
@@ -28,7 +28,7 @@ pub enum Error {
         /// Where the log ends.
         log: Sequence,
     },
-    /// The tables tell of other commands than the log.
+    /// The tables have other commands than the log.
     #[error(
         "command {position} of the history is not the one in the log: the log was restored, or copied, and has gone another way since; restore \
          the one that the history was made from, give this venue a database of its own, or give up what only the history has with \
@@ -47,7 +47,7 @@ pub enum Error {
         /// Where the tables stand.
         position: Sequence,
     },
-    /// No snapshot leads into the log.
+    /// The log has lost its first commands, and no snapshot replaces them.
     #[error("the log has lost its beginning, and no snapshot is good; restore the data folder from a backup")]
     NoBeginning,
     /// The log or a snapshot cannot be read.
@@ -58,7 +58,7 @@ pub enum Error {
     Interrupted,
 }
 
-/// The events of a log in segment files, which may be being written.
+/// The events of a log in segment files, which another thread may be writing.
 #[derive(Debug)]
 pub struct LogSource {
     log: PathBuf,
@@ -102,7 +102,7 @@ impl LogSource {
         }
     }
 
-    /// Takes the partition to a position, and gives the views that go with it.
+    /// Moves the partition to a position, and returns the views of that position.
     fn go_to(&mut self, position: Sequence, limits: Limits, interrupted: &dyn Fn() -> bool) -> Result<Views, Error> {
         let log = &self.log;
         let recovered = recovery::recover(

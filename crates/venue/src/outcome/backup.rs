@@ -31,13 +31,13 @@ fn described(manifest: &Manifest) -> String {
 impl Outcome for Made {
     fn as_json(&self) -> Value {
         let Self { taken, place, .. } = self;
-        let mut told = contents(&taken.manifest);
-        told["place"] = place.as_str().into();
-        told["segmentsCopied"] = taken.segments_copied.into();
-        told["segmentsDropped"] = taken.segments_dropped.into();
-        told["snapshotCopied"] = taken.snapshot_copied.into();
-        told["bytesCopied"] = taken.bytes_copied.into();
-        told
+        let mut object = contents(&taken.manifest);
+        object["place"] = place.as_str().into();
+        object["segmentsCopied"] = taken.segments_copied.into();
+        object["segmentsDropped"] = taken.segments_dropped.into();
+        object["snapshotCopied"] = taken.snapshot_copied.into();
+        object["bytesCopied"] = taken.bytes_copied.into();
+        object
     }
 
     fn as_text(&self) -> String {
@@ -64,10 +64,10 @@ impl Outcome for Made {
 impl Outcome for RestoredFolder {
     fn as_json(&self) -> Value {
         let Self { restored, data } = self;
-        let mut told = contents(&restored.manifest);
-        told["data"] = data.path().display().to_string().into();
-        told["secretKeyFile"] = data.secret_key().display().to_string().into();
-        told
+        let mut object = contents(&restored.manifest);
+        object["data"] = data.path().display().to_string().into();
+        object["secretKeyFile"] = data.secret_key().display().to_string().into();
+        object
     }
 
     fn as_text(&self) -> String {

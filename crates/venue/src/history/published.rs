@@ -1,8 +1,7 @@
-//! Events of a partition as it told them, for the history: there is no need of a partition beside the live one where
-//! the events themselves are kept for whoever reads.
+//! Events for the history, from the events that a partition has published. Nothing is applied a second time.
 //!
-//! What is kept need not reach back to the first command. A snapshot holds the views that followed the events; from the
-//! last one at or before the tables' place, the events lead on.
+//! The published events need not reach back to the first command. A snapshot has the views that follow from all earlier
+//! events, so the source starts from the last snapshot at or before the position of the tables.
 
 use std::collections::VecDeque;
 
@@ -23,20 +22,20 @@ const COMMANDS_AT_ONCE: usize = 512;
 /// A command's cause and events.
 pub type Entry = (Cause, Vec<Event>);
 
-/// Keeps what a partition told, in order, once it is durable.
-pub trait Told {
-    /// The events of the next commands after `after`, at most of `max` of them; empty if there is nothing more yet,
-    /// `None` if what comes next is no longer kept.
+/// The events that a partition has published, in order, once they are durable.
+pub trait PublishedEvents {
+    /// The events of the next commands after `after`, of at most `max` commands; empty if there are none yet, `None` if
+    /// they have been trimmed.
     ///
     /// # Errors
     /// When they cannot be read.
     fn read(&mut self, after: Sequence, max: usize) -> Result<Option<Vec<Entry>>, SourceError>;
 }
 
-/// Why the history has no way on.
+/// Why the history cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The tables are ahead of what was told.
+    /// The tables are ahead of the published events.
     #[error(
         "the history stands at command {history} of partition {partition}, but the partition's stream ends at {told}: commands are \
          missing in it; restore the store from a backup or a replica that has them, or give them up with `crossbook store rebuild --cluster \
@@ -47,10 +46,10 @@ pub enum Error {
         partition: PartitionId,
         /// Where the tables stand.
         history: Sequence,
-        /// Where what was told ends.
+        /// Where the published events end.
         told: Sequence,
     },
-    /// The tables tell of other commands.
+    /// The tables have other commands.
     #[error(
         "command {position} of the history is not the one that partition {partition} told of, which has gone another way: restore the store \
          that the history was made from, give this venue a database of its own, or give up what only the history has with `crossbook store \
@@ -62,17 +61,17 @@ pub enum Error {
         /// Where the tables stand.
         position: Sequence,
     },
-    /// What comes next is no longer kept.
+    /// The next events have been trimmed.
     #[error(
         "what partition {partition} told after command {after} is no longer kept, and no snapshot leads on from there; make the history anew"
     )]
     Trimmed {
         /// Of which partition.
         partition: PartitionId,
-        /// What was asked for begins there.
+        /// The last command before them.
         after: Sequence,
     },
-    /// Something is missing in between.
+    /// Events are missing in between.
     #[error(
         "partition {partition} told of command {found} right after {after}: what is between is lost; restore it from a replica"
     )]
@@ -94,7 +93,7 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// No snapshot leads into what is kept.
+    /// The first events have been trimmed, and no snapshot replaces them.
     #[error(
         "what partition {0} told in its beginning is no longer kept, and no good snapshot leads on to the rest; restore a snapshot from a backup"
     )]
@@ -104,28 +103,28 @@ pub enum Error {
     Interrupted,
 }
 
-/// The events of one partition, from where they are kept.
+/// The published events of one partition, as a source of the history.
 #[derive(Debug)]
-pub struct ToldSource<T, S> {
+pub struct PublishedSource<T, S> {
     which: Which,
-    told: T,
+    events: T,
     snapshots: S,
     live: Live,
     /// Read, and not yet folded.
     ahead: VecDeque<Entry>,
 }
 
-impl<T: Told, S: Saved> ToldSource<T, S> {
-    /// The events that `told` keeps of a partition, with the snapshots that were made of it and its views. `live` is
-    /// told how far they reach; the recorder is to have the same.
+impl<T: PublishedEvents, S: Saved> PublishedSource<T, S> {
+    /// The published `events` of a partition, with the snapshots of it and its views. Reports to `live` how far the
+    /// events reach; give the same to the recorder.
     #[must_use]
-    pub fn new(which: Which, told: T, snapshots: S, live: Live) -> Self {
-        Self { which, told, snapshots, live, ahead: VecDeque::new() }
+    pub fn new(which: Which, events: T, snapshots: S, live: Live) -> Self {
+        Self { which, events, snapshots, live, ahead: VecDeque::new() }
     }
 
-    /// The next events; `None` if they are no longer kept.
+    /// The next events; `None` if they have been trimmed.
     fn read(&mut self, after: Sequence, max: usize) -> Result<Option<Vec<Entry>>, SourceError> {
-        let Some(found) = self.told.read(after, max)? else { return Ok(None) };
+        let Some(found) = self.events.read(after, max)? else { return Ok(None) };
         let partition = self.which.partition;
         let mut last = after;
         for (cause, _) in &found {
@@ -140,7 +139,7 @@ impl<T: Told, S: Saved> ToldSource<T, S> {
         Ok(Some(found))
     }
 
-    /// The next events, which must be there.
+    /// The next events; an error if they have been trimmed.
     fn read_on(&mut self, after: Sequence, max: usize) -> Result<Vec<Entry>, SourceError> {
         let trimmed = Error::Trimmed { partition: self.which.partition, after };
         self.read(after, max)?.ok_or_else(|| trimmed.into())
@@ -204,7 +203,7 @@ impl<T: Told, S: Saved> ToldSource<T, S> {
         if self.read(Sequence(0), 1)?.is_some() {
             return Ok(Projection::resume(partition, Views::new(Projection::limits()), Sequence(0)));
         }
-        // The oldest one that is good and leads on: the more of the past, the better.
+        // The oldest intact one from which the events continue: the more of the past, the better.
         for sequence in self.snapshots.list()?.into_iter().rev() {
             if self.read(sequence, 1)?.is_none() {
                 continue;
@@ -220,7 +219,7 @@ impl<T: Told, S: Saved> ToldSource<T, S> {
     }
 }
 
-impl<T: Told, S: Saved> Source for ToldSource<T, S> {
+impl<T: PublishedEvents, S: Saved> Source for PublishedSource<T, S> {
     fn time_after(&mut self, position: Sequence) -> Result<Option<Timestamp>, SourceError> {
         let found = self.read(position, 1)?.unwrap_or_default();
         Ok(found.first().map(|(cause, _)| cause.time))
@@ -240,7 +239,7 @@ impl<T: Told, S: Saved> Source for ToldSource<T, S> {
         Ok(Projection::resume(partition, views, position.complete_from))
     }
 
-    /// Folds whatever was told, be it after `until`: it is durable.
+    /// Folds all published events, also those after `until`: they are durable.
     fn pull(&mut self, projection: &mut Projection, _: Sequence, rows_max: usize) -> Result<(), SourceError> {
         while !projection.is_full(rows_max) {
             if self.ahead.is_empty() {
@@ -254,5 +253,5 @@ impl<T: Told, S: Saved> Source for ToldSource<T, S> {
 }
 
 #[cfg(test)]
-#[path = "told_tests.rs"]
+#[path = "published_tests.rs"]
 mod tests;

@@ -1,8 +1,7 @@
-//! What a partition told, as its stream `out` keeps it, for the history.
+//! Reads the events that a partition has published, from its stream `out`, for the history.
 //!
-//! A thread reads ahead of whoever folds: it waits in the store for the next entry, so that what is told arrives by
-//! itself, and it stops reading when enough is there. Where to read from is what the tables say, so it begins, and
-//! begins anew elsewhere, when it is asked.
+//! A thread prefetches: it waits in the store for the next entries and stops when enough of them wait to be folded. The
+//! tables decide where to read from, so the thread starts, and starts again elsewhere, when it is asked for a position.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -17,20 +16,20 @@ use crossbook_types::{PartitionId, Sequence};
 use parking_lot::{Condvar, Mutex};
 
 use crate::config::WriterOptions;
-use crate::history::told::{Entry, Told};
+use crate::history::published::{Entry, PublishedEvents};
 use crate::process;
 
 /// How long a reading waits in the store for an entry.
 const FOLLOW_WAIT: Duration = Duration::from_secs(1);
-/// How long whoever asks waits until it is known whether there is anything.
+/// How long the folding thread waits until it is known whether there are entries.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The first pause after a failure.
+/// The pause after the first failure; it doubles with each.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Why what was told cannot be read.
+/// Why events cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The store says something that trying again does not mend.
+    /// The store returned an error that a retry does not mend.
     #[error("partition {partition}: {source}")]
     Stream {
         /// The partition that it happened in.
@@ -38,7 +37,7 @@ pub enum Error {
         /// What went wrong below.
         source: streams::Error,
     },
-    /// An entry cannot be read.
+    /// An entry cannot be decoded.
     #[error("what partition {partition} tells of command {sequence} cannot be understood: {source}")]
     Entry {
         /// The partition that it happened in.
@@ -53,7 +52,7 @@ pub enum Error {
     Silent(PartitionId),
 }
 
-/// Why the thread has stopped reading, until it is asked for another place.
+/// Why the thread has stopped reading, until it is asked for another position.
 #[derive(Debug)]
 enum Trouble {
     Trimmed,
@@ -62,17 +61,17 @@ enum Trouble {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Counts the places that were asked for.
+    /// Counts the positions that were asked for.
     round: u64,
     /// `ahead` begins after this command.
     after: Option<Sequence>,
     ahead: VecDeque<Entry>,
-    /// Where `out` ended, as far as is known since the place was asked for.
+    /// Where `out` ended, as far as is known since the position was asked for.
     end: Option<Sequence>,
     trouble: Option<Trouble>,
     /// The last command read.
     last: Option<Cause>,
-    /// Nothing after this is read any more.
+    /// Nothing after this command is read any more.
     limit: Option<Sequence>,
     stopping: bool,
 }
@@ -90,11 +89,11 @@ struct Shared {
 #[derive(Clone, Debug)]
 pub struct Stream(Arc<Shared>);
 
-/// The thread, until it is told to end.
+/// The thread, until it is asked to end.
 #[derive(Debug)]
 pub struct Reading(Arc<Shared>);
 
-/// Starts the thread for a partition. `live` is told how far it has read.
+/// Starts the thread for a partition. It reports to `live` how far it has read.
 ///
 /// # Errors
 /// When the system gives no thread.
@@ -107,7 +106,7 @@ pub fn start(
     let (options, state) = (options.clone(), Mutex::new(State::default()));
     let shared = Arc::new(Shared { partition, options, live, state, changed: Condvar::new() });
     let (these, servers) = (Arc::clone(&shared), servers.clone());
-    std::thread::Builder::new().name(format!("told-{partition}")).spawn(move || {
+    std::thread::Builder::new().name(format!("events-{partition}")).spawn(move || {
         guarded("the thread that reads events", &process::fatal, || {
             these.run(&servers);
             Ok::<_, Infallible>(())
@@ -123,20 +122,20 @@ impl Reading {
         self.0.state.lock().last
     }
 
-    /// From now on nothing is read that goes beyond what was read so far.
+    /// Stops reading beyond what has been read so far.
     pub fn read_no_further(&self) {
         self.0.state.lock().limit = Some(self.0.live.position());
         self.0.changed.notify_all();
     }
 
-    /// Tells the thread to end.
+    /// Asks the thread to end.
     pub fn end(&self) {
         self.0.state.lock().stopping = true;
         self.0.changed.notify_all();
     }
 }
 
-impl Told for Stream {
+impl PublishedEvents for Stream {
     fn read(&mut self, after: Sequence, max: usize) -> Result<Option<Vec<Entry>>, SourceError> {
         let shared = &*self.0;
         let deadline = Instant::now() + PATIENCE;
@@ -181,7 +180,7 @@ impl Shared {
     fn run(&self, servers: &Servers) {
         let (mut link, mut pause) = (None, PAUSE);
         let longest = Duration::from_millis(self.options.retry_delay_max_ms.max(1));
-        while let Some((round, after, room, end)) = self.next_place() {
+        while let Some((round, after, room, end)) = self.next_position() {
             match self.read(servers, &mut link, (after, room, end)) {
                 Ok((end, entries)) => {
                     pause = PAUSE;
@@ -207,7 +206,7 @@ impl Shared {
 
     /// Waits until there is something to read and room for it: the round, after which command, how much room, and where
     /// `out` ends if that is known. `None` when it is time to end.
-    fn next_place(&self) -> Option<(u64, Sequence, usize, Option<Sequence>)> {
+    fn next_position(&self) -> Option<(u64, Sequence, usize, Option<Sequence>)> {
         let mut state = self.state.lock();
         loop {
             if state.stopping {
@@ -245,7 +244,7 @@ impl Shared {
         };
         if end.is_none() {
             let ends = link.ends().map_err(failed)?;
-            // A reading waits for what comes after all that was trimmed, be it for ever.
+            // A read of trimmed entries would wait for later ones, possibly for ever.
             return if ends.out_first > after.next() {
                 Err(Trouble::Trimmed)
             } else {
@@ -254,12 +253,13 @@ impl Shared {
         }
         let mut entries = Vec::new();
         link.follow(after, room, FOLLOW_WAIT, &mut entries).map_err(failed)?;
-        let told = entries.into_iter().map(|streams::Entry { sequence, payload }| {
-            let told = crossbook_protocol::wire::decode_published(&payload);
-            let told = told.map_err(|source| Trouble::Failed(Error::Entry { partition, sequence, source }))?;
-            Ok((told.cause, told.events))
+        let decoded = entries.into_iter().map(|streams::Entry { sequence, payload }| {
+            let published = crossbook_protocol::wire::decode_published(&payload);
+            let published =
+                published.map_err(|source| Trouble::Failed(Error::Entry { partition, sequence, source }))?;
+            Ok((published.cause, published.events))
         });
-        Ok((None, told.collect::<Result<_, _>>()?))
+        Ok((None, decoded.collect::<Result<_, _>>()?))
     }
 
     fn found(&self, round: u64, end: Option<Sequence>, entries: Vec<Entry>) {
@@ -272,7 +272,7 @@ impl Shared {
                 state.last = Some(*last);
             }
             state.end = state.end.max(Some(last.sequence));
-            // What an earlier round has read further is still told.
+            // What an earlier round has read further is still published.
             if last.sequence > self.live.position() {
                 self.live.reach(last.sequence);
             }
