@@ -22,6 +22,7 @@ use crossbook_protocol::command::{
 };
 use crossbook_protocol::event::CloseReason;
 use crossbook_protocol::{Answer, Event, Events, Routing};
+use crossbook_report::{Report, Section, Table, Verdict, write_json};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, Fees, Filters, MarketStatus, OrderType,
     PartitionId, Price, Quantity, RequestNumber, SelfTradePrevention, SelfTradeRules, Side, SymbolId, SymbolName,
@@ -33,7 +34,6 @@ use serde::Serialize;
 use super::Error;
 use super::shown::Shown;
 use crate::options::Bursts;
-use crossbook_report::{Report, Section, Table, Verdict, write_json};
 
 /// What the others may have to wait at p99.9 while stops trigger or orders are cancelled.
 const OTHERS_MAX: Duration = Duration::from_millis(20);

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use crossbook_loadgen::http::{self, Pace, Report};
 use crossbook_loadgen::operator::{Operator, Trader};
+use crossbook_report::write_json;
+use crossbook_servers::cluster::NO_LIMITS;
 use crossbook_servers::cluster::{LocalCluster, Plan};
 use crossbook_venue::memory;
 use indicatif::{ProgressBar, ProgressDrawTarget};
@@ -19,8 +21,6 @@ use serde::Serialize;
 use super::Error;
 use super::processor::Used;
 use crate::options::{Cluster, Rate};
-use crossbook_report::write_json;
-use crossbook_servers::cluster::NO_LIMITS;
 
 /// An answer that takes longer is given up.
 const TIMEOUT: Duration = Duration::from_secs(10);

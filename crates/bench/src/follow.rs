@@ -15,6 +15,7 @@ use crossbook_oracle::feed::Feed;
 use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
 use crossbook_protocol::command::Body;
 use crossbook_protocol::{Cause, Events, Routing};
+use crossbook_report::{Axis, Chart, Section, Series, Table, Unit, Verdict, write_json};
 use crossbook_store::{Activity, Live, Progress};
 use crossbook_types::{RequestNumber, Sequence};
 use crossbook_venue::history::source::LogSource;
@@ -29,7 +30,6 @@ use super::databases::{self, Place};
 use super::processor::Used;
 use super::shown::Shown;
 use crate::options::Store;
-use crossbook_report::{Axis, Chart, Section, Series, Table, Unit, Verdict, write_json};
 
 /// The most by which a history may be behind the venue that keeps up with it: ten times as long as rows wait for
 /// others.

@@ -16,13 +16,13 @@ use crossbook_loadgen::http::{self, Client, ErrorKind, Flow, Outgoing, Pace, Pla
 use crossbook_loadgen::latency::Latency;
 use crossbook_loadgen::operator::{Operator, Trader};
 use crossbook_loadgen::websocket;
+use crossbook_report::{Chart, Report, Section, Table, Unit, Verdict, write_json};
 use crossbook_servers::venue::LocalVenue;
 use crossbook_venue::memory;
 use serde::Serialize;
 
 use super::Error;
 use crate::options::{Over, Overload};
-use crossbook_report::{Chart, Report, Section, Table, Unit, Verdict, write_json};
 
 /// Which parts of what it can do, in hundredths, are tried as its normal load, until one is sustained.
 const NORMAL_TRIED: [u32; 5] = [80, 70, 60, 50, 40];

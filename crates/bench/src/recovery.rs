@@ -18,6 +18,7 @@ use crossbook_node::snapshot::Folder;
 use crossbook_oracle::feed::Feed;
 use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
 use crossbook_protocol::command::Body;
+use crossbook_report::{Report, Section, Table, Verdict, write_json};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 use crossbook_venue::config::{Config, SnapshotOptions};
 use crossbook_venue::venue::{Accepted, log_folder, restore, snapshot_folder};
@@ -27,7 +28,6 @@ use serde::Serialize;
 use super::Error;
 use super::shown::Shown;
 use crate::options::Recovery;
-use crossbook_report::{Report, Section, Table, Verdict, write_json};
 
 /// What a replay must do at least, in commands a second.
 const REPLAY_PER_SECOND_MIN: f64 = 1e6;

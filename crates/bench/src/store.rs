@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crossbook_oracle::workload::{GroundTruth, mix_a};
+use crossbook_report::{Axis, Chart, Section, Table, Unit, write_json};
 use crossbook_store::measure::{Cut, Rows};
 use serde::Serialize;
 
@@ -11,7 +12,6 @@ use super::databases::{self, Place};
 use super::shown::Shown;
 use super::{Error, follow, rows};
 use crate::options::Store;
-use crossbook_report::{Axis, Chart, Section, Table, Unit, write_json};
 
 /// Rows in a transaction.
 const BATCHES: [usize; 5] = [10, 50, 100, 200, 500];

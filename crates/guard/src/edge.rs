@@ -26,7 +26,7 @@ use futures_util::FutureExt as _;
 use secrecy::SecretString;
 
 use crate::Failure;
-use crate::workloads::Venue;
+use crate::venue::Venue;
 
 const SECRET: &str = "a secret that only this client knows";
 const SOURCE: SourceId = SourceId(1 << 20);

@@ -13,6 +13,7 @@
 mod allocations;
 mod counts;
 mod edge;
+mod venue;
 mod workloads;
 
 use std::path::{Path, PathBuf};

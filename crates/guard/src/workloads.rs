@@ -1,34 +1,28 @@
-//! The workloads. Each is prepared first, uncounted, and then runs within [`measured`], where callgrind counts.
+//! The workloads. Each is prepared first, which is not counted, and then runs within [`measured`], where callgrind
+//! counts.
 
 use std::hint::black_box;
 use std::path::Path;
 
-use crossbook_engine::Partition;
 use crossbook_ledger::{Ledger, Leg};
-use crossbook_oracle::feed::Feed;
 use crossbook_oracle::indexed::IndexedBook;
 use crossbook_oracle::workload::{self, Tally, Workload};
-use crossbook_protocol::command::Body;
-use crossbook_protocol::{Cause, Command, Event, Events, Routing};
-use crossbook_types::{
-    AccountId, Amount, AssetId, PartitionId, RequestNumber, Sequence, SourceId, Timestamp, TransferId,
-};
+use crossbook_protocol::{Cause, Command, Event, Events};
+use crossbook_types::{AccountId, Amount, AssetId, Timestamp, TransferId};
 use crossbook_views::{Limits, Views};
 
 use crate::edge::Edge;
+use crate::venue::Venue;
 use crate::{Failure, allocations};
 
 /// The name of [`measured`], as callgrind knows it.
 pub const MEASURED: &str = "guard_measured";
-/// Commands in one batch; about what a busy node takes at once.
-const BATCH: usize = 128;
 /// Commands whose events are encoded and folded.
 const TOLD: usize = 10_000;
 /// Trades that are paid for by the ledger alone.
 const TRADES: usize = 20_000;
 /// Orders that come in over REST.
 const REQUESTS: usize = 2_000;
-const SOURCE: SourceId = SourceId(1 << 20);
 
 /// Where callgrind counts.
 #[unsafe(no_mangle)]
@@ -132,60 +126,6 @@ fn ledger() -> u64 {
             });
         }
     })
-}
-
-/// A partition that is fed the workload.
-pub struct Venue {
-    /// The partition under test.
-    pub partition: Partition,
-    feed: Feed,
-    number: u64,
-}
-
-impl Venue {
-    /// With funded accounts and a market; nothing is told of how they came about.
-    fn new(mix: &Workload) -> Self {
-        let mut events = Events::new();
-        Self::opened(mix, Vec::new(), &mut events)
-    }
-
-    /// The same, with all that is told, and with commands after the usual ones.
-    pub fn opened(mix: &Workload, further: Vec<Body>, events: &mut Events) -> Self {
-        let partition = Partition::new(PartitionId(0), Routing::single(), 5);
-        let mut venue = Self { partition, feed: Feed::new(mix), number: 0 };
-        let mut bodies = Feed::opening();
-        bodies.extend(further);
-        let opening = venue.numbered(bodies);
-        venue.partition.apply_all(&opening, events);
-        venue
-    }
-
-    fn numbered(&mut self, bodies: Vec<Body>) -> Vec<Command> {
-        let number = |body| {
-            self.number += 1;
-            let (sequence, time) = (Sequence(self.number), Timestamp(self.number));
-            Command::new(sequence, time, SOURCE, RequestNumber(self.number), body)
-        };
-        bodies.into_iter().map(number).collect()
-    }
-
-    fn translated(&mut self, part: &[workload::Command]) -> Vec<Command> {
-        let mut bodies = Vec::new();
-        part.iter().for_each(|command| self.feed.translate(command, &mut bodies));
-        self.numbered(bodies)
-    }
-
-    fn apply(&mut self, commands: &[Command], events: &mut Events) {
-        for batch in commands.chunks(BATCH) {
-            events.clear();
-            self.partition.apply_all(batch, events);
-        }
-    }
-
-    fn run(&mut self, part: &[workload::Command], events: &mut Events) {
-        let commands = self.translated(part);
-        self.apply(&commands, events);
-    }
 }
 
 /// Commands, and all that a partition has told of them and of what was before.

@@ -1,10 +1,10 @@
 //! What came of a soak: the acceptance table, the figures for programs, and the sections of the report.
 
+use crossbook_report::{Axis, Chart, LATENCY_HEADER, Report, Section, Series, Table, Unit, Verdict, latency_cells};
 use serde_json::{Value, json};
 
 use super::Soaked;
 use crate::options::Soak;
-use crossbook_report::{Axis, Chart, LATENCY_HEADER, Report, Section, Series, Table, Unit, Verdict, latency_cells};
 
 /// p99 must be below this, in milliseconds.
 const P99_BELOW_MS: f64 = 10.0;

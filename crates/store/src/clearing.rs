@@ -7,15 +7,15 @@
 
 use std::collections::BTreeMap;
 
+use crossbook_projection::batch::Value;
+use crossbook_projection::schema::{self, Table};
 use crossbook_protocol::Routing;
 use crossbook_types::{AccountId, PartitionId, SymbolId, SymbolName};
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::database::{Database, Error, within};
 use crate::options::Dialect;
-use crate::writer::bind;
-use crossbook_projection::batch::Value;
-use crossbook_projection::schema::{self, Table};
+use crate::statement::bind;
 
 /// Accounts that are looked at together.
 const ACCOUNTS_AT_ONCE: usize = 100;

@@ -1,12 +1,12 @@
 //! A digest of each table. Two histories of the same commands have the same digests, whichever database they are in and
 //! however their writers were interrupted.
 
+use crossbook_projection::schema::{AMOUNTS, TABLES};
 use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
 use crate::database::{self, Database, Error};
-use crossbook_projection::schema::{AMOUNTS, TABLES};
 
 /// What is in a table.
 #[derive(Clone, PartialEq, Eq, Debug)]

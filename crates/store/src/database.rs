@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbook_projection::schema::{PROJECTION, TABLES};
 use crossbook_protocol::Routing;
 use crossbook_types::PartitionId;
 use parking_lot::Mutex;
@@ -16,7 +17,6 @@ use sqlx::{
 
 use crate::file::{Loss, Watched};
 use crate::options::{Dialect, Options};
-use crossbook_projection::schema::{PROJECTION, TABLES};
 
 /// Statements that a connection keeps ready: 25 lengths for each of twelve tables, and some.
 const STATEMENTS_CACHED: usize = 350;

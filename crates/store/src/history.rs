@@ -10,6 +10,8 @@ mod port;
 
 use std::sync::Arc;
 
+use crossbook_projection::batch::Value;
+use crossbook_projection::schema::{CANDLES, ORDERS, PREVENTED_MATCHES, TRADES};
 use crossbook_types::{
     AccountId, ClientOrderId, Market, OrderId, PartitionId, PreventedMatchId, SymbolId, Timestamp, TradeId,
 };
@@ -25,9 +27,7 @@ use crate::database::{Database, Error, within};
 use crate::options::Dialect;
 use crate::progress::{Progress, Status};
 use crate::rows::Fields;
-use crate::writer::bind;
-use crossbook_projection::batch::Value;
-use crossbook_projection::schema::{CANDLES, ORDERS, PREVENTED_MATCHES, TRADES};
+use crate::statement::bind;
 
 pub use census::{Counted, Holding};
 

@@ -36,6 +36,7 @@ mod options;
 mod progress;
 mod recorder;
 mod rows;
+mod statement;
 pub mod verify;
 mod watch;
 mod writer;

@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 
+use crossbook_projection::batch::{Batch, Step, TableRows, Value};
+use crossbook_projection::schema::Table;
 use crossbook_protocol::Cause;
 use crossbook_types::{PartitionId, Sequence, Timestamp};
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use crate::database::Error;
 use crate::options::Dialect;
-use crate::writer::{Writer, bind, upsert};
-use crossbook_projection::batch::{Batch, Step, TableRows, Value};
-use crossbook_projection::schema::Table;
+use crate::statement::{bind, upsert};
+use crate::writer::Writer;
 
 /// Rows in the order in which they are to be written.
 #[derive(Debug, Default)]

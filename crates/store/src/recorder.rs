@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crossbook_projection::batch::Step;
+use crossbook_projection::{Batch, Projection};
 use crossbook_types::{PartitionId, Sequence, Timestamp};
 use metrics::Label;
 use tokio::sync::watch;
@@ -22,8 +24,6 @@ use crate::database::{Database, Error};
 use crate::options::Dialect;
 use crate::progress::{Activity, Progress};
 use crate::writer::{Position, Writer};
-use crossbook_projection::batch::Step;
-use crossbook_projection::{Batch, Projection};
 
 /// How often a venue at rest asks whether the tables are still where it left them, and lets the server know that it
 /// lives.

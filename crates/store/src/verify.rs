@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_engine::Partition;
+use crossbook_projection::schema::ORDERS;
 use crossbook_protocol::event::Trade;
 use crossbook_protocol::{Cause, Event};
 use crossbook_types::{AccountId, Amount, AssetId, OrderId, PartitionId, Sequence, SymbolId};
@@ -21,7 +22,6 @@ use crate::contents::{self, TableContents};
 use crate::database::{self, Database, Error};
 use crate::rows::Fields;
 use crate::writer::{Position, position};
-use crossbook_projection::schema::ORDERS;
 
 /// How many findings are kept; more change nothing about the verdict.
 pub const FINDINGS_MAX: usize = 100;

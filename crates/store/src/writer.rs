@@ -10,17 +10,16 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use crossbook_projection::batch::{Batch, Step, TableRows, Value};
+use crossbook_projection::schema;
 use crossbook_types::{PartitionId, Sequence, Timestamp};
-use sqlx::any::AnyArguments;
-use sqlx::query::Query;
-use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection as _, Row as _};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
 use crate::clearing;
 use crate::database::{self, Database, Error, within};
 use crate::file::Watched;
 use crate::options::Dialect;
-use crossbook_projection::batch::{Batch, Step, TableRows, Value};
-use crossbook_projection::schema::{self, Table};
+use crate::statement::{bind, upsert};
 
 /// Takes a partition's position away.
 const GIVE_UP: &str = "DELETE FROM projection WHERE partition_id = ?";
@@ -318,37 +317,6 @@ fn length(rows: usize, most: usize) -> usize {
     rows - rows % step
 }
 
-type Statement<'q> = Query<'q, Any, AnyArguments>;
-
-pub(crate) fn bind<'q>(query: Statement<'q>, values: impl IntoIterator<Item = Value>) -> Statement<'q> {
-    values.into_iter().fold(query, |query, value| match value {
-        Value::Null => query.bind(None::<i64>),
-        Value::Integer(number) => query.bind(number),
-        Value::Text(text) => query.bind(text),
-        Value::Word(word) => query.bind(word),
-    })
-}
-
-/// The statement that writes so many rows.
-pub(crate) fn upsert(table: &Table, rows: usize, dialect: Dialect) -> String {
-    let row = format!("({})", vec!["?"; table.columns.len()].join(", "));
-    let mut statement = format!("INSERT INTO {} ({}) VALUES ", table.name, table.columns.join(", "));
-    statement.push_str(&vec![row.as_str(); rows].join(", "));
-    if table.changes {
-        let (key, rest) = table.columns.split_at(table.key);
-        let (begin, value): (String, fn(&str) -> String) = match dialect {
-            Dialect::Sqlite => (format!(" ON CONFLICT ({}) DO UPDATE SET ", key.join(", ")), |column| {
-                format!("{column} = excluded.{column}")
-            }),
-            // MariaDB has no other way to name the new row, and MySQL still has this one.
-            Dialect::MySql => (" ON DUPLICATE KEY UPDATE ".to_owned(), |column| format!("{column} = VALUES({column})")),
-        };
-        statement.push_str(&begin);
-        statement.push_str(&rest.iter().map(|column| value(column)).collect::<Vec<_>>().join(", "));
-    }
-    statement
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -370,17 +338,5 @@ mod tests {
         assert_eq!(length(300, 1), 1, "a statement per row");
         let lengths: std::collections::BTreeSet<usize> = (1..512).flat_map(split).collect();
         assert_eq!(lengths.len(), 25);
-    }
-
-    #[test]
-    fn facts_are_inserted_and_states_replaced() {
-        let table = Table { name: "t", key: 1, columns: &["a", "b"], changes: false };
-        assert_eq!(upsert(&table, 2, Dialect::MySql), "INSERT INTO t (a, b) VALUES (?, ?), (?, ?)");
-        let table = Table { changes: true, ..table };
-        let sqlite = "INSERT INTO t (a, b) VALUES (?, ?) ON CONFLICT (a) DO UPDATE SET b = excluded.b";
-        assert_eq!(upsert(&table, 1, Dialect::Sqlite), sqlite);
-        let mysql = "INSERT INTO t (a, b) VALUES (?, ?) ON DUPLICATE KEY UPDATE b = VALUES(b)";
-        assert_eq!(upsert(&table, 1, Dialect::MySql), mysql);
-        assert_eq!(schema::TABLES.iter().filter(|table| !table.changes).count(), 6);
     }
 }

@@ -4,8 +4,8 @@ use crossbook_types::{AccountId, Amount, AssetId, Timestamp};
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::hash::CountingHash;
-use crate::state::Error;
 
 /// What an account has of an asset, in its smallest unit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

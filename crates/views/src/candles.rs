@@ -10,9 +10,9 @@ use crossbook_protocol::event::Trade;
 use crossbook_types::{Amount, Price, Side, Timestamp, TradeId};
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::interval::{Interval, Offset};
 use crate::limits::{Limits, Window, partition_point};
-use crate::state::Error;
 
 /// The trades of one stretch of time. Without trades all four prices are the close before, and the rest is zero.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

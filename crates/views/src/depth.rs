@@ -6,7 +6,7 @@ use crossbook_protocol::event::DepthChanged;
 use crossbook_types::{Price, Quantity, Side, SymbolId};
 use serde::{Deserialize, Serialize};
 
-use crate::state::Error;
+use crate::error::Error;
 
 /// What rests at one price.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

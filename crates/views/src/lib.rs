@@ -12,6 +12,7 @@
 pub mod account;
 pub mod candles;
 pub mod depth;
+mod error;
 mod hash;
 pub mod history;
 mod import;
@@ -31,13 +32,14 @@ mod warming;
 pub use account::{Balance, Holdings};
 pub use candles::{Candle, CandleQuery, Candles};
 pub use depth::{Depth, Level};
+pub use error::Error;
 pub use interval::{Interval, Offset};
 pub use limits::{Forgotten, Limits, Window, keep_first, keep_last};
 pub use market::MarketData;
 pub use order::{Order, OwnTrade, Prevention};
 pub use prevented::{Prevented, PreventedMatches};
 pub use registry::Registry;
-pub use state::{Error, State};
+pub use state::State;
 pub use ticker::{AveragePrice, BookTicker, Ticker};
 pub use trades::{AggregateTrade, AggregateTradeId, AggregateTrades, PublicTrade, Trades};
 

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::candles::Candles;
 use crate::depth::{Depth, DepthState};
+use crate::error::Error;
 use crate::limits::{Forgotten, Limits, Window};
 use crate::order::{Order, OwnTrade};
 use crate::own::{Owned, OwnedState};
 use crate::prevented::PreventedMatches;
-use crate::state::Error;
 use crate::ticker::{AveragePrice, BookTicker, Ticker};
 use crate::trades::{AggregateTradeId, AggregateTrades, PublicTrade, Trades};
 use crate::warming::Coming;

@@ -13,11 +13,11 @@ use crossbook_types::{AccountId, AssetId, ClientOrderId, OrderId, Side, Timestam
 use hashbrown::{HashMap, HashTable};
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::hash::CountingHash;
 use crate::kept::Kept;
 use crate::limits::{Forgotten, Limits, Window, partition_point};
 use crate::order::{Order, OwnTrade};
-use crate::state::Error;
 use by_number::ByNumber;
 use numbers::Numbers;
 

@@ -7,8 +7,8 @@ use crossbook_protocol::event::PreventedMatch;
 use crossbook_types::{AccountId, OrderId, PreventedMatchId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::limits::Forgotten;
-use crate::state::Error;
 
 /// A prevented match, and when it was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

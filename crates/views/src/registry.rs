@@ -6,7 +6,7 @@ use crossbook_protocol::registry::{Account, ApiKey};
 use crossbook_types::{AccountId, ApiKeyId, Asset, AssetId, AssetName, Market, SymbolId, SymbolName};
 use serde::{Deserialize, Serialize};
 
-use crate::state::Error;
+use crate::error::Error;
 
 /// What exists at the venue.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

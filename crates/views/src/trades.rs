@@ -7,8 +7,8 @@ use crossbook_protocol::event::Trade;
 use crossbook_types::{Amount, OrderId, Price, Quantity, Sequence, Side, Timestamp, TradeId};
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::limits::{Forgotten, Window, partition_point};
-use crate::state::Error;
 
 /// A trade as everyone may see it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use crossbook_loadgen::http::{Report as Run, TIMELINE_STEP};
+use crossbook_report::{
+    Axis, Chart, LATENCY_HEADER, Report, Section, Series, Table, Unit, Verdict, latency_cells, write_json,
+};
 use serde_json::{Value, json};
 
 use super::fanout::Heard;
 use super::{Error, Figures};
 use crate::options::Api;
-use crossbook_report::{
-    Axis, Chart, LATENCY_HEADER, Report, Section, Series, Table, Unit, Verdict, latency_cells, write_json,
-};
 
 /// Prints and keeps the results. Tells whether the venue's books add up.
 ///

@@ -1,10 +1,10 @@
 //! What was measured, for people and for programs.
 
+use crossbook_report::{Axis, Chart, Report, Section, Table, Unit, Verdict, write_json};
 use serde_json::{Value, json};
 
 use super::{Cost, Direction, Error, MIDDLE};
 use crate::options::Growth;
-use crossbook_report::{Axis, Chart, Report, Section, Table, Unit, Verdict, write_json};
 
 /// Prints and keeps the results. Tells whether every venue's books added up.
 ///

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use crossbook_report::{Axis, Chart, LATENCY_HEADER, Report, Section, Table, Unit, latency_cells, write_json};
 use serde_json::{Value, json};
 
 use super::streams::{Hearing, RATE};
 use super::{Error, Figures, PAYLOAD_BYTES, Run};
 use crate::options::Log;
-use crossbook_report::{Axis, Chart, LATENCY_HEADER, Report, Section, Table, Unit, latency_cells, write_json};
 
 /// Prints and keeps the results.
 ///

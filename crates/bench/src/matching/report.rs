@@ -2,15 +2,15 @@
 
 use crossbook_loadgen::latency::{Latency, Summary};
 use crossbook_oracle::workload::Tally;
+use crossbook_report::{
+    Axis, Chart, LATENCY_HEADER, Machine, Report, Section, Series, Table, Unit, Verdict, latency_cells, write_json,
+};
 use serde::Serialize;
 
 use super::memory::Taken;
 use super::streams::Stream;
 use super::{Error, What};
 use crate::options::Matching;
-use crossbook_report::{
-    Axis, Chart, LATENCY_HEADER, Machine, Report, Section, Series, Table, Unit, Verdict, latency_cells, write_json,
-};
 
 /// What was measured of one stream.
 #[derive(Debug, Clone, Serialize)]

@@ -12,6 +12,7 @@ use crossbook_node::recovery::Which;
 use crossbook_node::shadow::Shadow;
 use crossbook_node::snapshot::Folder;
 use crossbook_oracle::workload::{GroundTruth, mix_a};
+use crossbook_report::{Chart, LATENCY_HEADER, Section, Table, latency_cells};
 use crossbook_servers::venue::LocalVenue;
 use crossbook_venue::config::Config;
 use crossbook_venue::memory;
@@ -19,7 +20,6 @@ use serde::Serialize;
 
 use super::{Error, FileReader, Views, log_folder, snapshot_folder, write};
 use crate::options::Recovery;
-use crossbook_report::{Chart, LATENCY_HEADER, Section, Table, latency_cells};
 
 /// Connections, each with an account of its own.
 const CONNECTIONS: usize = 64;

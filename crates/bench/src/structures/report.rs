@@ -1,11 +1,11 @@
 //! What was measured, for people and for programs.
 
+use crossbook_report::{Axis, Chart, Report, Section, Table, Unit, Verdict, write_json};
 use serde_json::{Value, json};
 
 use super::side::{Array, Half as _};
 use super::{Error, Row};
 use crate::options::Structures;
-use crossbook_report::{Axis, Chart, Report, Section, Table, Unit, Verdict, write_json};
 
 /// Prints and keeps the results. Tells whether all structures made the same trades.
 ///

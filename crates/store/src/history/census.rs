@@ -1,12 +1,12 @@
 //! Dumps of the tables, for callers that compare them with a record of their own: every order of a market with its
 //! outcome, and what an account has.
 
+use crossbook_projection::batch::Value;
 use crossbook_types::{AccountId, Amount, OrderId, OrderStatus, Quantity, Side, SymbolId};
 
 use super::{History, Which, number};
 use crate::database::Error;
 use crate::rows::Fields;
-use crossbook_projection::batch::Value;
 
 /// An order, as far as it takes to account for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
