@@ -145,7 +145,7 @@ def check_links() -> Iterator[str]:
 # Paths and names --------------------------------------------------------------------------------------------------
 
 # These documents say where in the code something is.
-MAPS = ("ARCHITECTURE.md", "CONTRIBUTING.md", "docs/internals/")
+MAPS = ("ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "SECURITY.md", "bench/", "docs/")
 # Files that are named although a clean checkout does not have them.
 MADE_LATER = ("target/",)
 
