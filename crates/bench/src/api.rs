@@ -1,13 +1,13 @@
-//! `crossbook bench api`: a venue over its own API, durable orders beside the cheapest thing that the same server can
-//! do.
+//! `crossbook bench api`: a venue over its own API; durable orders beside pings, the cheapest request of the same
+//! server.
 //!
-//! In a closed loop each connection sends its next request when it has the answer to the last, which shows how many
-//! there can be. Ping and orders are measured in turn, some rounds of each, since a machine is not the same from one
-//! minute to the next; what counts is the median of their ratios. In an open loop requests are due at a fixed rate, and
-//! latency counts from when each was due, so a venue that falls behind cannot hide it. Every second order trades with
-//! the one before; the book stays small. An order is answered only when it is on disk.
+//! In a closed loop each connection sends its next request when it has the previous answer, which shows the throughput.
+//! Pings and orders are measured alternately, because a machine varies from one minute to the next; the result is the
+//! median of their ratios. In an open loop requests are due at a fixed rate, and latency counts from the due time, so a
+//! venue that falls behind cannot hide it. Every second order trades with the previous one; the book stays small. An
+//! order is answered only when it is on disk.
 //!
-//! The load runs in this process and shares the processors with the venue, which runs in one of its own.
+//! The load runs in this process and shares the CPUs with the venue, which runs in a process of its own.
 
 mod fanout;
 mod report;

@@ -1,10 +1,10 @@
-//! `crossbook bench bursts`: what others notice while one command sets off a great deal of work.
+//! `crossbook bench bursts`: the latency of other requests while one command causes much work.
 //!
-//! A venue of its own: the partition's thread and the publisher's, the log on the disk, and views that are folded.
-//! Other accounts place and cancel orders in the same market at a steady rate, and each answer is timed from when its
-//! request was due. Then one trade reaches the stop price of a hundred thousand orders; or an account cancels as many;
-//! or one order takes as many. The first two are done by many commands ([`crossbook_engine::work`]); one order's trades
-//! are one command, whatever that takes.
+//! The venue consists of the partition's and the publisher's thread, the log on the disk, and the read model. Other
+//! accounts place and cancel orders in the same market at a steady rate, and each answer is timed from the due time of
+//! its request. Then one trade reaches the stop price of a hundred thousand orders; or an account cancels as many; or
+//! one order takes as many. The first two are done by many commands ([`crossbook_engine::work`]); the trades of one
+//! order are one command.
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;

@@ -1,9 +1,8 @@
 //! `crossbook bench cluster`: durable, replicated orders through the load balancer of a whole cluster on this machine,
-//! and what each costs in processor time, by role.
+//! and the CPU time of an order by role.
 //!
-//! The load runs in this process and shares the processors with everything else, so what is measured is the machine's
-//! worth of a cluster. That is why the cost of an order is told beside the rate: with more machines, it is what must
-//! not grow.
+//! The load runs in this process and shares the CPUs with everything else, so the rate is that of the machine.
+//! Therefore the cost of an order is reported beside it: with more machines, that is what must not grow.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;

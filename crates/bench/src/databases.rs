@@ -1,4 +1,4 @@
-//! The databases to measure: empty, and nobody else's.
+//! The databases to measure, which must be empty.
 
 use crossbook_servers::mariadb::MariaDb;
 use crossbook_store::{Address, Database, Options, Writer, standing};

@@ -1,6 +1,6 @@
-//! `crossbook bench store --follow`: the history behind a venue that trades. A partition takes the standard workload at
-//! a steady rate, through a real log, and the thread that the venue has for it keeps the tables up. Then the same log
-//! once more, with nobody trading: how fast the tables could be written.
+//! `crossbook bench store --follow`: the history behind a trading venue. A partition executes the standard workload at
+//! a steady rate, through a real log, and the history's thread writes the tables. Then the same log again without
+//! trading: the limit of writing.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

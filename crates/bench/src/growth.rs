@@ -1,14 +1,14 @@
-//! `crossbook bench growth`: what a command costs as a venue grows.
+//! `crossbook bench growth`: the cost of a command as a venue grows.
 //!
-//! A venue can grow in four directions: more open orders, deeper books, more accounts, more markets. Each is measured
-//! at several sizes, while the others stay as they are, so that what a size costs is its own. The work is the same at
-//! every size: an open order drawn by chance is cancelled and another one comes in its place, at a price drawn by
-//! chance, and now and then one trades with the best. So as many orders are open in the end as in the beginning.
+//! A venue grows in four directions: more open orders, deeper books, more accounts, more markets. Each is measured at
+//! several sizes, while the others stay as they are. The work is the same at every size: a random open order is
+//! cancelled and another one takes its place at a random price, and now and then one trades with the best price. So the
+//! number of open orders is constant.
 //!
-//! The cost is the thread's processor time a command, of the partition and, apart from it, of the views that answer
-//! clients, which follow every event. Nothing in either looks through anything for longer because there is more of it,
-//! but by a logarithm here and there. What grows is the memory in which a command's few places are drawn by chance, and
-//! so how many of them are in a cache: a venue whose clients are all equally busy is the worst case of that.
+//! The cost is the thread's CPU time per command, of the partition and, separately, of the read model. Nothing in
+//! either takes longer because there is more data, except for a logarithm here and there. What grows is the memory from
+//! which a command's few accesses are drawn, and so the share of cache misses: a venue whose clients are all equally
+//! busy is the worst case.
 
 mod report;
 mod venue;

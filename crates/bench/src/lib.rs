@@ -1,4 +1,4 @@
-//! `crossbook bench`: measures on this machine what the documents claim.
+//! `crossbook bench`: the benchmarks.
 
 mod api;
 mod bursts;

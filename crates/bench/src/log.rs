@@ -1,10 +1,9 @@
-//! `crossbook bench log`: how long it takes until a record is durable, and how many can be made so.
+//! `crossbook bench log`: how long a record takes to become durable, and how many can.
 //!
-//! In files, against what the disk can do: the same bytes written and synced by nothing but the system's own calls. In
-//! streams of a Redis cluster of one master and one replica on this machine, every write synced on both. A sync costs
-//! the same for one record as for a thousand, so what counts is how many share one: by the size of a batch, and by how
-//! many append at once, each waiting for its own record. Then what it takes to hear of a record in a stream: pushed, or
-//! asked for now and then.
+//! Files are compared with the disk: the same bytes written and synced with system calls only. Redis streams use a
+//! cluster of one master and one replica on this machine, with every write synced on both. A sync costs the same for
+//! one record as for a thousand, so the results are by the size of a batch, and by the number of concurrent appenders
+//! that each wait for their own record. Then the delay until a reader of a stream has a record: pushed, or polled.
 
 mod files;
 mod report;

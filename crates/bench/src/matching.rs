@@ -1,12 +1,12 @@
-//! `crossbook bench book` and `crossbook bench engine`: the standard workload, or any file of its form, on one thread.
+//! `crossbook bench book` and `crossbook bench engine`: the standard workload, or a file of that form, on one thread.
 //!
-//! Throughput and latency are measured in passes of their own, since reading the clock twice for each command takes
-//! about as long as many a command does. Throughput is by the time that the thread had a processor, so that what else
-//! runs on the machine counts only by the caches that it takes. Latency is by the clock on the wall, and has the
-//! clock's own cost in it, which is told beside it. What makes the commands and what checks the trades is in neither.
+//! Throughput and latency are measured in passes of their own, because reading the clock twice per command takes about
+//! as long as many a command. Throughput is by the thread's CPU time, so that other programs matter only by the caches
+//! that they use. Latency is by the wall clock and includes the cost of the clock, which is reported. Generating
+//! commands and checking trades is in neither.
 //!
-//! A figure is worth nothing if the trades are wrong. So every pass tallies them, and they must be the published ones
-//! of a standard stream, or else those of a reference book that is too plain to be wrong.
+//! A figure is worth nothing if the trades are wrong. So every pass tallies them, and they must equal the published
+//! ones of a standard stream, or those of a naive reference book.
 
 mod book;
 mod engine;

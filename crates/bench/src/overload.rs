@@ -1,11 +1,10 @@
-//! `crossbook bench overload`: what becomes of a venue that is asked for ten times its normal load.
+//! `crossbook bench overload`: a venue at ten times its normal load.
 //!
-//! A venue of its own is made slow on purpose, one order to a sync of the disk, so that there is something that this
-//! machine can send ten times as much of as it can take; over REST, where a request costs both sides many times as
-//! much, as slow as a disk with a thousand syncs a second. First it is asked for as much as it can do, then for less
-//! and less of that, until all is done and nothing refused: that is what it sustains, its normal load. Then it is asked
-//! for ten times that; then for the normal load again. Whoever is admitted must hardly notice, whoever is not must hear
-//! so at once, and it must be over when it is over.
+//! The venue is slowed down on purpose, with one order per sync, so that this machine can send ten times its capacity;
+//! over REST, where a request costs both sides many times as much, it is limited to a thousand syncs per second. First
+//! its capacity is measured, then lower rates, until everything is executed and nothing refused: the sustained rate,
+//! its normal load. Then it gets ten times that; then the normal load again. Admitted orders must hardly be slower,
+//! others must be refused at once, and the venue must recover afterwards.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;

@@ -1,4 +1,4 @@
-//! How long threads and processes have had a processor, as Linux tells it. Elsewhere nothing is known.
+//! CPU time of threads and processes, on Linux.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,10 +1,8 @@
-//! `crossbook bench recovery`: how long a venue takes to be back where it stood, and what its snapshots cost those who
-//! trade meanwhile.
+//! `crossbook bench recovery`: how long a restart takes, and the effect of snapshots on trading.
 //!
-//! The log is one that trading would have left: the standard workload as commands, record by record, written without
-//! waiting for anybody. It is then read back as a start does it, through everything that a venue has (partition and
-//! views), with a snapshot and without. The second half ([`stall`]) starts a venue with many resting orders, and sets
-//! orders beside orders: while snapshots are taken, and while none are.
+//! The log is one that trading would have left: the standard workload as commands, written as fast as possible. It is
+//! replayed as a start does it, through partition and views, with a snapshot and without. The second part ([`stall`])
+//! starts a venue with many resting orders and sends orders at a steady rate, alternately with snapshots and without.
 
 mod stall;
 

@@ -1,4 +1,4 @@
-//! Rows as real trading makes them: the standard workload through the engine and the projection.
+//! Realistic rows: the standard workload through the engine and the projection.
 
 use crossbook_engine::Partition;
 use crossbook_oracle::feed::Feed;

@@ -1,4 +1,4 @@
-//! Shows how far a measurement is: a bar on a terminal, a log line now and then otherwise.
+//! Progress of a measurement: a bar on a terminal, a log line now and then otherwise.
 
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};

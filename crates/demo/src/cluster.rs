@@ -1,4 +1,4 @@
-//! A whole cluster on this machine, all roles and their servers, for whoever wants to see a cluster, or to break one.
+//! A whole cluster on this machine, with all roles and servers, for trials.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

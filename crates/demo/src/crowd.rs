@@ -1,7 +1,7 @@
-//! The crowd: people who come and trade at once, in bursts, mostly small, sometimes far too large.
+//! The crowd: many small market orders in bursts, sometimes a large one.
 //!
-//! Trades bring trades (a self-exciting process), and the crowd leans to the side on which the book lags behind what
-//! the market is worth. Who has bought for long tends to sell, so nobody's money drifts away for ever.
+//! Trades cause trades (a self-exciting process), and the crowd prefers the side on which the book lags behind the fair
+//! price. A trader that has bought for long tends to sell, so no balance drifts away for ever.
 
 use crossbook_types::{Market, Price, Side};
 

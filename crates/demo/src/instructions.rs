@@ -1,4 +1,4 @@
-//! What the demo tells whoever started it: where it is, with which keys, and lines that can be pasted as they are.
+//! The text that the demo prints: addresses, keys, and lines to paste.
 
 use std::net::SocketAddr;
 

@@ -1,8 +1,7 @@
-//! `crossbook demo`: a venue that looks alive, for whoever wants to see one or try a client on it.
+//! `crossbook demo`: a venue with simulated traders, to explore and to try a client on.
 //!
-//! The venue is the real thing, with a log on disk, and is run like any other. Only its traders are simulated:
-//! [`traders`] gives them their turns, [`maker`], [`crowd`] and [`arbitrage`] say what they want, and [`price`] what
-//! they believe.
+//! The venue is a real one, with a log on disk. Only its traders are simulated: [`traders`] runs them, [`maker`],
+//! [`crowd`] and [`arbitrage`] decide what to order, and [`price`] models the fair price.
 
 mod arbitrage;
 pub mod cluster;

@@ -1,4 +1,4 @@
-//! What exists at the demo venue: its assets, markets and accounts. Made once; a venue that has them is left as it is.
+//! Assets, markets and accounts of the demo venue. They are created once; a venue that has them is left as it is.
 
 use crossbook_gateway::secret::{KEY_CHARACTERS, MasterKey, random_text};
 use crossbook_gateway::{Error as GatewayError, Gateway};

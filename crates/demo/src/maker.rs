@@ -1,9 +1,9 @@
-//! A market maker: two ladders of orders around what it believes the market is worth.
+//! A market maker: two ladders of orders around the price that it considers fair.
 //!
-//! It keeps no memory of its orders. At each step it looks at what it has in the book, as any client could, and moves
-//! that towards what it wants: an order at each point of a grid of prices, on both sides, out to some distance. Because
-//! the grid stands still while the price moves over it, a small move costs a few orders and not a new ladder. When its
-//! inventory drifts it shifts its idea of the price, so that others trade it back.
+//! It stores no orders. At each step it reads its orders in the book, as any client could, and moves them towards its
+//! target: an order at each point of a grid of prices, on both sides, up to some distance. Because the grid stands
+//! still while the price moves over it, a small move costs a few orders and not a new ladder. When its inventory
+//! drifts, it shifts its price, so that others trade it back.
 
 use crossbook_types::{Market, OrderId, Price, Quantity, Side};
 

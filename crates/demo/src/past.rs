@@ -1,9 +1,8 @@
-//! The day before a fresh demo began, so that the first look at its charts shows something. It is as real as what
-//! follows: commands in the log, each with the time at which it would have been taken, applied by the engine, and read
-//! back when the venue starts like any other log.
+//! The day before a fresh demo, so that charts show something from the beginning: commands in the log, each with the
+//! time at which it would have been accepted, applied by the engine, and replayed when the venue starts.
 //!
-//! What prices do is what [`FairPrice`] says, as in the live simulation. Each trade is a maker's order and one of the
-//! crowd that takes it whole, so nothing rests in the books at the end.
+//! Prices follow [`FairPrice`], as in the live simulation. Each trade is a maker's order that one order of the crowd
+//! takes completely, so nothing rests in the books at the end.
 
 use std::path::Path;
 

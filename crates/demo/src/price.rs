@@ -1,8 +1,7 @@
-//! What the simulated traders believe a market to be worth.
+//! The fair price of a market, as the simulated traders see it.
 //!
-//! The logarithm of the price walks at random, is drawn back to a slowly wandering anchor, and walks faster for a while
-//! after it has walked fast: volatility is itself a mean-reverting process, which is what makes calm and wild minutes
-//! follow each other as they do on real markets.
+//! The logarithm of the price is a random walk that reverts to a slowly wandering anchor. Its volatility is a
+//! mean-reverting process itself, so that calm and wild minutes alternate as on real markets.
 
 use super::random::Random;
 

@@ -1,5 +1,5 @@
-//! A small seeded generator. The simulation must be repeatable, not unpredictable, and its numbers must not change with
-//! the version of some crate.
+//! A small seeded generator. The simulation must be repeatable, and its numbers must not change with the version of a
+//! crate.
 
 /// SplitMix64: one addition and three multiplications a number, good enough for everything here.
 #[derive(Clone, Debug)]

@@ -1,6 +1,5 @@
-//! The simulated traders at work. One task gives everybody a turn ten times a second: it reads the books as any client
-//! can, asks each trader what it wants, and sends that to the venue as orders like all others, from accounts with real
-//! balances.
+//! Runs the simulated traders. One task calls each of them ten times per second: it reads the books as any client can,
+//! asks each trader for its orders, and sends them to the venue, from accounts with real balances.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

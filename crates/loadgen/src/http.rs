@@ -1,10 +1,10 @@
-//! A load generator for the venue's HTTP interface that costs little: it often shares a machine with what it measures,
-//! and what it takes, the venue lacks. Requests are written straight into a buffer with their constant parts ready
-//! made, answers are read only as far as needed to count them, and each connection has one request under way.
+//! A load generator for the HTTP API with little overhead, because it often shares a machine with the venue that it
+//! measures. Requests are written into a buffer with their constant parts prepared, answers are read only as far as
+//! needed to count them, and each connection has one request in flight.
 //!
-//! A [`Client`] is one connection with a key and a [`Flow`]: what decides, request by request, what to send, and hears
-//! what came of it. [`run()`] drives many clients at once, in a closed loop or at a fixed rate, and returns a
-//! [`Report`]. A [`Session`] asks one thing after the other, for what is to be known before and after.
+//! A [`Client`] is one connection with a key and a [`Flow`], which decides each request and gets its answer. [`run()`]
+//! drives many clients, in a closed loop or at a fixed rate, and returns a [`Report`]. A [`Session`] sends single
+//! requests, before and after a run.
 
 pub mod connection;
 pub mod request;

@@ -1,7 +1,7 @@
-//! Clocks that do not flatter. A client that waits for each answer before it asks again slows down with the venue it
-//! measures, and so never sees the requests that would have come meanwhile. A [`Schedule`] therefore fixes beforehand
-//! when each request is due, and latency counts from that moment, however late the request went out. A closed loop, in
-//! which each answer triggers the next request, has its use in finding the highest throughput; a [`Quota`] counts its
+//! Latency without coordinated omission. A client that waits for each answer before its next request slows down with
+//! the venue that it measures, and so misses the requests that would have arrived meanwhile. A [`Schedule`] therefore
+//! fixes in advance when each request is due, and latency counts from that time, however late the request was sent. A
+//! closed loop, in which each answer triggers the next request, finds the highest throughput; a [`Quota`] counts its
 //! requests across connections.
 
 use std::num::NonZeroU64;

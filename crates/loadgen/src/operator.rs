@@ -1,6 +1,6 @@
-//! What a load needs of a venue before it can begin: markets of its own, and accounts with funds and keys. They are
-//! made through the admin API, so a load runs against any venue whose token it has. Everything gets names that carry
-//! the moment, so that a venue can be loaded twice.
+//! Prepares a venue for a load: markets of its own, and accounts with funds and keys. They are created through the
+//! admin API, so a load runs against any venue whose token is known. All names contain the time, so that a venue can be
+//! loaded twice.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

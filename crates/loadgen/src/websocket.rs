@@ -1,5 +1,5 @@
-//! Load over WebSocket: orders over the WebSocket API, many under way on each connection ([`run`]), and an [`Audience`]
-//! that listens to market streams while others trade.
+//! Load over WebSocket: orders over the WebSocket API, with many in flight per connection ([`run`]), and an
+//! [`Audience`] that subscribes to market streams while others trade.
 
 mod audience;
 mod heads;

@@ -1,5 +1,5 @@
-//! The standard workload as what a venue is asked: its ids become several hundred accounts' orders, a move becomes a
-//! cancel and a new order.
+//! The standard workload as commands of a venue: its ids become the orders of several hundred accounts, a move becomes
+//! a cancel and a new order.
 
 mod partition;
 

@@ -1,5 +1,4 @@
-//! The venue's book with an index of ids in front, and nothing else of the venue: what benchmarks drive where accounts
-//! and events are not what is measured.
+//! The engine's book with an index of ids, for benchmarks that measure neither accounts nor events.
 
 use crossbook_book::{Book, Slot};
 use crossbook_ledger::CountingHash;

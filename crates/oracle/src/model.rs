@@ -1,8 +1,7 @@
-//! The exchange again, as plainly as it can be said: lists that are searched from end to end, sums that are added up
-//! when they are needed. It shares the vocabulary with the engine and nothing else, and tells every event that the
-//! engine must tell, in the same order.
+//! A naive exchange: lists that are searched from end to end, sums that are computed when needed. It shares only types
+//! with the engine, and produces every event that the engine must produce, in the same order.
 //!
-//! It panics where it is used wrongly, and where it contradicts itself.
+//! It panics when it is misused or contradicts itself.
 
 #![allow(clippy::unwrap_used, reason = "a model that is wrong has nothing to go on with")]
 

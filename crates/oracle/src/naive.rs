@@ -1,9 +1,9 @@
-//! An order book that is plainly right. Each side is a vector of price levels sorted by price, each level a queue in
-//! order of arrival, and a map tells where an order rests. There is nothing else to it, so where a faster book
-//! disagrees, the faster book is wrong.
+//! A naive order book. Each side is a vector of price levels sorted by price, each level a queue in order of arrival,
+//! and a map finds an order. It is simple enough to be obviously right, so where a faster book disagrees, the faster
+//! book is wrong.
 //!
-//! It knows limit orders, immediate-or-cancel orders at any price, cancels and moves. It is a referee, not a venue: it
-//! does not check who owns an order, and misuse of its interface panics.
+//! It knows limit orders, immediate-or-cancel orders at any price, cancels and moves. It does not check who owns an
+//! order, and misuse of its interface panics.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -1,10 +1,10 @@
-//! The standard workload: deterministic streams of commands for one symbol, on which any two right engines make the
-//! same trades. Price-time priority has one right answer, and [`GroundTruth`] holds it, so a benchmark that runs these
-//! streams proves that the engine was right while it was fast.
+//! The standard workload: deterministic streams of commands for one symbol, on which any two correct engines make the
+//! same trades. Under price-time priority the result is unique, and [`GroundTruth`] holds it, so a benchmark that runs
+//! these streams proves that the engine was correct while it was fast.
 //!
-//! Two mixes exist. [`mix_a`] resembles a venue: half limit orders, almost as many cancels, a few takers, over a deep
-//! book. [`mix_b`] is mostly moves of resting orders. A stream begins with a warm-up that fills the book; only what
-//! comes after it counts.
+//! There are two mixes. [`mix_a`] resembles a venue: half limit orders, almost as many cancels, a few takers, over a
+//! deep book. [`mix_b`] is mostly moves of resting orders. A stream begins with a warm-up that fills the book and is
+//! not counted.
 
 mod checked;
 mod flow;

@@ -1,4 +1,4 @@
-//! Certificates for servers on the loopback address, from an authority that nobody else knows.
+//! Certificates for servers on the loopback address, from an authority that only the test trusts.
 
 use std::path::PathBuf;
 

@@ -1,9 +1,8 @@
-//! A whole venue of many processes on this machine, as an operator would run it on many: Redis in a cluster with
-//! replicas, MariaDB, workers, gateways, a writer, and HAProxy in front. Nothing in it is mocked; each part can be
-//! killed, paused and started again by itself.
+//! A whole cluster on this machine: Redis with replicas, MariaDB, workers, gateways, a writer, and HAProxy in front.
+//! Nothing is mocked; each part can be killed, paused and restarted separately.
 //!
-//! [`LocalCluster::tend`] does what an orchestrator does: it starts again what has died. All processes end with the one
-//! that started them.
+//! [`LocalCluster::tend`] acts as an orchestrator: it restarts processes that died. All processes end with the one that
+//! started them.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};

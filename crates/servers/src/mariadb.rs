@@ -1,7 +1,7 @@
-//! A MariaDB server of one's own, to test and to measure against: the real program, in a folder and on a port that
-//! nobody else uses, with the durability that it has in production (every commit is synced).
+//! A MariaDB server for tests and measurements: the real program, in a folder and on a port of its own, with production
+//! durability (every commit is synced).
 //!
-//! The server dies with the process that started it, also when that is killed, so nothing is left behind.
+//! The server ends with the process that started it, also when that is killed.
 
 use std::fs::{self, File};
 use std::io;

@@ -1,5 +1,4 @@
-//! Server programs that tests and benchmarks start for themselves. Each dies with the process that started it, also
-//! when that is killed, so nothing is left behind.
+//! Server processes of tests and benchmarks. Each ends with the process that started it, also when that is killed.
 
 use std::io;
 use std::path::PathBuf;

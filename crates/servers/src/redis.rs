@@ -1,9 +1,9 @@
-//! Redis servers of one's own, to test and to measure against: the real program, in a folder and on ports that nobody
-//! else uses, with the durability that it has in production (every write is synced before it is answered). One server
-//! alone, or a cluster of masters and replicas whose servers can be killed, paused and started again one by one.
+//! Redis servers for tests and measurements: the real program, in a folder and on ports of its own, with production
+//! durability (every write is synced before it is answered). One server alone, or a cluster of masters and replicas
+//! whose servers can be killed, paused and restarted one by one.
 //!
-//! The servers die with the process that started them, also when that is killed, so nothing is left behind.
-//! `REDIS_SERVER` in the environment names another program to run, a Valkey server for one.
+//! The servers end with the process that started them, also when that is killed. `REDIS_SERVER` in the environment
+//! names another program to run, for example a Valkey server.
 
 use std::fs::{self, File};
 use std::io;

@@ -1,5 +1,5 @@
-//! A venue in one process, in a folder and on ports of its own, to be measured: no limits of rate, a token that nobody
-//! else knows.
+//! A venue in one process for measurements: in a folder and on ports of its own, without rate limits, with a random
+//! token.
 
 use std::fs::{self, File};
 use std::io;

@@ -1,5 +1,5 @@
-//! The orders that an account was told of in one market, in some two bytes each: numbers only grow, so each is kept as
-//! its distance from the one before, with what it was told became of the order.
+//! The acknowledged orders of an account in one market, in some two bytes each: ids only grow, so each is stored as its
+//! distance from the previous one, with the acknowledged outcome.
 
 /// Bytes that are asked of the allocator at once. A list that doubled would hold twice what it needs.
 const CHUNK: usize = 16 << 10;

@@ -1,12 +1,12 @@
-//! `crossbook soak`: a venue under a steady load, and whether it kept its word.
+//! `crossbook soak`: loads a venue at a steady rate, then verifies everything that it acknowledged.
 //!
-//! Orders fall due at a fixed rate whether or not the venue keeps up, and latency counts from then. The soak keeps an
-//! [account](record) of its own of every acknowledgement. At the end it cancels what is open, waits for the history,
-//! and holds the venue to that account: every acknowledged order exactly once over the API and in SQL, every balance as
-//! the fills have it, and the venue's own audit.
+//! Orders are due at a fixed rate whether or not the venue keeps up, and latency counts from the due time. The soak
+//! test keeps a [record](record) of every acknowledgement. At the end it cancels open orders, waits for the history,
+//! and compares the venue with the record: every acknowledged order must exist exactly once over the API and in SQL,
+//! every balance must follow from the fills, and the venue's own audit must be clean.
 //!
-//! [`venue`] makes markets and accounts, [`trader`] is an account at work, [`shown`] reads what the venue shows,
-//! [`reconcile`] compares, [`verdict`] tells what came of it.
+//! [`venue`] creates markets and accounts, [`trader`] is an account that trades, [`shown`] reads the state of the
+//! venue, [`reconcile`] compares, [`verdict`] reports.
 
 mod acknowledged;
 mod market;

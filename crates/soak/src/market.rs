@@ -1,8 +1,8 @@
-//! The markets of a soak, which belong to it alone, and the arithmetic of what a trade there is worth.
+//! The markets of a soak test, which belong to it alone, and the value of a trade there.
 //!
-//! An account's orders rest only at prices of its own: those whose number of ticks, divided by the number of accounts,
-//! leaves the account's place as remainder. So whoever is told of a trade knows by its price with whom it was, which
-//! the API does not say, and every fill can be put down to both of its sides.
+//! An account's orders rest only at prices of its own: those whose number of ticks modulo the number of accounts is the
+//! account's index. So the price of a trade identifies the maker, which the API does not tell, and every fill can be
+//! recorded for both sides.
 
 use crossbook_types::{Amount, Decimal, FeeRate};
 

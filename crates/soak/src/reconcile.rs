@@ -1,5 +1,5 @@
-//! Holds what a venue shows to the soak's own account. Where it shows it, over the API or in SQL, is not known here:
-//! both give [`Shown`] orders by number, and what accounts have.
+//! Compares the state of a venue with the record of the soak test. It does not know whether the state comes from the
+//! API or from SQL: both give [`Shown`] orders by id, and balances.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;

@@ -1,8 +1,8 @@
-//! The soak's own account: which orders it was told of, what must have traded, and what everybody must have by that. It
-//! knows only the answers to orders and cancels, never what the venue shows afterwards.
+//! The record of a soak test: which orders were acknowledged, what must have traded, and which balances follow. It
+//! knows only the answers to orders and cancels, never the state of the venue afterwards.
 //!
-//! The answer to an order tells its trades. Whoever was on the other side of one is known by its
-//! [price](super::market); what that side paid follows from the fee that its market charges makers.
+//! The answer to an order lists its trades. The [price](super::market) identifies the other side of a trade; its fee
+//! follows from the market's maker fee.
 
 use std::collections::{BTreeMap, BTreeSet};
 

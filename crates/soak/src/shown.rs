@@ -1,5 +1,5 @@
-//! What the venue shows after the load: every order of every account over the API, page by page, every order of every
-//! market in SQL, and what the accounts have in both. Each is held to the soak's own account.
+//! The state of the venue after the load: every order of every account over the API, page by page, every order of every
+//! market in SQL, and the balances in both.
 
 use std::collections::BTreeMap;
 use std::path::Path;

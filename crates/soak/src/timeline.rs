@@ -1,5 +1,5 @@
-//! How a soak goes, while it goes: a line each second, and points for charts. However long it takes, there are only so
-//! many points.
+//! Progress of a soak test: a line each second, and points for charts. The number of points is bounded however long the
+//! test takes.
 
 use std::convert::Infallible;
 use std::io::{IsTerminal as _, Write as _};

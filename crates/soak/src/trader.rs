@@ -1,8 +1,9 @@
-//! An account at work: what it orders next, and what it makes of the answers.
+//! An account that trades: chooses its next order, and handles the answers.
 //!
 //! Of a hundred orders, 55 are limits that rest, 5 limits that cross, 15 are IOC that trade, 15 IOC at a price that is
 //! mostly gone, and 10 market orders. About a quarter of what rests is traded; of the rest, each account cancels its
-//! oldest as soon as it has more than [`OPEN_MAX`] open in a market, on top of the orders that are due. Prices wander.
+//! oldest order as soon as it has more than [`OPEN_MAX`] open in a market, in addition to the due orders. Prices
+//! wander.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write as _;

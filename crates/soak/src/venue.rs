@@ -1,4 +1,4 @@
-//! The venue under soak: who reaches it, what is made there before, and what it says of itself.
+//! The venue under test: its addresses, its preparation, and its reports about itself.
 
 use std::net::SocketAddr;
 use std::time::Duration;

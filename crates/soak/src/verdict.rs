@@ -1,4 +1,4 @@
-//! What came of a soak: the acceptance table, the figures for programs, and the sections of the report.
+//! The result of a soak test: the acceptance table, the figures for programs, and the sections of the report.
 
 use crossbook_report::{Axis, Chart, LATENCY_HEADER, Report, Section, Series, Table, Unit, Verdict, latency_cells};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Replays a log offline and says whether everything adds up.
+//! Audits a log offline: replays it and reports whether all balances reconcile.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! A copy of a venue that runs, and the way back.
+//! Backs up a running venue, and restores a backup.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

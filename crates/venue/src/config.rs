@@ -1,8 +1,8 @@
-//! The settings of a venue: the options of every part, in one tree.
+//! The settings of a venue: the options of all parts, in one tree.
 //!
-//! The tree is made of the parts' own option structs, so a setting exists exactly where it is used. Values come from,
-//! each overriding the one before: the defaults, a TOML file, the environment, the command line. A key that no part
-//! knows is refused, because a misspelt limit that is silently ignored is worse than none.
+//! The tree consists of the parts' own option structs, so a setting is defined where it is used. Values come from these
+//! sources, each overriding the previous one: the defaults, a TOML file, the environment, the command line. Unknown
+//! keys are refused, because a misspelt limit that is silently ignored is worse than none.
 
 pub mod address;
 mod bounds;

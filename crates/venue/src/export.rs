@@ -1,4 +1,4 @@
-//! Writes down everything that a stopped venue has, to be moved into a cluster.
+//! Exports a stopped venue, to be imported into a cluster.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};

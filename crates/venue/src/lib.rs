@@ -1,9 +1,9 @@
-//! A venue, put together: what runs in one process ([`venue`], [`serve`]) and in many ([`cluster`]), with all that
-//! belongs to running one: configuration, secrets, the data folder, snapshots, the history in SQL, metrics; and what an
-//! operator does with it: audit, backup, export and import, the verification of the history.
+//! A venue, composed of its parts: in one process ([`venue`], [`serve`]) and in several ([`cluster`]), with
+//! configuration, secrets, data folder, snapshots, history in SQL and metrics; and the operator's commands: audit,
+//! backup, export and import, verification of the history.
 //!
-//! It shows nothing and ends no process but where a part must not go on ([`process::fatal`]): functions return values
-//! and errors, and long ones tell a [`progress::Progress`] how far they are.
+//! It prints nothing, and ends the process only when a part must not continue ([`process::fatal`]): functions return
+//! values and errors, and long ones report to a [`progress::Progress`].
 
 pub mod access;
 pub mod audit;

@@ -1,4 +1,4 @@
-//! Log lines: for people when standard error is a terminal, one JSON object a line otherwise, or as configured.
+//! Log lines: human-readable if standard error is a terminal, one JSON object per line otherwise, or as configured.
 
 use std::io::IsTerminal as _;
 

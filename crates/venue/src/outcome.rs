@@ -1,4 +1,4 @@
-//! What commands have done or found, as a text for people and as JSON for programs.
+//! The results of commands, as text and as JSON.
 
 mod audit;
 mod backup;

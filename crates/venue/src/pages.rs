@@ -1,4 +1,4 @@
-//! The page at `/`, carried in the binary: it is served wherever the venue runs and needs nothing from elsewhere.
+//! The web page at `/`, embedded in the binary.
 
 use crossbook_api_binance::rest::Page;
 

@@ -1,4 +1,4 @@
-//! How far a long operation is, for whoever shows it.
+//! Progress of long operations, for whoever displays it.
 
 use crossbook_node::recovery;
 

@@ -1,5 +1,5 @@
-//! The two secrets of a venue, which never stand in a configuration file: the admin token, and the key under which the
-//! secrets of API keys are encrypted in the log.
+//! The two secrets of a venue, which are never in a configuration file: the admin token, and the key that encrypts the
+//! secrets of API keys in the log.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;

@@ -1,4 +1,4 @@
-//! A venue in one process, from its start until somebody asks it to stop.
+//! Runs a venue in one process until it is asked to stop.
 
 use crate::config::Config;
 use crate::metrics::{self, Build};

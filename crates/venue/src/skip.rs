@@ -1,4 +1,4 @@
-//! Passes over a command that cannot be applied.
+//! Skips a command that cannot be applied.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

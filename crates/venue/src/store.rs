@@ -1,7 +1,7 @@
-//! The history held against the engine, and made anew.
+//! Verifies the history against the engine, and rebuilds it.
 //!
-//! Both work on the data folder and the database alone. Verifying needs nothing stopped: rows are written after the log
-//! is durable, so wherever the tables stand, the log can be replayed to there.
+//! Both work on the data folder and the database alone. Verification needs no stop: rows are written after the log is
+//! durable, so the log can be replayed to the position of the tables.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A whole venue in this process: log, partition, views, gateway and listeners, put together and taken apart in order.
+//! A whole venue in this process: log, partition, views, gateway and listeners, started and stopped in order.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! Market data to many: subscribers listen while orders come, as fast as they are answered or at a fixed rate, and both
-//! are counted.
+//! Market data to many subscribers, while orders arrive as fast as they are answered or at a fixed rate. Orders and
+//! messages are counted.
 
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! A venue of a given size, and the work that keeps it at that size.
+//! A venue of a given size, and a workload that keeps that size.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! The log in streams of Redis, and how a record is heard of there.
+//! The log in Redis streams, and the delay of its readers.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -1,4 +1,4 @@
-//! The bare book: no accounts, no money, no events; a table from ids to places, since a cancel names an id.
+//! The book alone: no accounts, no money, no events; with an index from ids to slots, because a cancel names an id.
 
 use crossbook_book::{Book, Slot};
 use crossbook_ledger::CountingHash;

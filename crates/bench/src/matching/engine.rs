@@ -1,5 +1,5 @@
-//! The whole partition: 400 accounts, holds, fees, events, and an audit in the end. It offers no move, so a move is a
-//! cancel and a new order, as clients make it: two commands, timed as one.
+//! The whole partition: 400 accounts, holds, fees, events, and a final audit. It has no move, so a move is a cancel and
+//! a new order, as for clients: two commands, timed as one.
 
 use crossbook_oracle::feed::FedPartition;
 use crossbook_oracle::workload::{Command, Tally, Workload};

@@ -1,7 +1,6 @@
-//! What a resting order takes: the difference in what the allocator has given out, before and after so many came to
-//! rest. Everything is in it: the order's place in the book, its price level, the index of ids, and in the engine the
-//! hold, the list of its account and its name. So is the room that tables keep for more, which is why the number of
-//! orders matters.
+//! The memory of a resting order: the difference in allocated bytes before and after many orders came to rest. It
+//! includes everything: the order in the book, its price level, the index of ids, and in the engine the hold, the list
+//! of its account and its client order id; and spare capacity of tables, which is why the number of orders matters.
 
 use crossbook_oracle::workload::{GroundTruth, mix_a};
 use serde::Serialize;

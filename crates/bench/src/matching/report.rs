@@ -1,4 +1,4 @@
-//! What was measured, for people and for programs.
+//! The result, as a report and as figures for programs.
 
 use crossbook_loadgen::latency::{Latency, Summary};
 use crossbook_oracle::workload::Tally;

@@ -1,4 +1,4 @@
-//! The streams that the command line asks for, each with the trades that it must make.
+//! The requested streams, each with its expected trades.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
 //! Orders at a steady rate through a venue with many resting orders, over its own API, each durable when it is
-//! answered: while it takes snapshots and while it takes none. The two take turns, so that both see the same machine.
+//! answered; alternately with snapshots and without, so that both see the same machine.
 
 use std::num::NonZeroU64;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What was measured, for people and for programs.
+//! The result, as a report and as figures for programs.
 
 use crossbook_report::{Axis, Chart, Report, Section, Table, Unit, Verdict, write_json};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The structures: all in price-time priority, as plain as their kind allows.
+//! The structures: all in price-time priority, as simple as their kind allows.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};

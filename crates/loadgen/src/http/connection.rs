@@ -1,4 +1,4 @@
-//! One kept-alive HTTP/1.1 connection with one request under way at a time. It understands what the venue sends, a
+//! One persistent HTTP/1.1 connection with one request in flight at a time. It understands what the venue sends, a
 //! status line, headers with a content length, a body, and refuses everything else.
 
 use std::net::SocketAddr;

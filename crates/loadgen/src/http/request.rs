@@ -1,5 +1,5 @@
-//! Requests as bytes. What is the same in every request of a connection, the host and the key, is rendered once; what
-//! differs is appended to a buffer that is used again and again, and signed in place.
+//! Requests as bytes. The constant parts of a connection's requests, host and key, are rendered once; the rest is
+//! appended to a reused buffer and signed in place.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! Runs a plan: many clients at once, each on a connection of its own, and one report of what came of it.
+//! Runs a plan: many clients, each on a connection of its own, and one report.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Runs against a small server on a real socket, which answers as each test tells it.
+//! Runs against a small server on a real socket, whose answers each test defines.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 

@@ -1,5 +1,4 @@
-//! One client that asks one thing after the other and reads the answers: what is needed around a run. It connects when
-//! it has to.
+//! One client that sends single requests and reads the answers. It connects on demand.
 
 use std::net::SocketAddr;
 use std::time::Duration;

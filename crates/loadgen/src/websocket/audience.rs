@@ -1,4 +1,4 @@
-//! Subscribers of market streams, who count what they hear.
+//! Subscribers of market streams that count their messages.
 
 use std::cell::RefCell;
 use std::io;

@@ -1,5 +1,5 @@
-//! Messages counted by the heads of their frames, without looking into them, so that subscribers take as little as they
-//! can from the venue that they share a machine with.
+//! Counts messages by their frame headers, without reading the payload, so that subscribers use as little CPU as
+//! possible of the machine that they share with the venue.
 
 use std::io::{self, Cursor};
 

@@ -1,4 +1,4 @@
-//! Against small servers on real sockets, which answer as each test tells them.
+//! Runs against small servers on real sockets, whose answers each test defines.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What becomes of an order: whether it is taken, what it meets, and what it does to others.
+//! Orders of the naive exchange: acceptance, matching, and their effect on other orders.
 
 use crossbook_protocol::command::{NewOrder, Size};
 use crossbook_protocol::event::{CloseReason, Event, OrderPlaced, Party, PreventedMatch, Trade};

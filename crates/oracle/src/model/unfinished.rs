@@ -1,4 +1,4 @@
-//! What is more than one command does, and is done by the next ones.
+//! Work of the naive exchange that exceeds one command and continues with the next ones.
 
 use crossbook_protocol::command::CancelAll;
 use crossbook_protocol::{Answer, Command, Event, Refusal};

@@ -1,6 +1,6 @@
-//! Streams from elsewhere. A file of records can be well-formed and still not mean what those of the generators do: use
-//! an id twice, or move what has long been filled. What runs a stream relies on it that it does not, so it goes through
-//! the reference book beforehand, which tells on the way what trades there must be.
+//! Streams from files. A file of records can be well-formed and still be invalid: use an id twice, or move a filled
+//! order. Benchmarks rely on valid streams, so a file first runs through the reference book, which also gives the
+//! expected trades.
 
 use crossbook_types::OrderId;
 

@@ -1,5 +1,5 @@
-//! What both generators share: a book of their own, so that they can aim at the best price and at orders that really
-//! rest, and the list of those orders to draw from.
+//! Common parts of both generators: a book of their own, so that they can aim at the best price and at orders that
+//! rest, and the list of these orders to draw from.
 
 use crossbook_types::{OrderId, Price, Side};
 

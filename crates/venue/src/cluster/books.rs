@@ -1,4 +1,4 @@
-//! The depth of every book, as the workers keep it in the store: what a gateway shows before it knows anything else.
+//! The depth of every book, as workers write it to the store: a gateway answers from it while it starts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! `crossbook gateway`: the client API and the admin API of a cluster. It keeps nothing: what clients read is folded
-//! from what the partitions tell, and whatever it knew it can be told again.
+//! `crossbook gateway`: the client API and the admin API of a cluster. A gateway has no state of its own: it builds the
+//! read model from the published events of the partitions.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;

@@ -1,6 +1,6 @@
-//! Snapshots of a cluster's partitions, taken by whichever worker is active for them, beside trading: from the last
-//! snapshot and the log, on a thread of its own. When one is due, when it may be kept and what is trimmed after it is
-//! decided by [`crossbook_cluster::snapshots`]; here are the thread, the waiting and the metrics.
+//! Snapshots of a cluster's partitions, taken by the active worker beside trading: from the last snapshot and the log,
+//! on a thread of its own. [`crossbook_cluster::snapshots`] decides when one is due, when it may be stored and what is
+//! trimmed after it; this module has the thread, the waiting and the metrics.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -1,5 +1,4 @@
-//! Addresses to listen at, as people write them: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, or a port alone,
-//! which is one of this machine.
+//! Listen addresses: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, or a port alone, which means 127.0.0.1.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 

@@ -1,8 +1,7 @@
-//! Settings that can be written but not lived with: a venue started so would refuse everything, or end every
-//! connection.
+//! Refuses settings with which a venue would be useless: it would refuse everything, or close every connection.
 //!
-//! A bound of something that the venue needs at least one of must not be zero. What means something at zero (a limit
-//! that is off, a history that is not kept) is not listed; neither are the sizes of the log's files, which the log
+//! A bound of something that the venue needs at least one of must not be zero. Settings with a meaning at zero (a limit
+//! that is off, a history that is disabled) are not listed; neither are the sizes of the log's files, which the log
 //! checks itself.
 
 use super::{Config, Error};

@@ -1,4 +1,4 @@
-//! The settings of a venue that runs as a cluster. `crossbook serve` and `crossbook demo` need none of them.
+//! The settings of a cluster. `crossbook serve` and `crossbook demo` need none of them.
 
 use std::collections::BTreeMap;
 

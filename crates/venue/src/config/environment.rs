@@ -1,6 +1,6 @@
-//! Variables of the environment that look like settings and are none. They are passed over, because platforms set such
-//! variables by themselves (Kubernetes sets CROSSBOOK_SERVICE_PORT where a Service is called so), but two underscores
-//! between section and key are ours: a misspelt setting that is silently ignored may be a limit that is not there.
+//! Environment variables that look like settings and are none. They are ignored, because platforms set such variables
+//! themselves (Kubernetes sets CROSSBOOK_SERVICE_PORT if a Service is called crossbook). But platforms do not use two
+//! underscores, which separate section and key: such a variable may be a misspelt limit, and causes a warning.
 
 use figment::value::{Dict, Value};
 

@@ -1,5 +1,5 @@
-//! Every metric family of the program: name, kind, unit, labels, who records it, and its help text. What the program
-//! records and what docs/metrics.md lists are held to this table by tests.
+//! The catalogue of all metric families: name, kind, unit, labels, recording roles, and help text. Tests compare it
+//! with what the program records and with docs/metrics.md.
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 

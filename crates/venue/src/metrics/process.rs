@@ -1,7 +1,7 @@
-//! What the system reports of this process, under the names that every Prometheus client uses. Only Linux reports it.
+//! Metrics of the process, under the usual names of Prometheus clients. Available on Linux only.
 //!
-//! These are not recorded but read when they are asked for, and written in the text format here: counters of the
-//! recorder are whole numbers, and processor time is not.
+//! They are read on request and written in the text format here, because counters of the recorder are whole numbers,
+//! and CPU time is not.
 
 use std::fmt::Write as _;
 

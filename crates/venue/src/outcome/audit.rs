@@ -1,4 +1,4 @@
-//! What the audit of a log found.
+//! The result of an audit of a log.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What a backup and a restore have done.
+//! The results of a backup and a restore.
 
 use crossbook_object_store::backup::Manifest;
 use indicatif::HumanBytes;

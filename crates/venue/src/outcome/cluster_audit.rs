@@ -1,4 +1,4 @@
-//! What the audit of a cluster found.
+//! The result of an audit of a cluster.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What the verification of a cluster's history found.
+//! The result of a verification of a cluster's history.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What an export has.
+//! The result of an export.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What came of an import.
+//! The result of an import.
 
 use std::fmt::Write as _;
 

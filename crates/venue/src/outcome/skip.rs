@@ -1,4 +1,4 @@
-//! What was done with a command that cannot be applied.
+//! The result of skipping a command.
 
 use std::fmt::Write as _;
 

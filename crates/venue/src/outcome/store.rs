@@ -1,4 +1,4 @@
-//! What the verification of a history found.
+//! The result of a verification of a history.
 
 use std::fmt::Write as _;
 
