@@ -1,4 +1,4 @@
-//! A venue of several processes: the roles of `crossbook gateway`, `crossbook worker` and `crossbook writer`.
+//! A venue of many processes: the roles of `crossbook gateway`, `crossbook worker` and `crossbook writer`.
 //!
 //! All of them read the same configuration and share nothing but the store of the logs, so any number of each may run,
 //! started in any order. [`Site`] is what they have in common: the store, the routing, and the snapshots.

@@ -1,7 +1,7 @@
 //! Evidence that a log once had a command: the snapshots beside it, its mark, and the history in SQL. Each was made
 //! from durable commands, so a log that ends before one of them, or has another command there, has lost commands. The
-//! venue must not start on it, because their sequence numbers would be given to other commands.
-//! [`Evidence::examine`] finds that out before anything is opened or changed, for every command that reads a data folder.
+//! venue must not start on it, because their sequence numbers would be given to other commands. [`Evidence::examine`]
+//! finds that out before anything is opened or changed, for every command that reads a data folder.
 //!
 //! The mark is a small file beside the log: the identity of the log, and its last command when the venue last started,
 //! stopped or was exported. It remains when the whole log folder is lost or replaced.

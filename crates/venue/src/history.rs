@@ -5,7 +5,8 @@
 //! the log on disk. The thread runs at the lowest priority: on a machine that is short of CPUs the history falls behind
 //! first.
 //!
-//! In a cluster the thread reads the events that the partitions have published ([`published`]), in a process of its own.
+//! In a cluster the thread reads the events that the partitions have published ([`published`]), in a process of its
+//! own.
 
 pub mod published;
 pub mod source;

@@ -1,17 +1,19 @@
 //! The allocator's settings: which threads get large pages, and that no memory is returned to the system.
 //!
-//! Orders are in tables of many megabytes with random access. On pages of two megabytes, which the allocator asks for,
-//! most of these accesses hit the TLB. But a large page is cleared as a whole when it is first touched. On a virtual
-//! machine, whose host may have to find that memory first, this took 4 to 50 milliseconds in measurements, in which
-//! nothing else ran on that CPU; a page of four kilobytes takes microseconds. The venue's own tables pay this as they
-//! grow. The copy of which snapshots are taken is as large and is created while others trade: on large pages it would
-//! stall them again and again. So background threads have an arena of the allocator of their own, whose memory is on
-//! small pages. Only memory that another thread frees may be reused by that thread.
+//! Orders live in tables of many megabytes that are read here and there. On pages of two megabytes, which the allocator
+//! asks for, most of these reads find their address at once. But a large page is cleared as a whole when it is first
+//! touched. On a virtual machine, whose host may first have to find that memory, this was seen to take 4 milliseconds
+//! and up to 50, in which nothing else ran on that processor, where a page of four kilobytes takes microseconds. The
+//! venue's own tables pay this as they grow. The copy of it of which snapshots are taken is as large, and made while
+//! others trade: on large pages it would have them stand still again and again. So what works behind a venue's back has
+//! an arena of the allocator to itself, whose memory is on small pages. Only what is freed by another thread than had
+//! it may be had again by that one.
 //!
-//! Freed memory is retained for reuse: the next snapshot is made in the memory of the last. Returning it would cost a
-//! page fault each time, and on a virtual machine more: many report free memory to their host some seconds later, and
-//! while a busy host takes it back the disk stalled for 10 to 21 milliseconds in measurements. So a process stays at
-//! its peak size, which must be available anyway.
+//! What the venue has freed it keeps, for what it needs next: the next snapshot is made in the memory of the last. To
+//! give it back and have it again would cost a fault of the page each time, and on a virtual machine more than that:
+//! many give what is free to their host, as a whole and some seconds later, and a host that is busy taking it back was
+//! seen not to write to the disk meanwhile, for 10 to 21 milliseconds. So a process stays as large as it has been at
+//! most, which is what has to be there for it anyway.
 
 use std::ffi::{CStr, c_uint, c_void};
 use std::ptr::{null_mut, without_provenance_mut};

@@ -36,8 +36,8 @@ impl Background {
 /// Lets a thread sleep for as long as it has worked, so that it uses half of a CPU at most, even when the other half is
 /// idle.
 ///
-/// A low priority does not achieve that: it still uses all idle time. Where CPU time is limited, as in a container or on
-/// a virtual machine, a venue that has used up its share is stopped for the rest of a period of 100 ms.
+/// A low priority does not achieve that: it still uses all idle time. Where CPU time is limited, as in a container or
+/// on a virtual machine, a venue that has used up its share is stopped for the rest of a period of 100 ms.
 #[derive(Debug)]
 pub struct Rests {
     /// When it last rested, by the clock of this thread's work.

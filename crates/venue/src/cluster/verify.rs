@@ -1,10 +1,10 @@
 //! `crossbook store verify --cluster`: compares a cluster's history with its partitions.
 //!
-//! Each partition is restored to the position of its rows, and compared with them. The sums of ledger entries by account
-//! concern all partitions, and can be compared only if no message was in transit between those positions; the tables are
-//! read a few times to find them so. Where the rows of a partition begin with a snapshot, the opening entries of its
-//! accounts are of another time than those of the others, and trades in between are counted twice or not at all; then
-//! these sums are not compared.
+//! Each partition is restored to the position of its rows, and compared with them. The sums of ledger entries by
+//! account concern all partitions, and can be compared only if no message was in transit between those positions; the
+//! tables are read a few times to find them so. Where the rows of a partition begin with a snapshot, the opening
+//! entries of its accounts are of another time than those of the others, and trades in between are counted twice or not
+//! at all; then these sums are not compared.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Published events lead to the same tables as a replay: from the beginning, from the middle, and from a snapshot.
+//! Events that were told lead to the same tables as any others, from their beginning, from the middle, and from a
+//! snapshot.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

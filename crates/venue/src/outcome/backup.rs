@@ -1,4 +1,4 @@
-//! The results of a backup and a restore.
+//! What a backup and a restore have done.
 
 use crossbook_object_store::backup::Manifest;
 use indicatif::HumanBytes;
