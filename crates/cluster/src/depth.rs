@@ -1,5 +1,5 @@
-//! What a partition has to write to the depth of its books that is kept in the store ([`crossbook_redis_store`] tells
-//! its form).
+//! What a partition has to write to the depth of its books that is kept in the store ([`crate::store`] has
+//! the calls).
 //!
 //! [`Depths`] does no I/O and knows no time. It takes down what changes, a price at most once however often it changed,
 //! and is told what the store made of it. Only the active replica writes. When it begins to, it knows nothing of what
@@ -8,10 +8,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::store::DepthLevel;
 use crossbook_engine::{BookDepth, Partition};
 use crossbook_protocol::Event;
 use crossbook_protocol::event::DepthChanged;
-use crossbook_redis_store::DepthLevel;
 use crossbook_types::{Decimal, Price, Quantity, Side, SymbolId, SymbolName};
 
 /// Price levels of one round trip, after which no further book is begun in it.

@@ -19,12 +19,13 @@ use crossbook_engine::Partition;
 use crossbook_log::{Reader, Until};
 use crossbook_protocol::peer::{Outgoing, PeerMessage, Settlement};
 use crossbook_protocol::{Cause, Event, Events, Routing};
-use crossbook_redis_store as streams;
 use crossbook_types::{Amount, AssetId, PartitionId, RequestNumber, Sequence};
 
 use crossbook_node::recovery::{self, Follower, Recovered, Which};
 use crossbook_node::skip::naming;
 use crossbook_node::snapshot::{self, Saved, UpTo};
+
+use crate::store::{Failure, StoreError};
 
 /// The last messages to one partition that are kept; the others are waited for until they are heard.
 const MESSAGES_MAX: usize = 65_536;
@@ -39,7 +40,7 @@ pub const READS_MAX: u32 = 5;
 pub enum Error {
     /// The store does not say how far a partition is.
     #[error("the store of the logs: {0}")]
-    Store(#[from] streams::Error),
+    Store(Failure),
     /// Snapshots cannot be had.
     #[error(transparent)]
     Snapshots(#[from] snapshot::Error),
@@ -67,6 +68,12 @@ pub enum Error {
         /// What was found the last time.
         last: Box<Error>,
     },
+}
+
+impl<E: StoreError> From<E> for Error {
+    fn from(error: E) -> Self {
+        Self::Store(error.into())
+    }
 }
 
 impl Error {

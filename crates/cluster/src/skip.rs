@@ -2,8 +2,9 @@
 
 use crossbook_log::Record;
 use crossbook_node::skip::{Error as Refused, Skipped, look_at};
-use crossbook_redis_store::{Link, Servers};
 use crossbook_types::{PartitionId, Sequence};
+
+use crate::store::{Connect, Failure, Link, StoreError};
 
 /// Why a command is not passed over.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +14,13 @@ pub enum Error {
     Refused(#[from] Refused),
     /// The store of the logs cannot be read or marked.
     #[error("the store of the logs: {0}")]
-    Store(#[from] crossbook_redis_store::Error),
+    Store(Failure),
+}
+
+impl<E: StoreError> From<E> for Error {
+    fn from(error: E) -> Self {
+        Self::Store(error.into())
+    }
 }
 
 /// Marks a command of a partition of a cluster. Workers find the mark when they start; those that run end, and have
@@ -21,15 +28,15 @@ pub enum Error {
 ///
 /// # Errors
 /// [`Error`]; nothing has changed then.
-pub fn mark(servers: &Servers, partition: PartitionId, sequence: Sequence, force: bool) -> Result<Skipped, Error> {
-    let mut link = Link::connect(servers, partition)?;
+pub fn mark(stores: &impl Connect, partition: PartitionId, sequence: Sequence, force: bool) -> Result<Skipped, Error> {
+    let mut link = Link::connect(stores, partition)?;
     let found = if sequence == Sequence(0) { None } else { link.read(sequence, 1)?.into_iter().next() };
     let Some(found) = found else { return Err(Refused::NoCommand { partition, sequence }.into()) };
     let skipped = look_at(Record { sequence, time: found.time, payload: &found.payload }, force)?;
     match link.mark_skipped(sequence)? {
         None => Ok(skipped),
-        Some(told) => {
-            let proof = format!("what the partition has published, up to command {told},");
+        Some(published) => {
+            let proof = format!("what the partition has published, up to command {published},");
             Err(Refused::Applied { sequence, proof }.into())
         }
     }

@@ -1,5 +1,6 @@
 //! A worker: some partitions of a cluster, each on a thread of its own, and the threads that carry their messages to
-//! other partitions.
+//! other partitions. What a thread does next is decided without I/O, by [`Replica`](crate::replica::Replica) and
+//! [`Courier`]; the threads here carry it out.
 //!
 //! ```text
 //!   in(p) --(blocking read)--> thread of p: apply --> out(p)
@@ -10,30 +11,31 @@
 //! A partition has messages for itself too, while commands have left something to go on with
 //! ([`crossbook_engine::work`]).
 //!
-//! A thread owns its connections. When one breaks, the thread connects to whoever is the master now, makes sure that
-//! the log is still the one it knows, and goes on; everything it says may be said twice. What cannot be healed by
-//! trying again (a log that has forked, a command that cannot be read) ends the worker: `fatal` is called with the
-//! reason, and should end the process.
+//! A thread owns its conversation with the store. When that breaks, the thread opens another, makes sure that the log
+//! is still the one it knows, and goes on; everything it writes may be written twice. What cannot be healed by trying
+//! again (a log that has forked, a command that cannot be read) ends the worker: `fatal` is called with the reason, and
+//! should end the process.
+
+mod carrier;
+mod partition;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 use crossbook_engine::Partition;
-use crossbook_log::Record;
-use crossbook_protocol::Body;
-use crossbook_protocol::peer::Outgoing;
-use crossbook_redis_store::{DepthChange, Error as StreamError, Link, Pulled, Servers, Turn};
-use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
+use crossbook_node::embedded::{AuditReport, guarded};
+use crossbook_types::{PartitionId, RequestNumber, Sequence};
 use serde::{Deserialize, Serialize};
 
-use crate::mailbox::{Forgotten, Mailbox};
-use crate::replica::{self, Limits, Replica, Standing};
-use crossbook_node::embedded::{AuditReport, SystemClock, audit, guarded};
-use crossbook_node::node::Clock as _;
+use self::carrier::Carrier;
+use self::partition::PartitionThread;
+use crate::mailbox::Forgotten;
+use crate::replica::{self, Limits};
+use crate::store::{Connect, Failure};
 
 /// How a worker runs its partitions.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -83,16 +85,6 @@ impl Default for Options {
 
 /// How often a standby has its outputs confirmed, in microseconds.
 const CONFIRM_EVERY_US: u64 = 200_000;
-/// How often a courier asks, for the partitions that stand by, what was heard.
-const ASK_EVERY: Duration = Duration::from_millis(500);
-/// How long what was delivered may wait for its barrier while there is more to deliver.
-const CONFIRM_DELIVERY_EVERY: Duration = Duration::from_millis(50);
-/// A partition that stands by rests so long after it has read something, so that it reads more at a time: nobody waits
-/// for it.
-const STANDBY_REST: Duration = Duration::from_millis(10);
-/// For how long after a partition had to go on for another worker its other partitions are suspected too, in
-/// microseconds.
-const SUSPECT_FOR_US: u64 = 2_000_000;
 /// How many times in a row an active partition finds its outputs published by another, before it may give way.
 const CONTESTED_MIN: u32 = 4;
 /// Workers differ in their patience by up to so many times.
@@ -119,11 +111,11 @@ pub enum Error {
     },
     /// The store says something that trying again does not mend.
     #[error("partition {partition}: {source}")]
-    Stream {
+    Store {
         /// The partition that it happened in.
         partition: PartitionId,
         /// What went wrong below.
-        source: StreamError,
+        source: Failure,
     },
     /// The log has another command where the last one applied was.
     #[error(
@@ -213,8 +205,8 @@ pub struct Worker {
 }
 
 /// What all threads of a worker share.
-struct Shared {
-    servers: Servers,
+struct Shared<C> {
+    stores: C,
     options: Options,
     stop: Arc<AtomicBool>,
     limits: Limits,
@@ -222,7 +214,7 @@ struct Shared {
     suspected_until: AtomicU64,
 }
 
-impl Shared {
+impl<C> Shared<C> {
     fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
@@ -242,8 +234,8 @@ impl Worker {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(
-        servers: &Servers,
+    pub fn start<C: Connect + Clone + Send + Sync + 'static>(
+        stores: &C,
         all: u16,
         name: &str,
         options: &Options,
@@ -266,7 +258,7 @@ impl Worker {
         };
         let stop = Arc::new(AtomicBool::new(false));
         let shared = Arc::new(Shared {
-            servers: servers.clone(),
+            stores: stores.clone(),
             options: options.clone(),
             stop: Arc::clone(&stop),
             limits,
@@ -285,7 +277,7 @@ impl Worker {
             worker.threads.push(
                 std::thread::Builder::new()
                     .name(format!("courier-{}", to.0))
-                    .spawn(move || guarded("a courier", &*fatal, move || Courier::new(&shared, to).run(&mail)))?,
+                    .spawn(move || guarded("a courier", &*fatal, move || Carrier::new(&shared, to).run(&mail)))?,
             );
         }
         for partition in own {
@@ -296,8 +288,8 @@ impl Worker {
             let (shared, fatal, begin) = (Arc::clone(&shared), Arc::clone(&fatal), Arc::clone(&begin));
             worker.threads.push(std::thread::Builder::new().name(format!("partition-{}", partition.0)).spawn(
                 move || {
-                    let run = Run { shared: &shared, partition, status: &status, couriers, asked };
-                    guarded("a partition", &*fatal, move || run.run(&*begin))
+                    let thread = PartitionThread { shared: &shared, partition, status: &status, couriers, asked };
+                    guarded("a partition", &*fatal, move || thread.run(&*begin))
                 },
             )?);
         }
@@ -328,342 +320,8 @@ fn spread_of(name: &str) -> u32 {
     name.bytes().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
-/// What a partition's thread tells a courier.
+/// What the thread of a partition hands to the one that carries messages.
 enum Mail {
     Message { from: PartitionId, number: RequestNumber, bytes: Vec<u8> },
     Standing { from: PartitionId, active: bool },
-}
-
-/// What others had heard from a partition when its worker started.
-struct Heard {
-    /// Where the log ended when that was known: all of it comes from commands up to here.
-    end: Sequence,
-    by: Vec<(PartitionId, RequestNumber)>,
-}
-
-/// The thread of one partition.
-struct Run<'a> {
-    shared: &'a Shared,
-    partition: PartitionId,
-    status: &'a Status,
-    couriers: BTreeMap<PartitionId, Sender<Mail>>,
-    asked: Receiver<AuditReply>,
-}
-
-impl Run<'_> {
-    fn run(self, begin: &dyn Fn(PartitionId, Sequence) -> Result<Partition, String>) -> Result<(), Error> {
-        let (mut replica, mut unproved) = (None, None);
-        let mut tries = 0;
-        while !self.shared.is_stopping() {
-            let ended = self.session(&mut replica, &mut unproved, begin, &mut tries);
-            self.status.connected.store(false, Ordering::Relaxed);
-            match ended {
-                Ok(()) => {}
-                Err(Error::Stream { source, .. }) if source.is_passing() => {
-                    tracing::warn!(partition = self.partition.0, error = %source, "the log is not at hand; trying again");
-                    metrics::counter!("crossbook_partition_disconnects_total").increment(1);
-                    self.shared.pause(&mut tries);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Runs on one connection for as long as it lasts.
-    fn session(
-        &self,
-        replica: &mut Option<Replica>,
-        unproved: &mut Option<Heard>,
-        begin: &dyn Fn(PartitionId, Sequence) -> Result<Partition, String>,
-        tries: &mut u32,
-    ) -> Result<(), Error> {
-        let partition = self.partition;
-        let stream = |source| Error::Stream { partition, source };
-        let mut link = Link::connect(&self.shared.servers, partition).map_err(stream)?;
-        let replica = match replica {
-            Some(replica) => {
-                replica.disconnected();
-                if let Some(Record { sequence, time, payload }) = replica.last()
-                    && !link.holds(sequence, time, payload).map_err(stream)?
-                {
-                    return Err(Error::Forked { partition, sequence });
-                }
-                replica
-            }
-            none => {
-                link.make_durable().map_err(stream)?;
-                let told = link.ends().map_err(stream)?.told;
-                let state = begin(partition, told).map_err(|reason| Error::Start { partition, reason })?;
-                *unproved = Some(self.heard(&mut link).map_err(stream)?);
-                tracing::info!(
-                    partition = partition.0,
-                    from = state.sequence().0,
-                    told = told.0,
-                    server = link.server(),
-                    "standing by"
-                );
-                none.insert(Replica::new(state, told, self.shared.limits).map_err(|s| self.broken(s))?)
-            }
-        };
-        let mut pulled = Pulled::default();
-        let clock = SystemClock;
-        let depth_every = Duration::from_millis(self.shared.options.depth_every_ms);
-        let mut depths_at = Instant::now();
-        while !self.shared.is_stopping() {
-            replica.suspect(Timestamp(self.shared.suspected_until.load(Ordering::Relaxed)));
-            let mut plan = replica.plan(clock.now());
-            if !depth_every.is_zero() && replica.has_depths() {
-                plan.wait = plan.wait.min(depth_every.saturating_sub(depths_at.elapsed()));
-            }
-            let entries: Vec<&[u8]> = replica.entries().collect();
-            let turn = Turn {
-                publish_after: plan.publish_after,
-                entries: &entries,
-                read_after: plan.read_after,
-                records_max: plan.records_max,
-                wait: plan.wait,
-                barrier: plan.barrier,
-            };
-            link.turn(&turn, &mut pulled).map_err(stream)?;
-            self.status.connected.store(true, Ordering::Relaxed);
-            *tries = 0;
-            // Nothing new is taken before the log is known to have made all that others have heard; it is read again
-            // then.
-            let end = unproved.as_ref().map_or(Sequence(u64::MAX), |heard| heard.end);
-            let records = pulled.records.iter().take_while(|record| record.sequence <= end).map(|record| Record {
-                sequence: record.sequence,
-                time: record.time,
-                payload: &record.payload,
-            });
-            let post = |message: Outgoing| self.post(message);
-            let step = replica
-                .take(pulled.told, records, pulled.durable, clock.now(), post)
-                .map_err(|source| self.broken(source))?;
-            if let Some(standing) = step.turned {
-                self.turned(standing);
-            }
-            if replica.partition().sequence() >= end
-                && let Some(heard) = unproved.take()
-            {
-                self.prove(&heard, replica.partition())?;
-            }
-            self.status.applied.store(replica.partition().sequence().0, Ordering::Relaxed);
-            self.status.told.store(pulled.told.0, Ordering::Relaxed);
-            metrics::counter!("crossbook_commands_total").increment(step.applied as u64);
-            if !depth_every.is_zero() && replica.has_depths() && depths_at.elapsed() >= depth_every {
-                self.keep_depths(replica, &mut link).map_err(stream)?;
-                depths_at = Instant::now();
-            }
-            while let Ok(reply) = self.asked.try_recv() {
-                reply(audit(replica.partition()));
-            }
-            if replica.standing() == Standing::Standby && !pulled.records.is_empty() {
-                std::thread::sleep(STANDBY_REST);
-            }
-        }
-        Ok(())
-    }
-
-    /// What the other partitions have heard from this one. One that cannot be asked now is left out: this one must not
-    /// depend on it.
-    fn heard(&self, link: &mut Link) -> Result<Heard, StreamError> {
-        let mut by = Vec::new();
-        for &to in self.couriers.keys().filter(|&&to| to != self.partition) {
-            let ask = |mut link: Link| link.deliver(self.partition, RequestNumber(1), &[]);
-            match Link::connect(&self.shared.servers, to).and_then(ask) {
-                Ok(heard) => by.push((to, heard)),
-                Err(error) if error.is_passing() => {
-                    tracing::warn!(partition = self.partition.0, to = to.0, %error, "it cannot be asked now what it has heard");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(Heard { end: link.ends()?.tail, by })
-    }
-
-    /// Holds a partition that has come to where its log ended against what others had heard from it.
-    fn prove(&self, heard: &Heard, state: &Partition) -> Result<(), Error> {
-        for &(to, heard_there) in &heard.by {
-            let sent = state.sent(to);
-            if sent < heard_there {
-                let (partition, end) = (self.partition, heard.end);
-                return Err(Error::Behind { partition, end, to, heard: heard_there, sent });
-            }
-        }
-        Ok(())
-    }
-
-    /// Brings the depth of books that is kept in the store up to where the partition stands.
-    fn keep_depths(&self, replica: &mut Replica, link: &mut Link) -> Result<(), StreamError> {
-        let writes = replica.depths();
-        if writes.is_empty() {
-            return Ok(());
-        }
-        let changes: Vec<_> = writes
-            .iter()
-            .map(|write| DepthChange {
-                symbol: write.symbol.as_str(),
-                since: write.since,
-                last: write.last,
-                levels: &write.levels,
-            })
-            .collect();
-        let kept = link.keep_depth(&changes)?;
-        replica.depths_written(&writes, &kept);
-        Ok(())
-    }
-
-    fn broken(&self, source: replica::Error) -> Error {
-        Error::Replica { partition: self.partition, source }
-    }
-
-    fn turned(&self, standing: Standing) {
-        let active = standing == Standing::Active;
-        tracing::info!(partition = self.partition.0, active, "this worker's part has changed");
-        self.status.active.store(active, Ordering::Relaxed);
-        metrics::counter!("crossbook_partition_role_changes_total").increment(1);
-        if active {
-            let until = SystemClock.now().0.saturating_add(SUSPECT_FOR_US);
-            self.shared.suspected_until.fetch_max(until, Ordering::Relaxed);
-        }
-        for courier in self.couriers.values() {
-            // A courier that is gone has called `fatal`.
-            let _ = courier.send(Mail::Standing { from: self.partition, active });
-        }
-    }
-
-    fn post(&self, message: Outgoing) {
-        let Outgoing { to, number, message } = message;
-        let from = self.partition;
-        let mut bytes = Vec::new();
-        crossbook_protocol::wire::encode_command(
-            SourceId::partition(from),
-            number,
-            None,
-            &Body::Peer(message),
-            &mut bytes,
-        );
-        if let Some(courier) = self.couriers.get(&to) {
-            let _ = courier.send(Mail::Message { from, number, bytes });
-        }
-    }
-}
-
-/// The thread that carries messages to one partition.
-struct Courier<'a> {
-    shared: &'a Shared,
-    to: PartitionId,
-    boxes: BTreeMap<PartitionId, Mailbox>,
-    kept: usize,
-    asked: Instant,
-    confirmed: Instant,
-}
-
-impl<'a> Courier<'a> {
-    fn new(shared: &'a Shared, to: PartitionId) -> Self {
-        Self { shared, to, boxes: BTreeMap::new(), kept: 0, asked: Instant::now(), confirmed: Instant::now() }
-    }
-
-    fn run(mut self, mail: &Receiver<Mail>) -> Result<(), Error> {
-        let mut tries = 0;
-        loop {
-            match self.session(mail, &mut tries) {
-                Ok(()) => return Ok(()),
-                Err(Error::Stream { source, .. }) if source.is_passing() => {
-                    tracing::warn!(to = self.to.0, error = %source, "messages to this partition wait");
-                    self.boxes.values_mut().for_each(Mailbox::lost);
-                    if !self.shared.pause(&mut tries) {
-                        return Ok(());
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Carries on one connection for as long as it lasts. Ends well when there are no partitions left to carry for.
-    fn session(&mut self, mail: &Receiver<Mail>, tries: &mut u32) -> Result<(), Error> {
-        let to = self.to;
-        let stream = |source| Error::Stream { partition: to, source };
-        let mut link = None;
-        loop {
-            if !self.gather(mail) {
-                return Ok(());
-            }
-            let due = self.asked.elapsed() >= ASK_EVERY;
-            let asks = |mailbox: &Mailbox| mailbox.must_ask() || (due && !mailbox.is_empty());
-            let sends = self.boxes.values().any(|mailbox| mailbox.next(1).is_some());
-            // What was sent is confirmed when there is nothing else to send, or it has been on its way for long.
-            let unconfirmed = self.boxes.values().any(Mailbox::is_unconfirmed);
-            let confirms = self.boxes.values().any(asks)
-                || (unconfirmed && (!sends || self.confirmed.elapsed() >= CONFIRM_DELIVERY_EVERY));
-            if !sends && !confirms {
-                continue;
-            }
-            let link = match &mut link {
-                Some(link) => link,
-                none => none.insert(Link::connect(&self.shared.servers, to).map_err(stream)?),
-            };
-            let batch = self.shared.options.courier_batch_max.min(self.shared.servers.options().batch_records_max);
-            let mut letters = Vec::new();
-            for (&from, mailbox) in &self.boxes {
-                if let Some((first, messages)) = mailbox.next(batch) {
-                    letters.push((from, first, messages.collect::<Vec<_>>()));
-                } else if confirms && (asks(mailbox) || mailbox.is_unconfirmed()) {
-                    // With nothing to deliver it only asks.
-                    letters.push((from, RequestNumber(1), Vec::new()));
-                }
-            }
-            let taken = link.deliver_all(&letters, confirms).map_err(stream)?;
-            let sent: Vec<(PartitionId, u64)> =
-                letters.iter().map(|(from, first, messages)| (*from, first.0 + messages.len() as u64 - 1)).collect();
-            for ((from, last), taken) in sent.into_iter().zip(taken) {
-                let Some(mailbox) = self.boxes.get_mut(&from) else { continue };
-                if confirms {
-                    mailbox.heard(taken).map_err(|source| Error::Forgotten { from, to, source })?;
-                } else {
-                    mailbox.taken(RequestNumber(last), taken);
-                }
-            }
-            if confirms {
-                self.confirmed = Instant::now();
-            }
-            *tries = 0;
-            if due {
-                self.asked = Instant::now();
-            }
-            self.kept = self.boxes.values().map(Mailbox::len).sum();
-            metrics::gauge!("crossbook_messages_unacknowledged", "to" => to.0.to_string()).set(self.kept as f64);
-        }
-    }
-
-    /// Takes what there is to carry, waiting for it if there is nothing. False when all partitions here have ended.
-    fn gather(&mut self, mail: &Receiver<Mail>) -> bool {
-        if self.kept >= self.shared.options.courier_messages_max {
-            return !self.shared.is_stopping();
-        }
-        let waits = |mailbox: &Mailbox| mailbox.must_ask() || mailbox.is_unconfirmed() || mailbox.next(1).is_some();
-        let ready = self.boxes.values().any(waits);
-        let first = if ready {
-            mail.try_recv().ok()
-        } else {
-            match mail.recv_timeout(ASK_EVERY) {
-                Ok(first) => Some(first),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return false,
-            }
-        };
-        let room = self.shared.options.courier_messages_max.saturating_sub(self.kept);
-        for letter in first.into_iter().chain(mail.try_iter()).take(room.max(1)) {
-            match letter {
-                Mail::Message { from, number, bytes } => {
-                    self.boxes.entry(from).or_default().post(number, bytes);
-                    self.kept += 1;
-                }
-                Mail::Standing { from, active } => self.boxes.entry(from).or_default().set_sends(active),
-            }
-        }
-        !self.shared.is_stopping()
-    }
 }

@@ -15,20 +15,18 @@ pub(crate) enum Script {
     Deliver,
     Depth,
     Ends,
-    Extend,
     Mark,
     Publish,
     Trim,
 }
 
 /// In the order of [`Script`].
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 8] = [
     include_str!("lua/append.lua"),
     include_str!("lua/claim.lua"),
     include_str!("lua/deliver.lua"),
     include_str!("lua/depth.lua"),
     include_str!("lua/ends.lua"),
-    include_str!("lua/extend.lua"),
     include_str!("lua/mark.lua"),
     include_str!("lua/publish.lua"),
     include_str!("lua/trim.lua"),
@@ -128,6 +126,21 @@ impl Connection {
     /// Sends what was gathered and waits for the answers, none of which is an error. The server itself may take `wait`
     /// for it. Does it all once more if the server has lost the scripts: then none of them did anything.
     pub(crate) fn exchange(&mut self, wait: Duration) -> Result<Vec<Value>, Error> {
+        let answers = self.exchange_refusals(wait)?;
+        for answer in &answers {
+            if let Value::ServerError(error) = answer {
+                let error = Error::of_server(&self.server, error);
+                if error.doubts_the_map() {
+                    self.servers.forget();
+                }
+                return Err(error);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// The same, with the server's refusals of single commands among the answers.
+    pub(crate) fn exchange_refusals(&mut self, wait: Duration) -> Result<Vec<Value>, Error> {
         let outcome = self.exchange_once(wait);
         self.request.clear();
         self.request.shrink_to(BUFFER_BYTES_KEPT);
@@ -147,11 +160,6 @@ impl Connection {
             self.load()?;
             (self.request, self.due) = (request, due);
             answers = self.round(wait)?;
-        }
-        for answer in &answers {
-            if let Value::ServerError(error) = answer {
-                return Err(Error::of_server(&self.server, error));
-            }
         }
         Ok(answers)
     }

@@ -1,68 +1,29 @@
-//! The depth of every book beside the partition's streams, for whoever wants it at once: a gateway that is starting, a
-//! script, a screen. It is a copy and says how far it has come; the truth is the log.
+//! The form in which the depth of every book is kept beside the partition's streams.
 //!
 //! A book is a hash, `{venue:pN}:depth:SYMBOL`. Its field `u` is the number of the last change of the depth (the
 //! `lastUpdateId` of the client API); every other field is a side and a price, `b100.5` or `a100.6`, and its value what
-//! rests there. Decimals are written without trailing zeros. `HGETALL` reads all of it at one moment.
-//!
-//! Workers write it a few times a second, in the same shard and after the outputs that it comes from, so a failover
-//! never leaves it ahead of them. Two workers may write the same book: a change names the one that it follows, and is
-//! refused when it does not.
+//! rests there. Decimals are written without trailing zeros. `HGETALL` reads all of it in one step.
 
 use std::time::Duration;
 
-use crossbook_types::{Decimal, Side};
+use crossbook_cluster::store::{BookDepth, DepthChange, DepthLevel};
+use crossbook_types::{Decimal, PartitionId, Side};
 
 use crate::connection::Script;
-use crate::{Error, Link, reply};
+use crate::{Error, RedisStore, reply};
 
 /// The field with the number of the last change.
 const UPDATE: &[u8] = b"u";
 
-/// What rests at a price.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct DepthLevel {
-    /// On which side.
-    pub side: Side,
-    /// At which price, in units of the quote asset.
-    pub price: Decimal,
-    /// How much, in units of the base asset; zero if nothing does any more.
-    pub quantity: Decimal,
-}
-
-/// Changes of the depth of one book.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct DepthChange<'a> {
-    /// The market's name.
-    pub symbol: &'a str,
-    /// The number of the change before the first of these; `None` when these levels are the whole book.
-    pub since: Option<u64>,
-    /// The number of the last change.
-    pub last: u64,
-    /// What rests at each price that has changed.
-    pub levels: &'a [DepthLevel],
-}
-
-/// The depth of a book as it was kept.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct KeptDepth {
-    /// The number of the last change in it.
-    pub last: u64,
-    /// Buyers' levels, the best first.
-    pub bids: Vec<(Decimal, Decimal)>,
-    /// Sellers' levels, the best first.
-    pub asks: Vec<(Decimal, Decimal)>,
-}
-
-impl Link {
-    /// Writes changes of the depth of some books, in one round trip. For each it says whether the depth is now that
-    /// far, or further; if not, changes in between are missing, and the whole book is to be written.
-    ///
-    /// # Errors
-    /// Failures of the server or the connection.
-    pub fn keep_depth(&mut self, changes: &[DepthChange<'_>]) -> Result<Vec<bool>, Error> {
+impl RedisStore {
+    pub(crate) fn put_depth(
+        &mut self,
+        partition: PartitionId,
+        changes: &[DepthChange<'_>],
+    ) -> Result<Vec<bool>, Error> {
+        let keys = self.keys(partition);
         for change in changes {
-            let key = self.keys.depth(change.symbol);
+            let key = keys.depth(change.symbol);
             self.connection.script(Script::Depth, &[key.as_str()], |command| {
                 match change.since {
                     Some(since) => command.arg(since),
@@ -81,12 +42,8 @@ impl Link {
         Ok(answers.iter().map(|answer| reply::number(answer).is_some()).collect())
     }
 
-    /// The depth of a market's book, if it is kept in this partition.
-    ///
-    /// # Errors
-    /// Failures of the server or the connection, and what is not a depth.
-    pub fn kept_depth(&mut self, symbol: &str) -> Result<Option<KeptDepth>, Error> {
-        let key = self.keys.depth(symbol);
+    pub(crate) fn get_depth(&mut self, partition: PartitionId, symbol: &str) -> Result<Option<BookDepth>, Error> {
+        let key = self.keys(partition).depth(symbol);
         self.ask(|command| command.arg("HGETALL").arg(key));
         let [answer] = self.exchange(Duration::ZERO)?;
         let fields = reply::fields(answer).ok_or_else(|| self.connection.unclear("the depth of a book"))?;
@@ -98,8 +55,8 @@ impl Link {
     }
 }
 
-fn read(fields: &[(Vec<u8>, Vec<u8>)]) -> Option<KeptDepth> {
-    let mut depth = KeptDepth { last: 0, bids: Vec::new(), asks: Vec::new() };
+fn read(fields: &[(Vec<u8>, Vec<u8>)]) -> Option<BookDepth> {
+    let mut depth = BookDepth { last: 0, bids: Vec::new(), asks: Vec::new() };
     for (field, value) in fields {
         let value = std::str::from_utf8(value).ok()?;
         if field == UPDATE {

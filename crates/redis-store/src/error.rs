@@ -1,5 +1,6 @@
 //! Everything that can go wrong between a venue and its streams, sorted by what to do about it.
 
+use crossbook_cluster::store::{ErrorKind, Full, StoreError};
 use crossbook_types::{PartitionId, Sequence};
 
 /// Which of a partition's streams.
@@ -21,7 +22,7 @@ impl std::fmt::Display for Stream {
 }
 
 /// Why the streams refused. After any of these except [`Error::Full`], [`Error::RecordTooLarge`] and
-/// [`Error::BatchTooLarge`] the link is to be dropped; whether to connect anew is what [`Error::is_passing`] says.
+/// [`Error::BatchTooLarge`] the link is to be dropped; whether to connect anew is what [`StoreError::is_transient`] says.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The options contradict each other, or an address is none.
@@ -144,17 +145,6 @@ pub enum Error {
     #[error("{0}; start it anew: it then applies them as refused")]
     Marked(String),
 
-    /// Another process appends to a log that has one writer.
-    #[error(
-        "another writer appends to this log: it ends at {found} instead of {expected}; see that only one process runs"
-    )]
-    AnotherWriter {
-        /// Where it should end.
-        expected: Sequence,
-        /// Where it ends.
-        found: Sequence,
-    },
-
     /// The venue was made with another number of partitions.
     #[error(
         "the venue {venue} was made with {stored} partitions, the configuration says {configured}; the number cannot be changed, correct the configuration or choose another venue name"
@@ -220,17 +210,30 @@ pub enum Error {
     },
 }
 
-impl From<Error> for crossbook_log::Error {
-    fn from(error: Error) -> Self {
-        Self::Store(Box::new(error))
+impl From<Full> for Error {
+    fn from(Full { waiting, limit }: Full) -> Self {
+        Self::Full { waiting, limit }
     }
 }
 
-impl Error {
-    /// Whether connecting anew, and trying again, may help. The others need a person, except those that changed
-    /// nothing.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
+impl StoreError for Error {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unreachable { .. } | Self::Lost { .. } | Self::Moved { .. } | Self::Unready { .. } => {
+                ErrorKind::Unavailable
+            }
+            Self::NotDurable { .. } => ErrorKind::NotConfirmed,
+            Self::Full { .. } => ErrorKind::Full,
+            Self::RecordTooLarge { .. } | Self::BatchTooLarge { .. } => ErrorKind::TooLarge,
+            Self::Trimmed { asked, first, .. } => ErrorKind::Trimmed { asked: *asked, first: *first },
+            Self::Forked(_) => ErrorKind::Forked,
+            Self::Marked(_) => ErrorKind::Marked,
+            Self::NoEntry(_) => ErrorKind::Missing,
+            _ => ErrorKind::Other,
+        }
+    }
+
+    fn is_transient(&self) -> bool {
         matches!(
             self,
             Self::Unreachable { .. }
@@ -241,7 +244,9 @@ impl Error {
                 | Self::Refused { .. }
         )
     }
+}
 
+impl Error {
     /// Whether the map of the cluster may be out of date.
     pub(crate) fn doubts_the_map(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Lost { .. } | Self::Moved { .. } | Self::Unready { .. })

@@ -29,32 +29,28 @@
 //! A [`Link`] blocks and belongs to one thread; every wait in it has a bound from [`Options`]. Servers whose addresses
 //! begin with `rediss://` are asked under TLS; their certificates are always checked, against [`Options::ca_file`] or
 //! the system's authorities.
-//!
-//! [`StreamLog`] and [`StreamReader`] put the contract of [`crossbook_log::Log`] and [`crossbook_log::Reader`] over a
-//! partition's `in`, for one writer.
 
 mod barrier;
 mod connection;
 mod depth;
 mod error;
 mod keys;
-mod link;
-mod mark;
+mod marks;
 mod options;
-mod reader;
+mod replicas;
 #[doc(hidden)]
 pub mod reply;
 mod servers;
 mod skip;
+mod store;
 mod tls;
 mod venue;
-mod writer;
 
-pub use depth::{DepthChange, DepthLevel, KeptDepth};
 pub use error::{Error, Stream};
 pub use keys::Keys;
-pub use link::{Appended, Ends, Entry, Link, Pulled, PulledRecord, Turn};
 pub use options::Options;
-pub use reader::StreamReader;
 pub use servers::Servers;
-pub use writer::StreamLog;
+pub use store::RedisStore;
+
+/// A conversation about one partition; see [`crossbook_cluster::store::Link`].
+pub type Link = crossbook_cluster::store::Link<RedisStore>;

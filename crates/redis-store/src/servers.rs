@@ -116,7 +116,7 @@ impl Servers {
     }
 
     /// Connects to this partition's master.
-    pub(crate) fn connect(&self, partition: PartitionId) -> Result<Connection, Error> {
+    pub(crate) fn connect_to_master(&self, partition: PartitionId) -> Result<Connection, Error> {
         let mut connected = self.connect_once(partition);
         if connected.as_ref().is_err_and(Error::doubts_the_map) {
             // It may be that only the map was stale.

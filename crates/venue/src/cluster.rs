@@ -18,13 +18,14 @@ pub mod writer;
 use std::time::Duration;
 
 use crossbook_cluster::moment::{self, Kept};
+use crossbook_cluster::store::{StoreError as _, StoreReader};
 use crossbook_engine::Work;
 use crossbook_log::Until;
 use crossbook_node::recovery::{self, Recovered, Which};
 use crossbook_node::snapshot::{self, Saved as _};
 use crossbook_object_store::{Address, Objects};
 use crossbook_protocol::Routing;
-use crossbook_redis_store::{self as streams, Link, Servers, StreamReader};
+use crossbook_redis_store::{self as streams, Link, Servers};
 use crossbook_store::{Database, Dialect};
 use crossbook_types::{PartitionId, RequestNumber, Sequence};
 use crossbook_views::{Limits, Views};
@@ -119,7 +120,7 @@ impl Site {
         let identity = loop {
             match servers.claim_venue(options.partitions, markets.join(" ").as_bytes()) {
                 Ok(identity) => break identity,
-                Err(error) if error.is_passing() => {
+                Err(error) if error.is_transient() => {
                     if !std::mem::replace(&mut warned, true) {
                         tracing::warn!(%error, "waiting for the store");
                     }
@@ -194,7 +195,7 @@ impl Site {
 }
 
 impl Kept for Site {
-    type Reader = StreamReader;
+    type Reader = StoreReader<Servers>;
     type Snapshots = Objects;
 
     fn which(&self, partition: PartitionId) -> Which {
@@ -204,15 +205,15 @@ impl Kept for Site {
     fn told(&self, partition: PartitionId) -> Result<Sequence, moment::Error> {
         let mut link = Link::connect(&self.servers, partition)?;
         link.make_durable()?;
-        Ok(link.ends()?.told)
+        Ok(link.ends()?.published)
     }
 
     fn snapshots(&self, partition: PartitionId) -> Result<Objects, moment::Error> {
         Ok(Objects::open(&self.snapshots, &self.venue, partition)?)
     }
 
-    fn log(&self, partition: PartitionId, from: Sequence) -> StreamReader {
-        StreamReader::open(&self.servers, partition, from)
+    fn log(&self, partition: PartitionId, from: Sequence) -> StoreReader<Servers> {
+        StoreReader::open(self.servers.clone(), partition, from)
     }
 }
 

@@ -37,7 +37,6 @@ const CIRCLES_LEFT: &[(&str, &str, &[&str])] = &[
     ("crossbook-node", "crate", &["recovery", "skip", "snapshot"]),
     ("crossbook-object-store", "crate::backup", &["place", "restore"]),
     ("crossbook-protocol", "crate", &["command", "event", "import", "peer"]),
-    ("crossbook-redis-store", "crate", &["barrier", "link", "skip"]),
     ("crossbook-redis-store", "crate", &["connection", "servers"]),
 ];
 

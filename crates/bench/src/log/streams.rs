@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crossbook_cluster::store::{PartitionTurn, ReadAfter};
 use crossbook_loadgen::latency::Latency;
-use crossbook_redis_store::{Link, Options, Pulled, Servers, Turn};
+use crossbook_redis_store::{Link, Options, Servers};
 use crossbook_servers::redis::RedisCluster;
 use crossbook_types::{PartitionId, Sequence};
 use tempfile::TempDir;
@@ -70,7 +71,7 @@ pub(super) fn measure(options: &Log, folder: &TempDir, figures: &mut Figures) ->
         let mut link = Link::connect(&servers, PartitionId(partition))?;
         let run = batches(options, REDIS, size, |payloads| {
             link.append(payloads, LENGTH_MAX)?;
-            if link.barrier()? { Ok(()) } else { Err(Error::NotReplicated) }
+            if link.confirm()? { Ok(()) } else { Err(Error::NotReplicated) }
         })?;
         figures.batches.push(run);
     }
@@ -122,25 +123,24 @@ fn send(
 
 fn read(servers: &Servers, partition: PartitionId, how: How, done: &AtomicBool, master: u32) -> Result<Hearing, Error> {
     let mut link = Link::connect(servers, partition)?;
-    let (mut pulled, mut read_after, mut latency) = (Pulled::default(), Sequence(0), Latency::new());
+    let (mut after, mut latency) = (Sequence(0), Latency::new());
     let mut pause = Duration::from_millis(1);
     let server = || Used::of([("server".to_owned(), master)].into_iter());
     let (started, thread, before) = (Instant::now(), processor_time(), server());
     while !done.load(Relaxed) {
         let wait = if how == How::Push { WAIT } else { Duration::ZERO };
-        let turn =
-            Turn { publish_after: Sequence(0), entries: &[], read_after, records_max: 1_000, wait, barrier: false };
-        link.turn(&turn, &mut pulled)?;
+        let commands = Some(ReadAfter { after, records_max: 1_000 });
+        let (read, _) = link.turn(PartitionTurn { commands, ..PartitionTurn::default() }, wait, false)?;
         let now = micros();
-        for record in &pulled.records {
+        for record in &read.commands {
             let sent = record.payload.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
             latency.record(Duration::from_micros(now.saturating_sub(sent)));
-            read_after = record.sequence;
+            after = record.sequence;
         }
         match how {
             How::Push => continue,
             How::Poll => pause = Duration::from_millis(200),
-            How::Adapt if pulled.records.is_empty() => pause = (pause * 2).min(Duration::from_millis(50)),
+            How::Adapt if read.commands.is_empty() => pause = (pause * 2).min(Duration::from_millis(50)),
             How::Adapt => pause = Duration::from_millis(1),
         }
         std::thread::sleep(pause);

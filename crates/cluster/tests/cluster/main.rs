@@ -1,9 +1,8 @@
-//! Partitions of a cluster on streams of a real Redis.
+//! Consistent cuts through partitions that are kept in memory.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod moment;
-mod streams;
 #[path = "../../../node/tests/node/venue/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests of the node")]
 mod venue;

@@ -123,7 +123,7 @@ impl Stage {
             eventually(&format!("the depth of {symbol} in the store is that of its book"), async || {
                 let kept = (0..PARTITIONS).find_map(|partition| {
                     let mut link = Link::connect(&servers, PartitionId(partition)).ok()?;
-                    link.kept_depth(symbol).ok()?
+                    link.read_depth(symbol).ok()?
                 })?;
                 (of_book == (kept.last, values(kept.bids), values(kept.asks))).then_some(())
             })

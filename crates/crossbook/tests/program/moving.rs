@@ -174,7 +174,7 @@ fn cut_short(stage: &Stage, venue: &str, file: &Path, partition: PartitionId, pi
     let payloads: Vec<&[u8]> = encoded.iter().map(Vec::as_slice).collect();
     let sender = PartitionId(u16::try_from(SourceId::IMPORT.0).unwrap());
     let mut link = Link::connect(&servers, partition).unwrap();
-    link.note_export(&hex::encode(name)).unwrap();
+    link.note_import(&hex::encode(name)).unwrap();
     assert_eq!(link.deliver(sender, RequestNumber(1), &payloads).unwrap(), RequestNumber(pieces as u64));
 }
 

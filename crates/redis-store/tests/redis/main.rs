@@ -1,6 +1,10 @@
-//! The log in streams of real Redis servers, in the clear and over TLS.
+//! The log in streams of real Redis servers, in the clear and over TLS; and workers and a log client over it.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod cluster;
 mod streams;
 mod tls;
+#[path = "../../../node/tests/node/venue/mod.rs"]
+#[allow(dead_code, reason = "shared with the tests of the node")]
+mod venue;

@@ -1,15 +1,14 @@
 //! The provider in streams, on real Redis servers of its own: the suite that every provider must pass, what each script
 //! does, and what is left when servers die.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbook_log::conformance::{Provider, run};
-use crossbook_log::{Log, Record};
-use crossbook_redis_store::{
-    Appended, DepthChange, DepthLevel, Ends, Error, Keys, Link, Options, Pulled, Servers, Stream, StreamLog,
-    StreamReader, Turn,
-};
+use crossbook_cluster::store::conformance::{PARTITIONS, Provider, run, run_with_failures};
+use crossbook_cluster::store::{Appended, DepthChange, DepthLevel, PartitionTurn, Publish, ReadAfter, StoreError as _};
+use crossbook_redis_store::{Error, Keys, Link, Options, Servers};
 use crossbook_servers::redis::{RedisCluster, RedisServer};
 use crossbook_types::{Decimal, PartitionId, RequestNumber, Sequence, Side, SourceId, Timestamp};
 
@@ -42,38 +41,24 @@ fn read(link: &mut Link, from: u64) -> Vec<String> {
     records.into_iter().map(|record| String::from_utf8(record.payload).unwrap()).collect()
 }
 
-fn turn<'a>(publish_after: u64, entries: &'a [&'a [u8]], read_after: u64) -> Turn<'a> {
-    Turn {
-        publish_after: Sequence(publish_after),
-        entries,
-        read_after: Sequence(read_after),
-        records_max: 100,
-        wait: NO_WAIT,
-        barrier: true,
-    }
+fn publish(link: &mut Link, after: u64, outputs: &[&str]) -> u64 {
+    let outputs: Vec<_> = outputs.iter().map(|output| output.as_bytes()).collect();
+    let publish = Some(Publish { after: Sequence(after), outputs: &outputs });
+    let (outcome, confirmed) = link.turn(PartitionTurn { publish, ..PartitionTurn::default() }, NO_WAIT, true).unwrap();
+    assert!(confirmed);
+    outcome.published.unwrap().0
 }
 
-fn publish(link: &mut Link, after: u64, entries: &[&str]) -> u64 {
-    let entries: Vec<_> = entries.iter().map(|entry| entry.as_bytes()).collect();
-    let mut pulled = Pulled::default();
-    link.turn(&turn(after, &entries, PLENTY), &mut pulled).unwrap();
-    assert!(pulled.durable && pulled.records.is_empty());
-    pulled.told.0
+/// A turn that reads commands.
+fn reading(after: u64, records_max: usize) -> PartitionTurn<'static> {
+    let commands = Some(ReadAfter { after: Sequence(after), records_max });
+    PartitionTurn { commands, ..PartitionTurn::default() }
 }
 
 /// What `out` holds after a place.
 fn told(link: &mut Link, after: u64) -> Vec<(u64, String)> {
-    let mut entries = Vec::new();
-    link.follow(Sequence(after), 1_000, NO_WAIT, &mut entries).unwrap();
-    entries.into_iter().map(|entry| (entry.sequence.0, String::from_utf8(entry.payload).unwrap())).collect()
-}
-
-/// What the store said.
-fn of_store(error: &crossbook_log::Error) -> Option<&Error> {
-    match error {
-        crossbook_log::Error::Store(error) => error.downcast_ref(),
-        _ => None,
-    }
+    let outputs = link.follow(Sequence(after), 1_000, NO_WAIT).unwrap();
+    outputs.into_iter().map(|output| (output.sequence.0, String::from_utf8(output.payload).unwrap())).collect()
 }
 
 /// Tries until it works.
@@ -88,57 +73,68 @@ fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// The suite's view of a venue of its own on shared servers.
-struct InStreams {
+/// A venue of its own on shared servers, as the suite sees it.
+struct Fresh<'a> {
     servers: Servers,
+    cluster: Option<&'a RefCell<RedisCluster>>,
 }
 
-impl InStreams {
-    fn fresh(urls: &[String], replicas_min: u32) -> Self {
-        static VENUES: AtomicU64 = AtomicU64::new(0);
-        let venue = format!("suite-{}", VENUES.fetch_add(1, Ordering::Relaxed));
-        let small = Options {
-            record_bytes_max: 300,
-            batch_records_max: 40,
-            batch_bytes_max: 2_000,
-            ..options(urls.to_vec(), &venue, replicas_min)
-        };
-        Self { servers: Servers::new(small).unwrap() }
-    }
+/// A name that no other venue has, in which both partitions of the suite lie in one shard.
+fn venue(cluster: Option<&RedisCluster>) -> String {
+    static VENUES: AtomicU64 = AtomicU64::new(0);
+    let names = std::iter::repeat_with(|| format!("suite-{}", VENUES.fetch_add(1, Ordering::Relaxed)));
+    let together = |venue: &String| {
+        let master = |partition| cluster?.master_of(&Keys::new(venue, partition).input);
+        let [one, other] = PARTITIONS;
+        master(one) == master(other)
+    };
+    names.take(1_000).find(together).unwrap()
 }
 
-impl Provider for InStreams {
-    type Log = StreamLog;
-    type Reader = StreamReader;
+impl Provider for Fresh<'_> {
+    type Stores = Servers;
 
-    fn open(&mut self) -> Result<StreamLog, crossbook_log::Error> {
-        StreamLog::open(&self.servers, P1)
+    fn stores(&self) -> Servers {
+        self.servers.clone()
     }
 
-    fn reader(&mut self, from: Sequence) -> StreamReader {
-        StreamReader::open(&self.servers, P1, from)
-    }
-
-    fn crash(&mut self, log: StreamLog) {
-        drop(log); // what it had buffered is gone with it
-    }
-
-    fn record_bytes_max(&self) -> usize {
-        self.servers.options().record_bytes_max
+    fn lose(&mut self, writes: &mut dyn FnMut()) -> bool {
+        let Some(cluster) = self.cluster else { return false };
+        let mut cluster = cluster.borrow_mut();
+        let input = self.servers.keys(PARTITIONS[0]).input;
+        let master = cluster.master_of(&input).unwrap();
+        let replica = cluster.replicas_of(master)[0];
+        cluster.pause(replica).unwrap();
+        // Or it would receive what its machine has received meanwhile.
+        cluster.ask::<i64>(master, &["CLIENT", "KILL", "TYPE", "replica"]).unwrap();
+        writes();
+        cluster.kill(master);
+        cluster.resume(replica).unwrap();
+        until("the replica is promoted", || cluster.master_of(&input));
+        // As a replica, without which nothing would be confirmed.
+        cluster.restart(master).unwrap();
+        cluster.wait_until_whole().unwrap();
+        true
     }
 }
 
 #[test]
 fn a_server_alone_passes_the_suite() {
     let (_folder, server, _) = alone();
-    run(|| InStreams::fresh(&[server.url()], 0));
+    run(|| Fresh { servers: Servers::new(options(vec![server.url()], &venue(None), 0)).unwrap(), cluster: None });
 }
 
 #[test]
 fn a_cluster_with_replicas_passes_the_suite() {
     let folder = tempfile::tempdir().unwrap();
-    let cluster = RedisCluster::start(folder.path(), 2, 1).unwrap();
-    run(|| InStreams::fresh(&cluster.urls(), 1));
+    let cluster = RefCell::new(RedisCluster::start(folder.path(), 3, 1).unwrap());
+    let fresh = || {
+        let (venue, urls) = (venue(Some(&cluster.borrow())), cluster.borrow().urls());
+        let quick = Options { wait_timeout_ms: 300, ..options(urls, &venue, 1) };
+        Fresh { servers: Servers::new(quick).unwrap(), cluster: Some(&cluster) }
+    };
+    run(fresh);
+    run_with_failures(fresh);
 }
 
 #[test]
@@ -183,149 +179,23 @@ fn time_does_not_go_back_when_the_servers_clock_does() {
 }
 
 #[test]
-fn no_more_commands_wait_than_may() {
+fn a_turn_waits_for_what_it_reads() {
     let (_folder, _server, servers) = alone();
     let mut link = Link::connect(&servers, P1).unwrap();
-    let first = link.append(&[b"1", b"2", b"3"], 3).unwrap();
-    assert_eq!((first.first, first.last, first.told), (Sequence(1), Sequence(3), Sequence(0)));
-    let refused = link.append(&[b"4"], 3).unwrap_err();
-    assert!(matches!(refused, Error::Full { waiting: 3, limit: 3 }), "{refused}");
-    assert_eq!(publish(&mut link, 0, &["a", "b"]), 2);
-    let refused = link.append(&[b"4", b"5", b"6"], 3).unwrap_err();
-    assert!(matches!(refused, Error::Full { waiting: 1, limit: 3 }), "nothing of it is appended: {refused}");
-    let next = link.append(&[b"4", b"5"], 3).unwrap();
-    assert_eq!((next.first, next.last, next.told), (Sequence(4), Sequence(5), Sequence(2)));
-    let asked = link.append(&[], 0).unwrap();
-    assert_eq!((asked.first, asked.last, asked.time), (Sequence(6), Sequence(5), next.time));
-    assert_eq!(read(&mut link, 1), ["1", "2", "3", "4", "5"]);
-}
-
-#[test]
-fn messages_of_another_partition_are_appended_once_and_in_order() {
-    let (_folder, _server, servers) = alone();
-    let mut link = Link::connect(&servers, P1).unwrap();
-    let mut deliver = |from: u16, first: u64, messages: &[&str]| {
-        let messages: Vec<_> = messages.iter().map(|message| message.as_bytes()).collect();
-        link.deliver(PartitionId(from), RequestNumber(first), &messages).unwrap().0
-    };
-    assert_eq!(deliver(7, 1, &[]), 0);
-    assert_eq!(deliver(7, 2, &["7b"]), 0, "a gap: nothing is appended");
-    assert_eq!(deliver(7, 1, &["7a", "7b"]), 2);
-    assert_eq!(deliver(8, 1, &["8a"]), 1, "each partition counts for itself");
-    assert_eq!(deliver(7, 1, &["7a", "7b"]), 2, "heard before");
-    assert_eq!(deliver(7, 2, &["7b", "7c", "7d"]), 4, "heard in part");
-    assert_eq!(deliver(7, 6, &["7f"]), 4);
-    assert_eq!(deliver(7, 1, &["7a"]), 4);
-    assert_eq!(deliver(7, 9, &[]), 4);
-    assert_eq!(read(&mut link, 1), ["7a", "7b", "8a", "7c", "7d"]);
-    assert_eq!(link.ends().unwrap().tail, Sequence(5));
-}
-
-#[test]
-fn two_publishers_have_the_effect_of_one() {
-    let (_folder, _server, servers) = alone();
-    let mut one = Link::connect(&servers, P1).unwrap();
-    let mut other = Link::connect(&servers, P1).unwrap();
-    append(&mut one, &["1", "2", "3", "4"]);
-    assert_eq!(publish(&mut one, 0, &["a", "b"]), 2);
-    assert_eq!(publish(&mut other, 0, &["a", "b", "c"]), 2, "it is where another was: no effect");
-    assert_eq!(publish(&mut other, 2, &["c"]), 3);
-    assert_eq!(publish(&mut one, 2, &["c", "d"]), 3);
-    assert_eq!(publish(&mut one, 5, &["f"]), 3, "no gap");
-    assert_eq!(publish(&mut one, 3, &[]), 3, "asks only");
-    let all = [(1, "a"), (2, "b"), (3, "c")].map(|(place, entry)| (place, entry.to_owned()));
-    assert_eq!(told(&mut other, 0), all);
-    assert_eq!(told(&mut other, 2), all[2..]);
-    assert_eq!(told(&mut other, 3), []);
-    let forked = one.turn(&turn(3, &[b"d", b"e"], 0), &mut Pulled::default()).unwrap_err();
-    assert!(matches!(forked, Error::Forked(_)), "what no command caused is not published: {forked}");
-}
-
-#[test]
-fn a_turn_publishes_reads_and_waits() {
-    let (_folder, _server, servers) = alone();
-    let mut link = Link::connect(&servers, P1).unwrap();
-    let mut pulled = Pulled::default();
-    let waiting = Turn { wait: Duration::from_millis(30), ..turn(0, &[], 0) };
-    link.turn(&waiting, &mut pulled).unwrap();
-    assert_eq!((pulled.records.len(), pulled.told), (0, Sequence(0)), "the time was up");
-    let waiting = Turn { wait: Duration::from_secs(20), ..waiting };
-    std::thread::scope(|scope| {
+    let (outcome, _) = link.turn(reading(0, 100), Duration::from_millis(30), true).unwrap();
+    assert_eq!(outcome.commands, [], "the time was up");
+    let (outcome, confirmed) = std::thread::scope(|scope| {
         scope.spawn(|| append(&mut Link::connect(&servers, P1).unwrap(), &["1", "2"]));
-        link.turn(&waiting, &mut pulled).unwrap();
+        link.turn(reading(0, 100), Duration::from_secs(20), true).unwrap()
     });
-    assert_eq!(pulled.records.iter().map(|record| record.sequence.0).collect::<Vec<_>>(), [1, 2]);
-    assert!(pulled.durable);
+    assert_eq!(outcome.commands.iter().map(|command| command.sequence.0).collect::<Vec<_>>(), [1, 2]);
+    assert!(confirmed);
     append(&mut link, &["3", "4", "5"]);
-    let both: [&[u8]; 2] = [b"a", b"b"];
-    link.turn(&Turn { records_max: 2, barrier: false, ..turn(0, &both, 2) }, &mut pulled).unwrap();
-    assert_eq!(pulled.records.iter().map(|record| record.payload.as_slice()).collect::<Vec<_>>(), [b"3", b"4"]);
-    assert_eq!((pulled.told, pulled.durable), (Sequence(2), false));
-}
-
-#[test]
-fn what_is_passed_over_is_published_by_nobody_who_does_not_know_it() {
-    let (_folder, _server, servers) = alone();
-    let (mut worker, mut operator) = (Link::connect(&servers, P1).unwrap(), Link::connect(&servers, P1).unwrap());
-    append(&mut operator, &["1", "2", "3"]);
-    assert_eq!(publish(&mut worker, 0, &["a"]), 1);
-    assert_eq!(operator.mark_skipped(Sequence(1)).unwrap(), Some(Sequence(1)), "what it caused is published");
-    assert_eq!(operator.mark_skipped(Sequence(2)).unwrap(), None);
-    // It has read command 2 without the mark.
-    let refused = worker.turn(&turn(1, &[b"b"], PLENTY), &mut Pulled::default()).unwrap_err();
-    assert!(matches!(refused, Error::Marked(_)) && !refused.is_passing(), "{refused}");
-    assert_eq!(operator.ends().unwrap().told, Sequence(1));
-    let mut anew = Link::connect(&servers, P1).unwrap();
-    assert_eq!(publish(&mut anew, 1, &["refused"]), 2);
-    assert_eq!(operator.mark_skipped(Sequence(2)).unwrap(), None, "once more does no harm");
-}
-
-#[test]
-fn nothing_untold_is_trimmed_and_nothing_trimmed_is_read() {
-    let (_folder, _server, servers) = alone();
-    let mut link = Link::connect(&servers, P1).unwrap();
-    let payloads: Vec<_> = (1..=500).map(|n| n.to_string()).collect();
-    let payloads: Vec<_> = payloads.iter().map(String::as_str).collect();
-    append(&mut link, &payloads);
-    publish(&mut link, 0, &payloads[..350]);
-    let before = link.ends().unwrap();
-    let whole = Ends { first: Sequence(1), out_first: Sequence(1), told: Sequence(350), tail: Sequence(500), ..before };
-    assert_eq!(before, whole);
-    link.trim(Sequence(0), Sequence(0)).unwrap();
-    assert_eq!(link.ends().unwrap(), whole);
-    link.trim(Sequence(450), Sequence(250)).unwrap();
-    let ends = link.ends().unwrap();
-    assert!(ends.first > Sequence(200) && ends.first <= Sequence(351), "{ends:?}");
-    assert!(ends.out_first > Sequence(100) && ends.out_first <= Sequence(251), "{ends:?}");
-    assert_eq!((ends.told, ends.tail), (whole.told, whole.tail));
-
-    let kept = read(&mut link, ends.first.0);
-    assert_eq!(kept, payloads[ends.first.0 as usize - 1..]);
-    let refused = link.read(Sequence(ends.first.0 - 1), 1).unwrap_err();
-    fn is(error: &Error, of: Stream, expected: Sequence) -> bool {
-        matches!(error, Error::Trimmed { stream, first, .. } if *stream == of && *first == expected)
-    }
-    assert!(is(&refused, Stream::In, ends.first), "{refused}");
-    let refused = link.turn(&turn(0, &[], 7), &mut Pulled::default()).unwrap_err();
-    assert!(is(&refused, Stream::In, ends.first), "{refused}");
-    let refused = link.follow(Sequence(7), 1, NO_WAIT, &mut Vec::new()).unwrap_err();
-    assert!(is(&refused, Stream::Out, ends.out_first), "{refused}");
-}
-
-#[test]
-fn a_fork_is_found_out() {
-    let (_folder, server, servers) = alone();
-    let mut link = Link::connect(&servers, P1).unwrap();
-    let Appended { time, .. } = append(&mut link, &["1", "2"]);
-    assert!(link.holds(Sequence(0), Timestamp(0), b"").unwrap());
-    assert!(link.holds(Sequence(2), time, b"2").unwrap());
-    assert!(!link.holds(Sequence(2), time, b"1").unwrap());
-    assert!(!link.holds(Sequence(2), Timestamp(time.0 + 1), b"2").unwrap());
-    assert!(!link.holds(Sequence(3), time, b"2").unwrap());
-    assert!(!link.holds(Sequence(9), time, b"2").unwrap());
-    server.ask::<()>(&["XTRIM", &servers.keys(P1).input, "MINID", "2-0"]).unwrap();
-    let refused = link.holds(Sequence(1), time, b"1").unwrap_err();
-    assert!(matches!(refused, Error::Trimmed { first: Sequence(2), .. }), "{refused}");
+    let outputs: [&[u8]; 2] = [b"a", b"b"];
+    let publish = Some(Publish { after: Sequence(0), outputs: &outputs });
+    let (outcome, confirmed) = link.turn(PartitionTurn { publish, ..reading(2, 2) }, NO_WAIT, false).unwrap();
+    assert_eq!(outcome.commands.iter().map(|command| command.payload.as_slice()).collect::<Vec<_>>(), [b"3", b"4"]);
+    assert_eq!((outcome.published, confirmed), (Some(Sequence(2)), false));
 }
 
 #[test]
@@ -393,30 +263,13 @@ fn payloads_of_any_bytes_are_taken_up_to_the_limit() {
     assert!(matches!(link.append(&[&too_long], PLENTY), Err(Error::RecordTooLarge { .. })));
     let too_many = vec![every.as_slice(); largest.len() + 1];
     assert!(matches!(link.append(&too_many, PLENTY), Err(Error::BatchTooLarge { .. })));
-    let mut pulled = Pulled::default();
-    let entries: Vec<_> = largest.iter().map(|payload| &payload[..]).collect();
-    link.turn(&turn(0, &entries, 0), &mut pulled).unwrap();
-    let read: Vec<_> = pulled.records.iter().map(|record| record.payload.as_slice()).collect();
+    let outputs: Vec<_> = largest.iter().map(|payload| &payload[..]).collect();
+    let publish = Some(Publish { after: Sequence(0), outputs: &outputs });
+    let (outcome, _) = link.turn(PartitionTurn { publish, ..reading(0, 100) }, NO_WAIT, true).unwrap();
+    let read: Vec<_> = outcome.commands.iter().map(|command| command.payload.as_slice()).collect();
     assert_eq!(read, [largest, vec![b"", b"\r\n", &every[..limit - 1]]].concat());
-    let mut followed = Vec::new();
-    link.follow(Sequence(0), 100, NO_WAIT, &mut followed).unwrap();
-    assert!(followed.iter().all(|entry| entry.payload == every) && followed.len() == entries.len());
-}
-
-#[test]
-fn a_second_writer_of_a_log_is_found_out() {
-    let (_folder, _server, servers) = alone();
-    let mut one = StreamLog::open(&servers, P1).unwrap();
-    let mut other = StreamLog::open(&servers, P1).unwrap();
-    let record = |n: u64| Record { sequence: Sequence(n), time: Timestamp(n), payload: b"x" };
-    one.append(record(1)).unwrap();
-    other.append(record(1)).unwrap();
-    one.sync().unwrap();
-    let refused = other.sync().unwrap_err();
-    assert!(matches!(of_store(&refused), Some(Error::AnotherWriter { found: Sequence(1), .. })), "{refused}");
-    assert!(matches!(other.sync(), Err(crossbook_log::Error::Poisoned)));
-    one.append(record(2)).unwrap();
-    assert_eq!(one.sync().unwrap(), Sequence(2));
+    let followed = link.follow(Sequence(0), 100, NO_WAIT).unwrap();
+    assert!(followed.iter().all(|output| output.payload == every) && followed.len() == outputs.len());
 }
 
 #[test]
@@ -424,8 +277,8 @@ fn a_server_that_is_not_there_is_told_with_everyone_who_was_asked() {
     let (_folder, mut server, servers) = alone();
     let mut link = Link::connect(&servers, P1).unwrap();
     server.kill();
-    let lost = link.barrier().unwrap_err();
-    assert!(matches!(lost, Error::Lost { .. }) && lost.is_passing(), "{lost}");
+    let lost = link.confirm().unwrap_err();
+    assert!(matches!(lost, Error::Lost { .. }) && lost.is_transient(), "{lost}");
     let refused = Link::connect(&servers, P1).unwrap_err();
     assert!(matches!(&refused, Error::Unreachable { tried, .. } if tried.contains("127.0.0.1")), "{refused}");
     server.restart().unwrap();
@@ -464,7 +317,7 @@ fn survives_the_master(replicas: usize) {
     let confirm = |link: &mut Link, n: usize| -> Result<Option<(Appended, String)>, Error> {
         let payload = format!("command {n}");
         let appended = link.append(&[payload.as_bytes()], PLENTY)?;
-        Ok(link.barrier()?.then_some((appended, payload)))
+        Ok(link.confirm()?.then_some((appended, payload)))
     };
     let mut link = Link::connect(&servers, partition).unwrap();
     for n in 0..100 {
@@ -495,7 +348,7 @@ fn survives_the_master(replicas: usize) {
                     }
                     Ok(None) => {}
                     Err(error) => {
-                        assert!(error.is_passing(), "{error}");
+                        assert!(error.is_transient(), "{error}");
                         errors.push(error.to_string());
                         link = None;
                         std::thread::sleep(Duration::from_millis(10));
@@ -541,35 +394,30 @@ fn without_a_replica_nothing_is_confirmed() {
     let servers = Servers::new(quick).unwrap();
     let master = cluster.master_of(&servers.keys(P1).input).unwrap();
     let replica = cluster.replicas_of(master)[0];
-    let mut log = StreamLog::open(&servers, P0).unwrap();
     let mut link = Link::connect(&servers, P1).unwrap();
     append(&mut link, &["1"]);
-    assert!(link.barrier().unwrap());
+    assert!(link.confirm().unwrap());
 
     // A replica that stands still is online all the same.
     cluster.pause(replica).unwrap();
     append(&mut link, &["2"]);
-    assert!(!link.barrier().unwrap());
+    assert!(!link.confirm().unwrap());
     cluster.resume(replica).unwrap();
-    until("the replica goes on", || link.barrier().unwrap().then_some(()));
+    until("the replica goes on", || link.confirm().unwrap().then_some(()));
 
     cluster.kill(replica);
     append(&mut link, &["3"]);
-    assert!(!link.barrier().unwrap());
-    let mut pulled = Pulled::default();
-    link.turn(&turn(0, &[], 2), &mut pulled).unwrap();
-    assert_eq!((pulled.records.len(), pulled.durable), (1, false));
+    assert!(!link.confirm().unwrap());
+    let (outcome, confirmed) = link.turn(reading(2, 100), NO_WAIT, true).unwrap();
+    assert_eq!((outcome.commands.len(), confirmed), (1, false));
     let refused = link.deliver(P0, RequestNumber(1), &[b"4"]).unwrap_err();
     assert!(matches!(refused, Error::NotDurable { acknowledged: 0, online: 0, needed: 1, .. }), "{refused}");
-    assert!(refused.is_passing());
-    let refused = StreamLog::open(&servers, P1).err();
-    assert!(matches!(refused.as_ref().and_then(of_store), Some(Error::NotDurable { .. })), "{refused:?}");
+    assert!(refused.is_transient());
 
     cluster.restart(replica).unwrap();
-    until("the replica is back", || link.barrier().unwrap().then_some(()));
+    until("the replica is back", || link.confirm().unwrap().then_some(()));
     assert_eq!(link.deliver(P0, RequestNumber(1), &[b"4"]).unwrap(), RequestNumber(1), "it is there once");
     assert_eq!(read(&mut link, 1), ["1", "2", "3", "4"]);
-    log.append(Record { sequence: Sequence(1), time: Timestamp(1), payload: b"elsewhere" }).unwrap();
     cluster.wait_until_whole().unwrap();
 }
 
@@ -583,17 +431,17 @@ fn one_replica_of_two_is_enough_once_the_other_is_gone() {
     let replicas = cluster.replicas_of(master);
     assert_eq!(replicas.len(), 2);
     append(&mut link, &["1"]);
-    assert!(link.barrier().unwrap());
+    assert!(link.confirm().unwrap());
     // One that is online but does not acknowledge might be elected: it must not be left behind.
     cluster.pause(replicas[0]).unwrap();
     append(&mut link, &["2"]);
-    assert!(!link.barrier().unwrap());
+    assert!(!link.confirm().unwrap());
     cluster.resume(replicas[0]).unwrap();
     cluster.kill(replicas[1]);
     append(&mut link, &["3"]);
-    until("the others agree", || link.barrier().unwrap().then_some(()));
+    until("the others agree", || link.confirm().unwrap().then_some(()));
     let begun = Instant::now();
-    assert!(link.barrier().unwrap());
+    assert!(link.confirm().unwrap());
     assert!(begun.elapsed() < Duration::from_millis(servers.options().wait_timeout_ms));
 }
 
@@ -604,7 +452,7 @@ fn a_master_that_was_away_confirms_nothing() {
     let servers = Servers::new(options(cluster.urls(), "test", 1)).unwrap();
     let mut old = Link::connect(&servers, P1).unwrap();
     append(&mut old, &["1"]);
-    assert!(old.barrier().unwrap());
+    assert!(old.confirm().unwrap());
     let master = cluster.master_of(&servers.keys(P1).input).unwrap();
     let replica = cluster.replicas_of(master)[0];
     cluster.pause(master).unwrap();
@@ -617,39 +465,24 @@ fn a_master_that_was_away_confirms_nothing() {
     append(&mut new, &["2"]);
     cluster.resume(master).unwrap();
     // Whatever the old one answers now, it is no confirmation.
-    let claimed = old.append(&[b"never"], PLENTY).and_then(|_| old.barrier());
+    let claimed = old.append(&[b"never"], PLENTY).and_then(|_| old.confirm());
     assert!(!matches!(claimed, Ok(true)), "{claimed:?}");
-    until("it is a replica", || new.barrier().unwrap().then_some(()));
+    until("it is a replica", || new.confirm().unwrap().then_some(()));
     assert_eq!(read(&mut new, 1), ["1", "2"]);
 }
 
 #[test]
-fn the_depth_of_a_book_goes_forward_and_is_never_patched_over_a_gap() {
+fn the_depth_of_a_book_is_a_hash_that_anybody_can_read() {
     let (_folder, server, servers) = alone();
     let mut link = Link::connect(&servers, P1).unwrap();
     let decimal = |text: &str| Decimal::parse(text).unwrap();
     let level = |side, price, quantity| DepthLevel { side, price: decimal(price), quantity: decimal(quantity) };
-    let mut keep = |since, last, levels: &[DepthLevel]| {
-        link.keep_depth(&[DepthChange { symbol: "BTCUSDT", since, last, levels }]).unwrap()[0]
-    };
-    let (bid, ask) = (level(Side::Buy, "99.50", "1.000"), level(Side::Sell, "100.00", "2.5"));
-    assert!(!keep(Some(4), 5, &[ask]), "nobody knows the first four changes");
-    assert!(keep(None, 5, &[bid, ask]));
-    // Another worker that is a little ahead; then the first one, which overlaps, and is behind.
-    assert!(keep(Some(5), 8, &[level(Side::Buy, "99.5", "0.5"), level(Side::Buy, "99", "3")]));
-    assert!(keep(Some(5), 7, &[level(Side::Buy, "99.5", "9")]), "the depth is further than that");
-    assert!(keep(Some(7), 9, &[level(Side::Buy, "99.5", "0.5"), level(Side::Sell, "100", "0.0")]));
-    assert!(!keep(Some(10), 11, &[bid]), "change 10 is missing");
-    let shown = |link: &mut Link| {
-        let kept = link.kept_depth("BTCUSDT").unwrap().unwrap();
-        let text = |levels: Vec<(Decimal, Decimal)>| levels.iter().map(|(p, q)| format!("{p}x{q}")).collect::<Vec<_>>();
-        (kept.last, text(kept.bids), text(kept.asks))
-    };
-    let mut reader = Link::connect(&servers, P1).unwrap();
-    assert_eq!(shown(&mut reader), (9, vec!["99.5x0.5".to_owned(), "99x3".to_owned()], Vec::new()));
-    assert_eq!(reader.kept_depth("ETHUSDT").unwrap(), None);
-    let raw: Vec<String> = server.ask(&["HGETALL", &servers.keys(P1).depth("BTCUSDT")]).unwrap();
-    assert_eq!(raw.len(), 6, "{raw:?}");
-    assert!(keep(None, 12, &[ask]), "a whole book takes the place of all that was there");
-    assert_eq!(shown(&mut reader), (12, Vec::new(), vec!["100x2.5".to_owned()]));
+    let levels = [level(Side::Buy, "99.50", "1.000"), level(Side::Sell, "100.00", "2.5")];
+    let change = DepthChange { symbol: "BTCUSDT", since: None, last: 5, levels: &levels };
+    assert_eq!(link.write_depth(&[change]).unwrap(), [true]);
+    let key = servers.keys(P1).depth("BTCUSDT");
+    let raw: BTreeMap<String, String> = server.ask(&["HGETALL", &key]).unwrap();
+    let expected =
+        [("a100", "2.5"), ("b99.5", "1"), ("u", "5")].map(|(field, value)| (field.to_owned(), value.to_owned()));
+    assert_eq!(raw, BTreeMap::from(expected));
 }

@@ -1,5 +1,6 @@
 //! What processes ask of a shard, and who asks.
 
+use crossbook_cluster::store::Appended;
 use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
 
 /// A process.
@@ -99,10 +100,7 @@ pub(super) enum Reply {
         records: Vec<(Sequence, Timestamp, Vec<u8>)>,
         durable: bool,
     },
-    Appended {
-        first: Sequence,
-        last: Sequence,
-    },
+    Appended(Appended),
     Full,
     Delivered {
         heard: Vec<RequestNumber>,
@@ -112,6 +110,8 @@ pub(super) enum Reply {
     },
     /// What was to be read next is trimmed.
     Trimmed,
+    /// Outputs of commands that are not there were to be published.
+    Forked,
     /// A barrier did not hold.
     NotDurable,
     /// The connection is no more.

@@ -1,12 +1,14 @@
-//! Gateways: a lane for each partition, with the production code's book of the requests under way and its fence for
-//! questions, and views folded from what the partitions tell. Clients ask here, and read here.
+//! Gateways: the production code decides what is appended to each partition's log, what its outputs say, and when a
+//! question may be answered; views are folded from the outputs. Clients ask here, and read here.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
-use crossbook_cluster::gate::fence::{Fence, Folded};
-use crossbook_cluster::gate::flights::{Due, Flights, Patience};
+use crossbook_cluster::client as log_client;
+use crossbook_cluster::client::appends::{Appends, Round, Timeouts};
+use crossbook_cluster::client::fence::{Fence, Folded};
+use crossbook_cluster::client::outputs::Outputs;
+use crossbook_cluster::store::{Bounds, StoredOutput};
 use crossbook_node::NotTaken;
 use crossbook_protocol::Event as Fact;
 use crossbook_protocol::{Answer, Body, Routing};
@@ -34,17 +36,14 @@ pub(super) struct Lane {
     pub(super) queue: VecDeque<(RequestNumber, Body, Option<Timestamp>)>,
     /// Questions that want to know where the log ends.
     ends: Vec<u64>,
-    pub(super) flights: Flights,
-    patience: Patience,
-    tail: Sequence,
-    pub(super) open: bool,
+    pub(super) appends: Appends,
+    /// The partition has not answered for too long.
+    pub(super) is_silent: bool,
     pub(super) appender: Link,
     pub(super) follower: Link,
-    /// What the call under way appends, and what of it is new.
-    due: Vec<Due>,
-    fresh: Vec<RequestNumber>,
+    /// What the call under way appends.
+    round: Option<Round>,
     asked_ends: Vec<u64>,
-    checks: bool,
     /// The last command folded here.
     pub(super) told: Sequence,
     pub(super) views: Views,
@@ -117,16 +116,12 @@ impl Gateway {
         let lane = |(at, Begun { views, from, heard, .. }): (usize, Begun)| Lane {
             queue: VecDeque::new(),
             ends: Vec::new(),
-            flights: Flights::default(),
-            patience: Patience::new(from),
-            tail: from,
-            open: false,
+            appends: Appends::new(from),
+            is_silent: false,
             appender: Link::default(),
             follower: Link::default(),
-            due: Vec::new(),
-            fresh: Vec::new(),
+            round: None,
             asked_ends: Vec::new(),
-            checks: false,
             told: from,
             views,
             sent_by: sent.iter().map(|sent| sent[at]).collect(),
@@ -199,10 +194,6 @@ impl World {
         Duration::from_micros(self.time.now())
     }
 
-    fn millis(millis: u64) -> Duration {
-        Duration::from_millis(millis)
-    }
-
     /// The partition of the market that a request is about, if it is about one that is listed.
     fn market_of(&self, body: &Body) -> Option<usize> {
         let symbol = match body {
@@ -220,10 +211,10 @@ impl World {
         let home = usize::from(self.routing.home(&body).0);
         let market = self.market_of(&body);
         let this = &mut self.gateways[gateway];
-        if this.lanes[home].open || market.is_some_and(|market| this.lanes[market].open) {
+        if this.lanes[home].is_silent || market.is_some_and(|market| this.lanes[market].is_silent) {
             return Err(NotTaken::Silent);
         }
-        if this.lanes[home].queue.len() >= self.gate.queue_requests_max {
+        if this.lanes[home].queue.len() >= self.client.queue_requests_max {
             return Err(NotTaken::Busy);
         }
         let wanted = matches!(body, Body::Place(_) | Body::Cancel(_) | Body::CancelAll(_)) && self.dice.one_in(3);
@@ -245,13 +236,13 @@ impl World {
         let facts = self.clients[client].facts().copied().collect();
         let own = usize::from(self.routing.of_account(account).0);
         let this = &mut self.gateways[gateway];
-        if this.lanes[own].open {
+        if this.lanes[own].is_silent {
             return;
         }
         this.asked += 1;
         let question = this.asked;
         let mut ends = BTreeMap::new();
-        for (partition, lane) in this.lanes.iter_mut().enumerate().filter(|(_, lane)| !lane.open) {
+        for (partition, lane) in this.lanes.iter_mut().enumerate().filter(|(_, lane)| !lane.is_silent) {
             ends.insert(id(partition), None);
             lane.ends.push(question);
         }
@@ -263,44 +254,55 @@ impl World {
         wakes.into_iter().for_each(|actor| self.plan(0, Event::Wake(actor)));
     }
 
+    /// The time by a gateway's clock.
+    fn gateway_clock(&self) -> Timestamp {
+        Timestamp(BEGINNING_US + self.time.now())
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        let millis = Duration::from_millis;
+        let log_client::Options { retry_ms, breaker_ms, keep_ms, .. } = self.client;
+        Timeouts { retry: millis(retry_ms), breaker: millis(breaker_ms), keep: millis(keep_ms) }
+    }
+
     pub(super) fn append_step(&mut self, gateway: usize, partition: usize) {
-        let now = self.now();
-        let (batch, backlog, retry) = (self.gate.batch_requests_max, self.gate.backlog_max, self.gate.retry_ms);
+        let (now, clock, timeouts) = (self.now(), self.gateway_clock(), self.timeouts());
+        let (batch, backlog_max) = (self.client.batch_requests_max, self.client.backlog_max);
         let actor = Actor::Appender { gateway, partition };
         let this = &mut self.gateways[gateway];
         let source = this.source;
         let lane = &mut this.lanes[partition];
-        let mut fresh = Vec::new();
-        while fresh.len() < batch
+        let mut late = Vec::new();
+        while lane.appends.fresh() < batch
             && let Some((number, body, deadline)) = lane.queue.pop_front()
         {
-            let mut bytes = Vec::new();
-            crossbook_protocol::wire::encode_command(source, number, deadline, &body, &mut bytes);
-            lane.flights.begin(number, Arc::from(bytes), now);
-            fresh.push(number);
+            if lane.appends.begin(source, number, &body, deadline, clock, now).is_err() {
+                late.push(number);
+            }
         }
-        lane.fresh.extend(fresh);
-        let due = lane.flights.due(batch, 1 << 20);
-        let check = lane.patience.must_check(Self::millis(retry), now);
-        if due.is_empty() && lane.ends.is_empty() && !check && lane.appender.epoch.is_some() {
-            self.watch_lane(gateway, partition);
-            self.plan(TICK_US, Event::Wake(actor));
-            return;
-        }
-        let request = if lane.appender.epoch.is_none() {
-            Request::Hello { holds: None, durable: false }
-        } else {
-            let payloads = due.iter().map(|due| due.bytes.to_vec()).collect();
-            (lane.due, lane.checks) = (due, check);
-            lane.asked_ends = std::mem::take(&mut lane.ends);
-            Request::Append { payloads, backlog_max: backlog }
+        let connected = lane.appender.epoch.is_some();
+        let bounds = Bounds { records_max: batch, bytes_max: 1 << 20 };
+        let round = lane.appends.round(bounds, !connected || !lane.ends.is_empty(), &timeouts, now);
+        let request = match round {
+            Some(_) if !connected => Some(Request::Hello { holds: None, durable: false }),
+            Some(round) => {
+                let payloads = round.due.iter().map(|due| due.bytes.to_vec()).collect();
+                lane.round = Some(round);
+                lane.asked_ends = std::mem::take(&mut lane.ends);
+                Some(Request::Append { payloads, backlog_max })
+            }
+            None => None,
         };
+        late.into_iter().for_each(|number| self.not_taken(gateway, number, NotTaken::Late));
         self.watch_lane(gateway, partition);
-        self.call(actor, request);
+        match request {
+            Some(request) => self.call(actor, request),
+            None => self.plan(TICK_US, Event::Wake(actor)),
+        }
     }
 
     pub(super) fn append_answered(&mut self, gateway: usize, partition: usize, reply: Reply) -> Result<(), Violation> {
-        let now = self.now();
+        let (now, clock) = (self.now(), self.gateway_clock());
         let actor = Actor::Appender { gateway, partition };
         let lane = &mut self.gateways[gateway].lanes[partition];
         match reply {
@@ -308,13 +310,10 @@ impl World {
                 lane.appender.epoch = Some(epoch);
                 lane.appender.tries = 0;
             }
-            Reply::Appended { first, last } => {
-                lane.tail = last;
-                lane.flights.appended(&lane.due, first);
-                lane.fresh.clear();
-                if lane.checks {
-                    lane.patience.checked(now);
-                    lane.flights.ends_at(last);
+            Reply::Appended(appended) => {
+                let last = appended.last;
+                if let Some(round) = lane.round.take() {
+                    lane.appends.appended(&round, appended, clock, now);
                 }
                 let asked = std::mem::take(&mut lane.asked_ends);
                 for question in asked {
@@ -326,21 +325,15 @@ impl World {
             }
             Reply::Full => {
                 self.observer.coverage.count("not taken Busy at the log");
-                let fresh = std::mem::take(&mut lane.fresh);
                 // Whoever wants to know where the log ends asks again.
                 lane.ends.append(&mut lane.asked_ends);
-                let mut given_back = Vec::new();
-                for number in fresh {
-                    if lane.flights.give_up(number) {
-                        given_back.push(number);
-                    }
-                }
+                let given_back = lane.appends.full();
                 for number in given_back {
                     self.not_taken(gateway, number, NotTaken::Busy);
                 }
             }
             _ => {
-                lane.flights.disconnected();
+                lane.appends.disconnected();
                 let failed = lane.asked_ends.drain(..).chain(lane.ends.drain(..)).collect::<Vec<_>>();
                 for question in failed {
                     self.gateways[gateway].questions.remove(&question);
@@ -355,23 +348,15 @@ impl World {
         Ok(())
     }
 
-    /// Looks after the requests under way, and opens or closes the lane.
+    /// Looks after the requests in flight, and takes note of whether the partition is silent.
     fn watch_lane(&mut self, gateway: usize, partition: usize) {
-        let now = self.now();
-        let (breaker, keep) = (Self::millis(self.gate.breaker_ms), Self::millis(self.gate.keep_ms));
+        let (now, timeouts) = (self.now(), self.timeouts());
         let lane = &mut self.gateways[gateway].lanes[partition];
-        let repeated = lane.flights.told(lane.told);
-        let waiting = !lane.flights.is_empty() || lane.tail > lane.told || lane.appender.epoch.is_none();
-        lane.patience.look(lane.told, waiting, now);
-        let open = lane.patience.is_over(breaker, now);
-        if open != std::mem::replace(&mut lane.open, open) {
-            self.observer.coverage.count(if open { "lane opened" } else { "lane closed" });
+        let watched = lane.appends.watch(lane.told, lane.appender.epoch.is_some(), &timeouts, now);
+        if watched.is_silent != std::mem::replace(&mut lane.is_silent, watched.is_silent) {
+            self.observer.coverage.count(if watched.is_silent { "lane opened" } else { "lane closed" });
         }
-        let lane = &mut self.gateways[gateway].lanes[partition];
-        if open {
-            lane.flights.give_up_old(keep, now);
-        }
-        self.observer.coverage.add("requests appended again", repeated);
+        self.observer.coverage.add("requests appended again", watched.repeated);
     }
 
     pub(super) fn follow_step(&mut self, gateway: usize, partition: usize) {
@@ -415,35 +400,41 @@ impl World {
     /// Folds what a partition tells of one command, and answers whoever waits for it.
     fn fold(&mut self, gateway: usize, partition: usize, sequence: Sequence, bytes: &[u8]) -> Result<(), Violation> {
         self.hear(partition, sequence, bytes)?;
-        let told = crossbook_protocol::wire::decode_published(bytes)
-            .map_err(|error| Violation::new(Check::Told, format!("entry {sequence} of {partition}: {error}")))?;
         let this = &mut self.gateways[gateway];
+        let mut outputs = Outputs::default();
+        let output = StoredOutput { sequence, payload: bytes.to_vec() };
+        outputs
+            .read(&[output], this.source)
+            .map_err(|error| Violation::new(Check::Told, format!("partition {partition}: {error}")))?;
         let lane = &mut this.lanes[partition];
         ensure!(sequence == lane.told.next(), Told, "entry {sequence} of {partition} follows {}", lane.told);
         lane.told = sequence;
-        lane.views.apply_all(told.cause, &told.events);
-        if told.source == this.source {
-            lane.flights.taken(told.number);
-        } else if told.source < SourceId::FIRST_GATEWAY {
-            let of = told.source.0 as usize;
-            lane.heard_of[of] = lane.heard_of[of].max(told.number);
+        let mut cause = None;
+        for (of, events) in outputs.events.iter() {
+            lane.views.apply_all(of, events);
+            cause = Some(of);
         }
-        for (to, number) in told.sent {
+        outputs.taken.iter().for_each(|&number| lane.appends.taken(number));
+        for &(from, number) in &outputs.heard {
+            let heard = &mut lane.heard_of[usize::from(from.0)];
+            *heard = (*heard).max(number);
+        }
+        for &(to, number) in &outputs.sent {
             let sent = &mut this.lanes[usize::from(to.0)].sent_by[partition];
             *sent = (*sent).max(number);
         }
         let source = this.source;
         let due = self.observer.views(id(partition));
-        if sequence.0.is_multiple_of(COMPARE_EVERY) && due.position() == Some(told.cause) {
+        if sequence.0.is_multiple_of(COMPARE_EVERY) && due.position() == cause && cause.is_some() {
             let same = this.lanes[partition].views.state() == due.state();
             self.observer.coverage.count("views compared");
             ensure!(same, Views, "gateway {gateway} has other views of partition {partition} at {sequence}");
         }
-        for event in told.events {
+        for event in outputs.events.all() {
             if let Fact::Answered { source: of, number, answer } = event
-                && of == source
+                && *of == source
             {
-                self.answered(gateway, number, &answer, id(partition), sequence);
+                self.answered(gateway, *number, answer, id(partition), sequence);
             }
         }
         Ok(())

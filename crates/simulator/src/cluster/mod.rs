@@ -12,6 +12,8 @@
 //! however often.
 
 mod call;
+#[cfg(test)]
+mod conformance;
 mod faults;
 mod gateway;
 mod network;
@@ -22,7 +24,7 @@ mod worker;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crossbook_cluster::gate;
+use crossbook_cluster::client;
 use crossbook_protocol::{Body, Routing};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 
@@ -140,7 +142,7 @@ pub struct World {
     wakes: BTreeMap<Actor, u64>,
     rates: Rates,
     routing: Routing,
-    gate: gate::Options,
+    client: client::Options,
     view_limits: crossbook_views::Limits,
     network: Network,
     shards: Vec<Shard>,
@@ -180,14 +182,14 @@ impl World {
         let given = (0..workload::MARKETS).map(|n| (SymbolId(n), id((n as usize + 1) % PARTITIONS))).collect();
         let given = if dice.one_in(2) { given } else { BTreeMap::new() };
         let routing = Routing::new_checked(PARTITIONS as u16, given).expect("markets of partitions that exist");
-        let gate = gate::Options {
+        let client = client::Options {
             queue_requests_max: 64,
             batch_requests_max: dice.between(1, 32) as usize,
             backlog_max: dice.between(8, 200),
             retry_ms: dice.between(50, 600),
             breaker_ms: 2_000,
             keep_ms: 10_000,
-            ..gate::Options::default()
+            ..client::Options::default()
         };
         let view_limits = crossbook_views::Limits {
             closed_orders_per_account: 60,
@@ -210,7 +212,7 @@ impl World {
             rates,
             observer: Observer::new(&routing, &view_limits),
             routing,
-            gate,
+            client,
             view_limits,
             network,
             shards,

@@ -20,7 +20,7 @@ impl World {
             }
             for (partition, lane) in gateway.lanes.iter().enumerate() {
                 let told = self.shards[partition].told();
-                if lane.open || !lane.queue.is_empty() || !lane.flights.is_empty() || lane.told < told {
+                if lane.is_silent || !lane.queue.is_empty() || !lane.appends.is_empty() || lane.told < told {
                     return Some(format!("the lane from gateway {at} to partition {partition} is not at rest"));
                 }
             }
@@ -51,8 +51,7 @@ impl World {
             }
         }
         for (at, worker) in self.workers.iter().enumerate() {
-            let kept: usize =
-                worker.couriers.iter().flat_map(|courier| courier.boxes.values()).map(|kept| kept.len()).sum();
+            let kept: usize = worker.couriers.iter().map(|carrier| carrier.courier.len()).sum();
             if kept > 0 {
                 return Some(format!("worker {at} keeps {kept} messages"));
             }

@@ -5,8 +5,9 @@
 //! - A barrier holds when every replica that is online, and at least one, has all that was written before it.
 //! - When the master is lost, one of the replicas that were online takes its place. What it did not have is gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crossbook_cluster::store::{Appended, BookDepth};
 use crossbook_node::node::Clock as _;
 use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
 
@@ -18,6 +19,7 @@ use crate::dice::Dice;
 pub(super) const BARRIER_US: u64 = 100_000;
 
 #[derive(Clone, Debug)]
+#[cfg_attr(not(test), allow(dead_code, reason = "the conformance suite alone marks, notes and keeps depth yet"))]
 enum Write {
     In {
         time: Timestamp,
@@ -27,6 +29,11 @@ enum Write {
     Out(Vec<u8>),
     /// The entries up to these places of `in` and of `out` go.
     Trim(Sequence, Sequence),
+    /// A command is marked as skipped.
+    Mark(Sequence),
+    Note(&'static str, String),
+    /// The depth of a book is this now.
+    Depth(String, BookDepth),
 }
 
 /// A replica, as its master sees it.
@@ -65,6 +72,9 @@ pub(super) struct Shard {
     /// against them.
     trimmed: (u64, u64),
     heard: BTreeMap<PartitionId, RequestNumber>,
+    marks: BTreeSet<Sequence>,
+    notes: BTreeMap<&'static str, String>,
+    depths: BTreeMap<String, BookDepth>,
     pub(super) followers: Vec<Follower>,
     /// Counts the masters; a connection belongs to one of them.
     pub(super) epoch: u64,
@@ -86,6 +96,9 @@ impl Shard {
             out: Vec::new(),
             trimmed: (0, 0),
             heard: BTreeMap::new(),
+            marks: BTreeSet::new(),
+            notes: BTreeMap::new(),
+            depths: BTreeMap::new(),
             followers: vec![follower; replicas],
             epoch: 1,
             up: true,
@@ -178,6 +191,15 @@ impl Shard {
                 }
             }
             Write::Out(bytes) => self.out.push(bytes.clone()),
+            Write::Mark(sequence) => {
+                self.marks.insert(*sequence);
+            }
+            Write::Note(note, value) => {
+                self.notes.insert(note, value.clone());
+            }
+            Write::Depth(symbol, depth) => {
+                self.depths.insert(symbol.clone(), depth.clone());
+            }
             Write::Trim(of_in, of_out) => {
                 self.trimmed = (self.trimmed.0.max(of_in.0), self.trimmed.1.max(of_out.0));
             }
@@ -186,9 +208,14 @@ impl Shard {
     }
 
     fn append(&mut self, payload: Vec<u8>, peer: Option<(PartitionId, RequestNumber)>) {
-        let now = self.clock.now();
-        let time = self.inbound.last().map_or(now, |&(last, _)| last.max(now));
+        let time = self.next_time();
         self.write(Write::In { time, payload, peer });
+    }
+
+    /// The time that a command appended now would have.
+    fn next_time(&self) -> Timestamp {
+        let now = self.clock.now();
+        self.inbound.last().map_or(now, |&(last, _)| last.max(now))
     }
 
     /// Whether everything up to there is on every replica that counts.
@@ -211,6 +238,9 @@ impl Shard {
             }
             Request::Turn { publish_after, ref entries, .. } => {
                 if self.told() == publish_after && !entries.is_empty() {
+                    if publish_after.0 + entries.len() as u64 > self.inbound.len() as u64 {
+                        return Some(Reply::Forked);
+                    }
                     let entries = entries.clone();
                     entries.into_iter().for_each(|entry| self.write(Write::Out(entry)));
                 }
@@ -222,7 +252,8 @@ impl Shard {
                     return Some(Reply::Full);
                 }
                 payloads.into_iter().for_each(|payload| self.append(payload, None));
-                Some(Reply::Appended { first: Sequence(tail + 1), last: Sequence(self.inbound.len() as u64) })
+                let (first, last) = (Sequence(tail + 1), Sequence(self.inbound.len() as u64));
+                Some(Reply::Appended(Appended { first, last, time: self.next_time(), published: self.told() }))
             }
             Request::Deliver { ref letters, barrier } => {
                 let mut heard = Vec::new();
@@ -247,17 +278,17 @@ impl Shard {
             Request::Turn { read_after, records_max, wait_us, barrier, .. } => {
                 // The store gives what it has; whoever reads finds that it is not what comes next.
                 let from = read_after.0.max(self.trimmed.0);
-                if from > read_after.0 && self.inbound.len() as u64 > from && records_max > 0 {
+                if from > read_after.0 && self.inbound.len() as u64 > from {
                     return Some(Reply::Trimmed);
                 }
                 let after = usize::try_from(from).unwrap_or(usize::MAX);
-                let found = self.inbound.iter().skip(after).take(records_max).cloned();
+                let found = self.inbound.iter().skip(after).take(records_max.max(1)).cloned();
                 let records: Vec<_> = (read_after.0 + 1..)
                     .map(Sequence)
                     .zip(found)
                     .map(|(at, (time, bytes))| (at, time, bytes))
                     .collect();
-                if records.is_empty() && records_max > 0 && wait_us > 0 && !late {
+                if records.is_empty() && wait_us > 0 && !late {
                     self.wait(call, request, Stage::Reading);
                     return None;
                 }
@@ -357,6 +388,7 @@ impl Shard {
         let kept = self.followers[chosen].acked;
         let writes: Vec<Write> = self.writes.drain(..).take(kept).collect();
         (self.inbound, self.out, self.trimmed, self.heard) = (Vec::new(), Vec::new(), (0, 0), BTreeMap::new());
+        (self.marks, self.notes, self.depths) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         writes.into_iter().for_each(|write| self.write(write));
         self.followers[chosen].online = false;
         for follower in &mut self.followers {
@@ -380,6 +412,91 @@ impl Shard {
             let missing = all - follower.acked;
             follower.acked =
                 if dice.one_in(4) { follower.acked + dice.below(missing as u64 + 1) as usize } else { all };
+        }
+    }
+}
+
+#[cfg(test)]
+mod beside {
+    //! What stands beside the streams, which the simulated clusters do not use yet.
+
+    use crossbook_cluster::store::{BookDepth, DepthChange, Note};
+    use crossbook_types::{Decimal, Sequence, Side};
+
+    use super::{BTreeSet, Shard, Write};
+
+    fn field(note: Note) -> &'static str {
+        match note {
+            Note::HistoryWritten => "written",
+            Note::Import => "import",
+        }
+    }
+
+    impl Shard {
+        /// The first output that is not trimmed, or the next one.
+        pub(in super::super) fn first_output(&self) -> Sequence {
+            Sequence(self.trimmed.1 + 1)
+        }
+
+        pub(in super::super) fn marks(&self) -> &BTreeSet<Sequence> {
+            &self.marks
+        }
+
+        pub(in super::super) fn mark(&mut self, sequence: Sequence) {
+            self.write(Write::Mark(sequence));
+        }
+
+        pub(in super::super) fn note(&self, note: Note) -> Option<String> {
+            self.notes.get(field(note)).cloned()
+        }
+
+        pub(in super::super) fn set_note(&mut self, note: Note, value: &str) {
+            self.write(Write::Note(field(note), value.to_owned()));
+        }
+
+        pub(in super::super) fn read_depth(&self, symbol: &str) -> Option<BookDepth> {
+            self.depths.get(symbol).cloned()
+        }
+
+        /// Whether the depth is that far now, or further.
+        pub(in super::super) fn write_depth(&mut self, change: &DepthChange<'_>) -> bool {
+            let had = self.depths.get(change.symbol).cloned();
+            let has = had.as_ref().map(|depth| depth.last);
+            if has >= Some(change.last) {
+                return true;
+            }
+            let mut depth = match (change.since, had) {
+                (None, _) => BookDepth { last: 0, bids: Vec::new(), asks: Vec::new() },
+                (Some(since), Some(depth)) if depth.last >= since => depth,
+                _ => return false,
+            };
+            let value = |decimal: Decimal| decimal.rescale(Decimal::SCALE_MAX).unwrap_or_default();
+            // The one form of a value.
+            let plain = |decimal: Decimal| {
+                let scale = decimal.precision();
+                Decimal::new_checked(decimal.rescale(scale).unwrap_or_default(), scale).unwrap_or(decimal)
+            };
+            for level in change.levels {
+                let side = if level.side == Side::Buy { &mut depth.bids } else { &mut depth.asks };
+                side.retain(|(price, _)| value(*price) != value(level.price));
+                if value(level.quantity) != 0 {
+                    side.push((plain(level.price), plain(level.quantity)));
+                }
+            }
+            depth.bids.sort_unstable_by_key(|(price, _)| std::cmp::Reverse(value(*price)));
+            depth.asks.sort_unstable_by_key(|(price, _)| value(*price));
+            depth.last = change.last;
+            self.write(Write::Depth(change.symbol.to_owned(), depth));
+            true
+        }
+
+        /// Gives the replicas everything, if they hear the master. Whether they have it.
+        pub(in super::super) fn replicate_all(&mut self) -> bool {
+            let all = self.writes.len();
+            if !self.isolated {
+                self.followers.iter_mut().filter(|follower| follower.online).for_each(|follower| follower.acked = all);
+            }
+            self.has_all(all)
         }
     }
 }

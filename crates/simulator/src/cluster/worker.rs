@@ -1,26 +1,25 @@
-//! Workers: the production replica and mailboxes, moved along by the world instead of by threads. A worker runs all
+//! Workers: the production replica and courier, moved along by the world instead of by threads. A worker runs all
 //! partitions, and carries what they have to say to one another.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
+use crossbook_cluster::Replica;
+use crossbook_cluster::courier::{ASK_EVERY, Courier, Lost, Round};
 use crossbook_cluster::replica::{Limits, Standing};
-use crossbook_cluster::{Mailbox, Replica};
+use crossbook_cluster::store::Deliver;
 use crossbook_log::Record;
 use crossbook_node::node::Clock as _;
 use crossbook_protocol::Body;
 use crossbook_protocol::peer::Outgoing;
-use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId};
+use crossbook_types::{PartitionId, Sequence, SourceId};
 
-use super::call::{Actor, Letter, Link, Process, Reply, Request};
+use super::call::{Actor, Link, Process, Reply, Request};
 use super::{Event, PARTITIONS, World};
 use crate::clock::WallClock;
 use crate::dice::Dice;
 use crate::violation::{Check, Violation, ensure};
 
-/// How often a courier asks, for the partitions that stand by, what was heard, in microseconds.
-const ASK_EVERY_US: u64 = 500_000;
-/// How long what was delivered may wait for its barrier while there is more to deliver.
-const CONFIRM_EVERY_US: u64 = 50_000;
 /// How long a partition that stands by rests after it has read something.
 const STANDBY_REST_US: u64 = 10_000;
 /// Messages delivered to a partition at a time.
@@ -37,15 +36,11 @@ pub(super) struct Seat {
 
 /// What a worker carries to one partition.
 #[derive(Debug, Default)]
-pub(super) struct Courier {
-    pub(super) boxes: BTreeMap<PartitionId, Mailbox>,
+pub(super) struct Carrier {
+    pub(super) courier: Courier,
     pub(super) link: Link,
-    asked: u64,
-    confirmed: u64,
-    /// What the call under way carries: from whom, the number of its last message, and whether it ends with a barrier.
-    under_way: Vec<(PartitionId, u64)>,
-    confirms: bool,
-    due: bool,
+    /// What the call under way delivers.
+    round: Option<Round>,
 }
 
 /// A worker.
@@ -58,7 +53,7 @@ pub(super) struct Worker {
     pub(super) clock: WallClock,
     pub(super) limits: Limits,
     pub(super) seats: Vec<Seat>,
-    pub(super) couriers: Vec<Courier>,
+    pub(super) couriers: Vec<Carrier>,
 }
 
 impl Worker {
@@ -84,7 +79,7 @@ impl Worker {
     pub(super) fn forget(&mut self) {
         self.life += 1;
         self.seats = (0..PARTITIONS).map(|_| Seat::default()).collect();
-        self.couriers = (0..PARTITIONS).map(|_| Courier::default()).collect();
+        self.couriers = (0..PARTITIONS).map(|_| Carrier::default()).collect();
     }
 }
 
@@ -162,7 +157,7 @@ impl World {
                         &mut bytes,
                     );
                     let to = usize::from(to.0);
-                    this.couriers[to].boxes.entry(from).or_default().post(number, bytes);
+                    this.couriers[to].courier.post(from, number, bytes);
                     woken.insert(Actor::Courier { worker, to });
                 }
                 woken.into_iter().for_each(|courier| self.plan(0, Event::Wake(courier)));
@@ -170,7 +165,7 @@ impl World {
                     let active = standing == Standing::Active;
                     self.observer.coverage.count(if active { "worker became active" } else { "worker stood back" });
                     for to in 0..PARTITIONS {
-                        self.workers[worker].couriers[to].boxes.entry(from).or_default().set_sends(active);
+                        self.workers[worker].couriers[to].courier.set_sends(from, active);
                         self.plan(0, Event::Wake(Actor::Courier { worker, to }));
                     }
                 }
@@ -180,6 +175,9 @@ impl World {
                 let rest = if standing == Standing::Standby && found > 0 { STANDBY_REST_US } else { 20 };
                 self.plan(rest, Event::Wake(actor));
                 Ok(())
+            }
+            Reply::Forked => {
+                Err(Violation::new(Check::Durable, format!("worker {worker} publishes what no command caused")))
             }
             Reply::Trimmed => {
                 // It stood still for too long. The process ends, and starts again from a snapshot.
@@ -211,66 +209,43 @@ impl World {
     }
 
     pub(super) fn courier_step(&mut self, worker: usize, to: usize) {
-        let now = self.time.now();
-        let courier = &mut self.workers[worker].couriers[to];
-        let due = now.saturating_sub(courier.asked) >= ASK_EVERY_US;
-        let asks = |mailbox: &Mailbox| mailbox.must_ask() || (due && !mailbox.is_empty());
-        let sends = courier.boxes.values().any(|mailbox| mailbox.next(1).is_some());
-        let unconfirmed = courier.boxes.values().any(Mailbox::is_unconfirmed);
-        let late = now.saturating_sub(courier.confirmed) >= CONFIRM_EVERY_US;
-        let confirms = courier.boxes.values().any(asks) || (unconfirmed && (!sends || late));
-        if !sends && !confirms {
-            if courier.boxes.values().any(|mailbox| !mailbox.is_empty()) {
-                self.plan(ASK_EVERY_US, Event::Wake(Actor::Courier { worker, to }));
+        let now = Duration::from_micros(self.time.now());
+        let Carrier { courier, link, round } = &mut self.workers[worker].couriers[to];
+        let Some(next) = courier.round(LETTERS_MAX, now) else {
+            if !courier.is_empty() {
+                self.plan(ASK_EVERY.as_micros() as u64, Event::Wake(Actor::Courier { worker, to }));
             }
             return;
-        }
-        let request = if courier.link.epoch.is_none() {
+        };
+        let request = if link.epoch.is_none() {
             Request::Hello { holds: None, durable: false }
         } else {
-            let mut letters: Vec<Letter> = Vec::new();
-            for (&from, mailbox) in &courier.boxes {
-                if let Some((first, messages)) = mailbox.next(LETTERS_MAX) {
-                    letters.push((from, first, messages.map(<[u8]>::to_vec).collect()));
-                } else if confirms && (asks(mailbox) || mailbox.is_unconfirmed()) {
-                    letters.push((from, RequestNumber(1), Vec::new()));
-                }
-            }
-            courier.under_way =
-                letters.iter().map(|(from, first, messages)| (*from, first.0 + messages.len() as u64 - 1)).collect();
-            (courier.confirms, courier.due) = (confirms, due);
-            Request::Deliver { letters, barrier: confirms }
+            let owned = |messages: Vec<&[u8]>| messages.into_iter().map(<[u8]>::to_vec).collect();
+            let letters = courier.letters(&next).into_iter();
+            let letters = letters.map(|Deliver { from, first, messages }| (from, first, owned(messages))).collect();
+            let barrier = next.confirm;
+            *round = Some(next);
+            Request::Deliver { letters, barrier }
         };
         self.call(Actor::Courier { worker, to }, request);
     }
 
     pub(super) fn courier_answered(&mut self, worker: usize, to: usize, reply: Reply) -> Result<(), Violation> {
         let actor = Actor::Courier { worker, to };
-        let now = self.time.now();
-        let courier = &mut self.workers[worker].couriers[to];
+        let now = Duration::from_micros(self.time.now());
+        let Carrier { courier, link, round } = &mut self.workers[worker].couriers[to];
         match reply {
-            Reply::Hello { epoch, .. } => courier.link.epoch = Some(epoch),
+            Reply::Hello { epoch, .. } => link.epoch = Some(epoch),
             Reply::Delivered { heard } => {
-                courier.link.tries = 0;
-                for (&(from, last), &taken) in courier.under_way.iter().zip(&heard) {
-                    let Some(mailbox) = courier.boxes.get_mut(&from) else { continue };
-                    if courier.confirms {
-                        mailbox.heard(taken).map_err(|error| {
-                            Violation::new(Check::Durable, format!("messages from {from} to {to}: {error}"))
-                        })?;
-                    } else {
-                        mailbox.taken(RequestNumber(last), taken);
-                    }
-                }
-                if courier.confirms {
-                    courier.confirmed = now;
-                }
-                if courier.due {
-                    courier.asked = now;
+                link.tries = 0;
+                if let Some(round) = round.take() {
+                    courier.delivered(&round, &heard, now).map_err(|Lost { from, source }| {
+                        Violation::new(Check::Durable, format!("messages from {from} to {to}: {source}"))
+                    })?;
                 }
             }
             _ => {
-                courier.boxes.values_mut().for_each(Mailbox::lost);
+                courier.disconnected();
                 self.reconnect(actor);
                 return Ok(());
             }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crossbook_cluster::store::BookDepth;
 use crossbook_gateway::book_snapshots::{BookSnapshot, BookSnapshots};
 use crossbook_gateway::command_port::Soon;
 use crossbook_node::NotTaken;
-use crossbook_redis_store::{Error, KeptDepth, Link, Servers};
+use crossbook_redis_store::{Error, Link, Servers};
 use crossbook_types::PartitionId;
 use parking_lot::Mutex;
 
@@ -34,7 +35,7 @@ impl BookSnapshots for Books {
             let asked = tokio::task::spawn_blocking(move || ask(&servers, &partitions, &mut links.lock(), &symbol));
             match asked.await {
                 Ok(Ok(found)) => {
-                    Ok(found.map(|KeptDepth { last, bids, asks }| BookSnapshot { last_update: last, bids, asks }))
+                    Ok(found.map(|BookDepth { last, bids, asks }| BookSnapshot { last_update: last, bids, asks }))
                 }
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the depth of a book cannot be read");
@@ -52,13 +53,13 @@ fn ask(
     partitions: &[PartitionId],
     links: &mut BTreeMap<PartitionId, Link>,
     symbol: &str,
-) -> Result<Option<KeptDepth>, Error> {
+) -> Result<Option<BookDepth>, Error> {
     for &partition in partitions {
         let mut link = match links.remove(&partition) {
             Some(link) => link,
             None => Link::connect(servers, partition)?,
         };
-        let found = link.kept_depth(symbol)?;
+        let found = link.read_depth(symbol)?;
         links.insert(partition, link);
         if found.is_some() {
             return Ok(found);

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossbook_cluster::store::{StoreError as _, StoredOutput};
 use crossbook_node::embedded::guarded;
 use crossbook_protocol::Cause;
 use crossbook_redis_store::{self as streams, Link, Servers};
@@ -186,7 +187,7 @@ impl Shared {
                     pause = PAUSE;
                     self.found(round, end, entries);
                 }
-                Err(Trouble::Failed(Error::Stream { source, .. })) if source.is_passing() => {
+                Err(Trouble::Failed(Error::Stream { source, .. })) if source.is_transient() => {
                     tracing::warn!(partition = self.partition.0, error = %source, "what the partition tells cannot be read now");
                     link = None;
                     std::thread::sleep(pause.min(longest));
@@ -245,15 +246,14 @@ impl Shared {
         if end.is_none() {
             let ends = link.ends().map_err(failed)?;
             // A read of trimmed entries would wait for later ones, possibly for ever.
-            return if ends.out_first > after.next() {
+            return if ends.outputs_first > after.next() {
                 Err(Trouble::Trimmed)
             } else {
-                Ok((Some(ends.told), Vec::new()))
+                Ok((Some(ends.published), Vec::new()))
             };
         }
-        let mut entries = Vec::new();
-        link.follow(after, room, FOLLOW_WAIT, &mut entries).map_err(failed)?;
-        let decoded = entries.into_iter().map(|streams::Entry { sequence, payload }| {
+        let outputs = link.follow(after, room, FOLLOW_WAIT).map_err(failed)?;
+        let decoded = outputs.into_iter().map(|StoredOutput { sequence, payload }| {
             let published = crossbook_protocol::wire::decode_published(&payload);
             let published =
                 published.map_err(|source| Trouble::Failed(Error::Entry { partition, sequence, source }))?;

@@ -10,8 +10,8 @@ use crossbook_api_binance::rest::Rest;
 use crossbook_api_binance::startup::Startup;
 use crossbook_api_binance::streams::{Hub, feed};
 use crossbook_api_binance::{App, shutdown};
-use crossbook_cluster::Gate;
-use crossbook_cluster::gate::{self, Behind, LaneState, Running, Start, Venue as Place};
+use crossbook_cluster::LogClient;
+use crossbook_cluster::client::{self, Behind, PartitionState, Running, Start, Venue as Place};
 use crossbook_cluster::moment::{self, Kept as _};
 use crossbook_gateway::Reply;
 use crossbook_gateway::command_port::{CommandPort, PartitionStatus, Soon, Subject};
@@ -168,14 +168,14 @@ impl Gateway {
         // The publishers have the senders; when they end, so does the feed.
         drop(subscribers);
         let refused = Arc::clone(&pending);
-        let refuse: gate::Refuse = Arc::new(move |number, why| refused.complete(number, Reply::not_taken(why)));
+        let refuse: client::Refuse = Arc::new(move |number, why| refused.complete(number, Reply::not_taken(why)));
         let place = Place {
-            servers: site.servers.clone(),
+            stores: site.servers.clone(),
             routing: site.routing.clone(),
             source,
             markets: registry.markets().to_vec(),
         };
-        let running = gate::start(place, config.cluster.gate.clone(), starts, refuse, process::fatal);
+        let running = client::start(place, config.cluster.gate.clone(), starts, refuse, process::fatal);
         let running = running.map_err(Error::Thread)?;
         if let Some(database) = database.clone() {
             evidence::watch(site.clone(), database, process::fatal).map_err(Error::Thread)?;
@@ -191,7 +191,7 @@ impl Gateway {
             );
             history
         });
-        let commands = Box::new(Entry { gate: running.gate().clone(), site: site.clone() });
+        let commands = Box::new(Entry { client: running.client().clone(), site: site.clone() });
         let past = history.map(|history| Box::new(history) as Box<dyn crossbook_gateway::History>);
         let core = config.gateway.core();
         let gateway = Arc::new(Core::new(core, read_model, pending, limits, commands, key, past));
@@ -233,17 +233,17 @@ impl Gateway {
 
 /// The way into the cluster, as the gateway knows it.
 struct Entry {
-    gate: Gate,
+    client: LogClient,
     site: Site,
 }
 
 impl CommandPort for Entry {
     fn source(&self) -> SourceId {
-        self.gate.source()
+        self.client.source()
     }
 
     fn submit(&self, request: Request) -> Result<(), NotTaken> {
-        self.gate.submit(request)
+        self.client.submit(request)
     }
 
     /// From snapshots and logs: nobody else's work is interrupted for it.
@@ -263,11 +263,11 @@ impl CommandPort for Entry {
     }
 
     fn queued(&self) -> usize {
-        self.gate.queued()
+        self.client.queued()
     }
 
     fn partitions(&self) -> Vec<PartitionStatus> {
-        let status = |lane: LaneState| PartitionStatus {
+        let status = |lane: PartitionState| PartitionStatus {
             partition: lane.partition,
             silent: lane.silent,
             queued: lane.queued,
@@ -275,18 +275,18 @@ impl CommandPort for Entry {
             published: lane.told,
             log_end: lane.end,
         };
-        self.gate.lanes().into_iter().map(status).collect()
+        self.client.partitions().into_iter().map(status).collect()
     }
 
     fn is_stopping(&self) -> bool {
-        self.gate.is_stopping()
+        self.client.is_stopping()
     }
 
     fn caught_up(&self, subject: Subject) -> Option<Soon<'_>> {
         Some(Box::pin(async move {
             let caught_up = match subject {
-                Subject::Account(account) => self.gate.caught_up(account).await,
-                Subject::Registry => self.gate.registry_known().await,
+                Subject::Account(account) => self.client.caught_up(account).await,
+                Subject::Registry => self.client.registry_known().await,
             };
             caught_up.map_err(|Behind| NotTaken::Silent)
         }))

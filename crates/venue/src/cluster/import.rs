@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crossbook_cluster::moment::{Kept as _, Moment, Part};
+use crossbook_cluster::store::StoreError as _;
 use crossbook_engine::Partition;
 use crossbook_engine::import::Past;
 use crossbook_node::export::{self, Export};
@@ -244,7 +245,7 @@ impl Importing<'_> {
         loop {
             match Link::connect(&self.site.servers, partition).and_then(|mut link| work(&mut link)) {
                 Ok(done) => return Ok(done),
-                Err(error) if error.is_passing() && Instant::now() < deadline => {
+                Err(error) if error.is_transient() && Instant::now() < deadline => {
                     tracing::warn!(partition = partition.0, %error, "the log is not at hand; trying again");
                     std::thread::sleep(TRY_EVERY);
                 }
@@ -258,7 +259,7 @@ impl Importing<'_> {
         let (heard, opened, tail, noted) = self.with_link(partition, |link| {
             let heard = link.deliver(sender(SourceId::IMPORT), RequestNumber(1), &[])?;
             let opened = link.deliver(sender(SourceId::IMPORT_END), RequestNumber(1), &[])?;
-            Ok((heard, opened, link.ends()?.tail, link.noted_export()?))
+            Ok((heard, opened, link.ends()?.tail, link.noted_import()?))
         })?;
         if heard == RequestNumber(0) {
             if tail > Sequence(0) {
@@ -280,7 +281,7 @@ impl Importing<'_> {
     /// have been trimmed by the time that somebody asks.
     fn begin(&mut self, partition: PartitionId, begin: &Piece) -> Result<(), Error> {
         let name = hex::encode(self.name);
-        self.with_link(partition, |link| link.note_export(&name))?;
+        self.with_link(partition, |link| link.note_import(&name))?;
         self.deliver(partition, std::slice::from_ref(begin), |_| ())
     }
 

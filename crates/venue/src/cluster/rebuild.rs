@@ -45,7 +45,7 @@ pub fn rebuild(
             Ok(_) | Err(Error::Behind(_) | Error::History(crossbook_store::Error::Foreign { .. })) => {}
             Err(error) => return Err(error),
         }
-        if Link::connect(&site.servers, partition)?.ends()?.out_first > Sequence(1) {
+        if Link::connect(&site.servers, partition)?.ends()?.outputs_first > Sequence(1) {
             trimmed.push(partition);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_cluster::{gate, worker};
+use crossbook_cluster::{client, worker};
 use crossbook_protocol::Routing;
 use crossbook_types::{PartitionId, SymbolName};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub struct ClusterOptions {
     /// Where the logs are.
     pub redis: crossbook_redis_store::Options,
     /// How gateways speak with the partitions.
-    pub gate: gate::Options,
+    pub gate: client::Options,
     /// How workers run partitions.
     pub worker: worker::Options,
     /// How writers read what the partitions tell.
@@ -37,7 +37,7 @@ impl Default for ClusterOptions {
             partitions: 12,
             markets: Vec::new(),
             redis: crossbook_redis_store::Options::default(),
-            gate: gate::Options::default(),
+            gate: client::Options::default(),
             worker: worker::Options::default(),
             writer: WriterOptions::default(),
             snapshots: crossbook_object_store::Options::default(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use crossbook_cluster::gate::{self, Start};
+use crossbook_cluster::client::{self, Start};
 use crossbook_cluster::skip;
 use crossbook_cluster::worker::{self, Worker};
 use crossbook_engine::Partition;
@@ -72,7 +72,7 @@ impl Outlet for Listening {
 }
 
 struct Gateway {
-    running: gate::Running,
+    running: client::Running,
     ear: Ear,
     number: u64,
 }
@@ -97,10 +97,10 @@ fn work_on(servers: &Servers, name: &str, partitions: Vec<u16>) -> Worker {
 
 impl Gateway {
     fn open(servers: &Servers) -> Self {
-        Self::open_with(servers, gate::Options::default())
+        Self::open_with(servers, client::Options::default())
     }
 
-    fn open_with(servers: &Servers, options: gate::Options) -> Self {
+    fn open_with(servers: &Servers, options: client::Options) -> Self {
         let source = servers.next_gateway().unwrap();
         let ear = Ear::default();
         let starts = (0..PARTITIONS).map(|_| Start {
@@ -110,12 +110,12 @@ impl Gateway {
             heard: Vec::new(),
         });
         let told = ear.clone();
-        let refuse: gate::Refuse = Arc::new(move |number, _| {
+        let refuse: client::Refuse = Arc::new(move |number, _| {
             told.0.0.lock().refused.insert(number);
             told.0.1.notify_all();
         });
-        let place = gate::Venue { servers: servers.clone(), routing: routing(), source, markets: Vec::new() };
-        let running = gate::start(place, options, starts.collect(), refuse, fatal).unwrap();
+        let place = client::Venue { stores: servers.clone(), routing: routing(), source, markets: Vec::new() };
+        let running = client::start(place, options, starts.collect(), refuse, fatal).unwrap();
         Self { running, ear, number: 0 }
     }
 
@@ -124,7 +124,7 @@ impl Gateway {
         let number = RequestNumber(self.number);
         let deadline = Instant::now() + PATIENCE;
         // A lane that was open, because its partition had been silent, closes soon after it is heard again.
-        while let Err(why) = self.running.gate().submit(Request { number, body: body.clone(), deadline: None }) {
+        while let Err(why) = self.running.client().submit(Request { number, body: body.clone(), deadline: None }) {
             assert!(why == NotTaken::Silent && Instant::now() < deadline, "{why}");
             std::thread::yield_now();
         }
@@ -148,7 +148,7 @@ fn set_up(gateway: &mut Gateway) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for body in crate::venue::setup() {
         gateway.ask(body);
-        runtime.block_on(gateway.running.gate().registry_known()).unwrap();
+        runtime.block_on(gateway.running.client().registry_known()).unwrap();
     }
 }
 
@@ -282,18 +282,20 @@ fn a_partition_without_a_worker_fails_fast_and_leaves_the_others_alone() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let waits = gateway.send(crate::venue::traffic(1));
     let deadline = Instant::now() + PATIENCE;
-    while !gateway.running.gate().is_open(silent) {
+    while !gateway.running.client().is_silent(silent) {
         assert!(Instant::now() < deadline, "the lane of a silent partition stays closed");
         std::thread::yield_now();
     }
-    for lane in gateway.running.gate().lanes() {
+    for lane in gateway.running.client().partitions() {
         assert_eq!(lane.silent, lane.partition == silent, "{lane:?}");
         assert!(!lane.silent || lane.told < lane.end, "{lane:?}");
     }
     let request = Request { number: RequestNumber(1 << 40), body: crate::venue::traffic(3), deadline: None };
-    assert_eq!(gateway.running.gate().submit(request), Err(NotTaken::Silent));
-    assert!(runtime.block_on(gateway.running.gate().caught_up(crate::venue::BOB)).is_err());
-    runtime.block_on(gateway.running.gate().caught_up(crate::venue::ALICE)).expect("another partition is not touched");
+    assert_eq!(gateway.running.client().submit(request), Err(NotTaken::Silent));
+    assert!(runtime.block_on(gateway.running.client().caught_up(crate::venue::BOB)).is_err());
+    runtime
+        .block_on(gateway.running.client().caught_up(crate::venue::ALICE))
+        .expect("another partition is not touched");
 
     let again = work_on(&servers, "again", own);
     gateway.ear.wait(|heard| heard.answered.contains_key(&waits));
@@ -309,7 +311,7 @@ fn who_would_wait_too_long_for_a_partition_is_refused_at_once() {
     let servers = Servers::new(options(vec![server.url()], 0)).unwrap();
     servers.claim_venue(PARTITIONS, b"").unwrap();
     let worker = work(&servers, "one");
-    let bounds = gate::Options { queue_wait_max_ms: 1, backlog_max: 1 << 20, ..gate::Options::default() };
+    let bounds = client::Options { queue_wait_max_ms: 1, backlog_max: 1 << 20, ..client::Options::default() };
     let room = bounds.queue_requests_max;
     let mut gateway = Gateway::open_with(&servers, bounds);
     set_up(&mut gateway);
@@ -317,7 +319,7 @@ fn who_would_wait_too_long_for_a_partition_is_refused_at_once() {
     // known to be so slow.
     let submit = |number| {
         let request = Request { number: RequestNumber(number), body: crate::venue::traffic(number), deadline: None };
-        gateway.running.gate().submit(request)
+        gateway.running.client().submit(request)
     };
     let mut sent = gateway.number;
     let why = loop {
@@ -393,7 +395,7 @@ fn a_command_that_cannot_be_applied_is_passed_over_by_the_operator() {
     let account = (5_000..).map(AccountId).find(|&account| routing().of_account(account) == market).unwrap();
     let Body::Place(order) = crate::venue::order(account, Side::Buy, 1) else { panic!("not an order") };
     let order = NewOrder { time_in_force: TimeInForce::Ioc, price: Some(Price(1)), ..order };
-    let origin = Origin { source: gateway.running.gate().source(), number: RequestNumber(1 << 40) };
+    let origin = Origin { source: gateway.running.client().source(), number: RequestNumber(1 << 40) };
     let admitted = Admitted { order, hold: HoldId(77), budget: Amount(1 << 40), fees: Fees::default(), origin };
     let (body, mut bytes) = (Body::Peer(PeerMessage::Admit(admitted)), Vec::new());
     crossbook_protocol::wire::encode_command(SourceId(1 << 50), RequestNumber(1), None, &body, &mut bytes);
@@ -463,7 +465,7 @@ fn the_time_of_the_log_judges_deadlines() {
     let home = routing().of_account(crate::venue::ALICE);
     // As a gateway whose connection broke would append it: again, and seconds too late.
     let body = crate::venue::order(crate::venue::ALICE, Side::Buy, 1);
-    let (source, number) = (gateway.running.gate().source(), RequestNumber(1 << 40));
+    let (source, number) = (gateway.running.client().source(), RequestNumber(1 << 40));
     let mut link = Link::connect(&servers, home).unwrap();
     let now = link.append(&[], 1).unwrap().time;
     let mut append = |number, deadline| {

@@ -1,10 +1,10 @@
-//! The requests of one lane that its partition has not taken yet, and whether the partition answers. No I/O, no clock:
-//! whoever has both says what came of a round trip, and how long it has been since the lane began.
+//! The requests that a partition has not taken yet, and whether the partition answers. No I/O and no clock: whoever has
+//! both says what came of a round trip, and how long it has been since it began.
 //!
 //! ```text
 //!   begin --> due --(appended)--> at its place --(taken)--> gone: the partition has it for good
 //!              ^                       |
-//!              +---- the place is told of, or beyond the log's end, or the connection broke: it is lost, and due again
+//!              +---- the output of the place is read, or it is beyond the log's end, or the connection broke: it is lost, and due again
 //! ```
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crossbook_types::{RequestNumber, Sequence};
 
 /// A request on its way into a log.
 #[derive(Clone, Debug)]
-struct Flight {
+struct Pending {
     bytes: Arc<[u8]>,
     begun: Duration,
     /// Where it was appended, as far as is known.
@@ -33,26 +33,26 @@ pub struct Due {
 
 /// The requests under way. See the module.
 #[derive(Clone, Debug, Default)]
-pub struct Flights(BTreeMap<RequestNumber, Flight>);
+pub struct InFlight(BTreeMap<RequestNumber, Pending>);
 
-impl Flights {
+impl InFlight {
     /// Takes in a request that is to be appended.
     pub fn begin(&mut self, number: RequestNumber, bytes: Arc<[u8]>, now: Duration) {
-        self.0.insert(number, Flight { bytes, begun: now, at: None });
+        self.0.insert(number, Pending { bytes, begun: now, at: None });
     }
 
     /// What is to be appended next: the first requests that stand nowhere, as many as fit.
     #[must_use]
     pub fn due(&self, records_max: usize, bytes_max: usize) -> Vec<Due> {
         let mut bytes = 0;
-        let nowhere = self.0.iter().filter(|(_, flight)| flight.at.is_none());
+        let nowhere = self.0.iter().filter(|(_, pending)| pending.at.is_none());
         nowhere
             .take(records_max)
-            .take_while(|(_, flight)| {
-                bytes += flight.bytes.len();
+            .take_while(|(_, pending)| {
+                bytes += pending.bytes.len();
                 bytes <= bytes_max
             })
-            .map(|(&number, flight)| Due { number, bytes: Arc::clone(&flight.bytes) })
+            .map(|(&number, pending)| Due { number, bytes: Arc::clone(&pending.bytes) })
             .collect()
     }
 
@@ -60,20 +60,20 @@ impl Flights {
     /// answer, and have taken some already.
     pub fn appended(&mut self, due: &[Due], first: Sequence) {
         for (at, Due { number, .. }) in (first.0..).map(Sequence).zip(due) {
-            if let Some(flight) = self.0.get_mut(number) {
-                flight.at = Some(at);
+            if let Some(pending) = self.0.get_mut(number) {
+                pending.at = Some(at);
             }
         }
     }
 
     /// The log ends at `end`: what was appended behind it is lost.
     pub fn ends_at(&mut self, end: Sequence) {
-        self.0.values_mut().filter(|flight| flight.at > Some(end)).for_each(|flight| flight.at = None);
+        self.0.values_mut().filter(|pending| pending.at > Some(end)).for_each(|pending| pending.at = None);
     }
 
     /// The connection broke: what was sent may have arrived or not. It is sent again, and taken once.
     pub fn disconnected(&mut self) {
-        self.0.values_mut().for_each(|flight| flight.at = None);
+        self.0.values_mut().for_each(|pending| pending.at = None);
     }
 
     /// The partition has taken this request.
@@ -85,8 +85,8 @@ impl Flights {
     /// what it found there, and is lost. How many.
     pub fn told(&mut self, told: Sequence) -> u64 {
         let mut lost = 0;
-        for flight in self.0.values_mut().filter(|flight| flight.at.is_some_and(|at| at <= told)) {
-            flight.at = None;
+        for pending in self.0.values_mut().filter(|pending| pending.at.is_some_and(|at| at <= told)) {
+            pending.at = None;
             lost += 1;
         }
         lost
@@ -99,7 +99,7 @@ impl Flights {
 
     /// Gives up what has been under way for `keep`: whoever waited was told that it is not known what becomes of it.
     pub fn give_up_old(&mut self, keep: Duration, now: Duration) {
-        self.0.retain(|_, flight| now.saturating_sub(flight.begun) < keep);
+        self.0.retain(|_, pending| now.saturating_sub(pending.begun) < keep);
     }
 
     /// How many there are.
@@ -115,7 +115,7 @@ impl Flights {
     }
 }
 
-/// Watches whether the partition of a lane comes on while something waits for it.
+/// Watches whether a partition comes on while something waits for it.
 #[derive(Clone, Debug, Default)]
 pub struct Patience {
     /// Up to where the partition had told when it was last seen to move.
@@ -126,7 +126,7 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// For a lane that begins where the partition has told up to `told`.
+    /// For a partition whose outputs are folded up to `told`.
     #[must_use]
     pub fn new(told: Sequence) -> Self {
         Self { seen: told, ..Self::default() }
@@ -165,38 +165,38 @@ mod tests {
 
     const NOW: Duration = Duration::from_secs(1);
 
-    fn numbers(flights: &Flights) -> Vec<u64> {
-        flights.due(10, 1_000).iter().map(|due| due.number.0).collect()
+    fn numbers(in_flight: &InFlight) -> Vec<u64> {
+        in_flight.due(10, 1_000).iter().map(|due| due.number.0).collect()
     }
 
-    fn three() -> Flights {
-        let mut flights = Flights::default();
-        (1..=3).for_each(|number| flights.begin(RequestNumber(number), Arc::from([0; 10]), NOW));
-        flights
+    fn three() -> InFlight {
+        let mut in_flight = InFlight::default();
+        (1..=3).for_each(|number| in_flight.begin(RequestNumber(number), Arc::from([0; 10]), NOW));
+        in_flight
     }
 
     #[test]
     fn a_request_is_due_again_when_it_no_longer_stands_where_it_was_appended() {
-        let mut flights = three();
-        assert_eq!(numbers(&flights), [1, 2, 3]);
-        assert_eq!(flights.due(2, 1_000).len(), 2);
-        assert_eq!(flights.due(10, 29).len(), 2, "what fits");
-        let due = flights.due(10, 1_000);
-        flights.appended(&due, Sequence(7));
-        assert_eq!(numbers(&flights), [0; 0]);
-        flights.ends_at(Sequence(8));
-        assert_eq!(numbers(&flights), [3], "the log lost its end");
-        flights.taken(RequestNumber(1));
-        assert_eq!(flights.told(Sequence(8)), 1);
-        assert_eq!(numbers(&flights), [2, 3], "what the partition found there was another request");
-        flights.appended(&flights.due(1, 1_000), Sequence(9));
-        flights.disconnected();
-        assert_eq!(numbers(&flights), [2, 3]);
-        assert!(flights.give_up(RequestNumber(2)) && !flights.give_up(RequestNumber(2)));
-        flights.give_up_old(Duration::from_secs(5), NOW + Duration::from_secs(4));
-        assert!(!flights.is_empty());
-        flights.give_up_old(Duration::from_secs(5), NOW + Duration::from_secs(5));
-        assert!(flights.is_empty());
+        let mut in_flight = three();
+        assert_eq!(numbers(&in_flight), [1, 2, 3]);
+        assert_eq!(in_flight.due(2, 1_000).len(), 2);
+        assert_eq!(in_flight.due(10, 29).len(), 2, "what fits");
+        let due = in_flight.due(10, 1_000);
+        in_flight.appended(&due, Sequence(7));
+        assert_eq!(numbers(&in_flight), [0; 0]);
+        in_flight.ends_at(Sequence(8));
+        assert_eq!(numbers(&in_flight), [3], "the log lost its end");
+        in_flight.taken(RequestNumber(1));
+        assert_eq!(in_flight.told(Sequence(8)), 1);
+        assert_eq!(numbers(&in_flight), [2, 3], "what the partition found there was another request");
+        in_flight.appended(&in_flight.due(1, 1_000), Sequence(9));
+        in_flight.disconnected();
+        assert_eq!(numbers(&in_flight), [2, 3]);
+        assert!(in_flight.give_up(RequestNumber(2)) && !in_flight.give_up(RequestNumber(2)));
+        in_flight.give_up_old(Duration::from_secs(5), NOW + Duration::from_secs(4));
+        assert!(!in_flight.is_empty());
+        in_flight.give_up_old(Duration::from_secs(5), NOW + Duration::from_secs(5));
+        assert!(in_flight.is_empty());
     }
 
     #[test]

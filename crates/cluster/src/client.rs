@@ -1,26 +1,27 @@
-//! The way of a gateway into a cluster and back: requests are appended to the logs of the partitions, and what the
-//! partitions tell is followed.
+//! The log client of a gateway: appends requests to the logs of the partitions, and follows their outputs.
 //!
-//! Each partition has a *lane*: a thread that appends what is queued for it, many requests at a time, and a thread that
-//! reads its `out` and hands the events to an outlet. A lane remembers each request until the partition has taken it.
-//! The store may lose what it has not replicated, so a request that is no longer where it was appended is appended
-//! again, under the same number; the partition takes it once. Once a partition has taken it, it is durable and its
-//! answer follows by itself, from this partition or another.
+//! For each partition there are two threads: one appends what is queued for it, many requests at a time, and one reads
+//! its outputs and hands the events to an outlet. Each request is remembered until the partition has taken it. The
+//! store may lose what it has not replicated, so a request that is no longer where it was appended is appended again,
+//! under the same number; the partition takes it once. Once a partition has taken it, it is durable and its answer
+//! follows by itself, from this partition or another.
 //!
-//! A lane whose partition does not answer *opens* after a while: requests for it are refused at once, and the lanes of
-//! others do not notice. It closes by itself when the partition is heard again.
+//! A partition that does not answer for a while counts as *silent*: requests for it are refused at once, and those for
+//! others do not notice. It ends by itself when outputs of the partition are read again.
 //!
 //! # Reading what was told elsewhere
 //! A client may be told something by one gateway and ask another. So before a question about an account is answered,
 //! its gateway asks every partition's log where it ends, and waits until it has folded that much, and until the
-//! account's partition has heard what the others had sent it by then ([`Gate::caught_up`]). Partitions whose lanes are
-//! open are left out: an account is not to suffer because a partition that it has nothing to do with is down. The
+//! account's partition has heard what the others had sent it by then ([`LogClient::caught_up`]). Silent partitions
+//! are left out: an account is not to suffer because a partition that it has nothing to do with is down. The
 //! questions of the same moment share one round trip with each other and with the requests under way.
 
 mod appender;
+pub mod appends;
 pub mod fence;
-pub mod flights;
 mod follower;
+pub mod in_flight;
+pub mod outputs;
 mod pace;
 
 use std::collections::BTreeMap;
@@ -30,22 +31,24 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
-use crossbook_protocol::{Body, Events, Routing};
-use crossbook_redis_store::{Error as StreamError, Servers};
+use crossbook_protocol::{Body, Routing};
 use crossbook_types::{AccountId, Market, PartitionId, RequestNumber, Sequence, SourceId, SymbolId};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot};
 
 use appender::Appender;
+use appends::{Appends, Timeouts};
 use fence::{Fence, Folded};
-use flights::Flights;
 use follower::Follower;
+use outputs::{Outputs, Unreadable};
 use pace::{Pace, Readings};
 
 use crossbook_node::embedded::guarded;
 use crossbook_node::outlet::Outlet;
 use crossbook_node::request::{NotTaken, Request};
+
+use crate::store::{Connect, Failure};
 
 /// How a gateway speaks with the partitions.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -99,21 +102,19 @@ impl Default for Options {
 pub enum Error {
     /// The store says something that trying again does not mend.
     #[error("partition {partition}: {source}")]
-    Stream {
+    Store {
         /// The partition that it happened in.
         partition: PartitionId,
         /// What went wrong below.
-        source: StreamError,
+        source: Failure,
     },
-    /// An entry cannot be read.
-    #[error("what partition {partition} tells of command {sequence} cannot be understood: {source}")]
-    Entry {
+    /// An output cannot be read.
+    #[error("partition {partition}: {source}")]
+    Output {
         /// The partition that it happened in.
         partition: PartitionId,
-        /// The command's place in the log.
-        sequence: Sequence,
         /// What went wrong below.
-        source: crossbook_protocol::wire::Error,
+        source: Unreadable,
     },
 }
 
@@ -136,13 +137,13 @@ enum Inbound {
 struct Lane {
     partition: PartitionId,
     queue: Sender<Inbound>,
-    flights: Mutex<Flights>,
+    appends: Mutex<Appends>,
     /// The last command whose events are folded here.
-    told: AtomicU64,
+    folded: AtomicU64,
     /// Where the log ends, as last heard.
     tail: AtomicU64,
     pace: Pace,
-    open: AtomicBool,
+    is_silent: AtomicBool,
     /// By partition, the last message that it has sent to this one, and that this one has heard of it, as folded here.
     sent_by: Vec<AtomicU64>,
     heard_of: Vec<AtomicU64>,
@@ -152,7 +153,7 @@ impl Lane {
     /// Commands in front of a request that is sent now, by whomever, as far as is known: those in the log, and those on
     /// their way there.
     fn waiting(&self) -> u64 {
-        let told = self.told.load(Ordering::Acquire);
+        let told = self.folded.load(Ordering::Acquire);
         let logged = self.tail.load(Ordering::Acquire).saturating_sub(told);
         logged + self.queue.len() as u64
     }
@@ -165,7 +166,7 @@ impl Lane {
 
 /// How a partition stands, as seen from a gateway.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct LaneState {
+pub struct PartitionState {
     /// The partition that it happened in.
     pub partition: PartitionId,
     /// Whether it has not answered for so long that requests for it are refused at once.
@@ -182,7 +183,7 @@ pub struct LaneState {
 
 /// The way into a cluster. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Gate(Arc<Shared>);
+pub struct LogClient(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -198,14 +199,14 @@ struct Shared {
     sending: RwLock<()>,
 }
 
-/// A running gate.
+/// A running client.
 #[derive(Debug)]
 pub struct Running {
-    gate: Gate,
+    client: LogClient,
     threads: Vec<JoinHandle<Option<()>>>,
 }
 
-impl Gate {
+impl LogClient {
     /// The source under which this gateway's requests are logged.
     #[must_use]
     pub fn source(&self) -> SourceId {
@@ -223,8 +224,8 @@ impl Gate {
             return Err(NotTaken::Stopping);
         }
         let (to, market) = shared.owners(&request.body);
-        let open = |partition: PartitionId| shared.lane(partition).open.load(Ordering::Relaxed);
-        if open(to) || market.is_some_and(open) {
+        let is_silent = |partition: PartitionId| shared.lane(partition).is_silent.load(Ordering::Relaxed);
+        if is_silent(to) || market.is_some_and(is_silent) {
             metrics::counter!("crossbook_circuit_breaker_rejections_total").increment(1);
             return Err(NotTaken::Silent);
         }
@@ -250,14 +251,14 @@ impl Gate {
     async fn fence(&self, account: AccountId) -> Result<(), Behind> {
         let shared = &*self.0;
         let own = shared.lane(shared.routing.of_account(account));
-        if own.open.load(Ordering::Relaxed) {
+        if own.is_silent.load(Ordering::Relaxed) {
             return Err(Behind);
         }
         // What another partition said before it fell silent was folded long before its lane opened.
         let asked: Vec<_> = shared
             .lanes
             .iter()
-            .filter(|lane| !lane.open.load(Ordering::Relaxed))
+            .filter(|lane| !lane.is_silent.load(Ordering::Relaxed))
             .map(|lane| {
                 let (sender, end) = oneshot::channel();
                 lane.queue.try_send(Inbound::End(sender)).map(|()| (lane, end)).map_err(|_| Behind)
@@ -304,22 +305,22 @@ impl Gate {
         self.0.lanes.iter().map(|lane| lane.queue.len()).sum()
     }
 
-    /// Whether a partition's lane is open: it has not answered for too long.
+    /// Whether a partition has not answered for too long.
     #[must_use]
-    pub fn is_open(&self, partition: PartitionId) -> bool {
-        self.0.lane(partition).open.load(Ordering::Relaxed)
+    pub fn is_silent(&self, partition: PartitionId) -> bool {
+        self.0.lane(partition).is_silent.load(Ordering::Relaxed)
     }
 
     /// How each partition stands, by number.
     #[must_use]
-    pub fn lanes(&self) -> Vec<LaneState> {
+    pub fn partitions(&self) -> Vec<PartitionState> {
         let of = |lane: &Lane| {
-            let told = lane.told.load(Ordering::Acquire);
-            LaneState {
+            let told = lane.folded.load(Ordering::Acquire);
+            PartitionState {
                 partition: lane.partition,
-                silent: lane.open.load(Ordering::Relaxed),
+                silent: lane.is_silent.load(Ordering::Relaxed),
                 queued: lane.queue.len(),
-                under_way: lane.flights.lock().len(),
+                under_way: lane.appends.lock().len(),
                 told: Sequence(told),
                 end: Sequence(lane.tail.load(Ordering::Acquire).max(told)),
             }
@@ -346,7 +347,7 @@ fn numbers(of: &[AtomicU64]) -> Vec<RequestNumber> {
 
 impl Folded for Around<'_> {
     fn told(&self, partition: PartitionId) -> Sequence {
-        Sequence(self.shared.lane(partition).told.load(Ordering::Acquire))
+        Sequence(self.shared.lane(partition).folded.load(Ordering::Acquire))
     }
 
     fn sent(&self) -> Vec<RequestNumber> {
@@ -355,6 +356,16 @@ impl Folded for Around<'_> {
 
     fn heard(&self) -> Vec<RequestNumber> {
         numbers(&self.own.heard_of)
+    }
+}
+
+impl Options {
+    fn timeouts(&self) -> Timeouts {
+        Timeouts {
+            retry: Duration::from_millis(self.retry_ms),
+            breaker: Duration::from_millis(self.breaker_ms),
+            keep: Duration::from_millis(self.keep_ms),
+        }
     }
 }
 
@@ -396,7 +407,7 @@ impl Shared {
     }
 }
 
-/// What a gate is started with, for each partition by number.
+/// What a client is started with, for each partition by number.
 pub struct Start<O> {
     /// Where its events go.
     pub outlet: O,
@@ -410,9 +421,9 @@ pub struct Start<O> {
 
 /// The venue that a gateway belongs to.
 #[derive(Debug)]
-pub struct Venue {
+pub struct Venue<C> {
     /// Where the logs are.
-    pub servers: Servers,
+    pub stores: C,
     /// Which partition owns what.
     pub routing: Routing,
     /// The source under which this run of the gateway sends; nobody has had it before.
@@ -428,14 +439,14 @@ pub struct Venue {
 ///
 /// # Panics
 /// When there are not as many starts as partitions.
-pub fn start<O: Outlet>(
-    venue: Venue,
+pub fn start<O: Outlet, C: Connect + Clone + Send + Sync + 'static>(
+    venue: Venue<C>,
     options: Options,
     starts: Vec<Start<O>>,
     refuse: Refuse,
     fatal: impl Fn(String) + Send + Sync + 'static,
 ) -> std::io::Result<Running> {
-    let Venue { servers, routing, source, markets } = venue;
+    let Venue { stores, routing, source, markets } = venue;
     assert_eq!(starts.len(), usize::from(routing.partitions()), "a start for each partition");
     let mut queues = Vec::new();
     let mut lanes = Vec::new();
@@ -447,11 +458,11 @@ pub fn start<O: Outlet>(
         lanes.push(Lane {
             partition,
             queue,
-            flights: Mutex::default(),
+            appends: Mutex::new(Appends::new(starts[at].from)),
             tail: AtomicU64::new(starts[at].from.0),
-            told: from,
+            folded: from,
             pace: Pace::new(Duration::from_millis(options.queue_wait_max_ms)),
-            open: AtomicBool::new(false),
+            is_silent: AtomicBool::new(false),
             sent_by: starts.iter().map(|start| number(start.sent.get(at))).collect(),
             heard_of: (0..starts.len()).map(|of| number(starts[at].heard.get(of))).collect(),
         });
@@ -472,35 +483,35 @@ pub fn start<O: Outlet>(
     let mut threads = Vec::new();
     for (at, (requests, start)) in queues.into_iter().zip(starts).enumerate() {
         let (these, of, refuse) = (Arc::clone(&shared), Arc::clone(&fatal), Arc::clone(&refuse));
-        let servers_of = servers.clone();
+        let stores_of = stores.clone();
         threads.push(std::thread::Builder::new().name(format!("append-{at}")).spawn(move || {
-            let appender = Appender::new(&these, &these.lanes[at], servers_of, requests, refuse);
+            let appender = Appender::new(&these, &these.lanes[at], stores_of, requests, refuse);
             guarded("the thread that sends requests", &*of, move || appender.run())
         })?);
-        let (these, of, servers) = (Arc::clone(&shared), Arc::clone(&fatal), servers.clone());
+        let (these, of, stores) = (Arc::clone(&shared), Arc::clone(&fatal), stores.clone());
         threads.push(std::thread::Builder::new().name(format!("follow-{at}")).spawn(move || {
             let Start { outlet, from, .. } = start;
             let lane = &these.lanes[at];
-            let (events, readings) = (Events::new(), Readings::default());
-            let follower = Follower { shared: &these, lane, outlet, after: from, events, readings };
-            guarded("the thread that reads events", &*of, move || follower.run(&servers))
+            let (outputs, readings) = (Outputs::default(), Readings::default());
+            let follower = Follower { shared: &these, lane, outlet, after: from, outputs, readings };
+            guarded("the thread that reads events", &*of, move || follower.run(&stores))
         })?);
     }
-    Ok(Running { gate: Gate(shared), threads })
+    Ok(Running { client: LogClient(shared), threads })
 }
 
 impl Running {
     /// The way in.
     #[must_use]
-    pub fn gate(&self) -> &Gate {
-        &self.gate
+    pub fn client(&self) -> &LogClient {
+        &self.client
     }
 
     /// From now on requests are refused.
     pub fn refuse(&self) {
-        self.gate.0.stopping.store(true, Ordering::Release);
+        self.client.0.stopping.store(true, Ordering::Release);
         // Whoever had not seen it yet has sent by the time that this is done.
-        drop(self.gate.0.sending.write());
+        drop(self.client.0.sending.write());
     }
 
     /// Ends the threads. Requests that were appended take effect; nobody hears of it here.

@@ -1,0 +1,97 @@
+//! How a store fails, as far as those who use it must tell failures apart.
+
+use std::fmt;
+
+use crossbook_types::Sequence;
+
+/// What a failure is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ErrorKind {
+    /// Nobody answers for the shard now, or the answer was lost. What was asked may have been done or not.
+    Unavailable,
+    /// Too few replicas have what was written. Nothing of it may be acted upon.
+    NotConfirmed,
+    /// Too many commands wait to be executed. Nothing was appended.
+    Full,
+    /// A command or a batch is larger than the store takes. Nothing was appended.
+    TooLarge,
+    /// What was to be read is trimmed.
+    Trimmed {
+        /// What was asked for.
+        asked: Sequence,
+        /// The first place that is still there.
+        first: Sequence,
+    },
+    /// The streams are not those that were read before: something confirmed is not there any more.
+    Forked,
+    /// Commands were marked as skipped since the conversation began.
+    Marked,
+    /// There is no such command.
+    Missing,
+    /// Anything else. The message tells a person what to do.
+    Other,
+}
+
+/// A failure of a store.
+pub trait StoreError: std::error::Error + From<Full> + Send + Sync + 'static {
+    /// What it is about.
+    fn kind(&self) -> ErrorKind;
+
+    /// Whether opening another conversation, and trying again, may help.
+    fn is_transient(&self) -> bool;
+}
+
+/// So many commands wait to be executed that no more are taken. Nothing was appended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{waiting} commands wait to be executed, the limit is {limit}; try again later")]
+pub struct Full {
+    /// Commands that wait.
+    pub waiting: u64,
+    /// The most that may.
+    pub limit: u64,
+}
+
+/// A failure of any store, for the errors of those who do not care which store it is.
+pub struct Failure {
+    source: Box<dyn std::error::Error + Send + Sync>,
+    kind: ErrorKind,
+    is_transient: bool,
+}
+
+impl Failure {
+    /// What it is about.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Whether opening another conversation, and trying again, may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.is_transient
+    }
+}
+
+impl<E: StoreError> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { kind: error.kind(), is_transient: error.is_transient(), source: Box::new(error) }
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.source()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}

@@ -1,0 +1,227 @@
+//! One partition of a conversation: what a [`PartitionStore`] does, without saying for which partition each time.
+
+use std::fmt;
+use std::time::Duration;
+
+use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};
+
+use super::{
+    Append, Appended, BookDepth, Connect, Deliver, DepthChange, Ends, Note, Outcome, PartitionOutcome, PartitionStore,
+    PartitionTurn, ReadAfter, StoredCommand, StoredOutput, Turn,
+};
+
+/// A conversation about one partition. See [`PartitionStore`] for what holds of all of them.
+pub struct Link<S> {
+    store: S,
+    partition: PartitionId,
+}
+
+impl<S: PartitionStore> Link<S> {
+    /// Opens a conversation with the shard of a partition.
+    ///
+    /// # Errors
+    /// As for [`Connect::connect`].
+    pub fn connect(stores: &impl Connect<Store = S>, partition: PartitionId) -> Result<Self, S::Error> {
+        Ok(Self { store: stores.connect(partition)?, partition })
+    }
+
+    /// The partition.
+    #[must_use]
+    pub fn partition(&self) -> PartitionId {
+        self.partition
+    }
+
+    /// The address of the server at the other end, for log lines.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.store.address()
+    }
+
+    /// Carries out a turn for this partition, whatever `turn` says it is for. What it brought, and whether that is
+    /// confirmed.
+    ///
+    /// # Errors
+    /// As for [`PartitionStore::turn`], and what concerns the partition alone.
+    pub fn turn(
+        &mut self,
+        turn: PartitionTurn<'_>,
+        wait: Duration,
+        confirm: bool,
+    ) -> Result<(PartitionOutcome, bool), S::Error> {
+        let partitions = vec![PartitionTurn { partition: self.partition, ..turn }];
+        let Outcome { partitions, confirmed } = self.store.turn(&Turn { partitions, wait, confirm })?;
+        let outcome = partitions.into_iter().next().expect("an outcome for each partition of the turn");
+        Ok((outcome?, confirmed))
+    }
+
+    /// Whether everything that is in the shard now is confirmed.
+    ///
+    /// # Errors
+    /// Failures of the store.
+    pub fn confirm(&mut self) -> Result<bool, S::Error> {
+        self.store.turn(&Turn { confirm: true, ..Turn::default() }).map(|outcome| outcome.confirmed)
+    }
+
+    /// Waits until everything that is in the shard now is confirmed.
+    ///
+    /// # Errors
+    /// [`super::ErrorKind::NotConfirmed`], and failures of the store.
+    pub fn make_durable(&mut self) -> Result<(), S::Error> {
+        if self.confirm()? { Ok(()) } else { Err(self.store.not_confirmed()) }
+    }
+
+    /// Appends commands, without confirmation. With no commands it only asks where the end is.
+    ///
+    /// # Errors
+    /// [`super::ErrorKind::Full`] when more than `backlog_max` commands would then wait to be executed, and
+    /// [`super::ErrorKind::TooLarge`]: nothing was appended, and the link can still be used. Otherwise it is not known
+    /// whether the commands were appended.
+    pub fn append(&mut self, payloads: &[&[u8]], backlog_max: u64) -> Result<Appended, S::Error> {
+        let append = Some(Append { payloads, backlog_max });
+        let (outcome, _) = self.turn(PartitionTurn { append, ..PartitionTurn::default() }, Duration::ZERO, false)?;
+        Ok(outcome.appended.expect("an append was asked for")?)
+    }
+
+    /// Delivers messages of another partition, numbered from `first`. Returns the number of the last message heard,
+    /// which is confirmed then. With no messages it only asks.
+    ///
+    /// # Errors
+    /// [`super::ErrorKind::NotConfirmed`], and as for [`Link::append`].
+    pub fn deliver(
+        &mut self,
+        from: PartitionId,
+        first: RequestNumber,
+        messages: &[&[u8]],
+    ) -> Result<RequestNumber, S::Error> {
+        let heard = self.deliver_all(&[Deliver { from, first, messages: messages.to_vec() }], true)?;
+        Ok(heard.into_iter().next().expect("an answer for each delivery"))
+    }
+
+    /// The same for several senders in one round trip. Without `confirm` a later confirmation covers what was heard.
+    ///
+    /// # Errors
+    /// As for [`Link::deliver`].
+    pub fn deliver_all(&mut self, deliver: &[Deliver<'_>], confirm: bool) -> Result<Vec<RequestNumber>, S::Error> {
+        let turn = PartitionTurn { deliver, ..PartitionTurn::default() };
+        let (outcome, confirmed) = self.turn(turn, Duration::ZERO, confirm)?;
+        if confirm && !confirmed { Err(self.store.not_confirmed()) } else { Ok(outcome.heard) }
+    }
+
+    /// Reads the outputs after a place, waiting for one if there is none; empty when the time is up.
+    ///
+    /// # Errors
+    /// [`super::ErrorKind::Trimmed`] when the output after that place is gone, and failures of the store.
+    pub fn follow(
+        &mut self,
+        after: Sequence,
+        records_max: usize,
+        wait: Duration,
+    ) -> Result<Vec<StoredOutput>, S::Error> {
+        let outputs = Some(ReadAfter { after, records_max });
+        let (outcome, _) = self.turn(PartitionTurn { outputs, ..PartitionTurn::default() }, wait, false)?;
+        Ok(outcome.outputs)
+    }
+
+    /// See [`PartitionStore::read`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read(&mut self, from: Sequence, records_max: usize) -> Result<Vec<StoredCommand>, S::Error> {
+        self.store.read(self.partition, from, records_max)
+    }
+
+    /// Whether the stream still holds this command, unchanged. If not, the log has forked from what the caller knew.
+    /// True at 0, before any command.
+    ///
+    /// # Errors
+    /// [`super::ErrorKind::Trimmed`] when it was trimmed away, so that nobody can say; and failures of the store.
+    pub fn holds(&mut self, sequence: Sequence, time: Timestamp, payload: &[u8]) -> Result<bool, S::Error> {
+        if sequence == Sequence(0) {
+            return Ok(true);
+        }
+        // A command that is not the one asked for comes after a gap, which `read` reports as trimmed.
+        let command = self.read(sequence, 1)?.into_iter().next();
+        Ok(command.is_some_and(|command| command.time == time && command.payload == payload))
+    }
+
+    /// See [`PartitionStore::ends`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn ends(&mut self) -> Result<Ends, S::Error> {
+        self.store.ends(self.partition)
+    }
+
+    /// See [`PartitionStore::trim`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn trim(&mut self, commands_up_to: Sequence, outputs_up_to: Sequence) -> Result<(), S::Error> {
+        self.store.trim(self.partition, commands_up_to, outputs_up_to)
+    }
+
+    /// See [`PartitionStore::mark_skipped`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn mark_skipped(&mut self, sequence: Sequence) -> Result<Option<Sequence>, S::Error> {
+        self.store.mark_skipped(self.partition, sequence)
+    }
+
+    /// See [`PartitionStore::write_depth`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_depth(&mut self, changes: &[DepthChange<'_>]) -> Result<Vec<bool>, S::Error> {
+        self.store.write_depth(self.partition, changes)
+    }
+
+    /// See [`PartitionStore::read_depth`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_depth(&mut self, symbol: &str) -> Result<Option<BookDepth>, S::Error> {
+        self.store.read_depth(self.partition, symbol)
+    }
+
+    /// Notes that the history has everything up to `place`. Should a failover take the note back, more is kept than
+    /// needs be.
+    ///
+    /// # Errors
+    /// Failures of the store.
+    pub fn mark_written(&mut self, place: Sequence) -> Result<(), S::Error> {
+        self.store.set_note(self.partition, Note::HistoryWritten, &place.to_string())
+    }
+
+    /// Up to where the history has everything, as it was last noted; 0 if it never was.
+    ///
+    /// # Errors
+    /// Failures of the store.
+    pub fn written(&mut self) -> Result<Sequence, S::Error> {
+        let noted = self.store.note(self.partition, Note::HistoryWritten)?;
+        Ok(noted.and_then(|place| place.parse().ok()).map(Sequence).unwrap_or_default())
+    }
+
+    /// Notes which export is imported, by a name without blanks. The note is confirmed when this returns.
+    ///
+    /// # Errors
+    /// [`super::ErrorKind::NotConfirmed`], and failures of the store.
+    pub fn note_import(&mut self, name: &str) -> Result<(), S::Error> {
+        self.store.set_note(self.partition, Note::Import, name)?;
+        self.make_durable()
+    }
+
+    /// Which export was noted last; `None` if none ever was.
+    ///
+    /// # Errors
+    /// Failures of the store.
+    pub fn noted_import(&mut self) -> Result<Option<String>, S::Error> {
+        self.store.note(self.partition, Note::Import)
+    }
+}
+
+impl<S: PartitionStore> fmt::Debug for Link<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("address", &self.address()).field("partition", &self.partition).finish()
+    }
+}
