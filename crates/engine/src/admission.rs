@@ -102,7 +102,7 @@ enum Need {
 fn need(order: &NewOrder, market: &Market, rules: Rules) -> Need {
     let (largest, highest) = match rules {
         Rules::V1 => (market.filters.quantity_max.max(market.filters.market_quantity_max), market.filters.price_max),
-        Rules::V2 => (market.market_lots_max(), market.highest_price()),
+        Rules::V2 | Rules::V3 => (market.market_lots_max(), market.highest_price()),
     };
     match (order.side, order.size) {
         (Side::Sell, Size::Base(quantity)) => Need::Exactly(market.base_amount(quantity)),

@@ -36,7 +36,9 @@ pub struct Partition {
     pub(crate) warming: Warming,
     /// Whether a venue is being imported: until all of it is here, nothing else is done. See [`crate::import`].
     pub(crate) importing: bool,
-    /// The rules of the command that is being applied.
+    /// The rules that are active.
+    pub(crate) active: Rules,
+    /// The rules of the command that is being applied: those, unless its record implies others.
     pub(crate) rules: Rules,
     /// The markets that have work to go on with, in the order in which they do. See [`crate::work`].
     pub(crate) unfinished: VecDeque<SymbolId>,
@@ -60,7 +62,8 @@ impl Partition {
             hash_seed,
             warming: Warming::default(),
             importing: false,
-            rules: Rules::CURRENT,
+            rules: Rules::default(),
+            active: Rules::default(),
             unfinished: VecDeque::new(),
             work: Work::RULES,
         }
@@ -104,6 +107,12 @@ impl Partition {
         &self.registry
     }
 
+    /// The rules that are active.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        self.active
+    }
+
     /// The partition's money.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
@@ -119,7 +128,8 @@ impl Partition {
     pub fn apply(&mut self, command: &Command, events: &mut Events) {
         assert_eq!(command.sequence, self.sequence.next(), "commands are applied in order");
         assert!(command.time >= self.time, "time does not go back");
-        (self.sequence, self.time, self.rules) = (command.sequence, command.time, command.rules);
+        (self.sequence, self.time) = (command.sequence, command.time);
+        self.rules = command.rules.unwrap_or(self.active);
         if self.sources.is_new(command.source, command.number, command.sequence) {
             if command.skipped {
                 self.skip(command, events);
@@ -360,6 +370,13 @@ impl Partition {
                 events.push(Event::ApiKeyIssued(Box::new(key)));
                 Ok(Answer::ApiKeyIssued(name))
             }
+            Body::ActivateRules(rules) => {
+                if *rules > self.active {
+                    self.activate(*rules, events);
+                    self.spread(Change::Rules(*rules));
+                }
+                Ok(Answer::RulesActive(self.active))
+            }
             Body::RevokeApiKey(request) => {
                 self.registry.revoke_api_key(request)?;
                 events.push(Event::ApiKeyRevoked { account: request.account, key: request.key });
@@ -376,6 +393,12 @@ impl Partition {
                 unreachable!("`run` handles these itself")
             }
         }
+    }
+
+    /// The commands behind the one that is applied are applied under these rules. There is no way back.
+    fn activate(&mut self, rules: Rules, events: &mut Events) {
+        self.active = rules;
+        events.push(Event::RulesActivated(rules));
     }
 
     fn spread(&mut self, change: Change) {
@@ -502,8 +525,12 @@ impl Partition {
     /// Follows a change that partition 0 made, and tells of it too: what is folded from this partition's events alone
     /// shall be whole in itself.
     fn follow(&mut self, change: Change, events: &mut Events) {
+        if let Change::Rules(rules) = change {
+            return self.activate(rules, events);
+        }
         let new = self.registry.follow(change.clone());
         match change {
+            Change::Rules(_) => {}
             Change::Asset(asset) => events.push(Event::AssetListed(asset)),
             Change::Market(market) => {
                 self.adopt_market(*market);

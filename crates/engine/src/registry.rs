@@ -5,10 +5,10 @@ use crossbook_protocol::command::{ChangeMarket, IssueApiKey, ListAsset, ListMark
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::registry::{API_KEYS_PER_ACCOUNT_MAX, Account, ApiKey, Change, DECIMALS_MAX, LABEL_BYTES_MAX};
 use crossbook_protocol::rules::Rules;
+use crossbook_protocol::wire::codec::wire_struct;
 use std::collections::BTreeMap;
 
 use crossbook_types::{AccountId, ApiKeyId, Asset, AssetId, AssetName, Market, SymbolId, SymbolName, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use crate::numbers::NUMBERS_END;
 
@@ -16,7 +16,7 @@ use crate::numbers::NUMBERS_END;
 const ACCOUNTS_MAX: usize = if cfg!(test) { 8 } else { u32::MAX as usize };
 
 /// Assets, markets, accounts and API keys.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Registry {
     assets: Vec<Asset>,
     markets: Vec<Market>,
@@ -198,6 +198,7 @@ impl Registry {
                 }
             }
             Change::Account(account) => self.accounts.insert(account.id, *account).is_none(),
+            Change::Rules(_) => false,
         }
     }
 }
@@ -239,6 +240,7 @@ impl Registry {
             Change::Account(account) => {
                 !account.id.is_system() && account.id.0 < NUMBERS_END && !self.has_account(account.id)
             }
+            Change::Rules(_) => false,
         };
         fits && self.follow(change)
     }
@@ -261,6 +263,10 @@ fn number(length: usize) -> Result<u32, Refusal> {
 /// A count as an id's number.
 fn count(length: usize) -> u32 {
     u32::try_from(length).expect("fewer than 2^32 assets and markets")
+}
+
+wire_struct! {
+    Registry { 0: assets, 1: markets, 2: accounts, 3: api_keys }
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@
 
 use std::collections::BTreeMap;
 
+use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{RequestNumber, Sequence, SourceId};
-use serde::{Deserialize, Serialize};
 
 /// Of how many gateways numbers are remembered.
 pub const GATEWAYS_MAX: usize = 1024;
@@ -19,12 +19,12 @@ pub const WINDOW: u64 = 65_536;
 const WORDS: usize = (WINDOW / 64) as usize;
 
 /// What is known of each source.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Sources {
     sources: BTreeMap<SourceId, Seen>,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 struct Seen {
     /// The highest number seen.
     highest: u64,
@@ -109,6 +109,11 @@ impl Seen {
         *word |= 1 << (number % 64);
         new
     }
+}
+
+wire_struct! {
+    Sources { 0: sources }
+    Seen { 0: highest, 1: heard, 2: window }
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
+use crossbook_protocol::wire::codec::wire_struct;
 use std::collections::{BTreeMap, VecDeque};
 
 use crossbook_ledger as ledger;
 use crossbook_types::{Amount, AssetId, PartitionId, RequestNumber, Sequence, SymbolId, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use crate::matching::{self, Matcher, MatcherState};
 use crate::outbox::Outbox;
@@ -17,7 +17,7 @@ use crate::work::Work;
 
 /// A partition in its canonical form. Two partitions that have applied the same commands have the same state, whatever
 /// process, machine or restart they went through.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct State {
     id: PartitionId,
     routing: Routing,
@@ -25,11 +25,16 @@ pub struct State {
     time: Timestamp,
     registry: Registry,
     sources: Sources,
-    sent: Vec<RequestNumber>,
-    ledger: ledger::State,
-    matchers: Vec<(SymbolId, MatcherState)>,
+    /// By partition, the number of the last message to it.
+    pub sent: Vec<RequestNumber>,
+    /// Its money.
+    pub ledger: ledger::State,
+    /// Its markets, by number.
+    pub matchers: Vec<(SymbolId, MatcherState)>,
     /// The markets that have work to go on with, in the order in which they do; see [`crate::work`].
     unfinished: VecDeque<SymbolId>,
+    /// The rules that are active.
+    rules: Rules,
 }
 
 impl State {
@@ -126,6 +131,7 @@ impl Partition {
             ledger: self.ledger.state(),
             matchers: matchers.map(|matcher| (matcher.market().id, matcher.state())).collect(),
             unfinished: self.unfinished.clone(),
+            rules: self.active,
         }
     }
 
@@ -170,7 +176,8 @@ impl Partition {
             outbox: Outbox::restore(state.id, state.routing, state.sent).ok_or(Error::Outbox)?,
             hash_seed,
             warming: crate::warming::Warming::default(),
-            rules: Rules::CURRENT,
+            rules: state.rules,
+            active: state.rules,
         })
     }
 
@@ -200,6 +207,13 @@ impl Partition {
             }
         }
         Audit { sums, violations }
+    }
+}
+
+wire_struct! {
+    State {
+        0: id, 1: routing, 2: sequence, 3: time, 4: registry, 5: sources, 6: sent, 7: ledger, 8: matchers, 9: unfinished;
+        optional 10: rules,
     }
 }
 

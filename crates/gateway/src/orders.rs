@@ -160,7 +160,7 @@ pub fn check(request: &OrderRequest, sender: Identity, market: &Market) -> Resul
         stop_price: request.stop_price.map(|price| terms.price(Field::StopPrice, price)).transpose()?,
         self_trade_prevention: request.self_trade_prevention.unwrap_or_else(|| market.self_trade.default_mode()),
     };
-    admission::check(&order, market, Rules::CURRENT).map_err(Error::Refused)?;
+    admission::check(&order, market, Rules::default()).map_err(Error::Refused)?;
     if market.status != MarketStatus::Trading {
         return Err(OrderError::MarketClosed.into());
     }

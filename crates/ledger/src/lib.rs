@@ -32,9 +32,9 @@ pub use transfers::TransferError;
 pub use account::CountingHash;
 use account::{Accounts, Position};
 use crossbook_protocol::Transfer;
+use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{AccountId, Amount, AssetId, HoldId, Timestamp, TransferId};
 use hold::Holds;
-use serde::{Deserialize, Serialize};
 use transfers::Transfers;
 
 /// Why funds cannot be held.
@@ -83,7 +83,7 @@ pub struct Leg {
 }
 
 /// What an account has of an asset.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Balance {
     /// What it can use.
     pub free: Amount,
@@ -465,7 +465,7 @@ pub fn hold_of_empty(count: u32) -> HoldId {
 
 /// A ledger in its canonical form: the same for every ledger that the same commands made, whatever restarts it went
 /// through.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct State {
     accounts: Vec<(AccountId, Vec<(AssetId, Balance)>)>,
     external: Vec<Amount>,
@@ -473,10 +473,18 @@ pub struct State {
     clearing: Vec<Amount>,
     holds: Vec<(HoldId, AccountId, AssetId, Amount)>,
     /// The last ids of the places that no hold has now, the next to be used last.
-    holds_free: Vec<HoldId>,
+    pub holds_free: Vec<HoldId>,
     /// The last ids of the places that no hold will have again, by place.
-    holds_retired: Vec<HoldId>,
+    pub holds_retired: Vec<HoldId>,
     transfers: Vec<Transfer>,
+}
+
+wire_struct! {
+    plain Balance { 0: free, 1: held }
+
+    State {
+        0: accounts, 1: external, 2: fees, 3: clearing, 4: holds, 5: holds_free, 6: holds_retired, 7: transfers,
+    }
 }
 
 /// Why a state is not one of a ledger.

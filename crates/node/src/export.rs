@@ -11,8 +11,8 @@
 //! The secrets of API keys are in it as in the log: encrypted under the venue's secret key, which is not in it.
 
 use crossbook_protocol::import::{ExportId, Inventory};
+use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{Sequence, Timestamp};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// What every such file begins with.
@@ -24,7 +24,7 @@ const HEADER_BYTES: usize = MAGIC.len() + 4 + 8;
 const CHECKSUM_BYTES: usize = 32;
 
 /// A venue, and where it stood.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Export {
     /// The last command of its log.
     pub sequence: Sequence,
@@ -89,8 +89,11 @@ pub fn decode(bytes: &[u8]) -> Result<(Export, ExportId), Error> {
     if body[HEADER_BYTES - 8..HEADER_BYTES] != length || name != checksum {
         return Err(Error::Damaged);
     }
-    let ((sequence, time, state_hash), inventory) = crossbook_protocol::wire::decode_export(&body[HEADER_BYTES..])?;
-    Ok((Export { sequence, time, state_hash, inventory }, name))
+    Ok((crossbook_protocol::wire::decode(&body[HEADER_BYTES..])?, name))
+}
+
+wire_struct! {
+    Export { 0: sequence, 1: time, 2: state_hash, 3: inventory }
 }
 
 #[cfg(test)]

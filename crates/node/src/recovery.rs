@@ -15,10 +15,9 @@ use crossbeam_channel::bounded;
 use crossbook_engine::{Partition, State, Work};
 use crossbook_log::{Reader, Until};
 use crossbook_protocol::peer::Outgoing;
+use crossbook_protocol::wire::codec::Wire;
 use crossbook_protocol::{Cause, Event, Events, Routing};
 use crossbook_types::{PartitionId, Sequence};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::skip::naming;
 use crate::snapshot::{self, Image, Saved, Snapshots};
@@ -35,7 +34,7 @@ const EVENTS_AHEAD: usize = 192;
 /// What is folded from a partition's events and kept in its snapshots.
 pub trait Follower: Send {
     /// How it is written down.
-    type Saved: Serialize + DeserializeOwned;
+    type Saved: Wire;
 
     /// Takes a message that the next command has for another partition; called before [`Follower::follow`] for that
     /// command, in order.
@@ -357,7 +356,7 @@ impl Batch {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn save<S: Serialize>(snapshots: &mut impl Snapshots, partition: State, follower: S) -> Result<(), Error> {
+pub fn save<S: Wire>(snapshots: &mut impl Snapshots, partition: State, follower: S) -> Result<(), Error> {
     let sequence = partition.sequence();
     if is_due(snapshots, sequence)? {
         snapshots.save(sequence, &snapshot::encode(&Image { partition, follower }))?;

@@ -13,14 +13,12 @@
 
 mod folder;
 
-use std::cell::RefCell;
 use std::io::ErrorKind;
 
 use crossbook_engine::{Partition, State};
+use crossbook_protocol::wire;
+use crossbook_protocol::wire::codec::{Reader, Sink, Wire};
 use crossbook_types::Sequence;
-use serde::de::DeserializeOwned;
-use serde::ser::SerializeStruct as _;
-use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::recovery::Follower;
@@ -39,7 +37,7 @@ pub const CHECKSUM_BYTES: usize = 32;
 pub const KEPT: usize = 2;
 
 /// A partition and its follower at one sequence number.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Image<S> {
     /// State of the partition.
     pub partition: State,
@@ -178,9 +176,9 @@ pub fn unframe(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
 }
 
 /// The bytes of an image.
-pub fn encode<S: Serialize>(image: &Image<S>) -> Vec<u8> {
+pub fn encode<S: Wire>(image: &Image<S>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    crossbook_protocol::wire::encode(image, &mut bytes);
+    wire::encode(image, &mut bytes);
     bytes
 }
 
@@ -192,38 +190,34 @@ pub(crate) fn encode_in_parts<F: Follower>(
     rest: &mut dyn FnMut(),
     bytes: &mut Vec<u8>,
 ) {
-    crossbook_protocol::wire::encode(&Parts { partition, follower, rest: RefCell::new(rest) }, bytes);
-}
-
-/// What is written like an [`Image`].
-struct Parts<'a, F> {
-    partition: &'a Partition,
-    follower: &'a F,
-    rest: RefCell<&'a mut dyn FnMut()>,
-}
-
-impl<F: Follower> Serialize for Parts<'_, F> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let rest = || (self.rest.borrow_mut())();
-        let mut image = serializer.serialize_struct("Image", 2)?;
-        let partition = self.partition.state();
-        rest();
-        image.serialize_field("partition", &partition)?;
-        drop(partition);
-        rest();
-        let follower = self.follower.save();
-        rest();
-        image.serialize_field("follower", &follower)?;
-        image.end()
-    }
+    bytes.push(wire::VERSION);
+    let state = partition.state();
+    rest();
+    state.write(bytes);
+    drop(state);
+    rest();
+    let saved = follower.save();
+    rest();
+    saved.write(bytes);
 }
 
 /// The image of these bytes.
 ///
 /// # Errors
 /// When they are not one of a known version.
-pub fn decode<S: DeserializeOwned>(bytes: &[u8]) -> Result<Image<S>, crossbook_protocol::wire::Error> {
-    crossbook_protocol::wire::decode(bytes)
+pub fn decode<S: Wire>(bytes: &[u8]) -> Result<Image<S>, wire::Error> {
+    wire::decode(bytes)
+}
+
+impl<F: Wire> Wire for Image<F> {
+    fn write<S: Sink>(&self, out: &mut S) {
+        self.partition.write(out);
+        self.follower.write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, wire::Error> {
+        Ok(Self { partition: Wire::read(from)?, follower: Wire::read(from)? })
+    }
 }
 
 /// The snapshots up to a position, for whoever starts from there.

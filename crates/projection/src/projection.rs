@@ -265,7 +265,8 @@ impl Projection {
             | Event::DepthChanged(_)
             | Event::OrderRefused { .. }
             | Event::Answered { .. }
-            | Event::CancelAllBegun { .. } => {}
+            | Event::CancelAllBegun { .. }
+            | Event::RulesActivated(_) => {}
         }
     }
 

@@ -6,7 +6,6 @@ use crossbook_types::{
     Price, Quantity, RequestNumber, SelfTradePrevention, SelfTradeRules, Sequence, Side, SourceId, SymbolId,
     TimeInForce, Timestamp, TransferId, market,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::import::Piece;
 use crate::peer::PeerMessage;
@@ -14,7 +13,7 @@ use crate::registry::{Credential, Permissions};
 use crate::rules::Rules;
 
 /// One record of a partition's log.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Command {
     /// Its place in the log.
     pub sequence: Sequence,
@@ -24,8 +23,9 @@ pub struct Command {
     pub source: SourceId,
     /// The sender's own number for it. A number that was seen before has no effect.
     pub number: RequestNumber,
-    /// The rules under which it is applied, now and in every replay.
-    pub rules: Rules,
+    /// The rules that its record implies, because it is older than the rules in the state; `None`: those that are active
+    /// in the partition's state.
+    pub rules: Option<Rules>,
     /// When its sender no longer wants it: at a later time it is refused. Only what comes from clients has one, so
     /// whoever has admitted a request for another partition has judged it; what that partition is sent for it has none.
     pub deadline: Option<Timestamp>,
@@ -37,11 +37,11 @@ pub struct Command {
 }
 
 impl Command {
-    /// A command under the rules of this program. What is read from a log may have been written under older ones.
+    /// A command under the rules that are active.
     #[must_use]
     #[inline]
     pub fn new(sequence: Sequence, time: Timestamp, source: SourceId, number: RequestNumber, body: Body) -> Self {
-        Self { sequence, time, source, number, rules: Rules::CURRENT, deadline: None, skipped: false, body }
+        Self { sequence, time, source, number, rules: None, deadline: None, skipped: false, body }
     }
 
     /// The same, wanted until then.
@@ -60,7 +60,7 @@ impl Command {
 }
 
 /// What a command asks for.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Body {
     /// List an asset. Partition 0 only, like all changes of the registry.
     ListAsset(ListAsset),
@@ -94,10 +94,13 @@ pub enum Body {
     },
     /// Pay out fees that a partition has collected.
     PayOutFees(FeePayout),
+    /// Apply the commands behind this one under newer rules, in this partition and, once they hear of it, the others.
+    /// Partition 0 only.
+    ActivateRules(Rules),
 }
 
 /// See [`Body::PayOutFees`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FeePayout {
     /// The partition that has collected them: that of the accounts that paid.
     pub partition: PartitionId,
@@ -111,7 +114,7 @@ pub struct FeePayout {
 }
 
 /// See [`Body::ListAsset`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListAsset {
     /// Its name; not yet taken.
     pub name: AssetName,
@@ -120,14 +123,14 @@ pub struct ListAsset {
 }
 
 /// See [`Body::ListMarket`]. The `id` in the description is ignored: the registry counts.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListMarket {
     /// What the market is to be.
     pub description: market::Description,
 }
 
 /// See [`Body::ChangeMarket`]. What is `None` stays as it is.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ChangeMarket {
     /// Which market.
     pub symbol: SymbolId,
@@ -142,14 +145,14 @@ pub struct ChangeMarket {
 }
 
 /// See [`Body::OpenAccount`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OpenAccount {
     /// The operator's words for it, at most [`crate::registry::LABEL_BYTES_MAX`] bytes.
     pub label: String,
 }
 
 /// See [`Body::IssueApiKey`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IssueApiKey {
     /// The account that it belongs to.
     pub account: AccountId,
@@ -164,7 +167,7 @@ pub struct IssueApiKey {
 }
 
 /// See [`Body::RevokeApiKey`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RevokeApiKey {
     /// The account that it belongs to.
     pub account: AccountId,
@@ -173,7 +176,7 @@ pub struct RevokeApiKey {
 }
 
 /// See [`Body::Transfer`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TransferRequest {
     /// Whose money.
     pub account: AccountId,
@@ -186,7 +189,7 @@ pub struct TransferRequest {
 }
 
 /// See [`Body::Place`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NewOrder {
     /// Whose order.
     pub account: AccountId,
@@ -211,7 +214,7 @@ pub struct NewOrder {
 }
 
 /// How much an order is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Size {
     /// So many lots of the base asset.
     Base(Quantity),
@@ -220,7 +223,7 @@ pub enum Size {
 }
 
 /// See [`Body::Cancel`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CancelOrder {
     /// Whose order.
     pub account: AccountId,
@@ -235,7 +238,7 @@ pub struct CancelOrder {
 }
 
 /// How a client names one of its orders.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Target {
     /// By the venue's number.
     Order(OrderId),
@@ -246,7 +249,7 @@ pub enum Target {
 }
 
 /// See [`Body::CancelAll`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CancelAll {
     /// Whose orders.
     pub account: AccountId,

@@ -18,16 +18,16 @@ use crossbook_types::{
     Quantity, RejectReason, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, SymbolId, TimeInForce,
     Timestamp, TradeId,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::command::{NewOrder, Size};
 use crate::peer::Origin;
 use crate::refusal::Refusal;
 use crate::registry::{Account, ApiKey};
+use crate::rules::Rules;
 use crate::transfer::Transfer;
 
 /// The command that events come from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cause {
     /// Its place in the log.
     pub sequence: Sequence,
@@ -36,7 +36,7 @@ pub struct Cause {
 }
 
 /// One fact.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
     /// An asset can now be held.
     AssetListed(Asset),
@@ -137,10 +137,12 @@ pub enum Event {
         /// As which of its commands.
         number: RequestNumber,
     },
+    /// The commands behind this one are applied under these rules.
+    RulesActivated(Rules),
 }
 
 /// Where a market stood.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MarketImported {
     /// The market.
     pub symbol: SymbolId,
@@ -157,7 +159,7 @@ pub struct MarketImported {
 }
 
 /// The last trade of a market before it moved.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LastTrade {
     /// Its number.
     pub trade: TradeId,
@@ -174,7 +176,7 @@ pub struct LastTrade {
 }
 
 /// An open order as it stood.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OrderImported {
     /// As it was accepted.
     pub placed: OrderPlaced,
@@ -202,7 +204,7 @@ impl OrderImported {
 }
 
 /// An order as it was accepted.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OrderPlaced {
     /// The venue's number for it.
     pub order: OrderId,
@@ -229,7 +231,7 @@ pub struct OrderPlaced {
 }
 
 /// A trade. The buyer receives base and pays its fee in base; the seller receives quote and pays its fee in quote.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Trade {
     /// The market.
     pub symbol: SymbolId,
@@ -250,7 +252,7 @@ pub struct Trade {
 }
 
 /// One side of a trade.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Party {
     /// The order.
     pub order: OrderId,
@@ -261,7 +263,7 @@ pub struct Party {
 }
 
 /// A match that self-trade prevention prevented.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PreventedMatch {
     /// The market.
     pub symbol: SymbolId,
@@ -290,7 +292,7 @@ pub struct PreventedMatch {
 }
 
 /// The end of an order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OrderClosed {
     /// The market.
     pub symbol: SymbolId,
@@ -303,7 +305,7 @@ pub struct OrderClosed {
 }
 
 /// Why an order ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CloseReason {
     /// All of it traded (of a market order by quote amount: no further whole lot fits in the amount).
     Filled,
@@ -321,7 +323,7 @@ pub enum CloseReason {
 }
 
 /// A change of a book's depth.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DepthChanged {
     /// The market.
     pub symbol: SymbolId,
@@ -336,7 +338,7 @@ pub struct DepthChanged {
 }
 
 /// What the sender of a command is told.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
     /// The asset exists, under this number.
     AssetListed(AssetId),
@@ -380,11 +382,13 @@ pub enum Answer {
     Imported,
     /// What the partition's ledger has in the venue's own accounts.
     VenueAccounts(Vec<VenueAccount>),
+    /// These rules are active, now or since they were activated before.
+    RulesActive(Rules),
 }
 
 /// What a partition's ledger has of an asset in the venue's own accounts. With what clients have they add up to zero,
 /// as far as nothing is on its way between partitions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct VenueAccount {
     /// The asset.
     pub asset: AssetId,
@@ -397,7 +401,7 @@ pub struct VenueAccount {
 }
 
 /// The events of consecutive commands, in order, in two flat vectors that are filled and emptied again and again.
-#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Events {
     causes: Vec<(Cause, usize)>,
     events: Vec<Event>,

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 
 use crossbook_types::{AccountId, Amount, Asset, AssetId, FeeCredit, Fees, HoldId, Market, SourceId};
-use serde::{Deserialize, Serialize};
 
 use crate::event::{MarketImported, OrderImported};
 use crate::registry::{Account, ApiKey};
@@ -13,7 +12,7 @@ use crate::transfer::Transfer;
 
 /// Everything that a venue has. Two venues with the same inventory go on the same way, however each is cut into
 /// partitions.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Inventory {
     /// Assets, by number.
     pub assets: Vec<Asset>,
@@ -34,7 +33,7 @@ pub struct Inventory {
 }
 
 /// What an account has of an asset.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Owned {
     /// The account that it belongs to.
     pub account: AccountId,
@@ -45,7 +44,7 @@ pub struct Owned {
 }
 
 /// A market as it stands.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Book {
     /// Its counters and its last trade.
     pub market: MarketImported,
@@ -55,7 +54,7 @@ pub struct Book {
 }
 
 /// An open order, and what is held for it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Standing {
     /// The order.
     pub order: OrderImported,
@@ -143,7 +142,7 @@ impl Inventory {
 pub type ExportId = [u8; 32];
 
 /// A part of an inventory, as one partition takes it over. The kinds come in this order.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Piece {
     /// The first: a venue moves in, if nothing is here yet.
     Begin {
@@ -175,7 +174,7 @@ pub enum Piece {
 }
 
 /// Funds held for an open order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Held {
     /// The number that the hold gets.
     pub hold: HoldId,
@@ -188,7 +187,7 @@ pub struct Held {
 }
 
 /// An open order, as its market's partition takes it over.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Placed {
     /// The order.
     pub order: OrderImported,

@@ -9,13 +9,12 @@
 //! fee rates, the number of its hold), and what *a* needs of a trade travels back as finished amounts.
 
 use crossbook_types::{AccountId, Amount, AssetId, Fees, HoldId, PartitionId, RequestNumber, SourceId, SymbolId};
-use serde::{Deserialize, Serialize};
 
 use crate::command::{CancelAll, CancelOrder, NewOrder};
 use crate::registry::Change;
 
 /// The client command that a message goes back to, for its answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Origin {
     /// Who asked.
     pub source: SourceId,
@@ -24,7 +23,7 @@ pub struct Origin {
 }
 
 /// A message and where it goes.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outgoing {
     /// The partition that owns what the message is about.
     pub to: PartitionId,
@@ -35,7 +34,7 @@ pub struct Outgoing {
 }
 
 /// What one partition asks of another.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PeerMessage {
     /// The registry changed.
     Registry(Change),
@@ -70,7 +69,7 @@ pub enum PeerMessage {
 }
 
 /// An order on its way to its market.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Admitted {
     /// The order.
     pub order: NewOrder,
@@ -113,7 +112,7 @@ impl Admitted {
 }
 
 /// One side of a trade, in finished amounts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settlement {
     /// The account that it belongs to.
     pub account: AccountId,

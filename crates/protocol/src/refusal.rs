@@ -2,10 +2,9 @@
 //! the gateway turns it into the code and text that clients of the API know.
 
 use crossbook_types::{Filter, MarketStatus, RejectReason, market};
-use serde::{Deserialize, Serialize};
 
 /// A reason to change nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
     /// No such account.
     #[error("no such account; open it first")]

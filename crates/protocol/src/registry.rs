@@ -2,7 +2,8 @@
 //! partition 0 sends to the other partitions.
 
 use crossbook_types::{AccountId, ApiKeyId, Asset, Market, Timestamp};
-use serde::{Deserialize, Serialize};
+
+use crate::rules::Rules;
 
 /// The longest label of an account, in bytes.
 pub const LABEL_BYTES_MAX: usize = 200;
@@ -12,7 +13,7 @@ pub const API_KEYS_PER_ACCOUNT_MAX: usize = 100;
 pub const DECIMALS_MAX: u8 = 18;
 
 /// A client's account.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Account {
     /// Its number.
     pub id: AccountId,
@@ -23,7 +24,7 @@ pub struct Account {
 }
 
 /// What an API key may do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Permissions {
     /// See the account, its orders and trades.
     pub read: bool,
@@ -32,7 +33,7 @@ pub struct Permissions {
 }
 
 /// How the signatures of an API key are checked.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Credential {
     /// HMAC-SHA256 under a secret, which is kept encrypted; the core never sees it in the clear.
     Hmac {
@@ -52,7 +53,7 @@ pub enum Credential {
 }
 
 /// An API credential of an account.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ApiKey {
     /// Its public name.
     pub key: ApiKeyId,
@@ -69,7 +70,7 @@ pub struct ApiKey {
 }
 
 /// A change of the registry, as partition 0 tells it to the others.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
     /// An asset is listed.
     Asset(Asset),
@@ -77,4 +78,6 @@ pub enum Change {
     Market(Box<Market>),
     /// An account is open.
     Account(Box<Account>),
+    /// Newer rules are active.
+    Rules(Rules),
 }

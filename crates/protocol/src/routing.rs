@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 
 use crossbook_types::{AccountId, Market, PartitionId, SymbolId, SymbolName};
-use serde::{Deserialize, Serialize};
 
 use crate::command::Body;
+use crate::wire::codec::wire_struct;
 
 /// Partitions, and who owns which account and symbol.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Routing {
     partitions: u16,
     /// Markets that do not go where their number says, by name.
@@ -130,6 +130,7 @@ impl Routing {
             | Body::OpenAccount(_)
             | Body::IssueApiKey(_)
             | Body::RevokeApiKey(_)
+            | Body::ActivateRules(_)
             | Body::Peer(_)
             | Body::Import(_) => Self::REGISTRY,
         }
@@ -150,6 +151,10 @@ impl Routing {
         let scaled = (u128::from(mixed) * u128::from(self.partitions)) >> 64;
         PartitionId(u16::try_from(scaled).expect("scaled below the number of partitions"))
     }
+}
+
+wire_struct! {
+    Routing { 0: partitions, 1: names, 2: symbols }
 }
 
 #[cfg(test)]

@@ -1,21 +1,51 @@
 //! Which rules of the state machine a command is applied under.
 //!
 //! A log gives the same states for ever, so a rule that changes must not change for commands that are in a log already.
-//! The record of a command names the version of the vocabulary that it was written in, and the version decides the
-//! rules. Code that behaves differently from one set of rules to the next asks `rules >= Rules::V2`.
-
-use serde::{Deserialize, Serialize};
+//! The state of a partition says which rules are active, and a command ([`Body::ActivateRules`](crate::Body)) activates
+//! newer ones for the commands behind it. Records of versions before 4 imply their rules. Code that behaves differently
+//! from one set of rules to the next asks `rules >= Rules::V2`.
 
 /// A set of rules, in the order in which they came. Later ones contain what earlier ones brought.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Rules {
     /// Records of versions 1 and 2.
     V1,
-    /// Records of version 3.
+    /// Records of version 3, and what a partition begins with.
     V2,
+    /// The ledger forgets the oldest transfers when it has more than it remembers.
+    V3,
 }
 
 impl Rules {
-    /// The rules of the commands that this program appends.
-    pub const CURRENT: Self = Self::V2;
+    /// The newest rules that this program knows.
+    pub const NEWEST: Self = Self::V3;
+
+    /// The number by which people call them.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        match self {
+            Self::V1 => 1,
+            Self::V2 => 2,
+            Self::V3 => 3,
+        }
+    }
+
+    /// The rules of that number; `None` if this program does not know them.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        [Self::V1, Self::V2, Self::V3].into_iter().find(|rules| rules.number() == number)
+    }
+}
+
+/// What a partition begins with.
+impl Default for Rules {
+    fn default() -> Self {
+        Self::V2
+    }
+}
+
+impl std::fmt::Display for Rules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.number().fmt(f)
+    }
 }

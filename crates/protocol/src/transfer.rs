@@ -1,10 +1,9 @@
 //! A deposit or withdrawal as it is recorded.
 
 use crossbook_types::{AccountId, Amount, AssetId, Timestamp, TransferId};
-use serde::{Deserialize, Serialize};
 
 /// A deposit or withdrawal that took place.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Transfer {
     /// Whose money.
     pub account: AccountId,

@@ -63,6 +63,7 @@ impl Coverage {
             Body::Import(_) => "command Import",
             Body::ReportVenue { .. } => "command ReportVenue",
             Body::PayOutFees(_) => "command PayOutFees",
+            Body::ActivateRules(_) => "command ActivateRules",
         });
     }
 
@@ -76,6 +77,7 @@ impl Coverage {
             }
             Event::OrderTriggered { .. } => self.count("triggered"),
             Event::CancelAllBegun { .. } => self.count("cancel of all begun"),
+            Event::RulesActivated(_) => self.count("rules activated"),
             Event::Traded(_) => self.count("traded"),
             Event::MatchPrevented(_) => self.count("match prevented"),
             Event::FeesPaidOut(_) => self.count("fees paid out"),

@@ -39,6 +39,12 @@ impl FeeRate {
         (units < Self::ONE).then_some(Self(units))
     }
 
+    /// From hundred-millionths; `None` unless it is below 1.
+    #[must_use]
+    pub fn from_units(units: u32) -> Option<Self> {
+        (units < Self::ONE).then_some(Self(units))
+    }
+
     /// The rate in hundred-millionths.
     #[must_use]
     pub fn units(self) -> u32 {
@@ -363,7 +369,7 @@ impl Market {
         Ok(market)
     }
 
-    /// A market as it stands in a record of an older version: its description, the smallest units of the base asset in
+    /// A market as it stands in a record: its description, the smallest units of the base asset in
     /// one lot, those of the quote asset in one lot at a price of one tick, and the highest price and largest quantity
     /// that its filters ever allowed. Like a market that is deserialized it is taken as it was written, and nothing is
     /// checked.
@@ -391,6 +397,12 @@ impl Market {
             quote_per_tick_lot,
             largest,
         }
+    }
+
+    /// What [`Market::from_record`] takes besides the description.
+    #[must_use]
+    pub fn to_record(&self) -> (i128, i128, (Price, Quantity)) {
+        (self.base_per_lot, self.quote_per_tick_lot, self.largest)
     }
 
     /// The market under other rules.

@@ -192,6 +192,21 @@ impl SelfTradeRules {
     }
 }
 
+impl SelfTradeRules {
+    /// The default mode, and a bit for each mode that is allowed, as a record has them.
+    #[must_use]
+    pub fn to_record(self) -> (SelfTradePrevention, u8) {
+        (self.default, self.allowed)
+    }
+
+    /// The rules of a record; `None` if their default is not allowed, or a bit is no mode's.
+    #[must_use]
+    pub fn from_record((default, allowed): (SelfTradePrevention, u8)) -> Option<Self> {
+        let rules = Self { default, allowed };
+        (rules.allows(default) && allowed & !Self::ALL.allowed == 0).then_some(rules)
+    }
+}
+
 impl Default for SelfTradeRules {
     fn default() -> Self {
         Self::ALL

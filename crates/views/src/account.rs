@@ -1,14 +1,14 @@
 //! Balances: for each account and asset, what is free and what open orders hold.
 
+use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{AccountId, Amount, AssetId, Timestamp};
 use hashbrown::HashMap;
-use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::hash::CountingHash;
 
 /// What an account has of an asset, in its smallest unit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Balance {
     /// Of what.
     pub asset: AssetId,
@@ -19,7 +19,7 @@ pub struct Balance {
 }
 
 /// All that an account has.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Holdings {
     balances: Vec<Balance>,
     updated: Timestamp,
@@ -92,4 +92,9 @@ impl Accounts {
         }
         Ok(Self { accounts })
     }
+}
+
+wire_struct! {
+    plain Balance { 0: asset, 1: free, 2: held }
+    Holdings { 0: balances, 1: updated }
 }

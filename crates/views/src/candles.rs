@@ -7,15 +7,15 @@
 use std::collections::VecDeque;
 
 use crossbook_protocol::event::Trade;
+use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{Amount, Price, Side, Timestamp, TradeId};
-use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::interval::{Interval, Offset};
 use crate::limits::{Limits, Window, partition_point};
 
 /// The trades of one stretch of time. Without trades all four prices are the close before, and the rest is zero.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Candle {
     /// When it begins.
     pub open_time: Timestamp,
@@ -178,7 +178,7 @@ impl CandleQuery {
 }
 
 /// The stored candles of one interval, by time.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Series {
     candles: VecDeque<Candle>,
     forgotten: Option<Timestamp>,
@@ -209,7 +209,7 @@ impl Series {
 }
 
 /// The candles of a market, in all intervals.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Candles {
     series: Vec<Series>,
 }
@@ -334,6 +334,12 @@ impl Candles {
         }
         Ok(self)
     }
+}
+
+wire_struct! {
+    plain Candle { 0: open_time, 1: close_time, 2: open, 3: high, 4: low, 5: close, 6: volume, 7: quote_volume, 8: taker_buy_volume, 9: taker_buy_quote_volume, 10: trades, 11: first_trade, 12: last_trade }
+    Series { 0: candles, 1: forgotten }
+    Candles { 0: series }
 }
 
 #[cfg(test)]

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use crossbook_protocol::event::DepthChanged;
+use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{Price, Quantity, Side, SymbolId};
-use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
 /// What rests at one price.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Level {
     /// The price.
     pub price: Price,
@@ -26,7 +26,7 @@ pub struct Depth {
 }
 
 /// What a snapshot keeps of a depth: each side by price, ascending.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct DepthState {
     bids: Vec<Level>,
     asks: Vec<Level>,
@@ -124,4 +124,9 @@ impl Depth {
         let depth = Self { bids: side(state.bids)?, asks: side(state.asks)?, last_update: state.last_update };
         if depth.is_crossed() { Err(Error("a crossed book")) } else { Ok(depth) }
     }
+}
+
+wire_struct! {
+    plain Level { 0: price, 1: quantity }
+    DepthState { 0: bids, 1: asks, 2: last_update }
 }

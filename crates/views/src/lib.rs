@@ -136,7 +136,8 @@ impl Views {
             | Event::FeesPaidOut(_)
             | Event::OrderRefused { .. }
             | Event::Answered { .. }
-            | Event::CancelAllBegun { .. } => {}
+            | Event::CancelAllBegun { .. }
+            | Event::RulesActivated(_) => {}
         }
     }
 

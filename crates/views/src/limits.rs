@@ -1,6 +1,8 @@
 //! The bounds of the read model. Every list is bounded; a query can tell evicted entries from those that never existed
 //! (see [`Forgotten`]).
 
+use crossbook_protocol::wire;
+use crossbook_protocol::wire::codec::{Reader, Sink, Wire};
 use crossbook_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +51,7 @@ impl Default for Limits {
 
 /// The newest thing that memory no longer holds. Whatever is older may have been dropped too and must be looked up in
 /// the history; whatever is newer is all here.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Forgotten<I> {
     /// Its number.
     pub id: I,
@@ -134,4 +136,16 @@ pub(crate) fn partition_point(length: usize, holds: impl Fn(usize) -> bool) -> u
         }
     }
     low
+}
+
+impl<I: Wire> Wire for Forgotten<I> {
+    fn write<S: Sink>(&self, out: &mut S) {
+        self.id.write(out);
+        self.time.write(out);
+        self.settled.write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, wire::Error> {
+        Ok(Self { id: Wire::read(from)?, time: Wire::read(from)?, settled: Wire::read(from)? })
+    }
 }

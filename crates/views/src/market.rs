@@ -4,8 +4,8 @@ use crossbook_protocol::Cause;
 use crossbook_protocol::event::{
     CloseReason, DepthChanged, LastTrade, MarketImported, OrderImported, OrderPlaced, PreventedMatch, Trade,
 };
+use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{AccountId, ClientOrderId, Market, OrderId, Price, Timestamp, TradeId};
-use serde::{Deserialize, Serialize};
 
 use crate::candles::Candles;
 use crate::depth::{Depth, DepthState};
@@ -33,7 +33,7 @@ pub struct MarketData {
 }
 
 /// What a snapshot keeps of a market; its description stands in the registry.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct MarketState {
     depth: DepthState,
     trades: Trades,
@@ -304,4 +304,8 @@ impl MarketData {
             coming: Coming::default(),
         })
     }
+}
+
+wire_struct! {
+    MarketState { 0: depth, 1: trades, 2: aggregate_trades, 3: candles, 4: last, 5: owned, 6: prevented }
 }

@@ -2,14 +2,14 @@
 
 use crossbook_protocol::command::{NewOrder, Size};
 use crossbook_protocol::event::{CloseReason, OrderImported, OrderPlaced, Trade};
+use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{
     AccountId, Amount, AssetId, ClientOrderId, ExpiryReason, OrderId, OrderStatus, OrderType, PreventedMatchId, Price,
     Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TradeId,
 };
-use serde::{Deserialize, Serialize};
 
 /// An order and what has become of it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Order {
     /// The venue's number for it.
     pub order: OrderId,
@@ -54,7 +54,7 @@ pub struct Order {
 }
 
 /// What self-trade prevention did to an order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Prevention {
     /// How much of the order expired.
     pub quantity: Quantity,
@@ -245,7 +245,7 @@ impl Order {
 }
 
 /// A trade as one of its two sides sees it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OwnTrade {
     /// The market.
     pub symbol: SymbolId,
@@ -269,4 +269,14 @@ pub struct OwnTrade {
     pub maker: bool,
     /// Time of the trade.
     pub time: Timestamp,
+}
+
+wire_struct! {
+    Order {
+        0: order, 1: symbol, 2: account, 3: client_order_id, 4: side, 5: order_type, 6: time_in_force, 7: price, 8: size, 9: stop_price, 10: self_trade_prevention, 11: status, 12: executed, 13: executed_quote, 14: placed, 15: updated, 16: working_since, 17: cancel_id, 18: expiry, 19: prevention
+    }
+    plain Prevention { 0: quantity, 1: id }
+    plain OwnTrade {
+        0: symbol, 1: trade, 2: order, 3: price, 4: quantity, 5: quote, 6: fee, 7: fee_asset, 8: side, 9: maker, 10: time,
+    }
 }

@@ -9,9 +9,9 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::hint::black_box;
 
 use crossbook_protocol::event::{CloseReason, OrderImported, OrderPlaced, Party, PreventedMatch, Trade};
+use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{AccountId, AssetId, ClientOrderId, OrderId, Side, Timestamp, TradeId};
 use hashbrown::{HashMap, HashTable};
-use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::hash::CountingHash;
@@ -58,7 +58,7 @@ pub(crate) struct Owned {
 }
 
 /// What a snapshot keeps of it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct OwnedState {
     /// By number.
     open: Vec<Order>,
@@ -71,7 +71,7 @@ pub(crate) struct OwnedState {
 }
 
 /// What was dropped of one account.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct ForgottenOf {
     account: AccountId,
     orders: Option<Forgotten<OrderId>>,
@@ -453,4 +453,9 @@ fn last_of_before(from: usize, to: usize, limit: usize, time: impl Fn(usize) -> 
     let start = to.saturating_sub(limit).max(from);
     let more = (from..start).rev().take_while(|&at| start < to && time(at) == time(start)).count();
     start - more
+}
+
+wire_struct! {
+    OwnedState { 0: open, 1: closed, 2: trades, 3: forgotten }
+    ForgottenOf { 0: account, 1: orders, 2: trades }
 }

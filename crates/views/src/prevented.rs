@@ -4,14 +4,14 @@
 use std::collections::VecDeque;
 
 use crossbook_protocol::event::PreventedMatch;
+use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{AccountId, OrderId, PreventedMatchId, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::limits::Forgotten;
 
 /// A prevented match, and when it was.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Prevented {
     /// What would have traded.
     pub prevented: PreventedMatch,
@@ -20,7 +20,7 @@ pub struct Prevented {
 }
 
 /// See the module.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PreventedMatches {
     /// By number, without gaps.
     kept: VecDeque<Prevented>,
@@ -83,4 +83,9 @@ impl PreventedMatches {
         self.shorten(limit);
         Ok(self)
     }
+}
+
+wire_struct! {
+    plain Prevented { 0: prevented, 1: time }
+    PreventedMatches { 0: kept, 1: forgotten }
 }

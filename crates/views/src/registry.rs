@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_protocol::registry::{Account, ApiKey};
+use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{AccountId, ApiKeyId, Asset, AssetId, AssetName, Market, SymbolId, SymbolName};
-use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
@@ -21,7 +21,7 @@ pub struct Registry {
 }
 
 /// What a snapshot keeps of the registry.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct RegistryState {
     pub(crate) assets: Vec<Asset>,
     pub(crate) markets: Vec<Market>,
@@ -171,4 +171,8 @@ impl Registry {
         (registry.assets, registry.markets) = (state.assets, state.markets);
         Ok(registry)
     }
+}
+
+wire_struct! {
+    RegistryState { 0: assets, 1: markets, 2: accounts, 3: api_keys }
 }

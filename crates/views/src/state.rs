@@ -2,15 +2,15 @@
 //! map, so that states can be compared and a restart does not need to process the whole log.
 
 use crossbook_protocol::Cause;
+use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::AccountId;
-use serde::{Deserialize, Serialize};
 
 use crate::account::Holdings;
 use crate::market::MarketState;
 use crate::registry::RegistryState;
 
 /// A snapshot of the views. See [`crate::Views::state`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct State {
     pub(crate) position: Option<Cause>,
     pub(crate) registry: RegistryState,
@@ -24,4 +24,8 @@ impl State {
     pub fn position(&self) -> Option<Cause> {
         self.position
     }
+}
+
+wire_struct! {
+    State { 0: position, 1: registry, 2: accounts, 3: markets }
 }

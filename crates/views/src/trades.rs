@@ -4,14 +4,15 @@
 use std::collections::VecDeque;
 
 use crossbook_protocol::event::Trade;
+use crossbook_protocol::wire;
+use crossbook_protocol::wire::codec::{Reader, Sink, Wire, wire_struct};
 use crossbook_types::{Amount, OrderId, Price, Quantity, Sequence, Side, Timestamp, TradeId};
-use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::limits::{Forgotten, Window, partition_point};
 
 /// A trade as everyone may see it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PublicTrade {
     /// Its number in the market.
     pub trade: TradeId,
@@ -35,8 +36,7 @@ impl PublicTrade {
 }
 
 /// The number of an aggregate trade; counts from 1 in each market.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct AggregateTradeId(pub u64);
 
 impl AggregateTradeId {
@@ -51,7 +51,7 @@ impl AggregateTradeId {
 }
 
 /// Consecutive trades of one incoming order at one price.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AggregateTrade {
     /// Its number in the market.
     pub id: AggregateTradeId,
@@ -99,7 +99,7 @@ impl Listed for AggregateTrade {
 }
 
 /// The last so many of a kind.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 struct Tail<T, I> {
     entries: VecDeque<T>,
     forgotten: Option<Forgotten<I>>,
@@ -174,14 +174,14 @@ macro_rules! tail {
 }
 
 /// The recent trades of a market.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Trades {
     tail: Tail<PublicTrade, TradeId>,
 }
 tail!(Trades, PublicTrade, TradeId);
 
 /// The recent aggregate trades of a market.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct AggregateTrades {
     tail: Tail<AggregateTrade, AggregateTradeId>,
     /// How many there have been.
@@ -243,5 +243,33 @@ impl AggregateTrades {
         self.tail.shorten(limit.max(1));
         let ahead = self.tail.entries.back().is_some_and(|last| last.id > self.count);
         if self.tail.is_sorted() && !ahead { Ok(self) } else { Err(Error("aggregate trades out of order")) }
+    }
+}
+
+wire_struct! {
+    plain PublicTrade { 0: trade, 1: price, 2: quantity, 3: quote, 4: taker_side, 5: time }
+    plain AggregateTrade { 0: id, 1: price, 2: quantity, 3: quote, 4: first, 5: last, 6: taker_side, 7: time }
+    Trades { 0: tail }
+    AggregateTrades { 0: tail, 1: count, 2: origin }
+}
+
+impl Wire for AggregateTradeId {
+    fn write<S: Sink>(&self, out: &mut S) {
+        self.0.write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, wire::Error> {
+        Wire::read(from).map(Self)
+    }
+}
+
+impl<T: Wire, I: Wire> Wire for Tail<T, I> {
+    fn write<S: Sink>(&self, out: &mut S) {
+        self.entries.write(out);
+        self.forgotten.write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, wire::Error> {
+        Ok(Self { entries: Wire::read(from)?, forgotten: Wire::read(from)? })
     }
 }

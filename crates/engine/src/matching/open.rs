@@ -5,6 +5,7 @@
 //! best of each is the one that triggers first.
 
 use crossbook_protocol::command::Target;
+use crossbook_protocol::wire::codec::wire_struct;
 use std::hash::{BuildHasher, Hash, Hasher};
 
 use crossbook_book::{Book, Slot};
@@ -15,12 +16,11 @@ use crossbook_types::{
 };
 use foldhash::quality::FixedState;
 use hashbrown::{HashMap, HashTable};
-use serde::{Deserialize, Serialize};
 
 use super::lists::{List, Lists, Place};
 
 /// An open order, whether it works or waits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Order {
     pub(crate) id: OrderId,
     pub(crate) account: AccountId,
@@ -34,7 +34,7 @@ pub(crate) struct Order {
 }
 
 /// What only a waiting order has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Waiting {
     pub(crate) order: Order,
     pub(crate) limit: Option<Price>,
@@ -599,4 +599,12 @@ impl NameHash {
     fn spread(self) -> u64 {
         u64::from(self.0).wrapping_mul(0x9E37_79B9_7F4A_7C15)
     }
+}
+
+wire_struct! {
+    Order {
+        0: id, 1: account, 2: hold, 3: client_order_id, 4: fees, 5: side, 6: order_type, 7: time_in_force,
+        8: self_trade_prevention,
+    }
+    plain Waiting { 0: order, 1: limit, 2: budget }
 }

@@ -4,10 +4,10 @@ use crossbook_protocol::command::{CancelAll, Size};
 use crossbook_protocol::event::{Answer, CloseReason, Event, Events};
 use crossbook_protocol::peer::Origin;
 use crossbook_protocol::refusal::Refusal;
+use crossbook_protocol::wire::codec::wire_struct;
 use std::collections::{BTreeSet, VecDeque};
 
 use crossbook_types::{AccountId, ClientOrderId, FeeCredit, MarketStatus, OrderId, Price, Quantity};
-use serde::{Deserialize, Serialize};
 
 use super::{Inconsistent, Matcher, Traded};
 use crate::matching::open::Waiting;
@@ -15,7 +15,7 @@ use crate::matching::taker::Taker;
 use crate::outbox::Accounts;
 
 /// A cancel of all orders that has not come to its end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Canceling {
     account: AccountId,
     cancel_id: ClientOrderId,
@@ -27,7 +27,7 @@ pub(crate) struct Canceling {
 }
 
 /// What is left of a market's work, in its canonical form.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct PendingState {
     /// The lowest and the highest price that trades have reached while orders that wait for one of these are yet to be
     /// triggered.
@@ -257,4 +257,9 @@ impl Matcher {
         self.pending.cancels = state.cancels.into_iter().map(|canceling| (canceling, None)).collect();
         Ok(())
     }
+}
+
+wire_struct! {
+    Canceling { 0: account, 1: cancel_id, 2: origin, 3: before, 4: count }
+    PendingState { 0: reached, 1: cancels }
 }

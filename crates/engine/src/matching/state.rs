@@ -1,7 +1,7 @@
 //! A market's orders in their canonical form: in the order in which they trade or trigger.
 
+use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{FeeCredit, Market, OrderId, PreventedMatchId, Price, Quantity, Side, TradeId};
-use serde::{Deserialize, Serialize};
 
 use super::Matcher;
 use super::open::{Applicant, Order, Waiting};
@@ -13,13 +13,13 @@ use super::pending::PendingState;
 pub struct Inconsistent;
 
 /// See the module.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct MatcherState {
-    pub(crate) next_order: OrderId,
-    pub(crate) next_trade: TradeId,
-    pub(crate) next_prevented: PreventedMatchId,
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MatcherState {
+    pub next_order: OrderId,
+    pub next_trade: TradeId,
+    pub next_prevented: PreventedMatchId,
     pub(crate) last_price: Option<Price>,
-    pub(crate) depth_update: u64,
+    pub depth_update: u64,
     /// The last value: the fee credit of an order of which some has traded.
     pub(crate) working: Vec<(Price, Quantity, Order, Option<FeeCredit>)>,
     pub(crate) waiting: Vec<(Price, Quantity, Waiting)>,
@@ -80,5 +80,12 @@ impl Matcher {
     /// Whether the number or the client's name of an order is that of another.
     pub(super) fn is_taken(&self, order: &Order, applicant: Applicant) -> bool {
         self.open.has(order.id) || self.open.has_named(applicant, order.client_order_id)
+    }
+}
+
+wire_struct! {
+    MatcherState {
+        0: next_order, 1: next_trade, 2: next_prevented, 3: last_price, 4: depth_update, 5: working, 6: waiting,
+        7: pending,
     }
 }

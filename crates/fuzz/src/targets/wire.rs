@@ -2,9 +2,9 @@
 
 use crossbook_engine::Partition;
 use crossbook_node::snapshot::{self, Image};
+use crossbook_protocol::Command;
 use crossbook_protocol::command::Body;
 use crossbook_protocol::peer::{Outgoing, PeerMessage};
-use crossbook_protocol::{Command, Rules};
 use crossbook_types::{AccountId, HoldId, RequestNumber, Sequence, SourceId, Timestamp};
 use crossbook_views::{Limits, Views};
 
@@ -16,7 +16,7 @@ use crate::venue::Furnished;
 pub(super) fn command(bytes: &[u8]) {
     let Ok(mut command) = crossbook_protocol::wire::decode_command(Sequence(1), Timestamp(1), bytes) else { return };
     // What is written again is written in today's version.
-    command.rules = Rules::CURRENT;
+    command.rules = None;
     command.skipped = false;
     let Command { source, number, deadline, body, .. } = &command;
     let mut again = Vec::new();

@@ -142,7 +142,7 @@ fn a_snapshot_of_another_partition_or_routing_is_refused() {
     }
     let dir = tempfile::tempdir().unwrap();
     let mut folder = Folder::open(dir.path()).unwrap();
-    recovery::save(&mut folder, venue.partitions[1].state(), 0).unwrap();
+    recovery::save(&mut folder, venue.partitions[1].state(), 0u64).unwrap();
     let right = Which { partition: PartitionId(1), routing: routing(1), hash_seed: 9, work: Work::RULES };
     assert!(venue.recover(&right, &folder).is_ok(), "that a market has been listed since changes nothing");
     let wrong = [

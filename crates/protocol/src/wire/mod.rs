@@ -1,39 +1,37 @@
 //! The binary form of commands, events and states.
 //!
-//! Everything is encoded by serde in the postcard format (a published, stable specification: little varints, enum
-//! variants by number) behind one byte that names the version of the vocabulary. What has been written must be readable
-//! for ever, so the vocabulary changes in one way only: new variants go to the end of their enum; anything else is a
-//! new [`VERSION`], and the decoder of the old one stays. `tests` hold the bytes of each version fast.
+//! A record begins with a byte that names its version; behind it stand values as [`codec`] writes them and [`values`] and
+//! [`messages`] describe them: each struct by its numbered fields, each enum by its numbered variants. What has been
+//! written must be readable for ever. A new variant or a new optional field needs no new version, and a program that does
+//! not know it says so by name. Other changes are a new [`VERSION`]; the descriptions say what is different in the old
+//! ones. `tests` hold the bytes of each version fast.
 //!
 //! | version | what it brought |
 //! | --- | --- |
 //! | 1 | |
-//! | 2 | a cancel has a restriction; a state knows of each order whether any of it has traded |
-//! | 3 | a command has a deadline; the [`Rules`] of a command: those of version 3 are [`Rules::V2`], those of versions 1 and 2 [`Rules::V1`]; prevented matches, refused orders and modes of self-trade prevention; the venue's own accounts |
+//! | 2 | a cancel has a restriction; a venue can be imported |
+//! | 3 | a command has a deadline; prevented matches, refused orders and modes of self-trade prevention; the venue's own accounts; fee credits |
+//! | 4 | structs have a mask of optional fields; the rules of a command are those that are active in the partition's state |
 //!
-//! States need no decoder of an old version: what cannot be read is made again from the log. Inventories, which an
-//! export holds, do: see [`decode_export`].
+//! A command of version 1 or 2 is applied under [`Rules::V1`], one of version 3 under [`Rules::V2`]; see
+//! [`Command::rules`].
 //!
 //! Sequence and time of a command are not in its bytes: the log's record has them.
 
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
-use postcard::ser_flavors::Flavor;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::import::Inventory;
 use crate::peer::Outgoing;
 use crate::{Body, Cause, Command, Event, Rules};
 
-mod frozen;
-mod version_1;
-mod version_2;
+pub mod codec;
+mod messages;
+mod values;
 
-use frozen::Upgrade as _;
+use codec::{Reader, Sink, Wire, wire_struct, write_list};
 
-/// The version of the vocabulary that is written.
-pub const VERSION: u8 = 3;
+/// The version that is written.
+pub const VERSION: u8 = 4;
 
 /// The bit of the version by which the operator has marked a command in its log as passed over; see
 /// [`Command::skipped`]. No version has it.
@@ -42,7 +40,7 @@ pub const SKIPPED: u8 = 0x80;
 /// Why bytes cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
-    /// They were written in a version that is not known, or not of this kind of value.
+    /// They were written in a version that is not known.
     #[error(
         "written in version {0}, this program writes version {VERSION}; use the program that wrote it, or a newer one"
     )]
@@ -53,23 +51,22 @@ pub enum Error {
     /// There is more than belongs there.
     #[error("followed by bytes that do not belong there")]
     Trailing,
-}
-
-/// A command without what the record around it says.
-#[derive(Serialize)]
-struct CommandRef<'a> {
-    source: SourceId,
-    number: RequestNumber,
-    deadline: Option<Timestamp>,
-    body: &'a Body,
-}
-
-#[derive(Deserialize)]
-struct CommandOwned {
-    source: SourceId,
-    number: RequestNumber,
-    deadline: Option<Timestamp>,
-    body: Body,
+    /// A struct has a field that a newer program has written.
+    #[error("field {number} of {of} is not known to this program; upgrade it")]
+    UnknownField {
+        /// Which struct.
+        of: &'static str,
+        /// The number of the field.
+        number: u32,
+    },
+    /// An enum is of a variant that a newer program has written.
+    #[error("variant {number} of {of} is not known to this program; upgrade it")]
+    UnknownVariant {
+        /// Which enum.
+        of: &'static str,
+        /// The number of the variant.
+        number: u32,
+    },
 }
 
 /// Appends a command's bytes to `out`. `deadline` is when its sender no longer wants it; see [`Command::deadline`].
@@ -80,7 +77,13 @@ pub fn encode_command(
     body: &Body,
     out: &mut Vec<u8>,
 ) {
-    encode(&CommandRef { source, number, deadline, body }, out);
+    out.push(VERSION);
+    // No optional fields yet.
+    0u64.write(out);
+    source.write(out);
+    number.write(out);
+    deadline.write(out);
+    body.write(out);
 }
 
 /// Reads a command from its record.
@@ -90,36 +93,27 @@ pub fn encode_command(
 pub fn decode_command(sequence: Sequence, time: Timestamp, bytes: &[u8]) -> Result<Command, Error> {
     let (&version, rest) = bytes.split_first().ok_or(Error::Malformed)?;
     let skipped = version & SKIPPED != 0;
-    let old = |source, number, body| Command {
-        sequence,
-        time,
-        source,
-        number,
-        rules: Rules::V1,
-        deadline: None,
-        skipped,
-        body,
+    let version = version & !SKIPPED;
+    let rules = match version {
+        1 | 2 => Some(Rules::V1),
+        3 => Some(Rules::V2),
+        VERSION => None,
+        _ => return Err(Error::Version(version)),
     };
-    Ok(match version & !SKIPPED {
-        1 => {
-            let version_2::Command::<version_1::Body> { source, number, body } = read(rest)?;
-            old(source, number, body.upgrade())
-        }
-        2 => {
-            let version_2::Command::<version_2::Body> { source, number, body } = read(rest)?;
-            old(source, number, body.upgrade())
-        }
-        VERSION => {
-            let CommandOwned { source, number, deadline, body } = read(rest)?;
-            Command { sequence, time, source, number, rules: Rules::V2, deadline, skipped, body }
-        }
-        version => return Err(Error::Version(version)),
-    })
+    let mut from = Reader::new(version, rest);
+    from.mask(0, "Command")?;
+    let (source, number) = Wire::read(&mut from)?;
+    let deadline = if version >= 3 { Wire::read(&mut from)? } else { None };
+    let body = Wire::read(&mut from)?;
+    from.end()?;
+    Ok(Command { sequence, time, source, number, rules, deadline, skipped, body })
 }
 
 /// Appends the bytes of one command's events to `out`.
 pub fn encode_events(cause: Cause, events: &[Event], out: &mut Vec<u8>) {
-    encode(&(cause, events), out);
+    out.push(VERSION);
+    cause.write(out);
+    write_list(events, out);
 }
 
 /// Reads one command's events.
@@ -127,18 +121,11 @@ pub fn encode_events(cause: Cause, events: &[Event], out: &mut Vec<u8>) {
 /// # Errors
 /// When the bytes are not exactly that, of a known version.
 pub fn decode_events(bytes: &[u8]) -> Result<(Cause, Vec<Event>), Error> {
-    match bytes.split_first() {
-        // Nothing in the events of version 1 is different from those of version 2.
-        Some((1 | 2, rest)) => {
-            let (cause, events): (Cause, Vec<version_2::events::Event>) = read(rest)?;
-            Ok((cause, events.upgrade()))
-        }
-        _ => decode(bytes),
-    }
+    decode(bytes)
 }
 
-/// What a partition of a cluster tells of one command: its events, and what ties them to other partitions.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+/// What a partition of a cluster publishes of one command: its events, and what ties them to other partitions.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Published {
     /// The command.
     pub cause: Cause,
@@ -152,16 +139,11 @@ pub struct Published {
     pub events: Vec<Event>,
 }
 
-#[derive(Serialize)]
-struct PublishedRef<'a> {
-    cause: Cause,
-    source: SourceId,
-    number: RequestNumber,
-    sent: &'a [(PartitionId, RequestNumber)],
-    events: &'a [Event],
+wire_struct! {
+    Published { 0: cause, 1: source, 2: number, 3: sent, 4: events }
 }
 
-/// Appends the bytes of what a partition tells of `command` to `out`. `outgoing` are the messages that the command
+/// Appends the bytes of what a partition publishes of `command` to `out`. `outgoing` are the messages that the command
 /// left, in order.
 pub fn encode_published(command: &Command, outgoing: &[Outgoing], events: &[Event], out: &mut Vec<u8>) {
     let &Command { sequence, time, source, number, .. } = command;
@@ -172,90 +154,55 @@ pub fn encode_published(command: &Command, outgoing: &[Outgoing], events: &[Even
             None => sent.push((message.to, message.number)),
         }
     }
-    encode(&PublishedRef { cause: Cause { sequence, time }, source, number, sent: &sent, events }, out);
+    // As a `Published` is written, without making one.
+    out.push(VERSION);
+    0u64.write(out);
+    Cause { sequence, time }.write(out);
+    source.write(out);
+    number.write(out);
+    sent.write(out);
+    write_list(events, out);
 }
 
-/// Reads what a partition tells of one command.
+/// Reads what a partition publishes of one command.
 ///
 /// # Errors
 /// When the bytes are not exactly that, of a known version.
 pub fn decode_published(bytes: &[u8]) -> Result<Published, Error> {
-    match bytes.split_first() {
-        Some((2, rest)) => read::<version_2::events::Published>(rest).map(version_2::events::Published::upgrade),
-        _ => decode(bytes),
-    }
+    decode(bytes)
 }
 
-/// Reads a value that ends in an inventory: `(head, inventory)`, or a struct whose last field the inventory is. An
-/// export is kept for longer than a version lasts.
+/// Appends the bytes of any value to `out`.
+pub fn encode<T: Wire>(value: &T, out: &mut Vec<u8>) {
+    out.push(VERSION);
+    value.write(out);
+}
+
+/// Reads a value.
 ///
 /// # Errors
 /// When the bytes are not exactly that, of a known version.
-pub fn decode_export<H: DeserializeOwned>(bytes: &[u8]) -> Result<(H, Inventory), Error> {
+pub fn decode<T: Wire>(bytes: &[u8]) -> Result<T, Error> {
     match bytes.split_first() {
-        Some((2, rest)) => {
-            let (head, inventory): (H, version_2::import::Inventory) = read(rest)?;
-            Ok((head, inventory.upgrade()))
+        Some((&version @ 1..=VERSION, rest)) => {
+            let mut from = Reader::new(version, rest);
+            let value = T::read(&mut from)?;
+            from.end()?;
+            Ok(value)
         }
-        _ => decode(bytes),
-    }
-}
-
-/// Appends the bytes of any value of the vocabulary to `out`.
-pub fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) {
-    out.push(VERSION);
-    postcard::serialize_with_flavor(value, Append(out)).expect("memory takes any value");
-}
-
-/// Reads a value of the vocabulary.
-///
-/// # Errors
-/// When the bytes are not exactly that, of the version that is written.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    match bytes.split_first() {
-        Some((&VERSION, rest)) => read(rest),
         Some((&version, _)) => Err(Error::Version(version)),
         None => Err(Error::Malformed),
     }
 }
 
-/// Reads a value from what follows the version.
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    match postcard::take_from_bytes(bytes) {
-        Ok((value, [])) => Ok(value),
-        Ok(_) => Err(Error::Trailing),
-        Err(_) => Err(Error::Malformed),
-    }
-}
-
-/// SHA-256 over the canonical form of a value: two values share it when, and practically only when, they are equal.
+/// SHA-256 over the canonical form of a value: two values share it when, and practically only when, they are equal. An
+/// optional field that came later does not change the hash of a value that has it not.
 #[must_use]
-pub fn hash<T: Serialize>(value: &T) -> [u8; 32] {
-    let hash = Hashing { hasher: Sha256::new(), buffer: Vec::with_capacity(Hashing::BUFFER) };
-    postcard::serialize_with_flavor(value, hash).expect("a hasher takes any value")
-}
-
-/// Writes at the end of a vector that is used again and again.
-struct Append<'a>(&'a mut Vec<u8>);
-
-impl Flavor for Append<'_> {
-    type Output = ();
-
-    #[inline]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-
-    #[inline]
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
+pub fn hash<T: Wire>(value: &T) -> [u8; 32] {
+    let mut hashing = Hashing { hasher: Sha256::new(), buffer: Vec::with_capacity(Hashing::BUFFER) };
+    value.write(&mut hashing);
+    hashing.hasher.update(&hashing.buffer);
+    hashing.hasher.finalize().into()
 }
 
 /// Hashes instead of writing.
@@ -267,6 +214,7 @@ struct Hashing {
 impl Hashing {
     const BUFFER: usize = 8_192;
 
+    #[inline]
     fn flush_full(&mut self) {
         if self.buffer.len() >= Self::BUFFER {
             self.hasher.update(&self.buffer);
@@ -275,26 +223,19 @@ impl Hashing {
     }
 }
 
-impl Flavor for Hashing {
-    type Output = [u8; 32];
+impl Sink for Hashing {
+    const MASKED: bool = false;
 
     #[inline]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+    fn push(&mut self, byte: u8) {
         self.buffer.push(byte);
         self.flush_full();
-        Ok(())
     }
 
     #[inline]
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+    fn extend(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
         self.flush_full();
-        Ok(())
-    }
-
-    fn finalize(mut self) -> postcard::Result<[u8; 32]> {
-        self.hasher.update(&self.buffer);
-        Ok(self.hasher.finalize().into())
     }
 }
 

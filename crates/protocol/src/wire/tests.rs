@@ -1,5 +1,6 @@
 use super::*;
 use crate::command::{CancelOrder, NewOrder, Size, Target, TransferRequest};
+use crate::import::Inventory;
 use crate::import::{Owned, Piece};
 use crate::peer::{Origin, PeerMessage};
 use crossbook_types::*;
@@ -20,7 +21,7 @@ fn order(client: &str, quantity: u64) -> Body {
     })
 }
 
-fn transfer() -> Body {
+fn transfer_request() -> Body {
     Body::Transfer(TransferRequest {
         account: AccountId(1001),
         asset: AssetId(1),
@@ -53,7 +54,7 @@ fn written(source: SourceId, body: &Body) -> Vec<u8> {
 }
 
 /// What was written in an old version is read as that command under that version's rules, for ever.
-fn is_read(bytes: &str, source: SourceId, rules: Rules, body: Body) {
+fn is_read(bytes: &str, source: SourceId, rules: Option<Rules>, body: Body) {
     let (sequence, time, number) = (Sequence(3), Timestamp(4), RequestNumber(7));
     let expected = Command { sequence, time, source, number, rules, deadline: None, skipped: false, body };
     assert_eq!(decode_command(sequence, time, &unhex(bytes)).unwrap(), expected);
@@ -66,11 +67,11 @@ const GATEWAY: SourceId = SourceId(65_537);
 fn the_bytes_of_version_1() {
     for (body, bytes) in [
         (order("ab", 4), "0181800407 07e907 0202616201040101ac02000401ad0203"),
-        (transfer(), "0181800407 06e90701090174"),
+        (transfer_request(), "0181800407 06e90701090174"),
         (Body::Cancel(cancel(None)), "0181800407 08e9070200ac020163"),
         (sent_on(cancel(None)), "0181800407 0a02e9070200ac02016381800409"),
     ] {
-        is_read(bytes, GATEWAY, Rules::V1, body);
+        is_read(bytes, GATEWAY, Some(Rules::V1), body);
     }
 }
 
@@ -80,12 +81,12 @@ fn the_bytes_of_version_2() {
     let only = |restriction| cancel(Some(restriction));
     for (body, bytes) in [
         (order("ab", 4), "0281800407 07e907 0202616201040101ac02000401ad0203"),
-        (transfer(), "0281800407 06e90701090174"),
+        (transfer_request(), "0281800407 06e90701090174"),
         (Body::Cancel(cancel(None)), "0281800407 08e9070200ac02016300"),
         (Body::Cancel(only(CancelRestriction::OnlyNew)), "0281800407 08e9070200ac0201630100"),
         (sent_on(only(CancelRestriction::OnlyPartiallyFilled)), "0281800407 0a02e9070200ac020163010181800409"),
     ] {
-        is_read(bytes, GATEWAY, Rules::V1, body);
+        is_read(bytes, GATEWAY, Some(Rules::V1), body);
     }
     for (piece, bytes) in [
         (Piece::Begin { export: [7; 32], pieces: 300 }, format!("02ffff0307 0b00{}ac02", "07".repeat(32))),
@@ -95,23 +96,38 @@ fn the_bytes_of_version_2() {
         ),
         (Piece::Open, "02ffff0307 0b0a".to_owned()),
     ] {
-        is_read(&bytes, SourceId::IMPORT, Rules::V1, Body::Import(Box::new(piece)));
+        is_read(&bytes, SourceId::IMPORT, Some(Rules::V1), Body::Import(Box::new(piece)));
     }
 }
 
-/// The same of version 3, which is also what is written.
+/// The same of version 3.
 #[test]
 fn the_bytes_of_version_3() {
     let only = |restriction| cancel(Some(restriction));
     for (body, bytes) in [
         (order("ab", 4), "038180040700 07e907 0202616201040101ac02000401ad0203"),
-        (transfer(), "038180040700 06e90701090174"),
+        (transfer_request(), "038180040700 06e90701090174"),
         (Body::Cancel(cancel(None)), "038180040700 08e9070200ac02016300"),
         (Body::Cancel(only(CancelRestriction::OnlyNew)), "038180040700 08e9070200ac0201630100"),
         (sent_on(only(CancelRestriction::OnlyPartiallyFilled)), "038180040700 0a02e9070200ac020163010181800409"),
     ] {
+        is_read(bytes, GATEWAY, Some(Rules::V2), body);
+    }
+}
+
+/// Version 4 is what is written: a mask of no optional fields before the command and each of its structs.
+#[test]
+fn the_bytes_of_version_4() {
+    let only = |restriction| cancel(Some(restriction));
+    for (body, bytes) in [
+        (order("ab", 4), "0400 8180040700 07 00e907 0202616201040101ac02000401ad0203"),
+        (transfer_request(), "0400 8180040700 06 00e90701090174"),
+        (Body::Cancel(cancel(None)), "0400 8180040700 08 00e9070200ac02016300"),
+        (Body::Cancel(only(CancelRestriction::OnlyNew)), "0400 8180040700 08 00e9070200ac0201630100"),
+        (sent_on(only(CancelRestriction::OnlyPartiallyFilled)), "0400 8180040700 0a02 00e9070200ac020163010181800409"),
+    ] {
         assert_eq!(written(GATEWAY, &body), unhex(bytes), "{body:?}");
-        is_read(bytes, GATEWAY, Rules::V2, body);
+        is_read(bytes, GATEWAY, None, body);
     }
 }
 
@@ -129,15 +145,74 @@ fn a_marked_command_is_the_same_one_passed_over() {
     assert_eq!(decode_command(Sequence(3), Timestamp(4), &[0xff]), Err(Error::Version(0x7f)));
 }
 
-/// Whoever appends in the version that is written applies under the rules of that version.
-#[test]
-fn what_is_written_is_read_under_the_current_rules() {
-    let bytes = written(GATEWAY, &order("ab", 4));
-    assert_eq!(decode_command(Sequence(3), Timestamp(4), &bytes).unwrap().rules, Rules::CURRENT);
+/// A struct as it is, and as a later program knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Before {
+    price: Price,
 }
 
-#[path = "tests/version_2.rs"]
-mod version_2_samples;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct After {
+    price: Price,
+    list: Option<OrderId>,
+    shown: Quantity,
+}
+
+wire_struct! {
+    Before { 0: price }
+    After { 0: price; optional 1: list, 2: shown }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    One,
+    Two(Price),
+}
+
+codec::wire_enum! {
+    Kind { 0 => One, 3 => Two(price) }
+}
+
+fn bytes_of<T: Wire>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode(value, &mut bytes);
+    bytes
+}
+
+/// A new optional field is no new version: what does not have it is written, read and hashed as before.
+#[test]
+fn a_struct_grows_without_a_new_version() {
+    let (before, after) = (Before { price: Price(7) }, After { price: Price(7), list: None, shown: Quantity::ZERO });
+    assert_eq!(bytes_of(&before), bytes_of(&after));
+    assert_eq!(decode(&bytes_of(&before)), Ok(after));
+    assert_eq!(decode(&bytes_of(&after)), Ok(before));
+    assert_eq!(hash(&before), hash(&after));
+    let full = After { list: Some(OrderId(9)), shown: Quantity(5), ..after };
+    assert_eq!(bytes_of(&full), unhex("04 06 07 0109 05"));
+    assert_eq!(decode(&bytes_of(&full)), Ok(full));
+    assert_ne!(hash(&full), hash(&before));
+    assert_eq!(decode::<After>(&unhex("03 07")), Ok(after), "records of version 3 have no masks");
+}
+
+/// What a newer program has written is refused by name.
+#[test]
+fn what_is_not_known_is_refused_by_name() {
+    let newer = After { price: Price(7), list: None, shown: Quantity(5) };
+    let refused = decode::<Before>(&bytes_of(&newer)).unwrap_err();
+    assert_eq!(refused, Error::UnknownField { of: "Before", number: 2 });
+    assert_eq!(refused.to_string(), "field 2 of Before is not known to this program; upgrade it");
+    assert_eq!(decode(&bytes_of(&Kind::Two(Price(1)))), Ok(Kind::Two(Price(1))));
+    assert_eq!(bytes_of(&Kind::One), [VERSION, 0]);
+    let refused = decode::<Kind>(&[VERSION, 1]).unwrap_err();
+    assert_eq!(refused.to_string(), "variant 1 of Kind is not known to this program; upgrade it");
+    let mut command = written(GATEWAY, &Body::ActivateRules(Rules::NEWEST));
+    *command.last_mut().unwrap() += 1;
+    let refused = decode_command(Sequence(3), Timestamp(4), &command).unwrap_err();
+    assert_eq!(refused, Error::UnknownVariant { of: "Rules", number: Rules::NEWEST.number() + 1 });
+}
+
+#[path = "tests/samples.rs"]
+mod samples;
 
 fn unhex(text: &str) -> Vec<u8> {
     let digits = text.replace(' ', "");
@@ -186,7 +261,7 @@ proptest! {
             let _ = decode_command(Sequence(1), Timestamp(1), &versioned);
             let _ = decode_events(&versioned);
             let _ = decode_published(&versioned);
-            let _ = decode_export::<Sequence>(&versioned);
+            let _ = decode::<Inventory>(&versioned);
         }
     }
 }

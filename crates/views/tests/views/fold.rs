@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::venue::{ACCOUNTS, Draw, MARKETS, Venue, everything};
 use crossbook_protocol::Event;
 use crossbook_protocol::event::{DepthChanged, Trade};
+use crossbook_protocol::wire;
 use crossbook_types::{
     AccountId, Amount, AssetId, OrderId, Price, Quantity, Sequence, Side, SymbolId, Timestamp, TradeId,
 };
@@ -541,15 +542,16 @@ fn a_snapshot_goes_on_as_if_never_interrupted() {
             for (cause, events) in &venue.log[..cut] {
                 views.apply_all(*cause, events);
             }
-            let bytes = postcard::to_stdvec(&views.state()).unwrap();
-            let state = postcard::from_bytes(&bytes).unwrap();
+            let mut bytes = Vec::new();
+            wire::encode(&views.state(), &mut bytes);
+            let state = wire::decode(&bytes).unwrap();
             let mut restored = Views::restore(state, limits.clone()).unwrap();
             assert_eq!(restored.state(), views.state());
             for (cause, events) in &venue.log[cut..] {
                 restored.apply_all(*cause, events);
             }
             assert_eq!(restored.position(), Some(venue.log.last().unwrap().0));
-            assert_eq!(postcard::to_stdvec(&restored.state()).unwrap(), postcard::to_stdvec(&whole).unwrap());
+            assert_eq!(wire::hash(&restored.state()), wire::hash(&whole));
             for (account, name) in accounts().flat_map(|account| (0..40).map(move |n| (account, format!("name-{n}")))) {
                 let found = |views| market(views, 0).order_named(account, &crate::venue::name(&name)).cloned();
                 assert_eq!(found(&restored), found(&straight));
@@ -570,7 +572,8 @@ fn a_snapshot_goes_on_as_if_never_interrupted() {
 fn a_broken_snapshot_is_refused() {
     let mut venue = Venue::open(12);
     venue.trade(300, SECOND);
-    let bytes = postcard::to_stdvec(&fold(&venue, everything()).state()).unwrap();
+    let mut bytes = Vec::new();
+    wire::encode(&fold(&venue, everything()).state(), &mut bytes);
     let mut refused = 0;
     let mut draw = Draw(12);
     for _ in 0..3_000 {
@@ -578,7 +581,7 @@ fn a_broken_snapshot_is_refused() {
         let at = draw.below(bytes.len() as u64) as usize;
         broken[at] ^= 1 << draw.below(8);
         // Either it is no state at all, or it is refused, or it is one that could have been; never a panic.
-        if let Ok(state) = postcard::from_bytes(&broken) {
+        if let Ok(state) = wire::decode(&broken) {
             refused += usize::from(Views::restore(state, tight()).is_err());
         }
     }

@@ -162,7 +162,7 @@ pub struct Venue {
     pub partition: Partition,
     pub mirror: Mirror,
     /// Under which commands are applied.
-    pub rules: Rules,
+    pub rules: Option<Rules>,
     number: u64,
     named: u64,
 }
@@ -184,7 +184,7 @@ impl Venue {
     /// Without assets and markets.
     pub fn empty() -> Self {
         let partition = Partition::new(PartitionId(0), Routing::single(), 7);
-        Self { partition, mirror: Mirror::default(), rules: Rules::CURRENT, number: 0, named: 0 }
+        Self { partition, mirror: Mirror::default(), rules: None, number: 0, named: 0 }
     }
 
     /// Goes on from the written-down state.

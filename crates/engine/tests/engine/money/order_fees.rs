@@ -15,7 +15,7 @@ const STEP: i128 = 2;
 /// A venue whose assets have no decimals; fees of 0.1 % to the maker and 0.2 % to the taker.
 fn whole_units(step: &str, rules: Rules) -> (Venue, Answer) {
     let mut venue = Venue::empty();
-    venue.rules = rules;
+    venue.rules = Some(rules);
     let mut assets = Vec::new();
     for (id, name) in [(BTC, "COIN"), (USDT, "CASH")] {
         let name = AssetName::new_checked(name).unwrap();
@@ -138,7 +138,7 @@ fn a_trade_of_the_first_rules_leaves_an_order_s_credit_as_it_was() {
     let (maker, taker) = (rich(&mut venue), rich(&mut venue));
     let order = venue.rest(buy(maker, 50, 5));
     for (rules, fee) in [(Rules::V2, 1), (Rules::V1, 1), (Rules::V2, 0), (Rules::V1, 1), (Rules::V2, 0)] {
-        venue.rules = rules;
+        venue.rules = Some(rules);
         let (_, events) = venue.place(sell(taker, 50, 1));
         assert_eq!(paid(&events, order), [fee]);
     }
@@ -152,7 +152,7 @@ fn a_market_whose_smallest_trade_would_be_all_fee_is_neither_listed_nor_made() {
     // it is.
     let (mut venue, listed) = whole_units("1", Rules::V1);
     assert_eq!(listed, Answer::MarketListed(BTCUSDT));
-    venue.rules = Rules::V2;
+    venue.rules = Some(Rules::V2);
     let mut change = |filters: Option<Filters>, fees, status| {
         let request = ChangeMarket { symbol: BTCUSDT, filters, fees, status, self_trade: None };
         answer(&venue.apply(Body::ChangeMarket(Box::new(request)))).clone()

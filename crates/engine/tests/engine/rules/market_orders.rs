@@ -47,7 +47,7 @@ fn an_order_for_a_quote_amount_trades_no_more_than_a_market_order_may() {
     let mut venue = venue(bounded());
     let (maker, taker) = (venue.rich(), venue.rich());
     venue.rest(sell(maker, 100, 20));
-    venue.rules = Rules::V1;
+    venue.rules = Some(Rules::V1);
     let (_, events) = venue.place(market(taker, Side::Buy, worth(100_000)));
     assert_eq!(trades(&events), [(100, 20)]);
 }
@@ -61,7 +61,7 @@ fn an_order_for_a_quote_amount_that_is_less_than_the_smallest_order_is_refused()
         assert_eq!(venue.refused(market(taker, side, worth(299))), LOT_SIZE);
         let (id, events) = venue.place(market(taker, side, worth(300)));
         assert_eq!((trades(&events), closed(&events)), (vec![(100, 3)], vec![(id, Filled)]));
-        venue.rules = Rules::V1;
+        venue.rules = Some(Rules::V1);
         let (_, events) = venue.place(market(taker, side, worth(100)));
         assert_eq!(trades(&events), [(100, 1)]);
     }
@@ -86,7 +86,7 @@ fn an_order_for_a_quote_amount_is_refused_where_the_book_is_empty_or_too_thin() 
         // By quantity it expires, and by quote amount it did, too.
         let (id, events) = venue.place(market(taker, side, lots(3)));
         assert_eq!(closed(&events), [(id, Expired)]);
-        venue.rules = Rules::V1;
+        venue.rules = Some(Rules::V1);
         let (id, events) = venue.place(market(taker, side, worth(1_000)));
         assert_eq!(closed(&events), [(id, Expired)]);
     }
@@ -113,14 +113,14 @@ fn the_largest_worth_is_not_applied_to_orders_that_run_at_market() {
     assert_eq!(trades(&events), [(100, 2), (100, 4)]);
     venue.rest(stop(taker, Side::Buy, OrderType::StopLoss, 120, 10));
     // Under the first rules it was.
-    venue.rules = Rules::V1;
+    venue.rules = Some(Rules::V1);
     assert_eq!(venue.refused(market(taker, Side::Buy, worth(501))), NOTIONAL);
     assert_eq!(venue.refused(stop(taker, Side::Buy, OrderType::StopLoss, 120, 10)), NOTIONAL);
 }
 
 #[test]
 fn whoever_can_pay_for_orders_from_before_the_bounds_were_lowered_has_them() {
-    for (rules, traded) in [(Rules::V1, false), (Rules::V2, true)] {
+    for (rules, traded) in [(Some(Rules::V1), false), (Some(Rules::V2), true)] {
         let mut venue = venue(open_filters());
         let (maker, taker) = (venue.rich(), venue.rich());
         venue.rest(sell(maker, 1_000, 5));
@@ -167,7 +167,7 @@ fn what_has_no_price_to_value_it_is_not_worth_the_smallest_order() {
         let mut venue = Venue::with(filters, fees("0", "0"));
         let (maker, taker) = (venue.rich(), venue.rich());
         venue.rest(sell(maker, 100, 50));
-        venue.rules = rules;
+        venue.rules = Some(rules);
         let (_, events) = venue.place(market(taker, Side::Buy, lots(1)));
         assert_eq!(trades(&events), [(100, 1)]);
     }
@@ -191,10 +191,10 @@ fn whether_a_market_order_can_pay_is_checked_at_the_first_price_levels() {
         let poor = if by_worth { venue.trader(2, 0) } else { venue.trader(0, 302) };
         assert_eq!(venue.refused(market(poor, side, size)), Refusal::InsufficientBalance);
         let taker = if by_worth { venue.trader(4, 0) } else { venue.trader(0, 407) };
-        venue.rules = Rules::V1;
+        venue.rules = Some(Rules::V1);
         let events = venue.apply(Body::Place(market(taker, side, size).named("first-rules")));
         assert_eq!(*answer(&events), Answer::Refused(Refusal::InsufficientBalance));
-        venue.rules = Rules::V2;
+        venue.rules = Some(Rules::V2);
         let (id, events) = venue.place(market(taker, side, size));
         assert_eq!(trades(&events).len(), 4, "all that it could pay for");
         assert_eq!(*closed(&events).last().unwrap(), (id, Expired));

@@ -7,12 +7,12 @@ use crossbook_engine::{Partition, State};
 use crossbook_protocol::command::{Body, CancelOrder, NewOrder, OpenAccount, Target};
 use crossbook_protocol::event::{LastTrade, MarketImported};
 use crossbook_protocol::import::Piece;
+use crossbook_protocol::registry::Account;
 use crossbook_protocol::{Answer, Command, Events, Refusal, Routing};
 use crossbook_types::{
     AccountId, Amount, Filters, HoldId, OrderId, OrderType, PartitionId, PreventedMatchId, Price, Quantity,
     RequestNumber, SelfTradePrevention, Side, SourceId, TimeInForce, Timestamp, TradeId,
 };
-use serde_json::{Value, json};
 
 use crate::kit::*;
 
@@ -28,11 +28,10 @@ fn venue() -> Venue {
     Venue::with(filters(), fees("0.001", "0.002"))
 }
 
-/// The partition goes on from its state, in which the value at a place is another.
-fn set(partition: &mut Partition, place: &str, value: Value) {
-    let mut state = serde_json::to_value(partition.state()).unwrap();
-    *state.pointer_mut(place).unwrap_or_else(|| panic!("there is no {place}")) = value;
-    let state: State = serde_json::from_value(state).unwrap();
+/// The partition goes on from its state, in which something is different.
+fn set(partition: &mut Partition, change: impl FnOnce(&mut State)) {
+    let mut state = partition.state();
+    change(&mut state);
     *partition = Partition::restore(state, 8).unwrap();
 }
 
@@ -56,6 +55,7 @@ fn apply(partition: &mut Partition, source: SourceId, body: Body) -> Option<Answ
 fn partition_heard(partition: &Partition, source: SourceId) -> RequestNumber {
     match source {
         SourceId::IMPORT => partition.pieces().next(),
+        SourceId::IMPORT_END => RequestNumber(1),
         peer => partition.heard(PartitionId(u16::try_from(peer.0).unwrap())).next(),
     }
 }
@@ -70,27 +70,31 @@ fn a_place_for_holds_that_is_used_up_is_followed_by_another() {
     let trader = venue.rich();
     let passing = |venue: &mut Venue| venue.place(buy(trader, 1, 1).within(TimeInForce::Ioc));
     passing(&mut venue);
-    set(&mut venue.partition, "/ledger/holds_free/0", json!(HoldId(u64::from(u32::MAX - 2) << 32)));
+    set(&mut venue.partition, |state| state.ledger.holds_free[0] = HoldId(u64::from(u32::MAX - 2) << 32));
     for _ in 0..5 {
         passing(&mut venue);
         venue.restart();
     }
     let resting = venue.rest(buy(trader, 1, 1));
     venue.cancel(trader, Target::Order(resting)).unwrap();
-    let state = serde_json::to_value(venue.partition.state()).unwrap();
-    assert_eq!(state["ledger"]["holds_retired"], json!([u64::from(u32::MAX) << 32]));
+    assert_eq!(venue.partition.state().ledger.holds_retired, [HoldId(u64::from(u32::MAX) << 32)]);
 }
 
 #[test]
 fn a_market_that_has_used_up_its_numbers_takes_no_orders_and_lets_all_go() {
-    for count in ["next_order", "next_trade", "depth_update"] {
+    let counts: [(&str, fn(&mut State)); 3] = [
+        ("next_order", |state| state.matchers[0].1.next_order = OrderId(END - 1)),
+        ("next_trade", |state| state.matchers[0].1.next_trade = TradeId(END - 1)),
+        ("depth_update", |state| state.matchers[0].1.depth_update = END - 1),
+    ];
+    for (count, bring_near_end) in counts {
         let mut venue = venue();
         let (maker, taker) = (venue.rich(), venue.rich());
         let resting = venue.rest(buy(maker, 10, 1));
         let waiting = venue.rest(stop(maker, Side::Buy, OrderType::StopLoss, 30, 5));
         venue.rest(sell(maker, 20, 1));
         let mut partition = venue.partition;
-        set(&mut partition, &format!("/matchers/0/1/{count}"), json!(END - 1));
+        set(&mut partition, bring_near_end);
         let last = place(&mut partition, buy(taker, 20, 1).named("last"));
         assert!(matches!(last, Answer::Placed { .. }), "{count}: {last:?}");
         let beyond = place(&mut partition, buy(taker, 15, 1).named("beyond"));
@@ -112,7 +116,8 @@ fn a_market_that_has_used_up_the_numbers_of_prevented_matches_takes_no_orders() 
     let trader = venue.rich();
     venue.rest(sell(trader, 20, 2));
     let mut partition = venue.partition;
-    set(&mut partition, "/matchers/0/1/next_prevented", json!(END - 1));
+    let near_end = PreventedMatchId::new_checked(END - 1).unwrap();
+    set(&mut partition, |state| state.matchers[0].1.next_prevented = near_end);
     let taking = |text| buy(trader, 20, 1).preventing(SelfTradePrevention::ExpireTaker).named(text);
     assert!(matches!(place(&mut partition, taking("last")), Answer::Placed { .. }));
     assert_eq!(place(&mut partition, taking("beyond")), Answer::Refused(Refusal::NumbersUsedUp));
@@ -120,14 +125,14 @@ fn a_market_that_has_used_up_the_numbers_of_prevented_matches_takes_no_orders() 
 
 #[test]
 fn an_account_for_which_there_is_no_number_is_not_opened() {
-    let mut venue = venue();
-    let account = venue.account();
-    let mut partition = venue.partition;
-    let mut opened = serde_json::to_value(partition.state()).unwrap()["registry"]["accounts"].clone();
-    let mut last = opened[account.to_string()].clone();
-    last["id"] = json!(END - 2);
-    opened[(END - 2).to_string()] = last;
-    set(&mut partition, "/registry/accounts", opened);
+    let mut partition = Partition::new(PartitionId(0), Routing::single(), 7);
+    let last = Account { id: AccountId(END - 2), label: String::new(), opened: Timestamp(1) };
+    for piece in [Piece::Begin { export: [1; 32], pieces: 2 }, Piece::Accounts(vec![last])] {
+        let taken = apply(&mut partition, SourceId::IMPORT, Body::Import(Box::new(piece)));
+        assert_eq!(taken, Some(Answer::Imported));
+    }
+    let taken = apply(&mut partition, SourceId::IMPORT_END, Body::Import(Box::new(Piece::Open)));
+    assert_eq!(taken, Some(Answer::Imported));
     let mut open = || apply(&mut partition, GATEWAY, Body::OpenAccount(OpenAccount { label: String::new() }));
     assert_eq!(open(), Some(Answer::AccountOpened(AccountId(END - 1))));
     assert_eq!(open(), Some(Answer::Refused(Refusal::NumbersUsedUp)));
@@ -202,7 +207,7 @@ fn a_partition_that_has_used_up_its_messages_to_another_begins_nothing_new() {
     let account = account.into_iter().find(|&account| routing.of_account(account) == PartitionId(0)).unwrap();
     let cancel =
         CancelOrder { account, symbol, target: Target::Order(OrderId(1)), cancel_id: name("c"), restriction: None };
-    set(&mut partitions[0], "/sent/1", json!(END - 2));
+    set(&mut partitions[0], |state| state.sent[1] = RequestNumber(END - 2));
     assert_eq!(apply(&mut partitions[0], GATEWAY, Body::Cancel(cancel)), None, "the other partition answers");
     assert_eq!(apply(&mut partitions[0], GATEWAY, Body::Cancel(cancel)), None);
     assert_eq!(partitions[0].sent(PartitionId(1)), RequestNumber(END));

@@ -280,7 +280,8 @@ fn under_the_first_rules_one_command_does_it_all() {
         let sequence = venue.partition.sequence().next();
         let time = Timestamp(venue.partition.time().0 + 1);
         let source = SourceId(GATEWAY.0 + 1);
-        let command = Command { rules: Rules::V1, ..Command::new(sequence, time, source, RequestNumber(number), body) };
+        let command =
+            Command { rules: Some(Rules::V1), ..Command::new(sequence, time, source, RequestNumber(number), body) };
         let mut events = Events::new();
         venue.partition.apply(&command, &mut events);
         assert_eq!(venue.partition.continuation(), None);

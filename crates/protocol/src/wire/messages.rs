@@ -1,0 +1,219 @@
+//! The form of commands, events and messages between partitions in bytes.
+
+use super::codec::{wire_enum, wire_struct};
+use crate::command::{
+    Body, CancelAll, CancelOrder, ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount,
+    RevokeApiKey, Size, Target, TransferRequest,
+};
+use crate::event::{
+    Answer, Cause, CloseReason, DepthChanged, Event, LastTrade, MarketImported, OrderClosed, OrderImported,
+    OrderPlaced, Party, PreventedMatch, Trade, VenueAccount,
+};
+use crate::import::{Book, Held, Inventory, Owned, Piece, Placed, Standing};
+use crate::peer::{Admitted, Origin, PeerMessage, Settlement};
+use crate::refusal::Refusal;
+use crate::registry::{Account, ApiKey, Change, Credential, Permissions};
+use crate::rules::Rules;
+use crate::transfer::Transfer;
+
+wire_enum! {
+    Body {
+        0 => ListAsset(request),
+        1 => ListMarket(request),
+        2 => ChangeMarket(request),
+        3 => OpenAccount(request),
+        4 => IssueApiKey(request),
+        5 => RevokeApiKey(request),
+        6 => Transfer(request),
+        7 => Place(order),
+        8 => Cancel(request),
+        9 => CancelAll(request),
+        10 => Peer(message),
+        11 => Import(piece),
+        12 => ReportVenue { partition },
+        13 => PayOutFees(request),
+        14 => ActivateRules(rules),
+    }
+
+    Size { 0 => Base(quantity), 1 => Quote(amount) }
+
+    Target { 0 => Order(order), 1 => Client(name), 2 => Both(order, name) }
+
+    PeerMessage {
+        0 => Registry(change),
+        1 => Admit(admitted),
+        2 => Cancel { request, origin },
+        3 => CancelAll { request, origin },
+        4 => Settle(settlement),
+        5 => Release { account, hold },
+        6 => Continue,
+    }
+
+    Change { 0 => Asset(asset), 1 => Market(market), 2 => Account(account), 3 => Rules(rules) }
+
+    Rules { 1 => V1, 2 => V2, 3 => V3 }
+
+    Credential { 0 => Hmac { sealed }, 1 => Ed25519 { public }, 2 => Rsa { public } }
+
+    Event {
+        0 => AssetListed(asset),
+        1 => MarketListed(market),
+        2 => MarketChanged(market),
+        3 => AccountOpened(account),
+        4 => ApiKeyIssued(key),
+        5 => ApiKeyRevoked { account, key },
+        6 => Transferred(transfer),
+        7 => OrderPlaced(placed),
+        8 => OrderTriggered { symbol, order, account },
+        9 => Traded(trade),
+        10 => OrderClosed(closed),
+        11 => DepthChanged(changed),
+        12 => BalanceChanged { account, asset, free, held },
+        13 => Answered { source, number, answer },
+        14 => MarketImported(market),
+        15 => OrderImported(order),
+        16 => MoneyImported { account, asset, amount },
+        17 => TransferImported(transfer),
+        18 => MatchPrevented(prevented),
+        19 => OrderRefused { order, reason },
+        20 => FeesPaidOut(transfer),
+        21 => CancelAllBegun { symbol, account, cancel_id, source, number },
+        22 => RulesActivated(rules),
+    }
+
+    CloseReason {
+        0 => Filled, 1 => Canceled { cancel_id }, 2 => Expired, 3 => SelfTradePrevented, 4 => Unaffordable,
+    }
+
+    Answer {
+        0 => AssetListed(asset),
+        1 => MarketListed(symbol),
+        2 => MarketChanged(symbol),
+        3 => AccountOpened(account),
+        4 => ApiKeyIssued(key),
+        5 => ApiKeyRevoked(key),
+        6 => Transferred(transfer),
+        7 => Placed { symbol, order },
+        8 => Canceled { symbol, order },
+        9 => CanceledAll { symbol, count },
+        10 => Refused(refusal),
+        11 => Imported,
+        12 => VenueAccounts(accounts),
+        13 => RulesActive(rules),
+    }
+
+    Refusal {
+        0 => UnknownAccount,
+        1 => UnknownAsset,
+        2 => UnknownSymbol,
+        3 => UnknownApiKey,
+        4 => UnknownOrder,
+        5 => AssetExists,
+        6 => MarketExists,
+        7 => ApiKeyExists,
+        8 => AssetDecimals,
+        9 => LabelTooLong,
+        10 => TooManyApiKeys,
+        11 => Market(error),
+        12 => MarketClosed(status),
+        13 => Filter(filter),
+        14 => MalformedOrder,
+        15 => InsufficientBalance,
+        16 => DuplicateClientOrderId,
+        17 => WouldTake,
+        18 => WouldTrigger,
+        19 => BookFull,
+        20 => TransferAmount,
+        21 => TransferConflict,
+        22 => NotTheRegistry,
+        23 => CancelRestricted,
+        24 => Importing,
+        25 => NotEmpty,
+        26 => MisfitPiece,
+        27 => SelfTradeMode,
+        28 => OtherPartition,
+        29 => EmptyBook,
+        30 => ThinBook,
+        31 => NumbersUsedUp,
+        32 => CancelingAll,
+        33 => Late,
+        34 => Skipped,
+    }
+
+    Piece {
+        0 => Begin { export, pieces },
+        1 => Assets(assets),
+        2 => Markets(markets),
+        3 => Accounts(accounts),
+        4 => ApiKeys(keys),
+        5 => Transfers(transfers),
+        6 => Money(money),
+        7 => Holds(holds),
+        8 => Market(market),
+        9 => Orders(orders),
+        10 => Open,
+    }
+}
+
+wire_struct! {
+    ListAsset { 0: name, 1: decimals }
+    ListMarket { 0: description }
+    ChangeMarket { 0: symbol, 1: filters, 2: fees, 3: status, 4: self_trade (since 3, else None) }
+    OpenAccount { 0: label }
+    IssueApiKey { 0: account, 1: key, 2: permissions, 3: credential, 4: allowed_ips }
+    RevokeApiKey { 0: account, 1: key }
+    TransferRequest { 0: account, 1: asset, 2: amount, 3: transfer }
+    FeePayout { 0: partition, 1: asset, 2: amount, 3: transfer }
+    NewOrder {
+        0: account, 1: symbol, 2: client_order_id, 3: side, 4: order_type, 5: time_in_force, 6: price, 7: size,
+        8: stop_price, 9: self_trade_prevention,
+    }
+    CancelOrder { 0: account, 1: symbol, 2: target, 3: cancel_id, 4: restriction (since 2, else None) }
+    CancelAll { 0: account, 1: symbol, 2: cancel_id }
+
+    plain Origin { 0: source, 1: number }
+    Admitted { 0: order, 1: hold, 2: budget, 3: fees, 4: origin }
+    Settlement {
+        0: account, 1: hold, 2: symbol, 3: pay_asset, 4: pay, 5: improvement, 6: receive_asset, 7: receive, 8: fee,
+    }
+
+    Permissions { 0: read, 1: trade }
+    Account { 0: id, 1: label, 2: opened }
+    ApiKey { 0: key, 1: account, 2: permissions, 3: credential, 4: allowed_ips, 5: issued }
+
+    plain Cause { 0: sequence, 1: time }
+    Transfer { 0: account, 1: asset, 2: amount, 3: transfer, 4: time }
+    OrderPlaced {
+        0: order, 1: symbol, 2: account, 3: client_order_id, 4: side, 5: order_type, 6: time_in_force, 7: price,
+        8: size, 9: stop_price, 10: self_trade_prevention,
+    }
+    Trade { 0: symbol, 1: trade, 2: price, 3: quantity, 4: quote, 5: taker_side, 6: taker, 7: maker }
+    plain Party { 0: order, 1: account, 2: fee }
+    PreventedMatch {
+        0: symbol, 1: id, 2: account, 3: taker_side, 4: taker, 5: maker, 6: mode, 7: price, 8: quantity, 9: quote,
+        10: taker_prevented, 11: maker_prevented,
+    }
+    OrderClosed { 0: symbol, 1: order, 2: account, 3: reason }
+    DepthChanged { 0: symbol, 1: side, 2: price, 3: quantity, 4: update }
+    VenueAccount { 0: asset, 1: external, 2: fees, 3: clearing }
+
+    MarketImported {
+        0: symbol, 1: next_order, 2: last, 3: aggregate_trades, 4: depth_update,
+        5: next_prevented (since 3, else crossbook_types::PreventedMatchId::FIRST),
+    }
+    LastTrade { 0: trade, 1: price, 2: quantity, 3: quote, 4: taker_side, 5: time }
+    OrderImported { 0: placed, 1: executed, 2: executed_quote, 3: placed_at, 4: updated, 5: working_since }
+
+    Held { 0: hold, 1: account, 2: asset, 3: amount }
+    Placed {
+        0: order, 1: hold, 2: budget, 3: fees,
+        // Each fee was rounded by itself.
+        4: fee_credit (since 3, else crossbook_types::FeeCredit::NONE),
+    }
+    Inventory {
+        0: assets, 1: markets, 2: accounts, 3: api_keys, 4: transfers, 5: balances, 6: fees, 7: books,
+    }
+    Owned { 0: account, 1: asset, 2: amount }
+    Book { 0: market, 1: orders }
+    Standing { 0: order, 1: held, 2: fees, 3: fee_credit (since 3, else crossbook_types::FeeCredit::NONE) }
+}

@@ -1,0 +1,129 @@
+//! The form of basic values in bytes: identifiers, numbers, names, words, assets and markets.
+
+use crossbook_types::market::{Description, Error as MarketError};
+use crossbook_types::{
+    AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, ExpiryReason,
+    FeeCredit, FeeRate, Fees, Filter, Filters, HoldId, Market, MarketStatus, OrderId, OrderStatus, OrderType,
+    PartitionId, PreventedMatchId, Price, Quantity, RejectReason, RequestNumber, SelfTradePrevention, SelfTradeRules,
+    Sequence, Side, SourceId, SymbolId, SymbolName, TimeInForce, Timestamp, TradeId, TransferId,
+};
+
+use super::Error;
+use super::codec::{Reader, Sink, Wire, read_text, wire_enum, wire_struct, write_text};
+
+macro_rules! numbers {
+    ($($name:ident),+ $(,)?) => { $(
+        impl Wire for $name {
+            #[inline]
+            fn write<S: Sink>(&self, out: &mut S) {
+                self.0.write(out);
+            }
+
+            #[inline]
+            fn read(from: &mut Reader<'_>) -> Result<Self, Error> {
+                Wire::read(from).map(Self)
+            }
+        }
+    )+ };
+}
+numbers!(AccountId, AssetId, SymbolId, OrderId, TradeId, HoldId, PartitionId, Sequence, SourceId, RequestNumber);
+numbers!(Timestamp, Price, Quantity, Amount);
+
+macro_rules! names {
+    ($($name:ident),+ $(,)?) => { $(
+        impl Wire for $name {
+            #[inline]
+            fn write<S: Sink>(&self, out: &mut S) {
+                write_text(self.as_str(), out);
+            }
+
+            #[inline]
+            fn read(from: &mut Reader<'_>) -> Result<Self, Error> {
+                Self::new_checked(read_text(from)?).map_err(|_| Error::Malformed)
+            }
+        }
+    )+ };
+}
+names!(AssetName, SymbolName, ClientOrderId, TransferId, ApiKeyId);
+
+/// Values that are made of one that is written in their place, and checked.
+macro_rules! checked {
+    ($($name:ident: |$value:ident| $write:expr, |$read:ident: $from:ty| $make:expr;)+) => { $(
+        impl Wire for $name {
+            #[inline]
+            fn write<S: Sink>(&self, out: &mut S) {
+                let $value = self;
+                Wire::write(&$write, out);
+            }
+
+            #[inline]
+            fn read(from: &mut Reader<'_>) -> Result<Self, Error> {
+                let $read = <$from>::read(from)?;
+                $make.ok_or(Error::Malformed)
+            }
+        }
+    )+ };
+}
+checked! {
+    PreventedMatchId: |id| id.number(), |number: u64| Self::new_checked(number);
+    FeeRate: |rate| rate.units(), |units: u32| Self::from_units(units);
+    FeeCredit: |credit| credit.units(), |units: u32| Self::try_from(units).ok();
+    Decimal: |decimal| (decimal.units(), decimal.scale()), |parts: (i128, u8)| Self::new_checked(parts.0, parts.1);
+    SelfTradeRules: |rules| rules.to_record(), |record: (SelfTradePrevention, u8)| Self::from_record(record);
+}
+
+wire_enum! {
+    Side { 0 => Buy, 1 => Sell }
+    OrderType {
+        0 => Limit, 1 => Market, 2 => LimitMaker, 3 => StopLoss, 4 => StopLossLimit, 5 => TakeProfit,
+        6 => TakeProfitLimit,
+    }
+    TimeInForce { 0 => Gtc, 1 => Ioc, 2 => Fok }
+    SelfTradePrevention { 0 => None, 1 => ExpireTaker, 2 => ExpireMaker, 3 => ExpireBoth }
+    CancelRestriction { 0 => OnlyNew, 1 => OnlyPartiallyFilled }
+    OrderStatus {
+        0 => New, 1 => PartiallyFilled, 2 => Filled, 3 => Canceled, 4 => Rejected, 5 => Expired, 6 => ExpiredInMatch,
+    }
+    RejectReason { 0 => InsufficientBalances, 1 => WouldTrigger, 2 => WouldMatch }
+    ExpiryReason { 0 => Rejected, 1 => UnfilledIoc, 2 => UnfilledFok, 3 => InsufficientLiquidity }
+    MarketStatus { 0 => Trading, 1 => Halt, 2 => Break, 3 => CancelOnly }
+    Filter {
+        0 => Price, 1 => PercentPrice, 2 => LotSize, 3 => MarketLotSize, 4 => Notional, 5 => MaxOrders,
+        6 => MaxAlgoOrders,
+    }
+    MarketError {
+        0 => Step, 1 => StepFinerThanBase, 2 => NotionalFinerThanQuote, 3 => Range, 4 => TooLarge, 5 => SameAsset,
+        6 => OrderLimits, 7 => Band, 8 => FeeTakesAll,
+    }
+}
+
+wire_struct! {
+    plain Asset { 0: id, 1: name, 2: decimals }
+
+    plain Fees { 0: maker, 1: taker }
+
+    Filters {
+        0: price_min, 1: price_max, 2: quantity_min, 3: quantity_max, 4: market_quantity_max, 5: notional_min,
+        6: notional_max, 7: band_up_percent, 8: band_down_percent, 9: orders_max, 10: algo_orders_max,
+    }
+
+    Description {
+        0: id, 1: symbol, 2: base, 3: quote, 4: tick_size, 5: step_size, 6: filters, 7: fees, 8: status,
+        9: self_trade (since 3, else SelfTradeRules::ALL),
+    }
+}
+
+/// A market is its description, and what followed from it when it was made.
+impl Wire for Market {
+    fn write<S: Sink>(&self, out: &mut S) {
+        let (base_per_lot, quote_per_tick_lot, largest) = self.to_record();
+        self.description().write(out);
+        (base_per_lot, quote_per_tick_lot, largest).write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Error> {
+        let description = Description::read(from)?;
+        let (base_per_lot, quote_per_tick_lot, largest) = Wire::read(from)?;
+        Ok(Self::from_record(description, base_per_lot, quote_per_tick_lot, largest))
+    }
+}
