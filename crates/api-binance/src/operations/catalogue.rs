@@ -26,8 +26,10 @@ const NEW_ID: Parameter = may("newClientOrderId", Kind::ClientOrderId);
 const SIDE: Parameter = needs("side", Kind::OneOf(&["BUY", "SELL"]));
 const TIME_IN_FORCE: Parameter = may("timeInForce", Kind::OneOf(&["GTC", "IOC", "FOK"]));
 const RESPONSE: Parameter = may("newOrderRespType", Kind::OneOf(&["ACK", "RESULT", "FULL"]));
-const PREVENTION: Parameter =
-    may("selfTradePreventionMode", Kind::OneOf(&["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"]));
+const PREVENTION: Parameter = may(
+    "selfTradePreventionMode",
+    Kind::OneOf(&["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER"]),
+);
 const ORDER_TYPE: Parameter = needs(
     "type",
     Kind::OneOf(&[

@@ -1,12 +1,17 @@
 //! Orders in and out, as parameters and answers.
 
+use crossbook_gateway::Error;
 use crossbook_gateway::orders::{self, CancelRequest, OrderRequest};
+use crossbook_protocol::Refusal;
 use crossbook_types::{CancelRestriction, Market, OrderType, SelfTradePrevention, Side, TimeInForce};
 
 use super::account::target;
 use super::{Outcome, Request};
 use crate::error::ApiError;
 use crate::render::{self, Detail};
+
+/// Modes of self-trade prevention that the API documents and no market here allows.
+const MODES_NOWHERE_ALLOWED: [&str; 2] = ["DECREMENT", "TRANSFER"];
 
 pub(super) async fn place(request: &Request<'_>) -> Result<Outcome, ApiError> {
     let (order, market) = new_order(request)?;
@@ -56,6 +61,15 @@ fn cancel_restrictions() -> ApiError {
     ApiError::bad_request(-1145, "cancelRestrictions has to be either ONLY_NEW or ONLY_PARTIALLY_FILLED.")
 }
 
+/// The refusal of a mode of self-trade prevention that does not exist here.
+fn unknown_mode(name: &str) -> ApiError {
+    if MODES_NOWHERE_ALLOWED.contains(&name) {
+        Error::Refused(Refusal::SelfTradeMode).into()
+    } else {
+        ApiError::invalid("selfTradePreventionMode")
+    }
+}
+
 /// How much the answer is to tell.
 fn detail(request: &Request<'_>, order_type: OrderType) -> Result<Detail, ApiError> {
     match request.parameters.get("newOrderRespType") {
@@ -80,7 +94,7 @@ fn new_order(request: &Request<'_>) -> Result<(OrderRequest, Market), ApiError> 
         .map(|name| TimeInForce::from_name(name).ok_or_else(|| ApiError::bad_request(-1115, "Invalid timeInForce.")));
     let self_trade_prevention = p
         .get("selfTradePreventionMode")
-        .map(|name| SelfTradePrevention::from_name(name).ok_or_else(|| ApiError::invalid("selfTradePreventionMode")));
+        .map(|name| SelfTradePrevention::from_name(name).ok_or_else(|| unknown_mode(name)));
     let order = OrderRequest {
         side,
         order_type,

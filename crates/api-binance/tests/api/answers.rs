@@ -266,8 +266,13 @@ async fn a_market_says_which_modes_of_self_trade_prevention_it_allows() {
     let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.1&price=20000";
     let refused = "This symbol does not allow the specified self-trade prevention mode.";
     for path in ["/api/v3/order", "/api/v3/order/test"] {
-        let none = venue.alice.post(path, &format!("{order}&selfTradePreventionMode=NONE")).await;
-        assert_eq!((none.code(), none.text()), ((400, -1013), refused));
+        // The last two are documented, and no market allows them.
+        for mode in ["NONE", "DECREMENT", "TRANSFER"] {
+            let reply = venue.alice.post(path, &format!("{order}&selfTradePreventionMode={mode}")).await;
+            assert_eq!((reply.code(), reply.text()), ((400, -1013), refused), "{mode}");
+        }
+        let unknown = venue.alice.post(path, &format!("{order}&selfTradePreventionMode=NOTHING")).await;
+        assert_eq!(unknown.code(), (400, -1130), "{unknown:?}");
     }
     assert_eq!(venue.alice.order(order).await.body["selfTradePreventionMode"], "EXPIRE_MAKER");
     for (wrong, why) in [
