@@ -5,6 +5,7 @@ use crossbook_types::{AssetName, Decimal, PartitionId, SymbolName, TransferId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 use super::invalid;
 use crossbook_api_binance::error::ApiError;
@@ -23,18 +24,25 @@ pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
 }
 
 /// Checks the name of something new. Beyond ASCII it has letters and digits, and no letter that has a capital: clients
-/// put names into lower case to subscribe to a market's streams, and each must lead back to one market.
+/// put names into lower case to subscribe to a market's streams, and each must lead back to one market. Of several
+/// canonically equivalent spellings only the composed one (NFC) is a name: nobody can tell the others from it.
 ///
 /// # Errors
-/// 400 that says which character is not allowed.
+/// 400 that says which character is not allowed, or that the name must be composed.
 pub(super) fn new_name(field: &str, name: &str) -> Result<(), ApiError> {
     let leads_back = |c: char| c.to_uppercase().eq([c]) && c.to_lowercase().flat_map(char::to_uppercase).eq([c]);
-    match name.chars().find(|&c| !(c.is_ascii() || c.is_alphanumeric() && leads_back(c))) {
-        None => Ok(()),
-        Some(c) => Err(invalid(format!(
+    if let Some(c) = name.chars().find(|&c| !(c.is_ascii() || c.is_alphanumeric() && leads_back(c))) {
+        return Err(invalid(format!(
             "{field} has the character {c:?}; beyond ASCII, letters without a capital of their own and digits are allowed."
-        ))),
+        )));
     }
+    if !is_nfc(name) {
+        let composed: String = name.nfc().collect();
+        return Err(invalid(format!(
+            "{field} is not in Unicode normalization form C (NFC); in that form it is {composed:?}."
+        )));
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]

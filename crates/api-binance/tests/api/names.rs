@@ -158,6 +158,9 @@ async fn a_new_name_has_one_spelling_in_each_case_and_nothing_that_cannot_be_see
         ("A\u{200b}", "beyond ASCII"),
         ("币 安", "not allowed"),
         ("币币币币币币币币币", "24 bytes"),
+        // Canonically equivalent to "가" and "豈", and shown alike.
+        ("\u{1100}\u{1161}", "it is \"가\""),
+        ("\u{f900}", "(NFC)"),
     ] {
         let reply = venue.operator(Method::POST, "assets", Some(json!({"asset": name, "decimals": 8}))).await;
         assert!(reply.code() == (400, -1130) && reply.text().contains(text), "{name}: {reply:?}");
