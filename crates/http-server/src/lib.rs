@@ -1,6 +1,7 @@
 //! Serving HTTP: listeners with TLS and their bounds, for whatever [`Service`] answers behind them.
 
 mod config;
+mod date;
 pub mod server;
 pub mod tls;
 

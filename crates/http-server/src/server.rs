@@ -10,11 +10,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_TYPE, DATE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
@@ -31,6 +31,7 @@ use tokio::time::{sleep, timeout};
 use crossbook_gateway::limits;
 
 use crate::config::ServerConfig;
+use crate::date;
 use crate::tls::Handshakes;
 
 /// How long to wait after the system could not give a connection, mostly for lack of file descriptors.
@@ -244,6 +245,7 @@ pub async fn connection<S: Service>(
             {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
+            response.headers_mut().insert(DATE, date::header(SystemTime::now()));
             is_new.store(false, Relaxed);
             Ok::<_, Infallible>(response)
         }
