@@ -44,6 +44,10 @@ const HEADERS_BYTES_MAX: usize = 16 * 1024;
 const QUIET: Duration = Duration::from_millis(50);
 /// And how long one that is new has for its handshake, and then for its first request.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// Bytes that the system takes for a connection before it has sent those that it took earlier. More of them wait here,
+/// where they are counted, and a client that reads slowly can be told from one that does not read at all.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 64 * 1024;
 /// Connections that the system may hold back before they are accepted.
 const BACKLOG: i32 = 1_024;
 
@@ -149,6 +153,8 @@ pub async fn serve<S: Service>(listener: Listener, config: ServerConfig, service
             // client that reads slowly look like one that does not read. It may give less.
             let _ = SockRef::from(&stream).set_send_buffer_size(config.send_buffer_bytes);
         }
+        #[cfg(target_os = "linux")]
+        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES);
         let (config, service, mut stop, tls) = (Arc::clone(&config), Arc::clone(&service), stop.clone(), tls.clone());
         tokio::spawn(async move {
             match tls {

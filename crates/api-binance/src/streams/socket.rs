@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::{Buf as _, Bytes};
 use futures_util::stream::FuturesUnordered;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use http::Request;
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -49,8 +50,6 @@ const API_READ_BYTES: usize = 16 * 1024;
 const READ_BEFORE_WRITING_MAX: usize = 8;
 /// Requests that were sent before the connection is closed, and are still taken.
 const READ_AT_END_MAX: usize = 1_024;
-/// A writing that takes so long had to wait for the client.
-const BLOCKED: Duration = Duration::from_millis(100);
 /// A client that says nothing for so long has nothing more on its way.
 const QUIET: Duration = Duration::from_millis(50);
 
@@ -151,7 +150,7 @@ impl Upgrade {
             let Ok(connection) = connection.await else { return };
             let connection = TokioIo::new(connection);
             let stream = WebSocketStream::from_raw_socket(connection, Role::Server, Some(limits.protocol())).await;
-            run(Socket { stream, unsent: Bytes::new() }, session, limits).await;
+            run(Socket { stream, unsent: Bytes::new(), was_read: false }, session, limits).await;
         });
         granted
     }
@@ -164,6 +163,8 @@ struct Socket {
     /// What is being written. Its beginning may be the middle of a message, and then the library must not be asked for
     /// anything.
     unsent: Bytes,
+    /// Whether bytes were written that had to wait until the client had taken earlier ones.
+    was_read: bool,
 }
 
 impl Socket {
@@ -189,12 +190,13 @@ impl Socket {
     /// Writes what is left of what was begun.
     async fn finish(&mut self, patience: Duration) -> Result<(), End> {
         while !self.unsent.is_empty() {
-            match within(patience, self.stream.get_mut().write(&self.unsent)).await? {
+            let written = self.stream.get_mut().write(&self.unsent);
+            match observed(patience, &mut self.was_read, written).await? {
                 0 => return Err(End::Lost),
                 written => self.unsent.advance(written),
             }
         }
-        within(patience, self.stream.get_mut().flush()).await
+        observed(patience, &mut self.was_read, self.stream.get_mut().flush()).await
     }
 
     /// Sends a message of the protocol's own.
@@ -221,6 +223,21 @@ async fn within<T, E>(patience: Duration, step: impl Future<Output = Result<T, E
         Ok(Err(_)) => Err(End::Lost),
         Err(_) => Err(End::TooSlow),
     }
+}
+
+/// As [`within`], and notes in `was_read` whether the step had to wait for the client.
+async fn observed<T>(
+    patience: Duration,
+    was_read: &mut bool,
+    step: impl Future<Output = std::io::Result<T>>,
+) -> Result<T, End> {
+    let mut step = pin!(step);
+    if let Some(done) = step.as_mut().now_or_never() {
+        return done.map_err(|_| End::Lost);
+    }
+    let done = within(patience, step).await?;
+    *was_read = true;
+    Ok(done)
 }
 
 /// Why a connection ends.
@@ -393,11 +410,10 @@ async fn converse<S: Session>(
         let message = match received {
             None => {
                 read = 0;
-                let began = Instant::now();
                 if let Err(end) = write_some(socket, &outbox, limits).await {
                     return end;
                 }
-                if began.elapsed() >= BLOCKED {
+                if std::mem::take(&mut socket.was_read) {
                     // The client reads, and has much to read before it comes to a ping.
                     heartbeat.wait_on(Instant::now());
                 }

@@ -170,6 +170,45 @@ async fn whoever_reads_nothing_is_cut_off_after_a_time() {
     venue.stop().await;
 }
 
+/// A steady reader that is slow enough for its pings to wait behind what the system would hold for it, were it let.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_reads_slowly_but_steadily_is_not_called_silent() {
+    const TRADES: u64 = 6_000;
+    const STEP_BYTES: usize = 16 * 1024;
+    let mut config = Config::default();
+    (config.streams.ping_interval_ms, config.streams.pong_timeout_ms) = (200, 1_000);
+    let venue = Venue::start_with(config).await;
+    let [seller, buyer] = venue.accounts;
+    venue.ladder(seller, 1_000, TRADES).await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(STEP_BYTES as u32).unwrap();
+    let stream = socket.connect(venue.address).await.unwrap();
+    let url = format!("ws://{}/stream?streams=btcusdt@trade/btcusdt@aggTrade", venue.address);
+    let own = tungstenite::protocol::WebSocketConfig::default().read_buffer_size(4 * 1024);
+    let (mut slow, _) = tokio_tungstenite::client_async_with_config(url, stream, Some(own)).await.unwrap();
+    while venue.app().hub.connections() < 1 {
+        tokio::task::yield_now().await;
+    }
+    venue.limit(buyer, Side::Buy, 1_000 + TRADES, TRADES).await;
+    let (mut messages, mut bytes) = (0, 0);
+    while messages < 2 * TRADES {
+        match timeout(PATIENCE, slow.next()).await.expect("a message in time") {
+            Some(Ok(Message::Text(text))) => {
+                messages += 1;
+                bytes += text.len();
+            }
+            Some(Ok(Message::Ping(_))) => slow.flush().await.unwrap(),
+            other => panic!("after {messages} messages: {other:?}"),
+        }
+        // About 500 KB a second.
+        if bytes >= STEP_BYTES {
+            bytes -= STEP_BYTES;
+            tokio::time::sleep(Duration::from_millis(32)).await;
+        }
+    }
+    venue.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_reads_nothing_is_cut_off_when_its_own_budget_or_that_of_all_is_spent() {
     for all_together in [false, true] {
