@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -41,6 +41,8 @@ const USED_WEIGHT: [HeaderName; 2] =
     [HeaderName::from_static("x-mbx-used-weight-1m"), HeaderName::from_static("x-mbx-used-weight")];
 const ORDERS_SHORT: HeaderName = HeaderName::from_static("x-mbx-order-count-10s");
 const ORDERS_DAY: HeaderName = HeaderName::from_static("x-mbx-order-count-1d");
+/// Time for the close message of a WebSocket connection whose client reads nothing, before the listener ends it.
+const CLOSE_MESSAGE: Duration = Duration::from_secs(5);
 
 /// Answers clients.
 pub struct Rest {
@@ -214,6 +216,10 @@ impl Service for Rest {
 
     fn refuse(&self, error: RequestError) -> Response<Body> {
         error::respond(&error.into())
+    }
+
+    fn write_timeout_min(&self) -> Duration {
+        Duration::from_millis(self.app.config.streams.unread_timeout_ms) + CLOSE_MESSAGE
     }
 
     async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<Body> {

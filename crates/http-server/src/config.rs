@@ -24,6 +24,12 @@ pub struct ServerConfig {
     pub header_read_timeout_ms: u64,
     /// Milliseconds a client has to send the body of a request.
     pub body_read_timeout_ms: u64,
+    /// Milliseconds a client may accept nothing of an answer before its connection is closed; longer where the service
+    /// asks for it, see [`Service::write_timeout_min`](crate::Service::write_timeout_min).
+    pub write_timeout_ms: u64,
+    /// Most bytes of answers that the clients of a listener have not read; beyond it the connections whose answers have
+    /// waited longest are closed.
+    pub unread_bytes_total_max: usize,
     /// Networks of proxies that are believed when they say, in `X-Forwarded-For`, for whom they ask.
     pub trusted_proxies: Vec<ipnet::IpNet>,
     /// Milliseconds from when a gateway that is to stop says, at `/readyz`, that it is not ready, until it asks clients
@@ -49,6 +55,8 @@ impl Default for ServerConfig {
             handshake_timeout_ms: 10_000,
             header_read_timeout_ms: 60_000,
             body_read_timeout_ms: 10_000,
+            write_timeout_ms: 60_000,
+            unread_bytes_total_max: 256 * 1024 * 1024,
             trusted_proxies: Vec::new(),
             drain_ms: 5_000,
             cors_origins: Vec::new(),

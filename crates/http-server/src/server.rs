@@ -25,13 +25,15 @@ use parking_lot::Mutex;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 
 use crossbook_gateway::limits;
 
 use crate::config::ServerConfig;
 use crate::date;
+use crate::response_budget::ResponseBudget;
 use crate::tls::Handshakes;
 
 /// How long to wait after the system could not give a connection, mostly for lack of file descriptors.
@@ -64,6 +66,12 @@ pub trait Service: Send + Sync + 'static {
     /// Whether clients are asked to leave: each answer is the last on its connection.
     fn asks_to_leave(&self) -> bool {
         false
+    }
+
+    /// The least time for which a connection stays open although its client reads nothing. It must be longer than what
+    /// the service itself grants to connections that it upgraded, so that these get its close message.
+    fn write_timeout_min(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// The answer to a request that cannot be taken.
@@ -136,6 +144,18 @@ pub fn bind(address: SocketAddr) -> std::io::Result<Bound> {
 /// Accepts and serves connections until `stop` turns true. Then it serves those that were waiting to be accepted,
 /// closes what is idle, lets requests under way end within `shutdown_timeout_ms`, and returns.
 pub async fn serve<S: Service>(listener: Listener, config: ServerConfig, service: Arc<S>, stop: watch::Receiver<bool>) {
+    let budget = ResponseBudget::new(S::NAME, config.unread_bytes_total_max);
+    serve_within(listener, config, service, stop, budget).await;
+}
+
+/// As [`serve`], with the budget of the answers that clients have not read yet.
+pub(crate) async fn serve_within<S: Service>(
+    listener: Listener,
+    config: ServerConfig,
+    service: Arc<S>,
+    stop: watch::Receiver<bool>,
+    budget: Arc<ResponseBudget>,
+) {
     let open = Arc::new(Open::new(S::NAME, &config));
     let config = Arc::new(config);
     let Listener { tcp: listener, tls } = listener;
@@ -156,12 +176,13 @@ pub async fn serve<S: Service>(listener: Listener, config: ServerConfig, service
         #[cfg(target_os = "linux")]
         let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES);
         let (config, service, mut stop, tls) = (Arc::clone(&config), Arc::clone(&service), stop.clone(), tls.clone());
+        let budget = Arc::clone(&budget);
         tokio::spawn(async move {
             match tls {
-                None => connection(stream, ip, &config, &*service, &mut stop).await,
+                None => connection_within(stream, ip, &config, &*service, &mut stop, &budget).await,
                 Some(tls) => {
                     if let Some(stream) = handshake(&tls, stream, &config, &mut stop).await {
-                        connection(stream, ip, &config, &*service, &mut stop).await;
+                        connection_within(stream, ip, &config, &*service, &mut stop, &budget).await;
                     }
                 }
             }
@@ -236,11 +257,28 @@ pub async fn connection<S: Service>(
     service: &S,
     stop: &mut watch::Receiver<bool>,
 ) {
+    let budget = ResponseBudget::new(S::NAME, config.unread_bytes_total_max);
+    connection_within(stream, ip, config, service, stop, &budget).await;
+}
+
+/// As [`connection`], on a budget that is shared with other connections.
+async fn connection_within<S: Service>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ip: IpAddr,
+    config: &ServerConfig,
+    service: &S,
+    stop: &mut watch::Receiver<bool>,
+    budget: &Arc<ResponseBudget>,
+) {
+    let mut stream = TimeoutStream::new(stream);
+    let write_timeout = Duration::from_millis(config.write_timeout_ms).max(service.write_timeout_min());
+    stream.set_write_timeout(Some(write_timeout));
+    let cut_off = Arc::new(Notify::new());
     let (is_new, stopping) = (AtomicBool::new(true), stop.clone());
     // Whether a request has come with its whole head.
     let asked = AtomicBool::new(false);
     let answer = service_fn(|request: Request<Incoming>| {
-        let (is_new, stopping) = (&is_new, &stopping);
+        let (is_new, stopping, cut_off) = (&is_new, &stopping, &cut_off);
         asked.store(true, Relaxed);
         async move {
             let mut response = checked(request, ip, config, service).await;
@@ -253,19 +291,25 @@ pub async fn connection<S: Service>(
             }
             response.headers_mut().insert(DATE, date::header(SystemTime::now()));
             is_new.store(false, Relaxed);
-            Ok::<_, Infallible>(response)
+            Ok::<_, Infallible>(budget.hold(response, cut_off).await)
         }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(config.header_read_timeout_ms))
         .max_buf_size(config.uri_bytes_max.max(URI_BYTES_MAX) + HEADERS_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), answer)
+        .serve_connection(TokioIo::new(Box::pin(stream)), answer)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     // A connection that ends with an error was cut off or hung up; nobody is left to tell.
     tokio::select! {
-        _ = connection.as_mut() => return,
+        ended = connection.as_mut() => {
+            if ended.is_err_and(|error| is_write_timeout(&error)) {
+                budget.count_cut_off();
+            }
+            return;
+        }
+        () = cut_off.notified() => return,
         () = stopped(stop) => {}
     }
     // From here on each answer ends the connection. A request may be on its way, and on a new connection surely is.
@@ -284,6 +328,12 @@ pub async fn connection<S: Service>(
     }
     let rest = Duration::from_millis(config.shutdown_timeout_ms).saturating_sub(patience);
     let _ = timeout(rest, connection).await;
+}
+
+/// Whether a connection ended because its client read nothing for too long.
+fn is_write_timeout(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut)
 }
 
 /// Answers a request that is not too long.

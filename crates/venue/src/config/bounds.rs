@@ -10,6 +10,8 @@ use super::{Config, Error};
 const URI_BYTES_MIN: usize = 1_024;
 /// The smallest body or message that still holds a signed order.
 const MESSAGE_BYTES_MIN: usize = 1_024;
+/// The smallest budget of unread answers that still holds a large one.
+const UNREAD_BYTES_MIN: usize = 1024 * 1024;
 
 /// The most rows in one statement: SQLite takes 32,766 values, and the widest table has 19 columns.
 const BATCH_ROWS_MAX: usize = 1_700;
@@ -44,6 +46,8 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
         ("gateway.server.handshake_timeout_ms", server.handshake_timeout_ms, 1),
         ("gateway.server.header_read_timeout_ms", server.header_read_timeout_ms, 1),
         ("gateway.server.body_read_timeout_ms", server.body_read_timeout_ms, 1),
+        ("gateway.server.write_timeout_ms", server.write_timeout_ms, 1),
+        ("gateway.server.unread_bytes_total_max", wide(server.unread_bytes_total_max), wide(UNREAD_BYTES_MIN)),
         ("gateway.limits.tracked_max", wide(config.gateway.limits.tracked_max), 1),
         ("gateway.streams.connections_max", wide(streams.connections_max), 1),
         ("gateway.streams.streams_max", wide(streams.streams_max), 1),

@@ -159,6 +159,16 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
         "Timeout for the head of the next request; idle connections are closed then too.",
     ),
     ("gateway.server.body_read_timeout_ms", "Timeout for the body of a request."),
+    (
+        "gateway.server.write_timeout_ms",
+        "How long a client may accept nothing of an answer before its connection is closed. For WebSocket connections \
+         gateway.streams.unread_timeout_ms applies.",
+    ),
+    (
+        "gateway.server.unread_bytes_total_max",
+        "Bytes of answers that the HTTP clients of a listener have not read; beyond it the connections whose answers \
+         have waited longest are closed.",
+    ),
     ("gateway.server.trusted_proxies", "Networks of proxies whose X-Forwarded-For is trusted."),
     (
         "gateway.server.drain_ms",

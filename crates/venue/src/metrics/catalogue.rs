@@ -139,6 +139,7 @@ pub const FAMILIES: &[Family] = &[
 
     family("crossbook_connections", Gauge, "connections", &["listener"], EVERY, "Open TCP connections of a listener."),
     family("crossbook_connections_refused_total", Counter, "connections", &["listener"], EVERY, "Connections refused because of a listener's limits."),
+    family("crossbook_http_slow_consumers_total", Counter, "connections", &["listener"], EVERY, "HTTP connections closed because the client did not read its answers."),
     family("crossbook_websocket_connections", Gauge, "connections", &["kind"], API, "Open WebSocket connections by kind."),
     family("crossbook_websocket_connections_refused_total", Counter, "connections", &[], API, "WebSocket connections refused because of too many attempts of an address."),
     family("crossbook_tls_handshakes_failed_total", Counter, "connections", &[], API, "Connections that ended before a TLS handshake was complete."),

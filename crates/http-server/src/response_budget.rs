@@ -1,0 +1,263 @@
+//! How many bytes of answers may wait to be read by HTTP clients, of all connections of a listener together. When there
+//! are more, the connections whose answers have waited for longest are closed until there are not; so a client that
+//! reads loses nothing to those that do not.
+//!
+//! An answer counts until the system has taken all of it. Content that others share (a page that is served as it is) is
+//! in memory anyway and does not count. Neither do small answers: a connection has one at a time, which takes less than
+//! the connection itself, and the number of connections is bounded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::Response;
+use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// The fewest bytes of an answer that counts.
+const COUNTED_BYTES_MIN: u64 = 4 * 1024;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct ResponseBudget {
+    bytes_max: usize,
+    unread: Mutex<Unread>,
+    cut_off: metrics::Counter,
+}
+
+/// Answers that wait to be read.
+#[derive(Debug, Default)]
+struct Unread {
+    bytes: usize,
+    /// How many there were so far.
+    count: u64,
+    /// By number, and so from the one that has waited for longest.
+    answers: BTreeMap<u64, Answer>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    bytes: usize,
+    /// Closes its connection.
+    cut_off: Arc<Notify>,
+}
+
+impl ResponseBudget {
+    /// A budget of `bytes_max` for the listener of that name in metrics.
+    pub(crate) fn new(listener: &'static str, bytes_max: usize) -> Arc<Self> {
+        let cut_off = metrics::counter!("crossbook_http_slow_consumers_total", "listener" => listener);
+        Arc::new(Self { bytes_max, unread: Mutex::default(), cut_off })
+    }
+
+    /// The answer, whose body counts until it is dropped. `cut_off` is notified if its connection is to be closed.
+    pub(crate) async fn hold(self: &Arc<Self>, answer: Response<Body>, cut_off: &Arc<Notify>) -> Response<Body> {
+        if answer.body().size_hint().lower() < COUNTED_BYTES_MIN {
+            return answer;
+        }
+        let (head, body) = answer.into_parts();
+        // The body is whole in memory, so this waits for nothing, and cannot fail.
+        let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let body = match body.try_into_mut() {
+            Ok(own) => {
+                let spare = own.capacity() - own.len();
+                let own = if spare > own.len() / 8 { Bytes::copy_from_slice(&own) } else { own.freeze() };
+                self.count(own, cut_off)
+            }
+            Err(shared) => shared,
+        };
+        Response::from_parts(head, body.into())
+    }
+
+    fn count(self: &Arc<Self>, content: Bytes, cut_off: &Arc<Notify>) -> Bytes {
+        let answer = Answer { bytes: content.len(), cut_off: Arc::clone(cut_off) };
+        let mut unread = self.unread.lock();
+        let number = unread.count;
+        unread.count += 1;
+        unread.bytes += answer.bytes;
+        unread.answers.insert(number, answer);
+        while unread.bytes > self.bytes_max
+            && let Some((_, longest)) = unread.answers.pop_first()
+        {
+            unread.bytes -= longest.bytes;
+            longest.cut_off.notify_one();
+            self.count_cut_off();
+        }
+        drop(unread);
+        Bytes::from_owner(Counted { content, number, budget: Arc::clone(self) })
+    }
+
+    /// Counts a connection that is closed because its client does not read.
+    pub(crate) fn count_cut_off(&self) {
+        self.cut_off.increment(1);
+    }
+
+    /// Bytes that wait to be read.
+    #[cfg(test)]
+    fn bytes(&self) -> usize {
+        self.unread.lock().bytes
+    }
+}
+
+/// Content that counts until this is dropped.
+struct Counted {
+    content: Bytes,
+    number: u64,
+    budget: Arc<ResponseBudget>,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.content
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut unread = self.budget.unread.lock();
+        if let Some(answer) = unread.answers.remove(&self.number) {
+            unread.bytes -= answer.bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, SocketAddr};
+    use std::time::{Duration, Instant};
+
+    use http::Request;
+    use hyper::body::Incoming;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+    use tokio::sync::watch;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::config::ServerConfig;
+    use crate::server::{self, RequestError, Service};
+
+    /// More than the system holds for a client that does not read.
+    const ANSWER_BYTES: usize = 4 << 20;
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// Answers everything with as many bytes.
+    struct Large;
+
+    impl Service for Large {
+        const NAME: &'static str = "test";
+
+        fn refuse(&self, error: RequestError) -> Response<Body> {
+            panic!("{error}")
+        }
+
+        async fn answer(&self, _: IpAddr, _: Request<Incoming>) -> Response<Body> {
+            let mut content = String::with_capacity(2 * ANSWER_BYTES);
+            content.extend(std::iter::repeat_n('x', ANSWER_BYTES));
+            Response::new(Body::from(content))
+        }
+    }
+
+    struct Served {
+        address: SocketAddr,
+        budget: Arc<ResponseBudget>,
+        stop: watch::Sender<bool>,
+        serving: tokio::task::JoinHandle<()>,
+    }
+
+    impl Served {
+        fn start(write_timeout_ms: u64, bytes_max: usize) -> Self {
+            let config = ServerConfig { write_timeout_ms, shutdown_timeout_ms: 100, ..ServerConfig::default() };
+            let listener = server::listen("127.0.0.1:0".parse().unwrap()).unwrap();
+            let (address, (stop, stopped)) = (listener.local_addr().unwrap(), watch::channel(false));
+            let budget = ResponseBudget::new("test", bytes_max);
+            let serving = server::serve_within(listener, config, Arc::new(Large), stopped, Arc::clone(&budget));
+            Self { address, budget, stop, serving: tokio::spawn(serving) }
+        }
+
+        /// A connection whose answer has begun to arrive, and is not read.
+        async fn asked(&self) -> TcpStream {
+            let mut stream = TcpStream::connect(self.address).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+            stream.peek(&mut [0]).await.unwrap();
+            stream
+        }
+
+        async fn stop(self) {
+            self.stop.send(true).unwrap();
+            self.serving.await.unwrap();
+        }
+    }
+
+    /// Reads to the end, so many bytes at a time with that pause. Returns whether the whole answer came, with one date.
+    async fn reads_whole(mut stream: TcpStream, bytes: usize, pause: Duration) -> bool {
+        let (mut answer, mut part) = (Vec::new(), vec![0; bytes]);
+        while let Ok(read @ 1..) = stream.read(&mut part).await {
+            answer.extend_from_slice(&part[..read]);
+            sleep(pause).await;
+        }
+        let end = answer.windows(4).position(|at| at == b"\r\n\r\n").unwrap();
+        let head = std::str::from_utf8(&answer[..end]).unwrap();
+        assert_eq!(head.matches("\r\ndate: ").count(), 1, "{head}");
+        answer.len() == end + 4 + ANSWER_BYTES
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_client_that_reads_nothing_is_cut_off_after_a_time_and_one_that_reads_slowly_is_not() {
+        let served = Served::start(2_000, usize::MAX);
+        // It takes longer for the whole than a client may read nothing.
+        let slow = tokio::spawn(reads_whole(served.asked().await, 64 * 1024, Duration::from_millis(50)));
+        let mut unread = Vec::new();
+        for _ in 0..10 {
+            unread.push(served.asked().await);
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while served.budget.unread.lock().answers.len() > usize::from(!slow.is_finished()) {
+            assert!(Instant::now() < deadline, "nobody was cut off");
+            sleep(Duration::from_millis(10)).await;
+        }
+        for stream in unread {
+            assert!(!reads_whole(stream, ANSWER_BYTES, Duration::ZERO).await, "its answer was still sent");
+        }
+        assert!(slow.await.unwrap(), "a client that reads was cut off");
+        assert_eq!(served.budget.bytes(), 0);
+        served.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn answers_that_are_not_read_stay_within_the_budget_and_the_oldest_are_given_up() {
+        const FIT: usize = 3;
+        let served = Served::start(60_000, FIT * ANSWER_BYTES);
+        let mut unread = Vec::new();
+        for _ in 0..10 {
+            unread.push(served.asked().await);
+            assert!(served.budget.bytes() <= FIT * ANSWER_BYTES);
+        }
+        assert_eq!(served.budget.bytes(), FIT * ANSWER_BYTES);
+        let mut whole = Vec::new();
+        for stream in unread {
+            whole.push(reads_whole(stream, ANSWER_BYTES, Duration::ZERO).await);
+        }
+        assert_eq!(whole, [false, false, false, false, false, false, false, true, true, true]);
+        assert_eq!(served.budget.bytes(), 0);
+        served.stop().await;
+    }
+
+    #[tokio::test]
+    async fn small_answers_and_shared_ones_do_not_count_and_spare_room_is_given_back() {
+        let (budget, cut_off) = (ResponseBudget::new("test", usize::MAX), Arc::new(Notify::new()));
+        let page = Bytes::from("x".repeat(10_000));
+        let small = budget.hold(Response::new("x".repeat(4_095).into()), &cut_off).await;
+        let shared = budget.hold(Response::new(page.clone().into()), &cut_off).await;
+        assert_eq!(budget.bytes(), 0);
+        let mut text = String::with_capacity(50_000);
+        text.push_str(&"x".repeat(10_000));
+        let own = budget.hold(Response::new(text.into()), &cut_off).await;
+        assert_eq!(budget.bytes(), 10_000);
+        assert_eq!(own.body().size_hint().exact(), Some(10_000));
+        drop((small, shared, own));
+        assert_eq!(budget.bytes(), 0);
+    }
+}
