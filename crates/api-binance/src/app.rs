@@ -6,7 +6,7 @@ use crossbook_gateway::Gateway;
 
 use crate::config::Config;
 use crate::operations::{Latencies, Rejections};
-use crate::streams::Hub;
+use crate::streams::{Connections, Hub};
 
 /// The API, shared by all its connections.
 pub struct App {
@@ -32,5 +32,11 @@ impl App {
         gateway.limits.on_ban(move |client| connections.disconnect(client));
         let ws_api_latencies = Latencies::over("ws_api");
         Self { config, gateway, hub, ws_api_latencies, rejections: Rejections::default() }
+    }
+
+    /// What it takes to open a WebSocket connection.
+    #[must_use]
+    pub fn connections(&self) -> Connections<'_> {
+        Connections { gateway: &self.gateway, hub: &self.hub, config: &self.config.streams }
     }
 }

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::response::Response;
+use crossbook_gateway::Gateway;
 use crossbook_gateway::clock::now;
 
 pub mod attempts;
@@ -32,57 +33,64 @@ pub mod topic;
 
 pub use hub::Hub;
 
-use crate::app::App;
+use crate::config::StreamsConfig;
 use crate::error::{self, ApiError, RateInterval};
 use crate::time_unit::TimeUnit;
 use hub::ConnectionKind;
+use outbox::Outbox;
 use session::StreamSession;
 use socket::Upgrade;
 
 /// When to try again if all places are taken.
 const FULL_RETRY_SECONDS: u64 = 10;
 
-/// Opens a stream connection that begins with the named streams, and on which times are told in that unit. `combined`
-/// wraps each message with the name of its stream. Subscriptions hold before the client learns that it is connected, so
-/// it misses nothing from then on.
-pub fn open(
-    app: &Arc<App>,
-    ip: IpAddr,
-    upgrade: Upgrade,
-    names: &[String],
-    combined: bool,
-    unit: TimeUnit,
-) -> Response {
-    let config = &app.config.streams;
-    if let Err(refused) = admit(app, ip) {
-        return error::respond(&refused);
-    }
-    let distinct: BTreeSet<&String> = names.iter().collect();
-    if distinct.len() > config.streams_max {
-        let message = format!("Too many streams; a connection can have at most {}.", config.streams_max);
-        return error::respond(&ApiError::bad_request(-1128, message));
-    }
-    let outbox = app.hub.budget.outbox(config.unread_bytes_max, combined);
-    let membership = app.hub.connect_in(unit, ConnectionKind::Streams, ip, outbox);
-    let mut session = StreamSession::new(membership, config.streams_max);
-    session.subscribe(names);
-    upgrade.grant(session, socket::Limits::of_streams(config))
+/// What it takes to open a connection.
+#[derive(Clone, Copy)]
+pub struct Connections<'a> {
+    /// Whose limits count.
+    pub gateway: &'a Gateway,
+    /// Which connections are open.
+    pub hub: &'a Arc<Hub>,
+    /// How many there may be.
+    pub config: &'a StreamsConfig,
 }
 
-/// Counts an attempt to open a connection.
-///
-/// # Errors
-/// When the address is banned or has made too many, or too many connections are open.
-pub fn admit(app: &App, ip: IpAddr) -> Result<(), ApiError> {
-    let config = &app.config.streams;
-    let now = now();
-    app.gateway.limits.check_ban(ip, now)?;
-    let time = app.gateway.limits.time(now);
-    let attempted = app.hub.attempts.admit(ip, time, config.attempts_max, config.attempts_window_ms);
-    let window = RateInterval::of_millis(config.attempts_window_ms);
-    let mut admitted = attempted.map_err(|wait| ApiError::too_many_attempts(config.attempts_max, window, wait));
-    if app.hub.connections() >= config.connections_max {
-        admitted = Err(ApiError::too_many_connections(config.connections_max, FULL_RETRY_SECONDS));
+impl Connections<'_> {
+    /// Opens a stream connection that begins with the named streams, and on which times are told in that unit. `combined`
+    /// wraps each message with the name of its stream. Subscriptions hold before the client learns that it is connected, so
+    /// it misses nothing from then on.
+    pub fn open(self, ip: IpAddr, upgrade: Upgrade, names: &[String], combined: bool, unit: TimeUnit) -> Response {
+        let Self { hub, config, .. } = self;
+        if let Err(refused) = self.admit(ip) {
+            return error::respond(&refused);
+        }
+        let distinct: BTreeSet<&String> = names.iter().collect();
+        if distinct.len() > config.streams_max {
+            let message = format!("Too many streams; a connection can have at most {}.", config.streams_max);
+            return error::respond(&ApiError::bad_request(-1128, message));
+        }
+        let outbox = Outbox::new(&hub.budget, config.unread_bytes_max, combined);
+        let membership = hub.connect_in(unit, ConnectionKind::Streams, ip, outbox);
+        let mut session = StreamSession::new(membership, config.streams_max);
+        session.subscribe(names);
+        upgrade.grant(session, socket::Limits::of_streams(config))
     }
-    admitted.inspect_err(|_| metrics::counter!("crossbook_websocket_connections_refused_total").increment(1))
+
+    /// Counts an attempt to open a connection.
+    ///
+    /// # Errors
+    /// When the address is banned or has made too many, or too many connections are open.
+    pub fn admit(self, ip: IpAddr) -> Result<(), ApiError> {
+        let Self { gateway, hub, config } = self;
+        let now = now();
+        gateway.limits.check_ban(ip, now)?;
+        let time = gateway.limits.time(now);
+        let attempted = hub.attempts.admit(ip, time, config.attempts_max, config.attempts_window_ms);
+        let window = RateInterval::of_millis(config.attempts_window_ms);
+        let mut admitted = attempted.map_err(|wait| ApiError::too_many_attempts(config.attempts_max, window, wait));
+        if hub.connections() >= config.connections_max {
+            admitted = Err(ApiError::too_many_connections(config.connections_max, FULL_RETRY_SECONDS));
+        }
+        admitted.inspect_err(|_| metrics::counter!("crossbook_websocket_connections_refused_total").increment(1))
+    }
 }

@@ -10,7 +10,6 @@ use percent_encoding::percent_decode_str;
 
 use crate::app::App;
 use crate::error::{self, ApiError};
-use crate::streams;
 use crate::streams::socket::Upgrade;
 use crate::streams::topic::Topic;
 use crate::time_unit::TimeUnit;
@@ -37,13 +36,15 @@ pub fn upgrade(app: &Arc<App>, ip: IpAddr, request: Request<Incoming>) -> Respon
         return ws_api::open(app, ip, upgrade, said, unit);
     }
     match path.strip_prefix("/ws") {
-        Some("") => return streams::open(app, ip, upgrade, &[], false, unit),
-        Some(rest) if rest.starts_with('/') => return streams::open(app, ip, upgrade, &names_in(rest), false, unit),
+        Some("") => return app.connections().open(ip, upgrade, &[], false, unit),
+        Some(rest) if rest.starts_with('/') => {
+            return app.connections().open(ip, upgrade, &names_in(rest), false, unit);
+        }
         _ => {}
     }
     if path == "/stream" {
         let names = query_value(&query, "streams").map(|text| names_in(&text)).unwrap_or_default();
-        return streams::open(app, ip, upgrade, &names, true, unit);
+        return app.connections().open(ip, upgrade, &names, true, unit);
     }
     let message = "There is no WebSocket at this path; use /ws, /stream or /ws-api/v3.";
     error::respond(&ApiError::with_status(StatusCode::NOT_FOUND, -1020, message))

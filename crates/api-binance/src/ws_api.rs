@@ -26,8 +26,8 @@ use crate::parameters::Parameters;
 use crate::signature;
 use crate::streams::hub::{ConnectionKind, Membership, user_envelope};
 use crate::streams::outbox::{Closing, Outbox};
+use crate::streams::socket;
 use crate::streams::socket::{Session as _, Upgrade};
-use crate::streams::{self, socket};
 use crate::time_unit::TimeUnit;
 use crate::user_stream;
 use crossbook_gateway::auth::{self, AuthError, Identity, Security};
@@ -53,12 +53,12 @@ pub fn open(
 ) -> Response {
     let now = now();
     let charge = || app.gateway.limits.charge(ip, SESSION_WEIGHT, now).map_err(ApiError::from);
-    let admitted = streams::admit(app, ip).and_then(|()| charge());
+    let admitted = app.connections().admit(ip).and_then(|()| charge());
     if let Err(refused) = admitted {
         return error::respond(&refused);
     }
     let config = &app.config.streams;
-    let outbox = app.hub.budget.outbox(config.unread_bytes_max, false);
+    let outbox = Outbox::new(&app.hub.budget, config.unread_bytes_max, false);
     let session = ApiSession {
         membership: app.hub.connect_in(unit, ConnectionKind::Api, ip, outbox),
         app: Arc::clone(app),

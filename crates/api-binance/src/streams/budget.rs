@@ -3,22 +3,31 @@
 //! on until it is not any more; so a client that reads loses nothing to those that do not.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::outbox::Outbox;
-
 /// What a part of messages takes in memory beside its bytes, about.
-const PART_BYTES: usize = 128;
+pub(super) const PART_BYTES: usize = 128;
 
-/// See the module.
+/// A holder of bytes that wait until one client has read them.
+pub(super) trait Unread: Debug + Send + Sync {
+    /// Since when the client has left something unread, if it has.
+    fn unread_since(&self) -> Option<Instant>;
+
+    /// Drops everything that waits and has the connection closed, because its client does not read.
+    fn cut_off(&self);
+}
+
+/// The bytes that wait for all clients together, and how many may.
 #[derive(Debug)]
 pub struct Budget {
     bytes_max: AtomicUsize,
     bytes: AtomicUsize,
-    outboxes: Mutex<HashMap<u64, Weak<Outbox>>>,
+    holders: Mutex<HashMap<u64, Weak<dyn Unread>>>,
     opened: AtomicU64,
     cut_off: AtomicU64,
     /// Held by whoever cuts clients off; nobody else has to do it then.
@@ -30,7 +39,7 @@ impl Default for Budget {
         Self {
             bytes_max: AtomicUsize::new(usize::MAX),
             bytes: AtomicUsize::new(0),
-            outboxes: Mutex::default(),
+            holders: Mutex::default(),
             opened: AtomicU64::new(0),
             cut_off: AtomicU64::new(0),
             relieving: Mutex::default(),
@@ -44,18 +53,21 @@ impl Budget {
         self.bytes_max.store(bytes_max, Ordering::Relaxed);
     }
 
-    /// An outbox whose messages count, and for which at most `bytes_max` may wait.
-    #[must_use]
-    pub fn outbox(self: &Arc<Self>, bytes_max: usize, combined: bool) -> Arc<Outbox> {
-        let outbox = Arc::new(Outbox::new(Arc::clone(self), bytes_max, combined));
+    /// Adds a holder of unread bytes, which is cut off when it is the slowest and the budget is spent.
+    pub(super) fn add(&self, unread: Weak<dyn Unread>) {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
-        let mut outboxes = self.outboxes.lock();
+        let mut holders = self.holders.lock();
         // Now and then those that are gone are taken out, so that the table has at most twice as many as are open.
-        if outboxes.len() == outboxes.capacity() {
-            outboxes.retain(|_, outbox| outbox.strong_count() > 0);
+        if holders.len() == holders.capacity() {
+            holders.retain(|_, holder| holder.strong_count() > 0);
         }
-        outboxes.insert(number, Arc::downgrade(&outbox));
-        outbox
+        holders.insert(number, unread);
+    }
+
+    /// Holders that are known, also those that are gone and not yet taken out.
+    #[cfg(test)]
+    pub(super) fn holders(&self) -> usize {
+        self.holders.lock().len()
     }
 
     /// Bytes that wait.
@@ -89,8 +101,8 @@ impl Budget {
         }
         let Some(_turn) = self.relieving.try_lock() else { return };
         while self.is_spent() {
-            let outboxes: Vec<Arc<Outbox>> = self.outboxes.lock().values().filter_map(Weak::upgrade).collect();
-            let unread = outboxes.iter().filter_map(|outbox| Some((outbox.unread_since()?, outbox)));
+            let holders: Vec<Arc<dyn Unread>> = self.holders.lock().values().filter_map(Weak::upgrade).collect();
+            let unread = holders.iter().filter_map(|holder| Some((holder.unread_since()?, holder)));
             let Some((_, slowest)) = unread.min_by_key(|(since, _)| *since) else { return };
             slowest.cut_off();
         }
@@ -111,62 +123,5 @@ pub(super) struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.budget.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::streams::frames::Frames;
-    use crate::streams::outbox::Closing;
-
-    #[test]
-    fn what_many_wait_for_counts_once_and_until_the_last_has_it() {
-        let budget = Arc::new(Budget::default());
-        let outboxes = [(), ()].map(|()| budget.outbox(10_000, false));
-        let frames = Frames::from("x".repeat(1_000));
-        outboxes.iter().for_each(|outbox| outbox.push(frames.clone()));
-        drop(frames);
-        assert_eq!(budget.bytes(), 1_004 + PART_BYTES);
-        outboxes.iter().for_each(|outbox| drop(outbox.begin(usize::MAX)));
-        assert_eq!(budget.bytes(), 1_004 + PART_BYTES, "what is being written still counts");
-        outboxes[0].written();
-        assert_eq!(budget.bytes(), 1_004 + PART_BYTES);
-        outboxes[1].written();
-        assert_eq!(budget.bytes(), 0);
-    }
-
-    #[test]
-    fn whoever_has_left_bytes_unread_for_longest_is_cut_off_first() {
-        let budget = Arc::new(Budget::default());
-        budget.limit_to(4_000);
-        let [idle, slow, reading] = [(), (), ()].map(|()| budget.outbox(100_000, false));
-        slow.push("x".repeat(1_000));
-        for _ in 0..20 {
-            reading.push("y".repeat(1_000));
-            drop(reading.begin(usize::MAX));
-            reading.written();
-        }
-        assert_eq!(slow.closing(), None, "there is room for both");
-        reading.push("y".repeat(1_000));
-        reading.push("y".repeat(1_000));
-        assert_eq!(slow.closing(), None);
-        reading.push("y".repeat(1_000));
-        assert_eq!((slow.closing(), reading.closing()), (Some(Closing::TooSlow), None));
-        assert_eq!(idle.closing(), None);
-        // And if there is nobody slower, then whoever is written to.
-        reading.push("y".repeat(1_000));
-        assert_eq!(reading.closing(), Some(Closing::TooSlow));
-        assert_eq!(budget.bytes(), 0);
-    }
-
-    #[test]
-    fn connections_that_are_gone_leave_nothing_behind() {
-        let budget = Arc::new(Budget::default());
-        for _ in 0..10_000 {
-            budget.outbox(10, false).push("x");
-        }
-        assert!(budget.outboxes.lock().len() < 100);
-        assert_eq!(budget.bytes(), 0);
     }
 }

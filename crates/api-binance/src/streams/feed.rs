@@ -282,6 +282,7 @@ fn lag(time: Timestamp) -> f64 {
 mod tests {
     use super::*;
     use crate::streams::hub::ConnectionKind;
+    use crate::streams::outbox::Outbox;
     use crate::streams::payload::tests::btcusdt;
     use crossbook_gateway::Pending;
     use crossbook_gateway::facts::Subscribers;
@@ -297,7 +298,7 @@ mod tests {
         let hub = Arc::new(Hub::new());
         let mut feed = Feed::new(Arc::clone(&hub), Arc::new(ReadModel::single(Views::new(Limits::default()))));
         let market = btcusdt();
-        let outbox = hub.budget.outbox(10_000, false);
+        let outbox = Outbox::new(&hub.budget, 10_000, false);
         let mut member = hub.connect(ConnectionKind::Streams, [127, 0, 0, 1].into(), outbox);
         for name in ["btcusdt@bookTicker", "btcusdt@aggTrade"] {
             member.subscribe(Topic::parse(name).unwrap(), name);
@@ -348,7 +349,8 @@ mod tests {
         let listed = [market.base, market.quote].map(Event::AssetListed).into_iter();
         events.add_command(cause, listed.chain([Event::MarketListed(Box::new(market))]));
         publisher.publish(&mut events);
-        let mut member = hub.connect(ConnectionKind::Streams, [127, 0, 0, 1].into(), hub.budget.outbox(1_000, false));
+        let mut member =
+            hub.connect(ConnectionKind::Streams, [127, 0, 0, 1].into(), Outbox::new(&hub.budget, 1_000, false));
         member.subscribe(Topic::parse("btcusdt@trade").unwrap(), "btcusdt@trade");
         assert!(hub.interest().market(market.id).any(Wanted::TRADES));
     }

@@ -487,7 +487,7 @@ mod tests {
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn join(hub: &Arc<Hub>, combined: bool) -> Membership {
-        hub.connect(ConnectionKind::Streams, HOME, hub.budget.outbox(1_000, combined))
+        hub.connect(ConnectionKind::Streams, HOME, Outbox::new(&hub.budget, 1_000, combined))
     }
 
     fn received(member: &Membership) -> Vec<String> {
@@ -628,7 +628,8 @@ mod tests {
     #[test]
     fn a_banned_address_is_disconnected_and_nobody_else() {
         let hub = Arc::new(Hub::new());
-        let from = |ip: &str| hub.connect(ConnectionKind::Api, ip.parse().unwrap(), hub.budget.outbox(10, false));
+        let from =
+            |ip: &str| hub.connect(ConnectionKind::Api, ip.parse().unwrap(), Outbox::new(&hub.budget, 10, false));
         let (banned, also, other) = (from("2001:db8::1"), from("2001:db8::2"), from("2001:db8:0:1::1"));
         hub.disconnect(limits::client("2001:db8::3".parse().unwrap()));
         assert_eq!([&banned, &also].map(|member| member.outbox().closing()), [Some(Closing::Banned); 2]);

@@ -6,15 +6,15 @@
 //! not read for too long, its connection finds out while it writes.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::budget::Budget;
+use super::budget::{Budget, Unread};
 use super::frames::{Frames, TOGETHER_BYTES_MAX};
 
 /// When more waits than this, it is written before more is read.
@@ -57,10 +57,14 @@ struct Waiting {
 }
 
 impl Outbox {
-    /// An empty outbox for at most `bytes_max`, which count on the budget. See [`Budget::outbox`].
-    pub(super) fn new(budget: Arc<Budget>, bytes_max: usize, combined: bool) -> Self {
-        let (waiting, changed) = (Mutex::default(), Notify::new());
-        Self { waiting, changed, budget, bytes_max, combined: AtomicBool::new(combined) }
+    /// An empty outbox for at most `bytes_max`, which count on the budget.
+    #[must_use]
+    pub fn new(budget: &Arc<Budget>, bytes_max: usize, combined: bool) -> Arc<Self> {
+        let (waiting, changed, combined) = (Mutex::default(), Notify::new(), AtomicBool::new(combined));
+        let outbox = Arc::new(Self { waiting, changed, budget: Arc::clone(budget), bytes_max, combined });
+        let holder: Weak<Self> = Arc::downgrade(&outbox);
+        budget.add(holder);
+        outbox
     }
 
     /// Whether market data goes out wrapped with the name of its stream.
@@ -103,20 +107,6 @@ impl Outbox {
         self.budget.keep();
     }
 
-    /// Drops everything that waits and has the connection closed, because its client does not read.
-    pub(super) fn cut_off(&self) {
-        let dropped = {
-            let mut waiting = self.waiting.lock();
-            if waiting.closing == Some(Closing::TooSlow) {
-                return;
-            }
-            std::mem::replace(&mut *waiting, Waiting { closing: Some(Closing::TooSlow), ..Waiting::default() })
-        };
-        drop(dropped);
-        self.budget.count_cut_off();
-        self.changed.notify_one();
-    }
-
     /// Asks for the connection to be closed.
     pub fn close(&self, why: Closing) {
         self.waiting.lock().closing.get_or_insert(why);
@@ -133,12 +123,6 @@ impl Outbox {
     #[must_use]
     pub fn is_large(&self) -> bool {
         self.waiting.lock().bytes > LARGE
-    }
-
-    /// Since when the client has left something unread, if it has.
-    pub(super) fn unread_since(&self) -> Option<Instant> {
-        let waiting = self.waiting.lock();
-        waiting.in_hand_since.or_else(|| waiting.frames.front().map(|(since, _)| *since))
     }
 
     /// Begins to write: gives the next messages, `bytes_max` at most, or one message that is longer. They count as
@@ -188,12 +172,32 @@ impl Outbox {
     }
 }
 
+impl Unread for Outbox {
+    fn unread_since(&self) -> Option<Instant> {
+        let waiting = self.waiting.lock();
+        waiting.in_hand_since.or_else(|| waiting.frames.front().map(|(since, _)| *since))
+    }
+
+    fn cut_off(&self) {
+        let dropped = {
+            let mut waiting = self.waiting.lock();
+            if waiting.closing == Some(Closing::TooSlow) {
+                return;
+            }
+            std::mem::replace(&mut *waiting, Waiting { closing: Some(Closing::TooSlow), ..Waiting::default() })
+        };
+        drop(dropped);
+        self.budget.count_cut_off();
+        self.changed.notify_one();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn outbox(bytes_max: usize) -> Arc<Outbox> {
-        Arc::new(Budget::default()).outbox(bytes_max, false)
+        Outbox::new(&Arc::default(), bytes_max, false)
     }
 
     #[test]
@@ -266,5 +270,55 @@ mod tests {
         assert_eq!((outbox.closing(), outbox.taken()), (Some(Closing::Stopping), vec!["a".into(), "b".into()]));
         outbox.cut_off();
         assert_eq!(outbox.closing(), Some(Closing::TooSlow), "who does not read is not waited for then either");
+    }
+
+    #[test]
+    fn what_many_wait_for_counts_once_and_until_the_last_has_it() {
+        let budget = Arc::new(Budget::default());
+        let outboxes = [(), ()].map(|()| Outbox::new(&budget, 10_000, false));
+        let frames = Frames::from("x".repeat(1_000));
+        outboxes.iter().for_each(|outbox| outbox.push(frames.clone()));
+        drop(frames);
+        assert_eq!(budget.bytes(), 1_004 + crate::streams::budget::PART_BYTES);
+        outboxes.iter().for_each(|outbox| drop(outbox.begin(usize::MAX)));
+        assert_eq!(budget.bytes(), 1_004 + crate::streams::budget::PART_BYTES, "what is being written still counts");
+        outboxes[0].written();
+        assert_eq!(budget.bytes(), 1_004 + crate::streams::budget::PART_BYTES);
+        outboxes[1].written();
+        assert_eq!(budget.bytes(), 0);
+    }
+
+    #[test]
+    fn whoever_has_left_bytes_unread_for_longest_is_cut_off_first() {
+        let budget = Arc::new(Budget::default());
+        budget.limit_to(4_000);
+        let [idle, slow, reading] = [(), (), ()].map(|()| Outbox::new(&budget, 100_000, false));
+        slow.push("x".repeat(1_000));
+        for _ in 0..20 {
+            reading.push("y".repeat(1_000));
+            drop(reading.begin(usize::MAX));
+            reading.written();
+        }
+        assert_eq!(slow.closing(), None, "there is room for both");
+        reading.push("y".repeat(1_000));
+        reading.push("y".repeat(1_000));
+        assert_eq!(slow.closing(), None);
+        reading.push("y".repeat(1_000));
+        assert_eq!((slow.closing(), reading.closing()), (Some(Closing::TooSlow), None));
+        assert_eq!(idle.closing(), None);
+        // And if there is nobody slower, then whoever is written to.
+        reading.push("y".repeat(1_000));
+        assert_eq!(reading.closing(), Some(Closing::TooSlow));
+        assert_eq!(budget.bytes(), 0);
+    }
+
+    #[test]
+    fn connections_that_are_gone_leave_nothing_behind() {
+        let budget = Arc::new(Budget::default());
+        for _ in 0..10_000 {
+            Outbox::new(&budget, 10, false).push("x");
+        }
+        assert!(budget.holders() < 100);
+        assert_eq!(budget.bytes(), 0);
     }
 }

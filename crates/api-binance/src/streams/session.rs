@@ -100,7 +100,7 @@ mod tests {
     use crate::streams::hub::{ConnectionKind, Hub};
 
     fn session(hub: &Arc<Hub>, streams_max: usize) -> StreamSession {
-        let outbox = hub.budget.outbox(100_000, false);
+        let outbox = Outbox::new(&hub.budget, 100_000, false);
         StreamSession::new(hub.connect(ConnectionKind::Streams, [127, 0, 0, 1].into(), outbox), streams_max)
     }
 

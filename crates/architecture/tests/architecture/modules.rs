@@ -12,25 +12,6 @@ use crate::source::{self, Module};
 /// Circles that are to go: the crate, the parent, and the modules of the circle. It may become smaller. Once it has
 /// gone, it must be deleted here.
 const CIRCLES_LEFT: &[(&str, &str, &[&str])] = &[
-    (
-        "crossbook-api-binance",
-        "crate",
-        &[
-            "app",
-            "config",
-            "openapi",
-            "opening",
-            "operations",
-            "render",
-            "rest",
-            "server",
-            "streams",
-            "user_stream",
-            "ws_api",
-        ],
-    ),
-    ("crossbook-api-binance", "crate", &["error", "limits"]),
-    ("crossbook-api-binance", "crate::streams", &["budget", "frames", "outbox"]),
     ("crossbook-engine", "crate", &["matching", "partition", "warming"]),
     ("crossbook-engine", "crate::matching", &["lists", "open"]),
     ("crossbook-engine", "crate::matching", &["pending", "state"]),
