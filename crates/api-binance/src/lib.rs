@@ -5,6 +5,7 @@
 //! error's code and text stands in [`error`].
 
 pub mod app;
+mod assembly;
 pub mod config;
 pub mod error;
 pub mod json;
@@ -23,5 +24,6 @@ mod websocket;
 pub mod ws_api;
 
 pub use app::App;
+pub use assembly::Assembly;
 pub use config::Config;
 pub use error::ApiError;

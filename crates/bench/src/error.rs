@@ -24,7 +24,7 @@ pub enum Error {
     Own(#[from] crossbook_servers::venue::Error),
     /// The venue does not come back.
     #[error(transparent)]
-    Restore(#[from] crossbook_venue::venue::Error),
+    Restore(#[from] crossbook_venue::restore::Error),
     /// A log cannot be replayed.
     #[error(transparent)]
     Recovery(#[from] crossbook_node::recovery::Error),

@@ -18,10 +18,10 @@ use crossbook_protocol::{Cause, Events, Routing};
 use crossbook_report::{Axis, Chart, Section, Series, Table, Unit, Verdict, write_json};
 use crossbook_store::{Activity, Live, Progress};
 use crossbook_types::{RequestNumber, Sequence};
+use crossbook_venue::data_folder::{log_folder, snapshot_folder};
 use crossbook_venue::history::source::LogSource;
 use crossbook_venue::history::{Announcing, Keeper};
 use crossbook_venue::process::fatal;
-use crossbook_venue::venue::{log_folder, snapshot_folder};
 use serde::Serialize;
 use tempfile::TempDir;
 

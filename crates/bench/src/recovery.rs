@@ -19,7 +19,8 @@ use crossbook_protocol::command::Body;
 use crossbook_report::{Report, Section, Table, Verdict, write_json};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 use crossbook_venue::config::{Config, SnapshotOptions};
-use crossbook_venue::venue::{Accepted, log_folder, restore, snapshot_folder};
+use crossbook_venue::data_folder::{log_folder, snapshot_folder};
+use crossbook_venue::restore::{Accepted, restore};
 use crossbook_views::Views;
 use serde::Serialize;
 

@@ -11,8 +11,8 @@ use crossbook_venue::config::{Config, Flags};
 use crossbook_venue::data_folder::DataFolder;
 use crossbook_venue::logging;
 use crossbook_venue::outcome::Outcome;
+use crossbook_venue::restore::Accepted;
 use crossbook_venue::store::{Discard, Extent, Rebuilt};
-use crossbook_venue::venue::Accepted;
 
 use crate::command::cluster::{Gateway, Local, Role, Worker, Writer};
 use crate::command::import_export::{Export, Import};

@@ -25,10 +25,10 @@ use crossbook_types::Sequence;
 use crossbook_venue::access::{self, Need};
 use crossbook_venue::config::Config;
 use crossbook_venue::data_folder::DataFolder;
+use crossbook_venue::embedded::Builder;
 use crossbook_venue::metrics::Build;
 use crossbook_venue::progress::Progress;
 use crossbook_venue::secrets::Absent;
-use crossbook_venue::venue::{Accepted, Venue};
 use crossbook_venue::{logging, metrics, process, secrets};
 
 use traders::Traders;
@@ -65,7 +65,7 @@ pub enum Error {
     Listing(#[from] listing::Error),
     /// Its venue does not start, or fails.
     #[error(transparent)]
-    Venue(#[from] crossbook_venue::venue::Error),
+    Venue(#[from] crossbook_venue::embedded::Error),
     /// A secret is missing or cannot be made.
     #[error(transparent)]
     Secrets(#[from] secrets::Error),
@@ -129,9 +129,9 @@ pub fn run(mut config: Config, options: Options, build: &Build, progress: &mut i
         None
     };
     bound(&mut config, options.history);
-    let folder = DataFolder::new(&config.data).map_err(crossbook_venue::venue::Error::from)?;
+    let folder = DataFolder::new(&config.data).map_err(crossbook_venue::embedded::Error::from)?;
     if !folder.log().exists() {
-        access::check(&config.data, Need::Run).map_err(crossbook_venue::venue::Error::from)?;
+        access::check(&config.data, Need::Run).map_err(crossbook_venue::embedded::Error::from)?;
         secrets::check_new(&config.data, &folder)?;
         let began = std::time::Instant::now();
         if let Some(end) = make_past(&folder, config.log.files(), options.seed)? {
@@ -147,7 +147,7 @@ pub fn run(mut config: Config, options: Options, build: &Build, progress: &mut i
         let folder = temporary.as_ref().map(|folder| folder.path().to_owned());
         let stop = process::stop_requested(move || folder.iter().for_each(|folder| remove(folder)))?;
         tokio::spawn(metrics.clone().keep_up(Some(config.data.clone())));
-        let venue = Venue::start(&config, token.clone(), Accepted::default(), metrics, progress)?;
+        let venue = Builder::new(&config, token.clone(), metrics).start(progress)?;
         // The gateway keeps one to itself; this one makes and opens the printed keys.
         let demo_key = secrets::secret_key(&config.data, Absent::Refuse)?;
         let gateway = Arc::clone(venue.gateway());

@@ -10,15 +10,13 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use crossbeam_channel::Receiver;
 use crossbook_api_admin::Admin;
 use crossbook_api_binance::rest::Rest;
-use crossbook_api_binance::streams::Hub;
-use crossbook_api_binance::{App, Config};
+use crossbook_api_binance::{App, Assembly, Config};
 use crossbook_engine::Partition;
 use crossbook_gateway::command_port::{Soon, Subject};
-use crossbook_gateway::facts::Batch;
-use crossbook_gateway::facts::{StreamSubscriber as _, Subscribers};
+use crossbook_gateway::facts::{Batch, StreamSubscriber as _};
 use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::secret::MasterKey;
-use crossbook_gateway::{CommandPort, Gateway, Limits, Pending, ReadModel};
+use crossbook_gateway::{CommandPort, ReadModel};
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::{NotTaken, Outlet as _, Request};
 use crossbook_protocol::command::{
@@ -307,22 +305,18 @@ impl Venue {
         config.streams.messages_per_second_max = usize::MAX;
         config.server.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
         let venue = Furnished::new();
-        let board = Arc::new(ReadModel::single(venue.views.clone()));
-        let (pending, hub) = (Arc::new(Pending::new(config.in_flight_max)), Arc::new(Hub::new()));
+        let (facts, told) = crossbeam_channel::unbounded();
+        let bounds = config.server.clone();
+        let assembly = Assembly::without_feed(config, ReadModel::single(venue.views.clone()), facts);
         for market in venue.partition.registry().markets() {
-            hub.market_listed(market.symbol, market.id);
+            assembly.hub().market_listed(market.symbol, market.id);
         }
-        let (feed, told) = crossbeam_channel::unbounded();
-        let limits = Arc::new(Limits::new(config.limits.clone()));
-        let subscribers = Subscribers { streams: hub.clone(), facts: feed, fills: vec![limits.clone()] };
-        let publisher = Publisher::new(PartitionId(0), &board, Arc::clone(&pending), subscribers);
+        let publisher = assembly.publisher(PartitionId(0));
         let core = Arc::new(Mutex::new(Core { venue, publisher, told, taken: Vec::new() }));
         let door = Box::new(Door(Arc::clone(&core)));
-        let gateway = Arc::new(Gateway::new(config.core(), board, pending, limits, door, master_key(), None));
-        let bounds = config.server.clone();
-        let app = Arc::new(App::new(config, Arc::clone(&gateway), hub));
+        let app = assembly.open(door, master_key(), None);
         let metrics = Box::new(String::new);
-        let admin = Admin::new(gateway, bounds, SecretString::from(TOKEN), metrics);
+        let admin = Admin::new(Arc::clone(&app.gateway), bounds, SecretString::from(TOKEN), metrics);
         Self { app, rest: OnceLock::new(), admin, core }
     }
 

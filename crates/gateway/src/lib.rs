@@ -8,6 +8,7 @@
 //! - [`auth`] authenticates senders, [`limits`] counts what they use.
 
 pub mod account_events;
+pub mod assembly;
 pub mod auth;
 pub mod book_snapshots;
 pub mod clock;
@@ -26,6 +27,7 @@ pub mod queries;
 pub mod read_model;
 pub mod secret;
 
+pub use assembly::Assembly;
 pub use command_port::{CommandPort, Subject};
 pub use config::Config;
 pub use error::Error;

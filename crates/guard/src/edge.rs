@@ -13,7 +13,7 @@ use crossbook_api_binance::{ApiError, Config, signature};
 use crossbook_gateway::auth::{self, Identity, Security};
 use crossbook_gateway::command_port::Soon;
 use crossbook_gateway::secret::{KEY_CHARACTERS, MasterKey};
-use crossbook_gateway::{CommandPort, Gateway, Limits, Pending, ReadModel, Subject};
+use crossbook_gateway::{Assembly, CommandPort, Gateway, ReadModel, Subject};
 use crossbook_node::embedded::AuditReport;
 use crossbook_node::{NotTaken, Request};
 use crossbook_oracle::workload::Workload;
@@ -98,9 +98,8 @@ impl Edge {
         (config.limits.orders_10s, config.limits.orders_1d) = (0, 0);
         let asked = Arc::new(Mutex::new(Vec::with_capacity(requests)));
         let entrance = Box::new(Closed { asked: Arc::clone(&asked) });
-        let (read_model, pending) = (Arc::new(ReadModel::single(views)), Arc::new(Pending::new(requests)));
-        let limits = Arc::new(Limits::new(config.limits.clone()));
-        let gateway = Gateway::new(config.core(), read_model, pending, limits, entrance, master, None);
+        config.in_flight_max = requests;
+        let gateway = Assembly::new(config.core(), ReadModel::single(views)).open(entrance, master, None);
         let edge = Self { gateway, streams: config.streams, key, queries: (0..requests).map(query).collect(), asked };
         // The key is opened once and kept.
         edge.prove(&query(requests)).map_err(refused)?;

@@ -12,8 +12,8 @@ use crate::cluster::{self, Site};
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
 use crate::evidence::{self, Contradiction, Evidence};
+use crate::history;
 use crate::progress::Progress;
-use crate::venue;
 
 /// Why a log cannot be audited.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +29,7 @@ pub enum Error {
     Evidence(#[from] evidence::Error),
     /// The history cannot be named.
     #[error(transparent)]
-    Venue(#[from] venue::Error),
+    History(#[from] history::Error),
     /// There is one, without a single command.
     #[error("there is nothing to audit: the log in {} holds no command, and no snapshot says that it ever did", .0.display())]
     Nothing(PathBuf),
@@ -81,7 +81,7 @@ pub fn cluster(config: &Config) -> Result<cluster::audit::Report, cluster::Error
 /// When there is no log, nothing in it, or it cannot be read.
 pub fn log(data: &DataFolder, config: &Config, progress: &mut dyn Progress) -> Result<LogAudit, Error> {
     let (path, snapshots) = (data.log(), data.snapshots());
-    let database = venue::database(config, data)?;
+    let database = history::database(config, data)?;
     // Read before the log: beside a running venue, what is made meanwhile may stand for more than was read of the log.
     let evidence = Evidence::gather(data, database.as_ref())?;
     let mut proof = if data_folder::is_folder(&snapshots)? {

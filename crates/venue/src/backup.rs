@@ -9,7 +9,7 @@ use crossbook_store::Database;
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
 use crate::evidence::{self, Contradiction, Evidence};
-use crate::venue;
+use crate::history;
 
 /// Why a venue cannot be backed up or restored.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum Error {
     Folder(#[from] data_folder::Error),
     /// The history cannot be named.
     #[error(transparent)]
-    Venue(#[from] Box<venue::Error>),
+    History(#[from] history::Error),
     /// What is known of the log cannot be found out.
     #[error(transparent)]
     Evidence(#[from] evidence::Error),
@@ -82,7 +82,7 @@ pub fn make(
     if let Some(folder) = address.folder() {
         data.check_outside("the backup", &folder)?;
     }
-    let database = venue::database(config, data).map_err(Box::new)?;
+    let database = history::database(config, data)?;
     check_not_behind(data, database.as_ref(), warn)?;
     let place = Place::to_write(address, &Options::default())?;
     let mut run = [0; 4];

@@ -31,7 +31,7 @@ use crossbook_types::{PartitionId, RequestNumber, Sequence};
 use crossbook_views::{Limits, Views};
 
 use crate::config::{self, Config};
-use crate::{logging, metrics, secrets, venue};
+use crate::{clock, listen, logging, metrics, secrets};
 
 /// The pause between two attempts to reach the store.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
@@ -59,9 +59,18 @@ pub enum Error {
     /// Streams are behind what was made of them.
     #[error(transparent)]
     Behind(#[from] evidence::Behind),
-    /// The parts of a process cannot be put together.
+    /// An address cannot be listened on.
     #[error(transparent)]
-    Venue(#[from] venue::Error),
+    Listen(#[from] listen::Error),
+    /// The clock cannot be right, or the log's last time cannot.
+    #[error(transparent)]
+    Clock(#[from] clock::Behind),
+    /// The secret key is another than before.
+    #[error(transparent)]
+    Sealed(#[from] crossbook_gateway::secret::Error),
+    /// A thread or task ended that should not have.
+    #[error("the process did not stop in order; the logs are whole")]
+    Disorder,
     /// The history's database is none.
     #[error(transparent)]
     History(#[from] crossbook_store::Error),

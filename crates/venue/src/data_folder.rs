@@ -340,6 +340,18 @@ fn is_snapshot(name: &str) -> bool {
     name.starts_with("snapshot-") && name.ends_with(".bin")
 }
 
+/// The folder of a venue's log.
+#[must_use]
+pub fn log_folder(data: &Path) -> PathBuf {
+    data.join("log")
+}
+
+/// The folder of a venue's snapshots.
+#[must_use]
+pub fn snapshot_folder(data: &Path) -> PathBuf {
+    data.join("snapshots")
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;

@@ -15,8 +15,8 @@ use crossbook_types::{Amount, Decimal};
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
 use crate::progress::Progress;
+use crate::restore::{self, Accepted, restore};
 use crate::secrets::{self, Absent};
-use crate::venue;
 
 /// Why a venue cannot be exported.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ pub enum Error {
     },
     /// It cannot be restored.
     #[error(transparent)]
-    Venue(#[from] venue::Error),
+    Restore(#[from] restore::Error),
     /// What it has cannot be drawn up.
     #[error("the venue cannot be exported: {0}")]
     Inventory(#[from] import::Error),
@@ -78,13 +78,12 @@ pub fn write(config: &Config, out: &Path, progress: &mut dyn Progress) -> Result
         return Err(Error::Exists(out.to_owned()));
     }
     // The log keeps the folder locked until the file is there: nothing happens at the venue meanwhile.
-    let restored =
-        venue::restore(config, venue::Accepted::default(), progress, |_| ()).map_err(|error| match error {
-            venue::Error::Log { source: crossbook_log::Error::Locked { holder, .. }, .. } => {
-                Error::Running { folder: data.clone(), holder }
-            }
-            error => error.into(),
-        })?;
+    let restored = restore(config, Accepted::default(), progress, |_| ()).map_err(|error| match error {
+        restore::Error::Log { source: crossbook_log::Error::Locked { holder, .. }, .. } => {
+            Error::Running { folder: data.clone(), holder }
+        }
+        error => error.into(),
+    })?;
     let (partition, views) = (&restored.partition, &restored.views);
     let inventory = crossbook_engine::import::gather(&[(partition, views)])?;
     let state_hash = crossbook_engine::state_hash(&partition.state());

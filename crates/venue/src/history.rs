@@ -25,10 +25,35 @@ use tokio::sync::watch;
 
 use source::LogSource;
 
+use crate::config::Config;
+use crate::data_folder::{self, DataFolder};
 use crate::priority::Background;
 
 /// The one partition of a venue in one process.
 pub const PARTITION: PartitionId = PartitionId(0);
+
+/// Why there is no database for the history.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address names no database.
+    #[error(transparent)]
+    Database(#[from] crossbook_store::Error),
+    /// A file would be in the wrong place.
+    #[error(transparent)]
+    Folder(#[from] data_folder::Error),
+}
+
+/// The database of the history, if one is kept.
+///
+/// # Errors
+/// When the address names no database, or a file that would be among those of the log or the snapshots.
+pub fn database(config: &Config, data: &DataFolder) -> Result<Option<Database>, Error> {
+    let database = Database::new(&config.history, data.path())?;
+    if let Some(file) = database.as_ref().and_then(Database::file) {
+        data.check_history_file(file)?;
+    }
+    Ok(database)
+}
 
 /// Limits of views that keep everything, for a history that begins with a snapshot of them.
 fn everything() -> Limits {

@@ -1,4 +1,4 @@
-//! A venue, composed of its parts: in one process ([`venue`], [`serve`]) and in several ([`cluster`]), with
+//! A venue, composed of its parts: in one process ([`embedded`], [`serve`]) and in several ([`cluster`]), with
 //! configuration, secrets, data folder, snapshots, history in SQL and metrics; and the operator's commands: audit,
 //! backup, export and import, verification of the history.
 //!
@@ -13,9 +13,11 @@ pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod data_folder;
+pub mod embedded;
 pub mod evidence;
 pub mod export;
 pub mod history;
+pub mod listen;
 pub mod logging;
 pub mod memory;
 pub mod metrics;
@@ -24,6 +26,7 @@ pub mod pages;
 pub mod priority;
 pub mod process;
 pub mod progress;
+pub mod restore;
 pub mod secrets;
 pub mod serve;
 pub mod skip;
@@ -31,7 +34,6 @@ pub mod snapshots;
 pub mod store;
 pub mod tally;
 mod variables;
-pub mod venue;
 pub mod verification;
 
 /// As in the program: the tests of [`memory`] look at what it does with this allocator.

@@ -1,10 +1,11 @@
 //! Runs a venue in one process until it is asked to stop.
 
 use crate::config::Config;
+use crate::embedded::{self, Builder};
 use crate::metrics::{self, Build};
 use crate::process::{runtime, spawn_vital, stop_requested};
 use crate::progress::Progress;
-use crate::venue::{self, Accepted, Venue};
+use crate::restore::Accepted;
 use crate::{logging, secrets};
 
 /// Why a venue did not start, or did not stop in order.
@@ -21,7 +22,7 @@ pub enum Error {
     Metrics(#[from] metrics::Error),
     /// The venue cannot be put together or taken apart.
     #[error(transparent)]
-    Venue(#[from] venue::Error),
+    Venue(#[from] embedded::Error),
     /// The system gives no threads, or no signals.
     #[error("the system refused: {0}")]
     System(#[from] std::io::Error),
@@ -33,7 +34,7 @@ pub enum Error {
 /// When it cannot start or does not stop in order.
 pub fn run(config: &Config, accepted: Accepted, build: &Build, progress: &mut dyn Progress) -> Result<(), Error> {
     if config.data.as_os_str().is_empty() {
-        return Err(venue::Error::NoData.into());
+        return Err(embedded::Error::NoData.into());
     }
     let token = secrets::admin_token()?;
     logging::start(&config.logging)?;
@@ -42,7 +43,7 @@ pub fn run(config: &Config, accepted: Accepted, build: &Build, progress: &mut dy
         let stop = stop_requested(|| ())?;
         let upkeep = metrics.clone().keep_up(Some(config.data.clone()));
         spawn_vital("the task that keeps the metrics up", upkeep);
-        let venue = Venue::start(config, token, accepted, metrics, progress)?;
+        let venue = Builder::new(config, token, metrics).accepting(accepted).start(progress)?;
         if accepted.lost_keys {
             venue.revoke_lost_keys().await?;
         }

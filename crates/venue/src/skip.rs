@@ -13,7 +13,7 @@ use crate::cluster::{self, Site};
 use crate::config::Config;
 use crate::data_folder::DataFolder;
 use crate::evidence::{self, Evidence};
-use crate::venue;
+use crate::history;
 
 /// Why a command is not passed over.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub enum Error {
     Partition(u16, u16),
     /// The history cannot be named.
     #[error(transparent)]
-    Venue(#[from] Box<venue::Error>),
+    History(#[from] history::Error),
     /// What is known of the log cannot be found out.
     #[error(transparent)]
     Evidence(#[from] evidence::Error),
@@ -89,7 +89,7 @@ pub fn of_cluster(
 /// See [`Error`]; nothing has changed then.
 pub fn of_venue(data: &DataFolder, config: &Config, sequence: Sequence, force: bool) -> Result<Passed, Error> {
     let snapshots = Folder::at(&data.snapshots());
-    let database = venue::database(config, data).map_err(Box::new)?;
+    let database = history::database(config, data)?;
     let evidence = Evidence::gather(data, database.as_ref())?;
     if let Some(witness) = evidence.witness(sequence) {
         return Err(skip::Error::Applied { sequence, proof: witness.to_string() }.into());

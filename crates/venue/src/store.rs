@@ -18,12 +18,11 @@ use crate::checking::Checking;
 use crate::cluster::rebuild::Kept;
 use crate::cluster::{self, Site};
 use crate::config::Config;
-use crate::data_folder::{self, DataFolder};
+use crate::data_folder::{self, DataFolder, log_folder, snapshot_folder};
 use crate::evidence::{self, Evidence};
-use crate::history::PARTITION;
 use crate::history::source::LogSource;
+use crate::history::{self, PARTITION};
 use crate::progress::Progress;
-use crate::venue::{self, log_folder, snapshot_folder};
 
 /// Why the history cannot be worked on.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +35,7 @@ pub enum Error {
     Folder(#[from] data_folder::Error),
     /// The history's file would be in the wrong place.
     #[error(transparent)]
-    Venue(#[from] venue::Error),
+    History(#[from] history::Error),
     /// The cluster cannot be read.
     #[error(transparent)]
     Cluster(#[from] Box<cluster::Error>),
@@ -167,7 +166,7 @@ pub fn rebuild(config: &Config, discard: Discard, progress: &mut dyn Progress) -
 /// The data folder and the history's database.
 fn found(config: &Config) -> Result<(DataFolder, Database), Error> {
     let data = DataFolder::of_venue(&config.data)?;
-    let database = venue::database(config, &data)?.ok_or(Error::NoHistory)?;
+    let database = history::database(config, &data)?.ok_or(Error::NoHistory)?;
     Ok((data, database))
 }
 

@@ -8,16 +8,12 @@ use crossbook_api_admin::Admin;
 use crossbook_api_admin::startup::Startup as AdminStartup;
 use crossbook_api_binance::rest::Rest;
 use crossbook_api_binance::startup::Startup;
-use crossbook_api_binance::streams::{Hub, feed};
-use crossbook_api_binance::{App, shutdown};
+use crossbook_api_binance::{App, Assembly, shutdown};
 use crossbook_cluster::LogClient;
 use crossbook_cluster::client::{self, Behind, PartitionState, Running, Start, Venue as Place};
 use crossbook_cluster::moment::{self, Kept as _};
-use crossbook_gateway::Reply;
 use crossbook_gateway::command_port::{CommandPort, PartitionStatus, Soon, Subject};
-use crossbook_gateway::facts::Subscribers;
-use crossbook_gateway::publisher::Publisher;
-use crossbook_gateway::{Gateway as Core, Limits, Pending, ReadModel, auth};
+use crossbook_gateway::{ReadModel, auth};
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::recovery::Recovered;
 use crossbook_node::{NotTaken, Request};
@@ -30,11 +26,11 @@ use super::books::Books;
 use super::{Error, Site, evidence};
 use crate::clock;
 use crate::config::Config;
+use crate::listen::{Reserved, Server, reserve_admin, reserve_http};
 use crate::metrics::{Build, Exposition};
 use crate::secrets::{self, Absent};
 use crate::tally::Tally;
-use crate::venue::{Reserved, Server};
-use crate::{logging, metrics, pages, process, venue};
+use crate::{logging, metrics, pages, process};
 
 /// How often the tables are asked at most how far they have come.
 const WATCH_EVERY_MIN: std::time::Duration = std::time::Duration::from_millis(20);
@@ -49,7 +45,7 @@ pub fn run(config: &Config, accept_clock: bool, build: &Build) -> Result<(), Err
     logging::start(&config.logging)?;
     let recorder = metrics::install(metrics::Role::Gateway, build)?;
     // What is wrong with the addresses is said before the store is waited for.
-    let (http, operator) = (venue::reserve_http(config)?, venue::reserve_admin(config)?);
+    let (http, operator) = (reserve_http(config)?, reserve_admin(config)?);
     let site = Site::find(config)?;
     process::runtime()?.block_on(async {
         let stop = process::stop_requested(|| ())?;
@@ -103,7 +99,7 @@ fn begin(site: &Site) -> Result<Vec<Begun>, Error> {
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> = site.routing.all().map(|partition| scope.spawn(move || one(partition))).collect();
-        threads.into_iter().map(|thread| thread.join().map_err(|_| venue::Error::Disorder)?).collect()
+        threads.into_iter().map(|thread| thread.join().map_err(|_| Error::Disorder)?).collect()
     })
 }
 
@@ -131,44 +127,37 @@ impl Gateway {
             begin(site)
         })?;
         let last = begun.iter().map(|begun| begun.time).max().unwrap_or_default();
-        clock::check(config.clock, clock::now(), last, accept_clock).map_err(venue::Error::from)?;
+        clock::check(config.clock, clock::now(), last, accept_clock)?;
         let registry = begun.first().map(|begun| begun.views.registry().clone()).unwrap_or_default();
-        let key = secrets::secret_key(&config.data, Absent::Refuse).map_err(venue::Error::from)?;
+        let key = secrets::secret_key(&config.data, Absent::Refuse)?;
         if auth::has_sealed_keys(&registry) {
-            auth::check_master_key(&registry, &key).map_err(venue::Error::from)?;
+            auth::check_master_key(&registry, &key)?;
         }
         let (mut views, mut starts) = (Vec::new(), Vec::new());
         for Begun { views: folded, from, sent, heard, .. } in begun {
             views.push(folded);
             starts.push((from, sent, heard));
         }
-        let read_model = ReadModel::new_checked(site.routing.clone(), views).ok_or(venue::Error::Disorder)?;
-        let read_model = Arc::new(read_model);
+        let read_model = ReadModel::new_checked(site.routing.clone(), views).ok_or(Error::Disorder)?;
+        let (assembly, feed) =
+            Assembly::start(config.gateway.clone(), read_model, process::fatal).map_err(Error::Thread)?;
+        let read_model = Arc::clone(assembly.read_model());
         let clock = {
             let read_model = Arc::clone(&read_model);
             let times =
                 move || read_model.standings().filter_map(|standing| standing.position).map(|cause| cause.time).max();
             clock::Monitor::start(config.clock, Box::new(times))
         };
-        let (pending, hub) = (Arc::new(Pending::new(config.gateway.in_flight_max)), Arc::new(Hub::new()));
-        let limits = Arc::new(Limits::new(config.gateway.limits.clone()));
-        let (sender, feed) =
-            feed::spawn(Arc::clone(&hub), Arc::clone(&read_model), process::fatal).map_err(Error::Thread)?;
-        let subscribers = Subscribers { streams: hub.clone(), facts: sender, fills: vec![limits.clone()] };
         let starts = starts.into_iter().zip(site.routing.all()).map(|((from, sent, heard), partition)| {
-            let publisher = Publisher::new(partition, &read_model, Arc::clone(&pending), subscribers.clone());
             let outlet = Tally::new(
-                publisher,
+                assembly.publisher(partition),
                 registry.markets().iter().map(|market| (market.id, market.symbol)),
                 config.metrics.markets_max,
             );
             Start { outlet, from, sent, heard }
         });
         let starts: Vec<_> = starts.collect();
-        // The publishers have the senders; when they end, so does the feed.
-        drop(subscribers);
-        let refused = Arc::clone(&pending);
-        let refuse: client::Refuse = Arc::new(move |number, why| refused.complete(number, Reply::not_taken(why)));
+        let refuse: client::Refuse = Arc::new(assembly.refusals());
         let place = Place {
             stores: site.servers.clone(),
             routing: site.routing.clone(),
@@ -193,11 +182,9 @@ impl Gateway {
         });
         let commands = Box::new(Entry { client: running.client().clone(), site: site.clone() });
         let past = history.map(|history| Box::new(history) as Box<dyn crossbook_gateway::History>);
-        let core = config.gateway.core();
-        let gateway = Arc::new(Core::new(core, read_model, pending, limits, commands, key, past));
-        let app = Arc::new(App::new(config.gateway.clone(), Arc::clone(&gateway), hub));
+        let app = assembly.open(commands, key, past);
         opening.open(Rest::new(Arc::clone(&app), pages::all()));
-        let admin = Admin::new(gateway, bounds.clone(), token, Box::new(move || recorder.render()));
+        let admin = Admin::new(Arc::clone(&app.gateway), bounds.clone(), token, Box::new(move || recorder.render()));
         front.open(admin.with_detail("clock", Box::new(move || clock.status())));
         tracing::info!(http = %config.http, admin = %config.admin, source = source.0, "the gateway is open");
         Ok(Self { app, running, feed, clients, operator })
@@ -209,7 +196,7 @@ impl Gateway {
         shutdown::drain(&self.app, drain).await;
         tracing::info!("stopping: connections are closed");
         let Server { serving, stop } = self.clients;
-        shutdown::close(&self.app, &stop, serving).await.map_err(|_| venue::Error::Disorder)?;
+        shutdown::close(&self.app, &stop, serving).await.map_err(|_| Error::Disorder)?;
         self.app.gateway.stop();
         let patience = std::time::Duration::from_millis(self.app.config.reply_timeout_ms);
         let answered = async {
@@ -224,8 +211,8 @@ impl Gateway {
             running.stop();
             self.feed.join()
         });
-        ended.await.map_err(|_| venue::Error::Disorder)?.map_err(|_| venue::Error::Disorder)?;
-        self.operator.stop().await?;
+        ended.await.map_err(|_| Error::Disorder)?.map_err(|_| Error::Disorder)?;
+        self.operator.stop().await.map_err(|_| Error::Disorder)?;
         tracing::info!("stopped");
         Ok(())
     }

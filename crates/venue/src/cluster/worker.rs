@@ -19,7 +19,7 @@ use super::{Error, Site, evidence};
 use crate::clock;
 use crate::config::Config;
 use crate::metrics::Build;
-use crate::{logging, metrics, process, venue};
+use crate::{listen, logging, metrics, process};
 
 /// How long the audits of all partitions may take together. A partition without traffic answers about once a second.
 const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
     logging::start(&config.logging)?;
     let recorder = metrics::install(metrics::Role::Worker, build)?;
     // What is wrong with the address is said before the store is waited for.
-    let operator = venue::reserve_admin(config)?;
+    let operator = listen::reserve_admin(config)?;
     let site = Site::find(config)?;
     let database = site.database(config)?;
     if options.discard_newer {
@@ -106,7 +106,7 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
                 worker.stop();
             }
         });
-        ended.await.map_err(|_| venue::Error::Disorder)?;
+        ended.await.map_err(|_| Error::Disorder)?;
         Ok(())
     })
 }

@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::history::Recording;
 use crate::history::published::PublishedSource;
 use crate::metrics::{self as recording, Build};
-use crate::{logging, process, venue};
+use crate::{listen, logging, process};
 
 /// Runs a writer until SIGTERM or Ctrl-C. The times in the rows are the log's; this machine's clock is only watched.
 ///
@@ -40,7 +40,7 @@ pub fn run(config: &Config, build: &Build) -> Result<(), Error> {
     let recorder = recording::install(recording::Role::Writer, build)?;
     // Said before the store is waited for.
     super::shared_database(config)?.ok_or(Error::NoHistory)?;
-    let operator = venue::reserve_admin(config)?;
+    let operator = listen::reserve_admin(config)?;
     let site = Site::find(config)?;
     let database = site.database(config)?.ok_or(Error::NoHistory)?;
     process::runtime()?.block_on(async {
@@ -72,7 +72,7 @@ pub fn run(config: &Config, build: &Build) -> Result<(), Error> {
         let _ = server.await;
         let patience = config.history.stop_timeout();
         let ended = tokio::task::spawn_blocking(move || writer.stop(patience));
-        ended.await.map_err(|_| venue::Error::Disorder)?;
+        ended.await.map_err(|_| Error::Disorder)?;
         tracing::info!("stopped");
         Ok(())
     })

@@ -14,13 +14,11 @@ use aws_lc_rs::hmac;
 use crossbeam_channel::Receiver;
 use crossbook_api_admin::Admin;
 use crossbook_api_binance::rest::Rest;
-use crossbook_api_binance::streams::{Hub, feed};
-use crossbook_api_binance::{App, Config, shutdown};
+use crossbook_api_binance::{App, Assembly, Config, shutdown};
 use crossbook_engine::Partition;
-use crossbook_gateway::facts::Subscribers;
 use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::secret::MasterKey;
-use crossbook_gateway::{CommandPort, Gateway, Limits, Pending, ReadModel};
+use crossbook_gateway::{CommandPort, ReadModel};
 use crossbook_http::server;
 use crossbook_log::FileReader;
 use crossbook_log::files::{Files, Options};
@@ -203,13 +201,10 @@ impl Venue {
     pub async fn start_keeping(partitions: u16, view_limits: ViewLimits, config: Config) -> Self {
         let routing = routing(partitions);
         let views = routing.all().map(|_| Views::new(view_limits.clone())).collect();
-        let board = Arc::new(ReadModel::new_checked(routing.clone(), views).unwrap());
-        let (pending, hub) = (Arc::new(Pending::new(config.in_flight_max)), Arc::new(Hub::new()));
         let fatal = |reason| eprintln!("the venue failed: {reason}");
-        let (feed, _) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), fatal).unwrap();
-        let limits = Arc::new(Limits::new(config.limits.clone()));
-        let subscribers = Subscribers { streams: hub.clone(), facts: feed, fills: vec![limits.clone()] };
-        let publisher = |id| Publisher::new(id, &board, Arc::clone(&pending), subscribers.clone());
+        let read_model = ReadModel::new_checked(routing.clone(), views).unwrap();
+        let (assembly, _) = Assembly::start(config.clone(), read_model, fatal).unwrap();
+        let publisher = |id| assembly.publisher(id);
         let (behind, entrance): (_, Box<dyn CommandPort>) = if partitions == 1 {
             let memory = Memory::new(512);
             let (log, _) = Files::open_in(memory.clone(), Options::default()).unwrap();
@@ -223,13 +218,11 @@ impl Venue {
             let door = running.door();
             (Behind::Partitions(running), Box::new(door))
         };
-        drop(subscribers);
         let (shut, turned_away) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let entrance =
             Box::new(Turnstile { inner: entrance, shut: Arc::clone(&shut), turned_away: Arc::clone(&turned_away) });
         let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
-        let gateway = Gateway::new(config.core(), board, pending, limits, entrance, master, None);
-        let app = Arc::new(App::new(config.clone(), Arc::new(gateway), hub));
+        let app = assembly.open(entrance, master, None);
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (http, admin) = (server::listen(any).unwrap(), server::listen(any).unwrap());
         let (http_at, admin_at) = (http.local_addr().unwrap(), admin.local_addr().unwrap());

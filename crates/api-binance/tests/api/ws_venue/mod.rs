@@ -6,13 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::hmac;
 use crossbook_api_binance::rest::Rest;
-use crossbook_api_binance::streams::{Hub, feed};
-use crossbook_api_binance::{App, Config};
+use crossbook_api_binance::{App, Assembly, Config};
 use crossbook_engine::Partition;
-use crossbook_gateway::facts::Subscribers;
+use crossbook_gateway::ReadModel;
 use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::secret::MasterKey;
-use crossbook_gateway::{Gateway, Limits, Pending, ReadModel};
 use crossbook_http::server;
 use crossbook_log::files::{Files, Options};
 use crossbook_log::memory::Memory;
@@ -57,19 +55,15 @@ impl Venue {
 
     pub async fn start_with(config: Config) -> Self {
         let (log, _) = Files::open_in(Memory::new(512), Options::default()).unwrap();
-        let board = Arc::new(ReadModel::single(Views::new(ViewLimits::default())));
-        let (pending, hub) = (Arc::new(Pending::new(1_000)), Arc::new(Hub::new()));
         let fatal = |reason| eprintln!("the venue failed: {reason}");
-        let (feed, _) = feed::spawn(Arc::clone(&hub), Arc::clone(&board), fatal).unwrap();
-        let limits = Arc::new(Limits::new(config.limits.clone()));
-        let subscribers = Subscribers { streams: hub.clone(), facts: feed, fills: vec![limits.clone()] };
-        let publisher = Publisher::new(PartitionId(0), &board, Arc::clone(&pending), subscribers);
+        let read_model = ReadModel::single(Views::new(ViewLimits::default()));
+        let (assembly, _) = Assembly::start(config.clone(), read_model, fatal).unwrap();
+        let publisher = assembly.publisher(PartitionId(0));
         let partition = Partition::new(PartitionId(0), Routing::single(), 7);
         let running = embedded::start(partition, log, publisher, embedded::Options::default(), fatal).unwrap();
         let master = MasterKey::from_hex(&SecretString::from("07".repeat(32))).unwrap();
         let node = Box::new(running.handle().clone());
-        let gateway = Gateway::new(config.core(), board, pending, limits, node, master, None);
-        let app = Arc::new(App::new(config.clone(), Arc::new(gateway), hub));
+        let app = assembly.open(node, master, None);
         let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);

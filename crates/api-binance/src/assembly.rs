@@ -1,0 +1,94 @@
+//! Puts a gateway with this API together: the parts of the gateway's core, the subscriptions, and the feed that turns
+//! facts into messages. Venues, tests, fuzzing and measurements all use it.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::Sender;
+use crossbook_gateway::facts::{Batch, Subscribers};
+use crossbook_gateway::publisher::Publisher;
+use crossbook_gateway::secret::MasterKey;
+use crossbook_gateway::{CommandPort, History, ReadModel};
+use crossbook_node::NotTaken;
+use crossbook_types::{PartitionId, RequestNumber};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::streams::{Hub, feed};
+
+/// A gateway with this API that has no command port yet.
+pub struct Assembly {
+    config: Config,
+    core: crossbook_gateway::Assembly,
+    hub: Arc<Hub>,
+    subscribers: Subscribers,
+}
+
+impl Assembly {
+    /// Starts the feed, whose thread ends with the last publisher. `fatal` is called with the reason when the feed
+    /// cannot go on; it should end the process.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(
+        config: Config,
+        read_model: ReadModel,
+        fatal: impl Fn(String) + Send + 'static,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (core, hub) = (crossbook_gateway::Assembly::new(config.core(), read_model), Arc::new(Hub::new()));
+        let (facts, thread) = feed::spawn(Arc::clone(&hub), Arc::clone(core.read_model()), fatal)?;
+        Ok((Self::of(config, core, hub, facts), thread))
+    }
+
+    /// The same without a feed: whoever has the other end of `facts` takes them.
+    #[must_use]
+    pub fn without_feed(config: Config, read_model: ReadModel, facts: Sender<Batch>) -> Self {
+        let (core, hub) = (crossbook_gateway::Assembly::new(config.core(), read_model), Arc::new(Hub::new()));
+        Self::of(config, core, hub, facts)
+    }
+
+    fn of(config: Config, core: crossbook_gateway::Assembly, hub: Arc<Hub>, facts: Sender<Batch>) -> Self {
+        let subscribers = core.subscribers(Arc::clone(&hub) as _, facts);
+        Self { config, core, hub, subscribers }
+    }
+
+    /// What queries are answered from.
+    #[must_use]
+    pub fn read_model(&self) -> &Arc<ReadModel> {
+        self.core.read_model()
+    }
+
+    /// Who is subscribed to what.
+    #[must_use]
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// A publisher for a partition.
+    ///
+    /// # Panics
+    /// When the read model has no such partition.
+    #[must_use]
+    pub fn publisher(&self, partition: PartitionId) -> Publisher {
+        self.core.publisher(partition, self.subscribers.clone())
+    }
+
+    /// Completes requests that never reached a partition's log.
+    #[must_use]
+    pub fn refusals(&self) -> impl Fn(RequestNumber, NotTaken) + Send + Sync + 'static {
+        self.core.refusals()
+    }
+
+    /// The API and its gateway, with the port that commands go to, the key of the API secrets, and the history if one
+    /// is kept.
+    #[must_use]
+    pub fn open(
+        self,
+        commands: Box<dyn CommandPort>,
+        master_key: MasterKey,
+        history: Option<Box<dyn History>>,
+    ) -> Arc<App> {
+        let gateway = self.core.open(commands, master_key, history);
+        Arc::new(App::new(self.config, Arc::new(gateway), self.hub))
+    }
+}

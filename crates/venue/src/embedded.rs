@@ -1,0 +1,328 @@
+//! A venue in one process: log, partition, read model, APIs and background threads, put together by [`Builder`] and
+//! taken apart in order by [`Venue::stop`].
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::never;
+use crossbook_api_admin::Admin;
+use crossbook_api_admin::startup::Startup;
+use crossbook_api_binance::rest::Rest;
+use crossbook_api_binance::{App, Assembly, shutdown};
+use crossbook_gateway::publisher::Publisher;
+use crossbook_gateway::secret::MasterKey;
+use crossbook_gateway::{Gateway, ReadModel, auth};
+use crossbook_log::Files;
+use crossbook_log::storage::DiskLock;
+use crossbook_node::embedded::{self, Running};
+use crossbook_node::{Handle, recovery};
+use crossbook_protocol::command::{Body, RevokeApiKey};
+use crossbook_store::{Database, Live};
+use crossbook_types::ApiKeyId;
+use crossbook_views::Registry;
+use secrecy::SecretString;
+
+use crate::access::{self, Need};
+use crate::config::Config;
+use crate::data_folder::{self, DataFolder};
+use crate::history::source::LogSource;
+use crate::history::{self, Announcing, Keeper, PARTITION};
+use crate::listen::{self, Server, listen_for_admin, reserve_http};
+use crate::metrics::Exposition;
+use crate::process::fatal;
+use crate::progress::Progress;
+use crate::restore::{self, Accepted, Restored, restore};
+use crate::secrets::{self, Absent};
+use crate::snapshots::{Snapshotter, Work};
+use crate::tally::Tally;
+use crate::verification::{Health, Verification};
+use crate::{clock, evidence, pages};
+
+/// Why a venue cannot start, or did not stop as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No data folder was named.
+    #[error("where is the data? Give a folder with --data, or set `data` in the configuration")]
+    NoData,
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] data_folder::Error),
+    /// The data folder belongs to another user.
+    #[error(transparent)]
+    Access(#[from] access::Error),
+    /// The venue cannot be restored.
+    #[error(transparent)]
+    Restore(#[from] restore::Error),
+    /// The database of the history cannot be named.
+    #[error(transparent)]
+    History(#[from] history::Error),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] listen::Error),
+    /// The secret key is another than before.
+    #[error(
+        "{0}. If that key is lost for good, `crossbook serve --revoke-lost-keys` starts anyway and revokes the API keys that need it"
+    )]
+    Sealed(#[from] crossbook_gateway::secret::Error),
+    /// There is no secret key.
+    #[error(transparent)]
+    Secrets(#[from] secrets::Error),
+    /// An API key cannot be revoked.
+    #[error("the API key {key} cannot be revoked: {source}")]
+    Revocation {
+        /// The public name of the API key.
+        key: ApiKeyId,
+        /// What went wrong below.
+        source: crossbook_gateway::Error,
+    },
+    /// The last snapshot cannot be written.
+    #[error("cannot write the last snapshot: {0}")]
+    Snapshot(#[from] recovery::Error),
+    /// The mark beside the log cannot be written.
+    #[error(transparent)]
+    Mark(#[from] evidence::Error),
+    /// The system gives no thread.
+    #[error("the system gives no thread: {0}")]
+    Thread(std::io::Error),
+    /// A thread or task ended that should not have.
+    #[error("the venue did not stop in order; the log is whole, and the next start replays it")]
+    Disorder,
+}
+
+/// What a venue is built from.
+pub struct Builder<'a> {
+    config: &'a Config,
+    token: SecretString,
+    metrics: Exposition,
+    accepted: Accepted,
+}
+
+impl<'a> Builder<'a> {
+    /// A venue of that configuration. `token` guards its admin API, where `metrics` are scraped.
+    #[must_use]
+    pub fn new(config: &'a Config, token: SecretString, metrics: Exposition) -> Self {
+        Self { config, token, metrics, accepted: Accepted::default() }
+    }
+
+    /// Accepts what would otherwise refuse the start.
+    #[must_use]
+    pub fn accepting(self, accepted: Accepted) -> Self {
+        Self { accepted, ..self }
+    }
+
+    /// Restores the venue of the configured data folder, starts it, and listens. The admin address answers from the
+    /// beginning, and says that the venue is not ready. Needs a tokio runtime with several threads around it and blocks
+    /// for as long as the replay takes.
+    ///
+    /// # Errors
+    /// When the data cannot be read, the secret key does not open what it should, or an address cannot be listened on.
+    pub fn start(self, progress: &mut dyn Progress) -> Result<Venue, Error> {
+        let Self { config, token, metrics, accepted } = self;
+        if config.data.as_os_str().is_empty() {
+            return Err(Error::NoData);
+        }
+        access::check(&config.data, Need::Run)?;
+        // Checked before anything is created: a key in the wrong place, a path that is no folder.
+        let data = DataFolder::new(&config.data)?;
+        secrets::check_new(&config.data, &data)?;
+        // Errors of the address that is listened on last are reported before the replay, too.
+        let http = reserve_http(config)?;
+        // If the start fails, the servers end with their handles.
+        let admin = listen_for_admin(config)?;
+        let admin_address = admin.local_addr().unwrap_or(config.admin);
+        let startup = Arc::new(Startup::default());
+        let operator = Server::start("the admin API", admin, &config.gateway.server, Arc::clone(&startup));
+        tracing::info!(admin = %admin_address, "starting; the admin address answers");
+
+        let history = history::database(config, &data)?;
+        let restored = restore(config, accepted, progress, |phase| startup.enter(phase))?;
+        let key = secret_key(&config.data, restored.views.registry(), accepted)?;
+        let http = http.listen()?;
+        let http_address = http.local_addr().unwrap_or(config.http);
+        let (core, read_model, assembly, node) = Core::start(config, &data, restored, history)?;
+        let past = core.history.as_ref().map(|keeper| Box::new(keeper.history().clone()) as _);
+        let app = assembly.open(Box::new(node), key, past);
+
+        let clock = clock::Monitor::start(
+            config.clock,
+            Box::new(move || read_model.of(PARTITION).read().position().map(|cause| cause.time)),
+        );
+        let rest = Arc::new(Rest::new(Arc::clone(&app), pages::all()));
+        let clients = Server::start("the client API", http, &config.gateway.server, rest);
+        let health = Arc::clone(core.verification.health());
+        startup.open(admin_api(config, &app, token, metrics, health, clock));
+        tracing::info!(http = %http_address, admin = %admin_address, "the venue is open");
+        Ok(Venue { data, app, core, clients, operator, http: http_address, admin: admin_address })
+    }
+}
+
+/// The secret key of the data folder, which opens what `registry` has. One is made only where nothing is lost by that.
+fn secret_key(data: &Path, registry: &Registry, accepted: Accepted) -> Result<MasterKey, Error> {
+    let refuse = !accepted.lost_keys && auth::has_sealed_keys(registry);
+    let key = secrets::secret_key(data, if refuse { Absent::Refuse } else { Absent::Make })?;
+    if refuse {
+        auth::check_master_key(registry, &key)?;
+    }
+    Ok(key)
+}
+
+/// The admin API, with the states of log and clock in the answer of `/readyz`.
+fn admin_api(
+    config: &Config,
+    app: &App,
+    token: SecretString,
+    metrics: Exposition,
+    health: Arc<Health>,
+    clock: Arc<clock::Monitor>,
+) -> Admin {
+    let (gateway, bounds) = (Arc::clone(&app.gateway), config.gateway.server.clone());
+    Admin::new(gateway, bounds, token, Box::new(move || metrics.render()))
+        .with_detail("log", Box::new(move || health.as_json()))
+        .with_detail("clock", Box::new(move || clock.status()))
+}
+
+/// The threads of a venue: the partition's, and those that work in the background.
+struct Core {
+    running: Running<Files, Announcing<Tally<Publisher>>>,
+    snapshotter: Snapshotter,
+    verification: Verification,
+    snapshots_lock: DiskLock,
+    history: Option<Keeper>,
+    history_patience: Duration,
+    feed: JoinHandle<()>,
+}
+
+impl Core {
+    /// Starts them on what was restored.
+    fn start(
+        config: &Config,
+        data: &DataFolder,
+        restored: Restored,
+        history: Option<Database>,
+    ) -> Result<(Self, Arc<ReadModel>, Assembly, Handle), Error> {
+        let Restored { partition, views, log, found, snapshots_lock, snapshots, snapshot, hash_seed } = restored;
+        let assembly = Assembly::start(config.gateway.clone(), ReadModel::single(views), fatal);
+        let (assembly, feed) = assembly.map_err(Error::Thread)?;
+        let read_model = Arc::clone(assembly.read_model());
+        let live = Live::new(partition.sequence());
+        let listed: Vec<_> = read_model.registry().markets().iter().map(|market| (market.id, market.symbol)).collect();
+        let counting = Tally::new(assembly.publisher(PARTITION), listed, config.metrics.markets_max);
+        let outlet = Announcing::new(counting, live.clone());
+        let (log_path, identity, trimmer) = (data.log(), log.identity(), log.trimmer());
+        let mut running = embedded::start(partition, log, outlet, config.node, fatal).map_err(Error::Thread)?;
+        let node = running.handle().clone();
+        let source = LogSource::new(&log_path, snapshots.clone(), live.position(), hash_seed);
+        let keep = |database: Database| {
+            // Once the log is trimmed, the history must not lose what the log no longer has.
+            Keeper::start(&database.for_log(identity).synced(config.snapshots.trim_log), source, live, fatal)
+        };
+        let history = history.map(keep).transpose().map_err(Error::Thread)?;
+        let work = Work {
+            folder: snapshots,
+            log: log_path,
+            views: Arc::clone(read_model.of(PARTITION)),
+            node: node.clone(),
+            trimmer,
+            audits: running.take_audits().unwrap_or_else(never),
+            last: snapshot,
+            history: history.as_ref().map(|keeper| Arc::clone(keeper.progress())),
+        };
+        crate::metrics::record_snapshot(&data.snapshots());
+        let bytes_per_second = config.log.verify_bytes_per_second;
+        let verification = Verification::start(&work.log, identity, &found, bytes_per_second, fatal);
+        let verification = verification.map_err(Error::Thread)?;
+        let snapshotter = Snapshotter::start(work, config.snapshots.clone(), fatal).map_err(Error::Thread)?;
+        let history_patience = config.history.stop_timeout();
+        let core = Self { running, snapshotter, verification, snapshots_lock, history, history_patience, feed };
+        Ok((core, read_model, assembly, node))
+    }
+
+    /// Ends them in order, and writes a snapshot of the end. Blocks.
+    fn stop(self, data: &DataFolder, read_model: &ReadModel) -> Result<crossbook_types::Sequence, Error> {
+        self.verification.stop();
+        let stopped = self.running.stop();
+        if let Some(history) = self.history {
+            history.stop(self.history_patience);
+        }
+        let folder = self.snapshotter.stop();
+        let (Some(stopped), Some(mut folder)) = (stopped, folder) else { return Err(Error::Disorder) };
+        // The publisher has the feed's only sender.
+        drop(stopped.outlet);
+        let (state, time, identity) = (stopped.partition.state(), stopped.partition.time(), stopped.log.identity());
+        let sequence = state.sequence();
+        let ended = self.feed.join();
+        recovery::save(&mut folder, state, read_model.of(PARTITION).read().state())?;
+        evidence::note(data, identity, sequence, time)?;
+        drop((stopped.log, self.snapshots_lock));
+        ended.map_err(|_| Error::Disorder)?;
+        Ok(sequence)
+    }
+}
+
+/// A running venue.
+pub struct Venue {
+    data: DataFolder,
+    app: Arc<App>,
+    core: Core,
+    clients: Server,
+    operator: Server,
+    http: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Venue {
+    /// The gateway.
+    #[must_use]
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.app.gateway
+    }
+
+    /// Revokes the API keys whose secrets cannot be opened, by commands like the operator's.
+    ///
+    /// # Errors
+    /// When one is not revoked.
+    pub async fn revoke_lost_keys(&self) -> Result<(), Error> {
+        let gateway = &self.app.gateway;
+        let lost = auth::lost_keys(&gateway.read_model.registry(), gateway.keyring.master_key());
+        for (account, key) in lost {
+            let revoked = gateway.submit(Body::RevokeApiKey(RevokeApiKey { account, key }), None).await;
+            revoked.map_err(|source| Error::Revocation { key, source })?;
+            tracing::warn!(%account, %key, "revoked: its secret cannot be opened");
+        }
+        Ok(())
+    }
+
+    /// The address of the client API; the real port where port 0 was configured.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// The address of the admin API.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Stops in order: clients are served on for `drain`, then asked to leave; their requests are answered, their
+    /// connections end, and a snapshot is written, so that the next start has nothing to replay. The admin address
+    /// answers until then.
+    ///
+    /// # Errors
+    /// When a thread had failed, or the snapshot cannot be written. The log is whole in any case.
+    pub async fn stop(self, drain: Duration) -> Result<(), Error> {
+        let Self { data, app, core, clients, operator, .. } = self;
+        shutdown::drain(&app, drain).await;
+        tracing::info!("stopping: connections are closed");
+        shutdown::close(&app, &clients.stop, clients.serving).await.map_err(|_| Error::Disorder)?;
+        app.gateway.stop();
+        let stopped = tokio::task::spawn_blocking(move || core.stop(&data, &app.gateway.read_model));
+        let sequence = stopped.await.map_err(|_| Error::Disorder)??;
+        operator.stop().await.map_err(|_| Error::Disorder)?;
+        tracing::info!(command = sequence.0, "stopped; a snapshot is written");
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! The addresses of a process: bound before anything slow begins, so that what is wrong with them is found at once;
+//! listened on, with TLS where it is configured; and served until the process stops.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crossbook_http::ServerConfig;
+use crossbook_http::server::{self, Listener};
+use crossbook_http::tls::{self, Handshakes, TlsConfig};
+use tokio::sync::watch;
+use tokio::task::JoinError;
+
+use crate::config::Config;
+use crate::process::spawn_vital;
+
+/// Why a process cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An address cannot be listened on.
+    #[error(
+        "cannot listen on {address}: {source}; {}. Give another address with --{setting}, or as `{setting}` in the settings",
+        refused_because(source)
+    )]
+    Listen {
+        /// The setting, whose option has the same name.
+        setting: &'static str,
+        /// The address of the listener.
+        address: SocketAddr,
+        /// What went wrong below.
+        source: std::io::Error,
+    },
+    /// A certificate cannot be used.
+    #[error("[{section}] {source}")]
+    Tls {
+        /// Where it is set.
+        section: &'static str,
+        /// What went wrong below.
+        source: Box<tls::Error>,
+    },
+}
+
+/// The usual reason of an error to bind or listen, for people.
+fn refused_because(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::AddrInUse => "another process listens there, perhaps another venue",
+        ErrorKind::AddrNotAvailable => "this machine has no such address",
+        ErrorKind::PermissionDenied => "ports below 1024 are for root, or for a process with CAP_NET_BIND_SERVICE",
+        _ => "the system refuses it",
+    }
+}
+
+/// Binds the address of the client API, so that no other process takes it; connections are refused until
+/// [`Reserved::listen`]. Warns if clients on other machines would connect without TLS.
+///
+/// # Errors
+/// When somebody else listens there.
+pub fn reserve_http(config: &Config) -> Result<Reserved, Error> {
+    let tls = certificate("gateway.tls", &config.gateway.tls)?;
+    warn_if_in_the_clear("http", config.http, tls.is_none());
+    let bound = server::bind(config.http).map_err(|source| refused("http", config.http, source))?;
+    Ok(Reserved { setting: "http", bound, address: config.http, tls })
+}
+
+/// Binds the admin address of this process, as [`reserve_http`] does. A probe of a process that still waits for
+/// something is refused.
+///
+/// # Errors
+/// When somebody else listens there, or the certificate cannot be shown.
+pub fn reserve_admin(config: &Config) -> Result<Reserved, Error> {
+    let tls = certificate("gateway.admin_tls", &config.gateway.admin_tls)?;
+    warn_if_in_the_clear("admin", config.admin, tls.is_none());
+    let bound = server::bind(config.admin).map_err(|source| refused("admin", config.admin, source))?;
+    Ok(Reserved { setting: "admin", bound, address: config.admin, tls })
+}
+
+/// See [`reserve_http`] and [`reserve_admin`].
+pub struct Reserved {
+    setting: &'static str,
+    bound: server::Bound,
+    address: SocketAddr,
+    tls: Option<Handshakes>,
+}
+
+impl Reserved {
+    /// Listens.
+    ///
+    /// # Errors
+    /// When somebody else has begun to listen there.
+    pub fn listen(self) -> Result<Listener, Error> {
+        let listener = self.bound.listen().map_err(|source| refused(self.setting, self.address, source))?;
+        Ok(listener.secured(self.tls))
+    }
+}
+
+fn refused(setting: &'static str, address: SocketAddr, source: std::io::Error) -> Error {
+    Error::Listen { setting, address, source }
+}
+
+/// Warns of an address where keys and tokens can be read on the network.
+fn warn_if_in_the_clear(setting: &'static str, address: SocketAddr, in_the_clear: bool) {
+    if in_the_clear && !address.ip().is_loopback() {
+        let section = if setting == "admin" { "gateway.admin_tls" } else { "gateway.tls" };
+        tracing::warn!(
+            %address,
+            "`{setting}` is reached from other machines, and speaks in the clear: set a certificate in [{section}], or let only a proxy \
+             that ends TLS reach it"
+        );
+    }
+}
+
+/// Listens on the admin address of this process, with TLS if a certificate is configured.
+///
+/// # Errors
+/// When somebody else does, or the certificate cannot be shown.
+pub fn listen_for_admin(config: &Config) -> Result<Listener, Error> {
+    reserve_admin(config)?.listen()
+}
+
+/// The certificate of a section of the configuration, if one is set.
+///
+/// # Errors
+/// When it cannot be shown.
+pub fn certificate(section: &'static str, config: &TlsConfig) -> Result<Option<Handshakes>, Error> {
+    config.load().map_err(|source| Error::Tls { section, source: Box::new(source) })
+}
+
+/// A listener that is being served.
+pub struct Server {
+    /// The task that serves.
+    pub serving: tokio::task::JoinHandle<()>,
+    /// Ends it when `true` is sent.
+    pub stop: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Serves a listener. The server ends when the result is dropped.
+    pub fn start<S: server::Service>(
+        name: &'static str,
+        listener: Listener,
+        bounds: &ServerConfig,
+        service: Arc<S>,
+    ) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        Self { serving: spawn_vital(name, server::serve(listener, bounds.clone(), service, stopped)), stop }
+    }
+
+    /// Ends it, once what was asked is answered.
+    ///
+    /// # Errors
+    /// When the task has panicked.
+    pub async fn stop(self) -> Result<(), JoinError> {
+        let _ = self.stop.send(true);
+        self.serving.await
+    }
+}
