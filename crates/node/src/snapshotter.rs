@@ -47,7 +47,7 @@ pub enum Trimmable {
     Nothing,
     /// Nothing: the history has not read what comes before the oldest snapshot.
     HistoryBehind,
-    /// Nothing: the oldest snapshot, this one, is damaged or of another version, and leads nowhere.
+    /// Nothing: the oldest snapshot, this one, is damaged, cannot be read or is of another version, and leads nowhere.
     OldestDamaged(Sequence),
     /// All commands up to and including this one, of which the oldest snapshot is.
     UpTo(Sequence),
@@ -57,7 +57,7 @@ pub enum Trimmable {
 /// reader of that log has read, where there is one.
 ///
 /// # Errors
-/// When the snapshots cannot be listed, or the oldest cannot be read.
+/// When the snapshots cannot be listed.
 pub fn trimmable(snapshots: &impl Saved, history: Option<Sequence>) -> Result<Trimmable, snapshot::Error> {
     let kept = snapshots.list()?;
     if let (Some(history), Some(&oldest)) = (history, kept.last())
@@ -67,9 +67,13 @@ pub fn trimmable(snapshots: &impl Saved, history: Option<Sequence>) -> Result<Tr
     }
     let [_, .., oldest] = kept[..] else { return Ok(Trimmable::Nothing) };
     // A damaged one would be trusted only when it is too late.
-    Ok(match snapshots.load(oldest)? {
-        Some(_) => Trimmable::UpTo(oldest),
-        None => Trimmable::OldestDamaged(oldest),
+    Ok(match snapshots.load(oldest) {
+        Ok(Some(_)) => Trimmable::UpTo(oldest),
+        Ok(None) => Trimmable::OldestDamaged(oldest),
+        Err(error) => {
+            tracing::warn!(%oldest, %error, "the oldest snapshot cannot be read, so nothing is trimmed");
+            Trimmable::OldestDamaged(oldest)
+        }
     })
 }
 
@@ -172,7 +176,7 @@ impl<F: Follower, S: Snapshots> Snapshotter<F, S> {
     /// What of the log may be trimmed now; see [`trimmable`]. `None` where the log is kept whole.
     ///
     /// # Errors
-    /// When the snapshots cannot be listed, or the oldest cannot be read.
+    /// When the snapshots cannot be listed.
     pub fn trimmable(&self, history: Option<Sequence>) -> Result<Option<Trimmable>, snapshot::Error> {
         self.trims.then(|| trimmable(&self.snapshots, history)).transpose()
     }
@@ -233,6 +237,25 @@ mod tests {
         assert_eq!(trimmable(&snapshots, Some(Sequence(7))).unwrap(), Trimmable::UpTo(Sequence(7)));
         snapshots.0.insert(Sequence(7), None);
         assert_eq!(trimmable(&snapshots, None).unwrap(), Trimmable::OldestDamaged(Sequence(7)));
+    }
+
+    /// Two snapshots, of which none can be read.
+    struct Unreadable;
+
+    impl Saved for Unreadable {
+        fn list(&self) -> Result<Vec<Sequence>, snapshot::Error> {
+            Ok(vec![Sequence(20), Sequence(10)])
+        }
+
+        fn load(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, snapshot::Error> {
+            let denied = std::io::ErrorKind::PermissionDenied.into();
+            Err(snapshot::Error::of_file("read", snapshot::name(sequence), denied))
+        }
+    }
+
+    #[test]
+    fn nothing_is_trimmed_while_the_oldest_snapshot_cannot_be_read() {
+        assert_eq!(trimmable(&Unreadable, None).unwrap(), Trimmable::OldestDamaged(Sequence(10)));
     }
 
     #[test]

@@ -145,9 +145,25 @@ impl<T: PublishedEvents, S: Saved> PublishedSource<T, S> {
         self.read(after, max)?.ok_or_else(|| trimmed.into())
     }
 
-    /// A snapshot; `None` if it is damaged.
-    fn image(&self, sequence: Sequence) -> Result<Option<Image<State>>, SourceError> {
-        let Some(bytes) = self.snapshots.load(sequence)? else { return Ok(None) };
+    /// A snapshot; `None` if it is damaged or cannot be read. Why it cannot be read is put into `unread`.
+    fn image(
+        &self,
+        sequence: Sequence,
+        unread: &mut Option<snapshot::Error>,
+    ) -> Result<Option<Image<State>>, SourceError> {
+        let partition = self.which.partition;
+        let bytes = match self.snapshots.load(sequence) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => {
+                tracing::warn!(%partition, %sequence, "snapshot is damaged or of another version; using another");
+                return Ok(None);
+            }
+            Err(error) => {
+                tracing::warn!(%partition, %sequence, %error, "snapshot cannot be read; using another");
+                *unread = Some(error);
+                return Ok(None);
+            }
+        };
         let image: Image<State> = snapshot::decode(&bytes).map_err(|error| self.unusable(sequence, error))?;
         if self.which.is_of(&image.partition) {
             Ok(Some(image))
@@ -167,14 +183,13 @@ impl<T: PublishedEvents, S: Saved> PublishedSource<T, S> {
         limits: &Limits,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<Views, SourceError> {
-        let mut views = Views::new(limits.clone());
+        let (mut views, mut unread) = (Views::new(limits.clone()), None);
         for sequence in UpTo(&self.snapshots, position).list()? {
-            if let Some(image) = self.image(sequence)? {
+            if let Some(image) = self.image(sequence, &mut unread)? {
                 let restored = Views::restore(image.follower, limits.clone());
                 views = restored.map_err(|error| self.unusable(sequence, error))?;
                 break;
             }
-            tracing::warn!(%sequence, "snapshot is damaged or of another version; falling back to the one before");
         }
         loop {
             let at = views.position().map_or(Sequence(0), |cause| cause.sequence);
@@ -185,7 +200,13 @@ impl<T: PublishedEvents, S: Saved> PublishedSource<T, S> {
                 return Err(Error::Interrupted.into());
             }
             let left = usize::try_from(position.0 - at.0).unwrap_or(usize::MAX);
-            let found = self.read_on(at, left.min(COMMANDS_AT_ONCE))?;
+            let Some(found) = self.read(at, left.min(COMMANDS_AT_ONCE))? else {
+                // A snapshot that cannot be read now may lead there.
+                return match unread {
+                    Some(error) => Err(error.into()),
+                    None => Err(Error::Trimmed { partition: self.which.partition, after: at }.into()),
+                };
+            };
             if found.is_empty() {
                 let partition = self.which.partition;
                 let error = Error::Ahead { partition, history: position, told: at };
@@ -203,19 +224,20 @@ impl<T: PublishedEvents, S: Saved> PublishedSource<T, S> {
         if self.read(Sequence(0), 1)?.is_some() {
             return Ok(Projection::resume(partition, Views::new(Projection::limits()), Sequence(0)));
         }
+        let mut unread = None;
         // The oldest intact one from which the events continue: the more of the past, the better.
         for sequence in self.snapshots.list()?.into_iter().rev() {
             if self.read(sequence, 1)?.is_none() {
                 continue;
             }
-            let Some(Image { partition: state, follower }) = self.image(sequence)? else { continue };
+            let Some(Image { partition: state, follower }) = self.image(sequence, &mut unread)? else { continue };
             tracing::warn!(%partition, %sequence, "the partition's first events are gone; the history begins with a snapshot");
             let views = Views::restore(follower, everything()).map_err(|error| self.unusable(sequence, error))?;
             let state = Partition::restore(state, self.which.hash_seed);
             let state = state.map_err(|error| self.unusable(sequence, error))?;
             return Ok(Projection::open(&state, partition, &views));
         }
-        Err(Error::NoBeginning(partition).into())
+        unread.map_or_else(|| Err(Error::NoBeginning(partition).into()), |error| Err(error.into()))
     }
 }
 

@@ -140,6 +140,39 @@ async fn where_the_beginning_is_gone_empty_tables_begin_with_the_oldest_snapshot
     assert!(source.seek(Position::default(), &|| false).unwrap_err().to_string().contains("no good snapshot leads on"));
 }
 
+/// Makes a snapshot one that is listed and cannot be read.
+fn make_unreadable(folder: &Path, sequence: Sequence) {
+    let path = folder.join(snapshot::name(sequence));
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(path).unwrap();
+}
+
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_read_is_passed_over_where_another_leads_on() {
+    let venue = traded(2_000);
+    let (all, end) = (venue.log.as_slice(), venue.partition.sequence());
+    let some = tempfile::tempdir().unwrap();
+    snapshots(some.path(), &[1_100, 1_700]);
+    let list = Folder::open(some.path()).unwrap().list().unwrap();
+    let [second, first] = list[..] else { panic!("{list:?}") };
+    let told_after = |sequence: Sequence| &all[usize::try_from(sequence.0).unwrap()..];
+    // Empty tables begin with the oldest that can be read.
+    make_unreadable(some.path(), first);
+    let (folder, behind) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let position = write(&mut source(told_after(first), some.path()), &database(folder.path())).await.unwrap();
+    assert_eq!((position.sequence, position.complete_from), (end, second));
+    // Tables in between have nothing to start from but the one that cannot be read, and say so.
+    let none = tempfile::tempdir().unwrap();
+    let middle = Sequence(first.0 + 50);
+    write(&mut source(&all[..usize::try_from(middle.0).unwrap()], none.path()), &database(behind.path()))
+        .await
+        .unwrap();
+    let refused = write(&mut source(told_after(first), some.path()), &database(behind.path())).await.unwrap_err();
+    assert!(refused.to_string().contains("cannot read"), "{refused}");
+    // With all events they need none.
+    assert_eq!(write(&mut source(all, some.path()), &database(behind.path())).await.unwrap().sequence, end);
+}
+
 #[test]
 fn tables_that_do_not_fit_are_told_of() {
     let venue = traded(300);
