@@ -18,6 +18,10 @@ mod moving;
 mod operator;
 mod secrets;
 mod serve;
+mod skip;
+#[path = "../../../node/tests/node/venue/mod.rs"]
+#[allow(dead_code, reason = "shared with the tests of the node")]
+mod small_venue;
 mod soak;
 mod tls;
 mod torture;
