@@ -21,8 +21,9 @@ use crossbook_protocol::peer::{Outgoing, PeerMessage, Settlement};
 use crossbook_protocol::{Cause, Event, Events, Routing};
 use crossbook_types::{Amount, AssetId, PartitionId, RequestNumber, Sequence};
 
-use crossbook_node::recovery::{self, Follower, Recovered, Which};
-use crossbook_node::skip::naming;
+use crossbook_node::follower::Follower;
+use crossbook_node::panic::naming;
+use crossbook_node::recovery::{self, Recovered, Which};
 use crossbook_node::snapshot::{self, Saved, UpTo};
 
 use crate::store::{Failure, StoreError};

@@ -31,7 +31,7 @@ use crossbook_protocol::peer::{Outgoing, PeerMessage};
 use crossbook_types::{RequestNumber, Sequence, Timestamp};
 
 use crate::depth::{self, Depths};
-use crossbook_node::skip::naming;
+use crossbook_node::panic::naming;
 
 /// Whether a replica publishes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,7 +9,8 @@
 
 use crossbook_engine::Partition;
 use crossbook_log::Until;
-use crossbook_node::recovery::{self, Follower, Recovered};
+use crossbook_node::follower::Follower;
+use crossbook_node::recovery::{self, Recovered};
 use crossbook_node::snapshot::{Saved as _, Snapshots, UpTo};
 use crossbook_node::snapshotter::{Schedule, Trimmable, trimmable};
 use crossbook_protocol::Routing;

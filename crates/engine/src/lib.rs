@@ -29,10 +29,11 @@ mod matching;
 mod numbers;
 mod outbox;
 mod partition;
+mod prefetch;
+mod refusal;
 pub mod registry;
 pub mod sources;
 mod state;
-mod warming;
 pub mod work;
 
 pub use depth::BookDepth;

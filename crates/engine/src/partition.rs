@@ -15,9 +15,10 @@ use crossbook_types::{AccountId, Market, PartitionId, RequestNumber, Sequence, S
 use crate::admission;
 use crate::matching::Matcher;
 use crate::outbox::{Accounts, Outbox, leg};
+use crate::prefetch::{AHEAD, Prefetch};
+use crate::refusal::refuse_order;
 use crate::registry::Registry;
 use crate::sources::Sources;
-use crate::warming::Warming;
 use crate::work::Work;
 
 /// One partition of the venue.
@@ -33,7 +34,7 @@ pub struct Partition {
     pub(crate) matchers: Vec<Option<Box<Matcher>>>,
     pub(crate) outbox: Outbox,
     pub(crate) hash_seed: u64,
-    pub(crate) warming: Warming,
+    pub(crate) prefetch: Prefetch,
     /// Whether a venue is being imported: until all of it is here, nothing else is done. See [`crate::import`].
     pub(crate) importing: bool,
     /// The rules that are active.
@@ -60,7 +61,7 @@ impl Partition {
             matchers: Vec::new(),
             outbox: Outbox::new(id, routing),
             hash_seed,
-            warming: Warming::default(),
+            prefetch: Prefetch::default(),
             importing: false,
             rules: Rules::default(),
             active: Rules::default(),
@@ -117,6 +118,21 @@ impl Partition {
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Applies commands as [`Partition::apply`] does, one after the other, but looks ahead for what they will touch.
+    ///
+    /// # Panics
+    /// As [`Partition::apply`].
+    pub fn apply_all(&mut self, commands: &[Command], events: &mut Events) {
+        for batch in commands.chunks(AHEAD) {
+            if batch.len() > 1 {
+                self.prefetch.run(&self.matchers, &self.ledger, batch);
+            }
+            for command in batch {
+                self.apply(command, events);
+            }
+        }
     }
 
     /// Applies the next command and adds its events to `events`. A command whose source and number were seen before has
@@ -542,17 +558,6 @@ impl Partition {
             }
         }
     }
-}
-
-/// Refuses an order. The owner of the account learns of it too, where clients know a reason for it.
-#[inline]
-pub(crate) fn refuse_order(events: &mut Events, order: &NewOrder, origin: Origin, refusal: Refusal, rules: Rules) {
-    if rules >= Rules::V2
-        && let Some(reason) = refusal.reject_reason()
-    {
-        events.add(|| Event::OrderRefused { order: *order, reason });
-    }
-    events.refuse(origin, refusal);
 }
 
 /// Why money does not move, as its sender is answered.

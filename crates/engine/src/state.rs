@@ -175,7 +175,7 @@ impl Partition {
             work: Work::RULES,
             outbox: Outbox::restore(state.id, state.routing, state.sent).ok_or(Error::Outbox)?,
             hash_seed,
-            warming: crate::warming::Warming::default(),
+            prefetch: crate::prefetch::Prefetch::default(),
             rules: state.rules,
             active: state.rules,
         })

@@ -15,8 +15,9 @@ use crossbook_log::{Reader, Until};
 use crossbook_protocol::{Cause, Event, Events, Routing};
 use crossbook_types::{AccountId, Amount, AssetId, PartitionId, Sequence, SymbolId};
 
-use crate::recovery::{Error, Follower, Progress};
-use crate::skip::naming;
+use crate::follower::Follower;
+use crate::panic::naming;
+use crate::recovery::{Error, Progress};
 use crate::snapshot::{self, Image, Saved};
 
 /// After how many commands everything is added up from nothing.

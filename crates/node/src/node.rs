@@ -26,8 +26,8 @@ use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::outlet::Outlet;
+use crate::panic::naming;
 use crate::request::{NotTaken, Request};
-use crate::skip::naming;
 
 /// Tells the time.
 pub trait Clock {

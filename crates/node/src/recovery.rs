@@ -16,10 +16,11 @@ use crossbook_engine::{Partition, State, Work};
 use crossbook_log::{Reader, Until};
 use crossbook_protocol::peer::Outgoing;
 use crossbook_protocol::wire::codec::Wire;
-use crossbook_protocol::{Cause, Event, Events, Routing};
+use crossbook_protocol::{Cause, Events, Routing};
 use crossbook_types::{PartitionId, Sequence};
 
-use crate::skip::naming;
+use crate::follower::Follower;
+use crate::panic::naming;
 use crate::snapshot::{self, Image, Saved, Snapshots};
 
 /// How many commands are applied between two reports of progress.
@@ -30,50 +31,6 @@ const BATCH_COMMANDS: usize = 256;
 const BATCHES_MAX: usize = 4;
 /// How many events the follower is shown before it takes them: what they touch fits the nearest caches.
 const EVENTS_AHEAD: usize = 192;
-
-/// What is folded from a partition's events and kept in its snapshots.
-pub trait Follower: Send {
-    /// How it is written down.
-    type Saved: Wire;
-
-    /// Takes a message that the next command has for another partition; called before [`Follower::follow`] for that
-    /// command, in order.
-    fn sent(&mut self, cause: Cause, message: Outgoing) {
-        // Whoever does not deliver messages has no use for them.
-        let _ = (cause, message);
-    }
-
-    /// Is shown events that it is to take next, those of several commands, for whoever can make use of knowing them
-    /// together. May be of nothing.
-    fn ahead(&mut self, events: &[Event]) {
-        let _ = events;
-    }
-
-    /// Takes the events of the next command.
-    fn follow(&mut self, cause: Cause, events: &[Event]);
-
-    /// Itself, to be written down.
-    fn save(&self) -> Self::Saved;
-
-    /// Becomes what was written down.
-    ///
-    /// # Errors
-    /// When that contradicts itself.
-    fn load(&mut self, saved: Self::Saved) -> Result<(), String>;
-}
-
-/// A follower that ignores all events.
-impl Follower for () {
-    type Saved = ();
-
-    fn follow(&mut self, _: Cause, _: &[Event]) {}
-
-    fn save(&self) -> Self::Saved {}
-
-    fn load(&mut self, (): ()) -> Result<(), String> {
-        Ok(())
-    }
-}
 
 /// Which partition of which venue is restored, and how.
 #[derive(Clone, PartialEq, Eq, Debug)]

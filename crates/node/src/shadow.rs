@@ -12,7 +12,8 @@ use crossbook_log::{Reader, Until};
 use crossbook_types::Sequence;
 
 use crate::embedded::{self, AuditReport};
-use crate::recovery::{self, Batch, Error, Follower, Replay, Restored, Which};
+use crate::follower::Follower;
+use crate::recovery::{self, Batch, Error, Replay, Restored, Which};
 use crate::snapshot::{self, Saved, Snapshots};
 
 /// See the module.

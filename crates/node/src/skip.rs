@@ -1,15 +1,13 @@
 //! A command that cannot be applied: naming it, and skipping it.
 //!
 //! A panic while a command is applied ends the process, and because the command is in the log, every later start and,
-//! in a cluster, every worker. [`naming`] makes the panic name the command. An operator who decides that the venue
+//! in a cluster, every worker. [`naming`](crate::panic::naming) makes the panic name the command. An operator who decides that the venue
 //! continues without it marks it in the log ([`of_files`]; in a cluster `crossbook_cluster::skip`). From then on every
 //! reader of the log finds the mark, and the command is applied as a refusal
 //! ([`crossbook_protocol::Refusal::Skipped`]), so its sender gets an answer and every copy of the venue the same state.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
-use crossbook_engine::Partition;
 use crossbook_log::storage::Disk;
 use crossbook_log::{FileReader, Reader as _, Record, Until, skip};
 use crossbook_protocol::peer::PeerMessage;
@@ -20,23 +18,6 @@ use crate::snapshot::{self, Saved};
 
 // What the log marks and what the decoder takes for a mark is the same bit.
 const _: () = assert!(skip::SKIPPED == crossbook_protocol::wire::SKIPPED);
-
-/// Applies commands to a partition. If it panics, the log lines say at which command; the panic goes on.
-pub fn naming<T>(partition: &mut Partition, apply: impl FnOnce(&mut Partition) -> T) -> T {
-    match catch_unwind(AssertUnwindSafe(|| apply(partition))) {
-        Ok(applied) => applied,
-        Err(panic) => {
-            let (id, sequence) = (partition.id(), partition.sequence());
-            tracing::error!(
-                partition = id.0,
-                sequence = sequence.0,
-                "command {sequence} of partition {id} cannot be applied: the program found that it must not go on. Every start will end here. \
-                 Report it; a newer program may apply it. To pass it over: `crossbook skip --sequence {sequence}`, see \"A command that cannot be applied\" in docs/operations.md"
-            );
-            resume_unwind(panic)
-        }
-    }
-}
 
 /// Why a command is not passed over.
 #[derive(Debug, thiserror::Error)]

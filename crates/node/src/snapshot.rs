@@ -21,7 +21,7 @@ use crossbook_protocol::wire::codec::{Reader, Sink, Wire};
 use crossbook_types::Sequence;
 use sha2::{Digest, Sha256};
 
-use crate::recovery::Follower;
+use crate::follower::Follower;
 
 pub use folder::Folder;
 

@@ -10,7 +10,8 @@
 use crossbook_log::Reader;
 use crossbook_types::Sequence;
 
-use crate::recovery::{Error, Follower, Which};
+use crate::follower::Follower;
+use crate::recovery::{Error, Which};
 use crate::shadow::Shadow;
 use crate::snapshot::{self, Saved, Snapshots};
 

@@ -3,7 +3,7 @@
 use crossbook_protocol::{Cause, Event};
 use crossbook_views::{State, Views};
 
-use crate::recovery::Follower;
+use crate::follower::Follower;
 
 impl Follower for Views {
     type Saved = State;

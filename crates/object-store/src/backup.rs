@@ -31,6 +31,7 @@ mod manifest;
 mod place;
 mod restore;
 mod take;
+mod target;
 
 use std::path::PathBuf;
 
@@ -38,8 +39,9 @@ use crossbook_types::Sequence;
 
 pub use manifest::{Manifest, Segment, Stored};
 pub use place::Place;
-pub use restore::{Restored, Target, UNFINISHED, restore};
+pub use restore::{Restored, restore};
 pub use take::{Options, Source, Taken, take};
+pub use target::{Target, UNFINISHED};
 
 /// How far a backup or its restoration is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 //! What a history is compared with: the views and the sums of the events, folded from the log. The same for a venue in
 //! a data folder and for each partition of a cluster.
 
-use crossbook_node::recovery::Follower;
+use crossbook_node::follower::Follower;
 use crossbook_protocol::{Cause, Event};
 use crossbook_store::verify::Witness;
 use crossbook_types::Sequence;

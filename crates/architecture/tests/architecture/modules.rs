@@ -12,11 +12,6 @@ use crate::source::{self, Module};
 /// Circles that are to go: the crate, the parent, and the modules of the circle. It may become smaller. Once it has
 /// gone, it must be deleted here.
 const CIRCLES_LEFT: &[(&str, &str, &[&str])] = &[
-    ("crossbook-engine", "crate", &["matching", "partition", "warming"]),
-    ("crossbook-engine", "crate::matching", &["lists", "open"]),
-    ("crossbook-engine", "crate::matching", &["pending", "state"]),
-    ("crossbook-node", "crate", &["recovery", "skip", "snapshot"]),
-    ("crossbook-object-store", "crate::backup", &["place", "restore"]),
     ("crossbook-protocol", "crate", &["command", "event", "import", "peer"]),
     ("crossbook-redis-store", "crate", &["connection", "servers"]),
 ];

@@ -5,7 +5,7 @@
 //! gives by whole chunks, which all lists have in common, and one that is longer than ever is not a reason to ask for
 //! memory: that happens only when all of them together are, or when there are more of them than ever.
 
-use super::open::Handle;
+use super::handle::Handle;
 
 /// No chunk.
 const NONE: u32 = u32::MAX;

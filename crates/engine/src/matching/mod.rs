@@ -6,7 +6,9 @@
 //! they trade can trigger others, and as each triggers once, that ends. A command does a bounded part of that, and of
 //! the cancel of all orders of an account; the rest is [`pending`].
 
+pub(crate) mod handle;
 mod import;
+mod inconsistent;
 mod lists;
 pub(crate) mod open;
 mod pending;
@@ -14,7 +16,7 @@ mod state;
 mod taker;
 
 pub(crate) use import::next_trade;
-pub use state::Inconsistent;
+pub use inconsistent::Inconsistent;
 pub(crate) use state::MatcherState;
 
 use crossbook_protocol::command::{CancelAll, CancelOrder, NewOrder, Size};
@@ -32,8 +34,9 @@ use crossbook_types::{
 use crate::admission;
 use crate::numbers::NUMBERS_END;
 use crate::outbox::Accounts;
-use crate::partition::refuse_order;
-use open::{Applicant, Handle, Level, OpenOrders, Order, Owner, Removed, Waiting};
+use crate::refusal::refuse_order;
+use handle::Handle;
+use open::{Applicant, Level, OpenOrders, Order, Owner, Removed, Waiting};
 use pending::Pending;
 use taker::Taker;
 

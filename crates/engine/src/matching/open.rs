@@ -17,6 +17,7 @@ use crossbook_types::{
 use foldhash::quality::FixedState;
 use hashbrown::{HashMap, HashTable};
 
+use super::handle::Handle;
 use super::lists::{List, Lists, Place};
 
 /// An open order, whether it works or waits.
@@ -77,30 +78,6 @@ pub(crate) struct Applicant {
     /// The account's part in the market, if it has had one.
     trader: Option<u32>,
     name: NameHash,
-}
-
-/// Where an open order stands: a slot of the working or, with the top bit set, of the waiting book.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Handle(u32);
-
-impl Handle {
-    const WAITING: u32 = 1 << 31;
-
-    pub(super) fn working(slot: Slot) -> Self {
-        Self(slot.index())
-    }
-
-    fn waiting(slot: Slot) -> Self {
-        Self(slot.index() | Self::WAITING)
-    }
-
-    pub(crate) fn is_waiting(self) -> bool {
-        self.0 & Self::WAITING != 0
-    }
-
-    pub(super) fn slot(self) -> Slot {
-        Slot::from_index(self.0 & !Self::WAITING)
-    }
 }
 
 /// An account's part in a market.
@@ -419,7 +396,7 @@ impl OpenOrders {
         (self.owner(self.known_at(handle)).account == account).then_some(handle)
     }
 
-    /// Most likely the open order of that name, whosever it is; for [`crate::warming`]. It reads the index alone, not
+    /// Most likely the open order of that name, whosever it is; for [`crate::prefetch`]. It reads the index alone, not
     /// the order itself.
     #[inline]
     pub(crate) fn guess(&self, account: AccountId, target: Target) -> Option<Handle> {
@@ -456,7 +433,7 @@ impl OpenOrders {
     }
 
     /// The hold of an order, and the orders whose cache lines its removal will touch: its neighbours, what its place in
-    /// its trader's list says, and who gets that place; for [`crate::warming`]. `handle` was found a moment ago.
+    /// its trader's list says, and who gets that place; for [`crate::prefetch`]. `handle` was found a moment ago.
     #[inline]
     pub(crate) fn surroundings(&self, handle: Handle) -> (HoldId, [Option<Handle>; 4]) {
         let known = self.known_at(handle);

@@ -4,13 +4,9 @@ use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{FeeCredit, Market, OrderId, PreventedMatchId, Price, Quantity, Side, TradeId};
 
 use super::Matcher;
+use super::inconsistent::Inconsistent;
 use super::open::{Applicant, Order, Waiting};
 use super::pending::PendingState;
-
-/// Why a state is not one of a market.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the market's orders contradict each other")]
-pub struct Inconsistent;
 
 /// See the module.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -6,7 +6,8 @@ use crossbook_protocol::peer::Settlement;
 use crossbook_protocol::rules::Rules;
 use crossbook_types::{Amount, FeeCredit, FeeRate, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};
 
-use super::open::{Applicant, Filled, Handle, Order, Owner, Removed, Top};
+use super::handle::Handle;
+use super::open::{Applicant, Filled, Order, Owner, Removed, Top};
 use super::{Matcher, Traded, base, crosses};
 use crate::admission::prevents;
 use crate::outbox::Accounts;

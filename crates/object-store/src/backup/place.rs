@@ -9,8 +9,9 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload};
 use sha2::{Digest as _, Sha256};
 
+use super::Error;
 use super::manifest::{Manifest, Stored};
-use super::{Error, Target};
+use super::target::Target;
 use crate::snapshots::{Absent, Address, Blocking, Options, PART_BYTES_MIN, connect};
 
 /// The object that says what belongs to the backup.

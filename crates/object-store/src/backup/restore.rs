@@ -1,30 +1,17 @@
 //! Restores a backup into an empty folder.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::Path;
 
 use crossbook_log::{Files, Log as _, files};
 use crossbook_types::Sequence;
 
 use super::manifest::{Manifest, Stored};
 use super::place::Place;
+use super::target::Target;
 use super::{Error, Progress};
 use crossbook_node::snapshot;
-
-/// How the names of folders end that are not restored yet.
-pub const UNFINISHED: &str = ".restoring";
-
-/// Where a backup is restored to.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Target {
-    /// The data folder: not there, or empty.
-    pub data: PathBuf,
-    /// The folder of the log, in it.
-    pub log: PathBuf,
-    /// The folder of the snapshots, in it.
-    pub snapshots: PathBuf,
-}
 
 /// What was restored.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,49 +20,6 @@ pub struct Restored {
     pub manifest: Manifest,
     /// Bytes that were written.
     pub bytes: u64,
-}
-
-impl Target {
-    /// A folder beside `folder`, for what is not whole yet.
-    fn unfinished(folder: &Path) -> PathBuf {
-        let mut name = folder.as_os_str().to_owned();
-        name.push(UNFINISHED);
-        name.into()
-    }
-
-    /// Whether a restoration into it was cut short.
-    #[must_use]
-    pub fn is_unfinished(&self) -> bool {
-        [&self.log, &self.snapshots].into_iter().any(|folder| Self::unfinished(folder).exists())
-    }
-
-    /// Makes the data folder, and removes what a restoration that was cut short has left in it.
-    fn clear(&self) -> Result<(), Error> {
-        let failed = |action| move |source| Error::File { action, path: self.data.clone(), source };
-        let unfinished = [&self.log, &self.snapshots].map(|folder| Self::unfinished(folder));
-        let entries = match fs::read_dir(&self.data) {
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            entries => Some(entries.map_err(failed("list"))?),
-        };
-        // Beside an unfinished log there may be snapshots, which get their name first.
-        let begun = unfinished[0].exists();
-        for entry in entries.into_iter().flatten() {
-            let path = entry.map_err(failed("list"))?.path();
-            if !(unfinished.contains(&path) || begun && path == self.snapshots) {
-                return Err(Error::Occupied(self.data.clone()));
-            }
-        }
-        fs::create_dir_all(&self.data).map_err(failed("create"))?;
-        // The log's last: as long as it is there, it is known what the others are.
-        let [log, snapshots] = &unfinished;
-        for left in [snapshots, &self.snapshots, log] {
-            match fs::remove_dir_all(left) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("clear")(error)),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Restores the backup in `place`. Everything is verified before it gets the name under which a venue looks for it, the

@@ -185,7 +185,7 @@ impl Source for LogSource {
             let sequence = record.sequence;
             let command = crossbook_protocol::wire::decode_command(sequence, record.time, record.payload)
                 .map_err(|source| recovery::Error::Command { sequence, source })?;
-            crossbook_node::skip::naming(&mut self.partition, |partition| partition.apply(&command, &mut self.events));
+            crossbook_node::panic::naming(&mut self.partition, |partition| partition.apply(&command, &mut self.events));
             self.partition.drain_outgoing().for_each(drop);
             for (cause, events) in self.events.iter() {
                 projection.follow(cause, events);

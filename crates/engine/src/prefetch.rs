@@ -1,0 +1,57 @@
+//! Prefetching: what the next commands will touch is read before they are applied.
+//!
+//! A cancel touches an order that may have rested for hours: its entry in the index, its place in the book, its
+//! neighbours, its hold. Each is a cache miss that waits for the one before. Over a batch of commands these chains are
+//! independent, so [`Prefetch::run`] walks them side by side, one step for all, and the processor overlaps the
+//! misses. Then the commands find everything in the cache. It only reads: what is found is used for nothing else, and
+//! may be stale by the time its command is applied.
+
+use crossbook_protocol::command::{Body, Command};
+use std::hint::black_box;
+
+use crossbook_ledger::Ledger;
+use crossbook_types::HoldId;
+
+use crate::matching::Matcher;
+use crate::matching::handle::Handle;
+
+/// Commands looked ahead at a time: what they touch stays in the nearest caches.
+pub(crate) const AHEAD: usize = 64;
+
+/// Scratch of [`Prefetch::run`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Prefetch {
+    found: Vec<(usize, Handle)>,
+    holds: Vec<HoldId>,
+}
+
+impl Prefetch {
+    /// Reads what the cancels among `commands` will touch, so that it is in the cache.
+    pub(crate) fn run(&mut self, matchers: &[Option<Box<Matcher>>], ledger: &Ledger, commands: &[Command]) {
+        for command in commands {
+            if let Body::Cancel(cancel) = &command.body
+                && let Some(Some(matcher)) = matchers.get(cancel.symbol.0 as usize)
+                && let Some(handle) = matcher.open().guess(cancel.account, cancel.target)
+            {
+                self.found.push((cancel.symbol.0 as usize, handle));
+            }
+        }
+        let mut neighbours = 0u64;
+        for &(symbol, handle) in &self.found {
+            let Some(Some(matcher)) = matchers.get(symbol) else { continue };
+            let (hold, beside) = matcher.open().surroundings(handle);
+            self.holds.push(hold);
+            for handle in beside.into_iter().flatten() {
+                neighbours ^= matcher.open().id_at(handle).0;
+            }
+        }
+        black_box(neighbours);
+        for (&(symbol, handle), &hold) in self.found.iter().zip(&self.holds) {
+            let Some(Some(matcher)) = matchers.get(symbol) else { continue };
+            // Its name goes as it is, but the place where it stands is the next order's.
+            black_box((matcher.open().named(handle), ledger.held_under(hold)));
+        }
+        self.found.clear();
+        self.holds.clear();
+    }
+}

@@ -1,0 +1,18 @@
+//! The refusal of an order.
+
+use crossbook_protocol::command::NewOrder;
+use crossbook_protocol::event::{Event, Events};
+use crossbook_protocol::peer::Origin;
+use crossbook_protocol::refusal::Refusal;
+use crossbook_protocol::rules::Rules;
+
+/// Refuses an order. The owner of the account learns of it too, where clients know a reason for it.
+#[inline]
+pub(crate) fn refuse_order(events: &mut Events, order: &NewOrder, origin: Origin, refusal: Refusal, rules: Rules) {
+    if rules >= Rules::V2
+        && let Some(reason) = refusal.reject_reason()
+    {
+        events.add(|| Event::OrderRefused { order: *order, reason });
+    }
+    events.refuse(origin, refusal);
+}

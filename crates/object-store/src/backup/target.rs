@@ -1,0 +1,64 @@
+//! The folders that a backup is restored to.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::Error;
+
+/// How the names of folders end that are not restored yet.
+pub const UNFINISHED: &str = ".restoring";
+
+/// Where a backup is restored to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// The data folder: not there, or empty.
+    pub data: PathBuf,
+    /// The folder of the log, in it.
+    pub log: PathBuf,
+    /// The folder of the snapshots, in it.
+    pub snapshots: PathBuf,
+}
+
+impl Target {
+    /// A folder beside `folder`, for what is not whole yet.
+    pub(super) fn unfinished(folder: &Path) -> PathBuf {
+        let mut name = folder.as_os_str().to_owned();
+        name.push(UNFINISHED);
+        name.into()
+    }
+
+    /// Whether a restoration into it was cut short.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        [&self.log, &self.snapshots].into_iter().any(|folder| Self::unfinished(folder).exists())
+    }
+
+    /// Makes the data folder, and removes what a restoration that was cut short has left in it.
+    pub(super) fn clear(&self) -> Result<(), Error> {
+        let failed = |action| move |source| Error::File { action, path: self.data.clone(), source };
+        let unfinished = [&self.log, &self.snapshots].map(|folder| Self::unfinished(folder));
+        let entries = match fs::read_dir(&self.data) {
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            entries => Some(entries.map_err(failed("list"))?),
+        };
+        // Beside an unfinished log there may be snapshots, which get their name first.
+        let begun = unfinished[0].exists();
+        for entry in entries.into_iter().flatten() {
+            let path = entry.map_err(failed("list"))?.path();
+            if !(unfinished.contains(&path) || begun && path == self.snapshots) {
+                return Err(Error::Occupied(self.data.clone()));
+            }
+        }
+        fs::create_dir_all(&self.data).map_err(failed("create"))?;
+        // The log's last: as long as it is there, it is known what the others are.
+        let [log, snapshots] = &unfinished;
+        for left in [snapshots, &self.snapshots, log] {
+            match fs::remove_dir_all(left) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("clear")(error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
