@@ -185,6 +185,8 @@ impl LocalCluster {
     /// # Errors
     /// When a part is not installed, or does not become ready.
     pub fn start(folder: &Path, binary: &Path, plan: &Plan, mut shown: impl FnMut(&str)) -> Result<Self, Error> {
+        // Servers leave the current directory, so a relative path would mean another folder there.
+        let folder = &std::path::absolute(folder)?;
         fs::create_dir_all(folder)?;
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         shown("Redis");

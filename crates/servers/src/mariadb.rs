@@ -54,6 +54,8 @@ impl MariaDb {
     /// # Errors
     /// When MariaDB is not installed, or does not start.
     pub fn start(folder: &Path) -> Result<Self, Error> {
+        // The server leaves the current directory, so a relative path would mean another folder there.
+        let folder = std::path::absolute(folder)?;
         fs::create_dir_all(folder.join("tmp"))?;
         let install = find("mariadb-install-db", &["/usr/bin"])?;
         let mut command = Command::new(install);
@@ -65,7 +67,7 @@ impl MariaDb {
         // Servers that are made at the same time would fall over each other's temporary tables.
         run("mariadb-install-db", command.env("TMPDIR", folder.join("tmp")))?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let mut server = Self { folder: folder.to_owned(), port, running: None };
+        let mut server = Self { folder, port, running: None };
         server.restart()?;
         Ok(server)
     }
@@ -183,4 +185,20 @@ fn run(program: &'static str, command: &mut Command) -> Result<(), Error> {
     }
     let text = [output.stderr, output.stdout].concat();
     Err(Error::Failed { program, output: String::from_utf8_lossy(&text).trim().to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_starts_in_a_folder_that_is_named_by_a_relative_path() {
+        let outer = tempfile::tempdir().unwrap();
+        let here = std::env::current_dir().unwrap().canonicalize().unwrap();
+        let mut relative: PathBuf = here.components().skip(1).map(|_| "..").collect();
+        relative.push(outer.path().canonicalize().unwrap().strip_prefix("/").unwrap());
+        assert!(relative.is_relative());
+        let server = MariaDb::start(&relative.join("mariadb")).unwrap();
+        server.create("history").unwrap();
+    }
 }
