@@ -33,14 +33,15 @@ def blocks(document: str, section: str | None = None) -> list[str]:
 
 
 def example(*command: str, heading: str, columns: int = 200) -> str:
-    """The lines under a heading of the examples in a help text, as a terminal of that width gets them."""
+    """The lines under a heading of the examples in a help text, as a terminal of that width shows them, indentation
+    included: who copies them, copies that too."""
     environment = {"PATH": os.environ["PATH"], "COLUMNS": str(columns)}
     told = subprocess.run(
         [str(BINARY), *command, "--help"], capture_output=True, text=True, check=True, env=environment
     )
     lines = told.stdout.split(heading, 1)[1].split("\n\n", 1)[0].splitlines()[1:]
     assert lines and all(line.startswith("    ") for line in lines), told.stdout
-    return "\n".join(line[4:] for line in lines)
+    return "\n".join(lines)
 
 
 @pytest.fixture

@@ -11,14 +11,13 @@ use super::Format;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   Write one file for all processes of the cluster:
-    cat > cluster.toml <<'END'
-    [cluster.redis]
-    servers = [\"redis://10.0.0.1:6379\", \"redis://10.0.0.2:6379\"]
-    [cluster.snapshots]
-    address = \"s3://bucket/crossbook\"
-    [history]
-    database = \"mysql://crossbook:secret@db/crossbook\"
-    END
+    printf '%s\\n' > cluster.toml \\
+      '[cluster.redis]' \\
+      'servers = [\"redis://10.0.0.1:6379\", \"redis://10.0.0.2:6379\"]' \\
+      '[cluster.snapshots]' \\
+      'address = \"s3://bucket/crossbook\"' \\
+      '[history]' \\
+      'database = \"mysql://crossbook:secret@db/crossbook\"'
 
   Start two workers, each the standby of the other; a gateway; the writer of the history:
     crossbook worker  --config cluster.toml --admin 0.0.0.0:8082

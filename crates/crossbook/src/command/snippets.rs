@@ -49,15 +49,15 @@ fn of_document(path: &Path) -> Vec<Snippet> {
     found
 }
 
-/// The lines of a help text that are set in by four blanks.
+/// The lines of a help text that are indented by four spaces, with these spaces: who copies a line, copies them too.
 fn of_help(place: &str, text: &str) -> Vec<Snippet> {
     let mut found: Vec<Snippet> = Vec::new();
     let mut is_inside = false;
     for line in text.lines() {
         let code = line.strip_prefix("    ").filter(|code| is_inside || !code.starts_with(' '));
         match code {
-            Some(code) if is_inside => found.last_mut().unwrap().text.push_str(&format!("{code}\n")),
-            Some(code) => found.push(Snippet { place: place.to_owned(), text: format!("{code}\n") }),
+            Some(_) if is_inside => found.last_mut().unwrap().text.push_str(&format!("{line}\n")),
+            Some(_) => found.push(Snippet { place: place.to_owned(), text: format!("{line}\n") }),
             None => {}
         }
         is_inside = code.is_some();
@@ -182,9 +182,22 @@ fn every_snippet_is_read_by_a_shell_and_calls_what_there_is() {
 }
 
 #[test]
+fn the_settings_in_the_help_of_the_roles_are_settings() {
+    let folder = folder();
+    let snippets = of_help("crossbook gateway", super::cluster::EXAMPLES);
+    paste(snippets.iter().find(|snippet| snippet.text.contains("> cluster.toml")).unwrap(), folder.path());
+    let written = folder.path().join("cluster.toml");
+    let config = crossbook_venue::config::Config::load(Some(&written), Default::default()).unwrap();
+    assert_eq!(config.cluster.redis.servers.len(), 2);
+    assert_ne!(config.cluster.snapshots.address, Default::default());
+}
+
+#[test]
 fn what_a_shell_does_not_read_is_found() {
     let snippet = |text: &str| Snippet { place: "here".to_owned(), text: text.to_owned() };
     let folder = folder();
+    let [indented] = &of_help("here", "Examples:\n    cat > f <<'END'\n    [a]\n    END\n")[..] else { panic!() };
+    assert!(std::panic::catch_unwind(|| paste(indented, folder.path())).is_err(), "a here-document that never ends");
     let called = paste(&snippet("A='x y' crossbook serve --data \\\n  'my venue'\n"), folder.path());
     assert_eq!(called, [["crossbook", "serve", "--data", "my venue"]]);
     let broken = std::panic::catch_unwind(|| paste(&snippet("curl -H 'X-MBX-APIKEY: $KEY\n"), folder.path()));
