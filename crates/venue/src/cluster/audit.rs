@@ -52,8 +52,8 @@ pub struct Report {
     pub partitions: Vec<Standing>,
     /// By name of the asset, what there is of it.
     pub assets: BTreeMap<String, Totals>,
-    /// Messages between partitions that are on their way.
-    pub messages: u64,
+    /// Messages between partitions that are on their way; `None` where the partitions were not added up.
+    pub messages: Option<u64>,
     /// What is off.
     pub findings: Vec<String>,
 }
@@ -61,21 +61,44 @@ pub struct Report {
 /// Audits a cluster.
 ///
 /// # Errors
-/// When a partition cannot be restored, also not after reading again what was trimmed away meanwhile.
+/// When a partition cannot be restored, also not after reading again what was trimmed away meanwhile, and nothing was
+/// found before that.
 pub fn audit(site: &Site, database: Option<&Database>) -> Result<Report, Error> {
     let mut findings = Vec::new();
+    let mut failed = None;
     let mut asked = database;
     for partition in site.routing.all() {
         match evidence::check(site, asked, partition) {
-            Err(Error::Behind(behind)) => findings.push(behind.to_string()),
+            Ok(true) => {}
             // It is not worth the wait for each partition.
             Ok(false) => asked = None,
-            checked => drop(checked?),
+            Err(Error::Behind(behind)) => findings.push(behind.to_string()),
+            Err(error) => failed = failed.or(Some(error)),
         }
     }
-    let mut report = add_up(&Moment::now(site, &site.routing, || Views::new(site.limits.clone()))?);
-    findings.append(&mut report.findings);
-    Ok(Report { findings, ..report })
+    let added_up = match failed {
+        Some(error) => Err(error),
+        None => Moment::now(site, &site.routing, || Views::new(site.limits.clone()))
+            .map(|moment| add_up(&moment))
+            .map_err(Error::from),
+    };
+    conclude(findings, added_up)
+}
+
+/// The report of an audit that had findings before it added the partitions up. Findings are most likely why the
+/// partitions cannot be added up, so they are reported, and the error beside them.
+fn conclude(mut findings: Vec<String>, added_up: Result<Report, Error>) -> Result<Report, Error> {
+    match added_up {
+        Ok(mut report) => {
+            findings.append(&mut report.findings);
+            Ok(Report { findings, ..report })
+        }
+        Err(error) if findings.is_empty() => Err(error),
+        Err(error) => {
+            findings.push(format!("the partitions cannot be added up: {error}"));
+            Ok(Report { partitions: Vec::new(), assets: BTreeMap::new(), messages: None, findings })
+        }
+    }
 }
 
 pub(super) fn add_up(moment: &Moment<Views>) -> Report {
@@ -123,7 +146,7 @@ pub(super) fn add_up(moment: &Moment<Views>) -> Report {
             ));
         }
     }
-    Report { partitions, assets, messages: moment.messages(), findings }
+    Report { partitions, assets, messages: Some(moment.messages()), findings }
 }
 
 impl Report {
@@ -131,5 +154,25 @@ impl Report {
     #[must_use]
     pub fn adds_up(&self) -> bool {
         self.findings.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A partition of which commands are missing often does not go on, so that no consistent cut can be read.
+    #[test]
+    fn findings_are_reported_where_the_partitions_cannot_be_added_up() {
+        let stuck = || Err(crossbook_cluster::moment::Error::StandsStill(PartitionId(1)).into());
+        let report = conclude(vec!["commands are missing".to_owned()], stuck()).unwrap();
+        assert!(!report.adds_up());
+        let [missing, why] = &report.findings[..] else { panic!("{report:?}") };
+        assert!(missing == "commands are missing" && why.contains("partition 1 does not go on"), "{report:?}");
+        assert_eq!(report.messages, None, "nothing was counted");
+        assert!(conclude(Vec::new(), stuck()).is_err(), "without findings the error is all there is to say");
+        let found = Report { messages: Some(3), findings: vec!["a sum is not zero".to_owned()], ..report };
+        let report = conclude(vec!["commands are missing".to_owned()], Ok(found)).unwrap();
+        assert_eq!(report.findings, ["commands are missing", "a sum is not zero"]);
     }
 }

@@ -68,7 +68,10 @@ impl Outcome for Report {
                 [totals.clients, totals.fees, totals.clearing, totals.sum].map(|value| amount(value, totals));
             let _ = writeln!(out, "{name:<10} {clients:>32} {fees:>28} {clearing:>20} {sum:>12}");
         }
-        let _ = writeln!(out, "\n{} messages between partitions are on their way.\n", self.messages);
+        match self.messages {
+            Some(messages) => drop(writeln!(out, "\n{messages} messages between partitions are on their way.\n")),
+            None => out.push('\n'),
+        }
         for finding in &self.findings {
             let _ = writeln!(out, "WRONG: {finding}");
         }
