@@ -26,6 +26,7 @@ use crossbook_venue::access::{self, Need};
 use crossbook_venue::config::Config;
 use crossbook_venue::data_folder::DataFolder;
 use crossbook_venue::embedded::Builder;
+use crossbook_venue::listen::check_addresses;
 use crossbook_venue::metrics::Build;
 use crossbook_venue::progress::Progress;
 use crossbook_venue::secrets::Absent;
@@ -120,6 +121,8 @@ pub fn run(mut config: Config, options: Options, build: &Build, progress: &mut i
         return Err(Error::Tls);
     }
     logging::start(&config.logging)?;
+    // Before anything is made that would be left behind.
+    check_addresses(&config).map_err(crossbook_venue::embedded::Error::from)?;
     // Deleted when this ends, keys and all.
     let temporary = if config.data.as_os_str().is_empty() {
         let folder = tempfile::Builder::new().prefix("crossbook-demo-").tempdir()?;

@@ -74,6 +74,17 @@ pub fn reserve_admin(config: &Config) -> Result<Reserved, Error> {
     Ok(Reserved { setting: "admin", bound, address: config.admin, tls })
 }
 
+/// Checks that the addresses of a venue can be listened on, where much is to be done before it starts. Accepts no
+/// connections and holds nothing.
+///
+/// # Errors
+/// When somebody else listens at one of them, or it is not of this machine.
+pub fn check_addresses(config: &Config) -> Result<(), Error> {
+    let _http = server::bind(config.http).map_err(|source| refused("http", config.http, source))?;
+    let _admin = server::bind(config.admin).map_err(|source| refused("admin", config.admin, source))?;
+    Ok(())
+}
+
 /// See [`reserve_http`] and [`reserve_admin`].
 pub struct Reserved {
     setting: &'static str,

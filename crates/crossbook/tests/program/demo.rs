@@ -137,3 +137,20 @@ async fn a_demo_whose_reader_left_goes_on() {
     let status = eventually("the demo stops", async || child.try_wait().unwrap()).await;
     assert!(status.success(), "{status}");
 }
+
+#[test]
+fn an_address_that_is_taken_is_reported_before_anything_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for option in ["--http", "--admin"] {
+        let other = if option == "--http" { "--admin" } else { "--http" };
+        let mut command = binary();
+        command.args(["demo", "--data", "venue", option, &address, other, "127.0.0.1:0"]).current_dir(folder.path());
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{option}: something was left behind");
+    }
+}
