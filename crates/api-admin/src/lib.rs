@@ -298,12 +298,11 @@ impl Admin {
         let (commands, micros) = self.history_lag(history);
         // Where the rows of one partition are behind or failing, they are for the whole.
         let statuses: Vec<Status> = history.statuses();
-        let known = statuses.iter().all(|status| status.position.is_some());
         let worst = statuses.iter().min_by_key(|status| rank(&status.activity));
         let mut told = json!({
             "state": worst.map(|status| status.activity.as_str()),
             "lagCommands": commands,
-            "lagSeconds": known.then_some(micros / 1_000_000),
+            "lagSeconds": micros / 1_000_000,
         });
         let lost: u64 = statuses.iter().map(|status| status.files_lost).sum();
         if lost > 0 {

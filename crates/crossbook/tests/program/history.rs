@@ -276,6 +276,11 @@ async fn a_log_is_trimmed_only_up_to_what_the_history_has() {
     let trading = tokio::spawn(trade(venue.client.clone(), venue.http.clone(), traders, 100_000));
     eventually("snapshots are taken", async || (snapshots() >= before + 2).then_some(())).await;
     assert_eq!(told(&venue).await["sequence"], Value::Null);
+    // For how long that is not known, the admin address and the metrics say alike.
+    let lag = async || told(&venue).await["lagSeconds"].as_u64().filter(|lag| *lag > 0);
+    let lag = eventually("the lag shows", lag).await as f64;
+    let measured = metric(&venue, "crossbook_history_lag_seconds").await;
+    assert!(measured >= lag && measured < lag + 30.0, "{measured} against {lag}");
     assert_eq!(venue.stop().await, Some(0));
     trading.await.unwrap();
     server.restart().unwrap();

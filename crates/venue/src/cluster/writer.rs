@@ -164,7 +164,9 @@ impl Part {
     /// Commands and microseconds by which the tables are behind what was read; `None` while another writer has them.
     fn lag(&self) -> Option<(u64, u64)> {
         let progress = self.recording.progress();
-        progress.status().position?;
+        if matches!(progress.status().activity, Activity::Waiting) {
+            return None;
+        }
         Some(self.reading.last().map_or((0, 0), |last| progress.lag(last)))
     }
 }
@@ -201,10 +203,12 @@ fn readiness(parts: &[Part]) -> (bool, Value) {
 /// Updates the metrics of the lag when they are scraped: it grows while nothing is written.
 fn measure(parts: &[Part]) {
     for part in parts {
-        let Some((commands, micros)) = part.lag() else { continue };
+        // A figure from before another writer took over would stay for ever.
+        let (commands, seconds) =
+            part.lag().map_or((f64::NAN, f64::NAN), |(commands, micros)| (commands as f64, micros as f64 / 1e6));
         let partition = part.partition.to_string();
-        metrics::gauge!("crossbook_history_lag_commands", "partition" => partition.clone()).set(commands as f64);
-        metrics::gauge!("crossbook_history_lag_seconds", "partition" => partition).set(micros as f64 / 1e6);
+        metrics::gauge!("crossbook_history_lag_commands", "partition" => partition.clone()).set(commands);
+        metrics::gauge!("crossbook_history_lag_seconds", "partition" => partition).set(seconds);
     }
 }
 
