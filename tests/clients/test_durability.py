@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import threading
 from decimal import Decimal
 
@@ -10,7 +12,7 @@ import requests
 
 from conftest import funded
 from raw import RawClient, RawSocket, Refused
-from venue import Venue
+from venue import ADMIN_TOKEN, BINARY, Venue
 
 D = Decimal
 
@@ -183,3 +185,19 @@ def test_secrets_are_sealed_on_disk(own_venue, monkeypatch):
     else:
         with pytest.raises(Refused):
             RawClient.of(alice).call("GET", "account")
+
+
+def test_a_closed_terminal_stops_the_venue_in_order(tmp_path):
+    """The venue leads the session of a terminal, which is closed: from then on its log lines cannot be written."""
+    arguments = ["serve", "--data", str(tmp_path / "venue"), "--http", "0", "--admin", "0"]
+    process, terminal = pty.fork()
+    if process == 0:
+        environment = {"PATH": os.environ["PATH"], "CROSSBOOK_ADMIN_TOKEN": ADMIN_TOKEN}
+        os.execve(BINARY, [str(BINARY), *arguments], environment)
+    said = b""
+    while b"the venue is open" not in said:
+        said += os.read(terminal, 4096)
+    os.close(terminal)
+    _, status = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, said.decode()
+    assert list((tmp_path / "venue/snapshots").glob("snapshot-*.bin")), "no snapshot was written"

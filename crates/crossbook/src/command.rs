@@ -156,7 +156,7 @@ pub struct CommandLine {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run a venue on a data folder until SIGTERM or Ctrl-C.
+    /// Run a venue on a data folder until SIGTERM, Ctrl-C, or the end of its terminal.
     #[command(after_long_help = SERVE_EXAMPLES)]
     Serve(Serve),
     /// Run a venue with four markets, two funded accounts and simulated traders.

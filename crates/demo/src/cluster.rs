@@ -1,5 +1,6 @@
 //! A whole cluster on this machine, with all roles and servers, for trials.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,8 +57,10 @@ pub fn run(folder: Option<&Path>, plan: Plan) -> Result<(), Error> {
             let _ = tell.send(Ok(instructions(&cluster)));
             while let Err(std::sync::mpsc::RecvTimeoutError::Timeout) = asks.recv_timeout(TEND_EVERY) {
                 match cluster.tend() {
-                    Ok(started) => started.iter().for_each(|name| eprintln!("{name} had died; it is started again")),
-                    Err(error) => eprintln!("something has died and does not start: {error}"),
+                    Ok(started) => {
+                        started.iter().for_each(|name| say(&format!("{name} had died; it is started again")))
+                    }
+                    Err(error) => say(&format!("something has died and does not start: {error}")),
                 }
             }
         })?;
@@ -69,11 +72,16 @@ pub fn run(folder: Option<&Path>, plan: Plan) -> Result<(), Error> {
             Err(_) => return Err(Error::Panicked),
         }
         stop.await;
-        eprintln!("stopping");
+        say("stopping");
         drop(asked);
         let _ = tokio::task::spawn_blocking(move || tending.join()).await;
         Ok(())
     })
+}
+
+/// Writes a line to standard error. A terminal that is closed is no reason to end out of order, as `eprintln!` would.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Where everything is, and what to try.

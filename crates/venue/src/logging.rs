@@ -43,12 +43,13 @@ pub fn start(options: &Options) -> Result<(), Error> {
         Format::Json => true,
     };
     let registry = tracing_subscriber::registry().with(filter);
+    // Where a line cannot be written, because the terminal is closed, neither can the complaint about that, and the
+    // attempt would be a panic.
+    let lines = tracing_subscriber::fmt::layer().log_internal_errors(false);
     let started = if json {
-        let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
-        registry.with(lines).try_init()
+        registry.with(lines.json().flatten_event(true).with_writer(std::io::stderr)).try_init()
     } else {
-        let lines = tracing_subscriber::fmt::layer().with_ansi(terminal).with_writer(std::io::stderr);
-        registry.with(lines).try_init()
+        registry.with(lines.with_ansi(terminal).with_writer(std::io::stderr)).try_init()
     };
     started.map_err(|_| Error::Started)?;
     // What was passed over before there was a log.

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
 
@@ -41,6 +41,8 @@ pub enum Asked {
     Terminate,
     /// Somebody at a terminal, by Ctrl-C.
     Interrupt,
+    /// The terminal was closed, by SIGHUP.
+    Hangup,
 }
 
 impl Asked {
@@ -50,7 +52,7 @@ impl Asked {
     pub fn drain(self, config: &Config) -> Duration {
         match self {
             Self::Terminate => Duration::from_millis(config.gateway.server.drain_ms),
-            Self::Interrupt => Duration::ZERO,
+            Self::Interrupt | Self::Hangup => Duration::ZERO,
         }
     }
 }
@@ -59,15 +61,34 @@ impl Asked {
 /// its group.
 const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
-/// Waits until the process is first asked to stop, by SIGTERM or Ctrl-C, and returns which. Asked a second time,
-/// [`SAME_SIGNAL`] later or more, the process ends at once, after `at_last`; the log is whole then too, only the next
-/// start takes longer.
+/// Whether this process was started with SIGHUP ignored, as `nohup` does, and so is to outlive its terminal. `status`
+/// is what Linux says of the process; where it says nothing, the signal is left alone.
+fn ignores_hangup(status: &str) -> bool {
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    let bit = 1 << (rustix::process::Signal::HUP.as_raw() - 1);
+    ignored.is_none_or(|mask| mask & bit != 0)
+}
+
+/// Waits for a signal; forever, if it is not listened for.
+async fn received(listener: &mut Option<Signal>) {
+    match listener {
+        Some(listener) => drop(listener.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends when the process is first asked to stop, by SIGTERM, Ctrl-C or SIGHUP, and returns which. Asked a second time
+/// by SIGTERM or Ctrl-C, [`SAME_SIGNAL`] later or more, the process ends at once, after `at_last`; the log is whole
+/// then too, only the next start takes longer. SIGHUP is ignored if it was when the process was started.
 ///
 /// # Errors
 /// When signals cannot be listened for.
 pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Result<impl Future<Output = Asked> + Send> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut hangup = if ignores_hangup(&status) { None } else { Some(signal(SignalKind::hangup())?) };
     let (sender, receiver) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
         let (mut sender, mut first) = (Some(sender), None);
@@ -75,10 +96,13 @@ pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Resul
             let asked = tokio::select! {
                 _ = terminate.recv() => Asked::Terminate,
                 _ = interrupt.recv() => Asked::Interrupt,
+                () = received(&mut hangup) => Asked::Hangup,
             };
             if let Some(sender) = sender.take() {
                 first = Some(Instant::now());
                 let _ = sender.send(asked);
+            } else if asked == Asked::Hangup {
+                // The kernel and the shell each send one when a terminal is closed; nobody insists.
             } else if first.is_none_or(|first| first.elapsed() >= SAME_SIGNAL) {
                 tracing::warn!("asked to stop a second time; ending at once");
                 at_last();
@@ -117,6 +141,14 @@ fn spawn_watched(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hangup_that_was_ignored_at_the_start_stays_ignored() {
+        let status = |mask: &str| format!("Name:\tcrossbook\nSigBlk:\t0000000000000001\nSigIgn:\t{mask}\n");
+        assert!(!ignores_hangup(&status("0000000000001000")));
+        assert!(ignores_hangup(&status("0000000000001001")));
+        assert!(ignores_hangup("") && ignores_hangup(&status("?")), "not known");
+    }
 
     #[tokio::test]
     async fn the_death_of_a_task_ends_the_process() {

@@ -169,6 +169,26 @@ fn misspelt_variables_and_listening_in_the_clear_are_warned_of() {
     );
 }
 
+#[tokio::test]
+async fn a_hangup_stops_a_venue_in_order_unless_it_is_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("venue");
+    let venue = Venue::serve(&data).await;
+    let says = venue.says();
+    venue.signal(rustix::process::Signal::HUP);
+    assert_eq!(venue.ended().await, Some(0));
+    assert!(says("stopped; a snapshot is written").is_some());
+
+    // As `nohup` starts it.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(binary().get_program());
+    let mut ignoring = Venue::begin_with(command, &data, &[], &[]);
+    ignoring.wait();
+    ignoring.venue.signal(rustix::process::Signal::HUP);
+    ignoring.venue.list_market().await;
+    assert_eq!(ignoring.venue.stop().await, Some(0));
+}
+
 /// Root may do everything, so there the venue is started as nobody.
 #[test]
 fn a_folder_of_somebody_else_says_who_needs_what() {

@@ -78,7 +78,11 @@ impl Venue {
     }
 
     fn begin_as(data: &Path, settings: &[(&str, &str)], options: &[&str]) -> Starting {
-        let mut command = binary();
+        Self::begin_with(binary(), data, settings, options)
+    }
+
+    /// As [`Venue::begin`], by a command that starts the program with the arguments that are added to it.
+    pub fn begin_with(mut command: Command, data: &Path, settings: &[(&str, &str)], options: &[&str]) -> Starting {
         command.envs(settings.iter().copied());
         command.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json", "--data"]);
         command.arg(data).args(options).env("CROSSBOOK_ADMIN_TOKEN", TOKEN);
