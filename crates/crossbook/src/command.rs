@@ -215,6 +215,27 @@ pub enum Command {
     Man(information::Man),
 }
 
+impl Command {
+    /// Whether it reads settings and writes no log lines, in which it would warn of variables that are no settings.
+    pub fn reads_settings_without_log(&self) -> bool {
+        match self {
+            Self::Serve(options) => options.print_config,
+            Self::Gateway(cluster::Gateway { role, .. })
+            | Self::Worker(cluster::Worker { role, .. })
+            | Self::Writer(cluster::Writer { role }) => role.print_config,
+            // The processes of a local cluster log into files; they inherit the variables.
+            Self::Cluster(_) => true,
+            Self::Backup(_) | Self::Export(_) | Self::Audit(_) | Self::Skip(_) | Self::Store(_) | Self::Config(_) => {
+                true
+            }
+            Self::Demo(_) | Self::Import(_) => false,
+            // These read no settings.
+            Self::Admin(_) | Self::Restore(_) | Self::Bench(_) | Self::Soak(_) => false,
+            Self::Completions(_) | Self::Man(_) => false,
+        }
+    }
+}
+
 /// `crossbook serve`.
 #[derive(Debug, Default, Args)]
 pub struct Serve {

@@ -45,14 +45,7 @@ fn main() -> ExitCode {
 
 /// Carries out a command, and returns the exit status.
 fn run(command: Command) -> Result<u8, Failure> {
-    // The others log, and warn there.
-    if let Command::Audit(_)
-    | Command::Store(_)
-    | Command::Export(_)
-    | Command::Import(_)
-    | Command::Config(_)
-    | Command::Backup(_) = command
-    {
+    if command.reads_settings_without_log() {
         environment::warnings().iter().for_each(|warning| eprintln!("crossbook: warning: {warning}"));
     }
     let is_well = |is_well: bool| if is_well { DONE } else { OFF };

@@ -169,6 +169,33 @@ fn misspelt_variables_and_listening_in_the_clear_are_warned_of() {
     );
 }
 
+/// A command without log lines warns on standard error, once.
+#[test]
+fn every_command_that_reads_settings_warns_of_misspelt_variables() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("venue/log")).unwrap();
+    for arguments in [
+        &["serve", "--data", "venue", "--print-config"][..],
+        &["gateway", "--print-config"],
+        &["worker", "--print-config"],
+        &["writer", "--print-config"],
+        &["skip", "--data", "venue", "--sequence", "1"],
+        &["config"],
+        &["audit", "--data", "venue"],
+        &["backup", "--data", "venue", "--out", "backup"],
+        &["export", "--data", "venue", "--out", "export"],
+        &["import", "export"],
+        &["store", "verify", "--data", "venue"],
+        &["cluster", "--data", "/dev/null/cluster"],
+    ] {
+        let mut command = binary();
+        command.args(arguments).current_dir(folder.path()).env("CROSSBOOK_HISTORY__DATABASSE", "x");
+        let told = String::from_utf8(command.output().unwrap().stderr).unwrap();
+        let warned = told.matches("did you mean CROSSBOOK_HISTORY__DATABASE?").count();
+        assert_eq!(warned, 1, "{arguments:?}: {told}");
+    }
+}
+
 #[tokio::test]
 async fn a_hangup_stops_a_venue_in_order_unless_it_is_ignored() {
     let folder = tempfile::tempdir().unwrap();
