@@ -3,8 +3,9 @@
 //! A skipped record stays in the log, with the top bit of its first byte set, so every start, every copy of the log and
 //! every reader finds the same mark. Readers of payloads decide what it means; no payload begins with this bit set
 //! otherwise. In segment files the record is rewritten in a copy of its segment, which then takes the segment's name in
-//! one step. In streams, whose entries cannot change, the mark is stored beside the stream (`mark_skipped` of the
-//! store) and added when the entry is read.
+//! one step. Before that, its number is added to a list beside the segments, so that a backup that has copied the
+//! segment finds out that it has changed. In streams, whose entries cannot change, the mark is stored beside the stream
+//! (`mark_skipped` of the store) and added when the entry is read.
 
 use std::io;
 
@@ -17,13 +18,63 @@ use crate::{Damage, Error, Record};
 
 /// The bit of a payload's first byte that says that the record is passed over.
 pub const SKIPPED: u8 = 0x80;
-/// What the copy of a segment is called until it is whole.
+/// The file beside the segments that lists the records that are passed over, one number a line.
+const LIST: &str = "marks";
+/// What the copy of a file is called until it is whole.
 const COPY_SUFFIX: &str = ".marked";
 /// Bytes that are copied at a time.
 const COPY_BYTES: usize = 1 << 20;
 
-/// Marks a record of a log in files as passed over. Nobody may have the log open to write. Nothing changes if it is
-/// marked already.
+/// Whether a payload is that of a record that is passed over.
+#[must_use]
+pub fn is_marked(payload: &[u8]) -> bool {
+    payload.first().is_some_and(|byte| byte & SKIPPED != 0)
+}
+
+/// The records of a log in files that are passed over, in order, as the list beside the segments has them. A record is
+/// listed before it is marked, so one whose marking was interrupted may be listed and not be marked; and a log that was
+/// copied without the list has marked records that are not listed.
+///
+/// # Errors
+/// A failure of the storage, or a list that is not one.
+pub fn listed<S: Storage>(storage: &S) -> Result<Vec<Sequence>, Error> {
+    let path = storage.describe(LIST);
+    let file = match storage.open_to_read(LIST) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        file => file.map_err(Error::io("open", &path))?,
+    };
+    let mut text = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match file.read_at(&mut buffer, text.len() as u64).map_err(Error::io("read", &path))? {
+            0 => break,
+            read => text.extend_from_slice(&buffer[..read]),
+        }
+    }
+    let text = String::from_utf8_lossy(&text);
+    let numbers: Result<Vec<u64>, _> = text.lines().map(str::parse).collect();
+    let numbers = numbers.map_err(|_| {
+        let reason =
+            "it should list the numbers of skipped records, one a line; restore it from a backup, or remove it";
+        Error::io("read", &path)(io::Error::new(io::ErrorKind::InvalidData, reason))
+    })?;
+    let mut listed: Vec<_> = numbers.into_iter().map(Sequence).collect();
+    listed.sort_unstable();
+    listed.dedup();
+    Ok(listed)
+}
+
+/// Writes the list of the records that are passed over, durably, in place of the one that may be there.
+///
+/// # Errors
+/// A failure of the storage; the list that was there is unchanged then.
+pub fn write_list<S: Storage>(storage: &S, marked: &[Sequence]) -> Result<(), Error> {
+    let text: String = marked.iter().map(|sequence| format!("{sequence}\n")).collect();
+    replace(storage, LIST, |file, path| file.write_at(text.as_bytes(), 0).map_err(Error::io("write", path)))
+}
+
+/// Marks a record of a log in files as passed over. Nobody may have the log open to write. Nothing but the list changes
+/// if it is marked already.
 ///
 /// # Errors
 /// [`Error::Locked`] when a process has the log; [`Error::Trimmed`] or [`Error::Corrupt`] when the record is not there;
@@ -52,6 +103,12 @@ pub fn mark<S: Storage>(storage: &S, sequence: Sequence) -> Result<(), Error> {
     let Some((offset, durable)) = cursor.place() else { return Err(missing(0)) };
     let Some(Record { time, payload, .. }) = cursor.record()? else { return Err(missing(offset)) };
     let mut payload = payload.to_vec();
+    let mut marked = listed(storage)?;
+    if !marked.contains(&sequence) {
+        marked.push(sequence);
+        marked.sort_unstable();
+        write_list(storage, &marked)?;
+    }
     match payload.first_mut() {
         Some(byte) if *byte & SKIPPED == 0 => *byte |= SKIPPED,
         _ => return Ok(()),
@@ -59,34 +116,46 @@ pub fn mark<S: Storage>(storage: &S, sequence: Sequence) -> Result<(), Error> {
     let mut frame = Vec::new();
     record::encode(&mut frame, Seed::of(header.identity), durable, Record { sequence, time, payload: &payload });
     debug_assert_eq!(frame.len(), record::frame_bytes(payload.len()));
-    replace(storage, first, offset, &frame)
+    replace_bytes(storage, first, offset, &frame)
 }
 
 /// Writes a segment anew with other bytes at one place of it.
-fn replace<S: Storage>(storage: &S, first: Sequence, at: u64, bytes: &[u8]) -> Result<(), Error> {
+fn replace_bytes<S: Storage>(storage: &S, first: Sequence, at: u64, bytes: &[u8]) -> Result<(), Error> {
     assert!(bytes.len() >= HEAD_BYTES, "a whole record is replaced");
     let name = segment::name(first);
+    let path = storage.describe(&name);
+    let from = storage.open_to_read(&name).map_err(Error::io("open", &path))?;
+    replace(storage, &name, |to, copy_path| {
+        let mut buffer = vec![0; COPY_BYTES];
+        let mut offset = 0;
+        loop {
+            let read = from.read_at(&mut buffer, offset).map_err(Error::io("read", &path))?;
+            if read == 0 {
+                break;
+            }
+            to.write_at(&buffer[..read], offset).map_err(Error::io("write", copy_path))?;
+            offset += read as u64;
+        }
+        to.write_at(bytes, at).map_err(Error::io("write", copy_path))
+    })
+}
+
+/// Has `write` write a file, which then takes the name `name` in one step, durably.
+fn replace<S: Storage>(
+    storage: &S,
+    name: &str,
+    write: impl FnOnce(&mut S::File, &str) -> Result<(), Error>,
+) -> Result<(), Error> {
     let copy_name = format!("{name}{COPY_SUFFIX}");
-    let (path, copy_path) = (storage.describe(&name), storage.describe(&copy_name));
+    let copy_path = storage.describe(&copy_name);
     // Left by one who did not come to the end.
     match storage.remove(&copy_name) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &copy_path)(error)),
         _ => {}
     }
-    let from = storage.open_to_read(&name).map_err(Error::io("open", &path))?;
-    let mut to = storage.create(&copy_name).map_err(Error::io("create", &copy_path))?;
-    let mut buffer = vec![0; COPY_BYTES];
-    let mut offset = 0;
-    loop {
-        let read = from.read_at(&mut buffer, offset).map_err(Error::io("read", &path))?;
-        if read == 0 {
-            break;
-        }
-        to.write_at(&buffer[..read], offset).map_err(Error::io("write", &copy_path))?;
-        offset += read as u64;
-    }
-    to.write_at(bytes, at).map_err(Error::io("write", &copy_path))?;
-    to.sync_all().map_err(Error::io("sync", &copy_path))?;
-    storage.rename(&copy_name, &name).map_err(Error::io("rename", &copy_path))?;
+    let mut copy = storage.create(&copy_name).map_err(Error::io("create", &copy_path))?;
+    write(&mut copy, &copy_path)?;
+    copy.sync_all().map_err(Error::io("sync", &copy_path))?;
+    storage.rename(&copy_name, name).map_err(Error::io("rename", &copy_path))?;
     storage.sync_names().map_err(Error::io("sync", &storage.describe("")))
 }

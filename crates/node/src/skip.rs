@@ -103,7 +103,7 @@ pub fn of_files(log: &Path, snapshots: &impl Saved, sequence: Sequence, force: b
 /// [`Error::Command`], and [`Error::ReliedOn`] without `force`.
 pub fn look_at(record: Record<'_>, force: bool) -> Result<Skipped, Error> {
     let sequence = record.sequence;
-    let before = record.payload.first().is_some_and(|byte| byte & skip::SKIPPED != 0);
+    let before = skip::is_marked(record.payload);
     let command = crossbook_protocol::wire::decode_command(sequence, record.time, record.payload)
         .map_err(|source| Error::Command { sequence, source })?;
     let kind = match &command.body {

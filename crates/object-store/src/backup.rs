@@ -14,6 +14,10 @@
 //! copied once, by the first run that finds it; the last one is copied by each run, because it grows. Objects that a
 //! new manifest no longer names stay until the next run, for readers, and are removed then.
 //!
+//! A finished segment changes all the same when the operator skips a record (`crossbook skip`). The log lists skipped
+//! records, and the manifest those that are marked in the backup. A run copies the first segment in which they differ,
+//! and all that follow, again.
+//!
 //! One run at a time: a folder is locked during a run, and everywhere a run gives up if it finds another manifest than
 //! the one that it began with. A backup never becomes shorter or diverges: the log must have the last record of the
 //! previous backup, with the same time.

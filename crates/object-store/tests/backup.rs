@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbook_log::files::{Options as LogOptions, segments};
-use crossbook_log::{Error as LogError, FileReader, Files, Log as _, Reader as _, Record, Until};
+use crossbook_log::storage::Disk;
+use crossbook_log::{Error as LogError, FileReader, Files, Log as _, Reader as _, Record, Until, skip};
 use crossbook_node::snapshot::{self, Folder, Saved as _, Snapshots as _};
 use crossbook_object_store::backup::{Error, Options, Place, Source, Taken, Target, restore, take};
 use crossbook_object_store::{self as objects, Address};
@@ -110,7 +111,8 @@ impl Stage {
 }
 
 fn payload(sequence: Sequence) -> Vec<u8> {
-    vec![sequence.0 as u8; 40 + (sequence.0 * 7 % 90) as usize]
+    // The first byte's top bit would say that the record is passed over.
+    vec![sequence.0 as u8 & 0x7f; 40 + (sequence.0 * 7 % 90) as usize]
 }
 
 fn image(at: Sequence) -> Vec<u8> {
@@ -241,6 +243,92 @@ fn a_later_run_copies_only_what_is_new() {
     let again = stage.try_take(true).unwrap();
     assert!(again.segments_copied < 4, "it goes on from the backup that it was made of");
     assert_eq!(stage.restored("again"), (Sequence(1), Sequence(2_700), Some(Sequence(2_100))));
+}
+
+/// All records of a log.
+fn records(log: &Path) -> Vec<(Sequence, Vec<u8>)> {
+    let mut reader = FileReader::open(log, Sequence(1));
+    let mut found = Vec::new();
+    while let Some(record) = reader.next(Until::End).unwrap() {
+        found.push((record.sequence, record.payload.to_vec()));
+    }
+    found
+}
+
+/// A finished segment whose record is passed over is another one than was copied before.
+#[test]
+fn a_segment_in_which_a_record_is_passed_over_is_copied_anew() {
+    let mut stage = Stage::new();
+    write(&mut stage.open(), 2_000);
+    let first = stage.take();
+    let all = first.manifest.segments.len();
+    assert!(all > 4);
+    let older = std::process::Command::new("cp").arg("-r").args([stage.path("backup"), stage.path("older")]).status();
+    assert!(older.unwrap().success());
+    let disk = Disk::at(stage.log());
+    let mut restored = 0;
+    let mut assert_same = |stage: &Stage, taken: &Taken, marks: &[u64]| {
+        restored += 1;
+        let name = format!("restored-{restored}");
+        stage.try_restore(&name).unwrap();
+        let log = stage.target(&name).log;
+        assert_eq!(records(&log), records(&stage.log()));
+        let marks: Vec<_> = marks.iter().copied().map(Sequence).collect();
+        assert_eq!((&taken.manifest.marks, skip::listed(&Disk::at(log)).unwrap()), (&marks, marks.clone()));
+        assert_eq!((taken.manifest.segments.len(), taken.segments_dropped), (all, 0));
+    };
+    // In a segment in the middle, in the last finished one, in the first one, and in the one that goes on.
+    let in_segment = |at: usize| first.manifest.segments[at].first.0 + 1;
+    let (middle, last) = (in_segment(2), in_segment(all - 2));
+    let mut marks = Vec::new();
+    for (at, copied) in [(middle, all - 2), (last, 2), (in_segment(0), all), (in_segment(all - 1), 1)] {
+        skip::mark(&disk, Sequence(at)).unwrap();
+        marks.push(at);
+        marks.sort_unstable();
+        let taken = stage.take();
+        assert_eq!(taken.segments_copied, copied, "record {at}");
+        assert_same(&stage, &taken, &marks);
+        assert_eq!(stage.take().segments_copied, 1, "copied anew once");
+    }
+
+    // One that was listed and not marked, because the process was interrupted, changes nothing; a log that lost the
+    // list is still the one that was backed up.
+    let mut listed = skip::listed(&disk).unwrap();
+    listed.push(Sequence(500));
+    listed.sort_unstable();
+    skip::write_list(&disk, &listed).unwrap();
+    let taken = stage.take();
+    assert_eq!(taken.segments_copied, 1);
+    assert_same(&stage, &taken, &marks);
+    fs::remove_file(stage.log().join("marks")).unwrap();
+    assert_eq!(stage.take().segments_copied, 1);
+
+    // The backup from before the marks, and a log that was restored from one with them.
+    fs::rename(stage.path("backup"), stage.path("newer")).unwrap();
+    fs::rename(stage.path("older"), stage.path("backup")).unwrap();
+    fs::rename(stage.path("venue"), stage.path("gone")).unwrap();
+    fs::rename(stage.path("restored-1"), stage.path("venue")).unwrap();
+    assert_eq!(stage.take().segments_copied, all - 2, "that one had the first mark only");
+    fs::write(stage.log().join("marks"), "no number").unwrap();
+    let error = stage.try_take(false).unwrap_err().to_string();
+    assert!(error.contains("marks") && error.contains("one a line"), "{error}");
+}
+
+/// Where the log no longer has the record, what the backup has before it is of no use.
+#[test]
+fn a_record_that_is_passed_over_and_trimmed_away_is_not_kept_as_it_was() {
+    let mut stage = Stage::new();
+    write(&mut stage.open(), 2_000);
+    stage.take();
+    skip::mark(&Disk::at(stage.log()), Sequence(100)).unwrap();
+    let mut snapshots = Folder::open(&stage.snapshots()).unwrap();
+    snapshots.save(Sequence(1_000), &image(Sequence(1_000))).unwrap();
+    let mut log = stage.open();
+    log.trim(Sequence(1_000)).unwrap();
+    let taken = stage.take();
+    assert_eq!((taken.manifest.first(), taken.manifest.marks.as_slice()), (log.first(), &[][..]));
+    assert!(taken.segments_dropped > 0);
+    assert_eq!(stage.restored("restored"), (log.first(), Sequence(2_000), Some(Sequence(1_000))));
 }
 
 #[test]

@@ -107,8 +107,7 @@ fn applies(config: &Config, data: &DataFolder, snapshots: &Folder, sequence: Seq
     let log = data.log();
     let mut until = FileReader::open(&log, sequence.max(Sequence(1)));
     let record = crossbook_log::Reader::next(&mut until, Until::End).map_err(skip::Error::Log)?;
-    let marked = |payload: &[u8]| payload.first().is_some_and(|byte| byte & crossbook_log::skip::SKIPPED != 0);
-    if record.is_none_or(|record| record.sequence != sequence || marked(record.payload)) {
+    if record.is_none_or(|record| record.sequence != sequence || crossbook_log::skip::is_marked(record.payload)) {
         return Ok(false);
     }
     let passes = |until: Sequence| {

@@ -3,7 +3,7 @@
 
 use crossbook_log::files::Options;
 use crossbook_log::memory::{Fault, Memory};
-use crossbook_log::{Error, FileReader, Files, Log, Reader, Record, Until};
+use crossbook_log::{Error, FileReader, Files, Log, Reader, Record, Until, skip};
 use crossbook_types::{Sequence, Timestamp};
 use proptest::prelude::*;
 
@@ -207,5 +207,35 @@ proptest! {
             }
         }
         check(&memory, options, &told);
+    }
+}
+
+/// Whoever copies the log finds out from the list which segments have changed, so a mark must never be without it.
+#[test]
+fn a_record_that_is_passed_over_is_listed_wherever_its_marking_was_cut_short() {
+    let at = Sequence(5);
+    let stage = || {
+        let memory = Memory::new(64);
+        work(&memory, options(true), &[3, 3, 3, 3], 1, &mut Told::default()).unwrap();
+        memory.crash(&mut || true)
+    };
+    let found = |memory: &Memory| {
+        let mut reader = FileReader::open_in(memory.clone(), at);
+        let marked = skip::is_marked(reader.next(Until::End).unwrap().unwrap().payload);
+        (marked, skip::listed(memory).unwrap() == [at])
+    };
+    let memory = stage();
+    assert_eq!(found(&memory), (false, false));
+    skip::mark(&memory, at).unwrap();
+    assert_eq!(found(&memory), (true, true));
+    let operations = memory.operations();
+    for (operation, luck) in (0..operations).flat_map(|operation| (0..8).map(move |luck| (operation, luck))) {
+        let memory = stage();
+        memory.fail(operation, Fault::PowerCut);
+        skip::mark(&memory, at).unwrap_err();
+        let memory = memory.crash(&mut decisions(operation << 8 | luck));
+        assert!(matches!(found(&memory), (false, _) | (true, true)), "operation {operation}");
+        skip::mark(&memory, at).unwrap();
+        assert_eq!(found(&memory), (true, true));
     }
 }

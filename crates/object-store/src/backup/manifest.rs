@@ -29,6 +29,9 @@ pub struct Manifest {
     pub segments: Vec<Segment>,
     /// The newest snapshot, at that record.
     pub snapshot: Option<(Sequence, Stored)>,
+    /// The records in the segments that are passed over, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Sequence>,
     /// Objects of the backup before that are not in this one. The next run removes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub superseded: Vec<String>,
@@ -80,6 +83,7 @@ impl Manifest {
             last_time: None,
             segments: Vec::new(),
             snapshot: None,
+            marks: Vec::new(),
             superseded: Vec::new(),
         }
     }

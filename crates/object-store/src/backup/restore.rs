@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
 
-use crossbook_log::{Files, Log as _, files};
+use crossbook_log::storage::Disk;
+use crossbook_log::{Files, Log as _, files, skip};
 use crossbook_types::Sequence;
 
 use super::manifest::{Manifest, Stored};
@@ -71,6 +72,9 @@ fn write(
         bytes += segment.stored.bytes;
         let (segments, segments_of) = (at + 1, manifest.segments.len());
         progress(Progress { at: segment.last, segments, segments_of, bytes });
+    }
+    if !manifest.marks.is_empty() {
+        skip::write_list(&Disk::at(&log), &manifest.marks)?;
     }
     check(manifest, &log)?;
     let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crossbook_log::{Error as LogError, FileReader, Reader as _, Until, files};
+use crossbook_log::storage::Disk;
+use crossbook_log::{Error as LogError, FileReader, Reader as _, Until, files, skip};
 use crossbook_types::Sequence;
 
 use super::manifest::{Manifest, Segment, Stored};
@@ -75,6 +76,15 @@ pub fn take(
     Ok(taken)
 }
 
+/// What a run has copied of the log.
+struct Copied {
+    segments: Vec<Segment>,
+    /// The records in them that are passed over.
+    marks: Vec<Sequence>,
+    /// The identity of the log, if there was a record.
+    log: Option<u64>,
+}
+
 struct Run<'a> {
     source: Source<'a>,
     place: &'a Place,
@@ -99,8 +109,6 @@ impl Run<'_> {
         let snapshot = self.newest_snapshot()?;
         let firsts = files::segments(self.source.log)?;
         let Some(kept) = self.kept(&firsts)? else { return Ok(None) };
-        let dropped = self.before.map_or(0, |before| before.segments.iter().filter(|segment| segment.finished).count())
-            - kept.len();
         let at = snapshot.as_ref().map_or(Sequence(0), |(at, _)| *at);
         let first = kept.first().map(|segment| segment.first).or(firsts.first().copied()).unwrap_or(Sequence(1));
         if first > at.next() {
@@ -112,7 +120,7 @@ impl Run<'_> {
             };
         }
         let from = kept.last().map_or(first, |segment| segment.last.next());
-        let (copied, log) = match self.copy_log(from, &firsts, progress) {
+        let Copied { segments: copied, marks, log } = match self.copy_log(from, &firsts, progress) {
             Err(Error::Log(LogError::Trimmed { .. })) => return Ok(None),
             copied => copied?,
         };
@@ -132,6 +140,11 @@ impl Run<'_> {
         manifest.segments = kept;
         manifest.segments.extend(copied.iter().cloned());
         manifest.last = manifest.segments.last().map_or(Sequence(from.0 - 1), |segment| segment.last);
+        let kept_marks = self.before.iter().flat_map(|before| &before.marks);
+        manifest.marks = kept_marks.copied().filter(|at| manifest.first() <= *at && *at < from).collect();
+        manifest.marks.extend(marks);
+        let finished = self.before.iter().flat_map(|before| &before.segments).filter(|segment| segment.finished);
+        let segments_dropped = finished.filter(|segment| segment.last < manifest.first()).count();
         if at > manifest.last {
             return Err(Error::LogBehind { end: manifest.last, snapshot: at });
         }
@@ -156,7 +169,7 @@ impl Run<'_> {
         let superseded: Vec<String> = superseded.map(|stored| stored.object.clone()).collect();
         manifest.superseded = superseded;
         self.verify(&manifest)?;
-        Ok(Some(Taken { manifest, segments_copied, bytes_copied, segments_dropped: dropped, snapshot_copied }))
+        Ok(Some(Taken { manifest, segments_copied, bytes_copied, segments_dropped, snapshot_copied }))
     }
 
     /// Refuses a log that ends before the backup does that it is to replace, or has another record there. The bytes may
@@ -203,11 +216,37 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// The finished segments of the backup before, as far as the log goes on from them. `None` if the log was trimmed
-    /// meanwhile.
+    /// The first record that is passed over in the log and not in the backup before, or the other way round. Which ones
+    /// to look at, the list of the log and the manifest say; how they are marked now, the log itself.
+    fn first_marked_otherwise(&self, before: &Manifest) -> Result<Option<Sequence>, Error> {
+        let listed = skip::listed(&Disk::at(self.source.log))?;
+        let mut either: Vec<Sequence> = listed.iter().chain(&before.marks).copied().collect();
+        either.sort_unstable();
+        either.dedup();
+        for at in either.into_iter().filter(|at| before.first() <= *at && *at <= before.last) {
+            let was = before.marks.binary_search(&at).is_ok();
+            let is = match FileReader::open(self.source.log, at).next(Until::End) {
+                Ok(Some(record)) => skip::is_marked(record.payload),
+                Ok(None) => was,
+                // Only the list knows. It may lack what is marked, where the log was copied without it.
+                Err(LogError::Trimmed { .. }) => was || listed.binary_search(&at).is_ok(),
+                Err(error) => return Err(error.into()),
+            };
+            if is != was {
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The finished segments of the backup before, as far as the log goes on from them and they are as they were.
+    /// `None` if the log was trimmed meanwhile.
     fn kept(&self, firsts: &[Sequence]) -> Result<Option<Vec<Segment>>, Error> {
         let Some(before) = self.before else { return Ok(Some(Vec::new())) };
-        let kept: Vec<Segment> = before.segments.iter().filter(|segment| segment.finished).cloned().collect();
+        let mut kept: Vec<Segment> = before.segments.iter().filter(|segment| segment.finished).cloned().collect();
+        if let Some(at) = self.first_marked_otherwise(before)? {
+            kept.retain(|segment| segment.last < at);
+        }
         let (Some(last), Some(&first)) = (kept.last(), firsts.first()) else { return Ok(Some(Vec::new())) };
         let diverged = || Error::Diverged { place: self.place.told().to_owned(), last: last.last };
         if first > last.last.next() {
@@ -243,15 +282,15 @@ impl Run<'_> {
         if compared.is(&last.stored) { Ok(Some(kept)) } else { Err(diverged()) }
     }
 
-    /// Copies the log from record `from`, which begins a segment, to its end. The copied segments, and the identity of
-    /// the log if there was a record.
+    /// Copies the log from record `from`, which begins a segment, to its end.
     fn copy_log(
         &self,
         from: Sequence,
         firsts: &[Sequence],
         progress: &mut impl FnMut(Progress),
-    ) -> Result<(Vec<Segment>, Option<u64>), Error> {
+    ) -> Result<Copied, Error> {
         let mut reader = FileReader::open(self.source.log, from);
+        let mut marks = Vec::new();
         let mut copied: Vec<Segment> = Vec::new();
         let mut under_way: Option<(Sequence, Sequence, Upload<'_>)> = None;
         let to_copy = firsts.iter().filter(|first| **first >= from).count();
@@ -262,7 +301,8 @@ impl Run<'_> {
             }
             Ok::<_, Error>(())
         };
-        while let Some(sequence) = reader.next(Until::End)?.map(|record| record.sequence) {
+        while let Some(record) = reader.next(Until::End)? {
+            let (sequence, is_marked) = (record.sequence, skip::is_marked(record.payload));
             let segment = reader.segment().unwrap_or(sequence);
             if under_way.as_ref().is_none_or(|(first, ..)| *first != segment) {
                 finish(under_way.take(), true, &mut copied)?;
@@ -282,6 +322,9 @@ impl Run<'_> {
             let frame = reader.frame()?;
             upload.write(frame)?;
             *last = sequence;
+            if is_marked {
+                marks.push(sequence);
+            }
             bytes += frame.len() as u64;
             if sequence.0 % 8_192 == 0 {
                 progress(Progress { at: sequence, segments: copied.len(), segments_of: to_copy, bytes });
@@ -292,7 +335,7 @@ impl Run<'_> {
             let segments = copied.len();
             progress(Progress { at: segment.last, segments, segments_of: segments.max(to_copy), bytes });
         }
-        Ok((copied, reader.identity()))
+        Ok(Copied { segments: copied, marks, log: reader.identity() })
     }
 
     fn copy_snapshot(&self, at: Sequence, image: &[u8]) -> Result<Stored, Error> {
