@@ -11,7 +11,7 @@ use crossbook_views::Views;
 use crate::cluster::{self, Site};
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
-use crate::evidence::{self, Contradiction, Evidence};
+use crate::evidence::{self, Contradiction, Evidence, LostBeginning};
 use crate::history;
 use crate::progress::Progress;
 
@@ -24,6 +24,14 @@ pub enum Error {
     /// There is none, but there was.
     #[error(transparent)]
     LogLost(#[from] Contradiction),
+    /// It has lost its beginning, from which it would be replayed.
+    #[error("{lost}{end}")]
+    Incomplete {
+        /// What is missing there.
+        lost: LostBeginning,
+        /// What is missing at its end, if anything is, on lines of its own.
+        end: String,
+    },
     /// What is known of the log cannot be found out.
     #[error(transparent)]
     Evidence(#[from] evidence::Error),
@@ -93,6 +101,10 @@ pub fn log(data: &DataFolder, config: &Config, progress: &mut dyn Progress) -> R
     proof.durable = Sequence(0);
     if !data_folder::is_folder(&path)? {
         return Err(evidence.examine(&path)?.map_or(data_folder::Error::NoLog(path).into(), Error::LogLost));
+    }
+    if let Some(lost) = evidence::lost_beginning(data)? {
+        let end = evidence.examine(&path)?.map(|contradiction| format!("\n{contradiction}")).unwrap_or_default();
+        return Err(Error::Incomplete { lost, end });
     }
     let mut reader = FileReader::open(&path, Sequence(1));
     progress.begin("auditing");

@@ -8,7 +8,7 @@ use crossbook_store::Database;
 
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
-use crate::evidence::{self, Contradiction, Evidence};
+use crate::evidence::{self, Contradiction, Evidence, LostBeginning};
 use crate::history;
 
 /// Why a venue cannot be backed up or restored.
@@ -26,6 +26,17 @@ pub enum Error {
     /// The log is behind what is known of it.
     #[error("nothing is backed up, and the backup that there may be is as it was: {0}")]
     Behind(Contradiction),
+    /// The backup has what the log has lost, and would lose it, too.
+    #[error(
+        "nothing is backed up: the backup in {place} has commands that the log has lost, and leads no further than where the log begins now, so they would be \
+         dropped from it. Restore it, or give another place ({lost})"
+    )]
+    OnlyCopy {
+        /// The place of the backup, as people name it.
+        place: String,
+        /// What the log has lost.
+        lost: LostBeginning,
+    },
     /// It did not work.
     #[error(transparent)]
     Backup(#[from] backup::Error),
@@ -75,7 +86,7 @@ pub fn make(
     data: &DataFolder,
     config: &Config,
     (out, verify_all): (&str, bool),
-    warn: impl FnMut(String),
+    mut warn: impl FnMut(String),
     shown: impl FnMut(Progress),
 ) -> Result<Made, Error> {
     let address = address(out)?;
@@ -83,8 +94,12 @@ pub fn make(
         data.check_outside("the backup", &folder)?;
     }
     let database = history::database(config, data)?;
-    check_not_behind(data, database.as_ref(), warn)?;
+    check_not_behind(data, database.as_ref(), &mut warn)?;
     let place = Place::to_write(address, &Options::default())?;
+    if let Some(lost) = evidence::lost_beginning(data)? {
+        check_not_only_copy(&place, &lost)?;
+        warn(format!("{lost}. What the log has is backed up"));
+    }
     let mut run = [0; 4];
     aws_lc_rs::rand::fill(&mut run).map_err(|_| Error::NoRandomness)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -116,6 +131,18 @@ fn check_not_behind(data: &DataFolder, database: Option<&Database>, mut warn: im
         }
         examined => examined?.map_or(Ok(()), |contradiction| Err(Error::Behind(contradiction))),
     }
+}
+
+/// Refuses a place where the run would drop what the log has lost.
+fn check_not_only_copy(place: &Place, lost: &LostBeginning) -> Result<(), Error> {
+    let Some(before) = place.manifest()? else { return Ok(()) };
+    // What was not finished is copied anew in any case.
+    let finished = before.segments.iter().rfind(|segment| segment.finished);
+    let leads_to = finished.map_or(before.first(), |segment| segment.last.next());
+    if before.segments.is_empty() || leads_to >= lost.begins() {
+        return Ok(());
+    }
+    Err(Error::OnlyCopy { place: place.told().to_owned(), lost: lost.clone() })
 }
 
 /// Makes a data folder of a backup.

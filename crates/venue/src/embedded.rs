@@ -15,8 +15,8 @@ use crossbook_api_binance::{App, Assembly, shutdown};
 use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::{Gateway, ReadModel, auth};
-use crossbook_log::Files;
 use crossbook_log::storage::DiskLock;
+use crossbook_log::{Files, Log as _};
 use crossbook_node::embedded::{self, Running};
 use crossbook_node::{Handle, recovery};
 use crossbook_protocol::command::{Body, RevokeApiKey};
@@ -203,7 +203,7 @@ impl Core {
         restored: Restored,
         history: Option<Database>,
     ) -> Result<(Self, Arc<ReadModel>, Assembly, Handle), Error> {
-        let Restored { partition, views, log, found, snapshots_lock, snapshots, snapshot, hash_seed } = restored;
+        let Restored { partition, views, log, found, snapshots_lock, snapshots, snapshot, hash_seed, lost } = restored;
         let assembly = Assembly::start(config.gateway.clone(), ReadModel::single(views), fatal);
         let (assembly, feed) = assembly.map_err(Error::Thread)?;
         let read_model = Arc::clone(assembly.read_model());
@@ -221,6 +221,7 @@ impl Core {
         };
         let history = history.map(keep).transpose().map_err(Error::Thread)?;
         let work = Work {
+            data: data.clone(),
             folder: snapshots,
             log: log_path,
             views: Arc::clone(read_model.of(PARTITION)),
@@ -232,7 +233,7 @@ impl Core {
         };
         crate::metrics::record_snapshot(&data.snapshots());
         let bytes_per_second = config.log.verify_bytes_per_second;
-        let verification = Verification::start(&work.log, identity, &found, bytes_per_second, fatal);
+        let verification = Verification::start(&work.log, identity, (&found, lost), bytes_per_second, fatal);
         let verification = verification.map_err(Error::Thread)?;
         let snapshotter = Snapshotter::start(work, config.snapshots.clone(), fatal).map_err(Error::Thread)?;
         let history_patience = config.history.stop_timeout();
@@ -251,11 +252,12 @@ impl Core {
         let (Some(stopped), Some(mut folder)) = (stopped, folder) else { return Err(Error::Disorder) };
         // The publisher has the feed's only sender.
         drop(stopped.outlet);
-        let (state, time, identity) = (stopped.partition.state(), stopped.partition.time(), stopped.log.identity());
+        let (log, first, time) = (stopped.log.identity(), stopped.log.first(), stopped.partition.time());
+        let state = stopped.partition.state();
         let sequence = state.sequence();
         let ended = self.feed.join();
         recovery::save(&mut folder, state, read_model.of(PARTITION).read().state())?;
-        evidence::note(data, identity, sequence, time)?;
+        evidence::note(data, &evidence::Reach { log, first, last: sequence, time })?;
         drop((stopped.log, self.snapshots_lock));
         ended.map_err(|_| Error::Disorder)?;
         Ok(sequence)

@@ -3,22 +3,25 @@
 //! venue must not start on it, because their sequence numbers would be given to other commands. [`Evidence::examine`]
 //! finds that out before anything is opened or changed, for every command that reads a data folder.
 //!
-//! The mark is a small file beside the log: the identity of the log, and its last command when the venue last started,
-//! stopped or was exported. It remains when the whole log folder is lost or replaced.
+//! [`mark`] is the small file beside the log. Only it knows where the log began: a venue may start on a log that lost
+//! its first segments, since a snapshot replaces them, but the loss is reported.
+
+mod mark;
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crossbook_log::{FileReader, Reader as _, Until};
 use crossbook_node::snapshot::{self, Folder, Saved as _};
 use crossbook_store::{Database, Dialect, Standing};
 use crossbook_types::{Sequence, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use crate::data_folder::{self, DataFolder};
 use crate::history::PARTITION;
+use mark::Mark;
+
+pub use mark::{LostBeginning, Reach, lost_beginning, note, note_first};
 
 /// Why the evidence cannot be gathered.
 #[derive(Debug, thiserror::Error)]
@@ -118,18 +121,6 @@ enum Objection {
     OtherLog(String),
 }
 
-/// How far a log had reached.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Mark {
-    /// The log's identity, as hexadecimal digits.
-    log: String,
-    /// Its last command then.
-    command: u64,
-    /// The time of that, in microseconds since the Unix epoch.
-    time: u64,
-}
-
 /// All that is known of a log from elsewhere.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Evidence {
@@ -166,7 +157,7 @@ impl Evidence {
             }));
         }
         let path = data.log_mark();
-        if let Some(Mark { log, command, time }) = read_mark(&path)? {
+        if let Some(Mark { log, command, time, .. }) = mark::read(&path)? {
             let (command, time) = (Sequence(command), Some(Timestamp(time)));
             evidence.claims.push(Claim { witness: Witness::Mark(path), log: Some(log), command, time });
         }
@@ -430,38 +421,6 @@ pub fn on_a_thread<T: Send, F: Future<Output = T>>(ask: impl FnOnce() -> F + Sen
     })
 }
 
-fn read_mark(path: &Path) -> Result<Option<Mark>, Error> {
-    match std::fs::read(path) {
-        Ok(text) => {
-            let mark = serde_json::from_slice(&text);
-            mark.map(Some).map_err(|source| Error::Unclear { path: path.to_owned(), source })
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::Mark { doing: "read", path: path.to_owned(), source }),
-    }
-}
-
-/// Notes durably how far the log of a data folder has reached.
-///
-/// # Errors
-/// When that cannot be written.
-pub fn note(data: &DataFolder, log: u64, command: Sequence, time: Timestamp) -> Result<(), Error> {
-    let path = data.log_mark();
-    let mark = Mark { log: format!("{log:016x}"), command: command.0, time: time.0 };
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    let unfinished = PathBuf::from(unfinished);
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&unfinished)?;
-        serde_json::to_writer(&mut file, &mark)?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        std::fs::rename(&unfinished, &path)?;
-        File::open(data.path())?.sync_all()
-    };
-    write().map_err(|source| Error::Mark { doing: "write", path: path.clone(), source })
-}
-
 #[cfg(test)]
 mod tests {
     use crossbook_log::{Files, Log as _, Record, files};
@@ -478,6 +437,10 @@ mod tests {
         log.sync().unwrap();
         let identity = log.identity();
         (folder, data, identity)
+    }
+
+    fn note(data: &DataFolder, log: u64, last: Sequence, time: Timestamp) -> Result<(), Error> {
+        super::note(data, &Reach { log, first: Sequence(1), last, time })
     }
 
     fn contradiction(data: &DataFolder) -> Option<Contradiction> {

@@ -15,7 +15,7 @@ use crossbook_views::Views;
 use crate::access::{self, Need};
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
-use crate::evidence::{self, Evidence};
+use crate::evidence::{self, Evidence, LostBeginning, Reach};
 use crate::progress::Progress;
 use crate::{clock, history};
 
@@ -88,6 +88,8 @@ pub struct Restored {
     pub snapshot: Sequence,
     /// The seed of the hash tables of this process.
     pub hash_seed: u64,
+    /// What the log lacks at its beginning.
+    pub lost: Option<LostBeginning>,
 }
 
 /// Opens the log of the configured data folder and restores the venue from the last snapshot and the log. Calls `enter`
@@ -160,7 +162,21 @@ pub fn restore(
     progress.end();
     let snapshot = snapshot.unwrap_or_default();
     clock::check(config.clock, clock::now(), partition.time(), accepted.clock)?;
-    evidence::note(&data, log.identity(), partition.sequence(), partition.time())?;
+    let lost = lost_beginning(&data, accepted)?;
+    let (last, time) = (partition.sequence(), partition.time());
+    evidence::note(&data, &Reach { log: log.identity(), first: log.first(), last, time })?;
     tracing::info!(command = partition.sequence().0, snapshot = snapshot.0, replayed, "the venue is restored");
-    Ok(Restored { partition, views: follower, log, found, snapshots_lock, snapshots, snapshot, hash_seed })
+    Ok(Restored { partition, views: follower, log, found, snapshots_lock, snapshots, snapshot, hash_seed, lost })
+}
+
+/// Whether the log has lost its beginning, which does not prevent trading; given up if the operator accepts that.
+fn lost_beginning(data: &DataFolder, accepted: Accepted) -> Result<Option<LostBeginning>, Error> {
+    let Some(lost) = evidence::lost_beginning(data)? else { return Ok(None) };
+    if accepted.discard_newer {
+        tracing::warn!(%lost, "given up, as --discard-newer says");
+        evidence::note_first(data, lost.begins())?;
+        return Ok(None);
+    }
+    tracing::error!("{lost}");
+    Ok(Some(lost))
 }

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, after, bounded, never, select};
-use crossbook_log::{FileReader, Trimmer};
+use crossbook_log::{FileReader, Trimmer, files};
 use crossbook_node::Handle;
 use crossbook_node::embedded::{AuditReply, guarded};
 use crossbook_node::recovery::Which;
@@ -22,6 +22,8 @@ use crossbook_views::Views;
 use parking_lot::RwLock;
 
 use crate::config::SnapshotOptions;
+use crate::data_folder::DataFolder;
+use crate::evidence;
 use crate::priority::{Background, Rests};
 
 /// Between two segments of the log that are removed, the disk is left to those who trade.
@@ -39,6 +41,8 @@ pub struct Snapshotter {
 
 /// What the thread works on.
 pub struct Work {
+    /// The data folder, whose mark says where the log begins.
+    pub data: DataFolder,
     /// Where snapshots are kept.
     pub folder: Folder,
     /// Where the log is.
@@ -186,8 +190,20 @@ impl Work {
         }
     }
 
+    /// Notes where the log begins once it is trimmed up to `oldest`. Without that it would look as if it had lost its
+    /// beginning.
+    fn note_trimming(&self, oldest: Sequence) -> Result<(), evidence::Error> {
+        let firsts = files::segments(&self.log)?;
+        let first = firsts.into_iter().rev().find(|first| *first <= oldest.next());
+        first.map_or(Ok(()), |first| evidence::note_first(&self.data, first))
+    }
+
     /// Removes the segments of the log that have nothing after `oldest`, one at a time.
     fn trim(&mut self, oldest: Sequence, stopped: &Receiver<()>) {
+        if let Err(error) = self.note_trimming(oldest) {
+            metrics::counter!("crossbook_log_trim_failures_total").increment(1);
+            return tracing::error!(%error, "the log is not trimmed, because that cannot be noted; trading goes on");
+        }
         loop {
             match self.trimmer.trim_one(oldest) {
                 Ok(true) => {}

@@ -353,7 +353,9 @@ async fn rebuild_in(config: &Config, discard: Discard, progress: &mut dyn Progre
     let reached = fill(source, &database.for_log(identity), durable, config, ("filling the history", progress)).await?;
     if contradiction.is_some() {
         // Only what was applied may be noted: a command at which the replay ends can still be passed over.
-        evidence::note(&folder, identity, reached, time_of(&path, reached)?)?;
+        let first = log.as_ref().map_or(Sequence(1), crossbook_log::Log::first);
+        let time = time_of(&path, reached)?;
+        evidence::note(&folder, &evidence::Reach { log: identity, first, last: reached, time })?;
     }
     Ok(Rebuilt::Filled(reached))
 }

@@ -2,6 +2,8 @@
 //!
 //! A damaged record there does not affect trading, because the snapshot replaces it. But an audit, a rebuild of the
 //! history and a fallback to an older snapshot need it, so the operator must learn of it while a backup still has it.
+//!
+//! A log that lost its first segments (see [`crate::evidence`]) is reported here, too.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -16,6 +18,7 @@ use crossbook_types::Sequence;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use crate::evidence::LostBeginning;
 use crate::priority::{Background, Rests};
 
 /// Bytes that are verified between two pauses.
@@ -35,13 +38,17 @@ pub struct Health {
     state: Mutex<(State, Sequence)>,
     /// The last record that is to be verified.
     end: Sequence,
+    /// What the log lacks at its beginning.
+    lost: Option<LostBeginning>,
 }
 
 impl Health {
-    fn new(end: Sequence) -> Self {
+    fn new(end: Sequence, lost: Option<LostBeginning>) -> Self {
         let state = if end == Sequence(0) { State::Done } else { State::Verifying };
         metrics::gauge!("crossbook_log_damaged").set(0.0);
-        let health = Self { state: Mutex::new((state.clone(), Sequence(0))), end };
+        let missing = lost.as_ref().map_or(0, LostBeginning::missing);
+        metrics::gauge!("crossbook_log_missing_commands").set(missing as f64);
+        let health = Self { state: Mutex::new((state.clone(), Sequence(0))), end, lost };
         health.set(state, Sequence(0));
         health
     }
@@ -57,11 +64,20 @@ impl Health {
     #[must_use]
     pub fn as_json(&self) -> Value {
         let (state, last) = self.state.lock().clone();
-        match state {
+        let is_damaged = matches!(state, State::Damaged(_));
+        let mut health = match state {
             State::Verifying => json!({ "state": "verifying", "verified": last, "until": self.end }),
             State::Done => json!({ "state": "verified" }),
             State::Damaged(error) => json!({ "state": "damaged", "verified": last, "error": error }),
+        };
+        if let Some(lost) = &self.lost {
+            health["missing"] = json!({ "first": lost.began(), "last": lost.begins().0 - 1 });
+            if !is_damaged {
+                health["state"] = "incomplete".into();
+                health["error"] = lost.to_string().into();
+            }
         }
+        health
     }
 }
 
@@ -74,20 +90,21 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Starts the thread for the log in `folder`, of that identity; `found` is what opening it has found. It reads at
-    /// most `bytes_per_second`; 0: as much as its pauses allow. It calls `fatal` with the reason if it panics.
+    /// Starts the thread for the log in `folder`, of that identity; `found` is what opening it has found, `lost` what is
+    /// missing at its beginning. It reads at most `bytes_per_second`; 0: as much as its pauses allow. It calls `fatal`
+    /// with the reason if it panics.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start(
         folder: &Path,
         identity: u64,
-        found: &Recovery,
+        (found, lost): (&Recovery, Option<LostBeginning>),
         bytes_per_second: u64,
         fatal: impl Fn(String) + Send + 'static,
     ) -> std::io::Result<Self> {
         let verifier = Verifier::new(folder, identity, found);
-        let health = Arc::new(Health::new(verifier.end()));
+        let health = Arc::new(Health::new(verifier.end(), lost));
         let (stop, stopped) = bounded(1);
         let shared = Arc::clone(&health);
         let thread = std::thread::Builder::new().name("verification".into()).spawn(move || {
@@ -188,7 +205,7 @@ mod tests {
 
     fn state_after(folder: &Path, identity: u64, found: &Recovery) -> Value {
         let fatal = |reason: String| panic!("{reason}");
-        let verification = Verification::start(folder, identity, found, 0, fatal).unwrap();
+        let verification = Verification::start(folder, identity, (found, None), 0, fatal).unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
         let state = loop {
             let state = verification.health().as_json();
@@ -222,7 +239,7 @@ mod tests {
         let (identity, found) = log(folder.path());
         let fatal = |reason: String| panic!("{reason}");
         // A segment, and it would rest for hours.
-        let verification = Verification::start(folder.path(), identity, &found, 1, fatal).unwrap();
+        let verification = Verification::start(folder.path(), identity, (&found, None), 1, fatal).unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
         while verification.health().as_json()["verified"] == 0 {
             assert!(Instant::now() < deadline);

@@ -421,3 +421,85 @@ async fn damage_before_the_snapshot_is_told_while_trading_goes_on() {
         assert_eq!(venue.stop().await, Some(0));
     }
 }
+
+/// A log whose first segments are gone, though nothing has trimmed it.
+#[tokio::test]
+async fn a_log_that_lost_its_beginning_is_reported_wherever_somebody_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("venue");
+    let settings = [
+        ("CROSSBOOK_LOG__SEGMENT_BYTES_MAX", "150000"),
+        ("CROSSBOOK_LOG__BATCH_BYTES_MAX", "100000"),
+        ("CROSSBOOK_LOG__RECORD_BYTES_MAX", "70000"),
+    ];
+    let run = |arguments: &[&str], backup: &str| {
+        let mut command = binary();
+        command.args(arguments).arg("--data").arg(&data);
+        if arguments[0] == "backup" {
+            command.arg("--out").arg(folder.path().join(backup));
+        }
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+        (output.status.code(), said)
+    };
+    let log = async |venue: &Venue| {
+        let ready = venue.client.get(format!("http://{}/readyz", venue.admin)).send().await.unwrap();
+        assert_eq!(ready.status(), 200, "trading goes on");
+        ready.json::<Value>().await.unwrap()["log"].take()
+    };
+    let venue = Venue::serve_with(&data, &settings).await;
+    venue.list_market().await;
+    let (account, alice) = venue.open_numbered_account("alice").await;
+    let networks = vec!["1111:1111:1111:1111:1111:1111:1111:1111/128"; 1_200];
+    while files(&data.join("log")).len() < 5 {
+        let key = json!({"permissions": ["READ"], "allowedIps": networks});
+        venue.operate(Method::POST, &format!("accounts/{account}/api-keys"), Some(key)).await;
+        if files(&data.join("log")).len() == 4 {
+            assert_eq!(run(&["backup"], "early").0, Some(0));
+        }
+    }
+    assert_eq!(venue.stop().await, Some(0));
+    assert_eq!(run(&["backup"], "late").0, Some(0));
+    let _ = std::fs::remove_file(data.join("history.sqlite"));
+    let mut segments = crossbook_log::files::segments(&data.join("log")).unwrap();
+    let last = segments.pop().unwrap();
+    for segment in segments {
+        std::fs::remove_file(data.join("log").join(crossbook_log::files::segment_name(segment))).unwrap();
+    }
+
+    let missing = format!("commands 1 to {} are missing", last.0 - 1);
+    for _ in 0..2 {
+        let venue = Venue::serve_with(&data, &settings).await;
+        let found = log(&venue).await;
+        assert_eq!(found["state"], "incomplete", "{found}");
+        assert_eq!(found["missing"], json!({"first": 1, "last": last.0 - 1}));
+        assert!(venue.says()(&missing).is_some());
+        let metrics = venue.client.get(format!("http://{}/metrics", venue.admin)).send().await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        assert!(metrics.contains(&format!("crossbook_log_missing_commands {}", last.0 - 1)), "{metrics}");
+        alice.ask(&venue, Method::GET, "account", "").await;
+        let (status, said) = run(&["audit"], "");
+        assert!(status == Some(1) && said.contains(&missing), "{said}");
+        // What the backup has stays in it, or it is not touched.
+        for (place, expected) in [("fresh", Some(0)), ("late", Some(0)), ("early", Some(1))] {
+            let (status, said) = run(&["backup"], place);
+            assert!(status == expected && said.contains(&missing), "{place}: {said}");
+        }
+        let restored = folder.path().join("restored");
+        for place in ["late", "early"] {
+            let from = folder.path().join(place);
+            let output =
+                binary().args(line(&["restore"], &[("--data", &restored), ("--from", &from)])).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let first = crossbook_log::files::segments(&restored.join("log")).unwrap()[0];
+            assert_eq!(first.0, 1, "{place}");
+            std::fs::remove_dir_all(&restored).unwrap();
+        }
+        assert_eq!(venue.stop().await, Some(0));
+    }
+    let venue = Venue::serve_as(&data, &settings, &["--discard-newer"]).await;
+    assert_ne!(log(&venue).await["state"], "incomplete");
+    assert_eq!(venue.stop().await, Some(0));
+    let (_, said) = run(&["audit"], "");
+    assert!(!said.contains("nothing has trimmed it"), "{said}");
+}

@@ -271,6 +271,9 @@ async fn a_log_is_trimmed_only_up_to_what_the_history_has() {
     // A start without the database does not know where the history stands, and must not lose the way there.
     server.stop();
     let venue = Venue::serve_with(&data, &settings).await;
+    let ready = venue.client.get(format!("http://{}/readyz", venue.admin)).send().await.unwrap();
+    let log = ready.json::<Value>().await.unwrap()["log"].take();
+    assert_eq!(log["missing"], Value::Null, "what was trimmed is not missing: {log}");
     let snapshots = || std::fs::read_dir(data.join("snapshots")).unwrap().count();
     let before = snapshots();
     let trading = tokio::spawn(trade(venue.client.clone(), venue.http.clone(), traders, 100_000));

@@ -132,6 +132,7 @@ pub const FAMILIES: &[Family] = &[
     family("crossbook_log_verified_sequence", Gauge, "commands", &[], SERVE, "The last command before the snapshot that has been verified since the start."),
     family("crossbook_log_unverified_commands", Gauge, "commands", &[], SERVE, "Commands before the snapshot that have not been verified since the start."),
     family("crossbook_log_damaged", Gauge, "0 or 1", &[], SERVE, "Whether the log before the snapshot was found damaged."),
+    family("crossbook_log_missing_commands", Gauge, "commands", &[], SERVE, "Commands that the log has lost at its beginning, though nothing has trimmed it, as found at the start."),
     family("crossbook_log_trim_failures_total", Counter, "segments", &[], SERVE, "Segments of the log that could not be removed; trimming stops then."),
     family("crossbook_publish_wait_seconds", Histogram, "seconds", &[], SERVE, "Time that the matching thread waited for room in the publisher's queue."),
     family("crossbook_queue_depth", Gauge, "requests or batches", &["stage"], SERVE, "Entries in the queue of the partition or the publisher."),
