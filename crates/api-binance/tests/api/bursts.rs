@@ -200,10 +200,10 @@ async fn whoever_reads_slowly_but_steadily_is_not_called_silent() {
             Some(Ok(Message::Ping(_))) => slow.flush().await.unwrap(),
             other => panic!("after {messages} messages: {other:?}"),
         }
-        // About 500 KB a second.
+        // At most 250 KB a second.
         if bytes >= STEP_BYTES {
             bytes -= STEP_BYTES;
-            tokio::time::sleep(Duration::from_millis(32)).await;
+            tokio::time::sleep(Duration::from_millis(64)).await;
         }
     }
     venue.stop().await;
