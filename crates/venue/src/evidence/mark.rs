@@ -1,5 +1,5 @@
-//! The mark beside a log: which log it is, where it began, and how far it reached when the venue last started, stopped or
-//! was exported. It is what is left where the whole log folder is lost, or another has taken its place.
+//! The mark beside a log: which log it is, where it began, and how far it reached when the venue last started, stopped
+//! or was exported. It is what is left where the whole log folder is lost, or another has taken its place.
 //!
 //! It alone shows that a log has lost its first segments, because a trimmed log begins later, too. So the mark is moved
 //! before anything is trimmed: at any time the log begins at or before the command that its mark names.
@@ -86,8 +86,8 @@ impl fmt::Display for LostBeginning {
     }
 }
 
-/// Looks whether the log of a data folder has lost its beginning. Changes nothing, and may be done beside whoever writes
-/// and trims the log.
+/// Looks whether the log of a data folder has lost its beginning. Changes nothing, and may be done beside whoever
+/// writes and trims the log.
 ///
 /// # Errors
 /// When the folder or the mark cannot be read. A damaged log is no error here.
