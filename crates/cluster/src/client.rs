@@ -9,8 +9,8 @@
 //! A partition that does not answer for a while counts as *silent*: requests for it are refused at once, and those for
 //! others do not notice. It ends by itself when outputs of the partition are read again.
 //!
-//! # Reading what was told elsewhere
-//! A client may be told something by one gateway and ask another. So before a question about an account is answered,
+//! # Reading what another gateway has answered
+//! A client may read something at one gateway and ask another. So before a question about an account is answered,
 //! its gateway asks every partition's log where it ends, and waits until it has folded that much, and until the
 //! account's partition has heard what the others had sent it by then ([`LogClient::caught_up`]). Silent partitions
 //! are left out: an account is not to suffer because a partition that it has nothing to do with is down. The
@@ -56,8 +56,8 @@ use crate::store::{Connect, Failure};
 pub struct Options {
     /// Requests that may wait for one partition's lane; more are refused as busy.
     pub queue_requests_max: usize,
-    /// Milliseconds that a request may have to wait for its partition, as far as can be told from how fast that goes
-    /// on; one that would wait longer is refused as busy. 0: no bound.
+    /// Milliseconds that a request may have to wait for its partition, as far as can be estimated from how fast that
+    /// goes on; one that would wait longer is refused as busy. 0: no bound.
     pub queue_wait_max_ms: u64,
     /// Requests appended in one round trip.
     pub batch_requests_max: usize,
@@ -72,7 +72,7 @@ pub struct Options {
     /// How long a request of a partition that does not answer is kept, to be appended again when it does; nobody waits
     /// for it any longer than that. In milliseconds.
     pub keep_ms: u64,
-    /// How long a question about an account waits for what was told elsewhere, in milliseconds.
+    /// How long a question about an account waits for what other gateways have answered, in milliseconds.
     pub fence_ms: u64,
     /// Commands whose events are read in one round trip.
     pub follow_commands_max: usize,
@@ -118,7 +118,7 @@ pub enum Error {
     },
 }
 
-/// A question about an account waited too long for what was told elsewhere.
+/// A question about an account waited too long for what other gateways have answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("not every partition answers; try again shortly")]
 pub struct Behind;
@@ -153,14 +153,14 @@ impl Lane {
     /// Commands in front of a request that is sent now, by whomever, as far as is known: those in the log, and those on
     /// their way there.
     fn waiting(&self) -> u64 {
-        let told = self.folded.load(Ordering::Acquire);
-        let logged = self.tail.load(Ordering::Acquire).saturating_sub(told);
+        let folded = self.folded.load(Ordering::Acquire);
+        let logged = self.tail.load(Ordering::Acquire).saturating_sub(folded);
         logged + self.queue.len() as u64
     }
 
-    /// Whether something is known to wait behind the command `told`, for the partition or for the way to it.
-    fn is_busy_behind(&self, told: Sequence) -> bool {
-        self.tail.load(Ordering::Acquire) > told.0 || !self.queue.is_empty()
+    /// Whether something is known to wait behind the command `folded`, for the partition or for the way to it.
+    fn is_busy_behind(&self, folded: Sequence) -> bool {
+        self.tail.load(Ordering::Acquire) > folded.0 || !self.queue.is_empty()
     }
 }
 
@@ -176,9 +176,9 @@ pub struct PartitionState {
     /// Requests that were appended, and that it has not taken yet.
     pub under_way: usize,
     /// The last command whose events are folded here.
-    pub told: Sequence,
-    /// Where its log ended when that was last heard; never before `told`.
-    pub end: Sequence,
+    pub folded: Sequence,
+    /// Where its log ended when that was last heard; never before `folded`.
+    pub log_end: Sequence,
 }
 
 /// The way into a cluster. Cheap to clone.
@@ -239,7 +239,8 @@ impl LogClient {
         })
     }
 
-    /// Waits until what is read here about an account includes everything that anybody was told before this was called.
+    /// Waits until what is read here about an account includes everything that any gateway had answered before this was
+    /// called.
     ///
     /// # Errors
     /// When that takes too long.
@@ -273,7 +274,7 @@ impl LogClient {
         Ok(())
     }
 
-    /// Waits until every partition knows what the registry's partition has told up to now.
+    /// Waits until every partition knows what the registry's partition has published up to now.
     ///
     /// # Errors
     /// When that takes too long.
@@ -315,14 +316,14 @@ impl LogClient {
     #[must_use]
     pub fn partitions(&self) -> Vec<PartitionState> {
         let of = |lane: &Lane| {
-            let told = lane.folded.load(Ordering::Acquire);
+            let folded = lane.folded.load(Ordering::Acquire);
             PartitionState {
                 partition: lane.partition,
                 silent: lane.is_silent.load(Ordering::Relaxed),
                 queued: lane.queue.len(),
                 under_way: lane.appends.lock().len(),
-                told: Sequence(told),
-                end: Sequence(lane.tail.load(Ordering::Acquire).max(told)),
+                folded: Sequence(folded),
+                log_end: Sequence(lane.tail.load(Ordering::Acquire).max(folded)),
             }
         };
         self.0.lanes.iter().map(of).collect()
@@ -346,7 +347,7 @@ fn numbers(of: &[AtomicU64]) -> Vec<RequestNumber> {
 }
 
 impl Folded for Around<'_> {
-    fn told(&self, partition: PartitionId) -> Sequence {
+    fn position(&self, partition: PartitionId) -> Sequence {
         Sequence(self.shared.lane(partition).folded.load(Ordering::Acquire))
     }
 

@@ -2,7 +2,7 @@
 //! the calls).
 //!
 //! [`Depths`] does no I/O and knows no time. It takes down what changes, a price at most once however often it changed,
-//! and is told what the store made of it. Only the active replica writes. When it begins to, it knows nothing of what
+//! and gets what the store made of it. Only the active replica writes. When it begins to, it knows nothing of what
 //! is there, and writes whole books; after that only what has changed. Should the store have lost some of that with a
 //! failed master, it says so, and gets that book whole again.
 

@@ -20,15 +20,15 @@
 //! | [`depth`] | what is to be written to the books' depth in the store; no I/O |
 //! | [`worker`] | puts these on threads |
 //! | [`client`] | the log client of a gateway: appends requests, follows outputs |
-//! | [`moment`] | restores all partitions beside a running venue, to places that go together |
+//! | [`cut`] | restores all partitions beside a running venue, to places that go together |
 //! | [`snapshots`] | when a partition's snapshot is kept and its streams are trimmed; no I/O |
 //! | [`skip`] | passes over a command that cannot be applied |
 
 pub mod client;
 pub mod courier;
+pub mod cut;
 pub mod depth;
 pub mod mailbox;
-pub mod moment;
 pub mod replica;
 pub mod skip;
 pub mod snapshots;
@@ -36,7 +36,7 @@ pub mod store;
 pub mod worker;
 
 pub use client::LogClient;
+pub use cut::ConsistentCut;
 pub use mailbox::Mailbox;
-pub use moment::Moment;
 pub use replica::Replica;
 pub use worker::Worker;

@@ -1,20 +1,20 @@
 //! A partition as one of several workers holds it: when it may apply a command, and whether it is the one to publish.
 //!
 //! A [`Replica`] has no connection and no clock. It says what the next round trip to the store should do ([`Plan`]),
-//! and is told what came of it. One round trip does everything: it appends the last outputs to `out`, reads on in `in`,
+//! and takes what came of it. One round trip does everything: it appends the last outputs to `out`, reads on in `in`,
 //! and waits until what it read is on the replicas.
 //!
 //! ```text
 //!   in   ... | n-2 | n-1 |  n  | n+1 | n+2 |       read, and confirmed by a barrier: applied
-//!                           |     \_________\_____ held: read, but not confirmed (active), or not yet told by the active (standby)
+//!                           |     \_________\_____ held: read, but not confirmed (active), or not yet published by the active (standby)
 //!   out  ... | n-2 | n-1 |  n  |
 //!                     |     \_____________________ appended; outputs are kept until a barrier confirms them
 //! ```
 //!
-//! An active replica applies what a barrier has confirmed. A standby need not wait for barriers: what `out` tells of
-//! was confirmed to whoever told it, so the standby follows `out`. If there is something to tell and `out` stays where
-//! it is for [`Limits::takeover_us`], the standby becomes active; sooner if other partitions of its worker have just
-//! had to ([`Replica::suspect`]), for whoever died there was probably at work here too. An active that finds `out`
+//! An active replica applies what a barrier has confirmed. A standby need not wait for barriers: what `out` has was
+//! confirmed to whoever published it, so the standby follows `out`. If there is something to publish and `out` stays
+//! where it is for [`Limits::takeover_us`], the standby becomes active; sooner if other partitions of its worker have
+//! just had to ([`Replica::suspect`]), for whoever died there was probably at work here too. An active that finds `out`
 //! further than it has come itself, or that again and again finds its outputs there already, becomes a standby:
 //! somebody else is at work. For a while two may both be active; that costs work and nothing else.
 //!
@@ -114,23 +114,23 @@ pub enum Error {
     },
     /// `out` has lost entries that were confirmed.
     #[error(
-        "what the partition has told ends at {told}, but up to {confirmed} it was confirmed on every replica: the log has forked, which \
+        "the partition's outputs end at {published}, but up to {confirmed} they were confirmed on every replica: the log has forked, which \
          takes two failures at once; restore the store from a backup, or make this shard's master the node that has the entries"
     )]
     Lost {
         /// Where `out` ends.
-        told: Sequence,
+        published: Sequence,
         /// Up to where it was confirmed.
         confirmed: Sequence,
     },
     /// `out` ends before the state that this replica starts from.
     #[error(
-        "what the partition has told ends at {told}, before the snapshot at {snapshot}: the store has lost its end. Restore it from a backup or a \
+        "the partition's outputs end at {published}, before the snapshot at {snapshot}: the store has lost its end. Restore it from a backup or a \
          replica that has it; `crossbook worker --discard-newer` gives up for good what is missing"
     )]
     Behind {
         /// Where `out` ends.
-        told: Sequence,
+        published: Sequence,
         /// Where the state stands.
         snapshot: Sequence,
     },
@@ -154,13 +154,13 @@ pub struct Replica {
     /// The last record applied, to know the log again.
     last: Option<Held>,
     /// Where `out` ends, as far as is known.
-    told: Sequence,
+    published: Sequence,
     /// What the commands after this brought is in `outputs`; `out` was confirmed up to here.
     confirmed: Sequence,
     outputs: VecDeque<Vec<u8>>,
     /// The plan that is being carried out.
     planned: Option<Plan>,
-    /// Since when there has been something to tell, and nobody told it.
+    /// Since when there has been something to publish, and nobody has published it.
     silent_since: Option<Timestamp>,
     /// Until when whoever is active is suspected to be gone.
     suspected_until: Timestamp,
@@ -175,14 +175,14 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// A standby that goes on where `partition` stands; `told` is where `out` ends, confirmed by a barrier.
+    /// A standby that goes on where `partition` stands; `published` is where `out` ends, confirmed by a barrier.
     ///
     /// # Errors
     /// When `out` ends before that.
-    pub fn new(partition: Partition, told: Sequence, limits: Limits) -> Result<Self, Error> {
+    pub fn new(partition: Partition, published: Sequence, limits: Limits) -> Result<Self, Error> {
         let snapshot = partition.sequence();
-        if told < snapshot {
-            return Err(Error::Behind { told, snapshot });
+        if published < snapshot {
+            return Err(Error::Behind { published, snapshot });
         }
         Ok(Self {
             partition,
@@ -190,7 +190,7 @@ impl Replica {
             standing: Standing::Standby,
             held: VecDeque::new(),
             last: None,
-            told,
+            published,
             confirmed: snapshot,
             outputs: VecDeque::new(),
             planned: None,
@@ -236,8 +236,8 @@ impl Replica {
 
     /// Where `out` ends, as far as is known.
     #[must_use]
-    pub fn told(&self) -> Sequence {
-        self.told
+    pub fn published(&self) -> Sequence {
+        self.published
     }
 
     /// Up to where `out` is known to be on every replica.
@@ -257,7 +257,7 @@ impl Replica {
         self.silent_since = self.silent_since.map(|since| since.min(now));
         self.confirmed_at = self.confirmed_at.min(now);
         let active = self.standing == Standing::Active;
-        let unpublished = self.partition.sequence().0.saturating_sub(self.told.0);
+        let unpublished = self.partition.sequence().0.saturating_sub(self.published.0);
         let unpublished = usize::try_from(unpublished).unwrap_or(usize::MAX).min(self.outputs.len());
         let entries = if active { unpublished.min(self.limits.entries_max) } else { 0 };
         let full = self.outputs.len() >= self.limits.outputs_max;
@@ -271,7 +271,7 @@ impl Replica {
         };
         let due = now.0.saturating_sub(self.confirmed_at.0) >= self.limits.confirm_every_us;
         let plan = Plan {
-            publish_after: self.told,
+            publish_after: self.published,
             entries,
             read_after: self.held.back().map_or(self.partition.sequence(), |held| held.sequence),
             records_max: if full { 0 } else { room },
@@ -292,7 +292,7 @@ impl Replica {
         self.outputs.iter().skip(skip).take(take).map(Vec::as_slice)
     }
 
-    /// Takes in what the round trip brought: `told` is where `out` ends now, `records` is what was read, `durable`
+    /// Takes in what the round trip brought: `published` is where `out` ends now, `records` is what was read, `durable`
     /// whether a barrier has confirmed everything. What applied commands leave for other partitions is given to `post`,
     /// each message once.
     ///
@@ -303,7 +303,7 @@ impl Replica {
     /// When an invariant of the partition does not hold.
     pub fn take<'r>(
         &mut self,
-        told: Sequence,
+        published: Sequence,
         records: impl IntoIterator<Item = Record<'r>>,
         durable: bool,
         now: Timestamp,
@@ -311,20 +311,20 @@ impl Replica {
     ) -> Result<Step, Error> {
         let before = self.standing;
         let plan = self.planned.take();
-        if told < self.confirmed {
-            return Err(Error::Lost { told, confirmed: self.confirmed });
+        if published < self.confirmed {
+            return Err(Error::Lost { published, confirmed: self.confirmed });
         }
         if self.standing == Standing::Active {
-            let own = plan.map_or(self.told, |plan| Sequence(plan.publish_after.0 + plan.entries as u64));
+            let own = plan.map_or(self.published, |plan| Sequence(plan.publish_after.0 + plan.entries as u64));
             // `out` may also end earlier, because a failure took its end away; that is published again.
-            let by_another = told > own || (told > self.told && told < own);
+            let by_another = published > own || (published > self.published && published < own);
             self.contested = if by_another { self.contested + 1 } else { 0 };
-            if told > self.partition.sequence() || self.contested >= self.limits.contested_max {
+            if published > self.partition.sequence() || self.contested >= self.limits.contested_max {
                 (self.standing, self.contested) = (Standing::Standby, 0);
             }
         }
-        let advanced = told > self.told;
-        self.told = told;
+        let advanced = published > self.published;
+        self.published = published;
         for record in records {
             let after = self.held.back().map_or(self.partition.sequence(), |held| held.sequence);
             if record.sequence != after.next() {
@@ -336,13 +336,13 @@ impl Replica {
         let mut applied = 0;
         // A state that it began with may have left something.
         self.go_on(&mut post);
-        // A barrier confirms everything that was read on its connection. What `out` tells of was confirmed to whoever
-        // told it.
+        // A barrier confirms everything that was read on its connection. What `out` has was confirmed to whoever
+        // published it.
         let confirmed = durable;
         #[cfg(crossbook_bugs)]
         let confirmed = confirmed || crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::PublishedBeforeWait);
         while let Some(next) = self.held.front()
-            && (confirmed || next.sequence <= told)
+            && (confirmed || next.sequence <= published)
         {
             let Some(next) = self.held.pop_front() else { break };
             self.apply(next, &mut post)?;
@@ -406,17 +406,17 @@ impl Replica {
 
     /// `out` is confirmed as far as it goes: what it has is not needed here any more.
     fn confirm(&mut self, now: Timestamp) {
-        let confirmed = self.told.min(self.partition.sequence());
+        let confirmed = self.published.min(self.partition.sequence());
         let dropped = confirmed.0.saturating_sub(self.confirmed.0);
         self.outputs.drain(..usize::try_from(dropped).unwrap_or(usize::MAX).min(self.outputs.len()));
         self.confirmed = confirmed;
         self.confirmed_at = now;
     }
 
-    /// Becomes active when nobody has told for too long what there is to tell.
+    /// Becomes active when nobody has published for too long what there is to publish.
     fn watch(&mut self, advanced: bool, now: Timestamp) {
-        let untold = !self.held.is_empty() || self.told < self.partition.sequence();
-        if self.standing == Standing::Active || !untold {
+        let pending = !self.held.is_empty() || self.published < self.partition.sequence();
+        if self.standing == Standing::Active || !pending {
             self.silent_since = None;
             return;
         }
@@ -448,7 +448,7 @@ mod tests {
         confirm_every_us: 200_000,
     };
 
-    /// A standby that reads a command of which nobody tells anything: when it goes on for whoever should, after so many
+    /// A standby that reads a command whose output nobody publishes: when it goes on for whoever should, after so many
     /// microseconds.
     fn takes_over_after(suspected_until: Timestamp) -> u64 {
         let partition = Partition::new(PartitionId(0), Routing::single(), 1);

@@ -16,7 +16,7 @@ use crossbook_node::snapshotter::{Schedule, Trimmable, trimmable};
 use crossbook_protocol::Routing;
 use crossbook_types::{PartitionId, RequestNumber, Sequence};
 
-use crate::moment::{Error, Kept};
+use crate::cut::{Error, Kept};
 
 /// A partition restored to the last command that it has published, which may become its next snapshot.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ where
 {
     let mut snapshots = kept.snapshots(partition)?;
     let last = snapshots.list()?.first().copied().unwrap_or_default();
-    let published = kept.told(partition)?;
+    let published = kept.published(partition)?;
     if !Schedule::new(every_commands, last).is_due(published) {
         return Ok(Due::NotYet(last));
     }

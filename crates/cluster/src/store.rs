@@ -60,9 +60,9 @@ pub type ErrorOf<C> = <<C as Connect>::Store as PartitionStore>::Error;
 /// The most that one append takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
-    /// Commands.
+    /// How many commands.
     pub records_max: usize,
-    /// Bytes of all of them together.
+    /// How many bytes they have together.
     pub bytes_max: usize,
 }
 

@@ -163,7 +163,7 @@ pub enum Error {
 pub struct Status {
     active: AtomicBool,
     applied: AtomicU64,
-    told: AtomicU64,
+    published: AtomicU64,
     connected: AtomicBool,
 }
 
@@ -188,8 +188,8 @@ impl Status {
 
     /// The last command whose events were published, by whomever.
     #[must_use]
-    pub fn told(&self) -> Sequence {
-        Sequence(self.told.load(Ordering::Relaxed))
+    pub fn published(&self) -> Sequence {
+        Sequence(self.published.load(Ordering::Relaxed))
     }
 }
 

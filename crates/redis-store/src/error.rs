@@ -22,7 +22,8 @@ impl std::fmt::Display for Stream {
 }
 
 /// Why the streams refused. After any of these except [`Error::Full`], [`Error::RecordTooLarge`] and
-/// [`Error::BatchTooLarge`] the link is to be dropped; whether to connect anew is what [`StoreError::is_transient`] says.
+/// [`Error::BatchTooLarge`] the link is to be dropped; whether to connect anew is what [`StoreError::is_transient`]
+/// says.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The options contradict each other, or an address is none.

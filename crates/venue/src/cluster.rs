@@ -17,7 +17,7 @@ pub mod writer;
 
 use std::time::Duration;
 
-use crossbook_cluster::moment::{self, Kept};
+use crossbook_cluster::cut::{self, Kept};
 use crossbook_cluster::store::{StoreError as _, StoreReader};
 use crossbook_engine::Work;
 use crossbook_log::Until;
@@ -55,7 +55,7 @@ pub enum Error {
     NoSnapshots,
     /// A partition cannot be brought to where it stood.
     #[error(transparent)]
-    Moment(#[from] moment::Error),
+    Cut(#[from] cut::Error),
     /// Streams are behind what was made of them.
     #[error(transparent)]
     Behind(#[from] evidence::Behind),
@@ -161,8 +161,8 @@ impl Site {
     ///
     /// # Errors
     /// When the snapshot is not good, and the log does not reach back to the one before.
-    pub fn at_last_snapshot(&self, partition: PartitionId) -> Result<Recovered<Views>, moment::Error> {
-        moment::beside_trimming(|| {
+    pub fn at_last_snapshot(&self, partition: PartitionId) -> Result<Recovered<Views>, cut::Error> {
+        cut::beside_trimming(|| {
             let snapshots = self.snapshots(partition)?;
             let last = snapshots.list()?.first().copied().unwrap_or_default();
             self.restore(partition, &snapshots, last)
@@ -173,7 +173,7 @@ impl Site {
     ///
     /// # Errors
     /// When neither snapshots nor the log lead there.
-    pub fn at(&self, partition: PartitionId, place: Sequence) -> Result<Recovered<Views>, moment::Error> {
+    pub fn at(&self, partition: PartitionId, place: Sequence) -> Result<Recovered<Views>, cut::Error> {
         self.restore(partition, &self.snapshots(partition)?, place)
     }
 
@@ -182,7 +182,7 @@ impl Site {
         partition: PartitionId,
         snapshots: &Objects,
         place: Sequence,
-    ) -> Result<Recovered<Views>, moment::Error> {
+    ) -> Result<Recovered<Views>, cut::Error> {
         let recovered = recovery::recover(
             &self.which(partition),
             &snapshot::UpTo(snapshots, place),
@@ -191,7 +191,7 @@ impl Site {
             Views::new(self.limits.clone()),
             |_| (),
         );
-        recovered.map_err(|source| moment::Error::Recovery { partition, source })
+        recovered.map_err(|source| cut::Error::Recovery { partition, source })
     }
 
     /// Up to which message of `from` a partition has heard for good.
@@ -211,13 +211,13 @@ impl Kept for Site {
         Which { partition, routing: self.routing.clone(), hash_seed: hash_seed(), work: Work::RULES }
     }
 
-    fn told(&self, partition: PartitionId) -> Result<Sequence, moment::Error> {
+    fn published(&self, partition: PartitionId) -> Result<Sequence, cut::Error> {
         let mut link = Link::connect(&self.servers, partition)?;
         link.make_durable()?;
         Ok(link.ends()?.published)
     }
 
-    fn snapshots(&self, partition: PartitionId) -> Result<Objects, moment::Error> {
+    fn snapshots(&self, partition: PartitionId) -> Result<Objects, cut::Error> {
         Ok(Objects::open(&self.snapshots, &self.venue, partition)?)
     }
 
@@ -226,10 +226,10 @@ impl Kept for Site {
     }
 }
 
-/// Reads snapshots and logs again when a worker has trimmed them meanwhile; see [`moment::beside_trimming`].
+/// Reads snapshots and logs again when a worker has trimmed them meanwhile; see [`cut::beside_trimming`].
 fn beside_trimming<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    moment::beside_trimming(|| match read() {
-        Err(Error::Moment(error)) => Err(error),
+    cut::beside_trimming(|| match read() {
+        Err(Error::Cut(error)) => Err(error),
         done => Ok(done),
     })?
 }

@@ -153,7 +153,7 @@ impl Appends {
 
     /// Looks after the requests. The partition's outputs are folded up to `folded`.
     pub fn watch(&mut self, folded: Sequence, is_connected: bool, timeouts: &Timeouts, now: Duration) -> Watched {
-        let repeated = self.in_flight.told(folded);
+        let repeated = self.in_flight.folded(folded);
         let waiting = !self.in_flight.is_empty() || self.tail > folded || !is_connected;
         self.patience.look(folded, waiting, now);
         let is_silent = self.patience.is_over(timeouts.breaker, now);

@@ -1,5 +1,5 @@
-//! When a question about an account may be answered: once what is folded here includes all that anybody was told before
-//! it was asked. No I/O, no threads.
+//! When a question about an account may be answered: once what is folded here includes all that anybody had
+//! read before it was asked. No I/O, no threads.
 //!
 //! Two steps, since an account's money follows what happens in its markets. First everything must be folded that stood
 //! in any log when the question was asked; then the account's partition must have heard what the others had sent to it
@@ -20,8 +20,8 @@ pub struct Fence {
 
 /// What is folded here, as seen from the partition of an account.
 pub trait Folded {
-    /// The last command of a partition of which was told.
-    fn told(&self, partition: PartitionId) -> Sequence;
+    /// The last command of a partition whose events are folded here.
+    fn position(&self, partition: PartitionId) -> Sequence;
     /// By partition, the last message that it is known to have sent to the account's.
     fn sent(&self) -> Vec<RequestNumber>;
     /// By partition, the last message of it that the account's is known to have heard.
@@ -37,7 +37,7 @@ impl Fence {
 
     /// Whether what is folded has come past it. Once it has, it always will have.
     pub fn is_passed(&mut self, folded: &impl Folded) -> bool {
-        if self.ends.iter().any(|(&partition, &end)| folded.told(partition) < end) {
+        if self.ends.iter().any(|(&partition, &end)| folded.position(partition) < end) {
             return false;
         }
         // What the others have sent by now includes all that they had sent then.
@@ -51,14 +51,14 @@ mod tests {
     use super::*;
 
     struct Here {
-        told: [u64; 2],
+        folded: [u64; 2],
         sent: u64,
         heard: u64,
     }
 
     impl Folded for Here {
-        fn told(&self, partition: PartitionId) -> Sequence {
-            Sequence(self.told[usize::from(partition.0)])
+        fn position(&self, partition: PartitionId) -> Sequence {
+            Sequence(self.folded[usize::from(partition.0)])
         }
 
         fn sent(&self) -> Vec<RequestNumber> {
@@ -74,11 +74,11 @@ mod tests {
     fn first_what_was_logged_then_what_was_sent_by_then() {
         let ends = [(PartitionId(0), Sequence(5)), (PartitionId(1), Sequence(7))];
         let mut fence = Fence::at(BTreeMap::from(ends));
-        assert!(!fence.is_passed(&Here { told: [5, 6], sent: 3, heard: 9 }));
-        assert!(!fence.is_passed(&Here { told: [5, 7], sent: 4, heard: 3 }));
-        assert!(!fence.is_passed(&Here { told: [6, 9], sent: 8, heard: 3 }));
-        assert!(fence.is_passed(&Here { told: [6, 9], sent: 8, heard: 4 }), "what was sent later need not be heard");
+        assert!(!fence.is_passed(&Here { folded: [5, 6], sent: 3, heard: 9 }));
+        assert!(!fence.is_passed(&Here { folded: [5, 7], sent: 4, heard: 3 }));
+        assert!(!fence.is_passed(&Here { folded: [6, 9], sent: 8, heard: 3 }));
+        assert!(fence.is_passed(&Here { folded: [6, 9], sent: 8, heard: 4 }), "what was sent later need not be heard");
         let mut fence = Fence::at(BTreeMap::from([(PartitionId(0), Sequence(5))]));
-        assert!(fence.is_passed(&Here { told: [5, 0], sent: 0, heard: 0 }), "a silent partition is left out");
+        assert!(fence.is_passed(&Here { folded: [5, 0], sent: 0, heard: 0 }), "a silent partition is left out");
     }
 }

@@ -81,11 +81,11 @@ impl InFlight {
         self.0.remove(&number);
     }
 
-    /// The partition has told of everything up to `told`: a request that was appended up to there and not taken was not
+    /// The outputs up to `folded` are read: a request that was appended up to there and not taken was not
     /// what it found there, and is lost. How many.
-    pub fn told(&mut self, told: Sequence) -> u64 {
+    pub fn folded(&mut self, folded: Sequence) -> u64 {
         let mut lost = 0;
-        for pending in self.0.values_mut().filter(|pending| pending.at.is_some_and(|at| at <= told)) {
+        for pending in self.0.values_mut().filter(|pending| pending.at.is_some_and(|at| at <= folded)) {
             pending.at = None;
             lost += 1;
         }
@@ -97,7 +97,7 @@ impl InFlight {
         self.0.remove(&number).is_some()
     }
 
-    /// Gives up what has been under way for `keep`: whoever waited was told that it is not known what becomes of it.
+    /// Gives up what has been under way for `keep`: whoever waited has the answer that its outcome is not known.
     pub fn give_up_old(&mut self, keep: Duration, now: Duration) {
         self.0.retain(|_, pending| now.saturating_sub(pending.begun) < keep);
     }
@@ -118,7 +118,7 @@ impl InFlight {
 /// Watches whether a partition comes on while something waits for it.
 #[derive(Clone, Debug, Default)]
 pub struct Patience {
-    /// Up to where the partition had told when it was last seen to move.
+    /// Up to where its outputs were read when it was last seen to move.
     seen: Sequence,
     /// Since when nothing has moved though something waits.
     stuck_since: Option<Duration>,
@@ -126,16 +126,16 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// For a partition whose outputs are folded up to `told`.
+    /// For a partition whose outputs are folded up to `folded`.
     #[must_use]
-    pub fn new(told: Sequence) -> Self {
-        Self { seen: told, ..Self::default() }
+    pub fn new(folded: Sequence) -> Self {
+        Self { seen: folded, ..Self::default() }
     }
 
-    /// Takes note of how far the partition has told, and whether something waits for it.
-    pub fn look(&mut self, told: Sequence, waiting: bool, now: Duration) {
-        if told > self.seen || !waiting {
-            (self.seen, self.stuck_since) = (told, None);
+    /// Takes note of how far its outputs are read, and whether something waits for it.
+    pub fn look(&mut self, folded: Sequence, waiting: bool, now: Duration) {
+        if folded > self.seen || !waiting {
+            (self.seen, self.stuck_since) = (folded, None);
         } else if self.stuck_since.is_none() {
             self.stuck_since = Some(now);
         }
@@ -187,7 +187,7 @@ mod tests {
         in_flight.ends_at(Sequence(8));
         assert_eq!(numbers(&in_flight), [3], "the log lost its end");
         in_flight.taken(RequestNumber(1));
-        assert_eq!(in_flight.told(Sequence(8)), 1);
+        assert_eq!(in_flight.folded(Sequence(8)), 1);
         assert_eq!(numbers(&in_flight), [2, 3], "what the partition found there was another request");
         in_flight.appended(&in_flight.due(1, 1_000), Sequence(9));
         in_flight.disconnected();

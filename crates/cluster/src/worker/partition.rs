@@ -135,7 +135,7 @@ impl<C: Connect> PartitionThread<'_, C> {
                 self.prove(&heard, replica.partition())?;
             }
             self.status.applied.store(replica.partition().sequence().0, Ordering::Relaxed);
-            self.status.told.store(published.0, Ordering::Relaxed);
+            self.status.published.store(published.0, Ordering::Relaxed);
             metrics::counter!("crossbook_commands_total").increment(step.applied as u64);
             if !depth_every.is_zero() && replica.has_depths() && depths_at.elapsed() >= depth_every {
                 self.write_depths(replica, &mut link).map_err(failed)?;

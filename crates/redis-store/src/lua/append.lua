@@ -1,8 +1,7 @@
 -- Appends commands at the end of `in`, and gives them their places and their time.
 --
--- KEYS: in, log
--- ARGV: how many commands may wait to be answered at most, then the commands
--- Gives: whether it appended (1 or 0), the last place of `in`, the time of what is appended (without commands: that of what would be appended
+-- KEYS: in, log ARGV: how many commands may wait to be answered at most, then the commands Gives: whether it appended
+-- (1 or 0), the last place of `in`, the time of what is appended (without commands: that of what would be appended
 -- now), the last place of `out`
 --
 -- Numbers are doubles here; places and microseconds stay below 2^53 and are printed with all their digits.

@@ -258,7 +258,10 @@ fn a_partition_that_lost_what_another_has_heard_is_not_run() {
 /// Waits until a worker is where the logs end, as far as it knows, and holds it against zero.
 fn audit_alone(worker: &Worker) {
     let deadline = Instant::now() + PATIENCE;
-    while worker.partitions().any(|(_, status)| status.told() == Sequence(0) || status.applied() < status.told()) {
+    while worker
+        .partitions()
+        .any(|(_, status)| status.published() == Sequence(0) || status.applied() < status.published())
+    {
         assert!(Instant::now() < deadline);
         std::thread::yield_now();
     }
@@ -288,7 +291,7 @@ fn a_partition_without_a_worker_fails_fast_and_leaves_the_others_alone() {
     }
     for lane in gateway.running.client().partitions() {
         assert_eq!(lane.silent, lane.partition == silent, "{lane:?}");
-        assert!(!lane.silent || lane.told < lane.end, "{lane:?}");
+        assert!(!lane.silent || lane.folded < lane.log_end, "{lane:?}");
     }
     let request = Request { number: RequestNumber(1 << 40), body: crate::venue::traffic(3), deadline: None };
     assert_eq!(gateway.running.client().submit(request), Err(NotTaken::Silent));

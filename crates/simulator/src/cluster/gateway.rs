@@ -72,7 +72,7 @@ struct Around<'a> {
 }
 
 impl Folded for Around<'_> {
-    fn told(&self, partition: PartitionId) -> Sequence {
+    fn position(&self, partition: PartitionId) -> Sequence {
         self.lanes[usize::from(partition.0)].told
     }
 

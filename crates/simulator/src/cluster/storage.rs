@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 
-use crossbook_cluster::moment::{Error, Kept, Part};
+use crossbook_cluster::cut::{Error, Kept, Part};
 use crossbook_cluster::snapshots::{self, Due, Taken, Trim};
 use crossbook_engine::Partition;
 use crossbook_log::{Error as LogError, Reader, Record, Until};
@@ -58,7 +58,7 @@ impl<'a> Kept for Storage<'a> {
         Which { partition, routing: self.routing.clone(), hash_seed: self.hash_seed, work: WORK }
     }
 
-    fn told(&self, partition: PartitionId) -> Result<Sequence, Error> {
+    fn published(&self, partition: PartitionId) -> Result<Sequence, Error> {
         Ok(self.shards[usize::from(partition.0)].told_for_good().unwrap_or_default())
     }
 

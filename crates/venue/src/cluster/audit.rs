@@ -1,13 +1,13 @@
 //! `crossbook audit --cluster`: proves that the books of a running cluster balance.
 //!
 //! All partitions are restored from snapshots and logs, to consistent positions (see
-//! [`crossbook_cluster::moment`]). Per asset, the sum over all accounts of each partition must be zero. The
+//! [`crossbook_cluster::cut`]). Per asset, the sum over all accounts of each partition must be zero. The
 //! clearing accounts have what a trade has moved on one side and not yet on the other; that must be exactly what the
 //! messages in transit move.
 
 use std::collections::BTreeMap;
 
-use crossbook_cluster::Moment;
+use crossbook_cluster::ConsistentCut;
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_store::Database;
 use crossbook_types::{AccountId, Amount, PartitionId, Sequence};
@@ -78,8 +78,8 @@ pub fn audit(site: &Site, database: Option<&Database>) -> Result<Report, Error> 
     }
     let added_up = match failed {
         Some(error) => Err(error),
-        None => Moment::now(site, &site.routing, || Views::new(site.limits.clone()))
-            .map(|moment| add_up(&moment))
+        None => ConsistentCut::now(site, &site.routing, || Views::new(site.limits.clone()))
+            .map(|cut| add_up(&cut))
             .map_err(Error::from),
     };
     conclude(findings, added_up)
@@ -101,11 +101,11 @@ fn conclude(mut findings: Vec<String>, added_up: Result<Report, Error>) -> Resul
     }
 }
 
-pub(super) fn add_up(moment: &Moment<Views>) -> Report {
+pub(super) fn add_up(cut: &ConsistentCut<Views>) -> Report {
     let (mut partitions, mut findings) = (Vec::new(), Vec::new());
     let mut totals: BTreeMap<_, Totals> = BTreeMap::new();
     let mut names = BTreeMap::new();
-    for part in &moment.0 {
+    for part in &cut.0 {
         let AuditReport { sequence, state_hash, violations, .. } = embedded::audit(&part.state);
         let partition = part.state.id();
         findings.extend(violations.into_iter().map(|found| format!("partition {partition}: {found}")));
@@ -128,7 +128,7 @@ pub(super) fn add_up(moment: &Moment<Views>) -> Report {
             totals.sum = totals.sum.plus(all);
         }
     }
-    for (asset, amount) in moment.to_settle() {
+    for (asset, amount) in cut.to_settle() {
         totals.entry(asset).or_default().to_settle = amount;
     }
     let name = |asset| names.get(&asset).cloned().unwrap_or_else(|| format!("asset {asset}"));
@@ -146,7 +146,7 @@ pub(super) fn add_up(moment: &Moment<Views>) -> Report {
             ));
         }
     }
-    Report { partitions, assets, messages: Some(moment.messages()), findings }
+    Report { partitions, assets, messages: Some(cut.messages()), findings }
 }
 
 impl Report {
@@ -164,7 +164,7 @@ mod tests {
     /// A partition of which commands are missing often does not go on, so that no consistent cut can be read.
     #[test]
     fn findings_are_reported_where_the_partitions_cannot_be_added_up() {
-        let stuck = || Err(crossbook_cluster::moment::Error::StandsStill(PartitionId(1)).into());
+        let stuck = || Err(crossbook_cluster::cut::Error::StandsStill(PartitionId(1)).into());
         let report = conclude(vec!["commands are missing".to_owned()], stuck()).unwrap();
         assert!(!report.adds_up());
         let [missing, why] = &report.findings[..] else { panic!("{report:?}") };

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crossbook_cluster::moment::Kept as _;
+use crossbook_cluster::cut::Kept as _;
 use crossbook_node::snapshot::Saved as _;
 use crossbook_store::{Database, Standing};
 use crossbook_types::{PartitionId, Sequence};
@@ -64,7 +64,7 @@ fn known(site: &Site, database: Option<&Database>, partition: PartitionId) -> Re
 pub fn check(site: &Site, database: Option<&Database>, partition: PartitionId) -> Result<bool, Error> {
     let known = known(site, database, partition)?;
     // Asked afterwards: what is known was told by then.
-    let told = site.told(partition)?;
+    let told = site.published(partition)?;
     let behind = |command: Sequence, witness: &str| {
         let witness = witness.to_owned();
         (command > told).then_some(Behind { partition, told, command, witness })
@@ -99,7 +99,7 @@ pub fn give_up(site: &Site, database: Option<&Database>) -> Result<(), Error> {
     for partition in site.routing.all() {
         let Err(Error::Behind(behind)) = check(site, database, partition) else { continue };
         tracing::warn!(%behind, "given up, as --discard-newer says");
-        let told = site.told(partition)?;
+        let told = site.published(partition)?;
         site.snapshots(partition)?.set_aside(told)?;
         if let Some(database) = database
             && known(site, Some(database), partition)?.history.is_some_and(|history| history > told)

@@ -11,7 +11,7 @@ use crossbook_api_binance::startup::Startup;
 use crossbook_api_binance::{App, Assembly, shutdown};
 use crossbook_cluster::LogClient;
 use crossbook_cluster::client::{self, Behind, PartitionState, Running, Start, Venue as Place};
-use crossbook_cluster::moment::{self, Kept as _};
+use crossbook_cluster::cut::{self, Kept as _};
 use crossbook_gateway::command_port::{CommandPort, PartitionStatus, Soon, Subject};
 use crossbook_gateway::{ReadModel, auth};
 use crossbook_node::embedded::{self, AuditReport};
@@ -77,8 +77,8 @@ struct Begun {
 
 /// A partition and its views at the last command that it has told of, and which that is.
 fn up_to_now(site: &Site, partition: PartitionId) -> Result<(Sequence, Recovered<Views>), Error> {
-    let restored = moment::beside_trimming(|| {
-        let told = site.told(partition)?;
+    let restored = cut::beside_trimming(|| {
+        let told = site.published(partition)?;
         Ok((told, site.at(partition, told)?))
     });
     Ok(restored?)
@@ -259,8 +259,8 @@ impl CommandPort for Entry {
             silent: lane.silent,
             queued: lane.queued,
             under_way: lane.under_way,
-            published: lane.told,
-            log_end: lane.end,
+            published: lane.folded,
+            log_end: lane.log_end,
         };
         self.client.partitions().into_iter().map(status).collect()
     }

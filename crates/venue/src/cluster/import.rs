@@ -13,7 +13,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crossbook_cluster::moment::{Kept as _, Moment, Part};
+use crossbook_cluster::cut::{ConsistentCut, Kept as _, Part};
 use crossbook_cluster::store::StoreError as _;
 use crossbook_engine::Partition;
 use crossbook_engine::import::Past;
@@ -213,7 +213,7 @@ fn import(site: &Site, export: &Export, name: ExportId, progress: &mut dyn Progr
         let together: Vec<(&Partition, &dyn Past)> =
             parts.iter().map(|part| (&part.state, part.follower() as &dyn Past)).collect();
         outcome.differences = export.inventory.differences(&crossbook_engine::import::gather(&together)?);
-        let report = audit::add_up(&Moment(parts));
+        let report = audit::add_up(&ConsistentCut(parts));
         let wrong = !outcome.differences.is_empty() || !report.adds_up();
         outcome.report = Some(report);
         if wrong {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use crossbook_cluster::snapshots::{self, Due, Taken, Trim};
-use crossbook_cluster::{Worker, moment};
+use crossbook_cluster::{Worker, cut};
 use crossbook_node::embedded::guarded;
 use crossbook_redis_store::Link;
 use crossbook_types::{PartitionId, Sequence};
@@ -82,7 +82,7 @@ impl Work {
             .worker
             .partitions()
             .filter(|(_, status)| status.is_active())
-            .map(|(partition, status)| (partition, status.told()))
+            .map(|(partition, status)| (partition, status.published()))
             .collect();
         for (partition, told) in active {
             let last = self.last.get(&partition).copied();
@@ -146,7 +146,7 @@ impl Work {
     }
 
     /// Up to where the history has what the partition published; `None` if none is kept.
-    fn recorded(&self, partition: PartitionId) -> Result<Option<Sequence>, moment::Error> {
+    fn recorded(&self, partition: PartitionId) -> Result<Option<Sequence>, cut::Error> {
         if !self.history {
             return Ok(None);
         }

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crossbook_cluster::moment::{Moment, Part};
+use crossbook_cluster::cut::{ConsistentCut, Part};
 use crossbook_redis_store::Link;
 use crossbook_store::verify::{Facts, compare_entries};
 use crossbook_store::{Database, Position};
@@ -83,15 +83,15 @@ fn compare(site: &Site, mut facts: Vec<Facts>) -> Result<Verdict, Error> {
         findings.extend(found.into_iter().map(|found| format!("partition {partition}: {found}")));
         parts.push(part);
     }
-    let moment = Moment(parts);
-    let under_way = moment.messages();
+    let cut = ConsistentCut(parts);
+    let under_way = cut.messages();
     let begun_late: Vec<PartitionId> = positions
         .iter()
         .filter(|(_, position)| position.complete_from > Sequence(0))
         .map(|&(partition, _)| partition)
         .collect();
     if under_way == 0 && begun_late.is_empty() {
-        let states: Vec<_> = moment.0.iter().map(|part| &part.state).collect();
+        let states: Vec<_> = cut.0.iter().map(|part| &part.state).collect();
         findings.extend(compare_entries(&facts, &states));
     }
     Ok(Verdict { positions, under_way, begun_late, trusted, findings })

@@ -1,16 +1,15 @@
-//! The whole venue at one moment, put together from snapshots and logs beside whoever trades.
+//! A consistent cut: the whole venue, put together from snapshots and logs beside whoever trades.
 //!
-//! Each partition is restored to a place of its log that is told, and so durable. The places need not be of the same
-//! instant, only go together: no partition may have heard what another has not said yet. Where one has, the other is
-//! taken a little further.
+//! Each partition is restored to a place of its log whose output is published, and so durable. The places need not be
+//! of the same instant, only go together: no partition may have heard a message that another has not sent yet. Where
+//! one has, the other is taken a little further.
 //!
-//! What is said and not heard is then known message by message. A partition's replay begins at a snapshot and makes
-//! only later messages again; but those before are in the log of whoever they are for, which is taken further until it
+//! The messages that are sent and not heard are then known one by one. A partition's replay begins at a snapshot and
+//! makes only later messages again; but those before are in the log of their receiver, which is taken further until it
 //! has heard them.
 //!
-//! Workers take snapshots meanwhile, remove older ones and trim the logs. Who reads slower than that finds that what it
-//! was about to read is gone ([`Error::is_overtaken`]), and reads again from the newest snapshot; see
-//! [`beside_trimming`].
+//! Workers take snapshots meanwhile, remove older ones and trim the logs. A slower reader finds that what it was about
+//! to read is gone ([`Error::is_overtaken`]), and reads again from the newest snapshot; see [`beside_trimming`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -36,7 +35,7 @@ const LOOKS: u32 = 100;
 /// How many times snapshots and logs are read, each time from the newest snapshot, when they are trimmed meanwhile.
 pub const READS_MAX: u32 = 5;
 
-/// Why a moment cannot be had.
+/// Why there is no consistent cut.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The store does not say how far a partition is.
@@ -55,7 +54,7 @@ pub enum Error {
     },
     /// A partition does not go on.
     #[error(
-        "partition {0} does not go on though it has messages to hear or to tell of; see that a worker runs it, and try again"
+        "partition {0} does not go on though it has messages to hear or to send; see that a worker runs it, and try again"
     )]
     StandsStill(PartitionId),
     /// What was about to be read was gone each time.
@@ -120,11 +119,11 @@ pub trait Kept {
     /// Which partition that is, and how it is restored.
     fn which(&self, partition: PartitionId) -> Which;
 
-    /// Up to where a partition has told what it did, so that no failure takes it back.
+    /// The last command whose output a partition has published, so that no failure takes it back.
     ///
     /// # Errors
     /// When the store does not say.
-    fn told(&self, partition: PartitionId) -> Result<Sequence, Error>;
+    fn published(&self, partition: PartitionId) -> Result<Sequence, Error>;
 
     /// The snapshots of a partition.
     ///
@@ -231,9 +230,9 @@ impl<F: Follower> Part<F> {
         let mut reader = kept.log(partition, self.state.sequence().next());
         let mut events = Events::new();
         for _ in 0..LOOKS {
-            let told = kept.told(partition)?;
+            let published = kept.published(partition)?;
             while !holds(&self.state) {
-                let record = reader.next(Until::Durable(told)).map_err(|error| failed(error.into()))?;
+                let record = reader.next(Until::Durable(published)).map_err(|error| failed(error.into()))?;
                 let Some(record) = record else { break };
                 let (sequence, time) = (record.sequence, record.time);
                 let command = crossbook_protocol::wire::decode_command(sequence, time, record.payload)
@@ -259,9 +258,9 @@ impl<F: Follower> Part<F> {
 
 /// All partitions, by number, at places that go together.
 #[derive(Debug)]
-pub struct Moment<F>(pub Vec<Part<F>>);
+pub struct ConsistentCut<F>(pub Vec<Part<F>>);
 
-impl<F: Follower> Moment<F> {
+impl<F: Follower> ConsistentCut<F> {
     /// The venue as it is about now, with what follows each partition; `follower` gives an empty one. What is trimmed
     /// away meanwhile is read again from the newest snapshot.
     ///
@@ -270,12 +269,12 @@ impl<F: Follower> Moment<F> {
     pub fn now(kept: &impl Kept, routing: &Routing, follower: impl Fn() -> F) -> Result<Self, Error> {
         beside_trimming(|| {
             let one = |partition| {
-                let told = kept.told(partition)?;
-                Part::restore(kept, partition, told, told, follower())
+                let published = kept.published(partition)?;
+                Part::restore(kept, partition, published, published, follower())
             };
-            let mut moment = Self(routing.all().map(one).collect::<Result<_, Error>>()?);
-            while moment.bring_together(kept)? {}
-            Ok(moment)
+            let mut cut = Self(routing.all().map(one).collect::<Result<_, Error>>()?);
+            while cut.bring_together(kept)? {}
+            Ok(cut)
         })
     }
 
@@ -308,14 +307,14 @@ impl<F: Follower> Moment<F> {
         Ok(moved)
     }
 
-    /// How many messages were said and not heard.
+    /// How many messages were sent and not heard.
     #[must_use]
     pub fn messages(&self) -> u64 {
         let pairs = self.0.iter().flat_map(|from| self.0.iter().map(move |to| (from, to)));
         pairs.map(|(from, to)| from.state.sent(to.state.id()).0.saturating_sub(to.state.heard(from.state.id()).0)).sum()
     }
 
-    /// What the messages that were said and not heard will move through the clearing accounts.
+    /// What the messages that were sent and not heard will move through the clearing accounts.
     #[must_use]
     pub fn to_settle(&self) -> BTreeMap<AssetId, Amount> {
         let mut sums = BTreeMap::<AssetId, Amount>::new();

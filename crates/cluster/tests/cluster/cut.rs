@@ -1,12 +1,13 @@
-//! A venue of three partitions, read at one moment while orders and money are on their way between them: the partitions
-//! are caught at different places, messages wait, snapshots are taken and logs trimmed meanwhile. Per asset everything
-//! adds up to zero over all partitions, and what is missing on one side is what the messages under way will move.
+//! A venue of three partitions, read in one consistent cut while orders and money are on their way between them: the
+//! partitions are caught at different places, messages wait, snapshots are taken and logs trimmed meanwhile. Per asset
+//! everything adds up to zero over all partitions, and what is missing on one side is what the messages under way will
+//! move.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::venue::{setup, traffic};
-use crossbook_cluster::moment::{Error, Kept, Moment, READS_MAX};
+use crossbook_cluster::cut::{ConsistentCut, Error, Kept, READS_MAX};
 use crossbook_engine::{Partition, Work};
 use crossbook_log::{Error as LogError, Reader, Record, Until};
 use crossbook_node::recovery::{self, Which};
@@ -98,7 +99,7 @@ impl Kept for Venue {
         Which { partition, routing: self.routing.clone(), hash_seed: 9, work: Work::RULES }
     }
 
-    fn told(&self, partition: PartitionId) -> Result<Sequence, Error> {
+    fn published(&self, partition: PartitionId) -> Result<Sequence, Error> {
         let stale = self.stale.borrow_mut().get_mut(&partition).and_then(VecDeque::pop_front);
         Ok(stale.unwrap_or_else(|| self.seat(partition).partition.sequence()))
     }
@@ -204,15 +205,15 @@ impl Venue {
         }
     }
 
-    fn moment(&self) -> Result<Moment<()>, Error> {
-        Moment::now(self, &self.routing, || ())
+    fn cut(&self) -> Result<ConsistentCut<()>, Error> {
+        ConsistentCut::now(self, &self.routing, || ())
     }
 }
 
-/// Holds a moment to what must be true of it. What stands in the clearing accounts, by asset.
-fn add_up(moment: &Moment<()>) -> BTreeMap<AssetId, Amount> {
+/// Holds a cut to what must be true of it. What stands in the clearing accounts, by asset.
+fn add_up(cut: &ConsistentCut<()>) -> BTreeMap<AssetId, Amount> {
     let (mut sums, mut clearing) = (BTreeMap::<_, Amount>::new(), BTreeMap::<_, Amount>::new());
-    for part in &moment.0 {
+    for part in &cut.0 {
         let ledger = part.state.ledger();
         for asset in part.state.registry().assets() {
             let sum = sums.entry(asset.id).or_default();
@@ -226,13 +227,13 @@ fn add_up(moment: &Moment<()>) -> BTreeMap<AssetId, Amount> {
             let sum = sums.entry(asset).or_default();
             *sum = sum.plus(balance.free).plus(balance.held);
         }
-        for other in &moment.0 {
+        for other in &cut.0 {
             let (from, to) = (other.state.id(), part.state.id());
             assert!(part.state.heard(from) <= other.state.sent(to), "{to} has heard what {from} has not said");
         }
     }
     assert!(sums.values().all(|sum| sum.is_zero()), "{sums:?}");
-    let to_settle = moment.to_settle();
+    let to_settle = cut.to_settle();
     for (asset, amount) in &clearing {
         let under_way = to_settle.get(asset).copied().unwrap_or_default();
         assert!(amount.plus(under_way).is_zero(), "asset {asset}: {amount:?} and {under_way:?}");
@@ -266,12 +267,12 @@ fn what_is_in_transit_is_what_the_messages_under_way_will_move() {
             let place = Sequence(u64::try_from(end - back).unwrap());
             venue.stale.borrow_mut().insert(seat.partition.id(), VecDeque::from([place]));
         }
-        let moment = venue.moment().unwrap();
-        let clearing = add_up(&moment);
+        let cut = venue.cut().unwrap();
+        let clearing = add_up(&cut);
         let moved = clearing.values().any(|amount| !amount.is_zero());
-        assert!(!moved || moment.messages() > 0);
+        assert!(!moved || cut.messages() > 0);
         in_transit += usize::from(moved);
-        let seats = moment.0.iter().zip(&venue.seats);
+        let seats = cut.0.iter().zip(&venue.seats);
         apart +=
             usize::from(seats.filter(|(part, seat)| part.state.sequence() < seat.partition.sequence()).count() > 0);
     }
@@ -287,12 +288,12 @@ fn what_is_in_transit_is_what_the_messages_under_way_will_move() {
         assert!(venue.deliver(&mut draw));
     }
     venue.stale.borrow_mut().clear();
-    let moment = venue.moment().unwrap();
-    assert!(add_up(&moment).values().any(|amount| !amount.is_zero()));
+    let cut = venue.cut().unwrap();
+    assert!(add_up(&cut).values().any(|amount| !amount.is_zero()));
     while venue.deliver(&mut draw) {}
-    let moment = venue.moment().unwrap();
-    assert!(add_up(&moment).values().all(|amount| amount.is_zero()));
-    assert_eq!(moment.messages(), 0);
+    let cut = venue.cut().unwrap();
+    assert!(add_up(&cut).values().all(|amount| amount.is_zero()));
+    assert_eq!(cut.messages(), 0);
 }
 
 #[test]
@@ -309,7 +310,7 @@ fn what_is_trimmed_meanwhile_is_read_again_and_not_for_ever() {
     let overtaken = |times: u32| {
         let places = (0..times).map(|_| Sequence(1)).collect();
         venue.stale.borrow_mut().insert(registry, places);
-        venue.moment()
+        venue.cut()
     };
     add_up(&overtaken(READS_MAX - 1).unwrap());
     let error = overtaken(READS_MAX).unwrap_err();
@@ -321,9 +322,9 @@ fn what_is_trimmed_meanwhile_is_read_again_and_not_for_ever() {
     // begins at its start.
     venue.stale.borrow_mut().clear();
     *venue.vanishing.borrow_mut() = READS_MAX - 1;
-    add_up(&venue.moment().unwrap());
+    add_up(&venue.cut().unwrap());
     *venue.vanishing.borrow_mut() = READS_MAX;
-    let said = venue.moment().unwrap_err().to_string();
+    let said = venue.cut().unwrap_err().to_string();
     assert!(said.contains("no longer in the log") && said.contains("5 times"), "{said}");
     *venue.vanishing.borrow_mut() = 0;
 }
