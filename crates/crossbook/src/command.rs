@@ -6,6 +6,7 @@ pub mod help;
 pub mod import_export;
 pub mod information;
 #[cfg(test)]
+#[path = "../tests/unit/snippets.rs"]
 mod snippets;
 
 use std::net::SocketAddr;

@@ -13,14 +13,16 @@ use crossbook_cluster::LogClient;
 use crossbook_cluster::client::{self, Behind, PartitionState, Running, Start, Venue as Place};
 use crossbook_cluster::cut::{self, Kept as _};
 use crossbook_gateway::command_port::{CommandPort, PartitionStatus, Soon, Subject};
+use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::{ReadModel, auth};
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::recovery::Recovered;
 use crossbook_node::{NotTaken, Request};
-use crossbook_store::{History, Progress};
+use crossbook_store::{Database, History, Progress};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
-use crossbook_views::Views;
+use crossbook_views::{Registry, Views};
 use secrecy::SecretString;
+use tokio::sync::watch;
 
 use super::books::Books;
 use super::{Error, Site, evidence};
@@ -103,6 +105,28 @@ fn begin(site: &Site) -> Result<Vec<Begun>, Error> {
     })
 }
 
+/// The secret key, which must open the secrets of the API keys in `registry`.
+fn secret_key(config: &Config, registry: &Registry) -> Result<MasterKey, Error> {
+    let key = secrets::secret_key(&config.data, Absent::Refuse)?;
+    if auth::has_sealed_keys(registry) {
+        auth::check_master_key(registry, &key)?;
+    }
+    Ok(key)
+}
+
+/// The history, whose position a task reads until `stopped`.
+fn history(config: &Config, site: &Site, database: Database, stopped: watch::Receiver<bool>) -> History {
+    let progress: Vec<_> = site.routing.all().map(|_| Arc::new(Progress::default())).collect();
+    let history = History::of_partitions(&database, progress.clone());
+    // Rows are not written more often than this.
+    let every = config.history.batch_delay().max(WATCH_EVERY_MIN);
+    process::spawn_vital(
+        "the task that watches the history",
+        crossbook_store::watch(database, progress, every, stopped),
+    );
+    history
+}
+
 impl Gateway {
     fn start(
         config: &Config,
@@ -129,10 +153,7 @@ impl Gateway {
         let last = begun.iter().map(|begun| begun.time).max().unwrap_or_default();
         clock::check(config.clock, clock::now(), last, accept_clock)?;
         let registry = begun.first().map(|begun| begun.views.registry().clone()).unwrap_or_default();
-        let key = secrets::secret_key(&config.data, Absent::Refuse)?;
-        if auth::has_sealed_keys(&registry) {
-            auth::check_master_key(&registry, &key)?;
-        }
+        let key = secret_key(config, &registry)?;
         let (mut views, mut starts) = (Vec::new(), Vec::new());
         for Begun { views: folded, from, sent, heard, .. } in begun {
             views.push(folded);
@@ -149,11 +170,8 @@ impl Gateway {
             clock::Monitor::start(config.clock, Box::new(times))
         };
         let starts = starts.into_iter().zip(site.routing.all()).map(|((from, sent, heard), partition)| {
-            let outlet = Tally::new(
-                assembly.publisher(partition),
-                registry.markets().iter().map(|market| (market.id, market.symbol)),
-                config.metrics.markets_max,
-            );
+            let listed = registry.markets().iter().map(|market| (market.id, market.symbol));
+            let outlet = Tally::new(assembly.publisher(partition), listed, config.metrics.markets_max);
             Start { outlet, from, sent, heard }
         });
         let starts: Vec<_> = starts.collect();
@@ -169,19 +187,8 @@ impl Gateway {
         if let Some(database) = database.clone() {
             evidence::watch(site.clone(), database, process::fatal).map_err(Error::Thread)?;
         }
-        let history = database.map(|database| {
-            let progress: Vec<_> = site.routing.all().map(|_| Arc::new(Progress::default())).collect();
-            let history = History::of_partitions(&database, progress.clone());
-            // No row is there sooner after another.
-            let every = config.history.batch_delay().max(WATCH_EVERY_MIN);
-            process::spawn_vital(
-                "the task that watches the history",
-                crossbook_store::watch(database, progress, every, operator.stop.subscribe()),
-            );
-            history
-        });
         let commands = Box::new(Entry { client: running.client().clone(), site: site.clone() });
-        let past = history.map(|history| Box::new(history) as Box<dyn crossbook_gateway::History>);
+        let past = database.map(|database| Box::new(history(config, site, database, operator.stop.subscribe())) as _);
         let app = assembly.open(commands, key, past);
         opening.open(Rest::new(Arc::clone(&app), pages::all()));
         let admin = Admin::new(Arc::clone(&app.gateway), bounds.clone(), token, Box::new(move || recorder.render()));
