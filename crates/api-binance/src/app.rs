@@ -27,7 +27,7 @@ impl App {
     /// that is installed now.
     #[must_use]
     pub fn new(config: Config, gateway: Arc<Gateway>, hub: Arc<Hub>) -> Self {
-        hub.budget.limit_to(config.streams.unread_bytes_total_max);
+        hub.budget.limit_to(config.streams.send_queue_bytes_total_max);
         let connections = Arc::clone(&hub);
         gateway.limits.on_ban(move |client| connections.disconnect(client));
         let ws_api_latencies = Latencies::over("ws_api");

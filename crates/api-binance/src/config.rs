@@ -91,14 +91,14 @@ pub struct StreamsConfig {
     /// Milliseconds after which a ping without its pong closes the connection.
     pub pong_timeout_ms: u64,
     /// Milliseconds after which any connection is closed.
-    pub lifetime_ms: u64,
+    pub connection_lifetime_ms: u64,
     /// Milliseconds that a client may leave what waits for it unread; then it is cut off.
-    pub unread_timeout_ms: u64,
+    pub send_timeout_ms: u64,
     /// Most bytes that wait for one client; beyond it the client is cut off.
-    pub unread_bytes_max: usize,
+    pub send_queue_bytes_max: usize,
     /// Most bytes that wait for all clients together, each message counted once; beyond it those are cut off who have
     /// not read for longest.
-    pub unread_bytes_total_max: usize,
+    pub send_queue_bytes_total_max: usize,
     /// Most connections at once.
     pub connections_max: usize,
     /// Most attempts of one address to open a connection, within `attempts_window_ms`.
@@ -119,10 +119,10 @@ impl Default for StreamsConfig {
             message_bytes_max: 64 * 1024,
             ping_interval_ms: 20_000,
             pong_timeout_ms: 60_000,
-            lifetime_ms: 24 * 60 * 60 * 1_000,
-            unread_timeout_ms: 60_000,
-            unread_bytes_max: 256 * 1024 * 1024,
-            unread_bytes_total_max: 512 * 1024 * 1024,
+            connection_lifetime_ms: 24 * 60 * 60 * 1_000,
+            send_timeout_ms: 60_000,
+            send_queue_bytes_max: 256 * 1024 * 1024,
+            send_queue_bytes_total_max: 512 * 1024 * 1024,
             connections_max: 10_000,
             attempts_max: 300,
             attempts_window_ms: 5 * 60 * 1_000,

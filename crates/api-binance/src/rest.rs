@@ -219,7 +219,7 @@ impl Service for Rest {
     }
 
     fn write_timeout_min(&self) -> Duration {
-        Duration::from_millis(self.app.config.streams.unread_timeout_ms) + CLOSE_MESSAGE
+        Duration::from_millis(self.app.config.streams.send_timeout_ms) + CLOSE_MESSAGE
     }
 
     async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<Body> {

@@ -69,7 +69,7 @@ impl Connections<'_> {
             let message = format!("Too many streams; a connection can have at most {}.", config.streams_max);
             return error::respond(&ApiError::bad_request(-1128, message));
         }
-        let outbox = Outbox::new(&hub.budget, config.unread_bytes_max, combined);
+        let outbox = Outbox::new(&hub.budget, config.send_queue_bytes_max, combined);
         let membership = hub.connect_in(unit, ConnectionKind::Streams, ip, outbox);
         let mut session = StreamSession::new(membership, config.streams_max);
         session.subscribe(names);

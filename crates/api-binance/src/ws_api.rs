@@ -58,7 +58,7 @@ pub fn open(
         return error::respond(&refused);
     }
     let config = &app.config.streams;
-    let outbox = Outbox::new(&app.hub.budget, config.unread_bytes_max, false);
+    let outbox = Outbox::new(&app.hub.budget, config.send_queue_bytes_max, false);
     let session = ApiSession {
         membership: app.hub.connect_in(unit, ConnectionKind::Api, ip, outbox),
         app: Arc::clone(app),

@@ -122,7 +122,7 @@ pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool
     let settings = [
         ("CROSSBOOK_NODE__BATCH_REQUESTS_MAX", BATCH),
         ("CROSSBOOK_NODE__BATCH_INTERVAL_US", batch_interval.as_str()),
-        ("CROSSBOOK_NODE__QUEUE_WAIT_STANDING_MS", wait.as_str()),
+        ("CROSSBOOK_NODE__QUEUE_WAIT_SUSTAINED_MAX_MS", wait.as_str()),
         ("CROSSBOOK_HISTORY__DATABASE", "none"),
     ];
     let venue = LocalVenue::start(folder.path(), &std::env::current_exe()?, &settings)?;

@@ -152,7 +152,7 @@ fn replays(data: &Path, commands: u64) -> Result<Measured, Error> {
         let (mut folder, empty) = (folder()?, Views::new(config.views.clone()));
         Ok(Shadow::begin(&Which::single(0), &folder, read, at, empty, || ())?.save(&mut folder, || ())?)
     };
-    let behind = SnapshotOptions::default().every_commands.min(end.0 / 2);
+    let behind = SnapshotOptions::default().interval_commands.min(end.0 / 2);
     snapshot(Sequence(end.0 - behind))?;
     let from_old_snapshot = replayed(behind)?;
     snapshot(end)?;

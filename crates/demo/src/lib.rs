@@ -190,7 +190,7 @@ fn bound(config: &mut Config, history: bool) {
         config.log.segment_bytes_max = SEGMENT_BYTES_MAX;
     }
     if config.snapshots == defaults.snapshots {
-        config.snapshots.every_commands = SNAPSHOT_EVERY;
+        config.snapshots.interval_commands = SNAPSHOT_EVERY;
         config.snapshots.trim_log = true;
     }
     if !history && config.history.database == defaults.history.database {
@@ -231,7 +231,7 @@ mod tests {
     fn a_demo_is_bounded_unless_its_operator_says_otherwise() {
         let mut config = Config::default();
         bound(&mut config, false);
-        assert!(config.snapshots.trim_log && config.snapshots.every_commands == SNAPSHOT_EVERY);
+        assert!(config.snapshots.trim_log && config.snapshots.interval_commands == SNAPSHOT_EVERY);
         assert!(config.history.database.is_none());
         // Two snapshots stand for what is deleted, a third is under way, and a segment is deleted only whole.
         let commands = 3 * SNAPSHOT_EVERY * COMMAND_BYTES;
@@ -239,7 +239,7 @@ mod tests {
         assert!(log + 3 * SNAPSHOT_BYTES < DISK_MAX, "{log}");
 
         let mut kept = Config::default();
-        kept.snapshots.every_commands = 7;
+        kept.snapshots.interval_commands = 7;
         kept.log.segment_bytes_max = 32 << 20;
         let before = kept.clone();
         bound(&mut kept, true);

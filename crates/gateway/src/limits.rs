@@ -46,7 +46,7 @@ pub struct LimitsConfig {
     /// Requests over the limit within one minute after which an address is banned; 0: never.
     pub ban_after: u64,
     /// Most addresses, and most accounts, that are kept track of.
-    pub tracked_max: usize,
+    pub tracked_clients_max: usize,
 }
 
 impl Default for LimitsConfig {
@@ -57,7 +57,7 @@ impl Default for LimitsConfig {
             orders_10s: 100,
             orders_1d: 200_000,
             ban_after: 100,
-            tracked_max: 100_000,
+            tracked_clients_max: 100_000,
         }
     }
 }
@@ -190,7 +190,7 @@ impl Limits {
     }
 
     fn by(clock: Clock, config: LimitsConfig) -> Self {
-        let capacity = config.tracked_max;
+        let capacity = config.tracked_clients_max;
         let (addresses, accounts) = (Table::new(capacity), Table::new(capacity));
         Self { config, clock, addresses, accounts, on_ban: OnceLock::new() }
     }
@@ -614,7 +614,7 @@ mod tests {
 
     #[test]
     fn tables_stay_bounded_and_forget_the_oldest() {
-        let limits = limits(LimitsConfig { tracked_max: 1_600, ..LimitsConfig::default() });
+        let limits = limits(LimitsConfig { tracked_clients_max: 1_600, ..LimitsConfig::default() });
         for n in 0..20_000u32 {
             let _ = limits.charge(IpAddr::from((0x0a00_0000 + n).to_be_bytes()), 1, Timestamp(START.0 + u64::from(n)));
             assert!(limits.addresses.len() <= 1_600);

@@ -47,14 +47,14 @@ pub struct Options {
     pub queue_wait_max_ms: u64,
     /// The same for new orders while the queue stands: once it has not been empty for `queue_wait_max_ms`, until for
     /// that long next to nobody was refused, or all that came was clearly less than can be done. 0: no such bound.
-    pub queue_wait_standing_ms: u64,
+    pub queue_wait_sustained_max_ms: u64,
     /// Requests in one batch, which share one sync of the disk.
     pub batch_requests_max: usize,
     /// Microseconds from the beginning of one batch to that of the next, at least; what comes meanwhile shares the next
     /// sync. For disks whose operations are limited or paid for. 0: as soon as the disk is done.
     pub batch_interval_us: u64,
     /// Batches that may wait for the publisher; the partition waits when there are more.
-    pub publish_batches_max: usize,
+    pub publish_queue_batches_max: usize,
 }
 
 impl Default for Options {
@@ -62,10 +62,10 @@ impl Default for Options {
         Self {
             queue_requests_max: 8_192,
             queue_wait_max_ms: 100,
-            queue_wait_standing_ms: 10,
+            queue_wait_sustained_max_ms: 10,
             batch_requests_max: 1_024,
             batch_interval_us: 0,
-            publish_batches_max: 64,
+            publish_queue_batches_max: 64,
         }
     }
 }
@@ -265,8 +265,8 @@ where
     let (inbound, requests) = bounded(options.queue_requests_max);
     // Woken once for each batch. The other kind of channel first yields the processor a few times, in the hope that
     // there is more, and on a machine that is short of processors that costs the gateway a twentieth of its time.
-    let (publish, published) = mpsc::channel(options.publish_batches_max);
-    let (recycle, recycled) = bounded(options.publish_batches_max);
+    let (publish, published) = mpsc::channel(options.publish_queue_batches_max);
+    let (recycle, recycled) = bounded(options.publish_queue_batches_max);
     let (audits, audits_asked) = bounded(AUDITS_WAITING_MAX);
     let durable = Arc::new(AtomicU64::new(partition.sequence().0));
     let source = source_of_run(partition.sequence());
@@ -278,7 +278,7 @@ where
     node.observe(stage_metrics());
     let patience = Patience {
         wait_max: Duration::from_millis(options.queue_wait_max_ms),
-        standing_max: Duration::from_millis(options.queue_wait_standing_ms),
+        standing_max: Duration::from_millis(options.queue_wait_sustained_max_ms),
     };
     let backlog = Backlog::new(options.batch_requests_max, patience);
 

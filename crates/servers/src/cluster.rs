@@ -76,7 +76,7 @@ pub struct Plan {
     /// Further settings, as TOML.
     pub settings: String,
     /// Commands of a partition after which its next snapshot is taken; `None`: as configured by default.
-    pub snapshot_every_commands: Option<u64>,
+    pub snapshot_interval_commands: Option<u64>,
     /// The key under which API secrets are encrypted, as 64 hex digits; `None`: one is drawn.
     pub secret_key: Option<String>,
 }
@@ -93,7 +93,7 @@ impl Default for Plan {
             gateways: 2,
             history: true,
             settings: String::new(),
-            snapshot_every_commands: None,
+            snapshot_interval_commands: None,
             secret_key: None,
         }
     }
@@ -465,8 +465,8 @@ fn settings(folder: &Path, redis: &RedisCluster, plan: &Plan, database: Option<&
     let _ = writeln!(text, "{}", plan.settings);
     let _ = writeln!(text, "[history]\ndatabase = \"{}\"", database.unwrap_or("none"));
     let _ = writeln!(text, "[cluster]\npartitions = {}", plan.partitions);
-    if let Some(commands) = plan.snapshot_every_commands {
-        let _ = writeln!(text, "snapshot_every_commands = {commands}");
+    if let Some(commands) = plan.snapshot_interval_commands {
+        let _ = writeln!(text, "snapshot_interval_commands = {commands}");
     }
     let urls: Vec<String> = redis.urls().into_iter().map(|url| format!("\"{url}\"")).collect();
     let _ = writeln!(text, "[cluster.redis]\nservers = [{}]\nreplicas_min = {}", urls.join(", "), plan.replicas.min(1));

@@ -38,7 +38,7 @@ pub struct Behind {
 /// # Errors
 /// When it is behind by more than it may, unless that is `accepted`.
 pub fn check(options: Options, clock: Timestamp, log: Timestamp, accepted: bool) -> Result<(), Behind> {
-    if log.0.saturating_sub(clock.0) <= options.behind_max_ms.saturating_mul(1_000) {
+    if log.0.saturating_sub(clock.0) <= options.behind_log_max_ms.saturating_mul(1_000) {
         return Ok(());
     }
     let behind = Behind { clock, log };
@@ -109,7 +109,7 @@ impl Monitor {
         let monitor = Arc::new(Self::new(options, SystemClocks, log_time));
         let watching = Arc::clone(&monitor);
         process::spawn_vital("the watch of the clock", async move {
-            let mut interval = tokio::time::interval(Duration::from_millis(options.look_every_ms.max(1)));
+            let mut interval = tokio::time::interval(Duration::from_millis(options.check_interval_ms.max(1)));
             loop {
                 interval.tick().await;
                 watching.look();

@@ -11,6 +11,7 @@ mod cluster;
 pub mod environment;
 mod logging;
 mod reference;
+mod renamed;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -22,6 +23,8 @@ use figment::value::{Dict, Value};
 use serde::{Deserialize, Serialize};
 
 pub use clock::ClockOptions;
+use renamed::Renaming;
+
 pub use cluster::{ClusterOptions, WriterOptions};
 pub use logging::{LogFormat, LoggingOptions};
 
@@ -67,16 +70,16 @@ pub struct Config {
 #[serde(default)]
 pub struct SnapshotOptions {
     /// Commands after which the next is taken; 0: only at a clean stop.
-    pub every_commands: u64,
+    pub interval_commands: u64,
     /// How often it is looked whether it is time.
-    pub look_every_ms: u64,
+    pub check_interval_ms: u64,
     /// Whether the log gives up what two snapshots stand for.
     pub trim_log: bool,
 }
 
 impl Default for SnapshotOptions {
     fn default() -> Self {
-        Self { every_commands: 1_000_000, look_every_ms: 2_000, trim_log: false }
+        Self { interval_commands: 1_000_000, check_interval_ms: 2_000, trim_log: false }
     }
 }
 
@@ -232,17 +235,24 @@ impl Config {
     pub fn load(file: Option<&Path>, flags: Flags) -> Result<Self, Error> {
         let known = Dict::from_serialised(&Self::default())?;
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        let mut warnings = Vec::new();
         if let Some(path) = file {
             check_file(path)?;
-            let given = Figment::from(Toml::file_exact(path)).extract::<Dict>().map_err(value_error)?;
-            refuse_unknown(&given, &known, &path.display().to_string())?;
-            figment = figment.merge(Toml::file_exact(path));
+            let mut given = Figment::from(Toml::file_exact(path)).extract::<Dict>().map_err(value_error)?;
+            let origin = path.display().to_string();
+            warnings = renamed::warnings(&mut given, &origin);
+            refuse_unknown(&given, &known, &origin)?;
+            figment = figment.merge(Renaming(Toml::file_exact(path)));
         }
         // Only variables that name a setting are taken: Kubernetes sets CROSSBOOK_PORT and the like by itself when a
         // Service has that name, and the secrets share the prefix.
         let environment = Env::prefixed(ENVIRONMENT_PREFIX).split("__");
-        let environment = environment.filter(move |key| lookup(&known, &key.as_str().to_lowercase()).is_some());
-        let mut config: Self = figment.merge(environment).extract().map_err(value_error)?;
+        let environment = environment.filter(move |key| {
+            let path = key.as_str().to_lowercase();
+            lookup(&known, &path).is_some() || renamed::new_name(&path).is_some()
+        });
+        let mut config: Self = figment.merge(Renaming(environment)).extract().map_err(value_error)?;
+        config.logging.warnings = warnings;
         if let Some(data) = flags.data {
             config.data = data;
         }
@@ -453,6 +463,30 @@ mod tests {
                 error.ends_with("for `views.trades_per_market`, which CROSSBOOK_VIEWS__TRADES_PER_MARKET sets"),
                 "{error}"
             );
+            Ok(())
+        });
+    }
+
+    #[test]
+    #[allow(clippy::result_large_err, reason = "the error type is the library's")]
+    fn old_names_of_settings_work_with_a_warning() {
+        let config = load("[snapshots]\nlook_every_ms = 8\ntrim_log = true\n[clock]\nlook_every_ms = 9\n").unwrap();
+        assert_eq!((config.snapshots.check_interval_ms, config.snapshots.trim_log), (8, true));
+        assert_eq!(config.clock.check_interval_ms, 9);
+        let [clock, snapshots] = &config.logging.warnings[..] else { panic!("{:?}", config.logging.warnings) };
+        assert!(clock.ends_with(
+            "sets `clock.look_every_ms`, which is now `clock.check_interval_ms`; the old name will be refused later"
+        ));
+        assert!(snapshots.contains("`snapshots.look_every_ms`, which is now `snapshots.check_interval_ms`"));
+        let both = load("[snapshots]\nlook_every_ms = 8\ncheck_interval_ms = 9\n").unwrap();
+        assert_eq!(both.snapshots.check_interval_ms, 9, "the new name wins");
+        let malformed = load("[clock]\nlook_every_ms = \"often\"\n").unwrap_err().to_string();
+        assert!(malformed.contains("`clock.check_interval_ms` in /"), "{malformed}");
+        let _alone = alone();
+        figment::Jail::expect_with(|jail| {
+            jail.set_env("CROSSBOOK_SNAPSHOTS__EVERY_COMMANDS", "5");
+            let config = Config::load(None, Flags::default()).unwrap();
+            assert_eq!(config.snapshots.interval_commands, 5);
             Ok(())
         });
     }

@@ -52,8 +52,8 @@ pub fn start(options: &Options) -> Result<(), Error> {
         registry.with(lines.with_ansi(terminal).with_writer(std::io::stderr)).try_init()
     };
     started.map_err(|_| Error::Started)?;
-    // What was passed over before there was a log.
-    for warning in environment::warnings() {
+    // Warnings from before logging began.
+    for warning in options.warnings.iter().cloned().chain(environment::warnings()) {
         tracing::warn!("{warning}");
     }
     Ok(())

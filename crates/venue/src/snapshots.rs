@@ -99,9 +99,9 @@ impl Snapshotter {
 
 impl Work {
     fn run(mut self, options: &SnapshotOptions, stopped: &Receiver<()>) -> Folder {
-        let schedule = Schedule::new(options.every_commands, self.last);
+        let schedule = Schedule::new(options.interval_commands, self.last);
         let mut taking = Taking::new(Which::single(0), self.folder.clone(), schedule, options.trim_log);
-        let look_every = Duration::from_millis(options.look_every_ms);
+        let look_every = Duration::from_millis(options.check_interval_ms);
         let mut audits = self.audits.clone();
         let mut look_at = Instant::now() + look_every;
         loop {
@@ -136,7 +136,7 @@ impl Work {
             // Whoever asked gets no answer, which says that there is none.
             Err(error) => tracing::error!(%error, "no audit could be made; trading goes on"),
         }
-        if options.every_commands == 0 {
+        if options.interval_commands == 0 {
             taking.drop_copy();
         }
     }

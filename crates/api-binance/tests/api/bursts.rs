@@ -139,7 +139,7 @@ async fn close_code(mut socket: Socket) -> Option<u16> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_reads_nothing_is_cut_off_after_a_time() {
     let mut config = Config::default();
-    config.streams.unread_timeout_ms = 300;
+    config.streams.send_timeout_ms = 300;
     (config.limits.request_weight_1m, config.limits.ban_after) = (0, 0);
     let venue = Venue::start_with(config).await;
     let reading = venue.connect("/ws/btcusdt@trade").await;
@@ -214,7 +214,8 @@ async fn whoever_reads_nothing_is_cut_off_when_its_own_budget_or_that_of_all_is_
     for all_together in [false, true] {
         let mut config = Config::default();
         let streams = &mut config.streams;
-        let budget = if all_together { &mut streams.unread_bytes_total_max } else { &mut streams.unread_bytes_max };
+        let budget =
+            if all_together { &mut streams.send_queue_bytes_total_max } else { &mut streams.send_queue_bytes_max };
         *budget = 1 << 20;
         let venue = Venue::start_with(config).await;
         let mut reader = venue.connect("/ws/btcusdt@trade").await;

@@ -108,8 +108,8 @@ fn load(
     let every = every.to_string();
     // The history would first have to write down a million orders that nobody placed.
     let settings = [
-        ("CROSSBOOK_SNAPSHOTS__EVERY_COMMANDS", every.as_str()),
-        ("CROSSBOOK_SNAPSHOTS__LOOK_EVERY_MS", "100"),
+        ("CROSSBOOK_SNAPSHOTS__INTERVAL_COMMANDS", every.as_str()),
+        ("CROSSBOOK_SNAPSHOTS__CHECK_INTERVAL_MS", "100"),
         ("CROSSBOOK_HISTORY__DATABASE", "none"),
     ];
     let venue = LocalVenue::start(folder, &std::env::current_exe()?, &settings)?;

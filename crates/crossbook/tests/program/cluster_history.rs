@@ -26,7 +26,7 @@ trades_per_market = 3
 aggregate_trades_per_market = 3
 candles_per_interval = 1
 [cluster.writer]
-mark_every_ms = 50
+checkpoint_interval_ms = 50
 ";
 const ASSETS: [&str; 4] = ["BTC", "ETH", "SOL", "USDT"];
 const MARKETS: [&str; 3] = ["BTCUSDT", "ETHUSDT", "SOLUSDT"];
@@ -116,7 +116,7 @@ impl Stage {
             workers: 1,
             gateways: 1,
             settings: [crate::operator::NO_LIMITS, SHORT_MEMORY].concat(),
-            snapshot_every_commands: Some(40),
+            snapshot_interval_commands: Some(40),
             ..Plan::default()
         };
         let cluster = crate::operator::cluster(folder, &plan);

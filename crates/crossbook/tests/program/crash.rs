@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 /// Small snapshots often, and no limits of rate in the way of the load.
 const SETTINGS: &[(&str, &str)] = &[
-    ("CROSSBOOK_SNAPSHOTS__EVERY_COMMANDS", "20"),
+    ("CROSSBOOK_SNAPSHOTS__INTERVAL_COMMANDS", "20"),
     ("CROSSBOOK_GATEWAY__LIMITS__ORDERS_10S", "0"),
     ("CROSSBOOK_GATEWAY__LIMITS__ORDERS_1D", "0"),
     ("CROSSBOOK_GATEWAY__LIMITS__REQUEST_WEIGHT_1M", "0"),

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// Small batches, small transactions, snapshots often, no limits of rate.
 const SETTINGS: &[(&str, &str)] = &[
-    ("CROSSBOOK_SNAPSHOTS__EVERY_COMMANDS", "150"),
+    ("CROSSBOOK_SNAPSHOTS__INTERVAL_COMMANDS", "150"),
     ("CROSSBOOK_HISTORY__BATCH_ROWS_MAX", "16"),
     ("CROSSBOOK_HISTORY__BATCH_DELAY_MS", "2"),
     ("CROSSBOOK_HISTORY__TRANSACTION_ROWS_MAX", "64"),
@@ -409,7 +409,7 @@ fn lose_the_last_record(data: &Path) {
 async fn a_log_that_lost_what_its_history_has_opens_only_when_that_is_given_up() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("venue");
-    let settings = settings(&[("CROSSBOOK_SNAPSHOTS__EVERY_COMMANDS", "0")]);
+    let settings = settings(&[("CROSSBOOK_SNAPSHOTS__INTERVAL_COMMANDS", "0")]);
     let venue = Venue::serve_with(&data, &settings).await;
     let traders = opened(&venue).await;
     trade(venue.client.clone(), venue.http.clone(), traders.clone(), 30).await;
@@ -473,7 +473,7 @@ async fn a_database_that_answers_only_later_ends_a_venue_whose_log_it_contradict
     let mut server = MariaDb::start(&folder.path().join("mariadb")).expect("the suite runs on MariaDB");
     let database = server.create("history").unwrap();
     let settings =
-        settings(&[("CROSSBOOK_HISTORY__DATABASE", &database), ("CROSSBOOK_SNAPSHOTS__EVERY_COMMANDS", "0")]);
+        settings(&[("CROSSBOOK_HISTORY__DATABASE", &database), ("CROSSBOOK_SNAPSHOTS__INTERVAL_COMMANDS", "0")]);
     let venue = Venue::serve_with(&data, &settings).await;
     let traders = opened(&venue).await;
     trade(venue.client.clone(), venue.http.clone(), traders.clone(), 30).await;

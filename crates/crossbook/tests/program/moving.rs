@@ -259,7 +259,7 @@ async fn a_venue_moves_into_a_running_cluster_that_loses_a_master_meanwhile() {
         workers: 2,
         gateways: 1,
         settings: "[gateway]\nhistory_wait_ms = 5000\n".to_owned(),
-        snapshot_every_commands: Some(10),
+        snapshot_interval_commands: Some(10),
         secret_key: Some(secret_key(&data).trim().to_owned()),
         ..Plan::default()
     };

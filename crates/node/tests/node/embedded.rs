@@ -200,7 +200,7 @@ fn when_the_publisher_is_stuck_the_venue_says_that_it_is_busy() {
     let (log, _) = Files::open(&dir.path().join("log"), files::Options::default()).unwrap();
     let (release, stuck) = mpsc::channel();
     let options =
-        Options { queue_requests_max: 4, batch_requests_max: 2, publish_batches_max: 1, ..Options::default() };
+        Options { queue_requests_max: 4, batch_requests_max: 2, publish_queue_batches_max: 1, ..Options::default() };
     let partition = Partition::new(PartitionId(0), Routing::single(), 0);
     let running = embedded::start(partition, log, Stuck(stuck), options, |reason| panic!("{reason}")).unwrap();
     let until = Instant::now() + DEADLINE;
@@ -298,7 +298,7 @@ fn who_would_wait_too_long_is_refused_at_once() {
 #[test]
 fn while_more_comes_than_can_be_done_orders_wait_less_and_cancels_go_on() {
     let dir = tempfile::tempdir().unwrap();
-    let bounds = Options { queue_wait_max_ms: 500, queue_wait_standing_ms: 1, ..Options::default() };
+    let bounds = Options { queue_wait_max_ms: 500, queue_wait_sustained_max_ms: 1, ..Options::default() };
     let (running, go_on, answers) = gated(dir.path(), bounds);
     let handle = running.handle();
     let order =

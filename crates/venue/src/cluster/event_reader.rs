@@ -215,12 +215,12 @@ impl Shared {
             }
             if let (Some(after), None) = (state.after, &state.trouble) {
                 let after = state.ahead.back().map_or(after, |(cause, _)| cause.sequence);
-                let mut room = self.options.ahead_commands_max.saturating_sub(state.ahead.len());
+                let mut room = self.options.read_ahead_commands_max.saturating_sub(state.ahead.len());
                 if let Some(limit) = state.limit {
                     room = room.min(usize::try_from(limit.0.saturating_sub(after.0)).unwrap_or(usize::MAX));
                 }
                 if room > 0 {
-                    return Some((state.round, after, room.min(self.options.follow_commands_max), state.end));
+                    return Some((state.round, after, room.min(self.options.read_batch_commands_max), state.end));
                 }
             }
             self.changed.wait(&mut state);

@@ -79,7 +79,7 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
         if let Some(database) = database {
             evidence::watch(site.clone(), database, process::fatal).map_err(Error::Thread)?;
         }
-        let every = config.cluster.snapshot_every_commands;
+        let every = config.cluster.snapshot_interval_commands;
         let snapshotter = Snapshotter::start(site, Arc::clone(&worker), every, history, process::fatal);
         let snapshotter = snapshotter.map_err(Error::Thread)?;
         let (stop_server, stopped) = watch::channel(false);

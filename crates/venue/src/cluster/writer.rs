@@ -134,7 +134,7 @@ impl Writer {
         let (stop_marks, stopped) = bounded(1);
         let progress = parts.iter().map(|part| (part.partition, Arc::clone(part.recording.progress()))).collect();
         let marks = Marks { servers: site.servers.clone(), progress, noted: Vec::new() };
-        let every = Duration::from_millis(config.cluster.writer.mark_every_ms);
+        let every = Duration::from_millis(config.cluster.writer.checkpoint_interval_ms);
         let marks = std::thread::Builder::new().name("marks".to_owned()).spawn(move || {
             guarded("the thread that notes how far the history is", &process::fatal, || {
                 marks.run(every, &stopped);

@@ -9,13 +9,13 @@ pub struct ClockOptions {
     /// Milliseconds by which the clock may jump, or be behind the log's last command, before a warning.
     pub jump_max_ms: u64,
     /// Milliseconds by which it may be behind the log's last command when a process starts.
-    pub behind_max_ms: u64,
+    pub behind_log_max_ms: u64,
     /// Milliseconds between two checks.
-    pub look_every_ms: u64,
+    pub check_interval_ms: u64,
 }
 
 impl Default for ClockOptions {
     fn default() -> Self {
-        Self { jump_max_ms: 1_000, behind_max_ms: 10_000, look_every_ms: 1_000 }
+        Self { jump_max_ms: 1_000, behind_log_max_ms: 10_000, check_interval_ms: 1_000 }
     }
 }

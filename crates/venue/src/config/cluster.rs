@@ -28,7 +28,7 @@ pub struct ClusterOptions {
     /// Where snapshots are kept.
     pub snapshots: crossbook_object_store::Options,
     /// Commands of a partition after which its next snapshot is taken.
-    pub snapshot_every_commands: u64,
+    pub snapshot_interval_commands: u64,
 }
 
 impl Default for ClusterOptions {
@@ -41,7 +41,7 @@ impl Default for ClusterOptions {
             worker: worker::Options::default(),
             writer: WriterOptions::default(),
             snapshots: crossbook_object_store::Options::default(),
-            snapshot_every_commands: 100_000,
+            snapshot_interval_commands: 100_000,
         }
     }
 }
@@ -51,18 +51,23 @@ impl Default for ClusterOptions {
 #[serde(default)]
 pub struct WriterOptions {
     /// Commands whose events are read in one round trip.
-    pub follow_commands_max: usize,
+    pub read_batch_commands_max: usize,
     /// Commands of a partition whose events are read and not yet folded; with more, no more are read.
-    pub ahead_commands_max: usize,
+    pub read_ahead_commands_max: usize,
     /// Time between two notes of how far the tables have come, in milliseconds.
-    pub mark_every_ms: u64,
+    pub checkpoint_interval_ms: u64,
     /// The longest pause between two tries to connect, in milliseconds.
     pub retry_delay_max_ms: u64,
 }
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self { follow_commands_max: 512, ahead_commands_max: 4_096, mark_every_ms: 1_000, retry_delay_max_ms: 250 }
+        Self {
+            read_batch_commands_max: 512,
+            read_ahead_commands_max: 4_096,
+            checkpoint_interval_ms: 1_000,
+            retry_delay_max_ms: 250,
+        }
     }
 }
 

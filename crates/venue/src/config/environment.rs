@@ -4,7 +4,7 @@
 
 use figment::value::{Dict, Value};
 
-use super::{Config, ENVIRONMENT_PREFIX, FromSerialised as _, lookup, similarity};
+use super::{Config, ENVIRONMENT_PREFIX, FromSerialised as _, lookup, renamed, similarity};
 
 /// Warnings about such variables, one sentence each.
 #[must_use]
@@ -26,6 +26,10 @@ fn warning(name: &str, known: &Dict, settings: &[String]) -> Option<String> {
     let path = key.to_lowercase().replace("__", ".");
     if lookup(known, &path).is_some() {
         return None;
+    }
+    if let Some(new) = renamed::new_name(&path) {
+        let variable = new.replace('.', "__").to_uppercase();
+        return Some(format!("{name} is now {ENVIRONMENT_PREFIX}{variable}; the old name will be refused later"));
     }
     // As alike as possible, and of those the one that is as long.
     let nearest = settings.iter().map(|setting| (similarity(setting, &path), -length(setting, &path), setting)).max();
@@ -69,6 +73,7 @@ mod tests {
             "CROSSBOOK_LOGING__FILTER",
             "CROSSBOOK_VIEWS__TRADES_PER_MARKT",
             "CROSSBOOK_COMPLETELY__DIFFERENT",
+            "CROSSBOOK_SNAPSHOTS__EVERY_COMMANDS",
         ];
         let told = of(names.into_iter().map(str::to_owned), &known);
         assert_eq!(
@@ -77,6 +82,7 @@ mod tests {
                 "CROSSBOOK_COMPLETELY__DIFFERENT is set, which is not a setting; `crossbook config` prints all settings",
                 "CROSSBOOK_GATEWAY__LIMITS__ORDER_10S is set, which is not a setting; did you mean CROSSBOOK_GATEWAY__LIMITS__ORDERS_10S?",
                 "CROSSBOOK_LOGING__FILTER is set, which is not a setting; did you mean CROSSBOOK_LOGGING__FILTER?",
+                "CROSSBOOK_SNAPSHOTS__EVERY_COMMANDS is now CROSSBOOK_SNAPSHOTS__INTERVAL_COMMANDS; the old name will be refused later",
                 "CROSSBOOK_VIEWS__TRADES_PER_MARKT is set, which is not a setting; did you mean CROSSBOOK_VIEWS__TRADES_PER_MARKET?",
             ]
         );

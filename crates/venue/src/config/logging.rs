@@ -23,10 +23,13 @@ pub struct LoggingOptions {
     pub format: LogFormat,
     /// Which lines there are: a level, or levels by module, such as `info,crossbook_gateway=debug`.
     pub filter: String,
+    /// Warnings about the configuration, which are logged first. Not a setting.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
 }
 
 impl Default for LoggingOptions {
     fn default() -> Self {
-        Self { format: LogFormat::Auto, filter: "info".into() }
+        Self { format: LogFormat::Auto, filter: "info".into(), warnings: Vec::new() }
     }
 }

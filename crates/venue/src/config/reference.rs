@@ -41,11 +41,11 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ),
     ("snapshots", "Snapshots shorten the next start. One is always taken at a clean stop."),
     (
-        "snapshots.every_commands",
+        "snapshots.interval_commands",
         "Commands between two snapshots while trading goes on. They are taken of a second copy of the venue, which \
          stays in memory from the first one on; 0: none.",
     ),
-    ("snapshots.look_every_ms", "Interval at which the number of commands since the last snapshot is checked."),
+    ("snapshots.check_interval_ms", "Interval at which the number of commands since the last snapshot is checked."),
     (
         "snapshots.trim_log",
         "Whether the log is trimmed up to what two snapshots cover. `crossbook audit` can then no longer replay all \
@@ -58,10 +58,10 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
          it.",
     ),
     (
-        "clock.behind_max_ms",
+        "clock.behind_log_max_ms",
         "A start whose clock is further behind the log's last command than this is refused without --accept-clock.",
     ),
-    ("clock.look_every_ms", "Interval at which the clock is checked."),
+    ("clock.check_interval_ms", "Interval at which the clock is checked."),
     ("node", "The matching thread and its queues."),
     ("node.queue_requests_max", "Requests that may wait for the matching thread; further ones are refused with -1008."),
     (
@@ -70,7 +70,7 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
          refused with -1008 at once. 0: no limit.",
     ),
     (
-        "node.queue_wait_standing_ms",
+        "node.queue_wait_sustained_max_ms",
         "The same for new orders, not for cancels, while demand exceeds capacity. 0, here or above: no limit.",
     ),
     ("node.batch_requests_max", "Requests in one batch, which share one fdatasync."),
@@ -80,7 +80,7 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
          soon as the disk is ready.",
     ),
     (
-        "node.publish_batches_max",
+        "node.publish_queue_batches_max",
         "Durable batches that may wait to be published; with more, the matching thread waits.",
     ),
     ("metrics", "What /metrics on the admin address answers: see docs/metrics.md."),
@@ -200,7 +200,7 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
         "gateway.limits.ban_after",
         "Requests over the limit within a minute after which an address is banned (418); 0: never.",
     ),
-    ("gateway.limits.tracked_max", "Addresses, and accounts, whose limits are tracked."),
+    ("gateway.limits.tracked_clients_max", "Addresses, and accounts, whose limits are tracked."),
     ("gateway.streams", "Bounds of WebSocket connections."),
     ("gateway.streams.connections_max", "Concurrent WebSocket connections; further ones are refused."),
     ("gateway.streams.streams_max", "Streams of one connection."),
@@ -211,17 +211,17 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ("gateway.streams.message_bytes_max", "Maximum size of a message from a client."),
     ("gateway.streams.ping_interval_ms", "Interval between pings to the client."),
     ("gateway.streams.pong_timeout_ms", "Time without a pong after which the connection is closed."),
-    ("gateway.streams.lifetime_ms", "Time after which any connection is closed."),
+    ("gateway.streams.connection_lifetime_ms", "Time after which any connection is closed."),
     (
-        "gateway.streams.unread_timeout_ms",
+        "gateway.streams.send_timeout_ms",
         "Time without reading after which a client with waiting messages is disconnected.",
     ),
     (
-        "gateway.streams.unread_bytes_max",
+        "gateway.streams.send_queue_bytes_max",
         "Maximum bytes in the send queue of one client; with more, it is disconnected.",
     ),
     (
-        "gateway.streams.unread_bytes_total_max",
+        "gateway.streams.send_queue_bytes_total_max",
         "Maximum bytes in the send queues of all clients, each message counted once; with more, the clients \
          furthest behind are disconnected.",
     ),
@@ -246,7 +246,7 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
         "Markets assigned to a partition by name, each as \"SYMBOL=PARTITION\"; others are assigned by their id. \
          Fixed when the venue is created.",
     ),
-    ("cluster.snapshot_every_commands", "Commands of a partition between two snapshots."),
+    ("cluster.snapshot_interval_commands", "Commands of a partition between two snapshots."),
     (
         "cluster.redis",
         "The store of the logs: Redis 7 or Valkey, a cluster or a single server, with `appendonly yes` and \
@@ -336,13 +336,13 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ),
     ("cluster.worker.retry_delay_max_ms", "Maximum delay between two connection attempts."),
     ("cluster.writer", "How writers read published events; what they write is set in [history]."),
-    ("cluster.writer.follow_commands_max", "Commands whose events are read in one round trip."),
+    ("cluster.writer.read_batch_commands_max", "Commands whose events are read in one round trip."),
     (
-        "cluster.writer.ahead_commands_max",
+        "cluster.writer.read_ahead_commands_max",
         "Commands of one partition whose events may be read and not yet written; with more, none are read.",
     ),
     (
-        "cluster.writer.mark_every_ms",
+        "cluster.writer.checkpoint_interval_ms",
         "Interval between two updates of the history's position in the store, up to which logs may be trimmed.",
     ),
     ("cluster.writer.retry_delay_max_ms", "Maximum delay between two connection attempts."),
