@@ -68,14 +68,14 @@ pub struct Options {
     pub retry_ms: u64,
     /// After how long without an answer a lane is open, and requests for its partition are refused at once, in
     /// milliseconds.
-    pub breaker_ms: u64,
+    pub circuit_breaker_ms: u64,
     /// How long a request of a partition that does not answer is kept, to be appended again when it does; nobody waits
     /// for it any longer than that. In milliseconds.
-    pub keep_ms: u64,
+    pub retention_ms: u64,
     /// How long a question about an account waits for what other gateways have answered, in milliseconds.
-    pub fence_ms: u64,
+    pub read_barrier_timeout_ms: u64,
     /// Commands whose events are read in one round trip.
-    pub follow_commands_max: usize,
+    pub read_batch_commands_max: usize,
     /// The longest pause between two tries to connect, in milliseconds.
     pub retry_delay_max_ms: u64,
 }
@@ -88,10 +88,10 @@ impl Default for Options {
             batch_requests_max: 1_024,
             backlog_max: 20_000,
             retry_ms: 500,
-            breaker_ms: 2_000,
-            keep_ms: 10_000,
-            fence_ms: 1_000,
-            follow_commands_max: 1_024,
+            circuit_breaker_ms: 2_000,
+            retention_ms: 10_000,
+            read_barrier_timeout_ms: 1_000,
+            read_batch_commands_max: 1_024,
             retry_delay_max_ms: 250,
         }
     }
@@ -245,7 +245,7 @@ impl LogClient {
     /// # Errors
     /// When that takes too long.
     pub async fn caught_up(&self, account: AccountId) -> Result<(), Behind> {
-        let patience = Duration::from_millis(self.0.options.fence_ms);
+        let patience = Duration::from_millis(self.0.options.read_barrier_timeout_ms);
         tokio::time::timeout(patience, self.fence(account)).await.unwrap_or(Err(Behind))
     }
 
@@ -279,7 +279,7 @@ impl LogClient {
     /// # Errors
     /// When that takes too long.
     pub async fn registry_known(&self) -> Result<(), Behind> {
-        let patience = Duration::from_millis(self.0.options.fence_ms);
+        let patience = Duration::from_millis(self.0.options.read_barrier_timeout_ms);
         let registry = usize::from(Routing::REGISTRY.0);
         let all = async {
             for lane in &self.0.lanes {
@@ -364,8 +364,8 @@ impl Options {
     fn timeouts(&self) -> Timeouts {
         Timeouts {
             retry: Duration::from_millis(self.retry_ms),
-            breaker: Duration::from_millis(self.breaker_ms),
-            keep: Duration::from_millis(self.keep_ms),
+            breaker: Duration::from_millis(self.circuit_breaker_ms),
+            keep: Duration::from_millis(self.retention_ms),
         }
     }
 }

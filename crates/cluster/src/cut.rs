@@ -60,7 +60,7 @@ pub enum Error {
     /// What was about to be read was gone each time.
     #[error(
         "{last}; it was read {reads} times, each time from the newest snapshot, and trimmed away meanwhile: try again when less is traded, or \
-         raise cluster.snapshot_every_commands"
+         raise cluster.snapshot_interval_commands"
     )]
     Overtaken {
         /// How many times it was tried.

@@ -52,7 +52,7 @@ pub struct Limits {
     /// Outputs published in one round trip.
     pub entries_max: usize,
     /// Outputs that are not confirmed; with more, nothing is read.
-    pub outputs_max: usize,
+    pub unconfirmed_outputs_max: usize,
     /// How long `out` must be silent before a standby publishes, in microseconds.
     pub takeover_us: u64,
     /// How often in a row an active finds that another one has published, before it stands by. Let it differ among
@@ -260,7 +260,7 @@ impl Replica {
         let unpublished = self.partition.sequence().0.saturating_sub(self.published.0);
         let unpublished = usize::try_from(unpublished).unwrap_or(usize::MAX).min(self.outputs.len());
         let entries = if active { unpublished.min(self.limits.entries_max) } else { 0 };
-        let full = self.outputs.len() >= self.limits.outputs_max;
+        let full = self.outputs.len() >= self.limits.unconfirmed_outputs_max;
         let room = self.limits.held_max.saturating_sub(self.held.len()).min(self.limits.records_max);
         let wait_us = if active && (entries < unpublished || !self.held.is_empty()) {
             0
@@ -441,7 +441,7 @@ mod tests {
         records_max: 10,
         held_max: 10,
         entries_max: 10,
-        outputs_max: 100,
+        unconfirmed_outputs_max: 100,
         takeover_us: 400_000,
         contested_max: 4,
         idle_us: 1_000_000,

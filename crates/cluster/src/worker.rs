@@ -46,21 +46,21 @@ pub struct Options {
     /// Commands read in one round trip, and outputs published in one.
     pub batch_commands_max: usize,
     /// Commands read and not yet applied.
-    pub held_commands_max: usize,
+    pub read_ahead_commands_max: usize,
     /// Outputs that no barrier has confirmed yet; with more, nothing is read.
-    pub outputs_max: usize,
+    pub unconfirmed_outputs_max: usize,
     /// How long a partition must be silent before a worker that stands by goes on for it, in milliseconds.
-    pub takeover_ms: u64,
+    pub failover_ms: u64,
     /// How long a round trip waits for a command, in milliseconds.
-    pub idle_ms: u64,
+    pub poll_timeout_ms: u64,
     /// Messages to one partition that wait for their courier; with more, their partition waits.
-    pub courier_queue_max: usize,
+    pub forward_queue_max: usize,
     /// Messages to one partition that are kept until it has heard them; with more, none is taken from the queue.
-    pub courier_messages_max: usize,
+    pub forward_retained_max: usize,
     /// Messages delivered in one round trip.
-    pub courier_batch_max: usize,
+    pub forward_batch_max: usize,
     /// Time between two writes to the depth of books that is kept in the store, in milliseconds; 0 keeps none there.
-    pub depth_every_ms: u64,
+    pub depth_interval_ms: u64,
     /// The longest pause between two tries to connect, in milliseconds.
     pub retry_delay_max_ms: u64,
 }
@@ -70,14 +70,14 @@ impl Default for Options {
         Self {
             partitions: Vec::new(),
             batch_commands_max: 1_024,
-            held_commands_max: 8_192,
-            outputs_max: 65_536,
-            takeover_ms: 300,
-            idle_ms: 1_000,
-            courier_queue_max: 65_536,
-            courier_messages_max: 1_000_000,
-            courier_batch_max: 1_024,
-            depth_every_ms: 100,
+            read_ahead_commands_max: 8_192,
+            unconfirmed_outputs_max: 65_536,
+            failover_ms: 300,
+            poll_timeout_ms: 1_000,
+            forward_queue_max: 65_536,
+            forward_retained_max: 1_000_000,
+            forward_batch_max: 1_024,
+            depth_interval_ms: 100,
             retry_delay_max_ms: 250,
         }
     }
@@ -245,15 +245,15 @@ impl Worker {
         let (begin, fatal) = (Arc::new(begin), Arc::new(fatal));
         // Workers that were all equally patient would step forward, and back, all at once.
         let spread = spread_of(name);
-        let takeover_us = options.takeover_ms.saturating_mul(1_000);
+        let takeover_us = options.failover_ms.saturating_mul(1_000);
         let limits = Limits {
             records_max: options.batch_commands_max,
-            held_max: options.held_commands_max.max(options.batch_commands_max),
+            held_max: options.read_ahead_commands_max.max(options.batch_commands_max),
             entries_max: options.batch_commands_max,
-            outputs_max: options.outputs_max,
+            unconfirmed_outputs_max: options.unconfirmed_outputs_max,
             takeover_us: takeover_us + takeover_us * u64::from(spread % 64) / 128,
             contested_max: CONTESTED_MIN + spread % CONTESTED_SPREAD,
-            idle_us: options.idle_ms.saturating_mul(1_000),
+            idle_us: options.poll_timeout_ms.saturating_mul(1_000),
             confirm_every_us: CONFIRM_EVERY_US,
         };
         let stop = Arc::new(AtomicBool::new(false));
@@ -271,7 +271,7 @@ impl Worker {
             .collect();
         let mut couriers = BTreeMap::new();
         for to in (0..all).map(PartitionId) {
-            let (sender, mail) = bounded(options.courier_queue_max);
+            let (sender, mail) = bounded(options.forward_queue_max);
             couriers.insert(to, sender);
             let (shared, fatal) = (Arc::clone(&shared), Arc::clone(&fatal));
             worker.threads.push(

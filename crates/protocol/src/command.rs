@@ -23,8 +23,8 @@ pub struct Command {
     pub source: SourceId,
     /// The sender's own number for it. A number that was seen before has no effect.
     pub number: RequestNumber,
-    /// The rules that its record implies, because it is older than the rules in the state; `None`: those that are active
-    /// in the partition's state.
+    /// The rules that its record implies, because it is older than the rules in the state; `None`: those that are
+    /// active in the partition's state.
     pub rules: Option<Rules>,
     /// When its sender no longer wants it: at a later time it is refused. Only what comes from clients has one, so
     /// whoever has admitted a request for another partition has judged it; what that partition is sent for it has none.

@@ -470,23 +470,24 @@ mod tests {
     #[test]
     #[allow(clippy::result_large_err, reason = "the error type is the library's")]
     fn old_names_of_settings_work_with_a_warning() {
-        let config = load("[snapshots]\nlook_every_ms = 8\ntrim_log = true\n[clock]\nlook_every_ms = 9\n").unwrap();
+        let config = load("[cluster.gate]\nbreaker_ms = 7\n[snapshots]\nlook_every_ms = 8\ntrim_log = true\n").unwrap();
+        assert_eq!(config.cluster.log_client.circuit_breaker_ms, 7);
         assert_eq!((config.snapshots.check_interval_ms, config.snapshots.trim_log), (8, true));
-        assert_eq!(config.clock.check_interval_ms, 9);
-        let [clock, snapshots] = &config.logging.warnings[..] else { panic!("{:?}", config.logging.warnings) };
-        assert!(clock.ends_with(
-            "sets `clock.look_every_ms`, which is now `clock.check_interval_ms`; the old name will be refused later"
+        let [gate, snapshots] = &config.logging.warnings[..] else { panic!("{:?}", config.logging.warnings) };
+        assert!(gate.ends_with(
+            "sets `cluster.gate.breaker_ms`, which is now `cluster.log_client.circuit_breaker_ms`; \
+             the old name will be refused later"
         ));
-        assert!(snapshots.contains("`snapshots.look_every_ms`, which is now `snapshots.check_interval_ms`"));
+        assert!(snapshots.contains("`snapshots.check_interval_ms`, which is now `snapshots.check_interval_ms`"));
         let both = load("[snapshots]\nlook_every_ms = 8\ncheck_interval_ms = 9\n").unwrap();
         assert_eq!(both.snapshots.check_interval_ms, 9, "the new name wins");
         let malformed = load("[clock]\nlook_every_ms = \"often\"\n").unwrap_err().to_string();
         assert!(malformed.contains("`clock.check_interval_ms` in /"), "{malformed}");
         let _alone = alone();
         figment::Jail::expect_with(|jail| {
-            jail.set_env("CROSSBOOK_SNAPSHOTS__EVERY_COMMANDS", "5");
+            jail.set_env("CROSSBOOK_CLUSTER__WORKER__TAKEOVER_MS", "5");
             let config = Config::load(None, Flags::default()).unwrap();
-            assert_eq!(config.snapshots.interval_commands, 5);
+            assert_eq!(config.cluster.worker.failover_ms, 5);
             Ok(())
         });
     }

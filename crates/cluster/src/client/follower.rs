@@ -50,7 +50,7 @@ impl<O: Outlet> Follower<'_, O> {
         // When the last outputs came, if there was more to do for the partition.
         let mut busy_since: Option<Instant> = None;
         while !self.shared.is_stopping() {
-            let most = self.shared.options.follow_commands_max;
+            let most = self.shared.options.read_batch_commands_max;
             let outputs = link.follow(self.after, most, FOLLOW_WAIT).map_err(failed)?;
             *tries = 0;
             if outputs.is_empty() {

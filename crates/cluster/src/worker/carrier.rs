@@ -46,7 +46,7 @@ impl<'a, C: Connect> Carrier<'a, C> {
         let to = self.to;
         let failed = |source: ErrorOf<C>| Error::Store { partition: to, source: source.into() };
         let mut link = None;
-        let batch = self.shared.options.courier_batch_max.min(self.shared.stores.bounds().records_max);
+        let batch = self.shared.options.forward_batch_max.min(self.shared.stores.bounds().records_max);
         loop {
             if !self.gather(mail) {
                 return Ok(());
@@ -67,7 +67,7 @@ impl<'a, C: Connect> Carrier<'a, C> {
 
     /// Takes what there is to carry, waiting for it if there is nothing. False when all partitions here have ended.
     fn gather(&mut self, mail: &Receiver<Mail>) -> bool {
-        if self.kept >= self.shared.options.courier_messages_max {
+        if self.kept >= self.shared.options.forward_retained_max {
             return !self.shared.is_stopping();
         }
         let first = if self.courier.is_ready() {
@@ -79,7 +79,7 @@ impl<'a, C: Connect> Carrier<'a, C> {
                 Err(RecvTimeoutError::Disconnected) => return false,
             }
         };
-        let room = self.shared.options.courier_messages_max.saturating_sub(self.kept);
+        let room = self.shared.options.forward_retained_max.saturating_sub(self.kept);
         for letter in first.into_iter().chain(mail.try_iter()).take(room.max(1)) {
             match letter {
                 Mail::Message { from, number, bytes } => {

@@ -97,7 +97,7 @@ impl<C: Connect> PartitionThread<'_, C> {
             }
         };
         let clock = SystemClock;
-        let depth_every = Duration::from_millis(self.shared.options.depth_every_ms);
+        let depth_every = Duration::from_millis(self.shared.options.depth_interval_ms);
         let mut depths_at = Instant::now();
         while !self.shared.is_stopping() {
             replica.suspect(Timestamp(self.shared.suspected_until.load(Ordering::Relaxed)));

@@ -317,7 +317,7 @@ fn what_is_trimmed_meanwhile_is_read_again_and_not_for_ever() {
     assert!(matches!(error, Error::Overtaken { reads: READS_MAX, .. }), "{error:?}");
     let said = error.to_string();
     assert!(said.starts_with("partition 0 cannot be restored: record 1 is no longer in the log"), "{said}");
-    assert!(said.contains("5 times") && said.contains("snapshot_every_commands"), "{said}");
+    assert!(said.contains("5 times") && said.contains("snapshot_interval_commands"), "{said}");
     // The same for a snapshot that is removed after it was listed: it is passed over, and the log alone no longer
     // begins at its start.
     venue.stale.borrow_mut().clear();

@@ -316,7 +316,7 @@ async fn pause_a_master(cluster: &mut LocalCluster, _: &Access, _: &Trading) {
 /// Two more workers on all partitions, so impatient that they publish whatever is not told at once: all are active, all
 /// the time.
 async fn crowd(cluster: &mut LocalCluster, _: &Access, trading: &Trading) {
-    let impatient = || vec![("CROSSBOOK_CLUSTER__WORKER__TAKEOVER_MS", "1".to_owned())];
+    let impatient = || vec![("CROSSBOOK_CLUSTER__WORKER__FAILOVER_MS", "1".to_owned())];
     for name in ["worker-x", "worker-y"] {
         cluster.add_worker(name, impatient()).unwrap();
     }

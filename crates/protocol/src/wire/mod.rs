@@ -1,10 +1,10 @@
 //! The binary form of commands, events and states.
 //!
-//! A record begins with a byte that names its version; behind it stand values as [`codec`] writes them and [`values`] and
-//! [`messages`] describe them: each struct by its numbered fields, each enum by its numbered variants. What has been
-//! written must be readable for ever. A new variant or a new optional field needs no new version, and a program that does
-//! not know it says so by name. Other changes are a new [`VERSION`]; the descriptions say what is different in the old
-//! ones. `tests` hold the bytes of each version fast.
+//! A record begins with a byte that names its version; behind it stand values as [`codec`] writes them and [`values`]
+//! and [`messages`] describe them: each struct by its numbered fields, each enum by its numbered variants. What has
+//! been written must be readable for ever. A new variant or a new optional field needs no new version, and a program
+//! that does not know it says so by name. Other changes are a new [`VERSION`]; the descriptions say what is different
+//! in the old ones. `tests` hold the bytes of each version fast.
 //!
 //! | version | what it brought |
 //! | --- | --- |

@@ -90,7 +90,7 @@ fn work(servers: &Servers, name: &str) -> Worker {
 }
 
 fn work_on(servers: &Servers, name: &str, partitions: Vec<u16>) -> Worker {
-    let options = worker::Options { partitions, takeover_ms: 100, ..worker::Options::default() };
+    let options = worker::Options { partitions, failover_ms: 100, ..worker::Options::default() };
     let begin = |partition, _| Ok(Partition::new(partition, routing(), 7));
     Worker::start(servers, PARTITIONS, name, &options, begin, fatal).unwrap()
 }
@@ -244,7 +244,7 @@ fn a_partition_that_lost_what_another_has_heard_is_not_run() {
     }
     let (say, said) = std::sync::mpsc::channel();
     let begin = |partition, _| Ok(Partition::new(partition, routing(), 7));
-    let all = worker::Options { takeover_ms: 100, ..worker::Options::default() };
+    let all = worker::Options { failover_ms: 100, ..worker::Options::default() };
     let fatal = move |reason| drop(say.send(reason));
     let worker = Worker::start(&servers, PARTITIONS, "refused", &all, begin, fatal).unwrap();
     let reason = said.recv_timeout(PATIENCE).unwrap();
@@ -386,7 +386,7 @@ fn a_command_that_cannot_be_applied_is_passed_over_by_the_operator() {
     let market = routing().of_symbol(SymbolId(0));
     let start = |name: &str| {
         let (sender, ended) = mpsc::channel();
-        let options = worker::Options { takeover_ms: 100, ..worker::Options::default() };
+        let options = worker::Options { failover_ms: 100, ..worker::Options::default() };
         let begin = |partition, _| Ok(Partition::new(partition, routing(), 7));
         let fatal = move |reason| drop(sender.send(reason));
         (Worker::start(&servers, PARTITIONS, name, &options, begin, fatal).unwrap(), ended)

@@ -261,8 +261,8 @@ impl World {
 
     fn timeouts(&self) -> Timeouts {
         let millis = Duration::from_millis;
-        let log_client::Options { retry_ms, breaker_ms, keep_ms, .. } = self.client;
-        Timeouts { retry: millis(retry_ms), breaker: millis(breaker_ms), keep: millis(keep_ms) }
+        let log_client::Options { retry_ms, circuit_breaker_ms, retention_ms, .. } = self.client;
+        Timeouts { retry: millis(retry_ms), breaker: millis(circuit_breaker_ms), keep: millis(retention_ms) }
     }
 
     pub(super) fn append_step(&mut self, gateway: usize, partition: usize) {

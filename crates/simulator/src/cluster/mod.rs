@@ -187,8 +187,8 @@ impl World {
             batch_requests_max: dice.between(1, 32) as usize,
             backlog_max: dice.between(8, 200),
             retry_ms: dice.between(50, 600),
-            breaker_ms: 2_000,
-            keep_ms: 10_000,
+            circuit_breaker_ms: 2_000,
+            retention_ms: 10_000,
             ..client::Options::default()
         };
         let view_limits = crossbook_views::Limits {

@@ -63,7 +63,7 @@ impl Worker {
             records_max: dice.between(4, 64) as usize,
             held_max: dice.between(64, 128) as usize,
             entries_max: dice.between(4, 64) as usize,
-            outputs_max: dice.between(40, 400) as usize,
+            unconfirmed_outputs_max: dice.between(40, 400) as usize,
             takeover_us: takeover_us + takeover_us * which as u64 / 3,
             contested_max: 4 + dice.below(29) as u32,
             idle_us: 1_000_000,

@@ -182,7 +182,7 @@ impl Gateway {
             source,
             markets: registry.markets().to_vec(),
         };
-        let running = client::start(place, config.cluster.gate.clone(), starts, refuse, process::fatal);
+        let running = client::start(place, config.cluster.log_client.clone(), starts, refuse, process::fatal);
         let running = running.map_err(Error::Thread)?;
         if let Some(database) = database.clone() {
             evidence::watch(site.clone(), database, process::fatal).map_err(Error::Thread)?;

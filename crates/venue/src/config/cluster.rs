@@ -20,7 +20,7 @@ pub struct ClusterOptions {
     /// Where the logs are.
     pub redis: crossbook_redis_store::Options,
     /// How gateways speak with the partitions.
-    pub gate: client::Options,
+    pub log_client: client::Options,
     /// How workers run partitions.
     pub worker: worker::Options,
     /// How writers read what the partitions tell.
@@ -37,7 +37,7 @@ impl Default for ClusterOptions {
             partitions: 12,
             markets: Vec::new(),
             redis: crossbook_redis_store::Options::default(),
-            gate: client::Options::default(),
+            log_client: client::Options::default(),
             worker: worker::Options::default(),
             writer: WriterOptions::default(),
             snapshots: crossbook_object_store::Options::default(),

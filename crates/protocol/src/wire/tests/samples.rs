@@ -428,8 +428,8 @@ fn what_version_3_wrote_is_read() {
     are_read(VERSION_3, Some(Rules::V2), commands, events, inventory());
 }
 
-/// The bytes of the version that is written. They change only on purpose: `CROSSBOOK_WRITE_SAMPLES=1` in the environment
-/// writes the file anew, before the version is in a release.
+/// The bytes of the version that is written. They change only on purpose: `CROSSBOOK_WRITE_SAMPLES=1` in the
+/// environment writes the file anew, before the version is in a release.
 #[test]
 fn what_version_4_writes_is_what_it_wrote() {
     let commands: Vec<Body> = commands().into_iter().chain(commands_since_3()).chain(commands_since_4()).collect();
