@@ -162,7 +162,7 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     (
         "gateway.server.write_timeout_ms",
         "How long a client may accept nothing of an answer before its connection is closed. For WebSocket connections \
-         gateway.streams.unread_timeout_ms applies.",
+         gateway.streams.send_timeout_ms applies.",
     ),
     (
         "gateway.server.unread_bytes_total_max",
