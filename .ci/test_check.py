@@ -20,6 +20,7 @@ class Width(unittest.TestCase):
         self.assertEqual(self.found("a.md", f"| {long} |\n```sh\n{long}\n```\n"), [])
         self.assertEqual(self.found("a.rs", f'    #[error("{long}")]\n'), [])
         self.assertEqual(self.found("a.rs", f'    let a = "{long}\\\n  {long}";\n// {long}\n'), [3])
+        self.assertEqual(self.found("a.rs", f"/// ```text\n/// {long}\n/// ```\n//! | {long} |\n"), [])
 
 
 class Links(unittest.TestCase):

@@ -1,10 +1,11 @@
 //! A command that cannot be applied: naming it, and skipping it.
 //!
 //! A panic while a command is applied ends the process, and because the command is in the log, every later start and,
-//! in a cluster, every worker. [`naming`](crate::panic::naming) makes the panic name the command. An operator who decides that the venue
-//! continues without it marks it in the log ([`of_files`]; in a cluster `crossbook_cluster::skip`). From then on every
-//! reader of the log finds the mark, and the command is applied as a refusal
-//! ([`crossbook_protocol::Refusal::Skipped`]), so its sender gets an answer and every copy of the venue the same state.
+//! in a cluster, every worker. [`naming`](crate::panic::naming) makes the panic name the command. An operator who
+//! decides that the venue continues without it marks it in the log ([`of_files`]; in a cluster
+//! `crossbook_cluster::skip`). From then on every reader of the log finds the mark, and the command is applied as a
+//! refusal ([`crossbook_protocol::Refusal::Skipped`]), so its sender gets an answer and every copy of the venue the
+//! same state.
 
 use std::path::Path;
 

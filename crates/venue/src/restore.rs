@@ -62,7 +62,8 @@ pub enum Error {
 /// What the operator accepts, so that a start that would be refused continues.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Accepted {
-    /// API keys whose secrets cannot be opened are left to [`Venue::revoke_lost_keys`](crate::embedded::Venue::revoke_lost_keys).
+    /// API keys whose secrets cannot be opened are left to
+    /// [`Venue::revoke_lost_keys`](crate::embedded::Venue::revoke_lost_keys).
     pub lost_keys: bool,
     /// Commands that the log had once and does not have now are given up; see [`evidence`].
     pub discard_newer: bool,

@@ -91,8 +91,8 @@ pub struct Verification {
 
 impl Verification {
     /// Starts the thread for the log in `folder`, of that identity; `found` is what opening it has found, `lost` what
-    /// is missing at its beginning. It reads at most `bytes_per_second`; 0: as much as its pauses allow. It calls `fatal`
-    /// with the reason if it panics.
+    /// is missing at its beginning. It reads at most `bytes_per_second`; 0: as much as its pauses allow. It calls
+    /// `fatal` with the reason if it panics.
     ///
     /// # Errors
     /// When the system gives no thread.
