@@ -23,7 +23,7 @@ use crossbook_http::ServerConfig;
 use crossbook_node::embedded::AuditReport;
 use crossbook_protocol::command::{Body, IssueApiKey, ListAsset, OpenAccount, RevokeApiKey, TransferRequest};
 use crossbook_protocol::registry::{Credential, Permissions};
-use crossbook_protocol::{Answer, Refusal};
+use crossbook_protocol::{Answer, Refusal, Rules};
 use crossbook_types::{AccountId, Amount, ApiKeyId, Asset, AssetId};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -97,6 +97,8 @@ impl Admin {
             (&Method::POST, ["accounts", id, "withdrawals"]) => self.transfer(id, &body, -1).await,
             (&Method::GET, ["venue", "balances"]) => venue::balances(&self.gateway).await,
             (&Method::POST, ["venue", "withdrawals"]) => venue::withdraw(&self.gateway, &body).await,
+            (&Method::GET, ["rules"]) => rules(&self.gateway, Rules::default()).await,
+            (&Method::POST, ["rules"]) => rules(&self.gateway, request::rules(&body)?).await,
             (&Method::GET, ["audit"]) => self.audit().await,
             _ => Err(not_found("There is no such operation; docs/admin-api.md has them all.")),
         }
@@ -464,4 +466,13 @@ fn read_permissions(names: &[String]) -> Result<Permissions, ApiError> {
 fn permission_names(permissions: Permissions) -> Vec<&'static str> {
     let named = [("READ", permissions.read), ("TRADE", permissions.trade)];
     named.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
+}
+
+/// The rules that commands are applied under, once these are active; they are never taken back, so that to ask for the
+/// first does nothing but ask.
+async fn rules(gateway: &Gateway, rules: Rules) -> Result<Value, ApiError> {
+    match submit(gateway, Body::ActivateRules(rules)).await? {
+        Answer::RulesActive(active) => Ok(json!({ "active": active.number(), "newest": Rules::NEWEST.number() })),
+        _ => Err(ApiError::internal()),
+    }
 }

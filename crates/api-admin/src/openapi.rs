@@ -46,6 +46,8 @@ const OPERATIONS: &[Operation] = &[
     operation("post", "/admin/v1/accounts/{accountId}/withdrawals", "createWithdrawal", "Takes free money out; once for each transferId.", Some("NewTransfer"), "Transfer"),
     operation("get", "/admin/v1/venue/balances", "getVenueBalances", "Collected fees, the world outside, and what is between partitions.", None, "VenueBalances"),
     operation("post", "/admin/v1/venue/withdrawals", "createVenueWithdrawal", "Pays collected fees out; once for each transferId.", Some("NewPayout"), "Payout"),
+    operation("get", "/admin/v1/rules", "getRules", "The rules that commands are applied under.", None, "ActiveRules"),
+    operation("post", "/admin/v1/rules", "activateRules", "Activates newer rules; there is no way back.", Some("NewRules"), "ActiveRules"),
     operation("get", "/admin/v1/audit", "audit", "Adds up the running venue.", None, "Audit"),
 ];
 

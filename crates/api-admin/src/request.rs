@@ -173,3 +173,17 @@ impl Number {
         Decimal::parse(text).map_err(|error| invalid(format!("{name} is {error}; write it as \"0.01\".")))
     }
 }
+
+/// The rules to activate.
+pub(super) fn rules(body: &Bytes) -> Result<crossbook_protocol::Rules, ApiError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct NewRules {
+        rules: u32,
+    }
+    let NewRules { rules } = read(body)?;
+    crossbook_protocol::Rules::from_number(rules).ok_or_else(|| {
+        let newest = crossbook_protocol::Rules::NEWEST;
+        invalid(format!("rules must be from 1 to {newest}; this program knows no others."))
+    })
+}

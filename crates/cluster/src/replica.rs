@@ -26,11 +26,12 @@ use std::time::Duration;
 
 use crossbook_engine::Partition;
 use crossbook_log::Record;
-use crossbook_protocol::Events;
 use crossbook_protocol::peer::{Outgoing, PeerMessage};
+use crossbook_protocol::{Events, Rules};
 use crossbook_types::{RequestNumber, Sequence, Timestamp};
 
 use crate::depth::{self, Depths};
+use crate::store::ReadAfter;
 use crossbook_node::panic::naming;
 
 /// Whether a replica publishes.
@@ -82,6 +83,8 @@ pub struct Plan {
     pub wait: Duration,
     /// Whether to have all of it confirmed.
     pub barrier: bool,
+    /// Published outputs to read; see [`Replica::compare`].
+    pub compare: Option<ReadAfter>,
 }
 
 /// What a round trip brought.
@@ -103,6 +106,26 @@ pub enum Error {
         sequence: Sequence,
         /// What went wrong below.
         source: crossbook_protocol::wire::Error,
+    },
+    /// What another worker has published of a command is not what this one has computed.
+    #[error(
+        "the output of command {sequence} that is published is not the one that this worker has computed: one of the two \
+         runs a program that applies the rules in another way, or on a machine that fails. Compare the versions of all \
+         workers, and `crossbook audit` the partition before either goes on"
+    )]
+    Diverged {
+        /// The command's place in the log.
+        sequence: Sequence,
+    },
+    /// Newer rules were activated than this program knows.
+    #[error("command {sequence} activates rules {rules}, and this program knows only rules up to {known}; upgrade it")]
+    UnknownRules {
+        /// The command's place in the log.
+        sequence: Sequence,
+        /// What it activates.
+        rules: Rules,
+        /// What the program knows.
+        known: Rules,
     },
     /// The log has a gap, or goes back.
     #[error("the partition's log goes on with record {found} after {after}; it is not the log that was read before")]
@@ -158,6 +181,10 @@ pub struct Replica {
     /// What the commands after this brought is in `outputs`; `out` was confirmed up to here.
     confirmed: Sequence,
     outputs: VecDeque<Vec<u8>>,
+    /// Up to here, what another worker published is what this one computed. A standby keeps its outputs until then.
+    compared: Sequence,
+    /// The newest rules that this program knows.
+    known: Rules,
     /// The plan that is being carried out.
     planned: Option<Plan>,
     /// Since when there has been something to publish, and nobody has published it.
@@ -193,6 +220,9 @@ impl Replica {
             published,
             confirmed: snapshot,
             outputs: VecDeque::new(),
+            // What was published before the start may be trimmed.
+            compared: published,
+            known: Rules::NEWEST,
             planned: None,
             silent_since: None,
             suspected_until: Timestamp(0),
@@ -203,6 +233,15 @@ impl Replica {
             continued: RequestNumber(0),
             depths: Depths::default(),
         })
+    }
+
+    /// The same in a program that knows only rules up to these.
+    ///
+    /// # Errors
+    /// When the partition's state is one of newer rules.
+    pub fn knowing(self, known: Rules) -> Result<Self, Error> {
+        let (rules, sequence) = (self.partition.rules(), self.partition.sequence());
+        if rules > known { Err(Error::UnknownRules { sequence, rules, known }) } else { Ok(Self { known, ..self }) }
     }
 
     /// The partition as it is now.
@@ -277,9 +316,37 @@ impl Replica {
             records_max: if full { 0 } else { room },
             wait: Duration::from_micros(wait_us),
             barrier: active || full || (due && !self.outputs.is_empty()),
+            compare: self.uncompared(),
         };
         self.planned = Some(plan);
         plan
+    }
+
+    /// What a standby has computed and another worker has published, and that was not compared yet.
+    fn uncompared(&self) -> Option<ReadAfter> {
+        let published = self.published.min(self.partition.sequence());
+        let count = usize::try_from(published.0.saturating_sub(self.compared.0)).unwrap_or(usize::MAX);
+        let records_max = count.min(self.limits.entries_max);
+        (self.standing == Standing::Standby && count > 0).then_some(ReadAfter { after: self.compared, records_max })
+    }
+
+    /// Takes in published outputs that [`Plan::compare`] asked for, each with the place of its command. Which bytes are
+    /// published of a command is part of the rules, so all programs that know them publish the same.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] when one is not what this replica has computed of its command.
+    pub fn compare<'o>(&mut self, published: impl IntoIterator<Item = (Sequence, &'o [u8])>) -> Result<(), Error> {
+        for (sequence, output) in published {
+            let own = sequence.0.checked_sub(self.confirmed.0 + 1).and_then(|at| usize::try_from(at).ok());
+            let own = own.and_then(|at| self.outputs.get(at));
+            // It may have become active meanwhile, and what it compares have been given up.
+            let Some(own) = own.filter(|_| sequence == self.compared.next()) else { return Ok(()) };
+            if own.as_slice() != output {
+                return Err(Error::Diverged { sequence });
+            }
+            self.compared = sequence;
+        }
+        Ok(())
     }
 
     /// The outputs to publish by the plan, in order.
@@ -353,6 +420,8 @@ impl Replica {
         }
         self.watch(advanced, now);
         if self.standing != before {
+            // What it published itself need not be compared.
+            self.compared = self.compared.max(self.partition.sequence().min(self.published));
             self.depths.set_active(self.standing == Standing::Active);
         }
         Ok(Step { applied, turned: (self.standing != before).then_some(self.standing) })
@@ -380,6 +449,9 @@ impl Replica {
         let sequence = held.sequence;
         let command = crossbook_protocol::wire::decode_command(sequence, held.time, &held.payload)
             .map_err(|source| Error::Command { sequence, source })?;
+        if let Some(rules) = command.activates().filter(|&rules| rules > self.known) {
+            return Err(Error::UnknownRules { sequence, rules, known: self.known });
+        }
         self.events.clear();
         naming(&mut self.partition, |partition| partition.apply(&command, &mut self.events));
         self.outgoing.extend(self.partition.drain_outgoing());
@@ -406,7 +478,10 @@ impl Replica {
 
     /// `out` is confirmed as far as it goes: what it has is not needed here any more.
     fn confirm(&mut self, now: Timestamp) {
-        let confirmed = self.published.min(self.partition.sequence());
+        let mut confirmed = self.published.min(self.partition.sequence());
+        if self.standing == Standing::Standby {
+            confirmed = confirmed.min(self.compared).max(self.confirmed);
+        }
         let dropped = confirmed.0.saturating_sub(self.confirmed.0);
         self.outputs.drain(..usize::try_from(dropped).unwrap_or(usize::MAX).min(self.outputs.len()));
         self.confirmed = confirmed;
@@ -479,6 +554,59 @@ mod tests {
         assert_eq!(takes_over_after(Timestamp(0)), 400_000);
         assert_eq!(takes_over_after(Timestamp(2_000_000)), 100_000);
         assert_eq!(takes_over_after(Timestamp(1_000_000)), 400_000, "that suspicion is over");
+    }
+
+    /// A standby and what an active one has published, both of one command.
+    fn standby(body: &Body) -> (Replica, Vec<u8>) {
+        let mut payload = Vec::new();
+        crossbook_protocol::wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(1), None, body, &mut payload);
+        let record = || Some(Record { sequence: Sequence(1), time: Timestamp(1), payload: &payload });
+        let new = || Replica::new(Partition::new(PartitionId(0), Routing::single(), 1), Sequence(0), LIMITS).unwrap();
+        let mut active = new();
+        active.plan(Timestamp(1));
+        active.take(Sequence(0), record(), true, Timestamp(1), |_| ()).unwrap();
+        let output = active.outputs[0].clone();
+        let mut standby = new();
+        standby.plan(Timestamp(1));
+        standby.take(Sequence(1), record(), false, Timestamp(1), |_| ()).unwrap();
+        (standby, output)
+    }
+
+    #[test]
+    fn a_standby_compares_what_is_published_with_what_it_computed() {
+        let body = Body::ListAsset(ListAsset { name: AssetName::new_checked("BTC").unwrap(), decimals: 8 });
+        let (mut replica, output) = standby(&body);
+        let read = replica.plan(Timestamp(2)).compare;
+        assert_eq!(read, Some(ReadAfter { after: Sequence(0), records_max: 1 }));
+        // It is kept until it was compared, even when it is confirmed.
+        replica.take(Sequence(1), None, true, Timestamp(2), |_| ()).unwrap();
+        assert_eq!(replica.confirmed(), Sequence(0));
+        assert_eq!(replica.compare([(Sequence(1), output.as_slice())]), Ok(()));
+        assert_eq!(replica.plan(Timestamp(3)).compare, None);
+        replica.take(Sequence(1), None, true, Timestamp(3), |_| ()).unwrap();
+        assert_eq!(replica.confirmed(), Sequence(1));
+
+        let (mut replica, mut output) = standby(&body);
+        *output.last_mut().unwrap() ^= 1;
+        let diverged = replica.compare([(Sequence(1), output.as_slice())]);
+        assert_eq!(diverged, Err(Error::Diverged { sequence: Sequence(1) }));
+    }
+
+    #[test]
+    fn rules_that_the_program_does_not_know_end_it() {
+        let partition = Partition::new(PartitionId(0), Routing::single(), 1);
+        let mut replica = Replica::new(partition, Sequence(0), LIMITS).unwrap().knowing(Rules::V2).unwrap();
+        let mut payload = Vec::new();
+        let body = Body::ActivateRules(Rules::V3);
+        crossbook_protocol::wire::encode_command(SourceId::FIRST_GATEWAY, RequestNumber(1), None, &body, &mut payload);
+        let record = Record { sequence: Sequence(1), time: Timestamp(1), payload: &payload };
+        replica.plan(Timestamp(1));
+        let refused = replica.take(Sequence(0), [record], true, Timestamp(1), |_| ()).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "command 1 activates rules 3, and this program knows only rules up to 2; upgrade it"
+        );
+        assert_eq!(replica.partition().sequence(), Sequence(0), "it was not applied");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::prefetch::{AHEAD, Prefetch};
 use crate::refusal::refuse_order;
 use crate::registry::Registry;
 use crate::sources::Sources;
-use crate::work::Work;
+use crate::work::{FORGOTTEN_PER_TRANSFER, Work};
 
 /// One partition of the venue.
 #[derive(Clone, Debug)]
@@ -307,9 +307,17 @@ impl Partition {
         let (record, fresh) = moved.map_err(refused)?;
         let record = Box::new(record);
         if fresh {
+            self.forget_transfers();
             events.push(Event::Transferred(record.clone()));
         }
         Ok(Answer::Transferred(record))
+    }
+
+    /// Of more transfers than are to be remembered, the oldest go.
+    fn forget_transfers(&mut self) {
+        if self.rules >= Rules::V3 {
+            self.ledger.forget_transfers(self.work.transfers as usize, FORGOTTEN_PER_TRANSFER);
+        }
     }
 
     /// What this partition's ledger has in the venue's own accounts, by asset number.
@@ -339,6 +347,7 @@ impl Partition {
         let (record, fresh) = self.ledger.pay_out_fees(asset, amount, transfer, self.time).map_err(refused)?;
         let record = Box::new(record);
         if fresh {
+            self.forget_transfers();
             events.push(Event::FeesPaidOut(record.clone()));
         }
         Ok(Answer::Transferred(record))

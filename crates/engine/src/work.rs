@@ -54,12 +54,23 @@ pub struct Work {
     pub levels_checked: u32,
     /// So many price levels or orders that the check of a fill-or-kill order looks at are one step more. At least 1.
     pub looks_per_step: u32,
+    /// The ledger remembers so many transfers one by one. Under rules before the third it remembers all.
+    pub transfers: u32,
 }
+
+/// A transfer makes the ledger forget at most so many of the oldest, where it has more than it remembers.
+pub(crate) const FORGOTTEN_PER_TRANSFER: usize = 16;
 
 impl Work {
     /// The bounds of the rules. They decide what a log replays to, so they are the same for the whole life of a venue.
-    pub const RULES: Self =
-        Self { triggers: 64, cancels: 256, continued: 256, levels_checked: 1_024, looks_per_step: 64 };
+    pub const RULES: Self = Self {
+        triggers: 64,
+        cancels: 256,
+        continued: 256,
+        levels_checked: 1_024,
+        looks_per_step: 64,
+        transfers: 1 << 18,
+    };
 }
 
 impl Default for Work {

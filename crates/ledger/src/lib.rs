@@ -374,6 +374,32 @@ impl Ledger {
         Ok(())
     }
 
+    /// The same of transfers that nobody remembers one by one: what they brought in all together.
+    ///
+    /// # Errors
+    /// When it cannot have been; nothing changes then.
+    pub fn move_forgotten_in(&mut self, asset: AssetId, amount: Amount) -> Result<(), MoveError> {
+        let at = self.venue.cover(asset);
+        let external = bounded(self.venue.external[at].checked_sub(amount))?;
+        bounded(self.venue.clearing[at].checked_add(amount))?;
+        self.venue.external[at] = external;
+        self.venue.clear(asset, amount);
+        self.transfers.add_forgotten(asset, amount);
+        Ok(())
+    }
+
+    /// Forgets the oldest transfers, as long as more than `max` are remembered, but no more than `at_most` of them. The
+    /// id of one that is forgotten is free again.
+    pub fn forget_transfers(&mut self, max: usize, at_most: usize) {
+        self.transfers.forget_oldest(max, at_most);
+    }
+
+    /// What forgotten transfers have brought in, by the number of the asset; what is missing at the end is nothing.
+    #[must_use]
+    pub fn forgotten_transfers(&self) -> &[Amount] {
+        self.transfers.forgotten()
+    }
+
     /// Gives an account, or the venue's account for fees, what it had elsewhere, out of the clearing account. All of it
     /// is free.
     ///
@@ -411,7 +437,7 @@ impl Ledger {
         self.accounts.is_empty()
     }
 
-    /// All transfers that took place, by account and id.
+    /// The transfers that are remembered, by account and id.
     pub fn transfers(&self) -> impl Iterator<Item = &Transfer> {
         self.transfers.iter()
     }
@@ -477,13 +503,16 @@ pub struct State {
     /// The last ids of the places that no hold will have again, by place.
     pub holds_retired: Vec<HoldId>,
     transfers: Vec<Transfer>,
+    /// What transfers that are forgotten have brought in, by asset.
+    forgotten: Vec<Amount>,
 }
 
 wire_struct! {
     plain Balance { 0: free, 1: held }
 
     State {
-        0: accounts, 1: external, 2: fees, 3: clearing, 4: holds, 5: holds_free, 6: holds_retired, 7: transfers,
+        0: accounts, 1: external, 2: fees, 3: clearing, 4: holds, 5: holds_free, 6: holds_retired, 7: transfers;
+        optional 8: forgotten,
     }
 }
 
@@ -509,6 +538,7 @@ impl Ledger {
             holds_free: self.holds.free(),
             holds_retired: self.holds.retired(),
             transfers: self.transfers.canonical(),
+            forgotten: self.transfers.forgotten().to_vec(),
         }
     }
 
@@ -538,9 +568,7 @@ impl Ledger {
             holds.push((id, position, remaining));
         }
         ledger.holds = Holds::restore(holds, &state.holds_free, &state.holds_retired)?;
-        for transfer in state.transfers {
-            ledger.transfers.record(transfer);
-        }
+        ledger.transfers = Transfers::restore(state.transfers, state.forgotten);
         if ledger.audit().violations.is_empty() { Ok(ledger) } else { Err(Inconsistent) }
     }
 }

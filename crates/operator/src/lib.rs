@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 pub use options::Admin;
 
 use client::Client;
-use options::{Accounts, Assets, Keys, Markets, Rules, Transfer, Venue, What, Which};
+use options::{Accounts, Assets, Keys, Markets, Rules, ShowRules, Transfer, Venue, What, Which};
 
 /// Exit status of an audit that found something.
 const OFF: u8 = 3;
@@ -181,6 +181,13 @@ async fn carry_out(options: &Admin) -> Result<bool, Error> {
                 body["partition"] = json!(partition);
             }
             one(client.ask(Method::POST, "venue/withdrawals", Some(body)).await?, tables::payouts)
+        }
+        What::Rules(ShowRules { activate }) => {
+            let answer = match activate {
+                Some(rules) => client.ask(Method::POST, "rules", Some(json!({ "rules": rules }))).await?,
+                None => client.ask(Method::GET, "rules", None).await?,
+            };
+            one(answer, tables::rules)
         }
         What::Audit => {
             let answer = client.ask(Method::GET, "audit", None).await?;

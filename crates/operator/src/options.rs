@@ -101,6 +101,8 @@ pub enum What {
         #[command(subcommand)]
         action: Venue,
     },
+    /// Show the rules that commands are applied under, or activate newer ones after an upgrade.
+    Rules(ShowRules),
     /// Audit the running venue. The exit status is 3 if it finds a violation.
     Audit,
 }
@@ -258,6 +260,14 @@ pub enum Keys {
         /// The API key.
         key: String,
     },
+}
+
+/// The rules that commands are applied under.
+#[derive(Debug, Args)]
+pub struct ShowRules {
+    /// Activate these rules, for good; see docs/upgrade.md.
+    #[arg(long, value_name = "NUMBER")]
+    pub activate: Option<u32>,
 }
 
 /// Actions on the venue's own accounts.

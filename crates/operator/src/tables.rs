@@ -119,6 +119,10 @@ pub(super) fn payouts(entries: &[Value]) -> String {
     )
 }
 
+pub(super) fn rules(entries: &[Value]) -> String {
+    table(entries, &[("active", |r| text(&r["active"])), ("newest", |r| text(&r["newest"]))])
+}
+
 /// The venue's own accounts, of all partitions together and of each where there are several.
 pub(super) fn venue(venue: &Value) -> String {
     let columns: &[Column] = &[

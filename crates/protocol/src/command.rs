@@ -9,7 +9,7 @@ use crossbook_types::{
 
 use crate::import::Piece;
 use crate::peer::PeerMessage;
-use crate::registry::{Credential, Permissions};
+use crate::registry::{Change, Credential, Permissions};
 use crate::rules::Rules;
 
 /// One record of a partition's log.
@@ -49,6 +49,16 @@ impl Command {
     #[inline]
     pub fn until(self, deadline: Option<Timestamp>) -> Self {
         Self { deadline, ..self }
+    }
+
+    /// The rules that the commands behind it are applied under because of it. Whoever does not know them must not apply
+    /// it.
+    #[must_use]
+    pub fn activates(&self) -> Option<Rules> {
+        match &self.body {
+            Body::ActivateRules(rules) | Body::Peer(PeerMessage::Registry(Change::Rules(rules))) => Some(*rules),
+            _ => None,
+        }
     }
 
     /// Whether it has come too late.

@@ -30,6 +30,8 @@ pub struct Inventory {
     pub fees: Vec<Owned>,
     /// A book for each market, by number.
     pub books: Vec<Book>,
+    /// What transfers that are not remembered one by one have brought in, by asset; what is nothing is left out.
+    pub forgotten: Vec<Owned>,
 }
 
 /// What an account has of an asset.
@@ -100,6 +102,7 @@ impl Inventory {
         compare("accounts", self.accounts == other.accounts, self.accounts.len(), other.accounts.len());
         compare("API keys", self.api_keys == other.api_keys, self.api_keys.len(), other.api_keys.len());
         compare("transfers", self.transfers == other.transfers, self.transfers.len(), other.transfers.len());
+        compare("forgotten transfers", self.forgotten == other.forgotten, self.forgotten.len(), other.forgotten.len());
         compare("fees", self.fees == other.fees, self.fees.len(), other.fees.len());
         compare("books", self.books.len() == other.books.len(), self.books.len(), other.books.len());
         for (here, there) in self.books.iter().zip(&other.books) {
@@ -169,6 +172,8 @@ pub enum Piece {
     Market(MarketImported),
     /// Open orders of a market of this partition, in the order in which they trade or trigger.
     Orders(Vec<Placed>),
+    /// What transfers that are not remembered one by one have brought in. Partition 0 takes it, before [`Piece::Money`].
+    Forgotten(Vec<Owned>),
     /// The last, from [`SourceId::IMPORT_END`]: every partition has all of its pieces.
     Open,
 }

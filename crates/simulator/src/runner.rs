@@ -79,7 +79,6 @@ fn keep_panics() {
 /// Lives through the world of a seed.
 #[must_use]
 pub fn simulate(seed: u64) -> Outcome {
-    keep_panics();
     let chance = Dice::new(seed);
     match Which::of(seed) {
         Which::Embedded => {
@@ -97,7 +96,9 @@ pub fn simulate(seed: u64) -> Outcome {
     }
 }
 
-fn verdict(live: impl FnOnce() -> Result<(), Violation>) -> Option<Violation> {
+/// Lives through a world. What went wrong, be it that something in it panicked.
+pub fn verdict(live: impl FnOnce() -> Result<(), Violation>) -> Option<Violation> {
+    keep_panics();
     LIVING.set(true);
     let lived = catch_unwind(AssertUnwindSafe(live));
     LIVING.set(false);

@@ -109,6 +109,7 @@ impl<C: Connect> PartitionThread<'_, C> {
             let turn = PartitionTurn {
                 publish: Some(Publish { after: plan.publish_after, outputs: &outputs }),
                 commands: Some(ReadAfter { after: plan.read_after, records_max: plan.records_max }),
+                outputs: plan.compare,
                 ..PartitionTurn::default()
             };
             let (outcome, confirmed) = link.turn(turn, plan.wait, plan.barrier).map_err(failed)?;
@@ -126,6 +127,8 @@ impl<C: Connect> PartitionThread<'_, C> {
             let post = |message: Outgoing| self.post(message);
             let step =
                 replica.take(published, records, confirmed, clock.now(), post).map_err(|source| self.broken(source))?;
+            let outputs = outcome.outputs.iter().map(|output| (output.sequence, output.payload.as_slice()));
+            replica.compare(outputs).map_err(|source| self.broken(source))?;
             if let Some(standing) = step.turned {
                 self.turned(standing);
             }
@@ -201,6 +204,10 @@ impl<C: Connect> PartitionThread<'_, C> {
     }
 
     fn broken(&self, source: replica::Error) -> Error {
+        if matches!(source, replica::Error::Diverged { .. }) {
+            metrics::counter!("crossbook_partition_diverged_total").increment(1);
+            tracing::error!(partition = self.partition.0, error = %source, "this worker does not go on");
+        }
         Error::Replica { partition: self.partition, source }
     }
 

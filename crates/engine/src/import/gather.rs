@@ -142,6 +142,13 @@ fn count_money(inventory: &mut Inventory, parts: &[(&Partition, &dyn Past)]) -> 
         *sum = sum.plus(transfer.amount);
     }
     for asset in inventory.assets.iter().map(|asset| asset.id) {
+        let of = |partition: &Partition| partition.ledger().forgotten_transfers().get(asset.0 as usize).copied();
+        let forgotten = parts.iter().filter_map(|(partition, _)| of(partition)).fold(Amount::ZERO, Amount::plus);
+        if !forgotten.is_zero() {
+            inventory.forgotten.push(Owned { account: AccountId::EXTERNAL, asset, amount: forgotten });
+            let sum = came_in.entry(asset).or_default();
+            *sum = sum.plus(forgotten);
+        }
         let of = |account| {
             let each = parts.iter().map(|(partition, _)| partition.ledger().venue_balance(account, asset));
             each.fold(Amount::ZERO, Amount::plus)

@@ -29,6 +29,9 @@ pub fn pieces(inventory: &Inventory, routing: &Routing, export: ExportId) -> Vec
         };
         let transfers: Vec<_> = inventory.transfers.iter().filter(here).cloned().collect();
         cut(&transfers, Piece::Transfers, pieces);
+        if partition == Routing::REGISTRY {
+            cut(&inventory.forgotten, Piece::Forgotten, pieces);
+        }
         let fees = inventory.fees.iter().filter(|_| partition == Routing::REGISTRY);
         let money: Vec<Owned> =
             inventory.balances.iter().filter(|owned| own(owned.account)).chain(fees).copied().collect();

@@ -84,6 +84,12 @@ impl Partition {
                 }
             }
             Piece::Transfers(transfers) => self.take_transfers(transfers, events)?,
+            Piece::Forgotten(sums) => {
+                for &Owned { asset, amount, .. } in sums {
+                    self.registry.asset(asset).filter(|_| self.id == Routing::REGISTRY).ok_or(Refusal::MisfitPiece)?;
+                    self.ledger.move_forgotten_in(asset, amount).map_err(|_| Refusal::MisfitPiece)?;
+                }
+            }
             Piece::Money(money) => self.take_money(money, events)?,
             Piece::Holds(holds) => self.take_holds(holds)?,
             Piece::Market(market) => self.take_market(market, events)?,

@@ -39,7 +39,7 @@ struct Pair {
 }
 
 /// Bounds of what one command does that are met all the time.
-const TIGHT: Work = Work { triggers: 2, cancels: 2, continued: 3, levels_checked: 2, looks_per_step: 2 };
+const TIGHT: Work = Work { triggers: 2, cancels: 2, continued: 3, levels_checked: 2, looks_per_step: 2, ..Work::RULES };
 
 /// The message by which a partition is to go on.
 fn next_part(partition: &Partition) -> Option<(SourceId, RequestNumber, Body)> {

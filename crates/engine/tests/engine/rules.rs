@@ -1,6 +1,7 @@
 //! The rules around orders: self-trade prevention, filters, market status, names, cancelling, and commands that are
 //! sent twice.
 
+mod activation;
 mod market_orders;
 mod numbers;
 mod unfinished;

@@ -152,6 +152,7 @@ wire_enum! {
         8 => Market(market),
         9 => Orders(orders),
         10 => Open,
+        11 => Forgotten(sums),
     }
 }
 
@@ -211,7 +212,8 @@ wire_struct! {
         4: fee_credit (since 3, else crossbook_types::FeeCredit::NONE),
     }
     Inventory {
-        0: assets, 1: markets, 2: accounts, 3: api_keys, 4: transfers, 5: balances, 6: fees, 7: books,
+        0: assets, 1: markets, 2: accounts, 3: api_keys, 4: transfers, 5: balances, 6: fees, 7: books;
+        optional 8: forgotten,
     }
     Owned { 0: account, 1: asset, 2: amount }
     Book { 0: market, 1: orders }

@@ -68,6 +68,8 @@ pub(super) enum Request {
         records_max: usize,
         wait_us: u64,
         barrier: bool,
+        /// Outputs to read: after which, and how many at most.
+        compare: Option<(Sequence, usize)>,
     },
     /// A gateway's requests; without any it asks where the log ends.
     Append { payloads: Vec<Vec<u8>>, backlog_max: u64 },
@@ -99,6 +101,7 @@ pub(super) enum Reply {
         told: Sequence,
         records: Vec<(Sequence, Timestamp, Vec<u8>)>,
         durable: bool,
+        outputs: Vec<(Sequence, Vec<u8>)>,
     },
     Appended(Appended),
     Full,

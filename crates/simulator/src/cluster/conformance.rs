@@ -103,6 +103,7 @@ impl Conversation {
                     records_max: 1,
                     wait_us: 0,
                     barrier: false,
+                    compare: None,
                 };
                 Self::execute(shard, request)?;
                 outcome.published = Some(shard.told());
@@ -130,6 +131,7 @@ impl Conversation {
                     records_max: read.records_max,
                     wait_us: 0,
                     barrier: false,
+                    compare: None,
                 };
                 let first = shard.first();
                 if let Reply::Turned { records, .. } =

@@ -25,7 +25,8 @@ mod worker;
 use std::collections::{BTreeMap, VecDeque};
 
 use crossbook_cluster::client;
-use crossbook_protocol::{Body, Routing};
+use crossbook_engine::Work;
+use crossbook_protocol::{Body, Routing, Rules};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 
 use crate::agenda::Agenda;
@@ -121,6 +122,12 @@ enum Event {
     Snapshot,
     Tables,
     Depth,
+    /// A worker is stopped, and starts again with the newest program.
+    Upgrade {
+        worker: usize,
+    },
+    /// The operator activates the newest rules.
+    ActivateRules,
 }
 
 /// How often things happen in this world, in microseconds between two of a kind.
@@ -242,6 +249,36 @@ impl World {
             world.agenda.after(100_000, event);
         }
         world
+    }
+
+    /// The same, but the workers begin with a program that knows only the rules with which a venue begins. They are
+    /// upgraded one after the other while everything goes on, and the operator activates the newest rules: when all are
+    /// upgraded, or before the last one is.
+    #[must_use]
+    pub fn upgrading(mut self, too_soon: bool) -> Self {
+        for worker in &mut self.workers {
+            worker.known = Rules::default();
+        }
+        let last = WORKERS - 1;
+        for worker in 0..last {
+            self.agenda.after(1_500_000 + worker as u64 * 1_000_000, Event::Upgrade { worker });
+        }
+        let (activated_at, last_at) = if too_soon { (4_000_000, 9_000_000) } else { (4_500_000, 4_000_000) };
+        self.agenda.after(last_at, Event::Upgrade { worker: last });
+        self.agenda.after(activated_at, Event::ActivateRules);
+        self
+    }
+
+    /// The same, but the last worker computes by other bounds than those of the rules.
+    #[must_use]
+    pub fn diverging(mut self) -> Self {
+        self.workers[WORKERS - 1].work = Some(Work { cancels: 1, continued: 1, triggers: 1, ..Work::RULES });
+        self
+    }
+
+    /// The rules that are active everywhere, by partition.
+    pub fn rules(&self) -> impl Iterator<Item = Rules> {
+        self.routing.all().map(|partition| self.observer.reference(partition).rules())
     }
 
     /// Lives through the phase with faults and the phase without.
@@ -368,6 +405,11 @@ impl World {
                 self.write_tables()?;
                 self.agenda.after(self.rates.tables_us, Event::Tables);
             }
+            Event::Upgrade { worker } => {
+                self.workers[worker].known = Rules::NEWEST;
+                self.kill(Process::Worker(worker));
+            }
+            Event::ActivateRules => self.setup.push_back(Body::ActivateRules(Rules::NEWEST)),
             Event::Depth => {
                 self.follow_depth()?;
                 self.agenda.after(150_000, Event::Depth);

@@ -275,7 +275,7 @@ impl Shard {
     /// Reads what there is; if there is nothing, the call waits, unless its time is up.
     fn read(&mut self, call: u64, request: Request, late: bool) -> Option<Reply> {
         match request {
-            Request::Turn { read_after, records_max, wait_us, barrier, .. } => {
+            Request::Turn { read_after, records_max, wait_us, barrier, compare, .. } => {
                 // The store gives what it has; whoever reads finds that it is not what comes next.
                 let from = read_after.0.max(self.trimmed.0);
                 if from > read_after.0 && self.inbound.len() as u64 > from {
@@ -288,11 +288,18 @@ impl Shard {
                     .zip(found)
                     .map(|(at, (time, bytes))| (at, time, bytes))
                     .collect();
-                if records.is_empty() && wait_us > 0 && !late {
+                let (after, outputs_max) = compare.unwrap_or_default();
+                if outputs_max > 0 && after.0 < self.trimmed.1.min(self.told().0) {
+                    return Some(Reply::Trimmed);
+                }
+                let skip = usize::try_from(after.0).unwrap_or(usize::MAX);
+                let found = self.out.iter().skip(skip).take(outputs_max).cloned();
+                let outputs: Vec<_> = (after.0 + 1..).map(Sequence).zip(found).collect();
+                if records.is_empty() && outputs.is_empty() && wait_us > 0 && !late {
                     self.wait(call, request, Stage::Reading);
                     return None;
                 }
-                let reply = Reply::Turned { told: self.told(), records, durable: false };
+                let reply = Reply::Turned { told: self.told(), records, durable: false, outputs };
                 self.barrier(call, request, barrier, reply)
             }
             Request::Follow { after, records_max, .. } => {
@@ -329,7 +336,7 @@ impl Shard {
     /// The barrier of a reply has held.
     fn held(&self, reply: Reply) -> Reply {
         match reply {
-            Reply::Turned { told, records, .. } => Reply::Turned { told, records, durable: true },
+            Reply::Turned { told, records, outputs, .. } => Reply::Turned { told, records, durable: true, outputs },
             // A worker asks where `out` ends once it knows that the shard is sound.
             Reply::Hello { epoch, held, .. } => Reply::Hello { epoch, told: self.told(), held },
             reply => reply,

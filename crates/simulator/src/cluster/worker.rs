@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use crossbook_cluster::Replica;
 use crossbook_cluster::courier::{ASK_EVERY, Courier, Lost, Round};
-use crossbook_cluster::replica::{Limits, Standing};
+use crossbook_cluster::replica::{self, Limits, Standing};
 use crossbook_cluster::store::Deliver;
+use crossbook_engine::Work;
 use crossbook_log::Record;
 use crossbook_node::node::Clock as _;
-use crossbook_protocol::Body;
 use crossbook_protocol::peer::Outgoing;
+use crossbook_protocol::{Body, Rules};
 use crossbook_types::{PartitionId, Sequence, SourceId};
 
 use super::call::{Actor, Link, Process, Reply, Request};
@@ -52,6 +53,10 @@ pub(super) struct Worker {
     pub(super) life: u64,
     pub(super) clock: WallClock,
     pub(super) limits: Limits,
+    /// The newest rules that its program knows.
+    pub(super) known: Rules,
+    /// The bounds by which it computes, if they are not those of the rules.
+    pub(super) work: Option<Work>,
     pub(super) seats: Vec<Seat>,
     pub(super) couriers: Vec<Carrier>,
 }
@@ -69,8 +74,17 @@ impl Worker {
             idle_us: 1_000_000,
             confirm_every_us: 200_000,
         };
-        let mut worker =
-            Self { alive: true, paused: false, life: 0, clock, limits, seats: Vec::new(), couriers: Vec::new() };
+        let mut worker = Self {
+            alive: true,
+            paused: false,
+            life: 0,
+            clock,
+            limits,
+            known: Rules::NEWEST,
+            work: None,
+            seats: Vec::new(),
+            couriers: Vec::new(),
+        };
         worker.forget();
         worker
     }
@@ -98,6 +112,7 @@ impl World {
                     records_max: plan.records_max,
                     wait_us: plan.wait.as_micros() as u64,
                     barrier: plan.barrier,
+                    compare: plan.compare.map(|read| (read.after, read.records_max)),
                 }
             }
             (Some(replica), None) => {
@@ -121,14 +136,20 @@ impl World {
                 if seat.replica.is_none() {
                     let state = self.begin(partition, told)?;
                     let limits = self.workers[worker].limits;
-                    let replica = Replica::new(state, told, limits);
-                    let replica = replica.map_err(|error| Violation::new(Check::Durable, error.to_string()))?;
-                    self.workers[worker].seats[partition].replica = Some(replica);
+                    let state = match self.workers[worker].work {
+                        Some(work) => state.with_work(work),
+                        None => state,
+                    };
+                    let known = self.workers[worker].known;
+                    match Replica::new(state, told, limits).and_then(|replica| replica.knowing(known)) {
+                        Ok(replica) => self.workers[worker].seats[partition].replica = Some(replica),
+                        Err(error) => return self.stopped(worker, partition, &error),
+                    }
                 }
                 self.plan(0, Event::Wake(actor));
                 Ok(())
             }
-            Reply::Turned { told, records, durable } => {
+            Reply::Turned { told, records, durable, outputs } => {
                 let this = &mut self.workers[worker];
                 let now = this.clock.now();
                 let seat = &mut this.seats[partition];
@@ -142,9 +163,11 @@ impl World {
                 let from = PartitionId(partition as u16);
                 let mut posted = Vec::new();
                 let step = replica.take(told, read, durable, now, |message| posted.push(message));
-                let step = step.map_err(|error| {
-                    Violation::new(Check::Durable, format!("worker {worker}, partition {partition}: {error}"))
-                })?;
+                let outputs = outputs.iter().map(|(sequence, output)| (*sequence, output.as_slice()));
+                let step = match step.and_then(|step| replica.compare(outputs).map(|()| step)) {
+                    Ok(step) => step,
+                    Err(error) => return self.stopped(worker, partition, &error),
+                };
                 let (standing, at) = (replica.standing(), replica.partition().sequence());
                 let mut woken = BTreeSet::new();
                 for Outgoing { to, number, message } in posted {
@@ -193,6 +216,17 @@ impl World {
                 Ok(())
             }
         }
+    }
+
+    /// A worker does not go on, and says why. Its supervisor starts it again.
+    fn stopped(&mut self, worker: usize, partition: usize, error: &replica::Error) -> Result<(), Violation> {
+        if matches!(error, replica::Error::UnknownRules { .. }) && self.workers[worker].known < Rules::NEWEST {
+            self.observer.coverage.count("worker stopped for rules that it does not know");
+            self.kill(Process::Worker(worker));
+            return Ok(());
+        }
+        let check = if matches!(error, replica::Error::Diverged { .. }) { Check::Replicas } else { Check::Durable };
+        Err(Violation::new(check, format!("worker {worker}, partition {partition}: {error}")))
     }
 
     /// Holds the state of a replica against that of the others at the same place.

@@ -6,3 +6,4 @@
 mod recorded;
 mod replay;
 mod seeds;
+mod upgrade;

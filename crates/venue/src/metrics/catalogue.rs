@@ -176,6 +176,7 @@ pub const FAMILIES: &[Family] = &[
     family("crossbook_append_retries_total", Counter, "requests", &[], GATEWAY, "Requests appended again because the store lost them."),
     family("crossbook_circuit_breaker_open", Gauge, "0 or 1", &["partition"], GATEWAY, "1 while a partition does not answer and its requests are refused."),
     family("crossbook_circuit_breaker_rejections_total", Counter, "requests", &[], GATEWAY, "Requests refused because their partition does not answer."),
+    family("crossbook_partition_diverged_total", Counter, "times", &[], WORKER, "Times that this worker stopped, because what another one published is not what it computed."),
     family("crossbook_partition_role_changes_total", Counter, "turns", &[], WORKER, "Times that this worker became active or standby for a partition."),
     family("crossbook_partition_disconnects_total", Counter, "connections", &[], WORKER, "Broken connections to the store."),
     family("crossbook_messages_unacknowledged", Gauge, "messages", &["to"], WORKER, "Messages that another partition has not acknowledged yet."),

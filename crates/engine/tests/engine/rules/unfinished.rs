@@ -11,7 +11,7 @@ use crossbook_types::{
 
 use crate::kit::*;
 
-const WORK: Work = Work { triggers: 3, cancels: 2, continued: 4, levels_checked: 3, looks_per_step: 4 };
+const WORK: Work = Work { triggers: 3, cancels: 2, continued: 4, levels_checked: 3, looks_per_step: 4, ..Work::RULES };
 
 fn market_is(venue: &mut Venue, status: MarketStatus) {
     venue.change(None, None, Some(status));

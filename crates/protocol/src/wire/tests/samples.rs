@@ -366,12 +366,18 @@ fn inventory() -> Inventory {
                 fee_credit: FeeCredit::NONE,
             }],
         }],
+        forgotten: Vec::new(),
     }
 }
 
 /// What version 4 added.
 fn commands_since_4() -> Vec<Body> {
-    vec![Body::ActivateRules(Rules::V3), Body::Peer(PeerMessage::Registry(Change::Rules(Rules::V3)))]
+    let sum = Owned { account: AccountId::EXTERNAL, asset: AssetId(1), amount: Amount(67) };
+    vec![
+        Body::ActivateRules(Rules::V3),
+        Body::Peer(PeerMessage::Registry(Change::Rules(Rules::V3))),
+        Body::Import(Box::new(Piece::Forgotten(vec![sum]))),
+    ]
 }
 
 fn events_since_4() -> Vec<Event> {

@@ -1,0 +1,136 @@
+//! Rules are activated by a command, and what they brought holds from the next command on.
+
+use std::collections::BTreeMap;
+
+use crossbook_engine::import::{self, MarketPast, Past};
+use crossbook_engine::{Partition, Work};
+use crossbook_protocol::command::Body;
+use crossbook_protocol::event::OrderImported;
+use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing, Rules};
+use crossbook_types::{Amount, OrderId, PartitionId, RequestNumber, SourceId, SymbolId, Timestamp};
+
+use crate::kit::*;
+
+fn activate(venue: &mut Venue, rules: Rules) -> Vec<Event> {
+    venue.apply(Body::ActivateRules(rules))
+}
+
+#[test]
+fn rules_are_activated_once_and_never_taken_back() {
+    let mut venue = Venue::new();
+    assert_eq!(venue.partition.rules(), Rules::V2);
+    assert_eq!(answer(&activate(&mut venue, Rules::V1)), &Answer::RulesActive(Rules::V2));
+    let events = activate(&mut venue, Rules::V3);
+    assert!(events.contains(&Event::RulesActivated(Rules::V3)));
+    assert_eq!(answer(&events), &Answer::RulesActive(Rules::V3));
+    for rules in [Rules::V2, Rules::V3] {
+        let events = activate(&mut venue, rules);
+        assert_eq!(events.len(), 1, "nothing changes");
+        assert_eq!(answer(&events), &Answer::RulesActive(Rules::V3));
+    }
+    venue.restart();
+    assert_eq!(venue.partition.rules(), Rules::V3);
+}
+
+#[test]
+fn other_partitions_follow_and_only_partition_0_begins() {
+    let routing = Routing::new_checked(2, BTreeMap::new()).unwrap();
+    let mut partitions: Vec<_> = routing.all().map(|id| Partition::new(id, routing.clone(), 7)).collect();
+    let mut apply = |at: usize, source: SourceId, body: Body| {
+        let partition = &mut partitions[at];
+        let sequence = partition.sequence().next();
+        let mut events = Events::new();
+        let command = Command::new(sequence, Timestamp(sequence.0), source, RequestNumber(sequence.0), body);
+        partition.apply(&command, &mut events);
+        let sent: Vec<_> = partition.drain_outgoing().collect();
+        (partition.rules(), events.all().to_vec(), sent)
+    };
+    let (rules, events, _) = apply(1, GATEWAY, Body::ActivateRules(Rules::V3));
+    assert_eq!((rules, answer(&events)), (Rules::V2, &Answer::Refused(Refusal::NotTheRegistry)));
+    let (rules, _, sent) = apply(0, GATEWAY, Body::ActivateRules(Rules::V3));
+    assert_eq!((rules, sent.len(), sent[0].to), (Rules::V3, 1, PartitionId(1)));
+    // The first command of partition 1 was refused, so this is the first message that it takes.
+    let message = sent[0].message.clone();
+    let partition = &mut partitions[1];
+    let sequence = partition.sequence().next();
+    let source = SourceId::partition(PartitionId(0));
+    let mut events = Events::new();
+    let command = Command::new(sequence, Timestamp(9), source, sent[0].number, Body::Peer(message));
+    partition.apply(&command, &mut events);
+    assert_eq!(partition.rules(), Rules::V3);
+    assert_eq!(events.all(), [Event::RulesActivated(Rules::V3)]);
+}
+
+/// A record of an older version implies its rules, whatever is active.
+#[test]
+fn a_record_of_an_older_version_is_applied_under_its_own_rules() {
+    let mut venue = Venue::new().with_work(Work { transfers: 2, ..Work::RULES });
+    activate(&mut venue, Rules::V3);
+    let account = venue.account();
+    venue.rules = Some(Rules::V2);
+    for at in 0..5 {
+        venue.transfer(account, BTC, 1, &format!("t{at}")).unwrap();
+    }
+    assert_eq!(venue.partition.ledger().transfers().count(), 5);
+}
+
+/// Nobody follows this venue but its state: it has no market in which anything has happened.
+struct Nothing;
+
+impl Past for Nothing {
+    fn order(&self, _: SymbolId, _: OrderId) -> Option<OrderImported> {
+        None
+    }
+
+    fn market(&self, _: SymbolId) -> Option<MarketPast> {
+        Some(MarketPast::default())
+    }
+}
+
+#[test]
+fn the_oldest_transfers_are_forgotten_under_the_third_rules() {
+    let mut venue = Venue::new().with_work(Work { transfers: 3, ..Work::RULES });
+    let account = venue.account();
+    let deposit = |venue: &mut Venue, at: usize| venue.transfer(account, BTC, 10 + at as i128, &format!("t{at}"));
+    for at in 0..6 {
+        deposit(&mut venue, at).unwrap();
+    }
+    assert_eq!(venue.partition.ledger().transfers().count(), 6, "the rules before remember all");
+    activate(&mut venue, Rules::V3);
+    deposit(&mut venue, 6).unwrap();
+    let remembered = |venue: &Venue| {
+        let transfers = venue.partition.ledger().transfers();
+        transfers.map(|transfer| transfer.transfer.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(remembered(&venue), ["t4", "t5", "t6"]);
+    let forgotten = venue.partition.ledger().forgotten_transfers().to_vec();
+    assert_eq!(forgotten.iter().map(|sum| sum.0).sum::<i128>(), 10 + 11 + 12 + 13);
+    venue.restart_with(Work { transfers: 3, ..Work::RULES });
+    assert_eq!((remembered(&venue).len(), venue.partition.ledger().forgotten_transfers()), (3, &forgotten[..]));
+    // What is remembered is not done again.
+    let free = venue.partition.ledger().balance(account, BTC).free;
+    deposit(&mut venue, 6).unwrap();
+    assert_eq!(venue.partition.ledger().balance(account, BTC).free, free);
+
+    // A venue that forgot transfers can be exported and imported.
+    let inventory = import::gather(&[(&venue.partition, &Nothing as &dyn Past)]).unwrap();
+    assert_eq!((inventory.transfers.len(), inventory.forgotten[0].amount), (3, Amount(46)));
+    let mut imported = Partition::new(PartitionId(0), Routing::single(), 8);
+    let pieces = import::pieces(&inventory, &Routing::single(), [1; 32]).swap_remove(0);
+    let open = crossbook_protocol::import::Piece::Open;
+    for (number, piece) in (1..).zip(pieces) {
+        take(&mut imported, number, piece);
+    }
+    take(&mut imported, 1, open);
+    assert_eq!(imported.audit().violations, Vec::<String>::new());
+    let again = import::gather(&[(&imported, &Nothing as &dyn Past)]).unwrap();
+    assert_eq!(inventory.differences(&again), Vec::<String>::new());
+}
+
+fn take(partition: &mut Partition, number: u64, piece: crossbook_protocol::import::Piece) {
+    let (sequence, source) = (partition.sequence().next(), piece.source());
+    let mut events = Events::new();
+    let body = Body::Import(Box::new(piece));
+    partition.apply(&Command::new(sequence, Timestamp(99_000_000), source, RequestNumber(number), body), &mut events);
+    assert_eq!(answer(events.all()), &Answer::Imported);
+}
