@@ -12,7 +12,7 @@ import requests
 
 from conftest import funded
 from raw import RawClient, RawSocket, Refused
-from venue import ADMIN_TOKEN, BINARY, Venue
+from venue import ADMIN_TOKEN, BINARY, Venue, free_port
 
 D = Decimal
 
@@ -189,7 +189,8 @@ def test_secrets_are_sealed_on_disk(own_venue, monkeypatch):
 
 def test_a_closed_terminal_stops_the_venue_in_order(tmp_path):
     """The venue leads the session of a terminal, which is closed: from then on its log lines cannot be written."""
-    arguments = ["serve", "--data", str(tmp_path / "venue"), "--http", "0", "--admin", "0"]
+    admin = free_port()
+    arguments = ["serve", "--data", str(tmp_path / "venue"), "--http", "0", "--admin", str(admin)]
     process, terminal = pty.fork()
     if process == 0:
         environment = {"PATH": os.environ["PATH"], "CROSSBOOK_ADMIN_TOKEN": ADMIN_TOKEN}
@@ -197,6 +198,10 @@ def test_a_closed_terminal_stops_the_venue_in_order(tmp_path):
     said = b""
     while b"the venue is open" not in said:
         said += os.read(terminal, 4096)
+    asset = {"asset": "BTC", "decimals": 8}
+    headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+    url = f"http://127.0.0.1:{admin}/admin/v1/assets"
+    assert requests.post(url, json=asset, headers=headers, timeout=10).status_code == 200
     os.close(terminal)
     _, status = os.waitpid(process, 0)
     assert os.waitstatus_to_exitcode(status) == 0, said.decode()
