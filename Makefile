@@ -47,11 +47,18 @@ SOAK_ARGS ?=
 REPLICAS     ?= 1
 CLUSTER_ARGS ?=
 
+# Clippy in the place of the compiler, for the crates of the workspace: what it compiles is run, and its warnings are
+# errors. A check before would read every crate, third-party ones included, a second time.
+LINTED := CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__ RUSTC_WORKSPACE_WRAPPER=clippy-driver
+
+# The crates that `check` tests.
+CORE := types book ledger protocol engine views projection oracle log node gateway simulator architecture
+
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build split demo cluster test lint format unit simulate bugs fuzz chaos torture page guard guard-renew \
-  recorded clients bench bench-engine bench-growth bench-structures bench-log bench-venue bench-store bench-cluster \
+.PHONY: help build split demo cluster test check lint texts format unit simulate bugs fuzz chaos torture page guard \
+  guard-renew recorded clients bench bench-engine bench-growth bench-structures bench-log bench-venue bench-store bench-cluster \
   measure peers soak deny docs clean require-all
 
 help: ## List the targets
@@ -76,23 +83,29 @@ cluster: build require-redis require-mariadb require-haproxy ## Start a whole cl
 	$(BINARY) cluster --replicas $(REPLICAS) $(CLUSTER_ARGS)
 
 test: FUZZ_SECONDS = 5
-test: require-all lint unit bugs fuzz page guard recorded clients ## Run everything that a change must pass before it is merged
+test: require-all texts unit bugs fuzz page guard recorded clients ## Run everything that a change must pass before it is merged
 
 # Names all missing programs at once, before any of them is installed.
 require-all:
 	@.ci/require rust cxx python mariadb redis haproxy promtool valgrind node
 
-lint: require-rust ## Check formatting, clippy with warnings as errors, documents, line width and commit subjects
+# Compiles no third-party crate that the tests of the core do not need, and starts no server.
+check: require-rust texts ## Check formatting and texts; run clippy and the tests of core, log, node, gateway, fixed seeds
+	$(LINTED) $(CARGO) test --locked $(CORE:%=--package crossbook-%)
+
+lint: require-rust texts ## Check formatting, texts, and all Rust sources with clippy, warnings as errors
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+texts: require-rust ## Check formatting, documents, line width and commit subjects
 	$(CARGO) fmt --all --check
 	cd .ci && $(PYTHON) -m unittest -q test_check
 	.ci/check.py
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 format: require-rust ## Format the Rust sources
 	$(CARGO) fmt --all
 
-unit: require-rust require-mariadb require-redis require-haproxy require-promtool ## Run the tests of the workspace, against real MariaDB, Redis and HAProxy servers
-	$(CARGO) test --workspace --locked --no-fail-fast
+unit: require-rust require-mariadb require-redis require-haproxy require-promtool ## Run clippy and the tests of the workspace, with real MariaDB, Redis and HAProxy servers
+	$(LINTED) $(CARGO) test --workspace --locked --no-fail-fast
 
 simulate: require-rust ## Run SEEDS simulated worlds with fresh seeds, in which everything fails; print the seed of a failure
 	$(CARGO) run --locked -p crossbook-simulator --bin simulate -- --seeds $(SEEDS) $(SIMULATE_ARGS)
@@ -134,7 +147,7 @@ recorded: require-rust ## Replay recorded logs with a release build; the states 
 
 # Uses the binary that `unit` has compiled: with one of its tests, because tests want some libraries with more features.
 clients: require-rust $(VENV)/.installed $(MODULES)/.installed ## Run real, unmodified exchange clients against the binary
-	$(CARGO) build --locked --workspace --bin crossbook --test program
+	$(LINTED) $(CARGO) build --locked --workspace --bin crossbook --test program
 	CROSSBOOK_BINARY=$(abspath $(CROSSBOOK_BINARY)) $(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
 
 bench: bench-engine bench-growth bench-structures bench-log bench-venue bench-store ## Run the benchmarks of book, engine, growth, structures, log, API and history

@@ -170,7 +170,11 @@ impl PartitionStore for Conversation {
         if shards.values().any(|shard| shard.epoch != self.epoch) {
             return Err(Refused(ErrorKind::Unavailable));
         }
-        let confirmed = turn.confirm && shards.values_mut().fold(true, |all, shard| shard.replicate_all() && all);
+        let mut confirmed = turn.confirm;
+        if turn.confirm {
+            // Every shard replicates, also after one that does not.
+            shards.values_mut().for_each(|shard| confirmed &= shard.replicate_all());
+        }
         Ok(Outcome { partitions, confirmed })
     }
 

@@ -90,7 +90,7 @@ impl Venue {
 
     /// Moves a venue in, as far as the last step, each piece twice.
     fn move_in(&mut self, inventory: &Inventory) {
-        let all = crossbook_engine::import::pieces(&inventory, &self.routing, EXPORT);
+        let all = crossbook_engine::import::pieces(inventory, &self.routing, EXPORT);
         for (to, pieces) in self.routing.all().zip(all) {
             for (number, piece) in (1..).zip(pieces) {
                 assert_eq!(self.take(to, number, piece.clone()), Some(Answer::Imported), "{piece:?}");
