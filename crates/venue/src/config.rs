@@ -478,7 +478,7 @@ mod tests {
             "sets `cluster.gate.breaker_ms`, which is now `cluster.log_client.circuit_breaker_ms`; \
              the old name will be refused later"
         ));
-        assert!(snapshots.contains("`snapshots.check_interval_ms`, which is now `snapshots.check_interval_ms`"));
+        assert!(snapshots.contains("`snapshots.look_every_ms`, which is now `snapshots.check_interval_ms`"));
         let both = load("[snapshots]\nlook_every_ms = 8\ncheck_interval_ms = 9\n").unwrap();
         assert_eq!(both.snapshots.check_interval_ms, 9, "the new name wins");
         let malformed = load("[clock]\nlook_every_ms = \"often\"\n").unwrap_err().to_string();
