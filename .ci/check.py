@@ -33,7 +33,7 @@ ARCHITECTURE_LINES = 150
 
 SUBJECT_LENGTH = 72
 # Where there is no origin: commits after this one are checked. It is the last one that was made before the check.
-SUBJECTS_SINCE = "561f2a9"
+SUBJECTS_SINCE = "155a1ed"
 # First words that show a subject to be a statement and not an order. Verbs that end like these are listed below.
 NOT_IMPERATIVE = set(
     "a all an and any both each every how it its most no none nothing of one only some that the there these this two "

@@ -172,7 +172,8 @@ pub enum Piece {
     Market(MarketImported),
     /// Open orders of a market of this partition, in the order in which they trade or trigger.
     Orders(Vec<Placed>),
-    /// What transfers that are not remembered one by one have brought in. Partition 0 takes it, before [`Piece::Money`].
+    /// What transfers that are not remembered one by one have brought in. Partition 0 takes it, before
+    /// [`Piece::Money`].
     Forgotten(Vec<Owned>),
     /// The last, from [`SourceId::IMPORT_END`]: every partition has all of its pieces.
     Open,
