@@ -3,10 +3,12 @@
 //! the venue is up, [`startup`] answers in its place.
 
 mod defaults;
+mod error;
 mod listing;
 mod market;
 mod openapi;
 pub mod probe;
+mod render;
 mod request;
 pub mod startup;
 mod venue;
@@ -23,7 +25,7 @@ use crossbook_http::ServerConfig;
 use crossbook_node::embedded::AuditReport;
 use crossbook_protocol::command::{Body, IssueApiKey, ListAsset, OpenAccount, RevokeApiKey, TransferRequest};
 use crossbook_protocol::registry::{Credential, Permissions};
-use crossbook_protocol::{Answer, Refusal, Rules};
+use crossbook_protocol::{Answer, Rules};
 use crossbook_types::{AccountId, Amount, ApiKeyId, Asset, AssetId};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -32,16 +34,15 @@ use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crossbook_api_binance::error::{self, ApiError, JSON};
-use crossbook_api_binance::render;
-use crossbook_api_binance::time_unit::TimeUnit;
 use crossbook_gateway::auth;
 use crossbook_gateway::command_port::Subject;
 use crossbook_gateway::gateway::not_taken;
 use crossbook_gateway::read_model::Standing;
 use crossbook_gateway::secret::{KEY_CHARACTERS, random_text};
-use crossbook_gateway::{Error, Gateway, Reply};
+use crossbook_gateway::{Gateway, Reply};
 use crossbook_http::server::{self, RequestError, Service, respond};
+use error::{AdminError, JSON};
+use render::amount_text;
 use request::{NewAccount, NewAsset, NewKey, NewTransfer, Number, read};
 
 /// Gives what `/readyz` says of a part of the venue that the gateway does not know.
@@ -73,10 +74,9 @@ impl Admin {
         Self { gateway, bounds, token, metrics, details: Vec::new() }
     }
 
-    async fn route(&self, request: Request<Incoming>) -> Result<Value, ApiError> {
+    async fn route(&self, request: Request<Incoming>) -> Result<Value, AdminError> {
         if !self.is_operator(&request) {
-            let message = "Send the header `Authorization: Bearer <token>` with the operator's token.";
-            return Err(ApiError::with_status(StatusCode::UNAUTHORIZED, -1002, message));
+            return Err(AdminError::unauthorized());
         }
         let (parts, body) = request.into_parts();
         let body = server::read_body(body, &self.bounds).await?;
@@ -100,7 +100,7 @@ impl Admin {
             (&Method::GET, ["rules"]) => rules(&self.gateway, Rules::default()).await,
             (&Method::POST, ["rules"]) => rules(&self.gateway, request::rules(&body)?).await,
             (&Method::GET, ["audit"]) => self.audit().await,
-            _ => Err(not_found("There is no such operation; docs/admin-api.md has them all.")),
+            _ => Err(AdminError::not_found("There is no such operation; docs/admin-api.md has them all.")),
         }
     }
 
@@ -110,24 +110,24 @@ impl Admin {
         auth::same_secret(given, self.token.expose_secret().as_bytes())
     }
 
-    async fn list_asset(&self, body: &Bytes) -> Result<Value, ApiError> {
+    async fn list_asset(&self, body: &Bytes) -> Result<Value, AdminError> {
         let NewAsset { asset, decimals } = read(body)?;
         request::new_name("asset", asset.as_str())?;
         match submit(&self.gateway, Body::ListAsset(ListAsset { name: asset, decimals })).await? {
             Answer::AssetListed(id) => Ok(json!({ "asset": asset, "assetId": id, "decimals": decimals })),
-            _ => Err(ApiError::internal()),
+            _ => Err(AdminError::internal()),
         }
     }
 
-    async fn open_account(&self, body: &Bytes) -> Result<Value, ApiError> {
+    async fn open_account(&self, body: &Bytes) -> Result<Value, AdminError> {
         let NewAccount { label } = read(body)?;
         match submit(&self.gateway, Body::OpenAccount(OpenAccount { label: label.clone() })).await? {
             Answer::AccountOpened(id) => Ok(json!({ "accountId": id, "label": label })),
-            _ => Err(ApiError::internal()),
+            _ => Err(AdminError::internal()),
         }
     }
 
-    async fn account(&self, id: &str) -> Result<Value, ApiError> {
+    async fn account(&self, id: &str) -> Result<Value, AdminError> {
         let id = account_id(id)?;
         self.gateway.caught_up(Subject::Account(id)).await?;
         let read_model = &self.gateway.read_model;
@@ -135,17 +135,13 @@ impl Admin {
         let orders = read_model.open_orders(id);
         let registry = read_model.registry();
         let (account, holdings) =
-            registry.account(id).zip(holdings).ok_or_else(|| not_found("There is no such account."))?;
+            registry.account(id).zip(holdings).ok_or_else(|| AdminError::not_found("There is no such account."))?;
         let balances = holdings.balances().iter().filter_map(|balance| {
             let asset = registry.asset(balance.asset)?;
             let text = |amount: Amount| amount_text(amount, asset.decimals);
             Some(json!({ "asset": asset.name, "free": text(balance.free), "locked": text(balance.held) }))
         });
-        let open_orders = orders.iter().filter_map(|order| {
-            let mut text = String::new();
-            render::order(registry.market(order.symbol)?, TimeUnit::default(), order, &mut text);
-            serde_json::from_str::<Value>(&text).ok()
-        });
+        let open_orders = orders.iter().filter_map(|order| Some(render::order(registry.market(order.symbol)?, order)));
         let api_keys = registry.api_keys(id).map(|key| {
             let kind = match key.credential {
                 Credential::Hmac { .. } => "HMAC",
@@ -167,22 +163,24 @@ impl Admin {
         }))
     }
 
-    async fn issue_key(&self, id: &str, body: &Bytes) -> Result<Value, ApiError> {
+    async fn issue_key(&self, id: &str, body: &Bytes) -> Result<Value, AdminError> {
         let account = account_id(id)?;
         let NewKey { permissions, public_key, allowed_ips } = read(body)?;
         let permissions = read_permissions(&permissions)?;
         if let Some(bad) = allowed_ips.iter().find(|text| auth::network(text).is_none()) {
-            return Err(invalid(format!("allowedIps has {bad:?}; write addresses or networks such as 10.0.0.0/8.")));
+            return Err(AdminError::invalid(format!(
+                "allowedIps has {bad:?}; write addresses or networks such as 10.0.0.0/8."
+            )));
         }
-        let draw = || random_text(KEY_CHARACTERS).map_err(|_| ApiError::internal());
-        let key = ApiKeyId::new_checked(&draw()?).map_err(|_| ApiError::internal())?;
+        let draw = || random_text(KEY_CHARACTERS).map_err(|_| AdminError::internal());
+        let key = ApiKeyId::new_checked(&draw()?).map_err(|_| AdminError::internal())?;
         let (credential, secret) = match public_key {
-            Some(pem) => (auth::public_key(&pem).map_err(|error| invalid(error.to_string()))?, None),
+            Some(pem) => (auth::public_key(&pem).map_err(|error| AdminError::invalid(error.to_string()))?, None),
             None => {
                 let secret = SecretString::from(draw()?);
                 let sealed = self.gateway.keyring.master_key().seal(&key, &secret).map_err(|error| {
                     tracing::error!(%error, "an API secret could not be sealed");
-                    ApiError::internal()
+                    AdminError::internal()
                 })?;
                 (Credential::Hmac { sealed }, Some(secret))
             }
@@ -197,25 +195,25 @@ impl Admin {
                 }
                 Ok(answer)
             }
-            _ => Err(ApiError::internal()),
+            _ => Err(AdminError::internal()),
         }
     }
 
-    async fn revoke_key(&self, id: &str, key: &str) -> Result<Value, ApiError> {
+    async fn revoke_key(&self, id: &str, key: &str) -> Result<Value, AdminError> {
         let account = account_id(id)?;
-        let key = ApiKeyId::new_checked(key).map_err(|_| not_found("There is no such API key."))?;
+        let key = ApiKeyId::new_checked(key).map_err(|_| AdminError::not_found("There is no such API key."))?;
         match submit(&self.gateway, Body::RevokeApiKey(RevokeApiKey { account, key })).await? {
             Answer::ApiKeyRevoked(key) => Ok(json!({ "apiKey": key, "revoked": true })),
-            _ => Err(ApiError::internal()),
+            _ => Err(AdminError::internal()),
         }
     }
 
     /// Brings money in (`sign` 1) or out (`sign` -1).
-    async fn transfer(&self, id: &str, body: &Bytes, sign: i128) -> Result<Value, ApiError> {
+    async fn transfer(&self, id: &str, body: &Bytes, sign: i128) -> Result<Value, AdminError> {
         let account = account_id(id)?;
         let NewTransfer { asset, amount, transfer_id } = read(body)?;
         let listed = self.gateway.read_model.registry().asset_named(asset.as_str()).copied();
-        let asset = listed.ok_or_else(|| not_found("There is no such asset; list it first."))?;
+        let asset = listed.ok_or_else(|| AdminError::not_found("There is no such asset; list it first."))?;
         let units = amount_above_zero(&amount, &asset)?.0;
         let request = TransferRequest { account, asset: asset.id, amount: Amount(sign * units), transfer: transfer_id };
         match submit(&self.gateway, Body::Transfer(request)).await? {
@@ -226,11 +224,11 @@ impl Admin {
                 "transferId": done.transfer,
                 "time": done.time.millis(),
             })),
-            _ => Err(ApiError::internal()),
+            _ => Err(AdminError::internal()),
         }
     }
 
-    async fn audit(&self) -> Result<Value, ApiError> {
+    async fn audit(&self) -> Result<Value, AdminError> {
         let reports = self.gateway.commands.audit().await.map_err(not_taken)?;
         let mut sums = BTreeMap::<AssetId, Amount>::new();
         for (&id, &sum) in reports.iter().flat_map(|report| &report.sums) {
@@ -334,14 +332,14 @@ impl Service for Admin {
     const NAME: &'static str = "admin";
 
     fn refuse(&self, error: RequestError) -> Response<ResponseBody> {
-        refusal(&error.into())
+        AdminError::from(error).response()
     }
 
     async fn answer(&self, _: IpAddr, request: Request<Incoming>) -> Response<ResponseBody> {
         let request = server::head_as_get(request);
         let answer = match (request.method(), request.uri().path()) {
             (&Method::GET, "/healthz") => Ok(json!({ "status": "ok" })),
-            (&Method::GET, "/readyz") if self.gateway.is_draining() => Err(ApiError::shutting_down()),
+            (&Method::GET, "/readyz") if self.gateway.is_draining() => Err(AdminError::stopping()),
             (&Method::GET, "/readyz") => Ok(self.ready()),
             (&Method::GET, "/admin/v1/openapi.json") => Ok(openapi::document()),
             (&Method::GET, "/metrics") => {
@@ -356,7 +354,7 @@ impl Service for Admin {
         match answer {
             Ok(value) => respond(JSON, line(&value)),
             Err(error) => {
-                let mut response = refusal(&error);
+                let mut response = error.response();
                 if error.status == StatusCode::UNAUTHORIZED {
                     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
                 }
@@ -369,13 +367,6 @@ impl Service for Admin {
 /// An answer as people see it in a terminal: whatever is printed next begins on a line of its own.
 pub(crate) fn line(value: &Value) -> String {
     format!("{value}\n")
-}
-
-/// The same of an error.
-fn refusal(error: &ApiError) -> Response<ResponseBody> {
-    let mut response = error::respond(error);
-    *response.body_mut() = (error.to_json() + "\n").into();
-    response
 }
 
 /// A partition as this gateway sees it.
@@ -404,61 +395,41 @@ fn rank(activity: &Activity) -> u8 {
 }
 
 /// Sends a command and waits for its answer.
-async fn submit(gateway: &Gateway, body: Body) -> Result<Answer, ApiError> {
-    submit_for_reply(gateway, body).await?.outcome.map_err(|_| ApiError::internal())
+async fn submit(gateway: &Gateway, body: Body) -> Result<Answer, AdminError> {
+    submit_for_reply(gateway, body).await?.outcome.map_err(|_| AdminError::internal())
 }
 
 /// The same, with all that is known of what the command has done.
-async fn submit_for_reply(gateway: &Gateway, body: Body) -> Result<Reply, ApiError> {
-    gateway.submit(body, None).await.map_err(|error| match error {
-        Error::Refused(
-            refusal @ (Refusal::UnknownAccount
-            | Refusal::UnknownAsset
-            | Refusal::UnknownSymbol
-            | Refusal::UnknownApiKey),
-        ) => not_found(refusal.to_string()),
-        Error::Refused(refusal) => invalid(refusal.to_string()),
-        other => other.into(),
-    })
+async fn submit_for_reply(gateway: &Gateway, body: Body) -> Result<Reply, AdminError> {
+    Ok(gateway.submit(body, None).await?)
 }
 
 /// An amount of an asset in its smallest unit.
-fn amount_above_zero(amount: &Number, asset: &Asset) -> Result<Amount, ApiError> {
+fn amount_above_zero(amount: &Number, asset: &Asset) -> Result<Amount, AdminError> {
     let units = amount.decimal("amount")?.rescale(asset.decimals);
     units.filter(|units| (1..=Amount::MAX.0).contains(units)).map(Amount).ok_or_else(|| {
-        invalid(format!("amount must be above zero, with at most {} digits after the point.", asset.decimals))
+        AdminError::invalid(format!(
+            "amount must be above zero, with at most {} digits after the point.",
+            asset.decimals
+        ))
     })
 }
 
-fn invalid(message: String) -> ApiError {
-    ApiError::bad_request(-1130, message)
+fn account_id(text: &str) -> Result<AccountId, AdminError> {
+    text.parse().map(AccountId).map_err(|_| AdminError::not_found("There is no such account."))
 }
 
-fn not_found(message: impl Into<std::borrow::Cow<'static, str>>) -> ApiError {
-    ApiError::with_status(StatusCode::NOT_FOUND, -1020, message)
-}
-
-fn account_id(text: &str) -> Result<AccountId, ApiError> {
-    text.parse().map(AccountId).map_err(|_| not_found("There is no such account."))
-}
-
-fn amount_text(amount: Amount, decimals: u8) -> String {
-    let mut text = String::new();
-    crossbook_types::Decimal::write(amount.0, decimals, 0, &mut text);
-    text
-}
-
-fn read_permissions(names: &[String]) -> Result<Permissions, ApiError> {
+fn read_permissions(names: &[String]) -> Result<Permissions, AdminError> {
     let mut permissions = Permissions { read: false, trade: false };
     for name in names {
         match name.as_str() {
             "READ" => permissions.read = true,
             "TRADE" => permissions.trade = true,
-            _ => return Err(invalid(format!("permissions has {name:?}; there are READ and TRADE."))),
+            _ => return Err(AdminError::invalid(format!("permissions has {name:?}; there are READ and TRADE."))),
         }
     }
     if names.is_empty() {
-        return Err(invalid("permissions must have READ, TRADE or both.".to_owned()));
+        return Err(AdminError::invalid("permissions must have READ, TRADE or both.".to_owned()));
     }
     Ok(permissions)
 }
@@ -470,9 +441,9 @@ fn permission_names(permissions: Permissions) -> Vec<&'static str> {
 
 /// The rules that commands are applied under, once these are active; they are never taken back, so that to ask for the
 /// first does nothing but ask.
-async fn rules(gateway: &Gateway, rules: Rules) -> Result<Value, ApiError> {
+async fn rules(gateway: &Gateway, rules: Rules) -> Result<Value, AdminError> {
     match submit(gateway, Body::ActivateRules(rules)).await? {
         Answer::RulesActive(active) => Ok(json!({ "active": active.number(), "newest": Rules::NEWEST.number() })),
-        _ => Err(ApiError::internal()),
+        _ => Err(AdminError::internal()),
     }
 }

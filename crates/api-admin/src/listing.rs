@@ -6,9 +6,8 @@
 use crossbook_types::AccountId;
 use serde_json::{Value, json};
 
-use super::{invalid, market};
-use crossbook_api_binance::error::ApiError;
-use crossbook_api_binance::parameters::Parameters;
+use super::render;
+use crate::error::AdminError;
 use crossbook_gateway::Gateway;
 
 /// Entries of a page that does not say.
@@ -23,12 +22,23 @@ struct Page {
 }
 
 impl Page {
-    fn read(query: Option<&str>) -> Result<Self, ApiError> {
-        let parameters = Parameters::parse(query.unwrap_or_default(), "")?;
-        if let Some((name, _)) = parameters.iter().find(|(name, _)| !["from", "limit"].contains(name)) {
-            return Err(invalid(format!("There is no parameter {name:?}; there are from and limit.")));
+    fn read(query: Option<&str>) -> Result<Self, AdminError> {
+        let mut page = Self { from: 0, limit: PAGE_DEFAULT };
+        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let number = || value.parse::<u64>().ok().filter(|_| value.bytes().all(|byte| byte.is_ascii_digit()));
+            let whole = || number().ok_or_else(|| AdminError::invalid(format!("{name} must be a whole number.")));
+            match name {
+                "from" => page.from = whole()?,
+                "limit" => page.limit = usize::try_from(whole()?).map_or(PAGE_MAX, |limit| limit.min(PAGE_MAX)),
+                _ => {
+                    return Err(AdminError::invalid(format!(
+                        "There is no parameter {name:?}; there are from and limit."
+                    )));
+                }
+            }
         }
-        Ok(Self { from: parameters.integer("from")?.unwrap_or(0), limit: parameters.limit(PAGE_DEFAULT, PAGE_MAX)? })
+        if page.limit == 0 { Err(AdminError::invalid("limit must be at least 1.")) } else { Ok(page) }
     }
 
     /// The entries of this page among all, and the number of the first that is no longer on it.
@@ -39,7 +49,7 @@ impl Page {
     }
 }
 
-pub(super) fn assets(gateway: &Gateway, query: Option<&str>) -> Result<Value, ApiError> {
+pub(super) fn assets(gateway: &Gateway, query: Option<&str>) -> Result<Value, AdminError> {
     let page = Page::read(query)?;
     let registry = gateway.read_model.registry();
     let (assets, next) = page.cut(registry.assets().iter(), |asset| u64::from(asset.id.0));
@@ -47,17 +57,17 @@ pub(super) fn assets(gateway: &Gateway, query: Option<&str>) -> Result<Value, Ap
     Ok(json!({ "assets": shown.collect::<Vec<_>>(), "next": next }))
 }
 
-pub(super) fn markets(gateway: &Gateway, query: Option<&str>) -> Result<Value, ApiError> {
+pub(super) fn markets(gateway: &Gateway, query: Option<&str>) -> Result<Value, AdminError> {
     let page = Page::read(query)?;
     let (markets, next) = {
         let registry = gateway.read_model.registry();
         page.cut(registry.markets().iter().copied(), |market| u64::from(market.id.0))
     };
-    let shown = markets.iter().map(|market| market::described(gateway, market)).collect::<Result<Vec<_>, _>>()?;
+    let shown = markets.iter().map(render::market).collect::<Vec<_>>();
     Ok(json!({ "markets": shown, "next": next }))
 }
 
-pub(super) fn accounts(gateway: &Gateway, query: Option<&str>) -> Result<Value, ApiError> {
+pub(super) fn accounts(gateway: &Gateway, query: Option<&str>) -> Result<Value, AdminError> {
     let page = Page::read(query)?;
     let registry = gateway.read_model.registry();
     let (accounts, next) = page.cut(registry.accounts_from(AccountId(page.from)), |account| account.id.0);

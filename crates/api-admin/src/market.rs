@@ -11,12 +11,9 @@ use serde_json::Value;
 
 use super::defaults;
 use super::request::{NewMarket, Number, Rules, new_name, read};
-use super::{invalid, not_found, submit_for_reply};
-use crossbook_api_binance::error::ApiError;
-use crossbook_api_binance::render;
-use crossbook_api_binance::time_unit::TimeUnit;
+use super::{render, submit_for_reply};
+use crate::error::AdminError;
 use crossbook_gateway::Gateway;
-use crossbook_gateway::clock::now;
 
 const BAND_UP_PERCENT: u32 = 500;
 const BAND_DOWN_PERCENT: u32 = 20;
@@ -26,12 +23,12 @@ const ALGO_ORDERS_MAX: u32 = 5;
 /// orders of their account in the market within one command, so this bounds how long one command can take.
 const ORDERS_MAX: u32 = 100_000;
 
-pub(super) async fn list(gateway: &Gateway, body: &Bytes) -> Result<Value, ApiError> {
+pub(super) async fn list(gateway: &Gateway, body: &Bytes) -> Result<Value, AdminError> {
     let request: NewMarket = read(body)?;
     new_name("symbol", request.symbol.as_str())?;
     let asset = |name: &str| {
         let listed = gateway.read_model.registry().asset_named(name).copied();
-        listed.ok_or_else(|| not_found(format!("There is no asset {name}; list it first.")))
+        listed.ok_or_else(|| AdminError::not_found(format!("There is no asset {name}; list it first.")))
     };
     let quote = asset(request.quote_asset.as_str())?;
     let (tick_size, step_size) = (request.tick_size.decimal("tickSize")?, request.step_size.decimal("stepSize")?);
@@ -68,12 +65,12 @@ pub(super) async fn list(gateway: &Gateway, body: &Bytes) -> Result<Value, ApiEr
     shown(gateway, Body::ListMarket(Box::new(ListMarket { description: given }))).await
 }
 
-pub(super) async fn change(gateway: &Gateway, symbol: &str, body: &Bytes) -> Result<Value, ApiError> {
+pub(super) async fn change(gateway: &Gateway, symbol: &str, body: &Bytes) -> Result<Value, AdminError> {
     let rules: Rules = read(body)?;
     let market = SymbolName::new_checked(symbol)
         .ok()
         .and_then(|name| gateway.read_model.registry().market_named(name.as_str()).copied())
-        .ok_or_else(|| not_found("There is no such market; list it first."))?;
+        .ok_or_else(|| AdminError::not_found("There is no such market; list it first."))?;
     let before = market.description();
     let after = Steps { description: before }.apply(&rules)?;
     let change = ChangeMarket {
@@ -87,26 +84,9 @@ pub(super) async fn change(gateway: &Gateway, symbol: &str, body: &Bytes) -> Res
 }
 
 /// Sends a command that lists or changes a market, and describes the market as that command has made it.
-async fn shown(gateway: &Gateway, body: Body) -> Result<Value, ApiError> {
-    let market = submit_for_reply(gateway, body).await?.market.ok_or_else(ApiError::internal)?;
-    described(gateway, &market)
-}
-
-/// The market as clients see it, and its fee rates.
-pub(super) fn described(gateway: &Gateway, market: &Market) -> Result<Value, ApiError> {
-    let limits = render::RateLimits { requests: gateway.limits.config(), connections: None };
-    let text = render::exchange_info(now(), TimeUnit::default(), &limits, std::iter::once(market), true);
-    let mut info: Value = serde_json::from_str(&text).map_err(|_| ApiError::internal())?;
-    let mut shown = info["symbols"][0].take();
-    shown["makerFee"] = rate(market.fees.maker).into();
-    shown["takerFee"] = rate(market.fees.taker).into();
-    Ok(shown)
-}
-
-fn rate(rate: FeeRate) -> String {
-    let mut text = String::new();
-    Decimal::write(i128::from(rate.units()), FeeRate::SCALE, 0, &mut text);
-    text
+async fn shown(gateway: &Gateway, body: Body) -> Result<Value, AdminError> {
+    let market = submit_for_reply(gateway, body).await?.market.ok_or_else(AdminError::internal)?;
+    Ok(render::market(&market))
 }
 
 /// Lowers the default largest quantity until the worth of the largest order fits. If something else is wrong, the
@@ -147,7 +127,7 @@ struct Steps {
 
 impl Steps {
     /// The description with the given rules instead of its own.
-    fn apply(&self, rules: &Rules) -> Result<Description, ApiError> {
+    fn apply(&self, rules: &Rules) -> Result<Description, AdminError> {
         let mut after = self.description;
         let f = &mut after.filters;
         self.price("minPrice", &rules.min_price, &mut f.price_min)?;
@@ -169,42 +149,42 @@ impl Steps {
         if let Some(name) = &rules.status {
             after.status = MarketStatus::from_name(name).ok_or_else(|| {
                 let names: Vec<_> = MarketStatus::ALL.iter().map(|status| status.as_str()).collect();
-                invalid(format!("status is {name:?}; there are {}.", names.join(", ")))
+                AdminError::invalid(format!("status is {name:?}; there are {}.", names.join(", ")))
             })?;
         }
         after.self_trade = self_trade(rules, after.self_trade)?;
         Ok(after)
     }
 
-    fn price(&self, name: &str, given: &Option<Number>, into: &mut Price) -> Result<(), ApiError> {
+    fn price(&self, name: &str, given: &Option<Number>, into: &mut Price) -> Result<(), AdminError> {
         let step = self.description.tick_size;
         *into = steps(name, given, step, "tickSize", Price::MAX.0)?.map_or(*into, Price);
         Ok(())
     }
 
-    fn quantity(&self, name: &str, given: &Option<Number>, into: &mut Quantity) -> Result<(), ApiError> {
+    fn quantity(&self, name: &str, given: &Option<Number>, into: &mut Quantity) -> Result<(), AdminError> {
         let step = self.description.step_size;
         *into = steps(name, given, step, "stepSize", Quantity::MAX.0)?.map_or(*into, Quantity);
         Ok(())
     }
 
-    fn amount(&self, name: &str, given: &Option<Number>, into: &mut Amount) -> Result<(), ApiError> {
+    fn amount(&self, name: &str, given: &Option<Number>, into: &mut Amount) -> Result<(), AdminError> {
         let Some(given) = given else { return Ok(()) };
         let decimals = self.description.quote.decimals;
         let units = given.decimal(name)?.rescale(decimals);
         *into = units.filter(|units| (0..=Amount::MAX.0).contains(units)).map(Amount).ok_or_else(|| {
-            invalid(format!("{name} must be positive, with at most {decimals} digits after the point."))
+            AdminError::invalid(format!("{name} must be positive, with at most {decimals} digits after the point."))
         })?;
         Ok(())
     }
 }
 
 /// The modes of self-trade prevention that orders may have.
-fn self_trade(rules: &Rules, before: SelfTradeRules) -> Result<SelfTradeRules, ApiError> {
+fn self_trade(rules: &Rules, before: SelfTradeRules) -> Result<SelfTradeRules, AdminError> {
     let mode = |field: &str, name: &str| {
         SelfTradePrevention::from_name(name).ok_or_else(|| {
             let names: Vec<_> = SelfTradePrevention::ALL.iter().map(|mode| mode.as_str()).collect();
-            invalid(format!("{field} has {name:?}; there are {}.", names.join(", ")))
+            AdminError::invalid(format!("{field} has {name:?}; there are {}.", names.join(", ")))
         })
     };
     let default = match &rules.default_self_trade_prevention_mode {
@@ -219,33 +199,34 @@ fn self_trade(rules: &Rules, before: SelfTradeRules) -> Result<SelfTradeRules, A
         None => before.allowed().collect(),
     };
     SelfTradeRules::new_checked(default, allowed).ok_or_else(|| {
-        invalid(format!(
+        AdminError::invalid(format!(
             "allowedSelfTradePreventionModes must have the default mode, {}; give defaultSelfTradePreventionMode too.",
             default.as_str()
         ))
     })
 }
 
-fn steps(name: &str, given: &Option<Number>, step: Decimal, of: &str, max: u64) -> Result<Option<u64>, ApiError> {
+fn steps(name: &str, given: &Option<Number>, step: Decimal, of: &str, max: u64) -> Result<Option<u64>, AdminError> {
     let Some(given) = given else { return Ok(None) };
     let steps = given.decimal(name)?.steps_of(step).and_then(|steps| u64::try_from(steps).ok());
     steps.filter(|&steps| steps <= max).map(Some).ok_or_else(|| {
-        invalid(format!("{name} must be a whole number of steps of {of}, and at most 2^42 - 1 of them."))
+        AdminError::invalid(format!("{name} must be a whole number of steps of {of}, and at most 2^42 - 1 of them."))
     })
 }
 
-fn percent(name: &str, given: &Option<Number>, into: &mut u32) -> Result<(), ApiError> {
+fn percent(name: &str, given: &Option<Number>, into: &mut u32) -> Result<(), AdminError> {
     let Some(given) = given else { return Ok(()) };
     let percent = given.decimal(name)?.rescale(2).and_then(|percent| u32::try_from(percent).ok());
-    *into = percent
-        .ok_or_else(|| invalid(format!("{name} must be a multiple with at most two digits after the point.")))?;
+    *into = percent.ok_or_else(|| {
+        AdminError::invalid(format!("{name} must be a multiple with at most two digits after the point."))
+    })?;
     Ok(())
 }
 
-fn fee(name: &str, given: &Option<Number>, into: &mut FeeRate) -> Result<(), ApiError> {
+fn fee(name: &str, given: &Option<Number>, into: &mut FeeRate) -> Result<(), AdminError> {
     let Some(given) = given else { return Ok(()) };
     *into = FeeRate::from_decimal(given.decimal(name)?).ok_or_else(|| {
-        invalid(format!(
+        AdminError::invalid(format!(
             "{name} must be from 0 to below 1, with at most 8 digits after the point; 0.001 is a tenth of a percent."
         ))
     })?;
@@ -253,10 +234,10 @@ fn fee(name: &str, given: &Option<Number>, into: &mut FeeRate) -> Result<(), Api
 }
 
 /// The most open orders that an account may have in a market, at most [`ORDERS_MAX`].
-fn orders_max(given: Option<u32>, before: u32) -> Result<u32, ApiError> {
+fn orders_max(given: Option<u32>, before: u32) -> Result<u32, AdminError> {
     let Some(given) = given else { return Ok(before) };
     if given == 0 || given > ORDERS_MAX {
-        return Err(invalid(format!(
+        return Err(AdminError::invalid(format!(
             "maxNumOrders must be from 1 to {ORDERS_MAX}: one command may look at all open orders of an account in a market."
         )));
     }

@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use crate::error::JSON;
 use crate::{Metrics, line};
-use crossbook_api_binance::error::JSON;
 use crossbook_http::server::{RequestError, Service, respond};
 
 /// Adds up the partitions of a process and tells how they stand. It may block for a while.

@@ -7,20 +7,19 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
-use super::invalid;
-use crossbook_api_binance::error::ApiError;
+use crate::error::AdminError;
 
 /// Reads a JSON object; an absent body is an empty one.
 ///
 /// # Errors
 /// 400 that says where and what.
-pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, AdminError> {
     let body: &[u8] = if body.is_empty() { b"{}" } else { body };
     // The library takes an array for an object without names, in the order in which the fields stand here.
     if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(invalid("The body is not as expected: it must be a JSON object.".to_owned()));
+        return Err(AdminError::invalid("The body is not as expected: it must be a JSON object.".to_owned()));
     }
-    serde_json::from_slice(body).map_err(|error| invalid(format!("The body is not as expected: {error}.")))
+    serde_json::from_slice(body).map_err(|error| AdminError::invalid(format!("The body is not as expected: {error}.")))
 }
 
 /// Checks the name of something new. Beyond ASCII it has letters and digits, and no letter that has a capital: clients
@@ -29,16 +28,16 @@ pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
 ///
 /// # Errors
 /// 400 that says which character is not allowed, or that the name must be composed.
-pub(super) fn new_name(field: &str, name: &str) -> Result<(), ApiError> {
+pub(super) fn new_name(field: &str, name: &str) -> Result<(), AdminError> {
     let leads_back = |c: char| c.to_uppercase().eq([c]) && c.to_lowercase().flat_map(char::to_uppercase).eq([c]);
     if let Some(c) = name.chars().find(|&c| !(c.is_ascii() || c.is_alphanumeric() && leads_back(c))) {
-        return Err(invalid(format!(
+        return Err(AdminError::invalid(format!(
             "{field} has the character {c:?}; beyond ASCII, letters without a capital of their own and digits are allowed."
         )));
     }
     if !is_nfc(name) {
         let composed: String = name.nfc().collect();
-        return Err(invalid(format!(
+        return Err(AdminError::invalid(format!(
             "{field} is not in Unicode normalization form C (NFC); in that form it is {composed:?}."
         )));
     }
@@ -167,15 +166,15 @@ pub(super) struct Number(Box<RawValue>);
 
 impl Number {
     /// Its value, for the field `name`.
-    pub(super) fn decimal(&self, name: &str) -> Result<Decimal, ApiError> {
+    pub(super) fn decimal(&self, name: &str) -> Result<Decimal, AdminError> {
         let text = self.0.get();
         let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-        Decimal::parse(text).map_err(|error| invalid(format!("{name} is {error}; write it as \"0.01\".")))
+        Decimal::parse(text).map_err(|error| AdminError::invalid(format!("{name} is {error}; write it as \"0.01\".")))
     }
 }
 
 /// The rules to activate.
-pub(super) fn rules(body: &Bytes) -> Result<crossbook_protocol::Rules, ApiError> {
+pub(super) fn rules(body: &Bytes) -> Result<crossbook_protocol::Rules, AdminError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct NewRules {
@@ -184,6 +183,6 @@ pub(super) fn rules(body: &Bytes) -> Result<crossbook_protocol::Rules, ApiError>
     let NewRules { rules } = read(body)?;
     crossbook_protocol::Rules::from_number(rules).ok_or_else(|| {
         let newest = crossbook_protocol::Rules::NEWEST;
-        invalid(format!("rules must be from 1 to {newest}; this program knows no others."))
+        AdminError::invalid(format!("rules must be from 1 to {newest}; this program knows no others."))
     })
 }

@@ -12,8 +12,8 @@ use hyper::body::Incoming;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::{Admin, line, refusal};
-use crossbook_api_binance::error::{ApiError, JSON};
+use super::{Admin, line};
+use crate::error::{AdminError, JSON};
 use crossbook_http::server::{self, RequestError, Service, respond};
 
 /// What a start is at.
@@ -52,7 +52,7 @@ impl Startup {
                 *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
                 response
             }
-            _ => refusal(&ApiError::starting()),
+            _ => AdminError::starting().response(),
         }
     }
 }
@@ -68,7 +68,7 @@ impl Service for Startup {
     const NAME: &'static str = Admin::NAME;
 
     fn refuse(&self, error: RequestError) -> Response<ResponseBody> {
-        refusal(&error.into())
+        AdminError::from(error).response()
     }
 
     async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<ResponseBody> {

@@ -12,19 +12,20 @@ use crossbook_protocol::{Answer, Routing};
 use crossbook_types::{Amount, AssetId, PartitionId};
 use serde_json::{Value, json};
 
+use super::render::amount_text;
 use super::request::{NewPayout, read};
-use super::{amount_above_zero, amount_text, invalid, not_found, submit};
-use crossbook_api_binance::error::ApiError;
+use super::{amount_above_zero, submit};
+use crate::error::AdminError;
 use crossbook_gateway::Gateway;
 
 /// Collected fees, the world outside and what is on its way, by asset; of all partitions together, and of each where
 /// there are several.
-pub(super) async fn balances(gateway: &Gateway) -> Result<Value, ApiError> {
+pub(super) async fn balances(gateway: &Gateway) -> Result<Value, AdminError> {
     let mut partitions = Vec::new();
     for partition in gateway.read_model.routing().all() {
         match submit(gateway, Body::ReportVenue { partition }).await? {
             Answer::VenueAccounts(accounts) => partitions.push((partition, accounts)),
-            _ => return Err(ApiError::internal()),
+            _ => return Err(AdminError::internal()),
         }
     }
     let mut sums = BTreeMap::<AssetId, VenueAccount>::new();
@@ -62,19 +63,19 @@ fn shown<'a>(gateway: &Gateway, accounts: impl Iterator<Item = &'a VenueAccount>
 }
 
 /// Pays collected fees out.
-pub(super) async fn withdraw(gateway: &Gateway, body: &Bytes) -> Result<Value, ApiError> {
+pub(super) async fn withdraw(gateway: &Gateway, body: &Bytes) -> Result<Value, AdminError> {
     let NewPayout { asset, amount, transfer_id, partition } = read(body)?;
     let listed = gateway.read_model.registry().asset_named(asset.as_str()).copied();
-    let asset = listed.ok_or_else(|| not_found("There is no such asset; list it first."))?;
+    let asset = listed.ok_or_else(|| AdminError::not_found("There is no such asset; list it first."))?;
     let partition = match (partition, gateway.read_model.routing().partitions()) {
         (None, 1) => Routing::REGISTRY,
         (None, count) => {
-            return Err(invalid(format!(
+            return Err(AdminError::invalid(format!(
                 "partition must say which of the {count} partitions pays; GET /admin/v1/venue/balances has what each has collected."
             )));
         }
         (Some(PartitionId(number)), count) if number >= count => {
-            return Err(not_found(format!(
+            return Err(AdminError::not_found(format!(
                 "There is no partition {number}; they are numbered from 0 to {}.",
                 count - 1
             )));
@@ -91,6 +92,6 @@ pub(super) async fn withdraw(gateway: &Gateway, body: &Bytes) -> Result<Value, A
             "transferId": done.transfer,
             "time": done.time.millis(),
         })),
-        _ => Err(ApiError::internal()),
+        _ => Err(AdminError::internal()),
     }
 }

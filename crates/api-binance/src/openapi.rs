@@ -21,14 +21,11 @@ pub const BROWSER: &str = include_str!("openapi/browser.html");
 const SCHEMAS: &str = include_str!("openapi/schemas.json");
 
 /// The licence of the program, and so of its descriptions.
-#[must_use]
-pub fn licence() -> Value {
+fn licence() -> Value {
     json!({ "name": "Apache-2.0", "identifier": "Apache-2.0" })
 }
 
-/// A reference to a schema of the document.
-#[must_use]
-pub fn reference(schema: &str) -> Value {
+fn reference(schema: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{schema}") })
 }
 
@@ -40,8 +37,7 @@ fn list(schema: &str) -> Value {
 ///
 /// # Panics
 /// When the file is not JSON, which a test would have seen.
-#[must_use]
-pub fn schemas(file: &str) -> Value {
+fn schemas(file: &str) -> Value {
     serde_json::from_str(file).expect("a schema file of the program is JSON")
 }
 

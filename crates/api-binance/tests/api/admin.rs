@@ -159,3 +159,20 @@ async fn lists_come_in_pages() {
     }
     venue.stop().await;
 }
+
+/// An operator compares what the admin API shows with what clients see.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn markets_and_orders_look_as_they_do_to_clients() {
+    let venue = Venue::start().await;
+    venue.alice.limit("SELL", "0.5", "20000").await;
+    let mut shown = venue.operator(Method::GET, "markets", None).await.body["markets"].take();
+    for market in shown.as_array_mut().unwrap() {
+        let market = market.as_object_mut().unwrap();
+        assert!(market.remove("makerFee").is_some() && market.remove("takerFee").is_some());
+    }
+    assert_eq!(shown, venue.get("/api/v3/exchangeInfo").await.body["symbols"]);
+    let account = venue.operator(Method::GET, &format!("accounts/{}", venue.alice.account), None).await.body;
+    let open = venue.alice.send(Method::GET, "/api/v3/openOrders", "").await.body;
+    assert_eq!((&account["openOrders"], open.as_array().unwrap().len()), (&open, 1));
+    venue.stop().await;
+}

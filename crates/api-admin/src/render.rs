@@ -1,0 +1,190 @@
+//! Markets and orders as JSON, with the names and forms that they have in the client API: an operator compares both.
+//! Decimals are strings of exact numbers.
+
+use crossbook_types::decimal::power_of_ten;
+use crossbook_types::{Amount, Asset, Decimal, FeeRate, Market, OrderType, Price, Quantity};
+use crossbook_views::Order;
+use serde_json::{Value, json};
+
+/// Digits after the point that are written at least.
+const DIGITS_MIN: u8 = 8;
+/// A band that is switched off upwards is shown as this multiple, in percent.
+const NO_BAND_UP_PERCENT: u32 = 100_000_000;
+/// Maxima above this many whole units are not shown as they are: fixed-point numbers of 128 bits with 16 digits after
+/// the point end there.
+const READABLE_BELOW: i128 = 17_000_000_000_000;
+/// What is shown instead: who keeps to less breaks no rule.
+const READABLE: i128 = 9_000_000_000;
+
+/// A number of `10^-scale` as text, with at least `digits_min` digits after the point.
+pub(crate) fn decimal(units: i128, scale: u8, digits_min: u8) -> String {
+    let mut text = String::new();
+    Decimal::write(units, scale, digits_min, &mut text);
+    text
+}
+
+/// An amount as text, with as many digits as its asset has.
+pub(crate) fn amount_text(amount: Amount, decimals: u8) -> String {
+    decimal(amount.0, decimals, 0)
+}
+
+fn amount(asset: &Asset, amount: Amount) -> String {
+    decimal(amount.0, asset.decimals, DIGITS_MIN)
+}
+
+fn steps(step: Decimal, count: u64) -> String {
+    decimal(i128::from(count) * step.units(), step.scale(), DIGITS_MIN)
+}
+
+fn price(market: &Market, price: Price) -> String {
+    steps(market.tick_size, price.0)
+}
+
+fn quantity(market: &Market, quantity: Quantity) -> String {
+    steps(market.step_size, quantity.0)
+}
+
+fn rate(rate: FeeRate) -> String {
+    decimal(i128::from(rate.units()), FeeRate::SCALE, 0)
+}
+
+/// A market with its rules and its fee rates.
+pub(crate) fn market(market: &Market) -> Value {
+    let (base, quote) = (&market.base, &market.quote);
+    json!({
+        "symbol": market.symbol,
+        "status": market.status.as_str(),
+        "baseAsset": base.name,
+        "baseAssetPrecision": base.decimals,
+        "quoteAsset": quote.name,
+        "quotePrecision": quote.decimals,
+        "quoteAssetPrecision": quote.decimals,
+        "baseCommissionPrecision": base.decimals,
+        "quoteCommissionPrecision": quote.decimals,
+        "orderTypes": OrderType::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
+        "icebergAllowed": false,
+        "ocoAllowed": false,
+        "otoAllowed": false,
+        "opoAllowed": false,
+        "quoteOrderQtyMarketAllowed": true,
+        "allowTrailingStop": false,
+        "cancelReplaceAllowed": false,
+        "amendAllowed": false,
+        "pegInstructionsAllowed": false,
+        "isSpotTradingAllowed": true,
+        "isMarginTradingAllowed": false,
+        "filters": filters(market),
+        "permissions": [],
+        "permissionSets": [["SPOT"]],
+        "defaultSelfTradePreventionMode": market.self_trade.default_mode().as_str(),
+        "allowedSelfTradePreventionModes": market.self_trade.allowed().map(|mode| mode.as_str()).collect::<Vec<_>>(),
+        "makerFee": rate(market.fees.maker),
+        "takerFee": rate(market.fees.taker),
+    })
+}
+
+fn filters(market: &Market) -> Vec<Value> {
+    let f = &market.filters;
+    let lots = |name: &str, max: Quantity| {
+        json!({
+            "filterType": name,
+            "minQty": quantity(market, f.quantity_min),
+            "maxQty": steps(market.step_size, readable(max.0, market.step_size)),
+            "stepSize": decimal(market.step_size.units(), market.step_size.scale(), DIGITS_MIN),
+        })
+    };
+    let mut filters = vec![
+        json!({
+            "filterType": "PRICE_FILTER",
+            "minPrice": price(market, f.price_min),
+            "maxPrice": steps(market.tick_size, readable(f.price_max.0, market.tick_size)),
+            "tickSize": price(market, Price(1)),
+        }),
+        lots("LOT_SIZE", f.quantity_max),
+        lots("MARKET_LOT_SIZE", f.market_quantity_max),
+    ];
+    if f.band_up_percent != 0 || f.band_down_percent != 0 {
+        let up = multiplier(if f.band_up_percent == 0 { NO_BAND_UP_PERCENT } else { f.band_up_percent });
+        let down = multiplier(f.band_down_percent);
+        filters.push(json!({
+            "filterType": "PERCENT_PRICE_BY_SIDE",
+            "bidMultiplierUp": up,
+            "bidMultiplierDown": down,
+            "askMultiplierUp": up,
+            "askMultiplierDown": down,
+            "avgPriceMins": 0,
+        }));
+    }
+    let decimals = market.quote.decimals;
+    let is_readable = is_readable(f.notional_max.0, decimals);
+    let notional_max = if is_readable { f.notional_max } else { Amount(READABLE * whole(decimals)) };
+    filters.push(json!({
+        "filterType": "NOTIONAL",
+        "minNotional": amount(&market.quote, f.notional_min),
+        "applyMinToMarket": true,
+        "maxNotional": amount(&market.quote, notional_max),
+        "applyMaxToMarket": false,
+        "avgPriceMins": 0,
+    }));
+    filters.push(json!({ "filterType": "MAX_NUM_ORDERS", "maxNumOrders": f.orders_max }));
+    filters.push(json!({ "filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": f.algo_orders_max }));
+    filters
+}
+
+fn whole(decimals: u8) -> i128 {
+    power_of_ten(decimals).unwrap_or(i128::MAX)
+}
+
+fn is_readable(units: i128, decimals: u8) -> bool {
+    units / whole(decimals) < READABLE_BELOW
+}
+
+/// A maximum in steps, or less if clients could not hold it.
+fn readable(count: u64, step: Decimal) -> u64 {
+    if is_readable(i128::from(count).saturating_mul(step.units()), step.scale()) {
+        return count;
+    }
+    let fewer = READABLE.saturating_mul(whole(step.scale())) / step.units().max(1);
+    u64::try_from(fewer).unwrap_or(count).clamp(1, count.max(1))
+}
+
+/// A percentage as a plain multiple: 20 is "0.2", 500 is "5".
+fn multiplier(percent: u32) -> String {
+    let (mut units, mut scale) = (percent, 2);
+    while scale > 0 && units.is_multiple_of(10) {
+        units /= 10;
+        scale -= 1;
+    }
+    decimal(i128::from(units), scale, 0)
+}
+
+/// An open order of an account.
+pub(crate) fn order(market: &Market, order: &Order) -> Value {
+    let mut shown = json!({
+        "symbol": market.symbol,
+        "orderId": order.order.0,
+        "orderListId": -1,
+        "clientOrderId": order.client_order_id,
+        "price": price(market, order.price.unwrap_or_default()),
+        "origQty": quantity(market, order.original_quantity()),
+        "executedQty": quantity(market, order.executed),
+        "cummulativeQuoteQty": amount(&market.quote, order.executed_quote),
+        "status": order.status.as_str(),
+        "timeInForce": order.time_in_force.as_str(),
+        "type": order.order_type.as_str(),
+        "side": order.side.as_str(),
+        "stopPrice": price(market, order.stop_price.unwrap_or_default()),
+        "icebergQty": amount(&market.base, Amount::ZERO),
+        "time": order.placed.millis(),
+        "updateTime": order.updated.millis(),
+        "isWorking": order.working_since.is_some(),
+        "workingTime": order.working_since.map_or(json!(-1), |since| since.millis().into()),
+        "origQuoteOrderQty": amount(&market.quote, order.original_quote()),
+        "selfTradePreventionMode": order.self_trade_prevention.as_str(),
+    });
+    if let Some(prevention) = &order.prevention {
+        shown["preventedMatchId"] = prevention.id.number().into();
+        shown["preventedQuantity"] = quantity(market, prevention.quantity).into();
+    }
+    shown
+}
