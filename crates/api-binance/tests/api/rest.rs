@@ -340,7 +340,7 @@ async fn bad_orders_get_their_code_and_change_nothing() {
         "Data sent for parameter 'newOrderRespType' is not valid.".into(),
     );
     case(
-        &[("selfTradePreventionMode", Some("DECREMENT"))],
+        &[("selfTradePreventionMode", Some("EXPIRE_NONE"))],
         -1130,
         "Data sent for parameter 'selfTradePreventionMode' is not valid.".into(),
     );
