@@ -142,7 +142,10 @@ impl Courier {
 mod tests {
     use super::*;
 
-    fn round(courier: &Courier, millis: u64) -> Option<(Vec<(u16, u64, usize)>, bool)> {
+    /// By delivery the sender, the first message and how many there are.
+    type Letters = Vec<(u16, u64, usize)>;
+
+    fn round(courier: &Courier, millis: u64) -> Option<(Letters, bool)> {
         let round = courier.round(2, Duration::from_millis(millis))?;
         let letters = courier.letters(&round);
         Some((

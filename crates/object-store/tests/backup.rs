@@ -1,6 +1,8 @@
 //! Backups of a log that is written, trimmed and snapshotted meanwhile; and what restoring makes of a backup that is
 //! not what it was.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
