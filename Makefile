@@ -58,8 +58,8 @@ SHELL := bash
 
 .DEFAULT_GOAL := help
 .PHONY: help build split demo cluster test check lint texts format unit simulate bugs fuzz chaos torture page guard \
-  guard-renew recorded clients bench bench-engine bench-growth bench-structures bench-log bench-venue bench-store bench-cluster \
-  measure peers soak deny docs clean require-all
+  guard-renew recorded clients bench bench-engine bench-growth bench-structures bench-log bench-venue bench-store \
+  bench-cluster measure peers soak deny docs clean require-all
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
