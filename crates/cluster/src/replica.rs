@@ -240,7 +240,7 @@ impl Replica {
     /// # Errors
     /// When the partition's state is one of newer rules.
     pub fn knowing(self, known: Rules) -> Result<Self, Error> {
-        let (rules, sequence) = (self.partition.rules(), self.partition.sequence());
+        let (rules, sequence) = (self.partition.active_rules(), self.partition.sequence());
         if rules > known { Err(Error::UnknownRules { sequence, rules, known }) } else { Ok(Self { known, ..self }) }
     }
 

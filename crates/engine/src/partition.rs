@@ -38,7 +38,7 @@ pub struct Partition {
     /// Whether a venue is being imported: until all of it is here, nothing else is done. See [`crate::import`].
     pub(crate) importing: bool,
     /// The rules that are active.
-    pub(crate) active: Rules,
+    pub(crate) active_rules: Rules,
     /// The rules of the command that is being applied: those, unless its record implies others.
     pub(crate) rules: Rules,
     /// The markets that have work to go on with, in the order in which they do. See [`crate::work`].
@@ -64,7 +64,7 @@ impl Partition {
             prefetch: Prefetch::default(),
             importing: false,
             rules: Rules::default(),
-            active: Rules::default(),
+            active_rules: Rules::default(),
             unfinished: VecDeque::new(),
             work: Work::RULES,
         }
@@ -110,8 +110,8 @@ impl Partition {
 
     /// The rules that are active.
     #[must_use]
-    pub fn rules(&self) -> Rules {
-        self.active
+    pub fn active_rules(&self) -> Rules {
+        self.active_rules
     }
 
     /// The partition's money.
@@ -145,7 +145,7 @@ impl Partition {
         assert_eq!(command.sequence, self.sequence.next(), "commands are applied in order");
         assert!(command.time >= self.time, "time does not go back");
         (self.sequence, self.time) = (command.sequence, command.time);
-        self.rules = command.rules.unwrap_or(self.active);
+        self.rules = command.rules.unwrap_or(self.active_rules);
         if self.sources.is_new(command.source, command.number, command.sequence) {
             if command.skipped {
                 self.skip(command, events);
@@ -396,11 +396,11 @@ impl Partition {
                 Ok(Answer::ApiKeyIssued(name))
             }
             Body::ActivateRules(rules) => {
-                if *rules > self.active {
+                if *rules > self.active_rules {
                     self.activate(*rules, events);
                     self.spread(Change::Rules(*rules));
                 }
-                Ok(Answer::RulesActive(self.active))
+                Ok(Answer::RulesActive(self.active_rules))
             }
             Body::RevokeApiKey(request) => {
                 self.registry.revoke_api_key(request)?;
@@ -422,7 +422,7 @@ impl Partition {
 
     /// The commands behind the one that is applied are applied under these rules. There is no way back.
     fn activate(&mut self, rules: Rules, events: &mut Events) {
-        self.active = rules;
+        self.active_rules = rules;
         events.push(Event::RulesActivated(rules));
     }
 

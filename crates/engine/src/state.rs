@@ -131,7 +131,7 @@ impl Partition {
             ledger: self.ledger.state(),
             matchers: matchers.map(|matcher| (matcher.market().id, matcher.state())).collect(),
             unfinished: self.unfinished.clone(),
-            rules: self.active,
+            rules: self.active_rules,
         }
     }
 
@@ -177,7 +177,7 @@ impl Partition {
             hash_seed,
             prefetch: crate::prefetch::Prefetch::default(),
             rules: state.rules,
-            active: state.rules,
+            active_rules: state.rules,
         })
     }
 

@@ -61,7 +61,7 @@ struct Known {
     traded: bool,
 }
 
-/// With more than this an order in the book would need a second cache line.
+/// With more than this an order in the book would need a second cache line; see [`BySlot`] for where more goes.
 const _: () = assert!(size_of::<Known>() <= 40);
 
 /// Whose order it is, and what pays for it.
@@ -125,7 +125,13 @@ pub(crate) struct Filled {
     pub(crate) left: Quantity,
 }
 
-/// The orders of a book by slot, as far as the book itself does not have them. A free slot keeps what was there last.
+/// What a book does not have of its orders, by slot. A free slot keeps what was there last.
+///
+/// An order in the book is one cache line, which every trade and cancel reads. What only some orders carry, or few
+/// commands read, goes into a table like this instead: the client's name, the fee credit of an order of which some has
+/// traded, and what comes later (an order list, a hidden reserve, a peg, a trade group). A table is as long as its
+/// highest slot in use, so one for a feature that a market does not use costs nothing. [`Known`] gets a flag beside
+/// `traded` that says whether an order has an entry, so that others never touch the table.
 #[derive(Clone, Debug)]
 struct BySlot<T>(Vec<T>);
 

@@ -278,7 +278,7 @@ impl World {
 
     /// The rules that are active everywhere, by partition.
     pub fn rules(&self) -> impl Iterator<Item = Rules> {
-        self.routing.all().map(|partition| self.observer.reference(partition).rules())
+        self.routing.all().map(|partition| self.observer.reference(partition).active_rules())
     }
 
     /// Lives through the phase with faults and the phase without.

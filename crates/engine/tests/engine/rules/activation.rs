@@ -18,7 +18,7 @@ fn activate(venue: &mut Venue, rules: Rules) -> Vec<Event> {
 #[test]
 fn rules_are_activated_once_and_never_taken_back() {
     let mut venue = Venue::new();
-    assert_eq!(venue.partition.rules(), Rules::V2);
+    assert_eq!(venue.partition.active_rules(), Rules::V2);
     assert_eq!(answer(&activate(&mut venue, Rules::V1)), &Answer::RulesActive(Rules::V2));
     let events = activate(&mut venue, Rules::V3);
     assert!(events.contains(&Event::RulesActivated(Rules::V3)));
@@ -29,7 +29,7 @@ fn rules_are_activated_once_and_never_taken_back() {
         assert_eq!(answer(&events), &Answer::RulesActive(Rules::V3));
     }
     venue.restart();
-    assert_eq!(venue.partition.rules(), Rules::V3);
+    assert_eq!(venue.partition.active_rules(), Rules::V3);
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn other_partitions_follow_and_only_partition_0_begins() {
         let command = Command::new(sequence, Timestamp(sequence.0), source, RequestNumber(sequence.0), body);
         partition.apply(&command, &mut events);
         let sent: Vec<_> = partition.drain_outgoing().collect();
-        (partition.rules(), events.all().to_vec(), sent)
+        (partition.active_rules(), events.all().to_vec(), sent)
     };
     let (rules, events, _) = apply(1, GATEWAY, Body::ActivateRules(Rules::V3));
     assert_eq!((rules, answer(&events)), (Rules::V2, &Answer::Refused(Refusal::NotTheRegistry)));
@@ -57,7 +57,7 @@ fn other_partitions_follow_and_only_partition_0_begins() {
     let mut events = Events::new();
     let command = Command::new(sequence, Timestamp(9), source, sent[0].number, Body::Peer(message));
     partition.apply(&command, &mut events);
-    assert_eq!(partition.rules(), Rules::V3);
+    assert_eq!(partition.active_rules(), Rules::V3);
     assert_eq!(events.all(), [Event::RulesActivated(Rules::V3)]);
 }
 
