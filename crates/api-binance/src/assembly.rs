@@ -74,7 +74,6 @@ impl Assembly {
     }
 
     /// Completes requests that never reached a partition's log.
-    #[must_use]
     pub fn refusals(&self) -> impl Fn(RequestNumber, NotTaken) + Send + Sync + 'static {
         self.core.refusals()
     }

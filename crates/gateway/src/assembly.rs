@@ -58,7 +58,6 @@ impl Assembly {
     }
 
     /// Completes requests that never reached a partition's log.
-    #[must_use]
     pub fn refusals(&self) -> impl Fn(RequestNumber, NotTaken) + Send + Sync + 'static {
         let pending = Arc::clone(&self.pending);
         move |number, why| pending.complete(number, Reply::not_taken(why))

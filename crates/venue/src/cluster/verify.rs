@@ -79,7 +79,7 @@ fn compare(site: &Site, mut facts: Vec<Facts>) -> Result<Verdict, Error> {
             trusted.push(partition);
         }
         let Checking { views, witness, .. } = part.follower();
-        let found = witness.compare(facts, &part.state, &views);
+        let found = witness.compare(facts, &part.state, views);
         findings.extend(found.into_iter().map(|found| format!("partition {partition}: {found}")));
         parts.push(part);
     }

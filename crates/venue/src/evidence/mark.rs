@@ -105,7 +105,7 @@ pub fn lost_beginning(data: &DataFolder) -> Result<Option<LostBeginning>, Error>
     let read = reader.next(Until::End).is_ok();
     // The beginning of another log says nothing of this one.
     let is_other = reader.identity().is_some_and(|identity| read && format!("{identity:016x}") != mark.log);
-    Ok((!is_other).then(|| LostBeginning { log, began: Sequence(mark.first), begins }))
+    Ok((!is_other).then_some(LostBeginning { log, began: Sequence(mark.first), begins }))
 }
 
 pub(super) fn read(path: &Path) -> Result<Option<Mark>, Error> {
