@@ -54,6 +54,9 @@ LINTED := CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__ RUSTC_WORKSPACE_WRAPPER=clipp
 # The crates that `check` tests.
 CORE := types book ledger protocol engine views projection oracle log node gateway simulator architecture
 
+# The profile that is guarded. `guard` compiles faster; its counts differ, so renew them when this changes.
+GUARD_PROFILE ?= release
+
 SHELL := bash
 
 .DEFAULT_GOAL := help
@@ -137,13 +140,13 @@ page: require-node ## Run the tests of the web page's JavaScript
 	$(NODE) --test web/*.test.js
 
 guard: require-rust require-valgrind ## Compare instructions and allocations of fixed workloads with the accepted counts, within 10 %
-	$(CARGO) run --release --locked -p crossbook-guard -- check
+	$(CARGO) run --profile $(GUARD_PROFILE) --locked -p crossbook-guard -- check
 
 guard-renew: require-rust require-valgrind ## Accept the present counts of instructions and allocations
-	$(CARGO) run --release --locked -p crossbook-guard -- renew
+	$(CARGO) run --profile $(GUARD_PROFILE) --locked -p crossbook-guard -- renew
 
 recorded: require-rust ## Replay recorded logs with a release build; the states must be the recorded ones
-	$(CARGO) run --release --locked -p crossbook-guard --bin recorded
+	$(CARGO) run --profile $(GUARD_PROFILE) --locked -p crossbook-guard --bin recorded
 
 # Uses the binary that `unit` has compiled: with one of its tests, because tests want some libraries with more features.
 clients: require-rust $(VENV)/.installed $(MODULES)/.installed ## Run real, unmodified exchange clients against the binary
