@@ -472,7 +472,7 @@ impl Replica {
             && number > self.continued
         {
             self.continued = number;
-            post(Outgoing { to: self.partition.id(), number, message: PeerMessage::Continue });
+            post(Outgoing { to: self.partition.id(), number, deadline: None, message: PeerMessage::Continue });
         }
     }
 

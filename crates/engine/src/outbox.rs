@@ -8,7 +8,7 @@ use crossbook_ledger::{Ledger, Leg};
 use crossbook_protocol::peer::{Outgoing, PeerMessage, Settlement};
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
-use crossbook_types::{AccountId, HoldId, Market, PartitionId, RequestNumber};
+use crossbook_types::{AccountId, HoldId, Market, PartitionId, RequestNumber, Timestamp};
 
 use crate::numbers::NUMBERS_END;
 use crate::work::Work;
@@ -70,11 +70,16 @@ impl Outbox {
 
     /// Sends to another partition.
     pub(crate) fn post(&mut self, to: PartitionId, message: PeerMessage) {
+        self.post_until(to, message, None);
+    }
+
+    /// Sends a client's request to another partition, which refuses it after `deadline`.
+    pub(crate) fn post_until(&mut self, to: PartitionId, message: PeerMessage, deadline: Option<Timestamp>) {
         assert_ne!(to, self.own, "a partition sends nothing to itself");
         let sent = &mut self.sent[usize::from(to.0)];
         *sent = sent.next();
         self.used_up |= sent.0 >= NUMBERS_END;
-        self.outward.push(Outgoing { to, number: *sent, message });
+        self.outward.push(Outgoing { to, number: *sent, deadline, message });
     }
 
     /// The messages to others since the last call, in order.

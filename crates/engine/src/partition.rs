@@ -227,15 +227,19 @@ impl Partition {
         let answer = match &command.body {
             Body::Import(piece) => self.move_in(piece, origin.source, events).map(Some),
             Body::Peer(message) => {
-                self.receive(message, events);
+                if command.is_late() && message.is_request() {
+                    self.refuse_request(message, Refusal::Late, events);
+                } else {
+                    self.receive(message, events);
+                }
                 Ok(None)
             }
             _ if command.is_late() => Err(Refusal::Late),
             _ if self.importing => Err(Refusal::Importing),
             _ if self.outbox.is_used_up() => Err(Refusal::NumbersUsedUp),
-            Body::Place(order) => self.place(order, origin, events).map(|()| None),
-            Body::Cancel(request) => self.cancel(request, origin, events).map(|()| None),
-            Body::CancelAll(request) => self.cancel_all(request, origin, events).map(|()| None),
+            Body::Place(order) => self.place(order, origin, command.deadline, events).map(|()| None),
+            Body::Cancel(request) => self.cancel(request, origin, command.deadline, events).map(|()| None),
+            Body::CancelAll(request) => self.cancel_all(request, origin, command.deadline, events).map(|()| None),
             Body::Transfer(request) => self.transfer(request, events).map(Some),
             Body::ReportVenue { partition } => self.report_venue(*partition).map(Some),
             Body::PayOutFees(request) => self.pay_out_fees(request, events).map(Some),
@@ -249,7 +253,13 @@ impl Partition {
     }
 
     #[inline]
-    fn place(&mut self, order: &NewOrder, origin: Origin, events: &mut Events) -> Result<(), Refusal> {
+    fn place(
+        &mut self,
+        order: &NewOrder,
+        origin: Origin,
+        deadline: Option<Timestamp>,
+        events: &mut Events,
+    ) -> Result<(), Refusal> {
         let market = self.registry.market(order.symbol).ok_or(Refusal::UnknownSymbol)?;
         let terms = match admission::admit(&mut self.ledger, market, order, self.rules) {
             Ok(terms) => terms,
@@ -261,27 +271,43 @@ impl Partition {
         match self.elsewhere(order.symbol) {
             None => self.market_admit(order, terms, origin, events),
             Some(partition) => {
-                self.outbox.post(partition, PeerMessage::Admit(Admitted::new(*order, terms, origin)));
+                self.outbox.post_until(partition, PeerMessage::Admit(Admitted::new(*order, terms, origin)), deadline);
             }
         }
         Ok(())
     }
 
     #[inline]
-    fn cancel(&mut self, request: &CancelOrder, origin: Origin, events: &mut Events) -> Result<(), Refusal> {
+    fn cancel(
+        &mut self,
+        request: &CancelOrder,
+        origin: Origin,
+        deadline: Option<Timestamp>,
+        events: &mut Events,
+    ) -> Result<(), Refusal> {
         self.check_names(request.account, request.symbol)?;
         match self.elsewhere(request.symbol) {
             None => self.market_cancel(request, origin, events),
-            Some(partition) => self.outbox.post(partition, PeerMessage::Cancel { request: *request, origin }),
+            Some(partition) => {
+                self.outbox.post_until(partition, PeerMessage::Cancel { request: *request, origin }, deadline);
+            }
         }
         Ok(())
     }
 
-    fn cancel_all(&mut self, request: &CancelAll, origin: Origin, events: &mut Events) -> Result<(), Refusal> {
+    fn cancel_all(
+        &mut self,
+        request: &CancelAll,
+        origin: Origin,
+        deadline: Option<Timestamp>,
+        events: &mut Events,
+    ) -> Result<(), Refusal> {
         self.check_names(request.account, request.symbol)?;
         match self.elsewhere(request.symbol) {
             None => self.market_cancel_all(request, origin, events),
-            Some(partition) => self.outbox.post(partition, PeerMessage::CancelAll { request: *request, origin }),
+            Some(partition) => {
+                self.outbox.post_until(partition, PeerMessage::CancelAll { request: *request, origin }, deadline);
+            }
         }
         Ok(())
     }
@@ -471,6 +497,20 @@ impl Partition {
             PeerMessage::Registry(change) => self.follow(change.clone(), events),
             PeerMessage::Continue => self.go_on(events),
         }
+    }
+
+    /// Refuses a client's request that another partition has passed on; the funds of an order are free again.
+    #[cold]
+    fn refuse_request(&mut self, message: &PeerMessage, refusal: Refusal, events: &mut Events) {
+        let origin = match message {
+            PeerMessage::Admit(admitted) => {
+                self.accounts().release(admitted.order.account, admitted.hold);
+                admitted.origin
+            }
+            PeerMessage::Cancel { origin, .. } | PeerMessage::CancelAll { origin, .. } => *origin,
+            _ => unreachable!("not a client's request"),
+        };
+        events.refuse(origin, refusal);
     }
 
     #[inline]

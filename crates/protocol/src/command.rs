@@ -26,8 +26,8 @@ pub struct Command {
     /// The rules that its record implies, because it is older than the rules in the state; `None`: those that are
     /// active in the partition's state.
     pub rules: Option<Rules>,
-    /// When its sender no longer wants it: at a later time it is refused. Only what comes from clients has one, so
-    /// whoever has admitted a request for another partition has judged it; what that partition is sent for it has none.
+    /// The last time at which it may take effect: a command with a later `time` is refused. Requests of clients have
+    /// one, and so have the messages that pass them on to the market's partition, which is then the last to check it.
     pub deadline: Option<Timestamp>,
     /// Whether the operator has marked it in the log as passed over, because it cannot be applied. It has no effect
     /// then but that its sender is told so.

@@ -8,7 +8,9 @@
 //! Only *a* knows money; only *b* knows the book. What *b* needs of the account travels with the order (its budget, its
 //! fee rates, the number of its hold), and what *a* needs of a trade travels back as finished amounts.
 
-use crossbook_types::{AccountId, Amount, AssetId, Fees, HoldId, PartitionId, RequestNumber, SourceId, SymbolId};
+use crossbook_types::{
+    AccountId, Amount, AssetId, Fees, HoldId, PartitionId, RequestNumber, SourceId, SymbolId, Timestamp,
+};
 
 use crate::command::{CancelAll, CancelOrder, NewOrder};
 use crate::registry::Change;
@@ -29,6 +31,9 @@ pub struct Outgoing {
     pub to: PartitionId,
     /// The sender's count of its messages to that partition, from 1. The receiver takes them in this order, each once.
     pub number: RequestNumber,
+    /// The deadline of the client's request that the message passes on, for the record of the receiver; see
+    /// [`Command::deadline`](crate::Command::deadline). Only [`PeerMessage::is_request`] messages have one.
+    pub deadline: Option<Timestamp>,
     /// The message.
     pub message: PeerMessage,
 }
@@ -66,6 +71,15 @@ pub enum PeerMessage {
     /// Go on with what earlier commands have left. The one message that a partition sends itself; see
     /// `crossbook_engine::work`.
     Continue,
+}
+
+impl PeerMessage {
+    /// Whether it passes on a client's request, so that the receiver refuses it when the request's deadline has passed.
+    /// Everything else is a consequence of what has happened already and is always applied.
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        matches!(self, Self::Admit(_) | Self::Cancel { .. } | Self::CancelAll { .. })
+    }
 }
 
 /// An order on its way to its market.

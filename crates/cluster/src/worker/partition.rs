@@ -227,13 +227,13 @@ impl<C: Connect> PartitionThread<'_, C> {
     }
 
     fn post(&self, message: Outgoing) {
-        let Outgoing { to, number, message } = message;
+        let Outgoing { to, number, deadline, message } = message;
         let from = self.partition;
         let mut bytes = Vec::new();
         crossbook_protocol::wire::encode_command(
             SourceId::partition(from),
             number,
-            None,
+            deadline,
             &Body::Peer(message),
             &mut bytes,
         );

@@ -2,6 +2,7 @@
 //! sent twice.
 
 mod activation;
+mod deadlines;
 mod market_orders;
 mod numbers;
 mod unfinished;

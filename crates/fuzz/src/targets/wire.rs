@@ -64,7 +64,7 @@ pub(super) fn told(bytes: &[u8]) {
         let Ok(told) = crossbook_protocol::wire::decode_published(record) else { return };
         let message = |number| {
             let message = PeerMessage::Release { account: AccountId(1), hold: HoldId(1) };
-            move |to| Outgoing { to, number, message: message.clone() }
+            move |to| Outgoing { to, number, deadline: None, message: message.clone() }
         };
         let outgoing: Vec<Outgoing> = told.sent.iter().map(|&(to, number)| message(number)(to)).collect();
         let command = Command::new(

@@ -170,12 +170,12 @@ impl World {
                 };
                 let (standing, at) = (replica.standing(), replica.partition().sequence());
                 let mut woken = BTreeSet::new();
-                for Outgoing { to, number, message } in posted {
+                for Outgoing { to, number, deadline, message } in posted {
                     let mut bytes = Vec::new();
                     crossbook_protocol::wire::encode_command(
                         SourceId::partition(from),
                         number,
-                        None,
+                        deadline,
                         &Body::Peer(message),
                         &mut bytes,
                     );

@@ -20,7 +20,7 @@ use crate::kit::*;
 const END: u64 = 1 << 63;
 
 /// Nothing is out of bounds, and no bound out of the range of JSON's numbers.
-fn filters() -> Filters {
+pub(super) fn filters() -> Filters {
     Filters { notional_max: Amount(1 << 60), ..open_filters() }
 }
 

@@ -455,7 +455,7 @@ fn what_version_4_writes_is_what_it_wrote() {
     }
     let command = Command::new(CAUSE.sequence, CAUSE.time, GATEWAY, RequestNumber(7), order("ab", 4));
     let message = PeerMessage::Release { account: AccountId(1), hold: HoldId(1) };
-    let outgoing = [Outgoing { to: PartitionId(2), number: RequestNumber(50), message }];
+    let outgoing = [Outgoing { to: PartitionId(2), number: RequestNumber(50), deadline: None, message }];
     line("published", &|out| encode_published(&command, &outgoing, &events, out));
     line("inventory", &|out| encode(&((Sequence(51), Timestamp(52)), inventory()), out));
     if std::env::var_os("CROSSBOOK_WRITE_SAMPLES").is_some() {
