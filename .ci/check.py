@@ -32,8 +32,8 @@ GENERATED = ("Cargo.lock", "docs/measurements/", "crates/guard/counts.toml")
 ARCHITECTURE_LINES = 150
 
 SUBJECT_LENGTH = 72
-# Where there is no origin: commits after this one are checked. It is the last one that was made before the check.
-SUBJECTS_SINCE = "155a1ed"
+# The last commit that was made before subjects were checked; only those after it are.
+CHECKED_SINCE = "e0c0fd5^{commit}"
 # First words that show a subject to be a statement and not an order. Verbs that end like these are listed below.
 NOT_IMPERATIVE = set(
     "a all an and any both each every how it its most no none nothing of one only some that the there these this two "
@@ -239,12 +239,11 @@ def git(*arguments: str) -> str | None:
 
 
 def check_subjects(base: str | None = None) -> Iterator[str]:
-    base = (
-        base or git("merge-base", "HEAD", "origin/main") or git("rev-parse", "--verify", f"{SUBJECTS_SINCE}^{{commit}}")
-    )
-    if not base:
+    known = [base] if base else [git("merge-base", "HEAD", "origin/main"), git("rev-parse", "--verify", CHECKED_SINCE)]
+    known = [commit for commit in known if commit]
+    if not known:
         return
-    listed = git("log", "--no-merges", "--format=%h %s", f"{base}..HEAD")
+    listed = git("log", "--no-merges", "--format=%h %s", "HEAD", "--not", *known)
     if listed is None:
         yield f"{base} is no revision of this repository"
         return
