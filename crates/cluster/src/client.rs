@@ -26,7 +26,7 @@ mod pace;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -138,6 +138,8 @@ struct Lane {
     partition: PartitionId,
     queue: Sender<Inbound>,
     appends: Mutex<Appends>,
+    /// [`Appends::offset_micros`], for other lanes, which must not wait for this one's lock.
+    offset_micros: AtomicI64,
     /// The last command whose events are folded here.
     folded: AtomicU64,
     /// Where the log ends, as last heard.
@@ -334,6 +336,14 @@ impl LogClient {
     pub fn is_stopping(&self) -> bool {
         self.0.stopping.load(Ordering::Acquire)
     }
+
+    /// By how many microseconds the store's time was behind this gateway's clock at the last answer, for the partition
+    /// of which it was most.
+    #[must_use]
+    pub fn store_behind_micros(&self) -> u64 {
+        let offsets = self.0.lanes.iter().map(|lane| lane.offset_micros.load(Ordering::Relaxed));
+        offsets.min().filter(|&offset| offset < 0).map_or(0, i64::unsigned_abs)
+    }
 }
 
 /// What is folded here, around an account's partition.
@@ -460,6 +470,7 @@ pub fn start<O: Outlet, C: Connect + Clone + Send + Sync + 'static>(
             partition,
             queue,
             appends: Mutex::new(Appends::new(starts[at].from)),
+            offset_micros: AtomicI64::new(0),
             tail: AtomicU64::new(starts[at].from.0),
             folded: from,
             pace: Pace::new(Duration::from_millis(options.queue_wait_max_ms)),

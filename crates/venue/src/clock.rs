@@ -79,10 +79,14 @@ pub fn now() -> Timestamp {
 /// Returns the time of the last command that this process knows, if any.
 pub type LogTime = Box<dyn Fn() -> Option<Timestamp> + Send + Sync>;
 
+/// Returns by how many microseconds the clock of the store that timestamps commands is behind this machine's.
+pub type StoreBehind = Box<dyn Fn() -> u64 + Send + Sync>;
+
 /// Watches the clock of this machine.
 pub struct Monitor {
     clocks: Box<dyn Clocks>,
     log_time: LogTime,
+    store_behind: StoreBehind,
     options: Options,
     state: Mutex<State>,
 }
@@ -93,6 +97,10 @@ struct State {
     behind: u64,
     /// Whether a warning said that this is too much.
     warned_behind: bool,
+    /// By how many microseconds the clock was ahead of the store's at the last check.
+    ahead: u64,
+    /// Whether a warning said that this is too much.
+    warned_ahead: bool,
 }
 
 impl Monitor {
@@ -100,13 +108,24 @@ impl Monitor {
     #[must_use]
     pub fn new(options: Options, clocks: impl Clocks + 'static, log_time: LogTime) -> Self {
         let watch = Watch::new(Duration::from_millis(options.jump_max_ms));
-        let state = Mutex::new(State { watch, behind: 0, warned_behind: false });
-        Self { clocks: Box::new(clocks), log_time, options, state }
+        let state = Mutex::new(State { watch, behind: 0, warned_behind: false, ahead: 0, warned_ahead: false });
+        Self { clocks: Box::new(clocks), log_time, store_behind: Box::new(|| 0), options, state }
+    }
+
+    /// Compares the clock with that of a store, too.
+    #[must_use]
+    pub fn with_store(self, store_behind: StoreBehind) -> Self {
+        Self { store_behind, ..self }
     }
 
     /// Watches the clocks of this machine for as long as the runtime runs.
     pub fn start(options: Options, log_time: LogTime) -> Arc<Self> {
-        let monitor = Arc::new(Self::new(options, SystemClocks, log_time));
+        Self::new(options, SystemClocks, log_time).run(options)
+    }
+
+    /// Checks the clocks at each interval for as long as the runtime runs.
+    pub fn run(self, options: Options) -> Arc<Self> {
+        let monitor = Arc::new(self);
         let watching = Arc::clone(&monitor);
         process::spawn_vital("the watch of the clock", async move {
             let mut interval = tokio::time::interval(Duration::from_millis(options.check_interval_ms.max(1)));
@@ -145,6 +164,19 @@ impl Monitor {
                 None => tracing::info!("the machine's clock is no longer before the last command"),
             }
         }
+        state.ahead = (self.store_behind)();
+        let too_much = self.is_too_much(state.ahead);
+        if too_much != std::mem::replace(&mut state.warned_ahead, too_much) {
+            if too_much {
+                tracing::error!(
+                    by = length(state.ahead),
+                    "the clock of the store is behind this machine's: commands carry the store's time; set one of the two right"
+                );
+            } else {
+                tracing::info!("the clock of the store is no longer behind this machine's");
+            }
+        }
+        metrics::gauge!("crossbook_clock_ahead_of_store_seconds").set(state.ahead as f64 / 1e6);
         metrics::gauge!("crossbook_clock_deviation_seconds").set(state.watch.deviation() as f64 / 1e6);
         metrics::gauge!("crossbook_clock_behind_log_seconds").set(state.behind as f64 / 1e6);
     }
@@ -158,10 +190,11 @@ impl Monitor {
     pub fn status(&self) -> Value {
         let state = self.state.lock();
         let watch = &state.watch;
-        let name = match (self.is_too_much(state.behind), watch.is_off()) {
-            (true, _) => "behindLog",
-            (false, true) => "jumped",
-            (false, false) => "ok",
+        let name = match (self.is_too_much(state.behind), self.is_too_much(state.ahead), watch.is_off()) {
+            (true, _, _) => "behindLog",
+            (false, true, _) => "aheadOfStore",
+            (false, false, true) => "jumped",
+            (false, false, false) => "ok",
         };
         let last = watch.last_jump().map(|jump| json!({ "byMillis": jump.by / 1_000, "at": jump.at.0 / 1_000 }));
         json!({
@@ -170,6 +203,7 @@ impl Monitor {
             "lastJump": last,
             "deviationMillis": watch.deviation() / 1_000,
             "behindLogMillis": state.behind / 1_000,
+            "aheadOfStoreMillis": state.ahead / 1_000,
         })
     }
 }
@@ -245,6 +279,19 @@ mod tests {
         assert_eq!((&told["jumps"], &told["lastJump"]["byMillis"]), (&json!(2), &json!(-day / 1_000)));
         hands.passed.fetch_add(DAY, Ordering::Relaxed);
         look("ok", 0, 0);
+    }
+
+    #[test]
+    fn a_store_whose_clock_is_behind_is_reported() {
+        let behind: &AtomicU64 = Box::leak(Box::default());
+        let monitor = Monitor::new(Options::default(), SystemClocks, Box::new(|| None))
+            .with_store(Box::new(|| behind.load(Ordering::Relaxed)));
+        for (micros, state) in [(0, "ok"), (1_000_000, "ok"), (DAY, "aheadOfStore"), (0, "ok")] {
+            behind.store(micros, Ordering::Relaxed);
+            monitor.look();
+            let status = monitor.status();
+            assert_eq!((&status["state"], &status["aheadOfStoreMillis"]), (&json!(state), &json!(micros / 1_000)));
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crossbook_node::request::{NotTaken, Request};
 use crossbook_types::Sequence;
 use tokio::sync::oneshot;
 
-use super::appends::{Timeouts, Watched};
+use super::appends::{Arrival, Timeouts, Watched};
 use super::in_flight::Due;
 use super::{Error, Inbound, Lane, Refuse, Shared};
 use crate::store::{Append, Bounds, Connect, ErrorOf, Link, PartitionTurn, StoreError as _};
@@ -86,8 +86,11 @@ impl<'a, C: Connect> Appender<'a, C> {
             match inbound {
                 Inbound::End(sender) => self.ends.push(sender),
                 Inbound::Request(Request { number, body, deadline }) => {
-                    let now = self.begun.elapsed();
-                    if let Err(why) = appends.begin(self.shared.source, number, &body, deadline, clock, now) {
+                    let market = self.shared.owners(&body).1.filter(|&market| market != self.lane.partition);
+                    let offset = |market| self.shared.lane(market).offset_micros.load(Ordering::Relaxed);
+                    let arrival =
+                        Arrival { clock, now: self.begun.elapsed(), market_offset_micros: market.map(offset) };
+                    if let Err(why) = appends.begin(self.shared.source, number, &body, deadline, arrival) {
                         (self.refuse)(number, why);
                     }
                 }
@@ -103,7 +106,8 @@ impl<'a, C: Connect> Appender<'a, C> {
         let Bounds { records_max, bytes_max } = self.stores.bounds();
         let bounds = Bounds { records_max: records_max.min(self.shared.options.batch_requests_max), bytes_max };
         let asked = !self.ends.is_empty() || self.link.is_none();
-        let round = self.lane.appends.lock().round(bounds, asked, &self.timeouts, self.begun.elapsed());
+        let (clock, now) = (SystemClock.now(), self.begun.elapsed());
+        let round = self.lane.appends.lock().round(bounds, asked, &self.timeouts, clock, now);
         let Some(round) = round else { return Ok(()) };
         let link = match &mut self.link {
             Some(link) => link,
@@ -116,7 +120,9 @@ impl<'a, C: Connect> Appender<'a, C> {
         let end = match outcome.appended {
             Some(Ok(appended)) => {
                 metrics::histogram!("crossbook_append_batch_requests").record(round.due.len() as f64);
-                self.lane.appends.lock().appended(&round, appended, SystemClock.now(), self.begun.elapsed());
+                let mut appends = self.lane.appends.lock();
+                appends.appended(&round, appended, SystemClock.now(), self.begun.elapsed());
+                self.lane.offset_micros.store(appends.offset_micros(), Ordering::Relaxed);
                 appended.last
             }
             _ => {
@@ -125,7 +131,9 @@ impl<'a, C: Connect> Appender<'a, C> {
                     (self.refuse)(number, NotTaken::Busy);
                 }
                 let appended = link.append(&[], self.shared.options.backlog_max)?;
-                self.lane.appends.lock().ends_at(appended, SystemClock.now());
+                let mut appends = self.lane.appends.lock();
+                appends.ends_at(&round, appended, SystemClock.now());
+                self.lane.offset_micros.store(appends.offset_micros(), Ordering::Relaxed);
                 appended.last
             }
         };

@@ -10,14 +10,32 @@ use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 use super::in_flight::{Due, InFlight, Patience};
 use crate::store::{Appended, Bounds};
 
-/// How far the log's time may be ahead of this gateway's clock before a request's deadline counts from the log's time:
-/// more is no spread of clocks, but a clock of the store that was set ahead.
-const AHEAD_MAX_MICROS: u64 = 1_000_000;
+/// How far the log's time may differ from this gateway's clock before a request's deadline counts by the log's time:
+/// more is not the usual spread of clocks, but a clock that was set wrong.
+const OFFSET_MAX_MICROS: u64 = 1_000_000;
 
-/// The deadline by which the partition judges a request: it compares with the log's time, which never goes back. Where
-/// a clock of the store was ahead once, every deadline by the gateway's clock would have passed until clocks catch up.
-fn by_the_log(deadline: Timestamp, ahead_micros: u64) -> Timestamp {
-    if ahead_micros > AHEAD_MAX_MICROS { Timestamp(deadline.0.saturating_add(ahead_micros)) } else { deadline }
+/// The deadline for the request's record. The partition compares it with the log's time, so it is moved by as much as
+/// the log's time is ahead of the gateway's clock, or behind it. Otherwise every request would be late while the log is
+/// ahead, and a request could take effect long after its deadline while the log is behind.
+fn by_the_log(deadline: Timestamp, offset_micros: i64) -> Timestamp {
+    if offset_micros.unsigned_abs() > OFFSET_MAX_MICROS {
+        Timestamp(deadline.0.saturating_add_signed(offset_micros))
+    } else {
+        deadline
+    }
+}
+
+/// By how many microseconds the store's time is ahead of the gateway's clock; negative if it is behind. The answer was
+/// made between `sent` and `received`, so a slow answer does not count as a difference.
+fn offset(store: Timestamp, sent: Timestamp, received: Timestamp) -> i64 {
+    let micros = |difference: u64| i64::try_from(difference).unwrap_or(i64::MAX);
+    if store > received {
+        micros(store.0 - received.0)
+    } else if store < sent {
+        -micros(sent.0 - store.0)
+    } else {
+        0
+    }
 }
 
 /// The requests of one partition between the gateway's queue and the partition.
@@ -27,8 +45,8 @@ pub struct Appends {
     patience: Patience,
     /// Where the log ends, as last heard.
     tail: Sequence,
-    /// How far the log's time is ahead of the gateway's clock, as last heard.
-    ahead_micros: u64,
+    /// By how much the log's time is ahead of the gateway's clock, negative if behind, as last received.
+    offset_micros: i64,
     /// Requests that were not appended even once.
     fresh: Vec<RequestNumber>,
 }
@@ -38,6 +56,8 @@ pub struct Appends {
 pub struct Round {
     /// The requests, in order.
     pub due: Vec<Due>,
+    /// The gateway's time before it is sent.
+    sent: Timestamp,
     /// Whether it also looks if requests still stand where they were appended.
     check: bool,
 }
@@ -49,6 +69,17 @@ pub struct Watched {
     pub repeated: u64,
     /// Whether the partition has not answered for so long that requests for it are refused at once.
     pub is_silent: bool,
+}
+
+/// When and between which clocks a request comes to be appended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Arrival {
+    /// The gateway's time, by which a deadline has passed or not.
+    pub clock: Timestamp,
+    /// The time since the gateway's start.
+    pub now: Duration,
+    /// [`Appends::offset_micros`] of the partition that owns the request's market, if that is another one.
+    pub market_offset_micros: Option<i64>,
 }
 
 /// When the requests of a partition are given up.
@@ -70,12 +101,13 @@ impl Appends {
             in_flight: InFlight::default(),
             patience: Patience::new(folded),
             tail: folded,
-            ahead_micros: 0,
+            offset_micros: 0,
             fresh: Vec::new(),
         }
     }
 
-    /// Takes in a request that is to be appended; `clock` is the gateway's time.
+    /// Takes in a request that is to be appended. Where account and market belong to different partitions both check
+    /// the deadline, so it counts by the log that is further ahead: neither then refuses a request in time.
     ///
     /// # Errors
     /// [`NotTaken::Late`] when its deadline has passed; it has no effect then.
@@ -85,16 +117,16 @@ impl Appends {
         number: RequestNumber,
         body: &Body,
         deadline: Option<Timestamp>,
-        clock: Timestamp,
-        now: Duration,
+        arrival: Arrival,
     ) -> Result<(), NotTaken> {
-        if deadline.is_some_and(|deadline| clock > deadline) {
+        if deadline.is_some_and(|deadline| arrival.clock > deadline) {
             return Err(NotTaken::Late);
         }
-        let deadline = deadline.map(|deadline| by_the_log(deadline, self.ahead_micros));
+        let offset_micros = arrival.market_offset_micros.map_or(self.offset_micros, |of| of.max(self.offset_micros));
+        let deadline = deadline.map(|deadline| by_the_log(deadline, offset_micros));
         let mut bytes = Vec::new();
         crossbook_protocol::wire::encode_command(source, number, deadline, body, &mut bytes);
-        self.in_flight.begin(number, bytes.into(), now);
+        self.in_flight.begin(number, bytes.into(), arrival.now);
         self.fresh.push(number);
         Ok(())
     }
@@ -106,18 +138,25 @@ impl Appends {
     }
 
     /// What the next round trip should append, if there is a reason for one; `asked` when somebody wants to know where
-    /// the log ends, or nothing is known of the log yet.
+    /// the log ends, or nothing is known of the log yet. `clock` is the gateway's time.
     #[must_use]
-    pub fn round(&self, bounds: Bounds, asked: bool, timeouts: &Timeouts, now: Duration) -> Option<Round> {
+    pub fn round(
+        &self,
+        bounds: Bounds,
+        asked: bool,
+        timeouts: &Timeouts,
+        clock: Timestamp,
+        now: Duration,
+    ) -> Option<Round> {
         let due = self.in_flight.due(bounds.records_max, bounds.bytes_max);
         let check = self.patience.must_check(timeouts.retry, now);
-        (!due.is_empty() || asked || check).then_some(Round { due, check })
+        (!due.is_empty() || asked || check).then_some(Round { due, sent: clock, check })
     }
 
     /// A round was appended; `clock` is the gateway's time.
     pub fn appended(&mut self, round: &Round, appended: Appended, clock: Timestamp, now: Duration) {
         self.fresh.clear();
-        self.ends_at(appended, clock);
+        self.ends_at(round, appended, clock);
         let count = (appended.last.0 + 1).saturating_sub(appended.first.0);
         let placed = usize::try_from(count).unwrap_or(usize::MAX).min(round.due.len());
         self.in_flight.appended(&round.due[..placed], appended.first);
@@ -127,10 +166,18 @@ impl Appends {
         }
     }
 
-    /// Takes note of where the log ends and of its time, which an append without commands brings too.
-    pub fn ends_at(&mut self, appended: Appended, clock: Timestamp) {
+    /// Records where the log ends and its time, which the store also answers to an append without commands. `clock` is
+    /// the gateway's time.
+    pub fn ends_at(&mut self, round: &Round, appended: Appended, clock: Timestamp) {
         self.tail = appended.last;
-        self.ahead_micros = appended.time.0.saturating_sub(clock.0);
+        self.offset_micros = offset(appended.time, round.sent, clock);
+    }
+
+    /// By how many microseconds the log's time was ahead of the gateway's clock at the last answer; negative if it was
+    /// behind.
+    #[must_use]
+    pub fn offset_micros(&self) -> i64 {
+        self.offset_micros
     }
 
     /// A round was not appended, because too many commands wait. The requests that are given up: those that were not
@@ -203,27 +250,57 @@ mod tests {
         Appended { first: Sequence(first), last: Sequence(last), time: Timestamp(time), published: Sequence(0) }
     }
 
-    /// The deadline that a request is appended with, by a gateway that has heard that the log's time is `log`.
+    const ARRIVAL: Arrival = Arrival { clock: NOW, now: Duration::ZERO, market_offset_micros: None };
+
+    /// The deadline that a request is appended with, by a gateway to which the log's time is `log`.
     fn deadline_at(log: u64, deadline: Timestamp) -> Timestamp {
+        deadline_between(log, None, deadline)
+    }
+
+    fn deadline_between(log: u64, market_offset_micros: Option<i64>, deadline: Timestamp) -> Timestamp {
         let mut appends = Appends::new(Sequence(0));
-        appends.ends_at(appended(1, 0, log), NOW);
-        let number = RequestNumber(1);
-        appends.begin(SourceId::FIRST_GATEWAY, number, &body(), Some(deadline), NOW, Duration::ZERO).unwrap();
-        let round = appends.round(BOUNDS, false, &TIMEOUTS, Duration::ZERO).unwrap();
+        let asked = appends.round(BOUNDS, true, &TIMEOUTS, NOW, Duration::ZERO).unwrap();
+        appends.ends_at(&asked, appended(1, 0, log), NOW);
+        let (number, arrival) = (RequestNumber(1), Arrival { market_offset_micros, ..ARRIVAL });
+        appends.begin(SourceId::FIRST_GATEWAY, number, &body(), Some(deadline), arrival).unwrap();
+        let round = appends.round(BOUNDS, false, &TIMEOUTS, NOW, Duration::ZERO).unwrap();
         let bytes = &round.due[0].bytes;
         let command = crossbook_protocol::wire::decode_command(Sequence(1), NOW, bytes).unwrap();
         command.deadline.unwrap()
     }
 
     #[test]
-    fn a_deadline_counts_from_the_time_of_a_log_that_is_far_ahead() {
+    fn a_deadline_counts_by_the_time_of_a_log_that_is_far_ahead_or_behind() {
         let deadline = Timestamp(NOW.0 + 5_000_000);
         assert_eq!(deadline_at(NOW.0 + DAY, deadline), Timestamp(deadline.0 + DAY));
-        for log in [0, NOW.0 - DAY, NOW.0, NOW.0 + AHEAD_MAX_MICROS] {
+        assert_eq!(deadline_at(NOW.0 - DAY, deadline), Timestamp(deadline.0 - DAY));
+        for log in [NOW.0 - OFFSET_MAX_MICROS, NOW.0, NOW.0 + OFFSET_MAX_MICROS] {
             assert_eq!(deadline_at(log, deadline), deadline, "{log}: clocks differ that much");
         }
-        let ahead = AHEAD_MAX_MICROS + 1;
-        assert_eq!(deadline_at(NOW.0 + ahead, deadline), Timestamp(deadline.0 + ahead));
+        let offset = OFFSET_MAX_MICROS + 1;
+        assert_eq!(deadline_at(NOW.0 + offset, deadline), Timestamp(deadline.0 + offset));
+        assert_eq!(deadline_at(NOW.0 - offset, deadline), Timestamp(deadline.0 - offset));
+    }
+
+    #[test]
+    fn a_deadline_counts_by_the_log_that_is_further_ahead() {
+        let deadline = Timestamp(NOW.0 + 5_000_000);
+        let day = i64::try_from(DAY).unwrap();
+        assert_eq!(deadline_between(NOW.0, Some(day), deadline), Timestamp(deadline.0 + DAY));
+        assert_eq!(deadline_between(NOW.0, Some(-day), deadline), deadline);
+        assert_eq!(deadline_between(NOW.0 - DAY, Some(0), deadline), deadline);
+        assert_eq!(deadline_between(NOW.0 + DAY, Some(0), deadline), Timestamp(deadline.0 + DAY));
+        assert_eq!(deadline_between(NOW.0 - DAY, Some(-day / 2), deadline), Timestamp(deadline.0 - DAY / 2));
+    }
+
+    #[test]
+    fn a_slow_answer_is_no_difference_of_clocks() {
+        let (sent, received) = (NOW, Timestamp(NOW.0 + 30_000_000));
+        assert_eq!(offset(NOW, sent, received), 0);
+        assert_eq!(offset(received, sent, received), 0);
+        assert_eq!(offset(Timestamp(received.0 + 7), sent, received), 7);
+        assert_eq!(offset(Timestamp(sent.0 - 7), sent, received), -7);
+        assert_eq!(offset(Timestamp(u64::MAX), Timestamp(0), Timestamp(0)), i64::MAX);
     }
 
     #[test]
@@ -231,18 +308,17 @@ mod tests {
         let mut appends = Appends::new(Sequence(0));
         let begin = |appends: &mut Appends, number| {
             let number = RequestNumber(number);
-            appends.begin(SourceId::FIRST_GATEWAY, number, &body(), None, NOW, Duration::ZERO).unwrap();
+            appends.begin(SourceId::FIRST_GATEWAY, number, &body(), None, ARRIVAL).unwrap();
         };
         begin(&mut appends, 1);
-        let round = appends.round(BOUNDS, false, &TIMEOUTS, Duration::ZERO).unwrap();
+        let round = appends.round(BOUNDS, false, &TIMEOUTS, NOW, Duration::ZERO).unwrap();
         appends.appended(&round, appended(1, 1, NOW.0), NOW, Duration::ZERO);
         appends.disconnected();
         begin(&mut appends, 2);
-        assert_eq!(appends.round(BOUNDS, false, &TIMEOUTS, Duration::ZERO).unwrap().due.len(), 2);
+        assert_eq!(appends.round(BOUNDS, false, &TIMEOUTS, NOW, Duration::ZERO).unwrap().due.len(), 2);
         assert_eq!(appends.full(), [RequestNumber(2)], "the first may be in the log");
         assert_eq!(appends.len(), 1);
-        let late =
-            appends.begin(SourceId::FIRST_GATEWAY, RequestNumber(3), &body(), Some(Timestamp(1)), NOW, Duration::ZERO);
+        let late = appends.begin(SourceId::FIRST_GATEWAY, RequestNumber(3), &body(), Some(Timestamp(1)), ARRIVAL);
         assert_eq!((late, appends.len()), (Err(NotTaken::Late), 1));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crossbook_cluster::client as log_client;
-use crossbook_cluster::client::appends::{Appends, Round, Timeouts};
+use crossbook_cluster::client::appends::{Appends, Arrival, Round, Timeouts};
 use crossbook_cluster::client::fence::{Fence, Folded};
 use crossbook_cluster::client::outputs::Outputs;
 use crossbook_cluster::store::{Bounds, StoredOutput};
@@ -269,20 +269,23 @@ impl World {
         let (now, clock, timeouts) = (self.now(), self.gateway_clock(), self.timeouts());
         let (batch, backlog_max) = (self.client.batch_requests_max, self.client.backlog_max);
         let actor = Actor::Appender { gateway, partition };
-        let this = &mut self.gateways[gateway];
-        let source = this.source;
-        let lane = &mut this.lanes[partition];
+        let source = self.gateways[gateway].source;
         let mut late = Vec::new();
-        while lane.appends.fresh() < batch
-            && let Some((number, body, deadline)) = lane.queue.pop_front()
+        while self.gateways[gateway].lanes[partition].appends.fresh() < batch
+            && let Some((number, body, deadline)) = self.gateways[gateway].lanes[partition].queue.pop_front()
         {
-            if lane.appends.begin(source, number, &body, deadline, clock, now).is_err() {
+            let market = self.market_of(&body).filter(|&market| market != partition);
+            let lanes = &mut self.gateways[gateway].lanes;
+            let market_offset_micros = market.map(|market| lanes[market].appends.offset_micros());
+            let arrival = Arrival { clock, now, market_offset_micros };
+            if lanes[partition].appends.begin(source, number, &body, deadline, arrival).is_err() {
                 late.push(number);
             }
         }
+        let lane = &mut self.gateways[gateway].lanes[partition];
         let connected = lane.appender.epoch.is_some();
         let bounds = Bounds { records_max: batch, bytes_max: 1 << 20 };
-        let round = lane.appends.round(bounds, !connected || !lane.ends.is_empty(), &timeouts, now);
+        let round = lane.appends.round(bounds, !connected || !lane.ends.is_empty(), &timeouts, clock, now);
         let request = match round {
             Some(_) if !connected => Some(Request::Hello { holds: None, durable: false }),
             Some(round) => {

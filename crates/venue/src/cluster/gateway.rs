@@ -163,12 +163,6 @@ impl Gateway {
         let (assembly, feed) =
             Assembly::start(config.gateway.clone(), read_model, process::fatal).map_err(Error::Thread)?;
         let read_model = Arc::clone(assembly.read_model());
-        let clock = {
-            let read_model = Arc::clone(&read_model);
-            let times =
-                move || read_model.standings().filter_map(|standing| standing.position).map(|cause| cause.time).max();
-            clock::Monitor::start(config.clock, Box::new(times))
-        };
         let starts = starts.into_iter().zip(site.routing.all()).map(|((from, sent, heard), partition)| {
             let listed = registry.markets().iter().map(|market| (market.id, market.symbol));
             let outlet = Tally::new(assembly.publisher(partition), listed, config.metrics.markets_max);
@@ -184,6 +178,14 @@ impl Gateway {
         };
         let running = client::start(place, config.cluster.log_client.clone(), starts, refuse, process::fatal);
         let running = running.map_err(Error::Thread)?;
+        let clock = {
+            let (read_model, client) = (Arc::clone(&read_model), running.client().clone());
+            let times =
+                move || read_model.standings().filter_map(|standing| standing.position).map(|cause| cause.time).max();
+            clock::Monitor::new(config.clock, clock::SystemClocks, Box::new(times))
+                .with_store(Box::new(move || client.store_behind_micros()))
+                .run(config.clock)
+        };
         if let Some(database) = database.clone() {
             evidence::watch(site.clone(), database, process::fatal).map_err(Error::Thread)?;
         }

@@ -170,6 +170,7 @@ pub const FAMILIES: &[Family] = &[
     family("crossbook_clock_jumps_total", Counter, "jumps", &["direction"], EVERY, "Times that the machine's clock was set by more than clock.jump_max_ms, forward or back."),
     family("crossbook_clock_deviation_seconds", Gauge, "seconds", &[], EVERY, "By how much the machine's clock has been set since the start of the process; negative if back."),
     family("crossbook_clock_behind_log_seconds", Gauge, "seconds", &[], EVERY, "By how much the machine's clock is behind the last command that the process knows."),
+    family("crossbook_clock_ahead_of_store_seconds", Gauge, "seconds", &[], EVERY, "By how much the machine's clock is ahead of the store's that timestamps a cluster's commands."),
 
     family("crossbook_append_batch_requests", Histogram, "requests", &[], GATEWAY, "Requests that shared a round trip to the store."),
     family("crossbook_append_failures_total", Counter, "round trips", &[], GATEWAY, "Failed round trips to the store."),

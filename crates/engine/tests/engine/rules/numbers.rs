@@ -82,7 +82,8 @@ fn a_place_for_holds_that_is_used_up_is_followed_by_another() {
 
 #[test]
 fn a_market_that_has_used_up_its_numbers_takes_no_orders_and_lets_all_go() {
-    let counts: [(&str, fn(&mut State)); 3] = [
+    type Edit = fn(&mut State);
+    let counts: [(&str, Edit); 3] = [
         ("next_order", |state| state.matchers[0].1.next_order = OrderId(END - 1)),
         ("next_trade", |state| state.matchers[0].1.next_trade = TradeId(END - 1)),
         ("depth_update", |state| state.matchers[0].1.depth_update = END - 1),
