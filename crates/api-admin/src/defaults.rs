@@ -1,8 +1,8 @@
-//! The largest price, quantity and worth of an order in a market whose operator gave none.
+//! Default maximum price, quantity and notional value of an order, for a market whose operator states none.
 //!
-//! Clients read these out of `exchangeInfo` before they trade, into types of their own: 64-bit floats, fixed-point
-//! numbers of 64 or 128 bits. So the defaults are of the size that markets elsewhere have. None is above 9,000,000,000,
-//! which the narrowest of those types (18 digits, 9 of them after the point) still holds.
+//! Clients read them from `exchangeInfo` before they trade, into types of their own: 64-bit floats, fixed-point numbers
+//! of 64 or 128 bits. So the defaults are of the size that markets elsewhere have. None is above 9,000,000,000, which
+//! the narrowest of those types (18 digits, 9 of them after the point) can hold.
 
 use crossbook_types::{Amount, Decimal, Price, Quantity};
 

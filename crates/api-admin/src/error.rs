@@ -1,4 +1,4 @@
-//! Errors as the operator gets them: HTTP status, code and text.
+//! The errors of the admin API: HTTP status, code and text.
 
 use std::borrow::Cow;
 

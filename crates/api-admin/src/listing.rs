@@ -1,7 +1,7 @@
-//! What there is, a page at a time.
+//! Paged lists of assets, markets, accounts and keys.
 //!
-//! Every list is in the order of its entries' numbers. A page holds at most `limit` of them, from number `from` on, and
-//! says in `next` where the next page begins, or `null` at the end.
+//! Every list is sorted by id. A page holds at most `limit` entries, from id `from` on; its field `next` is the first
+//! id of the next page, or `null` at the end.
 
 use crossbook_types::AccountId;
 use serde_json::{Value, json};

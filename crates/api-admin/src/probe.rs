@@ -1,5 +1,5 @@
-//! The admin address of a process that has no API: whether it lives, whether it is ready, what it measures, and how its
-//! partitions stand, if it runs some.
+//! The admin address of a process without an admin API: liveness, readiness, metrics, and the state of its partitions,
+//! if it runs some.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Markets and orders as JSON, with the names and forms that they have in the client API: an operator compares both.
+//! Markets and orders as JSON, with the names and forms of the client API, so that an operator can compare both.
 //! Decimals are strings of exact numbers.
 
 use crossbook_types::decimal::power_of_ten;

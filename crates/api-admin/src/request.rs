@@ -1,4 +1,4 @@
-//! What the operator sends.
+//! The bodies of the operator's requests.
 
 use bytes::Bytes;
 use crossbook_types::{AssetName, Decimal, PartitionId, SymbolName, TransferId};

@@ -1,6 +1,6 @@
-//! The admin address while the venue starts. A start may replay for minutes; whoever watches the process must be able
-//! to tell that from a process that hangs or is gone. So the address answers before there is a venue: alive, not ready,
-//! and how far the start is. When the venue is up, its [`Admin`] takes over.
+//! The admin address while the venue starts. A start may replay for minutes, and monitoring must be able to distinguish
+//! it from a process that hangs or has died. So the address answers before the venue is up: alive, not ready, and the
+//! progress of the start. When the venue is up, its [`Admin`] takes over.
 
 use std::net::IpAddr;
 use std::sync::OnceLock;

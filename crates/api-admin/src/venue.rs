@@ -1,7 +1,7 @@
-//! The venue's own accounts: what it has earned, and paying that out.
+//! The venue's own accounts: fees earned, and their payout.
 //!
-//! Each partition has a ledger, and fees are collected in that of the account that pays them. So in a cluster every
-//! partition is asked, by a command in its log: what it answers is exact, of one moment of that partition.
+//! Each partition has a ledger, and fees are collected in the ledger of the account that pays them. So in a cluster
+//! every partition is asked by a command in its log: the answer is exact, as of one position of that partition's log.
 
 use std::collections::BTreeMap;
 
