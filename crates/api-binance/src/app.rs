@@ -1,4 +1,4 @@
-//! What every part of this API works with.
+//! The shared state of this API.
 
 use std::sync::Arc;
 

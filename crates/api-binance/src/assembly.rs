@@ -1,5 +1,5 @@
-//! Puts a gateway with this API together: the parts of the gateway's core, the subscriptions, and the feed that turns
-//! facts into messages. Venues, tests, fuzzing and measurements all use it.
+//! Assembles a gateway with this API: the gateway's core, the subscriptions, and the feed that turns facts into
+//! messages. Venues, tests, fuzzing and measurements all use it.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;

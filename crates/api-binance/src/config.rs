@@ -1,5 +1,5 @@
-//! The options of `[gateway]`: of the core, of this API and of the listeners. Every bound has its name and default
-//! here.
+//! The options of `[gateway]`: of the core, of this API and of the listeners. Every bound is named here, with its
+//! default.
 
 pub use crossbook_gateway::config::LimitsConfig;
 pub use crossbook_http::{ServerConfig, TlsConfig};

@@ -1,6 +1,5 @@
-//! Every way in which the API says no: HTTP status, code and text. Clients match on codes and texts, so they are kept
-//! to the letter. What the gateway's errors become stands in one table: `From<Error> for ApiError`, and the functions
-//! that it calls.
+//! The errors of this API: HTTP status, code and text. Clients match on codes and texts, so they are those of Binance
+//! to the letter. `From<Error> for ApiError`, and the functions that it calls, map the gateway's errors.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! Writes the small, flat JSON objects of the streams, field by field, straight into text. Keys are constants, and
-//! every text value is a checked name, so nothing needs escaping; numbers go out as exact decimal strings.
+//! Writes the small, flat JSON objects of the streams, field by field, directly into text. Keys are constants, and
+//! every text value is a validated name, so nothing needs escaping; numbers are written as exact decimal strings.
 
 use crossbook_types::{Amount, Asset, Decimal, Market, Price, Quantity};
 

@@ -1,8 +1,8 @@
-//! An API compatible with the Binance Spot API, over HTTP and WebSocket: its parameters, codes and texts, and what its
-//! answers and streams look like. What it does is the [gateway](crossbook_gateway)'s.
+//! An API compatible with the Binance Spot API, over HTTP and WebSocket: its parameters, codes, texts, answers and
+//! streams. The [gateway](crossbook_gateway) does the work.
 //!
-//! The operations ([`operations`]) do not depend on how a request travelled, so HTTP and WebSocket share them. Every
-//! error's code and text stands in [`error`].
+//! The operations ([`operations`]) do not depend on the transport of a request, so HTTP and WebSocket share them.
+//! [`error`] defines the code and text of every error.
 
 pub mod app;
 mod assembly;

@@ -1,8 +1,7 @@
-//! The API described for machines: the REST API as an OpenAPI document, drawn from the table of operations; the streams
-//! and the WebSocket API as an AsyncAPI document; and a page to read the first in a browser.
+//! Machine-readable descriptions of the API: the REST API as an OpenAPI document, generated from the table of
+//! operations; the streams and the WebSocket API as an AsyncAPI document; and a page that shows the first in a browser.
 //!
-//! What answers look like stands in `openapi/schemas.json`. The client suite holds every answer that it gets to these
-//! schemas.
+//! `openapi/schemas.json` defines the answers. The client suite validates every answer against these schemas.
 
 mod asyncapi;
 mod parameters;

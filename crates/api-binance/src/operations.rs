@@ -1,6 +1,5 @@
-//! What clients can ask for, whichever way they ask. The table [`OPERATIONS`] says of each operation where it is found,
-//! what it needs, what it weighs and which parameters it has; routing, checks and the published description of the API
-//! all read it.
+//! The operations of this API, independent of the transport. The table [`OPERATIONS`] has the path, the security, the
+//! weight and the parameters of each; routing, checks and the published description of the API all read it.
 
 mod account;
 mod catalogue;

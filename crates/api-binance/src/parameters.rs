@@ -1,4 +1,4 @@
-//! What a client sends with a request: names and texts, and how texts become values. Each check fails with the code and
+//! The parameters of a request: names and texts, and their conversion to values. Each check fails with the code and
 //! text that the API documents for it.
 
 use std::borrow::Cow;

@@ -1,5 +1,5 @@
-//! Views as the JSON that clients expect, field by field and in the order of the API. Numbers of money are exact
-//! decimal strings; nothing passes through a float.
+//! Views as the JSON that clients expect, field by field and in the order of the API. Amounts are exact decimal
+//! strings; nothing passes through a float.
 
 pub mod json;
 mod market;

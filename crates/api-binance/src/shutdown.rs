@@ -1,7 +1,7 @@
-//! How a gateway ends without anybody being turned away at its door. First it only says, at `/readyz`, that it wants no
-//! new clients, and serves everybody as before: a load balancer needs time to see that. Then clients are asked to
-//! leave, by `Connection: close` on answers and the event `serverShutdown` on WebSockets, and have a moment to do so;
-//! then what is still open is closed. What was asked by then is answered.
+//! Drains a gateway without refusing anybody. First, `/readyz` reports that the gateway is draining, and everything
+//! else is served as before, because a load balancer needs time to notice. Then clients are asked to leave, by
+//! `Connection: close` on answers and the event `serverShutdown` on WebSockets, and have some time for it. Then the
+//! remaining connections are closed. Requests that arrived by then are answered.
 
 use std::time::Duration;
 

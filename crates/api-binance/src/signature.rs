@@ -1,4 +1,4 @@
-//! What a sender signs, and when: the payloads of signatures, `timestamp` and `recvWindow`.
+//! What clients sign: the payloads of signatures, `timestamp` and `recvWindow`.
 
 use std::borrow::Cow;
 

@@ -1,9 +1,9 @@
-//! The client API while the venue starts. A start restores and replays, which may take a while; the depth of every book
-//! is kept in the store ([`BookSnapshots`]). So a gateway that is starting answers what it can answer truly: that it is
-//! there, what time it is, and the books. `/readyz` says no, so a load balancer sends nobody here; any other request is
-//! refused as too early. When the venue is open, [`Rest`] takes over.
+//! The client API while the venue starts. A start restores and replays, which may take a while, but the store has the
+//! depth of every book ([`BookSnapshots`]). So a gateway that is starting answers what it can: pings, the time, and the
+//! books. `/readyz` is not ready, so a load balancer sends no clients here; any other request is refused as too early.
+//! When the venue is open, [`Rest`] takes over.
 //!
-//! A book from the store is some tenths of a second old, and says by its `lastUpdateId` which it is.
+//! A book from the store is some tenths of a second old; its `lastUpdateId` identifies its state.
 
 use std::net::IpAddr;
 use std::sync::OnceLock;

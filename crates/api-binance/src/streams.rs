@@ -5,9 +5,9 @@
 //!                 (bounded)      via the hub     (bounded each)
 //! ```
 //!
-//! The publisher collects what somebody is subscribed to, the [`feed`] writes each message once, as the
-//! [`frames`] that go over the wire, and puts it into the [`outbox`] of every subscriber that the [`hub`] knows, and
-//! each connection ([`socket`]) empties its own. Only the last step can be slow, and what it holds up is one client.
+//! The publisher collects the facts that have subscribers. The [`feed`] encodes each message once, as the [`frames`]
+//! that go over the wire, and puts it into the [`outbox`] of every subscriber in the [`hub`]. Each connection
+//! ([`socket`]) sends its own outbox. Only that last step can be slow, and it delays only one client.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

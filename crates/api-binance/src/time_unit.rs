@@ -1,4 +1,4 @@
-//! In which unit the times of an answer or a stream are told.
+//! The unit of the times in an answer or a stream.
 
 use crossbook_types::Timestamp;
 

@@ -1,8 +1,8 @@
-//! The API over WebSocket: the same operations as over HTTP, with answers matched to requests by an id, and beside them
-//! the events of accounts.
+//! The WebSocket API: the same operations as over HTTP, with an id that matches answers to requests, and the events of
+//! accounts.
 //!
-//! Requests of one connection are taken in the order in which they come, but an order does not wait for the answer to
-//! the one before it: answers come as they are ready.
+//! Requests of one connection are executed in the order in which they arrive, but an order does not wait for the answer
+//! to the previous one: answers are sent as they are ready.
 
 use std::future::Future;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! What an account sees of itself.
+//! Queries of an account about itself.
 
 use crossbook_gateway::past::Question;
 use crossbook_gateway::queries::{OwnTradesQuery, PreventedQuery};

@@ -1,4 +1,4 @@
-//! Is the venue there, what time is it, and what trades under which rules.
+//! Ping, server time, and exchange information.
 
 use crossbook_gateway::clock::now;
 use crossbook_types::{Market, MarketStatus};

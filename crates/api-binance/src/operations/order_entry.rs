@@ -1,4 +1,4 @@
-//! Orders in and out, as parameters and answers.
+//! Placing, cancelling and replacing orders: parameters and answers.
 
 use crossbook_gateway::Error;
 use crossbook_gateway::orders::{self, CancelRequest, OrderRequest};

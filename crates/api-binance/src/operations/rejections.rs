@@ -1,5 +1,5 @@
-//! How many requests got which error. A venue that is asked for too much refuses most of what it gets, so that counting
-//! must cost next to nothing.
+//! Counts requests by the error that they got. An overloaded venue refuses most requests, so counting must cost next to
+//! nothing.
 
 use std::collections::HashMap;
 

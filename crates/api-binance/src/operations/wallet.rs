@@ -1,4 +1,4 @@
-//! The few answers that clients want before they trade at all, of an API that Crossbook otherwise does not have.
+//! The few operations of the wallet API that clients call before they trade. Crossbook has no others of that API.
 
 use super::Request;
 use crate::error::ApiError;

@@ -1,4 +1,4 @@
-//! Lists and objects, and what only the answers to requests have.
+//! Lists and objects, and fields that only answers to requests have.
 
 use crossbook_types::{Amount, Asset, Decimal, FeeRate, Timestamp};
 

@@ -1,4 +1,4 @@
-//! The venue's rules, and what an account has.
+//! The venue's rules, and an account's balances and limits.
 
 use crossbook_gateway::queries::AccountBalances;
 use crossbook_types::decimal::power_of_ten;

@@ -1,5 +1,5 @@
-//! Answers in fewer bytes, for clients who ask for it. Most answers are too small to gain anything: whether one is
-//! worth it is the first question, and an order's never is.
+//! Compresses answers for clients that ask for it. Most answers are too small to gain anything, and an order's always
+//! is, so the size is checked first.
 
 use std::io::Write as _;
 

@@ -1,6 +1,5 @@
-//! Which pages of other origins may ask this API with a browser. By itself a browser lets none; a venue whose operator
-//! names origins says so to the browser, before the request and in the answer. Programs other than browsers do not
-//! care.
+//! Which pages of other origins may use this API in a browser (CORS). By default a browser allows none; if the operator
+//! names origins, the preflight answer and the answer itself allow them. Programs other than browsers are not affected.
 
 use axum::body::Body;
 use http::header::{

@@ -1,5 +1,5 @@
-//! Files that are served as they are: the venue's page, its documentation. Each is compressed once, when it is first
-//! asked for so, and browsers are told to ask whether it has changed, which costs a few bytes.
+//! Static files: the venue's web page and its documentation. Each is compressed once, when it is first requested in
+//! that encoding. Browsers are told to revalidate, which costs a few bytes.
 
 use std::sync::OnceLock;
 

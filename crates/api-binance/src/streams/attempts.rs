@@ -1,5 +1,5 @@
-//! How often each address has opened a WebSocket connection lately. Windows are aligned to the clock, like all limits
-//! of the API, and like theirs none begins twice: a time of an earlier window counts in the newest.
+//! Counts the WebSocket connections that each address has opened lately. Windows are aligned to the clock, like all
+//! limits of the API, and none begins twice: a time of an earlier window counts in the newest.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

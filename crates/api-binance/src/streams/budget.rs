@@ -1,6 +1,6 @@
-//! How many bytes may wait to be read by clients, of all connections together. A message that many wait for is in
-//! memory once, and counts once. When the budget is spent, whoever has left bytes unread for longest is cut off, and so
-//! on until it is not any more; so a client that reads loses nothing to those that do not.
+//! Bounds the bytes that wait to be sent to clients, over all connections together. A message to many clients is in
+//! memory once, and counts once. When the budget is spent, the connection whose bytes have waited for longest is
+//! closed, and so on until the total fits; so a client that reads loses nothing because of those that do not.
 
 use std::collections::HashMap;
 use std::fmt::Debug;

@@ -1,12 +1,12 @@
-//! The thread that turns facts into messages, one for all partitions. Their publishers hand it what somebody wants to
-//! hear; real-time streams go out at once, the others when their time comes, drawn from the views. It never waits for a
-//! client: a message is put into the outboxes of its subscribers, and who does not read is cut off. So what limits it
-//! is only its own work, and if that is ever too slow the publishers wait for it, and orders queue up where their
-//! number is bounded and refused where it is reached.
+//! The thread that turns facts into messages, one for all partitions. Publishers pass it the facts that have
+//! subscribers. It sends real-time streams at once, and the others at their intervals, read from the views. It never
+//! waits for a client: it puts a message into the outboxes of its subscribers, and a client that does not read is
+//! disconnected. So only its own work limits it; if that is ever too slow, the publishers wait for it, and orders queue
+//! up to the bound at which they are refused.
 //!
-//! What waits for it is told in one go: the messages of one stream are framed together and put into each outbox once.
-//! So the busier it is, the less each message costs. Within a stream they keep their order; between streams there is
-//! none to keep.
+//! Everything that has queued for it is sent at once: the messages of one stream are framed together and put into each
+//! outbox once. So the busier it is, the less each message costs. Messages keep their order within a stream; between
+//! streams there is no order.
 
 use std::collections::HashMap;
 use std::convert::Infallible;

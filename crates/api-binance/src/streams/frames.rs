@@ -1,6 +1,5 @@
-//! Messages as they go over the wire. A message to a thousand subscribers is framed once and shared, and so are several
-//! that follow each other on one stream: what each connection then has to do for all of them is to hand the same bytes
-//! to the system.
+//! Encoded WebSocket frames. A message to a thousand subscribers is framed once and shared, and so are consecutive
+//! messages of one stream: each connection then only writes the same bytes to its socket.
 
 use std::sync::{Arc, OnceLock};
 

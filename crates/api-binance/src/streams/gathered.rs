@@ -1,5 +1,6 @@
-//! The changes of a book since it was last told: each price level once, with its newest quantity, and the range of
-//! updates they stand for. The range never has a gap, and each begins where the last ended.
+//! Coalesced depth updates: the changes of a book since the last update was published, each price level once, with its
+//! newest quantity, and the range of update ids that they stand for. The ranges have no gaps: each begins where the
+//! last ended.
 
 use std::collections::BTreeMap;
 

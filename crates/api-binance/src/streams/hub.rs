@@ -1,8 +1,9 @@
-//! Who is subscribed to what. Connections enter and leave their subscriptions here; the feed asks here whom to tell.
+//! The registry of subscriptions. Connections add and remove their subscriptions; the feed looks up the subscribers of
+//! a stream.
 //!
-//! Two locks, always taken in this order: the directory of subscribers, which the feed holds while it hands a message
-//! to all of them (a copy of a pointer each), and the [`Interest`] drawn from it, which is all that the publisher
-//! reads, so that the path of an order never waits for a message to many subscribers.
+//! There are two locks, always taken in this order: the directory of subscribers, which the feed holds while it puts a
+//! message into all their outboxes (a copy of a pointer each), and the [`Interest`] derived from it, which is all that
+//! the publisher reads. So the path of an order never waits for a message to many subscribers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;

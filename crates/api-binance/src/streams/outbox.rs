@@ -1,9 +1,9 @@
-//! What waits to be sent to one connection. Whoever has something to tell puts it in and goes on; nobody waits for a
+//! The messages that wait to be sent to one connection. Whoever adds a message continues at once; nobody waits for a
 //! client.
 //!
-//! A burst may be long, and a client that reads gets all of it. What waits for one that does not is bounded twice, by a
-//! number of bytes for each and by one for all together ([`Budget`]); past either the client is cut off. That it has
-//! not read for too long, its connection finds out while it writes.
+//! A burst may be long, and a client that reads gets all of it. For a client that does not read, the bytes are bounded
+//! twice, for each connection and for all together ([`Budget`]); beyond either, the client is disconnected. Its
+//! connection detects, while it writes, that the client has not read for too long.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};

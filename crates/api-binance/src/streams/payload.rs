@@ -1,5 +1,4 @@
-//! The texts of the public streams. Each function turns finished facts into the JSON that subscribers get; none of them
-//! looks at a clock or at shared state.
+//! The JSON of the public streams. Each function formats finished facts; none of them reads a clock or shared state.
 
 use crossbook_types::{Decimal, Market, Price, Quantity, Side, Timestamp};
 use crossbook_views::{AggregateTrade, AveragePrice, BookTicker, Candle, Interval, Level, PublicTrade, Ticker};

@@ -1,6 +1,6 @@
-//! The streams that speak at intervals: the top of the book, candles, tickers, average prices. What they say is read
-//! from the views when their time comes, and only if it is something new. A lock of the views is held for one market at
-//! a time (for the tickers of all markets: for those of one partition), and nothing is written under it.
+//! The streams with an interval: best prices, candles, tickers, average prices. Their content is read from the views
+//! when it is due, and sent only if it has changed. The views are locked for one market at a time (for the tickers of
+//! all markets: for those of one partition), and nothing is formatted under the lock.
 
 use std::collections::HashMap;
 use std::sync::Arc;

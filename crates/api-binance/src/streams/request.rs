@@ -1,5 +1,5 @@
-//! What a client of the streams can say: subscribe, unsubscribe, and ask what it is subscribed to. The refusals' codes
-//! and texts are those that clients know.
+//! The requests of a stream client: subscribe, unsubscribe, list subscriptions. Errors have the codes and texts of
+//! Binance.
 
 use serde::Deserialize;
 use serde_json::{Value, json};

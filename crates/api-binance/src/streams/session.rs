@@ -1,5 +1,5 @@
-//! What one stream connection is subscribed to, and how it answers requests. Names that are no stream, or whose market
-//! does not exist (yet), are accepted and stay silent: clients rely on that.
+//! The subscriptions of one stream connection, and the answers to its requests. Names that are no stream, or whose
+//! market does not exist (yet), are accepted and never send anything: clients rely on that.
 
 use std::collections::BTreeMap;
 use std::future::Ready;

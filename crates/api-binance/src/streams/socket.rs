@@ -1,13 +1,12 @@
-//! A WebSocket connection, from the upgrade to its end: reads the client's messages, writes what waits in the outbox,
-//! keeps the connection alive with pings, and ends it when the client does not read, is too loud, silent, or simply has
-//! been there for a day.
+//! A WebSocket connection, from the upgrade to its end: reads the client's messages, sends what is in the outbox, keeps
+//! the connection alive with pings, and ends it when the client does not read, sends too much, does not answer pings,
+//! or has been connected for a day.
 //!
-//! One task does all of it. Work that a message starts (a request to the venue) goes on beside the reading of the next,
-//! up to a bound; then reading pauses, and the client feels it. A burst is written in parts, and between them the
-//! client is listened to.
+//! One task does all of it. Work that a message starts (a request to the venue) continues while the next message is
+//! read, up to a bound; then reading pauses. A burst is written in parts, and messages are read in between.
 //!
-//! However a connection ends, but for a client that is gone or does not read, what was asked before is answered, and
-//! then each side has the other's close frame.
+//! Unless the client is gone or does not read, earlier requests are answered before a connection ends, and each side
+//! has the other's close frame.
 
 use std::collections::VecDeque;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! What a client can subscribe to, and the names by which it asks. A name such as `btcusdt@depth5@100ms` is read once,
+//! The streams that a client can subscribe to, and their names. A name such as `btcusdt@depth5@100ms` is parsed once,
 //! when the client subscribes; from then on the stream is a [`Topic`], which is cheap to compare and to look up.
 
 use crossbook_types::SymbolName;

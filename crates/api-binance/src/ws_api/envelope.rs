@@ -1,5 +1,4 @@
-//! The frame around every answer: the request's id, a status, the result or the error, and how much of the limits is
-//! used.
+//! The envelope of every answer: the request's id, a status, the result or the error, and the used share of the limits.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;

@@ -1,8 +1,8 @@
-//! A request over WebSocket, read: its id, its method, and its parameters as the texts that the operations work with
-//! and that signatures are made over.
+//! Parses a WebSocket request: its id, its method, and its parameters as the texts that the operations use and that are
+//! signed.
 //!
 //! Numbers are never converted: a number's literal is its text, so a quantity keeps every digit that the client sent, a
-//! signature is checked over what was signed, and an id is sent back as it came.
+//! signature is verified over what was signed, and an id is returned as it was sent.
 
 use std::borrow::Cow;
 use std::fmt;

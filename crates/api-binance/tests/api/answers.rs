@@ -1,5 +1,5 @@
-//! Answers and reports say what a command did, whatever memory still has of it; and what prevented matches, refusals
-//! and ends of orders leave behind.
+//! Answers and reports contain the outcome of a command, whatever memory still has of it; and the effects of prevented
+//! matches, refusals and ends of orders.
 
 use std::time::Duration;
 

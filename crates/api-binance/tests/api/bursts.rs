@@ -1,5 +1,5 @@
-//! Much at once. Whoever reads gets all of it; whoever does not is cut off after a time, or when what waits is more
-//! than may.
+//! Bursts. A client that reads gets all of it; one that does not is disconnected after a time, or when its send queue
+//! exceeds its bound.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

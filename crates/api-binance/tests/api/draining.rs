@@ -1,5 +1,5 @@
-//! A gateway that is replaced while clients come and go: nobody is turned away at its door before its drain ends, and
-//! whatever it took is answered.
+//! A gateway that is replaced while clients connect and leave: it refuses nobody before its drain ends, and answers
+//! everything that it accepted.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

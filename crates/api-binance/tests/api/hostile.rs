@@ -1,4 +1,4 @@
-//! The client API among hostile clients: too much, too slowly, ill framed, or asking for what is not theirs.
+//! Hostile clients: too many requests, too slow, ill framed, or for what is not theirs.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! A venue of three partitions answers its clients as one of a single partition does: the tests of the API once more,
-//! and one long random day at both venues, answer by answer.
+//! A venue of three partitions answers its clients as a venue of one does: the tests of the API once more, and a long
+//! random workload at both venues, compared answer by answer.
 
 #[path = "rest.rs"]
 #[allow(clippy::duplicate_mod, reason = "the same tests, in a venue of several partitions")]

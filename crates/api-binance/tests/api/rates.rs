@@ -1,4 +1,4 @@
-//! What an account gets back from its count of orders.
+//! When an account's count of orders is credited.
 
 use crate::rest_venue::Venue;
 

@@ -1,5 +1,5 @@
 //! Answers that reach further back than memory: with little memory and a history they are, byte for byte, those of a
-//! venue that never forgets.
+//! venue that evicts nothing.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
-//! Who may do what, held against the table of operations: each signed operation, by each way it can be reached, with
-//! each kind of key that must not get through. An operation that is added to [`OPERATIONS`] is tried here without
-//! another word; one with a required parameter that is not known here fails until [`parameters`] says what to send.
+//! Access control, compared with the table of operations: each signed operation, by each transport, with each kind of
+//! key that must be refused. An operation that is added to [`OPERATIONS`] is covered automatically; one with a required
+//! parameter that is not known here fails until [`parameters`] has a value for it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Times in microseconds for whoever asks for them, in every answer, on every stream, and on none else.
+//! Times in microseconds for clients that ask for them, in every answer and on every stream, and for no other client.
 
 use futures_util::SinkExt as _;
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! A venue with a past: random trades that memory has mostly forgotten, their history in SQLite, and desks that answer
+//! A venue with a history: random trades that memory has mostly evicted, their rows in SQLite, and gateways that answer
 //! from both.
 
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! A venue in this process, furnished over its own admin API: one market, two accounts with money and keys. It has as
-//! many partitions as it is started with: one is the embedded venue, several stand behind a gateway that is the same.
+//! A venue in this process, set up over its own admin API: one market, two accounts with money and keys. The number of
+//! partitions is a parameter: one is the embedded venue, several have the same gateway in front.
 
 mod partitions;
 mod turnstile;

@@ -1,6 +1,6 @@
-//! Several partitions behind one gateway, on one thread. It does no more than it must until somebody has a right to it:
-//! a request is followed up to its answer, and what other partitions then have to do because of it waits until the next
-//! message comes, or for a while. So whoever asks without waiting for it gets an old answer.
+//! Several partitions behind one gateway, on one thread. It does only what is required: a request is executed up to its
+//! answer, and what other partitions have to do because of it waits until the next message arrives, or for a while. So
+//! a client that does not wait for consistency gets an old answer.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};

@@ -1,4 +1,4 @@
-//! A way into the venue that can be told that there are too many orders.
+//! A command port that can be set to refuse orders as overload.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
