@@ -1,4 +1,4 @@
-//! Errors of measurements.
+//! The errors of measurements.
 
 use std::path::PathBuf;
 
