@@ -1,20 +1,20 @@
 //! The log client of a gateway: appends requests to the logs of the partitions, and follows their outputs.
 //!
-//! For each partition there are two threads: one appends what is queued for it, many requests at a time, and one reads
-//! its outputs and hands the events to an outlet. Each request is remembered until the partition has taken it. The
-//! store may lose what it has not replicated, so a request that is no longer where it was appended is appended again,
-//! under the same number; the partition takes it once. Once a partition has taken it, it is durable and its answer
-//! follows by itself, from this partition or another.
+//! Each partition has two threads. One appends the queued requests, many in one round trip; the other reads the
+//! partition's outputs and passes the events to an outlet. Each request is stored until the partition has accepted it.
+//! The store may lose what it has not replicated, so a request that is no longer where it was appended is appended
+//! again, under the same request id; the partition deduplicates it. Once a partition has accepted a request, it is
+//! durable, and its answer follows in the outputs of this partition or another.
 //!
-//! A partition that does not answer for a while counts as *silent*: requests for it are refused at once, and those for
-//! others do not notice. It ends by itself when outputs of the partition are read again.
+//! A partition that does not answer for a while counts as *silent*: requests for it are refused at once, and requests
+//! for others are not affected. It stops being silent when outputs of the partition are read again.
 //!
-//! # Reading what another gateway has answered
-//! A client may read something at one gateway and ask another. So before a question about an account is answered,
-//! its gateway asks every partition's log where it ends, and waits until it has folded that much, and until the
-//! account's partition has heard what the others had sent it by then ([`LogClient::caught_up`]). Silent partitions
-//! are left out: an account is not to suffer because a partition that it has nothing to do with is down. The
-//! questions of the same moment share one round trip with each other and with the requests under way.
+//! # Read-your-writes across gateways
+//! A client may read something at one gateway and then query another. So before a gateway answers a query about an
+//! account, it asks every partition's log for its end, and waits until it has folded that much and until the account's
+//! partition has received what the others had sent to it by then ([`LogClient::caught_up`]). Silent partitions are left
+//! out, because an account must not suffer from the failure of a partition that it does not use. Concurrent queries
+//! share one round trip with each other and with the requests in flight.
 
 mod appender;
 pub mod appends;

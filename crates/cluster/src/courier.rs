@@ -1,5 +1,5 @@
-//! Carries the messages of a worker's partitions to one other partition. No I/O and no clock: whoever has both asks
-//! what the next round trip should deliver ([`Courier::round`]) and says what came of it.
+//! Delivers the messages of a worker's partitions to one other partition. No I/O and no clock: the caller asks what the
+//! next round trip should deliver ([`Courier::round`]) and reports its result.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

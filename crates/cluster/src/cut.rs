@@ -1,14 +1,14 @@
-//! A consistent cut: the whole venue, put together from snapshots and logs beside whoever trades.
+//! A consistent cut: restores the whole venue from snapshots and logs, while it trades.
 //!
-//! Each partition is restored to a place of its log whose output is published, and so durable. The places need not be
-//! of the same instant, only go together: no partition may have heard a message that another has not sent yet. Where
-//! one has, the other is taken a little further.
+//! Each partition is restored to a position of its log whose output is published, and so durable. The positions need
+//! not be of the same instant, but they must be consistent: no partition may have received a message that its sender
+//! has not sent by its own position. If one has, the sender is replayed a little further.
 //!
-//! The messages that are sent and not heard are then known one by one. A partition's replay begins at a snapshot and
-//! makes only later messages again; but those before are in the log of their receiver, which is taken further until it
-//! has heard them.
+//! The messages that were sent and not yet received are then known one by one. A partition's replay begins at a
+//! snapshot and produces only later messages; earlier ones are in the log of their receiver, which is replayed until it
+//! has received them.
 //!
-//! Workers take snapshots meanwhile, remove older ones and trim the logs. A slower reader finds that what it was about
+//! Workers take snapshots meanwhile, remove older ones and trim the logs. A slow reader may find that what it was about
 //! to read is gone ([`Error::is_overtaken`]), and reads again from the newest snapshot; see [`beside_trimming`].
 
 use std::collections::{BTreeMap, VecDeque};

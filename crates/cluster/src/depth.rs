@@ -1,10 +1,9 @@
-//! What a partition has to write to the depth of its books that is kept in the store ([`crate::store`] has
-//! the calls).
+//! Decides what a partition writes to the cached depth of its books in the store ([`crate::store`] has the calls).
 //!
-//! [`Depths`] does no I/O and knows no time. It takes down what changes, a price at most once however often it changed,
-//! and gets what the store made of it. Only the active replica writes. When it begins to, it knows nothing of what
-//! is there, and writes whole books; after that only what has changed. Should the store have lost some of that with a
-//! failed master, it says so, and gets that book whole again.
+//! [`Depths`] does no I/O and has no clock. It records changed prices, each at most once however often it changed, and
+//! gets the store's answers. Only the active replica writes. When it becomes active, it does not know what the store
+//! has, and writes whole books; after that, only changes. If the store lost some of that in a failover, it reports so,
+//! and gets the whole book again.
 
 use std::collections::BTreeMap;
 

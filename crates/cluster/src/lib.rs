@@ -1,28 +1,30 @@
-//! Partitions of a cluster: the same state machine, on logs that live elsewhere and that several processes read.
+//! Partitions of a cluster: the same state machine, on logs in a store that several processes read.
 //!
 //! In a cluster a partition's log is two streams on one shard of a store ([`store`]). Gateways and other partitions
 //! append commands to `in`; workers read them, apply them, and publish their outputs in `out`, which gateways and the
-//! history read. Nobody elects a leader and nobody holds a lease. Three properties stand in for both:
+//! history read. There is no leader election and no lease. Three properties replace both:
 //!
-//! - A worker applies only what is confirmed to be on every replica, so what is applied survives the loss of a master.
-//! - The output of command *n* is entry *n* of `out`, and it is published only where `out` ends. Commands are
+//! - A worker applies only commands that are confirmed on every replica, so what is applied survives the loss of a
+//!   master.
+//! - The output of command *n* is entry *n* of `out`, and it is published only at the end of `out`. Commands are
 //!   deterministic, so it does not matter which of several workers publishes it.
-//! - Messages between partitions are numbered, and taken only in order. So anybody may send them, and again.
+//! - Messages between partitions are numbered, and accepted only in order. So any worker may send them, and repeat
+//!   them.
 //!
-//! So any number of workers may run one partition. One of them is usually *active* and publishes; the others stand by,
-//! and publish when `out` falls silent.
+//! So any number of workers may run one partition. One of them is usually *active* and publishes; the others are
+//! standbys, and publish when the active worker stops publishing.
 //!
-//! | module | what it does |
+//! | module | responsibility |
 //! | --- | --- |
-//! | [`store`] | what all of this asks of the store that keeps the logs: the trait that providers implement |
+//! | [`store`] | the trait that log stores implement, and its contract |
 //! | [`replica`] | decides when a worker applies a command and whether it publishes; no I/O |
-//! | [`mailbox`], [`courier`] | messages of partitions on their way to another; no I/O |
-//! | [`depth`] | what is to be written to the books' depth in the store; no I/O |
-//! | [`worker`] | puts these on threads |
+//! | [`mailbox`], [`courier`] | messages between partitions, until they are durable; no I/O |
+//! | [`depth`] | changes of the books' depth that are written to the store; no I/O |
+//! | [`worker`] | runs these on threads |
 //! | [`client`] | the log client of a gateway: appends requests, follows outputs |
-//! | [`cut`] | restores all partitions beside a running venue, to places that go together |
-//! | [`snapshots`] | when a partition's snapshot is kept and its streams are trimmed; no I/O |
-//! | [`skip`] | passes over a command that cannot be applied |
+//! | [`cut`] | restores all partitions to consistent positions while the venue runs |
+//! | [`snapshots`] | when a partition's snapshot is stored and its streams are trimmed; no I/O |
+//! | [`skip`] | skips a command that cannot be applied |
 
 pub mod client;
 pub mod courier;

@@ -1,14 +1,15 @@
 //! Messages of one partition to another, until the other has made them durable.
 //!
-//! The receiver counts what it has heard, beside its log and as durable as it, and takes only the next number. So the
-//! sender need not remember how far it came: it asks. It keeps every message until it is heard for good, and after any
-//! failure asks again and goes on from there.
+//! The receiver counts the messages that it has received, beside its log and as durable as the log, and accepts only
+//! the next number. So the sender need not store how far it got: it asks. It retains every message until the receiver
+//! has it durably; after any failure it asks again and continues from there.
 //!
-//! What was sent is on its way until a barrier confirms it. Meanwhile the next messages are sent behind it, as long as
-//! the receiver takes what it is sent.
+//! A message is in flight until a barrier confirms it. Meanwhile the next messages are sent behind it, as long as the
+//! receiver accepts what it is sent.
 //!
-//! Usually the active worker sends. One that stands by keeps the same messages and asks now and then, to let go of what
-//! was heard; what was not heard between two times it sends itself, since then nobody else seems to.
+//! Usually the active worker sends. A standby retains the same messages and asks now and then, to release those that
+//! were received. What was not received between two of these requests, the standby sends itself, because then no other
+//! worker seems to.
 
 use std::collections::VecDeque;
 

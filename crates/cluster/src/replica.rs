@@ -1,25 +1,26 @@
-//! A partition as one of several workers holds it: when it may apply a command, and whether it is the one to publish.
+//! One worker's copy of a partition: decides when a command may be applied, and whether this copy publishes.
 //!
-//! A [`Replica`] has no connection and no clock. It says what the next round trip to the store should do ([`Plan`]),
-//! and takes what came of it. One round trip does everything: it appends the last outputs to `out`, reads on in `in`,
-//! and waits until what it read is on the replicas.
+//! A [`Replica`] has no connection and no clock. It plans the next round trip to the store ([`Plan`]), and gets its
+//! result. One round trip does everything: it appends the last outputs to `out`, reads on in `in`, and waits until the
+//! replicas have what it read.
 //!
 //! ```text
 //!   in   ... | n-2 | n-1 |  n  | n+1 | n+2 |       read, and confirmed by a barrier: applied
-//!                           |     \_________\_____ held: read, but not confirmed (active), or not yet published by the active (standby)
+//!                           |     \_________\_____ read ahead: not confirmed (active), or not yet published by the active (standby)
 //!   out  ... | n-2 | n-1 |  n  |
-//!                     |     \_____________________ appended; outputs are kept until a barrier confirms them
+//!                     |     \_____________________ appended; outputs are retained until a barrier confirms them
 //! ```
 //!
-//! An active replica applies what a barrier has confirmed. A standby need not wait for barriers: what `out` has was
-//! confirmed to whoever published it, so the standby follows `out`. If there is something to publish and `out` stays
-//! where it is for [`Limits::takeover_us`], the standby becomes active; sooner if other partitions of its worker have
-//! just had to ([`Replica::suspect`]), for whoever died there was probably at work here too. An active that finds `out`
-//! further than it has come itself, or that again and again finds its outputs there already, becomes a standby:
-//! somebody else is at work. For a while two may both be active; that costs work and nothing else.
+//! An active replica applies what a barrier has confirmed. A standby need not wait for barriers: entries of `out` were
+//! confirmed to the worker that published them, so the standby follows `out`. If there is something to publish and
+//! `out` does not grow for [`Limits::takeover_us`], the standby becomes active; sooner if other partitions of its
+//! worker have just done so ([`Replica::suspect`]), because the worker that failed there was probably active here too.
+//! An active replica that finds `out` longer than what it has published itself, or that repeatedly finds its outputs
+//! already there, becomes a standby, because another worker is active. For a while two may both be active; that costs
+//! work and nothing else.
 //!
-//! All it does with the time is to wait. The clock may be set meanwhile: a wait that began later than now begins now,
-//! so it is at most as long again.
+//! The clock is used only to wait. It may be set meanwhile: a wait that appears to begin in the future begins now, so
+//! it is at most doubled.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Passing over a command of a cluster that cannot be applied; see [`crossbook_node::skip`] for what that means.
+//! Skips a command of a cluster that cannot be applied; see [`crossbook_node::skip`] for the meaning.
 
 use crossbook_log::Record;
 use crossbook_node::skip::{Error as Refused, Skipped, look_at};

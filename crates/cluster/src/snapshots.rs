@@ -1,11 +1,10 @@
-//! A snapshot of a partition that others follow, taken beside trading: when it may be kept, and what of the partition's
-//! streams may be trimmed after it. Without a thread or a clock, so that the simulator runs the same decisions as a
-//! worker.
+//! Snapshots of a partition, taken beside trading: when one may be stored, and what of the partition's streams may be
+//! trimmed after it. Without a thread or a clock, so that the simulator runs the same decisions as a worker.
 //!
-//! A worker that starts from a snapshot sends nothing again that the partition had sent by then. So a snapshot is kept
-//! only once every other partition has durably heard what was sent ([`Candidate::is_heard`]). What is trimmed after it
-//! says [`crossbook_node::snapshotter`] for the commands; of the events, which the history reads, nothing goes that it
-//! has not written.
+//! A worker that starts from a snapshot does not send again what the partition had sent by then. So a snapshot is
+//! stored only once every other partition has durably received these messages ([`Candidate::is_heard`]).
+//! [`crossbook_node::snapshotter`] decides which commands are trimmed after it; no event is trimmed before the history
+//! has written it.
 
 use crossbook_engine::Partition;
 use crossbook_log::Until;

@@ -1,27 +1,28 @@
-//! What the cluster asks of the store that keeps its logs, as a trait that providers implement.
+//! The store of a cluster's logs, as a trait that providers implement.
 //!
-//! Each partition has two streams. The *commands* (`in`) are appended by gateways and other partitions; the *outputs*
-//! (`out`) say what each command caused and are published by workers. Output n belongs to command n, and both are
-//! numbered from 1 without gaps.
+//! Each partition has two streams. Gateways and other partitions append *commands* (`in`); workers publish *outputs*
+//! (`out`), which contain the effects of each command. Output n belongs to command n, and both are numbered from 1
+//! without gaps.
 //!
-//! Partitions lie in *shards*, which fail and are confirmed as a whole. A [`PartitionStore`] is one conversation with
-//! one shard; [`Connect`] opens it. Its unit is a [`Turn`]: for each partition of the shard what to publish, deliver,
-//! append and read, all in one round trip that one confirmation can end. [`Link`] is the same for one partition.
+//! Partitions are placed in *shards*, which fail and are confirmed as a whole. A [`PartitionStore`] is one conversation
+//! with one shard; [`Connect`] opens it. Its unit is a [`Turn`]: for each partition of the shard what to publish,
+//! deliver, append and read, all in one round trip that one confirmation can end. [`Link`] is the same for one
+//! partition.
 //!
 //! # The contract
-//! 1. Commands stand in the order in which they were appended, with times that never go back.
-//! 2. Nothing is certain to survive before a turn has *confirmed* it. A failover takes away an unconfirmed end of the
+//! 1. Commands are in the order in which they were appended, with times that never go back.
+//! 2. Nothing is certain to survive before a turn has *confirmed* it. A failover removes an unconfirmed end of the
 //!    streams, and whatever else was written after it in that shard, but nothing in between.
-//! 3. Outputs are published only at the end that the publisher believes in, so a second publisher of the same outputs
-//!    has no effect and no gap can arise. Outputs of commands that are not in the stream are refused as a fork.
-//! 4. A partition's messages to another are taken once and in their order: the receiver's shard counts them, as durably
-//!    as the messages themselves.
-//! 5. A command that is marked as skipped is read with the mark by every conversation that begins later, and one that
-//!    has read it without can publish nothing any more.
-//! 6. Trimming drops no command of which no output is published, and reading what is trimmed says so.
+//! 3. Outputs are published only at the end of `out` that the publisher states, so a second publisher of the same
+//!    outputs has no effect and no gap can arise. Outputs of commands that are not in the stream are refused as a fork.
+//! 4. A partition's messages to another are accepted once and in order: the receiver's shard counts them, as durably as
+//!    the messages themselves.
+//! 5. A command that is marked as skipped is read with the mark in every conversation that begins later, and a
+//!    conversation that has read it without the mark cannot publish any more.
+//! 6. Trimming removes no command whose output is not published, and reading a trimmed position returns an error.
 //!
-//! `conformance` (a feature) is the suite that every provider passes. `docs/internals/partition-store.md` tells how
-//! providers do each of these, and how one without conditional appends could.
+//! `conformance` (a feature) is the suite that every provider passes. `docs/internals/partition-store.md` describes how
+//! providers implement each of these, and how one without conditional appends could.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;

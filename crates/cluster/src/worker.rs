@@ -1,6 +1,6 @@
-//! A worker: some partitions of a cluster, each on a thread of its own, and the threads that carry their messages to
-//! other partitions. What a thread does next is decided without I/O, by [`Replica`](crate::replica::Replica) and
-//! [`Courier`]; the threads here carry it out.
+//! A worker: runs some partitions of a cluster, each on a thread of its own, and the threads that deliver their
+//! messages to other partitions. [`Replica`](crate::replica::Replica) and [`Courier`] decide, without I/O, what a
+//! thread does next; the threads here carry it out.
 //!
 //! ```text
 //!   in(p) --(blocking read)--> thread of p: apply --> out(p)
@@ -8,12 +8,11 @@
 //!                                   +--(queue for q)--> courier to q --> in(q)
 //! ```
 //!
-//! A partition has messages for itself too, while commands have left something to go on with
-//! ([`crossbook_engine::work`]).
+//! A partition also sends messages to itself, while commands have left deferred work ([`crossbook_engine::work`]).
 //!
-//! A thread owns its conversation with the store. When that breaks, the thread opens another, makes sure that the log
-//! is still the one it knows, and goes on; everything it writes may be written twice. What cannot be healed by trying
-//! again (a log that has forked, a command that cannot be read) ends the worker: `fatal` is called with the reason, and
+//! Each thread owns its conversation with the store. When the conversation breaks, the thread opens another, verifies
+//! that the log is still the same, and continues; everything it writes may be written twice. An error that a retry
+//! cannot fix (a forked log, a command that cannot be read) ends the worker: it calls `fatal` with the reason, which
 //! should end the process.
 
 mod carrier;

@@ -1,4 +1,4 @@
-//! The thread that appends a gateway's requests to one partition's log: gathers what is queued, and appends it in one
+//! The thread that appends a gateway's requests to one partition's log: collects what is queued, and appends it in one
 //! round trip.
 
 use std::sync::atomic::Ordering;

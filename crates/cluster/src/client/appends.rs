@@ -1,5 +1,5 @@
-//! What a gateway has to append to one partition's log, and what became of it. No I/O and no clock: whoever has both
-//! asks what the next round trip should append ([`Appends::round`]) and says what came of it.
+//! The requests that a gateway has to append to one partition's log, and their state. No I/O and no clock: the caller
+//! asks what the next round trip should append ([`Appends::round`]) and reports its result.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
-//! When a question about an account may be answered: once what is folded here includes all that anybody had
-//! read before it was asked. No I/O, no threads.
+//! The read-your-writes barrier: when a query about an account may be answered, namely once everything is folded here
+//! that anybody had read before the query arrived. No I/O, no threads.
 //!
-//! Two steps, since an account's money follows what happens in its markets. First everything must be folded that stood
-//! in any log when the question was asked; then the account's partition must have heard what the others had sent to it
-//! by that time.
+//! There are two steps, because an account's money follows what happens in its markets. First, everything must be
+//! folded that any log contained when the query arrived. Then the account's partition must have received what the
+//! others had sent to it by that time.
 
 use std::collections::BTreeMap;
 

@@ -1,10 +1,10 @@
-//! The requests that a partition has not taken yet, and whether the partition answers. No I/O and no clock: whoever has
-//! both says what came of a round trip, and how long it has been since it began.
+//! The requests that a partition has not accepted yet, and whether the partition answers. No I/O and no clock: the
+//! caller reports the result of each round trip, and how long ago it began.
 //!
 //! ```text
-//!   begin --> due --(appended)--> at its place --(taken)--> gone: the partition has it for good
+//!   begin --> due --(appended)--> in the log --(accepted)--> removed: the request is durable
 //!              ^                       |
-//!              +---- the output of the place is read, or it is beyond the log's end, or the connection broke: it is lost, and due again
+//!              +---- the output at its position is read, or the log ends before it, or the connection broke: lost, due again
 //! ```
 
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! What a partition's outputs say to a gateway, beyond the events themselves: which of its requests were taken, and how
-//! far partitions have come with each other's messages.
+//! What a partition's outputs contain for a gateway besides the events: which of its requests were accepted, and how
+//! far partitions have received each other's messages.
 
 use crossbook_protocol::{Event, Events};
 use crossbook_types::{Market, PartitionId, RequestNumber, Sequence, SourceId};

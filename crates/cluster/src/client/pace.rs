@@ -1,11 +1,10 @@
-//! How fast a partition goes on, as its gateways see it, and whether a request would have to wait too long for its
-//! turn.
+//! The throughput of a partition as its gateways see it, and whether a request would have to wait too long.
 //!
-//! A gateway does not see the partition's turns. It sees how many commands the partition tells of, and when. As long as
-//! something waited all the while, in the log or on the way there, that is how fast it goes. The best of the last few
-//! readings counts: a reader that was held up, or a worker that took over from another, makes the partition look slow
-//! for a moment, and that is no reason to refuse anybody. Nor is it one that few commands take about as long as many,
-//! which share the round trips to the store. Once nothing waits, all is forgotten.
+//! A gateway does not see the partition's batches. It sees how many commands the partition publishes, and when. As long
+//! as something waits, in the log or on the way there, that is the throughput. The best of the last few readings
+//! counts, because a delayed reader or a failover makes the partition look slow for a short time, which is no reason to
+//! refuse requests; nor is it one that a few commands take about as long as many, because all of them share the round
+//! trips to the store. Once nothing waits, the readings are discarded.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

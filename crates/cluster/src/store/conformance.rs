@@ -1,7 +1,7 @@
-//! What every partition store must do, whatever it is kept in, as one suite: [`run`] it over a [`Provider`].
+//! The conformance suite of partition stores: call [`run`] with a [`Provider`].
 //!
-//! The suite knows the contract of [`super`] and nothing else. How a provider finds its servers, and what it does when
-//! they answer wrongly, is tested beside that provider.
+//! The suite knows the contract of [`super`] and nothing else. How a provider finds its servers, and how it handles
+//! wrong answers of theirs, is tested beside that provider.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
-//! The depth of every book beside the partition's streams, for whoever wants it at once: a gateway that is starting, a
-//! script, a screen. It is a copy and says how far it has come; the truth is the log.
+//! The cached depth of every book beside the partition's streams, for readers that need it at once: a gateway that is
+//! starting, a script, a screen. It is a copy and contains its position; the log is authoritative.
 //!
-//! Workers write it a few times a second, in the same shard and after the outputs that it comes from, so a failover
-//! never leaves it ahead of them. Two workers may write the same book: a change names the one that it follows, and is
-//! refused when it does not.
+//! Workers write it a few times a second, in the same shard and after the outputs that it derives from, so a failover
+//! never leaves it ahead of them. Two workers may write the same book: a change names its predecessor, and is refused
+//! if another one is stored.
 
 use crossbook_types::{Decimal, Side};
 

@@ -1,4 +1,4 @@
-//! How a store fails, as far as those who use it must tell failures apart.
+//! The errors of a store, as far as its callers must distinguish them.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! One partition of a conversation: what a [`PartitionStore`] does, without saying for which partition each time.
+//! One partition of a conversation: the calls of a [`PartitionStore`], without naming the partition each time.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Reading a partition's commands in order, beside those who append them or long after.
+//! Reads a partition's commands in order, while others append or later.
 
 use std::collections::VecDeque;
 use std::fmt;

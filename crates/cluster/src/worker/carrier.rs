@@ -1,4 +1,4 @@
-//! The thread that carries messages to one partition: carries out what its [`Courier`] plans.
+//! The thread that delivers messages to one partition: carries out what its [`Courier`] plans.
 
 use std::time::Instant;
 

@@ -1,7 +1,6 @@
-//! A venue of three partitions, read in one consistent cut while orders and money are on their way between them: the
-//! partitions are caught at different places, messages wait, snapshots are taken and logs trimmed meanwhile. Per asset
-//! everything adds up to zero over all partitions, and what is missing on one side is what the messages under way will
-//! move.
+//! Consistent cuts of a venue of three partitions while orders and money are in flight between them: the partitions are
+//! at different positions, messages are in flight, snapshots are taken and logs trimmed meanwhile. Per asset, the sum
+//! over all partitions is zero, and each clearing account equals what the messages in flight will move.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};

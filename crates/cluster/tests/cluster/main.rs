@@ -1,4 +1,4 @@
-//! Consistent cuts through partitions that are kept in memory.
+//! Consistent cuts of partitions that are held in memory.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
