@@ -1,4 +1,4 @@
-//! Shows how far a backup or a restore is.
+//! Shows the progress of a backup or a restore.
 
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! `crossbook completions` and `crossbook man`: what is drawn from the description of the command line.
+//! `crossbook completions` and `crossbook man`, generated from the definition of the command line.
 
 use std::path::{Path, PathBuf};
 

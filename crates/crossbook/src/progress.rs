@@ -1,5 +1,5 @@
-//! Shows how far a replay is: a line that moves on a terminal, a log line now and then otherwise. A replay that takes
-//! no longer than a moment shows nothing.
+//! Shows the progress of a replay: a line that is updated on a terminal, a log line now and then otherwise. A short
+//! replay shows nothing.
 
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};

@@ -1,9 +1,9 @@
-//! Help texts as they are shown. Examples hold lines that people paste into a shell, so they are never wrapped: a
-//! terminal folds a line that is too long for it without breaking what is copied, while a break that we put into a line
-//! would end a command in its middle.
+//! Help texts as they are shown. Examples contain lines that people paste into a shell, so they are never wrapped: a
+//! terminal wraps a long line without changing what is copied, while a line break of ours would end a command in its
+//! middle.
 //!
-//! clap wraps whatever it shows. So while it lays out a help text, a word that it cannot break stands in the place of
-//! each text that must stay as it is, and is replaced when the layout is done.
+//! clap wraps everything that it shows. So each text that must stay as it is is replaced by a word that clap cannot
+//! break, and put back after the layout.
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;

@@ -1,5 +1,5 @@
-//! `crossbook bench`, in short: every measurement runs, what it verifies is right, and its figures stand in the file
-//! for programs and on the page, which needs nothing from elsewhere. How large the figures are is no test's matter.
+//! `crossbook bench`, in short: every measurement runs, its checks pass, and its figures are in the file for programs
+//! and on the page, which needs nothing from elsewhere. No test checks how large the figures are.
 
 use std::process::{Command, Output};
 

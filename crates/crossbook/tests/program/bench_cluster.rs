@@ -1,4 +1,4 @@
-//! `crossbook bench cluster`, in short: it starts clusters, loads them, and tells what an order cost each role.
+//! `crossbook bench cluster`, in short: it starts clusters, loads them, and reports the cost of an order by role.
 
 use std::process::Command;
 

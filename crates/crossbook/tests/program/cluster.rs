@@ -1,6 +1,6 @@
 //! A cluster of real processes on real Redis servers behind HAProxy, whose parts are killed and paused one after the
-//! other while accounts trade through it. After each fault the venue is held to what the accounts were told, everything
-//! adds up, and workers that run the same partition have the same state.
+//! other while accounts trade through it. After each fault the venue is compared with the acknowledgements that the
+//! accounts received, all balances reconcile, and workers that run the same partition have the same state.
 //!
 //! The short form runs with all tests. The long one (`make chaos`) has more faults, once with one replica of each Redis
 //! master and once with two, and prints a table.

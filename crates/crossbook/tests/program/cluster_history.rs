@@ -1,6 +1,6 @@
-//! The history of a cluster of real processes: written by one of two writers while accounts trade, which are killed in
-//! turn, as is the database. In the end every order and every trade is there, in SQL and through the API, and the
-//! tables are what the partitions say.
+//! The history of a cluster of real processes: written by one of two writers while accounts trade; the writers and the
+//! database are killed in turn. In the end every order and every trade is there, in SQL and through the API, and the
+//! tables agree with the partitions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

@@ -1,5 +1,5 @@
-//! The real binary, killed, stopped and damaged while it works. A client keeps its own list of what was acknowledged,
-//! and the venue is held to that list after every restart.
+//! The real binary, killed, stopped and damaged while it works. A client records what was acknowledged, and the venue
+//! is compared with that record after every restart.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

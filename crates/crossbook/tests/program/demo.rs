@@ -1,4 +1,4 @@
-//! The demo as somebody meets it who has just typed its name.
+//! The demo as a new user sees it.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};

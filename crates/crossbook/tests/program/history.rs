@@ -1,5 +1,5 @@
 //! The history of the real binary: killed together with its database, cut off from it, emptied, trimmed. In the end the
-//! tables are what a rebuild from the log gives, row for row, and what the engine says.
+//! tables equal a rebuild from the log, row for row, and the engine's state.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! A venue moves from a data folder into a cluster: the real binary, a real Redis server, and clients who notice
-//! nothing but a new address.
+//! A venue moves from a data folder into a cluster: the real binary, a real Redis server, and clients for whom only the
+//! address changes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! Secrets stay where they belong. The real binary trades, fails, is killed, stops and is exported, logging all that it
-//! can; then everything that it said and wrote is searched for the secret of an API key, the admin token and the key
-//! that secrets are encrypted under.
+//! Secrets do not leak. The real binary trades, fails, is killed, stops and is exported, with all logging on; then
+//! everything that it printed and wrote is searched for the secret of an API key, the admin token and the key that
+//! encrypts secrets.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! `crossbook skip --cluster`: a worker ends at a command that it cannot apply, the operator passes the command over,
-//! and the next worker goes on. The real binary, a real Redis server.
+//! `crossbook skip --cluster`: a worker ends at a command that it cannot apply, the operator skips the command, and the
+//! next worker continues. The real binary, a real Redis server.
 
 use std::path::Path;
 use std::process::{Child, Output, Stdio};

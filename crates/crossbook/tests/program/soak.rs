@@ -1,4 +1,4 @@
-//! A short soak of the real thing: a venue that keeps its word is found to keep it, and one that does not is found out.
+//! A short run of the real soak test: it passes a correct venue, and detects one that breaks its acknowledgements.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

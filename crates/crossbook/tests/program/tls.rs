@@ -1,5 +1,5 @@
-//! The real binary under TLS: REST, WebSocket and the admin address with a certificate, as a client sees them who knows
-//! the authority.
+//! The real binary under TLS: REST, WebSocket and the admin address with a certificate, for a client that trusts its
+//! authority.
 
 use std::path::Path;
 use std::sync::Arc;

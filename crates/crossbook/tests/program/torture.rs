@@ -1,12 +1,11 @@
-//! The real binary while the worst happens under full load: it is killed at random moments, also as it starts and as it
-//! writes a snapshot; its files reach a limit, its disk fills up, it is told to stop twice. The accounts keep lists of
-//! what they were told, and after every restart the venue is held to all of them: every acknowledged order there
-//! exactly once, cancels too, nothing that was refused, balances that follow from the orders, an audit of the log that
-//! ends where the venue stands.
+//! The real binary under faults and full load: it is killed at random times, also as it starts and as it writes a
+//! snapshot; its files reach a limit, its disk fills up, it is asked to stop twice. The accounts record all
+//! acknowledgements, and after every restart the venue is compared with all of them: every acknowledged order exists
+//! exactly once, cancels too, no refused order exists, balances follow from the orders, and an audit of the log ends
+//! where the venue stands.
 //!
-//! `CROSSBOOK_TORTURE_ROUNDS` says how many kills there are (10; `make torture` asks for 100), `CROSSBOOK_TORTURE_SEED`
-//! which moments are drawn. Both are printed. The same seed draws the same moments; what the machine is at by then is
-//! its own.
+//! `CROSSBOOK_TORTURE_ROUNDS` is the number of kills (10; `make torture` asks for 100), `CROSSBOOK_TORTURE_SEED` the
+//! seed of their times. Both are printed. The same seed gives the same times; the state of the process by then varies.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Every line that somebody may paste into a shell: those in the help texts, the README and the documents. Each snippet
-//! is pasted into a real shell, in which most programs are replaced by one that writes down its arguments; what reached
-//! `crossbook` must be a command line that it takes, and what reached `make` a target that there is. Which of them also
-//! work on a running venue is up to the client suite.
+//! is pasted into a real shell, in which most programs are replaced by one that records its arguments; `crossbook` must
+//! accept its command line, and the target of a `make` must exist. The client suite tests which of them also work on a
+//! running venue.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,6 +1,6 @@
-//! Accounts that trade at a steady rate, or as fast as they are answered, while something fails, each with its own list
-//! of what it was told; and the check that holds a venue to these lists: every acknowledged order there exactly once,
-//! nothing that was refused, and balances that follow from the orders to the last unit.
+//! Accounts that trade at a steady rate, or as fast as they are answered, while something fails, each with its own
+//! record of acknowledgements; and the check that compares a venue with these records: every acknowledged order exists
+//! exactly once, no refused order exists, and balances follow from the orders to the last unit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

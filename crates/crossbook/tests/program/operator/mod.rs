@@ -1,4 +1,5 @@
-//! Clusters of real processes, and their operator: lists assets and markets, opens accounts, adds up.
+//! Clusters of real processes, and their operator: lists assets and markets, opens accounts, checks that balances
+//! reconcile.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The real binary in a process of its own, on free ports, and just enough of a client to trade on it.
+//! The real binary in a process of its own, on free ports, and a small client to trade on it.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
