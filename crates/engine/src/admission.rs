@@ -1,12 +1,12 @@
-//! The account's side of an order: is it well formed, does it keep the market's fixed rules, and are there funds? They
-//! are held before the order goes to its market.
+//! The account's side of an order: checks its form, the market's fixed rules and the funds, and holds the funds before
+//! the order goes to its market.
 //!
-//! What is held is the most that the order can cost:
+//! The hold is the most that the order can cost:
 //!
-//! | order | held | if that is more than is free |
+//! | order | hold | if that is more than is free |
 //! | --- | --- | --- |
 //! | sell | its quantity of base | refused |
-//! | sell at market for a quote amount | all free base, at most the largest market order | goes as far as it can; refused by the market if that is not enough |
+//! | sell at market for a quote amount | all free base, at most the largest market order | fills as far as it can; refused by the market if that is not enough |
 //! | buy with a limit price | limit x quantity | refused |
 //! | buy at market by quantity | all free quote, at most the highest price that there ever was x quantity | as above |
 //! | buy at market for a quote amount | that amount | refused |

@@ -1,14 +1,13 @@
 //! The partition: a pure function from commands to events.
 //!
-//! [`Partition::apply`] is the whole exchange. It takes the next [`Command`] of the log and appends to [`Events`] what
-//! has come of it. No clock, no I/O, no randomness, no floats, no threads: the same commands give the same events and
-//! the same [`State`], bit for bit, on every machine. Everything that surrounds it, from the log to the web page,
-//! exists to feed it or to repeat what it said.
+//! [`Partition::apply`] is the whole exchange. It takes the next [`Command`] of the log and appends its effects to
+//! [`Events`]. No clock, no I/O, no randomness, no floats, no threads: the same commands give the same events and the
+//! same [`State`], bit for bit, on every machine. Everything around it, from the log to the web page, exists to feed it
+//! or to publish its events.
 //!
-//! Inside, an order crosses a border even when both sides are here. The account's side ([`admission`], and the ledger)
-//! checks and holds the funds; the market's side matches and says what is to be paid. Where they live in two partitions
-//! they talk in [`peer`] messages; where both are here, what a message would ask is done at once. Neither knows the
-//! difference.
+//! An order has two sides, even when both are in this partition. The account's side ([`admission`], and the ledger)
+//! checks and holds the funds; the market's side matches and states what is to be paid. In two partitions they exchange
+//! [`peer`] messages; in one, the request of a message is carried out at once. Neither side knows the difference.
 
 // Pure: see the rules in ARCHITECTURE.md, and what is meant by them in clippy.toml.
 #![cfg_attr(

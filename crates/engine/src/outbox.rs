@@ -1,8 +1,8 @@
-//! What a partition has to say to others, and how a market reaches the accounts of its orders wherever they are.
+//! The messages of a partition to others, and how a market reaches the accounts of its orders in any partition.
 //!
-//! Messages to other partitions are the node's to deliver. What this partition would say to itself is done at once: a
-//! market's settlements and releases go to the ledger here in the order in which they would have come as messages, and
-//! nothing that a market does depends on a balance, so it makes no difference but the time that it takes.
+//! The node delivers messages to other partitions. What this partition would send to itself is carried out at once: a
+//! market's settlements and releases go to the ledger here in the order in which they would have arrived as messages.
+//! Nothing that a market does depends on a balance, so only the time differs.
 
 use crossbook_ledger::{Ledger, Leg};
 use crossbook_protocol::peer::{Outgoing, PeerMessage, Settlement};

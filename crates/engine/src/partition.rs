@@ -1,4 +1,4 @@
-//! The state machine: one command in, its events out.
+//! The state machine: applies one command and returns its events.
 
 use crossbook_protocol::command::{Body, CancelAll, CancelOrder, Command, FeePayout, NewOrder, TransferRequest};
 use crossbook_protocol::event::{Answer, Cause, Event, Events, VenueAccount};

@@ -1,10 +1,10 @@
-//! Prefetching: what the next commands will touch is read before they are applied.
+//! Prefetch: reads what the next commands will access, before they are applied.
 //!
-//! A cancel touches an order that may have rested for hours: its entry in the index, its place in the book, its
-//! neighbours, its hold. Each is a cache miss that waits for the one before. Over a batch of commands these chains are
-//! independent, so [`Prefetch::run`] walks them side by side, one step for all, and the processor overlaps the
-//! misses. Then the commands find everything in the cache. It only reads: what is found is used for nothing else, and
-//! may be stale by the time its command is applied.
+//! A cancel accesses an order that may have rested for hours: its index entry, its slot in the book, its neighbours,
+//! its hold. Each access is a cache miss that waits for the previous one. Over a batch of commands these chains are
+//! independent, so [`Prefetch::run`] walks them side by side, one step of each, and the CPU overlaps the misses. Then
+//! the commands find everything in the cache. Prefetching only reads: its results are not used, and may be stale by the
+//! time the command is applied.
 
 use crossbook_protocol::command::{Body, Command};
 use std::hint::black_box;

@@ -1,5 +1,5 @@
-//! What exists at the venue: assets, markets, accounts and API keys. Partition 0 keeps the original and tells every
-//! other partition of each change, so that all of them can check an order without asking.
+//! Assets, markets, accounts and API keys. Partition 0 has the original and sends each change to every other partition,
+//! so that all of them can check an order by themselves.
 
 use crossbook_protocol::command::{ChangeMarket, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey};
 use crossbook_protocol::refusal::Refusal;

@@ -1,11 +1,11 @@
-//! Exactly once in effect: which numbers of which sources have been seen.
+//! Deduplication: which request numbers of which sources have been applied.
 //!
-//! A gateway that hears no answer sends its command again, under the same number; appends may also be lost or overtake
-//! each other. So of each gateway the last [`WINDOW`] numbers are remembered one by one, and older ones count as seen.
-//! A partition sends to another strictly in order and repeats from the first that was lost, so of it only the next
-//! number is taken, and that is remembered for as long as the venue lives. Of at most [`GATEWAYS_MAX`] gateways
-//! anything is remembered; the one that has been silent for longest makes room. (A gateway waits for an answer for
-//! seconds; a thousand gateway starts take longer than that.)
+//! A gateway that gets no answer sends its command again, under the same number; appends may also be lost or overtake
+//! each other. So the last [`WINDOW`] numbers of each gateway are stored one by one, and older ones count as applied. A
+//! partition sends to another strictly in order and repeats from the first lost message, so only its next number is
+//! accepted, and that is stored for as long as the venue exists. At most [`GATEWAYS_MAX`] gateways are stored; the one
+//! that has been inactive for longest is evicted. (A gateway waits for an answer for seconds; a thousand gateway starts
+//! take longer than that.)
 
 use std::collections::BTreeMap;
 

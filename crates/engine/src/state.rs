@@ -1,4 +1,4 @@
-//! A partition written down: the canonical form for snapshots and hashes, and the audit.
+//! The state of a partition: the canonical form for snapshots and hashes, and the audit.
 
 use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;

@@ -1,44 +1,42 @@
-//! How much one command does, and how the rest is done.
+//! The work budget of a command, and how the rest of its work continues.
 //!
-//! A price that is reached may have a hundred thousand orders waiting for it, and a cancel of all orders may find a
-//! million. Nobody else can trade while a command is applied, so a command does a bounded part of such work ([`Work`])
-//! and leaves the rest with the market: the range of prices that trades have reached, and the cancels that are not at
-//! their end. Both are part of the canonical state.
+//! A price change may trigger a hundred thousand stop orders, and a cancel of all orders may find a million. Nobody
+//! else can trade while a command is applied, so a command does a bounded part of such work ([`Work`]) and leaves the
+//! rest with the market: the range of prices that trades have reached, and the cancels that are not finished. Both are
+//! part of the canonical state.
 //!
-//! While something is left, the partition has a message for itself
+//! While some work is left, the partition has a message for itself
 //! ([`Partition::continuation`](crate::Partition::continuation)),
-//! [`PeerMessage::Continue`](crossbook_protocol::peer::PeerMessage::Continue). Whoever runs the partition appends it to
-//! the partition's own log, where it does the next part of one market's work; where several markets have some, they
-//! take turns. It is numbered like every message of a partition, so the same one appended twice, by two workers or
-//! after a failure, takes effect once, and a start from a snapshot or from the log alone has the same message to
-//! append.
+//! [`PeerMessage::Continue`](crossbook_protocol::peer::PeerMessage::Continue). The runtime appends it to the
+//! partition's own log, where it does the next part of one market's work; several markets take turns. It is numbered
+//! like every message of a partition, so if two workers append it, or one appends it again after a failure, it takes
+//! effect once; and a start from a snapshot or from the log alone has the same message to append.
 //!
-//! What holds meanwhile:
+//! Meanwhile:
 //!
-//! - A waiting order whose stop price a trade has reached is triggered, whatever the price does until its turn comes.
-//!   It enters the book when it is triggered, behind what rests there by then; those nearest to the price come first,
-//!   as in one command.
-//! - A new conditional order whose stop price lies in the range that was reached would trigger at once, and is refused
-//!   for that. So no order is triggered by a trade that was there before it.
-//! - Orders trigger in an open market only. Where a market is halted, the range waits with it.
-//! - A cancel of all orders covers those that were open when it was taken. Until their turn comes they can still trade,
-//!   trigger, or be cancelled one by one. It is answered once, when none of them is left.
-//!
-//! - Cancels of all orders take turns in a market: one that is not at its end after a command's share goes behind the
+//! - A pending stop order whose stop price a trade has reached is triggered, wherever the price moves until then. It
+//!   enters the book when it is triggered, behind the orders that rest there by then; those nearest to the price come
+//!   first, as in one command.
+//! - A new stop order whose stop price is in the range that was reached would trigger at once, and is refused for that.
+//!   So no order is triggered by an earlier trade.
+//! - Orders trigger in an open market only. While a market is halted, the range waits with it.
+//! - A cancel of all orders covers the orders that were open when it was accepted. Until they are cancelled they can
+//!   still trade, trigger, or be cancelled one by one. The request is answered once, when none of them is left.
+//! - Cancels of all orders take turns in a market: one that is not finished after a command's share goes behind the
 //!   others.
 //!
-//! The check of a fill-or-kill order walks price levels, and of its own account's orders those in this market
-//! (`Matcher::can_fill`). What it walks counts: each [`Work::looks_per_step`] levels or orders are a step more. So
-//! triggered orders of that kind that walk far are spread over more commands; one of them is not divided.
+//! The check of a fill-or-kill order walks price levels, and its own account's orders in this market
+//! (`Matcher::can_fill`). That counts: each [`Work::looks_per_step`] levels or orders are one more step. So triggered
+//! orders of that kind with long walks are spread over more commands; the check of one order is not divided.
 //!
-//! Whether a market order can pay is checked at the first [`Work::levels_checked`] price levels only. Whoever can pay
-//! for these is let in; where its money ends beyond them, the order ends too, and the rest of it expires. A market
-//! order for a quote amount looks further only until it has found the smallest order.
+//! Whether a market order can pay is checked at the first [`Work::levels_checked`] price levels only. An order that can
+//! pay for these is accepted; where its money ends beyond them, the order ends too, and its rest expires. A market
+//! order for a quote amount is checked further only up to the smallest order quantity.
 //!
-//! What is *not* bounded here: one order may trade with as many resting orders as it is large, since a part of it
-//! cannot be left for later; the market's filters bound how large an order is and how many orders an account may have.
-//! That bounds one fill-or-kill check, and the look at its own orders of a market order for a quote amount for which
-//! these make way.
+//! What is *not* bounded here: one order may trade with any number of resting orders, up to its size, because a part of
+//! it cannot be deferred; the market's filters bound the size of an order and the number of orders of an account. That
+//! also bounds one fill-or-kill check, and the walk over its own orders of a market order for a quote amount that
+//! cancels them.
 
 /// The bounds of what one command does. A step is an order triggered, a trade, an order that self-trade prevention
 /// ended, or so many looks of the check of a fill-or-kill order.

@@ -1,9 +1,9 @@
-//! In steady state no command allocates: every table, queue and list keeps the room that it once had.
+//! In steady state no command allocates: every table, queue and list retains its capacity.
 //!
 //! Steady state means that nothing is larger than it ever was: not the number of open orders of a market, of price
-//! levels, of accounts that have traded there, of balances and holds, nor what one command tells. How these are spread
-//! does not matter: an account may have more orders open than ever. Past the largest size a table doubles its room, so
-//! while a venue grows allocations become ever rarer.
+//! levels, of accounts that have traded there, of balances and holds, nor the events of one command. How these are
+//! spread does not matter: an account may have more orders open than ever. Beyond its largest size a table doubles its
+//! capacity, so while a venue grows allocations become ever rarer.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 

@@ -1,4 +1,4 @@
-//! The inventory of a venue, drawn up from its partitions.
+//! Builds the inventory of a venue from its partitions.
 
 use crossbook_protocol::event::{LastTrade, MarketImported, OrderImported};
 use crossbook_protocol::import::{Book, Inventory, Owned, Standing};

@@ -1,25 +1,26 @@
-//! Moving house: a venue goes on in another place, cut into other partitions, with everything that it is.
+//! Import: moves a venue to other partitions, with its whole state.
 //!
-//! What a venue is, apart from where it runs, is an [`Inventory`]: assets, markets, accounts, keys, transfers, what
-//! everybody has, and every open order with its place in the queue. It is [gathered](gather) from the
-//! partitions of a venue, and [cut](pieces) into [`Piece`]s for the partitions of another. A piece is a
-//! command like any other, so what moved in stands in the logs, survives what they survive, and is told in events that
-//! views and tables fold like all others.
+//! An [`Inventory`] is the state of a venue without its place: assets, markets, accounts, keys, transfers, balances,
+//! and every open order with its queue position. It is [gathered](gather) from the partitions of one venue, and
+//! [split](pieces) into [`Piece`]s for the partitions of another. A piece is a command like any other: it is in the
+//! log, and its events are folded by views and tables like all others.
 //!
-//! # In order, each once
-//! Pieces come from a source of their own, [`MOVING`], numbered like the messages of a partition, so a piece
-//! that is sent again has no effect. The first ([`Piece::Begin`]) is taken only by a partition that has nothing. From
-//! then on the partition does nothing else, until it is told from [`MOVED`] that all pieces are everywhere
-//! ([`Piece::Open`]). Whoever moves a venue sends that to nobody before every partition has all of its pieces; so no
-//! partition ever hears from another that knows more than it.
+//! # Order and deduplication
+//! Pieces have a source of their own, [`MOVING`], and are numbered like the messages of a partition, so a repeated
+//! piece has no effect. Only an empty partition accepts the first one ([`Piece::Begin`]). From then on it refuses all
+//! other commands, until it receives [`Piece::Open`] from the source [`MOVED`]. The importer sends that only when every
+//! partition has all of its pieces, so no partition receives a message that refers to state that it does not have yet.
 //!
 //! # Money
-//! A transfer belongs to its account, so it goes to the account's partition, against the outside world there:
-//! [`Piece::Transfers`] brings what came in to that partition's clearing account, and [`Piece::Money`] hands out of it
-//! what everybody has. Since then the accounts have traded with each other, so of one partition something is left
-//! there, as it is when they trade across partitions; over all of them it adds up to zero. What the venue earned in
-//! fees goes to partition 0. Funds of open orders are held ([`Piece::Holds`]) before their orders ([`Piece::Orders`]),
-//! which may be another partition's, rely on them.
+//! A transfer belongs to its account, so it goes to the account's partition, against the external account there:
+//! [`Piece::Transfers`] posts the transfers to that partition's clearing account, and [`Piece::Money`] pays the
+//! balances out of it. The accounts have traded with each other since, so the clearing account of one partition keeps a
+//! remainder, as it does when they trade across partitions; over all partitions the sum is zero. The fees that the
+//! venue earned go to partition 0. [`Piece::Holds`] holds the funds of open orders before [`Piece::Orders`] brings the
+//! orders, which may be in another partition.
+//!
+//! [`MOVING`]: crossbook_types::SourceId::IMPORT
+//! [`MOVED`]: crossbook_types::SourceId::IMPORT_END
 
 //!
 //! [`MOVING`]: crossbook_types::SourceId::IMPORT

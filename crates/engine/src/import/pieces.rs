@@ -1,4 +1,4 @@
-//! An inventory, cut into pieces for the partitions of another venue.
+//! Splits an inventory into pieces for the partitions of another venue.
 
 use crossbook_ledger::hold_of_empty;
 use crossbook_protocol::Transfer;

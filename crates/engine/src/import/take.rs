@@ -1,7 +1,7 @@
-//! How a partition takes a piece over.
+//! How a partition applies a piece.
 //!
-//! Whoever has cut the pieces has seen that they fit, and looks again when all of them are taken. So a piece that does
-//! not fit is told in its answer and otherwise left as far as it came; such a partition is never opened.
+//! The importer has verified that the pieces fit, and verifies again after all of them are applied. So a piece that
+//! does not fit is refused in its answer and may be half applied; such a partition is never opened.
 
 use crossbook_protocol::Transfer;
 use crossbook_protocol::event::{Answer, Event, Events, MarketImported};

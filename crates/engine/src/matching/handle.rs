@@ -1,4 +1,4 @@
-//! The place of an open order.
+//! The storage position of an open order.
 
 use crossbook_book::Slot;
 

@@ -1,4 +1,4 @@
-//! A market that goes on where it stood elsewhere.
+//! Imports a market with its open orders.
 
 use crossbook_protocol::event::{LastTrade, MarketImported, OrderPlaced};
 use crossbook_protocol::import::Placed;

@@ -1,9 +1,9 @@
-//! Each trader's open orders, as lists that share one slab.
+//! Each account's open orders in a market, as lists that share one slab.
 //!
-//! A list is a chain of chunks, of which only the last may have room left, and a chunk is one cache line: the way to
-//! the chunk before and fifteen handles. Who is struck from a list gives its place to the last one. So a list takes and
-//! gives by whole chunks, which all lists have in common, and one that is longer than ever is not a reason to ask for
-//! memory: that happens only when all of them together are, or when there are more of them than ever.
+//! A list is a chain of chunks, of which only the last may have room left. A chunk is one cache line: the index of the
+//! previous chunk and fifteen handles. The last handle of a list replaces a removed one. So a list grows and shrinks by
+//! whole chunks from a common slab, and a list that is longer than ever does not allocate: that happens only when all
+//! lists together are, or when there are more lists than ever.
 
 use super::handle::Handle;
 

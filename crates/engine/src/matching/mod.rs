@@ -1,10 +1,10 @@
-//! The market's side of an order: matching, resting, waiting, cancelling.
+//! The market's side of an order: matching, resting, stop orders, cancelling.
 //!
-//! A [`Matcher`] is one market. It receives orders whose funds are held, matches them by price-time priority, and sends
-//! back what is to be paid. It never looks at a balance. Conditional orders trigger inside the command whose trades
-//! reached their stop price, nearest stop first, those that wait for a rise before those that wait for a fall; what
-//! they trade can trigger others, and as each triggers once, that ends. A command does a bounded part of that, and of
-//! the cancel of all orders of an account; the rest is [`pending`].
+//! A [`Matcher`] is one market. It receives orders whose funds are held, matches them by price-time priority, and
+//! returns what is to be paid. It never reads a balance. Stop orders trigger within the command whose trades reached
+//! their stop price, nearest stop first, those that trigger on a rise before those that trigger on a fall. Their trades
+//! can trigger others; each triggers once, so that ends. A command does a bounded part of this work, and of a cancel of
+//! all orders of an account; the rest is [`pending`].
 
 pub(crate) mod handle;
 mod import;

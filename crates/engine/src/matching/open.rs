@@ -1,8 +1,7 @@
-//! Every open order of a market, and the ways to find one: by its number, by its client's name, by its account.
+//! Every open order of a market, and the indexes to find one: by order id, by client order id, by account.
 //!
-//! Orders that work rest in one [`Book`]; orders that wait for their stop price stand in another, keyed by that price,
-//! in which the "asks" are those that trigger when the price rises and the "bids" those that trigger when it falls: the
-//! best of each is the one that triggers first.
+//! Resting orders are in one [`Book`]. Pending stop orders are in another, keyed by stop price, in which the "asks"
+//! trigger when the price rises and the "bids" when it falls: the best of each triggers first.
 
 use crossbook_protocol::command::Target;
 use crossbook_protocol::wire::codec::wire_struct;

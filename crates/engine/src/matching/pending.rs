@@ -1,4 +1,4 @@
-//! What commands have left of a market's work, and how it goes on. See [`crate::work`].
+//! The deferred work of a market, and how it continues. See [`crate::work`].
 
 use crossbook_protocol::command::{CancelAll, Size};
 use crossbook_protocol::event::{Answer, CloseReason, Event, Events};

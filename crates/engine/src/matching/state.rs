@@ -1,4 +1,4 @@
-//! A market's orders in their canonical form: in the order in which they trade or trigger.
+//! A market's orders in canonical form: in the order in which they trade or trigger.
 
 use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{FeeCredit, Market, OrderId, PreventedMatchId, Price, Quantity, Side, TradeId};

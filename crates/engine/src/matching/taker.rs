@@ -1,4 +1,4 @@
-//! An order meets the book.
+//! Matches an order against the book.
 
 use crossbook_protocol::command::Size;
 use crossbook_protocol::event::{CloseReason, Event, Events, Party, PreventedMatch, Trade};

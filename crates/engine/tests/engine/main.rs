@@ -1,7 +1,7 @@
 //! The engine from outside: commands in, events and states out.
 //!
-//! One program, because each further one is linked again. Only `allocation` is separate, which counts what its whole
-//! process allocates.
+//! One program, because each further one is linked again. Only `allocation` is separate, because it counts the
+//! allocations of its whole process.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 

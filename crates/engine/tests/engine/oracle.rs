@@ -1,5 +1,5 @@
-//! The engine against an exchange that is too plain to be wrong: random commands go to both, and every event must be
-//! equal. The same streams go through a venue of one partition and one of three, which must tell the same story.
+//! The engine against a reference model that is too simple to be wrong: random commands go to both, and every event
+//! must be equal. The same streams go through a venue of one partition and one of three, which must publish the same.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The rules around orders: self-trade prevention, filters, market status, names, cancelling, and commands that are
-//! sent twice.
+//! The rules around orders: self-trade prevention, filters, market status, client order ids, cancelling, and repeated
+//! commands.
 
 mod activation;
 mod deadlines;

@@ -1,4 +1,4 @@
-//! The venue as its events tell it: what a reader of the event stream knows, and what must hold of every command.
+//! The venue as a reader of the event stream knows it, and the invariants that every command must keep.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,5 @@
-//! A venue to test against: assets, two markets that share one of them, funded accounts, and orders that read like
-//! sentences. Every command that goes through it is audited, and folded into a [`Mirror`] that knows the partition only
-//! from its events.
+//! A venue for tests: assets, two markets that share one of them, funded accounts, and short constructors for orders.
+//! Every command is audited, and folded into a [`Mirror`] that knows the partition only from its events.
 
 pub mod mirror;
 pub mod steps;

@@ -1,5 +1,5 @@
-//! Random commands, made from bytes so that a failing stream can be shrunk: few accounts with tight funds, few prices,
-//! so that much trades, much is refused, and orders of one account often meet.
+//! Random commands, decoded from bytes so that a failing stream can be shrunk: few accounts with tight funds and few
+//! prices, so that much trades, much is refused, and orders of one account often match each other.
 
 use crossbook_oracle::model::Model;
 use crossbook_protocol::command::{

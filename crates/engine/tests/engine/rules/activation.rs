@@ -1,4 +1,4 @@
-//! Rules are activated by a command, and what they brought holds from the next command on.
+//! A command activates rules, and they apply from the next command on.
 
 use std::collections::BTreeMap;
 

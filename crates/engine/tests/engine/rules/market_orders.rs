@@ -1,4 +1,4 @@
-//! The bounds of market orders: what they may trade, what they must be worth, and what the book must have for them.
+//! The bounds of market orders: their quantity, their notional value, and the liquidity that the book must have.
 
 use crossbook_engine::Work;
 use crossbook_protocol::command::Body;

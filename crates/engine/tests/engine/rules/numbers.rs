@@ -1,5 +1,5 @@
-//! What the venue counts comes to its end in a refusal, or goes on elsewhere; never in a panic. Each count is brought
-//! near its end by a state that says so.
+//! Counters that reach their limit lead to a refusal, or continue elsewhere; never to a panic. A prepared state brings
+//! each counter near its limit.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What is more than one command does: it is remembered, and goes on, whatever comes between.
+//! Work that exceeds one command: it is deferred, and continues, whatever happens in between.
 
 use crossbook_engine::Work;
 use crossbook_protocol::command::{Body, CancelAll, NewOrder, Target};
