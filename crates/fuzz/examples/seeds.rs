@@ -1,5 +1,5 @@
-//! Writes what the corpora of binary records begin with: the commands that the fuzzed venue is made of, what became of
-//! them, and the venue written down. Run it anew when the vocabulary has a new version.
+//! Writes the first files of the corpora of binary records: the commands that create the fuzzed venue, their events,
+//! and the venue's state. Run it again when a wire form gets a new version.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Taking an input apart.
+//! Splits an input into parts.
 
 /// The first byte, and the rest. An empty input begins with a zero.
 #[must_use]

@@ -1,6 +1,6 @@
-//! A small venue behind a gateway, in one thread and without a disk: what a request asks has been done when its
-//! entrance has been called. It begins each input as it was made: two markets, two accounts with money, keys of both
-//! kinds, a few orders and trades.
+//! A small venue behind a gateway, on one thread and without a disk: when its command port returns, the request has
+//! been executed. Each input starts with the same state: two markets, two accounts with money, keys of both kinds, a
+//! few orders and trades.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, LazyLock, OnceLock};

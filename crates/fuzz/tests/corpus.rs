@@ -1,4 +1,5 @@
-//! Every input of the corpora, through its target: what was ever found stays mended. This needs no fuzzer.
+//! Runs every input of the corpora through its target, so that bugs that were once found stay fixed. This needs no
+//! fuzzer.
 
 #![allow(clippy::unwrap_used)] // a test says what failed by failing
 

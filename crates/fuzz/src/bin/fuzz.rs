@@ -1,8 +1,7 @@
-//! The fuzzer: has LLVM's libFuzzer look for inputs that a target does not survive, guided by the ways that they take
-//! through the code.
+//! The fuzzer: LLVM's libFuzzer searches for inputs that make a target fail, guided by code coverage.
 //!
-//! Made by `make fuzz`; without `rustc-with-coverage` it would be blind. Each target is a process of its own, which is
-//! this program again with [`TARGET_VARIABLE`] set; then all arguments are libFuzzer's.
+//! `make fuzz` builds it; without `rustc-with-coverage` it would have no guidance. Each target runs in a process of its
+//! own, which is this program again with [`TARGET_VARIABLE`] set; then all arguments are libFuzzer's.
 
 use std::ffi::{CString, c_char, c_int};
 use std::io::{BufRead, BufReader};

@@ -1,5 +1,5 @@
-//! The operator's API. The input is a request, as for `rest`, without headers: its line with what follows `/admin/v1/`,
-//! an empty line, a body. Several stand one after the other, with a line `---` between; they are asked in turn.
+//! The admin API. The input is a request, as for `rest`, without headers: its line with what follows `/admin/v1/`, an
+//! empty line, a body. Several requests are separated by a line `---` and sent in order.
 
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
-//! WebSockets. Of the messages, each line of the input is one, and each gets exactly one answer; in those to the API, a
-//! parameter `signature` of `HMAC` is replaced by the right one, and `"NOW"` by the time. The first byte chooses
-//! between the two for `frames`, which are sent as they are.
+//! WebSockets. Each line of the input of the message targets is a message, and each gets exactly one answer; in those
+//! to the API, a parameter `signature` of `HMAC` is replaced by the right one, and `"NOW"` by the time. For `frames`,
+//! whose input is sent as it is, the first byte chooses between the two.
 
 use std::collections::BTreeSet;
 

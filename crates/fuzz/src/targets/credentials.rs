@@ -1,4 +1,4 @@
-//! What says who somebody is. The first byte chooses what the rest is: a public key, a signature, or an address.
+//! Credentials. The first byte chooses what the rest is: a public key, a signature, or an address.
 
 use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine as _;

@@ -1,4 +1,4 @@
-//! What Redis answers, in its protocol: the entries of a partition's streams.
+//! Answers of Redis, in its protocol: the entries of a partition's streams.
 
 use crossbook_redis_store::reply;
 use redis::Value;

@@ -1,7 +1,7 @@
-//! Segment files. A log of several segments is written, and the input damages it: in steps of four bytes, the first
-//! chooses what is done to the place that the next two name, the last is the byte. Whatever was done, a log opens on a
-//! prefix of what was written, or refuses. Checksums can be put right too, as no damage does; then anything may be in a
-//! record, but the two readers still agree, and records still count.
+//! Segment files. A log of several segments is written, and the input damages it, in steps of four bytes: the first
+//! chooses the kind of damage, the next two the position, the last is the byte. Whatever the damage, a log opens on a
+//! prefix of what was written, or refuses. Checksums can be corrected too, as no real damage does; then records may
+//! have any content, but the two readers still agree, and records are still numbered.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

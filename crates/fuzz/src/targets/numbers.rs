@@ -1,4 +1,4 @@
-//! The smallest things that clients send: numbers, times, names.
+//! The smallest parts of requests: numbers, times, names.
 
 use crossbook_api_binance::error::ApiError;
 use crossbook_api_binance::parameters;

@@ -1,4 +1,4 @@
-//! Query strings and forms. The input is a query, and behind the first line break a form.
+//! Query strings and forms. The input is a query, and after the first line break a form.
 
 use crossbook_api_binance::parameters::{PARAMETERS_MAX, Parameters};
 use crossbook_api_binance::signature;

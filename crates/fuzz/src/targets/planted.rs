@@ -1,5 +1,5 @@
-//! A bug to be found, which shows that coverage guides: no input without the right bytes in several places gets to it,
-//! one comparison behind the other, and chance alone would need more than 2^60 inputs.
+//! A planted bug, which shows that coverage guides the fuzzer: only the right bytes in several positions reach it, one
+//! comparison after the other, and random inputs would take more than 2^60 attempts.
 
 use super::{Target, target};
 

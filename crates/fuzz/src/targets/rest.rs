@@ -1,8 +1,8 @@
 //! The client API over HTTP, from the bytes of a connection to the venue behind.
 //!
 //! The input of `rest` is a request: its line, such as `POST /api/v3/order?symbol=BTCUSDT`, headers, an empty line, a
-//! body. `NOW` in it becomes the time, and `HMAC` what signs it; with the key of [`HMAC_KEY`] it is sent. That of
-//! `http` is sent as it is.
+//! body. `NOW` in it is replaced by the time, and `HMAC` by the signature; the key of [`HMAC_KEY`] is added. The input
+//! of `http` is sent as it is.
 
 use std::borrow::Cow;
 

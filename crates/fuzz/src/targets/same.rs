@@ -1,5 +1,5 @@
 //! One operation over HTTP and over WebSocket. The first line of the input is its name, each further one a parameter,
-//! `name=value`. Either way asks the same of the partition, and is told the same.
+//! `name=value`. Both must send the same command and get the same answer.
 
 use std::collections::BTreeMap;
 

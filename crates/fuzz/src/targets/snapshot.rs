@@ -1,5 +1,5 @@
-//! What is written beside the log: snapshots, and a venue written down to be moved. The first byte chooses what the
-//! rest is; the checksums around it are put right, or the fuzzer would never get past them.
+//! Files beside the log: snapshots, and exports. The first byte chooses which; the checksums around it are corrected,
+//! or the fuzzer would never get past them.
 
 use crossbook_engine::{Partition, State};
 use crossbook_node::{export, snapshot};

@@ -1,4 +1,4 @@
-//! Records of the log, and what partitions tell.
+//! Records of the log, and published events.
 
 use crossbook_engine::Partition;
 use crossbook_node::snapshot::{self, Image};
