@@ -1,6 +1,6 @@
-//! Puts a gateway together, in the order in which its parts need each other: first what publishers and requests share,
-//! then the publishers, which whatever runs the partitions takes, and last the gateway with its command port. Venues,
-//! tests, fuzzing and measurements all use it.
+//! Assembles a gateway in the order of its dependencies: first what publishers and requests share, then the publishers,
+//! which go to the runtime of the partitions, and last the gateway with its command port. Venues, tests, fuzzing and
+//! measurements all use it.
 
 use std::sync::Arc;
 

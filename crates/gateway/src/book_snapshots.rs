@@ -1,4 +1,4 @@
-//! The port to the depth of books that somebody else keeps: what can be shown before the read model is there.
+//! The port to book depth that another process caches: what can be shown before the read model is available.
 
 use crossbook_types::Decimal;
 

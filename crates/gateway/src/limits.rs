@@ -1,8 +1,8 @@
-//! How much a client may ask. Request weight and the number of requests are counted per address, orders per account,
-//! each in windows aligned to the clock. An address that goes on after it was refused is banned, longer each time.
+//! Rate limits. Request weight and the number of requests are counted per address, orders per account, each in windows
+//! aligned to the clock. An address that continues after it was refused is banned, longer each time.
 //!
-//! The caller passes what the machine's clock shows. Counting uses a time derived from it that never goes back
-//! ([`clock`]), so no window begins twice. All tables are bounded; a full table drops its oldest entries first.
+//! The caller passes the machine's time. Counting uses a time derived from it that never goes back ([`clock`]), so no
+//! window begins twice. All tables are bounded; a full table drops its oldest entries first.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};

@@ -1,5 +1,5 @@
-//! Orders in and out. What can be known to be wrong with an order without its book and its balance is found here, and
-//! never reaches a partition.
+//! Places and cancels orders. Every error that can be detected without the book and the balance is found here, and the
+//! order never reaches a partition.
 
 use crossbook_engine::admission;
 use crossbook_protocol::Rules;

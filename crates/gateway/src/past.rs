@@ -1,12 +1,12 @@
 //! Queries that reach further back than memory.
 //!
-//! Memory has the newest of everything, and knows what it has dropped. So a query takes three steps: memory is read,
-//! under the lock of the views that have it; if it may have dropped part of the answer, there is a [`Gap`]; and what is
-//! in the gap is asked of the [`History`], without the lock, and [merged] with what memory had. The history lags behind
-//! the venue, but what memory has dropped does not change any more: the history need only have come past the point from
-//! which the gap is [settled](Forgotten::settled).
+//! Memory has the newest of everything, and records what it has evicted. So a query takes three steps: read memory,
+//! under the lock of its views; if a part of the answer may have been evicted, there is a [`Gap`]; query the
+//! [`History`] for the gap, without the lock, and [merge] it with what memory had. The history lags behind the venue,
+//! but evicted entries do not change any more: the history need only have reached the point at which the gap is
+//! [settled](Forgotten::settled).
 //!
-//! [merged]: merge
+//! [merge]: merge
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
-//! Queries: typed questions with typed answers, from the read model, and from the history where memory ends.
+//! Queries: typed questions with typed answers, from the read model, and from the history beyond memory.
 //!
-//! What an answer needs is copied while the views are locked; whoever writes it out does so when they are not. A query
-//! about an account first waits until everything is there that anyone was answered about that account.
+//! The views are locked only while an answer is copied, not while it is formatted. A query about an account first waits
+//! until the read model has everything that anybody was answered about that account.
 
 mod account;
 mod candles;

@@ -1,6 +1,6 @@
-//! Secrets at rest. The secret half of an HMAC key is kept in the venue's log, so it is sealed with AES-256-GCM under a
-//! key that only the operator has. The name of the API key is bound into the seal: a sealed secret cannot be moved to
-//! another key.
+//! Encryption of secrets at rest. The secret of an HMAC key is stored in the venue's log, so it is sealed with
+//! AES-256-GCM under a key that only the operator has. The name of the API key is bound into the seal: a sealed secret
+//! cannot be moved to another key.
 
 use std::cell::RefCell;
 

@@ -1,6 +1,6 @@
-//! The time by which limits count. It begins as the machine's clock has it, and from then on it only goes forward:
-//! where the machine's clock is set back, it goes on at the pace of time itself. So a window that has begun is never
-//! begun again, and none lasts longer than it should, not even if the clock was a day ahead for a while.
+//! The time of the rate limits. It starts as the machine's clock, and from then on it only goes forward: if the
+//! machine's clock is set back, it continues by the monotonic clock. So a window never begins twice, and none lasts
+//! longer than it should, not even if the clock was a day ahead for a while.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What an account sees of itself. A client that has an answer to a command finds the command's effect here.
+//! Queries of an account about itself. A client that has an answer to a command finds the command's effect here.
 
 use std::collections::{BTreeMap, BTreeSet};
 

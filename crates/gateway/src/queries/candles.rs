@@ -1,5 +1,5 @@
-//! Candles of any age. Memory and the history keep the same candles, by UTC and only those with trades;
-//! [`CandleQuery::fold`] makes of both together what was asked for.
+//! Candles of any age. Memory and the history store the same candles, by UTC and only those with trades;
+//! [`CandleQuery::fold`] combines both to the requested interval.
 
 use crossbook_types::{Market, Sequence, Timestamp};
 use crossbook_views::{Candle, CandleQuery, Offset};
