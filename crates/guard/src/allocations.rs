@@ -1,4 +1,4 @@
-//! The program's allocator, with a count of allocations.
+//! The program's allocator, which counts allocations.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicU64, Ordering};

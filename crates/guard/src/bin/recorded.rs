@@ -1,5 +1,5 @@
-//! Replays the recorded logs with a release build, whose optimiser must not change what a log means. `make recorded`
-//! runs it; a test of the simulator does the same with a debug build.
+//! Replays the recorded logs with a release build, because an optimiser must not change the meaning of a log. `make
+//! recorded` runs it; a test of the simulator does the same with a debug build.
 
 #![allow(clippy::unwrap_used, reason = "ends where a state is not what it was")]
 
