@@ -1,10 +1,10 @@
-//! How many bytes of answers may wait to be read by HTTP clients, of all connections of a listener together. When there
-//! are more, the connections whose answers have waited for longest are closed until there are not; so a client that
-//! reads loses nothing to those that do not.
+//! Bounds the bytes of answers that wait to be sent to HTTP clients, over all connections of a listener together.
+//! Beyond the bound, the connections whose answers have waited for longest are closed; so a client that reads loses
+//! nothing because of those that do not.
 //!
-//! An answer counts until the system has taken all of it. Content that others share (a page that is served as it is) is
-//! in memory anyway and does not count. Neither do small answers: a connection has one at a time, which takes less than
-//! the connection itself, and the number of connections is bounded.
+//! An answer counts until the system has taken all of it. Shared content (a static page) is in memory anyway and does
+//! not count. Neither do small answers: a connection has one at a time, which takes less memory than the connection
+//! itself, and the number of connections is bounded.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Listeners and their bounds: how many connections, how long a client may take, how much it may send.
+//! Listeners and their bounds: the number of connections, the time of a client, the size of a request.
 //!
 //! HTTP/1.1 by hyper, one task for each connection, no layers in between: the way of an order from socket to node and
 //! back is a handful of function calls.

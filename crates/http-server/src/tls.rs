@@ -1,8 +1,8 @@
-//! TLS on a listener: a certificate and its key, read once when the process starts. Who shows no certificate of his own
-//! is let in as before; who may do what is a matter of signatures and tokens.
+//! TLS on a listener: a certificate and its key, read once when the process starts. Clients need no certificate;
+//! signatures and tokens decide what they may do.
 //!
-//! A handshake is made on the task of its connection, within `gateway.server.handshake_timeout_ms`, and counts among
-//! the connections that are open. So a client that never ends its handshake keeps nobody else waiting.
+//! A handshake runs on the task of its connection, within `gateway.server.handshake_timeout_ms`, and counts among the
+//! open connections. So a client that never completes its handshake delays nobody else.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
