@@ -1,5 +1,5 @@
 //! The errors of a log, and what to do about each. A message names the file and the byte wherever there is one, because
-//! an operator in the middle of the night has nothing else to go by.
+//! an operator may have no other information.
 
 use std::io;
 

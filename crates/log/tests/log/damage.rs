@@ -1,5 +1,5 @@
 //! Every byte flipped, every length cut: a damaged log opens on a durable prefix or refuses and says where. It never
-//! shows a record that was not written, and never panics.
+//! returns a record that was not written, and never panics.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! What only a real folder shows: the lock, a reader in another thread, folders made on the way, and how much of it a
-//! start reads.
+//! Properties of a real folder: the lock, a reader in another thread, folders that are created, and how much of the log
+//! a start reads.
 
 use std::fs;
 use std::io;
