@@ -1,7 +1,6 @@
-//! A venue's log with any byte flipped and any length cut, all the way to the state: recovery gives exactly what a
-//! durable prefix of the commands gives, or refuses and says where. It never shows a state that no prefix has, and
-//! never panics. Which of the two it must be for the log by itself is in that crate's tests; here nothing that was
-//! durable may be missing from what comes back.
+//! A venue's log with any byte flipped and any length cut, up to the state: recovery gives exactly the state of a
+//! durable prefix of the commands, or refuses and says where. It never gives any other state, and never panics. The
+//! tests of the log check which of the two it must be; here no durable command may be missing.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The node by itself: one thread, a log and a clock of the test's making.
+//! The node by itself: one thread, with a log and a clock of the test.
 
 use std::sync::{Arc, Mutex};
 

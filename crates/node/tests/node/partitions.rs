@@ -1,5 +1,4 @@
-//! Partitions of a venue that has several, brought back one by one: each as it stood, with the messages that it had for
-//! the others.
+//! Partitions of a venue of several, recovered one by one: each with its state and its messages for the others.
 
 use std::collections::{BTreeMap, VecDeque};
 
