@@ -1,5 +1,4 @@
-//! Backups of a log that is written, trimmed and snapshotted meanwhile; and what restoring makes of a backup that is
-//! not what it was.
+//! Backups of a log that is written, trimmed and snapshotted meanwhile; and restoring damaged backups.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
