@@ -1,10 +1,10 @@
 //! The barrier: whether everything that is in a partition's streams now is durable.
 //!
-//! A small write, WAIT and ROLE, on one connection. What every online replica has acknowledged survives the master,
-//! whichever of them is elected. One case is left to think of: a replica that is no longer online may be gone because
-//! it *was* elected, and for some milliseconds neither the old master nor its other replicas know. Their
-//! acknowledgements are worth nothing then. So a loss of a replica counts only when it has lasted
-//! ([`crate::Options::replica_loss_ms`]), which is longer than a master that was replaced takes to hear of it.
+//! It is a small write, WAIT and ROLE, on one connection. What every online replica has acknowledged survives the
+//! master, whichever of them is elected. One case needs care: a replica that is no longer online may be gone because it
+//! *was* elected, and for some milliseconds neither the old master nor its other replicas know. Their acknowledgements
+//! are worth nothing then. So the loss of a replica is accepted only after it has lasted for
+//! [`crate::Options::replica_loss_ms`], which is longer than a replaced master takes to learn of it.
 
 use std::time::Instant;
 

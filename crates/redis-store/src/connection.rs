@@ -1,5 +1,4 @@
-//! One connection to one server: requests are gathered, sent at once, and answered in order; scripts are called by
-//! their hash.
+//! One connection to one server: requests are pipelined and answered in order; scripts are called by their hash.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! The form in which the depth of every book is kept beside the partition's streams.
+//! The format of the cached depth of a book, beside the partition's streams.
 //!
 //! A book is a hash, `{venue:pN}:depth:SYMBOL`. Its field `u` is the number of the last change of the depth (the
-//! `lastUpdateId` of the client API); every other field is a side and a price, `b100.5` or `a100.6`, and its value what
-//! rests there. Decimals are written without trailing zeros. `HGETALL` reads all of it in one step.
+//! `lastUpdateId` of the client API); every other field is a side and a price, `b100.5` or `a100.6`, and its value the
+//! quantity there. Decimals are written without trailing zeros. `HGETALL` reads all of it in one step.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Everything that can go wrong between a venue and its streams, sorted by what to do about it.
+//! The errors of the store, sorted by how to handle them.
 
 use crossbook_cluster::store::{ErrorKind, Full, StoreError};
 use crossbook_types::{PartitionId, Sequence};

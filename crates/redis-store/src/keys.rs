@@ -1,4 +1,4 @@
-//! The names of a partition's keys, and the slot of a cluster that they all lie in.
+//! The names of a partition's keys, and their common hash slot.
 
 use crossbook_types::PartitionId;
 

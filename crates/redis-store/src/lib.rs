@@ -1,8 +1,8 @@
 //! A log in streams of Redis or Valkey, for a venue of many processes on many machines.
 //!
-//! Each partition has two streams: `in` holds its commands, `out` what they caused. Entry n of `in` and entry n of
-//! `out` belong together, and both are numbered without gaps from 1 (stream ids `n-0`). All keys of a partition share
-//! one hash tag, so one shard of a cluster has them all and a script sees them all at one moment.
+//! Each partition has two streams: `in` holds its commands, `out` their effects. Entry n of `in` and entry n of `out`
+//! belong together, and both are numbered without gaps from 1 (stream ids `n-0`). All keys of a partition share one
+//! hash tag, so one shard of a cluster has them all and a script sees them all in one atomic step.
 //!
 //! ```text
 //!   gateways --append-->  {venue:p3}:in   --turn-->   worker   --turn-->  {venue:p3}:out  --follow-->  gateways, history
@@ -10,25 +10,25 @@
 //! ```
 //!
 //! # What is durable
-//! An answer of Redis promises little: the master may die before a replica has what it answered. So nothing is taken as
-//! true before the *barrier*: on one connection, a small write, then WAIT, then ROLE. The replication stream is a
-//! sequence, so replicas that have the small write have everything before it, by whomever it was written. It is durable
-//! when every replica that ROLE lists as online has acknowledged it, and [`Options::replicas_min`] at least. (Every
-//! one: a cluster elects by gossiped offsets, so one that lags may win; and one that has just gone may have been
+//! An answer of Redis promises little: the master may die before a replica has what it answered. So nothing counts as
+//! durable before the *barrier*: on one connection, a small write, then WAIT, then ROLE. The replication stream is a
+//! sequence, so replicas that have the small write have everything before it, whoever wrote it. It is durable when
+//! every replica that ROLE lists as online has acknowledged it, and at least [`Options::replicas_min`]. (Every one,
+//! because a cluster elects by gossiped offsets, so one that lags may win; and one that has just gone may have been
 //! elected, see [`Options::replica_loss_ms`].) With `appendonly yes` and `appendfsync always` everywhere, an
 //! acknowledgement also means that it is on the replica's disk. Those two settings, and `maxmemory-policy noeviction`,
-//! are the operator's to make.
+//! are the operator's responsibility.
 //!
 //! # Finding the master
-//! WAIT and ROLE are about one connection to one server, so this module finds the master of a partition's slot itself
-//! ([`Servers`]): it asks the servers it was given, and those it has learnt of, for the map of slots, and remembers it.
-//! A server without cluster support is a shard of its own. After any error the caller drops the [`Link`] and connects
-//! anew; what makes the map doubtful (a lost connection, a server that is no longer the master) also makes it
-//! forgotten.
+//! WAIT and ROLE concern one connection to one server, so this crate finds the master of a partition's slot itself
+//! ([`Servers`]): it asks the configured servers, and those it has learnt of, for the map of slots, and caches it. A
+//! server without cluster support is a shard of its own. After any error the caller drops the [`Link`] and connects
+//! again; an error that puts the map in doubt (a lost connection, a server that is no longer the master) also drops the
+//! cached map.
 //!
 //! A [`Link`] blocks and belongs to one thread; every wait in it has a bound from [`Options`]. Servers whose addresses
-//! begin with `rediss://` are asked under TLS; their certificates are always checked, against [`Options::ca_file`] or
-//! the system's authorities.
+//! begin with `rediss://` are connected to over TLS; their certificates are always verified, against
+//! [`Options::ca_file`] or the system's authorities.
 
 mod barrier;
 mod connection;

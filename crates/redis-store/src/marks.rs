@@ -1,8 +1,8 @@
 //! Commands of `in` that are marked as skipped; see [`crossbook_log::skip`].
 //!
-//! The marks of a partition are a hash, a field for each: the entry's place, and as its value a version, the CRC-32C
-//! and the length of the entry's bytes. So a mark is of one entry, and not of another that may stand there after a
-//! failure has taken the first away.
+//! The marks of a partition are a hash with a field for each: the entry's sequence number, and as its value a version,
+//! the CRC-32C and the length of the entry's bytes. So a mark applies to one entry, and not to another one that takes
+//! its position after a failover has removed it.
 
 use std::collections::BTreeMap;
 

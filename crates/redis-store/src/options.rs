@@ -1,4 +1,4 @@
-//! The settings of the streams: where the servers are, and every bound of this module.
+//! The settings of the streams: the servers, and every bound of this crate.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A master's replicas, as its barriers see them: when what they have acknowledged counts.
+//! The replicas of a master, as barriers see them: when their acknowledgements count.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! Taking a server's answers apart. Whatever is not as expected is an error that says so, never a panic: the answer
-//! comes from outside.
+//! Parses a server's answers. An unexpected answer is an error with a description, never a panic, because it comes from
+//! outside.
 //!
 //! Public for the fuzzer alone.
 

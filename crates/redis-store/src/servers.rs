@@ -1,5 +1,4 @@
-//! Which server is the master of a partition's slot: asked of any server that answers, and remembered until it is in
-//! doubt.
+//! Finds the master of a partition's slot: asks any server that answers, and caches the answer until it is in doubt.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Marking commands as skipped. [`crate::marks`] has the form of a mark.
+//! Marks commands as skipped. [`crate::marks`] has the format of a mark.
 
 use std::time::Duration;
 

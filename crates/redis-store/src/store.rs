@@ -1,4 +1,4 @@
-//! A conversation with one shard: the connection to its master, and what is asked over it.
+//! A conversation with one shard: the connection to its master, and the requests over it.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Connections under TLS: who vouches for the servers, and what we show them.
+//! TLS connections: the authorities that verify the servers, and our own certificate.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What a venue is made of, written once beside its streams, and the numbers of its gateways.
+//! The description of a venue, written once beside its streams, and the ids of its gateways.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The log in streams of real Redis servers, in the clear and over TLS; and workers and a log client over it.
+//! The log in streams of real Redis servers, with and without TLS; and workers and a log client over it.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 

@@ -1,5 +1,5 @@
-//! The provider in streams, on real Redis servers of its own: the suite that every provider must pass, what each script
-//! does, and what is left when servers die.
+//! The provider in streams, on real Redis servers: the conformance suite, the effect of each script, and what is left
+//! after servers fail.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

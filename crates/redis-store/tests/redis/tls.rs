@@ -1,4 +1,4 @@
-//! A log in streams on real Redis servers that speak TLS and nothing else.
+//! A log in streams on real Redis servers that accept only TLS.
 
 use std::path::PathBuf;
 
