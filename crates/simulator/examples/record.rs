@@ -1,4 +1,4 @@
-//! Records the logs of a simulated cluster, for releases to come to replay; or writes the hashes of a recording anew,
+//! Records the logs of a simulated cluster, for later releases to replay; or writes the hashes of a recording again,
 //! where the canonical form of a state has changed on purpose. `tests/simulator/recorded.rs` says when which is done.
 
 use std::path::{Path, PathBuf};

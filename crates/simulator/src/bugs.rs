@@ -1,4 +1,4 @@
-//! How many worlds it takes to find a planted bug. Only in a build with `--cfg crossbook_bugs`.
+//! How many worlds are needed to find a planted bug. Only in a build with `--cfg crossbook_bugs`.
 
 use crossbook_types::bugs::{Bug, plant};
 

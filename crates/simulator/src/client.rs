@@ -1,5 +1,4 @@
-//! A client with one account, or the operator. It remembers its answers and checks that what it reads later agrees with
-//! them.
+//! A client with one account, or the operator. It stores its answers and checks that later reads agree with them.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! Where a simulated cluster keeps the snapshots of a partition: a store that does not fail.
+//! The snapshot store of a simulated cluster: a store that does not fail.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Each bug that is planted on purpose is found, within its budget of worlds. Made only with `--cfg crossbook_bugs`;
-//! `make bugs` does that.
+//! Each planted bug is found within its budget of worlds. Built only with `--cfg crossbook_bugs`; `make bugs` does
+//! that.
 
 #![cfg(crossbook_bugs)]
 

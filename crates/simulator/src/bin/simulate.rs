@@ -1,4 +1,4 @@
-//! Runs simulated worlds, and prints what went wrong in which, so that it can be reproduced.
+//! Runs simulated worlds, and prints the violations of each, so that they can be reproduced.
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! The history in tables: two processes that offer to write a partition's rows, and a database that fails before or
-//! after it has written. The rows come from production code; only the database is a model.
+//! The history in tables: two processes that compete to write a partition's rows, and a database that fails before or
+//! after a write. The rows come from production code; only the database is a model.
 
 use crossbook_projection::Projection;
 use crossbook_projection::model::{Refused, Tables};

@@ -1,4 +1,4 @@
-//! What processes ask of a shard, and who asks.
+//! The calls of processes to a shard.
 
 use crossbook_cluster::store::Appended;
 use crossbook_types::{PartitionId, RequestNumber, Sequence, Timestamp};

@@ -1,5 +1,5 @@
-//! The shard as a [`PartitionStore`], under the suite that every provider passes: what the simulated clusters run on
-//! promises what the real ones do.
+//! The shard as a [`PartitionStore`], under the suite that every provider passes, so that the simulated clusters run on
+//! the same contract as real ones.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,5 @@
-//! What goes wrong in a cluster, and how it is mended. Never two things at once that the design does not promise to
-//! survive: a replica takes a master's place only if it was online.
+//! The faults of a cluster, and their repair. Two faults never coincide that the design does not promise to survive: a
+//! replica replaces a master only if it was online.
 
 use super::call::{Actor, Process};
 use super::network::Way;

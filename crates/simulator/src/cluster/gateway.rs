@@ -1,5 +1,5 @@
-//! Gateways: the production code decides what is appended to each partition's log, what its outputs say, and when a
-//! question may be answered; views are folded from the outputs. Clients ask here, and read here.
+//! Gateways: the production code decides what is appended to each partition's log, interprets its outputs, and decides
+//! when a query may be answered; views are folded from the outputs. Clients send requests and queries here.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -1,14 +1,14 @@
 //! A venue of several partitions: two workers that run all of them, two gateways, a store of one shard for each
-//! partition, and a network between all of these. The replicas, the mailboxes between partitions and the gateways' book
-//! of requests are the production code; what moves them is an agenda of events instead of threads.
+//! partition, and a network between all of these. The replicas, the mailboxes between partitions and the requests in
+//! flight of the gateways are production code; an agenda of events drives them instead of threads.
 //!
 //! ```text
 //!   client --> gateway --append--> in(p) --> worker: replica --> out(p) --follow--> gateway: views, answers --> client
 //!                                               \--courier--> in(q)
 //! ```
 //!
-//! What any gateway has read of a partition counts as told. Each command is looked up in the log at that moment,
-//! applied to a partition that no fault ever touches, and must have been told in just these words, by whoever tells it,
+//! What any gateway has read of a partition counts as published. Each command is then looked up in the log and applied
+//! to a partition without any faults, and its published events must be exactly the same, whoever publishes them,
 //! however often.
 
 mod call;

@@ -1,5 +1,5 @@
-//! The network between processes and shards: what is sent may come late, twice, after what was sent later, or never;
-//! and a way may be cut in one direction. A connection that its owner has given up may still carry what was sent on it.
+//! The network between processes and shards: a message may arrive late, twice, after later ones, or never; and a link
+//! may be cut in one direction. A connection that its owner has closed may still deliver what was sent on it.
 
 use std::collections::BTreeSet;
 

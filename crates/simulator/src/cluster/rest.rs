@@ -1,4 +1,4 @@
-//! When the faults of a cluster have ended: what is still to be done, and what must be true once nothing is.
+//! The phase after the faults of a cluster: completes what is unfinished, and checks the final state.
 
 use super::{PARTITIONS, World, id};
 use crate::client::Client;

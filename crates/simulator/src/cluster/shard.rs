@@ -1,9 +1,9 @@
 //! One shard of the store: the two streams of a partition on a master, with replicas that follow it. It promises what a
 //! store with asynchronous replication and a barrier promises, and no more:
 //!
-//! - What is written stands in one order, and a replica has a prefix of it.
+//! - Writes have one order, and a replica has a prefix of it.
 //! - A barrier holds when every replica that is online, and at least one, has all that was written before it.
-//! - When the master is lost, one of the replicas that were online takes its place. What it did not have is gone.
+//! - When the master is lost, one of the replicas that were online replaces it. What that one did not have is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! What outlives every process of a cluster: the logs in the shards, and the snapshots beside them. Processes start
-//! from these by the production code, which also takes the snapshots and decides what is trimmed.
+//! What outlives every process of a cluster: the logs in the shards, and the snapshots beside them. The production code
+//! starts processes from these, takes the snapshots, and decides what is trimmed.
 
 use std::convert::Infallible;
 

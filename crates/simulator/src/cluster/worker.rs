@@ -1,5 +1,5 @@
-//! Workers: the production replica and courier, moved along by the world instead of by threads. A worker runs all
-//! partitions, and carries what they have to say to one another.
+//! Workers: the production replica and courier, driven by the world instead of by threads. A worker runs all
+//! partitions, and delivers their messages to each other.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,14 +1,14 @@
-//! A venue in one process: the production node on the production log, over a disk in memory that tears, forgets, fills
-//! up and fails.
+//! A venue in one process: the production node on the production log, over a disk in memory that tears writes, loses
+//! unsynced data, fills up and fails.
 //!
 //! ```text
 //!   clients --requests--> node (log, apply, sync) --events--> publisher: views, answers --> clients
 //!                           |                                                             read, and compare
-//!                        the disk <-- faults: at any operation, at any moment
+//!                        the disk <-- faults: at any operation, at any time
 //! ```
 //!
-//! Whatever the node hands to its outlet counts as told. After every start the world holds what was told against what
-//! the log has, and the partition and views that recovery gives back against a reference that no fault ever touched.
+//! Whatever the node passes to its outlet counts as published. After every start the world compares the published
+//! events with the log, and the recovered partition and views with a reference without any faults.
 
 mod faults;
 mod rest;

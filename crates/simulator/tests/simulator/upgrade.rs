@@ -1,4 +1,4 @@
-//! A venue that is upgraded while it runs: programs of two versions side by side, and the rules that they agree on.
+//! A venue that is upgraded while it runs: programs of two versions side by side, and the activation of new rules.
 
 use crossbook_protocol::Rules;
 use crossbook_simulator::cluster::World;

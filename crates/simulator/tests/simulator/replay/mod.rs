@@ -1,5 +1,5 @@
-//! Replays recorded logs and holds every thousandth state to what it was when they were recorded. The test of the debug
-//! build and the program of the release build (`recorded` of `crossbook-guard`) do the same with it.
+//! Replays recorded logs and compares every thousandth state with the recorded one. The test of the debug build and the
+//! program of the release build (`recorded` of `crossbook-guard`) both use it.
 
 use crossbook_engine::{Partition, Work};
 use crossbook_log::{FileReader, Reader as _, Until};
