@@ -1,5 +1,5 @@
 //! Watches the file of a SQLite database: a process that has it open continues to write into it after its name was
-//! removed or given to another file, and nobody else would ever see these rows.
+//! removed or given to another file, and these rows would be lost.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;

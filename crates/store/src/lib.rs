@@ -1,13 +1,13 @@
 //! The history of a venue in SQL.
 //!
 //! The tables derive from the log, as the views do. They can be deleted and rebuilt, and they never delay trading: a
-//! loop of its own reads durable events, turns them into rows, and writes them in batches, however slow or absent the
+//! separate loop reads durable events, turns them into rows, and writes them in batches, however slow or absent the
 //! database is.
 //!
 //! ```text
 //!   Source --events--> Projection --Batch--> Writer --one transaction--> SQLite or MySQL
 //!                         ^ (views of its own)        position + rows          |
-//!                         '---- Recorder: when, and what if it fails ----'     v
+//!                         '---- Recorder: when, and retries after failures ----' v
 //!                                                              History <-- queries of the API
 //! ```
 //!

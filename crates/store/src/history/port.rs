@@ -1,4 +1,4 @@
-//! The tables behind the port through which the gateway asks what the views have dropped.
+//! Implements the gateway's history port, through which it queries what the views have evicted.
 
 use std::pin::Pin;
 

@@ -1,5 +1,5 @@
-//! Several partitions that write one history: together it is what one partition writes for the same commands, and none
-//! touches what another has written.
+//! Several partitions that write one history: together they write what one partition writes for the same commands, and
+//! none changes the rows of another.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

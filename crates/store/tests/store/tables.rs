@@ -1,4 +1,5 @@
-//! What is in the tables, on both databases: the same, however it got there, and what the engine says.
+//! The rows of the tables, on both databases: they do not depend on how they were written, and equal the engine's
+//! state.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Both databases, each test with an empty one of its own, and a venue's events to fill it with.
+//! Both databases, an empty one for each test, and a venue's events to fill it with.
 
 pub mod running;
 
