@@ -1,5 +1,5 @@
-//! What a history is compared with: the views and the sums of the events, folded from the log. The same for a venue in
-//! a data folder and for each partition of a cluster.
+//! The expected state of a history: the views and the sums of the events, folded from the log. Used for a venue in a
+//! data folder and for each partition of a cluster.
 
 use crossbook_node::follower::Follower;
 use crossbook_protocol::{Cause, Event};

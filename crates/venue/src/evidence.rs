@@ -1,9 +1,10 @@
-//! Evidence that a log once had a command: the snapshots beside it, its mark, and the history in SQL. Each was made
-//! from durable commands, so a log that ends before one of them, or has another command there, has lost commands. The
-//! venue must not start on it, because their sequence numbers would be given to other commands. [`Evidence::examine`]
-//! finds that out before anything is opened or changed, for every command that reads a data folder.
+//! Durability check of a data folder: proves that a log once had a command, from the snapshots beside it, its
+//! checkpoint (the mark), and the history in SQL. Each was made from durable commands, so a log that ends before one of
+//! them, or has another command there, has lost commands. The venue must not start on it, because their sequence
+//! numbers would be given to other commands. [`Evidence::examine`] checks that before anything is opened or changed,
+//! for every command that reads a data folder.
 //!
-//! [`mark`] is the small file beside the log. Only it knows where the log began: a venue may start on a log that lost
+//! [`mark`] is the small file beside the log. Only it records where the log began: a venue may start on a log that lost
 //! its first segments, since a snapshot replaces them, but the loss is reported.
 
 mod mark;

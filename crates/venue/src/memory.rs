@@ -1,19 +1,19 @@
 //! The allocator's settings: which threads get large pages, and that no memory is returned to the system.
 //!
-//! Orders live in tables of many megabytes that are read here and there. On pages of two megabytes, which the allocator
-//! asks for, most of these reads find their address at once. But a large page is cleared as a whole when it is first
-//! touched. On a virtual machine, whose host may first have to find that memory, this was seen to take 4 milliseconds
-//! and up to 50, in which nothing else ran on that processor, where a page of four kilobytes takes microseconds. The
-//! venue's own tables pay this as they grow. The copy of it of which snapshots are taken is as large, and made while
-//! others trade: on large pages it would have them stand still again and again. So what works behind a venue's back has
-//! an arena of the allocator to itself, whose memory is on small pages. Only what is freed by another thread than had
-//! it may be had again by that one.
+//! Orders are in tables of many megabytes that are read at random positions. On pages of two megabytes, which the
+//! allocator requests, most of these reads hit the TLB. But a large page is cleared as a whole when it is first
+//! touched. On a virtual machine, whose host may first have to find that memory, this took 4 milliseconds and up to 50,
+//! during which nothing else ran on that CPU; a page of four kilobytes takes microseconds. The venue's own tables pay
+//! this as they grow. The second copy, of which snapshots are taken, is as large, and is created while others trade: on
+//! large pages it would stall them again and again. So background threads have an arena of their own, whose memory is
+//! on small pages. Only memory that another thread frees than the one that allocated it may be reused by that other
+//! thread.
 //!
-//! What the venue has freed it keeps, for what it needs next: the next snapshot is made in the memory of the last. To
-//! give it back and have it again would cost a fault of the page each time, and on a virtual machine more than that:
-//! many give what is free to their host, as a whole and some seconds later, and a host that is busy taking it back was
-//! seen not to write to the disk meanwhile, for 10 to 21 milliseconds. So a process stays as large as it has been at
-//! most, which is what has to be there for it anyway.
+//! The process retains freed memory for its next use: the next snapshot is taken in the memory of the last one.
+//! Returning it and allocating it again would cost page faults each time, and on a virtual machine more than that: many
+//! return free memory to their host, in bulk and some seconds later, and a host that was busy taking it back did not
+//! write to the disk meanwhile, for 10 to 21 milliseconds. So a process stays as large as it ever was, and that much
+//! memory must be available anyway.
 
 use std::ffi::{CStr, c_uint, c_void};
 use std::ptr::{null_mut, without_provenance_mut};

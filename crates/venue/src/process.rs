@@ -1,4 +1,4 @@
-//! A process of the venue: its runtime, its end when somebody asks for it, and its end when a part must not go on.
+//! A process of the venue: its runtime, and its end, on request or when a part must not continue.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};

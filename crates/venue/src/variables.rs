@@ -1,5 +1,5 @@
-//! The environment variables that hold the secrets of a venue. They are no settings: what a configuration file says may
-//! be read by others.
+//! The environment variables that hold the secrets of a venue. They are no settings, because others may read a
+//! configuration file.
 
 /// The admin token.
 pub const ADMIN_TOKEN_VARIABLE: &str = "CROSSBOOK_ADMIN_TOKEN";

@@ -1,9 +1,8 @@
 //! `crossbook audit --cluster`: proves that the books of a running cluster balance.
 //!
-//! All partitions are restored from snapshots and logs, to consistent positions (see
-//! [`crossbook_cluster::cut`]). Per asset, the sum over all accounts of each partition must be zero. The
-//! clearing accounts have what a trade has moved on one side and not yet on the other; that must be exactly what the
-//! messages in transit move.
+//! All partitions are restored from snapshots and logs, to consistent positions (see [`crossbook_cluster::cut`]). Per
+//! asset, the sum over all accounts of each partition must be zero. A clearing account may differ from zero by what a
+//! trade has moved on one side and not yet on the other; that must be exactly what the messages in transit move.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The depth of every book, as workers write it to the store: a gateway answers from it while it starts.
+//! The cached depth of every book, which workers write to the store: a gateway answers from it while it starts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

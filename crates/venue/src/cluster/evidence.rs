@@ -1,6 +1,7 @@
-//! Evidence that the streams of a partition once had more commands: its snapshots, and the history in SQL. Streams that
-//! end before them have lost commands whose events were published, so no worker and no gateway starts from there. What
-//! the other partitions have received is evidence, too; a worker checks that by itself.
+//! Durability check of a cluster: proves from a partition's snapshots and the history in SQL that its streams once had
+//! more commands. Streams that end before them have lost commands whose events were published, so no worker and no
+//! gateway starts on them. The messages that other partitions have received are proof, too; a worker checks these by
+//! itself.
 
 use std::time::Duration;
 

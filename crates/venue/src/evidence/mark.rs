@@ -1,8 +1,8 @@
-//! The mark beside a log: which log it is, where it began, and how far it reached when the venue last started, stopped
-//! or was exported. It is what is left where the whole log folder is lost, or another has taken its place.
+//! The mark, a checkpoint beside the log: the log's identity, where it began, and how far it reached when the venue
+//! last started, stopped or was exported. It remains if the whole log folder is lost or replaced.
 //!
-//! It alone shows that a log has lost its first segments, because a trimmed log begins later, too. So the mark is moved
-//! before anything is trimmed: at any time the log begins at or before the command that its mark names.
+//! It alone shows that a log has lost its first segments, because a trimmed log begins later, too. So the mark is
+//! written before anything is trimmed: at any time the log begins at or before the command that its mark names.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};

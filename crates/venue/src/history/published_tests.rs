@@ -1,5 +1,4 @@
-//! Events that were told lead to the same tables as any others, from their beginning, from the middle, and from a
-//! snapshot.
+//! Published events lead to the same tables as the log, from their beginning, from the middle, and from a snapshot.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
