@@ -54,23 +54,23 @@ use crate::store::{Connect, Failure};
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Requests that may wait for one partition's lane; more are refused as busy.
+    /// Requests that may wait to be appended to one partition's log; more are refused as overload.
     pub queue_requests_max: usize,
-    /// Milliseconds that a request may have to wait for its partition, as far as can be estimated from how fast that
-    /// goes on; one that would wait longer is refused as busy. 0: no bound.
+    /// Milliseconds that a request may have to wait for its partition, as estimated from the partition's throughput;
+    /// one that would wait longer is refused as overload. 0: no bound.
     pub queue_wait_max_ms: u64,
     /// Requests appended in one round trip.
     pub batch_requests_max: usize,
     /// Commands that may wait in one partition's log to be executed; more are refused as busy.
     pub backlog_max: u64,
-    /// After how long without progress a lane looks whether its requests are still where it appended them, in
+    /// How long without progress before the gateway checks whether its requests are still where it appended them, in
     /// milliseconds.
     pub retry_ms: u64,
-    /// After how long without an answer a lane is open, and requests for its partition are refused at once, in
-    /// milliseconds.
+    /// How long without an answer before the circuit breaker opens, and requests for the partition are refused at once,
+    /// in milliseconds.
     pub circuit_breaker_ms: u64,
-    /// How long a request of a partition that does not answer is kept, to be appended again when it does; nobody waits
-    /// for it any longer than that. In milliseconds.
+    /// How long a request is retained for a partition that does not answer, to be appended again when it does; nobody
+    /// waits for it any longer than that. In milliseconds.
     pub retention_ms: u64,
     /// How long a question about an account waits for what other gateways have answered, in milliseconds.
     pub read_barrier_timeout_ms: u64,
@@ -97,10 +97,10 @@ impl Default for Options {
     }
 }
 
-/// Why a gateway cannot go on.
+/// Why a gateway cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The store says something that trying again does not mend.
+    /// The store returned an error that a retry cannot fix.
     #[error("partition {partition}: {source}")]
     Store {
         /// The partition that it happened in.
@@ -132,7 +132,7 @@ enum Inbound {
     End(oneshot::Sender<Sequence>),
 }
 
-/// What the threads and the users of a lane share.
+/// The state of one partition's client, shared by its threads and its users.
 #[derive(Debug)]
 struct Lane {
     partition: PartitionId,
@@ -142,11 +142,12 @@ struct Lane {
     offset_micros: AtomicI64,
     /// The last command whose events are folded here.
     folded: AtomicU64,
-    /// Where the log ends, as last heard.
+    /// The last known end of the log.
     tail: AtomicU64,
     pace: Pace,
     is_silent: AtomicBool,
-    /// By partition, the last message that it has sent to this one, and that this one has heard of it, as folded here.
+    /// By partition, the last message that it has sent to this one, and the last of its messages that this one has
+    /// received, as folded here.
     sent_by: Vec<AtomicU64>,
     heard_of: Vec<AtomicU64>,
 }
@@ -179,7 +180,7 @@ pub struct PartitionState {
     pub under_way: usize,
     /// The last command whose events are folded here.
     pub folded: Sequence,
-    /// Where its log ended when that was last heard; never before `folded`.
+    /// The last known end of its log; never before `folded`.
     pub log_end: Sequence,
 }
 
@@ -197,7 +198,7 @@ struct Shared {
     markets: RwLock<Vec<PartitionId>>,
     folded: Notify,
     stopping: AtomicBool,
-    /// Held while a request is sent to its lane.
+    /// Held while a request is sent to a partition.
     sending: RwLock<()>,
 }
 
@@ -215,10 +216,11 @@ impl LogClient {
         self.0.source
     }
 
-    /// Sends a request to the partition that owns what it is about. Never waits.
+    /// Sends a request to its owning partition. Never waits.
     ///
     /// # Errors
-    /// When the partition's lane is full, too slow or open, or the gateway is stopping; the request has no effect then.
+    /// When the partition's queue is full or too slow, its circuit breaker is open, or the gateway is stopping; the
+    /// request has no effect then.
     pub fn submit(&self, request: Request) -> Result<(), NotTaken> {
         let shared = &*self.0;
         let _sending = shared.sending.read();
@@ -257,7 +259,8 @@ impl LogClient {
         if own.is_silent.load(Ordering::Relaxed) {
             return Err(Behind);
         }
-        // What another partition said before it fell silent was folded long before its lane opened.
+        // Everything that another partition sent before it became silent was folded long before its circuit breaker
+        // opened.
         let asked: Vec<_> = shared
             .lanes
             .iter()
@@ -385,7 +388,7 @@ impl Shared {
         &self.lanes[usize::from(partition.0)]
     }
 
-    /// The partition that takes a request, and the one of the market that it is about, if it is about one.
+    /// The partition that executes a request, and the partition of its market, if it has one.
     fn owners(&self, body: &Body) -> (PartitionId, Option<PartitionId>) {
         let market = match body {
             Body::Place(order) => Some(order.symbol),
@@ -426,7 +429,7 @@ pub struct Start<O> {
     pub from: Sequence,
     /// By partition, the last message that it had sent to each other one by then.
     pub sent: Vec<RequestNumber>,
-    /// By partition, the last message that it had heard of each other one by then.
+    /// By partition, the last message of each other one that it had received by then.
     pub heard: Vec<RequestNumber>,
 }
 
@@ -437,19 +440,20 @@ pub struct Venue<C> {
     pub stores: C,
     /// Which partition owns what.
     pub routing: Routing,
-    /// The source under which this run of the gateway sends; nobody has had it before.
+    /// The source under which this run of the gateway sends; never used before.
     pub source: SourceId,
     /// The markets that are listed already.
     pub markets: Vec<Market>,
 }
 
-/// Starts the threads of a gateway. `fatal` is called with the reason when one cannot go on; it should end the process.
+/// Starts the threads of a gateway. `fatal` is called with the reason when one cannot continue; it should end the
+/// process.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// When the system cannot start a thread.
 ///
 /// # Panics
-/// When there are not as many starts as partitions.
+/// When the number of starts is not the number of partitions.
 pub fn start<O: Outlet, C: Connect + Clone + Send + Sync + 'static>(
     venue: Venue<C>,
     options: Options,
@@ -526,7 +530,7 @@ impl Running {
         drop(self.client.0.sending.write());
     }
 
-    /// Ends the threads. Requests that were appended take effect; nobody hears of it here.
+    /// Ends the threads. Requests that were appended take effect, but their outcomes are not received here.
     pub fn stop(self) {
         self.refuse();
         for thread in self.threads {

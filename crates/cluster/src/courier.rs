@@ -9,7 +9,7 @@ use crossbook_types::{PartitionId, RequestNumber};
 use crate::mailbox::{Forgotten, Mailbox};
 use crate::store::Deliver;
 
-/// How often a courier asks, for the partitions that stand by, what was heard.
+/// How often a standby partition's receivers are asked what they have received.
 pub const ASK_EVERY: Duration = Duration::from_millis(500);
 /// How long what was delivered may wait for its confirmation while there is more to deliver.
 const CONFIRM_EVERY: Duration = Duration::from_millis(50);
@@ -25,7 +25,7 @@ pub struct Courier {
 /// What one round trip delivers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Round {
-    /// By sender, the number of the first message and how many there are; with none it only asks what was heard.
+    /// By sender, the number of the first message and how many there are; with none it only asks what was received.
     deliver: Vec<(PartitionId, RequestNumber, usize)>,
     /// Whether the round trip is to end with a confirmation.
     pub confirm: bool,
@@ -79,7 +79,7 @@ impl Courier {
         let due = now.saturating_sub(self.asked) >= ASK_EVERY;
         let asks = |mailbox: &Mailbox| mailbox.must_ask() || (due && !mailbox.is_empty());
         let sends = self.boxes.values().any(|mailbox| mailbox.next(1).is_some());
-        // What was sent is confirmed when there is nothing else to send, or it has been on its way for long.
+        // Deliveries are confirmed when there is nothing else to send, or they have been in flight for long.
         let unconfirmed = self.boxes.values().any(Mailbox::is_unconfirmed);
         let confirm = self.boxes.values().any(asks)
             || (unconfirmed && (!sends || now.saturating_sub(self.confirmed) >= CONFIRM_EVERY));
@@ -109,8 +109,8 @@ impl Courier {
         letters
     }
 
-    /// What came of a round: by delivery, the last message that the receiver has heard. If the round was to end with a
-    /// confirmation, it has.
+    /// The result of a round: by delivery, the last message that the receiver has. If the round was to end with a
+    /// confirmation, it did.
     ///
     /// # Errors
     /// When the receiver has lost what had been confirmed there.

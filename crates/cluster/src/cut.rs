@@ -27,9 +27,9 @@ use crossbook_node::snapshot::{self, Saved, UpTo};
 
 use crate::store::{Failure, StoreError};
 
-/// The last messages to one partition that are kept; the others are waited for until they are heard.
+/// How many of the last messages to one partition are retained; earlier ones must be received before the cut.
 const MESSAGES_MAX: usize = 65_536;
-/// How often, and how many times, it looks whether a partition has come further.
+/// How often, and how many times, it checks whether a partition has progressed.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LOOKS: u32 = 100;
 /// How many times snapshots and logs are read, each time from the newest snapshot, when they are trimmed meanwhile.
@@ -52,7 +52,7 @@ pub enum Error {
         /// What went wrong below.
         source: recovery::Error,
     },
-    /// A partition does not go on.
+    /// A partition does not progress.
     #[error(
         "partition {0} does not go on though it has messages to hear or to send; see that a worker runs it, and try again"
     )]
@@ -77,8 +77,8 @@ impl<E: StoreError> From<E> for Error {
 }
 
 impl Error {
-    /// Whether somebody has removed or trimmed away what was about to be read, so that reading again from the newest
-    /// snapshot may go well.
+    /// Whether what was about to be read has been removed or trimmed meanwhile, so that reading again from the newest
+    /// snapshot may succeed.
     #[must_use]
     pub fn is_overtaken(&self) -> bool {
         match self {
@@ -261,11 +261,11 @@ impl<F: Follower> Part<F> {
 pub struct ConsistentCut<F>(pub Vec<Part<F>>);
 
 impl<F: Follower> ConsistentCut<F> {
-    /// The venue as it is about now, with what follows each partition; `follower` gives an empty one. What is trimmed
-    /// away meanwhile is read again from the newest snapshot.
+    /// The venue as of now, with the follower of each partition; `follower` returns an empty one. What is trimmed
+    /// meanwhile is read again from the newest snapshot.
     ///
     /// # Errors
-    /// When a partition cannot be restored, or does not go on though it should.
+    /// When a partition cannot be restored, or does not progress though it should.
     pub fn now(kept: &impl Kept, routing: &Routing, follower: impl Fn() -> F) -> Result<Self, Error> {
         beside_trimming(|| {
             let one = |partition| {
@@ -278,9 +278,9 @@ impl<F: Follower> ConsistentCut<F> {
         })
     }
 
-    /// Takes partitions further that are behind what others know of them, or have not heard what is no longer known
-    /// otherwise. Whether there was one. Each goes no further than it must, so this comes to an end however fast
-    /// trading goes on.
+    /// Advances partitions that are behind what others know of them, or have not received messages that are no longer
+    /// known otherwise. Returns whether there was one. Each advances no further than it must, so this ends however fast
+    /// the venue trades.
     fn bring_together(&mut self, kept: &impl Kept) -> Result<bool, Error> {
         let mut moved = false;
         let pairs = 0..self.0.len();
@@ -307,14 +307,14 @@ impl<F: Follower> ConsistentCut<F> {
         Ok(moved)
     }
 
-    /// How many messages were sent and not heard.
+    /// How many messages were sent and not received.
     #[must_use]
     pub fn messages(&self) -> u64 {
         let pairs = self.0.iter().flat_map(|from| self.0.iter().map(move |to| (from, to)));
         pairs.map(|(from, to)| from.state.sent(to.state.id()).0.saturating_sub(to.state.heard(from.state.id()).0)).sum()
     }
 
-    /// What the messages that were sent and not heard will move through the clearing accounts.
+    /// What the messages that were sent and not received will move through the clearing accounts.
     #[must_use]
     pub fn to_settle(&self) -> BTreeMap<AssetId, Amount> {
         let mut sums = BTreeMap::<AssetId, Amount>::new();

@@ -117,7 +117,7 @@ impl Depths {
         }
     }
 
-    /// The connection broke, and nobody knows what was written.
+    /// The connection broke, and it is unknown what was written.
     pub fn disconnected(&mut self) {
         self.pending = self.active;
         self.books.clear();

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 
 use crossbook_types::RequestNumber;
 
-/// The receiver has not heard what was there for good: its log was replaced by an older one.
+/// The receiver lacks messages that it had durably received: its log was replaced by an older one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
     "the receiver has heard message {heard} last, but what follows up to {kept_from} was durable there and is no longer kept here"
@@ -27,32 +27,32 @@ pub struct Forgotten {
     pub kept_from: RequestNumber,
 }
 
-/// Messages on their way to one partition.
+/// Messages in flight to one partition.
 #[derive(Clone, Debug, Default)]
 pub struct Mailbox {
     /// Consecutive, oldest first.
     messages: VecDeque<(RequestNumber, Vec<u8>)>,
-    /// The last that the receiver has heard; not known before it was asked, and after a failure.
+    /// The last message that the receiver has durably; unknown before it was asked, and after a failure.
     heard: Option<RequestNumber>,
-    /// The last that the receiver has taken, though it may lose it again; not before `heard`.
+    /// The last message that the receiver has accepted, though it may lose it again; not before `heard`.
     taken: RequestNumber,
     /// Whether this process is the one to send.
     sends: bool,
-    /// The first message that was not yet heard when the receiver was last asked.
+    /// The first message that was not yet received when the receiver was last asked.
     missing: Option<RequestNumber>,
-    /// That message has not been heard from one time to the next.
+    /// That message has not been received between two of these requests.
     overdue: bool,
 }
 
 impl Mailbox {
-    /// Takes the next message. One that was already heard is not kept.
+    /// Adds the next message. One that was already received is not retained.
     pub fn post(&mut self, number: RequestNumber, bytes: Vec<u8>) {
         if self.heard.is_none_or(|heard| number > heard) {
             self.messages.push_back((number, bytes));
         }
     }
 
-    /// Whether this process is the one to send from now on. If not, it only keeps what is not yet heard.
+    /// Whether this process is the one to send from now on. If not, it only retains what is not yet received.
     pub fn set_sends(&mut self, sends: bool) {
         self.sends = sends;
     }
@@ -60,7 +60,7 @@ impl Mailbox {
     /// The receiver has made durable everything up to `heard`.
     ///
     /// # Errors
-    /// When what comes next is no longer kept.
+    /// When what comes next is no longer retained.
     pub fn heard(&mut self, heard: RequestNumber) -> Result<(), Forgotten> {
         while self.messages.front().is_some_and(|&(number, _)| number <= heard) {
             self.messages.pop_front();
@@ -76,8 +76,8 @@ impl Mailbox {
         }
     }
 
-    /// The receiver has taken everything up to `taken`; it is not durable there yet. Where it has not taken what was
-    /// sent, because something before it is missing there, it must be asked how far it has come.
+    /// The receiver has accepted everything up to `taken`; it is not durable there yet. If it has not accepted what was
+    /// sent, because an earlier message is missing there, it must be asked for its position.
     pub fn taken(&mut self, sent: RequestNumber, taken: RequestNumber) {
         if taken < sent {
             self.lost();
@@ -92,13 +92,13 @@ impl Mailbox {
         self.taken = RequestNumber(0);
     }
 
-    /// Whether something is on its way that no barrier has confirmed.
+    /// Whether something is in flight that no barrier has confirmed.
     #[must_use]
     pub fn is_unconfirmed(&self) -> bool {
         self.heard.is_some_and(|heard| self.taken > heard)
     }
 
-    /// Whether the receiver must be asked how far it has heard.
+    /// Whether the receiver must be asked for the last message that it has.
     #[must_use]
     pub fn must_ask(&self) -> bool {
         self.heard.is_none() && !self.messages.is_empty()

@@ -40,7 +40,7 @@ use crossbook_node::panic::naming;
 pub enum Standing {
     /// It publishes.
     Active,
-    /// It follows what another one publishes, ready to go on.
+    /// It follows what another worker publishes, ready to take over.
     Standby,
 }
 
@@ -57,8 +57,8 @@ pub struct Limits {
     pub unconfirmed_outputs_max: usize,
     /// How long `out` must be silent before a standby publishes, in microseconds.
     pub takeover_us: u64,
-    /// How often in a row an active finds that another one has published, before it stands by. Let it differ among
-    /// workers, so that not all give way to one another.
+    /// How often in a row an active replica finds that another one has published, before it becomes a standby. Use
+    /// different values for different workers, so that not all step down at once.
     pub contested_max: u32,
     /// How long a round trip waits for something to read, in microseconds.
     pub idle_us: u64,
@@ -97,7 +97,7 @@ pub struct Step {
     pub turned: Option<Standing>,
 }
 
-/// Why a replica must not go on. Its process must not run this partition any more.
+/// Why a replica must not continue. Its process must not run this partition any more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
     /// A record is not a command.
@@ -188,22 +188,22 @@ pub struct Replica {
     known: Rules,
     /// The plan that is being carried out.
     planned: Option<Plan>,
-    /// Since when there has been something to publish, and nobody has published it.
+    /// Since when there has been something to publish, and no worker has published it.
     silent_since: Option<Timestamp>,
-    /// Until when whoever is active is suspected to be gone.
+    /// Until when the active worker is suspected to have failed.
     suspected_until: Timestamp,
     confirmed_at: Timestamp,
     /// How often in a row another one has published.
     contested: u32,
     events: Events,
     outgoing: Vec<Outgoing>,
-    /// The last message that the partition was given for itself, to go on with what commands have left.
+    /// The last message that the partition was given for itself, to continue deferred work.
     continued: RequestNumber,
     depths: Depths,
 }
 
 impl Replica {
-    /// A standby that goes on where `partition` stands; `published` is where `out` ends, confirmed by a barrier.
+    /// A standby that starts at the position of `partition`; `published` is the end of `out`, confirmed by a barrier.
     ///
     /// # Errors
     /// When `out` ends before that.
@@ -340,7 +340,7 @@ impl Replica {
         for (sequence, output) in published {
             let own = sequence.0.checked_sub(self.confirmed.0 + 1).and_then(|at| usize::try_from(at).ok());
             let own = own.and_then(|at| self.outputs.get(at));
-            // It may have become active meanwhile, and what it compares have been given up.
+            // It may have become active meanwhile, and what it compares have been discarded.
             let Some(own) = own.filter(|_| sequence == self.compared.next()) else { return Ok(()) };
             if own.as_slice() != output {
                 return Err(Error::Diverged { sequence });
@@ -404,8 +404,8 @@ impl Replica {
         let mut applied = 0;
         // A state that it began with may have left something.
         self.go_on(&mut post);
-        // A barrier confirms everything that was read on its connection. What `out` has was confirmed to whoever
-        // published it.
+        // A barrier confirms everything that was read on its connection. The entries of `out` were confirmed to their
+        // publisher.
         let confirmed = durable;
         #[cfg(crossbook_bugs)]
         let confirmed = confirmed || crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::PublishedBeforeWait);
@@ -428,7 +428,7 @@ impl Replica {
         Ok(Step { applied, turned: (self.standing != before).then_some(self.standing) })
     }
 
-    /// Until then, whoever is active here is suspected to be gone. It costs work and nothing else if it is not.
+    /// Until then, the active worker here is suspected to have failed. A wrong suspicion costs work and nothing else.
     pub fn suspect(&mut self, until: Timestamp) {
         self.suspected_until = self.suspected_until.max(until);
     }
@@ -466,8 +466,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Posts the message by which the partition goes on with what commands have left, each once: every worker has the
-    /// same one, and it takes effect once.
+    /// Sends the message by which the partition continues its deferred work, each once: every worker has the same one,
+    /// and it takes effect once.
     fn go_on(&mut self, post: &mut impl FnMut(Outgoing)) {
         if let Some(number) = self.partition.continuation()
             && number > self.continued
@@ -489,7 +489,7 @@ impl Replica {
         self.confirmed_at = now;
     }
 
-    /// Becomes active when nobody has published for too long what there is to publish.
+    /// Becomes active when outputs have not been published for too long.
     fn watch(&mut self, advanced: bool, now: Timestamp) {
         let pending = !self.held.is_empty() || self.published < self.partition.sequence();
         if self.standing == Standing::Active || !pending {
@@ -524,8 +524,7 @@ mod tests {
         confirm_every_us: 200_000,
     };
 
-    /// A standby that reads a command whose output nobody publishes: when it goes on for whoever should, after so many
-    /// microseconds.
+    /// A standby that reads a command whose output nobody publishes takes over after so many microseconds.
     fn takes_over_after(suspected_until: Timestamp) -> u64 {
         let partition = Partition::new(PartitionId(0), Routing::single(), 1);
         let mut replica = Replica::new(partition, Sequence(0), LIMITS).unwrap();

@@ -6,7 +6,7 @@ use crossbook_types::{PartitionId, Sequence};
 
 use crate::store::{Connect, Failure, Link, StoreError};
 
-/// Why a command is not passed over.
+/// Why a command is not skipped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It must not be.

@@ -110,8 +110,8 @@ impl<F: Follower, S: Snapshots> Candidate<F, S> {
         self.last
     }
 
-    /// Whether every other partition has durably heard all that this one had sent. `heard` says up to which message one
-    /// has.
+    /// Whether every other partition has durably received all that this one had sent. `heard` returns the last message
+    /// that a partition has.
     ///
     /// # Errors
     /// As `heard`.
@@ -119,11 +119,11 @@ impl<F: Follower, S: Snapshots> Candidate<F, S> {
         is_heard(&self.state, self.state.routing(), heard)
     }
 
-    /// Keeps the snapshot; call it only once [`is_heard`](Self::is_heard). Returns the snapshots, too, for whoever goes
-    /// on with them.
+    /// Stores the snapshot; call it only once [`is_heard`](Self::is_heard). Returns the snapshots, too, for the next
+    /// one.
     ///
     /// # Errors
-    /// When it cannot be written, or those before cannot be read.
+    /// When it cannot be written, or earlier ones cannot be read.
     pub fn keep(self) -> Result<(Taken, S), Error> {
         let Self { partition, mut snapshots, state, follower, recorded, .. } = self;
         let at = state.sequence();
@@ -141,7 +141,8 @@ impl<F: Follower, S: Snapshots> Candidate<F, S> {
     }
 }
 
-/// Whether every other partition has heard all that this one has sent. `heard` says up to which message one has.
+/// Whether every other partition has received all that this one has sent. `heard` returns the last message that a
+/// partition has.
 ///
 /// # Errors
 /// As `heard`.

@@ -45,10 +45,10 @@ pub trait Connect {
     /// A conversation with one shard.
     type Store: PartitionStore;
 
-    /// Opens a conversation with the shard in which `partition` lies.
+    /// Opens a conversation with the shard of `partition`.
     ///
     /// # Errors
-    /// A transient failure when nobody answers for that shard now, another when the store refuses for good.
+    /// A transient failure when no server answers for that shard now, another when the store refuses for good.
     fn connect(&self, partition: PartitionId) -> Result<Self::Store, ErrorOf<Self>>;
 
     /// The most that one append takes.
@@ -68,7 +68,7 @@ pub struct Bounds {
 }
 
 /// One conversation with one shard of the store. It blocks, for a time that its provider bounds, and belongs to one
-/// thread. After an error it must be dropped and another opened, except where the error says that nothing happened.
+/// thread. After an error it must be dropped and another opened, except where the error states that nothing happened.
 pub trait PartitionStore {
     /// How it fails.
     type Error: StoreError;
@@ -76,12 +76,11 @@ pub trait PartitionStore {
     /// The address of the server at the other end, for log lines.
     fn address(&self) -> &str;
 
-    /// Carries out a turn in one round trip: first everything that is written, partition by partition in the order of
-    /// the fields of [`PartitionTurn`], then the reads, then the confirmation.
+    /// Executes a turn in one round trip: first all writes, partition by partition in the order of the fields of
+    /// [`PartitionTurn`], then the reads, then the confirmation.
     ///
     /// # Errors
-    /// When the turn may not have arrived, or was refused as a whole. What concerns one partition only stands in the
-    /// [`Outcome`].
+    /// When the turn may not have arrived, or was refused as a whole. Errors of one partition are in the [`Outcome`].
     fn turn(&mut self, turn: &Turn<'_>) -> Result<Outcome<Self::Error>, Self::Error>;
 
     /// Why the last confirmation did not hold, as an error.
@@ -118,15 +117,15 @@ pub trait PartitionStore {
 
     /// Marks a command as skipped, for every conversation that begins from now on; turns of the others that publish are
     /// refused as [`ErrorKind::Marked`]. The mark is confirmed when this returns. If the command's output is published
-    /// already nothing is marked, and the last command of which that is true is returned.
+    /// already, nothing is marked, and the last published command is returned.
     ///
     /// # Errors
     /// [`ErrorKind::Missing`] or [`ErrorKind::Trimmed`] when there is no such command, [`ErrorKind::NotConfirmed`], and
     /// failures of the store.
     fn mark_skipped(&mut self, partition: PartitionId, sequence: Sequence) -> Result<Option<Sequence>, Self::Error>;
 
-    /// Writes changes of the depth of some books. For each it says whether the depth is now that far, or further; if
-    /// not, changes in between are missing, and the whole book is to be written.
+    /// Writes changes of the depth of some books. Returns for each whether the stored depth is at least as recent now;
+    /// if not, changes in between are missing, and the whole book must be written.
     ///
     /// # Errors
     /// Failures of the store.
@@ -171,7 +170,7 @@ pub struct Turn<'a> {
     pub confirm: bool,
 }
 
-/// What a turn asks of one partition. The fields are carried out in their order.
+/// The part of a turn for one partition. The fields are executed in their order.
 #[derive(Clone, Default, Debug)]
 pub struct PartitionTurn<'a> {
     /// The partition.
@@ -203,10 +202,10 @@ pub struct Publish<'a> {
 pub struct Deliver<'a> {
     /// The partition that sends.
     pub from: PartitionId,
-    /// The number of the first message. If those before it are missing at the receiver, nothing is appended; those that
-    /// it has heard are left out.
+    /// The number of the first message. If earlier ones are missing at the receiver, nothing is appended; those that it
+    /// has received are left out.
     pub first: RequestNumber,
-    /// The messages. With none it only asks how far the receiver has heard.
+    /// The messages. Without any, the turn only asks for the last message that the receiver has.
     pub messages: Vec<&'a [u8]>,
 }
 
@@ -228,23 +227,23 @@ pub struct ReadAfter {
     pub records_max: usize,
 }
 
-/// What a turn brought.
+/// The result of a turn.
 #[derive(Debug)]
 pub struct Outcome<E> {
-    /// For each partition of the turn what it brought, in the order of the turn.
+    /// For each partition of the turn its result, in the order of the turn.
     pub partitions: Vec<Result<PartitionOutcome, E>>,
     /// Whether everything that was in the shard at the end of the turn is confirmed. Always false unless
     /// [`Turn::confirm`].
     pub confirmed: bool,
 }
 
-/// What a turn brought for one partition.
+/// The result of a turn for one partition.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct PartitionOutcome {
-    /// Where the outputs end now, if the turn published or asked.
+    /// The end of the outputs now, if the turn published or asked.
     pub published: Option<Sequence>,
-    /// For each delivery the number of the last message that the receiver has heard from its sender. Smaller than the
-    /// first that was to be delivered minus one: messages are missing in between, and nothing was appended.
+    /// For each delivery the number of the last message of its sender that the receiver has. If it is smaller than the
+    /// first of the delivery minus one, messages are missing in between, and nothing was appended.
     pub heard: Vec<RequestNumber>,
     /// Where the commands were appended, if there were any to append, or where they end.
     pub appended: Option<Result<Appended, Full>>,

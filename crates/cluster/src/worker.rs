@@ -48,13 +48,13 @@ pub struct Options {
     pub read_ahead_commands_max: usize,
     /// Outputs that no barrier has confirmed yet; with more, nothing is read.
     pub unconfirmed_outputs_max: usize,
-    /// How long a partition must be silent before a worker that stands by goes on for it, in milliseconds.
+    /// How long a partition's active worker must publish nothing before a standby takes over, in milliseconds.
     pub failover_ms: u64,
     /// How long a round trip waits for a command, in milliseconds.
     pub poll_timeout_ms: u64,
-    /// Messages to one partition that wait for their courier; with more, their partition waits.
+    /// Messages to one partition that wait for their forwarder; with more, their partition waits.
     pub forward_queue_max: usize,
-    /// Messages to one partition that are kept until it has heard them; with more, none is taken from the queue.
+    /// Messages to one partition that are retained until it has received them; with more, none is taken from the queue.
     pub forward_retained_max: usize,
     /// Messages delivered in one round trip.
     pub forward_batch_max: usize,
@@ -89,7 +89,7 @@ const CONTESTED_MIN: u32 = 4;
 /// Workers differ in their patience by up to so many times.
 const CONTESTED_SPREAD: u32 = 29;
 
-/// Why a worker cannot go on with a partition.
+/// Why a worker cannot continue with a partition.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The state to start from cannot be had.
@@ -108,7 +108,7 @@ pub enum Error {
         /// What went wrong below.
         source: replica::Error,
     },
-    /// The store says something that trying again does not mend.
+    /// The store returned an error that a retry cannot fix.
     #[error("partition {partition}: {source}")]
     Store {
         /// The partition that it happened in.
@@ -127,7 +127,7 @@ pub enum Error {
         /// The command's place in the log.
         sequence: Sequence,
     },
-    /// The log has lost commands whose messages another partition has heard.
+    /// The log has lost commands whose messages another partition has received.
     #[error(
         "partition {partition}: partition {to} has heard {heard} messages from it, but all of its log, up to command {end}, makes only {sent}: \
          commands are missing at its end. Restore the store from a backup or a replica that has them; there is no way to go on without them, \
@@ -138,7 +138,7 @@ pub enum Error {
         partition: PartitionId,
         /// Where its log ends.
         end: Sequence,
-        /// Who has heard more.
+        /// The partition that has received more.
         to: PartitionId,
         /// How much.
         heard: RequestNumber,
@@ -228,11 +228,12 @@ impl<C> Shared<C> {
 }
 
 impl Worker {
-    /// Starts the threads. `all` is how many partitions the venue has; `name` tells this worker from others; `begin`
-    /// gives the state that a partition goes on from, which `out` must have come to: a snapshot, or an empty partition.
+    /// Starts the threads. `all` is the number of partitions of the venue; `name` distinguishes this worker from
+    /// others; `begin` returns the state that a partition starts from, which `out` must have reached: a snapshot, or an
+    /// empty partition.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn start<C: Connect + Clone + Send + Sync + 'static>(
         stores: &C,
         all: u16,

@@ -47,8 +47,7 @@ impl<'a, C: Connect> Appender<'a, C> {
 
     pub(super) fn run(mut self) -> Result<(), Error> {
         let mut tries = 0;
-        // The log's time is known before the first request, if the store answers; else the first round fails in its
-        // turn.
+        // The log's time is known before the first request, if the store answers; otherwise the first round fails.
         let _ = self.round();
         while !self.shared.is_stopping() {
             self.gather();
@@ -144,7 +143,7 @@ impl<'a, C: Connect> Appender<'a, C> {
         Ok(())
     }
 
-    /// Looks after the requests in flight, and takes note of whether the partition is silent.
+    /// Tends the requests in flight, and records whether the partition is silent.
     fn watch(&mut self) {
         let folded = Sequence(self.lane.folded.load(Ordering::Acquire));
         let now = self.begun.elapsed();

@@ -43,7 +43,7 @@ fn offset(store: Timestamp, sent: Timestamp, received: Timestamp) -> i64 {
 pub struct Appends {
     in_flight: InFlight,
     patience: Patience,
-    /// Where the log ends, as last heard.
+    /// The last known end of the log.
     tail: Sequence,
     /// By how much the log's time is ahead of the gateway's clock, negative if behind, as last received.
     offset_micros: i64,
@@ -71,7 +71,7 @@ pub struct Watched {
     pub is_silent: bool,
 }
 
-/// When and between which clocks a request comes to be appended.
+/// The time at which a request is queued, and the clocks that matter for its deadline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Arrival {
     /// The gateway's time, by which a deadline has passed or not.
@@ -82,10 +82,10 @@ pub struct Arrival {
     pub market_offset_micros: Option<i64>,
 }
 
-/// When the requests of a partition are given up.
+/// When the requests of a partition are abandoned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timeouts {
-    /// After how long without progress a round looks whether the requests still stand where they were appended.
+    /// How long without progress before a round checks whether the requests are still where they were appended.
     pub retry: Duration,
     /// After how long without progress the partition counts as silent.
     pub breaker: Duration,
@@ -137,7 +137,7 @@ impl Appends {
         self.fresh.len()
     }
 
-    /// What the next round trip should append, if there is a reason for one; `asked` when somebody wants to know where
+    /// What the next round trip should append, if there is a reason for one; `asked` when a caller wants to know where
     /// the log ends, or nothing is known of the log yet. `clock` is the gateway's time.
     #[must_use]
     pub fn round(
@@ -180,7 +180,7 @@ impl Appends {
         self.offset_micros
     }
 
-    /// A round was not appended, because too many commands wait. The requests that are given up: those that were not
+    /// A round was not appended, because too many commands wait. Returns the abandoned requests: those that were not
     /// appended before.
     pub fn full(&mut self) -> Vec<RequestNumber> {
         let in_flight = &mut self.in_flight;
@@ -210,7 +210,7 @@ impl Appends {
         Watched { repeated, is_silent }
     }
 
-    /// Where the log ends, as last heard.
+    /// The last known end of the log.
     #[must_use]
     pub fn tail(&self) -> Sequence {
         self.tail
@@ -252,7 +252,7 @@ mod tests {
 
     const ARRIVAL: Arrival = Arrival { clock: NOW, now: Duration::ZERO, market_offset_micros: None };
 
-    /// The deadline that a request is appended with, by a gateway to which the log's time is `log`.
+    /// The deadline that a request is appended with, by a gateway that has last read `log` as the log's time.
     fn deadline_at(log: u64, deadline: Timestamp) -> Timestamp {
         deadline_between(log, None, deadline)
     }

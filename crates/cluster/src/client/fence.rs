@@ -24,7 +24,7 @@ pub trait Folded {
     fn position(&self, partition: PartitionId) -> Sequence;
     /// By partition, the last message that it is known to have sent to the account's.
     fn sent(&self) -> Vec<RequestNumber>;
-    /// By partition, the last message of it that the account's is known to have heard.
+    /// By partition, the last of its messages that the account's partition is known to have received.
     fn heard(&self) -> Vec<RequestNumber>;
 }
 
@@ -35,7 +35,7 @@ impl Fence {
         Self { ends, sent: None }
     }
 
-    /// Whether what is folded has come past it. Once it has, it always will have.
+    /// Whether everything up to it has been folded. Once true, it stays true.
     pub fn is_passed(&mut self, folded: &impl Folded) -> bool {
         if self.ends.iter().any(|(&partition, &end)| folded.position(partition) < end) {
             return false;

@@ -92,7 +92,7 @@ impl<O: Outlet> Follower<'_, O> {
             }
         }
         self.after = outputs.last;
-        // Last: whoever finds the position finds everything else.
+        // Last: a reader that sees the position sees everything else.
         self.lane.folded.store(self.after.0, Ordering::Release);
         self.shared.folded.notify_waiters();
         Ok(())

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crossbook_types::{RequestNumber, Sequence};
 
-/// A request on its way into a log.
+/// A request that is being appended to a log.
 #[derive(Clone, Debug)]
 struct Pending {
     bytes: Arc<[u8]>,
@@ -31,7 +31,7 @@ pub struct Due {
     pub bytes: Arc<[u8]>,
 }
 
-/// The requests under way. See the module.
+/// The requests in flight. See the module.
 #[derive(Clone, Debug, Default)]
 pub struct InFlight(BTreeMap<RequestNumber, Pending>);
 
@@ -92,12 +92,12 @@ impl InFlight {
         lost
     }
 
-    /// Gives a request up. Whether it was still under way.
+    /// Abandons a request. Returns whether it was still in flight.
     pub fn give_up(&mut self, number: RequestNumber) -> bool {
         self.0.remove(&number).is_some()
     }
 
-    /// Gives up what has been under way for `keep`: whoever waited has the answer that its outcome is not known.
+    /// Abandons what has been in flight for `keep`: its callers have been answered that the outcome is unknown.
     pub fn give_up_old(&mut self, keep: Duration, now: Duration) {
         self.0.retain(|_, pending| now.saturating_sub(pending.begun) < keep);
     }
@@ -108,7 +108,7 @@ impl InFlight {
         self.0.len()
     }
 
-    /// Whether none is under way.
+    /// Whether none is in flight.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -23,7 +23,7 @@ pub struct Outputs {
     pub events: Events,
     /// Requests of this gateway that the partition has taken.
     pub taken: Vec<RequestNumber>,
-    /// Messages of other partitions that it has heard.
+    /// Messages of other partitions that it has received.
     pub heard: Vec<(PartitionId, RequestNumber)>,
     /// By receiver, the last message that it has sent by then.
     pub sent: Vec<(PartitionId, RequestNumber)>,

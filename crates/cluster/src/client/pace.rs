@@ -15,7 +15,7 @@ const READINGS: usize = 8;
 /// Fewer commands than these would have taken as long.
 const TOGETHER: u64 = 256;
 
-/// What the reader of a lane tells and whoever submits reads.
+/// What the reader of a partition measures and submitters read.
 #[derive(Debug)]
 pub(super) struct Pace {
     /// Nanoseconds of a command, in the best of the last readings; 0 as long as there are too few.

@@ -371,7 +371,7 @@ fn keeps_what_is_confirmed_and_loses_the_rest_whole<P: Provider>(provider: &mut 
         assert_eq!(publish(&mut link, 1, &["lost"]), 2);
         let deliver = [Deliver { from: P2, first: RequestNumber(2), messages: bytes(&["lost"]) }];
         assert_eq!(done(link.deliver_all(&deliver, false)), [RequestNumber(2)]);
-        // Whatever an old master says, it is no confirmation.
+        // No answer of an old master is a confirmation.
         assert!(!matches!(link.confirm(), Ok(true)), "no replica has it");
     });
     assert!(lost, "this provider has no replicas");

@@ -28,13 +28,13 @@ pub enum ErrorKind {
     Marked,
     /// There is no such command.
     Missing,
-    /// Anything else. The message tells a person what to do.
+    /// Any other error. Its message states what the operator should do.
     Other,
 }
 
 /// A failure of a store.
 pub trait StoreError: std::error::Error + From<Full> + Send + Sync + 'static {
-    /// What it is about.
+    /// The partition that the error concerns.
     fn kind(&self) -> ErrorKind;
 
     /// Whether opening another conversation, and trying again, may help.
@@ -59,7 +59,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// What it is about.
+    /// The partition that the error concerns.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -37,11 +37,11 @@ impl<S: PartitionStore> Link<S> {
         self.store.address()
     }
 
-    /// Carries out a turn for this partition, whatever `turn` says it is for. What it brought, and whether that is
+    /// Executes a turn for this partition, whatever partition `turn` names. Returns its result, and whether that is
     /// confirmed.
     ///
     /// # Errors
-    /// As for [`PartitionStore::turn`], and what concerns the partition alone.
+    /// As for [`PartitionStore::turn`], and errors of the partition alone.
     pub fn turn(
         &mut self,
         turn: PartitionTurn<'_>,
@@ -82,8 +82,8 @@ impl<S: PartitionStore> Link<S> {
         Ok(outcome.appended.expect("an append was asked for")?)
     }
 
-    /// Delivers messages of another partition, numbered from `first`. Returns the number of the last message heard,
-    /// which is confirmed then. With no messages it only asks.
+    /// Delivers messages of another partition, numbered from `first`. Returns the number of the last message received,
+    /// which is confirmed then. Without messages it only asks.
     ///
     /// # Errors
     /// [`super::ErrorKind::NotConfirmed`], and as for [`Link::append`].
@@ -97,7 +97,7 @@ impl<S: PartitionStore> Link<S> {
         Ok(heard.into_iter().next().expect("an answer for each delivery"))
     }
 
-    /// The same for several senders in one round trip. Without `confirm` a later confirmation covers what was heard.
+    /// The same for several senders in one round trip. Without `confirm` a later confirmation covers what was received.
     ///
     /// # Errors
     /// As for [`Link::deliver`].
@@ -134,7 +134,7 @@ impl<S: PartitionStore> Link<S> {
     /// True at 0, before any command.
     ///
     /// # Errors
-    /// [`super::ErrorKind::Trimmed`] when it was trimmed away, so that nobody can say; and failures of the store.
+    /// [`super::ErrorKind::Trimmed`] when it was trimmed, so that this is unknown; and failures of the store.
     pub fn holds(&mut self, sequence: Sequence, time: Timestamp, payload: &[u8]) -> Result<bool, S::Error> {
         if sequence == Sequence(0) {
             return Ok(true);

@@ -14,7 +14,7 @@ pub(super) struct Carrier<'a, C> {
     shared: &'a Shared<C>,
     to: PartitionId,
     courier: Courier,
-    /// Messages that the courier keeps.
+    /// Messages that the forwarder retains.
     kept: usize,
     begun: Instant,
 }

@@ -17,14 +17,13 @@ use super::{AuditReply, Error, Mail, Shared, Status};
 use crate::replica::{self, Replica, Standing};
 use crate::store::{Connect, DepthChange, ErrorOf, Link, PartitionTurn, Publish, ReadAfter, StoreError as _};
 
-/// A partition that stands by rests so long after it has read something, so that it reads more at a time: nobody waits
-/// for it.
+/// A standby partition pauses for so long after a read, so that it reads more at a time: nobody waits for it.
 const STANDBY_REST: Duration = Duration::from_millis(10);
-/// For how long after a partition had to go on for another worker its other partitions are suspected too, in
+/// For how long after a partition took over from another worker its other partitions are suspected too, in
 /// microseconds.
 const SUSPECT_FOR_US: u64 = 2_000_000;
 
-/// What others had heard from a partition when its worker started.
+/// What others had received from a partition when its worker started.
 struct Heard {
     /// Where the log ended when that was known: all of it comes from commands up to here.
     end: Sequence,
@@ -116,8 +115,8 @@ impl<C: Connect> PartitionThread<'_, C> {
             let published = outcome.published.unwrap_or_default();
             self.status.connected.store(true, Ordering::Relaxed);
             *tries = 0;
-            // Nothing new is taken before the log is known to have made all that others have heard; it is read again
-            // then.
+            // Nothing new is accepted before the log is known to have produced all that others have received; it is
+            // read again then.
             let end = unproved.as_ref().map_or(Sequence(u64::MAX), |heard| heard.end);
             let records = outcome.commands.iter().take_while(|command| command.sequence <= end).map(|command| Record {
                 sequence: command.sequence,
@@ -154,8 +153,8 @@ impl<C: Connect> PartitionThread<'_, C> {
         Ok(())
     }
 
-    /// What the other partitions have heard from this one. One that cannot be asked now is left out: this one must not
-    /// depend on it.
+    /// What the other partitions have received from this one. One that cannot be asked now is left out: this one must
+    /// not depend on it.
     fn heard(&self, link: &mut Link<C::Store>) -> Result<Heard, ErrorOf<C>> {
         let mut by = Vec::new();
         for &to in self.couriers.keys().filter(|&&to| to != self.partition) {
@@ -171,7 +170,7 @@ impl<C: Connect> PartitionThread<'_, C> {
         Ok(Heard { end: link.ends()?.tail, by })
     }
 
-    /// Holds a partition that has come to where its log ended against what others had heard from it.
+    /// Compares a partition that has reached the end of its log with what others had received from it.
     fn prove(&self, heard: &Heard, state: &Partition) -> Result<(), Error> {
         for &(to, heard_there) in &heard.by {
             let sent = state.sent(to);
@@ -221,7 +220,7 @@ impl<C: Connect> PartitionThread<'_, C> {
             self.shared.suspected_until.fetch_max(until, Ordering::Relaxed);
         }
         for courier in self.couriers.values() {
-            // A courier that is gone has called `fatal`.
+            // A forwarder that has ended has called `fatal`.
             let _ = courier.send(Mail::Standing { from: self.partition, active });
         }
     }
