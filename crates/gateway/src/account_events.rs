@@ -136,8 +136,8 @@ impl Step {
     }
 }
 
-/// Collects the events of one command for the accounts that somebody has subscribed to, in the order in which they are
-/// published: the steps of orders as they happen, then the balances that they changed.
+/// Collects the events of one command for the accounts that have subscribers, in the order in which they are published:
+/// the steps of orders as they happen, then the balances that they changed.
 #[derive(Debug, Default)]
 pub struct AccountEvents {
     events: Vec<(AccountId, AccountEvent)>,

@@ -33,8 +33,8 @@ pub enum AuthError {
     /// No API key was sent, or what was sent has not the form of one.
     #[error("this is not the form of an API key")]
     KeyFormat,
-    /// There is no such API key, it may not be used from this address, or it lacks the permission. Which of them is not
-    /// said: whether a key exists is nobody else's business.
+    /// There is no such API key, it may not be used from this address, or it lacks the permission. The error does not
+    /// distinguish these, because it must not reveal whether a key exists.
     #[error("there is no such API key, or it may not be used from here or for this")]
     KeyRejected,
     /// The signature is not one of the key over the payload.
@@ -146,7 +146,7 @@ pub fn deadline(sent: Timestamp, window: u64, now: Timestamp) -> Result<Timestam
     if now > deadline { Err(StampError::Expired) } else { Ok(deadline) }
 }
 
-/// Whether two secrets are the same, in a time that does not tell where they differ or how long they are.
+/// Whether two secrets are the same, in a time that reveals neither where they differ nor how long they are.
 #[must_use]
 pub fn same_secret(one: &[u8], other: &[u8]) -> bool {
     let digest = |text| digest::digest(&digest::SHA256, text);
@@ -164,7 +164,7 @@ struct Verifier {
     /// How many keys had been revoked when this one was found in the registry.
     revocations: u64,
     method: Method,
-    /// `None` if one of the networks cannot be read: then nobody gets in.
+    /// `None` if one of the networks cannot be parsed: then no address is allowed.
     allowed: Option<Vec<IpNet>>,
 }
 
@@ -275,18 +275,17 @@ pub fn has_sealed_keys(registry: &Registry) -> bool {
     sealed(registry).next().is_some()
 }
 
-/// The API keys whose secrets `master` does not open: nobody can use them.
+/// The API keys whose secrets `master` does not open: they cannot be used.
 #[must_use]
 pub fn lost_keys(registry: &Registry, master: &MasterKey) -> Vec<(AccountId, ApiKeyId)> {
     let lost = sealed(registry).filter(|(key, sealed)| master.open(&key.key, sealed).is_err());
     lost.map(|(key, _)| (key.account, key.key)).collect()
 }
 
-/// Checks that `master` is what the secrets of these API keys were sealed under. One that opens proves it.
+/// Checks that the secrets of these API keys were sealed under `master`. One that opens proves it.
 ///
 /// # Errors
-/// When there are sealed secrets and none can be opened: started so, the venue would turn away every client with an
-/// HMAC key.
+/// When there are sealed secrets and none can be opened: such a venue would refuse every client with an HMAC key.
 pub fn check_master_key(registry: &Registry, master: &MasterKey) -> Result<(), secret::Error> {
     let mut opened = sealed(registry).map(|(key, sealed)| master.open(&key.key, sealed).map(drop));
     let Some(first) = opened.next() else { return Ok(()) };

@@ -4,7 +4,7 @@ use crossbook_types::Decimal;
 
 use crate::command_port::Soon;
 
-/// The depth of a book at some moment.
+/// The depth of a book at some time.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct BookSnapshot {
     /// The number of the last change in it.

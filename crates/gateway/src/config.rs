@@ -10,11 +10,11 @@ pub use crate::limits::LimitsConfig;
 pub struct Config {
     /// Request weights and order counts.
     pub limits: LimitsConfig,
-    /// Most requests that wait for their outcome at once; beyond it clients hear that the venue is busy.
+    /// Maximum number of requests that wait for their outcome; more are refused as overload.
     pub in_flight_max: usize,
     /// Milliseconds to wait for a command's outcome before it counts as unknown.
     pub reply_timeout_ms: u64,
-    /// Most queries that ask the history at once; beyond it clients hear that the venue is busy.
+    /// Maximum number of concurrent queries to the history; more are refused as overload.
     pub history_queries_max: usize,
     /// Milliseconds such a query waits for a history that is behind what memory has dropped.
     pub history_wait_ms: u64,

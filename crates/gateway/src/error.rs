@@ -9,7 +9,7 @@ use crate::limits::LimitError;
 /// Why a request has no result. Unless it is [`Error::OutcomeUnknown`], nothing was done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
-    /// Too much is under way, or a partition that is needed does not answer.
+    /// Too many requests are in flight, or a required partition does not answer.
     #[error("the venue is busy; try again later")]
     Busy,
     /// The venue is stopping.

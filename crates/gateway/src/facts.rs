@@ -34,7 +34,7 @@ pub struct FirstFill {
     pub maker: bool,
 }
 
-/// Hears of first fills, before whoever placed the other order is answered.
+/// Receives first fills, before the sender of the other order is answered.
 pub trait FillSubscriber: Send + Sync + 'static {
     /// An order has traded for the first time; it is published at `now` on this machine's clock.
     fn first_fill(&self, fill: FirstFill, now: Timestamp);
@@ -47,7 +47,7 @@ pub struct Subscribers {
     pub streams: Arc<dyn StreamSubscriber>,
     /// Where the facts for the streams go. Their thread ends when the last of these is dropped.
     pub facts: Sender<Batch>,
-    /// Who hears of first fills.
+    /// The subscriber to first fills.
     pub fills: Vec<Arc<dyn FillSubscriber>>,
 }
 
@@ -57,7 +57,7 @@ impl std::fmt::Debug for Subscribers {
     }
 }
 
-/// The facts of one batch of commands, as far as somebody has subscribed to them.
+/// The facts of one batch of commands that have subscribers.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// The time of its last command.

@@ -47,13 +47,13 @@ pub struct Gateway {
     stage: AtomicU8,
 }
 
-/// How far a gateway is with its end. It only goes on from one to the next.
+/// The state of a gateway's shutdown. It only moves forward.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 enum Stage {
     /// Open to all.
     Open,
-    /// Whoever watches is told that no new clients are wanted; those that come are served.
+    /// Readiness checks report that no new clients are wanted; those that connect are served.
     Draining,
     /// Clients are asked to leave, and served until they do.
     Leaving,
@@ -97,12 +97,13 @@ impl Gateway {
         self.read_model.registry().markets().to_vec()
     }
 
-    /// Sends a command to its partition and waits for its durable outcome. Past `deadline` it is not taken. A change of
-    /// the registry has reached every partition when this returns.
+    /// Sends a command to its partition and waits for its durable outcome. Past `deadline` it is not accepted. A change
+    /// of the registry has reached every partition when this returns.
     ///
-    /// # Errors [`Error::Busy`] if too much is under way or the partition is known not to answer, [`Error::Stopping`],
+    /// # Errors
+    /// [`Error::Busy`] if too many requests are in flight or the partition is known not to answer, [`Error::Stopping`],
     /// [`Error::Late`] if the deadline passed first, [`Error::Refused`], and [`Error::OutcomeUnknown`] if no outcome
-    /// came in time: only then the command may still take effect.
+    /// arrived in time: only then the command may still take effect.
     pub async fn submit(&self, body: Body, deadline: Option<Timestamp>) -> Result<Reply, Error> {
         if self.is_stopping() {
             return Err(Error::Stopping);
@@ -129,9 +130,9 @@ impl Gateway {
         }
     }
 
-    /// Refuses a new order before it is parsed, when there are too many: a sender of more than can be done then costs
-    /// little, and the orders that are admitted do not wait for it. The request counts all the same, so a sender that
-    /// goes on for long enough is banned.
+    /// Refuses a new order before it is parsed, when there are too many: so the excess orders of an overload cost
+    /// little, and the admitted orders do not wait for them. The request counts all the same, so a sender that
+    /// continues for long enough is banned.
     ///
     /// # Errors
     /// If a new order is to be refused now: [`Error::Limit`] if the sender is at its limit, else [`Error::Stopping`],
@@ -177,12 +178,12 @@ impl Gateway {
         self.enter(Stage::Leaving);
     }
 
-    /// From now on requests that would change something are refused; those under way are finished.
+    /// From now on requests that would change something are refused; those in flight are finished.
     pub fn stop(&self) {
         self.enter(Stage::Stopping);
     }
 
-    /// Whether the gateway is on its way to its end, and not ready for new clients.
+    /// Whether the gateway is draining or stopping, and not ready for new clients.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.has_come_to(Stage::Draining)
@@ -217,7 +218,7 @@ fn changes_registry(answer: &Answer) -> bool {
     )
 }
 
-/// Why a request was not taken, as its sender hears it.
+/// Why a request was not accepted, as an error for its sender.
 #[must_use]
 pub fn not_taken(why: NotTaken) -> Error {
     match why {

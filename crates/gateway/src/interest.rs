@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crossbook_types::{AccountId, SymbolId};
 
-/// Kinds of facts about a market that somebody listens for.
+/// Kinds of facts about a market that have subscribers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Wanted(u8);
 
@@ -54,7 +54,7 @@ impl Interest {
         self.markets.get(symbol.0 as usize).copied().unwrap_or(Wanted::NOTHING)
     }
 
-    /// Whether anybody listens for the account.
+    /// Whether the account has subscribers.
     #[must_use]
     #[inline]
     pub fn account(&self, account: AccountId) -> bool {

@@ -70,8 +70,8 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    /// The count, after going on to the window that `now` is in. A time of an earlier window, as a slower thread may
-    /// still have it, counts in the newest.
+    /// The count, after advancing to the window of `now`. A time of an earlier window, as a slower thread may still
+    /// have it, counts in the newest.
     pub(crate) fn at(&mut self, now: Timestamp, length: u64) -> &mut u64 {
         let window = now.0 / length;
         if window > self.window {
@@ -345,7 +345,7 @@ impl Limits {
     }
 }
 
-/// Clients are told in the time of the machine's clock, which shows `told`.
+/// Clients are answered in the time of the machine's clock, which is `told`.
 fn banned(until: Timestamp, now: Timestamp, told: Timestamp) -> LimitError {
     let left = until.0.saturating_sub(now.0);
     LimitError::Banned { until: Timestamp(told.0.saturating_add(left)), retry_after: left.div_ceil(SECOND) }
@@ -355,8 +355,8 @@ fn too_many_orders(limit: u64, window: u64, retry_after: u64, counted: OrderCoun
     LimitError::Orders { limit, window_seconds: window / SECOND, retry_after, counted }
 }
 
-/// The credit of orders that trade: whoever provides liquidity may place more. It counts by the gateway's own clock,
-/// when the fill is published here; the clock of the partition may be another one.
+/// The credit of orders that trade: makers may place more orders. It counts by the gateway's own clock, when the fill
+/// is published here; the clock of the partition may differ.
 impl FillSubscriber for Limits {
     fn first_fill(&self, fill: FirstFill, now: Timestamp) {
         let orders = if fill.maker { ORDERS_BACK_FOR_MAKERS } else { ORDERS_BACK_FOR_TAKERS };

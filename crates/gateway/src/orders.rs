@@ -51,7 +51,7 @@ pub struct OrderRequest {
     pub stop_price: Option<Decimal>,
     /// The client's name for it; made up if there is none.
     pub client_order_id: Option<ClientOrderId>,
-    /// What happens instead of a trade with an order of the same account; the market's default if it is not said.
+    /// What happens instead of a trade with an order of the same account; by default the market's mode.
     pub self_trade_prevention: Option<SelfTradePrevention>,
 }
 

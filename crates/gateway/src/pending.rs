@@ -93,7 +93,7 @@ pub struct Pending {
     last: AtomicU64,
     waiting: Mutex<HashMap<RequestNumber, oneshot::Sender<Reply>>>,
     capacity: usize,
-    /// Orders that cancels of all orders have ended, by the name of the cancel, while somebody waits for them.
+    /// Orders that cancels of all orders have ended, by the name of the cancel, while a request waits for them.
     gathered: Mutex<HashMap<ClientOrderId, Vec<Order>>>,
     /// How many cancels are gathered for.
     gathering: AtomicUsize,
@@ -130,7 +130,7 @@ impl Pending {
     pub fn complete(&self, number: RequestNumber, reply: Reply) {
         let waiting = self.waiting.lock().remove(&number);
         if let Some(sender) = waiting {
-            // The receiver may have given up in the same moment; then the outcome is in the views.
+            // The receiver may have timed out at the same time; then the outcome is in the views.
             let _ = sender.send(reply);
         }
     }
@@ -156,7 +156,7 @@ impl Pending {
         Gathering { pending: self, cancel_id }
     }
 
-    /// Whether somebody waits for the orders that a cancel of this name ends.
+    /// Whether a request waits for the orders that a cancel of this name ends.
     pub(crate) fn gathers(&self, cancel_id: &ClientOrderId) -> bool {
         self.gathering.load(Ordering::Relaxed) != 0 && self.gathered.lock().contains_key(cancel_id)
     }

@@ -33,7 +33,7 @@ use crate::read_model::ReadModel;
 /// Commands folded under one lock of the views.
 const COMMANDS_PER_LOCK: usize = 64;
 
-/// Folds the durable events of one partition into its views and publishes what came of them.
+/// Folds the durable events of one partition into its views and publishes the resulting facts.
 #[derive(Debug)]
 pub struct Publisher {
     partition: PartitionId,
@@ -51,12 +51,12 @@ pub struct Publisher {
     replies: Vec<(RequestNumber, Reply)>,
 }
 
-/// A market as it was before the command being folded changed it; only what somebody listens for.
+/// A market as it was before the command being folded changed it; only what has subscribers.
 #[derive(Debug)]
 struct Touched {
     symbol: SymbolId,
     best: Option<BookTicker>,
-    /// Whether somebody listens for aggregate trades.
+    /// Whether aggregate trades have subscribers.
     aggregates: bool,
     /// The one that the command's last trade is part of. The next trade may be, too.
     growing: Option<AggregateTrade>,
@@ -100,8 +100,8 @@ impl Publisher {
                 Event::Traded(Trade { symbol, .. }) | Event::DepthChanged(DepthChanged { symbol, .. }) => {
                     self.touch(views, interest.market(*symbol), *symbol);
                 }
-                // Each partition says so, since its trades may be folded before the registry's partition has listed the
-                // market here.
+                // Each partition publishes this, since its trades may be folded before the registry's partition has
+                // listed the market here.
                 Event::MarketListed(market) => self.listed.push((market.symbol, market.id)),
                 Event::OrderClosed(closed) => {
                     let reply = reply.as_mut().map(|(_, reply)| reply);
@@ -149,7 +149,7 @@ impl Publisher {
         }
     }
 
-    /// A reply to the command, if it was sent from here and is answered now. What it says is filled in while its events
+    /// A reply to the command, if it was sent from here and is answered now. It is filled in while the command's events
     /// are folded.
     fn reply_to(&self, cause: Cause, events: &[Event]) -> Option<(RequestNumber, Reply)> {
         let source = self.pending.source()?;
@@ -162,9 +162,9 @@ impl Publisher {
         Some((number, Reply::to(cause.time, answer.clone())))
     }
 
-    /// The order that `closed` is about to end, as it will be then, for whoever is to learn of it: its owner, the
-    /// sender of the command, or who waits for the end of a cancel of all orders. The views may keep no ended orders,
-    /// so it is made before they fold its end.
+    /// The order that `closed` is about to end, as it will be then, for its recipients: its owner, the sender of the
+    /// command, or a request that waits for the end of a cancel of all orders. The views may store no ended orders, so
+    /// it is created before they fold its end.
     fn end(
         &self,
         views: &Views,
@@ -192,7 +192,7 @@ impl Publisher {
         heard.then_some(order)
     }
 
-    /// Collects what the owner of an order hears of its end.
+    /// Collects what the owner of an order receives about its end.
     fn note_end(&mut self, cause: Cause, event: &Event, order: Order) {
         let Event::OrderClosed(closed) = event else { return };
         let prevented = self.prevented.filter(|prevented| prevented.symbol == closed.symbol);
@@ -201,7 +201,7 @@ impl Publisher {
         }
     }
 
-    /// Remembers how a market was before the command, as far as somebody wants to hear of the difference.
+    /// Stores how a market was before the command, as far as the difference has subscribers.
     fn touch(&mut self, views: &Views, wanted: Wanted, symbol: SymbolId) {
         if !wanted.any(Wanted::BOOK_TICKER.and(Wanted::AGGREGATES))
             || self.touched.iter().any(|touched| touched.symbol == symbol)
@@ -217,8 +217,8 @@ impl Publisher {
         });
     }
 
-    /// Collects the aggregate trade that a trade has ended, if somebody wants it. The views may forget it
-    /// before the command is over.
+    /// Collects the aggregate trade that a trade has ended, if it has subscribers. The views may evict it before the
+    /// command is over.
     fn note_aggregate(&mut self, views: &Views, symbol: SymbolId) {
         let touched = self.touched.iter_mut().find(|touched| touched.symbol == symbol && touched.aggregates);
         let (Some(touched), Some(market)) = (touched, views.market(symbol)) else { return };
@@ -247,8 +247,8 @@ impl Publisher {
         self.batch.public.push(fact);
     }
 
-    /// Collects what owners hear of an event, with their orders as they are right after it. `later` is what else
-    /// the command brings.
+    /// Collects what owners receive about an event, with their orders as they are right after it. `later` is the rest
+    /// of the command's events.
     fn note_private(&mut self, views: &Views, interest: &Interest, cause: Cause, event: &Event, later: &[Event]) {
         match event {
             Event::OrderPlaced(placed) if interest.account(placed.account) => {
@@ -339,8 +339,8 @@ impl Outlet for Publisher {
                 }
             }
             self.publish_first_fills();
-            // Not left to the streams' thread: what whoever listed a market then subscribes to must be gathered from
-            // the next command on.
+            // Not left to the streams' thread: streams that are subscribed to right after the listing must be collected
+            // from the next command on.
             for (name, symbol) in self.listed.drain(..) {
                 streams.market_listed(name, symbol);
             }
@@ -348,7 +348,7 @@ impl Outlet for Publisher {
                 self.pending.complete(number, reply);
             }
             if !self.batch.is_empty() {
-                // Streams that have ended mean that the venue is stopping; nobody is subscribed any more.
+                // Streams that have ended mean that the venue is stopping; there are no subscribers any more.
                 let _ = self.subscribers.facts.send(std::mem::take(&mut self.batch));
             }
         }
@@ -369,15 +369,15 @@ fn is_first_fill(views: &Views, trade: &Trade, party: &Party) -> bool {
     order.is_some_and(|order| order.executed == trade.quantity)
 }
 
-/// Whether the taker of a trade is an order that waited for its stop price. Other takers' trades are counted with the
-/// answers to whoever placed them.
+/// Whether the taker of a trade is a triggered stop order. Other takers' trades are counted with the answers to their
+/// senders.
 fn was_triggered(views: &Views, trade: &Trade) -> bool {
     let taker = views.market(trade.symbol).and_then(|market| market.order(trade.taker.order));
     taker.is_some_and(|taker| taker.stop_price.is_some())
 }
 
 /// The order with the status that its last trade gives it. An order by quote amount is known to be filled only when it
-/// ends, right after its last trade; that trade's report says so already.
+/// ends, right after its last trade; the report of that trade already has the final status.
 fn with_final_status(mut order: Order, later: &[Event]) -> Order {
     if order.status != OrderStatus::PartiallyFilled || order.original_quote().is_zero() {
         return order;

@@ -22,7 +22,7 @@ impl Clock {
         Self { watch, begin: watch(), lead: AtomicI64::new(0) }
     }
 
-    /// The time, where the machine's clock says `told`.
+    /// The time, when the machine's clock is at `told`.
     pub(super) fn read(&self, told: Timestamp) -> Timestamp {
         self.read_at(told, (self.watch)())
     }

@@ -55,8 +55,8 @@ struct Seam {
     live: Standing,
 }
 
-/// The answer, made of stored candles up to the seam from the history, and of the others from memory. `None` if the
-/// history has none up to the seam: it was made anew when the log no longer had its beginning.
+/// The answer, composed of stored candles up to the seam from the history, and of the others from memory. `None` if the
+/// history has none up to the seam: it was rebuilt when the log no longer had its beginning.
 async fn whole(
     past: &OpenPast<'_>,
     market: &Market,
