@@ -104,7 +104,7 @@ impl Proof {
     }
 }
 
-/// Money as the events tell of it.
+/// Money according to the events.
 #[derive(Clone, Debug, Default)]
 pub struct Conservation {
     balances: BTreeMap<(AccountId, AssetId), Amount>,
@@ -189,10 +189,10 @@ impl Conservation {
     }
 }
 
-/// Replays a whole log from its first command and holds it to account, also for what `proof` says of it.
+/// Replays a whole log from its first command and audits it, also against `proof`.
 ///
 /// # Errors
-/// When the log cannot be read: it is damaged, or its beginning has been trimmed away.
+/// When the log cannot be read: it is damaged, or its beginning has been trimmed.
 ///
 /// # Panics
 /// When the partition itself finds that an invariant does not hold.

@@ -24,10 +24,10 @@ use std::time::{Duration, Instant};
 use crossbook_protocol::command::Body;
 use parking_lot::Mutex;
 
-/// The newest turn counts for one part in so many of the mean.
+/// The newest batch counts for one part in so many of the mean.
 const MEMORY: u64 = 8;
-/// A turn counts for no more than so many times the mean, unless the one before it took as long. A disk that stands
-/// still for a moment says little of the turns to come; one that has become slow shows it twice.
+/// A batch counts for no more than so many times the mean, unless the previous one took as long. A disk that stalls
+/// once says little about the next batches; one that has become slow stalls twice.
 const SLOWER_AT_ONCE: u64 = 4;
 /// A queue stands for as long as one order is refused for so many requests that are taken.
 const TAKEN_FOR_ONE_REFUSED: u64 = 16;
@@ -43,28 +43,28 @@ pub(crate) struct Patience {
     pub(crate) standing_max: Duration,
 }
 
-/// What the partition tells and gateways read. Clones are of the same backlog.
+/// What the partition measures and gateways read. Clones share one state.
 #[derive(Clone, Debug)]
 pub(crate) struct Backlog {
     shared: Arc<Shared>,
-    /// Requests in a turn.
+    /// Requests in a batch.
     batch: u64,
     /// Nanoseconds; as in [`Patience`].
     wait_max: u64,
     standing_max: u64,
 }
 
-/// Times are nanoseconds, from the beginning where they are moments.
+/// Times are nanoseconds; points in time count from the beginning.
 #[derive(Debug)]
 struct Shared {
     began: Instant,
-    /// Of a turn, on average of late; 0 before the first.
+    /// Of a batch, recent average; 0 before the first.
     turn: AtomicU64,
-    /// Of the last turn.
+    /// Of the last batch.
     last_turn: AtomicU64,
     /// Requests that were taken, in all.
     taken: AtomicU64,
-    /// What their turns took, in all.
+    /// The total time of their batches.
     busy: AtomicU64,
     /// When nothing waited, last.
     empty: AtomicU64,
@@ -78,14 +78,14 @@ struct Window {
     began: u64,
     /// Requests taken before.
     taken: u64,
-    /// And what their turns took.
+    /// And the time of their batches.
     busy: u64,
     /// Orders refused since.
     refused: u64,
 }
 
 impl Backlog {
-    /// Of a partition that takes `batch` requests a turn.
+    /// Of a partition that accepts `batch` requests per batch.
     pub(crate) fn new(batch: usize, patience: Patience) -> Self {
         let shared = Arc::new(Shared {
             began: Instant::now(),
@@ -104,7 +104,7 @@ impl Backlog {
         }
     }
 
-    /// Takes note of a turn with so many requests. There is one partition, so nobody else writes.
+    /// Records a batch with so many requests. There is one partition, so there is one writer.
     pub(crate) fn turned(&self, took: Duration, requests: u64) {
         let taken = &self.shared.taken;
         taken.store(taken.load(Ordering::Relaxed).wrapping_add(requests), Ordering::Relaxed);
@@ -153,12 +153,12 @@ impl Backlog {
     }
 
     fn is_too_long(&self, queued: usize) -> bool {
-        // Never behind none: somebody has to find out how long turns take now.
+        // Never with an empty queue: some request has to measure how long batches take now.
         self.wait_max > 0 && queued > 0 && self.wait(queued) > self.wait_max
     }
 
     fn refuses_order(&self, queued: usize, now: impl FnOnce() -> u64) -> bool {
-        // What the next turn takes anyhow cannot be helped by refusing it.
+        // The time of the next batch cannot be reduced by refusing it.
         let bounded = self.wait_max > 0 && self.standing_max > 0;
         let late = bounded && queued as u64 >= self.batch && self.wait(queued) > self.standing_max;
         let too_late = self.is_too_long(queued);
@@ -176,7 +176,7 @@ impl Backlog {
                 let many_refused = window.refused.saturating_mul(TAKEN_FOR_ONE_REFUSED) >= taken;
                 let busy = begun.busy.wrapping_sub(window.busy);
                 let is_too_much = busy.saturating_add(self.work(window.refused)) > age - age / SPARE_ONE_IN;
-                // Where nobody came too late for so long that the window's end went by unseen, it is over.
+                // If no request was late for so long that the end of the window passed unnoticed, it is over.
                 let is_seen = age <= self.wait_max.saturating_mul(2);
                 *standing = (many_refused && is_too_much && is_seen).then_some(begun);
             }
@@ -188,13 +188,13 @@ impl Backlog {
         standing.is_some()
     }
 
-    /// Of a request behind `queued` others: the turn that is under way, and those for the requests in front.
+    /// Of a request behind `queued` others: the batch in progress, and those for the requests in front.
     fn wait(&self, queued: usize) -> u64 {
         let turns = 1 + queued as u64 / self.batch;
         turns.saturating_mul(self.shared.turn.load(Ordering::Relaxed))
     }
 
-    /// How long so many requests would take at least: as if their turns were full, and no longer than those of late.
+    /// How long so many requests would take at least: as if their batches were full, and no longer than recent ones.
     fn work(&self, requests: u64) -> u64 {
         requests.saturating_mul(self.shared.turn.load(Ordering::Relaxed)) / self.batch
     }
@@ -307,7 +307,7 @@ mod tests {
             backlog.shared.empty.store((ends_ms - 30) * MS, Ordering::Relaxed);
             (0..5).filter(|_| order(10, ends_ms)).count() == refused
         };
-        // The disk stood still for longer than anybody may wait.
+        // The disk stalled for longer than the bound.
         assert!(order(60, 1_000));
         assert!(pause(1_050, 5), "for 100 ms only what can be done at once is taken");
         assert!(pause(1_101, 0), "20 took 40 ms of 101, and the 6 that were refused would have taken 12");

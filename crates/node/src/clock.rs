@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use crossbook_types::Timestamp;
 
-/// What both clocks of a machine show at one moment.
+/// The readings of both clocks of a machine at one time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reading {
     /// The time of day, which can be set.
     pub wall: Timestamp,
-    /// The time since some moment, which only counts, at the same pace, also while the machine sleeps.
+    /// The time since an arbitrary start, which only increases, at the same rate, also while the machine sleeps.
     pub steady: Duration,
 }
 
@@ -39,21 +39,21 @@ pub struct Watch {
     last: Option<Reading>,
     /// By how many microseconds the clock has been set since the first reading, all in all.
     deviation: i64,
-    /// How much of that was told.
+    /// How much of that was reported.
     told: i64,
     jumps: u64,
     last_jump: Option<Jump>,
 }
 
 impl Watch {
-    /// A watch that tells of a clock that was set by more than `bound`, at once or little by little.
+    /// A watch that reports a clock that was set by more than `bound`, at once or gradually.
     #[must_use]
     pub fn new(bound: Duration) -> Self {
         let bound = u64::try_from(bound.as_micros()).unwrap_or(u64::MAX);
         Self { bound, last: None, deviation: 0, told: 0, jumps: 0, last_jump: None }
     }
 
-    /// Takes the next reading. Whether the clock was set since the last time that this told so.
+    /// Processes the next reading. Returns whether the clock was set since the last report.
     pub fn look(&mut self, reading: Reading) -> Option<Jump> {
         let before = self.last.replace(reading)?;
         let passed = difference(reading.wall.0, before.wall.0);

@@ -42,11 +42,11 @@ use crate::request::{NotTaken, Request};
 pub struct Options {
     /// Requests that may wait for the partition; more are refused as busy.
     pub queue_requests_max: usize,
-    /// Milliseconds that a request may have to wait for its turn; one that would wait longer is refused as busy. 0: no
-    /// bound, nor the next one.
+    /// Milliseconds that a request may have to wait in the queue; one that would wait longer is refused as overload. 0:
+    /// no bound, nor the next one.
     pub queue_wait_max_ms: u64,
-    /// The same for new orders while the queue stands: once it has not been empty for `queue_wait_max_ms`, until for
-    /// that long next to nobody was refused, or all that came was clearly less than can be done. 0: no such bound.
+    /// The same for new orders while the queue persists: once it has not been empty for `queue_wait_max_ms`, until for
+    /// that long hardly any request was refused, or all demand was clearly below capacity. 0: no such bound.
     pub queue_wait_sustained_max_ms: u64,
     /// Requests in one batch, which share one sync of the disk.
     pub batch_requests_max: usize,
@@ -142,8 +142,8 @@ impl Handle {
         self.send(&self.inbound, Inbound::Request(request))
     }
 
-    /// Whether a new order would be refused now, whatever it says. Asking costs less than reading one. Whoever then
-    /// refuses one says so, by [`Handle::refused_order`].
+    /// Whether a new order would be refused now, whatever its content. This check costs less than parsing an order. A
+    /// caller that then refuses one reports so, by [`Handle::refused_order`].
     #[must_use]
     pub fn refuses_orders(&self) -> bool {
         // A queue that is full is asked about its time, too: it may stand, and then those that it refuses count.
@@ -151,8 +151,8 @@ impl Handle {
         is_too_long || self.inbound.is_full()
     }
 
-    /// Takes note that an order was refused because of what [`Handle::refuses_orders`] said, and would have been sent
-    /// otherwise: while there are many of them, orders go on being refused.
+    /// Records that an order was refused because of [`Handle::refuses_orders`], and would have been sent otherwise:
+    /// while there are many of these, orders continue to be refused.
     pub fn refused_order(&self) {
         self.backlog.refused_order();
     }
@@ -166,7 +166,7 @@ impl Handle {
         self.send(&self.audits, reply)
     }
 
-    /// The last command that is durable. Whatever anybody was answered is at or before it.
+    /// The last durable command. Everything that was answered is at or before it.
     #[must_use]
     pub fn durable(&self) -> Sequence {
         Sequence(self.durable.load(Ordering::Acquire))
@@ -223,9 +223,9 @@ impl<L: Log, O> Running<L, O> {
         &self.handle
     }
 
-    /// The audits that are asked for, for whoever has a second copy of the partition and answers them. Who answers must
-    /// have followed the log to [`Handle::durable`]. `None` if somebody has taken them already; where nobody does,
-    /// nobody is answered.
+    /// The requested audits, for the owner of a second copy of the partition, who answers them. That copy must have
+    /// followed the log to [`Handle::durable`]. `None` if they have been taken already; if nobody takes them, audits
+    /// get no answer.
     #[must_use]
     pub fn take_audits(&mut self) -> Option<Receiver<AuditReply>> {
         self.audits.take()
@@ -249,8 +249,8 @@ pub fn source_of_run(end: Sequence) -> SourceId {
     SourceId(SourceId::FIRST_GATEWAY.0.saturating_add(end.0))
 }
 
-/// Starts a node where `partition` stands, which must be the end of `log`. `fatal` is called with the reason when it
-/// cannot go on; it should end the process.
+/// Starts a node at the position of `partition`, which must be the end of `log`. `fatal` is called with the reason when
+/// it cannot continue; it should end the process.
 pub fn start<L, O>(
     partition: Partition,
     log: L,
@@ -296,7 +296,7 @@ where
     Ok(Running { handle, audits: Some(audits_asked), partition, publisher })
 }
 
-/// Runs the work of a thread without which the venue must not go on; a failure or a panic is fatal.
+/// Runs the work of a thread without which the venue must not continue; a failure or a panic is fatal.
 pub fn guarded<T, E: Display>(name: &str, fatal: &impl Fn(String), work: impl FnOnce() -> Result<T, E>) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(done)) => Some(done),
@@ -323,8 +323,8 @@ fn run_partition<L: Log>(
     let mut pace = Pace { interval: Duration::from_micros(options.batch_interval_us), last: None };
     while !stopping {
         let was_empty = requests.is_empty();
-        // One message is waited for; whatever else is there by then goes into the same batch. While the partition has
-        // something to go on with, it does not wait.
+        // It waits for one message; others that have arrived by then go into the same batch. While the partition has
+        // deferred work, it does not wait.
         if was_empty && node.has_work() {
             thread::sleep(pace.pause(Instant::now()));
             pace.last = Some(Instant::now());
@@ -380,8 +380,8 @@ impl Pace {
     }
 }
 
-/// Turns as long as something waits in the node. `at_least`: what a turn takes for those who wait behind it, even if it
-/// is done sooner.
+/// Runs batches as long as something waits in the node. `at_least`: the minimum time of a batch for the requests that
+/// wait behind it, even if it is done sooner.
 fn turn_all<L: Log>(
     node: &mut Node<L, SystemClock, Relay>,
     backlog: &Backlog,
@@ -393,7 +393,7 @@ fn turn_all<L: Log>(
     Ok(())
 }
 
-/// Turns once, and measures what came of it.
+/// Runs one batch, and measures it.
 fn turn_once<L: Log>(
     node: &mut Node<L, SystemClock, Relay>,
     backlog: &Backlog,
@@ -423,7 +423,7 @@ pub fn audit(partition: &Partition) -> AuditReport {
     }
 }
 
-/// Measures the stages of a turn.
+/// Measures the stages of a batch.
 fn stage_metrics() -> impl FnMut(Stage) + Send {
     let append = histogram!("crossbook_log_append_seconds");
     let apply = histogram!("crossbook_matching_seconds");
@@ -443,8 +443,8 @@ fn stage_metrics() -> impl FnMut(Stage) + Send {
                 commands.increment(requests as u64);
             }
             Stage::Appended => append.record(elapsed),
-            // A batch is matched in one go, without looking at the clock in between. One command's share is a mean and
-            // says nothing of the slowest; the whole is what no command took longer than.
+            // A batch is matched without reading the clock in between. One command's share is a mean and says nothing
+            // of the slowest; the whole is an upper bound of each.
             Stage::Applied if taken > 0 => {
                 apply.record(elapsed / taken as f64);
                 apply_batch.record(elapsed);
@@ -470,7 +470,7 @@ impl Outlet for Relay {
         }
         let empty = self.recycled.try_recv().unwrap_or_default();
         let full = std::mem::replace(events, empty);
-        // A publisher that is gone has called `fatal`; there is nobody left to tell.
+        // A publisher that has ended has called `fatal`; nobody is left to receive this.
         let _ = self.publish.blocking_send(Published::Events(full));
     }
 

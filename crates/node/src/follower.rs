@@ -16,8 +16,8 @@ pub trait Follower: Send {
         let _ = (cause, message);
     }
 
-    /// Is shown events that it is to take next, those of several commands, for whoever can make use of knowing them
-    /// together. May be of nothing.
+    /// Receives events that it will fold next, those of several commands, if it benefits from knowing them together.
+    /// May be empty.
     fn ahead(&mut self, events: &[Event]) {
         let _ = events;
     }

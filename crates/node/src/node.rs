@@ -51,7 +51,7 @@ impl Default for Limits {
     }
 }
 
-/// Why a node cannot go on. Its process must end: what it holds in memory may differ from what is on disk.
+/// Why a node cannot continue. Its process must end: its memory may differ from the disk.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The log failed.
@@ -60,17 +60,17 @@ pub enum Error {
     /// The log holds something else than this node appended.
     #[error("the log says that {durable} is durable, expected {expected}")]
     Diverged {
-        /// What the log says.
+        /// The log's error.
         durable: Sequence,
         /// What was appended.
         expected: Sequence,
     },
 }
 
-/// What a turn did.
+/// The result of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Turn {
-    /// Commands that are now durable and told.
+    /// Commands that are now durable and published.
     pub commands: usize,
     /// Requests that came too late.
     pub late: usize,
@@ -94,10 +94,10 @@ pub struct Node<L, C, O> {
     stages: Stages,
 }
 
-/// What a node lets its surroundings see of a turn between its stages, to measure them. Time is not the node's to read.
+/// Lets the caller of a node measure a batch between its stages. The node itself reads no time.
 pub type Stages = Option<Box<dyn FnMut(Stage) + Send>>;
 
-/// A stage of a turn that has just ended.
+/// A stage of a batch that has just ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
     /// The batch was taken: this many requests.
@@ -113,7 +113,7 @@ pub enum Stage {
 }
 
 impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
-    /// A node that goes on where `partition` stands, which must be the end of `log`. Requests come from `source`.
+    /// A node that starts at the position of `partition`, which must be the end of `log`. Requests come from `source`.
     ///
     /// # Panics
     /// When the partition is not at the end of the log.
@@ -136,12 +136,12 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
         }
     }
 
-    /// Calls `stages` at the end of each stage of a turn.
+    /// Calls `stages` at the end of each stage of a batch.
     pub fn observe(&mut self, stages: impl FnMut(Stage) + Send + 'static) {
         self.stages = Some(Box::new(stages));
     }
 
-    /// The partition as it is after the last turn.
+    /// The partition as it is after the last batch.
     #[must_use]
     pub fn partition(&self) -> &Partition {
         &self.partition
@@ -180,10 +180,10 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
         self.outstanding.retain(|message| message.to != to || message.number > number);
     }
 
-    /// Lets a request wait for the next turn.
+    /// Queues a request for the next batch.
     ///
     /// # Errors
-    /// [`NotTaken::Busy`] when too many do.
+    /// [`NotTaken::Busy`] when too many are queued.
     pub fn offer(&mut self, request: Request) -> Result<(), NotTaken> {
         if self.queue.len() >= self.limits.queue_requests_max {
             return Err(NotTaken::Busy);
@@ -195,7 +195,7 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
     /// Takes one batch from the queue through all stages.
     ///
     /// # Errors
-    /// When the log fails. Nothing of the batch is told then, and the node must not be used again.
+    /// When the log fails. Nothing of the batch is published then, and the node must not be used again.
     ///
     /// # Panics
     /// When an invariant of the partition does not hold.
@@ -221,7 +221,7 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
                 let Request { number, body, .. } = request;
                 self.batch.push(Command::new(sequence, now, self.source, number, body));
             } else {
-                // The log wants a sync first; the request is the first of the next turn.
+                // The log needs a sync first; the request is the first of the next batch.
                 self.queue.push_front(request);
                 break;
             }
@@ -262,7 +262,7 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
         Ok(())
     }
 
-    /// Whether the next turn has something to do though no request waits: to go on with what commands have left.
+    /// Whether the next batch has something to do though no request waits, because there is deferred work.
     #[must_use]
     pub fn has_work(&self) -> bool {
         self.partition.continuation().is_some()
@@ -286,7 +286,7 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
         }
     }
 
-    /// Gives back what the node was made of. What still waits in its queue is told that the venue is stopping.
+    /// Returns the node's parts. Requests that are still queued are answered that the venue is stopping.
     pub fn finish(mut self) -> (Partition, L, O) {
         for request in std::mem::take(&mut self.queue) {
             self.outlet.not_taken(request.number, NotTaken::Stopping);

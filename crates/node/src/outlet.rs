@@ -5,7 +5,7 @@ use crossbook_types::RequestNumber;
 
 use crate::request::NotTaken;
 
-/// Receives what a partition tells the world: durable, in order, each once. Called on one thread.
+/// Receives what a partition publishes: durable, in order, each event once. Called on one thread.
 pub trait Outlet: Send + 'static {
     /// The events of the next commands. When this returns, whatever readers see must include them, or will before they
     /// are answered. The outlet may keep the events by putting an empty [`Events`] in their place.

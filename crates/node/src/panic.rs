@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crossbook_engine::Partition;
 
-/// Applies commands to a partition. If it panics, the log lines say at which command; the panic goes on.
+/// Applies commands to a partition. If it panics, the log names the command; the panic propagates.
 pub fn naming<T>(partition: &mut Partition, apply: impl FnOnce(&mut Partition) -> T) -> T {
     match catch_unwind(AssertUnwindSafe(|| apply(partition))) {
         Ok(applied) => applied,

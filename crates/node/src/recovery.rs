@@ -79,7 +79,7 @@ pub enum Error {
         /// What went wrong below.
         source: crossbook_protocol::wire::Error,
     },
-    /// A snapshot is whole, but what it says cannot be.
+    /// A snapshot is complete, but its content is invalid.
     #[error("snapshot {sequence} contradicts itself: {reason}; remove it and start again, the log has everything")]
     Inconsistent {
         /// The command's place in the log.
@@ -178,7 +178,8 @@ pub fn recover<F: Follower, R: Reader>(
                     Ok(further) => more = further,
                     Err(error) => failed = Some(error),
                 }
-                // It takes all that it is given, or has panicked, and then this has nobody to hand anything to.
+                // The thread accepts all that it is given, or has panicked, and then nobody is left to receive
+                // anything.
                 if filled.send(batch).is_err() {
                     break;
                 }
@@ -245,7 +246,7 @@ pub(crate) fn restore<F: Follower>(
     Ok(Restored { partition, follower, snapshot: from })
 }
 
-/// A partition on its way through the log.
+/// A partition during a replay.
 pub(crate) struct Replay<R, P> {
     pub(crate) partition: Partition,
     pub(crate) reader: R,
@@ -255,7 +256,7 @@ pub(crate) struct Replay<R, P> {
 }
 
 impl<R: Reader, P: FnMut(Progress)> Replay<R, P> {
-    /// Applies the next commands, and puts what came of them into an empty batch. `false` when the log is at its end.
+    /// Applies the next commands, and puts their effects into an empty batch. `false` at the end of the log.
     pub(crate) fn fill(&mut self, batch: &mut Batch) -> Result<bool, Error> {
         for _ in 0..BATCH_COMMANDS {
             let Some(record) = self.reader.next(self.until)? else { return Ok(false) };
@@ -282,7 +283,7 @@ impl<R: Reader, P: FnMut(Progress)> Replay<R, P> {
     }
 }
 
-/// What came of some commands, for the follower.
+/// The effects of some commands, for the follower.
 #[derive(Default)]
 pub(crate) struct Batch {
     events: Events,

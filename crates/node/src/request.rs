@@ -23,7 +23,7 @@ pub enum NotTaken {
     /// The venue is stopping.
     #[error("the venue is stopping; try again when it is back")]
     Stopping,
-    /// Its deadline passed before its turn came.
+    /// Its deadline passed before it was processed.
     #[error("the request's deadline passed before its turn came")]
     Late,
     /// The partition does not answer.

@@ -49,7 +49,7 @@ impl<F: Follower> Shadow<F> {
     /// The same at `durable`, which is later.
     ///
     /// # Errors
-    /// When the log cannot be read. Then there is no shadow any more, as it may stand in the middle of something.
+    /// When the log cannot be read. The copy is dropped then, because it may be inconsistent.
     pub fn advance<R: Reader>(
         self,
         reader: impl FnOnce(Sequence) -> R,

@@ -20,7 +20,7 @@ use crate::snapshot::{self, Saved};
 // What the log marks and what the decoder takes for a mark is the same bit.
 const _: () = assert!(skip::SKIPPED == crossbook_protocol::wire::SKIPPED);
 
-/// Why a command is not passed over.
+/// Why a command is not skipped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The log cannot be read or marked.
@@ -70,7 +70,7 @@ pub enum Error {
     },
 }
 
-/// A command that is passed over from now on.
+/// A command that is skipped from now on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Skipped {
     /// The skipped command.
@@ -97,8 +97,8 @@ pub fn of_files(log: &Path, snapshots: &impl Saved, sequence: Sequence, force: b
     Ok(skipped)
 }
 
-/// What a record that is to be passed over is, and whether it may be; `force` also where another partition relies on
-/// it.
+/// Which command a record to be skipped is, and whether it may be skipped; with `force` also if another partition
+/// relies on it.
 ///
 /// # Errors
 /// [`Error::Command`], and [`Error::ReliedOn`] without `force`.

@@ -25,7 +25,7 @@ use crate::follower::Follower;
 
 pub use folder::Folder;
 
-/// Counts the versions of the image; one of another version is passed over like a bad one.
+/// Counts the versions of the image; one of another version is ignored like a damaged one.
 const MAGIC: &[u8; 8] = b"CBSNAP05";
 /// The version that the first bytes of a snapshot name.
 pub const VERSION: u32 = (MAGIC[6] - b'0') as u32 * 10 + (MAGIC[7] - b'0') as u32;
@@ -63,8 +63,7 @@ impl Error {
         Self { action, place, source: source.into(), is_gone }
     }
 
-    /// A failure of another store to do `action` at `place`; `is_gone` when the store says that there is no such
-    /// object.
+    /// A failure of another store to do `action` at `place`; `is_gone` when there is no such object.
     #[must_use]
     pub fn of_store(
         action: &'static str,
@@ -75,8 +74,8 @@ impl Error {
         Self { action, place, source, is_gone }
     }
 
-    /// Whether a snapshot that had been listed is not there any more: whoever takes them has removed it, and there are
-    /// newer ones.
+    /// Whether a snapshot that had been listed does not exist any more: the process that takes snapshots has removed
+    /// it, and there are newer ones.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.is_gone
@@ -182,8 +181,8 @@ pub fn encode<S: Wire>(image: &Image<S>) -> Vec<u8> {
     bytes
 }
 
-/// Appends the bytes of the [`Image`] of a partition and its follower to `bytes`. Each is put into the form in which it
-/// is written down only when it is its turn, because that is as large as itself, and `rest` is called between.
+/// Appends the bytes of the [`Image`] of a partition and its follower to `bytes`. Each is serialised only when it is
+/// appended, because its serialised form is as large as itself, and `rest` is called in between.
 pub(crate) fn encode_in_parts<F: Follower>(
     partition: &Partition,
     follower: &F,
@@ -220,7 +219,7 @@ impl<F: Wire> Wire for Image<F> {
     }
 }
 
-/// The snapshots up to a position, for whoever starts from there.
+/// The snapshots up to a position, for a start from there.
 #[derive(Debug)]
 pub struct UpTo<'a, S>(pub &'a S, pub Sequence);
 

@@ -91,7 +91,7 @@ pub struct Snapshotter<F, S> {
 }
 
 impl<F: Follower, S: Snapshots> Snapshotter<F, S> {
-    /// Takes snapshots of that partition by that schedule, into `snapshots`; `trims` says whether the log is trimmed
+    /// Takes snapshots of that partition by that schedule, into `snapshots`; `trims` is whether the log is trimmed
     /// after them.
     #[must_use]
     pub fn new(which: Which, snapshots: S, schedule: Schedule, trims: bool) -> Self {
@@ -182,7 +182,7 @@ impl<F: Follower, S: Snapshots> Snapshotter<F, S> {
         self.trims.then(|| trimmable(&self.snapshots, history)).transpose()
     }
 
-    /// The snapshots, for whoever goes on with them.
+    /// The snapshots, for further use.
     #[must_use]
     pub fn into_snapshots(self) -> S {
         self.snapshots

@@ -17,7 +17,7 @@ const UNFINISHED: &str = ".unfinished";
 const DISCARDED: &str = ".discarded";
 /// How much the disk is given to do at a time.
 const PIECE_BYTES: usize = 256 << 10;
-/// How much of a file is given up at a time, which is cheaper.
+/// How much of a file is released at a time, which is cheaper.
 const PIECE_REMOVED_BYTES: u64 = 4 << 20;
 
 /// Snapshots as files in a folder.
@@ -28,11 +28,11 @@ pub struct Folder<S = Disk> {
 }
 
 impl Folder {
-    /// Keeps snapshots in `path`, which is made durably if it is not there: once the log is trimmed, a snapshot stands
-    /// for what it gave up, and so must last as long.
+    /// Stores snapshots in `path`, which is created durably if it does not exist: once the log is trimmed, a snapshot
+    /// replaces the trimmed part, and so must last as long.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be created.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let failed = |source: io::Error| Error::of_file("create", path.display().to_string(), source);
         Ok(Self::on(Disk::create(path).map_err(failed)?))
@@ -118,7 +118,7 @@ impl<S: Storage> Folder<S> {
             self.storage.sync_names()
         };
         write().inspect_err(|_| {
-            // On a full disk the log needs the room. The failure that is told is the first one.
+            // On a full disk the log needs the space. The first failure is returned.
             let _ = self.storage.remove(&unfinished);
         })
     }
@@ -160,7 +160,7 @@ impl<S: Storage> Snapshots for Folder<S> {
         self.write(&name, image).map_err(self.failed("write", &name))?;
         for old in self.retention.removable(self.list()?) {
             let name = super::name(old);
-            // What cannot be opened is no snapshot: it must not hold back saving, and with it trimming, for ever.
+            // A file that cannot be opened is no snapshot: it must not block saving, and with it trimming, permanently.
             let removed = self.remove(&name).or_else(|_| self.storage.remove(&name));
             let removed = removed.or_else(|_| self.storage.rename(&name, &format!("{name}{DISCARDED}")));
             removed.map_err(self.failed("remove", &name))?;
@@ -227,7 +227,7 @@ mod tests {
         let which = crate::recovery::Which::single(0);
         let no_log = |_| crossbook_log::FileReader::open(dir.path(), Sequence(1));
         let restored = crate::recovery::recover(&which, &folder, no_log, crossbook_log::Until::End, (), |_| ());
-        // The one that can be read is no image, which is said of it: those before it were passed over.
+        // The one that can be read is no image, and the error says so: earlier ones were ignored.
         let passed = matches!(&restored, Err(crate::recovery::Error::Inconsistent { sequence: Sequence(5), .. }));
         assert!(passed, "{:?}", restored.err());
     }
