@@ -179,7 +179,7 @@ fn name(number: u32) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// A user whom nobody is, so that every folder here is another's.
+    /// A user id that no user has, so that every folder here is another's.
     const STRANGER: u32 = 3_999_999_999;
 
     #[test]

@@ -57,7 +57,7 @@ pub enum Error {
 /// What the audit of a log found.
 #[derive(Debug)]
 pub struct LogAudit {
-    /// What the replay adds up to, and what is off.
+    /// The sums of the replay, and its findings.
     pub report: Report,
     /// Bytes at the end of the log of a write that did not end.
     pub torn_bytes: u64,
@@ -66,7 +66,7 @@ pub struct LogAudit {
 }
 
 impl LogAudit {
-    /// Whether everything adds up.
+    /// Whether all balances reconcile.
     #[must_use]
     pub fn adds_up(&self) -> bool {
         self.report.findings.is_empty()
@@ -97,7 +97,7 @@ pub fn log(data: &DataFolder, config: &Config, progress: &mut dyn Progress) -> R
     } else {
         Proof::default()
     };
-    // What is missing is said once, by all that know it.
+    // A loss is reported once, with all that prove it.
     proof.durable = Sequence(0);
     if !data_folder::is_folder(&path)? {
         return Err(evidence.examine(&path)?.map_or(data_folder::Error::NoLog(path).into(), Error::LogLost));

@@ -77,11 +77,11 @@ pub struct RestoredFolder {
     pub data: DataFolder,
 }
 
-/// Backs a venue up to a folder or an object store. With `verify_all`, all that the backup has is read back. `warn` is
-/// told what could not be looked at beforehand.
+/// Backs a venue up to a folder or an object store. With `verify_all`, the whole backup is read back. `warn` receives
+/// what could not be checked beforehand.
 ///
 /// # Errors
-/// When the venue cannot be read, is behind what is known of it, or the place of the backup cannot be used.
+/// When the venue cannot be read, has lost commands, or the target of the backup cannot be used.
 pub fn make(
     data: &DataFolder,
     config: &Config,
@@ -114,8 +114,8 @@ pub fn make(
     Ok(Made { taken, place: place.told().to_owned(), data: data.clone() })
 }
 
-/// Refuses a log that is behind what is known of it. Damage where it is looked at, and a history that cannot be asked,
-/// are only said: a backup verifies what it copies, and is what such a venue needs most.
+/// Refuses a log that has lost commands. Damage in what is checked, and a history that cannot be queried, are only
+/// reported: a backup verifies what it copies, and is what such a venue needs most.
 fn check_not_behind(data: &DataFolder, database: Option<&Database>, mut warn: impl FnMut(String)) -> Result<(), Error> {
     let evidence = match Evidence::gather(data, database) {
         Err(evidence::Error::History(error)) => {
@@ -136,7 +136,7 @@ fn check_not_behind(data: &DataFolder, database: Option<&Database>, mut warn: im
 /// Refuses a place where the run would drop what the log has lost.
 fn check_not_only_copy(place: &Place, lost: &LostBeginning) -> Result<(), Error> {
     let Some(before) = place.manifest()? else { return Ok(()) };
-    // What was not finished is copied anew in any case.
+    // Unfinished parts are copied again in any case.
     let finished = before.segments.iter().rfind(|segment| segment.finished);
     let leads_to = finished.map_or(before.first(), |segment| segment.last.next());
     if before.segments.is_empty() || leads_to >= lost.begins() {

@@ -95,7 +95,7 @@ struct State {
     watch: Watch,
     /// By how many microseconds the clock was behind the log at the last check.
     behind: u64,
-    /// Whether a warning said that this is too much.
+    /// Whether a warning reported that this is too much.
     warned_behind: bool,
     /// By how many microseconds the clock was ahead of the store's at the last check.
     ahead: u64,
@@ -137,7 +137,7 @@ impl Monitor {
         monitor
     }
 
-    /// Looks at the clocks once, and tells what is wrong with them.
+    /// Checks the clocks once, and reports what is wrong with them.
     pub fn look(&self) {
         let reading = self.clocks.read();
         let log = (self.log_time)();

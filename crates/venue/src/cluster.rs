@@ -36,7 +36,7 @@ use crate::{clock, listen, logging, metrics, secrets};
 /// The pause between two attempts to reach the store.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
-/// Why a role cannot start or go on.
+/// Why a role cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration does not make a venue.
@@ -194,7 +194,7 @@ impl Site {
         recovered.map_err(|source| cut::Error::Recovery { partition, source })
     }
 
-    /// Up to which message of `from` a partition has heard for good.
+    /// The last message of `from` that a partition has durably.
     ///
     /// # Errors
     /// When its shard does not answer, or the replicas do not.

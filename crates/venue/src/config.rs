@@ -71,9 +71,9 @@ pub struct Config {
 pub struct SnapshotOptions {
     /// Commands after which the next is taken; 0: only at a clean stop.
     pub interval_commands: u64,
-    /// How often it is looked whether it is time.
+    /// How often it is checked whether a snapshot is due.
     pub check_interval_ms: u64,
-    /// Whether the log gives up what two snapshots stand for.
+    /// Whether the log is trimmed up to the older of two snapshots.
     pub trim_log: bool,
 }
 
@@ -213,7 +213,7 @@ pub enum Error {
     Render(#[from] toml::ser::Error),
 }
 
-/// What the command line says; it overrides everything else.
+/// The settings of the command line; they override everything else.
 #[derive(Debug, Default)]
 pub struct Flags {
     /// The option `--data`.
@@ -280,7 +280,7 @@ impl Config {
         Ok(())
     }
 
-    /// The settings as TOML, each key under a comment that says what it means.
+    /// The settings as TOML, each key under a comment with its meaning.
     ///
     /// # Errors
     /// When a value has no TOML form.

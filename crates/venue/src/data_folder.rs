@@ -183,7 +183,7 @@ impl DataFolder {
         self.path.join("snapshots")
     }
 
-    /// The file that says how far the log has reached.
+    /// The file that records how far the log has reached.
     #[must_use]
     pub fn log_mark(&self) -> PathBuf {
         self.path.join("log-mark.json")
@@ -313,8 +313,8 @@ pub fn canonical(given: &Path) -> Result<PathBuf, Error> {
 /// Whether there is a folder; anything else of that name, or a path that cannot be followed, is an error.
 ///
 /// # Errors
-/// [`Error::NotAFolder`], or what the operating system says. That a folder cannot be looked at does not mean that it is
-/// not there.
+/// [`Error::NotAFolder`], or the error of the operating system. A folder that cannot be accessed may exist all the
+/// same.
 pub fn is_folder(path: &Path) -> Result<bool, Error> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => Ok(true),

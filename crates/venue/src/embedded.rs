@@ -114,8 +114,8 @@ impl<'a> Builder<'a> {
     }
 
     /// Restores the venue of the configured data folder, starts it, and listens. The admin address answers from the
-    /// beginning, and says that the venue is not ready. Needs a tokio runtime with several threads around it and blocks
-    /// for as long as the replay takes.
+    /// beginning, and reports that the venue is not ready. Needs a tokio runtime with several threads around it and
+    /// blocks for as long as the replay takes.
     ///
     /// # Errors
     /// When the data cannot be read, the secret key does not open what it should, or an address cannot be listened on.

@@ -192,7 +192,7 @@ impl Evidence {
         self.silent.as_deref()
     }
 
-    /// Who knows that a command was in the log and applied, if anybody does.
+    /// What proves that a command was in the log and applied, if anything does.
     #[must_use]
     pub fn witness(&self, command: Sequence) -> Option<&Witness> {
         self.claims.iter().find(|claim| claim.command >= command).map(|claim| &claim.witness)
@@ -204,11 +204,10 @@ impl Evidence {
         self.claims.iter().map(|claim| claim.command).max().unwrap_or_default()
     }
 
-    /// Holds the log in a folder against all that is known of it. Changes nothing, and may be done beside whoever
-    /// writes the log.
+    /// Compares the log in a folder with all evidence. Changes nothing, and may run while the log is written.
     ///
     /// # Errors
-    /// When the log cannot be read, or is damaged where it is looked at.
+    /// When the log cannot be read, or the part that is read is damaged.
     pub fn examine(&self, log: &Path) -> Result<Option<Contradiction>, Error> {
         let mut objections = Vec::new();
         for claim in self.claims.iter().filter(|claim| claim.command > Sequence(0)) {
@@ -330,8 +329,8 @@ impl fmt::Display for Contradiction {
     }
 }
 
-/// Gives up what contradicts a log that ends at `end`, for good: snapshots that it does not reach are set aside, and
-/// the history will be made anew. Each step can be done again.
+/// Discards, for good, what contradicts a log that ends at `end`: snapshots that it does not reach are set aside, and
+/// the history will be rebuilt. Each step can be repeated.
 ///
 /// # Errors
 /// When one cannot be done, or the history is most likely another venue's; nothing has changed then.
@@ -405,7 +404,7 @@ fn end(log: &Path) -> Result<Sequence, Error> {
     Ok(last)
 }
 
-/// Whether a database that does not answer may be passed over: whether it can be asked at all depends on others.
+/// Whether a database that does not answer may be ignored: whether it can be queried at all depends on others.
 fn is_of_no_account(database: &Database, error: &crossbook_store::Error) -> bool {
     use crossbook_store::Error;
     database.dialect() != Dialect::Sqlite && matches!(error, Error::Database(_) | Error::Slow(_))

@@ -189,7 +189,7 @@ impl Keeper {
             progress.fail("the thread that writes had to end; see the log lines, and start the venue anew".to_owned());
         };
         let refused = |refusal| match refusal {
-            // Its message stands in the log lines and on the admin address; trading goes on.
+            // Its message is in the log and on the admin address; trading continues.
             Refusal::Newer(_) => {}
             Refusal::Contradicted(reason) => contradicted(reason),
         };

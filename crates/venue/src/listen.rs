@@ -54,7 +54,7 @@ fn refused_because(error: &std::io::Error) -> &'static str {
 /// [`Reserved::listen`]. Warns if clients on other machines would connect without TLS.
 ///
 /// # Errors
-/// When somebody else listens there.
+/// When another process listens there.
 pub fn reserve_http(config: &Config) -> Result<Reserved, Error> {
     let tls = certificate("gateway.tls", &config.gateway.tls)?;
     warn_if_in_the_clear("http", config.http, tls.is_none());
@@ -66,7 +66,7 @@ pub fn reserve_http(config: &Config) -> Result<Reserved, Error> {
 /// something is refused.
 ///
 /// # Errors
-/// When somebody else listens there, or the certificate cannot be shown.
+/// When another process listens there, or the certificate cannot be used.
 pub fn reserve_admin(config: &Config) -> Result<Reserved, Error> {
     let tls = certificate("gateway.admin_tls", &config.gateway.admin_tls)?;
     warn_if_in_the_clear("admin", config.admin, tls.is_none());
@@ -78,7 +78,7 @@ pub fn reserve_admin(config: &Config) -> Result<Reserved, Error> {
 /// connections and holds nothing.
 ///
 /// # Errors
-/// When somebody else listens at one of them, or it is not of this machine.
+/// When another process listens at one of them, or it is not an address of this machine.
 pub fn check_addresses(config: &Config) -> Result<(), Error> {
     let _http = server::bind(config.http).map_err(|source| refused("http", config.http, source))?;
     let _admin = server::bind(config.admin).map_err(|source| refused("admin", config.admin, source))?;
@@ -97,7 +97,7 @@ impl Reserved {
     /// Listens.
     ///
     /// # Errors
-    /// When somebody else has begun to listen there.
+    /// When another process has begun to listen there.
     pub fn listen(self) -> Result<Listener, Error> {
         let listener = self.bound.listen().map_err(|source| refused(self.setting, self.address, source))?;
         Ok(listener.secured(self.tls))
@@ -123,7 +123,7 @@ fn warn_if_in_the_clear(setting: &'static str, address: SocketAddr, in_the_clear
 /// Listens on the admin address of this process, with TLS if a certificate is configured.
 ///
 /// # Errors
-/// When somebody else does, or the certificate cannot be shown.
+/// When another process does, or the certificate cannot be used.
 pub fn listen_for_admin(config: &Config) -> Result<Listener, Error> {
     reserve_admin(config)?.listen()
 }

@@ -77,13 +77,13 @@ fn small_arena() -> Result<c_uint, Error> {
     if status == 0 { Ok(arena) } else { Err(Error { setting, status }) }
 }
 
-/// Reads what the allocator tells under a name.
+/// Reads a value of the allocator by name.
 ///
 /// # Safety
-/// What it tells under that name must be a `T`.
+/// The value of that name must be a `T`.
 unsafe fn get<T>(setting: &'static CStr, value: &mut T) -> Result<(), Error> {
     let mut size = size_of::<T>();
-    // SAFETY: there is room for a value, as its size says, and the caller promises that it is one.
+    // SAFETY: the buffer has room for a value, as its size states, and the caller promises that it is one.
     let status = unsafe { mallctl(setting.as_ptr(), std::ptr::from_mut(value).cast(), &raw mut size, null_mut(), 0) };
     if status == 0 { Ok(()) } else { Err(Error { setting, status }) }
 }
@@ -112,14 +112,14 @@ unsafe extern "C" fn allocate(
     commit: *mut bool,
     arena: c_uint,
 ) -> *mut c_void {
-    // Both are there before an arena is that calls this. Null says that there is no memory.
+    // Both exist before any arena that calls this. Null means that there is no memory.
     let Some(usual) = HOOKS.get().and_then(|(usual, _)| usual.alloc) else { return without_provenance_mut(0) };
     // SAFETY: the usual hook, with what the allocator gave for it.
     let memory = unsafe { usual(hooks, at, bytes, alignment, zero, commit, arena) };
     #[cfg(target_os = "linux")]
     if !memory.is_null() {
-        // SAFETY: these bytes are new, and nobody's yet. The advice changes neither what they contain nor whether they
-        // are there, and where it is not understood, nothing.
+        // SAFETY: these bytes are new and not used yet. The advice changes neither their content nor whether they are
+        // mapped, and has no effect where it is not supported.
         let _ = unsafe { rustix::mm::madvise(memory, bytes, rustix::mm::Advice::LinuxNoHugepage) };
     }
     memory
@@ -130,7 +130,7 @@ unsafe extern "C" fn allocate(
 mod tests {
     use super::*;
 
-    /// What the kernel says of the memory at an address, such as `hg` for large pages wanted and `nh` for not wanted.
+    /// The kernel's flags of the memory at an address, such as `hg` for large pages wanted and `nh` for not wanted.
     fn flags(address: usize) -> String {
         let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
         let mut here = false;

@@ -9,7 +9,7 @@ pub enum Background {
     History,
     /// Snapshots, which must be finished some time, or the log grows without bound.
     Snapshots,
-    /// Verifying the log before the snapshot, which nobody waits for.
+    /// Verifying the log before the snapshot, which nothing waits for.
     Verification,
 }
 

@@ -46,8 +46,8 @@ pub enum Asked {
 }
 
 impl Asked {
-    /// How long clients are served on. A supervisor usually has a load balancer that must notice that this gateway is
-    /// stopping; at a terminal nobody wants to wait for that.
+    /// How long clients are served while draining. A supervisor usually has a load balancer that must notice that this
+    /// gateway is stopping; at a terminal nobody wants to wait for that.
     #[must_use]
     pub fn drain(self, config: &Config) -> Duration {
         match self {
@@ -61,8 +61,8 @@ impl Asked {
 /// its group.
 const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
-/// Whether this process was started with SIGHUP ignored, as `nohup` does, and so is to outlive its terminal. `status`
-/// is what Linux says of the process; where it says nothing, the signal is left alone.
+/// Whether this process was started with SIGHUP ignored, as `nohup` does, and so should outlive its terminal. `status`
+/// is Linux's description of the process; without it, the signal is left alone.
 fn ignores_hangup(status: &str) -> bool {
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
@@ -102,7 +102,8 @@ pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Resul
                 first = Some(Instant::now());
                 let _ = sender.send(asked);
             } else if asked == Asked::Hangup {
-                // The kernel and the shell each send one when a terminal is closed; nobody insists.
+                // The kernel and the shell each send one when a terminal is closed; a second one is not a demand to
+                // stop at once.
             } else if first.is_none_or(|first| first.elapsed() >= SAME_SIGNAL) {
                 tracing::warn!("asked to stop a second time; ending at once");
                 at_last();
@@ -114,14 +115,14 @@ pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Resul
     Ok(async { receiver.await.unwrap_or(Asked::Interrupt) })
 }
 
-/// Ends the process: what it holds in memory may differ from what is on disk, and only a restart can tell.
+/// Ends the process: its memory may differ from the disk, and only a restart resolves that.
 pub fn fatal(reason: String) {
     tracing::error!("{reason}; the venue ends now, and the next start recovers from the log");
     std::process::exit(FAILED.into());
 }
 
-/// Spawns a task without which the process must not run. If it panics, the process ends: otherwise nobody would notice,
-/// and a listener whose task is gone, for instance, would let connections wait for ever.
+/// Spawns a task without which the process must not run. If it panics, the process ends: otherwise the failure would go
+/// unnoticed, and a listener without its task, for instance, would let connections wait without end.
 pub fn spawn_vital(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
     spawn_watched(name, work, fatal)
 }

@@ -5,10 +5,10 @@ use crossbook_node::recovery;
 /// Receives how far a long operation is. Operations come one after another, each between [`begin`](Self::begin) and
 /// [`end`](Self::end); one that fails has no end.
 pub trait Progress {
-    /// An operation begins; `what` says which, for people.
+    /// An operation begins; `what` describes it, for people.
     fn begin(&mut self, what: &'static str);
 
-    /// It has come to a place.
+    /// It has reached a position.
     fn at(&mut self, progress: recovery::Progress);
 
     /// It is done.

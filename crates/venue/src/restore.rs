@@ -65,7 +65,7 @@ pub struct Accepted {
     /// API keys whose secrets cannot be opened are left to
     /// [`Venue::revoke_lost_keys`](crate::embedded::Venue::revoke_lost_keys).
     pub lost_keys: bool,
-    /// Commands that the log had once and does not have now are given up; see [`evidence`].
+    /// Commands that the log once had and does not have now are abandoned; see [`evidence`].
     pub discard_newer: bool,
     /// The clock is long before the log's last command.
     pub clock: bool,
@@ -77,7 +77,7 @@ pub struct Restored {
     pub partition: Partition,
     /// Its views.
     pub views: Views,
-    /// The log, open; as long as it is, nobody else can open it.
+    /// The log, open; as long as it is, no other process can open it.
     pub log: Files,
     /// What opening it found.
     pub found: Recovery,
@@ -118,7 +118,7 @@ pub fn restore(
         );
     }
     let contradiction = match evidence.examine(&path) {
-        // The log itself says more about that when it is opened.
+        // Opening the log reports more about that.
         Err(evidence::Error::Log(_)) => None,
         examined => examined?,
     };
@@ -170,7 +170,7 @@ pub fn restore(
     Ok(Restored { partition, views: follower, log, found, snapshots_lock, snapshots, snapshot, hash_seed, lost })
 }
 
-/// Whether the log has lost its beginning, which does not prevent trading; given up if the operator accepts that.
+/// Whether the log has lost its beginning, which does not prevent trading; ignored if the operator accepts that.
 fn lost_beginning(data: &DataFolder, accepted: Accepted) -> Result<Option<LostBeginning>, Error> {
     let Some(lost) = evidence::lost_beginning(data)? else { return Ok(None) };
     if accepted.discard_newer {

@@ -15,7 +15,7 @@ use crate::data_folder::DataFolder;
 use crate::evidence::{self, Evidence};
 use crate::history;
 
-/// Why a command is not passed over.
+/// Why a command is not skipped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The cluster cannot be reached.
@@ -45,26 +45,26 @@ pub enum Error {
          {0} over all the same"
     )]
     Earlier(Sequence),
-    /// It cannot be passed over.
+    /// It cannot be skipped.
     #[error(transparent)]
     Skip(#[from] skip::Error),
-    /// It cannot be passed over in a cluster.
+    /// It cannot be skipped in a cluster.
     #[error(transparent)]
     InCluster(#[from] crossbook_cluster::skip::Error),
 }
 
-/// A command that is passed over.
+/// A skipped command.
 #[derive(Debug)]
 pub struct Passed {
     /// Its place in the log.
     pub sequence: Sequence,
-    /// What it was, and whether it was passed over before.
+    /// Which command it was, and whether it was skipped before.
     pub skipped: Skipped,
     /// What the operator does next.
     pub next: &'static str,
 }
 
-/// Marks a command of a partition of a cluster as passed over; with `force`, whatever relies on it.
+/// Marks a command of a partition of a cluster as skipped; with `force`, even if others rely on it.
 ///
 /// # Errors
 /// See [`Error`]; nothing has changed then.
@@ -83,7 +83,7 @@ pub fn of_cluster(
     Ok(Passed { sequence, skipped, next })
 }
 
-/// Marks a command of the venue in a data folder as passed over; with `force`, even if it can be applied.
+/// Marks a command of the venue in a data folder as skipped; with `force`, even if it can be applied.
 ///
 /// # Errors
 /// See [`Error`]; nothing has changed then.
@@ -101,8 +101,8 @@ pub fn of_venue(data: &DataFolder, config: &Config, sequence: Sequence, force: b
     Ok(Passed { sequence, skipped, next: "Start the venue." })
 }
 
-/// Whether a replay passes a command that no snapshot holds. One that the log does not have, or that is passed over
-/// already, is none.
+/// Whether a replay can apply a command that no snapshot holds. One that the log does not have, or that is skipped
+/// already, counts as applied.
 fn applies(config: &Config, data: &DataFolder, snapshots: &Folder, sequence: Sequence) -> Result<bool, Error> {
     let log = data.log();
     let mut until = FileReader::open(&log, sequence.max(Sequence(1)));

@@ -41,13 +41,13 @@ pub struct Snapshotter {
 
 /// What the thread works on.
 pub struct Work {
-    /// The data folder, whose mark says where the log begins.
+    /// The data folder, whose mark records where the log begins.
     pub data: DataFolder,
     /// Where snapshots are kept.
     pub folder: Folder,
     /// Where the log is.
     pub log: PathBuf,
-    /// The live views, which tell how far the durable log is.
+    /// The live views, which have the position of the durable log.
     pub views: Arc<RwLock<Views>>,
     /// Tells how far the log is durable.
     pub node: Handle,
@@ -57,16 +57,16 @@ pub struct Work {
     pub audits: Receiver<AuditReply>,
     /// The snapshot that the venue started from.
     pub last: Sequence,
-    /// How far the history has come, if one is kept: it follows the log, and must find there what it does not have.
+    /// The position of the history, if there is one: it reads the log, and must find there what it does not have yet.
     pub history: Option<Arc<Progress>>,
 }
 
 impl Snapshotter {
-    /// Starts the thread. `fatal` is called with the reason should it end before it is told to: without snapshots the
+    /// Starts the thread. `fatal` is called with the reason should it end before it is asked to: without snapshots the
     /// next start takes ever longer, and a log that is to be trimmed fills the disk.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn start(
         work: Work,
         options: SnapshotOptions,
@@ -133,7 +133,7 @@ impl Work {
                 tracing::info!(command = report.sequence.0, seconds = started.elapsed().as_secs_f64(), "audited");
                 reply(report);
             }
-            // Whoever asked gets no answer, which says that there is none.
+            // The requester gets no answer, which means that there is no audit.
             Err(error) => tracing::error!(%error, "no audit could be made; trading goes on"),
         }
         if options.interval_commands == 0 {

@@ -96,11 +96,11 @@ pub fn verify_cluster(config: &Config) -> Result<cluster::verify::Verdict, Error
     Ok(cluster::verify::verify(&site, &database).map_err(Box::new)?)
 }
 
-/// Gives up the history of a cluster, which its writer then makes anew: with `discard` even where the logs do not have
-/// all of it or it is another venue's, with `discard_newer` even where the logs are behind it.
+/// Discards the history of a cluster, which its writer then rebuilds: with `discard` even if it cannot be rebuilt
+/// completely from the logs or is another venue's, with `discard_newer` even if the logs are behind it.
 ///
 /// # Errors
-/// When it would give up what cannot be made anew, and when the database cannot be reached.
+/// When it would discard what cannot be rebuilt, and when the database cannot be reached.
 pub fn rebuild_cluster(config: &Config, (discard, discard_newer): (bool, bool)) -> Result<(), Error> {
     let site = Site::find(config).map_err(Box::new)?;
     let database = site.database(config).map_err(Box::new)?.ok_or_else(|| Box::new(cluster::Error::NoHistory))?;
@@ -124,7 +124,7 @@ pub struct Extent {
     pub rows: bool,
 }
 
-/// What a rebuild may give up.
+/// What a rebuild may discard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Discard {
     /// What the log cannot give back, or the history of another venue.
@@ -133,12 +133,12 @@ pub struct Discard {
     pub newer: bool,
 }
 
-/// What came of a rebuild.
+/// The result of a rebuild.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rebuilt {
     /// The tables are filled, up to this command.
     Filled(Sequence),
-    /// The venue is running: the tables are given up, and it fills them again.
+    /// The venue is running: the tables are discarded, and it fills them again.
     GivenUp,
 }
 
@@ -154,11 +154,11 @@ pub fn verify(config: &Config, extent: Extent, progress: &mut dyn Progress) -> R
     runtime()?.block_on(verify_in(config, extent, progress))
 }
 
-/// Makes the history anew from the log, or from a snapshot where that has lost its beginning. `config` must name the
-/// data folder.
+/// Rebuilds the history from the log, or from a snapshot if the log has lost its beginning. `config` must name the data
+/// folder.
 ///
 /// # Errors
-/// When the log or the database cannot be read, or more would be given up than `discard` says.
+/// When the log or the database cannot be read, or more would be discarded than `discard` allows.
 pub fn rebuild(config: &Config, discard: Discard, progress: &mut dyn Progress) -> Result<Rebuilt, Error> {
     runtime()?.block_on(rebuild_in(config, discard, progress))
 }
@@ -352,7 +352,7 @@ async fn rebuild_in(config: &Config, discard: Discard, progress: &mut dyn Progre
     }
     let reached = fill(source, &database.for_log(identity), durable, config, ("filling the history", progress)).await?;
     if contradiction.is_some() {
-        // Only what was applied may be noted: a command at which the replay ends can still be passed over.
+        // Only an applied command may be recorded: a command at which the replay ends can still be skipped.
         let first = log.as_ref().map_or(Sequence(1), crossbook_log::Log::first);
         let time = time_of(&path, reached)?;
         evidence::note(&folder, &evidence::Reach { log: identity, first, last: reached, time })?;

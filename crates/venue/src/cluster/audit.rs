@@ -25,7 +25,7 @@ pub struct Totals {
     pub fees: Amount,
     /// Of the clearing accounts: in transit between partitions.
     pub clearing: Amount,
-    /// What the messages under way will move through the clearing accounts.
+    /// What the messages in flight will move through the clearing accounts.
     pub to_settle: Amount,
     /// Decimals of the asset.
     pub decimals: u8,
@@ -51,7 +51,7 @@ pub struct Report {
     pub partitions: Vec<Standing>,
     /// By name of the asset, what there is of it.
     pub assets: BTreeMap<String, Totals>,
-    /// Messages between partitions that are on their way; `None` where the partitions were not added up.
+    /// Messages in flight between partitions; `None` where the partitions were not summed.
     pub messages: Option<u64>,
     /// What is off.
     pub findings: Vec<String>,
@@ -149,7 +149,7 @@ pub(super) fn add_up(cut: &ConsistentCut<Views>) -> Report {
 }
 
 impl Report {
-    /// Whether everything adds up.
+    /// Whether all balances reconcile.
     #[must_use]
     pub fn adds_up(&self) -> bool {
         self.findings.is_empty()
@@ -160,7 +160,7 @@ impl Report {
 mod tests {
     use super::*;
 
-    /// A partition of which commands are missing often does not go on, so that no consistent cut can be read.
+    /// A partition that has lost commands often does not progress, so that no consistent cut can be read.
     #[test]
     fn findings_are_reported_where_the_partitions_cannot_be_added_up() {
         let stuck = || Err(crossbook_cluster::cut::Error::StandsStill(PartitionId(1)).into());

@@ -245,7 +245,7 @@ impl Shared {
         };
         if end.is_none() {
             let ends = link.ends().map_err(failed)?;
-            // A read of trimmed entries would wait for later ones, possibly for ever.
+            // A read of trimmed entries would wait for later ones, possibly without end.
             return if ends.outputs_first > after.next() {
                 Err(Trouble::Trimmed)
             } else {

@@ -51,7 +51,7 @@ fn known(site: &Site, database: Option<&Database>, partition: PartitionId) -> Re
             }
             Some(position.sequence)
         }
-        // A database out of reach keeps nobody from trading.
+        // An unreachable database does not prevent trading.
         Err(crossbook_store::Error::Database(_) | crossbook_store::Error::Slow(_)) => None,
         Err(error) => return Err(error.into()),
     };
@@ -64,7 +64,7 @@ fn known(site: &Site, database: Option<&Database>, partition: PartitionId) -> Re
 /// [`Error::Behind`], and when snapshots or streams cannot be read.
 pub fn check(site: &Site, database: Option<&Database>, partition: PartitionId) -> Result<bool, Error> {
     let known = known(site, database, partition)?;
-    // Asked afterwards: what is known was told by then.
+    // Asked afterwards, so that what is known was published by then.
     let told = site.published(partition)?;
     let behind = |command: Sequence, witness: &str| {
         let witness = witness.to_owned();
@@ -91,11 +91,10 @@ pub fn check_all(site: &Site, database: Option<&Database>) -> Result<(), Error> 
     Ok(())
 }
 
-/// Gives up, for good, what the streams of all partitions do not reach: snapshots are set aside, histories are made
-/// anew.
+/// Discards, for good, what the streams of all partitions do not reach: snapshots are set aside, histories are rebuilt.
 ///
 /// # Errors
-/// When that cannot be done, or the database cannot be asked.
+/// When that cannot be done, or the database cannot be queried.
 pub fn give_up(site: &Site, database: Option<&Database>) -> Result<(), Error> {
     for partition in site.routing.all() {
         let Err(Error::Behind(behind)) = check(site, database, partition) else { continue };
@@ -107,7 +106,7 @@ pub fn give_up(site: &Site, database: Option<&Database>) -> Result<(), Error> {
         {
             on_a_thread(|| crossbook_store::give_up(database, partition)).map_err(Error::Thread)??;
         }
-        // What cannot be asked is not given up, and shows when it can.
+        // A history that cannot be queried is not discarded, and is reported when it can be.
         check(site, database, partition)?;
     }
     Ok(())

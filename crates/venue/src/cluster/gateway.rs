@@ -34,7 +34,7 @@ use crate::secrets::{self, Absent};
 use crate::tally::Tally;
 use crate::{logging, metrics, pages, process};
 
-/// How often the tables are asked at most how far they have come.
+/// The minimum interval at which the tables are queried for their position.
 const WATCH_EVERY_MIN: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// Runs a gateway until SIGTERM or Ctrl-C. With `accept_clock` it starts even if the clock is long before the logs'
@@ -46,7 +46,7 @@ pub fn run(config: &Config, accept_clock: bool, build: &Build) -> Result<(), Err
     let token = secrets::admin_token()?;
     logging::start(&config.logging)?;
     let recorder = metrics::install(metrics::Role::Gateway, build)?;
-    // What is wrong with the addresses is said before the store is waited for.
+    // Errors in the addresses are reported before it waits for the store.
     let (http, operator) = (reserve_http(config)?, reserve_admin(config)?);
     let site = Site::find(config)?;
     process::runtime()?.block_on(async {
@@ -77,7 +77,7 @@ struct Begun {
     time: Timestamp,
 }
 
-/// A partition and its views at the last command that it has told of, and which that is.
+/// A partition and its views at the last command that it has published, and that command's number.
 fn up_to_now(site: &Site, partition: PartitionId) -> Result<(Sequence, Recovered<Views>), Error> {
     let restored = cut::beside_trimming(|| {
         let told = site.published(partition)?;
@@ -242,7 +242,7 @@ impl CommandPort for Entry {
         self.client.submit(request)
     }
 
-    /// From snapshots and logs: nobody else's work is interrupted for it.
+    /// From snapshots and logs, so that the workers are not interrupted.
     fn audit(&self) -> Soon<'_, Vec<AuditReport>> {
         Box::pin(async move {
             let site = self.site.clone();

@@ -114,10 +114,10 @@ pub enum Error {
     },
 }
 
-/// Moves the venue in the file `path` into the cluster of a configuration.
+/// Imports the venue in the file `path` into the cluster of a configuration.
 ///
 /// # Errors
-/// When it cannot, or not at once: then the message says what to do.
+/// When it cannot, or not yet: then the message states what to do.
 pub fn run(config: &Config, path: &Path, progress: &mut dyn Progress) -> Result<Imported, Error> {
     let path = path.to_owned();
     let bytes = std::fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
@@ -131,17 +131,17 @@ pub fn run(config: &Config, path: &Path, progress: &mut dyn Progress) -> Result<
 
 /// What an import has done.
 pub struct Imported {
-    /// The export that was moved in.
+    /// The export that was imported.
     pub export: Export,
     /// The hash by which it is known.
     pub name: ExportId,
-    /// What can be said of the key that its secrets need.
+    /// What is known about the key that its secrets need.
     pub secrets: Secrets,
-    /// What came of it.
+    /// Its result.
     pub outcome: Outcome,
 }
 
-/// What can be said of the key that the secrets of an export need.
+/// What is known about the key that the secrets of an export need.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Secrets {
     /// It has none that need a key.
@@ -163,7 +163,7 @@ fn check_secret_key(config: &Config, inventory: &Inventory) -> Result<Secrets, E
     if exporting::opens(&key, inventory) { Ok(Secrets::Open) } else { Err(Error::SecretKey) }
 }
 
-/// What came of an import.
+/// The result of an import.
 pub struct Outcome {
     /// Differences between the export and what the partitions have; empty if there are none.
     pub differences: Vec<String>,
@@ -184,7 +184,7 @@ fn import(site: &Site, export: &Export, name: ExportId, progress: &mut dyn Progr
         for (partition, pieces) in site.routing.all().zip(&all) {
             importing.begin(partition, &pieces[0])?;
         }
-        // Before anybody is given anything: all of them have let the venue in.
+        // Before any partition gets a chunk, all of them must have begun the import.
         for partition in site.routing.all() {
             if !importing.restored(partition)?.state.is_importing() {
                 return Err(Error::Refused(partition));
@@ -235,7 +235,7 @@ struct Importing<'a> {
 }
 
 impl Importing<'_> {
-    /// Does something over a connection to a partition, again if that breaks: everything here may be said twice.
+    /// Executes something over a connection to a partition, again if that breaks: everything here may be sent twice.
     fn with_link<T>(
         &self,
         partition: PartitionId,
@@ -277,16 +277,16 @@ impl Importing<'_> {
         }
     }
 
-    /// Tells a partition that the venue moves in. Which export it is stands beside its log before that: the log may
-    /// have been trimmed by the time that somebody asks.
+    /// Begins the import at a partition. The id of the export is stored beside its log before that, because the log may
+    /// be trimmed by the time that it is needed.
     fn begin(&mut self, partition: PartitionId, begin: &Piece) -> Result<(), Error> {
         let name = hex::encode(self.name);
         self.with_link(partition, |link| link.note_import(&name))?;
         self.deliver(partition, std::slice::from_ref(begin), |_| ())
     }
 
-    /// Delivers pieces, which are the first of all that a partition gets, but for those that it has. `shown` is told
-    /// how many it has.
+    /// Delivers pieces, which are the first commands of a partition, except those that it has. `shown` receives how
+    /// many it has.
     fn deliver(&mut self, partition: PartitionId, pieces: &[Piece], mut shown: impl FnMut(u64)) -> Result<(), Error> {
         let from = sender(SourceId::IMPORT);
         let mut heard = self.with_link(partition, |link| link.deliver(from, RequestNumber(1), &[]))?;
@@ -318,7 +318,7 @@ impl Importing<'_> {
         self.with_link(partition, |link| link.deliver(from, RequestNumber(1), &[&open])).map(drop)
     }
 
-    /// A partition as its log makes it, whether anybody runs it or not.
+    /// A partition restored from its log, whether a worker runs it or not.
     fn restored(&self, partition: PartitionId) -> Result<Part<Views>, Error> {
         let tail = self.with_link(partition, |link| {
             link.make_durable()?;
@@ -347,7 +347,7 @@ fn encoded(number: RequestNumber, piece: &Piece) -> Vec<u8> {
 }
 
 impl Outcome {
-    /// Whether the venue has moved in.
+    /// Whether the venue has been imported.
     #[must_use]
     pub fn has_imported(&self) -> bool {
         self.differences.is_empty() && self.report.as_ref().is_none_or(Report::adds_up)

@@ -21,11 +21,11 @@ pub enum Kept {
     NotWhole(Vec<PartitionId>),
 }
 
-/// Gives the history of all partitions up; if it is another venue's, or the logs cannot give all of it back, only with
-/// `discard`; if the logs are behind it, only with `discard_newer`.
+/// Discards the history of all partitions; if it is another venue's, or cannot be rebuilt completely from the logs,
+/// only with `discard`; if the logs are behind it, only with `discard_newer`.
 ///
 /// # Errors
-/// When the store or the database fails. What was given up by then is filled again; begin anew for the rest.
+/// When the store or the database fails. What was discarded by then is filled again; start again for the rest.
 pub fn rebuild(
     site: &Site,
     database: &Database,

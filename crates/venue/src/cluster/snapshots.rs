@@ -19,9 +19,9 @@ use crossbook_views::Views;
 use super::{Error, Site};
 use crate::priority::Background;
 
-/// How often the thread looks whether it is time.
+/// How often the thread checks whether a snapshot is due.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often, and how many times, it looks whether the others have heard what the state had sent.
+/// How often, and how many times, it checks whether the others have received what the state had sent.
 const HEARD_EVERY: Duration = Duration::from_millis(100);
 const HEARD_TRIES: u32 = 50;
 

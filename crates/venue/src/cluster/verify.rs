@@ -17,7 +17,7 @@ use crossbook_types::{PartitionId, Sequence};
 use super::{Error, Site, evidence};
 use crate::checking::Checking;
 
-/// How many times, and how often, the tables are read to find them with nothing under way.
+/// How many times, and how often, the tables are read to find them with nothing in flight.
 const TRIES: u32 = 5;
 const TRY_EVERY: Duration = Duration::from_millis(500);
 
@@ -26,7 +26,7 @@ const TRY_EVERY: Duration = Duration::from_millis(500);
 pub struct Verdict {
     /// By partition, where the tables stand.
     pub positions: Vec<(PartitionId, Position)>,
-    /// Messages that were under way where the tables stand: then the entries of accounts were not compared.
+    /// Messages that were in flight at the positions of the tables: then the entries of accounts were not compared.
     pub under_way: u64,
     /// Partitions whose rows begin with a snapshot: then they were not compared either.
     pub begun_late: Vec<PartitionId>,

@@ -29,7 +29,7 @@ const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
 pub struct Options {
     /// Its name, which no other worker has; without one, the machine's name and the number of the process.
     pub name: Option<String>,
-    /// Whether commands that the streams lack, and that snapshots or the history prove there were, are given up.
+    /// Whether commands are abandoned that the streams lack and that snapshots or the history prove.
     pub discard_newer: bool,
     /// Whether it starts even if the clock is long before a log's last command.
     pub accept_clock: bool,
@@ -42,7 +42,7 @@ pub struct Options {
 pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error> {
     logging::start(&config.logging)?;
     let recorder = metrics::install(metrics::Role::Worker, build)?;
-    // What is wrong with the address is said before the store is waited for.
+    // Errors in the address are reported before it waits for the store.
     let operator = listen::reserve_admin(config)?;
     let site = Site::find(config)?;
     let database = site.database(config)?;

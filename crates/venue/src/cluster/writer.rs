@@ -203,7 +203,7 @@ fn readiness(parts: &[Part]) -> (bool, Value) {
 /// Updates the metrics of the lag when they are scraped: it grows while nothing is written.
 fn measure(parts: &[Part]) {
     for part in parts {
-        // A figure from before another writer took over would stay for ever.
+        // Otherwise a figure from before another writer took over would stay.
         let (commands, seconds) =
             part.lag().map_or((f64::NAN, f64::NAN), |(commands, micros)| (commands as f64, micros as f64 / 1e6));
         let partition = part.partition.to_string();

@@ -36,7 +36,7 @@ pub fn parse(text: &str) -> Result<SocketAddr, String> {
     }
     let found: Vec<SocketAddr> =
         text.to_socket_addrs().map_err(|error| format!("{error}; write it as 127.0.0.1:8080"))?.collect();
-    // `localhost` has two; clients that are told no more than a port mostly try the older kind first.
+    // `localhost` has two addresses; clients that get only a port mostly try IPv4 first.
     let chosen = found.iter().find(|address| address.is_ipv4()).or(found.first());
     chosen.copied().ok_or_else(|| "the name has no address; write it as 127.0.0.1:8080".to_owned())
 }

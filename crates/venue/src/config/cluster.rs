@@ -15,7 +15,7 @@ use super::Error;
 pub struct ClusterOptions {
     /// Into how many partitions the venue is cut. Fixed when it is made.
     pub partitions: u16,
-    /// Markets that do not go where their number says, each as `SYMBOL=PARTITION`.
+    /// Markets that are not placed by their number, each as `SYMBOL=PARTITION`.
     pub markets: Vec<String>,
     /// Where the logs are.
     pub redis: crossbook_redis_store::Options,
@@ -23,7 +23,7 @@ pub struct ClusterOptions {
     pub log_client: client::Options,
     /// How workers run partitions.
     pub worker: worker::Options,
-    /// How writers read what the partitions tell.
+    /// How writers read published events.
     pub writer: WriterOptions,
     /// Where snapshots are kept.
     pub snapshots: crossbook_object_store::Options,
@@ -46,7 +46,7 @@ impl Default for ClusterOptions {
     }
 }
 
-/// How a writer reads what the partitions tell.
+/// How a writer reads published events.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WriterOptions {
@@ -54,7 +54,7 @@ pub struct WriterOptions {
     pub read_batch_commands_max: usize,
     /// Commands of a partition whose events are read and not yet folded; with more, no more are read.
     pub read_ahead_commands_max: usize,
-    /// Time between two notes of how far the tables have come, in milliseconds.
+    /// Interval at which the position of the tables is stored beside the logs, in milliseconds.
     pub checkpoint_interval_ms: u64,
     /// The longest pause between two tries to connect, in milliseconds.
     pub retry_delay_max_ms: u64,

@@ -86,8 +86,8 @@ impl fmt::Display for LostBeginning {
     }
 }
 
-/// Looks whether the log of a data folder has lost its beginning. Changes nothing, and may be done beside whoever
-/// writes and trims the log.
+/// Checks whether the log of a data folder has lost its beginning. Changes nothing, and may run while the log is
+/// written and trimmed.
 ///
 /// # Errors
 /// When the folder or the mark cannot be read. A damaged log is no error here.
@@ -103,7 +103,7 @@ pub fn lost_beginning(data: &DataFolder) -> Result<Option<LostBeginning>, Error>
     };
     let mut reader = FileReader::open(&log, begins);
     let read = reader.next(Until::End).is_ok();
-    // The beginning of another log says nothing of this one.
+    // The beginning of another log proves nothing about this one.
     let is_other = reader.identity().is_some_and(|identity| read && format!("{identity:016x}") != mark.log);
     Ok((!is_other).then_some(LostBeginning { log, began: Sequence(mark.first), begins }))
 }
@@ -131,8 +131,8 @@ pub fn note(data: &DataFolder, reach: &Reach) -> Result<(), Error> {
     write(data, &Mark { log, first, command: reach.last.0, time: reach.time.0 })
 }
 
-/// Notes durably that the log of a data folder may begin as late as at command `first`, because what is before it is
-/// about to be trimmed, or is given up.
+/// Records durably that the log of a data folder may begin as late as at command `first`, because earlier commands are
+/// about to be trimmed, or are abandoned.
 ///
 /// # Errors
 /// When that cannot be written, or the mark cannot be read.
@@ -193,7 +193,7 @@ mod tests {
         log.trim(Sequence(firsts[1].0 - 1)).unwrap();
         assert_eq!((log.first(), lost_beginning(&data).unwrap()), (firsts[1], None));
         note(&data, &reach(log.first())).unwrap();
-        // Lost, and it stays known until it is given up.
+        // Lost, and the loss is remembered until it is accepted.
         for at in [1, 2] {
             std::fs::remove_file(data.log().join(files::segment_name(firsts[at]))).unwrap();
             let lost = lost_beginning(&data).unwrap().unwrap();
@@ -205,7 +205,7 @@ mod tests {
         }
         note_first(&data, firsts[3]).unwrap();
         assert_eq!(lost_beginning(&data).unwrap(), None);
-        // Another log has a beginning of its own, and an earlier program's mark says nothing of one.
+        // Another log has a beginning of its own, and the mark of an earlier version has none.
         note_first(&data, Sequence(1)).unwrap();
         note(&data, &Reach { log: 1, ..reach(Sequence(1)) }).unwrap();
         assert_eq!(lost_beginning(&data).unwrap(), None);

@@ -19,7 +19,7 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "process_max_fds", kind: Kind::Gauge, unit: "file descriptors", labels: &[], roles: EVERY, help: "File descriptors that the process may have open." },
 ];
 
-/// A process at one moment.
+/// A process at one time.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Process {
     /// Seconds that it has had a processor.

@@ -55,7 +55,7 @@ impl Outcome for LogAudit {
         if let Some(at) = report.snapshot {
             let _ = writeln!(out, "snapshot      at command {at}, compared with the state there");
         }
-        // Whether a tail was acknowledged can be known only where a snapshot says that it was.
+        // Whether a tail was acknowledged is known only if a snapshot proves it.
         match (*torn_bytes, report.missing) {
             (0, _) => {}
             (bytes, 0) => {
