@@ -45,7 +45,7 @@ use error::{AdminError, JSON};
 use render::amount_text;
 use request::{NewAccount, NewAsset, NewKey, NewTransfer, Number, read};
 
-/// Gives what `/readyz` says of a part of the venue that the gateway does not know.
+/// Adds a field to `/readyz` for a part of the venue that the gateway does not know.
 pub type Detail = Box<dyn Fn() -> Value + Send + Sync>;
 
 /// Gives the metrics as text, for Prometheus.
@@ -61,7 +61,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// The same, whose `/readyz` also says under `name` what `detail` gives.
+    /// The same, whose `/readyz` also has the value of `detail` under `name`.
     #[must_use]
     pub fn with_detail(mut self, name: &'static str, detail: Detail) -> Self {
         self.details.push((name, detail));
@@ -190,7 +190,7 @@ impl Admin {
             Answer::ApiKeyIssued(key) => {
                 let mut answer = json!({ "apiKey": key, "permissions": permission_names(permissions) });
                 if let Some(secret) = secret {
-                    // The one time that it is told.
+                    // Reported once.
                     answer["secretKey"] = json!(secret.expose_secret());
                 }
                 Ok(answer)
@@ -277,8 +277,8 @@ impl Admin {
         (commands, micros)
     }
 
-    /// The venue is open. How its history and its partitions do is told beside: trading needs no history, and while a
-    /// partition is silent the others trade on.
+    /// The venue is open. The state of its history and its partitions is reported separately: trading needs no history,
+    /// and while a partition is silent the others continue to trade.
     fn ready(&self) -> Value {
         let mut told = json!({ "status": "ready" });
         for (name, detail) in &self.details {
@@ -318,7 +318,7 @@ impl Admin {
         told
     }
 
-    /// The lag grows while nobody writes, so it is measured when it is asked for.
+    /// The lag grows while nobody writes, so it is measured on request.
     fn measure_history(&self) {
         if let Some(history) = self.gateway.past.history() {
             let (commands, micros) = self.history_lag(history);

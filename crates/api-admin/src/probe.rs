@@ -14,26 +14,26 @@ use crate::error::JSON;
 use crate::{Metrics, line};
 use crossbook_http::server::{RequestError, Service, respond};
 
-/// Adds up the partitions of a process and tells how they stand. It may block for a while.
+/// Sums the partitions of a process and reports their state. It may block for a while.
 pub type Partitions = Arc<dyn Fn() -> Value + Send + Sync>;
 
 /// See the module.
 pub struct Probe<R> {
     metrics: Metrics,
-    /// Whether the process is ready, and what else is to be said of it.
+    /// Whether the process is ready, and the details of its state.
     readiness: R,
     partitions: Option<Partitions>,
-    /// Adding up holds trading up for a moment, so only one who asks is answered at a time.
+    /// Summing delays trading briefly, so only one request is answered at a time.
     adding_up: Semaphore,
 }
 
 impl<R: Fn() -> (bool, Value) + Send + Sync + 'static> Probe<R> {
-    /// A probe that answers with what `readiness` says.
+    /// A probe that answers with `readiness`.
     pub fn new(metrics: Metrics, readiness: R) -> Self {
         Self { metrics, readiness, partitions: None, adding_up: Semaphore::new(1) }
     }
 
-    /// Answers `GET /partitions` with what `partitions` says, asked on a thread that may block.
+    /// Answers `GET /partitions` with `partitions`, called on a thread that may block.
     #[must_use]
     pub fn with_partitions(self, partitions: Partitions) -> Self {
         Self { partitions: Some(partitions), ..self }

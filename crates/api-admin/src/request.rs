@@ -12,7 +12,7 @@ use crate::error::AdminError;
 /// Reads a JSON object; an absent body is an empty one.
 ///
 /// # Errors
-/// 400 that says where and what.
+/// 400 with the position and the reason.
 pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, AdminError> {
     let body: &[u8] = if body.is_empty() { b"{}" } else { body };
     // The library takes an array for an object without names, in the order in which the fields stand here.
@@ -22,12 +22,13 @@ pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, AdminError> {
     serde_json::from_slice(body).map_err(|error| AdminError::invalid(format!("The body is not as expected: {error}.")))
 }
 
-/// Checks the name of something new. Beyond ASCII it has letters and digits, and no letter that has a capital: clients
-/// put names into lower case to subscribe to a market's streams, and each must lead back to one market. Of several
-/// canonically equivalent spellings only the composed one (NFC) is a name: nobody can tell the others from it.
+/// Checks the name of a new asset or market. Beyond ASCII it has letters and digits, and no letter that has an upper
+/// case: clients put names into lower case to subscribe to a market's streams, and each must lead back to one market.
+/// Of several canonically equivalent spellings only the composed one (NFC) is a name, because people cannot distinguish
+/// the others from it.
 ///
 /// # Errors
-/// 400 that says which character is not allowed, or that the name must be composed.
+/// 400 that names the character that is not allowed, or states that the name must be composed.
 pub(super) fn new_name(field: &str, name: &str) -> Result<(), AdminError> {
     let leads_back = |c: char| c.to_uppercase().eq([c]) && c.to_lowercase().flat_map(char::to_uppercase).eq([c]);
     if let Some(c) = name.chars().find(|&c| !(c.is_ascii() || c.is_alphanumeric() && leads_back(c))) {
@@ -137,7 +138,7 @@ impl NewMarket {
     }
 }
 
-/// What can be said about a market at any time.
+/// The properties of a market that can be set at any time.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Rules {

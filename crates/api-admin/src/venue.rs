@@ -18,7 +18,7 @@ use super::{amount_above_zero, submit};
 use crate::error::AdminError;
 use crossbook_gateway::Gateway;
 
-/// Collected fees, the world outside and what is on its way, by asset; of all partitions together, and of each where
+/// Collected fees, the external account and money in flight, by asset; of all partitions together, and of each where
 /// there are several.
 pub(super) async fn balances(gateway: &Gateway) -> Result<Value, AdminError> {
     let mut partitions = Vec::new();
