@@ -26,10 +26,10 @@ pub struct Assembly {
 
 impl Assembly {
     /// Starts the feed, whose thread ends with the last publisher. `fatal` is called with the reason when the feed
-    /// cannot go on; it should end the process.
+    /// cannot continue; it should end the process.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn start(
         config: Config,
         read_model: ReadModel,
@@ -40,7 +40,7 @@ impl Assembly {
         Ok((Self::of(config, core, hub, facts), thread))
     }
 
-    /// The same without a feed: whoever has the other end of `facts` takes them.
+    /// The same without a feed: the owner of the other end of `facts` receives them.
     #[must_use]
     pub fn without_feed(config: Config, read_model: ReadModel, facts: Sender<Batch>) -> Self {
         let (core, hub) = (crossbook_gateway::Assembly::new(config.core(), read_model), Arc::new(Hub::new()));

@@ -105,7 +105,7 @@ pub struct StreamsConfig {
     pub attempts_max: u32,
     /// Milliseconds over which attempts are counted.
     pub attempts_window_ms: u64,
-    /// Most requests of one WebSocket API connection that are under way; further ones wait to be read.
+    /// Maximum number of requests in flight of one WebSocket API connection; further ones wait to be read.
     pub requests_in_flight_max: usize,
     /// Most subscriptions of one WebSocket API connection to the events of accounts.
     pub account_subscriptions_max: usize,

@@ -115,7 +115,7 @@ impl ApiError {
         Self::with_status(StatusCode::INTERNAL_SERVER_ERROR, -1001, message)
     }
 
-    /// -1008: too much under way. Nothing was done.
+    /// -1008: overload. The request was not executed.
     #[must_use]
     pub fn busy() -> Self {
         let message = "Server is currently overloaded with other requests. Please try again in a few minutes.";

@@ -88,7 +88,7 @@ pub fn document() -> Value {
 fn describe(operation: &Operation) -> Value {
     let signed = operation.security != Security::Public;
     let parameters = operation.parameters.iter().chain(if signed { SIGNED } else { &[] });
-    // The signature is a matter of the security scheme, as whoever fills in the parameters cannot know it.
+    // The signature belongs to the security scheme, because a person who fills in the parameters cannot know it.
     let parameters = parameters.filter(|parameter| parameter.name != "signature");
     let weight = match operation.weight {
         Weight::Fixed(weight) => json!(weight),
@@ -137,7 +137,7 @@ fn describe(operation: &Operation) -> Value {
     described
 }
 
-/// The headers of an answer that tell how much of the limits is used.
+/// The headers of an answer with the used share of the limits.
 fn headers(operation: &Operation) -> Value {
     let header = |description: &str| json!({ "description": description, "schema": { "type": "integer" } });
     let mut headers = json!({

@@ -38,12 +38,12 @@ pub enum Transport {
     WebSocket,
 }
 
-/// Who asks, when, and how the answer is to be told.
+/// The sender of a request, its time, and the form of its answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Caller {
     /// Over what.
     pub transport: Transport,
-    /// In which unit times are told.
+    /// The unit of times.
     pub unit: TimeUnit,
     /// As whom; `None` for public operations.
     pub identity: Option<Identity>,
@@ -203,7 +203,7 @@ impl Operation {
     }
 
     /// Checks that all required parameters were sent, none without a value, each well formed, and no unknown ones.
-    /// `extra` tells of a name whether the transport has read it itself.
+    /// `extra` returns whether the transport has read a name itself.
     ///
     /// # Errors
     /// -1102, -1105, the error of a malformed value, -1101 or -1104, in this order.
@@ -289,8 +289,8 @@ pub fn by_method(name: &str) -> Option<(usize, &'static Operation)> {
     OPERATIONS.iter().enumerate().find(|(_, operation)| operation.over_websocket && operation.name == name)
 }
 
-/// How long requests over one transport took, from receipt to answer, by operation. Each histogram is looked up once,
-/// and not anew, by name and labels, for each request.
+/// The duration of requests over one transport, from receipt to answer, by operation. Each histogram is looked up once,
+/// and not by name and labels for each request.
 pub struct Latencies(Vec<Histogram>);
 
 impl std::fmt::Debug for Latencies {
@@ -313,10 +313,10 @@ impl Latencies {
     }
 }
 
-/// Carries out an operation whose parameters were checked and whose sender was authenticated.
+/// Executes an operation whose parameters were checked and whose sender was authenticated.
 ///
 /// # Errors
-/// Whatever a client can be told.
+/// Any error of this API.
 pub async fn run(
     gateway: &Gateway,
     streams: &StreamsConfig,
@@ -348,7 +348,7 @@ impl Request<'_> {
         self.caller.identity.ok_or_else(|| AuthError::KeyFormat.into())
     }
 
-    /// Whose account it is about.
+    /// The account that it concerns.
     fn account(&self) -> Result<AccountId, ApiError> {
         self.identity().map(|identity| identity.account)
     }

@@ -154,7 +154,7 @@ impl Rest {
         security: Security,
     ) -> Result<Identity, ApiError> {
         let app = &*self.app;
-        // Whoever has no key need not be told which parameters are missing.
+        // A sender without a key is not informed about missing parameters.
         let claim = auth::claim(&app.gateway.read_model, &app.gateway.keyring, key)?;
         parameters.required("timestamp")?;
         let signed = signature::as_signed(parameters.required("signature")?);
@@ -234,8 +234,7 @@ impl Service for Rest {
     }
 }
 
-/// The answer, which is neither to be kept nor guessed at, unless it is a page, which says itself how long it may be
-/// kept.
+/// The answer, which must be neither cached nor sniffed, unless it is a page, which has its own cache headers.
 pub(crate) fn guarded(mut answer: Response<Body>) -> Response<Body> {
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS && !answer.headers().contains_key(CACHE_CONTROL) {
         answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -283,7 +282,7 @@ fn accepts_json(headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::with_status(StatusCode::NOT_ACCEPTABLE, -1155, "SBE is not enabled."))
 }
 
-/// The unit in which the answer is to tell times.
+/// The unit of the times in the answer.
 ///
 /// # Errors
 /// -1194 if there is no such unit.
@@ -301,7 +300,7 @@ fn answer(outcome: Outcome) -> Response<Body> {
     with_orders(respond(JSON, outcome.json), outcome.orders)
 }
 
-/// An answer that tells how many orders are counted, if that matters.
+/// An answer with the number of counted orders, if that matters.
 fn with_orders(mut response: Response<Body>, orders: Option<OrderCount>) -> Response<Body> {
     if let Some(orders) = orders {
         let headers = response.headers_mut();

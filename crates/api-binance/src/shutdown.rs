@@ -15,11 +15,11 @@ use crate::app::App;
 
 /// How long clients that were asked to leave have to do it by themselves; never longer than the gateway drained before.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// How often it is looked whether the last WebSocket is closed.
+/// How often it checks whether the last WebSocket is closed.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// Waits until clients have had the time to go elsewhere: `drain` from when `/readyz` says so, and then a moment from
-/// when they are told themselves. Everybody is served meanwhile.
+/// Waits until clients have had the time to leave: `drain` from when `/readyz` reports it, and then a short time from
+/// when they are asked to leave. Everybody is served meanwhile.
 pub async fn drain(app: &App, drain: Duration) {
     app.gateway.drain();
     if !drain.is_zero() {

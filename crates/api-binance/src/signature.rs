@@ -59,10 +59,9 @@ pub fn signed_payload(query: &str, body: &str) -> String {
     payload
 }
 
-/// The same text as [`signed_payload`] gives, with what is no ASCII in it written in the other way: percent-encoded
-/// where it came raw, raw where it came percent-encoded. Some clients sign before they encode, others the other way
-/// round. ASCII stays as it was sent, encoded or not, so no parameter can turn into two. `None` if there is nothing but
-/// ASCII.
+/// The same text as [`signed_payload`] returns, with its non-ASCII characters in the other form: percent-encoded if
+/// they arrived raw, raw if they arrived percent-encoded. Some clients sign before they encode, others after. ASCII
+/// stays as it was sent, encoded or not, so no parameter can turn into two. `None` if there is nothing but ASCII.
 #[must_use]
 pub fn otherwise_encoded(payload: &str) -> Option<String> {
     if !payload.is_ascii() {

@@ -23,9 +23,9 @@ use crate::parameters::{self, Parameters};
 use crate::render;
 use crate::rest::{self, Rest};
 
-/// Questions to the store at the same time; more are told that it is busy.
+/// Maximum number of concurrent queries to the store; more are refused as overload.
 const QUESTIONS_MAX: usize = 8;
-/// Levels of each side that are shown unless the client says otherwise.
+/// Levels of each side that are shown unless the client requests another number.
 const DEPTH_DEFAULT: usize = 100;
 
 /// Answers clients while the venue starts, and hands over to the API when it is open.
@@ -76,7 +76,7 @@ impl Startup {
 
     async fn book_ticker(&self, query: &str) -> Result<String, ApiError> {
         let parameters = Parameters::parse(query, "")?;
-        // Of all markets at once it can only be told when they are known.
+        // A query for all markets can only be answered when they are known.
         let Some(symbol) = parameters.text("symbol")? else { return Err(ApiError::starting()) };
         let book = self.book(symbol).await?;
         Ok(render::snapshot_book_ticker(symbol, &book))

@@ -56,9 +56,9 @@ pub struct Connections<'a> {
 }
 
 impl Connections<'_> {
-    /// Opens a stream connection that begins with the named streams, and on which times are told in that unit.
-    /// `combined` wraps each message with the name of its stream. Subscriptions hold before the client learns that it
-    /// is connected, so it misses nothing from then on.
+    /// Opens a stream connection that begins with the named streams and has times in that unit. `combined` wraps each
+    /// message with the name of its stream. Subscriptions are active before the client learns that it is connected, so
+    /// it misses nothing from then on.
     pub fn open(self, ip: IpAddr, upgrade: Upgrade, names: &[String], combined: bool, unit: TimeUnit) -> Response {
         let Self { hub, config, .. } = self;
         if let Err(refused) = self.admit(ip) {

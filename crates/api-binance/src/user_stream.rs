@@ -132,7 +132,7 @@ fn transfer(time: Timestamp, unit: TimeUnit, asset: &Asset, amount: Amount) -> S
     text
 }
 
-/// The end of a subscription, as its session is told.
+/// The end of a subscription, as reported to its session.
 #[must_use]
 pub fn terminated(unit: TimeUnit, now: Timestamp) -> String {
     format!("{{\"e\":\"eventStreamTerminated\",\"E\":{}}}", unit.of(now))

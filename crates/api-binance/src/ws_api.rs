@@ -42,8 +42,8 @@ const SUBSCRIPTIONS_PER_LIFE_MAX: u32 = 65_535;
 /// Parameters of requests that are read here, not by the operations.
 const READ_HERE: &[&str] = &["apiKey", "returnRateLimits"];
 
-/// Opens a connection to the API, on which times are told in that unit. `return_rate_limits` is the query parameter of
-/// that name, if it was given.
+/// Opens a connection to the API, with times in that unit. `return_rate_limits` is the query parameter of that name, if
+/// it was given.
 pub fn open(
     app: &Arc<App>,
     ip: IpAddr,
@@ -259,8 +259,8 @@ impl ApiSession {
                             None => return Err(ApiError::key_format()),
                         };
                         if request.is_signed() {
-                            // A signature never counts without its time: one that was seen long ago would open the
-                            // stream for ever.
+                            // A signature never counts without its time: a captured one would open the stream without
+                            // limit.
                             signature::timing(&request.parameters()?, now)?;
                         }
                         self.logon_subscription = Some(self.subscribe(&identity, envelope)?);
@@ -278,14 +278,14 @@ impl ApiSession {
         let usage = Usage::of(&self.app, self.ip, None);
         match answered {
             Ok(Some(result)) => self.outbox().push(envelope.result(&result.to_string(), &usage)),
-            // The answer is on its way already, ahead of the first event.
+            // The answer is in flight already, ahead of the first event.
             Ok(None) => {}
             Err(error) => self.refuse(envelope, &error, &usage, now),
         }
     }
 
-    /// Answers with an error. Where the key of the logon has been revoked, that is what the answer is about, and not
-    /// the request, so it has no id; whoever is banned is disconnected.
+    /// Answers with an error. If the key of the logon has been revoked, the error concerns the session and not the
+    /// request, so it has no id; a banned client is disconnected.
     fn refuse(&mut self, envelope: &Envelope, error: &ApiError, usage: &Usage, now: Timestamp) {
         let text = if std::mem::take(&mut self.revoked) {
             envelope.without_id().error(error, usage, now)
@@ -348,8 +348,8 @@ impl ApiSession {
         let usage = Usage::of(&self.app, self.ip, None);
         let answer = envelope.result(&json!({"subscriptionId": number}).to_string(), &usage);
         self.membership.subscribe_account(identity.account, identity.key, number, answer.into());
-        // The key may have been revoked since it was looked up, and those who listened with it told so before this one
-        // was among them. If it still is in the registry now, a revocation finds this subscription.
+        // The key may have been revoked since it was looked up, and its sessions notified before this one was among
+        // them. If it still is in the registry now, a revocation finds this subscription.
         if self.app.gateway.read_model.registry().api_key(identity.key.as_str()).is_none() {
             self.end_subscription(number, now());
         }

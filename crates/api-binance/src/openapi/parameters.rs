@@ -49,7 +49,7 @@ fn limit(operation: &Operation) -> Value {
     json!({ "type": "integer", "minimum": 1, "maximum": maximum, "default": default })
 }
 
-/// What a parameter means; empty where nobody has said.
+/// The meaning of a parameter; empty if it has no description.
 fn words(operation: &Operation, name: &str) -> &'static str {
     match name {
         "symbol" => "A market.",

@@ -70,7 +70,7 @@ fn unknown_mode(name: &str) -> ApiError {
     }
 }
 
-/// How much the answer is to tell.
+/// The level of detail of the answer.
 fn detail(request: &Request<'_>, order_type: OrderType) -> Result<Detail, ApiError> {
     match request.parameters.get("newOrderRespType") {
         Some("ACK") => Ok(Detail::Ack),

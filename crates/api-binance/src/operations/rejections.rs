@@ -9,8 +9,8 @@ use parking_lot::RwLock;
 use super::Operation;
 use crate::error::ApiError;
 
-/// Counts requests that got an error, by operation and code. Each counter is looked up once, and not anew, by name and
-/// labels, for each request; there are as many as operations have errors.
+/// Counts requests that got an error, by operation and code. Each counter is looked up once, and not by name and labels
+/// for each request; there are as many as operations have errors.
 #[derive(Default)]
 pub struct Rejections(RwLock<HashMap<(&'static str, i32), Counters>>);
 

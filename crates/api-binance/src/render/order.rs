@@ -9,7 +9,7 @@ use crossbook_views::{Order, OwnTrade, Prevented};
 use super::json::{self, Object};
 use crate::time_unit::TimeUnit;
 
-/// How much the answer to a new order tells.
+/// The level of detail of the answer to a new order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Detail {
     /// That it was accepted.

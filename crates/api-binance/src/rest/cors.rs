@@ -14,7 +14,7 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("x-mbx-apikey, x-m
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
     "x-mbx-used-weight, x-mbx-used-weight-1m, x-mbx-order-count-10s, x-mbx-order-count-1d, retry-after",
 );
-/// Seconds for which a browser may remember what it was told.
+/// Seconds for which a browser may cache the answer.
 const MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("7200");
 const ANY: &str = "*";
 
@@ -29,7 +29,7 @@ impl Cors {
         Self { origins: origins.to_vec() }
     }
 
-    /// What the answer says about the page that asks, as `Access-Control-Allow-Origin`; `None` if it may not.
+    /// The value of `Access-Control-Allow-Origin` for the page that sends the request; `None` if it is not allowed.
     pub(super) fn allowed(&self, request: &HeaderMap) -> Option<HeaderValue> {
         if self.origins.is_empty() {
             return None;

@@ -41,7 +41,7 @@ pub(super) struct Served {
 impl Served {
     pub(super) fn new(page: Page) -> Self {
         let tag = hex::encode(&digest::digest(&digest::SHA256, &page.content).as_ref()[..16]);
-        // Weak, as it names what the page says and not its bytes, which differ by encoding.
+        // Weak, because it identifies the content of the page and not its bytes, which differ by encoding.
         let tag = HeaderValue::try_from(format!("W/\"{tag}\"")).unwrap_or(HeaderValue::from_static("W/\"\""));
         let is_document = page.content_type.starts_with("text/html");
         let policy = is_document.then(|| HeaderValue::try_from(policy(&page.content)).ok()).flatten();

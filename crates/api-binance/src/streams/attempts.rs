@@ -75,7 +75,8 @@ mod tests {
         assert_eq!((admit(20_000), admit(19_900)), (Err(10), Err(11)));
     }
 
-    /// Or whoever has one would be let in as often as it has addresses, and would fill the table for everybody else.
+    /// Otherwise the owner of many addresses could connect once more with each, and would fill the table for everybody
+    /// else.
     #[test]
     fn an_ipv6_network_has_one_share() {
         let attempts = Attempts::default();

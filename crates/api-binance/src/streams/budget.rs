@@ -30,7 +30,7 @@ pub struct Budget {
     holders: Mutex<HashMap<u64, Weak<dyn Unread>>>,
     opened: AtomicU64,
     cut_off: AtomicU64,
-    /// Held by whoever cuts clients off; nobody else has to do it then.
+    /// Held by the thread that disconnects clients; no other thread has to do it then.
     relieving: Mutex<()>,
 }
 

@@ -34,18 +34,18 @@ use crate::user_stream::{self, Names};
 
 /// Batches that may wait for the feed.
 pub const BATCHES_MAX: usize = 256;
-/// Messages that are gathered before they are told, though more batches wait.
+/// Messages that are collected before they are sent, even if more batches wait.
 const GATHERED_MAX: usize = 256;
 /// The pace of the fastest streams.
 const TICK: Duration = Duration::from_millis(100);
 /// Ticks between two messages of the slow streams.
 const TICKS_PER_SECOND: u64 = 10;
 
-/// Starts the feed. It ends when the sender is dropped. `fatal` is called with the reason when it cannot go on; it
-/// should end the process, as otherwise all streams would fall silent without a word.
+/// Starts the feed. It ends when the sender is dropped. `fatal` is called with the reason when it cannot continue; it
+/// should end the process, as otherwise all streams would stop without a notice.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// When the system cannot start a thread.
 pub fn spawn(
     hub: Arc<Hub>,
     read_model: Arc<ReadModel>,
@@ -72,7 +72,7 @@ fn on_thread(
 struct Feed {
     hub: Arc<Hub>,
     catalogue: Catalogue,
-    /// What is told next.
+    /// What is sent next.
     round: Round,
     /// By market: changes of depth for the fast and for the slow stream.
     depth: Vec<[Gathered; 2]>,
@@ -157,7 +157,7 @@ impl Feed {
         }
     }
 
-    /// Takes in a batch: what is for accounts is told at once, what is for many is gathered.
+    /// Processes a batch: events of accounts are sent at once, those with many subscribers are coalesced.
     fn take(&mut self, batch: Batch) {
         let mut sent = 0;
         for fact in &batch.public {
@@ -257,8 +257,8 @@ impl Feed {
     }
 }
 
-/// Puts a thing at its number. Each partition tells of them in order, so what would leave a gap is told again by one
-/// that is behind.
+/// Stores an entry at its number. Each partition publishes them in order, so an entry that would leave a gap will be
+/// repeated by a partition that is behind.
 fn place<T>(things: &mut Vec<T>, number: u32, thing: T) {
     match number as usize {
         at if at < things.len() => things[at] = thing,

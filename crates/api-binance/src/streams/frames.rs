@@ -11,7 +11,7 @@ use super::budget::{Budget, Held};
 
 /// The longest head of a frame that a server sends.
 const HEAD_BYTES_MAX: usize = 10;
-/// Messages are framed together up to so many bytes, so that a connection can turn to its client between two writings.
+/// Messages are framed together up to so many bytes, so that a connection can read from its client between two writes.
 pub const TOGETHER_BYTES_MAX: usize = 64 * 1024;
 
 /// Whole text messages, one or more, ready for the wire. Clones share the bytes.

@@ -16,8 +16,8 @@ pub struct Gathered {
 }
 
 impl Gathered {
-    /// Takes a change in. One that does not follow on the last means that for a while nobody listened; what was
-    /// gathered before is then of no use to those who listen now, and is dropped.
+    /// Adds a change. If it does not follow the last one, there were no subscribers for a while; earlier changes are of
+    /// no use to the present subscribers, and are dropped.
     pub fn add(&mut self, change: &DepthChanged) {
         match &mut self.range {
             Some((_, last)) if last.checked_add(1) == Some(change.update) => *last = change.update,

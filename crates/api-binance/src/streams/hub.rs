@@ -49,7 +49,7 @@ impl ConnectionKind {
     }
 }
 
-/// The meeting point of those who tell and those who listen.
+/// The registry of connections and their subscriptions.
 #[derive(Debug, Default)]
 pub struct Hub {
     /// How often each address has opened a connection lately.
@@ -59,16 +59,16 @@ pub struct Hub {
     directory: Mutex<Directory>,
     interest: RwLock<Interest>,
     next_connection: AtomicU64,
-    /// Open connections on which times are told in microseconds.
+    /// Open connections with times in microseconds.
     in_microseconds: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Directory {
     symbols: BTreeMap<SymbolName, SymbolId>,
-    /// By stream, and the unit in which its times are told.
+    /// By stream and time unit.
     topics: HashMap<(Topic, TimeUnit), Vec<Listener>>,
-    /// Streams that somebody subscribed to since the feed last asked.
+    /// Streams that got a subscriber since the feed last asked.
     fresh: Vec<Topic>,
     accounts: HashMap<AccountId, Vec<UserListener>>,
     connections: HashMap<ConnectionId, Connection>,
@@ -118,18 +118,18 @@ struct UserListener {
 }
 
 impl Hub {
-    /// A hub that nobody listens at.
+    /// A hub without connections.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A connection from that address is open, on which times are told in milliseconds.
+    /// Registers an open connection from that address, with times in milliseconds.
     pub fn connect(self: &Arc<Self>, kind: ConnectionKind, ip: IpAddr, outbox: Arc<Outbox>) -> Membership {
         self.connect_in(TimeUnit::Milliseconds, kind, ip, outbox)
     }
 
-    /// A connection from that address is open, on which times are told in that unit.
+    /// Registers an open connection from that address, with times in that unit.
     pub fn connect_in(
         self: &Arc<Self>,
         unit: TimeUnit,
@@ -180,8 +180,8 @@ impl Hub {
         }
     }
 
-    /// Asks all connections to close, once they have been told that the venue is about to stop and what they asked is
-    /// answered.
+    /// Asks all connections to close, once they have been informed that the venue is about to stop and their requests
+    /// are answered.
     pub fn shut_down(&self, now: Timestamp) {
         self.announce_shutdown(now);
         let mut directory = self.directory.lock();
@@ -201,20 +201,20 @@ impl Hub {
         topics.map(|(topic, _)| *topic).collect()
     }
 
-    /// The streams that somebody subscribed to since this was last asked.
+    /// The streams that got a subscriber since the last call.
     #[must_use]
     pub fn take_fresh(&self) -> Vec<Topic> {
         std::mem::take(&mut self.directory.lock().fresh)
     }
 
-    /// The units in which somebody is told times. What is written before a connection is open is not for it.
+    /// The time units that open connections use. What is encoded before a connection is open is not for it.
     pub fn units(&self) -> impl Iterator<Item = TimeUnit> {
         let both = self.in_microseconds.load(Ordering::Acquire) > 0;
         TimeUnit::ALL.into_iter().filter(move |unit| both || *unit == TimeUnit::Milliseconds)
     }
 
-    /// Gives a payload to every subscriber of the stream, written in the unit that each wants. It is not written for
-    /// nobody. Returns how many got it.
+    /// Passes a payload to every subscriber of the stream, encoded in the unit of each. Without subscribers it is not
+    /// encoded. Returns the number of receivers.
     pub fn tell(&self, topic: &Topic, payload: impl Fn(TimeUnit) -> String) -> usize {
         let directory = self.directory.lock();
         let told = TimeUnit::ALL.into_iter().map(|unit| {
@@ -283,7 +283,7 @@ impl Hub {
         }
     }
 
-    /// Draws what is wanted of a market anew. The directory's lock is held, so that the last to draw has seen the last
+    /// Recomputes the interest in a market. The directory's lock is held, so that the last to compute has seen the last
     /// change.
     fn redraw(&self, directory: &Directory, name: SymbolName) {
         let Some(&symbol) = directory.symbols.get(&name) else { return };

@@ -306,7 +306,7 @@ mod tests {
         reading.push("y".repeat(1_000));
         assert_eq!((slow.closing(), reading.closing()), (Some(Closing::TooSlow), None));
         assert_eq!(idle.closing(), None);
-        // And if there is nobody slower, then whoever is written to.
+        // And if nobody is slower, the connection that is written to.
         reading.push("y".repeat(1_000));
         assert_eq!(reading.closing(), Some(Closing::TooSlow));
         assert_eq!(budget.bytes(), 0);

@@ -15,7 +15,7 @@ use crate::time_unit::TimeUnit;
 use crossbook_gateway::ReadModel;
 use crossbook_gateway::read_model::Standing;
 
-/// How long after its end a candle is closed at the latest. Trades reach the views a moment after they are made, so a
+/// How long after its end a candle is closed at the latest. Trades reach the views shortly after they are made, so a
 /// candle is closed when a later command has been seen, or when this has passed without any.
 const CLOSING_GRACE_MICROS: u64 = 1_000_000;
 /// Candles that are made up for at once, after a stall.
@@ -23,14 +23,14 @@ const CANDLES_MAX: usize = 60;
 /// Seconds between two messages about a candle longer than a second.
 const CANDLE_SECONDS: u64 = 2;
 
-/// What the streams that speak at intervals have said.
+/// The last messages of the streams with an interval.
 pub struct Periodic {
     hub: Arc<Hub>,
     read_model: Arc<ReadModel>,
     shown: HashMap<(Topic, SymbolName), Shown>,
 }
 
-/// What was last told on a stream of a market, in as few numbers as tell whether there is something new.
+/// The last message on a stream of a market, in as few numbers as suffice to detect a change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Shown {
     Update(u64),
@@ -40,7 +40,7 @@ enum Shown {
 }
 
 impl Periodic {
-    /// Nothing said yet.
+    /// Nothing sent yet.
     pub fn new(hub: Arc<Hub>, read_model: Arc<ReadModel>) -> Self {
         Self { hub, read_model, shown: HashMap::new() }
     }
@@ -49,7 +49,8 @@ impl Periodic {
     /// made.
     pub fn tick(&mut self, now: Timestamp, second: Option<u64>) -> usize {
         for topic in self.hub.take_fresh() {
-            // Who has just subscribed is told at the next turn, whether or not anything has changed since others were.
+            // A new subscriber gets a message at the next interval, whether or not anything has changed since the last
+            // one.
             self.shown.retain(|(known, _), shown| *known != topic || matches!(shown, Shown::Candle { .. }));
             if let Topic::Market(name, _) = topic
                 && let Some(Shown::Candle { trades, .. }) = self.shown.get_mut(&(topic, name))
@@ -86,7 +87,7 @@ impl Periodic {
         self.read_model.market(name.as_str(), read)
     }
 
-    /// Remembers what is told now. Returns whether it is something new.
+    /// Stores what is sent now. Returns whether it has changed.
     fn is_new(&mut self, topic: Topic, name: SymbolName, shown: Shown) -> bool {
         self.shown.insert((topic, name), shown) != Some(shown)
     }
@@ -212,7 +213,7 @@ fn statistics(data: &MarketData, now: Timestamp) -> (Market, Ticker, BookTicker)
 }
 
 fn shown_statistics(topic: Topic, ticker: &Ticker, best: &BookTicker) -> Shown {
-    // The short ticker says nothing of the book.
+    // The short ticker has no fields of the book.
     let update = if is_mini(topic) { 0 } else { best.update };
     Shown::Statistics { first: ticker.first_trade.0, last: ticker.last_trade.0, update }
 }

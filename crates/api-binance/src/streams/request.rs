@@ -75,7 +75,7 @@ impl Refused {
         Self::invalid(&format!("too many streams; a connection can have at most {max}"), Some(id))
     }
 
-    /// What the client is told.
+    /// The error for the client.
     #[must_use]
     pub fn to_json(&self) -> String {
         match &self.id {

@@ -40,9 +40,9 @@ use crate::error::ApiError;
 const GOODBYE: Duration = Duration::from_secs(1);
 /// How long it may take at the end to write what still waits.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-/// Bytes that are read at a time from a client of streams, which says little. The library fills its buffer with zeros
-/// before every reading, also when there is nothing to read; with its own choice, 128 KiB, that took three tenths of
-/// the gateway's time with a thousand subscribers.
+/// Bytes that are read at a time from a client of streams, which sends little. The library fills its buffer with zeros
+/// before every read, also when there is nothing to read; with its own choice, 128 KiB, that took three tenths of the
+/// gateway's time with a thousand subscribers.
 const STREAMS_READ_BYTES: usize = 4 * 1024;
 /// And from a client of the API: some dozens of requests.
 const API_READ_BYTES: usize = 16 * 1024;
@@ -50,7 +50,7 @@ const API_READ_BYTES: usize = 16 * 1024;
 const READ_BEFORE_WRITING_MAX: usize = 8;
 /// Requests that were sent before the connection is closed, and are still taken.
 const READ_AT_END_MAX: usize = 1_024;
-/// A client that says nothing for so long has nothing more on its way.
+/// A client that sends nothing for so long has nothing more in flight.
 const QUIET: Duration = Duration::from_millis(50);
 
 /// The connection's side of the conversation.
@@ -124,7 +124,7 @@ impl Limits {
     }
 }
 
-/// A request to go on over WebSocket that can be granted.
+/// A request to upgrade to WebSocket that can be granted.
 #[derive(Debug)]
 pub struct Upgrade {
     connection: OnUpgrade,
@@ -146,7 +146,7 @@ impl Upgrade {
     pub fn grant<S: Session>(self, session: S, limits: Limits) -> Response {
         let Self { connection, granted } = self;
         tokio::spawn(async move {
-            // A client that is gone before it has the answer has said nothing yet.
+            // A client that disconnects before it has the answer has sent nothing yet.
             let Ok(connection) = connection.await else { return };
             let connection = TokioIo::new(connection);
             let stream = WebSocketStream::from_raw_socket(connection, Role::Server, Some(limits.protocol())).await;
@@ -156,8 +156,8 @@ impl Upgrade {
     }
 }
 
-/// A WebSocket connection. The library reads, and writes what the protocol says by itself; messages are framed already
-/// and go past it.
+/// A WebSocket connection. The library reads, and writes what the protocol requires by itself; messages are framed
+/// already and bypass it.
 struct Socket {
     stream: WebSocketStream<TokioIo<Upgraded>>,
     /// What is being written. Its beginning may be the middle of a message, and then the library must not be asked for
@@ -205,9 +205,8 @@ impl Socket {
         within(patience, self.stream.send(message)).await
     }
 
-    /// Ends the connection below the protocol. What the client still sends is read and thrown away, because the system
-    /// takes back what was written, the close frame with it, where a connection is closed on bytes that nobody has
-    /// read.
+    /// Ends the connection below the protocol. What the client still sends is read and discarded, because the system
+    /// drops what was written, including the close frame, if a connection is closed with unread bytes.
     async fn hang_up(&mut self) {
         let stream = self.stream.get_mut();
         let _ = stream.shutdown().await;
@@ -245,7 +244,7 @@ async fn observed<T>(
 enum End {
     /// The client is gone.
     Lost,
-    /// The client has said goodbye.
+    /// The client has sent a close frame.
     Closed,
     TooSlow,
     TooLoud,
@@ -253,7 +252,7 @@ enum End {
     Silent,
     /// It is no text in UTF-8.
     NotText,
-    /// It is not what the protocol says.
+    /// It violates the protocol.
     Unlawful,
     Lifetime,
     Banned,
@@ -272,7 +271,7 @@ impl End {
         }
     }
 
-    /// What the client is told, if we are the first to say goodbye.
+    /// The close frame for the client, if we close first.
     fn frame(self) -> Option<CloseFrame> {
         let (code, reason) = match self {
             Self::Lost | Self::Closed => return None,
@@ -322,8 +321,8 @@ async fn run<S: Session>(mut socket: Socket, mut session: S, limits: Limits) {
     let _ = timeout(GOODBYE, goodbye).await;
 }
 
-/// Takes the requests that were sent before the client could know that the connection is closed: until it has been
-/// quiet for a moment.
+/// Processes the requests that were sent before the client could know that the connection is closed, until it has been
+/// quiet for a short time.
 async fn take_what_was_sent<S: Session>(
     socket: &mut Socket,
     session: &mut S,
@@ -414,7 +413,7 @@ async fn converse<S: Session>(
                     return end;
                 }
                 if std::mem::take(&mut socket.was_read) {
-                    // The client reads, and has much to read before it comes to a ping.
+                    // The client reads, and has much to read before it reaches a ping.
                     heartbeat.wait_on(Instant::now());
                 }
                 continue;

@@ -15,7 +15,7 @@ pub enum Topic {
     AllTickers,
 }
 
-/// What a stream of one market tells.
+/// The content of a stream of one market.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
     /// Every trade.

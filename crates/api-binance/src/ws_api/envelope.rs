@@ -78,7 +78,7 @@ impl Envelope {
         Self { id, with_limits, unit }
     }
 
-    /// The same for what is said of the session and not of the request.
+    /// The same for an error of the session and not of the request.
     #[must_use]
     pub fn without_id(&self) -> Self {
         Self { id: RequestId::null(), ..self.clone() }

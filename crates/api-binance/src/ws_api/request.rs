@@ -29,7 +29,7 @@ pub struct Request {
     pub id: RequestId,
     /// What it asks, without the version.
     pub method: String,
-    /// Whether the answer should tell the use of limits, if the request says.
+    /// Whether the answer should contain the use of limits, if the request states it.
     pub return_rate_limits: Option<bool>,
     pairs: Pairs,
 }
@@ -200,7 +200,7 @@ impl<'de> Deserialize<'de> for Params {
                 while let Some(name) = map.next_key::<Cow<'de, str>>()? {
                     let literal = map.next_value::<&'de RawValue>()?.get();
                     if literal == "null" {
-                        // It says nothing.
+                        // It has no fields.
                         continue;
                     }
                     let name = append(&mut text, &name);
