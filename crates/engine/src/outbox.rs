@@ -13,7 +13,7 @@ use crossbook_types::{AccountId, HoldId, Market, PartitionId, RequestNumber, Tim
 use crate::numbers::NUMBERS_END;
 use crate::work::Work;
 
-/// Messages on their way.
+/// Messages to be sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Outbox {
     own: PartitionId,

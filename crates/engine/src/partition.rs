@@ -41,14 +41,14 @@ pub struct Partition {
     pub(crate) active_rules: Rules,
     /// The rules of the command that is being applied: those, unless its record implies others.
     pub(crate) rules: Rules,
-    /// The markets that have work to go on with, in the order in which they do. See [`crate::work`].
+    /// The markets with deferred work, in the order in which they continue. See [`crate::work`].
     pub(crate) unfinished: VecDeque<SymbolId>,
     pub(crate) work: Work,
 }
 
 impl Partition {
-    /// An empty partition. `hash_seed` protects its tables against clients who choose names that collide; it shows in
-    /// nothing that the partition says or keeps, and every process may draw its own.
+    /// An empty partition. `hash_seed` protects its tables against clients who choose names that collide; it does not
+    /// affect any event or state, and every process may draw its own.
     #[must_use]
     pub fn new(id: PartitionId, routing: Routing, hash_seed: u64) -> Self {
         Self {
@@ -135,12 +135,12 @@ impl Partition {
         }
     }
 
-    /// Applies the next command and adds its events to `events`. A command whose source and number were seen before has
-    /// none.
+    /// Applies the next command and adds its events to `events`. A command whose source and number were applied before
+    /// has none.
     ///
     /// # Panics
-    /// When it is not the next command, goes back in time, or an invariant does not hold: a partition that is no longer
-    /// sure of its state must not go on.
+    /// When it is not the next command, goes back in time, or an invariant does not hold: a partition whose state may
+    /// be wrong must not continue.
     pub fn apply(&mut self, command: &Command, events: &mut Events) {
         assert_eq!(command.sequence, self.sequence.next(), "commands are applied in order");
         assert!(command.time >= self.time, "time does not go back");
@@ -174,9 +174,9 @@ impl Partition {
         self.sources.highest(SourceId::partition(from))
     }
 
-    /// The number of the message by which the partition is to go on with what commands have left, if they have; see
-    /// [`crate::work`]. It is [`PeerMessage::Continue`], from the partition itself. The same until that message was
-    /// applied.
+    /// The number of the message by which the partition continues deferred work, if it has some; see [`crate::work`].
+    /// The message is [`PeerMessage::Continue`], from the partition itself. The number is the same until that message
+    /// was applied.
     #[must_use]
     #[inline]
     pub fn continuation(&self) -> Option<RequestNumber> {
@@ -194,8 +194,7 @@ impl Partition {
         self.outbox.drain_outward()
     }
 
-    /// Passes a command over. Who sent it is told; of an order that came from another partition the funds are free
-    /// again.
+    /// Skips a command. Its sender gets an answer; the funds of an order that came from another partition are released.
     #[cold]
     fn skip(&mut self, command: &Command, events: &mut Events) {
         let origin = match &command.body {
@@ -446,7 +445,7 @@ impl Partition {
         }
     }
 
-    /// The commands behind the one that is applied are applied under these rules. There is no way back.
+    /// Later commands are applied under these rules. This cannot be undone.
     fn activate(&mut self, rules: Rules, events: &mut Events) {
         self.active_rules = rules;
         events.push(Event::RulesActivated(rules));
@@ -458,7 +457,7 @@ impl Partition {
         }
     }
 
-    /// Opens a market's matcher, or tells it its new rules, if the market is this partition's.
+    /// Opens a market's matcher, or updates its rules, if the market is this partition's.
     pub(crate) fn adopt_market(&mut self, market: Market) {
         let at = market.id.0 as usize;
         if self.matchers.len() <= at {
@@ -566,7 +565,7 @@ impl Partition {
         }
     }
 
-    /// Does the next part of what commands have left, in the market whose turn it is.
+    /// Does the next part of the deferred work, in the market whose turn it is.
     fn go_on(&mut self, events: &mut Events) {
         let Some(symbol) = self.unfinished.pop_front() else { return };
         let mut accounts =
@@ -577,8 +576,8 @@ impl Partition {
         }
     }
 
-    /// Gives up what commands have left in the market whose turn it is: the next message to go on would meet what this
-    /// one met.
+    /// Discards the deferred work in the market whose turn it is: the next message to continue would fail as this one
+    /// did.
     #[cold]
     fn give_up(&mut self, events: &mut Events) {
         let Some(symbol) = self.unfinished.pop_front() else { return };
@@ -587,8 +586,8 @@ impl Partition {
         }
     }
 
-    /// Follows a change that partition 0 made, and tells of it too: what is folded from this partition's events alone
-    /// shall be whole in itself.
+    /// Applies a change of partition 0, and publishes it, so that the events of this partition are complete in
+    /// themselves.
     fn follow(&mut self, change: Change, events: &mut Events) {
         if let Change::Rules(rules) = change {
             return self.activate(rules, events);

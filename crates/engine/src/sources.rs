@@ -28,7 +28,7 @@ pub struct Sources {
 struct Seen {
     /// The highest number seen.
     highest: u64,
-    /// When it was last heard.
+    /// When it was last active.
     heard: Sequence,
     /// A bit for each of the last [`WINDOW`] numbers, at the number modulo [`WINDOW`]; empty for a partition.
     window: Vec<u64>,
@@ -60,7 +60,7 @@ impl Sources {
         self.sources.get(&source).map_or(RequestNumber(0), |seen| RequestNumber(seen.highest))
     }
 
-    /// Whether pieces of a venue that moves in have come, and not that all of them have.
+    /// Whether some pieces of an import have been applied, and not all.
     pub(crate) fn is_importing(&self) -> bool {
         self.highest(SourceId::IMPORT) > RequestNumber(0) && self.highest(SourceId::IMPORT_END) == RequestNumber(0)
     }
@@ -70,8 +70,8 @@ impl Sources {
         self.sources.remove(&source);
     }
 
-    /// Forgets the gateway that has been silent for longest, if there is no room for another. A partition is never
-    /// forgotten: it goes on counting where it was, and would not be heard again.
+    /// Evicts the gateway that has been inactive for longest, if there is no room for another. A partition is never
+    /// evicted: it would continue its numbers, and its messages would not be accepted again.
     fn make_room(&mut self) {
         let gateways = || self.sources.range(SourceId::FIRST_GATEWAY..);
         if gateways().count() < GATEWAYS_MAX {
@@ -96,8 +96,8 @@ impl Seen {
             return false;
         }
         if number > self.highest {
-            // The numbers skipped over have not been seen; their bits still tell of numbers a window earlier. (Nothing
-            // is added to the number: it may be the last there is.)
+            // The skipped numbers have not been applied; their bits still stand for numbers a window earlier. (Nothing
+            // is added to the number: it may be the maximum.)
             let skipped = (number - self.highest).min(WINDOW);
             for missing in number - (skipped - 1)..=number {
                 self.window[(missing % WINDOW / 64) as usize] &= !(1 << (missing % 64));

@@ -31,7 +31,7 @@ pub struct State {
     pub ledger: ledger::State,
     /// Its markets, by number.
     pub matchers: Vec<(SymbolId, MatcherState)>,
-    /// The markets that have work to go on with, in the order in which they do; see [`crate::work`].
+    /// The markets with deferred work, in the order in which they continue; see [`crate::work`].
     unfinished: VecDeque<SymbolId>,
     /// The rules that are active.
     rules: Rules,
@@ -98,7 +98,7 @@ pub enum Error {
     /// Its registry has something under another number or name than its own.
     #[error("the state's registry contradicts itself")]
     Registry,
-    /// It does not say which markets have work to go on with.
+    /// It lacks the list of markets with deferred work.
     #[error("the state contradicts itself in what is left to go on with")]
     Unfinished,
     /// It counts messages to other partitions than its routing knows.

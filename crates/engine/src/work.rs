@@ -46,7 +46,7 @@ pub struct Work {
     pub triggers: u32,
     /// A cancel of all orders cancels so many by itself.
     pub cancels: u32,
-    /// A command by which the partition goes on takes so many steps with triggers, and cancels so many orders.
+    /// A command that continues deferred work does so many steps of triggers, and cancels so many orders.
     pub continued: u32,
     /// The check whether a market order can pay looks at so many price levels.
     pub levels_checked: u32,

@@ -10,7 +10,7 @@ use crate::matching::open::Order;
 use crate::matching::{MatcherState, next_trade};
 use crate::partition::Partition;
 
-/// What a partition's state does not say of the past, but whoever follows its events knows.
+/// The history that a partition's state lacks and a follower of its events has.
 pub trait Past {
     /// An open order of a market of that partition; `None` if it is not known.
     fn order(&self, symbol: SymbolId, order: OrderId) -> Option<OrderImported>;
@@ -39,7 +39,7 @@ pub enum Error {
         /// What is wrong.
         finding: String,
     },
-    /// Money or messages are on their way between partitions.
+    /// Money or messages are in flight between partitions.
     #[error("something is on its way between partitions; stop all traffic and try again")]
     InTransit,
     /// A market has not gone on with all that its commands have left.
@@ -54,10 +54,10 @@ pub enum Error {
     /// What the outside world paid in is not what the transfers say.
     #[error("the transfers of asset {0} do not add up to what came in")]
     Transfers(AssetId),
-    /// State and views tell different things of a market.
+    /// State and views differ about a market.
     #[error("market {0} is told in another way by the events than by the state")]
     Market(SymbolId),
-    /// State and views tell different things of an order.
+    /// State and views differ about an order.
     #[error("order {order} of market {symbol} is told in another way by the events than by the state")]
     Order {
         /// The market.
@@ -67,11 +67,10 @@ pub enum Error {
     },
 }
 
-/// Draws up what the partitions of a venue have together: all of them, by number, each with whoever followed its
-/// events.
+/// Builds the inventory of all partitions of a venue, by number, each with the follower of its events.
 ///
 /// # Errors
-/// When they do not add up, or something is under way between them.
+/// When their balances do not reconcile, or something is in flight between them.
 ///
 /// # Panics
 /// When there are fewer partitions than their routing says.
@@ -97,14 +96,14 @@ pub fn gather(parts: &[(&Partition, &dyn Past)]) -> Result<Inventory, Error> {
         orders += book.orders.len();
         inventory.books.push(book);
     }
-    // An order that is on its way has a hold and stands in no book.
+    // An order in flight has a hold and is in no book.
     if orders != parts.iter().map(|(partition, _)| partition.ledger().holds()).sum::<usize>() {
         return Err(Error::InTransit);
     }
     Ok(inventory)
 }
 
-/// Whether a partition adds up, and knows and has heard all that there is.
+/// Whether the balances of a partition reconcile, and it has received all messages and changes.
 fn check(inventory: &Inventory, partition: &Partition, parts: &[(&Partition, &dyn Past)]) -> Result<(), Error> {
     let id = partition.id();
     if let Some(finding) = partition.audit().violations.into_iter().next() {

@@ -7,8 +7,8 @@ use crossbook_protocol::registry::{ApiKey, Credential};
 use crossbook_protocol::routing::Routing;
 use crossbook_types::{AccountId, PartitionId, SymbolId};
 
-/// The most entries of a piece. One is some hundred bytes, and so is what is told of it, so a thousand pieces still fit
-/// in one round trip.
+/// Maximum number of entries of a piece. One has some hundred bytes, and so have its events, so a thousand pieces still
+/// fit in one round trip.
 const ENTRIES_MAX: usize = 64;
 /// The most bytes of API keys in a piece, unless one alone is more: a key may bear a long list of addresses.
 const KEY_BYTES_MAX: usize = 1 << 16;

@@ -20,13 +20,13 @@ impl Partition {
         self.importing
     }
 
-    /// How many pieces of a venue that moves in have come.
+    /// How many pieces of an import have been applied.
     #[must_use]
     pub fn pieces(&self) -> RequestNumber {
         self.sources.highest(SourceId::IMPORT)
     }
 
-    /// Whether a venue has moved in here and all of it is.
+    /// Whether a venue has been imported here completely.
     #[must_use]
     pub fn has_imported(&self) -> bool {
         self.sources.highest(SourceId::IMPORT_END) > RequestNumber(0)
@@ -35,8 +35,8 @@ impl Partition {
     pub(crate) fn move_in(&mut self, piece: &Piece, source: SourceId, events: &mut Events) -> Result<Answer, Refusal> {
         let taken = self.take(piece, source, events);
         if taken.is_err() {
-            // What counts the pieces also says whether a venue is being imported
-            // ([`crate::sources::Sources::is_importing`]). A piece that was refused must not begin or end that.
+            // The count of pieces also records whether a venue is being imported
+            // ([`crate::sources::Sources::is_importing`]). A refused piece must not begin or end that.
             let begins = source == SourceId::IMPORT && !self.importing && !self.has_imported();
             let ends = source == SourceId::IMPORT_END && self.sources.highest(source) == RequestNumber(1);
             if begins || ends {

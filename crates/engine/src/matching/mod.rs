@@ -53,7 +53,7 @@ pub(crate) struct Matcher {
     depth_update: u64,
     /// Scratch for [`Matcher::cancel_all`].
     cancelling: Vec<(OrderId, Handle)>,
-    /// What commands have left to go on with.
+    /// Deferred work of commands.
     pending: Pending,
     /// Steps that the present command has taken; see [`crate::work::Work`].
     steps: u32,
@@ -358,7 +358,7 @@ impl Matcher {
                 traded = Some(range.and(more));
             }
         }
-        // A command of newer rules may have left a range here, for which perhaps nobody waits any more.
+        // A command under newer rules may have left a range here that no pending order waits for any more.
         self.canceled();
     }
 
@@ -408,7 +408,7 @@ impl Matcher {
         self.canceled();
     }
 
-    /// Takes an open order out and tells of it.
+    /// Removes an open order and publishes its end.
     #[inline]
     fn close_open(
         &mut self,
@@ -433,7 +433,7 @@ impl Matcher {
         accounts.release(account, hold);
     }
 
-    /// Looks up what now rests at a price, and tells it.
+    /// Looks up what now rests at a price, and publishes it.
     pub(crate) fn tell_depth(&mut self, side: Side, price: Price, events: &mut Events) {
         let quantity = self.open.depth_at(side, price);
         self.depth_changed(side, price, quantity, events);

@@ -41,8 +41,8 @@ pub(crate) struct Waiting {
     pub(crate) budget: Amount,
 }
 
-/// What there is to an order besides its price, side and quantity. It stands in the book itself, on the order's one
-/// cache line; only its client's name, which nobody reads but who looks for it, lies elsewhere by slot.
+/// The fields of an order besides its price, side and quantity. They are in the book itself, on the order's one cache
+/// line; only the client order id, which is read only to look it up, is elsewhere, by slot.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     id: OrderId,
@@ -124,13 +124,13 @@ pub(crate) struct Filled {
     pub(crate) left: Quantity,
 }
 
-/// What a book does not have of its orders, by slot. A free slot keeps what was there last.
+/// The fields of orders that a book does not have, by slot. A free slot keeps its last entry.
 ///
 /// An order in the book is one cache line, which every trade and cancel reads. What only some orders carry, or few
-/// commands read, goes into a table like this instead: the client's name, the fee credit of an order of which some has
-/// traded, and what comes later (an order list, a hidden reserve, a peg, a trade group). A table is as long as its
-/// highest slot in use, so one for a feature that a market does not use costs nothing. [`Known`] gets a flag beside
-/// `traded` that says whether an order has an entry, so that others never touch the table.
+/// commands read, goes into a table like this instead: the client order id, the fee credit of a partly traded order,
+/// and what comes later (an order list, a hidden reserve, a peg, a trade group). A table is as long as its highest slot
+/// in use, so one for a feature that a market does not use costs nothing. [`Known`] gets a flag beside `traded` that
+/// says whether an order has an entry, so that others never touch the table.
 #[derive(Clone, Debug)]
 struct BySlot<T>(Vec<T>);
 
@@ -437,8 +437,8 @@ impl OpenOrders {
         self.by_client.find(hash.spread(), same).copied()
     }
 
-    /// The hold of an order, and the orders whose cache lines its removal will touch: its neighbours, what its place in
-    /// its trader's list says, and who gets that place; for [`crate::prefetch`]. `handle` was found a moment ago.
+    /// The hold of an order, and the orders whose cache lines its removal will touch: its neighbours, its position in
+    /// its account's list, and the order that moves there; for [`crate::prefetch`]. `handle` was found shortly before.
     #[inline]
     pub(crate) fn surroundings(&self, handle: Handle) -> (HoldId, [Option<Handle>; 4]) {
         let known = self.known_at(handle);

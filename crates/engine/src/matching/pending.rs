@@ -45,14 +45,14 @@ type Due = Option<Vec<OrderId>>;
 pub(super) struct Pending {
     /// The prices that trades have reached. There is an order that waits for one of them, or it is `None`.
     reached: Option<Traded>,
-    /// At most one of each account; the first has its turn next.
+    /// At most one of each account; the first is next.
     cancels: VecDeque<(Canceling, Due)>,
     /// Whether the market stands in the partition's list of those that have work.
     pub(super) is_listed: bool,
 }
 
 impl Matcher {
-    /// Whether there is work to go on with now.
+    /// Whether there is deferred work that can continue now.
     #[inline]
     pub(crate) fn has_work(&self) -> bool {
         let triggers = self.pending.reached.is_some() && self.market().status == MarketStatus::Trading;
@@ -72,7 +72,7 @@ impl Matcher {
         must
     }
 
-    /// Puts the market into the list, as a state says; false if it stands there.
+    /// Adds the market to the list, from a state; false if it is there already.
     pub(crate) fn list(&mut self) -> bool {
         !std::mem::replace(&mut self.pending.is_listed, true)
     }
@@ -162,7 +162,7 @@ impl Matcher {
         self.execute(taker, accounts, events)
     }
 
-    /// Orders have been cancelled: perhaps nobody is left who waits for a price that was reached.
+    /// Orders have been cancelled: the range that was reached may have no pending orders left.
     #[inline]
     pub(super) fn canceled(&mut self) {
         if self.pending.reached.is_some_and(|range| self.next_reached(range).is_none()) {

@@ -98,7 +98,7 @@ impl Matcher {
         events: &mut Events,
     ) -> Stop {
         let opposite = taker.order.side.opposite();
-        // The level taken from last and what is left there, which is still to be told.
+        // The last level that the taker traded at and what is left there, which is still to be published.
         let mut level: Option<(Price, Quantity)> = None;
         let stop = loop {
             if matches!(taker.left, Size::Base(Quantity::ZERO) | Size::Quote(Amount::ZERO)) {
@@ -160,7 +160,7 @@ impl Matcher {
         stop
     }
 
-    /// Publishes that a taker, which still wants that much, does not trade with the resting order that it has come to.
+    /// Publishes that a taker, with that much left, does not trade with the next resting order.
     #[cold]
     fn tell_prevented(&mut self, order: &Order, wanted: Quantity, top: &Top, events: &mut Events) {
         let price = top.price;
@@ -184,8 +184,8 @@ impl Matcher {
         }));
     }
 
-    /// Whether what is left of a quote amount, after it traded until the book was empty, is worth less than a lot.
-    /// (While the book is not empty, its next price tells.)
+    /// Whether the rest of a quote amount, after it traded until the book was empty, is worth less than a lot. (While
+    /// the book is not empty, its next price decides that.)
     fn is_small_change(&self, left: Size, traded: Option<Traded>) -> bool {
         match (left, traded.and(self.last_price)) {
             (Size::Quote(amount), Some(last)) => self.market.affordable(last, amount).is_zero(),
@@ -203,7 +203,7 @@ impl Matcher {
         }
     }
 
-    /// One trade: tells of it, and has both accounts pay. What is left at its price.
+    /// One trade: publishes it, and settles both accounts. Returns what is left at its price.
     #[inline]
     fn trade(
         &mut self,
