@@ -43,7 +43,7 @@ const TEXTS: &[&str] = &[
     "candle_interval",
 ];
 
-/// Reads all tables as they are at one moment.
+/// Reads all tables in one consistent snapshot.
 ///
 /// # Errors
 /// When the database fails.

@@ -53,16 +53,16 @@ const ENDS_WITH_COLUMN: [(i64, &str, &str); 1] = [(2, "orders", "expiry_reason")
 /// The version of the tables: the number of their last change.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
-/// Where it is noted which migrations were made. That it is there tells that the other tables are the history's.
+/// Records the applied migrations. Its existence shows that the other tables are the history's.
 const MIGRATIONS_TABLE: &str = "crossbook_migrations";
-/// How long a server keeps the session of a writer from which it hears nothing.
+/// How long a server keeps the session of an inactive writer.
 const SESSION_SECONDS: u32 = 30;
 /// What a server's lock is called: names of locks are short, those of databases need not be.
 const LOCK_NAME: &str = "CONCAT('crossbook-history-', MD5(DATABASE()), ?)";
 /// How long a writer waits for another one that is at the tables themselves.
 const TABLES_SECONDS: u32 = 10;
 
-/// Held by whoever opens a SQLite file to write: the writers of several partitions in one process must not make its
+/// Held while a SQLite file is opened to write: the writers of several partitions in one process must not create its
 /// tables at the same time. A server has locks of its own for that.
 static OPENING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
@@ -72,13 +72,13 @@ pub enum Error {
     /// The address names no database that this program knows.
     #[error("`{0}` is no database: give `sqlite`, `sqlite://PATH`, `mysql://USER:PASSWORD@HOST/DATABASE`, or `none`")]
     Address(String),
-    /// The database says no, or cannot be reached.
+    /// The database returned an error, or cannot be reached.
     #[error("the history's database: {0}")]
     Database(#[from] sqlx::Error),
     /// The tables cannot be made.
     #[error("the history's tables cannot be made: {0}; is the database meant for Crossbook alone?")]
     Migration(#[from] MigrateError),
-    /// The database is somebody else's.
+    /// The database belongs to something else.
     #[error(
         "the database has a table `{0}` that is not the history's: give the history an empty database of its own; nothing was changed"
     )]
@@ -222,8 +222,7 @@ impl Database {
         Self { synced, ..self }
     }
 
-    /// The same database for a venue of several partitions, each of which has a writer. Not said, there is one
-    /// partition.
+    /// The same database for a venue of several partitions, each of which has a writer. The default is one partition.
     #[must_use]
     pub fn routed(self, routing: Routing) -> Self {
         Self { routing, ..self }
@@ -294,7 +293,8 @@ impl Database {
                     let seconds = limit.div_ceil(1_000);
                     format!(" /*M! , max_statement_time = {seconds} */ /*!80000 , max_execution_time = {limit} */")
                 });
-                // What does not fit must fail, not be cut to size. Several reads of one transaction are of one moment.
+                // A value that does not fit must fail, not be truncated. Several reads of one transaction see one
+                // snapshot.
                 format!(
                     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10{limit}; \
                      SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
@@ -338,8 +338,8 @@ impl Database {
         }
     }
 
-    /// Makes the tables, if they are not there, while no other writer is at them; if `anew`, without anything that was
-    /// in them.
+    /// Creates the tables, if they do not exist, while no other writer uses them; if `anew`, without their previous
+    /// content.
     pub(crate) async fn make_tables(&self, connection: &mut AnyConnection, anew: bool) -> Result<(), Error> {
         const LOCK: &str = "tables";
         if !self.lock(connection, LOCK, TABLES_SECONDS).await? {
@@ -384,7 +384,7 @@ impl Database {
         self.check_ownership(connection).await?;
         match run(connection).await {
             // MySQL commits each statement of a migration by itself, so a crash can leave half of the tables. They are
-            // made anew as long as nothing has been written to them.
+            // created again as long as nothing has been written to them.
             Err(Error::Migration(MigrateError::Dirty(1))) if !self.is_written(connection).await? => {
                 tracing::warn!("the history's tables were left half made; they are made anew");
                 self.drop_tables(connection).await?;
@@ -426,8 +426,8 @@ impl Database {
         within(self.options.query_timeout(), sqlx::query_scalar(statement).fetch_all(connection)).await
     }
 
-    /// Refuses a database in which a table has the name of one of the history's, but nothing tells that the history
-    /// made it.
+    /// Refuses a database in which a table has the name of one of the history's, but there is no proof that the history
+    /// created it.
     pub(crate) async fn check_ownership(&self, connection: &mut AnyConnection) -> Result<(), Error> {
         let mut tables = self.tables(connection).await?;
         if tables.iter().any(|table| table == MIGRATIONS_TABLE) {
@@ -457,7 +457,7 @@ impl Database {
     /// Removes all tables with everything in them.
     async fn drop_tables(&self, connection: &mut AnyConnection) -> Result<(), Error> {
         self.check_ownership(connection).await?;
-        // What tells that the tables are the history's goes last, so that a drop that was cut short can be finished.
+        // The proof that the tables are the history's is dropped last, so that an interrupted drop can be finished.
         let tables = TABLES.iter().map(|table| table.name).chain([MIGRATIONS_TABLE]);
         for table in tables {
             let statement = AssertSqlSafe(format!("DROP TABLE IF EXISTS {table}"));
@@ -493,7 +493,7 @@ impl Database {
         const PATIENCE: Duration = Duration::from_secs(5);
         let pool = self.queries.lock().take();
         if let Some(pool) = pool {
-            // Queries that are under way are waited for, but not for ever.
+            // Running queries are waited for, with a bound.
             let _ = tokio::time::timeout(PATIENCE, pool.close()).await;
         }
     }

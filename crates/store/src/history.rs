@@ -47,7 +47,7 @@ enum Which {
 }
 
 impl History {
-    /// A history in that database, of a venue of one partition, whose writer tells its progress. Nothing is connected
+    /// A history in that database, of a venue of one partition, whose writer reports its progress. Nothing is connected
     /// yet.
     #[must_use]
     pub fn new(database: &Database, progress: Arc<Progress>) -> Self {
@@ -60,7 +60,7 @@ impl History {
         Self { database: database.clone(), progress: progress.into_iter().collect() }
     }
 
-    /// How far the rows of a partition have come.
+    /// The position of a partition's rows.
     ///
     /// # Panics
     /// When there is no such partition.
@@ -69,12 +69,12 @@ impl History {
         &self.progress[usize::from(partition.0)]
     }
 
-    /// How far the rows of each partition have come, by number.
+    /// The position of each partition's rows, by number.
     pub fn statuses(&self) -> impl Iterator<Item = Status> {
         self.progress.iter().map(|progress| progress.status())
     }
 
-    /// An order, whoever's it is.
+    /// An order of any account.
     ///
     /// # Errors
     /// As all queries: when the database fails, is too slow, or has been tampered with.
@@ -149,7 +149,7 @@ impl History {
         rows.iter().map(|row| Fields(row).order()).collect()
     }
 
-    /// A prevented match, whoever's it is.
+    /// A prevented match of any account.
     ///
     /// # Errors
     /// See [`History::order`].
@@ -482,8 +482,8 @@ impl History {
         Ok(found)
     }
 
-    /// A table, to be read along that index. Without being told, a planner that knows nothing of the rows takes the
-    /// primary key, and reads a whole market for the few orders or trades of one account.
+    /// A table, to be read along that index. Without a hint, a planner without statistics takes the primary key, and
+    /// reads a whole market for the few orders or trades of one account.
     fn along(&self, table: &str, index: &str) -> String {
         match self.database.dialect() {
             Dialect::Sqlite => format!("{table} INDEXED BY {index}"),

@@ -27,7 +27,7 @@ pub struct Rows {
 pub enum Cut {
     /// One statement for each row, and a transaction for each statement.
     Single,
-    /// So many rows in each transaction, which also says how far the tables have come.
+    /// So many rows in each transaction, which also stores the position of the tables.
     Batches(usize),
 }
 
@@ -66,7 +66,7 @@ impl Rows {
         counts
     }
 
-    /// Writes the first `rows` of them into empty tables. `written` is told after each transaction how many are there.
+    /// Writes the first `rows` of them into empty tables. `written` gets the number of rows after each transaction.
     ///
     /// # Errors
     /// When the database fails.
@@ -96,7 +96,7 @@ impl Rows {
                 let (mut number, mut at) = (0, 0);
                 let mut next = chunks.next();
                 while let Some((length, tables)) = next {
-                    // It is the writing that is measured, so the rows are there when their turn comes.
+                    // Only writing is measured, so the rows are created beforehand.
                     let (done, gathered) =
                         tokio::join!(biased; writer.transact(step(number), tables), async { chunks.next() });
                     done?;

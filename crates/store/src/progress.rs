@@ -12,10 +12,10 @@ use tokio::sync::Notify;
 
 use crate::writer::Position;
 
-/// How far the history has come.
+/// The position of the history.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Status {
-    /// How far the tables have come; `None` before they were first looked at.
+    /// The position of the tables; `None` before they were first read.
     pub position: Option<Position>,
     /// What the writer is doing.
     pub activity: Activity,
@@ -58,7 +58,7 @@ impl Progress {
         self.status.lock().clone()
     }
 
-    /// How far the tables have come; 0 before they were first looked at.
+    /// The position of the tables; 0 before they were first read.
     #[must_use]
     pub fn position(&self) -> Position {
         self.status.lock().position.unwrap_or_default()
@@ -72,7 +72,7 @@ impl Progress {
         position.time > time || live.is_none_or(|live| position.sequence >= live.sequence)
     }
 
-    /// Waits until [`Progress::covers`] says yes, be it forever.
+    /// Waits until [`Progress::covers`] returns true, without a bound.
     pub async fn covering(&self, time: Timestamp, live: Option<Cause>) {
         loop {
             // Made first, so that a move between the look and the wait is not missed.

@@ -85,12 +85,12 @@ pub trait Source {
         Ok(None)
     }
 
-    /// Goes to right behind the command that the tables stand at, and gives a projection that goes on from there. May
-    /// take as long as a replay of the log; `interrupted` tells whether to give up.
+    /// Moves right behind the command at the position of the tables, and returns a projection that continues there. May
+    /// take as long as a replay of the log; `interrupted` returns whether to stop.
     ///
     /// # Errors
-    /// When there is no way to get there: the log no longer has what lies between. A [`Contradiction`] when it never
-    /// was there.
+    /// When that is impossible, because the log has been trimmed beyond it. A [`Contradiction`] when the log never had
+    /// that command.
     fn seek(&mut self, position: Position, interrupted: &dyn Fn() -> bool) -> Result<Projection, SourceError>;
 
     /// Folds durable commands up to `until` into the projection, as long as it is not full with `rows_max` rows.
@@ -130,8 +130,7 @@ pub struct Recorder<S> {
 }
 
 impl<S: Source> Recorder<S> {
-    /// A recorder of what `source` tells. `live` is the last command that may be read; `progress` is told how far it
-    /// comes.
+    /// A recorder of the events of `source`. `live` is the last command that may be read; `progress` gets the position.
     #[must_use]
     pub fn new(
         database: Database,
@@ -216,8 +215,8 @@ impl<S: Source> Recorder<S> {
     fn refusal(&self, failure: &Failure) -> Option<Refusal> {
         match failure {
             Failure::Database(Error::Newer { .. }) => Some(Refusal::Newer(failure.to_string())),
-            // Where the tables were followed before, somebody has exchanged them meanwhile, which says nothing of the
-            // log.
+            // If the tables were at another position before, they have been exchanged meanwhile, which proves nothing
+            // about the log.
             _ if self.was_there || self.refused.is_none() => None,
             Failure::Database(Error::Foreign { .. }) => Some(Refusal::Contradicted(failure.to_string())),
             Failure::Source(error) => {
@@ -255,7 +254,7 @@ impl<S: Source> Recorder<S> {
             self.progress.lose();
             self.progress.set(Activity::Waiting);
         }
-        // When it goes on, the other one has written what comes after this.
+        // When it continues, the other one has written the next rows.
         (self.batch, self.projection) = (None, None);
         true
     }
@@ -320,7 +319,7 @@ impl<S: Source> Recorder<S> {
         }
     }
 
-    /// Has batch and projection go on from where the tables stand.
+    /// Moves batch and projection to the position of the tables.
     fn find_place(&mut self, position: Position) -> Result<(), Failure> {
         let next = match &self.batch {
             Some(batch) if batch.until().sequence == position.sequence => {
@@ -401,7 +400,7 @@ fn rest(worked: Duration, behind: u64) -> Duration {
 
 /// Ends when the venue stops.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // Or when there is nobody left to say so.
+    // Or when nobody is left to report it.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 

@@ -74,11 +74,10 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads a partition's rows as they are at one moment; all rows of all tables, if their contents are to be told
-    /// too.
+    /// Reads a partition's rows in one consistent snapshot; all rows of all tables, if their digests are wanted too.
     ///
     /// # Errors
-    /// When the database fails, or a row makes no sense.
+    /// When the database fails, or a row is invalid.
     pub async fn read(database: &Database, partition: PartitionId, with_contents: bool) -> Result<Self, Error> {
         let mut connection = database.connect().await?;
         let mut transaction = connection.begin().await?;
@@ -138,7 +137,7 @@ impl Facts {
             Ok(())
         })
         .await?;
-        // What no partition of this venue wrote is to be found, not passed over.
+        // Rows that no partition of this venue wrote must be found, not ignored.
         let own = if alone { String::new() } else { format!(" WHERE partition_id = {}", partition.0) };
         let statement = format!("SELECT account_id, asset_id, {} FROM ledger_entries{own}", text("amount"));
         each(&mut transaction, statement, |row| {
@@ -168,8 +167,8 @@ impl Facts {
         Ok(facts)
     }
 
-    /// Leaves the rows of unnamed markets to whoever they are of. `partition` stands where these rows do, so it knows
-    /// every market of its own that can have any.
+    /// Leaves the rows of unnamed markets to their partitions. `partition` is at the position of these rows, so it
+    /// knows every market of its own that can have any.
     pub fn settle(&mut self, partition: &Partition) {
         let routing = partition.routing();
         let mut foreign = std::mem::take(&mut self.unnamed);
@@ -199,7 +198,7 @@ async fn each(
     Ok(())
 }
 
-/// What the engine says, gathered while its log is replayed.
+/// The engine's state, collected while its log is replayed.
 #[derive(Clone, Debug, Default)]
 pub struct Witness {
     trades: BTreeMap<SymbolId, TradeSums>,
@@ -218,8 +217,7 @@ impl Witness {
         }
     }
 
-    /// Takes the trades as the tables tell them: the log no longer has them all, so there is nothing to hold against
-    /// them.
+    /// Takes the trades from the tables: the log no longer has them all, so there is nothing to compare them with.
     pub fn trust_trades(&mut self, facts: &Facts) {
         self.trades.clone_from(&facts.trades);
     }

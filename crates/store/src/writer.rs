@@ -24,7 +24,7 @@ use crate::statement::{bind, upsert};
 /// Takes a partition's position away.
 const GIVE_UP: &str = "DELETE FROM projection WHERE partition_id = ?";
 
-/// How far the tables of a partition have come.
+/// The position of a partition's tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Position {
     /// The last command whose rows are there.
@@ -57,8 +57,8 @@ impl Writer {
         Self::connect(database, partition, false).await
     }
 
-    /// Connects to tables in which a partition's rows are to be made anew. Where there is one partition, the tables
-    /// that are there need not be whole, only the history's own.
+    /// Connects to tables in which a partition's rows are to be rebuilt. If there is one partition, the existing tables
+    /// need not be complete, only the history's own.
     ///
     /// # Errors
     /// As for [`Writer::open`]; and where there are several partitions, when the tables are of another venue's.
@@ -99,7 +99,7 @@ impl Writer {
         clearing::clear(&self.database, &mut self.connection, self.partition).await
     }
 
-    /// How far the tables have come.
+    /// The position of the tables.
     ///
     /// # Errors
     /// When the database does not answer, or holds the history of another log.
@@ -110,7 +110,7 @@ impl Writer {
         within(limit, position(&mut self.connection, self.partition)).await
     }
 
-    /// Refuses to go on with a file that nobody else would find.
+    /// Refuses to continue with a file that others cannot open any more.
     fn check_file(&mut self) -> Result<(), Error> {
         let Some(watched) = &mut self.watched else { return Ok(()) };
         let failed =
@@ -134,21 +134,21 @@ impl Writer {
         found.map_or(Ok(()), |found| Err(Error::Foreign { expected, found }))
     }
 
-    /// Writes a batch. If this fails, nothing of it was written, except when the connection broke in the very end: the
-    /// position tells.
+    /// Writes a batch. If this fails, nothing of it was written, except if the connection broke at the very end: then
+    /// the position shows it.
     ///
     /// # Errors
-    /// When the database fails, or does not stand where the batch begins.
+    /// When the database fails, or is not at the position where the batch begins.
     pub async fn write(&mut self, batch: &Batch) -> Result<(), Error> {
         self.check_file()?;
         self.transact(batch.step(), batch.tables()).await?;
         self.check_file()
     }
 
-    /// Clears away the rows of a partition that has no position: they were given up.
+    /// Deletes the rows of a partition that has no position: they were discarded.
     ///
     /// # Errors
-    /// When the database fails, or it is not yet known whose the rows of a market are.
+    /// When the database fails, or the partition of a market is not known yet.
     pub async fn clear_leftovers(&mut self) -> Result<(), Error> {
         if !self.database.is_of_one() {
             return clearing::clear(&self.database, &mut self.connection, self.partition).await;
@@ -255,11 +255,11 @@ pub struct Standing {
     pub position: Position,
 }
 
-/// Where the tables of a partition stand, and of which log; `None` while there is no position, or no table. Makes
-/// nothing.
+/// The position of a partition's tables, and the log that they belong to; `None` while there is no position, or no
+/// table. Creates nothing.
 ///
 /// # Errors
-/// When the database cannot be reached, is somebody else's, or a newer program has changed the tables.
+/// When the database cannot be reached, belongs to something else, or a newer program has changed the tables.
 pub async fn standing(database: &Database, partition: PartitionId) -> Result<Option<Standing>, Error> {
     if database.is_absent()? {
         return Ok(None);
@@ -268,7 +268,7 @@ pub async fn standing(database: &Database, partition: PartitionId) -> Result<Opt
     let standing = async {
         database.check_ownership(&mut connection).await?;
         database.check_version(&mut connection).await?;
-        // Tables that are not there are nobody's; those that cannot be read may be anybody's.
+        // Tables that do not exist belong to nobody; those that cannot be read may belong to anybody.
         if !database.has_positions(&mut connection).await? {
             return Ok(None);
         }
@@ -284,8 +284,8 @@ pub async fn standing(database: &Database, partition: PartitionId) -> Result<Opt
     standing
 }
 
-/// Gives up a partition's part of a history that another process may be writing: it will notice that there is no
-/// position any more, clear away the rows, and write them anew.
+/// Discards a partition's part of a history that another process may be writing: that process will notice that there is
+/// no position any more, delete the rows, and write them again.
 ///
 /// # Errors
 /// When the database fails.

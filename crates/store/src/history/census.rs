@@ -47,7 +47,7 @@ impl History {
         rows.first().map(|row| Fields(row).symbol()).transpose()
     }
 
-    /// The first `limit` orders of a market from number `from` on, whoever's they are.
+    /// The first `limit` orders of a market from order id `from` on, of all accounts.
     ///
     /// # Errors
     /// See [`History::order`].
