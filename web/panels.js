@@ -202,7 +202,7 @@ export class Tape {
     this.element.replaceChildren();
   }
 
-  /** Takes trades in order, oldest first; those it has already are passed over. */
+  /** Takes trades in order, oldest first; those it has already are skipped. */
   add(trades, fresh = true) {
     const rows = [];
     for (const trade of trades) {

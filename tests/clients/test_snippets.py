@@ -94,7 +94,7 @@ def test_the_documents_of_the_admin_api(fresh, tmp_path):
     RawClient.of(seller).limit("BTCUSDT", "SELL", "2", "100")
     assert RawClient.of(buyer).limit("BTCUSDT", "BUY", "2", "100")["status"] == "FILLED"
     told += shell(fresh, "\n".join(pasted[payout:]), tmp_path)
-    assert '"decimals":8' in told and "everything adds up" in told and "HALT" in told and "march" in told, told
+    assert '"decimals":8' in told and "all balances reconcile" in told and "HALT" in told and "march" in told, told
     account = fresh.admin("GET", "accounts/1001")
     assert [row["free"] for row in account["balances"] if row["asset"] == "USDT"] == ["99774.50000000"], account
     assert len(account["apiKeys"]) == 2, "one of three was revoked"

@@ -50,7 +50,7 @@ const OPERATIONS: &[Operation] = &[
     operation("post", "/admin/v1/venue/withdrawals", "createVenueWithdrawal", "Pays collected fees out; once for each transferId.", Some("NewPayout"), "Payout"),
     operation("get", "/admin/v1/rules", "getRules", "The rules that commands are applied under.", None, "ActiveRules"),
     operation("post", "/admin/v1/rules", "activateRules", "Activates newer rules; there is no way back.", Some("NewRules"), "ActiveRules"),
-    operation("get", "/admin/v1/audit", "audit", "Adds up the running venue.", None, "Audit"),
+    operation("get", "/admin/v1/audit", "audit", "Audits the running venue.", None, "Audit"),
 ];
 
 /// The admin API as an OpenAPI 3.1 document.

@@ -38,7 +38,7 @@ pub enum Error {
     #[error("--mysql takes the address of a server: mysql://USER:PASSWORD@HOST/DATABASE")]
     Address,
     /// It is a venue's.
-    #[error("there is the history of a venue in this database; give the benchmark an empty one")]
+    #[error("this database has the history of a venue; give the benchmark an empty one")]
     Taken,
     /// The log failed.
     #[error(transparent)]
@@ -76,10 +76,10 @@ pub enum Error {
     #[error("the file of --commands is no workload: {0}")]
     Records(#[from] crossbook_oracle::workload::Error),
     /// A workload cannot be carried out.
-    #[error("the workload cannot be carried out: {0}")]
+    #[error("the workload cannot be executed: {0}")]
     Workload(#[from] crossbook_oracle::workload::Invalid),
     /// The allocator does not tell what it has given out.
-    #[error("the allocator does not tell how much memory is taken; leave that out with --resting 0")]
+    #[error("the allocator does not report memory use; leave that out with --resting 0")]
     Allocator,
     /// What was measured cannot be kept.
     #[error(transparent)]

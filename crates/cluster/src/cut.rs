@@ -54,12 +54,12 @@ pub enum Error {
     },
     /// A partition does not progress.
     #[error(
-        "partition {0} does not go on though it has messages to hear or to send; see that a worker runs it, and try again"
+        "partition {0} does not progress though it has messages to receive or to send; check that a worker runs it, and try again"
     )]
     StandsStill(PartitionId),
     /// What was about to be read was gone each time.
     #[error(
-        "{last}; it was read {reads} times, each time from the newest snapshot, and trimmed away meanwhile: try again when less is traded, or \
+        "{last}; it was read {reads} times, each time from the newest snapshot, and trimmed meanwhile: try again when less is traded, or \
          raise cluster.snapshot_interval_commands"
     )]
     Overtaken {
@@ -102,7 +102,7 @@ pub fn beside_trimming<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<
                 if reads == READS_MAX {
                     return Err(Error::Overtaken { reads, last: Box::new(last) });
                 }
-                tracing::info!(%last, "trimmed away meanwhile; reading again from the newest snapshot");
+                tracing::info!(%last, "trimmed meanwhile; reading again from the newest snapshot");
             }
             done => return done,
         }

@@ -18,7 +18,7 @@ use crossbook_types::RequestNumber;
 /// The receiver lacks messages that it had durably received: its log was replaced by an older one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "the receiver has heard message {heard} last, but what follows up to {kept_from} was durable there and is no longer kept here"
+    "the receiver has message {heard} last, but messages up to {kept_from} were durable there and are no longer retained here"
 )]
 pub struct Forgotten {
     /// The last message that the receiver knows.

@@ -101,7 +101,7 @@ pub struct Step {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
     /// A record is not a command.
-    #[error("record {sequence} of the partition's log cannot be understood: {source}")]
+    #[error("record {sequence} of the partition's log cannot be decoded: {source}")]
     Command {
         /// The command's place in the log.
         sequence: Sequence,
@@ -112,7 +112,7 @@ pub enum Error {
     #[error(
         "the output of command {sequence} that is published is not the one that this worker has computed: one of the two \
          runs a program that applies the rules in another way, or on a machine that fails. Compare the versions of all \
-         workers, and `crossbook audit` the partition before either goes on"
+         workers, and `crossbook audit` the partition before either continues"
     )]
     Diverged {
         /// The command's place in the log.
@@ -129,7 +129,7 @@ pub enum Error {
         known: Rules,
     },
     /// The log has a gap, or goes back.
-    #[error("the partition's log goes on with record {found} after {after}; it is not the log that was read before")]
+    #[error("the partition's log continues with record {found} after {after}; it is not the log that was read before")]
     Gap {
         /// The last record read.
         after: Sequence,
@@ -150,7 +150,7 @@ pub enum Error {
     /// `out` ends before the state that this replica starts from.
     #[error(
         "the partition's outputs end at {published}, before the snapshot at {snapshot}: the store has lost its end. Restore it from a backup or a \
-         replica that has it; `crossbook worker --discard-newer` gives up for good what is missing"
+         replica that has it; `crossbook worker --discard-newer` abandons the missing commands for good"
     )]
     Behind {
         /// Where `out` ends.

@@ -36,7 +36,7 @@ pub fn mark(stores: &impl Connect, partition: PartitionId, sequence: Sequence, f
     match link.mark_skipped(sequence)? {
         None => Ok(skipped),
         Some(published) => {
-            let proof = format!("what the partition has published, up to command {published},");
+            let proof = format!("the published output of the partition, up to command {published},");
             Err(Refused::Applied { sequence, proof }.into())
         }
     }

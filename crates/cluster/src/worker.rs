@@ -118,8 +118,8 @@ pub enum Error {
     },
     /// The log has another command where the last one applied was.
     #[error(
-        "partition {partition}: the log has forked at command {sequence}: what a barrier had confirmed there is gone, which takes two \
-         failures at once; restore the store, or make the node that has the command the master, and start the workers anew"
+        "partition {partition}: the log has forked at command {sequence}: a command that a barrier had confirmed is gone, which takes two \
+         failures at once; restore the store, or make the node that has the command the master, and start the workers again"
     )]
     Forked {
         /// The partition that it happened in.
@@ -129,7 +129,7 @@ pub enum Error {
     },
     /// The log has lost commands whose messages another partition has received.
     #[error(
-        "partition {partition}: partition {to} has heard {heard} messages from it, but all of its log, up to command {end}, makes only {sent}: \
+        "partition {partition}: partition {to} has received {heard} messages from it, but its whole log, up to command {end}, produces only {sent}: \
          commands are missing at its end. Restore the store from a backup or a replica that has them; there is no way to go on without them, \
          for what they moved has arrived"
     )]

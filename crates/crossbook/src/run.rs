@@ -226,7 +226,7 @@ fn rebuild(options: &StoreRebuild) -> Result<(), Failure> {
     let config = of_folder(&folder(options.data.as_ref()), options.config.as_deref())?;
     let discard = Discard { history: options.discard, newer: options.discard_newer };
     let text = match crossbook_venue::store::rebuild(&config, discard, &mut Shown::new())? {
-        Rebuilt::Filled(reached) => format!("The history is made anew, up to command {reached}.\n"),
+        Rebuilt::Filled(reached) => format!("The history is rebuilt, up to command {reached}.\n"),
         Rebuilt::GivenUp => "The history is given up. The venue is running: if it keeps its history there, it notices within seconds and fills the \
                              tables again; /readyz on its admin address shows how far it is.\n"
             .to_owned(),

@@ -62,13 +62,13 @@ pub const MARKETS: [Listing; 4] = [
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The gateway did not take a request.
-    #[error("the venue did not take a request: {0:?}")]
+    #[error("the venue did not accept a request: {0:?}")]
     Gateway(GatewayError),
     /// The partition refused one.
     #[error("the venue refused: {0}")]
     Refused(Refusal),
     /// Another answer came than to what was asked.
-    #[error("the venue gave an answer that does not fit the question")]
+    #[error("the venue's answer does not match the request")]
     Answer,
     /// A description above is wrong.
     #[error("{0} is not a valid description")]

@@ -252,7 +252,7 @@ impl Traders {
         let sent = bodies.into_iter().map(|body| self.gateway.submit(body, None));
         for outcome in join_all(sent).await {
             if let Err(error) = outcome {
-                tracing::debug!(?error, "a simulated trader's request was not taken");
+                tracing::debug!(?error, "a simulated trader's request was not accepted");
             }
         }
     }

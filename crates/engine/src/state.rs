@@ -99,10 +99,10 @@ pub enum Error {
     #[error("the state's registry contradicts itself")]
     Registry,
     /// It lacks the list of markets with deferred work.
-    #[error("the state contradicts itself in what is left to go on with")]
+    #[error("the state's deferred work contradicts itself")]
     Unfinished,
     /// It counts messages to other partitions than its routing knows.
-    #[error("the state counts messages to other partitions than there are")]
+    #[error("the state counts messages to partitions that do not exist")]
     Outbox,
 }
 

@@ -16,10 +16,10 @@ pub enum Error {
     #[error("the venue is stopping; connect to another gateway, or again later")]
     Stopping,
     /// The time until which the request was valid passed before a partition took it.
-    #[error("the request was no longer valid when it was taken")]
+    #[error("the request's deadline had passed when it arrived")]
     Late,
     /// No outcome came in time. The command may still take effect.
-    #[error("no outcome came in time; ask for the order's state before sending it again")]
+    #[error("no outcome arrived in time; query the order's state before sending it again")]
     OutcomeUnknown,
     /// Something is broken here.
     #[error("internal error; try again")]
@@ -49,7 +49,7 @@ pub enum Error {
     #[error("the account has no such order")]
     NoSuchOrder,
     /// The order has another client order id than the one that was sent with its number.
-    #[error("the order of that number has another client order id")]
+    #[error("the order with that id has another client order id")]
     OtherClientOrderId,
 }
 

@@ -132,7 +132,7 @@ fn part(profile: &Path, number: usize) -> PathBuf {
 fn measured(told: &str, profile: &Path) -> Result<Measured, Failure> {
     let mut words = told.split_whitespace();
     let (Some(name), Some(operations), Some(allocations)) = (words.next(), words.next(), words.next()) else {
-        return Err(format!("cannot read what was told of a workload: {told}").into());
+        return Err(format!("cannot parse the figures of a workload: {told}").into());
     };
     let text = std::fs::read_to_string(profile)?;
     let totals = text.lines().find_map(|line| line.strip_prefix("totals: ").or(line.strip_prefix("summary: ")));

@@ -30,7 +30,7 @@ pub struct TlsConfig {
 pub enum Error {
     /// One of the two files is not named.
     #[error(
-        "TLS needs `certificate_file` and `key_file`, and only one of them is set; set both, or none to speak in the clear"
+        "TLS needs `certificate_file` and `key_file`, and only one of them is set; set both, or none to serve without TLS"
     )]
     Half,
     /// A file is not there, or not PEM.

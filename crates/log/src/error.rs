@@ -48,7 +48,7 @@ pub enum Error {
 
     /// What the log writes to is no longer where it should be. Nothing of the batch was acknowledged.
     #[error(
-        "{file} is no longer what this process has locked and writes to: it was moved, removed or replaced meanwhile. What was acknowledged \
+        "{file} is no longer the file that this process has locked and writes to: it was moved, removed or replaced meanwhile. What was acknowledged \
          before is in the file that was moved; put it back, see that nothing else uses the folder, and start again"
     )]
     Displaced {
@@ -58,7 +58,7 @@ pub enum Error {
 
     /// The segment to write to can be reached from another folder as well.
     #[error(
-        "{file} has {names} names (hard links), so whoever has the other folder writes to the same file; make it a file of its own \
+        "{file} has {names} names (hard links), so a user of the other folder writes to the same file; make it a file of its own \
          (cp -p {file} {file}.own && mv {file}.own {file}), then start again"
     )]
     Linked {

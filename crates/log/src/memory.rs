@@ -131,7 +131,7 @@ enum Gate {
 }
 
 fn broken() -> io::Error {
-    io::Error::other("the disk failed, as it was told to")
+    io::Error::other("the disk failed, as requested")
 }
 
 fn full() -> io::Error {

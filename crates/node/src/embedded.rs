@@ -301,13 +301,13 @@ pub fn guarded<T, E: Display>(name: &str, fatal: &impl Fn(String), work: impl Fn
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(done)) => Some(done),
         Ok(Err(error)) => {
-            fatal(format!("{name} cannot go on: {error}"));
+            fatal(format!("{name} cannot continue: {error}"));
             None
         }
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown reason");
-            fatal(format!("{name} found that it must not go on: {text}"));
+            fatal(format!("{name} panicked: {text}"));
             None
         }
     }

@@ -48,10 +48,10 @@ pub enum Error {
     )]
     Newer(u32),
     /// They are not what was written.
-    #[error("the export is damaged or incomplete; copy it again, or make it anew")]
+    #[error("the export is damaged or incomplete; copy it again, or export again")]
     Damaged,
     /// They are what was written, but say nothing that this program understands.
-    #[error("the export cannot be understood: {0}")]
+    #[error("the export cannot be decoded: {0}")]
     Body(#[from] crossbook_protocol::wire::Error),
 }
 

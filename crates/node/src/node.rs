@@ -58,7 +58,7 @@ pub enum Error {
     #[error("the log failed: {0}")]
     Log(#[from] crossbook_log::Error),
     /// The log holds something else than this node appended.
-    #[error("the log says that {durable} is durable, expected {expected}")]
+    #[error("the log reports {durable} as durable, expected {expected}")]
     Diverged {
         /// The log's error.
         durable: Sequence,

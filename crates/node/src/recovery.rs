@@ -69,10 +69,10 @@ pub enum Error {
     #[error(transparent)]
     Snapshot(#[from] snapshot::Error),
     /// The system gives no thread.
-    #[error("the system gives no thread to replay with: {0}")]
+    #[error("the system cannot start a thread for the replay: {0}")]
     Thread(#[from] std::io::Error),
     /// A record of the log is not a command.
-    #[error("record {sequence} of the log cannot be understood: {source}")]
+    #[error("record {sequence} of the log cannot be decoded: {source}")]
     Command {
         /// The command's place in the log.
         sequence: Sequence,

@@ -24,7 +24,7 @@ pub enum NotTaken {
     #[error("the venue is stopping; try again when it is back")]
     Stopping,
     /// Its deadline passed before it was processed.
-    #[error("the request's deadline passed before its turn came")]
+    #[error("the request's deadline passed before it was processed")]
     Late,
     /// The partition does not answer.
     #[error("this part of the venue does not answer; try again shortly")]

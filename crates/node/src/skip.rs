@@ -49,7 +49,7 @@ pub enum Error {
     },
     /// It was applied.
     #[error(
-        "command {sequence} was applied: {proof} has what came of it. Only a command that no process could apply can be passed over"
+        "command {sequence} was applied: {proof} contains its effects. Only a command that no process could apply can be skipped"
     )]
     Applied {
         /// The command's place in the log.
@@ -60,7 +60,7 @@ pub enum Error {
     /// Other partitions rely on it.
     #[error(
         "command {sequence} is {kind}, by which another partition settles what it has done already: without it money or an account is missing \
-         here, and an audit will say so for ever. Find a program that applies it; if there is none, --force passes it over"
+         here, and every audit will report it. Find a version that applies it; if there is none, --force skips it"
     )]
     ReliedOn {
         /// The command's place in the log.

@@ -91,12 +91,12 @@ pub enum Error {
     },
     /// There is no backup.
     #[error(
-        "there is no backup in {0}: it has no manifest.json; give the place that `crossbook backup --out` was given"
+        "there is no backup in {0}: it has no manifest.json; give the target that `crossbook backup --out` was given"
     )]
     Absent(String),
     /// There is the beginning of one.
     #[error(
-        "the backup in {place} was never finished: there are {objects} objects of one, but no manifest.json; let `crossbook backup` run to its end there, or use \
+        "the backup in {place} was never finished: there are {objects} objects of one, but no manifest.json; run `crossbook backup` to its end there, or use \
          another backup"
     )]
     Unfinished {
@@ -115,7 +115,7 @@ pub enum Error {
     },
     /// A part of the backup is not what was written.
     #[error(
-        "the backup in {place} is damaged: {object} {reason}; use another backup, and take a new one in another place"
+        "the backup in {place} is damaged: {object} {reason}; use another backup, and take a new one in another target"
     )]
     Damaged {
         /// The folder or the object-store URL.
@@ -127,7 +127,7 @@ pub enum Error {
     },
     /// What was just written cannot be read back.
     #[error(
-        "{object} in {place} does not read back as it was written ({reason}); the backup before this one is as it was. Do not trust this place"
+        "{object} in {place} does not read back as it was written ({reason}); the previous backup is unchanged. Do not trust this target"
     )]
     NotReadBack {
         /// The folder or the object-store URL.
@@ -138,7 +138,7 @@ pub enum Error {
         reason: String,
     },
     /// The backup is of another log.
-    #[error("{place} has a backup of another venue (log {found}, not {expected}); give another place")]
+    #[error("{place} has a backup of another venue (log {found}, not {expected}); give another target")]
     Foreign {
         /// The folder or the object-store URL.
         place: String,
@@ -149,8 +149,8 @@ pub enum Error {
     },
     /// The backup is of the same log, which has since gone another way.
     #[error(
-        "{place} has a backup of this log up to record {last}, but the log does not go on from it: the data folder was restored from an older copy, or has lost \
-         its end. Keep that backup, and give another place"
+        "{place} has a backup of this log up to record {last}, but the log does not continue it: the data folder was restored from an older copy, or has lost \
+         its end. Keep that backup, and give another target"
     )]
     Diverged {
         /// The folder or the object-store URL.
@@ -159,16 +159,16 @@ pub enum Error {
         last: Sequence,
     },
     /// Another run is at work in the same place.
-    #[error("another `crossbook backup` is at work in {0}; let it end, or give another place")]
+    #[error("another `crossbook backup` is running in {0}; wait for its end, or give another target")]
     Busy(String),
     /// Another run has replaced the backup meanwhile.
     #[error(
-        "another `crossbook backup` has replaced the backup in {0} while this one ran; that one stands, and this one has changed nothing. Run one at a time"
+        "another `crossbook backup` has replaced the backup in {0} while this one ran; that backup is valid, and this run has changed nothing. Run one at a time"
     )]
     Overtaken(String),
     /// The log has lost its beginning, and nothing stands for it.
     #[error(
-        "the log begins at record {first}, and no good snapshot leads there, so a backup of it would not open; see what is wrong with the snapshots"
+        "the log begins at record {first}, and no valid snapshot reaches it, so a backup of it could not be restored; check the snapshots"
     )]
     NoSnapshot {
         /// Where the log begins.
@@ -176,7 +176,7 @@ pub enum Error {
     },
     /// A snapshot says that there were more records.
     #[error(
-        "the log ends at record {end}, before the snapshot at {snapshot}: records are missing, so nothing is backed up over what there was"
+        "the log ends at record {end}, before the snapshot at {snapshot}: records are missing, so the previous backup is not replaced"
     )]
     LogBehind {
         /// Where the log ends.
@@ -188,11 +188,11 @@ pub enum Error {
     #[error("the log was trimmed {0} times while it was copied; take backups more often, or snapshots less often")]
     Trimmed(usize),
     /// The target has something in it.
-    #[error("{} is not empty; restore into a folder that is not there yet, or has nothing in it. Nothing was changed", .0.display())]
+    #[error("{} is not empty; restore into a folder that does not exist yet, or is empty. Nothing was changed", .0.display())]
     Occupied(PathBuf),
     /// What was restored is not what was backed up.
     #[error(
-        "what was restored ends at record {found} of log {found_log}, not at {expected} of log {expected_log}: the backup is damaged; use another one"
+        "the restored log ends at record {found} of log {found_log}, not at {expected} of log {expected_log}: the backup is damaged; use another one"
     )]
     Other {
         /// Where it should end.

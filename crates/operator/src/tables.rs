@@ -212,7 +212,7 @@ pub(super) fn audit(audit: &Value) -> String {
             out.push_str(&format!("{of}WRONG: {}\n", text(violation)));
         }
     }
-    out.push_str(if audit["ok"] == true { "everything adds up\n" } else { "SOMETHING IS OFF\n" });
+    out.push_str(if audit["ok"] == true { "all balances reconcile\n" } else { "BALANCES DO NOT RECONCILE\n" });
     out
 }
 

@@ -31,7 +31,7 @@ pub enum Error {
     Options(String),
 
     /// No server that was asked knows a master for the partition. Passes when one is up.
-    #[error("no Redis server for partition {partition}: {tried}; see that the servers run and can be reached")]
+    #[error("no Redis server for partition {partition}: {tried}; check that the servers run and can be reached")]
     Unreachable {
         /// The partition.
         partition: PartitionId,
@@ -138,17 +138,17 @@ pub enum Error {
 
     /// The log is not the one that was read before: what had been durable is not there any more.
     #[error(
-        "the log has forked: {0}. Something durable was lost (two failures at once, or servers restored from a backup); stop, and see what every process last acknowledged"
+        "the log has forked: {0}. Something durable was lost (two failures at once, or servers restored from a backup); stop, and check what every process last acknowledged"
     )]
     Forked(String),
 
     /// The operator has passed commands over since this connection was made, and whoever used it may have applied them.
-    #[error("{0}; start it anew: it then applies them as refused")]
+    #[error("{0}; start it again: it then applies them as refused")]
     Marked(String),
 
     /// The venue was made with another number of partitions.
     #[error(
-        "the venue {venue} was made with {stored} partitions, the configuration says {configured}; the number cannot be changed, correct the configuration or choose another venue name"
+        "the venue {venue} was created with {stored} partitions, the configuration has {configured}; the number cannot be changed, correct the configuration or choose another venue name"
     )]
     Partitions {
         /// The venue's name.
@@ -161,7 +161,7 @@ pub enum Error {
 
     /// The venue was made with another routing.
     #[error(
-        "the venue {venue} was made with another routing of accounts and markets to partitions; give the routing it was made with, or choose another venue name"
+        "the venue {venue} was created with another routing of accounts and markets to partitions; configure that routing, or choose another venue name"
     )]
     Routing {
         /// The venue's name.
@@ -176,8 +176,8 @@ pub enum Error {
 
     /// A mark says that an entry is passed over, and another entry stands there, or the mark is of a newer program.
     #[error(
-        "entry {sequence} of stream in is marked as passed over ({mark}), but the mark is of another entry, or of a newer program than this; use \
-         the program that wrote it, or remove the field {sequence} from the hash of the marks if the store was restored from a backup"
+        "entry {sequence} of stream in is marked as skipped ({mark}), but the mark is of another entry, or of a newer version; use \
+         the version that wrote it, or remove the field {sequence} from the hash of the marks if the store was restored from a backup"
     )]
     ForeignMark {
         /// Which entry.
@@ -187,7 +187,7 @@ pub enum Error {
     },
 
     /// The system gives no random bytes.
-    #[error("the system gives no random bytes for the venue's identity: {0}")]
+    #[error("the system cannot provide random bytes for the venue's identity: {0}")]
     Random(std::io::Error),
 
     /// The server refused for a reason of its own: memory, permissions, a failing disk.
@@ -201,7 +201,7 @@ pub enum Error {
 
     /// The server's answer is not what this program understands.
     #[error(
-        "Redis server {server} answered {what} in a way this program does not understand; is it Redis 7 or Valkey, and are the keys this venue's?"
+        "Redis server {server} answered {what} in an unexpected form; check that it is Redis 7 or Valkey, and that the keys are this venue's"
     )]
     Answer {
         /// Which server.

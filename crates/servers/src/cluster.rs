@@ -200,7 +200,7 @@ impl LocalCluster {
         }
         let mut secrets = [[0_u8; 32]; 2];
         for secret in &mut secrets {
-            aws_lc_rs::rand::fill(secret).map_err(|_| io::Error::other("the system gives no random bytes"))?;
+            aws_lc_rs::rand::fill(secret).map_err(|_| io::Error::other("the system cannot provide random bytes"))?;
         }
         let [token, drawn] = secrets.map(hex::encode);
         let key = plan.secret_key.clone().unwrap_or(drawn);

@@ -56,7 +56,7 @@ impl LocalVenue {
         fs::create_dir_all(folder)?;
         let [http, admin] = [free_port()?, free_port()?].map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let mut secret = [0; 24];
-        aws_lc_rs::rand::fill(&mut secret).map_err(|_| io::Error::other("the system gives no random bytes"))?;
+        aws_lc_rs::rand::fill(&mut secret).map_err(|_| io::Error::other("the system cannot provide random bytes"))?;
         let (token, data, log) = (hex::encode(secret), folder.join("venue"), folder.join("venue.log"));
         let output = File::options().create(true).append(true).open(&log)?;
         let mut command = process::dying_with_us(binary.to_owned());

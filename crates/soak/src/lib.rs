@@ -53,7 +53,7 @@ const SAY_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It speaks TLS.
-    #[error("{0}: the soak speaks in the clear; give it an address behind whatever ends TLS")]
+    #[error("{0}: the soak test connects without TLS; give it an address behind the TLS termination")]
     Tls(String),
     /// It is no address.
     #[error("`{0}` is no address that can be reached: {1}; give http://HOST:PORT")]
@@ -65,18 +65,18 @@ pub enum Error {
     #[error(transparent)]
     Operator(#[from] crossbook_loadgen::operator::Error),
     /// Limits are in the way.
-    #[error("the venue's limits are in the way: {0}")]
+    #[error("the venue's limits are too low for the soak test: {0}")]
     Limited(String),
     /// Old orders would not be found.
     #[error(
-        "the venue keeps no history, so orders that its memory has dropped cannot be found again; set history.database"
+        "the venue has no history, so orders that its memory has evicted cannot be found; set history.database"
     )]
     NoHistory,
     /// The load cannot begin.
     #[error(transparent)]
     Load(#[from] crossbook_loadgen::http::Error),
     /// It does not answer.
-    #[error("the venue gives no answer about {what}: {why}")]
+    #[error("the venue does not answer the query of {what}: {why}")]
     Silent {
         /// What was asked.
         what: String,
@@ -84,7 +84,7 @@ pub enum Error {
         why: String,
     },
     /// It refuses what it must not.
-    #[error("the venue refuses to tell about {what}: {said}")]
+    #[error("the venue refuses the query of {what}: {said}")]
     Refused {
         /// What was asked.
         what: String,
@@ -92,10 +92,10 @@ pub enum Error {
         said: String,
     },
     /// It answers nonsense.
-    #[error("the venue's answer about {0} is not understood")]
+    #[error("the venue's answer about {0} cannot be decoded")]
     Answer(String),
     /// The history stays behind.
-    #[error("the history is {0} commands behind the venue and has not moved for ten minutes; look at its database")]
+    #[error("the history is {0} commands behind the venue and has not advanced for ten minutes; check its database")]
     Behind(u64),
     /// There is no such file.
     #[error("there is no file {0}; --database takes the venue's own history")]

@@ -98,11 +98,11 @@ impl<'a> Collation<'a> {
                     Told::Expired => status == OrderStatus::Expired,
                 };
                 if !agrees {
-                    self.differs(|| format!("order {order} was told {told:?} and is shown {}", status.as_str()));
+                    self.differs(|| format!("order {order} was acknowledged as {told:?} and is shown as {}", status.as_str()));
                 }
             }
             None if self.part.surfaced.contains(&order) => self.surfaced += 1,
-            None => self.differs(|| format!("order {order} is shown, and nobody was told of it")),
+            None => self.differs(|| format!("order {order} is shown, and was never acknowledged")),
         }
     }
 
@@ -118,7 +118,7 @@ impl<'a> Collation<'a> {
         }
         if self.traded != traded {
             let shown = self.traded;
-            self.differs(|| format!("the orders shown have traded {shown:?}, the answers told of {traded:?}"));
+            self.differs(|| format!("the orders shown have traded {shown:?}, by the answers {traded:?}"));
         }
         // A cancel without an answer may have been carried out.
         if !(canceled..=canceled + cancels_unanswered).contains(&self.canceled) {
@@ -134,7 +134,7 @@ impl<'a> Collation<'a> {
         if let Some((order, told)) = self.expected.next() {
             let (place, (account, market)) = (self.place, self.whose);
             self.outcome.lost.add(|| {
-                format!("{place}: account {account}, market {market}: order {order}, told {told:?}, is not there")
+                format!("{place}: account {account}, market {market}: order {order}, acknowledged as {told:?}, does not exist")
             });
         }
     }
@@ -203,7 +203,7 @@ impl<'a> MarketCollation<'a> {
                 let (place, market) = (self.place, self.market);
                 let order = shown.order;
                 self.strangers.add(|| {
-                    format!("{place}: market {market}: order {order} is account {account}'s, which has no part in this")
+                    format!("{place}: market {market}: order {order} is account {account}'s, which is not part of the soak test")
                 });
             }
         }

@@ -219,7 +219,7 @@ impl Trader {
             course
                 .record
                 .contradictions
-                .add(|| format!("order {order} is told to have traded {executed} lots, in trades of {traded}"));
+                .add(|| format!("order {order} has traded {executed} lots by its answer, and {traded} by its trades"));
         }
         if placed.told == Told::Resting {
             let open = Open { order: placed.order, ticks, lots: lots.saturating_sub(traded) };

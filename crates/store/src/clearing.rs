@@ -67,7 +67,7 @@ pub(crate) async fn clear(
         }
     }
     if clearing.removed > 0 {
-        tracing::info!(%partition, rows = clearing.removed, "the partition's history was given up; its rows are cleared away");
+        tracing::info!(%partition, rows = clearing.removed, "the partition's history was discarded; its rows are deleted");
     }
     Ok(())
 }

@@ -76,7 +76,7 @@ pub enum Error {
     #[error("the history's database: {0}")]
     Database(#[from] sqlx::Error),
     /// The tables cannot be made.
-    #[error("the history's tables cannot be made: {0}; is the database meant for Crossbook alone?")]
+    #[error("the history's tables cannot be created: {0}; is the database meant for Crossbook alone?")]
     Migration(#[from] MigrateError),
     /// The database belongs to something else.
     #[error(
@@ -90,18 +90,18 @@ pub enum Error {
     #[error("another process writes this history; stop it, or give this venue a database of its own")]
     Claimed,
     /// Another writer is making the tables, or clearing them.
-    #[error("another writer is at work on the history's tables themselves; this one waits for it and tries again")]
+    #[error("another writer is changing the history's tables; this one waits for it and tries again")]
     Busy,
     /// It is not known whose the rows of a market are.
     #[error(
-        "the history has rows of market {0}, but not the market, which partition 0 writes: this partition's rows can only be cleared once \
-         partition 0 has come so far; it is tried again"
+        "the history has rows of market {0}, but not the market, which partition 0 writes: this partition's rows can only be deleted once \
+         partition 0 has written it; trying again"
     )]
     UnknownMarket(u32),
     /// A newer program has changed the tables.
     #[error(
         "the history's tables are of version {found}, and this program knows them up to {known}: a newer Crossbook has changed them. Run that \
-         one, name another database in `history.database`, or give this history up and keep none (`none`)"
+         one, name another database in `history.database`, or disable the history (`none`)"
     )]
     Newer {
         /// The last change that was made to the tables.
@@ -111,7 +111,7 @@ pub enum Error {
     },
     /// The file of the tables is not what has its name any more.
     #[error(
-        "{} was {loss} while the history was written to it: the history is opened anew, and what it then lacks is written again from the log",
+        "{} was {loss} while the history was written to it: the history is opened again, and what it then lacks is written from the log",
         file.display()
     )]
     FileLost {
@@ -130,8 +130,8 @@ pub enum Error {
     },
     /// The tables are those of another log.
     #[error(
-        "this is the history of another venue (log {found}, not {expected}): give this venue a database of its own, or make the history \
-         anew with `crossbook store rebuild`"
+        "this is the history of another venue (log {found}, not {expected}): give this venue a database of its own, or rebuild the history \
+         with `crossbook store rebuild`"
     )]
     Foreign {
         /// The log of this venue.
@@ -140,7 +140,7 @@ pub enum Error {
         found: String,
     },
     /// The tables are not where the writer left them.
-    #[error("the history stands at command {found} instead of {expected}: something else has written to it")]
+    #[error("the history is at command {found} instead of {expected}: something else has written to it")]
     Moved {
         /// Where it should stand.
         expected: u64,
@@ -148,7 +148,7 @@ pub enum Error {
         found: u64,
     },
     /// A row that the venue cannot have written.
-    #[error("the history has a row that makes no sense: {0}; make it anew with `crossbook store rebuild`")]
+    #[error("the history has an invalid row: {0}; rebuild it with `crossbook store rebuild`")]
     Nonsense(String),
 }
 
@@ -386,7 +386,7 @@ impl Database {
             // MySQL commits each statement of a migration by itself, so a crash can leave half of the tables. They are
             // created again as long as nothing has been written to them.
             Err(Error::Migration(MigrateError::Dirty(1))) if !self.is_written(connection).await? => {
-                tracing::warn!("the history's tables were left half made; they are made anew");
+                tracing::warn!("the history's tables were created only partly; creating them again");
                 self.drop_tables(connection).await?;
                 run(connection).await
             }

@@ -186,21 +186,21 @@ impl<S: Source> Recorder<S> {
             }
             self.progress.set(Activity::Failing(failure.to_string()));
             if let Some(refusal) = self.refusal(&failure) {
-                tracing::error!(%failure, "the history is not written any more; see the message for what to do");
+                tracing::error!(%failure, "the history is no longer written; the failure states what to do");
                 if let Some(refused) = self.refused.take() {
                     refused(refusal);
                 }
                 return;
             }
             if *self.stop.borrow() {
-                tracing::warn!(%failure, "the history is not written to its end; the next start goes on with it");
+                tracing::warn!(%failure, "the history is incomplete; the next start continues it");
                 break;
             }
             if self.progress.position() != before {
                 delay = shortest;
             }
             self.look_ahead();
-            tracing::warn!(%failure, retry_ms = delay.as_millis(), "the history is not being written; trading goes on");
+            tracing::warn!(%failure, retry_ms = delay.as_millis(), "the history is not being written; trading continues");
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 () = stopped(&mut self.stop) => {}
@@ -238,7 +238,7 @@ impl<S: Source> Recorder<S> {
         match self.source.time_after(position) {
             Ok(Some(time)) => self.progress.lacks_from(time),
             Ok(None) => {}
-            Err(error) => tracing::debug!(%error, "what the history lacks cannot be looked at"),
+            Err(error) => tracing::debug!(%error, "the lag of the history cannot be measured"),
         }
     }
 
@@ -249,7 +249,7 @@ impl<S: Source> Recorder<S> {
             return false;
         }
         if self.progress.status().activity != Activity::Waiting {
-            tracing::info!(partition = %self.partition, "another process writes the partition's history; this one is ready to go on");
+            tracing::info!(partition = %self.partition, "another process writes the partition's history; this one is a standby");
             metrics::gauge!("crossbook_history_connected", self.labels.clone()).set(0.0);
             self.progress.lose();
             self.progress.set(Activity::Waiting);

@@ -237,7 +237,7 @@ impl Witness {
         }
         if facts.position.time != partition.time() {
             let sequence = facts.position.sequence;
-            note(format!("command {sequence} of the tables is not the one in the log, which has gone another way"));
+            note(format!("command {sequence} of the tables is not the one in the log, which has diverged"));
         }
         let ledger = partition.ledger();
         let told = ledger.balances().map(|(account, asset, balance)| ((account, asset), (balance.free, balance.held)));

@@ -157,7 +157,7 @@ impl Writer {
         for table in schema::TABLES {
             let any = AssertSqlSafe(format!("SELECT 1 FROM {} LIMIT 1", table.name));
             if within(limit, sqlx::query(any).fetch_optional(&mut self.connection)).await?.is_some() {
-                tracing::info!("the history was given up; its tables are made anew");
+                tracing::info!("the history was discarded; its tables are rebuilt");
                 self.statements.clear();
                 let _opening = self.database.opening().await;
                 return self.database.make_tables(&mut self.connection, true).await;
@@ -174,7 +174,7 @@ impl Writer {
         }
         self.database.renew_pool().await;
         if let Some(Err(error)) = self.watched.map(|watched| watched.remove_companions()) {
-            tracing::warn!(%error, "what belonged to the history's lost file cannot be removed");
+            tracing::warn!(%error, "the remains of the history's lost file cannot be removed");
         }
     }
 

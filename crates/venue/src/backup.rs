@@ -24,12 +24,12 @@ pub enum Error {
     #[error(transparent)]
     Evidence(#[from] evidence::Error),
     /// The log is behind what is known of it.
-    #[error("nothing is backed up, and the backup that there may be is as it was: {0}")]
+    #[error("nothing is backed up, and an existing backup is unchanged: {0}")]
     Behind(Contradiction),
     /// The backup has what the log has lost, and would lose it, too.
     #[error(
-        "nothing is backed up: the backup in {place} has commands that the log has lost, and leads no further than where the log begins now, so they would be \
-         dropped from it. Restore it, or give another place ({lost})"
+        "nothing is backed up: the backup in {place} has commands that the log has lost, and ends before the beginning of the log, so they would be \
+         dropped from it. Restore it, or give another target ({lost})"
     )]
     OnlyCopy {
         /// The place of the backup, as people name it.
@@ -49,7 +49,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The system gives no random bytes.
-    #[error("the system gives no random bytes")]
+    #[error("the system cannot provide random bytes")]
     NoRandomness,
 }
 
@@ -126,7 +126,7 @@ fn check_not_behind(data: &DataFolder, database: Option<&Database>, mut warn: im
     };
     match evidence.examine(&data.log()) {
         Err(evidence::Error::Log(error)) => {
-            warn(format!("the log cannot be held against what is known of it: {error}"));
+            warn(format!("the log cannot be verified against the other evidence: {error}"));
             Ok(())
         }
         examined => examined?.map_or(Ok(()), |contradiction| Err(Error::Behind(contradiction))),

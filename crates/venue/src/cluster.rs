@@ -89,7 +89,7 @@ pub enum Error {
     #[error(transparent)]
     Metrics(#[from] metrics::Error),
     /// The system gives no thread.
-    #[error("the system gives no thread: {0}")]
+    #[error("the system cannot start a thread: {0}")]
     Thread(std::io::Error),
     /// The system gives no runtime, or no signals.
     #[error("the system refused: {0}")]

@@ -47,7 +47,7 @@ pub enum Error {
     #[error("{} is not a folder; name another data folder", .0.display())]
     NotAFolder(PathBuf),
     /// The root has no place beside it.
-    #[error("/ cannot be a data folder, because the secret key is kept beside the data folder; give a folder in it")]
+    #[error("/ cannot be a data folder, because the secret key is stored beside the data folder; give a folder in it")]
     Root,
     /// It is a part of a data folder.
     #[error("{} is the folder of a venue's {what}, not a data folder; give the folder above it, {}", path.display(), above.display())]
@@ -72,7 +72,7 @@ pub enum Error {
         place: PathBuf,
     },
     /// Something is to be written into the data folder that has no place there.
-    #[error("{what} {} is in {}, where the venue keeps its own files; name a place outside of it", path.display(), folder.display())]
+    #[error("{what} {} is in {}, where the venue stores its own files; name a path outside of it", path.display(), folder.display())]
     Inside {
         /// What is to be written.
         what: &'static str,

@@ -85,7 +85,7 @@ pub enum Error {
     #[error(transparent)]
     Mark(#[from] evidence::Error),
     /// The system gives no thread.
-    #[error("the system gives no thread: {0}")]
+    #[error("the system cannot start a thread: {0}")]
     Thread(std::io::Error),
     /// A thread or task ended that should not have.
     #[error("the venue did not stop in order; the log is whole, and the next start replays it")]

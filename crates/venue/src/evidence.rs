@@ -45,7 +45,7 @@ pub enum Error {
     },
     /// The mark cannot be decoded.
     #[error(
-        "{} should say how far the log had reached, but cannot be understood: {source}. Restore it from a backup; if there is none, and you know that \
+        "{} should record how far the log had reached, but cannot be decoded: {source}. Restore it from a backup; if there is none, and you know that \
          the log is whole, remove it",
         path.display()
     )]
@@ -57,8 +57,8 @@ pub enum Error {
     },
     /// The database of the history is on this machine and cannot be read, or refuses this program.
     #[error(
-        "the history cannot be asked which commands it has: {0}. Put that right; or, if it is a file of no use any more, move it away: it is then made \
-         anew from the log"
+        "the history cannot be queried for its position: {0}. Correct that; or, if the file is no longer needed, move it away: it is then \
+         rebuilt from the log"
     )]
     History(crossbook_store::Error),
     /// The system gives no thread.
@@ -66,7 +66,7 @@ pub enum Error {
     System(#[from] std::io::Error),
     /// The history is another venue's.
     #[error(
-        "the history is of log {log}, of which neither the mark nor the snapshots in this data folder know: it may be another venue's, so --discard-newer does \
+        "the history is of log {log}, which neither the mark nor the snapshots in this data folder know: it may be another venue's, so --discard-newer does \
          not touch it. Name a database of its own in `history.database`; or, if that history is of no use to anybody, `crossbook store rebuild --discard` \
          replaces it"
     )]
@@ -342,7 +342,7 @@ pub fn give_up(
     if let Some(log) = contradiction.strange_history().filter(|_| database.is_some()) {
         return Err(Error::Strange { log: log.to_owned() });
     }
-    tracing::warn!(%contradiction, "given up, as --discard-newer says");
+    tracing::warn!(%contradiction, "discarded, because of --discard-newer");
     let after = if contradiction.is_another_log() { Sequence(0) } else { end };
     let aside = snapshots.set_aside(after)?;
     if aside > 0 {
@@ -350,7 +350,7 @@ pub fn give_up(
     }
     if let Some(database) = database.filter(|_| contradiction.is_of_history()) {
         on_a_thread(|| crossbook_store::give_up(database, PARTITION))?.map_err(Error::History)?;
-        tracing::warn!("the history is given up; it is made anew from the log");
+        tracing::warn!("the history is discarded; it is rebuilt from the log");
     }
     Ok(())
 }

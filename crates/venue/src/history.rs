@@ -155,10 +155,10 @@ impl Recording {
         match self.ended.recv_timeout(patience) {
             Ok(()) => {}
             Err(RecvTimeoutError::Timeout) => {
-                tracing::warn!("the history is not written to its end in time; the next start goes on with it");
+                tracing::warn!("the history was not completed in time; the next start continues it");
             }
             Err(RecvTimeoutError::Disconnected) => {
-                tracing::error!("the thread that writes the history had failed; the next start goes on with it");
+                tracing::error!("the thread that writes the history had failed; the next start continues it");
             }
         }
     }
@@ -185,7 +185,7 @@ impl Keeper {
     ) -> std::io::Result<Self> {
         let failed = |progress: &Progress| {
             // What is folded can no longer be trusted, so nothing more is written until the next start.
-            tracing::error!("the history has stopped, because what it read cannot be; trading goes on");
+            tracing::error!("the history has stopped, because what it read is impossible; trading continues");
             progress.fail("the thread that writes had to end; see the log lines, and start the venue anew".to_owned());
         };
         let refused = |refusal| match refusal {

@@ -52,7 +52,7 @@ pub fn on_small_pages() -> Result<(), Error> {
 /// would see the venue wait. If that cannot be had, it does without.
 pub fn clients_on_small_pages() {
     if let Err(error) = on_small_pages() {
-        tracing::warn!(%error, "the clients are on large pages, whose clearing may hold up the venue");
+        tracing::warn!(%error, "the clients use large pages, whose clearing may stall the venue");
     }
 }
 

@@ -19,7 +19,7 @@ impl Background {
     /// competes with trading like any other.
     pub fn step_back(self) {
         if let Err(error) = crate::memory::on_small_pages() {
-            tracing::warn!(%error, work = ?self, "what is done behind the venue's back is on large pages, whose clearing may hold it up");
+            tracing::warn!(%error, work = ?self, "a background thread uses large pages, whose clearing may stall the venue");
         }
         // 19 is the lowest priority there is, 0 the usual one. At 10 a thread still has a tenth of a processor that
         // others want too.
@@ -28,7 +28,7 @@ impl Background {
             Self::Snapshots => 10,
         };
         if let Err(error) = rustix::process::setpriority_process(None, nice) {
-            tracing::warn!(%error, work = ?self, "what is done behind the venue's back runs at normal priority");
+            tracing::warn!(%error, work = ?self, "a background thread runs at normal priority");
         }
     }
 }

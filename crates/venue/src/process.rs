@@ -134,7 +134,7 @@ fn spawn_watched(
 ) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
         if AssertUnwindSafe(work).catch_unwind().await.is_err() {
-            fatal(format!("{name} found that it must not go on"));
+            fatal(format!("{name} panicked"));
         }
     })
 }

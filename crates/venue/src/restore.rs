@@ -55,7 +55,7 @@ pub enum Error {
     #[error(transparent)]
     History(#[from] history::Error),
     /// The system gives no random bytes.
-    #[error("the system gives no random bytes")]
+    #[error("the system cannot provide random bytes")]
     NoRandomness,
 }
 
@@ -174,7 +174,7 @@ pub fn restore(
 fn lost_beginning(data: &DataFolder, accepted: Accepted) -> Result<Option<LostBeginning>, Error> {
     let Some(lost) = evidence::lost_beginning(data)? else { return Ok(None) };
     if accepted.discard_newer {
-        tracing::warn!(%lost, "given up, as --discard-newer says");
+        tracing::warn!(%lost, "discarded, because of --discard-newer");
         evidence::note_first(data, lost.begins())?;
         return Ok(None);
     }

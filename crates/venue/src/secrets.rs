@@ -37,11 +37,11 @@ pub enum Error {
     #[error("{ADMIN_TOKEN_VARIABLE} must have at least {ADMIN_TOKEN_LENGTH_MIN} printable ASCII characters, no blanks")]
     WeakAdminToken,
     /// A variable that is no text; that is not the same as none.
-    #[error("{0} is set to something that is not text; set it anew, or unset it")]
+    #[error("{0} is not valid text; set it again, or unset it")]
     NotText(&'static str),
     /// No secret key, and no data folder beside which it could be.
     #[error(
-        "{SECRET_KEY_VARIABLE} is not set: set it to the venue's secret key, or `data` to the folder beside which that is kept"
+        "{SECRET_KEY_VARIABLE} is not set: set it to the venue's secret key, or `data` to the folder beside which it is stored"
     )]
     NoKey,
     /// The key is beside a link to the data folder.
@@ -91,7 +91,7 @@ pub enum Error {
     #[error("{} is readable by others; `chmod 600` it", .0.display())]
     Exposed(PathBuf),
     /// The system gives no random bytes.
-    #[error("the system gives no random bytes")]
+    #[error("the system cannot provide random bytes")]
     NoRandomness,
 }
 

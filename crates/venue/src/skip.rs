@@ -35,14 +35,14 @@ pub enum Error {
     Replay(Sequence, Box<recovery::Error>),
     /// It is not the one.
     #[error(
-        "command {0} can be applied: a replay passes it, so whoever sent it may have been told that it was done. Give the number that the log line of the process \
-         that ended names; --force passes this one over all the same, and with it what it did"
+        "command {0} can be applied: a replay applies it, so its sender may have been answered that it was executed. Give the number that the log line of the process \
+         that ended names; --force skips this one all the same, and with it its effects"
     )]
     Applies(Sequence),
     /// A replay ends before the command.
     #[error(
-        "a command before {0} cannot be applied, so nothing is known of {0}. Give the number that the log line of the process that ended names; --force passes \
-         {0} over all the same"
+        "a command before {0} cannot be applied, so nothing is known of {0}. Give the number that the log line of the process that ended names; --force skips \
+         {0} all the same"
     )]
     Earlier(Sequence),
     /// It cannot be skipped.

@@ -134,7 +134,7 @@ impl Work {
                 reply(report);
             }
             // The requester gets no answer, which means that there is no audit.
-            Err(error) => tracing::error!(%error, "no audit could be made; trading goes on"),
+            Err(error) => tracing::error!(%error, "no audit could be made; trading continues"),
         }
         if options.interval_commands == 0 {
             taking.drop_copy();
@@ -162,7 +162,7 @@ impl Work {
             Err(error) => {
                 // The log has everything; a venue without snapshots only starts more slowly.
                 metrics::counter!("crossbook_snapshot_failures_total").increment(1);
-                tracing::error!(%error, "no snapshot could be taken; trading goes on, but the next start takes longer");
+                tracing::error!(%error, "no snapshot could be taken; trading continues, but the next start takes longer");
                 return;
             }
         }
@@ -202,7 +202,7 @@ impl Work {
     fn trim(&mut self, oldest: Sequence, stopped: &Receiver<()>) {
         if let Err(error) = self.note_trimming(oldest) {
             metrics::counter!("crossbook_log_trim_failures_total").increment(1);
-            return tracing::error!(%error, "the log is not trimmed, because that cannot be noted; trading goes on");
+            return tracing::error!(%error, "the log is not trimmed, because the mark cannot be written; trading continues");
         }
         loop {
             match self.trimmer.trim_one(oldest) {
@@ -210,7 +210,7 @@ impl Work {
                 Ok(false) => return,
                 Err(error) => {
                     metrics::counter!("crossbook_log_trim_failures_total").increment(1);
-                    return tracing::error!(%error, "the log is not trimmed any more, until the venue is started anew; trading goes on");
+                    return tracing::error!(%error, "the log is not trimmed any more, until the venue is started again; trading continues");
                 }
             }
             // Asked to stop, it leaves the rest to the next time.

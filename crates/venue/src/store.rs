@@ -28,7 +28,7 @@ use crate::progress::Progress;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No history is kept.
-    #[error("history.database is `none`: this venue keeps no history")]
+    #[error("history.database is `none`: this venue has no history")]
     NoHistory,
     /// The data folder is none.
     #[error(transparent)]
@@ -53,20 +53,20 @@ pub enum Error {
     Snapshots(#[from] snapshot::Error),
     /// The tables are those of another log.
     #[error(
-        "these tables are the history of another venue (log {0}): name the right database, or give them up with --discard; nothing was \
+        "these tables are the history of another venue (log {0}): name the right database, or discard them with --discard; nothing was \
          changed"
     )]
     Foreign(String),
     /// The log has lost its beginning.
     #[error(
-        "the log has lost its beginning, so a history made from it lacks every order and trade from before the oldest snapshot; give them up \
+        "the log has lost its beginning, so a rebuilt history lacks every order and trade from before the oldest snapshot; accept that \
          with --discard; nothing was changed"
     )]
     NotWhole,
     /// The logs of these partitions have lost their beginning.
     #[error(
-        "what partitions {0} have told is no longer kept from its beginning, so a history made from it lacks every order and trade from before \
-         their oldest snapshots; give them up with --discard; nothing was changed"
+        "the first events of partitions {0} have been trimmed, so a rebuilt history lacks every order and trade from before \
+         their oldest snapshots; accept that with --discard; nothing was changed"
     )]
     PartitionsNotWhole(String),
     /// The log is behind what is known of it.
@@ -79,7 +79,7 @@ pub enum Error {
     #[error("--rows needs the whole log, and a history that is complete from its beginning")]
     NoComparison,
     /// Events cannot be had.
-    #[error("the history cannot be made: {0}")]
+    #[error("the history cannot be written: {0}")]
     Source(SourceError),
     /// The system gives no threads.
     #[error("the system refused: {0}")]

@@ -32,7 +32,7 @@ pub(super) fn tell(options: &Api, figures: &Figures, folder: Option<&Path>) -> R
     let ok = figures.audit["ok"] == Value::Bool(true);
     let found = if ok { "it does".to_owned() } else { figures.audit.to_string() };
     let what = format!("the audit at command {}", figures.audit["sequence"]);
-    report.push(Section::new("Verdict").verdicts(vec![Verdict::new(what, "everything adds up", found, ok)]));
+    report.push(Section::new("Verdict").verdicts(vec![Verdict::new(what, "all balances reconcile", found, ok)]));
     crossbook_report::print(&report.text())?;
     if let Some(path) = &options.output.report {
         report.write(path)?;

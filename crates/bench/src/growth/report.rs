@@ -72,7 +72,7 @@ fn section(direction: Direction, costs: &[&Cost]) -> Section {
 
 fn verdict(cost: &Cost) -> Verdict {
     let found = if cost.faults.is_empty() { "it does".to_owned() } else { cost.faults.join("; ") };
-    let what = format!("the venue of {} {} adds up", count(cost.number), cost.direction.name());
+    let what = format!("the balances of the venue of {} {} reconcile", count(cost.number), cost.direction.name());
     Verdict::new(what, "it does", found, cost.faults.is_empty())
 }
 

@@ -54,7 +54,7 @@ impl<'a, C: Connect> Appender<'a, C> {
             match self.round() {
                 Ok(()) => tries = 0,
                 Err(source) if source.is_transient() => {
-                    tracing::warn!(partition = self.lane.partition.0, error = %source, "requests wait for the log");
+                    tracing::warn!(partition = self.lane.partition.0, error = %source, "the log cannot be reached; requests wait");
                     metrics::counter!("crossbook_append_failures_total").increment(1);
                     self.link = None;
                     self.lane.appends.lock().disconnected();
@@ -151,7 +151,7 @@ impl<'a, C: Connect> Appender<'a, C> {
             self.lane.appends.lock().watch(folded, self.link.is_some(), &self.timeouts, now);
         metrics::counter!("crossbook_append_retries_total").increment(repeated);
         if self.lane.is_silent.swap(is_silent, Ordering::Relaxed) != is_silent {
-            tracing::warn!(partition = self.lane.partition.0, is_silent, "whether the partition answers has changed");
+            tracing::warn!(partition = self.lane.partition.0, is_silent, "the partition has become silent, or answers again");
             metrics::gauge!("crossbook_circuit_breaker_open", "partition" => self.lane.partition.0.to_string())
                 .set(f64::from(u8::from(is_silent)));
         }

@@ -8,7 +8,7 @@ use crate::store::StoredOutput;
 
 /// An output that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the output of command {sequence} cannot be understood: {source}")]
+#[error("the output of command {sequence} cannot be decoded: {source}")]
 pub struct Unreadable {
     /// The command's place in the log.
     pub sequence: Sequence,

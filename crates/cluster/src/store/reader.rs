@@ -15,7 +15,7 @@ const RECORDS_AT_ONCE: u64 = 256;
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the log has forked: the commands end before {next}, though {bound} was confirmed. Something confirmed was lost (two failures at once, or \
-     a store restored from a backup); stop, and see what every process last acknowledged"
+     a store restored from a backup); stop, and check what every process last acknowledged"
 )]
 struct Forked {
     next: Sequence,

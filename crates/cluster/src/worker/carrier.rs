@@ -30,7 +30,7 @@ impl<'a, C: Connect> Carrier<'a, C> {
             match self.session(mail, &mut tries) {
                 Ok(()) => return Ok(()),
                 Err(Error::Store { source, .. }) if source.is_transient() => {
-                    tracing::warn!(to = self.to.0, error = %source, "messages to this partition wait");
+                    tracing::warn!(to = self.to.0, error = %source, "messages to this partition cannot be delivered now; trying again");
                     self.courier.disconnected();
                     if !self.shared.pause(&mut tries) {
                         return Ok(());

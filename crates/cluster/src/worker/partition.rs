@@ -49,7 +49,7 @@ impl<C: Connect> PartitionThread<'_, C> {
             match ended {
                 Ok(()) => {}
                 Err(Error::Store { source, .. }) if source.is_transient() => {
-                    tracing::warn!(partition = self.partition.0, error = %source, "the log is not at hand; trying again");
+                    tracing::warn!(partition = self.partition.0, error = %source, "the log cannot be reached; trying again");
                     metrics::counter!("crossbook_partition_disconnects_total").increment(1);
                     self.shared.pause(&mut tries);
                 }
@@ -162,7 +162,7 @@ impl<C: Connect> PartitionThread<'_, C> {
             match Link::connect(&self.shared.stores, to).and_then(ask) {
                 Ok(heard) => by.push((to, heard)),
                 Err(error) if error.is_transient() => {
-                    tracing::warn!(partition = self.partition.0, to = to.0, %error, "it cannot be asked now what it has heard");
+                    tracing::warn!(partition = self.partition.0, to = to.0, %error, "the partition's received messages cannot be queried now");
                 }
                 Err(error) => return Err(error),
             }
@@ -205,14 +205,14 @@ impl<C: Connect> PartitionThread<'_, C> {
     fn broken(&self, source: replica::Error) -> Error {
         if matches!(source, replica::Error::Diverged { .. }) {
             metrics::counter!("crossbook_partition_diverged_total").increment(1);
-            tracing::error!(partition = self.partition.0, error = %source, "this worker does not go on");
+            tracing::error!(partition = self.partition.0, error = %source, "this worker stops");
         }
         Error::Replica { partition: self.partition, source }
     }
 
     fn turned(&self, standing: Standing) {
         let active = standing == Standing::Active;
-        tracing::info!(partition = self.partition.0, active, "this worker's part has changed");
+        tracing::info!(partition = self.partition.0, active, "this worker's role has changed");
         self.status.active.store(active, Ordering::Relaxed);
         metrics::counter!("crossbook_partition_role_changes_total").increment(1);
         if active {

@@ -361,7 +361,7 @@ async fn a_backup_of_a_venue_under_load_has_everything_that_was_acknowledged_bef
     assert!(refusal(&half).contains("was not restored to its end"));
     let inside = format!("file://{}", restored.join("backup").display());
     let output = binary().args(["backup", "--out", &inside, "--data"]).arg(&restored).output().unwrap();
-    assert!(String::from_utf8(output.stderr).unwrap().contains("name a place outside of it"));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("name a path outside of it"));
     for place in ["s3://", "http://somewhere/else"] {
         let output = binary().args(["backup", "--out", place, "--data"]).arg(&restored).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();

@@ -397,7 +397,7 @@ async fn no_name_that_is_removed_or_moved_lets_a_second_process_in() {
     assert!(lost.is_err() || lost.is_ok_and(|(status, _)| status >= 500), "acknowledged into a file that nobody finds");
     let says = venue.says();
     assert_eq!(venue.ended().await, Some(1));
-    assert!(says("is no longer what this process has locked and writes to").is_some());
+    assert!(says("is no longer the file that this process has locked and writes to").is_some());
 
     std::fs::rename(&aside, &log).unwrap();
     let venue = Venue::serve(&data).await;
@@ -501,7 +501,7 @@ async fn every_name_of_the_data_folder_finds_the_key_beside_it_and_a_key_inside_
     };
     for out in [data.join("venue.export"), link.join("log/venue.export")] {
         let (status, said) = export(&out);
-        assert!(status == Some(1) && said.contains("name a place outside of it"), "{said}");
+        assert!(status == Some(1) && said.contains("name a path outside of it"), "{said}");
     }
     assert_eq!(export(&outer.path().join("venue.export")).0, Some(0));
     let history = format!("sqlite://{}", data.join("log/history.sqlite").display());

@@ -95,9 +95,9 @@ async fn a_command_that_ends_every_worker_is_passed_over() {
     let refused = skip(&config, &["--partition", "1", "--sequence", &number]);
     assert!(!refused.status.success() && said(&refused).contains("no partition 1"), "{}", said(&refused));
     let done = skip(&config, &["--partition", "0", "--sequence", &number]);
-    assert!(done.status.success() && said(&done).contains("passed over from now on"), "{}", said(&done));
+    assert!(done.status.success() && said(&done).contains("skipped from now on"), "{}", said(&done));
     let again = skip(&config, &["--partition", "0", "--sequence", &number]);
-    assert!(again.status.success() && said(&again).contains("passed over already"), "{}", said(&again));
+    assert!(again.status.success() && said(&again).contains("skipped already"), "{}", said(&again));
 
     let _second = Running(worker(&config, "second"));
     eventually("the next worker goes on behind it", async || (published() >= poison).then_some(())).await;

@@ -125,5 +125,5 @@ fn the_demo_does_not_pretend_to_speak_tls() {
     demo.args(["demo", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]).envs(settings(&certificates));
     let output = demo.output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(1) && said.contains("the demo speaks in the clear"), "{said}");
+    assert!(output.status.code() == Some(1) && said.contains("the demo serves without TLS"), "{said}");
 }

@@ -32,7 +32,7 @@ pub struct MarketPast {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
     /// A partition's books do not balance.
-    #[error("partition {partition} does not add up: {finding}; audit the venue before it moves")]
+    #[error("the balances of partition {partition} do not reconcile: {finding}; audit the venue before you export it")]
     Audit {
         /// The partition that it happened in.
         partition: PartitionId,
@@ -40,25 +40,25 @@ pub enum Error {
         finding: String,
     },
     /// Money or messages are in flight between partitions.
-    #[error("something is on its way between partitions; stop all traffic and try again")]
+    #[error("messages are in flight between partitions; stop all traffic and try again")]
     InTransit,
     /// A market has not gone on with all that its commands have left.
     #[error(
-        "market {0} has yet to go on with what was triggered or is being cancelled there; open the market if it is halted, and let the venue \
-         run until it has"
+        "market {0} has deferred triggers or cancels; open the market if it is halted, and let the venue \
+         run until they are done"
     )]
     Unfinished(SymbolId),
     /// The partitions do not know the same assets, markets and accounts.
-    #[error("partition {0} has not yet heard of all assets, markets and accounts")]
+    #[error("partition {0} has not received all assets, markets and accounts yet")]
     Registry(PartitionId),
     /// What the outside world paid in is not what the transfers say.
-    #[error("the transfers of asset {0} do not add up to what came in")]
+    #[error("the transfers of asset {0} do not reconcile with the external account")]
     Transfers(AssetId),
     /// State and views differ about a market.
-    #[error("market {0} is told in another way by the events than by the state")]
+    #[error("market {0} differs between events and state")]
     Market(SymbolId),
     /// State and views differ about an order.
-    #[error("order {order} of market {symbol} is told in another way by the events than by the state")]
+    #[error("order {order} of market {symbol} differs between events and state")]
     Order {
         /// The market.
         symbol: SymbolId,

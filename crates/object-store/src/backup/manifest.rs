@@ -131,7 +131,7 @@ impl Manifest {
         let mut next = None;
         for segment in &self.segments {
             if next.is_some_and(|next| next != segment.first) || segment.last < segment.first {
-                return Err(format!("the segment at record {} does not go on from the one before", segment.first));
+                return Err(format!("the segment at record {} does not continue the one before", segment.first));
             }
             next = Some(segment.last.next());
         }
@@ -192,7 +192,7 @@ mod tests {
             Manifest::decode(&changed.encode()).unwrap_err()
         };
         assert!(refused(|changed| changed.format = 2).contains("format 2, this program reads format 1"));
-        assert!(refused(|changed| changed.segments[1].first = Sequence(11)).contains("does not go on"));
+        assert!(refused(|changed| changed.segments[1].first = Sequence(11)).contains("does not continue"));
         assert!(refused(|changed| changed.last = Sequence(26)).contains("does not end where it ends"));
         assert!(refused(|changed| drop(changed.segments.remove(1))).contains("does not end where it ends"));
         assert!(refused(|changed| changed.snapshot.as_mut().unwrap().0 = Sequence(26)).contains("of later"));

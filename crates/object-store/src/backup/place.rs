@@ -183,7 +183,7 @@ impl Place {
             Ok(()) => Ok(Some(file)),
             Err(std::fs::TryLockError::WouldBlock) => Err(Error::Busy(self.told.clone())),
             Err(std::fs::TryLockError::Error(error)) => {
-                tracing::warn!(place = %self.told, %error, "the place of the backup cannot be locked against other runs");
+                tracing::warn!(place = %self.told, %error, "the target of the backup cannot be locked against other runs");
                 Ok(None)
             }
         }

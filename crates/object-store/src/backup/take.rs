@@ -98,7 +98,7 @@ impl Run<'_> {
             if let Some(taken) = self.attempt(progress)? {
                 return Ok(taken);
             }
-            tracing::info!("the log was trimmed while it was copied; beginning anew with a newer snapshot");
+            tracing::info!("the log was trimmed while it was copied; starting again with a newer snapshot");
         }
         Err(Error::Trimmed(ATTEMPTS_MAX))
     }
@@ -210,7 +210,7 @@ impl Run<'_> {
                 // One that is being removed looks damaged; there is a newer one then, which came before it in the list.
                 Ok(None) => {}
                 Err(error) if error.is_gone() => {}
-                Err(error) => tracing::warn!(%error, "a snapshot cannot be read; the one before is taken"),
+                Err(error) => tracing::warn!(%error, "a snapshot cannot be read; using the previous one"),
             }
         }
         Ok(None)

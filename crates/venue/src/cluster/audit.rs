@@ -167,7 +167,7 @@ mod tests {
         let report = conclude(vec!["commands are missing".to_owned()], stuck()).unwrap();
         assert!(!report.adds_up());
         let [missing, why] = &report.findings[..] else { panic!("{report:?}") };
-        assert!(missing == "commands are missing" && why.contains("partition 1 does not go on"), "{report:?}");
+        assert!(missing == "commands are missing" && why.contains("partition 1 does not progress"), "{report:?}");
         assert_eq!(report.messages, None, "nothing was counted");
         assert!(conclude(Vec::new(), stuck()).is_err(), "without findings the error is all there is to say");
         let found = Report { messages: Some(3), findings: vec!["a sum is not zero".to_owned()], ..report };

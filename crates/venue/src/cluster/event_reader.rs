@@ -39,7 +39,7 @@ pub enum Error {
         source: streams::Error,
     },
     /// An entry cannot be decoded.
-    #[error("what partition {partition} tells of command {sequence} cannot be understood: {source}")]
+    #[error("the output of command {sequence} of partition {partition} cannot be decoded: {source}")]
     Entry {
         /// The partition that it happened in.
         partition: PartitionId,
@@ -49,7 +49,7 @@ pub enum Error {
         source: crossbook_protocol::wire::Error,
     },
     /// The store does not answer.
-    #[error("what partition {0} tells cannot be read now; it is tried again")]
+    #[error("the outputs of partition {0} cannot be read now; trying again")]
     Silent(PartitionId),
 }
 
@@ -188,7 +188,7 @@ impl Shared {
                     self.found(round, end, entries);
                 }
                 Err(Trouble::Failed(Error::Stream { source, .. })) if source.is_transient() => {
-                    tracing::warn!(partition = self.partition.0, error = %source, "what the partition tells cannot be read now");
+                    tracing::warn!(partition = self.partition.0, error = %source, "the partition's outputs cannot be read now");
                     link = None;
                     std::thread::sleep(pause.min(longest));
                     pause = (pause * 2).min(longest);

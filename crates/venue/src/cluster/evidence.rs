@@ -21,7 +21,7 @@ const ASK_EVERY: Duration = Duration::from_secs(5);
 #[error(
     "the streams of partition {partition} end at command {told}, but {} is from command {command}: commands are missing. Restore the store from a backup or \
      a replica that has them. If there is none, `crossbook worker --discard-newer` gives them up for good: snapshots that the streams do not reach are set \
-     aside, and the partition's history is made anew. Whoever was told of what they did then has to be told otherwise",
+     aside, and the partition's history is rebuilt. The clients that were informed of their effects must then be corrected",
     witness
 )]
 pub struct Behind {
@@ -84,7 +84,7 @@ pub fn check_all(site: &Site, database: Option<&Database>) -> Result<(), Error> 
     let mut asked = database;
     for partition in site.routing.all() {
         if !check(site, asked, partition)? {
-            tracing::warn!("the history cannot be asked how far it is; it is asked when it answers");
+            tracing::warn!("the history cannot be queried for its position; trying again later");
             asked = None;
         }
     }
@@ -98,7 +98,7 @@ pub fn check_all(site: &Site, database: Option<&Database>) -> Result<(), Error> 
 pub fn give_up(site: &Site, database: Option<&Database>) -> Result<(), Error> {
     for partition in site.routing.all() {
         let Err(Error::Behind(behind)) = check(site, database, partition) else { continue };
-        tracing::warn!(%behind, "given up, as --discard-newer says");
+        tracing::warn!(%behind, "discarded, because of --discard-newer");
         let told = site.published(partition)?;
         site.snapshots(partition)?.set_aside(told)?;
         if let Some(database) = database
@@ -129,7 +129,7 @@ pub fn watch(site: Site, database: Database, contradicted: impl Fn(String) + Sen
                     false
                 }
                 Err(error) => {
-                    tracing::debug!(partition = partition.0, %error, "what proves the streams cannot be asked now");
+                    tracing::debug!(partition = partition.0, %error, "the evidence about the streams cannot be queried now");
                     true
                 }
             });

@@ -64,19 +64,19 @@ pub enum Error {
     Site(#[from] SiteError),
     /// A partition has something.
     #[error(
-        "partition {0} already has commands of its own. A venue moves only into a new cluster: give this one another `cluster.redis.venue`, \
+        "partition {0} already has commands of its own. A venue can be imported only into a new cluster: give this one another `cluster.redis.venue`, \
          or empty the store"
     )]
     NotEmpty(PartitionId),
     /// There are snapshots, but no log.
     #[error(
-        "partition {0} has snapshots of another venue where this one's would be: empty the place of the snapshots, or choose another"
+        "partition {0} has snapshots of another venue where this one's would be: empty the snapshot address, or choose another"
     )]
     Snapshots(PartitionId),
     /// Another export is moving in.
     #[error(
         "partition {partition} already has parts of another export, {found}: finish that import with its own file, or empty the store and \
-         begin anew"
+         begin again"
     )]
     Another {
         /// The partition that it happened in.
@@ -86,13 +86,13 @@ pub enum Error {
     },
     /// The partition did not take what it was sent.
     #[error(
-        "partition {0} has refused to let a venue move in, since somebody has begun to use it: empty the store, and let nobody near the \
+        "partition {0} has refused the import, because it has been used already: empty the store, and keep clients away from the \
          cluster before the import has ended"
     )]
     Refused(PartitionId),
     /// The key does not open the secrets.
     #[error(
-        "{} is not the key under which the API secrets of this export are encrypted; `crossbook export` said where that is",
+        "{} is not the key under which the API secrets of this export are encrypted; `crossbook export` printed where it is",
         secrets::SECRET_KEY_VARIABLE
     )]
     SecretKey,
@@ -100,11 +100,11 @@ pub enum Error {
     #[error(transparent)]
     Secrets(#[from] secrets::Error),
     /// What the partitions have is not a venue.
-    #[error("what has moved in does not add up: {0}. Nothing was opened; empty the store and begin the import anew")]
+    #[error("the imported venue does not reconcile: {0}. Nothing was opened; empty the store and begin the import again")]
     Inventory(#[from] crossbook_engine::import::Error),
     /// The store does not answer.
     #[error(
-        "the import has stopped at partition {partition}: {source}. Run the same line again; it goes on from there"
+        "the import has stopped at partition {partition}: {source}. Run the same line again; it continues there"
     )]
     Interrupted {
         /// The partition that it happened in.
@@ -246,7 +246,7 @@ impl Importing<'_> {
             match Link::connect(&self.site.servers, partition).and_then(|mut link| work(&mut link)) {
                 Ok(done) => return Ok(done),
                 Err(error) if error.is_transient() && Instant::now() < deadline => {
-                    tracing::warn!(partition = partition.0, %error, "the log is not at hand; trying again");
+                    tracing::warn!(partition = partition.0, %error, "the log cannot be reached; trying again");
                     std::thread::sleep(TRY_EVERY);
                 }
                 Err(source) => return Err(Error::Interrupted { partition, source }),

@@ -95,7 +95,7 @@ impl Work {
                 }
                 Err(error) => {
                     metrics::counter!("crossbook_snapshot_failures_total").increment(1);
-                    tracing::error!(partition = partition.0, %error, "no snapshot could be taken; trading goes on");
+                    tracing::error!(partition = partition.0, %error, "no snapshot could be taken; trading continues");
                     self.last.insert(partition, told);
                 }
             }
@@ -115,7 +115,7 @@ impl Work {
         while !candidate.is_heard(|to| self.site.heard(to, partition))? {
             tries += 1;
             if tries == HEARD_TRIES {
-                tracing::warn!(partition = partition.0, "messages are not heard; the snapshot has to wait");
+                tracing::warn!(partition = partition.0, "messages are not received yet; the snapshot has to wait");
                 return Ok(candidate.last());
             }
             std::thread::sleep(HEARD_EVERY);

@@ -63,7 +63,7 @@ pub fn run(config: &Config, options: Options, build: &Build) -> Result<(), Error
                 if !asked {
                     tracing::warn!(
                         partition = partition.0,
-                        "the history cannot be asked how far it is; it is asked when it answers"
+                        "the history cannot be queried for its position; trying again later"
                     );
                 }
                 let restored = site.at_last_snapshot(partition).map_err(|error| error.to_string())?;

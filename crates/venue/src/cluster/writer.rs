@@ -67,7 +67,7 @@ pub fn run(config: &Config, build: &Build) -> Result<(), Error> {
         );
         tracing::info!(admin = %address, partitions = site.routing.partitions(), "the writer runs");
         stop.await;
-        tracing::info!("stopping: what is left is written");
+        tracing::info!("stopping: writing what is left");
         let _ = stop_server.send(true);
         let _ = server.await;
         let patience = config.history.stop_timeout();
@@ -237,7 +237,7 @@ impl Marks {
                 match mark(&self.servers, *partition, link, position.sequence) {
                     Ok(()) => *noted = Some(position.sequence),
                     Err(error) => {
-                        tracing::warn!(partition = partition.0, %error, "how far the history has come cannot be noted now");
+                        tracing::warn!(partition = partition.0, %error, "the position of the history cannot be stored now");
                         *link = None;
                     }
                 }

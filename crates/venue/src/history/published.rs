@@ -37,7 +37,7 @@ pub trait PublishedEvents {
 pub enum Error {
     /// The tables are ahead of the published events.
     #[error(
-        "the history stands at command {history} of partition {partition}, but the partition's stream ends at {told}: commands are \
+        "the history is at command {history} of partition {partition}, but the partition's stream ends at {told}: commands are \
          missing in it; restore the store from a backup or a replica that has them, or give them up with `crossbook store rebuild --cluster \
          --discard-newer`"
     )]
@@ -51,7 +51,7 @@ pub enum Error {
     },
     /// The tables have other commands.
     #[error(
-        "command {position} of the history is not the one that partition {partition} told of, which has gone another way: restore the store \
+        "command {position} of the history is not the one that partition {partition} published, whose log has diverged: restore the store \
          that the history was made from, give this venue a database of its own, or give up what only the history has with `crossbook store \
          rebuild --cluster --discard-newer`"
     )]
@@ -63,7 +63,7 @@ pub enum Error {
     },
     /// The next events have been trimmed.
     #[error(
-        "what partition {partition} told after command {after} is no longer kept, and no snapshot leads on from there; make the history anew"
+        "the events of partition {partition} after command {after} have been trimmed, and no snapshot replaces them; rebuild the history"
     )]
     Trimmed {
         /// Of which partition.
@@ -73,7 +73,7 @@ pub enum Error {
     },
     /// Events are missing in between.
     #[error(
-        "partition {partition} told of command {found} right after {after}: what is between is lost; restore it from a replica"
+        "partition {partition} published command {found} right after {after}: those in between are lost; restore them from a replica"
     )]
     Gap {
         /// Of which partition.
@@ -84,7 +84,7 @@ pub enum Error {
         found: Sequence,
     },
     /// A snapshot cannot be used.
-    #[error("snapshot {sequence} of partition {partition} {reason}; remove it, or correct where snapshots are kept")]
+    #[error("snapshot {sequence} of partition {partition} {reason}; remove it, or correct the snapshot address")]
     Snapshot {
         /// Of which partition it should be.
         partition: PartitionId,
@@ -95,7 +95,7 @@ pub enum Error {
     },
     /// The first events have been trimmed, and no snapshot replaces them.
     #[error(
-        "what partition {0} told in its beginning is no longer kept, and no good snapshot leads on to the rest; restore a snapshot from a backup"
+        "the first events of partition {0} have been trimmed, and no valid snapshot replaces them; restore a snapshot from a backup"
     )]
     NoBeginning(PartitionId),
     /// The venue stops.

@@ -187,7 +187,7 @@ fn tables_that_do_not_fit_are_told_of() {
     };
     let right = all[199].0.time;
     assert!(source(all, none.path()).seek(at(200, right), &|| false).is_ok());
-    assert!(seek(all, at(200, Timestamp(right.0 + 1))).contains("has gone another way"));
+    assert!(seek(all, at(200, Timestamp(right.0 + 1))).contains("has diverged"));
     assert!(seek(&all[..150], at(200, right)).contains("stream ends at 150"));
     let gap = [&all[..100], &all[101..]].concat();
     assert!(seek(&gap, at(200, right)).contains("command 102 right after 100"));

@@ -19,8 +19,8 @@ use super::{PARTITION, everything};
 pub enum Error {
     /// The tables have commands that the log does not have.
     #[error(
-        "the history stands at command {history}, but the log ends at {log}: commands are missing in the log; restore it from a backup that has \
-         them, or give them up with --discard-newer"
+        "the history is at command {history}, but the log ends at {log}: commands are missing in the log; restore it from a backup that has \
+         them, or discard them with --discard-newer"
     )]
     Ahead {
         /// Where the tables stand.
@@ -30,7 +30,7 @@ pub enum Error {
     },
     /// The tables have other commands than the log.
     #[error(
-        "command {position} of the history is not the one in the log: the log was restored, or copied, and has gone another way since; restore \
+        "command {position} of the history is not the one in the log: the log was restored, or copied, and has diverged since; restore \
          the one that the history was made from, give this venue a database of its own, or give up what only the history has with \
          --discard-newer"
     )]
@@ -40,7 +40,7 @@ pub enum Error {
     },
     /// The log no longer has what comes next.
     #[error(
-        "the log begins after command {position}, where the history stands, and there is no snapshot from before; make the history anew \
+        "the log begins after command {position}, the position of the history, and there is no earlier snapshot; rebuild the history \
          with `crossbook store rebuild`"
     )]
     Trimmed {
@@ -48,7 +48,7 @@ pub enum Error {
         position: Sequence,
     },
     /// The log has lost its first commands, and no snapshot replaces them.
-    #[error("the log has lost its beginning, and no snapshot is good; restore the data folder from a backup")]
+    #[error("the log has lost its beginning, and no snapshot is valid; restore the data folder from a backup")]
     NoBeginning,
     /// The log or a snapshot cannot be read.
     #[error(transparent)]
@@ -138,7 +138,7 @@ impl LogSource {
                 Ok(Some(_)) => {}
                 Ok(None) => continue,
                 Err(error) => {
-                    tracing::warn!(command = snapshot.0, %error, "snapshot cannot be read; it is passed over");
+                    tracing::warn!(command = snapshot.0, %error, "snapshot cannot be read; skipping it");
                     continue;
                 }
             }

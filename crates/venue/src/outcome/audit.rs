@@ -79,11 +79,11 @@ impl Outcome for LogAudit {
             let _ = writeln!(out, "WRONG: {finding}");
         }
         let verdict = if report.findings.is_empty() {
-            "Everything adds up: the sum of every asset over all accounts was zero after every command."
+            "All balances reconcile: the sum of every asset over all accounts was zero after every command."
         } else if report.missing > 0 {
             "Part of the log is missing. Keep the data folder as it is, and restore the log from a backup."
         } else {
-            "Something is off. Keep the data folder as it is and find out why before trading goes on."
+            "Balances do not reconcile. Keep the data folder as it is and find the cause before trading continues."
         };
         let _ = writeln!(out, "{verdict}");
         out
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!((&json["ok"], &json["sequence"]), (&json!(true), &json!(7)));
         assert_eq!(json["stateHash"], "ab".repeat(32));
         let text = audit(report(vec![]), 0).as_text();
-        assert!(text.contains("1.50") && text.contains("Everything adds up"), "{text}");
+        assert!(text.contains("1.50") && text.contains("All balances reconcile"), "{text}");
         let wrong = report(vec!["command 5: the sum of asset 0 is 1 instead of 0".into()]);
         assert_eq!(audit(wrong.clone(), 0).as_json()["ok"], false);
         assert!(

@@ -76,9 +76,9 @@ impl Outcome for Report {
             let _ = writeln!(out, "WRONG: {finding}");
         }
         let verdict = if self.adds_up() {
-            "Everything adds up: the sum of every asset over all partitions is zero, and what is in transit is what these messages move."
+            "All balances reconcile: the sum of every asset over all partitions is zero, and the amounts in transit are those that these messages move."
         } else {
-            "Something is off. Keep logs and snapshots as they are and find out why before trading goes on."
+            "Balances do not reconcile. Keep logs and snapshots as they are and find the cause before trading continues."
         };
         let _ = writeln!(out, "{verdict}");
         out

@@ -44,7 +44,7 @@ impl Outcome for Imported {
         );
         let Some(report) = &outcome.report else {
             out.push_str(
-                "This export had moved in before, and what has happened since is untouched. The cluster is open.\n",
+                "This export had been imported before, and later changes are untouched. The cluster is open.\n",
             );
             return out;
         };

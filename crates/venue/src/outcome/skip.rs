@@ -16,9 +16,9 @@ impl Outcome for Passed {
     fn as_text(&self) -> String {
         let Self { sequence, skipped: Skipped { command, before }, next } = self;
         let mut text = String::new();
-        let how = if *before { "is passed over already" } else { "is passed over from now on" };
+        let how = if *before { "is skipped already" } else { "is skipped from now on" };
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "Command {sequence} {how}; whoever sent it is told that the operator did. {next}");
+        let _ = writeln!(text, "Command {sequence} {how}; its sender gets that answer. {next}");
         let _ = writeln!(text, "It was number {} of source {}: {:?}", command.number, command.source, command.body);
         text
     }
