@@ -23,7 +23,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 pub async fn drain(app: &App, drain: Duration) {
     app.gateway.drain();
     if !drain.is_zero() {
-        tracing::info!(drain_ms = drain.as_millis(), "draining: /readyz reports not ready, and clients are still served");
+        tracing::info!(
+            drain_ms = drain.as_millis(),
+            "draining: /readyz reports not ready, and clients are still served"
+        );
         sleep(drain).await;
     }
     app.gateway.ask_to_leave();

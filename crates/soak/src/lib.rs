@@ -68,9 +68,7 @@ pub enum Error {
     #[error("the venue's limits are too low for the soak test: {0}")]
     Limited(String),
     /// Old orders would not be found.
-    #[error(
-        "the venue has no history, so orders that its memory has evicted cannot be found; set history.database"
-    )]
+    #[error("the venue has no history, so orders that its memory has evicted cannot be found; set history.database")]
     NoHistory,
     /// The load cannot begin.
     #[error(transparent)]

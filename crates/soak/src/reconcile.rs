@@ -98,7 +98,9 @@ impl<'a> Collation<'a> {
                     Told::Expired => status == OrderStatus::Expired,
                 };
                 if !agrees {
-                    self.differs(|| format!("order {order} was acknowledged as {told:?} and is shown as {}", status.as_str()));
+                    self.differs(|| {
+                        format!("order {order} was acknowledged as {told:?} and is shown as {}", status.as_str())
+                    });
                 }
             }
             None if self.part.surfaced.contains(&order) => self.surfaced += 1,

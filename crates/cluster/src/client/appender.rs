@@ -151,7 +151,11 @@ impl<'a, C: Connect> Appender<'a, C> {
             self.lane.appends.lock().watch(folded, self.link.is_some(), &self.timeouts, now);
         metrics::counter!("crossbook_append_retries_total").increment(repeated);
         if self.lane.is_silent.swap(is_silent, Ordering::Relaxed) != is_silent {
-            tracing::warn!(partition = self.lane.partition.0, is_silent, "the partition has become silent, or answers again");
+            tracing::warn!(
+                partition = self.lane.partition.0,
+                is_silent,
+                "the partition has become silent, or answers again"
+            );
             metrics::gauge!("crossbook_circuit_breaker_open", "partition" => self.lane.partition.0.to_string())
                 .set(f64::from(u8::from(is_silent)));
         }

@@ -100,12 +100,12 @@ pub enum Error {
     #[error(transparent)]
     Secrets(#[from] secrets::Error),
     /// What the partitions have is not a venue.
-    #[error("the imported venue does not reconcile: {0}. Nothing was opened; empty the store and begin the import again")]
+    #[error(
+        "the imported venue does not reconcile: {0}. Nothing was opened; empty the store and begin the import again"
+    )]
     Inventory(#[from] crossbook_engine::import::Error),
     /// The store does not answer.
-    #[error(
-        "the import has stopped at partition {partition}: {source}. Run the same line again; it continues there"
-    )]
+    #[error("the import has stopped at partition {partition}: {source}. Run the same line again; it continues there")]
     Interrupted {
         /// The partition that it happened in.
         partition: PartitionId,
