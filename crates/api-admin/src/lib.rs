@@ -376,8 +376,8 @@ fn partition(status: &PartitionStatus) -> Value {
         "partition": partition,
         "state": if silent { "silent" } else { "answering" },
         "queued": queued,
-        "underWay": under_way,
-        "told": published,
+        "inFlight": under_way,
+        "published": published,
         "logEnd": log_end,
     })
 }

@@ -140,7 +140,7 @@ impl Stage {
                 let all = told["partitions"].as_array()?;
                 assert_eq!(all.len(), usize::from(PARTITIONS), "{told}");
                 let at_rest = |told: &Value| {
-                    let nothing_waits = told["queued"] == 0 && told["underWay"] == 0 && told["told"] == told["logEnd"];
+                    let nothing_waits = told["queued"] == 0 && told["inFlight"] == 0 && told["published"] == told["logEnd"];
                     told["state"] == "answering" && nothing_waits
                 };
                 all.iter().all(at_rest).then_some(())
@@ -179,7 +179,7 @@ async fn standing(cluster: &LocalCluster, access: &Access) -> BTreeMap<u16, Vec<
             all.entry(partition).or_default().push(Standing {
                 worker: worker.to_owned(),
                 active: told["active"].as_bool().unwrap(),
-                told: told["told"].as_u64().unwrap(),
+                told: told["published"].as_u64().unwrap(),
                 sequence: told["sequence"].as_u64().unwrap(),
                 hash: told["stateHash"].as_str().unwrap_or_default().to_owned(),
             });

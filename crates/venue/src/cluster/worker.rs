@@ -121,7 +121,7 @@ fn readiness(worker: &Worker) -> (bool, serde_json::Value) {
                 "connected": status.is_connected(),
                 "active": status.is_active(),
                 "applied": status.applied().0,
-                "told": status.published().0,
+                "published": status.published().0,
             })
         })
         .collect();
@@ -145,7 +145,7 @@ fn standing(worker: &Worker) -> serde_json::Value {
         let mut told = json!({
             "partition": partition.0,
             "active": status.is_active(),
-            "told": status.published().0,
+            "published": status.published().0,
             "sequence": status.applied().0,
         });
         if let Some(AuditReport { sequence, state_hash, sums, violations }) = audited {
