@@ -18,7 +18,7 @@
 //! | --- | --- |
 //! | [`store`] | the trait that log stores implement, and its contract |
 //! | [`replica`] | decides when a worker applies a command and whether it publishes; no I/O |
-//! | [`mailbox`], [`courier`] | messages between partitions, until they are durable; no I/O |
+//! | [`mailbox`], [`forwarder`] | messages between partitions, until they are durable; no I/O |
 //! | [`depth`] | changes of the books' depth that are written to the store; no I/O |
 //! | [`worker`] | runs these on threads |
 //! | [`client`] | the log client of a gateway: appends requests, follows outputs |
@@ -27,7 +27,7 @@
 //! | [`skip`] | skips a command that cannot be applied |
 
 pub mod client;
-pub mod courier;
+pub mod forwarder;
 pub mod cut;
 pub mod depth;
 pub mod mailbox;

@@ -1,11 +1,11 @@
 //! A worker: runs some partitions of a cluster, each on a thread of its own, and the threads that deliver their
-//! messages to other partitions. [`Replica`](crate::replica::Replica) and [`Courier`] decide, without I/O, what a
+//! messages to other partitions. [`Replica`](crate::replica::Replica) and [`Forwarder`] decide, without I/O, what a
 //! thread does next; the threads here carry it out.
 //!
 //! ```text
 //!   in(p) --(blocking read)--> thread of p: apply --> out(p)
 //!                                   |
-//!                                   +--(queue for q)--> courier to q --> in(q)
+//!                                   +--(queue for q)--> forwarder to q --> in(q)
 //! ```
 //!
 //! A partition also sends messages to itself, while commands have left deferred work ([`crossbook_engine::work`]).
@@ -15,7 +15,7 @@
 //! cannot fix (a forked log, a command that cannot be read) ends the worker: it calls `fatal` with the reason, which
 //! should end the process.
 
-mod carrier;
+mod forwarding;
 mod partition;
 
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ use crossbook_node::embedded::{AuditReport, guarded};
 use crossbook_types::{PartitionId, RequestNumber, Sequence};
 use serde::{Deserialize, Serialize};
 
-use self::carrier::Carrier;
+use self::forwarding::Forwarding;
 use self::partition::PartitionThread;
 use crate::mailbox::Forgotten;
 use crate::replica::{self, Limits};
@@ -269,26 +269,26 @@ impl Worker {
             .map(PartitionId)
             .filter(|partition| options.partitions.is_empty() || options.partitions.contains(&partition.0))
             .collect();
-        let mut couriers = BTreeMap::new();
+        let mut forwarders = BTreeMap::new();
         for to in (0..all).map(PartitionId) {
             let (sender, mail) = bounded(options.forward_queue_max);
-            couriers.insert(to, sender);
+            forwarders.insert(to, sender);
             let (shared, fatal) = (Arc::clone(&shared), Arc::clone(&fatal));
             worker.threads.push(
                 std::thread::Builder::new()
-                    .name(format!("courier-{}", to.0))
-                    .spawn(move || guarded("a courier", &*fatal, move || Carrier::new(&shared, to).run(&mail)))?,
+                    .name(format!("forwarder-{}", to.0))
+                    .spawn(move || guarded("a forwarder", &*fatal, move || Forwarding::new(&shared, to).run(&mail)))?,
             );
         }
         for partition in own {
             let status = Arc::new(Status::default());
             let (ask, asked) = bounded(16);
             worker.partitions.insert(partition, (Arc::clone(&status), ask));
-            let couriers = couriers.clone();
+            let forwarders = forwarders.clone();
             let (shared, fatal, begin) = (Arc::clone(&shared), Arc::clone(&fatal), Arc::clone(&begin));
             worker.threads.push(std::thread::Builder::new().name(format!("partition-{}", partition.0)).spawn(
                 move || {
-                    let thread = PartitionThread { shared: &shared, partition, status: &status, couriers, asked };
+                    let thread = PartitionThread { shared: &shared, partition, status: &status, forwarders, asked };
                     guarded("a partition", &*fatal, move || thread.run(&*begin))
                 },
             )?);

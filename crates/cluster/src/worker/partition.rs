@@ -35,7 +35,7 @@ pub(super) struct PartitionThread<'a, C> {
     pub(super) shared: &'a Shared<C>,
     pub(super) partition: PartitionId,
     pub(super) status: &'a Status,
-    pub(super) couriers: BTreeMap<PartitionId, Sender<Mail>>,
+    pub(super) forwarders: BTreeMap<PartitionId, Sender<Mail>>,
     pub(super) asked: Receiver<AuditReply>,
 }
 
@@ -157,7 +157,7 @@ impl<C: Connect> PartitionThread<'_, C> {
     /// not depend on it.
     fn heard(&self, link: &mut Link<C::Store>) -> Result<Heard, ErrorOf<C>> {
         let mut by = Vec::new();
-        for &to in self.couriers.keys().filter(|&&to| to != self.partition) {
+        for &to in self.forwarders.keys().filter(|&&to| to != self.partition) {
             let ask = |mut link: Link<C::Store>| link.deliver(self.partition, RequestNumber(1), &[]);
             match Link::connect(&self.shared.stores, to).and_then(ask) {
                 Ok(heard) => by.push((to, heard)),
@@ -219,9 +219,9 @@ impl<C: Connect> PartitionThread<'_, C> {
             let until = SystemClock.now().0.saturating_add(SUSPECT_FOR_US);
             self.shared.suspected_until.fetch_max(until, Ordering::Relaxed);
         }
-        for courier in self.couriers.values() {
+        for forwarder in self.forwarders.values() {
             // A forwarder that has ended has called `fatal`.
-            let _ = courier.send(Mail::Standing { from: self.partition, active });
+            let _ = forwarder.send(Mail::Standing { from: self.partition, active });
         }
     }
 
@@ -236,8 +236,8 @@ impl<C: Connect> PartitionThread<'_, C> {
             &Body::Peer(message),
             &mut bytes,
         );
-        if let Some(courier) = self.couriers.get(&to) {
-            let _ = courier.send(Mail::Message { from, number, bytes });
+        if let Some(forwarder) = self.forwarders.get(&to) {
+            let _ = forwarder.send(Mail::Message { from, number, bytes });
         }
     }
 }

@@ -16,7 +16,7 @@ pub(super) enum Actor {
     /// Runs a partition.
     Seat { worker: usize, partition: usize },
     /// Carries messages to a partition.
-    Courier { worker: usize, to: usize },
+    Forwarder { worker: usize, to: usize },
     /// Appends requests to a partition's log.
     Appender { gateway: usize, partition: usize },
     /// Follows what a partition tells.
@@ -26,7 +26,7 @@ pub(super) enum Actor {
 impl Actor {
     pub(super) fn process(self) -> Process {
         match self {
-            Self::Seat { worker, .. } | Self::Courier { worker, .. } => Process::Worker(worker),
+            Self::Seat { worker, .. } | Self::Forwarder { worker, .. } => Process::Worker(worker),
             Self::Appender { gateway, .. } | Self::Follower { gateway, .. } => Process::Gateway(gateway),
         }
     }
@@ -36,7 +36,7 @@ impl Actor {
             Self::Seat { partition, .. } | Self::Appender { partition, .. } | Self::Follower { partition, .. } => {
                 partition
             }
-            Self::Courier { to, .. } => to,
+            Self::Forwarder { to, .. } => to,
         }
     }
 }

@@ -194,7 +194,7 @@ impl World {
         for partition in 0..PARTITIONS {
             let actors = match process {
                 Process::Worker(worker) => {
-                    [Actor::Seat { worker, partition }, Actor::Courier { worker, to: partition }]
+                    [Actor::Seat { worker, partition }, Actor::Forwarder { worker, to: partition }]
                 }
                 Process::Gateway(gateway) => {
                     [Actor::Appender { gateway, partition }, Actor::Follower { gateway, partition }]

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   client --> gateway --append--> in(p) --> worker: replica --> out(p) --follow--> gateway: views, answers --> client
-//!                                               \--courier--> in(q)
+//!                                               \--forwarder--> in(q)
 //! ```
 //!
 //! What any gateway has read of a partition counts as published. Each command is then looked up in the log and applied
@@ -429,7 +429,7 @@ impl World {
         }
         match actor {
             Actor::Seat { worker, partition } => self.seat_step(worker, partition),
-            Actor::Courier { worker, to } => self.courier_step(worker, to),
+            Actor::Forwarder { worker, to } => self.courier_step(worker, to),
             Actor::Appender { gateway, partition } => self.append_step(gateway, partition),
             Actor::Follower { gateway, partition } => self.follow_step(gateway, partition),
         }
@@ -438,7 +438,7 @@ impl World {
     fn take(&mut self, actor: Actor, reply: Reply) -> Result<(), Violation> {
         match actor {
             Actor::Seat { worker, partition } => self.seat_answered(worker, partition, reply),
-            Actor::Courier { worker, to } => self.courier_answered(worker, to, reply),
+            Actor::Forwarder { worker, to } => self.courier_answered(worker, to, reply),
             Actor::Appender { gateway, partition } => self.append_answered(gateway, partition, reply),
             Actor::Follower { gateway, partition } => self.follow_answered(gateway, partition, reply),
         }

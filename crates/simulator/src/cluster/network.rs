@@ -76,7 +76,7 @@ impl World {
     pub(super) fn link(&mut self, actor: Actor) -> &mut Link {
         match actor {
             Actor::Seat { worker, partition } => &mut self.workers[worker].seats[partition].link,
-            Actor::Courier { worker, to } => &mut self.workers[worker].couriers[to].link,
+            Actor::Forwarder { worker, to } => &mut self.workers[worker].forwarders[to].link,
             Actor::Appender { gateway, partition } => &mut self.gateways[gateway].lanes[partition].appender,
             Actor::Follower { gateway, partition } => &mut self.gateways[gateway].lanes[partition].follower,
         }

@@ -51,7 +51,7 @@ impl World {
             }
         }
         for (at, worker) in self.workers.iter().enumerate() {
-            let kept: usize = worker.couriers.iter().map(|carrier| carrier.courier.len()).sum();
+            let kept: usize = worker.forwarders.iter().map(|forwarding| forwarding.forwarder.len()).sum();
             if kept > 0 {
                 return Some(format!("worker {at} keeps {kept} messages"));
             }

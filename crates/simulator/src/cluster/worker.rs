@@ -1,11 +1,11 @@
-//! Workers: the production replica and courier, driven by the world instead of by threads. A worker runs all
+//! Workers: the production replica and forwarder, driven by the world instead of by threads. A worker runs all
 //! partitions, and delivers their messages to each other.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crossbook_cluster::Replica;
-use crossbook_cluster::courier::{ASK_EVERY, Courier, Lost, Round};
+use crossbook_cluster::forwarder::{ASK_EVERY, Forwarder, Lost, Round};
 use crossbook_cluster::replica::{self, Limits, Standing};
 use crossbook_cluster::store::Deliver;
 use crossbook_engine::Work;
@@ -37,8 +37,8 @@ pub(super) struct Seat {
 
 /// What a worker carries to one partition.
 #[derive(Debug, Default)]
-pub(super) struct Carrier {
-    pub(super) courier: Courier,
+pub(super) struct Forwarding {
+    pub(super) forwarder: Forwarder,
     pub(super) link: Link,
     /// What the call under way delivers.
     round: Option<Round>,
@@ -58,7 +58,7 @@ pub(super) struct Worker {
     /// The bounds by which it computes, if they are not those of the rules.
     pub(super) work: Option<Work>,
     pub(super) seats: Vec<Seat>,
-    pub(super) couriers: Vec<Carrier>,
+    pub(super) forwarders: Vec<Forwarding>,
 }
 
 impl Worker {
@@ -83,7 +83,7 @@ impl Worker {
             known: Rules::NEWEST,
             work: None,
             seats: Vec::new(),
-            couriers: Vec::new(),
+            forwarders: Vec::new(),
         };
         worker.forget();
         worker
@@ -93,7 +93,7 @@ impl Worker {
     pub(super) fn forget(&mut self) {
         self.life += 1;
         self.seats = (0..PARTITIONS).map(|_| Seat::default()).collect();
-        self.couriers = (0..PARTITIONS).map(|_| Carrier::default()).collect();
+        self.forwarders = (0..PARTITIONS).map(|_| Forwarding::default()).collect();
     }
 }
 
@@ -180,16 +180,16 @@ impl World {
                         &mut bytes,
                     );
                     let to = usize::from(to.0);
-                    this.couriers[to].courier.post(from, number, bytes);
-                    woken.insert(Actor::Courier { worker, to });
+                    this.forwarders[to].forwarder.post(from, number, bytes);
+                    woken.insert(Actor::Forwarder { worker, to });
                 }
-                woken.into_iter().for_each(|courier| self.plan(0, Event::Wake(courier)));
+                woken.into_iter().for_each(|forwarder| self.plan(0, Event::Wake(forwarder)));
                 if let Some(standing) = step.turned {
                     let active = standing == Standing::Active;
                     self.observer.coverage.count(if active { "worker became active" } else { "worker stood back" });
                     for to in 0..PARTITIONS {
-                        self.workers[worker].couriers[to].courier.set_sends(from, active);
-                        self.plan(0, Event::Wake(Actor::Courier { worker, to }));
+                        self.workers[worker].forwarders[to].forwarder.set_sends(from, active);
+                        self.plan(0, Event::Wake(Actor::Forwarder { worker, to }));
                     }
                 }
                 if step.applied > 0 {
@@ -244,10 +244,10 @@ impl World {
 
     pub(super) fn courier_step(&mut self, worker: usize, to: usize) {
         let now = Duration::from_micros(self.time.now());
-        let Carrier { courier, link, round } = &mut self.workers[worker].couriers[to];
-        let Some(next) = courier.round(LETTERS_MAX, now) else {
-            if !courier.is_empty() {
-                self.plan(ASK_EVERY.as_micros() as u64, Event::Wake(Actor::Courier { worker, to }));
+        let Forwarding { forwarder, link, round } = &mut self.workers[worker].forwarders[to];
+        let Some(next) = forwarder.round(LETTERS_MAX, now) else {
+            if !forwarder.is_empty() {
+                self.plan(ASK_EVERY.as_micros() as u64, Event::Wake(Actor::Forwarder { worker, to }));
             }
             return;
         };
@@ -255,31 +255,31 @@ impl World {
             Request::Hello { holds: None, durable: false }
         } else {
             let owned = |messages: Vec<&[u8]>| messages.into_iter().map(<[u8]>::to_vec).collect();
-            let letters = courier.letters(&next).into_iter();
+            let letters = forwarder.letters(&next).into_iter();
             let letters = letters.map(|Deliver { from, first, messages }| (from, first, owned(messages))).collect();
             let barrier = next.confirm;
             *round = Some(next);
             Request::Deliver { letters, barrier }
         };
-        self.call(Actor::Courier { worker, to }, request);
+        self.call(Actor::Forwarder { worker, to }, request);
     }
 
     pub(super) fn courier_answered(&mut self, worker: usize, to: usize, reply: Reply) -> Result<(), Violation> {
-        let actor = Actor::Courier { worker, to };
+        let actor = Actor::Forwarder { worker, to };
         let now = Duration::from_micros(self.time.now());
-        let Carrier { courier, link, round } = &mut self.workers[worker].couriers[to];
+        let Forwarding { forwarder, link, round } = &mut self.workers[worker].forwarders[to];
         match reply {
             Reply::Hello { epoch, .. } => link.epoch = Some(epoch),
             Reply::Delivered { heard } => {
                 link.tries = 0;
                 if let Some(round) = round.take() {
-                    courier.delivered(&round, &heard, now).map_err(|Lost { from, source }| {
+                    forwarder.delivered(&round, &heard, now).map_err(|Lost { from, source }| {
                         Violation::new(Check::Durable, format!("messages from {from} to {to}: {source}"))
                     })?;
                 }
             }
             _ => {
-                courier.disconnected();
+                forwarder.disconnected();
                 self.reconnect(actor);
                 return Ok(());
             }

@@ -1,5 +1,5 @@
 //! Delivers the messages of a worker's partitions to one other partition. No I/O and no clock: the caller asks what the
-//! next round trip should deliver ([`Courier::round`]) and reports its result.
+//! next round trip should deliver ([`Forwarder::round`]) and reports its result.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const CONFIRM_EVERY: Duration = Duration::from_millis(50);
 
 /// The messages to one partition, by sender.
 #[derive(Clone, Debug, Default)]
-pub struct Courier {
+pub struct Forwarder {
     boxes: BTreeMap<PartitionId, Mailbox>,
     asked: Duration,
     confirmed: Duration,
@@ -42,7 +42,7 @@ pub struct Lost {
     pub source: Forgotten,
 }
 
-impl Courier {
+impl Forwarder {
     /// Takes the next message of a sender.
     pub fn post(&mut self, from: PartitionId, number: RequestNumber, bytes: Vec<u8>) {
         self.boxes.entry(from).or_default().post(number, bytes);
@@ -97,7 +97,7 @@ impl Courier {
         Some(Round { deliver, confirm, asks_all: due })
     }
 
-    /// The messages of a round, which is the last that [`Courier::round`] gave.
+    /// The messages of a round, which is the last that [`Forwarder::round`] gave.
     #[must_use]
     pub fn letters(&self, round: &Round) -> Vec<Deliver<'_>> {
         let mut letters = Vec::with_capacity(round.deliver.len());
@@ -145,41 +145,41 @@ mod tests {
     /// By delivery the sender, the first message and how many there are.
     type Letters = Vec<(u16, u64, usize)>;
 
-    fn round(courier: &Courier, millis: u64) -> Option<(Letters, bool)> {
-        let round = courier.round(2, Duration::from_millis(millis))?;
-        let letters = courier.letters(&round);
+    fn round(forwarder: &Forwarder, millis: u64) -> Option<(Letters, bool)> {
+        let round = forwarder.round(2, Duration::from_millis(millis))?;
+        let letters = forwarder.letters(&round);
         Some((
             letters.iter().map(|letter| (letter.from.0, letter.first.0, letter.messages.len())).collect(),
             round.confirm,
         ))
     }
 
-    fn delivered(courier: &mut Courier, millis: u64, heard: &[u64]) {
+    fn delivered(forwarder: &mut Forwarder, millis: u64, heard: &[u64]) {
         let now = Duration::from_millis(millis);
-        let round = courier.round(2, now).unwrap();
+        let round = forwarder.round(2, now).unwrap();
         let heard: Vec<_> = heard.iter().copied().map(RequestNumber).collect();
-        courier.delivered(&round, &heard, now).unwrap();
+        forwarder.delivered(&round, &heard, now).unwrap();
     }
 
     #[test]
     fn a_sender_asks_first_then_sends_and_has_what_it_sent_confirmed() {
-        let mut courier = Courier::default();
+        let mut forwarder = Forwarder::default();
         let (one, other) = (PartitionId(1), PartitionId(2));
-        assert_eq!(round(&courier, 1_000), None);
-        (1..=3).for_each(|number| courier.post(one, RequestNumber(number), vec![0]));
-        courier.post(other, RequestNumber(1), vec![0]);
-        courier.set_sends(one, true);
-        assert_eq!(round(&courier, 1), Some((vec![(1, 1, 0), (2, 1, 0)], true)), "nobody knows what was heard");
-        delivered(&mut courier, 1, &[0, 0]);
-        assert_eq!(round(&courier, 2), Some((vec![(1, 1, 2)], false)), "the other stands by");
-        delivered(&mut courier, 2, &[2]);
-        assert_eq!(round(&courier, 3), Some((vec![(1, 3, 1)], false)), "sent before the last is confirmed");
-        delivered(&mut courier, 3, &[3]);
-        assert_eq!(round(&courier, 4), Some((vec![(1, 1, 0)], true)), "nothing else to send");
-        delivered(&mut courier, 4, &[3]);
-        assert_eq!((courier.len(), round(&courier, 5)), (1, None));
-        assert_eq!(round(&courier, 600), Some((vec![(2, 1, 0)], true)), "what stands by asks now and then");
-        courier.disconnected();
-        assert_eq!(round(&courier, 10), Some((vec![(2, 1, 0)], true)));
+        assert_eq!(round(&forwarder, 1_000), None);
+        (1..=3).for_each(|number| forwarder.post(one, RequestNumber(number), vec![0]));
+        forwarder.post(other, RequestNumber(1), vec![0]);
+        forwarder.set_sends(one, true);
+        assert_eq!(round(&forwarder, 1), Some((vec![(1, 1, 0), (2, 1, 0)], true)), "nobody knows what was heard");
+        delivered(&mut forwarder, 1, &[0, 0]);
+        assert_eq!(round(&forwarder, 2), Some((vec![(1, 1, 2)], false)), "the other stands by");
+        delivered(&mut forwarder, 2, &[2]);
+        assert_eq!(round(&forwarder, 3), Some((vec![(1, 3, 1)], false)), "sent before the last is confirmed");
+        delivered(&mut forwarder, 3, &[3]);
+        assert_eq!(round(&forwarder, 4), Some((vec![(1, 1, 0)], true)), "nothing else to send");
+        delivered(&mut forwarder, 4, &[3]);
+        assert_eq!((forwarder.len(), round(&forwarder, 5)), (1, None));
+        assert_eq!(round(&forwarder, 600), Some((vec![(2, 1, 0)], true)), "what stands by asks now and then");
+        forwarder.disconnected();
+        assert_eq!(round(&forwarder, 10), Some((vec![(2, 1, 0)], true)));
     }
 }

@@ -1,4 +1,4 @@
-//! The thread that delivers messages to one partition: carries out what its [`Courier`] plans.
+//! The thread that delivers messages to one partition: carries out what its [`Forwarder`] plans.
 
 use std::time::Instant;
 
@@ -6,22 +6,22 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use crossbook_types::PartitionId;
 
 use super::{Error, Mail, Shared};
-use crate::courier::{ASK_EVERY, Courier, Lost};
+use crate::forwarder::{ASK_EVERY, Forwarder, Lost};
 use crate::store::{Connect, ErrorOf, Link};
 
 /// The thread that carries messages to one partition.
-pub(super) struct Carrier<'a, C> {
+pub(super) struct Forwarding<'a, C> {
     shared: &'a Shared<C>,
     to: PartitionId,
-    courier: Courier,
+    forwarder: Forwarder,
     /// Messages that the forwarder retains.
     kept: usize,
     begun: Instant,
 }
 
-impl<'a, C: Connect> Carrier<'a, C> {
+impl<'a, C: Connect> Forwarding<'a, C> {
     pub(super) fn new(shared: &'a Shared<C>, to: PartitionId) -> Self {
-        Self { shared, to, courier: Courier::default(), kept: 0, begun: Instant::now() }
+        Self { shared, to, forwarder: Forwarder::default(), kept: 0, begun: Instant::now() }
     }
 
     pub(super) fn run(mut self, mail: &Receiver<Mail>) -> Result<(), Error> {
@@ -31,7 +31,7 @@ impl<'a, C: Connect> Carrier<'a, C> {
                 Ok(()) => return Ok(()),
                 Err(Error::Store { source, .. }) if source.is_transient() => {
                     tracing::warn!(to = self.to.0, error = %source, "messages to this partition cannot be delivered now; trying again");
-                    self.courier.disconnected();
+                    self.forwarder.disconnected();
                     if !self.shared.pause(&mut tries) {
                         return Ok(());
                     }
@@ -51,16 +51,16 @@ impl<'a, C: Connect> Carrier<'a, C> {
             if !self.gather(mail) {
                 return Ok(());
             }
-            let Some(round) = self.courier.round(batch, self.begun.elapsed()) else { continue };
+            let Some(round) = self.forwarder.round(batch, self.begun.elapsed()) else { continue };
             let link = match &mut link {
                 Some(link) => link,
                 none => none.insert(Link::connect(&self.shared.stores, to).map_err(failed)?),
             };
-            let heard = link.deliver_all(&self.courier.letters(&round), round.confirm).map_err(failed)?;
-            let delivered = self.courier.delivered(&round, &heard, self.begun.elapsed());
+            let heard = link.deliver_all(&self.forwarder.letters(&round), round.confirm).map_err(failed)?;
+            let delivered = self.forwarder.delivered(&round, &heard, self.begun.elapsed());
             delivered.map_err(|Lost { from, source }| Error::Forgotten { from, to, source })?;
             *tries = 0;
-            self.kept = self.courier.len();
+            self.kept = self.forwarder.len();
             metrics::gauge!("crossbook_messages_unacknowledged", "to" => to.0.to_string()).set(self.kept as f64);
         }
     }
@@ -70,7 +70,7 @@ impl<'a, C: Connect> Carrier<'a, C> {
         if self.kept >= self.shared.options.forward_retained_max {
             return !self.shared.is_stopping();
         }
-        let first = if self.courier.is_ready() {
+        let first = if self.forwarder.is_ready() {
             mail.try_recv().ok()
         } else {
             match mail.recv_timeout(ASK_EVERY) {
@@ -83,10 +83,10 @@ impl<'a, C: Connect> Carrier<'a, C> {
         for letter in first.into_iter().chain(mail.try_iter()).take(room.max(1)) {
             match letter {
                 Mail::Message { from, number, bytes } => {
-                    self.courier.post(from, number, bytes);
+                    self.forwarder.post(from, number, bytes);
                     self.kept += 1;
                 }
-                Mail::Standing { from, active } => self.courier.set_sends(from, active),
+                Mail::Standing { from, active } => self.forwarder.set_sends(from, active),
             }
         }
         !self.shared.is_stopping()
