@@ -16,7 +16,7 @@ use crossbook_engine::Partition;
 use crossbook_loadgen::latency::{Latency, Schedule, Summary};
 use crossbook_log::{Files, files};
 use crossbook_node::embedded::{self, Handle, Running};
-use crossbook_node::{NotTaken, Outlet, Request};
+use crossbook_node::{NotTaken, EventSink, Request};
 use crossbook_protocol::command::{
     Body, CancelAll, CancelOrder, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
 };
@@ -211,7 +211,7 @@ struct Publisher {
     told: Arc<Told>,
 }
 
-impl Outlet for Publisher {
+impl EventSink for Publisher {
     fn publish(&mut self, events: &mut Events) {
         for (cause, events) in events.iter() {
             self.views.apply_all(cause, events);

@@ -10,7 +10,7 @@ use crossbook_log::{Files, files};
 use crossbook_node::embedded::{self, Handle, SystemClock};
 use crossbook_node::node::Clock as _;
 use crossbook_node::snapshot::Folder;
-use crossbook_node::{NotTaken, Outlet, Request};
+use crossbook_node::{NotTaken, EventSink, Request};
 use crossbook_oracle::feed::Feed;
 use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
 use crossbook_protocol::command::Body;
@@ -140,9 +140,9 @@ impl<'a> Venue<'a> {
         let folder = tempfile::tempdir()?;
         let (log, _) = Files::open(&log_folder(folder.path()), files::Options::default())?;
         let live = Live::default();
-        let outlet = Announcing::new(Nobody, live.clone());
+        let sink = Announcing::new(Nobody, live.clone());
         let partition = Partition::new(crossbook_venue::history::PARTITION, Routing::single(), 0);
-        let running = embedded::start(partition, log, outlet, embedded::Options::default(), fatal)?;
+        let running = embedded::start(partition, log, sink, embedded::Options::default(), fatal)?;
         let (feed, bodies) = (Feed::new(workload), Feed::opening());
         let mut venue = Self { folder, running, live, workload, feed, bodies, sent: 0 };
         venue.submit()?;
@@ -287,10 +287,10 @@ fn fail(progress: &Progress) -> Result<(), Error> {
     }
 }
 
-/// An outlet with nobody behind it.
+/// An event sink with nobody behind it.
 struct Nobody;
 
-impl Outlet for Nobody {
+impl EventSink for Nobody {
     fn publish(&mut self, _: &mut Events) {}
 
     fn not_taken(&mut self, _: RequestNumber, _: NotTaken) {}

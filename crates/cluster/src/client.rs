@@ -1,7 +1,7 @@
 //! The log client of a gateway: appends requests to the logs of the partitions, and follows their outputs.
 //!
 //! Each partition has two threads. One appends the queued requests, many in one round trip; the other reads the
-//! partition's outputs and passes the events to an outlet. Each request is stored until the partition has accepted it.
+//! partition's outputs and passes the events to an event sink. Each request is stored until the partition has accepted it.
 //! The store may lose what it has not replicated, so a request that is no longer where it was appended is appended
 //! again, under the same request id; the partition deduplicates it. Once a partition has accepted a request, it is
 //! durable, and its answer follows in the outputs of this partition or another.
@@ -45,7 +45,7 @@ use outputs::{Outputs, Unreadable};
 use pace::{Pace, Readings};
 
 use crossbook_node::embedded::guarded;
-use crossbook_node::outlet::Outlet;
+use crossbook_node::event_sink::EventSink;
 use crossbook_node::request::{NotTaken, Request};
 
 use crate::store::{Connect, Failure};
@@ -424,8 +424,8 @@ impl Shared {
 /// What a client is started with, for each partition by number.
 pub struct Start<O> {
     /// Where its events go.
-    pub outlet: O,
-    /// The last command that the outlet knows.
+    pub sink: O,
+    /// The last command that the event sink knows.
     pub from: Sequence,
     /// By partition, the last message that it had sent to each other one by then.
     pub sent: Vec<RequestNumber>,
@@ -454,7 +454,7 @@ pub struct Venue<C> {
 ///
 /// # Panics
 /// When the number of starts is not the number of partitions.
-pub fn start<O: Outlet, C: Connect + Clone + Send + Sync + 'static>(
+pub fn start<O: EventSink, C: Connect + Clone + Send + Sync + 'static>(
     venue: Venue<C>,
     options: Options,
     starts: Vec<Start<O>>,
@@ -506,10 +506,10 @@ pub fn start<O: Outlet, C: Connect + Clone + Send + Sync + 'static>(
         })?);
         let (these, of, stores) = (Arc::clone(&shared), Arc::clone(&fatal), stores.clone());
         threads.push(std::thread::Builder::new().name(format!("follow-{at}")).spawn(move || {
-            let Start { outlet, from, .. } = start;
+            let Start { sink, from, .. } = start;
             let lane = &these.lanes[at];
             let (outputs, readings) = (Outputs::default(), Readings::default());
-            let follower = Follower { shared: &these, lane, outlet, after: from, outputs, readings };
+            let follower = Follower { shared: &these, lane, sink, after: from, outputs, readings };
             guarded("the thread that reads events", &*of, move || follower.run(&stores))
         })?);
     }

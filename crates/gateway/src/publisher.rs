@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 
-use crossbook_node::{NotTaken, Outlet};
+use crossbook_node::{NotTaken, EventSink};
 use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed, Party, PreventedMatch, Trade};
 use crossbook_protocol::{Cause, Event, Events, Routing};
 use crossbook_types::{OrderId, OrderStatus, PartitionId, RequestNumber, Sequence, SymbolId, SymbolName};
@@ -325,7 +325,7 @@ impl Publisher {
     }
 }
 
-impl Outlet for Publisher {
+impl EventSink for Publisher {
     fn publish(&mut self, events: &mut Events) {
         let (streams, views) = (Arc::clone(&self.subscribers.streams), Arc::clone(&self.views));
         let mut commands = events.iter().peekable();

@@ -1,7 +1,7 @@
 //! The node of a venue in one process: a partition thread and a publisher thread around a [`Node`].
 //!
 //! ```text
-//!   gateway threads --(queue)--> partition thread: log, apply, sync --(queue)--> publisher thread: the outlet
+//!   gateway threads --(queue)--> partition thread: log, apply, sync --(queue)--> publisher thread: the event sink
 //! ```
 //!
 //! Both queues are bounded, the first also by the time that its last request would wait. If the publisher falls behind,
@@ -33,7 +33,7 @@ use tokio::sync::mpsc;
 
 use crate::backlog::{Backlog, Patience};
 use crate::node::{Clock, Limits, Node, Stage};
-use crate::outlet::Outlet;
+use crate::event_sink::EventSink;
 use crate::request::{NotTaken, Request};
 
 /// How an embedded node runs.
@@ -212,8 +212,8 @@ pub struct Stopped<L, O> {
     pub partition: Partition,
     /// The log, all of it durable.
     pub log: L,
-    /// The outlet, which has received everything.
-    pub outlet: O,
+    /// The sink, which has received everything.
+    pub sink: O,
 }
 
 impl<L: Log, O> Running<L, O> {
@@ -238,8 +238,8 @@ impl<L: Log, O> Running<L, O> {
         // Behind everything that was taken before, and nothing comes behind it.
         let _ = self.handle.inbound.send(Inbound::Stop);
         let (partition, log) = self.partition.join().ok()??;
-        let outlet = self.publisher.join().ok()??;
-        Some(Stopped { partition, log, outlet })
+        let sink = self.publisher.join().ok()??;
+        Some(Stopped { partition, log, sink })
     }
 }
 
@@ -254,13 +254,13 @@ pub fn source_of_run(end: Sequence) -> SourceId {
 pub fn start<L, O>(
     partition: Partition,
     log: L,
-    outlet: O,
+    sink: O,
     options: Options,
     fatal: impl Fn(String) + Send + Sync + 'static,
 ) -> std::io::Result<Running<L, O>>
 where
     L: Log + Send + 'static,
-    O: Outlet,
+    O: EventSink,
 {
     let (inbound, requests) = bounded(options.queue_requests_max);
     // Woken once for each batch. The other kind of channel first yields the processor a few times, in the hope that
@@ -289,7 +289,7 @@ where
     })?;
     let publisher = thread::Builder::new().name("publisher".to_owned()).spawn(move || {
         guarded("the publisher thread", &*fatal, move || {
-            Ok::<_, Infallible>(run_publisher(outlet, published, &recycle))
+            Ok::<_, Infallible>(run_publisher(sink, published, &recycle))
         })
     })?;
     let handle = Handle { inbound, audits, durable, stopping: Arc::default(), source, backlog };
@@ -463,7 +463,7 @@ struct Relay {
     durable: Arc<AtomicU64>,
 }
 
-impl Outlet for Relay {
+impl EventSink for Relay {
     fn publish(&mut self, events: &mut Events) {
         if let Some(last) = events.last() {
             self.durable.store(last.sequence.0, Ordering::Release);
@@ -479,17 +479,17 @@ impl Outlet for Relay {
     }
 }
 
-fn run_publisher<O: Outlet>(mut outlet: O, mut published: mpsc::Receiver<Published>, recycle: &Sender<Events>) -> O {
+fn run_publisher<O: EventSink>(mut sink: O, mut published: mpsc::Receiver<Published>, recycle: &Sender<Events>) -> O {
     while let Some(message) = published.blocking_recv() {
         gauge!("crossbook_queue_depth", "stage" => "publisher").set(published.len() as f64);
         match message {
             Published::Events(mut events) => {
-                outlet.publish(&mut events);
+                sink.publish(&mut events);
                 events.clear();
                 let _ = recycle.try_send(events);
             }
-            Published::NotTaken(number, why) => outlet.not_taken(number, why),
+            Published::NotTaken(number, why) => sink.not_taken(number, why),
         }
     }
-    outlet
+    sink
 }

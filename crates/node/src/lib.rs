@@ -13,7 +13,7 @@ pub mod embedded;
 pub mod export;
 pub mod follower;
 pub mod node;
-pub mod outlet;
+pub mod event_sink;
 pub mod panic;
 pub mod recovery;
 pub mod request;
@@ -24,5 +24,5 @@ pub mod snapshotter;
 mod views;
 
 pub use embedded::{AuditReport, Handle};
-pub use outlet::Outlet;
+pub use event_sink::EventSink;
 pub use request::{NotTaken, Request};

@@ -1,7 +1,7 @@
 //! One partition on its log: accepts requests, assigns sequence numbers, makes commands durable, and only then
 //! publishes their events.
 //!
-//! A [`Node`] has no threads, clock or disk of its own; it gets a [`Log`], a [`Clock`] and an [`Outlet`], and a caller
+//! A [`Node`] has no threads, clock or disk of its own; it gets a [`Log`], a [`Clock`] and an [`EventSink`], and a caller
 //! that calls [`Node::turn`] again and again. The embedded venue calls it on a thread with the real ones; a simulation
 //! may run many nodes on one thread in simulated time. A turn is one batch:
 //!
@@ -25,7 +25,7 @@ use crossbook_protocol::{Body, Command, Events};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::outlet::Outlet;
+use crate::event_sink::EventSink;
 use crate::panic::naming;
 use crate::request::{NotTaken, Request};
 
@@ -81,7 +81,7 @@ pub struct Node<L, C, O> {
     partition: Partition,
     log: L,
     clock: C,
-    outlet: O,
+    sink: O,
     source: SourceId,
     limits: Limits,
     queue: VecDeque<Request>,
@@ -112,19 +112,19 @@ pub enum Stage {
     Published,
 }
 
-impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
+impl<L: Log, C: Clock, O: EventSink> Node<L, C, O> {
     /// A node that starts at the position of `partition`, which must be the end of `log`. Requests come from `source`.
     ///
     /// # Panics
     /// When the partition is not at the end of the log.
-    pub fn new(partition: Partition, log: L, clock: C, outlet: O, source: SourceId, limits: Limits) -> Self {
+    pub fn new(partition: Partition, log: L, clock: C, sink: O, source: SourceId, limits: Limits) -> Self {
         assert_eq!(partition.sequence(), log.durable(), "a node starts at the end of its log");
         assert_eq!(log.tail(), log.durable(), "a node starts with nothing half written");
         Self {
             partition,
             log,
             clock,
-            outlet,
+            sink,
             source,
             limits,
             queue: VecDeque::new(),
@@ -160,7 +160,7 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
 
     /// The receiver of events.
     pub fn outlet_mut(&mut self) -> &mut O {
-        &mut self.outlet
+        &mut self.sink
     }
 
     /// Requests that wait.
@@ -213,7 +213,7 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
         {
             if request.deadline.is_some_and(|deadline| clock > deadline) {
                 turn.late += 1;
-                self.outlet.not_taken(request.number, NotTaken::Late);
+                self.sink.not_taken(request.number, NotTaken::Late);
                 continue;
             }
             if self.append(self.source, request.number, &request.body, now)? {
@@ -234,7 +234,7 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
         let expected = self.partition.sequence();
         #[cfg(crossbook_bugs)]
         if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::ToldBeforeSync) {
-            self.outlet.publish(&mut self.events);
+            self.sink.publish(&mut self.events);
             self.events.clear();
         }
         let durable = self.log.sync()?;
@@ -244,7 +244,7 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
         self.stage(Stage::Synced);
         self.outstanding.extend(self.partition.drain_outgoing());
         if turn.commands > 0 {
-            self.outlet.publish(&mut self.events);
+            self.sink.publish(&mut self.events);
             self.events.clear();
         }
         self.stage(Stage::Published);
@@ -289,8 +289,8 @@ impl<L: Log, C: Clock, O: Outlet> Node<L, C, O> {
     /// Returns the node's parts. Requests that are still queued are answered that the venue is stopping.
     pub fn finish(mut self) -> (Partition, L, O) {
         for request in std::mem::take(&mut self.queue) {
-            self.outlet.not_taken(request.number, NotTaken::Stopping);
+            self.sink.not_taken(request.number, NotTaken::Stopping);
         }
-        (self.partition, self.log, self.outlet)
+        (self.partition, self.log, self.sink)
     }
 }

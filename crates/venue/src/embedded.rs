@@ -210,9 +210,9 @@ impl Core {
         let live = Live::new(partition.sequence());
         let listed: Vec<_> = read_model.registry().markets().iter().map(|market| (market.id, market.symbol)).collect();
         let counting = Tally::new(assembly.publisher(PARTITION), listed, config.metrics.markets_max);
-        let outlet = Announcing::new(counting, live.clone());
+        let sink = Announcing::new(counting, live.clone());
         let (log_path, identity, trimmer) = (data.log(), log.identity(), log.trimmer());
-        let mut running = embedded::start(partition, log, outlet, config.node, fatal).map_err(Error::Thread)?;
+        let mut running = embedded::start(partition, log, sink, config.node, fatal).map_err(Error::Thread)?;
         let node = running.handle().clone();
         let source = LogSource::new(&log_path, snapshots.clone(), live.position(), hash_seed);
         let keep = |database: Database| {
@@ -251,7 +251,7 @@ impl Core {
         let folder = self.snapshotter.stop();
         let (Some(stopped), Some(mut folder)) = (stopped, folder) else { return Err(Error::Disorder) };
         // The publisher has the feed's only sender.
-        drop(stopped.outlet);
+        drop(stopped.sink);
         let (log, first, time) = (stopped.log.identity(), stopped.log.first(), stopped.partition.time());
         let state = stopped.partition.state();
         let sequence = state.sequence();

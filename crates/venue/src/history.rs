@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
-use crossbook_node::{NotTaken, Outlet};
+use crossbook_node::{NotTaken, EventSink};
 use crossbook_protocol::Events;
 use crossbook_store::{Database, History, Live, Progress, Recorder, Refusal, Source};
 use crossbook_types::{PartitionId, RequestNumber};
@@ -69,7 +69,7 @@ fn everything() -> Limits {
     }
 }
 
-/// An outlet that reports the last durable command to the history, and hands all events on to another outlet.
+/// An event sink that reports the last durable command to the history, and hands all events on to another event sink.
 #[derive(Debug)]
 pub struct Announcing<O> {
     inner: O,
@@ -83,7 +83,7 @@ impl<O> Announcing<O> {
     }
 }
 
-impl<O: Outlet> Outlet for Announcing<O> {
+impl<O: EventSink> EventSink for Announcing<O> {
     fn publish(&mut self, events: &mut Events) {
         let last = events.last();
         self.inner.publish(events);

@@ -1,6 +1,6 @@
 //! Counts published orders and trades, in all and by market, on their way to the publisher.
 
-use crossbook_node::{NotTaken, Outlet};
+use crossbook_node::{NotTaken, EventSink};
 use crossbook_protocol::{Event, Events};
 use crossbook_types::{RequestNumber, SymbolId, SymbolName};
 use metrics::{Counter, counter};
@@ -27,7 +27,7 @@ impl Counters {
     }
 }
 
-/// An outlet that counts.
+/// An event sink that counts.
 #[derive(Debug)]
 pub struct Tally<O> {
     inner: O,
@@ -83,7 +83,7 @@ impl<O> Tally<O> {
     }
 }
 
-impl<O: Outlet> Outlet for Tally<O> {
+impl<O: EventSink> EventSink for Tally<O> {
     fn publish(&mut self, events: &mut Events) {
         for event in events.all() {
             match event {

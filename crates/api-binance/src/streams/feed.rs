@@ -287,7 +287,7 @@ mod tests {
     use crossbook_gateway::Pending;
     use crossbook_gateway::facts::Subscribers;
     use crossbook_gateway::publisher::Publisher;
-    use crossbook_node::Outlet as _;
+    use crossbook_node::EventSink as _;
     use crossbook_protocol::{Cause, Event, Events};
     use crossbook_types::{PartitionId, Sequence};
     use crossbook_views::{BookTicker, Limits, Views};

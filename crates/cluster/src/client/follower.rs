@@ -1,10 +1,10 @@
-//! The thread that follows one partition's outputs: passes the events to the outlet, and records how far this partition
+//! The thread that follows one partition's outputs: passes the events to the event sink, and records how far this partition
 //! and the others have received each other's messages.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbook_node::outlet::Outlet;
+use crossbook_node::event_sink::EventSink;
 use crossbook_protocol::Routing;
 use crossbook_types::{PartitionId, Sequence};
 
@@ -20,14 +20,14 @@ const FOLLOW_WAIT: Duration = Duration::from_secs(1);
 pub(super) struct Follower<'a, O> {
     pub(super) shared: &'a Shared,
     pub(super) lane: &'a Lane,
-    pub(super) outlet: O,
+    pub(super) sink: O,
     /// The last command whose events are handed on.
     pub(super) after: Sequence,
     pub(super) outputs: Outputs,
     pub(super) readings: Readings,
 }
 
-impl<O: Outlet> Follower<'_, O> {
+impl<O: EventSink> Follower<'_, O> {
     pub(super) fn run<C: Connect>(mut self, stores: &C) -> Result<(), Error> {
         let mut tries = 0;
         while !self.shared.is_stopping() {
@@ -80,7 +80,7 @@ impl<O: Outlet> Follower<'_, O> {
             let mut appends = self.lane.appends.lock();
             outputs.taken.iter().for_each(|&number| appends.taken(number));
         }
-        self.outlet.publish(&mut outputs.events);
+        self.sink.publish(&mut outputs.events);
         for &(PartitionId(from), number) in &outputs.heard {
             if let Some(heard) = self.lane.heard_of.get(usize::from(from)) {
                 heard.fetch_max(number.0, Ordering::AcqRel);

@@ -12,7 +12,7 @@ use crossbook_node::audit::Proof;
 use crossbook_node::embedded::{self, AuditReport, Options, Running};
 use crossbook_node::recovery::Which;
 use crossbook_node::shadow::Shadow;
-use crossbook_node::{NotTaken, Outlet, Request, audit, recovery, skip, snapshot};
+use crossbook_node::{NotTaken, EventSink, Request, audit, recovery, skip, snapshot};
 use crossbook_protocol::command::{Body, CancelAll, CancelOrder, NewOrder, Target};
 use crossbook_protocol::peer::{Admitted, Origin, PeerMessage};
 use crossbook_protocol::{Answer, Event, Events, Routing};
@@ -26,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Passes every answer on.
 struct Answers(mpsc::Sender<(SourceId, RequestNumber, Result<Answer, NotTaken>)>);
 
-impl Outlet for Answers {
+impl EventSink for Answers {
     fn publish(&mut self, events: &mut Events) {
         for event in events.all() {
             if let Event::Answered { source, number, answer } = event {
@@ -183,10 +183,10 @@ fn a_second_process_is_kept_out_of_the_folder() {
     venue.0.stop().unwrap();
 }
 
-/// An outlet that never comes back until it is let.
+/// An event sink that never comes back until it is let.
 struct Stuck(mpsc::Receiver<()>);
 
-impl Outlet for Stuck {
+impl EventSink for Stuck {
     fn publish(&mut self, _: &mut Events) {
         let _ = self.0.recv();
     }
@@ -350,7 +350,7 @@ fn cancel() -> Body {
 /// Tells of every batch that is published.
 struct Told(mpsc::Sender<()>);
 
-impl Outlet for Told {
+impl EventSink for Told {
     fn publish(&mut self, _: &mut Events) {
         let _ = self.0.send(());
     }

@@ -12,7 +12,7 @@ use crossbook_node::node::{self, Clock, Limits, Node};
 use crossbook_node::recovery::{self, Which};
 use crossbook_node::shadow::Shadow;
 use crossbook_node::snapshot::{self, Saved as _};
-use crossbook_node::{NotTaken, Outlet, Request};
+use crossbook_node::{NotTaken, EventSink, Request};
 use crossbook_protocol::{Answer, Event, Events, Routing};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 
@@ -76,7 +76,7 @@ impl Log for Watched {
 
 struct Writer(Diary, Vec<u64>);
 
-impl Outlet for Writer {
+impl EventSink for Writer {
     fn publish(&mut self, events: &mut Events) {
         for (cause, _) in events.iter() {
             self.0.lock().unwrap().push(Happened::Published(cause.sequence.0));
@@ -195,7 +195,7 @@ impl Follower for Count {
 
 struct Silent;
 
-impl Outlet for Silent {
+impl EventSink for Silent {
     fn publish(&mut self, events: &mut Events) {
         for event in events.all() {
             let refused = matches!(event, Event::Answered { answer: Answer::Refused(_), .. });

@@ -10,7 +10,7 @@ use crossbook_cluster::skip;
 use crossbook_cluster::worker::{self, Worker};
 use crossbook_engine::Partition;
 use crossbook_node::skip::Error as Refused;
-use crossbook_node::{NotTaken, Outlet, Request};
+use crossbook_node::{NotTaken, EventSink, Request};
 use crossbook_protocol::command::{CancelAll, NewOrder};
 use crossbook_protocol::peer::{Admitted, Origin, PeerMessage};
 use crossbook_protocol::{Answer, Body, Event, Events, Refusal, Routing};
@@ -52,7 +52,7 @@ struct Listening {
     ear: Ear,
 }
 
-impl Outlet for Listening {
+impl EventSink for Listening {
     fn publish(&mut self, events: &mut Events) {
         let mut heard = self.ear.0.0.lock();
         for event in events.all() {
@@ -104,7 +104,7 @@ impl Gateway {
         let source = servers.next_gateway().unwrap();
         let ear = Ear::default();
         let starts = (0..PARTITIONS).map(|_| Start {
-            outlet: Listening { source, ear: ear.clone() },
+            sink: Listening { source, ear: ear.clone() },
             from: Sequence(0),
             sent: Vec::new(),
             heard: Vec::new(),

@@ -7,7 +7,7 @@
 //!                        the disk <-- faults: at any operation, at any time
 //! ```
 //!
-//! Whatever the node passes to its outlet counts as published. After every start the world compares the published
+//! Whatever the node passes to its event sink counts as published. After every start the world compares the published
 //! events with the log, and the recovered partition and views with a reference without any faults.
 
 mod faults;
@@ -23,7 +23,7 @@ use crossbook_log::{FileReader, Files, Log as _, Trimmer};
 use crossbook_node::node::{Clock as _, Limits, Node};
 use crossbook_node::snapshot::Folder;
 use crossbook_node::snapshotter::{Snapshotter, Trimmable};
-use crossbook_node::{NotTaken, Outlet, Request};
+use crossbook_node::{NotTaken, EventSink, Request};
 use crossbook_oracle::model::Model;
 use crossbook_protocol::{Answer, Body, Cause, Event, Events, Routing};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
@@ -60,7 +60,7 @@ impl Hatch {
     }
 }
 
-impl Outlet for Hatch {
+impl EventSink for Hatch {
     fn publish(&mut self, events: &mut Events) {
         let mut outbound = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         outbound.events.extend(events.iter().map(|(cause, events)| (cause, events.to_vec())));

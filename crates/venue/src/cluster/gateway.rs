@@ -165,8 +165,8 @@ impl Gateway {
         let read_model = Arc::clone(assembly.read_model());
         let starts = starts.into_iter().zip(site.routing.all()).map(|((from, sent, heard), partition)| {
             let listed = registry.markets().iter().map(|market| (market.id, market.symbol));
-            let outlet = Tally::new(assembly.publisher(partition), listed, config.metrics.markets_max);
-            Start { outlet, from, sent, heard }
+            let sink = Tally::new(assembly.publisher(partition), listed, config.metrics.markets_max);
+            Start { sink, from, sent, heard }
         });
         let starts: Vec<_> = starts.collect();
         let refuse: client::Refuse = Arc::new(assembly.refusals());
