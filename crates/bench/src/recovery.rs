@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crossbook_log::{FileReader, Files, Log as _, Record, Until, files};
 use crossbook_node::recovery::{self, Which};
-use crossbook_node::shadow::Shadow;
+use crossbook_node::follower_copy::FollowerCopy;
 use crossbook_node::snapshot::Folder;
 use crossbook_oracle::feed::Feed;
 use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
@@ -150,7 +150,7 @@ fn replays(data: &Path, commands: u64) -> Result<Measured, Error> {
     let whole = replayed(end.0)?;
     let snapshot = |at: Sequence| -> Result<(), Error> {
         let (mut folder, empty) = (folder()?, Views::new(config.views.clone()));
-        Ok(Shadow::begin(&Which::single(0), &folder, read, at, empty, || ())?.save(&mut folder, || ())?)
+        Ok(FollowerCopy::begin(&Which::single(0), &folder, read, at, empty, || ())?.save(&mut folder, || ())?)
     };
     let behind = SnapshotOptions::default().interval_commands.min(end.0 / 2);
     snapshot(Sequence(end.0 - behind))?;

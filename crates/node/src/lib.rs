@@ -2,7 +2,7 @@
 //!
 //! [`node`] is the core: it batches commands and publishes events once they are durable, in one struct without I/O of
 //! its own. [`recovery`] restores a partition from snapshot and log; [`snapshot`] stores snapshots, which are taken of
-//! a [`shadow`] when [`snapshotter`] says so; [`audit`] replays a log and proves that all balances reconcile.
+//! a [`follower_copy`] when [`snapshotter`] says so; [`audit`] replays a log and proves that all balances reconcile.
 //! [`export`] writes a venue's export, [`clock`] watches the machine's clock. [`embedded`] runs a node on threads, for
 //! the venue in one process.
 
@@ -17,7 +17,7 @@ pub mod event_sink;
 pub mod panic;
 pub mod recovery;
 pub mod request;
-pub mod shadow;
+pub mod follower_copy;
 pub mod skip;
 pub mod snapshot;
 pub mod snapshotter;

@@ -6,7 +6,7 @@
 //! peers have received.
 //!
 //! In a long replay the follower has a thread of its own: the partition runs a few batches ahead, and both take about
-//! as long. A caller that must not use two CPUs uses a [`Shadow`](crate::shadow::Shadow).
+//! as long. A caller that must not use two CPUs uses a [`FollowerCopy`](crate::follower_copy::FollowerCopy).
 
 use std::collections::VecDeque;
 use std::thread;

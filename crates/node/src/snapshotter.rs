@@ -12,7 +12,7 @@ use crossbook_types::Sequence;
 
 use crate::follower::Follower;
 use crate::recovery::{Error, Which};
-use crate::shadow::Shadow;
+use crate::follower_copy::FollowerCopy;
 use crate::snapshot::{self, Saved, Snapshots};
 
 /// When the next snapshot is due.
@@ -87,7 +87,7 @@ pub struct Snapshotter<F, S> {
     schedule: Schedule,
     /// Whether the log is trimmed.
     trims: bool,
-    copy: Option<Shadow<F>>,
+    copy: Option<FollowerCopy<F>>,
 }
 
 impl<F: Follower, S: Snapshots> Snapshotter<F, S> {
@@ -151,7 +151,7 @@ impl<F: Follower, S: Snapshots> Snapshotter<F, S> {
         durable: Sequence,
         empty: F,
         rest: impl FnMut(),
-    ) -> Result<&Shadow<F>, Error> {
+    ) -> Result<&FollowerCopy<F>, Error> {
         let copy = self.advanced(reader, durable, empty, rest)?;
         Ok(self.copy.insert(copy))
     }
@@ -167,10 +167,10 @@ impl<F: Follower, S: Snapshots> Snapshotter<F, S> {
         durable: Sequence,
         empty: F,
         rest: impl FnMut(),
-    ) -> Result<Shadow<F>, Error> {
+    ) -> Result<FollowerCopy<F>, Error> {
         match self.copy.take() {
             Some(copy) => copy.advance(reader, durable, rest),
-            None => Shadow::begin(&self.which, &self.snapshots, reader, durable, empty, rest),
+            None => FollowerCopy::begin(&self.which, &self.snapshots, reader, durable, empty, rest),
         }
     }
 

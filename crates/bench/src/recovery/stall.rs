@@ -9,7 +9,7 @@ use crossbook_loadgen::http::{self, Pace};
 use crossbook_loadgen::latency::Latency;
 use crossbook_loadgen::operator::{Operator, Trader};
 use crossbook_node::recovery::Which;
-use crossbook_node::shadow::Shadow;
+use crossbook_node::follower_copy::FollowerCopy;
 use crossbook_node::snapshot::Folder;
 use crossbook_oracle::workload::{GroundTruth, mix_a};
 use crossbook_report::{Chart, LATENCY_HEADER, Section, Table, latency_cells};
@@ -67,7 +67,7 @@ pub fn measure(folder: &Path, options: &Recovery, runtime: &tokio::runtime::Runt
     let read = |from| FileReader::open(&log_folder(&data), from);
     let mut snapshots = Folder::open(&snapshot_folder(&data))?;
     let empty = Views::new(Config::default().views);
-    Shadow::begin(&Which::single(0), &snapshots, read, end, empty, || ())?.save(&mut snapshots, || ())?;
+    FollowerCopy::begin(&Which::single(0), &snapshots, read, end, empty, || ())?.save(&mut snapshots, || ())?;
 
     // Several snapshots in each run, one after the other.
     let every = options.rate.get() * 4;

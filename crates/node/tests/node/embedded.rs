@@ -11,7 +11,7 @@ use crossbook_log::{BatchStats, FileReader, Files, Log, Record, Until, files};
 use crossbook_node::audit::Proof;
 use crossbook_node::embedded::{self, AuditReport, Options, Running};
 use crossbook_node::recovery::Which;
-use crossbook_node::shadow::Shadow;
+use crossbook_node::follower_copy::FollowerCopy;
 use crossbook_node::{NotTaken, EventSink, Request, audit, recovery, skip, snapshot};
 use crossbook_protocol::command::{Body, CancelAll, CancelOrder, NewOrder, Target};
 use crossbook_protocol::peer::{Admitted, Origin, PeerMessage};
@@ -73,7 +73,7 @@ fn audited<O>(running: &mut Running<Files, O>, dir: &std::path::Path) -> AuditRe
     let folder = snapshot::Folder::open(&dir.join("snapshots")).unwrap();
     let reader = |from| FileReader::open(&dir.join("log"), from);
     let durable = running.handle().durable();
-    let copy = Shadow::begin(&Which::single(1), &folder, reader, durable, (), || ()).unwrap();
+    let copy = FollowerCopy::begin(&Which::single(1), &folder, reader, durable, (), || ()).unwrap();
     reply(copy.audit());
     receiver.recv_timeout(DEADLINE).unwrap()
 }
@@ -104,7 +104,7 @@ fn trading_does_not_wait_for_an_audit() {
     let (folder, reader) = (snapshot::Folder::open(&dir.path().join("snapshots")).unwrap(), |from| {
         FileReader::open(&dir.path().join("log"), from)
     });
-    let copy = Shadow::begin(&Which::single(1), &folder, reader, durable, (), || ()).unwrap();
+    let copy = FollowerCopy::begin(&Which::single(1), &folder, reader, durable, (), || ()).unwrap();
     for reply in asked.try_iter() {
         reply(copy.audit());
     }

@@ -10,7 +10,7 @@ use crossbook_node::audit::{self, Proof};
 use crossbook_node::follower::Follower;
 use crossbook_node::node::{self, Clock, Limits, Node};
 use crossbook_node::recovery::{self, Which};
-use crossbook_node::shadow::Shadow;
+use crossbook_node::follower_copy::FollowerCopy;
 use crossbook_node::snapshot::{self, Saved as _};
 use crossbook_node::{NotTaken, EventSink, Request};
 use crossbook_protocol::{Answer, Event, Events, Routing};
@@ -214,7 +214,7 @@ fn what_was_durable_comes_back_however_it_is_recovered() {
     let storage = Memory::new(512);
     let dir = tempfile::tempdir().unwrap();
     let mut folder = snapshot::Folder::open(dir.path()).unwrap();
-    let mut shadow: Option<Shadow<Count>> = None;
+    let mut copy: Option<FollowerCopy<Count>> = None;
     let (log, _) = Files::open_in(storage.clone(), files::Options::default()).unwrap();
     let mut node = Node::new(empty(), log, Hands::default(), Silent, SOURCE, Limits::default());
     let bodies = setup().into_iter().chain((0..3_000).map(traffic));
@@ -227,11 +227,11 @@ fn what_was_durable_comes_back_however_it_is_recovered() {
         if number % 1_000 == 0 {
             let durable = node.log().durable();
             let mut rests = 0;
-            let followed = match shadow.take() {
-                Some(shadow) => shadow.advance(reader, durable, || rests += 1),
-                None => Shadow::begin(&Which::single(0), &folder, reader, durable, Count::default(), || rests += 1),
+            let followed = match copy.take() {
+                Some(copy) => copy.advance(reader, durable, || rests += 1),
+                None => FollowerCopy::begin(&Which::single(0), &folder, reader, durable, Count::default(), || rests += 1),
             };
-            let followed = shadow.insert(followed.unwrap());
+            let followed = copy.insert(followed.unwrap());
             assert_eq!(followed.sequence(), durable);
             assert!(rests >= 3, "it rests within a thousand commands, not after them");
             followed.save(&mut folder, || ()).unwrap();

@@ -8,7 +8,7 @@ use crossbook_log::memory::Memory;
 use crossbook_log::{FileReader, Files, Log as _, Record, Until, files};
 use crossbook_node::follower::Follower;
 use crossbook_node::recovery::{self, Error, Recovered, Which};
-use crossbook_node::shadow::Shadow;
+use crossbook_node::follower_copy::FollowerCopy;
 use crossbook_node::snapshot::Folder;
 use crossbook_protocol::peer::Outgoing;
 use crossbook_protocol::{Body, Cause, Command, Event, Events, Routing};
@@ -121,8 +121,8 @@ fn each_partition_comes_back_with_what_it_had_for_the_others() {
 
         let middle = Sequence(venue.partitions[at].sequence().0 / 2);
         let reader = |from| FileReader::open_in(venue.storages[at].clone(), from);
-        let mut shadow = Shadow::begin(&which(id), &folder(id), reader, middle, Post::default(), || ()).unwrap();
-        shadow.save(&mut folder(id), || ()).unwrap();
+        let mut copy = FollowerCopy::begin(&which(id), &folder(id), reader, middle, Post::default(), || ()).unwrap();
+        copy.save(&mut folder(id), || ()).unwrap();
         let from_snapshot = venue.recover(&which(id), &folder(id)).unwrap();
         assert_eq!(from_snapshot.snapshot, Some(middle));
         assert_eq!(from_snapshot.partition.state(), venue.partitions[at].state());

@@ -26,7 +26,7 @@ use crossbook_log::memory::Memory;
 use crossbook_node::Handle;
 use crossbook_node::embedded::{self, AuditReply, Running};
 use crossbook_node::recovery::Which;
-use crossbook_node::shadow::Shadow;
+use crossbook_node::follower_copy::FollowerCopy;
 use crossbook_node::snapshot::Folder;
 use crossbook_protocol::routing::Routing;
 use crossbook_types::{PartitionId, SymbolName};
@@ -178,7 +178,7 @@ fn answer_audits(asked: Receiver<AuditReply>, node: Handle, log: Memory) {
             let Ok(reply) = asked.recv_timeout(Duration::from_millis(100)) else { continue };
             let reader = |from| FileReader::open_in(log.clone(), from);
             let none = Folder::on(Memory::new(512));
-            let copy = Shadow::begin(&Which::single(0), &none, reader, node.durable(), (), || ()).unwrap();
+            let copy = FollowerCopy::begin(&Which::single(0), &none, reader, node.durable(), (), || ()).unwrap();
             reply(copy.audit());
         }
     });

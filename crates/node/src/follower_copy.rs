@@ -1,7 +1,7 @@
 //! A second copy of a venue, of which snapshots are taken and which is audited while the venue trades.
 //!
 //! A snapshot is not taken of the partition that trades: serialising a million orders takes seconds, during which
-//! nobody could trade. A shadow starts as a venue does, from the last snapshot and the log, and then follows the log.
+//! nobody could trade. A follower copy starts as a venue does, from the last snapshot and the log, and then follows the log.
 //! It shares with trading only the CPUs, of which it uses at most one and rests as its owner says; the disk; and
 //! memory, of which there must be enough for two copies. It stays from one snapshot to the next, because creating it
 //! each time costs far more than following the log, and allocating that much memory for a short time disturbs trading
@@ -18,14 +18,14 @@ use crate::snapshot::{self, Saved, Snapshots};
 
 /// See the module.
 #[derive(Debug)]
-pub struct Shadow<F> {
+pub struct FollowerCopy<F> {
     partition: Partition,
     follower: F,
     /// The bytes of the last snapshot, whose room the next one's need.
     image: Vec<u8>,
 }
 
-impl<F: Follower> Shadow<F> {
+impl<F: Follower> FollowerCopy<F> {
     /// A venue as it stood at `durable`, from the last good snapshot and the log. `reader` opens the log from a
     /// position, `follower` is an empty one. All of it is done on this thread, which calls `rest` whenever it has
     /// worked for a while.
