@@ -36,7 +36,7 @@ use serde_json::{Value, json};
 
 use crossbook_gateway::auth;
 use crossbook_gateway::command_port::Subject;
-use crossbook_gateway::gateway::not_taken;
+use crossbook_gateway::gateway::not_accepted;
 use crossbook_gateway::read_model::Standing;
 use crossbook_gateway::secret::{KEY_CHARACTERS, random_text};
 use crossbook_gateway::{Gateway, Reply};
@@ -229,7 +229,7 @@ impl Admin {
     }
 
     async fn audit(&self) -> Result<Value, AdminError> {
-        let reports = self.gateway.commands.audit().await.map_err(not_taken)?;
+        let reports = self.gateway.commands.audit().await.map_err(not_accepted)?;
         let mut sums = BTreeMap::<AssetId, Amount>::new();
         for (&id, &sum) in reports.iter().flat_map(|report| &report.sums) {
             let total = sums.entry(id).or_default();

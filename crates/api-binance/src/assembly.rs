@@ -9,7 +9,7 @@ use crossbook_gateway::facts::{Batch, Subscribers};
 use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::{CommandPort, History, ReadModel};
-use crossbook_node::NotTaken;
+use crossbook_node::NotAccepted;
 use crossbook_types::{PartitionId, RequestNumber};
 
 use crate::app::App;
@@ -74,7 +74,7 @@ impl Assembly {
     }
 
     /// Completes requests that never reached a partition's log.
-    pub fn refusals(&self) -> impl Fn(RequestNumber, NotTaken) + Send + Sync + 'static {
+    pub fn refusals(&self) -> impl Fn(RequestNumber, NotAccepted) + Send + Sync + 'static {
         self.core.refusals()
     }
 

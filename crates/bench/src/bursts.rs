@@ -16,7 +16,7 @@ use crossbook_engine::Partition;
 use crossbook_loadgen::latency::{Latency, Schedule, Summary};
 use crossbook_log::{Files, files};
 use crossbook_node::embedded::{self, Handle, Running};
-use crossbook_node::{NotTaken, EventSink, Request};
+use crossbook_node::{NotAccepted, EventSink, Request};
 use crossbook_protocol::command::{
     Body, CancelAll, CancelOrder, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
 };
@@ -240,7 +240,7 @@ impl EventSink for Publisher {
         }
     }
 
-    fn not_taken(&mut self, _: RequestNumber, _: NotTaken) {
+    fn not_accepted(&mut self, _: RequestNumber, _: NotAccepted) {
         self.told.refused.fetch_add(1, Ordering::AcqRel);
     }
 }
@@ -302,7 +302,7 @@ impl Venue {
 
     fn submit_as(&self, number: u64, body: Body) {
         let request = Request { number: RequestNumber(number), body, deadline: None };
-        while self.handle.submit(request.clone()) == Err(NotTaken::Busy) {
+        while self.handle.submit(request.clone()) == Err(NotAccepted::Busy) {
             std::thread::sleep(Duration::from_micros(100));
         }
     }

@@ -10,7 +10,7 @@ use crossbook_log::{Files, files};
 use crossbook_node::embedded::{self, Handle, SystemClock};
 use crossbook_node::node::Clock as _;
 use crossbook_node::snapshot::Folder;
-use crossbook_node::{NotTaken, EventSink, Request};
+use crossbook_node::{NotAccepted, EventSink, Request};
 use crossbook_oracle::feed::Feed;
 use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
 use crossbook_protocol::command::Body;
@@ -265,8 +265,8 @@ fn submit(handle: &Handle, request: &Request) -> Result<(), Error> {
     loop {
         match handle.submit(request.clone()) {
             Ok(()) => return Ok(()),
-            Err(NotTaken::Busy) => std::thread::sleep(LOOK_EVERY),
-            Err(NotTaken::Stopping | NotTaken::Late | NotTaken::Silent) => return Err(Error::Venue),
+            Err(NotAccepted::Busy) => std::thread::sleep(LOOK_EVERY),
+            Err(NotAccepted::Stopping | NotAccepted::Late | NotAccepted::Silent) => return Err(Error::Venue),
         }
     }
 }
@@ -293,7 +293,7 @@ struct Nobody;
 impl EventSink for Nobody {
     fn publish(&mut self, _: &mut Events) {}
 
-    fn not_taken(&mut self, _: RequestNumber, _: NotTaken) {}
+    fn not_accepted(&mut self, _: RequestNumber, _: NotAccepted) {}
 }
 
 /// The results, to be looked at.

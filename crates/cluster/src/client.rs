@@ -46,7 +46,7 @@ use pace::{Pace, Readings};
 
 use crossbook_node::embedded::guarded;
 use crossbook_node::event_sink::EventSink;
-use crossbook_node::request::{NotTaken, Request};
+use crossbook_node::request::{NotAccepted, Request};
 
 use crate::store::{Connect, Failure};
 
@@ -124,7 +124,7 @@ pub enum Error {
 pub struct Behind;
 
 /// Tells a request's sender that it was not taken.
-pub type Refuse = Arc<dyn Fn(RequestNumber, NotTaken) + Send + Sync>;
+pub type Refuse = Arc<dyn Fn(RequestNumber, NotAccepted) + Send + Sync>;
 
 enum Inbound {
     Request(Request),
@@ -221,25 +221,25 @@ impl LogClient {
     /// # Errors
     /// When the partition's queue is full or too slow, its circuit breaker is open, or the gateway is stopping; the
     /// request has no effect then.
-    pub fn submit(&self, request: Request) -> Result<(), NotTaken> {
+    pub fn submit(&self, request: Request) -> Result<(), NotAccepted> {
         let shared = &*self.0;
         let _sending = shared.sending.read();
         if shared.stopping.load(Ordering::Acquire) {
-            return Err(NotTaken::Stopping);
+            return Err(NotAccepted::Stopping);
         }
         let (to, market) = shared.owners(&request.body);
         let is_silent = |partition: PartitionId| shared.lane(partition).is_silent.load(Ordering::Relaxed);
         if is_silent(to) || market.is_some_and(is_silent) {
             metrics::counter!("crossbook_circuit_breaker_rejections_total").increment(1);
-            return Err(NotTaken::Silent);
+            return Err(NotAccepted::Silent);
         }
         let lane = shared.lane(to);
         if lane.pace.is_too_long(lane.waiting()) {
-            return Err(NotTaken::Busy);
+            return Err(NotAccepted::Busy);
         }
         lane.queue.try_send(Inbound::Request(request)).map_err(|error| match error {
-            TrySendError::Full(_) => NotTaken::Busy,
-            TrySendError::Disconnected(_) => NotTaken::Stopping,
+            TrySendError::Full(_) => NotAccepted::Busy,
+            TrySendError::Disconnected(_) => NotAccepted::Stopping,
         })
     }
 

@@ -18,7 +18,7 @@ use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::{CommandPort, ReadModel};
 use crossbook_node::embedded::{self, AuditReport};
-use crossbook_node::{NotTaken, EventSink as _, Request};
+use crossbook_node::{NotAccepted, EventSink as _, Request};
 use crossbook_protocol::command::{
     Body, CancelOrder, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
 };
@@ -251,7 +251,7 @@ impl CommandPort for Door {
         SOURCE
     }
 
-    fn submit(&self, request: Request) -> Result<(), NotTaken> {
+    fn submit(&self, request: Request) -> Result<(), NotAccepted> {
         let Core { venue, publisher, told, taken } = &mut *self.0.lock();
         taken.push(request.body.clone());
         let mut events = venue.apply(SOURCE, request.number, request.body);

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use crossbook_node::NotTaken;
+use crossbook_node::NotAccepted;
 use crossbook_types::{PartitionId, RequestNumber};
 
 use crate::command_port::CommandPort;
@@ -58,9 +58,9 @@ impl Assembly {
     }
 
     /// Completes requests that never reached a partition's log.
-    pub fn refusals(&self) -> impl Fn(RequestNumber, NotTaken) + Send + Sync + 'static {
+    pub fn refusals(&self) -> impl Fn(RequestNumber, NotAccepted) + Send + Sync + 'static {
         let pending = Arc::clone(&self.pending);
-        move |number, why| pending.complete(number, Reply::not_taken(why))
+        move |number, why| pending.complete(number, Reply::not_accepted(why))
     }
 
     /// The gateway, with the port that its commands go to, the key of its API secrets, and the history if one is kept.

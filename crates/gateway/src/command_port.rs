@@ -5,12 +5,12 @@
 use std::pin::Pin;
 
 use crossbook_node::embedded::AuditReport;
-use crossbook_node::{Handle, NotTaken, Request};
+use crossbook_node::{Handle, NotAccepted, Request};
 use crossbook_types::{AccountId, PartitionId, Sequence, SourceId};
 use tokio::sync::oneshot;
 
 /// A future of the port. `Err` if a partition that has to answer does not.
-pub type Soon<'a, T = ()> = Pin<Box<dyn Future<Output = Result<T, NotTaken>> + Send + 'a>>;
+pub type Soon<'a, T = ()> = Pin<Box<dyn Future<Output = Result<T, NotAccepted>> + Send + 'a>>;
 
 /// What a caller wants to read up to date: including everything that any gateway has published of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +48,7 @@ pub trait CommandPort: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the partition does not take it; the request has no effect then.
-    fn submit(&self, request: Request) -> Result<(), NotTaken>;
+    fn submit(&self, request: Request) -> Result<(), NotAccepted>;
 
     /// Whether any new order would be refused as busy now. Asked before an order is parsed, which costs more than the
     /// refusal. A port to several partitions does not know.
@@ -88,7 +88,7 @@ impl CommandPort for Handle {
         Self::source(self)
     }
 
-    fn submit(&self, request: Request) -> Result<(), NotTaken> {
+    fn submit(&self, request: Request) -> Result<(), NotAccepted> {
         Self::submit(self, request)
     }
 
@@ -104,7 +104,7 @@ impl CommandPort for Handle {
         Box::pin(async move {
             let (sender, receiver) = oneshot::channel();
             Self::audit(self, Box::new(move |report| drop(sender.send(report))))?;
-            let report = receiver.await.map_err(|_| NotTaken::Silent)?;
+            let report = receiver.await.map_err(|_| NotAccepted::Silent)?;
             Ok(vec![report])
         })
     }

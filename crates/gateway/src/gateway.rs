@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use crossbook_node::{NotTaken, Request};
+use crossbook_node::{NotAccepted, Request};
 use crossbook_protocol::command::Body;
 use crossbook_protocol::event::Answer;
 use crossbook_types::{Market, Timestamp};
@@ -112,13 +112,13 @@ impl Gateway {
             metrics::counter!("crossbook_overload_rejections_total", "stage" => "gateway").increment(1);
             return Err(Error::Busy);
         };
-        self.commands.submit(Request { number: ticket.number, body, deadline }).map_err(not_taken)?;
+        self.commands.submit(Request { number: ticket.number, body, deadline }).map_err(not_accepted)?;
         let patience = Duration::from_millis(self.config.reply_timeout_ms);
         let Ok(Ok(reply)) = tokio::time::timeout(patience, &mut ticket.receiver).await else {
             return Err(Error::OutcomeUnknown);
         };
         match &reply.outcome {
-            Err(why) => Err(not_taken(*why)),
+            Err(why) => Err(not_accepted(*why)),
             Ok(Answer::Refused(refusal)) => Err(Error::Refused(*refusal)),
             Ok(answer) => {
                 if changes_registry(answer) {
@@ -163,8 +163,8 @@ impl Gateway {
         let Some(caught_up) = self.commands.caught_up(subject) else { return Ok(()) };
         let patience = Duration::from_millis(self.config.reply_timeout_ms);
         match tokio::time::timeout(patience, caught_up).await {
-            Ok(caught_up) => caught_up.map_err(not_taken),
-            Err(_) => Err(not_taken(NotTaken::Silent)),
+            Ok(caught_up) => caught_up.map_err(not_accepted),
+            Err(_) => Err(not_accepted(NotAccepted::Silent)),
         }
     }
 
@@ -220,17 +220,17 @@ fn changes_registry(answer: &Answer) -> bool {
 
 /// Why a request was not accepted, as an error for its sender.
 #[must_use]
-pub fn not_taken(why: NotTaken) -> Error {
+pub fn not_accepted(why: NotAccepted) -> Error {
     match why {
-        NotTaken::Busy => {
+        NotAccepted::Busy => {
             metrics::counter!("crossbook_overload_rejections_total", "stage" => "node").increment(1);
             Error::Busy
         }
-        NotTaken::Silent => {
+        NotAccepted::Silent => {
             metrics::counter!("crossbook_overload_rejections_total", "stage" => "partition").increment(1);
             Error::Busy
         }
-        NotTaken::Stopping => Error::Stopping,
-        NotTaken::Late => Error::Late,
+        NotAccepted::Stopping => Error::Stopping,
+        NotAccepted::Late => Error::Late,
     }
 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crossbook_node::NotTaken;
+use crossbook_node::NotAccepted;
 use crossbook_protocol::Event;
 use crossbook_protocol::event::{Answer, OrderClosed, PreventedMatch, Trade};
 use crossbook_types::{ClientOrderId, Market, OrderId, RequestNumber, SourceId, SymbolId, Timestamp};
@@ -26,7 +26,7 @@ pub struct Reply {
     /// When the command was taken.
     pub time: Timestamp,
     /// What the partition answered, or why the request never reached its log.
-    pub outcome: Result<Answer, NotTaken>,
+    pub outcome: Result<Answer, NotAccepted>,
     /// The order that was placed or cancelled, as it is after the command.
     pub order: Option<Order>,
     /// The trades in which the placed order was the taker, in order.
@@ -45,7 +45,7 @@ impl Reply {
 
     /// To a request that was not taken.
     #[must_use]
-    pub fn not_taken(why: NotTaken) -> Self {
+    pub fn not_accepted(why: NotAccepted) -> Self {
         Self { time: now(), outcome: Err(why), order: None, fills: Vec::new(), prevented: Vec::new(), market: None }
     }
 

@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 
-use crossbook_node::{NotTaken, EventSink};
+use crossbook_node::{NotAccepted, EventSink};
 use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed, Party, PreventedMatch, Trade};
 use crossbook_protocol::{Cause, Event, Events, Routing};
 use crossbook_types::{OrderId, OrderStatus, PartitionId, RequestNumber, Sequence, SymbolId, SymbolName};
@@ -354,8 +354,8 @@ impl EventSink for Publisher {
         }
     }
 
-    fn not_taken(&mut self, number: RequestNumber, why: NotTaken) {
-        self.pending.complete(number, Reply::not_taken(why));
+    fn not_accepted(&mut self, number: RequestNumber, why: NotAccepted) {
+        self.pending.complete(number, Reply::not_accepted(why));
     }
 }
 

@@ -15,7 +15,7 @@ use crossbook_gateway::command_port::Soon;
 use crossbook_gateway::secret::{KEY_CHARACTERS, MasterKey};
 use crossbook_gateway::{Assembly, CommandPort, Gateway, ReadModel, Subject};
 use crossbook_node::embedded::AuditReport;
-use crossbook_node::{NotTaken, Request};
+use crossbook_node::{NotAccepted, Request};
 use crossbook_oracle::workload::Workload;
 use crossbook_protocol::Events;
 use crossbook_protocol::command::{Body, IssueApiKey};
@@ -46,13 +46,13 @@ impl CommandPort for Closed {
         SOURCE
     }
 
-    fn submit(&self, request: Request) -> Result<(), NotTaken> {
-        self.asked.lock().map_err(|_| NotTaken::Silent)?.push(request.body);
-        Err(NotTaken::Stopping)
+    fn submit(&self, request: Request) -> Result<(), NotAccepted> {
+        self.asked.lock().map_err(|_| NotAccepted::Silent)?.push(request.body);
+        Err(NotAccepted::Stopping)
     }
 
     fn audit(&self) -> Soon<'_, Vec<AuditReport>> {
-        Box::pin(async { Err(NotTaken::Stopping) })
+        Box::pin(async { Err(NotAccepted::Stopping) })
     }
 
     fn queued(&self) -> usize {

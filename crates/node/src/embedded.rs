@@ -34,7 +34,7 @@ use tokio::sync::mpsc;
 use crate::backlog::{Backlog, Patience};
 use crate::node::{Clock, Limits, Node, Stage};
 use crate::event_sink::EventSink;
-use crate::request::{NotTaken, Request};
+use crate::request::{NotAccepted, Request};
 
 /// How an embedded node runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -108,7 +108,7 @@ enum Inbound {
 
 enum Published {
     Events(Events),
-    NotTaken(RequestNumber, NotTaken),
+    NotAccepted(RequestNumber, NotAccepted),
 }
 
 /// The way to a running partition. Cheap to clone.
@@ -135,9 +135,9 @@ impl Handle {
     ///
     /// # Errors
     /// When the partition's queue is full or too slow, or the venue is stopping; the request has no effect then.
-    pub fn submit(&self, request: Request) -> Result<(), NotTaken> {
+    pub fn submit(&self, request: Request) -> Result<(), NotAccepted> {
         if self.backlog.is_too_long_for(&request.body, self.inbound.len()) {
-            return Err(NotTaken::Busy);
+            return Err(NotAccepted::Busy);
         }
         self.send(&self.inbound, Inbound::Request(request))
     }
@@ -162,7 +162,7 @@ impl Handle {
     ///
     /// # Errors
     /// When too many audits wait, or the venue is stopping.
-    pub fn audit(&self, reply: AuditReply) -> Result<(), NotTaken> {
+    pub fn audit(&self, reply: AuditReply) -> Result<(), NotAccepted> {
         self.send(&self.audits, reply)
     }
 
@@ -184,14 +184,14 @@ impl Handle {
         *self.stopping.read()
     }
 
-    fn send<T>(&self, queue: &Sender<T>, message: T) -> Result<(), NotTaken> {
+    fn send<T>(&self, queue: &Sender<T>, message: T) -> Result<(), NotAccepted> {
         let stopping = self.stopping.read();
         if *stopping {
-            return Err(NotTaken::Stopping);
+            return Err(NotAccepted::Stopping);
         }
         queue.try_send(message).map_err(|error| match error {
-            TrySendError::Full(_) => NotTaken::Busy,
-            TrySendError::Disconnected(_) => NotTaken::Stopping,
+            TrySendError::Full(_) => NotAccepted::Busy,
+            TrySendError::Disconnected(_) => NotAccepted::Stopping,
         })
     }
 }
@@ -343,7 +343,7 @@ fn run_partition<L: Log>(
                 Inbound::Request(request) => {
                     let number = request.number;
                     if let Err(why) = node.offer(request) {
-                        node.outlet_mut().not_taken(number, why);
+                        node.outlet_mut().not_accepted(number, why);
                     }
                 }
                 Inbound::Stop => {
@@ -474,8 +474,8 @@ impl EventSink for Relay {
         let _ = self.publish.blocking_send(Published::Events(full));
     }
 
-    fn not_taken(&mut self, number: RequestNumber, why: NotTaken) {
-        let _ = self.publish.blocking_send(Published::NotTaken(number, why));
+    fn not_accepted(&mut self, number: RequestNumber, why: NotAccepted) {
+        let _ = self.publish.blocking_send(Published::NotAccepted(number, why));
     }
 }
 
@@ -488,7 +488,7 @@ fn run_publisher<O: EventSink>(mut sink: O, mut published: mpsc::Receiver<Publis
                 events.clear();
                 let _ = recycle.try_send(events);
             }
-            Published::NotTaken(number, why) => sink.not_taken(number, why),
+            Published::NotAccepted(number, why) => sink.not_accepted(number, why),
         }
     }
     sink

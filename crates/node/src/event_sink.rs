@@ -3,7 +3,7 @@
 use crossbook_protocol::Events;
 use crossbook_types::RequestNumber;
 
-use crate::request::NotTaken;
+use crate::request::NotAccepted;
 
 /// Receives what a partition publishes: durable, in order, each event once. Called on one thread.
 pub trait EventSink: Send + 'static {
@@ -12,5 +12,5 @@ pub trait EventSink: Send + 'static {
     fn publish(&mut self, events: &mut Events);
 
     /// A submitted request was dropped before it got a place in the log.
-    fn not_taken(&mut self, number: RequestNumber, why: NotTaken);
+    fn not_accepted(&mut self, number: RequestNumber, why: NotAccepted);
 }

@@ -25,4 +25,4 @@ mod views;
 
 pub use embedded::{AuditReport, Handle};
 pub use event_sink::EventSink;
-pub use request::{NotTaken, Request};
+pub use request::{NotAccepted, Request};

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event_sink::EventSink;
 use crate::panic::naming;
-use crate::request::{NotTaken, Request};
+use crate::request::{NotAccepted, Request};
 
 /// Tells the time.
 pub trait Clock {
@@ -183,10 +183,10 @@ impl<L: Log, C: Clock, O: EventSink> Node<L, C, O> {
     /// Queues a request for the next batch.
     ///
     /// # Errors
-    /// [`NotTaken::Busy`] when too many are queued.
-    pub fn offer(&mut self, request: Request) -> Result<(), NotTaken> {
+    /// [`NotAccepted::Busy`] when too many are queued.
+    pub fn offer(&mut self, request: Request) -> Result<(), NotAccepted> {
         if self.queue.len() >= self.limits.queue_requests_max {
-            return Err(NotTaken::Busy);
+            return Err(NotAccepted::Busy);
         }
         self.queue.push_back(request);
         Ok(())
@@ -213,7 +213,7 @@ impl<L: Log, C: Clock, O: EventSink> Node<L, C, O> {
         {
             if request.deadline.is_some_and(|deadline| clock > deadline) {
                 turn.late += 1;
-                self.sink.not_taken(request.number, NotTaken::Late);
+                self.sink.not_accepted(request.number, NotAccepted::Late);
                 continue;
             }
             if self.append(self.source, request.number, &request.body, now)? {
@@ -289,7 +289,7 @@ impl<L: Log, C: Clock, O: EventSink> Node<L, C, O> {
     /// Returns the node's parts. Requests that are still queued are answered that the venue is stopping.
     pub fn finish(mut self) -> (Partition, L, O) {
         for request in std::mem::take(&mut self.queue) {
-            self.sink.not_taken(request.number, NotTaken::Stopping);
+            self.sink.not_accepted(request.number, NotAccepted::Stopping);
         }
         (self.partition, self.log, self.sink)
     }

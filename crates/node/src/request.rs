@@ -16,7 +16,7 @@ pub struct Request {
 
 /// Why a request was not taken. It has had no effect and will have none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum NotTaken {
+pub enum NotAccepted {
     /// The partition's queue is full.
     #[error("the venue is busy; try again shortly")]
     Busy,

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
-use crossbook_node::{NotTaken, EventSink};
+use crossbook_node::{NotAccepted, EventSink};
 use crossbook_protocol::Events;
 use crossbook_store::{Database, History, Live, Progress, Recorder, Refusal, Source};
 use crossbook_types::{PartitionId, RequestNumber};
@@ -92,8 +92,8 @@ impl<O: EventSink> EventSink for Announcing<O> {
         }
     }
 
-    fn not_taken(&mut self, number: RequestNumber, why: NotTaken) {
-        self.inner.not_taken(number, why);
+    fn not_accepted(&mut self, number: RequestNumber, why: NotAccepted) {
+        self.inner.not_accepted(number, why);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Counts published orders and trades, in all and by market, on their way to the publisher.
 
-use crossbook_node::{NotTaken, EventSink};
+use crossbook_node::{NotAccepted, EventSink};
 use crossbook_protocol::{Event, Events};
 use crossbook_types::{RequestNumber, SymbolId, SymbolName};
 use metrics::{Counter, counter};
@@ -96,8 +96,8 @@ impl<O: EventSink> EventSink for Tally<O> {
         self.inner.publish(events);
     }
 
-    fn not_taken(&mut self, number: RequestNumber, why: NotTaken) {
-        self.inner.not_taken(number, why);
+    fn not_accepted(&mut self, number: RequestNumber, why: NotAccepted) {
+        self.inner.not_accepted(number, why);
     }
 }
 

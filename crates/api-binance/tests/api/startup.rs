@@ -8,7 +8,7 @@ use crossbook_gateway::book_snapshots::{BookSnapshot, BookSnapshots};
 use crossbook_gateway::command_port::Soon;
 use crossbook_http::ServerConfig;
 use crossbook_http::server;
-use crossbook_node::NotTaken;
+use crossbook_node::NotAccepted;
 use crossbook_types::Decimal;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -25,7 +25,7 @@ impl BookSnapshots for Books {
                 bids: vec![level("99.5", "1"), level("99", "2")],
                 asks: vec![level("100", "0.5")],
             })),
-            "AWAYUSDT" => Err(NotTaken::Silent),
+            "AWAYUSDT" => Err(NotAccepted::Silent),
             _ => Ok(None),
         };
         Box::pin(async move { found })

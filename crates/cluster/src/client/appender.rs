@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use crossbook_node::embedded::SystemClock;
 use crossbook_node::node::Clock as _;
-use crossbook_node::request::{NotTaken, Request};
+use crossbook_node::request::{NotAccepted, Request};
 use crossbook_types::Sequence;
 use tokio::sync::oneshot;
 
@@ -69,7 +69,7 @@ impl<'a, C: Connect> Appender<'a, C> {
         // What was sent before the gateway began to stop, and never appended.
         for inbound in self.requests.try_iter() {
             if let Inbound::Request(request) = inbound {
-                (self.refuse)(request.number, NotTaken::Stopping);
+                (self.refuse)(request.number, NotAccepted::Stopping);
             }
         }
         Ok(())
@@ -127,7 +127,7 @@ impl<'a, C: Connect> Appender<'a, C> {
             _ => {
                 metrics::counter!("crossbook_overload_rejections_total", "stage" => "log").increment(1);
                 for number in self.lane.appends.lock().full() {
-                    (self.refuse)(number, NotTaken::Busy);
+                    (self.refuse)(number, NotAccepted::Busy);
                 }
                 let appended = link.append(&[], self.shared.options.backlog_max)?;
                 let mut appends = self.lane.appends.lock();

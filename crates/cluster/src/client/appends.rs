@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crossbook_node::request::NotTaken;
+use crossbook_node::request::NotAccepted;
 use crossbook_protocol::Body;
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
 
@@ -110,7 +110,7 @@ impl Appends {
     /// the deadline, so it counts by the log that is further ahead: neither then refuses a request in time.
     ///
     /// # Errors
-    /// [`NotTaken::Late`] when its deadline has passed; it has no effect then.
+    /// [`NotAccepted::Late`] when its deadline has passed; it has no effect then.
     pub fn begin(
         &mut self,
         source: SourceId,
@@ -118,9 +118,9 @@ impl Appends {
         body: &Body,
         deadline: Option<Timestamp>,
         arrival: Arrival,
-    ) -> Result<(), NotTaken> {
+    ) -> Result<(), NotAccepted> {
         if deadline.is_some_and(|deadline| arrival.clock > deadline) {
-            return Err(NotTaken::Late);
+            return Err(NotAccepted::Late);
         }
         let offset_micros = arrival.market_offset_micros.map_or(self.offset_micros, |of| of.max(self.offset_micros));
         let deadline = deadline.map(|deadline| by_the_log(deadline, offset_micros));
@@ -319,6 +319,6 @@ mod tests {
         assert_eq!(appends.full(), [RequestNumber(2)], "the first may be in the log");
         assert_eq!(appends.len(), 1);
         let late = appends.begin(SourceId::FIRST_GATEWAY, RequestNumber(3), &body(), Some(Timestamp(1)), ARRIVAL);
-        assert_eq!((late, appends.len()), (Err(NotTaken::Late), 1));
+        assert_eq!((late, appends.len()), (Err(NotAccepted::Late), 1));
     }
 }

@@ -12,7 +12,7 @@ use crossbook_node::audit::Proof;
 use crossbook_node::embedded::{self, AuditReport, Options, Running};
 use crossbook_node::recovery::Which;
 use crossbook_node::follower_copy::FollowerCopy;
-use crossbook_node::{NotTaken, EventSink, Request, audit, recovery, skip, snapshot};
+use crossbook_node::{NotAccepted, EventSink, Request, audit, recovery, skip, snapshot};
 use crossbook_protocol::command::{Body, CancelAll, CancelOrder, NewOrder, Target};
 use crossbook_protocol::peer::{Admitted, Origin, PeerMessage};
 use crossbook_protocol::{Answer, Event, Events, Routing};
@@ -24,7 +24,7 @@ use crossbook_types::{
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Passes every answer on.
-struct Answers(mpsc::Sender<(SourceId, RequestNumber, Result<Answer, NotTaken>)>);
+struct Answers(mpsc::Sender<(SourceId, RequestNumber, Result<Answer, NotAccepted>)>);
 
 impl EventSink for Answers {
     fn publish(&mut self, events: &mut Events) {
@@ -35,12 +35,12 @@ impl EventSink for Answers {
         }
     }
 
-    fn not_taken(&mut self, number: RequestNumber, why: NotTaken) {
+    fn not_accepted(&mut self, number: RequestNumber, why: NotAccepted) {
         let _ = self.0.send((SourceId(0), number, Err(why)));
     }
 }
 
-type Venue = (Running<Files, Answers>, mpsc::Receiver<(SourceId, RequestNumber, Result<Answer, NotTaken>)>);
+type Venue = (Running<Files, Answers>, mpsc::Receiver<(SourceId, RequestNumber, Result<Answer, NotAccepted>)>);
 
 fn start(dir: &std::path::Path, options: Options) -> Venue {
     let log_dir = dir.join("log");
@@ -89,7 +89,7 @@ fn trading_does_not_wait_for_an_audit() {
         venue.0.handle().audit(Box::new(move |report| sender.send(report).unwrap())).map(|()| receiver)
     };
     let waiting: Vec<_> = (0..embedded::AUDITS_WAITING_MAX).map(|_| audit(&venue).unwrap()).collect();
-    assert_eq!(audit(&venue).unwrap_err(), NotTaken::Busy);
+    assert_eq!(audit(&venue).unwrap_err(), NotAccepted::Busy);
     // Nobody has answered one yet.
     for (number, body) in (1..).zip(setup()) {
         ask(&venue, number, body);
@@ -134,7 +134,7 @@ fn every_request_is_answered_once_and_survives_a_stop() {
                     let mut request = Request { number: RequestNumber(number), body: traffic(number), deadline: None };
                     let until = Instant::now() + DEADLINE;
                     while let Err(why) = handle.submit(request.clone()) {
-                        assert!(why == NotTaken::Busy && Instant::now() < until, "{why}");
+                        assert!(why == NotAccepted::Busy && Instant::now() < until, "{why}");
                         std::thread::yield_now();
                         request = request.clone();
                     }
@@ -154,7 +154,7 @@ fn every_request_is_answered_once_and_survives_a_stop() {
     let stopped = venue.0.stop().unwrap();
     assert_eq!(
         handle.submit(Request { number: RequestNumber(1), body: traffic(1), deadline: None }),
-        Err(NotTaken::Stopping)
+        Err(NotAccepted::Stopping)
     );
     let before = stopped.partition.state();
     let mut folder = snapshot::Folder::open(&dir.path().join("snapshots")).unwrap();
@@ -191,7 +191,7 @@ impl EventSink for Stuck {
         let _ = self.0.recv();
     }
 
-    fn not_taken(&mut self, _: RequestNumber, _: NotTaken) {}
+    fn not_accepted(&mut self, _: RequestNumber, _: NotAccepted) {}
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn when_the_publisher_is_stuck_the_venue_says_that_it_is_busy() {
             Ok(()) => assert!(number < 1_000 && Instant::now() < until, "the queues are bounded"),
         }
     };
-    assert_eq!(why, NotTaken::Busy);
+    assert_eq!(why, NotAccepted::Busy);
     drop(release);
     assert!(running.stop().is_some());
 }
@@ -289,7 +289,7 @@ fn who_would_wait_too_long_is_refused_at_once() {
     submit(2).unwrap();
     until(|| running.handle().queued() == 0);
     assert_eq!(submit(3), Ok(()));
-    assert_eq!(submit(4), Err(NotTaken::Busy));
+    assert_eq!(submit(4), Err(NotAccepted::Busy));
     assert!(running.handle().refuses_orders());
     drop(go_on);
     assert!(running.stop().is_some());
@@ -315,7 +315,7 @@ fn while_more_comes_than_can_be_done_orders_wait_less_and_cancels_go_on() {
     order(3).unwrap();
     order(4).unwrap();
     until(|| handle.refuses_orders());
-    assert_eq!(order(5), Err(NotTaken::Busy));
+    assert_eq!(order(5), Err(NotAccepted::Busy));
     let cancel = Request { number: RequestNumber(6), body: cancel(), deadline: None };
     assert_eq!(handle.submit(cancel), Ok(()));
     drop(go_on);
@@ -355,7 +355,7 @@ impl EventSink for Told {
         let _ = self.0.send(());
     }
 
-    fn not_taken(&mut self, _: RequestNumber, _: NotTaken) {}
+    fn not_accepted(&mut self, _: RequestNumber, _: NotAccepted) {}
 }
 
 /// Whoever sends while the venue stops is refused, or is ahead of the stop and answered; nothing is left behind it in
@@ -384,9 +384,9 @@ fn nothing_that_was_taken_is_left_behind_a_stop() {
                         });
                         match handle.submit(Request { number: RequestNumber(number), body, deadline: None }) {
                             Ok(()) => taken.push(RequestNumber(number)),
-                            Err(NotTaken::Busy) => std::thread::yield_now(),
+                            Err(NotAccepted::Busy) => std::thread::yield_now(),
                             Err(why) => {
-                                assert_eq!(why, NotTaken::Stopping);
+                                assert_eq!(why, NotAccepted::Stopping);
                                 return taken;
                             }
                         }

@@ -12,7 +12,7 @@ use crossbook_node::node::{self, Clock, Limits, Node};
 use crossbook_node::recovery::{self, Which};
 use crossbook_node::follower_copy::FollowerCopy;
 use crossbook_node::snapshot::{self, Saved as _};
-use crossbook_node::{NotTaken, EventSink, Request};
+use crossbook_node::{NotAccepted, EventSink, Request};
 use crossbook_protocol::{Answer, Event, Events, Routing};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 
@@ -24,7 +24,7 @@ enum Happened {
     Appended(u64),
     Synced(u64),
     Published(u64),
-    NotTaken(u64, NotTaken),
+    NotAccepted(u64, NotAccepted),
 }
 
 type Diary = Arc<Mutex<Vec<Happened>>>;
@@ -84,8 +84,8 @@ impl EventSink for Writer {
         }
     }
 
-    fn not_taken(&mut self, number: RequestNumber, why: NotTaken) {
-        self.0.lock().unwrap().push(Happened::NotTaken(number.0, why));
+    fn not_accepted(&mut self, number: RequestNumber, why: NotAccepted) {
+        self.0.lock().unwrap().push(Happened::NotAccepted(number.0, why));
     }
 }
 
@@ -143,10 +143,10 @@ fn late_requests_are_dropped_and_too_many_are_refused() {
     *hands.0.lock().unwrap() = 100;
     node.offer(request(1, Some(99))).unwrap();
     node.offer(request(2, Some(100))).unwrap();
-    assert_eq!(node.offer(request(3, None)), Err(NotTaken::Busy));
+    assert_eq!(node.offer(request(3, None)), Err(NotAccepted::Busy));
     node.turn().unwrap();
-    use Happened::{Appended, NotTaken as Dropped, Published, Synced};
-    assert_eq!(*diary.lock().unwrap(), [Dropped(1, NotTaken::Late), Appended(1), Synced(1), Published(1)]);
+    use Happened::{Appended, NotAccepted as Dropped, Published, Synced};
+    assert_eq!(*diary.lock().unwrap(), [Dropped(1, NotAccepted::Late), Appended(1), Synced(1), Published(1)]);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_clock_that_was_set_back_makes_no_request_late() {
         node.offer(request(number, Some(now + 10))).unwrap();
         node.turn().unwrap();
     }
-    assert!(!diary.lock().unwrap().iter().any(|happened| matches!(happened, Happened::NotTaken(..))));
+    assert!(!diary.lock().unwrap().iter().any(|happened| matches!(happened, Happened::NotAccepted(..))));
     assert_eq!(node.outlet_mut().1, [5_000, 5_000]);
 }
 
@@ -203,7 +203,7 @@ impl EventSink for Silent {
         }
     }
 
-    fn not_taken(&mut self, _: RequestNumber, _: NotTaken) {}
+    fn not_accepted(&mut self, _: RequestNumber, _: NotAccepted) {}
 }
 
 /// Runs a venue on a log in memory, cuts the power at any point, and expects what was acknowledged to be there, the

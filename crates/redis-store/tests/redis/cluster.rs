@@ -10,7 +10,7 @@ use crossbook_cluster::skip;
 use crossbook_cluster::worker::{self, Worker};
 use crossbook_engine::Partition;
 use crossbook_node::skip::Error as Refused;
-use crossbook_node::{NotTaken, EventSink, Request};
+use crossbook_node::{NotAccepted, EventSink, Request};
 use crossbook_protocol::command::{CancelAll, NewOrder};
 use crossbook_protocol::peer::{Admitted, Origin, PeerMessage};
 use crossbook_protocol::{Answer, Body, Event, Events, Refusal, Routing};
@@ -68,7 +68,7 @@ impl EventSink for Listening {
         self.ear.0.1.notify_all();
     }
 
-    fn not_taken(&mut self, _: RequestNumber, _: NotTaken) {}
+    fn not_accepted(&mut self, _: RequestNumber, _: NotAccepted) {}
 }
 
 struct Gateway {
@@ -125,7 +125,7 @@ impl Gateway {
         let deadline = Instant::now() + PATIENCE;
         // A lane that was open, because its partition had been silent, closes soon after it is heard again.
         while let Err(why) = self.running.client().submit(Request { number, body: body.clone(), deadline: None }) {
-            assert!(why == NotTaken::Silent && Instant::now() < deadline, "{why}");
+            assert!(why == NotAccepted::Silent && Instant::now() < deadline, "{why}");
             std::thread::yield_now();
         }
         number
@@ -294,7 +294,7 @@ fn a_partition_without_a_worker_fails_fast_and_leaves_the_others_alone() {
         assert!(!lane.silent || lane.folded < lane.log_end, "{lane:?}");
     }
     let request = Request { number: RequestNumber(1 << 40), body: crate::venue::traffic(3), deadline: None };
-    assert_eq!(gateway.running.client().submit(request), Err(NotTaken::Silent));
+    assert_eq!(gateway.running.client().submit(request), Err(NotAccepted::Silent));
     assert!(runtime.block_on(gateway.running.client().caught_up(crate::venue::BOB)).is_err());
     runtime
         .block_on(gateway.running.client().caught_up(crate::venue::ALICE))
@@ -333,14 +333,14 @@ fn who_would_wait_too_long_for_a_partition_is_refused_at_once() {
         }
         assert!(sent < 1 << 20, "nobody is refused, however many come");
     };
-    assert_eq!(why, NotTaken::Busy);
+    assert_eq!(why, NotAccepted::Busy);
     // Those that were admitted are answered, each once, and then there is room again: soon, as an answer is heard
     // before it is counted.
     gateway.number = sent;
     gateway.all_answered();
     let deadline = Instant::now() + PATIENCE;
     while let Err(why) = submit(sent + 1) {
-        assert!(why == NotTaken::Busy && Instant::now() < deadline, "{why}");
+        assert!(why == NotAccepted::Busy && Instant::now() < deadline, "{why}");
         std::thread::yield_now();
     }
     gateway.number = sent + 1;

@@ -9,7 +9,7 @@ use crossbook_cluster::client::appends::{Appends, Arrival, Round, Timeouts};
 use crossbook_cluster::client::fence::{Fence, Folded};
 use crossbook_cluster::client::outputs::Outputs;
 use crossbook_cluster::store::{Bounds, StoredOutput};
-use crossbook_node::NotTaken;
+use crossbook_node::NotAccepted;
 use crossbook_protocol::Event as Fact;
 use crossbook_protocol::{Answer, Body, Routing};
 use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
@@ -207,15 +207,15 @@ impl World {
     }
 
     /// A client sends a request.
-    pub(super) fn submit(&mut self, gateway: usize, client: usize, body: Body) -> Result<RequestNumber, NotTaken> {
+    pub(super) fn submit(&mut self, gateway: usize, client: usize, body: Body) -> Result<RequestNumber, NotAccepted> {
         let home = usize::from(self.routing.home(&body).0);
         let market = self.market_of(&body);
         let this = &mut self.gateways[gateway];
         if this.lanes[home].is_silent || market.is_some_and(|market| this.lanes[market].is_silent) {
-            return Err(NotTaken::Silent);
+            return Err(NotAccepted::Silent);
         }
         if this.lanes[home].queue.len() >= self.client.queue_requests_max {
-            return Err(NotTaken::Busy);
+            return Err(NotAccepted::Busy);
         }
         let wanted = matches!(body, Body::Place(_) | Body::Cancel(_) | Body::CancelAll(_)) && self.dice.one_in(3);
         let deadline = wanted.then(|| {
@@ -296,7 +296,7 @@ impl World {
             }
             None => None,
         };
-        late.into_iter().for_each(|number| self.not_taken(gateway, number, NotTaken::Late));
+        late.into_iter().for_each(|number| self.not_accepted(gateway, number, NotAccepted::Late));
         self.watch_lane(gateway, partition);
         match request {
             Some(request) => self.call(actor, request),
@@ -332,7 +332,7 @@ impl World {
                 lane.ends.append(&mut lane.asked_ends);
                 let given_back = lane.appends.full();
                 for number in given_back {
-                    self.not_taken(gateway, number, NotTaken::Busy);
+                    self.not_accepted(gateway, number, NotAccepted::Busy);
                 }
             }
             _ => {
@@ -465,7 +465,7 @@ impl World {
         self.clients[client].told(&body, answer, partition, sequence);
     }
 
-    pub(super) fn not_taken(&mut self, gateway: usize, number: RequestNumber, why: NotTaken) {
+    pub(super) fn not_accepted(&mut self, gateway: usize, number: RequestNumber, why: NotAccepted) {
         self.observer.coverage.count(&format!("not taken {why:?}"));
         if let Some((client, body)) = self.gateways[gateway].waiting.remove(&number) {
             self.in_doubt(client, body);

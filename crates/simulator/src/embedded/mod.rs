@@ -23,7 +23,7 @@ use crossbook_log::{FileReader, Files, Log as _, Trimmer};
 use crossbook_node::node::{Clock as _, Limits, Node};
 use crossbook_node::snapshot::Folder;
 use crossbook_node::snapshotter::{Snapshotter, Trimmable};
-use crossbook_node::{NotTaken, EventSink, Request};
+use crossbook_node::{NotAccepted, EventSink, Request};
 use crossbook_oracle::model::Model;
 use crossbook_protocol::{Answer, Body, Cause, Event, Events, Routing};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};
@@ -48,7 +48,7 @@ const COMPARE_EVERY: u64 = 64;
 #[derive(Debug, Default)]
 struct Outbound {
     events: Vec<(Cause, Vec<Event>)>,
-    refused: Vec<(RequestNumber, NotTaken)>,
+    refused: Vec<(RequestNumber, NotAccepted)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -66,7 +66,7 @@ impl EventSink for Hatch {
         outbound.events.extend(events.iter().map(|(cause, events)| (cause, events.to_vec())));
     }
 
-    fn not_taken(&mut self, number: RequestNumber, why: NotTaken) {
+    fn not_accepted(&mut self, number: RequestNumber, why: NotAccepted) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).refused.push((number, why));
     }
 }

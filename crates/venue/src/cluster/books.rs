@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crossbook_cluster::store::BookDepth;
 use crossbook_gateway::book_snapshots::{BookSnapshot, BookSnapshots};
 use crossbook_gateway::command_port::Soon;
-use crossbook_node::NotTaken;
+use crossbook_node::NotAccepted;
 use crossbook_redis_store::{Error, Link, Servers};
 use crossbook_types::PartitionId;
 use parking_lot::Mutex;
@@ -39,9 +39,9 @@ impl BookSnapshots for Books {
                 }
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the depth of a book cannot be read");
-                    Err(NotTaken::Silent)
+                    Err(NotAccepted::Silent)
                 }
-                Err(_) => Err(NotTaken::Silent),
+                Err(_) => Err(NotAccepted::Silent),
             }
         })
     }

@@ -17,7 +17,7 @@ use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::{ReadModel, auth};
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::recovery::Recovered;
-use crossbook_node::{NotTaken, Request};
+use crossbook_node::{NotAccepted, Request};
 use crossbook_store::{Database, History, Progress};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 use crossbook_views::{Registry, Views};
@@ -238,7 +238,7 @@ impl CommandPort for Entry {
         self.client.source()
     }
 
-    fn submit(&self, request: Request) -> Result<(), NotTaken> {
+    fn submit(&self, request: Request) -> Result<(), NotAccepted> {
         self.client.submit(request)
     }
 
@@ -251,9 +251,9 @@ impl CommandPort for Entry {
                 Ok(Ok(reports)) => Ok(reports),
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the cluster cannot be audited now");
-                    Err(NotTaken::Silent)
+                    Err(NotAccepted::Silent)
                 }
-                Err(_) => Err(NotTaken::Silent),
+                Err(_) => Err(NotAccepted::Silent),
             }
         })
     }
@@ -284,7 +284,7 @@ impl CommandPort for Entry {
                 Subject::Account(account) => self.client.caught_up(account).await,
                 Subject::Registry => self.client.registry_known().await,
             };
-            caught_up.map_err(|Behind| NotTaken::Silent)
+            caught_up.map_err(|Behind| NotAccepted::Silent)
         }))
     }
 }

@@ -12,7 +12,7 @@ use crossbook_gateway::command_port::Soon;
 use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::{CommandPort, Subject};
 use crossbook_node::embedded::{self, AuditReport};
-use crossbook_node::{NotTaken, EventSink, Request};
+use crossbook_node::{NotAccepted, EventSink, Request};
 use crossbook_protocol::command::Body;
 use crossbook_protocol::{Command, Event, Events, Routing};
 use crossbook_types::{PartitionId, RequestNumber, SourceId};
@@ -37,8 +37,8 @@ impl Door {
         let (sender, receiver) = oneshot::channel();
         let sent = self.0.send(message(sender));
         Box::pin(async move {
-            sent.map_err(|_| NotTaken::Stopping)?;
-            receiver.await.map_err(|_| NotTaken::Silent)
+            sent.map_err(|_| NotAccepted::Stopping)?;
+            receiver.await.map_err(|_| NotAccepted::Silent)
         })
     }
 }
@@ -48,8 +48,8 @@ impl CommandPort for Door {
         SOURCE
     }
 
-    fn submit(&self, request: Request) -> Result<(), NotTaken> {
-        self.0.send(Inbound::Request(request)).map_err(|_| NotTaken::Stopping)
+    fn submit(&self, request: Request) -> Result<(), NotAccepted> {
+        self.0.send(Inbound::Request(request)).map_err(|_| NotAccepted::Stopping)
     }
 
     fn audit(&self) -> Soon<'_, Vec<AuditReport>> {
@@ -127,7 +127,7 @@ impl Venue {
     fn take(&mut self, Request { number, body, deadline }: Request) {
         let home = self.routing.home(&body);
         if deadline.is_some_and(|deadline| deadline < crossbook_gateway::clock::now()) {
-            self.publishers[usize::from(home.0)].not_taken(number, NotTaken::Late);
+            self.publishers[usize::from(home.0)].not_accepted(number, NotAccepted::Late);
             return;
         }
         self.under_way.push_back((home, SOURCE, number, body));

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crossbook_gateway::command_port::Soon;
 use crossbook_gateway::{CommandPort, Subject};
 use crossbook_node::embedded::AuditReport;
-use crossbook_node::{NotTaken, Request};
+use crossbook_node::{NotAccepted, Request};
 use crossbook_types::SourceId;
 
 pub struct Turnstile {
@@ -21,7 +21,7 @@ impl CommandPort for Turnstile {
         self.inner.source()
     }
 
-    fn submit(&self, request: Request) -> Result<(), NotTaken> {
+    fn submit(&self, request: Request) -> Result<(), NotAccepted> {
         self.inner.submit(request)
     }
 
