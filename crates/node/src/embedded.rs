@@ -31,7 +31,7 @@ use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::backlog::{Backlog, Patience};
+use crate::admission::{QueueWait, Patience};
 use crate::node::{Clock, Limits, Node, Stage};
 use crate::event_sink::EventSink;
 use crate::request::{NotAccepted, Request};
@@ -121,7 +121,7 @@ pub struct Handle {
     /// Held while something is sent, so that nothing comes behind the message to stop.
     stopping: Arc<RwLock<bool>>,
     source: SourceId,
-    backlog: Backlog,
+    backlog: QueueWait,
 }
 
 impl Handle {
@@ -280,7 +280,7 @@ where
         wait_max: Duration::from_millis(options.queue_wait_max_ms),
         standing_max: Duration::from_millis(options.queue_wait_sustained_max_ms),
     };
-    let backlog = Backlog::new(options.batch_requests_max, patience);
+    let backlog = QueueWait::new(options.batch_requests_max, patience);
 
     let ended = Arc::clone(&fatal);
     let told = backlog.clone();
@@ -317,7 +317,7 @@ fn run_partition<L: Log>(
     mut node: Node<L, SystemClock, Relay>,
     requests: &Receiver<Inbound>,
     options: Options,
-    backlog: &Backlog,
+    backlog: &QueueWait,
 ) -> Result<(Partition, L), crate::node::Error> {
     let mut stopping = false;
     let mut pace = Pace { interval: Duration::from_micros(options.batch_interval_us), last: None };
@@ -384,7 +384,7 @@ impl Pace {
 /// wait behind it, even if it is done sooner.
 fn turn_all<L: Log>(
     node: &mut Node<L, SystemClock, Relay>,
-    backlog: &Backlog,
+    backlog: &QueueWait,
     at_least: Duration,
 ) -> Result<(), crate::node::Error> {
     while node.queued() > 0 {
@@ -396,7 +396,7 @@ fn turn_all<L: Log>(
 /// Runs one batch, and measures it.
 fn turn_once<L: Log>(
     node: &mut Node<L, SystemClock, Relay>,
-    backlog: &Backlog,
+    backlog: &QueueWait,
     at_least: Duration,
 ) -> Result<(), crate::node::Error> {
     let began = Instant::now();

@@ -7,7 +7,7 @@
 //! the venue in one process.
 
 pub mod audit;
-mod backlog;
+mod admission;
 pub mod clock;
 pub mod embedded;
 pub mod export;

@@ -45,7 +45,7 @@ pub(crate) struct Patience {
 
 /// What the partition measures and gateways read. Clones share one state.
 #[derive(Clone, Debug)]
-pub(crate) struct Backlog {
+pub(crate) struct QueueWait {
     shared: Arc<Shared>,
     /// Requests in a batch.
     batch: u64,
@@ -84,7 +84,7 @@ struct Window {
     refused: u64,
 }
 
-impl Backlog {
+impl QueueWait {
     /// Of a partition that accepts `batch` requests per batch.
     pub(crate) fn new(batch: usize, patience: Patience) -> Self {
         let shared = Arc::new(Shared {
@@ -214,13 +214,13 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    fn backlog(batch: usize, wait_max_ms: u64, standing_max_ms: u64) -> Backlog {
+    fn backlog(batch: usize, wait_max_ms: u64, standing_max_ms: u64) -> QueueWait {
         let ms = Duration::from_millis;
-        Backlog::new(batch, Patience { wait_max: ms(wait_max_ms), standing_max: ms(standing_max_ms) })
+        QueueWait::new(batch, Patience { wait_max: ms(wait_max_ms), standing_max: ms(standing_max_ms) })
     }
 
     /// An order comes.
-    fn comes(backlog: &Backlog, queued: usize, at_ms: u64) -> bool {
+    fn comes(backlog: &QueueWait, queued: usize, at_ms: u64) -> bool {
         let is_refused = backlog.refuses_order(queued, || at_ms * MS);
         if is_refused {
             backlog.refused_order();
