@@ -18,11 +18,11 @@
 
 mod appender;
 pub mod appends;
-pub mod fence;
+pub mod read_barrier;
 mod follower;
 pub mod in_flight;
 pub mod outputs;
-mod pace;
+mod throughput;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,10 +39,10 @@ use tokio::sync::{Notify, oneshot};
 
 use appender::Appender;
 use appends::{Appends, Timeouts};
-use fence::{Fence, Folded};
+use read_barrier::{ReadBarrier, Folded};
 use follower::Follower;
 use outputs::{Outputs, Unreadable};
-use pace::{Pace, Readings};
+use throughput::{Throughput, Readings};
 
 use crossbook_node::embedded::guarded;
 use crossbook_node::event_sink::EventSink;
@@ -144,7 +144,7 @@ struct Lane {
     folded: AtomicU64,
     /// The last known end of the log.
     tail: AtomicU64,
-    pace: Pace,
+    throughput: Throughput,
     is_silent: AtomicBool,
     /// By partition, the last message that it has sent to this one, and the last of its messages that this one has
     /// received, as folded here.
@@ -234,7 +234,7 @@ impl LogClient {
             return Err(NotAccepted::Silent);
         }
         let lane = shared.lane(to);
-        if lane.pace.is_too_long(lane.waiting()) {
+        if lane.throughput.is_too_long(lane.waiting()) {
             return Err(NotAccepted::Busy);
         }
         lane.queue.try_send(Inbound::Request(request)).map_err(|error| match error {
@@ -250,10 +250,10 @@ impl LogClient {
     /// When that takes too long.
     pub async fn caught_up(&self, account: AccountId) -> Result<(), Behind> {
         let patience = Duration::from_millis(self.0.options.read_barrier_timeout_ms);
-        tokio::time::timeout(patience, self.fence(account)).await.unwrap_or(Err(Behind))
+        tokio::time::timeout(patience, self.barrier(account)).await.unwrap_or(Err(Behind))
     }
 
-    async fn fence(&self, account: AccountId) -> Result<(), Behind> {
+    async fn barrier(&self, account: AccountId) -> Result<(), Behind> {
         let shared = &*self.0;
         let own = shared.lane(shared.routing.of_account(account));
         if own.is_silent.load(Ordering::Relaxed) {
@@ -274,8 +274,8 @@ impl LogClient {
         for (lane, end) in asked {
             ends.insert(lane.partition, end.await.map_err(|_| Behind)?);
         }
-        let mut fence = Fence::at(ends);
-        self.until(|| fence.is_passed(&Around { shared, own })).await;
+        let mut barrier = ReadBarrier::at(ends);
+        self.until(|| barrier.is_passed(&Around { shared, own })).await;
         Ok(())
     }
 
@@ -477,7 +477,7 @@ pub fn start<O: EventSink, C: Connect + Clone + Send + Sync + 'static>(
             offset_micros: AtomicI64::new(0),
             tail: AtomicU64::new(starts[at].from.0),
             folded: from,
-            pace: Pace::new(Duration::from_millis(options.queue_wait_max_ms)),
+            throughput: Throughput::new(Duration::from_millis(options.queue_wait_max_ms)),
             is_silent: AtomicBool::new(false),
             sent_by: starts.iter().map(|start| number(start.sent.get(at))).collect(),
             heard_of: (0..starts.len()).map(|of| number(starts[at].heard.get(of))).collect(),

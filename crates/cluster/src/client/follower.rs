@@ -9,7 +9,7 @@ use crossbook_protocol::Routing;
 use crossbook_types::{PartitionId, Sequence};
 
 use super::outputs::Outputs;
-use super::pace::Readings;
+use super::throughput::Readings;
 use super::{Error, Lane, Shared};
 use crate::store::{Connect, ErrorOf, Link, StoredOutput};
 
@@ -58,12 +58,12 @@ impl<O: EventSink> Follower<'_, O> {
             }
             let now = Instant::now();
             if let Some(since) = busy_since {
-                self.readings.busy(outputs.len() as u64, now.duration_since(since), &self.lane.pace);
+                self.readings.busy(outputs.len() as u64, now.duration_since(since), &self.lane.throughput);
             }
             self.fold(&outputs)?;
             busy_since = self.lane.is_busy_behind(self.after).then_some(now);
             if busy_since.is_none() {
-                self.readings.idle(&self.lane.pace);
+                self.readings.idle(&self.lane.throughput);
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crossbook_cluster::client as log_client;
 use crossbook_cluster::client::appends::{Appends, Arrival, Round, Timeouts};
-use crossbook_cluster::client::fence::{Fence, Folded};
+use crossbook_cluster::client::read_barrier::{ReadBarrier, Folded};
 use crossbook_cluster::client::outputs::Outputs;
 use crossbook_cluster::store::{Bounds, StoredOutput};
 use crossbook_node::NotAccepted;
@@ -60,7 +60,7 @@ struct Question {
     /// By partition: where its log ended. `None` inside: not known yet; lanes that were open are left out.
     ends: BTreeMap<PartitionId, Option<Sequence>>,
     /// What it waits for, once all of these are known.
-    fence: Option<Fence>,
+    barrier: Option<ReadBarrier>,
     /// What the client had been told when it asked.
     facts: Vec<client::Fact>,
 }
@@ -250,7 +250,7 @@ impl World {
         for partition in ends.keys().map(|partition| usize::from(partition.0)) {
             wakes.push(Actor::Appender { gateway, partition });
         }
-        this.questions.insert(question, Question { client, account, ends, fence: None, facts });
+        this.questions.insert(question, Question { client, account, ends, barrier: None, facts });
         wakes.into_iter().for_each(|actor| self.plan(0, Event::Wake(actor)));
     }
 
@@ -477,13 +477,13 @@ impl World {
         let this = &mut self.gateways[gateway];
         let mut ready = Vec::new();
         for (&number, question) in &mut this.questions {
-            if question.fence.is_none() && question.ends.values().all(Option::is_some) {
+            if question.barrier.is_none() && question.ends.values().all(Option::is_some) {
                 let ends = question.ends.iter().filter_map(|(&partition, &end)| Some((partition, end?)));
-                question.fence = Some(Fence::at(ends.collect()));
+                question.barrier = Some(ReadBarrier::at(ends.collect()));
             }
             let own = &this.lanes[usize::from(self.routing.of_account(question.account).0)];
             let around = Around { lanes: &this.lanes, own };
-            if question.fence.as_mut().is_some_and(|fence| fence.is_passed(&around)) {
+            if question.barrier.as_mut().is_some_and(|barrier| barrier.is_passed(&around)) {
                 ready.push(number);
             }
         }

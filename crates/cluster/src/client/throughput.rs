@@ -17,14 +17,14 @@ const TOGETHER: u64 = 256;
 
 /// What the reader of a partition measures and submitters read.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Throughput {
     /// Nanoseconds of a command, in the best of the last readings; 0 as long as there are too few.
     command: AtomicU64,
     /// Nanoseconds that a request may wait; 0: as long as it takes.
     wait_max: u64,
 }
 
-impl Pace {
+impl Throughput {
     pub(super) fn new(wait_max: Duration) -> Self {
         Self { command: AtomicU64::new(0), wait_max: nanoseconds(wait_max) }
     }
@@ -44,19 +44,19 @@ pub(super) struct Readings {
 
 impl Readings {
     /// Takes note of a reading: so many commands in so long, in which something always waited.
-    pub(super) fn busy(&mut self, commands: u64, took: Duration, pace: &Pace) {
+    pub(super) fn busy(&mut self, commands: u64, took: Duration, throughput: &Throughput) {
         self.last[self.count % READINGS] = nanoseconds(took) / commands.max(TOGETHER);
         self.count += 1;
         if self.count >= READINGS {
             let best = self.last.iter().copied().min().unwrap_or_default();
-            pace.command.store(best, Ordering::Relaxed);
+            throughput.command.store(best, Ordering::Relaxed);
         }
     }
 
     /// Nothing waits any more.
-    pub(super) fn idle(&mut self, pace: &Pace) {
+    pub(super) fn idle(&mut self, throughput: &Throughput) {
         self.count = 0;
-        pace.command.store(0, Ordering::Relaxed);
+        throughput.command.store(0, Ordering::Relaxed);
     }
 }
 
@@ -70,38 +70,38 @@ mod tests {
 
     #[test]
     fn waits_are_commands_times_the_best_of_the_last_readings() {
-        let (pace, mut readings) = (Pace::new(Duration::from_millis(100)), Readings::default());
+        let (throughput, mut readings) = (Throughput::new(Duration::from_millis(100)), Readings::default());
         for _ in 0..READINGS - 1 {
-            readings.busy(1_000, Duration::from_secs(1_000), &pace);
-            assert!(!pace.is_too_long(u64::MAX), "too little is known");
+            readings.busy(1_000, Duration::from_secs(1_000), &throughput);
+            assert!(!throughput.is_too_long(u64::MAX), "too little is known");
         }
-        readings.busy(1_000, Duration::from_secs(1), &pace);
-        assert!(!pace.is_too_long(100) && pace.is_too_long(101), "one millisecond each");
+        readings.busy(1_000, Duration::from_secs(1), &throughput);
+        assert!(!throughput.is_too_long(100) && throughput.is_too_long(101), "one millisecond each");
         for _ in 0..READINGS - 1 {
-            readings.busy(1_000, Duration::from_secs(100), &pace);
-            assert!(!pace.is_too_long(100), "held up for a moment");
+            readings.busy(1_000, Duration::from_secs(100), &throughput);
+            assert!(!throughput.is_too_long(100), "held up for a moment");
         }
-        readings.busy(1_000, Duration::from_secs(100), &pace);
-        assert!(!pace.is_too_long(1) && pace.is_too_long(2), "it is slow now");
-        readings.busy(1_000, Duration::from_millis(1), &pace);
-        assert!(!pace.is_too_long(100_000), "and not any more");
-        (0..READINGS).for_each(|_| readings.busy(1_000, Duration::from_secs(100), &pace));
-        assert!(pace.is_too_long(2), "again");
-        readings.idle(&pace);
-        assert!(!pace.is_too_long(u64::MAX), "over");
+        readings.busy(1_000, Duration::from_secs(100), &throughput);
+        assert!(!throughput.is_too_long(1) && throughput.is_too_long(2), "it is slow now");
+        readings.busy(1_000, Duration::from_millis(1), &throughput);
+        assert!(!throughput.is_too_long(100_000), "and not any more");
+        (0..READINGS).for_each(|_| readings.busy(1_000, Duration::from_secs(100), &throughput));
+        assert!(throughput.is_too_long(2), "again");
+        readings.idle(&throughput);
+        assert!(!throughput.is_too_long(u64::MAX), "over");
     }
 
     #[test]
     fn a_few_commands_do_not_say_how_long_many_take() {
-        let (pace, mut readings) = (Pace::new(Duration::from_millis(100)), Readings::default());
-        (0..READINGS).for_each(|_| readings.busy(1, Duration::from_millis(10), &pace));
-        assert!(!pace.is_too_long(10 * TOGETHER) && pace.is_too_long(11 * TOGETHER));
+        let (throughput, mut readings) = (Throughput::new(Duration::from_millis(100)), Readings::default());
+        (0..READINGS).for_each(|_| readings.busy(1, Duration::from_millis(10), &throughput));
+        assert!(!throughput.is_too_long(10 * TOGETHER) && throughput.is_too_long(11 * TOGETHER));
     }
 
     #[test]
     fn without_a_bound_everything_may_wait() {
-        let (pace, mut readings) = (Pace::new(Duration::ZERO), Readings::default());
-        (0..READINGS).for_each(|_| readings.busy(1, Duration::from_secs(1), &pace));
-        assert!(!pace.is_too_long(u64::MAX));
+        let (throughput, mut readings) = (Throughput::new(Duration::ZERO), Readings::default());
+        (0..READINGS).for_each(|_| readings.busy(1, Duration::from_secs(1), &throughput));
+        assert!(!throughput.is_too_long(u64::MAX));
     }
 }

@@ -11,7 +11,7 @@ use crossbook_types::{PartitionId, RequestNumber, Sequence};
 
 /// What a question waits for.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Fence {
+pub struct ReadBarrier {
     /// Where the logs ended after the question was asked. Partitions that do not answer are not among them.
     ends: BTreeMap<PartitionId, Sequence>,
     /// By partition, what it had sent to the account's by the time all that was folded.
@@ -28,8 +28,8 @@ pub trait Folded {
     fn heard(&self) -> Vec<RequestNumber>;
 }
 
-impl Fence {
-    /// A fence at these ends.
+impl ReadBarrier {
+    /// A barrier at these ends.
     #[must_use]
     pub fn at(ends: BTreeMap<PartitionId, Sequence>) -> Self {
         Self { ends, sent: None }
@@ -73,12 +73,12 @@ mod tests {
     #[test]
     fn first_what_was_logged_then_what_was_sent_by_then() {
         let ends = [(PartitionId(0), Sequence(5)), (PartitionId(1), Sequence(7))];
-        let mut fence = Fence::at(BTreeMap::from(ends));
-        assert!(!fence.is_passed(&Here { folded: [5, 6], sent: 3, heard: 9 }));
-        assert!(!fence.is_passed(&Here { folded: [5, 7], sent: 4, heard: 3 }));
-        assert!(!fence.is_passed(&Here { folded: [6, 9], sent: 8, heard: 3 }));
-        assert!(fence.is_passed(&Here { folded: [6, 9], sent: 8, heard: 4 }), "what was sent later need not be heard");
-        let mut fence = Fence::at(BTreeMap::from([(PartitionId(0), Sequence(5))]));
-        assert!(fence.is_passed(&Here { folded: [5, 0], sent: 0, heard: 0 }), "a silent partition is left out");
+        let mut barrier = ReadBarrier::at(BTreeMap::from(ends));
+        assert!(!barrier.is_passed(&Here { folded: [5, 6], sent: 3, heard: 9 }));
+        assert!(!barrier.is_passed(&Here { folded: [5, 7], sent: 4, heard: 3 }));
+        assert!(!barrier.is_passed(&Here { folded: [6, 9], sent: 8, heard: 3 }));
+        assert!(barrier.is_passed(&Here { folded: [6, 9], sent: 8, heard: 4 }), "what was sent later need not be heard");
+        let mut barrier = ReadBarrier::at(BTreeMap::from([(PartitionId(0), Sequence(5))]));
+        assert!(barrier.is_passed(&Here { folded: [5, 0], sent: 0, heard: 0 }), "a silent partition is left out");
     }
 }
