@@ -16,7 +16,7 @@ use crossbook_engine::Partition;
 use crossbook_loadgen::latency::{Latency, Schedule, Summary};
 use crossbook_log::{Files, files};
 use crossbook_node::embedded::{self, Handle, Running};
-use crossbook_node::{NotAccepted, EventSink, Request};
+use crossbook_node::{EventSink, NotAccepted, Request};
 use crossbook_protocol::command::{
     Body, CancelAll, CancelOrder, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
 };

@@ -10,7 +10,7 @@ use crossbook_log::{Files, files};
 use crossbook_node::embedded::{self, Handle, SystemClock};
 use crossbook_node::node::Clock as _;
 use crossbook_node::snapshot::Folder;
-use crossbook_node::{NotAccepted, EventSink, Request};
+use crossbook_node::{EventSink, NotAccepted, Request};
 use crossbook_oracle::feed::Feed;
 use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};
 use crossbook_protocol::command::Body;

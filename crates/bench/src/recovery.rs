@@ -10,8 +10,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use crossbook_log::{FileReader, Files, Log as _, Record, Until, files};
-use crossbook_node::recovery::{self, Which};
 use crossbook_node::follower_copy::FollowerCopy;
+use crossbook_node::recovery::{self, Which};
 use crossbook_node::snapshot::Folder;
 use crossbook_oracle::feed::Feed;
 use crossbook_oracle::workload::{GroundTruth, Workload, mix_a};

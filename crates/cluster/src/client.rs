@@ -1,8 +1,8 @@
 //! The log client of a gateway: appends requests to the logs of the partitions, and follows their outputs.
 //!
 //! Each partition has two threads. One appends the queued requests, many in one round trip; the other reads the
-//! partition's outputs and passes the events to an event sink. Each request is stored until the partition has accepted it.
-//! The store may lose what it has not replicated, so a request that is no longer where it was appended is appended
+//! partition's outputs and passes the events to an event sink. Each request is stored until the partition has accepted
+//! it. The store may lose what it has not replicated, so a request that is no longer where it was appended is appended
 //! again, under the same request id; the partition deduplicates it. Once a partition has accepted a request, it is
 //! durable, and its answer follows in the outputs of this partition or another.
 //!
@@ -18,10 +18,10 @@
 
 mod appender;
 pub mod appends;
-pub mod read_barrier;
 mod follower;
 pub mod in_flight;
 pub mod outputs;
+pub mod read_barrier;
 mod throughput;
 
 use std::collections::BTreeMap;
@@ -39,10 +39,10 @@ use tokio::sync::{Notify, oneshot};
 
 use appender::Appender;
 use appends::{Appends, Timeouts};
-use read_barrier::{ReadBarrier, Folded};
 use follower::Follower;
 use outputs::{Outputs, Unreadable};
-use throughput::{Throughput, Readings};
+use read_barrier::{Folded, ReadBarrier};
+use throughput::{Readings, Throughput};
 
 use crossbook_node::embedded::guarded;
 use crossbook_node::event_sink::EventSink;

@@ -27,9 +27,9 @@
 //! | [`skip`] | skips a command that cannot be applied |
 
 pub mod client;
-pub mod forwarder;
 pub mod cut;
 pub mod depth;
+pub mod forwarder;
 pub mod mailbox;
 pub mod replica;
 pub mod skip;

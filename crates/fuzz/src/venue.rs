@@ -18,7 +18,7 @@ use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::{CommandPort, ReadModel};
 use crossbook_node::embedded::{self, AuditReport};
-use crossbook_node::{NotAccepted, EventSink as _, Request};
+use crossbook_node::{EventSink as _, NotAccepted, Request};
 use crossbook_protocol::command::{
     Body, CancelOrder, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
 };

@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 
-use crossbook_node::{NotAccepted, EventSink};
+use crossbook_node::{EventSink, NotAccepted};
 use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed, Party, PreventedMatch, Trade};
 use crossbook_protocol::{Cause, Event, Events, Routing};
 use crossbook_types::{OrderId, OrderStatus, PartitionId, RequestNumber, Sequence, SymbolId, SymbolName};

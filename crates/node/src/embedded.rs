@@ -31,9 +31,9 @@ use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::admission::{QueueWait, Patience};
-use crate::node::{Clock, Limits, Node, Stage};
+use crate::admission::{Patience, QueueWait};
 use crate::event_sink::EventSink;
+use crate::node::{Clock, Limits, Node, Stage};
 use crate::request::{NotAccepted, Request};
 
 /// How an embedded node runs.
@@ -288,9 +288,7 @@ where
         guarded("the partition thread", &*ended, move || run_partition(node, &requests, options, &told))
     })?;
     let publisher = thread::Builder::new().name("publisher".to_owned()).spawn(move || {
-        guarded("the publisher thread", &*fatal, move || {
-            Ok::<_, Infallible>(run_publisher(sink, published, &recycle))
-        })
+        guarded("the publisher thread", &*fatal, move || Ok::<_, Infallible>(run_publisher(sink, published, &recycle)))
     })?;
     let handle = Handle { inbound, audits, durable, stopping: Arc::default(), source, backlog };
     Ok(Running { handle, audits: Some(audits_asked), partition, publisher })

@@ -1,8 +1,8 @@
 //! A second copy of a venue, of which snapshots are taken and which is audited while the venue trades.
 //!
 //! A snapshot is not taken of the partition that trades: serialising a million orders takes seconds, during which
-//! nobody could trade. A follower copy starts as a venue does, from the last snapshot and the log, and then follows the log.
-//! It shares with trading only the CPUs, of which it uses at most one and rests as its owner says; the disk; and
+//! nobody could trade. A follower copy starts as a venue does, from the last snapshot and the log, and then follows the
+//! log. It shares with trading only the CPUs, of which it uses at most one and rests as its owner says; the disk; and
 //! memory, of which there must be enough for two copies. It stays from one snapshot to the next, because creating it
 //! each time costs far more than following the log, and allocating that much memory for a short time disturbs trading
 //! on the same machine.

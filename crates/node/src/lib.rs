@@ -6,18 +6,18 @@
 //! [`export`] writes a venue's export, [`clock`] watches the machine's clock. [`embedded`] runs a node on threads, for
 //! the venue in one process.
 
-pub mod audit;
 mod admission;
+pub mod audit;
 pub mod clock;
 pub mod embedded;
+pub mod event_sink;
 pub mod export;
 pub mod follower;
+pub mod follower_copy;
 pub mod node;
-pub mod event_sink;
 pub mod panic;
 pub mod recovery;
 pub mod request;
-pub mod follower_copy;
 pub mod skip;
 pub mod snapshot;
 pub mod snapshotter;

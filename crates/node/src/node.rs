@@ -1,9 +1,9 @@
 //! One partition on its log: accepts requests, assigns sequence numbers, makes commands durable, and only then
 //! publishes their events.
 //!
-//! A [`Node`] has no threads, clock or disk of its own; it gets a [`Log`], a [`Clock`] and an [`EventSink`], and a caller
-//! that calls [`Node::turn`] again and again. The embedded venue calls it on a thread with the real ones; a simulation
-//! may run many nodes on one thread in simulated time. A turn is one batch:
+//! A [`Node`] has no threads, clock or disk of its own; it gets a [`Log`], a [`Clock`] and an [`EventSink`], and a
+//! caller that calls [`Node::turn`] again and again. The embedded venue calls it on a thread with the real ones; a
+//! simulation may run many nodes on one thread in simulated time. A turn is one batch:
 //!
 //! ```text
 //!   offered requests --> drop the late --> sequence, time --> append to log --> apply --> sync --> publish

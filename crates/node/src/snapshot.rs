@@ -9,7 +9,8 @@
 //!   "CBSNAP05" | length of the image, 8 bytes | image (wire) | SHA-256 of all before
 //! ```
 //!
-//! Trading never waits for a snapshot. They are taken of a [`crate::follower_copy::FollowerCopy`], on a thread of its own.
+//! Trading never waits for a snapshot. They are taken of a [`crate::follower_copy::FollowerCopy`], on a thread of its
+//! own.
 
 mod folder;
 

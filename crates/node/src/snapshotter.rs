@@ -11,8 +11,8 @@ use crossbook_log::Reader;
 use crossbook_types::Sequence;
 
 use crate::follower::Follower;
-use crate::recovery::{Error, Which};
 use crate::follower_copy::FollowerCopy;
+use crate::recovery::{Error, Which};
 use crate::snapshot::{self, Saved, Snapshots};
 
 /// When the next snapshot is due.

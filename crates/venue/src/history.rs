@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
-use crossbook_node::{NotAccepted, EventSink};
+use crossbook_node::{EventSink, NotAccepted};
 use crossbook_protocol::Events;
 use crossbook_store::{Database, History, Live, Progress, Recorder, Refusal, Source};
 use crossbook_types::{PartitionId, RequestNumber};

@@ -1,6 +1,6 @@
 //! Counts published orders and trades, in all and by market, on their way to the publisher.
 
-use crossbook_node::{NotAccepted, EventSink};
+use crossbook_node::{EventSink, NotAccepted};
 use crossbook_protocol::{Event, Events};
 use crossbook_types::{RequestNumber, SymbolId, SymbolName};
 use metrics::{Counter, counter};

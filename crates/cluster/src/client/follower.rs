@@ -1,5 +1,5 @@
-//! The thread that follows one partition's outputs: passes the events to the event sink, and records how far this partition
-//! and the others have received each other's messages.
+//! The thread that follows one partition's outputs: passes the events to the event sink, and records how far this
+//! partition and the others have received each other's messages.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

@@ -77,7 +77,10 @@ mod tests {
         assert!(!barrier.is_passed(&Here { folded: [5, 6], sent: 3, heard: 9 }));
         assert!(!barrier.is_passed(&Here { folded: [5, 7], sent: 4, heard: 3 }));
         assert!(!barrier.is_passed(&Here { folded: [6, 9], sent: 8, heard: 3 }));
-        assert!(barrier.is_passed(&Here { folded: [6, 9], sent: 8, heard: 4 }), "what was sent later need not be heard");
+        assert!(
+            barrier.is_passed(&Here { folded: [6, 9], sent: 8, heard: 4 }),
+            "what was sent later need not be heard"
+        );
         let mut barrier = ReadBarrier::at(BTreeMap::from([(PartitionId(0), Sequence(5))]));
         assert!(barrier.is_passed(&Here { folded: [5, 0], sent: 0, heard: 0 }), "a silent partition is left out");
     }

@@ -8,11 +8,11 @@ use crossbook_log::memory::Memory;
 use crossbook_log::{BatchStats, FileReader, Files, Log, Record, Until, files};
 use crossbook_node::audit::{self, Proof};
 use crossbook_node::follower::Follower;
+use crossbook_node::follower_copy::FollowerCopy;
 use crossbook_node::node::{self, Clock, Limits, Node};
 use crossbook_node::recovery::{self, Which};
-use crossbook_node::follower_copy::FollowerCopy;
 use crossbook_node::snapshot::{self, Saved as _};
-use crossbook_node::{NotAccepted, EventSink, Request};
+use crossbook_node::{EventSink, NotAccepted, Request};
 use crossbook_protocol::{Answer, Event, Events, Routing};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, Timestamp};
 
@@ -229,7 +229,9 @@ fn what_was_durable_comes_back_however_it_is_recovered() {
             let mut rests = 0;
             let followed = match copy.take() {
                 Some(copy) => copy.advance(reader, durable, || rests += 1),
-                None => FollowerCopy::begin(&Which::single(0), &folder, reader, durable, Count::default(), || rests += 1),
+                None => {
+                    FollowerCopy::begin(&Which::single(0), &folder, reader, durable, Count::default(), || rests += 1)
+                }
             };
             let followed = copy.insert(followed.unwrap());
             assert_eq!(followed.sequence(), durable);

@@ -10,7 +10,7 @@ use crossbook_cluster::skip;
 use crossbook_cluster::worker::{self, Worker};
 use crossbook_engine::Partition;
 use crossbook_node::skip::Error as Refused;
-use crossbook_node::{NotAccepted, EventSink, Request};
+use crossbook_node::{EventSink, NotAccepted, Request};
 use crossbook_protocol::command::{CancelAll, NewOrder};
 use crossbook_protocol::peer::{Admitted, Origin, PeerMessage};
 use crossbook_protocol::{Answer, Body, Event, Events, Refusal, Routing};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crossbook_cluster::client as log_client;
 use crossbook_cluster::client::appends::{Appends, Arrival, Round, Timeouts};
-use crossbook_cluster::client::read_barrier::{ReadBarrier, Folded};
 use crossbook_cluster::client::outputs::Outputs;
+use crossbook_cluster::client::read_barrier::{Folded, ReadBarrier};
 use crossbook_cluster::store::{Bounds, StoredOutput};
 use crossbook_node::NotAccepted;
 use crossbook_protocol::Event as Fact;

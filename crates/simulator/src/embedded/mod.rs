@@ -23,7 +23,7 @@ use crossbook_log::{FileReader, Files, Log as _, Trimmer};
 use crossbook_node::node::{Clock as _, Limits, Node};
 use crossbook_node::snapshot::Folder;
 use crossbook_node::snapshotter::{Snapshotter, Trimmable};
-use crossbook_node::{NotAccepted, EventSink, Request};
+use crossbook_node::{EventSink, NotAccepted, Request};
 use crossbook_oracle::model::Model;
 use crossbook_protocol::{Answer, Body, Cause, Event, Events, Routing};
 use crossbook_types::{RequestNumber, Sequence, SourceId, Timestamp};

@@ -12,7 +12,7 @@ use crossbook_gateway::command_port::Soon;
 use crossbook_gateway::publisher::Publisher;
 use crossbook_gateway::{CommandPort, Subject};
 use crossbook_node::embedded::{self, AuditReport};
-use crossbook_node::{NotAccepted, EventSink, Request};
+use crossbook_node::{EventSink, NotAccepted, Request};
 use crossbook_protocol::command::Body;
 use crossbook_protocol::{Command, Event, Events, Routing};
 use crossbook_types::{PartitionId, RequestNumber, SourceId};
