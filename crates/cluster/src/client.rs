@@ -134,11 +134,11 @@ enum Inbound {
 
 /// The state of one partition's client, shared by its threads and its users.
 #[derive(Debug)]
-struct Lane {
+struct PartitionClient {
     partition: PartitionId,
     queue: Sender<Inbound>,
     appends: Mutex<Appends>,
-    /// [`Appends::offset_micros`], for other lanes, which must not wait for this one's lock.
+    /// [`Appends::offset_micros`], for the clients of other partitions, which must not wait for this one's lock.
     offset_micros: AtomicI64,
     /// The last command whose events are folded here.
     folded: AtomicU64,
@@ -152,7 +152,7 @@ struct Lane {
     heard_of: Vec<AtomicU64>,
 }
 
-impl Lane {
+impl PartitionClient {
     /// Commands in front of a request that is sent now, by whomever, as far as is known: those in the log, and those on
     /// their way there.
     fn waiting(&self) -> u64 {
@@ -193,7 +193,7 @@ struct Shared {
     source: SourceId,
     routing: Routing,
     options: Options,
-    lanes: Vec<Lane>,
+    clients: Vec<PartitionClient>,
     /// By number, the partition of each market.
     markets: RwLock<Vec<PartitionId>>,
     folded: Notify,
@@ -228,16 +228,16 @@ impl LogClient {
             return Err(NotAccepted::Stopping);
         }
         let (to, market) = shared.owners(&request.body);
-        let is_silent = |partition: PartitionId| shared.lane(partition).is_silent.load(Ordering::Relaxed);
+        let is_silent = |partition: PartitionId| shared.client(partition).is_silent.load(Ordering::Relaxed);
         if is_silent(to) || market.is_some_and(is_silent) {
             metrics::counter!("crossbook_circuit_breaker_rejections_total").increment(1);
             return Err(NotAccepted::Silent);
         }
-        let lane = shared.lane(to);
-        if lane.throughput.is_too_long(lane.waiting()) {
+        let client = shared.client(to);
+        if client.throughput.is_too_long(client.waiting()) {
             return Err(NotAccepted::Busy);
         }
-        lane.queue.try_send(Inbound::Request(request)).map_err(|error| match error {
+        client.queue.try_send(Inbound::Request(request)).map_err(|error| match error {
             TrySendError::Full(_) => NotAccepted::Busy,
             TrySendError::Disconnected(_) => NotAccepted::Stopping,
         })
@@ -255,24 +255,24 @@ impl LogClient {
 
     async fn barrier(&self, account: AccountId) -> Result<(), Behind> {
         let shared = &*self.0;
-        let own = shared.lane(shared.routing.of_account(account));
+        let own = shared.client(shared.routing.of_account(account));
         if own.is_silent.load(Ordering::Relaxed) {
             return Err(Behind);
         }
         // Everything that another partition sent before it became silent was folded long before its circuit breaker
         // opened.
         let asked: Vec<_> = shared
-            .lanes
+            .clients
             .iter()
-            .filter(|lane| !lane.is_silent.load(Ordering::Relaxed))
-            .map(|lane| {
+            .filter(|client| !client.is_silent.load(Ordering::Relaxed))
+            .map(|client| {
                 let (sender, end) = oneshot::channel();
-                lane.queue.try_send(Inbound::End(sender)).map(|()| (lane, end)).map_err(|_| Behind)
+                client.queue.try_send(Inbound::End(sender)).map(|()| (client, end)).map_err(|_| Behind)
             })
             .collect::<Result<_, _>>()?;
         let mut ends = BTreeMap::new();
-        for (lane, end) in asked {
-            ends.insert(lane.partition, end.await.map_err(|_| Behind)?);
+        for (client, end) in asked {
+            ends.insert(client.partition, end.await.map_err(|_| Behind)?);
         }
         let mut barrier = ReadBarrier::at(ends);
         self.until(|| barrier.is_passed(&Around { shared, own })).await;
@@ -287,9 +287,9 @@ impl LogClient {
         let patience = Duration::from_millis(self.0.options.read_barrier_timeout_ms);
         let registry = usize::from(Routing::REGISTRY.0);
         let all = async {
-            for lane in &self.0.lanes {
-                let sent = lane.sent_by[registry].load(Ordering::Acquire);
-                self.until(|| lane.heard_of[registry].load(Ordering::Acquire) >= sent).await;
+            for client in &self.0.clients {
+                let sent = client.sent_by[registry].load(Ordering::Acquire);
+                self.until(|| client.heard_of[registry].load(Ordering::Acquire) >= sent).await;
             }
         };
         tokio::time::timeout(patience, all).await.map_err(|_| Behind)
@@ -308,30 +308,30 @@ impl LogClient {
     /// Requests that wait to be appended.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.0.lanes.iter().map(|lane| lane.queue.len()).sum()
+        self.0.clients.iter().map(|client| client.queue.len()).sum()
     }
 
     /// Whether a partition has not answered for too long.
     #[must_use]
     pub fn is_silent(&self, partition: PartitionId) -> bool {
-        self.0.lane(partition).is_silent.load(Ordering::Relaxed)
+        self.0.client(partition).is_silent.load(Ordering::Relaxed)
     }
 
     /// How each partition stands, by number.
     #[must_use]
     pub fn partitions(&self) -> Vec<PartitionState> {
-        let of = |lane: &Lane| {
-            let folded = lane.folded.load(Ordering::Acquire);
+        let of = |client: &PartitionClient| {
+            let folded = client.folded.load(Ordering::Acquire);
             PartitionState {
-                partition: lane.partition,
-                silent: lane.is_silent.load(Ordering::Relaxed),
-                queued: lane.queue.len(),
-                under_way: lane.appends.lock().len(),
+                partition: client.partition,
+                silent: client.is_silent.load(Ordering::Relaxed),
+                queued: client.queue.len(),
+                under_way: client.appends.lock().len(),
                 folded: Sequence(folded),
-                log_end: Sequence(lane.tail.load(Ordering::Acquire).max(folded)),
+                log_end: Sequence(client.tail.load(Ordering::Acquire).max(folded)),
             }
         };
-        self.0.lanes.iter().map(of).collect()
+        self.0.clients.iter().map(of).collect()
     }
 
     /// Whether the gateway is stopping.
@@ -344,7 +344,7 @@ impl LogClient {
     /// of which it was most.
     #[must_use]
     pub fn store_behind_micros(&self) -> u64 {
-        let offsets = self.0.lanes.iter().map(|lane| lane.offset_micros.load(Ordering::Relaxed));
+        let offsets = self.0.clients.iter().map(|client| client.offset_micros.load(Ordering::Relaxed));
         offsets.min().filter(|&offset| offset < 0).map_or(0, i64::unsigned_abs)
     }
 }
@@ -352,7 +352,7 @@ impl LogClient {
 /// What is folded here, around an account's partition.
 struct Around<'a> {
     shared: &'a Shared,
-    own: &'a Lane,
+    own: &'a PartitionClient,
 }
 
 fn numbers(of: &[AtomicU64]) -> Vec<RequestNumber> {
@@ -361,7 +361,7 @@ fn numbers(of: &[AtomicU64]) -> Vec<RequestNumber> {
 
 impl Folded for Around<'_> {
     fn position(&self, partition: PartitionId) -> Sequence {
-        Sequence(self.shared.lane(partition).folded.load(Ordering::Acquire))
+        Sequence(self.shared.client(partition).folded.load(Ordering::Acquire))
     }
 
     fn sent(&self) -> Vec<RequestNumber> {
@@ -384,8 +384,8 @@ impl Options {
 }
 
 impl Shared {
-    fn lane(&self, partition: PartitionId) -> &Lane {
-        &self.lanes[usize::from(partition.0)]
+    fn client(&self, partition: PartitionId) -> &PartitionClient {
+        &self.clients[usize::from(partition.0)]
     }
 
     /// The partition that executes a request, and the partition of its market, if it has one.
@@ -464,13 +464,13 @@ pub fn start<O: EventSink, C: Connect + Clone + Send + Sync + 'static>(
     let Venue { stores, routing, source, markets } = venue;
     assert_eq!(starts.len(), usize::from(routing.partitions()), "a start for each partition");
     let mut queues = Vec::new();
-    let mut lanes = Vec::new();
+    let mut clients = Vec::new();
     for partition in routing.all() {
         let at = usize::from(partition.0);
         let (queue, requests) = bounded(options.queue_requests_max.max(1));
         let from = AtomicU64::new(starts[at].from.0);
         let number = |number: Option<&RequestNumber>| AtomicU64::new(number.map_or(0, |number| number.0));
-        lanes.push(Lane {
+        clients.push(PartitionClient {
             partition,
             queue,
             appends: Mutex::new(Appends::new(starts[at].from)),
@@ -488,7 +488,7 @@ pub fn start<O: EventSink, C: Connect + Clone + Send + Sync + 'static>(
         source,
         routing,
         options,
-        lanes,
+        clients,
         markets: RwLock::default(),
         folded: Notify::new(),
         stopping: AtomicBool::new(false),
@@ -501,15 +501,15 @@ pub fn start<O: EventSink, C: Connect + Clone + Send + Sync + 'static>(
         let (these, of, refuse) = (Arc::clone(&shared), Arc::clone(&fatal), Arc::clone(&refuse));
         let stores_of = stores.clone();
         threads.push(std::thread::Builder::new().name(format!("append-{at}")).spawn(move || {
-            let appender = Appender::new(&these, &these.lanes[at], stores_of, requests, refuse);
+            let appender = Appender::new(&these, &these.clients[at], stores_of, requests, refuse);
             guarded("the thread that sends requests", &*of, move || appender.run())
         })?);
         let (these, of, stores) = (Arc::clone(&shared), Arc::clone(&fatal), stores.clone());
         threads.push(std::thread::Builder::new().name(format!("follow-{at}")).spawn(move || {
             let Start { sink, from, .. } = start;
-            let lane = &these.lanes[at];
+            let client = &these.clients[at];
             let (outputs, readings) = (Outputs::default(), Readings::default());
-            let follower = Follower { shared: &these, lane, sink, after: from, outputs, readings };
+            let follower = Follower { shared: &these, client, sink, after: from, outputs, readings };
             guarded("the thread that reads events", &*of, move || follower.run(&stores))
         })?);
     }

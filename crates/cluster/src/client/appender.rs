@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::appends::{Arrival, Timeouts, Watched};
 use super::in_flight::Due;
-use super::{Error, Inbound, Lane, Refuse, Shared};
+use super::{Error, Inbound, PartitionClient, Refuse, Shared};
 use crate::store::{Append, Bounds, Connect, ErrorOf, Link, PartitionTurn, StoreError as _};
 
 /// How often the requests in flight are looked after.
@@ -22,7 +22,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// The thread that appends.
 pub(super) struct Appender<'a, C: Connect> {
     shared: &'a Shared,
-    lane: &'a Lane,
+    client: &'a PartitionClient,
     stores: C,
     requests: Receiver<Inbound>,
     refuse: Refuse,
@@ -36,13 +36,13 @@ pub(super) struct Appender<'a, C: Connect> {
 impl<'a, C: Connect> Appender<'a, C> {
     pub(super) fn new(
         shared: &'a Shared,
-        lane: &'a Lane,
+        client: &'a PartitionClient,
         stores: C,
         requests: Receiver<Inbound>,
         refuse: Refuse,
     ) -> Self {
         let (begun, timeouts) = (Instant::now(), shared.options.timeouts());
-        Self { shared, lane, stores, requests, refuse, link: None, ends: Vec::new(), begun, timeouts }
+        Self { shared, client, stores, requests, refuse, link: None, ends: Vec::new(), begun, timeouts }
     }
 
     pub(super) fn run(mut self) -> Result<(), Error> {
@@ -54,15 +54,15 @@ impl<'a, C: Connect> Appender<'a, C> {
             match self.round() {
                 Ok(()) => tries = 0,
                 Err(source) if source.is_transient() => {
-                    tracing::warn!(partition = self.lane.partition.0, error = %source, "the log cannot be reached; requests wait");
+                    tracing::warn!(partition = self.client.partition.0, error = %source, "the log cannot be reached; requests wait");
                     metrics::counter!("crossbook_append_failures_total").increment(1);
                     self.link = None;
-                    self.lane.appends.lock().disconnected();
+                    self.client.appends.lock().disconnected();
                     self.ends.clear();
                     self.watch();
                     self.shared.pause(&mut tries);
                 }
-                Err(source) => return Err(Error::Store { partition: self.lane.partition, source: source.into() }),
+                Err(source) => return Err(Error::Store { partition: self.client.partition, source: source.into() }),
             }
             self.watch();
         }
@@ -80,13 +80,13 @@ impl<'a, C: Connect> Appender<'a, C> {
         let first = self.requests.recv_timeout(TICK).ok();
         let clock = SystemClock.now();
         let most = self.shared.options.batch_requests_max;
-        let mut appends = self.lane.appends.lock();
+        let mut appends = self.client.appends.lock();
         for inbound in first.into_iter().chain(self.requests.try_iter()) {
             match inbound {
                 Inbound::End(sender) => self.ends.push(sender),
                 Inbound::Request(Request { number, body, deadline }) => {
-                    let market = self.shared.owners(&body).1.filter(|&market| market != self.lane.partition);
-                    let offset = |market| self.shared.lane(market).offset_micros.load(Ordering::Relaxed);
+                    let market = self.shared.owners(&body).1.filter(|&market| market != self.client.partition);
+                    let offset = |market| self.shared.client(market).offset_micros.load(Ordering::Relaxed);
                     let arrival =
                         Arrival { clock, now: self.begun.elapsed(), market_offset_micros: market.map(offset) };
                     if let Err(why) = appends.begin(self.shared.source, number, &body, deadline, arrival) {
@@ -106,11 +106,11 @@ impl<'a, C: Connect> Appender<'a, C> {
         let bounds = Bounds { records_max: records_max.min(self.shared.options.batch_requests_max), bytes_max };
         let asked = !self.ends.is_empty() || self.link.is_none();
         let (clock, now) = (SystemClock.now(), self.begun.elapsed());
-        let round = self.lane.appends.lock().round(bounds, asked, &self.timeouts, clock, now);
+        let round = self.client.appends.lock().round(bounds, asked, &self.timeouts, clock, now);
         let Some(round) = round else { return Ok(()) };
         let link = match &mut self.link {
             Some(link) => link,
-            none => none.insert(Link::connect(&self.stores, self.lane.partition)?),
+            none => none.insert(Link::connect(&self.stores, self.client.partition)?),
         };
         let payloads: Vec<&[u8]> = round.due.iter().map(|Due { bytes, .. }| &**bytes).collect();
         let append = Some(Append { payloads: &payloads, backlog_max: self.shared.options.backlog_max });
@@ -119,24 +119,24 @@ impl<'a, C: Connect> Appender<'a, C> {
         let end = match outcome.appended {
             Some(Ok(appended)) => {
                 metrics::histogram!("crossbook_append_batch_requests").record(round.due.len() as f64);
-                let mut appends = self.lane.appends.lock();
+                let mut appends = self.client.appends.lock();
                 appends.appended(&round, appended, SystemClock.now(), self.begun.elapsed());
-                self.lane.offset_micros.store(appends.offset_micros(), Ordering::Relaxed);
+                self.client.offset_micros.store(appends.offset_micros(), Ordering::Relaxed);
                 appended.last
             }
             _ => {
                 metrics::counter!("crossbook_overload_rejections_total", "stage" => "log").increment(1);
-                for number in self.lane.appends.lock().full() {
+                for number in self.client.appends.lock().full() {
                     (self.refuse)(number, NotAccepted::Busy);
                 }
                 let appended = link.append(&[], self.shared.options.backlog_max)?;
-                let mut appends = self.lane.appends.lock();
+                let mut appends = self.client.appends.lock();
                 appends.ends_at(&round, appended, SystemClock.now());
-                self.lane.offset_micros.store(appends.offset_micros(), Ordering::Relaxed);
+                self.client.offset_micros.store(appends.offset_micros(), Ordering::Relaxed);
                 appended.last
             }
         };
-        self.lane.tail.store(end.0, Ordering::Release);
+        self.client.tail.store(end.0, Ordering::Release);
         for sender in self.ends.drain(..) {
             let _ = sender.send(end);
         }
@@ -145,18 +145,18 @@ impl<'a, C: Connect> Appender<'a, C> {
 
     /// Tends the requests in flight, and records whether the partition is silent.
     fn watch(&mut self) {
-        let folded = Sequence(self.lane.folded.load(Ordering::Acquire));
+        let folded = Sequence(self.client.folded.load(Ordering::Acquire));
         let now = self.begun.elapsed();
         let Watched { repeated, is_silent } =
-            self.lane.appends.lock().watch(folded, self.link.is_some(), &self.timeouts, now);
+            self.client.appends.lock().watch(folded, self.link.is_some(), &self.timeouts, now);
         metrics::counter!("crossbook_append_retries_total").increment(repeated);
-        if self.lane.is_silent.swap(is_silent, Ordering::Relaxed) != is_silent {
+        if self.client.is_silent.swap(is_silent, Ordering::Relaxed) != is_silent {
             tracing::warn!(
-                partition = self.lane.partition.0,
+                partition = self.client.partition.0,
                 is_silent,
                 "the partition has become silent, or answers again"
             );
-            metrics::gauge!("crossbook_circuit_breaker_open", "partition" => self.lane.partition.0.to_string())
+            metrics::gauge!("crossbook_circuit_breaker_open", "partition" => self.client.partition.0.to_string())
                 .set(f64::from(u8::from(is_silent)));
         }
     }

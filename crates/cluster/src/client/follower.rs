@@ -10,7 +10,7 @@ use crossbook_types::{PartitionId, Sequence};
 
 use super::outputs::Outputs;
 use super::throughput::Readings;
-use super::{Error, Lane, Shared};
+use super::{Error, PartitionClient, Shared};
 use crate::store::{Connect, ErrorOf, Link, StoredOutput};
 
 /// How long a reading waits for an output.
@@ -19,7 +19,7 @@ const FOLLOW_WAIT: Duration = Duration::from_secs(1);
 /// The thread that follows a partition's outputs.
 pub(super) struct Follower<'a, O> {
     pub(super) shared: &'a Shared,
-    pub(super) lane: &'a Lane,
+    pub(super) client: &'a PartitionClient,
     pub(super) sink: O,
     /// The last command whose events are handed on.
     pub(super) after: Sequence,
@@ -44,7 +44,7 @@ impl<O: EventSink> Follower<'_, O> {
 
     /// Reads in one conversation for as long as it lasts.
     fn session<C: Connect>(&mut self, stores: &C, tries: &mut u32) -> Result<(), Error> {
-        let partition = self.lane.partition;
+        let partition = self.client.partition;
         let failed = |source: ErrorOf<C>| Error::Store { partition, source: source.into() };
         let mut link = Link::connect(stores, partition).map_err(failed)?;
         // When the last outputs came, if there was more to do for the partition.
@@ -58,42 +58,42 @@ impl<O: EventSink> Follower<'_, O> {
             }
             let now = Instant::now();
             if let Some(since) = busy_since {
-                self.readings.busy(outputs.len() as u64, now.duration_since(since), &self.lane.throughput);
+                self.readings.busy(outputs.len() as u64, now.duration_since(since), &self.client.throughput);
             }
             self.fold(&outputs)?;
-            busy_since = self.lane.is_busy_behind(self.after).then_some(now);
+            busy_since = self.client.is_busy_behind(self.after).then_some(now);
             if busy_since.is_none() {
-                self.readings.idle(&self.lane.throughput);
+                self.readings.idle(&self.client.throughput);
             }
         }
         Ok(())
     }
 
     fn fold(&mut self, read: &[StoredOutput]) -> Result<(), Error> {
-        let partition = self.lane.partition;
+        let partition = self.client.partition;
         let outputs = &mut self.outputs;
         outputs.read(read, self.shared.source).map_err(|source| Error::Output { partition, source })?;
         if partition == Routing::REGISTRY {
             outputs.listed.iter().for_each(|market| self.shared.learn(market));
         }
         {
-            let mut appends = self.lane.appends.lock();
+            let mut appends = self.client.appends.lock();
             outputs.taken.iter().for_each(|&number| appends.taken(number));
         }
         self.sink.publish(&mut outputs.events);
         for &(PartitionId(from), number) in &outputs.heard {
-            if let Some(heard) = self.lane.heard_of.get(usize::from(from)) {
+            if let Some(heard) = self.client.heard_of.get(usize::from(from)) {
                 heard.fetch_max(number.0, Ordering::AcqRel);
             }
         }
         for &(PartitionId(to), number) in &outputs.sent {
-            if let Some(lane) = self.shared.lanes.get(usize::from(to)) {
-                lane.sent_by[usize::from(partition.0)].fetch_max(number.0, Ordering::AcqRel);
+            if let Some(client) = self.shared.clients.get(usize::from(to)) {
+                client.sent_by[usize::from(partition.0)].fetch_max(number.0, Ordering::AcqRel);
             }
         }
         self.after = outputs.last;
         // Last: a reader that sees the position sees everything else.
-        self.lane.folded.store(self.after.0, Ordering::Release);
+        self.client.folded.store(self.after.0, Ordering::Release);
         self.shared.folded.notify_waiters();
         Ok(())
     }

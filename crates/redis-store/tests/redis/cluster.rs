@@ -123,7 +123,7 @@ impl Gateway {
         self.number += 1;
         let number = RequestNumber(self.number);
         let deadline = Instant::now() + PATIENCE;
-        // A lane that was open, because its partition had been silent, closes soon after it is heard again.
+        // A circuit breaker that was open, because its partition had been silent, closes soon after it is heard again.
         while let Err(why) = self.running.client().submit(Request { number, body: body.clone(), deadline: None }) {
             assert!(why == NotAccepted::Silent && Instant::now() < deadline, "{why}");
             std::thread::yield_now();
@@ -286,12 +286,12 @@ fn a_partition_without_a_worker_fails_fast_and_leaves_the_others_alone() {
     let waits = gateway.send(crate::venue::traffic(1));
     let deadline = Instant::now() + PATIENCE;
     while !gateway.running.client().is_silent(silent) {
-        assert!(Instant::now() < deadline, "the lane of a silent partition stays closed");
+        assert!(Instant::now() < deadline, "the circuit breaker of a silent partition stays closed");
         std::thread::yield_now();
     }
-    for lane in gateway.running.client().partitions() {
-        assert_eq!(lane.silent, lane.partition == silent, "{lane:?}");
-        assert!(!lane.silent || lane.folded < lane.log_end, "{lane:?}");
+    for status in gateway.running.client().partitions() {
+        assert_eq!(status.silent, status.partition == silent, "{status:?}");
+        assert!(!status.silent || status.folded < status.log_end, "{status:?}");
     }
     let request = Request { number: RequestNumber(1 << 40), body: crate::venue::traffic(3), deadline: None };
     assert_eq!(gateway.running.client().submit(request), Err(NotAccepted::Silent));

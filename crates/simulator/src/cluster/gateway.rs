@@ -21,7 +21,7 @@ use crate::client;
 use crate::clock::BEGINNING_US;
 use crate::violation::{Check, Violation, ensure};
 
-/// How often a lane looks after its requests, in microseconds.
+/// How often a partition client looks after its requests, in microseconds.
 const TICK_US: u64 = 50_000;
 /// How long a reading of `out` waits for an entry.
 const FOLLOW_WAIT_US: u64 = 1_000_000;
@@ -32,7 +32,7 @@ const FOLLOW_MAX: usize = 64;
 
 /// The way of a gateway to one partition, and back.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct PartitionClient {
     pub(super) queue: VecDeque<(RequestNumber, Body, Option<Timestamp>)>,
     /// Questions that want to know where the log ends.
     ends: Vec<u64>,
@@ -57,7 +57,7 @@ pub(super) struct Lane {
 struct Question {
     client: usize,
     account: AccountId,
-    /// By partition: where its log ended. `None` inside: not known yet; lanes that were open are left out.
+    /// By partition: where its log ended. `None` inside: not known yet; partition_clients that were open are left out.
     ends: BTreeMap<PartitionId, Option<Sequence>>,
     /// What it waits for, once all of these are known.
     barrier: Option<ReadBarrier>,
@@ -67,13 +67,13 @@ struct Question {
 
 /// What is folded at a gateway, around an account's partition.
 struct Around<'a> {
-    lanes: &'a [Lane],
-    own: &'a Lane,
+    partition_clients: &'a [PartitionClient],
+    own: &'a PartitionClient,
 }
 
 impl Folded for Around<'_> {
     fn position(&self, partition: PartitionId) -> Sequence {
-        self.lanes[usize::from(partition.0)].told
+        self.partition_clients[usize::from(partition.0)].told
     }
 
     fn sent(&self) -> Vec<RequestNumber> {
@@ -93,7 +93,7 @@ pub(super) struct Gateway {
     pub(super) life: u64,
     pub(super) source: SourceId,
     next: RequestNumber,
-    pub(super) lanes: Vec<Lane>,
+    pub(super) partition_clients: Vec<PartitionClient>,
     /// Who waits for what.
     pub(super) waiting: BTreeMap<RequestNumber, (usize, Body)>,
     questions: BTreeMap<u64, Question>,
@@ -113,7 +113,7 @@ impl Gateway {
     /// With what each partition begins with, by number.
     pub(super) fn new(source: SourceId, life: u64, begun: Vec<Begun>) -> Self {
         let sent: Vec<Vec<RequestNumber>> = begun.iter().map(|begun| begun.sent.clone()).collect();
-        let lane = |(at, Begun { views, from, heard, .. }): (usize, Begun)| Lane {
+        let partition_client = |(at, Begun { views, from, heard, .. }): (usize, Begun)| PartitionClient {
             queue: VecDeque::new(),
             ends: Vec::new(),
             appends: Appends::new(from),
@@ -133,7 +133,7 @@ impl Gateway {
             life,
             source,
             next: RequestNumber(1),
-            lanes: begun.into_iter().enumerate().map(lane).collect(),
+            partition_clients: begun.into_iter().enumerate().map(partition_client).collect(),
             waiting: BTreeMap::new(),
             questions: BTreeMap::new(),
             asked: 0,
@@ -211,10 +211,10 @@ impl World {
         let home = usize::from(self.routing.home(&body).0);
         let market = self.market_of(&body);
         let this = &mut self.gateways[gateway];
-        if this.lanes[home].is_silent || market.is_some_and(|market| this.lanes[market].is_silent) {
+        if this.partition_clients[home].is_silent || market.is_some_and(|market| this.partition_clients[market].is_silent) {
             return Err(NotAccepted::Silent);
         }
-        if this.lanes[home].queue.len() >= self.client.queue_requests_max {
+        if this.partition_clients[home].queue.len() >= self.client.queue_requests_max {
             return Err(NotAccepted::Busy);
         }
         let wanted = matches!(body, Body::Place(_) | Body::Cancel(_) | Body::CancelAll(_)) && self.dice.one_in(3);
@@ -224,7 +224,7 @@ impl World {
         });
         let number = this.next;
         this.next = number.next();
-        this.lanes[home].queue.push_back((number, body.clone(), deadline));
+        this.partition_clients[home].queue.push_back((number, body.clone(), deadline));
         this.waiting.insert(number, (client, body));
         self.plan(0, Event::Wake(Actor::Appender { gateway, partition: home }));
         Ok(number)
@@ -236,15 +236,15 @@ impl World {
         let facts = self.clients[client].facts().copied().collect();
         let own = usize::from(self.routing.of_account(account).0);
         let this = &mut self.gateways[gateway];
-        if this.lanes[own].is_silent {
+        if this.partition_clients[own].is_silent {
             return;
         }
         this.asked += 1;
         let question = this.asked;
         let mut ends = BTreeMap::new();
-        for (partition, lane) in this.lanes.iter_mut().enumerate().filter(|(_, lane)| !lane.is_silent) {
+        for (partition, partition_client) in this.partition_clients.iter_mut().enumerate().filter(|(_, partition_client)| !partition_client.is_silent) {
             ends.insert(id(partition), None);
-            lane.ends.push(question);
+            partition_client.ends.push(question);
         }
         let mut wakes = Vec::new();
         for partition in ends.keys().map(|partition| usize::from(partition.0)) {
@@ -271,27 +271,27 @@ impl World {
         let actor = Actor::Appender { gateway, partition };
         let source = self.gateways[gateway].source;
         let mut late = Vec::new();
-        while self.gateways[gateway].lanes[partition].appends.fresh() < batch
-            && let Some((number, body, deadline)) = self.gateways[gateway].lanes[partition].queue.pop_front()
+        while self.gateways[gateway].partition_clients[partition].appends.fresh() < batch
+            && let Some((number, body, deadline)) = self.gateways[gateway].partition_clients[partition].queue.pop_front()
         {
             let market = self.market_of(&body).filter(|&market| market != partition);
-            let lanes = &mut self.gateways[gateway].lanes;
-            let market_offset_micros = market.map(|market| lanes[market].appends.offset_micros());
+            let partition_clients = &mut self.gateways[gateway].partition_clients;
+            let market_offset_micros = market.map(|market| partition_clients[market].appends.offset_micros());
             let arrival = Arrival { clock, now, market_offset_micros };
-            if lanes[partition].appends.begin(source, number, &body, deadline, arrival).is_err() {
+            if partition_clients[partition].appends.begin(source, number, &body, deadline, arrival).is_err() {
                 late.push(number);
             }
         }
-        let lane = &mut self.gateways[gateway].lanes[partition];
-        let connected = lane.appender.epoch.is_some();
+        let partition_client = &mut self.gateways[gateway].partition_clients[partition];
+        let connected = partition_client.appender.epoch.is_some();
         let bounds = Bounds { records_max: batch, bytes_max: 1 << 20 };
-        let round = lane.appends.round(bounds, !connected || !lane.ends.is_empty(), &timeouts, clock, now);
+        let round = partition_client.appends.round(bounds, !connected || !partition_client.ends.is_empty(), &timeouts, clock, now);
         let request = match round {
             Some(_) if !connected => Some(Request::Hello { holds: None, durable: false }),
             Some(round) => {
                 let payloads = round.due.iter().map(|due| due.bytes.to_vec()).collect();
-                lane.round = Some(round);
-                lane.asked_ends = std::mem::take(&mut lane.ends);
+                partition_client.round = Some(round);
+                partition_client.asked_ends = std::mem::take(&mut partition_client.ends);
                 Some(Request::Append { payloads, backlog_max })
             }
             None => None,
@@ -307,18 +307,18 @@ impl World {
     pub(super) fn append_answered(&mut self, gateway: usize, partition: usize, reply: Reply) -> Result<(), Violation> {
         let (now, clock) = (self.now(), self.gateway_clock());
         let actor = Actor::Appender { gateway, partition };
-        let lane = &mut self.gateways[gateway].lanes[partition];
+        let partition_client = &mut self.gateways[gateway].partition_clients[partition];
         match reply {
             Reply::Hello { epoch, .. } => {
-                lane.appender.epoch = Some(epoch);
-                lane.appender.tries = 0;
+                partition_client.appender.epoch = Some(epoch);
+                partition_client.appender.tries = 0;
             }
             Reply::Appended(appended) => {
                 let last = appended.last;
-                if let Some(round) = lane.round.take() {
-                    lane.appends.appended(&round, appended, clock, now);
+                if let Some(round) = partition_client.round.take() {
+                    partition_client.appends.appended(&round, appended, clock, now);
                 }
-                let asked = std::mem::take(&mut lane.asked_ends);
+                let asked = std::mem::take(&mut partition_client.asked_ends);
                 for question in asked {
                     if let Some(question) = self.gateways[gateway].questions.get_mut(&question) {
                         question.ends.insert(id(partition), Some(last));
@@ -329,15 +329,15 @@ impl World {
             Reply::Full => {
                 self.observer.coverage.count("not taken Busy at the log");
                 // Whoever wants to know where the log ends asks again.
-                lane.ends.append(&mut lane.asked_ends);
-                let given_back = lane.appends.full();
+                partition_client.ends.append(&mut partition_client.asked_ends);
+                let given_back = partition_client.appends.full();
                 for number in given_back {
                     self.not_accepted(gateway, number, NotAccepted::Busy);
                 }
             }
             _ => {
-                lane.appends.disconnected();
-                let failed = lane.asked_ends.drain(..).chain(lane.ends.drain(..)).collect::<Vec<_>>();
+                partition_client.appends.disconnected();
+                let failed = partition_client.asked_ends.drain(..).chain(partition_client.ends.drain(..)).collect::<Vec<_>>();
                 for question in failed {
                     self.gateways[gateway].questions.remove(&question);
                 }
@@ -354,19 +354,19 @@ impl World {
     /// Looks after the requests in flight, and takes note of whether the partition is silent.
     fn watch_lane(&mut self, gateway: usize, partition: usize) {
         let (now, timeouts) = (self.now(), self.timeouts());
-        let lane = &mut self.gateways[gateway].lanes[partition];
-        let watched = lane.appends.watch(lane.told, lane.appender.epoch.is_some(), &timeouts, now);
-        if watched.is_silent != std::mem::replace(&mut lane.is_silent, watched.is_silent) {
-            self.observer.coverage.count(if watched.is_silent { "lane opened" } else { "lane closed" });
+        let partition_client = &mut self.gateways[gateway].partition_clients[partition];
+        let watched = partition_client.appends.watch(partition_client.told, partition_client.appender.epoch.is_some(), &timeouts, now);
+        if watched.is_silent != std::mem::replace(&mut partition_client.is_silent, watched.is_silent) {
+            self.observer.coverage.count(if watched.is_silent { "circuit breaker opened" } else { "circuit breaker closed" });
         }
         self.observer.coverage.add("requests appended again", watched.repeated);
     }
 
     pub(super) fn follow_step(&mut self, gateway: usize, partition: usize) {
-        let lane = &self.gateways[gateway].lanes[partition];
-        let request = match lane.follower.epoch {
+        let partition_client = &self.gateways[gateway].partition_clients[partition];
+        let request = match partition_client.follower.epoch {
             None => Request::Hello { holds: None, durable: false },
-            Some(_) => Request::Follow { after: lane.told, records_max: FOLLOW_MAX, wait_us: FOLLOW_WAIT_US },
+            Some(_) => Request::Follow { after: partition_client.told, records_max: FOLLOW_MAX, wait_us: FOLLOW_WAIT_US },
         };
         self.call(Actor::Follower { gateway, partition }, request);
     }
@@ -375,7 +375,7 @@ impl World {
         let actor = Actor::Follower { gateway, partition };
         match reply {
             Reply::Hello { epoch, .. } => {
-                let link = &mut self.gateways[gateway].lanes[partition].follower;
+                let link = &mut self.gateways[gateway].partition_clients[partition].follower;
                 (link.epoch, link.tries) = (Some(epoch), 0);
             }
             Reply::Followed { entries } => {
@@ -409,27 +409,27 @@ impl World {
         outputs
             .read(&[output], this.source)
             .map_err(|error| Violation::new(Check::Told, format!("partition {partition}: {error}")))?;
-        let lane = &mut this.lanes[partition];
-        ensure!(sequence == lane.told.next(), Told, "entry {sequence} of {partition} follows {}", lane.told);
-        lane.told = sequence;
+        let partition_client = &mut this.partition_clients[partition];
+        ensure!(sequence == partition_client.told.next(), Told, "entry {sequence} of {partition} follows {}", partition_client.told);
+        partition_client.told = sequence;
         let mut cause = None;
         for (of, events) in outputs.events.iter() {
-            lane.views.apply_all(of, events);
+            partition_client.views.apply_all(of, events);
             cause = Some(of);
         }
-        outputs.taken.iter().for_each(|&number| lane.appends.taken(number));
+        outputs.taken.iter().for_each(|&number| partition_client.appends.taken(number));
         for &(from, number) in &outputs.heard {
-            let heard = &mut lane.heard_of[usize::from(from.0)];
+            let heard = &mut partition_client.heard_of[usize::from(from.0)];
             *heard = (*heard).max(number);
         }
         for &(to, number) in &outputs.sent {
-            let sent = &mut this.lanes[usize::from(to.0)].sent_by[partition];
+            let sent = &mut this.partition_clients[usize::from(to.0)].sent_by[partition];
             *sent = (*sent).max(number);
         }
         let source = this.source;
         let due = self.observer.views(id(partition));
         if sequence.0.is_multiple_of(COMPARE_EVERY) && due.position() == cause && cause.is_some() {
-            let same = this.lanes[partition].views.state() == due.state();
+            let same = this.partition_clients[partition].views.state() == due.state();
             self.observer.coverage.count("views compared");
             ensure!(same, Views, "gateway {gateway} has other views of partition {partition} at {sequence}");
         }
@@ -481,8 +481,8 @@ impl World {
                 let ends = question.ends.iter().filter_map(|(&partition, &end)| Some((partition, end?)));
                 question.barrier = Some(ReadBarrier::at(ends.collect()));
             }
-            let own = &this.lanes[usize::from(self.routing.of_account(question.account).0)];
-            let around = Around { lanes: &this.lanes, own };
+            let own = &this.partition_clients[usize::from(self.routing.of_account(question.account).0)];
+            let around = Around { partition_clients: &this.partition_clients, own };
             if question.barrier.as_mut().is_some_and(|barrier| barrier.is_passed(&around)) {
                 ready.push(number);
             }
@@ -501,21 +501,21 @@ impl World {
         let own = self.routing.of_account(question.account);
         for fact in &question.facts {
             let at = usize::from(fact.partition.0);
-            // A partition whose lane was open is left out: an account is not to suffer because another partition is
+            // A partition whose circuit breaker was open is left out: an account is not to suffer because another partition is
             // down.
             if !question.ends.contains_key(&fact.partition) {
                 continue;
             }
             ensure!(
-                this.lanes[at].told >= fact.sequence,
+                this.partition_clients[at].told >= fact.sequence,
                 Reads,
                 "a client was told of command {} of partition {at}, and reads as of {}",
                 fact.sequence,
-                this.lanes[at].told
+                this.partition_clients[at].told
             );
             let told = &self.observer.told(fact.partition)[..fact.sequence.0 as usize];
             let last = told.iter().rev().find_map(|told| told.sent.iter().find(|(to, _)| *to == own));
-            let heard = this.lanes[usize::from(own.0)].heard_of[at];
+            let heard = this.partition_clients[usize::from(own.0)].heard_of[at];
             let missing = last.filter(|(_, number)| *number > heard);
             ensure!(missing.is_none(), Reads, "an account is read without what {missing:?} brings it");
         }
@@ -525,7 +525,7 @@ impl World {
             let registry = self.observer.reference(Routing::REGISTRY).registry();
             let views_of = |symbol: SymbolId| {
                 let owner = registry.market(symbol).map_or(Routing::REGISTRY, |market| routing.of_market(market));
-                &this.lanes[usize::from(owner.0)].views
+                &this.partition_clients[usize::from(owner.0)].views
             };
             // Only what it had been told when it asked.
             let mut client = self.clients[question.client].clone();

@@ -77,8 +77,8 @@ impl World {
         match actor {
             Actor::Seat { worker, partition } => &mut self.workers[worker].seats[partition].link,
             Actor::Forwarder { worker, to } => &mut self.workers[worker].forwarders[to].link,
-            Actor::Appender { gateway, partition } => &mut self.gateways[gateway].lanes[partition].appender,
-            Actor::Follower { gateway, partition } => &mut self.gateways[gateway].lanes[partition].follower,
+            Actor::Appender { gateway, partition } => &mut self.gateways[gateway].partition_clients[partition].appender,
+            Actor::Follower { gateway, partition } => &mut self.gateways[gateway].partition_clients[partition].follower,
         }
     }
 

@@ -18,10 +18,10 @@ impl World {
             if !gateway.waiting.is_empty() {
                 return Some(format!("{} requests wait at gateway {at}", gateway.waiting.len()));
             }
-            for (partition, lane) in gateway.lanes.iter().enumerate() {
+            for (partition, partition_client) in gateway.partition_clients.iter().enumerate() {
                 let told = self.shards[partition].told();
-                if lane.is_silent || !lane.queue.is_empty() || !lane.appends.is_empty() || lane.told < told {
-                    return Some(format!("the lane from gateway {at} to partition {partition} is not at rest"));
+                if partition_client.is_silent || !partition_client.queue.is_empty() || !partition_client.appends.is_empty() || partition_client.told < told {
+                    return Some(format!("the log client from gateway {at} to partition {partition} is not at rest"));
                 }
             }
         }
@@ -71,7 +71,7 @@ impl World {
             }
             let views = self.observer.views(id(partition)).state();
             for (at, gateway) in self.gateways.iter().enumerate() {
-                let same = gateway.lanes[partition].views.state() == views;
+                let same = gateway.partition_clients[partition].views.state() == views;
                 ensure!(same, Views, "gateway {at} ends with other views of partition {partition}");
             }
             // All that was ever told is in the log.
