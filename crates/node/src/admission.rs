@@ -59,7 +59,7 @@ pub(crate) struct QueueWait {
 struct Shared {
     began: Instant,
     /// Of a batch, recent average; 0 before the first.
-    turn: AtomicU64,
+    batch_nanos: AtomicU64,
     /// Of the last batch.
     last_turn: AtomicU64,
     /// Requests that were taken, in all.
@@ -89,7 +89,7 @@ impl QueueWait {
     pub(crate) fn new(batch: usize, patience: Patience) -> Self {
         let shared = Arc::new(Shared {
             began: Instant::now(),
-            turn: AtomicU64::new(0),
+            batch_nanos: AtomicU64::new(0),
             last_turn: AtomicU64::new(0),
             taken: AtomicU64::new(0),
             busy: AtomicU64::new(0),
@@ -105,22 +105,22 @@ impl QueueWait {
     }
 
     /// Records a batch with so many requests. There is one partition, so there is one writer.
-    pub(crate) fn turned(&self, took: Duration, requests: u64) {
+    pub(crate) fn record_batch(&self, took: Duration, requests: u64) {
         let taken = &self.shared.taken;
         taken.store(taken.load(Ordering::Relaxed).wrapping_add(requests), Ordering::Relaxed);
-        let turn = &self.shared.turn;
+        let batch_nanos = &self.shared.batch_nanos;
         let took = nanoseconds(took);
         let busy = &self.shared.busy;
         busy.store(busy.load(Ordering::Relaxed).wrapping_add(took), Ordering::Relaxed);
         let before = self.shared.last_turn.swap(took, Ordering::Relaxed);
-        let mean = match turn.load(Ordering::Relaxed) {
+        let mean = match batch_nanos.load(Ordering::Relaxed) {
             0 => took,
             mean => {
                 let believed = took.min(before.max(mean.saturating_mul(SLOWER_AT_ONCE)));
                 mean - mean / MEMORY + believed / MEMORY
             }
         };
-        turn.store(mean.max(1), Ordering::Relaxed);
+        batch_nanos.store(mean.max(1), Ordering::Relaxed);
     }
 
     /// Takes note that nothing waits.
@@ -190,13 +190,13 @@ impl QueueWait {
 
     /// Of a request behind `queued` others: the batch in progress, and those for the requests in front.
     fn wait(&self, queued: usize) -> u64 {
-        let turns = 1 + queued as u64 / self.batch;
-        turns.saturating_mul(self.shared.turn.load(Ordering::Relaxed))
+        let batches = 1 + queued as u64 / self.batch;
+        batches.saturating_mul(self.shared.batch_nanos.load(Ordering::Relaxed))
     }
 
     /// How long so many requests would take at least: as if their batches were full, and no longer than recent ones.
     fn work(&self, requests: u64) -> u64 {
-        requests.saturating_mul(self.shared.turn.load(Ordering::Relaxed)) / self.batch
+        requests.saturating_mul(self.shared.batch_nanos.load(Ordering::Relaxed)) / self.batch
     }
 
     fn now(&self) -> u64 {
@@ -214,81 +214,81 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    fn backlog(batch: usize, wait_max_ms: u64, standing_max_ms: u64) -> QueueWait {
+    fn queue_wait(batch: usize, wait_max_ms: u64, standing_max_ms: u64) -> QueueWait {
         let ms = Duration::from_millis;
         QueueWait::new(batch, Patience { wait_max: ms(wait_max_ms), standing_max: ms(standing_max_ms) })
     }
 
     /// An order comes.
-    fn comes(backlog: &QueueWait, queued: usize, at_ms: u64) -> bool {
-        let is_refused = backlog.refuses_order(queued, || at_ms * MS);
+    fn comes(queue_wait: &QueueWait, queued: usize, at_ms: u64) -> bool {
+        let is_refused = queue_wait.refuses_order(queued, || at_ms * MS);
         if is_refused {
-            backlog.refused_order();
+            queue_wait.refused_order();
         }
         is_refused
     }
 
     #[test]
     fn waits_are_turns_times_their_mean_length() {
-        let backlog = backlog(10, 100, 0);
-        assert!(!backlog.is_too_long(1_000_000), "nothing is known yet");
-        backlog.turned(Duration::from_millis(20), 1);
-        assert!(!backlog.is_too_long(49), "five turns of 20 ms");
-        assert!(backlog.is_too_long(50), "six");
+        let queue_wait = queue_wait(10, 100, 0);
+        assert!(!queue_wait.is_too_long(1_000_000), "nothing is known yet");
+        queue_wait.record_batch(Duration::from_millis(20), 1);
+        assert!(!queue_wait.is_too_long(49), "five batches of 20 ms");
+        assert!(queue_wait.is_too_long(50), "six");
         for _ in 0..100 {
-            backlog.turned(Duration::from_millis(2), 1);
+            queue_wait.record_batch(Duration::from_millis(2), 1);
         }
-        assert!(!backlog.is_too_long(400), "turns are shorter now");
-        assert!(backlog.is_too_long(600));
+        assert!(!queue_wait.is_too_long(400), "batches are shorter now");
+        assert!(queue_wait.is_too_long(600));
         for _ in 0..100 {
-            backlog.turned(Duration::from_secs(5), 1);
+            queue_wait.record_batch(Duration::from_secs(5), 1);
         }
-        assert!(backlog.is_too_long(1));
-        assert!(!backlog.is_too_long(0), "one is let in to see whether it is still so");
+        assert!(queue_wait.is_too_long(1));
+        assert!(!queue_wait.is_too_long(0), "one is let in to see whether it is still so");
     }
 
     #[test]
     fn one_turn_that_takes_long_is_no_slow_partition() {
-        let backlog = backlog(1, 100, 10);
+        let queue_wait = queue_wait(1, 100, 10);
         for _ in 0..100 {
-            backlog.turned(Duration::from_micros(200), 1);
+            queue_wait.record_batch(Duration::from_micros(200), 1);
         }
-        backlog.turned(Duration::from_millis(50), 1);
-        assert!(!backlog.is_too_long(300), "83 ms");
-        backlog.turned(Duration::from_millis(50), 1);
+        queue_wait.record_batch(Duration::from_millis(50), 1);
+        assert!(!queue_wait.is_too_long(300), "83 ms");
+        queue_wait.record_batch(Duration::from_millis(50), 1);
         assert!(
-            backlog.is_too_long(15),
+            queue_wait.is_too_long(15),
             "the second one counts: 6 ms are not all of it, but more than four times the mean"
         );
     }
 
     #[test]
     fn without_bounds_everything_may_wait() {
-        let backlog = backlog(1, 0, 10);
-        backlog.turned(Duration::from_secs(1), 1);
-        assert!(!backlog.is_too_long(usize::MAX));
-        assert!(!backlog.refuses_order(usize::MAX, || u64::MAX));
+        let queue_wait = queue_wait(1, 0, 10);
+        queue_wait.record_batch(Duration::from_secs(1), 1);
+        assert!(!queue_wait.is_too_long(usize::MAX));
+        assert!(!queue_wait.refuses_order(usize::MAX, || u64::MAX));
     }
 
     #[test]
     fn a_burst_may_wait_and_a_queue_that_stands_may_not() {
-        let backlog = backlog(1, 100, 10);
-        backlog.turned(Duration::from_millis(2), 1);
-        let order = |queued, at_ms| comes(&backlog, queued, at_ms);
-        let empty = |at_ms: u64| backlog.shared.empty.store(at_ms * MS, Ordering::Relaxed);
+        let queue_wait = queue_wait(1, 100, 10);
+        queue_wait.record_batch(Duration::from_millis(2), 1);
+        let order = |queued, at_ms| comes(&queue_wait, queued, at_ms);
+        let empty = |at_ms: u64| queue_wait.shared.empty.store(at_ms * MS, Ordering::Relaxed);
         empty(1_000);
         assert!(!order(40, 1_010), "82 ms, for a burst");
         assert!(!order(40, 1_100), "it is not empty for 100 ms");
         assert!(order(40, 1_101), "now it stands");
         assert!(!order(4, 1_101), "10 ms are not too long even so");
         assert!(order(5, 1_101));
-        assert!(!backlog.is_too_long(40), "only orders have to stay away");
+        assert!(!queue_wait.is_too_long(40), "only orders have to stay away");
         empty(1_149);
         assert!(order(5, 1_150), "it was empty for a moment, but it is the same queue");
-        (0..48).for_each(|_| backlog.turned(Duration::from_millis(2), 1));
+        (0..48).for_each(|_| queue_wait.record_batch(Duration::from_millis(2), 1));
         empty(1_201);
         assert!(order(5, 1_202), "three were refused for 48 that were taken");
-        (0..49).for_each(|_| backlog.turned(Duration::from_millis(2), 1));
+        (0..49).for_each(|_| queue_wait.record_batch(Duration::from_millis(2), 1));
         empty(1_302);
         assert!(!order(5, 1_303), "and only one for 49");
         assert!(!order(40, 1_400), "it is as before");
@@ -299,12 +299,12 @@ mod tests {
 
     #[test]
     fn what_comes_after_pauses_does_not_keep_a_queue_standing() {
-        let backlog = backlog(1, 100, 1);
-        backlog.turned(Duration::from_millis(2), 1);
-        let order = |queued, at_ms| comes(&backlog, queued, at_ms);
+        let queue_wait = queue_wait(1, 100, 1);
+        queue_wait.record_batch(Duration::from_millis(2), 1);
+        let order = |queued, at_ms| comes(&queue_wait, queued, at_ms);
         let pause = |ends_ms: u64, refused: usize| {
-            (0..10).for_each(|_| backlog.turned(Duration::from_millis(2), 1));
-            backlog.shared.empty.store((ends_ms - 30) * MS, Ordering::Relaxed);
+            (0..10).for_each(|_| queue_wait.record_batch(Duration::from_millis(2), 1));
+            queue_wait.shared.empty.store((ends_ms - 30) * MS, Ordering::Relaxed);
             (0..5).filter(|_| order(10, ends_ms)).count() == refused
         };
         // The disk stalled for longer than the bound.
@@ -317,18 +317,18 @@ mod tests {
     #[test]
     fn a_queue_that_is_empty_now_and_then_stands_while_what_comes_is_more_than_can_be_done() {
         // Turns of 2 ms, full or nearly, and once in each window the disk stands still for 40.
-        for (batch, a_turn) in [(1, 1), (10, 9)] {
-            let backlog = backlog(batch, 100, 1);
-            backlog.turned(Duration::from_millis(2), 1);
-            assert!(comes(&backlog, 100 * batch, 1_000));
+        for (batch, a_batch) in [(1, 1), (10, 9)] {
+            let queue_wait = queue_wait(batch, 100, 1);
+            queue_wait.record_batch(Duration::from_millis(2), 1);
+            assert!(comes(&queue_wait, 100 * batch, 1_000));
             for window in 1..=20 {
                 let ends = 1_000 + window * 101;
-                (0..20).for_each(|_| backlog.turned(Duration::from_millis(2), a_turn));
-                backlog.turned(Duration::from_millis(40), a_turn);
-                backlog.shared.empty.store((ends - 10) * MS, Ordering::Relaxed);
+                (0..20).for_each(|_| queue_wait.record_batch(Duration::from_millis(2), a_batch));
+                queue_wait.record_batch(Duration::from_millis(40), a_batch);
+                queue_wait.shared.empty.store((ends - 10) * MS, Ordering::Relaxed);
                 // They took 80 ms of 101. What is refused would have taken all of the rest.
-                (0..10 * batch).for_each(|_| assert!(comes(&backlog, 6 * batch, ends - 50)));
-                assert!(comes(&backlog, 6 * batch, ends), "{batch}: window {window}");
+                (0..10 * batch).for_each(|_| assert!(comes(&queue_wait, 6 * batch, ends - 50)));
+                assert!(comes(&queue_wait, 6 * batch, ends), "{batch}: window {window}");
             }
         }
     }
@@ -336,38 +336,38 @@ mod tests {
     #[test]
     fn who_only_asks_does_not_keep_a_queue_standing() {
         for (is_counted, stands) in [(true, true), (false, false)] {
-            let backlog = backlog(1, 100, 1);
-            backlog.turned(Duration::from_millis(2), 1);
-            assert!(backlog.refuses_order(60, || 1_000 * MS));
+            let queue_wait = queue_wait(1, 100, 1);
+            queue_wait.record_batch(Duration::from_millis(2), 1);
+            assert!(queue_wait.refuses_order(60, || 1_000 * MS));
             for at_ms in 1_001..1_100 {
-                backlog.turned(Duration::from_millis(1), 1);
-                backlog.shared.empty.store(at_ms * MS, Ordering::Relaxed);
-                assert!(backlog.refuses_order(5, || at_ms * MS));
+                queue_wait.record_batch(Duration::from_millis(1), 1);
+                queue_wait.shared.empty.store(at_ms * MS, Ordering::Relaxed);
+                assert!(queue_wait.refuses_order(5, || at_ms * MS));
                 if is_counted {
-                    backlog.refused_order();
+                    queue_wait.refused_order();
                 }
             }
-            assert_eq!(backlog.refuses_order(5, || 1_101 * MS), stands);
+            assert_eq!(queue_wait.refuses_order(5, || 1_101 * MS), stands);
         }
     }
 
     #[test]
     fn a_burst_that_is_too_long_is_one_that_stands() {
-        let backlog = backlog(1, 100, 10);
-        backlog.turned(Duration::from_millis(2), 1);
-        assert!(comes(&backlog, 50, 1), "102 ms");
-        backlog.shared.empty.store(3 * MS, Ordering::Relaxed);
-        assert!(comes(&backlog, 5, 4));
-        backlog.turned(Duration::from_millis(2), 33);
-        backlog.shared.empty.store(103 * MS, Ordering::Relaxed);
-        assert!(!comes(&backlog, 5, 104));
+        let queue_wait = queue_wait(1, 100, 10);
+        queue_wait.record_batch(Duration::from_millis(2), 1);
+        assert!(comes(&queue_wait, 50, 1), "102 ms");
+        queue_wait.shared.empty.store(3 * MS, Ordering::Relaxed);
+        assert!(comes(&queue_wait, 5, 4));
+        queue_wait.record_batch(Duration::from_millis(2), 33);
+        queue_wait.shared.empty.store(103 * MS, Ordering::Relaxed);
+        assert!(!comes(&queue_wait, 5, 104));
     }
 
     #[test]
     fn what_the_next_turn_takes_is_not_refused_because_turns_are_long() {
-        let backlog = backlog(8, 100, 10);
-        backlog.turned(Duration::from_millis(40), 1);
-        assert!(!comes(&backlog, 7, 1_000), "40 ms at best");
-        assert!(comes(&backlog, 8, 1_000), "80");
+        let queue_wait = queue_wait(8, 100, 10);
+        queue_wait.record_batch(Duration::from_millis(40), 1);
+        assert!(!comes(&queue_wait, 7, 1_000), "40 ms at best");
+        assert!(comes(&queue_wait, 8, 1_000), "80");
     }
 }

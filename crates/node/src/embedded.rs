@@ -121,7 +121,7 @@ pub struct Handle {
     /// Held while something is sent, so that nothing comes behind the message to stop.
     stopping: Arc<RwLock<bool>>,
     source: SourceId,
-    backlog: QueueWait,
+    queue_wait: QueueWait,
 }
 
 impl Handle {
@@ -136,7 +136,7 @@ impl Handle {
     /// # Errors
     /// When the partition's queue is full or too slow, or the venue is stopping; the request has no effect then.
     pub fn submit(&self, request: Request) -> Result<(), NotAccepted> {
-        if self.backlog.is_too_long_for(&request.body, self.inbound.len()) {
+        if self.queue_wait.is_too_long_for(&request.body, self.inbound.len()) {
             return Err(NotAccepted::Busy);
         }
         self.send(&self.inbound, Inbound::Request(request))
@@ -147,14 +147,14 @@ impl Handle {
     #[must_use]
     pub fn refuses_orders(&self) -> bool {
         // A queue that is full is asked about its time, too: it may stand, and then those that it refuses count.
-        let is_too_long = self.backlog.is_too_long_for_orders(self.inbound.len());
+        let is_too_long = self.queue_wait.is_too_long_for_orders(self.inbound.len());
         is_too_long || self.inbound.is_full()
     }
 
     /// Records that an order was refused because of [`Handle::refuses_orders`], and would have been sent otherwise:
     /// while there are many of these, orders continue to be refused.
     pub fn refused_order(&self) {
-        self.backlog.refused_order();
+        self.queue_wait.refused_order();
     }
 
     /// Has the venue added up where it stands now, or later, on a second copy of it: trading does not wait. Whoever has
@@ -280,17 +280,17 @@ where
         wait_max: Duration::from_millis(options.queue_wait_max_ms),
         standing_max: Duration::from_millis(options.queue_wait_sustained_max_ms),
     };
-    let backlog = QueueWait::new(options.batch_requests_max, patience);
+    let queue_wait = QueueWait::new(options.batch_requests_max, patience);
 
     let ended = Arc::clone(&fatal);
-    let told = backlog.clone();
+    let told = queue_wait.clone();
     let partition = thread::Builder::new().name("partition".to_owned()).spawn(move || {
         guarded("the partition thread", &*ended, move || run_partition(node, &requests, options, &told))
     })?;
     let publisher = thread::Builder::new().name("publisher".to_owned()).spawn(move || {
         guarded("the publisher thread", &*fatal, move || Ok::<_, Infallible>(run_publisher(sink, published, &recycle)))
     })?;
-    let handle = Handle { inbound, audits, durable, stopping: Arc::default(), source, backlog };
+    let handle = Handle { inbound, audits, durable, stopping: Arc::default(), source, queue_wait };
     Ok(Running { handle, audits: Some(audits_asked), partition, publisher })
 }
 
@@ -315,7 +315,7 @@ fn run_partition<L: Log>(
     mut node: Node<L, SystemClock, Relay>,
     requests: &Receiver<Inbound>,
     options: Options,
-    backlog: &QueueWait,
+    queue_wait: &QueueWait,
 ) -> Result<(Partition, L), crate::node::Error> {
     let mut stopping = false;
     let mut pace = Pace { interval: Duration::from_micros(options.batch_interval_us), last: None };
@@ -326,12 +326,12 @@ fn run_partition<L: Log>(
         if was_empty && node.has_work() {
             thread::sleep(pace.pause(Instant::now()));
             pace.last = Some(Instant::now());
-            turn_once(&mut node, backlog, pace.interval)?;
+            run_batch(&mut node, queue_wait, pace.interval)?;
             continue;
         }
         let Ok(mut message) = requests.recv() else { break };
         if was_empty {
-            backlog.emptied();
+            queue_wait.emptied();
         }
         // What comes meanwhile stays in the queue, where it counts as waiting.
         thread::sleep(pace.pause(Instant::now()));
@@ -358,7 +358,7 @@ fn run_partition<L: Log>(
             }
         }
         gauge!("crossbook_queue_depth", "stage" => "partition").set(requests.len() as f64);
-        turn_all(&mut node, backlog, pace.interval)?;
+        run_batches(&mut node, queue_wait, pace.interval)?;
     }
     let (partition, log, _) = node.finish();
     Ok((partition, log))
@@ -380,26 +380,26 @@ impl Pace {
 
 /// Runs batches as long as something waits in the node. `at_least`: the minimum time of a batch for the requests that
 /// wait behind it, even if it is done sooner.
-fn turn_all<L: Log>(
+fn run_batches<L: Log>(
     node: &mut Node<L, SystemClock, Relay>,
-    backlog: &QueueWait,
+    queue_wait: &QueueWait,
     at_least: Duration,
 ) -> Result<(), crate::node::Error> {
     while node.queued() > 0 {
-        turn_once(node, backlog, at_least)?;
+        run_batch(node, queue_wait, at_least)?;
     }
     Ok(())
 }
 
 /// Runs one batch, and measures it.
-fn turn_once<L: Log>(
+fn run_batch<L: Log>(
     node: &mut Node<L, SystemClock, Relay>,
-    backlog: &QueueWait,
+    queue_wait: &QueueWait,
     at_least: Duration,
 ) -> Result<(), crate::node::Error> {
     let began = Instant::now();
-    let turn = node.turn()?;
-    backlog.turned(began.elapsed().max(at_least), turn.commands as u64);
+    let result = node.run_batch()?;
+    queue_wait.record_batch(began.elapsed().max(at_least), result.commands as u64);
     let (records, bytes) = {
         let batch = node.log().last_batch();
         (batch.records, batch.bytes)

@@ -2,18 +2,18 @@
 //! publishes their events.
 //!
 //! A [`Node`] has no threads, clock or disk of its own; it gets a [`Log`], a [`Clock`] and an [`EventSink`], and a
-//! caller that calls [`Node::turn`] again and again. The embedded venue calls it on a thread with the real ones; a
-//! simulation may run many nodes on one thread in simulated time. A turn is one batch:
+//! caller that calls [`Node::run_batch`] again and again. The embedded venue calls it on a thread with the real ones; a
+//! simulation may run many nodes on one thread in simulated time. Each call runs one batch:
 //!
 //! ```text
 //!   offered requests --> drop the late --> sequence, time --> append to log --> apply --> sync --> publish
 //!                                                                 (nothing leaves before this is done) ^
 //! ```
 //!
-//! Work that commands have left ([`crossbook_engine::work`]) continues at the beginning of each turn, by a command of
+//! Work that commands have left ([`crossbook_engine::work`]) continues at the beginning of each batch, by a command of
 //! the partition's own.
 //!
-//! Group commit needs no timer: while one turn waits for the disk, requests queue up, and the next turn takes all of
+//! Group commit needs no timer: while one batch waits for the disk, requests queue up, and the next batch takes all of
 //! them.
 
 use std::collections::VecDeque;
@@ -69,7 +69,7 @@ pub enum Error {
 
 /// The result of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Turn {
+pub struct BatchResult {
     /// Commands that are now durable and published.
     pub commands: usize,
     /// Requests that came too late.
@@ -199,12 +199,12 @@ impl<L: Log, C: Clock, O: EventSink> Node<L, C, O> {
     ///
     /// # Panics
     /// When an invariant of the partition does not hold.
-    pub fn turn(&mut self) -> Result<Turn, Error> {
+    pub fn run_batch(&mut self) -> Result<BatchResult, Error> {
         // Deadlines are read off the same clock, which may have been set back; only the time of commands never goes
         // back.
         let clock = self.clock.now();
         let now = clock.max(self.partition.time());
-        let mut turn = Turn::default();
+        let mut result = BatchResult::default();
         self.stage(Stage::Taken(self.queue.len().min(self.limits.batch_requests_max)));
         self.go_on(now)?;
         let most = self.limits.batch_requests_max + self.batch.len();
@@ -212,7 +212,7 @@ impl<L: Log, C: Clock, O: EventSink> Node<L, C, O> {
             && let Some(request) = self.queue.pop_front()
         {
             if request.deadline.is_some_and(|deadline| clock > deadline) {
-                turn.late += 1;
+                result.late += 1;
                 self.sink.not_accepted(request.number, NotAccepted::Late);
                 continue;
             }
@@ -227,7 +227,7 @@ impl<L: Log, C: Clock, O: EventSink> Node<L, C, O> {
             }
         }
         self.stage(Stage::Appended);
-        turn.commands = self.batch.len();
+        result.commands = self.batch.len();
         naming(&mut self.partition, |partition| partition.apply_all(&self.batch, &mut self.events));
         self.batch.clear();
         self.stage(Stage::Applied);
@@ -243,12 +243,12 @@ impl<L: Log, C: Clock, O: EventSink> Node<L, C, O> {
         }
         self.stage(Stage::Synced);
         self.outstanding.extend(self.partition.drain_outgoing());
-        if turn.commands > 0 {
+        if result.commands > 0 {
             self.sink.publish(&mut self.events);
             self.events.clear();
         }
         self.stage(Stage::Published);
-        Ok(turn)
+        Ok(result)
     }
 
     /// Begins a batch with the next part of what earlier commands have left, if they have: one part in each batch, so

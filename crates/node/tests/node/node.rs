@@ -120,7 +120,7 @@ fn nothing_is_told_before_the_whole_batch_is_durable() {
         node.offer(request(number, None)).unwrap();
     }
     while node.queued() > 0 {
-        node.turn().unwrap();
+        node.run_batch().unwrap();
     }
     use Happened::{Appended, Published, Synced};
     let expected =
@@ -133,7 +133,7 @@ fn a_failed_sync_tells_nobody_anything() {
     let (mut node, diary, _) = watched(Limits::default());
     node.log_mut().broken = true;
     node.offer(request(1, None)).unwrap();
-    assert!(matches!(node.turn(), Err(node::Error::Log(crossbook_log::Error::Poisoned))));
+    assert!(matches!(node.run_batch(), Err(node::Error::Log(crossbook_log::Error::Poisoned))));
     assert_eq!(*diary.lock().unwrap(), [Happened::Appended(1)]);
 }
 
@@ -144,7 +144,7 @@ fn late_requests_are_dropped_and_too_many_are_refused() {
     node.offer(request(1, Some(99))).unwrap();
     node.offer(request(2, Some(100))).unwrap();
     assert_eq!(node.offer(request(3, None)), Err(NotAccepted::Busy));
-    node.turn().unwrap();
+    node.run_batch().unwrap();
     use Happened::{Appended, NotAccepted as Dropped, Published, Synced};
     assert_eq!(*diary.lock().unwrap(), [Dropped(1, NotAccepted::Late), Appended(1), Synced(1), Published(1)]);
 }
@@ -155,7 +155,7 @@ fn time_does_not_go_back_when_the_clock_does() {
     for (number, now) in [(1, 50), (2, 40), (3, 60)] {
         *hands.0.lock().unwrap() = now;
         node.offer(request(number, None)).unwrap();
-        node.turn().unwrap();
+        node.run_batch().unwrap();
     }
     assert_eq!(node.outlet_mut().1, [50, 50, 60]);
 }
@@ -166,7 +166,7 @@ fn a_clock_that_was_set_back_makes_no_request_late() {
     for (number, now) in [(1, 5_000), (2, 40)] {
         *hands.0.lock().unwrap() = now;
         node.offer(request(number, Some(now + 10))).unwrap();
-        node.turn().unwrap();
+        node.run_batch().unwrap();
     }
     assert!(!diary.lock().unwrap().iter().any(|happened| matches!(happened, Happened::NotAccepted(..))));
     assert_eq!(node.outlet_mut().1, [5_000, 5_000]);
@@ -222,7 +222,7 @@ fn what_was_durable_comes_back_however_it_is_recovered() {
     for (number, body) in (1..).zip(bodies) {
         node.offer(Request { number: RequestNumber(number), body, deadline: None }).unwrap();
         if number % 50 == 0 {
-            node.turn().unwrap();
+            node.run_batch().unwrap();
         }
         if number % 1_000 == 0 {
             let durable = node.log().durable();
@@ -240,7 +240,7 @@ fn what_was_durable_comes_back_however_it_is_recovered() {
         }
     }
     while node.queued() > 0 {
-        node.turn().unwrap();
+        node.run_batch().unwrap();
     }
     let (before, end) = (node.partition().state(), node.log().durable());
     assert_eq!(end, Sequence(3_007));

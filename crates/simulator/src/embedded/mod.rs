@@ -291,7 +291,7 @@ impl World {
 
     fn turn(&mut self) -> Result<(), Violation> {
         let Some(run) = &mut self.run else { return Ok(()) };
-        let turned = run.node.turn();
+        let turned = run.node.run_batch();
         self.collect()?;
         match turned {
             Ok(_) => {
