@@ -20,7 +20,7 @@ use crossbook_store::{Activity, Live, Progress};
 use crossbook_types::{RequestNumber, Sequence};
 use crossbook_venue::data_folder::{log_folder, snapshot_folder};
 use crossbook_venue::history::source::LogSource;
-use crossbook_venue::history::{Announcing, Keeper};
+use crossbook_venue::history::{ProgressSink, Keeper};
 use crossbook_venue::process::fatal;
 use serde::Serialize;
 use tempfile::TempDir;
@@ -119,7 +119,7 @@ pub fn run(options: &Store, runtime: &tokio::runtime::Runtime) -> Result<(), Err
 /// A venue without a gateway.
 struct Venue<'a> {
     folder: TempDir,
-    running: embedded::Running<Files, Announcing<Nobody>>,
+    running: embedded::Running<Files, ProgressSink<Nobody>>,
     live: Live,
     workload: &'a Workload,
     feed: Feed,
@@ -140,7 +140,7 @@ impl<'a> Venue<'a> {
         let folder = tempfile::tempdir()?;
         let (log, _) = Files::open(&log_folder(folder.path()), files::Options::default())?;
         let live = Live::default();
-        let sink = Announcing::new(Nobody, live.clone());
+        let sink = ProgressSink::new(Nobody, live.clone());
         let partition = Partition::new(crossbook_venue::history::PARTITION, Routing::single(), 0);
         let running = embedded::start(partition, log, sink, embedded::Options::default(), fatal)?;
         let (feed, bodies) = (Feed::new(workload), Feed::opening());

@@ -110,7 +110,7 @@ pub fn beside_trimming<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<
 }
 
 /// Where the partitions of a venue are kept.
-pub trait Kept {
+pub trait CutSource {
     /// Reads a log.
     type Reader: Reader;
     /// Has a partition's snapshots.
@@ -187,7 +187,7 @@ impl<F: Follower> Part<F> {
     /// # Errors
     /// When neither snapshots nor the log lead there.
     pub fn restore(
-        kept: &impl Kept,
+        kept: &impl CutSource,
         partition: PartitionId,
         place: Sequence,
         snapshots_up_to: Sequence,
@@ -224,7 +224,7 @@ impl<F: Follower> Part<F> {
     }
 
     /// Takes it further until something holds. Whether it came to hold before the partition stood still.
-    fn advance_until(&mut self, kept: &impl Kept, holds: impl Fn(&Partition) -> bool) -> Result<bool, Error> {
+    fn advance_until(&mut self, kept: &impl CutSource, holds: impl Fn(&Partition) -> bool) -> Result<bool, Error> {
         let partition = self.state.id();
         let failed = |source: recovery::Error| Error::Recovery { partition, source };
         let mut reader = kept.log(partition, self.state.sequence().next());
@@ -266,7 +266,7 @@ impl<F: Follower> ConsistentCut<F> {
     ///
     /// # Errors
     /// When a partition cannot be restored, or does not progress though it should.
-    pub fn now(kept: &impl Kept, routing: &Routing, follower: impl Fn() -> F) -> Result<Self, Error> {
+    pub fn now(kept: &impl CutSource, routing: &Routing, follower: impl Fn() -> F) -> Result<Self, Error> {
         beside_trimming(|| {
             let one = |partition| {
                 let published = kept.published(partition)?;
@@ -281,7 +281,7 @@ impl<F: Follower> ConsistentCut<F> {
     /// Advances partitions that are behind what others know of them, or have not received messages that are no longer
     /// known otherwise. Returns whether there was one. Each advances no further than it must, so this ends however fast
     /// the venue trades.
-    fn bring_together(&mut self, kept: &impl Kept) -> Result<bool, Error> {
+    fn bring_together(&mut self, kept: &impl CutSource) -> Result<bool, Error> {
         let mut moved = false;
         let pairs = 0..self.0.len();
         for (sender, receiver) in pairs.clone().flat_map(|from| pairs.clone().map(move |to| (from, to))) {

@@ -15,7 +15,7 @@ use crossbook_node::snapshotter::{Schedule, Trimmable, trimmable};
 use crossbook_protocol::Routing;
 use crossbook_types::{PartitionId, RequestNumber, Sequence};
 
-use crate::cut::{Error, Kept};
+use crate::cut::{Error, CutSource};
 
 /// A partition restored to the last command that it has published, which may become its next snapshot.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ pub fn begin<K, F>(
     empty: F,
 ) -> Result<Due<F, K::Snapshots>, Error>
 where
-    K: Kept<Snapshots: Snapshots>,
+    K: CutSource<Snapshots: Snapshots>,
     F: Follower,
 {
     let mut snapshots = kept.snapshots(partition)?;

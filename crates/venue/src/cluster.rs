@@ -17,7 +17,7 @@ pub mod writer;
 
 use std::time::Duration;
 
-use crossbook_cluster::cut::{self, Kept};
+use crossbook_cluster::cut::{self, CutSource};
 use crossbook_cluster::store::{StoreError as _, StoreReader};
 use crossbook_engine::Work;
 use crossbook_log::Until;
@@ -203,7 +203,7 @@ impl Site {
     }
 }
 
-impl Kept for Site {
+impl CutSource for Site {
     type Reader = StoreReader<Servers>;
     type Snapshots = Objects;
 

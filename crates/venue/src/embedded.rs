@@ -29,7 +29,7 @@ use crate::access::{self, Need};
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
 use crate::history::source::LogSource;
-use crate::history::{self, Announcing, Keeper, PARTITION};
+use crate::history::{self, ProgressSink, Keeper, PARTITION};
 use crate::listen::{self, Server, listen_for_admin, reserve_http};
 use crate::metrics::Exposition;
 use crate::process::fatal;
@@ -37,7 +37,7 @@ use crate::progress::Progress;
 use crate::restore::{self, Accepted, Restored, restore};
 use crate::secrets::{self, Absent};
 use crate::snapshots::{Snapshotter, Work};
-use crate::tally::Tally;
+use crate::publish_counters::PublishCounters;
 use crate::verification::{Health, Verification};
 use crate::{clock, evidence, pages};
 
@@ -186,7 +186,7 @@ fn admin_api(
 
 /// The threads of a venue: the partition's, and those that work in the background.
 struct Core {
-    running: Running<Files, Announcing<Tally<Publisher>>>,
+    running: Running<Files, ProgressSink<PublishCounters<Publisher>>>,
     snapshotter: Snapshotter,
     verification: Verification,
     snapshots_lock: DiskLock,
@@ -209,8 +209,8 @@ impl Core {
         let read_model = Arc::clone(assembly.read_model());
         let live = Live::new(partition.sequence());
         let listed: Vec<_> = read_model.registry().markets().iter().map(|market| (market.id, market.symbol)).collect();
-        let counting = Tally::new(assembly.publisher(PARTITION), listed, config.metrics.markets_max);
-        let sink = Announcing::new(counting, live.clone());
+        let counting = PublishCounters::new(assembly.publisher(PARTITION), listed, config.metrics.markets_max);
+        let sink = ProgressSink::new(counting, live.clone());
         let (log_path, identity, trimmer) = (data.log(), log.identity(), log.trimmer());
         let mut running = embedded::start(partition, log, sink, config.node, fatal).map_err(Error::Thread)?;
         let node = running.handle().clone();

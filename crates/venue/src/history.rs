@@ -71,19 +71,19 @@ fn everything() -> Limits {
 
 /// An event sink that reports the last durable command to the history, and hands all events on to another event sink.
 #[derive(Debug)]
-pub struct Announcing<O> {
+pub struct ProgressSink<O> {
     inner: O,
     live: Live,
 }
 
-impl<O> Announcing<O> {
+impl<O> ProgressSink<O> {
     /// Reports to `live`, and hands on to `inner`.
     pub fn new(inner: O, live: Live) -> Self {
         Self { inner, live }
     }
 }
 
-impl<O: EventSink> EventSink for Announcing<O> {
+impl<O: EventSink> EventSink for ProgressSink<O> {
     fn publish(&mut self, events: &mut Events) {
         let last = events.last();
         self.inner.publish(events);

@@ -8,7 +8,7 @@
 pub mod access;
 pub mod audit;
 pub mod backup;
-pub mod checking;
+pub mod expected_history;
 pub mod clock;
 pub mod cluster;
 pub mod config;
@@ -32,7 +32,7 @@ pub mod serve;
 pub mod skip;
 pub mod snapshots;
 pub mod store;
-pub mod tally;
+pub mod publish_counters;
 mod variables;
 pub mod verification;
 

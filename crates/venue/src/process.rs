@@ -36,7 +36,7 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 /// What has asked the process to stop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Asked {
+pub enum StopSignal {
     /// A supervisor, by SIGTERM.
     Terminate,
     /// Somebody at a terminal, by Ctrl-C.
@@ -45,7 +45,7 @@ pub enum Asked {
     Hangup,
 }
 
-impl Asked {
+impl StopSignal {
     /// How long clients are served while draining. A supervisor usually has a load balancer that must notice that this
     /// gateway is stopping; at a terminal nobody wants to wait for that.
     #[must_use]
@@ -78,13 +78,13 @@ async fn received(listener: &mut Option<Signal>) {
     }
 }
 
-/// Ends when the process is first asked to stop, by SIGTERM, Ctrl-C or SIGHUP, and returns which. Asked a second time
+/// Ends when the process is first asked to stop, by SIGTERM, Ctrl-C or SIGHUP, and returns which. StopSignal a second time
 /// by SIGTERM or Ctrl-C, [`SAME_SIGNAL`] later or more, the process ends at once, after `at_last`; the log is whole
 /// then too, only the next start takes longer. SIGHUP is ignored if it was when the process was started.
 ///
 /// # Errors
 /// When signals cannot be listened for.
-pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Result<impl Future<Output = Asked> + Send> {
+pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Result<impl Future<Output = StopSignal> + Send> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -94,14 +94,14 @@ pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Resul
         let (mut sender, mut first) = (Some(sender), None);
         loop {
             let asked = tokio::select! {
-                _ = terminate.recv() => Asked::Terminate,
-                _ = interrupt.recv() => Asked::Interrupt,
-                () = received(&mut hangup) => Asked::Hangup,
+                _ = terminate.recv() => StopSignal::Terminate,
+                _ = interrupt.recv() => StopSignal::Interrupt,
+                () = received(&mut hangup) => StopSignal::Hangup,
             };
             if let Some(sender) = sender.take() {
                 first = Some(Instant::now());
                 let _ = sender.send(asked);
-            } else if asked == Asked::Hangup {
+            } else if asked == StopSignal::Hangup {
                 // The kernel and the shell each send one when a terminal is closed; a second one is not a demand to
                 // stop at once.
             } else if first.is_none_or(|first| first.elapsed() >= SAME_SIGNAL) {
@@ -112,7 +112,7 @@ pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Resul
         }
     });
     // The task that has the sender lives as long as the runtime.
-    Ok(async { receiver.await.unwrap_or(Asked::Interrupt) })
+    Ok(async { receiver.await.unwrap_or(StopSignal::Interrupt) })
 }
 
 /// Ends the process: its memory may differ from the disk, and only a restart resolves that.

@@ -14,8 +14,8 @@ use crossbook_store::{Address, Database, Position, Source as _, SourceError, Wri
 use crossbook_types::{Sequence, Timestamp};
 use crossbook_views::Limits;
 
-use crate::checking::Checking;
-use crate::cluster::rebuild::Kept;
+use crate::expected_history::ExpectedHistory;
+use crate::cluster::rebuild::CutSource;
 use crate::cluster::{self, Site};
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder, log_folder, snapshot_folder};
@@ -106,9 +106,9 @@ pub fn rebuild_cluster(config: &Config, (discard, discard_newer): (bool, bool)) 
     let database = site.database(config).map_err(Box::new)?.ok_or_else(|| Box::new(cluster::Error::NoHistory))?;
     match cluster::rebuild::rebuild(&site, &database, (discard, discard_newer)).map_err(Box::new)? {
         Ok(()) => Ok(()),
-        Err(Kept::Foreign(owner)) => Err(Error::Foreign(owner)),
-        Err(Kept::Behind(behind)) => Err(Box::new(cluster::Error::Behind(behind)).into()),
-        Err(Kept::NotWhole(partitions)) => {
+        Err(CutSource::Foreign(owner)) => Err(Error::Foreign(owner)),
+        Err(CutSource::Behind(behind)) => Err(Box::new(cluster::Error::Behind(behind)).into()),
+        Err(CutSource::NotWhole(partitions)) => {
             let partitions: Vec<String> = partitions.iter().map(ToString::to_string).collect();
             Err(Error::PartitionsNotWhole(partitions.join(", ")))
         }
@@ -205,7 +205,7 @@ async fn verify_in(config: &Config, extent: Extent, progress: &mut dyn Progress)
     let snapshots = Folder::open(&snapshot_folder(data))?;
     // The sums need every trade, so snapshots are used only where the log has lost its beginning.
     let begun = |until: Sequence, shown: &mut dyn Progress| {
-        let checking = Checking::new(Limits::default(), facts.position.complete_from);
+        let checking = ExpectedHistory::new(Limits::default(), facts.position.complete_from);
         let reader = |from| FileReader::open(&log, from);
         let at = |place: Place| shown.at(place);
         let which = Which::single(0);
@@ -221,7 +221,7 @@ async fn verify_in(config: &Config, extent: Extent, progress: &mut dyn Progress)
     };
     let Recovered { partition, follower, .. } = recovered?;
     progress.end();
-    let Checking { views, mut witness, complete_from } = follower;
+    let ExpectedHistory { views, mut witness, complete_from } = follower;
     if since > complete_from {
         witness.trust_trades(&facts);
     }

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::venue::{setup, traffic};
-use crossbook_cluster::cut::{ConsistentCut, Error, Kept, READS_MAX};
+use crossbook_cluster::cut::{ConsistentCut, Error, CutSource, READS_MAX};
 use crossbook_engine::{Partition, Work};
 use crossbook_log::{Error as LogError, Reader, Record, Until};
 use crossbook_node::recovery::{self, Which};
@@ -90,7 +90,7 @@ impl Saved for Shelf {
     }
 }
 
-impl Kept for Venue {
+impl CutSource for Venue {
     type Reader = Records;
     type Snapshots = Shelf;
 

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 
-use crossbook_cluster::cut::{Error, Kept, Part};
+use crossbook_cluster::cut::{Error, CutSource, Part};
 use crossbook_cluster::snapshots::{self, Due, Taken, Trim};
 use crossbook_engine::Partition;
 use crossbook_log::{Error as LogError, Reader, Record, Until};
@@ -50,7 +50,7 @@ impl Reader for Records<'_> {
     }
 }
 
-impl<'a> Kept for Storage<'a> {
+impl<'a> CutSource for Storage<'a> {
     type Reader = Records<'a>;
     type Snapshots = Shelf;
 

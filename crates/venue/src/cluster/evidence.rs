@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crossbook_cluster::cut::Kept as _;
+use crossbook_cluster::cut::CutSource as _;
 use crossbook_node::snapshot::Saved as _;
 use crossbook_store::{Database, Standing};
 use crossbook_types::{PartitionId, Sequence};
@@ -64,7 +64,7 @@ fn known(site: &Site, database: Option<&Database>, partition: PartitionId) -> Re
 /// [`Error::Behind`], and when snapshots or streams cannot be read.
 pub fn check(site: &Site, database: Option<&Database>, partition: PartitionId) -> Result<bool, Error> {
     let known = known(site, database, partition)?;
-    // Asked afterwards, so that what is known was published by then.
+    // StopSignal afterwards, so that what is known was published by then.
     let told = site.published(partition)?;
     let behind = |command: Sequence, witness: &str| {
         let witness = witness.to_owned();

@@ -11,7 +11,7 @@ use crossbook_api_binance::startup::Startup;
 use crossbook_api_binance::{App, Assembly, shutdown};
 use crossbook_cluster::LogClient;
 use crossbook_cluster::client::{self, Behind, PartitionState, Running, Start, Venue as Place};
-use crossbook_cluster::cut::{self, Kept as _};
+use crossbook_cluster::cut::{self, CutSource as _};
 use crossbook_gateway::command_port::{CommandPort, PartitionStatus, Soon, Subject};
 use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::{ReadModel, auth};
@@ -31,7 +31,7 @@ use crate::config::Config;
 use crate::listen::{Reserved, Server, reserve_admin, reserve_http};
 use crate::metrics::{Build, Exposition};
 use crate::secrets::{self, Absent};
-use crate::tally::Tally;
+use crate::publish_counters::PublishCounters;
 use crate::{logging, metrics, pages, process};
 
 /// The minimum interval at which the tables are queried for their position.
@@ -165,7 +165,7 @@ impl Gateway {
         let read_model = Arc::clone(assembly.read_model());
         let starts = starts.into_iter().zip(site.routing.all()).map(|((from, sent, heard), partition)| {
             let listed = registry.markets().iter().map(|market| (market.id, market.symbol));
-            let sink = Tally::new(assembly.publisher(partition), listed, config.metrics.markets_max);
+            let sink = PublishCounters::new(assembly.publisher(partition), listed, config.metrics.markets_max);
             Start { sink, from, sent, heard }
         });
         let starts: Vec<_> = starts.collect();

@@ -13,7 +13,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crossbook_cluster::cut::{ConsistentCut, Kept as _, Part};
+use crossbook_cluster::cut::{ConsistentCut, CutSource as _, Part};
 use crossbook_cluster::store::StoreError as _;
 use crossbook_engine::Partition;
 use crossbook_engine::import::Past;

@@ -12,7 +12,7 @@ use super::{Error, Site};
 
 /// Why a history is not rebuilt; nothing was changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Kept {
+pub enum CutSource {
     /// The tables are those of another venue's log, which this names.
     Foreign(String),
     /// The streams of a partition lack commands.
@@ -30,17 +30,17 @@ pub fn rebuild(
     site: &Site,
     database: &Database,
     (discard, discard_newer): (bool, bool),
-) -> Result<Result<(), Kept>, Error> {
+) -> Result<Result<(), CutSource>, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
     let own = format!("{:016x}", site.identity);
     let mut trimmed = Vec::new();
     for partition in site.routing.all() {
         let owner = runtime.block_on(crossbook_store::standing(database, partition))?.map(|standing| standing.log);
         if let Some(owner) = owner.filter(|owner| !discard && *owner != own) {
-            return Ok(Err(Kept::Foreign(owner)));
+            return Ok(Err(CutSource::Foreign(owner)));
         }
         match super::evidence::check(site, Some(database), partition) {
-            Err(Error::Behind(behind)) if !discard_newer => return Ok(Err(Kept::Behind(behind))),
+            Err(Error::Behind(behind)) if !discard_newer => return Ok(Err(CutSource::Behind(behind))),
             // That it is another venue's was decided above.
             Ok(_) | Err(Error::Behind(_) | Error::History(crossbook_store::Error::Foreign { .. })) => {}
             Err(error) => return Err(error),
@@ -50,7 +50,7 @@ pub fn rebuild(
         }
     }
     if !discard && !trimmed.is_empty() {
-        return Ok(Err(Kept::NotWhole(trimmed)));
+        return Ok(Err(CutSource::NotWhole(trimmed)));
     }
     for partition in site.routing.all() {
         // What the tables will need must not be trimmed meanwhile. Said again afterwards: the writer may have noted its

@@ -15,7 +15,7 @@ use crossbook_store::{Database, Position};
 use crossbook_types::{PartitionId, Sequence};
 
 use super::{Error, Site, evidence};
-use crate::checking::Checking;
+use crate::expected_history::ExpectedHistory;
 
 /// How many times, and how often, the tables are read to find them with nothing in flight.
 const TRIES: u32 = 5;
@@ -70,7 +70,7 @@ fn compare(site: &Site, mut facts: Vec<Facts>) -> Result<Verdict, Error> {
             partition,
             sequence,
             snapshots_up_to,
-            Checking::new(site.limits.clone(), complete_from),
+            ExpectedHistory::new(site.limits.clone(), complete_from),
         )?;
         // The names of markets are partition 0's to write, and it may be behind.
         facts.settle(&part.state);
@@ -78,7 +78,7 @@ fn compare(site: &Site, mut facts: Vec<Facts>) -> Result<Verdict, Error> {
             part.follower_mut().witness.trust_trades(facts);
             trusted.push(partition);
         }
-        let Checking { views, witness, .. } = part.follower();
+        let ExpectedHistory { views, witness, .. } = part.follower();
         let found = witness.compare(facts, &part.state, views);
         findings.extend(found.into_iter().map(|found| format!("partition {partition}: {found}")));
         parts.push(part);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use crossbook_api_admin::probe::Probe;
-use crossbook_cluster::cut::Kept as _;
+use crossbook_cluster::cut::CutSource as _;
 use crossbook_http::server;
 use crossbook_node::embedded::guarded;
 use crossbook_node::snapshot::{self, Saved};

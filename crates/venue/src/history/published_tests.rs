@@ -20,15 +20,15 @@ mod venue;
 
 /// What was told, in memory.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<Entry>>>);
+struct CutSource(Arc<Mutex<Vec<Entry>>>);
 
-impl Kept {
+impl CutSource {
     fn of(entries: &[Entry]) -> Self {
         Self(Arc::new(Mutex::new(entries.to_vec())))
     }
 }
 
-impl PublishedEvents for Kept {
+impl PublishedEvents for CutSource {
     fn read(&mut self, after: Sequence, max: usize) -> Result<Option<Vec<Entry>>, SourceError> {
         let kept = self.0.lock().unwrap();
         if kept.first().is_some_and(|(first, _)| first.sequence > after.next()) {
@@ -44,9 +44,9 @@ fn traded(commands: usize) -> Venue {
     venue
 }
 
-fn source(told: &[Entry], snapshots: &Path) -> PublishedSource<Kept, Folder> {
+fn source(told: &[Entry], snapshots: &Path) -> PublishedSource<CutSource, Folder> {
     let folder = Folder::open(snapshots).unwrap();
-    PublishedSource::new(Which::single(1), Kept::of(told), folder, Live::new(Sequence(0)))
+    PublishedSource::new(Which::single(1), CutSource::of(told), folder, Live::new(Sequence(0)))
 }
 
 /// Snapshots of a venue that has gone so far, with views that have forgotten nothing.
@@ -68,7 +68,7 @@ fn database(folder: &Path) -> Database {
 }
 
 /// Writes all that a source has.
-async fn write(source: &mut PublishedSource<Kept, Folder>, database: &Database) -> Result<Position, SourceError> {
+async fn write(source: &mut PublishedSource<CutSource, Folder>, database: &Database) -> Result<Position, SourceError> {
     let mut writer = Writer::open(database, PARTITION).await?;
     let mut projection = source.seek(writer.position().await?, &|| false)?;
     loop {
@@ -198,7 +198,7 @@ fn tables_that_do_not_fit_are_told_of() {
     snapshots(some.path(), &[100]);
     let other = Which { partition: PartitionId(1), ..Which::single(1) };
     let folder = Folder::open(some.path()).unwrap();
-    let mut other = PublishedSource::new(other, Kept::of(all), folder, Live::default());
+    let mut other = PublishedSource::new(other, CutSource::of(all), folder, Live::default());
     assert!(other.seek(at(200, right), &|| false).unwrap_err().to_string().contains("of another partition"));
 }
 
@@ -207,7 +207,7 @@ fn a_recorder_follows_what_is_told() {
     let venue = traded(1_500);
     let (folder, none) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let database = database(folder.path());
-    let (live, kept, progress) = (Live::default(), Kept::default(), Arc::new(Progress::default()));
+    let (live, kept, progress) = (Live::default(), CutSource::default(), Arc::new(Progress::default()));
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let source = PublishedSource::new(Which::single(1), kept.clone(), Folder::open(none.path()).unwrap(), live.clone());
     let recorder = Recorder::new(database.clone(), PARTITION, source, live.clone(), stopped, Arc::clone(&progress));

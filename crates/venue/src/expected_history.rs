@@ -9,7 +9,7 @@ use crossbook_views::{Limits, State, Views};
 
 /// The views, and the sums of the events after a command.
 #[derive(Debug)]
-pub struct Checking {
+pub struct ExpectedHistory {
     /// The views.
     pub views: Views,
     /// The sums of the events.
@@ -18,7 +18,7 @@ pub struct Checking {
     pub complete_from: Sequence,
 }
 
-impl Checking {
+impl ExpectedHistory {
     /// For an empty log; events up to `complete_from` are not part of the sums.
     #[must_use]
     pub fn new(limits: Limits, complete_from: Sequence) -> Self {
@@ -26,7 +26,7 @@ impl Checking {
     }
 }
 
-impl Follower for Checking {
+impl Follower for ExpectedHistory {
     type Saved = State;
 
     fn follow(&mut self, cause: Cause, events: &[Event]) {

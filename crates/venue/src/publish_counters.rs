@@ -29,7 +29,7 @@ impl Counters {
 
 /// An event sink that counts.
 #[derive(Debug)]
-pub struct Tally<O> {
+pub struct PublishCounters<O> {
     inner: O,
     trades: Counter,
     /// By market number, up to the bound.
@@ -38,7 +38,7 @@ pub struct Tally<O> {
     markets_max: u32,
 }
 
-impl<O> Tally<O> {
+impl<O> PublishCounters<O> {
     /// Counts what goes to `inner`. Each of the first `markets_max` markets of the venue has counters of its own, the
     /// rest has two together: every label is a time series for as long as the process lives. `known` are the markets
     /// that were listed before.
@@ -83,7 +83,7 @@ impl<O> Tally<O> {
     }
 }
 
-impl<O: EventSink> EventSink for Tally<O> {
+impl<O: EventSink> EventSink for PublishCounters<O> {
     fn publish(&mut self, events: &mut Events) {
         for event in events.all() {
             match event {
@@ -110,7 +110,7 @@ mod tests {
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         metrics::with_local_recorder(&recorder, || {
             let name = |at| SymbolName::new_checked(&format!("M{at}")).unwrap();
-            let mut tally = Tally::new((), [(SymbolId(0), name(0))], 2);
+            let mut tally = PublishCounters::new((), [(SymbolId(0), name(0))], 2);
             (1..4).for_each(|at| tally.list(SymbolId(at), name(at)));
             (0..4).for_each(|at| tally.traded(SymbolId(at)));
         });
