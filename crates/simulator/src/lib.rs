@@ -25,7 +25,7 @@ pub mod coverage;
 pub mod dice;
 pub mod embedded;
 pub mod runner;
-mod shelf;
+mod snapshot_store;
 pub mod violation;
 mod workload;
 

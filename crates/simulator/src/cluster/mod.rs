@@ -35,7 +35,7 @@ use crate::client::Client;
 use crate::clock::{Time, WallClock};
 use crate::coverage::Coverage;
 use crate::dice::Dice;
-use crate::shelf::Shelf;
+use crate::snapshot_store::SnapshotStore;
 use crate::violation::{Violation, ensure};
 use crate::workload;
 use call::{Actor, Process, Reply, Request};
@@ -160,7 +160,7 @@ pub struct World {
     at: Vec<usize>,
     setup: VecDeque<Body>,
     /// By partition, its snapshots.
-    shelves: Vec<Shelf>,
+    snapshots: Vec<SnapshotStore>,
     called: u64,
     /// Who waits for the answer of a call.
     calls: BTreeMap<u64, (Actor, u64)>,
@@ -228,7 +228,7 @@ impl World {
             at: clients.iter().map(|_| dice.index(GATEWAYS)).collect(),
             clients,
             setup: workload::setup().into(),
-            shelves: vec![Shelf::default(); PARTITIONS],
+            snapshots: vec![SnapshotStore::default(); PARTITIONS],
             called: 0,
             calls: BTreeMap::new(),
             sources: SourceId::FIRST_GATEWAY.0,

@@ -15,7 +15,7 @@ use crossbook_views::Views;
 
 use super::shard::Shard;
 use super::{World, id};
-use crate::shelf::Shelf;
+use crate::snapshot_store::SnapshotStore;
 use crate::violation::{Check, Violation};
 use crate::workload::WORK;
 
@@ -23,7 +23,7 @@ use crate::workload::WORK;
 struct Storage<'a> {
     routing: &'a Routing,
     shards: &'a [Shard],
-    shelves: &'a [Shelf],
+    snapshots: &'a [SnapshotStore],
     hash_seed: u64,
 }
 
@@ -52,7 +52,7 @@ impl Reader for Records<'_> {
 
 impl<'a> CutSource for Storage<'a> {
     type Reader = Records<'a>;
-    type Snapshots = Shelf;
+    type Snapshots = SnapshotStore;
 
     fn which(&self, partition: PartitionId) -> Which {
         Which { partition, routing: self.routing.clone(), hash_seed: self.hash_seed, work: WORK }
@@ -62,8 +62,8 @@ impl<'a> CutSource for Storage<'a> {
         Ok(self.shards[usize::from(partition.0)].told_for_good().unwrap_or_default())
     }
 
-    fn snapshots(&self, partition: PartitionId) -> Result<Shelf, Error> {
-        Ok(self.shelves[usize::from(partition.0)].clone())
+    fn snapshots(&self, partition: PartitionId) -> Result<SnapshotStore, Error> {
+        Ok(self.snapshots[usize::from(partition.0)].clone())
     }
 
     fn log(&self, partition: PartitionId, from: Sequence) -> Records<'a> {
@@ -74,7 +74,7 @@ impl<'a> CutSource for Storage<'a> {
 impl World {
     fn storage(&mut self) -> Storage<'_> {
         let hash_seed = self.dice.any();
-        Storage { routing: &self.routing, shards: &self.shards, shelves: &self.shelves, hash_seed }
+        Storage { routing: &self.routing, shards: &self.shards, snapshots: &self.snapshots, hash_seed }
     }
 
     /// A partition and its views where they were told for good, from the last snapshot and the log.
@@ -88,8 +88,8 @@ impl World {
     pub(super) fn begin(&mut self, partition: usize, told: Sequence) -> Result<Partition, Violation> {
         let empty = Views::new(self.view_limits.clone());
         let storage = self.storage();
-        let shelf = &storage.shelves[partition];
-        let up_to = UpTo(shelf, told);
+        let snapshots = &storage.snapshots[partition];
+        let up_to = UpTo(snapshots, told);
         let place = up_to.list().unwrap_or_default().first().copied();
         let until = Until::Durable(place.unwrap_or_default());
         let which = storage.which(id(partition));
@@ -126,8 +126,8 @@ impl World {
         if !heard {
             return Ok(());
         }
-        let (Taken { trim, .. }, shelf) = candidate.keep().map_err(|error| broken(partition, &error))?;
-        self.shelves[partition] = shelf;
+        let (Taken { trim, .. }, snapshots) = candidate.keep().map_err(|error| broken(partition, &error))?;
+        self.snapshots[partition] = snapshots;
         self.observer.coverage.count("worker snapshot");
         if let Trim::UpTo { commands, events } = trim {
             if self.shards[partition].trim(commands, events) {

@@ -33,13 +33,13 @@ impl World {
                 self.observer.coverage.count(&format!("fault disk {fault:?}"));
                 if self.dice.one_in(3) {
                     self.observer.coverage.count("fault disk of snapshots");
-                    self.shelf.fail(self.shelf.operations() + self.dice.below(16), fault);
+                    self.snapshots.fail(self.snapshots.operations() + self.dice.below(16), fault);
                 } else {
                     self.disk.fail(self.disk.operations() + self.dice.below(8), fault);
                 }
             }
             3 => {
-                let disk = if self.dice.one_in(3) { &self.shelf } else { &self.disk };
+                let disk = if self.dice.one_in(3) { &self.snapshots } else { &self.disk };
                 let used: usize = disk.files().values().map(Vec::len).sum();
                 disk.limit(used as u64 + self.dice.below(6_000));
             }
@@ -84,7 +84,7 @@ impl World {
             1 => false,
             _ => dice.one_in(2),
         };
-        for disk in [&mut self.disk, &mut self.shelf] {
+        for disk in [&mut self.disk, &mut self.snapshots] {
             *disk = disk.crash(&mut keep);
             disk.limit(u64::MAX);
         }
@@ -106,7 +106,7 @@ impl World {
         let Some(Run { node, views, .. }) = self.run.take() else { return Ok(()) };
         let (partition, log, _) = node.finish();
         ensure!(log.durable() == partition.sequence(), Durable, "a clean stop leaves something that is not durable");
-        let saved = recovery::save(&mut Folder::on(self.shelf.clone()), partition.state(), views.state());
+        let saved = recovery::save(&mut Folder::on(self.snapshots.clone()), partition.state(), views.state());
         ensure!(saved.is_ok() || self.faults, Alive, "no snapshot at the end: {saved:?}");
         drop(log);
         if self.is_dark() {
@@ -117,20 +117,20 @@ impl World {
 
     /// Whether a disk does nothing any more, since the power was cut within one of its operations.
     pub(super) fn is_dark(&self) -> bool {
-        self.disk.names().is_err() || self.shelf.names().is_err()
+        self.disk.names().is_err() || self.snapshots.names().is_err()
     }
 
     /// A bit of the last snapshot flips, if there is a good one before it, without which nothing leads on where the log
     /// is trimmed. Whether there was.
     fn damage_snapshot(&mut self) -> bool {
-        let folder = Folder::on(self.shelf.clone());
+        let folder = Folder::on(self.snapshots.clone());
         let kept = folder.list().unwrap_or_default();
         if !kept.iter().skip(1).any(|&before| matches!(folder.load(before), Ok(Some(_)))) {
             return false;
         }
-        let names = self.shelf.names().unwrap_or_default();
+        let names = self.snapshots.names().unwrap_or_default();
         let last = names.iter().filter(|name| !name.ends_with("unfinished")).max();
-        let Some(mut file) = last.and_then(|name| self.shelf.open(name).ok()) else { return false };
+        let Some(mut file) = last.and_then(|name| self.snapshots.open(name).ok()) else { return false };
         let at = self.dice.below(file.length().unwrap_or_default().max(1));
         let mut byte = [0];
         let read = file.read_at(&mut byte, at);

@@ -103,7 +103,7 @@ pub struct World {
     rates: Rates,
     disk: Memory,
     /// The folder of the snapshots. It loses its power with the other.
-    shelf: Memory,
+    snapshots: Memory,
     sector_bytes: u64,
     options: Options,
     limits: Limits,
@@ -168,7 +168,7 @@ impl World {
         let observer = Observer::new(&Routing::single(), &view_limits);
         Self {
             disk: Memory::new(sector_bytes),
-            shelf: Memory::new(sector_bytes),
+            snapshots: Memory::new(sector_bytes),
             dice,
             time,
             clock,

@@ -47,7 +47,7 @@ impl World {
     fn try_start(&mut self) -> Result<bool, Violation> {
         // Every other start begins with what its snapshot stands for, as the venue does. What the others find must be
         // the same.
-        let known = Folder::on(self.shelf.clone()).list().unwrap_or_default().first().copied().unwrap_or_default();
+        let known = Folder::on(self.snapshots.clone()).list().unwrap_or_default().first().copied().unwrap_or_default();
         let verify_from = if self.starts.is_multiple_of(2) { Sequence(0) } else { known };
         let options = Options { durable_at_least: known, verify_from, ..self.options };
         let (log, report) = match Files::open_in(self.disk.clone(), options) {
@@ -64,7 +64,7 @@ impl World {
         let told = Sequence(self.told.len() as u64);
         ensure!(end >= told, Durable, "command {told} was told, and the log ends at {end}");
         let which = Which { work: workload::WORK, ..Which::single(self.dice.any()) };
-        let snapshots = Folder::on(self.shelf.clone());
+        let snapshots = Folder::on(self.snapshots.clone());
         let disk = self.disk.clone();
         let reader = |from| FileReader::open_in(disk, from);
         let follower = Views::new(self.view_limits.clone());

@@ -7,18 +7,18 @@ use crossbook_types::Sequence;
 
 /// Snapshots, each whole or not there.
 #[derive(Clone, Debug)]
-pub struct Shelf {
+pub struct SnapshotStore {
     kept: BTreeMap<Sequence, Vec<u8>>,
     retention: Retention,
 }
 
-impl Default for Shelf {
+impl Default for SnapshotStore {
     fn default() -> Self {
         Self { kept: BTreeMap::new(), retention: Retention::Nothing }
     }
 }
 
-impl Saved for Shelf {
+impl Saved for SnapshotStore {
     fn list(&self) -> Result<Vec<Sequence>, Error> {
         Ok(self.kept.keys().rev().copied().collect())
     }
@@ -28,7 +28,7 @@ impl Saved for Shelf {
     }
 }
 
-impl Snapshots for Shelf {
+impl Snapshots for SnapshotStore {
     fn save(&mut self, sequence: Sequence, image: &[u8]) -> Result<(), Error> {
         self.kept.insert(sequence, image.to_vec());
         for removed in self.retention.removable(self.list()?) {
