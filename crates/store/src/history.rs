@@ -5,7 +5,7 @@
 //! The tables lag behind the venue, and memory evicts entries. A caller combines both: what memory still has, and from
 //! here what it has evicted, once [`Progress::covers`] says that all of it is here.
 
-mod census;
+mod dump;
 mod port;
 
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::progress::{Progress, Status};
 use crate::rows::Fields;
 use crate::statement::bind;
 
-pub use census::{Counted, Holding};
+pub use dump::{Counted, Holding};
 
 /// Answers questions about the past.
 #[derive(Clone, Debug)]

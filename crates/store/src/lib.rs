@@ -7,34 +7,34 @@
 //! ```text
 //!   Source --events--> Projection --Batch--> Writer --one transaction--> SQLite or MySQL
 //!                         ^ (views of its own)        position + rows          |
-//!                         '---- Recorder: when, and retries after failures ----' v
+//!                         '---- HistoryWriter: when, and retries after failures ----' v
 //!                                                              History <-- queries of the API
 //! ```
 //!
 //! - [`Projection`](crossbook_projection::Projection) turns events into rows. It is pure, and a crate of its own.
 //! - [`Writer`] writes a batch and the position that it reaches in one transaction, so that a crash at any point
 //!   repeats and loses nothing.
-//! - [`Recorder`] is the loop around both.
+//! - [`HistoryWriter`] is the loop around both.
 //! - [`History`] answers queries, with the types of the views; [`watch`](watch()) reports its position if another
 //!   process writes it.
 //! - [`measure`] measures the gain of writing rows in batches.
 //! - [`verify`] compares the tables with the engine's state; [`contents`] computes digests, to compare two histories.
 //!
-//! With several partitions, each has a recorder, and all write into one database: every row belongs to one partition,
+//! With several partitions, each has a history writer, and all write into one database: every row belongs to one partition,
 //! and every partition has a position. Assets, markets and accounts belong to partition 0.
 //!
 //! There is one schema in two dialects, see `migrations/`. Amounts are whole numbers of smallest units; nothing is
 //! rounded or a floating-point number.
 
-mod clearing;
-pub mod contents;
 mod database;
+mod delete;
+pub mod digests;
 mod file;
 mod history;
+mod history_writer;
 pub mod measure;
 mod options;
 mod progress;
-mod recorder;
 mod rows;
 mod statement;
 pub mod verify;
@@ -44,8 +44,8 @@ mod writer;
 pub use database::{Database, Error, SCHEMA_VERSION};
 pub use file::Loss;
 pub use history::{Counted, History, Holding};
+pub use history_writer::{Contradiction, HistoryWriter, Live, Refusal, Source, SourceError};
 pub use options::{Address, Dialect, Options};
 pub use progress::{Activity, Progress, Status};
-pub use recorder::{Contradiction, Live, Recorder, Refusal, Source, SourceError};
 pub use watch::watch;
 pub use writer::{Position, Standing, Writer, give_up, standing};

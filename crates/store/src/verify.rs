@@ -17,9 +17,9 @@ use futures_util::TryStreamExt as _;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 
-use crate::clearing::market_names;
-use crate::contents::{self, TableContents};
 use crate::database::{self, Database, Error};
+use crate::delete::market_names;
+use crate::digests::{self, TableContents};
 use crate::rows::Fields;
 use crate::writer::{Position, position};
 
@@ -160,7 +160,7 @@ impl Facts {
         .await?;
         facts.unnamed = unnamed;
         if with_contents {
-            facts.contents = contents::read(&mut transaction).await?;
+            facts.contents = digests::read(&mut transaction).await?;
         }
         transaction.rollback().await?;
         database::close(connection).await;

@@ -15,7 +15,7 @@ use crossbook_projection::schema;
 use crossbook_types::{PartitionId, Sequence, Timestamp};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
-use crate::clearing;
+use crate::delete;
 use crate::database::{self, Database, Error, within};
 use crate::file::Watched;
 use crate::options::Dialect;
@@ -96,7 +96,7 @@ impl Writer {
         self.check_identity().await?;
         let delete = sqlx::query(GIVE_UP).bind(i64::from(self.partition.0));
         within(self.database.options().write_timeout(), delete.execute(&mut self.connection)).await?;
-        clearing::clear(&self.database, &mut self.connection, self.partition).await
+        delete::clear(&self.database, &mut self.connection, self.partition).await
     }
 
     /// The position of the tables.
@@ -151,7 +151,7 @@ impl Writer {
     /// When the database fails, or the partition of a market is not known yet.
     pub async fn clear_leftovers(&mut self) -> Result<(), Error> {
         if !self.database.is_of_one() {
-            return clearing::clear(&self.database, &mut self.connection, self.partition).await;
+            return delete::clear(&self.database, &mut self.connection, self.partition).await;
         }
         let limit = self.database.options().query_timeout();
         for table in schema::TABLES {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use crossbook_node::{EventSink, NotAccepted};
 use crossbook_protocol::Events;
-use crossbook_store::{Database, History, Live, Progress, Recorder, Refusal, Source};
+use crossbook_store::{Database, History, Live, Progress, HistoryWriter, Refusal, Source};
 use crossbook_types::{PartitionId, RequestNumber};
 use crossbook_views::Limits;
 use tokio::sync::watch;
@@ -121,7 +121,7 @@ impl Recording {
     ) -> std::io::Result<Self> {
         let progress = Arc::new(Progress::default());
         let (stop, stopped) = watch::channel(false);
-        let recorder = Recorder::new(database.clone(), partition, source, live, stopped, Arc::clone(&progress));
+        let recorder = HistoryWriter::new(database.clone(), partition, source, live, stopped, Arc::clone(&progress));
         let recorder = recorder.on_refusal(refused);
         let (end, ended) = bounded(1);
         let shared = Arc::clone(&progress);

@@ -8,7 +8,7 @@ use std::path::Path;
 use crossbook_log::{FileReader, Files, Reader as _, Until, files};
 use crossbook_node::recovery::{self, Progress as Place, Recovered, Which};
 use crossbook_node::snapshot::{self, Folder, Saved as _, UpTo};
-use crossbook_store::contents::{TableContents, contents};
+use crossbook_store::digests::{TableContents, contents};
 use crossbook_store::verify::Facts;
 use crossbook_store::{Address, Database, Position, Source as _, SourceError, Writer, standing};
 use crossbook_types::{Sequence, Timestamp};

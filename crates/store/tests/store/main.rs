@@ -4,9 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+mod history_writer;
 mod kit;
 mod partitions;
-mod recorder;
 mod tables;
 #[path = "../../../views/tests/views/venue/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests of the views")]

@@ -12,7 +12,7 @@ use crossbook_engine::Partition;
 use crossbook_engine::import::Past;
 use crossbook_protocol::import::Piece;
 use crossbook_protocol::{Body, Cause, Command, Event, Events, Routing};
-use crossbook_store::contents::{TableContents, contents};
+use crossbook_store::digests::{TableContents, contents};
 use crossbook_store::verify::{Facts, Witness, compare_entries};
 use crossbook_store::{Activity, Database, Dialect, Error, Progress, Writer, give_up, watch};
 use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, SymbolName, Timestamp};

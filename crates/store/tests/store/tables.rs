@@ -7,7 +7,7 @@ use crate::kit::{PARTITION, databases, empty, fill, fresh, options};
 use crate::venue::Venue;
 use crossbook_projection::Projection;
 use crossbook_protocol::command::{Body, ListAsset, ListMarket};
-use crossbook_store::contents::contents;
+use crossbook_store::digests::contents;
 use crossbook_store::measure::{Cut, Rows};
 use crossbook_store::verify::{Facts, Witness};
 use crossbook_store::{Database, Dialect, Error, History, Options, Progress, Writer};

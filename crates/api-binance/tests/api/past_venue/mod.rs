@@ -18,7 +18,7 @@ use crossbook_projection::Projection;
 use crossbook_protocol::command::{Body, IssueApiKey};
 use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::{Cause, Event, Routing};
-use crossbook_store::{Address, Database, History, Live, Options, Position, Progress, Recorder, Source, SourceError};
+use crossbook_store::{Address, Database, History, Live, Options, Position, Progress, HistoryWriter, Source, SourceError};
 use crossbook_types::{AccountId, ApiKeyId, PartitionId, Sequence, Timestamp};
 use crossbook_views::{Limits as ViewLimits, Views};
 use secrecy::SecretString;
@@ -115,7 +115,7 @@ impl Tables {
         let live = Live::new(Sequence(0));
         let (stop, stop_seen) = watch::channel(false);
         let progress = Arc::new(Progress::default());
-        let recorder = Recorder::new(
+        let recorder = HistoryWriter::new(
             database.clone(),
             PartitionId(0),
             told.clone(),

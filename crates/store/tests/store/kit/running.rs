@@ -1,15 +1,15 @@
-//! A recorder at work.
+//! A history writer at work.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crossbook_store::{Database, Live, Progress, Recorder};
+use crossbook_store::{Database, HistoryWriter, Live, Progress};
 use crossbook_types::{PartitionId, Sequence};
 use tokio::sync::watch;
 
 use super::{PARTITION, Retelling, Told};
 
-/// A recorder on a thread of its own, as the venue runs it.
+/// A history writer on a thread of its own, as the venue runs it.
 pub struct Running {
     pub live: Live,
     stop: watch::Sender<bool>,
@@ -30,7 +30,7 @@ impl Running {
         let (progress, seeks) = (Arc::new(Progress::default()), Arc::default());
         let source = Retelling { partition, told: Arc::clone(told), seeks: Arc::clone(&seeks) };
         let recorder =
-            Recorder::new(database.clone(), partition, source, live.clone(), stop_seen, Arc::clone(&progress));
+            HistoryWriter::new(database.clone(), partition, source, live.clone(), stop_seen, Arc::clone(&progress));
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(recorder.run());

@@ -6,7 +6,7 @@ use crate::kit::running::Running;
 use crate::kit::{PARTITION, Told, databases, empty, fill, options};
 use crate::venue::Venue;
 use crossbook_servers::mariadb::MariaDb;
-use crossbook_store::contents::contents;
+use crossbook_store::digests::contents;
 use crossbook_store::{Activity, Address, Database, Dialect, Options, give_up};
 
 fn traded(seed: u64, commands: usize) -> Told {
@@ -20,7 +20,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// What the tables should have in the end.
-fn expected(told: &Told) -> Vec<crossbook_store::contents::TableContents> {
+fn expected(told: &Told) -> Vec<crossbook_store::digests::TableContents> {
     let plain = empty(Dialect::Sqlite, options());
     runtime().block_on(async {
         fill(&plain.database, told, 1_000).await;

@@ -6,7 +6,7 @@
 //! (it did not, and the batch is written again), or elsewhere (the tables were restored or emptied, and the source goes
 //! back to there).
 //!
-//! With several partitions, each has a recorder that knows nothing of the others. Several processes may have one for
+//! With several partitions, each has a history writer that knows nothing of the others. Several processes may have one for
 //! the same partition: the database admits one writer, and the next one takes over when it is gone.
 
 use std::sync::Arc;
@@ -65,7 +65,7 @@ pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
 #[error("{0}")]
 pub struct Contradiction(pub String);
 
-/// Why a recorder ends by itself.
+/// Why a history writer ends by itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Refusal {
     /// The tables are a newer program's. Nothing else is wrong.
@@ -110,7 +110,7 @@ enum Failure {
 }
 
 /// Keeps the tables of a partition up with the venue.
-pub struct Recorder<S> {
+pub struct HistoryWriter<S> {
     database: Database,
     partition: PartitionId,
     source: S,
@@ -129,8 +129,8 @@ pub struct Recorder<S> {
     refused: Option<Box<dyn FnOnce(Refusal) + Send>>,
 }
 
-impl<S: Source> Recorder<S> {
-    /// A recorder of the events of `source`. `live` is the last command that may be read; `progress` gets the position.
+impl<S: Source> HistoryWriter<S> {
+    /// A history writer of the events of `source`. `live` is the last command that may be read; `progress` gets the position.
     #[must_use]
     pub fn new(
         database: Database,
