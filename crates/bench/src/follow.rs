@@ -20,7 +20,7 @@ use crossbook_store::{Activity, Live, Progress};
 use crossbook_types::{RequestNumber, Sequence};
 use crossbook_venue::data_folder::{log_folder, snapshot_folder};
 use crossbook_venue::history::source::LogSource;
-use crossbook_venue::history::{ProgressSink, Keeper};
+use crossbook_venue::history::{Keeper, ProgressSink};
 use crossbook_venue::process::fatal;
 use serde::Serialize;
 use tempfile::TempDir;

@@ -15,7 +15,7 @@ use crossbook_node::snapshotter::{Schedule, Trimmable, trimmable};
 use crossbook_protocol::Routing;
 use crossbook_types::{PartitionId, RequestNumber, Sequence};
 
-use crate::cut::{Error, CutSource};
+use crate::cut::{CutSource, Error};
 
 /// A partition restored to the last command that it has published, which may become its next snapshot.
 #[derive(Debug)]

@@ -6,8 +6,8 @@
 //! (it did not, and the batch is written again), or elsewhere (the tables were restored or emptied, and the source goes
 //! back to there).
 //!
-//! With several partitions, each has a history writer that knows nothing of the others. Several processes may have one for
-//! the same partition: the database admits one writer, and the next one takes over when it is gone.
+//! With several partitions, each has a history writer that knows nothing of the others. Several processes may have one
+//! for the same partition: the database admits one writer, and the next one takes over when it is gone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -130,7 +130,8 @@ pub struct HistoryWriter<S> {
 }
 
 impl<S: Source> HistoryWriter<S> {
-    /// A history writer of the events of `source`. `live` is the last command that may be read; `progress` gets the position.
+    /// A history writer of the events of `source`. `live` is the last command that may be read; `progress` gets the
+    /// position.
     #[must_use]
     pub fn new(
         database: Database,

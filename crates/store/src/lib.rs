@@ -18,10 +18,10 @@
 //! - [`History`] answers queries, with the types of the views; [`watch`](watch()) reports its position if another
 //!   process writes it.
 //! - [`measure`] measures the gain of writing rows in batches.
-//! - [`verify`] compares the tables with the engine's state; [`contents`] computes digests, to compare two histories.
+//! - [`verify`] compares the tables with the engine's state; [`digests`] computes digests, to compare two histories.
 //!
-//! With several partitions, each has a history writer, and all write into one database: every row belongs to one partition,
-//! and every partition has a position. Assets, markets and accounts belong to partition 0.
+//! With several partitions, each has a history writer, and all write into one database: every row belongs to one
+//! partition, and every partition has a position. Assets, markets and accounts belong to partition 0.
 //!
 //! There is one schema in two dialects, see `migrations/`. Amounts are whole numbers of smallest units; nothing is
 //! rounded or a floating-point number.

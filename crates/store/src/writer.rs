@@ -15,8 +15,8 @@ use crossbook_projection::schema;
 use crossbook_types::{PartitionId, Sequence, Timestamp};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
-use crate::delete;
 use crate::database::{self, Database, Error, within};
+use crate::delete;
 use crate::file::Watched;
 use crate::options::Dialect;
 use crate::statement::{bind, upsert};

@@ -29,15 +29,15 @@ use crate::access::{self, Need};
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder};
 use crate::history::source::LogSource;
-use crate::history::{self, ProgressSink, Keeper, PARTITION};
+use crate::history::{self, Keeper, PARTITION, ProgressSink};
 use crate::listen::{self, Server, listen_for_admin, reserve_http};
 use crate::metrics::Exposition;
 use crate::process::fatal;
 use crate::progress::Progress;
+use crate::publish_counters::PublishCounters;
 use crate::restore::{self, Accepted, Restored, restore};
 use crate::secrets::{self, Absent};
 use crate::snapshots::{Snapshotter, Work};
-use crate::publish_counters::PublishCounters;
 use crate::verification::{Health, Verification};
 use crate::{clock, evidence, pages};
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use crossbook_node::{EventSink, NotAccepted};
 use crossbook_protocol::Events;
-use crossbook_store::{Database, History, Live, Progress, HistoryWriter, Refusal, Source};
+use crossbook_store::{Database, History, HistoryWriter, Live, Progress, Refusal, Source};
 use crossbook_types::{PartitionId, RequestNumber};
 use crossbook_views::Limits;
 use tokio::sync::watch;

@@ -78,13 +78,15 @@ async fn received(listener: &mut Option<Signal>) {
     }
 }
 
-/// Ends when the process is first asked to stop, by SIGTERM, Ctrl-C or SIGHUP, and returns which. StopSignal a second time
-/// by SIGTERM or Ctrl-C, [`SAME_SIGNAL`] later or more, the process ends at once, after `at_last`; the log is whole
-/// then too, only the next start takes longer. SIGHUP is ignored if it was when the process was started.
+/// Ends when the process is first asked to stop, by SIGTERM, Ctrl-C or SIGHUP, and returns which. StopSignal a second
+/// time by SIGTERM or Ctrl-C, [`SAME_SIGNAL`] later or more, the process ends at once, after `at_last`; the log is
+/// whole then too, only the next start takes longer. SIGHUP is ignored if it was when the process was started.
 ///
 /// # Errors
 /// When signals cannot be listened for.
-pub fn stop_requested(at_last: impl FnOnce() + Send + 'static) -> std::io::Result<impl Future<Output = StopSignal> + Send> {
+pub fn stop_requested(
+    at_last: impl FnOnce() + Send + 'static,
+) -> std::io::Result<impl Future<Output = StopSignal> + Send> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -14,12 +14,12 @@ use crossbook_store::{Address, Database, Position, Source as _, SourceError, Wri
 use crossbook_types::{Sequence, Timestamp};
 use crossbook_views::Limits;
 
-use crate::expected_history::ExpectedHistory;
 use crate::cluster::rebuild::CutSource;
 use crate::cluster::{self, Site};
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder, log_folder, snapshot_folder};
 use crate::evidence::{self, Evidence};
+use crate::expected_history::ExpectedHistory;
 use crate::history::source::LogSource;
 use crate::history::{self, PARTITION};
 use crate::progress::Progress;

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::venue::{setup, traffic};
-use crossbook_cluster::cut::{ConsistentCut, Error, CutSource, READS_MAX};
+use crossbook_cluster::cut::{ConsistentCut, CutSource, Error, READS_MAX};
 use crossbook_engine::{Partition, Work};
 use crossbook_log::{Error as LogError, Reader, Record, Until};
 use crossbook_node::recovery::{self, Which};

@@ -211,7 +211,9 @@ impl World {
         let home = usize::from(self.routing.home(&body).0);
         let market = self.market_of(&body);
         let this = &mut self.gateways[gateway];
-        if this.partition_clients[home].is_silent || market.is_some_and(|market| this.partition_clients[market].is_silent) {
+        if this.partition_clients[home].is_silent
+            || market.is_some_and(|market| this.partition_clients[market].is_silent)
+        {
             return Err(NotAccepted::Silent);
         }
         if this.partition_clients[home].queue.len() >= self.client.queue_requests_max {
@@ -242,7 +244,9 @@ impl World {
         this.asked += 1;
         let question = this.asked;
         let mut ends = BTreeMap::new();
-        for (partition, partition_client) in this.partition_clients.iter_mut().enumerate().filter(|(_, partition_client)| !partition_client.is_silent) {
+        for (partition, partition_client) in
+            this.partition_clients.iter_mut().enumerate().filter(|(_, partition_client)| !partition_client.is_silent)
+        {
             ends.insert(id(partition), None);
             partition_client.ends.push(question);
         }
@@ -272,7 +276,8 @@ impl World {
         let source = self.gateways[gateway].source;
         let mut late = Vec::new();
         while self.gateways[gateway].partition_clients[partition].appends.fresh() < batch
-            && let Some((number, body, deadline)) = self.gateways[gateway].partition_clients[partition].queue.pop_front()
+            && let Some((number, body, deadline)) =
+                self.gateways[gateway].partition_clients[partition].queue.pop_front()
         {
             let market = self.market_of(&body).filter(|&market| market != partition);
             let partition_clients = &mut self.gateways[gateway].partition_clients;
@@ -285,7 +290,13 @@ impl World {
         let partition_client = &mut self.gateways[gateway].partition_clients[partition];
         let connected = partition_client.appender.epoch.is_some();
         let bounds = Bounds { records_max: batch, bytes_max: 1 << 20 };
-        let round = partition_client.appends.round(bounds, !connected || !partition_client.ends.is_empty(), &timeouts, clock, now);
+        let round = partition_client.appends.round(
+            bounds,
+            !connected || !partition_client.ends.is_empty(),
+            &timeouts,
+            clock,
+            now,
+        );
         let request = match round {
             Some(_) if !connected => Some(Request::Hello { holds: None, durable: false }),
             Some(round) => {
@@ -337,7 +348,8 @@ impl World {
             }
             _ => {
                 partition_client.appends.disconnected();
-                let failed = partition_client.asked_ends.drain(..).chain(partition_client.ends.drain(..)).collect::<Vec<_>>();
+                let failed =
+                    partition_client.asked_ends.drain(..).chain(partition_client.ends.drain(..)).collect::<Vec<_>>();
                 for question in failed {
                     self.gateways[gateway].questions.remove(&question);
                 }
@@ -355,9 +367,18 @@ impl World {
     fn watch_lane(&mut self, gateway: usize, partition: usize) {
         let (now, timeouts) = (self.now(), self.timeouts());
         let partition_client = &mut self.gateways[gateway].partition_clients[partition];
-        let watched = partition_client.appends.watch(partition_client.told, partition_client.appender.epoch.is_some(), &timeouts, now);
+        let watched = partition_client.appends.watch(
+            partition_client.told,
+            partition_client.appender.epoch.is_some(),
+            &timeouts,
+            now,
+        );
         if watched.is_silent != std::mem::replace(&mut partition_client.is_silent, watched.is_silent) {
-            self.observer.coverage.count(if watched.is_silent { "circuit breaker opened" } else { "circuit breaker closed" });
+            self.observer.coverage.count(if watched.is_silent {
+                "circuit breaker opened"
+            } else {
+                "circuit breaker closed"
+            });
         }
         self.observer.coverage.add("requests appended again", watched.repeated);
     }
@@ -366,7 +387,9 @@ impl World {
         let partition_client = &self.gateways[gateway].partition_clients[partition];
         let request = match partition_client.follower.epoch {
             None => Request::Hello { holds: None, durable: false },
-            Some(_) => Request::Follow { after: partition_client.told, records_max: FOLLOW_MAX, wait_us: FOLLOW_WAIT_US },
+            Some(_) => {
+                Request::Follow { after: partition_client.told, records_max: FOLLOW_MAX, wait_us: FOLLOW_WAIT_US }
+            }
         };
         self.call(Actor::Follower { gateway, partition }, request);
     }
@@ -410,7 +433,12 @@ impl World {
             .read(&[output], this.source)
             .map_err(|error| Violation::new(Check::Told, format!("partition {partition}: {error}")))?;
         let partition_client = &mut this.partition_clients[partition];
-        ensure!(sequence == partition_client.told.next(), Told, "entry {sequence} of {partition} follows {}", partition_client.told);
+        ensure!(
+            sequence == partition_client.told.next(),
+            Told,
+            "entry {sequence} of {partition} follows {}",
+            partition_client.told
+        );
         partition_client.told = sequence;
         let mut cause = None;
         for (of, events) in outputs.events.iter() {
@@ -501,8 +529,8 @@ impl World {
         let own = self.routing.of_account(question.account);
         for fact in &question.facts {
             let at = usize::from(fact.partition.0);
-            // A partition whose circuit breaker was open is left out: an account is not to suffer because another partition is
-            // down.
+            // A partition whose circuit breaker was open is left out: an account is not to suffer because another
+            // partition is down.
             if !question.ends.contains_key(&fact.partition) {
                 continue;
             }

@@ -553,7 +553,8 @@ impl World {
             return Ok(());
         }
         // The snapshot is one of a gateway that may lag behind the one whose stream the client has.
-        let partition_client = &self.gateways[self.dice.index(GATEWAYS)].partition_clients[usize::from(self.routing.of_market(&market).0)];
+        let partition_client =
+            &self.gateways[self.dice.index(GATEWAYS)].partition_clients[usize::from(self.routing.of_market(&market).0)];
         let same = partition_client.told == self.observer.position(self.routing.of_market(&market));
         if let Some(data) = partition_client.views.market(symbol).filter(|_| same) {
             self.observer.coverage.count("depth snapshot");

@@ -20,7 +20,11 @@ impl World {
             }
             for (partition, partition_client) in gateway.partition_clients.iter().enumerate() {
                 let told = self.shards[partition].told();
-                if partition_client.is_silent || !partition_client.queue.is_empty() || !partition_client.appends.is_empty() || partition_client.told < told {
+                if partition_client.is_silent
+                    || !partition_client.queue.is_empty()
+                    || !partition_client.appends.is_empty()
+                    || partition_client.told < told
+                {
                     return Some(format!("the log client from gateway {at} to partition {partition} is not at rest"));
                 }
             }

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 
-use crossbook_cluster::cut::{Error, CutSource, Part};
+use crossbook_cluster::cut::{CutSource, Error, Part};
 use crossbook_cluster::snapshots::{self, Due, Taken, Trim};
 use crossbook_engine::Partition;
 use crossbook_log::{Error as LogError, Reader, Record, Until};

@@ -30,8 +30,8 @@ use crate::clock;
 use crate::config::Config;
 use crate::listen::{Reserved, Server, reserve_admin, reserve_http};
 use crate::metrics::{Build, Exposition};
-use crate::secrets::{self, Absent};
 use crate::publish_counters::PublishCounters;
+use crate::secrets::{self, Absent};
 use crate::{logging, metrics, pages, process};
 
 /// The minimum interval at which the tables are queried for their position.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbook_node::recovery;
 use crossbook_node::snapshot::Folder;
 use crossbook_store::digests::{TableContents, contents};
-use crossbook_store::{Address, Database, Options, Progress, HistoryWriter, Writer};
+use crossbook_store::{Address, Database, HistoryWriter, Options, Progress, Writer};
 use crossbook_types::Timestamp;
 
 use super::*;
@@ -210,7 +210,8 @@ fn a_recorder_follows_what_is_told() {
     let (live, kept, progress) = (Live::default(), CutSource::default(), Arc::new(Progress::default()));
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let source = PublishedSource::new(Which::single(1), kept.clone(), Folder::open(none.path()).unwrap(), live.clone());
-    let recorder = HistoryWriter::new(database.clone(), PARTITION, source, live.clone(), stopped, Arc::clone(&progress));
+    let recorder =
+        HistoryWriter::new(database.clone(), PARTITION, source, live.clone(), stopped, Arc::clone(&progress));
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let thread = std::thread::spawn(move || runtime().block_on(recorder.run()));
     for some in venue.log.chunks(400) {

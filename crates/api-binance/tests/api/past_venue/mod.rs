@@ -18,7 +18,9 @@ use crossbook_projection::Projection;
 use crossbook_protocol::command::{Body, IssueApiKey};
 use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::{Cause, Event, Routing};
-use crossbook_store::{Address, Database, History, Live, Options, Position, Progress, HistoryWriter, Source, SourceError};
+use crossbook_store::{
+    Address, Database, History, HistoryWriter, Live, Options, Position, Progress, Source, SourceError,
+};
 use crossbook_types::{AccountId, ApiKeyId, PartitionId, Sequence, Timestamp};
 use crossbook_views::{Limits as ViewLimits, Views};
 use secrecy::SecretString;
