@@ -141,7 +141,8 @@ impl Admin {
             let text = |amount: Amount| amount_text(amount, asset.decimals);
             Some(json!({ "asset": asset.name, "free": text(balance.free), "locked": text(balance.held) }))
         });
-        let open_orders = orders.iter().filter_map(|order| Some(render::order(registry.market(order.symbol)?, order)));
+        let open_orders =
+            orders.iter().filter_map(|order| Some(render::order(registry.market(order.terms.symbol)?, order)));
         let api_keys = registry.api_keys(id).map(|key| {
             let kind = match key.credential {
                 Credential::Hmac { .. } => "HMAC",

@@ -47,12 +47,16 @@ fn execution(report: &Report, unit: TimeUnit, market: &Market) -> String {
     o.name("e", "executionReport").number("E", unit.of(*time)).name("s", market.symbol.as_str());
     // A cancel has a name of its own, which takes the order's place; the order's name moves to the field for originals.
     let (client_order_id, original) = match step {
-        Step::Canceled(cancel_id) => (cancel_id.as_str(), order.client_order_id.as_str()),
-        _ => (order.client_order_id.as_str(), ""),
+        Step::Canceled(cancel_id) => (cancel_id.as_str(), order.terms.client_order_id.as_str()),
+        _ => (order.terms.client_order_id.as_str(), ""),
     };
-    o.name("c", client_order_id).name("S", order.side.as_str()).name("o", order.order_type.as_str());
-    o.name("f", order.time_in_force.as_str()).quantity("q", market, order.original_quantity());
-    o.price("p", market, order.price.unwrap_or_default()).price("P", market, order.stop_price.unwrap_or_default());
+    o.name("c", client_order_id).name("S", order.terms.side.as_str()).name("o", order.terms.order_type.as_str());
+    o.name("f", order.terms.time_in_force.as_str()).quantity("q", market, order.original_quantity());
+    o.price("p", market, order.terms.price.unwrap_or_default()).price(
+        "P",
+        market,
+        order.terms.stop_price.unwrap_or_default(),
+    );
     o.quantity("F", market, Quantity::ZERO).minus_one("g").name("C", original);
     let reason = if let Step::Refused(reason) = step { reason.as_str() } else { "NONE" };
     o.name("x", execution_type(step)).name("X", order.status.as_str()).name("r", reason).number("i", order.order.0);
@@ -60,7 +64,7 @@ fn execution(report: &Report, unit: TimeUnit, market: &Market) -> String {
         Step::Trade(fill) => {
             o.quantity("l", market, fill.quantity).quantity("z", market, order.executed);
             o.price("L", market, fill.price);
-            let received = if order.side == Side::Buy { &market.base } else { &market.quote };
+            let received = if order.terms.side == Side::Buy { &market.base } else { &market.quote };
             o.amount("n", received, fill.fee).name("N", received.name.as_str());
             o.number("T", unit.of(*time)).number("t", fill.trade.0);
         }
@@ -79,7 +83,7 @@ fn execution(report: &Report, unit: TimeUnit, market: &Market) -> String {
     if let Some(since) = order.working_since {
         o.number("W", unit.of(since));
     }
-    o.name("V", order.self_trade_prevention.as_str());
+    o.name("V", order.terms.self_trade_prevention.as_str());
     match step {
         Step::Expired => {
             if let Some(reason) = order.expiry {

@@ -17,10 +17,9 @@ use crossbook_loadgen::latency::{Latency, Schedule, Summary};
 use crossbook_log::{Files, files};
 use crossbook_node::embedded::{self, Handle, Running};
 use crossbook_node::{EventSink, NotAccepted, Request};
-use crossbook_protocol::command::{
-    Body, CancelAll, CancelOrder, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
-};
+use crossbook_protocol::command::{Body, ListAsset, ListMarket, OpenAccount, TransferRequest};
 use crossbook_protocol::event::CloseReason;
+use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::{Answer, Event, Events, Routing};
 use crossbook_report::{Report, Section, Table, Verdict, write_json};
 use crossbook_types::{
@@ -252,15 +251,17 @@ fn name(text: &str) -> ClientOrderId {
 fn order(account: AccountId, side: Side, price: u64, lots: u64, named: &str) -> NewOrder {
     NewOrder {
         account,
-        symbol: MARKET,
-        client_order_id: name(named),
-        side,
-        order_type: OrderType::Limit,
-        time_in_force: TimeInForce::Gtc,
-        price: Some(Price(price)),
-        size: Size::Base(Quantity(lots)),
-        stop_price: None,
-        self_trade_prevention: SelfTradePrevention::None,
+        terms: OrderTerms {
+            symbol: MARKET,
+            client_order_id: name(named),
+            side,
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::Gtc,
+            price: Some(Price(price)),
+            size: Size::Base(Quantity(lots)),
+            stop_price: None,
+            self_trade_prevention: SelfTradePrevention::None,
+        },
     }
 }
 
@@ -320,9 +321,12 @@ impl Venue {
         let taker = AccountId(MAKER.0 + 1);
         let made = |at: u64| match burst {
             Burst::Triggers => NewOrder {
-                order_type: OrderType::StopLoss,
-                price: None,
-                stop_price: Some(Price(95)),
+                terms: OrderTerms {
+                    order_type: OrderType::StopLoss,
+                    price: None,
+                    stop_price: Some(Price(95)),
+                    ..order(owner(at), Side::Sell, 1, 1, &format!("s{at}")).terms
+                },
                 ..order(owner(at), Side::Sell, 1, 1, &format!("s{at}"))
             },
             Burst::Cancels => order(taker, Side::Buy, 11 + at % 50, 1, &format!("c{at}")),

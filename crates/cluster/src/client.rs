@@ -391,7 +391,7 @@ impl Shared {
     /// The partition that executes a request, and the partition of its market, if it has one.
     fn owners(&self, body: &Body) -> (PartitionId, Option<PartitionId>) {
         let market = match body {
-            Body::Place(order) => Some(order.symbol),
+            Body::Place(order) => Some(order.terms.symbol),
             Body::Cancel(cancel) => Some(cancel.symbol),
             Body::CancelAll(cancel) => Some(cancel.symbol),
             _ => None,

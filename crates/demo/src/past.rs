@@ -9,8 +9,9 @@ use std::path::Path;
 use crossbook_engine::Partition;
 use crossbook_log::{Files, Log as _, Record, files};
 use crossbook_node::embedded::source_of_run;
-use crossbook_protocol::command::{Body, Command, ListAsset, ListMarket, NewOrder, OpenAccount, Size, TransferRequest};
+use crossbook_protocol::command::{Body, Command, ListAsset, ListMarket, OpenAccount, TransferRequest};
 use crossbook_protocol::event::{Event, Events};
+use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_protocol::{Answer, Routing};
 use crossbook_types::{
     AccountId, AssetName, ClientOrderId, Market, OrderType, PartitionId, Price, RequestNumber, SelfTradePrevention,
@@ -183,15 +184,17 @@ impl Past {
                 let order = |account, side, time_in_force, name: &str| {
                     Body::Place(NewOrder {
                         account,
-                        symbol: market.id,
-                        client_order_id: ClientOrderId::new_checked(name).unwrap_or_default(),
-                        side,
-                        order_type: OrderType::Limit,
-                        time_in_force,
-                        price: Some(at),
-                        size: Size::Base(quantity),
-                        stop_price: None,
-                        self_trade_prevention: SelfTradePrevention::ExpireTaker,
+                        terms: OrderTerms {
+                            symbol: market.id,
+                            client_order_id: ClientOrderId::new_checked(name).unwrap_or_default(),
+                            side,
+                            order_type: OrderType::Limit,
+                            time_in_force,
+                            price: Some(at),
+                            size: Size::Base(quantity),
+                            stop_price: None,
+                            self_trade_prevention: SelfTradePrevention::ExpireTaker,
+                        },
                     })
                 };
                 let name = self.log.tail().0;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbook_gateway::{Gateway, ReadModel};
-use crossbook_protocol::command::{Body, CancelAll, CancelOrder, NewOrder, Size, Target};
+use crossbook_protocol::command::Body;
+use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_types::{
     AccountId, Amount, Asset, ClientOrderId, Market, OrderType, SelfTradePrevention, SymbolId, TimeInForce,
 };
@@ -276,15 +277,17 @@ fn body((account, symbol, action): Wish, random: &mut Random) -> Body {
     };
     Body::Place(NewOrder {
         account,
-        symbol,
-        client_order_id: name,
-        side,
-        order_type,
-        time_in_force,
-        price: Some(price),
-        size: Size::Base(quantity),
-        stop_price: None,
-        self_trade_prevention: SelfTradePrevention::ExpireTaker,
+        terms: OrderTerms {
+            symbol,
+            client_order_id: name,
+            side,
+            order_type,
+            time_in_force,
+            price: Some(price),
+            size: Size::Base(quantity),
+            stop_price: None,
+            self_trade_prevention: SelfTradePrevention::ExpireTaker,
+        },
     })
 }
 
@@ -293,8 +296,8 @@ fn resting(data: &MarketData, account: AccountId) -> Vec<Resting> {
     let orders = data.open_orders(account).filter_map(|order| {
         Some(Resting {
             order: order.order,
-            side: order.side,
-            price: order.price?,
+            side: order.terms.side,
+            price: order.terms.price?,
             original: order.original_quantity(),
             remaining: order.remaining(),
         })

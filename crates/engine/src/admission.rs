@@ -13,8 +13,8 @@
 //! | buy that becomes a market order at its stop price | stop x quantity and [`TRIGGERED_BUY_MARGIN_PERCENT`] more | refused |
 
 use crossbook_ledger::{HoldError, Ledger};
-use crossbook_protocol::command::{NewOrder, Size};
-use crossbook_protocol::peer::Terms;
+use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
+use crossbook_protocol::peer::Funding;
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
 use crossbook_types::{Amount, Filter, Market, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};
@@ -27,7 +27,7 @@ pub const TRIGGERED_BUY_MARGIN_PERCENT: i128 = 10;
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check(order: &NewOrder, market: &Market, rules: Rules) -> Result<(), Refusal> {
+pub fn check(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Refusal> {
     let kind = order.order_type;
     let shape = order.price.is_some() == kind.has_limit_price()
         && order.stop_price.is_some() == kind.is_conditional()
@@ -73,19 +73,20 @@ fn check_notional(kind: OrderType, market: &Market, worth: Amount, rules: Rules)
 /// # Errors
 /// Why not; nothing is held then.
 #[inline]
-pub(crate) fn admit(ledger: &mut Ledger, market: &Market, order: &NewOrder, rules: Rules) -> Result<Terms, Refusal> {
-    check(order, market, rules)?;
-    let asset = market.pays(order.side);
-    let budget = match need(order, market, rules) {
+pub(crate) fn admit(ledger: &mut Ledger, market: &Market, order: &NewOrder, rules: Rules) -> Result<Funding, Refusal> {
+    let &NewOrder { account, terms: ref asked } = order;
+    check(asked, market, rules)?;
+    let asset = market.pays(asked.side);
+    let budget = match need(asked, market, rules) {
         Need::Exactly(amount) => amount,
-        Need::AtMost(amount) => amount.min(ledger.balance(order.account, asset).free),
+        Need::AtMost(amount) => amount.min(ledger.balance(account, asset).free),
     };
-    let hold = ledger.hold(order.account, asset, budget).map_err(|error| match error {
+    let hold = ledger.hold(account, asset, budget).map_err(|error| match error {
         HoldError::UnknownAccount => Refusal::UnknownAccount,
         HoldError::Insufficient => Refusal::InsufficientBalance,
         HoldError::UsedUp => Refusal::NumbersUsedUp,
     })?;
-    Ok(Terms { hold, budget, fees: market.fees })
+    Ok(Funding { hold, budget, fees: market.fees })
 }
 
 /// What an order takes of the asset that it pays.
@@ -99,7 +100,7 @@ enum Need {
 /// What market orders can meet is bounded by what the filters ever allowed, and what they trade by what they allow now.
 /// The first rules looked at the present filters alone, and refused who met an order from before as one who had too
 /// little.
-fn need(order: &NewOrder, market: &Market, rules: Rules) -> Need {
+fn need(order: &OrderTerms, market: &Market, rules: Rules) -> Need {
     let (largest, highest) = match rules {
         Rules::V1 => (market.filters.quantity_max.max(market.filters.market_quantity_max), market.filters.price_max),
         Rules::V2 | Rules::V3 => (market.market_lots_max(), market.highest_price()),

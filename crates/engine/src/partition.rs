@@ -1,8 +1,9 @@
 //! The state machine: applies one command and returns its events.
 
-use crossbook_protocol::command::{Body, CancelAll, CancelOrder, Command, FeePayout, NewOrder, TransferRequest};
+use crossbook_protocol::command::{Body, Command, FeePayout, TransferRequest};
 use crossbook_protocol::event::{Answer, Cause, Event, Events, VenueAccount};
-use crossbook_protocol::peer::{Admitted, Origin, Outgoing, PeerMessage, Terms};
+use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder};
+use crossbook_protocol::peer::{Admitted, Funding, Origin, Outgoing, PeerMessage};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::registry::Change;
 use crossbook_protocol::routing::Routing;
@@ -259,18 +260,18 @@ impl Partition {
         deadline: Option<Timestamp>,
         events: &mut Events,
     ) -> Result<(), Refusal> {
-        let market = self.registry.market(order.symbol).ok_or(Refusal::UnknownSymbol)?;
-        let terms = match admission::admit(&mut self.ledger, market, order, self.rules) {
-            Ok(terms) => terms,
+        let market = self.registry.market(order.terms.symbol).ok_or(Refusal::UnknownSymbol)?;
+        let funding = match admission::admit(&mut self.ledger, market, order, self.rules) {
+            Ok(funding) => funding,
             Err(refusal) => {
                 refuse_order(events, order, origin, refusal, self.rules);
                 return Ok(());
             }
         };
-        match self.elsewhere(order.symbol) {
-            None => self.market_admit(order, terms, origin, events),
+        match self.elsewhere(order.terms.symbol) {
+            None => self.market_admit(order, funding, origin, events),
             Some(partition) => {
-                self.outbox.post_until(partition, PeerMessage::Admit(Admitted::new(*order, terms, origin)), deadline);
+                self.outbox.post_until(partition, PeerMessage::Admit(Admitted::new(*order, funding, origin)), deadline);
             }
         }
         Ok(())
@@ -485,7 +486,7 @@ impl Partition {
     fn receive(&mut self, message: &PeerMessage, events: &mut Events) {
         match message {
             PeerMessage::Admit(admitted) => {
-                self.market_admit(&admitted.order, admitted.terms(), admitted.origin, events);
+                self.market_admit(&admitted.order, admitted.funding(), admitted.origin, events);
             }
             PeerMessage::Cancel { request, origin } => self.market_cancel(request, *origin, events),
             PeerMessage::CancelAll { request, origin } => self.market_cancel_all(request, *origin, events),
@@ -513,21 +514,21 @@ impl Partition {
     }
 
     #[inline]
-    fn market_admit(&mut self, order: &NewOrder, terms: Terms, origin: Origin, events: &mut Events) {
+    fn market_admit(&mut self, order: &NewOrder, funding: Funding, origin: Origin, events: &mut Events) {
         let mut accounts =
             Accounts { ledger: &mut self.ledger, outbox: &mut self.outbox, rules: self.rules, work: self.work };
-        match self.matchers.get_mut(order.symbol.0 as usize) {
+        match self.matchers.get_mut(order.terms.symbol.0 as usize) {
             Some(Some(_)) if accounts.outbox.is_used_up() => {
-                accounts.release(order.account, terms.hold);
+                accounts.release(order.account, funding.hold);
                 events.refuse(origin, Refusal::NumbersUsedUp);
             }
             Some(Some(matcher)) => {
-                matcher.admit(order, terms, origin, &mut accounts, events);
-                self.note_work(order.symbol);
+                matcher.admit(order, funding, origin, &mut accounts, events);
+                self.note_work(order.terms.symbol);
             }
             // Another partition may learn of a market before this one does.
             _ => {
-                accounts.release(order.account, terms.hold);
+                accounts.release(order.account, funding.hold);
                 events.refuse(origin, Refusal::UnknownSymbol);
             }
         }

@@ -1,7 +1,7 @@
 //! The refusal of an order.
 
-use crossbook_protocol::command::NewOrder;
 use crossbook_protocol::event::{Event, Events};
+use crossbook_protocol::order::NewOrder;
 use crossbook_protocol::peer::Origin;
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;

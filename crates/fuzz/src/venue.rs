@@ -19,9 +19,8 @@ use crossbook_gateway::secret::MasterKey;
 use crossbook_gateway::{CommandPort, ReadModel};
 use crossbook_node::embedded::{self, AuditReport};
 use crossbook_node::{EventSink as _, NotAccepted, Request};
-use crossbook_protocol::command::{
-    Body, CancelOrder, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
-};
+use crossbook_protocol::command::{Body, IssueApiKey, ListAsset, ListMarket, OpenAccount, TransferRequest};
+use crossbook_protocol::order::{CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::{Answer, Command, Events, Routing};
 use crossbook_types::{
@@ -178,21 +177,26 @@ pub fn commands() -> Vec<Body> {
     }
     let limit = |account, side, price, lots: u64, id: &str| NewOrder {
         account,
-        symbol: SymbolId(0),
-        client_order_id: ClientOrderId::new_checked(id).expect("a name"),
-        side,
-        order_type: OrderType::Limit,
-        time_in_force: TimeInForce::Gtc,
-        price: Some(Price(price)),
-        size: Size::Base(Quantity(lots)),
-        stop_price: None,
-        self_trade_prevention: SelfTradePrevention::None,
+        terms: OrderTerms {
+            symbol: SymbolId(0),
+            client_order_id: ClientOrderId::new_checked(id).expect("a name"),
+            side,
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::Gtc,
+            price: Some(Price(price)),
+            size: Size::Base(Quantity(lots)),
+            stop_price: None,
+            self_trade_prevention: SelfTradePrevention::None,
+        },
     };
     let bob = ALICE.next();
     let stop = NewOrder {
-        order_type: OrderType::StopLoss,
-        price: None,
-        stop_price: Some(Price(9_500)),
+        terms: OrderTerms {
+            order_type: OrderType::StopLoss,
+            price: None,
+            stop_price: Some(Price(9_500)),
+            ..limit(bob, Side::Sell, 1, 20_000, "s1").terms
+        },
         ..limit(bob, Side::Sell, 1, 20_000, "s1")
     };
     let orders = [

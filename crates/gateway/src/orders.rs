@@ -3,7 +3,8 @@
 
 use crossbook_engine::admission;
 use crossbook_protocol::Rules;
-use crossbook_protocol::command::{Body, CancelAll, CancelOrder, NewOrder, Size, Target};
+use crossbook_protocol::command::Body;
+use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_types::{
     Amount, CancelRestriction, ClientOrderId, Decimal, Filter, Market, MarketStatus, OrderType, Price, Quantity,
     SelfTradePrevention, Side, TimeInForce, Timestamp,
@@ -139,9 +140,9 @@ impl Gateway {
 pub fn check(request: &OrderRequest, sender: Identity, market: &Market) -> Result<NewOrder, Error> {
     let &OrderRequest { side, order_type, .. } = request;
     check_fields(request)?;
-    let terms = Terms { market, order_type };
-    let quantity = request.quantity.map(|quantity| terms.quantity(quantity)).transpose()?;
-    let quote = request.quote_amount.map(|amount| terms.quote_amount(amount)).transpose()?;
+    let units = Units { market, order_type };
+    let quantity = request.quantity.map(|quantity| units.quantity(quantity)).transpose()?;
+    let quote = request.quote_amount.map(|amount| units.quote_amount(amount)).transpose()?;
     let size = match (quantity, quote) {
         (Some(quantity), None) => Size::Base(quantity),
         (None, Some(amount)) => Size::Quote(amount),
@@ -150,17 +151,19 @@ pub fn check(request: &OrderRequest, sender: Identity, market: &Market) -> Resul
     };
     let order = NewOrder {
         account: sender.account,
-        symbol: market.id,
-        client_order_id: given_or_made_up(request.client_order_id)?,
-        side,
-        order_type,
-        time_in_force: request.time_in_force.unwrap_or(TimeInForce::Gtc),
-        price: request.price.map(|price| terms.price(Field::Price, price)).transpose()?,
-        size,
-        stop_price: request.stop_price.map(|price| terms.price(Field::StopPrice, price)).transpose()?,
-        self_trade_prevention: request.self_trade_prevention.unwrap_or_else(|| market.self_trade.default_mode()),
+        terms: OrderTerms {
+            symbol: market.id,
+            client_order_id: given_or_made_up(request.client_order_id)?,
+            side,
+            order_type,
+            time_in_force: request.time_in_force.unwrap_or(TimeInForce::Gtc),
+            price: request.price.map(|price| units.price(Field::Price, price)).transpose()?,
+            size,
+            stop_price: request.stop_price.map(|price| units.price(Field::StopPrice, price)).transpose()?,
+            self_trade_prevention: request.self_trade_prevention.unwrap_or_else(|| market.self_trade.default_mode()),
+        },
     };
-    admission::check(&order, market, Rules::default()).map_err(Error::Refused)?;
+    admission::check(&order.terms, market, Rules::default()).map_err(Error::Refused)?;
     if market.status != MarketStatus::Trading {
         return Err(OrderError::MarketClosed.into());
     }
@@ -210,12 +213,12 @@ fn check_fields(request: &OrderRequest) -> Result<(), OrderError> {
 }
 
 /// Turns decimal numbers into the units of a market, for an order of that type.
-struct Terms<'a> {
+struct Units<'a> {
     market: &'a Market,
     order_type: OrderType,
 }
 
-impl Terms<'_> {
+impl Units<'_> {
     fn quantity(&self, quantity: Decimal) -> Result<Quantity, OrderError> {
         let market = self.market;
         if quantity.precision() > market.base.decimals {

@@ -252,7 +252,7 @@ impl Publisher {
     fn note_private(&mut self, views: &Views, interest: &Interest, cause: Cause, event: &Event, later: &[Event]) {
         match event {
             Event::OrderPlaced(placed) if interest.account(placed.account) => {
-                self.report(views, cause, placed.symbol, placed.order, Step::New);
+                self.report(views, cause, placed.terms.symbol, placed.order, Step::New);
             }
             Event::OrderTriggered { symbol, order, account } if interest.account(*account) => {
                 self.report(views, cause, *symbol, *order, Step::New);
@@ -373,7 +373,7 @@ fn is_first_fill(views: &Views, trade: &Trade, party: &Party) -> bool {
 /// senders.
 fn was_triggered(views: &Views, trade: &Trade) -> bool {
     let taker = views.market(trade.symbol).and_then(|market| market.order(trade.taker.order));
-    taker.is_some_and(|taker| taker.stop_price.is_some())
+    taker.is_some_and(|taker| taker.terms.stop_price.is_some())
 }
 
 /// The order with the status that its last trade gives it. An order by quote amount is known to be filled only when it
@@ -383,8 +383,8 @@ fn with_final_status(mut order: Order, later: &[Event]) -> Order {
         return order;
     }
     let next = later.iter().find_map(|event| match event {
-        Event::Traded(trade) if trade.symbol == order.symbol && trade.taker.order == order.order => Some(false),
-        Event::OrderClosed(closed) if closed.symbol == order.symbol && closed.order == order.order => {
+        Event::Traded(trade) if trade.symbol == order.terms.symbol && trade.taker.order == order.order => Some(false),
+        Event::OrderClosed(closed) if closed.symbol == order.terms.symbol && closed.order == order.order => {
             Some(closed.reason == CloseReason::Filled)
         }
         _ => None,

@@ -156,7 +156,7 @@ impl ReadModel {
             orders.extend(views.read().open_orders(account).cloned());
         }
         if self.views.len() > 1 {
-            orders.sort_by_key(|order| (order.symbol, order.order));
+            orders.sort_by_key(|order| (order.terms.symbol, order.order));
         }
         orders
     }

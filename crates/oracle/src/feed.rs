@@ -5,9 +5,8 @@ mod partition;
 
 use std::io::Write as _;
 
-use crossbook_protocol::command::{
-    Body, CancelOrder, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target, TransferRequest,
-};
+use crossbook_protocol::command::{Body, ListAsset, ListMarket, OpenAccount, TransferRequest};
+use crossbook_protocol::order::{CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::{Answer, Event, Events, Refusal};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, FeeRate, Fees, Filters, MarketStatus,
@@ -163,14 +162,16 @@ fn order(command: &workload::Command) -> NewOrder {
     };
     NewOrder {
         account: account_of(u64::from(command.id)),
-        symbol: SYMBOL,
-        client_order_id,
-        side: command.side,
-        order_type: if at_market { OrderType::Market } else { OrderType::Limit },
-        time_in_force: if command.op == Op::Ioc && !at_market { TimeInForce::Ioc } else { TimeInForce::Gtc },
-        price: (!at_market).then_some(Price(price.into())),
-        size: Size::Base(Quantity(command.qty.into())),
-        stop_price: None,
-        self_trade_prevention: SelfTradePrevention::None,
+        terms: OrderTerms {
+            symbol: SYMBOL,
+            client_order_id,
+            side: command.side,
+            order_type: if at_market { OrderType::Market } else { OrderType::Limit },
+            time_in_force: if command.op == Op::Ioc && !at_market { TimeInForce::Ioc } else { TimeInForce::Gtc },
+            price: (!at_market).then_some(Price(price.into())),
+            size: Size::Base(Quantity(command.qty.into())),
+            stop_price: None,
+            self_trade_prevention: SelfTradePrevention::None,
+        },
     }
 }

@@ -12,8 +12,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crossbook_engine::Work;
 use crossbook_protocol::Transfer;
-use crossbook_protocol::command::{Body, CancelAll, CancelOrder, Target, TransferRequest};
+use crossbook_protocol::command::{Body, TransferRequest};
 use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed};
+use crossbook_protocol::order::{CancelAll, CancelOrder, Target};
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Answer, Command, Event, Refusal};
 use crossbook_types::{

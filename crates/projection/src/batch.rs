@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use crossbook_protocol::Cause;
 use crossbook_protocol::Transfer;
-use crossbook_protocol::command::Size;
 use crossbook_protocol::event::Trade;
+use crossbook_protocol::order::Size;
 use crossbook_protocol::registry::Account;
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, Decimal, FeeRate, Market, OrderId, PartitionId, Price, Quantity, Sequence,
@@ -277,23 +277,23 @@ fn balance((&(account, asset), &(balance, updated)): (&(AccountId, AssetId), &(B
 }
 
 fn order(order: &Order) -> Vec<Value> {
-    let (quantity, quote) = match order.size {
+    let (quantity, quote) = match order.terms.size {
         Size::Base(quantity) => (integer(quantity.0), Value::Null),
         Size::Quote(quote) => (Value::Null, amount(quote)),
     };
     vec![
-        integer(order.symbol.0.into()),
+        integer(order.terms.symbol.0.into()),
         integer(order.order.0),
         integer(order.account.0),
-        text(order.client_order_id.as_str()),
-        word(order.side.as_str()),
-        word(order.order_type.as_str()),
-        word(order.time_in_force.as_str()),
-        maybe_integer(order.price.map(|price| price.0)),
+        text(order.terms.client_order_id.as_str()),
+        word(order.terms.side.as_str()),
+        word(order.terms.order_type.as_str()),
+        word(order.terms.time_in_force.as_str()),
+        maybe_integer(order.terms.price.map(|price| price.0)),
         quantity,
         quote,
-        maybe_integer(order.stop_price.map(|price| price.0)),
-        word(order.self_trade_prevention.as_str()),
+        maybe_integer(order.terms.stop_price.map(|price| price.0)),
+        word(order.terms.self_trade_prevention.as_str()),
         word(order.status.as_str()),
         integer(order.executed.0),
         amount(order.executed_quote),

@@ -197,7 +197,7 @@ impl Projection {
                 );
             }
             Event::OrderPlaced(placed) => {
-                self.order_changed(cause, ordinal, placed.symbol, placed.order, "PLACED", None);
+                self.order_changed(cause, ordinal, placed.terms.symbol, placed.order, "PLACED", None);
             }
             Event::OrderTriggered { symbol, order, .. } => {
                 self.order_changed(cause, ordinal, *symbol, *order, "TRIGGERED", None);
@@ -217,7 +217,7 @@ impl Projection {
                 self.batch.balances.insert((*account, *asset), (balance, time));
             }
             Event::OrderImported(moved) => {
-                self.order_changed(cause, ordinal, moved.placed.symbol, moved.placed.order, "MOVED_IN", None);
+                self.order_changed(cause, ordinal, moved.placed.terms.symbol, moved.placed.order, "MOVED_IN", None);
             }
             Event::MoneyImported { account, asset, amount } => self.post(
                 cause,

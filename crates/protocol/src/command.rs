@@ -2,12 +2,12 @@
 //! asks. Whatever a command needs to have its effect is in it; nothing is looked up outside the state it is applied to.
 
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, AssetId, AssetName, CancelRestriction, ClientOrderId, OrderId, OrderType, PartitionId,
-    Price, Quantity, RequestNumber, SelfTradePrevention, SelfTradeRules, Sequence, Side, SourceId, SymbolId,
-    TimeInForce, Timestamp, TransferId, market,
+    AccountId, Amount, ApiKeyId, AssetId, AssetName, PartitionId, RequestNumber, SelfTradeRules, Sequence, SourceId,
+    SymbolId, Timestamp, TransferId, market,
 };
 
 use crate::import::Piece;
+use crate::order::{CancelAll, CancelOrder, NewOrder};
 use crate::peer::PeerMessage;
 use crate::registry::{Change, Credential, Permissions};
 use crate::rules::Rules;
@@ -196,75 +196,4 @@ pub struct TransferRequest {
     pub amount: Amount,
     /// The operator's name for it. The same name again with the same content has no second effect.
     pub transfer: TransferId,
-}
-
-/// See [`Body::Place`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NewOrder {
-    /// Whose order.
-    pub account: AccountId,
-    /// In which market.
-    pub symbol: SymbolId,
-    /// The client's name for it (the gateway makes one up where the client gave none).
-    pub client_order_id: ClientOrderId,
-    /// Buy or sell.
-    pub side: Side,
-    /// What kind.
-    pub order_type: OrderType,
-    /// How long. [`TimeInForce::Gtc`] where the kind has none.
-    pub time_in_force: TimeInForce,
-    /// The limit price, for the kinds that have one.
-    pub price: Option<Price>,
-    /// How much.
-    pub size: Size,
-    /// The stop price, for the kinds that have one.
-    pub stop_price: Option<Price>,
-    /// What happens when it meets another order of the same account.
-    pub self_trade_prevention: SelfTradePrevention,
-}
-
-/// How much an order is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Size {
-    /// So many lots of the base asset.
-    Base(Quantity),
-    /// As many lots as can be had for, or as bring, at most this amount of the quote asset. Market orders only.
-    Quote(Amount),
-}
-
-/// See [`Body::Cancel`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CancelOrder {
-    /// Whose order.
-    pub account: AccountId,
-    /// In which market.
-    pub symbol: SymbolId,
-    /// Which order.
-    pub target: Target,
-    /// The client's name for this cancel, shown in its report.
-    pub cancel_id: ClientOrderId,
-    /// Only if this is true of the order when the cancel reaches it.
-    pub restriction: Option<CancelRestriction>,
-}
-
-/// How a client names one of its orders.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Target {
-    /// By the venue's number.
-    Order(OrderId),
-    /// By the client's own name.
-    Client(ClientOrderId),
-    /// By both, which must be the same order.
-    Both(OrderId, ClientOrderId),
-}
-
-/// See [`Body::CancelAll`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CancelAll {
-    /// Whose orders.
-    pub account: AccountId,
-    /// In which market.
-    pub symbol: SymbolId,
-    /// The client's name for this cancel, shown in the reports.
-    pub cancel_id: ClientOrderId,
 }

@@ -14,12 +14,11 @@
 //! the first command of a partition knows all that there is.
 
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, Market, OrderId, OrderType, PreventedMatchId, Price,
-    Quantity, RejectReason, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, SymbolId, TimeInForce,
-    Timestamp, TradeId,
+    AccountId, Amount, ApiKeyId, Asset, AssetId, ClientOrderId, Market, OrderId, PreventedMatchId, Price, Quantity,
+    RejectReason, RequestNumber, SelfTradePrevention, Sequence, Side, SourceId, SymbolId, Timestamp, TradeId,
 };
 
-use crate::command::{NewOrder, Size};
+use crate::order::{NewOrder, OrderTerms, Size};
 use crate::peer::Origin;
 use crate::refusal::Refusal;
 use crate::registry::{Account, ApiKey};
@@ -141,6 +140,10 @@ pub enum Event {
     RulesActivated(Rules),
 }
 
+// The buffers of events are written and read once for each command, so their size is time. `symbol` is part of
+// `OrderTerms`, and the account is not, because an accepted order has the least padding that way.
+const _: () = assert!(size_of::<OrderPlaced>() <= 128 && size_of::<Event>() <= 144);
+
 /// Where a market stood.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MarketImported {
@@ -196,7 +199,7 @@ impl OrderImported {
     /// How much has not traded; `None` if it has traded more than it was for, or names no quantity.
     #[must_use]
     pub fn left(&self) -> Option<Quantity> {
-        match self.placed.size {
+        match self.placed.terms.size {
             Size::Base(quantity) => quantity.0.checked_sub(self.executed.0).map(Quantity),
             Size::Quote(_) => None,
         }
@@ -206,28 +209,12 @@ impl OrderImported {
 /// An order as it was accepted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OrderPlaced {
-    /// The venue's number for it.
+    /// The order id.
     pub order: OrderId,
-    /// The market.
-    pub symbol: SymbolId,
     /// The account that it belongs to.
     pub account: AccountId,
-    /// The client's name for it.
-    pub client_order_id: ClientOrderId,
-    /// Buy or sell.
-    pub side: Side,
-    /// What kind.
-    pub order_type: OrderType,
-    /// How long.
-    pub time_in_force: TimeInForce,
-    /// The limit price, if it has one.
-    pub price: Option<Price>,
-    /// How much.
-    pub size: Size,
-    /// The stop price it waits for, if any.
-    pub stop_price: Option<Price>,
-    /// What happens when it meets another order of the same account.
-    pub self_trade_prevention: SelfTradePrevention,
+    /// What it asks for.
+    pub terms: OrderTerms,
 }
 
 /// A trade. The buyer receives base and pays its fee in base; the seller receives quote and pays its fee in quote.

@@ -21,6 +21,7 @@
 pub mod command;
 pub mod event;
 pub mod import;
+pub mod order;
 pub mod peer;
 pub mod refusal;
 pub mod registry;

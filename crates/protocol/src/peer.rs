@@ -12,7 +12,7 @@ use crossbook_types::{
     AccountId, Amount, AssetId, Fees, HoldId, PartitionId, RequestNumber, SourceId, SymbolId, Timestamp,
 };
 
-use crate::command::{CancelAll, CancelOrder, NewOrder};
+use crate::order::{CancelAll, CancelOrder, NewOrder};
 use crate::registry::Change;
 
 /// The client command that a message goes back to, for its answer.
@@ -97,9 +97,9 @@ pub struct Admitted {
     pub origin: Origin,
 }
 
-/// What the account's side has settled about an order, for its market.
+/// What the account's partition has settled about an order, for its market.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Terms {
+pub struct Funding {
     /// What holds its funds.
     pub hold: HoldId,
     /// How much it holds, in the asset that the order pays.
@@ -109,19 +109,19 @@ pub struct Terms {
 }
 
 impl Admitted {
-    /// An order on its way to its market, with what the account's side has settled about it.
+    /// An order on its way to its market, with what the account's partition has settled about it.
     #[must_use]
     #[inline]
-    pub fn new(order: NewOrder, terms: Terms, origin: Origin) -> Self {
-        let Terms { hold, budget, fees } = terms;
+    pub fn new(order: NewOrder, funding: Funding, origin: Origin) -> Self {
+        let Funding { hold, budget, fees } = funding;
         Self { order, hold, budget, fees, origin }
     }
 
-    /// What the account's side has settled about it.
+    /// What the account's partition has settled about it.
     #[must_use]
     #[inline]
-    pub fn terms(&self) -> Terms {
-        Terms { hold: self.hold, budget: self.budget, fees: self.fees }
+    pub fn funding(&self) -> Funding {
+        Funding { hold: self.hold, budget: self.budget, fees: self.fees }
     }
 }
 

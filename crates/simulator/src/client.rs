@@ -74,7 +74,7 @@ impl Client {
     pub fn told(&mut self, body: &Body, answer: &Answer, partition: PartitionId, sequence: Sequence) {
         let order = match (answer, body) {
             (&Answer::Placed { symbol, order }, Body::Place(placed)) => {
-                let own = Own { symbol, order, name: placed.client_order_id };
+                let own = Own { symbol, order, name: placed.terms.client_order_id };
                 remember(&mut self.orders, own);
                 Some((own, false))
             }
@@ -112,7 +112,7 @@ impl Client {
                 continue;
             };
             ensure!(
-                order.account == account && order.client_order_id == own.name,
+                order.account == account && order.terms.client_order_id == own.name,
                 Reads,
                 "order {} is {order:?}",
                 own.order

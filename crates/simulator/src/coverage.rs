@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crossbook_protocol::command::Size;
 use crossbook_protocol::event::CloseReason;
+use crossbook_protocol::order::Size;
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Answer, Body, Event};
 
@@ -71,8 +71,8 @@ impl Coverage {
     pub fn event(&mut self, event: &Event) {
         match event {
             Event::OrderPlaced(placed) => {
-                let (kind, time) = (placed.order_type.as_str(), placed.time_in_force.as_str());
-                let worth = if matches!(placed.size, Size::Quote(_)) { " by worth" } else { "" };
+                let (kind, time) = (placed.terms.order_type.as_str(), placed.terms.time_in_force.as_str());
+                let worth = if matches!(placed.terms.size, Size::Quote(_)) { " by worth" } else { "" };
                 self.count(&format!("order {kind} {time}{worth}"));
             }
             Event::OrderTriggered { .. } => self.count("triggered"),

@@ -6,9 +6,9 @@
 use crossbook_engine::Work;
 use crossbook_protocol::Body;
 use crossbook_protocol::command::{
-    CancelAll, CancelOrder, ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount,
-    RevokeApiKey, Size, Target, TransferRequest,
+    ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, TransferRequest,
 };
+use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::registry::{Credential, LABEL_BYTES_MAX, Permissions};
 use crossbook_types::{
     AccountId, Amount, ApiKeyId, Asset, AssetId, AssetName, CancelRestriction, ClientOrderId, Decimal, FeeRate, Fees,
@@ -235,15 +235,17 @@ impl Workload {
         };
         NewOrder {
             account,
-            symbol,
-            client_order_id: self.name(dice),
-            side: dice.pick(&[Side::Buy, Side::Sell]),
-            order_type,
-            time_in_force,
-            price: (order_type.has_limit_price() != dice.one_in(200)).then(|| around(dice)),
-            size,
-            stop_price: order_type.is_conditional().then(|| around(dice)),
-            self_trade_prevention: dice.pick(SelfTradePrevention::ALL),
+            terms: OrderTerms {
+                symbol,
+                client_order_id: self.name(dice),
+                side: dice.pick(&[Side::Buy, Side::Sell]),
+                order_type,
+                time_in_force,
+                price: (order_type.has_limit_price() != dice.one_in(200)).then(|| around(dice)),
+                size,
+                stop_price: order_type.is_conditional().then(|| around(dice)),
+                self_trade_prevention: dice.pick(SelfTradePrevention::ALL),
+            },
         }
     }
 }

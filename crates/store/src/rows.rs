@@ -1,8 +1,8 @@
 //! From rows back to domain types. A row that the venue cannot have written is refused by name, so that manual changes
 //! to the tables do not reach clients unnoticed.
 
-use crossbook_protocol::command::Size;
 use crossbook_protocol::event::PreventedMatch;
+use crossbook_protocol::order::{OrderTerms, Size};
 use crossbook_types::{
     AccountId, Amount, ClientOrderId, ExpiryReason, Market, OrderId, OrderStatus, OrderType, PreventedMatchId, Price,
     Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TradeId,
@@ -89,18 +89,20 @@ impl Fields<'_> {
         };
         Ok(Order {
             order: OrderId(self.number("order_id")?),
-            symbol: self.symbol()?,
             account: AccountId(self.number("account_id")?),
-            client_order_id: self
-                .client_order_id("client_order_id")?
-                .ok_or_else(|| self.nonsense("client_order_id"))?,
-            side: self.name("side", Side::from_name)?,
-            order_type,
-            time_in_force,
-            price: self.maybe_number("price")?.map(Price),
-            size,
-            stop_price: self.maybe_number("stop_price")?.map(Price),
-            self_trade_prevention: self.name("self_trade_prevention", SelfTradePrevention::from_name)?,
+            terms: OrderTerms {
+                symbol: self.symbol()?,
+                client_order_id: self
+                    .client_order_id("client_order_id")?
+                    .ok_or_else(|| self.nonsense("client_order_id"))?,
+                side: self.name("side", Side::from_name)?,
+                order_type,
+                time_in_force,
+                price: self.maybe_number("price")?.map(Price),
+                size,
+                stop_price: self.maybe_number("stop_price")?.map(Price),
+                self_trade_prevention: self.name("self_trade_prevention", SelfTradePrevention::from_name)?,
+            },
             status,
             executed: Quantity(self.number("executed")?),
             executed_quote: self.amount("executed_quote")?,

@@ -115,8 +115,8 @@ impl Facts {
             format!("SELECT {} FROM orders WHERE status IN ('NEW', 'PARTIALLY_FILLED')", ORDERS.selection());
         each(&mut transaction, statement, |row| {
             let order = row.order()?;
-            if may_own_market(order.symbol) {
-                facts.open_orders.insert((order.symbol, order.order), order);
+            if may_own_market(order.terms.symbol) {
+                facts.open_orders.insert((order.terms.symbol, order.order), order);
             }
             Ok(())
         })
@@ -244,7 +244,7 @@ impl Witness {
         differences("balance", &facts.balances, &told.collect(), |balance| *balance == Default::default(), &mut note);
 
         let open = views.markets().flat_map(|market| market.all_orders()).filter(|order| order.status.is_open());
-        let open = open.map(|order| ((order.symbol, order.order), order.clone())).collect();
+        let open = open.map(|order| ((order.terms.symbol, order.order), order.clone())).collect();
         differences("open order", &facts.open_orders, &open, |_| false, &mut note);
 
         differences("trades of market", &facts.trades, &self.trades, |_| false, &mut note);

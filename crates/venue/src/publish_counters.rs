@@ -88,7 +88,7 @@ impl<O: EventSink> EventSink for PublishCounters<O> {
         for event in events.all() {
             match event {
                 Event::Traded(trade) => self.traded(trade.symbol),
-                Event::OrderPlaced(order) => self.placed(order.symbol),
+                Event::OrderPlaced(order) => self.placed(order.terms.symbol),
                 Event::MarketListed(market) => self.list(market.id, market.symbol),
                 _ => {}
             }

@@ -102,7 +102,7 @@ impl Views {
             }
             Event::ApiKeyIssued(key) => self.registry.issue_api_key((**key).clone()),
             Event::ApiKeyRevoked { account, key } => self.registry.revoke_api_key(*account, *key),
-            Event::OrderPlaced(placed) => self.market_mut(placed.symbol).place(placed, time),
+            Event::OrderPlaced(placed) => self.market_mut(placed.terms.symbol).place(placed, time),
             Event::OrderTriggered { symbol, order, .. } => self.market_mut(*symbol).trigger(*order, time),
             Event::Traded(trade) => {
                 let market =
@@ -124,7 +124,7 @@ impl Views {
                 self.accounts.change(*account, balance, time);
             }
             Event::MarketImported(market) => self.market_mut(market.symbol).move_in(market),
-            Event::OrderImported(order) => self.market_mut(order.placed.symbol).move_order_in(order),
+            Event::OrderImported(order) => self.market_mut(order.placed.terms.symbol).move_order_in(order),
             Event::MatchPrevented(prevented) => {
                 let market = self.markets.get_mut(prevented.symbol.0 as usize);
                 market.expect("a market is listed before it trades").prevent(prevented, time, &self.limits);

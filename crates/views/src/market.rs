@@ -289,7 +289,7 @@ impl MarketData {
 
     pub(crate) fn restore(market: Market, state: MarketState, limits: &Limits) -> Result<Self, Error> {
         let MarketState { depth, trades, aggregate_trades, candles, last, owned, prevented } = state;
-        if owned.orders().any(|order| order.symbol != market.id) {
+        if owned.orders().any(|order| order.terms.symbol != market.id) {
             return Err(Error("an order of another market"));
         }
         Ok(Self {

@@ -1,38 +1,22 @@
 //! An order as its owner sees it, from its acceptance until after its end.
 
-use crossbook_protocol::command::{NewOrder, Size};
 use crossbook_protocol::event::{CloseReason, OrderImported, OrderPlaced, Trade};
+use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{
-    AccountId, Amount, AssetId, ClientOrderId, ExpiryReason, OrderId, OrderStatus, OrderType, PreventedMatchId, Price,
-    Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TradeId,
+    AccountId, Amount, AssetId, ClientOrderId, ExpiryReason, OrderId, OrderStatus, PreventedMatchId, Price, Quantity,
+    Side, SymbolId, TimeInForce, Timestamp, TradeId,
 };
 
 /// An order and what has become of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Order {
-    /// The venue's number for it.
+    /// The order id.
     pub order: OrderId,
-    /// The market.
-    pub symbol: SymbolId,
     /// The account that it belongs to.
     pub account: AccountId,
-    /// The client's name for it.
-    pub client_order_id: ClientOrderId,
-    /// Buy or sell.
-    pub side: Side,
-    /// What kind.
-    pub order_type: OrderType,
-    /// How long.
-    pub time_in_force: TimeInForce,
-    /// The limit price, if it has one.
-    pub price: Option<Price>,
-    /// How much.
-    pub size: Size,
-    /// The stop price, if it has one.
-    pub stop_price: Option<Price>,
-    /// What happens when it meets another order of the same account.
-    pub self_trade_prevention: SelfTradePrevention,
+    /// What it asked for.
+    pub terms: OrderTerms,
     /// What has become of it.
     pub status: OrderStatus,
     /// How much has traded.
@@ -67,53 +51,37 @@ const _: () = assert!(size_of::<Order>() <= 240);
 
 impl Order {
     pub(crate) fn placed(placed: &OrderPlaced, time: Timestamp) -> Self {
-        let working_since = if placed.stop_price.is_some() { None } else { Some(time) };
+        let &OrderPlaced { order, account, terms } = placed;
+        let working_since = if terms.stop_price.is_some() { None } else { Some(time) };
+        Self::new(order, account, terms, OrderStatus::New, working_since, time)
+    }
+
+    /// An order that was refused. It has no order id: that is 0, which none has.
+    #[must_use]
+    pub fn refused(order: &NewOrder, time: Timestamp) -> Self {
+        Self::new(OrderId(0), order.account, order.terms, OrderStatus::Rejected, None, time)
+    }
+
+    /// An order of which nothing has traded.
+    #[inline]
+    fn new(
+        order: OrderId,
+        account: AccountId,
+        terms: OrderTerms,
+        status: OrderStatus,
+        working_since: Option<Timestamp>,
+        time: Timestamp,
+    ) -> Self {
         Self {
-            order: placed.order,
-            symbol: placed.symbol,
-            account: placed.account,
-            client_order_id: placed.client_order_id,
-            side: placed.side,
-            order_type: placed.order_type,
-            time_in_force: placed.time_in_force,
-            price: placed.price,
-            size: placed.size,
-            stop_price: placed.stop_price,
-            self_trade_prevention: placed.self_trade_prevention,
-            status: OrderStatus::New,
+            order,
+            account,
+            terms,
+            status,
             executed: Quantity::ZERO,
             executed_quote: Amount::ZERO,
             placed: time,
             updated: time,
             working_since,
-            cancel_id: None,
-            expiry: None,
-            prevention: None,
-        }
-    }
-
-    /// An order that was refused. It has no number: that is 0, which none has.
-    #[must_use]
-    pub fn refused(order: &NewOrder, time: Timestamp) -> Self {
-        let &NewOrder { account, symbol, client_order_id, side, order_type, time_in_force, .. } = order;
-        Self {
-            order: OrderId(0),
-            symbol,
-            account,
-            client_order_id,
-            side,
-            order_type,
-            time_in_force,
-            price: order.price,
-            size: order.size,
-            stop_price: order.stop_price,
-            self_trade_prevention: order.self_trade_prevention,
-            status: OrderStatus::Rejected,
-            executed: Quantity::ZERO,
-            executed_quote: Amount::ZERO,
-            placed: time,
-            updated: time,
-            working_since: None,
             cancel_id: None,
             expiry: None,
             prevention: None,
@@ -130,19 +98,7 @@ impl Order {
     /// An open order as it goes elsewhere.
     pub(crate) fn to_move(&self) -> OrderImported {
         OrderImported {
-            placed: OrderPlaced {
-                order: self.order,
-                symbol: self.symbol,
-                account: self.account,
-                client_order_id: self.client_order_id,
-                side: self.side,
-                order_type: self.order_type,
-                time_in_force: self.time_in_force,
-                price: self.price,
-                size: self.size,
-                stop_price: self.stop_price,
-                self_trade_prevention: self.self_trade_prevention,
-            },
+            placed: OrderPlaced { order: self.order, account: self.account, terms: self.terms },
             executed: self.executed,
             executed_quote: self.executed_quote,
             placed_at: self.placed,
@@ -154,7 +110,7 @@ impl Order {
     /// How much it was for. Of an order by quote amount: how much it has executed, since it names no quantity.
     #[must_use]
     pub fn original_quantity(&self) -> Quantity {
-        match self.size {
+        match self.terms.size {
             Size::Base(quantity) => quantity,
             Size::Quote(_) => self.executed,
         }
@@ -163,7 +119,7 @@ impl Order {
     /// Of an order by quote amount, that amount; otherwise nothing.
     #[must_use]
     pub fn original_quote(&self) -> Amount {
-        match self.size {
+        match self.terms.size {
             Size::Base(_) => Amount::ZERO,
             Size::Quote(amount) => amount,
         }
@@ -172,7 +128,7 @@ impl Order {
     /// Whether it may rest in the book, by its terms.
     #[must_use]
     pub fn may_rest(&self) -> bool {
-        self.order_type.has_limit_price() && self.time_in_force == TimeInForce::Gtc
+        self.terms.order_type.has_limit_price() && self.terms.time_in_force == TimeInForce::Gtc
     }
 
     /// How much has not traded; nothing of an order by quote amount.
@@ -198,7 +154,7 @@ impl Order {
         self.executed_quote = self.executed_quote.plus(trade.quote);
         self.updated = time;
         self.status = OrderStatus::PartiallyFilled;
-        match self.size {
+        match self.terms.size {
             Size::Base(quantity) => {
                 assert!(self.executed <= quantity, "order {} has traded more than it was for", self.order);
                 if self.executed == quantity {
@@ -223,7 +179,7 @@ impl Order {
         self.updated = time;
         self.status = match reason {
             CloseReason::Filled => {
-                let complete = !matches!(self.size, Size::Base(quantity) if self.executed < quantity);
+                let complete = !matches!(self.terms.size, Size::Base(quantity) if self.executed < quantity);
                 assert!(complete, "order {} closes as filled, but is not", self.order);
                 OrderStatus::Filled
             }
@@ -232,7 +188,7 @@ impl Order {
                 OrderStatus::Canceled
             }
             CloseReason::Expired => {
-                self.expiry = Some(ExpiryReason::of_terms(self.order_type, self.time_in_force));
+                self.expiry = Some(ExpiryReason::of_terms(self.terms.order_type, self.terms.time_in_force));
                 OrderStatus::Expired
             }
             CloseReason::Unaffordable => {
@@ -272,11 +228,21 @@ pub struct OwnTrade {
 }
 
 wire_struct! {
-    Order {
-        0: order, 1: symbol, 2: account, 3: client_order_id, 4: side, 5: order_type, 6: time_in_force, 7: price, 8: size, 9: stop_price, 10: self_trade_prevention, 11: status, 12: executed, 13: executed_quote, 14: placed, 15: updated, 16: working_since, 17: cancel_id, 18: expiry, 19: prevention
+    Order as {
+        order,
+        account,
+        terms: OrderTerms {
+            symbol, client_order_id, side, order_type, time_in_force, price, size, stop_price, self_trade_prevention,
+        },
+        status, executed, executed_quote, placed, updated, working_since, cancel_id, expiry, prevention,
+    } {
+        0: order, 1: symbol, 2: account, 3: client_order_id, 4: side, 5: order_type, 6: time_in_force, 7: price,
+        8: size, 9: stop_price, 10: self_trade_prevention, 11: status, 12: executed, 13: executed_quote, 14: placed,
+        15: updated, 16: working_since, 17: cancel_id, 18: expiry, 19: prevention,
     }
     plain Prevention { 0: quantity, 1: id }
     plain OwnTrade {
-        0: symbol, 1: trade, 2: order, 3: price, 4: quantity, 5: quote, 6: fee, 7: fee_asset, 8: side, 9: maker, 10: time,
+        0: symbol, 1: trade, 2: order, 3: price, 4: quantity, 5: quote, 6: fee, 7: fee_asset, 8: side, 9: maker,
+        10: time,
     }
 }

@@ -126,7 +126,7 @@ impl Owned {
     pub(crate) fn order_named(&self, account: AccountId, name: &ClientOrderId) -> Option<&Order> {
         let order = |&at: &u32| &self.orders.get(at).order;
         let named = &self.accounts.get(&account)?.named;
-        named.find(self.names.hash_one(name), |at| order(at).client_order_id == *name).map(order)
+        named.find(self.names.hash_one(name), |at| order(at).terms.client_order_id == *name).map(order)
     }
 
     pub(crate) fn open_orders(&self, account: AccountId) -> impl Iterator<Item = &Order> {
@@ -238,14 +238,14 @@ impl Owned {
     /// Enters an order where all are found, open or ended; the caller enters it among the open ones, or by its age
     /// among the others.
     fn take_in(&mut self, order: Order, is_open: bool) -> u32 {
-        let (number, account, client_order_id) = (order.order, order.account, order.client_order_id);
+        let (number, account, client_order_id) = (order.order, order.account, order.terms.client_order_id);
         let name = self.names.hash_one(client_order_id);
         let at = self.orders.insert(Known { order, name });
         self.by_number.insert(number, at, is_open);
         let own = self.accounts.entry(account).or_default();
         own.orders.insert(number);
         let orders = &self.orders;
-        match own.named.find_mut(name, |&at| orders.get(at).order.client_order_id == client_order_id) {
+        match own.named.find_mut(name, |&at| orders.get(at).order.terms.client_order_id == client_order_id) {
             Some(before) => *before = at,
             None => _ = own.named.insert_unique(name, at, |&at| orders.get(at).name),
         }
@@ -338,7 +338,11 @@ impl Owned {
         {
             let at = self.place_of(order).expect("an order that trades is known");
             let known = &mut self.orders.get_mut(at).order;
-            assert!(known.account == account && known.side == side, "trade {} is not order {order}'s", trade.trade);
+            assert!(
+                known.account == account && known.terms.side == side,
+                "trade {} is not order {order}'s",
+                trade.trade
+            );
             known.trade(trade, time);
             let &Trade { symbol, trade, price, quantity, quote, .. } = trade;
             let fee_asset = received(side);

@@ -2,7 +2,7 @@
 
 use crossbook_gateway::past::Question;
 use crossbook_gateway::queries::{OwnTradesQuery, PreventedQuery};
-use crossbook_protocol::command::Target;
+use crossbook_protocol::order::Target;
 use crossbook_types::{ClientOrderId, OrderId, PreventedMatchId};
 
 use super::market_data::{ROWS_DEFAULT, ROWS_MAX, day_window, from_trade};
@@ -49,7 +49,7 @@ pub(super) fn open_orders<'a>(request: &'a Request<'a>) -> Recalled<'a> {
             return Ok(json::array(orders.iter(), |order, out| render::order(&market, unit, order, out)));
         }
         let (markets, orders) = request.gateway.open_orders(account).await?;
-        let known = orders.iter().filter_map(|order| Some((markets.get(&order.symbol)?, order)));
+        let known = orders.iter().filter_map(|order| Some((markets.get(&order.terms.symbol)?, order)));
         Ok(json::array(known, |(market, order), out| render::order(market, unit, order, out)))
     })
 }

@@ -27,13 +27,13 @@ pub fn placed(market: &Market, unit: TimeUnit, placed: &Placed, detail: Detail) 
     let mut out = String::with_capacity(640 + reply.fills.len() * 160);
     json::object(&mut out, |o| {
         o.name("symbol", market.symbol.as_str()).number("orderId", order.order.0).minus_one("orderListId");
-        o.name("clientOrderId", order.client_order_id.as_str()).number("transactTime", unit.of(reply.time));
+        o.name("clientOrderId", order.terms.client_order_id.as_str()).number("transactTime", unit.of(reply.time));
         if detail == Detail::Ack {
             return;
         }
         terms_and_totals(o, market, order);
         json::time(o, unit, "workingTime", order.working_since);
-        o.name("selfTradePreventionMode", order.self_trade_prevention.as_str());
+        o.name("selfTradePreventionMode", order.terms.self_trade_prevention.as_str());
         if detail == Detail::Full {
             fills(o, market, reply);
             prevented_matches(o, market, reply);
@@ -111,13 +111,13 @@ fn expiry_reason(o: &mut Object<'_>, order: &Order) {
 
 /// What answers about a single command have in common.
 fn terms_and_totals(o: &mut Object<'_>, market: &Market, order: &Order) {
-    o.price("price", market, order.price.unwrap_or_default());
+    o.price("price", market, order.terms.price.unwrap_or_default());
     o.quantity("origQty", market, order.original_quantity()).quantity("executedQty", market, order.executed);
     o.amount("origQuoteOrderQty", &market.quote, order.original_quote());
     o.amount("cummulativeQuoteQty", &market.quote, order.executed_quote);
-    o.name("status", order.status.as_str()).name("timeInForce", order.time_in_force.as_str());
-    o.name("type", order.order_type.as_str()).name("side", order.side.as_str());
-    if let Some(stop) = order.stop_price {
+    o.name("status", order.status.as_str()).name("timeInForce", order.terms.time_in_force.as_str());
+    o.name("type", order.terms.order_type.as_str()).name("side", order.terms.side.as_str());
+    if let Some(stop) = order.terms.stop_price {
         o.price("stopPrice", market, stop);
     }
 }
@@ -125,12 +125,12 @@ fn terms_and_totals(o: &mut Object<'_>, market: &Market, order: &Order) {
 /// An order that was cancelled.
 pub fn cancelled(market: &Market, unit: TimeUnit, order: &Order, out: &mut String) {
     json::object(out, |o| {
-        o.name("symbol", market.symbol.as_str()).name("origClientOrderId", order.client_order_id.as_str());
+        o.name("symbol", market.symbol.as_str()).name("origClientOrderId", order.terms.client_order_id.as_str());
         o.number("orderId", order.order.0).minus_one("orderListId");
-        o.name("clientOrderId", order.cancel_id.unwrap_or(order.client_order_id).as_str());
+        o.name("clientOrderId", order.cancel_id.unwrap_or(order.terms.client_order_id).as_str());
         o.number("transactTime", unit.of(order.updated));
         terms_and_totals(o, market, order);
-        o.name("selfTradePreventionMode", order.self_trade_prevention.as_str());
+        o.name("selfTradePreventionMode", order.terms.self_trade_prevention.as_str());
     });
 }
 
@@ -138,19 +138,19 @@ pub fn cancelled(market: &Market, unit: TimeUnit, order: &Order, out: &mut Strin
 pub fn order(market: &Market, unit: TimeUnit, order: &Order, out: &mut String) {
     json::object(out, |o| {
         o.name("symbol", market.symbol.as_str()).number("orderId", order.order.0).minus_one("orderListId");
-        o.name("clientOrderId", order.client_order_id.as_str());
-        o.price("price", market, order.price.unwrap_or_default());
+        o.name("clientOrderId", order.terms.client_order_id.as_str());
+        o.price("price", market, order.terms.price.unwrap_or_default());
         o.quantity("origQty", market, order.original_quantity()).quantity("executedQty", market, order.executed);
         o.amount("cummulativeQuoteQty", &market.quote, order.executed_quote);
-        o.name("status", order.status.as_str()).name("timeInForce", order.time_in_force.as_str());
-        o.name("type", order.order_type.as_str()).name("side", order.side.as_str());
-        o.price("stopPrice", market, order.stop_price.unwrap_or(Price(0)));
+        o.name("status", order.status.as_str()).name("timeInForce", order.terms.time_in_force.as_str());
+        o.name("type", order.terms.order_type.as_str()).name("side", order.terms.side.as_str());
+        o.price("stopPrice", market, order.terms.stop_price.unwrap_or(Price(0)));
         o.amount("icebergQty", &market.base, Amount::ZERO);
         o.number("time", unit.of(order.placed)).number("updateTime", unit.of(order.updated));
         o.flag("isWorking", order.working_since.is_some());
         json::time(o, unit, "workingTime", order.working_since);
         o.amount("origQuoteOrderQty", &market.quote, order.original_quote());
-        o.name("selfTradePreventionMode", order.self_trade_prevention.as_str());
+        o.name("selfTradePreventionMode", order.terms.self_trade_prevention.as_str());
         if let Some(prevention) = &order.prevention {
             o.number("preventedMatchId", prevention.id.number());
             o.quantity("preventedQuantity", market, prevention.quantity);

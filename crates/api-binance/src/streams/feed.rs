@@ -110,7 +110,7 @@ struct Catalogue {
 
 impl Names for Catalogue {
     fn market_of(&self, order: &Order) -> Option<&Market> {
-        self.markets.get(order.symbol.0 as usize)
+        self.markets.get(order.terms.symbol.0 as usize)
     }
 
     fn asset_of(&self, balance: &Balance) -> Option<&Asset> {

@@ -1,8 +1,8 @@
 use super::*;
 use crate::streams::payload::tests::btcusdt;
 use crossbook_gateway::account_events::{AccountEvents, Fill};
-use crossbook_protocol::command::Size;
 use crossbook_protocol::event::{CloseReason, OrderClosed, PreventedMatch};
+use crossbook_protocol::order::{OrderTerms, Size};
 use crossbook_types::{
     AccountId, AssetId, ClientOrderId, ExpiryReason, OrderId, OrderStatus, OrderType, PartitionId, PreventedMatchId,
     RejectReason, SelfTradePrevention, Sequence, SymbolId, TimeInForce, TradeId,
@@ -28,16 +28,18 @@ fn name(text: &str) -> ClientOrderId {
 fn order() -> Order {
     Order {
         order: OrderId(4),
-        symbol: SymbolId(0),
         account: AccountId(1001),
-        client_order_id: name("mine"),
-        side: Side::Buy,
-        order_type: OrderType::Limit,
-        time_in_force: TimeInForce::Gtc,
-        price: Some(Price(5_000_000)),
-        size: Size::Base(Quantity(10)),
-        stop_price: None,
-        self_trade_prevention: SelfTradePrevention::None,
+        terms: OrderTerms {
+            symbol: SymbolId(0),
+            client_order_id: name("mine"),
+            side: Side::Buy,
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::Gtc,
+            price: Some(Price(5_000_000)),
+            size: Size::Base(Quantity(10)),
+            stop_price: None,
+            self_trade_prevention: SelfTradePrevention::None,
+        },
         status: OrderStatus::New,
         executed: Quantity::ZERO,
         executed_quote: Amount::ZERO,
@@ -104,7 +106,7 @@ fn a_trade_names_its_fee_in_the_asset_received() {
     ] {
         assert_eq!(buy[field], expected, "{field}");
     }
-    let sell = written(Order { side: Side::Sell, ..traded }, Step::Trade(fill));
+    let sell = written(Order { terms: OrderTerms { side: Side::Sell, ..traded.terms }, ..traded }, Step::Trade(fill));
     assert_eq!(sell["N"], json!("USDT"));
 }
 
@@ -121,15 +123,14 @@ fn a_cancel_goes_under_its_own_name() {
 #[test]
 fn ends_of_other_kinds_say_why() {
     let ioc = Order {
+        terms: OrderTerms { time_in_force: TimeInForce::Ioc, ..order().terms },
         status: OrderStatus::Expired,
-        time_in_force: TimeInForce::Ioc,
         expiry: Some(ExpiryReason::UnfilledIoc),
         ..order()
     };
     assert_eq!(written(ioc, Step::Expired)["eR"], json!("UNFILLED_IOC_QUANTITY_EXPIRED"));
     let waiting = Order {
-        order_type: OrderType::StopLossLimit,
-        stop_price: Some(Price(4_900_000)),
+        terms: OrderTerms { order_type: OrderType::StopLossLimit, stop_price: Some(Price(4_900_000)), ..order().terms },
         working_since: None,
         ..order()
     };
@@ -139,12 +140,16 @@ fn ends_of_other_kinds_say_why() {
 
 #[test]
 fn an_order_that_cannot_rest_is_not_on_the_book() {
-    let at_market = Order { order_type: OrderType::Market, price: None, ..order() };
-    let ioc = Order { time_in_force: TimeInForce::Ioc, ..order() };
-    let fok = Order { time_in_force: TimeInForce::Fok, ..order() };
-    let stop = Order { order_type: OrderType::StopLoss, price: None, stop_price: Some(Price(1)), ..order() };
+    let at_market =
+        Order { terms: OrderTerms { order_type: OrderType::Market, price: None, ..order().terms }, ..order() };
+    let ioc = Order { terms: OrderTerms { time_in_force: TimeInForce::Ioc, ..order().terms }, ..order() };
+    let fok = Order { terms: OrderTerms { time_in_force: TimeInForce::Fok, ..order().terms }, ..order() };
+    let stop = Order {
+        terms: OrderTerms { order_type: OrderType::StopLoss, price: None, stop_price: Some(Price(1)), ..order().terms },
+        ..order()
+    };
     for order in [at_market, ioc, fok, stop] {
-        let kind = (order.order_type, order.time_in_force);
+        let kind = (order.terms.order_type, order.terms.time_in_force);
         assert_eq!(written(order, Step::New)["w"], json!(false), "{kind:?}");
     }
 }

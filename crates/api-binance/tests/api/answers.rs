@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use crossbook_protocol::command::{Body, NewOrder, Size};
+use crossbook_protocol::command::Body;
+use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_types::{
     AccountId, ClientOrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce,
 };
@@ -123,15 +124,17 @@ async fn a_cancel_of_all_orders_lists_all_of_them() {
     assert_eq!(venue.operator(Method::PATCH, "markets/BTCUSDT", Some(rules)).await.status, 200);
     let order = |n: u32| NewOrder {
         account: AccountId(venue.alice.account),
-        symbol: SymbolId(0),
-        client_order_id: ClientOrderId::new_checked(&format!("n{n}")).unwrap(),
-        side: Side::Buy,
-        order_type: OrderType::Limit,
-        time_in_force: TimeInForce::Gtc,
-        price: Some(Price(1_000_000)),
-        size: Size::Base(Quantity(100)),
-        stop_price: None,
-        self_trade_prevention: SelfTradePrevention::None,
+        terms: OrderTerms {
+            symbol: SymbolId(0),
+            client_order_id: ClientOrderId::new_checked(&format!("n{n}")).unwrap(),
+            side: Side::Buy,
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::Gtc,
+            price: Some(Price(1_000_000)),
+            size: Size::Base(Quantity(100)),
+            stop_price: None,
+            self_trade_prevention: SelfTradePrevention::None,
+        },
     };
     let placed = join_all((0..ORDERS).map(|n| venue.app.gateway.submit(Body::Place(order(n)), None))).await;
     assert!(placed.iter().all(Result::is_ok));

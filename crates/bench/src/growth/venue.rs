@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 
 use crossbook_engine::Partition;
 use crossbook_oracle::workload::SplitMix64;
-use crossbook_protocol::command::{
-    Body, CancelOrder, ListAsset, ListMarket, NewOrder, OpenAccount, Size as OrderSize, Target, TransferRequest,
-};
+use crossbook_protocol::command::{Body, ListAsset, ListMarket, OpenAccount, TransferRequest};
+use crossbook_protocol::order::{CancelOrder, NewOrder, OrderTerms, Size as OrderSize, Target};
 use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing};
 use crossbook_types::market::Description;
 use crossbook_types::{
@@ -126,9 +125,10 @@ impl Venue {
                     freed.push((trade.symbol, trade.maker.order));
                 }
                 Event::OrderPlaced(placed) => {
-                    let place = if placed.time_in_force == TimeInForce::Gtc { self.awaited.pop_front() } else { None };
-                    let order = Resting { account: placed.account, symbol: placed.symbol, order: placed.order };
-                    let orders = &mut self.places[placed.symbol.0 as usize];
+                    let place =
+                        if placed.terms.time_in_force == TimeInForce::Gtc { self.awaited.pop_front() } else { None };
+                    let order = Resting { account: placed.account, symbol: placed.terms.symbol, order: placed.order };
+                    let orders = &mut self.places[placed.terms.symbol.0 as usize];
                     orders.resize(placed.order.0 as usize + 1, 0);
                     let Some(place) = place else { continue };
                     orders[placed.order.0 as usize] = place as u32;
@@ -199,15 +199,17 @@ impl Venue {
         let client_order_id = name('o', self.number);
         self.push(Body::Place(NewOrder {
             account,
-            symbol,
-            client_order_id,
-            side,
-            order_type: OrderType::Limit,
-            time_in_force,
-            price: Some(Price(price.into())),
-            size: OrderSize::Base(LOTS),
-            stop_price: None,
-            self_trade_prevention: SelfTradePrevention::None,
+            terms: OrderTerms {
+                symbol,
+                client_order_id,
+                side,
+                order_type: OrderType::Limit,
+                time_in_force,
+                price: Some(Price(price.into())),
+                size: OrderSize::Base(LOTS),
+                stop_price: None,
+                self_trade_prevention: SelfTradePrevention::None,
+            },
         }));
     }
 

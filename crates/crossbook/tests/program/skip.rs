@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::process::{Child, Output, Stdio};
 
-use crossbook_protocol::command::{Body, NewOrder};
+use crossbook_protocol::command::Body;
+use crossbook_protocol::order::{NewOrder, OrderTerms};
 use crossbook_protocol::peer::{Admitted, Origin, PeerMessage};
 use crossbook_protocol::wire;
 use crossbook_redis_store::{Link, Options, Servers};
@@ -39,7 +40,10 @@ fn commands() -> Vec<Vec<u8>> {
     let mut commands: Vec<_> =
         (1..).zip(setup()).map(|(number, body)| command(SourceId::FIRST_GATEWAY, number, &body)).collect();
     let Body::Place(order) = order(ALICE, Side::Buy, 1) else { panic!("not an order") };
-    let order = NewOrder { time_in_force: TimeInForce::Ioc, price: Some(Price(1)), ..order };
+    let order = NewOrder {
+        terms: OrderTerms { time_in_force: TimeInForce::Ioc, price: Some(Price(1)), ..order.terms },
+        ..order
+    };
     let origin = Origin { source: SourceId::FIRST_GATEWAY, number: RequestNumber(1 << 40) };
     let admitted = Admitted { order, hold: HoldId(77), budget: Amount(1 << 40), fees: Fees::default(), origin };
     commands.push(command(SourceId(1 << 50), 1, &Body::Peer(PeerMessage::Admit(admitted))));

@@ -188,13 +188,13 @@ fn book(
             let placed = &told.placed;
             let same = placed.order == order.id
                 && placed.account == order.account
-                && placed.client_order_id == order.client_order_id
-                && placed.side == order.side
-                && placed.order_type == order.order_type
-                && placed.time_in_force == order.time_in_force
-                && placed.self_trade_prevention == order.self_trade_prevention
-                && placed.price == limit
-                && (if waits { placed.stop_price } else { placed.price }) == Some(price)
+                && placed.terms.client_order_id == order.client_order_id
+                && placed.terms.side == order.side
+                && placed.terms.order_type == order.order_type
+                && placed.terms.time_in_force == order.time_in_force
+                && placed.terms.self_trade_prevention == order.self_trade_prevention
+                && placed.terms.price == limit
+                && (if waits { placed.terms.stop_price } else { placed.terms.price }) == Some(price)
                 && told.working_since.is_none() == waits
                 && told.left() == Some(left)
                 && told.executed.is_zero() == traded.is_none();

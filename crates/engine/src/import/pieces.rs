@@ -47,7 +47,7 @@ pub fn pieces(inventory: &Inventory, routing: &Routing, export: ExportId) -> Vec
             let holds = &mut holds[usize::from(routing.of_account(account).0)];
             let count = u32::try_from(holds.len()).expect("a venue holds for fewer than 2^32 orders");
             let (hold, amount) = (hold_of_empty(count), standing.held);
-            holds.push(Held { hold, account, asset: market.pays(standing.order.placed.side), amount });
+            holds.push(Held { hold, account, asset: market.pays(standing.order.placed.terms.side), amount });
             orders.push(Placed {
                 order: standing.order.clone(),
                 hold,

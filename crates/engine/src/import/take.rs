@@ -160,7 +160,7 @@ impl Partition {
     fn take_orders(&mut self, orders: &[Placed], events: &mut Events) -> Result<(), Refusal> {
         let mut level = None;
         for placed in orders {
-            let symbol = placed.order.placed.symbol;
+            let symbol = placed.order.placed.terms.symbol;
             if !self.registry.has_account(placed.order.placed.account) {
                 return Err(Refusal::MisfitPiece);
             }

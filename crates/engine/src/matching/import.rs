@@ -2,6 +2,7 @@
 
 use crossbook_protocol::event::{LastTrade, MarketImported, OrderPlaced};
 use crossbook_protocol::import::Placed;
+use crossbook_protocol::order::OrderTerms;
 use crossbook_protocol::rules::Rules;
 use crossbook_types::{OrderId, Price, Quantity, Side, TradeId};
 
@@ -42,22 +43,22 @@ impl Matcher {
     /// # Errors
     /// When there cannot be such an order; it is not taken then.
     pub(crate) fn move_order_in(&mut self, moved: &Placed) -> Result<Option<(Side, Price)>, Inconsistent> {
-        let OrderPlaced { side, price, stop_price, .. } = moved.order.placed;
-        let placed = &moved.order.placed;
+        let &OrderPlaced { order: id, account, terms: ref asked } = &moved.order.placed;
+        let &OrderTerms { side, price, stop_price, order_type, .. } = asked;
         let order = Order {
-            id: placed.order,
-            account: placed.account,
+            id,
+            account,
             hold: moved.hold,
-            client_order_id: placed.client_order_id,
+            client_order_id: asked.client_order_id,
             fees: moved.fees,
             side,
-            order_type: placed.order_type,
-            time_in_force: placed.time_in_force,
-            self_trade_prevention: placed.self_trade_prevention,
+            order_type,
+            time_in_force: asked.time_in_force,
+            self_trade_prevention: asked.self_trade_prevention,
         };
         let left = moved.order.left().filter(|left| !left.is_zero() && *left <= Quantity::MAX).ok_or(Inconsistent)?;
         let waits = moved.order.working_since.is_none();
-        let at = if waits { stop_price.filter(|_| placed.order_type.is_conditional()) } else { price };
+        let at = if waits { stop_price.filter(|_| order_type.is_conditional()) } else { price };
         let at = at.filter(|&at| at <= Price::MAX).ok_or(Inconsistent)?;
         let applicant = self.open.applicant(order.account, order.client_order_id);
         if order.id >= self.next_order || self.open.is_full() || self.is_taken(&order, applicant) {

@@ -19,9 +19,9 @@ pub(crate) use import::next_trade;
 pub use inconsistent::Inconsistent;
 pub(crate) use state::MatcherState;
 
-use crossbook_protocol::command::{CancelAll, CancelOrder, NewOrder, Size};
 use crossbook_protocol::event::{Answer, CloseReason, DepthChanged, Event, Events, OrderClosed, OrderPlaced};
-use crossbook_protocol::peer::{Origin, Terms};
+use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size};
+use crossbook_protocol::peer::{Funding, Origin};
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::rules::Rules;
 use std::collections::BTreeMap;
@@ -117,18 +117,18 @@ impl Matcher {
     pub(crate) fn admit(
         &mut self,
         order: &NewOrder,
-        terms: Terms,
+        funding: Funding,
         origin: Origin,
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) {
-        let applicant = self.open.applicant(order.account, order.client_order_id);
-        if let Err(refusal) = self.check(order, terms.budget, applicant, accounts) {
-            accounts.release(order.account, terms.hold);
+        let applicant = self.open.applicant(order.account, order.terms.client_order_id);
+        if let Err(refusal) = self.check(order, funding.budget, applicant, accounts) {
+            accounts.release(order.account, funding.hold);
             return refuse_order(events, order, origin, refusal, accounts.rules);
         }
-        let id = self.place(order, terms, applicant, accounts, events);
-        events.answer(origin, || Answer::Placed { symbol: order.symbol, order: id });
+        let id = self.place(order, funding, applicant, accounts, events);
+        events.answer(origin, || Answer::Placed { symbol: order.terms.symbol, order: id });
     }
 
     /// What only the market can check.
@@ -140,7 +140,7 @@ impl Matcher {
         applicant: Applicant,
         accounts: &Accounts<'_>,
     ) -> Result<(), Refusal> {
-        let rules = accounts.rules;
+        let (rules, asked) = (accounts.rules, &order.terms);
         let levels_max = if rules >= Rules::V2 { accounts.work.levels_checked as usize } else { usize::MAX };
         let filters = &self.market.filters;
         if self.market.status != MarketStatus::Trading {
@@ -153,43 +153,43 @@ impl Matcher {
         if self.next_order.0 | self.next_trade.0 | self.next_prevented.number() | self.depth_update >= NUMBERS_END {
             return Err(Refusal::NumbersUsedUp);
         }
-        if self.open.has_named(applicant, order.client_order_id) {
+        if self.open.has_named(applicant, asked.client_order_id) {
             return Err(Refusal::DuplicateClientOrderId);
         }
         let (open, waiting) = self.open.counts(applicant);
         if open >= filters.orders_max as usize {
             return Err(Refusal::Filter(Filter::MaxOrders));
         }
-        if order.order_type.is_conditional() && waiting >= filters.algo_orders_max {
+        if asked.order_type.is_conditional() && waiting >= filters.algo_orders_max {
             return Err(Refusal::Filter(Filter::MaxAlgoOrders));
         }
-        if let Some(price) = order.price
+        if let Some(price) = asked.price
             && !self.market.within_band(price, self.last_price)
         {
             return Err(Refusal::Filter(Filter::PercentPrice));
         }
-        match order.order_type {
+        match asked.order_type {
             OrderType::Limit => Ok(()),
             OrderType::LimitMaker => {
-                let opposite = self.open.best(order.side.opposite());
-                let crosses = opposite.zip(order.price).is_some_and(|(best, limit)| crosses(order.side, limit, best));
+                let opposite = self.open.best(asked.side.opposite());
+                let crosses = opposite.zip(asked.price).is_some_and(|(best, limit)| crosses(asked.side, limit, best));
                 if crosses { Err(Refusal::WouldTake) } else { Ok(()) }
             }
-            OrderType::Market => match order.size {
+            OrderType::Market => match asked.size {
                 Size::Base(quantity) => {
                     admission::check_market_notional(&self.market, self.last_price, quantity, rules)?;
-                    self.check_budget(order, budget, levels_max)
+                    self.check_budget(asked, budget, levels_max)
                 }
                 Size::Quote(amount) if rules >= Rules::V2 => self.check_quote_amount(order, amount, budget, levels_max),
-                Size::Quote(_) => self.check_budget(order, budget, levels_max),
+                Size::Quote(_) => self.check_budget(asked, budget, levels_max),
             },
             OrderType::StopLoss | OrderType::StopLossLimit | OrderType::TakeProfit | OrderType::TakeProfitLimit => {
-                let on_rise = order.order_type.triggers_on_rise(order.side);
+                let on_rise = asked.order_type.triggers_on_rise(asked.side);
                 let reached = self
                     .last_price
-                    .zip(order.stop_price)
+                    .zip(asked.stop_price)
                     .is_some_and(|(last, stop)| if on_rise { last >= stop } else { last <= stop });
-                let reached = reached || order.stop_price.is_some_and(|stop| self.is_reached(on_rise, stop));
+                let reached = reached || asked.stop_price.is_some_and(|stop| self.is_reached(on_rise, stop));
                 if reached { Err(Refusal::WouldTrigger) } else { Ok(()) }
             }
         }
@@ -197,10 +197,10 @@ impl Matcher {
 
     /// Whether a market order can pay for what it would find in the book now, at so many price levels. Its budget is
     /// what its account has, which may be less than that.
-    fn check_budget(&self, order: &NewOrder, budget: Amount, levels_max: usize) -> Result<(), Refusal> {
+    fn check_budget(&self, asked: &OrderTerms, budget: Amount, levels_max: usize) -> Result<(), Refusal> {
         let mut needed = Amount::ZERO;
-        let mut left = order.size;
-        for (price, available) in self.open.depth(order.side.opposite()).take(levels_max) {
+        let mut left = asked.size;
+        for (price, available) in self.open.depth(asked.side.opposite()).take(levels_max) {
             let quantity = match left {
                 Size::Base(quantity) => quantity.min(available),
                 Size::Quote(amount) => self.market.affordable(price, amount).min(available),
@@ -208,7 +208,7 @@ impl Matcher {
             if quantity.is_zero() {
                 break;
             }
-            needed = needed.plus(match order.side {
+            needed = needed.plus(match asked.side {
                 Side::Buy => self.market.quote_amount(price, quantity),
                 Side::Sell => self.market.base_amount(quantity),
             });
@@ -237,9 +237,9 @@ impl Matcher {
         if budget.is_zero() {
             return Err(Refusal::InsufficientBalance);
         }
-        let (side, least) = (order.side, self.market.filters.quantity_min);
+        let (side, least) = (order.terms.side, self.market.filters.quantity_min);
         let mut own = BTreeMap::new();
-        if order.self_trade_prevention == SelfTradePrevention::ExpireMaker {
+        if order.terms.self_trade_prevention == SelfTradePrevention::ExpireMaker {
             for (price, quantity) in self.open.own(order.account, side.opposite()) {
                 let sum: &mut Quantity = own.entry(price).or_default();
                 *sum = sum.plus(quantity);
@@ -286,52 +286,43 @@ impl Matcher {
     fn place(
         &mut self,
         new: &NewOrder,
-        terms: Terms,
+        funding: Funding,
         applicant: Applicant,
         accounts: &mut Accounts<'_>,
         events: &mut Events,
     ) -> OrderId {
         let id = self.next_order;
         self.next_order = id.next();
-        events.add(|| {
-            Event::OrderPlaced(OrderPlaced {
-                order: id,
-                symbol: new.symbol,
-                account: new.account,
-                client_order_id: new.client_order_id,
-                side: new.side,
-                order_type: new.order_type,
-                time_in_force: new.time_in_force,
-                price: new.price,
-                size: new.size,
-                stop_price: new.stop_price,
-                self_trade_prevention: new.self_trade_prevention,
-            })
-        });
+        events.add(|| Event::OrderPlaced(OrderPlaced { order: id, account: new.account, terms: new.terms }));
         let order = Order {
             id,
             account: new.account,
-            hold: terms.hold,
-            client_order_id: new.client_order_id,
-            fees: terms.fees,
-            side: new.side,
-            order_type: new.order_type,
-            time_in_force: new.time_in_force,
-            self_trade_prevention: new.self_trade_prevention,
+            hold: funding.hold,
+            client_order_id: new.terms.client_order_id,
+            fees: funding.fees,
+            side: new.terms.side,
+            order_type: new.terms.order_type,
+            time_in_force: new.terms.time_in_force,
+            self_trade_prevention: new.terms.self_trade_prevention,
         };
-        match (new.stop_price, new.size) {
+        match (new.terms.stop_price, new.terms.size) {
             (Some(stop), Size::Base(quantity)) => {
-                self.open.wait(stop, quantity, Waiting { order, limit: new.price, budget: terms.budget }, applicant);
+                self.open.wait(
+                    stop,
+                    quantity,
+                    Waiting { order, limit: new.terms.price, budget: funding.budget },
+                    applicant,
+                );
             }
             _ => {
                 let taker = Taker {
                     order,
                     applicant,
-                    limit: new.price,
-                    left: new.size,
-                    budget: terms.budget,
+                    limit: new.terms.price,
+                    left: new.terms.size,
+                    budget: funding.budget,
                     credit: FeeCredit::NONE,
-                    most: match new.size {
+                    most: match new.terms.size {
                         Size::Quote(_) if accounts.rules >= Rules::V2 => self.market.market_lots_max(),
                         _ => Quantity::MAX,
                     },

@@ -3,7 +3,7 @@
 //! Resting orders are in one [`Book`]. Pending stop orders are in another, keyed by stop price, in which the "asks"
 //! trigger when the price rises and the "bids" when it falls: the best of each triggers first.
 
-use crossbook_protocol::command::Target;
+use crossbook_protocol::order::Target;
 use crossbook_protocol::wire::codec::wire_struct;
 use std::hash::{BuildHasher, Hash, Hasher};
 

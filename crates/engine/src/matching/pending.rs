@@ -1,7 +1,7 @@
 //! The deferred work of a market, and how it continues. See [`crate::work`].
 
-use crossbook_protocol::command::{CancelAll, Size};
 use crossbook_protocol::event::{Answer, CloseReason, Event, Events};
+use crossbook_protocol::order::{CancelAll, Size};
 use crossbook_protocol::peer::Origin;
 use crossbook_protocol::refusal::Refusal;
 use crossbook_protocol::wire::codec::wire_struct;

@@ -1,7 +1,7 @@
 //! Matches an order against the book.
 
-use crossbook_protocol::command::Size;
 use crossbook_protocol::event::{CloseReason, Event, Events, Party, PreventedMatch, Trade};
+use crossbook_protocol::order::Size;
 use crossbook_protocol::peer::Settlement;
 use crossbook_protocol::rules::Rules;
 use crossbook_types::{Amount, FeeCredit, FeeRate, OrderType, Price, Quantity, SelfTradePrevention, Side, TimeInForce};

@@ -4,8 +4,9 @@ mod order_fees;
 
 use crate::kit::*;
 use crossbook_engine::Partition;
-use crossbook_protocol::command::{Body, FeePayout, NewOrder, Target};
+use crossbook_protocol::command::{Body, FeePayout};
 use crossbook_protocol::event::{Event, Trade, VenueAccount};
+use crossbook_protocol::order::Target;
 use crossbook_protocol::{Answer, Refusal, Routing};
 use crossbook_types::{AccountId, Amount, AssetId, MarketStatus, OrderType, PartitionId, Side, TimeInForce};
 
@@ -168,7 +169,7 @@ fn two_markets_share_an_account_s_funds() {
     let mut venue = Venue::with(open_filters(), fees("0", "0"));
     let trader = venue.trader(1_000, 0);
     // ETHBTC: a tick of 0.001 and a lot of 0.001 make 100 units of BTC.
-    let eth = NewOrder { symbol: ETHBTC, ..limit(trader, Side::Buy, 10, 600) };
+    let eth = limit(trader, Side::Buy, 10, 600).with(|terms| terms.symbol = ETHBTC);
     venue.rest(eth);
     assert_eq!(venue.held(trader, BTC), 600_000);
     assert_eq!(venue.refused(sell(trader, 100, 401)), Refusal::InsufficientBalance);

@@ -9,7 +9,8 @@ use crate::kit::{GATEWAY, fees, listings};
 use crossbook_engine::{Partition, Work};
 use crossbook_oracle::model::Model;
 use crossbook_oracle::workload::SplitMix64;
-use crossbook_protocol::command::{Body, CancelAll, OpenAccount};
+use crossbook_protocol::command::{Body, OpenAccount};
+use crossbook_protocol::order::CancelAll;
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Command, Event, Events, Routing};
 use crossbook_types::{
@@ -136,7 +137,7 @@ impl Census {
             let key = match event {
                 Event::Answered { answer, .. } => format!("{answer:?}"),
                 Event::OrderClosed(closed) => format!("{:?}", closed.reason),
-                Event::OrderPlaced(placed) => format!("{:?} {:?}", placed.order_type, placed.time_in_force),
+                Event::OrderPlaced(placed) => format!("{:?} {:?}", placed.terms.order_type, placed.terms.time_in_force),
                 event => format!("{event:?}"),
             };
             let words: String = key.chars().filter(|c| !c.is_ascii_digit()).take(40).collect();

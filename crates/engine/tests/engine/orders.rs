@@ -4,6 +4,7 @@ use crate::kit::*;
 use crossbook_protocol::command::{Body, ChangeMarket};
 use crossbook_protocol::event::CloseReason::{Expired, Filled, SelfTradePrevented};
 use crossbook_protocol::event::{CloseReason, PreventedMatch};
+use crossbook_protocol::order::NewOrder;
 use crossbook_protocol::{Answer, Event, Refusal, Rules};
 use crossbook_types::{
     Amount, Filter, OrderType, PreventedMatchId, Price, Quantity, SelfTradePrevention, SelfTradeRules, Side,
@@ -189,7 +190,7 @@ fn stops_and_take_profits_trigger_on_their_side() {
             // Something to trade with, then the trade that triggers.
             let away =
                 if side == Side::Buy { limit(other, Side::Sell, 115, 3) } else { limit(other, Side::Buy, 85, 3) };
-            let price = away.price.unwrap().0;
+            let price = away.terms.price.unwrap().0;
             venue.rest(away);
             let (maker, taker) = (venue.rich(), venue.rich());
             venue.rest(limit(maker, side.opposite(), reached, 1));
@@ -209,11 +210,8 @@ fn stops_and_take_profits_trigger_on_their_side() {
     }
 }
 
-fn kind_of(
-    order: crossbook_protocol::command::NewOrder,
-    order_type: OrderType,
-) -> crossbook_protocol::command::NewOrder {
-    crossbook_protocol::command::NewOrder { order_type, ..order }
+fn kind_of(order: NewOrder, order_type: OrderType) -> NewOrder {
+    order.with(|terms| terms.order_type = order_type)
 }
 
 #[test]
@@ -280,8 +278,8 @@ fn fields_that_do_not_go_together_are_refused() {
     let trader = venue.rich();
     let limit_order = buy(trader, 100, 1);
     for order in [
-        crossbook_protocol::command::NewOrder { price: None, ..limit_order },
-        crossbook_protocol::command::NewOrder { size: worth(100), ..limit_order },
+        limit_order.with(|terms| terms.price = None),
+        limit_order.with(|terms| terms.size = worth(100)),
         kind_of(limit_order, OrderType::Market),
         kind_of(limit_order, OrderType::StopLoss),
         kind_of(limit_order, OrderType::StopLossLimit),

@@ -8,8 +8,9 @@ mod numbers;
 mod unfinished;
 
 use crate::kit::*;
-use crossbook_protocol::command::{Body, CancelAll, CancelOrder, ChangeMarket, Target};
+use crossbook_protocol::command::{Body, ChangeMarket};
 use crossbook_protocol::event::CloseReason::{Canceled, Expired, Filled, SelfTradePrevented};
+use crossbook_protocol::order::{CancelAll, CancelOrder, Target};
 use crossbook_protocol::peer::{Admitted, Origin, PeerMessage};
 use crossbook_protocol::{Answer, Command, Event, Events, Refusal};
 use crossbook_types::{
@@ -235,7 +236,7 @@ fn a_client_order_id_is_taken_while_its_order_is_open() {
     let id = venue.rest(sell(a, 100, 2).named("mine"));
     assert_eq!(venue.refused(buy(a, 50, 1).named("mine")), Refusal::DuplicateClientOrderId);
     venue.rest(buy(b, 50, 1).named("mine"));
-    venue.rest(crossbook_protocol::command::NewOrder { symbol: ETHBTC, ..limit(a, Side::Buy, 1, 1).named("mine") });
+    venue.rest(limit(a, Side::Buy, 1, 1).named("mine").with(|terms| terms.symbol = ETHBTC));
     venue.place(buy(b, 100, 1));
     assert_eq!(venue.refused(buy(a, 50, 1).named("mine")), Refusal::DuplicateClientOrderId, "partly filled is open");
     venue.place(buy(b, 100, 1));
@@ -313,7 +314,7 @@ fn cancel_all_takes_the_account_s_orders_of_that_market_oldest_first() {
     let others = venue.rest(sell(b, 104, 1));
     let second = venue.rest(stop(a, Side::Buy, OrderType::StopLoss, 500, 1));
     let third = venue.rest(buy(a, 90, 1));
-    let elsewhere = crossbook_protocol::command::NewOrder { symbol: ETHBTC, ..limit(a, Side::Buy, 1, 1) };
+    let elsewhere = limit(a, Side::Buy, 1, 1).with(|terms| terms.symbol = ETHBTC);
     venue.rest(elsewhere);
     assert_eq!(venue.cancel_all(a).unwrap(), [first, second, third]);
     assert!(venue.mirror.order(BTCUSDT, others).is_some());
@@ -328,7 +329,7 @@ fn what_does_not_exist_is_named() {
     assert_eq!(venue.refused(buy(nobody, 100, 1)), Refusal::UnknownAccount);
     assert_eq!(venue.refused(buy(AccountId::FEES, 100, 1)), Refusal::UnknownAccount);
     let nowhere = SymbolId(7);
-    let order = crossbook_protocol::command::NewOrder { symbol: nowhere, ..buy(trader, 100, 1) };
+    let order = buy(trader, 100, 1).with(|terms| terms.symbol = nowhere);
     assert_eq!(venue.refused(order), Refusal::UnknownSymbol);
     let (target, cancel_id) = (Target::Order(OrderId(1)), name("c"));
     for (account, symbol, refusal) in

@@ -155,7 +155,7 @@ fn unnamed(mut body: Body) -> Body {
         }
     };
     match &mut body {
-        Body::Place(order) => made_up(&mut order.client_order_id),
+        Body::Place(order) => made_up(&mut order.terms.client_order_id),
         Body::Cancel(cancel) => {
             made_up(&mut cancel.cancel_id);
         }

@@ -3,7 +3,8 @@
 
 use crossbook_engine::{Partition, State};
 use crossbook_node::{export, snapshot};
-use crossbook_protocol::command::{Body, CancelAll};
+use crossbook_protocol::command::Body;
+use crossbook_protocol::order::CancelAll;
 use crossbook_protocol::{Command, Events, Routing};
 use crossbook_types::{AccountId, ClientOrderId, RequestNumber, SourceId, SymbolId};
 use crossbook_views::{Limits, Views};

@@ -1,5 +1,5 @@
-use crossbook_protocol::command::Size;
 use crossbook_protocol::event::OrderPlaced;
+use crossbook_protocol::order::{OrderTerms, Size};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, Fees, Filters, Market, MarketStatus,
     OrderType, Price, Quantity, SelfTradePrevention, SelfTradeRules, Side, TimeInForce, Timestamp, TradeId, market,
@@ -56,16 +56,18 @@ fn btcusdt() -> Market {
 fn limit_order(market: &Market, order: u64, account: AccountId, name: &str) -> OrderPlaced {
     OrderPlaced {
         order: OrderId(order),
-        symbol: market.id,
         account,
-        client_order_id: ClientOrderId::new_checked(name).unwrap(),
-        side: Side::Buy,
-        order_type: OrderType::Limit,
-        time_in_force: TimeInForce::Gtc,
-        price: Some(Price(100)),
-        size: Size::Base(Quantity(1)),
-        stop_price: None,
-        self_trade_prevention: SelfTradePrevention::None,
+        terms: OrderTerms {
+            symbol: market.id,
+            client_order_id: ClientOrderId::new_checked(name).unwrap(),
+            side: Side::Buy,
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::Gtc,
+            price: Some(Price(100)),
+            size: Size::Base(Quantity(1)),
+            stop_price: None,
+            self_trade_prevention: SelfTradePrevention::None,
+        },
     }
 }
 
@@ -118,8 +120,11 @@ fn the_first_fill_of_a_resting_order_is_published_once() {
     let (maker, taker) = (AccountId(1001), AccountId(1002));
     let placed = |order, account, side, lots| {
         Event::OrderPlaced(OrderPlaced {
-            side,
-            size: Size::Base(Quantity(lots)),
+            terms: OrderTerms {
+                side,
+                size: Size::Base(Quantity(lots)),
+                ..limit_order(&market, order, account, &format!("n{order}")).terms
+            },
             ..limit_order(&market, order, account, &format!("n{order}"))
         })
     };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crossbook_protocol::command::Target;
+use crossbook_protocol::order::Target;
 use crossbook_types::{
     AccountId, Asset, FeeRate, Fees, Market, OrderId, PreventedMatchId, SymbolId, Timestamp, TradeId,
 };
@@ -118,7 +118,7 @@ impl Gateway {
             };
         }
         let order = found.filter(|order| order.account == account).ok_or(Error::NoSuchOrder)?;
-        if name.is_some_and(|name| order.client_order_id != name) {
+        if name.is_some_and(|name| order.terms.client_order_id != name) {
             return Err(Error::OtherClientOrderId);
         }
         Ok((market, order))
@@ -141,11 +141,11 @@ impl Gateway {
         self.account_caught_up(account).await?;
         let mut orders = self.read_model.open_orders(account);
         let registry = self.read_model.registry();
-        let symbols: BTreeSet<SymbolId> = orders.iter().map(|order| order.symbol).collect();
+        let symbols: BTreeSet<SymbolId> = orders.iter().map(|order| order.terms.symbol).collect();
         let markets: BTreeMap<SymbolId, Market> =
             symbols.into_iter().filter_map(|symbol| Some((symbol, *registry.market(symbol)?))).collect();
         // The registry's partition may be behind the one that an order is in.
-        orders.retain(|order| markets.contains_key(&order.symbol));
+        orders.retain(|order| markets.contains_key(&order.terms.symbol));
         Ok((markets, orders))
     }
 

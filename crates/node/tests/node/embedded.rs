@@ -13,7 +13,8 @@ use crossbook_node::embedded::{self, AuditReport, Options, Running};
 use crossbook_node::follower_copy::FollowerCopy;
 use crossbook_node::recovery::Which;
 use crossbook_node::{EventSink, NotAccepted, Request, audit, recovery, skip, snapshot};
-use crossbook_protocol::command::{Body, CancelAll, CancelOrder, NewOrder, Target};
+use crossbook_protocol::command::Body;
+use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Target};
 use crossbook_protocol::peer::{Admitted, Origin, PeerMessage};
 use crossbook_protocol::{Answer, Event, Events, Routing};
 use crossbook_types::{
@@ -481,7 +482,7 @@ fn append(log: &mut Files, number: u64, body: &Body) {
 /// An order that finds nobody, with funds that nobody holds for it: no partition can apply it.
 fn poison(origin: Origin) -> Body {
     let Body::Place(order) = order(ALICE, Side::Buy, 1) else { panic!("not an order") };
-    let order = NewOrder { time_in_force: TimeInForce::Ioc, ..order };
+    let order = NewOrder { terms: OrderTerms { time_in_force: TimeInForce::Ioc, ..order.terms }, ..order };
     let fees = Fees::default();
     Body::Peer(PeerMessage::Admit(Admitted { order, hold: HoldId(77), budget: Amount(1 << 40), fees, origin }))
 }

@@ -1,7 +1,7 @@
 //! Orders of the naive exchange: acceptance, matching, and their effect on other orders.
 
-use crossbook_protocol::command::{NewOrder, Size};
 use crossbook_protocol::event::{CloseReason, Event, OrderPlaced, Party, PreventedMatch, Trade};
+use crossbook_protocol::order::{NewOrder, Size};
 use crossbook_protocol::{Answer, Refusal};
 use crossbook_types::{
     Amount, Filter, MarketStatus, OrderId, OrderType, PreventedMatchId, Price, Quantity, RejectReason,
@@ -13,31 +13,31 @@ use super::{Left, Model, Order, other};
 impl Model {
     /// What an order must not be, whatever the book.
     fn check_form(&self, order: &NewOrder) -> Result<(), Refusal> {
-        let book = &self.books[order.symbol.0 as usize];
+        let book = &self.books[order.terms.symbol.0 as usize];
         let f = book.market.filters;
-        let (priced, stopped) = match order.order_type {
+        let (priced, stopped) = match order.terms.order_type {
             OrderType::Limit | OrderType::LimitMaker => (true, false),
             OrderType::Market => (false, false),
             OrderType::StopLoss | OrderType::TakeProfit => (false, true),
             OrderType::StopLossLimit | OrderType::TakeProfitLimit => (true, true),
         };
-        let timed = priced && order.order_type != OrderType::LimitMaker;
-        if order.price.is_some() != priced
-            || order.stop_price.is_some() != stopped
-            || (matches!(order.size, Size::Quote(_)) && order.order_type != OrderType::Market)
-            || (order.time_in_force != TimeInForce::Gtc && !timed)
+        let timed = priced && order.terms.order_type != OrderType::LimitMaker;
+        if order.terms.price.is_some() != priced
+            || order.terms.stop_price.is_some() != stopped
+            || (matches!(order.terms.size, Size::Quote(_)) && order.terms.order_type != OrderType::Market)
+            || (order.terms.time_in_force != TimeInForce::Gtc && !timed)
         {
             return Err(Refusal::MalformedOrder);
         }
-        if !book.market.self_trade.allowed().any(|mode| mode == order.self_trade_prevention) {
+        if !book.market.self_trade.allowed().any(|mode| mode == order.terms.self_trade_prevention) {
             return Err(Refusal::SelfTradeMode);
         }
-        for price in [order.price, order.stop_price].into_iter().flatten() {
+        for price in [order.terms.price, order.terms.stop_price].into_iter().flatten() {
             if price < f.price_min || price > f.price_max {
                 return Err(Refusal::Filter(Filter::Price));
             }
         }
-        let worth = match order.size {
+        let worth = match order.terms.size {
             Size::Quote(Amount(0)) => return Err(Refusal::Filter(Filter::Notional)),
             Size::Quote(amount) => Some(amount.0),
             Size::Base(quantity) => {
@@ -47,7 +47,7 @@ impl Model {
                 if !priced && quantity > f.market_quantity_max {
                     return Err(Refusal::Filter(Filter::MarketLotSize));
                 }
-                order.price.or(order.stop_price).map(|price| book.quote(price.0, quantity.0))
+                order.terms.price.or(order.terms.stop_price).map(|price| book.quote(price.0, quantity.0))
             }
         };
         match worth {
@@ -61,10 +61,10 @@ impl Model {
 
     /// What the order could cost at most, and whether it may have less.
     fn worst_cost(&self, order: &NewOrder) -> (i128, bool) {
-        let book = &self.books[order.symbol.0 as usize];
+        let book = &self.books[order.terms.symbol.0 as usize];
         let f = book.market.filters;
         let largest = f.quantity_max.0.min(f.market_quantity_max.0);
-        match (order.side, order.size, order.price, order.stop_price) {
+        match (order.terms.side, order.terms.size, order.terms.price, order.terms.stop_price) {
             (Side::Sell, Size::Base(quantity), ..) => (book.base(quantity.0), false),
             (Side::Sell, Size::Quote(_), ..) => (book.base(largest), true),
             (Side::Buy, Size::Quote(amount), ..) => (amount.0, false),
@@ -76,29 +76,29 @@ impl Model {
 
     /// What an order must not be, as the book is now.
     fn check_book(&self, order: &NewOrder, budget: i128) -> Result<(), Refusal> {
-        let book = &self.books[order.symbol.0 as usize];
+        let book = &self.books[order.terms.symbol.0 as usize];
         let f = book.market.filters;
         if book.market.status != MarketStatus::Trading {
             return Err(Refusal::MarketClosed(book.market.status));
         }
         let own: Vec<&Order> = book.orders.iter().filter(|open| open.account == order.account).collect();
-        if own.iter().any(|open| open.client == order.client_order_id) {
+        if own.iter().any(|open| open.client == order.terms.client_order_id) {
             return Err(Refusal::DuplicateClientOrderId);
         }
         if own.len() >= f.orders_max as usize {
             return Err(Refusal::Filter(Filter::MaxOrders));
         }
         let waiting = own.iter().filter(|open| open.waits).count();
-        if order.stop_price.is_some() && waiting >= f.algo_orders_max as usize {
+        if order.terms.stop_price.is_some() && waiting >= f.algo_orders_max as usize {
             return Err(Refusal::Filter(Filter::MaxAlgoOrders));
         }
-        if let (Some(Price(price)), Some(last)) = (order.price, book.last) {
+        if let (Some(Price(price)), Some(last)) = (order.terms.price, book.last) {
             let (up, down) = (u64::from(f.band_up_percent), u64::from(f.band_down_percent));
             if (up > 0 && price * 100 > last * up) || (down > 0 && price * 100 < last * down) {
                 return Err(Refusal::Filter(Filter::PercentPrice));
             }
         }
-        if let (Some(Price(stop)), Some(last)) = (order.stop_price, book.last) {
+        if let (Some(Price(stop)), Some(last)) = (order.terms.stop_price, book.last) {
             let rises = self.sketch(order).rises();
             if (rises && last >= stop) || (!rises && last <= stop) {
                 return Err(Refusal::WouldTrigger);
@@ -107,14 +107,14 @@ impl Model {
                 return Err(Refusal::WouldTrigger);
             }
         }
-        let facing = other(order.side);
-        if order.order_type == OrderType::LimitMaker
+        let facing = other(order.terms.side);
+        if order.terms.order_type == OrderType::LimitMaker
             && book.prices(facing).first().is_some_and(|&best| self.sketch(order).reaches(best))
         {
             return Err(Refusal::WouldTake);
         }
-        if order.order_type == OrderType::Market {
-            if let Size::Base(quantity) = order.size
+        if order.terms.order_type == OrderType::Market {
+            if let Size::Base(quantity) = order.terms.size
                 && book.last.map_or(0, |last| book.quote(last, quantity.0)) < f.notional_min.0
             {
                 return Err(Refusal::Filter(Filter::Notional));
@@ -123,7 +123,7 @@ impl Model {
             if budget == 0 || cost > budget {
                 return Err(Refusal::InsufficientBalance);
             }
-            if matches!(order.size, Size::Quote(_)) && lots < f.quantity_min.0 {
+            if matches!(order.terms.size, Size::Quote(_)) && lots < f.quantity_min.0 {
                 return Err(match (everything, lots) {
                     (true, 0) => Refusal::EmptyBook,
                     (true, _) => Refusal::ThinBook,
@@ -138,11 +138,11 @@ impl Model {
     /// for it. Of a book of many prices it sees the first ones.
     fn sweep(&self, order: &NewOrder) -> (i128, u64, bool) {
         let seen = self.bounds.levels_checked as usize;
-        let by_worth = matches!(order.size, Size::Quote(_));
-        let book = &self.books[order.symbol.0 as usize];
+        let by_worth = matches!(order.terms.size, Size::Quote(_));
+        let book = &self.books[order.terms.symbol.0 as usize];
         let Order { mut left, most, .. } = self.sketch(order);
         let (mut cost, mut taken) = (0, 0);
-        for (at, price) in book.prices(other(order.side)).into_iter().enumerate() {
+        for (at, price) in book.prices(other(order.terms.side)).into_iter().enumerate() {
             if at >= seen && (!by_worth || taken >= book.market.filters.quantity_min.0) {
                 break;
             }
@@ -154,16 +154,16 @@ impl Model {
             if wanted == 0 {
                 return (cost, taken, false);
             }
-            let mut there = book.resting(other(order.side), price);
+            let mut there = book.resting(other(order.terms.side), price);
             let mut makes_way = 0;
-            if by_worth && order.self_trade_prevention == SelfTradePrevention::ExpireMaker {
-                let queue = book.queue(other(order.side), price);
+            if by_worth && order.terms.self_trade_prevention == SelfTradePrevention::ExpireMaker {
+                let queue = book.queue(other(order.terms.side), price);
                 makes_way = queue.iter().filter(|maker| maker.account == order.account).map(Order::lots).sum();
                 there -= makes_way;
             }
             let lots = wanted.min(there);
             taken += lots;
-            cost += if order.side == Side::Buy { book.quote(price, lots) } else { book.base(lots) };
+            cost += if order.terms.side == Side::Buy { book.quote(price, lots) } else { book.base(lots) };
             left = match left {
                 Left::Lots(some) => Left::Lots(some - lots),
                 Left::Worth(worth) => Left::Worth(worth - book.quote(price, lots)),
@@ -177,11 +177,11 @@ impl Model {
     }
 
     fn sketch(&self, order: &NewOrder) -> Order {
-        let size = match order.size {
+        let size = match order.terms.size {
             Size::Base(quantity) => Left::Lots(quantity.0),
             Size::Quote(amount) => Left::Worth(amount.0),
         };
-        let f = &self.books[order.symbol.0 as usize].market.filters;
+        let f = &self.books[order.terms.symbol.0 as usize].market.filters;
         let most = match size {
             Left::Lots(lots) => lots,
             Left::Worth(_) => f.quantity_max.0.min(f.market_quantity_max.0),
@@ -189,15 +189,15 @@ impl Model {
         Order {
             id: 0,
             account: order.account,
-            client: order.client_order_id,
-            side: order.side,
-            kind: order.order_type,
-            tif: order.time_in_force,
-            mode: order.self_trade_prevention,
-            fees: self.books[order.symbol.0 as usize].market.fees,
-            limit: order.price.map(|price| price.0),
-            stop: order.stop_price.map(|price| price.0),
-            waits: order.stop_price.is_some(),
+            client: order.terms.client_order_id,
+            side: order.terms.side,
+            kind: order.terms.order_type,
+            tif: order.terms.time_in_force,
+            mode: order.terms.self_trade_prevention,
+            fees: self.books[order.terms.symbol.0 as usize].market.fees,
+            limit: order.terms.price.map(|price| price.0),
+            stop: order.terms.stop_price.map(|price| price.0),
+            waits: order.terms.stop_price.is_some(),
             size,
             left: size,
             most,
@@ -221,7 +221,7 @@ impl Model {
     }
 
     fn try_to_place(&mut self, new: &NewOrder) -> Result<Answer, Refusal> {
-        let symbol = new.symbol;
+        let symbol = new.terms.symbol;
         if symbol.0 as usize >= self.books.len() {
             return Err(Refusal::UnknownSymbol);
         }
@@ -229,7 +229,7 @@ impl Model {
         if !self.accounts.contains(&new.account) {
             return Err(Refusal::UnknownAccount);
         }
-        let asset = self.books[symbol.0 as usize].pays(new.side);
+        let asset = self.books[symbol.0 as usize].pays(new.terms.side);
         let free = self.free(new.account, asset);
         let budget = match self.worst_cost(new) {
             (cost, true) => cost.min(free),
@@ -244,19 +244,7 @@ impl Model {
         book.placed += 1;
         order.id = book.placed;
         let id = OrderId(order.id);
-        self.events.push(Event::OrderPlaced(OrderPlaced {
-            order: id,
-            symbol,
-            account: new.account,
-            client_order_id: new.client_order_id,
-            side: new.side,
-            order_type: new.order_type,
-            time_in_force: new.time_in_force,
-            price: new.price,
-            size: new.size,
-            stop_price: new.stop_price,
-            self_trade_prevention: new.self_trade_prevention,
-        }));
+        self.events.push(Event::OrderPlaced(OrderPlaced { order: id, account: new.account, terms: new.terms }));
         if order.waits {
             book.clock += 1;
             order.since = book.clock;

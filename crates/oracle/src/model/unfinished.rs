@@ -1,6 +1,6 @@
 //! Work of the naive exchange that exceeds one command and continues with the next ones.
 
-use crossbook_protocol::command::CancelAll;
+use crossbook_protocol::order::CancelAll;
 use crossbook_protocol::{Answer, Command, Event, Refusal};
 use crossbook_types::{AccountId, ClientOrderId, MarketStatus, OrderId, RequestNumber, SourceId, SymbolId};
 

@@ -409,8 +409,12 @@ pub fn is_absent<T: Default + PartialEq>(value: &T) -> bool {
 /// wire_struct! {
 ///     Name { 0: field, 1: another (since 3, else None); optional 2: added }
 ///     plain Small { 0: field }
+///     Holder as { id, part: Part { field, another } } { 0: field, 1: id, 2: another }
 /// }
 /// ```
+///
+/// A struct that holds another one may be written as if the fields of that were its own: behind `as` stands how its
+/// value is put together, and the fields are in the order of their numbers as ever.
 #[macro_export]
 macro_rules! wire_struct {
     () => {};
@@ -433,22 +437,33 @@ macro_rules! wire_struct {
     };
     ($name:ident { $($number:literal: $field:ident $((since $version:literal, else $value:expr))?),+ $(,)?
         $(; optional $($added:literal: $new:ident),+ $(,)?)? } $($more:tt)*) => {
+        $crate::wire_struct! {
+            $name as { $($field,)+ $($($new),+)? } {
+                $($number: $field $((since $version, else $value))?),+ $(; optional $($added: $new),+)?
+            }
+        }
+        $crate::wire_struct! { $($more)* }
+    };
+    ($name:ident as { $($shape:tt)+ } {
+        $($number:literal: $field:ident $((since $version:literal, else $value:expr))?),+ $(,)?
+        $(; optional $($added:literal: $new:ident),+ $(,)?)? } $($more:tt)*) => {
         const _: () = $crate::wire::codec::numbered(&[$($number,)+ $($($added),+)?]);
 
         impl $crate::wire::codec::Wire for $name {
             #[inline]
             fn write<S: $crate::wire::codec::Sink>(&self, out: &mut S) {
-                let mask: u64 = 0 $($(| (u64::from(!$crate::wire::codec::is_absent(&self.$new)) << $added))+)?;
+                let Self { $($shape)+ } = self;
+                let mask: u64 = 0 $($(| (u64::from(!$crate::wire::codec::is_absent($new)) << $added))+)?;
                 if S::MASKED {
                     $crate::wire::codec::Wire::write(&mask, out);
                 }
-                $($crate::wire::codec::Wire::write(&self.$field, out);)+
+                $($crate::wire::codec::Wire::write($field, out);)+
                 if !S::MASKED && mask != 0 {
                     $crate::wire::codec::Wire::write(&mask, out);
                 }
                 $($(
                     if mask & (1 << $added) != 0 {
-                        $crate::wire::codec::Wire::write(&self.$new, out);
+                        $crate::wire::codec::Wire::write($new, out);
                     }
                 )+)?
             }
@@ -457,16 +472,15 @@ macro_rules! wire_struct {
             fn read(from: &mut $crate::wire::codec::Reader<'_>) -> Result<Self, $crate::wire::Error> {
                 const KNOWN: u64 = 0 $($(| (1 << $added))+)?;
                 let _mask = from.mask(KNOWN, stringify!($name))?;
-                Ok(Self {
-                    $($field: $crate::wire_field!(from $(, $version, $value)?),)+
-                    $($(
-                        $new: if _mask & (1 << $added) != 0 {
-                            $crate::wire::codec::Wire::read(from)?
-                        } else {
-                            Default::default()
-                        },
-                    )+)?
-                })
+                $(let $field = $crate::wire_field!(from $(, $version, $value)?);)+
+                $($(
+                    let $new = if _mask & (1 << $added) != 0 {
+                        $crate::wire::codec::Wire::read(from)?
+                    } else {
+                        Default::default()
+                    };
+                )+)?
+                Ok(Self { $($shape)+ })
             }
         }
 

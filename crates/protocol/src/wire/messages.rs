@@ -2,14 +2,14 @@
 
 use super::codec::{wire_enum, wire_struct};
 use crate::command::{
-    Body, CancelAll, CancelOrder, ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount,
-    RevokeApiKey, Size, Target, TransferRequest,
+    Body, ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, TransferRequest,
 };
 use crate::event::{
     Answer, Cause, CloseReason, DepthChanged, Event, LastTrade, MarketImported, OrderClosed, OrderImported,
     OrderPlaced, Party, PreventedMatch, Trade, VenueAccount,
 };
 use crate::import::{Book, Held, Inventory, Owned, Piece, Placed, Standing};
+use crate::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crate::peer::{Admitted, Origin, PeerMessage, Settlement};
 use crate::refusal::Refusal;
 use crate::registry::{Account, ApiKey, Change, Credential, Permissions};
@@ -165,7 +165,12 @@ wire_struct! {
     RevokeApiKey { 0: account, 1: key }
     TransferRequest { 0: account, 1: asset, 2: amount, 3: transfer }
     FeePayout { 0: partition, 1: asset, 2: amount, 3: transfer }
-    NewOrder {
+    NewOrder as {
+        account,
+        terms: OrderTerms {
+            symbol, client_order_id, side, order_type, time_in_force, price, size, stop_price, self_trade_prevention,
+        },
+    } {
         0: account, 1: symbol, 2: client_order_id, 3: side, 4: order_type, 5: time_in_force, 6: price, 7: size,
         8: stop_price, 9: self_trade_prevention,
     }
@@ -184,7 +189,13 @@ wire_struct! {
 
     plain Cause { 0: sequence, 1: time }
     Transfer { 0: account, 1: asset, 2: amount, 3: transfer, 4: time }
-    OrderPlaced {
+    OrderPlaced as {
+        order,
+        account,
+        terms: OrderTerms {
+            symbol, client_order_id, side, order_type, time_in_force, price, size, stop_price, self_trade_prevention,
+        },
+    } {
         0: order, 1: symbol, 2: account, 3: client_order_id, 4: side, 5: order_type, 6: time_in_force, 7: price,
         8: size, 9: stop_price, 10: self_trade_prevention,
     }

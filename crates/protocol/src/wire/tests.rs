@@ -1,7 +1,8 @@
 use super::*;
-use crate::command::{CancelOrder, NewOrder, Size, Target, TransferRequest};
+use crate::command::TransferRequest;
 use crate::import::Inventory;
 use crate::import::{Owned, Piece};
+use crate::order::{CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crate::peer::{Origin, PeerMessage};
 use crossbook_types::*;
 use proptest::prelude::*;
@@ -9,15 +10,17 @@ use proptest::prelude::*;
 fn order(client: &str, quantity: u64) -> Body {
     Body::Place(NewOrder {
         account: AccountId(1001),
-        symbol: SymbolId(2),
-        client_order_id: ClientOrderId::new_checked(client).unwrap(),
-        side: Side::Sell,
-        order_type: OrderType::StopLossLimit,
-        time_in_force: TimeInForce::Ioc,
-        price: Some(Price(300)),
-        size: Size::Base(Quantity(quantity)),
-        stop_price: Some(Price(301)),
-        self_trade_prevention: SelfTradePrevention::ExpireBoth,
+        terms: OrderTerms {
+            symbol: SymbolId(2),
+            client_order_id: ClientOrderId::new_checked(client).unwrap(),
+            side: Side::Sell,
+            order_type: OrderType::StopLossLimit,
+            time_in_force: TimeInForce::Ioc,
+            price: Some(Price(300)),
+            size: Size::Base(Quantity(quantity)),
+            stop_price: Some(Price(301)),
+            self_trade_prevention: SelfTradePrevention::ExpireBoth,
+        },
     })
 }
 
@@ -158,9 +161,17 @@ struct After {
     shown: Quantity,
 }
 
+/// A struct that is written as if the fields of the one that it holds were its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Flat {
+    order: OrderId,
+    part: After,
+}
+
 wire_struct! {
     Before { 0: price }
     After { 0: price; optional 1: list, 2: shown }
+    Flat as { order, part: After { price, list, shown } } { 0: price, 1: order; optional 2: list, 3: shown }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -192,6 +203,21 @@ fn a_struct_grows_without_a_new_version() {
     assert_eq!(decode(&bytes_of(&full)), Ok(full));
     assert_ne!(hash(&full), hash(&before));
     assert_eq!(decode::<After>(&unhex("03 07")), Ok(after), "records of version 3 have no masks");
+}
+
+/// The fields of a struct that another one holds are in the order of that one, and in its mask.
+#[test]
+fn a_struct_is_written_as_part_of_another() {
+    let part = After { price: Price(7), list: None, shown: Quantity::ZERO };
+    for (part, bytes) in
+        [(part, "04 00 07 09"), (After { list: Some(OrderId(8)), shown: Quantity(5), ..part }, "04 0c 07 09 0108 05")]
+    {
+        let flat = Flat { order: OrderId(9), part };
+        assert_eq!(bytes_of(&flat), unhex(bytes));
+        assert_eq!(decode(&unhex(bytes)), Ok(flat));
+    }
+    let refused = decode::<Flat>(&unhex("04 10 07 09")).unwrap_err();
+    assert_eq!(refused, Error::UnknownField { of: "Flat", number: 4 });
 }
 
 /// What a newer program has written is refused by name.

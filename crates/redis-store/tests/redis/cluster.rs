@@ -11,7 +11,7 @@ use crossbook_cluster::worker::{self, Worker};
 use crossbook_engine::Partition;
 use crossbook_node::skip::Error as Refused;
 use crossbook_node::{EventSink, NotAccepted, Request};
-use crossbook_protocol::command::{CancelAll, NewOrder};
+use crossbook_protocol::order::{CancelAll, NewOrder, OrderTerms};
 use crossbook_protocol::peer::{Admitted, Origin, PeerMessage};
 use crossbook_protocol::{Answer, Body, Event, Events, Refusal, Routing};
 use crossbook_redis_store::{Keys, Link, Options as StreamOptions, Servers};
@@ -397,7 +397,10 @@ fn a_command_that_cannot_be_applied_is_passed_over_by_the_operator() {
     // An order of an account of the market's own partition, with funds that nobody holds for it.
     let account = (5_000..).map(AccountId).find(|&account| routing().of_account(account) == market).unwrap();
     let Body::Place(order) = crate::venue::order(account, Side::Buy, 1) else { panic!("not an order") };
-    let order = NewOrder { time_in_force: TimeInForce::Ioc, price: Some(Price(1)), ..order };
+    let order = NewOrder {
+        terms: OrderTerms { time_in_force: TimeInForce::Ioc, price: Some(Price(1)), ..order.terms },
+        ..order
+    };
     let origin = Origin { source: gateway.running.client().source(), number: RequestNumber(1 << 40) };
     let admitted = Admitted { order, hold: HoldId(77), budget: Amount(1 << 40), fees: Fees::default(), origin };
     let (body, mut bytes) = (Body::Peer(PeerMessage::Admit(admitted)), Vec::new());

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_engine::Partition;
-use crossbook_protocol::command::Size;
 use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed, OrderPlaced, Party, PreventedMatch, Trade};
+use crossbook_protocol::order::Size;
 use crossbook_protocol::{Cause, Event};
 use crossbook_types::{
     AccountId, AssetId, Fees, Market, MarketStatus, OrderId, OrderType, PartitionId, Price, Quantity,
@@ -84,14 +84,14 @@ struct Running {
 
 fn rises(placed: &OrderPlaced) -> bool {
     matches!(
-        (placed.order_type, placed.side),
+        (placed.terms.order_type, placed.terms.side),
         (OrderType::StopLoss | OrderType::StopLossLimit, Side::Buy)
             | (OrderType::TakeProfit | OrderType::TakeProfitLimit, Side::Sell)
     )
 }
 
 fn rests(placed: &OrderPlaced) -> bool {
-    placed.price.is_some() && placed.time_in_force == TimeInForce::Gtc
+    placed.terms.price.is_some() && placed.terms.time_in_force == TimeInForce::Gtc
 }
 
 impl Book {
@@ -101,8 +101,8 @@ impl Book {
 
     /// The first in the queue at the best price of a side, and that price.
     fn best(&self, side: Side) -> Option<(OrderId, Price)> {
-        let resting = self.open.values().filter(|open| open.placed.side == side);
-        let ranked = resting.filter_map(|open| Some((open.placed.price?, open.since?, open.placed.order)));
+        let resting = self.open.values().filter(|open| open.placed.terms.side == side);
+        let ranked = resting.filter_map(|open| Some((open.placed.terms.price?, open.since?, open.placed.order)));
         let rank = |&(price, since, _): &(Price, u64, OrderId)| match side {
             Side::Buy => (u64::MAX - price.0, since),
             Side::Sell => (price.0, since),
@@ -111,14 +111,16 @@ impl Book {
     }
 
     fn resting_at(&self, side: Side, price: Price) -> u64 {
-        let here = |open: &&Open| open.since.is_some() && open.placed.side == side && open.placed.price == Some(price);
+        let here = |open: &&Open| {
+            open.since.is_some() && open.placed.terms.side == side && open.placed.terms.price == Some(price)
+        };
         self.open.values().filter(here).map(Open::lots).sum()
     }
 
     /// The waiting orders whose stop price trades have reached.
     fn reached_orders(&self) -> impl Iterator<Item = &Open> {
         self.open.values().filter(|open| {
-            let stop = open.placed.stop_price.unwrap_or_default();
+            let stop = open.placed.terms.stop_price.unwrap_or_default();
             let reached = |(low, high)| if rises(&open.placed) { stop <= high } else { stop >= low };
             open.waits && self.reached.is_some_and(reached)
         })
@@ -127,7 +129,7 @@ impl Book {
     /// What must be held for an open order.
     fn needed(&self, open: &Open) -> i128 {
         let lots = open.lots();
-        match (open.placed.side, open.placed.price, open.placed.stop_price) {
+        match (open.placed.terms.side, open.placed.terms.price, open.placed.terms.stop_price) {
             (Side::Sell, ..) => i128::from(lots) * self.units.0,
             (Side::Buy, Some(limit), _) => self.quote(limit, lots),
             (Side::Buy, None, Some(stop)) => {
@@ -236,18 +238,18 @@ impl Judge {
     }
 
     fn placed(&mut self, placed: &OrderPlaced, running: &mut Running) -> Result<(), Violation> {
-        let book = self.book(placed.symbol)?;
+        let book = self.book(placed.terms.symbol)?;
         book.placed += 1;
         ensure!(placed.order.0 == book.placed, Market, "order {} is numbered, {} was due", placed.order, book.placed);
-        let left = match placed.size {
+        let left = match placed.terms.size {
             Size::Base(quantity) => Left::Lots(quantity.0),
             Size::Quote(amount) => Left::Worth(amount.0),
         };
-        let waits = placed.stop_price.is_some();
+        let waits = placed.terms.stop_price.is_some();
         book.open
             .insert(placed.order, Open { placed: placed.clone(), left, waits, since: None, received: (0, 0), paid: 0 });
         if !waits {
-            running.worker = Some((placed.symbol, placed.order));
+            running.worker = Some((placed.terms.symbol, placed.order));
         }
         Ok(())
     }
@@ -269,7 +271,7 @@ impl Judge {
                 format!("order {order} triggers, and does not wait"),
             ));
         };
-        let stop = open.placed.stop_price.unwrap_or_default();
+        let stop = open.placed.terms.stop_price.unwrap_or_default();
         open.waits = false;
         let (rises, placed) = (rises(&open.placed), open.placed.order);
         let reached = book.reached.is_some_and(|(low, high)| if rises { high >= stop } else { low <= stop });
@@ -278,8 +280,8 @@ impl Judge {
         let sooner = book.reached_orders().find(|other| match (rises, self::rises(&other.placed)) {
             (true, false) => false,
             (false, true) => true,
-            (true, true) => other.placed.stop_price.unwrap_or_default() < stop,
-            (false, false) => other.placed.stop_price.unwrap_or_default() > stop,
+            (true, true) => other.placed.terms.stop_price.unwrap_or_default() < stop,
+            (false, false) => other.placed.terms.stop_price.unwrap_or_default() > stop,
         });
         ensure!(sooner.is_none(), Market, "order {placed} triggers before {sooner:?}");
         running.worker = Some((symbol, order));
@@ -312,8 +314,12 @@ impl Judge {
                     format!("order {order} trades, and is not open"),
                 ));
             };
-            ensure!(open.placed.account == account && open.placed.side == side, Market, "order {order} is another's");
-            let within = open.placed.price.is_none_or(|limit| match side {
+            ensure!(
+                open.placed.account == account && open.placed.terms.side == side,
+                Market,
+                "order {order} is another's"
+            );
+            let within = open.placed.terms.price.is_none_or(|limit| match side {
                 Side::Buy => price <= limit,
                 Side::Sell => price >= limit,
             });
@@ -336,7 +342,7 @@ impl Judge {
                 fee.0
             );
         }
-        let prevented = book.open.get(&taker.order).map(|open| open.placed.self_trade_prevention);
+        let prevented = book.open.get(&taker.order).map(|open| open.placed.terms.self_trade_prevention);
         let same = taker.account == maker.account;
         ensure!(
             !same || prevented == Some(SelfTradePrevention::None),
@@ -362,7 +368,7 @@ impl Judge {
             let owner = book.open.get(&order).map(|open| open.placed.account);
             ensure!(owner == Some(account), Market, "order {order} is another's in prevented match {id}");
         }
-        let due = book.open.get(&taker).map(|open| open.placed.self_trade_prevention);
+        let due = book.open.get(&taker).map(|open| open.placed.terms.self_trade_prevention);
         ensure!(
             due == Some(mode) && mode != SelfTradePrevention::None,
             Market,
@@ -480,8 +486,8 @@ impl Judge {
     pub fn depth(&self, symbol: SymbolId) -> BTreeMap<(Side, Price), Quantity> {
         let mut depth: BTreeMap<(Side, Price), Quantity> = BTreeMap::new();
         for open in self.books.get(&symbol).into_iter().flat_map(|book| book.open.values()) {
-            if let (Some(price), Some(_)) = (open.placed.price, open.since) {
-                let level = depth.entry((open.placed.side, price)).or_default();
+            if let (Some(price), Some(_)) = (open.placed.terms.price, open.since) {
+                let level = depth.entry((open.placed.terms.side, price)).or_default();
                 *level = level.plus(Quantity(open.lots()));
             }
         }
@@ -496,7 +502,8 @@ impl Judge {
         let mut needed: BTreeMap<(AccountId, AssetId), i128> = BTreeMap::new();
         for book in self.books.values() {
             for open in book.open.values() {
-                let asset = if open.placed.side == Side::Buy { book.market.quote.id } else { book.market.base.id };
+                let asset =
+                    if open.placed.terms.side == Side::Buy { book.market.quote.id } else { book.market.base.id };
                 *needed.entry((open.placed.account, asset)).or_default() += book.needed(open);
             }
         }

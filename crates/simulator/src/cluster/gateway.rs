@@ -197,7 +197,7 @@ impl World {
     /// The partition of the market that a request is about, if it is about one that is listed.
     fn market_of(&self, body: &Body) -> Option<usize> {
         let symbol = match body {
-            Body::Place(order) => order.symbol,
+            Body::Place(order) => order.terms.symbol,
             Body::Cancel(cancel) => cancel.symbol,
             Body::CancelAll(cancel) => cancel.symbol,
             _ => return None,

@@ -283,7 +283,7 @@ async fn orders_from_before_reasons_were_kept_have_one_all_the_same() {
         fill(&empty.database, &venue.log, 500).await;
         let history = History::new(&empty.database, Arc::new(Progress::default()));
         for order in orders.iter().filter(|order| !order.status.is_open()).take(200) {
-            let kept = history.order(order.symbol, order.order).await.unwrap();
+            let kept = history.order(order.terms.symbol, order.order).await.unwrap();
             assert_eq!(kept.as_ref(), Some(*order), "{:?}", empty.dialect);
         }
         let mut connection = sqlx::AnyConnection::connect(&empty.address()).await.unwrap();
@@ -292,8 +292,8 @@ async fn orders_from_before_reasons_were_kept_have_one_all_the_same() {
         let expired = orders.iter().filter(|order| order.status == OrderStatus::Expired);
         let mut seen = 0;
         for order in expired.take(50) {
-            let kept = history.order(order.symbol, order.order).await.unwrap().unwrap();
-            assert_eq!(kept.expiry, Some(ExpiryReason::of_terms(order.order_type, order.time_in_force)));
+            let kept = history.order(order.terms.symbol, order.order).await.unwrap().unwrap();
+            assert_eq!(kept.expiry, Some(ExpiryReason::of_terms(order.terms.order_type, order.terms.time_in_force)));
             seen += 1;
         }
         assert!(seen > 10, "{seen}");

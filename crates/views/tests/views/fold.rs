@@ -307,7 +307,7 @@ fn orders_and_own_trades_are_found_in_every_way() {
         let data = market(&views, symbol);
         for account in accounts() {
             let placed = venue.events().filter_map(|(cause, event)| match event {
-                Event::OrderPlaced(placed) if placed.symbol.0 == symbol && placed.account == account => {
+                Event::OrderPlaced(placed) if placed.terms.symbol.0 == symbol && placed.account == account => {
                     Some((cause, placed))
                 }
                 _ => None,
@@ -340,8 +340,8 @@ fn orders_and_own_trades_are_found_in_every_way() {
             for (order, (cause, placed)) in all.iter().zip(&placed) {
                 assert_eq!(data.order(order.order), Some(*order));
                 assert_eq!(
-                    (order.client_order_id, order.size, order.placed),
-                    (placed.client_order_id, placed.size, cause.time)
+                    (order.terms.client_order_id, order.terms.size, order.placed),
+                    (placed.terms.client_order_id, placed.terms.size, cause.time)
                 );
                 let mine = own
                     .iter()
@@ -351,8 +351,8 @@ fn orders_and_own_trades_are_found_in_every_way() {
                 assert_eq!(order.status.is_open(), open.contains(&order.order));
                 let of_order = data.own_trades_of_order(account, order.order, None, usize::MAX);
                 assert_eq!(of_order.len(), mine.count());
-                let newest = all.iter().rev().find(|other| other.client_order_id == order.client_order_id);
-                assert_eq!(data.order_named(account, &order.client_order_id), newest.copied());
+                let newest = all.iter().rev().find(|other| other.terms.client_order_id == order.terms.client_order_id);
+                assert_eq!(data.order_named(account, &order.terms.client_order_id), newest.copied());
             }
             let listed = data.own_trades(account, Window::last(usize::MAX));
             assert!(listed.len() > 100);

@@ -56,8 +56,8 @@ fn the_present_is_as_it_was() {
         assert_eq!(here.open_orders(account).collect::<Vec<_>>(), there.open_orders(account).collect::<Vec<_>>());
         assert_eq!(here.holdings(account).unwrap().balances(), there.holdings(account).unwrap().balances());
         for order in here.open_orders(account) {
-            let market = there.market(order.symbol).unwrap();
-            assert_eq!(market.order_named(account, &order.client_order_id), Some(order));
+            let market = there.market(order.terms.symbol).unwrap();
+            assert_eq!(market.order_named(account, &order.terms.client_order_id), Some(order));
             open += 1;
         }
     }

@@ -130,7 +130,7 @@ impl Venue {
             let some = held.filter(|balance| !(balance.free.is_zero() && balance.held.is_zero()));
             balances.extend(some.map(|balance| (account.id, *balance)));
         }
-        orders.sort_unstable_by_key(|order| (order.symbol, order.order));
+        orders.sort_unstable_by_key(|order| (order.terms.symbol, order.order));
         (orders, balances)
     }
 }

@@ -1,8 +1,8 @@
 //! The life of single orders, and events that cannot be.
 
 use crate::venue::{asset, cause, description, name};
-use crossbook_protocol::command::Size;
 use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed, OrderPlaced, Party, Trade};
+use crossbook_protocol::order::{OrderTerms, Size};
 use crossbook_protocol::registry::{Account, ApiKey, Credential, Permissions};
 use crossbook_protocol::{Cause, Event};
 use crossbook_types::{
@@ -36,16 +36,18 @@ fn opened() -> Views {
 fn placed(order: u64, account: AccountId, side: Side, size: Size, stop_price: Option<Price>) -> Event {
     Event::OrderPlaced(OrderPlaced {
         order: OrderId(order),
-        symbol: SYMBOL,
         account,
-        client_order_id: name(&format!("order-{order}")),
-        side,
-        order_type: if stop_price.is_some() { OrderType::StopLossLimit } else { OrderType::Limit },
-        time_in_force: TimeInForce::Gtc,
-        price: Some(Price(100)),
-        size,
-        stop_price,
-        self_trade_prevention: SelfTradePrevention::None,
+        terms: OrderTerms {
+            symbol: SYMBOL,
+            client_order_id: name(&format!("order-{order}")),
+            side,
+            order_type: if stop_price.is_some() { OrderType::StopLossLimit } else { OrderType::Limit },
+            time_in_force: TimeInForce::Gtc,
+            price: Some(Price(100)),
+            size,
+            stop_price,
+            self_trade_prevention: SelfTradePrevention::None,
+        },
     })
 }
 

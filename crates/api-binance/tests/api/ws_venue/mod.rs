@@ -17,8 +17,9 @@ use crossbook_log::memory::Memory;
 use crossbook_node::embedded::{self, Running};
 use crossbook_protocol::Answer;
 use crossbook_protocol::command::{
-    Body, IssueApiKey, ListAsset, ListMarket, NewOrder, OpenAccount, RevokeApiKey, Size, TransferRequest,
+    Body, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, TransferRequest,
 };
+use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_protocol::registry::{Credential, Permissions};
 use crossbook_protocol::routing::Routing;
 use crossbook_types::{
@@ -143,15 +144,17 @@ impl Venue {
         let number = self.placed.fetch_add(1, Ordering::Relaxed);
         self.submit(Body::Place(NewOrder {
             account,
-            symbol: SymbolId(0),
-            client_order_id: ClientOrderId::new_checked(&format!("test-{number}")).unwrap(),
-            side,
-            order_type: OrderType::Limit,
-            time_in_force: TimeInForce::Gtc,
-            price: Some(Price(price)),
-            size: Size::Base(Quantity(quantity)),
-            stop_price: None,
-            self_trade_prevention: SelfTradePrevention::None,
+            terms: OrderTerms {
+                symbol: SymbolId(0),
+                client_order_id: ClientOrderId::new_checked(&format!("test-{number}")).unwrap(),
+                side,
+                order_type: OrderType::Limit,
+                time_in_force: TimeInForce::Gtc,
+                price: Some(Price(price)),
+                size: Size::Base(Quantity(quantity)),
+                stop_price: None,
+                self_trade_prevention: SelfTradePrevention::None,
+            },
         }))
         .await;
     }

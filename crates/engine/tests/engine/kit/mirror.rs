@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crossbook_engine::Partition;
-use crossbook_protocol::command::{Body, Size};
+use crossbook_protocol::command::Body;
+use crossbook_protocol::order::Size;
 use crossbook_protocol::{Command, Event};
 use crossbook_types::{
     AccountId, Amount, AssetId, OrderId, OrderType, Price, Quantity, RequestNumber, Side, SourceId, SymbolId,
@@ -70,22 +71,22 @@ impl Mirror {
             match event {
                 Event::OrderPlaced(placed) => {
                     assert_eq!(at, 0, "an order begins with its placing");
-                    let count = self.placed.entry(placed.symbol).or_default();
+                    let count = self.placed.entry(placed.terms.symbol).or_default();
                     *count += 1;
                     assert_eq!(placed.order, OrderId(*count), "orders are counted without gaps");
-                    let left = match placed.size {
+                    let left = match placed.terms.size {
                         Size::Base(quantity) => Some(quantity),
                         Size::Quote(_) => None,
                     };
                     let open = Open {
                         account: placed.account,
-                        side: placed.side,
-                        order_type: placed.order_type,
-                        price: placed.price,
+                        side: placed.terms.side,
+                        order_type: placed.terms.order_type,
+                        price: placed.terms.price,
                         left,
-                        waits: placed.stop_price.is_some(),
+                        waits: placed.terms.stop_price.is_some(),
                     };
-                    self.orders.insert((placed.symbol, placed.order), open);
+                    self.orders.insert((placed.terms.symbol, placed.order), open);
                 }
                 Event::OrderTriggered { symbol, order, account } => {
                     let open = self.orders.get_mut(&(*symbol, *order)).expect("an open order triggers");

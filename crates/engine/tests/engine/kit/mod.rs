@@ -5,11 +5,9 @@ pub mod mirror;
 pub mod steps;
 
 use crossbook_engine::{Partition, Work};
-use crossbook_protocol::command::{
-    Body, CancelAll, CancelOrder, ChangeMarket, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target,
-    TransferRequest,
-};
+use crossbook_protocol::command::{Body, ChangeMarket, ListAsset, ListMarket, OpenAccount, TransferRequest};
 use crossbook_protocol::event::CloseReason;
+use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing, Rules};
 use crossbook_types::{
@@ -92,15 +90,17 @@ pub fn listings(filters: Filters, fees: Fees) -> Vec<Body> {
 pub fn limit(account: AccountId, side: Side, price: u64, lots: u64) -> NewOrder {
     NewOrder {
         account,
-        symbol: BTCUSDT,
-        client_order_id: name("unnamed"),
-        side,
-        order_type: OrderType::Limit,
-        time_in_force: TimeInForce::Gtc,
-        price: Some(Price(price)),
-        size: Size::Base(Quantity(lots)),
-        stop_price: None,
-        self_trade_prevention: SelfTradePrevention::None,
+        terms: OrderTerms {
+            symbol: BTCUSDT,
+            client_order_id: name("unnamed"),
+            side,
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::Gtc,
+            price: Some(Price(price)),
+            size: Size::Base(Quantity(lots)),
+            stop_price: None,
+            self_trade_prevention: SelfTradePrevention::None,
+        },
     }
 }
 
@@ -113,7 +113,11 @@ pub fn sell(account: AccountId, price: u64, lots: u64) -> NewOrder {
 }
 
 pub fn market(account: AccountId, side: Side, size: Size) -> NewOrder {
-    NewOrder { order_type: OrderType::Market, price: None, size, ..limit(account, side, 1, 1) }
+    limit(account, side, 1, 1).with(|terms| {
+        terms.order_type = OrderType::Market;
+        terms.price = None;
+        terms.size = size;
+    })
 }
 
 pub fn lots(lots: u64) -> Size {
@@ -126,11 +130,16 @@ pub fn worth(tick_lots: i128) -> Size {
 }
 
 pub fn stop(account: AccountId, side: Side, order_type: OrderType, stop: u64, lots: u64) -> NewOrder {
-    NewOrder { order_type, price: None, stop_price: Some(Price(stop)), ..limit(account, side, 1, lots) }
+    limit(account, side, 1, lots).with(|terms| {
+        terms.order_type = order_type;
+        terms.price = None;
+        terms.stop_price = Some(Price(stop));
+    })
 }
 
 /// What makes an order another.
 pub trait Order {
+    fn with(self, change: impl FnOnce(&mut OrderTerms)) -> NewOrder;
     fn named(self, text: &str) -> NewOrder;
     fn within(self, time_in_force: TimeInForce) -> NewOrder;
     fn preventing(self, mode: SelfTradePrevention) -> NewOrder;
@@ -139,20 +148,24 @@ pub trait Order {
 }
 
 impl Order for NewOrder {
+    fn with(mut self, change: impl FnOnce(&mut OrderTerms)) -> NewOrder {
+        change(&mut self.terms);
+        self
+    }
     fn named(self, text: &str) -> NewOrder {
-        NewOrder { client_order_id: name(text), ..self }
+        self.with(|terms| terms.client_order_id = name(text))
     }
     fn within(self, time_in_force: TimeInForce) -> NewOrder {
-        NewOrder { time_in_force, ..self }
+        self.with(|terms| terms.time_in_force = time_in_force)
     }
     fn preventing(self, self_trade_prevention: SelfTradePrevention) -> NewOrder {
-        NewOrder { self_trade_prevention, ..self }
+        self.with(|terms| terms.self_trade_prevention = self_trade_prevention)
     }
     fn maker_only(self) -> NewOrder {
-        NewOrder { order_type: OrderType::LimitMaker, ..self }
+        self.with(|terms| terms.order_type = OrderType::LimitMaker)
     }
     fn at_limit(self, price: u64) -> NewOrder {
-        NewOrder { price: Some(Price(price)), ..self }
+        self.with(|terms| terms.price = Some(Price(price)))
     }
 }
 
@@ -273,7 +286,7 @@ impl Venue {
     pub fn place(&mut self, order: NewOrder) -> (OrderId, Vec<Event>) {
         let (answer, events) = self.try_place(order);
         match answer {
-            Answer::Placed { symbol, order: id } if symbol == order.symbol => (id, events),
+            Answer::Placed { symbol, order: id } if symbol == order.terms.symbol => (id, events),
             other => panic!("{order:?} was answered {other:?}"),
         }
     }
@@ -281,7 +294,7 @@ impl Venue {
     /// Places an order that comes to rest, or to wait.
     pub fn rest(&mut self, order: NewOrder) -> OrderId {
         let (id, _) = self.place(order);
-        assert!(self.mirror.order(order.symbol, id).is_some(), "{order:?} does not rest");
+        assert!(self.mirror.order(order.terms.symbol, id).is_some(), "{order:?} does not rest");
         id
     }
 
@@ -293,7 +306,10 @@ impl Venue {
         let told = match &events[..] {
             [Event::Answered { .. }] => None,
             [Event::OrderRefused { order: refused, reason }, Event::Answered { .. }] => {
-                assert_eq!((refused.account, refused.price, refused.size), (order.account, order.price, order.size));
+                assert_eq!(
+                    (refused.account, refused.terms.price, refused.terms.size),
+                    (order.account, order.terms.price, order.terms.size)
+                );
                 Some(*reason)
             }
             more => panic!("a refusal changes nothing: {more:?}"),
@@ -308,9 +324,9 @@ impl Venue {
     }
 
     fn try_place(&mut self, mut order: NewOrder) -> (Answer, Vec<Event>) {
-        if order.client_order_id == name("unnamed") {
+        if order.terms.client_order_id == name("unnamed") {
             self.named += 1;
-            order.client_order_id = name(&format!("o{}", self.named));
+            order.terms.client_order_id = name(&format!("o{}", self.named));
         }
         let events = self.apply(Body::Place(order));
         (answer(&events).clone(), events)

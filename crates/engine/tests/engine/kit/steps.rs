@@ -2,9 +2,8 @@
 //! prices, so that much trades, much is refused, and orders of one account often match each other.
 
 use crossbook_oracle::model::Model;
-use crossbook_protocol::command::{
-    Body, CancelAll, CancelOrder, ChangeMarket, NewOrder, Size, Target, TransferRequest,
-};
+use crossbook_protocol::command::{Body, ChangeMarket, TransferRequest};
+use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_types::{
     AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, Filters, MarketStatus, OrderId, OrderType, Price,
     Quantity, SelfTradePrevention, SelfTradeRules, Side, SymbolId, TimeInForce, TransferId,
@@ -156,15 +155,17 @@ fn place(step: &Step, account: AccountId, symbol: SymbolId) -> NewOrder {
     };
     NewOrder {
         account,
-        symbol,
-        client_order_id: client_name(more),
-        side: if side < 128 { Side::Buy } else { Side::Sell },
-        order_type,
-        time_in_force,
-        price: (order_type.has_limit_price() != (time == 255)).then(|| around(price)),
-        size,
-        stop_price: order_type.is_conditional().then(|| around(stop)),
-        self_trade_prevention: SelfTradePrevention::ALL[usize::from(time / 8 % 4)],
+        terms: OrderTerms {
+            symbol,
+            client_order_id: client_name(more),
+            side: if side < 128 { Side::Buy } else { Side::Sell },
+            order_type,
+            time_in_force,
+            price: (order_type.has_limit_price() != (time == 255)).then(|| around(price)),
+            size,
+            stop_price: order_type.is_conditional().then(|| around(stop)),
+            self_trade_prevention: SelfTradePrevention::ALL[usize::from(time / 8 % 4)],
+        },
     }
 }
 

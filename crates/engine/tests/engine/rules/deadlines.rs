@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crossbook_engine::Partition;
-use crossbook_protocol::command::{Body, CancelOrder, NewOrder, OpenAccount, Target, TransferRequest};
+use crossbook_protocol::command::{Body, OpenAccount, TransferRequest};
+use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, Target};
 use crossbook_protocol::peer::Outgoing;
 use crossbook_protocol::{Answer, Command, Events, Refusal, Routing};
 use crossbook_types::{AccountId, Amount, PartitionId, RequestNumber, SourceId, Timestamp, TransferId};
@@ -77,7 +78,7 @@ fn pair() -> (Pair, NewOrder) {
     }
     pair.deliver(ACCOUNTS, 1);
     let symbol = [BTCUSDT, ETHBTC].into_iter().find(|&symbol| routing.of_symbol(symbol) == MARKETS).unwrap();
-    (pair, NewOrder { symbol, ..buy(account, 100, 1) })
+    (pair, buy(account, 100, 1).with(|terms| terms.symbol = symbol))
 }
 
 #[test]
@@ -102,15 +103,14 @@ fn a_cancel_that_reaches_its_market_too_late_is_refused() {
     let [Answer::Placed { order: id, .. }] = placed[..] else { panic!("{placed:?}") };
     let cancel = CancelOrder {
         account: order.account,
-        symbol: order.symbol,
+        symbol: order.terms.symbol,
         target: Target::Order(id),
         cancel_id: name("c"),
         restriction: None,
     };
     pair.request(11, Some(20), Body::Cancel(cancel));
     assert_eq!(pair.deliver(ACCOUNTS, 21), [Answer::Refused(Refusal::Late)]);
-    let all =
-        crossbook_protocol::command::CancelAll { account: order.account, symbol: order.symbol, cancel_id: name("all") };
+    let all = CancelAll { account: order.account, symbol: order.terms.symbol, cancel_id: name("all") };
     pair.request(22, Some(30), Body::CancelAll(all));
     assert_eq!(pair.deliver(ACCOUNTS, 31), [Answer::Refused(Refusal::Late)]);
     assert_eq!(pair.holds(), 1, "the order is still open");

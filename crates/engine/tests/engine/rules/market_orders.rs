@@ -101,11 +101,10 @@ fn the_largest_worth_is_not_applied_to_orders_that_run_at_market() {
         venue.rest(sell(maker, 100, 5));
     }
     assert_eq!(venue.refused(buy(taker, 100, 6)), NOTIONAL);
-    let limited = crossbook_protocol::command::NewOrder {
-        order_type: OrderType::StopLossLimit,
-        price: Some(Price(120)),
-        ..stop(taker, Side::Buy, OrderType::StopLoss, 120, 5)
-    };
+    let limited = stop(taker, Side::Buy, OrderType::StopLoss, 120, 5).with(|terms| {
+        terms.order_type = OrderType::StopLossLimit;
+        terms.price = Some(Price(120));
+    });
     assert_eq!(venue.refused(limited), NOTIONAL);
     let (_, events) = venue.place(market(taker, Side::Buy, worth(800)));
     assert_eq!(trades(&events), [(100, 5), (100, 3)]);

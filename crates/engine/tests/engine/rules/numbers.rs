@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use crossbook_engine::{Partition, State};
-use crossbook_protocol::command::{Body, CancelOrder, NewOrder, OpenAccount, Target};
+use crossbook_protocol::command::{Body, OpenAccount};
 use crossbook_protocol::event::{LastTrade, MarketImported};
 use crossbook_protocol::import::Piece;
+use crossbook_protocol::order::{CancelOrder, NewOrder, Target};
 use crossbook_protocol::registry::Account;
 use crossbook_protocol::{Answer, Command, Events, Refusal, Routing};
 use crossbook_types::{
@@ -214,7 +215,7 @@ fn a_partition_that_has_used_up_its_messages_to_another_begins_nothing_new() {
     assert_eq!(partitions[0].sent(PartitionId(1)), RequestNumber(END));
     let refused = Some(Answer::Refused(Refusal::NumbersUsedUp));
     assert_eq!(apply(&mut partitions[0], GATEWAY, Body::Cancel(cancel)), refused);
-    let order = NewOrder { symbol, ..buy(account, 1, 1) };
+    let order = buy(account, 1, 1).with(|terms| terms.symbol = symbol);
     let state = partitions[0].state();
     partitions[0] = Partition::restore(state, 9).unwrap();
     assert_eq!(apply(&mut partitions[0], GATEWAY, Body::Place(order)), refused, "after a restart, too");

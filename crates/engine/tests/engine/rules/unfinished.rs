@@ -1,8 +1,9 @@
 //! Work that exceeds one command: it is deferred, and continues, whatever happens in between.
 
 use crossbook_engine::Work;
-use crossbook_protocol::command::{Body, CancelAll, NewOrder, Target};
+use crossbook_protocol::command::Body;
 use crossbook_protocol::event::CloseReason::Canceled;
+use crossbook_protocol::order::{CancelAll, NewOrder, Target};
 use crossbook_protocol::peer::PeerMessage;
 use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Rules};
 use crossbook_types::{
@@ -226,7 +227,8 @@ fn what_a_fill_or_kill_check_walks_counts() {
         let mut venue = Venue::new().with_work(WORK);
         let (owner, maker, seller) = (venue.rich(), venue.rich(), venue.rich());
         venue.trade_at(100);
-        let order = NewOrder { price: Some(Price(1)), ..stop(owner, Side::Sell, OrderType::StopLossLimit, 95, 50) };
+        let order =
+            stop(owner, Side::Sell, OrderType::StopLossLimit, 95, 50).with(|terms| terms.price = Some(Price(1)));
         let stops: Vec<_> = (0..9).map(|_| venue.rest(order.within(TimeInForce::Fok))).collect();
         venue.rest(buy(maker, 95, 1));
         for level in 0..levels {
@@ -250,7 +252,7 @@ fn markets_take_turns() {
     let mut venue = Venue::new().with_work(WORK);
     let owner = venue.rich();
     venue.transfer(owner, ETH, 1_000_000_000, "eth").unwrap();
-    let elsewhere = |order| crossbook_protocol::command::NewOrder { symbol: ETHBTC, ..order };
+    let elsewhere = |order: NewOrder| order.with(|terms| terms.symbol = ETHBTC);
     for _ in 0..9 {
         venue.rest(buy(owner, 50, 1));
         venue.rest(elsewhere(sell(owner, 50, 1)));

@@ -1,7 +1,8 @@
 //! A small venue for the tests: one market, two funded accounts, and orders for it.
 
 use crossbook_protocol::Body;
-use crossbook_protocol::command::{ListAsset, ListMarket, NewOrder, OpenAccount, Size, TransferRequest};
+use crossbook_protocol::command::{ListAsset, ListMarket, OpenAccount, TransferRequest};
+use crossbook_protocol::order::{NewOrder, OrderTerms, Size};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, Fees, Filters, MarketStatus, OrderType,
     Price, Quantity, SelfTradePrevention, Side, SymbolId, SymbolName, TimeInForce, TransferId, market,
@@ -58,15 +59,17 @@ pub fn setup() -> Vec<Body> {
 pub fn order(account: AccountId, side: Side, n: u64) -> Body {
     Body::Place(NewOrder {
         account,
-        symbol: SymbolId(0),
-        client_order_id: ClientOrderId::new_checked(&format!("order-{n}")).unwrap(),
-        side,
-        order_type: OrderType::Limit,
-        time_in_force: TimeInForce::Gtc,
-        price: Some(Price(1_000 + n % 7)),
-        size: Size::Base(Quantity(1 + n % 5)),
-        stop_price: None,
-        self_trade_prevention: SelfTradePrevention::None,
+        terms: OrderTerms {
+            symbol: SymbolId(0),
+            client_order_id: ClientOrderId::new_checked(&format!("order-{n}")).unwrap(),
+            side,
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::Gtc,
+            price: Some(Price(1_000 + n % 7)),
+            size: Size::Base(Quantity(1 + n % 5)),
+            stop_price: None,
+            self_trade_prevention: SelfTradePrevention::None,
+        },
     })
 }
 

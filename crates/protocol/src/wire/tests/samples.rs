@@ -7,6 +7,7 @@ use crate::event::{
     PreventedMatch, Trade, VenueAccount,
 };
 use crate::import::{Book, Held, Placed, Standing};
+use crate::order::{CancelAll, OrderTerms};
 use crate::peer::{Admitted, Settlement};
 use crate::registry::{Account, ApiKey, Change, Credential, Permissions};
 use crate::transfer::Transfer;
@@ -88,16 +89,18 @@ fn moved_transfer() -> Transfer {
 fn placed(size: Size) -> OrderPlaced {
     OrderPlaced {
         order: OrderId(300),
-        symbol: SymbolId(2),
         account: AccountId(1001),
-        client_order_id: ClientOrderId::new_checked("c").unwrap(),
-        side: Side::Sell,
-        order_type: OrderType::TakeProfitLimit,
-        time_in_force: TimeInForce::Fok,
-        price: Some(Price(300)),
-        size,
-        stop_price: Some(Price(301)),
-        self_trade_prevention: SelfTradePrevention::ExpireMaker,
+        terms: OrderTerms {
+            symbol: SymbolId(2),
+            client_order_id: ClientOrderId::new_checked("c").unwrap(),
+            side: Side::Sell,
+            order_type: OrderType::TakeProfitLimit,
+            time_in_force: TimeInForce::Fok,
+            price: Some(Price(300)),
+            size,
+            stop_price: Some(Price(301)),
+            self_trade_prevention: SelfTradePrevention::ExpireMaker,
+        },
     }
 }
 
@@ -223,7 +226,7 @@ fn commands() -> Vec<Body> {
         PeerMessage::Registry(Change::Account(Box::new(account()))),
         PeerMessage::Admit(Admitted { order: new_order, hold, budget: Amount(44), fees: fees(), origin }),
         PeerMessage::CancelAll {
-            request: crate::command::CancelAll {
+            request: CancelAll {
                 account: AccountId(1001),
                 symbol: SymbolId(2),
                 cancel_id: ClientOrderId::new_checked("x").unwrap(),
@@ -291,7 +294,7 @@ fn commands_since_3() -> Vec<Body> {
         })),
         order("ab", 4),
         Body::Cancel(cancel(Some(CancelRestriction::OnlyNew))),
-        Body::CancelAll(crate::command::CancelAll {
+        Body::CancelAll(CancelAll {
             account: AccountId(1001),
             symbol: SymbolId(2),
             cancel_id: ClientOrderId::new_checked("x").unwrap(),

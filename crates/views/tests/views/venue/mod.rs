@@ -1,10 +1,8 @@
 //! A small venue that trades at random but repeatably, and the plain list of all that it said.
 
 use crossbook_engine::Partition;
-use crossbook_protocol::command::{
-    Body, CancelAll, CancelOrder, FeePayout, ListAsset, ListMarket, NewOrder, OpenAccount, Size, Target,
-    TransferRequest,
-};
+use crossbook_protocol::command::{Body, FeePayout, ListAsset, ListMarket, OpenAccount, TransferRequest};
+use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
 use crossbook_protocol::{Cause, Command, Event, Events, Routing};
 use crossbook_types::{
     AccountId, Amount, Asset, AssetId, AssetName, ClientOrderId, Decimal, FeeRate, Fees, Filters, MarketStatus,
@@ -188,20 +186,22 @@ impl Venue {
         let quantity = Quantity(1 + draw.below(if has_price { 500 } else { 200 }));
         NewOrder {
             account,
-            symbol,
-            // Few names, so that they are used again.
-            client_order_id: name(&format!("name-{}", draw.below(60))),
-            side,
-            order_type,
-            time_in_force,
-            price: has_price.then_some(price),
-            size: if by_quote {
-                Size::Quote(Amount(i128::from(quantity.0) * 10_000_000))
-            } else {
-                Size::Base(quantity)
+            terms: OrderTerms {
+                symbol,
+                // Few names, so that they are used again.
+                client_order_id: name(&format!("name-{}", draw.below(60))),
+                side,
+                order_type,
+                time_in_force,
+                price: has_price.then_some(price),
+                size: if by_quote {
+                    Size::Quote(Amount(i128::from(quantity.0) * 10_000_000))
+                } else {
+                    Size::Base(quantity)
+                },
+                stop_price: conditional.then_some(stop),
+                self_trade_prevention: SelfTradePrevention::ALL[draw.below(4) as usize],
             },
-            stop_price: conditional.then_some(stop),
-            self_trade_prevention: SelfTradePrevention::ALL[draw.below(4) as usize],
         }
     }
 

@@ -1,0 +1,90 @@
+//! Orders as clients ask for them, and the part of an order that never changes: its terms.
+//!
+//! [`OrderTerms`] is the one description of an order. The command that places it ([`NewOrder`]), the event of its
+//! acceptance ([`OrderPlaced`](crate::event::OrderPlaced)) and the order in the read model hold it, each beside what it
+//! adds. A new property of orders is a field of it; the compiler then names the three places that write it as bytes.
+
+use crossbook_types::{
+    AccountId, Amount, CancelRestriction, ClientOrderId, OrderId, OrderType, Price, Quantity, SelfTradePrevention,
+    Side, SymbolId, TimeInForce,
+};
+
+/// What a client asks of an order. It stays as it is from the request to the end of the order.
+///
+/// The account is not in it: it is the sender's, and lies beside it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OrderTerms {
+    /// The market.
+    pub symbol: SymbolId,
+    /// The client order id. The gateway generates one if the client sends none.
+    pub client_order_id: ClientOrderId,
+    /// Buy or sell.
+    pub side: Side,
+    /// The order type.
+    pub order_type: OrderType,
+    /// The time in force; [`TimeInForce::Gtc`] for types that have none.
+    pub time_in_force: TimeInForce,
+    /// The limit price, for types that have one.
+    pub price: Option<Price>,
+    /// The quantity or quote amount.
+    pub size: Size,
+    /// The stop price, for types that have one.
+    pub stop_price: Option<Price>,
+    /// What happens when it would trade with another order of the same account.
+    pub self_trade_prevention: SelfTradePrevention,
+}
+
+/// A new order. See [`Body::Place`](crate::Body::Place).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NewOrder {
+    /// The account that places it.
+    pub account: AccountId,
+    /// What it asks for.
+    pub terms: OrderTerms,
+}
+
+/// How much an order is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Size {
+    /// So many lots of the base asset.
+    Base(Quantity),
+    /// As many lots as this amount of the quote asset buys, or as sell for at most this amount. Market orders only.
+    Quote(Amount),
+}
+
+/// A request to cancel an order. See [`Body::Cancel`](crate::Body::Cancel).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CancelOrder {
+    /// The account that the order belongs to.
+    pub account: AccountId,
+    /// The market.
+    pub symbol: SymbolId,
+    /// Which order.
+    pub target: Target,
+    /// The client order id of this cancel, shown in its report.
+    pub cancel_id: ClientOrderId,
+    /// Only if this is true of the order when the cancel reaches it.
+    pub restriction: Option<CancelRestriction>,
+}
+
+/// How a client names one of its orders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// By its order id.
+    Order(OrderId),
+    /// By its client order id.
+    Client(ClientOrderId),
+    /// By both, which must be of the same order.
+    Both(OrderId, ClientOrderId),
+}
+
+/// A request to cancel all open orders of an account in a market. See [`Body::CancelAll`](crate::Body::CancelAll).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CancelAll {
+    /// The account.
+    pub account: AccountId,
+    /// The market.
+    pub symbol: SymbolId,
+    /// The client order id of this cancel, shown in the reports.
+    pub cancel_id: ClientOrderId,
+}
