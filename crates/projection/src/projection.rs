@@ -187,14 +187,8 @@ impl Projection {
             Event::Transferred(transfer) => {
                 self.batch.transfers.push(((**transfer).clone(), sequence));
                 let reason = Reason::Transfer(transfer.transfer);
-                self.post(
-                    cause,
-                    ordinal,
-                    [
-                        (transfer.account, transfer.asset, transfer.amount, reason.clone()),
-                        (AccountId::EXTERNAL, transfer.asset, transfer.amount.negated(), reason),
-                    ],
-                );
+                let accounts = [transfer.account, AccountId::EXTERNAL];
+                self.post(cause, ordinal, entry_pair(accounts, transfer.asset, transfer.amount, reason));
             }
             Event::OrderPlaced(placed) => {
                 self.order_changed(cause, ordinal, placed.terms.symbol, placed.order, "PLACED", None);
@@ -204,13 +198,7 @@ impl Projection {
             }
             Event::Traded(trade) => self.traded(cause, ordinal, trade),
             Event::OrderClosed(OrderClosed { symbol, order, reason, .. }) => {
-                let kind = match reason {
-                    CloseReason::Filled => "FILLED",
-                    CloseReason::Canceled { .. } => "CANCELED",
-                    CloseReason::Expired | CloseReason::Unaffordable => "EXPIRED",
-                    CloseReason::SelfTradePrevented => "EXPIRED_IN_MATCH",
-                };
-                self.order_changed(cause, ordinal, *symbol, *order, kind, None);
+                self.order_changed(cause, ordinal, *symbol, *order, closed_as(reason), None);
             }
             Event::BalanceChanged { account, asset, free, held } => {
                 let balance = Balance { asset: *asset, free: *free, held: *held };
@@ -219,26 +207,16 @@ impl Projection {
             Event::OrderImported(moved) => {
                 self.order_changed(cause, ordinal, moved.placed.terms.symbol, moved.placed.order, "MOVED_IN", None);
             }
-            Event::MoneyImported { account, asset, amount } => self.post(
-                cause,
-                ordinal,
-                [
-                    (*account, *asset, *amount, Reason::Opening),
-                    (AccountId::CLEARING, *asset, amount.negated(), Reason::Opening),
-                ],
-            ),
+            Event::MoneyImported { account, asset, amount } => {
+                let accounts = [*account, AccountId::CLEARING];
+                self.post(cause, ordinal, entry_pair(accounts, *asset, *amount, Reason::Opening));
+            }
             Event::MatchPrevented(prevented) => self.batch.prevented.push(Prevented { prevented: *prevented, time }),
             Event::FeesPaidOut(payout) => {
                 self.batch.payouts.push(((**payout).clone(), sequence));
                 let reason = Reason::Transfer(payout.transfer);
-                self.post(
-                    cause,
-                    ordinal,
-                    [
-                        (AccountId::FEES, payout.asset, payout.amount, reason.clone()),
-                        (AccountId::EXTERNAL, payout.asset, payout.amount.negated(), reason),
-                    ],
-                );
+                let accounts = [AccountId::FEES, AccountId::EXTERNAL];
+                self.post(cause, ordinal, entry_pair(accounts, payout.asset, payout.amount, reason));
             }
             Event::TransferImported(transfer) => {
                 let rows = match transfer.account {
@@ -247,14 +225,8 @@ impl Projection {
                 };
                 rows.push(((**transfer).clone(), sequence));
                 let reason = Reason::Transfer(transfer.transfer);
-                self.post(
-                    cause,
-                    ordinal,
-                    [
-                        (AccountId::CLEARING, transfer.asset, transfer.amount, reason.clone()),
-                        (AccountId::EXTERNAL, transfer.asset, transfer.amount.negated(), reason),
-                    ],
-                );
+                let accounts = [AccountId::CLEARING, AccountId::EXTERNAL];
+                self.post(cause, ordinal, entry_pair(accounts, transfer.asset, transfer.amount, reason));
             }
             // Of a market that moved in, the tables know what has traded since.
             Event::MarketImported(_) => {}
@@ -326,12 +298,7 @@ impl Projection {
     }
 
     /// Posts entries that sum to zero.
-    fn post(
-        &mut self,
-        cause: Cause,
-        ordinal: u32,
-        entries: impl IntoIterator<Item = (AccountId, AssetId, Amount, Reason)>,
-    ) {
+    fn post(&mut self, cause: Cause, ordinal: u32, entries: impl IntoIterator<Item = Entry>) {
         // Entries of one event stand together; no event has as many as there is room for.
         const ROOM: u32 = 8;
         let mut at = ordinal.checked_mul(ROOM).expect("fewer than 2^29 events of a command");
@@ -347,5 +314,23 @@ impl Projection {
             at += 1;
         }
         assert!(sum.values().all(|total| total.is_zero()), "the entries of an event sum to zero");
+    }
+}
+
+/// A ledger entry without its time: account, asset, amount and reason.
+type Entry = (AccountId, AssetId, Amount, Reason);
+
+/// The two entries of an amount that the first account receives from the second.
+fn entry_pair([to, from]: [AccountId; 2], asset: AssetId, amount: Amount, reason: Reason) -> [Entry; 2] {
+    [(to, asset, amount, reason.clone()), (from, asset, amount.negated(), reason)]
+}
+
+/// The kind of the order event of an order that closed.
+fn closed_as(reason: &CloseReason) -> &'static str {
+    match reason {
+        CloseReason::Filled => "FILLED",
+        CloseReason::Canceled { .. } => "CANCELED",
+        CloseReason::Expired | CloseReason::Unaffordable => "EXPIRED",
+        CloseReason::SelfTradePrevented => "EXPIRED_IN_MATCH",
     }
 }

@@ -33,6 +33,22 @@ pub(super) struct Taker {
     pub(super) most: Quantity,
 }
 
+impl Taker {
+    /// Subtracts a trade from what the order still wants, and `spent` from what it can still pay.
+    #[inline]
+    fn take(&mut self, quantity: Quantity, quote: Amount, spent: Amount) {
+        self.left = match self.left {
+            Size::Base(left) => Size::Base(left.minus(quantity)),
+            Size::Quote(left) => {
+                self.most = self.most.minus(quantity);
+                Size::Quote(left.minus(quote))
+            }
+        };
+        self.budget = self.budget.minus(spent);
+        assert!(!self.budget.is_negative(), "an order spends no more than is held for it");
+    }
+}
+
 /// Why a taker stops taking.
 enum Stop {
     /// It has all it wanted, or what is left of its quote amount buys no lot.
@@ -227,15 +243,7 @@ impl Matcher {
         let rules = accounts.rules;
         let (taker_fee, credit) = charge(rules, taker.order.fees.taker, taker_gets, taker.credit);
         taker.credit = credit;
-        taker.left = match taker.left {
-            Size::Base(left) => Size::Base(left.minus(quantity)),
-            Size::Quote(left) => {
-                taker.most = taker.most.minus(quantity);
-                Size::Quote(left.minus(quote))
-            }
-        };
-        taker.budget = taker.budget.minus(taker_pays.plus(improvement));
-        assert!(!taker.budget.is_negative(), "an order spends no more than is held for it");
+        taker.take(quantity, quote, taker_pays.plus(improvement));
 
         let maker = top.owner;
         let credit = if top.traded { self.open.fee_credit(top.slot) } else { FeeCredit::NONE };
