@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crossbook_engine::Partition;
 use crossbook_projection::schema::ORDERS;
 use crossbook_protocol::event::Trade;
-use crossbook_protocol::{Cause, Event};
-use crossbook_types::{AccountId, Amount, AssetId, OrderId, PartitionId, Sequence, SymbolId};
+use crossbook_protocol::{Cause, Event, Routing};
+use crossbook_types::{AccountId, Amount, AssetId, OrderId, PartitionId, Sequence, SymbolId, SymbolName};
 use crossbook_views::{Interval, Order, Views};
 use futures_util::TryStreamExt as _;
 use sqlx::any::AnyRow;
@@ -82,89 +82,93 @@ impl Facts {
         let mut connection = database.connect().await?;
         let mut transaction = connection.begin().await?;
         let mut facts = Self { position: position(&mut transaction, partition).await?, ..Self::default() };
-        let (routing, alone) = (database.routing(), database.is_of_one());
-        let names = market_names(&mut transaction).await?;
-        let owns_account = |account: AccountId| alone || routing.of_account(account) == partition;
-        let mut unnamed = BTreeSet::new();
-        let mut may_own_market = |symbol: SymbolId| {
-            alone
-                || names.get(&symbol).map_or_else(
-                    || {
-                        unnamed.insert(symbol);
-                        true
-                    },
-                    |name| routing.of_listed(symbol, name) == partition,
-                )
+        let mut owner = Owner {
+            partition,
+            alone: database.is_of_one(),
+            routing: database.routing(),
+            names: market_names(&mut transaction).await?,
+            unnamed: BTreeSet::new(),
         };
-        let account = |fields: &Fields<'_>| {
-            let asset = u32::try_from(fields.number("asset_id")?);
-            let asset = asset.map_err(|_| Error::Nonsense("column asset_id".to_owned()))?;
-            Ok::<_, Error>((AccountId(fields.number("account_id")?), AssetId(asset)))
-        };
-        let text = |column| format!("CAST({column} AS CHAR(41)) AS {column}");
-        let statement = format!("SELECT account_id, asset_id, {}, {} FROM balances", text("free"), text("held"));
-        each(&mut transaction, statement, |row| {
-            let (account, asset) = account(&row)?;
-            if owns_account(account) {
-                facts.balances.insert((account, asset), (row.amount("free")?, row.amount("held")?));
-            }
-            Ok(())
-        })
-        .await?;
-        let statement =
-            format!("SELECT {} FROM orders WHERE status IN ('NEW', 'PARTIALLY_FILLED')", ORDERS.selection());
-        each(&mut transaction, statement, |row| {
-            let order = row.order()?;
-            if may_own_market(order.terms.symbol) {
-                facts.open_orders.insert((order.terms.symbol, order.order), order);
-            }
-            Ok(())
-        })
-        .await?;
-        let statement = format!(
-            "SELECT symbol_id, quantity, {}, {}, {} FROM trades",
-            text("quote"),
-            text("taker_fee"),
-            text("maker_fee")
-        );
-        each(&mut transaction, statement, |row| {
-            let symbol = row.symbol()?;
-            if !may_own_market(symbol) {
-                return Ok(());
-            }
-            let sums = facts.trades.entry(symbol).or_default();
-            sums.add(row.number("quantity")?, row.amount("quote")?, row.amount("taker_fee")?, row.amount("maker_fee")?);
-            Ok(())
-        })
-        .await?;
-        // Rows that no partition of this venue wrote must be found, not ignored.
-        let own = if alone { String::new() } else { format!(" WHERE partition_id = {}", partition.0) };
-        let statement = format!("SELECT account_id, asset_id, {} FROM ledger_entries{own}", text("amount"));
-        each(&mut transaction, statement, |row| {
-            let sum = facts.entries.entry(account(&row)?).or_default();
-            *sum = sum.plus(row.amount("amount")?);
-            Ok(())
-        })
-        .await?;
-        let statement = format!("SELECT symbol_id, candle_interval, trades, {} FROM candles", text("quote_volume"));
-        each(&mut transaction, statement, |row| {
-            let symbol = row.symbol()?;
-            if !may_own_market(symbol) {
-                return Ok(());
-            }
-            let (count, quote) = facts.candles.entry((symbol, row.text("candle_interval")?)).or_default();
-            *count += row.number("trades")?;
-            *quote = quote.saturating_add(row.amount("quote_volume")?);
-            Ok(())
-        })
-        .await?;
-        facts.unnamed = unnamed;
+        facts.read_accounts(&mut transaction, &owner).await?;
+        facts.read_markets(&mut transaction, &mut owner).await?;
+        facts.unnamed = owner.unnamed;
         if with_contents {
             facts.contents = digests::read(&mut transaction).await?;
         }
         transaction.rollback().await?;
         database::close(connection).await;
         Ok(facts)
+    }
+
+    /// Reads balances and ledger entries.
+    async fn read_accounts(&mut self, connection: &mut AnyConnection, owner: &Owner<'_>) -> Result<(), Error> {
+        let account = |fields: &Fields<'_>| {
+            let asset = u32::try_from(fields.number("asset_id")?);
+            let asset = asset.map_err(|_| Error::Nonsense("column asset_id".to_owned()))?;
+            Ok::<_, Error>((AccountId(fields.number("account_id")?), AssetId(asset)))
+        };
+        let statement = format!("SELECT account_id, asset_id, {}, {} FROM balances", as_text("free"), as_text("held"));
+        each(connection, statement, |row| {
+            let (account, asset) = account(&row)?;
+            if owner.owns_account(account) {
+                self.balances.insert((account, asset), (row.amount("free")?, row.amount("held")?));
+            }
+            Ok(())
+        })
+        .await?;
+        // Rows that no partition of this venue wrote must be found, not ignored.
+        let own = if owner.alone { String::new() } else { format!(" WHERE partition_id = {}", owner.partition.0) };
+        let statement = format!("SELECT account_id, asset_id, {} FROM ledger_entries{own}", as_text("amount"));
+        each(connection, statement, |row| {
+            let sum = self.entries.entry(account(&row)?).or_default();
+            *sum = sum.plus(row.amount("amount")?);
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Reads open orders, trades and candles.
+    async fn read_markets(&mut self, connection: &mut AnyConnection, owner: &mut Owner<'_>) -> Result<(), Error> {
+        let statement =
+            format!("SELECT {} FROM orders WHERE status IN ('NEW', 'PARTIALLY_FILLED')", ORDERS.selection());
+        each(connection, statement, |row| {
+            let order = row.order()?;
+            if owner.may_own_market(order.terms.symbol) {
+                self.open_orders.insert((order.terms.symbol, order.order), order);
+            }
+            Ok(())
+        })
+        .await?;
+        let statement = format!(
+            "SELECT symbol_id, quantity, {}, {}, {} FROM trades",
+            as_text("quote"),
+            as_text("taker_fee"),
+            as_text("maker_fee")
+        );
+        each(connection, statement, |row| {
+            let symbol = row.symbol()?;
+            if !owner.may_own_market(symbol) {
+                return Ok(());
+            }
+            let sums = self.trades.entry(symbol).or_default();
+            sums.add(row.number("quantity")?, row.amount("quote")?, row.amount("taker_fee")?, row.amount("maker_fee")?);
+            Ok(())
+        })
+        .await?;
+        let statement = format!("SELECT symbol_id, candle_interval, trades, {} FROM candles", as_text("quote_volume"));
+        each(connection, statement, |row| {
+            let symbol = row.symbol()?;
+            if !owner.may_own_market(symbol) {
+                return Ok(());
+            }
+            let (count, quote) = self.candles.entry((symbol, row.text("candle_interval")?)).or_default();
+            *count += row.number("trades")?;
+            *quote = quote.saturating_add(row.amount("quote_volume")?);
+            Ok(())
+        })
+        .await?;
+        Ok(())
     }
 
     /// Leaves the rows of unnamed markets to their partitions. `partition` is at the position of these rows, so it
@@ -182,6 +186,42 @@ impl Facts {
         self.trades.retain(|symbol, _| !foreign.contains(symbol));
         self.candles.retain(|(symbol, _), _| !foreign.contains(symbol));
     }
+}
+
+/// The partition whose rows are read from tables that several partitions write.
+struct Owner<'a> {
+    partition: PartitionId,
+    /// Whether no other partition writes these tables.
+    alone: bool,
+    routing: &'a Routing,
+    names: BTreeMap<SymbolId, SymbolName>,
+    /// Markets with rows that had no name.
+    unnamed: BTreeSet<SymbolId>,
+}
+
+impl Owner<'_> {
+    fn owns_account(&self, account: AccountId) -> bool {
+        self.alone || self.routing.of_account(account) == self.partition
+    }
+
+    /// Whether a market is the partition's. One without a name may be.
+    fn may_own_market(&mut self, symbol: SymbolId) -> bool {
+        if self.alone {
+            return true;
+        }
+        match self.names.get(&symbol) {
+            Some(name) => self.routing.of_listed(symbol, name) == self.partition,
+            None => {
+                self.unnamed.insert(symbol);
+                true
+            }
+        }
+    }
+}
+
+/// A column of numbers that may be too large for an integer, selected as text.
+fn as_text(column: &str) -> String {
+    format!("CAST({column} AS CHAR(41)) AS {column}")
 }
 
 /// Gives every row of a statement, which is made of this crate's own words.

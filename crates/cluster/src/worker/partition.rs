@@ -67,34 +67,9 @@ impl<C: Connect> PartitionThread<'_, C> {
         begin: &dyn Fn(PartitionId, Sequence) -> Result<Partition, String>,
         tries: &mut u32,
     ) -> Result<(), Error> {
-        let partition = self.partition;
-        let failed = |source: ErrorOf<C>| Error::Store { partition, source: source.into() };
-        let mut link = Link::connect(&self.shared.stores, partition).map_err(failed)?;
-        let replica = match replica {
-            Some(replica) => {
-                replica.disconnected();
-                if let Some(Record { sequence, time, payload }) = replica.last()
-                    && !link.holds(sequence, time, payload).map_err(failed)?
-                {
-                    return Err(Error::Forked { partition, sequence });
-                }
-                replica
-            }
-            none => {
-                link.make_durable().map_err(failed)?;
-                let published = link.ends().map_err(failed)?.published;
-                let state = begin(partition, published).map_err(|reason| Error::Start { partition, reason })?;
-                *unproved = Some(self.heard(&mut link).map_err(failed)?);
-                tracing::info!(
-                    partition = partition.0,
-                    from = state.sequence().0,
-                    published = published.0,
-                    server = link.address(),
-                    "standing by"
-                );
-                none.insert(Replica::new(state, published, self.shared.limits).map_err(|s| self.broken(s))?)
-            }
-        };
+        let failed = |source| self.failed(source);
+        let mut link = Link::connect(&self.shared.stores, self.partition).map_err(failed)?;
+        let replica = self.resume(replica, unproved, begin, &mut link)?;
         let clock = SystemClock;
         let depth_every = Duration::from_millis(self.shared.options.depth_interval_ms);
         let mut depths_at = Instant::now();
@@ -153,6 +128,44 @@ impl<C: Connect> PartitionThread<'_, C> {
         Ok(())
     }
 
+    /// The replica goes on where it stood, if the log still holds what it has applied; without one, it begins from the
+    /// state that `begin` gives.
+    fn resume<'r>(
+        &self,
+        replica: &'r mut Option<Replica>,
+        unproved: &mut Option<Heard>,
+        begin: &dyn Fn(PartitionId, Sequence) -> Result<Partition, String>,
+        link: &mut Link<C::Store>,
+    ) -> Result<&'r mut Replica, Error> {
+        let partition = self.partition;
+        let failed = |source| self.failed(source);
+        match replica {
+            Some(replica) => {
+                replica.disconnected();
+                if let Some(Record { sequence, time, payload }) = replica.last()
+                    && !link.holds(sequence, time, payload).map_err(failed)?
+                {
+                    return Err(Error::Forked { partition, sequence });
+                }
+                Ok(replica)
+            }
+            none => {
+                link.make_durable().map_err(failed)?;
+                let published = link.ends().map_err(failed)?.published;
+                let state = begin(partition, published).map_err(|reason| Error::Start { partition, reason })?;
+                *unproved = Some(self.heard(link).map_err(failed)?);
+                tracing::info!(
+                    partition = partition.0,
+                    from = state.sequence().0,
+                    published = published.0,
+                    server = link.address(),
+                    "standing by"
+                );
+                Ok(none.insert(Replica::new(state, published, self.shared.limits).map_err(|s| self.broken(s))?))
+            }
+        }
+    }
+
     /// What the other partitions have received from this one. One that cannot be asked now is left out: this one must
     /// not depend on it.
     fn heard(&self, link: &mut Link<C::Store>) -> Result<Heard, ErrorOf<C>> {
@@ -200,6 +213,10 @@ impl<C: Connect> PartitionThread<'_, C> {
         let kept = link.write_depth(&changes)?;
         replica.depths_written(&writes, &kept);
         Ok(())
+    }
+
+    fn failed(&self, source: ErrorOf<C>) -> Error {
+        Error::Store { partition: self.partition, source: source.into() }
     }
 
     fn broken(&self, source: replica::Error) -> Error {
