@@ -55,6 +55,25 @@ fn bindings(more: &[(&str, Value)]) -> Value {
 pub fn document() -> Value {
     let methods = OPERATIONS.iter().filter(|operation| operation.over_websocket).map(|operation| operation.name);
     let methods: Vec<_> = methods.chain(SESSION_METHODS.iter().copied()).collect();
+    json!({
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Crossbook streams and WebSocket API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "An API compatible with the Binance Spot API; not affiliated with or endorsed by Binance.",
+            "license": { "name": "Apache-2.0" },
+        },
+        "defaultContentType": "application/json",
+        "servers": { "venue": { "host": "127.0.0.1:8080", "protocol": "ws", "description": "A venue on this machine." } },
+        "channels": channels(),
+        "operations": operations(),
+        "components": { "schemas": schemas(SCHEMAS), "messages": messages() },
+        "x-methods": methods,
+    })
+}
+
+/// The messages of all channels, by name.
+fn messages() -> Map<String, Value> {
     let mut messages = Map::new();
     let mut message = |name: &str, summary: &str, schema: &str| {
         let payload = reference(schema);
@@ -69,6 +88,10 @@ pub fn document() -> Value {
     message("request", "from the client", "Request");
     message("answer", "for each request", "Answer");
     message("userEvent", "after userDataStream.subscribe", "UserEvent");
+    messages
+}
+
+fn channels() -> Value {
     let of_channel = |names: &[&str]| {
         let named =
             names.iter().map(|name| ((*name).to_owned(), json!({ "$ref": format!("#/components/messages/{name}") })));
@@ -76,58 +99,48 @@ pub fn document() -> Value {
     };
     let market: Vec<_> = MARKET.iter().map(|(name, ..)| *name).chain(["streamRequest"]).collect();
     let stream = json!({ "description": "The name of a stream, such as btcusdt@trade." });
+    let names = json!({ "type": "string", "description": "Names of streams, with slashes between.",
+        "examples": ["btcusdt@trade/ethusdt@depth"] });
+    let limits = json!({ "type": "boolean", "default": true,
+        "description": "Whether answers say how much of the limits is used; a request may say otherwise for itself." });
+    json!({
+        "stream": {
+            "address": "/ws/{stream}",
+            "description": "One stream, and more by request.",
+            "parameters": { "stream": stream },
+            "bindings": bindings(&[]),
+            "messages": of_channel(&market),
+        },
+        "combined": {
+            "address": "/stream",
+            "description": "Streams by request or by ?streams=a/b; each message bears the name of its stream.",
+            "bindings": bindings(&[("streams", names)]),
+            "messages": of_channel(&["combined", "streamRequest", "streamAnswer", "serverShutdown"]),
+        },
+        "api": {
+            "address": "/ws-api/v3",
+            "description": "Requests and answers, and the user data stream.",
+            "bindings": bindings(&[("returnRateLimits", limits)]),
+            "messages": of_channel(&["request", "answer", "userEvent", "serverShutdown"]),
+        },
+    })
+}
+
+fn operations() -> Value {
     let operation = |action: &str, channel: &str, summary: &str, names: &[&str]| {
         let messages: Vec<_> =
             names.iter().map(|name| json!({ "$ref": format!("#/channels/{channel}/messages/{name}") })).collect();
         let channel = json!({ "$ref": format!("#/channels/{channel}") });
         json!({ "action": action, "channel": channel, "summary": summary, "messages": messages })
     };
-    let names = json!({ "type": "string", "description": "Names of streams, with slashes between.",
-        "examples": ["btcusdt@trade/ethusdt@depth"] });
-    let limits = json!({ "type": "boolean", "default": true,
-        "description": "Whether answers say how much of the limits is used; a request may say otherwise for itself." });
     let sent: Vec<_> = MARKET.iter().map(|(name, ..)| *name).collect();
     json!({
-        "asyncapi": "3.0.0",
-        "info": {
-            "title": "Crossbook streams and WebSocket API",
-            "version": env!("CARGO_PKG_VERSION"),
-            "description": "An API compatible with the Binance Spot API; not affiliated with or endorsed by Binance.",
-            "license": { "name": "Apache-2.0" },
-        },
-        "defaultContentType": "application/json",
-        "servers": { "venue": { "host": "127.0.0.1:8080", "protocol": "ws", "description": "A venue on this machine." } },
-        "channels": {
-            "stream": {
-                "address": "/ws/{stream}",
-                "description": "One stream, and more by request.",
-                "parameters": { "stream": stream },
-                "bindings": bindings(&[]),
-                "messages": of_channel(&market),
-            },
-            "combined": {
-                "address": "/stream",
-                "description": "Streams by request or by ?streams=a/b; each message bears the name of its stream.",
-                "bindings": bindings(&[("streams", names)]),
-                "messages": of_channel(&["combined", "streamRequest", "streamAnswer", "serverShutdown"]),
-            },
-            "api": {
-                "address": "/ws-api/v3",
-                "description": "Requests and answers, and the user data stream.",
-                "bindings": bindings(&[("returnRateLimits", limits)]),
-                "messages": of_channel(&["request", "answer", "userEvent", "serverShutdown"]),
-            },
-        },
-        "operations": {
-            "sendStream": operation("send", "stream", "Sends the messages of the streams that are subscribed to.", &sent),
-            "receiveStreamRequest": operation("receive", "stream", "Changes subscriptions.", &["streamRequest"]),
-            "sendCombined": operation("send", "combined", "Sends the messages of the streams that are subscribed to.",
-                &["combined", "streamAnswer", "serverShutdown"]),
-            "receiveCombinedRequest": operation("receive", "combined", "Changes subscriptions.", &["streamRequest"]),
-            "receiveRequest": operation("receive", "api", "Takes a request.", &["request"]),
-            "sendAnswer": operation("send", "api", "Answers, and sends events.", &["answer", "userEvent", "serverShutdown"]),
-        },
-        "components": { "schemas": schemas(SCHEMAS), "messages": messages },
-        "x-methods": methods,
+        "sendStream": operation("send", "stream", "Sends the messages of the streams that are subscribed to.", &sent),
+        "receiveStreamRequest": operation("receive", "stream", "Changes subscriptions.", &["streamRequest"]),
+        "sendCombined": operation("send", "combined", "Sends the messages of the streams that are subscribed to.",
+            &["combined", "streamAnswer", "serverShutdown"]),
+        "receiveCombinedRequest": operation("receive", "combined", "Changes subscriptions.", &["streamRequest"]),
+        "receiveRequest": operation("receive", "api", "Takes a request.", &["request"]),
+        "sendAnswer": operation("send", "api", "Answers, and sends events.", &["answer", "userEvent", "serverShutdown"]),
     })
 }

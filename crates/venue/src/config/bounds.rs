@@ -27,14 +27,72 @@ const DRAIN_MAX: u64 = 600_000;
 /// # Errors
 /// When a setting does, with its name and what to set instead.
 pub(super) fn check(config: &Config) -> Result<(), Error> {
-    let (server, streams, history) = (&config.gateway.server, &config.gateway.streams, &config.history);
-    let at_least = [
+    let bounds =
+        lower_bounds(config).into_iter().chain(gateway_lower_bounds(config)).chain(cluster_lower_bounds(config));
+    for (key, value, least) in bounds {
+        if value < least {
+            let instead = format!("the venue would be of no use; set it to {least} or more");
+            return Err(Error::Useless { key, value: value.to_string(), instead });
+        }
+    }
+    if let Some(origin) = config.gateway.server.cors_origins.iter().find(|origin| !is_origin(origin)) {
+        let instead =
+            "browsers name an origin by scheme, host and port; write \"https://example.org\", or \"*\" for all".into();
+        return Err(Error::Useless { key: "gateway.server.cors_origins", value: format!("{origin:?}"), instead });
+    }
+    for (key, value, most, why) in upper_bounds(config) {
+        if value > most {
+            let instead = format!("{why}; set it to {most} or less");
+            return Err(Error::Useless { key, value: value.to_string(), instead });
+        }
+    }
+    // Half of it: a request that has just missed a batch waits for the next one, and is done with that.
+    let (interval, wait_max) = (config.node.batch_interval_us, config.node.queue_wait_max_ms);
+    if wait_max > 0 && interval.div_ceil(1_000).saturating_mul(2) > wait_max {
+        let instead = format!(
+            "orders would wait for longer than `node.queue_wait_max_ms` lets them; set it to {} or less, or that to more",
+            wait_max.saturating_mul(500)
+        );
+        return Err(Error::Useless { key: "node.batch_interval_us", value: interval.to_string(), instead });
+    }
+    if config.http == config.admin && config.http.port() != 0 {
+        let instead = "the client API is there too; give the admin API an address of its own".to_owned();
+        return Err(Error::Useless { key: "admin", value: config.admin.to_string(), instead });
+    }
+    Ok(())
+}
+
+/// A setting, its value, and the least that it may be.
+type LowerBound = (&'static str, u64, u64);
+
+/// A setting, its value, the most that it may be, and why.
+type UpperBound = (&'static str, u64, u64, &'static str);
+
+/// Lower bounds of what is neither the gateway's nor the cluster's.
+fn lower_bounds(config: &Config) -> Vec<LowerBound> {
+    let history = &config.history;
+    vec![
         ("node.queue_requests_max", wide(config.node.queue_requests_max), 1),
         ("node.batch_requests_max", wide(config.node.batch_requests_max), 1),
         ("node.publish_queue_batches_max", wide(config.node.publish_queue_batches_max), 1),
         ("clock.jump_max_ms", config.clock.jump_max_ms, 1),
         ("clock.behind_log_max_ms", config.clock.behind_log_max_ms, 1),
         ("clock.check_interval_ms", config.clock.check_interval_ms, 1),
+        ("snapshots.check_interval_ms", config.snapshots.check_interval_ms, 1),
+        ("history.batch_rows_max", wide(history.batch_rows_max), 1),
+        ("history.transaction_rows_max", wide(history.transaction_rows_max), 1),
+        ("history.connections_max", u64::from(history.connections_max), 2),
+        ("history.connect_timeout_ms", history.connect_timeout_ms, 1),
+        ("history.write_timeout_ms", history.write_timeout_ms, 1),
+        ("history.query_timeout_ms", history.query_timeout_ms, 1),
+        ("history.retry_delay_max_ms", history.retry_delay_max_ms, 1),
+    ]
+}
+
+/// Lower bounds of the gateway's settings.
+fn gateway_lower_bounds(config: &Config) -> Vec<LowerBound> {
+    let (server, streams) = (&config.gateway.server, &config.gateway.streams);
+    vec![
         ("gateway.in_flight_max", wide(config.gateway.in_flight_max), 1),
         ("gateway.reply_timeout_ms", config.gateway.reply_timeout_ms, 1),
         ("gateway.history_queries_max", wide(config.gateway.history_queries_max), 1),
@@ -67,6 +125,12 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
         ("gateway.streams.attempts_window_ms", streams.attempts_window_ms, 1),
         ("gateway.streams.requests_in_flight_max", wide(streams.requests_in_flight_max), 1),
         ("gateway.streams.account_subscriptions_max", wide(streams.account_subscriptions_max), 1),
+    ]
+}
+
+/// Lower bounds of the cluster's settings.
+fn cluster_lower_bounds(config: &Config) -> Vec<LowerBound> {
+    vec![
         ("cluster.partitions", u64::from(config.cluster.partitions), 1),
         ("cluster.snapshots.connect_timeout_ms", config.cluster.snapshots.connect_timeout_ms, 1),
         ("cluster.snapshots.request_timeout_ms", config.cluster.snapshots.request_timeout_ms, 1),
@@ -89,30 +153,14 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
         ("cluster.writer.checkpoint_interval_ms", config.cluster.writer.checkpoint_interval_ms, 1),
         ("cluster.writer.retry_delay_max_ms", config.cluster.writer.retry_delay_max_ms, 1),
         ("cluster.snapshot_interval_commands", config.cluster.snapshot_interval_commands, 1),
-        ("snapshots.check_interval_ms", config.snapshots.check_interval_ms, 1),
-        ("history.batch_rows_max", wide(history.batch_rows_max), 1),
-        ("history.transaction_rows_max", wide(history.transaction_rows_max), 1),
-        ("history.connections_max", u64::from(history.connections_max), 2),
-        ("history.connect_timeout_ms", history.connect_timeout_ms, 1),
-        ("history.write_timeout_ms", history.write_timeout_ms, 1),
-        ("history.query_timeout_ms", history.query_timeout_ms, 1),
-        ("history.retry_delay_max_ms", history.retry_delay_max_ms, 1),
-    ];
-    for (key, value, least) in at_least {
-        if value < least {
-            let instead = format!("the venue would be of no use; set it to {least} or more");
-            return Err(Error::Useless { key, value: value.to_string(), instead });
-        }
-    }
-    if let Some(origin) = server.cors_origins.iter().find(|origin| !is_origin(origin)) {
-        let instead =
-            "browsers name an origin by scheme, host and port; write \"https://example.org\", or \"*\" for all".into();
-        return Err(Error::Useless { key: "gateway.server.cors_origins", value: format!("{origin:?}"), instead });
-    }
-    let at_most = [
+    ]
+}
+
+fn upper_bounds(config: &Config) -> Vec<UpperBound> {
+    vec![
         (
             "history.batch_rows_max",
-            wide(history.batch_rows_max),
+            wide(config.history.batch_rows_max),
             wide(BATCH_ROWS_MAX),
             "no database takes a statement that long",
         ),
@@ -122,28 +170,13 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
             BATCH_INTERVAL_MAX,
             "orders would take longer than that",
         ),
-        ("gateway.server.drain_ms", server.drain_ms, DRAIN_MAX, "whoever stops the process would kill it first"),
-    ];
-    for (key, value, most, why) in at_most {
-        if value > most {
-            let instead = format!("{why}; set it to {most} or less");
-            return Err(Error::Useless { key, value: value.to_string(), instead });
-        }
-    }
-    // Half of it: a request that has just missed a batch waits for the next one, and is done with that.
-    let (interval, wait_max) = (config.node.batch_interval_us, config.node.queue_wait_max_ms);
-    if wait_max > 0 && interval.div_ceil(1_000).saturating_mul(2) > wait_max {
-        let instead = format!(
-            "orders would wait for longer than `node.queue_wait_max_ms` lets them; set it to {} or less, or that to more",
-            wait_max.saturating_mul(500)
-        );
-        return Err(Error::Useless { key: "node.batch_interval_us", value: interval.to_string(), instead });
-    }
-    if config.http == config.admin && config.http.port() != 0 {
-        let instead = "the client API is there too; give the admin API an address of its own".to_owned();
-        return Err(Error::Useless { key: "admin", value: config.admin.to_string(), instead });
-    }
-    Ok(())
+        (
+            "gateway.server.drain_ms",
+            config.gateway.server.drain_ms,
+            DRAIN_MAX,
+            "whoever stops the process would kill it first",
+        ),
+    ]
 }
 
 fn wide(bound: usize) -> u64 {
