@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -112,11 +113,28 @@ pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool
     let folder = tempfile::tempdir()?;
     let summary = "What becomes of a venue that is asked for ten times its normal load.";
     let mut report = Report::begin("Overload", summary, Some(folder.path()));
-    let wait = options.queue_wait_ms.to_string();
     let interval = options.batch_interval_us.unwrap_or(match options.over {
         Over::Websocket => 0,
         Over::Rest => INTERVAL_OVER_REST,
     });
+    let venue = start_venue(options, interval, folder.path())?;
+    let mut measured = measure(options, interval, &venue, runtime)?;
+    drop(venue);
+    show(&measured, options, interval, &mut report);
+    measured.pass = report.passed();
+    println!("{}", report.text());
+    if let Some(path) = &options.output.report {
+        report.write(path)?;
+    }
+    if let Some(path) = &options.output.json {
+        write_json(path, &measured)?;
+    }
+    Ok(measured.pass)
+}
+
+/// Starts a venue that is slowed down as the command line says.
+fn start_venue(options: &Overload, interval: u64, folder: &Path) -> Result<LocalVenue, Error> {
+    let wait = options.queue_wait_ms.to_string();
     let batch_interval = interval.to_string();
     // There is no history, because it would take processors from the venue for as long as it is behind.
     let settings = [
@@ -125,7 +143,17 @@ pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool
         ("CROSSBOOK_NODE__QUEUE_WAIT_SUSTAINED_MAX_MS", wait.as_str()),
         ("CROSSBOOK_HISTORY__DATABASE", "none"),
     ];
-    let venue = LocalVenue::start(folder.path(), &std::env::current_exe()?, &settings)?;
+    Ok(LocalVenue::start(folder, &std::env::current_exe()?, &settings)?)
+}
+
+/// Measures the venue's capacity and its normal load, and loads it with [`TIMES`] times that. Whether it passed is not
+/// decided yet.
+fn measure(
+    options: &Overload,
+    interval: u64,
+    venue: &LocalVenue,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<Measured, Error> {
     let connections = options.connections.unwrap_or(match options.over {
         Over::Websocket => 8,
         Over::Rest => 256,
@@ -171,9 +199,7 @@ pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool
     go("afterwards", Pace::Open(rate(percent, 1)), BACK_WITHIN.as_secs() as u32)?;
     let after = go("normal load again", Pace::Open(rate(percent, 1)), seconds)?;
     shown.finish_and_clear();
-    drop(venue);
-
-    let mut measured = Measured {
+    Ok(Measured {
         most_per_second: most,
         at_most,
         normal_percent: percent,
@@ -182,20 +208,18 @@ pub fn run(options: &Overload, runtime: &tokio::runtime::Runtime) -> Result<bool
         memory_before,
         memory_after,
         pass: false,
-    };
-    show(&measured, options, interval, &mut report);
-    measured.pass = report.passed();
-    println!("{}", report.text());
-    if let Some(path) = &options.output.report {
-        report.write(path)?;
-    }
-    if let Some(path) = &options.output.json {
-        write_json(path, &measured)?;
-    }
-    Ok(measured.pass)
+    })
 }
 
 fn show(measured: &Measured, options: &Overload, interval: u64, report: &mut Report) {
+    report.push(phases(measured, options, interval));
+    if let [normal, overload, after] = &measured.phases[..] {
+        report.push(Section::new("Verdict").verdicts(verdicts(measured, normal, overload, after)));
+    }
+}
+
+/// The phases as a table, and the latencies of admitted orders.
+fn phases(measured: &Measured, options: &Overload, interval: u64) -> Section {
     let mut table = Table::new([
         "",
         "due/s",
@@ -208,7 +232,6 @@ fn show(measured: &Measured, options: &Overload, interval: u64, report: &mut Rep
         "p99 of refusals",
         "errors",
     ]);
-    let ms = |value: f64| Unit::Nanoseconds.show(value * 1e6);
     for phase in [&measured.at_most].into_iter().chain(&measured.not_sustained).chain(&measured.phases) {
         let errors = phase.errors.iter().map(|(code, count)| format!("{code}: {count}")).collect::<Vec<_>>().join(", ");
         table.row([
@@ -224,7 +247,6 @@ fn show(measured: &Measured, options: &Overload, interval: u64, report: &mut Rep
             if errors.is_empty() { "none".to_owned() } else { errors },
         ]);
     }
-    let [normal, overload, after] = &measured.phases[..] else { return };
     let paced = match interval {
         0 => String::new(),
         interval => format!(", {interval} µs from one to the next at least"),
@@ -236,16 +258,17 @@ fn show(measured: &Measured, options: &Overload, interval: u64, report: &mut Rep
         options.queue_wait_ms, measured.most_per_second, measured.normal_percent,
     );
     let curves = measured.phases.iter().map(|phase| (phase.name, &phase.admitted));
-    report.push(
-        Section::new("Phases").text(text).table(table).chart(Chart::percentiles("Latency of admitted orders", curves)),
-    );
+    Section::new("Phases").text(text).table(table).chart(Chart::percentiles("Latency of admitted orders", curves))
+}
+
+fn verdicts(measured: &Measured, normal: &Phase, overload: &Phase, after: &Phase) -> Vec<Verdict> {
     let done = |phase: &Phase| phase.admitted_per_second / phase.due_per_second as f64 * 100.0;
     let times = |phase: &Phase| phase.admitted_p99_ms / normal.admitted_p99_ms;
     let known = |code: &String| CODES.iter().any(|known| known.to_string() == *code);
     let strange: u64 = overload.errors.iter().filter(|(code, _)| !known(code)).map(|(_, count)| count).sum();
     let megabytes =
         |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000));
-    report.push(Section::new("Verdict").verdicts(vec![
+    vec![
         Verdict::new(
             "normal load",
             "all that is due is done, nothing refused",
@@ -289,7 +312,11 @@ fn show(measured: &Measured, options: &Overload, interval: u64, report: &mut Rep
             format!("{}, before {}", megabytes(measured.memory_after), megabytes(measured.memory_before)),
             measured.memory_after.zip(measured.memory_before).is_some_and(|(after, before)| after <= before * 2),
         ),
-    ]));
+    ]
+}
+
+fn ms(milliseconds: f64) -> String {
+    Unit::Nanoseconds.show(milliseconds * 1e6)
 }
 
 /// Orders at one pace.

@@ -115,6 +115,14 @@ impl Default for Furnished {
 #[must_use]
 pub fn commands() -> Vec<Body> {
     let mut bodies = Vec::new();
+    list_markets(&mut bodies);
+    open_accounts(&mut bodies);
+    issue_keys(&mut bodies);
+    send_orders(&mut bodies);
+    bodies
+}
+
+fn list_markets(bodies: &mut Vec<Body>) {
     let asset =
         |id: u32, text| Asset { id: AssetId(id), name: AssetName::new_checked(text).expect("a name"), decimals: 8 };
     let assets = [asset(0, "BTC"), asset(1, "USDT"), asset(2, "ETH")];
@@ -150,6 +158,9 @@ pub fn commands() -> Vec<Body> {
         };
         bodies.push(Body::ListMarket(Box::new(ListMarket { description })));
     }
+}
+
+fn open_accounts(bodies: &mut Vec<Body>) {
     bodies.extend(["alice", "bob"].map(|label| Body::OpenAccount(OpenAccount { label: label.to_owned() })));
     for account in [ALICE, ALICE.next()] {
         for (asset, amount) in [(0, 1_000_000_000), (1, 100_000_000_000_000), (2, 5_000_000_000)] {
@@ -161,6 +172,9 @@ pub fn commands() -> Vec<Body> {
             }));
         }
     }
+}
+
+fn issue_keys(bodies: &mut Vec<Body>) {
     let key = |text| ApiKeyId::new_checked(text).expect("a key");
     let sealed = master_key().seal(&key(HMAC_KEY), &SecretString::from(SECRET)).expect("memory can be sealed");
     for (name, trade, credential) in [
@@ -175,6 +189,9 @@ pub fn commands() -> Vec<Body> {
             allowed_ips: Vec::new(),
         })));
     }
+}
+
+fn send_orders(bodies: &mut Vec<Body>) {
     let limit = |account, side, price, lots: u64, id: &str| NewOrder {
         account,
         terms: OrderTerms {
@@ -215,7 +232,6 @@ pub fn commands() -> Vec<Body> {
         cancel_id: ClientOrderId::new_checked("c1").expect("a name"),
         restriction: None,
     }));
-    bodies
 }
 
 fn make() -> Furnished {

@@ -274,70 +274,13 @@ impl Model {
         }
         let kill = order.tif == TimeInForce::Fok && !self.could_fill(symbol, &order);
         let levels = if kill { Vec::new() } else { self.books[at].prices(other(order.side)) };
-        'levels: for price in levels {
+        for price in levels {
             if order.wants_nothing() || !order.reaches(price) {
                 break;
             }
-            let mut changed = false;
-            for maker in self.books[at].queue(other(order.side), price) {
-                if order.wants_nothing() {
-                    break;
-                }
-                let wanted = match order.left {
-                    Left::Lots(lots) => lots,
-                    Left::Worth(worth) => (worth / self.books[at].quote(price, 1)) as u64,
-                };
-                if wanted == 0 {
-                    ended = Some(if traded { CloseReason::Filled } else { CloseReason::Expired });
-                    break;
-                }
-                if order.most == 0 {
-                    ended = Some(CloseReason::Expired);
-                    break;
-                }
-                if maker.account == order.account && order.mode != SelfTradePrevention::None {
-                    self.tell_prevented(symbol, &order, &maker, price);
-                    if matches!(order.mode, SelfTradePrevention::ExpireMaker | SelfTradePrevention::ExpireBoth) {
-                        let maker = self.books[at].take_out(maker.id);
-                        self.end(symbol, &maker, CloseReason::SelfTradePrevented);
-                        self.steps += 1;
-                        changed = true;
-                    }
-                    if matches!(order.mode, SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth) {
-                        ended = Some(CloseReason::SelfTradePrevented);
-                        break;
-                    }
-                    continue;
-                }
-                let book = &self.books[at];
-                let payable = match order.side {
-                    Side::Buy => order.held / book.quote(price, 1),
-                    Side::Sell => order.held / book.base(1),
-                };
-                // A waiting order may find that what is held for it does not suffice.
-                let unaffordable = match order.stop {
-                    Some(_) => CloseReason::Unaffordable,
-                    None => CloseReason::Expired,
-                };
-                if payable == 0 {
-                    ended = Some(unaffordable);
-                    break;
-                }
-                let lots = wanted.min(order.most).min(maker.lots()).min(u64::try_from(payable).unwrap());
-                self.trade(symbol, &mut order, maker.id, price, lots);
-                prices.push(price);
-                (traded, changed) = (true, true);
-                if lots < maker.lots() {
-                    // Done, or it cannot pay for more.
-                    ended = Some(if lots == wanted { CloseReason::Filled } else { unaffordable });
-                    break;
-                }
-            }
-            if changed {
-                self.tell_depth(symbol, other(order.side), price);
-            }
+            ended = self.work_at(symbol, &mut order, price, &mut traded, prices);
             if ended.is_some() {
-                break 'levels;
+                break;
             }
         }
         let small_change = match order.left {
@@ -357,6 +300,78 @@ impl Model {
             let reason = if filled { CloseReason::Filled } else { ended.unwrap_or(CloseReason::Expired) };
             self.end(symbol, &order, reason);
         }
+    }
+
+    /// An order takes what it can at one price. Why it ends there, if for another reason than that nothing was left at
+    /// its price.
+    fn work_at(
+        &mut self,
+        symbol: SymbolId,
+        order: &mut Order,
+        price: u64,
+        traded: &mut bool,
+        prices: &mut Vec<u64>,
+    ) -> Option<CloseReason> {
+        let at = symbol.0 as usize;
+        let (mut ended, mut changed) = (None, false);
+        for maker in self.books[at].queue(other(order.side), price) {
+            if order.wants_nothing() {
+                break;
+            }
+            let wanted = match order.left {
+                Left::Lots(lots) => lots,
+                Left::Worth(worth) => (worth / self.books[at].quote(price, 1)) as u64,
+            };
+            if wanted == 0 {
+                ended = Some(if *traded { CloseReason::Filled } else { CloseReason::Expired });
+                break;
+            }
+            if order.most == 0 {
+                ended = Some(CloseReason::Expired);
+                break;
+            }
+            if maker.account == order.account && order.mode != SelfTradePrevention::None {
+                self.tell_prevented(symbol, order, &maker, price);
+                if matches!(order.mode, SelfTradePrevention::ExpireMaker | SelfTradePrevention::ExpireBoth) {
+                    let maker = self.books[at].take_out(maker.id);
+                    self.end(symbol, &maker, CloseReason::SelfTradePrevented);
+                    self.steps += 1;
+                    changed = true;
+                }
+                if matches!(order.mode, SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth) {
+                    ended = Some(CloseReason::SelfTradePrevented);
+                    break;
+                }
+                continue;
+            }
+            let book = &self.books[at];
+            let payable = match order.side {
+                Side::Buy => order.held / book.quote(price, 1),
+                Side::Sell => order.held / book.base(1),
+            };
+            // A waiting order may find that what is held for it does not suffice.
+            let unaffordable = match order.stop {
+                Some(_) => CloseReason::Unaffordable,
+                None => CloseReason::Expired,
+            };
+            if payable == 0 {
+                ended = Some(unaffordable);
+                break;
+            }
+            let lots = wanted.min(order.most).min(maker.lots()).min(u64::try_from(payable).unwrap());
+            self.trade(symbol, order, maker.id, price, lots);
+            prices.push(price);
+            (*traded, changed) = (true, true);
+            if lots < maker.lots() {
+                // Done, or it cannot pay for more.
+                ended = Some(if lots == wanted { CloseReason::Filled } else { unaffordable });
+                break;
+            }
+        }
+        if changed {
+            self.tell_depth(symbol, other(order.side), price);
+        }
+        ended
     }
 
     fn tell_prevented(&mut self, symbol: SymbolId, taker: &Order, maker: &Order, price: u64) {

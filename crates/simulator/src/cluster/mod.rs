@@ -140,6 +140,19 @@ struct Rates {
     tables_us: u64,
 }
 
+impl Rates {
+    fn draw(dice: &mut Dice) -> Self {
+        let rates = Self {
+            faults: std::array::from_fn(|_| if dice.one_in(3) { 0 } else { dice.between(1, 6) }),
+            fault_us: dice.between(60_000, 1_500_000),
+            client_us: dice.between(4_000, 40_000),
+            snapshot_us: dice.between(20_000, 400_000),
+            tables_us: dice.between(20_000, 200_000),
+        };
+        if rates.faults.iter().sum::<u64>() == 0 { Self { faults: [1; 10], ..rates } } else { rates }
+    }
+}
+
 /// See the module.
 pub struct World {
     dice: Dice,
@@ -177,14 +190,7 @@ impl World {
     /// The world of that chance.
     pub fn new(mut dice: Dice) -> Self {
         let time = Time::default();
-        let rates = Rates {
-            faults: std::array::from_fn(|_| if dice.one_in(3) { 0 } else { dice.between(1, 6) }),
-            fault_us: dice.between(60_000, 1_500_000),
-            client_us: dice.between(4_000, 40_000),
-            snapshot_us: dice.between(20_000, 400_000),
-            tables_us: dice.between(20_000, 200_000),
-        };
-        let rates = if rates.faults.iter().sum::<u64>() == 0 { Rates { faults: [1; 10], ..rates } } else { rates };
+        let rates = Rates::draw(&mut dice);
         // Each market in a partition of its own, or as their numbers say.
         let given = (0..workload::MARKETS).map(|n| (SymbolId(n), id((n as usize + 1) % PARTITIONS))).collect();
         let given = if dice.one_in(2) { given } else { BTreeMap::new() };

@@ -13,7 +13,7 @@ use crossbook_log::Record;
 use crossbook_node::node::Clock as _;
 use crossbook_protocol::peer::Outgoing;
 use crossbook_protocol::{Body, Rules};
-use crossbook_types::{PartitionId, Sequence, SourceId};
+use crossbook_types::{PartitionId, Sequence, SourceId, Timestamp};
 
 use super::call::{Actor, Link, Process, Reply, Request};
 use super::{Event, PARTITIONS, World};
@@ -130,74 +130,10 @@ impl World {
         match reply {
             Reply::Hello { epoch, told, held } => {
                 ensure!(held, Durable, "worker {worker} finds that the log of partition {partition} has forked");
-                let seat = &mut self.workers[worker].seats[partition];
-                seat.link.epoch = Some(epoch);
-                seat.link.tries = 0;
-                if seat.replica.is_none() {
-                    let state = self.begin(partition, told)?;
-                    let limits = self.workers[worker].limits;
-                    let state = match self.workers[worker].work {
-                        Some(work) => state.with_work(work),
-                        None => state,
-                    };
-                    let known = self.workers[worker].known;
-                    match Replica::new(state, told, limits).and_then(|replica| replica.knowing(known)) {
-                        Ok(replica) => self.workers[worker].seats[partition].replica = Some(replica),
-                        Err(error) => return self.stopped(worker, partition, &error),
-                    }
-                }
-                self.plan(0, Event::Wake(actor));
-                Ok(())
+                self.seat_connected(worker, partition, epoch, told)
             }
             Reply::Turned { told, records, durable, outputs } => {
-                let this = &mut self.workers[worker];
-                let now = this.clock.now();
-                let seat = &mut this.seats[partition];
-                let Some(replica) = &mut seat.replica else { return Ok(()) };
-                let found = records.len();
-                let read = records.iter().map(|(sequence, time, payload)| Record {
-                    sequence: *sequence,
-                    time: *time,
-                    payload,
-                });
-                let from = PartitionId(partition as u16);
-                let mut posted = Vec::new();
-                let step = replica.take(told, read, durable, now, |message| posted.push(message));
-                let outputs = outputs.iter().map(|(sequence, output)| (*sequence, output.as_slice()));
-                let step = match step.and_then(|step| replica.compare(outputs).map(|()| step)) {
-                    Ok(step) => step,
-                    Err(error) => return self.stopped(worker, partition, &error),
-                };
-                let (standing, at) = (replica.standing(), replica.partition().sequence());
-                let mut woken = BTreeSet::new();
-                for Outgoing { to, number, deadline, message } in posted {
-                    let mut bytes = Vec::new();
-                    crossbook_protocol::wire::encode_command(
-                        SourceId::partition(from),
-                        number,
-                        deadline,
-                        &Body::Peer(message),
-                        &mut bytes,
-                    );
-                    let to = usize::from(to.0);
-                    this.forwarders[to].forwarder.post(from, number, bytes);
-                    woken.insert(Actor::Forwarder { worker, to });
-                }
-                woken.into_iter().for_each(|forwarder| self.plan(0, Event::Wake(forwarder)));
-                if let Some(standing) = step.turned {
-                    let active = standing == Standing::Active;
-                    self.observer.coverage.count(if active { "worker became active" } else { "worker stood back" });
-                    for to in 0..PARTITIONS {
-                        self.workers[worker].forwarders[to].forwarder.set_sends(from, active);
-                        self.plan(0, Event::Wake(Actor::Forwarder { worker, to }));
-                    }
-                }
-                if step.applied > 0 {
-                    self.compare(worker, partition, at)?;
-                }
-                let rest = if standing == Standing::Standby && found > 0 { STANDBY_REST_US } else { 20 };
-                self.plan(rest, Event::Wake(actor));
-                Ok(())
+                self.seat_turned(worker, partition, told, durable, &records, &outputs)
             }
             Reply::Forked => {
                 Err(Violation::new(Check::Durable, format!("worker {worker} publishes what no command caused")))
@@ -216,6 +152,91 @@ impl World {
                 Ok(())
             }
         }
+    }
+
+    /// A seat has a connection to its partition's log, and a replica.
+    fn seat_connected(
+        &mut self,
+        worker: usize,
+        partition: usize,
+        epoch: u64,
+        published: Sequence,
+    ) -> Result<(), Violation> {
+        let seat = &mut self.workers[worker].seats[partition];
+        seat.link.epoch = Some(epoch);
+        seat.link.tries = 0;
+        if seat.replica.is_none() {
+            let state = self.begin(partition, published)?;
+            let limits = self.workers[worker].limits;
+            let state = match self.workers[worker].work {
+                Some(work) => state.with_work(work),
+                None => state,
+            };
+            let known = self.workers[worker].known;
+            match Replica::new(state, published, limits).and_then(|replica| replica.knowing(known)) {
+                Ok(replica) => self.workers[worker].seats[partition].replica = Some(replica),
+                Err(error) => return self.stopped(worker, partition, &error),
+            }
+        }
+        self.plan(0, Event::Wake(Actor::Seat { worker, partition }));
+        Ok(())
+    }
+
+    /// The replica of a seat applies what its turn read, and compares the published outputs with its own. Its messages
+    /// go to the forwarders.
+    fn seat_turned(
+        &mut self,
+        worker: usize,
+        partition: usize,
+        published: Sequence,
+        durable: bool,
+        records: &[(Sequence, Timestamp, Vec<u8>)],
+        outputs: &[(Sequence, Vec<u8>)],
+    ) -> Result<(), Violation> {
+        let this = &mut self.workers[worker];
+        let now = this.clock.now();
+        let seat = &mut this.seats[partition];
+        let Some(replica) = &mut seat.replica else { return Ok(()) };
+        let found = records.len();
+        let read = records.iter().map(|(sequence, time, payload)| Record { sequence: *sequence, time: *time, payload });
+        let from = PartitionId(partition as u16);
+        let mut posted = Vec::new();
+        let step = replica.take(published, read, durable, now, |message| posted.push(message));
+        let outputs = outputs.iter().map(|(sequence, output)| (*sequence, output.as_slice()));
+        let step = match step.and_then(|step| replica.compare(outputs).map(|()| step)) {
+            Ok(step) => step,
+            Err(error) => return self.stopped(worker, partition, &error),
+        };
+        let (standing, at) = (replica.standing(), replica.partition().sequence());
+        let mut woken = BTreeSet::new();
+        for Outgoing { to, number, deadline, message } in posted {
+            let mut bytes = Vec::new();
+            crossbook_protocol::wire::encode_command(
+                SourceId::partition(from),
+                number,
+                deadline,
+                &Body::Peer(message),
+                &mut bytes,
+            );
+            let to = usize::from(to.0);
+            this.forwarders[to].forwarder.post(from, number, bytes);
+            woken.insert(Actor::Forwarder { worker, to });
+        }
+        woken.into_iter().for_each(|forwarder| self.plan(0, Event::Wake(forwarder)));
+        if let Some(standing) = step.turned {
+            let active = standing == Standing::Active;
+            self.observer.coverage.count(if active { "worker became active" } else { "worker stood back" });
+            for to in 0..PARTITIONS {
+                self.workers[worker].forwarders[to].forwarder.set_sends(from, active);
+                self.plan(0, Event::Wake(Actor::Forwarder { worker, to }));
+            }
+        }
+        if step.applied > 0 {
+            self.compare(worker, partition, at)?;
+        }
+        let rest = if standing == Standing::Standby && found > 0 { STANDBY_REST_US } else { 20 };
+        self.plan(rest, Event::Wake(Actor::Seat { worker, partition }));
+        Ok(())
     }
 
     /// A worker does not go on, and says why. Its supervisor starts it again.
