@@ -200,55 +200,58 @@ async fn a_prevented_match_is_told_everywhere() {
             json!([told[2]["i"], told[2]["v"], told[2]["A"], told[2]["B"], told[2]["U"], told[2]["pl"], told[2]["pL"]]),
             json!([maker["orderId"], 1, "0.10000000", "0.10000000", taker["orderId"], "0.10000000", "20000.00000000"])
         );
-
-        let matches = async |client: &Client, parameters: String| {
-            client.get("/api/v3/myPreventedMatches", &format!("symbol=BTCUSDT{parameters}")).await
-        };
-        let first = matches(alice, "&preventedMatchId=1".to_owned()).await;
-        let listed = &first.body[0];
-        assert_eq!(
-            json!([
-                listed["symbol"],
-                listed["takerOrderId"],
-                listed["makerSymbol"],
-                listed["makerOrderId"],
-                listed["tradeGroupId"],
-                listed["selfTradePreventionMode"],
-                listed["price"],
-                listed["takerPreventedQuantity"],
-                listed["makerPreventedQuantity"],
-                listed["transactTime"]
-            ]),
-            json!([
-                "BTCUSDT",
-                taker["orderId"],
-                "BTCUSDT",
-                maker["orderId"],
-                -1,
-                "EXPIRE_BOTH",
-                "20000.00000000",
-                "0.30000000",
-                "0.10000000",
-                taker["transactTime"]
-            ])
-        );
-        assert_eq!(first.header("x-mbx-used-weight-1m") + 20, {
-            let by_order = matches(alice, format!("&orderId={}", taker["orderId"])).await;
-            assert_eq!(by_order.body, first.body);
-            by_order.header("x-mbx-used-weight-1m")
-        });
-        let of_maker = matches(alice, format!("&orderId={}&fromPreventedMatchId=1&limit=5", maker["orderId"])).await;
-        assert_eq!(of_maker.body, first.body);
-        let later = matches(alice, format!("&orderId={}&fromPreventedMatchId=2", maker["orderId"])).await;
-        assert_eq!((later.status, later.body), (200, json!([])));
-        assert_eq!(matches(bob, "&preventedMatchId=1".to_owned()).await.body, json!([]), "another's");
-        for wrong in
-            ["", "&limit=5", "&preventedMatchId=1&orderId=1", "&orderId=1&limit=5", "&preventedMatchId=1&limit=5"]
-        {
-            let refused = matches(alice, wrong.to_owned()).await;
-            assert_eq!(refused.code(), (400, -1128), "{wrong}: {refused:?}");
-        }
+        prevented_matches_are_listed(alice, bob, &maker, &taker).await;
         venue.stop().await;
+    }
+}
+
+/// The match that was prevented between these orders of alice is found by its number and by either order, by her alone.
+async fn prevented_matches_are_listed(alice: &Client, bob: &Client, maker: &Value, taker: &Value) {
+    let matches = async |client: &Client, parameters: String| {
+        client.get("/api/v3/myPreventedMatches", &format!("symbol=BTCUSDT{parameters}")).await
+    };
+    let first = matches(alice, "&preventedMatchId=1".to_owned()).await;
+    let listed = &first.body[0];
+    assert_eq!(
+        json!([
+            listed["symbol"],
+            listed["takerOrderId"],
+            listed["makerSymbol"],
+            listed["makerOrderId"],
+            listed["tradeGroupId"],
+            listed["selfTradePreventionMode"],
+            listed["price"],
+            listed["takerPreventedQuantity"],
+            listed["makerPreventedQuantity"],
+            listed["transactTime"]
+        ]),
+        json!([
+            "BTCUSDT",
+            taker["orderId"],
+            "BTCUSDT",
+            maker["orderId"],
+            -1,
+            "EXPIRE_BOTH",
+            "20000.00000000",
+            "0.30000000",
+            "0.10000000",
+            taker["transactTime"]
+        ])
+    );
+    assert_eq!(first.header("x-mbx-used-weight-1m") + 20, {
+        let by_order = matches(alice, format!("&orderId={}", taker["orderId"])).await;
+        assert_eq!(by_order.body, first.body);
+        by_order.header("x-mbx-used-weight-1m")
+    });
+    let of_maker = matches(alice, format!("&orderId={}&fromPreventedMatchId=1&limit=5", maker["orderId"])).await;
+    assert_eq!(of_maker.body, first.body);
+    let later = matches(alice, format!("&orderId={}&fromPreventedMatchId=2", maker["orderId"])).await;
+    assert_eq!((later.status, later.body), (200, json!([])));
+    assert_eq!(matches(bob, "&preventedMatchId=1".to_owned()).await.body, json!([]), "another's");
+    for wrong in ["", "&limit=5", "&preventedMatchId=1&orderId=1", "&orderId=1&limit=5", "&preventedMatchId=1&limit=5"]
+    {
+        let refused = matches(alice, wrong.to_owned()).await;
+        assert_eq!(refused.code(), (400, -1128), "{wrong}: {refused:?}");
     }
 }
 

@@ -243,17 +243,23 @@ async fn next(socket: &mut Socket) -> Value {
     tokio::time::timeout(Duration::from_secs(20), message).await.expect("a message in time")
 }
 
+/// A connection that receives what happens to a client's account.
+async fn user_stream(venue: &Venue, client: &Client) -> Socket {
+    let mut user = open(venue, "/ws-api/v3").await;
+    let payload = format!("apiKey={}&timestamp={}", client.key, millis());
+    let timestamp = payload.rsplit('=').next().unwrap();
+    let params = json!({"apiKey": client.key, "timestamp": timestamp, "signature": client.sign(&payload)});
+    let subscribe = json!({"id": 1, "method": "userDataStream.subscribe.signature", "params": params});
+    user.send(Message::text(subscribe.to_string())).await.unwrap();
+    assert_eq!(next(&mut user).await["status"], 200);
+    user
+}
+
 /// Everything that a client and the public are told of a few orders: the steps of the client's orders in order, its
 /// last balances, the trades, and the book as its changes make it.
 async fn told_over_sockets(side: &Side) -> Value {
     let (mine, other) = (&side.clients[1], &side.clients[2]);
-    let mut user = open(&side.venue, "/ws-api/v3").await;
-    let payload = format!("apiKey={}&timestamp={}", mine.key, millis());
-    let timestamp = payload.rsplit('=').next().unwrap();
-    let params = json!({"apiKey": mine.key, "timestamp": timestamp, "signature": mine.sign(&payload)});
-    let subscribe = json!({"id": 1, "method": "userDataStream.subscribe.signature", "params": params});
-    user.send(Message::text(subscribe.to_string())).await.unwrap();
-    assert_eq!(next(&mut user).await["status"], 200);
+    let mut user = user_stream(&side.venue, mine).await;
     let streams = "btcusdt@trade/ethbtc@trade/ethbtc@depth@100ms/ethbtc@bookTicker";
     let mut public = open(&side.venue, &format!("/stream?streams={streams}")).await;
 

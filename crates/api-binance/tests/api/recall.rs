@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use crossbook_types::{SymbolId, Timestamp};
-use crossbook_views::{Interval, Limits, Offset, Views};
+use crossbook_types::{AccountId, SymbolId, Timestamp};
+use crossbook_views::{Interval, Limits, MarketData, Offset, Views};
 use futures_util::{StreamExt as _, stream};
 
 use crate::past_venue::{Desk, Tables, Told, accounts};
@@ -133,108 +133,129 @@ impl<'a> Asker<'a> {
     fn question(&mut self) -> (Option<usize>, &'static str, String) {
         let symbol = self.draw.below(u64::from(MARKETS)) as u32;
         let account = self.draw.below(ACCOUNTS) as usize;
-        let id = accounts().nth(account).unwrap();
         let data = self.views.market(SymbolId(symbol)).unwrap();
+        let mut text = format!("symbol={}", SYMBOLS[symbol as usize]);
+        match self.draw.below(13) {
+            kind @ (0..=6 | 12) => {
+                let path = self.account_question(kind, data, accounts().nth(account).unwrap(), &mut text);
+                (Some(account), path, text)
+            }
+            kind => (None, self.market_question(kind, data, &mut text), text),
+        }
+    }
+
+    /// Asks what an account alone may ask: where, and its parameters.
+    fn account_question(&mut self, kind: u64, data: &MarketData, id: AccountId, text: &mut String) -> &'static str {
         let orders = data.forgotten_orders(id);
         let own = data.forgotten_own_trades(id);
-        let (trades, aggregates) = (data.trades().forgotten(), data.aggregate_trades().forgotten());
-        let newest = data.trades().newest().map_or(3_000, |newest| newest.trade.0);
-        let mut text = format!("symbol={}", SYMBOLS[symbol as usize]);
-        let prevented = data.prevented_matches().forgotten().map(|forgotten| forgotten.id.number());
-        let asked = match self.draw.below(13) {
+        let newest = newest_trade(data);
+        match kind {
             0 => {
                 let number = self.number(orders.map(|forgotten| forgotten.id.0), self.orders);
-                text += &format!("&orderId={number}");
+                *text += &format!("&orderId={number}");
                 if self.draw.below(8) == 0 {
-                    text += "&origClientOrderId=name-7";
+                    *text += "&origClientOrderId=name-7";
                 }
-                (Some(account), "order")
+                "order"
             }
             1 => {
-                text += &format!("&origClientOrderId=name-{}", self.draw.below(65));
-                (Some(account), "order")
+                *text += &format!("&origClientOrderId=name-{}", self.draw.below(65));
+                "order"
             }
             2 => {
                 let number = self.number(orders.map(|forgotten| forgotten.id.0), self.orders);
-                text += &format!("&orderId={number}{}", self.limit(1_000));
-                (Some(account), "allOrders")
+                *text += &format!("&orderId={number}{}", self.limit(1_000));
+                "allOrders"
             }
             3 => {
-                text += &self.stretch(orders.map(|forgotten| forgotten.settled.0), 600 * MINUTE);
+                *text += &self.stretch(orders.map(|forgotten| forgotten.settled.0), 600 * MINUTE);
                 if self.draw.below(8) == 0 {
-                    text += "&orderId=7";
+                    *text += "&orderId=7";
                 }
-                text += &self.limit(1_000);
-                (Some(account), "allOrders")
+                *text += &self.limit(1_000);
+                "allOrders"
             }
             4 => {
                 let number = self.number(orders.map(|forgotten| forgotten.id.0), self.orders);
-                text += &format!("&orderId={number}{}", self.limit(20));
+                *text += &format!("&orderId={number}{}", self.limit(20));
                 if self.draw.below(2) == 0 {
-                    text += &format!("&fromId={}", self.number(own.map(|forgotten| forgotten.id.0), newest));
+                    *text += &format!("&fromId={}", self.number(own.map(|forgotten| forgotten.id.0), newest));
                 }
-                (Some(account), "myTrades")
+                "myTrades"
             }
             5 => {
-                text += &format!("&fromId={}", self.number(own.map(|forgotten| forgotten.id.0), newest));
-                text += &self.limit(1_000);
-                (Some(account), "myTrades")
+                *text += &format!("&fromId={}", self.number(own.map(|forgotten| forgotten.id.0), newest));
+                *text += &self.limit(1_000);
+                "myTrades"
             }
             6 => {
-                text += &self.stretch(own.map(|forgotten| forgotten.time.0), 600 * MINUTE);
-                text += &self.limit(1_000);
-                (Some(account), "myTrades")
+                *text += &self.stretch(own.map(|forgotten| forgotten.time.0), 600 * MINUTE);
+                *text += &self.limit(1_000);
+                "myTrades"
             }
+            _ => {
+                let prevented = data.prevented_matches().forgotten().map(|forgotten| forgotten.id.number());
+                if self.draw.below(3) == 0 {
+                    *text += &format!("&preventedMatchId={}", self.number(prevented, prevented.unwrap_or(100)));
+                } else {
+                    let number = self.number(orders.map(|forgotten| forgotten.id.0), self.orders);
+                    *text += &format!("&orderId={number}");
+                    if self.draw.below(2) == 0 {
+                        *text += &format!("&fromPreventedMatchId={}", self.number(prevented, 100));
+                        *text += &self.limit(1_000);
+                    }
+                }
+                "myPreventedMatches"
+            }
+        }
+    }
+
+    /// Asks what everybody may ask.
+    fn market_question(&mut self, kind: u64, data: &MarketData, text: &mut String) -> &'static str {
+        let (trades, aggregates) = (data.trades().forgotten(), data.aggregate_trades().forgotten());
+        let newest = newest_trade(data);
+        match kind {
             7 => {
-                text += &self.limit(1_000);
-                (None, "trades")
+                *text += &self.limit(1_000);
+                "trades"
             }
             8 => {
                 if self.draw.below(4) > 0 {
-                    text += &format!("&fromId={}", self.number(trades.map(|forgotten| forgotten.id.0), newest));
+                    *text += &format!("&fromId={}", self.number(trades.map(|forgotten| forgotten.id.0), newest));
                 }
-                text += &self.limit(1_000);
-                (None, "historicalTrades")
+                *text += &self.limit(1_000);
+                "historicalTrades"
             }
             9 => {
                 if self.draw.below(2) > 0 {
-                    text += &format!("&fromId={}", self.number(aggregates.map(|forgotten| forgotten.id.0), newest));
+                    *text += &format!("&fromId={}", self.number(aggregates.map(|forgotten| forgotten.id.0), newest));
                 } else {
-                    text += &self.stretch(aggregates.map(|forgotten| forgotten.time.0), 60 * MINUTE);
+                    *text += &self.stretch(aggregates.map(|forgotten| forgotten.time.0), 60 * MINUTE);
                 }
-                text += &self.limit(1_000);
-                (None, "aggTrades")
-            }
-            12 => {
-                if self.draw.below(3) == 0 {
-                    text += &format!("&preventedMatchId={}", self.number(prevented, prevented.unwrap_or(100)));
-                } else {
-                    let number = self.number(orders.map(|forgotten| forgotten.id.0), self.orders);
-                    text += &format!("&orderId={number}");
-                    if self.draw.below(2) == 0 {
-                        text += &format!("&fromPreventedMatchId={}", self.number(prevented, 100));
-                        text += &self.limit(1_000);
-                    }
-                }
-                (Some(account), "myPreventedMatches")
+                *text += &self.limit(1_000);
+                "aggTrades"
             }
             candles => {
                 let interval = Interval::ALL[self.draw.below(Interval::ALL.len() as u64) as usize];
-                text += &format!("&interval={}", interval.as_str());
+                *text += &format!("&interval={}", interval.as_str());
                 let zone = ["0", "8", "-5:30", "5:45", "0:01", "-12"][self.draw.below(6) as usize];
                 if self.draw.below(2) == 0 {
-                    text += &format!("&timeZone={zone}");
+                    *text += &format!("&timeZone={zone}");
                 }
                 let open = Timestamp(self.begin);
                 let length = interval.next_open(open, Offset::UTC).0 - interval.open_time(open, Offset::UTC).0;
                 let seam = data.candles().forgotten(interval).map(|open| open.0);
-                text += &self.stretch(seam, (length * 20).min(600 * 24 * 60 * MINUTE));
-                text += &self.limit(1_000);
-                (None, if candles == 10 { "klines" } else { "uiKlines" })
+                *text += &self.stretch(seam, (length * 20).min(600 * 24 * 60 * MINUTE));
+                *text += &self.limit(1_000);
+                if candles == 10 { "klines" } else { "uiKlines" }
             }
-        };
-        (asked.0, asked.1, text)
+        }
     }
+}
+
+/// The number of a market's last trade.
+fn newest_trade(data: &MarketData) -> u64 {
+    data.trades().newest().map_or(3_000, |newest| newest.trade.0)
 }
 
 /// Asks both desks the same, and tells how many answers were lists or orders with something in them.

@@ -23,34 +23,58 @@ fn sorted(mut names: Vec<&str>) -> Vec<&str> {
     names
 }
 
+/// The fields of the full answer to a limit order.
+const PLACED: &[&str] = &[
+    "symbol",
+    "orderId",
+    "orderListId",
+    "clientOrderId",
+    "transactTime",
+    "price",
+    "origQty",
+    "executedQty",
+    "origQuoteOrderQty",
+    "cummulativeQuoteQty",
+    "status",
+    "timeInForce",
+    "type",
+    "side",
+    "workingTime",
+    "selfTradePreventionMode",
+    "fills",
+];
+
+/// The fields of an order that is queried.
+const SHOWN: &[&str] = &[
+    "symbol",
+    "orderId",
+    "orderListId",
+    "clientOrderId",
+    "price",
+    "origQty",
+    "executedQty",
+    "cummulativeQuoteQty",
+    "status",
+    "timeInForce",
+    "type",
+    "side",
+    "stopPrice",
+    "icebergQty",
+    "time",
+    "updateTime",
+    "isWorking",
+    "workingTime",
+    "origQuoteOrderQty",
+    "selfTradePreventionMode",
+];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trade_is_told_alike_everywhere() {
     let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     let (alice, bob) = (&venue.alice, &venue.bob);
     venue.values_nothing().await;
     let resting = alice.limit("SELL", "0.5", "20000").await;
-    assert_eq!(
-        keys(&resting),
-        sorted(vec![
-            "symbol",
-            "orderId",
-            "orderListId",
-            "clientOrderId",
-            "transactTime",
-            "price",
-            "origQty",
-            "executedQty",
-            "origQuoteOrderQty",
-            "cummulativeQuoteQty",
-            "status",
-            "timeInForce",
-            "type",
-            "side",
-            "workingTime",
-            "selfTradePreventionMode",
-            "fills"
-        ])
-    );
+    assert_eq!(keys(&resting), sorted(PLACED.to_vec()));
     assert_eq!(
         (&resting["status"], &resting["fills"], &resting["orderListId"]),
         (&json!("NEW"), &json!([]), &json!(-1))
@@ -81,31 +105,7 @@ async fn a_trade_is_told_alike_everywhere() {
         json!([shown["status"], shown["executedQty"], shown["isWorking"], shown["stopPrice"]]),
         json!(["PARTIALLY_FILLED", "0.20000000", true, "0.00000000"])
     );
-    assert_eq!(
-        keys(&shown),
-        sorted(vec![
-            "symbol",
-            "orderId",
-            "orderListId",
-            "clientOrderId",
-            "price",
-            "origQty",
-            "executedQty",
-            "cummulativeQuoteQty",
-            "status",
-            "timeInForce",
-            "type",
-            "side",
-            "stopPrice",
-            "icebergQty",
-            "time",
-            "updateTime",
-            "isWorking",
-            "workingTime",
-            "origQuoteOrderQty",
-            "selfTradePreventionMode"
-        ])
-    );
+    assert_eq!(keys(&shown), sorted(SHOWN.to_vec()));
     assert_eq!(alice.get("/api/v3/openOrders", "symbol=BTCUSDT").await.body, json!([shown]));
     assert_eq!(alice.get("/api/v3/openOrders", "").await.body, json!([shown]));
     assert_eq!(alice.get("/api/v3/allOrders", "symbol=BTCUSDT").await.body, json!([shown]));
@@ -119,16 +119,7 @@ async fn a_trade_is_told_alike_everywhere() {
         json!([own[0]["isBuyer"], own[0]["isMaker"], own[0]["commission"], own[0]["commissionAsset"]]),
         json!([false, true, "4.00000000", "USDT"])
     );
-    let trades = venue.get("/api/v3/trades?symbol=BTCUSDT").await.body;
-    assert_eq!(
-        json!([trades[0]["id"], trades[0]["quoteQty"], trades[0]["isBuyerMaker"], trades.as_array().unwrap().len()]),
-        json!([1, "4000.00000000", false, 1])
-    );
-    let depth = venue.get("/api/v3/depth?symbol=BTCUSDT&limit=5").await.body;
-    assert_eq!(depth["asks"], json!([["20000.00000000", "0.30000000"]]));
-    assert_eq!(depth["bids"], json!([]));
-    let price = venue.get("/api/v3/ticker/price?symbol=BTCUSDT").await.body;
-    assert_eq!(price, json!({"symbol": "BTCUSDT", "price": "20000.00000000"}));
+    the_trade_is_public(&venue).await;
 
     let cancelled = alice
         .delete("/api/v3/order", &format!("symbol=BTCUSDT&orderId={}&newClientOrderId=bye", resting["orderId"]))
@@ -142,6 +133,19 @@ async fn a_trade_is_told_alike_everywhere() {
     assert_eq!(alice.get("/api/v3/openOrders", "").await.body, json!([]));
     venue.audit().await;
     venue.stop().await;
+}
+
+async fn the_trade_is_public(venue: &Venue) {
+    let trades = venue.get("/api/v3/trades?symbol=BTCUSDT").await.body;
+    assert_eq!(
+        json!([trades[0]["id"], trades[0]["quoteQty"], trades[0]["isBuyerMaker"], trades.as_array().unwrap().len()]),
+        json!([1, "4000.00000000", false, 1])
+    );
+    let depth = venue.get("/api/v3/depth?symbol=BTCUSDT&limit=5").await.body;
+    assert_eq!(depth["asks"], json!([["20000.00000000", "0.30000000"]]));
+    assert_eq!(depth["bids"], json!([]));
+    let price = venue.get("/api/v3/ticker/price?symbol=BTCUSDT").await.body;
+    assert_eq!(price, json!({"symbol": "BTCUSDT", "price": "20000.00000000"}));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -236,19 +240,32 @@ async fn refusals_of_the_engine_have_their_documented_texts() {
         let reply = bob.get("/api/v3/order", path).await;
         assert_eq!((reply.code(), reply.text()), ((400, -2013), "Order does not exist."));
     }
-    // Half of this one has traded, none of that one.
+    restricted_cancels_are_refused(alice, bob).await;
+    let stranger = bob.get("/api/v3/order", "symbol=BTCUSDT&orderId=1").await;
+    assert_eq!(stranger.code(), (400, -2013), "orders of others do not exist");
+    venue.operator(Method::PATCH, "markets/BTCUSDT", Some(json!({"status": "HALT"}))).await;
+    let halted = bob.order(&format!("{limit}&side=BUY&quantity=0.01&price=10000")).await;
+    assert_eq!((halted.code(), halted.text()), ((400, -2010), "Market is closed."));
+    let cancelled =
+        bob.delete("/api/v3/order", "symbol=BTCUSDT&origClientOrderId=twice&cancelRestrictions=ONLY_NEW").await;
+    assert_eq!(cancelled.status, 200, "cancelling is still allowed");
+    venue.stop().await;
+}
+
+/// Half of alice's order 1 has traded, nothing of bob's order "twice".
+async fn restricted_cancels_are_refused(alice: &Client, bob: &Client) {
     for (client, order, restriction, code, text) in [
-        (&alice, "orderId=1", "ONLY_NEW", -2011, "Order was not canceled due to cancel restrictions."),
+        (alice, "orderId=1", "ONLY_NEW", -2011, "Order was not canceled due to cancel restrictions."),
         (
-            &bob,
+            bob,
             "origClientOrderId=twice",
             "ONLY_PARTIALLY_FILLED",
             -2011,
             "Order was not canceled due to cancel restrictions.",
         ),
-        (&bob, "orderId=999", "ONLY_NEW", -2011, "Unknown order sent."),
+        (bob, "orderId=999", "ONLY_NEW", -2011, "Unknown order sent."),
         (
-            &bob,
+            bob,
             "origClientOrderId=twice",
             "only_new",
             -1145,
@@ -261,19 +278,10 @@ async fn refusals_of_the_engine_have_their_documented_texts() {
     }
     let partial = "symbol=BTCUSDT&orderId=1&cancelRestrictions=ONLY_PARTIALLY_FILLED";
     assert_eq!(alice.delete("/api/v3/order", partial).await.body["executedQty"], "0.05000000");
-    let stranger = bob.get("/api/v3/order", "symbol=BTCUSDT&orderId=1").await;
-    assert_eq!(stranger.code(), (400, -2013), "orders of others do not exist");
-    venue.operator(Method::PATCH, "markets/BTCUSDT", Some(json!({"status": "HALT"}))).await;
-    let halted = bob.order(&format!("{limit}&side=BUY&quantity=0.01&price=10000")).await;
-    assert_eq!((halted.code(), halted.text()), ((400, -2010), "Market is closed."));
-    let cancelled =
-        bob.delete("/api/v3/order", "symbol=BTCUSDT&origClientOrderId=twice&cancelRestrictions=ONLY_NEW").await;
-    assert_eq!(cancelled.status, 200, "cancelling is still allowed");
-    venue.stop().await;
 }
 
 /// A valid order, with some parameters replaced, added or left out (`None`).
-fn changed(changes: &[(&str, Option<&str>)]) -> String {
+fn changed(changes: &[Change]) -> String {
     let mut order = vec![
         ("symbol", "BTCUSDT"),
         ("side", "BUY"),
@@ -296,22 +304,31 @@ fn changed(changes: &[(&str, Option<&str>)]) -> String {
 
 const DECIMAL: &str = "legal range is '^([0-9]{1,20})(\\.[0-9]{1,20})?$'.";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bad_orders_get_their_code_and_change_nothing() {
-    let venue = Venue::start_in(PARTITIONS, Config::default()).await;
-    let before = venue.audit().await;
-    let mandatory = |name: &str| format!("Mandatory parameter '{name}' was not sent, was empty/null, or malformed.");
+/// A parameter, and its new value; `None`: it is left out.
+type Change<'a> = (&'a str, Option<&'a str>);
+
+/// An order, and the code and text that it is refused with.
+type Refused = (String, i64, String);
+
+/// What makes a market order of the valid order.
+const MARKET: &[Change<'static>] = &[("type", Some("MARKET")), ("timeInForce", None), ("price", None)];
+
+fn market_with(changes: &[Change<'static>]) -> Vec<Change<'static>> {
+    [MARKET, changes].concat()
+}
+
+fn mandatory(name: &str) -> String {
+    format!("Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+}
+
+/// Orders with a parameter that is missing, empty, or not a value of its kind.
+fn malformed_orders() -> Vec<Refused> {
     let empty = |name: &str| format!("Parameter '{name}' was empty.");
     let decimal = |name: &str| format!("Illegal characters found in parameter '{name}'; {DECIMAL}");
-    let not_required = |name: &str| format!("Parameter '{name}' sent when not required.");
     let long = "9".repeat(400);
     let long_name = "x".repeat(37);
-    let market: &[(&str, Option<&str>)] = &[("type", Some("MARKET")), ("timeInForce", None), ("price", None)];
-    let with = |extra: &[(&'static str, Option<&'static str>)]| [market, extra].concat();
-    let mut cases: Vec<(String, i64, String)> = Vec::new();
-    let mut case = |changes: &[(&str, Option<&str>)], code: i64, text: String| {
-        cases.push((changed(changes), code, text));
-    };
+    let mut cases = Vec::new();
+    let mut case = |changes: &[Change], code: i64, text: String| cases.push((changed(changes), code, text));
     for name in ["symbol", "side", "type", "timeInForce", "quantity", "price"] {
         case(&[(name, None)], -1102, mandatory(name));
         case(&[(name, Some(""))], -1105, empty(name));
@@ -351,29 +368,26 @@ async fn bad_orders_get_their_code_and_change_nothing() {
             "Illegal characters found in parameter 'newClientOrderId'; legal range is '^[a-zA-Z0-9-_]{1,36}$'.".into(),
         );
     }
+    cases
+}
+
+/// Orders with a parameter that their type does not have, with one that is unknown, or with one twice.
+fn misplaced_parameters() -> Vec<Refused> {
+    let not_required = |name: &str| format!("Parameter '{name}' sent when not required.");
+    let mut cases = Vec::new();
+    let mut case = |changes: &[Change], code: i64, text: String| cases.push((changed(changes), code, text));
     case(&[("stopPrice", Some("1"))], -1106, not_required("stopPrice"));
     case(&[("quoteOrderQty", Some("10"))], -1106, not_required("quoteOrderQty"));
-    case(&with(&[("price", Some("1"))]), -1106, not_required("price"));
-    case(&with(&[("timeInForce", Some("GTC"))]), -1106, not_required("timeInForce"));
-    case(&with(&[("quoteOrderQty", Some("10"))]), -1106, not_required("quoteOrderQty"));
+    case(&market_with(&[("price", Some("1"))]), -1106, not_required("price"));
+    case(&market_with(&[("timeInForce", Some("GTC"))]), -1106, not_required("timeInForce"));
+    case(&market_with(&[("quoteOrderQty", Some("10"))]), -1106, not_required("quoteOrderQty"));
     case(
-        &with(&[("quantity", None)]),
+        &market_with(&[("quantity", None)]),
         -1102,
         "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!".into(),
     );
     case(&[("type", Some("LIMIT_MAKER"))], -1106, not_required("timeInForce"));
     case(&[("type", Some("STOP_LOSS_LIMIT"))], -1102, mandatory("stopPrice"));
-    case(&[("price", Some("0"))], -1013, "Filter failure: PRICE_FILTER".into());
-    case(&[("price", Some("10000.001"))], -1013, "Filter failure: PRICE_FILTER".into());
-    case(&[("price", Some("1000000.01"))], -1013, "Filter failure: PRICE_FILTER".into());
-    case(&[("price", Some("99999999999999999999"))], -1013, "Filter failure: PRICE_FILTER".into());
-    case(&[("quantity", Some("0"))], -1013, "Filter failure: LOT_SIZE".into());
-    case(&[("quantity", Some("0.000001"))], -1013, "Filter failure: LOT_SIZE".into());
-    case(&[("quantity", Some("900.00001"))], -1013, "Filter failure: LOT_SIZE".into());
-    case(&[("quantity", Some("99999999999999999999"))], -1013, "Filter failure: LOT_SIZE".into());
-    case(&with(&[("quantity", Some("100.00001"))]), -1013, "Filter failure: MARKET_LOT_SIZE".into());
-    case(&[("quantity", Some("0.00001"))], -1013, "Filter failure: NOTIONAL".into());
-    case(&with(&[("quantity", None), ("quoteOrderQty", Some("4.99"))]), -1013, "Filter failure: NOTIONAL".into());
     case(
         &[("icebergQty", Some("0.01"))],
         -1104,
@@ -384,6 +398,37 @@ async fn bad_orders_get_their_code_and_change_nothing() {
         -1101,
         "Duplicate values for parameter 'quantity' detected.".into(),
     );
+    cases
+}
+
+fn orders_that_fail_filters() -> Vec<Refused> {
+    let mut cases = Vec::new();
+    let mut case = |changes: &[Change], code: i64, text: String| cases.push((changed(changes), code, text));
+    case(&[("price", Some("0"))], -1013, "Filter failure: PRICE_FILTER".into());
+    case(&[("price", Some("10000.001"))], -1013, "Filter failure: PRICE_FILTER".into());
+    case(&[("price", Some("1000000.01"))], -1013, "Filter failure: PRICE_FILTER".into());
+    case(&[("price", Some("99999999999999999999"))], -1013, "Filter failure: PRICE_FILTER".into());
+    case(&[("quantity", Some("0"))], -1013, "Filter failure: LOT_SIZE".into());
+    case(&[("quantity", Some("0.000001"))], -1013, "Filter failure: LOT_SIZE".into());
+    case(&[("quantity", Some("900.00001"))], -1013, "Filter failure: LOT_SIZE".into());
+    case(&[("quantity", Some("99999999999999999999"))], -1013, "Filter failure: LOT_SIZE".into());
+    case(&market_with(&[("quantity", Some("100.00001"))]), -1013, "Filter failure: MARKET_LOT_SIZE".into());
+    case(&[("quantity", Some("0.00001"))], -1013, "Filter failure: NOTIONAL".into());
+    case(
+        &market_with(&[("quantity", None), ("quoteOrderQty", Some("4.99"))]),
+        -1013,
+        "Filter failure: NOTIONAL".into(),
+    );
+    cases
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_orders_get_their_code_and_change_nothing() {
+    let venue = Venue::start_in(PARTITIONS, Config::default()).await;
+    let before = venue.audit().await;
+    let mut cases = malformed_orders();
+    cases.extend(misplaced_parameters());
+    cases.extend(orders_that_fail_filters());
     for (order, code, text) in &cases {
         for path in ["/api/v3/order", "/api/v3/order/test"] {
             let reply = venue.alice.post(path, order).await;
@@ -435,7 +480,6 @@ async fn bad_senders_are_refused_and_change_nothing() {
         let expected = if signature.is_empty() { ((400, -1105), "Parameter 'signature' was empty.") } else { invalid };
         expect(reply, expected);
     }
-    let mandatory = |name: &str| format!("Mandatory parameter '{name}' was not sent, was empty/null, or malformed.");
     let unsigned = format!("/api/v3/order?{order}&timestamp={}", millis());
     expect(venue.alice.raw(Method::POST, &unsigned, None).await, ((400, -1102), &mandatory("signature")));
     let signed = |payload: &str| format!("/api/v3/order?{payload}&signature={}", venue.alice.sign(payload));
@@ -497,7 +541,7 @@ async fn parameters_travel_in_query_and_body_on_any_verb() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn public_queries_answer_and_check_what_is_asked() {
+async fn public_queries_answer() {
     let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     assert_eq!(venue.get("/api/v3/ping").await.body, json!({}));
     assert!(venue.get("/api/v3/time").await.body["serverTime"].as_u64().unwrap().abs_diff(millis()) < 60_000);
@@ -528,6 +572,33 @@ async fn public_queries_answer_and_check_what_is_asked() {
             assert_eq!(first["symbol"], "BTCUSDT", "{path}{query} {body}");
         }
     }
+    let ticker = venue.get("/api/v3/ticker/24hr?symbol=BTCUSDT").await.body;
+    assert_eq!(ticker["closeTime"].as_u64().unwrap() - ticker["openTime"].as_u64().unwrap(), 86_400_000);
+    let unknown_key = Client { key: "whatever".into(), ..venue.alice.clone() };
+    assert_eq!(unknown_key.raw(Method::GET, "/api/v3/ping", None).await.status, 200, "public is public");
+    for path in ["capital/config/getall", "margin/allPairs", "margin/isolated/allPairs", "spot/delist-schedule"] {
+        assert_eq!(venue.alice.get(&format!("/sapi/v1/{path}"), "").await.body, json!([]));
+    }
+    assert_eq!(venue.get("/sapi/v1/system/status").await.body, json!({"status": 0, "msg": "normal"}));
+    assert_eq!(
+        venue.alice.get("/sapi/v1/asset/tradeFee", "symbol=BTCUSDT").await.body,
+        json!([{"symbol": "BTCUSDT", "makerCommission": "0.00100000", "takerCommission": "0.00200000"}])
+    );
+    assert_eq!(venue.get("/nothing").await.code(), (404, -1020));
+    let wrong = venue.request(Method::PUT, "/api/v3/order").await;
+    assert_eq!(
+        (wrong.code(), wrong.headers["allow"].to_str().unwrap()),
+        ((405, -1020), "POST, DELETE, GET, HEAD, OPTIONS")
+    );
+    assert_eq!(venue.get("/healthz").await.status, 200);
+    assert_eq!(venue.get("/openapi.json").await.body["openapi"], "3.1.0");
+    assert!(venue.get("/docs").await.body.as_str().unwrap().contains("<title>"));
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_public_queries_get_their_code() {
+    let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     for (path, code, text) in [
         ("depth", -1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed."),
         ("depth?symbol=NOPE", -1121, "Invalid symbol."),
@@ -563,6 +634,12 @@ async fn public_queries_answer_and_check_what_is_asked() {
         let reply = venue.get(&format!("/api/v3/{path}")).await;
         assert_eq!((reply.code(), reply.text()), ((400, code), text), "{path}");
     }
+    venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_and_times_of_queries_are_bounded() {
+    let venue = Venue::start_in(PARTITIONS, Config::default()).await;
     for path in ["depth", "trades", "historicalTrades", "aggTrades", "klines", "uiKlines"] {
         let parameters = if path.ends_with("lines") { "&interval=1m" } else { "" };
         let most = venue.get(&format!("/api/v3/{path}?symbol=BTCUSDT{parameters}&limit=1000000")).await;
@@ -585,27 +662,6 @@ async fn public_queries_answer_and_check_what_is_asked() {
             assert_eq!(venue.alice.get(&format!("/api/v3/{path}"), &parameters).await.status, status, "{path} {end}");
         }
     }
-    let ticker = venue.get("/api/v3/ticker/24hr?symbol=BTCUSDT").await.body;
-    assert_eq!(ticker["closeTime"].as_u64().unwrap() - ticker["openTime"].as_u64().unwrap(), 86_400_000);
-    let unknown_key = Client { key: "whatever".into(), ..venue.alice.clone() };
-    assert_eq!(unknown_key.raw(Method::GET, "/api/v3/ping", None).await.status, 200, "public is public");
-    for path in ["capital/config/getall", "margin/allPairs", "margin/isolated/allPairs", "spot/delist-schedule"] {
-        assert_eq!(venue.alice.get(&format!("/sapi/v1/{path}"), "").await.body, json!([]));
-    }
-    assert_eq!(venue.get("/sapi/v1/system/status").await.body, json!({"status": 0, "msg": "normal"}));
-    assert_eq!(
-        venue.alice.get("/sapi/v1/asset/tradeFee", "symbol=BTCUSDT").await.body,
-        json!([{"symbol": "BTCUSDT", "makerCommission": "0.00100000", "takerCommission": "0.00200000"}])
-    );
-    assert_eq!(venue.get("/nothing").await.code(), (404, -1020));
-    let wrong = venue.request(Method::PUT, "/api/v3/order").await;
-    assert_eq!(
-        (wrong.code(), wrong.headers["allow"].to_str().unwrap()),
-        ((405, -1020), "POST, DELETE, GET, HEAD, OPTIONS")
-    );
-    assert_eq!(venue.get("/healthz").await.status, 200);
-    assert_eq!(venue.get("/openapi.json").await.body["openapi"], "3.1.0");
-    assert!(venue.get("/docs").await.body.as_str().unwrap().contains("<title>"));
     venue.stop().await;
 }
 

@@ -41,7 +41,6 @@ fn tokens(source: &str) -> Vec<Token> {
     let chars: Vec<char> = source.chars().collect();
     let (mut tokens, mut at) = (Vec::new(), 0);
     let is = |at: usize, text: &str| text.chars().enumerate().all(|(i, c)| chars.get(at + i) == Some(&c));
-    let word = |c: char| c.is_alphanumeric() || c == '_';
     while at < chars.len() {
         let c = chars[at];
         if is(at, "//") {
@@ -49,19 +48,7 @@ fn tokens(source: &str) -> Vec<Token> {
                 at += 1;
             }
         } else if is(at, "/*") {
-            let mut depth = 0;
-            loop {
-                if is(at, "/*") {
-                    (depth, at) = (depth + 1, at + 2);
-                } else if is(at, "*/") {
-                    (depth, at) = (depth - 1, at + 2);
-                } else {
-                    at += 1;
-                }
-                if depth == 0 || at >= chars.len() {
-                    break;
-                }
-            }
+            at += block_comment(&chars[at..]);
         } else if let Some(hashes) = raw_string(&chars[at..]) {
             let start = at + hashes.1;
             let end = format!("\"{}", "#".repeat(hashes.0));
@@ -77,21 +64,7 @@ fn tokens(source: &str) -> Vec<Token> {
             tokens.push(Token::Text(chars[start..at.min(chars.len())].iter().collect()));
             at += 1;
         } else if c == '\'' {
-            // A character, or a lifetime, of which the name is a word that starts no path.
-            if chars.get(at + 1) == Some(&'\\') {
-                at += 3;
-                while at < chars.len() && chars[at] != '\'' {
-                    at += 1;
-                }
-                at += 1;
-            } else if chars.get(at + 2) == Some(&'\'') {
-                at += 3;
-            } else {
-                at += 1;
-                while at < chars.len() && word(chars[at]) {
-                    at += 1;
-                }
-            }
+            at += character_or_lifetime(&chars[at..]);
         } else if c.is_ascii_digit() {
             while at < chars.len() && word(chars[at]) {
                 at += 1;
@@ -118,6 +91,36 @@ fn tokens(source: &str) -> Vec<Token> {
         }
     }
     tokens
+}
+
+/// Whether a word may have this character.
+fn word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// The length of the comment that begins here; comments may stand in it.
+fn block_comment(chars: &[char]) -> usize {
+    let (mut at, mut depth) = (0, 0);
+    loop {
+        match &chars[at..] {
+            ['/', '*', ..] => (depth, at) = (depth + 1, at + 2),
+            ['*', '/', ..] => (depth, at) = (depth - 1, at + 2),
+            _ => at += 1,
+        }
+        if depth == 0 || at >= chars.len() {
+            return at;
+        }
+    }
+}
+
+/// The length of the character or lifetime that begins here. The name of a lifetime is a word that starts no path.
+fn character_or_lifetime(chars: &[char]) -> usize {
+    match chars {
+        [_, '\\', _, rest @ ..] => 3 + rest.iter().take_while(|c| **c != '\'').count() + 1,
+        [_, _, '\'', ..] => 3,
+        [_, rest @ ..] => 1 + rest.iter().take_while(|c| word(**c)).count(),
+        [] => 0,
+    }
 }
 
 /// Whether a raw string begins here: how many hashes it has, and how long its opening is.

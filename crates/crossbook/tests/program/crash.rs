@@ -422,6 +422,15 @@ async fn damage_before_the_snapshot_is_told_while_trading_goes_on() {
     }
 }
 
+/// A backup restores a log that has its first command. What is restored is removed again.
+fn restores_whole(from: &Path, restored: &Path) {
+    let output = binary().args(line(&["restore"], &[("--data", restored), ("--from", from)])).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let first = crossbook_log::files::segments(&restored.join("log")).unwrap()[0];
+    assert_eq!(first.0, 1, "{}", from.display());
+    std::fs::remove_dir_all(restored).unwrap();
+}
+
 /// A log whose first segments are gone, though nothing has trimmed it.
 #[tokio::test]
 async fn a_log_that_lost_its_beginning_is_reported_wherever_somebody_looks() {
@@ -485,15 +494,8 @@ async fn a_log_that_lost_its_beginning_is_reported_wherever_somebody_looks() {
             let (status, said) = run(&["backup"], place);
             assert!(status == expected && said.contains(&missing), "{place}: {said}");
         }
-        let restored = folder.path().join("restored");
         for place in ["late", "early"] {
-            let from = folder.path().join(place);
-            let output =
-                binary().args(line(&["restore"], &[("--data", &restored), ("--from", &from)])).output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            let first = crossbook_log::files::segments(&restored.join("log")).unwrap()[0];
-            assert_eq!(first.0, 1, "{place}");
-            std::fs::remove_dir_all(&restored).unwrap();
+            restores_whole(&folder.path().join(place), &folder.path().join("restored"));
         }
         assert_eq!(venue.stop().await, Some(0));
     }

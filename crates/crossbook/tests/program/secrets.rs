@@ -157,6 +157,26 @@ async fn go_wrong(venue: &Venue, trader: &Trader, answers: &mut Answers) {
     }
 }
 
+/// Runs the program's other commands on the venue, and one that cannot start; keeps what they say.
+fn run_commands(folder: &Path, said: &Path, secret_key: Option<&str>) {
+    let commands: [&[&str]; 4] = [
+        &["audit", "--data", "venue"],
+        &["export", "--data", "venue", "--out", "said/export"],
+        &["serve", "--data", "venue", "--print-config"],
+        &["serve", "--data", "venue", "--http", "nonsense"],
+    ];
+    for (at, arguments) in commands.iter().enumerate() {
+        let mut command = binary();
+        command.args(*arguments).current_dir(folder).env("CROSSBOOK_ADMIN_TOKEN", ADMIN_TOKEN);
+        if let Some(key) = secret_key {
+            command.env("CROSSBOOK_SECRET_KEY", key);
+        }
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.success(), at < 3, "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        std::fs::write(said.join(format!("command-{at}")), [output.stdout, output.stderr].concat()).unwrap();
+    }
+}
+
 /// Lives through a venue's life and searches what is left of it. `secret_key` is given by the environment, or kept in
 /// its file.
 async fn nothing_tells_a_secret(secret_key: Option<&str>) {
@@ -193,24 +213,7 @@ async fn nothing_tells_a_secret(secret_key: Option<&str>) {
     .await;
     process.stop().await;
 
-    // What the program's other commands say and write, and what it says when it cannot start.
-    let export = folder.path().join("said/export");
-    let commands: [&[&str]; 4] = [
-        &["audit", "--data", "venue"],
-        &["export", "--data", "venue", "--out", "said/export"],
-        &["serve", "--data", "venue", "--print-config"],
-        &["serve", "--data", "venue", "--http", "nonsense"],
-    ];
-    for (at, arguments) in commands.iter().enumerate() {
-        let mut command = binary();
-        command.args(*arguments).current_dir(folder.path()).env("CROSSBOOK_ADMIN_TOKEN", ADMIN_TOKEN);
-        if let Some(key) = secret_key {
-            command.env("CROSSBOOK_SECRET_KEY", key);
-        }
-        let output = command.stdin(Stdio::null()).output().unwrap();
-        assert_eq!(output.status.success(), at < 3, "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        std::fs::write(said.join(format!("command-{at}")), [output.stdout, output.stderr].concat()).unwrap();
-    }
+    run_commands(folder.path(), &said, secret_key);
     std::fs::write(said.join("answers"), &answers.0).unwrap();
 
     let key_file = folder.path().join("venue.secret-key");
@@ -223,6 +226,7 @@ async fn nothing_tells_a_secret(secret_key: Option<&str>) {
     let hidden: Vec<_> = secrets.iter().flat_map(|(name, secret)| forms(name, secret)).collect();
     let of_master = forms("the secret key", &master);
 
+    let export = said.join("export");
     let everything = files(folder.path());
     let in_folder = |folder: &Path| everything.iter().filter(|(path, _)| path.starts_with(folder)).count();
     assert!(in_folder(&data.join("log")) > 0 && in_folder(&data.join("snapshots")) > 0 && export.exists());

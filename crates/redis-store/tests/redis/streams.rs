@@ -302,6 +302,20 @@ fn what_a_barrier_confirmed_survives_a_master_of_two_replicas_and_goes_on_withou
     survives_the_master(2);
 }
 
+/// The log holds every confirmed command, where it was appended.
+fn holds_all(link: &mut Link, confirmed: &[(Appended, String)]) {
+    let records = link.read(Sequence(1), 100_000).unwrap();
+    for (appended, payload) in confirmed {
+        let record = &records[appended.first.0 as usize - 1];
+        assert_eq!(
+            (record.sequence, record.time, record.payload.as_slice()),
+            (appended.first, appended.time, payload.as_bytes())
+        );
+        assert!(link.holds(record.sequence, record.time, &record.payload).unwrap());
+    }
+    assert!(records.windows(2).all(|pair| pair[0].time <= pair[1].time));
+}
+
 /// Kills a master under load. With one replica nothing is confirmed until it is back, as a replica; with two it can
 /// stay away.
 fn survives_the_master(replicas: usize) {
@@ -372,16 +386,7 @@ fn survives_the_master(replicas: usize) {
 
     let mut link = Link::connect(&servers, partition).unwrap();
     assert_ne!(cluster.master_of(&servers.keys(partition).input), Some(master));
-    let records = link.read(Sequence(1), 100_000).unwrap();
-    for (appended, payload) in &confirmed {
-        let record = &records[appended.first.0 as usize - 1];
-        assert_eq!(
-            (record.sequence, record.time, record.payload.as_slice()),
-            (appended.first, appended.time, payload.as_bytes())
-        );
-        assert!(link.holds(record.sequence, record.time, &record.payload).unwrap());
-    }
-    assert!(records.windows(2).all(|pair| pair[0].time <= pair[1].time));
+    holds_all(&mut link, &confirmed);
     assert_eq!(told(&mut link, 0).len(), 3);
     Link::connect(&servers, other).unwrap().make_durable().unwrap();
 }

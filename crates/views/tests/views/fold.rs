@@ -10,7 +10,8 @@ use crossbook_types::{
     AccountId, Amount, AssetId, OrderId, Price, Quantity, Sequence, Side, SymbolId, Timestamp, TradeId,
 };
 use crossbook_views::{
-    AggregateTradeId, Candle, CandleQuery, Interval, Limits, MarketData, Offset, OwnTrade, Prevented, Views, Window,
+    AggregateTradeId, Candle, CandleQuery, Interval, Limits, MarketData, Offset, Order, OwnTrade, Prevented, Views,
+    Window,
 };
 
 const SECOND: u64 = 1_000_000;
@@ -354,74 +355,88 @@ fn orders_and_own_trades_are_found_in_every_way() {
                 let newest = all.iter().rev().find(|other| other.terms.client_order_id == order.terms.client_order_id);
                 assert_eq!(data.order_named(account, &order.terms.client_order_id), newest.copied());
             }
-            let listed = data.own_trades(account, Window::last(usize::MAX));
-            assert!(listed.len() > 100);
-            assert_eq!(listed.len(), own.len());
-            for (seen, (time, t, maker)) in listed.iter().zip(&own) {
-                let (party, side) = if *maker { (t.maker, t.taker_side.opposite()) } else { (t.taker, t.taker_side) };
-                let expected = OwnTrade {
-                    symbol: SymbolId(symbol),
-                    trade: t.trade,
-                    order: party.order,
-                    price: t.price,
-                    quantity: t.quantity,
-                    quote: t.quote,
-                    fee: party.fee,
-                    fee_asset: if side == Side::Buy { AssetId(symbol + 1) } else { AssetId(0) },
-                    side,
-                    maker: *maker,
-                    time: *time,
-                };
-                assert_eq!(**seen, expected);
-            }
-            let half = listed[listed.len() / 2].trade;
-            let from = data.own_trades_from(account, half, 10);
-            assert_eq!(from.len(), 10);
-            assert!(from.iter().all(|trade| trade.trade >= half));
-            let from = data.orders_from(account, all[all.len() / 2].order, 10);
-            assert_eq!(from, all[all.len() / 2..][..10]);
-            let mut by_update = all.clone();
-            by_update.sort_by_key(|order| (order.updated, order.order));
-            assert_eq!(data.orders(account, Window::last(usize::MAX)), by_update);
-            let (start, end) = (by_update[5].updated, by_update[30].updated);
-            let window = Window { start: Some(start), end: Some(end), limit: 10 };
-            let within = by_update.iter().filter(|order| (start..=end).contains(&order.updated));
-            assert_eq!(data.orders(account, window), within.take(10).copied().collect::<Vec<_>>());
-            let until: Vec<_> = by_update.iter().filter(|order| order.updated <= end).copied().collect();
-            assert_eq!(data.orders(account, Window { start: None, ..window }), until[until.len() - 10..]);
+            own_trades_are_listed(data, account, &own);
+            orders_are_listed(data, account, &all);
         }
-        let prevented: Vec<_> = venue
-            .events()
-            .filter_map(|(cause, event)| match event {
-                Event::MatchPrevented(prevented) if prevented.symbol.0 == symbol => Some((cause.time, *prevented)),
-                _ => None,
-            })
-            .collect();
-        assert!(prevented.len() > 20);
-        let matches = data.prevented_matches();
-        for (time, prevented) in &prevented {
-            let kept = Prevented { prevented: *prevented, time: *time };
-            assert_eq!(matches.get(prevented.id), Some(&kept));
-            for (order, lots) in
-                [(prevented.taker, prevented.taker_prevented), (prevented.maker, prevented.maker_prevented)]
-            {
-                assert!(matches.of_order(prevented.account, order, None, usize::MAX).contains(&kept));
-                assert!(matches.of_order(AccountId(1), order, None, usize::MAX).is_empty(), "another's");
-                let from = matches.of_order(prevented.account, order, Some(prevented.id), 1);
-                assert_eq!(from, [kept]);
-                let prevention = data.order(order).unwrap().prevention.as_deref();
-                assert_eq!(
-                    prevention.filter(|prevention| prevention.id == prevented.id).map(|prevention| prevention.quantity),
-                    Some(lots).filter(|lots| !lots.is_zero())
-                );
-            }
-        }
-        assert_eq!(matches.forgotten(), None);
+        prevented_matches_are_found(&venue, data, symbol);
     }
     let everywhere: Vec<_> = accounts().flat_map(|account| views.open_orders(account)).collect();
     let by_market =
         views.markets().flat_map(|data| accounts().map(|account| data.open_orders(account).count())).sum::<usize>();
     assert_eq!(everywhere.len(), by_market);
+}
+
+fn own_trades_are_listed(data: &MarketData, account: AccountId, own: &[(Timestamp, Trade, bool)]) {
+    let symbol = data.market().id;
+    let listed = data.own_trades(account, Window::last(usize::MAX));
+    assert!(listed.len() > 100);
+    assert_eq!(listed.len(), own.len());
+    for (seen, (time, t, maker)) in listed.iter().zip(own) {
+        let (party, side) = if *maker { (t.maker, t.taker_side.opposite()) } else { (t.taker, t.taker_side) };
+        let expected = OwnTrade {
+            symbol,
+            trade: t.trade,
+            order: party.order,
+            price: t.price,
+            quantity: t.quantity,
+            quote: t.quote,
+            fee: party.fee,
+            fee_asset: if side == Side::Buy { AssetId(symbol.0 + 1) } else { AssetId(0) },
+            side,
+            maker: *maker,
+            time: *time,
+        };
+        assert_eq!(**seen, expected);
+    }
+    let half = listed[listed.len() / 2].trade;
+    let from = data.own_trades_from(account, half, 10);
+    assert_eq!(from.len(), 10);
+    assert!(from.iter().all(|trade| trade.trade >= half));
+}
+
+/// `all` are the account's orders by number.
+fn orders_are_listed(data: &MarketData, account: AccountId, all: &[&Order]) {
+    let from = data.orders_from(account, all[all.len() / 2].order, 10);
+    assert_eq!(from, all[all.len() / 2..][..10]);
+    let mut by_update = all.to_vec();
+    by_update.sort_by_key(|order| (order.updated, order.order));
+    assert_eq!(data.orders(account, Window::last(usize::MAX)), by_update);
+    let (start, end) = (by_update[5].updated, by_update[30].updated);
+    let window = Window { start: Some(start), end: Some(end), limit: 10 };
+    let within = by_update.iter().filter(|order| (start..=end).contains(&order.updated));
+    assert_eq!(data.orders(account, window), within.take(10).copied().collect::<Vec<_>>());
+    let until: Vec<_> = by_update.iter().filter(|order| order.updated <= end).copied().collect();
+    assert_eq!(data.orders(account, Window { start: None, ..window }), until[until.len() - 10..]);
+}
+
+fn prevented_matches_are_found(venue: &Venue, data: &MarketData, symbol: u32) {
+    let prevented: Vec<_> = venue
+        .events()
+        .filter_map(|(cause, event)| match event {
+            Event::MatchPrevented(prevented) if prevented.symbol.0 == symbol => Some((cause.time, *prevented)),
+            _ => None,
+        })
+        .collect();
+    assert!(prevented.len() > 20);
+    let matches = data.prevented_matches();
+    for (time, prevented) in &prevented {
+        let kept = Prevented { prevented: *prevented, time: *time };
+        assert_eq!(matches.get(prevented.id), Some(&kept));
+        for (order, lots) in
+            [(prevented.taker, prevented.taker_prevented), (prevented.maker, prevented.maker_prevented)]
+        {
+            assert!(matches.of_order(prevented.account, order, None, usize::MAX).contains(&kept));
+            assert!(matches.of_order(AccountId(1), order, None, usize::MAX).is_empty(), "another's");
+            let from = matches.of_order(prevented.account, order, Some(prevented.id), 1);
+            assert_eq!(from, [kept]);
+            let prevention = data.order(order).unwrap().prevention.as_deref();
+            assert_eq!(
+                prevention.filter(|prevention| prevention.id == prevented.id).map(|prevention| prevention.quantity),
+                Some(lots).filter(|lots| !lots.is_zero())
+            );
+        }
+    }
+    assert_eq!(matches.forgotten(), None);
 }
 
 #[test]
@@ -473,41 +488,52 @@ fn memory_is_bounded_and_says_what_it_dropped() {
 
         let (mut closed, mut trades) = (0, 0);
         for account in accounts() {
-            let orders = data.orders(account, Window::last(usize::MAX));
-            let ended = orders.iter().filter(|order| !order.status.is_open()).count();
-            assert!(ended <= limits.closed_orders_per_account);
-            assert!(data.open_orders(account).eq(all.open_orders(account)), "open orders are never dropped");
-            let shown = all.orders(account, Window::last(usize::MAX)).into_iter();
-            let shown: Vec<_> = shown.filter(|order| data.order(order.order).is_some()).collect();
-            assert_eq!(orders, shown);
-            for limit in [1, 7] {
-                let start = shown[shown.len() / 2].updated;
-                let window = Window { start: Some(start), end: None, limit };
-                let expected: Vec<_> =
-                    shown.iter().filter(|order| order.updated >= start).take(limit).copied().collect();
-                assert_eq!(data.orders(account, window), expected);
-                assert_eq!(data.orders(account, Window::last(limit)), shown[shown.len() - limit..]);
-            }
-            let dropped = data.forgotten_orders(account).unwrap();
-            assert!(orders.iter().all(|order| order.status.is_open() || order.updated >= dropped.settled));
-            for order in all.orders_from(account, dropped.id.next(), usize::MAX) {
-                assert_eq!(data.order(order.order), Some(order), "newer than what was dropped: still here");
-            }
-            let gone = all.order(dropped.id).unwrap();
-            assert_eq!((data.order(dropped.id), gone.placed <= dropped.time), (None, true));
-            let gone = all.orders_from(account, OrderId(0), usize::MAX).into_iter();
-            let settled = gone.filter(|order| data.order(order.order).is_none()).map(|order| order.updated).max();
-            assert_eq!(settled, Some(dropped.settled), "nothing that was dropped has changed since");
-            let own = data.own_trades(account, Window::last(usize::MAX));
-            assert!(own.len() <= limits.own_trades_per_account);
-            assert_eq!(own, all.own_trades(account, Window::last(own.len())));
-            let dropped = data.forgotten_own_trades(account).unwrap();
-            assert!(own.first().is_none_or(|first| first.trade >= dropped.id));
-            assert_eq!(dropped.settled, dropped.time);
-            (closed, trades) = (closed + ended, trades + own.len());
+            let (ended, own) = account_memory_is_bounded(data, all, account, &limits);
+            (closed, trades) = (closed + ended, trades + own);
         }
         assert_eq!((closed, trades), (limits.closed_orders_per_market, limits.own_trades_per_market));
     }
+}
+
+/// What is left of an account's orders and trades in `data`, of all of them in `all`. How many ended orders and trades
+/// are left.
+fn account_memory_is_bounded(
+    data: &MarketData,
+    all: &MarketData,
+    account: AccountId,
+    limits: &Limits,
+) -> (usize, usize) {
+    let orders = data.orders(account, Window::last(usize::MAX));
+    let ended = orders.iter().filter(|order| !order.status.is_open()).count();
+    assert!(ended <= limits.closed_orders_per_account);
+    assert!(data.open_orders(account).eq(all.open_orders(account)), "open orders are never dropped");
+    let shown = all.orders(account, Window::last(usize::MAX)).into_iter();
+    let shown: Vec<_> = shown.filter(|order| data.order(order.order).is_some()).collect();
+    assert_eq!(orders, shown);
+    for limit in [1, 7] {
+        let start = shown[shown.len() / 2].updated;
+        let window = Window { start: Some(start), end: None, limit };
+        let expected: Vec<_> = shown.iter().filter(|order| order.updated >= start).take(limit).copied().collect();
+        assert_eq!(data.orders(account, window), expected);
+        assert_eq!(data.orders(account, Window::last(limit)), shown[shown.len() - limit..]);
+    }
+    let dropped = data.forgotten_orders(account).unwrap();
+    assert!(orders.iter().all(|order| order.status.is_open() || order.updated >= dropped.settled));
+    for order in all.orders_from(account, dropped.id.next(), usize::MAX) {
+        assert_eq!(data.order(order.order), Some(order), "newer than what was dropped: still here");
+    }
+    let gone = all.order(dropped.id).unwrap();
+    assert_eq!((data.order(dropped.id), gone.placed <= dropped.time), (None, true));
+    let gone = all.orders_from(account, OrderId(0), usize::MAX).into_iter();
+    let settled = gone.filter(|order| data.order(order.order).is_none()).map(|order| order.updated).max();
+    assert_eq!(settled, Some(dropped.settled), "nothing that was dropped has changed since");
+    let own = data.own_trades(account, Window::last(usize::MAX));
+    assert!(own.len() <= limits.own_trades_per_account);
+    assert_eq!(own, all.own_trades(account, Window::last(own.len())));
+    let dropped = data.forgotten_own_trades(account).unwrap();
+    assert!(own.first().is_none_or(|first| first.trade >= dropped.id));
+    assert_eq!(dropped.settled, dropped.time);
+    (ended, own.len())
 }
 
 #[test]

@@ -63,78 +63,82 @@ impl Mirror {
         let due = !client || answers == 1 || later || events.is_empty();
         assert!(due, "one answer, at once or later, or a repetition: {events:?}");
         let mut balances_began = false;
-        let mut told = std::collections::BTreeSet::new();
+        let mut told = BTreeSet::new();
         for (at, event) in events.iter().enumerate() {
             let is_balance = matches!(event, Event::BalanceChanged { .. });
             assert!(is_balance || !balances_began, "balances come last: {events:?}");
             balances_began |= is_balance;
-            match event {
-                Event::OrderPlaced(placed) => {
-                    assert_eq!(at, 0, "an order begins with its placing");
-                    let count = self.placed.entry(placed.terms.symbol).or_default();
-                    *count += 1;
-                    assert_eq!(placed.order, OrderId(*count), "orders are counted without gaps");
-                    let left = match placed.terms.size {
-                        Size::Base(quantity) => Some(quantity),
-                        Size::Quote(_) => None,
-                    };
-                    let open = Open {
-                        account: placed.account,
-                        side: placed.terms.side,
-                        order_type: placed.terms.order_type,
-                        price: placed.terms.price,
-                        left,
-                        waits: placed.terms.stop_price.is_some(),
-                    };
-                    self.orders.insert((placed.terms.symbol, placed.order), open);
-                }
-                Event::OrderTriggered { symbol, order, account } => {
-                    let open = self.orders.get_mut(&(*symbol, *order)).expect("an open order triggers");
-                    assert!(open.waits && open.account == *account, "a waiting order triggers");
-                    open.waits = false;
-                }
-                Event::Traded(trade) => {
-                    let count = self.trades.entry(trade.symbol).or_default();
-                    *count += 1;
-                    assert_eq!(trade.trade.0, *count, "trades are counted without gaps");
-                    for party in [trade.taker, trade.maker] {
-                        let open = self.orders.get_mut(&(trade.symbol, party.order)).expect("open orders trade");
-                        assert!(!open.waits && open.account == party.account);
-                        if let Some(left) = &mut open.left {
-                            *left = left.minus(trade.quantity);
-                        }
-                    }
-                }
-                Event::OrderClosed(closed) => {
-                    let open = self.orders.remove(&(closed.symbol, closed.order)).expect("an order ends once");
-                    assert_eq!(open.account, closed.account);
-                }
-                Event::DepthChanged(change) => {
-                    let count = self.updates.entry(change.symbol).or_default();
-                    *count += 1;
-                    assert_eq!(change.update, *count, "depth updates are counted without gaps");
-                    let key = (change.symbol, change.side, change.price);
-                    if change.quantity.is_zero() {
-                        assert!(self.depth.remove(&key).is_some(), "a level vanishes that was there");
-                    } else {
-                        assert_ne!(self.depth.insert(key, change.quantity), Some(change.quantity), "a change changes");
-                    }
-                }
-                Event::BalanceChanged { account, asset, free, held } => {
-                    assert!(!free.is_negative() && !held.is_negative(), "no balance is negative");
-                    assert!(told.insert((*account, *asset)), "a balance is told once");
-                    let before = self.balances.insert((*account, *asset), (*free, *held));
-                    assert_ne!(before.unwrap_or_default(), (*free, *held), "a change changes");
-                }
-                Event::Answered { source, number, .. } => {
-                    let begun = self.canceling.remove(&(*source, *number));
-                    assert!(begun || (*source, *number) == (command.source, command.number), "{events:?}");
-                }
-                Event::CancelAllBegun { source, number, .. } => {
-                    assert!(self.canceling.insert((*source, *number)), "it begins once: {events:?}");
-                }
-                _ => {}
+            assert!(at == 0 || !matches!(event, Event::OrderPlaced(_)), "an order begins with its placing");
+            self.fold_one(command, event, &mut told);
+        }
+    }
+
+    fn fold_one(&mut self, command: &Command, event: &Event, told: &mut BTreeSet<(AccountId, AssetId)>) {
+        match event {
+            Event::OrderPlaced(placed) => {
+                let count = self.placed.entry(placed.terms.symbol).or_default();
+                *count += 1;
+                assert_eq!(placed.order, OrderId(*count), "orders are counted without gaps");
+                let left = match placed.terms.size {
+                    Size::Base(quantity) => Some(quantity),
+                    Size::Quote(_) => None,
+                };
+                let open = Open {
+                    account: placed.account,
+                    side: placed.terms.side,
+                    order_type: placed.terms.order_type,
+                    price: placed.terms.price,
+                    left,
+                    waits: placed.terms.stop_price.is_some(),
+                };
+                self.orders.insert((placed.terms.symbol, placed.order), open);
             }
+            Event::OrderTriggered { symbol, order, account } => {
+                let open = self.orders.get_mut(&(*symbol, *order)).expect("an open order triggers");
+                assert!(open.waits && open.account == *account, "a waiting order triggers");
+                open.waits = false;
+            }
+            Event::Traded(trade) => {
+                let count = self.trades.entry(trade.symbol).or_default();
+                *count += 1;
+                assert_eq!(trade.trade.0, *count, "trades are counted without gaps");
+                for party in [trade.taker, trade.maker] {
+                    let open = self.orders.get_mut(&(trade.symbol, party.order)).expect("open orders trade");
+                    assert!(!open.waits && open.account == party.account);
+                    if let Some(left) = &mut open.left {
+                        *left = left.minus(trade.quantity);
+                    }
+                }
+            }
+            Event::OrderClosed(closed) => {
+                let open = self.orders.remove(&(closed.symbol, closed.order)).expect("an order ends once");
+                assert_eq!(open.account, closed.account);
+            }
+            Event::DepthChanged(change) => {
+                let count = self.updates.entry(change.symbol).or_default();
+                *count += 1;
+                assert_eq!(change.update, *count, "depth updates are counted without gaps");
+                let key = (change.symbol, change.side, change.price);
+                if change.quantity.is_zero() {
+                    assert!(self.depth.remove(&key).is_some(), "a level vanishes that was there");
+                } else {
+                    assert_ne!(self.depth.insert(key, change.quantity), Some(change.quantity), "a change changes");
+                }
+            }
+            Event::BalanceChanged { account, asset, free, held } => {
+                assert!(!free.is_negative() && !held.is_negative(), "no balance is negative");
+                assert!(told.insert((*account, *asset)), "a balance is told once");
+                let before = self.balances.insert((*account, *asset), (*free, *held));
+                assert_ne!(before.unwrap_or_default(), (*free, *held), "a change changes");
+            }
+            Event::Answered { source, number, .. } => {
+                let begun = self.canceling.remove(&(*source, *number));
+                assert!(begun || (*source, *number) == (command.source, command.number), "{event:?}");
+            }
+            Event::CancelAllBegun { source, number, .. } => {
+                assert!(self.canceling.insert((*source, *number)), "it begins once: {event:?}");
+            }
+            _ => {}
         }
     }
 
