@@ -2,8 +2,8 @@
 //! asks. Whatever a command needs to have its effect is in it; nothing is looked up outside the state it is applied to.
 
 use crossbook_types::{
-    AccountId, Amount, ApiKeyId, AssetId, AssetName, PartitionId, RequestNumber, SelfTradeRules, Sequence, SourceId,
-    SymbolId, Timestamp, TransferId, market,
+    AccountId, Amount, ApiKeyId, AssetId, AssetName, Fees, PartitionId, RequestNumber, SelfTradeRules, Sequence,
+    SourceId, SymbolId, Timestamp, TransferId, market,
 };
 
 use crate::import::Piece;
@@ -147,7 +147,7 @@ pub struct ChangeMarket {
     /// New filters.
     pub filters: Option<market::Filters>,
     /// New fees; orders placed before keep the rates that they were accepted with.
-    pub fees: Option<market::Fees>,
+    pub fees: Option<Fees>,
     /// New status.
     pub status: Option<market::MarketStatus>,
     /// New modes of self-trade prevention; orders placed before keep theirs.

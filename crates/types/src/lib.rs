@@ -20,6 +20,7 @@
 #[cfg(crossbook_bugs)]
 pub mod bugs;
 pub mod decimal;
+pub mod fee;
 pub mod id;
 pub mod market;
 pub mod number;
@@ -27,11 +28,12 @@ pub mod order;
 pub mod text;
 
 pub use decimal::Decimal;
+pub use fee::{FeeCredit, FeeRate, Fees};
 pub use id::{
     AccountId, AssetId, HoldId, OrderId, PartitionId, PreventedMatchId, RequestNumber, Sequence, SourceId, SymbolId,
     Timestamp, TradeId,
 };
-pub use market::{Asset, FeeCredit, FeeRate, Fees, Filter, Filters, Market, MarketStatus};
+pub use market::{Asset, Filter, Filters, Market, MarketStatus};
 pub use number::{Amount, Price, Quantity};
 pub use order::{
     CancelRestriction, ExpiryReason, OrderStatus, OrderType, RejectReason, SelfTradePrevention, SelfTradeRules, Side,
