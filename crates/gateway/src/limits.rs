@@ -4,20 +4,19 @@
 //! The caller passes the machine's time. Counting uses a time derived from it that never goes back ([`clock`]), so no
 //! window begins twice. All tables are bounded; a full table drops its oldest entries first.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::OnceLock;
 use std::time::Instant;
 
 use crossbook_types::{AccountId, Timestamp};
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{FillSubscriber, FirstFill};
 use clock::Clock;
+use table::{Table, Tracked};
 
 mod clock;
+mod table;
 
 const SECOND: u64 = 1_000_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -28,8 +27,6 @@ const DAY: u64 = 24 * 60 * MINUTE;
 const BAN_FIRST: u64 = 2 * MINUTE;
 /// Length of the longest ban.
 const BAN_MAX: u64 = 3 * DAY;
-/// A table is cut into this many parts, each with its own lock.
-const SHARDS: usize = 16;
 
 /// How much clients may ask. A limit of 0 switches its check off; the headers still count.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -373,12 +370,6 @@ pub fn client(ip: IpAddr) -> IpAddr {
     }
 }
 
-trait Tracked: Copy + Default {
-    /// Whether forgetting it would change nothing.
-    fn is_spent(&self, now: Timestamp) -> bool;
-    fn seen(&self) -> Timestamp;
-}
-
 impl Tracked for Address {
     fn is_spent(&self, now: Timestamp) -> bool {
         now >= self.banned_until && self.requests.window < now.0 / RAW_WINDOW && self.bans == 0
@@ -394,52 +385,6 @@ impl Tracked for Account {
     }
     fn seen(&self) -> Timestamp {
         self.seen
-    }
-}
-
-/// Counts by key, in a bounded table.
-struct Table<K, V> {
-    shards: [Mutex<HashMap<K, V>>; SHARDS],
-    hasher: RandomState,
-    capacity: usize,
-}
-
-impl<K: Hash + Eq + Copy, V: Tracked> Table<K, V> {
-    fn new(capacity: usize) -> Self {
-        let capacity = capacity.div_ceil(SHARDS).max(1);
-        Self { shards: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new(), capacity }
-    }
-
-    fn with<T>(&self, key: K, now: Timestamp, change: impl FnOnce(&mut V) -> T) -> T {
-        let mut shard = self.shard(&key).lock();
-        if let Some(value) = shard.get_mut(&key) {
-            return change(value);
-        }
-        if shard.len() >= self.capacity {
-            shard.retain(|_, value| !value.is_spent(now));
-        }
-        if shard.len() >= self.capacity {
-            // An eighth at a time, so that a flood of new keys does not sort the table for each of them.
-            let mut seen: Vec<Timestamp> = shard.values().map(V::seen).collect();
-            let at = seen.len() / 8;
-            let (_, oldest, _) = seen.select_nth_unstable(at);
-            let oldest = *oldest;
-            shard.retain(|_, value| value.seen() > oldest);
-        }
-        change(shard.entry(key).or_default())
-    }
-
-    fn get(&self, key: &K) -> Option<V> {
-        self.shard(key).lock().get(key).copied()
-    }
-
-    fn shard(&self, key: &K) -> &Mutex<HashMap<K, V>> {
-        &self.shards[usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0)]
-    }
-
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 }
 
