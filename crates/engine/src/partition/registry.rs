@@ -1,0 +1,139 @@
+//! Changes of the registry: partition 0 makes them, and the other partitions follow.
+
+use crossbook_protocol::command::Body;
+use crossbook_protocol::event::{Answer, Event, Events};
+use crossbook_protocol::peer::PeerMessage;
+use crossbook_protocol::refusal::Refusal;
+use crossbook_protocol::registry::Change;
+use crossbook_protocol::routing::Routing;
+use crossbook_protocol::rules::Rules;
+use crossbook_types::{AccountId, Market};
+
+use super::Partition;
+use crate::matching::Matcher;
+
+impl Partition {
+    pub(super) fn change_registry(&mut self, body: &Body, events: &mut Events) -> Result<Answer, Refusal> {
+        if self.id != Routing::REGISTRY {
+            return Err(Refusal::NotTheRegistry);
+        }
+        let time = self.time;
+        match body {
+            Body::ListAsset(request) => {
+                let (asset, fresh) = self.registry.list_asset(request)?;
+                if fresh {
+                    events.push(Event::AssetListed(asset));
+                    self.spread(Change::Asset(asset));
+                }
+                Ok(Answer::AssetListed(asset.id))
+            }
+            Body::ListMarket(request) => {
+                let market = self.registry.list_market(request, self.rules)?;
+                events.push(Event::MarketListed(Box::new(market)));
+                self.adopt_market(market);
+                self.spread(Change::Market(Box::new(market)));
+                Ok(Answer::MarketListed(market.id))
+            }
+            Body::ChangeMarket(request) => {
+                let market = self.registry.change_market(request, self.rules)?;
+                events.push(Event::MarketChanged(Box::new(market)));
+                self.adopt_market(market);
+                self.spread(Change::Market(Box::new(market)));
+                Ok(Answer::MarketChanged(market.id))
+            }
+            Body::OpenAccount(request) => {
+                let account = self.registry.open_account(request, time)?;
+                let id = account.id;
+                events.push(Event::AccountOpened(Box::new(account.clone())));
+                self.adopt_account(id);
+                self.spread(Change::Account(Box::new(account)));
+                Ok(Answer::AccountOpened(id))
+            }
+            Body::IssueApiKey(request) => {
+                let key = self.registry.issue_api_key(request, time)?;
+                let name = key.key;
+                events.push(Event::ApiKeyIssued(Box::new(key)));
+                Ok(Answer::ApiKeyIssued(name))
+            }
+            Body::ActivateRules(rules) => {
+                if *rules > self.active_rules {
+                    self.activate(*rules, events);
+                    self.spread(Change::Rules(*rules));
+                }
+                Ok(Answer::RulesActive(self.active_rules))
+            }
+            Body::RevokeApiKey(request) => {
+                self.registry.revoke_api_key(request)?;
+                events.push(Event::ApiKeyRevoked { account: request.account, key: request.key });
+                Ok(Answer::ApiKeyRevoked(request.key))
+            }
+            Body::Transfer(_)
+            | Body::Place(_)
+            | Body::Cancel(_)
+            | Body::CancelAll(_)
+            | Body::Peer(_)
+            | Body::ReportVenue { .. }
+            | Body::PayOutFees(_)
+            | Body::Import(_) => {
+                unreachable!("`run` handles these itself")
+            }
+        }
+    }
+
+    /// Later commands are applied under these rules. This cannot be undone.
+    fn activate(&mut self, rules: Rules, events: &mut Events) {
+        self.active_rules = rules;
+        events.push(Event::RulesActivated(rules));
+    }
+
+    fn spread(&mut self, change: Change) {
+        if self.outbox.routing().partitions() > 1 {
+            self.outbox.post_to_others(&PeerMessage::Registry(change));
+        }
+    }
+
+    /// Opens a market's matcher, or updates its rules, if the market is this partition's.
+    pub(crate) fn adopt_market(&mut self, market: Market) {
+        let at = market.id.0 as usize;
+        if self.matchers.len() <= at {
+            self.matchers.resize_with(at + 1, || None);
+        }
+        if !self.outbox.adopt(&market) {
+            return;
+        }
+        match &mut self.matchers[at] {
+            Some(matcher) => {
+                matcher.change(market);
+                self.note_work(market.id);
+            }
+            empty => *empty = Some(Box::new(Matcher::new(market, self.hash_seed))),
+        }
+    }
+
+    pub(crate) fn adopt_account(&mut self, account: AccountId) {
+        if self.outbox.routing().of_account(account) == self.id {
+            self.ledger.open(account);
+        }
+    }
+
+    /// Applies a change of partition 0, and publishes it, so that the events of this partition are complete in
+    /// themselves.
+    pub(super) fn follow(&mut self, change: Change, events: &mut Events) {
+        if let Change::Rules(rules) = change {
+            return self.activate(rules, events);
+        }
+        let new = self.registry.follow(change.clone());
+        match change {
+            Change::Rules(_) => {}
+            Change::Asset(asset) => events.push(Event::AssetListed(asset)),
+            Change::Market(market) => {
+                self.adopt_market(*market);
+                events.push(if new { Event::MarketListed(market) } else { Event::MarketChanged(market) });
+            }
+            Change::Account(account) => {
+                self.adopt_account(account.id);
+                events.push(Event::AccountOpened(account));
+            }
+        }
+    }
+}
