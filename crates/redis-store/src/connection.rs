@@ -1,10 +1,12 @@
 //! One connection to one server: requests are pipelined and answered in order; scripts are called by their hash.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Cmd, ConnectionInfo, ServerErrorKind, Value};
+use redis::{Client, Cmd, ConnectionInfo, ServerErrorKind, Value};
 
-use crate::{Error, Servers, reply};
+use crate::topology::Topology;
+use crate::{Error, Options, reply};
 
 /// The scripts of this module. Each is one step that nobody sees half done.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +38,8 @@ const BUFFER_BYTES_KEPT: usize = 1 << 20;
 
 pub(crate) struct Connection {
     inner: redis::Connection,
-    servers: Servers,
+    /// What all connections know; an answer that makes its map doubtful makes it forget the map.
+    topology: Arc<Topology>,
     server: String,
     /// The scripts' hashes, once they are loaded.
     hashes: Vec<String>,
@@ -44,26 +47,35 @@ pub(crate) struct Connection {
     request: Vec<u8>,
     /// Answers that the request will have.
     due: usize,
+    reply_timeout: Duration,
+    /// The timeout that is set.
     read_timeout: Duration,
 }
 
 impl Connection {
     /// Connects to this server.
-    pub(crate) fn open(servers: &Servers, info: &ConnectionInfo) -> Result<Self, Error> {
-        let server = info.addr().to_string();
-        let inner = match servers.open(info) {
+    pub(crate) fn open(options: &Options, topology: &Arc<Topology>, info: &ConnectionInfo) -> Result<Self, Error> {
+        let (server, reply_timeout) = (info.addr().to_string(), options.reply_timeout());
+        let connect = || -> redis::RedisResult<redis::Connection> {
+            let inner = Client::open(info.clone())?.get_connection_with_timeout(options.connect_timeout())?;
+            inner.set_write_timeout(Some(reply_timeout))?;
+            inner.set_read_timeout(Some(reply_timeout))?;
+            Ok(inner)
+        };
+        let inner = match connect() {
             Ok(inner) => inner,
             Err(source) => return Err(Error::Lost { server, source }),
         };
         Ok(Self {
             inner,
-            servers: servers.clone(),
+            topology: Arc::clone(topology),
             server,
             hashes: Vec::new(),
             command: Cmd::new(),
             request: Vec::new(),
             due: 0,
-            read_timeout: servers.options().reply_timeout(),
+            reply_timeout,
+            read_timeout: reply_timeout,
         })
     }
 
@@ -130,7 +142,7 @@ impl Connection {
             if let Value::ServerError(error) = answer {
                 let error = Error::of_server(&self.server, error);
                 if error.doubts_the_map() {
-                    self.servers.forget();
+                    self.topology.forget();
                 }
                 return Err(error);
             }
@@ -147,7 +159,7 @@ impl Connection {
         if let Err(error) = &outcome
             && error.doubts_the_map()
         {
-            self.servers.forget();
+            self.topology.forget();
         }
         outcome
     }
@@ -172,7 +184,7 @@ impl Connection {
     }
 
     fn round(&mut self, wait: Duration) -> Result<Vec<Value>, Error> {
-        let timeout = self.servers.options().reply_timeout() + wait;
+        let timeout = self.reply_timeout + wait;
         if timeout != self.read_timeout {
             self.inner.set_read_timeout(Some(timeout)).map_err(|source| self.lost(source))?;
             self.read_timeout = timeout;

@@ -44,6 +44,7 @@ mod servers;
 mod skip;
 mod store;
 mod tls;
+mod topology;
 mod venue;
 
 pub use error::{Error, Stream};

@@ -1,18 +1,15 @@
 //! Finds the master of a partition's slot: asks any server that answers, and caches the answer until it is in doubt.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crossbook_types::PartitionId;
-use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, Value};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, Value};
 
 use crate::connection::Connection;
 use crate::error::said;
-use crate::{Error, Keys, Options, options, reply, tls};
-
-/// The most servers that are remembered to be asked.
-const NODES_MAX: usize = 256;
+use crate::topology::{Map, Topology};
+use crate::{Error, Keys, Options, options, reply, tls, topology};
 
 /// The servers of a venue. Cheap to clone; clones share what they learn.
 #[derive(Clone)]
@@ -21,31 +18,7 @@ pub struct Servers(Arc<Inner>);
 struct Inner {
     options: Options,
     seeds: Vec<ConnectionInfo>,
-    known: Mutex<Known>,
-}
-
-#[derive(Default)]
-struct Known {
-    map: Option<Arc<Map>>,
-    /// Servers of the last map, to be asked besides the seeds.
-    nodes: Vec<ConnectionAddr>,
-    /// Which is asked first; another each time, so that one with a stale map does not mislead for long.
-    turn: usize,
-    /// How many replicas each master has, as the last barrier saw it.
-    replicas: HashMap<String, u32>,
-}
-
-enum Map {
-    /// A server without cluster support has every slot.
-    Alone(Box<ConnectionInfo>),
-    Cluster(Vec<Range>),
-}
-
-/// Slots `from` to `to` have this master.
-struct Range {
-    from: u64,
-    to: u64,
-    master: ConnectionAddr,
+    topology: Arc<Topology>,
 }
 
 impl Servers {
@@ -72,7 +45,7 @@ impl Servers {
                 .map_err(|error| Error::Options(format!("server {}: {error}", options::redacted(server))))
         };
         let seeds = options.servers.iter().map(parse).collect::<Result<_, _>>()?;
-        Ok(Self(Arc::new(Inner { options, seeds, known: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { options, seeds, topology: Arc::default() })))
     }
 
     /// The options.
@@ -98,20 +71,16 @@ impl Servers {
 
     /// Forgets the map: it may be out of date.
     pub fn forget(&self) {
-        self.known().map = None;
+        self.0.topology.forget();
     }
 
     /// How many replicas this master had when a link last saw it; 0 when none did.
     pub(crate) fn replicas_noted(&self, server: &str) -> u32 {
-        self.known().replicas.get(server).copied().unwrap_or(0)
+        self.0.topology.replicas_noted(server)
     }
 
     pub(crate) fn note_replicas(&self, server: &str, replicas: u32) {
-        let mut known = self.known();
-        if known.replicas.len() >= NODES_MAX {
-            known.replicas.clear();
-        }
-        known.replicas.insert(server.to_owned(), replicas);
+        self.0.topology.note_replicas(server, replicas);
     }
 
     /// Connects to this partition's master.
@@ -127,7 +96,7 @@ impl Servers {
 
     fn connect_once(&self, partition: PartitionId) -> Result<Connection, Error> {
         let info = self.find(partition)?;
-        let mut connection = Connection::open(self, &info)?;
+        let mut connection = self.open(&info)?;
         connection.prepare()?;
         Ok(connection)
     }
@@ -136,20 +105,14 @@ impl Servers {
     fn find(&self, partition: PartitionId) -> Result<ConnectionInfo, Error> {
         let slot = self.keys(partition).slot();
         let mut tried = String::new();
-        let known = self.known().map.clone();
-        if let Some(info) = known.and_then(|map| self.master_in(&map, slot)) {
+        if let Some(info) = self.0.topology.map().and_then(|map| self.master_in(&map, slot)) {
             return Ok(info);
         }
         for info in self.to_ask() {
             match self.ask(&info) {
                 Ok((map, nodes)) => {
                     let found = self.master_in(&map, slot);
-                    let mut known = self.known();
-                    known.map = Some(Arc::new(map));
-                    if !nodes.is_empty() {
-                        known.nodes = nodes;
-                    }
-                    drop(known);
+                    self.0.topology.learn(map, nodes);
                     if let Some(found) = found {
                         return Ok(found);
                     }
@@ -174,15 +137,14 @@ impl Servers {
 
     /// Everyone who may know, in the order of asking.
     fn to_ask(&self) -> Vec<ConnectionInfo> {
-        let mut known = self.known();
+        let (nodes, turn) = self.0.topology.nodes();
         let mut infos = self.0.seeds.clone();
-        for node in &known.nodes {
-            if !infos.iter().any(|info| info.addr() == node) {
-                infos.extend(self.info(node.clone()));
+        for node in nodes {
+            if !infos.iter().any(|info| *info.addr() == node) {
+                infos.extend(self.info(node));
             }
         }
-        let first = known.turn % infos.len();
-        known.turn = known.turn.wrapping_add(1);
+        let first = turn % infos.len();
         infos.rotate_left(first);
         infos
     }
@@ -195,7 +157,7 @@ impl Servers {
 
     /// Asks one server for the map and for the servers of the cluster.
     fn ask(&self, info: &ConnectionInfo) -> Result<(Map, Vec<ConnectionAddr>), String> {
-        let mut connection = Connection::open(self, info).map_err(|error| error.to_string())?;
+        let mut connection = self.open(info).map_err(|error| error.to_string())?;
         connection.command(|command| command.arg("CLUSTER").arg("SLOTS"));
         connection.command(|command| command.arg("ROLE"));
         let [slots, role] = connection.answers().map_err(|error| error.to_string())?;
@@ -207,21 +169,13 @@ impl Servers {
                 }
             }
             Value::ServerError(error) => Err(said(&error)),
-            slots => cluster(&slots, info.addr()).ok_or_else(|| "answered CLUSTER SLOTS in an unknown way".to_owned()),
+            slots => topology::cluster(&slots, info.addr())
+                .ok_or_else(|| "answered CLUSTER SLOTS in an unknown way".to_owned()),
         }
     }
 
-    pub(crate) fn open(&self, info: &ConnectionInfo) -> redis::RedisResult<redis::Connection> {
-        let options = &self.0.options;
-        let connection = Client::open(info.clone())?.get_connection_with_timeout(options.connect_timeout())?;
-        connection.set_write_timeout(Some(options.reply_timeout()))?;
-        connection.set_read_timeout(Some(options.reply_timeout()))?;
-        Ok(connection)
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        // Whatever a panicking thread left here is a map, and a wrong map is found out.
-        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self, info: &ConnectionInfo) -> Result<Connection, Error> {
+        Connection::open(&self.0.options, &self.0.topology, info)
     }
 }
 
@@ -238,50 +192,10 @@ fn note(tried: &mut String, info: &ConnectionInfo, what: &str) {
     tried.push_str(&format!("{} {what}", info.addr()));
 }
 
-/// The map in what CLUSTER SLOTS says, and everyone whom it names.
-fn cluster(slots: &Value, asked: &ConnectionAddr) -> Option<(Map, Vec<ConnectionAddr>)> {
-    let Value::Array(slots) = slots else { return None };
-    let mut ranges = Vec::with_capacity(slots.len());
-    let mut nodes = Vec::new();
-    for range in slots {
-        let Value::Array(range) = range else { return None };
-        let [from, to, servers @ ..] = range.as_slice() else { return None };
-        let addresses: Vec<_> = servers.iter().map(|server| address(server, asked)).collect::<Option<_>>()?;
-        for node in &addresses {
-            if nodes.len() < NODES_MAX && !nodes.contains(node) {
-                nodes.push(node.clone());
-            }
-        }
-        let master = addresses.into_iter().next()?;
-        ranges.push(Range { from: reply::number(from)?, to: reply::number(to)?, master });
-    }
-    Some((Map::Cluster(ranges), nodes))
-}
-
-/// A server's address. One that does not know its own is reached as we reached it.
-fn address(server: &Value, asked: &ConnectionAddr) -> Option<ConnectionAddr> {
-    let Value::Array(server) = server else { return None };
-    let host = match server.first()? {
-        Value::Nil => "",
-        host => reply::text(host)?,
-    };
-    let port = u16::try_from(reply::number(server.get(1)?)?).ok()?;
-    let unknown = host.is_empty() || host == "?";
-    Some(match asked {
-        // Over TLS a server names the ports for TLS, and the others are reached in the same way.
-        ConnectionAddr::TcpTls { host: own, insecure, tls_params, .. } => {
-            let host = if unknown { own } else { host };
-            let (insecure, tls_params) = (*insecure, tls_params.clone());
-            ConnectionAddr::TcpTls { host: host.to_owned(), port, insecure, tls_params }
-        }
-        ConnectionAddr::Tcp(own, _) if unknown => ConnectionAddr::Tcp(own.clone(), port),
-        _ => ConnectionAddr::Tcp(host.to_owned(), port),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topology::cluster;
 
     fn node(host: Value, port: i64) -> Value {
         Value::Array(vec![host, Value::Int(port), Value::BulkString(b"id".to_vec()), Value::Array(Vec::new())])
