@@ -244,7 +244,10 @@ async fn observed<T>(
 enum End {
     /// The client is gone.
     Lost,
-    /// The client has sent a close frame.
+    /// Opens a file for reading and writing.
+    ///
+    /// # Errors
+    /// `NotFound`, or an error of the operating system.
     Closed,
     TooSlow,
     TooLoud,
