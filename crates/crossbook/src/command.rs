@@ -306,7 +306,7 @@ pub struct Audit {
     /// Audit a running cluster, from its snapshots and logs.
     #[arg(long)]
     pub cluster: bool,
-    /// TOML file with settings: the cluster, or the history that tells how far the log once reached.
+    /// TOML file with settings: the cluster, or the history that proves how far the log once reached.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Print one JSON object instead of a table.
@@ -323,17 +323,17 @@ pub struct Skip {
     /// Skip a command of a cluster.
     #[arg(long)]
     pub cluster: bool,
-    /// TOML file with settings: the cluster, or the history that tells what was applied.
+    /// TOML file with settings: the cluster, or the history that proves what was applied.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Partition of the command.
     #[arg(long, value_name = "NUMBER", requires = "cluster", required_if_eq("cluster", "true"))]
     pub partition: Option<u16>,
-    /// Sequence number of the command, as the last log line of the ended process says.
+    /// Sequence number of the command, from the last log line of the ended process.
     #[arg(long, value_name = "NUMBER")]
     pub sequence: u64,
     /// Skip it even if it can be applied or another partition relies on it, so that money or an account will be missing
-    /// for ever.
+    /// for good.
     #[arg(long)]
     pub force: bool,
 }

@@ -29,7 +29,7 @@ const OFF: u8 = 3;
 const BUILD: Build =
     Build { version: env!("CARGO_PKG_VERSION"), commit: env!("CROSSBOOK_COMMIT"), rustc: env!("CROSSBOOK_RUSTC") };
 
-/// Why a command failed. Each error is typed where it arises, and says what to do about it; here it is only printed.
+/// Why a command failed. Each error is typed where it arises, and states what to do about it; here it is only printed.
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {

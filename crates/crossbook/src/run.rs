@@ -150,7 +150,7 @@ pub fn export(options: &Export) -> Result<(), Failure> {
     print_outcome(options.json, &exported)
 }
 
-/// `crossbook import`. Whether the venue has moved in.
+/// `crossbook import`. Returns whether the venue has been imported.
 pub fn import(options: &Import) -> Result<bool, Failure> {
     let config = of_cluster(options.config.as_deref())?;
     logging::start(&config.logging)?;
@@ -159,7 +159,7 @@ pub fn import(options: &Import) -> Result<bool, Failure> {
     Ok(imported.outcome.has_imported())
 }
 
-/// `crossbook audit`. Whether everything adds up.
+/// `crossbook audit`. Returns whether all balances reconcile.
 pub fn audit(options: &command::Audit) -> Result<bool, Failure> {
     if options.cluster {
         let report = crossbook_venue::audit::cluster(&of_cluster(options.config.as_deref())?)?;

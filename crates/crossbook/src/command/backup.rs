@@ -34,7 +34,7 @@ pub struct Backup {
     /// what is new.
     #[arg(long, value_name = "PLACE")]
     pub out: String,
-    /// TOML file with settings: the history that tells how far the log once reached.
+    /// TOML file with settings: the history that proves how far the log once reached.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Read back and verify the whole backup, not only what this run has copied.

@@ -26,7 +26,7 @@ pub fn parse() -> CommandLine {
             if shown.is_error {
                 eprint!("{}", shown.text);
             } else {
-                // A reader that has left is no failure, and there is nobody to tell of another one.
+                // A reader that has left is no failure, and there is nobody to report another one to.
                 let _ = crossbook_report::print(&shown.text);
             }
             std::process::exit(shown.status);
