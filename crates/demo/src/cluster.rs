@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbook_servers::cluster::{LocalCluster, Plan};
 use crossbook_venue::process;
 
-/// How often it looks whether something has died.
+/// How often it checks whether a process has died.
 const TEND_EVERY: Duration = Duration::from_millis(200);
 
 /// Why there is no cluster.

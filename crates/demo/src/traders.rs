@@ -20,7 +20,7 @@ use super::maker::{self, Action, Resting, Sight, Style};
 use super::price::FairPrice;
 use super::random::Random;
 
-/// Time between two turns.
+/// Time between two steps.
 const TURN: Duration = Duration::from_millis(100);
 /// Turns between two of the same maker in the same market; the makers take them one after the other.
 const MAKER_TURNS: u64 = 2;
@@ -30,7 +30,7 @@ const OPENING_SECONDS: u32 = 60;
 const OPENING_PACE: Duration = Duration::from_millis(40);
 /// Turns between two looks at everybody's money.
 const TREASURY_TURNS: u64 = 300;
-/// The most simulated time one turn can stand for, should the machine have slept.
+/// The most simulated time of one step, should the machine have slept.
 const SECONDS_MAX: f64 = 1.0;
 /// How strongly the cross market's price follows what the other two imply, per second.
 const CROSS_PULL: f64 = 0.5;
@@ -66,7 +66,7 @@ pub struct Traders {
     turn: u64,
 }
 
-/// An order or cancel on its way to the venue.
+/// An order or cancel to be sent to the venue.
 type Wish = (AccountId, SymbolId, Action);
 
 impl Traders {
@@ -88,7 +88,7 @@ impl Traders {
                     (market.id, data.last_price().map(|last| market.price_decimal(last)))
                 })
                 .ok_or(Error::Answer)?;
-            // A venue that was stopped goes on where it left off.
+            // A venue that was stopped continues where it left off.
             let start = last.map_or(listing.start, maker::decimal_value);
             let (fair, crowd) = (FairPrice::new(start, random.fork()), Crowd::new(listing.notional, random.fork()));
             arenas.push(Arena { listing, symbol, fair, crowd });
@@ -171,7 +171,7 @@ impl Traders {
         }
     }
 
-    /// One turn of everybody, in which so many seconds have passed.
+    /// One step of all traders, over so many seconds.
     async fn step(&mut self, seconds: f64) {
         self.turn += 1;
         for arena in &mut self.arenas {
