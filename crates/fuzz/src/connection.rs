@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::venue::{CLIENT, Venue};
 
-/// Bytes on their way in one direction.
+/// Bytes in flight in one direction.
 const BUFFER_BYTES: usize = 1 << 20;
 /// Nothing here waits for anything; what takes this long hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,7 +37,7 @@ pub fn with<S: Service, F: Future>(venue: &Venue, service: &S, talk: impl FnOnce
 /// Sends bytes and an end, and gives all that comes back.
 pub async fn exchange(mut connection: DuplexStream, bytes: &[u8]) -> Vec<u8> {
     let mut answer = Vec::new();
-    // A server that has heard enough hangs up.
+    // A server that has received enough closes the connection.
     if connection.write_all(bytes).await.is_ok() {
         let _ = connection.shutdown().await;
     }

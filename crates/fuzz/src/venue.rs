@@ -346,7 +346,7 @@ impl Venue {
         self.rest.get_or_init(|| Rest::new(Arc::clone(&self.app), Vec::new()))
     }
 
-    /// Takes back all that clients have done. What an operator does, and whoever listens, it does not take back.
+    /// Reverts everything that clients have done, but not the operator's changes nor the subscriptions.
     pub fn reset(&self) {
         let mut core = self.core.lock();
         core.venue = Furnished::new();

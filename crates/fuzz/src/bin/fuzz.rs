@@ -143,7 +143,7 @@ impl Places {
     }
 }
 
-/// What came of a target.
+/// The result of a target.
 #[derive(Clone, Debug, Default)]
 struct Outcome {
     runs: u64,
@@ -152,7 +152,7 @@ struct Outcome {
     inputs: u64,
     took: Duration,
     failed: bool,
-    /// The last that it said.
+    /// Its last output.
     said: Vec<String>,
     /// The input that it did not survive.
     crash: Option<PathBuf>,

@@ -119,7 +119,7 @@ pub(super) fn frames(bytes: &[u8]) {
                 head.push(connection.read_u8().await.expect("an answer has a head"));
             }
             assert!(head.starts_with(b"HTTP/1.1 101 "));
-            // A gateway that has heard enough hangs up.
+            // A gateway that has received enough closes the connection.
             if connection.write_all(bytes).await.is_ok() {
                 let _ = connection.shutdown().await;
             }

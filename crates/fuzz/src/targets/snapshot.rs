@@ -40,7 +40,7 @@ fn image(bytes: &[u8]) {
     views(image.follower);
 }
 
-/// A partition goes on from its state, or refuses it.
+/// A partition continues from its state, or refuses it.
 fn partition(state: State) {
     let hash = crossbook_engine::state_hash(&state);
     let Ok(mut restored) = Partition::restore(state, 7) else { return };

@@ -52,7 +52,7 @@ fn carry_out(source: SourceId, number: RequestNumber, body: &Body) {
     assert_eq!(restored.state(), follower);
 }
 
-/// The first byte chooses between the events of a venue of one and what a partition of a cluster tells.
+/// The first byte chooses between the events of a venue of one partition and the outputs of a partition of a cluster.
 pub(super) fn told(bytes: &[u8]) {
     let (choice, record) = input::choice(bytes);
     let mut again = Vec::new();
