@@ -128,7 +128,7 @@ fn part(profile: &Path, number: usize) -> PathBuf {
     path.into()
 }
 
-/// What is told of a workload, and what callgrind has counted meanwhile.
+/// The printed figures of a workload, and what callgrind has counted meanwhile.
 fn measured(told: &str, profile: &Path) -> Result<Measured, Failure> {
     let mut words = told.split_whitespace();
     let (Some(name), Some(operations), Some(allocations)) = (words.next(), words.next(), words.next()) else {
@@ -141,7 +141,7 @@ fn measured(told: &str, profile: &Path) -> Result<Measured, Failure> {
     Ok(Measured { name: name.to_owned(), operations: operations.parse()?, count })
 }
 
-/// Runs all workloads, and tells of each its name, its operations and its allocations.
+/// Runs all workloads, and prints the name, the operations and the allocations of each.
 fn run(folder: &Path) -> Result<(), Failure> {
     Workloads::read(&folder.join(WORKLOAD_FILE), WARMUP)?.run(|name, operations, allocations| {
         println!("{name} {operations} {allocations}");

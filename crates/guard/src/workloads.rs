@@ -51,7 +51,7 @@ impl Workloads {
         Ok(Self { mix: Workload::decode(&std::fs::read(file)?, warmup)? })
     }
 
-    /// Runs them, and tells of each its name, how many operations it had, and its allocations.
+    /// Runs them, and reports the name, the operations and the allocations of each.
     pub fn run(&self, mut tell: impl FnMut(&str, usize, u64)) -> Result<(), Failure> {
         let (warmup, rest) = self.mix.commands.split_at(self.mix.warmup);
         tell("book", rest.len(), book(warmup, rest));
