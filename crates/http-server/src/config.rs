@@ -32,15 +32,15 @@ pub struct ServerConfig {
     pub unread_bytes_total_max: usize,
     /// Networks of proxies that are believed when they say, in `X-Forwarded-For`, for whom they ask.
     pub trusted_proxies: Vec<ipnet::IpNet>,
-    /// Milliseconds from when a gateway that is to stop says, at `/readyz`, that it is not ready, until it asks clients
-    /// to leave.
+    /// Milliseconds from when a stopping gateway reports at `/readyz` that it is not ready, until it asks clients to
+    /// leave.
     pub drain_ms: u64,
     /// Origins of pages that may use the client API with a browser, such as `https://example.org`; `*` for all. None:
     /// only the venue's own page.
     pub cors_origins: Vec<String>,
     /// Fewest bytes of an answer that is compressed for a client who takes gzip or br; 0: none is.
     pub compression_bytes_min: usize,
-    /// Milliseconds that requests under way get when the server stops.
+    /// Milliseconds that requests in flight get when the server stops.
     pub shutdown_timeout_ms: u64,
 }
 

@@ -46,8 +46,8 @@ const HEADERS_BYTES_MAX: usize = 16 * 1024;
 const QUIET: Duration = Duration::from_millis(50);
 /// And how long one that is new has for its handshake, and then for its first request.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
-/// Bytes that the system takes for a connection before it has sent those that it took earlier. More of them wait here,
-/// where they are counted, and a client that reads slowly can be told from one that does not read at all.
+/// Bytes that the system accepts for a connection before it has sent earlier ones. More of them wait here, where they
+/// are counted, and a client that reads slowly can be distinguished from one that does not read at all.
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES: u32 = 64 * 1024;
 /// Connections that the system may hold back before they are accepted.
@@ -89,7 +89,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// The same; with a certificate, nothing is said there in the clear.
+    /// The same; with a certificate, it serves only TLS.
     #[must_use]
     pub fn secured(self, tls: Option<Handshakes>) -> Self {
         Self { tls, ..self }
@@ -127,10 +127,10 @@ impl Bound {
     }
 }
 
-/// Keeps an address until it is listened at.
+/// Reserves an address until it is listened at.
 ///
 /// # Errors
-/// When somebody else listens there, or the address is not of this machine.
+/// When another process listens there, or the address is not of this machine.
 pub fn bind(address: SocketAddr) -> std::io::Result<Bound> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -142,7 +142,7 @@ pub fn bind(address: SocketAddr) -> std::io::Result<Bound> {
 }
 
 /// Accepts and serves connections until `stop` turns true. Then it serves those that were waiting to be accepted,
-/// closes what is idle, lets requests under way end within `shutdown_timeout_ms`, and returns.
+/// closes idle ones, lets requests in flight end within `shutdown_timeout_ms`, and returns.
 pub async fn serve<S: Service>(listener: Listener, config: ServerConfig, service: Arc<S>, stop: watch::Receiver<bool>) {
     let budget = ResponseBudget::new(S::NAME, config.unread_bytes_total_max);
     serve_within(listener, config, service, stop, budget).await;
@@ -275,7 +275,7 @@ async fn connection_within<S: Service>(
     stream.set_write_timeout(Some(write_timeout));
     let cut_off = Arc::new(Notify::new());
     let (is_new, stopping) = (AtomicBool::new(true), stop.clone());
-    // Whether a request has come with its whole head.
+    // Whether a request has arrived with its complete head.
     let asked = AtomicBool::new(false);
     let answer = service_fn(|request: Request<Incoming>| {
         let (is_new, stopping, cut_off) = (&is_new, &stopping, &cut_off);
@@ -283,7 +283,8 @@ async fn connection_within<S: Service>(
         async move {
             let mut response = checked(request, ip, config, service).await;
             let leaves = service.asks_to_leave() || *stopping.borrow();
-            // Whoever is banned is disconnected. What goes on by another protocol is closed by that.
+            // A banned client is disconnected. A connection that was upgraded to another protocol is closed by that
+            // protocol.
             if response.status() == StatusCode::IM_A_TEAPOT
                 || leaves && response.status() != StatusCode::SWITCHING_PROTOCOLS
             {
@@ -301,7 +302,7 @@ async fn connection_within<S: Service>(
         .serve_connection(TokioIo::new(Box::pin(stream)), answer)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
-    // A connection that ends with an error was cut off or hung up; nobody is left to tell.
+    // A connection that ends with an error was cut off or closed; nobody is left to be answered.
     tokio::select! {
         ended = connection.as_mut() => {
             if ended.is_err_and(|error| is_write_timeout(&error)) {
@@ -312,7 +313,7 @@ async fn connection_within<S: Service>(
         () = cut_off.notified() => return,
         () = stopped(stop) => {}
     }
-    // From here on each answer ends the connection. A request may be on its way, and on a new connection surely is.
+    // From here on each answer closes the connection. A request may be in flight, and on a new connection surely is.
     let patience = if is_new.load(Relaxed) { FIRST_REQUEST } else { QUIET };
     if timeout(patience, connection.as_mut()).await.is_ok() {
         return;
@@ -351,7 +352,7 @@ async fn checked<S: Service>(
     service.answer(from, request).await
 }
 
-/// Waits until it is time to stop, or nobody is left who could say so.
+/// Waits until it is time to stop, or the sender is gone.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
