@@ -20,7 +20,7 @@ pub(crate) struct Holding {
     pub(crate) asset: AssetId,
     pub(crate) free: Amount,
     pub(crate) held: Amount,
-    /// Both as they were told last; see [`crate::Ledger::drain_changes`].
+    /// Both as last drained; see [`crate::Ledger::drain_changes`].
     pub(crate) told: Balance,
     /// Whether the balance stands in the ledger's list of changes.
     pub(crate) changed: bool,
@@ -33,9 +33,9 @@ pub(crate) struct Accounts {
     accounts: Vec<(AccountId, Vec<Holding>)>,
 }
 
-/// Hashes ids that the venue itself counts, which nobody outside can choose. The low bits, which choose the bucket, are
-/// those of the id: ids given out one after the other go to neighbouring buckets, so that entering a new one finds its
-/// cache line where the one before left it. The high bits, which tell entries of a group apart, are mixed.
+/// Hashes ids that the venue itself assigns, which nobody outside can choose. The low bits, which choose the bucket,
+/// are those of the id: consecutive ids go to neighbouring buckets, so that inserting a new one finds its cache line
+/// where the previous one left it. The high bits, which distinguish entries of a group, are mixed.
 pub type CountingHash = BuildHasherDefault<CountingHasher>;
 
 /// The bits of a hash that are mixed.

@@ -44,7 +44,7 @@ pub enum Violation {
         account: AccountId,
         /// Of what.
         asset: AssetId,
-        /// What the balance says.
+        /// The balance's own amount.
         held: Amount,
         /// What the holds add up to.
         needed: Amount,

@@ -57,7 +57,7 @@ pub enum MoveError {
     /// The account is not of this ledger.
     #[error("no such account")]
     UnknownAccount,
-    /// The amount is one that nobody can have had.
+    /// No such amount can have been transferred.
     #[error("the amount is negative or too large")]
     Amount,
     /// The account has a transfer of that id, or already has of that asset.
@@ -207,7 +207,7 @@ impl Ledger {
     ///
     /// # Panics
     /// When the hold is not that account's, does not hold that much, or the fee is more than what is received: the
-    /// books would no longer be true, and a venue that goes on then is worse than one that stops.
+    /// balances would be wrong, and a venue that continues then is worse than one that stops.
     #[inline]
     pub fn settle(&mut self, account: AccountId, hold: HoldId, leg: &Leg) {
         let Leg { pay_asset, pay, improvement, receive_asset, receive, fee } = *leg;
@@ -272,8 +272,8 @@ impl Ledger {
         self.holds.get(hold).map(|entry| entry.remaining)
     }
 
-    /// Brings money in (`amount` above zero) or takes it out (below), once per account and transfer id. The second
-    /// value tells whether it moved now.
+    /// Deposits (`amount` above zero) or withdraws (below), once per account and transfer id. The second value is
+    /// whether it moved now.
     ///
     /// # Errors
     /// When the account is unknown, the amount is out of range, too little is free, or the id was used for something
@@ -314,8 +314,8 @@ impl Ledger {
         Ok((record, true))
     }
 
-    /// Pays out collected fees to the world outside, once per transfer id. The record is one of the venue's account for
-    /// fees, with an amount below zero. The second value tells whether it moved now.
+    /// Pays out collected fees to the external account, once per transfer id. The record belongs to the venue's account
+    /// for fees, with an amount below zero. The second value is whether it moved now.
     ///
     /// # Errors
     /// When the amount is out of range or more than was collected, or the id was used for another payout.
@@ -374,10 +374,10 @@ impl Ledger {
         Ok(())
     }
 
-    /// The same of transfers that nobody remembers one by one: what they brought in all together.
+    /// The same for transfers that are not stored one by one any more: their sum.
     ///
     /// # Errors
-    /// When it cannot have been; nothing changes then.
+    /// When that is impossible; nothing changes then.
     pub fn move_forgotten_in(&mut self, asset: AssetId, amount: Amount) -> Result<(), MoveError> {
         let at = self.venue.cover(asset);
         let external = bounded(self.venue.external[at].checked_sub(amount))?;
@@ -442,8 +442,8 @@ impl Ledger {
         self.transfers.iter()
     }
 
-    /// Every balance that is not what it was at the last call, each once, in the order of its first change. What was
-    /// held and released again is not told.
+    /// Every balance that has changed since the last call, each once, in the order of its first change. What was held
+    /// and released again is not listed.
     pub fn drain_changes(&mut self, mut each: impl FnMut(AccountId, AssetId, Balance)) {
         for &position in &self.changed {
             let id = self.accounts.id(position.slot);
