@@ -47,7 +47,7 @@ impl Batch {
         &self.bytes
     }
 
-    /// Empties the batch, once it is durable, and tells what was in it.
+    /// Empties the batch, once it is durable, and returns what was in it.
     pub(crate) fn finish(&mut self) -> BatchStats {
         let stats = BatchStats { records: self.records, bytes: self.bytes.len() as u64 };
         self.bytes.clear();

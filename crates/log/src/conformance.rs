@@ -19,10 +19,10 @@ pub trait Provider {
     /// The reading end.
     type Reader: Reader;
 
-    /// Opens the log: empty the first time, and what is left of it later.
+    /// Opens the log: empty the first time, and with the remaining records later.
     ///
     /// # Errors
-    /// Whatever the log says.
+    /// Any error of the log.
     fn open(&mut self) -> Result<Self::Log, Error>;
 
     /// Begins reading at `from`, beside the writer if there is one.

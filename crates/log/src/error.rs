@@ -22,7 +22,7 @@ pub enum Error {
         action: &'static str,
         /// The file it was done to.
         file: String,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 
@@ -33,7 +33,7 @@ pub enum Error {
         action: &'static str,
         /// The file it was done to.
         file: String,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 
@@ -179,7 +179,7 @@ pub enum Damage {
 }
 
 impl Error {
-    /// Wraps a failure to lock a file or folder, telling that somebody else has it from the rest.
+    /// Wraps a failure to lock a file or folder, and distinguishes a lock held by another process from other failures.
     pub(crate) fn lock(what: &str) -> impl FnOnce(io::Error) -> Self {
         let folder = what.to_owned();
         move |error| match error.kind() {

@@ -180,7 +180,7 @@ impl<S: Storage> Files<S> {
         self.identity
     }
 
-    /// What gives up segments of this log from another thread, so that whoever writes does not wait for it.
+    /// Trims this log from another thread, so that the writer does not wait for it.
     #[must_use]
     pub fn trimmer(&self) -> Trimmer<S>
     where
@@ -249,7 +249,7 @@ impl<S: Storage> Files<S> {
 
     /// Begins the next segment. All before it is durable, which is what its name will prove.
     fn begin_segment(&mut self) -> Result<(), Error> {
-        // A folder that was moved away and made anew may be somebody else's by now.
+        // A folder that was moved away and created again may be another process's by now.
         let folder = self.storage.describe("");
         if !self.storage.is_locked_by(&self.lock).map_err(Error::io("examine", &folder))? {
             return Err(Error::Displaced { file: folder });
@@ -272,7 +272,7 @@ impl<S: Storage> Files<S> {
     }
 }
 
-/// The first records of the segments in `folder`, in order, whoever writes them.
+/// The first records of the segments in `folder`, in order. The log may be open elsewhere.
 ///
 /// # Errors
 /// A failure of the storage.

@@ -78,7 +78,7 @@ pub trait Log {
     /// storage.
     ///
     /// # Panics
-    /// When the record's sequence is not the one after [`Log::tail`]: the caller has lost count, and going on would
+    /// When the record's sequence is not the one after [`Log::tail`]: the caller has miscounted, and continuing would
     /// order the venue's history wrongly.
     fn append(&mut self, record: Record<'_>) -> Result<(), Error>;
 
@@ -118,7 +118,7 @@ pub enum Until {
     /// Up to this record, which is durable. The only choice while the log is being written. A record up to here that is
     /// missing or bad is damage.
     Durable(Sequence),
-    /// To the end of a log that nobody is writing. A torn tail ends the reading as the end of the log does.
+    /// To the end of a log that no process is writing. A torn tail ends the reading as the end of the log does.
     End,
 }
 

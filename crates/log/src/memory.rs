@@ -17,7 +17,7 @@ pub enum Fault {
     /// every later operation of this boot fails.
     PowerCut,
     /// An I/O error. A write has written its first half; a sync has synced nothing, but the operating system from then
-    /// on believes it has, and goes on showing bytes that the disk does not have.
+    /// on believes that it has, and continues to show bytes that the disk does not have.
     Broken,
     /// No space. Nothing happens.
     Full,
@@ -151,7 +151,7 @@ impl State {
         }
     }
 
-    /// Runs a change of names or bytes through the gate.
+    /// Applies a change of names or bytes, unless the planned fault prevents it.
     fn change(&mut self, apply: impl FnOnce(&mut Self)) -> io::Result<()> {
         match self.gate() {
             Gate::Pass => {

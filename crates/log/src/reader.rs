@@ -83,7 +83,7 @@ impl<S: Storage> FileReader<S> {
         }
     }
 
-    /// The last record passed over, wanted or not.
+    /// The last record read, wanted or not.
     fn last(&self) -> Sequence {
         self.cursor.as_ref().map_or(Sequence(self.from.0 - 1), |cursor| cursor.last().max(Sequence(self.from.0 - 1)))
     }

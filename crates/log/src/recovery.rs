@@ -72,7 +72,7 @@ pub struct Torn {
     pub bytes: u64,
 }
 
-/// Where writing goes on.
+/// Where writing continues.
 pub(crate) struct Recovered<F> {
     /// The first record of the last segment, which `file` is.
     pub(crate) active: Sequence,

@@ -33,7 +33,7 @@ const NAME_DIGITS: usize = 20;
 const WINDOW_BYTES: usize = 64 << 10;
 static ZEROS: [u8; WINDOW_BYTES] = [0; WINDOW_BYTES];
 
-/// The name of the segment that begins with `first`.
+/// Published events are the same whoever publishes them, without gaps.
 pub(crate) fn name(first: Sequence) -> String {
     format!("{:0NAME_DIGITS$}{SUFFIX}", first.0)
 }
@@ -53,7 +53,7 @@ pub(crate) fn list<S: Storage>(storage: &S) -> Result<Vec<Sequence>, Error> {
     Ok(firsts)
 }
 
-/// What a segment says of itself.
+/// The header of a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Header {
     pub(crate) first: Sequence,
@@ -104,7 +104,7 @@ pub(crate) fn create<S: Storage>(storage: &S, header: Header, room: Option<u64>)
     Ok(file)
 }
 
-/// Opens a segment to go on writing to it, and takes it for this process, whatever folder others may reach it from.
+/// Opens a segment to continue writing to it, and locks it for this process, whatever folder others may reach it from.
 pub(crate) fn open_to_write<S: Storage>(storage: &S, first: Sequence) -> Result<S::File, Error> {
     let name = name(first);
     let path = storage.describe(&name);
@@ -398,8 +398,8 @@ fn survey<F: File>(
         if chunk.is_empty() {
             return Ok(tail);
         }
-        // Preallocated room is mostly zeros; a whole chunk of them is passed over at memory speed. A record across the
-        // border has its head's first bytes in the one chunk and the rest in the next, so chunks overlap by a head.
+        // Preallocated space is mostly zeros; a whole chunk of them is skipped at memory speed. A record across the
+        // border has its header's first bytes in the one chunk and the rest in the next, so chunks overlap by a header.
         if *chunk != ZEROS[..chunk.len()] {
             if let Some(index) = chunk.iter().position(|byte| *byte != 0) {
                 tail.first_nonzero.get_or_insert(offset + index as u64);

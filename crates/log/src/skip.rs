@@ -16,27 +16,27 @@ use crate::segment::{self, Cursor, Opened};
 use crate::storage::{File as _, Storage};
 use crate::{Damage, Error, Record};
 
-/// The bit of a payload's first byte that says that the record is passed over.
+/// The bit of a payload's first byte that marks a skipped record.
 pub const SKIPPED: u8 = 0x80;
-/// The file beside the segments that lists the records that are passed over, one number a line.
+/// The file beside the segments that lists the skipped records, one number a line.
 const LIST: &str = "marks";
 /// What the copy of a file is called until it is whole.
 const COPY_SUFFIX: &str = ".marked";
 /// Bytes that are copied at a time.
 const COPY_BYTES: usize = 1 << 20;
 
-/// Whether a payload is that of a record that is passed over.
+/// Whether a payload is that of a skipped record.
 #[must_use]
 pub fn is_marked(payload: &[u8]) -> bool {
     payload.first().is_some_and(|byte| byte & SKIPPED != 0)
 }
 
-/// The records of a log in files that are passed over, in order, as the list beside the segments has them. A record is
-/// listed before it is marked, so one whose marking was interrupted may be listed and not be marked; and a log that was
-/// copied without the list has marked records that are not listed.
+/// The skipped records of a log in files, in order, as the list beside the segments has them. A record is listed before
+/// it is marked, so one whose marking was interrupted may be listed and not be marked; and a log that was copied
+/// without the list has marked records that are not listed.
 ///
 /// # Errors
-/// A failure of the storage, or a list that is not one.
+/// A failure of the storage, or a list that is malformed.
 pub fn listed<S: Storage>(storage: &S) -> Result<Vec<Sequence>, Error> {
     let path = storage.describe(LIST);
     let file = match storage.open_to_read(LIST) {
@@ -64,21 +64,21 @@ pub fn listed<S: Storage>(storage: &S) -> Result<Vec<Sequence>, Error> {
     Ok(listed)
 }
 
-/// Writes the list of the records that are passed over, durably, in place of the one that may be there.
+/// Writes the list of the skipped records, durably, in place of an existing one.
 ///
 /// # Errors
-/// A failure of the storage; the list that was there is unchanged then.
+/// A failure of the storage; an existing list is unchanged then.
 pub fn write_list<S: Storage>(storage: &S, marked: &[Sequence]) -> Result<(), Error> {
     let text: String = marked.iter().map(|sequence| format!("{sequence}\n")).collect();
     replace(storage, LIST, |file, path| file.write_at(text.as_bytes(), 0).map_err(Error::io("write", path)))
 }
 
-/// Marks a record of a log in files as passed over. Nobody may have the log open to write. Nothing but the list changes
+/// Marks a record of a log in files as skipped. No process may have the log open to write. Nothing but the list changes
 /// if it is marked already.
 ///
 /// # Errors
-/// [`Error::Locked`] when a process has the log; [`Error::Trimmed`] or [`Error::Corrupt`] when the record is not there;
-/// failures of the storage. The log is unchanged then.
+/// [`Error::Locked`] when a process has the log; [`Error::Trimmed`] or [`Error::Corrupt`] when the record does not
+/// exist; failures of the storage. The log is unchanged then.
 pub fn mark<S: Storage>(storage: &S, sequence: Sequence) -> Result<(), Error> {
     let folder = storage.describe("");
     let _lock = storage.lock().map_err(|error| match error.kind() {
@@ -119,7 +119,7 @@ pub fn mark<S: Storage>(storage: &S, sequence: Sequence) -> Result<(), Error> {
     replace_bytes(storage, first, offset, &frame)
 }
 
-/// Writes a segment anew with other bytes at one place of it.
+/// Writes a segment again with other bytes at one position.
 fn replace_bytes<S: Storage>(storage: &S, first: Sequence, at: u64, bytes: &[u8]) -> Result<(), Error> {
     assert!(bytes.len() >= HEAD_BYTES, "a whole record is replaced");
     let name = segment::name(first);

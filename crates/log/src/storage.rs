@@ -21,7 +21,7 @@ use rustix::io::{Errno, retry_on_intr};
 /// no other.
 const LOCK_NAME: &str = "lock";
 
-/// The most of the lock file that is read to tell who holds it.
+/// The most of the lock file that is read to identify its holder.
 const HOLDER_BYTES_MAX: u64 = 64;
 
 /// A folder of files.
@@ -31,72 +31,72 @@ pub trait Storage {
     /// Keeps everyone else out until dropped.
     type Lock;
 
-    /// Takes the folder for the one writer. The lock is on the folder itself, not on a name in it that somebody could
-    /// remove.
+    /// Locks the folder for the one writer. The lock is on the folder itself, not on a name in it that another process
+    /// could remove.
     ///
     /// # Errors
-    /// `WouldBlock` when someone else has it, with a message that says who; else what the operating system says.
+    /// `WouldBlock` when another process has it, with a message that names it; else errors of the operating system.
     fn lock(&self) -> io::Result<Self::Lock>;
 
     /// Whether the folder's path still leads to the folder that was locked. It may have been moved away, or removed and
-    /// made anew.
+    /// created again.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Errors of the operating system.
     fn is_locked_by(&self, lock: &Self::Lock) -> io::Result<bool>;
 
     /// Whether `name` still leads to this open file. It may have been moved, removed or replaced.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Errors of the operating system.
     fn is_named(&self, file: &Self::File, name: &str) -> io::Result<bool>;
 
     /// The names of all files.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Errors of the operating system.
     fn names(&self) -> io::Result<Vec<String>>;
 
     /// Creates a file, which must not exist.
     ///
     /// # Errors
-    /// `AlreadyExists`, or what the operating system says.
+    /// `AlreadyExists`, or an error of the operating system.
     fn create(&self, name: &str) -> io::Result<Self::File>;
 
     /// Opens a file for reading and writing.
     ///
     /// # Errors
-    /// `NotFound`, or what the operating system says.
+    /// `NotFound`, or an error of the operating system.
     fn open(&self, name: &str) -> io::Result<Self::File>;
 
     /// Opens a file for reading only.
     ///
     /// # Errors
-    /// `NotFound`, or what the operating system says.
+    /// `NotFound`, or an error of the operating system.
     fn open_to_read(&self, name: &str) -> io::Result<Self::File>;
 
-    /// Gives a file another name, in one step. A file that had that name before loses it.
+    /// Renames a file, in one step. A file that had that name before loses it.
     ///
     /// # Errors
-    /// `NotFound`, or what the operating system says.
+    /// `NotFound`, or an error of the operating system.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
-    /// Removes a file's name. Whoever has it open keeps it.
+    /// Removes a file's name. Processes that have it open can still use it.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Errors of the operating system.
     fn remove(&self, name: &str) -> io::Result<()>;
 
-    /// Makes creations, removals and new names so far durable.
+    /// Makes all earlier creations, removals and renames durable.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Errors of the operating system.
     fn sync_names(&self) -> io::Result<()>;
 
-    /// A number that no other log will have and nobody outside can guess.
+    /// A random number that no other log has and nobody outside can guess.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Errors of the operating system.
     fn identity(&self) -> io::Result<u64>;
 
     /// Where `name` is, for messages. An empty name means the folder.
@@ -108,25 +108,25 @@ pub trait File {
     /// Reads at `offset` into `buffer`, perhaps less than it holds; 0 means the end.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Errors of the operating system.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// How many bytes it has.
+    /// The size in bytes.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Errors of the operating system.
     fn length(&self) -> io::Result<u64>;
 
-    /// Takes the file for the one writer, for as long as it is open, under whatever name others may know it.
+    /// Locks the file for the one writer, for as long as it is open, whatever other names it has.
     ///
     /// # Errors
-    /// `WouldBlock` when someone else has it; else what the operating system says.
+    /// `WouldBlock` when another process has it; else errors of the operating system.
     fn lock(&mut self) -> io::Result<()>;
 
     /// How many names (hard links) the file has; 0 once it was removed.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Errors of the operating system.
     fn names(&self) -> io::Result<u64>;
 
     /// Tells that what was read of it will not be read again soon, so that it need not stay in memory. Where that is
@@ -140,26 +140,26 @@ pub trait File {
     /// Writes all of `bytes` at `offset`.
     ///
     /// # Errors
-    /// What the operating system says. Part of the bytes may have been written.
+    /// Errors of the operating system. Part of the bytes may have been written.
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Takes room for the file's first `bytes`, which read as zeros where nothing was written. Does nothing, without an
+    /// Preallocates the file's first `bytes`, which read as zeros where nothing was written. Does nothing, without an
     /// error, on a file system that cannot.
     ///
     /// # Errors
-    /// What the operating system says, above all that there is no room.
+    /// Errors of the operating system, above all that there is no space.
     fn preallocate(&mut self, bytes: u64) -> io::Result<()>;
 
-    /// Cuts the file to `bytes`.
+    /// Truncates the file to `bytes`.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Errors of the operating system.
     fn truncate(&mut self, bytes: u64) -> io::Result<()>;
 
-    /// Makes the bytes written durable, with as much about the file as it takes to read them (`fdatasync`).
+    /// Makes the bytes written durable, with the metadata that is needed to read them (`fdatasync`).
     ///
     /// # Errors
-    /// What the operating system says. The bytes written since the last good sync must then be given up.
+    /// Errors of the operating system. The bytes written since the last successful sync must then be considered lost.
     fn sync_data(&mut self) -> io::Result<()>;
 
     /// Makes everything about the file durable (`fsync`).
@@ -182,10 +182,10 @@ impl Disk {
         Self { folder: folder.into() }
     }
 
-    /// The folder at this path, created durably, with its parents, if it is not there.
+    /// The folder at this path, created durably, with its parents, if it does not exist.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Errors of the operating system.
     pub fn create(folder: impl Into<PathBuf>) -> io::Result<Self> {
         let folder = folder.into();
         // A folder's name is durable once its parent is synced; so is each parent that had to be made.
@@ -201,10 +201,10 @@ impl Disk {
 }
 
 impl Disk {
-    /// Takes the folder alone, without a file in it that says who has it.
+    /// Locks the folder alone, without a file in it that names the holder.
     ///
     /// # Errors
-    /// `WouldBlock` when someone else has it; else what the operating system says.
+    /// `WouldBlock` when another process has it; else errors of the operating system.
     pub fn lock_folder(&self) -> io::Result<DiskLock> {
         let folder = fs::File::open(&self.folder)?;
         match lock_now(&folder) {
@@ -215,7 +215,7 @@ impl Disk {
         }
     }
 
-    /// The refusal of a folder that somebody else has, which says who.
+    /// The refusal of a folder that another process has locked, which names that process.
     fn in_use(&self) -> io::Error {
         let mut holder = String::new();
         // The number is a courtesy; without it the refusal is the same.
@@ -229,9 +229,9 @@ impl Disk {
 
 /// Holds the lock of a folder.
 ///
-/// Locked are the folder itself, which no removed name can undo, and the file `lock` in it, which says who holds the
-/// lock and keeps out older versions of this program, which know only that file. Locks belong to open files (`flock`),
-/// so they end with the process.
+/// Locked are the folder itself, which no removed name can undo, and the file `lock` in it, which names the holder of
+/// the lock and keeps out older versions of this program, which know only that file. Locks belong to open files
+/// (`flock`), so they end with the process.
 #[derive(Debug)]
 pub struct DiskLock {
     folder: fs::File,
@@ -252,7 +252,7 @@ fn leads_to(path: &Path, open: &fs::File) -> io::Result<bool> {
     }
 }
 
-/// Takes an exclusive lock of an open file, if nobody has it.
+/// Takes an exclusive lock of an open file, if no other process has it.
 fn lock_now(file: &fs::File) -> Result<(), Errno> {
     retry_on_intr(|| flock(file, FlockOperation::NonBlockingLockExclusive))
 }

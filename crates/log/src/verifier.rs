@@ -15,7 +15,7 @@ use crate::{Damage, Error, Recovery};
 /// How often a segment may vanish, trimmed, between being listed and being opened.
 const LOCATE_ATTEMPTS_MAX: usize = 8;
 
-/// How far a [`Verifier`] has come.
+/// The position of a [`Verifier`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Verified {
     /// The last record that was found good.
@@ -59,7 +59,7 @@ impl<S: Storage> Verifier<S> {
     /// Verifies further records, of about `bytes_max` bytes. `None` when there are no more.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] when one is damaged, or a failure of the storage. To go on after that makes no sense.
+    /// [`Error::Corrupt`] when one is damaged, or a failure of the storage. The verifier cannot continue after that.
     pub fn step(&mut self, bytes_max: u64) -> Result<Option<Verified>, Error> {
         if self.cursor.is_none() && self.next >= self.end {
             return Ok(None);
