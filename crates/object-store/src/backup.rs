@@ -174,7 +174,7 @@ pub enum Error {
         /// Where the log begins.
         first: Sequence,
     },
-    /// A snapshot says that there were more records.
+    /// A snapshot proves that there were more records.
     #[error(
         "the log ends at record {end}, before the snapshot at {snapshot}: records are missing, so the previous backup is not replaced"
     )]

@@ -126,7 +126,7 @@ pub struct Objects {
     store: Arc<dyn ObjectStore>,
     /// Where the partition's objects are.
     prefix: Path,
-    /// The same, as it is told.
+    /// The same, for messages.
     place: String,
     part_bytes: usize,
     retention: Retention,
@@ -234,7 +234,7 @@ impl Objects {
         };
         let sent = sent().await;
         if sent.is_err() {
-            // What is left there is never seen, but takes room. The failure that is told is the first one.
+            // Remains of an upload are never visible, but take space. The first failure is returned.
             let _ = upload.abort().await;
         }
         sent

@@ -25,11 +25,11 @@ pub struct Manifest {
     /// The time of that, in microseconds since the Unix epoch; manifests of older programs do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_time: Option<u64>,
-    /// The segments of the log, each of which goes on where the one before ends.
+    /// The segments of the log, each of which continues the one before.
     pub segments: Vec<Segment>,
     /// The newest snapshot, at that record.
     pub snapshot: Option<(Sequence, Stored)>,
-    /// The records in the segments that are passed over, in order.
+    /// The skipped records in the segments, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<Sequence>,
     /// Objects of the backup before that are not in this one. The next run removes them.

@@ -14,7 +14,7 @@ use super::manifest::{Manifest, Stored};
 use super::target::Target;
 use crate::snapshots::{Absent, Address, Blocking, Options, PART_BYTES_MIN, connect};
 
-/// The object that says what belongs to the backup.
+/// The object that lists what belongs to the backup.
 const MANIFEST: &str = "manifest.json";
 /// Where the parts of a backup are.
 const SEGMENTS: &str = "segments";
@@ -219,7 +219,7 @@ impl Place {
         Ok(())
     }
 
-    /// What is said where a manifest should be, and is not.
+    /// The error where a manifest should be, and is not.
     pub(super) fn absent(&self) -> Error {
         match self.parts() {
             Ok(parts) if !parts.is_empty() => Error::Unfinished { place: self.told.clone(), objects: parts.len() },
@@ -228,7 +228,7 @@ impl Place {
         }
     }
 
-    /// What is said of an object that is not what was stored.
+    /// The error for an object that differs from what was stored.
     pub(super) fn damaged(&self, stored: &Stored, reason: String) -> Error {
         Error::Damaged { place: self.told.clone(), object: stored.object.clone(), reason }
     }
@@ -240,7 +240,7 @@ impl Place {
     }
 }
 
-/// An object on its way.
+/// An object that is being uploaded.
 pub(super) struct Upload<'a> {
     place: &'a Place,
     object: String,
@@ -300,7 +300,7 @@ impl Upload<'_> {
 
 impl Drop for Upload<'_> {
     fn drop(&mut self) {
-        // One that was given up is never seen, but takes room.
+        // An aborted upload is never visible, but takes space.
         if let Some(mut parts) = self.parts.take() {
             let _ = self.place.runtime.run(async { parts.abort().await });
         }

@@ -38,7 +38,7 @@ pub fn restore(place: &Place, target: &Target, progress: impl FnMut(Progress)) -
     target.clear()?;
     let written = write(place, &manifest, target, progress);
     if written.is_err() {
-        // The failure that is told is the first one.
+        // The first failure is returned.
         for folder in [&target.log, &target.snapshots] {
             let _ = fs::remove_dir_all(Target::unfinished(folder));
         }

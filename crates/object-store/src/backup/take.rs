@@ -67,7 +67,7 @@ pub fn take(
         false => Err(Error::Overtaken(place.told().to_owned())),
     });
     let taken = copied.inspect_err(|_| {
-        // What any manifest names stays, and so does the manifest. The failure that is told is the first one.
+        // Everything that any manifest names stays, and so does the manifest. The first failure is returned.
         let _ = place.remove_own(options.run);
     })?;
     place.put_manifest(&taken.manifest)?;
@@ -79,7 +79,7 @@ pub fn take(
 /// What a run has copied of the log.
 struct Copied {
     segments: Vec<Segment>,
-    /// The records in them that are passed over.
+    /// The skipped records in them.
     marks: Vec<Sequence>,
     /// The identity of the log, if there was a record.
     log: Option<u64>,
@@ -172,8 +172,8 @@ impl Run<'_> {
         Ok(Some(Taken { manifest, segments_copied, bytes_copied, segments_dropped, snapshot_copied }))
     }
 
-    /// Refuses a log that ends before the backup does that it is to replace, or has another record there. The bytes may
-    /// differ: a command that is passed over is marked.
+    /// Refuses a log that ends before the previous backup, or has another record at its end. The bytes may differ,
+    /// because a skipped command is marked.
     fn check_goes_on(&self, end: Sequence) -> Result<(), Error> {
         let Some(before) = self.before else { return Ok(()) };
         let diverged = || Err(Error::Diverged { place: self.place.told().to_owned(), last: before.last });
@@ -216,8 +216,8 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// The first record that is passed over in the log and not in the backup before, or the other way round. Which ones
-    /// to look at, the list of the log and the manifest say; how they are marked now, the log itself.
+    /// The first record that is skipped in the log and not in the previous backup, or the other way round. The log's
+    /// list and the manifest name the candidates; the log itself shows how they are marked now.
     fn first_marked_otherwise(&self, before: &Manifest) -> Result<Option<Sequence>, Error> {
         let listed = skip::listed(&Disk::at(self.source.log))?;
         let mut either: Vec<Sequence> = listed.iter().chain(&before.marks).copied().collect();
@@ -239,8 +239,8 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// The finished segments of the backup before, as far as the log goes on from them and they are as they were.
-    /// `None` if the log was trimmed meanwhile.
+    /// The finished segments of the previous backup, as far as the log continues them and they are unchanged. `None` if
+    /// the log was trimmed meanwhile.
     fn kept(&self, firsts: &[Sequence]) -> Result<Option<Vec<Segment>>, Error> {
         let Some(before) = self.before else { return Ok(Some(Vec::new())) };
         let mut kept: Vec<Segment> = before.segments.iter().filter(|segment| segment.finished).cloned().collect();
@@ -309,8 +309,8 @@ impl Run<'_> {
                 if sequence != segment {
                     return Err(Error::Diverged { place: self.place.told().to_owned(), last: Sequence(from.0 - 1) });
                 }
-                // Whatever was acknowledged when the run began is copied by now. A venue that writes faster than this
-                // copies must not keep it busy for ever.
+                // Everything that was acknowledged when the run began is copied by now. A venue that writes faster than
+                // this copies must not keep it running without end.
                 if copied.len() >= to_copy.max(1) {
                     break;
                 }
