@@ -8,7 +8,7 @@ use redis::{Client, Cmd, ConnectionInfo, ServerErrorKind, Value};
 use crate::topology::Topology;
 use crate::{Error, Options, reply};
 
-/// The scripts of this module. Each is one step that nobody sees half done.
+/// The scripts of this module. Each is atomic.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Script {
     Append,
@@ -192,7 +192,7 @@ impl Connection {
         self.inner.send_packed_command(&self.request).map_err(|source| self.lost(source))?;
         let mut answers = Vec::with_capacity(self.due);
         for _ in 0..self.due {
-            // The first that fails is the end: what is still under way would be taken for another answer.
+            // It stops at the first failure: answers in flight would be mistaken for others.
             answers.push(self.inner.recv_response().map_err(|source| self.lost(source))?);
         }
         Ok(answers)

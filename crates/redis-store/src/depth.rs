@@ -71,7 +71,7 @@ fn read(fields: &[(Vec<u8>, Vec<u8>)]) -> Option<BookDepth> {
             _ => return None,
         }
     }
-    // Every decimal has a value at the largest scale, or it is nobody's price.
+    // Every decimal has a value at the largest scale, or it is no valid price.
     let value = |level: &(Decimal, Decimal)| level.0.rescale(Decimal::SCALE_MAX);
     if depth.bids.iter().chain(&depth.asks).any(|level| value(level).is_none()) {
         return None;

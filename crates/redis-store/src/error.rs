@@ -21,9 +21,8 @@ impl std::fmt::Display for Stream {
     }
 }
 
-/// Why the streams refused. After any of these except [`Error::Full`], [`Error::RecordTooLarge`] and
-/// [`Error::BatchTooLarge`] the link is to be dropped; whether to connect anew is what [`StoreError::is_transient`]
-/// says.
+/// The errors of the streams. After any of these except [`Error::Full`], [`Error::RecordTooLarge`] and
+/// [`Error::BatchTooLarge`] the link must be dropped; [`StoreError::is_transient`] decides whether to connect again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The options contradict each other, or an address is none.
@@ -35,7 +34,7 @@ pub enum Error {
     Unreachable {
         /// The partition.
         partition: PartitionId,
-        /// Who was asked, and what came of it.
+        /// The servers that were asked, and their errors.
         tried: String,
     },
 
@@ -53,20 +52,20 @@ pub enum Error {
     Moved {
         /// Which server.
         server: String,
-        /// What it said.
+        /// Its answer.
         said: String,
     },
 
-    /// The server cannot serve at the moment. Passes by itself, or when the cluster is whole again.
+    /// The server cannot serve at the moment. This passes by itself, or when the cluster is complete again.
     #[error("Redis server {server} is not ready: {said}")]
     Unready {
         /// Which server.
         server: String,
-        /// What it said.
+        /// Its answer.
         said: String,
     },
 
-    /// Too few replicas have acknowledged in time. Nothing of what the barrier was for may be told to anyone.
+    /// Too few replicas have acknowledged in time. Nothing that depends on the barrier may be published.
     #[error(
         "not durable: {acknowledged} replicas of Redis server {server} have acknowledged, {online} are online and {needed} are needed; bring a replica back"
     )]
@@ -123,7 +122,7 @@ pub enum Error {
         first: Sequence,
     },
 
-    /// An entry is missing in the middle of a stream, which nobody but an intruder can bring about.
+    /// An entry is missing in the middle of a stream, which only an intruder can cause.
     #[error(
         "stream {stream} has a gap: after {expected} was due, {found} came; stop, and restore the servers from a backup"
     )]
@@ -142,7 +141,7 @@ pub enum Error {
     )]
     Forked(String),
 
-    /// The operator has passed commands over since this connection was made, and whoever used it may have applied them.
+    /// The operator has skipped commands since this connection was made, and its user may have applied them.
     #[error("{0}; start it again: it then applies them as refused")]
     Marked(String),
 
@@ -174,7 +173,7 @@ pub enum Error {
     #[error("stream in has no entry {0}")]
     NoEntry(Sequence),
 
-    /// A mark says that an entry is passed over, and another entry stands there, or the mark is of a newer program.
+    /// A mark states that an entry is skipped, but the mark is of another entry, or of a newer version.
     #[error(
         "entry {sequence} of stream in is marked as skipped ({mark}), but the mark is of another entry, or of a newer version; use \
          the version that wrote it, or remove the field {sequence} from the hash of the marks if the store was restored from a backup"
@@ -182,7 +181,7 @@ pub enum Error {
     ForeignMark {
         /// Which entry.
         sequence: Sequence,
-        /// What the mark says.
+        /// The mark.
         mark: String,
     },
 
@@ -195,7 +194,7 @@ pub enum Error {
     Refused {
         /// Which server.
         server: String,
-        /// What it said.
+        /// Its answer.
         said: String,
     },
 
@@ -253,7 +252,7 @@ impl Error {
         matches!(self, Self::Unreachable { .. } | Self::Lost { .. } | Self::Moved { .. } | Self::Unready { .. })
     }
 
-    /// Sorts what a server said.
+    /// Classifies an error of a server.
     pub(crate) fn of_server(server: &str, error: &redis::ServerError) -> Self {
         let (server, said) = (server.to_owned(), said(error));
         match error.code() {
@@ -269,7 +268,7 @@ impl Error {
     }
 }
 
-/// What a server said, as it said it.
+/// An error of a server, verbatim.
 pub(crate) fn said(error: &redis::ServerError) -> String {
     format!("{} {}", error.code(), error.details().unwrap_or_default()).trim_end().to_owned()
 }

@@ -12,11 +12,11 @@ pub struct Keys {
     pub input: String,
     /// What they caused, a stream.
     pub output: String,
-    /// Where both end, and what was heard from other partitions, a hash.
+    /// The ends of both streams, and the last message received from each other partition, a hash.
     pub log: String,
     /// What a barrier writes, a string.
     pub barrier: String,
-    /// Which commands the operator has marked as passed over, a hash.
+    /// The commands that the operator has marked as skipped, a hash.
     pub skipped: String,
     /// What the names of its books' depths begin with; the market's name follows. Each is a hash.
     depth: String,

@@ -44,7 +44,7 @@ impl Marks {
     }
 }
 
-/// The marks in what HGETALL says.
+/// Parses the marks from the answer of HGETALL.
 pub(crate) fn of_hash(answer: Value) -> Option<Marks> {
     let mut marks = BTreeMap::new();
     let pairs: Vec<(Value, Value)> = match answer {

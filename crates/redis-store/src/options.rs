@@ -39,9 +39,9 @@ pub struct Options {
     pub reply_timeout_ms: u64,
     /// How long a barrier waits for the replicas, in milliseconds.
     pub wait_timeout_ms: u64,
-    /// For how long a master must have been missing a replica, in milliseconds, before what the others acknowledged
-    /// counts without it: it may be missing because it was promoted, and the master not know it yet. More than servers
-    /// of a healthy cluster take to tell each other of that.
+    /// How long a master must have been missing a replica, in milliseconds, before the acknowledgements of the others
+    /// count without it: it may be missing because it was promoted, and the master not know it yet. More than servers
+    /// of a healthy cluster take to learn of that.
     pub replica_loss_ms: u64,
     /// The most bytes a command has.
     pub record_bytes_max: usize,
@@ -49,7 +49,7 @@ pub struct Options {
     pub batch_records_max: usize,
     /// The most bytes of commands in one append.
     pub batch_bytes_max: usize,
-    /// Entries that one trimming script drops at most; a server answers nobody else meanwhile.
+    /// Maximum number of entries that one trimming script drops; a server answers nobody else meanwhile.
     pub trim_entries_max: u64,
 }
 

@@ -23,7 +23,7 @@ impl Replicas {
         Self { expected, ..Self::default() }
     }
 
-    /// Takes note of what WAIT and ROLE said. Whether what was waited for is durable.
+    /// Processes the answers of WAIT and ROLE. Returns whether the data is durable.
     pub(crate) fn saw(&mut self, acknowledged: u32, online: u32, options: &Options, now: Instant) -> bool {
         (self.acknowledged, self.online) = (acknowledged, online);
         let missing = online < self.expected;

@@ -41,7 +41,7 @@ pub fn text(value: &Value) -> Option<&str> {
     }
 }
 
-/// The entries of a stream, out of what XREAD of one stream says; none when the time was up.
+/// Parses the entries of a stream from the answer of XREAD of one stream; none after a timeout.
 pub fn entries_of_xread(value: Value) -> Option<Vec<Value>> {
     match value {
         Value::Nil => Some(Vec::new()),
@@ -103,7 +103,7 @@ pub fn told(fields: Vec<Value>) -> Option<Vec<u8>> {
     (text(&e)? == "e").then_some(payload)
 }
 
-/// Of what ROLE says: how many replicas are online, or nothing when this is no master.
+/// Parses from the answer of ROLE how many replicas are online, or `None` when this is no master.
 pub fn online_replicas(value: &Value) -> Option<Option<u32>> {
     let Value::Array(parts) = value else { return None };
     if text(parts.first()?)? != "master" {

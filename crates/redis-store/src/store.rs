@@ -79,7 +79,7 @@ impl RedisStore {
         answers.try_into().map_err(|_| self.connection.unclear("a request"))
     }
 
-    /// Adds what a turn asks of a partition. How many answers it will have.
+    /// Adds a turn's requests for a partition. Returns how many answers they have.
     fn ask_for(&mut self, turn: &PartitionTurn<'_>, wait: Duration) -> usize {
         let Keys { input, output, log, skipped, .. } = self.keys(turn.partition);
         let marks = self.marks.get(&turn.partition).map_or(0, Marks::count);
@@ -108,7 +108,7 @@ impl RedisStore {
         answers
     }
 
-    /// What the answers say that a turn brought for a partition.
+    /// Parses the answers to a turn's requests for a partition.
     fn outcome(
         &self,
         turn: &PartitionTurn<'_>,
@@ -362,7 +362,7 @@ fn id(place: Sequence) -> String {
 fn xread<'a>(command: &'a mut Cmd, key: &str, read: ReadAfter, wait: Duration) -> &'a mut Cmd {
     command.arg("XREAD").arg("COUNT").arg(read.records_max.max(1));
     if !wait.is_zero() {
-        // To a server, 0 is for ever.
+        // For a server, 0 means without a limit.
         command.arg("BLOCK").arg((wait.as_millis() as u64).max(1));
     }
     command.arg("STREAMS").arg(key).arg(id(read.after))

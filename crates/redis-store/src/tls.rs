@@ -14,8 +14,8 @@ pub(crate) fn certificates(options: &Options) -> Result<Option<TlsCertificates>,
     if !options.servers.iter().any(|server| options::is_secured(server)) {
         return Ok(None);
     }
-    // Said, not left to be found out: were another provider ever compiled in too, nobody could tell which one is meant.
-    // It is no failure if somebody has said so before.
+    // The provider is installed explicitly: if another one were compiled in too, the default would be ambiguous. An
+    // error here only means that it has been installed before.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let root_cert = read("ca_file", &options.ca_file)?;
     if let Some(pem) = &root_cert {

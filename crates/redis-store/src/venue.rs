@@ -10,11 +10,11 @@ use crate::connection::Script;
 use crate::{Error, Keys, RedisStore, Servers, reply};
 
 impl Servers {
-    /// Writes how many partitions the venue has and how accounts and markets are routed to them, the first time. Later
-    /// it sees that they are still the same: with others, commands would go where their accounts and orders are not.
+    /// Stores the number of partitions of the venue and the routing of accounts and markets the first time. Later it
+    /// verifies that they are still the same: with others, commands would go where their accounts and orders are not.
     ///
-    /// Gives the venue's identity, a random number that no other venue has, drawn the first time: what is kept
-    /// elsewhere can tell by it whose it is.
+    /// Returns the venue's identity, a random number that is drawn the first time: data that is stored elsewhere is
+    /// matched to its venue by it.
     ///
     /// # Errors
     /// [`Error::Partitions`] or [`Error::Routing`] when they differ, [`Error::NotDurable`], [`Error::Random`], and
