@@ -35,7 +35,7 @@ struct What {
     /// The seed of the world to record.
     #[arg(long)]
     seed: Option<u64>,
-    /// A recording whose hashes are written anew, from the logs that it has.
+    /// A recording whose hashes are computed again, from its logs.
     #[arg(long)]
     hashes_of: Option<PathBuf>,
 }

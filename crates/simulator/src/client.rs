@@ -13,14 +13,14 @@ use crate::workload::{Own, Workload};
 /// Orders and answers that a client remembers.
 const REMEMBERED: usize = 24;
 
-/// Something that a client was told.
+/// An answer that a client got.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fact {
-    /// Which partition told it.
+    /// The partition that answered.
     pub partition: PartitionId,
     /// Of which command.
     pub sequence: Sequence,
-    /// The order that it is about, and whether it was said to have ended.
+    /// The order that it concerns, and whether the order has ended by the answer.
     pub order: Option<(Own, bool)>,
 }
 
@@ -37,7 +37,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// One that was told nothing yet.
+    /// A client without any answer yet.
     pub fn new(account: Option<AccountId>, dice: &mut Dice) -> Self {
         let workload = Workload::new(dice);
         Self { account, workload, orders: VecDeque::new(), facts: VecDeque::new(), unknown: Vec::new() }
@@ -63,14 +63,14 @@ impl Client {
         !self.unknown.is_empty()
     }
 
-    /// It was told that it is not known what became of a request.
+    /// It was answered that the outcome of a request is unknown.
     pub fn in_doubt(&mut self, body: Body) {
         if matches!(body, Body::Transfer(_)) {
             self.unknown.push(body);
         }
     }
 
-    /// It was told an answer.
+    /// It got an answer.
     pub fn told(&mut self, body: &Body, answer: &Answer, partition: PartitionId, sequence: Sequence) {
         let order = match (answer, body) {
             (&Answer::Placed { symbol, order }, Body::Place(placed)) => {
@@ -87,7 +87,7 @@ impl Client {
         remember(&mut self.facts, Fact { partition, sequence, order });
     }
 
-    /// What it was told last.
+    /// Its last answer.
     pub fn facts(&self) -> impl Iterator<Item = &Fact> {
         self.facts.iter()
     }
@@ -97,10 +97,10 @@ impl Client {
         self.facts = facts.iter().copied().collect();
     }
 
-    /// Reads its orders, and finds what it was told of them.
+    /// Reads its orders, and compares them with its answers.
     ///
     /// # Errors
-    /// When it does not.
+    /// When they differ.
     pub fn read<'v>(&self, views_of: impl Fn(SymbolId) -> &'v Views) -> Result<(), Violation> {
         for fact in &self.facts {
             let (Some((own, ended)), Some(account)) = (fact.order, self.account) else { continue };

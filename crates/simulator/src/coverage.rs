@@ -67,7 +67,7 @@ impl Coverage {
         });
     }
 
-    /// Something was told.
+    /// Something was published.
     pub fn event(&mut self, event: &Event) {
         match event {
             Event::OrderPlaced(placed) => {
@@ -93,7 +93,8 @@ impl Coverage {
         }
     }
 
-    /// What has come up less often than it must in a run of so many seeds of both kinds of world; empty if nothing has.
+    /// What has occurred less often than it must in a run of so many seeds of both kinds of world; empty if nothing
+    /// has.
     #[must_use]
     pub fn missing(&self, seeds: u64) -> Vec<String> {
         let too_few = |&(what, per_hundred): &(&str, u64)| {

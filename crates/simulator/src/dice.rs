@@ -51,7 +51,7 @@ impl Dice {
         of[self.index(of.len())]
     }
 
-    /// The place of one of these, each as likely as its weight says.
+    /// The index of one of these, drawn by weight.
     pub fn weighted(&mut self, weights: &[u64]) -> usize {
         let mut at = self.below(weights.iter().sum());
         for (place, &weight) in weights.iter().enumerate() {

@@ -39,14 +39,14 @@ impl fmt::Display for Which {
     }
 }
 
-/// What came of a world.
+/// The outcome of a world.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// Seed of the world.
     pub seed: u64,
     /// A number in which everything that happened shows.
     pub digest: u64,
-    /// How many commands were told.
+    /// How many commands were published.
     pub commands: u64,
     /// What it has been through.
     pub coverage: Coverage,
@@ -55,13 +55,13 @@ pub struct Outcome {
 }
 
 thread_local! {
-    /// What the last panic of this thread said, and where.
+    /// The message of the last panic of this thread, and its place.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
     /// Whether this thread lives through a world, whose panics are findings.
     static LIVING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Keeps what a panic inside a world says, instead of printing it.
+/// Stores the message of a panic inside a world, instead of printing it.
 fn keep_panics() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -111,8 +111,8 @@ pub fn verdict(live: impl FnOnce() -> Result<(), Violation>) -> Option<Violation
     }
 }
 
-/// Lives through the worlds of many seeds, each on one of as many threads as the machine runs at once. `each` hears of
-/// every outcome, in the order in which the worlds end; once it says false, no new ones begin.
+/// Runs the worlds of many seeds, each on one of as many threads as the machine runs at once. `each` gets every
+/// outcome, in the order in which the worlds end; once it returns false, no new ones begin.
 pub fn simulate_all(seeds: &[u64], mut each: impl FnMut(Outcome) -> bool) {
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(seeds.len().max(1));
@@ -137,7 +137,7 @@ pub fn simulate_all(seeds: &[u64], mut each: impl FnMut(Outcome) -> bool) {
     });
 }
 
-/// Where to begin with seeds that nobody has seen.
+/// The first of a range of fresh seeds.
 #[must_use]
 pub fn fresh_seed() -> u64 {
     RandomState::new().hash_one(0) >> 20

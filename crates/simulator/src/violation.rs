@@ -5,23 +5,23 @@ use std::fmt;
 /// What must hold in every world.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Check {
-    /// What was told is in the log, unchanged, whatever was lost.
+    /// What was published is in the log, unchanged, whatever was lost.
     Durable,
-    /// What is told is told in the same words by whoever tells it, without gaps.
+    /// Published events are the same whoever publishes them, without gaps.
     Told,
     /// A request has one effect and one answer.
     Once,
     /// The production code's own assertions hold.
     Assertion,
-    /// A process goes on or stops with a reason that the faults explain.
+    /// A process continues or stops with a reason that the faults explain.
     Alive,
-    /// Per asset the sum over all accounts, and what is on its way, is zero; no balance is negative.
+    /// Per asset the sum over all accounts, and what is in flight, is zero; no balance is negative.
     Money,
     /// What is held is what open orders need.
     Holds,
     /// Trades, triggers, priorities, fees and ends of orders are as the rules say.
     Market,
-    /// Every event is the one that the plain exchange tells.
+    /// Every event is that of the reference model.
     Oracle,
     /// All who have applied the same commands have the same state.
     Replicas,

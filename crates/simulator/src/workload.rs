@@ -32,7 +32,7 @@ const LISTED: [(&str, usize, usize, &str, &str); MARKETS as usize] =
 const ASSET_NAMES: [&str; ASSETS as usize] = ["BTC", "USDT", "ETH"];
 /// What one command does in every world, so that what takes a hundred thousand orders elsewhere takes a few here.
 pub const WORK: Work = Work { triggers: 2, cancels: 2, continued: 3, ..Work::RULES };
-/// An account that nobody opened.
+/// An account that does not exist.
 const NOBODY: AccountId = AccountId(9_999);
 /// Fee rates that need rounding, and some that do not.
 const RATES: [&str; 4] = ["0", "0.001", "0.01234567", "0.5"];

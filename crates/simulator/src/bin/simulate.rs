@@ -17,7 +17,7 @@ struct Arguments {
     /// How many worlds.
     #[arg(long, default_value_t = 200)]
     seeds: u64,
-    /// The first seed; one that nobody has seen if none is given.
+    /// The first seed; a fresh one if none is given.
     #[arg(long)]
     start: Option<u64>,
     /// Only worlds of one kind.

@@ -46,7 +46,7 @@ impl Stream {
 }
 
 impl Subscriber {
-    /// Begins anew with a market.
+    /// Starts again with a market.
     pub fn subscribe(&mut self, symbol: SymbolId) {
         self.0.insert(symbol, Stream::default());
     }

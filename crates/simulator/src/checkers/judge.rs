@@ -63,7 +63,7 @@ struct Book {
 #[derive(Clone, Debug, Default)]
 pub struct Judge {
     books: BTreeMap<SymbolId, Book>,
-    /// Free and held, as told.
+    /// Free and held, as published.
     balances: BTreeMap<(AccountId, AssetId), (i128, i128)>,
 }
 
@@ -214,7 +214,7 @@ impl Judge {
         Ok(())
     }
 
-    /// Every partition tells of every market, and some later than others.
+    /// Every partition publishes every market, and some later than others.
     fn learn(&mut self, market: &Market) {
         let rates = |fees: Fees| (fees.maker.units(), fees.taker.units());
         let book = self.books.entry(market.id).or_insert_with(|| Book {
@@ -233,7 +233,7 @@ impl Judge {
             was_reached: false,
         });
         book.fees.insert(rates(market.fees));
-        // Of each change the registry's partition tells first, and the market's follows.
+        // The registry's partition publishes each change first, and the market's follows.
         book.market = *market;
     }
 
@@ -516,7 +516,7 @@ impl Judge {
         Ok(())
     }
 
-    /// Whether the balances that were told are those of the ledgers.
+    /// Whether the published balances are those of the ledgers.
     ///
     /// # Errors
     /// When they are not.
@@ -533,7 +533,7 @@ impl Judge {
         Ok(())
     }
 
-    /// Whether views show what was told: the markets' depth and open orders, the accounts' balances.
+    /// Whether views agree with the published events: the markets' depth and open orders, the accounts' balances.
     ///
     /// # Errors
     /// When they do not.
@@ -546,7 +546,7 @@ impl Judge {
                 .into_iter()
                 .flat_map(|(side, levels)| levels.into_iter().map(move |level| ((side, level.price), level.quantity)))
                 .collect();
-            // Only the market's own partition tells of its orders.
+            // Only the market's own partition publishes its orders.
             let due = self.depth(symbol);
             ensure!(
                 shown.is_empty() || shown == due,

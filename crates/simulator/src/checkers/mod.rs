@@ -26,12 +26,12 @@ use tables::Recording;
 /// How often the books are added up from nothing, in commands of a partition.
 const AUDIT_EVERY: u64 = 16;
 
-/// One command as it was told.
+/// One command and its published events.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Told {
     /// Its place and time.
     pub cause: Cause,
-    /// The bytes in which it was told.
+    /// The published bytes.
     pub bytes: Vec<u8>,
     /// Events of the command.
     pub events: Vec<Event>,
@@ -49,7 +49,7 @@ struct Watched {
     recording: Recording,
 }
 
-/// Watches all that is told.
+/// Watches all published events.
 #[derive(Debug)]
 pub struct Observer {
     watched: Vec<Watched>,
@@ -93,7 +93,7 @@ impl Observer {
         self.at(partition).reference.sequence()
     }
 
-    /// All that a partition has told, from the first command.
+    /// All that a partition has published, from the first command.
     #[must_use]
     pub fn told(&self, partition: PartitionId) -> &[Told] {
         &self.at(partition).told
@@ -122,7 +122,7 @@ impl Observer {
         &mut self.subscriber
     }
 
-    /// The answer to a request, if it was told.
+    /// The answer to a request, if it was published.
     #[must_use]
     pub fn answer(&self, source: SourceId, number: RequestNumber) -> Option<&Answer> {
         self.answered.get(&(source, number))
@@ -132,8 +132,8 @@ impl Observer {
         &self.watched[usize::from(partition.0)]
     }
 
-    /// Takes the next command of a partition, works out what is to be told of it, and holds all rules against that.
-    /// What the venue has really told is compared by the caller, with [`Observer::told`].
+    /// Applies the next command of a partition, computes its events, and checks them against all rules. The caller
+    /// compares what the venue has really published, with [`Observer::told`].
     ///
     /// # Errors
     /// When a rule is broken.
@@ -212,10 +212,10 @@ impl Observer {
         Ok(())
     }
 
-    /// What must hold of all partitions together, at any moment.
+    /// Checks the invariants over all partitions, which hold at any time.
     ///
     /// # Errors
-    /// When it does not.
+    /// When one does not.
     pub fn check_together(&self) -> Result<(), Violation> {
         self.money.check(self.watched.iter().map(|watched| &watched.reference))
     }

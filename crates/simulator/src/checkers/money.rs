@@ -17,13 +17,12 @@ use crate::workload::ASSETS;
 /// From which partition, and to which.
 type Way = (PartitionId, PartitionId);
 
-/// Money on its way.
+/// Money in flight.
 #[derive(Clone, Debug, Default)]
 pub struct Money {
-    /// What was sent and is not heard yet.
+    /// What was sent and is not received yet.
     sent: BTreeMap<(Way, RequestNumber), PeerMessage>,
-    /// What was heard, though its sender is not yet known to have sent it: partitions tell of what they do each in its
-    /// own time.
+    /// What was received, though its sender is not yet known to have sent it: partitions publish independently.
     ahead: BTreeMap<(Way, RequestNumber), PeerMessage>,
     heard: BTreeMap<Way, RequestNumber>,
 }
@@ -42,7 +41,7 @@ impl Money {
     /// When it brings another message than the one that was sent under its number.
     pub fn take(&mut self, to: PartitionId, command: &Command, outgoing: &[Outgoing]) -> Result<(), Violation> {
         if let Body::Peer(PeerMessage::Continue) = &command.body {
-            // No command leaves it: whoever runs the partition sees that it is due.
+            // No command leaves it: the runtime of the partition sees that it is due.
             ensure!(
                 command.source == SourceId::partition(to),
                 Once,
@@ -76,7 +75,7 @@ impl Money {
         Ok(())
     }
 
-    /// How many messages are on their way.
+    /// How many messages are in flight.
     #[must_use]
     pub fn in_transit(&self) -> usize {
         self.sent.len() + self.ahead.len()

@@ -41,13 +41,13 @@ impl Recording {
         Self { partition, tables: Tables::default(), writers: [None, None] }
     }
 
-    /// How far the tables have come.
+    /// The position of the tables.
     #[must_use]
     pub fn position(&self) -> Sequence {
         self.tables.position(self.partition)
     }
 
-    /// A projection that goes on at a position, as one of a process that has just started.
+    /// A projection that continues at a position, as one of a process that has just started.
     fn resume(&self, told: &[Told], at: Sequence) -> Projection {
         let mut views = Views::new(Projection::limits());
         let before = usize::try_from(at.0).unwrap_or(usize::MAX);

@@ -19,7 +19,7 @@ pub(super) enum Actor {
     Forwarder { worker: usize, to: usize },
     /// Appends requests to a partition's log.
     Appender { gateway: usize, partition: usize },
-    /// Follows what a partition tells.
+    /// Follows a partition's outputs.
     Follower { gateway: usize, partition: usize },
 }
 
@@ -46,7 +46,7 @@ impl Actor {
 pub(super) struct Link {
     /// Which master it is to; none while it is not connected.
     pub(super) epoch: Option<u64>,
-    /// The call that is under way.
+    /// The call in flight.
     pub(super) waiting: Option<u64>,
     /// How often it broke in a row.
     pub(super) tries: u32,
@@ -75,7 +75,7 @@ pub(super) enum Request {
     Append { payloads: Vec<Vec<u8>>, backlog_max: u64 },
     /// Messages of partitions.
     Deliver { letters: Vec<Letter>, barrier: bool },
-    /// Waits for what is told next.
+    /// Waits for the next output.
     Follow { after: Sequence, records_max: usize, wait_us: u64 },
 }
 

@@ -206,7 +206,7 @@ impl World {
         }
     }
 
-    /// Whatever is broken is mended. Clocks stay as they are: nobody sets them.
+    /// Everything broken is repaired. Clocks stay as they are: nobody sets them.
     pub(super) fn mend_all(&mut self) -> Result<(), Violation> {
         self.network.cuts.clear();
         (self.network.lost, self.network.twice, self.network.late) = (0, 0, 0);

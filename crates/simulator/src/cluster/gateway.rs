@@ -41,18 +41,19 @@ pub(super) struct PartitionClient {
     pub(super) is_silent: bool,
     pub(super) appender: Link,
     pub(super) follower: Link,
-    /// What the call under way appends.
+    /// What the call in flight appends.
     round: Option<Round>,
     asked_ends: Vec<u64>,
     /// The last command folded here.
     pub(super) told: Sequence,
     pub(super) views: Views,
-    /// By partition, the last message that it has sent to this one, and that this one has heard of it.
+    /// By partition, the last message that it has sent to this one, and the last of its messages that this one has
+    /// received.
     sent_by: Vec<RequestNumber>,
     heard_of: Vec<RequestNumber>,
 }
 
-/// A question about an account that waits for what was told elsewhere.
+/// A query about an account that waits for outputs of other partitions.
 #[derive(Debug)]
 struct Question {
     client: usize,
@@ -61,7 +62,7 @@ struct Question {
     ends: BTreeMap<PartitionId, Option<Sequence>>,
     /// What it waits for, once all of these are known.
     barrier: Option<ReadBarrier>,
-    /// What the client had been told when it asked.
+    /// What the client had been answered when it asked.
     facts: Vec<client::Fact>,
 }
 
@@ -104,7 +105,8 @@ pub(super) struct Gateway {
 pub(super) struct Begun {
     pub(super) views: Views,
     pub(super) from: Sequence,
-    /// By partition, the last message that it had sent to each other one by then, and that it had heard of it.
+    /// By partition, the last message that it had sent to each other one by then, and the last that it had received of
+    /// it.
     pub(super) sent: Vec<RequestNumber>,
     pub(super) heard: Vec<RequestNumber>,
 }
@@ -142,11 +144,11 @@ impl Gateway {
 }
 
 impl World {
-    /// Starts a gateway, from snapshots and logs, up to what the partitions have told for good. Whether it could: not
-    /// while one does not say how far that is.
+    /// Starts a gateway, from snapshots and logs, up to what the partitions have durably published. Returns whether it
+    /// could: not while a partition does not answer how far that is.
     ///
     /// # Errors
-    /// When something is not as it must be.
+    /// When a check fails.
     pub(super) fn new_gateway(&mut self, at: usize) -> Result<bool, Violation> {
         let mut places = Vec::new();
         for shard in self.shards.iter().filter(|shard| shard.up) {
@@ -160,7 +162,7 @@ impl World {
             let part = self.restored(partition, told)?;
             let from = part.snapshot > Sequence(0);
             self.observer.coverage.count(if from { "gateway began with a snapshot" } else { "gateway began empty" });
-            // Whoever asks it sees this now, if nobody has seen it before.
+            // Clients of this gateway see this now, if nobody has seen it before.
             for sequence in (self.observer.position(id(partition)).0 + 1..=told.0).map(Sequence) {
                 let bytes = self.shards[partition].out()[sequence.0 as usize - 1].clone();
                 self.hear(partition, sequence, &bytes)?;
@@ -194,7 +196,7 @@ impl World {
         Duration::from_micros(self.time.now())
     }
 
-    /// The partition of the market that a request is about, if it is about one that is listed.
+    /// The partition of the market of a request, if it has a listed market.
     fn market_of(&self, body: &Body) -> Option<usize> {
         let symbol = match body {
             Body::Place(order) => order.terms.symbol,
@@ -363,7 +365,7 @@ impl World {
         Ok(())
     }
 
-    /// Looks after the requests in flight, and takes note of whether the partition is silent.
+    /// Tends the requests in flight, and records whether the partition is silent.
     fn watch_lane(&mut self, gateway: usize, partition: usize) {
         let (now, timeouts) = (self.now(), self.timeouts());
         let partition_client = &mut self.gateways[gateway].partition_clients[partition];
@@ -423,7 +425,7 @@ impl World {
         Ok(())
     }
 
-    /// Folds what a partition tells of one command, and answers whoever waits for it.
+    /// Folds the output of one command, and answers the request that waits for it.
     fn fold(&mut self, gateway: usize, partition: usize, sequence: Sequence, bytes: &[u8]) -> Result<(), Violation> {
         self.hear(partition, sequence, bytes)?;
         let this = &mut self.gateways[gateway];
@@ -471,7 +473,7 @@ impl World {
         Ok(())
     }
 
-    /// The answer goes to the client, unless it waits no longer, or the answer is lost on its way.
+    /// The answer goes to the client, unless it waits no longer, or the answer is lost in the network.
     fn answered(
         &mut self,
         gateway: usize,
@@ -523,7 +525,7 @@ impl World {
         Ok(())
     }
 
-    /// What is read now must include everything that the client was told before it asked.
+    /// What is read now must include everything that the client was answered before it asked.
     fn answer_question(&mut self, gateway: usize, question: &Question) -> Result<(), Violation> {
         let this = &self.gateways[gateway];
         let own = self.routing.of_account(question.account);
@@ -555,7 +557,7 @@ impl World {
                 let owner = registry.market(symbol).map_or(Routing::REGISTRY, |market| routing.of_market(market));
                 &this.partition_clients[usize::from(owner.0)].views
             };
-            // Only what it had been told when it asked.
+            // Only what it had been answered when it asked.
             let mut client = self.clients[question.client].clone();
             client.recall(&question.facts);
             client.read(views_of)?;

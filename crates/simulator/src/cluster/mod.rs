@@ -50,7 +50,7 @@ const PARTITIONS: usize = 3;
 const WORKERS: usize = 2;
 /// How many gateways there are.
 const GATEWAYS: usize = 2;
-/// Requests that one client has under way.
+/// Requests in flight of one client.
 const ASKED_MAX: usize = 4;
 /// How long the world may take to come to rest when the faults have ended, in microseconds.
 const REST_US: u64 = 120_000_000;
@@ -257,9 +257,9 @@ impl World {
         world
     }
 
-    /// The same, but the workers begin with a program that knows only the rules with which a venue begins. They are
-    /// upgraded one after the other while everything goes on, and the operator activates the newest rules: when all are
-    /// upgraded, or before the last one is.
+    /// The same, but the workers begin with a version that knows only the first rules. They are upgraded one after the
+    /// other while the venue runs, and the operator activates the newest rules: when all are upgraded, or before the
+    /// last one is.
     #[must_use]
     pub fn upgrading(mut self, too_soon: bool) -> Self {
         for worker in &mut self.workers {
@@ -323,7 +323,7 @@ impl World {
         self.digest
     }
 
-    /// How many commands were told.
+    /// How many commands were published.
     #[must_use]
     pub fn commands(&self) -> u64 {
         self.routing.all().map(|partition| self.observer.position(partition).0).sum()
@@ -450,7 +450,7 @@ impl World {
         }
     }
 
-    // Clients.
+    // TOML file with settings: the cluster, or the history that proves what was applied.
 
     fn client(&mut self, client: usize) {
         let pause = self.dice.between(self.rates.client_us / 2, self.rates.client_us * 2);
@@ -509,7 +509,7 @@ impl World {
         }
     }
 
-    // What was told.
+    // What was published.
 
     /// A gateway has read what a partition tells of a command.
     fn hear(&mut self, partition: usize, sequence: Sequence, bytes: &[u8]) -> Result<(), Violation> {

@@ -82,7 +82,7 @@ impl World {
         }
     }
 
-    /// Sends a request, and waits for the answer, but not for ever.
+    /// Sends a request, and waits for the answer, with a bound.
     pub(super) fn call(&mut self, actor: Actor, request: Request) {
         self.called += 1;
         let call = self.called;
@@ -115,7 +115,7 @@ impl World {
         let at = actor.shard();
         let shard = &mut self.shards[at];
         if !shard.up || epoch.is_some_and(|epoch| epoch != shard.epoch) {
-            // Whoever asks a machine that is gone is told so, or hears nothing.
+            // A call to a machine that is gone fails, or gets no answer.
             if self.dice.one_in(2) {
                 self.reply(call, Reply::Broken);
             }
@@ -165,7 +165,7 @@ impl World {
         }
     }
 
-    /// An answer arrives. Whoever has given up hears nothing.
+    /// An answer arrives. A caller that has given up gets nothing.
     pub(super) fn returned(&mut self, call: u64, reply: Reply) -> Option<(Actor, Reply)> {
         let &(actor, life) = self.calls.get(&call)?;
         let process = actor.process();
@@ -201,7 +201,7 @@ impl World {
         Some((actor, Reply::Broken))
     }
 
-    /// A connection broke; after a pause it is made anew.
+    /// A connection broke; it is opened again after a pause.
     pub(super) fn reconnect(&mut self, actor: Actor) {
         self.observer.coverage.count("connection broke");
         let link = self.link(actor);

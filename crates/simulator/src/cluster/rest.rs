@@ -78,7 +78,7 @@ impl World {
                 let same = gateway.partition_clients[partition].views.state() == views;
                 ensure!(same, Views, "gateway {at} ends with other views of partition {partition}");
             }
-            // All that was ever told is in the log.
+            // Everything that was ever published is in the log.
             let log = self.shards[partition].inbound();
             ensure!(
                 log.len() == self.observer.told(id(partition)).len(),

@@ -42,7 +42,7 @@ pub(super) struct Follower {
     /// How much of what was written it has.
     pub(super) acked: usize,
     pub(super) online: bool,
-    /// More is on its way to it.
+    /// More is in flight to it.
     pub(super) receiving: bool,
 }
 
@@ -68,8 +68,8 @@ pub(super) struct Shard {
     writes: Vec<Write>,
     inbound: Vec<(Timestamp, Vec<u8>)>,
     out: Vec<Vec<u8>>,
-    /// How many entries of `in` and of `out` are gone. They stay in memory here, for those who hold what is told
-    /// against them.
+    /// How many entries of `in` and of `out` are trimmed. They stay in memory here, to be compared with what was
+    /// published.
     trimmed: (u64, u64),
     heard: BTreeMap<PartitionId, RequestNumber>,
     marks: BTreeSet<Sequence>,
@@ -79,7 +79,7 @@ pub(super) struct Shard {
     /// Counts the masters; a connection belongs to one of them.
     pub(super) epoch: u64,
     pub(super) up: bool,
-    /// The replicas do not hear the master, though clients do.
+    /// The replicas do not receive from the master, though clients reach it.
     pub(super) isolated: bool,
     pub(super) clock: WallClock,
     pending: Vec<Pending>,
@@ -135,12 +135,12 @@ impl Shard {
         Sequence(self.trimmed.0 + 1)
     }
 
-    /// What was told, from the first command on, also where it is trimmed.
+    /// What was published, from the first command on, also where it is trimmed.
     pub(super) fn out(&self) -> &[Vec<u8>] {
         &self.out
     }
 
-    /// Lets the beginnings of both streams go, but no command of which nothing was told yet. Whether something went.
+    /// Trims both streams, but no command whose output is not published yet. Returns whether something was trimmed.
     pub(super) fn trim(&mut self, of_in: Sequence, of_out: Sequence) -> bool {
         let (of_in, of_out) = (of_in.min(self.told()), of_out.min(self.told()));
         let goes = of_in.0 > self.trimmed.0 || of_out.0 > self.trimmed.1;
@@ -150,7 +150,7 @@ impl Shard {
         goes
     }
 
-    /// How many commands were told of for good; `None` while nothing is, because no replica is there.
+    /// How many commands were durably published; `None` while nothing is durable, because no replica is online.
     pub(super) fn told_for_good(&self) -> Option<Sequence> {
         let kept = self.followers.iter().filter(|follower| follower.online).map(|follower| follower.acked).min()?;
         let told = self.writes.iter().take(kept).filter(|write| matches!(write, Write::Out(_))).count();
@@ -162,7 +162,7 @@ impl Shard {
         &self.inbound
     }
 
-    /// How many commands were told of.
+    /// How many commands were published.
     pub(super) fn told(&self) -> Sequence {
         Sequence(self.out.len() as u64)
     }
@@ -276,7 +276,7 @@ impl Shard {
     fn read(&mut self, call: u64, request: Request, late: bool) -> Option<Reply> {
         match request {
             Request::Turn { read_after, records_max, wait_us, barrier, compare, .. } => {
-                // The store gives what it has; whoever reads finds that it is not what comes next.
+                // The store returns what it has; the reader finds that it is not what comes next.
                 let from = read_after.0.max(self.trimmed.0);
                 if from > read_after.0 && self.inbound.len() as u64 > from {
                     return Some(Reply::Trimmed);
@@ -360,7 +360,7 @@ impl Shard {
         answered
     }
 
-    /// A call has waited long enough, for something to read or for a barrier. What it is told, if it still waits for
+    /// A call has waited long enough, for something to read or for a barrier. Returns its answer, if it still waits for
     /// that.
     pub(super) fn expire(&mut self, call: u64, reading: bool) -> Option<Reply> {
         let waits = |pending: &Pending| pending.call == call && matches!(pending.stage, Stage::Reading) == reading;
@@ -368,7 +368,7 @@ impl Shard {
         let Pending { request, stage, .. } = self.pending.remove(at);
         match stage {
             Stage::Reading => self.read(call, request, true),
-            // What was read is told all the same, but not that it is durable.
+            // What was read is returned all the same, but not as durable.
             Stage::Barrier(_, reply @ Reply::Turned { .. }) => Some(reply),
             Stage::Barrier(..) => Some(Reply::NotDurable),
         }
@@ -497,7 +497,7 @@ mod beside {
             true
         }
 
-        /// Gives the replicas everything, if they hear the master. Whether they have it.
+        /// Sends everything to the replicas, if they are connected. Returns whether they have it.
         pub(in super::super) fn replicate_all(&mut self) -> bool {
             let all = self.writes.len();
             if !self.isolated {

@@ -77,14 +77,14 @@ impl World {
         Storage { routing: &self.routing, shards: &self.shards, snapshots: &self.snapshots, hash_seed }
     }
 
-    /// A partition and its views where they were told for good, from the last snapshot and the log.
+    /// A partition and its views at the durably published position, from the last snapshot and the log.
     pub(super) fn restored(&mut self, partition: usize, told: Sequence) -> Result<Part<Views>, Violation> {
         let empty = Views::new(self.view_limits.clone());
         let storage = self.storage();
         Part::restore(&storage, id(partition), told, told, empty).map_err(|error| broken(partition, &error))
     }
 
-    /// A partition as the last snapshot up to `told` has it, or an empty one.
+    /// A partition from the last snapshot up to `told`, or an empty one.
     pub(super) fn begin(&mut self, partition: usize, told: Sequence) -> Result<Partition, Violation> {
         let empty = Views::new(self.view_limits.clone());
         let storage = self.storage();

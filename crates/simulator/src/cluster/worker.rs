@@ -21,7 +21,7 @@ use crate::clock::WallClock;
 use crate::dice::Dice;
 use crate::violation::{Check, Violation, ensure};
 
-/// How long a partition that stands by rests after it has read something.
+/// How long a standby pauses after a read.
 const STANDBY_REST_US: u64 = 10_000;
 /// Messages delivered to a partition at a time.
 const LETTERS_MAX: usize = 32;
@@ -40,7 +40,7 @@ pub(super) struct Seat {
 pub(super) struct Forwarding {
     pub(super) forwarder: Forwarder,
     pub(super) link: Link,
-    /// What the call under way delivers.
+    /// What the call in flight delivers.
     round: Option<Round>,
 }
 
@@ -239,7 +239,7 @@ impl World {
         Ok(())
     }
 
-    /// A worker does not go on, and says why. Its supervisor starts it again.
+    /// A worker stops, with a reason. Its supervisor starts it again.
     fn stopped(&mut self, worker: usize, partition: usize, error: &replica::Error) -> Result<(), Violation> {
         if matches!(error, replica::Error::UnknownRules { .. }) && self.workers[worker].known < Rules::NEWEST {
             self.observer.coverage.count("worker stopped for rules that it does not know");

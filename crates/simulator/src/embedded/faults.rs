@@ -59,7 +59,7 @@ impl World {
         Ok(())
     }
 
-    /// The process is gone, and with it whatever it had not told.
+    /// The process is gone, and with it everything that it had not published.
     pub(super) fn drop_run(&mut self) {
         if let Some(run) = self.run.take() {
             drop(self.hatch.take());

@@ -39,12 +39,12 @@ use crate::workload;
 
 /// The only partition.
 const PARTITION: crossbook_types::PartitionId = Routing::REGISTRY;
-/// Requests that one client has under way.
+/// Requests in flight of one client.
 const ASKED_MAX: usize = 4;
 /// After so many commands, the live views are compared with what they must be.
 const COMPARE_EVERY: u64 = 64;
 
-/// What the node hands out, on its way to the publisher.
+/// What the node publishes, on its way to the publisher.
 #[derive(Debug, Default)]
 struct Outbound {
     events: Vec<(Cause, Vec<Event>)>,
@@ -88,7 +88,7 @@ struct Run {
 /// How often each thing happens in this world.
 #[derive(Clone, Debug)]
 struct Rates {
-    /// Ask, turn, publish, write tables, snapshot, follow depth, fault.
+    /// Send, run a batch, publish, write tables, snapshot, follow depth, fault.
     steps: [u64; 7],
     /// Crash, kill, disk fault, full disk, slow disk, clock, snapshot goes bad, clean restart.
     faults: [u64; 8],
@@ -114,9 +114,9 @@ pub struct World {
     setup: VecDeque<Body>,
     observer: Observer,
     oracle: Option<Model>,
-    /// The events of each command that was told, as bytes.
+    /// The events of each published command, as bytes.
     told: Vec<Vec<u8>>,
-    /// The records of the log as they were read behind the node's back.
+    /// The records of the log as they were read by another reader.
     records: Vec<(Timestamp, Vec<u8>)>,
     faults: bool,
     starts: u64,
@@ -212,14 +212,14 @@ impl World {
         &self.observer.coverage
     }
 
-    /// A number in which all that was told shows.
+    /// A digest of everything published.
     #[must_use]
     pub fn digest(&self) -> u64 {
         let bytes = self.told.iter().flatten();
         bytes.fold(self.time.now(), |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
     }
 
-    /// How many commands were told.
+    /// How many commands were published.
     #[must_use]
     pub fn commands(&self) -> u64 {
         self.told.len() as u64
@@ -270,7 +270,7 @@ impl World {
         }
     }
 
-    /// An answer or a refusal reaches whoever asked.
+    /// An answer or a refusal reaches its requester.
     fn answer(&mut self, number: RequestNumber, answer: Option<&Answer>, sequence: Sequence) -> Result<(), Violation> {
         let Some(run) = &mut self.run else { return Ok(()) };
         let Some((who, body)) = run.asked.remove(&number) else { return Ok(()) };
@@ -308,7 +308,7 @@ impl World {
         }
     }
 
-    /// Takes what the node has handed out: from here on it may be known to anybody.
+    /// Processes what the node has published: from here on clients may know it.
     fn collect(&mut self) -> Result<(), Violation> {
         let Outbound { events, refused } = self.hatch.take();
         for (cause, events) in events {
@@ -390,8 +390,8 @@ impl World {
         if self.is_dark() { self.crash() } else { Ok(()) }
     }
 
-    /// The thread of the snapshots trims: a segment, while the partition's thread goes on, and the next one some other
-    /// time.
+    /// The thread of the snapshots trims: a segment, while the partition's thread continues, and the next one some
+    /// other time.
     fn trim(&mut self, recorded: Sequence) -> Result<(), Violation> {
         let Some(run) = &mut self.run else { return Ok(()) };
         match run.snapshotter.trimmable(Some(recorded)) {
@@ -399,7 +399,7 @@ impl World {
                 self.observer.coverage.count("trim");
                 if let Err(error) = run.trimmer.trim_one(oldest) {
                     ensure!(self.faults, Alive, "the log cannot be trimmed: {error}");
-                    // Trading goes on, unless the power is gone.
+                    // Trading continues, unless the power is gone.
                     self.observer.coverage.count("trim failed");
                 }
             }

@@ -9,7 +9,7 @@ use super::{PARTITION, World};
 use crate::violation::{Violation, ensure};
 
 impl World {
-    /// Everything that was asked comes to its end.
+    /// Every request completes.
     pub(super) fn heal(&mut self) -> Result<(), Violation> {
         // What is still to fail at a later operation fails now, or never.
         self.drop_run();
@@ -104,7 +104,7 @@ impl World {
     }
 }
 
-/// What is said of a log by a start that reads only its end, or by verifying the rest afterwards.
+/// The findings about a log of a start that reads only its end, or of the later verification of the rest.
 fn verified_late(disk: &Memory, options: Options) -> Option<crossbook_log::Error> {
     let (log, found) = match Files::open_in(disk.clone(), options) {
         Ok(opened) => opened,

@@ -83,7 +83,7 @@ impl World {
         self.verify_rest(&log, &report)?;
         self.compare_records(log.first(), end)?;
         self.watch(end)?;
-        // What is in the log is told from now on, whoever may have heard it.
+        // Everything in the log counts as published from now on.
         for told in &self.observer.told(PARTITION)[self.told.len()..] {
             let mut bytes = Vec::new();
             crossbook_protocol::wire::encode_events(told.cause, &told.events, &mut bytes);
@@ -135,7 +135,7 @@ impl World {
         Ok(())
     }
 
-    /// Reads the log behind the node's back, and holds what was told against what follows from it.
+    /// Reads the log with another reader, and compares what was published with what follows from it.
     pub(super) fn watch(&mut self, until: Sequence) -> Result<(), Violation> {
         let from = self.observer.position(PARTITION).next();
         if from > until {
