@@ -6,7 +6,7 @@ const CHUNK: usize = 16 << 10;
 /// The most bytes of one entry.
 const ENTRY_MAX: usize = 10;
 
-/// What an order's sender was told of it.
+/// The acknowledged outcome of an order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Told {
     /// That it rests, whatever became of it later.
@@ -52,7 +52,7 @@ impl Acknowledged {
         self.count
     }
 
-    /// All of them, with what was told, by number.
+    /// All of them, with their acknowledged outcomes, by id.
     pub fn iter(&self) -> impl Iterator<Item = (u64, Told)> {
         let mut last = 0;
         self.chunks.iter().flat_map(|chunk| Entries { bytes: chunk }).map(move |entry| {

@@ -41,15 +41,15 @@ use timeline::Timeline;
 use trader::{Course, Figures, Shared, Trader};
 use venue::{Access, Made, Vitals};
 
-/// How long the history may stand still on its way to where the venue is. It may be far behind after a long load on a
-/// busy machine.
+/// How long the history may make no progress while it catches up with the venue. It may be far behind after a long load
+/// on a busy machine.
 const STANDSTILL_MAX: Duration = Duration::from_secs(600);
-/// Between two looks whether it has.
+/// Polling interval.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Between two lines about that.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
-/// Why there is no result; each says what to do about it.
+/// Why there is no result; each states what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It speaks TLS.
@@ -86,7 +86,7 @@ pub enum Error {
     Refused {
         /// What was asked.
         what: String,
-        /// What it said.
+        /// Its answer.
         said: String,
     },
     /// It answers nonsense.
@@ -118,7 +118,7 @@ pub enum Error {
     System(#[from] std::io::Error),
 }
 
-/// What came of a soak.
+/// The result of a soak test.
 #[derive(Debug)]
 struct Soaked {
     /// For how long orders fell due.
@@ -148,10 +148,10 @@ struct Processors {
     generator_memory: Option<f64>,
 }
 
-/// Soaks a venue as the command line says, and tells what came of it: whether every target is met.
+/// Runs a soak test, and returns its result: whether every target is met.
 ///
 /// # Errors
-/// When it could not be done. What the venue did wrong is no error.
+/// When it could not be done. Violations by the venue are results, not errors.
 pub fn run(options: &Soak) -> Result<bool, Error> {
     memory::clients_on_small_pages();
     let temporary = match (&options.url, &options.data) {
@@ -178,7 +178,7 @@ pub fn run(options: &Soak) -> Result<bool, Error> {
             let token = secrets::admin_token_of_venue()?.expose_secret().to_owned();
             (Access { http: venue::address(url)?, admin: venue::address(admin)?, token }, options.database.clone())
         }
-        // The command line lets nobody through with one of the two.
+        // The command line refuses one without the other.
         _ => return Err(Error::Address(String::new(), "it is missing".to_owned())),
     };
     // One thread costs the least.
@@ -356,7 +356,7 @@ async fn load(
     Ok((load, timeline, processors))
 }
 
-/// What the venue says of itself; nothing if it says nothing.
+/// The venue's own figures; nothing if it has none.
 async fn vitals(access: &Access) -> Vitals {
     let metrics = access.observer().read("/metrics").await.unwrap_or_default();
     Vitals::read(&String::from_utf8_lossy(&metrics))

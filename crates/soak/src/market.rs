@@ -18,8 +18,8 @@ pub const DECIMALS: u8 = 8;
 pub const PRICE_DIGITS: u8 = 2;
 /// Digits after the point of a quantity, of which one lot is the last.
 pub const QUANTITY_DIGITS: u8 = 3;
-/// What the maker of a trade pays: a whole number of smallest units of any trade, since an order's fee is rounded once,
-/// and whoever is told of a trade does not know which order it was with.
+/// The fee that the maker of a trade pays: a whole number of smallest units of any trade, since an order's fee is
+/// rounded once, and the trade does not show which order it was with.
 pub const MAKER_FEE: &str = "0.001";
 /// What the taker of a trade pays; a whole number too, or an order that takes and rests would pay less for the rest.
 pub const TAKER_FEE: &str = "0.002";

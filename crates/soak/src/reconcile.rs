@@ -23,7 +23,7 @@ pub struct Shown {
     pub executed: Worth,
 }
 
-/// What came of holding one place to the account.
+/// The result of comparing one place with the record.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Orders that it shows.
@@ -35,7 +35,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Adds what came of another part.
+    /// Adds the result of another part.
     pub fn append(&mut self, other: Self) {
         self.orders += other.orders;
         self.lost.append(other.lost);
@@ -180,7 +180,7 @@ pub fn balances(
     findings
 }
 
-/// Collations of all accounts in a market, for a place that shows its orders whoever's they are.
+/// Collations of all accounts in a market, for a place that shows the orders of all accounts.
 pub struct MarketCollation<'a> {
     place: &'static str,
     market: usize,

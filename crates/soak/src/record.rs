@@ -13,7 +13,7 @@ use super::market::{ASSETS, Ladder, MAKER_FEE, MARKETS, QUOTE, Worth, fee};
 
 /// Orders without an answer that are remembered, to be asked for by name at the end.
 pub const UNANSWERED_MAX: usize = 100_000;
-/// What does not agree is counted, and so many are told in words.
+/// Differences are counted, and so many are described.
 pub const EXAMPLES_MAX: usize = 20;
 
 /// What has traded, in smallest units, fees not counted.
@@ -49,7 +49,7 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Adds one; `what` says which.
+    /// Adds one; `what` describes it.
     pub fn add(&mut self, what: impl FnOnce() -> String) {
         self.count += 1;
         if self.examples.len() < EXAMPLES_MAX {
@@ -90,7 +90,7 @@ pub struct Part {
     pub cancels_unanswered: u64,
 }
 
-/// A fill, as the taker is told of it.
+/// A fill, as the taker's answer has it.
 #[derive(Clone, Copy, Debug)]
 pub struct Fill {
     /// The price, in ticks.
@@ -160,7 +160,7 @@ impl Record {
         }
     }
 
-    /// The answer to an order told of a trade. Whose order it was with.
+    /// The answer to an order had a trade. Returns whose order it was with.
     pub fn fill(&mut self, taker: usize, market: usize, side: Side, fill: Fill) -> usize {
         let maker = self.ladder.owner(fill.ticks);
         let worth = Worth::of(fill.ticks, fill.lots);

@@ -95,7 +95,7 @@ pub async fn cancel_the_rest(access: &Access, made: &Made, record: &mut Record) 
     Ok(())
 }
 
-/// Every order of these accounts over the API, and what they have. `shown` is told of each page.
+/// Every order of these accounts over the API, and their balances. `shown` receives each page.
 ///
 /// # Errors
 /// When the venue does not answer.
@@ -120,7 +120,7 @@ pub async fn over_api(
                 for order in &page {
                     let order = order.read().ok_or_else(|| Error::Answer("allOrders".to_owned()))?;
                     collation.show(&order);
-                    // A page that does not come further would be asked for for ever.
+                    // A page that does not advance would be requested without end.
                     from = from.max(order.order + 1);
                 }
                 shown(page.len());

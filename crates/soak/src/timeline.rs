@@ -32,12 +32,12 @@ pub struct Point {
     pub max: f64,
 }
 
-/// What the venue's process said of itself at a time.
+/// The figures of the venue's process at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
     /// In seconds from the beginning.
     pub at: f64,
-    /// What it said.
+    /// Its figures.
     pub vitals: Vitals,
 }
 
@@ -54,7 +54,7 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// Begins now, and goes on for about so long.
+    /// Begins now, and lasts about so long.
     pub fn begin(duration: Duration) -> Self {
         Self {
             began: Instant::now(),
@@ -76,7 +76,7 @@ impl Timeline {
         &self.points
     }
 
-    /// What the venue said of itself.
+    /// The venue's own figures.
     pub fn looks(&self) -> &[Look] {
         &self.looks
     }

@@ -23,7 +23,7 @@ use super::record::{Fill, Record};
 
 /// Open orders of an account in a market, above which it cancels the oldest.
 pub const OPEN_MAX: usize = 20;
-/// Kinds of errors that are told apart; further ones count as `other`.
+/// Kinds of errors that are distinguished; further ones count as `other`.
 const ERROR_KINDS_MAX: usize = 64;
 /// Levels on each side of the middle on which orders rest.
 const DEPTH: u32 = 12;
@@ -55,7 +55,7 @@ impl Course {
         }
     }
 
-    /// A fill of somebody's order that rests at that price, of which the oldest is the first to trade.
+    /// A fill of the oldest resting order at that price, whoever owns it.
     fn trade_resting(&mut self, maker: usize, market: usize, ticks: u64, mut lots: u64) {
         let open = &mut self.open[maker][market];
         while lots > 0 {
@@ -124,7 +124,7 @@ impl Figures {
     }
 }
 
-/// The request under way.
+/// The request in flight.
 #[derive(Clone, Copy, Debug)]
 enum Pending {
     Order { market: usize, side: Side, ticks: u64, lots: u64, name: u64 },

@@ -12,9 +12,9 @@ use super::Error;
 use super::market::{ASSETS, DECIMALS, MAKER_FEE, MARKETS, Names, QUOTE, TAKER_FEE};
 use super::trader::OPEN_MAX;
 
-/// How long an answer may take, which the venue itself gives up sooner.
+/// How long an answer may take; the venue itself times out sooner.
 pub const PATIENCE: Duration = Duration::from_secs(15);
-/// How often a question that can be repeated is asked until it is given up, and the pause between.
+/// How often a repeatable query is sent until it is abandoned, and the pause between.
 const ATTEMPTS: u32 = 60;
 const PAUSE: Duration = Duration::from_millis(500);
 /// What each account is given, in whole units: of each base asset, and of the quote asset.
@@ -181,7 +181,7 @@ fn refused(what: &str, answer: &Answer) -> Error {
     Error::Refused { what: what.to_owned(), said: String::from_utf8_lossy(&answer.body).into_owned() }
 }
 
-/// What the venue's process says of itself.
+/// The figures of the venue's process about itself.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Vitals {
     /// Bytes of memory.
