@@ -99,7 +99,7 @@ struct State {
     warned_behind: bool,
     /// By how many microseconds the clock was ahead of the store's at the last check.
     ahead: u64,
-    /// Whether a warning said that this is too much.
+    /// Whether a warning reported that this is too much.
     warned_ahead: bool,
 }
 
