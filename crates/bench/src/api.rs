@@ -28,7 +28,7 @@ use tokio::runtime::Runtime;
 
 use self::fanout::Heard;
 use super::Error;
-use super::shown::Shown;
+use super::progress::ProgressDisplay;
 use crate::options::{Api, Part};
 
 /// An answer that takes longer is given up.
@@ -104,40 +104,40 @@ impl Load<'_> {
         let audiences = if parts.contains(&Part::Fanout) { &subscribers[..] } else { &[] };
         let steps = rounds * (2 * usize::from(rest) + usize::from(socket)) + usize::from(rest) + usize::from(socket);
         let paces = [Pace::Closed, Pace::Open(*rate)];
-        let mut shown = Shown::begin("loading the venue".to_owned(), (steps + paces.len() * audiences.len()) as u64);
+        let mut display = ProgressDisplay::begin("loading the venue".to_owned(), (steps + paces.len() * audiences.len()) as u64);
         let mut done = 0;
-        let mut step = |shown: &mut Shown| {
+        let mut step = |display: &mut ProgressDisplay| {
             done += 1;
-            shown.at(done);
+            display.at(done);
         };
         let (mut pings, mut orders, mut pipelined) = (Vec::new(), Vec::new(), Vec::new());
         let (mut open, mut pipelined_open) = (None, None);
         for _ in 0..*rounds {
             if rest {
                 pings.push(self.pings()?);
-                step(&mut shown);
+                step(&mut display);
                 orders.push(self.orders(Pace::Closed)?);
-                step(&mut shown);
+                step(&mut display);
             }
             if socket {
                 pipelined.push(self.pipelined(Pace::Closed)?);
-                step(&mut shown);
+                step(&mut display);
             }
         }
         if rest {
             open = Some(self.orders(Pace::Open(*rate))?);
-            step(&mut shown);
+            step(&mut display);
         }
         if socket {
             pipelined_open = Some(self.pipelined(Pace::Open(*rate))?);
-            step(&mut shown);
+            step(&mut display);
         }
         let mut heard = Vec::new();
         for (pace, &count) in paces.iter().flat_map(|pace| audiences.iter().map(move |count| (pace, count))) {
             heard.push(fanout::measure(self, count, *pace)?);
-            step(&mut shown);
+            step(&mut display);
         }
-        shown.end();
+        display.end();
         let audit = self.place.operator.ask("GET", "audit", None)?;
         Ok(Figures { pings, orders, open, pipelined, pipelined_open, heard, audit })
     }

@@ -31,7 +31,7 @@ use crossbook_views::{Limits, Views};
 use serde::Serialize;
 
 use super::Error;
-use super::shown::Shown;
+use super::progress::ProgressDisplay;
 use crate::options::Bursts;
 
 /// What the others may have to wait at p99.9 while stops trigger or orders are cancelled.
@@ -134,9 +134,9 @@ pub fn run(options: &Bursts) -> Result<bool, Error> {
 
 fn measure(burst: Burst, options: &Bursts) -> Result<Measured, Error> {
     let venue = Venue::start()?;
-    let mut shown = Shown::begin(format!("{} {}", options.orders, burst.name()), options.orders);
-    let set_off = venue.prepare(burst, options.orders, |done| shown.at(done));
-    shown.end();
+    let mut display = ProgressDisplay::begin(format!("{} {}", options.orders, burst.name()), options.orders);
+    let set_off = venue.prepare(burst, options.orders, |done| display.at(done));
+    display.end();
     let stop = AtomicBool::new(false);
     let (before, took, during) = std::thread::scope(|scope| {
         let others = scope.spawn(|| venue.others(options.rate, &stop));

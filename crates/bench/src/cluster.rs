@@ -79,8 +79,8 @@ fn layout(
     partitions: u16,
     workers: u8,
 ) -> Result<Vec<Measured>, Error> {
-    let shown = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    shown.enable_steady_tick(Duration::from_millis(100));
+    let display = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    display.enable_steady_tick(Duration::from_millis(100));
     let folder = tempfile::tempdir()?;
     let plan = Plan {
         shards: shards.into(),
@@ -94,18 +94,18 @@ fn layout(
         ..Plan::default()
     };
     let binary = std::env::current_exe()?;
-    let start = |part: &str| shown.set_message(format!("starting {part}"));
+    let start = |part: &str| display.set_message(format!("starting {part}"));
     let cluster = LocalCluster::start(&folder.path().join("cluster"), &binary, &plan, start)?;
     let markets = options.markets.unwrap_or(usize::from(partitions));
-    shown.set_message("making accounts");
+    display.set_message("making accounts");
     let traders = Operator::new(cluster.admin(), cluster.token()).make(markets, options.connections)?;
-    shown.set_message("warming up");
+    display.set_message("warming up");
     let seconds = |seconds: u32| Duration::from_secs(seconds.into());
     load(runtime, &cluster, &traders, Pace::Closed, seconds(options.warmup_seconds))?;
     let mut rows = Vec::new();
     for &Rate(rate) in &options.rates {
         let pace = rate.map_or(Pace::Closed, Pace::Open);
-        shown
+        display
             .set_message(rate.map_or_else(|| "as many orders as can be".to_owned(), |rate| format!("{rate} orders/s")));
         let (before, started) = (used(&cluster), Instant::now());
         let report = load(runtime, &cluster, &traders, pace, seconds(options.seconds))?;
@@ -132,10 +132,10 @@ fn layout(
             cpu_micros_venue: cpu_micros.iter().filter(|(role, _)| *role != LOAD).map(|(_, micros)| micros).sum(),
             cpu_micros,
         };
-        shown.suspend(|| println!("{}", line(&row)));
+        display.suspend(|| println!("{}", line(&row)));
         rows.push(row);
     }
-    shown.finish_and_clear();
+    display.finish_and_clear();
     Ok(rows)
 }
 

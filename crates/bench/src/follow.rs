@@ -28,7 +28,7 @@ use tempfile::TempDir;
 use super::Error;
 use super::databases::{self, Place};
 use super::processor::Used;
-use super::shown::Shown;
+use super::progress::ProgressDisplay;
 use crate::options::Store;
 
 /// The most by which a history may be behind the venue that keeps up with it: ten times as long as rows wait for
@@ -174,7 +174,7 @@ impl<'a> Venue<'a> {
         wait_for(progress, stands)?;
         let (rows, used) = (progress.rows(), Used::now(place.server_process()));
         let started = Instant::now();
-        let mut shown = Shown::begin(format!("{}, {rate} commands a second", place.name), seconds.into());
+        let mut display = ProgressDisplay::begin(format!("{}, {rate} commands a second", place.name), seconds.into());
         let mut samples: Vec<Sample> = Vec::new();
         let mut commands = self.workload.commands[self.workload.warmup..].iter();
         let count = commands.len() as u64;
@@ -193,7 +193,7 @@ impl<'a> Venue<'a> {
                 let second = samples.len() as u32 + 1;
                 let (commands, lag_seconds) = (live.sequence.0 - stands.0, lag_micros as f64 / 1e6);
                 samples.push(Sample { second, commands, lag_commands, lag_seconds });
-                shown.at(second.into());
+                display.at(second.into());
             }
             std::thread::sleep(LOOK_EVERY);
         }
@@ -207,7 +207,7 @@ impl<'a> Venue<'a> {
         let drained = Instant::now();
         wait_for(progress, end)?;
         let drain_seconds = drained.elapsed().as_secs_f64();
-        shown.end();
+        display.end();
         keeper.stop(PATIENCE);
         let commands_per_second = (end.0 - stands.0) as f64 / elapsed;
         let lag_seconds_max = samples.iter().map(|sample| sample.lag_seconds).fold(0.0, f64::max);
@@ -238,19 +238,19 @@ impl Written {
         let end = self.live.position();
         let keeper = Keeper::start(&place.database, source(self.folder.path(), end)?, self.live.clone(), fatal)?;
         let progress = keeper.progress();
-        let mut shown = Shown::begin(format!("{}, nobody trades", place.name), end.0);
+        let mut display = ProgressDisplay::begin(format!("{}, nobody trades", place.name), end.0);
         wait_for(progress, self.warmup)?;
         let (from, rows, used) = (progress.position().sequence, progress.rows(), Used::now(place.server_process()));
         let started = Instant::now();
         while progress.position().sequence < end {
             fail(progress)?;
-            shown.at(progress.position().sequence.0);
+            display.at(progress.position().sequence.0);
             std::thread::sleep(LOOK_EVERY);
         }
         let seconds = started.elapsed().as_secs_f64();
         let processors = Used::now(place.server_process()).since(&used, seconds);
         let (commands, rows) = (end.0 - from.0, progress.rows() - rows);
-        shown.end();
+        display.end();
         keeper.stop(PATIENCE);
         let (commands_per_second, rows_per_second) = (commands as f64 / seconds, rows as f64 / seconds);
         Ok(Alone { commands, seconds, commands_per_second, rows_per_second, processors })

@@ -18,7 +18,7 @@ use std::time::Duration;
 use self::venue::Venue;
 use super::Error;
 use super::matching::processor_time;
-use super::shown::Shown;
+use super::progress::ProgressDisplay;
 use crate::options::Growth;
 
 /// Commands between two looks at the clock, about what a busy node takes at once.
@@ -108,12 +108,12 @@ pub fn run(options: &Growth) -> Result<bool, Error> {
 fn measure(direction: Direction, number: usize, options: &Growth) -> Cost {
     let size = direction.at(number);
     let what = format!("{number} {}", direction.name());
-    let mut shown = Shown::begin(format!("{what}: opening"), size.open_orders as u64);
-    let mut venue = Venue::open(size, options.seed, |orders| shown.at(orders as u64));
-    shown.end();
+    let mut display = ProgressDisplay::begin(format!("{what}: opening"), size.open_orders as u64);
+    let mut venue = Venue::open(size, options.seed, |orders| display.at(orders as u64));
+    display.end();
     let commands = options.commands.max(BATCH);
     let runs = options.runs.max(1);
-    let mut shown = Shown::begin(what, (commands * (runs + 1)) as u64);
+    let mut display = ProgressDisplay::begin(what, (commands * (runs + 1)) as u64);
     let (mut partition, mut views) = (Vec::new(), Vec::new());
     let mut trades = 0;
     // The first run warms the caches, and does not count.
@@ -129,7 +129,7 @@ fn measure(direction: Direction, number: usize, options: &Growth) -> Cost {
             applying += applied - start;
             let traded = venue.settle();
             trades += if run > 0 { traded } else { 0 };
-            shown.at((run * commands + done) as u64);
+            display.at((run * commands + done) as u64);
         }
         if run > 0 {
             let each = |time: Duration| time.as_nanos() as f64 / done as f64;
@@ -137,7 +137,7 @@ fn measure(direction: Direction, number: usize, options: &Growth) -> Cost {
             views.push(each(following));
         }
     }
-    shown.end();
+    display.end();
     let mut faults = venue.faults();
     if venue.open_orders() != size.open_orders {
         faults.push(format!("{} orders are open instead of {}", venue.open_orders(), size.open_orders));

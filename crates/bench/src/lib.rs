@@ -14,7 +14,7 @@ mod overload;
 mod processor;
 mod recovery;
 mod rows;
-mod shown;
+mod progress;
 mod store;
 mod structures;
 

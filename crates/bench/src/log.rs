@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use self::streams::Hearing;
 use super::Error;
-use super::shown::Shown;
+use super::progress::ProgressDisplay;
 use crate::options::{Log, Provider};
 
 /// Bytes of a record: about what an order has.
@@ -82,17 +82,17 @@ fn batches(
     let payload = [7_u8; PAYLOAD_BYTES];
     let payloads = vec![&payload[..]; size];
     let time = each(options);
-    let mut shown = Shown::begin(format!("{who}, {size} records a batch"), time.as_millis() as u64);
+    let mut display = ProgressDisplay::begin(format!("{who}, {size} records a batch"), time.as_millis() as u64);
     let (mut latency, mut records, started) = (Latency::new(), 0, Instant::now());
     while started.elapsed() < time {
         let sent = Instant::now();
         append(&payloads)?;
         latency.record(sent.elapsed());
         records += size as u64;
-        shown.at(started.elapsed().as_millis() as u64);
+        display.at(started.elapsed().as_millis() as u64);
     }
     let elapsed = started.elapsed();
-    shown.end();
+    display.end();
     Ok(Run { who, size, records, elapsed, latency })
 }
 

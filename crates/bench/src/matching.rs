@@ -24,7 +24,7 @@ use self::engine::WholeEngine;
 use self::report::Measured;
 use self::streams::Stream;
 use super::Error;
-use super::shown::Shown;
+use super::progress::ProgressDisplay;
 use crate::options::Matching;
 
 /// Points of throughput over a pass.
@@ -126,7 +126,7 @@ fn measure<S: Subject>(stream: &Stream, runs: usize) -> Measured {
 /// One pass for throughput.
 fn throughput<S: Subject>(workload: &Workload, what: &str) -> (S, Pass) {
     let (mut subject, commands) = warmed::<S>(workload);
-    let mut shown = Shown::begin(what.to_owned(), commands.len() as u64);
+    let mut display = ProgressDisplay::begin(what.to_owned(), commands.len() as u64);
     let (mut time, mut course, mut done) = (Duration::ZERO, Vec::new(), 0);
     for part in commands.chunks(commands.len().div_ceil(POINTS).max(1)) {
         let before = time;
@@ -139,16 +139,16 @@ fn throughput<S: Subject>(workload: &Workload, what: &str) -> (S, Pass) {
         }
         done += part.len();
         course.push((done as f64, per_second(part.len(), time - before)));
-        shown.at(done as u64);
+        display.at(done as u64);
     }
-    shown.end();
+    display.end();
     (subject, Pass { rate: per_second(done, time), course })
 }
 
 /// One pass for latency, each command by itself.
 fn latency<S: Subject>(workload: &Workload, what: &str) -> (S, Latency) {
     let (mut subject, commands) = warmed::<S>(workload);
-    let mut shown = Shown::begin(what.to_owned(), commands.len() as u64);
+    let mut display = ProgressDisplay::begin(what.to_owned(), commands.len() as u64);
     let mut latency = Latency::new();
     for (at, command) in commands.iter().enumerate() {
         subject.prepare(std::slice::from_ref(command));
@@ -157,10 +157,10 @@ fn latency<S: Subject>(workload: &Workload, what: &str) -> (S, Latency) {
         latency.record(start.elapsed());
         subject.settle();
         if at.is_multiple_of(S::BATCH * 64) {
-            shown.at(at as u64);
+            display.at(at as u64);
         }
     }
-    shown.end();
+    display.end();
     (subject, latency)
 }
 

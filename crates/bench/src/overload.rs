@@ -160,10 +160,10 @@ fn measure(
     });
     let traders = Operator::new(venue.admin(), venue.token()).make(1, connections)?;
     let few = if interval == 0 { FEW } else { FEW_HELD_APART };
-    let shown = indicatif::ProgressBar::new_spinner();
-    shown.enable_steady_tick(Duration::from_millis(100));
+    let display = indicatif::ProgressBar::new_spinner();
+    display.enable_steady_tick(Duration::from_millis(100));
     let go = |name: &'static str, pace, seconds: u32| {
-        shown.set_message(name);
+        display.set_message(name);
         let (traders, pipeline) = match pace {
             Pace::Closed => (&traders[..few.min(traders.len())], 1),
             Pace::Open(_) => (&traders[..], PIPELINE),
@@ -198,7 +198,7 @@ fn measure(
     let memory_after = venue.memory_max();
     go("afterwards", Pace::Open(rate(percent, 1)), BACK_WITHIN.as_secs() as u32)?;
     let after = go("normal load again", Pace::Open(rate(percent, 1)), seconds)?;
-    shown.finish_and_clear();
+    display.finish_and_clear();
     Ok(Measured {
         most_per_second: most,
         at_most,
@@ -355,7 +355,7 @@ async fn phase(
         *errors.entry(code).or_default() += error.count;
     }
     let Times { admitted, refused } = std::mem::take(&mut *lock(&times));
-    let (shown, refused) = (admitted.summary(), refused.summary());
+    let (display, refused) = (admitted.summary(), refused.summary());
     let refusals: u64 = report.errors.iter().map(|error| error.count).sum();
     Ok(Phase {
         name,
@@ -365,8 +365,8 @@ async fn phase(
         },
         sent_per_second: report.sent as f64 / seconds,
         admitted_per_second: report.throughput(),
-        admitted_p50_ms: shown.p50_ns as f64 / 1e6,
-        admitted_p99_ms: shown.p99_ns as f64 / 1e6,
+        admitted_p50_ms: display.p50_ns as f64 / 1e6,
+        admitted_p99_ms: display.p99_ns as f64 / 1e6,
         admitted_from_due_p99_ms: report.latency.summary().p99_ns as f64 / 1e6,
         refused_per_second: refusals as f64 / seconds,
         refused_p99_ms: refused.p99_ns as f64 / 1e6,

@@ -25,7 +25,7 @@ use crossbook_views::Views;
 use serde::Serialize;
 
 use super::Error;
-use super::shown::Shown;
+use super::progress::ProgressDisplay;
 use crate::options::Recovery;
 
 /// What a replay must do at least, in commands a second.
@@ -132,13 +132,13 @@ fn replays(data: &Path, commands: u64) -> Result<Measured, Error> {
     let folder = || Folder::open(&snapshot_folder(data));
     let read = |from| FileReader::open(&log_folder(data), from);
 
-    let mut shown = Shown::begin("replaying, partition alone".to_owned(), end.0);
+    let mut display = ProgressDisplay::begin("replaying, partition alone".to_owned(), end.0);
     let started = Instant::now();
     recovery::recover(&Which::single(0), &folder()?, read, Until::Durable(end), (), |progress| {
-        shown.at(progress.at.0)
+        display.at(progress.at.0)
     })?;
     let partition = Replayed::new(started, end.0);
-    shown.end();
+    display.end();
 
     let replayed = |commands: u64| -> Result<Replayed, Error> {
         let started = Instant::now();
@@ -172,21 +172,21 @@ fn replays(data: &Path, commands: u64) -> Result<Measured, Error> {
 /// Writes the log of a venue that was asked a workload, `commands` records at most, and tells where it ends.
 fn write(data: &Path, workload: &Workload, commands: u64) -> Result<Sequence, Error> {
     let (mut log, _) = Files::open(&log_folder(data), files::Options::default())?;
-    let mut shown = Shown::begin("writing the log".to_owned(), commands);
+    let mut display = ProgressDisplay::begin("writing the log".to_owned(), commands);
     let (mut feed, mut bodies, mut bytes) = (Feed::new(workload), Feed::opening(), Vec::new());
     let mut rest = workload.commands.iter();
     loop {
         for body in bodies.drain(..) {
             append(&mut log, &body, &mut bytes)?;
         }
-        shown.at(log.tail().0);
+        display.at(log.tail().0);
         match rest.next() {
             Some(command) if log.tail().0 < commands => feed.translate(command, &mut bodies),
             _ => break,
         }
     }
     let end = log.sync()?;
-    shown.end();
+    display.end();
     Ok(end)
 }
 

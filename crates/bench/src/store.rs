@@ -9,7 +9,7 @@ use crossbook_store::measure::{Cut, Rows};
 use serde::Serialize;
 
 use super::databases::{self, Place};
-use super::shown::Shown;
+use super::progress::ProgressDisplay;
 use super::{Error, follow, rows};
 use crate::options::Store;
 
@@ -124,11 +124,11 @@ fn page(report: &Report) -> crossbook_report::Report {
 /// Writes the first `count` rows into empty tables, and tells how many seconds that took.
 async fn measure(place: &Place, rows: &Rows, count: usize, cut: Cut, batch: usize) -> Result<f64, Error> {
     let mut writer = place.empty().await?;
-    let mut shown = Shown::begin(format!("{}, {batch} rows a transaction", place.name), count as u64);
+    let mut display = ProgressDisplay::begin(format!("{}, {batch} rows a transaction", place.name), count as u64);
     let started = Instant::now();
-    rows.write(&mut writer, count, cut, |written| shown.at(written as u64)).await?;
+    rows.write(&mut writer, count, cut, |written| display.at(written as u64)).await?;
     let seconds = started.elapsed().as_secs_f64();
-    shown.end();
+    display.end();
     writer.close().await;
     place.clear().await?;
     Ok(seconds)

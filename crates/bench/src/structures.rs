@@ -18,7 +18,7 @@ use crossbook_types::Side;
 use self::side::{Array, BookSides, Heaps, Order, Pair, Structure, Tree};
 use super::Error;
 use super::matching::processor_time;
-use super::shown::Shown;
+use super::progress::ProgressDisplay;
 use crate::options::Structures;
 
 /// Small structures are filled again and again until this time is over.
@@ -73,7 +73,7 @@ fn draw(seed: u64, count: usize) -> Vec<Order> {
 }
 
 fn measure<S: Structure>(orders: &[Order]) -> Row {
-    let mut shown = Shown::begin(format!("{}, {} orders", S::NAME, orders.len()), orders.len() as u64);
+    let mut display = ProgressDisplay::begin(format!("{}, {} orders", S::NAME, orders.len()), orders.len() as u64);
     let (mut inserting, mut matching) = (Duration::ZERO, Duration::ZERO);
     let (mut inserted, mut matched, mut tally) = (0, 0, None);
     while inserting < TIME_MIN && matching < TIME_MIN {
@@ -84,7 +84,7 @@ fn measure<S: Structure>(orders: &[Order]) -> Row {
             some.iter().for_each(|order| structure.insert(*order));
             inserting += processor_time() - start;
             count += some.len();
-            shown.at(count as u64);
+            display.at(count as u64);
             if inserting > TIME_MAX {
                 break;
             }
@@ -99,7 +99,7 @@ fn measure<S: Structure>(orders: &[Order]) -> Row {
         matching += processor_time() - start;
         tally = Some(trades);
     }
-    shown.end();
+    display.end();
     let per_second = |count: usize, time: Duration| count as f64 / time.as_secs_f64().max(f64::MIN_POSITIVE);
     Row {
         structure: S::NAME,

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::{Error, Figures, PAYLOAD_BYTES, Run, batches, each, place};
 use crate::options::Log;
-use crate::shown::Shown;
+use crate::progress::ProgressDisplay;
 
 /// The provider.
 const FILES: &str = "files";
@@ -84,7 +84,7 @@ fn appenders(options: &Log, folder: &Path, count: usize) -> Result<Run, Error> {
     let (mut log, _) = Files::open(folder, Options::default())?;
     let (sender, queue) = bounded::<Sent>(count.max(1));
     let stop = AtomicBool::new(false);
-    let mut shown = Shown::begin(format!("{FILES}, {count} append"), each(options).as_millis() as u64);
+    let mut display = ProgressDisplay::begin(format!("{FILES}, {count} append"), each(options).as_millis() as u64);
     let started = Instant::now();
     let latency = std::thread::scope(|scope| {
         let stop = &stop;
@@ -98,7 +98,7 @@ fn appenders(options: &Log, folder: &Path, count: usize) -> Result<Run, Error> {
         drop(sender);
         while started.elapsed() < each(options) && !writing.is_finished() {
             std::thread::sleep(Duration::from_millis(20));
-            shown.at(started.elapsed().as_millis() as u64);
+            display.at(started.elapsed().as_millis() as u64);
         }
         stop.store(true, Relaxed);
         let mut latency = Latency::new();
@@ -108,7 +108,7 @@ fn appenders(options: &Log, folder: &Path, count: usize) -> Result<Run, Error> {
         writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(|()| latency)
     })?;
     let elapsed = started.elapsed();
-    shown.end();
+    display.end();
     Ok(Run { who: FILES, size: count, records: latency.count(), elapsed, latency })
 }
 

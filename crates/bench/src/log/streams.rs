@@ -14,7 +14,7 @@ use super::super::processor::Used;
 use super::{Error, Figures, PAYLOAD_BYTES, batches, each, place};
 use crate::matching::processor_time;
 use crate::options::Log;
-use crate::shown::Shown;
+use crate::progress::ProgressDisplay;
 
 /// The provider, with what one connection appends and confirms.
 const REDIS: &str = "Redis streams";
@@ -84,17 +84,17 @@ pub(super) fn measure(options: &Log, folder: &TempDir, figures: &mut Figures) ->
 
 fn hear(options: &Log, servers: &Servers, partition: PartitionId, how: How, master: u32) -> Result<Hearing, Error> {
     let (time, started) = (each(options), Instant::now());
-    let mut shown = Shown::begin(how.name().to_owned(), time.as_millis() as u64);
+    let mut display = ProgressDisplay::begin(how.name().to_owned(), time.as_millis() as u64);
     let done = AtomicBool::new(false);
     let hearing = std::thread::scope(|scope| {
         let reading = scope.spawn(|| read(servers, partition, how, &done, master));
-        let sent = send(servers, partition, time, |at| shown.at(at.as_millis() as u64));
+        let sent = send(servers, partition, time, |at| display.at(at.as_millis() as u64));
         done.store(true, Relaxed);
         let heard = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         sent.and(heard)
     });
     tracing::debug!(how = how.name(), seconds = started.elapsed().as_secs_f64(), "heard");
-    shown.end();
+    display.end();
     hearing
 }
 

@@ -6,7 +6,7 @@ use crossbook_oracle::workload::{GroundTruth, mix_a};
 use serde::Serialize;
 
 use super::{Error, Subject};
-use crate::shown::Shown;
+use crate::progress::ProgressDisplay;
 
 /// What so many orders take.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
@@ -27,19 +27,19 @@ pub(super) fn measure<S: Subject>(numbers: &[usize]) -> Result<Vec<Taken>, Error
 
 fn taken<S: Subject>(orders: usize) -> Result<Taken, Error> {
     let workload = mix_a(GroundTruth::SEED_A, orders, 0);
-    let mut shown = Shown::begin(format!("{orders} resting orders"), orders as u64);
+    let mut display = ProgressDisplay::begin(format!("{orders} resting orders"), orders as u64);
     let mut subject = S::begin(&workload);
     let before = allocated()?;
     for (at, batch) in workload.commands.chunks(S::BATCH).enumerate() {
         subject.prepare(batch);
         subject.run();
         subject.settle();
-        shown.at((at * S::BATCH) as u64);
+        display.at((at * S::BATCH) as u64);
     }
     // The buffers between us and the subject are not the orders'.
     subject.prepare(&[]);
     let bytes = allocated()?.saturating_sub(before);
-    shown.end();
+    display.end();
     assert_eq!(subject.tally().trades, 0, "an order of the warm-up traded, so not all rest");
     Ok(Taken { orders, bytes, bytes_per_order: bytes as f64 / orders as f64 })
 }

@@ -81,12 +81,12 @@ pub fn measure(folder: &Path, options: &Recovery, runtime: &tokio::runtime::Runt
     };
     for round in 1..=ROUNDS {
         for (what, every) in [("without snapshots", 0), ("with snapshots", every)] {
-            let shown =
+            let display =
                 indicatif::ProgressBar::new_spinner().with_message(format!("round {round} of {ROUNDS}, {what}"));
-            shown.enable_steady_tick(Duration::from_millis(100));
+            display.enable_steady_tick(Duration::from_millis(100));
             let run = if every == 0 { &mut stalled.without } else { &mut stalled.with };
             load(folder, options, runtime, every, run)?;
-            shown.finish_and_clear();
+            display.finish_and_clear();
         }
     }
     stalled.snapshot_seconds = taken(&folder.join("venue.log"))?;

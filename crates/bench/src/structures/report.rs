@@ -70,8 +70,8 @@ fn section(options: &Structures, rows: &[Row], about: &Subject, rate: impl Fn(&R
         let slowest = find(Array::<true>::NAME, row.orders).and_then(&rate);
         let times = own.zip(slowest).map_or_else(String::new, |(own, slowest)| Unit::Times.show(own / slowest));
         let stopped = if row.inserted < row.orders { Unit::Count.show(row.inserted as f64) } else { String::new() };
-        let shown = own.map_or_else(String::new, |rate| Unit::Count.show(rate));
-        table.row([row.structure.to_owned(), Unit::Count.show(row.orders as f64), shown, times, stopped]);
+        let display = own.map_or_else(String::new, |rate| Unit::Count.show(rate));
+        table.row([row.structure.to_owned(), Unit::Count.show(row.orders as f64), display, times, stopped]);
     }
     let series = structures(rows).into_iter().map(|name| {
         let values = options.orders.iter().map(|&orders| find(name, orders).and_then(&rate).unwrap_or_default());

@@ -10,14 +10,14 @@ const LOG_EVERY: Duration = Duration::from_secs(5);
 
 /// One measurement's display.
 #[derive(Debug)]
-pub struct Shown {
+pub struct ProgressDisplay {
     what: String,
     end: u64,
     logged: Instant,
     bar: Option<ProgressBar>,
 }
 
-impl Shown {
+impl ProgressDisplay {
     /// A display of `what`, which is done at `end`.
     pub fn begin(what: String, end: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
