@@ -5,19 +5,19 @@
 //! and compares the venue with the record: every acknowledged order must exist exactly once over the API and in SQL,
 //! every balance must follow from the fills, and the venue's own audit must be clean.
 //!
-//! [`venue`] creates markets and accounts, [`trader`] is an account that trades, [`shown`] reads the state of the
-//! venue, [`reconcile`] compares, [`verdict`] reports.
+//! [`venue`] creates markets and accounts, [`trader`] is an account that trades, [`venue_state`] reads the state of the
+//! venue, [`reconcile`] compares, [`acceptance`] reports.
 
 mod acknowledged;
 mod market;
 pub mod options;
 mod reconcile;
 mod record;
-mod shown;
+mod venue_state;
 mod timeline;
 mod trader;
 mod venue;
-mod verdict;
+mod acceptance;
 
 pub use options::{EXAMPLES, Soak};
 
@@ -36,7 +36,7 @@ use serde_json::Value;
 use crossbook_report::Report;
 
 use reconcile::Outcome;
-use shown::{Tables, Unanswered};
+use venue_state::{Tables, Unanswered};
 use timeline::Timeline;
 use trader::{Course, Figures, Shared, Trader};
 use venue::{Access, Made, Vitals};
@@ -201,11 +201,11 @@ fn summary(options: &Soak) -> String {
 
 /// Prints the acceptance table and writes the files.
 fn tell(options: &Soak, mut report: Report, soaked: &Soaked) -> Result<bool, Error> {
-    let verdicts = verdict::verdicts(options, soaked);
+    let verdicts = acceptance::verdicts(options, soaked);
     let pass = verdicts.iter().all(|verdict| verdict.passed);
-    let figures = verdict::json(soaked, &report, pass);
-    let findings = verdict::findings(soaked);
-    for section in verdict::sections(soaked, verdicts) {
+    let figures = acceptance::json(soaked, &report, pass);
+    let findings = acceptance::findings(soaked);
+    for section in acceptance::sections(soaked, verdicts) {
         report.push(section);
     }
     match &options.json {
@@ -253,8 +253,8 @@ async fn soak(options: &Soak, access: &Access, database: Option<&str>) -> Result
     eprintln!("the load has ended; reconciling {} acknowledged orders", record.acknowledged());
     let begun = Instant::now();
     caught_up(access).await?;
-    let unanswered = shown::look_for_unanswered(access, &made, &mut record).await?;
-    shown::cancel_the_rest(access, &made, &mut record).await?;
+    let unanswered = venue_state::look_for_unanswered(access, &made, &mut record).await?;
+    venue_state::cancel_the_rest(access, &made, &mut record).await?;
     caught_up(access).await?;
     let history_took = begun.elapsed();
 
@@ -401,9 +401,9 @@ async fn caught_up(access: &Access) -> Result<(), Error> {
 async fn over_api(access: &Access, made: &Made, record: &record::Record) -> Result<Outcome, Error> {
     let counted = Counting::begin("API", record.acknowledged());
     let count = |orders| counted.add(orders);
-    let parts = (0..shown::ASKERS).map(|part| {
-        let accounts = (part..made.accounts.len()).step_by(shown::ASKERS);
-        shown::over_api(access, made, record, accounts, &count)
+    let parts = (0..venue_state::ASKERS).map(|part| {
+        let accounts = (part..made.accounts.len()).step_by(venue_state::ASKERS);
+        venue_state::over_api(access, made, record, accounts, &count)
     });
     let mut all = Outcome::default();
     for outcome in futures_util::future::try_join_all(parts).await? {
