@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a model that is wrong has nothing to go on with")]
 
 mod matching;
-mod unfinished;
+mod deferred;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -21,7 +21,7 @@ use crossbook_types::{
     AccountId, Amount, AssetId, CancelRestriction, ClientOrderId, FeeRate, Fees, Market, OrderId, OrderType, Price,
     Quantity, SelfTradePrevention, Side, SymbolId, TimeInForce, Timestamp, TransferId,
 };
-use unfinished::Canceling;
+use deferred::Canceling;
 
 /// An open order.
 #[derive(Clone, Debug)]
@@ -100,7 +100,7 @@ pub struct Model {
     /// Of the present command.
     steps: u32,
     /// The markets that have something to go on with.
-    unfinished: VecDeque<SymbolId>,
+    deferred: VecDeque<SymbolId>,
 }
 
 fn other(side: Side) -> Side {
@@ -222,7 +222,7 @@ impl Model {
             events: Vec::new(),
             bounds: Work::RULES,
             steps: 0,
-            unfinished: VecDeque::new(),
+            deferred: VecDeque::new(),
         }
     }
 

@@ -5,7 +5,7 @@ mod activation;
 mod deadlines;
 mod market_orders;
 mod numbers;
-mod unfinished;
+mod deferred;
 
 use crate::kit::*;
 use crossbook_protocol::command::{Body, ChangeMarket};

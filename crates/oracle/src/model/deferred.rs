@@ -45,7 +45,7 @@ impl Model {
 
     /// Does the next part of what is left in the market whose turn it is.
     pub(super) fn go_on(&mut self) {
-        let Some(symbol) = self.unfinished.pop_front() else { return };
+        let Some(symbol) = self.deferred.pop_front() else { return };
         self.steps = 0;
         self.cancel_some(symbol, self.bounds.continued);
         if self.books[symbol.0 as usize].market.status == MarketStatus::Trading {
@@ -58,8 +58,8 @@ impl Model {
     pub(super) fn note_work(&mut self, symbol: SymbolId) {
         let book = &self.books[symbol.0 as usize];
         let triggers = book.reached.is_some() && book.market.status == MarketStatus::Trading;
-        if (triggers || !book.canceling.is_empty()) && !self.unfinished.contains(&symbol) {
-            self.unfinished.push_back(symbol);
+        if (triggers || !book.canceling.is_empty()) && !self.deferred.contains(&symbol) {
+            self.deferred.push_back(symbol);
         }
     }
 
@@ -88,8 +88,8 @@ impl Model {
                 self.events.push(Event::Answered { source, number, answer });
             } else {
                 // The others have their turns first.
-                let unfinished = self.books[at].canceling.remove(0);
-                self.books[at].canceling.push(unfinished);
+                let deferred = self.books[at].canceling.remove(0);
+                self.books[at].canceling.push(deferred);
             }
         }
         self.forget_reached(symbol);
