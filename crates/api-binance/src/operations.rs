@@ -6,7 +6,7 @@ mod catalogue;
 mod general;
 mod market_data;
 mod order_entry;
-mod rejections;
+mod rejection_counters;
 mod wallet;
 
 pub(crate) use market_data::{DEPTH_MAX, ROWS_DEFAULT, ROWS_MAX};
@@ -27,7 +27,7 @@ use crate::parameters::Parameters;
 use crate::time_unit::TimeUnit;
 
 pub use catalogue::OPERATIONS;
-pub use rejections::Rejections;
+pub use rejection_counters::Rejections;
 
 /// Over what a request came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

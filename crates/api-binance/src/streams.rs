@@ -17,11 +17,11 @@ use axum::response::Response;
 use crossbook_gateway::Gateway;
 use crossbook_gateway::clock::now;
 
-pub mod attempts;
-pub mod budget;
+pub mod connection_attempts;
+pub mod send_budget;
 pub mod feed;
 pub mod frames;
-pub mod gathered;
+pub mod depth_update;
 pub mod hub;
 pub mod outbox;
 pub mod payload;

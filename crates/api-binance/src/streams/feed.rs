@@ -24,7 +24,7 @@ use crossbook_protocol::event::DepthChanged;
 use crossbook_types::{Asset, Market, SymbolId, Timestamp};
 use crossbook_views::{Balance, Order};
 
-use super::gathered::Gathered;
+use super::depth_update::CoalescedDepth;
 use super::hub::Hub;
 use super::payload;
 use super::periodic::Periodic;
@@ -75,7 +75,7 @@ struct Feed {
     /// What is sent next.
     round: Round,
     /// By market: changes of depth for the fast and for the slow stream.
-    depth: Vec<[Gathered; 2]>,
+    depth: Vec<[CoalescedDepth; 2]>,
     periodic: Periodic,
     ticks: u64,
 }

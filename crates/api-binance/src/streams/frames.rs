@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use super::budget::{Budget, Held};
+use super::send_budget::{SendBudget, Held};
 
 /// The longest head of a frame that a server sends.
 const HEAD_BYTES_MAX: usize = 10;
@@ -85,7 +85,7 @@ impl Frames {
     }
 
     /// Counts it on the budget for as long as it lives; once, however many wait for it.
-    pub(super) fn hold(&self, budget: &Arc<Budget>) {
+    pub(super) fn hold(&self, budget: &Arc<SendBudget>) {
         self.0.held.get_or_init(|| budget.hold(self.bytes()));
     }
 

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbook_types::{AccountId, ApiKeyId, SymbolId, SymbolName, Timestamp};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
-use super::attempts::Attempts;
-use super::budget::Budget;
+use super::connection_attempts::ConnectionAttempts;
+use super::send_budget::SendBudget;
 use super::frames::Frames;
 use super::outbox::{Closing, Outbox};
 use super::payload;
@@ -56,9 +56,9 @@ impl ConnectionKind {
 #[derive(Debug, Default)]
 pub struct Hub {
     /// How often each address has opened a connection lately.
-    pub attempts: Attempts,
+    pub attempts: ConnectionAttempts,
     /// What waits to be read by all connections together.
-    pub budget: Arc<Budget>,
+    pub budget: Arc<SendBudget>,
     directory: Mutex<Directory>,
     interest: RwLock<Interest>,
     next_connection: AtomicU64,

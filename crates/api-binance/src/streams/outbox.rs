@@ -2,7 +2,7 @@
 //! client.
 //!
 //! A burst may be long, and a client that reads gets all of it. For a client that does not read, the bytes are bounded
-//! twice, for each connection and for all together ([`Budget`]); beyond either, the client is disconnected. Its
+//! twice, for each connection and for all together ([`SendBudget`]); beyond either, the client is disconnected. Its
 //! connection detects, while it writes, that the client has not read for too long.
 
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::budget::{Budget, Unread};
+use super::send_budget::{SendBudget, Unread};
 use super::frames::{Frames, TOGETHER_BYTES_MAX};
 
 /// When more waits than this, it is written before more is read.
@@ -37,7 +37,7 @@ pub struct Outbox {
     waiting: Mutex<Waiting>,
     /// Told when something was put in, or the connection is to be closed.
     changed: Notify,
-    budget: Arc<Budget>,
+    budget: Arc<SendBudget>,
     bytes_max: usize,
     /// Whether market data is wrapped with the name of its stream.
     combined: AtomicBool,
@@ -59,7 +59,7 @@ struct Waiting {
 impl Outbox {
     /// An empty outbox for at most `bytes_max`, which count on the budget.
     #[must_use]
-    pub fn new(budget: &Arc<Budget>, bytes_max: usize, combined: bool) -> Arc<Self> {
+    pub fn new(budget: &Arc<SendBudget>, bytes_max: usize, combined: bool) -> Arc<Self> {
         let (waiting, changed, combined) = (Mutex::default(), Notify::new(), AtomicBool::new(combined));
         let outbox = Arc::new(Self { waiting, changed, budget: Arc::clone(budget), bytes_max, combined });
         let holder: Weak<Self> = Arc::downgrade(&outbox);
@@ -274,23 +274,23 @@ mod tests {
 
     #[test]
     fn what_many_wait_for_counts_once_and_until_the_last_has_it() {
-        let budget = Arc::new(Budget::default());
+        let budget = Arc::new(SendBudget::default());
         let outboxes = [(), ()].map(|()| Outbox::new(&budget, 10_000, false));
         let frames = Frames::from("x".repeat(1_000));
         outboxes.iter().for_each(|outbox| outbox.push(frames.clone()));
         drop(frames);
-        assert_eq!(budget.bytes(), 1_004 + crate::streams::budget::PART_BYTES);
+        assert_eq!(budget.bytes(), 1_004 + crate::streams::send_budget::PART_BYTES);
         outboxes.iter().for_each(|outbox| drop(outbox.begin(usize::MAX)));
-        assert_eq!(budget.bytes(), 1_004 + crate::streams::budget::PART_BYTES, "what is being written still counts");
+        assert_eq!(budget.bytes(), 1_004 + crate::streams::send_budget::PART_BYTES, "what is being written still counts");
         outboxes[0].written();
-        assert_eq!(budget.bytes(), 1_004 + crate::streams::budget::PART_BYTES);
+        assert_eq!(budget.bytes(), 1_004 + crate::streams::send_budget::PART_BYTES);
         outboxes[1].written();
         assert_eq!(budget.bytes(), 0);
     }
 
     #[test]
     fn whoever_has_left_bytes_unread_for_longest_is_cut_off_first() {
-        let budget = Arc::new(Budget::default());
+        let budget = Arc::new(SendBudget::default());
         budget.limit_to(4_000);
         let [idle, slow, reading] = [(), (), ()].map(|()| Outbox::new(&budget, 100_000, false));
         slow.push("x".repeat(1_000));
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn connections_that_are_gone_leave_nothing_behind() {
-        let budget = Arc::new(Budget::default());
+        let budget = Arc::new(SendBudget::default());
         for _ in 0..10_000 {
             Outbox::new(&budget, 10, false).push("x");
         }

@@ -30,7 +30,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tungstenite::{Message, Utf8Bytes};
 
-use super::budget::Unread as _;
+use super::send_budget::Unread as _;
 use super::frames::TOGETHER_BYTES_MAX;
 use super::outbox::{Closing, Outbox};
 use crate::config::StreamsConfig;

@@ -24,7 +24,7 @@ pub(super) trait Unread: Debug + Send + Sync {
 
 /// The bytes that wait for all clients together, and how many may.
 #[derive(Debug)]
-pub struct Budget {
+pub struct SendBudget {
     bytes_max: AtomicUsize,
     bytes: AtomicUsize,
     holders: Mutex<HashMap<u64, Weak<dyn Unread>>>,
@@ -34,7 +34,7 @@ pub struct Budget {
     relieving: Mutex<()>,
 }
 
-impl Default for Budget {
+impl Default for SendBudget {
     fn default() -> Self {
         Self {
             bytes_max: AtomicUsize::new(usize::MAX),
@@ -47,7 +47,7 @@ impl Default for Budget {
     }
 }
 
-impl Budget {
+impl SendBudget {
     /// Sets how many bytes may wait.
     pub fn limit_to(&self, bytes_max: usize) {
         self.bytes_max.store(bytes_max, Ordering::Relaxed);
@@ -116,7 +116,7 @@ impl Budget {
 /// Bytes that count on a budget until this is dropped.
 #[derive(Debug)]
 pub(super) struct Held {
-    budget: Arc<Budget>,
+    budget: Arc<SendBudget>,
     bytes: usize,
 }
 

@@ -12,9 +12,9 @@ use crossbook_gateway::limits;
 /// Most addresses counted in one window; beyond it new ones are refused until the next.
 const ADDRESSES_MAX: usize = 100_000;
 
-/// Attempts by address in the present window.
+/// ConnectionAttempts by address in the present window.
 #[derive(Debug, Default)]
-pub struct Attempts {
+pub struct ConnectionAttempts {
     counted: Mutex<Counted>,
 }
 
@@ -24,7 +24,7 @@ struct Counted {
     by_address: HashMap<IpAddr, u32>,
 }
 
-impl Attempts {
+impl ConnectionAttempts {
     /// Counts an attempt.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn each_address_has_its_share_of_each_window() {
-        let attempts = Attempts::default();
+        let attempts = ConnectionAttempts::default();
         let (one, other) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
         let at = Timestamp::from_millis;
         assert_eq!(attempts.admit(one, at(10_000), 2, 10_000), Ok(()));
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_time_of_an_earlier_window_counts_in_the_newest() {
-        let attempts = Attempts::default();
+        let attempts = ConnectionAttempts::default();
         let admit = |millis| attempts.admit(IpAddr::from([127, 0, 0, 1]), Timestamp::from_millis(millis), 2, 10_000);
         assert_eq!((admit(20_000), admit(19_900)), (Ok(()), Ok(())));
         assert_eq!((admit(20_000), admit(19_900)), (Err(10), Err(11)));
@@ -79,7 +79,7 @@ mod tests {
     /// else.
     #[test]
     fn an_ipv6_network_has_one_share() {
-        let attempts = Attempts::default();
+        let attempts = ConnectionAttempts::default();
         let from = |text: &str| attempts.admit(text.parse().unwrap(), Timestamp::from_millis(0), 2, 10_000).is_ok();
         assert!(from("2001:db8::1") && from("2001:db8::2"));
         assert!(!from("2001:db8::ffff:3"));

@@ -9,13 +9,13 @@ use crossbook_types::{Price, Quantity, Side};
 
 /// Changes gathered for one stream of a market.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Gathered {
+pub struct CoalescedDepth {
     bids: BTreeMap<Price, Quantity>,
     asks: BTreeMap<Price, Quantity>,
     range: Option<(u64, u64)>,
 }
 
-impl Gathered {
+impl CoalescedDepth {
     /// Adds a change. If it does not follow the last one, there were no subscribers for a while; earlier changes are of
     /// no use to the present subscribers, and are dropped.
     pub fn add(&mut self, change: &DepthChanged) {
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn each_level_stands_once_with_its_newest_quantity() {
-        let mut gathered = Gathered::default();
+        let mut gathered = CoalescedDepth::default();
         gathered.add(&change(7, Side::Buy, 100, 5));
         gathered.add(&change(8, Side::Sell, 102, 1));
         gathered.add(&change(9, Side::Buy, 100, 0));
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_gap_starts_anew() {
-        let mut gathered = Gathered::default();
+        let mut gathered = CoalescedDepth::default();
         gathered.add(&change(7, Side::Buy, 100, 5));
         gathered.add(&change(9, Side::Buy, 99, 5));
         assert_eq!(gathered.range(), Some((9, 9)));
