@@ -38,7 +38,7 @@ mod progress;
 mod rows;
 mod statement;
 pub mod verify;
-mod watch;
+mod progress_poller;
 mod writer;
 
 pub use database::{Database, Error, SCHEMA_VERSION};
@@ -47,5 +47,5 @@ pub use history::{Counted, History, Holding};
 pub use history_writer::{Contradiction, HistoryWriter, Live, Refusal, Source, SourceError};
 pub use options::{Address, Dialect, Options};
 pub use progress::{Activity, Progress, Status};
-pub use watch::watch;
+pub use progress_poller::watch;
 pub use writer::{Position, Standing, Writer, give_up, standing};

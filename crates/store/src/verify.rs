@@ -1,4 +1,4 @@
-//! Compares the tables with the engine. [`Facts`] are read from the tables in one transaction; a [`Witness`] is the
+//! Compares the tables with the engine. [`StoredState`] are read from the tables in one transaction; a [`ExpectedState`] is the
 //! engine's state at the same command, after a replay of the log.
 //!
 //! With several partitions, each is compared with its own rows. One thing is in no partition alone: a trade is posted
@@ -53,7 +53,7 @@ impl TradeSums {
 
 /// What the tables say of a partition.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Facts {
+pub struct StoredState {
     /// Where they stand.
     pub position: Position,
     /// Free and held, by account and asset.
@@ -66,14 +66,14 @@ pub struct Facts {
     pub entries: BTreeMap<(AccountId, AssetId), Amount>,
     /// Of all candles: trades and quote volume, by market and interval.
     pub candles: BTreeMap<(SymbolId, String), (u64, Amount)>,
-    /// Markets that have rows but no name yet, which another partition writes. Until [`Facts::settle`], it is not known
+    /// Markets that have rows but no name yet, which another partition writes. Until [`StoredState::settle`], it is not known
     /// whose they are, and they are counted above.
     pub unnamed: BTreeSet<SymbolId>,
     /// What is in every table, if that was asked for.
     pub contents: Vec<TableContents>,
 }
 
-impl Facts {
+impl StoredState {
     /// Reads a partition's rows in one consistent snapshot; all rows of all tables, if their digests are wanted too.
     ///
     /// # Errors
@@ -240,11 +240,11 @@ async fn each(
 
 /// The engine's state, collected while its log is replayed.
 #[derive(Clone, Debug, Default)]
-pub struct Witness {
+pub struct ExpectedState {
     trades: BTreeMap<SymbolId, TradeSums>,
 }
 
-impl Witness {
+impl ExpectedState {
     /// Takes the events of the next command. Of those up to `complete_from`, the tables have no trades.
     pub fn follow(&mut self, cause: Cause, events: &[Event], complete_from: Sequence) {
         if cause.sequence <= complete_from {
@@ -258,14 +258,14 @@ impl Witness {
     }
 
     /// Takes the trades from the tables: the log no longer has them all, so there is nothing to compare them with.
-    pub fn trust_trades(&mut self, facts: &Facts) {
+    pub fn trust_trades(&mut self, facts: &StoredState) {
         self.trades.clone_from(&facts.trades);
     }
 
     /// Everything in which the tables, of which every row is settled, differ from the engine, which stands where they
     /// do; empty if nothing does.
     #[must_use]
-    pub fn compare(&self, facts: &Facts, partition: &Partition, views: &Views) -> Vec<String> {
+    pub fn compare(&self, facts: &StoredState, partition: &Partition, views: &Views) -> Vec<String> {
         let mut findings = Vec::new();
         let mut note = |finding: String| {
             if findings.len() < FINDINGS_MAX {
@@ -321,7 +321,7 @@ impl Witness {
 /// Everything in which the ledger entries of all partitions differ from the engine, where both are complete and stand
 /// still: each account's add up to what it has. `facts` and `partitions` are of all of them, in any order.
 #[must_use]
-pub fn compare_entries(facts: &[Facts], partitions: &[&Partition]) -> Vec<String> {
+pub fn compare_entries(facts: &[StoredState], partitions: &[&Partition]) -> Vec<String> {
     let mut entries = BTreeMap::<(AccountId, AssetId), Amount>::new();
     for (&key, &amount) in facts.iter().flat_map(|facts| &facts.entries) {
         let sum = entries.entry(key).or_default();

@@ -81,7 +81,7 @@ pub enum Error {
 
 /// Who proves that there was a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Witness {
+pub enum ExpectedState {
     /// A snapshot, by its name: it got that when it was whole, whatever has become of it.
     Snapshot(PathBuf),
     /// The mark beside the log.
@@ -90,7 +90,7 @@ pub enum Witness {
     History(String),
 }
 
-impl fmt::Display for Witness {
+impl fmt::Display for ExpectedState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Snapshot(path) => write!(f, "the snapshot {}", path.display()),
@@ -103,11 +103,11 @@ impl fmt::Display for Witness {
 /// That a log had a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Claim {
-    witness: Witness,
-    /// Which log, as hexadecimal digits, where the witness knows that.
+    expected_state: ExpectedState,
+    /// Which log, as hexadecimal digits, where the expected_state knows that.
     log: Option<String>,
     command: Sequence,
-    /// The command's time, where the witness knows that.
+    /// The command's time, where the expected_state knows that.
     time: Option<Timestamp>,
 }
 
@@ -151,7 +151,7 @@ impl Evidence {
         if data_folder::is_folder(&data.snapshots())? {
             let newest = Folder::at(&data.snapshots()).list()?.first().copied();
             evidence.claims.extend(newest.map(|command| Claim {
-                witness: Witness::Snapshot(data.snapshots().join(snapshot::name(command))),
+                expected_state: ExpectedState::Snapshot(data.snapshots().join(snapshot::name(command))),
                 log: None,
                 command,
                 time: None,
@@ -160,7 +160,7 @@ impl Evidence {
         let path = data.log_mark();
         if let Some(Mark { log, command, time, .. }) = mark::read(&path)? {
             let (command, time) = (Sequence(command), Some(Timestamp(time)));
-            evidence.claims.push(Claim { witness: Witness::Mark(path), log: Some(log), command, time });
+            evidence.claims.push(Claim { expected_state: ExpectedState::Mark(path), log: Some(log), command, time });
         }
         if let Some(database) = database {
             evidence.ask(database)?;
@@ -172,9 +172,9 @@ impl Evidence {
         match on_a_thread(|| crossbook_store::standing(database, PARTITION))? {
             Ok(Some(Standing { log, position })) => {
                 let file = database.file().map(|file| file.display().to_string());
-                let witness = Witness::History(file.unwrap_or_else(|| database.options().database.redacted()));
+                let expected_state = ExpectedState::History(file.unwrap_or_else(|| database.options().database.redacted()));
                 let (command, time) = (position.sequence, Some(position.time));
-                self.claims.push(Claim { witness, log: Some(log), command, time });
+                self.claims.push(Claim { expected_state, log: Some(log), command, time });
                 Ok(())
             }
             Ok(None) => Ok(()),
@@ -194,8 +194,8 @@ impl Evidence {
 
     /// What proves that a command was in the log and applied, if anything does.
     #[must_use]
-    pub fn witness(&self, command: Sequence) -> Option<&Witness> {
-        self.claims.iter().find(|claim| claim.command >= command).map(|claim| &claim.witness)
+    pub fn expected_state(&self, command: Sequence) -> Option<&ExpectedState> {
+        self.claims.iter().find(|claim| claim.command >= command).map(|claim| &claim.expected_state)
     }
 
     /// The last command that the log had for certain.
@@ -239,7 +239,7 @@ impl Contradiction {
     pub fn foreign_history(&self) -> Option<&str> {
         // Without a command, the log may be what has taken the place of the one that is lost.
         match &self.objections[..] {
-            [(Claim { witness: Witness::History(_), log: Some(log), .. }, Objection::OtherLog(_))]
+            [(Claim { expected_state: ExpectedState::History(_), log: Some(log), .. }, Objection::OtherLog(_))]
                 if self.end > Sequence(0) =>
             {
                 Some(log)
@@ -251,14 +251,14 @@ impl Contradiction {
     /// The log that the history is of, where that is another one and nothing else in the data folder knows of it.
     fn strange_history(&self) -> Option<&str> {
         let foreign = self.objections.iter().find_map(|(claim, objection)| match (claim, objection) {
-            (Claim { witness: Witness::History(_), log: Some(log), .. }, Objection::OtherLog(_)) => Some(log),
+            (Claim { expected_state: ExpectedState::History(_), log: Some(log), .. }, Objection::OtherLog(_)) => Some(log),
             _ => None,
         })?;
-        let known = self.objections.iter().any(|(claim, _)| match &claim.witness {
-            Witness::Mark(_) => claim.log.as_ref() == Some(foreign),
+        let known = self.objections.iter().any(|(claim, _)| match &claim.expected_state {
+            ExpectedState::Mark(_) => claim.log.as_ref() == Some(foreign),
             // Of which log it is, its name does not say; but it is of another than the one that is there.
-            Witness::Snapshot(_) => true,
-            Witness::History(_) => false,
+            ExpectedState::Snapshot(_) => true,
+            ExpectedState::History(_) => false,
         });
         (!known).then_some(foreign)
     }
@@ -266,13 +266,13 @@ impl Contradiction {
     /// Whether the history contradicts the log.
     #[must_use]
     pub fn is_of_history(&self) -> bool {
-        self.objections.iter().any(|(claim, _)| matches!(claim.witness, Witness::History(_)))
+        self.objections.iter().any(|(claim, _)| matches!(claim.expected_state, ExpectedState::History(_)))
     }
 
     /// Whether the snapshots in the folder may be another log's.
     #[must_use]
     pub fn is_another_log(&self) -> bool {
-        let of_mark = |claim: &Claim| matches!(claim.witness, Witness::Mark(_));
+        let of_mark = |claim: &Claim| matches!(claim.expected_state, ExpectedState::Mark(_));
         self.objections.iter().any(|(claim, objection)| of_mark(claim) && *objection != Objection::Missing)
     }
 }
@@ -304,15 +304,15 @@ impl fmt::Display for Contradiction {
                 )?;
             }
         }
-        for (Claim { witness, command, .. }, objection) in &self.objections {
+        for (Claim { expected_state, command, .. }, objection) in &self.objections {
             match objection {
-                Objection::Missing => writeln!(f, "  - {witness} is from command {command}")?,
-                Objection::Other => writeln!(f, "  - {witness} is from another command {command} than the log has")?,
+                Objection::Missing => writeln!(f, "  - {expected_state} is from command {command}")?,
+                Objection::Other => writeln!(f, "  - {expected_state} is from another command {command} than the log has")?,
                 Objection::OtherLog(found) if found.is_empty() => {
-                    writeln!(f, "  - {witness} is from command {command} of a log that is not there")?;
+                    writeln!(f, "  - {expected_state} is from command {command} of a log that is not there")?;
                 }
                 Objection::OtherLog(found) => {
-                    writeln!(f, "  - {witness} is from command {command} of another log than this one ({found})")?;
+                    writeln!(f, "  - {expected_state} is from command {command} of another log than this one ({found})")?;
                 }
             }
         }
@@ -479,13 +479,13 @@ mod tests {
 
     #[test]
     fn a_history_of_which_nothing_else_in_the_folder_knows_is_not_given_up() {
-        let claim = |witness, log: &str| {
-            let claim = Claim { witness, log: Some(log.to_owned()), command: Sequence(9), time: None };
+        let claim = |expected_state, log: &str| {
+            let claim = Claim { expected_state, log: Some(log.to_owned()), command: Sequence(9), time: None };
             (claim, Objection::OtherLog("1".to_owned()))
         };
-        let history = || claim(Witness::History("mysql://elsewhere".to_owned()), "2");
-        let mark = |log| claim(Witness::Mark(PathBuf::from("log-mark.json")), log);
-        let snapshot = || claim(Witness::Snapshot(PathBuf::from("snapshot")), "");
+        let history = || claim(ExpectedState::History("mysql://elsewhere".to_owned()), "2");
+        let mark = |log| claim(ExpectedState::Mark(PathBuf::from("log-mark.json")), log);
+        let snapshot = || claim(ExpectedState::Snapshot(PathBuf::from("snapshot")), "");
         let cases = [
             (vec![history()], Some("2")),
             (vec![mark("3"), history()], Some("2")),

@@ -3,7 +3,7 @@
 
 use crossbook_node::follower::Follower;
 use crossbook_protocol::{Cause, Event};
-use crossbook_store::verify::Witness;
+use crossbook_store::verify::ExpectedState;
 use crossbook_types::Sequence;
 use crossbook_views::{Limits, State, Views};
 
@@ -13,7 +13,7 @@ pub struct ExpectedHistory {
     /// The views.
     pub views: Views,
     /// The sums of the events.
-    pub witness: Witness,
+    pub expected_state: ExpectedState,
     /// The events up to this command are not part of the sums.
     pub complete_from: Sequence,
 }
@@ -22,7 +22,7 @@ impl ExpectedHistory {
     /// For an empty log; events up to `complete_from` are not part of the sums.
     #[must_use]
     pub fn new(limits: Limits, complete_from: Sequence) -> Self {
-        Self { views: Views::new(limits), witness: Witness::default(), complete_from }
+        Self { views: Views::new(limits), expected_state: ExpectedState::default(), complete_from }
     }
 }
 
@@ -31,7 +31,7 @@ impl Follower for ExpectedHistory {
 
     fn follow(&mut self, cause: Cause, events: &[Event]) {
         self.views.follow(cause, events);
-        self.witness.follow(cause, events, self.complete_from);
+        self.expected_state.follow(cause, events, self.complete_from);
     }
 
     fn save(&self) -> State {

@@ -9,7 +9,7 @@ use crossbook_log::{FileReader, Files, Reader as _, Until, files};
 use crossbook_node::recovery::{self, Progress as Place, Recovered, Which};
 use crossbook_node::snapshot::{self, Folder, Saved as _, UpTo};
 use crossbook_store::digests::{TableContents, contents};
-use crossbook_store::verify::Facts;
+use crossbook_store::verify::StoredState;
 use crossbook_store::{Address, Database, Position, Source as _, SourceError, Writer, standing};
 use crossbook_types::{Sequence, Timestamp};
 use crossbook_views::Limits;
@@ -198,7 +198,7 @@ async fn verify_in(config: &Config, extent: Extent, progress: &mut dyn Progress)
             contents: Vec::new(),
         });
     }
-    let facts = Facts::read(&database, PARTITION, extent.contents || extent.rows).await?;
+    let facts = StoredState::read(&database, PARTITION, extent.contents || extent.rows).await?;
     let position = facts.position.sequence;
     progress.begin("replaying the log to where the history stands");
     let log = log_folder(data);
@@ -221,11 +221,11 @@ async fn verify_in(config: &Config, extent: Extent, progress: &mut dyn Progress)
     };
     let Recovered { partition, follower, .. } = recovered?;
     progress.end();
-    let ExpectedHistory { views, mut witness, complete_from } = follower;
+    let ExpectedHistory { views, mut expected_state, complete_from } = follower;
     if since > complete_from {
-        witness.trust_trades(&facts);
+        expected_state.trust_trades(&facts);
     }
-    let mut findings = witness.compare(&facts, &partition, &views);
+    let mut findings = expected_state.compare(&facts, &partition, &views);
     if extent.rows {
         if since.max(complete_from) > Sequence(0) {
             return Err(Error::NoComparison);
@@ -240,7 +240,7 @@ async fn verify_in(config: &Config, extent: Extent, progress: &mut dyn Progress)
 async fn compare_rows(
     config: &Config,
     data: &Path,
-    facts: &Facts,
+    facts: &StoredState,
     progress: &mut dyn Progress,
 ) -> Result<Vec<String>, Error> {
     let folder = tempfile::tempdir()?;

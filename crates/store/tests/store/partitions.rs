@@ -13,7 +13,7 @@ use crossbook_engine::import::Past;
 use crossbook_protocol::import::Piece;
 use crossbook_protocol::{Body, Cause, Command, Event, Events, Routing};
 use crossbook_store::digests::{TableContents, contents};
-use crossbook_store::verify::{Facts, Witness, compare_entries};
+use crossbook_store::verify::{StoredState, ExpectedState, compare_entries};
 use crossbook_store::{Activity, Database, Dialect, Error, Progress, Writer, give_up, watch};
 use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, SymbolName, Timestamp};
 use crossbook_views::{Limits, Views};
@@ -109,8 +109,8 @@ impl Cluster {
         }
     }
 
-    async fn facts(&self, database: &Database, partition: PartitionId) -> Facts {
-        let mut facts = Facts::read(database, partition, false).await.unwrap();
+    async fn facts(&self, database: &Database, partition: PartitionId) -> StoredState {
+        let mut facts = StoredState::read(database, partition, false).await.unwrap();
         facts.settle(&self.partitions[usize::from(partition.0)]);
         facts
     }
@@ -119,19 +119,19 @@ impl Cluster {
     async fn findings(&self, database: &Database, partition: PartitionId) -> Vec<String> {
         let facts = self.facts(database, partition).await;
         let mut views = Views::new(Limits::default());
-        let mut witness = Witness::default();
+        let mut expected_state = ExpectedState::default();
         for (cause, events) in self.told(partition) {
             views.apply_all(*cause, events);
-            witness.follow(*cause, events, facts.position.complete_from);
+            expected_state.follow(*cause, events, facts.position.complete_from);
         }
-        witness.compare(&facts, &self.partitions[usize::from(partition.0)], &views)
+        expected_state.compare(&facts, &self.partitions[usize::from(partition.0)], &views)
     }
 
     async fn all_findings(&self, database: &Database) -> Vec<String> {
         let (mut findings, mut facts) = (Vec::new(), Vec::new());
         for partition in self.routing.all() {
             findings.extend(self.findings(database, partition).await);
-            facts.push(Facts::read(database, partition, false).await.unwrap());
+            facts.push(StoredState::read(database, partition, false).await.unwrap());
         }
         findings.extend(compare_entries(&facts, &self.partitions.iter().collect::<Vec<_>>()));
         findings
@@ -168,11 +168,11 @@ async fn three_partitions_write_what_one_writes() {
 
         let mut entries = BTreeMap::new();
         for partition in three.routing.all() {
-            for (key, amount) in Facts::read(&database, partition, false).await.unwrap().entries {
+            for (key, amount) in StoredState::read(&database, partition, false).await.unwrap().entries {
                 *entries.entry(key).or_insert(0) += amount.0;
             }
         }
-        let alone = Facts::read(&alone.database, PartitionId(0), false).await.unwrap().entries;
+        let alone = StoredState::read(&alone.database, PartitionId(0), false).await.unwrap().entries;
         assert_eq!(entries, alone.into_iter().map(|(key, amount)| (key, amount.0)).collect());
         every.push(found);
     }
@@ -212,10 +212,10 @@ async fn the_tables_of_a_venue_that_moved_in_are_true_from_its_first_command() {
         for table in ["assets", "markets", "accounts", "balances", "transfers"] {
             assert_eq!(found[table], expected[table], "{table}");
         }
-        let stay = Facts::read(&alone.database, crate::kit::PARTITION, false).await.unwrap();
+        let stay = StoredState::read(&alone.database, crate::kit::PARTITION, false).await.unwrap();
         let mut balances = BTreeMap::new();
         for partition in three.routing.all() {
-            balances.extend(Facts::read(&database, partition, false).await.unwrap().balances);
+            balances.extend(StoredState::read(&database, partition, false).await.unwrap().balances);
         }
         assert_eq!(balances, stay.balances);
     }
@@ -311,7 +311,7 @@ async fn a_partition_that_is_given_up_costs_the_others_nothing() {
                 assert_eq!(writer.position().await.unwrap().sequence, Sequence(0));
                 writer.close().await;
                 let left = three.facts(&database, partition).await;
-                assert_eq!(left, Facts::default(), "partition {partition} has nothing left, {:?}", empty.dialect);
+                assert_eq!(left, StoredState::default(), "partition {partition} has nothing left, {:?}", empty.dialect);
                 for &other in &others {
                     assert_eq!(three.findings(&database, other).await, Vec::<String>::new());
                 }

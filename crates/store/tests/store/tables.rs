@@ -9,7 +9,7 @@ use crossbook_projection::Projection;
 use crossbook_protocol::command::{Body, ListAsset, ListMarket};
 use crossbook_store::digests::contents;
 use crossbook_store::measure::{Cut, Rows};
-use crossbook_store::verify::{Facts, Witness};
+use crossbook_store::verify::{StoredState, ExpectedState};
 use crossbook_store::{Database, Dialect, Error, History, Options, Progress, Writer};
 use crossbook_types::{Asset, AssetId, AssetName, ExpiryReason, OrderStatus, Sequence, SymbolName, market};
 use crossbook_views::{Limits, Views};
@@ -23,14 +23,14 @@ fn traded(seed: u64, commands: usize) -> Venue {
 
 /// What differs between the tables and the engine.
 async fn findings(database: &Database, venue: &Venue) -> Vec<String> {
-    let facts = Facts::read(database, PARTITION, false).await.unwrap();
+    let facts = StoredState::read(database, PARTITION, false).await.unwrap();
     let mut views = Views::new(Limits::default());
-    let mut witness = Witness::default();
+    let mut expected_state = ExpectedState::default();
     for (cause, events) in &venue.log {
         views.apply_all(*cause, events);
-        witness.follow(*cause, events, facts.position.complete_from);
+        expected_state.follow(*cause, events, facts.position.complete_from);
     }
-    witness.compare(&facts, &venue.partition, &views)
+    expected_state.compare(&facts, &venue.partition, &views)
 }
 
 #[tokio::test]

@@ -22,13 +22,13 @@ const ASK_EVERY: Duration = Duration::from_secs(5);
     "the streams of partition {partition} end at command {told}, but {} is from command {command}: commands are missing. Restore the store from a backup or \
      a replica that has them. If there is none, `crossbook worker --discard-newer` gives them up for good: snapshots that the streams do not reach are set \
      aside, and the partition's history is rebuilt. The clients that were informed of their effects must then be corrected",
-    witness
+    expected_state
 )]
 pub struct Behind {
     partition: PartitionId,
     told: Sequence,
     command: Sequence,
-    witness: String,
+    expected_state: String,
 }
 
 /// What is known of a partition from elsewhere.
@@ -66,9 +66,9 @@ pub fn check(site: &Site, database: Option<&Database>, partition: PartitionId) -
     let known = known(site, database, partition)?;
     // StopSignal afterwards, so that what is known was published by then.
     let told = site.published(partition)?;
-    let behind = |command: Sequence, witness: &str| {
-        let witness = witness.to_owned();
-        (command > told).then_some(Behind { partition, told, command, witness })
+    let behind = |command: Sequence, expected_state: &str| {
+        let expected_state = expected_state.to_owned();
+        (command > told).then_some(Behind { partition, told, command, expected_state })
     };
     let history = known.history.unwrap_or_default();
     let found = behind(known.snapshot, "its last snapshot").or_else(|| behind(history, "its history in SQL"));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crossbook_cluster::cut::{ConsistentCut, Part};
 use crossbook_redis_store::Link;
-use crossbook_store::verify::{Facts, compare_entries};
+use crossbook_store::verify::{StoredState, compare_entries};
 use crossbook_store::{Database, Position};
 use crossbook_types::{PartitionId, Sequence};
 
@@ -47,8 +47,8 @@ pub fn verify(site: &Site, database: &Database) -> Result<Verdict, Error> {
     loop {
         tries += 1;
         let verdict = super::beside_trimming(|| {
-            let facts = site.routing.all().map(|partition| runtime.block_on(Facts::read(database, partition, false)));
-            compare(site, facts.collect::<Result<Vec<Facts>, _>>()?)
+            let facts = site.routing.all().map(|partition| runtime.block_on(StoredState::read(database, partition, false)));
+            compare(site, facts.collect::<Result<Vec<StoredState>, _>>()?)
         })?;
         if verdict.under_way == 0 || !verdict.findings.is_empty() || tries == TRIES {
             return Ok(verdict);
@@ -57,7 +57,7 @@ pub fn verify(site: &Site, database: &Database) -> Result<Verdict, Error> {
     }
 }
 
-fn compare(site: &Site, mut facts: Vec<Facts>) -> Result<Verdict, Error> {
+fn compare(site: &Site, mut facts: Vec<StoredState>) -> Result<Verdict, Error> {
     let (mut positions, mut trusted, mut findings, mut parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (partition, facts) in site.routing.all().zip(&mut facts) {
         let Position { sequence, complete_from, .. } = facts.position;
@@ -75,11 +75,11 @@ fn compare(site: &Site, mut facts: Vec<Facts>) -> Result<Verdict, Error> {
         // The names of markets are partition 0's to write, and it may be behind.
         facts.settle(&part.state);
         if part.snapshot > complete_from {
-            part.follower_mut().witness.trust_trades(facts);
+            part.follower_mut().expected_state.trust_trades(facts);
             trusted.push(partition);
         }
-        let ExpectedHistory { views, witness, .. } = part.follower();
-        let found = witness.compare(facts, &part.state, views);
+        let ExpectedHistory { views, expected_state, .. } = part.follower();
+        let found = expected_state.compare(facts, &part.state, views);
         findings.extend(found.into_iter().map(|found| format!("partition {partition}: {found}")));
         parts.push(part);
     }
