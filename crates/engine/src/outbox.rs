@@ -10,8 +10,8 @@ use crossbook_protocol::routing::Routing;
 use crossbook_protocol::rules::Rules;
 use crossbook_types::{AccountId, HoldId, Market, PartitionId, RequestNumber, Timestamp};
 
-use crate::numbers::NUMBERS_END;
-use crate::work::Work;
+use crate::limits::NUMBERS_END;
+use crate::work_budget::WorkBudget;
 
 /// Messages to be sent.
 #[derive(Clone, Debug)]
@@ -97,7 +97,7 @@ pub(crate) struct Accounts<'a> {
     /// The rules of the command that is being applied.
     pub(crate) rules: Rules,
     /// How much the command does.
-    pub(crate) work: Work,
+    pub(crate) work: WorkBudget,
 }
 
 impl Accounts<'_> {

@@ -18,8 +18,8 @@ use crate::outbox::{Accounts, Outbox, leg};
 use crate::prefetch::{AHEAD, Prefetch};
 use crate::refusal::refuse_order;
 use crate::registry::Registry;
-use crate::sources::Sources;
-use crate::work::{FORGOTTEN_PER_TRANSFER, Work};
+use crate::dedup::Dedup;
+use crate::work_budget::{FORGOTTEN_PER_TRANSFER, WorkBudget};
 
 mod registry;
 
@@ -30,7 +30,7 @@ pub struct Partition {
     pub(crate) sequence: Sequence,
     pub(crate) time: Timestamp,
     pub(crate) registry: Registry,
-    pub(crate) sources: Sources,
+    pub(crate) sources: Dedup,
     pub(crate) ledger: Ledger,
     /// By symbol number; `None` for markets of other partitions.
     pub(crate) matchers: Vec<Option<Box<Matcher>>>,
@@ -43,9 +43,9 @@ pub struct Partition {
     pub(crate) active_rules: Rules,
     /// The rules of the command that is being applied: those, unless its record implies others.
     pub(crate) rules: Rules,
-    /// The markets with deferred work, in the order in which they continue. See [`crate::work`].
+    /// The markets with deferred work, in the order in which they continue. See [`crate::work_budget`].
     pub(crate) unfinished: VecDeque<SymbolId>,
-    pub(crate) work: Work,
+    pub(crate) work: WorkBudget,
 }
 
 impl Partition {
@@ -58,7 +58,7 @@ impl Partition {
             sequence: Sequence(0),
             time: Timestamp(0),
             registry: Registry::default(),
-            sources: Sources::default(),
+            sources: Dedup::default(),
             ledger: Ledger::new(),
             matchers: Vec::new(),
             outbox: Outbox::new(id, routing),
@@ -68,14 +68,14 @@ impl Partition {
             rules: Rules::default(),
             active_rules: Rules::default(),
             unfinished: VecDeque::new(),
-            work: Work::RULES,
+            work: WorkBudget::RULES,
         }
     }
 
     /// The same with other bounds than those of the rules. What a log replays to depends on them, so this is for worlds
     /// that are to go through what takes a hundred thousand orders elsewhere.
     #[must_use]
-    pub fn with_work(mut self, work: Work) -> Self {
+    pub fn with_work(mut self, work: WorkBudget) -> Self {
         self.work = work;
         self
     }
@@ -176,7 +176,7 @@ impl Partition {
         self.sources.highest(SourceId::partition(from))
     }
 
-    /// The number of the message by which the partition continues deferred work, if it has some; see [`crate::work`].
+    /// The number of the message by which the partition continues deferred work, if it has some; see [`crate::work_budget`].
     /// The message is [`PeerMessage::Continue`], from the partition itself. The number is the same until that message
     /// was applied.
     #[must_use]

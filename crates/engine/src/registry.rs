@@ -12,7 +12,7 @@ use std::collections::btree_map::Entry;
 
 use crossbook_types::{AccountId, ApiKeyId, Asset, AssetId, AssetName, Market, SymbolId, SymbolName, Timestamp};
 
-use crate::numbers::NUMBERS_END;
+use crate::limits::NUMBERS_END;
 
 /// The most accounts of a venue: ledgers count them with 32 bits.
 const ACCOUNTS_MAX: usize = if cfg!(test) { 8 } else { u32::MAX as usize };

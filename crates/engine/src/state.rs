@@ -12,8 +12,8 @@ use crate::matching::{self, Matcher, MatcherState};
 use crate::outbox::Outbox;
 use crate::partition::Partition;
 use crate::registry::Registry;
-use crate::sources::Sources;
-use crate::work::Work;
+use crate::dedup::Dedup;
+use crate::work_budget::WorkBudget;
 
 /// A partition in its canonical form. Two partitions that have applied the same commands have the same state, whatever
 /// process, machine or restart they went through.
@@ -24,14 +24,14 @@ pub struct State {
     sequence: Sequence,
     time: Timestamp,
     registry: Registry,
-    sources: Sources,
+    sources: Dedup,
     /// By partition, the number of the last message to it.
     pub sent: Vec<RequestNumber>,
     /// Its money.
     pub ledger: ledger::State,
     /// Its markets, by number.
     pub matchers: Vec<(SymbolId, MatcherState)>,
-    /// The markets with deferred work, in the order in which they continue; see [`crate::work`].
+    /// The markets with deferred work, in the order in which they continue; see [`crate::work_budget`].
     unfinished: VecDeque<SymbolId>,
     /// The rules that are active.
     rules: Rules,
@@ -172,7 +172,7 @@ impl Partition {
             ledger: ledger::Ledger::restore(state.ledger)?,
             matchers,
             unfinished: state.unfinished,
-            work: Work::RULES,
+            work: WorkBudget::RULES,
             outbox: Outbox::restore(state.id, state.routing, state.sent).ok_or(Error::Outbox)?,
             hash_seed,
             prefetch: crate::prefetch::Prefetch::default(),

@@ -10,7 +10,7 @@
 //!                                                                 (nothing leaves before this is done) ^
 //! ```
 //!
-//! Work that commands have left ([`crossbook_engine::work`]) continues at the beginning of each batch, by a command of
+//! Work that commands have left ([`crossbook_engine::work_budget`]) continues at the beginning of each batch, by a command of
 //! the partition's own.
 //!
 //! Group commit needs no timer: while one batch waits for the disk, requests queue up, and the next batch takes all of

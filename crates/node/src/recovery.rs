@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::thread;
 
 use crossbeam_channel::bounded;
-use crossbook_engine::{Partition, State, Work};
+use crossbook_engine::{Partition, State, WorkBudget};
 use crossbook_log::{Reader, Until};
 use crossbook_protocol::peer::Outgoing;
 use crossbook_protocol::wire::codec::Wire;
@@ -41,15 +41,15 @@ pub struct Which {
     pub routing: Routing,
     /// See [`Partition::new`].
     pub hash_seed: u64,
-    /// [`Work::RULES`], or in a simulated world other bounds of what one command does; see [`Partition::with_work`].
-    pub work: Work,
+    /// [`WorkBudget::RULES`], or in a simulated world other bounds of what one command does; see [`Partition::with_work`].
+    pub work: WorkBudget,
 }
 
 impl Which {
     /// The only partition of a venue that has one.
     #[must_use]
     pub fn single(hash_seed: u64) -> Self {
-        Self { partition: Routing::REGISTRY, routing: Routing::single(), hash_seed, work: Work::RULES }
+        Self { partition: Routing::REGISTRY, routing: Routing::single(), hash_seed, work: WorkBudget::RULES }
     }
 
     /// Whether that is a state of this partition, under this routing.

@@ -10,7 +10,7 @@ mod deferred;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crossbook_engine::Work;
+use crossbook_engine::WorkBudget;
 use crossbook_protocol::Transfer;
 use crossbook_protocol::command::{Body, TransferRequest};
 use crossbook_protocol::event::{CloseReason, DepthChanged, OrderClosed};
@@ -96,7 +96,7 @@ pub struct Model {
     /// Balances that the present command touched, with what they were before.
     touched: Vec<((AccountId, AssetId), (i128, i128))>,
     events: Vec<Event>,
-    bounds: Work,
+    bounds: WorkBudget,
     /// Of the present command.
     steps: u32,
     /// The markets that have something to go on with.
@@ -220,7 +220,7 @@ impl Model {
             commands: BTreeSet::new(),
             touched: Vec::new(),
             events: Vec::new(),
-            bounds: Work::RULES,
+            bounds: WorkBudget::RULES,
             steps: 0,
             deferred: VecDeque::new(),
         }
@@ -228,7 +228,7 @@ impl Model {
 
     /// The same with other bounds of what one command does.
     #[must_use]
-    pub fn with_work(self, bounds: Work) -> Self {
+    pub fn with_work(self, bounds: WorkBudget) -> Self {
         Self { bounds, ..self }
     }
 

@@ -69,7 +69,7 @@ pub enum PeerMessage {
         hold: HoldId,
     },
     /// Go on with what earlier commands have left. The one message that a partition sends itself; see
-    /// `crossbook_engine::work`.
+    /// `crossbook_engine::work_budget`.
     Continue,
 }
 

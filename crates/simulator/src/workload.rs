@@ -3,7 +3,7 @@
 //!
 //! The frequency of each kind is drawn anew for every world: what is rare in one is frequent in another.
 
-use crossbook_engine::Work;
+use crossbook_engine::WorkBudget;
 use crossbook_protocol::Body;
 use crossbook_protocol::command::{
     ChangeMarket, FeePayout, IssueApiKey, ListAsset, ListMarket, OpenAccount, RevokeApiKey, TransferRequest,
@@ -31,7 +31,7 @@ const LISTED: [(&str, usize, usize, &str, &str); MARKETS as usize] =
     [("BTCUSDT", 0, 1, "0.01", "0.00001"), ("ETHBTC", 2, 0, "0.001", "0.001"), ("ETHUSDT", 2, 1, "0.001", "0.001")];
 const ASSET_NAMES: [&str; ASSETS as usize] = ["BTC", "USDT", "ETH"];
 /// What one command does in every world, so that what takes a hundred thousand orders elsewhere takes a few here.
-pub const WORK: Work = Work { triggers: 2, cancels: 2, continued: 3, ..Work::RULES };
+pub const WORK: WorkBudget = WorkBudget { triggers: 2, cancels: 2, continued: 3, ..WorkBudget::RULES };
 /// An account that does not exist.
 const NOBODY: AccountId = AccountId(9_999);
 /// Fee rates that need rounding, and some that do not.

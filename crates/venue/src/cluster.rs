@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crossbook_cluster::cut::{self, CutSource};
 use crossbook_cluster::store::{StoreError as _, StoreReader};
-use crossbook_engine::Work;
+use crossbook_engine::WorkBudget;
 use crossbook_log::Until;
 use crossbook_node::recovery::{self, Recovered, Which};
 use crossbook_node::snapshot::{self, Saved as _};
@@ -208,7 +208,7 @@ impl CutSource for Site {
     type Snapshots = Objects;
 
     fn which(&self, partition: PartitionId) -> Which {
-        Which { partition, routing: self.routing.clone(), hash_seed: hash_seed(), work: Work::RULES }
+        Which { partition, routing: self.routing.clone(), hash_seed: hash_seed(), work: WorkBudget::RULES }
     }
 
     fn published(&self, partition: PartitionId) -> Result<Sequence, cut::Error> {

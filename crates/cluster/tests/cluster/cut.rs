@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::venue::{setup, traffic};
 use crossbook_cluster::cut::{ConsistentCut, CutSource, Error, READS_MAX};
-use crossbook_engine::{Partition, Work};
+use crossbook_engine::{Partition, WorkBudget};
 use crossbook_log::{Error as LogError, Reader, Record, Until};
 use crossbook_node::recovery::{self, Which};
 use crossbook_node::snapshot::{self, Folder, Saved};
@@ -95,7 +95,7 @@ impl CutSource for Venue {
     type Snapshots = Shelf;
 
     fn which(&self, partition: PartitionId) -> Which {
-        Which { partition, routing: self.routing.clone(), hash_seed: 9, work: Work::RULES }
+        Which { partition, routing: self.routing.clone(), hash_seed: 9, work: WorkBudget::RULES }
     }
 
     fn published(&self, partition: PartitionId) -> Result<Sequence, Error> {

@@ -36,7 +36,7 @@ impl Partition {
         let taken = self.take(piece, source, events);
         if taken.is_err() {
             // The count of pieces also records whether a venue is being imported
-            // ([`crate::sources::Sources::is_importing`]). A refused piece must not begin or end that.
+            // ([`crate::dedup::Dedup::is_importing`]). A refused piece must not begin or end that.
             let begins = source == SourceId::IMPORT && !self.importing && !self.has_imported();
             let ends = source == SourceId::IMPORT_END && self.sources.highest(source) == RequestNumber(1);
             if begins || ends {

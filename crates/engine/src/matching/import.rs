@@ -9,7 +9,7 @@ use crossbook_types::{OrderId, Price, Quantity, Side, TradeId};
 use super::Inconsistent;
 use super::Matcher;
 use super::open::{Order, Waiting};
-use crate::numbers::NUMBERS_END;
+use crate::limits::NUMBERS_END;
 
 /// The number of the trade after the last one.
 pub(crate) fn next_trade(last: Option<&LastTrade>) -> TradeId {

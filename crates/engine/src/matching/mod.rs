@@ -4,14 +4,14 @@
 //! returns what is to be paid. It never reads a balance. Stop orders trigger within the command whose trades reached
 //! their stop price, nearest stop first, those that trigger on a rise before those that trigger on a fall. Their trades
 //! can trigger others; each triggers once, so that ends. A command does a bounded part of this work, and of a cancel of
-//! all orders of an account; the rest is [`pending`].
+//! all orders of an account; the rest is [`deferred`].
 
 pub(crate) mod handle;
 mod import;
 mod inconsistent;
-mod lists;
+mod account_orders;
 pub(crate) mod open;
-mod pending;
+mod deferred;
 mod state;
 mod taker;
 
@@ -32,12 +32,12 @@ use crossbook_types::{
 };
 
 use crate::admission;
-use crate::numbers::NUMBERS_END;
+use crate::limits::NUMBERS_END;
 use crate::outbox::Accounts;
 use crate::refusal::refuse_order;
 use handle::Handle;
 use open::{Applicant, Level, OpenOrders, Order, Owner, Removed, Waiting};
-use pending::Pending;
+use deferred::Pending;
 use taker::Taker;
 
 /// One market's orders.
@@ -55,7 +55,7 @@ pub(crate) struct Matcher {
     cancelling: Vec<(OrderId, Handle)>,
     /// Deferred work of commands.
     pending: Pending,
-    /// Steps that the present command has taken; see [`crate::work::Work`].
+    /// Steps that the present command has taken; see [`crate::work_budget::WorkBudget`].
     steps: u32,
 }
 

@@ -17,7 +17,7 @@ use foldhash::quality::FixedState;
 use hashbrown::{HashMap, HashTable};
 
 use super::handle::Handle;
-use super::lists::{List, Lists, Place};
+use super::account_orders::{List, Lists, Place};
 
 /// An open order, whether it works or waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

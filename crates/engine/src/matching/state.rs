@@ -6,7 +6,7 @@ use crossbook_types::{FeeCredit, Market, OrderId, PreventedMatchId, Price, Quant
 use super::Matcher;
 use super::inconsistent::Inconsistent;
 use super::open::{Applicant, Order, Waiting};
-use super::pending::PendingState;
+use super::deferred::PendingState;
 
 /// See the module.
 #[derive(Clone, PartialEq, Eq, Debug)]

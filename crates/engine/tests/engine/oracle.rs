@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::kit::mirror::Mirror;
 use crate::kit::steps::{self, Step};
 use crate::kit::{GATEWAY, fees, listings};
-use crossbook_engine::{Partition, Work};
+use crossbook_engine::{Partition, WorkBudget};
 use crossbook_oracle::model::Model;
 use crossbook_oracle::workload::SplitMix64;
 use crossbook_protocol::command::{Body, OpenAccount};
@@ -36,11 +36,11 @@ struct Pair {
     model: Model,
     number: u64,
     events: Events,
-    work: Work,
+    work: WorkBudget,
 }
 
 /// Bounds of what one command does that are met all the time.
-const TIGHT: Work = Work { triggers: 2, cancels: 2, continued: 3, levels_checked: 2, looks_per_step: 2, ..Work::RULES };
+const TIGHT: WorkBudget = WorkBudget { triggers: 2, cancels: 2, continued: 3, levels_checked: 2, looks_per_step: 2, ..WorkBudget::RULES };
 
 /// The message by which a partition is to go on.
 fn next_part(partition: &Partition) -> Option<(SourceId, RequestNumber, Body)> {
@@ -49,7 +49,7 @@ fn next_part(partition: &Partition) -> Option<(SourceId, RequestNumber, Body)> {
 }
 
 impl Pair {
-    fn new(work: Work) -> Self {
+    fn new(work: WorkBudget) -> Self {
         let mut partition = Partition::new(PartitionId(0), Routing::single(), 1).with_work(work);
         let (mut mirror, mut events) = (Mirror::default(), Events::new());
         let mut number = 0;
@@ -151,7 +151,7 @@ impl Census {
 fn every_event_is_what_the_plain_exchange_says() {
     let mut census = Census::default();
     for seed in 0..60 {
-        let mut pair = Pair::new(if seed % 2 == 0 { Work::RULES } else { TIGHT });
+        let mut pair = Pair::new(if seed % 2 == 0 { WorkBudget::RULES } else { TIGHT });
         for (at, step) in stream(seed, 4_000).enumerate() {
             if at % 500 == 499 || (at % 20 == 0 && pair.partition.unfinished().is_some()) {
                 pair.restart(seed);
@@ -228,7 +228,7 @@ proptest! {
         steps in prop::collection::vec(any::<Step>(), 1..200),
         cut in 0usize..200,
     ) {
-        let mut pair = Pair::new(if cut % 2 == 0 { Work::RULES } else { TIGHT });
+        let mut pair = Pair::new(if cut % 2 == 0 { WorkBudget::RULES } else { TIGHT });
         for (at, step) in steps.iter().enumerate() {
             if at == cut {
                 pair.restart(99);

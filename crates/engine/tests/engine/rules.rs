@@ -4,7 +4,7 @@
 mod activation;
 mod deadlines;
 mod market_orders;
-mod numbers;
+mod limits;
 mod deferred;
 
 use crate::kit::*;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::venue::{setup, traffic};
-use crossbook_engine::{Partition, Work};
+use crossbook_engine::{Partition, WorkBudget};
 use crossbook_log::memory::Memory;
 use crossbook_log::{FileReader, Files, Log as _, Record, Until, files};
 use crossbook_node::follower::Follower;
@@ -111,7 +111,7 @@ fn each_partition_comes_back_with_what_it_had_for_the_others() {
     }
     let dirs: Vec<_> = routing.all().map(|_| tempfile::tempdir().unwrap()).collect();
     let folder = |id: PartitionId| Folder::open(dirs[usize::from(id.0)].path()).unwrap();
-    let which = |partition| Which { partition, routing: routing.clone(), hash_seed: 9, work: Work::RULES };
+    let which = |partition| Which { partition, routing: routing.clone(), hash_seed: 9, work: WorkBudget::RULES };
     for id in routing.all() {
         let at = usize::from(id.0);
         let from_log = venue.recover(&which(id), &folder(id)).unwrap();
@@ -143,7 +143,7 @@ fn a_snapshot_of_another_partition_or_routing_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let mut folder = Folder::open(dir.path()).unwrap();
     recovery::save(&mut folder, venue.partitions[1].state(), 0u64).unwrap();
-    let right = Which { partition: PartitionId(1), routing: routing(1), hash_seed: 9, work: Work::RULES };
+    let right = Which { partition: PartitionId(1), routing: routing(1), hash_seed: 9, work: WorkBudget::RULES };
     assert!(venue.recover(&right, &folder).is_ok(), "that a market has been listed since changes nothing");
     let wrong = [
         Which { partition: PartitionId(0), ..right.clone() },

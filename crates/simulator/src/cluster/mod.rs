@@ -25,7 +25,7 @@ mod worker;
 use std::collections::{BTreeMap, VecDeque};
 
 use crossbook_cluster::client;
-use crossbook_engine::Work;
+use crossbook_engine::WorkBudget;
 use crossbook_protocol::{Body, Routing, Rules};
 use crossbook_types::{PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 
@@ -278,7 +278,7 @@ impl World {
     /// The same, but the last worker computes by other bounds than those of the rules.
     #[must_use]
     pub fn diverging(mut self) -> Self {
-        self.workers[WORKERS - 1].work = Some(Work { cancels: 1, continued: 1, triggers: 1, ..Work::RULES });
+        self.workers[WORKERS - 1].work = Some(WorkBudget { cancels: 1, continued: 1, triggers: 1, ..WorkBudget::RULES });
         self
     }
 

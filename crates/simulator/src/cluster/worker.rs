@@ -8,7 +8,7 @@ use crossbook_cluster::Replica;
 use crossbook_cluster::forwarder::{ASK_EVERY, Forwarder, Lost, Round};
 use crossbook_cluster::replica::{self, Limits, Standing};
 use crossbook_cluster::store::Deliver;
-use crossbook_engine::Work;
+use crossbook_engine::WorkBudget;
 use crossbook_log::Record;
 use crossbook_node::node::Clock as _;
 use crossbook_protocol::peer::Outgoing;
@@ -56,7 +56,7 @@ pub(super) struct Worker {
     /// The newest rules that its program knows.
     pub(super) known: Rules,
     /// The bounds by which it computes, if they are not those of the rules.
-    pub(super) work: Option<Work>,
+    pub(super) work: Option<WorkBudget>,
     pub(super) seats: Vec<Seat>,
     pub(super) forwarders: Vec<Forwarding>,
 }

@@ -4,7 +4,7 @@
 pub mod mirror;
 pub mod steps;
 
-use crossbook_engine::{Partition, Work};
+use crossbook_engine::{Partition, WorkBudget};
 use crossbook_protocol::command::{Body, ChangeMarket, ListAsset, ListMarket, OpenAccount, TransferRequest};
 use crossbook_protocol::event::CloseReason;
 use crossbook_protocol::order::{CancelAll, CancelOrder, NewOrder, OrderTerms, Size, Target};
@@ -205,7 +205,7 @@ impl Venue {
     }
 
     /// The same with other bounds of what one command does.
-    pub fn with_work(mut self, work: Work) -> Self {
+    pub fn with_work(mut self, work: WorkBudget) -> Self {
         self.partition = self.partition.with_work(work);
         self
     }
@@ -217,7 +217,7 @@ impl Venue {
     }
 
     /// Goes on from the written-down state.
-    pub fn restart_with(&mut self, work: Work) {
+    pub fn restart_with(&mut self, work: WorkBudget) {
         let state = self.partition.state();
         self.partition = Partition::restore(state.clone(), 99).unwrap().with_work(work);
         assert_eq!(self.partition.state(), state);

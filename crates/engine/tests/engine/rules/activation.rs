@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crossbook_engine::import::{self, MarketPast, Past};
-use crossbook_engine::{Partition, Work};
+use crossbook_engine::{Partition, WorkBudget};
 use crossbook_protocol::command::Body;
 use crossbook_protocol::event::OrderImported;
 use crossbook_protocol::{Answer, Command, Event, Events, Refusal, Routing, Rules};
@@ -64,7 +64,7 @@ fn other_partitions_follow_and_only_partition_0_begins() {
 /// A record of an older version implies its rules, whatever is active.
 #[test]
 fn a_record_of_an_older_version_is_applied_under_its_own_rules() {
-    let mut venue = Venue::new().with_work(Work { transfers: 2, ..Work::RULES });
+    let mut venue = Venue::new().with_work(WorkBudget { transfers: 2, ..WorkBudget::RULES });
     activate(&mut venue, Rules::V3);
     let account = venue.account();
     venue.rules = Some(Rules::V2);
@@ -89,7 +89,7 @@ impl Past for Nothing {
 
 #[test]
 fn the_oldest_transfers_are_forgotten_under_the_third_rules() {
-    let mut venue = Venue::new().with_work(Work { transfers: 3, ..Work::RULES });
+    let mut venue = Venue::new().with_work(WorkBudget { transfers: 3, ..WorkBudget::RULES });
     let account = venue.account();
     let deposit = |venue: &mut Venue, at: usize| venue.transfer(account, BTC, 10 + at as i128, &format!("t{at}"));
     for at in 0..6 {
@@ -105,7 +105,7 @@ fn the_oldest_transfers_are_forgotten_under_the_third_rules() {
     assert_eq!(remembered(&venue), ["t4", "t5", "t6"]);
     let forgotten = venue.partition.ledger().forgotten_transfers().to_vec();
     assert_eq!(forgotten.iter().map(|sum| sum.0).sum::<i128>(), 10 + 11 + 12 + 13);
-    venue.restart_with(Work { transfers: 3, ..Work::RULES });
+    venue.restart_with(WorkBudget { transfers: 3, ..WorkBudget::RULES });
     assert_eq!((remembered(&venue).len(), venue.partition.ledger().forgotten_transfers()), (3, &forgotten[..]));
     // What is remembered is not done again.
     let free = venue.partition.ledger().balance(account, BTC).free;

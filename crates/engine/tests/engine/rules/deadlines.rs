@@ -9,7 +9,7 @@ use crossbook_protocol::peer::Outgoing;
 use crossbook_protocol::{Answer, Command, Events, Refusal, Routing};
 use crossbook_types::{AccountId, Amount, PartitionId, RequestNumber, SourceId, Timestamp, TransferId};
 
-use super::numbers::filters;
+use super::limits::filters;
 use crate::kit::*;
 
 const ACCOUNTS: PartitionId = PartitionId(0);

@@ -1,6 +1,6 @@
 //! Work that exceeds one command: it is deferred, and continues, whatever happens in between.
 
-use crossbook_engine::Work;
+use crossbook_engine::WorkBudget;
 use crossbook_protocol::command::Body;
 use crossbook_protocol::event::CloseReason::Canceled;
 use crossbook_protocol::order::{CancelAll, NewOrder, Target};
@@ -12,7 +12,7 @@ use crossbook_types::{
 
 use crate::kit::*;
 
-const WORK: Work = Work { triggers: 3, cancels: 2, continued: 4, levels_checked: 3, looks_per_step: 4, ..Work::RULES };
+const WORK: WorkBudget = WorkBudget { triggers: 3, cancels: 2, continued: 4, levels_checked: 3, looks_per_step: 4, ..WorkBudget::RULES };
 
 fn market_is(venue: &mut Venue, status: MarketStatus) {
     venue.change(None, None, Some(status));

@@ -1,6 +1,6 @@
 //! The bounds of market orders: their quantity, their notional value, and the liquidity that the book must have.
 
-use crossbook_engine::Work;
+use crossbook_engine::WorkBudget;
 use crossbook_protocol::command::Body;
 use crossbook_protocol::event::CloseReason::{Expired, Filled};
 use crossbook_protocol::{Answer, Refusal, Rules};
@@ -176,7 +176,7 @@ fn what_has_no_price_to_value_it_is_not_worth_the_smallest_order() {
 /// cannot pay for expires.
 #[test]
 fn whether_a_market_order_can_pay_is_checked_at_the_first_price_levels() {
-    let looks = Work { levels_checked: 3, ..Work::RULES };
+    let looks = WorkBudget { levels_checked: 3, ..WorkBudget::RULES };
     for by_worth in [false, true] {
         // Sells by worth may be short of lots, buys by quantity of the quote asset.
         let side = if by_worth { Side::Sell } else { Side::Buy };
@@ -199,14 +199,14 @@ fn whether_a_market_order_can_pay_is_checked_at_the_first_price_levels() {
         assert_eq!(*closed(&events).last().unwrap(), (id, Expired));
         assert_eq!((venue.held(taker, USDT), venue.held(taker, BTC)), (0, 0));
     }
-    assert_eq!(Work::RULES.levels_checked, 1_024);
+    assert_eq!(WorkBudget::RULES.levels_checked, 1_024);
 }
 
 /// The smallest order is looked for beyond these levels.
 #[test]
 fn a_quote_amount_finds_the_smallest_order_at_however_many_prices() {
     let mut venue = venue(Filters { quantity_min: Quantity(1), ..bounded() });
-    venue = venue.with_work(Work { levels_checked: 2, ..Work::RULES });
+    venue = venue.with_work(WorkBudget { levels_checked: 2, ..WorkBudget::RULES });
     let (maker, taker) = (venue.rich(), venue.rich());
     for level in 0..4 {
         venue.rest(sell(maker, 100 + level, 1));

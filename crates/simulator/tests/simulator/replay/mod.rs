@@ -1,7 +1,7 @@
 //! Replays recorded logs and compares every thousandth state with the recorded one. The test of the debug build and the
 //! program of the release build (`recorded` of `crossbook-guard`) both use it.
 
-use crossbook_engine::{Partition, Work};
+use crossbook_engine::{Partition, WorkBudget};
 use crossbook_log::{FileReader, Reader as _, Until};
 use crossbook_protocol::{Body, Events, Routing};
 use crossbook_types::{PartitionId, Sequence};
@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// What one command does in the worlds that are recorded; the same as `crossbook_simulator::WORK`, which this does not
 /// depend on.
-const WORK: Work = Work { triggers: 2, cancels: 2, continued: 3, ..Work::RULES };
+const WORK: WorkBudget = WorkBudget { triggers: 2, cancels: 2, continued: 3, ..WorkBudget::RULES };
 
 /// The kind of a command, by its name.
 fn kind(body: &Body) -> String {

@@ -1,7 +1,7 @@
 //! The work budget of a command, and how the rest of its work continues.
 //!
 //! A price change may trigger a hundred thousand stop orders, and a cancel of all orders may find a million. Nobody
-//! else can trade while a command is applied, so a command does a bounded part of such work ([`Work`]) and leaves the
+//! else can trade while a command is applied, so a command does a bounded part of such work ([`WorkBudget`]) and leaves the
 //! rest with the market: the range of prices that trades have reached, and the cancels that are not finished. Both are
 //! part of the canonical state.
 //!
@@ -26,10 +26,10 @@
 //!   others.
 //!
 //! The check of a fill-or-kill order walks price levels, and its own account's orders in this market
-//! (`Matcher::can_fill`). That counts: each [`Work::looks_per_step`] levels or orders are one more step. So triggered
+//! (`Matcher::can_fill`). That counts: each [`WorkBudget::looks_per_step`] levels or orders are one more step. So triggered
 //! orders of that kind with long walks are spread over more commands; the check of one order is not divided.
 //!
-//! Whether a market order can pay is checked at the first [`Work::levels_checked`] price levels only. An order that can
+//! Whether a market order can pay is checked at the first [`WorkBudget::levels_checked`] price levels only. An order that can
 //! pay for these is accepted; where its money ends beyond them, the order ends too, and its rest expires. A market
 //! order for a quote amount is checked further only up to the smallest order quantity.
 //!
@@ -41,7 +41,7 @@
 /// The bounds of what one command does. A step is an order triggered, a trade, an order that self-trade prevention
 /// ended, or so many looks of the check of a fill-or-kill order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Work {
+pub struct WorkBudget {
     /// A client's order triggers no further waiting order once its command has taken so many steps.
     pub triggers: u32,
     /// A cancel of all orders cancels so many by itself.
@@ -59,7 +59,7 @@ pub struct Work {
 /// A transfer makes the ledger forget at most so many of the oldest, where it has more than it remembers.
 pub(crate) const FORGOTTEN_PER_TRANSFER: usize = 16;
 
-impl Work {
+impl WorkBudget {
     /// The bounds of the rules. They decide what a log replays to, so they are the same for the whole life of a venue.
     pub const RULES: Self = Self {
         triggers: 64,
@@ -71,7 +71,7 @@ impl Work {
     };
 }
 
-impl Default for Work {
+impl Default for WorkBudget {
     fn default() -> Self {
         Self::RULES
     }

@@ -1,4 +1,4 @@
-//! The deferred work of a market, and how it continues. See [`crate::work`].
+//! The deferred work of a market, and how it continues. See [`crate::work_budget`].
 
 use crossbook_protocol::event::{Answer, CloseReason, Event, Events};
 use crossbook_protocol::order::{CancelAll, Size};

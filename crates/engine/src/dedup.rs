@@ -20,7 +20,7 @@ const WORDS: usize = (WINDOW / 64) as usize;
 
 /// What is known of each source.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Sources {
+pub struct Dedup {
     sources: BTreeMap<SourceId, Seen>,
 }
 
@@ -34,7 +34,7 @@ struct Seen {
     window: Vec<u64>,
 }
 
-impl Sources {
+impl Dedup {
     /// Takes note of a command. Whether it is new; if not, it must have no effect.
     #[inline]
     pub(crate) fn is_new(&mut self, source: SourceId, number: RequestNumber, at: Sequence) -> bool {
@@ -112,7 +112,7 @@ impl Seen {
 }
 
 wire_struct! {
-    Sources { 0: sources }
+    Dedup { 0: sources }
     Seen { 0: highest, 1: heard, 2: window }
 }
 
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_partition_is_heard_strictly_in_order() {
-        let mut sources = Sources::default();
+        let mut sources = Dedup::default();
         let mut hear = |number| sources.is_new(SourceId(3), RequestNumber(number), Sequence(1));
         assert!(hear(1));
         assert!(!hear(1));
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_longest_silent_gateway_makes_room() {
-        let mut sources = Sources::default();
+        let mut sources = Dedup::default();
         let partition = SourceId(3);
         assert!(sources.is_new(partition, RequestNumber(1), Sequence(0)));
         for at in 1..=1 + GATEWAYS_MAX as u64 {
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn the_last_number_there_is_has_a_window_as_any_other() {
-        let mut sources = Sources::default();
+        let mut sources = Dedup::default();
         let mut hear = |number| sources.is_new(GATEWAY, RequestNumber(number), Sequence(1));
         assert!(hear(1));
         assert!(hear(u64::MAX));
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_partition_that_has_sent_the_last_number_is_heard_no_more() {
-        let mut sources = Sources::default();
+        let mut sources = Dedup::default();
         assert!(sources.is_new(SourceId(3), RequestNumber(1), Sequence(1)));
         if let Some(seen) = sources.sources.get_mut(&SourceId(3)) {
             seen.highest = u64::MAX;
@@ -180,7 +180,7 @@ mod tests {
         /// Numbers out of order, repeated, with gaps and leaps: each within the window is new exactly once.
         #[test]
         fn each_number_is_new_once(steps in prop::collection::vec((any::<bool>(), 0u64..300, 0u64..200_000), 1..300)) {
-            let mut sources = Sources::default();
+            let mut sources = Dedup::default();
             let mut naive = BTreeSet::new();
             let mut highest = 0u64;
             for (leap, near, far) in steps {
