@@ -149,7 +149,7 @@ struct PartitionClient {
     /// By partition, the last message that it has sent to this one, and the last of its messages that this one has
     /// received, as folded here.
     sent_by: Vec<AtomicU64>,
-    heard_of: Vec<AtomicU64>,
+    received_from: Vec<AtomicU64>,
 }
 
 impl PartitionClient {
@@ -289,7 +289,7 @@ impl LogClient {
         let all = async {
             for client in &self.0.clients {
                 let sent = client.sent_by[registry].load(Ordering::Acquire);
-                self.until(|| client.heard_of[registry].load(Ordering::Acquire) >= sent).await;
+                self.until(|| client.received_from[registry].load(Ordering::Acquire) >= sent).await;
             }
         };
         tokio::time::timeout(patience, all).await.map_err(|_| Behind)
@@ -368,8 +368,8 @@ impl Folded for Around<'_> {
         numbers(&self.own.sent_by)
     }
 
-    fn heard(&self) -> Vec<RequestNumber> {
-        numbers(&self.own.heard_of)
+    fn received(&self) -> Vec<RequestNumber> {
+        numbers(&self.own.received_from)
     }
 }
 
@@ -430,7 +430,7 @@ pub struct Start<O> {
     /// By partition, the last message that it had sent to each other one by then.
     pub sent: Vec<RequestNumber>,
     /// By partition, the last message of each other one that it had received by then.
-    pub heard: Vec<RequestNumber>,
+    pub received: Vec<RequestNumber>,
 }
 
 /// The venue that a gateway belongs to.
@@ -480,7 +480,7 @@ pub fn start<O: EventSink, C: Connect + Clone + Send + Sync + 'static>(
             throughput: Throughput::new(Duration::from_millis(options.queue_wait_max_ms)),
             is_silent: AtomicBool::new(false),
             sent_by: starts.iter().map(|start| number(start.sent.get(at))).collect(),
-            heard_of: (0..starts.len()).map(|of| number(starts[at].heard.get(of))).collect(),
+            received_from: (0..starts.len()).map(|of| number(starts[at].received.get(of))).collect(),
         });
         queues.push(requests);
     }

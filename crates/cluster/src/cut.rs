@@ -289,17 +289,17 @@ impl<F: Follower> ConsistentCut<F> {
                 continue;
             }
             let (from, to) = (self.0[sender].state.id(), self.0[receiver].state.id());
-            let heard = self.0[receiver].state.heard(from);
-            if self.0[sender].state.sent(to) < heard {
+            let received = self.0[receiver].state.received(from);
+            if self.0[sender].state.sent(to) < received {
                 moved = true;
-                if !self.0[sender].advance_until(kept, |state| state.sent(to) >= heard)? {
+                if !self.0[sender].advance_until(kept, |state| state.sent(to) >= received)? {
                     return Err(Error::StandsStill(from));
                 }
             }
             let forgotten = self.0[sender].forgotten(to);
-            if heard < forgotten {
+            if received < forgotten {
                 moved = true;
-                if !self.0[receiver].advance_until(kept, |state| state.heard(from) >= forgotten)? {
+                if !self.0[receiver].advance_until(kept, |state| state.received(from) >= forgotten)? {
                     return Err(Error::StandsStill(to));
                 }
             }
@@ -311,7 +311,7 @@ impl<F: Follower> ConsistentCut<F> {
     #[must_use]
     pub fn messages(&self) -> u64 {
         let pairs = self.0.iter().flat_map(|from| self.0.iter().map(move |to| (from, to)));
-        pairs.map(|(from, to)| from.state.sent(to.state.id()).0.saturating_sub(to.state.heard(from.state.id()).0)).sum()
+        pairs.map(|(from, to)| from.state.sent(to.state.id()).0.saturating_sub(to.state.received(from.state.id()).0)).sum()
     }
 
     /// What the messages that were sent and not received will move through the clearing accounts.
@@ -320,9 +320,9 @@ impl<F: Follower> ConsistentCut<F> {
         let mut sums = BTreeMap::<AssetId, Amount>::new();
         for to in &self.0 {
             for from in &self.0 {
-                let heard = to.state.heard(from.state.id());
+                let received = to.state.received(from.state.id());
                 let made = from.beside.made.get(&to.state.id()).into_iter().flatten();
-                let waiting = made.filter(|(number, _)| *number > heard).filter_map(|(_, settles)| *settles);
+                let waiting = made.filter(|(number, _)| *number > received).filter_map(|(_, settles)| *settles);
                 for Settlement { pay_asset, pay, receive_asset, receive, .. } in waiting {
                     let paid = sums.entry(pay_asset).or_default();
                     *paid = paid.plus(pay);

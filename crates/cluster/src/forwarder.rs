@@ -114,13 +114,13 @@ impl Forwarder {
     ///
     /// # Errors
     /// When the receiver has lost what had been confirmed there.
-    pub fn delivered(&mut self, round: &Round, heard: &[RequestNumber], now: Duration) -> Result<(), Lost> {
-        for (&(from, first, count), &heard) in round.deliver.iter().zip(heard) {
+    pub fn delivered(&mut self, round: &Round, received: &[RequestNumber], now: Duration) -> Result<(), Lost> {
+        for (&(from, first, count), &received) in round.deliver.iter().zip(received) {
             let Some(mailbox) = self.boxes.get_mut(&from) else { continue };
             if round.confirm {
-                mailbox.heard(heard).map_err(|source| Lost { from, source })?;
+                mailbox.received(received).map_err(|source| Lost { from, source })?;
             } else {
-                mailbox.taken(RequestNumber(first.0 + count as u64 - 1), heard);
+                mailbox.taken(RequestNumber(first.0 + count as u64 - 1), received);
             }
         }
         if round.confirm {
@@ -154,11 +154,11 @@ mod tests {
         ))
     }
 
-    fn delivered(forwarder: &mut Forwarder, millis: u64, heard: &[u64]) {
+    fn delivered(forwarder: &mut Forwarder, millis: u64, received: &[u64]) {
         let now = Duration::from_millis(millis);
         let round = forwarder.round(2, now).unwrap();
-        let heard: Vec<_> = heard.iter().copied().map(RequestNumber).collect();
-        forwarder.delivered(&round, &heard, now).unwrap();
+        let received: Vec<_> = received.iter().copied().map(RequestNumber).collect();
+        forwarder.delivered(&round, &received, now).unwrap();
     }
 
     #[test]

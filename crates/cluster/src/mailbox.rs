@@ -18,11 +18,11 @@ use crossbook_types::RequestNumber;
 /// The receiver lacks messages that it had durably received: its log was replaced by an older one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "the receiver has message {heard} last, but messages up to {kept_from} were durable there and are no longer retained here"
+    "the receiver has message {received} last, but messages up to {kept_from} were durable there and are no longer retained here"
 )]
 pub struct Forgotten {
     /// The last message that the receiver knows.
-    pub heard: RequestNumber,
+    pub received: RequestNumber,
     /// The first message that is kept.
     pub kept_from: RequestNumber,
 }
@@ -33,8 +33,8 @@ pub struct Mailbox {
     /// Consecutive, oldest first.
     messages: VecDeque<(RequestNumber, Vec<u8>)>,
     /// The last message that the receiver has durably; unknown before it was asked, and after a failure.
-    heard: Option<RequestNumber>,
-    /// The last message that the receiver has accepted, though it may lose it again; not before `heard`.
+    received: Option<RequestNumber>,
+    /// The last message that the receiver has accepted, though it may lose it again; not before `received`.
     taken: RequestNumber,
     /// Whether this process is the one to send.
     sends: bool,
@@ -47,7 +47,7 @@ pub struct Mailbox {
 impl Mailbox {
     /// Adds the next message. One that was already received is not retained.
     pub fn post(&mut self, number: RequestNumber, bytes: Vec<u8>) {
-        if self.heard.is_none_or(|heard| number > heard) {
+        if self.received.is_none_or(|received| number > received) {
             self.messages.push_back((number, bytes));
         }
     }
@@ -57,21 +57,21 @@ impl Mailbox {
         self.sends = sends;
     }
 
-    /// The receiver has made durable everything up to `heard`.
+    /// The receiver has made durable everything up to `received`.
     ///
     /// # Errors
     /// When what comes next is no longer retained.
-    pub fn heard(&mut self, heard: RequestNumber) -> Result<(), Forgotten> {
-        while self.messages.front().is_some_and(|&(number, _)| number <= heard) {
+    pub fn received(&mut self, received: RequestNumber) -> Result<(), Forgotten> {
+        while self.messages.front().is_some_and(|&(number, _)| number <= received) {
             self.messages.pop_front();
         }
-        self.heard = Some(heard);
-        self.taken = heard;
+        self.received = Some(received);
+        self.taken = received;
         let missing = self.messages.front().map(|&(number, _)| number);
         self.overdue = missing.is_some() && missing == self.missing;
         self.missing = missing;
         match self.messages.front() {
-            Some(&(kept_from, _)) if kept_from > heard.next() => Err(Forgotten { heard, kept_from }),
+            Some(&(kept_from, _)) if kept_from > received.next() => Err(Forgotten { received, kept_from }),
             _ => Ok(()),
         }
     }
@@ -88,27 +88,27 @@ impl Mailbox {
 
     /// The connection broke: what was sent last may not have arrived, or may have been lost there.
     pub fn lost(&mut self) {
-        self.heard = None;
+        self.received = None;
         self.taken = RequestNumber(0);
     }
 
     /// Whether something is in flight that no barrier has confirmed.
     #[must_use]
     pub fn is_unconfirmed(&self) -> bool {
-        self.heard.is_some_and(|heard| self.taken > heard)
+        self.received.is_some_and(|received| self.taken > received)
     }
 
     /// Whether the receiver must be asked for the last message that it has.
     #[must_use]
     pub fn must_ask(&self) -> bool {
-        self.heard.is_none() && !self.messages.is_empty()
+        self.received.is_none() && !self.messages.is_empty()
     }
 
     /// The next messages to send, at most `most`, with the number of the first; `None` if there is nothing to send, or
     /// not from here.
     #[must_use]
     pub fn next(&self, most: usize) -> Option<(RequestNumber, impl Iterator<Item = &[u8]>)> {
-        if !(self.sends || self.overdue) || self.heard.is_none() {
+        if !(self.sends || self.overdue) || self.received.is_none() {
             return None;
         }
         let &(oldest, _) = self.messages.front()?;
@@ -150,17 +150,17 @@ mod tests {
             mailbox.post(number, bytes);
         }
         assert!(mailbox.must_ask());
-        mailbox.heard(RequestNumber(2)).unwrap();
+        mailbox.received(RequestNumber(2)).unwrap();
         assert_eq!((sent(&mailbox), mailbox.len()), (None, 3), "a standby keeps what is not heard");
-        mailbox.heard(RequestNumber(2)).unwrap();
-        assert_eq!(sent(&mailbox), Some((3, 2)), "and sends what is not heard for long");
-        mailbox.heard(RequestNumber(3)).unwrap();
+        mailbox.received(RequestNumber(2)).unwrap();
+        assert_eq!(sent(&mailbox), Some((3, 2)), "and sends what is not received for long");
+        mailbox.received(RequestNumber(3)).unwrap();
         assert_eq!(sent(&mailbox), None, "somebody is at work");
         mailbox.set_sends(true);
         assert_eq!(sent(&mailbox), Some((4, 2)));
         mailbox.lost();
         assert_eq!((sent(&mailbox), mailbox.must_ask()), (None, true));
-        mailbox.heard(RequestNumber(5)).unwrap();
+        mailbox.received(RequestNumber(5)).unwrap();
         assert_eq!((sent(&mailbox), mailbox.must_ask(), mailbox.is_empty()), (None, false, true));
         mailbox.post(RequestNumber(5), Vec::new());
         assert!(mailbox.is_empty(), "heard before it was made here");
@@ -174,16 +174,16 @@ mod tests {
             mailbox.post(number, bytes);
         }
         mailbox.set_sends(true);
-        mailbox.heard(RequestNumber(0)).unwrap();
+        mailbox.received(RequestNumber(0)).unwrap();
         assert_eq!(sent(&mailbox), Some((1, 2)));
         mailbox.taken(RequestNumber(2), RequestNumber(2));
         assert_eq!((sent(&mailbox), mailbox.len(), mailbox.is_unconfirmed()), (Some((3, 2)), 5, true));
-        mailbox.heard(RequestNumber(2)).unwrap();
+        mailbox.received(RequestNumber(2)).unwrap();
         assert_eq!((sent(&mailbox), mailbox.len(), mailbox.is_unconfirmed()), (Some((3, 2)), 3, false));
         mailbox.taken(RequestNumber(4), RequestNumber(4));
         mailbox.taken(RequestNumber(5), RequestNumber(2));
         assert!(mailbox.must_ask(), "a failure there has taken away what was taken");
-        mailbox.heard(RequestNumber(2)).unwrap();
+        mailbox.received(RequestNumber(2)).unwrap();
         assert_eq!(sent(&mailbox), Some((3, 2)));
     }
 
@@ -194,9 +194,9 @@ mod tests {
             let (number, bytes) = message(number);
             mailbox.post(number, bytes);
         }
-        mailbox.heard(RequestNumber(2)).unwrap();
+        mailbox.received(RequestNumber(2)).unwrap();
         mailbox.lost();
-        let forgotten = Forgotten { heard: RequestNumber(1), kept_from: RequestNumber(3) };
-        assert_eq!(mailbox.heard(RequestNumber(1)), Err(forgotten));
+        let forgotten = Forgotten { received: RequestNumber(1), kept_from: RequestNumber(3) };
+        assert_eq!(mailbox.received(RequestNumber(1)), Err(forgotten));
     }
 }

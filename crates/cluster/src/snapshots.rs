@@ -2,7 +2,7 @@
 //! trimmed after it. Without a thread or a clock, so that the simulator runs the same decisions as a worker.
 //!
 //! A worker that starts from a snapshot does not send again what the partition had sent by then. So a snapshot is
-//! stored only once every other partition has durably received these messages ([`Candidate::is_heard`]).
+//! stored only once every other partition has durably received these messages ([`Candidate::is_received`]).
 //! [`crossbook_node::snapshotter`] decides which commands are trimmed after it; no event is trimmed before the history
 //! has written it.
 
@@ -110,16 +110,16 @@ impl<F: Follower, S: Snapshots> Candidate<F, S> {
         self.last
     }
 
-    /// Whether every other partition has durably received all that this one had sent. `heard` returns the last message
+    /// Whether every other partition has durably received all that this one had sent. `received` returns the last message
     /// that a partition has.
     ///
     /// # Errors
-    /// As `heard`.
-    pub fn is_heard<E>(&self, heard: impl FnMut(PartitionId) -> Result<RequestNumber, E>) -> Result<bool, E> {
-        is_heard(&self.state, self.state.routing(), heard)
+    /// As `received`.
+    pub fn is_received<E>(&self, received: impl FnMut(PartitionId) -> Result<RequestNumber, E>) -> Result<bool, E> {
+        is_received(&self.state, self.state.routing(), received)
     }
 
-    /// Stores the snapshot; call it only once [`is_heard`](Self::is_heard). Returns the snapshots, too, for the next
+    /// Stores the snapshot; call it only once [`is_received`](Self::is_received). Returns the snapshots, too, for the next
     /// one.
     ///
     /// # Errors
@@ -141,19 +141,19 @@ impl<F: Follower, S: Snapshots> Candidate<F, S> {
     }
 }
 
-/// Whether every other partition has received all that this one has sent. `heard` returns the last message that a
+/// Whether every other partition has received all that this one has sent. `received` returns the last message that a
 /// partition has.
 ///
 /// # Errors
-/// As `heard`.
-pub fn is_heard<E>(
+/// As `received`.
+pub fn is_received<E>(
     state: &Partition,
     routing: &Routing,
-    mut heard: impl FnMut(PartitionId) -> Result<RequestNumber, E>,
+    mut received: impl FnMut(PartitionId) -> Result<RequestNumber, E>,
 ) -> Result<bool, E> {
     for to in routing.all().filter(|&to| to != state.id()) {
         let sent = state.sent(to);
-        if sent > RequestNumber(0) && heard(to)? < sent {
+        if sent > RequestNumber(0) && received(to)? < sent {
             return Ok(false);
         }
     }

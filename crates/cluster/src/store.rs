@@ -244,7 +244,7 @@ pub struct PartitionOutcome {
     pub published: Option<Sequence>,
     /// For each delivery the number of the last message of its sender that the receiver has. If it is smaller than the
     /// first of the delivery minus one, messages are missing in between, and nothing was appended.
-    pub heard: Vec<RequestNumber>,
+    pub received: Vec<RequestNumber>,
     /// Where the commands were appended, if there were any to append, or where they end.
     pub appended: Option<Result<Appended, Full>>,
     /// The commands read, in order, without gaps.

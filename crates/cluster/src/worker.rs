@@ -129,7 +129,7 @@ pub enum Error {
     },
     /// The log has lost commands whose messages another partition has received.
     #[error(
-        "partition {partition}: partition {to} has received {heard} messages from it, but its whole log, up to command {end}, produces only {sent}: \
+        "partition {partition}: partition {to} has received {received} messages from it, but its whole log, up to command {end}, produces only {sent}: \
          commands are missing at its end. Restore the store from a backup or a replica that has them; there is no way to go on without them, \
          for what they moved has arrived"
     )]
@@ -141,7 +141,7 @@ pub enum Error {
         /// The partition that has received more.
         to: PartitionId,
         /// How much.
-        heard: RequestNumber,
+        received: RequestNumber,
         /// How much there is.
         sent: RequestNumber,
     },

@@ -29,7 +29,7 @@ struct Seen {
     /// The highest number seen.
     highest: u64,
     /// When it was last active.
-    heard: Sequence,
+    received: Sequence,
     /// A bit for each of the last [`WINDOW`] numbers, at the number modulo [`WINDOW`]; empty for a partition.
     window: Vec<u64>,
 }
@@ -43,10 +43,10 @@ impl Dedup {
             if words > 0 {
                 self.make_room();
             }
-            self.sources.insert(source, Seen { highest: 0, heard: at, window: vec![0; words] });
+            self.sources.insert(source, Seen { highest: 0, received: at, window: vec![0; words] });
         }
         let Some(seen) = self.sources.get_mut(&source) else { return false };
-        seen.heard = at;
+        seen.received = at;
         #[cfg(crossbook_bugs)]
         if crossbook_types::bugs::is_planted(crossbook_types::bugs::Bug::NotDeduplicated) {
             seen.take(number.0);
@@ -77,7 +77,7 @@ impl Dedup {
         if gateways().count() < GATEWAYS_MAX {
             return;
         }
-        let silent = gateways().min_by_key(|(_, seen)| seen.heard).map(|(&source, _)| source);
+        let silent = gateways().min_by_key(|(_, seen)| seen.received).map(|(&source, _)| source);
         if let Some(silent) = silent {
             self.sources.remove(&silent);
         }
@@ -113,7 +113,7 @@ impl Seen {
 
 wire_struct! {
     Dedup { 0: sources }
-    Seen { 0: highest, 1: heard, 2: window }
+    Seen { 0: highest, 1: received, 2: window }
 }
 
 #[cfg(test)]

@@ -172,7 +172,7 @@ impl Partition {
 
     /// The last message of another partition that this one has taken.
     #[must_use]
-    pub fn heard(&self, from: PartitionId) -> RequestNumber {
+    pub fn received(&self, from: PartitionId) -> RequestNumber {
         self.sources.highest(SourceId::partition(from))
     }
 
@@ -182,7 +182,7 @@ impl Partition {
     #[must_use]
     #[inline]
     pub fn continuation(&self) -> Option<RequestNumber> {
-        (!self.unfinished.is_empty()).then(|| self.heard(self.id).next())
+        (!self.unfinished.is_empty()).then(|| self.received(self.id).next())
     }
 
     /// A market in which something is left, be it that it waits for the market to open.

@@ -125,8 +125,8 @@ impl RedisStore {
             outcome.published = Some(published.ok_or_else(|| self.connection.unclear("a publication"))?);
         }
         for _ in turn.deliver {
-            let heard = reply::number(&next("a delivery")?);
-            outcome.heard.push(RequestNumber(heard.ok_or_else(|| self.connection.unclear("a delivery"))?));
+            let received = reply::number(&next("a delivery")?);
+            outcome.received.push(RequestNumber(received.ok_or_else(|| self.connection.unclear("a delivery"))?));
         }
         if let Some(append) = &turn.append {
             let appended = appended(append, &next("an append")?);

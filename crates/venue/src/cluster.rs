@@ -198,7 +198,7 @@ impl Site {
     ///
     /// # Errors
     /// When its shard does not answer, or the replicas do not.
-    pub fn heard(&self, to: PartitionId, from: PartitionId) -> Result<RequestNumber, Error> {
+    pub fn received(&self, to: PartitionId, from: PartitionId) -> Result<RequestNumber, Error> {
         Ok(Link::connect(&self.servers, to)?.deliver(from, RequestNumber(1), &[])?)
     }
 }

@@ -81,9 +81,9 @@ impl<O: EventSink> Follower<'_, O> {
             outputs.taken.iter().for_each(|&number| appends.taken(number));
         }
         self.sink.publish(&mut outputs.events);
-        for &(PartitionId(from), number) in &outputs.heard {
-            if let Some(heard) = self.client.heard_of.get(usize::from(from)) {
-                heard.fetch_max(number.0, Ordering::AcqRel);
+        for &(PartitionId(from), number) in &outputs.received {
+            if let Some(received) = self.client.received_from.get(usize::from(from)) {
+                received.fetch_max(number.0, Ordering::AcqRel);
             }
         }
         for &(PartitionId(to), number) in &outputs.sent {

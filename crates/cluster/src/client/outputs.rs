@@ -24,7 +24,7 @@ pub struct Outputs {
     /// Requests of this gateway that the partition has taken.
     pub taken: Vec<RequestNumber>,
     /// Messages of other partitions that it has received.
-    pub heard: Vec<(PartitionId, RequestNumber)>,
+    pub received: Vec<(PartitionId, RequestNumber)>,
     /// By receiver, the last message that it has sent by then.
     pub sent: Vec<(PartitionId, RequestNumber)>,
     /// Markets that were listed.
@@ -41,7 +41,7 @@ impl Outputs {
     pub fn read(&mut self, outputs: &[StoredOutput], own: SourceId) -> Result<(), Unreadable> {
         self.events.clear();
         self.taken.clear();
-        self.heard.clear();
+        self.received.clear();
         self.sent.clear();
         self.listed.clear();
         for StoredOutput { sequence, payload } in outputs {
@@ -58,7 +58,7 @@ impl Outputs {
             } else if told.source < SourceId::FIRST_GATEWAY
                 && let Ok(from) = u16::try_from(told.source.0)
             {
-                self.heard.push((PartitionId(from), told.number));
+                self.received.push((PartitionId(from), told.number));
             }
             self.sent.extend(told.sent);
             self.events.add_command(told.cause, told.events);

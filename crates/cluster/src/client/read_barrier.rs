@@ -25,7 +25,7 @@ pub trait Folded {
     /// By partition, the last message that it is known to have sent to the account's.
     fn sent(&self) -> Vec<RequestNumber>;
     /// By partition, the last of its messages that the account's partition is known to have received.
-    fn heard(&self) -> Vec<RequestNumber>;
+    fn received(&self) -> Vec<RequestNumber>;
 }
 
 impl ReadBarrier {
@@ -42,7 +42,7 @@ impl ReadBarrier {
         }
         // What the others have sent by now includes all that they had sent then.
         let sent = self.sent.get_or_insert_with(|| folded.sent());
-        sent.iter().zip(folded.heard()).all(|(&sent, heard)| heard >= sent)
+        sent.iter().zip(folded.received()).all(|(&sent, received)| received >= sent)
     }
 }
 
@@ -53,7 +53,7 @@ mod tests {
     struct Here {
         folded: [u64; 2],
         sent: u64,
-        heard: u64,
+        received: u64,
     }
 
     impl Folded for Here {
@@ -65,8 +65,8 @@ mod tests {
             vec![RequestNumber(0), RequestNumber(self.sent)]
         }
 
-        fn heard(&self) -> Vec<RequestNumber> {
-            vec![RequestNumber(0), RequestNumber(self.heard)]
+        fn received(&self) -> Vec<RequestNumber> {
+            vec![RequestNumber(0), RequestNumber(self.received)]
         }
     }
 
@@ -74,14 +74,14 @@ mod tests {
     fn first_what_was_logged_then_what_was_sent_by_then() {
         let ends = [(PartitionId(0), Sequence(5)), (PartitionId(1), Sequence(7))];
         let mut barrier = ReadBarrier::at(BTreeMap::from(ends));
-        assert!(!barrier.is_passed(&Here { folded: [5, 6], sent: 3, heard: 9 }));
-        assert!(!barrier.is_passed(&Here { folded: [5, 7], sent: 4, heard: 3 }));
-        assert!(!barrier.is_passed(&Here { folded: [6, 9], sent: 8, heard: 3 }));
+        assert!(!barrier.is_passed(&Here { folded: [5, 6], sent: 3, received: 9 }));
+        assert!(!barrier.is_passed(&Here { folded: [5, 7], sent: 4, received: 3 }));
+        assert!(!barrier.is_passed(&Here { folded: [6, 9], sent: 8, received: 3 }));
         assert!(
-            barrier.is_passed(&Here { folded: [6, 9], sent: 8, heard: 4 }),
+            barrier.is_passed(&Here { folded: [6, 9], sent: 8, received: 4 }),
             "what was sent later need not be heard"
         );
         let mut barrier = ReadBarrier::at(BTreeMap::from([(PartitionId(0), Sequence(5))]));
-        assert!(barrier.is_passed(&Here { folded: [5, 0], sent: 0, heard: 0 }), "a silent partition is left out");
+        assert!(barrier.is_passed(&Here { folded: [5, 0], sent: 0, received: 0 }), "a silent partition is left out");
     }
 }

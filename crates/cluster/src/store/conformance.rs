@@ -196,9 +196,9 @@ fn reads_what_a_turn_has_written<P: Provider>(provider: &P) {
         ..PartitionTurn::default()
     };
     let (outcome, confirmed) = done(link.turn(turn, NO_WAIT, true));
-    let PartitionOutcome { published, heard, appended, commands, outputs } = outcome;
+    let PartitionOutcome { published, received, appended, commands, outputs } = outcome;
     assert!(confirmed);
-    assert_eq!((published, heard), (Some(Sequence(2)), vec![RequestNumber(1)]));
+    assert_eq!((published, received), (Some(Sequence(2)), vec![RequestNumber(1)]));
     assert!(matches!(appended, Some(Ok(Appended { first: Sequence(5), last: Sequence(5), .. }))), "{appended:?}");
     let texts: Vec<_> = commands.iter().map(|command| command.payload.as_slice()).collect();
     assert_eq!(texts, [b"3", b"4", b"5"]);

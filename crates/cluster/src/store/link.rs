@@ -93,8 +93,8 @@ impl<S: PartitionStore> Link<S> {
         first: RequestNumber,
         messages: &[&[u8]],
     ) -> Result<RequestNumber, S::Error> {
-        let heard = self.deliver_all(&[Deliver { from, first, messages: messages.to_vec() }], true)?;
-        Ok(heard.into_iter().next().expect("an answer for each delivery"))
+        let received = self.deliver_all(&[Deliver { from, first, messages: messages.to_vec() }], true)?;
+        Ok(received.into_iter().next().expect("an answer for each delivery"))
     }
 
     /// The same for several senders in one round trip. Without `confirm` a later confirmation covers what was received.
@@ -104,7 +104,7 @@ impl<S: PartitionStore> Link<S> {
     pub fn deliver_all(&mut self, deliver: &[Deliver<'_>], confirm: bool) -> Result<Vec<RequestNumber>, S::Error> {
         let turn = PartitionTurn { deliver, ..PartitionTurn::default() };
         let (outcome, confirmed) = self.turn(turn, Duration::ZERO, confirm)?;
-        if confirm && !confirmed { Err(self.store.not_confirmed()) } else { Ok(outcome.heard) }
+        if confirm && !confirmed { Err(self.store.not_confirmed()) } else { Ok(outcome.received) }
     }
 
     /// Reads the outputs after a place, waiting for one if there is none; empty when the time is up.

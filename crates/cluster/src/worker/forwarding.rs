@@ -56,8 +56,8 @@ impl<'a, C: Connect> Forwarding<'a, C> {
                 Some(link) => link,
                 none => none.insert(Link::connect(&self.shared.stores, to).map_err(failed)?),
             };
-            let heard = link.deliver_all(&self.forwarder.letters(&round), round.confirm).map_err(failed)?;
-            let delivered = self.forwarder.delivered(&round, &heard, self.begun.elapsed());
+            let received = link.deliver_all(&self.forwarder.letters(&round), round.confirm).map_err(failed)?;
+            let delivered = self.forwarder.delivered(&round, &received, self.begun.elapsed());
             delivered.map_err(|Lost { from, source }| Error::Forgotten { from, to, source })?;
             *tries = 0;
             self.kept = self.forwarder.len();

@@ -24,7 +24,7 @@ const STANDBY_REST: Duration = Duration::from_millis(10);
 const SUSPECT_FOR_US: u64 = 2_000_000;
 
 /// What others had received from a partition when its worker started.
-struct Heard {
+struct Received {
     /// Where the log ended when that was known: all of it comes from commands up to here.
     end: Sequence,
     by: Vec<(PartitionId, RequestNumber)>,
@@ -63,7 +63,7 @@ impl<C: Connect> PartitionThread<'_, C> {
     fn session(
         &self,
         replica: &mut Option<Replica>,
-        unproved: &mut Option<Heard>,
+        unproved: &mut Option<Received>,
         begin: &dyn Fn(PartitionId, Sequence) -> Result<Partition, String>,
         tries: &mut u32,
     ) -> Result<(), Error> {
@@ -92,7 +92,7 @@ impl<C: Connect> PartitionThread<'_, C> {
             *tries = 0;
             // Nothing new is accepted before the log is known to have produced all that others have received; it is
             // read again then.
-            let end = unproved.as_ref().map_or(Sequence(u64::MAX), |heard| heard.end);
+            let end = unproved.as_ref().map_or(Sequence(u64::MAX), |received| received.end);
             let records = outcome.commands.iter().take_while(|command| command.sequence <= end).map(|command| Record {
                 sequence: command.sequence,
                 time: command.time,
@@ -107,9 +107,9 @@ impl<C: Connect> PartitionThread<'_, C> {
                 self.turned(standing);
             }
             if replica.partition().sequence() >= end
-                && let Some(heard) = unproved.take()
+                && let Some(received) = unproved.take()
             {
-                self.prove(&heard, replica.partition())?;
+                self.prove(&received, replica.partition())?;
             }
             self.status.applied.store(replica.partition().sequence().0, Ordering::Relaxed);
             self.status.published.store(published.0, Ordering::Relaxed);
@@ -133,7 +133,7 @@ impl<C: Connect> PartitionThread<'_, C> {
     fn resume<'r>(
         &self,
         replica: &'r mut Option<Replica>,
-        unproved: &mut Option<Heard>,
+        unproved: &mut Option<Received>,
         begin: &dyn Fn(PartitionId, Sequence) -> Result<Partition, String>,
         link: &mut Link<C::Store>,
     ) -> Result<&'r mut Replica, Error> {
@@ -153,7 +153,7 @@ impl<C: Connect> PartitionThread<'_, C> {
                 link.make_durable().map_err(failed)?;
                 let published = link.ends().map_err(failed)?.published;
                 let state = begin(partition, published).map_err(|reason| Error::Start { partition, reason })?;
-                *unproved = Some(self.heard(link).map_err(failed)?);
+                *unproved = Some(self.received(link).map_err(failed)?);
                 tracing::info!(
                     partition = partition.0,
                     from = state.sequence().0,
@@ -168,28 +168,28 @@ impl<C: Connect> PartitionThread<'_, C> {
 
     /// What the other partitions have received from this one. One that cannot be asked now is left out: this one must
     /// not depend on it.
-    fn heard(&self, link: &mut Link<C::Store>) -> Result<Heard, ErrorOf<C>> {
+    fn received(&self, link: &mut Link<C::Store>) -> Result<Received, ErrorOf<C>> {
         let mut by = Vec::new();
         for &to in self.forwarders.keys().filter(|&&to| to != self.partition) {
             let ask = |mut link: Link<C::Store>| link.deliver(self.partition, RequestNumber(1), &[]);
             match Link::connect(&self.shared.stores, to).and_then(ask) {
-                Ok(heard) => by.push((to, heard)),
+                Ok(received) => by.push((to, received)),
                 Err(error) if error.is_transient() => {
                     tracing::warn!(partition = self.partition.0, to = to.0, %error, "the partition's received messages cannot be queried now");
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(Heard { end: link.ends()?.tail, by })
+        Ok(Received { end: link.ends()?.tail, by })
     }
 
     /// Compares a partition that has reached the end of its log with what others had received from it.
-    fn prove(&self, heard: &Heard, state: &Partition) -> Result<(), Error> {
-        for &(to, heard_there) in &heard.by {
+    fn prove(&self, received: &Received, state: &Partition) -> Result<(), Error> {
+        for &(to, heard_there) in &received.by {
             let sent = state.sent(to);
             if sent < heard_there {
-                let (partition, end) = (self.partition, heard.end);
-                return Err(Error::Behind { partition, end, to, heard: heard_there, sent });
+                let (partition, end) = (self.partition, received.end);
+                return Err(Error::Behind { partition, end, to, received: heard_there, sent });
             }
         }
         Ok(())

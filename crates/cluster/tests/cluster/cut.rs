@@ -32,7 +32,7 @@ impl Draw {
     }
 }
 
-/// A partition, its log, and what the others have not heard of it.
+/// A partition, its log, and what the others have not received of it.
 struct Seat {
     partition: Partition,
     /// The records that are not trimmed, behind those that are.
@@ -187,7 +187,7 @@ impl Venue {
         waiting.filter(|outgoing| matches!(outgoing.message, PeerMessage::Settle(_))).count()
     }
 
-    /// Takes a snapshot as workers do: only of what all others have heard. What two stand for is trimmed.
+    /// Takes a snapshot as workers do: only of what all others have received. What two stand for is trimmed.
     fn take_snapshot(&mut self, partition: PartitionId) {
         let seat = &mut self.seats[usize::from(partition.0)];
         if seat.outbox.values().any(|queue| !queue.is_empty()) {
@@ -228,7 +228,7 @@ fn add_up(cut: &ConsistentCut<()>) -> BTreeMap<AssetId, Amount> {
         }
         for other in &cut.0 {
             let (from, to) = (other.state.id(), part.state.id());
-            assert!(part.state.heard(from) <= other.state.sent(to), "{to} has heard what {from} has not said");
+            assert!(part.state.received(from) <= other.state.sent(to), "{to} has received what {from} has not said");
         }
     }
     assert!(sums.values().all(|sum| sum.is_zero()), "{sums:?}");

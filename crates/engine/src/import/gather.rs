@@ -119,8 +119,8 @@ fn check(inventory: &Inventory, partition: &Partition, parts: &[(&Partition, &dy
     if !same {
         return Err(Error::Registry(id));
     }
-    let heard = |&(other, _): &(&Partition, &dyn Past)| other.heard(id) == partition.sent(other.id());
-    if parts.iter().filter(|(other, _)| other.id() != id).all(heard) { Ok(()) } else { Err(Error::InTransit) }
+    let received = |&(other, _): &(&Partition, &dyn Past)| other.received(id) == partition.sent(other.id());
+    if parts.iter().filter(|(other, _)| other.id() != id).all(received) { Ok(()) } else { Err(Error::InTransit) }
 }
 
 fn count_money(inventory: &mut Inventory, parts: &[(&Partition, &dyn Past)]) -> Result<(), Error> {

@@ -280,8 +280,8 @@ impl Cluster {
             events.clear();
             partition.apply(&command, &mut events);
             let followed = |event: &Event| to != Routing::REGISTRY && is_of_registry(event);
-            let heard = events.all().iter().filter(|event| !followed(event));
-            told.extend(heard.filter(|event| !matches!(event, Event::BalanceChanged { .. })).cloned());
+            let received = events.all().iter().filter(|event| !followed(event));
+            told.extend(received.filter(|event| !matches!(event, Event::BalanceChanged { .. })).cloned());
             let of_registry = events.all().iter().filter(|event| is_of_registry(event));
             self.of_registry[usize::from(to.0)].extend(of_registry.cloned());
             for outgoing in partition.drain_outgoing() {

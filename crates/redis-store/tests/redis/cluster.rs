@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a gateway hears.
 #[derive(Default)]
-struct Heard {
+struct Received {
     answered: BTreeMap<RequestNumber, usize>,
     refused: BTreeSet<RequestNumber>,
     /// Answered as too late.
@@ -35,14 +35,14 @@ struct Heard {
 }
 
 #[derive(Clone, Default)]
-struct Ear(Arc<(Mutex<Heard>, Condvar)>);
+struct Ear(Arc<(Mutex<Received>, Condvar)>);
 
 impl Ear {
-    fn wait(&self, holds: impl Fn(&Heard) -> bool) {
-        let mut heard = self.0.0.lock();
+    fn wait(&self, holds: impl Fn(&Received) -> bool) {
+        let mut received = self.0.0.lock();
         let deadline = Instant::now() + PATIENCE;
-        while !holds(&heard) {
-            assert!(!self.0.1.wait_until(&mut heard, deadline).timed_out(), "{} answered", heard.answered.len());
+        while !holds(&received) {
+            assert!(!self.0.1.wait_until(&mut received, deadline).timed_out(), "{} answered", received.answered.len());
         }
     }
 }
@@ -54,15 +54,15 @@ struct Listening {
 
 impl EventSink for Listening {
     fn publish(&mut self, events: &mut Events) {
-        let mut heard = self.ear.0.0.lock();
+        let mut received = self.ear.0.0.lock();
         for event in events.all() {
             if let Event::Answered { source, number, answer } = event
                 && *source == self.source
             {
                 if *answer == Answer::Refused(Refusal::Late) {
-                    heard.late.insert(*number);
+                    received.late.insert(*number);
                 }
-                *heard.answered.entry(*number).or_default() += 1;
+                *received.answered.entry(*number).or_default() += 1;
             }
         }
         self.ear.0.1.notify_all();
@@ -107,7 +107,7 @@ impl Gateway {
             sink: Listening { source, ear: ear.clone() },
             from: Sequence(0),
             sent: Vec::new(),
-            heard: Vec::new(),
+            received: Vec::new(),
         });
         let told = ear.clone();
         let refuse: client::Refuse = Arc::new(move |number, _| {
@@ -123,7 +123,7 @@ impl Gateway {
         self.number += 1;
         let number = RequestNumber(self.number);
         let deadline = Instant::now() + PATIENCE;
-        // A circuit breaker that was open, because its partition had been silent, closes soon after it is heard again.
+        // A circuit breaker that was open, because its partition had been silent, closes soon after it is received again.
         while let Err(why) = self.running.client().submit(Request { number, body: body.clone(), deadline: None }) {
             assert!(why == NotAccepted::Silent && Instant::now() < deadline, "{why}");
             std::thread::yield_now();
@@ -133,12 +133,12 @@ impl Gateway {
 
     fn ask(&mut self, body: Body) {
         let number = self.send(body);
-        self.ear.wait(|heard| heard.answered.contains_key(&number));
+        self.ear.wait(|received| received.answered.contains_key(&number));
     }
 
     fn all_answered(&self) {
         let all = self.number as usize;
-        self.ear.wait(|heard| heard.answered.len() == all);
+        self.ear.wait(|received| received.answered.len() == all);
         assert!(self.ear.0.0.lock().answered.values().all(|&times| times == 1));
     }
 }
@@ -301,7 +301,7 @@ fn a_partition_without_a_worker_fails_fast_and_leaves_the_others_alone() {
         .expect("another partition is not touched");
 
     let again = work_on(&servers, "again", own);
-    gateway.ear.wait(|heard| heard.answered.contains_key(&waits));
+    gateway.ear.wait(|received| received.answered.contains_key(&waits));
     gateway.ask(crate::venue::traffic(5));
     gateway.running.stop();
     [rest, again].into_iter().for_each(Worker::stop);
@@ -326,7 +326,7 @@ fn who_would_wait_too_long_for_a_partition_is_refused_at_once() {
     };
     let mut sent = gateway.number;
     let why = loop {
-        gateway.ear.wait(|heard| sent as usize - heard.answered.len() < room);
+        gateway.ear.wait(|received| sent as usize - received.answered.len() < room);
         match submit(sent + 1) {
             Ok(()) => sent += 1,
             Err(why) => break why,
@@ -334,7 +334,7 @@ fn who_would_wait_too_long_for_a_partition_is_refused_at_once() {
         assert!(sent < 1 << 20, "nobody is refused, however many come");
     };
     assert_eq!(why, NotAccepted::Busy);
-    // Those that were admitted are answered, each once, and then there is room again: soon, as an answer is heard
+    // Those that were admitted are answered, each once, and then there is room again: soon, as an answer is received
     // before it is counted.
     gateway.number = sent;
     gateway.all_answered();
@@ -422,7 +422,7 @@ fn a_command_that_cannot_be_applied_is_passed_over_by_the_operator() {
     assert_eq!(skip::mark(&servers, market, sequence, false).unwrap().command.body, body);
     assert!(skip::mark(&servers, market, sequence, false).unwrap().before);
     let workers = vec![work(&servers, "third"), work(&servers, "fourth")];
-    gateway.ear.wait(|heard| heard.answered.contains_key(&origin.number));
+    gateway.ear.wait(|received| received.answered.contains_key(&origin.number));
     for n in 0..50 {
         gateway.ask(crate::venue::traffic(n));
     }
@@ -482,11 +482,11 @@ fn the_time_of_the_log_judges_deadlines() {
     append(number, Timestamp(now.0 - 1));
     append(number, Timestamp(now.0 - 1));
     append(number.next(), Timestamp(now.0 + 60_000_000));
-    gateway.ear.wait(|heard| heard.answered.contains_key(&number.next()));
-    let heard = gateway.ear.0.0.lock();
-    assert_eq!((heard.answered[&number], heard.answered[&number.next()]), (1, 1), "each is answered once");
-    assert_eq!(heard.late, BTreeSet::from([number]));
-    drop(heard);
+    gateway.ear.wait(|received| received.answered.contains_key(&number.next()));
+    let received = gateway.ear.0.0.lock();
+    assert_eq!((received.answered[&number], received.answered[&number.next()]), (1, 1), "each is answered once");
+    assert_eq!(received.late, BTreeSet::from([number]));
+    drop(received);
     gateway.running.stop();
     worker.stop();
 }

@@ -24,7 +24,7 @@ pub struct Money {
     sent: BTreeMap<(Way, RequestNumber), PeerMessage>,
     /// What was received, though its sender is not yet known to have sent it: partitions publish independently.
     ahead: BTreeMap<(Way, RequestNumber), PeerMessage>,
-    heard: BTreeMap<Way, RequestNumber>,
+    received: BTreeMap<Way, RequestNumber>,
 }
 
 /// What a settlement will do to the clearing account of its receiver.
@@ -52,11 +52,11 @@ impl Money {
             ensure!(command.source < SourceId::FIRST_GATEWAY, Once, "a gateway sends what only partitions send");
             let from = PartitionId(u16::try_from(command.source.0).unwrap_or(u16::MAX));
             let (way, number) = ((from, to), command.number);
-            let heard = self.heard.entry(way).or_default();
-            ensure!(number <= heard.next(), Once, "message {number} of {from} is heard by {to} after {heard}");
+            let received = self.received.entry(way).or_default();
+            ensure!(number <= received.next(), Once, "message {number} of {from} is received by {to} after {received}");
             // A message may stand in a log twice; the second has no effect.
-            if number == heard.next() {
-                *heard = number;
+            if number == received.next() {
+                *received = number;
                 match self.sent.remove(&(way, number)) {
                     Some(sent) => ensure!(sent == *message, Once, "message {number} of {from} to {to} has changed"),
                     None => drop(self.ahead.insert((way, number), message.clone())),
@@ -66,8 +66,8 @@ impl Money {
         for message in outgoing {
             let key = ((to, message.to), message.number);
             match self.ahead.remove(&key) {
-                Some(heard) => {
-                    ensure!(heard == message.message, Once, "message {} of {to} was another", message.number)
+                Some(received) => {
+                    ensure!(received == message.message, Once, "message {} of {to} was another", message.number)
                 }
                 None => drop(self.sent.insert(key, message.message.clone())),
             }

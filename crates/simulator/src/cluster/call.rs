@@ -106,7 +106,7 @@ pub(super) enum Reply {
     Appended(Appended),
     Full,
     Delivered {
-        heard: Vec<RequestNumber>,
+        received: Vec<RequestNumber>,
     },
     Followed {
         entries: Vec<(Sequence, Vec<u8>)>,

@@ -110,9 +110,9 @@ impl Conversation {
             }
             if !turn.deliver.is_empty() {
                 let letters = turn.deliver.iter().map(|of| (of.from, of.first, owned(&of.messages))).collect();
-                if let Reply::Delivered { heard } = Self::execute(shard, Request::Deliver { letters, barrier: false })?
+                if let Reply::Delivered { received } = Self::execute(shard, Request::Deliver { letters, barrier: false })?
                 {
-                    outcome.heard = heard;
+                    outcome.received = received;
                 }
             }
             if let Some(append) = turn.append {

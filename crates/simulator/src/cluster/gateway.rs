@@ -50,7 +50,7 @@ pub(super) struct PartitionClient {
     /// By partition, the last message that it has sent to this one, and the last of its messages that this one has
     /// received.
     sent_by: Vec<RequestNumber>,
-    heard_of: Vec<RequestNumber>,
+    received_from: Vec<RequestNumber>,
 }
 
 /// A query about an account that waits for outputs of other partitions.
@@ -81,8 +81,8 @@ impl Folded for Around<'_> {
         self.own.sent_by.clone()
     }
 
-    fn heard(&self) -> Vec<RequestNumber> {
-        self.own.heard_of.clone()
+    fn received(&self) -> Vec<RequestNumber> {
+        self.own.received_from.clone()
     }
 }
 
@@ -108,14 +108,14 @@ pub(super) struct Begun {
     /// By partition, the last message that it had sent to each other one by then, and the last that it had received of
     /// it.
     pub(super) sent: Vec<RequestNumber>,
-    pub(super) heard: Vec<RequestNumber>,
+    pub(super) received: Vec<RequestNumber>,
 }
 
 impl Gateway {
     /// With what each partition begins with, by number.
     pub(super) fn new(source: SourceId, life: u64, begun: Vec<Begun>) -> Self {
         let sent: Vec<Vec<RequestNumber>> = begun.iter().map(|begun| begun.sent.clone()).collect();
-        let partition_client = |(at, Begun { views, from, heard, .. }): (usize, Begun)| PartitionClient {
+        let partition_client = |(at, Begun { views, from, received, .. }): (usize, Begun)| PartitionClient {
             queue: VecDeque::new(),
             ends: Vec::new(),
             appends: Appends::new(from),
@@ -127,7 +127,7 @@ impl Gateway {
             told: from,
             views,
             sent_by: sent.iter().map(|sent| sent[at]).collect(),
-            heard_of: heard,
+            received_from: received,
         };
         Self {
             alive: true,
@@ -178,7 +178,7 @@ impl World {
                     .map_err(|error| Violation::new(Check::Views, error.to_string()))?,
                 from: told,
                 sent: self.routing.all().map(|to| part.state.sent(to)).collect(),
-                heard: self.routing.all().map(|from| part.state.heard(from)).collect(),
+                received: self.routing.all().map(|from| part.state.received(from)).collect(),
             });
         }
         self.sources += 1;
@@ -448,9 +448,9 @@ impl World {
             cause = Some(of);
         }
         outputs.taken.iter().for_each(|&number| partition_client.appends.taken(number));
-        for &(from, number) in &outputs.heard {
-            let heard = &mut partition_client.heard_of[usize::from(from.0)];
-            *heard = (*heard).max(number);
+        for &(from, number) in &outputs.received {
+            let received = &mut partition_client.received_from[usize::from(from.0)];
+            *received = (*received).max(number);
         }
         for &(to, number) in &outputs.sent {
             let sent = &mut this.partition_clients[usize::from(to.0)].sent_by[partition];
@@ -545,8 +545,8 @@ impl World {
             );
             let told = &self.observer.told(fact.partition)[..fact.sequence.0 as usize];
             let last = told.iter().rev().find_map(|told| told.sent.iter().find(|(to, _)| *to == own));
-            let heard = this.partition_clients[usize::from(own.0)].heard_of[at];
-            let missing = last.filter(|(_, number)| *number > heard);
+            let received = this.partition_clients[usize::from(own.0)].received_from[at];
+            let missing = last.filter(|(_, number)| *number > received);
             ensure!(missing.is_none(), Reads, "an account is read without what {missing:?} brings it");
         }
         self.observer.coverage.count("question answered");

@@ -71,7 +71,7 @@ pub(super) struct Shard {
     /// How many entries of `in` and of `out` are trimmed. They stay in memory here, to be compared with what was
     /// published.
     trimmed: (u64, u64),
-    heard: BTreeMap<PartitionId, RequestNumber>,
+    received: BTreeMap<PartitionId, RequestNumber>,
     marks: BTreeSet<Sequence>,
     notes: BTreeMap<&'static str, String>,
     depths: BTreeMap<String, BookDepth>,
@@ -95,7 +95,7 @@ impl Shard {
             inbound: Vec::new(),
             out: Vec::new(),
             trimmed: (0, 0),
-            heard: BTreeMap::new(),
+            received: BTreeMap::new(),
             marks: BTreeSet::new(),
             notes: BTreeMap::new(),
             depths: BTreeMap::new(),
@@ -168,14 +168,14 @@ impl Shard {
     }
 
     /// What of another partition's messages can no longer be lost.
-    pub(super) fn heard_for_good(&self, from: PartitionId) -> RequestNumber {
+    pub(super) fn durably_received(&self, from: PartitionId) -> RequestNumber {
         let kept = self.followers.iter().filter(|follower| follower.online).map(|follower| follower.acked).min();
         let durable = self.writes.iter().take(kept.unwrap_or(0));
-        let heard = durable.filter_map(|write| match write {
+        let received = durable.filter_map(|write| match write {
             Write::In { peer: Some((of, number)), .. } if *of == from => Some(*number),
             _ => None,
         });
-        heard.max().unwrap_or_default()
+        received.max().unwrap_or_default()
     }
 
     pub(super) fn writes(&self) -> usize {
@@ -187,7 +187,7 @@ impl Shard {
             Write::In { time, payload, peer } => {
                 self.inbound.push((*time, payload.clone()));
                 if let Some((from, number)) = peer {
-                    self.heard.insert(*from, *number);
+                    self.received.insert(*from, *number);
                 }
             }
             Write::Out(bytes) => self.out.push(bytes.clone()),
@@ -256,17 +256,17 @@ impl Shard {
                 Some(Reply::Appended(Appended { first, last, time: self.next_time(), published: self.told() }))
             }
             Request::Deliver { ref letters, barrier } => {
-                let mut heard = Vec::new();
+                let mut received = Vec::new();
                 for (from, first, messages) in letters.clone() {
                     for (number, bytes) in (first.0..).zip(messages) {
-                        let last = self.heard.get(&from).copied().unwrap_or_default();
+                        let last = self.received.get(&from).copied().unwrap_or_default();
                         if number == last.0 + 1 {
                             self.append(bytes, Some((from, RequestNumber(number))));
                         }
                     }
-                    heard.push(self.heard.get(&from).copied().unwrap_or_default());
+                    received.push(self.received.get(&from).copied().unwrap_or_default());
                 }
-                self.barrier(call, request, barrier, Reply::Delivered { heard })
+                self.barrier(call, request, barrier, Reply::Delivered { received })
             }
             Request::Follow { .. } => self.read(call, request, false),
         }
@@ -394,7 +394,7 @@ impl Shard {
         let chosen = dice.pick(&online);
         let kept = self.followers[chosen].acked;
         let writes: Vec<Write> = self.writes.drain(..).take(kept).collect();
-        (self.inbound, self.out, self.trimmed, self.heard) = (Vec::new(), Vec::new(), (0, 0), BTreeMap::new());
+        (self.inbound, self.out, self.trimmed, self.received) = (Vec::new(), Vec::new(), (0, 0), BTreeMap::new());
         (self.marks, self.notes, self.depths) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         writes.into_iter().for_each(|write| self.write(write));
         self.followers[chosen].online = false;

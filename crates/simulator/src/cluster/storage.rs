@@ -120,10 +120,10 @@ impl World {
             Due::NotYet(_) => return Ok(()),
             Due::Now(candidate) => candidate,
         };
-        let heard = candidate
-            .is_heard(|to| Ok::<_, Infallible>(self.shards[usize::from(to.0)].heard_for_good(own)))
+        let received = candidate
+            .is_received(|to| Ok::<_, Infallible>(self.shards[usize::from(to.0)].durably_received(own)))
             .unwrap_or_else(|never| match never {});
-        if !heard {
+        if !received {
             return Ok(());
         }
         let (Taken { trim, .. }, snapshots) = candidate.keep().map_err(|error| broken(partition, &error))?;

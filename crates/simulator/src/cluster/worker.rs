@@ -291,10 +291,10 @@ impl World {
         let Forwarding { forwarder, link, round } = &mut self.workers[worker].forwarders[to];
         match reply {
             Reply::Hello { epoch, .. } => link.epoch = Some(epoch),
-            Reply::Delivered { heard } => {
+            Reply::Delivered { received } => {
                 link.tries = 0;
                 if let Some(round) = round.take() {
-                    forwarder.delivered(&round, &heard, now).map_err(|Lost { from, source }| {
+                    forwarder.delivered(&round, &received, now).map_err(|Lost { from, source }| {
                         Violation::new(Check::Durable, format!("messages from {from} to {to}: {source}"))
                     })?;
                 }

@@ -72,7 +72,7 @@ struct Begun {
     views: Views,
     from: Sequence,
     sent: Vec<RequestNumber>,
-    heard: Vec<RequestNumber>,
+    received: Vec<RequestNumber>,
     /// The time of its last command.
     time: Timestamp,
 }
@@ -95,7 +95,7 @@ fn begin(site: &Site) -> Result<Vec<Begun>, Error> {
             views,
             from: told,
             sent: site.routing.all().map(|to| state.sent(to)).collect(),
-            heard: site.routing.all().map(|from| state.heard(from)).collect(),
+            received: site.routing.all().map(|from| state.received(from)).collect(),
             time: state.time(),
         })
     };
@@ -155,18 +155,18 @@ impl Gateway {
         let registry = begun.first().map(|begun| begun.views.registry().clone()).unwrap_or_default();
         let key = secret_key(config, &registry)?;
         let (mut views, mut starts) = (Vec::new(), Vec::new());
-        for Begun { views: folded, from, sent, heard, .. } in begun {
+        for Begun { views: folded, from, sent, received, .. } in begun {
             views.push(folded);
-            starts.push((from, sent, heard));
+            starts.push((from, sent, received));
         }
         let read_model = ReadModel::new_checked(site.routing.clone(), views).ok_or(Error::Disorder)?;
         let (assembly, feed) =
             Assembly::start(config.gateway.clone(), read_model, process::fatal).map_err(Error::Thread)?;
         let read_model = Arc::clone(assembly.read_model());
-        let starts = starts.into_iter().zip(site.routing.all()).map(|((from, sent, heard), partition)| {
+        let starts = starts.into_iter().zip(site.routing.all()).map(|((from, sent, received), partition)| {
             let listed = registry.markets().iter().map(|market| (market.id, market.symbol));
             let sink = PublishCounters::new(assembly.publisher(partition), listed, config.metrics.markets_max);
-            Start { sink, from, sent, heard }
+            Start { sink, from, sent, received }
         });
         let starts: Vec<_> = starts.collect();
         let refuse: client::Refuse = Arc::new(assembly.refusals());

@@ -256,12 +256,12 @@ impl Importing<'_> {
 
     /// Looks what a partition has, and whether it was opened. Only what this export has brought may be there.
     fn look(&self, partition: PartitionId) -> Result<bool, Error> {
-        let (heard, opened, tail, noted) = self.with_link(partition, |link| {
-            let heard = link.deliver(sender(SourceId::IMPORT), RequestNumber(1), &[])?;
+        let (received, opened, tail, noted) = self.with_link(partition, |link| {
+            let received = link.deliver(sender(SourceId::IMPORT), RequestNumber(1), &[])?;
             let opened = link.deliver(sender(SourceId::IMPORT_END), RequestNumber(1), &[])?;
-            Ok((heard, opened, link.ends()?.tail, link.noted_import()?))
+            Ok((received, opened, link.ends()?.tail, link.noted_import()?))
         })?;
-        if heard == RequestNumber(0) {
+        if received == RequestNumber(0) {
             if tail > Sequence(0) {
                 return Err(Error::NotEmpty(partition));
             }
@@ -289,12 +289,12 @@ impl Importing<'_> {
     /// many it has.
     fn deliver(&mut self, partition: PartitionId, pieces: &[Piece], mut shown: impl FnMut(u64)) -> Result<(), Error> {
         let from = sender(SourceId::IMPORT);
-        let mut heard = self.with_link(partition, |link| link.deliver(from, RequestNumber(1), &[]))?;
-        while (heard.0 as usize) < pieces.len() {
-            let first = heard.next();
+        let mut received = self.with_link(partition, |link| link.deliver(from, RequestNumber(1), &[]))?;
+        while (received.0 as usize) < pieces.len() {
+            let first = received.next();
             let mut batch: Vec<Vec<u8>> = Vec::new();
             let mut bytes = 0;
-            for (number, piece) in (first.0..).zip(&pieces[heard.0 as usize..]) {
+            for (number, piece) in (first.0..).zip(&pieces[received.0 as usize..]) {
                 let encoded = encoded(RequestNumber(number), piece);
                 if !batch.is_empty() && (batch.len() == BATCH_PIECES_MAX || bytes + encoded.len() > BATCH_BYTES_MAX) {
                     break;
@@ -304,11 +304,11 @@ impl Importing<'_> {
             }
             let payloads: Vec<&[u8]> = batch.iter().map(Vec::as_slice).collect();
             let now = self.with_link(partition, |link| link.deliver(from, first, &payloads))?;
-            self.delivered += now.0.saturating_sub(heard.0);
-            heard = now;
-            shown(heard.0);
+            self.delivered += now.0.saturating_sub(received.0);
+            received = now;
+            shown(received.0);
         }
-        shown(heard.0.min(pieces.len() as u64));
+        shown(received.0.min(pieces.len() as u64));
         Ok(())
     }
 

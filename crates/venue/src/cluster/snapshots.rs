@@ -112,7 +112,7 @@ impl Work {
             Due::Now(candidate) => candidate,
         };
         let mut tries = 0;
-        while !candidate.is_heard(|to| self.site.heard(to, partition))? {
+        while !candidate.is_received(|to| self.site.received(to, partition))? {
             tries += 1;
             if tries == HEARD_TRIES {
                 tracing::warn!(partition = partition.0, "messages are not received yet; the snapshot has to wait");

@@ -55,8 +55,8 @@ impl Venue {
         while let Some((to, source, number, body)) = queue.pop_front() {
             let events = self.command(to, source, number, body);
             let of_registry = |event: &Event| matches!(event, Event::MarketChanged(_) | Event::AccountOpened(_));
-            let heard = events.into_iter().filter(|event| to == Routing::REGISTRY || !of_registry(event));
-            told.extend(heard.filter(|event| !matches!(event, Event::BalanceChanged { .. })));
+            let received = events.into_iter().filter(|event| to == Routing::REGISTRY || !of_registry(event));
+            told.extend(received.filter(|event| !matches!(event, Event::BalanceChanged { .. })));
             for outgoing in self.partitions[usize::from(to.0)].drain_outgoing() {
                 let body = Body::Peer(outgoing.message);
                 queue.push_back((outgoing.to, SourceId::partition(to), outgoing.number, body));
@@ -342,7 +342,7 @@ fn what_is_under_way_cannot_be_drawn_up() {
     new.number = old.venue.number;
     new.move_in(&old.venue.inventory());
     new.open();
-    // An order is admitted by its account's partition, and its market has not heard of it.
+    // An order is admitted by its account's partition, and its market has not received of it.
     let mut number = 1_000_000;
     let parts = loop {
         let step = stream(number, 1).next().unwrap();

@@ -52,12 +52,12 @@ fn apply(partition: &mut Partition, source: SourceId, body: Body) -> Option<Answ
     })
 }
 
-/// The next number of a source that is heard strictly in order.
+/// The next number of a source that is received strictly in order.
 fn partition_heard(partition: &Partition, source: SourceId) -> RequestNumber {
     match source {
         SourceId::IMPORT => partition.pieces().next(),
         SourceId::IMPORT_END => RequestNumber(1),
-        peer => partition.heard(PartitionId(u16::try_from(peer.0).unwrap())).next(),
+        peer => partition.received(PartitionId(u16::try_from(peer.0).unwrap())).next(),
     }
 }
 
