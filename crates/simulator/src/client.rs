@@ -71,7 +71,7 @@ impl Client {
     }
 
     /// It got an answer.
-    pub fn told(&mut self, body: &Body, answer: &Answer, partition: PartitionId, sequence: Sequence) {
+    pub fn published(&mut self, body: &Body, answer: &Answer, partition: PartitionId, sequence: Sequence) {
         let order = match (answer, body) {
             (&Answer::Placed { symbol, order }, Body::Place(placed)) => {
                 let own = Own { symbol, order, name: placed.terms.client_order_id };
@@ -108,7 +108,7 @@ impl Client {
             let forgotten = market.and_then(|market| market.forgotten_orders(account));
             let Some(order) = market.and_then(|market| market.order(own.order)) else {
                 let dropped = forgotten.is_some_and(|forgotten| forgotten.id >= own.order);
-                ensure!(dropped, Reads, "a client was told of order {} and does not find it", own.order);
+                ensure!(dropped, Reads, "a client was published of order {} and does not find it", own.order);
                 continue;
             };
             ensure!(

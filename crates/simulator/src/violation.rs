@@ -8,7 +8,7 @@ pub enum Check {
     /// What was published is in the log, unchanged, whatever was lost.
     Durable,
     /// Published events are the same whoever publishes them, without gaps.
-    Told,
+    Published,
     /// A request has one effect and one answer.
     Once,
     /// The production code's own assertions hold.

@@ -7,7 +7,7 @@ use crossbook_types::{AccountId, SymbolId, Timestamp};
 use crossbook_views::{Interval, Limits, MarketData, Offset, Views};
 use futures_util::{StreamExt as _, stream};
 
-use crate::past_venue::{Desk, Tables, Told, accounts};
+use crate::past_venue::{Desk, Tables, Published, accounts};
 use crate::venue::{ACCOUNTS, Draw, MARKETS, everything};
 
 const SYMBOLS: [&str; MARKETS as usize] = ["BTCUSDT", "ETHUSDT"];
@@ -73,13 +73,13 @@ struct Asker<'a> {
 }
 
 impl<'a> Asker<'a> {
-    fn new(seed: u64, told: &Told, views: &'a Views) -> Self {
-        let orders = told.0.iter().flat_map(|(_, events)| events).filter_map(|event| match event {
+    fn new(seed: u64, published: &Published, views: &'a Views) -> Self {
+        let orders = published.0.iter().flat_map(|(_, events)| events).filter_map(|event| match event {
             crossbook_protocol::Event::OrderPlaced(placed) => Some(placed.order.0),
             _ => None,
         });
-        let begin = told.0[told.0.len() - told.0.len() * 99 / 100].0.time.0;
-        Self { draw: Draw(seed), views, begin, end: told.last().time.0, orders: orders.max().unwrap() }
+        let begin = published.0[published.0.len() - published.0.len() * 99 / 100].0.time.0;
+        Self { draw: Draw(seed), views, begin, end: published.last().time.0, orders: orders.max().unwrap() }
     }
 
     /// A number around one, or any up to a bound.
@@ -304,10 +304,10 @@ async fn pages_lose_nothing(desk: &Desk, oracle: &Desk) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_are_those_of_a_venue_that_never_forgets() {
-    let told = Told::trading(1, 40_000);
-    let oracle = Desk::open(told.views(everything()), None);
-    let tables = Tables::new(&told);
-    let (forgetful, small) = (told.views(nothing()), told.views(little()));
+    let published = Published::trading(1, 40_000);
+    let oracle = Desk::open(published.views(everything()), None);
+    let tables = Tables::new(&published);
+    let (forgetful, small) = (published.views(nothing()), published.views(little()));
     for symbol in 0..MARKETS {
         let candles = small.market(SymbolId(symbol)).unwrap().candles();
         for interval in [Interval::Second1, Interval::Minute5, Interval::Minute30] {
@@ -316,28 +316,28 @@ async fn answers_are_those_of_a_venue_that_never_forgets() {
     }
 
     // The history has just come as far as it must, but not to where memory is.
-    let covered = told.after(settled(&small));
-    assert!(covered.sequence.0 + 100 < told.last().sequence.0, "there is a stretch that only memory has");
+    let covered = published.after(settled(&small));
+    assert!(covered.sequence.0 + 100 < published.last().sequence.0, "there is a stretch that only memory has");
     tables.reach(covered).await;
-    let desk = Desk::open(told.views(little()), Some(tables.history()));
-    let answered = compare(&mut Asker::new(2, &told, &small), &desk, &oracle, 1_500).await;
+    let desk = Desk::open(published.views(little()), Some(tables.history()));
+    let answered = compare(&mut Asker::new(2, &published, &small), &desk, &oracle, 1_500).await;
     assert!(answered > 1_000, "{answered}");
 
     // It has come all the way. What memory has and what the tables have is now in both.
-    tables.reach(told.last()).await;
-    let answered = compare(&mut Asker::new(3, &told, &small), &desk, &oracle, 1_000).await;
+    tables.reach(published.last()).await;
+    let answered = compare(&mut Asker::new(3, &published, &small), &desk, &oracle, 1_000).await;
     assert!(answered > 600, "{answered}");
     pages_lose_nothing(&desk, &oracle).await;
     desk.close().await;
 
     // There is hardly a memory.
-    let desk = Desk::open(told.views(nothing()), Some(tables.history()));
-    let answered = compare(&mut Asker::new(4, &told, &forgetful), &desk, &oracle, 1_000).await;
+    let desk = Desk::open(published.views(nothing()), Some(tables.history()));
+    let answered = compare(&mut Asker::new(4, &published, &forgetful), &desk, &oracle, 1_000).await;
     assert!(answered > 600, "{answered}");
     desk.close().await;
 
     // The tables are ahead of memory, as they are for a moment while a batch is being published.
-    let behind = Told(std::sync::Arc::new(told.0[..told.0.len() - 500].to_vec()));
+    let behind = Published(std::sync::Arc::new(published.0[..published.0.len() - 500].to_vec()));
     let (oracle, views) = (Desk::open(behind.views(everything()), None), behind.views(little()));
     let desk = Desk::open(behind.views(little()), Some(tables.history()));
     let mut asker = Asker::new(5, &behind, &views);
@@ -353,12 +353,12 @@ async fn answers_are_those_of_a_venue_that_never_forgets() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_history_does_not_have_yet_is_waited_for_and_then_refused() {
-    let told = Told::trading(7, 3_000);
-    let oracle = Desk::open(told.views(everything()), None);
-    let tables = Tables::new(&told);
-    let desk = Desk::patient(300, told.views(little()), Some(tables.history()));
+    let published = Published::trading(7, 3_000);
+    let oracle = Desk::open(published.views(everything()), None);
+    let tables = Tables::new(&published);
+    let desk = Desk::patient(300, published.views(little()), Some(tables.history()));
     let old = "symbol=BTCUSDT&fromId=1&limit=1000";
-    let early = told.0[1_000].0;
+    let early = published.0[1_000].0;
     tables.reach(early).await;
 
     let asked = Instant::now();
@@ -380,7 +380,7 @@ async fn what_the_history_does_not_have_yet_is_waited_for_and_then_refused() {
         let (status, body) = desk.ask(account, path, parameters).await;
         assert!(status == 503 && body.contains("-1008"), "{path}?{parameters}: {status} {body}");
     }
-    // What memory has is told at once.
+    // What memory has is published at once.
     for (account, path, parameters) in [
         (Some(0), "allOrders", "symbol=BTCUSDT&limit=5"),
         (None, "trades", "symbol=BTCUSDT&limit=200"),
@@ -395,24 +395,24 @@ async fn what_the_history_does_not_have_yet_is_waited_for_and_then_refused() {
     desk.close().await;
 
     // It comes while somebody waits.
-    let desk = Desk::open(told.views(little()), Some(tables.history()));
+    let desk = Desk::open(published.views(little()), Some(tables.history()));
     let asking = desk.ask(None, "historicalTrades", old);
     let coming = async {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        tables.go_on_to(told.after(settled(&told.views(little()))));
+        tables.go_on_to(published.after(settled(&published.views(little()))));
     };
     let (found, ()) = tokio::join!(asking, coming);
     assert_eq!(found, oracle.ask(None, "historicalTrades", old).await);
     desk.close().await;
 
     // The database is gone.
-    let desk = Desk::open(told.views(little()), Some(tables.broken()));
+    let desk = Desk::open(published.views(little()), Some(tables.broken()));
     let (status, body) = desk.ask(None, "historicalTrades", old).await;
     assert!(status == 500 && body.contains("-1001"), "{status} {body}");
     desk.close().await;
 
     // No history is kept.
-    let desk = Desk::open(told.views(little()), None);
+    let desk = Desk::open(published.views(little()), None);
     let (status, body) = desk.ask(None, "historicalTrades", old).await;
     assert_eq!((status, body.matches("\"id\"").count()), (200, 200));
     assert_eq!(desk.ask(Some(0), "order", first).await.0, 400);

@@ -28,7 +28,7 @@ const AUDIT_EVERY: u64 = 16;
 
 /// One command and its published events.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Told {
+pub struct Published {
     /// Its place and time.
     pub cause: Cause,
     /// The published bytes.
@@ -44,7 +44,7 @@ pub struct Told {
 struct Watched {
     /// A partition of its own, that nothing ever happens to.
     reference: Partition,
-    told: Vec<Told>,
+    published: Vec<Published>,
     views: Views,
     recording: Recording,
 }
@@ -70,7 +70,7 @@ impl Observer {
     pub fn new(routing: &Routing, limits: &Limits) -> Self {
         let watch = |id: PartitionId| Watched {
             reference: Partition::new(id, routing.clone(), 0xC0FFEE).with_work(WORK),
-            told: Vec::new(),
+            published: Vec::new(),
             views: Views::new(limits.clone()),
             recording: Recording::new(id),
         };
@@ -95,8 +95,8 @@ impl Observer {
 
     /// All that a partition has published, from the first command.
     #[must_use]
-    pub fn told(&self, partition: PartitionId) -> &[Told] {
-        &self.at(partition).told
+    pub fn published(&self, partition: PartitionId) -> &[Published] {
+        &self.at(partition).published
     }
 
     /// The partition as it must be.
@@ -112,9 +112,9 @@ impl Observer {
     }
 
     /// The tables and their writers.
-    pub fn recording_mut(&mut self, partition: PartitionId) -> (&mut Recording, &[Told]) {
+    pub fn recording_mut(&mut self, partition: PartitionId) -> (&mut Recording, &[Published]) {
         let watched = &mut self.watched[usize::from(partition.0)];
-        (&mut watched.recording, &watched.told)
+        (&mut watched.recording, &watched.published)
     }
 
     /// The client of the depth streams.
@@ -133,7 +133,7 @@ impl Observer {
     }
 
     /// Applies the next command of a partition, computes its events, and checks them against all rules. The caller
-    /// compares what the venue has really published, with [`Observer::told`].
+    /// compares what the venue has really published, with [`Observer::published`].
     ///
     /// # Errors
     /// When a rule is broken.
@@ -184,7 +184,7 @@ impl Observer {
         self.subscriber.take(&events)?;
         self.money.take(partition, command, &outgoing)?;
         let watched = &mut self.watched[usize::from(partition.0)];
-        watched.told.push(Told { cause, bytes, events, sent: sent.into_iter().collect() });
+        watched.published.push(Published { cause, bytes, events, sent: sent.into_iter().collect() });
         if cause.sequence.0.is_multiple_of(AUDIT_EVERY) {
             self.audit(partition)?;
         }
@@ -238,7 +238,7 @@ impl Observer {
         ensure!(open == holds, Holds, "{open} open orders, but {holds} holds");
         for watched in &mut self.watched {
             self.judge.check_views(&watched.views, watched.reference.id())?;
-            watched.recording.check(&watched.told)?;
+            watched.recording.check(&watched.published)?;
         }
         self.subscriber.check(&self.judge)
     }

@@ -6,7 +6,7 @@ use crossbook_projection::model::{Refused, Tables};
 use crossbook_types::{PartitionId, Sequence};
 use crossbook_views::Views;
 
-use super::Told;
+use super::Published;
 use crate::dice::Dice;
 use crate::violation::{Check, Violation, ensure};
 
@@ -48,10 +48,10 @@ impl Recording {
     }
 
     /// A projection that continues at a position, as one of a process that has just started.
-    fn resume(&self, told: &[Told], at: Sequence) -> Projection {
+    fn resume(&self, published: &[Published], at: Sequence) -> Projection {
         let mut views = Views::new(Projection::limits());
         let before = usize::try_from(at.0).unwrap_or(usize::MAX);
-        told.iter().take(before).for_each(|told| views.apply_all(told.cause, &told.events));
+        published.iter().take(before).for_each(|published| views.apply_all(published.cause, &published.events));
         Projection::resume(self.partition, views, Sequence(0))
     }
 
@@ -59,20 +59,20 @@ impl Recording {
     ///
     /// # Errors
     /// When the tables refuse what they must take.
-    pub fn step(&mut self, told: &[Told], dice: &mut Dice, faults: bool) -> Result<Option<Failure>, Violation> {
+    pub fn step(&mut self, published: &[Published], dice: &mut Dice, faults: bool) -> Result<Option<Failure>, Violation> {
         let which = dice.index(WRITERS);
         let mut projection = match self.writers[which].take() {
             Some(projection) => projection,
-            None => self.resume(told, self.position()),
+            None => self.resume(published, self.position()),
         };
         let most = dice.between(1, if faults { 40 } else { 1_000 }) as usize;
         let rows = if faults { BATCH_ROWS } else { 10 * BATCH_ROWS };
         let from = usize::try_from(projection.position().0).unwrap_or(usize::MAX);
-        for told in told.iter().skip(from).take(most) {
+        for published in published.iter().skip(from).take(most) {
             if projection.is_full(rows) {
                 break;
             }
-            projection.follow(told.cause, &told.events);
+            projection.follow(published.cause, &published.events);
         }
         if projection.is_empty() || (!projection.is_full(rows) && dice.one_in(3)) {
             self.writers[which] = Some(projection);
@@ -103,17 +103,17 @@ impl Recording {
     ///
     /// # Errors
     /// When they are not.
-    pub fn check(&self, told: &[Told]) -> Result<(), Violation> {
+    pub fn check(&self, published: &[Published]) -> Result<(), Violation> {
         let position = self.position();
         let mut plain = Tables::default();
         let mut projection = Projection::resume(self.partition, Views::new(Projection::limits()), Sequence(0));
-        for told in told.iter().take_while(|told| told.cause.sequence <= position) {
+        for published in published.iter().take_while(|published| published.cause.sequence <= position) {
             if projection.is_full(10 * BATCH_ROWS) {
                 plain
                     .write(&projection.take())
                     .map_err(|refused| Violation::new(Check::Tables, refused.to_string()))?;
             }
-            projection.follow(told.cause, &told.events);
+            projection.follow(published.cause, &published.events);
         }
         plain.write(&projection.take()).map_err(|refused| Violation::new(Check::Tables, refused.to_string()))?;
         let difference = self.tables.difference(&plain);

@@ -94,11 +94,11 @@ impl Request {
 pub(super) enum Reply {
     Hello {
         epoch: u64,
-        told: Sequence,
+        published: Sequence,
         held: bool,
     },
     Turned {
-        told: Sequence,
+        published: Sequence,
         records: Vec<(Sequence, Timestamp, Vec<u8>)>,
         durable: bool,
         outputs: Vec<(Sequence, Vec<u8>)>,

@@ -106,7 +106,7 @@ impl Conversation {
                     compare: None,
                 };
                 Self::execute(shard, request)?;
-                outcome.published = Some(shard.told());
+                outcome.published = Some(shard.published());
             }
             if !turn.deliver.is_empty() {
                 let letters = turn.deliver.iter().map(|of| (of.from, of.first, owned(&of.messages))).collect();
@@ -117,7 +117,7 @@ impl Conversation {
             }
             if let Some(append) = turn.append {
                 let request = Request::Append { payloads: owned(append.payloads), backlog_max: append.backlog_max };
-                let waiting = shard.inbound().len() as u64 - shard.told().0;
+                let waiting = shard.inbound().len() as u64 - shard.published().0;
                 outcome.appended = match Self::execute(shard, request)? {
                     Reply::Appended(appended) => Some(Ok(appended)),
                     _ => Some(Err(Full { waiting, limit: append.backlog_max })),
@@ -187,7 +187,7 @@ impl PartitionStore for Conversation {
             let tail = Sequence(shard.inbound().len() as u64);
             let time = shard.inbound().last().map_or_else(Default::default, |&(time, _)| time);
             let (first, outputs_first) = (shard.first(), shard.first_output());
-            Ok(Ends { first, tail, time, published: shard.told(), outputs_first })
+            Ok(Ends { first, tail, time, published: shard.published(), outputs_first })
         })
     }
 
@@ -227,12 +227,12 @@ impl PartitionStore for Conversation {
             return Err(Refused(ErrorKind::Missing));
         }
         self.with(partition, |shard| {
-            let told = shard.told();
+            let published = shard.published();
             if shard.marks().contains(&sequence) {
                 return Ok(None);
             }
-            if told >= sequence {
-                return Ok(Some(told));
+            if published >= sequence {
+                return Ok(Some(published));
             }
             shard.mark(sequence);
             if shard.replicate_all() { Ok(None) } else { Err(Refused(ErrorKind::NotConfirmed)) }

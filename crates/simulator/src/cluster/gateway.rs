@@ -45,7 +45,7 @@ pub(super) struct PartitionClient {
     round: Option<Round>,
     asked_ends: Vec<u64>,
     /// The last command folded here.
-    pub(super) told: Sequence,
+    pub(super) published: Sequence,
     pub(super) views: Views,
     /// By partition, the last message that it has sent to this one, and the last of its messages that this one has
     /// received.
@@ -74,7 +74,7 @@ struct Around<'a> {
 
 impl Folded for Around<'_> {
     fn position(&self, partition: PartitionId) -> Sequence {
-        self.partition_clients[usize::from(partition.0)].told
+        self.partition_clients[usize::from(partition.0)].published
     }
 
     fn sent(&self) -> Vec<RequestNumber> {
@@ -124,7 +124,7 @@ impl Gateway {
             follower: Link::default(),
             round: None,
             asked_ends: Vec::new(),
-            told: from,
+            published: from,
             views,
             sent_by: sent.iter().map(|sent| sent[at]).collect(),
             received_from: received,
@@ -152,31 +152,31 @@ impl World {
     pub(super) fn new_gateway(&mut self, at: usize) -> Result<bool, Violation> {
         let mut places = Vec::new();
         for shard in self.shards.iter().filter(|shard| shard.up) {
-            places.extend(shard.told_for_good());
+            places.extend(shard.durably_published());
         }
         if places.len() < PARTITIONS {
             return Ok(false);
         }
         let mut begun = Vec::new();
-        for (partition, told) in places.into_iter().enumerate() {
-            let part = self.restored(partition, told)?;
+        for (partition, published) in places.into_iter().enumerate() {
+            let part = self.restored(partition, published)?;
             let from = part.snapshot > Sequence(0);
             self.observer.coverage.count(if from { "gateway began with a snapshot" } else { "gateway began empty" });
             // Clients of this gateway see this now, if nobody has seen it before.
-            for sequence in (self.observer.position(id(partition)).0 + 1..=told.0).map(Sequence) {
+            for sequence in (self.observer.position(id(partition)).0 + 1..=published.0).map(Sequence) {
                 let bytes = self.shards[partition].out()[sequence.0 as usize - 1].clone();
                 self.hear(partition, sequence, &bytes)?;
             }
             let views = &part.follower();
-            if self.observer.position(id(partition)) == told {
+            if self.observer.position(id(partition)) == published {
                 let same = views.state() == self.observer.views(id(partition)).state();
                 self.observer.coverage.count("views restored and compared");
-                ensure!(same, Views, "gateway {at} begins with other views of partition {partition} at {told}");
+                ensure!(same, Views, "gateway {at} begins with other views of partition {partition} at {published}");
             }
             begun.push(Begun {
                 views: Views::restore(views.state(), self.view_limits.clone())
                     .map_err(|error| Violation::new(Check::Views, error.to_string()))?,
-                from: told,
+                from: published,
                 sent: self.routing.all().map(|to| part.state.sent(to)).collect(),
                 received: self.routing.all().map(|from| part.state.received(from)).collect(),
             });
@@ -370,7 +370,7 @@ impl World {
         let (now, timeouts) = (self.now(), self.timeouts());
         let partition_client = &mut self.gateways[gateway].partition_clients[partition];
         let watched = partition_client.appends.watch(
-            partition_client.told,
+            partition_client.published,
             partition_client.appender.epoch.is_some(),
             &timeouts,
             now,
@@ -390,7 +390,7 @@ impl World {
         let request = match partition_client.follower.epoch {
             None => Request::Hello { holds: None, durable: false },
             Some(_) => {
-                Request::Follow { after: partition_client.told, records_max: FOLLOW_MAX, wait_us: FOLLOW_WAIT_US }
+                Request::Follow { after: partition_client.published, records_max: FOLLOW_MAX, wait_us: FOLLOW_WAIT_US }
             }
         };
         self.call(Actor::Follower { gateway, partition }, request);
@@ -433,15 +433,15 @@ impl World {
         let output = StoredOutput { sequence, payload: bytes.to_vec() };
         outputs
             .read(&[output], this.source)
-            .map_err(|error| Violation::new(Check::Told, format!("partition {partition}: {error}")))?;
+            .map_err(|error| Violation::new(Check::Published, format!("partition {partition}: {error}")))?;
         let partition_client = &mut this.partition_clients[partition];
         ensure!(
-            sequence == partition_client.told.next(),
-            Told,
+            sequence == partition_client.published.next(),
+            Published,
             "entry {sequence} of {partition} follows {}",
-            partition_client.told
+            partition_client.published
         );
-        partition_client.told = sequence;
+        partition_client.published = sequence;
         let mut cause = None;
         for (of, events) in outputs.events.iter() {
             partition_client.views.apply_all(of, events);
@@ -492,7 +492,7 @@ impl World {
         if self.setup.front() == Some(&body) && accepted {
             self.setup.pop_front();
         }
-        self.clients[client].told(&body, answer, partition, sequence);
+        self.clients[client].published(&body, answer, partition, sequence);
     }
 
     pub(super) fn not_accepted(&mut self, gateway: usize, number: RequestNumber, why: NotAccepted) {
@@ -537,14 +537,14 @@ impl World {
                 continue;
             }
             ensure!(
-                this.partition_clients[at].told >= fact.sequence,
+                this.partition_clients[at].published >= fact.sequence,
                 Reads,
-                "a client was told of command {} of partition {at}, and reads as of {}",
+                "a client was published of command {} of partition {at}, and reads as of {}",
                 fact.sequence,
-                this.partition_clients[at].told
+                this.partition_clients[at].published
             );
-            let told = &self.observer.told(fact.partition)[..fact.sequence.0 as usize];
-            let last = told.iter().rev().find_map(|told| told.sent.iter().find(|(to, _)| *to == own));
+            let published = &self.observer.published(fact.partition)[..fact.sequence.0 as usize];
+            let last = published.iter().rev().find_map(|published| published.sent.iter().find(|(to, _)| *to == own));
             let received = this.partition_clients[usize::from(own.0)].received_from[at];
             let missing = last.filter(|(_, number)| *number > received);
             ensure!(missing.is_none(), Reads, "an account is read without what {missing:?} brings it");

@@ -511,19 +511,19 @@ impl World {
 
     // What was published.
 
-    /// A gateway has read what a partition tells of a command.
+    /// A gateway has read what a partition publishes of a command.
     fn hear(&mut self, partition: usize, sequence: Sequence, bytes: &[u8]) -> Result<(), Violation> {
         let at = id(partition);
         if sequence > self.observer.position(at) {
             ensure!(
                 sequence == self.observer.position(at).next(),
-                Told,
-                "partition {partition} tells of {sequence} too soon"
+                Published,
+                "partition {partition} publishes of {sequence} too soon"
             );
             let Some((time, payload)) = self.shards[partition].inbound().get(sequence.0 as usize - 1).cloned() else {
                 return Err(Violation::new(
                     crate::violation::Check::Durable,
-                    format!("command {sequence} of partition {partition} was told, and is not in the log"),
+                    format!("command {sequence} of partition {partition} was published, and is not in the log"),
                 ));
             };
             let command = crossbook_protocol::wire::decode_command(sequence, time, &payload).map_err(|error| {
@@ -534,15 +534,15 @@ impl World {
                 self.observer.check_together()?;
             }
         }
-        let due = &self.observer.told(at)[sequence.0 as usize - 1];
-        ensure!(due.bytes == bytes, Told, "command {sequence} of partition {partition} is told in other words");
+        let due = &self.observer.published(at)[sequence.0 as usize - 1];
+        ensure!(due.bytes == bytes, Published, "command {sequence} of partition {partition} is published in other words");
         Ok(())
     }
 
     fn write_tables(&mut self) -> Result<(), Violation> {
         for partition in 0..PARTITIONS {
-            let (recording, told) = self.observer.recording_mut(id(partition));
-            if let Some(failure) = recording.step(told, &mut self.dice, self.faults)? {
+            let (recording, published) = self.observer.recording_mut(id(partition));
+            if let Some(failure) = recording.step(published, &mut self.dice, self.faults)? {
                 self.observer.coverage.count(&format!("fault tables {failure:?}"));
             }
         }
@@ -561,7 +561,7 @@ impl World {
         // The snapshot is one of a gateway that may lag behind the one whose stream the client has.
         let partition_client =
             &self.gateways[self.dice.index(GATEWAYS)].partition_clients[usize::from(self.routing.of_market(&market).0)];
-        let same = partition_client.told == self.observer.position(self.routing.of_market(&market));
+        let same = partition_client.published == self.observer.position(self.routing.of_market(&market));
         if let Some(data) = partition_client.views.market(symbol).filter(|_| same) {
             self.observer.coverage.count("depth snapshot");
             self.observer.subscriber_mut().snapshot(symbol, data.depth())?;

@@ -19,11 +19,11 @@ impl World {
                 return Some(format!("{} requests wait at gateway {at}", gateway.waiting.len()));
             }
             for (partition, partition_client) in gateway.partition_clients.iter().enumerate() {
-                let told = self.shards[partition].told();
+                let published = self.shards[partition].published();
                 if partition_client.is_silent
                     || !partition_client.queue.is_empty()
                     || !partition_client.appends.is_empty()
-                    || partition_client.told < told
+                    || partition_client.published < published
                 {
                     return Some(format!("the log client from gateway {at} to partition {partition} is not at rest"));
                 }
@@ -33,9 +33,9 @@ impl World {
             return Some("a client is in doubt".to_owned());
         }
         for (partition, shard) in self.shards.iter().enumerate() {
-            let (tail, told) = (shard.inbound().len() as u64, shard.told());
-            if told.0 < tail {
-                return Some(format!("partition {partition} has told {told} of {tail} commands"));
+            let (tail, published) = (shard.inbound().len() as u64, shard.published());
+            if published.0 < tail {
+                return Some(format!("partition {partition} has published {published} of {tail} commands"));
             }
             for (at, worker) in self.workers.iter().enumerate() {
                 let applied =
@@ -50,7 +50,7 @@ impl World {
                 return Some(format!("partition {partition} has something to go on with"));
             }
             let written = self.observer.recording_mut(id(partition)).0.position();
-            if written < told {
+            if written < published {
                 return Some(format!("the tables of partition {partition} stay at {written}"));
             }
         }
@@ -81,7 +81,7 @@ impl World {
             // Everything that was ever published is in the log.
             let log = self.shards[partition].inbound();
             ensure!(
-                log.len() == self.observer.told(id(partition)).len(),
+                log.len() == self.observer.published(id(partition)).len(),
                 Durable,
                 "partition {partition} has lost commands"
             );

@@ -125,7 +125,7 @@ impl Shard {
     fn has_news(&self, request: &Request) -> bool {
         match request {
             Request::Turn { read_after, .. } => self.inbound.len() as u64 > read_after.0.max(self.trimmed.0),
-            Request::Follow { after, .. } => self.told().0 > after.0.max(self.trimmed.1),
+            Request::Follow { after, .. } => self.published().0 > after.0.max(self.trimmed.1),
             _ => false,
         }
     }
@@ -142,7 +142,7 @@ impl Shard {
 
     /// Trims both streams, but no command whose output is not published yet. Returns whether something was trimmed.
     pub(super) fn trim(&mut self, of_in: Sequence, of_out: Sequence) -> bool {
-        let (of_in, of_out) = (of_in.min(self.told()), of_out.min(self.told()));
+        let (of_in, of_out) = (of_in.min(self.published()), of_out.min(self.published()));
         let goes = of_in.0 > self.trimmed.0 || of_out.0 > self.trimmed.1;
         if goes {
             self.write(Write::Trim(of_in, of_out));
@@ -151,10 +151,10 @@ impl Shard {
     }
 
     /// How many commands were durably published; `None` while nothing is durable, because no replica is online.
-    pub(super) fn told_for_good(&self) -> Option<Sequence> {
+    pub(super) fn durably_published(&self) -> Option<Sequence> {
         let kept = self.followers.iter().filter(|follower| follower.online).map(|follower| follower.acked).min()?;
-        let told = self.writes.iter().take(kept).filter(|write| matches!(write, Write::Out(_))).count();
-        Some(Sequence(told as u64))
+        let published = self.writes.iter().take(kept).filter(|write| matches!(write, Write::Out(_))).count();
+        Some(Sequence(published as u64))
     }
 
     /// The commands, durable or not, also those that are trimmed.
@@ -163,7 +163,7 @@ impl Shard {
     }
 
     /// How many commands were published.
-    pub(super) fn told(&self) -> Sequence {
+    pub(super) fn published(&self) -> Sequence {
         Sequence(self.out.len() as u64)
     }
 
@@ -233,11 +233,11 @@ impl Shard {
                     let at = usize::try_from(sequence.0 - 1).unwrap_or(usize::MAX);
                     self.inbound.get(at).is_some_and(|found| found.0 == *time && found.1 == *payload)
                 });
-                let reply = Reply::Hello { epoch: self.epoch, told: self.told(), held };
+                let reply = Reply::Hello { epoch: self.epoch, published: self.published(), held };
                 self.barrier(call, request, durable, reply)
             }
             Request::Turn { publish_after, ref entries, .. } => {
-                if self.told() == publish_after && !entries.is_empty() {
+                if self.published() == publish_after && !entries.is_empty() {
                     if publish_after.0 + entries.len() as u64 > self.inbound.len() as u64 {
                         return Some(Reply::Forked);
                     }
@@ -248,12 +248,12 @@ impl Shard {
             }
             Request::Append { payloads, backlog_max } => {
                 let tail = self.inbound.len() as u64;
-                if !payloads.is_empty() && tail - self.told().0 + payloads.len() as u64 > backlog_max {
+                if !payloads.is_empty() && tail - self.published().0 + payloads.len() as u64 > backlog_max {
                     return Some(Reply::Full);
                 }
                 payloads.into_iter().for_each(|payload| self.append(payload, None));
                 let (first, last) = (Sequence(tail + 1), Sequence(self.inbound.len() as u64));
-                Some(Reply::Appended(Appended { first, last, time: self.next_time(), published: self.told() }))
+                Some(Reply::Appended(Appended { first, last, time: self.next_time(), published: self.published() }))
             }
             Request::Deliver { ref letters, barrier } => {
                 let mut received = Vec::new();
@@ -289,7 +289,7 @@ impl Shard {
                     .map(|(at, (time, bytes))| (at, time, bytes))
                     .collect();
                 let (after, outputs_max) = compare.unwrap_or_default();
-                if outputs_max > 0 && after.0 < self.trimmed.1.min(self.told().0) {
+                if outputs_max > 0 && after.0 < self.trimmed.1.min(self.published().0) {
                     return Some(Reply::Trimmed);
                 }
                 let skip = usize::try_from(after.0).unwrap_or(usize::MAX);
@@ -299,12 +299,12 @@ impl Shard {
                     self.wait(call, request, Stage::Reading);
                     return None;
                 }
-                let reply = Reply::Turned { told: self.told(), records, durable: false, outputs };
+                let reply = Reply::Turned { published: self.published(), records, durable: false, outputs };
                 self.barrier(call, request, barrier, reply)
             }
             Request::Follow { after, records_max, .. } => {
                 let from = after.0.max(self.trimmed.1);
-                if from > after.0 && self.told().0 > from {
+                if from > after.0 && self.published().0 > from {
                     return Some(Reply::Trimmed);
                 }
                 let skip = usize::try_from(from).unwrap_or(usize::MAX);
@@ -336,9 +336,9 @@ impl Shard {
     /// The barrier of a reply has held.
     fn held(&self, reply: Reply) -> Reply {
         match reply {
-            Reply::Turned { told, records, outputs, .. } => Reply::Turned { told, records, durable: true, outputs },
+            Reply::Turned { published, records, outputs, .. } => Reply::Turned { published, records, durable: true, outputs },
             // A worker asks where `out` ends once it knows that the shard is sound.
-            Reply::Hello { epoch, held, .. } => Reply::Hello { epoch, told: self.told(), held },
+            Reply::Hello { epoch, held, .. } => Reply::Hello { epoch, published: self.published(), held },
             reply => reply,
         }
     }

@@ -59,7 +59,7 @@ impl<'a> CutSource for Storage<'a> {
     }
 
     fn published(&self, partition: PartitionId) -> Result<Sequence, Error> {
-        Ok(self.shards[usize::from(partition.0)].told_for_good().unwrap_or_default())
+        Ok(self.shards[usize::from(partition.0)].durably_published().unwrap_or_default())
     }
 
     fn snapshots(&self, partition: PartitionId) -> Result<SnapshotStore, Error> {
@@ -78,18 +78,18 @@ impl World {
     }
 
     /// A partition and its views at the durably published position, from the last snapshot and the log.
-    pub(super) fn restored(&mut self, partition: usize, told: Sequence) -> Result<Part<Views>, Violation> {
+    pub(super) fn restored(&mut self, partition: usize, published: Sequence) -> Result<Part<Views>, Violation> {
         let empty = Views::new(self.view_limits.clone());
         let storage = self.storage();
-        Part::restore(&storage, id(partition), told, told, empty).map_err(|error| broken(partition, &error))
+        Part::restore(&storage, id(partition), published, published, empty).map_err(|error| broken(partition, &error))
     }
 
-    /// A partition from the last snapshot up to `told`, or an empty one.
-    pub(super) fn begin(&mut self, partition: usize, told: Sequence) -> Result<Partition, Violation> {
+    /// A partition from the last snapshot up to `published`, or an empty one.
+    pub(super) fn begin(&mut self, partition: usize, published: Sequence) -> Result<Partition, Violation> {
         let empty = Views::new(self.view_limits.clone());
         let storage = self.storage();
         let snapshots = &storage.snapshots[partition];
-        let up_to = UpTo(snapshots, told);
+        let up_to = UpTo(snapshots, published);
         let place = up_to.list().unwrap_or_default().first().copied();
         let until = Until::Durable(place.unwrap_or_default());
         let which = storage.which(id(partition));
@@ -107,7 +107,7 @@ impl World {
         if !this.alive || this.paused || this.seats[partition].replica.is_none() || !self.shards[partition].up {
             return Ok(());
         }
-        if self.shards[partition].told_for_good().is_none() {
+        if self.shards[partition].durably_published().is_none() {
             return Ok(());
         }
         let own = id(partition);

@@ -128,12 +128,12 @@ impl World {
     pub(super) fn seat_answered(&mut self, worker: usize, partition: usize, reply: Reply) -> Result<(), Violation> {
         let actor = Actor::Seat { worker, partition };
         match reply {
-            Reply::Hello { epoch, told, held } => {
+            Reply::Hello { epoch, published, held } => {
                 ensure!(held, Durable, "worker {worker} finds that the log of partition {partition} has forked");
-                self.seat_connected(worker, partition, epoch, told)
+                self.seat_connected(worker, partition, epoch, published)
             }
-            Reply::Turned { told, records, durable, outputs } => {
-                self.seat_turned(worker, partition, told, durable, &records, &outputs)
+            Reply::Turned { published, records, durable, outputs } => {
+                self.seat_turned(worker, partition, published, durable, &records, &outputs)
             }
             Reply::Forked => {
                 Err(Violation::new(Check::Durable, format!("worker {worker} publishes what no command caused")))

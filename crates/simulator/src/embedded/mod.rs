@@ -77,7 +77,7 @@ struct Run {
     trimmer: Trimmer<Memory>,
     source: SourceId,
     next: RequestNumber,
-    /// Told, and not yet folded and answered.
+    /// Published, and not yet folded and answered.
     publishing: VecDeque<(Cause, Vec<Event>)>,
     views: Views,
     asked: BTreeMap<RequestNumber, (usize, Body)>,
@@ -115,7 +115,7 @@ pub struct World {
     observer: Observer,
     oracle: Option<Model>,
     /// The events of each published command, as bytes.
-    told: Vec<Vec<u8>>,
+    published: Vec<Vec<u8>>,
     /// The records of the log as they were read by another reader.
     records: Vec<(Timestamp, Vec<u8>)>,
     faults: bool,
@@ -183,7 +183,7 @@ impl World {
             setup: workload::setup().into(),
             observer,
             oracle: None,
-            told: Vec::new(),
+            published: Vec::new(),
             records: Vec::new(),
             faults: true,
             starts: 0,
@@ -215,14 +215,14 @@ impl World {
     /// A digest of everything published.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        let bytes = self.told.iter().flatten();
+        let bytes = self.published.iter().flatten();
         bytes.fold(self.time.now(), |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
     }
 
     /// How many commands were published.
     #[must_use]
     pub fn commands(&self) -> u64 {
-        self.told.len() as u64
+        self.published.len() as u64
     }
 
     fn step(&mut self) -> Result<(), Violation> {
@@ -282,7 +282,7 @@ impl World {
         if self.setup.front() == Some(&body) && accepted {
             self.setup.pop_front();
         }
-        self.clients[who].told(&body, answer, PARTITION, sequence);
+        self.clients[who].published(&body, answer, PARTITION, sequence);
         let views = &run.views;
         self.clients[who].read(|_| views)
     }
@@ -312,11 +312,11 @@ impl World {
     fn collect(&mut self) -> Result<(), Violation> {
         let Outbound { events, refused } = self.hatch.take();
         for (cause, events) in events {
-            let due = Sequence(self.told.len() as u64 + 1);
-            ensure!(cause.sequence == due, Told, "command {} is told, {due} was due", cause.sequence);
+            let due = Sequence(self.published.len() as u64 + 1);
+            ensure!(cause.sequence == due, Published, "command {} is published, {due} was due", cause.sequence);
             let mut bytes = Vec::new();
             crossbook_protocol::wire::encode_events(cause, &events, &mut bytes);
-            self.told.push(bytes);
+            self.published.push(bytes);
             if let Some(run) = &mut self.run {
                 run.publishing.push_back((cause, events));
             }
@@ -349,14 +349,14 @@ impl World {
         {
             self.observer.coverage.count("views compared");
             let same = run.views.state() == self.observer.views(PARTITION).state();
-            ensure!(same, Views, "the live views are not what was told up to {}", cause.sequence);
+            ensure!(same, Views, "the live views are not what was published up to {}", cause.sequence);
         }
         Ok(())
     }
 
     fn write_tables(&mut self) -> Result<(), Violation> {
-        let (recording, told) = self.observer.recording_mut(PARTITION);
-        if let Some(failure) = recording.step(told, &mut self.dice, self.faults)? {
+        let (recording, published) = self.observer.recording_mut(PARTITION);
+        if let Some(failure) = recording.step(published, &mut self.dice, self.faults)? {
             self.observer.coverage.count(&format!("fault tables {failure:?}"));
         }
         Ok(())

@@ -38,8 +38,8 @@ impl World {
         let asked = self.run.as_ref().map_or(0, |run| run.asked.len());
         ensure!(asked == 0, Liveness, "{asked} requests were never answered");
         ensure!(self.setup.is_empty(), Liveness, "the venue was never made");
-        let (recording, told) = self.observer.recording_mut(PARTITION);
-        ensure!(recording.position().0 == told.len() as u64, Liveness, "the tables stay at {}", recording.position());
+        let (recording, published) = self.observer.recording_mut(PARTITION);
+        ensure!(recording.position().0 == published.len() as u64, Liveness, "the tables stay at {}", recording.position());
         self.observer.check_quiet()?;
         if let Some(run) = &self.run {
             let live = run.node.partition().state();
@@ -53,7 +53,7 @@ impl World {
     /// The last of it: bits of what was durable rot. Each is found and named, or was never part of a record.
     pub(super) fn end(&mut self) -> Result<(), Violation> {
         self.drop_run();
-        let end = Sequence(self.told.len() as u64);
+        let end = Sequence(self.published.len() as u64);
         for _ in 0..6 {
             let mut files = self.disk.files();
             let name = self

@@ -61,8 +61,8 @@ impl World {
             self.observer.coverage.count("torn tail cut");
         }
         let end = log.durable();
-        let told = Sequence(self.told.len() as u64);
-        ensure!(end >= told, Durable, "command {told} was told, and the log ends at {end}");
+        let published = Sequence(self.published.len() as u64);
+        ensure!(end >= published, Durable, "command {published} was published, and the log ends at {end}");
         let which = Which { work: workload::WORK, ..Which::single(self.dice.any()) };
         let snapshots = Folder::on(self.snapshots.clone());
         let disk = self.disk.clone();
@@ -84,10 +84,10 @@ impl World {
         self.compare_records(log.first(), end)?;
         self.watch(end)?;
         // Everything in the log counts as published from now on.
-        for told in &self.observer.told(PARTITION)[self.told.len()..] {
+        for published in &self.observer.published(PARTITION)[self.published.len()..] {
             let mut bytes = Vec::new();
-            crossbook_protocol::wire::encode_events(told.cause, &told.events, &mut bytes);
-            self.told.push(bytes);
+            crossbook_protocol::wire::encode_events(published.cause, &published.events, &mut bytes);
+            self.published.push(bytes);
         }
         let reference = self.observer.reference(PARTITION).state();
         ensure!(recovered.partition.state() == reference, Replicas, "recovery gives another state at {end}");
@@ -130,7 +130,7 @@ impl World {
             let record = reader.next(Until::Durable(end));
             let same = matches!(&record, Ok(Some(record))
                 if record.sequence.0 == sequence && record.time == *time && record.payload == payload);
-            ensure!(same, Durable, "record {sequence} was told of and has become {record:?}");
+            ensure!(same, Durable, "record {sequence} was published of and has become {record:?}");
         }
         Ok(())
     }
@@ -143,18 +143,18 @@ impl World {
         }
         let mut reader = FileReader::open_in(self.disk.clone(), from);
         while let Some(record) = reader.next(Until::Durable(until)).map_err(|error| {
-            Violation::new(Check::Durable, format!("command {from} was told, and cannot be read: {error}"))
+            Violation::new(Check::Durable, format!("command {from} was published, and cannot be read: {error}"))
         })? {
             let (sequence, time, payload) = (record.sequence, record.time, record.payload.to_vec());
             let command = crossbook_protocol::wire::decode_command(sequence, time, &payload)
                 .map_err(|error| Violation::new(Check::Durable, format!("record {sequence}: {error}")))?;
             self.records.push((time, payload));
             self.observer.take(PARTITION, &command)?;
-            let watched = &self.observer.told(PARTITION)[self.records.len() - 1];
-            if let Some(told) = self.told.get(self.records.len() - 1) {
+            let watched = &self.observer.published(PARTITION)[self.records.len() - 1];
+            if let Some(published) = self.published.get(self.records.len() - 1) {
                 let mut bytes = Vec::new();
                 crossbook_protocol::wire::encode_events(watched.cause, &watched.events, &mut bytes);
-                ensure!(bytes == *told, Told, "what was told of command {sequence} does not follow from it");
+                ensure!(bytes == *published, Published, "what was published of command {sequence} does not follow from it");
             }
             let plain = match (&mut self.oracle, &command.body) {
                 (

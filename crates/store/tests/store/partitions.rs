@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::kit::running::Running;
-use crate::kit::{Told, databases, empty, fill, fill_part, options};
+use crate::kit::{Published, databases, empty, fill, fill_part, options};
 use crate::venue::Venue;
 use crossbook_engine::Partition;
 use crossbook_engine::import::Past;
@@ -27,7 +27,7 @@ const SAME: [&str; 7] = ["assets", "markets", "accounts", "balances", "orders", 
 struct Cluster {
     routing: Routing,
     partitions: Vec<Partition>,
-    told: Vec<Vec<(Cause, Vec<Event>)>>,
+    published: Vec<Vec<(Cause, Vec<Event>)>>,
 }
 
 impl Cluster {
@@ -38,7 +38,7 @@ impl Cluster {
         let routing = Routing::new_checked(3, by_number).unwrap().with_names(by_name).unwrap();
         let mut cluster = Self {
             partitions: routing.all().map(|id| Partition::new(id, routing.clone(), 3)).collect(),
-            told: routing.all().map(|_| Vec::new()).collect(),
+            published: routing.all().map(|_| Vec::new()).collect(),
             routing,
         };
         for (number, (time, body)) in (1..).zip(asked) {
@@ -74,8 +74,8 @@ impl Cluster {
         let sequence = partition.sequence().next();
         let mut events = Events::new();
         partition.apply(&Command::new(sequence, time, source, number, body), &mut events);
-        let told = events.iter().map(|(cause, events)| (cause, events.to_vec()));
-        self.told[usize::from(to.0)].extend(told);
+        let published = events.iter().map(|(cause, events)| (cause, events.to_vec()));
+        self.published[usize::from(to.0)].extend(published);
     }
 
     fn home(&self, body: &Body) -> PartitionId {
@@ -99,13 +99,13 @@ impl Cluster {
         }
     }
 
-    fn told(&self, partition: PartitionId) -> &[(Cause, Vec<Event>)] {
-        &self.told[usize::from(partition.0)]
+    fn published(&self, partition: PartitionId) -> &[(Cause, Vec<Event>)] {
+        &self.published[usize::from(partition.0)]
     }
 
     async fn fill(&self, database: &Database) {
         for partition in self.routing.all() {
-            fill_part(database, partition, self.told(partition), 90).await;
+            fill_part(database, partition, self.published(partition), 90).await;
         }
     }
 
@@ -120,7 +120,7 @@ impl Cluster {
         let facts = self.facts(database, partition).await;
         let mut views = Views::new(Limits::default());
         let mut expected_state = ExpectedState::default();
-        for (cause, events) in self.told(partition) {
+        for (cause, events) in self.published(partition) {
             views.apply_all(*cause, events);
             expected_state.follow(*cause, events, facts.position.complete_from);
         }
@@ -261,7 +261,7 @@ async fn verification_of_a_partition_finds_what_was_changed_in_its_rows_and_in_n
 #[test]
 fn recorders_of_one_process_write_at_the_same_time() {
     let (_, three) = traded(23, 3_000);
-    let told: Vec<Told> = three.told.iter().cloned().map(Arc::new).collect();
+    let published: Vec<Published> = three.published.iter().cloned().map(Arc::new).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let plain = empty(Dialect::Sqlite, options());
     let expected = runtime.block_on(async {
@@ -272,14 +272,14 @@ fn recorders_of_one_process_write_at_the_same_time() {
     for empty in databases() {
         let database = empty.database.clone().routed(three.routing.clone());
         let start = |partition: PartitionId| {
-            (Running::part(&database, partition, &told[usize::from(partition.0)]), &told[usize::from(partition.0)])
+            (Running::part(&database, partition, &published[usize::from(partition.0)]), &published[usize::from(partition.0)])
         };
         let running: Vec<_> = three.routing.all().map(start).collect();
-        for (running, told) in &running {
-            running.live.reach(told.last().unwrap().0.sequence);
+        for (running, published) in &running {
+            running.live.reach(published.last().unwrap().0.sequence);
         }
-        for (running, told) in &running {
-            running.wait_for("ends", |progress| progress.position().sequence == told.last().unwrap().0.sequence);
+        for (running, published) in &running {
+            running.wait_for("ends", |progress| progress.position().sequence == published.last().unwrap().0.sequence);
         }
         for (running, _) in running {
             assert_eq!(*running.seeks.lock().unwrap(), [0]);
@@ -316,7 +316,7 @@ async fn a_partition_that_is_given_up_costs_the_others_nothing() {
                     assert_eq!(three.findings(&database, other).await, Vec::<String>::new());
                 }
                 // What is left over would be in the way.
-                fill_part(&database, partition, three.told(partition), 200).await;
+                fill_part(&database, partition, three.published(partition), 200).await;
                 assert_eq!(contents(&database).await.unwrap(), before, "{:?}", empty.dialect);
             }
         }
@@ -329,7 +329,7 @@ async fn rows_of_an_unknown_market_are_not_taken_for_somebodys() {
     for empty in databases() {
         let database = empty.database.clone().routed(three.routing.clone());
         // Partition 0 has not come so far yet.
-        fill_part(&database, PartitionId(1), three.told(PartitionId(1)), 200).await;
+        fill_part(&database, PartitionId(1), three.published(PartitionId(1)), 200).await;
         // A partition knows its markets by itself, and what of them is missing.
         assert_eq!(three.findings(&database, PartitionId(1)).await, Vec::<String>::new(), "{:?}", empty.dialect);
         assert!(!three.facts(&database, PartitionId(1)).await.trades.is_empty());
@@ -338,10 +338,10 @@ async fn rows_of_an_unknown_market_are_not_taken_for_somebodys() {
         let mut registry = Writer::open(&database, PartitionId(0)).await.unwrap();
         registry.clear_leftovers().await.unwrap();
         registry.close().await;
-        fill_part(&database, PartitionId(0), three.told(PartitionId(0)), 200).await;
+        fill_part(&database, PartitionId(0), three.published(PartitionId(0)), 200).await;
         other.clear_leftovers().await.unwrap();
         other.close().await;
-        fill_part(&database, PartitionId(2), three.told(PartitionId(2)), 200).await;
+        fill_part(&database, PartitionId(2), three.published(PartitionId(2)), 200).await;
         assert_eq!(three.all_findings(&database).await, Vec::<String>::new(), "{:?}", empty.dialect);
     }
 }
@@ -351,13 +351,13 @@ async fn partitions_of_another_venue_are_refused() {
     let (_, three) = traded(26, 100);
     for empty in databases() {
         let database = empty.database.clone().routed(three.routing.clone()).for_log(1);
-        fill_part(&database, PartitionId(0), three.told(PartitionId(0)), 200).await;
+        fill_part(&database, PartitionId(0), three.published(PartitionId(0)), 200).await;
         let other = database.clone().for_log(2);
         let mut writer = Writer::open(&other, PartitionId(1)).await.unwrap();
         assert!(matches!(writer.position().await, Err(Error::Foreign { .. })), "{:?}", empty.dialect);
         writer.close().await;
         assert!(matches!(Writer::open_anew(&other, PartitionId(1)).await, Err(Error::Foreign { .. })));
-        fill_part(&database, PartitionId(1), three.told(PartitionId(1)), 200).await;
+        fill_part(&database, PartitionId(1), three.published(PartitionId(1)), 200).await;
     }
 }
 
@@ -383,8 +383,8 @@ async fn a_process_that_only_reads_is_told_how_far_the_tables_are() {
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let watching = tokio::spawn(watch(database.clone(), progress.clone(), Duration::from_millis(5), stopped));
         assert!(!progress[1].covers(Timestamp(0), None), "nothing is known before the tables are there");
-        fill_part(&database, PartitionId(1), three.told(PartitionId(1)), 50).await;
-        let last = three.told(PartitionId(1)).last().unwrap().0;
+        fill_part(&database, PartitionId(1), three.published(PartitionId(1)), 50).await;
+        let last = three.published(PartitionId(1)).last().unwrap().0;
         tokio::time::timeout(Duration::from_secs(30), progress[1].covering(last.time, Some(last))).await.unwrap();
         assert_eq!(progress[1].position().sequence, last.sequence);
         assert_eq!(progress[0].position().sequence, Sequence(0));

@@ -19,14 +19,14 @@ const ASK_EVERY: Duration = Duration::from_secs(5);
 /// Streams that are behind what was made of them.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "the streams of partition {partition} end at command {told}, but {} is from command {command}: commands are missing. Restore the store from a backup or \
+    "the streams of partition {partition} end at command {published}, but {} is from command {command}: commands are missing. Restore the store from a backup or \
      a replica that has them. If there is none, `crossbook worker --discard-newer` gives them up for good: snapshots that the streams do not reach are set \
      aside, and the partition's history is rebuilt. The clients that were informed of their effects must then be corrected",
     expected_state
 )]
 pub struct Behind {
     partition: PartitionId,
-    told: Sequence,
+    published: Sequence,
     command: Sequence,
     expected_state: String,
 }
@@ -65,10 +65,10 @@ fn known(site: &Site, database: Option<&Database>, partition: PartitionId) -> Re
 pub fn check(site: &Site, database: Option<&Database>, partition: PartitionId) -> Result<bool, Error> {
     let known = known(site, database, partition)?;
     // StopSignal afterwards, so that what is known was published by then.
-    let told = site.published(partition)?;
+    let published = site.published(partition)?;
     let behind = |command: Sequence, expected_state: &str| {
         let expected_state = expected_state.to_owned();
-        (command > told).then_some(Behind { partition, told, command, expected_state })
+        (command > published).then_some(Behind { partition, published, command, expected_state })
     };
     let history = known.history.unwrap_or_default();
     let found = behind(known.snapshot, "its last snapshot").or_else(|| behind(history, "its history in SQL"));
@@ -99,10 +99,10 @@ pub fn give_up(site: &Site, database: Option<&Database>) -> Result<(), Error> {
     for partition in site.routing.all() {
         let Err(Error::Behind(behind)) = check(site, database, partition) else { continue };
         tracing::warn!(%behind, "discarded, because of --discard-newer");
-        let told = site.published(partition)?;
-        site.snapshots(partition)?.set_aside(told)?;
+        let published = site.published(partition)?;
+        site.snapshots(partition)?.set_aside(published)?;
         if let Some(database) = database
-            && known(site, Some(database), partition)?.history.is_some_and(|history| history > told)
+            && known(site, Some(database), partition)?.history.is_some_and(|history| history > published)
         {
             on_a_thread(|| crossbook_store::give_up(database, partition)).map_err(Error::Thread)??;
         }

@@ -80,8 +80,8 @@ struct Begun {
 /// A partition and its views at the last command that it has published, and that command's number.
 fn up_to_now(site: &Site, partition: PartitionId) -> Result<(Sequence, Recovered<Views>), Error> {
     let restored = cut::beside_trimming(|| {
-        let told = site.published(partition)?;
-        Ok((told, site.at(partition, told)?))
+        let published = site.published(partition)?;
+        Ok((published, site.at(partition, published)?))
     });
     Ok(restored?)
 }
@@ -89,11 +89,11 @@ fn up_to_now(site: &Site, partition: PartitionId) -> Result<(Sequence, Recovered
 /// Restores the views of all partitions, side by side.
 fn begin(site: &Site) -> Result<Vec<Begun>, Error> {
     let one = |partition: PartitionId| -> Result<Begun, Error> {
-        let (told, recovered) = up_to_now(site, partition)?;
+        let (published, recovered) = up_to_now(site, partition)?;
         let Recovered { partition: state, follower: views, .. } = recovered;
         Ok(Begun {
             views,
-            from: told,
+            from: published,
             sent: site.routing.all().map(|to| state.sent(to)).collect(),
             received: site.routing.all().map(|from| state.received(from)).collect(),
             time: state.time(),

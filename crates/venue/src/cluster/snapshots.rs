@@ -84,9 +84,9 @@ impl Work {
             .filter(|(_, status)| status.is_active())
             .map(|(partition, status)| (partition, status.published()))
             .collect();
-        for (partition, told) in active {
+        for (partition, published) in active {
             let last = self.last.get(&partition).copied();
-            if last.is_some_and(|last| told.0 < last.0.saturating_add(self.every_commands)) {
+            if last.is_some_and(|last| published.0 < last.0.saturating_add(self.every_commands)) {
                 continue;
             }
             match self.take(partition) {
@@ -96,7 +96,7 @@ impl Work {
                 Err(error) => {
                     metrics::counter!("crossbook_snapshot_failures_total").increment(1);
                     tracing::error!(partition = partition.0, %error, "no snapshot could be taken; trading continues");
-                    self.last.insert(partition, told);
+                    self.last.insert(partition, published);
                 }
             }
         }

@@ -37,7 +37,7 @@ pub trait PublishedEvents {
 pub enum Error {
     /// The tables are ahead of the published events.
     #[error(
-        "the history is at command {history} of partition {partition}, but the partition's stream ends at {told}: commands are \
+        "the history is at command {history} of partition {partition}, but the partition's stream ends at {published}: commands are \
          missing in it; restore the store from a backup or a replica that has them, or give them up with `crossbook store rebuild --cluster \
          --discard-newer`"
     )]
@@ -47,7 +47,7 @@ pub enum Error {
         /// Where the tables stand.
         history: Sequence,
         /// Where the published events end.
-        told: Sequence,
+        published: Sequence,
     },
     /// The tables have other commands.
     #[error(
@@ -209,7 +209,7 @@ impl<T: PublishedEvents, S: Saved> PublishedSource<T, S> {
             };
             if found.is_empty() {
                 let partition = self.which.partition;
-                let error = Error::Ahead { partition, history: position, told: at };
+                let error = Error::Ahead { partition, history: position, published: at };
                 return Err(Contradiction(error.to_string()).into());
             }
             for (cause, events) in &found {

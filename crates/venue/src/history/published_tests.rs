@@ -18,7 +18,7 @@ use venue::Venue;
 #[allow(dead_code, reason = "made for the tests of the views")]
 mod venue;
 
-/// What was told, in memory.
+/// What was published, in memory.
 #[derive(Clone, Default)]
 struct CutSource(Arc<Mutex<Vec<Entry>>>);
 
@@ -44,9 +44,9 @@ fn traded(commands: usize) -> Venue {
     venue
 }
 
-fn source(told: &[Entry], snapshots: &Path) -> PublishedSource<CutSource, Folder> {
+fn source(published: &[Entry], snapshots: &Path) -> PublishedSource<CutSource, Folder> {
     let folder = Folder::open(snapshots).unwrap();
-    PublishedSource::new(Which::single(1), CutSource::of(told), folder, Live::new(Sequence(0)))
+    PublishedSource::new(Which::single(1), CutSource::of(published), folder, Live::new(Sequence(0)))
 }
 
 /// Snapshots of a venue that has gone so far, with views that have forgotten nothing.
@@ -115,8 +115,8 @@ async fn tables_are_filled_from_the_beginning_and_gone_on_with_from_a_snapshot()
     assert_eq!(write(&mut source(&all[1_000..], some.path()), &database).await.unwrap().sequence, end);
     assert_eq!(contents(&database).await.unwrap(), expected(&venue).await);
     // Nothing more; from the snapshots or from the first event.
-    for told in [&all[1_500..], all] {
-        assert_eq!(write(&mut source(told, some.path()), &database).await.unwrap().sequence, end);
+    for published in [&all[1_500..], all] {
+        assert_eq!(write(&mut source(published, some.path()), &database).await.unwrap().sequence, end);
     }
 }
 
@@ -131,8 +131,8 @@ async fn where_the_beginning_is_gone_empty_tables_begin_with_the_oldest_snapshot
     for (kept_from, begins) in [(first.0, first), (first.0 - 20, first), (first.0 + 1, second)] {
         let folder = tempfile::tempdir().unwrap();
         let database = database(folder.path());
-        let told = &all[usize::try_from(kept_from).unwrap()..];
-        let position = write(&mut source(told, some.path()), &database).await.unwrap();
+        let published = &all[usize::try_from(kept_from).unwrap()..];
+        let position = write(&mut source(published, some.path()), &database).await.unwrap();
         assert_eq!((position.sequence, position.complete_from), (venue.partition.sequence(), begins));
     }
     let mut source = source(&all[1_950..], some.path());
@@ -182,8 +182,8 @@ fn tables_that_do_not_fit_are_told_of() {
         time,
         complete_from: Sequence(0),
     };
-    let seek = |told: &[Entry], position| {
-        source(told, none.path()).seek(position, &|| false).map(drop).unwrap_err().to_string()
+    let seek = |published: &[Entry], position| {
+        source(published, none.path()).seek(position, &|| false).map(drop).unwrap_err().to_string()
     };
     let right = all[199].0.time;
     assert!(source(all, none.path()).seek(at(200, right), &|| false).is_ok());

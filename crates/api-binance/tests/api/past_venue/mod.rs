@@ -49,9 +49,9 @@ fn key_of(account: AccountId) -> ApiKeyId {
 
 /// What happened, for whoever wants to fold it.
 #[derive(Clone)]
-pub struct Told(pub Arc<Vec<(Cause, Vec<Event>)>>);
+pub struct Published(pub Arc<Vec<(Cause, Vec<Event>)>>);
 
-impl Told {
+impl Published {
     /// A venue whose accounts have keys, and trade for a while: some hundred days for 10,000 commands.
     pub fn trading(seed: u64, commands: usize) -> Self {
         let mut venue = Venue::open(seed);
@@ -86,7 +86,7 @@ impl Told {
     }
 }
 
-impl Source for Told {
+impl Source for Published {
     fn seek(&mut self, position: Position, _: &dyn Fn() -> bool) -> Result<Projection, SourceError> {
         assert_eq!(position, Position::default(), "the tables are written in one go");
         Ok(Projection::resume(PartitionId(0), Views::new(Projection::limits()), Sequence(0)))
@@ -101,7 +101,7 @@ impl Source for Told {
     }
 }
 
-/// A history in a folder, that comes as far as it is told to.
+/// A history in a folder, that comes as far as it is published to.
 pub struct Tables {
     pub progress: Arc<Progress>,
     database: Database,
@@ -111,7 +111,7 @@ pub struct Tables {
 }
 
 impl Tables {
-    pub fn new(told: &Told) -> Self {
+    pub fn new(published: &Published) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = database(&folder.path().join("history.sqlite").display().to_string());
         let live = Live::new(Sequence(0));
@@ -120,7 +120,7 @@ impl Tables {
         let recorder = HistoryWriter::new(
             database.clone(),
             PartitionId(0),
-            told.clone(),
+            published.clone(),
             live.clone(),
             stop_seen,
             Arc::clone(&progress),

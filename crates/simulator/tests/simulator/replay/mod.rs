@@ -17,7 +17,7 @@ fn kind(body: &Body) -> String {
     format!("{body:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
 }
 
-/// Replays every recording in `folder`, and tells how many commands there were.
+/// Replays every recording in `folder`, and publishes how many commands there were.
 ///
 /// # Panics
 /// When a state is not what it was.

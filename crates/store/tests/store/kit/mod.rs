@@ -80,24 +80,24 @@ pub fn empty(dialect: Dialect, options: Options) -> Empty {
 }
 
 /// Everything that a partition said, as its log would tell it again.
-pub type Told = Arc<Vec<(Cause, Vec<Event>)>>;
+pub type Published = Arc<Vec<(Cause, Vec<Event>)>>;
 
 /// A projection of nothing.
 pub fn fresh() -> Projection {
     Projection::resume(PARTITION, Views::new(Projection::limits()), Sequence(0))
 }
 
-/// Writes all that was told, in batches of so many commands.
-pub async fn fill(database: &Database, told: &[(Cause, Vec<Event>)], commands: usize) {
-    fill_part(database, PARTITION, told, commands).await;
+/// Writes all that was published, in batches of so many commands.
+pub async fn fill(database: &Database, published: &[(Cause, Vec<Event>)], commands: usize) {
+    fill_part(database, PARTITION, published, commands).await;
 }
 
 /// The same of a partition among others.
-pub async fn fill_part(database: &Database, partition: PartitionId, told: &[(Cause, Vec<Event>)], commands: usize) {
+pub async fn fill_part(database: &Database, partition: PartitionId, published: &[(Cause, Vec<Event>)], commands: usize) {
     let mut writer = Writer::open(database, partition).await.unwrap();
     assert_eq!(writer.position().await.unwrap(), Position::default());
     let mut projection = Projection::resume(partition, Views::new(Projection::limits()), Sequence(0));
-    for some in told.chunks(commands) {
+    for some in published.chunks(commands) {
         for (cause, events) in some {
             projection.follow(*cause, events);
         }
@@ -106,10 +106,10 @@ pub async fn fill_part(database: &Database, partition: PartitionId, told: &[(Cau
     writer.close().await;
 }
 
-/// A source that tells again what was told.
+/// A source that tells again what was published.
 pub struct Retelling {
     pub partition: PartitionId,
-    pub told: Told,
+    pub published: Published,
     pub seeks: Arc<Mutex<Vec<u64>>>,
 }
 
@@ -117,7 +117,7 @@ impl Source for Retelling {
     fn seek(&mut self, position: Position, _: &dyn Fn() -> bool) -> Result<Projection, SourceError> {
         self.seeks.lock().unwrap().push(position.sequence.0);
         let mut views = Views::new(Projection::limits());
-        for (cause, events) in self.told.iter().take_while(|(cause, _)| cause.sequence <= position.sequence) {
+        for (cause, events) in self.published.iter().take_while(|(cause, _)| cause.sequence <= position.sequence) {
             views.apply_all(*cause, events);
         }
         Ok(Projection::resume(self.partition, views, position.complete_from))
@@ -125,7 +125,7 @@ impl Source for Retelling {
 
     fn pull(&mut self, projection: &mut Projection, until: Sequence, rows_max: usize) -> Result<(), SourceError> {
         while projection.position() < until && !projection.is_full(rows_max) {
-            let (cause, events) = &self.told[usize::try_from(projection.position().0).unwrap()];
+            let (cause, events) = &self.published[usize::try_from(projection.position().0).unwrap()];
             projection.follow(*cause, events);
         }
         Ok(())

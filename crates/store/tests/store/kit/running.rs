@@ -7,7 +7,7 @@ use crossbook_store::{Database, HistoryWriter, Live, Progress};
 use crossbook_types::{PartitionId, Sequence};
 use tokio::sync::watch;
 
-use super::{PARTITION, Retelling, Told};
+use super::{PARTITION, Retelling, Published};
 
 /// A history writer on a thread of its own, as the venue runs it.
 pub struct Running {
@@ -19,16 +19,16 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn start(database: &Database, told: &Told) -> Self {
-        Self::part(database, PARTITION, told)
+    pub fn start(database: &Database, published: &Published) -> Self {
+        Self::part(database, PARTITION, published)
     }
 
     /// The same of a partition among others.
-    pub fn part(database: &Database, partition: PartitionId, told: &Told) -> Self {
+    pub fn part(database: &Database, partition: PartitionId, published: &Published) -> Self {
         let live = Live::new(Sequence(0));
         let (stop, stop_seen) = watch::channel(false);
         let (progress, seeks) = (Arc::new(Progress::default()), Arc::default());
-        let source = Retelling { partition, told: Arc::clone(told), seeks: Arc::clone(&seeks) };
+        let source = Retelling { partition, published: Arc::clone(published), seeks: Arc::clone(&seeks) };
         let recorder =
             HistoryWriter::new(database.clone(), partition, source, live.clone(), stop_seen, Arc::clone(&progress));
         let thread = std::thread::spawn(move || {
