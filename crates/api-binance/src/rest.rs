@@ -135,7 +135,7 @@ impl Rest {
             }
             Err(error) => self.refused(operation, &error),
         };
-        tell_weight(&mut response, used);
+        add_weight_header(&mut response, used);
         Ok(compressed(response, &parts.headers, app.config.server.compression_bytes_min).await)
     }
 
@@ -175,7 +175,7 @@ impl Rest {
         *response.status_mut() = StatusCode::NO_CONTENT;
         let methods = methods_at(request.uri().path());
         if Cors::is_preflight(request.headers()) && allowed.is_some() {
-            Cors::tell_before(&mut response, methods.clone());
+            Cors::add_preflight_headers(&mut response, methods.clone());
         }
         response.headers_mut().insert(ALLOW, methods);
         response
@@ -192,7 +192,7 @@ impl Rest {
                 answer.unwrap_or_else(|error| {
                     let mut response = self.refused(operation, &error);
                     let used = self.app.gateway.limits.used_weight(from, now());
-                    tell_weight(&mut response, used);
+                    add_weight_header(&mut response, used);
                     response
                 })
             }
@@ -290,7 +290,7 @@ pub(crate) fn time_unit(headers: &HeaderMap) -> Result<TimeUnit, ApiError> {
     TimeUnit::parse(headers.get(TIME_UNIT).map(|unit| unit.to_str().unwrap_or_default()))
 }
 
-fn tell_weight(response: &mut Response<Body>, used: u64) {
+fn add_weight_header(response: &mut Response<Body>, used: u64) {
     for name in USED_WEIGHT {
         response.headers_mut().insert(name, used.into());
     }

@@ -396,7 +396,7 @@ impl Model {
         let order = self.books[symbol.0 as usize].take_out(id);
         self.end(symbol, &order, CloseReason::Canceled { cancel_id });
         if !order.waits {
-            self.tell_depth(symbol, order.side, order.limit.unwrap());
+            self.publish_depth(symbol, order.side, order.limit.unwrap());
         }
     }
 
@@ -410,7 +410,7 @@ impl Model {
         self.events.push(Event::OrderClosed(OrderClosed { symbol, order, account, reason }));
     }
 
-    fn tell_depth(&mut self, symbol: SymbolId, side: Side, price: u64) {
+    fn publish_depth(&mut self, symbol: SymbolId, side: Side, price: u64) {
         let book = &mut self.books[symbol.0 as usize];
         book.updates += 1;
         let (update, quantity) = (book.updates, Quantity(book.resting(side, price)));

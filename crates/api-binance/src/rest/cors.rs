@@ -60,7 +60,7 @@ impl Cors {
     }
 
     /// Says what a page may ask for at a path with these methods.
-    pub(super) fn tell_before(response: &mut Response<Body>, methods: HeaderValue) {
+    pub(super) fn add_preflight_headers(response: &mut Response<Body>, methods: HeaderValue) {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS);

@@ -143,7 +143,7 @@ impl Feed {
                     {
                         self.take(batch);
                     }
-                    self.tell();
+                    self.publish();
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -166,16 +166,16 @@ impl Feed {
         for (account, event) in &batch.private {
             let catalogue = &self.catalogue;
             sent +=
-                self.hub.tell_account(*account, |unit| user_stream::write(event, unit, catalogue).unwrap_or_default());
+                self.hub.publish_account(*account, |unit| user_stream::write(event, unit, catalogue).unwrap_or_default());
         }
         count_sent(sent);
         self.round.times.push(batch.time);
     }
 
     /// Tells what was gathered.
-    fn tell(&mut self) {
+    fn publish(&mut self) {
         let Round { streams, times, .. } = std::mem::take(&mut self.round);
-        count_sent(streams.iter().map(|((topic, unit), payloads)| self.hub.tell_all(topic, *unit, payloads)).sum());
+        count_sent(streams.iter().map(|((topic, unit), payloads)| self.hub.publish_all(topic, *unit, payloads)).sum());
         for time in times {
             metrics::histogram!("crossbook_stream_lag_seconds").record(lag(time));
         }
@@ -231,15 +231,15 @@ impl Feed {
         self.ticks += 1;
         let now = now();
         let second = self.ticks.is_multiple_of(TICKS_PER_SECOND);
-        let mut sent = self.tell_depth(Pace::Fast, now);
+        let mut sent = self.publish_depth(Pace::Fast, now);
         if second {
-            sent += self.tell_depth(Pace::Slow, now);
+            sent += self.publish_depth(Pace::Slow, now);
         }
         sent += self.periodic.tick(now, second.then_some(self.ticks / TICKS_PER_SECOND));
         count_sent(sent);
     }
 
-    fn tell_depth(&mut self, pace: Pace, now: Timestamp) -> usize {
+    fn publish_depth(&mut self, pace: Pace, now: Timestamp) -> usize {
         let which = match pace {
             Pace::Fast => 0,
             Pace::Slow => 1,
@@ -248,7 +248,7 @@ impl Feed {
         for (market, gathered) in self.catalogue.markets.iter().zip(&mut self.depth) {
             let gathered = &mut gathered[which];
             let Some(range) = gathered.range() else { continue };
-            sent += self.hub.tell(&Topic::Market(market.symbol, Kind::DepthChanges(pace)), |unit| {
+            sent += self.hub.publish(&Topic::Market(market.symbol, Kind::DepthChanges(pace)), |unit| {
                 payload::depth_changes(market, unit, now, range, gathered.bids(), gathered.asks())
             });
             gathered.clear();
@@ -307,10 +307,10 @@ mod tests {
         let told = |time: u64, public| Batch { time: Timestamp(time), public, private: Vec::new() };
         feed.take(told(1, vec![Fact::Market(Box::new(market)), best(1), best(2)]));
         feed.take(told(2, vec![best(3)]));
-        feed.tell();
+        feed.publish();
         let updates: Vec<_> = member.outbox().taken().iter().map(|text| text[..6].to_owned()).collect();
         assert_eq!(updates, [r#"{"u":1"#, r#"{"u":2"#, r#"{"u":3"#]);
-        feed.tell();
+        feed.publish();
         assert!(member.outbox().taken().is_empty(), "told once");
     }
 

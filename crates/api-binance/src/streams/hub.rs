@@ -218,7 +218,7 @@ impl Hub {
 
     /// Passes a payload to every subscriber of the stream, encoded in the unit of each. Without subscribers it is not
     /// encoded. Returns the number of receivers.
-    pub fn tell(&self, topic: &Topic, payload: impl Fn(TimeUnit) -> String) -> usize {
+    pub fn publish(&self, topic: &Topic, payload: impl Fn(TimeUnit) -> String) -> usize {
         let directory = self.directory.lock();
         let told = TimeUnit::ALL.into_iter().map(|unit| {
             let listeners = directory.topics.get(&(*topic, unit));
@@ -229,13 +229,13 @@ impl Hub {
 
     /// Gives these messages, in this order, to every subscriber of the stream in that unit. Returns how many messages
     /// that made.
-    pub fn tell_all(&self, topic: &Topic, unit: TimeUnit, payloads: &[String]) -> usize {
+    pub fn publish_all(&self, topic: &Topic, unit: TimeUnit, payloads: &[String]) -> usize {
         let directory = self.directory.lock();
         directory.topics.get(&(*topic, unit)).map_or(0, |listeners| share(listeners, payloads))
     }
 
     /// Gives an event of an account to every subscription of it, each under its own number. Returns how many got it.
-    pub fn tell_account(&self, account: AccountId, event: impl Fn(TimeUnit) -> String) -> usize {
+    pub fn publish_account(&self, account: AccountId, event: impl Fn(TimeUnit) -> String) -> usize {
         let directory = self.directory.lock();
         let Some(listeners) = directory.accounts.get(&account) else { return 0 };
         let mut under: Option<(u32, TimeUnit, Frames)> = None;
@@ -376,13 +376,13 @@ mod tests {
     fn a_payload_reaches_its_subscribers_and_is_not_written_for_nobody() {
         let hub = Arc::new(Hub::new());
         let trades = topic("btcusdt@trade");
-        assert_eq!(hub.tell(&trades, |_| panic!("written for nobody")), 0);
+        assert_eq!(hub.publish(&trades, |_| panic!("written for nobody")), 0);
         let (mut raw, mut combined, other) = (join(&hub, false), join(&hub, true), join(&hub, false));
         raw.subscribe(trades, "btcusdt@trade");
         raw.subscribe(trades, "btcusdt@trade");
         combined.subscribe(trades, "btcusdt@trade");
-        assert_eq!(hub.tell(&trades, |_| "{}".into()), 2);
-        assert_eq!(hub.tell_all(&trades, TimeUnit::default(), &["1".into(), "2".into()]), 4);
+        assert_eq!(hub.publish(&trades, |_| "{}".into()), 2);
+        assert_eq!(hub.publish_all(&trades, TimeUnit::default(), &["1".into(), "2".into()]), 4);
         assert_eq!(received(&raw), ["{}", "1", "2"]);
         assert_eq!(
             received(&combined),
@@ -391,7 +391,7 @@ mod tests {
         assert!(received(&other).is_empty());
         drop(combined);
         raw.unsubscribe("btcusdt@trade");
-        assert_eq!(hub.tell(&trades, |_| panic!("written for nobody")), 0);
+        assert_eq!(hub.publish(&trades, |_| panic!("written for nobody")), 0);
     }
 
     #[test]
@@ -404,13 +404,13 @@ mod tests {
                 member.subscribe(depth, name);
             }
         }
-        assert_eq!(hub.tell(&depth, |_| "{}".into()), 6);
+        assert_eq!(hub.publish(&depth, |_| "{}".into()), 6);
         let both =
             ["btcusdt@depth", "btcusdt@depth@1000ms"].map(|name| format!(r#"{{"stream":"{name}","data":{{}}}}"#));
         assert_eq!((received(&members[0]), received(&members[2])), (both.to_vec(), both.to_vec()));
         assert_eq!(received(&members[1]), ["{}", "{}"]);
         members[0].unsubscribe("btcusdt@depth");
-        hub.tell(&depth, |_| "{}".into());
+        hub.publish(&depth, |_| "{}".into());
         assert_eq!(received(&members[0]), both[1..]);
         drop(members);
         assert!(hub.topics(|_| true).is_empty());
@@ -436,14 +436,14 @@ mod tests {
         let (mut mine, mut theirs) = (join(&hub, false), join(&hub, false));
         mine.subscribe_account(AccountId(1001), key("mine"), 0, "answer".into());
         theirs.subscribe_account(AccountId(1002), key("theirs"), 7, "answer".into());
-        assert_eq!(hub.tell_account(AccountId(1001), |_| "{}".into()), 1);
+        assert_eq!(hub.publish_account(AccountId(1001), |_| "{}".into()), 1);
         assert_eq!(received(&mine), ["answer", r#"{"subscriptionId":0,"event":{}}"#]);
         assert_eq!(received(&theirs), ["answer"]);
         assert!(!mine.unsubscribe_account(7));
         assert!(mine.unsubscribe_account(0));
         assert!(!hub.interest().account(AccountId(1001)));
         assert!(hub.interest().account(AccountId(1002)));
-        assert_eq!(hub.tell_account(AccountId(1001), |_| panic!("written for nobody")), 0);
+        assert_eq!(hub.publish_account(AccountId(1001), |_| panic!("written for nobody")), 0);
     }
 
     fn key(name: &str) -> ApiKeyId {
@@ -457,7 +457,7 @@ mod tests {
         member.subscribe_account(AccountId(1001), key("old"), 0, "answer".into());
         member.subscribe_account(AccountId(1001), key("new"), 1, "answer".into());
         hub.key_revoked(AccountId(1001), key("old"), Timestamp::from_millis(5));
-        hub.tell_account(AccountId(1001), |_| "{}".into());
+        hub.publish_account(AccountId(1001), |_| "{}".into());
         let ended = r#"{"subscriptionId":0,"event":{"e":"eventStreamTerminated","E":5}}"#;
         assert_eq!(received(&member), ["answer", "answer", ended, r#"{"subscriptionId":1,"event":{}}"#]);
         assert!(hub.interest().account(AccountId(1001)));

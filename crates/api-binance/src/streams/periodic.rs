@@ -63,20 +63,20 @@ impl Periodic {
             let subscribed: std::collections::HashSet<_> = topics.iter().copied().collect();
             self.shown.retain(|(topic, _), _| subscribed.contains(topic));
         }
-        topics.into_iter().map(|topic| self.tell(topic, now, second)).sum()
+        topics.into_iter().map(|topic| self.publish(topic, now, second)).sum()
     }
 
-    fn tell(&mut self, topic: Topic, now: Timestamp, second: Option<u64>) -> usize {
+    fn publish(&mut self, topic: Topic, now: Timestamp, second: Option<u64>) -> usize {
         match topic {
-            Topic::AllMiniTickers | Topic::AllTickers if second.is_some() => self.tell_all(topic, now),
+            Topic::AllMiniTickers | Topic::AllTickers if second.is_some() => self.publish_all(topic, now),
             Topic::AllMiniTickers | Topic::AllTickers => 0,
             Topic::Market(name, kind) => match kind {
                 Kind::DepthTop(levels, pace) if pace == Pace::Fast || second.is_some() => {
-                    self.tell_depth(topic, name, levels.count())
+                    self.publish_depth(topic, name, levels.count())
                 }
-                Kind::Candle(interval, offset) => self.tell_candles(topic, name, interval, offset, now, second),
-                Kind::MiniTicker | Kind::Ticker if second.is_some() => self.tell_ticker(topic, name, now),
-                Kind::AveragePrice if second.is_some() => self.tell_average(topic, name, now),
+                Kind::Candle(interval, offset) => self.publish_candles(topic, name, interval, offset, now, second),
+                Kind::MiniTicker | Kind::Ticker if second.is_some() => self.publish_ticker(topic, name, now),
+                Kind::AveragePrice if second.is_some() => self.publish_average(topic, name, now),
                 _ => 0,
             },
         }
@@ -92,7 +92,7 @@ impl Periodic {
         self.shown.insert((topic, name), shown) != Some(shown)
     }
 
-    fn tell_depth(&mut self, topic: Topic, name: SymbolName, count: usize) -> usize {
+    fn publish_depth(&mut self, topic: Topic, name: SymbolName, count: usize) -> usize {
         let known = self.shown.get(&(topic, name)).copied();
         let top = self.read(name, |data, _| {
             let depth = data.depth();
@@ -105,18 +105,18 @@ impl Periodic {
         });
         let Some(Some((market, update, bids, asks))) = top else { return 0 };
         self.is_new(topic, name, Shown::Update(update));
-        self.hub.tell(&topic, |_| payload::depth_top(&market, update, &bids, &asks))
+        self.hub.publish(&topic, |_| payload::depth_top(&market, update, &bids, &asks))
     }
 
-    fn tell_ticker(&mut self, topic: Topic, name: SymbolName, now: Timestamp) -> usize {
+    fn publish_ticker(&mut self, topic: Topic, name: SymbolName, now: Timestamp) -> usize {
         let Some((market, ticker, best)) = self.read(name, |data, _| statistics(data, now)) else { return 0 };
         if !self.is_new(topic, name, shown_statistics(topic, &ticker, &best)) {
             return 0;
         }
-        self.hub.tell(&topic, |unit| write_ticker(topic, &market, unit, now, &ticker, &best))
+        self.hub.publish(&topic, |unit| write_ticker(topic, &market, unit, now, &ticker, &best))
     }
 
-    fn tell_all(&mut self, topic: Topic, now: Timestamp) -> usize {
+    fn publish_all(&mut self, topic: Topic, now: Timestamp) -> usize {
         let all = self.read_model.markets(|data| statistics(data, now));
         let is_new = |(market, ticker, best): &&(Market, Ticker, BookTicker)| {
             self.is_new(topic, market.symbol, shown_statistics(topic, ticker, best))
@@ -125,13 +125,13 @@ impl Periodic {
         if new.is_empty() {
             return 0;
         }
-        self.hub.tell(&topic, |unit| {
+        self.hub.publish(&topic, |unit| {
             let tickers = new.iter().map(|(market, ticker, best)| write_ticker(topic, market, unit, now, ticker, best));
             format!("[{}]", tickers.collect::<Vec<_>>().join(","))
         })
     }
 
-    fn tell_average(&mut self, topic: Topic, name: SymbolName, now: Timestamp) -> usize {
+    fn publish_average(&mut self, topic: Topic, name: SymbolName, now: Timestamp) -> usize {
         let Some((market, average)) = self.read(name, |data, _| (*data.market(), data.average_price(now))) else {
             return 0;
         };
@@ -139,10 +139,10 @@ impl Periodic {
         if !self.is_new(topic, name, Shown::Average { last_trade: average.last_trade_time, units }) {
             return 0;
         }
-        self.hub.tell(&topic, |unit| payload::average_price(&market, unit, now, &average))
+        self.hub.publish(&topic, |unit| payload::average_price(&market, unit, now, &average))
     }
 
-    fn tell_candles(
+    fn publish_candles(
         &mut self,
         topic: Topic,
         name: SymbolName,
@@ -183,7 +183,7 @@ impl Periodic {
             };
             if !said && (closed || is_turn) {
                 self.shown.insert((topic, name), shown);
-                sent += self.hub.tell(&topic, |unit| payload::candle(&market, unit, now, interval, &candle, closed));
+                sent += self.hub.publish(&topic, |unit| payload::candle(&market, unit, now, interval, &candle, closed));
             }
             if past && !closed {
                 // The next one is not spoken of before this one is closed.

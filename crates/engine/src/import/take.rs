@@ -171,19 +171,19 @@ impl Partition {
             events.push(Event::OrderImported(Box::new(placed.order.clone())));
             let now = rests_at.map(|(side, price)| (symbol, side, price));
             if now != level {
-                self.tell_depth(level, events);
+                self.publish_depth(level, events);
                 level = now;
             }
         }
-        self.tell_depth(level, events);
+        self.publish_depth(level, events);
         Ok(())
     }
 
     /// Tells what rests at a price, once all orders of a piece that rest there do.
-    fn tell_depth(&mut self, level: Option<(SymbolId, Side, Price)>, events: &mut Events) {
+    fn publish_depth(&mut self, level: Option<(SymbolId, Side, Price)>, events: &mut Events) {
         let Some((symbol, side, price)) = level else { return };
         if let Some(Some(matcher)) = self.matchers.get_mut(symbol.0 as usize) {
-            matcher.tell_depth(side, price, events);
+            matcher.publish_depth(side, price, events);
         }
     }
 }

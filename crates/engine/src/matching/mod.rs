@@ -425,7 +425,7 @@ impl Matcher {
     }
 
     /// Looks up what now rests at a price, and publishes it.
-    pub(crate) fn tell_depth(&mut self, side: Side, price: Price, events: &mut Events) {
+    pub(crate) fn publish_depth(&mut self, side: Side, price: Price, events: &mut Events) {
         let quantity = self.open.depth_at(side, price);
         self.depth_changed(side, price, quantity, events);
     }

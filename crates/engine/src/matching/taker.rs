@@ -146,7 +146,7 @@ impl Matcher {
             let mode = taker.order.self_trade_prevention;
             if prevents(mode, same_account) {
                 if accounts.rules >= Rules::V2 {
-                    self.tell_prevented(&taker.order, wanted, &top, events);
+                    self.publish_prevented(&taker.order, wanted, &top, events);
                 }
                 if mode.expires_maker() {
                     let Removed { owner, level: at } = self.open.remove(Handle::working(top.slot));
@@ -178,7 +178,7 @@ impl Matcher {
 
     /// Publishes that a taker, with that much left, does not trade with the next resting order.
     #[cold]
-    fn tell_prevented(&mut self, order: &Order, wanted: Quantity, top: &Top, events: &mut Events) {
+    fn publish_prevented(&mut self, order: &Order, wanted: Quantity, top: &Top, events: &mut Events) {
         let price = top.price;
         let quantity = wanted.min(top.quantity);
         let mode = order.self_trade_prevention;

@@ -295,7 +295,7 @@ impl Model {
             order.since = book.clock;
             let (side, price) = (order.side, order.limit.unwrap());
             book.orders.push(order);
-            self.tell_depth(symbol, side, price);
+            self.publish_depth(symbol, side, price);
         } else {
             let reason = if filled { CloseReason::Filled } else { ended.unwrap_or(CloseReason::Expired) };
             self.end(symbol, &order, reason);
@@ -331,7 +331,7 @@ impl Model {
                 break;
             }
             if maker.account == order.account && order.mode != SelfTradePrevention::None {
-                self.tell_prevented(symbol, order, &maker, price);
+                self.publish_prevented(symbol, order, &maker, price);
                 if matches!(order.mode, SelfTradePrevention::ExpireMaker | SelfTradePrevention::ExpireBoth) {
                     let maker = self.books[at].take_out(maker.id);
                     self.end(symbol, &maker, CloseReason::SelfTradePrevented);
@@ -369,12 +369,12 @@ impl Model {
             }
         }
         if changed {
-            self.tell_depth(symbol, other(order.side), price);
+            self.publish_depth(symbol, other(order.side), price);
         }
         ended
     }
 
-    fn tell_prevented(&mut self, symbol: SymbolId, taker: &Order, maker: &Order, price: u64) {
+    fn publish_prevented(&mut self, symbol: SymbolId, taker: &Order, maker: &Order, price: u64) {
         let book = &mut self.books[symbol.0 as usize];
         book.prevented += 1;
         let wanted = match taker.left {
