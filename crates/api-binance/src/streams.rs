@@ -18,15 +18,15 @@ use crossbook_gateway::Gateway;
 use crossbook_gateway::clock::now;
 
 pub mod connection_attempts;
-pub mod send_budget;
+pub mod depth_update;
 pub mod feed;
 pub mod frames;
-pub mod depth_update;
 pub mod hub;
 pub mod outbox;
 pub mod payload;
 mod periodic;
 pub mod request;
+pub mod send_budget;
 pub mod session;
 pub mod socket;
 pub mod topic;

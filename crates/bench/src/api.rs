@@ -104,7 +104,8 @@ impl Load<'_> {
         let audiences = if parts.contains(&Part::Fanout) { &subscribers[..] } else { &[] };
         let steps = rounds * (2 * usize::from(rest) + usize::from(socket)) + usize::from(rest) + usize::from(socket);
         let paces = [Pace::Closed, Pace::Open(*rate)];
-        let mut display = ProgressDisplay::begin("loading the venue".to_owned(), (steps + paces.len() * audiences.len()) as u64);
+        let mut display =
+            ProgressDisplay::begin("loading the venue".to_owned(), (steps + paces.len() * audiences.len()) as u64);
         let mut done = 0;
         let mut step = |display: &mut ProgressDisplay| {
             done += 1;

@@ -3,8 +3,8 @@
 //! The venue consists of the partition's and the publisher's thread, the log on the disk, and the read model. Other
 //! accounts place and cancel orders in the same market at a steady rate, and each answer is timed from the due time of
 //! its request. Then one trade reaches the stop price of a hundred thousand orders; or an account cancels as many; or
-//! one order takes as many. The first two are done by many commands ([`crossbook_engine::work_budget`]); the trades of one
-//! order are one command.
+//! one order takes as many. The first two are done by many commands ([`crossbook_engine::work_budget`]); the trades of
+//! one order are one command.
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;

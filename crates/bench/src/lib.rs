@@ -12,9 +12,9 @@ mod matching;
 pub mod options;
 mod overload;
 mod processor;
+mod progress;
 mod recovery;
 mod rows;
-mod progress;
 mod store;
 mod structures;
 

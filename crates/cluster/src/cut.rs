@@ -311,7 +311,9 @@ impl<F: Follower> ConsistentCut<F> {
     #[must_use]
     pub fn messages(&self) -> u64 {
         let pairs = self.0.iter().flat_map(|from| self.0.iter().map(move |to| (from, to)));
-        pairs.map(|(from, to)| from.state.sent(to.state.id()).0.saturating_sub(to.state.received(from.state.id()).0)).sum()
+        pairs
+            .map(|(from, to)| from.state.sent(to.state.id()).0.saturating_sub(to.state.received(from.state.id()).0))
+            .sum()
     }
 
     /// What the messages that were sent and not received will move through the clearing accounts.

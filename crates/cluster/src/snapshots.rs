@@ -110,8 +110,8 @@ impl<F: Follower, S: Snapshots> Candidate<F, S> {
         self.last
     }
 
-    /// Whether every other partition has durably received all that this one had sent. `received` returns the last message
-    /// that a partition has.
+    /// Whether every other partition has durably received all that this one had sent. `received` returns the last
+    /// message that a partition has.
     ///
     /// # Errors
     /// As `received`.
@@ -119,8 +119,8 @@ impl<F: Follower, S: Snapshots> Candidate<F, S> {
         is_received(&self.state, self.state.routing(), received)
     }
 
-    /// Stores the snapshot; call it only once [`is_received`](Self::is_received). Returns the snapshots, too, for the next
-    /// one.
+    /// Stores the snapshot; call it only once [`is_received`](Self::is_received). Returns the snapshots, too, for the
+    /// next one.
     ///
     /// # Errors
     /// When it cannot be written, or earlier ones cannot be read.

@@ -8,7 +8,8 @@
 //!                                   +--(queue for q)--> forwarder to q --> in(q)
 //! ```
 //!
-//! A partition also sends messages to itself, while commands have left deferred work ([`crossbook_engine::work_budget`]).
+//! A partition also sends messages to itself, while commands have left deferred work
+//! ([`crossbook_engine::work_budget`]).
 //!
 //! Each thread owns its conversation with the store. When the conversation breaks, the thread opens another, verifies
 //! that the log is still the same, and continues; everything it writes may be written twice. An error that a retry

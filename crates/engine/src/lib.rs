@@ -22,16 +22,16 @@
 )]
 
 pub mod admission;
+pub mod dedup;
 mod depth;
 pub mod import;
-mod matching;
 mod limits;
+mod matching;
 mod outbox;
 mod partition;
 mod prefetch;
 mod refusal;
 pub mod registry;
-pub mod dedup;
 mod state;
 pub mod work_budget;
 

@@ -13,12 +13,12 @@ use crossbook_protocol::rules::Rules;
 use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, SymbolId, Timestamp};
 
 use crate::admission;
+use crate::dedup::Dedup;
 use crate::matching::Matcher;
 use crate::outbox::{Accounts, Outbox, leg};
 use crate::prefetch::{AHEAD, Prefetch};
 use crate::refusal::refuse_order;
 use crate::registry::Registry;
-use crate::dedup::Dedup;
 use crate::work_budget::{FORGOTTEN_PER_TRANSFER, WorkBudget};
 
 mod registry;
@@ -176,9 +176,9 @@ impl Partition {
         self.sources.highest(SourceId::partition(from))
     }
 
-    /// The number of the message by which the partition continues deferred work, if it has some; see [`crate::work_budget`].
-    /// The message is [`PeerMessage::Continue`], from the partition itself. The number is the same until that message
-    /// was applied.
+    /// The number of the message by which the partition continues deferred work, if it has some; see
+    /// [`crate::work_budget`]. The message is [`PeerMessage::Continue`], from the partition itself. The number is the
+    /// same until that message was applied.
     #[must_use]
     #[inline]
     pub fn continuation(&self) -> Option<RequestNumber> {

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, VecDeque};
 use crossbook_ledger as ledger;
 use crossbook_types::{Amount, AssetId, PartitionId, RequestNumber, Sequence, SymbolId, Timestamp};
 
+use crate::dedup::Dedup;
 use crate::matching::{self, Matcher, MatcherState};
 use crate::outbox::Outbox;
 use crate::partition::Partition;
 use crate::registry::Registry;
-use crate::dedup::Dedup;
 use crate::work_budget::WorkBudget;
 
 /// A partition in its canonical form. Two partitions that have applied the same commands have the same state, whatever

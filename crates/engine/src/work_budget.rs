@@ -1,9 +1,9 @@
 //! The work budget of a command, and how the rest of its work continues.
 //!
 //! A price change may trigger a hundred thousand stop orders, and a cancel of all orders may find a million. Nobody
-//! else can trade while a command is applied, so a command does a bounded part of such work ([`WorkBudget`]) and leaves the
-//! rest with the market: the range of prices that trades have reached, and the cancels that are not finished. Both are
-//! part of the canonical state.
+//! else can trade while a command is applied, so a command does a bounded part of such work ([`WorkBudget`]) and leaves
+//! the rest with the market: the range of prices that trades have reached, and the cancels that are not finished. Both
+//! are part of the canonical state.
 //!
 //! While some work is left, the partition has a message for itself
 //! ([`Partition::continuation`](crate::Partition::continuation)),
@@ -26,12 +26,12 @@
 //!   others.
 //!
 //! The check of a fill-or-kill order walks price levels, and its own account's orders in this market
-//! (`Matcher::can_fill`). That counts: each [`WorkBudget::looks_per_step`] levels or orders are one more step. So triggered
-//! orders of that kind with long walks are spread over more commands; the check of one order is not divided.
+//! (`Matcher::can_fill`). That counts: each [`WorkBudget::looks_per_step`] levels or orders are one more step. So
+//! triggered orders of that kind with long walks are spread over more commands; the check of one order is not divided.
 //!
-//! Whether a market order can pay is checked at the first [`WorkBudget::levels_checked`] price levels only. An order that can
-//! pay for these is accepted; where its money ends beyond them, the order ends too, and its rest expires. A market
-//! order for a quote amount is checked further only up to the smallest order quantity.
+//! Whether a market order can pay is checked at the first [`WorkBudget::levels_checked`] price levels only. An order
+//! that can pay for these is accepted; where its money ends beyond them, the order ends too, and its rest expires. A
+//! market order for a quote amount is checked further only up to the smallest order quantity.
 //!
 //! What is *not* bounded here: one order may trade with any number of resting orders, up to its size, because a part of
 //! it cannot be deferred; the market's filters bound the size of an order and the number of orders of an account. That

@@ -1,6 +1,6 @@
 //! Deposits and withdrawals, remembered so that a transfer id means the same when it is repeated. They are rare beside
-//! orders; each costs some 250 bytes. Under the third rules only the newest are remembered (`WorkBudget::transfers` of the
-//! engine), and of the others the sum.
+//! orders; each costs some 250 bytes. Under the third rules only the newest are remembered (`WorkBudget::transfers` of
+//! the engine), and of the others the sum.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -97,7 +97,7 @@ impl Proof {
                     proof.snapshot = Some((sequence, crossbook_engine::state_hash(&image.partition)));
                     break;
                 }
-                Err(error) => proof.unreadable.push(format!("snapshot {sequence} cannot be understood: {error}")),
+                Err(error) => proof.unreadable.push(format!("snapshot {sequence} cannot be decoded: {error}")),
             }
         }
         Ok(proof)

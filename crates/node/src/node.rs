@@ -10,8 +10,8 @@
 //!                                                                 (nothing leaves before this is done) ^
 //! ```
 //!
-//! Work that commands have left ([`crossbook_engine::work_budget`]) continues at the beginning of each batch, by a command of
-//! the partition's own.
+//! Work that commands have left ([`crossbook_engine::work_budget`]) continues at the beginning of each batch, by a
+//! command of the partition's own.
 //!
 //! Group commit needs no timer: while one batch waits for the disk, requests queue up, and the next batch takes all of
 //! them.

@@ -41,7 +41,8 @@ pub struct Which {
     pub routing: Routing,
     /// See [`Partition::new`].
     pub hash_seed: u64,
-    /// [`WorkBudget::RULES`], or in a simulated world other bounds of what one command does; see [`Partition::with_work`].
+    /// [`WorkBudget::RULES`], or in a simulated world other bounds of what one command does; see
+    /// [`Partition::with_work`].
     pub work: WorkBudget,
 }
 

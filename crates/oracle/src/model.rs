@@ -5,8 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a model that is wrong has nothing to go on with")]
 
-mod matching;
 mod deferred;
+mod matching;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -3,8 +3,8 @@
 //! The events of one command stand together behind a [`Cause`]. They are facts, not instructions: amounts are final,
 //! balances are what they are after the command, depth is absolute. A client's command ends with exactly one
 //! [`Event::Answered`], the last event that bears its source and number. It is among the events of the command itself,
-//! except where the work of a cancel of all orders goes on in later commands (`crossbook_engine::work_budget`): then it is
-//! among those of the last of these.
+//! except where the work of a cancel of all orders goes on in later commands (`crossbook_engine::work_budget`): then it
+//! is among those of the last of these.
 //!
 //! Every partition tells of assets, markets and accounts, each when it learns of them: partition 0, which keeps the
 //! registry, when they change, the others when they follow. Of API keys only partition 0 tells. All else is told by one

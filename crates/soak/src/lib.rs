@@ -8,16 +8,16 @@
 //! [`venue`] creates markets and accounts, [`trader`] is an account that trades, [`venue_state`] reads the state of the
 //! venue, [`reconcile`] compares, [`acceptance`] reports.
 
+mod acceptance;
 mod acknowledged;
 mod market;
 pub mod options;
 mod reconcile;
 mod record;
-mod venue_state;
 mod timeline;
 mod trader;
 mod venue;
-mod acceptance;
+mod venue_state;
 
 pub use options::{EXAMPLES, Soak};
 
@@ -36,10 +36,10 @@ use serde_json::Value;
 use crossbook_report::Report;
 
 use reconcile::Outcome;
-use venue_state::{Tables, Unanswered};
 use timeline::Timeline;
 use trader::{Course, Figures, Shared, Trader};
 use venue::{Access, Made, Vitals};
+use venue_state::{Tables, Unanswered};
 
 /// How long the history may make no progress while it catches up with the venue. It may be far behind after a long load
 /// on a busy machine.

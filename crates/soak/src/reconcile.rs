@@ -292,7 +292,7 @@ mod tests {
         orders.insert(2, Shown { order: 4, status: OrderStatus::Expired, ..orders[0] });
         orders[2].executed = NOTHING;
         let (lost, said) = collated(&record, &orders);
-        assert!(lost == 0 && said.len() == 1 && said[0].contains("nobody was told"), "{said:?}");
+        assert!(lost == 0 && said.len() == 1 && said[0].contains("never acknowledged"), "{said:?}");
     }
 
     #[test]
@@ -312,12 +312,15 @@ mod tests {
         let mut orders = shown[0].clone();
         orders[2].status = OrderStatus::Canceled;
         let (_, said) = collated(&record, &orders);
-        assert!(said.len() == 2 && said[0].contains("told Expired") && said[1].contains("shown canceled"), "{said:?}");
+        assert!(
+            said.len() == 2 && said[0].contains("acknowledged as Expired") && said[1].contains("shown canceled"),
+            "{said:?}"
+        );
 
         let mut orders = shown[0].clone();
         orders[1].status = OrderStatus::New;
         let (_, said) = collated(&record, &orders);
-        assert!(said.len() == 2 && said[0].contains("shown NEW"), "still open: {said:?}");
+        assert!(said.len() == 2 && said[0].contains("shown as NEW"), "still open: {said:?}");
 
         let mut orders = shown[0].clone();
         orders[0].executed.quote -= 1;

@@ -35,10 +35,10 @@ mod history_writer;
 pub mod measure;
 mod options;
 mod progress;
+mod progress_poller;
 mod rows;
 mod statement;
 pub mod verify;
-mod progress_poller;
 mod writer;
 
 pub use database::{Database, Error, SCHEMA_VERSION};

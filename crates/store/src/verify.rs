@@ -1,5 +1,5 @@
-//! Compares the tables with the engine. [`StoredState`] are read from the tables in one transaction; a [`ExpectedState`] is the
-//! engine's state at the same command, after a replay of the log.
+//! Compares the tables with the engine. [`StoredState`] are read from the tables in one transaction; a
+//! [`ExpectedState`] is the engine's state at the same command, after a replay of the log.
 //!
 //! With several partitions, each is compared with its own rows. One thing is in no partition alone: a trade is posted
 //! in its market's partition, and the money moves in the accounts' partitions. So the sums of an account's entries are
@@ -66,8 +66,8 @@ pub struct StoredState {
     pub entries: BTreeMap<(AccountId, AssetId), Amount>,
     /// Of all candles: trades and quote volume, by market and interval.
     pub candles: BTreeMap<(SymbolId, String), (u64, Amount)>,
-    /// Markets that have rows but no name yet, which another partition writes. Until [`StoredState::settle`], it is not known
-    /// whose they are, and they are counted above.
+    /// Markets that have rows but no name yet, which another partition writes. Until [`StoredState::settle`], it is not
+    /// known whose they are, and they are counted above.
     pub unnamed: BTreeSet<SymbolId>,
     /// What is in every table, if that was asked for.
     pub contents: Vec<TableContents>,

@@ -172,7 +172,8 @@ impl Evidence {
         match on_a_thread(|| crossbook_store::standing(database, PARTITION))? {
             Ok(Some(Standing { log, position })) => {
                 let file = database.file().map(|file| file.display().to_string());
-                let expected_state = ExpectedState::History(file.unwrap_or_else(|| database.options().database.redacted()));
+                let expected_state =
+                    ExpectedState::History(file.unwrap_or_else(|| database.options().database.redacted()));
                 let (command, time) = (position.sequence, Some(position.time));
                 self.claims.push(Claim { expected_state, log: Some(log), command, time });
                 Ok(())
@@ -251,7 +252,9 @@ impl Contradiction {
     /// The log that the history is of, where that is another one and nothing else in the data folder knows of it.
     fn strange_history(&self) -> Option<&str> {
         let foreign = self.objections.iter().find_map(|(claim, objection)| match (claim, objection) {
-            (Claim { expected_state: ExpectedState::History(_), log: Some(log), .. }, Objection::OtherLog(_)) => Some(log),
+            (Claim { expected_state: ExpectedState::History(_), log: Some(log), .. }, Objection::OtherLog(_)) => {
+                Some(log)
+            }
             _ => None,
         })?;
         let known = self.objections.iter().any(|(claim, _)| match &claim.expected_state {
@@ -307,20 +310,25 @@ impl fmt::Display for Contradiction {
         for (Claim { expected_state, command, .. }, objection) in &self.objections {
             match objection {
                 Objection::Missing => writeln!(f, "  - {expected_state} is from command {command}")?,
-                Objection::Other => writeln!(f, "  - {expected_state} is from another command {command} than the log has")?,
+                Objection::Other => {
+                    writeln!(f, "  - {expected_state} is from another command {command} than the log has")?
+                }
                 Objection::OtherLog(found) if found.is_empty() => {
                     writeln!(f, "  - {expected_state} is from command {command} of a log that is not there")?;
                 }
                 Objection::OtherLog(found) => {
-                    writeln!(f, "  - {expected_state} is from command {command} of another log than this one ({found})")?;
+                    writeln!(
+                        f,
+                        "  - {expected_state} is from command {command} of another log than this one ({found})"
+                    )?;
                 }
             }
         }
         write!(
             f,
-            "Put the whole log back, from a backup or from wherever it went. If there is none that has these commands, `crossbook serve \
-             --discard-newer` gives them up for good: snapshots that the log does not reach are set aside, and the history is made anew from the log. Whoever was told of what they did \
-             then has to be told otherwise.{}",
+            "Restore the whole log, from a backup or from where it was moved. If no copy has these commands, `crossbook serve \
+             --discard-newer` discards them for good: snapshots that the log does not reach are set aside, and the history is rebuilt from the log. The clients that were informed of their effects \
+             must then be corrected.{}",
             match self.is_of_history() {
                 true => " If the history is another venue's, name a database of its own in `history.database` instead.",
                 false => "",

@@ -186,7 +186,7 @@ impl Keeper {
         let failed = |progress: &Progress| {
             // What is folded can no longer be trusted, so nothing more is written until the next start.
             tracing::error!("the history has stopped, because what it read is impossible; trading continues");
-            progress.fail("the thread that writes had to end; see the log lines, and start the venue anew".to_owned());
+            progress.fail("the thread that writes had to end; see the log lines, and start the venue again".to_owned());
         };
         let refused = |refusal| match refusal {
             // Its message is in the log and on the admin address; trading continues.

@@ -17,7 +17,7 @@ pub use crate::config::LoggingOptions as Options;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The filter is not one.
-    #[error("logging.filter {filter:?} cannot be understood ({source}); write a level such as \"info\" or \"debug\"")]
+    #[error("logging.filter {filter:?} cannot be parsed ({source}); write a level such as \"info\" or \"debug\"")]
     Filter {
         /// What was configured.
         filter: String,

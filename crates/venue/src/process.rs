@@ -159,7 +159,7 @@ mod tests {
         let dying = async { panic!("no more") };
         let watched = spawn_watched("the client API", dying, move |reason| sender.send(reason).unwrap());
         watched.await.unwrap();
-        assert_eq!(reason.await.unwrap(), "the client API found that it must not go on");
+        assert_eq!(reason.await.unwrap(), "the client API panicked");
         // One that ends as it should is no reason.
         spawn_watched("the client API", async {}, |reason| panic!("{reason}")).await.unwrap();
     }

@@ -165,8 +165,9 @@ impl Feed {
         }
         for (account, event) in &batch.private {
             let catalogue = &self.catalogue;
-            sent +=
-                self.hub.publish_account(*account, |unit| user_stream::write(event, unit, catalogue).unwrap_or_default());
+            sent += self
+                .hub
+                .publish_account(*account, |unit| user_stream::write(event, unit, catalogue).unwrap_or_default());
         }
         count_sent(sent);
         self.round.times.push(batch.time);

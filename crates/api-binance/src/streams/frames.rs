@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use super::send_budget::{SendBudget, Held};
+use super::send_budget::{Held, SendBudget};
 
 /// The longest head of a frame that a server sends.
 const HEAD_BYTES_MAX: usize = 10;

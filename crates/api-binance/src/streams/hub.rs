@@ -14,10 +14,10 @@ use crossbook_types::{AccountId, ApiKeyId, SymbolId, SymbolName, Timestamp};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::connection_attempts::ConnectionAttempts;
-use super::send_budget::SendBudget;
 use super::frames::Frames;
 use super::outbox::{Closing, Outbox};
 use super::payload;
+use super::send_budget::SendBudget;
 use super::topic::{Kind, Pace, Topic};
 use crate::time_unit::TimeUnit;
 use crate::user_stream;

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::send_budget::{SendBudget, Unread};
 use super::frames::{Frames, TOGETHER_BYTES_MAX};
+use super::send_budget::{SendBudget, Unread};
 
 /// When more waits than this, it is written before more is read.
 const LARGE: usize = 4 * TOGETHER_BYTES_MAX;
@@ -281,7 +281,11 @@ mod tests {
         drop(frames);
         assert_eq!(budget.bytes(), 1_004 + crate::streams::send_budget::PART_BYTES);
         outboxes.iter().for_each(|outbox| drop(outbox.begin(usize::MAX)));
-        assert_eq!(budget.bytes(), 1_004 + crate::streams::send_budget::PART_BYTES, "what is being written still counts");
+        assert_eq!(
+            budget.bytes(),
+            1_004 + crate::streams::send_budget::PART_BYTES,
+            "what is being written still counts"
+        );
         outboxes[0].written();
         assert_eq!(budget.bytes(), 1_004 + crate::streams::send_budget::PART_BYTES);
         outboxes[1].written();

@@ -30,9 +30,9 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tungstenite::{Message, Utf8Bytes};
 
-use super::send_budget::Unread as _;
 use super::frames::TOGETHER_BYTES_MAX;
 use super::outbox::{Closing, Outbox};
+use super::send_budget::Unread as _;
 use crate::config::StreamsConfig;
 use crate::error::ApiError;
 

@@ -7,7 +7,7 @@ use crossbook_types::{AccountId, SymbolId, Timestamp};
 use crossbook_views::{Interval, Limits, MarketData, Offset, Views};
 use futures_util::{StreamExt as _, stream};
 
-use crate::past_venue::{Desk, Tables, Published, accounts};
+use crate::past_venue::{Desk, Published, Tables, accounts};
 use crate::venue::{ACCOUNTS, Draw, MARKETS, everything};
 
 const SYMBOLS: [&str; MARKETS as usize] = ["BTCUSDT", "ETHUSDT"];

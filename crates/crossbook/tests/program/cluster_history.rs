@@ -189,7 +189,7 @@ impl Stage {
         command.args(["store", "rebuild", "--cluster", "--config"]).arg(self.cluster.config()).args(options);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        eventually("the history is made anew", async || {
+        eventually("the history is rebuilt", async || {
             let (found, well) = say(self.cluster.config(), &["store", "verify", "--cluster", "--json"]);
             let begun = |part: &Value| part["sequence"].as_u64().unwrap() > 0;
             (well && found["partitions"].as_array().unwrap().iter().all(begun)).then_some(())

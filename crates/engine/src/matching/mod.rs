@@ -6,12 +6,12 @@
 //! can trigger others; each triggers once, so that ends. A command does a bounded part of this work, and of a cancel of
 //! all orders of an account; the rest is [`deferred`].
 
+mod account_orders;
+mod deferred;
 pub(crate) mod handle;
 mod import;
 mod inconsistent;
-mod account_orders;
 pub(crate) mod open;
-mod deferred;
 mod state;
 mod taker;
 
@@ -35,9 +35,9 @@ use crate::admission;
 use crate::limits::NUMBERS_END;
 use crate::outbox::Accounts;
 use crate::refusal::refuse_order;
+use deferred::Pending;
 use handle::Handle;
 use open::{Applicant, Level, OpenOrders, Order, Owner, Removed, Waiting};
-use deferred::Pending;
 use taker::Taker;
 
 /// One market's orders.

@@ -16,8 +16,8 @@ use crossbook_types::{
 use foldhash::quality::FixedState;
 use hashbrown::{HashMap, HashTable};
 
-use super::handle::Handle;
 use super::account_orders::{List, Lists, Place};
+use super::handle::Handle;
 
 /// An open order, whether it works or waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

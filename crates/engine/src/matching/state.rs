@@ -4,9 +4,9 @@ use crossbook_protocol::wire::codec::wire_struct;
 use crossbook_types::{FeeCredit, Market, OrderId, PreventedMatchId, Price, Quantity, Side, TradeId};
 
 use super::Matcher;
+use super::deferred::PendingState;
 use super::inconsistent::Inconsistent;
 use super::open::{Applicant, Order, Waiting};
-use super::deferred::PendingState;
 
 /// See the module.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -40,7 +40,8 @@ struct Pair {
 }
 
 /// Bounds of what one command does that are met all the time.
-const TIGHT: WorkBudget = WorkBudget { triggers: 2, cancels: 2, continued: 3, levels_checked: 2, looks_per_step: 2, ..WorkBudget::RULES };
+const TIGHT: WorkBudget =
+    WorkBudget { triggers: 2, cancels: 2, continued: 3, levels_checked: 2, looks_per_step: 2, ..WorkBudget::RULES };
 
 /// The message by which a partition is to go on.
 fn next_part(partition: &Partition) -> Option<(SourceId, RequestNumber, Body)> {

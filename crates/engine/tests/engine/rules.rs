@@ -3,9 +3,9 @@
 
 mod activation;
 mod deadlines;
-mod market_orders;
-mod limits;
 mod deferred;
+mod limits;
+mod market_orders;
 
 use crate::kit::*;
 use crossbook_protocol::command::{Body, ChangeMarket};

@@ -123,7 +123,8 @@ impl Gateway {
         self.number += 1;
         let number = RequestNumber(self.number);
         let deadline = Instant::now() + PATIENCE;
-        // A circuit breaker that was open, because its partition had been silent, closes soon after it is received again.
+        // A circuit breaker that was open, because its partition had been silent, closes soon after it is received
+        // again.
         while let Err(why) = self.running.client().submit(Request { number, body: body.clone(), deadline: None }) {
             assert!(why == NotAccepted::Silent && Instant::now() < deadline, "{why}");
             std::thread::yield_now();

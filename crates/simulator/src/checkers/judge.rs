@@ -205,9 +205,17 @@ impl Judge {
                     Money,
                     "account {account} has {free:?} and {held:?}"
                 );
-                ensure!(running.balances.insert((*account, *asset)), Published, "a balance of {account} is published twice");
+                ensure!(
+                    running.balances.insert((*account, *asset)),
+                    Published,
+                    "a balance of {account} is published twice"
+                );
                 let before = self.balances.insert((*account, *asset), (free.0, held.0));
-                ensure!(before.unwrap_or_default() != (free.0, held.0), Published, "no change of a balance of {account}");
+                ensure!(
+                    before.unwrap_or_default() != (free.0, held.0),
+                    Published,
+                    "no change of a balance of {account}"
+                );
             }
             _ => {}
         }
@@ -435,7 +443,8 @@ impl Judge {
         }
         for &(symbol, side, price) in &running.touched {
             let book = self.book(symbol)?;
-            let (published, resting) = (book.depth.get(&(side, price)).copied().unwrap_or(0), book.resting_at(side, price));
+            let (published, resting) =
+                (book.depth.get(&(side, price)).copied().unwrap_or(0), book.resting_at(side, price));
             ensure!(published == resting, Depth, "{published} lots are published at {price:?}, {resting} rest there");
             let (bid, ask) = (book.best(Side::Buy), book.best(Side::Sell));
             let crossed = bid.zip(ask).is_some_and(|((_, bid), (_, ask))| bid >= ask);
@@ -526,7 +535,13 @@ impl Judge {
             all.map(|(account, asset, balance)| ((account, asset), (balance.free.0, balance.held.0))).collect();
         for (key, balance) in &actual {
             let published = self.balances.get(key).copied().unwrap_or_default();
-            ensure!(published == *balance, Published, "account {} has {balance:?} of asset {}, published was {published:?}", key.0, key.1);
+            ensure!(
+                published == *balance,
+                Published,
+                "account {} has {balance:?} of asset {}, published was {published:?}",
+                key.0,
+                key.1
+            );
         }
         let more = self.balances.iter().find(|(key, balance)| **balance != (0, 0) && !actual.contains_key(key));
         ensure!(more.is_none(), Published, "a balance that was published is in no ledger: {more:?}");

@@ -59,7 +59,12 @@ impl Recording {
     ///
     /// # Errors
     /// When the tables refuse what they must take.
-    pub fn step(&mut self, published: &[Published], dice: &mut Dice, faults: bool) -> Result<Option<Failure>, Violation> {
+    pub fn step(
+        &mut self,
+        published: &[Published],
+        dice: &mut Dice,
+        faults: bool,
+    ) -> Result<Option<Failure>, Violation> {
         let which = dice.index(WRITERS);
         let mut projection = match self.writers[which].take() {
             Some(projection) => projection,

@@ -110,7 +110,8 @@ impl Conversation {
             }
             if !turn.deliver.is_empty() {
                 let letters = turn.deliver.iter().map(|of| (of.from, of.first, owned(&of.messages))).collect();
-                if let Reply::Delivered { received } = Self::execute(shard, Request::Deliver { letters, barrier: false })?
+                if let Reply::Delivered { received } =
+                    Self::execute(shard, Request::Deliver { letters, barrier: false })?
                 {
                     outcome.received = received;
                 }

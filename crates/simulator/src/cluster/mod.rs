@@ -278,7 +278,8 @@ impl World {
     /// The same, but the last worker computes by other bounds than those of the rules.
     #[must_use]
     pub fn diverging(mut self) -> Self {
-        self.workers[WORKERS - 1].work = Some(WorkBudget { cancels: 1, continued: 1, triggers: 1, ..WorkBudget::RULES });
+        self.workers[WORKERS - 1].work =
+            Some(WorkBudget { cancels: 1, continued: 1, triggers: 1, ..WorkBudget::RULES });
         self
     }
 
@@ -535,7 +536,11 @@ impl World {
             }
         }
         let due = &self.observer.published(at)[sequence.0 as usize - 1];
-        ensure!(due.bytes == bytes, Published, "command {sequence} of partition {partition} is published in other words");
+        ensure!(
+            due.bytes == bytes,
+            Published,
+            "command {sequence} of partition {partition} is published in other words"
+        );
         Ok(())
     }
 

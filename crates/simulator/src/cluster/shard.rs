@@ -336,7 +336,9 @@ impl Shard {
     /// The barrier of a reply has held.
     fn held(&self, reply: Reply) -> Reply {
         match reply {
-            Reply::Turned { published, records, outputs, .. } => Reply::Turned { published, records, durable: true, outputs },
+            Reply::Turned { published, records, outputs, .. } => {
+                Reply::Turned { published, records, durable: true, outputs }
+            }
             // A worker asks where `out` ends once it knows that the shard is sound.
             Reply::Hello { epoch, held, .. } => Reply::Hello { epoch, published: self.published(), held },
             reply => reply,

@@ -39,7 +39,12 @@ impl World {
         ensure!(asked == 0, Liveness, "{asked} requests were never answered");
         ensure!(self.setup.is_empty(), Liveness, "the venue was never made");
         let (recording, published) = self.observer.recording_mut(PARTITION);
-        ensure!(recording.position().0 == published.len() as u64, Liveness, "the tables stay at {}", recording.position());
+        ensure!(
+            recording.position().0 == published.len() as u64,
+            Liveness,
+            "the tables stay at {}",
+            recording.position()
+        );
         self.observer.check_quiet()?;
         if let Some(run) = &self.run {
             let live = run.node.partition().state();

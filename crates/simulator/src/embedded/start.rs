@@ -154,7 +154,11 @@ impl World {
             if let Some(published) = self.published.get(self.records.len() - 1) {
                 let mut bytes = Vec::new();
                 crossbook_protocol::wire::encode_events(watched.cause, &watched.events, &mut bytes);
-                ensure!(bytes == *published, Published, "what was published of command {sequence} does not follow from it");
+                ensure!(
+                    bytes == *published,
+                    Published,
+                    "what was published of command {sequence} does not follow from it"
+                );
             }
             let plain = match (&mut self.oracle, &command.body) {
                 (

@@ -13,7 +13,7 @@ use crossbook_engine::import::Past;
 use crossbook_protocol::import::Piece;
 use crossbook_protocol::{Body, Cause, Command, Event, Events, Routing};
 use crossbook_store::digests::{TableContents, contents};
-use crossbook_store::verify::{StoredState, ExpectedState, compare_entries};
+use crossbook_store::verify::{ExpectedState, StoredState, compare_entries};
 use crossbook_store::{Activity, Database, Dialect, Error, Progress, Writer, give_up, watch};
 use crossbook_types::{AccountId, PartitionId, RequestNumber, Sequence, SourceId, SymbolName, Timestamp};
 use crossbook_views::{Limits, Views};
@@ -272,7 +272,10 @@ fn recorders_of_one_process_write_at_the_same_time() {
     for empty in databases() {
         let database = empty.database.clone().routed(three.routing.clone());
         let start = |partition: PartitionId| {
-            (Running::part(&database, partition, &published[usize::from(partition.0)]), &published[usize::from(partition.0)])
+            (
+                Running::part(&database, partition, &published[usize::from(partition.0)]),
+                &published[usize::from(partition.0)],
+            )
         };
         let running: Vec<_> = three.routing.all().map(start).collect();
         for (running, published) in &running {

@@ -9,7 +9,7 @@ use crossbook_projection::Projection;
 use crossbook_protocol::command::{Body, ListAsset, ListMarket};
 use crossbook_store::digests::contents;
 use crossbook_store::measure::{Cut, Rows};
-use crossbook_store::verify::{StoredState, ExpectedState};
+use crossbook_store::verify::{ExpectedState, StoredState};
 use crossbook_store::{Database, Dialect, Error, History, Options, Progress, Writer};
 use crossbook_types::{Asset, AssetId, AssetName, ExpiryReason, OrderStatus, Sequence, SymbolName, market};
 use crossbook_views::{Limits, Views};

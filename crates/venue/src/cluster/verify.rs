@@ -47,7 +47,8 @@ pub fn verify(site: &Site, database: &Database) -> Result<Verdict, Error> {
     loop {
         tries += 1;
         let verdict = super::beside_trimming(|| {
-            let facts = site.routing.all().map(|partition| runtime.block_on(StoredState::read(database, partition, false)));
+            let facts =
+                site.routing.all().map(|partition| runtime.block_on(StoredState::read(database, partition, false)));
             compare(site, facts.collect::<Result<Vec<StoredState>, _>>()?)
         })?;
         if verdict.under_way == 0 || !verdict.findings.is_empty() || tries == TRIES {

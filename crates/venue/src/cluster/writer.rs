@@ -124,7 +124,7 @@ impl Writer {
                 .map_err(Error::Thread)?;
             let snapshots = Aside(site.snapshots(partition)?);
             let source = PublishedSource::new(site.which(partition), stream, snapshots, live.clone());
-            let failed = |_: &Progress| process::fatal("the history was told what cannot be".to_owned());
+            let failed = |_: &Progress| process::fatal("the history got events that are impossible".to_owned());
             let refused = |refusal| match refusal {
                 Refusal::Newer(reason) | Refusal::Contradicted(reason) => process::fatal(reason),
             };

@@ -108,7 +108,7 @@ async fn tables_are_filled_from_the_beginning_and_gone_on_with_from_a_snapshot()
     assert_eq!(middle.sequence, Sequence(1_300));
 
     let trimmed = write(&mut source(&all[1_000..], none.path()), &database).await.unwrap_err();
-    assert!(trimmed.to_string().contains("after command 0 is no longer kept"), "{trimmed}");
+    assert!(trimmed.to_string().contains("after command 0 have been trimmed"), "{trimmed}");
     // Snapshots before the tables' place, and one after it, of which there is no use.
     let some = tempfile::tempdir().unwrap();
     snapshots(some.path(), &[1_100, 1_900]);
@@ -136,7 +136,13 @@ async fn where_the_beginning_is_gone_empty_tables_begin_with_the_oldest_snapshot
         assert_eq!((position.sequence, position.complete_from), (venue.partition.sequence(), begins));
     }
     let mut source = source(&all[1_950..], some.path());
-    assert!(source.seek(Position::default(), &|| false).unwrap_err().to_string().contains("no good snapshot leads on"));
+    assert!(
+        source
+            .seek(Position::default(), &|| false)
+            .unwrap_err()
+            .to_string()
+            .contains("no valid snapshot replaces them")
+    );
 }
 
 /// Makes a snapshot one that is listed and cannot be read.

@@ -54,7 +54,7 @@ impl Outcome for Made {
             ));
         }
         out.push_str(&format!(
-            "\nNot in it: the secret key ({SECRET_KEY_VARIABLE}, or {}), the settings, and the history in SQL, which is made anew from the log.\n",
+            "\nNot in it: the secret key ({SECRET_KEY_VARIABLE}, or {}), the settings, and the history in SQL, which is rebuilt from the log.\n",
             data.secret_key().display()
         ));
         out

@@ -12,7 +12,8 @@ use crossbook_types::{
 
 use crate::kit::*;
 
-const WORK: WorkBudget = WorkBudget { triggers: 3, cancels: 2, continued: 4, levels_checked: 3, looks_per_step: 4, ..WorkBudget::RULES };
+const WORK: WorkBudget =
+    WorkBudget { triggers: 3, cancels: 2, continued: 4, levels_checked: 3, looks_per_step: 4, ..WorkBudget::RULES };
 
 fn market_is(venue: &mut Venue, status: MarketStatus) {
     venue.change(None, None, Some(status));

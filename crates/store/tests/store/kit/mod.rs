@@ -93,7 +93,12 @@ pub async fn fill(database: &Database, published: &[(Cause, Vec<Event>)], comman
 }
 
 /// The same of a partition among others.
-pub async fn fill_part(database: &Database, partition: PartitionId, published: &[(Cause, Vec<Event>)], commands: usize) {
+pub async fn fill_part(
+    database: &Database,
+    partition: PartitionId,
+    published: &[(Cause, Vec<Event>)],
+    commands: usize,
+) {
     let mut writer = Writer::open(database, partition).await.unwrap();
     assert_eq!(writer.position().await.unwrap(), Position::default());
     let mut projection = Projection::resume(partition, Views::new(Projection::limits()), Sequence(0));

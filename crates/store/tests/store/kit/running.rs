@@ -7,7 +7,7 @@ use crossbook_store::{Database, HistoryWriter, Live, Progress};
 use crossbook_types::{PartitionId, Sequence};
 use tokio::sync::watch;
 
-use super::{PARTITION, Retelling, Published};
+use super::{PARTITION, Published, Retelling};
 
 /// A history writer on a thread of its own, as the venue runs it.
 pub struct Running {
