@@ -77,7 +77,7 @@ impl<'a> Parameters<'a> {
         Ok(())
     }
 
-    /// How many there are.
+    /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -14,7 +14,7 @@ const NAME_BYTES_MAX: usize = 128;
 pub struct Request {
     /// The client's name for it, sent back as it came.
     pub id: Value,
-    /// What it asks.
+    /// The request.
     pub ask: Ask,
 }
 
