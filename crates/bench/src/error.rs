@@ -69,7 +69,7 @@ pub enum Error {
     File {
         /// The file or folder.
         path: PathBuf,
-        /// What went wrong below.
+        /// The underlying error.
         source: std::io::Error,
     },
     /// A file is none of a workload.
