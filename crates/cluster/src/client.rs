@@ -105,7 +105,7 @@ pub enum Error {
     Store {
         /// The partition that it happened in.
         partition: PartitionId,
-        /// What went wrong below.
+        /// The underlying error.
         source: Failure,
     },
     /// An output cannot be read.
@@ -113,7 +113,7 @@ pub enum Error {
     Output {
         /// The partition that it happened in.
         partition: PartitionId,
-        /// What went wrong below.
+        /// The underlying error.
         source: Unreadable,
     },
 }

@@ -49,7 +49,7 @@ pub enum Error {
     Recovery {
         /// The partition that it happened in.
         partition: PartitionId,
-        /// What went wrong below.
+        /// The underlying error.
         source: recovery::Error,
     },
     /// A partition does not progress.

@@ -98,7 +98,7 @@ pub enum Error {
     Start {
         /// The partition that it happened in.
         partition: PartitionId,
-        /// What went wrong, in words.
+        /// A description of the error.
         reason: String,
     },
     /// The log is not what it was.
@@ -106,7 +106,7 @@ pub enum Error {
     Replica {
         /// The partition that it happened in.
         partition: PartitionId,
-        /// What went wrong below.
+        /// The underlying error.
         source: replica::Error,
     },
     /// The store returned an error that a retry cannot fix.
@@ -114,7 +114,7 @@ pub enum Error {
     Store {
         /// The partition that it happened in.
         partition: PartitionId,
-        /// What went wrong below.
+        /// The underlying error.
         source: Failure,
     },
     /// The log has another command where the last one applied was.

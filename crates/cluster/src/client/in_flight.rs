@@ -102,7 +102,7 @@ impl InFlight {
         self.0.retain(|_, pending| now.saturating_sub(pending.begun) < keep);
     }
 
-    /// How many there are.
+    /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()

@@ -12,7 +12,7 @@ use crate::store::StoredOutput;
 pub struct Unreadable {
     /// The command's place in the log.
     pub sequence: Sequence,
-    /// What went wrong below.
+    /// The underlying error.
     pub source: crossbook_protocol::wire::Error,
 }
 

@@ -11,7 +11,7 @@ pub enum Error {
     Command {
         /// The command's place in the log.
         sequence: Sequence,
-        /// What went wrong below.
+        /// The underlying error.
         source: crossbook_protocol::wire::Error,
     },
     /// What another worker has published of a command is not what this one has computed.

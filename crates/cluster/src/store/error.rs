@@ -17,7 +17,7 @@ pub enum ErrorKind {
     TooLarge,
     /// What was to be read is trimmed.
     Trimmed {
-        /// What was asked for.
+        /// The requested value.
         asked: Sequence,
         /// The first place that is still there.
         first: Sequence,
