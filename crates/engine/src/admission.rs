@@ -26,7 +26,7 @@ pub const TRIGGERED_BUY_MARGIN_PERCENT: i128 = 10;
 /// Checks an order against what needs no book: its form, and the market's fixed filters.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The reason.
 pub fn check(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Refusal> {
     let kind = order.order_type;
     let shape = order.price.is_some() == kind.has_limit_price()

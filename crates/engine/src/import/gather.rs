@@ -36,7 +36,7 @@ pub enum Error {
     Audit {
         /// The partition that it happened in.
         partition: PartitionId,
-        /// What is wrong.
+        /// The error.
         finding: String,
     },
     /// Money or messages are in flight between partitions.
