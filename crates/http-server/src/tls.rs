@@ -40,7 +40,7 @@ pub enum Error {
         what: &'static str,
         /// Which file.
         file: PathBuf,
-        /// What went wrong below.
+        /// The underlying error.
         source: pem::Error,
     },
     /// The certificate cannot be shown with that key.
@@ -53,7 +53,7 @@ pub enum Error {
         certificate: PathBuf,
         /// Where the key is.
         key: PathBuf,
-        /// What went wrong below.
+        /// The underlying error.
         source: rustls::Error,
     },
 }
