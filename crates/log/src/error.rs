@@ -111,7 +111,7 @@ pub enum Error {
     /// The record asked for has been trimmed away.
     #[error("record {asked} is no longer in the log, which begins at {first}; start from a snapshot at or after it")]
     Trimmed {
-        /// What was asked for.
+        /// The requested value.
         asked: Sequence,
         /// The first record still there.
         first: Sequence,
