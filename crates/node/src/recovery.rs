@@ -77,7 +77,7 @@ pub enum Error {
     Command {
         /// The command's place in the log.
         sequence: Sequence,
-        /// What went wrong below.
+        /// The underlying error.
         source: crossbook_protocol::wire::Error,
     },
     /// A snapshot is complete, but its content is invalid.
@@ -85,7 +85,7 @@ pub enum Error {
     Inconsistent {
         /// The command's place in the log.
         sequence: Sequence,
-        /// What went wrong, in words.
+        /// A description of the error.
         reason: String,
     },
     /// A snapshot is another partition's, or of a venue that spreads its accounts and markets in another way.
@@ -110,7 +110,7 @@ pub enum Error {
         "the log ends at {end}, before the snapshot at {snapshot}: records are missing; restore the log from a backup"
     )]
     LogBehind {
-        /// Where the log ends.
+        /// The end of the log.
         end: Sequence,
         /// Where the snapshot stands.
         snapshot: Sequence,

@@ -8,7 +8,7 @@ use crossbook_types::{RequestNumber, Timestamp};
 pub struct Request {
     /// The gateway's own number for it, from 1, each used once.
     pub number: RequestNumber,
-    /// What it asks.
+    /// The request.
     pub body: Body,
     /// When it is no longer wanted: at a later time it is dropped instead of logged.
     pub deadline: Option<Timestamp>,

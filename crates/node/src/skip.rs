@@ -44,7 +44,7 @@ pub enum Error {
     Command {
         /// The command's place in the log.
         sequence: Sequence,
-        /// What went wrong below.
+        /// The underlying error.
         source: crossbook_protocol::wire::Error,
     },
     /// It was applied.
