@@ -72,21 +72,21 @@ pub enum Error {
     /// The place of the backup cannot be used.
     #[error("cannot {action} {place}: {source}")]
     Place {
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
         /// The folder or the object-store URL.
         place: String,
-        /// Why it failed.
+        /// The error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A file of the target cannot be written.
     #[error("cannot {action} {}: {source}", path.display())]
     File {
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
         /// Path of the file.
         path: PathBuf,
-        /// Why it failed.
+        /// The error.
         source: std::io::Error,
     },
     /// There is no backup.
@@ -102,7 +102,7 @@ pub enum Error {
     Unfinished {
         /// The folder or the object-store URL.
         place: String,
-        /// How many there are.
+        /// The number of entries.
         objects: usize,
     },
     /// The manifest is not what was written.
@@ -110,7 +110,7 @@ pub enum Error {
     Manifest {
         /// The folder or the object-store URL.
         place: String,
-        /// What went wrong, in words.
+        /// A description of the error.
         reason: String,
     },
     /// A part of the backup is not what was written.
@@ -122,7 +122,7 @@ pub enum Error {
         place: String,
         /// Name of the object.
         object: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// What was just written cannot be read back.
@@ -134,7 +134,7 @@ pub enum Error {
         place: String,
         /// Name of the object.
         object: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// The backup is of another log.
@@ -179,7 +179,7 @@ pub enum Error {
         "the log ends at record {end}, before the snapshot at {snapshot}: records are missing, so the previous backup is not replaced"
     )]
     LogBehind {
-        /// Where the log ends.
+        /// The end of the log.
         end: Sequence,
         /// Where the snapshot stands.
         snapshot: Sequence,
