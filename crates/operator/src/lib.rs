@@ -38,7 +38,7 @@ pub enum Error {
     Url {
         /// What was given.
         url: String,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
     /// A file cannot be read.
@@ -46,7 +46,7 @@ pub enum Error {
     File {
         /// The file or folder.
         path: PathBuf,
-        /// What went wrong, in words.
+        /// A description of the error.
         why: String,
     },
     /// Nothing answers there.
@@ -57,7 +57,7 @@ pub enum Error {
     Unreachable {
         /// The address that was asked.
         url: String,
-        /// What went wrong, in words.
+        /// A description of the error.
         why: String,
     },
     /// The answer did not come.
@@ -68,7 +68,7 @@ pub enum Error {
     Unknown {
         /// The address that was asked.
         url: String,
-        /// What went wrong, in words.
+        /// A description of the error.
         why: String,
     },
     /// Something else answers.
