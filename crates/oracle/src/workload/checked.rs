@@ -21,7 +21,7 @@ pub const LIVE_MAX: usize = 1 << 20;
 pub struct Invalid {
     /// Which record, counted from 0.
     pub record: usize,
-    /// What is wrong with it.
+    /// The reason.
     pub what: String,
 }
 
