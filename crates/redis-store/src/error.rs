@@ -116,7 +116,7 @@ pub enum Error {
     Trimmed {
         /// Which stream.
         stream: Stream,
-        /// What was asked for.
+        /// The requested value.
         asked: Sequence,
         /// The first entry still there.
         first: Sequence,

@@ -26,7 +26,7 @@ pub(crate) fn mark_of(payload: &[u8]) -> String {
 }
 
 impl Marks {
-    /// How many there are.
+    /// The number of entries.
     pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
