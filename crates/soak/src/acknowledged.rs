@@ -47,7 +47,7 @@ impl Acknowledged {
         true
     }
 
-    /// How many there are.
+    /// The number of entries.
     pub fn count(&self) -> u64 {
         self.count
     }

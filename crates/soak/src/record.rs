@@ -64,7 +64,7 @@ impl Findings {
         self.examples.truncate(EXAMPLES_MAX);
     }
 
-    /// How many there are.
+    /// The number of entries.
     pub fn count(&self) -> u64 {
         self.count
     }
