@@ -125,7 +125,7 @@ pub enum Error {
     File {
         /// Path of the file.
         file: PathBuf,
-        /// What went wrong below.
+        /// The underlying error.
         source: std::io::Error,
     },
     /// The tables are those of another log.

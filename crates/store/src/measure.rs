@@ -39,7 +39,7 @@ impl Rows {
         }
     }
 
-    /// How many there are.
+    /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()
