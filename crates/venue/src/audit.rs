@@ -32,7 +32,7 @@ pub enum Error {
         /// What is missing at its end, if anything is, on lines of its own.
         end: String,
     },
-    /// What is known of the log cannot be found out.
+    /// The evidence about the log cannot be read.
     #[error(transparent)]
     Evidence(#[from] evidence::Error),
     /// The history cannot be named.
@@ -49,7 +49,7 @@ pub enum Error {
     Replay {
         /// Where it is.
         path: PathBuf,
-        /// What went wrong below.
+        /// The underlying error.
         source: crossbook_node::recovery::Error,
     },
 }

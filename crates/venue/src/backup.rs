@@ -20,7 +20,7 @@ pub enum Error {
     /// The history cannot be named.
     #[error(transparent)]
     History(#[from] history::Error),
-    /// What is known of the log cannot be found out.
+    /// The evidence about the log cannot be read.
     #[error(transparent)]
     Evidence(#[from] evidence::Error),
     /// The log is behind what is known of it.
@@ -45,7 +45,7 @@ pub enum Error {
     Place {
         /// The place as given.
         place: String,
-        /// What went wrong below.
+        /// The underlying error.
         source: std::io::Error,
     },
     /// The system gives no random bytes.

@@ -171,7 +171,7 @@ pub enum Error {
     Unreadable {
         /// The file or folder.
         path: PathBuf,
-        /// What went wrong below.
+        /// The underlying error.
         source: std::io::Error,
     },
     /// A key that no part knows.

@@ -24,11 +24,11 @@ pub enum Error {
     /// The operating system refuses an operation.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         doing: &'static str,
         /// With what.
         path: PathBuf,
-        /// Why it failed.
+        /// The error.
         source: io::Error,
     },
     /// A symbolic link leads to nothing.

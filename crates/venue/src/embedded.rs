@@ -75,7 +75,7 @@ pub enum Error {
     Revocation {
         /// The public name of the API key.
         key: ApiKeyId,
-        /// What went wrong below.
+        /// The underlying error.
         source: crossbook_gateway::Error,
     },
     /// The last snapshot cannot be written.

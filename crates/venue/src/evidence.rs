@@ -36,11 +36,11 @@ pub enum Error {
     /// The mark cannot be read or written.
     #[error("cannot {doing} {}: {source}", path.display())]
     Mark {
-        /// What was tried.
+        /// The operation that failed.
         doing: &'static str,
         /// Where it is.
         path: PathBuf,
-        /// Why it failed.
+        /// The error.
         source: std::io::Error,
     },
     /// The mark cannot be decoded.
@@ -52,7 +52,7 @@ pub enum Error {
     Unclear {
         /// Where it is.
         path: PathBuf,
-        /// What is wrong.
+        /// The error.
         source: serde_json::Error,
     },
     /// The database of the history is on this machine and cannot be read, or refuses this program.

@@ -46,7 +46,7 @@ pub enum Error {
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// What went wrong below.
+        /// The underlying error.
         source: std::io::Error,
     },
 }

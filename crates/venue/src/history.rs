@@ -110,7 +110,7 @@ impl Recording {
     /// source contradicts itself; and `refused` at its end, if the tables refuse it or contradict the source.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn start<S: Source + Send + 'static>(
         (database, partition): (&Database, PartitionId),
         source: S,
@@ -176,7 +176,7 @@ impl Keeper {
     /// that the log is not what it was.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn start(
         database: &Database,
         source: LogSource,

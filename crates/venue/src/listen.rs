@@ -27,7 +27,7 @@ pub enum Error {
         setting: &'static str,
         /// The address of the listener.
         address: SocketAddr,
-        /// What went wrong below.
+        /// The underlying error.
         source: std::io::Error,
     },
     /// A certificate cannot be used.
@@ -35,7 +35,7 @@ pub enum Error {
     Tls {
         /// Where it is set.
         section: &'static str,
-        /// What went wrong below.
+        /// The underlying error.
         source: Box<tls::Error>,
     },
 }

@@ -21,7 +21,7 @@ pub enum Error {
     Filter {
         /// What was configured.
         filter: String,
-        /// What is wrong with it.
+        /// The reason.
         source: tracing_subscriber::filter::ParseError,
     },
     /// It was started before.

@@ -33,7 +33,7 @@ pub enum Error {
     Log {
         /// The file or folder.
         path: PathBuf,
-        /// What went wrong below.
+        /// The underlying error.
         source: crossbook_log::Error,
     },
     /// The log lacks commands.

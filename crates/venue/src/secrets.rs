@@ -67,11 +67,11 @@ pub enum Error {
     /// The key file cannot be read or made.
     #[error("cannot {doing} the secret key in {}: {source}", path.display())]
     File {
-        /// What was tried.
+        /// The operation that failed.
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// Why it failed.
+        /// The error.
         source: std::io::Error,
     },
     /// The key may not be made.

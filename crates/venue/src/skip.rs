@@ -27,7 +27,7 @@ pub enum Error {
     /// The history cannot be named.
     #[error(transparent)]
     History(#[from] history::Error),
-    /// What is known of the log cannot be found out.
+    /// The evidence about the log cannot be read.
     #[error(transparent)]
     Evidence(#[from] evidence::Error),
     /// The commands before it cannot be replayed.

@@ -72,7 +72,7 @@ pub enum Error {
     /// The log is behind what is known of it.
     #[error("{0}\nNothing was changed.")]
     Behind(evidence::Contradiction),
-    /// What is known of the log cannot be found out.
+    /// The evidence about the log cannot be read.
     #[error(transparent)]
     Evidence(#[from] evidence::Error),
     /// There is nothing to compare all rows with.
@@ -175,7 +175,7 @@ fn found(config: &Config) -> Result<(DataFolder, Database), Error> {
 pub struct Verdict {
     /// The last command in the history.
     pub sequence: Sequence,
-    /// What is off.
+    /// The finding.
     pub findings: Vec<String>,
     /// Whether the log lacks commands, so that nothing was compared and `sequence` is its last one.
     pub log_is_behind: bool,

@@ -95,7 +95,7 @@ impl Verification {
     /// `fatal` with the reason if it panics.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn start(
         folder: &Path,
         identity: u64,

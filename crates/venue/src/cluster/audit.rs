@@ -53,7 +53,7 @@ pub struct Report {
     pub assets: BTreeMap<String, Totals>,
     /// Messages in flight between partitions; `None` where the partitions were not summed.
     pub messages: Option<u64>,
-    /// What is off.
+    /// The finding.
     pub findings: Vec<String>,
 }
 

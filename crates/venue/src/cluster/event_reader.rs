@@ -35,7 +35,7 @@ pub enum Error {
     Stream {
         /// The partition that it happened in.
         partition: PartitionId,
-        /// What went wrong below.
+        /// The underlying error.
         source: streams::Error,
     },
     /// An entry cannot be decoded.
@@ -45,7 +45,7 @@ pub enum Error {
         partition: PartitionId,
         /// The command's place in the log.
         sequence: Sequence,
-        /// What went wrong below.
+        /// The underlying error.
         source: crossbook_protocol::wire::Error,
     },
     /// The store does not answer.
@@ -97,7 +97,7 @@ pub struct Reading(Arc<Shared>);
 /// Starts the thread for a partition. It reports to `live` how far it has read.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// When the system cannot start a thread.
 pub fn start(
     servers: &Servers,
     partition: PartitionId,

@@ -48,7 +48,7 @@ pub enum Error {
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// What went wrong below.
+        /// The underlying error.
         source: std::io::Error,
     },
     /// The file is not an export.
@@ -56,7 +56,7 @@ pub enum Error {
     Export {
         /// The file or folder.
         path: PathBuf,
-        /// What went wrong below.
+        /// The underlying error.
         source: export::Error,
     },
     /// The cluster cannot be read.
@@ -109,7 +109,7 @@ pub enum Error {
     Interrupted {
         /// The partition that it happened in.
         partition: PartitionId,
-        /// What went wrong below.
+        /// The underlying error.
         source: StreamError,
     },
 }

@@ -47,7 +47,7 @@ impl Snapshotter {
     /// Starts the thread. `fatal` is called with the reason should it end before it is asked to.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn start(
         site: Site,
         worker: Arc<Worker>,

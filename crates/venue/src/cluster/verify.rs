@@ -32,7 +32,7 @@ pub struct Verdict {
     pub begun_late: Vec<PartitionId>,
     /// Partitions of which the trades could not be added up, since the log no longer has them all.
     pub trusted: Vec<PartitionId>,
-    /// What is off.
+    /// The finding.
     pub findings: Vec<String>,
 }
 

@@ -44,7 +44,7 @@ pub enum Error {
     Ahead {
         /// Of which partition.
         partition: PartitionId,
-        /// Where the tables stand.
+        /// The position of the tables.
         history: Sequence,
         /// Where the published events end.
         published: Sequence,
@@ -58,7 +58,7 @@ pub enum Error {
     Diverged {
         /// Of which partition.
         partition: PartitionId,
-        /// Where the tables stand.
+        /// The position of the tables.
         position: Sequence,
     },
     /// The next events have been trimmed.
@@ -90,7 +90,7 @@ pub enum Error {
         partition: PartitionId,
         /// The command's place in the log.
         sequence: Sequence,
-        /// What is wrong.
+        /// The error.
         reason: String,
     },
     /// The first events have been trimmed, and no snapshot replaces them.

@@ -23,9 +23,9 @@ pub enum Error {
          them, or discard them with --discard-newer"
     )]
     Ahead {
-        /// Where the tables stand.
+        /// The position of the tables.
         history: Sequence,
-        /// Where the log ends.
+        /// The end of the log.
         log: Sequence,
     },
     /// The tables have other commands than the log.
@@ -35,7 +35,7 @@ pub enum Error {
          --discard-newer"
     )]
     Diverged {
-        /// Where the tables stand.
+        /// The position of the tables.
         position: Sequence,
     },
     /// The log no longer has what comes next.
@@ -44,7 +44,7 @@ pub enum Error {
          with `crossbook store rebuild`"
     )]
     Trimmed {
-        /// Where the tables stand.
+        /// The position of the tables.
         position: Sequence,
     },
     /// The log has lost its first commands, and no snapshot replaces them.
