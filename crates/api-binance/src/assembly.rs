@@ -78,8 +78,8 @@ impl Assembly {
         self.core.refusals()
     }
 
-    /// The API and its gateway, with the port that commands go to, the key of the API secrets, and the history if one
-    /// is kept.
+    /// The API and its gateway, with the port that commands go to, the key of the API secrets, and the history if there
+    /// is one.
     #[must_use]
     pub fn open(
         self,

@@ -26,13 +26,13 @@ pub struct Config {
     /// Most requests that ask the history at once, because they reach further back than memory; beyond it clients get
     /// -1008.
     pub history_queries_max: usize,
-    /// Milliseconds such a request waits for a history that is behind what memory has forgotten, before it gets -1008.
+    /// Milliseconds such a request waits for a history that is behind what memory has evicted, before it gets -1008.
     pub history_wait_ms: u64,
-    /// Most API keys whose secrets are kept ready in memory.
+    /// Maximum number of API keys whose opened secrets are cached in memory.
     pub cached_keys_max: usize,
 }
 
-/// What a command has beside what came in a request's body: names, numbers, a sealed secret; and all there is to an
+/// The fields of a command beyond those of a request's body: names, numbers, a sealed secret; and all fields of an
 /// order.
 const COMMAND_BYTES_BESIDE_BODY: usize = 1_024;
 

@@ -51,7 +51,7 @@ impl<'a> Object<'a> {
         self
     }
 
-    /// The number that stands for "none".
+    /// The number that represents "none".
     pub fn minus_one(&mut self, key: &'static str) -> &mut Self {
         self.key(key).push_str("-1");
         self

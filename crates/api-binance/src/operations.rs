@@ -29,7 +29,7 @@ use crate::time_unit::TimeUnit;
 pub use catalogue::OPERATIONS;
 pub use rejection_counters::Rejections;
 
-/// Over what a request came.
+/// The transport of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transport {
     /// The REST API, over HTTP.
@@ -60,7 +60,7 @@ pub struct Outcome {
     pub json: String,
     /// The account's order counts, if it placed an order.
     pub orders: Option<OrderCount>,
-    /// Whether its weight is given back.
+    /// Whether its weight is refunded.
     pub free: bool,
 }
 
@@ -120,13 +120,13 @@ pub struct Operation {
 pub struct Parameter {
     /// Its name.
     pub name: &'static str,
-    /// What its text stands for.
+    /// What its text represents.
     pub kind: Kind,
     /// Whether the operation cannot do without.
     pub required: bool,
 }
 
-/// What the text of a parameter stands for.
+/// What the text of a parameter represents.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// A market's name.

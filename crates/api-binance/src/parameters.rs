@@ -49,7 +49,7 @@ impl<'a> Parameters<'a> {
     /// From names and values that are decoded already.
     ///
     /// # Errors
-    /// -1101 if a name comes twice, or there are more than [`PARAMETERS_MAX`].
+    /// -1101 if a name occurs twice, or there are more than [`PARAMETERS_MAX`].
     pub fn from_pairs(pairs: impl IntoIterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Result<Self, ApiError> {
         let mut parameters = Self { entries: Vec::with_capacity(TYPICAL) };
         for (name, value) in pairs {
@@ -268,7 +268,7 @@ pub fn symbol<'a>(name: &str, text: &'a str) -> Result<&'a str, ApiError> {
 /// A JSON array of names.
 ///
 /// # Errors
-/// -1100 if it is something else, -1130 if it is empty or has more than [`SYMBOLS_MAX`], -1151 if one comes twice.
+/// -1100 if it is something else, -1130 if it is empty or has more than [`SYMBOLS_MAX`], -1151 if one occurs twice.
 pub fn names(name: &str, text: &str) -> Result<Vec<String>, ApiError> {
     let names: Vec<String> =
         serde_json::from_str(text).map_err(|_| ApiError::illegal_characters(name, error::SYMBOLS_RANGE))?;

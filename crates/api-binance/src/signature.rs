@@ -49,7 +49,7 @@ pub fn signed_payload(query: &str, body: &str) -> String {
         match signature_range(part) {
             None => payload.push_str(part),
             Some((start, end)) => {
-                // The signature goes with one of the `&` around it.
+                // The signature is removed with one of the `&` around it.
                 let (before, after) = (&part[..start], &part[end..]);
                 payload.push_str(before.strip_suffix('&').unwrap_or(before));
                 payload.push_str(if before.is_empty() { after.strip_prefix('&').unwrap_or(after) } else { after });
@@ -87,7 +87,7 @@ pub fn otherwise_encoded(payload: &str) -> Option<String> {
     String::from_utf8(raw).ok()
 }
 
-/// Where `signature=...` stands in a query or form.
+/// The position of `signature=...` in a query or form.
 fn signature_range(text: &str) -> Option<(usize, usize)> {
     let mut start = 0;
     for pair in text.split('&') {

@@ -8,7 +8,7 @@ use crate::operations::OPERATIONS;
 /// What messages are made of.
 const SCHEMAS: &str = include_str!("streams.json");
 
-/// Messages of market streams: name, where it comes from, and the schema.
+/// Messages of market streams: name, origin, and schema.
 const MARKET: &[(&str, &str, &str)] = &[
     ("trade", "<symbol>@trade", "Trade"),
     ("aggregateTrade", "<symbol>@aggTrade", "AggregateTrade"),

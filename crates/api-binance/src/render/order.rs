@@ -14,7 +14,7 @@ use crate::time_unit::TimeUnit;
 pub enum Detail {
     /// That it was accepted.
     Ack,
-    /// Also how it stands.
+    /// Also its state.
     Result,
     /// Also its trades.
     Full,

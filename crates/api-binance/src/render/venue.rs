@@ -158,7 +158,7 @@ fn filters(out: &mut String, market: &Market) {
 /// Maxima above this many whole units are not shown as they are: fixed-point numbers of 128 bits with 16 digits after
 /// the point end there.
 const READABLE_BELOW: i128 = 17_000_000_000_000;
-/// What is shown instead: who keeps to less breaks no rule.
+/// The value shown instead: a client that respects it breaks no rule.
 const READABLE: i128 = 9_000_000_000;
 
 fn whole(decimals: u8) -> i128 {

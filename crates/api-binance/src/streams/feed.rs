@@ -101,7 +101,7 @@ impl Round {
     }
 }
 
-/// Markets and assets by number, kept here so that writing a message takes no lock.
+/// Markets and assets by number, cached here so that writing a message takes no lock.
 #[derive(Default)]
 struct Catalogue {
     assets: Vec<Asset>,
@@ -340,7 +340,7 @@ mod tests {
     fn a_market_can_be_subscribed_to_before_the_feed_has_heard_of_it() {
         let read_model = Arc::new(ReadModel::single(Views::new(Limits::default())));
         let hub = Arc::new(Hub::new());
-        // Nobody takes out of it, so whatever works does not wait for the feed.
+        // Nobody receives from it, so publishers do not wait for the feed.
         let (facts, _waiting) = crossbeam_channel::bounded(1);
         let subscribers = Subscribers { streams: hub.clone(), facts, fills: Vec::new() };
         let mut publisher = Publisher::new(PartitionId(0), &read_model, Arc::new(Pending::new(1)), subscribers);

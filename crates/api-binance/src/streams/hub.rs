@@ -344,7 +344,7 @@ fn share(listeners: &[Listener], payloads: &[String]) -> usize {
     listeners.len() * payloads.len()
 }
 
-/// An event of an account as it goes out under a subscription.
+/// An event of an account as it is sent under a subscription.
 #[must_use]
 pub fn user_envelope(subscription: u32, event: &str) -> String {
     format!("{{\"subscriptionId\":{subscription},\"event\":{event}}}")

@@ -67,13 +67,13 @@ impl Outbox {
         outbox
     }
 
-    /// Whether market data goes out wrapped with the name of its stream.
+    /// Whether market data is wrapped with the name of its stream.
     #[must_use]
     pub fn combined(&self) -> bool {
         self.combined.load(Ordering::Relaxed)
     }
 
-    /// Chooses whether market data goes out wrapped with the name of its stream.
+    /// Chooses whether market data is wrapped with the name of its stream.
     pub fn set_combined(&self, combined: bool) {
         self.combined.store(combined, Ordering::Relaxed);
     }

@@ -12,7 +12,7 @@ const NAME_BYTES_MAX: usize = 128;
 /// A request, understood.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request {
-    /// The client's name for it, sent back as it came.
+    /// The client's name for it, returned as it was sent.
     pub id: Value,
     /// The request.
     pub ask: Ask,

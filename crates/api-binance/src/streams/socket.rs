@@ -61,8 +61,8 @@ pub trait Session: Send + 'static {
     /// What waits to be sent.
     fn outbox(&self) -> &Arc<Outbox>;
 
-    /// Takes a message. What it returns is run beside the messages that follow; its first steps are taken in the order
-    /// in which the messages came.
+    /// Handles a message. The returned work runs beside the following messages; its first steps run in the order in
+    /// which the messages arrived.
     fn receive(&mut self, text: Utf8Bytes) -> Option<Self::Work>;
 }
 
@@ -115,7 +115,7 @@ impl Limits {
         }
     }
 
-    /// The sizes that the protocol's library keeps to.
+    /// The sizes of the protocol's library.
     fn protocol(&self) -> WebSocketConfig {
         WebSocketConfig::default()
             .read_buffer_size(self.read_bytes)
@@ -174,7 +174,7 @@ impl Socket {
 
     /// Writes whole messages. A client that takes no byte for `patience` is too slow.
     async fn write(&mut self, frames: Bytes, patience: Duration) -> Result<(), End> {
-        // What the library has begun to write comes first.
+        // What the library has begun to write is written first.
         within(patience, self.stream.flush()).await?;
         self.unsent = frames;
         self.finish(patience).await
@@ -187,7 +187,7 @@ impl Socket {
         self.finish(patience).await
     }
 
-    /// Writes what is left of what was begun.
+    /// Writes the rest of what was begun.
     async fn finish(&mut self, patience: Duration) -> Result<(), End> {
         while !self.unsent.is_empty() {
             let written = self.stream.get_mut().write(&self.unsent);
@@ -403,7 +403,7 @@ async fn converse<S: Session>(
                     Err(end) => return end,
                 }
             }
-            // What is there to be read at once is answered in one writing.
+            // Everything that can be read at once is answered in one write.
             () = outbox.changed(), if read >= read_max => None,
             message = socket.receive(), if reads => Some(message),
             () = outbox.changed() => None,

@@ -125,7 +125,7 @@ mod tests {
     use super::super::request::Request;
     use super::*;
 
-    /// An id as it comes with a request.
+    /// The id of a request.
     fn id(literal: &str) -> RequestId {
         Request::parse(&format!(r#"{{"id":{literal},"method":"ping"}}"#)).unwrap().id
     }

@@ -34,7 +34,7 @@ pub struct Request {
     pairs: Pairs,
 }
 
-/// A client's name for its request: the JSON literal of a number, a text or null, sent back as it came.
+/// A client's name for its request: the JSON literal of a number, a text or null, returned as it was sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RequestId(Box<str>);
 
@@ -162,8 +162,7 @@ impl Request {
     }
 }
 
-/// A request as it comes. What is not of the form that it should have is taken too, so that it can be refused under its
-/// id.
+/// A request as it was sent. A malformed one is parsed too, so that it can be refused under its id.
 #[derive(serde::Deserialize)]
 struct Frame<'a> {
     #[serde(borrow, default)]
@@ -174,7 +173,7 @@ struct Frame<'a> {
     params: Params,
 }
 
-/// Parameters in the order in which they came; nothing, if they are no object.
+/// Parameters in the order in which they were sent; nothing, if they are no object.
 struct Params(Option<Pairs>);
 
 impl Default for Params {

@@ -74,8 +74,8 @@ impl Membership {
         subscriptions("market").decrement(1.0);
     }
 
-    /// Subscribes to an account's events under a number of the client's session. `answer` goes out before any event,
-    /// and every command whose effect is published after this returns has its events sent.
+    /// Subscribes to an account's events under a number of the client's session. `answer` is sent before any event, and
+    /// every command whose effect is published after this returns has its events sent.
     pub fn subscribe_account(&mut self, account: AccountId, key: ApiKeyId, subscription: u32, answer: Frames) {
         self.accounts.push((subscription, account));
         let mut directory = self.hub.directory.lock();
