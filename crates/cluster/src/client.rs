@@ -61,7 +61,7 @@ pub struct Options {
     pub queue_wait_max_ms: u64,
     /// Requests appended in one round trip.
     pub batch_requests_max: usize,
-    /// Commands that may wait in one partition's log to be executed; more are refused as busy.
+    /// Commands that may wait in one partition's log to be executed; more are refused as overload.
     pub backlog_max: u64,
     /// How long without progress before the gateway checks whether its requests are still where it appended them, in
     /// milliseconds.
@@ -167,7 +167,7 @@ impl PartitionClient {
     }
 }
 
-/// How a partition stands, as seen from a gateway.
+/// The state of a partition, as seen from a gateway.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PartitionState {
     /// The partition that it happened in.
@@ -317,7 +317,7 @@ impl LogClient {
         self.0.client(partition).is_silent.load(Ordering::Relaxed)
     }
 
-    /// How each partition stands, by number.
+    /// The state of each partition, by number.
     #[must_use]
     pub fn partitions(&self) -> Vec<PartitionState> {
         let of = |client: &PartitionClient| {

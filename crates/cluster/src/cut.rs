@@ -44,7 +44,7 @@ pub enum Error {
     /// Snapshots cannot be had.
     #[error(transparent)]
     Snapshots(#[from] snapshot::Error),
-    /// A partition cannot be brought to where it stood.
+    /// A partition cannot be restored to its position.
     #[error("partition {partition} cannot be restored: {source}")]
     Recovery {
         /// The partition that it happened in.
@@ -109,7 +109,7 @@ pub fn beside_trimming<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<
     }
 }
 
-/// Where the partitions of a venue are kept.
+/// The logs and snapshots of a venue, from which a cut is read.
 pub trait CutSource {
     /// Reads a log.
     type Reader: Reader;
@@ -223,7 +223,7 @@ impl<F: Follower> Part<F> {
         first.map_or_else(|| self.state.sent(to), |&(number, _)| RequestNumber(number.0.saturating_sub(1)))
     }
 
-    /// Takes it further until something holds. Whether it came to hold before the partition stood still.
+    /// Advances the partition until a condition holds. Returns whether it held before the end of the log.
     fn advance_until(&mut self, kept: &impl CutSource, holds: impl Fn(&Partition) -> bool) -> Result<bool, Error> {
         let partition = self.state.id();
         let failed = |source: recovery::Error| Error::Recovery { partition, source };

@@ -82,7 +82,7 @@ impl Depths {
         }
     }
 
-    /// What is to be written now, as `partition` stands: that of some books, the rest next time.
+    /// What is to be written now, at the position of `partition`: that of some books, the rest next time.
     #[must_use]
     pub fn writes(&self, partition: &Partition) -> Vec<Write> {
         let mut writes = Vec::new();

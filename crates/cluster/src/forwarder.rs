@@ -53,7 +53,7 @@ impl Forwarder {
         self.boxes.entry(from).or_default().set_sends(sends);
     }
 
-    /// How many messages are kept.
+    /// How many messages are retained.
     #[must_use]
     pub fn len(&self) -> usize {
         self.boxes.values().map(Mailbox::len).sum()

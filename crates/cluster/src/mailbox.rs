@@ -23,7 +23,7 @@ use crossbook_types::RequestNumber;
 pub struct Forgotten {
     /// The last message that the receiver knows.
     pub received: RequestNumber,
-    /// The first message that is kept.
+    /// The first message that is retained.
     pub kept_from: RequestNumber,
 }
 
@@ -60,7 +60,7 @@ impl Mailbox {
     /// The receiver has made durable everything up to `received`.
     ///
     /// # Errors
-    /// When what comes next is no longer retained.
+    /// When the next message is no longer retained.
     pub fn received(&mut self, received: RequestNumber) -> Result<(), Forgotten> {
         while self.messages.front().is_some_and(|&(number, _)| number <= received) {
             self.messages.pop_front();
@@ -117,7 +117,7 @@ impl Mailbox {
         Some((first, self.messages.iter().skip(skip).take(most).map(|(_, bytes)| bytes.as_slice())))
     }
 
-    /// How many messages are kept.
+    /// How many messages are retained.
     #[must_use]
     pub fn len(&self) -> usize {
         self.messages.len()

@@ -122,7 +122,8 @@ pub struct Replica {
     /// What the commands after this brought is in `outputs`; `out` was confirmed up to here.
     confirmed: Sequence,
     outputs: VecDeque<Vec<u8>>,
-    /// Up to here, what another worker published is what this one computed. A standby keeps its outputs until then.
+    /// Up to here, the published outputs of another worker equal the ones computed here. A standby retains its outputs
+    /// until then.
     compared: Sequence,
     /// The newest rules that this program knows.
     known: Rules,
@@ -417,7 +418,7 @@ impl Replica {
         }
     }
 
-    /// `out` is confirmed as far as it goes: what it has is not needed here any more.
+    /// `out` is confirmed up to its end: its entries are not needed here any more.
     fn confirm(&mut self, now: Timestamp) {
         let mut confirmed = self.published.min(self.partition.sequence());
         if self.standing == Standing::Standby {
@@ -518,7 +519,7 @@ mod tests {
         let (mut replica, output) = standby(&body);
         let read = replica.plan(Timestamp(2)).compare;
         assert_eq!(read, Some(ReadAfter { after: Sequence(0), records_max: 1 }));
-        // It is kept until it was compared, even when it is confirmed.
+        // It is retained until it was compared, even when it is confirmed.
         replica.take(Sequence(1), None, true, Timestamp(2), |_| ()).unwrap();
         assert_eq!(replica.confirmed(), Sequence(0));
         assert_eq!(replica.compare([(Sequence(1), output.as_slice())]), Ok(()));

@@ -23,8 +23,8 @@ impl<E: StoreError> From<E> for Error {
     }
 }
 
-/// Marks a command of a partition of a cluster. Workers find the mark when they start; those that run end, and have
-/// published nothing that the mark takes back.
+/// Marks a command of a partition of a cluster. Workers find the mark when they start; running workers end, and have
+/// published nothing that the mark reverts.
 ///
 /// # Errors
 /// [`Error`]; nothing has changed then.

@@ -25,20 +25,20 @@ pub struct Candidate<F, S> {
     state: Partition,
     follower: F,
     last: Sequence,
-    /// Up to where the history has the partition's events; `None` if none is kept.
+    /// The position of the partition's history; `None` if there is none.
     recorded: Option<Sequence>,
 }
 
 /// Whether it is time for a snapshot.
 #[derive(Debug)]
 pub enum Due<F, S> {
-    /// Not yet; the last snapshot stands here.
+    /// Not due yet; this is the position of the last snapshot.
     NotYet(Sequence),
     /// It is, and this is what it would be of.
     Now(Box<Candidate<F, S>>),
 }
 
-/// A snapshot that was kept.
+/// A stored snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Taken {
     /// Its command.
@@ -50,7 +50,7 @@ pub struct Taken {
 /// What of a partition's streams may be trimmed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trim {
-    /// Nothing yet: fewer than two snapshots are kept.
+    /// Nothing yet: fewer than two snapshots are stored.
     Nothing,
     /// Nothing: the oldest snapshot, this one, is damaged.
     OldestDamaged(Sequence),
@@ -63,12 +63,12 @@ pub enum Trim {
     },
 }
 
-/// Restores a partition to where it has published, if its next snapshot is due: one every `every_commands`. `recorded`
-/// is up to where the history has its events, where one is kept; the snapshot from which the history would start again
-/// is kept, too.
+/// Restores a partition to its published position, if its next snapshot is due: one every `every_commands`. `recorded`
+/// is the position of the history, if there is one; the snapshot from which the history would start again is retained,
+/// too.
 ///
 /// # Errors
-/// When the store does not answer, or neither snapshots nor the log lead to there.
+/// When the store does not answer, or neither snapshots nor the log reach that position.
 pub fn begin<K, F>(
     kept: &K,
     partition: PartitionId,
@@ -104,7 +104,7 @@ where
 }
 
 impl<F: Follower, S: Snapshots> Candidate<F, S> {
-    /// Where the last snapshot before it stands.
+    /// The position of the last snapshot before it.
     #[must_use]
     pub fn last(&self) -> Sequence {
         self.last

@@ -131,10 +131,10 @@ pub trait PartitionStore {
     /// Failures of the store.
     fn write_depth(&mut self, partition: PartitionId, changes: &[DepthChange<'_>]) -> Result<Vec<bool>, Self::Error>;
 
-    /// The depth of a market's book, if it is kept in this partition.
+    /// The depth of a market's book, if this partition has it.
     ///
     /// # Errors
-    /// Failures of the store, and what is not a depth.
+    /// Failures of the store, and a value that is no depth.
     fn read_depth(&mut self, partition: PartitionId, symbol: &str) -> Result<Option<BookDepth>, Self::Error>;
 
     /// Sets a note beside the streams of a partition; a text without blanks. It is as durable as an append.
@@ -153,7 +153,7 @@ pub trait PartitionStore {
 /// What is noted beside the streams of a partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Note {
-    /// Up to which output a history that is kept elsewhere has everything: what it does not have must not be trimmed.
+    /// The position of a history that another process writes: later outputs must not be trimmed.
     HistoryWritten,
     /// The name of the export that is imported into the partition.
     Import,
@@ -162,7 +162,7 @@ pub enum Note {
 /// What one round trip asks of a shard.
 #[derive(Clone, Default, Debug)]
 pub struct Turn<'a> {
-    /// What it asks of each partition; they all lie in the shard.
+    /// The parts of the turn by partition; all are in the shard.
     pub partitions: Vec<PartitionTurn<'a>>,
     /// How long the store may wait for something to read when there is nothing. It may return sooner all the same.
     pub wait: Duration,
@@ -281,7 +281,7 @@ pub struct Ends {
     pub outputs_first: Sequence,
 }
 
-/// A command as it stands in its stream.
+/// A command with its position in its stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StoredCommand {
     /// Its place.
@@ -292,7 +292,7 @@ pub struct StoredCommand {
     pub payload: Vec<u8>,
 }
 
-/// An output as it stands in its stream.
+/// An output with its position in its stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StoredOutput {
     /// The place of the command that caused it.

@@ -59,7 +59,7 @@ pub struct Options {
     pub forward_retained_max: usize,
     /// Messages delivered in one round trip.
     pub forward_batch_max: usize,
-    /// Time between two writes to the depth of books that is kept in the store, in milliseconds; 0 keeps none there.
+    /// Time between two writes to the cached depth of books in the store, in milliseconds; 0 disables it.
     pub depth_interval_ms: u64,
     /// The longest pause between two tries to connect, in milliseconds.
     pub retry_delay_max_ms: u64,

@@ -62,7 +62,7 @@ pub struct Round {
     check: bool,
 }
 
-/// What becomes of the requests while time goes by.
+/// The effect of time on the requests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Watched {
     /// Requests that the partition did not find where they were appended; they will be appended again.
@@ -89,7 +89,7 @@ pub struct Timeouts {
     pub retry: Duration,
     /// After how long without progress the partition counts as silent.
     pub breaker: Duration,
-    /// How long a request of a silent partition is kept.
+    /// How long a request of a silent partition is retained.
     pub keep: Duration,
 }
 

@@ -47,7 +47,7 @@ impl<O: EventSink> Follower<'_, O> {
         let partition = self.client.partition;
         let failed = |source: ErrorOf<C>| Error::Store { partition, source: source.into() };
         let mut link = Link::connect(stores, partition).map_err(failed)?;
-        // When the last outputs came, if there was more to do for the partition.
+        // When the last outputs arrived, if there was more to do for the partition.
         let mut busy_since: Option<Instant> = None;
         while !self.shared.is_stopping() {
             let most = self.shared.options.read_batch_commands_max;

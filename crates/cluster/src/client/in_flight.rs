@@ -56,8 +56,8 @@ impl InFlight {
             .collect()
     }
 
-    /// What was due stands at `first` and the places after it. The partition may have been quicker than the store's
-    /// answer, and have taken some already.
+    /// The due requests are in the log at `first` and the following positions. The partition may have been faster than
+    /// the store's answer, and have accepted some already.
     pub fn appended(&mut self, due: &[Due], first: Sequence) {
         for (at, Due { number, .. }) in (first.0..).map(Sequence).zip(due) {
             if let Some(pending) = self.0.get_mut(number) {
@@ -115,7 +115,7 @@ impl InFlight {
     }
 }
 
-/// Watches whether a partition comes on while something waits for it.
+/// Watches whether a partition progresses while something waits for it.
 #[derive(Clone, Debug, Default)]
 pub struct Patience {
     /// Up to where its outputs were read when it was last seen to move.

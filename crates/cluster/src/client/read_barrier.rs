@@ -40,7 +40,7 @@ impl ReadBarrier {
         if self.ends.iter().any(|(&partition, &end)| folded.position(partition) < end) {
             return false;
         }
-        // What the others have sent by now includes all that they had sent then.
+        // What the others have sent by now includes everything that they had sent then.
         let sent = self.sent.get_or_insert_with(|| folded.sent());
         sent.iter().zip(folded.received()).all(|(&sent, received)| received >= sent)
     }

@@ -39,7 +39,7 @@ pub enum Error {
     Gap {
         /// The last record read.
         after: Sequence,
-        /// What came.
+        /// The one that was read.
         found: Sequence,
     },
     /// `out` has lost entries that were confirmed.
@@ -61,7 +61,7 @@ pub enum Error {
     Behind {
         /// Where `out` ends.
         published: Sequence,
-        /// Where the state stands.
+        /// The position of the state.
         snapshot: Sequence,
     },
 }

@@ -13,7 +13,7 @@ use super::{
     PartitionStore as _, PartitionTurn, Publish, ReadAfter, StoreError as _, StoreReader, Turn,
 };
 
-/// Two partitions that lie in one shard.
+/// Two partitions of one shard.
 pub const PARTITIONS: [PartitionId; 2] = [PartitionId(1), PartitionId(2)];
 const P1: PartitionId = PARTITIONS[0];
 const P2: PartitionId = PARTITIONS[1];

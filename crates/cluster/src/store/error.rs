@@ -28,7 +28,7 @@ pub enum ErrorKind {
     Marked,
     /// There is no such command.
     Missing,
-    /// Any other error. Its message states what the operator should do.
+    /// Audits that may wait to be answered; more are refused as overload.
     Other,
 }
 

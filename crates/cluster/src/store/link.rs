@@ -139,7 +139,7 @@ impl<S: PartitionStore> Link<S> {
         if sequence == Sequence(0) {
             return Ok(true);
         }
-        // A command that is not the one asked for comes after a gap, which `read` reports as trimmed.
+        // A command other than the requested one follows a gap, which `read` reports as trimmed.
         let command = self.read(sequence, 1)?.into_iter().next();
         Ok(command.is_some_and(|command| command.time == time && command.payload == payload))
     }
@@ -184,8 +184,8 @@ impl<S: PartitionStore> Link<S> {
         self.store.read_depth(self.partition, symbol)
     }
 
-    /// Notes that the history has everything up to `place`. Should a failover take the note back, more is kept than
-    /// needs be.
+    /// Records that the history has everything up to `place`. Should a failover lose the record, more is retained than
+    /// needed.
     ///
     /// # Errors
     /// Failures of the store.

@@ -25,7 +25,7 @@ const SUSPECT_FOR_US: u64 = 2_000_000;
 
 /// What others had received from a partition when its worker started.
 struct Received {
-    /// Where the log ended when that was known: all of it comes from commands up to here.
+    /// The end of the log when that was read: everything received comes from commands up to here.
     end: Sequence,
     by: Vec<(PartitionId, RequestNumber)>,
 }
@@ -128,8 +128,8 @@ impl<C: Connect> PartitionThread<'_, C> {
         Ok(())
     }
 
-    /// The replica goes on where it stood, if the log still holds what it has applied; without one, it begins from the
-    /// state that `begin` gives.
+    /// The replica continues at its position, if the log still has what it has applied; without one, it begins from the
+    /// state that `begin` returns.
     fn resume<'r>(
         &self,
         replica: &'r mut Option<Replica>,
@@ -195,7 +195,7 @@ impl<C: Connect> PartitionThread<'_, C> {
         Ok(())
     }
 
-    /// Brings the depth of books that is kept in the store up to where the partition stands.
+    /// Updates the cached depth of books in the store to the position of the partition.
     fn write_depths(&self, replica: &mut Replica, link: &mut Link<C::Store>) -> Result<(), ErrorOf<C>> {
         let writes = replica.depths();
         if writes.is_empty() {
