@@ -59,7 +59,8 @@ pub fn check(order: &OrderTerms, market: &Market, rules: Rules) -> Result<(), Re
     Ok(())
 }
 
-/// Of a kind that runs at market only the smallest worth is checked; under the first rules the largest was, too.
+/// For orders that run at market, only the minimum notional value is checked; under the first rules the maximum was,
+/// too.
 fn check_notional(kind: OrderType, market: &Market, worth: Amount, rules: Rules) -> Result<(), Refusal> {
     let checked = match kind.has_limit_price() || rules < Rules::V2 {
         true => market.check_notional(worth),
@@ -122,8 +123,8 @@ fn with_margin(amount: Amount) -> Amount {
     amount.plus(Amount(margin))
 }
 
-/// Whether `quantity` at market is worth the market's minimum at the last price. Where nothing has traded there is no
-/// price to value it, so it is not; under the first rules it was.
+/// Whether `quantity` at market reaches the market's minimum notional value at the last price. Without a trade there is
+/// no price to value it, so it does not; under the first rules it did.
 pub(crate) fn check_market_notional(
     market: &Market,
     last: Option<Price>,

@@ -5,7 +5,7 @@ use crossbook_types::{Market, Price, Quantity, Side, SymbolId};
 use crate::Partition;
 use crate::matching::Matcher;
 
-/// The depth of one book as it stands.
+/// The current depth of one book.
 #[derive(Clone, Copy)]
 pub struct BookDepth<'a>(&'a Matcher);
 

@@ -110,7 +110,7 @@ impl Accounts<'_> {
         }
     }
 
-    /// Frees what is left of the funds of an order that has ended.
+    /// Releases the remaining funds of an order that has ended.
     #[inline]
     pub(crate) fn release(&mut self, account: AccountId, hold: HoldId) {
         match self.elsewhere(account) {

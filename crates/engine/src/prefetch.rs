@@ -48,7 +48,7 @@ impl Prefetch {
         black_box(neighbours);
         for (&(symbol, handle), &hold) in self.found.iter().zip(&self.holds) {
             let Some(Some(matcher)) = matchers.get(symbol) else { continue };
-            // Its name goes as it is, but the place where it stands is the next order's.
+            // Its name is released, but its slot is the next order's.
             black_box((matcher.open().named(handle), ledger.held_under(hold)));
         }
         self.found.clear();

@@ -60,7 +60,7 @@ impl State {
         routing == self.routing
     }
 
-    /// The last command that the state stands for.
+    /// The last command of the state.
     #[must_use]
     pub fn sequence(&self) -> Sequence {
         self.sequence

@@ -52,11 +52,11 @@ pub struct WorkBudget {
     pub levels_checked: u32,
     /// So many price levels or orders that the check of a fill-or-kill order looks at are one step more. At least 1.
     pub looks_per_step: u32,
-    /// The ledger remembers so many transfers one by one. Under rules before the third it remembers all.
+    /// The ledger stores so many transfers one by one. Under rules before the third it stores all.
     pub transfers: u32,
 }
 
-/// A transfer makes the ledger forget at most so many of the oldest, where it has more than it remembers.
+/// A transfer evicts at most so many of the oldest from the ledger, if there are more than it stores.
 pub(crate) const FORGOTTEN_PER_TRANSFER: usize = 16;
 
 impl WorkBudget {

@@ -10,11 +10,11 @@ use crossbook_types::{AccountId, PartitionId, SymbolId};
 /// Maximum number of entries of a piece. One has some hundred bytes, and so have its events, so a thousand pieces still
 /// fit in one round trip.
 const ENTRIES_MAX: usize = 64;
-/// The most bytes of API keys in a piece, unless one alone is more: a key may bear a long list of addresses.
+/// Maximum number of bytes of API keys in a piece, unless one alone is larger: a key may have a long list of addresses.
 const KEY_BYTES_MAX: usize = 1 << 16;
 
-/// The pieces of each partition, by number. [`Piece::Open`] is not among them: it is sent when every partition has
-/// all of these.
+/// The pieces of each partition, by number, without [`Piece::Open`], which is sent when every partition has all of
+/// these.
 #[must_use]
 pub fn pieces(inventory: &Inventory, routing: &Routing, export: ExportId) -> Vec<Vec<Piece>> {
     let mut routing = routing.clone();

@@ -179,7 +179,7 @@ impl Partition {
         Ok(())
     }
 
-    /// Tells what rests at a price, once all orders of a piece that rest there do.
+    /// Publishes the depth at a price, once all orders of a piece that rest there do.
     fn publish_depth(&mut self, level: Option<(SymbolId, Side, Price)>, events: &mut Events) {
         let Some((symbol, side, price)) = level else { return };
         if let Some(Some(matcher)) = self.matchers.get_mut(symbol.0 as usize) {

@@ -46,7 +46,7 @@ impl List {
     }
 }
 
-/// Where a handle stands: which chunk, and where in it.
+/// The position of a handle: the chunk, and the index in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Place(u32);
 

@@ -20,7 +20,7 @@ pub(crate) struct Canceling {
     account: AccountId,
     cancel_id: ClientOrderId,
     origin: Origin,
-    /// Orders from this number on came later, and stay.
+    /// Orders from this number on arrived later, and stay.
     before: OrderId,
     /// How many it has cancelled so far.
     count: u32,
@@ -47,7 +47,7 @@ pub(super) struct Pending {
     reached: Option<Traded>,
     /// At most one of each account; the first is next.
     cancels: VecDeque<(Canceling, Due)>,
-    /// Whether the market stands in the partition's list of those that have work.
+    /// Whether the market is in the partition's list of those that have work.
     pub(super) is_listed: bool,
 }
 
@@ -72,7 +72,7 @@ impl Matcher {
         must
     }
 
-    /// Adds the market to the list, from a state; false if it is there already.
+    /// Adds the market to the list, from a state; false if it is listed already.
     pub(crate) fn list(&mut self) -> bool {
         !std::mem::replace(&mut self.pending.is_listed, true)
     }
@@ -191,7 +191,7 @@ impl Matcher {
         }
     }
 
-    /// Cancels the next orders, at most so many, and answers those whose cancel is at its end. One that is not goes
+    /// Cancels the next orders, at most so many, and answers those whose cancel is finished. One that is not goes
     /// behind the others.
     fn go_on_canceling(&mut self, orders_max: u32, accounts: &mut Accounts<'_>, events: &mut Events) {
         let mut left = orders_max;

@@ -2,7 +2,8 @@
 
 use crossbook_book::Slot;
 
-/// Where an open order stands: a slot of the working or, with the top bit set, of the waiting book.
+/// The position of an open order: a slot of the book of resting orders or, with the top bit set, of pending stop
+/// orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Handle(u32);
 

@@ -17,7 +17,8 @@ pub(crate) fn next_trade(last: Option<&LastTrade>) -> TradeId {
 }
 
 impl Matcher {
-    /// Counts on from where the market stood. False if anything has happened here already; nothing changes then.
+    /// Continues the counters of the imported market. False if anything has happened here already; nothing changes
+    /// then.
     pub(crate) fn move_in(&mut self, market: &MarketImported, rules: Rules) -> bool {
         let untouched = self.next_order == OrderId(1) && self.next_trade == TradeId(1) && self.depth_update == 0;
         let sane = market.next_order >= OrderId(1)

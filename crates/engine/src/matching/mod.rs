@@ -281,7 +281,7 @@ impl Matcher {
         }
     }
 
-    /// Gives a checked order its number and lets it wait, or match and rest.
+    /// Assigns an id to a checked order and makes it pending, or matches and rests it.
     #[inline]
     fn place(
         &mut self,
@@ -339,7 +339,7 @@ impl Matcher {
         id
     }
 
-    /// As version 1 of the rules has it: lets every waiting order work whose stop price a trade of this command has
+    /// Under version 1 of the rules: triggers every pending stop order whose stop price a trade of this command has
     /// reached.
     fn trigger_all(&mut self, mut traded: Option<Traded>, accounts: &mut Accounts<'_>, events: &mut Events) {
         while let Some(range) = traded
@@ -416,7 +416,7 @@ impl Matcher {
         owner.order
     }
 
-    /// Ends an order that stands in no book any more.
+    /// Ends an order that is in no book any more.
     #[inline]
     fn close(&self, owner: Owner, reason: CloseReason, accounts: &mut Accounts<'_>, events: &mut Events) {
         let Owner { order, account, hold } = owner;

@@ -60,7 +60,7 @@ struct Known {
     traded: bool,
 }
 
-/// With more than this an order in the book would need a second cache line; see [`BySlot`] for where more goes.
+/// With more than this an order in the book would need a second cache line; see [`BySlot`] for further fields.
 const _: () = assert!(size_of::<Known>() <= 40);
 
 /// Whose order it is, and what pays for it.
@@ -108,7 +108,7 @@ pub(crate) struct Removed {
     pub(crate) level: Option<Level>,
 }
 
-/// A price, and what is left there.
+/// A price, and the remaining quantity there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Level {
     pub(crate) side: Side,
@@ -151,7 +151,7 @@ impl<T> BySlot<T> {
 }
 
 impl<T: Default> BySlot<T> {
-    /// Makes a place for the slot, if it has none. What stands there is not looked at.
+    /// Makes an entry for the slot, if it has none. An existing entry is not read.
     #[inline]
     fn cover(&mut self, slot: Slot) {
         if slot.index() as usize >= self.0.len() {
@@ -250,8 +250,8 @@ impl OpenOrders {
         self.working.depth(side)
     }
 
-    /// Working orders of a side in the order in which they trade: price, what is left, the order, and, if any of it has
-    /// traded, its fee credit.
+    /// Resting orders of a side in the order in which they trade: price, remaining quantity, the order, and, if any of
+    /// it has traded, its fee credit.
     pub(crate) fn working(&self, side: Side) -> impl Iterator<Item = (Price, Quantity, Order, Option<FeeCredit>)> {
         self.working.orders(side).map(|entry| {
             let Known { hold, fees, order_type, time_in_force, self_trade_prevention, traded, .. } = *entry.data;
@@ -272,17 +272,17 @@ impl OpenOrders {
         })
     }
 
-    /// The same orders: price, what is left, whose it is.
+    /// The same orders: price, remaining quantity, account.
     pub(crate) fn owners(&self, side: Side) -> impl Iterator<Item = (Price, Quantity, Owner)> {
         self.working.orders(side).map(|entry| (entry.price, entry.quantity, self.owner(entry.data)))
     }
 
-    /// The orders at one price of a side in the order in which they trade: what is left, whose it is.
+    /// The orders at one price of a side in the order in which they trade: remaining quantity, account.
     pub(crate) fn owners_at(&self, side: Side, price: Price) -> impl Iterator<Item = (Quantity, AccountId)> {
         self.working.orders_at(side, price).map(|entry| (entry.quantity, self.owner(entry.data).account))
     }
 
-    /// The working orders that an account has on a side, in no order: price, what is left.
+    /// The resting orders of an account on a side, in no order: price, remaining quantity.
     pub(crate) fn own(&self, account: AccountId, side: Side) -> impl Iterator<Item = (Price, Quantity)> {
         let trader = self.trader_of.get(&account).map(|&at| &self.traders[at as usize]);
         let handles = trader.into_iter().flat_map(|trader| self.lists.iter(&trader.orders));
@@ -369,7 +369,7 @@ impl OpenOrders {
         Filled { gone: self.working.reduce(slot, quantity).is_some(), left }
     }
 
-    /// Takes an order out, wherever it stands.
+    /// Removes an order, from whichever book it is in.
     #[inline]
     pub(crate) fn remove(&mut self, handle: Handle) -> Removed {
         let slot = handle.slot();
@@ -517,8 +517,8 @@ impl OpenOrders {
         })
     }
 
-    /// Enters an order that now stands in its book into every index. No other has its number or, of its account, its
-    /// name.
+    /// Adds an order that is now in its book to every index. No other has its id or, of its account, its client order
+    /// id.
     #[inline]
     fn remember(&mut self, handle: Handle, known: Known) {
         let (working, waiting) = (&self.working, &self.waiting);
@@ -529,7 +529,7 @@ impl OpenOrders {
         self.lists.put(known.place, handle);
     }
 
-    /// Strikes an order that still stands in its book out of every index.
+    /// Removes an order that is still in its book from every index.
     #[inline]
     fn forget(&mut self, handle: Handle) {
         let known = *self.known_at(handle);

@@ -51,7 +51,7 @@ impl Taker {
 
 /// Why a taker stops taking.
 enum Stop {
-    /// It has all it wanted, or what is left of its quote amount buys no lot.
+    /// It is filled, or the rest of its quote amount buys no lot.
     Satisfied,
     /// Nothing more in the book at its price.
     NoneLeft,
@@ -64,7 +64,8 @@ enum Stop {
 }
 
 impl Matcher {
-    /// Matches an order; what is left of it rests, if it is of that kind, or expires. The prices at which it traded.
+    /// Matches an order; its rest becomes a resting order, if it is of that kind, or expires. Returns the prices at
+    /// which it traded.
     #[inline]
     pub(super) fn execute(
         &mut self,
@@ -114,7 +115,7 @@ impl Matcher {
         events: &mut Events,
     ) -> Stop {
         let opposite = taker.order.side.opposite();
-        // The last level that the taker traded at and what is left there, which is still to be published.
+        // The last level that the taker traded at and its remaining quantity, which is still to be published.
         let mut level: Option<(Price, Quantity)> = None;
         let stop = loop {
             if matches!(taker.left, Size::Base(Quantity::ZERO) | Size::Quote(Amount::ZERO)) {
@@ -219,7 +220,7 @@ impl Matcher {
         }
     }
 
-    /// One trade: publishes it, and settles both accounts. Returns what is left at its price.
+    /// One trade: publishes it, and settles both accounts. Returns the remaining quantity at its price.
     #[inline]
     fn trade(
         &mut self,
