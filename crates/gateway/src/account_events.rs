@@ -21,7 +21,7 @@ pub enum AccountEvent {
         /// The new balances.
         balances: Vec<Balance>,
     },
-    /// Money came in or went out.
+    /// A deposit or a withdrawal.
     Transfer {
         /// The command's time.
         time: Timestamp,
@@ -146,9 +146,9 @@ pub struct AccountEvents {
     next: u64,
 }
 
-/// Numbers of reports that each command has for itself: 2^10. A command with more takes those of the commands behind
-/// it, which then begin later, so numbers rise and none comes twice. With one partition they stay below 2^53, where
-/// clients that read them as floats lose none, for 2^43 commands.
+/// Numbers of reports that each command has for itself: 2^10. A command with more takes those of the next commands,
+/// whose numbers then begin later, so numbers rise and none is used twice. With one partition they stay below 2^53,
+/// where clients that read them as floats lose none, for 2^43 commands.
 const REPORT_BITS: u32 = 10;
 
 impl AccountEvents {

@@ -63,7 +63,7 @@ impl Assembly {
         move |number, why| pending.complete(number, Reply::not_accepted(why))
     }
 
-    /// The gateway, with the port that its commands go to, the key of its API secrets, and the history if one is kept.
+    /// The gateway, with the port that its commands go to, the key of its API secrets, and the history if there is one.
     #[must_use]
     pub fn open(
         self,

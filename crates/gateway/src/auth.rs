@@ -250,7 +250,7 @@ impl Keyring {
         })?);
         let mut ready = self.ready.write();
         if ready.len() >= self.capacity && !ready.contains_key(key) {
-            // Any other will do: what is in use comes back with its next request.
+            // Any other may be evicted: a key in use is loaded again with its next request.
             if let Some(other) = ready.keys().next().copied() {
                 ready.remove(&other);
             }

@@ -15,7 +15,7 @@ pub struct BookSnapshot {
     pub asks: Vec<(Decimal, Decimal)>,
 }
 
-/// Where the depth of every book is kept.
+/// The source of the cached depth of every book.
 pub trait BookSnapshots: Send + Sync + 'static {
     /// The depth of the book of that market; `None` if there is no such market.
     fn book(&self, symbol: &str) -> Soon<'_, Option<BookSnapshot>>;

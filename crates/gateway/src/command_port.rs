@@ -50,8 +50,8 @@ pub trait CommandPort: Send + Sync + 'static {
     /// When the partition does not take it; the request has no effect then.
     fn submit(&self, request: Request) -> Result<(), NotAccepted>;
 
-    /// Whether any new order would be refused as busy now. Asked before an order is parsed, which costs more than the
-    /// refusal. A port to several partitions does not know.
+    /// Whether any new order would be refused as overload now. Checked before an order is parsed, which costs more than
+    /// the refusal. A port to several partitions does not know.
     fn refuses_orders(&self) -> bool {
         false
     }
@@ -60,10 +60,10 @@ pub trait CommandPort: Send + Sync + 'static {
     /// count.
     fn refused_order(&self) {}
 
-    /// Audits each partition as it stands; by number.
+    /// Audits each partition at its present position; by number.
     ///
     /// # Errors
-    /// When one cannot be asked.
+    /// When one cannot be audited.
     fn audit(&self) -> Soon<'_, Vec<AuditReport>>;
 
     /// Requests that wait for their partition.

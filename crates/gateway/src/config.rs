@@ -18,7 +18,7 @@ pub struct Config {
     pub history_queries_max: usize,
     /// Milliseconds such a query waits for a history that is behind what memory has dropped.
     pub history_wait_ms: u64,
-    /// Most API keys whose secrets are kept ready in memory.
+    /// Maximum number of API keys whose opened secrets are cached in memory.
     pub cached_keys_max: usize,
 }
 

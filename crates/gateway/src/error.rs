@@ -18,7 +18,7 @@ pub enum Error {
     /// The time until which the request was valid passed before a partition took it.
     #[error("the request's deadline had passed when it arrived")]
     Late,
-    /// No outcome came in time. The command may still take effect.
+    /// No outcome arrived in time. The command may still take effect.
     #[error("no outcome arrived in time; query the order's state before sending it again")]
     OutcomeUnknown,
     /// Something is broken here.

@@ -42,7 +42,7 @@ pub struct LimitsConfig {
     pub orders_1d: u64,
     /// Requests over the limit within one minute after which an address is banned; 0: never.
     pub ban_after: u64,
-    /// Most addresses, and most accounts, that are kept track of.
+    /// Maximum number of addresses, and of accounts, that are tracked.
     pub tracked_clients_max: usize,
 }
 
@@ -203,7 +203,7 @@ impl Limits {
         let _ = self.on_ban.set(Box::new(act));
     }
 
-    /// The time by which limits count, where the machine's clock shows `now`. It never goes back.
+    /// The time of the limits, when the machine's clock shows `now`. It never goes back.
     #[must_use]
     pub fn time(&self, now: Timestamp) -> Timestamp {
         self.clock.read(now)

@@ -24,7 +24,7 @@ use crate::read_model::Standing;
 /// Microseconds between two warnings that the history fails.
 const WARNING_EVERY: u64 = 10_000_000;
 
-/// Access to the history, for a bounded number of queries at a time.
+/// The time of the limits, when the machine's clock shows `now`. It never goes back.
 pub struct Past {
     history: Option<Box<dyn History>>,
     places: Semaphore,
@@ -39,17 +39,18 @@ impl Past {
         Self { history, places: Semaphore::new(queries_max.min(Semaphore::MAX_PERMITS)), patience }
     }
 
-    /// The history, if one is kept.
+    /// The history, if there is one.
     #[must_use]
     pub fn history(&self) -> Option<&dyn History> {
         self.history.as_deref()
     }
 
-    /// The history, once everything that was last changed at `settled` is there; `None` if none is kept. `live` is how
-    /// far memory is, of the partition whose past is asked for.
+    /// The history, once it has everything that was last changed at `settled`; `None` if there is none. `live` is the
+    /// position of memory, of the partition whose past is queried.
     ///
     /// # Errors
-    /// [`Error::Busy`] if too many ask at once, or it does not come so far within the time that the options allow.
+    /// [`Error::Busy`] if there are too many concurrent queries, or the history does not reach that position within the
+    /// time that the options allow.
     pub(crate) async fn open(&self, settled: Timestamp, live: Standing) -> Result<Option<OpenPast<'_>>, Error> {
         let Some(history) = self.history() else { return Ok(None) };
         let Ok(place) = self.places.try_acquire() else {
@@ -111,13 +112,13 @@ pub(crate) struct Gap<I> {
     pub question: Question<I>,
     /// The newest of what memory has dropped.
     pub forgotten: Forgotten<I>,
-    /// Where memory stands.
+    /// The position of memory.
     pub live: Standing,
 }
 
 impl<I: Copy + Ord> Question<I> {
-    /// What may be missing where memory has found `count` entries, of which `oldest` is the first, and has forgotten
-    /// others. `None` if what it has found is the whole answer.
+    /// What may be missing if memory has found `count` entries, of which `oldest` is the first, and has evicted others.
+    /// `None` if what it has found is the whole answer.
     pub(crate) fn gap(
         self,
         oldest: Option<I>,
@@ -184,7 +185,7 @@ impl<I: Copy + Ord> Question<I> {
 }
 
 impl<I: Copy + Ord> Gap<I> {
-    /// The history, once all that memory has dropped is there; `None` if none is kept. See [`Past::open`].
+    /// The history, once it has everything that memory has evicted; `None` if there is none. See [`Past::open`].
     pub(crate) async fn open<'a>(&self, past: &'a Past) -> Result<Option<OpenPast<'a>>, Error> {
         past.open(self.forgotten.settled, self.live).await
     }

@@ -294,7 +294,7 @@ impl Publisher {
         }
     }
 
-    /// Where a command stands: its place in the log, of which partition, of how many.
+    /// The position of a command: its sequence in the log, its partition, the number of partitions.
     fn place(&self, cause: Cause) -> (Sequence, PartitionId, u16) {
         (cause.sequence, self.partition, self.read_model.routing().partitions())
     }

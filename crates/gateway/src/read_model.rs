@@ -118,8 +118,7 @@ impl ReadModel {
         self.routing.all().zip(&self.views)
     }
 
-    /// Assets, markets, accounts and API keys, as the partition has them that keeps them. Nothing is folded there while
-    /// this is held.
+    /// Assets, markets, accounts and API keys, of the registry's partition. Nothing is folded there while this is held.
     pub fn registry(&self) -> MappedRwLockReadGuard<'_, Registry> {
         RwLockReadGuard::map(self.of(Routing::REGISTRY).read(), Views::registry)
     }

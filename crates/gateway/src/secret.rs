@@ -127,7 +127,7 @@ impl Ahead {
     }
 }
 
-/// A name of so many random letters and digits. It lies about in memory before and after it is used, so it is not for
+/// A name of so many random letters and digits. It stays in memory before and after it is used, so it is not for
 /// secrets; those are [`random_text`].
 ///
 /// # Errors

@@ -103,7 +103,7 @@ impl Gateway {
                 (None, Some(name)) => data.order_named(account, name),
                 (None, None) => None,
             };
-            // What the account has forgotten is no newer than this.
+            // What the account has evicted is no newer than this.
             let forgotten = data.forgotten_orders(account);
             let forgotten = forgotten.filter(|forgotten| number.is_none_or(|number| number <= forgotten.id));
             (*data.market(), found.cloned(), forgotten, live)

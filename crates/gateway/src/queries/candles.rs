@@ -51,7 +51,7 @@ struct Seam {
     stored: Vec<Candle>,
     /// When the newest of all begins.
     newest: Timestamp,
-    /// Where memory stands.
+    /// The position of memory.
     live: Standing,
 }
 
