@@ -29,9 +29,9 @@ const MEMORY: u64 = 8;
 /// A batch counts for no more than so many times the mean, unless the previous one took as long. A disk that stalls
 /// once says little about the next batches; one that has become slow stalls twice.
 const SLOWER_AT_ONCE: u64 = 4;
-/// A queue stands for as long as one order is refused for so many requests that are taken.
+/// A queue counts as persistent for as long as one order is refused for so many accepted requests.
 const TAKEN_FOR_ONE_REFUSED: u64 = 16;
-/// And for as long as what comes is more work than the time it comes in, but for one part in so many.
+/// And for as long as the demand exceeds capacity, less one part in so many.
 const SPARE_ONE_IN: u64 = 8;
 
 /// How long requests may wait.
@@ -39,7 +39,7 @@ const SPARE_ONE_IN: u64 = 8;
 pub(crate) struct Patience {
     /// Any request, behind any queue. Zero: as long as it takes, orders too.
     pub(crate) wait_max: Duration,
-    /// A new order, behind a queue that stands. Zero: no longer than any request.
+    /// A new order, behind a persistent queue. Zero: no longer than any request.
     pub(crate) standing_max: Duration,
 }
 
@@ -68,11 +68,11 @@ struct Shared {
     busy: AtomicU64,
     /// When nothing waited, last.
     empty: AtomicU64,
-    /// Set while the queue stands.
+    /// Set while the queue persists.
     standing: Mutex<Option<Window>>,
 }
 
-/// As long as `wait_max`, at the end of which is asked whether the queue still stands.
+/// As long as `wait_max`; at its end it is checked whether the queue still persists.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     began: u64,
@@ -219,7 +219,7 @@ mod tests {
         QueueWait::new(batch, Patience { wait_max: ms(wait_max_ms), standing_max: ms(standing_max_ms) })
     }
 
-    /// An order comes.
+    /// An order arrives.
     fn comes(queue_wait: &QueueWait, queued: usize, at_ms: u64) -> bool {
         let is_refused = queue_wait.refuses_order(queued, || at_ms * MS);
         if is_refused {
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_queue_that_is_empty_now_and_then_stands_while_what_comes_is_more_than_can_be_done() {
-        // Turns of 2 ms, full or nearly, and once in each window the disk stands still for 40.
+        // Batches of 2 ms, full or nearly, and once in each window the disk stalls for 40.
         for (batch, a_batch) in [(1, 1), (10, 9)] {
             let queue_wait = queue_wait(batch, 100, 1);
             queue_wait.record_batch(Duration::from_millis(2), 1);

@@ -22,7 +22,7 @@ use crate::snapshot::{self, Image, Saved};
 
 /// After how many commands everything is added up from nothing.
 pub const FULL_EVERY: u64 = 100_000;
-/// How many findings are kept; more change nothing about the verdict.
+/// How many findings are listed; further ones do not change the verdict.
 pub const FINDINGS_MAX: usize = 100;
 /// After how many commands progress is reported.
 const PROGRESS_EVERY: u64 = 8_192;
@@ -142,7 +142,7 @@ impl Conservation {
                         self.touched.push(asset);
                     }
                 }
-                // What moves in comes out of the clearing account, and of the outside world into it.
+                // What is imported comes out of the clearing account, and of the external account into it.
                 Event::TransferImported(transfer) => {
                     let external = self.external.entry(transfer.asset).or_default();
                     *external = external.minus(transfer.amount);

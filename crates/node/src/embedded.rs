@@ -40,7 +40,7 @@ use crate::request::{NotAccepted, Request};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Requests that may wait for the partition; more are refused as busy.
+    /// Requests that may wait for the partition; more are refused as overload.
     pub queue_requests_max: usize,
     /// Milliseconds that a request may have to wait in the queue; one that would wait longer is refused as overload. 0:
     /// no bound, nor the next one.
@@ -50,8 +50,9 @@ pub struct Options {
     pub queue_wait_sustained_max_ms: u64,
     /// Requests in one batch, which share one sync of the disk.
     pub batch_requests_max: usize,
-    /// Microseconds from the beginning of one batch to that of the next, at least; what comes meanwhile shares the next
-    /// sync. For disks whose operations are limited or paid for. 0: as soon as the disk is done.
+    /// Minimum time from the beginning of one batch to that of the next, in microseconds; requests that arrive
+    /// meanwhile share the next sync. For disks whose operations are limited or paid for. 0: as soon as the disk is
+    /// done.
     pub batch_interval_us: u64,
     /// Batches that may wait for the publisher; the partition waits when there are more.
     pub publish_queue_batches_max: usize,
@@ -97,7 +98,7 @@ pub struct AuditReport {
 /// Receives an [`AuditReport`].
 pub type AuditReply = Box<dyn FnOnce(AuditReport) + Send>;
 
-/// Audits that may wait to be answered; more are refused as busy.
+/// Audits that may wait to be answered; more are refused as overload.
 pub const AUDITS_WAITING_MAX: usize = 16;
 
 #[expect(clippy::large_enum_variant, reason = "all but one are requests")]
@@ -118,7 +119,7 @@ pub struct Handle {
     audits: Sender<AuditReply>,
     /// The last command that is durable and was handed to the publisher.
     durable: Arc<AtomicU64>,
-    /// Held while something is sent, so that nothing comes behind the message to stop.
+    /// Held while something is sent, so that nothing follows the message to stop.
     stopping: Arc<RwLock<bool>>,
     source: SourceId,
     queue_wait: QueueWait,
@@ -157,7 +158,7 @@ impl Handle {
         self.queue_wait.refused_order();
     }
 
-    /// Has the venue added up where it stands now, or later, on a second copy of it: trading does not wait. Whoever has
+    /// Audits the venue at its present position, or later, on a second copy of it: trading does not wait. The owner of
     /// the copy answers; see [`Running::take_audits`].
     ///
     /// # Errors
@@ -235,7 +236,7 @@ impl<L: Log, O> Running<L, O> {
     #[must_use]
     pub fn stop(self) -> Option<Stopped<L, O>> {
         *self.handle.stopping.write() = true;
-        // Behind everything that was taken before, and nothing comes behind it.
+        // Behind everything that was accepted before, and nothing follows it.
         let _ = self.handle.inbound.send(Inbound::Stop);
         let (partition, log) = self.partition.join().ok()??;
         let sink = self.publisher.join().ok()??;
@@ -333,7 +334,7 @@ fn run_partition<L: Log>(
         if was_empty {
             queue_wait.emptied();
         }
-        // What comes meanwhile stays in the queue, where it counts as waiting.
+        // Requests that arrive meanwhile stay in the queue, where they count as waiting.
         thread::sleep(pace.pause(Instant::now()));
         pace.last = Some(Instant::now());
         loop {

@@ -23,7 +23,7 @@ pub const VERSION: u32 = 1;
 const HEADER_BYTES: usize = MAGIC.len() + 4 + 8;
 const CHECKSUM_BYTES: usize = 32;
 
-/// A venue, and where it stood.
+/// A venue, and its position.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Export {
     /// The last command of its log.

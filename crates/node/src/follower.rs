@@ -4,7 +4,7 @@ use crossbook_protocol::peer::Outgoing;
 use crossbook_protocol::wire::codec::Wire;
 use crossbook_protocol::{Cause, Event};
 
-/// What is folded from a partition's events and kept in its snapshots.
+/// State that is folded from a partition's events and stored in its snapshots.
 pub trait Follower: Send {
     /// How it is written down.
     type Saved: Wire;

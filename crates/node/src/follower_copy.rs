@@ -26,9 +26,9 @@ pub struct FollowerCopy<F> {
 }
 
 impl<F: Follower> FollowerCopy<F> {
-    /// A venue as it stood at `durable`, from the last good snapshot and the log. `reader` opens the log from a
-    /// position, `follower` is an empty one. All of it is done on this thread, which calls `rest` whenever it has
-    /// worked for a while.
+    /// A venue at position `durable`, from the last valid snapshot and the log. `reader` opens the log from a position,
+    /// `follower` is an empty one. All of it is done on this thread, which calls `rest` whenever it has worked for a
+    /// while.
     ///
     /// # Errors
     /// As [`recovery::recover`].
@@ -70,14 +70,14 @@ impl<F: Follower> FollowerCopy<F> {
         Ok(Self { partition: replay.partition, follower, image })
     }
 
-    /// Where it stands.
+    /// Its position.
     #[must_use]
     pub fn sequence(&self) -> Sequence {
         self.partition.sequence()
     }
 
-    /// Adds it up. It has followed the log to where the venue stood, so what is found of it is true of the venue, as
-    /// far as both do the same with a command; and that they do is what snapshots and restarts show.
+    /// Audits it. It has followed the log to the venue's position, so its findings apply to the venue, as far as both
+    /// do the same with a command; snapshots and restarts show that they do.
     #[must_use]
     pub fn audit(&self) -> AuditReport {
         embedded::audit(&self.partition)

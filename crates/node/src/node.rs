@@ -39,7 +39,7 @@ pub trait Clock {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Requests that may wait to be taken; more are refused as busy.
+    /// Requests that may wait to be accepted; more are refused as overload.
     pub queue_requests_max: usize,
     /// Requests in one batch, which share one sync of the disk.
     pub batch_requests_max: usize,
@@ -72,7 +72,7 @@ pub enum Error {
 pub struct BatchResult {
     /// Commands that are now durable and published.
     pub commands: usize,
-    /// Requests that came too late.
+    /// Requests that arrived too late.
     pub late: usize,
 }
 

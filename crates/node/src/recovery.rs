@@ -112,7 +112,7 @@ pub enum Error {
     LogBehind {
         /// The end of the log.
         end: Sequence,
-        /// Where the snapshot stands.
+        /// The position of the snapshot.
         snapshot: Sequence,
     },
 }
@@ -126,7 +126,7 @@ pub struct Progress {
     pub end: Option<Sequence>,
 }
 
-/// A venue as it stood.
+/// A venue at a position.
 #[derive(Debug)]
 pub struct Recovered<F> {
     /// The recovered partition.
@@ -323,7 +323,7 @@ pub fn save<S: Wire>(snapshots: &mut impl Snapshots, partition: State, follower:
     Ok(())
 }
 
-/// Whether there is something to be kept at that position, and no good snapshot of it yet.
+/// Whether a snapshot is required at that position, and there is no valid one yet.
 pub(crate) fn is_due(snapshots: &impl Snapshots, sequence: Sequence) -> Result<bool, Error> {
     if sequence == Sequence(0) {
         return Ok(false);

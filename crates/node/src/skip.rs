@@ -17,7 +17,7 @@ use crossbook_types::{PartitionId, Sequence};
 
 use crate::snapshot::{self, Saved};
 
-// What the log marks and what the decoder takes for a mark is the same bit.
+// The log's mark and the decoder's mark are the same bit.
 const _: () = assert!(skip::SKIPPED == crossbook_protocol::wire::SKIPPED);
 
 /// Why a command is not skipped.

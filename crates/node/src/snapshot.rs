@@ -34,7 +34,7 @@ pub const VERSION: u32 = (MAGIC[6] - b'0') as u32 * 10 + (MAGIC[7] - b'0') as u3
 pub const HEADER_BYTES: usize = 16;
 /// Bytes that a stored snapshot has after its image.
 pub const CHECKSUM_BYTES: usize = 32;
-/// How many snapshots are kept: the last, and one in case it goes bad.
+/// How many snapshots are retained: the last, and one in case it is damaged.
 pub const KEPT: usize = 2;
 
 /// A partition and its follower at one sequence number.
@@ -100,30 +100,30 @@ pub trait Saved {
 
 /// Reads, stores and removes snapshots.
 pub trait Snapshots: Saved {
-    /// Keeps a snapshot, and forgets all but the last [`KEPT`]. When this returns, it is durable.
+    /// Stores a snapshot, and removes all but the last [`KEPT`]. When this returns, it is durable.
     ///
     /// # Errors
-    /// When it cannot be written; those before are untouched.
+    /// When it cannot be written; earlier ones are untouched.
     fn save(&mut self, sequence: Sequence, image: &[u8]) -> Result<(), Error>;
 
-    /// From now on the last snapshot at or before `position` is kept too, however old: something else follows the log
-    /// from there. `None`: it is not known from where, and all are kept.
+    /// From now on the last snapshot at or before `position` is retained too, however old: another reader follows the
+    /// log from there. `None`: its position is unknown, and all are retained.
     fn keep_for(&mut self, position: Option<Sequence>);
 }
 
-/// Which snapshots are kept besides the last [`KEPT`], because something other than the venue starts from one.
+/// Which snapshots are retained besides the last [`KEPT`], because another reader starts from one.
 #[derive(Clone, Copy, Debug)]
 pub enum Retention {
     /// There is no snapshot.
     Nothing,
-    /// The last one at or before this position, where the other reader of the log stands.
+    /// The last one at or before this position, which is that of the other reader of the log.
     From(Sequence),
-    /// All: there is another reader, and it is not known where it stands.
+    /// All: there is another reader, and its position is unknown.
     Unknown,
 }
 
 impl Retention {
-    /// For a reader of the log at this position; `None`: it is not known where it stands.
+    /// For a reader of the log at this position; `None`: its position is unknown.
     #[must_use]
     pub fn by(position: Option<Sequence>) -> Self {
         position.map_or(Self::Unknown, Self::From)

@@ -44,9 +44,9 @@ impl Schedule {
 /// What may be trimmed after a snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trimmable {
-    /// Nothing yet: fewer than two snapshots are kept.
+    /// Nothing yet: fewer than two snapshots are stored.
     Nothing,
-    /// Nothing: the history has not read what comes before the oldest snapshot.
+    /// Nothing: the history has not read everything before the oldest snapshot.
     HistoryBehind,
     /// Nothing: the oldest snapshot, this one, is damaged, cannot be read or is of another version, and leads nowhere.
     OldestDamaged(Sequence),
@@ -54,8 +54,8 @@ pub enum Trimmable {
     UpTo(Sequence),
 }
 
-/// What of a log may be trimmed, given the snapshots that are kept of it. `history` is the last command that another
-/// reader of that log has read, where there is one.
+/// What of a log may be trimmed, given its stored snapshots. `history` is the last command that another reader of that
+/// log has read, if there is one.
 ///
 /// # Errors
 /// When the snapshots cannot be listed.
@@ -79,7 +79,7 @@ pub fn trimmable(snapshots: &impl Saved, history: Option<Sequence>) -> Result<Tr
 }
 
 /// Takes the snapshots of a venue in one process: of a second copy of it that follows the log, so that trading never
-/// waits. The copy is begun with the first snapshot or audit and kept from then on.
+/// waits. The copy is created with the first snapshot or audit and reused from then on.
 #[derive(Debug)]
 pub struct Snapshotter<F, S> {
     which: Which,
@@ -110,20 +110,20 @@ impl<F: Follower, S: Snapshots> Snapshotter<F, S> {
         self.copy.is_some()
     }
 
-    /// Where a log is trimmed, its history can only start again from a snapshot at or before its place, which is kept
-    /// from now on. `None`: it is not known where that is, and all snapshots are kept.
+    /// If a log is trimmed, its history can only start again from a snapshot at or before its position, which is
+    /// retained from now on. `None`: its position is unknown, and all snapshots are retained.
     pub fn keep_for_history(&mut self, history: Option<Sequence>) {
         if self.trims {
             self.snapshots.keep_for(history);
         }
     }
 
-    /// Takes a snapshot of `published`, which is durable, and returns where it stands. `reader` opens the log from a
+    /// Takes a snapshot of `published`, which is durable, and returns its position. `reader` opens the log from a
     /// position, `empty` is a follower of an empty log, `rest` is called whenever this has worked for a while.
     ///
     /// # Errors
-    /// When the log cannot be read or the snapshot cannot be written. Those before are as they were; the next is due as
-    /// if this one had been taken.
+    /// When the log cannot be read or the snapshot cannot be written. Earlier ones are untouched; the next is due as if
+    /// this one had been taken.
     pub fn take<R: Reader>(
         &mut self,
         reader: impl FnOnce(Sequence) -> R,
@@ -174,7 +174,7 @@ impl<F: Follower, S: Snapshots> Snapshotter<F, S> {
         }
     }
 
-    /// What of the log may be trimmed now; see [`trimmable`]. `None` where the log is kept whole.
+    /// What of the log may be trimmed now; see [`trimmable`]. `None` if the log is never trimmed.
     ///
     /// # Errors
     /// When the snapshots cannot be listed.

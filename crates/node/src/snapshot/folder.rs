@@ -95,7 +95,7 @@ impl<S: Storage> Folder<S> {
         Ok(())
     }
 
-    /// Writes a file that is there whole, or not under this name.
+    /// Writes a file that is complete, or does not exist under this name.
     fn write(&self, name: &str, image: &[u8]) -> io::Result<()> {
         let unfinished = format!("{name}{UNFINISHED}");
         let (header, checksum) = super::frame(image);
@@ -140,8 +140,7 @@ impl<S: Storage> Folder<S> {
         Ok(bytes)
     }
 
-    /// Removes a file that may be large. Should that end in the middle, what is left of it is a snapshot that is
-    /// damaged, and not the last.
+    /// Removes a file that may be large. If that is interrupted, the rest is a damaged snapshot, and not the last.
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut file = self.storage.open(name)?;
         let mut left = file.length()?;
