@@ -18,7 +18,7 @@ use sqlx::{
 use crate::file::{Loss, Watched};
 use crate::options::{Dialect, Options};
 
-/// Statements that a connection keeps ready: 25 lengths for each of twelve tables, and some.
+/// Statements that a connection caches: 25 lengths for each of twelve tables, and some.
 const STATEMENTS_CACHED: usize = 350;
 
 /// The changes of the tables, oldest first: number, what it does, for SQLite, for MySQL.
@@ -144,7 +144,7 @@ pub enum Error {
     Moved {
         /// Where it should stand.
         expected: u64,
-        /// Where it stands.
+        /// Its position.
         found: u64,
     },
     /// A row that the venue cannot have written.
@@ -152,7 +152,7 @@ pub enum Error {
     Nonsense(String),
 }
 
-/// Where the history is kept, and how it is reached.
+/// The database of the history, and how it is reached.
 #[derive(Clone, Debug)]
 pub struct Database {
     dialect: Dialect,
@@ -168,8 +168,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// The database of these options; `None` if none is to be kept. Nothing is connected yet. `data` is the venue's
-    /// data folder.
+    /// The database of these options; `None` if the history is disabled. Nothing is connected yet. `data` is the
+    /// venue's data folder.
     ///
     /// # Errors
     /// When the address names no database.
@@ -180,7 +180,7 @@ impl Database {
         install_default_drivers();
         let unknown = || Error::Address(options.database.redacted());
         let (dialect, address) = options.database.resolve(data).ok_or_else(unknown)?;
-        // The writer's statements, of which a server's driver would otherwise forget the longest before they come
+        // The writer's statements, of which a server's driver would otherwise evict the longest before they are used
         // again.
         let address = match dialect {
             Dialect::MySql if !address.contains("statement-cache-capacity") => {
@@ -239,18 +239,18 @@ impl Database {
         self.routing.partitions() == 1
     }
 
-    /// The file that the tables are in, where SQLite keeps them in one.
+    /// The file of the tables, if SQLite stores them in one.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// The identity of the log, as it stands in the tables.
+    /// The identity of the log, as stored in the tables.
     pub(crate) fn log_identity(&self) -> String {
         format!("{:016x}", self.log_identity)
     }
 
-    /// Which program keeps the tables.
+    /// The kind of database.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         self.dialect
@@ -281,7 +281,7 @@ impl Database {
         within(self.options.connect_timeout(), connecting).await
     }
 
-    /// What every session begins with. `limit`: how long the server lets a query run, in milliseconds.
+    /// The statements that begin every session. `limit`: how long the server lets a query run, in milliseconds.
     fn settings(&self, limit: Option<u64>) -> String {
         match self.dialect {
             Dialect::Sqlite => {
@@ -316,7 +316,7 @@ impl Database {
                 format!("{settings}; PRAGMA synchronous = {synchronous}; PRAGMA cache_size = -65536")
             }
             // A server keeps the session, and with it the claim, of a host that has vanished for only so long. The
-            // recorder asks for the position far more often.
+            // history writer queries the position far more often.
             Dialect::MySql => {
                 // Where writers of several partitions are side by side, one must not lock the gaps into which another
                 // one writes: they would be in each other's way, now and then for good. Each reads only what is its
@@ -544,8 +544,8 @@ impl Database {
     }
 }
 
-/// The file of a SQLite address, as the library takes it: what stands before the options; nothing where the tables are
-/// in memory.
+/// The file of a SQLite address, as the library expects it: the part before the options; nothing if the tables are in
+/// memory.
 fn file_of(address: &str) -> Option<PathBuf> {
     let path = address.strip_prefix("sqlite://")?.split('?').next()?;
     let is_file = !path.is_empty() && path != ":memory:" && !address.contains("mode=memory");
@@ -560,8 +560,7 @@ pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result
     }
 }
 
-/// Ends a connection in order, so that the server lets go of its locks at once. What fails now does not matter any
-/// more.
+/// Ends a connection in order, so that the server releases its locks at once. Failures do not matter any more.
 pub(crate) async fn close(connection: AnyConnection) {
     const PATIENCE: Duration = Duration::from_secs(1);
     let _ = tokio::time::timeout(PATIENCE, connection.close()).await;

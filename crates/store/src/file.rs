@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// What SQLite keeps beside the database while it is open. Rows are in the first of them before they are in the
+/// The files that SQLite has beside the database while it is open. Rows are in the first of them before they are in the
 /// database.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 

@@ -25,8 +25,8 @@ use crate::options::Dialect;
 use crate::progress::{Activity, Progress};
 use crate::writer::{Position, Writer};
 
-/// How often a venue at rest asks whether the tables are still where it left them, and lets the server know that it
-/// lives.
+/// How often an idle venue checks whether the tables are still at their position, which also shows the server that it
+/// is alive.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// So many commands behind the venue, SQLite does not rest any more.
@@ -38,7 +38,7 @@ const UNRESTING_BEHIND: u64 = 100_000;
 pub struct Live(Arc<AtomicU64>);
 
 impl Live {
-    /// A venue that stands there.
+    /// A venue at that position.
     #[must_use]
     pub fn new(stands: Sequence) -> Self {
         Self(Arc::new(AtomicU64::new(stands.0)))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// How the history is kept. Every bound of this crate is here.
+/// The options of the history. Every bound of this crate is here.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
@@ -80,7 +80,7 @@ impl Options {
 #[serde(transparent)]
 pub struct Address(String);
 
-/// Which program keeps the tables.
+/// The kind of database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dialect {
     /// SQLite, in this process.
@@ -96,7 +96,7 @@ impl Address {
         Self(text.to_owned())
     }
 
-    /// Whether no history is kept.
+    /// Whether the history is disabled.
     #[must_use]
     pub fn is_none(&self) -> bool {
         self.0 == "none"
@@ -129,7 +129,7 @@ impl Address {
     }
 }
 
-/// A path as it stands in an address, where some of what a path may have means something else.
+/// A path as it is written in an address, where some characters of a path have another meaning.
 fn escaped(path: &str) -> String {
     path.replace('%', "%25").replace('?', "%3f").replace('#', "%23")
 }

@@ -23,7 +23,7 @@ use crate::digests::{self, TableContents};
 use crate::rows::Fields;
 use crate::writer::{Position, position};
 
-/// How many findings are kept; more change nothing about the verdict.
+/// How many findings are listed; further ones do not change the verdict.
 pub const FINDINGS_MAX: usize = 100;
 
 /// What the trades of a market add up to.
@@ -262,8 +262,8 @@ impl ExpectedState {
         self.trades.clone_from(&facts.trades);
     }
 
-    /// Everything in which the tables, of which every row is settled, differ from the engine, which stands where they
-    /// do; empty if nothing does.
+    /// All differences between the tables, of which every row is settled, and the engine at the same position; empty if
+    /// there are none.
     #[must_use]
     pub fn compare(&self, facts: &StoredState, partition: &Partition, views: &Views) -> Vec<String> {
         let mut findings = Vec::new();

@@ -17,7 +17,7 @@ pub struct Counted {
     pub account: AccountId,
     /// Buy or sell.
     pub side: Side,
-    /// How it stands.
+    /// Its state.
     pub status: OrderStatus,
     /// What of it has traded, in lots.
     pub executed: Quantity,
