@@ -91,7 +91,7 @@ pub fn check_new_key(key: &Path) -> Result<(), Error> {
     folder.map_or(Ok(()), |folder| may(folder, Access::WRITE_OK | Access::EXEC_OK, Step::MakeKey(key)))
 }
 
-/// The nearest path above one that is there.
+/// The nearest existing path above one.
 fn nearest_above(path: &Path) -> Option<&Path> {
     let above = path.ancestors().skip(1).map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path });
     above.into_iter().find(|path| path.exists())

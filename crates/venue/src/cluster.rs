@@ -42,7 +42,7 @@ pub enum Error {
     /// The configuration does not make a venue.
     #[error(transparent)]
     Config(#[from] config::Error),
-    /// The store does not let us.
+    /// The store denies access.
     #[error("the store of the logs: {0}")]
     Store(#[from] streams::Error),
     /// Snapshots cannot be read or written.
@@ -53,7 +53,7 @@ pub enum Error {
         "where are the snapshots? Set `cluster.snapshots.address` to a place that all processes share: file:///PATH or s3://BUCKET/PREFIX"
     )]
     NoSnapshots,
-    /// A partition cannot be brought to where it stood.
+    /// A partition cannot be restored to its position.
     #[error(transparent)]
     Cut(#[from] cut::Error),
     /// Streams are behind what was made of them.
@@ -148,7 +148,7 @@ impl Site {
         })
     }
 
-    /// The database of the history; `None` if none is kept.
+    /// The database of the history; `None` if it is disabled.
     ///
     /// # Errors
     /// When the address names no database.

@@ -53,7 +53,7 @@ pub struct Config {
     pub clock: ClockOptions,
     /// The partition thread and its queues.
     pub node: crossbook_node::embedded::Options,
-    /// What the read side keeps in memory.
+    /// The bounds of the read model in memory.
     pub views: crossbook_views::Limits,
     /// The history in SQL.
     pub history: crossbook_store::Options,
@@ -166,7 +166,7 @@ pub enum Error {
     /// The file is not there.
     #[error("there is no configuration file {}", .0.display())]
     NoFile(PathBuf),
-    /// The file is there and cannot be read.
+    /// The file exists and cannot be read.
     #[error("cannot read the configuration file {}: {source}", path.display())]
     Unreadable {
         /// The file or folder.
@@ -187,7 +187,7 @@ pub enum Error {
     /// A value that its setting cannot have.
     #[error("{}", described(.0))]
     Value(#[source] Box<figment::Error>),
-    /// A command that the gateway lets through would not fit into the log, which would end the process.
+    /// A command that the gateway accepts would not fit into the log, which would end the process.
     #[error(
         "log.record_bytes_max is {record_bytes_max}, but a command can have {needed} bytes \
          (gateway.server.body_bytes_max and a little more); set it to {needed} or more, or body_bytes_max lower"

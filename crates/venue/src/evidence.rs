@@ -24,7 +24,7 @@ use mark::Mark;
 
 pub use mark::{LostBeginning, Reach, lost_beginning, note, note_first};
 
-/// Why the evidence cannot be gathered.
+/// Why the evidence cannot be collected.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The data folder cannot be read.
@@ -259,7 +259,7 @@ impl Contradiction {
         })?;
         let known = self.objections.iter().any(|(claim, _)| match &claim.expected_state {
             ExpectedState::Mark(_) => claim.log.as_ref() == Some(foreign),
-            // Of which log it is, its name does not say; but it is of another than the one that is there.
+            // Its name does not contain the identity of its log; but it is of another log than the existing one.
             ExpectedState::Snapshot(_) => true,
             ExpectedState::History(_) => false,
         });

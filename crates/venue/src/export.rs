@@ -77,7 +77,7 @@ pub fn write(config: &Config, out: &Path, progress: &mut dyn Progress) -> Result
     if exists.map_err(|source| Error::Write { path: out.to_owned(), source })? {
         return Err(Error::Exists(out.to_owned()));
     }
-    // The log keeps the folder locked until the file is there: nothing happens at the venue meanwhile.
+    // The log keeps the folder locked until the file exists: nothing happens at the venue meanwhile.
     let restored = restore(config, Accepted::default(), progress, |_| ()).map_err(|error| match error {
         restore::Error::Log { source: crossbook_log::Error::Locked { holder, .. }, .. } => {
             Error::Running { folder: data.clone(), holder }
@@ -94,7 +94,7 @@ pub fn write(config: &Config, out: &Path, progress: &mut dyn Progress) -> Result
     Ok(Exported { export, name, file: out.to_owned(), secret_key })
 }
 
-/// Writes a file that was not there, and only whole: what is left of one that was cut short has another name.
+/// Creates a file, and only completely: the rest of an interrupted one has another name.
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let failed = |source: std::io::Error| match source.kind() {
         ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
@@ -107,7 +107,7 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial).map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-    // Unlike a renaming, a link does not replace what may be there by now.
+    // Unlike a renaming, a link does not replace an existing file.
     std::fs::hard_link(&partial, path).map_err(failed)?;
     std::fs::remove_file(&partial).map_err(failed)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -119,9 +119,9 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 pub enum SecretKey {
     /// Nothing is encrypted.
     NotNeeded,
-    /// It is there, and opens them.
+    /// It exists, and opens them.
     At(String),
-    /// What is there does not open them, or nothing is.
+    /// The existing one does not open them, or there is none.
     Missing(String),
 }
 

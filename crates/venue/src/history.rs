@@ -43,7 +43,7 @@ pub enum Error {
     Folder(#[from] data_folder::Error),
 }
 
-/// The database of the history, if one is kept.
+/// The database of the history, if there is one.
 ///
 /// # Errors
 /// When the address names no database, or a file that would be among those of the log or the snapshots.
@@ -144,12 +144,12 @@ impl Recording {
         &self.progress
     }
 
-    /// Asks the thread to write what is left, and then to end.
+    /// Asks the thread to write the rest, and then to end.
     pub fn ask_to_stop(&self) {
         let _ = self.stop.send(true);
     }
 
-    /// Lets the thread write what is left, for at most `patience`. The rest is written after the next start.
+    /// Lets the thread write the rest, for at most `patience`. What remains is written after the next start.
     pub fn stop(&self, patience: Duration) {
         self.ask_to_stop();
         match self.ended.recv_timeout(patience) {

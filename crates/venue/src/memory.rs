@@ -38,7 +38,7 @@ static HOOKS: OnceLock<(extent_hooks_s, extent_hooks_s)> = OnceLock::new();
 /// The arena that all threads share that are on small pages.
 static ARENA: OnceLock<Result<c_uint, Error>> = OnceLock::new();
 
-/// From now on, what this thread allocates lies on small pages.
+/// From now on, allocations of this thread are on small pages.
 ///
 /// # Errors
 /// When the allocator has no arena for that; then nothing changes.

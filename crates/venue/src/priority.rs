@@ -5,7 +5,7 @@ use std::time::Duration;
 /// What a background thread works on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Background {
-    /// The history, which may fall behind: the log keeps what it has not written yet.
+    /// The history, which may fall behind: the log retains what it has not written yet.
     History,
     /// Snapshots, which must be finished some time, or the log grows without bound.
     Snapshots,

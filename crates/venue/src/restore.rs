@@ -39,7 +39,7 @@ pub enum Error {
     /// The log lacks commands.
     #[error(transparent)]
     Behind(#[from] evidence::Contradiction),
-    /// The evidence cannot be gathered.
+    /// The evidence cannot be collected.
     #[error(transparent)]
     Evidence(#[from] evidence::Error),
     /// The clock cannot be right, or the log's last time cannot.
@@ -122,7 +122,8 @@ pub fn restore(
         Err(evidence::Error::Log(_)) => None,
         examined => examined?,
     };
-    // What any of it stands for was durable. Told so, the log refuses to take damage there for a torn tail and cut it.
+    // All commands of the evidence were durable. With this bound, the log does not mistake damage there for a torn
+    // tail.
     let durable_at_least = match &contradiction {
         None => evidence.durable(),
         Some(_) if accepted.discard_newer => Sequence(0),

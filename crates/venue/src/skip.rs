@@ -125,6 +125,6 @@ fn applies(config: &Config, data: &DataFolder, snapshots: &Folder, sequence: Seq
     if passes(sequence)? {
         return Ok(true);
     }
-    // The replay may have ended before it came here, and then nothing is known of this command.
+    // The replay may have ended before this command, and then nothing is known of it.
     if passes(Sequence(sequence.0.saturating_sub(1)))? { Ok(false) } else { Err(Error::Earlier(sequence)) }
 }

@@ -43,7 +43,7 @@ pub struct Snapshotter {
 pub struct Work {
     /// The data folder, whose mark records where the log begins.
     pub data: DataFolder,
-    /// Where snapshots are kept.
+    /// Where snapshots are stored.
     pub folder: Folder,
     /// Where the log is.
     pub log: PathBuf,
@@ -121,8 +121,8 @@ impl Work {
         taking.into_snapshots()
     }
 
-    /// Has the copy follow to where the venue stands, and adds it up. Where no snapshots are taken, the copy is made
-    /// for the purpose.
+    /// Lets the copy follow to the venue's position, and audits it. If no snapshots are taken, the copy is created for
+    /// the purpose.
     fn audit(&self, options: &SnapshotOptions, taking: &mut Taking, reply: AuditReply) {
         let started = Instant::now();
         let empty = Views::new(self.views.read().limits().clone());
@@ -183,7 +183,7 @@ impl Work {
         FileReader::open(&self.log, from)
     }
 
-    /// Keeps the snapshot from which the history would start again, if one is kept.
+    /// Retains the snapshot from which the history would start again, if there is one.
     fn keep_for_history(&self, taking: &mut Taking) {
         if let Some(history) = &self.history {
             taking.keep_for_history(history.status().position.map(|position| position.sequence));

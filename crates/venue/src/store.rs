@@ -27,7 +27,7 @@ use crate::progress::Progress;
 /// Why the history cannot be worked on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No history is kept.
+    /// The history is disabled.
     #[error("history.database is `none`: this venue has no history")]
     NoHistory,
     /// The data folder is none.
@@ -259,7 +259,7 @@ async fn compare_rows(
         .collect())
 }
 
-/// Writes a history from its beginning into empty tables. Where it then stands.
+/// Writes a history from its beginning into empty tables. Returns its position.
 async fn fill(
     mut source: LogSource,
     database: &Database,

@@ -31,7 +31,7 @@ pub struct Totals {
     pub decimals: u8,
 }
 
-/// How a partition stands.
+/// The state of a partition.
 #[derive(Debug)]
 pub struct Standing {
     /// Which partition.

@@ -64,7 +64,7 @@ fn known(site: &Site, database: Option<&Database>, partition: PartitionId) -> Re
 /// [`Error::Behind`], and when snapshots or streams cannot be read.
 pub fn check(site: &Site, database: Option<&Database>, partition: PartitionId) -> Result<bool, Error> {
     let known = known(site, database, partition)?;
-    // StopSignal afterwards, so that what is known was published by then.
+    // Queried afterwards, so that what is known was published by then.
     let published = site.published(partition)?;
     let behind = |command: Sequence, expected_state: &str| {
         let expected_state = expected_state.to_owned();

@@ -73,7 +73,7 @@ pub enum Error {
         "partition {0} has snapshots of another venue where this one's would be: empty the snapshot address, or choose another"
     )]
     Snapshots(PartitionId),
-    /// Another export is moving in.
+    /// Another export is being imported.
     #[error(
         "partition {partition} already has parts of another export, {found}: finish that import with its own file, or empty the store and \
          begin again"
@@ -227,7 +227,7 @@ fn import(site: &Site, export: &Export, name: ExportId, progress: &mut dyn Progr
     Ok(outcome)
 }
 
-/// An import at work.
+/// A running import.
 struct Importing<'a> {
     site: &'a Site,
     name: ExportId,

@@ -36,7 +36,7 @@ struct Work {
     site: Site,
     worker: Arc<Worker>,
     every_commands: u64,
-    /// Whether a history is written, which the logs are kept for.
+    /// Whether a history is written, for which the logs are retained.
     history: bool,
     last: BTreeMap<PartitionId, Sequence>,
 }
@@ -102,7 +102,7 @@ impl Work {
         }
     }
 
-    /// Takes a snapshot, if one is due, and trims the streams after it. Where the last one stands.
+    /// Takes a snapshot, if one is due, and trims the streams after it. Returns the position of the last one.
     fn take(&self, partition: PartitionId) -> Result<Sequence, Error> {
         let started = Instant::now();
         let recorded = || self.recorded(partition);
@@ -145,7 +145,7 @@ impl Work {
         Ok(at)
     }
 
-    /// Up to where the history has what the partition published; `None` if none is kept.
+    /// The position of the history; `None` if there is none.
     fn recorded(&self, partition: PartitionId) -> Result<Option<Sequence>, cut::Error> {
         if !self.history {
             return Ok(None);

@@ -208,7 +208,7 @@ mod tests {
         }
     }
 
-    /// Zero means something for these: a check that is off, a history that is not kept, no waiting.
+    /// Zero has a meaning for these: a check that is off, a history that is disabled, no waiting.
     const ZERO_IS_FINE: &[&str] = &[
         "history.batch_delay_ms",
         "history.stop_timeout_ms",

@@ -25,7 +25,7 @@ pub struct ClusterOptions {
     pub worker: worker::Options,
     /// How writers read published events.
     pub writer: WriterOptions,
-    /// Where snapshots are kept.
+    /// Where snapshots are stored.
     pub snapshots: crossbook_object_store::Options,
     /// Commands of a partition after which its next snapshot is taken.
     pub snapshot_interval_commands: u64,

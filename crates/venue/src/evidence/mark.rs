@@ -22,7 +22,7 @@ use crate::data_folder::{self, DataFolder};
 pub(super) struct Mark {
     /// The log's identity, as hexadecimal digits.
     pub(super) log: String,
-    /// The command at which the log may begin at the latest. 0: not known, the mark is an earlier program's.
+    /// The command at which the log may begin at the latest. 0: unknown, the mark is of an earlier version.
     #[serde(default)]
     first: u64,
     /// Its last command then.
@@ -96,7 +96,7 @@ pub fn lost_beginning(data: &DataFolder) -> Result<Option<LostBeginning>, Error>
     if !data_folder::is_folder(&log)? {
         return Ok(None);
     }
-    // Before the mark, which is moved before the log is trimmed.
+    // Before the mark, which is written before the log is trimmed.
     let Some(begins) = files::segments(&log)?.first().copied() else { return Ok(None) };
     let Some(mark) = read(&data.log_mark())?.filter(|mark| (1..begins.0).contains(&mark.first)) else {
         return Ok(None);

@@ -38,7 +38,7 @@ pub enum Error {
         /// The position of the tables.
         position: Sequence,
     },
-    /// The log no longer has what comes next.
+    /// The log no longer has the next command.
     #[error(
         "the log begins after command {position}, the position of the history, and there is no earlier snapshot; rebuild the history \
          with `crossbook store rebuild`"
