@@ -24,7 +24,7 @@ use crate::read_model::Standing;
 /// Microseconds between two warnings that the history fails.
 const WARNING_EVERY: u64 = 10_000_000;
 
-/// The time of the limits, when the machine's clock shows `now`. It never goes back.
+/// Access to the history, for a bounded number of queries at a time.
 pub struct Past {
     history: Option<Box<dyn History>>,
     places: Semaphore,

@@ -108,7 +108,7 @@ pub trait Log {
     /// When `up_to` is not durable: no snapshot may stand for what can still be lost.
     fn trim(&mut self, up_to: Sequence) -> Result<(), Error>;
 
-    /// The position of a command: its sequence in the log, its partition, the number of partitions.
+    /// How much the last [`Log::sync`] that had something to do made durable. For metrics.
     fn last_batch(&self) -> BatchStats;
 }
 

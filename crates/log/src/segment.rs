@@ -33,7 +33,7 @@ const NAME_DIGITS: usize = 20;
 const WINDOW_BYTES: usize = 64 << 10;
 static ZEROS: [u8; WINDOW_BYTES] = [0; WINDOW_BYTES];
 
-/// Published events are the same whoever publishes them, without gaps.
+/// The name of the segment that begins with `first`.
 pub(crate) fn name(first: Sequence) -> String {
     format!("{:0NAME_DIGITS$}{SUFFIX}", first.0)
 }

@@ -78,7 +78,7 @@ async fn received(listener: &mut Option<Signal>) {
     }
 }
 
-/// Ends when the process is first asked to stop, by SIGTERM, Ctrl-C or SIGHUP, and returns which. StopSignal a second
+/// Ends when the process is first asked to stop, by SIGTERM, Ctrl-C or SIGHUP, and returns which. Asked a second
 /// time by SIGTERM or Ctrl-C, [`SAME_SIGNAL`] later or more, the process ends at once, after `at_last`; the log is
 /// whole then too, only the next start takes longer. SIGHUP is ignored if it was when the process was started.
 ///

@@ -213,7 +213,7 @@ impl Work {
                     return tracing::error!(%error, "the log is not trimmed any more, until the venue is started again; trading continues");
                 }
             }
-            // StopSignal to stop, it leaves the rest to the next time.
+            // Asked to stop, it leaves the rest to the next time.
             select! {
                 recv(stopped) -> _ => return,
                 default(TRIM_PAUSE) => {}

@@ -257,10 +257,7 @@ impl Hub {
         listeners.len()
     }
 
-    /// Creates a file, which must not exist.
-    ///
-    /// # Errors
-    /// `AlreadyExists`, or an error of the operating system.
+    /// Ends the subscriptions to the account that were made with a key, now that the key is not valid any more.
     pub fn key_revoked(&self, account: AccountId, key: ApiKeyId, now: Timestamp) {
         let mut directory = self.directory.lock();
         let Some(listeners) = directory.accounts.get_mut(&account) else { return };

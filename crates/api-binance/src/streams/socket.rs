@@ -244,10 +244,7 @@ async fn observed<T>(
 enum End {
     /// The client is gone.
     Lost,
-    /// Opens a file for reading and writing.
-    ///
-    /// # Errors
-    /// `NotFound`, or an error of the operating system.
+    /// The client has sent a close frame.
     Closed,
     TooSlow,
     TooLoud,

@@ -28,7 +28,7 @@ pub enum ErrorKind {
     Marked,
     /// There is no such command.
     Missing,
-    /// Audits that may wait to be answered; more are refused as overload.
+    /// Any other error. Its message states what the operator should do.
     Other,
 }
 

@@ -132,11 +132,7 @@ async fn populate(venue: &Venue) -> Vec<(u64, Trader)> {
     traders
 }
 
-/// Marks a command of a partition of a cluster. Workers find the mark when they start; running workers end, and have
-/// published nothing that the mark reverts.
-///
-/// # Errors
-/// [`Error`]; nothing has changed then.
+/// All that clients see of the present.
 async fn everything(venue: &Venue, traders: &[(u64, Trader)]) -> BTreeMap<String, Value> {
     let mut seen = BTreeMap::new();
     seen.insert("price".to_owned(), venue.get("/api/v3/ticker/price").await);

@@ -451,7 +451,7 @@ impl World {
         }
     }
 
-    // TOML file with settings: the cluster, or the history that proves what was applied.
+    // Clients.
 
     fn client(&mut self, client: usize) {
         let pause = self.dice.between(self.rates.client_us / 2, self.rates.client_us * 2);
