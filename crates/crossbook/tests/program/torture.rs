@@ -43,7 +43,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("CROSSBOOK_VIEWS__CLOSED_ORDERS_PER_ACCOUNT", "1000000"),
     ("CROSSBOOK_VIEWS__CLOSED_ORDERS_PER_MARKET", "10000000"),
     // A line for each snapshot would bury the rest.
-    ("CROSSBOOK_LOGGING__FILTER", "warn,crossbook::venue=info,crossbook_api_binance::shutdown=info"),
+    ("CROSSBOOK_LOGGING__FILTER", "warn,crossbook_venue=info,crossbook_api_binance::shutdown=info"),
 ];
 /// A venue that is asked to stop serves on for longer than any test lasts.
 const LASTING_STOP: &[(&str, &str)] = &[("CROSSBOOK_GATEWAY__SERVER__DRAIN_MS", "600000")];
